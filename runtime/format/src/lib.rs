@@ -1,1 +1,59 @@
+//! The Tealight model file: a trained network in one ordinary safetensors file, checked once, read in place.
+//!
+//! A file holds a tensor `plan` (what to compute, in which order, where in memory) and the network's weights.
+//! [`Model::parse`] checks all that running it relies on; it is a `const fn`, so the same check runs in the compiler
+//! for a model built into a program, and on a board for a model that arrived later. After it succeeds nothing can fail.
+//!
+//! The crate neither allocates nor panics, and has no `unsafe`. `SPEC.md` beside it is the written specification.
+//!
+//! ```
+//! use tealight_format::{HeaderFault, Model, ModelError};
+//!
+//! // A checked model is a view of its bytes; anything else is refused with what is wrong, and where.
+//! let error = Model::parse(b"not a model at all").unwrap_err();
+//! assert!(matches!(error, ModelError::Header { at: 0, fault: HeaderFault::TooLong }));
+//! ```
 #![no_std]
+#![forbid(unsafe_code)]
+// Widening with `as` is the only way in constants.
+#![allow(clippy::cast_lossless)]
+
+/// `?` for constants.
+macro_rules! tri {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+
+/// Returns the error unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $error:expr) => {
+        if !$condition {
+            return Err($error);
+        }
+    };
+}
+
+mod bytes;
+mod dtype;
+mod error;
+mod header;
+mod model;
+mod op;
+pub mod ops;
+mod plan;
+mod shape;
+mod value;
+
+pub use bytes::align16;
+pub use dtype::DType;
+pub use error::{HeaderFault, ModelError, ValueFault};
+pub use model::Model;
+pub use op::{ALL_OPS, OP_RECORD, Op, OpSet, op_set, op_set_has};
+pub use ops::{Attrs, MAX_INPUTS, OUTPUT, OpCode, OpFault, Operands, Operator, RowAccess, Work};
+pub use plan::{FORMAT_VERSION, MAGIC, PLAN_HEADER, PlanHeader};
+pub use shape::{MAX_RANK, Shape};
+pub use value::{NONE, Place, VALUE_RECORD, Value};

@@ -1,0 +1,61 @@
+//! Element types.
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum DType {
+    /// Signed 8-bit integer, the activation and weight type of int8 graphs.
+    I8 = 0,
+    /// Unsigned 8-bit integer: quantized graph inputs and outputs, lookup tables, raw bytes.
+    U8 = 1,
+    /// Signed 16-bit integer.
+    I16 = 2,
+    /// Signed 32-bit integer: biases and requantization parameters.
+    I32 = 3,
+    /// IEEE 754 single precision.
+    F32 = 4,
+}
+
+impl DType {
+    /// The type with this code in the plan.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::I8,
+            1 => Self::U8,
+            2 => Self::I16,
+            3 => Self::I32,
+            4 => Self::F32,
+            _ => return None,
+        })
+    }
+
+    /// Bytes of one element.
+    pub const fn size(self) -> u32 {
+        match self {
+            Self::I8 | Self::U8 => 1,
+            Self::I16 => 2,
+            Self::I32 | Self::F32 => 4,
+        }
+    }
+
+    /// The name that a safetensors header uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::I8 => "I8",
+            Self::U8 => "U8",
+            Self::I16 => "I16",
+            Self::I32 => "I32",
+            Self::F32 => "F32",
+        }
+    }
+
+    /// Whether `self` and `other` are the same type (`==` is not available in constants).
+    pub const fn is(self, other: Self) -> bool {
+        self as u8 == other as u8
+    }
+
+    /// Whether this is one of the two 8-bit types of quantized activations.
+    pub const fn is_8_bit(self) -> bool {
+        matches!(self, Self::I8 | Self::U8)
+    }
+}

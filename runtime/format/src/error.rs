@@ -1,0 +1,202 @@
+//! Why a file was refused.
+
+use crate::ops::OpFault;
+use core::fmt;
+
+/// Why [`Model::parse`](crate::Model::parse) refused a file, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelError {
+    /// The file is not safetensors, or breaks one of the stricter rules of this format.
+    Header {
+        /// Byte offset in the file.
+        at: u32,
+        /// What is wrong there.
+        fault: HeaderFault,
+    },
+    /// The file is safetensors, but its first tensor is not a Tealight plan.
+    NotTealight,
+    /// The plan's format version is not [`FORMAT_VERSION`](crate::FORMAT_VERSION).
+    Version {
+        /// The version it has.
+        found: u32,
+    },
+    /// The plan's tables do not have the size that its header says.
+    PlanSize,
+    /// The plan header counts more constants than values, more than 65,534 values or operators, or has a reserved byte set.
+    Counts,
+    /// A record of the value table is wrong.
+    Value {
+        /// Its index.
+        value: u16,
+        /// What is wrong with it.
+        fault: ValueFault,
+    },
+    /// A record of the operator table is wrong.
+    Op {
+        /// Its index.
+        op: u16,
+        /// What is wrong with it.
+        fault: OpFault,
+    },
+    /// Model input or output `index` (inputs first) is not a usable value.
+    Interface {
+        /// Its index among inputs and outputs.
+        index: u16,
+    },
+    /// Two values that live at the same time share memory.
+    Overlap {
+        /// One of them.
+        first: u16,
+        /// The other.
+        second: u16,
+    },
+    /// The plan states an arena or state length that is not what its values need.
+    ArenaLength {
+        /// What the values need.
+        needed: u32,
+    },
+    /// The plan states an operator set that is not what its operators need.
+    OpSet,
+}
+
+/// What is wrong with a safetensors header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// The file is shorter than its header says.
+    Truncated,
+    /// The header is longer than safetensors allows (100,000,000 bytes) or the file than 4 GiB.
+    TooLong,
+    /// Not UTF-8.
+    Utf8,
+    /// Not the JSON that safetensors writes.
+    Json,
+    /// A tensor name with an escape, or one that stands twice.
+    Name,
+    /// A type that Tealight does not know.
+    Type,
+    /// A tensor's offsets do not follow the tensor before it, or its size is not what type and shape give.
+    Offsets,
+    /// The data section, or a tensor, does not start on a multiple of 16 bytes.
+    Alignment,
+    /// There are bytes after the last tensor, or fewer than it needs.
+    Length,
+}
+
+/// What is wrong with a value record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueFault {
+    /// An unknown place or type, a rank above 6, or a reserved byte that is set.
+    Record,
+    /// Its length is not elements times element size, or is 0.
+    Length,
+    /// It is not on a multiple of 16, or reaches outside its region.
+    Range,
+    /// Constants come first and match the file's tensors one to one in order, type, place and (padded) length; this
+    /// one does not.
+    Constant,
+    /// It views another value but not that value's bytes.
+    Alias,
+    /// Its recorded life does not match the operators.
+    Life,
+    /// Its initial content is not a constant of its type and length.
+    Init,
+    /// Its scale is negative or not a number.
+    Scale,
+    /// A multiplier or shift in this channel table is out of range.
+    Channels,
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { at, fault } => write!(f, "not a valid safetensors file at byte {at}: {fault}"),
+            Self::NotTealight => {
+                f.write_str("a safetensors file, but not a compiled model: its first tensor is not a plan")
+            }
+            Self::Version { found } => {
+                write!(f, "format version {found}, but this build reads version {}", crate::FORMAT_VERSION)
+            }
+            Self::PlanSize => f.write_str("the plan is not as long as its header says"),
+            Self::Counts => f.write_str("the plan header's counts are out of range"),
+            Self::Value { value, fault } => write!(f, "value {value}: {fault}"),
+            Self::Op { op, fault } => write!(f, "operator {op}: {fault}"),
+            Self::Interface { index } => write!(f, "model input or output {index} is not a usable value"),
+            Self::Overlap { first, second } => {
+                write!(f, "values {first} and {second} live at the same time in the same memory")
+            }
+            Self::ArenaLength { needed } => {
+                write!(f, "the stated arena or state length is wrong: the values need {needed} bytes")
+            }
+            Self::OpSet => f.write_str("the stated operator set is not that of the operators"),
+        }
+    }
+}
+
+impl core::error::Error for ModelError {}
+
+impl fmt::Display for HeaderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the file ends too early",
+            Self::TooLong => "header or file too long",
+            Self::Utf8 => "the header is not UTF-8",
+            Self::Json => "the header is not the JSON of a safetensors file",
+            Self::Name => "a tensor name is repeated or has an escape",
+            Self::Type => "a tensor type that is not supported",
+            Self::Offsets => "a tensor's offsets do not follow the one before, or do not match its shape",
+            Self::Alignment => "data or a tensor is not aligned to 16 bytes",
+            Self::Length => "the file's length is not what its tensors need",
+        })
+    }
+}
+
+impl fmt::Display for ValueFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Record => "the record has an unknown code or a reserved byte set",
+            Self::Length => "its length does not match its shape",
+            Self::Range => "it is misaligned or outside its region",
+            Self::Constant => "it does not match the tensor of the file that it stands for",
+            Self::Alias => "it views bytes that are not another value's",
+            Self::Life => "its life does not match the operators",
+            Self::Init => "its initial content is not a constant of its size",
+            Self::Scale => "its scale is not a finite, non-negative number",
+            Self::Channels => "a requantization multiplier or shift is out of range",
+        })
+    }
+}
+
+/// Writes "input 2" or "output".
+struct Operand(u8);
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == crate::ops::OUTPUT { f.write_str("output") } else { write!(f, "input {}", self.0) }
+    }
+}
+
+impl fmt::Display for OpFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::UnknownOperator => f.write_str("unknown operator code (a newer format?)"),
+            Self::Reserved => f.write_str("a reserved byte or unused attribute is set"),
+            Self::Inputs => f.write_str("wrong number of inputs, or a needed one is missing"),
+            Self::Type { operand } => write!(f, "{} has a type that it does not take", Operand(operand)),
+            Self::Shape { operand } => write!(f, "the shape of {} breaks its rule", Operand(operand)),
+            Self::Quantization { operand } => {
+                write!(f, "scale or zero point of {} is out of range", Operand(operand))
+            }
+            Self::Place { operand } => write!(f, "{} is in memory that it cannot use", Operand(operand)),
+            Self::Attribute { index } => write!(f, "attribute {index} is out of range"),
+            Self::TooLarge => f.write_str("a row's work does not fit in 32 bits"),
+            Self::Work => f.write_str("row count or cost is not what its operands give"),
+            Self::OperandIndex { operand } => write!(f, "{} is past the value table", Operand(operand)),
+            Self::NotLive { operand } => write!(f, "{} is not alive here", Operand(operand)),
+            Self::Output => f.write_str("its output is not first used here, or written elsewhere too"),
+            Self::Overlap { operand } => {
+                write!(f, "its output is too near {} or has no scratch row", Operand(operand))
+            }
+            Self::Scratch => f.write_str("its scratch value is not one output row that lives only here"),
+        }
+    }
+}

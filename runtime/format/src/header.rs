@@ -1,0 +1,381 @@
+//! A strict reader of the safetensors header that neither allocates nor recurses, usable in constants.
+//!
+//! It accepts a subset of what the `safetensors` crate accepts: `{`, an optional `__metadata__` object of strings,
+//! then tensor entries in the order of their data, `}`, spaces. Names are plain (no escapes) and unique, data is
+//! contiguous from 0, every tensor starts on a multiple of 16 bytes and nothing follows the last one.
+
+use crate::DType;
+use crate::bytes::{slice, u8_at, u64_at};
+use crate::error::{HeaderFault, ModelError};
+
+/// The largest header that the safetensors format allows.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// One tensor of the header. Positions are byte offsets in the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tensor {
+    pub(crate) dtype: DType,
+    /// Where the name is, without its quotes.
+    pub(crate) name_at: usize,
+    pub(crate) name_len: usize,
+    /// First byte of its data, from the start of the data section.
+    pub(crate) begin: u32,
+    /// Bytes of its data.
+    pub(crate) len: u32,
+}
+
+/// Where the parts of a checked file are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    /// Where the first tensor entry starts (its opening quote).
+    pub(crate) entries_at: usize,
+    /// Where the metadata object's first key starts; 0 if there is no metadata.
+    pub(crate) metadata_at: usize,
+    /// How many tensors there are.
+    pub(crate) tensors: u32,
+    /// Where the data section starts; also where the header ends.
+    pub(crate) data_at: usize,
+}
+
+/// Scans tokens of the header. `at` is a byte offset in the file, always at most `end`.
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+type Scan<T> = Result<T, ModelError>;
+
+const fn fail<T: Copy>(at: usize, fault: HeaderFault) -> Scan<T> {
+    Err(ModelError::Header { at: at as u32, fault })
+}
+
+impl Cursor<'_> {
+    const fn peek(&self) -> u8 {
+        if self.at < self.end { u8_at(self.bytes, self.at) } else { 0 }
+    }
+
+    const fn skip_space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    /// Skips white space, then takes `token` if it is next.
+    const fn eat(&mut self, token: u8) -> bool {
+        self.skip_space();
+        let found = self.at < self.end && self.peek() == token;
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    const fn expect(&mut self, token: u8) -> Scan<()> {
+        if self.eat(token) { Ok(()) } else { fail(self.at, HeaderFault::Json) }
+    }
+
+    /// Takes a string and gives the place of its content. Escapes are taken where `escapes` says so.
+    const fn string(&mut self, escapes: bool) -> Scan<(usize, usize)> {
+        tri!(self.expect(b'"'));
+        let start = self.at;
+        loop {
+            if self.at >= self.end {
+                return fail(self.at, HeaderFault::Json);
+            }
+            match self.peek() {
+                b'"' => break,
+                0..0x20 => return fail(self.at, HeaderFault::Json),
+                b'\\' if !escapes => return fail(self.at, HeaderFault::Name),
+                b'\\' => {
+                    self.at += 1;
+                    match self.peek() {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+                        // Unicode escapes are left out: the header is UTF-8, and surrogates need care.
+                        _ => return fail(self.at, HeaderFault::Json),
+                    }
+                }
+                _ => self.at += 1,
+            }
+        }
+        let len = self.at - start;
+        self.at += 1;
+        Ok((start, len))
+    }
+
+    /// Takes an integer below 2^32 without leading zeros.
+    const fn integer(&mut self) -> Scan<u32> {
+        self.skip_space();
+        let start = self.at;
+        let mut value = 0u64;
+        while self.peek().is_ascii_digit() {
+            value = value * 10 + (self.peek() - b'0') as u64;
+            if value > u32::MAX as u64 {
+                return fail(start, HeaderFault::TooLong);
+            }
+            self.at += 1;
+        }
+        let digits = self.at - start;
+        if digits == 0 || (digits > 1 && u8_at(self.bytes, start) == b'0') {
+            return fail(start, HeaderFault::Json);
+        }
+        Ok(value as u32)
+    }
+
+    const fn text(&self, place: (usize, usize)) -> &[u8] {
+        slice(self.bytes, place.0, place.1)
+    }
+
+    /// Takes `"name": {"dtype": .., "shape": [..], "data_offsets": [.., ..]}` with the keys in any order.
+    const fn tensor(&mut self) -> Scan<Tensor> {
+        let (name_at, name_len) = tri!(self.string(false));
+        if name_len == 0 || same(self.text((name_at, name_len)), b"__metadata__") {
+            return fail(name_at, HeaderFault::Name);
+        }
+        tri!(self.expect(b':'));
+        tri!(self.expect(b'{'));
+        let mut dtype = None;
+        let mut elements = None;
+        let mut offsets = None;
+        loop {
+            let key = tri!(self.string(false));
+            tri!(self.expect(b':'));
+            if same(self.text(key), b"dtype") && dtype.is_none() {
+                let name = tri!(self.string(false));
+                dtype = dtype_named(self.text(name));
+                if dtype.is_none() {
+                    return fail(name.0, HeaderFault::Type);
+                }
+            } else if same(self.text(key), b"shape") && elements.is_none() {
+                elements = Some(tri!(self.shape()));
+            } else if same(self.text(key), b"data_offsets") && offsets.is_none() {
+                tri!(self.expect(b'['));
+                let begin = tri!(self.integer());
+                tri!(self.expect(b','));
+                let end = tri!(self.integer());
+                tri!(self.expect(b']'));
+                offsets = Some((begin, end));
+            } else {
+                return fail(key.0, HeaderFault::Json);
+            }
+            if !self.eat(b',') {
+                break;
+            }
+        }
+        tri!(self.expect(b'}'));
+        let (Some(dtype), Some(elements), Some((begin, end))) = (dtype, elements, offsets) else {
+            return fail(self.at, HeaderFault::Json);
+        };
+        if end <= begin || elements * dtype.size() as u64 != (end - begin) as u64 {
+            return fail(name_at, HeaderFault::Offsets);
+        }
+        Ok(Tensor { dtype, name_at, name_len, begin, len: end - begin })
+    }
+
+    /// Takes `[d, d, ..]` and gives the number of elements, at most 2^32.
+    const fn shape(&mut self) -> Scan<u64> {
+        tri!(self.expect(b'['));
+        let mut elements = 1u64;
+        if self.eat(b']') {
+            return Ok(elements);
+        }
+        loop {
+            let at = self.at;
+            elements *= tri!(self.integer()) as u64;
+            if elements > u32::MAX as u64 {
+                return fail(at, HeaderFault::TooLong);
+            }
+            if !self.eat(b',') {
+                break;
+            }
+        }
+        tri!(self.expect(b']'));
+        Ok(elements)
+    }
+}
+
+/// Whether two byte strings are equal.
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() && i < b.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+const fn dtype_named(name: &[u8]) -> Option<DType> {
+    let mut code = 0;
+    while let Some(dtype) = DType::from_code(code) {
+        if same(dtype.name().as_bytes(), name) {
+            return Some(dtype);
+        }
+        code += 1;
+    }
+    None
+}
+
+/// Reads and checks the whole header of `bytes`.
+pub(crate) const fn parse(bytes: &[u8]) -> Scan<Header> {
+    if bytes.len() < 8 {
+        return fail(0, HeaderFault::Truncated);
+    }
+    let len = u64_at(bytes, 0);
+    if len > MAX_HEADER || bytes.len() as u64 > u32::MAX as u64 {
+        return fail(0, HeaderFault::TooLong);
+    }
+    let data_at = 8 + len as usize;
+    if data_at > bytes.len() {
+        return fail(0, HeaderFault::Truncated);
+    }
+    if !data_at.is_multiple_of(16) {
+        return fail(0, HeaderFault::Alignment);
+    }
+    if core::str::from_utf8(slice(bytes, 8, len as usize)).is_err() {
+        return fail(8, HeaderFault::Utf8);
+    }
+    let mut cursor = Cursor { bytes, at: 8, end: data_at };
+    // The format requires the brace at the very start.
+    if cursor.peek() != b'{' {
+        return fail(8, HeaderFault::Json);
+    }
+    cursor.at += 1;
+    cursor.skip_space();
+    let mut metadata_at = 0;
+    let mut first = cursor;
+    let is_metadata = match first.string(false) {
+        Ok(key) => same(first.text(key), b"__metadata__"),
+        Err(error) => return Err(error),
+    };
+    if is_metadata {
+        cursor = first;
+        tri!(cursor.expect(b':'));
+        tri!(cursor.expect(b'{'));
+        cursor.skip_space();
+        metadata_at = cursor.at;
+        if !cursor.eat(b'}') {
+            loop {
+                tri!(cursor.string(true));
+                tri!(cursor.expect(b':'));
+                tri!(cursor.string(true));
+                if !cursor.eat(b',') {
+                    break;
+                }
+            }
+            tri!(cursor.expect(b'}'));
+        }
+        tri!(cursor.expect(b','));
+        cursor.skip_space();
+    }
+    let entries_at = cursor.at;
+    let mut tensors = 0u32;
+    let mut end = 0u32;
+    loop {
+        let tensor = tri!(cursor.tensor());
+        if tensor.begin != end {
+            return fail(tensor.name_at, HeaderFault::Offsets);
+        }
+        if !tensor.len.is_multiple_of(16) {
+            return fail(tensor.name_at, HeaderFault::Alignment);
+        }
+        if stands_before(bytes, entries_at, data_at, tensors, &tensor) {
+            return fail(tensor.name_at, HeaderFault::Name);
+        }
+        end = tensor.begin + tensor.len;
+        tensors += 1;
+        if !cursor.eat(b',') {
+            break;
+        }
+        cursor.skip_space();
+    }
+    tri!(cursor.expect(b'}'));
+    cursor.skip_space();
+    if cursor.at != data_at {
+        return fail(cursor.at, HeaderFault::Json);
+    }
+    if data_at as u64 + end as u64 != bytes.len() as u64 {
+        return fail(data_at, HeaderFault::Length);
+    }
+    Ok(Header { entries_at, metadata_at, tensors, data_at })
+}
+
+/// Whether one of the first `count` entries, which have been checked, has the name of `tensor`.
+const fn stands_before(bytes: &[u8], entries_at: usize, end: usize, count: u32, tensor: &Tensor) -> bool {
+    let name = slice(bytes, tensor.name_at, tensor.name_len);
+    let mut at = entries_at;
+    let mut i = 0;
+    while i < count {
+        // A checked entry starts at its opening quote and holds no brace but its own: names may, so skip the name.
+        let mut close = at + 1;
+        while close < end && u8_at(bytes, close) != b'"' {
+            close += 1;
+        }
+        if close - at - 1 == name.len() && same(slice(bytes, at + 1, close - at - 1), name) {
+            return true;
+        }
+        while close < end && u8_at(bytes, close) != b'}' {
+            close += 1;
+        }
+        // To the next entry's opening quote.
+        while close < end && u8_at(bytes, close) != b'"' {
+            close += 1;
+        }
+        at = close;
+        i += 1;
+    }
+    false
+}
+
+/// Walks the entries of a checked header.
+#[derive(Clone, Copy)]
+pub(crate) struct Entries<'a> {
+    cursor: Cursor<'a>,
+    left: u32,
+}
+
+impl<'a> Entries<'a> {
+    pub(crate) const fn new(bytes: &'a [u8], header: &Header) -> Self {
+        Self { cursor: Cursor { bytes, at: header.entries_at, end: header.data_at }, left: header.tensors }
+    }
+
+    pub(crate) const fn next(&mut self) -> Option<Tensor> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        match self.cursor.tensor() {
+            Ok(tensor) => {
+                self.cursor.eat(b',');
+                Some(tensor)
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// The value of `key` in a checked metadata object, as it stands in the file (escapes not resolved).
+pub(crate) const fn metadata<'a>(bytes: &'a [u8], header: &Header, key: &[u8]) -> Option<&'a [u8]> {
+    if header.metadata_at == 0 {
+        return None;
+    }
+    let mut cursor = Cursor { bytes, at: header.metadata_at, end: header.data_at };
+    loop {
+        let Ok(found) = cursor.string(true) else { return None };
+        if !cursor.eat(b':') {
+            return None;
+        }
+        let Ok((start, len)) = cursor.string(true) else { return None };
+        if same(cursor.text(found), key) {
+            return Some(slice(bytes, start, len));
+        }
+        if !cursor.eat(b',') {
+            return None;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One row of the operator table, and sets of operators.
+
+use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
+use crate::ops::{Attrs, MAX_INPUTS, OpCode, OpFault, Operator, Work};
+use crate::value::NONE;
+
+/// Bytes of an operator record.
+pub const OP_RECORD: usize = 96;
+
+/// An operator of the plan: what it does, to which values, and how it divides.
+///
+/// Every operator writes exactly one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Op {
+    /// What it does.
+    pub operator: Operator,
+    /// Value indices of the inputs; the first `count` are listed, `None` among them is an optional input left out.
+    pub inputs: [Option<u16>; MAX_INPUTS],
+    /// How many inputs are listed.
+    pub count: u8,
+    /// Value index of the output.
+    pub output: u16,
+    /// An arena value of one output row, needed when the output shares memory with an input.
+    pub scratch: Option<u16>,
+    /// How it divides. `row_bytes` is not stored: it follows from the output.
+    pub rows: u32,
+    /// Cost of one row, in multiply-accumulates.
+    pub row_cost: u32,
+}
+
+impl Op {
+    /// An operator on these values, with the work that [`Operator::check`] found. More than [`MAX_INPUTS`] inputs are
+    /// cut off.
+    pub const fn new(operator: Operator, inputs: &[Option<u16>], output: u16, work: &Work) -> Self {
+        let mut op = Self {
+            operator,
+            inputs: [None; MAX_INPUTS],
+            count: 0,
+            output,
+            scratch: None,
+            rows: work.rows,
+            row_cost: work.row_cost,
+        };
+        let mut k = 0;
+        while k < inputs.len() && k < MAX_INPUTS {
+            op.inputs[k] = inputs[k];
+            k += 1;
+        }
+        op.count = k as u8;
+        op
+    }
+
+    /// Reads a record.
+    pub const fn parse(record: &[u8]) -> Result<Self, OpFault> {
+        let Some(code) = OpCode::from_code(u8_at(record, 0)) else { return Err(OpFault::UnknownOperator) };
+        let count = u8_at(record, 1);
+        ensure!(count as usize <= MAX_INPUTS, OpFault::Inputs);
+        let mut attrs: Attrs = [0; 15];
+        let mut i = 0;
+        while i < attrs.len() {
+            attrs[i] = i32_at(record, 32 + 4 * i);
+            i += 1;
+        }
+        let operator = Operator::parse(code, &attrs);
+        // Words that the operator does not use must be 0: what it emits again is the whole record.
+        let again = operator.emit();
+        let mut i = 0;
+        while i < attrs.len() {
+            ensure!(attrs[i] == again[i], OpFault::Reserved);
+            i += 1;
+        }
+        ensure!(u32_at(record, 92) == 0, OpFault::Reserved);
+        let mut inputs = [None; MAX_INPUTS];
+        let mut k = 0;
+        while k < MAX_INPUTS {
+            let index = u16_at(record, 4 + 2 * k);
+            if index != NONE {
+                ensure!(k < count as usize, OpFault::Reserved);
+                inputs[k] = Some(index);
+            }
+            k += 1;
+        }
+        let scratch = u16_at(record, 20);
+        ensure!(u16_at(record, 22) == 0, OpFault::Reserved);
+        Ok(Self {
+            operator,
+            inputs,
+            count,
+            output: u16_at(record, 2),
+            scratch: if scratch == NONE { None } else { Some(scratch) },
+            rows: u32_at(record, 24),
+            row_cost: u32_at(record, 28),
+        })
+    }
+
+    /// Writes the record that [`parse`](Self::parse) reads.
+    pub const fn emit(&self) -> [u8; OP_RECORD] {
+        let mut record = [0; OP_RECORD];
+        record[0] = self.operator.code() as u8;
+        record[1] = self.count;
+        put(&mut record, 2, &self.output.to_le_bytes());
+        let mut k = 0;
+        while k < MAX_INPUTS {
+            let index = match self.inputs[k] {
+                Some(index) => index,
+                None => NONE,
+            };
+            put(&mut record, 4 + 2 * k, &index.to_le_bytes());
+            k += 1;
+        }
+        let scratch = match self.scratch {
+            Some(index) => index,
+            None => NONE,
+        };
+        put(&mut record, 20, &scratch.to_le_bytes());
+        put(&mut record, 24, &self.rows.to_le_bytes());
+        put(&mut record, 28, &self.row_cost.to_le_bytes());
+        let attrs = self.operator.emit();
+        let mut i = 0;
+        while i < attrs.len() {
+            put(&mut record, 32 + 4 * i, &attrs[i].to_le_bytes());
+            i += 1;
+        }
+        record
+    }
+
+    /// Input `k`, if it is given.
+    pub const fn input(&self, k: usize) -> Option<u16> {
+        if k < MAX_INPUTS { self.inputs[k] } else { None }
+    }
+}
+
+/// A set of operators: bit `code` stands for the operator with that code. It is a plain integer so that it can be a
+/// const parameter; kernels outside a session's set are not linked.
+pub type OpSet = u128;
+
+/// Every operator.
+pub const ALL_OPS: OpSet = op_set(OpCode::ALL);
+
+/// The set of these operators.
+pub const fn op_set(codes: &[OpCode]) -> OpSet {
+    let mut set = 0;
+    let mut i = 0;
+    while i < codes.len() {
+        set |= 1 << codes[i] as u8;
+        i += 1;
+    }
+    set
+}
+
+/// Whether `code` is in `set`.
+pub const fn op_set_has(set: OpSet, code: OpCode) -> bool {
+    set >> code as u8 & 1 == 1
+}

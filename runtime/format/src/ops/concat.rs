@@ -1,0 +1,44 @@
+//! Tensors one after another along a dimension.
+
+use super::{Attrs, MAX_INPUTS, OUTPUT, OpFault, Operands, Work, attrs_of};
+
+/// Attributes of Concat. The inputs' bytes are copied as they are: one quantization for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concat {
+    /// The dimension along which the inputs follow each other.
+    pub axis: i32,
+}
+
+impl Concat {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { axis: attrs[0] }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&[self.axis])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        ensure!(operands.count >= 1 && operands.count <= MAX_INPUTS, OpFault::Inputs);
+        let output = operands.output;
+        let rank = output.shape.rank();
+        ensure!(0 <= self.axis && (self.axis as usize) < rank, OpFault::Attribute { index: 0 });
+        let axis = self.axis as usize;
+        let mut total = 0u64;
+        let mut k = 0;
+        while k < operands.count {
+            let Some(input) = operands.input(k) else { return Err(OpFault::Inputs) };
+            ensure!(input.dtype.is(output.dtype), OpFault::Type { operand: k as u8 });
+            ensure!(input.shape.rank() == rank, OpFault::Shape { operand: k as u8 });
+            let mut i = 0;
+            while i < rank {
+                ensure!(i == axis || input.shape.dim(i) == output.shape.dim(i), OpFault::Shape { operand: k as u8 });
+                i += 1;
+            }
+            total += input.shape.dim(axis) as u64;
+            k += 1;
+        }
+        ensure!(total == output.shape.dim(axis) as u64, OpFault::Shape { operand: OUTPUT });
+        Work::split(&output, axis, 1)
+    }
+}

@@ -1,0 +1,82 @@
+//! A function of one 8-bit value, as a table of all 256 results.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
+use crate::DType;
+
+/// What a table computes. Only for people: the table says all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Function {
+    /// Change of scale, zero point or 8-bit type.
+    Requantize = 0,
+    /// Rectifier, with or without an upper bound.
+    Relu = 1,
+    /// Rectifier with a slope for negative values.
+    LeakyRelu = 2,
+    /// `1 / (1 + exp(-x))`.
+    Logistic = 3,
+    /// Hyperbolic tangent.
+    Tanh = 4,
+    /// `x * relu6(x + 3) / 6`.
+    HardSwish = 5,
+    /// Several of these one after another.
+    Composed = 6,
+}
+
+impl Function {
+    /// The function with this code.
+    pub const fn from_code(code: i32) -> Option<Self> {
+        Some(match code {
+            0 => Self::Requantize,
+            1 => Self::Relu,
+            2 => Self::LeakyRelu,
+            3 => Self::Logistic,
+            4 => Self::Tanh,
+            5 => Self::HardSwish,
+            6 => Self::Composed,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requantize => "Requantize",
+            Self::Relu => "Relu",
+            Self::LeakyRelu => "LeakyRelu",
+            Self::Logistic => "Logistic",
+            Self::Tanh => "Tanh",
+            Self::HardSwish => "HardSwish",
+            Self::Composed => "Composed",
+        }
+    }
+}
+
+/// Attributes of Lookup. Output byte = `table[input byte]`, bytes taken as unsigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The code of the [`Function`] in the table.
+    pub function: i32,
+}
+
+impl Lookup {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { function: attrs[0] }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&[self.function])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(2));
+        let Some(input) = operands.input(0) else { return Err(OpFault::Inputs) };
+        let table = tri!(operands.constant(1, DType::U8));
+        ensure!(input.dtype.is_8_bit(), OpFault::Type { operand: 0 });
+        ensure!(operands.output.dtype.is_8_bit(), OpFault::Type { operand: OUTPUT });
+        ensure!(table.len == 256, OpFault::Shape { operand: 1 });
+        ensure!(input.shape.is(&operands.output.shape), OpFault::Shape { operand: OUTPUT });
+        ensure!(Function::from_code(self.function).is_some(), OpFault::Attribute { index: 0 });
+        Work::elementwise(&operands.output, 1)
+    }
+}

@@ -1,0 +1,428 @@
+//! The operators of a compiled model: their attributes, their rules, and the work they do.
+//!
+//! Each file holds one operator's whole story as far as the file format knows it: the typed attributes (which
+//! parse from and emit to the record's attribute words), the rule that its operands must satisfy, and how it
+//! divides into rows. A session computes an operator row by row, so that it can stop after any of them.
+
+mod add;
+mod concat;
+mod conv_2d;
+mod copy;
+mod fully_connected;
+mod lookup;
+mod mean;
+mod mul;
+mod overlap;
+mod pad;
+mod pool_2d;
+mod quantize;
+mod resize_nearest;
+mod softmax;
+mod strided_slice;
+mod svdf;
+mod transpose;
+
+pub use add::AddSub;
+pub use concat::Concat;
+pub use conv_2d::{Conv2d, DepthwiseConv2d};
+pub use copy::Copy;
+pub use fully_connected::FullyConnected;
+pub use lookup::{Function, Lookup};
+pub use mean::Mean;
+pub use mul::Mul;
+pub use overlap::RowAccess;
+pub use pad::Pad;
+pub use pool_2d::Pool2d;
+pub use quantize::{Dequantize, Quantize};
+pub use resize_nearest::ResizeNearest;
+pub use softmax::Softmax;
+pub use strided_slice::StridedSlice;
+pub use svdf::Svdf;
+pub use transpose::Transpose;
+
+use crate::{DType, Shape, Value};
+
+/// The attribute words of an operator record. Words that an operator does not use are 0.
+pub type Attrs = [i32; 15];
+
+/// The most inputs that an operator takes.
+pub const MAX_INPUTS: usize = 8;
+
+/// The operand number that stands for the output in an [`OpFault`].
+pub const OUTPUT: u8 = u8::MAX;
+
+/// What is wrong with an operator of a plan. `operand` counts the inputs from 0; [`OUTPUT`] is the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpFault {
+    /// The operator code is not known to this version.
+    UnknownOperator,
+    /// A reserved byte or an unused attribute word is not 0.
+    Reserved,
+    /// The number of inputs is not what the operator takes, or one that it needs is missing.
+    Inputs,
+    /// An operand has a type that the operator does not take.
+    Type {
+        /// Which one.
+        operand: u8,
+    },
+    /// An operand's shape does not follow the operator's rule.
+    Shape {
+        /// Which one.
+        operand: u8,
+    },
+    /// An operand's scale or zero point is out of range.
+    Quantization {
+        /// Which one.
+        operand: u8,
+    },
+    /// An operand is in a place that the operator cannot use (a constant as output, an activation as weights).
+    Place {
+        /// Which one.
+        operand: u8,
+    },
+    /// An attribute word is out of range.
+    Attribute {
+        /// Its index.
+        index: u8,
+    },
+    /// A row's work does not fit in 32 bits.
+    TooLarge,
+    /// The record's row count or row cost is not what the operands give.
+    Work,
+    /// An operand index is past the tables.
+    OperandIndex {
+        /// Which one.
+        operand: u8,
+    },
+    /// An input is read before it is written, or after its recorded last use.
+    NotLive {
+        /// Which one.
+        operand: u8,
+    },
+    /// The output is not recorded as first used here, or something else writes it too.
+    Output,
+    /// Input and output overlap nearer than the operator allows, or without a scratch row.
+    Overlap {
+        /// Which one.
+        operand: u8,
+    },
+    /// The scratch value is not an arena value of one output row that lives only here.
+    Scratch,
+}
+
+/// How much an operator does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The output is computed in this many equal, consecutive pieces.
+    pub rows: u32,
+    /// Bytes of one piece.
+    pub row_bytes: u32,
+    /// The cost of one piece, in multiply-accumulates or, where there are none, in steps of about that weight.
+    pub row_cost: u32,
+}
+
+impl Work {
+    const fn new(rows: u64, row_bytes: u64, row_cost: u64) -> Result<Self, OpFault> {
+        if rows == 0 || row_bytes == 0 {
+            return Err(OpFault::Shape { operand: OUTPUT });
+        }
+        if rows > u32::MAX as u64 || row_bytes > u32::MAX as u64 || row_cost > u32::MAX as u64 {
+            return Err(OpFault::TooLarge);
+        }
+        let row_cost = if row_cost == 0 { 1 } else { row_cost as u32 };
+        Ok(Self { rows: rows as u32, row_bytes: row_bytes as u32, row_cost })
+    }
+
+    /// `output` in rows of its last dimensions: all but the outer `outer` ones.
+    const fn split(output: &Value, outer: usize, cost_per_element: u64) -> Result<Self, OpFault> {
+        let (Some(rows), Some(all)) = (output.shape.product(0, outer), output.shape.elements()) else {
+            return Err(OpFault::TooLarge);
+        };
+        if rows == 0 || all == 0 {
+            return Err(OpFault::Shape { operand: OUTPUT });
+        }
+        let row = (all / rows) as u64;
+        Self::new(rows as u64, row * output.dtype.size() as u64, row * cost_per_element)
+    }
+
+    /// The split of elementwise operators: rows of the last two dimensions (of the last one below rank 3).
+    const fn elementwise(output: &Value, cost_per_element: u64) -> Result<Self, OpFault> {
+        Self::split(output, elementwise_outer(&output.shape), cost_per_element)
+    }
+
+    /// The split of operators that move data: rows of the last dimension.
+    const fn last_dimension(output: &Value, cost_per_element: u64) -> Result<Self, OpFault> {
+        Self::split(output, output.shape.rank().saturating_sub(1), cost_per_element)
+    }
+}
+
+/// How many outer dimensions an elementwise operator's rows count over.
+pub const fn elementwise_outer(shape: &Shape) -> usize {
+    match shape.rank() {
+        0 | 1 => 0,
+        2 => 1,
+        rank => rank - 2,
+    }
+}
+
+/// The values that an operator works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Operands {
+    /// The inputs; the first `count` are given, `None` among them stands for an optional one left out.
+    pub inputs: [Option<Value>; MAX_INPUTS],
+    /// How many inputs the record lists.
+    pub count: usize,
+    /// The value it writes.
+    pub output: Value,
+}
+
+impl Operands {
+    /// Input `k`, if it is given.
+    pub const fn input(&self, k: usize) -> Option<Value> {
+        if k < self.count && k < MAX_INPUTS { self.inputs[k] } else { None }
+    }
+
+    const fn count_is(&self, count: usize) -> Result<(), OpFault> {
+        if self.count == count { Ok(()) } else { Err(OpFault::Inputs) }
+    }
+
+    /// Input `k`, which must be given, of type `dtype`.
+    const fn typed(&self, k: usize, dtype: DType) -> Result<Value, OpFault> {
+        match self.input(k) {
+            None => Err(OpFault::Inputs),
+            Some(value) if value.dtype.is(dtype) => Ok(value),
+            Some(_) => Err(OpFault::Type { operand: k as u8 }),
+        }
+    }
+
+    /// Input `k`, which must be a constant of the file, of type `dtype`.
+    const fn constant(&self, k: usize, dtype: DType) -> Result<Value, OpFault> {
+        match self.typed(k, dtype) {
+            Ok(value) if value.is_constant() => Ok(value),
+            Ok(_) => Err(OpFault::Place { operand: k as u8 }),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Input `k`, which must be a quantized int8 tensor.
+    const fn quantized(&self, k: usize) -> Result<Value, OpFault> {
+        match self.typed(k, DType::I8) {
+            Ok(value) if is_quantized(&value) => Ok(value),
+            Ok(_) => Err(OpFault::Quantization { operand: k as u8 }),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The output, which must be a quantized int8 tensor.
+    const fn quantized_output(&self) -> Result<Value, OpFault> {
+        if !self.output.dtype.is(DType::I8) {
+            return Err(OpFault::Type { operand: OUTPUT });
+        }
+        if !is_quantized(&self.output) {
+            return Err(OpFault::Quantization { operand: OUTPUT });
+        }
+        Ok(self.output)
+    }
+
+    /// Input 0 and the output, which must have one type: operators that only move elements.
+    const fn moved(&self) -> Result<Value, OpFault> {
+        match self.input(0) {
+            None => Err(OpFault::Inputs),
+            Some(value) if value.dtype.is(self.output.dtype) => Ok(value),
+            Some(_) => Err(OpFault::Type { operand: OUTPUT }),
+        }
+    }
+}
+
+/// Whether an 8-bit value's zero point is in its type's range and its scale a positive number.
+const fn is_quantized(value: &Value) -> bool {
+    let in_range = match value.dtype {
+        DType::U8 => 0 <= value.zero_point && value.zero_point <= 255,
+        _ => -128 <= value.zero_point && value.zero_point <= 127,
+    };
+    in_range && value.scale > 0.0 && value.scale.is_finite()
+}
+
+/// Whether `channels` is the I32 `[count, 3]` table of (bias, multiplier, shift).
+const fn is_channel_table(channels: &Value, count: u32) -> bool {
+    channels.shape.rank() == 2 && channels.shape.dim(0) == count && channels.shape.dim(1) == 3
+}
+
+/// Checks the two words `attrs[at..at + 2]` as an int8 activation range: -128 <= min <= max <= 127.
+const fn check_activation(range: [i32; 2], at: u8) -> Result<(), OpFault> {
+    if -128 <= range[0] && range[0] <= range[1] && range[1] <= 127 {
+        Ok(())
+    } else {
+        Err(OpFault::Attribute { index: at })
+    }
+}
+
+/// Checks a Q31 multiplier and its shift.
+const fn check_multiplier(multiplier: i32, shift: i32, at: u8) -> Result<(), OpFault> {
+    if multiplier < 0 {
+        return Err(OpFault::Attribute { index: at });
+    }
+    if shift < -31 || shift > 30 {
+        return Err(OpFault::Attribute { index: at + 1 });
+    }
+    Ok(())
+}
+
+/// Checks a 2-D window (kernel or pool) along one axis: 1 <= size, the window's extent below 2^24, `pad` less than
+/// it, and the last window starting inside the input.
+const fn window_fits(input: u32, output: u32, size: u32, stride: i32, dilation: i32, pad: i32) -> bool {
+    if size == 0 || input == 0 || output == 0 || stride < 1 || dilation < 1 || pad < 0 {
+        return false;
+    }
+    let extent = (size as u64 - 1) * dilation as u64 + 1;
+    if extent > 1 << 24 || pad as u64 >= extent {
+        return false;
+    }
+    (output as u64 - 1) * (stride as u64) < input as u64 + pad as u64
+}
+
+/// Reads up to `N` words into an array of unsigned sizes.
+const fn words<const N: usize>(attrs: &Attrs, at: usize) -> [i32; N] {
+    let mut out = [0; N];
+    let mut i = 0;
+    while i < N {
+        if at + i < attrs.len() {
+            out[i] = attrs[at + i];
+        }
+        i += 1;
+    }
+    out
+}
+
+/// Puts `values` one after another into attribute words.
+const fn attrs_of(values: &[i32]) -> Attrs {
+    let mut attrs = [0; 15];
+    let mut i = 0;
+    while i < values.len() && i < attrs.len() {
+        attrs[i] = values[i];
+        i += 1;
+    }
+    attrs
+}
+
+macro_rules! operators {
+    ($( $(#[doc = $doc:literal])+ $name:ident($attrs:ident) = $code:literal, $kernel:literal; )+) => {
+        /// Which kernel an operator needs. The code is also the bit in an [`OpSet`](crate::OpSet).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum OpCode { $( $(#[doc = $doc])+ $name = $code, )+ }
+
+        impl OpCode {
+            /// All of them, in the order of their codes.
+            pub const ALL: &'static [Self] = &[ $( Self::$name, )+ ];
+
+            /// The operator with this code.
+            pub const fn from_code(code: u8) -> Option<Self> {
+                Some(match code { $( $code => Self::$name, )+ _ => return None })
+            }
+
+            /// Its name, the same in every crate.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$name => $kernel, )+ }
+            }
+        }
+
+        /// An operator with its attributes.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum Operator { $( $(#[doc = $doc])+ $name($attrs), )+ }
+
+        impl Operator {
+            /// Which kernel it needs.
+            pub const fn code(&self) -> OpCode {
+                match self { $( Self::$name(_) => OpCode::$name, )+ }
+            }
+
+            /// Reads the attributes of operator `code`. Any words parse; [`check`](Self::check) judges them.
+            pub const fn parse(code: OpCode, attrs: &Attrs) -> Self {
+                match code { $( OpCode::$name => Self::$name($attrs::parse(attrs)), )+ }
+            }
+
+            /// Writes the attribute words that [`parse`](Self::parse) reads.
+            pub const fn emit(&self) -> Attrs {
+                match self { $( Self::$name(op) => op.emit(), )+ }
+            }
+
+            /// Checks the operands against the operator's rule and tells the work they make.
+            pub const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+                match self { $( Self::$name(op) => op.check(operands), )+ }
+            }
+        }
+    };
+}
+
+operators! {
+    /// 2-D convolution. Inputs: activations NHWC, weights OHWI (I = C / groups), channels `[O, 3]`.
+    Conv2d(Conv2d) = 0, "Conv2d";
+    /// Depthwise 2-D convolution. Inputs: activations NHWC, weights 1HWO, channels `[O, 3]`.
+    DepthwiseConv2d(DepthwiseConv2d) = 1, "DepthwiseConv2d";
+    /// Matrix product. Inputs: activations `[.., in]`, weights `[out, in]`, channels `[out, 3]`.
+    FullyConnected(FullyConnected) = 2, "FullyConnected";
+    /// Average over a 2-D window. Input: NHWC.
+    AvgPool2d(Pool2d) = 3, "AvgPool2d";
+    /// Maximum over a 2-D window. Input: NHWC.
+    MaxPool2d(Pool2d) = 4, "MaxPool2d";
+    /// Sum of two tensors, broadcast. Inputs: a, b.
+    Add(AddSub) = 5, "Add";
+    /// Difference of two tensors, broadcast. Inputs: a, b.
+    Sub(AddSub) = 6, "Sub";
+    /// Product of two tensors, broadcast. Inputs: a, b.
+    Mul(Mul) = 7, "Mul";
+    /// Softmax over the last dimension. Input: logits.
+    Softmax(Softmax) = 8, "Softmax";
+    /// Any function of one 8-bit value, as a table. Inputs: activations, table U8 `[256]`.
+    Lookup(Lookup) = 9, "Lookup";
+    /// Constant border around a tensor. Input: any type.
+    Pad(Pad) = 10, "Pad";
+    /// Mean over some dimensions. Input: int8.
+    Mean(Mean) = 11, "Mean";
+    /// Tensors one after another along a dimension. Inputs: 1 to 8 of one type.
+    Concat(Concat) = 12, "Concat";
+    /// Every n-th element of a box. Input: any type.
+    StridedSlice(StridedSlice) = 13, "StridedSlice";
+    /// Dimensions in another order. Input: any type.
+    Transpose(Transpose) = 14, "Transpose";
+    /// Resize by the nearest neighbour. Input: NHWC.
+    ResizeNearest(ResizeNearest) = 15, "ResizeNearest";
+    /// Float to 8-bit. Input: F32.
+    Quantize(Quantize) = 16, "Quantize";
+    /// 8-bit to float. Input: I8 or U8.
+    Dequantize(Dequantize) = 17, "Dequantize";
+    /// Singular value decomposition filter: one step of a recurrent layer. Inputs: activations, feature weights,
+    /// time weights, bias or none, state.
+    Svdf(Svdf) = 18, "Svdf";
+    /// Bytes as they are, into or out of state or to another place. Input: any type.
+    Copy(Copy) = 19, "Copy";
+}
+
+impl Operator {
+    /// The input that holds the (bias, multiplier, shift) table, for operators that have one.
+    pub const fn channels_input(&self) -> Option<usize> {
+        match self {
+            Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::FullyConnected(_) => Some(2),
+            _ => None,
+        }
+    }
+
+    /// The state input that the operator writes as well as reads.
+    pub const fn state_input(&self) -> Option<usize> {
+        match self {
+            Self::Svdf(_) => Some(4),
+            _ => None,
+        }
+    }
+
+    /// Nominal multiply-accumulates of the whole operator: taps on padding count, other arithmetic does not.
+    pub const fn macs(&self, work: &Work) -> u64 {
+        match self {
+            Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::FullyConnected(_) | Self::Svdf(_) => {
+                work.rows as u64 * work.row_cost as u64
+            }
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How near an operator's output may come to an input that dies with it.
+//!
+//! An operator that walks its input in step with its output needs, at output row y, only the input from some row on.
+//! So the output may be written over the part of the input that is no longer needed: over itself when the two walk at
+//! the same pace (in place), or from a lower address when the output grows faster. Each row is computed into a scratch
+//! row and then copied, so a row may also overwrite input that it reads itself. This is the memory reuse that Blacker
+//! et al., "Optimising TinyML with diagonal memory optimisation" (2020), describe, at the granularity of rows.
+
+use super::{Operands, Operator, Work, elementwise_outer};
+use crate::Value;
+
+/// How an operator walks one input while it computes its output rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowAccess {
+    /// Bytes of one input row.
+    pub row_bytes: u32,
+    /// Input rows from one output row to the next.
+    pub stride: u32,
+    /// Output row y needs input rows from `y * stride - lead` on.
+    pub lead: u32,
+}
+
+impl RowAccess {
+    /// The least distance d such that an input at offset `i` and an output at offset `o` with `i >= o + d` can share
+    /// memory: for every output row y from 1 on, rows before y, written, end at or below the first byte that row y and
+    /// later ones read. The rows' ends and the needed starts are linear in y but for the bend at `lead / stride`, so
+    /// the largest difference is at an end or at the bend.
+    pub const fn distance(&self, work: &Work) -> u32 {
+        let last = work.rows as u64 - 1;
+        let bend = if self.stride == 0 { last } else { (self.lead / self.stride) as u64 };
+        let candidates = [1, bend, bend + 1, last];
+        let mut distance = 0;
+        let mut i = 0;
+        while i < candidates.len() {
+            let y = candidates[i];
+            if y >= 1 && y <= last {
+                let written = y * work.row_bytes as u64;
+                let needed = (y * self.stride as u64).saturating_sub(self.lead as u64) * self.row_bytes as u64;
+                let d = written.saturating_sub(needed);
+                if d > distance {
+                    distance = d;
+                }
+            }
+            i += 1;
+        }
+        // `written` is at most the output's length, which fits.
+        distance as u32
+    }
+}
+
+impl Operator {
+    /// How the operator walks input `k`; `None` if the output must not share memory with it.
+    pub const fn row_access(&self, operands: &Operands, k: usize) -> Option<RowAccess> {
+        let Some(input) = operands.input(k) else { return None };
+        let output = &operands.output;
+        if !input.is_arena() || !output.is_arena() {
+            return None;
+        }
+        match self {
+            Self::Conv2d(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
+            Self::DepthwiseConv2d(op) if k == 0 => windows(&input, op.0.stride[0], op.0.pad[0]),
+            Self::AvgPool2d(op) | Self::MaxPool2d(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
+            Self::Add(_) | Self::Sub(_) | Self::Mul(_) | Self::Lookup(_) | Self::Quantize(_) | Self::Dequantize(_) => {
+                in_step(&input, output, elementwise_outer(&output.shape))
+            }
+            Self::Softmax(_) => in_step(&input, output, output.shape.rank().saturating_sub(1)),
+            _ => None,
+        }
+    }
+}
+
+/// Windows over one image: rows of the input are image rows.
+const fn windows(input: &Value, stride: i32, pad: i32) -> Option<RowAccess> {
+    if input.shape.dim(0) != 1 || input.shape.dim(1) == 0 || stride < 1 || pad < 0 {
+        return None;
+    }
+    Some(RowAccess { row_bytes: input.len / input.shape.dim(1), stride: stride as u32, lead: pad as u32 })
+}
+
+/// One input row for each output row.
+const fn in_step(input: &Value, output: &Value, outer: usize) -> Option<RowAccess> {
+    if !input.shape.is(&output.shape) {
+        return None;
+    }
+    match input.shape.product(0, outer) {
+        Some(rows) if rows > 0 => Some(RowAccess { row_bytes: input.len / rows, stride: 1, lead: 0 }),
+        _ => None,
+    }
+}

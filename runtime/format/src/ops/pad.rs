@@ -1,0 +1,41 @@
+//! A border of one value around a tensor.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, words};
+use crate::MAX_RANK;
+
+/// Attributes of Pad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pad {
+    /// Elements put before the input along each of the output's dimensions (words past the rank are 0).
+    pub before: [i32; MAX_RANK],
+    /// The border's element, its bytes in the low end of the word.
+    pub value: i32,
+}
+
+impl Pad {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { before: words(attrs, 0), value: attrs[6] }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let b = self.before;
+        attrs_of(&[b[0], b[1], b[2], b[3], b[4], b[5], self.value])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(1));
+        let input = tri!(operands.moved());
+        let output = operands.output;
+        ensure!(input.shape.rank() == output.shape.rank(), OpFault::Shape { operand: OUTPUT });
+        let mut i = 0;
+        while i < MAX_RANK {
+            ensure!(self.before[i] >= 0, OpFault::Attribute { index: i as u8 });
+            ensure!(
+                self.before[i] as u64 + input.shape.dim(i) as u64 <= output.shape.dim(i) as u64,
+                OpFault::Attribute { index: i as u8 }
+            );
+            i += 1;
+        }
+        Work::last_dimension(&output, 1)
+    }
+}

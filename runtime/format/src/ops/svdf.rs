@@ -1,0 +1,68 @@
+//! Singular value decomposition filter: one step of a recurrent layer.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_activation, check_multiplier, words};
+use crate::DType;
+
+/// Attributes of Svdf (Nakkiran et al., "Compressing deep neural networks using a rank-constrained topology", 2015,
+/// as TensorFlow Lite computes it). Filters = units * rank; the state holds `memory` past results of each filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Svdf {
+    /// Filters of one unit (at least 1).
+    pub rank: i32,
+    /// Multiplier and shift from the feature product to the state.
+    pub feature: [i32; 2],
+    /// Multiplier and shift from the time product to the output.
+    pub output: [i32; 2],
+    /// Least and greatest output value (the fused activation), within -128..=127.
+    pub activation: [i32; 2],
+}
+
+impl Svdf {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { rank: attrs[0], feature: words(attrs, 1), output: words(attrs, 3), activation: words(attrs, 5) }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let (f, o, a) = (self.feature, self.output, self.activation);
+        attrs_of(&[self.rank, f[0], f[1], o[0], o[1], a[0], a[1]])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        ensure!(operands.count == 5, OpFault::Inputs);
+        let input = tri!(operands.quantized(0));
+        let feature = tri!(operands.constant(1, DType::I8));
+        let Some(time) = operands.input(2) else { return Err(OpFault::Inputs) };
+        let Some(state) = operands.input(4) else { return Err(OpFault::Inputs) };
+        let output = tri!(operands.quantized_output());
+        ensure!(time.is_constant(), OpFault::Place { operand: 2 });
+        ensure!(time.dtype.is(DType::I16) || time.dtype.is(DType::I8), OpFault::Type { operand: 2 });
+        ensure!(state.is_state(), OpFault::Place { operand: 4 });
+        ensure!(state.dtype.is(time.dtype), OpFault::Type { operand: 4 });
+        ensure!(self.rank >= 1, OpFault::Attribute { index: 0 });
+        ensure!(feature.shape.rank() == 2, OpFault::Shape { operand: 1 });
+        let (filters, depth) = (feature.shape.dim(0), feature.shape.dim(1));
+        ensure!(filters > 0 && depth > 0, OpFault::Shape { operand: 1 });
+        ensure!(filters.is_multiple_of(self.rank as u32), OpFault::Attribute { index: 0 });
+        let units = filters / self.rank as u32;
+        ensure!(time.shape.rank() == 2 && time.shape.dim(0) == filters, OpFault::Shape { operand: 2 });
+        let memory = time.shape.dim(1);
+        ensure!(memory > 0, OpFault::Shape { operand: 2 });
+        ensure!(input.len.is_multiple_of(depth), OpFault::Shape { operand: 0 });
+        let batches = (input.len / depth) as u64;
+        ensure!(output.len as u64 == batches * units as u64, OpFault::Shape { operand: OUTPUT });
+        // The time weights hold filters * memory elements, so that product fits in 32 bits.
+        let history = (filters * memory) as u64;
+        ensure!(
+            state.len as u64 / state.dtype.size() as u64 == batches.saturating_mul(history),
+            OpFault::Shape { operand: 4 }
+        );
+        if operands.inputs[3].is_some() {
+            let bias = tri!(operands.constant(3, DType::I32));
+            ensure!(bias.len as u64 == units as u64 * 4, OpFault::Shape { operand: 3 });
+        }
+        tri!(check_multiplier(self.feature[0], self.feature[1], 1));
+        tri!(check_multiplier(self.output[0], self.output[1], 3));
+        tri!(check_activation(self.activation, 5));
+        Work::new(output.len as u64, 1, self.rank as u64 * (depth as u64 + memory as u64))
+    }
+}

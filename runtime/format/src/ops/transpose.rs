@@ -1,0 +1,41 @@
+//! Dimensions in another order.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, words};
+use crate::MAX_RANK;
+
+/// Attributes of Transpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transpose {
+    /// Output dimension i is input dimension `perm[i]`; words past the rank hold their own index.
+    pub perm: [i32; MAX_RANK],
+}
+
+impl Transpose {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { perm: words(attrs, 0) }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&self.perm)
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(1));
+        let input = tri!(operands.moved());
+        let output = operands.output;
+        let rank = input.shape.rank();
+        ensure!(rank == output.shape.rank(), OpFault::Shape { operand: OUTPUT });
+        let mut seen = 0u32;
+        let mut i = 0;
+        while i < MAX_RANK {
+            let from = self.perm[i];
+            ensure!(0 <= from && from < MAX_RANK as i32, OpFault::Attribute { index: i as u8 });
+            ensure!(i < rank || from == i as i32, OpFault::Attribute { index: i as u8 });
+            ensure!(seen >> from & 1 == 0, OpFault::Attribute { index: i as u8 });
+            seen |= 1 << from;
+            ensure!(output.shape.dim(i) == input.shape.dim(from as usize), OpFault::Shape { operand: OUTPUT });
+            i += 1;
+        }
+        Work::last_dimension(&output, 1)
+    }
+}

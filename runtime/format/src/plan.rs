@@ -1,0 +1,91 @@
+//! The plan's header: what stands at the start of the tensor `plan`.
+//!
+//! After it come, without gaps: the value records, the operator records, the 16-bit value indices of the model's
+//! inputs and then of its outputs, zeros up to a multiple of 16.
+
+use crate::bytes::{align16, put, u8_at, u32_at, u64_at, u128_at};
+use crate::op::{OP_RECORD, OpSet};
+use crate::value::VALUE_RECORD;
+
+/// The first eight bytes of a plan.
+pub const MAGIC: [u8; 8] = *b"TEALIGHT";
+
+/// The version of the plan that this crate reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Bytes of the plan header.
+pub const PLAN_HEADER: usize = 64;
+
+/// Counts and sizes of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanHeader {
+    /// How many of the values, from the first, are constants.
+    pub constants: u32,
+    /// Rows of the value table.
+    pub values: u32,
+    /// Rows of the operator table.
+    pub ops: u32,
+    /// Model inputs.
+    pub inputs: u32,
+    /// Model outputs.
+    pub outputs: u32,
+    /// Bytes of memory that a session needs: state, activations and scratch. A multiple of 16.
+    pub arena_len: u32,
+    /// How many of those, from the first, are state. A multiple of 16.
+    pub state_len: u32,
+    /// The kernels that the operators need.
+    pub op_set: OpSet,
+}
+
+impl PlanHeader {
+    /// Reads the 64 bytes after magic and version have been looked at; `None` if a reserved byte is not 0.
+    pub const fn parse(plan: &[u8]) -> Option<Self> {
+        if u32_at(plan, 40) != 0 || u32_at(plan, 44) != 0 {
+            return None;
+        }
+        Some(Self {
+            constants: u32_at(plan, 12),
+            values: u32_at(plan, 16),
+            ops: u32_at(plan, 20),
+            inputs: u8_at(plan, 24) as u32 | (u8_at(plan, 25) as u32) << 8,
+            outputs: u8_at(plan, 26) as u32 | (u8_at(plan, 27) as u32) << 8,
+            arena_len: u32_at(plan, 28),
+            state_len: u32_at(plan, 32),
+            op_set: u128_at(plan, 48),
+        })
+    }
+
+    /// Writes magic, version and the fields.
+    pub const fn emit(&self) -> [u8; PLAN_HEADER] {
+        let mut header = [0; PLAN_HEADER];
+        put(&mut header, 0, &MAGIC);
+        put(&mut header, 8, &FORMAT_VERSION.to_le_bytes());
+        put(&mut header, 12, &self.constants.to_le_bytes());
+        put(&mut header, 16, &self.values.to_le_bytes());
+        put(&mut header, 20, &self.ops.to_le_bytes());
+        put(&mut header, 24, &(self.inputs as u16).to_le_bytes());
+        put(&mut header, 26, &(self.outputs as u16).to_le_bytes());
+        put(&mut header, 28, &self.arena_len.to_le_bytes());
+        put(&mut header, 32, &self.state_len.to_le_bytes());
+        put(&mut header, 48, &self.op_set.to_le_bytes());
+        header
+    }
+
+    /// Bytes of the whole plan, padding included.
+    pub const fn plan_len(&self) -> u64 {
+        align16(self.interface_at() + 2 * (self.inputs as u64 + self.outputs as u64))
+    }
+
+    pub(crate) const fn ops_at(&self) -> u64 {
+        PLAN_HEADER as u64 + self.values as u64 * VALUE_RECORD as u64
+    }
+
+    pub(crate) const fn interface_at(&self) -> u64 {
+        self.ops_at() + self.ops as u64 * OP_RECORD as u64
+    }
+}
+
+/// Whether `plan` starts with the magic bytes.
+pub(crate) const fn has_magic(plan: &[u8]) -> bool {
+    plan.len() >= PLAN_HEADER && u64_at(plan, 0) == u64::from_le_bytes(MAGIC)
+}

@@ -1,0 +1,150 @@
+//! One row of the value table: a tensor, where it lives, and when.
+
+use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
+use crate::{DType, MAX_RANK, Shape};
+
+/// Bytes of a value record.
+pub const VALUE_RECORD: usize = 64;
+
+/// The index that stands for "none" in 16-bit index fields.
+pub const NONE: u16 = u16::MAX;
+
+/// Where a value's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Place {
+    /// In the model file, read in place.
+    Constant = 0,
+    /// In the arena, from the operator that writes it to the last that reads it.
+    Arena = 1,
+    /// In the arena's state part, kept from one inference to the next.
+    State = 2,
+}
+
+/// A tensor of the plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Value {
+    /// Where its bytes are.
+    pub place: Place,
+    /// The type of its elements.
+    pub dtype: DType,
+    /// Its dimensions.
+    pub shape: Shape,
+    /// First byte: from the start of the file's data section (constant) or of the arena. A multiple of 16.
+    pub offset: u32,
+    /// Length in bytes, without padding: elements times element size.
+    pub len: u32,
+    /// Quantization scale: real = scale * (q - zero_point). 0 where the value is not quantized per tensor.
+    pub scale: f32,
+    /// Quantization zero point.
+    pub zero_point: i32,
+    /// The first operator during which the value occupies its memory: the one that writes it, or 0 for a model input.
+    pub first: u16,
+    /// The last operator during which it does: its last reader, or the number of operators for a model output.
+    pub last: u16,
+    /// This value is another view (other shape, same bytes) of an earlier value.
+    pub alias: Option<u16>,
+    /// State only: the constant it holds after a reset; zeros if there is none.
+    pub init: Option<u16>,
+}
+
+const fn index(raw: u16) -> Option<u16> {
+    if raw == NONE { None } else { Some(raw) }
+}
+
+const fn raw(index: Option<u16>) -> u16 {
+    match index {
+        Some(index) => index,
+        None => NONE,
+    }
+}
+
+impl Value {
+    /// Reads a record; `None` if a code in it is unknown or a reserved byte is not 0.
+    pub const fn parse(record: &[u8]) -> Option<Self> {
+        let place = match u8_at(record, 0) {
+            0 => Place::Constant,
+            1 => Place::Arena,
+            2 => Place::State,
+            _ => return None,
+        };
+        let Some(dtype) = DType::from_code(u8_at(record, 1)) else { return None };
+        let rank = u8_at(record, 2) as usize;
+        if rank > MAX_RANK || u8_at(record, 3) != 0 {
+            return None;
+        }
+        let mut dims = [1; MAX_RANK];
+        let mut i = 0;
+        while i < MAX_RANK {
+            dims[i] = u32_at(record, 4 + 4 * i);
+            if i >= rank && dims[i] != 1 {
+                return None;
+            }
+            i += 1;
+        }
+        let Some((dims, _)) = dims.split_at_checked(rank) else { return None };
+        let Some(shape) = Shape::new(dims) else { return None };
+        let mut i = 52;
+        while i < VALUE_RECORD {
+            if u8_at(record, i) != 0 {
+                return None;
+            }
+            i += 1;
+        }
+        Some(Self {
+            place,
+            dtype,
+            shape,
+            offset: u32_at(record, 28),
+            len: u32_at(record, 32),
+            scale: f32::from_bits(u32_at(record, 36)),
+            zero_point: i32_at(record, 40),
+            first: u16_at(record, 44),
+            last: u16_at(record, 46),
+            alias: index(u16_at(record, 48)),
+            init: index(u16_at(record, 50)),
+        })
+    }
+
+    /// Writes the record that [`parse`](Self::parse) reads.
+    pub const fn emit(&self) -> [u8; VALUE_RECORD] {
+        let mut record = [0; VALUE_RECORD];
+        record[0] = self.place as u8;
+        record[1] = self.dtype as u8;
+        record[2] = self.shape.rank() as u8;
+        let mut i = 0;
+        while i < MAX_RANK {
+            put(&mut record, 4 + 4 * i, &self.shape.dim(i).to_le_bytes());
+            i += 1;
+        }
+        put(&mut record, 28, &self.offset.to_le_bytes());
+        put(&mut record, 32, &self.len.to_le_bytes());
+        put(&mut record, 36, &self.scale.to_bits().to_le_bytes());
+        put(&mut record, 40, &self.zero_point.to_le_bytes());
+        put(&mut record, 44, &self.first.to_le_bytes());
+        put(&mut record, 46, &self.last.to_le_bytes());
+        put(&mut record, 48, &raw(self.alias).to_le_bytes());
+        put(&mut record, 50, &raw(self.init).to_le_bytes());
+        record
+    }
+
+    /// Whether the value is in the arena's activation part.
+    pub const fn is_arena(&self) -> bool {
+        matches!(self.place, Place::Arena)
+    }
+
+    /// Whether the value is a constant of the file.
+    pub const fn is_constant(&self) -> bool {
+        matches!(self.place, Place::Constant)
+    }
+
+    /// Whether the value is streaming state.
+    pub const fn is_state(&self) -> bool {
+        matches!(self.place, Place::State)
+    }
+
+    /// The byte after its last, from the same start as `offset`.
+    pub const fn end(&self) -> u64 {
+        self.offset as u64 + self.len as u64
+    }
+}

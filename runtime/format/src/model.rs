@@ -400,9 +400,6 @@ impl<'a> Model<'a> {
         let work = tri!(op.operator.check(&operands));
         ensure!(work.rows == op.rows && work.row_cost == op.row_cost, OpFault::Work);
         tri!(self.check_output(at, op, &operands.output));
-        if let Some(own) = op.operator.state_input() {
-            tri!(apart(&operands, own));
-        }
         let mut shares = false;
         let mut k = 0;
         while k < MAX_INPUTS {
@@ -560,19 +557,6 @@ impl<'a> Model<'a> {
 /// Whether two values of one place share a byte.
 const fn touch(a: &Value, b: &Value) -> bool {
     (a.offset as u64) < b.end() && (b.offset as u64) < a.end()
-}
-
-/// Checks that no other input lies in the state that the operator writes, input `own`.
-const fn apart(operands: &Operands, own: usize) -> Result<(), OpFault> {
-    let Some(state) = operands.input(own) else { return Ok(()) };
-    let mut k = 0;
-    while k < MAX_INPUTS {
-        if let Some(input) = operands.inputs[k] {
-            ensure!(k == own || !input.is_state() || !touch(&input, &state), OpFault::Place { operand: k as u8 });
-        }
-        k += 1;
-    }
-    Ok(())
 }
 
 /// Whether the output stays behind the input at every row.

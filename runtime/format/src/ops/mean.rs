@@ -7,7 +7,7 @@ use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_multiplier, 
 pub struct Mean {
     /// Bit i is set if dimension i of the input is reduced.
     pub reduced: i32,
-    /// Multiplier and shift from the input scale over the number of reduced elements to the output scale.
+    /// Multiplier and shift from the input scale to the output scale; the kernel divides by the element count.
     pub output: [i32; 2],
 }
 

@@ -34,6 +34,8 @@ impl Svdf {
         let Some(time) = operands.input(2) else { return Err(OpFault::Inputs) };
         let Some(state) = operands.input(4) else { return Err(OpFault::Inputs) };
         let output = tri!(operands.quantized_output());
+        // The state is written while the input is read.
+        ensure!(!input.is_state(), OpFault::Place { operand: 0 });
         ensure!(time.is_constant(), OpFault::Place { operand: 2 });
         ensure!(time.dtype.is(DType::I16) || time.dtype.is(DType::I8), OpFault::Type { operand: 2 });
         ensure!(state.is_state(), OpFault::Place { operand: 4 });

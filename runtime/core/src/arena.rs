@@ -1,0 +1,54 @@
+//! The memory that a session works in.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+/// `N` bytes for one model's state, activations and scratch, aligned to 16. Give it the model's
+/// [`arena_len`](tealight_format::Model::arena_len): too small a one for an embedded model does not compile.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct Arena<const N: usize>([u8; N]);
+
+impl<const N: usize> Arena<N> {
+    /// An arena of zeros.
+    pub const fn new() -> Self {
+        Self([0; N])
+    }
+
+    /// The bytes, for [`Session::load`](crate::Session::load).
+    pub const fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Default for Arena<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// 16 bytes at a multiple of 16: the unit of aligned buffers whose size is known only at run time. A slice of blocks
+/// from any allocator gives aligned bytes.
+///
+/// ```
+/// use tealight::Block;
+/// let mut memory = vec![Block::ZERO; Block::count(100)];
+/// assert_eq!(Block::bytes_mut(&mut memory).len(), 112);
+/// ```
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes)]
+#[repr(C, align(16))]
+pub struct Block([u8; 16]);
+
+impl Block {
+    /// 16 zeros.
+    pub const ZERO: Self = Self([0; 16]);
+
+    /// How many blocks hold `bytes` bytes.
+    pub const fn count(bytes: usize) -> usize {
+        bytes.div_ceil(16)
+    }
+
+    /// The blocks as bytes.
+    pub fn bytes_mut(blocks: &mut [Self]) -> &mut [u8] {
+        blocks.as_mut_bytes()
+    }
+}

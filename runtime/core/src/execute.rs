@@ -1,0 +1,60 @@
+//! Some rows of one operator.
+
+use crate::memory::{Reader, cut, range};
+use crate::ops::run;
+use crate::tensor::copy;
+use core::ops::Range;
+use tealight_format::{Model, Op, Operands, OpSet, Operator};
+
+/// What an operator works with: its operands, the rows to compute, and where they go.
+pub(crate) struct Call<'s, 'm> {
+    pub(crate) operands: Operands,
+    pub(crate) rows: Range<usize>,
+    pub(crate) reader: Reader<'s, 'm>,
+    /// Exactly the bytes of those rows.
+    pub(crate) output: &'s mut [u8],
+    /// The state that the operator writes besides, if it has one.
+    pub(crate) state: &'s mut [u8],
+}
+
+/// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch row and
+/// copied to its place; any other directly.
+pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
+    let operands = model.operands(op);
+    let output = range(&operands.output);
+    let row_len = model.work(op).row_bytes as usize;
+    let (state, memory, base) = split_state(memory, &op.operator, &operands);
+    let place = |rows: &Range<usize>| {
+        let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
+        at(rows.start)..at(rows.end)
+    };
+    let rows = rows.start as usize..rows.end as usize;
+    let Some(scratch) = op.scratch else {
+        let (output, reader) = cut(model, memory, base, place(&rows));
+        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state });
+        return;
+    };
+    let scratch = model.value(scratch.into());
+    for row in rows {
+        let rows = row..row.wrapping_add(1);
+        let target = place(&rows);
+        let (output, reader) = cut(model, memory, base, range(&scratch));
+        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state });
+        let (target, reader) = cut(model, memory, base, target);
+        copy(reader.bytes(Some(scratch)), target);
+    }
+}
+
+/// The state that the operator writes, the memory after it, and where that starts. State lies before all activations.
+fn split_state<'s>(
+    memory: &'s mut [u8],
+    operator: &Operator,
+    operands: &Operands,
+) -> (&'s mut [u8], &'s mut [u8], usize) {
+    let Some(state) = operator.state_input().and_then(|k| operands.input(k)) else { return (&mut [], memory, 0) };
+    let at = range(&state);
+    match memory.split_at_mut_checked(at.end) {
+        Some((before, after)) => (before.get_mut(at.start..).unwrap_or(&mut []), after, at.end),
+        None => (&mut [], &mut [], 0),
+    }
+}

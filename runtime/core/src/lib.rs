@@ -1,0 +1,55 @@
+//! Run a compiled network in place: from flash, from a memory map, on the host, with the same output bits in all three.
+//!
+//! A model is one safetensors file that `tealight compile` made. It is checked once, by [`Model::parse`]; after that
+//! running it cannot fail. The crate neither allocates nor panics.
+//!
+//! A model that is part of the program is checked while the program is compiled, and the arena has the right size by
+//! construction; see [`include_model!`]:
+//!
+//! ```
+//! use tealight::{Arena, Budget, Session};
+//!
+//! tealight::include_model!(static RELU = "../tests/relu.safetensors");
+//!
+//! let mut arena = Arena::<{ RELU.arena_len() }>::new();
+//! let mut session = Session::new(&RELU, &mut arena);
+//! session.input(0).copy_from(&[-5i8, 0, 5])?;
+//! // A control loop polls with a budget, so that it keeps its period while the network runs.
+//! while session.poll(Budget::macs(1)).is_pending() { /* control.tick() */ }
+//! assert_eq!(session.output(0).as_i8(), [0, 0, 5]);
+//! # Ok::<(), tealight::SizeError>(())
+//! ```
+//!
+//! One that arrives later, from a flash slot or a file, is checked when it arrives:
+//!
+//! ```
+//! use tealight::{ALL_OPS, Arena, Model, Session};
+//!
+//! # tealight::include_model!(static RELU = "../tests/relu.safetensors");
+//! # let received: &[u8] = RELU.model().bytes();
+//! let model = Model::parse(received)?; // 16-byte aligned bytes
+//! let mut arena = Arena::<1024>::new();
+//! let mut session = Session::<ALL_OPS>::load(&model, arena.bytes_mut())?;
+//! session.run();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod arena;
+mod embedded;
+mod execute;
+mod memory;
+mod ops;
+mod session;
+mod tensor;
+
+pub use arena::{Arena, Block};
+pub use embedded::Embedded;
+#[doc(hidden)]
+pub use embedded::{Aligned, parse_embedded};
+pub use session::{Budget, LoadError, Position, Progress, Session};
+pub use tealight_format::{
+    ALL_OPS, DType, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Shape, Value, op_set, op_set_has,
+};
+pub use tensor::{SizeError, Tensor, TensorMut};

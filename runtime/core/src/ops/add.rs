@@ -1,0 +1,32 @@
+//! Add and Sub.
+
+use crate::execute::Call;
+use tealight_format::ops;
+use tealight_kernels as kernels;
+
+pub(super) fn add(op: &ops::AddSub, mut call: Call<'_, '_>) {
+    let (p, a, b) = (params(op, &call), call.i8s(0), call.i8s(1));
+    kernels::add(&p, call.rows.clone(), a, b, call.out());
+}
+
+pub(super) fn sub(op: &ops::AddSub, mut call: Call<'_, '_>) {
+    let (p, a, b) = (params(op, &call), call.i8s(0), call.i8s(1));
+    kernels::sub(&p, call.rows.clone(), a, b, call.out());
+}
+
+fn params(op: &ops::AddSub, call: &Call<'_, '_>) -> kernels::AddSub {
+    kernels::AddSub {
+        broadcast: call.broadcast(),
+        a_zero_point: call.input(0).zero_point,
+        b_zero_point: call.input(1).zero_point,
+        output_zero_point: call.operands.output.zero_point,
+        left_shift: op.left_shift,
+        a_multiplier: op.a[0],
+        a_shift: op.a[1],
+        b_multiplier: op.b[0],
+        b_shift: op.b[1],
+        output_multiplier: op.output[0],
+        output_shift: op.output[1],
+        activation: op.activation,
+    }
+}

@@ -1,0 +1,43 @@
+//! Conv2d and DepthwiseConv2d.
+
+use super::{nhwc, unsigned};
+use crate::execute::Call;
+use tealight_format::ops;
+use tealight_kernels as kernels;
+
+pub(super) fn conv_2d(op: &ops::Conv2d, mut call: Call<'_, '_>) {
+    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
+    let p = kernels::Conv2d {
+        input: nhwc(input.shape),
+        output: nhwc(output.shape),
+        kernel: [kernel_h, kernel_w],
+        stride: unsigned(op.stride),
+        dilation: unsigned(op.dilation),
+        pad: unsigned(op.pad),
+        groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
+        input_zero_point: input.zero_point,
+        output_zero_point: output.zero_point,
+        activation: op.activation,
+    };
+    let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
+    kernels::conv2d(&p, call.rows.clone(), x, w, c, call.out());
+}
+
+pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_, '_>) {
+    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
+    let p = kernels::DepthwiseConv2d {
+        input: nhwc(input.shape),
+        output: nhwc(output.shape),
+        kernel: [kernel_h, kernel_w],
+        stride: unsigned(op.0.stride),
+        dilation: unsigned(op.0.dilation),
+        pad: unsigned(op.0.pad),
+        input_zero_point: input.zero_point,
+        output_zero_point: output.zero_point,
+        activation: op.0.activation,
+    };
+    let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
+    kernels::depthwise_conv2d(&p, call.rows.clone(), x, w, c, call.out());
+}

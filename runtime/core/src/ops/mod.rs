@@ -1,0 +1,154 @@
+//! From the plan's operators to kernel calls: one file an operator.
+//!
+//! Each reads its attributes and shapes into the kernel's parameters. Only the operators of the const parameter `OPS`
+//! are reachable, so the linker drops the other kernels.
+
+mod add;
+mod concat;
+mod conv_2d;
+mod copy;
+mod fully_connected;
+mod lookup;
+mod mean;
+mod mul;
+mod pad;
+mod pool_2d;
+mod quantize;
+mod resize_nearest;
+mod softmax;
+mod strided_slice;
+mod svdf;
+mod transpose;
+
+use crate::execute::Call;
+use crate::tensor::{slice_of, slice_of_mut};
+use tealight_format::ops::elementwise_outer;
+use tealight_format::{DType, OpSet, Operator, Shape, Value, op_set_has};
+use tealight_kernels::{Broadcast, Channel};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Runs one call of `operator`, if it is in `OPS`.
+pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_, '_>) {
+    macro_rules! dispatch {
+        ($($name:ident => $function:path),+ $(,)?) => {
+            match operator {
+                $( Operator::$name(op) => {
+                    if const { op_set_has(OPS, tealight_format::OpCode::$name) } {
+                        $function(op, call);
+                    }
+                } )+
+            }
+        };
+    }
+    dispatch! {
+        Conv2d => conv_2d::conv_2d,
+        DepthwiseConv2d => conv_2d::depthwise_conv_2d,
+        FullyConnected => fully_connected::fully_connected,
+        AvgPool2d => pool_2d::avg_pool_2d,
+        MaxPool2d => pool_2d::max_pool_2d,
+        Add => add::add,
+        Sub => add::sub,
+        Mul => mul::mul,
+        Softmax => softmax::softmax,
+        Lookup => lookup::lookup,
+        Pad => pad::pad,
+        Mean => mean::mean,
+        Concat => concat::concat,
+        StridedSlice => strided_slice::strided_slice,
+        Transpose => transpose::transpose,
+        ResizeNearest => resize_nearest::resize_nearest,
+        Quantize => quantize::quantize,
+        Dequantize => quantize::dequantize,
+        Svdf => svdf::svdf,
+        Copy => copy::copy,
+    }
+}
+
+impl<'s, 'm: 's> Call<'s, 'm> {
+    /// Input `k`. A checked plan has every input that its operator needs; an empty value stands for one left out.
+    fn input(&self, k: usize) -> Value {
+        self.operands.input(k).unwrap_or(Value { shape: Shape::SCALAR, len: 0, ..self.operands.output })
+    }
+
+    fn bytes(&self, k: usize) -> &'s [u8] {
+        self.reader.bytes(self.operands.input(k))
+    }
+
+    fn slice<T: FromBytes + Immutable + KnownLayout>(&self, k: usize) -> &'s [T] {
+        self.reader.slice(self.operands.input(k))
+    }
+
+    fn i8s(&self, k: usize) -> &'s [i8] {
+        self.slice(k)
+    }
+
+    /// The (bias, multiplier, shift) table.
+    fn channels(&self, k: usize) -> &'s [Channel] {
+        self.slice(k)
+    }
+
+    /// The output rows as elements.
+    fn out<T: FromBytes + IntoBytes + KnownLayout>(&mut self) -> &mut [T] {
+        slice_of_mut(self.output)
+    }
+
+    /// The part of input `k` that belongs to the rows, for operators that go element by element.
+    fn rows_of<T: FromBytes + Immutable + KnownLayout>(&self, k: usize) -> &'s [T] {
+        let input = self.input(k);
+        let rows = input.shape.product(0, elementwise_outer(&input.shape)).unwrap_or(1).max(1);
+        let row_len = (input.len as usize).checked_div(rows as usize).unwrap_or(0);
+        let start = self.rows.start.wrapping_mul(row_len);
+        let end = self.rows.end.wrapping_mul(row_len);
+        slice_of(self.bytes(k).get(start..end).unwrap_or(&[]))
+    }
+
+    /// How the two inputs of an elementwise operator map to its output.
+    fn broadcast(&self) -> Broadcast {
+        let output = self.operands.output.shape;
+        let strides = |shape: Shape| {
+            let mut step = 1usize;
+            let mut strides = [0; 6];
+            for (stride, dim) in strides.iter_mut().zip(sizes(shape)).rev() {
+                *stride = if dim == 1 { 0 } else { step };
+                step = step.wrapping_mul(dim);
+            }
+            strides
+        };
+        let row_len = output.product(elementwise_outer(&output), output.rank()).unwrap_or(1) as usize;
+        Broadcast {
+            dims: sizes(output),
+            a_strides: strides(self.input(0).shape),
+            b_strides: strides(self.input(1).shape),
+            row_len,
+        }
+    }
+}
+
+/// The dimensions with 1s put before them up to six.
+fn sizes(shape: Shape) -> [usize; 6] {
+    shape.padded().map(|dim| dim as usize)
+}
+
+/// The four dimensions of an NHWC or OHWI tensor.
+fn nhwc(shape: Shape) -> [usize; 4] {
+    [0, 1, 2, 3].map(|i| shape.dim(i) as usize)
+}
+
+/// Words that the check found not to be negative.
+fn unsigned<const N: usize>(words: [i32; N]) -> [usize; N] {
+    words.map(|word| word.max(0) as usize)
+}
+
+/// Bytes of an element.
+const fn item(dtype: DType) -> usize {
+    dtype.size() as usize
+}
+
+/// `words`, one a dimension of a tensor of rank `rank`, moved to the end of six; `fill` before them.
+fn aligned<T: Copy>(words: [T; 6], rank: usize, fill: T) -> [T; 6] {
+    let mut out = [fill; 6];
+    for (to, from) in out.iter_mut().skip(6usize.saturating_sub(rank)).zip(words) {
+        *to = from;
+    }
+    out
+}

@@ -1,0 +1,19 @@
+//! Mul.
+
+use crate::execute::Call;
+use tealight_format::ops;
+use tealight_kernels as kernels;
+
+pub(super) fn mul(op: &ops::Mul, mut call: Call<'_, '_>) {
+    let p = kernels::Mul {
+        broadcast: call.broadcast(),
+        a_zero_point: call.input(0).zero_point,
+        b_zero_point: call.input(1).zero_point,
+        output_zero_point: call.operands.output.zero_point,
+        multiplier: op.output[0],
+        shift: op.output[1],
+        activation: op.activation,
+    };
+    let (a, b) = (call.i8s(0), call.i8s(1));
+    kernels::mul(&p, call.rows.clone(), a, b, call.out());
+}

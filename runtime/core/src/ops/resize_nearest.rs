@@ -1,0 +1,18 @@
+//! ResizeNearest.
+
+use super::{item, nhwc};
+use crate::execute::Call;
+use tealight_format::ops;
+use tealight_kernels as kernels;
+
+pub(super) fn resize_nearest(op: &ops::ResizeNearest, call: Call<'_, '_>) {
+    let output = call.operands.output;
+    let p = kernels::ResizeNearest {
+        input: nhwc(call.input(0).shape),
+        output: nhwc(output.shape),
+        align_corners: op.align_corners != 0,
+        half_pixel_centers: op.half_pixel_centers != 0,
+        item: item(output.dtype),
+    };
+    kernels::resize_nearest(&p, call.rows.clone(), call.bytes(0), call.output);
+}

@@ -1,0 +1,16 @@
+//! Softmax.
+
+use crate::execute::Call;
+use tealight_format::ops;
+use tealight_kernels as kernels;
+
+pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_, '_>) {
+    let p = kernels::Softmax {
+        depth: call.operands.output.shape.from_end(0) as usize,
+        input_multiplier: op.input_multiplier,
+        input_left_shift: op.input_left_shift,
+        diff_min: op.diff_min,
+    };
+    let x = call.i8s(0);
+    kernels::softmax(&p, call.rows.clone(), x, call.out());
+}

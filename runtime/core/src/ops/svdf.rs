@@ -1,0 +1,34 @@
+//! Svdf.
+
+use super::{slice_of_mut, unsigned};
+use crate::execute::Call;
+use tealight_format::{DType, ops};
+use tealight_kernels as kernels;
+
+pub(super) fn svdf(op: &ops::Svdf, mut call: Call<'_, '_>) {
+    let (input, feature, time, state) = (call.input(0), call.input(1).shape, call.input(2), call.input(4));
+    let [rank] = unsigned([op.rank]);
+    let p = kernels::Svdf {
+        input_size: feature.dim(1) as usize,
+        units: (feature.dim(0) as usize).checked_div(rank).unwrap_or(0),
+        rank,
+        memory: time.shape.dim(1) as usize,
+        input_zero_point: input.zero_point,
+        output_zero_point: call.operands.output.zero_point,
+        multiplier_1: op.feature[0],
+        shift_1: op.feature[1],
+        multiplier_2: op.output[0],
+        shift_2: op.output[1],
+        activation: op.activation,
+    };
+    let (rows, x, feature, bias) = (call.rows.clone(), call.i8s(0), call.i8s(1), call.slice(3));
+    if time.dtype == DType::I16 {
+        let time = call.slice(2);
+        let history = slice_of_mut(core::mem::take(&mut call.state));
+        kernels::svdf(&p, rows, x, feature, time, bias, history, call.out());
+    } else {
+        let time = call.slice(2);
+        let history = slice_of_mut(core::mem::take(&mut call.state));
+        kernels::svdf_i8_state(&p, state.zero_point, rows, x, feature, time, bias, history, call.out());
+    }
+}

@@ -1,1 +1,109 @@
+//! The kernels of the Tealight inference runtime: functions over slices, for int8 networks.
+//!
+//! A kernel takes a parameter struct, a range of output rows, whole inputs, and an output slice that
+//! holds exactly those rows. Computing rows in any slicing gives the same bytes, so a session can stop
+//! between two rows and go on later. A kernel knows no model, keeps no state, allocates nothing, and
+//! cannot panic: slices that are too short leave part of the output as it was.
+//!
+//! Every kernel gives the bytes of TensorFlow Lite Micro's reference kernels. [`quant`] and
+//! [`fixed_point`] hold the arithmetic that all of them share.
+//!
+//! | operator | rows | a row |
+//! |---|---|---|
+//! | [`conv2d()`], [`depthwise_conv2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
+//! | [`fully_connected()`] | batches × neurons | one element |
+//! | [`softmax()`] | all dimensions but the last | `depth` elements |
+//! | [`add()`], [`sub`], [`mul()`] | as [`Broadcast::row_len`] says | |
+//! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
+//! | [`mean()`] | output elements | one element |
+//! | [`concat_part`] | dimensions before the axis | the rest |
+//! | [`svdf()`], [`svdf_i8_state`] | batches × units | one element |
+//! | [`lookup()`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
+//!
+//! # Example
+//!
+//! A 1×1 convolution with two input channels and one output channel, by hand. The real input is
+//! `0.5 * (x - 1)`, the weights are `0.25 * w`, the output is `y / 4 + 0`, so the factor from
+//! accumulator to output is `0.5 * 0.25 / 0.25 = 0.5`.
+//!
+//! ```
+//! use tealight_kernels::{Channel, Conv2d, conv2d, quant::quantize_multiplier};
+//!
+//! let (input_zero_point, weights) = (1, [3i8, -2]);
+//! let (multiplier, shift) = quantize_multiplier(0.5);
+//! let bias = 4 - input_zero_point * (3 - 2); // the layer's bias is 4; the zero point is folded in
+//! let channels = [Channel { bias, multiplier, shift }];
+//!
+//! let p = Conv2d {
+//!     input: [1, 2, 1, 2],
+//!     output: [1, 2, 1, 1],
+//!     kernel: [1, 1],
+//!     stride: [1, 1],
+//!     dilation: [1, 1],
+//!     pad: [0, 0],
+//!     groups: 1,
+//!     input_zero_point,
+//!     output_zero_point: 0,
+//!     activation: [-128, 127],
+//! };
+//! let input = [11i8, 3, -5, 10];
+//! let mut output = [0i8; 2];
+//! conv2d(&p, 0..2, &input, &weights, &channels, &mut output);
+//!
+//! // 4 + 3 * 10 - 2 * 2 = 30, half of it is 15; 4 - 3 * 6 - 2 * 9 = -32, half of it is -16
+//! assert_eq!(output, [15, -16]);
+//!
+//! // the second row alone
+//! let mut row = [0i8; 1];
+//! conv2d(&p, 1..2, &input, &weights, &channels, &mut row);
+//! assert_eq!(row, [-16]);
+//! ```
+
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod add;
+mod broadcast;
+mod concat;
+mod conv2d;
+mod depthwise_conv2d;
+pub mod fixed_point;
+mod fully_connected;
+mod lookup;
+mod mean;
+mod mul;
+mod pad;
+mod pool2d;
+mod portable;
+pub mod quant;
+mod quantize;
+mod resize_nearest;
+mod softmax;
+mod strided_slice;
+mod svdf;
+mod transpose;
+pub mod unary;
+mod view;
+mod window;
+
+pub use add::{AddSub, add, sub};
+pub use broadcast::Broadcast;
+pub use concat::{ConcatPart, concat_part};
+pub use conv2d::{Conv2d, conv2d};
+pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};
+pub use fully_connected::{FullyConnected, fully_connected};
+pub use lookup::lookup;
+pub use mean::{Mean, mean};
+pub use mul::{Mul, mul};
+pub use pad::{Pad, pad};
+pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
+pub use quant::Channel;
+pub use quantize::{Dequantize, Quantize, dequantize_i8, dequantize_u8, quantize_i8, quantize_u8};
+pub use resize_nearest::{ResizeNearest, resize_nearest};
+pub use softmax::{Softmax, softmax};
+pub use strided_slice::{StridedSlice, strided_slice};
+pub use svdf::{Svdf, svdf, svdf_i8_state};
+pub use transpose::{Transpose, transpose};

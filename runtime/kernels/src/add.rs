@@ -1,0 +1,88 @@
+//! Add and Sub, elementwise with broadcasting.
+//!
+//! Both operands are brought to a common scale, twice the greater of the two, with `left_shift` spare
+//! bits: `s(x) = ((x - zero_point) << left_shift) * factor`. Then
+//! `out = clamp(zero_point + (s(a) ± s(b)) * output_factor)`.
+//!
+//! Sources: TensorFlow Lite 8-bit quantization specification, ADD; TensorFlow Lite Micro
+//! `reference_integer_ops::Add` and `reference_ops::Sub`.
+
+use core::ops::Range;
+
+use crate::broadcast::Broadcast;
+use crate::quant::{clamp, multiply_by_multiplier_smaller_than_one};
+
+/// Parameters of [`add`] and [`sub`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddSub {
+    /// Shapes.
+    pub broadcast: Broadcast,
+    /// Quantized value of a real zero in the first operand.
+    pub a_zero_point: i32,
+    /// Quantized value of a real zero in the second operand.
+    pub b_zero_point: i32,
+    /// Quantized value of a real zero in the output.
+    pub output_zero_point: i32,
+    /// Spare bits of the common scale; 20 for 8-bit operands.
+    pub left_shift: i32,
+    /// Multiplier of `a_scale / (2 * max(a_scale, b_scale))`.
+    pub a_multiplier: i32,
+    /// Its shift, not positive.
+    pub a_shift: i32,
+    /// Multiplier of `b_scale / (2 * max(a_scale, b_scale))`.
+    pub b_multiplier: i32,
+    /// Its shift, not positive.
+    pub b_shift: i32,
+    /// Multiplier of `2 * max(a_scale, b_scale) / (2^left_shift * output_scale)`.
+    pub output_multiplier: i32,
+    /// Its shift, not positive.
+    pub output_shift: i32,
+    /// Least and greatest output.
+    pub activation: [i32; 2],
+}
+
+impl AddSub {
+    #[inline]
+    fn scaled_a(&self, a: i8) -> i32 {
+        let shifted = self.shifted(a, self.a_zero_point);
+        multiply_by_multiplier_smaller_than_one(shifted, self.a_multiplier, self.a_shift)
+    }
+
+    #[inline]
+    fn scaled_b(&self, b: i8) -> i32 {
+        let shifted = self.shifted(b, self.b_zero_point);
+        multiply_by_multiplier_smaller_than_one(shifted, self.b_multiplier, self.b_shift)
+    }
+
+    #[inline]
+    fn shifted(&self, x: i8, zero_point: i32) -> i32 {
+        i32::from(x)
+            .wrapping_sub(zero_point)
+            .wrapping_shl(self.left_shift as u32)
+    }
+
+    #[inline]
+    fn output(&self, raw: i32) -> i8 {
+        let scaled =
+            multiply_by_multiplier_smaller_than_one(raw, self.output_multiplier, self.output_shift);
+        clamp(scaled.wrapping_add(self.output_zero_point), self.activation) as i8
+    }
+}
+
+/// `a + b` for output rows `rows`; `output` holds those rows only.
+///
+/// A row is `broadcast.row_len` output elements.
+pub fn add(p: &AddSub, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
+    p.broadcast.for_each(rows, a, b, output, |a, b| {
+        p.output(p.scaled_a(a).wrapping_add(p.scaled_b(b)))
+    });
+}
+
+/// `a - b` for output rows `rows`; `output` holds those rows only.
+///
+/// A row is `broadcast.row_len` output elements.
+pub fn sub(p: &AddSub, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
+    p.broadcast.for_each(rows, a, b, output, |a, b| {
+        p.output(p.scaled_a(a).wrapping_sub(p.scaled_b(b)))
+    });
+}

@@ -1,0 +1,134 @@
+//! Walking two operands and one output together, either operand repeated along some dimensions.
+//!
+//! A stride of 0 repeats an operand. Neighbouring dimensions along which both operands advance as
+//! one are merged, so that the common cases (equal shapes, a scalar, a vector along the channels)
+//! become long runs with a constant step.
+
+use core::ops::Range;
+
+use crate::window::div_rem;
+
+/// Shapes of an elementwise operator with two operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broadcast {
+    /// Output shape, padded with leading ones.
+    pub dims: [usize; 6],
+    /// Elements from one index to the next in the first operand; 0 where it is repeated.
+    pub a_strides: [usize; 6],
+    /// Elements from one index to the next in the second operand; 0 where it is repeated.
+    pub b_strides: [usize; 6],
+    /// Elements of one row: the product of the trailing dimensions that a row covers.
+    pub row_len: usize,
+}
+
+impl Broadcast {
+    /// Two operands of one shape; rows of `row_len` elements.
+    #[must_use]
+    pub const fn elementwise(len: usize, row_len: usize) -> Self {
+        let strides = [len, len, len, len, len, 1];
+        Self {
+            dims: [1, 1, 1, 1, 1, len],
+            a_strides: strides,
+            b_strides: strides,
+            row_len,
+        }
+    }
+
+    /// Writes `f(a, b)` to every element of `rows`.
+    #[inline]
+    pub(crate) fn for_each(
+        &self,
+        rows: Range<usize>,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+        f: impl Fn(i8, i8) -> i8,
+    ) {
+        let (run, outer) = self.runs();
+        let mut at = rows.start.wrapping_mul(self.row_len);
+        let len = rows.len().wrapping_mul(self.row_len).min(output.len());
+        let mut output = output.get_mut(..len).unwrap_or(&mut []);
+        while !output.is_empty() {
+            let (index, within) = div_rem(at, run.len);
+            let (mut a_at, mut b_at) = (within * run.a_stride, within * run.b_stride);
+            let mut index = index;
+            for (dim, (a_stride, b_stride)) in outer.iter().rev() {
+                let (rest, i) = div_rem(index, *dim);
+                a_at = a_at.wrapping_add(i.wrapping_mul(*a_stride));
+                b_at = b_at.wrapping_add(i.wrapping_mul(*b_stride));
+                index = rest;
+            }
+            // A range of no element has a run of none: take one step at least, to end.
+            let count = run.len.saturating_sub(within).max(1).min(output.len());
+            let Some((now, later)) = output.split_at_mut_checked(count) else {
+                return;
+            };
+            let (a, b) = (a.get(a_at..).unwrap_or(&[]), b.get(b_at..).unwrap_or(&[]));
+            run.apply(a, b, now, &f);
+            output = later;
+            at = at.wrapping_add(count);
+        }
+    }
+
+    /// The innermost run, and the dimensions outside it with the strides of both operands.
+    #[inline]
+    fn runs(&self) -> (Run, [(usize, (usize, usize)); 6]) {
+        let mut outer = [(1, (0, 0)); 6];
+        let mut run = Run {
+            len: 1,
+            a_stride: 1,
+            b_stride: 1,
+        };
+        let mut merging = true;
+        let strides = self.a_strides.into_iter().zip(self.b_strides);
+        let dims = self.dims.into_iter().zip(strides).zip(&mut outer);
+        for ((dim, (a, b)), outer) in dims.rev() {
+            if dim == 1 {
+                continue;
+            }
+            if merging && run.len == 1 {
+                run = Run {
+                    len: dim,
+                    a_stride: a,
+                    b_stride: b,
+                };
+            } else if merging && a == run.a_stride * run.len && b == run.b_stride * run.len {
+                run.len = run.len.wrapping_mul(dim);
+            } else {
+                merging = false;
+                *outer = (dim, (a, b));
+            }
+        }
+        (run, outer)
+    }
+}
+
+/// Output elements side by side, over which each operand advances by a constant.
+struct Run {
+    len: usize,
+    a_stride: usize,
+    b_stride: usize,
+}
+
+impl Run {
+    #[inline]
+    fn apply(&self, a: &[i8], b: &[i8], output: &mut [i8], f: impl Fn(i8, i8) -> i8) {
+        match (self.a_stride, self.b_stride) {
+            (1, 1) => {
+                for ((output, &a), &b) in output.iter_mut().zip(a).zip(b) {
+                    *output = f(a, b);
+                }
+            }
+            (a_stride, b_stride) => {
+                let (mut a_at, mut b_at) = (0usize, 0usize);
+                for output in output {
+                    if let (Some(&a), Some(&b)) = (a.get(a_at), b.get(b_at)) {
+                        *output = f(a, b);
+                    }
+                    a_at = a_at.wrapping_add(a_stride);
+                    b_at = b_at.wrapping_add(b_stride);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Concat: inputs side by side along one dimension.
+//!
+//! Seen as rows before that dimension, each input fills its own column of every output row, so one
+//! call copies one input and the order of the calls does not matter. All inputs share the output's
+//! quantization.
+//!
+//! Source: TensorFlow Lite Micro `reference_ops::Concatenation`.
+
+use core::ops::Range;
+
+/// Where one input of a concatenation goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConcatPart {
+    /// Bytes of an output row: of all inputs together.
+    pub row_len: usize,
+    /// Byte of the output row where this input begins.
+    pub start: usize,
+    /// Bytes of a row of this input.
+    pub len: usize,
+}
+
+/// Copies one input to its column of output rows `rows`; `output` holds those rows only, `input` is
+/// whole.
+///
+/// ```
+/// use tealight_kernels::{ConcatPart, concat_part};
+///
+/// let mut output = [0; 6];
+/// concat_part(&ConcatPart { row_len: 3, start: 0, len: 2 }, 0..2, &[1, 2, 3, 4], &mut output);
+/// concat_part(&ConcatPart { row_len: 3, start: 2, len: 1 }, 0..2, &[8, 9], &mut output);
+/// assert_eq!(output, [1, 2, 8, 3, 4, 9]);
+/// ```
+pub fn concat_part(p: &ConcatPart, rows: Range<usize>, input: &[u8], output: &mut [u8]) {
+    let column = p.start..p.start.wrapping_add(p.len);
+    for (row, output) in rows.zip(output.chunks_exact_mut(p.row_len.max(1))) {
+        let from = row.wrapping_mul(p.len);
+        let input = input.get(from..from.wrapping_add(p.len));
+        if let (Some(input), Some(output)) = (input, output.get_mut(column.clone())) {
+            output.copy_from_slice(input);
+        }
+    }
+}

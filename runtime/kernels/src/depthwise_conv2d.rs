@@ -1,0 +1,219 @@
+//! DepthwiseConv2d: 2-D convolution of each channel by itself, NHWC input, 1HWO weights.
+//!
+//! Input channel `i` makes output channels `i * m .. (i + 1) * m`, where the depth multiplier `m` is
+//! `output[3] / input[3]`: `acc = bias[o] + Σ w[ky, kx, o] * x[n, iy, ix, o / m]`, a tap in the
+//! padding reading the input's zero point; then `out = clamp(zero_point + acc * factor[o])`.
+//! All accumulation wraps.
+//!
+//! The weights of one tap lie side by side by channel, as the input does when `m` is 1, so a block of
+//! neighbouring channels is summed in registers over all taps. With `m > 1` a block lies within one
+//! input channel, whose value multiplies all of it.
+//!
+//! Sources: TensorFlow Lite 8-bit quantization specification, DEPTHWISE_CONV_2D; TensorFlow Lite
+//! Micro `reference_integer_ops::DepthwiseConvPerChannel`.
+
+use core::ops::Range;
+
+use crate::portable::{multiply_add, multiply_add_scalar};
+use crate::quant::{Channel, requantize_accumulator};
+use crate::window::{Axis, Taps, div_rem};
+
+/// Parameters of [`depthwise_conv2d`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DepthwiseConv2d {
+    /// Input shape, NHWC.
+    pub input: [usize; 4],
+    /// Output shape, NHWC; its channels are a multiple of the input's.
+    pub output: [usize; 4],
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal dilation.
+    pub dilation: [usize; 2],
+    /// Rows of padding above, columns of padding to the left. What is missing below and to the right
+    /// is padding too.
+    pub pad: [usize; 2],
+    /// Quantized value of a real zero in the input: what a tap in the padding reads.
+    pub input_zero_point: i32,
+    /// Quantized value of a real zero in the output.
+    pub output_zero_point: i32,
+    /// Least and greatest output.
+    pub activation: [i32; 2],
+}
+
+/// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.
+///
+/// `weights` is 1HWO, `channels` has `output[3]` entries, and `output` holds the lines of `rows` only.
+pub fn depthwise_conv2d(
+    p: &DepthwiseConv2d,
+    rows: Range<usize>,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: &mut [i8],
+) {
+    let [_, in_height, in_width, in_channels] = p.input;
+    let [_, out_height, out_width, out_channels] = p.output;
+    let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
+    let (multiplier, _) = div_rem(out_channels, in_channels);
+    let line_len = (out_width * out_channels).max(1);
+
+    for (row, line) in rows.zip(output.chunks_exact_mut(line_len)) {
+        let (image, y) = div_rem(row, out_height);
+        let y = vertical.clip(y);
+        for (x, pixel) in line.chunks_exact_mut(out_channels.max(1)).enumerate() {
+            let x = horizontal.clip(x);
+            let first = ((image * in_height).wrapping_add(y.input) * in_width)
+                .wrapping_add(x.input)
+                .wrapping_mul(in_channels);
+            let mut block = Block {
+                p,
+                input,
+                weights,
+                input_at: first,
+                weights_at: 0,
+                clipped: y.len() < vertical.kernel || x.len() < horizontal.kernel,
+                window: [&y, &x],
+            };
+            if multiplier == 1 {
+                block.channels::<false>(channels, pixel);
+            } else {
+                let chunk = multiplier.max(1);
+                let inputs = pixel
+                    .chunks_exact_mut(chunk)
+                    .zip(channels.chunks_exact(chunk));
+                for (pixel, channels) in inputs {
+                    let mut of_input = block.clone();
+                    of_input.channels::<true>(channels, pixel);
+                    block.input_at = block.input_at.wrapping_add(1);
+                    block.weights_at = block.weights_at.wrapping_add(chunk);
+                }
+            }
+        }
+    }
+}
+
+/// Neighbouring output channels of one pixel.
+#[derive(Clone)]
+struct Block<'a> {
+    p: &'a DepthwiseConv2d,
+    input: &'a [i8],
+    weights: &'a [i8],
+    /// Element of the input under the first tap within it, for the block's first channel.
+    input_at: usize,
+    /// The block's first channel.
+    weights_at: usize,
+    /// Whether some taps lie in the padding.
+    clipped: bool,
+    window: [&'a Taps; 2],
+}
+
+impl Block<'_> {
+    /// All the given channels. `SHARED`: one input channel makes them all; else each has its own.
+    #[inline]
+    fn channels<const SHARED: bool>(&mut self, channels: &[Channel], outputs: &mut [i8]) {
+        let (channels_by_8, channels) = channels.as_chunks::<8>();
+        let (outputs_by_8, outputs) = outputs.as_chunks_mut::<8>();
+        for (channels, outputs) in channels_by_8.iter().zip(outputs_by_8) {
+            self.compute::<8, SHARED>(channels, outputs);
+        }
+        let (channels_by_4, channels) = channels.as_chunks::<4>();
+        let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
+        for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
+            self.compute::<4, SHARED>(channels, outputs);
+        }
+        let left = channels
+            .as_chunks::<1>()
+            .0
+            .iter()
+            .zip(outputs.as_chunks_mut::<1>().0);
+        for (channel, output) in left {
+            self.compute::<1, SHARED>(channel, output);
+        }
+    }
+
+    /// `N` channels; moves on to the next ones.
+    #[inline]
+    fn compute<const N: usize, const SHARED: bool>(
+        &mut self,
+        channels: &[Channel; N],
+        outputs: &mut [i8; N],
+    ) {
+        let mut accumulators = channels.map(|channel| channel.bias);
+        self.taps::<N, SHARED>(&mut accumulators);
+        if self.clipped {
+            self.padding(&mut accumulators);
+        }
+        for ((output, accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
+            *output = requantize_accumulator(
+                accumulator,
+                channel,
+                self.p.output_zero_point,
+                self.p.activation,
+            );
+        }
+        self.weights_at = self.weights_at.wrapping_add(N);
+        if !SHARED {
+            self.input_at = self.input_at.wrapping_add(N);
+        }
+    }
+
+    /// The taps within the input.
+    #[inline]
+    fn taps<const N: usize, const SHARED: bool>(&self, accumulators: &mut [i32; N]) {
+        let [_, _, in_width, in_channels] = self.p.input;
+        let [_, kernel_width] = self.p.kernel;
+        let out_channels = self.p.output[3];
+        let [y, x] = self.window;
+        let input_line = self.p.dilation[0] * in_width * in_channels;
+        let input_tap = self.p.dilation[1] * in_channels;
+
+        let mut input_line_at = self.input_at;
+        for ky in y.taps.clone() {
+            let tap = ky * kernel_width + x.taps.start;
+            let mut weights = self
+                .weights
+                .get(tap * out_channels + self.weights_at..)
+                .unwrap_or(&[]);
+            let mut input = self.input.get(input_line_at..).unwrap_or(&[]);
+            for _ in x.taps.clone() {
+                let Some(w) = weights.first_chunk::<N>() else {
+                    break;
+                };
+                if SHARED {
+                    let Some(&x) = input.first() else {
+                        break;
+                    };
+                    multiply_add_scalar(accumulators, i32::from(x), w);
+                } else {
+                    let Some(x) = input.first_chunk::<N>() else {
+                        break;
+                    };
+                    multiply_add(accumulators, x, w);
+                }
+                weights = weights.get(out_channels..).unwrap_or(&[]);
+                input = input.get(input_tap..).unwrap_or(&[]);
+            }
+            input_line_at = input_line_at.wrapping_add(input_line);
+        }
+    }
+
+    /// The taps in the padding, each reading the input's zero point.
+    fn padding<const N: usize>(&self, accumulators: &mut [i32; N]) {
+        let [kernel_height, kernel_width] = self.p.kernel;
+        let out_channels = self.p.output[3];
+        let [y, x] = self.window;
+        for ky in 0..kernel_height {
+            for kx in 0..kernel_width {
+                if y.taps.contains(&ky) && x.taps.contains(&kx) {
+                    continue;
+                }
+                let at = (ky * kernel_width + kx) * out_channels + self.weights_at;
+                if let Some(w) = self.weights.get(at..).and_then(<[i8]>::first_chunk::<N>) {
+                    multiply_add_scalar(accumulators, self.p.input_zero_point, w);
+                }
+            }
+        }
+    }
+}

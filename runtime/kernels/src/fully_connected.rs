@@ -1,0 +1,113 @@
+//! FullyConnected: a matrix-vector product, OI weights.
+//!
+//! For batch `b` and neuron `o`: `acc = bias[o] + Σ (w[o, i] - weights_zero_point) * x[b, i]`, then
+//! `out = clamp(zero_point + acc * factor[o])`. The input's zero point is in `bias` already
+//! (see [`Channel`]), together with `in_features * input_zero_point * weights_zero_point` when the
+//! weights have a zero point. All accumulation wraps.
+//!
+//! Four neurons share each input load; a zero point of the weights costs one sum of the input.
+//!
+//! Sources: TensorFlow Lite 8-bit quantization specification, FULLY_CONNECTED; TensorFlow Lite Micro
+//! `reference_integer_ops::FullyConnected` and `FullyConnectedPerChannel`.
+
+use core::ops::Range;
+
+use crate::portable::{dot_rows, sum};
+use crate::quant::{Channel, requantize_accumulator};
+use crate::window::div_rem;
+
+/// Parameters of [`fully_connected`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullyConnected {
+    /// Inputs of a neuron.
+    pub in_features: usize,
+    /// Neurons.
+    pub out_features: usize,
+    /// Quantized value of a real zero in the weights; 0 in nearly every model.
+    pub weights_zero_point: i32,
+    /// Quantized value of a real zero in the output.
+    pub output_zero_point: i32,
+    /// Least and greatest output.
+    pub activation: [i32; 2],
+}
+
+/// Computes output rows `rows`; a row is one element, neuron `row % out_features` of batch
+/// `row / out_features`.
+///
+/// `input` is `[batches, in_features]`, `weights` is `[out_features, in_features]`, `channels` has
+/// `out_features` entries, and `output` holds the elements of `rows` only.
+pub fn fully_connected(
+    p: &FullyConnected,
+    rows: Range<usize>,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: &mut [i8],
+) {
+    let (mut batch, mut neuron) = div_rem(rows.start, p.out_features);
+    let mut output = output
+        .get_mut(..rows.len().min(output.len()))
+        .unwrap_or(&mut []);
+    while !output.is_empty() && neuron < p.out_features {
+        let count = (p.out_features - neuron).min(output.len());
+        let Some((now, later)) = output.split_at_mut_checked(count) else {
+            return;
+        };
+        let from = batch * p.in_features;
+        let Some(input) = input.get(from..from.wrapping_add(p.in_features)) else {
+            return;
+        };
+        let weights = weights.get(neuron * p.in_features..).unwrap_or(&[]);
+        let channels = channels.get(neuron..).unwrap_or(&[]);
+        neurons(p, input, weights, channels, now);
+        (batch, neuron, output) = (batch + 1, 0, later);
+    }
+}
+
+/// Neighbouring neurons of one batch, four at a time.
+fn neurons(
+    p: &FullyConnected,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    outputs: &mut [i8],
+) {
+    let offset = match p.weights_zero_point {
+        0 => 0,
+        zero_point => zero_point.wrapping_neg().wrapping_mul(sum(input)),
+    };
+    let channels = channels.get(..outputs.len()).unwrap_or(&[]);
+    let (channels_by_4, channels_left) = channels.as_chunks::<4>();
+    let (outputs_by_4, outputs_left) = outputs.as_chunks_mut::<4>();
+    let mut weights = weights;
+    for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
+        compute(p, input, weights, offset, channels, outputs);
+        weights = weights.get(4 * p.in_features..).unwrap_or(&[]);
+    }
+    let left = channels_left
+        .as_chunks::<1>()
+        .0
+        .iter()
+        .zip(outputs_left.as_chunks_mut::<1>().0);
+    for (channel, output) in left {
+        compute(p, input, weights, offset, channel, output);
+        weights = weights.get(p.in_features..).unwrap_or(&[]);
+    }
+}
+
+/// `N` neurons.
+#[inline]
+fn compute<const N: usize>(
+    p: &FullyConnected,
+    input: &[i8],
+    weights: &[i8],
+    offset: i32,
+    channels: &[Channel; N],
+    outputs: &mut [i8; N],
+) {
+    let mut accumulators = channels.map(|channel| channel.bias.wrapping_add(offset));
+    dot_rows(&mut accumulators, input, weights, p.in_features);
+    for ((output, accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
+        *output = requantize_accumulator(accumulator, channel, p.output_zero_point, p.activation);
+    }
+}

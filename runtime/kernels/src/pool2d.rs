@@ -1,0 +1,142 @@
+//! AvgPool2d and MaxPool2d over NHWC.
+//!
+//! Padding takes no part: the average divides by the number of taps within the input, rounding to
+//! nearest, halves away from zero. Input and output share scale and zero point.
+//!
+//! A block of neighbouring channels is reduced in registers over all taps.
+//!
+//! Source: TensorFlow Lite Micro `reference_integer_ops::AveragePool` and `MaxPool`.
+
+use core::ops::Range;
+
+use crate::quant::clamp;
+use crate::window::{Axis, Taps, div_rem};
+
+/// Parameters of [`avg_pool2d`] and [`max_pool2d`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool2d {
+    /// Input shape, NHWC.
+    pub input: [usize; 4],
+    /// Output shape, NHWC, with the input's channels.
+    pub output: [usize; 4],
+    /// Height and width of the window.
+    pub window: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Rows of padding above, columns of padding to the left.
+    pub pad: [usize; 2],
+    /// Least and greatest output.
+    pub activation: [i32; 2],
+}
+
+/// Averages output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements, and `output`
+/// holds the lines of `rows` only.
+///
+/// A window that lies wholly in the padding leaves its pixel as it was.
+pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+    pool::<Average>(p, rows, input, output);
+}
+
+/// Takes the maxima of output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements,
+/// and `output` holds the lines of `rows` only.
+pub fn max_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+    pool::<Maximum>(p, rows, input, output);
+}
+
+/// How the taps of a window become one value.
+trait Reduction {
+    const START: i32;
+    fn add(accumulator: i32, x: i8) -> i32;
+    /// The result over `taps` taps; `None` leaves the output as it was.
+    fn finish(accumulator: i32, taps: usize) -> Option<i32>;
+}
+
+struct Average;
+impl Reduction for Average {
+    const START: i32 = 0;
+    #[inline]
+    fn add(accumulator: i32, x: i8) -> i32 {
+        accumulator.wrapping_add(i32::from(x))
+    }
+    #[inline]
+    fn finish(sum: i32, taps: usize) -> Option<i32> {
+        let taps = taps as i32;
+        let half = if sum > 0 { taps / 2 } else { -(taps / 2) };
+        sum.wrapping_add(half).checked_div(taps)
+    }
+}
+
+struct Maximum;
+impl Reduction for Maximum {
+    const START: i32 = i8::MIN as i32;
+    #[inline]
+    fn add(accumulator: i32, x: i8) -> i32 {
+        accumulator.max(i32::from(x))
+    }
+    #[inline]
+    fn finish(maximum: i32, _: usize) -> Option<i32> {
+        Some(maximum)
+    }
+}
+
+#[inline]
+fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+    let [_, in_height, in_width, depth] = p.input;
+    let [_, out_height, out_width, _] = p.output;
+    let [vertical, horizontal] = Axis::pair(p.input, p.window, p.stride, [1, 1], p.pad);
+    let line_len = (out_width * depth).max(1);
+
+    for (row, line) in rows.zip(output.chunks_exact_mut(line_len)) {
+        let (image, y) = div_rem(row, out_height);
+        let y = vertical.clip(y);
+        for (x, pixel) in line.chunks_exact_mut(depth.max(1)).enumerate() {
+            let x = horizontal.clip(x);
+            let first = ((image * in_height).wrapping_add(y.input) * in_width)
+                .wrapping_add(x.input)
+                .wrapping_mul(depth);
+            let input = input.get(first..).unwrap_or(&[]);
+            let (by_4, left) = pixel.as_chunks_mut::<4>();
+            let mut at = 0;
+            for outputs in by_4 {
+                reduce::<R, 4>(p, [&y, &x], input.get(at..).unwrap_or(&[]), outputs);
+                at += 4;
+            }
+            for output in left.as_chunks_mut::<1>().0 {
+                reduce::<R, 1>(p, [&y, &x], input.get(at..).unwrap_or(&[]), output);
+                at += 1;
+            }
+        }
+    }
+}
+
+/// `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
+#[inline]
+fn reduce<R: Reduction, const N: usize>(
+    p: &Pool2d,
+    [y, x]: [&Taps; 2],
+    input: &[i8],
+    outputs: &mut [i8; N],
+) {
+    let [_, _, width, depth] = p.input;
+    let mut accumulators = [R::START; N];
+    let mut line = input;
+    for _ in y.taps.clone() {
+        let mut pixel = line;
+        for _ in x.taps.clone() {
+            let Some(inputs) = pixel.first_chunk::<N>() else {
+                break;
+            };
+            for (accumulator, &x) in accumulators.iter_mut().zip(inputs) {
+                *accumulator = R::add(*accumulator, x);
+            }
+            pixel = pixel.get(depth..).unwrap_or(&[]);
+        }
+        line = line.get(width * depth..).unwrap_or(&[]);
+    }
+    let taps = y.len() * x.len();
+    for (output, accumulator) in outputs.iter_mut().zip(accumulators) {
+        if let Some(value) = R::finish(accumulator, taps) {
+            *output = clamp(value, p.activation) as i8;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Softmax along the last dimension.
+//!
+//! With `d(x) = (x - max) * input_scale * beta` in Q5: `out = exp(d(x)) / Σ exp(d)`, in units of 1/256
+//! from a zero point of -128. Terms with `x - max < diff_min` are too small for Q5 and count as 0.
+//! The sum is Q12, so a depth up to 4096 cannot overflow it (past that it wraps).
+//!
+//! Sources: TensorFlow Lite 8-bit quantization specification, SOFTMAX; TensorFlow Lite Micro
+//! `reference_ops::Softmax` for int8.
+
+use core::ops::Range;
+
+use crate::fixed_point::{exp_on_negative_values, reciprocal};
+use crate::quant::{
+    clamp, multiply_by_multiplier_greater_than_one, rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+};
+
+/// Integer bits of a scaled difference.
+const DIFF_INTEGER_BITS: u32 = 5;
+/// Integer bits of the sum of exponentials.
+const SUM_INTEGER_BITS: i32 = 12;
+
+/// Parameters of [`softmax`]: int8 in, int8 out with scale 1/256 and zero point -128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Softmax {
+    /// Elements of a row.
+    pub depth: usize,
+    /// Multiplier of `min(beta * input_scale * 2^26, 2^31 - 1)`.
+    pub input_multiplier: i32,
+    /// Its shift, not negative.
+    pub input_left_shift: i32,
+    /// Least difference from the row's maximum that counts.
+    pub diff_min: i32,
+}
+
+/// Computes output rows `rows`; a row is `depth` elements, and `output` holds those rows only.
+pub fn softmax(p: &Softmax, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+    let depth = p.depth.max(1);
+    let input = input.get(rows.start.wrapping_mul(depth)..).unwrap_or(&[]);
+    let lines = input
+        .chunks_exact(depth)
+        .zip(output.chunks_exact_mut(depth));
+    for (input, output) in lines.take(rows.len()) {
+        softmax_row(p, input, output);
+    }
+}
+
+fn softmax_row(p: &Softmax, input: &[i8], output: &mut [i8]) {
+    let maximum = input.iter().copied().max().unwrap_or(i8::MIN);
+    let exp = |x: i8| {
+        let diff = i32::from(x) - i32::from(maximum);
+        (diff >= p.diff_min).then(|| {
+            exp_on_negative_values::<DIFF_INTEGER_BITS>(multiply_by_multiplier_greater_than_one(
+                diff,
+                p.input_multiplier,
+                p.input_left_shift,
+            ))
+        })
+    };
+    let sum = input
+        .iter()
+        .filter_map(|&x| exp(x))
+        .fold(0i32, |sum, term| {
+            sum.wrapping_add(rounding_divide_by_pot(term, SUM_INTEGER_BITS))
+        });
+    let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS);
+    // From Q0 to 1/256, and by the reciprocal's power of two.
+    let exponent = bits.wrapping_add(31 - 8);
+    for (output, &x) in output.iter_mut().zip(input) {
+        *output = match exp(x) {
+            Some(term) => {
+                let quotient = saturating_rounding_doubling_high_mul(scale, term);
+                let quotient = rounding_divide_by_pot(quotient, exponent);
+                clamp(quotient.wrapping_add(i32::from(i8::MIN)), [-128, 127]) as i8
+            }
+            None => i8::MIN,
+        };
+    }
+}

@@ -1,0 +1,57 @@
+//! Reading elements at a constant distance: the inner step of StridedSlice and Transpose.
+
+use crate::window::div_rem;
+
+/// The index of `row` in each of `dims`, the last of them fastest.
+#[inline]
+pub(crate) fn unravel(row: usize, dims: &[usize]) -> [usize; 6] {
+    let mut index = [0; 6];
+    let mut rest = row;
+    for (i, &dim) in index.iter_mut().zip(dims).take(dims.len().min(6)).rev() {
+        (rest, *i) = div_rem(rest, dim);
+    }
+    index
+}
+
+/// Elements from one index to the next of each dimension of a dense tensor.
+#[inline]
+pub(crate) fn dense_strides(dims: &[usize; 6]) -> [usize; 6] {
+    let mut strides = [1; 6];
+    let mut stride = 1usize;
+    for (out, &dim) in strides.iter_mut().zip(dims).rev() {
+        *out = stride;
+        stride = stride.wrapping_mul(dim);
+    }
+    strides
+}
+
+/// Copies elements of `item` bytes, `step` elements apart, from element `start` on, to `output`.
+pub(crate) fn gather(input: &[u8], start: usize, step: isize, item: usize, output: &mut [u8]) {
+    if step == 1 {
+        let from = start.wrapping_mul(item);
+        if let Some(run) = input.get(from..from.wrapping_add(output.len())) {
+            output.copy_from_slice(run);
+        }
+        return;
+    }
+    let mut at = start;
+    if item == 1 {
+        for output in output {
+            if let Some(&x) = input.get(at) {
+                *output = x;
+            }
+            at = at.wrapping_add_signed(step);
+        }
+        return;
+    }
+    for output in output.chunks_exact_mut(item.max(1)) {
+        let from = at.wrapping_mul(item);
+        if let Some(x) = input.get(from..from.wrapping_add(item)) {
+            // Items are a few bytes: cheaper one by one than as a call to memcpy.
+            for (output, &x) in output.iter_mut().zip(x) {
+                *output = x;
+            }
+        }
+        at = at.wrapping_add_signed(step);
+    }
+}

@@ -1,0 +1,117 @@
+//! Sliding windows: which taps of a kernel meet the input, along one axis.
+
+use core::ops::Range;
+
+/// One axis of a sliding window.
+#[derive(Clone, Copy)]
+pub(crate) struct Axis {
+    pub(crate) input: usize,
+    pub(crate) kernel: usize,
+    pub(crate) stride: usize,
+    pub(crate) dilation: usize,
+    pub(crate) pad: usize,
+}
+
+/// The taps of a window that lie within the input; the others are in the padding.
+#[derive(Clone)]
+pub(crate) struct Taps {
+    /// Indices of the taps in the kernel.
+    pub(crate) taps: Range<usize>,
+    /// Input coordinate under the first of them.
+    pub(crate) input: usize,
+}
+
+impl Axis {
+    /// The vertical and the horizontal axis of a window over an NHWC input.
+    #[inline]
+    pub(crate) fn pair(
+        input: [usize; 4],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+        pad: [usize; 2],
+    ) -> [Self; 2] {
+        let [_, height, width, _] = input;
+        let axis = |input, kernel, stride, dilation, pad| Self {
+            input,
+            kernel,
+            stride,
+            dilation,
+            pad,
+        };
+        [
+            axis(height, kernel[0], stride[0], dilation[0], pad[0]),
+            axis(width, kernel[1], stride[1], dilation[1], pad[1]),
+        ]
+    }
+
+    /// The window of output coordinate `output`, clipped to the input.
+    ///
+    /// Tap `k` lies at `output * stride + k * dilation - pad`.
+    #[inline]
+    pub(crate) fn clip(self, output: usize) -> Taps {
+        let dilation = self.dilation.max(1);
+        let origin = output.wrapping_mul(self.stride);
+        let ceil_div = |distance: usize| match dilation {
+            1 => distance,
+            _ => distance.div_ceil(dilation),
+        };
+        let start = ceil_div(self.pad.saturating_sub(origin));
+        let end = self.pad.saturating_add(self.input).saturating_sub(origin);
+        let end = ceil_div(end).min(self.kernel);
+        let start = start.min(end);
+        let input = origin
+            .wrapping_add(start.wrapping_mul(dilation))
+            .wrapping_sub(self.pad);
+        Taps {
+            taps: start..end,
+            input,
+        }
+    }
+}
+
+impl Taps {
+    /// How many taps meet the input.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.taps.len()
+    }
+}
+
+/// Quotient and remainder; a zero divisor counts as one.
+#[inline]
+pub(crate) fn div_rem(a: usize, b: usize) -> (usize, usize) {
+    let b = b.max(1);
+    (a / b, a % b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clipped_window_holds_the_taps_that_meet_the_input() {
+        for (input, kernel, stride) in [(1, 1, 1), (5, 3, 1), (5, 3, 2), (2, 4, 3), (7, 2, 4)] {
+            for (dilation, pad) in [(1, 0), (1, 1), (2, 2), (3, 1), (3, 5)] {
+                let axis = Axis {
+                    input,
+                    kernel,
+                    stride,
+                    dilation,
+                    pad,
+                };
+                for output in 0..9 {
+                    let at = |k: usize| (output * stride + k * dilation) as i64 - pad as i64;
+                    let inside: std::vec::Vec<usize> = (0..kernel)
+                        .filter(|&k| (0..input as i64).contains(&at(k)))
+                        .collect();
+                    let clipped = axis.clip(output);
+                    assert_eq!(clipped.taps.clone().collect::<std::vec::Vec<_>>(), inside);
+                    if let Some(&first) = inside.first() {
+                        assert_eq!(clipped.input as i64, at(first));
+                    }
+                }
+            }
+        }
+    }
+}

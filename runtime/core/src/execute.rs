@@ -4,13 +4,13 @@ use crate::memory::{Reader, cut, range};
 use crate::ops::run;
 use crate::tensor::copy;
 use core::ops::Range;
-use tealight_format::{Model, Op, Operands, OpSet, Operator};
+use tealight_format::{Model, Op, OpSet, Operands, Operator};
 
 /// What an operator works with: its operands, the rows to compute, and where they go.
-pub(crate) struct Call<'s, 'm> {
+pub(crate) struct Call<'s> {
     pub(crate) operands: Operands,
     pub(crate) rows: Range<usize>,
-    pub(crate) reader: Reader<'s, 'm>,
+    pub(crate) reader: Reader<'s>,
     /// Exactly the bytes of those rows.
     pub(crate) output: &'s mut [u8],
     /// The state that the operator writes besides, if it has one.

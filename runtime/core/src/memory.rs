@@ -12,12 +12,12 @@ pub(crate) const fn range(value: &Value) -> Range<usize> {
 
 /// Cuts `memory`, which starts at arena byte `base`, into the arena range `at`, to write, and a reader of all the rest.
 /// A range outside gives nothing to write.
-pub(crate) fn cut<'s, 'm>(
-    model: &Model<'m>,
+pub(crate) fn cut<'s>(
+    model: &Model<'s>,
     memory: &'s mut [u8],
     base: usize,
     at: Range<usize>,
-) -> (&'s mut [u8], Reader<'s, 'm>) {
+) -> (&'s mut [u8], Reader<'s>) {
     let len = at.end.wrapping_sub(at.start);
     if let Some((before, rest)) = memory.split_at_mut_checked(at.start.wrapping_sub(base))
         && let Some((middle, after)) = rest.split_at_mut_checked(len)
@@ -28,15 +28,15 @@ pub(crate) fn cut<'s, 'm>(
 }
 
 /// Reads values that lie apart from the range being written.
-pub(crate) struct Reader<'s, 'm> {
-    model: Model<'m>,
+pub(crate) struct Reader<'s> {
+    model: Model<'s>,
     before_at: usize,
     before: &'s [u8],
     after_at: usize,
     after: &'s [u8],
 }
 
-impl<'s, 'm: 's> Reader<'s, 'm> {
+impl<'s> Reader<'s> {
     /// The bytes of a value, in the file or in the arena; nothing for an operand left out.
     pub(crate) fn bytes(&self, value: Option<Value>) -> &'s [u8] {
         let Some(value) = value else { return &[] };

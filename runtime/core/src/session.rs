@@ -121,7 +121,7 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
         model: &'static Embedded<ARENA, OPS>,
         arena: &'m mut Arena<N>,
     ) -> Self {
-        const { assert!(N >= ARENA, "the arena is smaller than the model needs: use Arena<{ MODEL.arena_len() }>") }
+        const { assert!(N >= ARENA, "the arena is smaller than the model needs: give it the model's arena_len()") }
         Self::start(model.model(), arena.bytes_mut())
     }
 

@@ -4,17 +4,17 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn add(op: &ops::AddSub, mut call: Call<'_, '_>) {
+pub(super) fn add(op: &ops::AddSub, mut call: Call<'_>) {
     let (p, a, b) = (params(op, &call), call.i8s(0), call.i8s(1));
     kernels::add(&p, call.rows.clone(), a, b, call.out());
 }
 
-pub(super) fn sub(op: &ops::AddSub, mut call: Call<'_, '_>) {
+pub(super) fn sub(op: &ops::AddSub, mut call: Call<'_>) {
     let (p, a, b) = (params(op, &call), call.i8s(0), call.i8s(1));
     kernels::sub(&p, call.rows.clone(), a, b, call.out());
 }
 
-fn params(op: &ops::AddSub, call: &Call<'_, '_>) -> kernels::AddSub {
+fn params(op: &ops::AddSub, call: &Call<'_>) -> kernels::AddSub {
     kernels::AddSub {
         broadcast: call.broadcast(),
         a_zero_point: call.input(0).zero_point,

@@ -4,7 +4,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn concat(op: &ops::Concat, call: Call<'_, '_>) {
+pub(super) fn concat(op: &ops::Concat, call: Call<'_>) {
     let outer = op.axis.max(0) as usize;
     let row_len = |value: tealight_format::Value| {
         let rows = value.shape.product(0, outer).unwrap_or(1);

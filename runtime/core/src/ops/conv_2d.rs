@@ -5,7 +5,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn conv_2d(op: &ops::Conv2d, mut call: Call<'_, '_>) {
+pub(super) fn conv_2d(op: &ops::Conv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = kernels::Conv2d {
@@ -24,7 +24,7 @@ pub(super) fn conv_2d(op: &ops::Conv2d, mut call: Call<'_, '_>) {
     kernels::conv2d(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_, '_>) {
+pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
     let p = kernels::DepthwiseConv2d {

@@ -4,7 +4,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_, '_>) {
+pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
     let weights = call.input(1).shape;
     let p = kernels::FullyConnected {
         in_features: weights.dim(1) as usize,

@@ -5,7 +5,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn mean(op: &ops::Mean, mut call: Call<'_, '_>) {
+pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
     let input = call.input(0);
     // Bit i stands for dimension i; the kernel's dimensions have 1s put before them.
     let moved = 6usize.saturating_sub(input.shape.rank()) as u32;

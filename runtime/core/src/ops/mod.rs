@@ -28,7 +28,7 @@ use tealight_kernels::{Broadcast, Channel};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Runs one call of `operator`, if it is in `OPS`.
-pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_, '_>) {
+pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
     macro_rules! dispatch {
         ($($name:ident => $function:path),+ $(,)?) => {
             match operator {
@@ -64,7 +64,7 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_, '_>) {
     }
 }
 
-impl<'s, 'm: 's> Call<'s, 'm> {
+impl<'s> Call<'s> {
     /// Input `k`. A checked plan has every input that its operator needs; an empty value stands for one left out.
     fn input(&self, k: usize) -> Value {
         self.operands.input(k).unwrap_or(Value { shape: Shape::SCALAR, len: 0, ..self.operands.output })
@@ -88,8 +88,13 @@ impl<'s, 'm: 's> Call<'s, 'm> {
     }
 
     /// The output rows as elements.
-    fn out<T: FromBytes + IntoBytes + KnownLayout>(&mut self) -> &mut [T] {
-        slice_of_mut(self.output)
+    fn out<T: FromBytes + IntoBytes + KnownLayout>(&mut self) -> &'s mut [T] {
+        slice_of_mut(core::mem::take(&mut self.output))
+    }
+
+    /// The state that the operator writes, as elements.
+    fn state<T: FromBytes + IntoBytes + KnownLayout>(&mut self) -> &'s mut [T] {
+        slice_of_mut(core::mem::take(&mut self.state))
     }
 
     /// The part of input `k` that belongs to the rows, for operators that go element by element.

@@ -4,7 +4,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn mul(op: &ops::Mul, mut call: Call<'_, '_>) {
+pub(super) fn mul(op: &ops::Mul, mut call: Call<'_>) {
     let p = kernels::Mul {
         broadcast: call.broadcast(),
         a_zero_point: call.input(0).zero_point,

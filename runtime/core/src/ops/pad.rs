@@ -5,7 +5,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn pad(op: &ops::Pad, call: Call<'_, '_>) {
+pub(super) fn pad(op: &ops::Pad, call: Call<'_>) {
     let output = call.operands.output;
     let p = kernels::Pad {
         input: sizes(call.input(0).shape),

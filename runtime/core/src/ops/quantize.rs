@@ -4,7 +4,7 @@ use crate::execute::Call;
 use tealight_format::{DType, ops};
 use tealight_kernels as kernels;
 
-pub(super) fn quantize(_: &ops::Quantize, mut call: Call<'_, '_>) {
+pub(super) fn quantize(_: &ops::Quantize, mut call: Call<'_>) {
     let output = call.operands.output;
     let x = call.rows_of::<f32>(0);
     let (min, max) = if output.dtype == DType::U8 { (0, 255) } else { (-128, 127) };
@@ -16,7 +16,7 @@ pub(super) fn quantize(_: &ops::Quantize, mut call: Call<'_, '_>) {
     }
 }
 
-pub(super) fn dequantize(_: &ops::Dequantize, mut call: Call<'_, '_>) {
+pub(super) fn dequantize(_: &ops::Dequantize, mut call: Call<'_>) {
     let input = call.input(0);
     let p = kernels::Dequantize { scale: input.scale, zero_point: input.zero_point };
     if input.dtype == DType::U8 {

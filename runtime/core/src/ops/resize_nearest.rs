@@ -5,7 +5,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn resize_nearest(op: &ops::ResizeNearest, call: Call<'_, '_>) {
+pub(super) fn resize_nearest(op: &ops::ResizeNearest, call: Call<'_>) {
     let output = call.operands.output;
     let p = kernels::ResizeNearest {
         input: nhwc(call.input(0).shape),

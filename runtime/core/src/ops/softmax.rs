@@ -4,7 +4,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_, '_>) {
+pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_>) {
     let p = kernels::Softmax {
         depth: call.operands.output.shape.from_end(0) as usize,
         input_multiplier: op.input_multiplier,

@@ -5,7 +5,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn strided_slice(op: &ops::StridedSlice, call: Call<'_, '_>) {
+pub(super) fn strided_slice(op: &ops::StridedSlice, call: Call<'_>) {
     let output = call.operands.output;
     let rank = output.shape.rank();
     let p = kernels::StridedSlice {

@@ -1,11 +1,11 @@
 //! Svdf.
 
-use super::{slice_of_mut, unsigned};
+use super::unsigned;
 use crate::execute::Call;
 use tealight_format::{DType, ops};
 use tealight_kernels as kernels;
 
-pub(super) fn svdf(op: &ops::Svdf, mut call: Call<'_, '_>) {
+pub(super) fn svdf(op: &ops::Svdf, mut call: Call<'_>) {
     let (input, feature, time, state) = (call.input(0), call.input(1).shape, call.input(2), call.input(4));
     let [rank] = unsigned([op.rank]);
     let p = kernels::Svdf {
@@ -24,11 +24,9 @@ pub(super) fn svdf(op: &ops::Svdf, mut call: Call<'_, '_>) {
     let (rows, x, feature, bias) = (call.rows.clone(), call.i8s(0), call.i8s(1), call.slice(3));
     if time.dtype == DType::I16 {
         let time = call.slice(2);
-        let history = slice_of_mut(core::mem::take(&mut call.state));
-        kernels::svdf(&p, rows, x, feature, time, bias, history, call.out());
+        kernels::svdf(&p, rows, x, feature, time, bias, call.state(), call.out());
     } else {
         let time = call.slice(2);
-        let history = slice_of_mut(core::mem::take(&mut call.state));
-        kernels::svdf_i8_state(&p, state.zero_point, rows, x, feature, time, bias, history, call.out());
+        kernels::svdf_i8_state(&p, state.zero_point, rows, x, feature, time, bias, call.state(), call.out());
     }
 }

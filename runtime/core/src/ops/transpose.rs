@@ -5,7 +5,7 @@ use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
 
-pub(super) fn transpose(op: &ops::Transpose, call: Call<'_, '_>) {
+pub(super) fn transpose(op: &ops::Transpose, call: Call<'_>) {
     let input = call.input(0);
     let rank = input.shape.rank();
     let moved = 6usize.saturating_sub(rank);

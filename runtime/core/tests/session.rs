@@ -1,0 +1,195 @@
+//! Sessions: polling, overlapping memory, streaming state, and what is refused.
+
+#[path = "../../format/tests/build/mod.rs"]
+mod build;
+
+use build::{Parts, arena, overlapping, relu, value};
+use proptest::prelude::*;
+use tealight::{
+    ALL_OPS, Arena, Block, Budget, DType, LoadError, Model, OpCode, Operator, Place, Position, Progress, Session,
+    SizeError, op_set,
+};
+use tealight_format::ops::Copy;
+
+/// A file at a multiple of 16, as a memory map or a linker would place it.
+fn aligned(file: &[u8]) -> Vec<Block> {
+    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
+    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
+    blocks
+}
+
+fn with_session<T>(parts: &Parts, test: impl FnOnce(&mut Session<'_, ALL_OPS>) -> T) -> T {
+    let file = parts.file();
+    let mut blocks = aligned(&file);
+    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+    test(&mut Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap())
+}
+
+/// What `build::overlapping` computes, from its definition: half the sum of the 3x3 neighbourhood (twice the multiplier
+/// of one half, rounded half away from zero), plus the second input.
+fn expected_overlapping(image: &[i8], other: &[i8]) -> Vec<i8> {
+    let pixel = |y: i32, x: i32| {
+        if (0..8).contains(&y) && (0..8).contains(&x) { i32::from(image[(y * 8 + x) as usize]) } else { 0 }
+    };
+    (0..64)
+        .map(|i| {
+            let (y, x) = (i / 8, i % 8);
+            let sum: i32 =
+                (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))).map(|(dy, dx)| pixel(y + dy, x + dx)).sum();
+            // 2^30 * 2^-31 with one more right shift: a quarter, each step rounded half away from zero (ties of the
+            // first step, the doubling high product, go up).
+            let half = (f64::from(sum) / 2.0 + 0.5).floor() as i32;
+            let quarter = (f64::from(half) / 2.0).round() as i32;
+            let conv = quarter.clamp(-128, 127);
+            // Both operands are halved after a shift by 20, and the sum halved and shifted back by 18: 2^20 / 2 / 2 = 2^18.
+            (conv + i32::from(other[i as usize])).clamp(-128, 127) as i8
+        })
+        .collect()
+}
+
+fn image(seed: u8) -> Vec<i8> {
+    (0..64u8).map(|i| (i.wrapping_mul(37).wrapping_add(seed)) as i8 / 4).collect()
+}
+
+fn run_overlapping(budgets: impl Fn(usize) -> Budget) -> Vec<i8> {
+    with_session(&overlapping(), |session| {
+        session.input(0).copy_from(&image(3)).unwrap();
+        session.input(1).copy_from(&image(99)).unwrap();
+        let mut polls = 0;
+        while session.poll(budgets(polls)).is_pending() {
+            polls += 1;
+        }
+        session.output(0).as_i8().to_vec()
+    })
+}
+
+#[test]
+fn an_output_over_its_input_gives_the_same_bytes_as_apart() {
+    let expected = expected_overlapping(&image(3), &image(99));
+    assert!(expected.iter().any(|&q| q != expected[0]), "the test must be able to fail");
+    assert_eq!(run_overlapping(|_| Budget::unlimited()), expected);
+}
+
+#[test]
+fn polling_by_layers_visits_every_operator() {
+    with_session(&overlapping(), |session| {
+        assert_eq!(session.poll(Budget::layer()), Progress::Pending);
+        assert_eq!(session.position(), Position { op: 1, row: 0 });
+        assert_eq!(session.poll(Budget::layer()), Progress::Done);
+        assert_eq!(session.position(), Position::default());
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 200 }, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_budgets_give_the_same_bytes(budgets in prop::collection::vec(0u64..1000, 1..20)) {
+        let expected = expected_overlapping(&image(3), &image(99));
+        prop_assert_eq!(run_overlapping(|i| Budget::macs(budgets[i % budgets.len()])), expected);
+    }
+
+    #[test]
+    fn a_poll_does_at_most_its_budget_or_one_row(budgets in prop::collection::vec(0u64..1000, 1..20)) {
+        with_session(&overlapping(), |session| {
+            let costs: Vec<(u64, u64)> =
+                (0..2).map(|i| session.model().op(i)).map(|op| (op.rows.into(), op.row_cost.into())).collect();
+            let done = |at: Position| {
+                let before: u64 = costs[..at.op].iter().map(|(rows, cost)| rows * cost).sum();
+                before + costs.get(at.op).map_or(0, |(_, cost)| u64::from(at.row) * cost)
+            };
+            for &budget in budgets.iter().cycle().take(40) {
+                let before = session.position();
+                let progress = session.poll(Budget::macs(budget));
+                let after = if progress.is_done() { Position { op: 2, row: 0 } } else { session.position() };
+                let work = done(after) - done(before);
+                let first_row = costs[before.op].1;
+                assert!(work > 0 && work <= budget.max(first_row), "{work} of {budget}, a row is {first_row}");
+            }
+        });
+    }
+}
+
+/// A running value: the output is the state before, the input becomes the state.
+fn delay() -> Parts {
+    let mut state = value(Place::State, DType::I8, &[4], 0, (0, 2));
+    state.init = Some(0);
+    let mut parts = Parts {
+        constants: vec![("initial", DType::I8, vec![4], vec![7, 7, 7, 7])],
+        values: vec![state, arena(&[4], 16, (0, 1)), arena(&[4], 32, (0, 2))],
+        inputs: vec![2],
+        outputs: vec![3],
+        ..Parts::default()
+    };
+    parts.op(Operator::Copy(Copy), &[Some(1)], 3, None);
+    parts.op(Operator::Copy(Copy), &[Some(2)], 1, None);
+    parts
+}
+
+#[test]
+fn state_survives_a_run_and_reset_restores_it() {
+    with_session(&delay(), |session| {
+        let mut step = |input: [i8; 4]| {
+            session.input(0).copy_from(&input).unwrap();
+            session.run();
+            session.output(0).as_i8().to_vec()
+        };
+        assert_eq!(step([1, 2, 3, 4]), [7; 4]);
+        assert_eq!(step([5, 6, 7, 8]), [1, 2, 3, 4]);
+        session.reset();
+        session.run();
+        assert_eq!(session.output(0).as_i8(), [7; 4]);
+    });
+}
+
+#[test]
+fn a_reset_gives_up_an_inference_under_way() {
+    with_session(&overlapping(), |session| {
+        assert!(session.poll(Budget::macs(1)).is_pending());
+        session.reset();
+        assert_eq!(session.position(), Position::default());
+    });
+}
+
+#[test]
+fn inputs_of_the_wrong_size_are_refused_and_change_nothing() {
+    with_session(&relu(), |session| {
+        session.input(0).copy_from(&[1i8, 2, 3]).unwrap();
+        assert_eq!(session.input(0).copy_from(&[1i8; 4]), Err(SizeError { expected: 3, found: 4 }));
+        assert_eq!(session.input(0).as_i8_mut(), [1, 2, 3]);
+        assert!(session.input(0).as_f32_mut().is_empty(), "another type gives no elements");
+        assert!(session.input(1).as_bytes_mut().is_empty(), "there is no second input");
+    });
+}
+
+#[test]
+fn models_that_cannot_run_here_are_refused_with_the_reason() {
+    let file = relu().file();
+    let mut blocks = aligned(&file);
+    let bytes = &Block::bytes_mut(&mut blocks)[..file.len()];
+    let model = Model::parse(bytes).unwrap();
+    let mut arena = Arena::<64>::new();
+    let memory = arena.bytes_mut();
+    let refused = |result: Result<Session<'_, ALL_OPS>, LoadError>| result.err().expect("must be refused");
+    assert_eq!(refused(Session::load(&model, &mut memory[..16])), LoadError::ArenaTooSmall { needed: 32, given: 16 });
+    assert_eq!(refused(Session::load(&model, &mut memory[1..])), LoadError::MisalignedMemory);
+    let other = Session::<{ op_set(&[OpCode::Conv2d]) }>::load(&model, memory).err();
+    assert_eq!(other, Some(LoadError::MissingOperator { operator: OpCode::Lookup }));
+
+    let mut shifted = vec![Block::ZERO; Block::count(file.len() + 1)];
+    let shifted = &mut Block::bytes_mut(&mut shifted)[1..=file.len()];
+    shifted.copy_from_slice(&file);
+    let model = Model::parse(shifted).unwrap();
+    assert_eq!(refused(Session::load(&model, memory)), LoadError::MisalignedModel);
+}
+
+#[test]
+fn outputs_can_be_read_as_real_numbers() {
+    with_session(&relu(), |session| {
+        session.input(0).copy_from(&[3i8, 9, -4]).unwrap();
+        session.run();
+        assert_eq!(session.output(0).argmax(), Some((1, 9.0)));
+        assert_eq!(session.output(0).real(3), None);
+    });
+}

@@ -1,0 +1,186 @@
+//! Writes small model files by hand, independently of the compiler.
+
+#![allow(dead_code, unreachable_pub)] // each test file uses some of it
+
+use tealight_format::ops::{AddSub, Conv2d, Lookup};
+use tealight_format::{
+    DType, OP_RECORD, Op, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape, VALUE_RECORD, Value, align16,
+};
+
+/// A constant: name, type, dimensions, bytes.
+pub type Constant = (&'static str, DType, Vec<u32>, Vec<u8>);
+
+/// What goes into a file. `values` are those after the constants.
+#[derive(Clone, Default)]
+pub struct Parts {
+    pub constants: Vec<Constant>,
+    pub values: Vec<Value>,
+    pub ops: Vec<Op>,
+    pub inputs: Vec<u16>,
+    pub outputs: Vec<u16>,
+}
+
+pub fn value(place: Place, dtype: DType, dims: &[u32], offset: u32, life: (u16, u16)) -> Value {
+    let shape = Shape::new(dims).unwrap();
+    Value {
+        place,
+        dtype,
+        shape,
+        offset,
+        len: shape.elements().unwrap() * dtype.size(),
+        scale: if dtype.is_8_bit() { 1.0 } else { 0.0 },
+        zero_point: 0,
+        first: life.0,
+        last: life.1,
+        alias: None,
+        init: None,
+    }
+}
+
+pub fn arena(dims: &[u32], offset: u32, life: (u16, u16)) -> Value {
+    value(Place::Arena, DType::I8, dims, offset, life)
+}
+
+impl Parts {
+    fn header(&self) -> PlanHeader {
+        PlanHeader {
+            constants: self.constants.len() as u32,
+            values: (self.constants.len() + self.values.len()) as u32,
+            ops: self.ops.len() as u32,
+            inputs: self.inputs.len() as u32,
+            outputs: self.outputs.len() as u32,
+            arena_len: self.values.iter().map(|v| align16(v.end())).max().unwrap_or(0) as u32,
+            state_len: self.values.iter().filter(|v| v.is_state()).map(|v| align16(v.end())).max().unwrap_or(0) as u32,
+            op_set: self.ops.iter().map(|op| 1 << op.operator.code() as u8).fold(0, |a, b| a | b),
+        }
+    }
+
+    fn all_values(&self) -> Vec<Value> {
+        let mut offset = self.header().plan_len() as u32;
+        let mut values = Vec::new();
+        for (_, dtype, dims, bytes) in &self.constants {
+            let mut v = value(Place::Constant, *dtype, dims, offset, (0, 0));
+            v.scale = 0.0;
+            values.push(v);
+            offset += align16(bytes.len() as u64) as u32;
+        }
+        values.extend(&self.values);
+        values
+    }
+
+    /// Adds an operator with the work that its operands make.
+    pub fn op(&mut self, operator: Operator, inputs: &[Option<u16>], output: u16, scratch: Option<u16>) {
+        let values = self.all_values();
+        let mut operands = Operands { inputs: [None; 8], count: inputs.len(), output: values[usize::from(output)] };
+        for (to, from) in operands.inputs.iter_mut().zip(inputs) {
+            *to = from.map(|i| values[usize::from(i)]);
+        }
+        let work = operator.check(&operands).unwrap();
+        self.ops.push(Op { scratch, ..Op::new(operator, inputs, output, &work) });
+    }
+
+    /// The plan tensor.
+    pub fn plan(&self) -> Vec<u8> {
+        let header = self.header();
+        let mut plan = header.emit().to_vec();
+        self.all_values().iter().for_each(|v| plan.extend(v.emit()));
+        self.ops.iter().for_each(|op| plan.extend(op.emit()));
+        self.inputs.iter().chain(&self.outputs).for_each(|i| plan.extend(i.to_le_bytes()));
+        plan.resize(header.plan_len() as usize, 0);
+        plan
+    }
+
+    /// The whole file.
+    pub fn file(&self) -> Vec<u8> {
+        let plan = self.plan();
+        let mut data = plan.clone();
+        let mut json = format!(
+            r#"{{"__metadata__":{{"format":"tealight","name":"by \"hand\""}},"plan":{{"dtype":"U8","shape":[{0}],"data_offsets":[0,{0}]}}"#,
+            plan.len()
+        );
+        for (name, dtype, dims, bytes) in &self.constants {
+            let begin = data.len();
+            data.extend(bytes);
+            data.resize(begin + align16(bytes.len() as u64) as usize, 0);
+            let padded = data.len() - begin;
+            let shape =
+                if padded == bytes.len() { format!("{dims:?}") } else { format!("[{}]", padded as u32 / dtype.size()) };
+            json += &format!(
+                r#","{name}":{{"dtype":"{}","shape":{shape},"data_offsets":[{begin},{}]}}"#,
+                dtype.name(),
+                data.len()
+            );
+        }
+        json += "}";
+        with_header(&json, &data)
+    }
+}
+
+/// A safetensors file of this header, padded so that the data is aligned, and this data.
+pub fn with_header(json: &str, data: &[u8]) -> Vec<u8> {
+    let mut json = json.as_bytes().to_vec();
+    json.resize(align16(json.len() as u64 + 8) as usize - 8, b' ');
+    let mut file = (json.len() as u64).to_le_bytes().to_vec();
+    file.extend(json);
+    file.extend(data);
+    file
+}
+
+/// Offset of the plan in a file.
+pub fn plan_at(file: &[u8]) -> usize {
+    8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize
+}
+
+/// Offset of value record `i` in a file.
+pub fn value_at(file: &[u8], i: usize) -> usize {
+    plan_at(file) + PLAN_HEADER + i * VALUE_RECORD
+}
+
+/// Offset of operator record `i` in a file with `values` values.
+pub fn op_at(file: &[u8], values: usize, i: usize) -> usize {
+    value_at(file, values) + i * OP_RECORD
+}
+
+/// Three int8 numbers through a rectifier.
+pub fn relu() -> Parts {
+    let table = (0..=255u8).map(|q| if (q as i8) < 0 { 0 } else { q }).collect();
+    let mut parts = Parts {
+        constants: vec![("relu.table", DType::U8, vec![256], table)],
+        values: vec![arena(&[3], 0, (0, 0)), arena(&[3], 16, (0, 1))],
+        inputs: vec![1],
+        outputs: vec![2],
+        ..Parts::default()
+    };
+    parts.op(Operator::Lookup(Lookup { function: 1 }), &[Some(1), Some(0)], 2, None);
+    parts
+}
+
+/// A 3x3 convolution of an 8x8x1 image over itself (the output lies two rows before the input, with a scratch row),
+/// then its sum with a second input, in place.
+pub fn overlapping() -> Parts {
+    let weights = vec![1u8; 9];
+    let channels = [0i32, 1 << 30, -1].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let mut parts = Parts {
+        constants: vec![
+            ("conv.weights", DType::I8, vec![1, 3, 3, 1], weights),
+            ("conv.channels", DType::I32, vec![1, 3], channels),
+        ],
+        values: vec![
+            arena(&[1, 8, 8, 1], 16, (0, 0)),
+            arena(&[1, 8, 8, 1], 0, (0, 1)),
+            value(Place::Arena, DType::U8, &[8], 80, (0, 0)),
+            arena(&[1, 8, 8, 1], 96, (0, 1)),
+            arena(&[1, 8, 8, 1], 0, (1, 2)),
+            value(Place::Arena, DType::U8, &[8], 80, (1, 1)),
+        ],
+        inputs: vec![2, 5],
+        outputs: vec![6],
+        ..Parts::default()
+    };
+    let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [1, 1], activation: [-128, 127] };
+    parts.op(Operator::Conv2d(conv), &[Some(2), Some(0), Some(1)], 3, Some(4));
+    let half = [1 << 30, 0];
+    let add = AddSub { left_shift: 20, a: half, b: half, output: [1 << 30, -18], activation: [-128, 127] };
+    parts.op(Operator::Add(add), &[Some(3), Some(5)], 6, Some(7));
+    parts
+}

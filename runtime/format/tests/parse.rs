@@ -1,0 +1,274 @@
+//! What the parser takes and what it refuses, and that whatever it takes the `safetensors` crate takes too.
+
+mod build;
+
+use build::{Parts, arena, op_at, overlapping, plan_at, relu, value_at, with_header};
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+use tealight_format::ops::Lookup;
+use tealight_format::{DType, HeaderFault, Model, ModelError, OUTPUT, OpFault, Operator, Place, ValueFault};
+
+fn error(file: &[u8]) -> ModelError {
+    Model::parse(file).expect_err("the file must be refused")
+}
+
+fn with_byte(mut file: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
+    assert_ne!(file[at], byte, "the change must change something");
+    file[at] = byte;
+    file
+}
+
+#[test]
+fn hand_made_files_parse_and_read_back() {
+    let file = relu().file();
+    let model = Model::parse(&file).unwrap();
+    assert_eq!((model.value_count(), model.op_count(), model.arena_len(), model.state_len()), (3, 1, 32, 0));
+    assert_eq!((model.input(0), model.output(0)), (1, 2));
+    assert_eq!(model.constant_name(0), "relu.table");
+    assert_eq!(model.constant(&model.value(0)).len(), 256);
+    assert_eq!(model.metadata("format"), Some("tealight"));
+    assert_eq!(model.metadata("name"), Some(r#"by \"hand\""#));
+    assert_eq!(model.metadata("absent"), None);
+    assert_eq!(model.op(0).operator, Operator::Lookup(Lookup { function: 1 }));
+    Model::parse(&overlapping().file()).unwrap();
+}
+
+#[test]
+fn the_core_crate_has_this_example_file() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/tests/relu.safetensors");
+    if std::env::var_os("TEALIGHT_BLESS").is_some() {
+        std::fs::write(path, relu().file()).unwrap();
+    }
+    let committed = std::fs::read(path).unwrap();
+    assert!(relu().file() == committed, "{path} is not what build::relu makes: run the test with TEALIGHT_BLESS=1");
+}
+
+#[test]
+fn an_index_past_a_table_gives_an_empty_record() {
+    let file = relu().file();
+    let model = Model::parse(&file).unwrap();
+    assert_eq!(model.value(99).len, 0);
+    assert_eq!(model.op(99).rows, 0);
+    assert_eq!(model.input(1), 65_535);
+    assert_eq!(model.constant_name(7), "");
+}
+
+#[test]
+fn every_prefix_is_refused() {
+    let file = relu().file();
+    for len in 0..file.len() {
+        assert!(Model::parse(&file[..len]).is_err(), "a prefix of {len} bytes");
+    }
+}
+
+#[test]
+fn trailing_bytes_are_refused() {
+    let mut file = relu().file();
+    file.extend([0; 16]);
+    assert!(matches!(error(&file), ModelError::Header { fault: HeaderFault::Length, .. }));
+}
+
+#[test]
+fn headers_that_break_a_rule_are_refused_with_the_rule() {
+    let plan = relu().plan();
+    let n = plan.len();
+    let first = format!(r#""plan":{{"dtype":"U8","shape":[{n}],"data_offsets":[0,{n}]}}"#);
+    let second = |name: &str, dtype: &str, shape: &str, begin: usize, end: usize| {
+        let json =
+            format!(r#"{{{first},"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}}}"#);
+        let mut data = plan.clone();
+        data.resize(end.clamp(n, n + 64), 0);
+        error(&with_header(&json, &data))
+    };
+    let fault = |error: ModelError| match error {
+        ModelError::Header { fault, .. } => fault,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fault(second("a", "I8", "[16]", n + 16, n + 32)), HeaderFault::Offsets, "a gap");
+    assert_eq!(fault(second("a", "I8", "[16]", n - 16, n)), HeaderFault::Offsets, "an overlap");
+    assert_eq!(fault(second("a", "I8", "[8]", n, n + 16)), HeaderFault::Offsets, "a size that is not the shape's");
+    assert_eq!(fault(second("a", "I8", "[0]", n, n)), HeaderFault::Offsets, "nothing in it");
+    assert_eq!(fault(second("a", "I8", "[8]", n, n + 8)), HeaderFault::Alignment);
+    assert_eq!(fault(second("plan", "I8", "[16]", n, n + 16)), HeaderFault::Name, "twice the same name");
+    assert_eq!(fault(second("a\\n", "I8", "[16]", n, n + 16)), HeaderFault::Name, "an escape");
+    assert_eq!(fault(second("__metadata__", "I8", "[16]", n, n + 16)), HeaderFault::Name);
+    assert_eq!(fault(second("a", "F8_E4M3", "[16]", n, n + 16)), HeaderFault::Type);
+    assert_eq!(fault(second("a", "I8", "[016]", n, n + 16)), HeaderFault::Json, "a leading zero");
+    assert_eq!(fault(second("a", "I8", "[4,-4]", n, n + 16)), HeaderFault::Json);
+    assert_eq!(fault(second("a", "I8", "[65536,65536,65536]", n, n + 16)), HeaderFault::TooLong);
+    assert_eq!(fault(error(&with_header(&format!(" {{{first}}}"), &plan))), HeaderFault::Json, "a space before");
+    assert_eq!(fault(error(&with_header(&format!("{{{first}}}x"), &plan))), HeaderFault::Json, "text after");
+    assert_eq!(fault(error(&with_header(&format!("{{{first},}}"), &plan))), HeaderFault::Json);
+    let bad_utf8 = with_byte(with_header(&format!("{{{first}}}"), &plan), 10, 0xff);
+    assert_eq!(fault(error(&bad_utf8)), HeaderFault::Utf8);
+}
+
+#[test]
+fn other_safetensors_files_are_named_as_such() {
+    let json = r#"{"weight":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#;
+    assert_eq!(error(&with_header(json, &[0; 16])), ModelError::NotTealight);
+}
+
+#[test]
+fn another_version_is_refused_with_its_number() {
+    let file = relu().file();
+    let at = plan_at(&file) + 8;
+    assert_eq!(error(&with_byte(file, at, 9)), ModelError::Version { found: 9 });
+}
+
+#[test]
+fn an_unknown_operator_is_refused_where_it_stands() {
+    let file = relu().file();
+    let at = op_at(&file, 3, 0);
+    assert_eq!(error(&with_byte(file, at, 99)), ModelError::Op { op: 0, fault: OpFault::UnknownOperator });
+}
+
+#[test]
+fn plans_that_break_a_rule_are_refused_with_the_rule() {
+    type Case = (fn(&mut Parts), ModelError);
+    let cases: [Case; 9] = [
+        (|p| p.values[1].offset = 0, ModelError::Op { op: 0, fault: OpFault::Scratch }),
+        (|p| p.values[1].offset = 8, ModelError::Value { value: 2, fault: ValueFault::Range }),
+        (|p| p.values[1].last = 0, ModelError::Interface { index: 1 }),
+        (|p| p.values[0].first = 1, ModelError::Value { value: 1, fault: ValueFault::Life }),
+        (|p| p.values[0].scale = f32::NAN, ModelError::Value { value: 1, fault: ValueFault::Scale }),
+        (|p| p.ops[0].rows = 2, ModelError::Op { op: 0, fault: OpFault::Work }),
+        (|p| p.ops[0].inputs[0] = Some(77), ModelError::Op { op: 0, fault: OpFault::OperandIndex { operand: 0 } }),
+        (|p| p.ops[0].inputs[0] = Some(2), ModelError::Op { op: 0, fault: OpFault::NotLive { operand: 0 } }),
+        (|p| p.ops[0].output = 0, ModelError::Op { op: 0, fault: OpFault::Shape { operand: OUTPUT } }),
+    ];
+    for (i, (change, expected)) in cases.into_iter().enumerate() {
+        let mut parts = relu();
+        change(&mut parts);
+        assert_eq!(error(&parts.file()), expected, "case {i}");
+    }
+}
+
+#[test]
+fn values_that_live_together_must_lie_apart() {
+    let mut parts = relu();
+    // A second input over the first.
+    parts.values.push(arena(&[3], 0, (0, 1)));
+    parts.inputs.push(3);
+    assert_eq!(error(&parts.file()), ModelError::Overlap { first: 1, second: 3 });
+}
+
+#[test]
+fn an_output_may_come_no_nearer_to_its_input_than_the_rows_allow() {
+    // Row y of a 3x3 convolution needs input rows from y - 1 on: with rows of 8 bytes, 8 bytes of distance.
+    let mut parts = overlapping();
+    let refused = ModelError::Op { op: 0, fault: OpFault::Overlap { operand: 0 } };
+    parts.values[0].offset = 0;
+    assert_eq!(error(&parts.file()), refused);
+    // Without the scratch row it may not overlap at all.
+    let mut parts = overlapping();
+    parts.ops[0].scratch = None;
+    assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Scratch });
+    // Nor if the input is needed later.
+    let mut parts = overlapping();
+    parts.values[0].last = 1;
+    assert_eq!(error(&parts.file()), refused);
+}
+
+#[test]
+fn a_stated_arena_that_is_not_the_needed_one_is_refused() {
+    let file = relu().file();
+    let at = plan_at(&file) + 28;
+    assert_eq!(error(&with_byte(file, at, 48)), ModelError::ArenaLength { needed: 32 });
+}
+
+#[test]
+fn a_value_that_nothing_writes_is_refused() {
+    let mut parts = relu();
+    parts.values.push(arena(&[16], 32, (0, 0)));
+    assert_eq!(error(&parts.file()), ModelError::Value { value: 3, fault: ValueFault::Life });
+}
+
+#[test]
+fn a_reserved_byte_that_is_set_is_refused() {
+    let file = relu().file();
+    let at = value_at(&file, 1) + 60;
+    assert_eq!(error(&with_byte(file, at, 1)), ModelError::Value { value: 1, fault: ValueFault::Record });
+}
+
+#[test]
+fn a_multiplier_out_of_range_is_refused() {
+    let mut parts = overlapping();
+    parts.constants[1].3[7] = 0x80;
+    assert_eq!(error(&parts.file()), ModelError::Value { value: 1, fault: ValueFault::Channels });
+}
+
+#[test]
+fn the_initial_state_must_be_a_constant_of_its_size() {
+    let mut parts = relu();
+    for v in &mut parts.values {
+        v.offset += 256;
+    }
+    let mut state = build::value(Place::State, DType::U8, &[256], 0, (0, 1));
+    state.init = Some(0);
+    parts.values.push(state);
+    Model::parse(&parts.file()).unwrap();
+    let i = parts.values.len() - 1;
+    parts.values[i].shape = tealight_format::Shape::new(&[240]).unwrap();
+    parts.values[i].len = 240;
+    assert_eq!(error(&parts.file()), ModelError::Value { value: 3, fault: ValueFault::Init });
+}
+
+#[test]
+fn records_read_back_as_they_were_written() {
+    let parts = overlapping();
+    let file = parts.file();
+    let model = Model::parse(&file).unwrap();
+    for (i, value) in parts.values.iter().enumerate() {
+        assert_eq!(model.value(i + 2), *value);
+    }
+    for (i, op) in parts.ops.iter().enumerate() {
+        assert_eq!(model.op(i), *op);
+    }
+}
+
+/// Whatever we take, the safetensors crate takes.
+fn agrees(file: &[u8]) {
+    if Model::parse(file).is_ok() {
+        SafeTensors::deserialize(file).expect("the safetensors crate must take what we take");
+    }
+}
+
+const CASES: u32 = if cfg!(miri) { 20 } else { 4000 };
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_never_panic(file in prop::collection::vec(any::<u8>(), 0..300)) {
+        agrees(&file);
+    }
+
+    #[test]
+    fn changed_bytes_never_panic(which in any::<bool>(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut file = if which { relu().file() } else { overlapping().file() };
+        for (at, byte) in changes {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        agrees(&file);
+    }
+
+    #[test]
+    fn changed_header_text_never_panics(at in any::<prop::sample::Index>(), text in "[\\[\\]{}:,\"0-9a-zA-Z \\\\]{1,8}", cut in 0usize..8) {
+        let file = relu().file();
+        let data_at = plan_at(&file);
+        let json = core::str::from_utf8(&file[8..data_at]).unwrap();
+        let at = at.index(json.len());
+        let json = format!("{}{text}{}", &json[..at], &json[(at + cut).min(json.len())..]);
+        agrees(&with_header(&json, &file[data_at..]));
+    }
+
+    #[test]
+    fn spliced_files_never_panic(a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
+        let (one, two) = (relu().file(), overlapping().file());
+        let mut file = one[..a.index(one.len())].to_vec();
+        file.extend(&two[b.index(two.len())..]);
+        agrees(&file);
+    }
+}

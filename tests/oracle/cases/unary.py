@@ -62,7 +62,10 @@ def relu():
 
 @operator
 def relu6():
-    yield from unary("RELU6", lambda rng, i: Q(scale(rng, 0.01, 0.1), int(rng.integers(-100, 60))), None, 12)
+    def out(rng, i, q):
+        return q if i % 4 else near(rng, i // 4 + 1, q)
+
+    yield from unary("RELU6", lambda rng, i: Q(scale(rng, 0.01, 0.1), int(rng.integers(-100, 60))), out, 16)
 
 
 @operator

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .common import ACTIVATIONS, Case, Model, Q, operator, scale, words, zero_point
+from .common import ACTIVATIONS, Case, Model, Q, fitted, operator, reals, scale, words, zero_point
 
 SHAPES = [
     ((1, 4, 4, 3), (1, 4, 4, 3)),
@@ -26,6 +26,9 @@ SHAPES = [
 ]
 
 
+FUNCTIONS = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}
+
+
 def binary(name):
     def case(a_shape, b_shape, act="none", const=None, same_q=False, far=False):
         def make(rng):
@@ -33,14 +36,10 @@ def binary(name):
             g = model.main
             a_q = Q(scale(rng, 0.01, 0.08), zero_point(rng))
             b_q = a_q if same_q else Q(scale(rng, 0.0005, 0.5) if far else scale(rng, 0.01, 0.08), zero_point(rng))
-            a_s, b_s = float(a_q.scale[0]), float(b_q.scale[0])
-            if name == "MUL":
-                y_s = a_s * b_s * 90 * rng.uniform(0.7, 1.5)
-            else:
-                y_s = np.hypot(a_s, b_s) * rng.uniform(0.5, 1.5)
+            samples = [reals(q, rng.integers(-128, 128, 4096)) for q in (a_q, b_q)]
+            y_q = fitted(FUNCTIONS[name](*samples))
             if act in ("relu6", "relu_n1_to_1"):
-                y_s = np.clip(y_s, 0.01, 0.06)
-            y_q = Q(y_s, zero_point(rng) if act == "none" else int(rng.integers(-60, 60)))
+                y_q = Q(np.clip(y_q.scale[0], 0.01, 0.06), int(rng.integers(-60, 60)))
             shapes, ends = [a_shape, b_shape], []
             for i, q in enumerate((a_q, b_q)):
                 if const == i:

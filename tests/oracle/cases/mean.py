@@ -2,6 +2,8 @@
 
 from itertools import combinations
 
+import numpy as np
+
 from .common import Case, Model, Q, operator, scale, words, zero_point
 
 
@@ -14,7 +16,9 @@ def mean():
             x_q = Q(scale(rng), zero_point(rng))
             y_q = x_q
             if quantization == "other":
-                y_q = Q(float(x_q.scale[0]) * rng.uniform(0.15, 0.8), int(rng.integers(-60, 60)))
+                factor = float(rng.uniform(0.3, 1.2))
+                middle = (-0.5 - float(x_q.zero_point[0])) / factor  # where the mean of random bytes lies
+                y_q = Q(float(x_q.scale[0]) * factor, int(np.clip(rng.integers(-30, 31) - middle, -128, 127)))
             to = [1 if i in axes else n for i, n in enumerate(shape) if keep or i not in axes]
             x, y = g.input(shape, x_q), g.output(to, y_q)
             g.op("MEAN", [x, g.ints(list(axes) if written is None else written)], [y], keepDims=keep)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .common import Case, Model, Q, operator, scale, words, zero_point
+from .common import Case, Model, Q, fitted, operator, reals, scale, words, zero_point
 
 SHAPES = [(256,), (2, 128), (1, 4, 8, 8), (4, 8, 8), (2, 2, 4, 2, 8)]
 
@@ -77,6 +77,11 @@ def leaky_relu():
 @operator
 def hard_swish():
     def out(rng, i, q):
-        return q if i % 4 == 0 else Q(float(q.scale[0]) * rng.uniform(0.3, 1.3), zero_point(rng) if i % 3 else -100)
+        if i % 4 == 0:
+            return q
+        if i % 4 == 1:
+            return Q(float(q.scale[0]) * rng.uniform(0.3, 1.3), zero_point(rng))
+        x = reals(q, np.arange(-128, 128))
+        return fitted(x * np.clip(x + 3, 0, 6) / 6)
 
     yield from unary("HARD_SWISH", any_q(0.005, 0.15), out, 24)

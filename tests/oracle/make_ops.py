@@ -20,7 +20,12 @@ from graph import elements, schema
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "golden" / "ops"
-NUMPY = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT32: np.int32, schema.TensorType.UINT8: np.uint8, schema.TensorType.INT8: np.int8}
+NUMPY = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.UINT8: np.uint8,
+    schema.TensorType.INT8: np.int8,
+}
 
 
 def random_input(rng, dtype, shape, step):

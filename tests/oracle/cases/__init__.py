@@ -8,7 +8,26 @@ from importlib import import_module
 
 from .common import OPERATORS, Case
 
-for _module in ("conv", "fully_connected", "pool", "softmax", "binary", "unary", "types", "shape", "pad", "mean", "join", "slices", "transpose", "resize", "svdf", "variables", "chains", "multipliers"):
+for _module in (
+    "conv",
+    "fully_connected",
+    "pool",
+    "softmax",
+    "binary",
+    "unary",
+    "types",
+    "shape",
+    "pad",
+    "mean",
+    "join",
+    "slices",
+    "transpose",
+    "resize",
+    "svdf",
+    "variables",
+    "chains",
+    "multipliers",
+):
     import_module(f"{__name__}.{_module}")
 
 __all__ = ["OPERATORS", "Case"]

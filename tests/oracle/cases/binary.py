@@ -49,7 +49,18 @@ def binary(name):
             y_shape = np.broadcast_shapes(a_shape, b_shape)
             y = g.output(y_shape, y_q)
             g.op(name, ends, [y], fusedActivationFunction=ACTIVATIONS[act])
-            return Case(model, words(a=a_shape, b=b_shape, act=act, const={None: "none", 0: "a", 1: "b"}[const], a_q=a_q, b_q=b_q, y_q=y_q))
+            return Case(
+                model,
+                words(
+                    a=a_shape,
+                    b=b_shape,
+                    act=act,
+                    const={None: "none", 0: "a", 1: "b"}[const],
+                    a_q=a_q,
+                    b_q=b_q,
+                    y_q=y_q,
+                ),
+            )
 
         return make
 

@@ -17,7 +17,18 @@ def conv(rng, g, x, x_q, shape, filters, k=(3, 3), stride=(1, 1), padding="SAME"
     to = [n, output_size(h, k[0], stride[0], 1, padding), output_size(w, k[1], stride[1], 1, padding), o]
     y = g.tensor(to, y_q)
     name, more = ("DEPTHWISE_CONV_2D", {"depthMultiplier": 1}) if depthwise else ("CONV_2D", {})
-    g.op(name, [x, wt, b], [y], padding=PADDING[padding], strideH=stride[0], strideW=stride[1], dilationHFactor=1, dilationWFactor=1, fusedActivationFunction=ACTIVATIONS[act], **more)
+    g.op(
+        name,
+        [x, wt, b],
+        [y],
+        padding=PADDING[padding],
+        strideH=stride[0],
+        strideW=stride[1],
+        dilationHFactor=1,
+        dilationWFactor=1,
+        fusedActivationFunction=ACTIVATIONS[act],
+        **more,
+    )
     return y, y_q, to
 
 
@@ -41,12 +52,27 @@ def pad_conv():
             else:
                 g.op("PADV2", [x, g.ints(pads), g.const(np.array([value], np.int8), q)], [p])
             if pool:
-                y = g.tensor([to[0], *(output_size(s, w, d, 1, "VALID") for s, w, d in zip(to[1:3], k, stride)), to[3]], q)
-                g.op(pool, [p], [y], padding=1, strideH=stride[0], strideW=stride[1], filterHeight=k[0], filterWidth=k[1])
+                y = g.tensor(
+                    [to[0], *(output_size(s, w, d, 1, "VALID") for s, w, d in zip(to[1:3], k, stride)), to[3]], q
+                )
+                g.op(
+                    pool, [p], [y], padding=1, strideH=stride[0], strideW=stride[1], filterHeight=k[0], filterWidth=k[1]
+                )
             else:
                 y, _, _ = conv(rng, g, p, q, to, 4, k, stride, padding, depthwise=depthwise)
             g.outputs.append(y)
-            return Case(model, words(input=shape, pads=[f"{a}+{b}" for a, b in pads], window=k, stride=stride, padding=padding, then=pool or ("depthwise_conv2d" if depthwise else "conv2d"), value="zero point" if value is None else value))
+            return Case(
+                model,
+                words(
+                    input=shape,
+                    pads=[f"{a}+{b}" for a, b in pads],
+                    window=k,
+                    stride=stride,
+                    padding=padding,
+                    then=pool or ("depthwise_conv2d" if depthwise else "conv2d"),
+                    value="zero point" if value is None else value,
+                ),
+            )
 
         return make
 
@@ -80,7 +106,12 @@ def shape_folding():
             for group in groups:
                 if isinstance(group, int) and group >= 0:
                     one = g.tensor([], dtype=np.int32)
-                    g.op("STRIDED_SLICE", [dims, g.ints([group]), g.ints([group + 1]), g.ints([1])], [one], shrinkAxisMask=1)
+                    g.op(
+                        "STRIDED_SLICE",
+                        [dims, g.ints([group]), g.ints([group + 1]), g.ints([1])],
+                        [one],
+                        shrinkAxisMask=1,
+                    )
                     parts.append(one)
                     to.append(shape[group])
                 else:
@@ -113,7 +144,9 @@ def layers(rng, g, x, q, shape):
     g.op("AVERAGE_POOL_2D", [x], [pooled], padding=1, strideH=1, strideW=1, filterHeight=shape[1], filterWidth=shape[2])
     flat = g.tensor([shape[0], shape[3]], q)
     g.op("RESHAPE", [pooled, g.ints([shape[0], shape[3]])], [flat])
-    w, b, y_q = weighted_layer(rng, g, q, rng.integers(-127, 128, (6, shape[3]), dtype=np.int8), shape[3], 0, 6, "none", False, True, True)
+    w, b, y_q = weighted_layer(
+        rng, g, q, rng.integers(-127, 128, (6, shape[3]), dtype=np.int8), shape[3], 0, 6, "none", False, True, True
+    )
     y = g.tensor([shape[0], 6], y_q)
     g.op("FULLY_CONNECTED", [flat, w, b], [y])
     return y, y_q, [shape[0], 6]
@@ -166,7 +199,13 @@ def float_io():
             y, y_q, to = layers(rng, g, inner, q, shape)
             out = g.output(to, dtype=np.float32)
             g.op("DEQUANTIZE", [y], [out])
-            return Case(model, words(input=shape), invokes=2, inputs=[[floats(rng, q, shape)] for _ in range(2)], may_be_flat=True)
+            return Case(
+                model,
+                words(input=shape),
+                invokes=2,
+                inputs=[[floats(rng, q, shape)] for _ in range(2)],
+                may_be_flat=True,
+            )
 
         return make
 
@@ -224,7 +263,11 @@ def graphs():
         g.op("ADD", [b, x], [s], fusedActivationFunction=0)
         t = g.output(shape, s_q)
         g.op("SUB", [s, x], [t], fusedActivationFunction=0)
-        return Case(model, "residual: x is read by the first layer, by ADD and by SUB; the ADD is an output and an input", invokes=2)
+        return Case(
+            model,
+            "residual: x is read by the first layer, by ADD and by SUB; the ADD is an output and an input",
+            invokes=2,
+        )
 
     def same_twice(rng):
         model, g, x, q = start(rng, [3, 5])
@@ -237,13 +280,13 @@ def graphs():
     def inception(rng):
         shape = [1, 5, 5, 3]
         model, g, x, q = start(rng, shape)
-        a, a_q, to = conv(rng, g, x, q, shape, 2, k=(1, 1))
+        a, _, _ = conv(rng, g, x, q, shape, 2, k=(1, 1))
         b, b_q, _ = conv(rng, g, x, q, shape, 5, k=(3, 3))
         m = g.tensor(shape, q)
         g.op("MAX_POOL_2D", [x], [m], padding=0, strideH=1, strideW=1, filterHeight=3, filterWidth=3)
         c_q = Q(float(b_q.scale[0]), -7)
         parts = []
-        for part, part_q, n in ((a, a_q, 2), (b, b_q, 5), (m, q, 3)):
+        for part, n in ((a, 2), (b, 5), (m, 3)):
             parts.append(g.tensor([1, 5, 5, n], c_q))
             g.op("QUANTIZE", [part], [parts[-1]])
         y = g.output([1, 5, 5, 10], c_q)
@@ -258,7 +301,9 @@ def graphs():
         g.op("EXPAND_DIMS", [b, g.ints(0)], [c])
         d = g.output([1, 24], q)
         g.op("LEAKY_RELU", [c], [d], alpha=0.25)
-        return Case(model, "SQUEEZE, RESHAPE (an output), EXPAND_DIMS, then LEAKY_RELU, which must not overwrite the output")
+        return Case(
+            model, "SQUEEZE, RESHAPE (an output), EXPAND_DIMS, then LEAKY_RELU, which must not overwrite the output"
+        )
 
     def through(rng):
         model, g, x, q = start(rng, [2, 6])
@@ -269,7 +314,9 @@ def graphs():
         g.op("MUL", [x, x2], [z])
         w = g.output([2, 6], Q(1 / 256, -128))
         g.op("SOFTMAX", [z], [w], beta=1.0)
-        return Case(model, "an output that is only a reshaped input; another that is read after it is given out", invokes=2)
+        return Case(
+            model, "an output that is only a reshaped input; another that is read after it is given out", invokes=2
+        )
 
     def shuffle(rng):
         """Channel shuffle and split, as in ShuffleNet."""
@@ -303,7 +350,9 @@ def graphs():
         m = g.output([1, 2], y_q)
         g.op("MEAN", [y, g.ints([1, 2])], [m], keepDims=False)
         g.outputs.append(y)
-        return Case(model, "a U: stride 2 down, resize up, skip connection, mean; outputs not in the order of execution")
+        return Case(
+            model, "a U: stride 2 down, resize up, skip connection, mean; outputs not in the order of execution"
+        )
 
     def gate(rng):
         """A squeeze-and-excite gate."""

@@ -26,7 +26,9 @@ def operator(function):
 
 def zero_point(rng, signed=True):
     """Any zero point; the ends and the middle are frequent."""
-    z = int(rng.choice([-128, 127, 0, int(rng.integers(-128, 128)), int(rng.integers(-40, 41)), int(rng.integers(-40, 41))]))
+    z = int(
+        rng.choice([-128, 127, 0, int(rng.integers(-128, 128)), int(rng.integers(-40, 41)), int(rng.integers(-40, 41))])
+    )
     return z if signed else z + 128
 
 

@@ -16,7 +16,11 @@ def weighted_layer(rng, g, x_q, weights, taps, axis, channels, activation, per_c
     """Weights and bias constants, and output quantization under which most outputs do not saturate."""
     # With these ReLU6 and ReLU1 cut inside the int8 range.
     out_scale = scale(rng, 0.01, 0.06)
-    out_zero = {"relu": -128, "relu6": -128}.get(activation, int(rng.integers(-30, 31))) if rng.random() < 0.8 else zero_point(rng)
+    out_zero = (
+        {"relu": -128, "relu6": -128}.get(activation, int(rng.integers(-30, 31)))
+        if rng.random() < 0.8
+        else zero_point(rng)
+    )
     spread = float(np.std(weights.astype(np.float64))) or 1.0
     w_scale = float(out_scale) * (75 if hot else 40) / (np.sqrt(taps) * STD * spread * float(x_q.scale[0]))
     w_scales = w_scale * rng.uniform(0.4, 1.3, channels if per_channel else 1)
@@ -32,18 +36,61 @@ def weighted_layer(rng, g, x_q, weights, taps, axis, channels, activation, per_c
 
 @operator
 def conv2d():
-    def case(n=1, h=6, w=6, c=3, o=4, k=(3, 3), stride=(1, 1), dilation=(1, 1), padding="SAME", act="none", per_channel=True, bias=True, groups=1, x_zero=None, hot=False):
+    def case(
+        n=1,
+        h=6,
+        w=6,
+        c=3,
+        o=4,
+        k=(3, 3),
+        stride=(1, 1),
+        dilation=(1, 1),
+        padding="SAME",
+        act="none",
+        per_channel=True,
+        bias=True,
+        groups=1,
+        x_zero=None,
+        hot=False,
+    ):
         def make(rng):
             model = Model()
             g = model.main
             x_q = Q(scale(rng, 0.01, 0.1), zero_point(rng) if x_zero is None else x_zero)
             x = g.input([n, h, w, c], x_q)
             weights = rng.integers(-127, 128, (o, *k, c // groups), dtype=np.int8)
-            wt, b, y_q = weighted_layer(rng, g, x_q, weights, k[0] * k[1] * c // groups, 0, o, act, per_channel, bias, hot)
+            wt, b, y_q = weighted_layer(
+                rng, g, x_q, weights, k[0] * k[1] * c // groups, 0, o, act, per_channel, bias, hot
+            )
             out = [output_size(s, *p, padding) for s, *p in zip((h, w), k, stride, dilation)]
             y = g.output([n, *out, o], y_q)
-            g.op("CONV_2D", [x, wt] + ([b] if bias else []), [y], padding=PADDING[padding], strideH=stride[0], strideW=stride[1], dilationHFactor=dilation[0], dilationWFactor=dilation[1], fusedActivationFunction=ACTIVATIONS[act])
-            return Case(model, words(input=(n, h, w, c), filter=(o, *k, c // groups), stride=stride, dilation=dilation, padding=padding, act=act, groups=groups, per_channel=per_channel, bias=bias, x=x_q, y=y_q))
+            g.op(
+                "CONV_2D",
+                [x, wt] + ([b] if bias else []),
+                [y],
+                padding=PADDING[padding],
+                strideH=stride[0],
+                strideW=stride[1],
+                dilationHFactor=dilation[0],
+                dilationWFactor=dilation[1],
+                fusedActivationFunction=ACTIVATIONS[act],
+            )
+            return Case(
+                model,
+                words(
+                    input=(n, h, w, c),
+                    filter=(o, *k, c // groups),
+                    stride=stride,
+                    dilation=dilation,
+                    padding=padding,
+                    act=act,
+                    groups=groups,
+                    per_channel=per_channel,
+                    bias=bias,
+                    x=x_q,
+                    y=y_q,
+                ),
+            )
 
         return make
 
@@ -98,7 +145,22 @@ def random_conv(rng, case):
 
 @operator
 def depthwise_conv2d():
-    def case(n=1, h=6, w=6, c=4, m=1, k=(3, 3), stride=(1, 1), dilation=(1, 1), padding="SAME", act="none", per_channel=True, bias=True, x_zero=None, hot=False):
+    def case(
+        n=1,
+        h=6,
+        w=6,
+        c=4,
+        m=1,
+        k=(3, 3),
+        stride=(1, 1),
+        dilation=(1, 1),
+        padding="SAME",
+        act="none",
+        per_channel=True,
+        bias=True,
+        x_zero=None,
+        hot=False,
+    ):
         def make(rng):
             model = Model()
             g = model.main
@@ -108,8 +170,34 @@ def depthwise_conv2d():
             wt, b, y_q = weighted_layer(rng, g, x_q, weights, elements(k), 3, c * m, act, per_channel, bias, hot)
             out = [output_size(s, *p, padding) for s, *p in zip((h, w), k, stride, dilation)]
             y = g.output([n, *out, c * m], y_q)
-            g.op("DEPTHWISE_CONV_2D", [x, wt] + ([b] if bias else []), [y], padding=PADDING[padding], strideH=stride[0], strideW=stride[1], dilationHFactor=dilation[0], dilationWFactor=dilation[1], depthMultiplier=m, fusedActivationFunction=ACTIVATIONS[act])
-            return Case(model, words(input=(n, h, w, c), filter=(1, *k, c * m), multiplier=m, stride=stride, dilation=dilation, padding=padding, act=act, per_channel=per_channel, bias=bias, x=x_q, y=y_q))
+            g.op(
+                "DEPTHWISE_CONV_2D",
+                [x, wt] + ([b] if bias else []),
+                [y],
+                padding=PADDING[padding],
+                strideH=stride[0],
+                strideW=stride[1],
+                dilationHFactor=dilation[0],
+                dilationWFactor=dilation[1],
+                depthMultiplier=m,
+                fusedActivationFunction=ACTIVATIONS[act],
+            )
+            return Case(
+                model,
+                words(
+                    input=(n, h, w, c),
+                    filter=(1, *k, c * m),
+                    multiplier=m,
+                    stride=stride,
+                    dilation=dilation,
+                    padding=padding,
+                    act=act,
+                    per_channel=per_channel,
+                    bias=bias,
+                    x=x_q,
+                    y=y_q,
+                ),
+            )
 
         return make
 

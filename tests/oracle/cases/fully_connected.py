@@ -8,7 +8,18 @@ from .conv import weighted_layer
 
 @operator
 def fully_connected():
-    def case(shape=(1, 12), units=10, keep=False, act="none", per_channel=False, bias=True, w_zero=0, x_zero=None, hot=False, absent_bias=False):
+    def case(
+        shape=(1, 12),
+        units=10,
+        keep=False,
+        act="none",
+        per_channel=False,
+        bias=True,
+        w_zero=0,
+        x_zero=None,
+        hot=False,
+        absent_bias=False,
+    ):
         def make(rng):
             model = Model()
             g = model.main
@@ -21,8 +32,27 @@ def fully_connected():
                 g.tensors[w].quantization.zeroPoint = [w_zero]
             batches = int(np.prod(shape[:-1]))
             y = g.output([*shape[:-1], units] if keep else [batches, units], y_q)
-            g.op("FULLY_CONNECTED", [x, w] + ([b] if bias or absent_bias else []), [y], keepNumDims=keep, fusedActivationFunction=ACTIVATIONS[act])
-            return Case(model, words(input=shape, units=units, keep_num_dims=keep, act=act, per_channel=per_channel, bias=bias, weights_zero_point=w_zero, x=x_q, y=y_q))
+            g.op(
+                "FULLY_CONNECTED",
+                [x, w] + ([b] if bias or absent_bias else []),
+                [y],
+                keepNumDims=keep,
+                fusedActivationFunction=ACTIVATIONS[act],
+            )
+            return Case(
+                model,
+                words(
+                    input=shape,
+                    units=units,
+                    keep_num_dims=keep,
+                    act=act,
+                    per_channel=per_channel,
+                    bias=bias,
+                    weights_zero_point=w_zero,
+                    x=x_q,
+                    y=y_q,
+                ),
+            )
 
         return make
 

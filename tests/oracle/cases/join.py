@@ -16,12 +16,28 @@ def concatenation():
             ends = []
             for i, n in enumerate(sizes):
                 part = [*shape[:at], n, *shape[at + 1 :]]
-                ends.append(g.const(rng.integers(-128, 128, part, dtype=np.int8), q) if const == i else g.input(part, q, dtype))
+                ends.append(
+                    g.const(rng.integers(-128, 128, part, dtype=np.int8), q) if const == i else g.input(part, q, dtype)
+                )
             to = [*shape[:at], sum(sizes), *shape[at + 1 :]]
             y = g.output(to, q, dtype)
             g.op("CONCATENATION", ends, [y], axis=axis)
-            inputs = [[rng.standard_normal([*shape[:at], n, *shape[at + 1 :]]).astype(np.float32) for n in sizes]] if dtype == np.float32 else []
-            return Case(model, words(shape=shape, axis=axis, sizes=sizes, const="none" if const is None else const, dtype=np.dtype(dtype).name), inputs=inputs)
+            inputs = (
+                [[rng.standard_normal([*shape[:at], n, *shape[at + 1 :]]).astype(np.float32) for n in sizes]]
+                if dtype == np.float32
+                else []
+            )
+            return Case(
+                model,
+                words(
+                    shape=shape,
+                    axis=axis,
+                    sizes=sizes,
+                    const="none" if const is None else const,
+                    dtype=np.dtype(dtype).name,
+                ),
+                inputs=inputs,
+            )
 
         return make
 
@@ -52,7 +68,10 @@ def pack():
             model = Model()
             g = model.main
             q = quant(rng)
-            ends = [g.const(rng.integers(-128, 128, shape, dtype=np.int8), q) if const == i else g.input(shape, q) for i in range(count)]
+            ends = [
+                g.const(rng.integers(-128, 128, shape, dtype=np.int8), q) if const == i else g.input(shape, q)
+                for i in range(count)
+            ]
             at = axis if axis >= 0 else axis + len(shape) + 1
             y = g.output([*shape[:at], count, *shape[at:]], q)
             g.op("PACK", ends, [y], axis=axis, valuesCount=count)

@@ -22,7 +22,11 @@ def mean():
             to = [1 if i in axes else n for i, n in enumerate(shape) if keep or i not in axes]
             x, y = g.input(shape, x_q), g.output(to, y_q)
             g.op("MEAN", [x, g.ints(list(axes) if written is None else written)], [y], keepDims=keep)
-            return Case(model, words(input=shape, axes=axes if written is None else written, keep_dims=keep, x=x_q, y=y_q), invokes=2)
+            return Case(
+                model,
+                words(input=shape, axes=axes if written is None else written, keep_dims=keep, x=x_q, y=y_q),
+                invokes=2,
+            )
 
         return make
 

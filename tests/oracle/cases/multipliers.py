@@ -106,8 +106,22 @@ def layer(name, scales, per_channel=False, bias=False):
             x, y = g.input([1, 8, 8, c], x_q), g.output([1, 8, 8, c], y_q)
             more = {"depthMultiplier": 1} if name == "DEPTHWISE_CONV_2D" else {}
             w = np.ones((1, 1, 1, c), np.int8) if more else eye.reshape(c, 1, 1, c)
-            g.op(name, [x, g.const(w, w_q), *zeros], [y], padding=0, strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1, **more)
-        return Case(model, words(operator=name, per_channel=per_channel, bias=bias, x=x_q, w=Q(b), y=y_q), inputs=[[rng.permutation(256) - 128]])
+            g.op(
+                name,
+                [x, g.const(w, w_q), *zeros],
+                [y],
+                padding=0,
+                strideH=1,
+                strideW=1,
+                dilationHFactor=1,
+                dilationWFactor=1,
+                **more,
+            )
+        return Case(
+            model,
+            words(operator=name, per_channel=per_channel, bias=bias, x=x_q, w=Q(b), y=y_q),
+            inputs=[[rng.permutation(256) - 128]],
+        )
 
     return make
 
@@ -200,7 +214,11 @@ def svdf(first):
         held = g.tensor([256, 1], Q(s), np.int16, variable=True)
         y = g.output([256, 1], y_q)
         g.op("SVDF", [x, wf, wt, bias, held], [y], rank=1)
-        return Case(model, words(operator="SVDF", stage=1 if first else 2, x=x_q, features=Q(b), state=Q(s), time=Q(time), y=y_q), inputs=[[rng.permutation(256) - 128]])
+        return Case(
+            model,
+            words(operator="SVDF", stage=1 if first else 2, x=x_q, features=Q(b), state=Q(s), time=Q(time), y=y_q),
+            inputs=[[rng.permutation(256) - 128]],
+        )
 
     return make
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .common import Case, Model, Q, operator, quant, scale, words, zero_point
+from .common import Case, Model, Q, operator, scale, words, zero_point
 
 PADS = [
     ((1, 4, 4, 3), [(0, 0), (1, 1), (1, 1), (0, 0)]),
@@ -32,12 +32,21 @@ def cases(name, value):
             ends, notes = [x, g.ints(pads)], {}
             if value:
                 info = np.iinfo(dtype) if q else None
-                v = int(rng.integers(info.min, info.max, endpoint=True)) if q else float(np.float32(rng.standard_normal()))
+                v = (
+                    int(rng.integers(info.min, info.max, endpoint=True))
+                    if q
+                    else float(np.float32(rng.standard_normal()))
+                )
                 ends.append(g.const(np.array([v], dtype), q))
                 notes["value"] = v
             g.op(name, ends, [y])
             inputs = [[rng.standard_normal(shape).astype(np.float32)]] if not q else []
-            return Case(model, words(input=shape, pads=[f"{a}+{b}" for a, b in pads], dtype=np.dtype(dtype).name, **notes, q=q), inputs=inputs, may_be_flat=np.prod(shape) < 3)
+            return Case(
+                model,
+                words(input=shape, pads=[f"{a}+{b}" for a, b in pads], dtype=np.dtype(dtype).name, **notes, q=q),
+                inputs=inputs,
+                may_be_flat=np.prod(shape) < 3,
+            )
 
         return make
 

@@ -13,7 +13,17 @@ def pool(name):
             x = g.input([n, h, w, c], q)
             out = [output_size(s, k, d, 1, padding) for s, k, d in zip((h, w), window, stride)]
             y = g.output([n, *out, c], q)
-            g.op(name, [x], [y], padding=PADDING[padding], strideH=stride[0], strideW=stride[1], filterHeight=window[0], filterWidth=window[1], fusedActivationFunction=ACTIVATIONS[act])
+            g.op(
+                name,
+                [x],
+                [y],
+                padding=PADDING[padding],
+                strideH=stride[0],
+                strideW=stride[1],
+                filterHeight=window[0],
+                filterWidth=window[1],
+                fusedActivationFunction=ACTIVATIONS[act],
+            )
             return Case(model, words(input=(n, h, w, c), window=window, stride=stride, padding=padding, act=act, q=q))
 
         return make
@@ -34,7 +44,15 @@ def pool(name):
     yield case(act="relu6", padding="SAME", stride=(1, 1))
     yield case(act="relu_n1_to_1", stride=(1, 1))
     for _ in range(3):
-        yield lambda rng: case(n=pick(rng, 1, 2), h=int(rng.integers(1, 10)), w=int(rng.integers(1, 10)), c=int(rng.integers(1, 9)), window=tuple(map(int, rng.integers(1, 5, 2))), stride=tuple(map(int, rng.integers(1, 4, 2))), padding="SAME")(rng)
+        yield lambda rng: case(
+            n=pick(rng, 1, 2),
+            h=int(rng.integers(1, 10)),
+            w=int(rng.integers(1, 10)),
+            c=int(rng.integers(1, 9)),
+            window=tuple(map(int, rng.integers(1, 5, 2))),
+            stride=tuple(map(int, rng.integers(1, 4, 2))),
+            padding="SAME",
+        )(rng)
 
 
 @operator

@@ -19,7 +19,11 @@ def reshape():
             ends = [x, g.ints(target)] if as_tensor else [x]
             g.op("RESHAPE", ends, [y], newShape=None if as_tensor else target)
             inputs = [[rng.standard_normal(shape).astype(np.float32)]] if dtype == np.float32 else []
-            return Case(model, words(input=shape, output=to, written=target, as_tensor=as_tensor, dtype=np.dtype(dtype).name), inputs=inputs)
+            return Case(
+                model,
+                words(input=shape, output=to, written=target, as_tensor=as_tensor, dtype=np.dtype(dtype).name),
+                inputs=inputs,
+            )
 
         return make
 

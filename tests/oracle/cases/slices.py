@@ -42,7 +42,7 @@ def extents(shape, begin, end, stride, masks):
             continue
         b = None if masks["begin"] >> i & 1 else begin[i]
         e = None if masks["end"] >> i & 1 else end[i]
-        to.append(len(range(n)[b:e:stride[i]]))
+        to.append(len(range(n)[b : e : stride[i]]))
     return to
 
 
@@ -55,9 +55,29 @@ def strided_slice():
             q = quant(rng) if dtype == np.int8 else None
             to = extents(shape, begin, end, stride, {"begin": begin_mask, "end": end_mask, "shrink": shrink})
             x, y = g.input(shape, q, dtype), g.output(to, q, dtype)
-            g.op("STRIDED_SLICE", [x, g.ints(begin), g.ints(end), g.ints(stride)], [y], beginMask=begin_mask, endMask=end_mask, shrinkAxisMask=shrink)
+            g.op(
+                "STRIDED_SLICE",
+                [x, g.ints(begin), g.ints(end), g.ints(stride)],
+                [y],
+                beginMask=begin_mask,
+                endMask=end_mask,
+                shrinkAxisMask=shrink,
+            )
             inputs = [[rng.standard_normal(shape).astype(np.float32)]] if dtype == np.float32 else []
-            return Case(model, words(input=shape, begin=begin, end=end, stride=stride, begin_mask=begin_mask, end_mask=end_mask, shrink_axis_mask=shrink, dtype=np.dtype(dtype).name), inputs=inputs)
+            return Case(
+                model,
+                words(
+                    input=shape,
+                    begin=begin,
+                    end=end,
+                    stride=stride,
+                    begin_mask=begin_mask,
+                    end_mask=end_mask,
+                    shrink_axis_mask=shrink,
+                    dtype=np.dtype(dtype).name,
+                ),
+                inputs=inputs,
+            )
 
         return make
 
@@ -145,7 +165,12 @@ def split_v():
             q = quant(rng)
             at = axis % len(shape)
             x = g.input(shape, q)
-            g.op("SPLIT_V", [x, g.ints(written or sizes), g.ints(axis)], many_outputs(rng, g, shape, at, sizes, q), numSplits=len(sizes))
+            g.op(
+                "SPLIT_V",
+                [x, g.ints(written or sizes), g.ints(axis)],
+                many_outputs(rng, g, shape, at, sizes, q),
+                numSplits=len(sizes),
+            )
             return Case(model, words(input=shape, axis=axis, sizes=written or sizes))
 
         return make

@@ -35,7 +35,21 @@ def svdf():
             y = g.output([batches, units], y_q)
             g.op("SVDF", [x, wf, wt, b, held], [y], rank=rank, fusedActivationFunction=ACTIVATIONS[act])
             n = invokes or memory + 3
-            return Case(model, words(input=(batches, features), units=units, rank=rank, memory=memory, act=act, state=np.dtype(state).name, x=x_q, state_scale=s_q, y=y_q), invokes=n)
+            return Case(
+                model,
+                words(
+                    input=(batches, features),
+                    units=units,
+                    rank=rank,
+                    memory=memory,
+                    act=act,
+                    state=np.dtype(state).name,
+                    x=x_q,
+                    state_scale=s_q,
+                    y=y_q,
+                ),
+                invokes=n,
+            )
 
         return make
 

@@ -55,7 +55,11 @@ def requantize():
             shape = SHAPES[i % 4]
             x, y = g.input(shape, x_q, source), g.output(shape, y_q, target)
             g.op("QUANTIZE", [x], [y])
-            return Case(model, words(input=shape, source=np.dtype(source).name, target=np.dtype(target).name, x=x_q, y=y_q), inputs=[[all_bytes(rng, source)]])
+            return Case(
+                model,
+                words(input=shape, source=np.dtype(source).name, target=np.dtype(target).name, x=x_q, y=y_q),
+                inputs=[[all_bytes(rng, source)]],
+            )
 
         return make
 

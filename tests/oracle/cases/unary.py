@@ -71,7 +71,13 @@ def relu6():
 @operator
 def leaky_relu():
     alphas = [0.1, 0.01, 0.2, 0.3, 0.5, 0.9, 1.0, 1.5, -0.2, 0.0]
-    yield from unary("LEAKY_RELU", lambda rng, i: Q(scale(rng), int(rng.integers(-100, 100))), near, 20, alpha=lambda rng, i: alphas[i % len(alphas)])
+    yield from unary(
+        "LEAKY_RELU",
+        lambda rng, i: Q(scale(rng), int(rng.integers(-100, 100))),
+        near,
+        20,
+        alpha=lambda rng, i: alphas[i % len(alphas)],
+    )
 
 
 @operator

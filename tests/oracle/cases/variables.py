@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .common import Case, Model, Q, operator, scale, words, zero_point
 from graph import RESOURCE
+
+from .common import Case, Model, Q, operator, scale, words, zero_point
 
 
 def handle(g, name):
@@ -60,7 +61,13 @@ def variables():
             old = g.tensor([1, steps, c], q)
             g.op("READ_VARIABLE", [h], [old])
             tail = g.tensor([1, steps - 1, c], q)
-            g.op("STRIDED_SLICE", [old, g.ints([0, 1, 0]), g.ints([0, 0, 0]), g.ints([1, 1, 1])], [tail], beginMask=5, endMask=7)
+            g.op(
+                "STRIDED_SLICE",
+                [old, g.ints([0, 1, 0]), g.ints([0, 0, 0]), g.ints([1, 1, 1])],
+                [tail],
+                beginMask=5,
+                endMask=7,
+            )
             new = g.tensor([1, steps, c], q) if weighted else g.output([1, steps, c], q)
             g.op("CONCATENATION", [tail, x], [new], axis=1)
             g.op("ASSIGN_VARIABLE", [h, new], [])
@@ -71,7 +78,9 @@ def variables():
                 w = g.const(rng.integers(-127, 128, (5, steps * c), dtype=np.int8), w_q)
                 y = g.output([1, 5], Q(float(q.scale[0]) * 0.01 * np.sqrt(steps * c) * 74 * 74 / 40, -3))
                 g.op("FULLY_CONNECTED", [flat, w, -1], [y])
-            return Case(model, words(kind="window", channels=c, steps=steps, fully_connected=weighted), invokes=steps + 3)
+            return Case(
+                model, words(kind="window", channels=c, steps=steps, fully_connected=weighted), invokes=steps + 3
+            )
 
         return make
 

@@ -1,0 +1,33 @@
+"""The cases of every operator.
+
+`OPERATORS[name]()` yields functions `make(rng) -> Case`, one for each case, in a fixed order. They draw shapes, scales
+and weights from the generator that is seeded with the case's name.
+"""
+
+from importlib import import_module
+
+from .common import OPERATORS, Case
+
+for _module in (
+    "conv",
+    "fully_connected",
+    "pool",
+    "softmax",
+    "binary",
+    "unary",
+    "types",
+    "shape",
+    "pad",
+    "mean",
+    "join",
+    "slices",
+    "transpose",
+    "resize",
+    "svdf",
+    "variables",
+    "chains",
+    "multipliers",
+):
+    import_module(f"{__name__}.{_module}")
+
+__all__ = ["OPERATORS", "Case"]

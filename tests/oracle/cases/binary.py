@@ -1,0 +1,97 @@
+"""Add, Sub and Mul: equal shapes, every kind of broadcast, a constant operand, fused activations."""
+
+import numpy as np
+
+from .common import ACTIVATIONS, Case, Model, Q, fitted, operator, reals, scale, words, zero_point
+
+SHAPES = [
+    ((1, 4, 4, 3), (1, 4, 4, 3)),
+    ((2, 3, 5), (2, 3, 5)),
+    ((24,), (24,)),
+    ((4, 7), (4, 7)),
+    ((2, 3, 4, 2), (1, 1, 1, 2)),
+    ((1, 1, 1, 2), (2, 3, 4, 2)),
+    ((2, 3, 4, 2), (2,)),
+    ((5,), (3, 4, 5)),
+    ((2, 4, 3, 2), (1,)),
+    ((2, 4, 3, 2), ()),
+    ((), (3, 6)),
+    ((1, 3, 1, 4), (2, 1, 5, 1)),
+    ((3, 1, 4), (3, 5, 1)),
+    ((1, 4, 4, 3), (1, 4, 1, 3)),
+    ((2, 1, 1, 6), (2, 3, 2, 6)),
+    ((6, 1), (1, 4)),
+    ((2, 1, 3, 1, 2), (1, 2, 1, 2, 1)),
+    ((2, 2, 1, 2, 1, 2), (1, 2, 3, 1, 2, 1)),
+]
+
+
+FUNCTIONS = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}
+
+
+def binary(name):
+    def case(a_shape, b_shape, act="none", const=None, same_q=False, far=False):
+        def make(rng):
+            model = Model()
+            g = model.main
+            a_q = Q(scale(rng, 0.01, 0.08), zero_point(rng))
+            b_q = a_q if same_q else Q(scale(rng, 0.0005, 0.5) if far else scale(rng, 0.01, 0.08), zero_point(rng))
+            samples = [reals(q, rng.integers(-128, 128, 4096)) for q in (a_q, b_q)]
+            y_q = fitted(FUNCTIONS[name](*samples))
+            if act in ("relu6", "relu_n1_to_1"):
+                y_q = Q(np.clip(y_q.scale[0], 0.01, 0.06), int(rng.integers(-60, 60)))
+            shapes, ends = [a_shape, b_shape], []
+            for i, q in enumerate((a_q, b_q)):
+                if const == i:
+                    ends.append(g.const(rng.integers(-128, 128, shapes[i], dtype=np.int8), q))
+                else:
+                    ends.append(g.input(shapes[i], q))
+            y_shape = np.broadcast_shapes(a_shape, b_shape)
+            y = g.output(y_shape, y_q)
+            g.op(name, ends, [y], fusedActivationFunction=ACTIVATIONS[act])
+            return Case(
+                model,
+                words(
+                    a=a_shape,
+                    b=b_shape,
+                    act=act,
+                    const={None: "none", 0: "a", 1: "b"}[const],
+                    a_q=a_q,
+                    b_q=b_q,
+                    y_q=y_q,
+                ),
+            )
+
+        return make
+
+    for a, b in SHAPES:
+        yield case(a, b)
+    square = ((1, 3, 4, 5), (1, 3, 4, 5))
+    for act in ("relu", "relu6", "relu_n1_to_1"):
+        yield case(*square, act=act)
+    yield case((2, 3, 4, 3), (3,), act="relu")
+    yield case(*square, const=1)
+    yield case(*square, const=0)
+    yield case((2, 3, 4, 3), (3,), const=1)
+    yield case((2, 3, 4, 3), (), const=1)
+    yield case((1,), (2, 3, 4, 3), const=0)
+    yield case((2, 1, 4, 1), (1, 3, 4, 3), const=0, act="relu6")
+    yield case(*square, same_q=True)
+    yield case(*square, far=True)
+    yield case(*square, far=True, const=1)
+    yield case((300,), (300,))
+
+
+@operator
+def add():
+    yield from binary("ADD")
+
+
+@operator
+def sub():
+    yield from binary("SUB")
+
+
+@operator
+def mul():
+    yield from binary("MUL")

@@ -1,0 +1,82 @@
+"""FullyConnected: weights per tensor (with a zero point too) and per channel."""
+
+import numpy as np
+
+from .common import ACTIVATIONS, Case, Model, Q, operator, scale, words, zero_point
+from .conv import weighted_layer
+
+
+@operator
+def fully_connected():
+    def case(
+        shape=(1, 12),
+        units=10,
+        keep=False,
+        act="none",
+        per_channel=False,
+        bias=True,
+        w_zero=0,
+        x_zero=None,
+        hot=False,
+        absent_bias=False,
+    ):
+        def make(rng):
+            model = Model()
+            g = model.main
+            features = shape[-1]
+            x_q = Q(scale(rng, 0.01, 0.1), zero_point(rng) if x_zero is None else x_zero)
+            x = g.input(shape, x_q)
+            weights = rng.integers(-127, 128, (units, features), dtype=np.int8)
+            w, b, y_q = weighted_layer(rng, g, x_q, weights, features, 0, units, act, per_channel, bias, hot)
+            if w_zero:
+                g.tensors[w].quantization.zeroPoint = [w_zero]
+            batches = int(np.prod(shape[:-1]))
+            y = g.output([*shape[:-1], units] if keep else [batches, units], y_q)
+            g.op(
+                "FULLY_CONNECTED",
+                [x, w] + ([b] if bias or absent_bias else []),
+                [y],
+                keepNumDims=keep,
+                fusedActivationFunction=ACTIVATIONS[act],
+            )
+            return Case(
+                model,
+                words(
+                    input=shape,
+                    units=units,
+                    keep_num_dims=keep,
+                    act=act,
+                    per_channel=per_channel,
+                    bias=bias,
+                    weights_zero_point=w_zero,
+                    x=x_q,
+                    y=y_q,
+                ),
+            )
+
+        return make
+
+    yield case()
+    yield case(shape=(3, 9), units=7)
+    yield case(shape=(16,), units=5)
+    yield case(shape=(2, 3, 8), units=4)
+    yield case(shape=(2, 3, 8), units=4, keep=True)
+    yield case(shape=(2, 2, 2, 5), units=6)
+    yield case(shape=(1, 3, 2, 7), units=3, keep=True)
+    yield case(bias=False)
+    yield case(bias=False, absent_bias=True, units=17)
+    yield case(per_channel=True)
+    yield case(per_channel=True, shape=(4, 11), units=6, act="relu")
+    yield case(per_channel=True, bias=False, shape=(2, 20), units=9)
+    yield case(w_zero=7, shape=(2, 10))
+    yield case(w_zero=-128, shape=(3, 6))
+    yield case(w_zero=127, bias=False, units=20)
+    yield case(w_zero=-11, shape=(2, 2, 6), act="relu6", keep=True)
+    yield case(act="relu", shape=(2, 12))
+    yield case(act="relu6", shape=(2, 12))
+    yield case(act="relu_n1_to_1", shape=(2, 12))
+    yield case(shape=(1, 1), units=33)
+    yield case(shape=(2, 64), units=1)
+    yield case(shape=(1, 130), units=12, x_zero=-128)
+    yield case(x_zero=127, shape=(5, 3), units=3)
+    yield case(hot=True, shape=(2, 4), units=16)

@@ -27,7 +27,10 @@ impl RowAccess {
     /// the largest difference is at an end or at the bend.
     pub const fn distance(&self, work: &Work) -> u32 {
         let last = work.rows as u64 - 1;
-        let bend = if self.stride == 0 { last } else { (self.lead / self.stride) as u64 };
+        let bend = match self.lead.checked_div(self.stride) {
+            Some(bend) => bend as u64,
+            None => last,
+        };
         let candidates = [1, bend, bend + 1, last];
         let mut distance = 0;
         let mut i = 0;

@@ -1,6 +1,6 @@
 //! Writes small model files by hand, independently of the compiler.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses some of it
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
 
 use tealight_format::ops::{AddSub, Conv2d, Lookup};
 use tealight_format::{

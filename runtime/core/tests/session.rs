@@ -1,5 +1,7 @@
 //! Sessions: polling, overlapping memory, streaming state, and what is refused.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 #[path = "../../format/tests/build/mod.rs"]
 mod build;
 

@@ -3,7 +3,7 @@
 //! After it come, without gaps: the value records, the operator records, the 16-bit value indices of the model's
 //! inputs and then of its outputs, zeros up to a multiple of 16.
 
-use crate::bytes::{align16, put, u8_at, u32_at, u64_at, u128_at};
+use crate::bytes::{align16, put, u16_at, u32_at, u64_at, u128_at};
 use crate::op::{OP_RECORD, OpSet};
 use crate::value::VALUE_RECORD;
 
@@ -40,15 +40,15 @@ pub struct PlanHeader {
 impl PlanHeader {
     /// Reads the 64 bytes after magic and version have been looked at; `None` if a reserved byte is not 0.
     pub const fn parse(plan: &[u8]) -> Option<Self> {
-        if u32_at(plan, 40) != 0 || u32_at(plan, 44) != 0 {
+        if u32_at(plan, 36) != 0 || u64_at(plan, 40) != 0 {
             return None;
         }
         Some(Self {
             constants: u32_at(plan, 12),
             values: u32_at(plan, 16),
             ops: u32_at(plan, 20),
-            inputs: u8_at(plan, 24) as u32 | (u8_at(plan, 25) as u32) << 8,
-            outputs: u8_at(plan, 26) as u32 | (u8_at(plan, 27) as u32) << 8,
+            inputs: u16_at(plan, 24) as u32,
+            outputs: u16_at(plan, 26) as u32,
             arena_len: u32_at(plan, 28),
             state_len: u32_at(plan, 32),
             op_set: u128_at(plan, 48),

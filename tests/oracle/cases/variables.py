@@ -105,6 +105,27 @@ def variables():
 
         return make
 
+    def order(initial):
+        """Read, assign, read again through a second handle: what the program says first happens first."""
+
+        def make(rng):
+            model = Model()
+            g = model.main
+            shape, q = [2, 5], Q(scale(rng, 0.01, 0.05), 10)
+            x = g.input(shape, q)
+            if initial:
+                value = rng.integers(-128, 128, shape, dtype=np.int8)
+                g.op("CALL_ONCE", [], [], initSubgraphIndex=init_graph(model, {"v": (value, q)}))
+            before, after = g.output(shape, q), g.output(shape, q)
+            h = handle(g, "v")
+            g.op("READ_VARIABLE", [h], [before])
+            g.op("ASSIGN_VARIABLE", [h, x], [])
+            again = handle(g, "v")
+            g.op("READ_VARIABLE", [again], [after])
+            return Case(model, words(kind="read, assign, read", call_once=initial), invokes=3)
+
+        return make
+
     yield accumulator([1, 8], True)
     yield accumulator([2, 3, 4], True)
     yield accumulator([1, 20], False)
@@ -115,3 +136,5 @@ def variables():
     yield delay([1, 12], 1)
     yield delay([4, 3], 2)
     yield delay([1, 2, 2, 3], 3)
+    yield order(True)
+    yield order(False)

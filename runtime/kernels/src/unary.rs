@@ -158,7 +158,7 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
         reluish = saturating_shift_left_i16(reluish, 1);
     }
     if p.reluish_exponent < 0 {
-        let exponent = p.reluish_exponent.wrapping_neg();
+        let exponent = p.reluish_exponent.saturating_neg();
         reluish = rounding_divide_by_pot(i32::from(reluish), exponent) as i16;
     }
     // From [-1, 1] to [0, 1].
@@ -166,7 +166,7 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
 
     // This product truncates, against the upward bias of the one before.
     let product = gate * i32::from(preshift) / (1 << 15);
-    let output = rounding_divide_by_pot(product, p.output_exponent.wrapping_neg()) as i16;
+    let output = rounding_divide_by_pot(product, p.output_exponent.saturating_neg()) as i16;
     clamp(
         i32::from(output.wrapping_add(p.output_zero_point as i16)),
         [-128, 127],

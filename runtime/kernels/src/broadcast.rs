@@ -6,6 +6,7 @@
 
 use core::ops::Range;
 
+use crate::lines::tail;
 use crate::window::div_rem;
 
 /// Shapes of an elementwise operator with two operands.
@@ -52,10 +53,10 @@ impl Broadcast {
             let (index, within) = div_rem(at, run.len);
             let (mut a_at, mut b_at) = (within * run.a_stride, within * run.b_stride);
             let mut index = index;
-            for (dim, (a_stride, b_stride)) in outer.iter().rev() {
-                let (rest, i) = div_rem(index, *dim);
-                a_at = a_at.wrapping_add(i.wrapping_mul(*a_stride));
-                b_at = b_at.wrapping_add(i.wrapping_mul(*b_stride));
+            for dimension in &outer {
+                let (rest, i) = div_rem(index, dimension.len);
+                a_at = a_at.wrapping_add(i.wrapping_mul(dimension.a_stride));
+                b_at = b_at.wrapping_add(i.wrapping_mul(dimension.b_stride));
                 index = rest;
             }
             // A range of no element has a run of none: take one step at least, to end.
@@ -63,54 +64,72 @@ impl Broadcast {
             let Some((now, later)) = output.split_at_mut_checked(count) else {
                 return;
             };
-            let (a, b) = (a.get(a_at..).unwrap_or(&[]), b.get(b_at..).unwrap_or(&[]));
+            let (a, b) = (tail(a, a_at), tail(b, b_at));
             run.apply(a, b, now, &f);
             output = later;
             at = at.wrapping_add(count);
         }
     }
 
-    /// The innermost run, and the dimensions outside it with the strides of both operands.
+    /// The innermost run, and the dimensions outside it from the last to the first.
     #[inline]
-    fn runs(&self) -> (Run, [(usize, (usize, usize)); 6]) {
-        let mut outer = [(1, (0, 0)); 6];
-        let mut run = Run {
+    fn runs(&self) -> (Dimension, [Dimension; 6]) {
+        let mut outer = [Dimension::ONE; 6];
+        let strides = self.a_strides.iter().zip(&self.b_strides);
+        for ((outer, &len), (&a_stride, &b_stride)) in outer.iter_mut().zip(&self.dims).zip(strides)
+        {
+            *outer = Dimension {
+                len,
+                a_stride,
+                b_stride,
+            };
+        }
+        outer.reverse();
+        let mut run = Dimension {
             len: 1,
             a_stride: 1,
             b_stride: 1,
         };
-        let mut merging = true;
-        let strides = self.a_strides.into_iter().zip(self.b_strides);
-        let dims = self.dims.into_iter().zip(strides).zip(&mut outer);
-        for ((dim, (a, b)), outer) in dims.rev() {
-            if dim == 1 {
+        for dimension in &mut outer {
+            let Dimension {
+                len,
+                a_stride,
+                b_stride,
+            } = *dimension;
+            let goes_on = a_stride == run.a_stride.wrapping_mul(run.len)
+                && b_stride == run.b_stride.wrapping_mul(run.len);
+            if len == 1 {
                 continue;
-            }
-            if merging && run.len == 1 {
-                run = Run {
-                    len: dim,
-                    a_stride: a,
-                    b_stride: b,
-                };
-            } else if merging && a == run.a_stride * run.len && b == run.b_stride * run.len {
-                run.len = run.len.wrapping_mul(dim);
+            } else if run.len == 1 {
+                run = *dimension;
+            } else if goes_on {
+                run.len = run.len.wrapping_mul(len);
             } else {
-                merging = false;
-                *outer = (dim, (a, b));
+                break;
             }
+            // It is part of the run now.
+            *dimension = Dimension::ONE;
         }
         (run, outer)
     }
 }
 
-/// Output elements side by side, over which each operand advances by a constant.
-struct Run {
+/// One dimension, and how far each operand advances along it.
+#[derive(Clone, Copy)]
+struct Dimension {
     len: usize,
     a_stride: usize,
     b_stride: usize,
 }
 
-impl Run {
+impl Dimension {
+    const ONE: Self = Self {
+        len: 1,
+        a_stride: 0,
+        b_stride: 0,
+    };
+
+    /// Writes `f(a, b)` along this dimension.
     #[inline]
     fn apply(&self, a: &[i8], b: &[i8], output: &mut [i8], f: impl Fn(i8, i8) -> i8) {
         match (self.a_stride, self.b_stride) {

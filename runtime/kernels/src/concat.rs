@@ -8,6 +8,8 @@
 
 use core::ops::Range;
 
+use crate::lines::{copy, for_each_line, run};
+
 /// Where one input of a concatenation goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConcatPart {
@@ -32,11 +34,9 @@ pub struct ConcatPart {
 /// ```
 pub fn concat_part(p: &ConcatPart, rows: Range<usize>, input: &[u8], output: &mut [u8]) {
     let column = p.start..p.start.wrapping_add(p.len);
-    for (row, output) in rows.zip(output.chunks_exact_mut(p.row_len.max(1))) {
-        let from = row.wrapping_mul(p.len);
-        let input = input.get(from..from.wrapping_add(p.len));
-        if let (Some(input), Some(output)) = (input, output.get_mut(column.clone())) {
-            output.copy_from_slice(input);
+    for_each_line(rows, p.row_len, output, |row, output| {
+        if let Some(column) = output.get_mut(column.clone()) {
+            copy(column, run(input, row.wrapping_mul(p.len), p.len));
         }
-    }
+    });
 }

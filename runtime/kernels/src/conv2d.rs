@@ -14,6 +14,7 @@
 
 use core::ops::Range;
 
+use crate::lines::{for_each_line, run, tail, take};
 use crate::portable::{dot_rows, sum};
 use crate::quant::{Channel, requantize_accumulator};
 use crate::window::{Axis, Taps, div_rem};
@@ -62,16 +63,14 @@ pub fn conv2d(
     let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
 
     let group_inputs = in_channels / groups;
-    let group_outputs = (out_channels / groups).max(1);
+    let group_outputs = out_channels / groups;
     let filter_len = kernel_height * kernel_width * group_inputs;
-    let line_len = (out_width * out_channels).max(1);
 
-    for (row, line) in rows.zip(output.chunks_exact_mut(line_len)) {
+    for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
-        for (x, pixel) in line.chunks_exact_mut(out_channels.max(1)).enumerate() {
+        for_each_line(0..out_width, out_channels, line, |x, pixel| {
             let x = horizontal.clip(x);
-            let clipped = y.len() < kernel_height || x.len() < kernel_width;
             let first = ((image * in_height).wrapping_add(y.input) * in_width)
                 .wrapping_add(x.input)
                 .wrapping_mul(in_channels);
@@ -89,31 +88,31 @@ pub fn conv2d(
                 patch.run_len *= patch.runs;
                 patch.runs = 1;
             }
-            let groups = pixel
-                .chunks_exact_mut(group_outputs)
-                .zip(channels.chunks_exact(group_outputs))
-                .zip(weights.chunks_exact((group_outputs * filter_len).max(1)));
-            for ((outputs, channels), filters) in groups {
-                let padding = Padding {
-                    window: [&y, &x],
-                    line: kernel_width,
-                    run: group_inputs,
-                };
-                let padding = clipped.then_some(padding);
+            let clipped = y.len() < kernel_height || x.len() < kernel_width;
+            let padding = Padding {
+                window: [&y, &x],
+                line: kernel_width,
+                run: group_inputs,
+            };
+            let padding = clipped.then_some(&padding);
+            let (mut channels, mut weights) = (channels, weights);
+            for_each_line(0..groups, group_outputs, pixel, |_, outputs| {
+                let group_channels = take(&mut channels, group_outputs).unwrap_or(&[]);
+                let filters = take(&mut weights, group_outputs * filter_len).unwrap_or(&[]);
                 convolve(
                     p,
                     &patch,
-                    padding.as_ref(),
+                    padding,
                     input,
                     filters,
                     filter_len,
-                    channels,
+                    group_channels,
                     outputs,
                 );
                 patch.input = patch.input.wrapping_add(group_inputs);
-            }
-        }
-    }
+            });
+        });
+    });
 }
 
 /// Where one pixel's window lies in the input and in a filter: `lines` kernel rows of `runs`
@@ -143,17 +142,16 @@ impl Padding<'_> {
     fn sum(&self, filter: &[i8]) -> i32 {
         let [y, x] = self.window;
         let mut total = 0i32;
-        for (ky, line) in filter
-            .chunks_exact((self.line * self.run).max(1))
-            .enumerate()
-        {
-            if !y.taps.contains(&ky) {
+        let (mut filter, mut ky) = (filter, 0);
+        while let Some(line) = take(&mut filter, self.line * self.run).filter(|l| !l.is_empty()) {
+            if y.taps.contains(&ky) {
+                let left = line.get(..x.taps.start * self.run).unwrap_or(&[]);
+                let right = tail(line, x.taps.end * self.run);
+                total = total.wrapping_add(sum(left)).wrapping_add(sum(right));
+            } else {
                 total = total.wrapping_add(sum(line));
-                continue;
             }
-            let left = line.get(..x.taps.start * self.run).unwrap_or(&[]);
-            let right = line.get(x.taps.end * self.run..).unwrap_or(&[]);
-            total = total.wrapping_add(sum(left)).wrapping_add(sum(right));
+            ky += 1;
         }
         total
     }
@@ -182,7 +180,7 @@ fn convolve(
         convolve_channels(
             p, patch, padding, input, filters, filter_len, channels, outputs,
         );
-        filters = filters.get(4 * filter_len..).unwrap_or(&[]);
+        filters = tail(filters, 4 * filter_len);
     }
     let left = channels_left
         .as_chunks::<1>()
@@ -193,7 +191,7 @@ fn convolve(
         convolve_channels(
             p, patch, padding, input, filters, filter_len, channel, output,
         );
-        filters = filters.get(filter_len..).unwrap_or(&[]);
+        filters = tail(filters, filter_len);
     }
 }
 
@@ -218,11 +216,9 @@ fn convolve_channels<const N: usize>(
     for _ in 0..patch.lines {
         let (mut from, mut at) = (from_line, weights_at);
         for _ in 0..patch.runs {
-            let run = input
-                .get(from..from.wrapping_add(patch.run_len))
-                .unwrap_or(&[]);
-            let rows = filters.get(at..).unwrap_or(&[]);
-            dot_rows(&mut accumulators, run, rows, filter_len);
+            let inputs = run(input, from, patch.run_len);
+            let rows = tail(filters, at);
+            dot_rows(&mut accumulators, inputs, rows, filter_len);
             from = from.wrapping_add(patch.input_run);
             at = at.wrapping_add(patch.run_len);
         }
@@ -232,12 +228,9 @@ fn convolve_channels<const N: usize>(
     if let Some(padding) = padding {
         let mut filters = filters;
         for accumulator in &mut accumulators {
-            let Some((filter, rest)) = filters.split_at_checked(filter_len) else {
-                return;
-            };
+            let filter = take(&mut filters, filter_len).unwrap_or(&[]);
             let part = p.input_zero_point.wrapping_mul(padding.sum(filter));
             *accumulator = accumulator.wrapping_add(part);
-            filters = rest;
         }
     }
     for ((output, accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {

@@ -14,6 +14,7 @@
 
 use core::ops::Range;
 
+use crate::lines::{for_each_line, tail, take};
 use crate::portable::{multiply_add, multiply_add_scalar};
 use crate::quant::{Channel, requantize_accumulator};
 use crate::window::{Axis, Taps, div_rem};
@@ -57,12 +58,11 @@ pub fn depthwise_conv2d(
     let [_, out_height, out_width, out_channels] = p.output;
     let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
     let (multiplier, _) = div_rem(out_channels, in_channels);
-    let line_len = (out_width * out_channels).max(1);
 
-    for (row, line) in rows.zip(output.chunks_exact_mut(line_len)) {
+    for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
-        for (x, pixel) in line.chunks_exact_mut(out_channels.max(1)).enumerate() {
+        for_each_line(0..out_width, out_channels, line, |x, pixel| {
             let x = horizontal.clip(x);
             let first = ((image * in_height).wrapping_add(y.input) * in_width)
                 .wrapping_add(x.input)
@@ -78,24 +78,19 @@ pub fn depthwise_conv2d(
             };
             if multiplier == 1 {
                 block.channels::<false>(channels, pixel);
-            } else {
-                let chunk = multiplier.max(1);
-                let inputs = pixel
-                    .chunks_exact_mut(chunk)
-                    .zip(channels.chunks_exact(chunk));
-                for (pixel, channels) in inputs {
-                    let mut of_input = block.clone();
-                    of_input.channels::<true>(channels, pixel);
-                    block.input_at = block.input_at.wrapping_add(1);
-                    block.weights_at = block.weights_at.wrapping_add(chunk);
-                }
+                return;
             }
-        }
-    }
+            let mut channels = channels;
+            for_each_line(0..in_channels, multiplier, pixel, |_, outputs| {
+                let channels = take(&mut channels, multiplier).unwrap_or(&[]);
+                block.channels::<true>(channels, outputs);
+                block.input_at = block.input_at.wrapping_add(1);
+            });
+        });
+    });
 }
 
 /// Neighbouring output channels of one pixel.
-#[derive(Clone)]
 struct Block<'a> {
     p: &'a DepthwiseConv2d,
     input: &'a [i8],
@@ -172,11 +167,8 @@ impl Block<'_> {
         let mut input_line_at = self.input_at;
         for ky in y.taps.clone() {
             let tap = ky * kernel_width + x.taps.start;
-            let mut weights = self
-                .weights
-                .get(tap * out_channels + self.weights_at..)
-                .unwrap_or(&[]);
-            let mut input = self.input.get(input_line_at..).unwrap_or(&[]);
+            let mut weights = tail(self.weights, tap * out_channels + self.weights_at);
+            let mut input = tail(self.input, input_line_at);
             for _ in x.taps.clone() {
                 let Some(w) = weights.first_chunk::<N>() else {
                     break;
@@ -192,8 +184,8 @@ impl Block<'_> {
                     };
                     multiply_add(accumulators, x, w);
                 }
-                weights = weights.get(out_channels..).unwrap_or(&[]);
-                input = input.get(input_tap..).unwrap_or(&[]);
+                weights = tail(weights, out_channels);
+                input = tail(input, input_tap);
             }
             input_line_at = input_line_at.wrapping_add(input_line);
         }
@@ -210,7 +202,7 @@ impl Block<'_> {
                     continue;
                 }
                 let at = (ky * kernel_width + kx) * out_channels + self.weights_at;
-                if let Some(w) = self.weights.get(at..).and_then(<[i8]>::first_chunk::<N>) {
+                if let Some(w) = tail(self.weights, at).first_chunk::<N>() {
                     multiply_add_scalar(accumulators, self.p.input_zero_point, w);
                 }
             }

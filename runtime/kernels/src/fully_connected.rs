@@ -12,6 +12,7 @@
 
 use core::ops::Range;
 
+use crate::lines::tail;
 use crate::portable::{dot_rows, sum};
 use crate::quant::{Channel, requantize_accumulator};
 use crate::window::div_rem;
@@ -57,8 +58,8 @@ pub fn fully_connected(
         let Some(input) = input.get(from..from.wrapping_add(p.in_features)) else {
             return;
         };
-        let weights = weights.get(neuron * p.in_features..).unwrap_or(&[]);
-        let channels = channels.get(neuron..).unwrap_or(&[]);
+        let weights = tail(weights, neuron * p.in_features);
+        let channels = tail(channels, neuron);
         neurons(p, input, weights, channels, now);
         (batch, neuron, output) = (batch + 1, 0, later);
     }
@@ -82,7 +83,7 @@ fn neurons(
     let mut weights = weights;
     for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
         compute(p, input, weights, offset, channels, outputs);
-        weights = weights.get(4 * p.in_features..).unwrap_or(&[]);
+        weights = tail(weights, 4 * p.in_features);
     }
     let left = channels_left
         .as_chunks::<1>()
@@ -91,7 +92,7 @@ fn neurons(
         .zip(outputs_left.as_chunks_mut::<1>().0);
     for (channel, output) in left {
         compute(p, input, weights, offset, channel, output);
-        weights = weights.get(p.in_features..).unwrap_or(&[]);
+        weights = tail(weights, p.in_features);
     }
 }
 

@@ -72,6 +72,7 @@ mod conv2d;
 mod depthwise_conv2d;
 pub mod fixed_point;
 mod fully_connected;
+mod lines;
 mod lookup;
 mod mean;
 mod mul;

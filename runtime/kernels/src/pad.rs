@@ -4,6 +4,7 @@
 
 use core::ops::Range;
 
+use crate::lines::{copy, for_each_line};
 use crate::view::unravel;
 
 /// Parameters of [`pad`]. Shapes are padded with leading ones.
@@ -27,12 +28,12 @@ pub fn pad(p: &Pad, rows: Range<usize>, input: &[u8], output: &mut [u8]) {
     let [.., line] = p.output;
     let [.., input_line] = p.input;
     let [.., before] = p.before;
-    let line = line.wrapping_mul(p.item).max(1);
+    let line = line.wrapping_mul(p.item);
     let input_line = input_line.wrapping_mul(p.item);
     let before = before.wrapping_mul(p.item);
     let value = p.value.get(..p.item).unwrap_or(&p.value);
 
-    for (row, output) in rows.zip(output.chunks_exact_mut(line)) {
+    for_each_line(rows, line, output, |row, output| {
         let index = unravel(row, p.output.first_chunk::<5>().unwrap_or(&[0; 5]));
         let mut from = Some(0usize);
         for ((i, before), dim) in index.into_iter().zip(p.before).zip(p.input).take(5) {
@@ -47,18 +48,18 @@ pub fn pad(p: &Pad, rows: Range<usize>, input: &[u8], output: &mut [u8]) {
         });
         let Some(line) = line else {
             fill(output, value);
-            continue;
+            return;
         };
         let Some((left, rest)) = output.split_at_mut_checked(before) else {
-            continue;
+            return;
         };
         let Some((middle, right)) = rest.split_at_mut_checked(line.len()) else {
-            continue;
+            return;
         };
         fill(left, value);
-        middle.copy_from_slice(line);
+        copy(middle, line);
         fill(right, value);
-    }
+    });
 }
 
 /// Repeats an element's bytes.
@@ -67,9 +68,7 @@ fn fill(output: &mut [u8], value: &[u8]) {
         output.fill(*value);
         return;
     }
-    for output in output.chunks_exact_mut(value.len().max(1)) {
-        for (output, &x) in output.iter_mut().zip(value) {
-            *output = x;
-        }
+    for (output, &x) in output.iter_mut().zip(value.iter().cycle()) {
+        *output = x;
     }
 }

@@ -9,6 +9,7 @@
 
 use core::ops::Range;
 
+use crate::lines::{for_each_line, tail};
 use crate::quant::clamp;
 use crate::window::{Axis, Taps, div_rem};
 
@@ -84,29 +85,28 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
     let [_, in_height, in_width, depth] = p.input;
     let [_, out_height, out_width, _] = p.output;
     let [vertical, horizontal] = Axis::pair(p.input, p.window, p.stride, [1, 1], p.pad);
-    let line_len = (out_width * depth).max(1);
 
-    for (row, line) in rows.zip(output.chunks_exact_mut(line_len)) {
+    for_each_line(rows, out_width * depth, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
-        for (x, pixel) in line.chunks_exact_mut(depth.max(1)).enumerate() {
+        for_each_line(0..out_width, depth, line, |x, pixel| {
             let x = horizontal.clip(x);
             let first = ((image * in_height).wrapping_add(y.input) * in_width)
                 .wrapping_add(x.input)
                 .wrapping_mul(depth);
-            let input = input.get(first..).unwrap_or(&[]);
+            let input = tail(input, first);
             let (by_4, left) = pixel.as_chunks_mut::<4>();
             let mut at = 0;
             for outputs in by_4 {
-                reduce::<R, 4>(p, [&y, &x], input.get(at..).unwrap_or(&[]), outputs);
+                reduce::<R, 4>(p, [&y, &x], tail(input, at), outputs);
                 at += 4;
             }
             for output in left.as_chunks_mut::<1>().0 {
-                reduce::<R, 1>(p, [&y, &x], input.get(at..).unwrap_or(&[]), output);
+                reduce::<R, 1>(p, [&y, &x], tail(input, at), output);
                 at += 1;
             }
-        }
-    }
+        });
+    });
 }
 
 /// `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
@@ -129,9 +129,9 @@ fn reduce<R: Reduction, const N: usize>(
             for (accumulator, &x) in accumulators.iter_mut().zip(inputs) {
                 *accumulator = R::add(*accumulator, x);
             }
-            pixel = pixel.get(depth..).unwrap_or(&[]);
+            pixel = tail(pixel, depth);
         }
-        line = line.get(width * depth..).unwrap_or(&[]);
+        line = tail(line, width * depth);
     }
     let taps = y.len() * x.len();
     for (output, accumulator) in outputs.iter_mut().zip(accumulators) {

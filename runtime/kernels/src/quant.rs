@@ -58,7 +58,7 @@ pub const fn rounding_divide_by_pot(x: i32, exponent: i32) -> i32 {
 #[must_use]
 pub const fn multiply_by_quantized_multiplier(x: i32, multiplier: i32, shift: i32) -> i32 {
     let left = clamp_shift(shift);
-    let right = clamp_shift(shift.wrapping_neg());
+    let right = clamp_shift(shift.saturating_neg());
     let x = x.wrapping_shl(left);
     rounding_divide_by_pot(
         saturating_rounding_doubling_high_mul(x, multiplier),
@@ -71,7 +71,7 @@ pub const fn multiply_by_quantized_multiplier(x: i32, multiplier: i32, shift: i3
 #[must_use]
 pub const fn multiply_by_multiplier_smaller_than_one(x: i32, multiplier: i32, shift: i32) -> i32 {
     let product = saturating_rounding_doubling_high_mul(x, multiplier);
-    rounding_divide_by_pot(product, shift.wrapping_neg())
+    rounding_divide_by_pot(product, shift.saturating_neg())
 }
 
 /// [`multiply_by_quantized_multiplier`] for a factor of at least one: `shift` is not negative.
@@ -274,8 +274,9 @@ mod tests {
         assert_eq!(requantize_accumulator(5, &channel, 3, [-128, 127]), 8);
         assert_eq!(requantize_accumulator(500, &channel, 3, [-128, 127]), 127);
         assert_eq!(requantize_accumulator(-500, &channel, 3, [3, 100]), 3);
+        // Whatever the zero point, nothing but the clamp's ends is left of it.
         assert_eq!(
-            requantize_accumulator(i32::MAX, &channel, i32::MAX, [-128, 127]),
+            requantize_accumulator(9, &channel, i32::MAX, [-128, 127]),
             -128
         );
     }

@@ -8,6 +8,7 @@
 
 use core::ops::Range;
 
+use crate::lines::{copy, for_each_line, run};
 use crate::window::div_rem;
 
 /// Parameters of [`resize_nearest`].
@@ -31,22 +32,21 @@ pub fn resize_nearest(p: &ResizeNearest, rows: Range<usize>, input: &[u8], outpu
     let [_, in_height, in_width, channels] = p.input;
     let [_, out_height, out_width, _] = p.output;
     let pixel = channels.wrapping_mul(p.item);
-    let line = out_width.wrapping_mul(pixel).max(1);
-    for (row, line) in rows.zip(output.chunks_exact_mut(line)) {
+    for_each_line(rows, out_width.wrapping_mul(pixel), output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = nearest(p, y, in_height, out_height);
         let line_at = image
             .wrapping_mul(in_height)
             .wrapping_add(y)
             .wrapping_mul(in_width);
-        for (x, output) in line.chunks_exact_mut(pixel.max(1)).enumerate() {
+        for_each_line(0..out_width, pixel, line, |x, output| {
             let x = nearest(p, x, in_width, out_width);
-            let from = line_at.wrapping_add(x).wrapping_mul(pixel);
-            if let Some(found) = input.get(from..from.wrapping_add(pixel)) {
-                output.copy_from_slice(found);
-            }
-        }
-    }
+            copy(
+                output,
+                run(input, line_at.wrapping_add(x).wrapping_mul(pixel), pixel),
+            );
+        });
+    });
 }
 
 /// The input coordinate nearest to output coordinate `x`.

@@ -10,6 +10,7 @@
 use core::ops::Range;
 
 use crate::fixed_point::{exp_on_negative_values, reciprocal};
+use crate::lines::{for_each_line, run};
 use crate::quant::{
     clamp, multiply_by_multiplier_greater_than_one, rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
@@ -35,14 +36,9 @@ pub struct Softmax {
 
 /// Computes output rows `rows`; a row is `depth` elements, and `output` holds those rows only.
 pub fn softmax(p: &Softmax, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
-    let depth = p.depth.max(1);
-    let input = input.get(rows.start.wrapping_mul(depth)..).unwrap_or(&[]);
-    let lines = input
-        .chunks_exact(depth)
-        .zip(output.chunks_exact_mut(depth));
-    for (input, output) in lines.take(rows.len()) {
-        softmax_row(p, input, output);
-    }
+    for_each_line(rows, p.depth, output, |row, output| {
+        softmax_row(p, run(input, row.wrapping_mul(p.depth), p.depth), output);
+    });
 }
 
 fn softmax_row(p: &Softmax, input: &[i8], output: &mut [i8]) {

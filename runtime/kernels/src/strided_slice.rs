@@ -7,6 +7,7 @@
 
 use core::ops::Range;
 
+use crate::lines::for_each_line;
 use crate::view::{dense_strides, gather, unravel};
 
 /// Parameters of [`strided_slice`]. Shapes are padded with leading ones.
@@ -30,7 +31,7 @@ pub fn strided_slice(p: &StridedSlice, rows: Range<usize>, input: &[u8], output:
     let [.., line] = p.output;
     let [.., step] = p.stride;
     let strides = dense_strides(&p.input);
-    for (row, output) in rows.zip(output.chunks_exact_mut(line.wrapping_mul(p.item).max(1))) {
+    for_each_line(rows, line.wrapping_mul(p.item), output, |row, output| {
         // The row's index; 0 in the last dimension.
         let index = unravel(row, p.output.first_chunk::<5>().unwrap_or(&[0; 5]));
         let mut start = 0usize;
@@ -41,5 +42,5 @@ pub fn strided_slice(p: &StridedSlice, rows: Range<usize>, input: &[u8], output:
             start = start.wrapping_add(at.wrapping_mul(size));
         }
         gather(input, start, step, p.item, output);
-    }
+    });
 }

@@ -4,6 +4,7 @@
 
 use core::ops::Range;
 
+use crate::lines::for_each_line;
 use crate::view::{dense_strides, gather, unravel};
 
 /// Parameters of [`transpose`]. Shapes are padded with leading ones.
@@ -24,7 +25,7 @@ pub fn transpose(p: &Transpose, rows: Range<usize>, input: &[u8], output: &mut [
     let dims = p.perm.map(|from| p.input.get(from).copied().unwrap_or(1));
     let strides = p.perm.map(|from| strides.get(from).copied().unwrap_or(0));
     let ([.., line], [.., step]) = (dims, strides);
-    for (row, output) in rows.zip(output.chunks_exact_mut(line.wrapping_mul(p.item).max(1))) {
+    for_each_line(rows, line.wrapping_mul(p.item), output, |row, output| {
         let index = unravel(row, dims.first_chunk::<5>().unwrap_or(&[0; 5]));
         let start = index
             .into_iter()
@@ -33,5 +34,5 @@ pub fn transpose(p: &Transpose, rows: Range<usize>, input: &[u8], output: &mut [
                 start.wrapping_add(i.wrapping_mul(stride))
             });
         gather(input, start, step as isize, p.item, output);
-    }
+    });
 }

@@ -108,7 +108,7 @@ pub struct HardSwish {
 impl HardSwish {
     /// The parameters for the scales and zero points of input and output.
     ///
-    /// The factors are `f32` quotients, as in TensorFlow Lite Micro.
+    /// The factors are `f64` quotients of the `f32` scales, as in TensorFlow Lite Micro.
     #[must_use]
     pub fn from_scales(
         input_scale: f32,
@@ -116,14 +116,13 @@ impl HardSwish {
         output_scale: f32,
         output_zero_point: i32,
     ) -> Self {
-        let fine_input_scale = (1.0 / 128.0) * input_scale;
-        let reluish_scale = 3.0f32 / 32768.0;
-        let q15 = |factor: f32| {
-            let (multiplier, exponent) = quantize_multiplier(f64::from(factor));
+        let fine_input_scale = f64::from(input_scale) / 128.0;
+        let q15 = |factor: f64| {
+            let (multiplier, exponent) = quantize_multiplier(factor);
             (to_q15(multiplier), exponent)
         };
-        let (output_multiplier, output_exponent) = q15(fine_input_scale / output_scale);
-        let (reluish_multiplier, reluish_exponent) = q15(fine_input_scale / reluish_scale);
+        let (output_multiplier, output_exponent) = q15(fine_input_scale / f64::from(output_scale));
+        let (reluish_multiplier, reluish_exponent) = q15(fine_input_scale * 32768.0 / 3.0);
         Self {
             input_zero_point,
             output_zero_point,
@@ -158,7 +157,7 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
         reluish = saturating_shift_left_i16(reluish, 1);
     }
     if p.reluish_exponent < 0 {
-        let exponent = p.reluish_exponent.wrapping_neg();
+        let exponent = p.reluish_exponent.saturating_neg();
         reluish = rounding_divide_by_pot(i32::from(reluish), exponent) as i16;
     }
     // From [-1, 1] to [0, 1].
@@ -166,7 +165,7 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
 
     // This product truncates, against the upward bias of the one before.
     let product = gate * i32::from(preshift) / (1 << 15);
-    let output = rounding_divide_by_pot(product, p.output_exponent.wrapping_neg()) as i16;
+    let output = rounding_divide_by_pot(product, p.output_exponent.saturating_neg()) as i16;
     clamp(
         i32::from(output.wrapping_add(p.output_zero_point as i16)),
         [-128, 127],
@@ -204,7 +203,7 @@ pub struct LeakyRelu {
 impl LeakyRelu {
     /// The parameters for a slope below zero and the scales and zero points of input and output.
     ///
-    /// The factors are `f32` quotients, as in TensorFlow Lite Micro.
+    /// The factors are `f64` quotients of the `f32` scales, as in TensorFlow Lite Micro.
     #[must_use]
     pub fn from_scales(
         alpha: f32,
@@ -214,9 +213,10 @@ impl LeakyRelu {
         output_zero_point: i32,
     ) -> Self {
         let (identity_multiplier, identity_shift) =
-            quantize_multiplier(f64::from(input_scale / output_scale));
-        let (alpha_multiplier, alpha_shift) =
-            quantize_multiplier(f64::from(input_scale * alpha / output_scale));
+            quantize_multiplier(f64::from(input_scale) / f64::from(output_scale));
+        let (alpha_multiplier, alpha_shift) = quantize_multiplier(
+            f64::from(input_scale) * f64::from(alpha) / f64::from(output_scale),
+        );
         Self {
             input_zero_point,
             output_zero_point,

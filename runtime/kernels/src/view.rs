@@ -1,5 +1,6 @@
 //! Reading elements at a constant distance: the inner step of StridedSlice and Transpose.
 
+use crate::lines::{copy, for_each_line, run, tail};
 use crate::window::div_rem;
 
 /// The index of `row` in each of `dims`, the last of them fastest.
@@ -28,10 +29,7 @@ pub(crate) fn dense_strides(dims: &[usize; 6]) -> [usize; 6] {
 /// Copies elements of `item` bytes, `step` elements apart, from element `start` on, to `output`.
 pub(crate) fn gather(input: &[u8], start: usize, step: isize, item: usize, output: &mut [u8]) {
     if step == 1 {
-        let from = start.wrapping_mul(item);
-        if let Some(run) = input.get(from..from.wrapping_add(output.len())) {
-            output.copy_from_slice(run);
-        }
+        copy(output, run(input, start.wrapping_mul(item), output.len()));
         return;
     }
     let mut at = start;
@@ -44,14 +42,11 @@ pub(crate) fn gather(input: &[u8], start: usize, step: isize, item: usize, outpu
         }
         return;
     }
-    for output in output.chunks_exact_mut(item.max(1)) {
-        let from = at.wrapping_mul(item);
-        if let Some(x) = input.get(from..from.wrapping_add(item)) {
-            // Items are a few bytes: cheaper one by one than as a call to memcpy.
-            for (output, &x) in output.iter_mut().zip(x) {
-                *output = x;
-            }
+    for_each_line(0..output.len(), item, output, |_, output| {
+        // Items are a few bytes: cheaper one by one than as a call to memcpy.
+        for (output, &x) in output.iter_mut().zip(tail(input, at.wrapping_mul(item))) {
+            *output = x;
         }
         at = at.wrapping_add_signed(step);
-    }
+    });
 }

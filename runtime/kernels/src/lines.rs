@@ -1,0 +1,50 @@
+//! Cutting slices into equal lines, and copying, without a branch that panics.
+
+use core::ops::Range;
+
+/// Calls `f(row, line)` for each of `rows`, with consecutive lines of `len` elements of `output`.
+/// Ends early where `output` does.
+#[inline]
+pub(crate) fn for_each_line<T>(
+    rows: Range<usize>,
+    len: usize,
+    output: &mut [T],
+    mut f: impl FnMut(usize, &mut [T]),
+) {
+    let mut rest = output;
+    for row in rows {
+        let Some((line, later)) = rest.split_at_mut_checked(len) else {
+            return;
+        };
+        f(row, line);
+        rest = later;
+    }
+}
+
+/// The first `len` elements, which are taken off the slice; `None` if there are fewer.
+#[inline]
+pub(crate) fn take<'a, T>(slice: &mut &'a [T], len: usize) -> Option<&'a [T]> {
+    let (line, later) = slice.split_at_checked(len)?;
+    *slice = later;
+    Some(line)
+}
+
+/// The elements from `from` on; none if there are fewer.
+#[inline]
+pub(crate) fn tail<T>(slice: &[T], from: usize) -> &[T] {
+    slice.get(from..).unwrap_or(&[])
+}
+
+/// `len` elements from `from` on; none if there are fewer.
+#[inline]
+pub(crate) fn run<T>(slice: &[T], from: usize, len: usize) -> &[T] {
+    tail(slice, from).get(..len).unwrap_or(&[])
+}
+
+/// Copies as many elements as both slices have: a loop that compiles to `memcpy`.
+#[inline]
+pub(crate) fn copy<T: Copy>(output: &mut [T], input: &[T]) {
+    for (output, &x) in output.iter_mut().zip(input) {
+        *output = x;
+    }
+}

@@ -97,11 +97,11 @@ fn add_and_sub_equal_their_formula() {
             pairs.iter().map(formula).collect()
         };
         let sum = by_rows(rng, rows, broadcast.row_len, |rows, out| {
-            add(&p, rows, &a, &b, out)
+            add(&p, rows, &a, &b, out);
         });
         assert_eq!(sum, expected(1), "{p:?}");
         let diff = by_rows(rng, rows, broadcast.row_len, |rows, out| {
-            sub(&p, rows, &a, &b, out)
+            sub(&p, rows, &a, &b, out);
         });
         assert_eq!(diff, expected(-1), "{p:?}");
     });
@@ -136,7 +136,7 @@ fn mul_equals_its_formula() {
         };
         let expected: Vec<i8> = pairs.iter().map(formula).collect();
         let product = by_rows(rng, rows, broadcast.row_len, |rows, out| {
-            mul(&p, rows, &a, &b, out)
+            mul(&p, rows, &a, &b, out);
         });
         assert_eq!(product, expected, "{p:?}");
     });

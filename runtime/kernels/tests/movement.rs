@@ -80,8 +80,8 @@ fn strided_slice_takes_every_nth_element_forwards_and_backwards() {
             stride: [1; 6],
             item,
         };
-        for i in 0..6 {
-            let last = input_dims[i] - 1;
+        for (i, dim) in input_dims.into_iter().enumerate() {
+            let last = dim - 1;
             p.begin[i] = rng.size(0, last);
             let step = rng.size(1, 3);
             let backwards = rng.size(0, 2) == 0;
@@ -106,7 +106,7 @@ fn strided_slice_takes_every_nth_element_forwards_and_backwards() {
         let expected = gathered(indices(p.output).map(element));
         let (rows, len) = rows_of(p.output, item);
         let output = by_rows(rng, rows, len, |rows, out| {
-            strided_slice(&p, rows, &input, out)
+            strided_slice(&p, rows, &input, out);
         });
         assert_eq!(output, expected, "{p:?}");
     });
@@ -174,7 +174,7 @@ fn resize_nearest_reads_the_nearest_pixel() {
         let expected = gathered(indices(p.output).map(element));
         let [n, h, w, c] = p.output;
         let output = by_rows(rng, n * h, w * c * item, |rows, out| {
-            resize_nearest(&p, rows, &input, out)
+            resize_nearest(&p, rows, &input, out);
         });
         assert_eq!(output, expected, "{p:?}");
     });

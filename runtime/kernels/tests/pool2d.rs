@@ -53,7 +53,7 @@ fn an_average_is_the_real_one_rounded_with_halves_away_from_zero() {
         let expected: Vec<i8> = windows(&p, &input).into_iter().map(average).collect();
         let [n, h, w, c] = p.output;
         let output = by_rows(rng, n * h, w * c, |rows, output| {
-            avg_pool2d(&p, rows, &input, output)
+            avg_pool2d(&p, rows, &input, output);
         });
         assert_eq!(output, expected, "{p:?}");
     });
@@ -67,7 +67,7 @@ fn a_maximum_is_that_of_the_taps_in_the_input() {
         let expected: Vec<i8> = windows(&p, &input).into_iter().map(maximum).collect();
         let [n, h, w, c] = p.output;
         let output = by_rows(rng, n * h, w * c, |rows, output| {
-            max_pool2d(&p, rows, &input, output)
+            max_pool2d(&p, rows, &input, output);
         });
         assert_eq!(output, expected, "{p:?}");
     });

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that CI runs, what fails fastest first.
 //!
-//! A step is a row of [`STEPS`]; adding one is adding a row.
+//! A step is a row of `STEPS`; adding one is adding a row.
 
 use crate::board::{self, Board};
 use crate::context::{Context, try_read};

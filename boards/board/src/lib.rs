@@ -1,4 +1,4 @@
-//! What all boards share: the [`Board`] trait, the firmware [`app`], its [`report`], and the meters of
+//! What all boards share: the [`Board`] trait, the firmware [`mod@app`], its [`report`], and the meters of
 //! time ([`calibrate`]) and of stack ([`stack`]).
 //!
 //! The idea: an app is written once, over [`Board`]; a board's `main.rs` only wires its peripherals to it.

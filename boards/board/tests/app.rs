@@ -81,8 +81,10 @@ impl Board for Memory {
 fn run(input: Option<&'static [u8]>, embedded: Option<&'static [u8]>) -> (Outcome, String, Vec<u8>) {
     let (console, output) = (Sink::default(), Sink::default());
     let mut board = Memory { console: console.clone(), input, output: Some(output.clone()), ticks: u32::MAX - 20 };
-    let arena = Box::leak(Box::new(Arena::<{ RELU.arena_len() }>::new()));
-    let left = catch_unwind(AssertUnwindSafe(move || app(&mut board, &RELU, arena, embedded)));
+    let left = catch_unwind(AssertUnwindSafe(|| {
+        let arena = Box::leak(Box::new(Arena::<{ RELU.arena_len() }>::new()));
+        app(&mut board, &RELU, arena, embedded)
+    }));
     let outcome = *left.expect_err("the app never returns").downcast::<Outcome>().expect("only exit unwinds");
     let console = String::from_utf8(console.0.lock().expect("nothing panicked under the lock").clone())
         .expect("the report is text");

@@ -70,7 +70,7 @@ pub fn model(context: &Context, id: &str) -> Result<PathBuf> {
         let text = format!("there is no model `{id}` to fetch; there are: {}", known.join(", "));
         return Err(Usage(text).into());
     };
-    let file = context.cache().join("tflite").join(format!("{id}.tflite"));
+    let file = context.cache().join("models").join(format!("{id}.tflite"));
     if std::fs::read(&file).is_ok_and(|bytes| sha256(&bytes) == model.sha256) {
         return Ok(file);
     }

@@ -105,7 +105,7 @@ pub fn run_on_board(
 
 /// Puts the model where its path depends on its contents alone, so that building the same firmware again costs nothing.
 pub fn stable_copy(context: &Context, model: &ModelFile) -> Result<std::path::PathBuf> {
-    let folder = context.cache().join("models");
+    let folder = context.cache().join("compiled");
     let file = folder.join(format!("{}.safetensors", crate::fetch::sha256(&model.bytes)));
     if !file.is_file() {
         crate::fetch::write_whole(&file, &model.bytes)?;

@@ -4,7 +4,7 @@
 
 use crate::board::{self, Board};
 use crate::context::{Context, try_read};
-use crate::{check_no_panic, conformance, repeat, setup};
+use crate::{check_no_panic, conformance, fetch, repeat, setup};
 use anyhow::{Context as _, Result, bail};
 use std::time::Instant;
 use xshell::cmd;
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy, host", fast: true, run: clippy_host },
     Step { name: "clippy, firmware", fast: true, run: clippy_firmware },
     Step { name: "documentation", fast: true, run: documentation },
+    Step { name: "fetching models", fast: true, run: fetch_models },
     Step { name: "host tests", fast: true, run: host_tests },
     Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
@@ -65,6 +66,11 @@ fn documentation(context: &Context) -> Result<()> {
     Ok(command.quiet().run()?)
 }
 
+/// The host's tests run those golden models that are at hand; this puts them there.
+fn fetch_models(context: &Context) -> Result<()> {
+    fetch::fetch(context, &[])
+}
+
 fn host_tests(context: &Context) -> Result<()> {
     cargo(context, &["test"])
 }
@@ -86,15 +92,14 @@ fn repeats(context: &Context) -> Result<()> {
 
 fn miri(context: &Context) -> Result<()> {
     let shell = &context.shell;
-    let installed = || try_read(cmd!(shell, "cargo +nightly miri --version")).is_some();
-    if !installed() {
+    if try_read(cmd!(shell, "rustup run nightly cargo miri --version")).is_none() {
         cmd!(shell, "rustup component add --toolchain nightly miri rust-src")
             .quiet()
             .run()
             .context("Miri is missing; type:\n    rustup toolchain install nightly --component miri,rust-src")?;
     }
     let packages = MIRI.iter().flat_map(|package| ["--package", package]);
-    Ok(cmd!(shell, "cargo +nightly miri test --lib {packages...}")
+    Ok(cmd!(shell, "rustup run nightly cargo miri test --lib {packages...}")
         .env_remove("RUSTUP_TOOLCHAIN")
         .env_remove("CARGO")
         .env("MIRIFLAGS", "-Zmiri-disable-isolation")

@@ -234,7 +234,7 @@ fn convolve(
             filters,
             filter_len,
         );
-        output.store(accumulators, channels, outputs);
+        output.store(&accumulators, channels, outputs);
         filters = tail(filters, 4 * filter_len);
     }
     let left = channels.as_chunks::<1>().0.iter();
@@ -248,7 +248,7 @@ fn convolve(
             filters,
             filter_len,
         );
-        output.store(accumulators, channel, outputs);
+        output.store(&accumulators, channel, outputs);
         filters = tail(filters, filter_len);
     }
 }

@@ -16,13 +16,9 @@ pub(crate) struct Output {
 impl Output {
     /// Requantizes accumulators, each with its channel's factor.
     #[inline]
-    pub(crate) fn store<const N: usize>(
-        self,
-        accumulators: [i32; N],
-        channels: &[Channel; N],
-        outputs: &mut [i8; N],
-    ) {
-        for ((output, accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
+    pub(crate) fn store(self, accumulators: &[i32], channels: &[Channel], outputs: &mut [i8]) {
+        for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels)
+        {
             *output =
                 requantize_accumulator(accumulator, channel, self.zero_point, self.activation);
         }
@@ -52,7 +48,7 @@ pub(crate) fn matrix_vector(
         };
         let mut accumulators = bias(channels, offset);
         dot_rows(&mut accumulators, input, rows, len);
-        output.store(accumulators, channels, outputs);
+        output.store(&accumulators, channels, outputs);
     }
     let left = channels.as_chunks::<1>().0.iter();
     for (channel, outputs) in left.zip(outputs.as_chunks_mut::<1>().0) {
@@ -61,7 +57,7 @@ pub(crate) fn matrix_vector(
         };
         let mut accumulators = bias(channel, offset);
         dot_rows(&mut accumulators, input, row, len);
-        output.store(accumulators, channel, outputs);
+        output.store(&accumulators, channel, outputs);
     }
 }
 
@@ -116,11 +112,7 @@ pub(crate) fn sum(values: &[i8]) -> i32 {
 
 /// Adds `input[i] * weights[i]` to `accumulators[i]`.
 #[inline]
-pub(crate) fn multiply_add<const N: usize>(
-    accumulators: &mut [i32; N],
-    input: &[i8; N],
-    weights: &[i8; N],
-) {
+pub(crate) fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
     for ((accumulator, &x), &w) in accumulators.iter_mut().zip(input).zip(weights) {
         *accumulator = accumulator.wrapping_add(i32::from(x) * i32::from(w));
     }
@@ -128,11 +120,7 @@ pub(crate) fn multiply_add<const N: usize>(
 
 /// Adds `factor * weights[i]` to `accumulators[i]`.
 #[inline]
-pub(crate) fn multiply_add_scalar<const N: usize>(
-    accumulators: &mut [i32; N],
-    factor: i32,
-    weights: &[i8; N],
-) {
+pub(crate) fn multiply_add_scalar(accumulators: &mut [i32], factor: i32, weights: &[i8]) {
     for (accumulator, &w) in accumulators.iter_mut().zip(weights) {
         *accumulator = accumulator.wrapping_add(factor.wrapping_mul(i32::from(w)));
     }

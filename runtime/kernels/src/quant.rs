@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn random_products_equal_their_definitions() {
-        let cases = if cfg!(miri) { 64 } else { 20_000 };
+        let cases = if cfg!(miri) { 8 } else { 20_000 };
         let config = proptest::test_runner::Config {
             cases,
             failure_persistence: None,

@@ -134,8 +134,9 @@ pub fn apart(parts: &Parts) -> Parts {
     let mut parts = parts.clone();
     let mut end = parts.values.iter().filter(|v| v.is_state()).map(Value::end).max().map_or(0, align16) as u32;
     for i in 0..parts.values.len() {
-        let base = parts.values[i].alias.map(|base| usize::from(base) - parts.constants.len());
-        let base = base.map(|base| parts.values[base]);
+        // A broken alias may be the index that stands for none.
+        let base = parts.values[i].alias.and_then(|base| usize::from(base).checked_sub(parts.constants.len()));
+        let base = base.and_then(|base| parts.values.get(base).copied());
         let v = &mut parts.values[i];
         if let Some(base) = base {
             v.offset = base.offset;

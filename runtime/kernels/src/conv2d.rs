@@ -81,13 +81,14 @@ pub fn conv2d(
             let first = pixel_start(p.input, [image, y.input, x.input]);
             let mut patch = Patch {
                 input: first,
-                input_line: p.dilation[0] * in_width * in_channels,
+                // With a single tap the dilation says nothing, may be huge, and these may wrap.
+                input_line: p.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels),
                 weights: (y.taps.start * kernel_width + x.taps.start) * group_inputs,
                 weights_line: kernel_width * group_inputs,
                 lines: y.len(),
                 runs: x.len(),
                 run_len: group_inputs,
-                input_run: p.dilation[1] * in_channels,
+                input_run: p.dilation[1].wrapping_mul(in_channels),
             };
             if group_inputs == in_channels && (p.dilation[1] <= 1 || x.len() == 1) {
                 patch.run_len *= patch.runs;

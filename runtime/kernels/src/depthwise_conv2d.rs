@@ -156,8 +156,10 @@ impl Block<'_> {
         let [_, kernel_width] = self.p.kernel;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
-        let input_line = self.p.dilation[0] * in_width * in_channels;
-        let input_tap = self.p.dilation[1] * in_channels;
+        // With a single tap the dilation says nothing, may be huge, and these may wrap.
+        let [vertical, horizontal] = self.p.dilation;
+        let input_line = vertical.wrapping_mul(in_width).wrapping_mul(in_channels);
+        let input_tap = horizontal.wrapping_mul(in_channels);
         let count = accumulators.len();
 
         let mut line_at = self.input_at;

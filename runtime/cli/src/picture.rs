@@ -9,6 +9,7 @@
 
 use crate::table::bytes;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Lines of text that a large arena takes.
 const LINES: usize = 18;
@@ -74,7 +75,7 @@ impl Picture<'_> {
             return String::new();
         }
         let space = width.saturating_sub(MARGIN).max(8);
-        let columns = if self.ops <= space { self.ops * (space / self.ops).min(WIDEST) } else { space };
+        let columns = space.min(self.ops * WIDEST);
         let lines = LINES.min(self.arena_len.div_ceil(16) as usize);
         let parts = if colour { 2 } else { 1 };
         let grid = self.grid(columns, lines * parts);
@@ -159,13 +160,12 @@ impl Picture<'_> {
             let runs: Vec<_> = (0..lines)
                 .filter_map(|line| longest_run(grid.columns, |c| inside(line, c)).map(|run| (line, run)))
                 .collect();
-            let longest = runs.iter().map(|(_, run)| run.len()).max().unwrap_or(0);
-            let room = |label: &&String| label.chars().count() <= longest;
-            let Some(label) = block.labels.iter().find(room) else { continue };
-            let widest: Vec<_> = runs.into_iter().filter(|(_, run)| run.len() == longest).collect();
-            let Some((line, run)) = widest.get(widest.len() / 2).cloned() else { continue };
+            let Some((label, room)) = Self::label(block, &runs) else { continue };
+            let fitting: Vec<_> = runs.iter().filter(|(_, run)| run.len() >= room).collect();
+            let Some((line, run)) = fitting.get(fitting.len() / 2) else { continue };
             // Spaces keep a label apart from the filling, as long as some of that stays.
-            let padded = if label.chars().count() + 4 <= longest { format!(" {label} ") } else { label.clone() };
+            let spaced = run.len() >= label.chars().count() + if runs.len() > 1 { 2 } else { 4 };
+            let padded = if spaced { format!(" {label} ") } else { label.clone() };
             let start = run.start + (run.len() - padded.chars().count()) / 2;
             for (i, letter) in padded.chars().enumerate() {
                 letters[line * grid.columns + start + i] = Some(letter);
@@ -173,11 +173,20 @@ impl Picture<'_> {
         }
         letters
     }
+
+    /// The label that suits a block whose lines are `runs`, and the length of the runs that it may stand in.
+    fn label<'b>(block: &'b Block, runs: &[(usize, Range<usize>)]) -> Option<(&'b String, usize)> {
+        let longest = runs.iter().map(|(_, run)| run.len()).max()?;
+        let [long, short] = &block.labels;
+        let choices = [(long, 4), (long, 2), (short, 2), (long, 0), (short, 0)];
+        let needed = choices.map(|(label, margin)| (label, label.chars().count() + margin));
+        needed.into_iter().find(|(_, room)| *room <= longest)
+    }
 }
 
 /// The longest range of columns for which `inside` holds.
-fn longest_run(columns: usize, inside: impl Fn(usize) -> bool) -> Option<std::ops::Range<usize>> {
-    let mut best: Option<std::ops::Range<usize>> = None;
+fn longest_run(columns: usize, inside: impl Fn(usize) -> bool) -> Option<Range<usize>> {
+    let mut best: Option<Range<usize>> = None;
     let mut start = None;
     for column in 0..=columns {
         if column < columns && inside(column) {

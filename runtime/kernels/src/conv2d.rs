@@ -17,7 +17,7 @@ use core::ops::Range;
 use crate::lines::{for_each_line, run, tail, take};
 use crate::portable::{dot_rows, sum};
 use crate::quant::{Channel, requantize_accumulator};
-use crate::window::{Axis, Taps, div_rem};
+use crate::window::{Axis, Taps, div_rem, pixel_start};
 
 /// Parameters of [`conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn conv2d(
     channels: &[Channel],
     output: &mut [i8],
 ) {
-    let [_, in_height, in_width, in_channels] = p.input;
+    let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
     let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
     let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
@@ -71,9 +71,7 @@ pub fn conv2d(
         let y = vertical.clip(y);
         for_each_line(0..out_width, out_channels, line, |x, pixel| {
             let x = horizontal.clip(x);
-            let first = ((image * in_height).wrapping_add(y.input) * in_width)
-                .wrapping_add(x.input)
-                .wrapping_mul(in_channels);
+            let first = pixel_start(p.input, [image, y.input, x.input]);
             let mut patch = Patch {
                 input: first,
                 input_line: p.dilation[0] * in_width * in_channels,

@@ -17,7 +17,7 @@ use core::ops::Range;
 use crate::lines::{for_each_line, tail, take};
 use crate::portable::{multiply_add, multiply_add_scalar};
 use crate::quant::{Channel, requantize_accumulator};
-use crate::window::{Axis, Taps, div_rem};
+use crate::window::{Axis, Taps, div_rem, pixel_start};
 
 /// Parameters of [`depthwise_conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn depthwise_conv2d(
     channels: &[Channel],
     output: &mut [i8],
 ) {
-    let [_, in_height, in_width, in_channels] = p.input;
+    let [.., in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
     let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
     let (multiplier, _) = div_rem(out_channels, in_channels);
@@ -64,9 +64,7 @@ pub fn depthwise_conv2d(
         let y = vertical.clip(y);
         for_each_line(0..out_width, out_channels, line, |x, pixel| {
             let x = horizontal.clip(x);
-            let first = ((image * in_height).wrapping_add(y.input) * in_width)
-                .wrapping_add(x.input)
-                .wrapping_mul(in_channels);
+            let first = pixel_start(p.input, [image, y.input, x.input]);
             let mut block = Block {
                 p,
                 input,

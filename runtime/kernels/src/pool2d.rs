@@ -11,7 +11,7 @@ use core::ops::Range;
 
 use crate::lines::{for_each_line, tail};
 use crate::quant::clamp;
-use crate::window::{Axis, Taps, div_rem};
+use crate::window::{Axis, Taps, div_rem, pixel_start};
 
 /// Parameters of [`avg_pool2d`] and [`max_pool2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Reduction for Maximum {
 
 #[inline]
 fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
-    let [_, in_height, in_width, depth] = p.input;
+    let [.., depth] = p.input;
     let [_, out_height, out_width, _] = p.output;
     let [vertical, horizontal] = Axis::pair(p.input, p.window, p.stride, [1, 1], p.pad);
 
@@ -91,9 +91,7 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
         let y = vertical.clip(y);
         for_each_line(0..out_width, depth, line, |x, pixel| {
             let x = horizontal.clip(x);
-            let first = ((image * in_height).wrapping_add(y.input) * in_width)
-                .wrapping_add(x.input)
-                .wrapping_mul(depth);
+            let first = pixel_start(p.input, [image, y.input, x.input]);
             let input = tail(input, first);
             let (by_4, left) = pixel.as_chunks_mut::<4>();
             let mut at = 0;

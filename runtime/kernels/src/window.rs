@@ -62,7 +62,7 @@ impl Axis {
         let start = start.min(end);
         let input = origin
             .wrapping_add(start.wrapping_mul(dilation))
-            .wrapping_sub(self.pad);
+            .saturating_sub(self.pad);
         Taps {
             taps: start..end,
             input,
@@ -76,6 +76,14 @@ impl Taps {
     pub(crate) fn len(&self) -> usize {
         self.taps.len()
     }
+}
+
+/// The first element of a pixel of an NHWC tensor.
+#[inline]
+pub(crate) fn pixel_start([_, height, width, depth]: [usize; 4], at: [usize; 3]) -> usize {
+    let [image, y, x] = at;
+    let line = image.wrapping_mul(height).wrapping_add(y);
+    line.wrapping_mul(width).wrapping_add(x).wrapping_mul(depth)
 }
 
 /// Quotient and remainder; a zero divisor counts as one.

@@ -113,7 +113,7 @@ impl<'s> Call<'s> {
         let strides = |shape: Shape| {
             let mut step = 1usize;
             let mut strides = [0; 6];
-            for (stride, dim) in strides.iter_mut().zip(sizes(shape)).rev() {
+            for (stride, &dim) in strides.iter_mut().rev().zip(sizes(shape).iter().rev()) {
                 *stride = if dim == 1 { 0 } else { step };
                 step = step.wrapping_mul(dim);
             }

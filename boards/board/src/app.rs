@@ -1,0 +1,178 @@
+//! The firmware app: runs a model on inputs from the host until they end, and reports what it cost.
+//!
+//! One inference after another: what a streaming model keeps from one to the next, it keeps here too.
+
+use crate::report;
+use crate::stack::Meter;
+use crate::{Board, Outcome, calibrate};
+use embedded_io::{Read, Write};
+use tealight::{Arena, Embedded, Session};
+
+/// Why an app stopped before its inputs ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    NoInput,
+    NoOutput,
+    InputRead,
+    InputCut,
+    OutputWrite,
+    #[cfg(feature = "loadable")]
+    Load,
+}
+
+impl Failure {
+    /// What is said on the console.
+    fn message(self) -> &'static str {
+        match self {
+            Failure::NoInput => "input-not-found",
+            Failure::NoOutput => "output-not-created",
+            Failure::InputRead => "input-not-readable",
+            Failure::InputCut => "input-ends-within-an-inference",
+            Failure::OutputWrite => "output-not-writable",
+            #[cfg(feature = "loadable")]
+            Failure::Load => "model-refused",
+        }
+    }
+}
+
+/// Runs `model` once for each input in a row, from `embedded` if given, else from the board's input; then exits.
+pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
+    board: &mut B,
+    model: &'static Embedded<NEEDED, OPS>,
+    arena: &'static mut Arena<GIVEN>,
+    embedded: Option<&'static [u8]>,
+) -> ! {
+    start(board);
+    let mut session = Session::new(model, arena);
+    let result = serve(board, &mut session, embedded);
+    end(board, result)
+}
+
+/// The same for a model that is known only at run time: it is parsed, and may use any operator.
+#[cfg(feature = "loadable")]
+pub fn app_loadable<B: Board>(
+    board: &mut B,
+    file: &'static [u8],
+    memory: &'static mut [u8],
+    embedded: Option<&'static [u8]>,
+) -> ! {
+    start(board);
+    let result = match tealight::Model::parse(file) {
+        Ok(model) => match Session::<{ tealight::ALL_OPS }>::load(&model, memory) {
+            Ok(mut session) => serve(board, &mut session, embedded),
+            Err(_) => Err(Failure::Load),
+        },
+        Err(_) => Err(Failure::Load),
+    };
+    end(board, result)
+}
+
+/// Opens the report and calibrates the clock.
+fn start<B: Board>(board: &mut B) {
+    report::number(board.console(), "version", report::VERSION);
+    report::word(board.console(), "board", B::ID);
+    report::number(board.console(), "tick_ns", B::TICK_NS);
+    let ticks = calibrate::ticks(board);
+    report::number(board.console(), "calibration_instructions", calibrate::INSTRUCTIONS);
+    report::number(board.console(), "calibration_ticks", ticks);
+}
+
+/// Closes the report and leaves.
+fn end<B: Board>(board: &mut B, result: Result<u32, Failure>) -> ! {
+    match result {
+        Ok(inferences) => {
+            report::number(board.console(), "done", inferences);
+            board.exit(Outcome::Success)
+        }
+        Err(failure) => {
+            report::word(board.console(), "error", failure.message());
+            board.exit(Outcome::Failure)
+        }
+    }
+}
+
+/// Runs inferences until the inputs end; says how many.
+fn serve<B: Board, const OPS: u128>(
+    board: &mut B,
+    session: &mut Session<'_, OPS>,
+    embedded: Option<&'static [u8]>,
+) -> Result<u32, Failure> {
+    report::number(board.console(), "arena_bytes", session.model().arena_len() as u32);
+    report::number(board.console(), "state_bytes", session.model().state_len() as u32);
+    let mut embedded = embedded;
+    let mut stack = 0;
+    let mut inferences = 0_u32;
+    while read_inputs(board, session, embedded.as_mut())? {
+        let meter = Meter::paint(board);
+        let start = board.ticks();
+        session.run();
+        let ticks = board.ticks().wrapping_sub(start);
+        stack = meter.high_water().max(stack);
+        #[cfg(feature = "seed-panic")]
+        let ticks = seeded_panic(ticks);
+        report::number(board.console(), "inference_ticks", ticks);
+        write_outputs(board, session)?;
+        inferences = inferences.wrapping_add(1);
+    }
+    report::number(board.console(), "stack_bytes", stack as u32);
+    Ok(inferences)
+}
+
+/// Fills the model's inputs; false where the inputs have ended.
+fn read_inputs<B: Board, const OPS: u128>(
+    board: &mut B,
+    session: &mut Session<'_, OPS>,
+    mut embedded: Option<&mut &'static [u8]>,
+) -> Result<bool, Failure> {
+    let mut any = false;
+    for index in 0..session.model().input_count() {
+        let mut tensor = session.input(index);
+        let bytes = tensor.as_bytes_mut();
+        let wanted = bytes.len();
+        let read = match embedded.as_mut() {
+            Some(source) => fill(*source, bytes)?,
+            None => fill(board.input().ok_or(Failure::NoInput)?, bytes)?,
+        };
+        if read == 0 && !any {
+            return Ok(false);
+        }
+        if read != wanted {
+            return Err(Failure::InputCut);
+        }
+        any = true;
+    }
+    Ok(any)
+}
+
+/// Reads until `bytes` is full or the source ends; says how many bytes.
+fn fill<R: Read>(source: &mut R, bytes: &mut [u8]) -> Result<usize, Failure> {
+    let mut filled = 0_usize;
+    while let Some(rest) = bytes.get_mut(filled..) {
+        if rest.is_empty() {
+            break;
+        }
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled = filled.saturating_add(read),
+            Err(_) => return Err(Failure::InputRead),
+        }
+    }
+    Ok(filled)
+}
+
+/// Writes the model's outputs one after another.
+fn write_outputs<B: Board, const OPS: u128>(board: &mut B, session: &Session<'_, OPS>) -> Result<(), Failure> {
+    let sink = board.output().ok_or(Failure::NoOutput)?;
+    for index in 0..session.model().output_count() {
+        let tensor = session.output(index);
+        sink.write_all(tensor.as_bytes()).map_err(|_| Failure::OutputWrite)?;
+    }
+    Ok(())
+}
+
+/// Indexes by a number that the compiler cannot know.
+#[cfg(feature = "seed-panic")]
+fn seeded_panic(ticks: u32) -> u32 {
+    let table = [1_u32, 2, 3];
+    ticks.wrapping_add(table[(ticks & 3) as usize])
+}

@@ -1,0 +1,36 @@
+//! Ties clock ticks to instructions: a loop of known length is timed at every start.
+//!
+//! Under QEMU's `-icount shift=0` one instruction takes one virtual nanosecond, so the loop must measure its own length
+//! to within a tick. On silicon the same two numbers give the cycles of an instruction in a tight loop.
+
+use crate::Board;
+
+/// Length of the calibration loop in instructions.
+pub const INSTRUCTIONS: u32 = 1_000_000;
+
+/// Ticks that the calibration loop took.
+pub fn ticks<B: Board>(board: &mut B) -> u32 {
+    let start = board.ticks();
+    board.spin(INSTRUCTIONS);
+    board.ticks().wrapping_sub(start)
+}
+
+/// Spins for `instructions` instructions (rounded down to a multiple of two) in a loop of a subtraction and a branch.
+#[cfg(target_arch = "arm")]
+#[inline(never)]
+pub fn spin(instructions: u32) {
+    let rounds = instructions / 2;
+    if rounds == 0 {
+        return;
+    }
+    // SAFETY: the loop touches nothing but its own register and the flags.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "subs {n}, {n}, #1",
+            "bne 2b",
+            n = inout(reg) rounds => _,
+            options(nomem, nostack),
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! The firmware app on a board of memory: what it writes for a small model and good or bad inputs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use tealight::Arena;
+use tealight_board::{Board, Outcome, app};
+
+tealight::include_model!(
+    /// Three numbers in, the same numbers without the negative ones out.
+    static RELU = "../../../runtime/core/tests/relu.safetensors"
+);
+
+/// A sink that the test can look into after the app has left.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl embedded_io::ErrorType for Sink {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl embedded_io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
+        self.0.lock().expect("nothing panicked under the lock").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+struct Memory {
+    console: Sink,
+    input: Option<&'static [u8]>,
+    output: Option<Sink>,
+    ticks: u32,
+}
+
+impl Board for Memory {
+    type Console = Sink;
+    type Input = &'static [u8];
+    type Output = Sink;
+
+    const ID: &'static str = "memory";
+    const TICK_NS: u32 = 2;
+
+    fn console(&mut self) -> &mut Sink {
+        &mut self.console
+    }
+
+    fn input(&mut self) -> Option<&mut &'static [u8]> {
+        self.input.as_mut()
+    }
+
+    fn output(&mut self) -> Option<&mut Sink> {
+        self.output.as_mut()
+    }
+
+    /// A clock of which every reading takes ten ticks.
+    fn ticks(&mut self) -> u32 {
+        self.ticks = self.ticks.wrapping_add(10);
+        self.ticks
+    }
+
+    /// No stack of its own that could be painted.
+    fn stack(&self) -> (usize, usize) {
+        (usize::MAX, usize::MAX)
+    }
+
+    fn spin(&mut self, instructions: u32) {
+        self.ticks = self.ticks.wrapping_add(instructions / Self::TICK_NS);
+    }
+
+    /// Leaves the app with the outcome as a panic's payload.
+    fn exit(&mut self, outcome: Outcome) -> ! {
+        std::panic::resume_unwind(Box::new(outcome))
+    }
+}
+
+/// Runs the app; gives its outcome, console and output.
+fn run(input: Option<&'static [u8]>, embedded: Option<&'static [u8]>) -> (Outcome, String, Vec<u8>) {
+    let (console, output) = (Sink::default(), Sink::default());
+    let mut board = Memory { console: console.clone(), input, output: Some(output.clone()), ticks: u32::MAX - 20 };
+    let left = catch_unwind(AssertUnwindSafe(|| {
+        let arena = Box::leak(Box::new(Arena::<{ RELU.arena_len() }>::new()));
+        app(&mut board, &RELU, arena, embedded)
+    }));
+    let outcome = *left.expect_err("the app never returns").downcast::<Outcome>().expect("only exit unwinds");
+    let console = String::from_utf8(console.0.lock().expect("nothing panicked under the lock").clone())
+        .expect("the report is text");
+    let output = output.0.lock().expect("nothing panicked under the lock").clone();
+    (outcome, console, output)
+}
+
+#[test]
+fn inputs_in_a_row_become_outputs_in_a_row() {
+    let (outcome, console, output) = run(Some(&[251, 0, 5, 128, 127, 1]), None);
+    assert_eq!(outcome, Outcome::Success);
+    assert_eq!(output, [0, 0, 5, 0, 127, 1]);
+    assert_eq!(console.matches("tealight inference_ticks=10\n").count(), 2, "{console}");
+    assert!(console.starts_with("tealight version=1\ntealight board=memory\ntealight tick_ns=2\n"));
+    assert!(console.ends_with("tealight done=2\n"));
+}
+
+#[test]
+fn the_clock_may_wrap() {
+    let (_, console, _) = run(Some(&[]), None);
+    assert!(console.contains("tealight calibration_ticks=500010\n"), "{console}");
+}
+
+#[test]
+fn built_in_inputs_are_taken_before_the_boards() {
+    let (outcome, _, output) = run(None, Some(&[1, 255, 3]));
+    assert_eq!((outcome, &output[..]), (Outcome::Success, &[1, 0, 3][..]));
+}
+
+#[test]
+fn an_input_that_ends_within_an_inference_is_an_error_after_the_whole_ones() {
+    let (outcome, console, output) = run(Some(&[1, 2, 3, 4]), None);
+    assert_eq!((outcome, &output[..]), (Outcome::Failure, &[1, 2, 3][..]));
+    assert!(console.ends_with("tealight error=input-ends-within-an-inference\n"));
+}
+
+#[test]
+fn a_missing_input_is_an_error() {
+    let (outcome, console, _) = run(None, None);
+    assert_eq!(outcome, Outcome::Failure);
+    assert!(console.ends_with("tealight error=input-not-found\n"));
+}

@@ -1,0 +1,74 @@
+//! AvgPool2d and MaxPool2d against the taps that lie in the input, collected one by one.
+
+mod common;
+
+use common::{Rng, by_rows, flat, for_seeds, indices, tap};
+use tealight_kernels::{Pool2d, avg_pool2d, max_pool2d};
+
+/// A random layer all of whose windows meet the input, with its input.
+fn layer(rng: &mut Rng) -> (Pool2d, Vec<i8>) {
+    let (n, c) = (rng.size(1, 2), rng.size(1, 9));
+    let mut p = Pool2d {
+        input: [n, rng.size(1, 8), rng.size(1, 8), c],
+        output: [n, 1, 1, c],
+        window: [rng.size(1, 4), rng.size(1, 4)],
+        stride: [rng.size(1, 3), rng.size(1, 3)],
+        pad: [0, 0],
+        activation: rng.activation(),
+    };
+    for i in 0..2 {
+        p.pad[i] = rng.size(0, p.window[i] - 1);
+        p.output[1 + i] = 1 + (p.input[1 + i] - 1 + p.pad[i]) / p.stride[i];
+    }
+    let input = rng.bytes(p.input.iter().product());
+    (p, input)
+}
+
+/// The inputs under each window.
+fn windows(p: &Pool2d, input: &[i8]) -> Vec<Vec<i32>> {
+    let axis = |i: usize| [p.stride[i], 1, p.pad[i], p.input[1 + i]];
+    indices(p.output)
+        .map(|[n, y, x, c]| {
+            let taps = indices(p.window).filter_map(|[ky, kx]| {
+                let (iy, ix) = (tap(y, ky, axis(0))?, tap(x, kx, axis(1))?);
+                Some(i32::from(input[flat(p.input, [n, iy, ix, c])]))
+            });
+            taps.collect()
+        })
+        .collect()
+}
+
+fn clamped(p: &Pool2d, value: i32) -> i8 {
+    value.max(p.activation[0]).min(p.activation[1]) as i8
+}
+
+#[test]
+fn an_average_is_the_real_one_rounded_with_halves_away_from_zero() {
+    for_seeds(300, |rng| {
+        let (p, input) = layer(rng);
+        let average = |taps: Vec<i32>| {
+            let average = f64::from(taps.iter().sum::<i32>()) / taps.len() as f64;
+            clamped(&p, average.round() as i32)
+        };
+        let expected: Vec<i8> = windows(&p, &input).into_iter().map(average).collect();
+        let [n, h, w, c] = p.output;
+        let output = by_rows(rng, n * h, w * c, |rows, output| {
+            avg_pool2d(&p, rows, &input, output);
+        });
+        assert_eq!(output, expected, "{p:?}");
+    });
+}
+
+#[test]
+fn a_maximum_is_that_of_the_taps_in_the_input() {
+    for_seeds(300, |rng| {
+        let (p, input) = layer(rng);
+        let maximum = |taps: Vec<i32>| clamped(&p, taps.into_iter().max().unwrap());
+        let expected: Vec<i8> = windows(&p, &input).into_iter().map(maximum).collect();
+        let [n, h, w, c] = p.output;
+        let output = by_rows(rng, n * h, w * c, |rows, output| {
+            max_pool2d(&p, rows, &input, output);
+        });
+        assert_eq!(output, expected, "{p:?}");
+    });
+}

@@ -1,0 +1,143 @@
+//! Mean and Softmax: equal in every slicing, near the real value everywhere; Mean equal to its formula,
+//! Softmax to rows that the oracle computed.
+
+mod common;
+
+use common::{by_rows, flat, for_seeds, indices, scaled};
+use tealight_kernels::quant::quantize_multiplier;
+use tealight_kernels::{Mean, Softmax, mean, softmax};
+
+#[test]
+fn a_mean_equals_its_formula_and_is_within_one_of_the_real_one() {
+    for_seeds(400, |rng| {
+        let dims: [usize; 6] = std::array::from_fn(|_| rng.size(1, 4));
+        let reduced = rng.size(0, 63) as u32;
+        let factor = rng.from(100, 3000) as f64 / 1000.0;
+        let (multiplier, shift) = quantize_multiplier(factor);
+        let (input_zero_point, output_zero_point) = (rng.int(-20, 20), rng.int(-20, 20));
+        let p = Mean {
+            dims,
+            reduced,
+            input_zero_point,
+            output_zero_point,
+            multiplier,
+            shift,
+        };
+        let input = rng.bytes(dims.iter().product());
+
+        let is_reduced = |i: usize| reduced >> i & 1 == 1;
+        let kept: [usize; 6] = std::array::from_fn(|i| if is_reduced(i) { 1 } else { dims[i] });
+        let summed: [usize; 6] = std::array::from_fn(|i| if is_reduced(i) { dims[i] } else { 1 });
+        let count: usize = summed.iter().product();
+        let output = by_rows(rng, kept.iter().product(), 1, |rows, output| {
+            mean(&p, rows, &input, output);
+        });
+        for (index, &output) in indices(kept).zip(&output) {
+            let of = |within: [usize; 6]| {
+                let x = input[flat(dims, std::array::from_fn(|i| index[i] + within[i]))];
+                f64::from(i32::from(x) - input_zero_point)
+            };
+            let sum = indices(summed).map(of).sum::<f64>();
+            // 1/n goes into the multiplier, which keeps as many bits as n has.
+            let bits = count.ilog2();
+            let divided = ((i64::from(multiplier) << bits) / count as i64) as i32;
+            let expected = scaled(sum as i32, divided, shift - bits as i32);
+            assert_eq!(
+                output,
+                common::output(expected, output_zero_point, [-128, 127]),
+                "{p:?}"
+            );
+
+            let real = sum / count as f64 * factor;
+            let real = (real + f64::from(output_zero_point)).clamp(-128.0, 127.0);
+            assert!(
+                (f64::from(output) - real).abs() < 1.0,
+                "{p:?}: {output}, not {real}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_mean_over_nothing_is_the_input_in_the_other_quantization() {
+    let (multiplier, shift) = quantize_multiplier(0.5);
+    let p = Mean {
+        dims: [1, 1, 1, 1, 1, 4],
+        reduced: 0,
+        input_zero_point: 1,
+        output_zero_point: 10,
+        multiplier,
+        shift,
+    };
+    let mut output = [0; 4];
+    mean(&p, 0..4, &[1, 3, -1, 127], &mut output);
+    assert_eq!(output, [10, 11, 9, 73]);
+}
+
+/// As the reference prepares it: `beta * input_scale` in Q26, and the least difference that Q5 holds.
+fn softmax_of(depth: usize, scale: f64) -> Softmax {
+    let (input_multiplier, input_left_shift) =
+        quantize_multiplier((scale * f64::from(1 << 26)).min(2_147_483_647.0));
+    let diff_min = -((31i64 << 26 >> input_left_shift) as i32);
+    Softmax {
+        depth,
+        input_multiplier,
+        input_left_shift,
+        diff_min,
+    }
+}
+
+#[test]
+fn a_softmax_is_within_one_of_the_real_one() {
+    for_seeds(300, |rng| {
+        let (rows, depth) = (rng.size(1, 5), rng.size(1, 40));
+        let scale = rng.from(1, 500) as f64 / 1000.0;
+        let p = softmax_of(depth, scale);
+        let input = rng.bytes(rows * depth);
+        let output = by_rows(rng, rows, depth, |rows, out| softmax(&p, rows, &input, out));
+        for (input, output) in input.chunks(depth).zip(output.chunks(depth)) {
+            let terms: Vec<f64> = input
+                .iter()
+                .map(|&x| (f64::from(x) * scale).exp())
+                .collect();
+            let sum: f64 = terms.iter().sum();
+            for (term, &output) in terms.iter().zip(output) {
+                let real = (term / sum * 256.0 - 128.0).min(127.0);
+                assert!(
+                    (f64::from(output) - real).abs() <= 1.0,
+                    "{output}, not {real}: {p:?}"
+                );
+            }
+        }
+    });
+}
+
+/// From TensorFlow Lite Micro's interpreter (PyPI `tflite-micro` 0.dev20261023182759).
+#[test]
+fn softmax_rows_are_the_oracles() {
+    let check = |scale: f32, input: &[i8], expected: &[i8]| {
+        let mut output = vec![0; input.len()];
+        softmax(
+            &softmax_of(input.len(), scale.into()),
+            0..1,
+            input,
+            &mut output,
+        );
+        assert_eq!(output, expected);
+    };
+    check(
+        0.060_032_49,
+        &[112, -2, -50, -128, -91, 127, -5, -5, 37, -47],
+        &[-54, -128, -128, -128, -128, 53, -128, -128, -127, -128],
+    );
+    check(
+        0.021_615_63,
+        &[
+            -58, -128, -35, 2, 54, 39, 46, -71, 119, -45, -43, 127, -38, 110, 74, -113,
+        ],
+        &[
+            -127, -128, -126, -123, -113, -117, -116, -127, -68, -126, -126, -57, -126, -79, -105,
+            -128,
+        ],
+    );
+}

@@ -1,0 +1,179 @@
+//! Kernels are total: whatever the parameters and however short the slices, they return.
+
+use proptest::prelude::*;
+use tealight_kernels::*;
+
+/// Small sizes, zero among them.
+fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
+    proptest::array::uniform(0usize..5)
+}
+
+/// Small integers and extreme ones.
+fn int() -> impl Strategy<Value = i32> {
+    prop_oneof![any::<i32>(), -200i32..200, Just(i32::MIN), Just(i32::MAX)]
+}
+
+fn pair() -> impl Strategy<Value = [i32; 2]> {
+    [int(), int()]
+}
+
+fn bytes() -> impl Strategy<Value = Vec<i8>> {
+    proptest::collection::vec(any::<i8>(), 0..200)
+}
+
+fn channels() -> impl Strategy<Value = Vec<Channel>> {
+    let channel = (int(), int(), int());
+    let channel = channel.prop_map(|(bias, multiplier, shift)| Channel {
+        bias,
+        multiplier,
+        shift,
+    });
+    proptest::collection::vec(channel, 0..20)
+}
+
+fn unsigned(bytes: &[i8]) -> Vec<u8> {
+    bytes.iter().map(|&x| x as u8).collect()
+}
+
+fn config() -> ProptestConfig {
+    let cases = if cfg!(miri) { 8 } else { 500 };
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn convolutions_and_pools_return(
+        input in dims(), output in dims(), kernel in dims(), stride in dims(), dilation in dims(),
+        pad in dims(), groups in 0usize..5, input_zero_point in int(), output_zero_point in int(),
+        activation in pair(), rows in 0usize..9, x in bytes(), w in bytes(), channels in channels(),
+        len in 0usize..200,
+    ) {
+        let out = &mut vec![0; len][..];
+        let p = Conv2d {
+            input, output, kernel, stride, dilation, pad, groups, input_zero_point,
+            output_zero_point, activation,
+        };
+        conv2d(&p, 1..rows, &x, &w, &channels, out);
+        let p = DepthwiseConv2d {
+            input, output, kernel, stride, dilation, pad, input_zero_point, output_zero_point,
+            activation,
+        };
+        depthwise_conv2d(&p, 1..rows, &x, &w, &channels, out);
+        let p = Pool2d { input, output, window: kernel, stride, pad, activation };
+        avg_pool2d(&p, 1..rows, &x, out);
+        max_pool2d(&p, 1..rows, &x, out);
+    }
+
+    #[test]
+    fn sums_and_products_return(
+        sizes in dims::<6>(), a_strides in dims(), b_strides in dims(), row_len in 0usize..9,
+        z in proptest::array::uniform3(int()), shifts in proptest::array::uniform4(int()),
+        multipliers in proptest::array::uniform3(int()), activation in pair(), rows in 0usize..9,
+        a in bytes(), b in bytes(), channels in channels(), len in 0usize..99,
+    ) {
+        let out = &mut vec![0; len][..];
+        let broadcast = Broadcast { dims: sizes, a_strides, b_strides, row_len };
+        let [a_zero_point, b_zero_point, output_zero_point] = z;
+        let [left_shift, a_shift, b_shift, output_shift] = shifts;
+        let [a_multiplier, b_multiplier, output_multiplier] = multipliers;
+        let p = AddSub {
+            broadcast, a_zero_point, b_zero_point, output_zero_point, left_shift, a_multiplier,
+            a_shift, b_multiplier, b_shift, output_multiplier, output_shift, activation,
+        };
+        add(&p, 1..rows, &a, &b, out);
+        sub(&p, 1..rows, &a, &b, out);
+        let (multiplier, shift) = (a_multiplier, a_shift);
+        let p = Mul {
+            broadcast, a_zero_point, b_zero_point, output_zero_point, multiplier, shift, activation,
+        };
+        mul(&p, 1..rows, &a, &b, out);
+        let [in_features, out_features, units, rank, memory, input_size] = sizes;
+        let p = FullyConnected {
+            in_features, out_features, weights_zero_point: a_zero_point, output_zero_point,
+            activation,
+        };
+        fully_connected(&p, 1..rows, &a, &b, &channels, out);
+        let p = Svdf {
+            input_size, units, rank, memory, input_zero_point: a_zero_point, output_zero_point,
+            multiplier_1: multiplier, shift_1: shift, multiplier_2: b_multiplier,
+            shift_2: b_shift, activation,
+        };
+        svdf_i8_state(&p, b_zero_point, 1..rows, &a, &b, &a, &[b_zero_point], &mut b.clone(), out);
+        svdf(&p, 1..rows, &a, &b, &[i16::MIN; 30], &[], &mut [i16::MIN; 30], out);
+    }
+
+    #[test]
+    fn reductions_return(
+        sizes in dims(), reduced in any::<u32>(), z in pair(), multiplier in int(), shift in int(),
+        diff_min in int(), depth in 0usize..9, rows in 0usize..9, x in bytes(), len in 0usize..99,
+    ) {
+        let out = &mut vec![0; len][..];
+        let [input_zero_point, output_zero_point] = z;
+        let p = Mean { dims: sizes, reduced, input_zero_point, output_zero_point, multiplier, shift };
+        mean(&p, 1..rows, &x, out);
+        let p = Softmax { depth, input_multiplier: multiplier, input_left_shift: shift, diff_min };
+        softmax(&p, 1..rows, &x, out);
+    }
+
+    #[test]
+    fn movements_return(
+        input in dims(), output in dims(), begin in dims(), at in dims::<4>(), to in dims::<4>(),
+        stride in proptest::array::uniform6(-3isize..4), value in any::<[u8; 4]>(),
+        perm in proptest::array::uniform6(0usize..8), item in 0usize..6, flags in any::<[bool; 2]>(),
+        rows in 0usize..9, x in bytes(), len in 0usize..99, column in dims::<3>(),
+    ) {
+        let (x, out) = (&unsigned(&x)[..], &mut vec![0; len][..]);
+        pad(&Pad { input, output, before: begin, value, item }, 1..rows, x, out);
+        strided_slice(&StridedSlice { input, output, begin, stride, item }, 1..rows, x, out);
+        transpose(&Transpose { input, perm, item }, 1..rows, x, out);
+        let [align_corners, half_pixel_centers] = flags;
+        let p = ResizeNearest { input: at, output: to, align_corners, half_pixel_centers, item };
+        resize_nearest(&p, 1..rows, x, out);
+        let [row_len, start, len] = column;
+        concat_part(&ConcatPart { row_len, start, len }, 1..rows, x, out);
+        lookup(x, x, out);
+    }
+
+    #[test]
+    fn scalar_functions_return(
+        z in pair(), m in pair(), s in pair(), range in pair(), x in int(), scales in any::<[f32; 3]>(),
+        q in any::<[i16; 2]>(),
+    ) {
+        let [input_scale, output_scale, alpha] = scales;
+        let [input_zero_point, output_zero_point] = z;
+        let sigmoid = unary::Sigmoid {
+            input_zero_point, input_range_radius: output_zero_point, input_multiplier: m[0],
+            input_left_shift: s[0],
+        };
+        for p in [sigmoid, unary::Sigmoid::from_scale(input_scale, input_zero_point)] {
+            let _ = (unary::logistic(&p, x), unary::tanh(&p, x));
+        }
+        let swish = unary::HardSwish {
+            input_zero_point, output_zero_point, output_multiplier: q[0], output_exponent: s[0],
+            reluish_multiplier: q[1], reluish_exponent: s[1],
+        };
+        let of_scales = unary::HardSwish::from_scales(
+            input_scale, input_zero_point, output_scale, output_zero_point);
+        let _ = (unary::hard_swish(&swish, x), unary::hard_swish(&of_scales, x));
+        let leaky = unary::LeakyRelu {
+            input_zero_point, output_zero_point, identity_multiplier: m[0], identity_shift: s[0],
+            alpha_multiplier: m[1], alpha_shift: s[1],
+        };
+        let of_scales = unary::LeakyRelu::from_scales(
+            alpha, input_scale, input_zero_point, output_scale, output_zero_point);
+        let _ = (unary::leaky_relu(&leaky, x), unary::leaky_relu(&of_scales, x));
+        let p = unary::Rescale::from_scales(
+            input_scale, input_zero_point, output_scale, output_zero_point, range);
+        let _ = (unary::relu(&p, x), unary::requantize(&p, x), unary::relu6(range, x));
+        let p = Quantize { scale: input_scale, zero_point: z[0], min: range[0], max: range[1] };
+        quantize_i8(&p, &scales, &mut [0; 5]);
+        let p = Dequantize { scale: input_scale, zero_point: z[0] };
+        dequantize_i8(&p, &[-128, 127], &mut scales.clone());
+    }
+}

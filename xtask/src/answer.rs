@@ -1,0 +1,75 @@
+//! What a network answered: its outputs as numbers, and the highest of them with their labels.
+
+use serde::Serialize;
+
+/// One output element.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// Its place in the output.
+    pub index: usize,
+    /// What it stands for, if the model says so.
+    pub label: Option<String>,
+    /// Its real value.
+    pub value: f32,
+}
+
+/// The `count` highest of `values`, highest first; equal ones keep their order.
+pub fn top(values: &[f32], labels: &[String], count: usize) -> Vec<Score> {
+    let mut scores: Vec<_> = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| Score { index, label: labels.get(index).cloned(), value: *value })
+        .collect();
+    scores.sort_by(|a, b| b.value.total_cmp(&a.value));
+    scores.truncate(count);
+    scores
+}
+
+/// One line a score; probabilities get a bar.
+pub fn lines(scores: &[Score]) -> String {
+    let name = |score: &Score| score.label.clone().unwrap_or_else(|| format!("output {}", score.index));
+    let width = scores.iter().map(|score| name(score).chars().count()).max().unwrap_or(0);
+    let probabilities = scores.iter().all(|score| (0.0..=1.0).contains(&score.value));
+    let mut text = String::new();
+    for score in scores {
+        let bar = if probabilities { bar(score.value) } else { String::new() };
+        let line = format!("{:<width$}  {:>9.4}  {bar}", name(score), score.value);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A bar of up to 24 blocks for 0 to 1.
+fn bar(value: f32) -> String {
+    "█".repeat((value * 24.0).round() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_come_first_with_their_labels() {
+        let labels = ["a".to_string(), "b".to_string()];
+        let scores = top(&[0.1, 0.7, 0.2], &labels, 2);
+        assert_eq!((scores[0].index, scores[0].label.as_deref()), (1, Some("b")));
+        assert_eq!((scores[1].index, scores[1].label.as_deref()), (2, None));
+        assert_eq!(scores.len(), 2);
+    }
+
+    #[test]
+    fn equal_scores_keep_their_order_and_nan_is_no_trouble() {
+        let scores = top(&[1.0, f32::NAN, 1.0], &[], 9);
+        let of_one: Vec<_> = scores.iter().filter(|s| s.value == 1.0).map(|s| s.index).collect();
+        assert_eq!(of_one, [0, 2]);
+    }
+
+    #[test]
+    fn probabilities_are_drawn_and_other_numbers_are_not() {
+        let drawn = lines(&top(&[0.5, 0.25], &[], 2));
+        assert_eq!(drawn.matches('█').count(), 18);
+        assert!(drawn.contains("output 0"));
+        assert!(!lines(&top(&[5.0, 0.25], &[], 2)).contains('█'));
+    }
+}

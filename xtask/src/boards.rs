@@ -1,0 +1,65 @@
+//! `cargo xtask boards`: the boards, and whether this machine can run each.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::setup::{QemuState, has_target, qemu_state};
+use crate::table;
+use anyhow::Result;
+use serde_json::json;
+
+/// Lists the boards on stdout.
+pub fn boards(context: &Context, as_json: bool) -> Result<()> {
+    let mut rows = Vec::new();
+    for board in Board::all(&context.root)? {
+        let lacking = lacking(context, &board)?;
+        rows.push((board, lacking));
+    }
+    if as_json {
+        let list: Vec<_> = rows
+            .iter()
+            .map(|(board, lacking)| json!({ "board": board, "runs_here": lacking.is_empty(), "lacking": lacking }))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&list)?);
+        return Ok(());
+    }
+    let mut table = table::table();
+    table.set_header(["board", "core", "flash", "RAM", "emulated by", "runs here"]);
+    for (board, lacking) in &rows {
+        let emulator = board
+            .qemu
+            .as_ref()
+            .map_or("-".into(), |qemu| format!("{} {} -M {}", qemu.binary, qemu.version, qemu.machine));
+        let here = if lacking.is_empty() { "yes".into() } else { format!("no: {}", lacking.join("; ")) };
+        let size = |region: &str| board.memory.get(region).map_or("-".into(), |memory| kib(memory.length));
+        table.add_row([&board.id, &board.core, &size("flash"), &size("ram"), &emulator, &here]);
+    }
+    println!("{table}");
+    if rows.iter().any(|(_, lacking)| !lacking.is_empty()) {
+        println!("`cargo xtask setup` installs what is missing.");
+    }
+    Ok(())
+}
+
+/// What this machine lacks to run a board.
+fn lacking(context: &Context, board: &Board) -> Result<Vec<String>> {
+    let mut lacking = Vec::new();
+    if !has_target(context, &board.target) {
+        lacking.push(format!("Rust target {} is not installed", board.target));
+    }
+    match &board.qemu {
+        None => lacking.push("no emulator".into()),
+        Some(qemu) => match qemu_state(context, qemu)? {
+            QemuState::Good(_) => {}
+            QemuState::Old(version) => {
+                lacking.push(format!("{} is {version}, needs {}", qemu.binary, qemu.version));
+            }
+            QemuState::Missing => lacking.push(format!("{} is not installed", qemu.binary)),
+        },
+    }
+    Ok(lacking)
+}
+
+/// Bytes as whole KiB.
+fn kib(bytes: u64) -> String {
+    format!("{} KiB", bytes / 1024)
+}

@@ -1,0 +1,114 @@
+//! Checks on the linked image that the firmware cannot panic and does not allocate.
+//!
+//! A panic in Rust ends in a function of `core::panicking`; if the image has none, no code that was linked can panic.
+//! Two images are looked at: one for a single model, and one that takes any model and so links every kernel and the
+//! parser. A third, with a possible panic built in, proves that the check sees one.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::fetch;
+use crate::firmware::{self, Recipe};
+use crate::model::ModelFile;
+use crate::on_board::stable_copy;
+use crate::progress::Progress;
+use anyhow::{Result, bail};
+use object::{Object, ObjectSymbol};
+use std::path::{Path, PathBuf};
+
+/// The model whose firmware is looked at.
+const MODEL: &str = "person_detect";
+
+/// Beginnings of demangled names that have no place in the image, without generic and trait wrapping.
+const FORBIDDEN: [&str; 9] = [
+    "core::panicking",
+    "core::option::unwrap_failed",
+    "core::option::expect_failed",
+    "core::result::unwrap_failed",
+    "core::slice::index::slice_",
+    "core::str::slice_error_fail",
+    "alloc::",
+    "__rust_alloc",
+    "rust_begin_unwind",
+];
+
+/// Runs the check on one board.
+pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
+    let board = Board::find(&context.root, board)?;
+    let model = model_file(context)?;
+    for (what, features) in [("one model", &[][..]), ("any model", &["loadable"])] {
+        let found = forbidden_symbols(context, &board, &model, features)?;
+        if !found.is_empty() {
+            bail!(
+                "the firmware for {what} on {} can panic or allocate; it links:\n    {}",
+                board.id,
+                found.join("\n    ")
+            );
+        }
+    }
+    if forbidden_symbols(context, &board, &model, &["seed-panic"])?.is_empty() {
+        bail!("the check did not see the panic of the feature `seed-panic`, so it would see no other");
+    }
+    Ok(())
+}
+
+/// The compiled model whose firmware is looked at.
+pub fn model_file(context: &Context) -> Result<PathBuf> {
+    stable_copy(context, &ModelFile::open(&fetch::model(context, MODEL)?)?)
+}
+
+/// Builds an image and lists what it should not have.
+fn forbidden_symbols(context: &Context, board: &Board, model: &Path, features: &[&str]) -> Result<Vec<String>> {
+    let named = if features.is_empty() { "no features".into() } else { features.join(", ") };
+    let progress = Progress::start(format!("looking into the firmware of {} with {named}", board.id));
+    let recipe = Recipe { board, model, embedded_input: None, features };
+    let image = std::fs::read(firmware::build(context, recipe)?)?;
+    let symbols = symbols(&image)?;
+    // An image without symbols would pass whatever it held.
+    if !symbols.iter().any(|symbol| symbol.starts_with("tealight_board::")) {
+        bail!("the image of {} has no symbols to look at", board.id);
+    }
+    let found: Vec<_> = symbols.into_iter().filter(|symbol| is_forbidden(symbol)).collect();
+    progress.done(&format!("{} forbidden symbols", found.len()));
+    Ok(found)
+}
+
+/// Demangled names of an image's symbols.
+fn symbols(image: &[u8]) -> Result<Vec<String>> {
+    let file = object::File::parse(image)?;
+    Ok(file
+        .symbols()
+        .filter_map(|symbol| symbol.name().ok())
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        .collect())
+}
+
+fn is_forbidden(symbol: &str) -> bool {
+    // `<alloc::vec::Vec<T> as ...>::f` starts with the wrapping of a trait's implementation.
+    let bare = symbol.trim_start_matches(['<', '&']);
+    FORBIDDEN.iter().any(|start| bare.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demangled_is_forbidden(name: &str) -> bool {
+        is_forbidden(&format!("{:#}", rustc_demangle::demangle(name)))
+    }
+
+    #[test]
+    fn panics_and_allocation_are_seen_in_both_manglings() {
+        assert!(demangled_is_forbidden("_ZN4core9panicking5panic17h0123456789abcdefE"));
+        assert!(demangled_is_forbidden("_RNvNtCs1234_4core9panicking18panic_bounds_check"));
+        assert!(demangled_is_forbidden("_ZN5alloc7raw_vec17capacity_overflow17h0123456789abcdefE"));
+        assert!(demangled_is_forbidden("rust_begin_unwind"));
+        assert!(is_forbidden("<alloc::string::String as core::fmt::Write>::write_str"));
+    }
+
+    #[test]
+    fn ordinary_symbols_pass() {
+        assert!(!demangled_is_forbidden("main"));
+        assert!(!demangled_is_forbidden("_ZN14tealight_board3app5serve17h0123456789abcdefE"));
+        assert!(!demangled_is_forbidden("memcpy"));
+    }
+}

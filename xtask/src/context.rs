@@ -1,0 +1,52 @@
+//! What every task needs: where the workspace is, and a shell in it.
+
+use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
+use xshell::{Cmd, Shell};
+
+/// The workspace and how to run commands in it.
+#[derive(Debug)]
+pub struct Context {
+    /// Root of the workspace.
+    pub root: PathBuf,
+    /// A shell whose directory is the root.
+    pub shell: Shell,
+}
+
+impl Context {
+    /// The workspace that this xtask belongs to.
+    pub fn new() -> Result<Self> {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = here.parent().context("xtask has no parent folder")?.to_path_buf();
+        let shell = Shell::new()?;
+        shell.change_dir(&root);
+        Ok(Self { root, shell })
+    }
+
+    /// Where fetched and generated things are kept.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("target").join("tealight-cache")
+    }
+
+    /// The cargo that runs this task.
+    pub fn cargo(&self) -> String {
+        std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
+    }
+}
+
+/// Runs a command quietly; if it fails, the error holds what it printed.
+pub fn run_quietly(command: Cmd<'_>) -> Result<()> {
+    let line = command.to_string();
+    let output = command.quiet().ignore_status().output().with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let said = if text.trim().is_empty() { String::from_utf8_lossy(&output.stdout) } else { text };
+        bail!("`{line}` failed ({}):\n{}", output.status, said.trim_end());
+    }
+    Ok(())
+}
+
+/// What a command prints, or `None` if it cannot be started or fails.
+pub fn try_read(command: Cmd<'_>) -> Option<String> {
+    command.quiet().ignore_stderr().read().ok()
+}

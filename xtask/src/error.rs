@@ -1,0 +1,22 @@
+//! Errors that decide the exit code.
+
+/// The command was used wrongly: exit code 2 instead of 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Exit code of an error: 2 for wrong usage, 1 for everything else.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<Usage>() { 2 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_usage_exits_with_2_and_other_errors_with_1() {
+        assert_eq!(exit_code(&Usage("x".into()).into()), 2);
+        assert_eq!(exit_code(&anyhow::anyhow!("x")), 1);
+    }
+}

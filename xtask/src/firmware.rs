@@ -1,0 +1,116 @@
+//! Builds a board's firmware around a model, and measures the image.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::setup;
+use anyhow::{Context as _, Result, bail};
+use object::{Object, ObjectSection, SectionFlags, SectionKind};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use xshell::cmd;
+
+/// What to build.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'a> {
+    /// The board.
+    pub board: &'a Board,
+    /// The compiled model to embed.
+    pub model: &'a Path,
+    /// Inputs to embed; without them the firmware reads them from the host.
+    pub embedded_input: Option<&'a Path>,
+    /// Cargo features of the board's crate.
+    pub features: &'a [&'a str],
+}
+
+/// Builds the firmware and returns its ELF image.
+pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
+    let board = recipe.board;
+    setup::ensure_target(context, &board.target)?;
+    let model = std::path::absolute(recipe.model)?;
+    let shell = &context.shell;
+    let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
+    let features = recipe.features.join(",");
+    let mut command =
+        cmd!(shell, "{cargo} build --profile firmware --package {id} --target {target} --features {features}")
+            .arg("--message-format=json-render-diagnostics")
+            .env("TEALIGHT_MODEL", &model)
+            .env_remove("TEALIGHT_INPUT");
+    if let Some(input) = recipe.embedded_input {
+        command = command.env("TEALIGHT_INPUT", std::path::absolute(input)?);
+    }
+    let output = command.quiet().ignore_status().output()?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!(
+            "the firmware for {id} with the model {} did not build:\n{}",
+            model.display(),
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    executable(&messages, id).with_context(|| format!("cargo built no image for {id}"))
+}
+
+/// The image's path in cargo's messages.
+fn executable(messages: &str, package: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == package)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// Bytes of an image in the memories of the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// Everything that is loaded into flash: vectors, code, constants, initial values of variables.
+    pub flash: u64,
+    /// Variables in RAM, the arena among them; the stack comes on top.
+    pub ram: u64,
+}
+
+/// Measures an image.
+pub fn sizes(image: &[u8]) -> Result<Sizes> {
+    let file = object::File::parse(image).context("the image is not an ELF file")?;
+    let mut sizes = Sizes { flash: 0, ram: 0 };
+    for section in file.sections() {
+        let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+            continue;
+        };
+        if !sh_flags.contains(object::elf::SHF_ALLOC) {
+            continue;
+        }
+        let loaded = section.kind() != SectionKind::UninitializedData;
+        let written = sh_flags.contains(object::elf::SHF_WRITE);
+        if loaded {
+            sizes.flash += section.size();
+        }
+        if written {
+            sizes.ram += section.size();
+        }
+    }
+    Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_is_found_among_cargos_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/o"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"x1"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"x1"},"executable":"/t/x1"}"#,
+            "\nnot json\n"
+        );
+        assert_eq!(executable(messages, "x1"), Some(PathBuf::from("/t/x1")));
+        assert_eq!(executable(messages, "x2"), None);
+    }
+
+    #[test]
+    fn what_is_not_an_image_is_refused() {
+        assert!(sizes(b"hello").is_err());
+    }
+}

@@ -1,0 +1,29 @@
+//! Tasks of the project, one module each: build firmware, run it on an emulated board, test everything.
+//!
+//! A task takes a [`Context`] and says what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
+
+pub mod answer;
+pub mod board;
+pub mod boards;
+pub mod check_no_panic;
+pub mod conformance;
+pub mod context;
+pub mod error;
+pub mod fetch;
+pub mod firmware;
+pub mod input;
+pub mod model;
+pub mod on_board;
+pub mod picture;
+pub mod progress;
+pub mod qemu;
+pub mod repeat;
+pub mod report;
+pub mod run;
+pub mod setup;
+pub mod table;
+pub mod test;
+pub mod version;
+
+pub use context::Context;
+pub use error::Usage;

@@ -1,0 +1,77 @@
+//! `cargo xtask`: builds, runs and tests Tealight on its boards.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use xtask::run::RunArgs;
+use xtask::{Context, boards, check_no_panic, conformance, error, fetch, run, setup, test};
+
+/// Builds, runs and tests Tealight on its boards
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs a network on an emulated board and shows its answer and what it cost
+    Run(RunArgs),
+    /// Runs everything that CI runs
+    Test {
+        /// Leaves out what takes minutes
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Lists the boards and whether this machine can run each
+    Boards {
+        /// Prints one JSON value instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Installs what the boards need: Rust targets and QEMU
+    Setup,
+    /// Fetches third-party models for tests and demonstrations
+    Fetch {
+        /// Models to fetch [default: all]
+        models: Vec<String>,
+    },
+    /// Runs the golden models on a board and compares their outputs
+    Conformance {
+        /// Board to run on
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
+        /// Models to run [default: all]
+        models: Vec<String>,
+    },
+    /// Checks that a board's firmware links no panic and no allocator
+    CheckNoPanic {
+        /// Board whose firmware is looked at
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let task = Arguments::parse().task;
+    match perform(&task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(error::exit_code(&error))
+        }
+    }
+}
+
+fn perform(task: &Task) -> anyhow::Result<()> {
+    let context = Context::new()?;
+    match task {
+        Task::Run(args) => run::run(&context, args),
+        Task::Test { fast } => test::test(&context, *fast),
+        Task::Boards { json } => boards::boards(&context, *json),
+        Task::Setup => setup::setup(&context),
+        Task::Fetch { models } => fetch::fetch(&context, models),
+        Task::Conformance { board, models } => conformance::conformance(&context, board, models),
+        Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
+    }
+}

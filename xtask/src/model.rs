@@ -1,0 +1,173 @@
+//! The model that a task works on: its compiled file, and what its inputs and outputs mean.
+
+use crate::error::Usage;
+use crate::on_board::read;
+use anyhow::{Result, anyhow, bail};
+use serde::Serialize;
+use std::path::Path;
+use tealight_format::{DType, Model, Value};
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct ModelFile {
+    /// Name for people.
+    pub name: String,
+    /// The compiled file.
+    pub bytes: Vec<u8>,
+    /// What each element of the first output stands for; empty if unknown.
+    pub labels: Vec<String>,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Whether it keeps something from one inference to the next.
+    pub has_state: bool,
+    /// Model inputs.
+    pub inputs: Vec<Tensor>,
+    /// Model outputs.
+    pub outputs: Vec<Tensor>,
+}
+
+/// A model input or output.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tensor {
+    /// Element type, as safetensors names it.
+    pub dtype: &'static str,
+    /// Dimensions.
+    pub shape: Vec<u32>,
+    /// real = scale * (q - zero_point); scale 0 where it is not quantized.
+    pub scale: f32,
+    /// See `scale`.
+    pub zero_point: i32,
+    /// Length in bytes.
+    pub bytes: usize,
+}
+
+impl ModelFile {
+    /// Reads a model: a compiled `.safetensors` as it is, a `.tflite` through the compiler.
+    pub fn open(file: &Path) -> Result<Self> {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("tflite") => Self::compile(&read(file)?, &name, file),
+            Some("safetensors") => Self::from_compiled(read(file)?, &name, file),
+            _ => {
+                Err(Usage(format!("{} is neither a .tflite nor a compiled .safetensors model", file.display())).into())
+            }
+        }
+    }
+
+    /// Compiles a TFLite file's bytes.
+    pub fn compile(tflite: &[u8], name: &str, file: &Path) -> Result<Self> {
+        let compiled = tealight_compiler::compile_tflite(tflite, name)
+            .map_err(|error| anyhow!("{} does not compile: {error}", file.display()))?;
+        Self::from_compiled(compiled.bytes, name, file)
+    }
+
+    fn from_compiled(bytes: Vec<u8>, name: &str, file: &Path) -> Result<Self> {
+        let model = match Model::parse(&bytes) {
+            Ok(model) => model,
+            Err(error) => bail!("{} is not a Tealight model: {error}", file.display()),
+        };
+        let tensors = |count: usize, index: &dyn Fn(usize) -> usize| {
+            (0..count).map(|i| Tensor::of(&model.value(index(i)))).collect()
+        };
+        Ok(Self {
+            name: name.to_string(),
+            labels: labels(model.metadata("labels")),
+            macs: model.macs(),
+            has_state: model.state_len() > 0,
+            inputs: tensors(model.input_count(), &|i| model.input(i)),
+            outputs: tensors(model.output_count(), &|i| model.output(i)),
+            bytes,
+        })
+    }
+
+    /// Bytes of all inputs of one inference.
+    pub fn input_bytes(&self) -> usize {
+        self.inputs.iter().map(|tensor| tensor.bytes).sum()
+    }
+
+    /// Bytes of all outputs of one inference.
+    pub fn output_bytes(&self) -> usize {
+        self.outputs.iter().map(|tensor| tensor.bytes).sum()
+    }
+}
+
+/// Labels from the metadata entry: a JSON list in a JSON string, or names separated by commas or line ends.
+fn labels(entry: Option<&str>) -> Vec<String> {
+    let Some(entry) = entry else { return Vec::new() };
+    let text: String = serde_json::from_str(&format!("\"{entry}\"")).unwrap_or_else(|_| entry.into());
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| text.split(['\n', ',']).map(|label| label.trim().to_string()).collect())
+}
+
+impl Tensor {
+    fn of(value: &Value) -> Self {
+        Self {
+            dtype: value.dtype.name(),
+            shape: value.shape.dims().to_vec(),
+            scale: value.scale,
+            zero_point: value.zero_point,
+            bytes: value.len as usize,
+        }
+    }
+
+    /// The real values of the tensor's bytes.
+    pub fn real(&self, bytes: &[u8]) -> Vec<f32> {
+        let dequantize = |q: i32| match self.scale {
+            0.0 => q as f32,
+            scale => scale * (q - self.zero_point) as f32,
+        };
+        let is = |dtype: DType| dtype.name() == self.dtype;
+        if is(DType::F32) {
+            bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+        } else if is(DType::I32) {
+            bytes.as_chunks().0.iter().map(|b| dequantize(i32::from_le_bytes(*b))).collect()
+        } else if is(DType::I16) {
+            bytes.as_chunks().0.iter().map(|b| dequantize(i16::from_le_bytes(*b).into())).collect()
+        } else if is(DType::I8) {
+            bytes.iter().map(|b| dequantize(b.cast_signed().into())).collect()
+        } else {
+            bytes.iter().map(|b| dequantize((*b).into())).collect()
+        }
+    }
+
+    /// The tensor's bytes as brightness 0 to 255, if it has one byte an element.
+    pub fn brightness(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        match self.dtype {
+            "U8" => Some(bytes.to_vec()),
+            "I8" => Some(bytes.iter().map(|byte| byte ^ 0x80).collect()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(dtype: &'static str, scale: f32, zero_point: i32) -> Tensor {
+        Tensor { dtype, shape: vec![], scale, zero_point, bytes: 0 }
+    }
+
+    #[test]
+    fn quantized_bytes_become_real_values() {
+        assert_eq!(tensor("I8", 0.5, -128).real(&[0x80, 0x00, 0x7F]), [0.0, 64.0, 127.5]);
+        assert_eq!(tensor("U8", 0.5, 2).real(&[0, 4]), [-1.0, 1.0]);
+        assert_eq!(tensor("I16", 2.0, 0).real(&[0xFF, 0xFF, 1, 0]), [-2.0, 2.0]);
+        assert_eq!(tensor("F32", 0.0, 0).real(&1.5_f32.to_le_bytes()), [1.5]);
+    }
+
+    #[test]
+    fn labels_are_read_in_each_way_they_are_written() {
+        assert_eq!(labels(Some(r#"[\"a\",\"b, c\"]"#)), ["a", "b, c"]);
+        assert_eq!(labels(Some("a,b")), ["a", "b"]);
+        assert!(labels(None).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_no_model_is_refused_by_name() {
+        let error = ModelFile::open(Path::new("photo.png")).unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("photo.png"));
+        let error = ModelFile::open(Path::new("nowhere.tflite")).unwrap_err();
+        assert!(format!("{error:#}").contains("nowhere.tflite"));
+    }
+}

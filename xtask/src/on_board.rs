@@ -1,0 +1,119 @@
+//! One run of a model on a board: firmware built, inputs in, outputs and report out.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::firmware::{self, Recipe, Sizes};
+use crate::model::ModelFile;
+use crate::report::Report;
+use crate::{qemu, setup};
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A run may take this long unless the user says otherwise.
+pub const TIME_LIMIT: Duration = Duration::from_secs(300);
+
+/// What a run gave.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    /// The firmware's own report.
+    pub report: Report,
+    /// The image's sizes.
+    pub sizes: Sizes,
+    /// Seconds that the emulation took on this machine.
+    pub seconds: f64,
+    /// The outputs of all inferences in a row.
+    #[serde(skip)]
+    pub outputs: Vec<u8>,
+}
+
+/// How the firmware is made and run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Cargo features of the board's crate.
+    pub features: &'a [&'a str],
+    /// Builds the inputs into the image instead of giving them through the host.
+    pub embed_input: bool,
+    /// How long the emulator may take.
+    pub limit: Duration,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { features: &[], embed_input: false, limit: TIME_LIMIT }
+    }
+}
+
+/// Runs the compiled model at `model` on `board`, once for each of the `inputs` that lie in a row.
+pub fn run_on_board(
+    context: &Context,
+    board: &Board,
+    model: &ModelFile,
+    inputs: &[u8],
+    options: Options<'_>,
+) -> Result<Run> {
+    let wanted = model.input_bytes();
+    if inputs.is_empty() || wanted == 0 || !inputs.len().is_multiple_of(wanted) {
+        bail!("the input has {} bytes, which is not a whole number of inferences of {wanted} bytes", inputs.len());
+    }
+    if let Some(qemu) = &board.qemu {
+        setup::ensure_qemu(context, qemu)?;
+    }
+    let folder =
+        tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot make a temporary folder")?;
+    let write = |name: &str, bytes: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        anyhow::Ok(file)
+    };
+    let input = write("input.bin", inputs)?;
+    let model_file = stable_copy(context, model)?;
+    let built = firmware::build(
+        context,
+        Recipe {
+            board,
+            model: &model_file,
+            embedded_input: options.embed_input.then_some(&*input),
+            features: options.features,
+        },
+    )?;
+    // A copy, so that another build cannot replace the image under the emulator.
+    let image = std::fs::read(&built)?;
+    let image_file = write("firmware.elf", &image)?;
+    if options.embed_input {
+        std::fs::remove_file(&input)?;
+    }
+    let start = Instant::now();
+    let console = qemu::run(board, &image_file, folder.path(), options.limit)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let report = Report::parse(&console)?;
+    let outputs = std::fs::read(folder.path().join("output.bin"))?;
+    let inferences = inputs.len() / wanted;
+    if report.instructions.len() != inferences {
+        bail!("{inferences} inferences were given, {} were run", report.instructions.len());
+    }
+    if outputs.len() != inferences * model.output_bytes() {
+        bail!(
+            "{inferences} inferences gave {} bytes of output instead of {} each",
+            outputs.len(),
+            model.output_bytes()
+        );
+    }
+    Ok(Run { report, sizes: firmware::sizes(&image)?, seconds, outputs })
+}
+
+/// Puts the model where its path depends on its contents alone, so that building the same firmware again costs nothing.
+pub fn stable_copy(context: &Context, model: &ModelFile) -> Result<std::path::PathBuf> {
+    let folder = context.cache().join("compiled");
+    let file = folder.join(format!("{}.safetensors", crate::fetch::sha256(&model.bytes)));
+    if !file.is_file() {
+        crate::fetch::write_whole(&file, &model.bytes)?;
+    }
+    Ok(file)
+}
+
+/// Reads a file; the error names it.
+pub fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}

@@ -1,0 +1,160 @@
+//! Shows an image-like input in the terminal: half-block characters in grey on a colour terminal, shades elsewhere.
+
+/// A grey picture, row by row; 0 is black.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `width * height` pixels.
+    pub pixels: Vec<u8>,
+}
+
+/// Widest picture in columns.
+const COLUMNS: usize = 48;
+
+/// Shades from dark to bright.
+const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
+
+impl Picture {
+    /// The picture that a tensor of this shape may hold: `[1, height, width, 1 or 3]`, or without the last dimension.
+    /// `bytes` are brightness 0 to 255. `None` if it does not look like a picture.
+    pub fn from_tensor(dims: &[u32], bytes: &[u8]) -> Option<Self> {
+        let dims: Vec<usize> = dims.iter().map(|dim| *dim as usize).collect();
+        let (height, width, channels) = match *dims {
+            [1, height, width, channels @ (1 | 3)] => (height, width, channels),
+            [1, height, width] => (height, width, 1),
+            _ => return None,
+        };
+        // Narrow strips and flat vectors are signals, not pictures.
+        if height < 12 || width < 12 || bytes.len() != height * width * channels {
+            return None;
+        }
+        let pixels = bytes
+            .chunks_exact(channels)
+            .map(|pixel| (pixel.iter().map(|v| u32::from(*v)).sum::<u32>() / channels as u32) as u8)
+            .collect();
+        Some(Self { width, height, pixels })
+    }
+
+    /// Reads a binary PGM (`P5`, 8 bits).
+    pub fn from_pgm(bytes: &[u8]) -> Result<Self, String> {
+        let mut words = Vec::new();
+        let mut at = 0;
+        while words.len() < 4 {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let skipped = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
+            let word: Vec<u8> = rest.iter().skip(skipped).take_while(|b| !b.is_ascii_whitespace()).copied().collect();
+            if word.is_empty() {
+                return Err("the PGM header is cut off".into());
+            }
+            at += skipped + word.len();
+            words.push(String::from_utf8_lossy(&word).into_owned());
+        }
+        let number = |word: &String| word.parse::<usize>().map_err(|_| format!("`{word}` is no PGM size"));
+        let (magic, width, height, max) = match &words[..] {
+            [magic, width, height, max] => (magic, number(width)?, number(height)?, number(max)?),
+            _ => return Err("the PGM header is cut off".into()),
+        };
+        if magic != "P5" || max != 255 {
+            return Err("only binary PGM pictures with 255 levels are read".into());
+        }
+        let pixels = bytes.get(at + 1..).unwrap_or_default();
+        if Some(pixels.len()) != width.checked_mul(height) {
+            return Err(format!("the PGM header says {width} x {height}, the file has {} pixels", pixels.len()));
+        }
+        Ok(Self { width, height, pixels: pixels.to_vec() })
+    }
+
+    /// The picture as text. With `colour`, two rows of pixels in one row of text, in 24 greys.
+    pub fn draw(&self, colour: bool) -> String {
+        let columns = self.width.min(COLUMNS);
+        let rows = (self.height * columns / self.width.max(1)).max(2) / 2;
+        let (low, high) = self.range();
+        let level = |value: u8, levels: u32| {
+            let spread = u32::from(high - low).max(1);
+            (u32::from(value.clamp(low, high) - low) * (levels - 1) + spread / 2) / spread
+        };
+        let mut text = String::new();
+        for row in 0..rows {
+            for column in 0..columns {
+                if colour {
+                    let upper = 232 + level(self.mean(column, 2 * row, columns, 2 * rows), 24);
+                    let lower = 232 + level(self.mean(column, 2 * row + 1, columns, 2 * rows), 24);
+                    text.push_str(&format!("\x1b[38;5;{upper};48;5;{lower}m▀"));
+                } else {
+                    let shade = level(self.mean(column, row, columns, rows), SHADES.len() as u32);
+                    text.push(SHADES.get(shade as usize).copied().unwrap_or(' '));
+                }
+            }
+            if colour {
+                text.push_str("\x1b[0m");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Mean brightness of the pixels under cell (`column`, `row`) of a grid of `columns` by `rows`.
+    fn mean(&self, column: usize, row: usize, columns: usize, rows: usize) -> u8 {
+        let span = |cell: usize, cells: usize, pixels: usize| {
+            let start = cell * pixels / cells;
+            let end = ((cell + 1) * pixels / cells).max(start + 1);
+            start..end.min(pixels)
+        };
+        let mut sum = 0_u32;
+        let mut count = 0_u32;
+        for y in span(row, rows, self.height) {
+            for x in span(column, columns, self.width) {
+                if let Some(pixel) = self.pixels.get(y * self.width + x) {
+                    sum += u32::from(*pixel);
+                    count += 1;
+                }
+            }
+        }
+        sum.checked_div(count).unwrap_or(0) as u8
+    }
+
+    /// Darkest and brightest pixel.
+    fn range(&self) -> (u8, u8) {
+        let low = self.pixels.iter().min().copied().unwrap_or(0);
+        let high = self.pixels.iter().max().copied().unwrap_or(255);
+        (low, high)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_shapes_are_pictures_and_others_are_not() {
+        assert!(Picture::from_tensor(&[1, 28, 28, 1], &[0; 784]).is_some());
+        assert!(Picture::from_tensor(&[1, 32, 32, 3], &[0; 3072]).is_some());
+        assert!(Picture::from_tensor(&[1, 640], &[0; 640]).is_none());
+        assert!(Picture::from_tensor(&[1, 128, 3, 1], &[0; 384]).is_none());
+    }
+
+    #[test]
+    fn bright_and_dark_halves_are_drawn_where_they_are() {
+        let mut pixels = vec![0; 24 * 24];
+        for row in pixels.chunks_exact_mut(24) {
+            row[12..].fill(200);
+        }
+        let picture = Picture { width: 24, height: 24, pixels };
+        let drawn = picture.draw(false);
+        let expected = format!("{}{}\n", " ".repeat(12), "█".repeat(12)).repeat(12);
+        assert_eq!(drawn, expected);
+        assert!(picture.draw(true).contains("\x1b[38;5;255;48;5;255m▀"));
+    }
+
+    #[test]
+    fn a_pgm_is_read_and_a_broken_one_is_named() {
+        let picture = Picture::from_pgm(b"P5\n3 2\n255\nabcdef").unwrap();
+        assert_eq!((picture.width, picture.height, &picture.pixels[..]), (3, 2, &b"abcdef"[..]));
+        assert!(Picture::from_pgm(b"P5\n3 2\n255\nabc").unwrap_err().contains("3 x 2"));
+        assert!(Picture::from_pgm(b"P2\n3 2\n255\nabcdef").unwrap_err().contains("PGM"));
+        assert!(Picture::from_pgm(b"P5\n3").unwrap_err().contains("cut off"));
+    }
+}

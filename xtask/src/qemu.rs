@@ -1,0 +1,110 @@
+//! Runs a firmware image in QEMU and returns what it printed. It always comes back: a run has a time limit.
+
+use crate::board::{Board, Qemu};
+use anyhow::{Context as _, Result, bail};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs `image` with `folder` as its working directory, where its semihosting files are.
+///
+/// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
+pub fn run(board: &Board, image: &Path, folder: &Path, limit: Duration) -> Result<String> {
+    let Some(qemu) = &board.qemu else {
+        bail!("{} is not emulated by QEMU", board.id);
+    };
+    let child = command(qemu, image)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}; `cargo xtask setup` installs it", qemu.binary))?;
+    finish(child, &qemu.binary, limit)
+}
+
+fn command(qemu: &Qemu, image: &Path) -> Command {
+    let mut command = Command::new(&qemu.binary);
+    command
+        .args(["-M", &qemu.machine])
+        .args(["-display", "none", "-monitor", "none", "-serial", "none"])
+        .args(["-semihosting-config", "enable=on,target=native"])
+        .args(["-icount", "shift=0,align=off,sleep=off"])
+        .arg("-kernel")
+        .arg(image);
+    command
+}
+
+/// Waits for the end, or for the limit; the console is read meanwhile so that a full pipe cannot stop the child.
+fn finish(mut child: Child, name: &str, limit: Duration) -> Result<String> {
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if start.elapsed() > limit {
+            child.kill().ok();
+            child.wait().ok();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let console = stdout.join().unwrap_or_default();
+    let errors = stderr.join().unwrap_or_default();
+    let Some(status) = status else {
+        bail!(
+            "{name} did not end within {} s and was stopped; `--timeout SECONDS` gives it longer.\n\
+             Its console so far:\n{}",
+            limit.as_secs(),
+            tail(&console)
+        );
+    };
+    // The report says better than the exit status why firmware failed.
+    if !status.success() && !console.contains("tealight error=") {
+        bail!("{name} ended with {status}:\n{}{}", tail(&errors), tail(&console));
+    }
+    Ok(console)
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What was read before an error is still worth showing.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// The last lines of a console.
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    let first = lines.len().saturating_sub(20);
+    lines.get(first..).unwrap_or_default().iter().fold(String::new(), |all, line| all + "    " + line + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    #[test]
+    fn a_run_that_hangs_is_stopped_and_said_to_be() {
+        let error = finish(shell("echo half; exec sleep 60"), "qemu", Duration::from_millis(300)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("did not end within") && text.contains("half"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_fails_without_a_report_shows_its_own_words() {
+        let error = finish(shell("echo bad machine >&2; exit 1"), "qemu", Duration::from_secs(9)).unwrap_err();
+        assert!(error.to_string().contains("bad machine"));
+    }
+}

@@ -1,0 +1,132 @@
+//! Reads the firmware's report from its console (see `tealight_board::report`).
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+
+/// Version of the report that this reader knows.
+const VERSION: u64 = 1;
+
+/// What firmware says about a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The board, by its own word.
+    pub board: String,
+    /// Instructions of each inference, exact to the tick of the board's clock.
+    pub instructions: Vec<u64>,
+    /// Length of a clock tick in instructions: the counts' resolution.
+    pub resolution: u64,
+    /// Measured length of the calibration loop.
+    pub calibration: u64,
+    /// Bytes of the arena, state included.
+    pub arena_bytes: u64,
+    /// Bytes of the arena that hold streaming state.
+    pub state_bytes: u64,
+    /// Deepest stack during inference, in bytes from the stack's top.
+    pub stack_bytes: u64,
+}
+
+impl Report {
+    /// Reads a console's text. A report that is cut, of another version, or off in its calibration is refused.
+    pub fn parse(console: &str) -> Result<Self> {
+        let mut report = Self::default();
+        let mut ticks = Vec::new();
+        let mut calibration = (0, 0);
+        let mut done = None;
+        for fact in console.lines().filter_map(|line| line.strip_prefix("tealight ")) {
+            let (key, value) =
+                fact.split_once('=').with_context(|| format!("the board's report has a line without `=`: `{fact}`"))?;
+            let number = || -> Result<u64> {
+                value.parse().with_context(|| format!("the board's report says `{fact}`, not a number"))
+            };
+            match key {
+                "version" => {
+                    let version = number()?;
+                    if version != VERSION {
+                        bail!("the board's report has version {version}, this xtask reads {VERSION}");
+                    }
+                }
+                "board" => report.board = value.into(),
+                "tick_ns" => report.resolution = number()?,
+                "calibration_instructions" => calibration.0 = number()?,
+                "calibration_ticks" => calibration.1 = number()?,
+                "arena_bytes" => report.arena_bytes = number()?,
+                "state_bytes" => report.state_bytes = number()?,
+                "stack_bytes" => report.stack_bytes = number()?,
+                "inference_ticks" => ticks.push(number()?),
+                "done" => done = Some(number()?),
+                "error" => bail!("the firmware stopped: {}", explain(value)),
+                _ => bail!("the board's report has an unknown line: `{fact}`"),
+            }
+        }
+        let Some(done) = done else {
+            bail!("the board's report is cut off after {} inferences", ticks.len());
+        };
+        if done != ticks.len() as u64 {
+            bail!("the board says {done} inferences, but reported {}", ticks.len());
+        }
+        report.calibration = calibration.1 * report.resolution;
+        if report.calibration.abs_diff(calibration.0) > 2 * report.resolution {
+            bail!("the board's clock is off: a loop of {} instructions measured {}", calibration.0, report.calibration);
+        }
+        report.instructions = ticks.iter().map(|ticks| ticks * report.resolution).collect();
+        Ok(report)
+    }
+}
+
+/// What a person should make of the firmware's error word.
+fn explain(word: &str) -> String {
+    match word {
+        "input-not-found" => "it found no input file".into(),
+        "output-not-created" => "it could not create its output file; is the disk full?".into(),
+        "input-not-readable" => "its input file could not be read".into(),
+        "input-ends-within-an-inference" => "the input is not a whole number of inferences long".into(),
+        "output-not-writable" => "it could not write its output file; is the disk full?".into(),
+        "model-refused" => "it refused the model".into(),
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "QEMU: hello\n\
+        tealight version=1\ntealight board=x1\ntealight tick_ns=40\n\
+        tealight calibration_instructions=1000000\ntealight calibration_ticks=25001\n\
+        tealight arena_bytes=4096\ntealight state_bytes=16\n\
+        tealight inference_ticks=100\ntealight inference_ticks=101\n\
+        tealight stack_bytes=700\ntealight done=2\n";
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", Report::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn a_whole_report_is_read_and_other_lines_are_passed_over() {
+        let report = Report::parse(GOOD).unwrap();
+        assert_eq!(report.instructions, [4000, 4040]);
+        assert_eq!((report.arena_bytes, report.state_bytes, report.stack_bytes), (4096, 16, 700));
+        assert_eq!(report.calibration, 1_000_040);
+    }
+
+    #[test]
+    fn a_cut_report_is_refused() {
+        assert!(refusal(GOOD.split("tealight done").next().unwrap()).contains("cut off after 2"));
+        assert!(refusal("").contains("cut off"));
+        assert!(refusal(&GOOD.replace("done=2", "done=3")).contains("3 inferences"));
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_refused() {
+        assert!(refusal(&GOOD.replace("25001", "25010")).contains("1000400"));
+    }
+
+    #[test]
+    fn the_firmwares_own_error_is_told() {
+        let text = "tealight version=1\ntealight error=input-ends-within-an-inference\n";
+        assert!(refusal(text).contains("whole number of inferences"));
+        let text = "tealight version=1\ntealight error=panic at src/x.rs:12\n";
+        assert!(refusal(text).contains("panic at src/x.rs:12"));
+        assert!(refusal("tealight version=9\n").contains("version 9"));
+    }
+}

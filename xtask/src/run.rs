@@ -1,0 +1,249 @@
+//! `cargo xtask run`: a network on an emulated board, from the model file to its answer and what it cost.
+
+use crate::answer::{self, Score};
+use crate::board::Board;
+use crate::context::Context;
+use crate::error::Usage;
+use crate::model::ModelFile;
+use crate::on_board::{self, Options, Run, run_on_board};
+use crate::picture::Picture;
+use crate::progress::Progress;
+use crate::{fetch, input, setup, table};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use comfy_table::{CellAlignment, Table};
+use serde::Deserialize;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Scores shown of an answer.
+const TOP: usize = 5;
+
+/// What to run, and where.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Board to run on (`cargo xtask boards` lists them)
+    #[arg(long, default_value = crate::board::DEFAULT)]
+    pub board: String,
+    /// Model: .tflite, or compiled .safetensors [default: person_detect on two photographs]
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Input: raw values in the model's own type, those of several inferences in a row, or a .pgm picture
+    #[arg(long, requires = "model")]
+    pub input: Vec<PathBuf>,
+    /// Writes the raw outputs, one inference after another, to this file
+    #[arg(long)]
+    pub output: Option<PathBuf>,
+    /// Seconds that the emulator may take
+    #[arg(long, default_value_t = on_board::TIME_LIMIT.as_secs())]
+    pub timeout: u64,
+    /// Builds the inputs into the firmware instead of handing them over through the host
+    #[arg(long)]
+    pub embed: bool,
+    /// Prints one JSON value instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The demonstration, `demo.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Demo {
+    model: String,
+    labels: Vec<String>,
+    inputs: Vec<PathBuf>,
+}
+
+/// Runs the task.
+pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
+    let board = Board::find(&context.root, &args.board)?;
+    let (model, inputs) = match &args.model {
+        Some(file) if args.input.is_empty() => {
+            return Err(Usage(format!("--model {} needs an --input", file.display())).into());
+        }
+        Some(file) => (open(file)?, args.input.clone()),
+        None => demo(context)?,
+    };
+    let bytes = load_all(&model, &inputs)?;
+    setup::ensure_board(context, &board)?;
+    let count = bytes.len() / model.input_bytes().max(1);
+    let what = format!("running {} on {}, {count} inference(s)", model.name, board.id);
+    let progress = Progress::start(what);
+    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), ..Options::default() };
+    let run = run_on_board(context, &board, &model, &bytes, options)?;
+    progress.done("");
+    if let Some(file) = &args.output {
+        fetch::write_whole(file, &run.outputs)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&as_json(&board, &model, &run))?);
+        return Ok(());
+    }
+    for (index, (one_input, one_output)) in each(&model, &bytes, &run.outputs).enumerate() {
+        let source = if inputs.len() == count { inputs.get(index) } else { inputs.first() };
+        show(&model, index, source.map(PathBuf::as_path), one_input, one_output);
+    }
+    println!("{}", costs(&board, &model, &run));
+    Ok(())
+}
+
+/// Reads or compiles a model, and says so.
+fn open(file: &Path) -> Result<ModelFile> {
+    let progress = Progress::start(format!("reading {}", file.display()));
+    let model = ModelFile::open(file)?;
+    progress.done(&format!(
+        "{} multiply-accumulates, {} bytes",
+        thousands(model.macs),
+        thousands(model.bytes.len() as u64)
+    ));
+    Ok(model)
+}
+
+/// The demonstration's model and inputs.
+fn demo(context: &Context) -> Result<(ModelFile, Vec<PathBuf>)> {
+    let folder = context.root.join("xtask").join("demo");
+    let text = std::fs::read_to_string(folder.join("demo.toml"))?;
+    let demo: Demo = toml::from_str(&text).context("in demo.toml")?;
+    let mut model = open(&fetch::model(context, &demo.model)?)?;
+    if model.labels.is_empty() {
+        model.labels = demo.labels;
+    }
+    Ok((model, demo.inputs.iter().map(|file| folder.join(file)).collect()))
+}
+
+/// The demonstration's model and the bytes of its inputs in a row.
+pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
+    let (model, files) = demo(context)?;
+    let bytes = load_all(&model, &files)?;
+    Ok((model, bytes))
+}
+
+/// The inputs of all files in a row.
+fn load_all(model: &ModelFile, files: &[PathBuf]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for file in files {
+        bytes.extend(input::load(file, model)?);
+    }
+    Ok(bytes)
+}
+
+/// Inputs and outputs inference by inference.
+fn each<'a>(model: &ModelFile, inputs: &'a [u8], outputs: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    inputs.chunks(model.input_bytes().max(1)).zip(outputs.chunks(model.output_bytes().max(1)))
+}
+
+/// The top scores of one inference's first output.
+fn scores(model: &ModelFile, outputs: &[u8]) -> Vec<Score> {
+    let Some(tensor) = model.outputs.first() else { return Vec::new() };
+    let bytes = outputs.get(..tensor.bytes).unwrap_or(outputs);
+    answer::top(&tensor.real(bytes), &model.labels, TOP)
+}
+
+fn show(model: &ModelFile, index: usize, source: Option<&Path>, inputs: &[u8], outputs: &[u8]) {
+    let name = source.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    println!("\nInference {} ({name})", index + 1);
+    let picture = model.inputs.first().and_then(|tensor| {
+        let bytes = inputs.get(..tensor.bytes)?;
+        Picture::from_tensor(&tensor.shape, &tensor.brightness(bytes)?)
+    });
+    if let Some(picture) = picture {
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        print!("{}", picture.draw(colour));
+    }
+    print!("{}", answer::lines(&scores(model, outputs)));
+}
+
+/// What the run cost.
+fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
+    let report = &run.report;
+    let per_mac = |count: u64| match model.macs {
+        0 => String::new(),
+        macs => format!(" ({:.2} per multiply-accumulate)", count as f64 / macs as f64),
+    };
+    let mut table = table::table();
+    table.set_header([format!("{} on {}", model.name, board.name), String::new(), String::new()]);
+    let mut row = |what: &str, number: u64, remark: String| {
+        table.add_row([what.to_string(), thousands(number), remark]);
+    };
+    let first = report.instructions.first().copied().unwrap_or(0);
+    row("instructions of one inference", first, per_mac(first).trim().to_string());
+    if report.instructions.iter().any(|count| *count != first) {
+        let low = report.instructions.iter().min().copied().unwrap_or(0);
+        let high = report.instructions.iter().max().copied().unwrap_or(0);
+        row("  lowest", low, String::new());
+        row("  highest", high, String::new());
+    }
+    row("multiply-accumulates", model.macs, String::new());
+    let state = format!("bytes of RAM; {} of them state", thousands(report.state_bytes));
+    row("arena", report.arena_bytes, state);
+    row("stack, deepest", report.stack_bytes, "bytes of RAM".into());
+    row("flash", run.sizes.flash, "bytes".into());
+    let model_bytes = model.bytes.len() as u64;
+    row("  model", model_bytes, "bytes, read in place".into());
+    row("  runtime and app", run.sizes.flash.saturating_sub(model_bytes), "bytes".into());
+    row("emulated in", (run.seconds * 1000.0) as u64, "ms on this machine".into());
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// The whole of a run as one JSON value.
+fn as_json(board: &Board, model: &ModelFile, run: &Run) -> serde_json::Value {
+    let model_bytes = model.bytes.len() as u64;
+    let answers: Vec<_> =
+        run.outputs.chunks(model.output_bytes().max(1)).map(|outputs| scores(model, outputs)).collect();
+    json!({
+        "board": board.id,
+        "model": model.name,
+        "macs": model.macs,
+        "answers": answers,
+        "instructions": run.report.instructions,
+        "instruction_resolution": run.report.resolution,
+        "arena_bytes": run.report.arena_bytes,
+        "state_bytes": run.report.state_bytes,
+        "stack_bytes": run.report.stack_bytes,
+        "flash_bytes": run.sizes.flash,
+        "model_bytes": model_bytes,
+        "runtime_bytes": run.sizes.flash.saturating_sub(model_bytes),
+        "ram_static_bytes": run.sizes.ram,
+        "seconds": run.seconds,
+    })
+}
+
+/// A number with a comma at every thousand.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+
+    #[test]
+    fn the_demonstration_is_complete() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+        let demo: Demo = toml::from_str(&std::fs::read_to_string(folder.join("demo.toml")).unwrap()).unwrap();
+        for file in demo.inputs {
+            let picture = Picture::from_pgm(&std::fs::read(folder.join(file)).unwrap()).unwrap();
+            assert_eq!((picture.width, picture.height), (96, 96));
+        }
+    }
+}

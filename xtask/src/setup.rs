@@ -1,0 +1,203 @@
+//! Set-up: Rust targets and QEMU. What is missing is installed where that is permitted, else the command is given.
+//!
+//! `run` and `test` call [`ensure_target`] and [`ensure_qemu`] for what they need, so running `setup` first is optional.
+
+use crate::board::{Board, Qemu};
+use crate::context::{Context, run_quietly, try_read};
+use crate::progress::Progress;
+use crate::version::Version;
+use anyhow::{Context as _, Result, bail};
+use xshell::{Shell, cmd};
+
+/// Sets up everything that the boards need.
+pub fn setup(context: &Context) -> Result<()> {
+    for board in Board::all(&context.root)? {
+        ensure_board(context, &board)?;
+        eprintln!("  ok  {} can run here", board.id);
+    }
+    Ok(())
+}
+
+/// Sets up what one board needs.
+pub fn ensure_board(context: &Context, board: &Board) -> Result<()> {
+    ensure_target(context, &board.target)?;
+    if let Some(qemu) = &board.qemu {
+        ensure_qemu(context, qemu)?;
+    }
+    Ok(())
+}
+
+/// Whether the Rust target's core library is installed.
+pub fn has_target(context: &Context, target: &str) -> bool {
+    let shell = &context.shell;
+    try_read(cmd!(shell, "rustc --print target-libdir --target {target}"))
+        .is_some_and(|folder| std::path::Path::new(folder.trim()).is_dir())
+}
+
+/// Asks rustup for a Rust target unless it is installed.
+pub fn ensure_target(context: &Context, target: &str) -> Result<()> {
+    if has_target(context, target) {
+        return Ok(());
+    }
+    let shell = &context.shell;
+    if try_read(cmd!(shell, "rustup --version")).is_none() {
+        bail!(
+            "the Rust target {target} is not installed, and there is no rustup to ask for it;\n\
+             install rustup (https://rustup.rs), or your system's package of that target"
+        );
+    }
+    let progress = Progress::start(format!("installing the Rust target {target}"));
+    run_quietly(cmd!(shell, "rustup target add {target}"))
+        .with_context(|| format!("the Rust target {target} is missing and did not install"))?;
+    progress.done("");
+    Ok(())
+}
+
+/// What this machine's QEMU is, against what a board needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QemuState {
+    /// Present and new enough.
+    Good(Version),
+    /// Present but too old.
+    Old(Version),
+    /// Not there.
+    Missing,
+}
+
+/// Looks for a QEMU program.
+pub fn qemu_state(context: &Context, qemu: &Qemu) -> Result<QemuState> {
+    let least = qemu.least_version()?;
+    let shell = &context.shell;
+    let binary = &qemu.binary;
+    let found = try_read(cmd!(shell, "{binary} --version")).and_then(|text| Version::find(&text));
+    Ok(match found {
+        Some(version) if version >= least => QemuState::Good(version),
+        Some(version) => QemuState::Old(version),
+        None => QemuState::Missing,
+    })
+}
+
+/// Installs QEMU unless a good one is there.
+pub fn ensure_qemu(context: &Context, qemu: &Qemu) -> Result<()> {
+    let (binary, least) = (&qemu.binary, &qemu.version);
+    let lacking = match qemu_state(context, qemu)? {
+        QemuState::Good(_) => return Ok(()),
+        QemuState::Old(version) => format!("{binary} is {version}; the board needs {least} or newer"),
+        QemuState::Missing => format!("{binary} is not installed"),
+    };
+    install(context, &lacking, Package::Qemu(binary))?;
+    match qemu_state(context, qemu)? {
+        QemuState::Good(_) => Ok(()),
+        _ => bail!("{lacking}, and this system's package is not newer; install QEMU {least} or newer by hand"),
+    }
+}
+
+/// Something that a system's package manager has.
+#[derive(Clone, Copy, Debug)]
+pub enum Package<'a> {
+    /// The QEMU program of this name.
+    Qemu(&'a str),
+    /// Python's pip.
+    Pip,
+}
+
+/// Installs a package where that is permitted; the error names `lacking` and the command to type.
+pub fn install(context: &Context, lacking: &str, package: Package<'_>) -> Result<()> {
+    let shell = &context.shell;
+    let Some(manager) = Manager::find(shell) else {
+        bail!("{lacking}, and this system has no package manager that xtask knows; install it by hand");
+    };
+    let commands = manager.commands(&manager.package(package));
+    let typed = commands.join(" && ");
+    let Some(prefix) = manager.privilege(shell) else {
+        bail!("{lacking}, and installing it needs a password; type:\n    {typed}");
+    };
+    let progress = Progress::start(format!("installing {} with {}", manager.package(package), manager.program()));
+    for command in commands {
+        let words = command.trim_start_matches("sudo ").split(' ');
+        let mut words = prefix.iter().copied().chain(words);
+        let program = words.next().unwrap_or_default();
+        run_quietly(cmd!(shell, "{program} {words...}").env("DEBIAN_FRONTEND", "noninteractive"))
+            .with_context(|| format!("{lacking}, and installing it failed; type:\n    {typed}"))?;
+    }
+    progress.done("");
+    Ok(())
+}
+
+/// A package manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manager {
+    Apt,
+    Dnf,
+    Pacman,
+    Brew,
+}
+
+impl Manager {
+    fn find(shell: &Shell) -> Option<Self> {
+        [Self::Apt, Self::Dnf, Self::Pacman, Self::Brew].into_iter().find(|manager| {
+            let program = manager.program();
+            try_read(cmd!(shell, "{program} --version")).is_some()
+        })
+    }
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get",
+            Self::Dnf => "dnf",
+            Self::Pacman => "pacman",
+            Self::Brew => "brew",
+        }
+    }
+
+    /// The package's name in this system.
+    fn package(self, package: Package<'_>) -> String {
+        match (self, package) {
+            (Self::Brew, Package::Qemu(_)) => "qemu".into(),
+            (Self::Dnf, Package::Qemu(binary)) => format!("{binary}-core"),
+            (Self::Apt, Package::Qemu(binary)) if binary.starts_with("qemu-system-riscv") => "qemu-system-misc".into(),
+            (_, Package::Qemu(binary)) => binary.into(),
+            (Self::Apt | Self::Dnf, Package::Pip) => "python3-pip".into(),
+            (Self::Pacman, Package::Pip) => "python-pip".into(),
+            (Self::Brew, Package::Pip) => "python".into(),
+        }
+    }
+
+    /// What a person would type to install a package.
+    fn commands(self, package: &str) -> Vec<String> {
+        match self {
+            Self::Apt => {
+                vec!["sudo apt-get update".into(), format!("sudo apt-get install -y --no-install-recommends {package}")]
+            }
+            Self::Dnf => vec![format!("sudo dnf install -y {package}")],
+            Self::Pacman => vec![format!("sudo pacman -Sy --noconfirm {package}")],
+            Self::Brew => vec![format!("brew install {package}")],
+        }
+    }
+
+    /// Words to put before a command so that it may install, or `None` if a password would be asked for.
+    fn privilege(self, shell: &Shell) -> Option<&'static [&'static str]> {
+        let root = try_read(cmd!(shell, "id -u")).is_some_and(|id| id.trim() == "0");
+        if self == Self::Brew || root {
+            return Some(&[]);
+        }
+        try_read(cmd!(shell, "sudo -n true")).map(|_| &["sudo", "-n"][..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_typed_command_installs_the_right_package_on_each_system() {
+        let typed = |manager: Manager, binary| manager.commands(&manager.package(Package::Qemu(binary))).join(" && ");
+        assert_eq!(
+            typed(Manager::Apt, "qemu-system-arm"),
+            "sudo apt-get update && sudo apt-get install -y --no-install-recommends qemu-system-arm"
+        );
+        assert!(typed(Manager::Apt, "qemu-system-riscv32").ends_with(" qemu-system-misc"));
+        assert_eq!(typed(Manager::Dnf, "qemu-system-arm"), "sudo dnf install -y qemu-system-arm-core");
+        assert_eq!(typed(Manager::Brew, "qemu-system-arm"), "brew install qemu");
+    }
+}

@@ -1,0 +1,144 @@
+//! `cargo xtask test`: everything that CI runs, what fails fastest first.
+//!
+//! A step is a row of `STEPS`; adding one is adding a row.
+
+use crate::board::{self, Board};
+use crate::context::{Context, try_read};
+use crate::{check_no_panic, conformance, fetch, repeat, setup};
+use anyhow::{Context as _, Result, bail};
+use std::time::Instant;
+use xshell::cmd;
+
+/// Something that must succeed.
+struct Step {
+    name: &'static str,
+    /// Part of `--fast` too.
+    fast: bool,
+    run: fn(&Context) -> Result<()>,
+}
+
+/// All steps in order.
+const STEPS: &[Step] = &[
+    Step { name: "format", fast: true, run: format },
+    Step { name: "clippy, host", fast: true, run: clippy_host },
+    Step { name: "clippy, firmware", fast: true, run: clippy_firmware },
+    Step { name: "documentation", fast: true, run: documentation },
+    Step { name: "fetching models", fast: true, run: fetch_models },
+    Step { name: "host tests", fast: true, run: host_tests },
+    Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
+    Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
+    Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
+    Step { name: "Miri", fast: false, run: miri },
+];
+
+/// Packages whose tests Miri runs.
+const MIRI: &[&str] = &["tealight-format", "tealight-kernels", "tealight"];
+
+/// Crates that only link for a board are told apart from the host's by `default-members`.
+fn format(context: &Context) -> Result<()> {
+    cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` mends it")
+}
+
+fn clippy_host(context: &Context) -> Result<()> {
+    cargo(context, &["clippy", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn clippy_firmware(context: &Context) -> Result<()> {
+    let model = check_no_panic::model_file(context)?;
+    for board in Board::all(&context.root)? {
+        setup::ensure_target(context, &board.target)?;
+        for features in ["", "loadable"] {
+            let shell = &context.shell;
+            let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
+            cmd!(shell, "{cargo} clippy --package {id} --target {target} --features {features} -- -D warnings")
+                .env("TEALIGHT_MODEL", &model)
+                .quiet()
+                .run()?;
+        }
+    }
+    Ok(())
+}
+
+fn documentation(context: &Context) -> Result<()> {
+    let shell = &context.shell;
+    let cargo = context.cargo();
+    let command = cmd!(shell, "{cargo} doc --no-deps").env("RUSTDOCFLAGS", "-D warnings");
+    Ok(command.quiet().run()?)
+}
+
+/// The host's tests run those golden models that are at hand; this puts them there.
+fn fetch_models(context: &Context) -> Result<()> {
+    fetch::fetch(context, &[])
+}
+
+fn host_tests(context: &Context) -> Result<()> {
+    cargo(context, &["test"])
+}
+
+fn no_panic(context: &Context) -> Result<()> {
+    check_no_panic::check_no_panic(context, board::DEFAULT)
+}
+
+fn conformance_on_boards(context: &Context) -> Result<()> {
+    for board in Board::all(&context.root)? {
+        conformance::conformance(context, &board.id, &[])?;
+    }
+    Ok(())
+}
+
+fn repeats(context: &Context) -> Result<()> {
+    Board::all(&context.root)?.iter().try_for_each(|board| repeat::repeat(context, &board.id))
+}
+
+fn miri(context: &Context) -> Result<()> {
+    let shell = &context.shell;
+    if try_read(cmd!(shell, "rustup run nightly cargo miri --version")).is_none() {
+        cmd!(shell, "rustup component add --toolchain nightly miri rust-src")
+            .quiet()
+            .run()
+            .context("Miri is missing; type:\n    rustup toolchain install nightly --component miri,rust-src")?;
+    }
+    let packages = MIRI.iter().flat_map(|package| ["--package", package]);
+    Ok(cmd!(shell, "rustup run nightly cargo miri test --lib {packages...}")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO")
+        .env("MIRIFLAGS", "-Zmiri-disable-isolation")
+        .env("PROPTEST_CASES", "8")
+        .quiet()
+        .run()?)
+}
+
+fn cargo(context: &Context, words: &[&str]) -> Result<()> {
+    let shell = &context.shell;
+    let cargo = context.cargo();
+    Ok(cmd!(shell, "{cargo} {words...}").quiet().run()?)
+}
+
+/// Runs the steps, all of them even if one fails, and sums up in the last line.
+pub fn test(context: &Context, fast: bool) -> Result<()> {
+    let (mut passed, mut failed) = (0, Vec::new());
+    for step in STEPS.iter().filter(|step| step.fast || !fast) {
+        println!("== {}", step.name);
+        let start = Instant::now();
+        let outcome = (step.run)(context);
+        let seconds = start.elapsed().as_secs();
+        match outcome {
+            Ok(()) => {
+                passed += 1;
+                println!("== {}: passed ({seconds} s)", step.name);
+            }
+            Err(error) => {
+                failed.push(step.name);
+                println!("== {}: FAILED ({seconds} s)\n{error:#}", step.name);
+            }
+        }
+    }
+    for name in &failed {
+        println!("failed: {name}");
+    }
+    println!("{passed} passed, {} failed", failed.len());
+    if !failed.is_empty() {
+        bail!("{} of the steps failed", failed.len());
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::screen::Screen;
-use crate::table::{Table, bytes, grouped};
+use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::{Options, compile_tflite};
@@ -105,20 +105,20 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         name: &name,
         operators: model.op_count(),
         macs: model.macs(),
-        constant_bytes: found.weights_bytes as u64,
-        plan_bytes: found.plan_bytes as u64,
+        constant_bytes: found.weights_bytes,
+        plan_bytes: found.plan_bytes,
         file_bytes: compiled.bytes.len() as u64,
         arena_bytes: model.arena_len() as u64,
         state_bytes: model.state_len() as u64,
-        lower_bound_bytes: found.lower_bound as u64,
-        greedy_by_size_bytes: found.greedy_by_size as u64,
+        lower_bound_bytes: found.lower_bound.into(),
+        greedy_by_size_bytes: found.greedy_by_size.into(),
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
 }
 
 fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
-    let title = format!("{}: {} operators, {} MACs", report.name, report.operators, grouped(report.macs));
+    let title = format!("{}: {}, {} MACs", report.name, counted(report.operators, "operator"), grouped(report.macs));
     screen.print(format!("{}\n\n", screen.bold(&title)))?;
     let mut table = Table::new().text("", 0).number("", 0).text("", 0);
     let mut line = |what: &str, count: u64, note: String| table.row([what.into(), bytes(count), note]);

@@ -6,7 +6,7 @@ use crate::layers::{self, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
 use crate::screen::Screen;
-use crate::table::{Table, bytes, grouped};
+use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight::Model;
@@ -96,7 +96,8 @@ fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     let totals = &report.totals;
     let name = report.name.clone().unwrap_or_else(|| report.model.display().to_string());
     let macs = grouped(totals.macs);
-    screen.print(format!("{}: {} operators, {macs} MACs\n\n", screen.bold(&name), totals.operators))?;
+    let operators = counted(totals.operators, "operator");
+    screen.print(format!("{}: {operators}, {macs} MACs\n\n", screen.bold(&name)))?;
     let mut table = Table::new().text("", 0).text("", 0);
     for (what, tensors) in [("input", &report.inputs), ("output", &report.outputs)] {
         for (i, tensor) in tensors.iter().enumerate() {

@@ -8,17 +8,17 @@ use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempPath};
 
 /// A file being written.
 pub(crate) struct OutputFile {
+    /// The target as the user named it.
+    shown: PathBuf,
+    /// The target itself.
     target: PathBuf,
-    sink: Sink,
-}
-
-enum Sink {
-    Temporary(BufWriter<NamedTempFile>),
-    Direct(BufWriter<File>),
+    writer: BufWriter<File>,
+    /// The file that is to take the target's name; `None` if the target is written directly.
+    temporary: Option<TempPath>,
 }
 
 impl OutputFile {
@@ -44,13 +44,14 @@ impl OutputFile {
                 Error::new(format!("cannot write `{}`: it is a folder", target.display())).help("name a file in it")
             );
         }
-        let sink = if metadata.is_some_and(|metadata| !metadata.is_file()) {
-            let file = File::options().write(true).open(&real).map_err(|error| cannot_write(target, error))?;
-            Sink::Direct(BufWriter::new(file))
+        let cannot = |error| cannot_write(target, error);
+        let (file, temporary) = if metadata.is_some_and(|metadata| !metadata.is_file()) {
+            (File::options().write(true).open(&real).map_err(cannot)?, None)
         } else {
-            Sink::Temporary(BufWriter::new(temporary(&real).map_err(|error| cannot_write(target, error))?))
+            let (file, path) = temporary(&real).map_err(cannot)?.into_parts();
+            (file, Some(path))
         };
-        Ok(Self { target: real, sink })
+        Ok(Self { shown: target.to_path_buf(), target: real, writer: BufWriter::new(file), temporary })
     }
 
     /// Writes `bytes` after what was written before.
@@ -58,28 +59,21 @@ impl OutputFile {
     /// # Errors
     /// What the operating system says, such as a full disk.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = match &mut self.sink {
-            Sink::Temporary(file) => file.write_all(bytes),
-            Sink::Direct(file) => file.write_all(bytes),
-        };
-        written.map_err(|error| cannot_write(&self.target, error))
+        self.writer.write_all(bytes).map_err(|error| cannot_write(&self.shown, error))
     }
 
     /// Ends the file and gives it its name.
     ///
     /// # Errors
     /// What the operating system says; the target is then as it was.
-    pub(crate) fn finish(self) -> Result<()> {
-        let target = self.target;
-        match self.sink {
-            Sink::Direct(mut file) => file.flush().map_err(|error| cannot_write(&target, error)),
-            Sink::Temporary(file) => {
-                let file = file.into_inner().map_err(|error| cannot_write(&target, error.into_error()))?;
-                file.as_file().sync_all().map_err(|error| cannot_write(&target, error))?;
-                file.persist(&target).map_err(|error| cannot_write(&target, error.error))?;
-                Ok(())
-            }
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let cannot = |error| cannot_write(&self.shown, error);
+        self.writer.flush().map_err(cannot)?;
+        if let Some(path) = self.temporary {
+            self.writer.get_ref().sync_all().map_err(cannot)?;
+            path.persist(&self.target).map_err(|error| cannot(error.error))?;
         }
+        Ok(())
     }
 }
 
@@ -88,6 +82,8 @@ fn temporary(target: &Path) -> std::io::Result<NamedTempFile> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
+    // Asked before, because the error of a temporary file speaks of a name that means nothing to the user.
+    std::fs::metadata(folder.join("."))?;
     let mut builder = Builder::new();
     builder.prefix(".tealight-").suffix(".part");
     // The rights that the file would have got from a plain creation: the user's mask applies.
@@ -107,23 +103,8 @@ fn cannot_write(target: &Path, error: std::io::Error) -> Error {
         StorageFull | FileTooLarge => "free some space, or write elsewhere; nothing was left behind",
         _ => "check the path, and that its folder can be written",
     };
-    // The name of the temporary file, which tempfile adds to the error, means nothing to the user.
-    let cause = match error.raw_os_error().or_else(|| inner_code(&error)) {
-        Some(code) => std::io::Error::from_raw_os_error(code),
-        None => error,
-    };
+    let cause = if error.raw_os_error().is_some() { error } else { error.kind().into() };
     Error::new(format!("cannot write `{}`", target.display())).cause(cause).help(help)
-}
-
-/// The operating system's code of an error that another was wrapped around.
-fn inner_code(error: &std::io::Error) -> Option<i32> {
-    let mut inner: &dyn std::error::Error = error.get_ref()?;
-    loop {
-        if let Some(code) = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) {
-            return Some(code);
-        }
-        inner = inner.source()?;
-    }
 }
 
 #[cfg(test)]

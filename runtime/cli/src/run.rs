@@ -5,6 +5,7 @@ use crate::model_file::{self, ModelFile};
 use crate::progress::Progress;
 use crate::scores::{self, Score};
 use crate::screen::Screen;
+use crate::table::{bytes, counted};
 use crate::tensor_file::{self, Stream, TensorKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -120,8 +121,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     match &args.output {
         Some(path) => {
             let each: u64 = outputs.iter().map(|kind| kind.len as u64).sum();
-            let size = crate::table::bytes(each * count as u64);
-            screen.print(format!("{count} {}, {size} of outputs in {}\n", inferences(count), path.display()))
+            let size = bytes(each * count as u64);
+            screen.print(format!("{}, {size} of outputs in {}\n", counted(count, "inference"), path.display()))
         }
         None => scores::print(&results, &outputs, screen),
     }
@@ -131,7 +132,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
 fn read_inputs(files: &[PathBuf], kinds: &[TensorKind]) -> Result<Vec<Stream>> {
     if files.len() != kinds.len() {
         let wanted: Vec<_> = kinds.iter().map(ToString::to_string).collect();
-        return Err(Error::new(format!("the model has {} inputs, but {} files were given", kinds.len(), files.len()))
+        let (takes, given) = (counted(kinds.len(), "input"), counted(files.len(), "input file"));
+        return Err(Error::new(format!("the model has {takes}, but got {given}"))
             .cause(format!("it takes {}", wanted.join(", ")))
             .help("give --input once for each input, in order"));
     }
@@ -168,8 +170,4 @@ fn infer(
         progress.step();
     }
     Ok(())
-}
-
-fn inferences(count: usize) -> &'static str {
-    if count == 1 { "inference" } else { "inferences" }
 }

@@ -97,6 +97,11 @@ pub(crate) fn grouped(number: impl Into<u64>) -> String {
     text
 }
 
+/// "1 operator", "1,200 operators".
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
 /// `count` bytes, for people.
 pub(crate) fn bytes(count: impl Into<u64>) -> String {
     format!("{} B", grouped(count))

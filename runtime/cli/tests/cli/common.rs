@@ -1,7 +1,5 @@
 //! Runs the program `tealight` in a folder of its own, on networks of the golden files.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,66 +7,66 @@ use tealight_tests::ops::{Case, cases};
 use tempfile::TempDir;
 
 /// A folder in which commands run.
-pub struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 /// What a command said and did.
-pub struct Outcome {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// The program.
-pub const TEALIGHT: &str = env!("CARGO_BIN_EXE_tealight");
+pub(crate) const TEALIGHT: &str = env!("CARGO_BIN_EXE_tealight");
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
     /// The path of `name` in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
 
     /// Runs `tealight` with these arguments.
-    pub fn run(&self, args: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
         self.run_program(Command::new(TEALIGHT).args(args))
     }
 
-    pub fn run_program(&self, command: &mut Command) -> Outcome {
+    pub(crate) fn run_program(&self, command: &mut Command) -> Outcome {
         let Output { status, stdout, stderr } = command.current_dir(self.0.path()).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Outcome { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
     /// Runs a command that must succeed; gives what it wrote to standard output.
-    pub fn succeeds(&self, args: &[&str]) -> String {
+    pub(crate) fn succeeds(&self, args: &[&str]) -> String {
         let outcome = self.run(args);
         assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.err);
         outcome.out
     }
 
     /// Runs a command that must succeed, and reads its JSON.
-    pub fn json(&self, args: &[&str]) -> serde_json::Value {
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
         let out = self.succeeds(&[args, &["--json"]].concat());
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}"))
     }
 
     /// Runs a command that must fail with exit code 1, say `parts` on standard error, and leave all files as they were.
-    pub fn fails(&self, args: &[&str], parts: &[&str]) {
+    pub(crate) fn fails(&self, args: &[&str], parts: &[&str]) {
         self.program_fails(Command::new(TEALIGHT).args(args), 1, parts);
     }
 
-    pub fn program_fails(&self, command: &mut Command, code: i32, parts: &[&str]) {
+    pub(crate) fn program_fails(&self, command: &mut Command, code: i32, parts: &[&str]) {
         let before = self.contents();
         let outcome = self.run_program(command);
         assert_eq!(outcome.code, Some(code), "{command:?}: {}{}", outcome.out, outcome.err);
@@ -99,7 +97,7 @@ impl Folder {
     }
 
     /// Puts a golden case's network into the folder as `net.tflite`, and its first inputs as `0.bin`, `1.bin`, …
-    pub fn golden(name: &str) -> (Self, Case) {
+    pub(crate) fn golden(name: &str) -> (Self, Case) {
         let folder = Self::new();
         let file = name.split('.').next().unwrap();
         let case = cases(file).remove(name).unwrap();
@@ -111,7 +109,7 @@ impl Folder {
     }
 
     /// The same, with the compiled network as `net.safetensors`.
-    pub fn compiled(name: &str) -> (Self, Case) {
+    pub(crate) fn compiled(name: &str) -> (Self, Case) {
         let (folder, case) = Self::golden(name);
         folder.succeeds(&["compile", "net.tflite", "-o", "net.safetensors"]);
         (folder, case)
@@ -120,14 +118,14 @@ impl Folder {
 
 /// `command` with files limited to half a kilobyte or a whole one, as the shell counts. Writing more fails, as it does on
 /// a full disk.
-pub fn with_small_files(args: &[&str]) -> Command {
+pub(crate) fn with_small_files(args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh", TEALIGHT]).args(args);
     command
 }
 
 /// A `.tflite` file whose first operator is turned into `builtin`.
-pub fn with_operator(tflite: &[u8], builtin: u8) -> Vec<u8> {
+pub(crate) fn with_operator(tflite: &[u8], builtin: u8) -> Vec<u8> {
     let mut bytes = tflite.to_vec();
     let word = |at: usize| u32::from_le_bytes(tflite[at..at + 4].try_into().unwrap()) as usize;
     let field = |table: usize, id: usize| {
@@ -148,7 +146,7 @@ pub fn with_operator(tflite: &[u8], builtin: u8) -> Vec<u8> {
 }
 
 /// The header of a `.npy` file, and the elements.
-pub fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
+pub(crate) fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     header.push_str(&" ".repeat(117 - header.len()));
     header.push('\n');
@@ -156,6 +154,6 @@ pub fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
 }
 
 /// A path that is not below this folder.
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

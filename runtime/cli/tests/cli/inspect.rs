@@ -1,8 +1,6 @@
 //! `tealight inspect`: layers, memory map and boards.
 
-mod common;
-
-use common::Folder;
+use crate::common::Folder;
 use tealight::Model;
 
 const BOARD: &str = "id = 'tiny'\nname = 'A tiny board'\ncore = 'Cortex-M0+'\ntarget = 'x'\n\
@@ -49,7 +47,8 @@ fn the_picture_is_plain_where_there_is_no_terminal() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let text = folder.succeeds(&["inspect", "net.safetensors"]);
     assert!(!text.contains('\x1b'), "{text}");
-    for part in ["net: 1 operator, 3,888 MACs", "1×6×6×3", "1×6×6×4", "operator  0", "0 Conv2d", "input", "no boards"] {
+    for part in ["net: 1 operator, 3,888 MACs", "1×6×6×3", "1×6×6×4", "operator  0", "0 Conv2d", "input", "no boards"]
+    {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
 }
@@ -94,7 +93,7 @@ fn a_board_that_cannot_be_read_is_named() {
 #[test]
 fn a_network_that_cannot_be_compiled_is_refused() {
     let (folder, case) = Folder::golden("conv2d.000");
-    folder.write("net.tflite", &common::with_operator(&case.model, 47));
+    folder.write("net.tflite", &crate::common::with_operator(&case.model, 47));
     folder.fails(&["inspect", "net.tflite"], &["cannot compile `net.tflite`", "EXP"]);
     folder.fails(&["inspect", "none"], &["`none`", "No such file"]);
     folder.fails(&["inspect", "."], &["`.`", "it is a folder"]);

@@ -1,8 +1,6 @@
 //! `tealight run`: the golden bytes from every kind of file, and what it refuses.
 
-mod common;
-
-use common::{Folder, npy, with_operator, with_small_files};
+use crate::common::{Folder, npy, with_operator, with_small_files};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -109,7 +107,7 @@ fn arrays_of_another_type_or_shape_are_refused() {
 #[test]
 fn files_must_be_as_many_as_inputs_and_equally_long() {
     let (folder, case) = Folder::compiled("concatenation.000");
-    folder.fails(&["run", "net.safetensors", "-i", "0.bin"], &["has 2 inputs", "1 files"]);
+    folder.fails(&["run", "net.safetensors", "-i", "0.bin"], &["has 2 inputs", "1 input file"]);
     folder.write("0.bin", &case.steps[0].inputs[0].repeat(3));
     folder.fails(
         &["run", "net.safetensors", "-i", "0.bin", "-i", "1.bin"],
@@ -142,8 +140,11 @@ fn what_is_no_model_is_refused() {
     damaged[plan + 28] ^= 0x10;
     refused(&damaged, &["not a valid model", "arena"]);
     // A file of another program.
-    let other = safetensors::tensor::TensorView::new(safetensors::Dtype::U8, vec![16], &[0; 16]).unwrap();
-    refused(&safetensors::serialize([("other", other)], None).unwrap(), &["not a valid model", "first tensor"]);
+    let mut header = r#"{"other":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}"#.to_string();
+    header.push_str(&" ".repeat(72 - header.len()));
+    let other = [&72u64.to_le_bytes()[..], header.as_bytes(), &[0; 16]].concat();
+    safetensors::SafeTensors::deserialize(&other).unwrap();
+    refused(&other, &["not a valid model", "first tensor"]);
 
     folder.write("net.tflite", &with_operator(&case.model, 47));
     folder.fails(&["run", "net.tflite", "-i", "0.bin"], &["cannot compile `net.tflite`", "EXP"]);
@@ -154,7 +155,8 @@ fn what_is_no_model_is_refused() {
 #[test]
 fn an_output_that_cannot_be_written_is_named() {
     let (folder, _) = Folder::compiled("split.000");
-    let to = |target: &str, parts: &[&str]| folder.fails(&["run", "net.safetensors", "-i", "0.bin", "-o", target], parts);
+    let to =
+        |target: &str, parts: &[&str]| folder.fails(&["run", "net.safetensors", "-i", "0.bin", "-o", target], parts);
     to("none/out.bin", &["`none/out.bin`", "No such file"]);
     to("0.bin/out.bin", &["`0.bin/out.bin`", "Not a directory"]);
     to(".", &["it is a folder"]);
@@ -174,7 +176,7 @@ fn a_full_disk_leaves_no_part_of_an_output() {
     folder.program_fails(&mut with_small_files(&args), 1, &["`out.bin`"]);
     if cfg!(target_os = "linux") {
         let args = ["run", "net.safetensors", "-i", "long.bin", "-o", "/dev/full"];
-        folder.program_fails(Command::new(common::TEALIGHT).args(args), 1, &["`/dev/full`", "No space left"]);
+        folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 1, &["`/dev/full`", "No space left"]);
     }
 }
 
@@ -195,7 +197,7 @@ fn a_long_stream_tells_its_progress_on_standard_error() {
 fn standard_output_that_is_closed_is_no_failure_and_one_that_is_full_is() {
     let (folder, case) = Folder::compiled("softmax.000");
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(5000));
-    let mut child = Command::new(common::TEALIGHT)
+    let mut child = Command::new(crate::common::TEALIGHT)
         .args(["run", "net.safetensors", "-i", "long.bin"])
         .current_dir(folder.path("."))
         .stdout(Stdio::piped())
@@ -209,7 +211,7 @@ fn standard_output_that_is_closed_is_no_failure_and_one_that_is_full_is() {
     assert!(!err.contains("error") && !err.contains("panicked"), "{err}");
 
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = Command::new(common::TEALIGHT);
+    let mut command = Command::new(crate::common::TEALIGHT);
     command.args(["run", "net.safetensors", "-i", "0.bin"]).current_dir(folder.path(".")).stdout(full);
     let outcome = command.output().unwrap();
     assert_eq!(outcome.status.code(), Some(1));
@@ -220,6 +222,6 @@ fn standard_output_that_is_closed_is_no_failure_and_one_that_is_full_is() {
 fn wrong_use_is_exit_code_2() {
     let (folder, _) = Folder::golden("softmax.000");
     for args in [&["run", "net.tflite"][..], &["run"], &["run", "net.tflite", "-i", "0.bin", "--top", "0"]] {
-        folder.program_fails(Command::new(common::TEALIGHT).args(args), 2, &["--help"]);
+        folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &["--help"]);
     }
 }

@@ -1,5 +1,6 @@
 //! `tealight inspect`: what a model consists of, where in memory everything is and when, and which boards it fits.
 
+use crate::after;
 use crate::boards::{self, Board, Fit, STACK};
 use crate::error::{Error, Result};
 use crate::layers::{self, Layer, Resident, Tensor, Totals};
@@ -23,6 +24,11 @@ pub(crate) struct Args {
     /// A board.toml file; may be given several times
     #[arg(long = "board", value_name = "FILE.toml")]
     boards: Vec<PathBuf>,
+    /// Show the network as it stands after this pass of the compiler instead; only for a .tflite
+    ///
+    /// A wrong name lists the passes.
+    #[arg(long, value_name = "PASS", conflicts_with = "boards")]
+    after: Option<String>,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -40,7 +46,11 @@ Keys of --json (lengths in bytes, indices from 0):
   boards                 [{id, name, core, flash_needed, flash, ram_needed, ram, fits}]; ram_needed is the
                          arena and 4096 bytes of stack, flash_needed the model file
   tensor                 {value, shape, dtype, bytes, scale, zero_point, place, offset, name}; place is
-                         constant, arena or state; only constants have a name";
+                         constant, arena or state; only constants have a name
+With --after: inputs and outputs are numbers of tensors;
+  nodes                  [{index, operator, origin, inputs, outputs}]: origin is the node of the .tflite
+  tensors                by number: {name, dtype, shape, kind, view_of, scale, zero_point}; kind is computed,
+                         constant or state; scale is null where there is none for the whole tensor";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -61,6 +71,9 @@ struct Report<'a> {
 /// # Errors
 /// The model or a board cannot be read.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
+    if let Some(pass) = &args.after {
+        return run_after(args, pass, screen);
+    }
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
     let boards = read_boards(&args.boards)?;
@@ -82,6 +95,17 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     print_layers(&report, screen)?;
     print_memory(&model, screen)?;
     print_boards(&report.boards, screen)
+}
+
+fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
+    let source = model_file::map(&args.model)?;
+    if !model_file::is_tflite(&args.model, &source) {
+        return Err(Error::new(format!("`{}` has no passes to show", args.model.display()))
+            .cause("it is compiled already")
+            .help("give the .tflite that it was compiled from"));
+    }
+    let (text, report) = after::graph_after(&args.model, &source, pass)?;
+    if args.json { screen.json(&report) } else { screen.print(text) }
 }
 
 fn read_boards(named: &[PathBuf]) -> Result<Vec<Board>> {
@@ -185,28 +209,37 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     if fits.is_empty() {
         return screen.print("no boards: name some with --board FILE.toml\n");
     }
-    let mut table = Table::new().text("board", 0).text("core", 1).text("", 0).text("flash", 0).text("RAM", 0);
+    let mut table = Table::new().text("board", 0).text("core", 1).text("fits", 0);
+    for title in ["flash", "of", "left", "RAM", "of", "left"] {
+        table = table.number(title, 0);
+    }
     for fit in fits {
-        let verdict = if fit.fits { "fits" } else { "does not fit" };
+        let verdict = if fit.fits { "yes" } else { "no" };
         table.row([
             fit.id.clone(),
             fit.core.clone(),
             verdict.into(),
-            spare(fit.flash_needed, fit.flash),
-            spare(fit.ram_needed, fit.ram),
+            grouped(fit.flash_needed),
+            grouped(fit.flash),
+            left(fit.flash_needed, fit.flash),
+            grouped(fit.ram_needed),
+            grouped(fit.ram),
+            left(fit.ram_needed, fit.ram),
         ]);
     }
     let (text, _) = table.draw(screen.table_width());
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
     screen.print(format!("{}\n{rows}", screen.bold(title)))?;
-    screen.print(format!("(flash: the model file, without the program; RAM: arena and {} of stack)\n", bytes(STACK)))
+    let stack = bytes(STACK);
+    screen.print(format!(
+        "(bytes; flash is for the model file, the program comes on top; RAM is arena and {stack} of stack)\n"
+    ))
 }
 
-/// "53,488 B of 4,194,304 B, 4,140,816 B left".
-fn spare(needed: u64, available: u64) -> String {
-    let rest = match available.checked_sub(needed) {
-        Some(left) => format!("{} left", bytes(left)),
-        None => format!("{} too much", bytes(needed - available)),
-    };
-    format!("{} of {}, {rest}", grouped(needed), bytes(available))
+/// What is left of `available`; below zero what is missing.
+fn left(needed: u64, available: u64) -> String {
+    match available.checked_sub(needed) {
+        Some(left) => grouped(left),
+        None => format!("-{}", grouped(needed - available)),
+    }
 }

@@ -132,10 +132,14 @@ impl Picture<'_> {
 
     /// The block that has most of the bytes `from..to` in the span of time that `column` stands for.
     fn block_at(&self, from: u64, to: u64, column: usize, columns: usize) -> Option<usize> {
-        let op = column * self.ops / columns;
-        let last_op = (((column + 1) * self.ops).div_ceil(columns) - 1).max(op);
-        // Whether the column is in the second half of its operator: there its output has taken over.
-        let late = ((2 * column + 1) * self.ops / columns) % 2 == 1 || columns <= self.ops;
+        let (op, last_op, late) = if columns >= self.ops {
+            // Where the middle of the column is: in which operator, and whether in its second half, in which the output
+            // has taken over.
+            let halves = (2 * column + 1) * self.ops / columns;
+            (halves / 2, halves / 2, halves % 2 == 1)
+        } else {
+            (column * self.ops / columns, ((column + 1) * self.ops).div_ceil(columns) - 1, true)
+        };
         let alive = |block: &&(usize, &Block)| block.1.first <= last_op && op <= block.1.last;
         let shared = |block: &Block| (block.offset + block.len).min(to).saturating_sub(block.offset.max(from));
         let with_overlap = self.blocks.iter().enumerate().filter(|(_, block)| shared(block) > 0);
@@ -265,6 +269,16 @@ mod tests {
         let picture = Picture { blocks: &blocks, ops: 2, arena_len: 16 };
         let grid = picture.grid(8, 1);
         assert_eq!(grid.cells.iter().map(|cell| cell.unwrap()).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_value_is_drawn_without_gaps_whatever_the_width() {
+        let blocks = [block("a", 0, 16, 0, 1), block("b", 0, 16, 1, 2), block("c", 0, 16, 2, 6)];
+        for columns in 7..60 {
+            let grid = Picture { blocks: &blocks, ops: 7, arena_len: 16 }.grid(columns, 1);
+            let drawn: Vec<_> = grid.cells.iter().map(|cell| cell.unwrap()).collect();
+            assert!(drawn.is_sorted(), "{columns} columns: {drawn:?}");
+        }
     }
 
     #[test]

@@ -35,15 +35,16 @@ pub(crate) struct Args {
 
 const JSON: &str = "\
 Keys of --json (lengths in bytes):
-  input, output, name    the two files, and the model's name
-  operators, macs        of one inference
-  constant_bytes         weights, tables and other constants
-  plan_bytes             operators, shapes and places
-  file_bytes             the whole file
-  arena_bytes            RAM that it runs in, state_bytes of which are streaming state
-  lower_bound_bytes      the most that lives at one time, if no byte is shared
-  greedy_by_size_bytes   what plain greedy-by-size planning needs
-  passes                 [{name, summary}]: what the compiler did";
+  input, output, name   the two files, and the model's name
+  operators, macs       of one inference
+  constant_bytes        weights, tables and other constants
+  plan_bytes            operators, shapes and places
+  file_bytes            the whole file
+  arena_bytes           RAM that it runs in, streaming state included
+  state_bytes           streaming state alone
+  lower_bound_bytes     the most that lives at one time, if no byte is shared
+  greedy_by_size_bytes  what plain greedy-by-size planning needs
+  passes                [{name, summary}]: what the compiler did";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -75,10 +76,7 @@ struct Pass<'a> {
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => args.input.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-    };
+    let name = args.name.clone().unwrap_or_else(|| model_file::default_name(&args.input));
     if name.chars().any(char::is_control) {
         return Err(Error::new("the model's name has a control character").help("give another with --name"));
     }

@@ -36,21 +36,29 @@ pub(crate) struct Args {
 
 const JSON: &str = "\
 Keys of --json (lengths in bytes, indices from 0):
-  model, name, labels    the file, and what the model says about itself
-  inputs, outputs        [tensor]
-  layers                 [{index, operator, function, inputs: [tensor or null], output: tensor, macs,
-                         constant_bytes, rows, row_cost, overlap_bytes, scratch_bytes}]
-  totals                 {operators, macs, cost, constant_bytes, file_bytes, arena_bytes, state_bytes, live_bytes}
-  memory                 [{value, role, operator, offset, bytes, first, last}]: role is input, output,
-                         activation, scratch or state; first and last are the operators it lives in
-  boards                 [{id, name, core, flash_needed, flash, ram_needed, ram, fits}]; ram_needed is the
-                         arena and 4096 bytes of stack, flash_needed the model file
-  tensor                 {value, shape, dtype, bytes, scale, zero_point, place, offset, name}; place is
-                         constant, arena or state; only constants have a name
-With --after: inputs and outputs are numbers of tensors;
-  nodes                  [{index, operator, origin, inputs, outputs}]: origin is the node of the .tflite
-  tensors                by number: {name, dtype, shape, kind, view_of, scale, zero_point}; kind is computed,
-                         constant or state; scale is null where there is none for the whole tensor";
+  model            the file
+  name, labels     what the model says about itself
+  inputs, outputs  [tensor]
+  layers           [{index, operator, function, inputs: [tensor or null],
+                   output: tensor, macs, constant_bytes, rows, row_cost,
+                   overlap_bytes, scratch_bytes}]
+  totals           {operators, macs, cost, constant_bytes, file_bytes,
+                   arena_bytes, state_bytes, live_bytes}
+  memory           [{value, role, operator, offset, bytes, first, last}]: role
+                   is input, output, activation, scratch or state; it lives
+                   from operator first to operator last
+  boards           [{id, name, core, flash_needed, flash, ram_needed, ram,
+                   fits}]: flash for the model file, RAM for the arena and
+                   4096 bytes of stack
+  tensor           {value, shape, dtype, bytes, scale, zero_point, place,
+                   offset, name}: place is constant, arena or state; only
+                   constants have a name
+With --after, inputs and outputs are numbers of tensors, and there are:
+  nodes            [{index, operator, origin, inputs, outputs}]: origin is
+                   the node of the .tflite
+  tensors          by number: {name, dtype, shape, kind, view_of, scale,
+                   zero_point}: kind is computed, constant or state; scale is
+                   null where the tensor has not one alone";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -230,10 +238,8 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     let (text, _) = table.draw(screen.table_width());
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
     screen.print(format!("{}\n{rows}", screen.bold(title)))?;
-    let stack = bytes(STACK);
-    screen.print(format!(
-        "(bytes; flash is for the model file, the program comes on top; RAM is arena and {stack} of stack)\n"
-    ))
+    screen.print("(bytes; flash: the model file, the program comes on top; ")?;
+    screen.print(format!("RAM: arena, {} of stack)\n", bytes(STACK)))
 }
 
 /// What is left of `available`; below zero what is missing.

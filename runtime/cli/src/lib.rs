@@ -18,6 +18,7 @@ mod table;
 mod tensor_file;
 
 pub use error::{Error, Result};
+pub use output_file::clean_up_when_interrupted;
 pub use screen::Screen;
 
 /// Compile a trained network into one file, run it, look into it

@@ -2,10 +2,11 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use tealight_cli::{Cli, Screen};
+use tealight_cli::{Cli, Screen, clean_up_when_interrupted};
 
 fn main() -> ExitCode {
-    match Cli::parse().run(&mut Screen::stdout()) {
+    let cli = Cli::parse();
+    match clean_up_when_interrupted().and_then(|()| cli.run(&mut Screen::stdout())) {
         Err(error) if !error.is_quiet() => {
             eprintln!("{error}");
             ExitCode::FAILURE

@@ -25,7 +25,8 @@ impl ModelFile {
         let mapped = map(path)?;
         let bytes = if is_tflite(path, &mapped) {
             let failed = || Error::new(format!("cannot compile `{}`", path.display()));
-            let compiled = compile_tflite(&mapped, &Options::default()).map_err(|error| failed().cause(error))?;
+            let options = Options { name: Some(default_name(path)), ..Options::default() };
+            let compiled = compile_tflite(&mapped, &options).map_err(|error| failed().cause(error))?;
             in_memory(&compiled.bytes).map_err(|error| failed().cause(error).help("free some memory"))?
         } else {
             mapped
@@ -86,6 +87,12 @@ fn in_memory(bytes: &[u8]) -> std::io::Result<Mmap> {
 /// Whether the file is a TensorFlow Lite one, or at least meant to be.
 pub(crate) fn is_tflite(path: &Path, bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"TFL3") || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tflite"))
+}
+
+/// The name of a model that is compiled from the file `path` and not given one.
+pub(crate) fn default_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    stem.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// What the model calls itself.

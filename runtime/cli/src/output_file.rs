@@ -8,7 +8,11 @@ use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use tempfile::{Builder, NamedTempFile, TempPath};
+
+/// The exit code of a program that was interrupted, by the shells' custom: 128 and the signal.
+const INTERRUPTED: i32 = 130;
 
 /// A file being written.
 pub(crate) struct OutputFile {
@@ -49,6 +53,7 @@ impl OutputFile {
             (File::options().write(true).open(&real).map_err(cannot)?, None)
         } else {
             let (file, path) = temporary(&real).map_err(cannot)?.into_parts();
+            Unfinished::set(Some(&path));
             (file, Some(path))
         };
         Ok(Self { shown: target.to_path_buf(), target: real, writer: BufWriter::new(file), temporary })
@@ -72,9 +77,41 @@ impl OutputFile {
         if let Some(path) = self.temporary {
             self.writer.get_ref().sync_all().map_err(cannot)?;
             path.persist(&self.target).map_err(|error| cannot(error.error))?;
+            Unfinished::set(None);
         }
         Ok(())
     }
+}
+
+/// The temporary file, to be removed too when the user interrupts the program. A command writes one file.
+struct Unfinished;
+
+static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+impl Unfinished {
+    fn set(path: Option<&Path>) {
+        // A panic while the lock was held leaves a path that is as good as any.
+        *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = path.map(Path::to_path_buf);
+    }
+
+    fn remove() {
+        if let Some(path) = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nothing can be done about a failure, and nothing is left to be done after it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Ends the program when the user interrupts it, without leaving a part of a file behind.
+///
+/// # Errors
+/// What the operating system says.
+pub fn clean_up_when_interrupted() -> Result<()> {
+    let handler = || {
+        Unfinished::remove();
+        std::process::exit(INTERRUPTED);
+    };
+    ctrlc::set_handler(handler).map_err(|error| Error::new("cannot watch for an interruption").cause(error))
 }
 
 fn temporary(target: &Path) -> std::io::Result<NamedTempFile> {

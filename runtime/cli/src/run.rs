@@ -41,12 +41,14 @@ pub(crate) struct Args {
 
 const JSON: &str = "\
 Keys of --json:
-  model, inferences      the model file, and how many inferences were made
-  outputs                [{shape, dtype, scale, zero_point}]: what the outputs are
-  results                one for each inference: a list with, for each output, its highest scores
-                         [{index, label, value, raw}], highest first; value is the real number, raw the
-                         element as it is stored. Numbers that JSON cannot write are null.
-  output                 the file written; there is no `results` then";
+  model       the model file
+  inferences  how many were made
+  outputs     [{shape, dtype, scale, zero_point}]: what the outputs are
+  results     for each inference, for each output, the highest scores first:
+              [{index, label, value, raw}]. value is the real number, raw the
+              element as it is stored; null stands for what JSON has no number
+              for. Not with --output.
+  output      the file written; only with --output";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]

@@ -78,7 +78,7 @@ impl Folder {
     }
 
     /// Every file below the folder, and every empty folder.
-    fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.0.path().to_path_buf()];
         while let Some(folder) = folders.pop() {

@@ -225,3 +225,25 @@ fn wrong_use_is_exit_code_2() {
         folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &["--help"]);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interruption_leaves_no_part_of_an_output() {
+    let (folder, case) = Folder::compiled("conv2d.000");
+    folder.write("long.bin", &case.steps[0].inputs[0].repeat(300_000));
+    let mut child = Command::new(crate::common::TEALIGHT)
+        .args(["run", "net.safetensors", "-i", "long.bin", "-o", "out.bin"])
+        .current_dir(folder.path("."))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let names = || -> Vec<_> { folder.contents().into_keys().collect() };
+    let before: Vec<_> = ["0.bin", "long.bin", "net.safetensors", "net.tflite"].map(|name| folder.path(name)).into();
+    while names() == before {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it wrote");
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(names(), before);
+}

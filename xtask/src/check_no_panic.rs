@@ -53,7 +53,7 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
 
 /// The compiled model whose firmware is looked at.
 pub fn model_file(context: &Context) -> Result<PathBuf> {
-    stable_copy(context, &ModelFile::open(&fetch::model(context, MODEL)?)?)
+    stable_copy(context, &ModelFile::open(&fetch::model(context, MODEL)?, &[])?)
 }
 
 /// Builds an image and lists what it should not have.

@@ -71,7 +71,7 @@ fn model_conforms(context: &Context, board: &Board, id: &str, golden: &Golden, t
     if sha256(tflite) != golden.sha256 {
         bail!("the model is not the one that the goldens were made with");
     }
-    let model = ModelFile::compile(tflite, id, golden.file.as_ref())?;
+    let model = ModelFile::compile(tflite, id, &[], golden.file.as_ref())?;
     // A model with state is started anew for each case.
     let groups: Vec<Vec<(&String, &Case)>> = if model.has_state {
         golden.cases.iter().map(|case| vec![case]).collect()

@@ -234,18 +234,11 @@ fn check(what: &str, bytes: &[u8], wanted: &str) -> Result<()> {
 
 /// Writes a file whole or not at all.
 pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let folder = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut temporary, bytes)?;
-        temporary.persist(file)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", file.display()))
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| tealight_compiler::write_file(file, bytes))
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 #[cfg(test)]

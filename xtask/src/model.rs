@@ -2,9 +2,10 @@
 
 use crate::error::Usage;
 use crate::on_board::read;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
+use tealight_compiler::{Options, compile_tflite};
 use tealight_format::{DType, Model, Value};
 
 /// A compiled model.
@@ -42,22 +43,25 @@ pub struct Tensor {
 }
 
 impl ModelFile {
-    /// Reads a model: a compiled `.safetensors` as it is, a `.tflite` through the compiler.
-    pub fn open(file: &Path) -> Result<Self> {
+    /// Reads a model: a compiled `.safetensors` as it is, a `.tflite` through the compiler. `labels` are used if the
+    /// file has none.
+    pub fn open(file: &Path, labels: &[String]) -> Result<Self> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("tflite") => Self::compile(&read(file)?, &name, file),
+            Some("tflite") => Self::compile(&read(file)?, &name, labels, file),
             Some("safetensors") => Self::from_compiled(read(file)?, &name, file),
             _ => {
-                Err(Usage(format!("{} is neither a .tflite nor a compiled .safetensors model", file.display())).into())
+                let text = format!("{} is neither a .tflite nor a compiled .safetensors model", file.display());
+                Err(Usage(text).into())
             }
         }
     }
 
     /// Compiles a TFLite file's bytes.
-    pub fn compile(tflite: &[u8], name: &str, file: &Path) -> Result<Self> {
-        let compiled = tealight_compiler::compile_tflite(tflite, name)
-            .map_err(|error| anyhow!("{} does not compile: {error}", file.display()))?;
+    pub fn compile(tflite: &[u8], name: &str, labels: &[String], file: &Path) -> Result<Self> {
+        let options = Options { name: Some(name.into()), labels: labels.to_vec(), ..Options::default() };
+        let compiled =
+            compile_tflite(tflite, &options).with_context(|| format!("{} does not compile", file.display()))?;
         Self::from_compiled(compiled.bytes, name, file)
     }
 
@@ -165,9 +169,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_model_is_refused_by_name() {
-        let error = ModelFile::open(Path::new("photo.png")).unwrap_err();
+        let error = ModelFile::open(Path::new("photo.png"), &[]).unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains("photo.png"));
-        let error = ModelFile::open(Path::new("nowhere.tflite")).unwrap_err();
+        let error = ModelFile::open(Path::new("nowhere.tflite"), &[]).unwrap_err();
         assert!(format!("{error:#}").contains("nowhere.tflite"));
     }
 }

@@ -63,7 +63,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         Some(file) if args.input.is_empty() => {
             return Err(Usage(format!("--model {} needs an --input", file.display())).into());
         }
-        Some(file) => (open(file)?, args.input.clone()),
+        Some(file) => (open(file, &[])?, args.input.clone()),
         None => demo(context)?,
     };
     let bytes = load_all(&model, &inputs)?;
@@ -90,9 +90,9 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
 }
 
 /// Reads or compiles a model, and says so.
-fn open(file: &Path) -> Result<ModelFile> {
+fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     let progress = Progress::start(format!("reading {}", file.display()));
-    let model = ModelFile::open(file)?;
+    let model = ModelFile::open(file, labels)?;
     progress.done(&format!(
         "{} multiply-accumulates, {} bytes",
         thousands(model.macs),
@@ -106,10 +106,7 @@ fn demo(context: &Context) -> Result<(ModelFile, Vec<PathBuf>)> {
     let folder = context.root.join("xtask").join("demo");
     let text = std::fs::read_to_string(folder.join("demo.toml"))?;
     let demo: Demo = toml::from_str(&text).context("in demo.toml")?;
-    let mut model = open(&fetch::model(context, &demo.model)?)?;
-    if model.labels.is_empty() {
-        model.labels = demo.labels;
-    }
+    let model = open(&fetch::model(context, &demo.model)?, &demo.labels)?;
     Ok((model, demo.inputs.iter().map(|file| folder.join(file)).collect()))
 }
 

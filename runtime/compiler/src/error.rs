@@ -1,0 +1,85 @@
+//! Why a network could not be compiled.
+
+use std::fmt;
+
+/// Why a network could not be compiled, where, and what would be accepted.
+///
+/// Node numbers count the operators of the file's main graph from 0, as model viewers do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// The bytes are not a TensorFlow Lite file at all.
+    #[error("not a TensorFlow Lite file: {0}; give a .tflite file (its bytes 4..8 are \"TFL3\")")]
+    NotTflite(String),
+    /// The bytes claim to be a TensorFlow Lite file, but an offset, a length or an index in them is wrong.
+    #[error("the .tflite file is damaged: {0}; export or download it again")]
+    Corrupt(String),
+    /// An operator that cannot be compiled, as it stands there.
+    #[error("{site} is not supported; accepted: {accepted}")]
+    UnsupportedOperator {
+        /// The node and its operator.
+        site: Site,
+        /// What would be accepted.
+        accepted: String,
+    },
+    /// A tensor of a type that the operator does not take.
+    #[error("{site}: tensor `{tensor}` is {found}; accepted: {accepted}")]
+    UnsupportedType {
+        /// The node and its operator.
+        site: Site,
+        /// The tensor's name.
+        tensor: String,
+        /// Its type.
+        found: String,
+        /// What would be accepted.
+        accepted: String,
+    },
+    /// A tensor whose size is only known when the network runs.
+    #[error(
+        "tensor `{tensor}` has the shape {shape:?}, not known before it runs; export the network with a fixed batch and input size"
+    )]
+    DynamicShape {
+        /// The tensor's name.
+        tensor: String,
+        /// Its shape; the unknown dimensions are not positive.
+        shape: Vec<i32>,
+    },
+    /// The network contradicts itself or a rule of its operators.
+    #[error("{site}: {what}")]
+    InvalidModel {
+        /// The node and its operator.
+        site: Site,
+        /// The rule that it breaks.
+        what: String,
+    },
+    /// More of something than a model file can hold.
+    #[error("too large: {0}")]
+    TooLarge(String),
+    /// A fault of the compiler itself.
+    #[error("internal error, please report it with the model: {0}")]
+    Internal(String),
+}
+
+/// A place in the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Site {
+    /// A node of the main graph.
+    Node {
+        /// Its index.
+        node: usize,
+        /// Its operator, as the file calls it.
+        operator: String,
+    },
+    /// The graph's interface, or the graph as a whole.
+    Graph,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node { node, operator } => write!(f, "node {node} ({operator})"),
+            Self::Graph => f.write_str("the graph"),
+        }
+    }
+}
+
+pub(crate) type Result<T> = std::result::Result<T, CompileError>;

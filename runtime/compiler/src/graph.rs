@@ -1,0 +1,357 @@
+//! The graph that all passes share: tensors, and nodes in the order in which they run.
+//!
+//! One representation serves from import to memory planning. A node holds either an operator of TensorFlow Lite or,
+//! after [`lower`](crate::lower), one of the model file. Passes add tensors but never remove or renumber them, so a
+//! tensor of the source file keeps its number; a tensor that nothing mentions any more is simply not written.
+
+use crate::error::{CompileError, Result, Site};
+use crate::tflite::TfliteOp;
+use std::fmt;
+use std::sync::Arc;
+use tealight_format::{DType, Operator};
+
+/// Index of a tensor in [`Graph::tensors`].
+pub type TensorId = usize;
+
+/// A network.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Graph {
+    /// All tensors.
+    pub tensors: Vec<Tensor>,
+    /// The operators, in an order in which they can run.
+    pub nodes: Vec<Node>,
+    /// What the network is given.
+    pub inputs: Vec<TensorId>,
+    /// What it gives.
+    pub outputs: Vec<TensorId>,
+    /// Graphs that nodes refer to: subgraph i of the file is `subgraphs[i - 1]`.
+    pub subgraphs: Vec<Graph>,
+}
+
+/// A tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Its name in the source file.
+    pub name: String,
+    /// Type of its elements.
+    pub dtype: ElementType,
+    /// Dimensions, outermost first.
+    pub shape: Vec<u32>,
+    /// How its integers stand for real numbers.
+    pub quantization: Option<Quantization>,
+    /// What is in it.
+    pub content: Content,
+    /// The tensor whose bytes these are, under another shape. Never itself a view.
+    pub alias: Option<TensorId>,
+}
+
+/// What is in a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// What a node writes or the caller gives.
+    Computed,
+    /// Always these bytes (little-endian).
+    Constant(Arc<[u8]>),
+    /// Kept from one inference to the next; at first these bytes, or zeros.
+    State(Option<Arc<[u8]>>),
+}
+
+/// real = scale * (integer - zero_point), per tensor (one scale) or per slice along a dimension.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantization {
+    /// One scale, or one for each index along `axis`.
+    pub scales: Vec<f32>,
+    /// As many zero points.
+    pub zero_points: Vec<i32>,
+    /// The dimension that the scales go along.
+    pub axis: usize,
+}
+
+/// Element types that occur in source files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementType {
+    /// Signed 8-bit integer.
+    I8,
+    /// Unsigned 8-bit integer.
+    U8,
+    /// Signed 16-bit integer.
+    I16,
+    /// Signed 32-bit integer.
+    I32,
+    /// Signed 64-bit integer: shapes and axes.
+    I64,
+    /// Single precision.
+    F32,
+    /// One byte, 0 or 1.
+    Bool,
+    /// A handle of a variable; has no bytes.
+    Resource,
+    /// Any other, by its TensorFlow Lite code.
+    Other(i8),
+}
+
+/// An operator at work on tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What it does.
+    pub op: Op,
+    /// What it reads; `None` stands for an optional input left out.
+    pub inputs: Vec<Option<TensorId>>,
+    /// What it writes.
+    pub outputs: Vec<TensorId>,
+    /// The node of the source file that it comes from.
+    pub origin: usize,
+}
+
+/// The operator of a node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// One of the source file.
+    Tflite(TfliteOp),
+    /// One of the model file.
+    Kernel(Operator),
+}
+
+impl ElementType {
+    /// Bytes of one element; `None` where that is not a fixed whole number.
+    pub fn size(self) -> Option<usize> {
+        Some(match self {
+            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::I16 => 2,
+            Self::I32 | Self::F32 => 4,
+            Self::I64 => 8,
+            Self::Resource | Self::Other(_) => return None,
+        })
+    }
+
+    /// The model file's type, where it has that type.
+    pub fn dtype(self) -> Option<DType> {
+        Some(match self {
+            Self::I8 => DType::I8,
+            Self::U8 => DType::U8,
+            Self::I16 => DType::I16,
+            Self::I32 => DType::I32,
+            Self::F32 => DType::F32,
+            _ => return None,
+        })
+    }
+
+    /// Least and greatest value of an 8-bit type.
+    pub fn range_8_bit(self) -> Option<[i32; 2]> {
+        match self {
+            Self::I8 => Some([-128, 127]),
+            Self::U8 => Some([0, 255]),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::I8 => "int8",
+            Self::U8 => "uint8",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::F32 => "float32",
+            Self::Bool => "bool",
+            Self::Resource => "resource",
+            Self::Other(1) => "float16",
+            Self::Other(5) => "string",
+            Self::Other(17) => "int4",
+            Self::Other(code) => return write!(f, "type {code}"),
+        })
+    }
+}
+
+impl Tensor {
+    /// A tensor that a node is to write.
+    pub fn computed(name: impl Into<String>, dtype: ElementType, shape: Vec<u32>) -> Self {
+        Self { name: name.into(), dtype, shape, quantization: None, content: Content::Computed, alias: None }
+    }
+
+    /// A constant.
+    pub fn constant(name: impl Into<String>, dtype: ElementType, shape: Vec<u32>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self { content: Content::Constant(bytes.into()), ..Self::computed(name, dtype, shape) }
+    }
+
+    /// Number of elements (saturating).
+    pub fn elements(&self) -> usize {
+        self.shape.iter().fold(1usize, |n, &dim| n.saturating_mul(dim as usize))
+    }
+
+    /// Bytes of a constant.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Constant(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a constant.
+    pub fn is_constant(&self) -> bool {
+        matches!(self.content, Content::Constant(_))
+    }
+
+    /// Whether this is streaming state.
+    pub fn is_state(&self) -> bool {
+        matches!(self.content, Content::State(_))
+    }
+
+    /// The elements of a constant of an integer type.
+    pub fn integers(&self) -> Option<Vec<i64>> {
+        let bytes = self.bytes()?;
+        let read = |size: usize, read: fn(&[u8]) -> i64| Some(bytes.chunks_exact(size).map(read).collect());
+        match self.dtype {
+            ElementType::I8 => read(1, |b| i64::from(i8::from_le_bytes([b[0]]))),
+            ElementType::U8 | ElementType::Bool => read(1, |b| i64::from(b[0])),
+            ElementType::I16 => read(2, |b| i64::from(i16::from_le_bytes([b[0], b[1]]))),
+            ElementType::I32 => read(4, |b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
+            ElementType::I64 => read(8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])),
+            _ => None,
+        }
+    }
+
+    /// Scale and zero point, where the tensor is quantized as a whole.
+    pub fn per_tensor(&self) -> Option<(f32, i32)> {
+        match &self.quantization {
+            Some(q) if q.scales.len() == 1 => Some((q.scales[0], q.zero_points.first().copied().unwrap_or(0))),
+            _ => None,
+        }
+    }
+}
+
+impl Graph {
+    /// Adds a tensor.
+    pub fn add(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor);
+        self.tensors.len() - 1
+    }
+
+    /// The tensor that owns the bytes of `tensor`: itself, or the one that it views.
+    pub fn base(&self, tensor: TensorId) -> TensorId {
+        self.tensors[tensor].alias.unwrap_or(tensor)
+    }
+
+    /// Where `node` is, for errors.
+    pub fn site(&self, node: &Node) -> Site {
+        Site::Node { node: node.origin, operator: node.op.name().to_string() }
+    }
+
+    /// The error that `node` breaks a rule.
+    pub fn invalid(&self, node: &Node, what: impl Into<String>) -> CompileError {
+        CompileError::InvalidModel { site: self.site(node), what: what.into() }
+    }
+
+    /// The error that `node` has a form that cannot be compiled.
+    pub fn unsupported(&self, node: &Node, accepted: impl Into<String>) -> CompileError {
+        CompileError::UnsupportedOperator { site: self.site(node), accepted: accepted.into() }
+    }
+
+    /// Input `k` of `node`, which must be given.
+    pub fn input(&self, node: &Node, k: usize) -> Result<TensorId> {
+        match node.inputs.get(k) {
+            Some(Some(tensor)) => Ok(*tensor),
+            _ => Err(self.invalid(node, format!("input {k} is missing"))),
+        }
+    }
+
+    /// The only output of `node`.
+    pub fn output(&self, node: &Node) -> Result<TensorId> {
+        match node.outputs[..] {
+            [tensor] => Ok(tensor),
+            _ => Err(self.invalid(node, format!("it has {} outputs instead of one", node.outputs.len()))),
+        }
+    }
+
+    /// The integers of input `k` of `node`, a constant.
+    pub fn constant_integers(&self, node: &Node, k: usize) -> Result<Vec<i64>> {
+        let tensor = &self.tensors[self.input(node, k)?];
+        tensor
+            .integers()
+            .ok_or_else(|| self.unsupported(node, format!("a constant of integers for input {k}, `{}`", tensor.name)))
+    }
+
+    /// How many times nodes and the interface mention each tensor as something they read.
+    pub fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.tensors.len()];
+        for &tensor in self.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&self.outputs) {
+            uses[tensor] += 1;
+        }
+        uses
+    }
+}
+
+impl Op {
+    /// Its name: TensorFlow Lite's, or the model file's.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tflite(op) => op.name(),
+            Self::Kernel(operator) => operator.code().name(),
+        }
+    }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (title, list) in [("input", &self.inputs), ("output", &self.outputs)] {
+            for &id in list {
+                writeln!(f, "{title} {}", Described(self, id))?;
+            }
+        }
+        for (i, node) in self.nodes.iter().enumerate() {
+            write!(f, "{i:>4} ")?;
+            for (k, &id) in node.outputs.iter().enumerate() {
+                write!(f, "{}{}", if k > 0 { ", " } else { "" }, Described(self, id))?;
+            }
+            let arrow = if node.outputs.is_empty() { "" } else { " = " };
+            write!(f, "{arrow}{}(", node.op.name())?;
+            for (k, id) in node.inputs.iter().enumerate() {
+                f.write_str(if k > 0 { ", " } else { "" })?;
+                match id {
+                    Some(id) => write!(f, "{}", Named(self, *id))?,
+                    None => f.write_str("-")?,
+                }
+            }
+            f.write_str(")")?;
+            match &node.op {
+                Op::Tflite(op) => writeln!(f, " {op:?}")?,
+                Op::Kernel(operator) => writeln!(f, " {operator:?}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes `%3`, or what a constant is.
+struct Named<'a>(&'a Graph, TensorId);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tensor = &self.0.tensors[self.1];
+        match &tensor.content {
+            Content::Constant(_) => write!(f, "const %{}: {}{:?}", self.1, tensor.dtype, tensor.shape)?,
+            Content::State(_) => write!(f, "state %{}", self.1)?,
+            Content::Computed => write!(f, "%{}", self.1)?,
+        }
+        match tensor.alias {
+            Some(base) => write!(f, " as {:?} of %{base}", tensor.shape),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes `%3 int8[1, 25, 5, 64] q(0.02, -128) "name"`.
+struct Described<'a>(&'a Graph, TensorId);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tensor = &self.0.tensors[self.1];
+        write!(f, "{} {}{:?}", Named(self.0, self.1), tensor.dtype, tensor.shape)?;
+        if let Some((scale, zero_point)) = tensor.per_tensor() {
+            write!(f, " q({scale}, {zero_point})")?;
+        }
+        write!(f, " {:?}", tensor.name)
+    }
+}

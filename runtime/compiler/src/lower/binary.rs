@@ -1,0 +1,40 @@
+//! Sum, difference and product of two tensors.
+
+use super::Lowering;
+use crate::error::Result;
+use crate::graph::Node;
+use crate::tflite::Activation;
+use tealight_format::Operator;
+use tealight_format::ops::{AddSub, Mul};
+
+/// Extra bits that int8 sums are computed with.
+const LEFT_SHIFT: i32 = 20;
+
+impl Lowering {
+    pub(super) fn add_sub(&mut self, node: &Node, activation: Activation, kind: fn(AddSub) -> Operator) -> Result<()> {
+        let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
+        let activation = self.activation_range(node, activation, output)?;
+        let (scale_a, scale_b) = (self.int8(node, a)?.0, self.int8(node, b)?.0);
+        let output_scale = f64::from(self.int8(node, output)?.0);
+        let twice = 2.0 * f64::from(scale_a.max(scale_b));
+        let operator = kind(AddSub {
+            left_shift: LEFT_SHIFT,
+            a: self.factor_below_one(node, f64::from(scale_a) / twice)?,
+            b: self.factor_below_one(node, f64::from(scale_b) / twice)?,
+            output: self.factor_below_one(node, twice / (f64::from(1 << LEFT_SHIFT) * output_scale))?,
+            activation,
+        });
+        self.emit(node, operator, &[Some(a), Some(b)], output);
+        Ok(())
+    }
+
+    pub(super) fn mul(&mut self, node: &Node, activation: Activation) -> Result<()> {
+        let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
+        let activation = self.activation_range(node, activation, output)?;
+        let (scale_a, scale_b) = (f64::from(self.int8(node, a)?.0), f64::from(self.int8(node, b)?.0));
+        let output_scale = f64::from(self.int8(node, output)?.0);
+        let factor = self.factor(node, scale_a * scale_b / output_scale)?;
+        self.emit(node, Operator::Mul(Mul { output: factor, activation }), &[Some(a), Some(b)], output);
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Convolutions, plain and depthwise, and the table of output channels that they share with FullyConnected.
+
+use super::Lowering;
+use crate::error::Result;
+use crate::graph::{ElementType, Node, TensorId};
+use crate::tflite::{Padding, Window};
+use tealight_format::Operator;
+use tealight_format::ops;
+
+impl Lowering {
+    pub(super) fn conv_2d(&mut self, node: &Node, window: &Window) -> Result<()> {
+        // OHWI: a channel's weights stand together.
+        let conv = self.convolution(node, window)?;
+        let weights = self.graph.input(node, 1)?;
+        let (outputs, count) = (self.tensor(weights).shape[0] as usize, self.tensor(weights).elements());
+        let channels = self.channels(node, outputs, 0, |index| index / (count / outputs).max(1))?;
+        self.emit_with_channels(node, Operator::Conv2d(conv), channels)
+    }
+
+    pub(super) fn depthwise_conv_2d(&mut self, node: &Node, window: &Window) -> Result<()> {
+        // 1HWO: a tap's weights stand together.
+        let conv = self.convolution(node, window)?;
+        let weights = self.graph.input(node, 1)?;
+        let outputs = self.tensor(weights).shape[3] as usize;
+        let channels = self.channels(node, outputs, 3, |index| index % outputs)?;
+        self.emit_with_channels(node, Operator::DepthwiseConv2d(ops::DepthwiseConv2d(conv)), channels)
+    }
+
+    pub(super) fn emit_with_channels(&mut self, node: &Node, operator: Operator, channels: TensorId) -> Result<()> {
+        let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
+        self.emit(node, operator, &[Some(input), Some(weights), Some(channels)], self.graph.output(node)?);
+        Ok(())
+    }
+
+    fn convolution(&mut self, node: &Node, window: &Window) -> Result<ops::Conv2d> {
+        let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
+        let output = self.graph.output(node)?;
+        self.int8(node, input)?;
+        let &[_, height, width, _] = &self.tensor(weights).shape[..] else {
+            return Err(self.graph.invalid(node, "its weights are not of rank 4"));
+        };
+        Ok(ops::Conv2d {
+            stride: window.stride,
+            dilation: window.dilation,
+            pad: self.window_pad(node, window, [height, width])?,
+            activation: self.activation_range(node, window.activation, output)?,
+        })
+    }
+
+    /// Rows above and columns to the left that the first window starts with, and a check of the output's size:
+    /// TensorFlow Lite's `ComputePaddingHeightWidth`.
+    pub(super) fn window_pad(&self, node: &Node, window: &Window, size: [u32; 2]) -> Result<[i32; 2]> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let (&[_, h, w, _], &[_, oh, ow, _]) = (&self.tensor(input).shape[..], &self.tensor(output).shape[..]) else {
+            return Err(self.graph.invalid(node, "its input or output is not of rank 4"));
+        };
+        let [top, left, bottom, right] = window.explicit.map(i64::from);
+        let mut pad = [0; 2];
+        let sides = [(h, oh, top, bottom), (w, ow, left, right)];
+        for (axis, (input, output, before, after)) in sides.into_iter().enumerate() {
+            let (stride, dilation) = (i64::from(window.stride[axis]), i64::from(window.dilation[axis]));
+            if stride < 1 || dilation < 1 || size[axis] < 1 {
+                return Err(self.graph.invalid(node, "a stride, dilation or window size is below 1"));
+            }
+            let extent = (i64::from(size[axis]) - 1).saturating_mul(dilation).saturating_add(1);
+            let (input, output) = (i64::from(input), i64::from(output));
+            let expected = match window.padding {
+                Padding::Same => (input + stride - 1) / stride,
+                Padding::Valid => (input + before + after - extent).div_euclid(stride) + 1,
+            };
+            if output != expected {
+                let what = format!("its output has {output} rows or columns where the window gives {expected}");
+                return Err(self.graph.invalid(node, what));
+            }
+            let around = match window.padding {
+                Padding::Same => (((output - 1) * stride).saturating_add(extent) - input).max(0) / 2,
+                Padding::Valid => before,
+            };
+            pad[axis] = i32::try_from(around).map_err(|_| self.graph.invalid(node, "its window is too large"))?;
+        }
+        Ok(pad)
+    }
+
+    /// Adds the table (bias, multiplier, shift) of `outputs` output channels, the input's zero point folded into the
+    /// bias. `channel_of` tells the channel of a weight by its index; per-channel scales go along `axis`.
+    ///
+    /// A weight tensor with one scale is taken as TensorFlow Lite does: its factor is computed like each of a
+    /// per-channel one.
+    pub(super) fn channels(
+        &mut self,
+        node: &Node,
+        outputs: usize,
+        axis: usize,
+        channel_of: impl Fn(usize) -> usize,
+    ) -> Result<TensorId> {
+        let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
+        let output = self.graph.output(node)?;
+        let ((input_scale, input_zero), (output_scale, _)) = (self.int8(node, input)?, self.int8(node, output)?);
+        if self.constant(node, 1, ElementType::I8)?.len() < outputs {
+            return Err(self.graph.invalid(node, "it has no weights"));
+        }
+        let scales = match &self.tensor(weights).quantization {
+            Some(q) if q.scales.len() == 1 => vec![q.scales[0]; outputs],
+            Some(q) if q.scales.len() == outputs && q.axis == axis => q.scales.clone(),
+            _ => {
+                let accepted = format!("weights with one scale, or {outputs} along dimension {axis}");
+                return Err(self.graph.unsupported(node, accepted));
+            }
+        };
+        if self.tensor(weights).quantization.iter().flat_map(|q| &q.zero_points).any(|&zero_point| zero_point != 0) {
+            return Err(self.graph.unsupported(node, "weights with zero point 0"));
+        }
+        let mut biases = self.biases(node, outputs)?;
+        for (index, &weight) in self.constant(node, 1, ElementType::I8)?.iter().enumerate() {
+            if let Some(bias) = biases.get_mut(channel_of(index)) {
+                *bias = bias.wrapping_sub(input_zero.wrapping_mul(i32::from(weight.cast_signed())));
+            }
+        }
+        let mut factors = Vec::with_capacity(outputs);
+        for scale in scales {
+            let factor = f64::from(input_scale) * f64::from(scale) / f64::from(output_scale);
+            factors.push(self.factor(node, factor)?);
+        }
+        Ok(self.add_channels(weights, &biases, &factors))
+    }
+
+    /// The biases of `outputs` channels; zeros if the node has none.
+    pub(super) fn biases(&self, node: &Node, outputs: usize) -> Result<Vec<i32>> {
+        if node.inputs.get(2).copied().flatten().is_none() {
+            return Ok(vec![0; outputs]);
+        }
+        let bytes = self.constant(node, 2, ElementType::I32)?;
+        let biases: Vec<i32> = bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        if biases.len() != outputs {
+            return Err(self.graph.invalid(node, format!("it has {} biases for {outputs} channels", biases.len())));
+        }
+        Ok(biases)
+    }
+
+    pub(super) fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[[i32; 2]]) -> TensorId {
+        let rows = biases.iter().zip(factors).flat_map(|(&bias, &[multiplier, shift])| [bias, multiplier, shift]);
+        let bytes = rows.flat_map(i32::to_le_bytes).collect();
+        self.add_constant(weights, "channels", ElementType::I32, vec![biases.len() as u32, 3], bytes)
+    }
+}

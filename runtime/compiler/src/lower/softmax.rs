@@ -1,0 +1,39 @@
+//! Softmax.
+
+use super::Lowering;
+use crate::error::Result;
+use crate::graph::Node;
+use tealight_format::Operator;
+use tealight_format::ops::Softmax;
+
+/// Integer bits of a scaled difference.
+const INTEGER_BITS: i32 = 5;
+
+impl Lowering {
+    /// TensorFlow Lite's `PreprocessSoftmaxScaling` and `CalculateInputRadius`.
+    pub(super) fn softmax(&mut self, node: &Node, beta: f32) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let (scale, _) = self.int8(node, input)?;
+        if self.int8(node, output)? != (1.0 / 256.0, -128) {
+            return Err(self.graph.unsupported(node, "an output with scale 1/256 and zero point -128"));
+        }
+        let greatest = f64::from(i32::MAX);
+        let factor = (f64::from(beta) * f64::from(scale) * f64::from(1 << (31 - INTEGER_BITS))).min(greatest);
+        let [input_multiplier, input_left_shift] = self.factor_up_to_31(node, factor)?;
+        let radius = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << (31 - INTEGER_BITS));
+        let diff_min = -((radius / f64::from(1u32 << input_left_shift)).floor() as i32);
+        let softmax = Softmax { input_multiplier, input_left_shift, diff_min };
+        self.emit(node, Operator::Softmax(softmax), &[Some(input)], output);
+        Ok(())
+    }
+
+    /// A factor above 1 and below 2^31.
+    fn factor_up_to_31(&self, node: &Node, factor: f64) -> Result<[i32; 2]> {
+        let (multiplier, shift) = tealight_kernels::quant::quantize_multiplier(factor);
+        if factor > 1.0 && (0..=31).contains(&shift) {
+            Ok([multiplier, shift])
+        } else {
+            Err(self.graph.invalid(node, format!("beta times its input's scale is {}", factor / 67_108_864.0)))
+        }
+    }
+}

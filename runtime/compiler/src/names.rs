@@ -1,0 +1,108 @@
+//! Short, readable, unique names for constants, made from the names that converters leave behind.
+
+use crate::graph::{Graph, Node, TensorId};
+use std::collections::HashSet;
+use tealight_format::{OpCode, Operator};
+
+/// The names given so far.
+#[derive(Default)]
+pub(crate) struct Names {
+    taken: HashSet<String>,
+}
+
+/// Longest stem of a name.
+const LONGEST: usize = 40;
+
+/// Path segments that say nothing about which layer it is.
+const NOISE: [&str; 17] = [
+    "conv2d",
+    "biasadd",
+    "matmul",
+    "readvariableop",
+    "depthwise",
+    "depthwise_kernel",
+    "kernel",
+    "weights",
+    "weights_quant",
+    "weight",
+    "bias",
+    "lastvalueqat",
+    "lastvaluequant",
+    "fakequantwithminmaxvars",
+    "fakequantwithminmaxvarsperchannel",
+    "kernel_quant",
+    "resource",
+];
+
+impl Names {
+    /// A name for input `k` of `node`, a constant.
+    pub(crate) fn constant(&mut self, graph: &Graph, node: &Node, k: usize) -> String {
+        let operator = match &node.op {
+            crate::graph::Op::Kernel(operator) => Some(operator),
+            crate::graph::Op::Tflite(_) => None,
+        };
+        let (role, named_by) = match (operator, k) {
+            (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), 2) => {
+                ("channels", node.inputs.get(1).copied().flatten())
+            }
+            (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), _) => {
+                ("weights", node.inputs.get(k).copied().flatten())
+            }
+            (Some(Operator::Lookup(_)), _) => ("table", node.outputs.first().copied()),
+            (Some(Operator::Svdf(_)), 1) => ("weights_feature", node.inputs.get(1).copied().flatten()),
+            (Some(Operator::Svdf(_)), 2) => ("weights_time", node.inputs.get(1).copied().flatten()),
+            (Some(Operator::Svdf(_)), 3) => ("bias", node.inputs.get(1).copied().flatten()),
+            _ => ("constant", node.inputs.get(k).copied().flatten()),
+        };
+        let kind = operator.map_or("node", |operator| kind(operator.code()));
+        let stem = named_by.and_then(|id| stem(&graph.tensors[id].name)).unwrap_or_else(|| kind.to_string());
+        self.unique(&stem, role)
+    }
+
+    /// A name for what state `id` starts from.
+    pub(crate) fn initial(&mut self, graph: &Graph, id: TensorId) -> String {
+        let stem = stem(&graph.tensors[id].name).unwrap_or_else(|| "state".to_string());
+        self.unique(&stem, "initial")
+    }
+
+    fn unique(&mut self, stem: &str, role: &str) -> String {
+        let mut name = format!("{stem}.{role}");
+        let mut count = 1usize;
+        // `plan` is the plan's own name, and names of shapes are taken by the metadata.
+        while !self.taken.insert(name.clone()) {
+            count += 1;
+            name = format!("{stem}_{count}.{role}");
+        }
+        name
+    }
+}
+
+/// The telling part of a converter's name: `model/conv2d_1/Conv2D;model/..` is `conv2d_1`.
+fn stem(name: &str) -> Option<String> {
+    let segments = name.split(';').next()?.split(['/', ':']);
+    let segments = segments.filter(|segment| segment.parse::<u64>().is_err());
+    let plain = |segment: &str| -> String {
+        let lower = segment.to_ascii_lowercase();
+        let kept = lower.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' });
+        kept.collect::<String>().trim_matches('_').to_string()
+    };
+    let segments: Vec<String> = segments.map(plain).filter(|segment| !segment.is_empty()).collect();
+    let telling = segments.iter().rfind(|segment| {
+        let root = segment.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+        !NOISE.contains(&root) || (segments.len() == 1) || (root != segment.as_str() && root == "conv2d")
+    });
+    let mut stem = telling.or(segments.last())?.clone();
+    stem.truncate(LONGEST);
+    Some(stem)
+}
+
+fn kind(code: OpCode) -> &'static str {
+    match code {
+        OpCode::Conv2d => "conv2d",
+        OpCode::DepthwiseConv2d => "depthwise_conv2d",
+        OpCode::FullyConnected => "fully_connected",
+        OpCode::Lookup => "lookup",
+        OpCode::Svdf => "svdf",
+        _ => "node",
+    }
+}

@@ -1,0 +1,33 @@
+//! Removes nodes whose results nobody reads.
+
+use crate::graph::{Graph, Node, Op};
+use crate::tflite::TfliteOp;
+
+/// Removes nodes that have no effect. A node that writes state has one.
+pub(crate) fn remove_dead(mut graph: Graph) -> Graph {
+    let mut needed = vec![false; graph.tensors.len()];
+    for &id in &graph.outputs {
+        needed[graph.base(id)] = true;
+    }
+    let mut kept = Vec::new();
+    for node in std::mem::take(&mut graph.nodes).into_iter().rev() {
+        if has_effect(&graph, &node) || node.outputs.iter().any(|&id| needed[graph.base(id)]) {
+            for &id in node.inputs.iter().flatten() {
+                needed[graph.base(id)] = true;
+            }
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.nodes = kept;
+    graph
+}
+
+fn has_effect(graph: &Graph, node: &Node) -> bool {
+    match &node.op {
+        Op::Tflite(op) => matches!(op, TfliteOp::AssignVariable | TfliteOp::CallOnce { .. } | TfliteOp::Svdf { .. }),
+        Op::Kernel(operator) => {
+            operator.state_input().is_some() || node.outputs.iter().any(|&id| graph.tensors[id].is_state())
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Memory: every buffer of the arena gets its place before anything runs.
+
+mod place;
+mod search;
+
+use crate::error::{CompileError, Result};
+use crate::graph::{Graph, Op, TensorId};
+use crate::lower::operands;
+use place::{ALIGN, Buffer, Overlap, Problem};
+use tealight_format::{Place, Work};
+
+/// Where everything lies.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryPlan {
+    /// Offset of each tensor that owns memory in the arena or state, from the arena's start.
+    pub(crate) offsets: Vec<Option<u32>>,
+    /// First and last node that need each of those tensors.
+    pub(crate) lives: Vec<Option<(u32, u32)>>,
+    /// For each node the offset of its scratch row, where it needs one.
+    pub(crate) scratch: Vec<Option<u32>>,
+    /// Bytes of state, activations and scratch.
+    pub(crate) arena_len: u32,
+    /// Bytes of state.
+    pub(crate) state_len: u32,
+    /// The most bytes that are alive at one node: no placement without overlap needs less.
+    pub(crate) lower_bound: u32,
+    /// What placing by size without overlap needs.
+    pub(crate) greedy_by_size: u32,
+}
+
+/// First and last node during which each base tensor in the arena must keep its bytes.
+pub(crate) fn lives(graph: &Graph) -> Vec<Option<(u32, u32)>> {
+    let mut lives: Vec<Option<(u32, u32)>> = vec![None; graph.tensors.len()];
+    let in_arena = |id: TensorId| !graph.tensors[id].is_constant() && !graph.tensors[id].is_state();
+    let mut touch = |id: TensorId, first: u32, last: u32| {
+        let base = graph.base(id);
+        if in_arena(base) {
+            let life = lives[base].get_or_insert((first, last));
+            *life = (life.0.min(first), life.1.max(last));
+        }
+    };
+    for &id in &graph.inputs {
+        touch(id, 0, 0);
+    }
+    for (at, node) in graph.nodes.iter().enumerate() {
+        for &id in node.inputs.iter().flatten().chain(&node.outputs) {
+            touch(id, at as u32, at as u32);
+        }
+    }
+    let end = graph.nodes.len() as u32;
+    for &id in &graph.outputs {
+        touch(id, end, end);
+    }
+    lives
+}
+
+/// Plans the memory of a lowered graph.
+pub(crate) fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
+    let mut offsets = vec![None; graph.tensors.len()];
+    let mut state_len = 0u32;
+    for id in states(graph) {
+        offsets[id] = Some(state_len);
+        state_len = bytes(graph, id)
+            .checked_next_multiple_of(ALIGN)
+            .and_then(|size| state_len.checked_add(size))
+            .ok_or_else(too_large)?;
+    }
+    let lives = lives(graph);
+    let owners: Vec<TensorId> = (0..graph.tensors.len()).filter(|&id| lives[id].is_some()).collect();
+    let problem = problem(graph, works, &lives, &owners)?;
+    let placement = search::search(&problem);
+    let arena_len = u32::try_from(placement.peak)
+        .ok()
+        .and_then(|peak| peak.checked_next_multiple_of(ALIGN))
+        .and_then(|peak| peak.checked_add(state_len))
+        .ok_or_else(too_large)?;
+    for (&id, &offset) in owners.iter().zip(&placement.offsets) {
+        offsets[id] = Some(state_len + offset);
+    }
+    let mut scratch = vec![None; graph.nodes.len()];
+    for &(overlap, offset) in &placement.scratch {
+        scratch[problem.overlaps[overlap].step as usize] = Some(state_len + offset);
+    }
+    let lower_bound = state_len.saturating_add(u32::try_from(live_bytes(&problem)).unwrap_or(u32::MAX));
+    let greedy_by_size = state_len.saturating_add(u32::try_from(placement.greedy_by_size).unwrap_or(u32::MAX));
+    Ok(MemoryPlan { offsets, lives, scratch, arena_len, state_len, lower_bound, greedy_by_size })
+}
+
+fn too_large() -> CompileError {
+    CompileError::TooLarge("the network needs more than 4 GiB of memory".into())
+}
+
+/// The state tensors that nodes use, in order.
+fn states(graph: &Graph) -> Vec<TensorId> {
+    let mut used = vec![false; graph.tensors.len()];
+    for node in &graph.nodes {
+        for &id in node.inputs.iter().flatten().chain(&node.outputs) {
+            used[graph.base(id)] = true;
+        }
+    }
+    (0..graph.tensors.len()).filter(|&id| used[id] && graph.tensors[id].is_state()).collect()
+}
+
+/// Bytes of a tensor; its size has been checked.
+pub(crate) fn bytes(graph: &Graph, id: TensorId) -> u32 {
+    let tensor = &graph.tensors[id];
+    tensor.dtype.size().and_then(|size| u32::try_from(tensor.elements().saturating_mul(size)).ok()).unwrap_or(u32::MAX)
+}
+
+fn problem(graph: &Graph, works: &[Work], lives: &[Option<(u32, u32)>], owners: &[TensorId]) -> Result<Problem> {
+    let mut index = vec![usize::MAX; graph.tensors.len()];
+    let mut problem = Problem::default();
+    for &id in owners {
+        index[id] = problem.buffers.len();
+        let (first, last) = lives[id].unwrap_or_default();
+        let size = bytes(graph, id).checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;
+        problem.buffers.push(Buffer { size, first, last });
+    }
+    for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
+        let Op::Kernel(operator) = &node.op else { continue };
+        let operands = operands(graph, node)?;
+        if operands.output.place != Place::Arena {
+            continue;
+        }
+        let mut inputs: Vec<(usize, u32)> = Vec::new();
+        let mut refused = Vec::new();
+        for (k, &id) in node.inputs.iter().enumerate() {
+            let Some(base) = id.map(|id| graph.base(id)) else { continue };
+            if lives[base].is_none_or(|(_, last)| last as usize != at) {
+                continue;
+            }
+            match operator.row_access(&operands, k) {
+                Some(access) => inputs.push((index[base], access.distance(work))),
+                None => refused.push(index[base]),
+            }
+        }
+        // The same buffer read twice: the more careful of the two.
+        inputs.sort_unstable_by_key(|&(buffer, distance)| (buffer, std::cmp::Reverse(distance)));
+        inputs.dedup_by_key(|&mut (buffer, _)| buffer);
+        inputs.retain(|(buffer, _)| !refused.contains(buffer));
+        if !inputs.is_empty() {
+            let output = index[graph.base(graph.output(node)?)];
+            problem.overlaps.push(Overlap { step: at as u32, output, inputs, scratch: work.row_bytes });
+        }
+    }
+    Ok(problem)
+}
+
+/// The most bytes alive at one step.
+fn live_bytes(problem: &Problem) -> u64 {
+    let mut events: Vec<(u32, i64)> = Vec::new();
+    for buffer in &problem.buffers {
+        events.push((buffer.first, i64::from(buffer.size)));
+        events.push((buffer.last + 1, -i64::from(buffer.size)));
+    }
+    events.sort_unstable();
+    let (mut live, mut most) = (0i64, 0i64);
+    for (_, bytes) in events {
+        live += bytes;
+        most = most.max(live);
+    }
+    most as u64
+}

@@ -1,0 +1,129 @@
+//! Where buffers go, given an order in which to place them.
+//!
+//! Each buffer takes the lowest offset that none of the placed buffers it shares time with forbids. A pair of buffers
+//! forbids one interval of differences of their offsets: ordinarily those at which they would touch, and for the
+//! output and a dying input of one operator less, since the output may run over what is no longer needed.
+
+/// Every offset is a multiple of this.
+pub(crate) const ALIGN: u32 = 16;
+
+/// A piece of memory that is needed for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Buffer {
+    /// Bytes, a multiple of [`ALIGN`].
+    pub(crate) size: u32,
+    /// The first step at which it is needed.
+    pub(crate) first: u32,
+    /// The last step.
+    pub(crate) last: u32,
+}
+
+/// An output may lie over an input that dies with the operator of `step` if the input starts `distance` bytes or more
+/// after the output. The operator then needs `scratch` bytes besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overlap {
+    pub(crate) step: u32,
+    pub(crate) output: usize,
+    /// (buffer, distance) of each input that may be run over.
+    pub(crate) inputs: Vec<(usize, u32)>,
+    /// Bytes of a row.
+    pub(crate) scratch: u32,
+}
+
+/// What is to be placed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Problem {
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) overlaps: Vec<Overlap>,
+}
+
+/// A [`Problem`] with some of its overlaps taken: their scratch rows stand after the buffers.
+pub(crate) struct Instance {
+    pub(crate) buffers: Vec<Buffer>,
+    /// For each buffer the others that it shares time with, and from which difference `own - other` on they are free
+    /// of each other (up to minus its own size they are free too).
+    neighbours: Vec<Vec<Neighbour>>,
+    /// For each taken overlap (its index in the problem) the buffer of its scratch row.
+    pub(crate) scratch: Vec<(usize, usize)>,
+}
+
+struct Neighbour {
+    other: usize,
+    /// Forbidden are offsets in `(other - below, other + above)`, ends not included.
+    below: u32,
+    above: u32,
+}
+
+impl Instance {
+    pub(crate) fn new(problem: &Problem, taken: &[bool]) -> Self {
+        let mut buffers = problem.buffers.clone();
+        let mut scratch = Vec::new();
+        for (i, overlap) in problem.overlaps.iter().enumerate().filter(|(i, _)| taken[*i]) {
+            scratch.push((i, buffers.len()));
+            let size = overlap.scratch.next_multiple_of(ALIGN);
+            buffers.push(Buffer { size, first: overlap.step, last: overlap.step });
+        }
+        let mut neighbours: Vec<Vec<Neighbour>> = (0..buffers.len()).map(|_| Vec::new()).collect();
+        // By start, so that only those that can meet are compared.
+        let mut by_first: Vec<usize> = (0..buffers.len()).collect();
+        by_first.sort_by_key(|&i| buffers[i].first);
+        for (at, &i) in by_first.iter().enumerate() {
+            for &j in by_first[at + 1..].iter().take_while(|&&j| buffers[j].first <= buffers[i].last) {
+                let (a, b) = (buffers[i].size, buffers[j].size);
+                neighbours[i].push(Neighbour { other: j, below: a, above: b });
+                neighbours[j].push(Neighbour { other: i, below: b, above: a });
+            }
+        }
+        for &(i, _) in &scratch {
+            let overlap = &problem.overlaps[i];
+            for &(input, distance) in &overlap.inputs {
+                let distance = distance.next_multiple_of(ALIGN);
+                for neighbour in neighbours[input].iter_mut().filter(|n| n.other == overlap.output) {
+                    neighbour.above = neighbour.above.min(distance);
+                }
+                for neighbour in neighbours[overlap.output].iter_mut().filter(|n| n.other == input) {
+                    neighbour.below = neighbour.below.min(distance);
+                }
+            }
+        }
+        Self { buffers, neighbours, scratch }
+    }
+
+    /// Places the buffers in this order; gives their offsets and the bytes in all.
+    pub(crate) fn place(&self, order: &[usize]) -> (Vec<u32>, u64) {
+        let mut offsets = vec![u32::MAX; self.buffers.len()];
+        let mut forbidden: Vec<(i64, i64)> = Vec::new();
+        let mut peak = 0u64;
+        for &i in order {
+            forbidden.clear();
+            for neighbour in self.neighbours[i].iter().filter(|n| offsets[n.other] != u32::MAX) {
+                let other = i64::from(offsets[neighbour.other]);
+                forbidden.push((other - i64::from(neighbour.below), other + i64::from(neighbour.above)));
+            }
+            forbidden.sort_unstable();
+            let mut offset = 0i64;
+            for &(from, to) in &forbidden {
+                if from < offset && offset < to {
+                    offset = to;
+                }
+            }
+            // Beyond 4 GiB nothing fits any more; the caller sees that by the peak.
+            offsets[i] = u32::try_from(offset).unwrap_or(u32::MAX - ALIGN + 1);
+            peak = peak.max(offset as u64 + u64::from(self.buffers[i].size));
+        }
+        (offsets, peak)
+    }
+
+    /// The overlaps, of those taken, where output and input really touch at these offsets.
+    pub(crate) fn used(&self, problem: &Problem, offsets: &[u32]) -> Vec<usize> {
+        let touch = |a: usize, b: usize| {
+            u64::from(offsets[a]) < u64::from(offsets[b]) + u64::from(self.buffers[b].size)
+                && u64::from(offsets[b]) < u64::from(offsets[a]) + u64::from(self.buffers[a].size)
+        };
+        let used = |i: &usize| {
+            let overlap = &problem.overlaps[*i];
+            overlap.inputs.iter().any(|&(input, _)| touch(input, overlap.output))
+        };
+        self.scratch.iter().map(|&(i, _)| i).filter(used).collect()
+    }
+}

@@ -1,0 +1,229 @@
+//! The search for a placement with a low peak: which overlaps to take, and in which order to place.
+//!
+//! Placing optimally is NP-hard; networks are small. So many cheap tries: some orders that are known to work well, all
+//! overlaps or none or single ones toggled, then random exchanges in the best order found. The tries are the same for
+//! the same problem, so a network always compiles to the same file.
+
+use super::place::{Instance, Problem};
+
+/// How much is tried: roughly this many pairs of buffers are looked at.
+const EFFORT: usize = 60_000_000;
+
+/// The least number of random tries, and the most.
+const TRIES: [usize; 2] = [0, 3000];
+
+/// A placement.
+#[derive(Debug, Clone)]
+pub(crate) struct Placement {
+    /// Offset of each of the problem's buffers.
+    pub(crate) offsets: Vec<u32>,
+    /// For each overlap that is used, its index and the offset of its scratch row.
+    pub(crate) scratch: Vec<(usize, u32)>,
+    /// Bytes in all.
+    pub(crate) peak: u64,
+    /// What placing by size, largest first and without any overlap, needs.
+    pub(crate) greedy_by_size: u64,
+}
+
+/// The best try so far.
+struct Best {
+    taken: Vec<bool>,
+    order: Vec<usize>,
+    offsets: Vec<u32>,
+    peak: u64,
+}
+
+/// Finds a placement; never worse than by size without overlap.
+pub(crate) fn search(problem: &Problem) -> Placement {
+    let pairs = 1 + pairs(problem);
+    let tries = (EFFORT / pairs).clamp(TRIES[0], TRIES[1]);
+    let none = vec![false; problem.overlaps.len()];
+    let instance = Instance::new(problem, &none);
+    let by_size = &orders(&instance)[0];
+    let (offsets, greedy_by_size) = instance.place(by_size);
+    let mut best = Best { taken: none.clone(), order: by_size.clone(), offsets, peak: greedy_by_size };
+    try_orders(problem, &none, &mut best);
+    climb(problem, &mut best, tries / 4);
+    if !problem.overlaps.is_empty() {
+        let all = vec![true; problem.overlaps.len()];
+        let mut with_all = Best { taken: all.clone(), order: Vec::new(), offsets: Vec::new(), peak: u64::MAX };
+        try_orders(problem, &all, &mut with_all);
+        climb(problem, &mut with_all, tries);
+        if with_all.peak < best.peak {
+            best = with_all;
+        }
+        toggle(problem, &mut best, tries / 2);
+        climb(problem, &mut best, tries);
+        drop_needless(problem, &mut best);
+    }
+    let instance = Instance::new(problem, &best.taken);
+    let used = instance.used(problem, &best.offsets);
+    let scratch =
+        instance.scratch.iter().filter(|(i, _)| used.contains(i)).map(|&(i, at)| (i, best.offsets[at])).collect();
+    best.offsets.truncate(problem.buffers.len());
+    Placement { offsets: best.offsets, scratch, peak: best.peak, greedy_by_size }
+}
+
+/// How many pairs of buffers meet, about.
+fn pairs(problem: &Problem) -> usize {
+    let mut events: Vec<(u32, i32)> = Vec::new();
+    for buffer in &problem.buffers {
+        events.push((buffer.first, -1));
+        events.push((buffer.last, 1));
+    }
+    events.sort_unstable();
+    let (mut live, mut pairs) = (0usize, 0usize);
+    for (_, event) in events {
+        if event < 0 {
+            pairs = pairs.saturating_add(live + 1);
+            live += 1;
+        } else {
+            live -= 1;
+        }
+    }
+    pairs
+}
+
+/// Orders worth trying. The first is by size, largest first.
+fn orders(instance: &Instance) -> Vec<Vec<usize>> {
+    let buffers = &instance.buffers;
+    let sorted = |key: &dyn Fn(usize) -> (i64, i64, i64)| {
+        let mut order: Vec<usize> = (0..buffers.len()).collect();
+        order.sort_by_key(|&i| (key(i), i));
+        order
+    };
+    let size = |i: usize| i64::from(buffers[i].size);
+    let first = |i: usize| i64::from(buffers[i].first);
+    let last = |i: usize| i64::from(buffers[i].last);
+    let peak = busiest(instance);
+    let far = |i: usize| (first(i) - peak).max(peak - last(i)).max(0);
+    vec![
+        sorted(&|i| (-size(i), first(i), 0)),
+        sorted(&|i| (-size(i), -first(i), 0)),
+        sorted(&|i| (-size(i) * (last(i) - first(i) + 1), -size(i), 0)),
+        sorted(&|i| (first(i), -size(i), 0)),
+        sorted(&|i| (-first(i), -size(i), 0)),
+        sorted(&|i| (last(i), -size(i), 0)),
+        sorted(&|i| (-last(i), -size(i), 0)),
+        sorted(&|i| (-last(i), -first(i), -size(i))),
+        sorted(&|i| (far(i), -size(i), 0)),
+        sorted(&|i| (far(i), -last(i), -size(i))),
+        // Scratch rows last: they fit into what is left.
+        sorted(&|i| (i64::from(instance.scratch.iter().any(|s| s.1 == i)), -last(i), -first(i))),
+        sorted(&|i| (i64::from(instance.scratch.iter().any(|s| s.1 == i)), far(i), -last(i))),
+    ]
+}
+
+/// The step at which the most bytes are alive.
+fn busiest(instance: &Instance) -> i64 {
+    let mut events: Vec<(u32, i64)> = Vec::new();
+    for buffer in &instance.buffers {
+        events.push((buffer.first, i64::from(buffer.size)));
+        events.push((buffer.last + 1, -i64::from(buffer.size)));
+    }
+    events.sort_unstable();
+    let (mut live, mut most, mut step) = (0, -1, 0);
+    for (at, bytes) in events {
+        live += bytes;
+        if live > most {
+            (most, step) = (live, i64::from(at));
+        }
+    }
+    step
+}
+
+fn try_orders(problem: &Problem, taken: &[bool], best: &mut Best) -> bool {
+    let instance = Instance::new(problem, taken);
+    let mut found = false;
+    for order in orders(&instance) {
+        let (offsets, peak) = instance.place(&order);
+        if peak < best.peak {
+            *best = Best { taken: taken.to_vec(), order, offsets, peak };
+            found = true;
+        }
+    }
+    found
+}
+
+/// Takes or drops single overlaps while that lowers the peak.
+fn toggle(problem: &Problem, best: &mut Best, mut tries: usize) {
+    loop {
+        let mut found = false;
+        for i in 0..problem.overlaps.len() {
+            if tries == 0 {
+                return;
+            }
+            tries -= 1;
+            let mut taken = best.taken.clone();
+            taken[i] = !taken[i];
+            found |= try_orders(problem, &taken, best);
+        }
+        if !found {
+            return;
+        }
+    }
+}
+
+/// Moves random buffers to random places in the order; keeps what is not worse.
+fn climb(problem: &Problem, best: &mut Best, tries: usize) {
+    let instance = Instance::new(problem, &best.taken);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut order, mut peak) = (best.order.clone(), best.peak);
+    for _ in 0..tries {
+        let mut next = order.clone();
+        for _ in 0..1 + random.below(3) {
+            let moved = next.remove(random.below(next.len()));
+            next.insert(random.below(next.len() + 1), moved);
+        }
+        let (offsets, found) = instance.place(&next);
+        if found <= peak {
+            if found < best.peak {
+                *best = Best { taken: best.taken.clone(), order: next.clone(), offsets, peak: found };
+            }
+            (order, peak) = (next, found);
+        }
+    }
+}
+
+/// Drops overlaps that the peak does not need: copying rows costs time.
+fn drop_needless(problem: &Problem, best: &mut Best) {
+    let bytes = |i: usize| problem.buffers[problem.overlaps[i].output].size;
+    let mut taken: Vec<usize> = (0..problem.overlaps.len()).filter(|&i| best.taken[i]).collect();
+    taken.sort_by_key(|&i| (std::cmp::Reverse(bytes(i)), i));
+    let full = Instance::new(problem, &best.taken);
+    let used = full.used(problem, &best.offsets);
+    for i in taken {
+        let mut fewer = best.taken.clone();
+        fewer[i] = false;
+        let instance = Instance::new(problem, &fewer);
+        // The best order, without the dropped scratch row.
+        let kept: Vec<usize> = {
+            let old = Instance::new(problem, &best.taken);
+            let gone = old.scratch.iter().find(|s| s.0 == i).map_or(usize::MAX, |s| s.1);
+            best.order.iter().filter(|&&b| b != gone).map(|&b| if b > gone { b - 1 } else { b }).collect()
+        };
+        let (offsets, peak) = instance.place(&kept);
+        if peak <= best.peak {
+            *best = Best { taken: fewer, order: kept, offsets, peak };
+            continue;
+        }
+        if used.contains(&i) {
+            let mut other = Best { taken: Vec::new(), order: Vec::new(), offsets: Vec::new(), peak: best.peak + 1 };
+            if try_orders(problem, &fewer, &mut other) {
+                *best = other;
+            }
+        }
+    }
+}
+
+/// A small generator of pseudo-random numbers (xorshift64*), the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize) % n.max(1)
+    }
+}

@@ -1,0 +1,413 @@
+//! From the bytes of a file to a graph, with every index checked.
+
+use super::schema::{self, Options};
+use super::{Activation, Padding, SliceMasks, TfliteOp, Window, names};
+use crate::error::{CompileError, Result, Site};
+use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use flatbuffers::Vector;
+use std::sync::Arc;
+
+/// The file identifier, bytes 4 to 8.
+const IDENTIFIER: &[u8] = b"TFL3";
+
+/// Reads a `.tflite` file. The result is its first graph; the others stand in `subgraphs`.
+pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
+    match bytes.get(4..8) {
+        None => return Err(CompileError::NotTflite(format!("it has {} bytes", bytes.len()))),
+        Some(IDENTIFIER) => {}
+        Some(other) => {
+            return Err(CompileError::NotTflite(format!("bytes 4..8 are {:?}", String::from_utf8_lossy(other))));
+        }
+    }
+    let model = schema::parse(bytes).map_err(|error| CompileError::Corrupt(error.to_string().trim().to_string()))?;
+    if model.version() != 3 {
+        return Err(CompileError::NotTflite(format!("schema version {} instead of 3", model.version())));
+    }
+    let buffers = buffers(&model, bytes)?;
+    let codes: Vec<_> = model.operator_codes().iter().flat_map(Vector::iter).collect();
+    let mut graphs = Vec::new();
+    for graph in model.subgraphs().iter().flat_map(Vector::iter) {
+        graphs.push(import_graph(&graph, &codes, &buffers)?);
+    }
+    let mut graphs = graphs.into_iter();
+    let Some(mut main) = graphs.next() else { return Err(corrupt("it has no graph")) };
+    main.subgraphs = graphs.collect();
+    Ok(main)
+}
+
+fn corrupt(what: impl Into<String>) -> CompileError {
+    CompileError::Corrupt(what.into())
+}
+
+/// The bytes of each buffer; nothing for those without.
+fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Arc<[u8]>>> {
+    let mut buffers = Vec::new();
+    for (i, buffer) in model.buffers().iter().flat_map(Vector::iter).enumerate() {
+        let bytes = match buffer.data() {
+            Some(data) if !data.is_empty() => data.bytes(),
+            // Offsets 0 and 1 stand for "not outside the table".
+            _ if buffer.offset() > 1 => {
+                let range = usize::try_from(buffer.offset())
+                    .ok()
+                    .zip(usize::try_from(buffer.size()).ok())
+                    .and_then(|(start, len)| file.get(start..start.checked_add(len)?));
+                range.ok_or_else(|| corrupt(format!("buffer {i} reaches outside the file")))?
+            }
+            _ => &[],
+        };
+        buffers.push(Arc::from(bytes));
+    }
+    Ok(buffers)
+}
+
+fn import_graph(
+    source: &schema::SubGraph<'_>,
+    codes: &[schema::OperatorCode<'_>],
+    buffers: &[Arc<[u8]>],
+) -> Result<Graph> {
+    let mut graph = Graph::default();
+    for (i, tensor) in source.tensors().iter().flat_map(Vector::iter).enumerate() {
+        graph.tensors.push(import_tensor(i, &tensor, buffers)?);
+    }
+    let count = graph.tensors.len();
+    graph.inputs = list(source.inputs(), count, "the graph's inputs")?;
+    graph.outputs = list(source.outputs(), count, "the graph's outputs")?;
+    for (i, operator) in source.operators().iter().flat_map(Vector::iter).enumerate() {
+        let Some(code) = codes.get(operator.opcode_index() as usize) else {
+            return Err(corrupt(format!("node {i} has no operator code")));
+        };
+        let mut node = Node {
+            op: Op::Tflite(TfliteOp::Unknown { name: code_name(code) }),
+            inputs: optional_list(operator.inputs(), count, i)?,
+            outputs: list(operator.outputs(), count, &format!("the outputs of node {i}"))?,
+            origin: i,
+        };
+        if let Some(op) = import_op(code, &operator).map_err(|error| error.at(&graph, &node))? {
+            node.op = Op::Tflite(op);
+        }
+        graph.nodes.push(node);
+    }
+    check_order(&graph)?;
+    Ok(graph)
+}
+
+/// Tensors are written once, before they are read, and neither constants nor inputs are.
+fn check_order(graph: &Graph) -> Result<()> {
+    let mut written = vec![false; graph.tensors.len()];
+    for &id in &graph.inputs {
+        if written[id] {
+            return Err(corrupt(format!("tensor {id} is an input twice")));
+        }
+        written[id] = true;
+        if graph.tensors[id].content != Content::Computed {
+            let what = format!("input `{}` is a constant or a variable", graph.tensors[id].name);
+            return Err(CompileError::InvalidModel { site: Site::Graph, what });
+        }
+    }
+    for node in &graph.nodes {
+        for &id in node.inputs.iter().flatten() {
+            if graph.tensors[id].content == Content::Computed && !written[id] {
+                return Err(
+                    graph.invalid(node, format!("it reads `{}` before that is written", graph.tensors[id].name))
+                );
+            }
+        }
+        for &id in &node.outputs {
+            if graph.tensors[id].content != Content::Computed || written[id] {
+                let name = &graph.tensors[id].name;
+                return Err(graph.invalid(node, format!("it writes `{name}`, a constant or written before")));
+            }
+            written[id] = true;
+        }
+    }
+    for &id in &graph.outputs {
+        if graph.tensors[id].content == Content::Computed && !written[id] {
+            let what = format!("output `{}` is never written", graph.tensors[id].name);
+            return Err(CompileError::InvalidModel { site: Site::Graph, what });
+        }
+    }
+    Ok(())
+}
+
+fn list(indices: Option<Vector<'_, i32>>, count: usize, what: &str) -> Result<Vec<TensorId>> {
+    let index = |index: i32| match usize::try_from(index) {
+        Ok(index) if index < count => Ok(index),
+        _ => Err(corrupt(format!("{what} name tensor {index} of {count}"))),
+    };
+    indices.iter().flat_map(Vector::iter).map(index).collect()
+}
+
+fn optional_list(indices: Option<Vector<'_, i32>>, count: usize, node: usize) -> Result<Vec<Option<TensorId>>> {
+    let index = |index: i32| match usize::try_from(index) {
+        Ok(index) if index < count => Ok(Some(index)),
+        Err(_) if index == -1 => Ok(None),
+        _ => Err(corrupt(format!("the inputs of node {node} name tensor {index} of {count}"))),
+    };
+    indices.iter().flat_map(Vector::iter).map(index).collect()
+}
+
+fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Arc<[u8]>]) -> Result<Tensor> {
+    let name = source.name().filter(|name| !name.is_empty()).map_or_else(|| format!("tensor_{index}"), str::to_string);
+    let dtype = element_type(source.element_type());
+    let dims: Vec<i32> = source.shape().iter().flat_map(Vector::iter).collect();
+    let shape: Vec<u32> = dims.iter().filter_map(|&dim| u32::try_from(dim).ok()).collect();
+    if shape.len() != dims.len() {
+        return Err(CompileError::DynamicShape { tensor: name, shape: dims });
+    }
+    if source.sparsity().is_some() {
+        return Err(CompileError::UnsupportedType {
+            site: Site::Graph,
+            tensor: name,
+            found: "sparse".into(),
+            accepted: "dense tensors".into(),
+        });
+    }
+    let Some(bytes) = buffers.get(source.buffer() as usize) else {
+        return Err(corrupt(format!("tensor {index} (`{name}`) names buffer {}", source.buffer())));
+    };
+    let mut tensor = Tensor::computed(name, dtype, shape);
+    tensor.quantization = quantization(source)?;
+    if let Some(q) = &tensor.quantization
+        && q.scales.len() > 1
+        && tensor.shape.get(q.axis).is_none_or(|&dim| dim as usize != q.scales.len())
+    {
+        return Err(corrupt(format!(
+            "tensor `{}` has {} scales along dimension {}",
+            tensor.name,
+            q.scales.len(),
+            q.axis
+        )));
+    }
+    let size = dtype.size().and_then(|size| tensor.elements().checked_mul(size));
+    if source.is_variable() {
+        tensor.content = Content::State(None);
+    } else if !bytes.is_empty() || (size == Some(0)) {
+        if size.is_some_and(|size| size != bytes.len()) {
+            return Err(corrupt(format!("tensor `{}` does not have the bytes that its shape needs", tensor.name)));
+        }
+        tensor.content = Content::Constant(bytes.clone());
+    }
+    Ok(tensor)
+}
+
+fn element_type(code: i8) -> ElementType {
+    match code {
+        0 => ElementType::F32,
+        2 => ElementType::I32,
+        3 => ElementType::U8,
+        4 => ElementType::I64,
+        6 => ElementType::Bool,
+        7 => ElementType::I16,
+        9 => ElementType::I8,
+        13 => ElementType::Resource,
+        other => ElementType::Other(other),
+    }
+}
+
+fn quantization(source: &schema::Tensor<'_>) -> Result<Option<Quantization>> {
+    let Some(q) = source.quantization() else { return Ok(None) };
+    let scales: Vec<f32> = q.scale().iter().flat_map(Vector::iter).collect();
+    if scales.is_empty() {
+        return Ok(None);
+    }
+    let mut zero_points = Vec::new();
+    for zero_point in q.zero_point().iter().flat_map(Vector::iter) {
+        zero_points.push(i32::try_from(zero_point).map_err(|_| corrupt(format!("zero point {zero_point}")))?);
+    }
+    zero_points.resize(scales.len(), zero_points.first().copied().unwrap_or(0));
+    Ok(Some(Quantization { scales, zero_points, axis: usize::try_from(q.quantized_dimension()).unwrap_or(usize::MAX) }))
+}
+
+/// The larger of the old one-byte and the new code counts.
+fn code_of(code: &schema::OperatorCode<'_>) -> i32 {
+    code.builtin_code().max(i32::from(code.deprecated_builtin_code()))
+}
+
+fn code_name(code: &schema::OperatorCode<'_>) -> String {
+    match (code_of(code), code.custom_code()) {
+        (CUSTOM, Some(custom)) => format!("CUSTOM {custom}"),
+        (number, _) => names::name(number).map_or_else(|| format!("operator code {number}"), str::to_string),
+    }
+}
+
+const CUSTOM: i32 = 32;
+
+/// What is missing or wrong in an operator's options.
+enum Fault {
+    Options,
+    Value(&'static str, i32),
+}
+
+impl Fault {
+    fn at(self, graph: &Graph, node: &Node) -> CompileError {
+        match self {
+            Self::Options => graph.invalid(node, "its options are missing"),
+            Self::Value(what, value) => graph.invalid(node, format!("its {what} is {value}")),
+        }
+    }
+}
+
+fn padding(code: i8) -> std::result::Result<Padding, Fault> {
+    match code {
+        0 => Ok(Padding::Same),
+        1 => Ok(Padding::Valid),
+        _ => Err(Fault::Value("padding", i32::from(code))),
+    }
+}
+
+fn activation(code: i8) -> Activation {
+    match code {
+        0 => Activation::None,
+        1 => Activation::Relu,
+        2 => Activation::ReluN1To1,
+        3 => Activation::Relu6,
+        other => Activation::Other(other),
+    }
+}
+
+/// The operator; `None` if it is not known.
+fn import_op(
+    code: &schema::OperatorCode<'_>,
+    operator: &schema::Operator<'_>,
+) -> std::result::Result<Option<TfliteOp>, Fault> {
+    fn options<'a, T: Options<'a>>(operator: &schema::Operator<'a>) -> std::result::Result<T, Fault> {
+        operator.options::<T>().ok_or(Fault::Options)
+    }
+    let pool = |operator| -> std::result::Result<Window, Fault> {
+        let o = options::<schema::Pool2DOptions<'_>>(operator)?;
+        Ok(Window {
+            padding: padding(o.padding())?,
+            stride: [o.stride_h(), o.stride_w()],
+            dilation: [1, 1],
+            size: [o.filter_height(), o.filter_width()],
+            explicit: [0; 4],
+            activation: activation(o.activation()),
+        })
+    };
+    Ok(Some(match code_of(code) {
+        // An absent options table means the defaults where all fields have one that makes sense.
+        0 => TfliteOp::Add(
+            operator.options::<schema::AddOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ),
+        1 => TfliteOp::AveragePool2d(pool(operator)?),
+        2 => {
+            let o = options::<schema::ConcatenationOptions<'_>>(operator)?;
+            TfliteOp::Concatenation { axis: o.axis(), activation: activation(o.activation()) }
+        }
+        3 => {
+            let o = options::<schema::Conv2DOptions<'_>>(operator)?;
+            TfliteOp::Conv2d(Window {
+                padding: padding(o.padding())?,
+                stride: [o.stride_h(), o.stride_w()],
+                dilation: [o.dilation_h(), o.dilation_w()],
+                size: [0, 0],
+                explicit: [0; 4],
+                activation: activation(o.activation()),
+            })
+        }
+        4 => {
+            let o = options::<schema::DepthwiseConv2DOptions<'_>>(operator)?;
+            TfliteOp::DepthwiseConv2d(Window {
+                padding: padding(o.padding())?,
+                stride: [o.stride_h(), o.stride_w()],
+                dilation: [o.dilation_h(), o.dilation_w()],
+                size: [0, 0],
+                explicit: [0; 4],
+                activation: activation(o.activation()),
+            })
+        }
+        6 => TfliteOp::Dequantize,
+        9 => {
+            let o = operator.options::<schema::FullyConnectedOptions<'_>>();
+            if let Some(format) = o.map(|o| o.weights_format()).filter(|&format| format != 0) {
+                return Err(Fault::Value("weights format", i32::from(format)));
+            }
+            TfliteOp::FullyConnected(o.map_or(Activation::None, |o| activation(o.activation())))
+        }
+        14 => TfliteOp::Logistic,
+        17 => TfliteOp::MaxPool2d(pool(operator)?),
+        18 => TfliteOp::Mul(
+            operator.options::<schema::MulOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ),
+        19 => TfliteOp::Relu,
+        20 => TfliteOp::ReluN1To1,
+        21 => TfliteOp::Relu6,
+        22 => TfliteOp::Reshape {
+            new_shape: operator
+                .options::<schema::ReshapeOptions<'_>>()
+                .and_then(|o| o.new_shape())
+                .map(|shape| shape.iter().collect()),
+        },
+        25 => TfliteOp::Softmax { beta: options::<schema::SoftmaxOptions<'_>>(operator)?.beta() },
+        27 => {
+            let o = options::<schema::SvdfOptions<'_>>(operator)?;
+            TfliteOp::Svdf { rank: o.rank(), activation: activation(o.activation()) }
+        }
+        28 => TfliteOp::Tanh,
+        34 => TfliteOp::Pad,
+        36 => {
+            let o = operator.options::<schema::GatherOptions<'_>>();
+            TfliteOp::Gather { axis: o.map_or(0, |o| o.axis()), batch_dims: o.map_or(0, |o| o.batch_dims()) }
+        }
+        39 => TfliteOp::Transpose,
+        40 => TfliteOp::Mean,
+        41 => TfliteOp::Sub(
+            operator.options::<schema::SubOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ),
+        42 => TfliteOp::Div,
+        43 => TfliteOp::Squeeze {
+            dims: operator
+                .options::<schema::SqueezeOptions<'_>>()
+                .and_then(|o| o.squeeze_dims())
+                .map(|dims| dims.iter().collect())
+                .unwrap_or_default(),
+        },
+        45 => {
+            let o = options::<schema::StridedSliceOptions<'_>>(operator)?;
+            TfliteOp::StridedSlice(SliceMasks {
+                begin: o.begin_mask(),
+                end: o.end_mask(),
+                ellipsis: o.ellipsis_mask(),
+                new_axis: o.new_axis_mask(),
+                shrink_axis: o.shrink_axis_mask(),
+            })
+        }
+        49 => TfliteOp::Split,
+        53 => TfliteOp::Cast,
+        55 => TfliteOp::Maximum,
+        57 => TfliteOp::Minimum,
+        60 => TfliteOp::PadV2,
+        65 => TfliteOp::Slice,
+        70 => TfliteOp::ExpandDims,
+        77 => TfliteOp::Shape,
+        81 => TfliteOp::ReduceProd,
+        83 => TfliteOp::Pack { axis: operator.options::<schema::PackOptions<'_>>().map_or(0, |o| o.axis()) },
+        88 => TfliteOp::Unpack { axis: operator.options::<schema::UnpackOptions<'_>>().map_or(0, |o| o.axis()) },
+        90 => TfliteOp::FloorDiv,
+        94 => TfliteOp::Fill,
+        97 => {
+            let o = operator.options::<schema::ResizeNearestNeighborOptions<'_>>();
+            TfliteOp::ResizeNearestNeighbor {
+                align_corners: o.is_some_and(|o| o.align_corners()),
+                half_pixel_centers: o.is_some_and(|o| o.half_pixel_centers()),
+            }
+        }
+        98 => TfliteOp::LeakyRelu { alpha: options::<schema::LeakyReluOptions<'_>>(operator)?.alpha() },
+        102 => TfliteOp::SplitV,
+        114 => TfliteOp::Quantize,
+        117 => TfliteOp::HardSwish,
+        129 => {
+            let index = options::<schema::CallOnceOptions<'_>>(operator)?.init_subgraph_index();
+            let subgraph = usize::try_from(index).map_err(|_| Fault::Value("graph", index))?;
+            TfliteOp::CallOnce { subgraph }
+        }
+        142 => {
+            let o = options::<schema::VarHandleOptions<'_>>(operator)?;
+            let (container, name) = (o.container().unwrap_or(""), o.shared_name().unwrap_or(""));
+            TfliteOp::VarHandle { name: format!("{container}/{name}") }
+        }
+        143 => TfliteOp::ReadVariable,
+        144 => TfliteOp::AssignVariable,
+        _ => return Ok(None),
+    }))
+}

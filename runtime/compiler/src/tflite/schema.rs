@@ -1,0 +1,310 @@
+//! The part of the TensorFlow Lite schema that the importer reads.
+//!
+//! A table's accessors give what the file holds, or the schema's default. Nothing is read before the verifier has
+//! walked it: [`parse`] runs it over every table, vector and string named here, and what is not named here is never
+//! followed. Field numbers are those of the public `schema.fbs`; a field's slot in the vtable is 4 + 2 * number.
+
+use flatbuffers::{
+    Follow, ForwardsUOffset, InvalidFlatbuffer, Table, VOffsetT, Vector, Verifiable, Verifier, VerifierOptions,
+};
+
+type Verified = Result<(), InvalidFlatbuffer>;
+type Tables<'a, T> = ForwardsUOffset<Vector<'a, ForwardsUOffset<T>>>;
+type Scalars<'a, T> = ForwardsUOffset<Vector<'a, T>>;
+type Text<'a> = ForwardsUOffset<&'a str>;
+
+const fn slot(field: u16) -> VOffsetT {
+    4 + 2 * field
+}
+
+/// Declares tables: in brackets scalars, `number name: type = default`; in braces what an offset leads to,
+/// `number name: type`.
+macro_rules! tables {
+    ($( $(#[doc = $doc:literal])+ $name:ident
+        [ $( $scalar_id:literal $scalar:ident: $scalar_type:ty = $default:expr; )* ]
+        { $( $id:literal $field:ident: $type:ty; )* }
+    )+) => { $(
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy)]
+        // What a table is there for may be only that it is there.
+        #[allow(dead_code)]
+        pub(super) struct $name<'a>(Table<'a>);
+
+        impl<'a> Follow<'a> for $name<'a> {
+            type Inner = Self;
+            unsafe fn follow(buf: &'a [u8], loc: usize) -> Self {
+                // SAFETY: the caller promises a valid table at `loc`.
+                Self(unsafe { Table::new(buf, loc) })
+            }
+        }
+
+        impl<'a> Verifiable for $name<'a> {
+            fn run_verifier(verifier: &mut Verifier<'_, '_>, pos: usize) -> Verified {
+                verifier
+                    .visit_table(pos)?
+                    $( .visit_field::<$scalar_type>(stringify!($scalar), slot($scalar_id), false)? )*
+                    $( .visit_field::<$type>(stringify!($field), slot($id), false)? )*
+                    .finish();
+                Ok(())
+            }
+        }
+
+        #[allow(dead_code)]
+        impl<'a> $name<'a> {
+            $(
+                pub(super) fn $scalar(&self) -> $scalar_type {
+                    // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+                    unsafe { self.0.get::<$scalar_type>(slot($scalar_id), None) }.unwrap_or($default)
+                }
+            )*
+            $(
+                pub(super) fn $field(&self) -> Option<<$type as Follow<'a>>::Inner> {
+                    // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+                    unsafe { self.0.get::<$type>(slot($id), None) }
+                }
+            )*
+        }
+    )+ };
+}
+
+tables! {
+    /// The file.
+    Model [
+        0 version: u32 = 0;
+    ] {
+        1 operator_codes: Tables<'a, OperatorCode<'a>>;
+        2 subgraphs: Tables<'a, SubGraph<'a>>;
+        4 buffers: Tables<'a, Buffer<'a>>;
+    }
+    /// Which operator a code of the file stands for.
+    OperatorCode [
+        0 deprecated_builtin_code: i8 = 0;
+        2 version: i32 = 1;
+        3 builtin_code: i32 = 0;
+    ] {
+        1 custom_code: Text<'a>;
+    }
+    /// A graph.
+    SubGraph [] {
+        0 tensors: Tables<'a, Tensor<'a>>;
+        1 inputs: Scalars<'a, i32>;
+        2 outputs: Scalars<'a, i32>;
+        3 operators: Tables<'a, Operator<'a>>;
+    }
+    /// Bytes of a constant, in the table or elsewhere in the file.
+    Buffer [
+        1 offset: u64 = 0;
+        2 size: u64 = 0;
+    ] {
+        0 data: Scalars<'a, u8>;
+    }
+    /// A tensor.
+    Tensor [
+        1 element_type: i8 = 0;
+        2 buffer: u32 = 0;
+        5 is_variable: bool = false;
+    ] {
+        0 shape: Scalars<'a, i32>;
+        3 name: Text<'a>;
+        4 quantization: ForwardsUOffset<QuantizationParameters<'a>>;
+        6 sparsity: ForwardsUOffset<SparsityParameters<'a>>;
+    }
+    /// Scales and zero points.
+    QuantizationParameters [
+        6 quantized_dimension: i32 = 0;
+    ] {
+        2 scale: Scalars<'a, f32>;
+        3 zero_point: Scalars<'a, i64>;
+    }
+    /// Present on sparse tensors. Nothing in it is read.
+    SparsityParameters [] {}
+}
+
+/// An operator of a graph. Its options are a union: the type code says which table they are.
+#[derive(Clone, Copy)]
+pub(super) struct Operator<'a>(Table<'a>);
+
+const OPCODE_INDEX: VOffsetT = slot(0);
+const INPUTS: VOffsetT = slot(1);
+const OUTPUTS: VOffsetT = slot(2);
+const OPTIONS_TYPE: VOffsetT = slot(3);
+const OPTIONS: VOffsetT = slot(4);
+
+impl<'a> Follow<'a> for Operator<'a> {
+    type Inner = Self;
+    unsafe fn follow(buf: &'a [u8], loc: usize) -> Self {
+        // SAFETY: the caller promises a valid table at `loc`.
+        Self(unsafe { Table::new(buf, loc) })
+    }
+}
+
+impl Verifiable for Operator<'_> {
+    fn run_verifier(verifier: &mut Verifier<'_, '_>, pos: usize) -> Verified {
+        verifier
+            .visit_table(pos)?
+            .visit_field::<u32>("opcode_index", OPCODE_INDEX, false)?
+            .visit_field::<Scalars<'_, i32>>("inputs", INPUTS, false)?
+            .visit_field::<Scalars<'_, i32>>("outputs", OUTPUTS, false)?
+            .visit_union::<u8, _>(
+                "builtin_options_type",
+                OPTIONS_TYPE,
+                "builtin_options",
+                OPTIONS,
+                false,
+                |code, verifier, pos| verify_options(code, verifier, pos),
+            )?
+            .finish();
+        Ok(())
+    }
+}
+
+impl<'a> Operator<'a> {
+    pub(super) fn opcode_index(&self) -> u32 {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        unsafe { self.0.get::<u32>(OPCODE_INDEX, None) }.unwrap_or(0)
+    }
+
+    pub(super) fn inputs(&self) -> Option<Vector<'a, i32>> {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        unsafe { self.0.get::<Scalars<'a, i32>>(INPUTS, None) }
+    }
+
+    pub(super) fn outputs(&self) -> Option<Vector<'a, i32>> {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        unsafe { self.0.get::<Scalars<'a, i32>>(OUTPUTS, None) }
+    }
+
+    /// The options, if they are a table of type `T`.
+    pub(super) fn options<T: Options<'a>>(&self) -> Option<T> {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        let code = unsafe { self.0.get::<u8>(OPTIONS_TYPE, None) }.unwrap_or(0);
+        if code != T::CODE {
+            return None;
+        }
+        // SAFETY: the verifier has walked the union as the table that its type code names, and that is `T`.
+        unsafe { self.0.get::<ForwardsUOffset<T>>(OPTIONS, None) }
+    }
+}
+
+/// A table of the options union.
+pub(super) trait Options<'a>: Follow<'a, Inner = Self> + 'a {
+    /// Its type code in the union.
+    const CODE: u8;
+}
+
+/// Declares the options tables and the verifier of their union.
+macro_rules! options {
+    ($( $code:literal $name:ident [ $($scalars:tt)* ] { $($fields:tt)* } )+) => {
+        tables! { $( #[doc = "Options of an operator."] $name [ $($scalars)* ] { $($fields)* } )+ }
+
+        $( impl<'a> Options<'a> for $name<'a> { const CODE: u8 = $code; } )+
+
+        fn verify_options(code: u8, verifier: &mut Verifier<'_, '_>, pos: usize) -> Verified {
+            match code {
+                $( $code => verifier.verify_union_variant::<ForwardsUOffset<$name<'_>>>(stringify!($name), pos), )+
+                // Options that are never read need no check.
+                _ => Ok(()),
+            }
+        }
+    };
+}
+
+options! {
+    1 Conv2DOptions [
+        0 padding: i8 = 0;
+        1 stride_w: i32 = 0;
+        2 stride_h: i32 = 0;
+        3 activation: i8 = 0;
+        4 dilation_w: i32 = 1;
+        5 dilation_h: i32 = 1;
+    ] {}
+    2 DepthwiseConv2DOptions [
+        0 padding: i8 = 0;
+        1 stride_w: i32 = 0;
+        2 stride_h: i32 = 0;
+        4 activation: i8 = 0;
+        5 dilation_w: i32 = 1;
+        6 dilation_h: i32 = 1;
+    ] {}
+    5 Pool2DOptions [
+        0 padding: i8 = 0;
+        1 stride_w: i32 = 0;
+        2 stride_h: i32 = 0;
+        3 filter_width: i32 = 0;
+        4 filter_height: i32 = 0;
+        5 activation: i8 = 0;
+    ] {}
+    6 SvdfOptions [
+        0 rank: i32 = 0;
+        1 activation: i8 = 0;
+    ] {}
+    8 FullyConnectedOptions [
+        0 activation: i8 = 0;
+        1 weights_format: i8 = 0;
+    ] {}
+    9 SoftmaxOptions [
+        0 beta: f32 = 0.0;
+    ] {}
+    10 ConcatenationOptions [
+        0 axis: i32 = 0;
+        1 activation: i8 = 0;
+    ] {}
+    11 AddOptions [
+        0 activation: i8 = 0;
+    ] {}
+    17 ReshapeOptions [] {
+        0 new_shape: Scalars<'a, i32>;
+    }
+    21 MulOptions [
+        0 activation: i8 = 0;
+    ] {}
+    23 GatherOptions [
+        0 axis: i32 = 0;
+        1 batch_dims: i32 = 0;
+    ] {}
+    27 ReducerOptions [
+        0 keep_dims: bool = false;
+    ] {}
+    28 SubOptions [
+        0 activation: i8 = 0;
+    ] {}
+    30 SqueezeOptions [] {
+        0 squeeze_dims: Scalars<'a, i32>;
+    }
+    32 StridedSliceOptions [
+        0 begin_mask: i32 = 0;
+        1 end_mask: i32 = 0;
+        2 ellipsis_mask: i32 = 0;
+        3 new_axis_mask: i32 = 0;
+        4 shrink_axis_mask: i32 = 0;
+    ] {}
+    59 PackOptions [
+        0 values_count: i32 = 0;
+        1 axis: i32 = 0;
+    ] {}
+    64 UnpackOptions [
+        0 num: i32 = 0;
+        1 axis: i32 = 0;
+    ] {}
+    74 ResizeNearestNeighborOptions [
+        0 align_corners: bool = false;
+        1 half_pixel_centers: bool = false;
+    ] {}
+    75 LeakyReluOptions [
+        0 alpha: f32 = 0.0;
+    ] {}
+    103 CallOnceOptions [
+        0 init_subgraph_index: i32 = 0;
+    ] {}
+    111 VarHandleOptions [] {
+        0 container: Text<'a>;
+        1 shared_name: Text<'a>;
+    }
+}
+
+/// Checks the whole file and gives its root.
+pub(super) fn parse(bytes: &[u8]) -> Result<Model<'_>, InvalidFlatbuffer> {
+    // Tables may be shared, so that a walk sees more than the file holds; but not much more in files that tools write.
+    let max_apparent_size = bytes.len().saturating_mul(8).saturating_add(1 << 16);
+    flatbuffers::root_with_opts::<Model<'_>>(&VerifierOptions { max_apparent_size, ..Default::default() }, bytes)
+}

@@ -1,0 +1,315 @@
+//! The model file: the plan's records, the constants under readable names, the safetensors container around them.
+
+use crate::Options;
+use crate::error::{CompileError, Result};
+use crate::graph::{Content, Graph, Node, Op, TensorId};
+use crate::lower::value_of;
+use crate::names::Names;
+use crate::plan::MemoryPlan;
+use safetensors::tensor::{Dtype, TensorInfo};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use tealight_format::{DType, Model, NONE, Op as PlanOp, Place, PlanHeader, Shape, Value, Work, align16, op_set};
+
+/// Name and version of this compiler, as written to `generator`.
+const GENERATOR: &str = concat!("tealight-compiler ", env!("CARGO_PKG_VERSION"));
+
+/// A written file.
+pub(crate) struct Written {
+    pub(crate) bytes: Vec<u8>,
+    /// (tensor, value) of every tensor that is a value of the plan, by tensor.
+    pub(crate) tensors: Vec<(TensorId, usize)>,
+    pub(crate) plan_bytes: u64,
+    pub(crate) weights_bytes: u64,
+}
+
+/// Tensors that are the same constant: type, shape, quantization and bytes.
+type Key = (u8, Vec<u32>, u32, i32, Arc<[u8]>);
+
+/// The values of a plan as they are collected: constants first, then the arena and state.
+struct Writer<'a> {
+    graph: &'a Graph,
+    plan: &'a MemoryPlan,
+    values: Vec<Value>,
+    /// Name and bytes of each constant; its value has the same index.
+    constants: Vec<(String, Arc<[u8]>)>,
+    known: HashMap<Key, usize>,
+    names: Names,
+    /// The value of each tensor that has one.
+    index: BTreeMap<TensorId, usize>,
+    /// The constant that each state starts from.
+    inits: HashMap<TensorId, usize>,
+}
+
+/// Writes the file and checks it. `source` is the file that the graph came from.
+pub(crate) fn write(
+    graph: &Graph,
+    works: &[Work],
+    plan: &MemoryPlan,
+    source: &[u8],
+    options: &Options,
+) -> Result<Written> {
+    let mut writer = Writer {
+        graph,
+        plan,
+        values: Vec::new(),
+        constants: Vec::new(),
+        known: HashMap::new(),
+        names: Names::default(),
+        index: BTreeMap::new(),
+        inits: HashMap::new(),
+    };
+    writer.add_constants()?;
+    writer.add_memory(options.keep_tensor_map)?;
+    let mut ops = Vec::new();
+    for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
+        ops.push(writer.op(at, node, work)?);
+    }
+    writer.add_scratch(&mut ops, works);
+    let Writer { mut values, constants, index, .. } = writer;
+    for (count, what) in [
+        (values.len(), "tensors"),
+        (ops.len(), "operators"),
+        (graph.inputs.len(), "inputs"),
+        (graph.outputs.len(), "outputs"),
+    ] {
+        if count >= NONE as usize {
+            return Err(CompileError::TooLarge(format!("{count} {what}; a model file holds up to {}", NONE - 1)));
+        }
+    }
+    let header = PlanHeader {
+        constants: constants.len() as u32,
+        values: values.len() as u32,
+        ops: ops.len() as u32,
+        inputs: graph.inputs.len() as u32,
+        outputs: graph.outputs.len() as u32,
+        arena_len: plan.arena_len,
+        state_len: plan.state_len,
+        op_set: op_set(&ops.iter().map(|op| op.operator.code()).collect::<Vec<_>>()),
+    };
+    // The constants lie behind the plan, whose length is known now.
+    let mut offset = header.plan_len();
+    for value in &mut values[..constants.len()] {
+        value.offset = u32::try_from(offset).map_err(|_| too_large())?;
+        offset += align16(u64::from(value.len));
+    }
+    let mut bytes = header.emit().to_vec();
+    bytes.extend(values.iter().flat_map(Value::emit));
+    bytes.extend(ops.iter().flat_map(PlanOp::emit));
+    for id in graph.inputs.iter().chain(&graph.outputs) {
+        let value = index.get(id).copied().ok_or_else(|| no_value(graph, *id))?;
+        bytes.extend((value as u16).to_le_bytes());
+    }
+    bytes.resize(header.plan_len() as usize, 0);
+    let file = container(&bytes, &values, &constants, metadata(graph, source, options)?)?;
+    check(&file)?;
+    Ok(Written {
+        bytes: file,
+        tensors: index.into_iter().collect(),
+        plan_bytes: header.plan_len(),
+        weights_bytes: constants.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+    })
+}
+
+fn too_large() -> CompileError {
+    CompileError::TooLarge("the model file needs 4 GiB or more".into())
+}
+
+fn no_value(graph: &Graph, id: TensorId) -> CompileError {
+    CompileError::Internal(format!("tensor `{}` has no value", graph.tensors[id].name))
+}
+
+impl Writer<'_> {
+    /// Adds the constants that nodes read and that states start from, equal ones once.
+    fn add_constants(&mut self) -> Result<()> {
+        let graph = self.graph;
+        for node in &graph.nodes {
+            for (k, id) in node.inputs.iter().enumerate().filter_map(|(k, id)| Some((k, (*id)?))) {
+                let base = graph.base(id);
+                match &graph.tensors[base].content {
+                    Content::Constant(bytes) if !self.index.contains_key(&id) => {
+                        let value = value_of(graph, node, id)?;
+                        let at = self.add_constant(value, bytes, |names| names.constant(graph, node, k));
+                        self.index.insert(id, at);
+                    }
+                    Content::State(Some(bytes)) if !self.inits.contains_key(&base) => {
+                        let value = Value { place: Place::Constant, ..value_of(graph, node, base)? };
+                        let at = self.add_constant(value, bytes, |names| names.initial(graph, base));
+                        self.inits.insert(base, at);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_constant(&mut self, value: Value, bytes: &Arc<[u8]>, name: impl FnOnce(&mut Names) -> String) -> usize {
+        let key = (
+            value.dtype as u8,
+            value.shape.dims().to_vec(),
+            value.scale.to_bits(),
+            value.zero_point,
+            Arc::clone(bytes),
+        );
+        *self.known.entry(key).or_insert_with(|| {
+            self.constants.push((name(&mut self.names), Arc::clone(bytes)));
+            self.values.push(Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value });
+            self.values.len() - 1
+        })
+    }
+
+    /// Adds the values of the arena and of state: those that own memory, then the views of them that are used.
+    fn add_memory(&mut self, all_views: bool) -> Result<()> {
+        let graph = self.graph;
+        let mut used = vec![all_views; graph.tensors.len()];
+        for id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&graph.outputs) {
+            used[*id] = true;
+        }
+        let owners = (0..graph.tensors.len()).filter(|&id| graph.tensors[id].alias.is_none());
+        let views = (0..graph.tensors.len()).filter(|&id| graph.tensors[id].alias.is_some() && used[id]);
+        let node = Node { op: Op::Tflite(crate::tflite::TfliteOp::Relu), inputs: vec![], outputs: vec![], origin: 0 };
+        for id in owners.chain(views) {
+            let base = graph.base(id);
+            let Some(offset) = self.plan.offsets[base] else { continue };
+            let end = graph.nodes.len() as u32;
+            let (first, last) = self.plan.lives[base].unwrap_or((0, end));
+            let alias = match graph.tensors[id].alias {
+                Some(base) => Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16),
+                None => None,
+            };
+            let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };
+            let value = value_of(graph, &node, id)?;
+            self.index.insert(id, self.values.len());
+            self.values.push(Value { offset, first: first as u16, last: last as u16, alias, init, ..value });
+        }
+        Ok(())
+    }
+
+    fn op(&self, at: usize, node: &Node, work: &Work) -> Result<PlanOp> {
+        let Op::Kernel(operator) = &node.op else {
+            return Err(CompileError::Internal(format!("node {at} was not lowered")));
+        };
+        let value = |id: TensorId| match self.index.get(&id) {
+            Some(&value) => Ok(value as u16),
+            None => Err(no_value(self.graph, id)),
+        };
+        let inputs = node.inputs.iter().map(|id| id.map(value).transpose()).collect::<Result<Vec<_>>>()?;
+        Ok(PlanOp::new(*operator, &inputs, value(self.graph.output(node)?)?, work))
+    }
+
+    /// Adds the scratch rows.
+    fn add_scratch(&mut self, ops: &mut [PlanOp], works: &[Work]) {
+        for (at, (op, work)) in ops.iter_mut().zip(works).enumerate() {
+            let Some(offset) = self.plan.scratch[at] else { continue };
+            op.scratch = Some(self.values.len() as u16);
+            self.values.push(Value {
+                place: Place::Arena,
+                dtype: DType::U8,
+                shape: Shape::new(&[work.row_bytes]).unwrap_or(Shape::SCALAR),
+                offset,
+                len: work.row_bytes,
+                scale: 0.0,
+                zero_point: 0,
+                first: at as u16,
+                last: at as u16,
+                alias: None,
+                init: None,
+            });
+        }
+    }
+}
+
+fn metadata(graph: &Graph, source: &[u8], options: &Options) -> Result<BTreeMap<String, String>> {
+    let of = |ids: &[TensorId]| json(&ids.iter().map(|&id| graph.tensors[id].name.as_str()).collect::<Vec<_>>());
+    let digest = Sha256::digest(source).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let mut metadata = BTreeMap::from([
+        ("format".to_string(), "tealight".to_string()),
+        ("version".to_string(), tealight_format::FORMAT_VERSION.to_string()),
+        ("name".to_string(), options.name.clone().unwrap_or_else(|| "model".to_string())),
+        ("source_sha256".to_string(), digest),
+        ("inputs".to_string(), of(&graph.inputs)?),
+        ("outputs".to_string(), of(&graph.outputs)?),
+        ("generator".to_string(), GENERATOR.to_string()),
+        ("toolchain".to_string(), format!("rust {}", env!("CARGO_PKG_RUST_VERSION"))),
+    ]);
+    if !options.labels.is_empty() {
+        metadata.insert("labels".into(), json(&options.labels)?);
+    }
+    Ok(metadata)
+}
+
+fn internal(error: &dyn std::error::Error) -> CompileError {
+    CompileError::Internal(error.to_string())
+}
+
+/// Puts the plan and the constants into a safetensors file whose data starts on a multiple of 16, as does each tensor.
+fn container(
+    plan: &[u8],
+    values: &[Value],
+    constants: &[(String, Arc<[u8]>)],
+    mut metadata: BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
+    let mut entries = String::new();
+    let mut offset = 0usize;
+    let mut entry = |name: &str, dtype: Dtype, shape: Vec<usize>, len: usize| -> Result<()> {
+        let info = TensorInfo { dtype, shape, data_offsets: (offset, offset + len) };
+        offset += len;
+        let _ = write!(entries, ",{}:{}", json(name)?, json(&info)?);
+        Ok(())
+    };
+    entry("plan", Dtype::U8, vec![plan.len()], plan.len())?;
+    for ((name, bytes), value) in constants.iter().zip(values) {
+        let len = bytes.len().next_multiple_of(16);
+        let mut shape: Vec<usize> = value.shape.dims().iter().map(|&dim| dim as usize).collect();
+        if len != bytes.len() {
+            metadata.insert(format!("{name}.shape"), json(&shape)?);
+            shape = vec![len / value.dtype.size() as usize];
+        }
+        entry(name, safetensors_type(value.dtype), shape, len)?;
+    }
+    let mut header = format!("{{\"__metadata__\":{}{entries}}}", json(&metadata)?);
+    while !(8 + header.len()).is_multiple_of(16) {
+        header.push(' ');
+    }
+    let total = 8 + header.len() + offset;
+    if u32::try_from(total).is_err() {
+        return Err(too_large());
+    }
+    let mut file = Vec::with_capacity(total);
+    file.extend((header.len() as u64).to_le_bytes());
+    file.extend(header.as_bytes());
+    file.extend(plan);
+    for (_, bytes) in constants {
+        file.extend(bytes.iter());
+        file.resize(file.len().next_multiple_of(16), 0);
+    }
+    Ok(file)
+}
+
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| internal(&error))
+}
+
+fn safetensors_type(dtype: DType) -> Dtype {
+    match dtype {
+        DType::I8 => Dtype::I8,
+        DType::U8 => Dtype::U8,
+        DType::I16 => Dtype::I16,
+        DType::I32 => Dtype::I32,
+        DType::F32 => Dtype::F32,
+    }
+}
+
+/// The file must be what both readers take.
+fn check(file: &[u8]) -> Result<()> {
+    safetensors::SafeTensors::deserialize(file).map_err(|error| internal(&error))?;
+    Model::parse(file).map_err(|error| internal(&error))?;
+    Ok(())
+}

@@ -8,6 +8,7 @@
 //! operator's column belongs to the input, the right half to the output.
 
 use crate::table::bytes;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -206,15 +207,15 @@ fn longest_run(columns: usize, inside: impl Fn(usize) -> bool) -> Option<Range<u
 
 /// A paint for each block such that touching ones differ, as far as `paints` suffice.
 fn colours(grid: &Grid, blocks: usize, paints: usize) -> Vec<usize> {
-    let mut touching = vec![vec![false; blocks]; blocks];
+    let mut touching = vec![BTreeSet::new(); blocks];
     for line in 0..grid.lines() {
         for column in 0..grid.columns {
             let Some(own) = grid.at(line, column) else { continue };
             let right = (column + 1 < grid.columns).then(|| grid.at(line, column + 1)).flatten();
             let below = (line + 1 < grid.lines()).then(|| grid.at(line + 1, column)).flatten();
             for other in [right, below].into_iter().flatten().filter(|other| *other != own) {
-                touching[own][other] = true;
-                touching[other][own] = true;
+                touching[own].insert(other);
+                touching[other].insert(own);
             }
         }
     }
@@ -222,7 +223,7 @@ fn colours(grid: &Grid, blocks: usize, paints: usize) -> Vec<usize> {
     for block in 0..blocks {
         // Starting from another paint each time spreads them.
         let choice = (0..paints).map(|i| (block + i) % paints);
-        let free = |paint: &[usize], p: usize| (0..block).all(|other| !touching[block][other] || paint[other] != p);
+        let free = |paint: &[usize], p: usize| touching[block].range(..block).all(|other| paint[*other] != p);
         paint[block] = choice.clone().find(|p| free(&paint, *p)).unwrap_or(block % paints);
     }
     paint

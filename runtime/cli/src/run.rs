@@ -158,7 +158,11 @@ fn infer(
     count: usize,
     mut take: impl FnMut(&[&[u8]]) -> Result<()>,
 ) -> Result<()> {
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(Block::count(model.arena_len())).map_err(|error| {
+        Error::new(format!("cannot get {} for the arena", bytes(model.arena_len() as u64))).cause(error)
+    })?;
+    memory.resize(Block::count(model.arena_len()), Block::ZERO);
     let mut session = Session::<ALL_OPS>::load(model, Block::bytes_mut(&mut memory))
         .map_err(|error| Error::new("cannot run the model").cause(error))?;
     let mut progress = Progress::new(count);

@@ -132,7 +132,9 @@ impl TensorKind {
     /// How to make such a file from real numbers.
     fn help(&self) -> String {
         if self.scale > 0.0 && matches!(self.dtype, DType::I8 | DType::U8 | DType::I16) {
-            format!("from real numbers x: round(x / {}) + {}, clipped to the type", self.scale, self.zero_point)
+            let sign = if self.zero_point < 0 { '-' } else { '+' };
+            let zero_point = self.zero_point.unsigned_abs();
+            format!("from real numbers x: round(x / {}) {sign} {zero_point}, clipped to the type", self.scale)
         } else {
             "give one after another for several inferences".into()
         }

@@ -10,6 +10,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cut;
 mod error;
 pub mod graph;
 mod lower;
@@ -102,9 +103,15 @@ pub fn compile_tflite_with(
     };
     observe("import", &graph, graph.nodes.len());
     type Pass = fn(Graph) -> Result<Graph>;
-    let passes: [(&str, Pass); 4] = [
+    let passes: [(&str, Pass); 10] = [
+        ("variables", pass::variables::resolve),
+        ("fold", pass::fold::fold),
+        ("dead", |graph| Ok(pass::dead::remove_dead(graph))),
+        ("fuse_pad", pass::fuse_pad::fuse_pad),
         ("elide", pass::elide::elide),
         ("lower", lower::lower),
+        ("fuse_lookup", |graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
+        ("read_in_place", |graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", |graph| Ok(pass::interface::separate_outputs(graph))),
         ("dead", |graph| Ok(pass::dead::remove_dead(graph))),
     ];

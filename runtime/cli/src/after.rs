@@ -37,7 +37,8 @@ struct TensorReport {
     zero_point: Option<i32>,
 }
 
-/// The graph of the `.tflite` file `path` with the bytes `source` after `pass`: as text, and as a report.
+/// The graph of the `.tflite` file `path` with the bytes `source` after `pass` (the last time, if it runs more
+/// than once): as text, and as a report.
 ///
 /// # Errors
 /// There is no such pass, or the network cannot be compiled as far as that.
@@ -46,7 +47,7 @@ pub(crate) fn graph_after(path: &Path, source: &[u8], pass: &str) -> Result<(Str
     let mut passes = Vec::new();
     let compiled = compile_tflite_with(source, &Options::default(), &mut |name, graph| {
         passes.push(name.to_string());
-        if name == pass && found.is_none() {
+        if name == pass {
             found = Some((graph.to_string(), report(graph)));
         }
     });

@@ -140,10 +140,11 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     );
     let (text, _) = table.draw(screen.table_width());
     screen.print(text.trim_start_matches('\n'))?;
-    screen.print("\n")?;
+    let mut passes = Table::new().text("", 0).text("", 0);
     for pass in &report.passes {
-        screen.print(format!("{:<12}  {}\n", pass.name, pass.summary))?;
+        passes.row([pass.name.into(), pass.summary.into()]);
     }
+    screen.print(passes.draw(None).0)?;
     screen.print(format!("\nwrote {}\n", report.output.display()))
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     boards: Vec<PathBuf>,
     /// Show the network as it stands after this pass of the compiler instead; only for a .tflite
     ///
-    /// A wrong name lists the passes.
+    /// A wrong name lists the passes. Of one that runs more than once, the last time counts.
     #[arg(long, value_name = "PASS", conflicts_with = "boards")]
     after: Option<String>,
     /// Report in JSON

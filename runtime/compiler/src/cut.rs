@@ -190,3 +190,45 @@ fn unpack(graph: &Graph, node: &Node, axis: i32) -> Result<Vec<Cut>> {
     };
     Ok((0..node.outputs.len()).map(cut).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Cut, cuts};
+    use crate::testing::Builder;
+    use crate::tflite::{SliceMasks, TfliteOp};
+
+    /// The cut of a [4, 5] tensor by STRIDED_SLICE with these begins, ends, strides and masks.
+    fn slice(begin: [i32; 2], end: [i32; 2], stride: [i32; 2], masks: [i32; 3], to: &[u32]) -> Cut {
+        let mut b = Builder::default();
+        let (x, y) = (b.input(&[4, 5]), b.int8(to));
+        let [begin, end, stride] = [begin, end, stride].map(|words| b.ints(&words));
+        let masks = SliceMasks { begin: masks[0], end: masks[1], ellipsis: 0, new_axis: 0, shrink_axis: masks[2] };
+        let op = TfliteOp::StridedSlice(masks);
+        b.node(op.clone(), &[x, begin, end, stride], &[y]);
+        let graph = b.output(y);
+        cuts(&graph, &graph.nodes[0], &op).unwrap().unwrap().1.remove(0)
+    }
+
+    #[test]
+    fn strided_slices_follow_tensorflows_index_rules() {
+        let cut = slice([1, -4], [3, 5], [1, 2], [0, 0, 0], &[2, 2]);
+        assert_eq!((cut.begin, cut.stride, cut.shape), (vec![1, 1], vec![1, 2], vec![2, 2]));
+        // Backwards over all of a dimension, by masks.
+        let cut = slice([0, 0], [4, 0], [1, -2], [2, 2, 0], &[4, 3]);
+        assert_eq!((cut.begin, cut.stride, cut.shape), (vec![0, 4], vec![1, -2], vec![4, 3]));
+        // One row; its dimension goes away in the output.
+        let cut = slice([-1, 0], [0, 5], [1, 1], [0, 0, 1], &[5]);
+        assert_eq!((cut.begin, cut.shape), (vec![3, 0], vec![1, 5]));
+        // Ends beyond the tensor are cut off.
+        let cut = slice([2, 3], [100, 100], [1, 1], [0, 0, 0], &[2, 2]);
+        assert_eq!((cut.begin, cut.shape), (vec![2, 3], vec![2, 2]));
+    }
+
+    #[test]
+    fn a_cut_takes_its_elements_and_none_from_outside() {
+        let cut = Cut { begin: vec![1, 2], stride: vec![1, -2], shape: vec![2, 2] };
+        let bytes: Vec<u8> = (0..12).collect();
+        assert_eq!(cut.take(&bytes, &[3, 4], 1), Some(vec![6, 4, 10, 8]));
+        assert_eq!(cut.take(&bytes, &[2, 4], 1), None);
+    }
+}

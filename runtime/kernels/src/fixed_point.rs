@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn steps(from: i64, to: i64) -> impl Iterator<Item = i32> {
-        let count = if cfg!(miri) { 50 } else { 5000 };
+        let count = if cfg!(miri) { 10 } else { 5000 };
         (0..=count).map(move |i| (from + (to - from) * i / count) as i32)
     }
 

@@ -45,10 +45,14 @@ pub const fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
 #[must_use]
 pub const fn rounding_divide_by_pot(x: i32, exponent: i32) -> i32 {
     let exponent = clamp_shift(exponent);
-    let mask = ((1u32 << exponent) - 1) as i32;
-    let remainder = x & mask;
-    let threshold = (mask >> 1) + (x < 0) as i32;
-    (x >> exponent) + (remainder > threshold) as i32
+    if exponent == 0 {
+        return x;
+    }
+    // Half of the divisor is added in the next to last place. A negative number is lowered by one
+    // first, so that its halves go down. MIN stays: its only half is exact.
+    let lowered = x.saturating_add(x >> 31);
+    let doubled = lowered >> (exponent - 1);
+    (doubled >> 1) + (doubled & 1)
 }
 
 /// `x * multiplier * 2^(shift - 31)`, rounded twice.
@@ -57,13 +61,11 @@ pub const fn rounding_divide_by_pot(x: i32, exponent: i32) -> i32 {
 #[inline]
 #[must_use]
 pub const fn multiply_by_quantized_multiplier(x: i32, multiplier: i32, shift: i32) -> i32 {
-    let left = clamp_shift(shift);
-    let right = clamp_shift(shift.saturating_neg());
-    let x = x.wrapping_shl(left);
-    rounding_divide_by_pot(
-        saturating_rounding_doubling_high_mul(x, multiplier),
-        right as i32,
-    )
+    if shift > 0 {
+        multiply_by_multiplier_greater_than_one(x, multiplier, shift)
+    } else {
+        multiply_by_multiplier_smaller_than_one(x, multiplier, shift)
+    }
 }
 
 /// [`multiply_by_quantized_multiplier`] for a factor below one: `shift` is not positive.
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn random_products_equal_their_definitions() {
-        let cases = if cfg!(miri) { 64 } else { 20_000 };
+        let cases = if cfg!(miri) { 8 } else { 20_000 };
         let config = proptest::test_runner::Config {
             cases,
             failure_persistence: None,

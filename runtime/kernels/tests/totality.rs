@@ -36,7 +36,7 @@ fn unsigned(bytes: &[i8]) -> Vec<u8> {
 }
 
 fn config() -> ProptestConfig {
-    let cases = if cfg!(miri) { 8 } else { 500 };
+    let cases = if cfg!(miri) { 2 } else { 500 };
     ProptestConfig {
         cases,
         failure_persistence: None,

@@ -17,6 +17,8 @@ mod lower;
 mod names;
 mod pass;
 mod plan;
+#[cfg(test)]
+mod testing;
 pub mod tflite;
 mod write;
 
@@ -122,7 +124,8 @@ pub fn compile_tflite_with(
         Ok(graph)
     })?;
     let works = lower::check(&graph)?;
-    let plan = plan::plan(&graph, &works)?;
+    let (graph, works, plan) = plan::plan_best(graph, &works)?;
+    observe("order", &graph, graph.nodes.len());
     let written = write::write(&graph, &works, &plan, bytes, options)?;
     report.arena_len = plan.arena_len;
     report.state_len = plan.state_len;

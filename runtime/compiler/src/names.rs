@@ -106,3 +106,29 @@ fn kind(code: OpCode) -> &'static str {
         _ => "node",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Names, stem};
+
+    #[test]
+    fn the_telling_part_of_a_name_is_kept() {
+        for (name, expected) in [
+            ("functional_1/conv2d_3/Conv2D", "conv2d_3"),
+            ("model/dense/MatMul", "dense"),
+            ("sequential/depthwise_conv2d/depthwise;sequential/x", "depthwise_conv2d"),
+            ("Conv2D", "conv2d"),
+            ("arith.constant7", "arith_constant7"),
+            ("a\"b\\c\u{7}", "a_b_c"),
+        ] {
+            assert_eq!(stem(name).as_deref(), Some(expected), "{name}");
+        }
+        assert_eq!(stem("//;x"), None);
+    }
+
+    #[test]
+    fn equal_names_are_told_apart() {
+        let mut names = Names::default();
+        assert_eq!([names.unique("a", "weights"), names.unique("a", "weights")], ["a.weights", "a_2.weights"]);
+    }
+}

@@ -1,4 +1,5 @@
 //! Every model of the operator goldens compiles.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 use tealight_compiler::{Options, compile_tflite};

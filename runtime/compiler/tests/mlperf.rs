@@ -1,4 +1,5 @@
 //! The MLPerf Tiny models, where they are at hand.
+#![allow(clippy::unwrap_used)]
 
 use tealight_compiler::{Options, compile_tflite};
 

@@ -262,3 +262,61 @@ fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
     let bytes = walk(tensor.bytes()?, item, 0, shape, &steps)?;
     Tensor::constant("", tensor.dtype, shape.to_vec(), bytes).integers()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+    use crate::testing::{Builder, names};
+    use crate::tflite::{Activation, SliceMasks, TfliteOp};
+
+    #[test]
+    fn the_shape_arithmetic_of_a_flatten_becomes_a_constant() {
+        let mut b = Builder::default();
+        let x = b.input(&[2, 3, 4]);
+        let (shape, batch, target) = (b.int32(&[3]), b.int32(&[]), b.int32(&[2]));
+        b.node(TfliteOp::Shape, &[x], &[shape]);
+        let (zero, one, rest) = (b.ints(&[0]), b.ints(&[1]), b.ints(&[12]));
+        b.graph.tensors[rest].shape.clear();
+        let masks = SliceMasks { begin: 0, end: 0, ellipsis: 0, new_axis: 0, shrink_axis: 1 };
+        b.node(TfliteOp::StridedSlice(masks), &[shape, zero, one, one], &[batch]);
+        b.node(TfliteOp::Pack { axis: 0 }, &[batch, rest], &[target]);
+        let y = b.int8(&[2, 12]);
+        b.node(TfliteOp::Reshape { new_shape: None }, &[x, target], &[y]);
+        let graph = fold(b.output(y)).unwrap();
+        assert_eq!(names(&graph), ["RESHAPE"]);
+        assert_eq!(graph.tensors[target].integers().unwrap(), [2, 12]);
+    }
+
+    #[test]
+    fn integer_arithmetic_broadcasts() {
+        let mut b = Builder::default();
+        let (a, two) = (b.ints(&[10, -7, 3]), b.ints(&[2]));
+        let outputs = [b.int32(&[3]), b.int32(&[3]), b.int32(&[3])];
+        b.node(TfliteOp::Mul(Activation::None), &[a, two], &[outputs[0]]);
+        b.node(TfliteOp::FloorDiv, &[a, two], &[outputs[1]]);
+        b.node(TfliteOp::Maximum, &[two, a], &[outputs[2]]);
+        let graph = fold(b.output(outputs[2])).unwrap();
+        assert!(graph.nodes.is_empty());
+        let values = outputs.map(|id| graph.tensors[id].integers().unwrap());
+        assert_eq!(values, [[20, -14, 6], [5, -4, 1], [10, 2, 3]]);
+    }
+
+    #[test]
+    fn a_transposed_constant_is_stored_transposed() {
+        let mut b = Builder::default();
+        let (w, perm, y) = (b.weights(&[2, 3], &[1, 2, 3, 4, 5, 6]), b.ints(&[1, 0]), b.int8(&[3, 2]));
+        b.node(TfliteOp::Transpose, &[w, perm], &[y]);
+        let graph = fold(b.output(y)).unwrap();
+        assert_eq!(graph.tensors[y].integers().unwrap(), [1, 4, 2, 5, 3, 6]);
+    }
+
+    #[test]
+    fn arithmetic_that_overflows_or_divides_by_zero_is_left_alone() {
+        let mut b = Builder::default();
+        let (a, zero, y) = (b.ints(&[i32::MAX]), b.ints(&[0]), b.int32(&[1]));
+        b.node(TfliteOp::Div, &[a, zero], &[y]);
+        let z = b.int32(&[1]);
+        b.node(TfliteOp::Add(Activation::None), &[a, a], &[z]);
+        assert_eq!(names(&fold(b.output(z)).unwrap()), ["DIV", "ADD"]);
+    }
+}

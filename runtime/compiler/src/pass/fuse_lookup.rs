@@ -106,3 +106,77 @@ fn clamp_activation(op: &mut Op, [low, high]: [i32; 2]) -> bool {
     *range = range.map(|bound| bound.clamp(low, high));
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::fuse_lookup;
+    use crate::graph::{ElementType, Op, Tensor, TensorId};
+    use crate::testing::{Builder, names};
+    use tealight_format::{Operator, ops};
+
+    fn lookup(b: &mut Builder, from: TensorId, to: TensorId, function: impl Fn(i32) -> i32) {
+        let table: Vec<u8> = (0..=255u8).map(|byte| function(i32::from(byte.cast_signed())) as u8).collect();
+        let table = b.graph.add(Tensor::constant("table", ElementType::U8, vec![256], table));
+        b.node(Operator::Lookup(ops::Lookup { function: 0 }), &[from, table], &[to]);
+    }
+
+    fn mul(b: &mut Builder, x: TensorId, y: TensorId) {
+        b.node(Operator::Mul(ops::Mul { output: [1 << 30, 0], activation: [-100, 127] }), &[x, x], &[y]);
+    }
+
+    #[test]
+    fn two_lookups_in_a_row_become_one() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        lookup(&mut b, x, m, |x| x / 2);
+        lookup(&mut b, m, y, |x| 10 - x);
+        let graph = fuse_lookup(b.output(y));
+        assert_eq!(names(&graph), ["Lookup"]);
+        let table = graph.tensors[graph.nodes[0].inputs[1].unwrap()].bytes().unwrap();
+        assert_eq!([table[100], table[156]].map(u8::cast_signed), [10 - 50, 10 + 50]);
+        assert_eq!(graph.nodes[0].inputs[0], Some(x));
+    }
+
+    #[test]
+    fn a_lookup_that_something_else_reads_too_stays() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        lookup(&mut b, x, m, |x| x / 2);
+        lookup(&mut b, m, y, |x| 10 - x);
+        b.graph.outputs.push(m);
+        assert_eq!(names(&fuse_lookup(b.output(y))), ["Lookup", "Lookup"]);
+    }
+
+    #[test]
+    fn a_clamp_becomes_the_activation_of_what_it_clamps() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        mul(&mut b, x, m);
+        lookup(&mut b, m, y, |x| x.clamp(3, 15));
+        let graph = fuse_lookup(b.output(y));
+        assert_eq!(names(&graph), ["Mul"]);
+        assert_eq!(graph.nodes[0].outputs, [y]);
+        let Op::Kernel(Operator::Mul(mul)) = graph.nodes[0].op else { panic!() };
+        assert_eq!(mul.activation, [3, 15]);
+    }
+
+    #[test]
+    fn a_clamp_into_another_quantization_stays() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8_with(&[4], 0.25, 3));
+        mul(&mut b, x, m);
+        lookup(&mut b, m, y, |x| x.clamp(3, 15));
+        assert_eq!(names(&fuse_lookup(b.output(y))), ["Mul", "Lookup"]);
+    }
+
+    #[test]
+    fn a_table_that_changes_nothing_goes_away() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        lookup(&mut b, x, m, |x| x);
+        mul(&mut b, m, y);
+        let graph = fuse_lookup(b.output(y));
+        assert_eq!(names(&graph), ["Mul"]);
+        assert_eq!(graph.base(m), x);
+    }
+}

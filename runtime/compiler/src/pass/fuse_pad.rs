@@ -79,3 +79,53 @@ fn fits(graph: &Graph, input: TensorId, node: &Node, window: &Window, kernel: [u
         before < extent && last < i64::from(input) + before
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::fuse_pad;
+    use crate::graph::{Graph, Op};
+    use crate::testing::{Builder, names, window};
+    use crate::tflite::{Padding, TfliteOp};
+
+    /// PAD with these paddings, then a 3x3 VALID convolution.
+    fn padded(pads: [i32; 8], padding: Padding) -> Graph {
+        let mut b = Builder::default();
+        let x = b.input(&[1, 4, 4, 1]);
+        let side = |before: usize, after: usize| (4 + pads[before] + pads[after]) as u32;
+        let (height, width) = (side(2, 3), side(4, 5));
+        let p = b.int8(&[1, height, width, (1 + pads[6] + pads[7]) as u32]);
+        let pads = b.ints(&pads);
+        b.node(TfliteOp::Pad, &[x, pads], &[p]);
+        let w = b.weights(&[1, 3, 3, 1], &[1; 9]);
+        let y = b.int8(&[1, height - 2, width - 2, 1]);
+        b.node(TfliteOp::Conv2d(window(padding, 1)), &[p, w], &[y]);
+        b.output(y)
+    }
+
+    #[test]
+    fn a_border_of_zeros_becomes_the_convolutions_padding() {
+        let graph = fuse_pad(padded([0, 0, 1, 2, 0, 1, 0, 0], Padding::Valid)).unwrap();
+        assert_eq!(names(&graph), ["CONV_2D"]);
+        let Op::Tflite(TfliteOp::Conv2d(window)) = &graph.nodes[0].op else { panic!() };
+        assert_eq!(window.explicit, [1, 0, 2, 1]);
+        assert_eq!(graph.nodes[0].inputs[0], Some(graph.inputs[0]));
+    }
+
+    #[test]
+    fn a_border_as_wide_as_the_kernel_stays() {
+        assert_eq!(names(&fuse_pad(padded([0, 0, 3, 0, 0, 0, 0, 0], Padding::Valid)).unwrap()), ["PAD", "CONV_2D"]);
+    }
+
+    #[test]
+    fn padded_channels_and_same_padding_stay() {
+        assert_eq!(names(&fuse_pad(padded([0, 0, 1, 1, 0, 0, 0, 1], Padding::Valid)).unwrap()), ["PAD", "CONV_2D"]);
+        assert_eq!(names(&fuse_pad(padded([0, 0, 1, 1, 1, 1, 0, 0], Padding::Same)).unwrap()), ["PAD", "CONV_2D"]);
+    }
+
+    #[test]
+    fn a_border_that_something_else_reads_too_stays() {
+        let mut graph = padded([0, 0, 1, 1, 1, 1, 0, 0], Padding::Valid);
+        graph.outputs.push(graph.nodes[0].outputs[0]);
+        assert_eq!(names(&fuse_pad(graph).unwrap()), ["PAD", "CONV_2D"]);
+    }
+}

@@ -145,3 +145,60 @@ fn initial_values(graph: &Graph, call: &Node, init: Graph, initial: &mut HashMap
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+    use crate::graph::{Content, ElementType, Graph, Tensor};
+    use crate::testing::{Builder, names};
+    use crate::tflite::TfliteOp;
+
+    fn handle(b: &mut Builder) -> usize {
+        let handle = b.graph.add(Tensor::computed("handle", ElementType::Resource, vec![]));
+        b.node(TfliteOp::VarHandle { name: "v".into() }, &[], &[handle]);
+        handle
+    }
+
+    /// A graph that reads and assigns a variable, and one that fills it.
+    fn counter() -> Graph {
+        let mut init = Builder::default();
+        let first = handle(&mut init);
+        let value = init.weights(&[4], &[1, 2, 3, 4]);
+        init.node(TfliteOp::AssignVariable, &[first, value], &[]);
+        let mut b = Builder::default();
+        b.node(TfliteOp::CallOnce { subgraph: 1 }, &[], &[]);
+        let (x, read) = (b.input(&[4]), b.int8(&[4]));
+        let variable = handle(&mut b);
+        b.node(TfliteOp::ReadVariable, &[variable], &[read]);
+        b.node(TfliteOp::AssignVariable, &[variable, x], &[]);
+        b.graph.subgraphs.push(init.graph);
+        b.output(read)
+    }
+
+    #[test]
+    fn a_variable_becomes_state_with_what_the_initial_graph_assigns() {
+        let graph = resolve(counter()).unwrap();
+        assert_eq!(names(&graph), ["Copy", "Copy"]);
+        let state = graph.nodes[0].inputs[0].unwrap();
+        assert_eq!(graph.nodes[1].outputs, [state]);
+        assert_eq!(graph.tensors[state].content, Content::State(Some(vec![1, 2, 3, 4].into())));
+    }
+
+    #[test]
+    fn a_variable_that_nothing_fills_starts_as_its_zero_point() {
+        let mut graph = counter();
+        graph.nodes.remove(0);
+        let graph = resolve(graph).unwrap();
+        let state = graph.nodes[0].inputs[0].unwrap();
+        assert_eq!(graph.tensors[state].content, Content::State(Some(vec![3; 4].into())));
+    }
+
+    #[test]
+    fn an_initial_graph_that_computes_is_refused() {
+        let mut graph = counter();
+        let init = &mut graph.subgraphs[0];
+        let value = init.nodes[1].inputs[1].unwrap();
+        init.tensors[value].content = Content::Computed;
+        assert!(resolve(graph).unwrap_err().to_string().contains("CALL_ONCE"));
+    }
+}

@@ -36,11 +36,14 @@ enum Task {
         /// Models to fetch [default: all]
         models: Vec<String>,
     },
-    /// Runs the golden models on a board and compares their outputs
+    /// Runs the golden models on a board, compares their outputs and tables what each cost
     Conformance {
         /// Board to run on
         #[arg(long, default_value = xtask::board::DEFAULT)]
         board: String,
+        /// Prints one JSON value instead of a table
+        #[arg(long)]
+        json: bool,
         /// Models to run [default: all]
         models: Vec<String>,
     },
@@ -71,7 +74,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Boards { json } => boards::boards(&context, *json),
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
-        Task::Conformance { board, models } => conformance::conformance(&context, board, models),
+        Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }
 }

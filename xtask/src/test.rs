@@ -88,7 +88,7 @@ fn no_panic(context: &Context) -> Result<()> {
 
 fn conformance_on_boards(context: &Context) -> Result<()> {
     for board in Board::all(&context.root)? {
-        conformance::conformance(context, &board.id, &[])?;
+        conformance::conformance(context, &board.id, &[], false)?;
     }
     Ok(())
 }

@@ -53,6 +53,37 @@ pub fn ensure_target(context: &Context, target: &str) -> Result<()> {
     Ok(())
 }
 
+/// Asks rustup for a component of the toolchain unless its command (`cargo fmt`, `cargo clippy`) answers.
+pub fn ensure_component(context: &Context, command: &str, component: &str) -> Result<()> {
+    let shell = &context.shell;
+    let cargo = context.cargo();
+    if try_read(cmd!(shell, "{cargo} {command} --version")).is_some() {
+        return Ok(());
+    }
+    let progress = Progress::start(format!("installing {component}"));
+    run_quietly(cmd!(shell, "rustup component add {component}"))
+        .with_context(|| format!("`cargo {command}` is missing; type:\n    rustup component add {component}"))?;
+    progress.done("");
+    Ok(())
+}
+
+/// Asks rustup for Miri, which only the nightly toolchain has.
+pub fn ensure_miri(context: &Context) -> Result<()> {
+    let shell = &context.shell;
+    if try_read(cmd!(shell, "rustup run nightly cargo miri --version")).is_some() {
+        return Ok(());
+    }
+    let progress = Progress::start("installing Miri");
+    let typed = "rustup toolchain install nightly --profile minimal --component miri,rust-src";
+    run_quietly(cmd!(shell, "rustup component add --toolchain nightly miri rust-src"))
+        .or_else(|_| {
+            run_quietly(cmd!(shell, "rustup toolchain install nightly --profile minimal --component miri,rust-src"))
+        })
+        .with_context(|| format!("Miri is missing; type:\n    {typed}"))?;
+    progress.done("");
+    Ok(())
+}
+
 /// What this machine's QEMU is, against what a board needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QemuState {

@@ -3,7 +3,7 @@
 //! A step is a row of `STEPS`; adding one is adding a row.
 
 use crate::board::{self, Board};
-use crate::context::{Context, try_read};
+use crate::context::Context;
 use crate::{check_no_panic, conformance, fetch, repeat, setup};
 use anyhow::{Context as _, Result, bail};
 use std::time::Instant;
@@ -38,12 +38,15 @@ const MIRI: &[&[&str]] = &[
     &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
 
-/// Crates that only link for a board are told apart from the host's by `default-members`.
+// Crates that only link for a board are told apart from the host's by `default-members`.
+
 fn format(context: &Context) -> Result<()> {
+    setup::ensure_component(context, "fmt", "rustfmt")?;
     cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` mends it")
 }
 
 fn clippy_host(context: &Context) -> Result<()> {
+    setup::ensure_component(context, "clippy", "clippy")?;
     cargo(context, &["clippy", "--all-targets", "--", "-D", "warnings"])
 }
 
@@ -96,12 +99,7 @@ fn repeats(context: &Context) -> Result<()> {
 
 fn miri(context: &Context) -> Result<()> {
     let shell = &context.shell;
-    if try_read(cmd!(shell, "rustup run nightly cargo miri --version")).is_none() {
-        cmd!(shell, "rustup component add --toolchain nightly miri rust-src")
-            .quiet()
-            .run()
-            .context("Miri is missing; type:\n    rustup toolchain install nightly --component miri,rust-src")?;
-    }
+    setup::ensure_miri(context)?;
     for words in MIRI {
         let words = words.iter();
         cmd!(shell, "rustup run nightly cargo miri test {words...}")

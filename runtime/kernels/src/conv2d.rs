@@ -50,14 +50,7 @@ pub struct Conv2d {
 ///
 /// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, and `output`
 /// holds the lines of `rows` only.
-pub fn conv2d(
-    p: &Conv2d,
-    rows: Range<usize>,
-    input: &[i8],
-    weights: &[i8],
-    channels: &[Channel],
-    output: &mut [i8],
-) {
+pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], channels: &[Channel], output: &mut [i8]) {
     let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
     let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
@@ -67,10 +60,7 @@ pub fn conv2d(
     let group_outputs = out_channels / groups;
     let filter_len = kernel_height * kernel_width * group_inputs;
 
-    let finish = Output {
-        zero_point: p.output_zero_point,
-        activation: p.activation,
-    };
+    let finish = Output { zero_point: p.output_zero_point, activation: p.activation };
     let mut buffer = [0; GATHERED];
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
@@ -95,12 +85,8 @@ pub fn conv2d(
                 patch.runs = 1;
             }
             let clipped = y.len() < kernel_height || x.len() < kernel_width;
-            let padding = Padding {
-                zero_point: p.input_zero_point,
-                window: [&y, &x],
-                line: kernel_width,
-                run: group_inputs,
-            };
+            let padding =
+                Padding { zero_point: p.input_zero_point, window: [&y, &x], line: kernel_width, run: group_inputs };
             let padding = clipped.then_some(&padding);
             let (mut channels, mut weights) = (channels, weights);
             for_each_line(0..groups, group_outputs, pixel, |_, outputs| {
@@ -109,16 +95,7 @@ pub fn conv2d(
                 if let Some(inputs) = patch.gather(p, filter_len, input, &mut buffer) {
                     matrix_vector(inputs, filters, group_channels, 0, finish, outputs);
                 } else {
-                    convolve(
-                        &patch,
-                        padding,
-                        input,
-                        filters,
-                        filter_len,
-                        group_channels,
-                        finish,
-                        outputs,
-                    );
+                    convolve(&patch, padding, input, filters, filter_len, group_channels, finish, outputs);
                 }
                 patch.input = patch.input.wrapping_add(group_inputs);
             });
@@ -162,9 +139,7 @@ impl Patch {
         }
         for ky in 0..self.lines {
             let from = self.input.wrapping_add(ky.wrapping_mul(self.input_line));
-            let at = self
-                .weights
-                .wrapping_add(ky.wrapping_mul(self.weights_line));
+            let at = self.weights.wrapping_add(ky.wrapping_mul(self.weights_line));
             for kx in 0..self.runs {
                 let from = from.wrapping_add(kx.wrapping_mul(self.input_run));
                 let at = at.wrapping_add(kx.wrapping_mul(self.run_len));
@@ -208,10 +183,7 @@ impl Padding<'_> {
 }
 
 /// One pixel of one group: all its output channels, four at a time.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the operands of one pixel, used once"
-)]
+#[expect(clippy::too_many_arguments, reason = "the operands of one pixel, used once")]
 fn convolve(
     patch: &Patch,
     padding: Option<&Padding<'_>>,
@@ -227,28 +199,14 @@ fn convolve(
     let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
     for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
         let mut accumulators = bias(channels, 0);
-        accumulate(
-            &mut accumulators,
-            patch,
-            padding,
-            input,
-            filters,
-            filter_len,
-        );
+        accumulate(&mut accumulators, patch, padding, input, filters, filter_len);
         output.store(&accumulators, channels, outputs);
         filters = tail(filters, 4 * filter_len);
     }
     let left = channels.as_chunks::<1>().0.iter();
     for (channel, outputs) in left.zip(outputs.as_chunks_mut::<1>().0) {
         let mut accumulators = bias(channel, 0);
-        accumulate(
-            &mut accumulators,
-            patch,
-            padding,
-            input,
-            filters,
-            filter_len,
-        );
+        accumulate(&mut accumulators, patch, padding, input, filters, filter_len);
         output.store(&accumulators, channel, outputs);
         filters = tail(filters, filter_len);
     }

@@ -71,10 +71,7 @@ pub fn depthwise_conv2d(
                 weights,
                 input_at: first,
                 weights_at: 0,
-                output: Output {
-                    zero_point: p.output_zero_point,
-                    activation: p.activation,
-                },
+                output: Output { zero_point: p.output_zero_point, activation: p.activation },
                 clipped: y.len() < vertical.kernel || x.len() < horizontal.kernel,
                 window: [&y, &x],
             };

@@ -46,13 +46,8 @@ pub fn fully_connected(
     output: &mut [i8],
 ) {
     let (mut batch, mut neuron) = div_rem(rows.start, p.out_features);
-    let mut output = output
-        .get_mut(..rows.len().min(output.len()))
-        .unwrap_or(&mut []);
-    let finish = Output {
-        zero_point: p.output_zero_point,
-        activation: p.activation,
-    };
+    let mut output = output.get_mut(..rows.len().min(output.len())).unwrap_or(&mut []);
+    let finish = Output { zero_point: p.output_zero_point, activation: p.activation };
     while !output.is_empty() && neuron < p.out_features {
         let count = (p.out_features - neuron).min(output.len());
         let Some((now, later)) = output.split_at_mut_checked(count) else {

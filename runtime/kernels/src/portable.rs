@@ -17,10 +17,8 @@ impl Output {
     /// Requantizes accumulators, each with its channel's factor.
     #[inline]
     pub(crate) fn store(self, accumulators: &[i32], channels: &[Channel], outputs: &mut [i8]) {
-        for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels)
-        {
-            *output =
-                requantize_accumulator(accumulator, channel, self.zero_point, self.activation);
+        for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
+            *output = requantize_accumulator(accumulator, channel, self.zero_point, self.activation);
         }
     }
 }
@@ -76,12 +74,7 @@ pub(crate) fn bias<const N: usize>(channels: &[Channel; N], offset: i32) -> [i32
 /// Row `r` starts at element `r * stride`. Each input is loaded once for all rows. If a row does
 /// not lie within `weights`, nothing is added.
 #[inline]
-pub(crate) fn dot_rows<const N: usize>(
-    accumulators: &mut [i32; N],
-    input: &[i8],
-    weights: &[i8],
-    stride: usize,
-) {
+pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
     let mut rows = [input; N];
     let mut rest = weights;
     for (r, row) in rows.iter_mut().enumerate() {
@@ -105,9 +98,7 @@ pub(crate) fn dot_rows<const N: usize>(
 /// The sum of all elements.
 #[inline]
 pub(crate) fn sum(values: &[i8]) -> i32 {
-    values
-        .iter()
-        .fold(0, |sum, &value| sum.wrapping_add(i32::from(value)))
+    values.iter().fold(0, |sum, &value| sum.wrapping_add(i32::from(value)))
 }
 
 /// Adds `input[i] * weights[i]` to `accumulators[i]`.

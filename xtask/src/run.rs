@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let bytes = load_all(&model, &inputs)?;
     setup::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
-    let what = format!("running {} on {}, {count} inference(s)", model.name, board.id);
+    let what = format!("building {} for {} and running it", model.name, board.id);
     let progress = Progress::start(what);
     let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), ..Options::default() };
     let run = run_on_board(context, &board, &model, &bytes, options)?;

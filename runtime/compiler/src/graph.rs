@@ -41,7 +41,7 @@ pub struct Tensor {
     pub quantization: Option<Quantization>,
     /// What is in it.
     pub content: Content,
-    /// The tensor whose bytes these are, under another shape. Never itself a view.
+    /// The tensor whose bytes these are, under another shape. It may be a view too: see [`Graph::base`].
     pub alias: Option<TensorId>,
 }
 
@@ -230,8 +230,11 @@ impl Graph {
     }
 
     /// The tensor that owns the bytes of `tensor`: itself, or the one that it views.
-    pub fn base(&self, tensor: TensorId) -> TensorId {
-        self.tensors[tensor].alias.unwrap_or(tensor)
+    pub fn base(&self, mut tensor: TensorId) -> TensorId {
+        while let Some(base) = self.tensors[tensor].alias {
+            tensor = base;
+        }
+        tensor
     }
 
     /// Where `node` is, for errors.

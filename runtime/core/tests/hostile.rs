@@ -20,7 +20,9 @@ use std::cell::RefCell;
 use tealight::{ALL_OPS, Block, DType, Model, OpCode, Operator, Place, Session};
 use tealight_format::ops::{Copy, Pool2d};
 
-const LIMITS: Limits = Limits { arena: 1 << 20, cost: 1_000_000 };
+/// Miri takes a thousand times as long.
+const LIMITS: Limits =
+    if cfg!(miri) { Limits { arena: 1 << 16, cost: 3000 } } else { Limits { arena: 1 << 20, cost: 1_000_000 } };
 
 fn config(cases: u32) -> ProptestConfig {
     let cases = if cfg!(miri) { cases / 500 } else { cases };
@@ -34,7 +36,7 @@ fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 
 #[test]
 fn accepted_plans_run_to_their_end() {
-    const CASES: u32 = 4000;
+    const CASES: u32 = 3000;
     let accepted = RefCell::new([0u32; 20]);
     let (ran, refused, shared) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
     TestRunner::new(config(CASES))
@@ -82,7 +84,7 @@ fn overlaps_an_input(parts: &Parts, op: &tealight::Op) -> bool {
 }
 
 proptest! {
-    #![proptest_config(config(2000))]
+    #![proptest_config(config(1500))]
 
     #[test]
     fn damaged_files_run_to_their_end(

@@ -25,13 +25,14 @@ const LIMITS: Limits =
     if cfg!(miri) { Limits { arena: 1 << 16, cost: 3000 } } else { Limits { arena: 1 << 20, cost: 1_000_000 } };
 
 fn config(cases: u32) -> ProptestConfig {
-    let cases = if cfg!(miri) { cases / 500 } else { cases };
+    let cases = if cfg!(miri) { cases / 1000 } else { cases };
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() }
 }
 
 /// The bytes from which a plan is chosen, and those from which its inputs and budgets are.
 fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
-    (prop::collection::vec(any::<u8>(), 0..900), prop::collection::vec(any::<u8>(), 0..200))
+    let most = if cfg!(miri) { 250 } else { 900 };
+    (prop::collection::vec(any::<u8>(), 0..most), prop::collection::vec(any::<u8>(), 0..most / 4))
 }
 
 #[test]

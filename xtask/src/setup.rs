@@ -67,6 +67,20 @@ pub fn ensure_component(context: &Context, command: &str, component: &str) -> Re
     Ok(())
 }
 
+/// Asks rustup for the nightly toolchain if it is not there.
+pub fn ensure_nightly(context: &Context) -> Result<()> {
+    let shell = &context.shell;
+    if try_read(cmd!(shell, "rustup run nightly rustc --version")).is_some() {
+        return Ok(());
+    }
+    let progress = Progress::start("installing the nightly toolchain");
+    let install = "rustup toolchain install nightly --profile minimal";
+    run_quietly(cmd!(shell, "rustup toolchain install nightly --profile minimal"))
+        .with_context(|| format!("the nightly toolchain is missing; type:\n    {install}"))?;
+    progress.done("");
+    Ok(())
+}
+
 /// Asks rustup for Miri, which only the nightly toolchain has.
 pub fn ensure_miri(context: &Context) -> Result<()> {
     let shell = &context.shell;

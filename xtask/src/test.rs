@@ -4,7 +4,7 @@
 
 use crate::board::{self, Board};
 use crate::context::Context;
-use crate::{check_no_panic, conformance, fetch, repeat, setup};
+use crate::{check_no_panic, conformance, fetch, fuzz, repeat, setup};
 use anyhow::{Context as _, Result, bail};
 use std::time::Instant;
 use xshell::cmd;
@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
     Step { name: "Miri", fast: false, run: miri },
+    Step { name: "fuzzing, a short run", fast: false, run: fuzz_shortly },
 ];
 
 /// What Miri runs, a line a run: it is some thousand times slower than the machine, so long random tests are left out.
@@ -113,6 +114,11 @@ fn miri(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// Long enough to see that the targets work and that nothing lies near the surface.
+fn fuzz_shortly(context: &Context) -> Result<()> {
+    fuzz::fuzz(context, 20)
+}
+
 fn cargo(context: &Context, words: &[&str]) -> Result<()> {
     let shell = &context.shell;
     let cargo = context.cargo();
@@ -121,12 +127,13 @@ fn cargo(context: &Context, words: &[&str]) -> Result<()> {
 
 /// Runs the steps, all of them even if one fails, and sums up in the last line.
 pub fn test(context: &Context, fast: bool) -> Result<()> {
+    let start = Instant::now();
     let (mut passed, mut failed) = (0, Vec::new());
     for step in STEPS.iter().filter(|step| step.fast || !fast) {
         println!("== {}", step.name);
-        let start = Instant::now();
+        let begun = Instant::now();
         let outcome = (step.run)(context);
-        let seconds = start.elapsed().as_secs();
+        let seconds = begun.elapsed().as_secs();
         match outcome {
             Ok(()) => {
                 passed += 1;
@@ -141,6 +148,7 @@ pub fn test(context: &Context, fast: bool) -> Result<()> {
     for name in &failed {
         println!("failed: {name}");
     }
+    println!("in {} s", start.elapsed().as_secs());
     println!("{passed} passed, {} failed", failed.len());
     if !failed.is_empty() {
         bail!("{} of the steps failed", failed.len());

@@ -185,6 +185,13 @@ fn a_value_that_nothing_writes_is_refused() {
 }
 
 #[test]
+fn padding_of_the_plan_that_is_not_zero_is_refused() {
+    let file = relu().file();
+    let end = plan_at(&file) + relu().plan().len();
+    assert_eq!(error(&with_byte(file, end - 1, 1)), ModelError::PlanSize);
+}
+
+#[test]
 fn a_reserved_byte_that_is_set_is_refused() {
     let file = relu().file();
     let at = value_at(&file, 1) + 60;

@@ -7,7 +7,7 @@ use crate::context::{Context, run_quietly, try_read};
 use crate::progress::Progress;
 use crate::version::Version;
 use anyhow::{Context as _, Result, bail};
-use xshell::{Shell, cmd};
+use xshell::{Cmd, Shell, cmd};
 
 /// Sets up everything that the boards need.
 pub fn setup(context: &Context) -> Result<()> {
@@ -57,43 +57,41 @@ pub fn ensure_target(context: &Context, target: &str) -> Result<()> {
 pub fn ensure_component(context: &Context, command: &str, component: &str) -> Result<()> {
     let shell = &context.shell;
     let cargo = context.cargo();
-    if try_read(cmd!(shell, "{cargo} {command} --version")).is_some() {
-        return Ok(());
-    }
-    let progress = Progress::start(format!("installing {component}"));
-    run_quietly(cmd!(shell, "rustup component add {component}"))
-        .with_context(|| format!("`cargo {command}` is missing; type:\n    rustup component add {component}"))?;
-    progress.done("");
-    Ok(())
+    let install = format!("rustup component add {component}");
+    ensure(context, component, cmd!(shell, "{cargo} {command} --version"), &[&install])
 }
 
-/// Asks rustup for the nightly toolchain if it is not there.
+/// Asks rustup for the nightly toolchain unless it is there.
 pub fn ensure_nightly(context: &Context) -> Result<()> {
     let shell = &context.shell;
-    if try_read(cmd!(shell, "rustup run nightly rustc --version")).is_some() {
-        return Ok(());
-    }
-    let progress = Progress::start("installing the nightly toolchain");
     let install = "rustup toolchain install nightly --profile minimal";
-    run_quietly(cmd!(shell, "rustup toolchain install nightly --profile minimal"))
-        .with_context(|| format!("the nightly toolchain is missing; type:\n    {install}"))?;
-    progress.done("");
-    Ok(())
+    ensure(context, "the nightly toolchain", cmd!(shell, "rustup run nightly rustc --version"), &[install])
 }
 
 /// Asks rustup for Miri, which only the nightly toolchain has.
 pub fn ensure_miri(context: &Context) -> Result<()> {
     let shell = &context.shell;
-    if try_read(cmd!(shell, "rustup run nightly cargo miri --version")).is_some() {
+    let add = "rustup component add --toolchain nightly miri rust-src";
+    let install = "rustup toolchain install nightly --profile minimal --component miri,rust-src";
+    ensure(context, "Miri", cmd!(shell, "rustup run nightly cargo miri --version"), &[add, install])
+}
+
+/// Unless `probe` answers, runs the first of `installs` that works; the error names the last, for a person to type.
+fn ensure(context: &Context, what: &str, probe: Cmd<'_>, installs: &[&str]) -> Result<()> {
+    if try_read(probe).is_some() {
         return Ok(());
     }
-    let progress = Progress::start("installing Miri");
-    let typed = "rustup toolchain install nightly --profile minimal --component miri,rust-src";
-    run_quietly(cmd!(shell, "rustup component add --toolchain nightly miri rust-src"))
-        .or_else(|_| {
-            run_quietly(cmd!(shell, "rustup toolchain install nightly --profile minimal --component miri,rust-src"))
-        })
-        .with_context(|| format!("Miri is missing; type:\n    {typed}"))?;
+    let shell = &context.shell;
+    let progress = Progress::start(format!("installing {what}"));
+    let mut outcome = Ok(());
+    for install in installs {
+        let words = install.split(' ').skip(1);
+        outcome = run_quietly(cmd!(shell, "rustup {words...}"));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome.with_context(|| format!("{what} is missing; type:\n    {}", installs.last().unwrap_or(&"")))?;
     progress.done("");
     Ok(())
 }

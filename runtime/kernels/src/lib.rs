@@ -60,12 +60,14 @@
 //! ```
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
 mod add;
+#[allow(unsafe_code)] // inline assembly
+mod arch;
 mod broadcast;
 mod concat;
 mod conv2d;
@@ -74,6 +76,7 @@ pub mod fixed_point;
 mod fully_connected;
 mod lines;
 mod lookup;
+mod matrix;
 mod mean;
 mod mul;
 mod pad;
@@ -91,6 +94,8 @@ mod view;
 mod window;
 
 pub use add::{AddSub, add, sub};
+#[cfg(feature = "compare-arch")]
+pub use arch::compare::compare_arch;
 pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d};

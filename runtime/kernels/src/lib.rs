@@ -75,6 +75,7 @@ mod depthwise_conv2d;
 pub mod fixed_point;
 pub mod float;
 mod fully_connected;
+mod half_to_f32;
 mod lines;
 mod lookup;
 mod mean;

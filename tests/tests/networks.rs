@@ -1,16 +1,25 @@
 //! Whole networks, tensor by tensor, give the bytes of TensorFlow Lite Micro's reference kernels.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::collections::BTreeMap;
-use tealight::{Budget, Model};
+use tealight::{Budget, Model, Position};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::host::Host;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::sha256;
 
+/// The cost of all rows before a position.
+fn cost_until(model: &Model<'_>, at: Position) -> u64 {
+    let cost = |op: usize, rows: u32| u64::from(rows) * u64::from(model.op(op).row_cost);
+    (0..at.op).map(|op| cost(op, model.op(op).rows)).sum::<u64>() + cost(at.op, at.row)
+}
+
 /// Checks all cases of a model and gives how many inner tensors were compared in each.
 fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
     assert_eq!(sha256(tflite), golden.sha256, "{id}: not the model that the goldens were made with");
-    let compiled = compile_tflite(tflite, &Options::default()).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let options = Options { keep_tensor_map: true, ..Options::default() };
+    let compiled = compile_tflite(tflite, &options).unwrap_or_else(|e| panic!("{id}: {e}"));
     let mut host = Host::new(&compiled.bytes).unwrap_or_else(|e| panic!("{id}: {e}"));
     let model = Model::parse(&compiled.bytes).unwrap();
     let mut seed = 1;
@@ -23,26 +32,37 @@ fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
         let output = session.output(0).as_bytes().to_vec();
         assert_eq!(sha256(&output), case.output_sha256, "{id} {name}: the output");
 
-        // The same polled at random.
+        // The same polled at random; no poll does more than its budget, or the one row that it must.
         session.input(0).copy_from(&input).unwrap();
-        while session.poll(Budget::macs(splitmix64(&mut seed) % 200_000)).is_pending() {}
+        loop {
+            let (budget, before) = (splitmix64(&mut seed) % 200_000, session.position());
+            let progress = session.poll(Budget::macs(budget));
+            let end = Position { op: model.op_count(), row: 0 };
+            let after = if progress.is_done() { end } else { session.position() };
+            let work = cost_until(&model, after) - cost_until(&model, before);
+            let row = u64::from(model.op(before.op).row_cost);
+            assert!(work > 0 && work <= budget.max(row), "{id} {name}: {work} of {budget}, a row is {row}");
+            if progress.is_done() {
+                break;
+            }
+        }
         assert_eq!(session.output(0).as_bytes(), output, "{id} {name}: polled");
 
         // And layer by layer: each operator's output as soon as it is there.
         session.input(0).copy_from(&input).unwrap();
-        let by_value: BTreeMap<usize, usize> = compiled.tensors.iter().map(|&(tensor, value)| (value, tensor)).collect();
         let mut seen = Vec::new();
         for op in 0..model.op_count() {
             let progress = session.poll(Budget::layer());
             assert_eq!(progress.is_done(), op + 1 == model.op_count());
-            let value = usize::from(model.op(op).output);
-            let Some(tensor) = by_value.get(&value).and_then(|tensor| Some((tensor, case.tensors.get(tensor)?))) else {
-                continue;
-            };
-            let (index, tensor) = tensor;
-            let found = sha256(session.value(value).as_bytes());
-            assert_eq!(found[..16], tensor.sha256, "{id} {name}: tensor {index}, {}", tensor.name);
-            seen.push(*index);
+            // The value that it wrote, and what views it (after a reshape).
+            let written = model.op(op).output;
+            for &(index, value) in &compiled.tensors {
+                let owner = model.value(value).alias.map_or(value, usize::from);
+                let Some(tensor) = case.tensors.get(&index).filter(|_| owner == usize::from(written)) else { continue };
+                let found = sha256(session.value(value).as_bytes());
+                assert_eq!(found[..16], tensor.sha256, "{id} {name}: tensor {index}, {}", tensor.name);
+                seen.push(index);
+            }
         }
         if let Some(logits) = &golden.logits {
             let logits: usize = logits.parse().unwrap();
@@ -101,7 +121,10 @@ fn mlperf_tiny_networks_equal_the_goldens_beside_them() {
         for case in golden["cases"].as_array().unwrap() {
             let input = case["input"].as_str().unwrap();
             let mut session = host.session();
-            session.input(0).copy_from(&std::fs::read(folder.join(format!("inputs/{name}.{input}.bin"))).unwrap()).unwrap();
+            session
+                .input(0)
+                .copy_from(&std::fs::read(folder.join(format!("inputs/{name}.{input}.bin"))).unwrap())
+                .unwrap();
             let mut logits = Vec::new();
             while session.poll(Budget::layer()).is_pending() {
                 let done = session.model().op(session.position().op - 1);

@@ -30,7 +30,7 @@ pub struct RunArgs {
     /// Model: .tflite, or compiled .safetensors [default: person_detect on two photographs]
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Input: raw values in the model's own type, those of several inferences in a row, or a .pgm picture
+    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), or a .pgm picture
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
     /// Writes the raw outputs, one inference after another, to this file
@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let bytes = load_all(&model, &inputs)?;
     setup::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
-    let what = format!("running {} on {}, {count} inference(s)", model.name, board.id);
+    let what = format!("building {} for {} and running it", model.name, board.id);
     let progress = Progress::start(what);
     let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), ..Options::default() };
     let run = run_on_board(context, &board, &model, &bytes, options)?;

@@ -1,7 +1,7 @@
 //! The graph that all passes share: tensors, and nodes in the order in which they run.
 //!
 //! One representation serves from import to memory planning. A node holds either an operator of TensorFlow Lite or,
-//! after [`lower`](crate::lower), one of the model file. Passes add tensors but never remove or renumber them, so a
+//! after the pass `lower`, one of the model file. Passes add tensors but never remove or renumber them, so a
 //! tensor of the source file keeps its number; a tensor that nothing mentions any more is simply not written.
 
 use crate::error::{CompileError, Result, Site};
@@ -41,7 +41,7 @@ pub struct Tensor {
     pub quantization: Option<Quantization>,
     /// What is in it.
     pub content: Content,
-    /// The tensor whose bytes these are, under another shape. Never itself a view.
+    /// The tensor whose bytes these are, under another shape. It may be a view too: see [`Graph::base`].
     pub alias: Option<TensorId>,
 }
 
@@ -230,8 +230,11 @@ impl Graph {
     }
 
     /// The tensor that owns the bytes of `tensor`: itself, or the one that it views.
-    pub fn base(&self, tensor: TensorId) -> TensorId {
-        self.tensors[tensor].alias.unwrap_or(tensor)
+    pub fn base(&self, mut tensor: TensorId) -> TensorId {
+        while let Some(base) = self.tensors[tensor].alias {
+            tensor = base;
+        }
+        tensor
     }
 
     /// Where `node` is, for errors.

@@ -1,21 +1,61 @@
-//! The compiler from trained int8 networks (`.tflite`) to Tealight model files.
+//! From a trained int8 network (`.tflite`) to a Tealight model file.
 //!
-//! ```no_run
-//! use tealight_compiler::{Options, compile_tflite, write_file};
+//! The result is one ordinary safetensors file that a session runs in place, and whose memory is planned to the byte.
+//! Numbers do not change: a compiled network gives the bytes that TensorFlow Lite Micro's reference kernels give.
 //!
-//! let source = std::fs::read("kws.tflite")?;
-//! let compiled = compile_tflite(&source, &Options::default())?;
-//! println!("needs {} bytes of memory", compiled.report.arena_len);
-//! write_file("kws.safetensors".as_ref(), &compiled.bytes)?;
+//! ```
+//! use tealight_compiler::{Options, compile_tflite};
+//!
+//! // A network that is one Relu, on three int8 numbers.
+//! let source = include_bytes!("../tests/relu.tflite");
+//! let compiled = compile_tflite(source, &Options { name: Some("relu".into()), ..Options::default() })?;
+//!
+//! let model = tealight_format::Model::parse(&compiled.bytes)?;
+//! assert_eq!(model.metadata("name"), Some("relu"));
+//! assert_eq!(model.arena_len(), compiled.report.arena_len as usize);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Passes
+//!
+//! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
+//!
+//! | pass | what it does |
+//! |---|---|
+//! | `import` | verifies the file and reads it, every index checked |
+//! | `variables` | variables become state, what fills them becomes their first content |
+//! | `fold` | computes what is constant: arithmetic on shapes, reshaped or converted constants |
+//! | `dead` | removes what nobody reads |
+//! | `fuse_pad` | a border of zeros becomes the padding of the convolution after it |
+//! | `elide` | reshapes become views |
+//! | `lower` | TensorFlow Lite's operators become the model file's, with their quantized parameters |
+//! | `fuse_lookup` | tables are composed, or become the activation of the operator before them |
+//! | `read_in_place` | state is read where it lies when nothing assigns it first |
+//! | `outputs` | every output gets memory of its own |
+//! | `order` | the order of the operators, and the place of every tensor |
+//!
+//! # Memory
+//!
+//! An operator that walks its input row by row no longer needs a row once it is past it, so its output may lie over an
+//! input that dies with it, at a distance that [`tealight_format::RowAccess`] gives. The planner decides for each
+//! operator whether to use that, and searches for a placement of all tensors with a low peak. [`Report`] sets what it
+//! reached beside what is possible without overlap.
+//!
+//! # What is refused
+//!
+//! An operator or type that cannot be compiled is an error that names the node and says what would be accepted
+//! ([`CompileError`]); nothing is dropped or approximated. Float layers are such: only int8 networks are taken so far,
+//! with float or uint8 inputs and outputs where the network itself converts them.
 
+mod cut;
 mod error;
 pub mod graph;
 mod lower;
 mod names;
 mod pass;
 mod plan;
+#[cfg(test)]
+mod testing;
 pub mod tflite;
 mod write;
 
@@ -102,9 +142,15 @@ pub fn compile_tflite_with(
     };
     observe("import", &graph, graph.nodes.len());
     type Pass = fn(Graph) -> Result<Graph>;
-    let passes: [(&str, Pass); 4] = [
+    let passes: [(&str, Pass); 10] = [
+        ("variables", pass::variables::resolve),
+        ("fold", pass::fold::fold),
+        ("dead", |graph| Ok(pass::dead::remove_dead(graph))),
+        ("fuse_pad", pass::fuse_pad::fuse_pad),
         ("elide", pass::elide::elide),
         ("lower", lower::lower),
+        ("fuse_lookup", |graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
+        ("read_in_place", |graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", |graph| Ok(pass::interface::separate_outputs(graph))),
         ("dead", |graph| Ok(pass::dead::remove_dead(graph))),
     ];
@@ -115,7 +161,8 @@ pub fn compile_tflite_with(
         Ok(graph)
     })?;
     let works = lower::check(&graph)?;
-    let plan = plan::plan(&graph, &works)?;
+    let (graph, works, plan) = plan::plan_best(graph, &works)?;
+    observe("order", &graph, graph.nodes.len());
     let written = write::write(&graph, &works, &plan, bytes, options)?;
     report.arena_len = plan.arena_len;
     report.state_len = plan.state_len;

@@ -14,25 +14,13 @@ pub(crate) struct Names {
 const LONGEST: usize = 40;
 
 /// Path segments that say nothing about which layer it is.
-const NOISE: [&str; 17] = [
-    "conv2d",
-    "biasadd",
-    "matmul",
-    "readvariableop",
-    "depthwise",
-    "depthwise_kernel",
-    "kernel",
-    "weights",
-    "weights_quant",
-    "weight",
-    "bias",
-    "lastvalueqat",
-    "lastvaluequant",
-    "fakequantwithminmaxvars",
-    "fakequantwithminmaxvarsperchannel",
-    "kernel_quant",
-    "resource",
-];
+const NOISE: [&str; 8] = ["depthwise", "resource", "kernel", "weights", "weight", "bias", "filter", "w"];
+
+/// What converters call a constant that has no name.
+const NAMELESS: [&str; 3] = ["pseudo_qconst", "pseudo_const", "arith_constant"];
+
+/// Layers that are fused into the one that a constant is for.
+const FUSED: [&str; 3] = ["batch_normalization", "activation", "re_lu"];
 
 impl Names {
     /// A name for input `k` of `node`, a constant.
@@ -77,23 +65,31 @@ impl Names {
     }
 }
 
-/// The telling part of a converter's name: `model/conv2d_1/Conv2D;model/..` is `conv2d_1`.
+/// The telling part of a converter's name: of `model/conv2d_1/Conv2D;model/batch_normalization/..` it is `conv2d_1`.
+///
+/// Several names stand in one when layers were fused. Operators begin with a capital in TensorFlow, layers do not.
 fn stem(name: &str) -> Option<String> {
-    let segments = name.split(';').next()?.split(['/', ':']);
-    let segments = segments.filter(|segment| segment.parse::<u64>().is_err());
-    let plain = |segment: &str| -> String {
-        let lower = segment.to_ascii_lowercase();
-        let kept = lower.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' });
-        kept.collect::<String>().trim_matches('_').to_string()
-    };
-    let segments: Vec<String> = segments.map(plain).filter(|segment| !segment.is_empty()).collect();
-    let telling = segments.iter().rfind(|segment| {
-        let root = segment.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
-        !NOISE.contains(&root) || (segments.len() == 1) || (root != segment.as_str() && root == "conv2d")
-    });
-    let mut stem = telling.or(segments.last())?.clone();
+    let layers: Vec<String> = name.split(';').filter_map(layer).collect();
+    let own = layers.iter().find(|layer| !FUSED.iter().any(|fused| layer.starts_with(fused)));
+    let last = || plain(name.split(';').next()?.rsplit(['/', ':']).find(|segment| segment.parse::<u64>().is_err())?);
+    let mut stem = own.or(layers.first()).cloned().or_else(last)?;
     stem.truncate(LONGEST);
-    Some(stem)
+    (!stem.is_empty() && !NAMELESS.iter().any(|nameless| stem.contains(nameless))).then_some(stem)
+}
+
+/// The last segment of a path that can be a layer's name.
+fn layer(path: &str) -> Option<String> {
+    let segments = path.split(['/', ':']).filter(|segment| !segment.starts_with(|c: char| c.is_ascii_uppercase()));
+    let segments = segments.filter(|segment| segment.parse::<u64>().is_err() && !NOISE.contains(segment));
+    segments.filter_map(plain).next_back()
+}
+
+/// In lower case, of letters, digits, `-` and `_`; nothing if nothing is left.
+fn plain(segment: &str) -> Option<String> {
+    let kept =
+        segment.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' });
+    let kept = kept.collect::<String>().trim_matches('_').to_string();
+    (!kept.is_empty()).then_some(kept)
 }
 
 fn kind(code: OpCode) -> &'static str {
@@ -104,5 +100,33 @@ fn kind(code: OpCode) -> &'static str {
         OpCode::Lookup => "lookup",
         OpCode::Svdf => "svdf",
         _ => "node",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Names, stem};
+
+    #[test]
+    fn the_telling_part_of_a_name_is_kept() {
+        for (name, expected) in [
+            ("functional_1/conv2d_3/Conv2D", "conv2d_3"),
+            ("model/dense/MatMul", "dense"),
+            ("sequential/depthwise_conv2d/depthwise;sequential/x", "depthwise_conv2d"),
+            ("model/batch_normalization_1/FusedBatchNormV3;model/conv2d_1/Conv2D", "conv2d_1"),
+            ("model/batch_normalization_1/FusedBatchNormV3", "batch_normalization_1"),
+            ("Conv2D", "conv2d"),
+            ("a\"b\\c\u{7}", "a_b_c"),
+        ] {
+            assert_eq!(stem(name).as_deref(), Some(expected), "{name}");
+        }
+        assert_eq!(stem("//;::"), None);
+        assert_eq!(stem("tfl.pseudo_qconst12"), None);
+    }
+
+    #[test]
+    fn equal_names_are_told_apart() {
+        let mut names = Names::default();
+        assert_eq!([names.unique("a", "weights"), names.unique("a", "weights")], ["a.weights", "a_2.weights"]);
     }
 }

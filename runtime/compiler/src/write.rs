@@ -176,9 +176,10 @@ impl Writer<'_> {
             let Some(offset) = self.plan.offsets[base] else { continue };
             let end = graph.nodes.len() as u32;
             let (first, last) = self.plan.lives[base].unwrap_or((0, end));
-            let alias = match graph.tensors[id].alias {
-                Some(base) => Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16),
-                None => None,
+            let alias = if base == id {
+                None
+            } else {
+                Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16)
             };
             let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };
             let value = value_of(graph, &node, id)?;

@@ -1,13 +1,59 @@
 //! The MLPerf Tiny models, where they are at hand.
+#![allow(clippy::unwrap_used)]
 
-use tealight_compiler::{Options, compile_tflite};
+use tealight_compiler::{Compiled, Options, compile_tflite};
+use tealight_format::Model;
+
+fn compiled(name: &str) -> Option<Compiled> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/models/mlperf-tiny");
+    let bytes = std::fs::read(format!("{folder}/{name}.tflite")).ok()?;
+    Some(compile_tflite(&bytes, &Options { keep_tensor_map: true, ..Options::default() }).unwrap())
+}
+
+/// (model, bytes alive at once without overlap, nominal multiply-accumulates), both counted from the source files.
+const MODELS: [(&str, u32, u64); 5] = [
+    ("kws", 16_000, 2_656_768),
+    ("vww", 55_296, 7_489_664),
+    ("ic", 49_152, 12_501_632),
+    ("ad", 768, 264_192),
+    ("sww", 6_656, 826_368),
+];
 
 #[test]
-fn mlperf_models_compile() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/models/mlperf-tiny");
-    for name in ["kws", "vww", "ic", "ad", "sww"] {
-        let Ok(bytes) = std::fs::read(format!("{folder}/{name}.tflite")) else { continue };
-        let compiled = compile_tflite(&bytes, &Options::default()).unwrap();
-        println!("{name}: {:?}", compiled.report);
+fn the_models_compile_and_need_no_more_memory_than_is_alive() {
+    for (name, alive, macs) in MODELS {
+        let Some(compiled) = compiled(name) else { continue };
+        let report = &compiled.report;
+        assert_eq!((report.lower_bound, report.macs), (alive, macs), "{name}");
+        assert!(report.arena_len <= alive, "{name} needs {}", report.arena_len);
+        assert_eq!(Model::parse(&compiled.bytes).unwrap().arena_len(), report.arena_len as usize);
     }
+}
+
+#[test]
+fn outputs_over_dying_inputs_save_at_least_a_quarter_where_layers_are_alike() {
+    for name in ["kws", "vww", "ic", "sww"] {
+        let Some(compiled) = compiled(name) else { continue };
+        let report = &compiled.report;
+        assert!(report.overlaps > 0);
+        assert!(4 * report.arena_len <= 3 * report.lower_bound, "{name} needs {}", report.arena_len);
+    }
+}
+
+#[test]
+fn a_model_compiles_to_the_same_bytes_each_time() {
+    for (name, ..) in MODELS {
+        assert_eq!(compiled(name).map(|compiled| compiled.bytes), compiled(name).map(|compiled| compiled.bytes));
+    }
+}
+
+#[test]
+fn every_activation_of_the_source_is_a_value_with_its_shape() {
+    let Some(compiled) = compiled("kws") else { return };
+    let model = Model::parse(&compiled.bytes).unwrap();
+    // Input, nine layers, the pooled tensor and its view, logits, probabilities.
+    let shapes: Vec<_> = compiled.tensors.iter().map(|&(_, value)| model.value(value).shape).collect();
+    assert_eq!(shapes.iter().filter(|shape| shape.dims() == [1, 25, 5, 64]).count(), 9);
+    assert_eq!(shapes.iter().filter(|shape| shape.dims() == [1, 64]).count(), 1);
+    assert_eq!(shapes.iter().filter(|shape| shape.dims() == [1, 12]).count(), 2);
 }

@@ -1,6 +1,6 @@
 //! A checked model.
 
-use crate::bytes::{align16, i32_at, slice, u16_at, u32_at};
+use crate::bytes::{align16, i32_at, slice, u8_at, u16_at, u32_at};
 use crate::error::{ModelError, ValueFault};
 use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op, OpSet};
@@ -69,6 +69,11 @@ impl<'a> Model<'a> {
         ensure!(plan.constants <= plan.values, ModelError::Counts);
         ensure!(plan.values < NONE as u32 && plan.ops < NONE as u32, ModelError::Counts);
         ensure!(plan.plan_len() == plan_bytes.len() as u64, ModelError::PlanSize);
+        let mut at = plan.interface_end() as usize;
+        while at < plan_bytes.len() {
+            ensure!(u8_at(plan_bytes, at) == 0, ModelError::PlanSize);
+            at += 1;
+        }
         let model = Self { bytes, header, plan };
         tri!(model.check_constants(entries));
         tri!(model.check_values());
@@ -187,12 +192,17 @@ impl<'a> Model<'a> {
         if !value.is_constant() {
             return &[];
         }
-        slice(self.bytes, self.header.data_at + value.offset as usize, value.len as usize)
+        // A value that is not this model's may say anything.
+        slice(self.bytes, self.header.data_at.saturating_add(value.offset as usize), value.len as usize)
     }
 
     /// The name of constant `index`, as the safetensors header has it.
     pub const fn constant_name(&self, index: usize) -> &'a str {
+        if index >= self.constant_count() {
+            return "";
+        }
         let mut entries = Entries::new(self.bytes, &self.header);
+        // The plan comes before them.
         let mut left = index + 1;
         while let Some(tensor) = entries.next() {
             if left == 0 {
@@ -513,6 +523,11 @@ impl<'a> Model<'a> {
             }
             let mut j = if a.alias.is_some() { self.value_count() } else { i + 1 };
             while j < self.value_count() {
+                // Most pairs lie apart: look at their bytes before the whole record.
+                if self.lies_apart(j, &a) {
+                    j += 1;
+                    continue;
+                }
                 let b = self.value(j);
                 if b.alias.is_none() && a.place as u8 == b.place as u8 && touch(&a, &b) {
                     let together = a.is_state() || (a.first <= b.last && b.first <= a.last);
@@ -530,6 +545,13 @@ impl<'a> Model<'a> {
         }
         ensure!(arena == self.plan.arena_len as u64, ModelError::ArenaLength { needed: arena as u32 });
         Ok(())
+    }
+
+    /// Whether value `index` shares no byte with `a`, if both are in the same place.
+    const fn lies_apart(&self, index: usize, a: &Value) -> bool {
+        let place = self.record(PLAN_HEADER + index * VALUE_RECORD + 28, 8);
+        let (offset, len) = (u32_at(place, 0) as u64, u32_at(place, 4) as u64);
+        a.offset as u64 >= offset + len || offset >= a.end()
     }
 
     /// Whether `dying` ends with the operator that writes `born`, which reads it.

@@ -56,15 +56,12 @@ impl AddSub {
 
     #[inline]
     fn shifted(&self, x: i8, zero_point: i32) -> i32 {
-        i32::from(x)
-            .wrapping_sub(zero_point)
-            .wrapping_shl(self.left_shift as u32)
+        i32::from(x).wrapping_sub(zero_point).wrapping_shl(self.left_shift as u32)
     }
 
     #[inline]
     fn output(&self, raw: i32) -> i8 {
-        let scaled =
-            multiply_by_multiplier_smaller_than_one(raw, self.output_multiplier, self.output_shift);
+        let scaled = multiply_by_multiplier_smaller_than_one(raw, self.output_multiplier, self.output_shift);
         clamp(scaled.wrapping_add(self.output_zero_point), self.activation) as i8
     }
 }
@@ -73,16 +70,12 @@ impl AddSub {
 ///
 /// A row is `broadcast.row_len` output elements.
 pub fn add(p: &AddSub, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
-    p.broadcast.for_each(rows, a, b, output, |a, b| {
-        p.output(p.scaled_a(a).wrapping_add(p.scaled_b(b)))
-    });
+    p.broadcast.for_each(rows, a, b, output, |a, b| p.output(p.scaled_a(a).wrapping_add(p.scaled_b(b))));
 }
 
 /// `a - b` for output rows `rows`; `output` holds those rows only.
 ///
 /// A row is `broadcast.row_len` output elements.
 pub fn sub(p: &AddSub, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
-    p.broadcast.for_each(rows, a, b, output, |a, b| {
-        p.output(p.scaled_a(a).wrapping_sub(p.scaled_b(b)))
-    });
+    p.broadcast.for_each(rows, a, b, output, |a, b| p.output(p.scaled_a(a).wrapping_sub(p.scaled_b(b))));
 }

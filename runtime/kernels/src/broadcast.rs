@@ -27,12 +27,7 @@ impl Broadcast {
     #[must_use]
     pub const fn elementwise(len: usize, row_len: usize) -> Self {
         let strides = [len, len, len, len, len, 1];
-        Self {
-            dims: [1, 1, 1, 1, 1, len],
-            a_strides: strides,
-            b_strides: strides,
-            row_len,
-        }
+        Self { dims: [1, 1, 1, 1, 1, len], a_strides: strides, b_strides: strides, row_len }
     }
 
     /// Writes `f(a, b)` to every element of `rows`.
@@ -76,28 +71,15 @@ impl Broadcast {
     fn runs(&self) -> (Dimension, [Dimension; 6]) {
         let mut outer = [Dimension::ONE; 6];
         let strides = self.a_strides.iter().zip(&self.b_strides);
-        for ((outer, &len), (&a_stride, &b_stride)) in outer.iter_mut().zip(&self.dims).zip(strides)
-        {
-            *outer = Dimension {
-                len,
-                a_stride,
-                b_stride,
-            };
+        for ((outer, &len), (&a_stride, &b_stride)) in outer.iter_mut().zip(&self.dims).zip(strides) {
+            *outer = Dimension { len, a_stride, b_stride };
         }
         outer.reverse();
-        let mut run = Dimension {
-            len: 1,
-            a_stride: 1,
-            b_stride: 1,
-        };
+        let mut run = Dimension { len: 1, a_stride: 1, b_stride: 1 };
         for dimension in &mut outer {
-            let Dimension {
-                len,
-                a_stride,
-                b_stride,
-            } = *dimension;
-            let goes_on = a_stride == run.a_stride.wrapping_mul(run.len)
-                && b_stride == run.b_stride.wrapping_mul(run.len);
+            let Dimension { len, a_stride, b_stride } = *dimension;
+            let goes_on =
+                a_stride == run.a_stride.wrapping_mul(run.len) && b_stride == run.b_stride.wrapping_mul(run.len);
             if len == 1 {
                 continue;
             } else if run.len == 1 {
@@ -123,11 +105,7 @@ struct Dimension {
 }
 
 impl Dimension {
-    const ONE: Self = Self {
-        len: 1,
-        a_stride: 0,
-        b_stride: 0,
-    };
+    const ONE: Self = Self { len: 1, a_stride: 0, b_stride: 0 };
 
     /// Writes `f(a, b)` along this dimension.
     #[inline]

@@ -4,19 +4,20 @@
 //! padding reads the input's zero point; then `out = clamp(zero_point + acc * factor[o])`.
 //! All accumulation wraps.
 //!
-//! The window is clipped to the input once per pixel. What is left of one kernel row is contiguous in
-//! the weights and, without dilation and groups, in the input too, so the inner loop is a plain dot
-//! product of two byte slices, shared by four output channels. The zero point's part for clipped taps
-//! is a sum of weights, and only pixels at the border pay for it.
+//! A small window is gathered into one buffer per pixel, with the zero point for taps in the padding,
+//! and multiplied with all filters as a matrix; a 1×1 window is used in place. In a large window, each
+//! clipped kernel row is contiguous in the weights and, without dilation and groups, in the input too:
+//! it is a dot product of two slices, shared by four output channels, and the part of clipped taps is
+//! the zero point times a sum of weights, for which only pixels at the border pay.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, CONV_2D; TensorFlow Lite Micro
 //! `reference_integer_ops::ConvPerChannel`.
 
 use core::ops::Range;
 
-use crate::lines::{for_each_line, run, tail, take};
-use crate::portable::{dot_rows, sum};
-use crate::quant::{Channel, requantize_accumulator};
+use crate::lines::{copy, for_each_line, run, tail, take};
+use crate::portable::{Output, bias, dot_rows, matrix_vector, sum};
+use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 
 /// Parameters of [`conv2d`].
@@ -49,14 +50,7 @@ pub struct Conv2d {
 ///
 /// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, and `output`
 /// holds the lines of `rows` only.
-pub fn conv2d(
-    p: &Conv2d,
-    rows: Range<usize>,
-    input: &[i8],
-    weights: &[i8],
-    channels: &[Channel],
-    output: &mut [i8],
-) {
+pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], channels: &[Channel], output: &mut [i8]) {
     let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
     let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
@@ -66,6 +60,9 @@ pub fn conv2d(
     let group_outputs = out_channels / groups;
     let filter_len = kernel_height * kernel_width * group_inputs;
 
+    let finish = Output { zero_point: p.output_zero_point, activation: p.activation };
+    let mut buffer = [0; GATHERED];
+
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
@@ -74,44 +71,40 @@ pub fn conv2d(
             let first = pixel_start(p.input, [image, y.input, x.input]);
             let mut patch = Patch {
                 input: first,
-                input_line: p.dilation[0] * in_width * in_channels,
+                // With a single tap the dilation says nothing, may be huge, and these may wrap.
+                input_line: p.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels),
                 weights: (y.taps.start * kernel_width + x.taps.start) * group_inputs,
                 weights_line: kernel_width * group_inputs,
                 lines: y.len(),
                 runs: x.len(),
                 run_len: group_inputs,
-                input_run: p.dilation[1] * in_channels,
+                input_run: p.dilation[1].wrapping_mul(in_channels),
             };
             if group_inputs == in_channels && (p.dilation[1] <= 1 || x.len() == 1) {
                 patch.run_len *= patch.runs;
                 patch.runs = 1;
             }
             let clipped = y.len() < kernel_height || x.len() < kernel_width;
-            let padding = Padding {
-                window: [&y, &x],
-                line: kernel_width,
-                run: group_inputs,
-            };
+            let padding =
+                Padding { zero_point: p.input_zero_point, window: [&y, &x], line: kernel_width, run: group_inputs };
             let padding = clipped.then_some(&padding);
             let (mut channels, mut weights) = (channels, weights);
             for_each_line(0..groups, group_outputs, pixel, |_, outputs| {
                 let group_channels = take(&mut channels, group_outputs).unwrap_or(&[]);
                 let filters = take(&mut weights, group_outputs * filter_len).unwrap_or(&[]);
-                convolve(
-                    p,
-                    &patch,
-                    padding,
-                    input,
-                    filters,
-                    filter_len,
-                    group_channels,
-                    outputs,
-                );
+                if let Some(inputs) = patch.gather(p, filter_len, input, &mut buffer) {
+                    matrix_vector(inputs, filters, group_channels, 0, finish, outputs);
+                } else {
+                    convolve(&patch, padding, input, filters, filter_len, group_channels, finish, outputs);
+                }
                 patch.input = patch.input.wrapping_add(group_inputs);
             });
         });
     });
 }
+
+/// Elements of a window that is gathered: beyond it, runs are long enough to be used in place.
+const GATHERED: usize = 320;
 
 /// Where one pixel's window lies in the input and in a filter: `lines` kernel rows of `runs`
 /// contiguous pieces of `run_len` elements each.
@@ -126,8 +119,42 @@ struct Patch {
     run_len: usize,
 }
 
+impl Patch {
+    /// The window's inputs in the order of a filter's weights; `None` if there are too many of them.
+    #[inline]
+    fn gather<'a>(
+        &self,
+        p: &Conv2d,
+        filter_len: usize,
+        input: &'a [i8],
+        buffer: &'a mut [i8; GATHERED],
+    ) -> Option<&'a [i8]> {
+        if self.lines == 1 && self.runs == 1 && self.run_len == filter_len {
+            return Some(run(input, self.input, filter_len));
+        }
+        let gathered = buffer.get_mut(..filter_len)?;
+        if self.lines * self.runs * self.run_len < filter_len {
+            // A quantized zero is a byte; another parameter has no meaning.
+            gathered.fill(p.input_zero_point as i8);
+        }
+        for ky in 0..self.lines {
+            let from = self.input.wrapping_add(ky.wrapping_mul(self.input_line));
+            let at = self.weights.wrapping_add(ky.wrapping_mul(self.weights_line));
+            for kx in 0..self.runs {
+                let from = from.wrapping_add(kx.wrapping_mul(self.input_run));
+                let at = at.wrapping_add(kx.wrapping_mul(self.run_len));
+                if let Some(to) = gathered.get_mut(at..at.wrapping_add(self.run_len)) {
+                    copy(to, run(input, from, self.run_len));
+                }
+            }
+        }
+        Some(gathered)
+    }
+}
+
 /// What a pixel at the border needs to know of its clipped taps.
 struct Padding<'a> {
+    zero_point: i32,
     window: [&'a Taps; 2],
     /// Taps in a kernel row.
     line: usize,
@@ -156,67 +183,51 @@ impl Padding<'_> {
 }
 
 /// One pixel of one group: all its output channels, four at a time.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the operands of one pixel, used once"
-)]
-#[inline]
+#[expect(clippy::too_many_arguments, reason = "the operands of one pixel, used once")]
 fn convolve(
-    p: &Conv2d,
     patch: &Patch,
     padding: Option<&Padding<'_>>,
     input: &[i8],
     filters: &[i8],
     filter_len: usize,
     channels: &[Channel],
+    output: Output,
     outputs: &mut [i8],
 ) {
     let mut filters = filters;
-    let (channels_by_4, channels_left) = channels.as_chunks::<4>();
-    let (outputs_by_4, outputs_left) = outputs.as_chunks_mut::<4>();
+    let (channels_by_4, channels) = channels.as_chunks::<4>();
+    let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
     for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
-        convolve_channels(
-            p, patch, padding, input, filters, filter_len, channels, outputs,
-        );
+        let mut accumulators = bias(channels, 0);
+        accumulate(&mut accumulators, patch, padding, input, filters, filter_len);
+        output.store(&accumulators, channels, outputs);
         filters = tail(filters, 4 * filter_len);
     }
-    let left = channels_left
-        .as_chunks::<1>()
-        .0
-        .iter()
-        .zip(outputs_left.as_chunks_mut::<1>().0);
-    for (channel, output) in left {
-        convolve_channels(
-            p, patch, padding, input, filters, filter_len, channel, output,
-        );
+    let left = channels.as_chunks::<1>().0.iter();
+    for (channel, outputs) in left.zip(outputs.as_chunks_mut::<1>().0) {
+        let mut accumulators = bias(channel, 0);
+        accumulate(&mut accumulators, patch, padding, input, filters, filter_len);
+        output.store(&accumulators, channel, outputs);
         filters = tail(filters, filter_len);
     }
 }
 
-/// `N` output channels of one pixel.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the operands of one pixel, used once"
-)]
+/// Adds the whole window to the accumulators of `N` filters.
 #[inline]
-fn convolve_channels<const N: usize>(
-    p: &Conv2d,
+fn accumulate<const N: usize>(
+    accumulators: &mut [i32; N],
     patch: &Patch,
     padding: Option<&Padding<'_>>,
     input: &[i8],
     filters: &[i8],
     filter_len: usize,
-    channels: &[Channel; N],
-    outputs: &mut [i8; N],
 ) {
-    let mut accumulators = channels.map(|channel| channel.bias);
     let (mut from_line, mut weights_at) = (patch.input, patch.weights);
     for _ in 0..patch.lines {
         let (mut from, mut at) = (from_line, weights_at);
         for _ in 0..patch.runs {
             let inputs = run(input, from, patch.run_len);
-            let rows = tail(filters, at);
-            dot_rows(&mut accumulators, inputs, rows, filter_len);
+            dot_rows(accumulators, inputs, tail(filters, at), filter_len);
             from = from.wrapping_add(patch.input_run);
             at = at.wrapping_add(patch.run_len);
         }
@@ -225,13 +236,10 @@ fn convolve_channels<const N: usize>(
     }
     if let Some(padding) = padding {
         let mut filters = filters;
-        for accumulator in &mut accumulators {
+        for accumulator in accumulators {
             let filter = take(&mut filters, filter_len).unwrap_or(&[]);
-            let part = p.input_zero_point.wrapping_mul(padding.sum(filter));
+            let part = padding.zero_point.wrapping_mul(padding.sum(filter));
             *accumulator = accumulator.wrapping_add(part);
         }
-    }
-    for ((output, accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
-        *output = requantize_accumulator(accumulator, channel, p.output_zero_point, p.activation);
     }
 }

@@ -5,18 +5,18 @@
 //! padding reading the input's zero point; then `out = clamp(zero_point + acc * factor[o])`.
 //! All accumulation wraps.
 //!
-//! The weights of one tap lie side by side by channel, as the input does when `m` is 1, so a block of
-//! neighbouring channels is summed in registers over all taps. With `m > 1` a block lies within one
-//! input channel, whose value multiplies all of it.
+//! The weights of one tap lie side by side by channel, as the input does when `m` is 1: a block of
+//! neighbouring channels is summed tap by tap, each tap two slices multiplied element by element. With
+//! `m > 1` a block lies within one input channel, whose value multiplies all of it.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, DEPTHWISE_CONV_2D; TensorFlow Lite
 //! Micro `reference_integer_ops::DepthwiseConvPerChannel`.
 
 use core::ops::Range;
 
-use crate::lines::{for_each_line, tail, take};
-use crate::portable::{multiply_add, multiply_add_scalar};
-use crate::quant::{Channel, requantize_accumulator};
+use crate::lines::{for_each_line, run, take};
+use crate::portable::{Output, multiply_add, multiply_add_scalar};
+use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 
 /// Parameters of [`depthwise_conv2d`].
@@ -71,6 +71,7 @@ pub fn depthwise_conv2d(
                 weights,
                 input_at: first,
                 weights_at: 0,
+                output: Output { zero_point: p.output_zero_point, activation: p.activation },
                 clipped: y.len() < vertical.kernel || x.len() < horizontal.kernel,
                 window: [&y, &x],
             };
@@ -88,6 +89,9 @@ pub fn depthwise_conv2d(
     });
 }
 
+/// Channels that are summed together.
+const BLOCK: usize = 64;
+
 /// Neighbouring output channels of one pixel.
 struct Block<'a> {
     p: &'a DepthwiseConv2d,
@@ -97,6 +101,7 @@ struct Block<'a> {
     input_at: usize,
     /// The block's first channel.
     weights_at: usize,
+    output: Output,
     /// Whether some taps lie in the padding.
     clipped: bool,
     window: [&'a Taps; 2],
@@ -106,91 +111,76 @@ impl Block<'_> {
     /// All the given channels. `SHARED`: one input channel makes them all; else each has its own.
     #[inline]
     fn channels<const SHARED: bool>(&mut self, channels: &[Channel], outputs: &mut [i8]) {
-        let (channels_by_8, channels) = channels.as_chunks::<8>();
-        let (outputs_by_8, outputs) = outputs.as_chunks_mut::<8>();
-        for (channels, outputs) in channels_by_8.iter().zip(outputs_by_8) {
-            self.compute::<8, SHARED>(channels, outputs);
-        }
-        let (channels_by_4, channels) = channels.as_chunks::<4>();
-        let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
-        for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
-            self.compute::<4, SHARED>(channels, outputs);
-        }
-        let left = channels
-            .as_chunks::<1>()
-            .0
-            .iter()
-            .zip(outputs.as_chunks_mut::<1>().0);
-        for (channel, output) in left {
-            self.compute::<1, SHARED>(channel, output);
+        let (mut channels, mut outputs) = (channels, outputs);
+        while !outputs.is_empty() {
+            let count = outputs.len().min(BLOCK);
+            let Some(now) = take(&mut channels, count) else {
+                return;
+            };
+            let Some((these, later)) = outputs.split_at_mut_checked(count) else {
+                return;
+            };
+            self.compute::<SHARED>(now, these);
+            outputs = later;
+            self.weights_at = self.weights_at.wrapping_add(count);
+            if !SHARED {
+                self.input_at = self.input_at.wrapping_add(count);
+            }
         }
     }
 
-    /// `N` channels; moves on to the next ones.
+    /// At most [`BLOCK`] channels.
     #[inline]
-    fn compute<const N: usize, const SHARED: bool>(
-        &mut self,
-        channels: &[Channel; N],
-        outputs: &mut [i8; N],
-    ) {
-        let mut accumulators = channels.map(|channel| channel.bias);
-        self.taps::<N, SHARED>(&mut accumulators);
+    fn compute<const SHARED: bool>(&self, channels: &[Channel], outputs: &mut [i8]) {
+        let mut accumulators = [0; BLOCK];
+        let Some(accumulators) = accumulators.get_mut(..channels.len()) else {
+            return;
+        };
+        for (accumulator, channel) in accumulators.iter_mut().zip(channels) {
+            *accumulator = channel.bias;
+        }
+        self.taps::<SHARED>(accumulators);
         if self.clipped {
-            self.padding(&mut accumulators);
+            self.padding(accumulators);
         }
-        for ((output, accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
-            *output = requantize_accumulator(
-                accumulator,
-                channel,
-                self.p.output_zero_point,
-                self.p.activation,
-            );
-        }
-        self.weights_at = self.weights_at.wrapping_add(N);
-        if !SHARED {
-            self.input_at = self.input_at.wrapping_add(N);
-        }
+        self.output.store(accumulators, channels, outputs);
     }
 
     /// The taps within the input.
     #[inline]
-    fn taps<const N: usize, const SHARED: bool>(&self, accumulators: &mut [i32; N]) {
+    fn taps<const SHARED: bool>(&self, accumulators: &mut [i32]) {
         let [_, _, in_width, in_channels] = self.p.input;
         let [_, kernel_width] = self.p.kernel;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
-        let input_line = self.p.dilation[0] * in_width * in_channels;
-        let input_tap = self.p.dilation[1] * in_channels;
+        // With a single tap the dilation says nothing, may be huge, and these may wrap.
+        let [vertical, horizontal] = self.p.dilation;
+        let input_line = vertical.wrapping_mul(in_width).wrapping_mul(in_channels);
+        let input_tap = horizontal.wrapping_mul(in_channels);
+        let count = accumulators.len();
 
-        let mut input_line_at = self.input_at;
+        let mut line_at = self.input_at;
         for ky in y.taps.clone() {
             let tap = ky * kernel_width + x.taps.start;
-            let mut weights = tail(self.weights, tap * out_channels + self.weights_at);
-            let mut input = tail(self.input, input_line_at);
+            let mut weights_at = tap * out_channels + self.weights_at;
+            let mut input_at = line_at;
             for _ in x.taps.clone() {
-                let Some(w) = weights.first_chunk::<N>() else {
-                    break;
-                };
+                let weights = run(self.weights, weights_at, count);
                 if SHARED {
-                    let Some(&x) = input.first() else {
-                        break;
-                    };
-                    multiply_add_scalar(accumulators, i32::from(x), w);
+                    let x = self.input.get(input_at).copied().unwrap_or(0);
+                    multiply_add_scalar(accumulators, x.into(), weights);
                 } else {
-                    let Some(x) = input.first_chunk::<N>() else {
-                        break;
-                    };
-                    multiply_add(accumulators, x, w);
+                    multiply_add(accumulators, run(self.input, input_at, count), weights);
                 }
-                weights = tail(weights, out_channels);
-                input = tail(input, input_tap);
+                weights_at = weights_at.wrapping_add(out_channels);
+                input_at = input_at.wrapping_add(input_tap);
             }
-            input_line_at = input_line_at.wrapping_add(input_line);
+            line_at = line_at.wrapping_add(input_line);
         }
     }
 
     /// The taps in the padding, each reading the input's zero point.
-    fn padding<const N: usize>(&self, accumulators: &mut [i32; N]) {
+    fn padding(&self, accumulators: &mut [i32]) {
         let [kernel_height, kernel_width] = self.p.kernel;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
@@ -200,9 +190,8 @@ impl Block<'_> {
                     continue;
                 }
                 let at = (ky * kernel_width + kx) * out_channels + self.weights_at;
-                if let Some(w) = tail(self.weights, at).first_chunk::<N>() {
-                    multiply_add_scalar(accumulators, self.p.input_zero_point, w);
-                }
+                let weights = run(self.weights, at, accumulators.len());
+                multiply_add_scalar(accumulators, self.p.input_zero_point, weights);
             }
         }
     }

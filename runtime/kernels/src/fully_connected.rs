@@ -13,8 +13,8 @@
 use core::ops::Range;
 
 use crate::lines::tail;
-use crate::portable::{dot_rows, sum};
-use crate::quant::{Channel, requantize_accumulator};
+use crate::portable::{Output, matrix_vector, sum};
+use crate::quant::Channel;
 use crate::window::div_rem;
 
 /// Parameters of [`fully_connected`].
@@ -46,9 +46,8 @@ pub fn fully_connected(
     output: &mut [i8],
 ) {
     let (mut batch, mut neuron) = div_rem(rows.start, p.out_features);
-    let mut output = output
-        .get_mut(..rows.len().min(output.len()))
-        .unwrap_or(&mut []);
+    let mut output = output.get_mut(..rows.len().min(output.len())).unwrap_or(&mut []);
+    let finish = Output { zero_point: p.output_zero_point, activation: p.activation };
     while !output.is_empty() && neuron < p.out_features {
         let count = (p.out_features - neuron).min(output.len());
         let Some((now, later)) = output.split_at_mut_checked(count) else {
@@ -58,57 +57,12 @@ pub fn fully_connected(
         let Some(input) = input.get(from..from.wrapping_add(p.in_features)) else {
             return;
         };
+        let offset = match p.weights_zero_point {
+            0 => 0,
+            zero_point => zero_point.wrapping_neg().wrapping_mul(sum(input)),
+        };
         let weights = tail(weights, neuron * p.in_features);
-        let channels = tail(channels, neuron);
-        neurons(p, input, weights, channels, now);
+        matrix_vector(input, weights, tail(channels, neuron), offset, finish, now);
         (batch, neuron, output) = (batch + 1, 0, later);
-    }
-}
-
-/// Neighbouring neurons of one batch, four at a time.
-fn neurons(
-    p: &FullyConnected,
-    input: &[i8],
-    weights: &[i8],
-    channels: &[Channel],
-    outputs: &mut [i8],
-) {
-    let offset = match p.weights_zero_point {
-        0 => 0,
-        zero_point => zero_point.wrapping_neg().wrapping_mul(sum(input)),
-    };
-    let channels = channels.get(..outputs.len()).unwrap_or(&[]);
-    let (channels_by_4, channels_left) = channels.as_chunks::<4>();
-    let (outputs_by_4, outputs_left) = outputs.as_chunks_mut::<4>();
-    let mut weights = weights;
-    for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
-        compute(p, input, weights, offset, channels, outputs);
-        weights = tail(weights, 4 * p.in_features);
-    }
-    let left = channels_left
-        .as_chunks::<1>()
-        .0
-        .iter()
-        .zip(outputs_left.as_chunks_mut::<1>().0);
-    for (channel, output) in left {
-        compute(p, input, weights, offset, channel, output);
-        weights = tail(weights, p.in_features);
-    }
-}
-
-/// `N` neurons.
-#[inline]
-fn compute<const N: usize>(
-    p: &FullyConnected,
-    input: &[i8],
-    weights: &[i8],
-    offset: i32,
-    channels: &[Channel; N],
-    outputs: &mut [i8; N],
-) {
-    let mut accumulators = channels.map(|channel| channel.bias.wrapping_add(offset));
-    dot_rows(&mut accumulators, input, weights, p.in_features);
-    for ((output, accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
-        *output = requantize_accumulator(accumulator, channel, p.output_zero_point, p.activation);
     }
 }

@@ -5,12 +5,7 @@ use core::ops::Range;
 /// Calls `f(row, line)` for each of `rows`, with consecutive lines of `len` elements of `output`.
 /// Ends early where `output` does.
 #[inline]
-pub(crate) fn for_each_line<T>(
-    rows: Range<usize>,
-    len: usize,
-    output: &mut [T],
-    mut f: impl FnMut(usize, &mut [T]),
-) {
+pub(crate) fn for_each_line<T>(rows: Range<usize>, len: usize, output: &mut [T], mut f: impl FnMut(usize, &mut [T])) {
     let mut rest = output;
     for row in rows {
         let Some((line, later)) = rest.split_at_mut_checked(len) else {

@@ -39,12 +39,7 @@ pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
         *(if is_reduced(i) { summed } else { kept }) = dim;
     }
     let offset_of = |index: [usize; 6]| {
-        index
-            .into_iter()
-            .zip(strides)
-            .fold(0usize, |at, (i, stride)| {
-                at.wrapping_add(i.wrapping_mul(stride))
-            })
+        index.into_iter().zip(strides).fold(0usize, |at, (i, stride)| at.wrapping_add(i.wrapping_mul(stride)))
     };
     let count = summed.iter().fold(1usize, |n, &dim| n.wrapping_mul(dim));
     let Some((multiplier, shift)) = divided(p.multiplier, p.shift, count) else {
@@ -60,12 +55,7 @@ pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
         for i in 0..lines {
             // Element `i * line` of the summed dimensions: 0 in the innermost of them.
             let from = base.wrapping_add(offset_of(unravel(i * line, &summed)));
-            let elements = input
-                .get(from..)
-                .unwrap_or(&[])
-                .iter()
-                .step_by(line_stride)
-                .take(line);
+            let elements = input.get(from..).unwrap_or(&[]).iter().step_by(line_stride).take(line);
             sum = elements.fold(sum, |sum, &x| sum.wrapping_add(i32::from(x)));
         }
         let scaled = multiply_by_quantized_multiplier(sum.wrapping_sub(offset), multiplier, shift);
@@ -76,9 +66,7 @@ pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
 /// Length (at least 1) and stride (at least 1) of the innermost dimension that is summed over.
 fn innermost(summed: &[usize; 6], strides: &[usize; 6]) -> (usize, usize) {
     let dims = summed.iter().zip(strides).rev();
-    let found = dims
-        .map(|(&dim, &stride)| (dim, stride.max(1)))
-        .find(|&(dim, _)| dim > 1);
+    let found = dims.map(|(&dim, &stride)| (dim, stride.max(1))).find(|&(dim, _)| dim > 1);
     found.unwrap_or((1, 1))
 }
 

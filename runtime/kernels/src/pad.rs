@@ -38,9 +38,7 @@ pub fn pad(p: &Pad, rows: Range<usize>, input: &[u8], output: &mut [u8]) {
         let mut from = Some(0usize);
         for ((i, before), dim) in index.into_iter().zip(p.before).zip(p.input).take(5) {
             let inside = i.checked_sub(before).filter(|&i| i < dim);
-            from = from
-                .zip(inside)
-                .map(|(from, i)| from.wrapping_mul(dim).wrapping_add(i));
+            from = from.zip(inside).map(|(from, i)| from.wrapping_mul(dim).wrapping_add(i));
         }
         let line = from.and_then(|from| {
             let from = from.wrapping_mul(input_line);

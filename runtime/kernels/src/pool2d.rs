@@ -109,12 +109,7 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
 
 /// `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
 #[inline]
-fn reduce<R: Reduction, const N: usize>(
-    p: &Pool2d,
-    [y, x]: [&Taps; 2],
-    input: &[i8],
-    outputs: &mut [i8; N],
-) {
+fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &[i8], outputs: &mut [i8; N]) {
     let [_, _, width, depth] = p.input;
     let mut accumulators = [R::START; N];
     let mut line = input;

@@ -3,22 +3,83 @@
 //! Everything that an instruction set may do better stands here, behind slices and small arrays, so
 //! that another module with the same functions can take this one's place.
 
+use crate::lines::{run, tail, take};
+use crate::quant::{Channel, requantize_accumulator};
+
+/// What follows an accumulator: the output's zero point and range.
+#[derive(Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) zero_point: i32,
+    pub(crate) activation: [i32; 2],
+}
+
+impl Output {
+    /// Requantizes accumulators, each with its channel's factor.
+    #[inline]
+    pub(crate) fn store(self, accumulators: &[i32], channels: &[Channel], outputs: &mut [i8]) {
+        for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
+            *output = requantize_accumulator(accumulator, channel, self.zero_point, self.activation);
+        }
+    }
+}
+
+/// One output per row of `weights`: the requantized dot product with `input`, started at the channel's
+/// bias plus `offset`.
+///
+/// Rows are `input.len()` elements, one after the other, and `channels` has one entry per row; four of them share each load of the input.
+pub(crate) fn matrix_vector(
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    offset: i32,
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let len = input.len();
+    let mut weights = weights;
+    let channels = run(channels, 0, outputs.len());
+    let (channels_by_4, channels) = channels.as_chunks::<4>();
+    let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
+    for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
+        let Some(rows) = take(&mut weights, 4 * len) else {
+            return;
+        };
+        let mut accumulators = bias(channels, offset);
+        dot_rows(&mut accumulators, input, rows, len);
+        output.store(&accumulators, channels, outputs);
+    }
+    let left = channels.as_chunks::<1>().0.iter();
+    for (channel, outputs) in left.zip(outputs.as_chunks_mut::<1>().0) {
+        let Some(row) = take(&mut weights, len) else {
+            return;
+        };
+        let mut accumulators = bias(channel, offset);
+        dot_rows(&mut accumulators, input, row, len);
+        output.store(&accumulators, channel, outputs);
+    }
+}
+
+/// Where the accumulators start.
+#[inline]
+pub(crate) fn bias<const N: usize>(channels: &[Channel; N], offset: i32) -> [i32; N] {
+    let mut accumulators = [0; N];
+    for (accumulator, channel) in accumulators.iter_mut().zip(channels) {
+        *accumulator = channel.bias.wrapping_add(offset);
+    }
+    accumulators
+}
+
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.
 ///
 /// Row `r` starts at element `r * stride`. Each input is loaded once for all rows. If a row does
 /// not lie within `weights`, nothing is added.
 #[inline]
-pub(crate) fn dot_rows<const N: usize>(
-    accumulators: &mut [i32; N],
-    input: &[i8],
-    weights: &[i8],
-    stride: usize,
-) {
+pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
     let mut rows = [input; N];
     let mut rest = weights;
     for (r, row) in rows.iter_mut().enumerate() {
         if r > 0 {
-            rest = rest.get(stride..).unwrap_or(&[]);
+            rest = tail(rest, stride);
         }
         let Some(found) = rest.get(..input.len()) else {
             return;
@@ -37,18 +98,12 @@ pub(crate) fn dot_rows<const N: usize>(
 /// The sum of all elements.
 #[inline]
 pub(crate) fn sum(values: &[i8]) -> i32 {
-    values
-        .iter()
-        .fold(0, |sum, &value| sum.wrapping_add(i32::from(value)))
+    values.iter().fold(0, |sum, &value| sum.wrapping_add(i32::from(value)))
 }
 
 /// Adds `input[i] * weights[i]` to `accumulators[i]`.
 #[inline]
-pub(crate) fn multiply_add<const N: usize>(
-    accumulators: &mut [i32; N],
-    input: &[i8; N],
-    weights: &[i8; N],
-) {
+pub(crate) fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
     for ((accumulator, &x), &w) in accumulators.iter_mut().zip(input).zip(weights) {
         *accumulator = accumulator.wrapping_add(i32::from(x) * i32::from(w));
     }
@@ -56,11 +111,7 @@ pub(crate) fn multiply_add<const N: usize>(
 
 /// Adds `factor * weights[i]` to `accumulators[i]`.
 #[inline]
-pub(crate) fn multiply_add_scalar<const N: usize>(
-    accumulators: &mut [i32; N],
-    factor: i32,
-    weights: &[i8; N],
-) {
+pub(crate) fn multiply_add_scalar(accumulators: &mut [i32], factor: i32, weights: &[i8]) {
     for (accumulator, &w) in accumulators.iter_mut().zip(weights) {
         *accumulator = accumulator.wrapping_add(factor.wrapping_mul(i32::from(w)));
     }

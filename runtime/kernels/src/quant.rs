@@ -45,10 +45,14 @@ pub const fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
 #[must_use]
 pub const fn rounding_divide_by_pot(x: i32, exponent: i32) -> i32 {
     let exponent = clamp_shift(exponent);
-    let mask = ((1u32 << exponent) - 1) as i32;
-    let remainder = x & mask;
-    let threshold = (mask >> 1) + (x < 0) as i32;
-    (x >> exponent) + (remainder > threshold) as i32
+    if exponent == 0 {
+        return x;
+    }
+    // Half of the divisor is added in the next to last place. A negative number is lowered by one
+    // first, so that its halves go down. MIN stays: its only half is exact.
+    let lowered = x.saturating_add(x >> 31);
+    let doubled = lowered >> (exponent - 1);
+    (doubled >> 1) + (doubled & 1)
 }
 
 /// `x * multiplier * 2^(shift - 31)`, rounded twice.
@@ -57,13 +61,11 @@ pub const fn rounding_divide_by_pot(x: i32, exponent: i32) -> i32 {
 #[inline]
 #[must_use]
 pub const fn multiply_by_quantized_multiplier(x: i32, multiplier: i32, shift: i32) -> i32 {
-    let left = clamp_shift(shift);
-    let right = clamp_shift(shift.saturating_neg());
-    let x = x.wrapping_shl(left);
-    rounding_divide_by_pot(
-        saturating_rounding_doubling_high_mul(x, multiplier),
-        right as i32,
-    )
+    if shift > 0 {
+        multiply_by_multiplier_greater_than_one(x, multiplier, shift)
+    } else {
+        multiply_by_multiplier_smaller_than_one(x, multiplier, shift)
+    }
 }
 
 /// [`multiply_by_quantized_multiplier`] for a factor below one: `shift` is not positive.
@@ -93,12 +95,7 @@ pub const fn clamp(value: i32, [low, high]: [i32; 2]) -> i32 {
 /// point, clamped to the activation's range.
 #[inline]
 #[must_use]
-pub const fn requantize_accumulator(
-    accumulator: i32,
-    channel: &Channel,
-    zero_point: i32,
-    activation: [i32; 2],
-) -> i8 {
+pub const fn requantize_accumulator(accumulator: i32, channel: &Channel, zero_point: i32, activation: [i32; 2]) -> i8 {
     let scaled = multiply_by_quantized_multiplier(accumulator, channel.multiplier, channel.shift);
     clamp(scaled.wrapping_add(zero_point), activation) as i8
 }
@@ -191,11 +188,7 @@ mod tests {
         for a in EDGES {
             for b in EDGES {
                 let expected = high_mul_by_definition(a, b);
-                assert_eq!(
-                    saturating_rounding_doubling_high_mul(a, b),
-                    expected,
-                    "{a} {b}"
-                );
+                assert_eq!(saturating_rounding_doubling_high_mul(a, b), expected, "{a} {b}");
             }
         }
     }
@@ -205,11 +198,7 @@ mod tests {
         for x in EDGES {
             for exponent in 0..=31 {
                 let expected = divide_by_definition(x, exponent);
-                assert_eq!(
-                    rounding_divide_by_pot(x, exponent as i32),
-                    expected,
-                    "{x} {exponent}"
-                );
+                assert_eq!(rounding_divide_by_pot(x, exponent as i32), expected, "{x} {exponent}");
             }
         }
         assert_eq!(rounding_divide_by_pot(5, 1), 3);
@@ -218,12 +207,8 @@ mod tests {
 
     #[test]
     fn random_products_equal_their_definitions() {
-        let cases = if cfg!(miri) { 64 } else { 20_000 };
-        let config = proptest::test_runner::Config {
-            cases,
-            failure_persistence: None,
-            ..Default::default()
-        };
+        let cases = if cfg!(miri) { 8 } else { 20_000 };
+        let config = proptest::test_runner::Config { cases, failure_persistence: None, ..Default::default() };
         proptest::proptest!(config, |(a: i32, b: i32, shift in -31i32..=30)| {
             proptest::prop_assert_eq!(
                 saturating_rounding_doubling_high_mul(a, b), high_mul_by_definition(a, b));
@@ -236,10 +221,7 @@ mod tests {
 
     #[test]
     fn a_shift_out_of_range_is_taken_as_the_nearest_in_range() {
-        assert_eq!(
-            rounding_divide_by_pot(i32::MAX, 1000),
-            rounding_divide_by_pot(i32::MAX, 31)
-        );
+        assert_eq!(rounding_divide_by_pot(i32::MAX, 1000), rounding_divide_by_pot(i32::MAX, 31));
         assert_eq!(multiply_by_quantized_multiplier(7, 1 << 30, i32::MIN), 0);
         assert_eq!(
             multiply_by_quantized_multiplier(7, 1 << 30, i32::MAX),
@@ -252,10 +234,7 @@ mod tests {
         for factor in [1.0, 0.5, 0.1, 3.7e-4, 123.456, 1.0 - 1e-12, -0.25, -0.1] {
             let (multiplier, shift) = quantize_multiplier(factor);
             let back = f64::from(multiplier) * 2f64.powi(shift - 31);
-            assert!(
-                (back - factor).abs() <= factor.abs() * 2f64.powi(-31),
-                "{factor}: {back}"
-            );
+            assert!((back - factor).abs() <= factor.abs() * 2f64.powi(-31), "{factor}: {back}");
         }
         assert_eq!(quantize_multiplier(1.0 - 1e-12), (1 << 30, 1));
         assert_eq!(quantize_multiplier(0.0), (0, 0));
@@ -266,18 +245,11 @@ mod tests {
 
     #[test]
     fn requantization_clamps_to_the_activation() {
-        let channel = Channel {
-            bias: 0,
-            multiplier: 1 << 30,
-            shift: 1,
-        };
+        let channel = Channel { bias: 0, multiplier: 1 << 30, shift: 1 };
         assert_eq!(requantize_accumulator(5, &channel, 3, [-128, 127]), 8);
         assert_eq!(requantize_accumulator(500, &channel, 3, [-128, 127]), 127);
         assert_eq!(requantize_accumulator(-500, &channel, 3, [3, 100]), 3);
         // Whatever the zero point, nothing but the clamp's ends is left of it.
-        assert_eq!(
-            requantize_accumulator(9, &channel, i32::MAX, [-128, 127]),
-            -128
-        );
+        assert_eq!(requantize_accumulator(9, &channel, i32::MAX, [-128, 127]), -128);
     }
 }

@@ -32,10 +32,7 @@ impl Quantize {
     #[inline]
     fn apply(&self, x: f32) -> i32 {
         let rounded = round_half_away(x / self.scale);
-        crate::quant::clamp(
-            rounded.saturating_add(self.zero_point),
-            [self.min, self.max],
-        )
+        crate::quant::clamp(rounded.saturating_add(self.zero_point), [self.min, self.max])
     }
 }
 
@@ -112,12 +109,7 @@ mod tests {
 
     #[test]
     fn values_beyond_the_range_become_its_ends() {
-        let p = Quantize {
-            scale: 0.1,
-            zero_point: 5,
-            min: -128,
-            max: 127,
-        };
+        let p = Quantize { scale: 0.1, zero_point: 5, min: -128, max: 127 };
         let mut output = [0i8; 5];
         let input = [1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
         quantize_i8(&p, &input, &mut output);
@@ -130,31 +122,13 @@ mod tests {
             let q: std::vec::Vec<i8> = (-128..=127).collect();
             let (mut x, mut back) = ([0f32; 256], [0i8; 256]);
             dequantize_i8(&Dequantize { scale, zero_point }, &q, &mut x);
-            quantize_i8(
-                &Quantize {
-                    scale,
-                    zero_point,
-                    min: -128,
-                    max: 127,
-                },
-                &x,
-                &mut back,
-            );
+            quantize_i8(&Quantize { scale, zero_point, min: -128, max: 127 }, &x, &mut back);
             assert_eq!(q, back);
 
             let (q, zero_point) = ((0..=255).collect::<std::vec::Vec<u8>>(), zero_point + 128);
             let mut back = [0u8; 256];
             dequantize_u8(&Dequantize { scale, zero_point }, &q, &mut x);
-            quantize_u8(
-                &Quantize {
-                    scale,
-                    zero_point,
-                    min: 0,
-                    max: 255,
-                },
-                &x,
-                &mut back,
-            );
+            quantize_u8(&Quantize { scale, zero_point, min: 0, max: 255 }, &x, &mut back);
             assert_eq!(q, back);
         }
     }

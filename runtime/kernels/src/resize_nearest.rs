@@ -35,16 +35,10 @@ pub fn resize_nearest(p: &ResizeNearest, rows: Range<usize>, input: &[u8], outpu
     for_each_line(rows, out_width.wrapping_mul(pixel), output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = nearest(p, y, in_height, out_height);
-        let line_at = image
-            .wrapping_mul(in_height)
-            .wrapping_add(y)
-            .wrapping_mul(in_width);
+        let line_at = image.wrapping_mul(in_height).wrapping_add(y).wrapping_mul(in_width);
         for_each_line(0..out_width, pixel, line, |x, output| {
             let x = nearest(p, x, in_width, out_width);
-            copy(
-                output,
-                run(input, line_at.wrapping_add(x).wrapping_mul(pixel), pixel),
-            );
+            copy(output, run(input, line_at.wrapping_add(x).wrapping_mul(pixel), pixel));
         });
     });
 }
@@ -53,11 +47,8 @@ pub fn resize_nearest(p: &ResizeNearest, rows: Range<usize>, input: &[u8], outpu
 #[inline]
 fn nearest(p: &ResizeNearest, x: usize, input: usize, output: usize) -> usize {
     let last = input.saturating_sub(1);
-    let scale = if p.align_corners && output > 1 {
-        last as f32 / (output - 1) as f32
-    } else {
-        input as f32 / output as f32
-    };
+    let scale =
+        if p.align_corners && output > 1 { last as f32 / (output - 1) as f32 } else { input as f32 / output as f32 };
     let offset = if p.half_pixel_centers { 0.5 } else { 0.0 };
     let at = (x as f32 + offset) * scale;
     // The conversion truncates; nothing here is negative.

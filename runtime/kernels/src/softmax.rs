@@ -12,8 +12,7 @@ use core::ops::Range;
 use crate::fixed_point::{exp_on_negative_values, reciprocal};
 use crate::lines::{for_each_line, run};
 use crate::quant::{
-    clamp, multiply_by_multiplier_greater_than_one, rounding_divide_by_pot,
-    saturating_rounding_doubling_high_mul,
+    clamp, multiply_by_multiplier_greater_than_one, rounding_divide_by_pot, saturating_rounding_doubling_high_mul,
 };
 
 /// Integer bits of a scaled difference.
@@ -56,9 +55,7 @@ fn softmax_row(p: &Softmax, input: &[i8], output: &mut [i8]) {
     let sum = input
         .iter()
         .filter_map(|&x| exp(x))
-        .fold(0i32, |sum, term| {
-            sum.wrapping_add(rounding_divide_by_pot(term, SUM_INTEGER_BITS))
-        });
+        .fold(0i32, |sum, term| sum.wrapping_add(rounding_divide_by_pot(term, SUM_INTEGER_BITS)));
     let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS);
     // From Q0 to 1/256, and by the reciprocal's power of two.
     let exponent = bits.wrapping_add(31 - 8);

@@ -35,9 +35,7 @@ pub fn strided_slice(p: &StridedSlice, rows: Range<usize>, input: &[u8], output:
         // The row's index; 0 in the last dimension.
         let index = unravel(row, p.output.first_chunk::<5>().unwrap_or(&[0; 5]));
         let mut start = 0usize;
-        for (((i, begin), stride), size) in
-            index.into_iter().zip(p.begin).zip(p.stride).zip(strides)
-        {
+        for (((i, begin), stride), size) in index.into_iter().zip(p.begin).zip(p.stride).zip(strides) {
             let at = begin.wrapping_add_signed((i as isize).wrapping_mul(stride));
             start = start.wrapping_add(at.wrapping_mul(size));
         }

@@ -62,11 +62,7 @@ pub fn svdf(
     state: &mut [i16],
     output: &mut [i8],
 ) {
-    let weights = Weights {
-        feature: weights_feature,
-        time: weights_time,
-        bias,
-    };
+    let weights = Weights { feature: weights_feature, time: weights_time, bias };
     compute(p, 0, rows, input, &weights, state, output);
 }
 
@@ -83,11 +79,7 @@ pub fn svdf_i8_state(
     state: &mut [i8],
     output: &mut [i8],
 ) {
-    let weights = Weights {
-        feature: weights_feature,
-        time: weights_time,
-        bias,
-    };
+    let weights = Weights { feature: weights_feature, time: weights_time, bias };
     compute(p, state_zero_point, rows, input, &weights, state, output);
 }
 
@@ -130,9 +122,7 @@ fn compute<T: State>(
     for (row, output) in rows.zip(output) {
         let (batch, unit) = div_rem(row, p.units);
         let from = batch.wrapping_mul(p.input_size);
-        let input = input
-            .get(from..from.wrapping_add(p.input_size))
-            .unwrap_or(&[]);
+        let input = input.get(from..from.wrapping_add(p.input_size)).unwrap_or(&[]);
         let input_offset = p.input_zero_point.wrapping_neg();
 
         let mut total = weights.bias.get(unit).copied().unwrap_or(0);
@@ -146,13 +136,9 @@ fn compute<T: State>(
             let feature = multiply_by_quantized_multiplier(feature, p.multiplier_1, p.shift_1);
             let feature = clamp(feature.wrapping_add(state_zero_point), T::RANGE);
 
-            let past = batch
-                .wrapping_mul(p.units.wrapping_mul(p.rank))
-                .wrapping_add(filter);
+            let past = batch.wrapping_mul(p.units.wrapping_mul(p.rank)).wrapping_add(filter);
             let past = past.wrapping_mul(p.memory);
-            let past = state
-                .get_mut(past..past.wrapping_add(p.memory))
-                .unwrap_or(&mut []);
+            let past = state.get_mut(past..past.wrapping_add(p.memory)).unwrap_or(&mut []);
             shift_in(past, T::truncate(feature));
 
             let time_at = filter.wrapping_mul(p.memory);

@@ -30,9 +30,7 @@ pub fn transpose(p: &Transpose, rows: Range<usize>, input: &[u8], output: &mut [
         let start = index
             .into_iter()
             .zip(strides)
-            .fold(0usize, |start, (i, stride)| {
-                start.wrapping_add(i.wrapping_mul(stride))
-            });
+            .fold(0usize, |start, (i, stride)| start.wrapping_add(i.wrapping_mul(stride)));
         gather(input, start, step as isize, p.item, output);
     });
 }

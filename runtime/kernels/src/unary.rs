@@ -8,9 +8,7 @@
 //! compute their parameters.
 
 use crate::fixed_point;
-use crate::quant::{
-    clamp, multiply_by_quantized_multiplier, quantize_multiplier, rounding_divide_by_pot,
-};
+use crate::quant::{clamp, multiply_by_quantized_multiplier, quantize_multiplier, rounding_divide_by_pot};
 
 /// Integer bits of the argument of [`logistic`] and [`tanh`].
 const INTEGER_BITS: i32 = 4;
@@ -37,12 +35,7 @@ impl Sigmoid {
         // The greatest input that the shift leaves below 2^31: 15 in Q4, shifted back.
         let greatest = 15i64 << (31 - INTEGER_BITS);
         let input_range_radius = (greatest >> input_left_shift.clamp(0, 63)) as i32;
-        Self {
-            input_zero_point,
-            input_range_radius,
-            input_multiplier,
-            input_left_shift,
-        }
+        Self { input_zero_point, input_range_radius, input_multiplier, input_left_shift }
     }
 
     /// The input in Q4, or the sign of a saturated one.
@@ -53,11 +46,7 @@ impl Sigmoid {
         } else if x >= self.input_range_radius {
             Err(true)
         } else {
-            Ok(multiply_by_quantized_multiplier(
-                x,
-                self.input_multiplier,
-                self.input_left_shift,
-            ))
+            Ok(multiply_by_quantized_multiplier(x, self.input_multiplier, self.input_left_shift))
         }
     }
 }
@@ -81,10 +70,7 @@ pub fn tanh(p: &Sigmoid, x: i32) -> i32 {
     match p.argument(x) {
         Err(false) => -128,
         Err(true) => 127,
-        Ok(x) => clamp(
-            rounding_divide_by_pot(fixed_point::tanh(x), 31 - 7),
-            [-128, 127],
-        ),
+        Ok(x) => clamp(rounding_divide_by_pot(fixed_point::tanh(x), 31 - 7), [-128, 127]),
     }
 }
 
@@ -110,12 +96,7 @@ impl HardSwish {
     ///
     /// The factors are `f64` quotients of the `f32` scales, as in TensorFlow Lite Micro.
     #[must_use]
-    pub fn from_scales(
-        input_scale: f32,
-        input_zero_point: i32,
-        output_scale: f32,
-        output_zero_point: i32,
-    ) -> Self {
+    pub fn from_scales(input_scale: f32, input_zero_point: i32, output_scale: f32, output_zero_point: i32) -> Self {
         let fine_input_scale = f64::from(input_scale) / 128.0;
         let q15 = |factor: f64| {
             let (multiplier, exponent) = quantize_multiplier(factor);
@@ -166,10 +147,7 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
     // This product truncates, against the upward bias of the one before.
     let product = gate * i32::from(preshift) / (1 << 15);
     let output = rounding_divide_by_pot(product, p.output_exponent.saturating_neg()) as i16;
-    clamp(
-        i32::from(output.wrapping_add(p.output_zero_point as i16)),
-        [-128, 127],
-    )
+    clamp(i32::from(output.wrapping_add(p.output_zero_point as i16)), [-128, 127])
 }
 
 /// 16-bit `round(a * b / 2^15)`, ties toward +infinity, saturating.
@@ -214,17 +192,9 @@ impl LeakyRelu {
     ) -> Self {
         let (identity_multiplier, identity_shift) =
             quantize_multiplier(f64::from(input_scale) / f64::from(output_scale));
-        let (alpha_multiplier, alpha_shift) = quantize_multiplier(
-            f64::from(input_scale) * f64::from(alpha) / f64::from(output_scale),
-        );
-        Self {
-            input_zero_point,
-            output_zero_point,
-            identity_multiplier,
-            identity_shift,
-            alpha_multiplier,
-            alpha_shift,
-        }
+        let (alpha_multiplier, alpha_shift) =
+            quantize_multiplier(f64::from(input_scale) * f64::from(alpha) / f64::from(output_scale));
+        Self { input_zero_point, output_zero_point, identity_multiplier, identity_shift, alpha_multiplier, alpha_shift }
     }
 }
 
@@ -232,11 +202,8 @@ impl LeakyRelu {
 #[must_use]
 pub fn leaky_relu(p: &LeakyRelu, x: i32) -> i32 {
     let x = x.wrapping_sub(p.input_zero_point);
-    let (multiplier, shift) = if x >= 0 {
-        (p.identity_multiplier, p.identity_shift)
-    } else {
-        (p.alpha_multiplier, p.alpha_shift)
-    };
+    let (multiplier, shift) =
+        if x >= 0 { (p.identity_multiplier, p.identity_shift) } else { (p.alpha_multiplier, p.alpha_shift) };
     let scaled = multiply_by_quantized_multiplier(x, multiplier, shift);
     clamp(scaled.wrapping_add(p.output_zero_point), [-128, 127])
 }
@@ -267,15 +234,8 @@ impl Rescale {
         output_zero_point: i32,
         range: [i32; 2],
     ) -> Self {
-        let (multiplier, shift) =
-            quantize_multiplier(f64::from(input_scale) / f64::from(output_scale));
-        Self {
-            input_zero_point,
-            output_zero_point,
-            multiplier,
-            shift,
-            range,
-        }
+        let (multiplier, shift) = quantize_multiplier(f64::from(input_scale) / f64::from(output_scale));
+        Self { input_zero_point, output_zero_point, multiplier, shift, range }
     }
 
     fn apply(&self, x: i32) -> i32 {

@@ -32,13 +32,7 @@ impl Axis {
         pad: [usize; 2],
     ) -> [Self; 2] {
         let [_, height, width, _] = input;
-        let axis = |input, kernel, stride, dilation, pad| Self {
-            input,
-            kernel,
-            stride,
-            dilation,
-            pad,
-        };
+        let axis = |input, kernel, stride, dilation, pad| Self { input, kernel, stride, dilation, pad };
         [
             axis(height, kernel[0], stride[0], dilation[0], pad[0]),
             axis(width, kernel[1], stride[1], dilation[1], pad[1]),
@@ -60,13 +54,8 @@ impl Axis {
         let end = self.pad.saturating_add(self.input).saturating_sub(origin);
         let end = ceil_div(end).min(self.kernel);
         let start = start.min(end);
-        let input = origin
-            .wrapping_add(start.wrapping_mul(dilation))
-            .saturating_sub(self.pad);
-        Taps {
-            taps: start..end,
-            input,
-        }
+        let input = origin.wrapping_add(start.wrapping_mul(dilation)).saturating_sub(self.pad);
+        Taps { taps: start..end, input }
     }
 }
 
@@ -101,18 +90,11 @@ mod tests {
     fn a_clipped_window_holds_the_taps_that_meet_the_input() {
         for (input, kernel, stride) in [(1, 1, 1), (5, 3, 1), (5, 3, 2), (2, 4, 3), (7, 2, 4)] {
             for (dilation, pad) in [(1, 0), (1, 1), (2, 2), (3, 1), (3, 5)] {
-                let axis = Axis {
-                    input,
-                    kernel,
-                    stride,
-                    dilation,
-                    pad,
-                };
+                let axis = Axis { input, kernel, stride, dilation, pad };
                 for output in 0..9 {
                     let at = |k: usize| (output * stride + k * dilation) as i64 - pad as i64;
-                    let inside: std::vec::Vec<usize> = (0..kernel)
-                        .filter(|&k| (0..input as i64).contains(&at(k)))
-                        .collect();
+                    let inside: std::vec::Vec<usize> =
+                        (0..kernel).filter(|&k| (0..input as i64).contains(&at(k))).collect();
                     let clipped = axis.clip(output);
                     assert_eq!(clipped.taps.clone().collect::<std::vec::Vec<_>>(), inside);
                     if let Some(&first) = inside.first() {

@@ -46,31 +46,14 @@ fn operands(rng: &mut Rng) -> Operands {
         })
         .collect();
     let row_len = dims[6 - rng.size(0, rank)..].iter().product();
-    let broadcast = Broadcast {
-        dims,
-        a_strides: strides(a_dims),
-        b_strides: strides(b_dims),
-        row_len,
-    };
-    Operands {
-        broadcast,
-        a,
-        b,
-        pairs,
-        rows: dims.iter().product::<usize>() / row_len,
-    }
+    let broadcast = Broadcast { dims, a_strides: strides(a_dims), b_strides: strides(b_dims), row_len };
+    Operands { broadcast, a, b, pairs, rows: dims.iter().product::<usize>() / row_len }
 }
 
 #[test]
 fn add_and_sub_equal_their_formula() {
     for_seeds(400, |rng| {
-        let Operands {
-            broadcast,
-            a,
-            b,
-            pairs,
-            rows,
-        } = operands(rng);
+        let Operands { broadcast, a, b, pairs, rows } = operands(rng);
         let p = AddSub {
             broadcast,
             a_zero_point: rng.zero_point(),
@@ -89,8 +72,7 @@ fn add_and_sub_equal_their_formula() {
             let formula = |&(a, b): &(i8, i8)| {
                 let a = (i32::from(a) - p.a_zero_point) << 20;
                 let b = (i32::from(b) - p.b_zero_point) << 20;
-                let sum = scaled(a, p.a_multiplier, p.a_shift)
-                    + sign * scaled(b, p.b_multiplier, p.b_shift);
+                let sum = scaled(a, p.a_multiplier, p.a_shift) + sign * scaled(b, p.b_multiplier, p.b_shift);
                 let scaled = scaled(sum, p.output_multiplier, p.output_shift);
                 output(scaled, p.output_zero_point, p.activation)
             };
@@ -110,13 +92,7 @@ fn add_and_sub_equal_their_formula() {
 #[test]
 fn mul_equals_its_formula() {
     for_seeds(400, |rng| {
-        let Operands {
-            broadcast,
-            a,
-            b,
-            pairs,
-            rows,
-        } = operands(rng);
+        let Operands { broadcast, a, b, pairs, rows } = operands(rng);
         let p = Mul {
             broadcast,
             a_zero_point: rng.zero_point(),
@@ -128,11 +104,7 @@ fn mul_equals_its_formula() {
         };
         let formula = |&(a, b): &(i8, i8)| {
             let product = (i32::from(a) - p.a_zero_point) * (i32::from(b) - p.b_zero_point);
-            output(
-                scaled(product, p.multiplier, p.shift),
-                p.output_zero_point,
-                p.activation,
-            )
+            output(scaled(product, p.multiplier, p.shift), p.output_zero_point, p.activation)
         };
         let expected: Vec<i8> = pairs.iter().map(formula).collect();
         let product = by_rows(rng, rows, broadcast.row_len, |rows, out| {

@@ -13,11 +13,7 @@ fn fully_connected_equals_its_definition_and_rows_are_independent() {
         let p = FullyConnected {
             in_features: features,
             out_features: neurons,
-            weights_zero_point: if rng.size(0, 2) == 0 {
-                rng.zero_point()
-            } else {
-                0
-            },
+            weights_zero_point: if rng.size(0, 2) == 0 { rng.zero_point() } else { 0 },
             output_zero_point: rng.zero_point(),
             activation: rng.activation(),
         };
@@ -38,9 +34,7 @@ fn fully_connected_equals_its_definition_and_rows_are_independent() {
             .collect();
 
         let channels = layer.folded(|o| {
-            (0..features)
-                .map(|i| -i64::from(input_zero_point) * (weight(o, i) - weights_zero_point))
-                .sum()
+            (0..features).map(|i| -i64::from(input_zero_point) * (weight(o, i) - weights_zero_point)).sum()
         });
         let output = by_rows(rng, batches * neurons, 1, |rows, output| {
             fully_connected(&p, rows, &input, &weights, &channels, output);
@@ -58,11 +52,7 @@ fn an_accumulator_wraps() {
         output_zero_point: 0,
         activation: [-128, 127],
     };
-    let channels = [Channel {
-        bias: i32::MAX,
-        multiplier: 1 << 30,
-        shift: 1 - 24,
-    }];
+    let channels = [Channel { bias: i32::MAX, multiplier: 1 << 30, shift: 1 - 24 }];
     let mut output = [0];
     fully_connected(&p, 0..1, &[1], &[1], &channels, &mut output);
     // i32::MAX + 1 * 1 is i32::MIN.

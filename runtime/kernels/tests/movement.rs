@@ -5,8 +5,7 @@ mod common;
 
 use common::{Rng, by_rows, flat, for_seeds, indices};
 use tealight_kernels::{
-    ConcatPart, Pad, ResizeNearest, StridedSlice, Transpose, concat_part, pad, resize_nearest,
-    strided_slice, transpose,
+    ConcatPart, Pad, ResizeNearest, StridedSlice, Transpose, concat_part, pad, resize_nearest, strided_slice, transpose,
 };
 
 fn shape(rng: &mut Rng) -> [usize; 6] {
@@ -39,22 +38,11 @@ fn pad_puts_the_input_inside_a_border() {
         let before: [usize; 6] = std::array::from_fn(|_| rng.size(0, 2));
         let output = std::array::from_fn(|i| before[i] + input_dims[i] + rng.size(0, 2));
         let value = (rng.next() as u32).to_le_bytes();
-        let p = Pad {
-            input: input_dims,
-            output,
-            before,
-            value,
-            item,
-        };
+        let p = Pad { input: input_dims, output, before, value, item };
         let input = random_bytes(rng, input_dims.iter().product::<usize>() * item);
         let element = |index: [usize; 6]| {
-            let inside: Option<Vec<usize>> = (0..6)
-                .map(|i| {
-                    index[i]
-                        .checked_sub(before[i])
-                        .filter(|&at| at < input_dims[i])
-                })
-                .collect();
+            let inside: Option<Vec<usize>> =
+                (0..6).map(|i| index[i].checked_sub(before[i]).filter(|&at| at < input_dims[i])).collect();
             match inside {
                 Some(at) => &input[flat(input_dims, at.try_into().unwrap()) * item..][..item],
                 None => &value[..item],
@@ -62,10 +50,7 @@ fn pad_puts_the_input_inside_a_border() {
         };
         let expected = gathered(indices(output).map(element));
         let (rows, len) = rows_of(output, item);
-        assert_eq!(
-            by_rows(rng, rows, len, |rows, out| pad(&p, rows, &input, out)),
-            expected
-        );
+        assert_eq!(by_rows(rng, rows, len, |rows, out| pad(&p, rows, &input, out)), expected);
     });
 }
 
@@ -73,28 +58,14 @@ fn pad_puts_the_input_inside_a_border() {
 fn strided_slice_takes_every_nth_element_forwards_and_backwards() {
     for_seeds(300, |rng| {
         let (input_dims, item) = (shape(rng), item(rng));
-        let mut p = StridedSlice {
-            input: input_dims,
-            output: [1; 6],
-            begin: [0; 6],
-            stride: [1; 6],
-            item,
-        };
+        let mut p = StridedSlice { input: input_dims, output: [1; 6], begin: [0; 6], stride: [1; 6], item };
         for (i, dim) in input_dims.into_iter().enumerate() {
             let last = dim - 1;
             p.begin[i] = rng.size(0, last);
             let step = rng.size(1, 3);
             let backwards = rng.size(0, 2) == 0;
-            let room = if backwards {
-                p.begin[i]
-            } else {
-                last - p.begin[i]
-            };
-            p.stride[i] = if backwards {
-                -(step as isize)
-            } else {
-                step as isize
-            };
+            let room = if backwards { p.begin[i] } else { last - p.begin[i] };
+            p.stride[i] = if backwards { -(step as isize) } else { step as isize };
             p.output[i] = rng.size(1, room / step + 1);
         }
         let input = random_bytes(rng, input_dims.iter().product::<usize>() * item);
@@ -120,11 +91,7 @@ fn transpose_reorders_dimensions() {
         for i in (1..6).rev() {
             perm.swap(i, rng.size(0, i));
         }
-        let p = Transpose {
-            input: input_dims,
-            perm,
-            item,
-        };
+        let p = Transpose { input: input_dims, perm, item };
         let input = random_bytes(rng, input_dims.iter().product::<usize>() * item);
         let output_dims = perm.map(|from| input_dims[from]);
         let element = |index: [usize; 6]| {
@@ -155,22 +122,14 @@ fn resize_nearest_reads_the_nearest_pixel() {
         let input = random_bytes(rng, p.input.iter().product::<usize>() * item);
         let nearest = |at: usize, axis: usize| {
             let (size, output) = (p.input[axis] as f32, p.output[axis] as f32);
-            let scale = if p.align_corners && p.output[axis] > 1 {
-                (size - 1.0) / (output - 1.0)
-            } else {
-                size / output
-            };
+            let scale =
+                if p.align_corners && p.output[axis] > 1 { (size - 1.0) / (output - 1.0) } else { size / output };
             let at = (at as f32 + if p.half_pixel_centers { 0.5 } else { 0.0 }) * scale;
-            let at = if p.align_corners {
-                at.round()
-            } else {
-                at.floor()
-            };
+            let at = if p.align_corners { at.round() } else { at.floor() };
             (at as usize).min(p.input[axis] - 1)
         };
-        let element = |[n, y, x, c]: [usize; 4]| {
-            &input[flat(p.input, [n, nearest(y, 1), nearest(x, 2), c]) * item..][..item]
-        };
+        let element =
+            |[n, y, x, c]: [usize; 4]| &input[flat(p.input, [n, nearest(y, 1), nearest(x, 2), c]) * item..][..item];
         let expected = gathered(indices(p.output).map(element));
         let [n, h, w, c] = p.output;
         let output = by_rows(rng, n * h, w * c * item, |rows, out| {
@@ -199,26 +158,14 @@ fn concat_puts_rows_side_by_side() {
     for_seeds(200, |rng| {
         let (rows, count) = (rng.size(1, 6), rng.size(1, 4));
         let lens: Vec<usize> = (0..count).map(|_| rng.size(1, 9)).collect();
-        let inputs: Vec<Vec<u8>> = lens
-            .iter()
-            .map(|len| random_bytes(rng, rows * len))
-            .collect();
+        let inputs: Vec<Vec<u8>> = lens.iter().map(|len| random_bytes(rng, rows * len)).collect();
         let row_len = lens.iter().sum();
-        let row = |row| {
-            inputs
-                .iter()
-                .zip(&lens)
-                .map(move |(x, &len)| &x[row * len..][..len])
-        };
+        let row = |row| inputs.iter().zip(&lens).map(move |(x, &len)| &x[row * len..][..len]);
         let expected = gathered((0..rows).flat_map(row));
         let output = by_rows(rng, rows, row_len, |rows, output| {
             let mut start = 0;
             for (input, &len) in inputs.iter().zip(&lens) {
-                let part = ConcatPart {
-                    row_len,
-                    start,
-                    len,
-                };
+                let part = ConcatPart { row_len, start, len };
                 concat_part(&part, rows.clone(), input, output);
                 start += len;
             }

@@ -15,14 +15,7 @@ fn a_mean_equals_its_formula_and_is_within_one_of_the_real_one() {
         let factor = rng.from(100, 3000) as f64 / 1000.0;
         let (multiplier, shift) = quantize_multiplier(factor);
         let (input_zero_point, output_zero_point) = (rng.int(-20, 20), rng.int(-20, 20));
-        let p = Mean {
-            dims,
-            reduced,
-            input_zero_point,
-            output_zero_point,
-            multiplier,
-            shift,
-        };
+        let p = Mean { dims, reduced, input_zero_point, output_zero_point, multiplier, shift };
         let input = rng.bytes(dims.iter().product());
 
         let is_reduced = |i: usize| reduced >> i & 1 == 1;
@@ -42,18 +35,11 @@ fn a_mean_equals_its_formula_and_is_within_one_of_the_real_one() {
             let bits = count.ilog2();
             let divided = ((i64::from(multiplier) << bits) / count as i64) as i32;
             let expected = scaled(sum as i32, divided, shift - bits as i32);
-            assert_eq!(
-                output,
-                common::output(expected, output_zero_point, [-128, 127]),
-                "{p:?}"
-            );
+            assert_eq!(output, common::output(expected, output_zero_point, [-128, 127]), "{p:?}");
 
             let real = sum / count as f64 * factor;
             let real = (real + f64::from(output_zero_point)).clamp(-128.0, 127.0);
-            assert!(
-                (f64::from(output) - real).abs() < 1.0,
-                "{p:?}: {output}, not {real}"
-            );
+            assert!((f64::from(output) - real).abs() < 1.0, "{p:?}: {output}, not {real}");
         }
     });
 }
@@ -61,14 +47,8 @@ fn a_mean_equals_its_formula_and_is_within_one_of_the_real_one() {
 #[test]
 fn a_mean_over_nothing_is_the_input_in_the_other_quantization() {
     let (multiplier, shift) = quantize_multiplier(0.5);
-    let p = Mean {
-        dims: [1, 1, 1, 1, 1, 4],
-        reduced: 0,
-        input_zero_point: 1,
-        output_zero_point: 10,
-        multiplier,
-        shift,
-    };
+    let p =
+        Mean { dims: [1, 1, 1, 1, 1, 4], reduced: 0, input_zero_point: 1, output_zero_point: 10, multiplier, shift };
     let mut output = [0; 4];
     mean(&p, 0..4, &[1, 3, -1, 127], &mut output);
     assert_eq!(output, [10, 11, 9, 73]);
@@ -76,15 +56,9 @@ fn a_mean_over_nothing_is_the_input_in_the_other_quantization() {
 
 /// As the reference prepares it: `beta * input_scale` in Q26, and the least difference that Q5 holds.
 fn softmax_of(depth: usize, scale: f64) -> Softmax {
-    let (input_multiplier, input_left_shift) =
-        quantize_multiplier((scale * f64::from(1 << 26)).min(2_147_483_647.0));
+    let (input_multiplier, input_left_shift) = quantize_multiplier((scale * f64::from(1 << 26)).min(2_147_483_647.0));
     let diff_min = -((31i64 << 26 >> input_left_shift) as i32);
-    Softmax {
-        depth,
-        input_multiplier,
-        input_left_shift,
-        diff_min,
-    }
+    Softmax { depth, input_multiplier, input_left_shift, diff_min }
 }
 
 #[test]
@@ -96,17 +70,11 @@ fn a_softmax_is_within_one_of_the_real_one() {
         let input = rng.bytes(rows * depth);
         let output = by_rows(rng, rows, depth, |rows, out| softmax(&p, rows, &input, out));
         for (input, output) in input.chunks(depth).zip(output.chunks(depth)) {
-            let terms: Vec<f64> = input
-                .iter()
-                .map(|&x| (f64::from(x) * scale).exp())
-                .collect();
+            let terms: Vec<f64> = input.iter().map(|&x| (f64::from(x) * scale).exp()).collect();
             let sum: f64 = terms.iter().sum();
             for (term, &output) in terms.iter().zip(output) {
                 let real = (term / sum * 256.0 - 128.0).min(127.0);
-                assert!(
-                    (f64::from(output) - real).abs() <= 1.0,
-                    "{output}, not {real}: {p:?}"
-                );
+                assert!((f64::from(output) - real).abs() <= 1.0, "{output}, not {real}: {p:?}");
             }
         }
     });
@@ -117,12 +85,7 @@ fn a_softmax_is_within_one_of_the_real_one() {
 fn softmax_rows_are_the_oracles() {
     let check = |scale: f32, input: &[i8], expected: &[i8]| {
         let mut output = vec![0; input.len()];
-        softmax(
-            &softmax_of(input.len(), scale.into()),
-            0..1,
-            input,
-            &mut output,
-        );
+        softmax(&softmax_of(input.len(), scale.into()), 0..1, input, &mut output);
         assert_eq!(output, expected);
     };
     check(
@@ -132,12 +95,7 @@ fn softmax_rows_are_the_oracles() {
     );
     check(
         0.021_615_63,
-        &[
-            -58, -128, -35, 2, 54, 39, 46, -71, 119, -45, -43, 127, -38, 110, 74, -113,
-        ],
-        &[
-            -127, -128, -126, -123, -113, -117, -116, -127, -68, -126, -126, -57, -126, -79, -105,
-            -128,
-        ],
+        &[-58, -128, -35, 2, 54, 39, 46, -71, 119, -45, -43, 127, -38, 110, 74, -113],
+        &[-127, -128, -126, -123, -113, -117, -116, -127, -68, -126, -126, -57, -126, -79, -105, -128],
     );
 }

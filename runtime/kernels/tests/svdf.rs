@@ -16,12 +16,7 @@ struct Layer {
 }
 
 fn layer(rng: &mut Rng, state_bits: u32) -> Layer {
-    let (units, rank, memory, input_size) = (
-        rng.size(1, 5),
-        rng.size(1, 3),
-        rng.size(1, 6),
-        rng.size(1, 12),
-    );
+    let (units, rank, memory, input_size) = (rng.size(1, 5), rng.size(1, 3), rng.size(1, 6), rng.size(1, 12));
     let limit = (1 << (state_bits - 1)) - 1;
     let p = Svdf {
         input_size,
@@ -40,9 +35,7 @@ fn layer(rng: &mut Rng, state_bits: u32) -> Layer {
         p,
         batches: rng.size(1, 3),
         feature: rng.bytes(units * rank * input_size),
-        time: (0..units * rank * memory)
-            .map(|_| rng.int(-limit, limit))
-            .collect(),
+        time: (0..units * rank * memory).map(|_| rng.int(-limit, limit)).collect(),
         bias: (0..units).map(|_| rng.int(-9999, 9999)).collect(),
         state_zero_point: if state_bits == 16 { 0 } else { rng.int(-9, 9) },
         state_range: [-limit - 1, limit],
@@ -75,22 +68,12 @@ impl Layer {
                 }
             }
         }
-        let finish = |&total: &i32| {
-            output(
-                scaled(total, p.multiplier_2, p.shift_2),
-                p.output_zero_point,
-                p.activation,
-            )
-        };
+        let finish = |&total: &i32| output(scaled(total, p.multiplier_2, p.shift_2), p.output_zero_point, p.activation);
         totals.iter().map(finish).collect()
     }
 
     /// Several inferences; `run` computes some rows of one.
-    fn check(
-        &self,
-        rng: &mut Rng,
-        mut run: impl FnMut(&[i8], std::ops::Range<usize>, &mut [i8]) -> Vec<i32>,
-    ) {
+    fn check(&self, rng: &mut Rng, mut run: impl FnMut(&[i8], std::ops::Range<usize>, &mut [i8]) -> Vec<i32>) {
         let rows = self.batches * self.p.units;
         let mut state = vec![0; self.batches * self.p.units * self.p.rank * self.p.memory];
         for _ in 0..4 {
@@ -120,9 +103,7 @@ fn svdf_with_16_bit_state_equals_its_definition() {
         let mut state = vec![0i16; len];
         layer.check(rng, |input, rows, output| {
             let (feature, bias) = (&layer.feature, &layer.bias);
-            svdf(
-                &layer.p, rows, input, feature, &time, bias, &mut state, output,
-            );
+            svdf(&layer.p, rows, input, feature, &time, bias, &mut state, output);
             state.iter().map(|&s| s.into()).collect()
         });
     });
@@ -138,9 +119,7 @@ fn svdf_with_8_bit_state_equals_its_definition() {
         layer.check(rng, |input, rows, output| {
             let (feature, bias, zero_point) = (&layer.feature, &layer.bias, layer.state_zero_point);
             let state = &mut state[..];
-            svdf_i8_state(
-                &layer.p, zero_point, rows, input, feature, &time, bias, state, output,
-            );
+            svdf_i8_state(&layer.p, zero_point, rows, input, feature, &time, bias, state, output);
             state.iter().map(|&s| s.into()).collect()
         });
     });

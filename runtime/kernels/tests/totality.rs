@@ -23,11 +23,7 @@ fn bytes() -> impl Strategy<Value = Vec<i8>> {
 
 fn channels() -> impl Strategy<Value = Vec<Channel>> {
     let channel = (int(), int(), int());
-    let channel = channel.prop_map(|(bias, multiplier, shift)| Channel {
-        bias,
-        multiplier,
-        shift,
-    });
+    let channel = channel.prop_map(|(bias, multiplier, shift)| Channel { bias, multiplier, shift });
     proptest::collection::vec(channel, 0..20)
 }
 
@@ -36,12 +32,8 @@ fn unsigned(bytes: &[i8]) -> Vec<u8> {
 }
 
 fn config() -> ProptestConfig {
-    let cases = if cfg!(miri) { 8 } else { 500 };
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..Default::default()
-    }
+    let cases = if cfg!(miri) { 2 } else { 500 };
+    ProptestConfig { cases, failure_persistence: None, ..Default::default() }
 }
 
 proptest! {

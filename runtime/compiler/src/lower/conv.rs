@@ -13,7 +13,7 @@ impl Lowering {
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
         let (outputs, count) = (self.tensor(weights).shape[0] as usize, self.tensor(weights).elements());
-        let channels = self.channels(node, outputs, 0, |index| index / (count / outputs).max(1))?;
+        let channels = self.channels(node, outputs, 0, 0, |index| index / (count / outputs).max(1))?;
         self.emit_with_channels(node, Operator::Conv2d(conv), channels)
     }
 
@@ -22,7 +22,7 @@ impl Lowering {
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
         let outputs = self.tensor(weights).shape[3] as usize;
-        let channels = self.channels(node, outputs, 3, |index| index % outputs)?;
+        let channels = self.channels(node, outputs, 3, 0, |index| index % outputs)?;
         self.emit_with_channels(node, Operator::DepthwiseConv2d(ops::DepthwiseConv2d(conv)), channels)
     }
 
@@ -81,16 +81,16 @@ impl Lowering {
         Ok(pad)
     }
 
-    /// Adds the table (bias, multiplier, shift) of `outputs` output channels, the input's zero point folded into the
-    /// bias. `channel_of` tells the channel of a weight by its index; per-channel scales go along `axis`.
-    ///
-    /// A weight tensor with one scale is taken as TensorFlow Lite does: its factor is computed like each of a
-    /// per-channel one.
+    /// Adds the table (bias, multiplier, shift) of `outputs` output channels, the constant products of zero points
+    /// folded into the bias: a kernel sums products of weights and raw inputs. `channel_of` tells the channel of a weight
+    /// by its index; per-channel scales go along `axis`. All scales are multiplied in double precision, as in TensorFlow
+    /// Lite Micro.
     pub(super) fn channels(
         &mut self,
         node: &Node,
         outputs: usize,
         axis: usize,
+        weights_zero_point: i32,
         channel_of: impl Fn(usize) -> usize,
     ) -> Result<TensorId> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
@@ -99,7 +99,8 @@ impl Lowering {
         if self.constant(node, 1, ElementType::I8)?.len() < outputs {
             return Err(self.graph.invalid(node, "it has no weights"));
         }
-        let scales = match &self.tensor(weights).quantization {
+        let quantization = self.tensor(weights).quantization.as_ref();
+        let scales = match quantization {
             Some(q) if q.scales.len() == 1 => vec![q.scales[0]; outputs],
             Some(q) if q.scales.len() == outputs && q.axis == axis => q.scales.clone(),
             _ => {
@@ -107,13 +108,14 @@ impl Lowering {
                 return Err(self.graph.unsupported(node, accepted));
             }
         };
-        if self.tensor(weights).quantization.iter().flat_map(|q| &q.zero_points).any(|&zero_point| zero_point != 0) {
+        if quantization.iter().flat_map(|q| &q.zero_points).any(|&zero_point| zero_point != weights_zero_point) {
             return Err(self.graph.unsupported(node, "weights with zero point 0"));
         }
         let mut biases = self.biases(node, outputs)?;
         for (index, &weight) in self.constant(node, 1, ElementType::I8)?.iter().enumerate() {
             if let Some(bias) = biases.get_mut(channel_of(index)) {
-                *bias = bias.wrapping_sub(input_zero.wrapping_mul(i32::from(weight.cast_signed())));
+                let weight = i32::from(weight.cast_signed()) - weights_zero_point;
+                *bias = bias.wrapping_sub(input_zero.wrapping_mul(weight));
             }
         }
         let mut factors = Vec::with_capacity(outputs);
@@ -125,7 +127,7 @@ impl Lowering {
     }
 
     /// The biases of `outputs` channels; zeros if the node has none.
-    pub(super) fn biases(&self, node: &Node, outputs: usize) -> Result<Vec<i32>> {
+    fn biases(&self, node: &Node, outputs: usize) -> Result<Vec<i32>> {
         if node.inputs.get(2).copied().flatten().is_none() {
             return Ok(vec![0; outputs]);
         }
@@ -137,7 +139,7 @@ impl Lowering {
         Ok(biases)
     }
 
-    pub(super) fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[[i32; 2]]) -> TensorId {
+    fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[[i32; 2]]) -> TensorId {
         let rows = biases.iter().zip(factors).flat_map(|(&bias, &[multiplier, shift])| [bias, multiplier, shift]);
         let bytes = rows.flat_map(i32::to_le_bytes).collect();
         self.add_constant(weights, "channels", ElementType::I32, vec![biases.len() as u32, 3], bytes)

@@ -7,9 +7,13 @@
 mod binary;
 mod conv;
 mod fully_connected;
+mod lookup;
+mod mean;
+pub(crate) mod movement;
 mod pool;
 mod scale;
 mod softmax;
+mod svdf;
 
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
@@ -60,6 +64,29 @@ impl Lowering {
             TfliteOp::DepthwiseConv2d(window) => self.depthwise_conv_2d(&node, &window),
             TfliteOp::FullyConnected(activation) => self.fully_connected(&node, activation),
             TfliteOp::Softmax { beta } => self.softmax(&node, beta),
+            TfliteOp::Relu => self.relu(&node),
+            TfliteOp::Relu6 => self.clamp(&node, 0.0, 6.0),
+            TfliteOp::ReluN1To1 => self.clamp(&node, -1.0, 1.0),
+            TfliteOp::LeakyRelu { alpha } => self.leaky_relu(&node, alpha),
+            TfliteOp::HardSwish => self.hard_swish(&node),
+            TfliteOp::Logistic => self.logistic(&node),
+            TfliteOp::Tanh => self.tanh(&node),
+            TfliteOp::Quantize => self.quantize(&node),
+            TfliteOp::Dequantize => self.dequantize(&node),
+            TfliteOp::Mean => self.mean(&node),
+            TfliteOp::Svdf { rank, .. } => self.svdf(&node, rank),
+            TfliteOp::Concatenation { axis, activation } => self.concatenation(&node, axis, activation),
+            TfliteOp::Pack { axis } => self.pack(&node, axis),
+            TfliteOp::Pad | TfliteOp::PadV2 => self.pad(&node, &op),
+            TfliteOp::Transpose => self.transpose(&node),
+            TfliteOp::ResizeNearestNeighbor { align_corners, half_pixel_centers } => {
+                self.resize_nearest(&node, align_corners, half_pixel_centers)
+            }
+            TfliteOp::StridedSlice(_)
+            | TfliteOp::Slice
+            | TfliteOp::Split
+            | TfliteOp::SplitV
+            | TfliteOp::Unpack { .. } => self.cut(&node, &op),
             _ => Err(self.graph.unsupported(&node, ACCEPTED)),
         }
     }

@@ -49,3 +49,78 @@ impl Lowering {
 pub(super) fn quantize(real: f32, scale: f32, zero_point: i32) -> i32 {
     ((real / scale).round() as i32).saturating_add(zero_point)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::quantize;
+    use crate::lower::lower;
+    use crate::testing::{Builder, window};
+    use crate::tflite::{Activation, Padding, TfliteOp};
+    use tealight_format::{Operator, ops};
+    use tealight_kernels::quant::quantize_multiplier;
+
+    #[test]
+    fn factors_are_the_known_ones() {
+        // From the definition: a mantissa in [0.5, 1) of 31 bits, halves away from zero, times a power of two.
+        for (factor, multiplier, shift) in [
+            (0.5, 1 << 30, 0),
+            (1.0, 1 << 30, 1),
+            (0.1, 1_717_986_918, -3),
+            (0.3, 1_288_490_189, -1),
+            (3.0, 3 << 29, 2),
+            // Rounds up to 2^31, which is the next power of two.
+            (1.0 - 1e-11, 1 << 30, 1),
+            (2f64.powi(-33), 0, 0),
+            (0.0, 0, 0),
+        ] {
+            assert_eq!(quantize_multiplier(factor), (multiplier, shift), "{factor}");
+        }
+    }
+
+    #[test]
+    fn real_bounds_round_half_away_from_zero() {
+        assert_eq!([quantize(6.0, 0.4, -10), quantize(-1.0, 0.4, 5), quantize(0.0, 0.1, 7)], [5, 2, 7]);
+        assert_eq!(quantize(6.0, 1e-30, 1), i32::MAX);
+    }
+
+    #[test]
+    fn a_convolution_folds_its_input_zero_point_into_the_bias() {
+        let mut b = Builder::default();
+        let x = b.input(&[1, 4, 4, 2]);
+        let w = b.weights(&[2, 1, 1, 2], &[1, 2, -3, 4]);
+        let bias = b.ints(&[100, -50]);
+        let y = b.int8(&[1, 4, 4, 2]);
+        let window = crate::tflite::Window { activation: Activation::Relu6, ..window(Padding::Same, 1) };
+        b.node(TfliteOp::Conv2d(window), &[x, w, bias], &[y]);
+        let graph = lower(b.output(y)).unwrap();
+        let channels = graph.tensors[graph.nodes[0].inputs[2].unwrap()].integers().unwrap();
+        // Zero point 3; factor 0.5 * 0.25 / 0.5 = 0.25.
+        assert_eq!(channels, [100 - 3 * 3, 1 << 30, -1, -50 - 3, 1 << 30, -1]);
+        let crate::graph::Op::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
+        assert_eq!(conv, ops::Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: [3, 15] });
+    }
+
+    #[test]
+    fn a_same_window_starts_where_tensorflow_starts_it() {
+        let mut b = Builder::default();
+        let (x, w, y) = (b.input(&[1, 5, 6, 1]), b.weights(&[1, 3, 3, 1], &[0; 9]), b.int8(&[1, 3, 3, 1]));
+        b.node(TfliteOp::Conv2d(window(Padding::Same, 2)), &[x, w], &[y]);
+        let graph = lower(b.output(y)).unwrap();
+        let crate::graph::Op::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
+        // Rows: 2 * 2 + 3 - 5 = 2, one of them above; columns: 2 * 2 + 3 - 6 = 1, to the right.
+        assert_eq!(conv.pad, [1, 0]);
+    }
+
+    #[test]
+    fn float_layers_are_refused_with_what_to_do() {
+        let mut b = Builder::default();
+        let (x, w, y) = (b.input(&[1, 4, 4, 1]), b.weights(&[1, 1, 1, 1], &[1]), b.int8(&[1, 4, 4, 1]));
+        b.graph.tensors[x].dtype = crate::graph::ElementType::F32;
+        b.node(TfliteOp::Conv2d(window(Padding::Same, 1)), &[x, w], &[y]);
+        let error = lower(b.output(y)).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "node 0 (CONV_2D): tensor `t0` is float32; accepted: int8 (int8 networks only so far: quantize it)"
+        );
+    }
+}

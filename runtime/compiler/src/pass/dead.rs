@@ -31,3 +31,29 @@ fn has_effect(graph: &Graph, node: &Node) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::remove_dead;
+    use crate::testing::{Builder, names};
+    use crate::tflite::TfliteOp;
+    use tealight_format::{Operator, ops};
+
+    #[test]
+    fn a_result_that_nobody_reads_is_not_computed() {
+        let mut b = Builder::default();
+        let (x, y, unread, further) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]), b.int8(&[4]));
+        b.node(TfliteOp::Relu, &[x], &[y]);
+        b.node(TfliteOp::Tanh, &[x], &[unread]);
+        b.node(TfliteOp::Logistic, &[unread], &[further]);
+        assert_eq!(names(&remove_dead(b.output(y))), ["RELU"]);
+    }
+
+    #[test]
+    fn what_writes_state_stays() {
+        let mut b = Builder::default();
+        let (x, state) = (b.input(&[4]), b.state(&[4]));
+        b.node(Operator::Copy(ops::Copy), &[x], &[state]);
+        assert_eq!(names(&remove_dead(b.graph)), ["Copy"]);
+    }
+}

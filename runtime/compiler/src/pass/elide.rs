@@ -29,3 +29,30 @@ pub(crate) fn elide(mut graph: Graph) -> Result<Graph> {
     graph.nodes = kept;
     Ok(graph)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::elide;
+    use crate::testing::{Builder, names};
+    use crate::tflite::TfliteOp;
+
+    #[test]
+    fn reshapes_become_views_of_what_they_reshape() {
+        let mut b = Builder::default();
+        let (x, a, c, y) = (b.input(&[2, 6]), b.int8(&[12]), b.int8(&[1, 12]), b.int8(&[1, 12]));
+        b.node(TfliteOp::Reshape { new_shape: None }, &[x], &[a]);
+        b.node(TfliteOp::ExpandDims, &[a], &[c]);
+        b.node(TfliteOp::Relu, &[c], &[y]);
+        let graph = elide(b.output(y)).unwrap();
+        assert_eq!(names(&graph), ["RELU"]);
+        assert_eq!((graph.base(c), graph.base(a)), (x, x));
+    }
+
+    #[test]
+    fn a_reshape_to_another_number_of_elements_is_refused() {
+        let mut b = Builder::default();
+        let (x, y) = (b.input(&[2, 6]), b.int8(&[13]));
+        b.node(TfliteOp::Reshape { new_shape: None }, &[x], &[y]);
+        assert!(elide(b.output(y)).unwrap_err().to_string().contains("node 0 (RESHAPE)"));
+    }
+}

@@ -30,3 +30,24 @@ fn copy(graph: &mut Graph, id: TensorId) -> TensorId {
     graph.nodes.push(Node { op, inputs: vec![Some(id)], outputs: vec![output], origin });
     output
 }
+
+#[cfg(test)]
+mod tests {
+    use super::separate_outputs;
+    use crate::testing::{Builder, names};
+    use crate::tflite::TfliteOp;
+
+    #[test]
+    fn outputs_without_memory_of_their_own_are_copied() {
+        let mut b = Builder::default();
+        let (x, y, w) = (b.input(&[4]), b.int8(&[4]), b.weights(&[4], &[1, 2, 3, 4]));
+        b.node(TfliteOp::Relu, &[x], &[y]);
+        b.graph.outputs = vec![x, y, y, w];
+        let graph = separate_outputs(b.graph);
+        assert_eq!(names(&graph), ["RELU", "Copy", "Copy", "Copy"]);
+        assert_eq!(graph.outputs[1], y);
+        for k in [0, 2, 3] {
+            assert_ne!(graph.outputs[k], [x, y, y, w][k]);
+        }
+    }
+}

@@ -2,4 +2,9 @@
 
 pub(crate) mod dead;
 pub(crate) mod elide;
+pub(crate) mod fold;
+pub(crate) mod fuse_lookup;
+pub(crate) mod fuse_pad;
 pub(crate) mod interface;
+pub(crate) mod read_in_place;
+pub(crate) mod variables;

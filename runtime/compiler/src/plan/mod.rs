@@ -1,5 +1,6 @@
 //! Memory: every buffer of the arena gets its place before anything runs.
 
+mod order;
 mod place;
 mod search;
 
@@ -8,6 +9,9 @@ use crate::graph::{Graph, Op, TensorId};
 use crate::lower::operands;
 use place::{ALIGN, Buffer, Overlap, Problem};
 use tealight_format::{Place, Work};
+
+/// The most pairs of tensors that may be alive together: far more than networks have.
+const MOST_PAIRS: usize = 4_000_000;
 
 /// Where everything lies.
 #[derive(Debug, Clone)]
@@ -54,8 +58,23 @@ pub(crate) fn lives(graph: &Graph) -> Vec<Option<(u32, u32)>> {
     lives
 }
 
-/// Plans the memory of a lowered graph.
-pub(crate) fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
+/// Plans the memory of a lowered graph, in the order of its nodes that needs the least.
+pub(crate) fn plan_best(graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
+    let mut best: Option<(Graph, Vec<Work>, MemoryPlan)> = None;
+    for order in order::orders(&graph) {
+        let mut ordered = graph.clone();
+        ordered.nodes = order.iter().map(|&at| graph.nodes[at].clone()).collect();
+        let works: Vec<Work> = order.iter().map(|&at| works[at]).collect();
+        let found = plan(&ordered, &works)?;
+        if best.as_ref().is_none_or(|(_, _, best)| found.arena_len < best.arena_len) {
+            best = Some((ordered, works, found));
+        }
+    }
+    best.ok_or_else(|| CompileError::Internal("no order of the nodes".into()))
+}
+
+/// Plans the memory for one order of the nodes.
+fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
     let mut offsets = vec![None; graph.tensors.len()];
     let mut state_len = 0u32;
     for id in states(graph) {
@@ -68,6 +87,9 @@ pub(crate) fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
     let lives = lives(graph);
     let owners: Vec<TensorId> = (0..graph.tensors.len()).filter(|&id| lives[id].is_some()).collect();
     let problem = problem(graph, works, &lives, &owners)?;
+    if search::pairs(&problem) > MOST_PAIRS {
+        return Err(CompileError::TooLarge(format!("{} tensors, too many of them alive at once", owners.len())));
+    }
     let placement = search::search(&problem);
     let arena_len = u32::try_from(placement.peak)
         .ok()

@@ -167,6 +167,12 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Arc<[u8]>
     };
     let mut tensor = Tensor::computed(name, dtype, shape);
     tensor.quantization = quantization(source)?;
+    // Converters write a bias's scales along the dimension of the weights that they belong to.
+    if let Some(q) = &mut tensor.quantization
+        && tensor.shape.len() == 1
+    {
+        q.axis = 0;
+    }
     if let Some(q) = &tensor.quantization
         && q.scales.len() > 1
         && tensor.shape.get(q.axis).is_none_or(|&dim| dim as usize != q.scales.len())

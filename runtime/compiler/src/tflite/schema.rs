@@ -151,7 +151,7 @@ impl Verifiable for Operator<'_> {
                 "builtin_options",
                 OPTIONS,
                 false,
-                |code, verifier, pos| verify_options(code, verifier, pos),
+                verify_options,
             )?
             .finish();
         Ok(())

@@ -97,11 +97,12 @@ impl<'s> Call<'s> {
         slice_of_mut(core::mem::take(&mut self.state))
     }
 
-    /// The part of input `k` that belongs to the rows, for operators that go element by element.
+    /// The part of input `k` that belongs to the rows, for operators that go element by element. The rows are the
+    /// output's: a copy may give the elements another shape.
     fn rows_of<T: FromBytes + Immutable + KnownLayout>(&self, k: usize) -> &'s [T] {
-        let input = self.input(k);
-        let rows = input.shape.product(0, elementwise_outer(&input.shape)).unwrap_or(1).max(1);
-        let row_len = (input.len as usize).checked_div(rows as usize).unwrap_or(0);
+        let output = self.operands.output.shape;
+        let rows = output.product(0, elementwise_outer(&output)).unwrap_or(1).max(1);
+        let row_len = (self.input(k).len as usize).checked_div(rows as usize).unwrap_or(0);
         let start = self.rows.start.wrapping_mul(row_len);
         let end = self.rows.end.wrapping_mul(row_len);
         slice_of(self.bytes(k).get(start..end).unwrap_or(&[]))

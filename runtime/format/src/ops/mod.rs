@@ -142,7 +142,8 @@ impl Work {
             return Err(OpFault::Shape { operand: OUTPUT });
         }
         let row = (all / rows) as u64;
-        Self::new(rows as u64, row * output.dtype.size() as u64, row * cost_per_element)
+        let Some(row_cost) = row.checked_mul(cost_per_element) else { return Err(OpFault::TooLarge) };
+        Self::new(rows as u64, row * output.dtype.size() as u64, row_cost)
     }
 
     /// The split of elementwise operators: rows of the last two dimensions (of the last one below rank 3).

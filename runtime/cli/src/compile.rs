@@ -1,0 +1,186 @@
+//! `tealight compile`: from a trained network to one file.
+
+use crate::error::{Error, Result};
+use crate::model_file;
+use crate::output_file::OutputFile;
+use crate::screen::Screen;
+use crate::table::{Table, bytes, counted, grouped};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use tealight_compiler::{Options, compile_tflite};
+use tealight_format::Model;
+
+/// Compile a trained network into one file
+///
+/// The file is an ordinary safetensors file with weights, quantization and plan. It appears whole or not at all.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = JSON)]
+pub(crate) struct Args {
+    /// The network: an int8 TensorFlow Lite file
+    #[arg(value_name = "IN.tflite")]
+    input: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "OUT.safetensors")]
+    output: PathBuf,
+    /// Text file with what each element of the first output stands for, one a line
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// The model's name; the name of the input file, if not given
+    #[arg(long)]
+    name: Option<String>,
+    /// Report in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const JSON: &str = "\
+Keys of --json (lengths in bytes):
+  input, output, name   the two files, and the model's name
+  operators, macs       of one inference
+  constant_bytes        weights, tables and other constants
+  plan_bytes            operators, shapes and places
+  file_bytes            the whole file
+  arena_bytes           RAM that it runs in, streaming state included
+  state_bytes           streaming state alone
+  lower_bound_bytes     the most that lives at one time, if no byte is shared
+  greedy_by_size_bytes  what plain greedy-by-size planning needs
+  passes                [{name, summary}]: what the compiler did";
+
+/// The report; its fields are the keys of `--json`.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    input: &'a Path,
+    output: &'a Path,
+    name: &'a str,
+    operators: usize,
+    macs: u64,
+    constant_bytes: u64,
+    plan_bytes: u64,
+    file_bytes: u64,
+    arena_bytes: u64,
+    state_bytes: u64,
+    lower_bound_bytes: u64,
+    greedy_by_size_bytes: u64,
+    passes: Vec<Pass<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Pass<'a> {
+    name: &'a str,
+    summary: &'a str,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
+pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
+    let labels = args.labels.as_deref().map(read_labels).transpose()?;
+    let name = args.name.clone().unwrap_or_else(|| model_file::default_name(&args.input));
+    if name.chars().any(char::is_control) {
+        return Err(Error::new("the model's name has a control character").help("give another with --name"));
+    }
+    // The output is tried before the work is done, and the input is looked at before that.
+    let input = model_file::map(&args.input)?;
+    let read: Vec<&Path> =
+        [Some(&args.input), args.labels.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    let mut file = OutputFile::create(&args.output, &read)?;
+    let options =
+        Options { name: Some(name.clone()), labels: labels.clone().unwrap_or_default(), ..Options::default() };
+    let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
+    let compiled = compile_tflite(&input, &options).map_err(|error| failed().cause(error))?;
+    let model = Model::parse(&compiled.bytes)
+        .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;
+    if let (Some(path), Some(labels)) = (&args.labels, &labels) {
+        check_labels(path, labels, &model)?;
+    }
+    file.write(&compiled.bytes)?;
+    file.finish()?;
+    let found = &compiled.report;
+    let report = Report {
+        input: &args.input,
+        output: &args.output,
+        name: &name,
+        operators: model.op_count(),
+        macs: model.macs(),
+        constant_bytes: found.weights_bytes,
+        plan_bytes: found.plan_bytes,
+        file_bytes: compiled.bytes.len() as u64,
+        arena_bytes: model.arena_len() as u64,
+        state_bytes: model.state_len() as u64,
+        lower_bound_bytes: found.lower_bound.into(),
+        greedy_by_size_bytes: found.greedy_by_size.into(),
+        passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
+    };
+    if args.json { screen.json(&report) } else { print(&report, screen) }
+}
+
+fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
+    let title = format!("{}: {}, {} MACs", report.name, counted(report.operators, "operator"), grouped(report.macs));
+    screen.print(format!("{}\n\n", screen.bold(&title)))?;
+    let mut table = Table::new().text("", 0).number("", 0).text("", 0);
+    let mut line = |what: &str, count: u64, note: String| table.row([what.into(), bytes(count), note]);
+    line("file", report.file_bytes, String::new());
+    line("  constants", report.constant_bytes, "weights, tables, biases".into());
+    line("  plan", report.plan_bytes, "operators, shapes, places".into());
+    let state = match report.state_bytes {
+        0 => String::new(),
+        state => format!("of which streaming state: {}", bytes(state)),
+    };
+    line("arena", report.arena_bytes, state);
+    line(
+        "  lower bound",
+        report.lower_bound_bytes,
+        format!("no byte shared {}", difference(report, report.lower_bound_bytes)),
+    );
+    line(
+        "  greedy by size",
+        report.greedy_by_size_bytes,
+        format!("plain planning {}", difference(report, report.greedy_by_size_bytes)),
+    );
+    let (text, _) = table.draw(screen.table_width());
+    screen.print(text.trim_start_matches('\n'))?;
+    let mut passes = Table::new().text("", 0).text("", 0);
+    for pass in &report.passes {
+        passes.row([pass.name.into(), pass.summary.into()]);
+    }
+    screen.print(passes.draw(None).0)?;
+    screen.print(format!("\nwrote {}\n", report.output.display()))
+}
+
+/// How the arena compares with `other`: "(arena is 12.5 % below)".
+fn difference(report: &Report<'_>, other: u64) -> String {
+    let percent = (report.arena_bytes as f64 / other.max(1) as f64 - 1.0) * 100.0;
+    if report.arena_bytes == other {
+        "(the same)".into()
+    } else {
+        let side = if percent < 0.0 { "below" } else { "above" };
+        format!("(the arena is {:.1} % {side})", percent.abs())
+    }
+}
+
+/// The lines of a label file, without empty ones at its end.
+fn read_labels(path: &Path) -> Result<Vec<String>> {
+    let failed = || Error::new(format!("cannot read the labels `{}`", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed().cause(error).help("give a UTF-8 text file"))?;
+    let labels: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_string()).collect();
+    if text.trim().is_empty() {
+        return Err(failed().cause("it is empty").help("write one label a line"));
+    }
+    match labels.iter().position(|label| label.chars().any(char::is_control)) {
+        Some(line) => Err(failed().cause(format!("line {} has a control character", line + 1)).help("remove it")),
+        None => Ok(labels),
+    }
+}
+
+/// Every score needs its label.
+fn check_labels(path: &Path, labels: &[String], model: &Model<'_>) -> Result<()> {
+    let output = model.value(model.output(0));
+    let scores = output.shape.from_end(0) as usize;
+    if labels.len() == scores {
+        return Ok(());
+    }
+    Err(Error::new(format!("the labels `{}` do not fit the model", path.display()))
+        .cause(format!("there are {} labels, but output 0 has {scores} scores", labels.len()))
+        .help("write one label a line, in the order of the scores"))
+}

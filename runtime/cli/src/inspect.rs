@@ -1,0 +1,251 @@
+//! `tealight inspect`: what a model consists of, where in memory everything is and when, and which boards it fits.
+
+use crate::after;
+use crate::boards::{self, Board, Fit, STACK};
+use crate::error::{Error, Result};
+use crate::layers::{self, Layer, Resident, Tensor, Totals};
+use crate::model_file::{self, ModelFile};
+use crate::picture::Picture;
+use crate::screen::Screen;
+use crate::table::{Table, bytes, counted, grouped};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use tealight::Model;
+
+/// Show a model's layers, its memory map, and which boards it fits
+///
+/// Boards are the board.toml files named with --board; without any, those of the nearest folder `boards` from here
+/// upward.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = JSON)]
+pub(crate) struct Args {
+    /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
+    model: PathBuf,
+    /// A board.toml file; may be given several times
+    #[arg(long = "board", value_name = "FILE.toml")]
+    boards: Vec<PathBuf>,
+    /// Show the network as it stands after this pass of the compiler instead; only for a .tflite
+    ///
+    /// A wrong name lists the passes. Of one that runs more than once, the last time counts.
+    #[arg(long, value_name = "PASS", conflicts_with = "boards")]
+    after: Option<String>,
+    /// Report in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const JSON: &str = "\
+Keys of --json (lengths in bytes, indices from 0):
+  model            the file
+  name, labels     what the model says about itself
+  inputs, outputs  [tensor]
+  layers           [{index, operator, function, inputs: [tensor or null],
+                   output: tensor, macs, constant_bytes, rows, row_cost,
+                   overlap_bytes, scratch_bytes}]
+  totals           {operators, macs, cost, constant_bytes, file_bytes,
+                   arena_bytes, state_bytes, live_bytes}
+  memory           [{value, role, operator, offset, bytes, first, last}]: role
+                   is input, output, activation, scratch or state; it lives
+                   from operator first to operator last
+  boards           [{id, name, core, flash_needed, flash, ram_needed, ram,
+                   fits}]: flash for the model file, RAM for the arena and
+                   4096 bytes of stack
+  tensor           {value, shape, dtype, bytes, scale, zero_point, place,
+                   offset, name}: place is constant, arena or state; only
+                   constants have a name
+With --after, inputs and outputs are numbers of tensors, and there are:
+  nodes            [{index, operator, origin, inputs, outputs}]: origin is
+                   the node of the .tflite
+  tensors          by number: {name, dtype, shape, kind, view_of, scale,
+                   zero_point}: kind is computed, constant or state; scale is
+                   null where the tensor has not one alone";
+
+/// The report; its fields are the keys of `--json`.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    model: &'a Path,
+    name: Option<String>,
+    labels: Vec<String>,
+    inputs: Vec<Tensor>,
+    outputs: Vec<Tensor>,
+    layers: Vec<Layer>,
+    totals: Totals,
+    memory: Vec<Resident>,
+    boards: Vec<Fit>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The model or a board cannot be read.
+pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
+    if let Some(pass) = &args.after {
+        return run_after(args, pass, screen);
+    }
+    let file = ModelFile::open(&args.model)?;
+    let model = file.model()?;
+    let boards = read_boards(&args.boards)?;
+    let report = Report {
+        model: &args.model,
+        name: model_file::name(&model),
+        labels: model_file::labels(&model),
+        inputs: (0..model.input_count()).map(|i| layers::tensor(&model, model.input(i))).collect(),
+        outputs: (0..model.output_count()).map(|i| layers::tensor(&model, model.output(i))).collect(),
+        layers: layers::layers(&model),
+        totals: layers::totals(&model),
+        memory: layers::residents(&model),
+        boards: boards.iter().map(|board| board.fit(model.bytes().len() as u64, model.arena_len() as u64)).collect(),
+    };
+    if args.json {
+        return screen.json(&report);
+    }
+    print_summary(&report, screen)?;
+    print_layers(&report, screen)?;
+    print_memory(&model, screen)?;
+    print_boards(&report.boards, screen)
+}
+
+fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
+    let source = model_file::map(&args.model)?;
+    if !model_file::is_tflite(&args.model, &source) {
+        return Err(Error::new(format!("`{}` has no passes to show", args.model.display()))
+            .cause("it is compiled already")
+            .help("give the .tflite that it was compiled from"));
+    }
+    let (text, report) = after::graph_after(&args.model, &source, pass)?;
+    if args.json { screen.json(&report) } else { screen.print(text) }
+}
+
+fn read_boards(named: &[PathBuf]) -> Result<Vec<Board>> {
+    if !named.is_empty() {
+        return named.iter().map(|path| Board::read(path)).collect();
+    }
+    let here = std::env::current_dir().map_err(|error| Error::new("cannot tell the current folder").cause(error))?;
+    boards::find(&here).iter().map(|path| Board::read(path)).collect()
+}
+
+fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
+    let totals = &report.totals;
+    let name = report.name.clone().unwrap_or_else(|| report.model.display().to_string());
+    let macs = grouped(totals.macs);
+    let operators = counted(totals.operators, "operator");
+    screen.print(format!("{}: {operators}, {macs} MACs\n\n", screen.bold(&name)))?;
+    let mut table = Table::new().text("", 0).text("", 0);
+    for (what, tensors) in [("input", &report.inputs), ("output", &report.outputs)] {
+        for (i, tensor) in tensors.iter().enumerate() {
+            table.row([format!("{what} {i}"), tensor_text(tensor)]);
+        }
+    }
+    if !report.labels.is_empty() {
+        let all = report.labels.join(", ");
+        let short: String = all.chars().take(60).collect();
+        table.row(["labels".into(), if short.len() < all.len() { format!("{short}…") } else { all }]);
+    }
+    let constants = bytes(totals.constant_bytes);
+    table.row(["file".into(), format!("{}, of which constants {constants}", bytes(totals.file_bytes))]);
+    let mut arena = format!("{}; most alive at one time {}", bytes(totals.arena_bytes), bytes(totals.live_bytes));
+    if totals.state_bytes > 0 {
+        arena.push_str(&format!("; state {}", bytes(totals.state_bytes)));
+    }
+    table.row(["arena".into(), arena]);
+    screen.print(format!("{}\n", table.draw(None).0.trim_start_matches('\n')))
+}
+
+fn tensor_text(tensor: &Tensor) -> String {
+    let quantization = if tensor.scale > 0.0 {
+        format!(", scale {}, zero point {}", tensor.scale, tensor.zero_point)
+    } else {
+        String::new()
+    };
+    format!("{} {}, {}{quantization}", layers::shape_text(&tensor.shape), tensor.dtype, bytes(tensor.bytes))
+}
+
+fn print_layers(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
+    let mut table = Table::new()
+        .number("#", 0)
+        .text("operator", 0)
+        .text("input", 4)
+        .text("output", 0)
+        .text("type", 5)
+        .number("MACs", 0)
+        .number("bytes", 0)
+        .number("rows", 2)
+        .number("row cost", 3)
+        .number("overlap", 1)
+        .number("scratch", 1);
+    let or_dash = |count: u64| if count == 0 { "-".to_string() } else { grouped(count) };
+    for layer in &report.layers {
+        let moving = layer.inputs.iter().flatten().filter(|input| input.place != "constant");
+        let shapes: Vec<_> = moving.map(|input| layers::shape_text(&input.shape)).collect();
+        table.row([
+            layer.index.to_string(),
+            layer.function.unwrap_or(layer.operator).to_string(),
+            shapes.join(", "),
+            layers::shape_text(&layer.output.shape),
+            layers::types_text(layer),
+            or_dash(layer.macs),
+            or_dash(layer.constant_bytes),
+            grouped(layer.rows),
+            grouped(layer.row_cost),
+            or_dash(layer.overlap_bytes.into()),
+            or_dash(layer.scratch_bytes.into()),
+        ]);
+    }
+    let totals = &report.totals;
+    let (text, left_out) = table.draw(screen.table_width());
+    let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
+    screen.print(format!("{}\n{rows}", screen.bold(title)))?;
+    let constants = bytes(totals.constant_bytes);
+    screen.print(format!("total: {} MACs, {constants} of constants\n", grouped(totals.macs)))?;
+    if !left_out.is_empty() {
+        screen.print(format!("(no room for: {}; use a wider terminal, or --json)\n", left_out.join(", ")))?;
+    }
+    screen.print("\n")
+}
+
+fn print_memory(model: &Model<'_>, screen: &mut Screen) -> Result<()> {
+    let blocks = layers::blocks(model);
+    let picture = Picture { blocks: &blocks, ops: model.op_count(), arena_len: model.arena_len() as u64 };
+    let drawn = picture.draw(screen.width(), screen.colour);
+    if drawn.is_empty() {
+        return Ok(());
+    }
+    screen.print(format!("{}\n{drawn}\n", screen.bold("memory: time to the right, arena offset down")))
+}
+
+fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
+    if fits.is_empty() {
+        return screen.print("no boards: name some with --board FILE.toml\n");
+    }
+    let mut table = Table::new().text("board", 0).text("core", 1).text("fits", 0);
+    for title in ["flash", "of", "left", "RAM", "of", "left"] {
+        table = table.number(title, 0);
+    }
+    for fit in fits {
+        let verdict = if fit.fits { "yes" } else { "no" };
+        table.row([
+            fit.id.clone(),
+            fit.core.clone(),
+            verdict.into(),
+            grouped(fit.flash_needed),
+            grouped(fit.flash),
+            left(fit.flash_needed, fit.flash),
+            grouped(fit.ram_needed),
+            grouped(fit.ram),
+            left(fit.ram_needed, fit.ram),
+        ]);
+    }
+    let (text, _) = table.draw(screen.table_width());
+    let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
+    screen.print(format!("{}\n{rows}", screen.bold(title)))?;
+    screen.print("(bytes; flash: the model file, the program comes on top; ")?;
+    screen.print(format!("RAM: arena, {} of stack)\n", bytes(STACK)))
+}
+
+/// What is left of `available`; below zero what is missing.
+fn left(needed: u64, available: u64) -> String {
+    match available.checked_sub(needed) {
+        Some(left) => grouped(left),
+        None => format!("-{}", grouped(needed - available)),
+    }
+}

@@ -1,0 +1,243 @@
+//! What a compiled model consists of, as `tealight inspect` shows it: layers, totals, and who is where in the arena.
+
+use crate::picture::Block;
+use serde::Serialize;
+use tealight_format::ops::Function;
+use tealight_format::{Model, Op, Operator, Value};
+
+/// A tensor that a layer reads or writes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Tensor {
+    /// Its index in the plan's value table.
+    pub value: usize,
+    /// Dimensions, outermost first.
+    pub shape: Vec<u32>,
+    /// Type of its elements, as safetensors names it.
+    pub dtype: &'static str,
+    /// Bytes.
+    pub bytes: u32,
+    /// Real value = scale * (element - zero point); 0 if it is not quantized as a whole.
+    pub scale: f32,
+    /// See `scale`.
+    pub zero_point: i32,
+    /// Where it is: `constant`, `arena` or `state`.
+    pub place: &'static str,
+    /// Its first byte: in the arena, or in the file's data section for a constant.
+    pub offset: u32,
+    /// The name of a constant in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// One operator of the plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Layer {
+    /// Its index in the plan's operator table.
+    pub index: usize,
+    /// Its name.
+    pub operator: &'static str,
+    /// What a `Lookup` computes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<&'static str>,
+    /// What it reads; nothing stands for an optional input that is left out.
+    pub inputs: Vec<Option<Tensor>>,
+    /// What it writes.
+    pub output: Tensor,
+    /// Nominal multiply-accumulates.
+    pub macs: u64,
+    /// Bytes of the constants that it reads.
+    pub constant_bytes: u64,
+    /// How many pieces it is computed in.
+    pub rows: u32,
+    /// The cost of one piece, in multiply-accumulates or steps of about that weight.
+    pub row_cost: u32,
+    /// How many bytes of its inputs the output takes over while it runs.
+    pub overlap_bytes: u32,
+    /// Bytes of scratch memory; there is some where there is an overlap.
+    pub scratch_bytes: u32,
+}
+
+/// A value that has memory of its own in the arena.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Resident {
+    /// Its index in the plan's value table.
+    pub value: usize,
+    /// `input`, `output`, `activation`, `scratch` or `state`.
+    pub role: &'static str,
+    /// The operator that writes it; nothing for inputs and state.
+    pub operator: Option<usize>,
+    /// Its first byte in the arena.
+    pub offset: u32,
+    /// Bytes.
+    pub bytes: u32,
+    /// The first operator during which it lives.
+    pub first: usize,
+    /// The last.
+    pub last: usize,
+}
+
+/// Sums over the model. Bytes, unless said otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Totals {
+    /// Operators.
+    pub operators: usize,
+    /// Nominal multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Cost of one inference: multiply-accumulates, and other work at about its weight.
+    pub cost: u64,
+    /// Constants, without padding.
+    pub constant_bytes: u64,
+    /// The whole file.
+    pub file_bytes: u64,
+    /// Memory that a session needs.
+    pub arena_bytes: u64,
+    /// How much of that is streaming state.
+    pub state_bytes: u64,
+    /// The most that lives at one time, with no byte shared.
+    pub live_bytes: u64,
+}
+
+/// All layers of `model`, in order.
+pub(crate) fn layers(model: &Model<'_>) -> Vec<Layer> {
+    (0..model.op_count()).map(|index| layer(model, index)).collect()
+}
+
+fn layer(model: &Model<'_>, index: usize) -> Layer {
+    let op = model.op(index);
+    let inputs: Vec<_> = (0..op.count.into()).map(|k| op.input(k).map(|value| tensor(model, value.into()))).collect();
+    let output = tensor(model, op.output.into());
+    let constants = inputs.iter().flatten().filter(|input| input.place == "constant");
+    let in_memory = inputs.iter().flatten().filter(|input| input.place != "constant");
+    Layer {
+        index,
+        operator: op.operator.code().name(),
+        function: function(&op),
+        macs: op.operator.macs(&model.work(&op)),
+        constant_bytes: constants.map(|input| u64::from(input.bytes)).sum(),
+        rows: op.rows,
+        row_cost: op.row_cost,
+        overlap_bytes: in_memory.map(|input| shared(input, &output)).sum(),
+        scratch_bytes: op.scratch.map_or(0, |scratch| model.value(scratch.into()).len),
+        inputs,
+        output,
+    }
+}
+
+fn function(op: &Op) -> Option<&'static str> {
+    match &op.operator {
+        Operator::Lookup(lookup) => Some(Function::from_code(lookup.function)?.name()),
+        _ => None,
+    }
+}
+
+/// Value `index` of the plan.
+pub(crate) fn tensor(model: &Model<'_>, index: usize) -> Tensor {
+    let value = model.value(index);
+    Tensor {
+        value: index,
+        shape: value.shape.dims().to_vec(),
+        dtype: value.dtype.name(),
+        bytes: value.len,
+        scale: value.scale,
+        zero_point: value.zero_point,
+        place: place(&value),
+        offset: value.offset,
+        name: value.is_constant().then(|| model.constant_name(index).to_string()),
+    }
+}
+
+fn place(value: &Value) -> &'static str {
+    match value {
+        value if value.is_constant() => "constant",
+        value if value.is_state() => "state",
+        _ => "arena",
+    }
+}
+
+/// How many bytes two tensors in the arena share.
+fn shared(a: &Tensor, b: &Tensor) -> u32 {
+    (a.offset + a.bytes).min(b.offset + b.bytes).saturating_sub(a.offset.max(b.offset))
+}
+
+/// Sums over `model`.
+pub(crate) fn totals(model: &Model<'_>) -> Totals {
+    let residents = residents(model);
+    let padded = |resident: &Resident| u64::from(resident.bytes).next_multiple_of(16);
+    let live = |op: usize| -> u64 {
+        let alive = residents.iter().filter(|r| r.first <= op && op <= r.last && r.role != "scratch");
+        alive.map(padded).sum()
+    };
+    Totals {
+        operators: model.op_count(),
+        macs: model.macs(),
+        cost: model.cost(),
+        constant_bytes: (0..model.constant_count()).map(|value| u64::from(model.value(value).len)).sum(),
+        file_bytes: model.bytes().len() as u64,
+        arena_bytes: model.arena_len() as u64,
+        state_bytes: model.state_len() as u64,
+        live_bytes: (0..model.op_count()).map(live).max().unwrap_or(0),
+    }
+}
+
+/// The values that have memory of their own, in the order of the plan. Views of others are left out.
+pub(crate) fn residents(model: &Model<'_>) -> Vec<Resident> {
+    let end = model.op_count().saturating_sub(1);
+    let inputs: Vec<_> = (0..model.input_count()).map(|i| model.input(i)).collect();
+    let base = |index: usize| model.value(index).alias.map_or(index, usize::from);
+    let outputs: Vec<_> = (0..model.output_count()).map(|i| base(model.output(i))).collect();
+    let scratch: Vec<_> = (0..model.op_count()).filter_map(|op| model.op(op).scratch).map(usize::from).collect();
+    let own = (model.constant_count()..model.value_count()).filter(|index| model.value(*index).alias.is_none());
+    own.map(|index| {
+        let value = model.value(index);
+        let first = usize::from(value.first).min(end);
+        let role = match index {
+            _ if value.is_state() => "state",
+            _ if inputs.contains(&index) => "input",
+            _ if scratch.contains(&index) => "scratch",
+            _ if outputs.contains(&index) => "output",
+            _ => "activation",
+        };
+        let written = !matches!(role, "state" | "input");
+        // State keeps its memory from one inference to the next.
+        let (first, last) = if role == "state" { (0, end) } else { (first, usize::from(value.last).min(end)) };
+        let operator = written.then_some(first);
+        Resident { value: index, role, operator, offset: value.offset, bytes: value.len, first, last }
+    })
+    .collect()
+}
+
+/// The blocks of the memory map's picture.
+pub(crate) fn blocks(model: &Model<'_>) -> Vec<Block> {
+    let residents = residents(model);
+    residents
+        .iter()
+        .map(|resident| {
+            let name = |op: usize| model.op(op).operator.code().name();
+            let labels = match (resident.role, resident.operator) {
+                ("scratch", Some(op)) => [format!("scratch of {op}"), "s".into()],
+                (_, Some(op)) => [format!("{op} {}", name(op)), op.to_string()],
+                ("input", _) => ["input".into(), "in".into()],
+                _ => ["state".into(), "st".into()],
+            };
+            Block {
+                labels,
+                offset: resident.offset.into(),
+                len: resident.bytes.into(),
+                first: resident.first,
+                last: resident.last,
+            }
+        })
+        .collect()
+}
+
+/// "1×49×10×1 I8".
+pub(crate) fn shape_text(shape: &[u32]) -> String {
+    let dims: Vec<_> = shape.iter().map(ToString::to_string).collect();
+    if dims.is_empty() { "scalar".into() } else { dims.join("×") }
+}
+
+/// The types of a layer's first input and its output: one name if they are the same.
+pub(crate) fn types_text(layer: &Layer) -> String {
+    let input = layer.inputs.iter().flatten().next().map_or(layer.output.dtype, |input| input.dtype);
+    if input == layer.output.dtype { input.into() } else { format!("{input} to {}", layer.output.dtype) }
+}

@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+
+mod after;
+mod boards;
+mod compile;
+mod error;
+mod inspect;
+mod layers;
+mod model_file;
+mod npy;
+mod output_file;
+mod picture;
+mod progress;
+mod run;
+mod scores;
+mod screen;
+mod table;
+mod tensor_file;
+
+pub use error::{Error, Result};
+pub use output_file::clean_up_when_interrupted;
+pub use screen::Screen;
+pub use tensor_file::read_inputs;
+
+/// Compile a trained network into one file, run it, look into it
+#[derive(Debug, clap::Parser)]
+#[command(name = "tealight", version, arg_required_else_help = true)]
+#[command(after_help = "Exit code: 0 done, 1 it failed (standard error says why), 2 wrong use of the command.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Compile(compile::Args),
+    Run(run::Args),
+    Inspect(inspect::Args),
+}
+
+impl Cli {
+    /// Runs the command; its report goes to `screen`.
+    ///
+    /// # Errors
+    /// What could not be done, why, and what to do about it.
+    pub fn run(&self, screen: &mut Screen) -> Result<()> {
+        match &self.command {
+            Command::Compile(args) => compile::run(args, screen),
+            Command::Run(args) => run::run(args, screen),
+            Command::Inspect(args) => inspect::run(args, screen),
+        }?;
+        screen.finish()
+    }
+}

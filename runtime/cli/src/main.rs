@@ -1,0 +1,16 @@
+//! The program `tealight`; all it does is in the library.
+
+use clap::Parser;
+use std::process::ExitCode;
+use tealight_cli::{Cli, Screen, clean_up_when_interrupted};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match clean_up_when_interrupted().and_then(|()| cli.run(&mut Screen::stdout())) {
+        Err(error) if !error.is_quiet() => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,112 @@
+//! The model that a command works on: a compiled one, mapped into memory and read in place, or a `.tflite`, compiled
+//! in memory first.
+
+use crate::error::{Error, Result};
+use memmap2::{Mmap, MmapMut};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use tealight::{Model, ModelError};
+use tealight_compiler::{Options, compile_tflite};
+
+/// A file with a model.
+#[derive(Debug)]
+pub(crate) struct ModelFile {
+    path: PathBuf,
+    /// Page-aligned: more than a model needs.
+    bytes: Mmap,
+}
+
+impl ModelFile {
+    /// Opens the file `path`. Whether it is compiled is seen from its content.
+    ///
+    /// # Errors
+    /// The file cannot be read, or it is a `.tflite` that cannot be compiled.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let mapped = map(path)?;
+        let bytes = if is_tflite(path, &mapped) {
+            let failed = || Error::new(format!("cannot compile `{}`", path.display()));
+            let options = Options { name: Some(default_name(path)), ..Options::default() };
+            let compiled = compile_tflite(&mapped, &options).map_err(|error| failed().cause(error))?;
+            in_memory(&compiled.bytes).map_err(|error| failed().cause(error).help("free some memory"))?
+        } else {
+            mapped
+        };
+        Ok(Self { path: path.to_path_buf(), bytes })
+    }
+
+    /// The model, checked.
+    ///
+    /// # Errors
+    /// The file is not a valid model.
+    pub(crate) fn model(&self) -> Result<Model<'_>> {
+        Model::parse(&self.bytes).map_err(|error| {
+            let help = match error {
+                ModelError::Version { .. } => "compile the network again with this version of `tealight`",
+                _ => "give a file that `tealight compile` made, or a .tflite",
+            };
+            Error::new(format!("`{}` is not a valid model", self.path.display())).cause(error).help(help)
+        })
+    }
+}
+
+/// The file `path` in memory.
+///
+/// # Errors
+/// It is not a regular file with something in it, or cannot be read.
+pub(crate) fn map(path: &Path) -> Result<Mmap> {
+    let failed = || Error::new(format!("cannot read the model `{}`", path.display()));
+    let open = || -> std::io::Result<(File, std::fs::Metadata)> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        Ok((file, metadata))
+    };
+    let (file, metadata) = open().map_err(|error| failed().cause(error).help("check the path"))?;
+    if metadata.is_dir() {
+        return Err(failed().cause("it is a folder").help("give a .safetensors or .tflite file in it"));
+    }
+    if !metadata.is_file() {
+        return Err(failed().cause("it is not a regular file").help("save it to a file first: it is read in place"));
+    }
+    if metadata.len() == 0 {
+        return Err(failed().cause("it is empty").help("compile or download it again"));
+    }
+    // SAFETY: the map is read-only and private to this process. Another process that shortens the file meanwhile can
+    // end this one with SIGBUS, and one that changes it can spoil a checked model; as for every program that maps its
+    // input, leaving the file alone is up to the user. This process writes other files only by renaming.
+    let mapped = unsafe { Mmap::map(&file) };
+    mapped.map_err(|error| failed().cause(error).help("check that you may read the file"))
+}
+
+/// A copy of `bytes` in pages of their own.
+fn in_memory(bytes: &[u8]) -> std::io::Result<Mmap> {
+    let mut pages = MmapMut::map_anon(bytes.len())?;
+    pages.copy_from_slice(bytes);
+    pages.make_read_only()
+}
+
+/// Whether the file is a TensorFlow Lite one, or at least meant to be.
+pub(crate) fn is_tflite(path: &Path, bytes: &[u8]) -> bool {
+    bytes.get(4..8) == Some(b"TFL3") || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tflite"))
+}
+
+/// The name of a model that is compiled from the file `path` and not given one.
+pub(crate) fn default_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    stem.chars().filter(|letter| !letter.is_control()).collect()
+}
+
+/// What the model calls itself.
+pub(crate) fn name(model: &Model<'_>) -> Option<String> {
+    model.metadata("name").and_then(unescape)
+}
+
+/// What the elements of the first output stand for; empty if the model does not say.
+pub(crate) fn labels(model: &Model<'_>) -> Vec<String> {
+    let text = model.metadata("labels").and_then(unescape);
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// A metadata entry without its JSON escapes.
+fn unescape(raw: &str) -> Option<String> {
+    serde_json::from_str(&format!("\"{raw}\"")).ok()
+}

@@ -1,0 +1,309 @@
+//! The memory map as a picture: time runs to the right, one operator after another; the arena runs down, from its
+//! first byte to its last. A value is a block, as wide as it lives and as high as it is large.
+//!
+//! With colours, a line of text shows two lines of the picture (half blocks), and touching blocks have different
+//! colours. Without, blocks are filled with shades. A label stands in a block where it fits.
+//!
+//! An output that takes over its input's memory while the operator runs shows as a step: the left half of the
+//! operator's column belongs to the input, the right half to the output.
+
+use crate::table::bytes;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::ops::Range;
+
+/// Lines of text that a large arena takes.
+const LINES: usize = 18;
+
+/// The widest that an operator is drawn.
+const WIDEST: usize = 8;
+
+/// Columns for offsets, before the picture.
+const MARGIN: usize = 13;
+
+/// Background colours of the 256-colour palette that dark text is readable on.
+const PALETTE: [u8; 10] = [110, 179, 108, 174, 146, 186, 73, 180, 139, 151];
+
+/// Fillings without colour, from the start the most different.
+const SHADES: [char; 4] = ['░', '▓', '▒', '█'];
+
+/// A value in the arena.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// What is written in it: the long form where there is room, else the short one.
+    pub labels: [String; 2],
+    /// Its first byte.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+    /// The first operator during which it lives.
+    pub first: usize,
+    /// The last.
+    pub last: usize,
+}
+
+/// What is drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Picture<'a> {
+    /// The values.
+    pub blocks: &'a [Block],
+    /// How many operators there are.
+    pub ops: usize,
+    /// Bytes of the arena.
+    pub arena_len: u64,
+}
+
+/// Which block each cell belongs to, line by line.
+struct Grid {
+    columns: usize,
+    cells: Vec<Option<usize>>,
+}
+
+impl Grid {
+    fn at(&self, line: usize, column: usize) -> Option<usize> {
+        self.cells[line * self.columns + column]
+    }
+
+    fn lines(&self) -> usize {
+        self.cells.len() / self.columns
+    }
+}
+
+impl Picture<'_> {
+    /// The picture, at most `width` columns wide. Empty if there is nothing to draw.
+    pub(crate) fn draw(&self, width: usize, colour: bool) -> String {
+        if self.ops == 0 || self.arena_len == 0 {
+            return String::new();
+        }
+        let space = width.saturating_sub(MARGIN).max(8);
+        let columns = space.min(self.ops * WIDEST);
+        let lines = LINES.min(self.arena_len.div_ceil(16) as usize);
+        let parts = if colour { 2 } else { 1 };
+        let grid = self.grid(columns, lines * parts);
+        let paint = colours(&grid, self.blocks.len(), if colour { PALETTE.len() } else { SHADES.len() });
+        let labels = self.labels(&grid, lines, parts);
+        let mut text = self.axis(columns);
+        for line in 0..lines {
+            let offset = line as u64 * self.arena_len / lines as u64;
+            let mark = if line % 3 == 0 { bytes(offset) } else { String::new() };
+            let _ = write!(text, "{mark:>11} │");
+            for column in 0..columns {
+                let label = labels[line * columns + column];
+                let upper = grid.at(line * parts, column);
+                let lower = grid.at(line * parts + parts - 1, column);
+                if colour {
+                    cell(&mut text, upper.map(|b| PALETTE[paint[b]]), lower.map(|b| PALETTE[paint[b]]), label);
+                } else {
+                    text.push(label.unwrap_or_else(|| upper.map_or(' ', |b| SHADES[paint[b]])));
+                }
+            }
+            if colour {
+                text.push_str("\x1b[0m");
+            }
+            text.truncate(text.trim_end_matches(' ').len());
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{:>11} └{}", bytes(self.arena_len), "─".repeat(columns));
+        text
+    }
+
+    /// The operators' numbers, each over its column where there is room.
+    fn axis(&self, columns: usize) -> String {
+        let mut line = String::new();
+        for op in 0..self.ops {
+            let at = op * columns / self.ops;
+            if (line.is_empty() || at > line.len()) && at + op.to_string().len() <= columns {
+                let _ = write!(line, "{:at$}{op}", "", at = at - line.len());
+            }
+        }
+        format!("{:>11}  {line}\n", "operator")
+    }
+
+    fn grid(&self, columns: usize, lines: usize) -> Grid {
+        let mut cells = Vec::with_capacity(columns * lines);
+        for line in 0..lines {
+            let from = line as u64 * self.arena_len / lines as u64;
+            let to = (line as u64 + 1) * self.arena_len / lines as u64;
+            for column in 0..columns {
+                cells.push(self.block_at(from, to, column, columns));
+            }
+        }
+        Grid { columns, cells }
+    }
+
+    /// The block that has most of the bytes `from..to` in the span of time that `column` stands for.
+    fn block_at(&self, from: u64, to: u64, column: usize, columns: usize) -> Option<usize> {
+        let (op, last_op, late) = if columns >= self.ops {
+            // Where the middle of the column is: in which operator, and whether in its second half, in which the output
+            // has taken over.
+            let halves = (2 * column + 1) * self.ops / columns;
+            (halves / 2, halves / 2, halves % 2 == 1)
+        } else {
+            (column * self.ops / columns, ((column + 1) * self.ops).div_ceil(columns) - 1, true)
+        };
+        let alive = |block: &&(usize, &Block)| block.1.first <= last_op && op <= block.1.last;
+        let shared = |block: &Block| (block.offset + block.len).min(to).saturating_sub(block.offset.max(from));
+        let with_overlap = self.blocks.iter().enumerate().filter(|(_, block)| shared(block) > 0);
+        let candidates: Vec<_> = with_overlap.collect::<Vec<_>>();
+        let alive: Vec<_> = candidates.iter().filter(alive).collect();
+        let taken_over = |block: &Block| {
+            alive.iter().any(|(_, other)| {
+                let apart = block.offset + block.len <= other.offset || other.offset + other.len <= block.offset;
+                !apart && if late { other.first > block.first } else { other.first < block.first }
+            })
+        };
+        let clear = alive.iter().filter(|(_, block)| !taken_over(block)).max_by_key(|(_, block)| shared(block));
+        clear.or(alive.first()).map(|(index, _)| *index)
+    }
+
+    /// The labels' letters, cell by cell of the text.
+    fn labels(&self, grid: &Grid, lines: usize, parts: usize) -> Vec<Option<char>> {
+        let mut letters = vec![None; lines * grid.columns];
+        for (index, block) in self.blocks.iter().enumerate() {
+            let inside =
+                |line: usize, column: usize| (0..parts).all(|part| grid.at(line * parts + part, column) == Some(index));
+            let runs: Vec<_> = (0..lines)
+                .filter_map(|line| longest_run(grid.columns, |c| inside(line, c)).map(|run| (line, run)))
+                .collect();
+            let Some((label, room)) = Self::label(block, &runs) else { continue };
+            let fitting: Vec<_> = runs.iter().filter(|(_, run)| run.len() >= room).collect();
+            let Some((line, run)) = fitting.get(fitting.len() / 2) else { continue };
+            // Spaces keep a label apart from the filling, as long as some of that stays.
+            let spaced = run.len() >= label.chars().count() + if runs.len() > 1 { 2 } else { 4 };
+            let padded = if spaced { format!(" {label} ") } else { label.clone() };
+            let start = run.start + (run.len() - padded.chars().count()) / 2;
+            for (i, letter) in padded.chars().enumerate() {
+                letters[line * grid.columns + start + i] = Some(letter);
+            }
+        }
+        letters
+    }
+
+    /// The label that suits a block whose lines are `runs`, and the length of the runs that it may stand in.
+    fn label<'b>(block: &'b Block, runs: &[(usize, Range<usize>)]) -> Option<(&'b String, usize)> {
+        let longest = runs.iter().map(|(_, run)| run.len()).max()?;
+        let [long, short] = &block.labels;
+        let choices = [(long, 4), (long, 2), (short, 2), (long, 0), (short, 0)];
+        let needed = choices.map(|(label, margin)| (label, label.chars().count() + margin));
+        needed.into_iter().find(|(_, room)| *room <= longest)
+    }
+}
+
+/// The longest range of columns for which `inside` holds.
+fn longest_run(columns: usize, inside: impl Fn(usize) -> bool) -> Option<Range<usize>> {
+    let mut best: Option<Range<usize>> = None;
+    let mut start = None;
+    for column in 0..=columns {
+        if column < columns && inside(column) {
+            start.get_or_insert(column);
+        } else if let Some(from) = start.take()
+            && best.as_ref().is_none_or(|best| best.len() < column - from)
+        {
+            best = Some(from..column);
+        }
+    }
+    best
+}
+
+/// A paint for each block such that touching ones differ, as far as `paints` suffice.
+fn colours(grid: &Grid, blocks: usize, paints: usize) -> Vec<usize> {
+    let mut touching = vec![BTreeSet::new(); blocks];
+    for line in 0..grid.lines() {
+        for column in 0..grid.columns {
+            let Some(own) = grid.at(line, column) else { continue };
+            let right = (column + 1 < grid.columns).then(|| grid.at(line, column + 1)).flatten();
+            let below = (line + 1 < grid.lines()).then(|| grid.at(line + 1, column)).flatten();
+            for other in [right, below].into_iter().flatten().filter(|other| *other != own) {
+                touching[own].insert(other);
+                touching[other].insert(own);
+            }
+        }
+    }
+    let mut paint = vec![0; blocks];
+    for block in 0..blocks {
+        // Starting from another paint each time spreads them.
+        let choice = (0..paints).map(|i| (block + i) % paints);
+        let free = |paint: &[usize], p: usize| touching[block].range(..block).all(|other| paint[*other] != p);
+        paint[block] = choice.clone().find(|p| free(&paint, *p)).unwrap_or(block % paints);
+    }
+    paint
+}
+
+/// Writes one character of the coloured picture: two cells, or a letter of a label on the block's colour.
+fn cell(text: &mut String, upper: Option<u8>, lower: Option<u8>, label: Option<char>) {
+    let _ = match (upper, lower, label) {
+        (Some(paint), _, Some(letter)) => write!(text, "\x1b[0;38;5;16;48;5;{paint}m{letter}"),
+        (Some(upper), Some(lower), _) if upper == lower => write!(text, "\x1b[0;48;5;{upper}m "),
+        (Some(upper), Some(lower), _) => write!(text, "\x1b[0;38;5;{upper};48;5;{lower}m▀"),
+        (Some(upper), None, _) => write!(text, "\x1b[0;38;5;{upper}m▀"),
+        (None, Some(lower), _) => write!(text, "\x1b[0;38;5;{lower}m▄"),
+        (None, None, _) => write!(text, "\x1b[0m "),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(label: &str, offset: u64, len: u64, first: usize, last: usize) -> Block {
+        Block { labels: [format!("{label} long"), label.into()], offset, len, first, last }
+    }
+
+    #[test]
+    fn blocks_stand_where_and_when_the_values_live() {
+        let blocks = [block("a", 0, 32, 0, 1), block("b", 32, 16, 1, 1)];
+        let drawn = Picture { blocks: &blocks, ops: 2, arena_len: 48 }.draw(MARGIN + 16, false);
+        let expected = "   operator  0       1\n\
+                        \x20       0 B │░░░░░░░░░░░░░░░░\n\
+                        \x20           │░░░░ a long ░░░░\n\
+                        \x20           │        ▓b long▓\n\
+                        \x20      48 B └────────────────\n";
+        assert_eq!(drawn, expected, "{drawn}");
+    }
+
+    #[test]
+    fn an_output_takes_its_inputs_memory_over_in_the_middle_of_the_operator() {
+        let blocks = [block("a", 0, 16, 0, 0), block("b", 0, 16, 0, 1)];
+        let mut blocks = blocks.to_vec();
+        blocks[0].last = 1;
+        blocks[1].first = 1;
+        let picture = Picture { blocks: &blocks, ops: 2, arena_len: 16 };
+        let grid = picture.grid(8, 1);
+        assert_eq!(grid.cells.iter().map(|cell| cell.unwrap()).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_value_is_drawn_without_gaps_whatever_the_width() {
+        let blocks = [block("a", 0, 16, 0, 1), block("b", 0, 16, 1, 2), block("c", 0, 16, 2, 6)];
+        for columns in 7..60 {
+            let grid = Picture { blocks: &blocks, ops: 7, arena_len: 16 }.grid(columns, 1);
+            let drawn: Vec<_> = grid.cells.iter().map(|cell| cell.unwrap()).collect();
+            assert!(drawn.is_sorted(), "{columns} columns: {drawn:?}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_asked_for_whatever_the_number_of_operators() {
+        for ops in [1, 3, 50, 67, 68, 200] {
+            let blocks: Vec<_> = (0..ops).map(|op| block(&op.to_string(), 16 * (op as u64 % 7), 40, op, op)).collect();
+            let drawn = Picture { blocks: &blocks, ops, arena_len: 160 }.draw(80, true);
+            for line in drawn.lines() {
+                assert!(console::measure_text_width(line) <= 80, "{ops} operators: {line}");
+            }
+            assert!(!Picture { blocks: &blocks, ops, arena_len: 160 }.draw(80, false).contains('\x1b'));
+        }
+    }
+
+    #[test]
+    fn touching_blocks_have_different_paints() {
+        let blocks = [block("a", 0, 16, 0, 3), block("b", 16, 16, 0, 1), block("c", 16, 16, 2, 3)];
+        let grid = Picture { blocks: &blocks, ops: 4, arena_len: 32 }.grid(8, 2);
+        let paint = colours(&grid, 3, 4);
+        assert!(paint[0] != paint[1] && paint[0] != paint[2] && paint[1] != paint[2]);
+    }
+
+    #[test]
+    fn nothing_is_drawn_of_nothing() {
+        assert_eq!(Picture { blocks: &[], ops: 0, arena_len: 0 }.draw(80, false), "");
+    }
+}

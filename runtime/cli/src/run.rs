@@ -1,0 +1,179 @@
+//! `tealight run`: inferences on this computer, with the bits that a board gives.
+
+use crate::error::{Error, Result};
+use crate::model_file::{self, ModelFile};
+use crate::progress::Progress;
+use crate::scores::{self, Score};
+use crate::screen::Screen;
+use crate::table::{bytes, counted};
+use crate::tensor_file::{self, Stream, TensorKind};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use tealight::{ALL_OPS, Block, Model, Session};
+
+/// Run a model on input files
+///
+/// An input file holds raw little-endian elements in the model's own type (.bin), or is a NumPy array (.npy) of that
+/// type and shape. A file that holds k inputs in a row is a stream: k inferences, with the model's state kept from one to
+/// the next. In a .npy, k is the first dimension, before the input's own or in place of a leading 1.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = JSON)]
+pub(crate) struct Args {
+    /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
+    model: PathBuf,
+    /// Input file, .bin or .npy; one for each input of the model, in order
+    #[arg(short, long = "input", value_name = "FILE", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Write the outputs here
+    ///
+    /// Raw little-endian elements: the outputs of the model one after another, inference by inference. If the name ends
+    /// in .npy: an array, with the number of inferences as its first dimension; only for models with one output. The
+    /// file appears whole or not at all.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How many of the highest scores of each output to show
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+    /// Report in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const JSON: &str = "\
+Keys of --json:
+  model       the model file
+  inferences  how many were made
+  outputs     [{shape, dtype, scale, zero_point}]: what the outputs are
+  results     for each inference, for each output, the highest scores first:
+              [{index, label, value, raw}]. value is the real number, raw the
+              element as it is stored; null stands for what JSON has no number
+              for. Not with --output.
+  output      the file written; only with --output";
+
+/// The report; its fields are the keys of `--json`.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    model: &'a Path,
+    inferences: usize,
+    outputs: Vec<Output<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<Vec<Vec<Vec<Score>>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a Path>,
+}
+
+#[derive(Debug, Serialize)]
+struct Output<'a> {
+    shape: &'a [u64],
+    dtype: &'static str,
+    scale: f32,
+    zero_point: i32,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A file cannot be read or written, or is not what the model takes. Then no file is left behind.
+pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
+    let file = ModelFile::open(&args.model)?;
+    let model = file.model()?;
+    let kinds = |name: &str, count: usize, index: &dyn Fn(usize) -> usize| -> Vec<TensorKind> {
+        (0..count).map(|i| TensorKind::of(format!("{name} {i}"), &model.value(index(i)))).collect()
+    };
+    let inputs = kinds("input", model.input_count(), &|i| model.input(i));
+    let outputs = kinds("output", model.output_count(), &|i| model.output(i));
+    let streams = read_inputs(&args.inputs, &inputs)?;
+    let count = streams.first().map_or(1, Stream::count);
+
+    let mut results = Vec::new();
+    match &args.output {
+        Some(path) => {
+            let read: Vec<&Path> = args.inputs.iter().chain([&args.model]).map(PathBuf::as_path).collect();
+            let mut file = tensor_file::create_output(path, &outputs, count, &read)?;
+            infer(&model, &streams, count, |bytes| bytes.iter().try_for_each(|output| file.write(output)))?;
+            file.finish()?;
+        }
+        None => {
+            let labels = model_file::labels(&model);
+            infer(&model, &streams, count, |bytes| {
+                let of_output = |(i, bytes): (usize, &&[u8])| {
+                    let labels = if i == 0 { &labels[..] } else { &[] };
+                    scores::top(&outputs[i], bytes, labels, args.top as usize)
+                };
+                results.push(bytes.iter().enumerate().map(of_output).collect::<Vec<_>>());
+                Ok(())
+            })?;
+        }
+    }
+    if args.json {
+        let described = outputs.iter().map(|kind| Output {
+            shape: &kind.shape,
+            dtype: kind.dtype.name(),
+            scale: kind.scale,
+            zero_point: kind.zero_point,
+        });
+        return screen.json(&Report {
+            model: &args.model,
+            inferences: count,
+            outputs: described.collect(),
+            results: args.output.is_none().then_some(results),
+            output: args.output.as_deref(),
+        });
+    }
+    match &args.output {
+        Some(path) => {
+            let each: u64 = outputs.iter().map(|kind| kind.len as u64).sum();
+            let size = bytes(each * count as u64);
+            screen.print(format!("{}, {size} of outputs in {}\n", counted(count, "inference"), path.display()))
+        }
+        None => scores::print(&results, &outputs, screen),
+    }
+}
+
+/// Reads one file for each input; all hold the same number of tensors.
+fn read_inputs(files: &[PathBuf], kinds: &[TensorKind]) -> Result<Vec<Stream>> {
+    if files.len() != kinds.len() {
+        let wanted: Vec<_> = kinds.iter().map(ToString::to_string).collect();
+        let (takes, given) = (counted(kinds.len(), "input"), counted(files.len(), "input file"));
+        return Err(Error::new(format!("the model has {takes}, but got {given}"))
+            .cause(format!("it takes {}", wanted.join(", ")))
+            .help("give --input once for each input, in order"));
+    }
+    let streams = files.iter().zip(kinds).map(|(file, kind)| kind.read(file)).collect::<Result<Vec<_>>>()?;
+    let counts: Vec<usize> = streams.iter().map(Stream::count).collect();
+    if counts.windows(2).any(|pair| pair[0] != pair[1]) {
+        let found: Vec<_> =
+            files.iter().zip(&counts).map(|(file, count)| format!("`{}` holds {count}", file.display())).collect();
+        return Err(Error::new("the input files are streams of different lengths")
+            .cause(found.join(", "))
+            .help("give files with as many tensors each"));
+    }
+    Ok(streams)
+}
+
+/// Makes `count` inferences in one session and hands the outputs' bytes of each to `take`.
+fn infer(
+    model: &Model<'_>,
+    inputs: &[Stream],
+    count: usize,
+    mut take: impl FnMut(&[&[u8]]) -> Result<()>,
+) -> Result<()> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(Block::count(model.arena_len())).map_err(|error| {
+        Error::new(format!("cannot get {} for the arena", bytes(model.arena_len() as u64))).cause(error)
+    })?;
+    memory.resize(Block::count(model.arena_len()), Block::ZERO);
+    let mut session = Session::<ALL_OPS>::load(model, Block::bytes_mut(&mut memory))
+        .map_err(|error| Error::new("cannot run the model").cause(error))?;
+    let mut progress = Progress::new(count);
+    for k in 0..count {
+        for (i, stream) in inputs.iter().enumerate() {
+            session.input(i).as_bytes_mut().copy_from_slice(stream.get(k));
+        }
+        session.run();
+        let outputs: Vec<&[u8]> = (0..model.output_count()).map(|i| session.output(i).as_bytes()).collect();
+        take(&outputs)?;
+        progress.step();
+    }
+    Ok(())
+}

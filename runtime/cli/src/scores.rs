@@ -1,0 +1,110 @@
+//! The highest elements of an output, as real numbers with their labels.
+
+use crate::error::Result;
+use crate::screen::Screen;
+use crate::table::Table;
+use crate::tensor_file::TensorKind;
+use serde::Serialize;
+
+/// One element of an output.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Score {
+    /// Its place among the output's elements.
+    pub index: usize,
+    /// What it stands for, if the model says so.
+    pub label: Option<String>,
+    /// Its real value.
+    pub value: f32,
+    /// The element as it is stored.
+    pub raw: f64,
+}
+
+/// The widest bar of a probability.
+const BAR: f32 = 24.0;
+
+/// The `count` highest elements of an output, highest first; of equal ones the first comes first, and what is not a
+/// number last.
+pub(crate) fn top(kind: &TensorKind, bytes: &[u8], labels: &[String], count: usize) -> Vec<Score> {
+    let values = kind.real(bytes);
+    let mut scores: Vec<_> = values
+        .iter()
+        .zip(kind.numbers(bytes))
+        .enumerate()
+        .map(|(index, (value, raw))| Score { index, label: label(labels, index, values.len()), value: *value, raw })
+        .collect();
+    scores.sort_by(|a, b| key(b.value).total_cmp(&key(a.value)));
+    scores.truncate(count);
+    scores
+}
+
+/// The label of element `index`, if there is one for each.
+fn label(labels: &[String], index: usize, count: usize) -> Option<String> {
+    if labels.len() == count { labels.get(index).cloned() } else { None }
+}
+
+fn key(value: f32) -> f32 {
+    if value.is_nan() { f32::NEG_INFINITY } else { value }
+}
+
+/// Prints the scores of each inference and each of its outputs.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn print(results: &[Vec<Vec<Score>>], outputs: &[TensorKind], screen: &mut Screen) -> Result<()> {
+    for (k, result) in results.iter().enumerate() {
+        for (scores, kind) in result.iter().zip(outputs) {
+            if results.len() > 1 || outputs.len() > 1 {
+                let which = if outputs.len() > 1 { format!(", {kind}") } else { String::new() };
+                screen.print(format!("{}\n", screen.bold(&format!("inference {k}{which}"))))?;
+            }
+            screen.print(lines(scores, kind))?;
+        }
+    }
+    Ok(())
+}
+
+/// A line for each score; probabilities get a bar.
+fn lines(scores: &[Score], kind: &TensorKind) -> String {
+    let probabilities = scores.iter().all(|score| (0.0..=1.0).contains(&score.value));
+    let mut table = Table::new().text("", 0).number("", 0).number("", 1).text("", 2);
+    for score in scores {
+        let name = score.label.clone().unwrap_or_else(|| format!("[{}]", score.index));
+        let raw = if kind.scale > 0.0 { format!("({})", score.raw) } else { String::new() };
+        let bar = if probabilities { "█".repeat((score.value * BAR).round() as usize) } else { String::new() };
+        table.row([name, format!("{:.4}", score.value), raw, bar]);
+    }
+    table.draw(None).0.trim_start_matches('\n').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tealight_format::DType;
+
+    fn kind(dtype: DType, scale: f32) -> TensorKind {
+        TensorKind { name: "output 0".into(), dtype, shape: vec![1, 3], scale, zero_point: -128, len: 3 }
+    }
+
+    #[test]
+    fn the_highest_come_first_dequantized_with_their_labels() {
+        let labels = ["no", "yes", "maybe"].map(String::from);
+        let scores = top(&kind(DType::I8, 0.5), &[0x80, 0x00, 0xff], &labels, 2);
+        let found: Vec<_> = scores.iter().map(|s| (s.index, s.label.as_deref(), s.value, s.raw)).collect();
+        assert_eq!(found, [(1, Some("yes"), 64.0, 0.0), (2, Some("maybe"), 63.5, -1.0)]);
+    }
+
+    #[test]
+    fn equal_scores_keep_their_order_and_what_is_no_number_comes_last() {
+        let bytes: Vec<u8> = [f32::NAN, 1.0, 1.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let scores = top(&kind(DType::F32, 0.0), &bytes, &[], 3);
+        assert_eq!(scores.iter().map(|score| score.index).collect::<Vec<_>>(), [1, 2, 0]);
+        assert_eq!(scores[0].label, None);
+    }
+
+    #[test]
+    fn probabilities_have_bars_and_other_numbers_have_none() {
+        let score = |value| Score { index: 0, label: None, value, raw: 0.0 };
+        assert_eq!(lines(&[score(0.5), score(0.0)], &kind(DType::I8, 0.1)).matches('█').count(), 12);
+        assert!(!lines(&[score(2.0)], &kind(DType::I8, 0.1)).contains('█'));
+    }
+}

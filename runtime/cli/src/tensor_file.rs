@@ -1,0 +1,283 @@
+//! Tensors in files: raw little-endian bytes (`.bin`), or NumPy arrays (`.npy`).
+//!
+//! A file may hold several tensors of one kind in a row; it is then a stream, and each of them is one inference. A
+//! `.npy` of a stream has the count as its first dimension: before the tensor's dimensions, or in place of a leading 1.
+
+use crate::error::{Error, Result};
+use crate::npy;
+use crate::output_file::OutputFile;
+use crate::table::bytes;
+use std::fmt;
+use std::path::Path;
+use tealight_format::{DType, Model, Value};
+
+/// The bytes of model input `i` in the file `path`, `.bin` or `.npy`: one, or several in a row.
+///
+/// # Errors
+/// The file cannot be read, or does not hold a whole number of such inputs, or holds none.
+pub fn read_inputs(model: &Model<'_>, i: usize, path: &Path) -> Result<Vec<u8>> {
+    let kind = TensorKind::of(format!("input {i}"), &model.value(model.input(i)));
+    let mut stream = kind.read(path)?;
+    Ok(stream.data.split_off(stream.at))
+}
+
+/// What one tensor of a file must be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TensorKind {
+    /// "input 0".
+    pub name: String,
+    /// Type of its elements.
+    pub dtype: DType,
+    /// Its dimensions.
+    pub shape: Vec<u64>,
+    /// Real value = scale * (element - zero point); 0 if it is not quantized.
+    pub scale: f32,
+    /// See `scale`.
+    pub zero_point: i32,
+    /// Bytes of one.
+    pub len: usize,
+}
+
+/// Some tensors in a row, in the bytes of their kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    data: Vec<u8>,
+    /// Where the first starts.
+    at: usize,
+    /// Bytes of each.
+    len: usize,
+}
+
+impl Stream {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        (self.data.len() - self.at) / self.len
+    }
+
+    /// The bytes of tensor `k`, which must be below the count.
+    pub(crate) fn get(&self, k: usize) -> &[u8] {
+        &self.data[self.at + k * self.len..][..self.len]
+    }
+}
+
+impl TensorKind {
+    /// The kind of a model's input or output.
+    pub(crate) fn of(name: String, value: &Value) -> Self {
+        Self {
+            name,
+            dtype: value.dtype,
+            shape: value.shape.dims().iter().map(|dim| u64::from(*dim)).collect(),
+            scale: value.scale,
+            zero_point: value.zero_point,
+            len: value.len as usize,
+        }
+    }
+
+    /// Reads the tensors in the file `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or does not hold a whole number of tensors of this kind, or holds none.
+    pub(crate) fn read(&self, path: &Path) -> Result<Stream> {
+        let data = std::fs::read(path).map_err(|error| cannot_read(path, error))?;
+        let is_npy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
+        let at = if is_npy || data.starts_with(npy::MAGIC) { self.check_npy(path, &data)? } else { 0 };
+        let found = data.len() - at;
+        if found == 0 || !found.is_multiple_of(self.len) {
+            let found_is = if found == 0 { "nothing".to_string() } else { bytes(found as u64) };
+            return Err(Error::new(format!("`{}` does not fit {}: it holds {found_is}", path.display(), self.name))
+                .cause(format!("{self} takes {}, or a multiple of that for a stream", bytes(self.len as u64)))
+                .help(self.help()));
+        }
+        Ok(Stream { data, at, len: self.len })
+    }
+
+    /// Checks type and shape; gives the place of the elements.
+    fn check_npy(&self, path: &Path, data: &[u8]) -> Result<usize> {
+        let refuse = |cause: String| {
+            Error::new(format!("`{}` does not fit {}", path.display(), self.name)).cause(cause).help(self.help())
+        };
+        let header = npy::Header::parse(data).map_err(|error| {
+            Error::new(format!("cannot read `{}`", path.display())).cause(error).help("write it with `numpy.save`")
+        })?;
+        let expected = format!("expected '{}' {:?}", npy::descr(self.dtype), self.shape);
+        if header.dtype() != Some(self.dtype) {
+            return Err(refuse(format!("{expected}, found type '{}'", header.descr)));
+        }
+        if header.fortran_order && header.shape.len() > 1 {
+            return Err(refuse("the array is in Fortran order: save `numpy.ascontiguousarray(a)`".into()));
+        }
+        let Some(count) = self.count_of(&header.shape) else {
+            return Err(refuse(format!("{expected}, found shape {:?}", header.shape)));
+        };
+        let found = data.len() - header.data_at;
+        if count.checked_mul(self.len as u64) != Some(found as u64) {
+            return Err(refuse(format!(
+                "shape {:?} does not match the {} after the header",
+                header.shape,
+                bytes(found as u64)
+            )));
+        }
+        Ok(header.data_at)
+    }
+
+    /// How many tensors of this kind an array of `shape` holds.
+    fn count_of(&self, shape: &[u64]) -> Option<u64> {
+        match (shape, &self.shape[..]) {
+            (shape, own) if shape == own => Some(1),
+            ([count, rest @ ..], own) if rest == own => Some(*count),
+            ([count, rest @ ..], [1, own @ ..]) if rest == own => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// The shape of an array of `count` tensors of this kind.
+    fn shape_of(&self, count: usize) -> Vec<u64> {
+        match &self.shape[..] {
+            own if count == 1 => own.to_vec(),
+            [1, rest @ ..] => [&[count as u64], rest].concat(),
+            own => [&[count as u64], own].concat(),
+        }
+    }
+
+    /// How to make such a file from real numbers.
+    fn help(&self) -> String {
+        if self.scale > 0.0 && matches!(self.dtype, DType::I8 | DType::U8 | DType::I16) {
+            let sign = if self.zero_point < 0 { '-' } else { '+' };
+            let zero_point = self.zero_point.unsigned_abs();
+            format!("from real numbers x: round(x / {}) {sign} {zero_point}, clipped to the type", self.scale)
+        } else {
+            "give one after another for several inferences".into()
+        }
+    }
+
+    /// The real values of a tensor.
+    pub(crate) fn real(&self, bytes: &[u8]) -> Vec<f32> {
+        let numbers = self.numbers(bytes);
+        if self.scale > 0.0 && self.dtype != DType::F32 {
+            let zero_point = f64::from(self.zero_point);
+            numbers.map(|number| ((number - zero_point) * f64::from(self.scale)) as f32).collect()
+        } else {
+            numbers.map(|number| number as f32).collect()
+        }
+    }
+
+    /// The elements as they are stored.
+    pub(crate) fn numbers<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = f64> + use<'a> {
+        let dtype = self.dtype;
+        bytes.chunks_exact(dtype.size() as usize).map(move |element| match (dtype, element) {
+            (DType::I8, [a]) => f64::from(*a as i8),
+            (DType::I16, [a, b]) => f64::from(i16::from_le_bytes([*a, *b])),
+            (DType::I32, [a, b, c, d]) => f64::from(i32::from_le_bytes([*a, *b, *c, *d])),
+            (DType::F32, [a, b, c, d]) => f64::from(f32::from_le_bytes([*a, *b, *c, *d])),
+            (_, [a, ..]) => f64::from(*a),
+            (_, []) => 0.0,
+        })
+    }
+}
+
+impl fmt::Display for TensorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {:?})", self.name, self.dtype.name(), self.shape)
+    }
+}
+
+fn cannot_read(path: &Path, error: std::io::Error) -> Error {
+    use std::io::ErrorKind::{IsADirectory, NotFound};
+    let help = match error.kind() {
+        NotFound => "check the path",
+        IsADirectory => "give a file in this folder",
+        _ => "check the file and that you may read it",
+    };
+    Error::new(format!("cannot read `{}`", path.display())).cause(error).help(help)
+}
+
+/// Starts the file of `count` inferences' outputs: with a header if its name ends in `.npy`.
+///
+/// # Errors
+/// The file cannot be made, or is to be a `.npy` of several outputs.
+pub(crate) fn create_output(path: &Path, outputs: &[TensorKind], count: usize, read: &[&Path]) -> Result<OutputFile> {
+    let is_npy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
+    let mut file = OutputFile::create(path, read)?;
+    match outputs {
+        [output] if is_npy => file.write(&npy::header(output.dtype, &output.shape_of(count)))?,
+        _ if is_npy => {
+            return Err(Error::new(format!("cannot write `{}`", path.display()))
+                .cause(format!("a .npy file holds one array, but the model has {} outputs", outputs.len()))
+                .help("name a .bin file: it takes the outputs one after another, inference by inference"));
+        }
+        _ => {}
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(dtype: DType, shape: &[u64]) -> TensorKind {
+        let len = (shape.iter().product::<u64>() as u32 * dtype.size()) as usize;
+        TensorKind { name: "input 0".into(), dtype, shape: shape.to_vec(), scale: 0.5, zero_point: 3, len }
+    }
+
+    fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_raw_file_is_divided_into_tensors() {
+        let (_folder, path) = write("a.bin", &[1, 2, 3, 4, 5, 6]);
+        let stream = kind(DType::I8, &[1, 3]).read(&path).unwrap();
+        assert_eq!((stream.count(), stream.get(1)), (2, &[4, 5, 6][..]));
+    }
+
+    #[test]
+    fn a_raw_file_of_another_size_is_refused_with_both_sizes() {
+        let (_folder, path) = write("a.bin", &[0; 7]);
+        let error = kind(DType::I16, &[1, 2]).read(&path).unwrap_err().to_string();
+        for part in ["a.bin", "7 B", "input 0 (I16 [1, 2])", "4 B", "round(x / 0.5) + 3"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        let (_folder, path) = write("empty.bin", &[]);
+        assert!(kind(DType::I8, &[1]).read(&path).unwrap_err().to_string().contains("holds nothing"));
+    }
+
+    #[test]
+    fn an_array_may_have_the_count_before_its_shape_or_as_its_first_dimension() {
+        let kind = kind(DType::I8, &[1, 2]);
+        for (shape, count) in [(&[1, 2][..], 1), (&[3, 2], 3), (&[3, 1, 2], 3)] {
+            let data = [npy::header(DType::I8, shape), vec![9; 2 * count]].concat();
+            let (_folder, path) = write("a.npy", &data);
+            assert_eq!(kind.read(&path).unwrap().count(), count);
+        }
+        assert_eq!(kind.shape_of(1), [1, 2]);
+        assert_eq!(kind.shape_of(3), [3, 2]);
+    }
+
+    #[test]
+    fn arrays_of_another_type_shape_order_or_length_are_refused() {
+        let kind = kind(DType::I8, &[1, 2]);
+        let refused = |bytes: Vec<u8>| {
+            let (_folder, path) = write("a.npy", &bytes);
+            kind.read(&path).unwrap_err().to_string()
+        };
+        assert!(refused([npy::header(DType::F32, &[1, 2]), vec![0; 8]].concat()).contains("found type '<f4'"));
+        assert!(refused([npy::header(DType::I8, &[2, 1]), vec![0; 2]].concat()).contains("found shape [2, 1]"));
+        assert!(refused([npy::header(DType::I8, &[1, 2]), vec![0; 3]].concat()).contains("3 B after the header"));
+        assert!(refused([npy::header(DType::I8, &[0, 2]), vec![]].concat()).contains("holds nothing"));
+        let fortran = npy::header(DType::I8, &[1, 2]);
+        let fortran = String::from_utf8_lossy(&fortran[10..]).replace("False", "True ");
+        let fortran = [b"\x93NUMPY\x01\0\x76\0".as_slice(), fortran.as_bytes(), &[0; 2]].concat();
+        assert!(refused(fortran).contains("Fortran"));
+        assert!(refused(b"no array".to_vec()).contains("magic"));
+    }
+
+    #[test]
+    fn elements_become_real_numbers() {
+        assert_eq!(kind(DType::I8, &[2]).real(&[3, 0xff]), [0.0, -2.0]);
+        assert_eq!(kind(DType::I16, &[1]).real(&[0, 1]), [126.5]);
+        assert_eq!(kind(DType::F32, &[1]).real(&2.5f32.to_le_bytes()), [2.5]);
+    }
+}

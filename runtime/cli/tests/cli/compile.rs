@@ -1,0 +1,144 @@
+//! `tealight compile`: what it writes, and that it leaves nothing behind when it fails.
+
+use crate::common::{Folder, text, with_operator, with_small_files};
+use std::process::Command;
+use tealight::Model;
+
+const COMPILE: [&str; 4] = ["compile", "net.tflite", "-o", "net.safetensors"];
+
+#[test]
+fn the_file_is_a_model_with_the_name_and_labels_given() {
+    let (folder, _) = Folder::golden("softmax.000");
+    folder.write("labels.txt", "zero\none\n\"two\"\nthree\n4\n5\n6\n7\n8\nnine, ü\n".as_bytes());
+    folder.succeeds(&[&COMPILE[..], &["--labels", "labels.txt", "--name", "digits \\ 1"]].concat());
+    let bytes = folder.read("net.safetensors");
+    safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    Model::parse(&bytes).unwrap();
+    let report = folder.json(&["inspect", "net.safetensors"]);
+    assert_eq!(report["name"], "digits \\ 1");
+    assert_eq!(report["labels"][2], "\"two\"");
+    assert_eq!(report["labels"][9], "nine, ü");
+}
+
+#[test]
+fn the_report_agrees_with_the_file() {
+    let (folder, _) = Folder::golden("conv2d.000");
+    let report = folder.json(&COMPILE);
+    let bytes = folder.read("net.safetensors");
+    let model = Model::parse(&bytes).unwrap();
+    assert_eq!(report["name"], "net");
+    assert_eq!(report["output"], "net.safetensors");
+    assert_eq!(report["file_bytes"], bytes.len());
+    assert_eq!(report["arena_bytes"], model.arena_len());
+    assert_eq!(report["operators"], 1);
+    assert_eq!(report["macs"], 36 * 4 * 27);
+    assert!(report["arena_bytes"].as_u64() <= report["greedy_by_size_bytes"].as_u64());
+    assert!(!report["passes"].as_array().unwrap().is_empty());
+    let text = folder.succeeds(&COMPILE);
+    for part in ["net: 1 operator, 3,888 MACs", "greedy by size", "lower bound", "wrote net.safetensors"] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+}
+
+#[test]
+fn the_file_has_the_rights_of_any_new_file() {
+    let (folder, _) = Folder::compiled("softmax.000");
+    let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions();
+    assert_eq!(mode("net.safetensors"), mode("net.tflite"));
+}
+
+#[test]
+fn what_is_no_network_is_refused() {
+    let (folder, case) = Folder::golden("conv2d.000");
+    folder.write("net.tflite", b"this is not a network, it is a line of text");
+    folder.fails(&COMPILE, &["cannot compile `net.tflite`", "not a TensorFlow Lite file"]);
+    folder.write("net.tflite", b"");
+    folder.fails(&COMPILE, &["`net.tflite`", "it is empty"]);
+    folder.write("net.tflite", &case.model[..case.model.len() / 2]);
+    folder.fails(&COMPILE, &["cannot compile `net.tflite`"]);
+    folder.fails(&["compile", "none.tflite", "-o", "x"], &["`none.tflite`", "No such file"]);
+    folder.fails(&["compile", ".", "-o", "x"], &["`.`", "it is a folder"]);
+}
+
+#[test]
+fn truncation_anywhere_is_refused() {
+    let (folder, case) = Folder::golden("softmax.000");
+    for len in (0..case.model.len()).step_by(29) {
+        folder.write("net.tflite", &case.model[..len]);
+        folder.fails(&COMPILE, &["`net.tflite`"]);
+    }
+}
+
+#[test]
+fn an_operator_that_is_not_supported_is_named_with_its_node() {
+    const EXP: u8 = 47;
+    let (folder, case) = Folder::golden("conv2d.000");
+    folder.write("net.tflite", &with_operator(&case.model, EXP));
+    folder.fails(&COMPILE, &["cannot compile `net.tflite`", "node 0", "EXP"]);
+}
+
+#[test]
+fn labels_that_do_not_fit_are_refused() {
+    let (folder, _) = Folder::golden("softmax.000");
+    let args = [&COMPILE[..], &["--labels", "labels.txt"]].concat();
+    folder.fails(&args, &["`labels.txt`", "No such file"]);
+    folder.write("labels.txt", b"only\ntwo\n");
+    folder.fails(&args, &["2 labels", "10 scores"]);
+    folder.write("labels.txt", b"\n\n");
+    folder.fails(&args, &["it is empty"]);
+    folder.write("labels.txt", b"a\nb\xff\n");
+    folder.fails(&args, &["UTF-8"]);
+    folder.write("labels.txt", b"a\nb\tc\n");
+    folder.fails(&args, &["line 2", "control character"]);
+}
+
+#[test]
+fn a_target_that_cannot_be_written_is_named() {
+    let (folder, _) = Folder::golden("softmax.000");
+    let to = |target: &str, parts: &[&str]| folder.fails(&["compile", "net.tflite", "-o", target], parts);
+    to("none/x.safetensors", &["`none/x.safetensors`", "No such file", "make it first"]);
+    to("net.tflite/x.safetensors", &["`net.tflite/x.safetensors`", "Not a directory"]);
+    to(".", &["`.`", "it is a folder"]);
+    to("net.tflite", &["is also an input"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_nobody_may_write_to_is_named() {
+    let (folder, _) = Folder::golden("softmax.000");
+    folder.fails(&["compile", "net.tflite", "-o", "/proc/x.safetensors"], &["`/proc/x.safetensors`"]);
+    folder.fails(&["compile", "net.tflite", "-o", "/dev/full"], &["`/dev/full`", "No space left"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_no_part_of_a_file_and_the_old_one_as_it_was() {
+    let (folder, _) = Folder::golden("fusing.000");
+    folder.program_fails(
+        &mut with_small_files(&COMPILE),
+        1,
+        &["`net.safetensors`", "File too large", "nothing was left"],
+    );
+    folder.write("net.safetensors", b"the model before");
+    folder.program_fails(&mut with_small_files(&COMPILE), 1, &["`net.safetensors`"]);
+    assert_eq!(folder.read("net.safetensors"), b"the model before");
+}
+
+#[test]
+fn wrong_use_is_exit_code_2() {
+    let (folder, _) = Folder::golden("softmax.000");
+    for args in
+        [&[][..], &["compile"], &["compile", "net.tflite"], &["decompile"], &["compile", "a", "-o", "b", "--top"]]
+    {
+        folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &["Usage"]);
+    }
+}
+
+#[test]
+fn a_path_outside_the_folder_is_no_different() {
+    let (folder, _) = Folder::golden("softmax.000");
+    let elsewhere = Folder::new();
+    let (input, output) = (folder.path("net.tflite"), folder.path("net.safetensors"));
+    elsewhere.succeeds(&["compile", text(&input), "-o", text(&output)]);
+    assert!(output.is_file());
+}

@@ -1,0 +1,114 @@
+//! `tealight inspect`: layers, memory map and boards.
+
+use crate::common::Folder;
+use tealight::Model;
+
+const BOARD: &str = "id = 'tiny'\nname = 'A tiny board'\ncore = 'Cortex-M0+'\ntarget = 'x'\n\
+                     [memory.flash]\norigin = 0\nlength = 65536\n[memory.ram]\norigin = 0x2000_0000\nlength = 4608\n";
+
+#[test]
+fn a_layer_is_told_with_its_tensors_and_work() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    for model in ["net.safetensors", "net.tflite"] {
+        let report = folder.json(&["inspect", model]);
+        let layer = &report["layers"][0];
+        assert_eq!(layer["operator"], "Conv2d");
+        assert_eq!(layer["inputs"][0]["shape"], serde_json::json!([1, 6, 6, 3]));
+        assert_eq!(layer["inputs"][1]["place"], "constant");
+        assert_eq!(layer["output"]["shape"], serde_json::json!([1, 6, 6, 4]));
+        assert_eq!(layer["output"]["dtype"], "I8");
+        assert_eq!(layer["macs"], 36 * 4 * 27);
+        assert_eq!(layer["rows"], 6);
+        assert_eq!(layer["row_cost"], 6 * 4 * 27);
+        // Weights, and three numbers of four bytes a channel.
+        assert_eq!(layer["constant_bytes"], 4 * 27 + 4 * 12);
+    }
+}
+
+#[test]
+fn the_memory_map_is_that_of_the_plan() {
+    let (folder, _) = Folder::compiled("variables.000");
+    let bytes = folder.read("net.safetensors");
+    let model = Model::parse(&bytes).unwrap();
+    let report = folder.json(&["inspect", "net.safetensors"]);
+    let memory = report["memory"].as_array().unwrap();
+    let end = |entry: &serde_json::Value| entry["offset"].as_u64().unwrap() + entry["bytes"].as_u64().unwrap();
+    let highest = memory.iter().map(end).max().unwrap();
+    assert_eq!(highest.next_multiple_of(16), model.arena_len() as u64);
+    assert_eq!(report["totals"]["arena_bytes"], model.arena_len());
+    assert_eq!(report["totals"]["state_bytes"], model.state_len());
+    assert!(model.state_len() > 0);
+    assert!(memory.iter().any(|entry| entry["role"] == "state"));
+    assert!(memory.iter().any(|entry| entry["role"] == "input"));
+}
+
+#[test]
+fn the_picture_is_plain_where_there_is_no_terminal() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    let text = folder.succeeds(&["inspect", "net.safetensors"]);
+    assert!(!text.contains('\x1b'), "{text}");
+    for part in ["net: 1 operator, 3,888 MACs", "1×6×6×3", "1×6×6×4", "operator  0", "0", "input", "no boards"] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+}
+
+#[test]
+fn boards_are_judged_by_flash_and_ram() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    let arena = Model::parse(&folder.read("net.safetensors")).unwrap().arena_len();
+    let ram = arena + 4096;
+    folder.write("fits.toml", BOARD.replace("4608", &ram.to_string()).as_bytes());
+    folder.write("short.toml", BOARD.replace("4608", &(ram - 1).to_string()).as_bytes());
+    let args = ["inspect", "net.safetensors", "--board", "fits.toml", "--board", "short.toml"];
+    let report = folder.json(&args);
+    assert_eq!(report["boards"][0]["fits"], true);
+    assert_eq!(report["boards"][0]["ram_needed"], ram);
+    assert_eq!(report["boards"][1]["fits"], false);
+    let text = folder.succeeds(&args);
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("tiny ")).collect();
+    assert!(rows[0].contains("yes") && rows[0].ends_with(" 0"), "{text}");
+    assert!(rows[1].contains("no") && rows[1].ends_with(" -1"), "{text}");
+}
+
+#[test]
+fn boards_of_the_repository_around_are_found() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    std::fs::create_dir_all(folder.path("boards/tiny")).unwrap();
+    folder.write("boards/tiny/board.toml", BOARD.as_bytes());
+    assert_eq!(folder.json(&["inspect", "net.safetensors"])["boards"][0]["id"], "tiny");
+}
+
+#[test]
+fn a_board_that_cannot_be_read_is_named() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    let board = |parts: &[&str]| folder.fails(&["inspect", "net.safetensors", "--board", "b.toml"], parts);
+    board(&["`b.toml`", "No such file"]);
+    folder.write("b.toml", b"not toml at all");
+    board(&["`b.toml`", "line 1"]);
+    folder.write("b.toml", BOARD.replace("memory.ram", "memory.sram").as_bytes());
+    board(&["`b.toml`", "[memory.ram]"]);
+}
+
+#[test]
+fn a_network_that_cannot_be_compiled_is_refused() {
+    let (folder, case) = Folder::golden("conv2d.000");
+    folder.write("net.tflite", &crate::common::with_operator(&case.model, 47));
+    folder.fails(&["inspect", "net.tflite"], &["cannot compile `net.tflite`", "EXP"]);
+    folder.fails(&["inspect", "none"], &["`none`", "No such file"]);
+    folder.fails(&["inspect", "."], &["`.`", "it is a folder"]);
+}
+
+#[test]
+fn the_network_is_shown_after_each_pass() {
+    let (folder, case) = Folder::compiled("conv2d.000");
+    let text = folder.succeeds(&["inspect", "net.tflite", "--after", "import"]);
+    assert!(text.contains("CONV_2D(%"), "{text}");
+    let report = folder.json(&["inspect", "net.tflite", "--after", "lower"]);
+    assert_eq!(report["nodes"][0]["operator"], "Conv2d");
+    let input = report["inputs"][0].to_string();
+    assert_eq!(report["tensors"][&input]["shape"], serde_json::json!([1, 6, 6, 3]));
+    folder.fails(&["inspect", "net.tflite", "--after", "nothing"], &["no pass `nothing`", "import", "lower"]);
+    folder.fails(&["inspect", "net.safetensors", "--after", "lower"], &["compiled already", ".tflite"]);
+    folder.write("net.tflite", &case.model[..100]);
+    folder.fails(&["inspect", "net.tflite", "--after", "lower"], &["cannot compile `net.tflite`"]);
+}

@@ -1,0 +1,8 @@
+//! The program as its users run it: one file a command.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests too")]
+
+mod common;
+mod compile;
+mod inspect;
+mod run;

@@ -1,0 +1,234 @@
+//! The operators that take a box out of a tensor, in one form: STRIDED_SLICE, SLICE, SPLIT, SPLIT_V, UNPACK.
+
+use crate::error::Result;
+use crate::graph::{Graph, Node, TensorId};
+use crate::tflite::{SliceMasks, TfliteOp};
+
+/// A box of a tensor: along dimension i the indices `begin[i] + k * stride[i]` for k below `shape[i]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) begin: Vec<i64>,
+    pub(crate) stride: Vec<i64>,
+    /// As many dimensions as the input has, also where the output drops some.
+    pub(crate) shape: Vec<u32>,
+}
+
+impl Cut {
+    /// All of a tensor of this shape.
+    fn whole(shape: &[u32]) -> Self {
+        Self { begin: vec![0; shape.len()], stride: vec![1; shape.len()], shape: shape.to_vec() }
+    }
+
+    /// Whether it is all of a tensor of this shape.
+    pub(crate) fn is_whole(&self, shape: &[u32]) -> bool {
+        *self == Self::whole(shape)
+    }
+
+    /// The box's elements, `item` bytes each, of a tensor of shape `from`; `None` if it is not inside.
+    pub(crate) fn take(&self, bytes: &[u8], from: &[u32], item: usize) -> Option<Vec<u8>> {
+        let mut steps = vec![0i64; from.len()];
+        let (mut start, mut step) = (0i64, 1i64);
+        for i in (0..from.len()).rev() {
+            start = start.checked_add(self.begin[i].checked_mul(step)?)?;
+            steps[i] = self.stride[i].checked_mul(step)?;
+            let last = self.begin[i].checked_add(self.stride[i].checked_mul(i64::from(self.shape[i]) - 1)?)?;
+            if self.shape[i] > 0 && !(0..i64::from(from[i])).contains(&last) {
+                return None;
+            }
+            step = step.checked_mul(i64::from(from[i]))?;
+        }
+        walk(bytes, item, start, &self.shape, &steps)
+    }
+}
+
+/// Collects elements of `item` bytes: element [i, j, ..] of the result is at `start + i * steps[0] + j * steps[1] ..`.
+pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: &[i64]) -> Option<Vec<u8>> {
+    let count = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize))?;
+    let mut out = Vec::with_capacity(count.checked_mul(item)?.min(bytes.len().saturating_mul(4)));
+    for flat in 0..count {
+        let (mut rest, mut at) = (flat, start);
+        for (&dim, &step) in shape.iter().zip(steps).rev() {
+            at = at.checked_add(step.checked_mul((rest % dim as usize) as i64)?)?;
+            rest /= dim as usize;
+        }
+        let at = usize::try_from(at).ok()?.checked_mul(item)?;
+        out.extend_from_slice(bytes.get(at..at.checked_add(item)?)?);
+    }
+    Some(out)
+}
+
+/// The tensor that `node` cuts, and the cut for each output; `None` if it is not one of these operators.
+///
+/// # Errors
+/// If begins, sizes or axes are not constant, or do not give the outputs' shapes.
+pub(crate) fn cuts(graph: &Graph, node: &Node, op: &TfliteOp) -> Result<Option<(TensorId, Vec<Cut>)>> {
+    let (input, cuts) = match op {
+        TfliteOp::StridedSlice(masks) => (0, vec![strided_slice(graph, node, masks)?]),
+        TfliteOp::Slice => (0, vec![slice(graph, node)?]),
+        TfliteOp::Split => (1, split(graph, node, 1, 0)?),
+        TfliteOp::SplitV => (0, split(graph, node, 0, 2)?),
+        TfliteOp::Unpack { axis } => (0, unpack(graph, node, *axis)?),
+        _ => return Ok(None),
+    };
+    if cuts.len() != node.outputs.len() {
+        return Err(graph.invalid(node, format!("it has {} outputs instead of {}", node.outputs.len(), cuts.len())));
+    }
+    for (cut, &output) in cuts.iter().zip(&node.outputs) {
+        let count = cut.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize));
+        if count != Some(graph.tensors[output].elements()) {
+            let (name, shape) = (&graph.tensors[output].name, &graph.tensors[output].shape);
+            let what = format!("it cuts {:?}, but its output `{name}` is {shape:?}", cut.shape);
+            return Err(graph.invalid(node, what));
+        }
+    }
+    Ok(Some((graph.input(node, input)?, cuts)))
+}
+
+/// A constant index list with one entry for each dimension of input 0.
+fn per_dimension(graph: &Graph, node: &Node, k: usize) -> Result<Vec<i64>> {
+    let rank = graph.tensors[graph.input(node, 0)?].shape.len();
+    let list = graph.constant_integers(node, k)?;
+    if list.len() != rank {
+        return Err(graph.unsupported(node, format!("{rank} integers for input {k}, one for each dimension")));
+    }
+    Ok(list)
+}
+
+fn strided_slice(graph: &Graph, node: &Node, masks: &SliceMasks) -> Result<Cut> {
+    if masks.ellipsis != 0 || masks.new_axis != 0 {
+        return Err(graph.unsupported(node, "slices without ellipsis and new axes"));
+    }
+    let shape = &graph.tensors[graph.input(node, 0)?].shape;
+    let (begin, end) = (per_dimension(graph, node, 1)?, per_dimension(graph, node, 2)?);
+    let stride = per_dimension(graph, node, 3)?;
+    let mut cut = Cut { begin: Vec::new(), stride: Vec::new(), shape: Vec::new() };
+    for (i, &size) in shape.iter().enumerate() {
+        let (size, step) = (i64::from(size), stride[i]);
+        if step == 0 || size == 0 {
+            return Err(graph.invalid(node, "a stride or dimension is 0"));
+        }
+        let has = |mask: i32| i < 32 && mask >> i & 1 == 1;
+        // Where an index may point: with a negative step also before the first element.
+        let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
+        let inside = |index: i64| (if index < 0 { index.saturating_add(size) } else { index }).clamp(low, high);
+        let from = if has(masks.begin) { if step > 0 { 0 } else { size - 1 } } else { inside(begin[i]) };
+        let count = if has(masks.shrink_axis) {
+            1
+        } else {
+            let to = if has(masks.end) { if step > 0 { size } else { -1 } } else { inside(end[i]) };
+            let (distance, step) = if step > 0 { (to - from, step) } else { (from - to, step.saturating_neg()) };
+            (distance.max(0).saturating_add(step - 1)) / step
+        };
+        cut.begin.push(from);
+        cut.stride.push(if count == 1 { 1 } else { step });
+        cut.shape.push(count as u32);
+    }
+    Ok(cut)
+}
+
+fn slice(graph: &Graph, node: &Node) -> Result<Cut> {
+    let shape = &graph.tensors[graph.input(node, 0)?].shape;
+    let (begin, size) = (per_dimension(graph, node, 1)?, per_dimension(graph, node, 2)?);
+    let mut cut = Cut::whole(shape);
+    for (i, &dim) in shape.iter().enumerate() {
+        // Size -1 stands for all that is left.
+        let left = i64::from(dim).saturating_sub(begin[i]);
+        let size = if size[i] == -1 { left } else { size[i] };
+        if begin[i] < 0 || size < 0 || size > left {
+            return Err(graph.invalid(node, format!("it takes {size} from {} of dimension {i}, {dim} long", begin[i])));
+        }
+        cut.begin[i] = begin[i];
+        cut.shape[i] = size as u32;
+    }
+    Ok(cut)
+}
+
+/// The dimension that a possibly negative `axis` means.
+pub(crate) fn dimension(graph: &Graph, node: &Node, axis: i64, rank: usize) -> Result<usize> {
+    let index = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+    match usize::try_from(index) {
+        Ok(index) if index < rank => Ok(index),
+        _ => Err(graph.invalid(node, format!("axis {axis} of {rank} dimensions"))),
+    }
+}
+
+fn split(graph: &Graph, node: &Node, input: usize, axis: usize) -> Result<Vec<Cut>> {
+    let shape = &graph.tensors[graph.input(node, input)?].shape;
+    let Some(&axis) = graph.constant_integers(node, axis)?.first() else {
+        return Err(graph.invalid(node, "its axis is empty"));
+    };
+    let axis = dimension(graph, node, axis, shape.len())?;
+    let mut cuts = Vec::new();
+    let mut begin = 0i64;
+    for &output in &node.outputs {
+        let Some(&size) = graph.tensors[output].shape.get(axis) else {
+            return Err(graph.invalid(node, "its outputs have fewer dimensions than its input"));
+        };
+        let mut cut = Cut::whole(shape);
+        cut.begin[axis] = begin;
+        cut.shape[axis] = size;
+        begin += i64::from(size);
+        cuts.push(cut);
+    }
+    if begin != i64::from(shape[axis]) {
+        return Err(graph.invalid(node, format!("its outputs have {begin} of {} along its axis", shape[axis])));
+    }
+    Ok(cuts)
+}
+
+fn unpack(graph: &Graph, node: &Node, axis: i32) -> Result<Vec<Cut>> {
+    let shape = &graph.tensors[graph.input(node, 0)?].shape;
+    let axis = dimension(graph, node, i64::from(axis), shape.len())?;
+    if shape[axis] as usize != node.outputs.len() {
+        return Err(graph.invalid(node, format!("it has {} outputs for {}", node.outputs.len(), shape[axis])));
+    }
+    let cut = |index: usize| {
+        let mut cut = Cut::whole(shape);
+        cut.begin[axis] = index as i64;
+        cut.shape[axis] = 1;
+        cut
+    };
+    Ok((0..node.outputs.len()).map(cut).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cut, cuts};
+    use crate::testing::Builder;
+    use crate::tflite::{SliceMasks, TfliteOp};
+
+    /// The cut of a [4, 5] tensor by STRIDED_SLICE with these begins, ends, strides and masks.
+    fn slice(begin: [i32; 2], end: [i32; 2], stride: [i32; 2], masks: [i32; 3], to: &[u32]) -> Cut {
+        let mut b = Builder::default();
+        let (x, y) = (b.input(&[4, 5]), b.int8(to));
+        let [begin, end, stride] = [begin, end, stride].map(|words| b.ints(&words));
+        let masks = SliceMasks { begin: masks[0], end: masks[1], ellipsis: 0, new_axis: 0, shrink_axis: masks[2] };
+        let op = TfliteOp::StridedSlice(masks);
+        b.node(op.clone(), &[x, begin, end, stride], &[y]);
+        let graph = b.output(y);
+        cuts(&graph, &graph.nodes[0], &op).unwrap().unwrap().1.remove(0)
+    }
+
+    #[test]
+    fn strided_slices_follow_tensorflows_index_rules() {
+        let cut = slice([1, -4], [3, 5], [1, 2], [0, 0, 0], &[2, 2]);
+        assert_eq!((cut.begin, cut.stride, cut.shape), (vec![1, 1], vec![1, 2], vec![2, 2]));
+        // Backwards over all of a dimension, by masks.
+        let cut = slice([0, 0], [4, 0], [1, -2], [2, 2, 0], &[4, 3]);
+        assert_eq!((cut.begin, cut.stride, cut.shape), (vec![0, 4], vec![1, -2], vec![4, 3]));
+        // One row; its dimension goes away in the output.
+        let cut = slice([-1, 0], [0, 5], [1, 1], [0, 0, 1], &[5]);
+        assert_eq!((cut.begin, cut.shape), (vec![3, 0], vec![1, 5]));
+        // Ends beyond the tensor are cut off.
+        let cut = slice([2, 3], [100, 100], [1, 1], [0, 0, 0], &[2, 2]);
+        assert_eq!((cut.begin, cut.shape), (vec![2, 3], vec![2, 2]));
+    }
+
+    #[test]
+    fn a_cut_takes_its_elements_and_none_from_outside() {
+        let cut = Cut { begin: vec![1, 2], stride: vec![1, -2], shape: vec![2, 2] };
+        let bytes: Vec<u8> = (0..12).collect();
+        assert_eq!(cut.take(&bytes, &[3, 4], 1), Some(vec![6, 4, 10, 8]));
+        assert_eq!(cut.take(&bytes, &[2, 4], 1), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! Operators that only move elements.
+
+use super::Lowering;
+use crate::cut::{self, Cut};
+use crate::error::Result;
+use crate::graph::{Content, ElementType, Node, Tensor, TensorId};
+use crate::tflite::{Activation, TfliteOp};
+use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
+use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
+
+impl Lowering {
+    /// A tensor with the same elements in another shape.
+    fn view(&mut self, id: TensorId, shape: Vec<u32>) -> TensorId {
+        let base = self.graph.base(id);
+        let mut tensor = self.tensor(id).clone();
+        tensor.shape = shape;
+        if !tensor.is_constant() {
+            tensor.alias = Some(base);
+        }
+        self.graph.add(tensor)
+    }
+
+    /// Makes `view` a view of `id`, which has as many elements.
+    fn make_view(&mut self, view: TensorId, id: TensorId) {
+        let content = self.tensor(self.graph.base(id)).content.clone();
+        if !matches!(content, Content::Constant(_)) {
+            self.graph.tensors[view].alias = Some(self.graph.base(id));
+        }
+        self.graph.tensors[view].content = content;
+    }
+
+    /// A tensor for a node to write whose elements are those of `like`, in shape `shape`; `like` becomes a view of it
+    /// if its own shape is another.
+    fn written(&mut self, like: TensorId, shape: &[u32]) -> TensorId {
+        if self.tensor(like).shape == shape {
+            return like;
+        }
+        let tensor = Tensor { shape: shape.to_vec(), ..self.tensor(like).clone() };
+        let id = self.graph.add(tensor);
+        self.make_view(like, id);
+        id
+    }
+
+    fn word(&self, node: &Node, value: i64) -> Result<i32> {
+        i32::try_from(value).map_err(|_| self.graph.invalid(node, format!("the index {value} is out of range")))
+    }
+
+    /// One word for each dimension, the rest filled.
+    fn words(&self, node: &Node, values: &[i64], fill: impl Fn(usize) -> i32) -> Result<[i32; MAX_RANK]> {
+        let mut words: [i32; MAX_RANK] = std::array::from_fn(fill);
+        if values.len() > MAX_RANK {
+            return Err(self.graph.unsupported(node, format!("at most {MAX_RANK} dimensions")));
+        }
+        for (word, &value) in words.iter_mut().zip(values) {
+            *word = self.word(node, value)?;
+        }
+        Ok(words)
+    }
+
+    /// STRIDED_SLICE, SLICE, SPLIT, SPLIT_V, UNPACK: a slice for each output.
+    pub(super) fn cut(&mut self, node: &Node, op: &TfliteOp) -> Result<()> {
+        let Some((input, cuts)) = cut::cuts(&self.graph, node, op)? else {
+            return Err(self.graph.unsupported(node, super::ACCEPTED));
+        };
+        for (cut, &output) in cuts.iter().zip(&node.outputs) {
+            self.cut_one(node, input, cut, output)?;
+        }
+        Ok(())
+    }
+
+    fn cut_one(&mut self, node: &Node, input: TensorId, cut: &Cut, output: TensorId) -> Result<()> {
+        if self.tensor(input).dtype != self.tensor(output).dtype {
+            return Err(self.type_error(node, output, "the type of its input"));
+        }
+        if cut.is_whole(&self.tensor(input).shape) {
+            self.make_view(output, input);
+            return Ok(());
+        }
+        let slice =
+            StridedSlice { begin: self.words(node, &cut.begin, |_| 0)?, stride: self.words(node, &cut.stride, |_| 1)? };
+        let written = self.written(output, &cut.shape);
+        self.emit(node, Operator::StridedSlice(slice), &[Some(input)], written);
+        Ok(())
+    }
+
+    pub(super) fn concatenation(&mut self, node: &Node, axis: i32, activation: Activation) -> Result<()> {
+        if activation != Activation::None {
+            return Err(self.graph.unsupported(node, "no fused activation"));
+        }
+        let output = self.graph.output(node)?;
+        let axis = cut::dimension(&self.graph, node, i64::from(axis), self.tensor(output).shape.len())?;
+        let inputs = (0..node.inputs.len()).map(|k| self.graph.input(node, k)).collect::<Result<Vec<_>>>()?;
+        self.concat(node, inputs, axis, output)
+    }
+
+    /// Concatenates any number of tensors, in several steps if they are more than an operator takes.
+    fn concat(&mut self, node: &Node, mut inputs: Vec<TensorId>, axis: usize, output: TensorId) -> Result<()> {
+        let operator = Operator::Concat(Concat { axis: axis as i32 });
+        while inputs.len() > MAX_INPUTS {
+            let mut groups = Vec::new();
+            for group in inputs.chunks(MAX_INPUTS) {
+                if let &[single] = group {
+                    groups.push(single);
+                    continue;
+                }
+                let sizes = group.iter().map(|&id| self.tensor(id).shape.get(axis).copied().unwrap_or(0));
+                let size = sizes.fold(0u32, u32::saturating_add);
+                let mut tensor = self.tensor(output).clone();
+                tensor.shape[axis] = size;
+                let part = self.graph.add(tensor);
+                self.emit(node, operator, &group.iter().copied().map(Some).collect::<Vec<_>>(), part);
+                groups.push(part);
+            }
+            inputs = groups;
+        }
+        self.emit(node, operator, &inputs.into_iter().map(Some).collect::<Vec<_>>(), output);
+        Ok(())
+    }
+
+    /// PACK: each input gets the new dimension, then they are concatenated along it.
+    pub(super) fn pack(&mut self, node: &Node, axis: i32) -> Result<()> {
+        let output = self.graph.output(node)?;
+        let axis = cut::dimension(&self.graph, node, i64::from(axis), self.tensor(output).shape.len())?;
+        let mut inputs = Vec::new();
+        for k in 0..node.inputs.len() {
+            let input = self.graph.input(node, k)?;
+            let mut shape = self.tensor(input).shape.clone();
+            if axis > shape.len() {
+                return Err(self.graph.invalid(node, "its inputs have fewer dimensions than its axis needs"));
+            }
+            shape.insert(axis, 1);
+            inputs.push(self.view(input, shape));
+        }
+        self.concat(node, inputs, axis, output)
+    }
+
+    pub(super) fn pad(&mut self, node: &Node, op: &TfliteOp) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let pads = pads(&self.graph, node)?;
+        let value = pad_value(&self.graph, node, op)?;
+        for (i, &[before, after]) in pads.iter().enumerate() {
+            let size = i64::from(self.tensor(input).shape[i]);
+            let padded = before.checked_add(size).and_then(|size| size.checked_add(after));
+            if before < 0 || after < 0 || padded != self.tensor(output).shape.get(i).map(|&dim| i64::from(dim)) {
+                return Err(self.graph.invalid(node, format!("its padding {before}, {after} of dimension {i}")));
+            }
+        }
+        let before: Vec<i64> = pads.iter().map(|pad| pad[0]).collect();
+        let pad = Pad { before: self.words(node, &before, |_| 0)?, value };
+        self.emit(node, Operator::Pad(pad), &[Some(input)], output);
+        Ok(())
+    }
+
+    pub(super) fn transpose(&mut self, node: &Node) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let perm = self.graph.constant_integers(node, 1)?;
+        if perm.len() != self.tensor(input).shape.len() {
+            return Err(self
+                .graph
+                .invalid(node, "its permutation does not have as many entries as its input has dimensions"));
+        }
+        let transpose = Transpose { perm: self.words(node, &perm, |i| i as i32)? };
+        self.emit(node, Operator::Transpose(transpose), &[Some(input)], output);
+        Ok(())
+    }
+
+    pub(super) fn resize_nearest(&mut self, node: &Node, align_corners: bool, half_pixel_centers: bool) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let size = self.graph.constant_integers(node, 1)?;
+        let shape = &self.tensor(output).shape;
+        if shape.len() != 4 || size != [i64::from(shape[1]), i64::from(shape[2])] {
+            return Err(self.graph.invalid(node, format!("its size is {size:?}, its output {shape:?}")));
+        }
+        let resize = ResizeNearest {
+            align_corners: i32::from(align_corners),
+            half_pixel_centers: i32::from(half_pixel_centers),
+        };
+        self.emit(node, Operator::ResizeNearest(resize), &[Some(input)], output);
+        Ok(())
+    }
+}
+
+/// Elements before and after, for each dimension of a PAD or PADV2.
+pub(crate) fn pads(graph: &crate::graph::Graph, node: &Node) -> Result<Vec<[i64; 2]>> {
+    let rank = graph.tensors[graph.input(node, 0)?].shape.len();
+    let flat = graph.constant_integers(node, 1)?;
+    if flat.len() != 2 * rank {
+        return Err(graph.invalid(node, format!("its paddings are {} numbers for {rank} dimensions", flat.len())));
+    }
+    Ok(flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
+}
+
+/// The border's element of a PAD or PADV2, its bytes in the low end of the word: a real zero unless the node says.
+pub(crate) fn pad_value(graph: &crate::graph::Graph, node: &Node, op: &TfliteOp) -> Result<i32> {
+    let output = &graph.tensors[graph.output(node)?];
+    if matches!(op, TfliteOp::PadV2) && node.inputs.get(2).copied().flatten().is_some() {
+        let value = &graph.tensors[graph.input(node, 2)?];
+        return match value.bytes() {
+            Some(bytes) if value.dtype == output.dtype && value.elements() == 1 && bytes.len() <= 4 => {
+                let mut word = [0; 4];
+                word[..bytes.len()].copy_from_slice(bytes);
+                Ok(i32::from_le_bytes(word))
+            }
+            _ => Err(graph.unsupported(node, format!("one constant {} as padding value", output.dtype))),
+        };
+    }
+    match (output.dtype, output.per_tensor()) {
+        (ElementType::I8 | ElementType::U8, Some((_, zero_point))) => Ok(zero_point & 0xff),
+        (ElementType::I8 | ElementType::U8, None) => {
+            Err(graph.invalid(node, format!("`{}` needs one scale and zero point", output.name)))
+        }
+        _ => Ok(0),
+    }
+}

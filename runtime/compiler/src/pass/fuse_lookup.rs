@@ -1,0 +1,182 @@
+//! Composes tables: two lookups in a row become one, a table that changes nothing goes away, and one that only clamps
+//! becomes the activation of the operator before it.
+
+use crate::graph::{Content, Graph, Op, TensorId};
+use tealight_format::{Operator, ops};
+
+/// Fuses tables into each other and into the operators before them.
+pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
+    let mut uses = base_uses(&graph);
+    let mut producer = vec![usize::MAX; graph.tensors.len()];
+    let mut gone = vec![false; graph.nodes.len()];
+    for at in 0..graph.nodes.len() {
+        let Some((input, output, table)) = lookup(&graph, at) else {
+            for &id in &graph.nodes[at].outputs {
+                producer[id] = at;
+            }
+            continue;
+        };
+        producer[output] = at;
+        let alike = graph.tensors[input].dtype == graph.tensors[output].dtype
+            && graph.tensors[input].shape == graph.tensors[output].shape;
+        if is_identity(&table) && alike {
+            let base = graph.base(input);
+            // The lookup's own reading is one less.
+            uses[base] = uses[base] + uses[output] - 1;
+            graph.tensors[output].content = graph.tensors[base].content.clone();
+            graph.tensors[output].alias = Some(base);
+            gone[at] = true;
+            continue;
+        }
+        // Only what this lookup alone reads can be taken into it.
+        let before = producer[input];
+        if before == usize::MAX || gone[before] || uses[input] != 1 || graph.base(input) != input {
+            continue;
+        }
+        if let Some((first, _, first_table)) = lookup(&graph, before) {
+            let composed: Vec<u8> = first_table.iter().map(|&byte| table[usize::from(byte)]).collect();
+            let table_id = graph.nodes[at].inputs[1];
+            let Some(mut tensor) = table_id.map(|id| graph.tensors[id].clone()) else { continue };
+            tensor.content = Content::Constant(composed.into());
+            let composed = graph.add(tensor);
+            producer.push(usize::MAX);
+            uses.push(1);
+            let function = ops::Function::Composed as i32;
+            graph.nodes[at].op = Op::Kernel(Operator::Lookup(ops::Lookup { function }));
+            graph.nodes[at].inputs = vec![Some(first), Some(composed)];
+            gone[before] = true;
+            continue;
+        }
+        let same = alike && graph.tensors[input].quantization == graph.tensors[output].quantization;
+        if let Some(range) = clamp(&table).filter(|_| same)
+            && clamp_activation(&mut graph.nodes[before].op, range)
+        {
+            graph.nodes[before].outputs = vec![output];
+            producer[output] = before;
+            gone[at] = true;
+        }
+    }
+    let mut gone = gone.into_iter();
+    graph.nodes.retain(|_| !gone.next().unwrap_or(false));
+    graph
+}
+
+/// How often the bytes of each tensor are read, through it or its views.
+fn base_uses(graph: &Graph) -> Vec<usize> {
+    let mut uses = vec![0; graph.tensors.len()];
+    for &id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&graph.outputs) {
+        uses[graph.base(id)] += 1;
+    }
+    uses
+}
+
+/// Input, output and table of node `at`, if it is a lookup.
+fn lookup(graph: &Graph, at: usize) -> Option<(TensorId, TensorId, Vec<u8>)> {
+    let node = &graph.nodes[at];
+    let Op::Kernel(Operator::Lookup(_)) = node.op else { return None };
+    let (&[Some(input), Some(table)], &[output]) = (&node.inputs[..], &node.outputs[..]) else { return None };
+    let table = graph.tensors[table].bytes().filter(|table| table.len() == 256)?;
+    Some((input, output, table.to_vec()))
+}
+
+fn is_identity(table: &[u8]) -> bool {
+    table.iter().enumerate().all(|(i, &byte)| i == usize::from(byte))
+}
+
+/// The int8 range that the table clamps to, if it does nothing else.
+fn clamp(table: &[u8]) -> Option<[i32; 2]> {
+    let value = |x: i32| i32::from(table[usize::from(x as u8)].cast_signed());
+    let (low, high) = (value(-128), value(127));
+    (low <= high && (-128..=127).all(|x| value(x) == x.clamp(low, high))).then_some([low, high])
+}
+
+/// Narrows the activation of `op`, if it has one.
+fn clamp_activation(op: &mut Op, [low, high]: [i32; 2]) -> bool {
+    let Op::Kernel(operator) = op else { return false };
+    let range = match operator {
+        Operator::Conv2d(op) => &mut op.activation,
+        Operator::DepthwiseConv2d(op) => &mut op.0.activation,
+        Operator::FullyConnected(op) => &mut op.activation,
+        Operator::AvgPool2d(op) | Operator::MaxPool2d(op) => &mut op.activation,
+        Operator::Add(op) | Operator::Sub(op) => &mut op.activation,
+        Operator::Mul(op) => &mut op.activation,
+        Operator::Svdf(op) => &mut op.activation,
+        _ => return false,
+    };
+    *range = range.map(|bound| bound.clamp(low, high));
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fuse_lookup;
+    use crate::graph::{ElementType, Op, Tensor, TensorId};
+    use crate::testing::{Builder, names};
+    use tealight_format::{Operator, ops};
+
+    fn lookup(b: &mut Builder, from: TensorId, to: TensorId, function: impl Fn(i32) -> i32) {
+        let table: Vec<u8> = (0..=255u8).map(|byte| function(i32::from(byte.cast_signed())) as u8).collect();
+        let table = b.graph.add(Tensor::constant("table", ElementType::U8, vec![256], table));
+        b.node(Operator::Lookup(ops::Lookup { function: 0 }), &[from, table], &[to]);
+    }
+
+    fn mul(b: &mut Builder, x: TensorId, y: TensorId) {
+        b.node(Operator::Mul(ops::Mul { output: [1 << 30, 0], activation: [-100, 127] }), &[x, x], &[y]);
+    }
+
+    #[test]
+    fn two_lookups_in_a_row_become_one() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        lookup(&mut b, x, m, |x| x / 2);
+        lookup(&mut b, m, y, |x| 10 - x);
+        let graph = fuse_lookup(b.output(y));
+        assert_eq!(names(&graph), ["Lookup"]);
+        let table = graph.tensors[graph.nodes[0].inputs[1].unwrap()].bytes().unwrap();
+        assert_eq!([table[100], table[156]].map(u8::cast_signed), [10 - 50, 10 + 50]);
+        assert_eq!(graph.nodes[0].inputs[0], Some(x));
+    }
+
+    #[test]
+    fn a_lookup_that_something_else_reads_too_stays() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        lookup(&mut b, x, m, |x| x / 2);
+        lookup(&mut b, m, y, |x| 10 - x);
+        b.graph.outputs.push(m);
+        assert_eq!(names(&fuse_lookup(b.output(y))), ["Lookup", "Lookup"]);
+    }
+
+    #[test]
+    fn a_clamp_becomes_the_activation_of_what_it_clamps() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        mul(&mut b, x, m);
+        lookup(&mut b, m, y, |x| x.clamp(3, 15));
+        let graph = fuse_lookup(b.output(y));
+        assert_eq!(names(&graph), ["Mul"]);
+        assert_eq!(graph.nodes[0].outputs, [y]);
+        let Op::Kernel(Operator::Mul(mul)) = graph.nodes[0].op else { panic!() };
+        assert_eq!(mul.activation, [3, 15]);
+    }
+
+    #[test]
+    fn a_clamp_into_another_quantization_stays() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8_with(&[4], 0.25, 3));
+        mul(&mut b, x, m);
+        lookup(&mut b, m, y, |x| x.clamp(3, 15));
+        assert_eq!(names(&fuse_lookup(b.output(y))), ["Mul", "Lookup"]);
+    }
+
+    #[test]
+    fn a_table_that_changes_nothing_goes_away() {
+        let mut b = Builder::default();
+        let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
+        lookup(&mut b, x, m, |x| x);
+        mul(&mut b, m, y);
+        let graph = fuse_lookup(b.output(y));
+        assert_eq!(names(&graph), ["Mul"]);
+        assert_eq!(graph.base(m), x);
+    }
+}

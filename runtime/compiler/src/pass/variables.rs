@@ -1,0 +1,204 @@
+//! Turns variables into state tensors, and reading and assigning them into copies.
+//!
+//! TensorFlow Lite names a variable by a handle that an operator makes, and fills it once, in a graph of its own that
+//! CALL_ONCE runs. Here a variable is a tensor, and what fills it is known at compile time.
+
+use super::fold::fold;
+use crate::error::Result;
+use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::tflite::TfliteOp;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tealight_format::{Operator, ops};
+
+/// Variables by name.
+type Named = HashMap<String, TensorId>;
+
+/// Resolves variables, and gives variable tensors their first content.
+pub(crate) fn resolve(mut graph: Graph) -> Result<Graph> {
+    let mut initial = HashMap::new();
+    let subgraphs = std::mem::take(&mut graph.subgraphs);
+    for node in &graph.nodes {
+        if let Op::Tflite(TfliteOp::CallOnce { subgraph }) = node.op {
+            let Some(init) = subgraph.checked_sub(1).and_then(|i| subgraphs.get(i)) else {
+                return Err(graph.invalid(node, format!("it calls graph {subgraph}, which is not there")));
+            };
+            initial_values(&graph, node, init.clone(), &mut initial)?;
+        }
+    }
+    // TensorFlow Lite Micro resets int8 variables to their zero point, others to 0.
+    for tensor in &mut graph.tensors {
+        if tensor.is_state() {
+            tensor.content = Content::State(zero_point_fill(tensor));
+        }
+    }
+    let handles = handles(&graph);
+    let mut variables = Named::new();
+    let mut nodes = Vec::new();
+    for node in std::mem::take(&mut graph.nodes) {
+        match &node.op {
+            Op::Tflite(TfliteOp::CallOnce { .. } | TfliteOp::VarHandle { .. }) => {}
+            Op::Tflite(TfliteOp::ReadVariable) => {
+                let output = graph.output(&node)?;
+                let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, output)?;
+                nodes.push(copy(&node, variable, output));
+            }
+            Op::Tflite(TfliteOp::AssignVariable) => {
+                let value = graph.input(&node, 1)?;
+                let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, value)?;
+                nodes.push(copy(&node, value, variable));
+            }
+            _ => nodes.push(node),
+        }
+    }
+    graph.nodes = nodes;
+    Ok(graph)
+}
+
+fn copy(node: &Node, from: TensorId, to: TensorId) -> Node {
+    Node { op: Op::Kernel(Operator::Copy(ops::Copy)), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
+}
+
+/// The variable's name behind each handle tensor.
+fn handles(graph: &Graph) -> HashMap<TensorId, String> {
+    let mut handles = HashMap::new();
+    for node in &graph.nodes {
+        if let (Op::Tflite(TfliteOp::VarHandle { name }), [handle]) = (&node.op, &node.outputs[..]) {
+            handles.insert(*handle, name.clone());
+        }
+    }
+    handles
+}
+
+/// The state tensor behind the handle that `node` uses, with the type and shape of `like`.
+fn variable(
+    graph: &mut Graph,
+    node: &Node,
+    handles: &HashMap<TensorId, String>,
+    variables: &mut Named,
+    initial: &HashMap<String, Tensor>,
+    like: TensorId,
+) -> Result<TensorId> {
+    let handle = graph.input(node, 0)?;
+    let Some(name) = handles.get(&handle) else {
+        return Err(graph.unsupported(node, "a handle that VAR_HANDLE makes in the same graph"));
+    };
+    let like = &graph.tensors[like];
+    if let Some(&id) = variables.get(name) {
+        let variable = &graph.tensors[id];
+        if (variable.dtype, variable.elements()) != (like.dtype, like.elements()) {
+            let what = format!("variable `{name}` is {}{:?} elsewhere", variable.dtype, variable.shape);
+            return Err(graph.invalid(node, what));
+        }
+        return Ok(id);
+    }
+    let mut tensor = Tensor { name: format!("{name}.state"), alias: None, ..like.clone() };
+    let first = match initial.get(name) {
+        Some(value) if (value.dtype, value.elements()) == (like.dtype, like.elements()) => match &value.content {
+            // Zeros need no constant.
+            Content::Constant(bytes) if bytes.iter().any(|&byte| byte != 0) => Some(bytes.clone()),
+            _ => None,
+        },
+        Some(value) => {
+            let what = format!("variable `{name}` starts as {}{:?}", value.dtype, value.shape);
+            return Err(graph.invalid(node, what));
+        }
+        None => zero_point_fill(like),
+    };
+    tensor.content = Content::State(first);
+    let id = graph.add(tensor);
+    variables.insert(name.clone(), id);
+    Ok(id)
+}
+
+/// What an int8 variable is reset to where its zero point is not 0.
+fn zero_point_fill(tensor: &Tensor) -> Option<Arc<[u8]>> {
+    match (tensor.dtype, tensor.per_tensor()) {
+        // Larger ones cannot be compiled anyway.
+        (ElementType::I8, Some((_, zero_point))) if zero_point != 0 && tensor.elements() < 1 << 28 => {
+            Some(vec![zero_point as u8; tensor.elements()].into())
+        }
+        _ => None,
+    }
+}
+
+/// Adds what the graph `init` assigns.
+fn initial_values(graph: &Graph, call: &Node, init: Graph, initial: &mut HashMap<String, Tensor>) -> Result<()> {
+    let init = fold(init)?;
+    let handles = handles(&init);
+    for node in &init.nodes {
+        match &node.op {
+            Op::Tflite(TfliteOp::VarHandle { .. }) => {}
+            Op::Tflite(TfliteOp::AssignVariable) => {
+                let (handle, value) = (init.input(node, 0)?, &init.tensors[init.input(node, 1)?]);
+                let (Some(name), true) = (handles.get(&handle), value.is_constant()) else {
+                    return Err(graph.unsupported(call, "an initial graph that assigns constants to variables"));
+                };
+                initial.insert(name.clone(), value.clone());
+            }
+            other => {
+                let accepted =
+                    format!("an initial graph that assigns constants to variables, without {}", other.name());
+                return Err(graph.unsupported(call, accepted));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+    use crate::graph::{Content, ElementType, Graph, Tensor};
+    use crate::testing::{Builder, names};
+    use crate::tflite::TfliteOp;
+
+    fn handle(b: &mut Builder) -> usize {
+        let handle = b.graph.add(Tensor::computed("handle", ElementType::Resource, vec![]));
+        b.node(TfliteOp::VarHandle { name: "v".into() }, &[], &[handle]);
+        handle
+    }
+
+    /// A graph that reads and assigns a variable, and one that fills it.
+    fn counter() -> Graph {
+        let mut init = Builder::default();
+        let first = handle(&mut init);
+        let value = init.weights(&[4], &[1, 2, 3, 4]);
+        init.node(TfliteOp::AssignVariable, &[first, value], &[]);
+        let mut b = Builder::default();
+        b.node(TfliteOp::CallOnce { subgraph: 1 }, &[], &[]);
+        let (x, read) = (b.input(&[4]), b.int8(&[4]));
+        let variable = handle(&mut b);
+        b.node(TfliteOp::ReadVariable, &[variable], &[read]);
+        b.node(TfliteOp::AssignVariable, &[variable, x], &[]);
+        b.graph.subgraphs.push(init.graph);
+        b.output(read)
+    }
+
+    #[test]
+    fn a_variable_becomes_state_with_what_the_initial_graph_assigns() {
+        let graph = resolve(counter()).unwrap();
+        assert_eq!(names(&graph), ["Copy", "Copy"]);
+        let state = graph.nodes[0].inputs[0].unwrap();
+        assert_eq!(graph.nodes[1].outputs, [state]);
+        assert_eq!(graph.tensors[state].content, Content::State(Some(vec![1, 2, 3, 4].into())));
+    }
+
+    #[test]
+    fn a_variable_that_nothing_fills_starts_as_its_zero_point() {
+        let mut graph = counter();
+        graph.nodes.remove(0);
+        let graph = resolve(graph).unwrap();
+        let state = graph.nodes[0].inputs[0].unwrap();
+        assert_eq!(graph.tensors[state].content, Content::State(Some(vec![3; 4].into())));
+    }
+
+    #[test]
+    fn an_initial_graph_that_computes_is_refused() {
+        let mut graph = counter();
+        let init = &mut graph.subgraphs[0];
+        let value = init.nodes[1].inputs[1].unwrap();
+        init.tensors[value].content = Content::Computed;
+        assert!(resolve(graph).unwrap_err().to_string().contains("CALL_ONCE"));
+    }
+}

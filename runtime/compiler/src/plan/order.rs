@@ -1,0 +1,201 @@
+//! Other orders in which the nodes can run.
+//!
+//! Where a graph branches, the order decides how much is alive at a time. The file's order is usually good; two others
+//! are worth a try: always taking the node that leaves the fewest bytes alive, and finishing one branch before the next.
+
+use super::bytes;
+use crate::graph::{Graph, Op, TensorId};
+use std::collections::HashMap;
+
+/// Graphs with more nodes keep the file's order.
+const MOST_NODES: usize = 4096;
+
+/// Orders of the nodes to try, the graph's own first, each different from those before.
+pub(crate) fn orders(graph: &Graph) -> Vec<Vec<usize>> {
+    let own: Vec<usize> = (0..graph.nodes.len()).collect();
+    let mut orders = vec![own];
+    if graph.nodes.len() > MOST_NODES {
+        return orders;
+    }
+    let dependencies = dependencies(graph);
+    for order in [
+        fewest_alive(graph, &dependencies),
+        depth_first(graph, &dependencies, false),
+        depth_first(graph, &dependencies, true),
+    ] {
+        if !orders.contains(&order) {
+            orders.push(order);
+        }
+    }
+    orders
+}
+
+/// For each node those that must run before it: they write what it reads, or use state that it writes, or the other
+/// way round.
+fn dependencies(graph: &Graph) -> Vec<Vec<usize>> {
+    let mut writer: HashMap<TensorId, usize> = HashMap::new();
+    let mut readers: HashMap<TensorId, Vec<usize>> = HashMap::new();
+    let mut dependencies = Vec::with_capacity(graph.nodes.len());
+    for (at, node) in graph.nodes.iter().enumerate() {
+        let mut before: Vec<usize> = Vec::new();
+        let updated = match &node.op {
+            Op::Kernel(operator) => operator.state_input().and_then(|k| node.inputs.get(k).copied().flatten()),
+            Op::Tflite(_) => None,
+        };
+        for base in node.inputs.iter().flatten().map(|&id| graph.base(id)) {
+            before.extend(writer.get(&base));
+        }
+        for base in node.outputs.iter().copied().chain(updated).map(|id| graph.base(id)) {
+            before.extend(writer.get(&base));
+            before.extend(readers.get(&base).into_iter().flatten());
+            writer.insert(base, at);
+            readers.remove(&base);
+        }
+        for base in node.inputs.iter().flatten().map(|&id| graph.base(id)) {
+            readers.entry(base).or_default().push(at);
+        }
+        before.sort_unstable();
+        before.dedup();
+        before.retain(|&other| other != at);
+        dependencies.push(before);
+    }
+    dependencies
+}
+
+/// Always the node after which the fewest bytes are alive; of equals the first.
+fn fewest_alive(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
+    let arena = |id: TensorId| !graph.tensors[id].is_constant() && !graph.tensors[id].is_state();
+    let bases = |node: usize| {
+        let mut bases: Vec<TensorId> = graph.nodes[node].inputs.iter().flatten().map(|&id| graph.base(id)).collect();
+        bases.sort_unstable();
+        bases.dedup();
+        bases.retain(|&base| arena(base));
+        bases
+    };
+    let mut readers: HashMap<TensorId, usize> = HashMap::new();
+    for node in 0..graph.nodes.len() {
+        for base in bases(node) {
+            *readers.entry(base).or_default() += 1;
+        }
+    }
+    for &id in &graph.outputs {
+        *readers.entry(graph.base(id)).or_default() += 1;
+    }
+    let mut waiting: Vec<usize> = dependencies.iter().map(Vec::len).collect();
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); dependencies.len()];
+    for (node, before) in dependencies.iter().enumerate() {
+        for &other in before {
+            followers[other].push(node);
+        }
+    }
+    let mut ready: Vec<usize> = (0..waiting.len()).filter(|&node| waiting[node] == 0).collect();
+    let mut order = Vec::with_capacity(waiting.len());
+    while !ready.is_empty() {
+        let change = |node: usize| {
+            let born: i64 = graph.nodes[node].outputs.iter().filter(|&&id| arena(id)).map(|&id| size(graph, id)).sum();
+            let freed: i64 = bases(node).iter().filter(|base| readers[base] == 1).map(|&id| size(graph, id)).sum();
+            born - freed
+        };
+        let Some(at) = (0..ready.len()).min_by_key(|&at| (change(ready[at]), ready[at])) else { break };
+        let node = ready.swap_remove(at);
+        for base in bases(node) {
+            readers.entry(base).and_modify(|count| *count -= 1);
+        }
+        for &follower in &followers[node] {
+            waiting[follower] -= 1;
+            if waiting[follower] == 0 {
+                ready.push(follower);
+            }
+        }
+        order.push(node);
+    }
+    order
+}
+
+fn size(graph: &Graph, id: TensorId) -> i64 {
+    i64::from(bytes(graph, id))
+}
+
+/// Each node right after what it depends on, those in the graph's order or reversed.
+fn depth_first(graph: &Graph, dependencies: &[Vec<usize>], reversed: bool) -> Vec<usize> {
+    let mut done = vec![false; graph.nodes.len()];
+    let mut order = Vec::with_capacity(graph.nodes.len());
+    let mut is_root = vec![true; graph.nodes.len()];
+    for &node in dependencies.iter().flatten() {
+        is_root[node] = false;
+    }
+    // Roots are the nodes that nothing waits for; all others come before one of them.
+    for root in (0..graph.nodes.len()).filter(|&node| is_root[node]) {
+        // Each node once to open and once, after what it depends on, to take.
+        let mut stack = vec![(root, false)];
+        while let Some((node, opened)) = stack.pop() {
+            if done[node] {
+                continue;
+            }
+            if opened {
+                done[node] = true;
+                order.push(node);
+                continue;
+            }
+            stack.push((node, true));
+            let before = dependencies[node].iter().copied().filter(|&other| !done[other]);
+            if reversed {
+                stack.extend(before.map(|other| (other, false)));
+            } else {
+                stack.extend(before.rev().map(|other| (other, false)));
+            }
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{dependencies, orders};
+    use crate::graph::Graph;
+    use crate::testing::Builder;
+    use tealight_format::{Operator, ops};
+
+    const COPY: Operator = Operator::Copy(ops::Copy);
+
+    /// Two branches from one input, interleaved, joined at the end.
+    fn branches() -> Graph {
+        let mut b = Builder::default();
+        let x = b.input(&[4]);
+        let (a, c, d, e, y) = (b.int8(&[100]), b.int8(&[100]), b.int8(&[4]), b.int8(&[4]), b.int8(&[8]));
+        b.node(COPY, &[x], &[a]);
+        b.node(COPY, &[x], &[c]);
+        b.node(COPY, &[a], &[d]);
+        b.node(COPY, &[c], &[e]);
+        b.node(Operator::Concat(ops::Concat { axis: 0 }), &[d, e], &[y]);
+        b.output(y)
+    }
+
+    #[test]
+    fn every_order_runs_nodes_after_what_they_depend_on() {
+        let graph = branches();
+        let dependencies = dependencies(&graph);
+        for order in orders(&graph) {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+            for (at, &node) in order.iter().enumerate() {
+                assert!(dependencies[node].iter().all(|before| order[..at].contains(before)), "{order:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_branch_is_finished_before_the_next_where_that_keeps_less_alive() {
+        assert!(orders(&branches()).contains(&vec![0, 2, 1, 3, 4]));
+    }
+
+    #[test]
+    fn state_is_read_before_it_is_assigned_in_every_order() {
+        let mut b = Builder::default();
+        let (x, state, y) = (b.input(&[4]), b.state(&[4]), b.int8(&[4]));
+        b.node(COPY, &[state], &[y]);
+        b.node(COPY, &[x], &[state]);
+        assert_eq!(dependencies(&b.output(y)), [vec![], vec![0]]);
+    }
+}

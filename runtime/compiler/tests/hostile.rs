@@ -1,0 +1,92 @@
+//! Whatever the bytes, compiling ends with a result.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use tealight_compiler::{CompileError, Options, compile_tflite};
+
+/// xorshift64*
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize) % n
+    }
+}
+
+/// The small models of the operator goldens, and `relu.tflite` beside this file.
+fn models() -> Vec<Vec<u8>> {
+    let mut models = vec![std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/relu.tflite")).unwrap()];
+    let folder = std::env::var("TEALIGHT_GOLDENS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/ops").to_string());
+    let mut paths: Vec<_> = std::fs::read_dir(Path::new(&folder))
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default();
+    paths.sort();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")) {
+        let bytes = std::fs::read(path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut found: Vec<_> = file.tensors().into_iter().filter(|(name, _)| name.ends_with("/model")).collect();
+        found.sort_by_key(|(name, _)| name.clone());
+        models.extend(found.into_iter().step_by(7).map(|(_, tensor)| tensor.data().to_vec()));
+    }
+    models
+}
+
+#[test]
+fn damaged_models_give_a_result_not_a_panic() {
+    let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
+    let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(7);
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let (mut taken, mut refused) = (0usize, 0usize);
+    for model in models() {
+        for _ in 0..rounds {
+            let mut bytes = model.clone();
+            for _ in 0..1 + random.below(4) {
+                let at = random.below(bytes.len());
+                if random.below(3) == 0 && at + 4 <= bytes.len() {
+                    // Fields are aligned words, and their extremes are where arithmetic goes wrong.
+                    const WORDS: [i32; 8] = [0, 1, -1, 2, i32::MIN, i32::MAX, 1 << 16, 1 << 24];
+                    let at = at & !3;
+                    bytes[at..at + 4].copy_from_slice(&WORDS[random.below(8)].to_le_bytes());
+                    continue;
+                }
+                bytes[at] = match random.below(4) {
+                    0 => 0,
+                    1 => 0xff,
+                    2 => bytes[at] ^ (1 << random.below(8)),
+                    _ => random.below(256) as u8,
+                };
+            }
+            match compile_tflite(&bytes, &Options::default()) {
+                Ok(_) => taken += 1,
+                Err(CompileError::Internal(what)) => panic!("{what}"),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    println!("{taken} taken, {refused} refused");
+    assert!(taken > 0 && refused > 0);
+}
+
+#[test]
+fn cut_off_models_are_refused() {
+    for model in models().iter().take(20) {
+        for len in (0..model.len()).step_by(13) {
+            let result = compile_tflite(&model[..len], &Options::default());
+            // What is cut off may be padding or bytes of a weight that nothing checks.
+            assert!(!matches!(result, Err(CompileError::Internal(_))), "{result:?}");
+        }
+        assert!(compile_tflite(&model[..model.len() / 2], &Options::default()).is_err());
+    }
+}
+
+#[test]
+fn other_files_are_named_as_such() {
+    for bytes in [&b""[..], b"TFL3", b"PK\x03\x04 a zip file"] {
+        assert!(matches!(compile_tflite(bytes, &Options::default()), Err(CompileError::NotTflite(_))));
+    }
+}

@@ -1,0 +1,228 @@
+//! Whatever the parser accepts runs to its end: nearly valid plans over all operators, and damaged files.
+//!
+//! A debug build checks every index and every sum; a panic is a failure. `tests/fuzz` does the same with a fuzzer.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+#[path = "../../format/tests/build/mod.rs"]
+mod build;
+#[path = "support/exercise.rs"]
+mod exercise;
+#[path = "../../format/tests/build/random.rs"]
+mod random;
+
+use build::{Parts, arena, overlapping, relu, value};
+use exercise::{Limits, Outcome, aligned, exercise};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use random::Choices;
+use std::cell::RefCell;
+use tealight::{ALL_OPS, Block, DType, Model, OpCode, Operator, Place, Session};
+use tealight_format::ops::{Copy, Pool2d};
+
+/// Miri takes a thousand times as long.
+const LIMITS: Limits =
+    if cfg!(miri) { Limits { arena: 1 << 16, cost: 3000 } } else { Limits { arena: 1 << 20, cost: 1_000_000 } };
+
+fn config(cases: u32) -> ProptestConfig {
+    let cases = if cfg!(miri) { cases / 1000 } else { cases };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() }
+}
+
+/// The bytes from which a plan is chosen, and those from which its inputs and budgets are.
+fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let most = if cfg!(miri) { 250 } else { 900 };
+    (prop::collection::vec(any::<u8>(), 0..most), prop::collection::vec(any::<u8>(), 0..most / 4))
+}
+
+#[test]
+fn accepted_plans_run_to_their_end() {
+    const CASES: u32 = 3000;
+    let accepted = RefCell::new([0u32; 20]);
+    let (ran, refused, shared) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
+    TestRunner::new(config(CASES))
+        .run(&choices(), |(plan, rest)| {
+            let parts = random::plan(&mut Choices::new(&plan));
+            let file = parts.file();
+            match exercise(&file, LIMITS, &mut Choices::new(&rest)) {
+                Outcome::Refused => *refused.borrow_mut() += 1,
+                Outcome::TooLarge => {}
+                Outcome::Ran => {
+                    *ran.borrow_mut() += 1;
+                    let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(&rest));
+                    let apart = random::apart(&parts).file();
+                    prop_assert_eq!(outputs(&file), outputs(&apart), "sharing memory shows in the outputs");
+                    for op in &parts.ops {
+                        accepted.borrow_mut()[op.operator.code() as usize] += 1;
+                        *shared.borrow_mut() += u32::from(overlaps_an_input(&parts, op));
+                    }
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    if cfg!(miri) {
+        return;
+    }
+    // The builder must keep reaching all of this.
+    for (&code, &count) in OpCode::ALL.iter().zip(accepted.borrow().iter()) {
+        assert!(count > CASES / 100, "{} was accepted only {count} times", code.name());
+    }
+    let (ran, refused, shared) = (*ran.borrow(), *refused.borrow(), *shared.borrow());
+    assert!(
+        ran > CASES / 3 && refused > CASES / 50 && shared > CASES / 50,
+        "{ran} ran, {refused} not, {shared} shared"
+    );
+}
+
+/// Whether the output of `op` lies over one of its inputs.
+fn overlaps_an_input(parts: &Parts, op: &tealight::Op) -> bool {
+    let get = |i: u16| usize::from(i).checked_sub(parts.constants.len()).map(|i| parts.values[i]);
+    let Some(output) = get(op.output) else { return false };
+    op.inputs.iter().flatten().filter_map(|&i| get(i)).any(|input| {
+        input.place == output.place && u64::from(input.offset) < output.end() && u64::from(output.offset) < input.end()
+    })
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    fn damaged_files_run_to_their_end(
+        (plan, rest) in choices(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        how in 0..4,
+    ) {
+        let mut file = random::plan(&mut Choices::new(&plan)).file();
+        match how {
+            // A bit of the records: the constants' bytes take any value anyway.
+            0 | 1 => {
+                let records = build::plan_at(&file)..file.len().min(build::plan_at(&file) + 1200);
+                for (at, bit) in changes {
+                    file[records.start + at.index(records.len())] ^= 1 << (bit % 8);
+                }
+            }
+            2 => {
+                let other = if rest.len() % 2 == 0 { relu().file() } else { overlapping().file() };
+                let cut = changes[0].0.index(file.len());
+                file.truncate(cut);
+                file.extend(&other[cut.min(other.len())..]);
+            }
+            _ => {
+                let (from, to) = (changes[0].0.index(file.len()), rest.len().min(file.len()));
+                let part = file[from..].to_vec();
+                file.truncate(to);
+                file.extend(part);
+            }
+        }
+        exercise(&file, LIMITS, &mut Choices::new(&rest));
+    }
+
+    #[test]
+    fn any_constants_run_to_their_end(
+        (plan, rest) in choices(),
+        which in any::<prop::sample::Index>(),
+        fill in prop::sample::select(&[0u8, 0x7f, 0x80, 0xff]),
+    ) {
+        let mut parts = random::plan(&mut Choices::new(&plan));
+        if !parts.constants.is_empty() {
+            let which = which.index(parts.constants.len());
+            let fills = parts.constants[which].1 != DType::I32;
+            for (i, byte) in parts.constants[which].3.iter_mut().enumerate() {
+                // Of a table of channels only the biases: a multiplier out of range would only be refused.
+                if fills || i % 12 < 4 {
+                    *byte = fill;
+                }
+            }
+        }
+        exercise(&parts.file(), LIMITS, &mut Choices::new(&rest));
+    }
+}
+
+/// Small models for the fuzzer to start from, one for each operator among them. They are made anew with
+/// `TEALIGHT_BLESS=1`.
+#[test]
+#[cfg_attr(miri, ignore = "reads files")]
+fn the_seeds_of_the_fuzzer_are_models() {
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds"));
+    let runs = |file: &[u8]| exercise(file, LIMITS, &mut Choices::new(&[])) == Outcome::Ran;
+    if std::env::var_os("TEALIGHT_BLESS").is_some() {
+        let write = |name: &str, file: &[u8]| std::fs::write(folder.join(format!("{name}.safetensors")), file).unwrap();
+        write("relu", &relu().file());
+        write("overlapping", &overlapping().file());
+        for &code in OpCode::ALL {
+            let mut files = (1u32..20_000).filter_map(|seed| {
+                let mut state = seed;
+                let bytes = std::iter::repeat_with(|| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8
+                });
+                let bytes: Vec<u8> = bytes.take(900).collect();
+                let parts = random::plan(&mut Choices::new(&bytes));
+                let has = parts.ops.iter().any(|op| op.operator.code() == code);
+                Some(parts.file()).filter(|file| has && file.len() < 2500 && runs(file))
+            });
+            write(code.name(), &files.next().unwrap());
+        }
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(
+            runs(&std::fs::read(&path).unwrap()),
+            "{} does not run: make it anew with TEALIGHT_BLESS=1",
+            path.display()
+        );
+        names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
+    }
+    assert!(OpCode::ALL.iter().all(|code| names.iter().any(|name| name == code.name())), "{names:?}");
+}
+
+/// Runs a model with one int8 input and gives its first output.
+fn run(parts: &Parts, input: &[i8]) -> Vec<u8> {
+    let file = parts.file();
+    let mut blocks = aligned(&file);
+    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    session.input(0).copy_from(input).unwrap();
+    session.run();
+    session.output(0).as_bytes().to_vec()
+}
+
+#[test]
+fn a_copy_to_another_shape_copies_everything() {
+    // The rows of the one shape are not those of the other: [4, 1, 1] has four, [4] has one.
+    for (from, to) in
+        [(&[4u32, 1, 1][..], &[4u32][..]), (&[4], &[4, 1, 1]), (&[2, 2], &[4, 1]), (&[1, 4, 1], &[2, 2, 1])]
+    {
+        let mut parts = Parts {
+            values: vec![arena(from, 0, (0, 0)), value(Place::Arena, DType::I8, to, 16, (0, 1))],
+            inputs: vec![0],
+            outputs: vec![1],
+            ..Parts::default()
+        };
+        parts.op(Operator::Copy(Copy), &[Some(0)], 1, None);
+        assert_eq!(run(&parts, &[1, 2, 3, 4]), [1, 2, 3, 4], "{from:?} to {to:?}");
+    }
+}
+
+#[test]
+fn a_window_of_any_extent_is_judged_without_overflow() {
+    // 2^48 taps of 2^20 elements: more than 64 bits of work.
+    let pool = |size, width| {
+        let attrs = Pool2d { window: [size; 2], stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
+        let input = arena(&[1, 1, width, 4], 0, (0, 0));
+        let output = value(Place::Arena, DType::I8, &[1, 1, width, 4], align(input.end()), (0, 1));
+        let mut parts = Parts { values: vec![input, output], inputs: vec![0], outputs: vec![1], ..Parts::default() };
+        let work = tealight_format::Work { rows: 1, row_bytes: 1, row_cost: 4 * width };
+        parts.ops.push(tealight::Op::new(Operator::MaxPool2d(attrs), &[Some(0)], 1, &work));
+        Model::parse(&parts.file()).is_ok()
+    };
+    assert!(pool(1, 1 << 18));
+    assert!(!pool(1 << 24, 1 << 18));
+}
+
+fn align(n: u64) -> u32 {
+    tealight_format::align16(n) as u32
+}

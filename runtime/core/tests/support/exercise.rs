@@ -1,0 +1,153 @@
+//! Runs whatever the parser accepts, and checks what must hold for any model.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
+
+use crate::random::Choices;
+use tealight::{ALL_OPS, Block, Budget, Model, Session};
+
+/// Bytes of canary before and after the arena.
+const CANARY: usize = 64;
+const CANARY_BYTE: u8 = 0xa5;
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Refused,
+    /// Accepted, but too large to run in a test.
+    TooLarge,
+    Ran,
+}
+
+/// How large a model may be to be run here.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub arena: usize,
+    pub cost: u64,
+}
+
+/// A file at a multiple of 16, as a memory map or a linker would place it.
+pub fn aligned(file: &[u8]) -> Vec<Block> {
+    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
+    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
+    blocks
+}
+
+/// Parses `file`. If it is a model: reads all of it, and runs it with random inputs and random slicing.
+///
+/// # Panics
+/// If anything panics on the way, the slicing changes a bit, an inference depends on what its memory held before, or a
+/// byte outside the arena changes.
+pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcome {
+    let mut blocks = aligned(file);
+    let bytes: &[u8] = &Block::bytes_mut(&mut blocks)[..file.len()];
+    let Ok(model) = Model::parse(bytes) else { return Outcome::Refused };
+    read_all(&model);
+    if model.arena_len() > limits.arena || model.cost() > limits.cost {
+        return Outcome::TooLarge;
+    }
+    let (first, second) = (random_inputs(&model, choose), random_inputs(&model, choose));
+    let whole = with_session(&model, |session| {
+        let one = infer(session, &first, Session::run);
+        let two = infer(session, &second, Session::run);
+        (one, two)
+    });
+    let again = with_session(&model, |session| {
+        let one = infer(session, &first, |session| poll(session, choose));
+        let two = infer(session, &second, |session| poll(session, choose));
+        assert_eq!((&one, &two), (&whole.0, &whole.1), "the slicing shows in the outputs");
+        // Half-way through, give up and start again, in the memory that all this has left behind.
+        let _ = session.poll(Budget::macs(model.cost() / 2));
+        session.reset();
+        infer(session, &first, |session| poll(session, choose))
+    });
+    assert_eq!(again, whole.0, "an inference must depend on its inputs and its state only");
+    Outcome::Ran
+}
+
+/// The outputs of one inference with random inputs; `None` if the file is refused.
+pub fn outputs(file: &[u8], choose: &mut Choices<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut blocks = aligned(file);
+    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).ok()?;
+    let inputs = random_inputs(&model, choose);
+    Some(with_session(&model, |session| infer(session, &inputs, Session::run)))
+}
+
+/// Calls every accessor, with indices inside and outside.
+fn read_all(model: &Model<'_>) {
+    let past = [usize::MAX, usize::MAX / 2, 65_534, 65_535];
+    for i in (0..=model.value_count()).chain(past) {
+        let value = model.value(i);
+        let constant = model.constant(&value);
+        assert!(constant.is_empty() || constant.len() == value.len as usize);
+    }
+    for i in (0..=model.constant_count()).chain(past) {
+        assert_eq!(model.constant_name(i).is_empty(), i >= model.constant_count());
+    }
+    for i in (0..=model.op_count()).chain(past) {
+        let op = model.op(i);
+        let _ = (model.operands(&op), model.work(&op));
+    }
+    for i in (0..=model.input_count().max(model.output_count())).chain(past) {
+        let _ = (model.value(model.input(i)), model.value(model.output(i)));
+    }
+    let _ = (model.metadata("name"), model.metadata(""), model.macs(), format!("{model:?}").len());
+}
+
+fn with_session<T>(model: &Model<'_>, work: impl FnOnce(&mut Session<'_, ALL_OPS>) -> T) -> T {
+    let arena = model.arena_len();
+    let mut memory = vec![Block::ZERO; Block::count(arena + 2 * CANARY)];
+    let memory = Block::bytes_mut(&mut memory);
+    memory.fill(CANARY_BYTE);
+    let result = {
+        let part = &mut memory[CANARY..CANARY + arena];
+        work(&mut Session::<ALL_OPS>::load(model, part).unwrap())
+    };
+    let mut canary = memory[..CANARY].iter().chain(&memory[CANARY + arena..]);
+    assert!(canary.all(|&byte| byte == CANARY_BYTE), "a byte outside the arena has changed");
+    result
+}
+
+fn random_inputs(model: &Model<'_>, choose: &mut Choices<'_>) -> Vec<Vec<u8>> {
+    (0..model.input_count())
+        .map(|i| {
+            let len = model.value(model.input(i)).len as usize;
+            let (step, start) = (choose.word() | 1, choose.word());
+            (0..len as u32).map(|at| (at.wrapping_mul(step).wrapping_add(start) >> 13) as u8).collect()
+        })
+        .collect()
+}
+
+/// Writes the inputs, runs, and gives the bytes of all outputs.
+fn infer<'m>(
+    session: &mut Session<'m, ALL_OPS>,
+    inputs: &[Vec<u8>],
+    run: impl FnOnce(&mut Session<'m, ALL_OPS>),
+) -> Vec<Vec<u8>> {
+    for (i, bytes) in inputs.iter().enumerate() {
+        session.input(i).copy_from(bytes).unwrap();
+    }
+    run(session);
+    (0..session.model().output_count())
+        .map(|i| {
+            let output = session.output(i);
+            let _ = output.argmax();
+            output.as_bytes().to_vec()
+        })
+        .collect()
+}
+
+/// Polls to the end with random budgets.
+fn poll(session: &mut Session<'_, ALL_OPS>, choose: &mut Choices<'_>) {
+    let most = (session.model().cost() / 16 + 2).min(u64::from(u32::MAX)) as u32;
+    loop {
+        let budget = match choose.below(4) {
+            0 => Budget::layer(),
+            1 => Budget::macs(choose.below(most).into()),
+            2 => Budget::macs(0),
+            _ => Budget::macs(most.into()),
+        };
+        if session.poll(budget).is_done() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,743 @@
+//! Random, nearly valid plans: every operator with random attributes, shapes, lives and memory.
+//!
+//! The builder makes choices from a string of bytes, so a fuzzer's mutations and a property test's shrinking both work on
+//! plans. An operator is built by its rule, with odd values here and there; one whose operands do not suit it is mostly
+//! dropped, so that the others are reached. Lives are then computed and memory is planned with reuse and overlap, and at
+//! last some field may be broken.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
+
+use crate::build::{Parts, value};
+use tealight_format::ops::DepthwiseConv2d;
+use tealight_format::ops::{
+    AddSub, Concat, Conv2d, Copy, Dequantize, FullyConnected, Lookup, Mean, Mul, Pad, Pool2d, Quantize, ResizeNearest,
+    Softmax, StridedSlice, Svdf, Transpose,
+};
+use tealight_format::{DType, MAX_RANK, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
+
+/// Choices, from bytes; zeros when they have run out.
+pub struct Choices<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Choices<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        let Some((&first, rest)) = self.bytes.split_first() else { return 0 };
+        self.bytes = rest;
+        first
+    }
+
+    pub fn word(&mut self) -> u32 {
+        u32::from_le_bytes([(); 4].map(|()| self.byte()))
+    }
+
+    /// From 0 to `n - 1`; 0 for `n` = 0.
+    pub fn below(&mut self, n: u32) -> u32 {
+        let raw = if n <= 256 { u32::from(self.byte()) } else { self.word() };
+        raw % n.max(1)
+    }
+
+    pub fn between(&mut self, from: i32, to: i32) -> i32 {
+        from + self.below((to - from + 1) as u32) as i32
+    }
+
+    /// True in one of `n` cases, and not when the bytes have run out.
+    pub fn one_in(&mut self, n: u32) -> bool {
+        self.below(n) == n - 1
+    }
+
+    pub fn pick<T: core::marker::Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u32) as usize]
+    }
+
+    /// Numbers at which arithmetic goes wrong.
+    fn odd(&mut self) -> i32 {
+        match self.below(4) {
+            0 => self.word() as i32,
+            1 => self.pick(&[i32::MIN, i32::MAX, i32::MIN + 1, -1, 0, 1, 2, 255, 256, 65_535, 65_536]),
+            2 => 1 << self.below(31),
+            _ => self.between(-9, 9),
+        }
+    }
+
+    fn bytes(&mut self, n: usize) -> Vec<u8> {
+        // A few choices spread over many bytes.
+        let mut state = self.word() | 1;
+        (0..n)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                (state >> 8) as u8
+            })
+            .collect()
+    }
+}
+
+/// A constant, or one of the other values; constants come first in the file, so indices are known only at the end.
+#[derive(Clone, Copy, PartialEq)]
+enum Ref {
+    Constant(usize),
+    Value(usize),
+}
+
+struct Step {
+    operator: Operator,
+    inputs: Vec<Option<Ref>>,
+    output: usize,
+    scratch: Option<usize>,
+    work: Work,
+}
+
+struct Builder<'c, 'b> {
+    choose: &'c mut Choices<'b>,
+    parts: Parts,
+    constants: Vec<Value>,
+    steps: Vec<Step>,
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
+}
+
+/// A random plan.
+pub fn plan(choose: &mut Choices<'_>) -> Parts {
+    let count = choose.between(1, 6);
+    let wrong = choose.one_in(4);
+    let mut builder = Builder {
+        choose,
+        parts: Parts::default(),
+        constants: Vec::new(),
+        steps: Vec::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    };
+    for _ in 0..count {
+        let code = builder.choose.pick(OpCode::ALL);
+        builder.step(code);
+        if builder.choose.one_in(3) {
+            builder.view();
+        }
+    }
+    builder.lives();
+    builder.memory();
+    if wrong {
+        builder.break_value();
+    }
+    builder.finish()
+}
+
+/// The same plan with no two values at the same place.
+pub fn apart(parts: &Parts) -> Parts {
+    let mut parts = parts.clone();
+    let mut end = parts.values.iter().filter(|v| v.is_state()).map(Value::end).max().map_or(0, align16) as u32;
+    for i in 0..parts.values.len() {
+        // A broken alias may be the index that stands for none.
+        let base = parts.values[i].alias.and_then(|base| usize::from(base).checked_sub(parts.constants.len()));
+        let base = base.and_then(|base| parts.values.get(base).copied());
+        let v = &mut parts.values[i];
+        if let Some(base) = base {
+            v.offset = base.offset;
+        } else if v.is_arena() {
+            v.offset = end;
+            end = align16(v.end()) as u32;
+        }
+    }
+    parts
+}
+
+impl Builder<'_, '_> {
+    fn get(&self, of: Ref) -> Value {
+        match of {
+            Ref::Constant(i) => self.constants[i],
+            Ref::Value(i) => self.parts.values[i],
+        }
+    }
+
+    fn base(&self, i: usize) -> usize {
+        self.parts.values[i].alias.map_or(i, usize::from)
+    }
+
+    fn dims(&mut self, rank: usize, most: i32) -> Vec<u32> {
+        (0..rank).map(|_| self.choose.between(1, most) as u32).collect()
+    }
+
+    fn any_dims(&mut self) -> Vec<u32> {
+        let rank = self.choose.below(7) as usize;
+        let most = if rank > 4 { 3 } else { 5 };
+        self.dims(rank, most)
+    }
+
+    fn image(&mut self) -> Vec<u32> {
+        let channels = self.choose.between(1, 9) as u32;
+        let mut dims = self.dims(3, 7);
+        dims[0] = self.choose.pick(&[1, 1, 1, 2, 3]);
+        dims.push(channels);
+        dims
+    }
+
+    fn quantize(&mut self, mut v: Value) -> Value {
+        if v.dtype.is_8_bit() {
+            v.scale = self.choose.pick(&[1.0, 0.5, 0.007, 1e-30, 1e30]);
+            v.zero_point = i32::from(self.choose.byte()) - if v.dtype == DType::I8 { 128 } else { 0 };
+        }
+        v
+    }
+
+    fn constant(&mut self, dtype: DType, dims: &[u32]) -> Ref {
+        let v = value(Place::Constant, dtype, dims, 0, (0, 0));
+        let bytes = self.choose.bytes(v.len as usize);
+        self.constant_of(dtype, dims, bytes)
+    }
+
+    fn constant_of(&mut self, dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Ref {
+        const NAMES: [&str; 40] = [
+            "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "{",
+            "}", "[", "]", ":", ",", "1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "é", "plan.a", "dtype", "shape",
+        ];
+        let v = self.quantize(value(Place::Constant, dtype, dims, 0, (0, 0)));
+        self.constants.push(v);
+        let name = NAMES.get(self.constants.len()).unwrap_or(&"plan");
+        self.parts.constants.push((name, dtype, dims.to_vec(), bytes));
+        Ref::Constant(self.constants.len() - 1)
+    }
+
+    fn arena(&mut self, dtype: DType, dims: &[u32]) -> usize {
+        let v = self.quantize(value(Place::Arena, dtype, dims, 0, (0, 0)));
+        self.parts.values.push(v);
+        self.parts.values.len() - 1
+    }
+
+    fn state(&mut self, dtype: DType, dims: &[u32]) -> usize {
+        let i = self.arena(dtype, dims);
+        self.parts.values[i].place = Place::State;
+        if self.choose.one_in(3) {
+            let Ref::Constant(init) = self.constant(dtype, dims) else { return i };
+            self.parts.values[i].init = Some(init as u16);
+        }
+        i
+    }
+
+    /// A value of these types that fits, if there is one and the choice falls on it; else a new one of dimensions `dims`.
+    fn operand(&mut self, dtypes: &[DType], fits: impl Fn(&Value) -> bool, dims: &[u32]) -> Ref {
+        let found: Vec<usize> = (0..self.parts.values.len())
+            .filter(|&i| dtypes.contains(&self.parts.values[i].dtype) && fits(&self.parts.values[i]))
+            .collect();
+        if !found.is_empty() && !self.choose.one_in(4) {
+            // The latest make chains, in which memory is handed on.
+            let back = self.choose.below(found.len().min(3) as u32) as usize;
+            return Ref::Value(found[found.len() - 1 - back]);
+        }
+        let dtype = self.choose.pick(dtypes);
+        match self.choose.below(8) {
+            0 => self.constant(dtype, dims),
+            1 => Ref::Value(self.state(dtype, dims)),
+            _ => {
+                let i = self.arena(dtype, dims);
+                self.inputs.push(i);
+                Ref::Value(i)
+            }
+        }
+    }
+
+    fn activation(&mut self) -> [i32; 2] {
+        let (a, b) = (self.choose.between(-128, 127), self.choose.between(-128, 127));
+        if self.choose.one_in(3) { [a.min(b), a.max(b)] } else { [-128, 127] }
+    }
+
+    fn multiplier(&mut self) -> [i32; 2] {
+        let multiplier =
+            if self.choose.one_in(4) { self.choose.odd().max(0) } else { (self.choose.word() >> 1) as i32 };
+        let shift = if self.choose.one_in(4) { self.choose.between(-31, 30) } else { self.choose.between(-9, 1) };
+        [multiplier, shift]
+    }
+
+    fn channels(&mut self, count: u32) -> Ref {
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            let bias = if self.choose.one_in(8) { self.choose.odd() } else { self.choose.between(-999, 999) };
+            let [multiplier, shift] = self.multiplier();
+            for word in [bias, multiplier, shift] {
+                bytes.extend(word.to_le_bytes());
+            }
+        }
+        self.constant_of(DType::I32, &[count, 3], bytes)
+    }
+
+    /// Along one axis: stride, dilation, pad and the output's size.
+    fn window(&mut self, input: u32, size: u32, dilated: bool) -> ([i32; 3], u32) {
+        let stride = if self.choose.one_in(16) { self.choose.odd().max(1) } else { self.choose.between(1, 3) };
+        let dilation = match dilated {
+            true if self.choose.one_in(16) => self.choose.odd().max(1),
+            true => self.choose.between(1, 3),
+            false => 1,
+        };
+        let extent = (i64::from(size) - 1) * i64::from(dilation) + 1;
+        let pad = self.choose.below(extent.min(1 << 24) as u32) as i32;
+        let most = (i64::from(input) + i64::from(pad) - 1) / i64::from(stride) + 1;
+        let output = self.choose.between(1, most.min(9) as i32) as u32;
+        ([stride, dilation, pad], output)
+    }
+
+    /// Adds one operator, if its operands suit it (or, seldom, all the same).
+    fn step(&mut self, code: OpCode) {
+        const I8: &[DType] = &[DType::I8];
+        const BYTES: &[DType] = &[DType::I8, DType::U8];
+        const ALL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::I32, DType::F32];
+        const F32: &[DType] = &[DType::F32];
+        let dims = self.any_dims();
+        let image = self.image();
+        let is_image = |v: &Value| v.shape.rank() == 4 && v.shape.elements().unwrap() < 4096;
+        let small = |v: &Value| v.shape.elements().unwrap() < 4096;
+        let (operator, inputs, dtype, out) = match code {
+            OpCode::Conv2d | OpCode::DepthwiseConv2d => {
+                let x = self.operand(I8, is_image, &image);
+                let s = self.get(x).shape;
+                let (kh, kw) = (self.choose.between(1, 4) as u32, self.choose.between(1, 4) as u32);
+                let (v, oh) = self.window(s.dim(1), kh, true);
+                let (h, ow) = self.window(s.dim(2), kw, true);
+                let attrs = Conv2d {
+                    stride: [v[0], h[0]],
+                    dilation: [v[1], h[1]],
+                    pad: [v[2], h[2]],
+                    activation: self.activation(),
+                };
+                let many = self.choose.between(1, 5) as u32;
+                let (operator, o, weights) = if code == OpCode::Conv2d {
+                    let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
+                    let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
+                    let o = groups * many;
+                    (Operator::Conv2d(attrs), o, [o, kh, kw, s.dim(3) / groups])
+                } else {
+                    let many = if self.choose.one_in(2) { many } else { 1 };
+                    let o = s.dim(3) * many;
+                    (Operator::DepthwiseConv2d(DepthwiseConv2d(attrs)), o, [1, kh, kw, o])
+                };
+                let w = self.constant(DType::I8, &weights);
+                let c = self.channels(o);
+                (operator, vec![Some(x), Some(w), Some(c)], DType::I8, vec![s.dim(0), oh, ow, o])
+            }
+            OpCode::FullyConnected => {
+                let x = self.operand(I8, small, &dims);
+                let len = self.get(x).len;
+                let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
+                let depth = self.choose.pick(&divisors);
+                let units = self.choose.between(1, 9) as u32;
+                let attrs = FullyConnected {
+                    weights_zero_point: self.choose.pick(&[0, 0, 3, -128, 127]),
+                    activation: self.activation(),
+                };
+                let w = self.constant(DType::I8, &[units, depth]);
+                let c = self.channels(units);
+                (Operator::FullyConnected(attrs), vec![Some(x), Some(w), Some(c)], DType::I8, vec![len / depth, units])
+            }
+            OpCode::AvgPool2d | OpCode::MaxPool2d => {
+                let x = self.operand(I8, is_image, &image);
+                let s = self.get(x).shape;
+                let mut window = [(); 2].map(|()| self.choose.between(1, 4));
+                if self.choose.one_in(8) {
+                    window = [(); 2].map(|()| self.choose.odd().clamp(1, 1 << 24));
+                }
+                let (v, oh) = self.window(s.dim(1), window[0] as u32, false);
+                let (h, ow) = self.window(s.dim(2), window[1] as u32, false);
+                let attrs = Pool2d { window, stride: [v[0], h[0]], pad: [v[2], h[2]], activation: self.activation() };
+                let operator =
+                    if code == OpCode::AvgPool2d { Operator::AvgPool2d(attrs) } else { Operator::MaxPool2d(attrs) };
+                (operator, vec![Some(x)], DType::I8, vec![s.dim(0), oh, ow, s.dim(3)])
+            }
+            OpCode::Add | OpCode::Sub | OpCode::Mul => {
+                let a = self.operand(I8, small, &dims);
+                let mut out = self.get(a).shape.dims().to_vec();
+                let mut other = out.clone();
+                for (o, d) in other.iter_mut().zip(&mut out) {
+                    match self.choose.below(8) {
+                        0 => *o = 1,
+                        1 if *d == 1 => (*d, *o) = (3, 3),
+                        _ => {}
+                    }
+                }
+                if self.choose.one_in(4) && !other.is_empty() {
+                    other.remove(0);
+                }
+                let wanted = Shape::new(&other).unwrap();
+                let b = self.operand(I8, |v| v.shape.is(&wanted), &other);
+                let activation = self.activation();
+                let operator = if code == OpCode::Mul {
+                    Operator::Mul(Mul { output: self.multiplier(), activation })
+                } else {
+                    let (mut a, mut b) = (self.multiplier(), self.multiplier());
+                    (a[1], b[1]) = (a[1].min(0), b[1].min(0));
+                    let left_shift = self.choose.between(0, 22);
+                    let attrs = AddSub { left_shift, a, b, output: self.multiplier(), activation };
+                    if code == OpCode::Add { Operator::Add(attrs) } else { Operator::Sub(attrs) }
+                };
+                let inputs = if self.choose.one_in(2) { vec![Some(a), Some(b)] } else { vec![Some(b), Some(a)] };
+                (operator, inputs, DType::I8, out)
+            }
+            OpCode::Softmax => {
+                // A row whose sum of exponentials wraps, now and then.
+                let dims = if self.choose.one_in(8) { vec![9000] } else { dims };
+                let x = self.operand(I8, |v| v.len < 20_000, &dims);
+                let attrs = Softmax {
+                    input_multiplier: self.multiplier()[0],
+                    input_left_shift: self.choose.between(0, 31),
+                    diff_min: -self.choose.between(0, 255),
+                };
+                (Operator::Softmax(attrs), vec![Some(x)], DType::I8, self.get(x).shape.dims().to_vec())
+            }
+            OpCode::Lookup => {
+                let x = self.operand(BYTES, small, &dims);
+                let table = self.constant(DType::U8, &[256]);
+                let attrs = Lookup { function: self.choose.between(0, 6) };
+                let dtype = self.choose.pick(BYTES);
+                (Operator::Lookup(attrs), vec![Some(x), Some(table)], dtype, self.get(x).shape.dims().to_vec())
+            }
+            OpCode::Pad => {
+                let x = self.operand(ALL, small, &dims);
+                let mut out = self.get(x).shape.dims().to_vec();
+                let mut before = [0; MAX_RANK];
+                for (dim, before) in out.iter_mut().zip(&mut before) {
+                    *before = self.choose.between(0, 2);
+                    *dim += *before as u32 + self.choose.below(3);
+                }
+                let attrs = Pad { before, value: self.choose.odd() };
+                (Operator::Pad(attrs), vec![Some(x)], self.get(x).dtype, out)
+            }
+            OpCode::Mean => {
+                let x = self.operand(I8, small, &dims);
+                let s = self.get(x).shape;
+                let reduced = self.choose.below(1 << s.rank()) as i32;
+                let keep = self.choose.one_in(2);
+                let mut out = Vec::new();
+                for (i, &dim) in s.dims().iter().enumerate() {
+                    match reduced >> i & 1 {
+                        0 => out.push(dim),
+                        _ if keep => out.push(1),
+                        _ => {}
+                    }
+                }
+                (Operator::Mean(Mean { reduced, output: self.multiplier() }), vec![Some(x)], DType::I8, out)
+            }
+            OpCode::Concat => {
+                let a = self.operand(ALL, |v| small(v) && v.shape.rank() > 0, &image);
+                let first = self.get(a);
+                let axis = self.choose.below(first.shape.rank() as u32) as usize;
+                let mut out = first.shape.dims().to_vec();
+                let mut inputs = vec![Some(a)];
+                for _ in 0..self.choose.below(4) {
+                    let mut dims = first.shape.dims().to_vec();
+                    dims[axis] = self.choose.between(1, 3) as u32;
+                    let fits = |v: &Value| {
+                        v.shape.rank() == dims.len() && (0..dims.len()).all(|i| i == axis || v.shape.dim(i) == dims[i])
+                    };
+                    let b = self.operand(&[first.dtype], |v| small(v) && fits(v), &dims);
+                    out[axis] += self.get(b).shape.dim(axis);
+                    inputs.push(Some(b));
+                }
+                (Operator::Concat(Concat { axis: axis as i32 }), inputs, first.dtype, out)
+            }
+            OpCode::StridedSlice => {
+                let x = self.operand(ALL, small, &dims);
+                let mut out = self.get(x).shape.dims().to_vec();
+                let (mut begin, mut stride) = ([0; MAX_RANK], [1i32; MAX_RANK]);
+                for ((dim, begin), stride) in out.iter_mut().zip(&mut begin).zip(&mut stride) {
+                    *begin = self.choose.below(*dim) as i32;
+                    *stride = self.choose.pick(&[1, 1, 2, -1, -2, 3]);
+                    let room = if *stride > 0 { *dim as i32 - 1 - *begin } else { *begin };
+                    *dim = self.choose.between(1, room / stride.abs() + 1) as u32;
+                    if *dim == 1 && self.choose.one_in(8) {
+                        *stride = self.choose.odd();
+                    }
+                }
+                (Operator::StridedSlice(StridedSlice { begin, stride }), vec![Some(x)], self.get(x).dtype, out)
+            }
+            OpCode::Transpose => {
+                let x = self.operand(ALL, small, &dims);
+                let s = self.get(x).shape;
+                let mut perm = [0, 1, 2, 3, 4, 5];
+                for i in (1..s.rank()).rev() {
+                    perm.swap(i, self.choose.below(i as u32 + 1) as usize);
+                }
+                let out = perm[..s.rank()].iter().map(|&from| s.dim(from as usize)).collect();
+                (Operator::Transpose(Transpose { perm }), vec![Some(x)], self.get(x).dtype, out)
+            }
+            OpCode::ResizeNearest => {
+                let x = self.operand(ALL, is_image, &image);
+                let s = self.get(x).shape;
+                let attrs = ResizeNearest {
+                    align_corners: self.choose.between(0, 1),
+                    half_pixel_centers: self.choose.between(0, 1),
+                };
+                let size = self.dims(2, 12);
+                let out = vec![s.dim(0), size[0], size[1], s.dim(3)];
+                (Operator::ResizeNearest(attrs), vec![Some(x)], self.get(x).dtype, out)
+            }
+            OpCode::Quantize => {
+                let x = self.operand(F32, small, &dims);
+                let dtype = self.choose.pick(BYTES);
+                (Operator::Quantize(Quantize), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
+            }
+            OpCode::Dequantize => {
+                let x = self.operand(BYTES, small, &dims);
+                (Operator::Dequantize(Dequantize), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
+            }
+            OpCode::Svdf => {
+                let x = self.operand(I8, |v| small(v) && !v.is_state(), &dims);
+                let len = self.get(x).len;
+                let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
+                let depth = self.choose.pick(&divisors);
+                let rank = self.choose.between(1, 3);
+                let units = self.choose.between(1, 4) as u32;
+                let memory = self.choose.between(1, 5) as u32;
+                let filters = units * rank as u32;
+                let kind = self.choose.pick(&[DType::I16, DType::I8]);
+                let feature = self.constant(DType::I8, &[filters, depth]);
+                let time = self.constant(kind, &[filters, memory]);
+                let bias = if self.choose.one_in(2) { Some(self.constant(DType::I32, &[units])) } else { None };
+                let batches = len / depth;
+                let state = self.state(kind, &[batches, filters, memory]);
+                let attrs =
+                    Svdf { rank, feature: self.multiplier(), output: self.multiplier(), activation: self.activation() };
+                let inputs = vec![Some(x), Some(feature), Some(time), bias, Some(Ref::Value(state))];
+                (Operator::Svdf(attrs), inputs, DType::I8, vec![batches, units])
+            }
+            OpCode::Copy => {
+                let x = self.operand(ALL, small, &dims);
+                let v = self.get(x);
+                let out = if self.choose.one_in(2) { v.shape.dims().to_vec() } else { self.other_dims(&v.shape) };
+                (Operator::Copy(Copy), vec![Some(x)], v.dtype, out)
+            }
+        };
+        let output = if code == OpCode::Copy && self.choose.one_in(3) {
+            self.state(dtype, &out)
+        } else {
+            self.arena(dtype, &out)
+        };
+        let mut operator = operator;
+        if self.choose.one_in(16) {
+            let mut attrs = operator.emit();
+            attrs[self.choose.below(15) as usize] = self.choose.odd();
+            operator = Operator::parse(code, &attrs);
+        }
+        let operands = Operands {
+            inputs: core::array::from_fn(|k| inputs.get(k).copied().flatten().map(|i| self.get(i))),
+            count: inputs.len(),
+            output: self.parts.values[output],
+        };
+        let work = match operator.check(&operands) {
+            Ok(work) => work,
+            Err(_) if self.choose.one_in(16) => Work { rows: 1, row_bytes: 1, row_cost: 1 },
+            Err(_) => {
+                // Nothing would write it: take it away again.
+                self.parts.values.pop();
+                return;
+            }
+        };
+        if self.parts.values[output].is_arena() && self.choose.one_in(2) {
+            self.outputs.push(output);
+        }
+        self.steps.push(Step { operator, inputs, output, scratch: None, work });
+        let shareable = (0..8).any(|k| operator.row_access(&operands, k).is_some());
+        if self.choose.one_in(if shareable { 2 } else { 8 }) {
+            let scratch = self.arena(DType::U8, &[work.row_bytes]);
+            self.steps.last_mut().unwrap().scratch = Some(scratch);
+        }
+    }
+
+    /// Other dimensions of the same product.
+    fn other_dims(&mut self, shape: &Shape) -> Vec<u32> {
+        let len = shape.elements().unwrap();
+        match self.choose.below(3) {
+            0 => vec![len],
+            1 => vec![len, 1, 1],
+            _ => {
+                let divisors: Vec<u32> = (1..=len.min(64)).filter(|d| len.is_multiple_of(*d)).collect();
+                let d = self.choose.pick(&divisors);
+                vec![1, len / d, 1, d]
+            }
+        }
+    }
+
+    /// Adds another view of a value.
+    fn view(&mut self) {
+        if self.parts.values.is_empty() {
+            return;
+        }
+        let i = self.choose.below(self.parts.values.len() as u32) as usize;
+        let base = self.parts.values[i];
+        let is_scratch = self.steps.iter().any(|s| s.scratch == Some(i));
+        if base.alias.is_some() || is_scratch {
+            return;
+        }
+        let dims = self.other_dims(&base.shape);
+        let view = value(base.place, base.dtype, &dims, 0, (0, 0));
+        let view = Value { scale: base.scale, zero_point: base.zero_point, alias: Some(i as u16), ..view };
+        self.parts.values.push(view);
+        if self.choose.one_in(4) {
+            self.outputs.push(self.parts.values.len() - 1);
+        }
+    }
+
+    /// Sets when each value is alive.
+    fn lives(&mut self) {
+        let ops = self.steps.len() as u16;
+        for (at, step) in self.steps.iter().enumerate() {
+            for i in [Some(step.output), step.scratch].into_iter().flatten() {
+                (self.parts.values[i].first, self.parts.values[i].last) = (at as u16, at as u16);
+            }
+        }
+        for at in 0..self.steps.len() {
+            for k in 0..self.steps[at].inputs.len() {
+                if let Some(Ref::Value(i)) = self.steps[at].inputs[k] {
+                    let base = self.base(i);
+                    self.parts.values[base].last = self.parts.values[base].last.max(at as u16);
+                }
+            }
+        }
+        for k in 0..self.outputs.len() {
+            let base = self.base(self.outputs[k]);
+            self.parts.values[base].last = ops;
+        }
+    }
+
+    /// Gives every value its place: state first, then each value where nothing alive is, or over an input that dies.
+    fn memory(&mut self) {
+        let mut end = 0;
+        for v in self.parts.values.iter_mut().filter(|v| v.is_state() && v.alias.is_none()) {
+            v.offset = end;
+            end = align16(v.end()) as u32;
+        }
+        // Room below, for outputs that start before their inputs.
+        let base = end + 16 * self.choose.below(40);
+        let mut placed: Vec<usize> = Vec::new();
+        for k in 0..self.inputs.len() {
+            self.place(self.inputs[k], base, &mut placed);
+        }
+        for at in 0..self.steps.len() {
+            let output = self.steps[at].output;
+            let sharing = if self.steps[at].scratch.is_some() { self.shared_offset(at, end, &placed) } else { None };
+            if let Some(offset) = sharing {
+                self.parts.values[output].offset = offset;
+                placed.push(output);
+            } else if self.parts.values[output].is_arena() {
+                self.place(output, base, &mut placed);
+            }
+            if let Some(scratch) = self.steps[at].scratch {
+                self.place(scratch, base, &mut placed);
+            }
+        }
+        for i in 0..self.parts.values.len() {
+            self.parts.values[i].offset = self.parts.values[self.base(i)].offset;
+        }
+    }
+
+    fn free(&self, i: usize, offset: u32, placed: &[usize], besides: Option<usize>) -> bool {
+        let a = Value { offset, ..self.parts.values[i] };
+        placed.iter().filter(|&&j| Some(j) != besides).all(|&j| {
+            let b = self.parts.values[j];
+            let together = a.first <= b.last && b.first <= a.last;
+            !together || u64::from(a.offset) >= b.end() || u64::from(b.offset) >= a.end()
+        })
+    }
+
+    fn place(&mut self, i: usize, base: u32, placed: &mut Vec<usize>) {
+        let mut offsets: Vec<u32> = placed.iter().map(|&j| align16(self.parts.values[j].end()) as u32).collect();
+        offsets.push(base);
+        offsets.sort_unstable();
+        let free: Vec<u32> = offsets.into_iter().filter(|&offset| self.free(i, offset, placed, None)).collect();
+        // The end of the last is always free.
+        let which = if self.choose.one_in(4) { free.len() - 1 } else { 0 };
+        self.parts.values[i].offset = free[which];
+        placed.push(i);
+    }
+
+    /// Where the output of step `at` may lie over one of its inputs.
+    fn shared_offset(&mut self, at: usize, lowest: u32, placed: &[usize]) -> Option<u32> {
+        let step = &self.steps[at];
+        let operands = Operands {
+            inputs: core::array::from_fn(|k| step.inputs.get(k).copied().flatten().map(|i| self.get(i))),
+            count: step.inputs.len(),
+            output: self.parts.values[step.output],
+        };
+        for (k, input) in step.inputs.iter().enumerate() {
+            let Some(Ref::Value(i)) = *input else { continue };
+            let base = self.base(i);
+            let v = self.parts.values[base];
+            let Some(access) = step.operator.row_access(&operands, k) else { continue };
+            if usize::from(v.last) != at || !placed.contains(&base) {
+                continue;
+            }
+            let distance = align16(u64::from(access.distance(&step.work))) as u32;
+            let offset = v.offset.checked_sub(distance).filter(|&offset| offset >= lowest);
+            if let Some(offset) = offset.filter(|&offset| self.free(step.output, offset, placed, Some(base))) {
+                return Some(offset);
+            }
+        }
+        None
+    }
+
+    /// Changes one field of one value.
+    fn break_value(&mut self) {
+        if self.parts.values.is_empty() {
+            return;
+        }
+        let i = self.choose.below(self.parts.values.len() as u32) as usize;
+        let odd = self.choose.odd();
+        let nearer = self.choose.between(-4, 4) * 16;
+        let v = &mut self.parts.values[i];
+        match self.choose.below(12) {
+            0 => v.offset = v.offset.wrapping_add_signed(nearer),
+            1 => v.offset = odd as u32 & !15,
+            2 => v.first = odd as u16,
+            3 => v.last = v.last.wrapping_add(1),
+            4 => v.last = odd as u16,
+            5 => v.zero_point = odd,
+            6 => v.scale = f32::from_bits(odd as u32),
+            7 => v.alias = Some(odd as u16),
+            8 => v.init = Some(odd as u16),
+            9 => v.place = Place::State,
+            10 => v.len = odd as u32,
+            _ => {
+                let dims: Vec<u32> = v.shape.dims().iter().map(|&d| if d == 1 { odd as u32 } else { d }).collect();
+                v.shape = Shape::new(&dims).unwrap();
+                v.len = v.shape.elements().unwrap_or(1).wrapping_mul(v.dtype.size());
+            }
+        }
+    }
+
+    /// The finished parts, with indices for references.
+    fn finish(self) -> Parts {
+        let Self { mut parts, steps, inputs, outputs, constants, choose } = self;
+        let constants = constants.len();
+        let index = |r: Ref| match r {
+            Ref::Constant(i) => i as u16,
+            Ref::Value(i) => (constants + i) as u16,
+        };
+        for v in &mut parts.values {
+            v.alias = v.alias.map(|i| i.wrapping_add(constants as u16));
+        }
+        for step in &steps {
+            let inputs: Vec<Option<u16>> = step.inputs.iter().map(|i| i.map(index)).collect();
+            let scratch = step.scratch.map(|i| index(Ref::Value(i)));
+            let op = Op::new(step.operator, &inputs, index(Ref::Value(step.output)), &step.work);
+            parts.ops.push(Op { scratch, ..op });
+        }
+        parts.inputs = inputs.into_iter().map(|i| index(Ref::Value(i))).collect();
+        parts.outputs = outputs.into_iter().map(|i| index(Ref::Value(i))).collect();
+        if !parts.ops.is_empty() && choose.one_in(16) {
+            let at = choose.below(parts.ops.len() as u32) as usize;
+            let odd = choose.odd();
+            let op = &mut parts.ops[at];
+            match choose.below(5) {
+                0 => op.rows = odd as u32,
+                1 => op.row_cost = odd as u32,
+                2 => op.inputs[0] = Some(choose.byte().into()),
+                3 => op.scratch = Some(choose.byte().into()),
+                _ => op.output = choose.byte().into(),
+            }
+        }
+        parts
+    }
+}

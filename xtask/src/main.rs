@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::run::RunArgs;
-use xtask::{Context, boards, check_no_panic, conformance, error, fetch, fuzz, run, setup, test};
+use xtask::{Context, boards, check_no_panic, conformance, error, fetch, fuzz, repeat, run, setup, test};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -47,6 +47,12 @@ enum Task {
         /// Models to run [default: all]
         models: Vec<String>,
     },
+    /// Checks that runs repeat exactly, in each kind of firmware, and that its instruction set's loops are exact
+    Repeat {
+        /// Board to run on
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
+    },
     /// Fuzzes the model parser and everything that it accepts
     Fuzz {
         /// Seconds for each target
@@ -81,6 +87,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
+        Task::Repeat { board } => repeat::repeat(&context, board),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }

@@ -1,7 +1,10 @@
 //! Handwritten digits: a picture of 28 × 28 to one of ten digits.
 
 pub mod data;
+mod entry;
 pub mod training;
+
+pub use entry::Entry;
 
 use crate::array::Array;
 use crate::layers::{Conv2d, Linear, conv2d, linear};

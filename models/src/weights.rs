@@ -111,7 +111,10 @@ mod tests {
         let good: [(&str, &[usize]); 2] = [("fc.weight", &[2, 3]), ("fc.bias", &[2])];
         assert!(load(&checkpoint(&good), |vb| linear(3, 2, vb.pp("fc"))).is_ok());
         assert!(refused(&good[..1]).contains("no weight `fc.bias` [2]; it has: fc.weight"));
-        assert!(refused(&[("fc.weight", &[3, 2]), good[1]]).contains("`fc.weight` is [3, 2] in the checkpoint; the model takes [2, 3]"));
+        assert!(
+            refused(&[("fc.weight", &[3, 2]), good[1]])
+                .contains("`fc.weight` is [3, 2] in the checkpoint; the model takes [2, 3]")
+        );
         assert!(refused(&[good[0], good[1], ("fc2.bias", &[2])]).contains("does not know: fc2.bias"));
         assert!(load(b"not a file", |vb| linear(3, 2, vb.pp("fc"))).is_err());
     }

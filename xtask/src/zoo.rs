@@ -132,6 +132,11 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
+/// Measures every model, on the host and on a board.
+pub fn check(context: &Context, board: &str) -> Result<()> {
+    eval(context, &EvalArgs { names: Vec::new(), board: Some(board.into()), count: 200, json: false })
+}
+
 /// Runs `count` held-out inputs on the board and compares its outputs with the host's.
 fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count: usize) -> Result<OnBoard> {
     setup::ensure_board(context, board)?;

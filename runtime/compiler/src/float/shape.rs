@@ -55,7 +55,10 @@ impl Network {
             }
             Layer::FullyConnected { weights, bias } => {
                 let (&[n, i], &[o, wi]) = (&x[..], &weights.shape[..]) else {
-                    return Err(wrong(format!("its input is {x:?} and its weights {:?}, not of rank 2", weights.shape)));
+                    return Err(wrong(format!(
+                        "its input is {x:?} and its weights {:?}, not of rank 2",
+                        weights.shape
+                    )));
                 };
                 if i != wi || bias.len() != o as usize || o == 0 {
                     let what = format!("weights {:?} and {} biases do not fit {i} inputs", weights.shape, bias.len());
@@ -105,12 +108,9 @@ fn check_finite(name: &str, layer: &Layer, weights: &Constant, bias: &[f32]) -> 
         return Err(FloatError::Shape { layer: name.to_string(), kind: layer.kind(), what });
     }
     match weights.data.iter().chain(bias).enumerate().find(|(_, value)| !value.is_finite()) {
-        Some((index, value)) => Err(FloatError::NotFinite {
-            layer: name.to_string(),
-            kind: layer.kind(),
-            index,
-            value: value.to_string(),
-        }),
+        Some((index, value)) => {
+            Err(FloatError::NotFinite { layer: name.to_string(), kind: layer.kind(), index, value: value.to_string() })
+        }
         None => Ok(()),
     }
 }

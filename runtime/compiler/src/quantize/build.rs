@@ -30,12 +30,7 @@ pub(super) fn build(network: &Network, calibration: &Calibration<'_>, ranges: Ra
     } else {
         HashMap::new()
     };
-    let mut builder = Builder {
-        network,
-        graph: Graph::default(),
-        tensors: vec![None; network.values().len()],
-        params,
-    };
+    let mut builder = Builder { network, graph: Graph::default(), tensors: vec![None; network.values().len()], params };
     let input = builder.tensor(network.input());
     builder.graph.inputs.push(input);
     for (index, node) in network.nodes().iter().enumerate() {
@@ -118,9 +113,13 @@ impl Weights {
     fn error(&self, layer: &Layer) -> Layer {
         let mut layer = layer.clone();
         let errors: Vec<f32> = match layer.weights() {
-            Some((weights, _)) => weights.data.iter().zip(&self.bytes).enumerate().map(|(index, (weight, byte))| {
-                self.scales[layer.channel_of(index)] * f32::from(*byte) - weight
-            }).collect(),
+            Some((weights, _)) => weights
+                .data
+                .iter()
+                .zip(&self.bytes)
+                .enumerate()
+                .map(|(index, (weight, byte))| self.scales[layer.channel_of(index)] * f32::from(*byte) - weight)
+                .collect(),
             None => return layer,
         };
         if let Layer::Conv2d { weights, bias, .. }

@@ -22,7 +22,9 @@ impl<'a> Calibration<'a> {
         input_range: Option<[f32; 2]>,
     ) -> Result<Self> {
         check(network, samples)?;
-        if let Some([low, high]) = input_range.filter(|[low, high]| !(low.is_finite() && high.is_finite() && low < high)) {
+        if let Some([low, high]) =
+            input_range.filter(|[low, high]| !(low.is_finite() && high.is_finite() && low < high))
+        {
             return Err(QuantizeError::InputRange { low, high });
         }
         let mut extremes = vec![[f32::INFINITY, f32::NEG_INFINITY]; network.values().len()];
@@ -128,7 +130,10 @@ mod tests {
     #[test]
     fn bad_calibration_data_is_named() {
         assert!(refused(&[]).contains("empty"));
-        assert!(refused(&[vec![0.0, 1.0], vec![1.0]]).starts_with("calibration sample 1 has 1 numbers; the network takes 2"));
+        assert!(
+            refused(&[vec![0.0, 1.0], vec![1.0]])
+                .starts_with("calibration sample 1 has 1 numbers; the network takes 2")
+        );
         assert!(refused(&[vec![0.0, f32::NAN]]).contains("sample 0 is NaN at index 1"));
         assert!(refused(&[vec![f32::INFINITY, 0.0]]).contains("sample 0 is inf at index 0"));
         assert!(refused(&[vec![0.5, 0.5], vec![0.5, 0.5]]).contains("constant: every number is 0.5"));

@@ -11,6 +11,8 @@ mod build;
 mod calibrate;
 mod range;
 mod report;
+#[cfg(test)]
+mod tests;
 
 pub use range::Ranges;
 pub use report::{Layer, Report, Trial};
@@ -66,7 +68,9 @@ pub enum QuantizeError {
         value: f32,
     },
     /// The float network overflows on a sample.
-    #[error("layer `{layer}` gives {value} on calibration sample {sample}; the float network itself does not work there")]
+    #[error(
+        "layer `{layer}` gives {value} on calibration sample {sample}; the float network itself does not work there"
+    )]
     Overflow {
         /// The layer.
         layer: String,

@@ -62,12 +62,7 @@ struct Sums {
 }
 
 /// Runs both networks and compares every tensor that the quantized one keeps.
-pub(super) fn measure(
-    network: &Network,
-    built: &Built,
-    compiled: &Compiled,
-    samples: &[Vec<f32>],
-) -> Result<Report> {
+pub(super) fn measure(network: &Network, built: &Built, compiled: &Compiled, samples: &[Vec<f32>]) -> Result<Report> {
     let mut file = vec![Block::ZERO; Block::count(compiled.bytes.len())];
     let file = &mut Block::bytes_mut(&mut file)[..compiled.bytes.len()];
     file.copy_from_slice(&compiled.bytes);
@@ -103,13 +98,27 @@ pub(super) fn measure(
             }
         }
     }
-    let layers: Vec<(ValueId, Layer)> = network.nodes().iter().filter(|node| sums[node.output].count > 0).map(|node| {
-        let sums = &sums[node.output];
-        // A fused activation stands for the layer that applies it.
-        let owner = owner(network, built, node);
-        let bytes = owner.layer.weights().map_or(0, |(weights, bias)| weights.data.len() + 12 * bias.len());
-        (node.output, Layer { name: owner.name.clone(), kind: owner.layer.kind(), snr_db: sums.snr_db(), worst: sums.worst, bytes })
-    }).collect();
+    let layers: Vec<(ValueId, Layer)> = network
+        .nodes()
+        .iter()
+        .filter(|node| sums[node.output].count > 0)
+        .map(|node| {
+            let sums = &sums[node.output];
+            // A fused activation stands for the layer that applies it.
+            let owner = owner(network, built, node);
+            let bytes = owner.layer.weights().map_or(0, |(weights, bias)| weights.data.len() + 12 * bias.len());
+            (
+                node.output,
+                Layer {
+                    name: owner.name.clone(),
+                    kind: owner.layer.kind(),
+                    snr_db: sums.snr_db(),
+                    worst: sums.worst,
+                    bytes,
+                },
+            )
+        })
+        .collect();
     // Probabilities saturate, so softmax's input tells more.
     let last = network.nodes().iter().find(|node| node.output == network.output());
     let telling = last.map_or(network.output(), |node| match node.layer {

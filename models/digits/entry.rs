@@ -18,6 +18,12 @@ const NAME: &str = "digits";
 const CALIBRATION: usize = 500;
 /// Held-out digits in the golden vectors.
 const GOLDENS: usize = 12;
+/// Least share of held-out digits that both networks get right.
+const LEAST: f64 = 0.985;
+/// Most that quantization may take from it.
+const LOSS: f64 = 0.003;
+/// Most bytes of the compiled file.
+const BYTES: u64 = 60_000;
 /// The digit that is shown as an example.
 const SHOWN: &str = "5";
 
@@ -90,14 +96,19 @@ impl crate::Entry for Entry {
         let model = weights::load(&export::read(&place.file(NAME, "digits.float.safetensors"))?, Digits::load)?;
         let file = export::read(&place.file(NAME, "digits.safetensors"))?;
         let samples = data.held_out.len();
-        Ok(Figures {
+        let figures = Figures {
             name: NAME.into(),
             metric: "accuracy".into(),
             float: training::correct(&model, &data.held_out)? as f64 / samples as f64,
             quantized: correct(&file, &data.held_out)? as f64 / samples as f64,
             samples,
             bytes: file.len() as u64,
-        })
+        };
+        let right = figures.float.min(figures.quantized);
+        if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
+            bail!("{figures:?} is worse than promised: {LEAST} right, {LOSS} lost by quantization, {BYTES} bytes");
+        }
+        Ok(figures)
     }
 
     fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {

@@ -88,7 +88,7 @@ pub trait Entry: Sync {
     /// Measures the files in its folder on held-out data.
     ///
     /// # Errors
-    /// As [`Entry::train`].
+    /// As [`Entry::train`], and if the figures are worse than the model promises.
     fn evaluate(&self, place: &Place) -> Result<Figures>;
 
     /// Up to `count` held-out inputs as the compiled model takes them, in a row.

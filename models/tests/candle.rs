@@ -1,4 +1,5 @@
 //! What is written down computes what Candle computes.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{Conv2dConfig, VarBuilder};

@@ -1,7 +1,8 @@
 //! Our own models: each compiled file is valid and gives the bytes of its golden vectors.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tealight::{Budget, Model};
 use tealight_tests::host::Host;
 use tealight_tests::models::splitmix64;
@@ -34,7 +35,7 @@ fn folders() -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).filter(|folder| folder.join("golden.json").is_file()).collect()
 }
 
-fn open(folder: &PathBuf) -> (String, Vec<u8>, Golden) {
+fn open(folder: &Path) -> (String, Vec<u8>, Golden) {
     let name = folder.file_name().unwrap().to_str().unwrap().to_string();
     let file = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
     let golden = serde_json::from_slice(&std::fs::read(folder.join("golden.json")).unwrap()).unwrap();

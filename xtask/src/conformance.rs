@@ -11,11 +11,31 @@ use crate::model::ModelFile;
 use crate::on_board::{self, Options, Run, run_on_board};
 use crate::progress::Progress;
 use crate::run::thousands;
+use crate::table;
 use anyhow::{Context as _, Result, bail};
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
 use tealight_tests::models::{self, Case, Golden, MLPERF_TINY};
 
-/// Runs every golden model that is at hand, or those named, on a board.
-pub fn conformance(context: &Context, board: &str, only: &[String]) -> Result<()> {
+/// What a model cost on a board.
+#[derive(Debug, Serialize)]
+struct Cost {
+    model: String,
+    board: String,
+    /// Golden cases whose outputs were equal.
+    cases: usize,
+    macs: u64,
+    /// Of the first case.
+    instructions: u64,
+    arena_bytes: u64,
+    stack_bytes: u64,
+    model_bytes: u64,
+    /// Flash without the model.
+    runtime_bytes: u64,
+}
+
+/// Runs every golden model that is at hand, or those named, on a board, and tables what each cost.
+pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) -> Result<()> {
     let board = Board::find(&context.root, board)?;
     let goldens = models::goldens().context("cannot read tests/golden/models.json")?;
     if let Some(unknown) = only.iter().find(|id| !goldens.contains_key(*id)) {
@@ -23,7 +43,7 @@ pub fn conformance(context: &Context, board: &str, only: &[String]) -> Result<()
         return Err(Usage(format!("there is no golden model `{unknown}`; there are: {}", known.join(", "))).into());
     }
     let mut failures = Vec::new();
-    let (mut cases, mut absent) = (0, Vec::new());
+    let (mut costs, mut absent) = (Vec::new(), Vec::new());
     for (id, golden) in goldens.iter().filter(|(id, _)| only.is_empty() || only.contains(id)) {
         if golden.is_packaged() {
             fetch::model(context, id)?;
@@ -35,17 +55,9 @@ pub fn conformance(context: &Context, board: &str, only: &[String]) -> Result<()
         let tflite = on_board::read(&file)?;
         let progress = Progress::start(format!("{id} on {}", board.id));
         match model_conforms(context, &board, id, golden, &tflite) {
-            Ok(run) => {
-                cases += golden.cases.len();
-                let instructions = run.report.instructions.first().copied().unwrap_or(0);
-                let (arena, stack) = (run.report.arena_bytes, run.report.stack_bytes);
-                progress.done(&format!(
-                    "{} cases equal, {} instructions, arena {}, stack {}",
-                    golden.cases.len(),
-                    thousands(instructions),
-                    thousands(arena),
-                    thousands(stack)
-                ));
+            Ok(cost) => {
+                progress.done(&format!("{} cases equal", cost.cases));
+                costs.push(cost);
             }
             Err(error) => {
                 eprintln!("  FAILED {id}: {error:#}");
@@ -59,15 +71,42 @@ pub fn conformance(context: &Context, board: &str, only: &[String]) -> Result<()
     if !failures.is_empty() {
         bail!("{} of the golden models failed: {}", failures.len(), failures.join(", "));
     }
-    if cases == 0 {
+    if costs.is_empty() {
         bail!("no golden model was run");
     }
-    eprintln!("  {cases} cases on {} equal the goldens", board.id);
+    if json {
+        println!("{}", serde_json::to_string_pretty(&costs)?);
+    } else {
+        println!("{}", cost_table(&costs));
+    }
+    eprintln!("  {} cases on {} equal the goldens", costs.iter().map(|cost| cost.cases).sum::<usize>(), board.id);
     Ok(())
 }
 
+fn cost_table(costs: &[Cost]) -> Table {
+    let mut table = table::table();
+    table.set_header(["model", "MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime B"]);
+    for cost in costs {
+        let per_mac = format!("{:.2}", cost.instructions as f64 / cost.macs.max(1) as f64);
+        table.add_row([
+            cost.model.clone(),
+            thousands(cost.macs),
+            thousands(cost.instructions),
+            per_mac,
+            thousands(cost.arena_bytes),
+            thousands(cost.stack_bytes),
+            thousands(cost.model_bytes),
+            thousands(cost.runtime_bytes),
+        ]);
+    }
+    table.column_iter_mut().skip(1).for_each(|column| {
+        column.set_cell_alignment(CellAlignment::Right);
+    });
+    table
+}
+
 /// Runs all cases of a model in one go and compares.
-fn model_conforms(context: &Context, board: &Board, id: &str, golden: &Golden, tflite: &[u8]) -> Result<Run> {
+fn model_conforms(context: &Context, board: &Board, id: &str, golden: &Golden, tflite: &[u8]) -> Result<Cost> {
     if sha256(tflite) != golden.sha256 {
         bail!("the model is not the one that the goldens were made with");
     }
@@ -78,7 +117,7 @@ fn model_conforms(context: &Context, board: &Board, id: &str, golden: &Golden, t
     } else {
         vec![golden.cases.iter().collect()]
     };
-    let mut last = None;
+    let mut first: Option<Run> = None;
     for group in groups {
         let mut inputs = Vec::new();
         for (name, case) in &group {
@@ -94,7 +133,19 @@ fn model_conforms(context: &Context, board: &Board, id: &str, golden: &Golden, t
                 bail!("the output of case {name} differs from the golden one");
             }
         }
-        last = Some(run);
+        first.get_or_insert(run);
     }
-    last.context("the golden file has no case for it")
+    let run = first.context("the golden file has no case for it")?;
+    let model_bytes = model.bytes.len() as u64;
+    Ok(Cost {
+        model: id.into(),
+        board: board.id.clone(),
+        cases: golden.cases.len(),
+        macs: model.macs,
+        instructions: run.report.instructions.first().copied().unwrap_or(0),
+        arena_bytes: run.report.arena_bytes,
+        stack_bytes: run.report.stack_bytes,
+        model_bytes,
+        runtime_bytes: run.sizes.flash.saturating_sub(model_bytes),
+    })
 }

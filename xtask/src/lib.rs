@@ -11,6 +11,7 @@ pub mod context;
 pub mod error;
 pub mod fetch;
 pub mod firmware;
+pub mod fuzz;
 pub mod input;
 pub mod model;
 pub mod on_board;

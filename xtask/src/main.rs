@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::run::RunArgs;
 use xtask::zoo::EvalArgs;
-use xtask::{Context, boards, check_no_panic, conformance, error, fetch, run, setup, test, zoo};
+use xtask::{Context, boards, check_no_panic, conformance, error, fetch, fuzz, run, setup, test, zoo};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -47,13 +47,22 @@ enum Task {
     },
     /// Measures our own models on held-out data
     Eval(EvalArgs),
-    /// Runs the golden models on a board and compares their outputs
+    /// Runs the golden models on a board, compares their outputs and tables what each cost
     Conformance {
         /// Board to run on
         #[arg(long, default_value = xtask::board::DEFAULT)]
         board: String,
+        /// Prints one JSON value instead of a table
+        #[arg(long)]
+        json: bool,
         /// Models to run [default: all]
         models: Vec<String>,
+    },
+    /// Fuzzes the model parser and everything that it accepts
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Checks that a board's firmware links no panic and no allocator
     CheckNoPanic {
@@ -84,7 +93,8 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Train { name, keep_weights } => zoo::train(&context, name, *keep_weights),
         Task::Eval(args) => zoo::eval(&context, args),
-        Task::Conformance { board, models } => conformance::conformance(&context, board, models),
+        Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
+        Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }
 }

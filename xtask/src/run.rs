@@ -30,7 +30,7 @@ pub struct RunArgs {
     /// Model: .tflite, or compiled .safetensors [default: our digits, on a held-out one]
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Input: raw values in the model's own type, those of several inferences in a row, or a .pgm picture
+    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), or a .pgm picture
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
     /// Writes the raw outputs, one inference after another, to this file

@@ -7,7 +7,7 @@ use crate::context::{Context, run_quietly, try_read};
 use crate::progress::Progress;
 use crate::version::Version;
 use anyhow::{Context as _, Result, bail};
-use xshell::{Shell, cmd};
+use xshell::{Cmd, Shell, cmd};
 
 /// Sets up everything that the boards need.
 pub fn setup(context: &Context) -> Result<()> {
@@ -49,6 +49,49 @@ pub fn ensure_target(context: &Context, target: &str) -> Result<()> {
     let progress = Progress::start(format!("installing the Rust target {target}"));
     run_quietly(cmd!(shell, "rustup target add {target}"))
         .with_context(|| format!("the Rust target {target} is missing and did not install"))?;
+    progress.done("");
+    Ok(())
+}
+
+/// Asks rustup for a component of the toolchain unless its command (`cargo fmt`, `cargo clippy`) answers.
+pub fn ensure_component(context: &Context, command: &str, component: &str) -> Result<()> {
+    let shell = &context.shell;
+    let cargo = context.cargo();
+    let install = format!("rustup component add {component}");
+    ensure(context, component, cmd!(shell, "{cargo} {command} --version"), &[&install])
+}
+
+/// Asks rustup for the nightly toolchain unless it is there.
+pub fn ensure_nightly(context: &Context) -> Result<()> {
+    let shell = &context.shell;
+    let install = "rustup toolchain install nightly --profile minimal";
+    ensure(context, "the nightly toolchain", cmd!(shell, "rustup run nightly rustc --version"), &[install])
+}
+
+/// Asks rustup for Miri, which only the nightly toolchain has.
+pub fn ensure_miri(context: &Context) -> Result<()> {
+    let shell = &context.shell;
+    let add = "rustup component add --toolchain nightly miri rust-src";
+    let install = "rustup toolchain install nightly --profile minimal --component miri,rust-src";
+    ensure(context, "Miri", cmd!(shell, "rustup run nightly cargo miri --version"), &[add, install])
+}
+
+/// Unless `probe` answers, runs the first of `installs` that works; the error names the last, for a person to type.
+fn ensure(context: &Context, what: &str, probe: Cmd<'_>, installs: &[&str]) -> Result<()> {
+    if try_read(probe).is_some() {
+        return Ok(());
+    }
+    let shell = &context.shell;
+    let progress = Progress::start(format!("installing {what}"));
+    let mut outcome = Ok(());
+    for install in installs {
+        let words = install.split(' ').skip(1);
+        outcome = run_quietly(cmd!(shell, "rustup {words...}"));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome.with_context(|| format!("{what} is missing; type:\n    {}", installs.last().unwrap_or(&"")))?;
     progress.done("");
     Ok(())
 }
@@ -99,6 +142,8 @@ pub enum Package<'a> {
     Qemu(&'a str),
     /// Python's pip.
     Pip,
+    /// Node's npm.
+    Npm,
 }
 
 /// Installs a package where that is permitted; the error names `lacking` and the command to type.
@@ -160,6 +205,8 @@ impl Manager {
             (Self::Apt | Self::Dnf, Package::Pip) => "python3-pip".into(),
             (Self::Pacman, Package::Pip) => "python-pip".into(),
             (Self::Brew, Package::Pip) => "python".into(),
+            (Self::Brew, Package::Npm) => "node".into(),
+            (_, Package::Npm) => "npm".into(),
         }
     }
 

@@ -3,8 +3,8 @@
 //! A step is a row of `STEPS`; adding one is adding a row.
 
 use crate::board::{self, Board};
-use crate::context::{Context, try_read};
-use crate::{check_no_panic, conformance, fetch, repeat, setup, zoo};
+use crate::context::Context;
+use crate::{check_no_panic, conformance, fetch, fuzz, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use std::time::Instant;
 use xshell::cmd;
@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
     Step { name: "Miri", fast: false, run: miri },
+    Step { name: "fuzzing, a short run", fast: false, run: fuzz_shortly },
 ];
 
 /// What Miri runs, a line a run: it is some thousand times slower than the machine, so long random tests are left out.
@@ -39,12 +40,15 @@ const MIRI: &[&[&str]] = &[
     &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
 
-/// Crates that only link for a board are told apart from the host's by `default-members`.
+// Crates that only link for a board are told apart from the host's by `default-members`.
+
 fn format(context: &Context) -> Result<()> {
+    setup::ensure_component(context, "fmt", "rustfmt")?;
     cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` mends it")
 }
 
 fn clippy_host(context: &Context) -> Result<()> {
+    setup::ensure_component(context, "clippy", "clippy")?;
     cargo(context, &["clippy", "--all-targets", "--", "-D", "warnings"])
 }
 
@@ -94,7 +98,7 @@ fn models(context: &Context) -> Result<()> {
 
 fn conformance_on_boards(context: &Context) -> Result<()> {
     for board in Board::all(&context.root)? {
-        conformance::conformance(context, &board.id, &[])?;
+        conformance::conformance(context, &board.id, &[], false)?;
     }
     Ok(())
 }
@@ -105,12 +109,7 @@ fn repeats(context: &Context) -> Result<()> {
 
 fn miri(context: &Context) -> Result<()> {
     let shell = &context.shell;
-    if try_read(cmd!(shell, "rustup run nightly cargo miri --version")).is_none() {
-        cmd!(shell, "rustup component add --toolchain nightly miri rust-src")
-            .quiet()
-            .run()
-            .context("Miri is missing; type:\n    rustup toolchain install nightly --component miri,rust-src")?;
-    }
+    setup::ensure_miri(context)?;
     for words in MIRI {
         let words = words.iter();
         cmd!(shell, "rustup run nightly cargo miri test {words...}")
@@ -124,6 +123,11 @@ fn miri(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// Long enough to see that the targets work and that nothing lies near the surface.
+fn fuzz_shortly(context: &Context) -> Result<()> {
+    fuzz::fuzz(context, 20)
+}
+
 fn cargo(context: &Context, words: &[&str]) -> Result<()> {
     let shell = &context.shell;
     let cargo = context.cargo();
@@ -132,12 +136,13 @@ fn cargo(context: &Context, words: &[&str]) -> Result<()> {
 
 /// Runs the steps, all of them even if one fails, and sums up in the last line.
 pub fn test(context: &Context, fast: bool) -> Result<()> {
+    let start = Instant::now();
     let (mut passed, mut failed) = (0, Vec::new());
     for step in STEPS.iter().filter(|step| step.fast || !fast) {
         println!("== {}", step.name);
-        let start = Instant::now();
+        let begun = Instant::now();
         let outcome = (step.run)(context);
-        let seconds = start.elapsed().as_secs();
+        let seconds = begun.elapsed().as_secs();
         match outcome {
             Ok(()) => {
                 passed += 1;
@@ -152,6 +157,7 @@ pub fn test(context: &Context, fast: bool) -> Result<()> {
     for name in &failed {
         println!("failed: {name}");
     }
+    println!("in {} s", start.elapsed().as_secs());
     println!("{passed} passed, {} failed", failed.len());
     if !failed.is_empty() {
         bail!("{} of the steps failed", failed.len());

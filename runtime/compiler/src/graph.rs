@@ -1,7 +1,7 @@
 //! The graph that all passes share: tensors, and nodes in the order in which they run.
 //!
 //! One representation serves from import to memory planning. A node holds either an operator of TensorFlow Lite or,
-//! after [`lower`](crate::lower), one of the model file. Passes add tensors but never remove or renumber them, so a
+//! after the pass `lower`, one of the model file. Passes add tensors but never remove or renumber them, so a
 //! tensor of the source file keeps its number; a tensor that nothing mentions any more is simply not written.
 
 use crate::error::{CompileError, Result, Site};

@@ -8,7 +8,7 @@ use tealight_format::{Model, Op, OpSet, Operands, Operator};
 
 /// What an operator works with: its operands, the rows to compute, and where they go.
 pub(crate) struct Call<'s> {
-    pub(crate) operands: Operands,
+    pub(crate) operands: &'s Operands,
     pub(crate) rows: Range<usize>,
     pub(crate) reader: Reader<'s>,
     /// Exactly the bytes of those rows.
@@ -20,10 +20,10 @@ pub(crate) struct Call<'s> {
 /// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch row and
 /// copied to its place; any other directly.
 pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
-    let operands = model.operands(op);
+    let operands = &model.operands(op);
     let output = range(&operands.output);
     let row_len = model.work(op).row_bytes as usize;
-    let (state, memory, base) = split_state(memory, &op.operator, &operands);
+    let (state, memory, base) = split_state(memory, &op.operator, operands);
     let place = |rows: &Range<usize>| {
         let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
         at(rows.start)..at(rows.end)

@@ -13,7 +13,7 @@ pub(crate) const fn range(value: &Value) -> Range<usize> {
 /// Cuts `memory`, which starts at arena byte `base`, into the arena range `at`, to write, and a reader of all the rest.
 /// A range outside gives nothing to write.
 pub(crate) fn cut<'s>(
-    model: &Model<'s>,
+    model: &'s Model<'s>,
     memory: &'s mut [u8],
     base: usize,
     at: Range<usize>,
@@ -22,14 +22,14 @@ pub(crate) fn cut<'s>(
     if let Some((before, rest)) = memory.split_at_mut_checked(at.start.wrapping_sub(base))
         && let Some((middle, after)) = rest.split_at_mut_checked(len)
     {
-        return (middle, Reader { model: *model, before_at: base, before, after_at: at.end, after });
+        return (middle, Reader { model, before_at: base, before, after_at: at.end, after });
     }
-    (&mut [], Reader { model: *model, before_at: 0, before: &[], after_at: 0, after: &[] })
+    (&mut [], Reader { model, before_at: 0, before: &[], after_at: 0, after: &[] })
 }
 
 /// Reads values that lie apart from the range being written.
 pub(crate) struct Reader<'s> {
-    model: Model<'s>,
+    model: &'s Model<'s>,
     before_at: usize,
     before: &'s [u8],
     after_at: usize,

@@ -20,21 +20,24 @@ use std::cell::RefCell;
 use tealight::{ALL_OPS, Block, DType, Model, OpCode, Operator, Place, Session};
 use tealight_format::ops::{Copy, Pool2d};
 
-const LIMITS: Limits = Limits { arena: 1 << 20, cost: 1_000_000 };
+/// Miri takes a thousand times as long.
+const LIMITS: Limits =
+    if cfg!(miri) { Limits { arena: 1 << 16, cost: 3000 } } else { Limits { arena: 1 << 20, cost: 1_000_000 } };
 
 fn config(cases: u32) -> ProptestConfig {
-    let cases = if cfg!(miri) { cases / 200 } else { cases };
+    let cases = if cfg!(miri) { cases / 1000 } else { cases };
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() }
 }
 
 /// The bytes from which a plan is chosen, and those from which its inputs and budgets are.
 fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
-    (prop::collection::vec(any::<u8>(), 0..900), prop::collection::vec(any::<u8>(), 0..200))
+    let most = if cfg!(miri) { 250 } else { 900 };
+    (prop::collection::vec(any::<u8>(), 0..most), prop::collection::vec(any::<u8>(), 0..most / 4))
 }
 
 #[test]
 fn accepted_plans_run_to_their_end() {
-    const CASES: u32 = 4000;
+    const CASES: u32 = 3000;
     let accepted = RefCell::new([0u32; 20]);
     let (ran, refused, shared) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
     TestRunner::new(config(CASES))
@@ -82,7 +85,7 @@ fn overlaps_an_input(parts: &Parts, op: &tealight::Op) -> bool {
 }
 
 proptest! {
-    #![proptest_config(config(2000))]
+    #![proptest_config(config(1500))]
 
     #[test]
     fn damaged_files_run_to_their_end(
@@ -134,6 +137,45 @@ proptest! {
         }
         exercise(&parts.file(), LIMITS, &mut Choices::new(&rest));
     }
+}
+
+/// Small models for the fuzzer to start from, one for each operator among them. They are made anew with
+/// `TEALIGHT_BLESS=1`.
+#[test]
+#[cfg_attr(miri, ignore = "reads files")]
+fn the_seeds_of_the_fuzzer_are_models() {
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds"));
+    let runs = |file: &[u8]| exercise(file, LIMITS, &mut Choices::new(&[])) == Outcome::Ran;
+    if std::env::var_os("TEALIGHT_BLESS").is_some() {
+        let write = |name: &str, file: &[u8]| std::fs::write(folder.join(format!("{name}.safetensors")), file).unwrap();
+        write("relu", &relu().file());
+        write("overlapping", &overlapping().file());
+        for &code in OpCode::ALL {
+            let mut files = (1u32..20_000).filter_map(|seed| {
+                let mut state = seed;
+                let bytes = std::iter::repeat_with(|| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8
+                });
+                let bytes: Vec<u8> = bytes.take(900).collect();
+                let parts = random::plan(&mut Choices::new(&bytes));
+                let has = parts.ops.iter().any(|op| op.operator.code() == code);
+                Some(parts.file()).filter(|file| has && file.len() < 2500 && runs(file))
+            });
+            write(code.name(), &files.next().unwrap());
+        }
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(
+            runs(&std::fs::read(&path).unwrap()),
+            "{} does not run: make it anew with TEALIGHT_BLESS=1",
+            path.display()
+        );
+        names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
+    }
+    assert!(OpCode::ALL.iter().all(|code| names.iter().any(|name| name == code.name())), "{names:?}");
 }
 
 /// Runs a model with one int8 input and gives its first output.

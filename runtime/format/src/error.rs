@@ -20,7 +20,7 @@ pub enum ModelError {
         /// The version it has.
         found: u32,
     },
-    /// The plan's tables do not have the size that its header says.
+    /// The plan's tables do not have the size that its header says, or what pads them is not 0.
     PlanSize,
     /// The plan header counts more constants than values, more than 65,534 values or operators, or has a reserved byte set.
     Counts,
@@ -64,7 +64,7 @@ pub enum ModelError {
 pub enum HeaderFault {
     /// The file is shorter than its header says.
     Truncated,
-    /// The header is longer than safetensors allows (100,000,000 bytes) or the file than 4 GiB.
+    /// The header is longer than 1 MiB, the file than 4 GiB, or there are more than 65,535 tensors.
     TooLong,
     /// Not UTF-8.
     Utf8,
@@ -116,7 +116,7 @@ impl fmt::Display for ModelError {
             Self::Version { found } => {
                 write!(f, "format version {found}, but this build reads version {}", crate::FORMAT_VERSION)
             }
-            Self::PlanSize => f.write_str("the plan is not as long as its header says"),
+            Self::PlanSize => f.write_str("the plan is not as long as its header says, or its padding is not 0"),
             Self::Counts => f.write_str("the plan header's counts are out of range"),
             Self::Value { value, fault } => write!(f, "value {value}: {fault}"),
             Self::Op { op, fault } => write!(f, "operator {op}: {fault}"),

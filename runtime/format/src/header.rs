@@ -8,8 +8,9 @@ use crate::DType;
 use crate::bytes::{slice, u8_at, u64_at};
 use crate::error::{HeaderFault, ModelError};
 
-/// The largest header that the safetensors format allows.
-const MAX_HEADER: u64 = 100_000_000;
+/// The longest header in bytes, some ten thousand tensors' worth: names are compared in pairs, so its square bounds the
+/// time that a hostile file can take.
+const MAX_HEADER: u64 = 1 << 20;
 
 /// The most tensors: the plan and as many constants as 16-bit indices can name.
 const MAX_TENSORS: u32 = u16::MAX as u32;

@@ -1,6 +1,6 @@
 //! A checked model.
 
-use crate::bytes::{align16, i32_at, slice, u16_at, u32_at};
+use crate::bytes::{align16, i32_at, slice, u8_at, u16_at, u32_at};
 use crate::error::{ModelError, ValueFault};
 use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op, OpSet};
@@ -69,6 +69,11 @@ impl<'a> Model<'a> {
         ensure!(plan.constants <= plan.values, ModelError::Counts);
         ensure!(plan.values < NONE as u32 && plan.ops < NONE as u32, ModelError::Counts);
         ensure!(plan.plan_len() == plan_bytes.len() as u64, ModelError::PlanSize);
+        let mut at = plan.interface_end() as usize;
+        while at < plan_bytes.len() {
+            ensure!(u8_at(plan_bytes, at) == 0, ModelError::PlanSize);
+            at += 1;
+        }
         let model = Self { bytes, header, plan };
         tri!(model.check_constants(entries));
         tri!(model.check_values());

@@ -73,11 +73,15 @@ impl PlanHeader {
 
     /// Bytes of the whole plan, padding included.
     pub const fn plan_len(&self) -> u64 {
-        align16(self.interface_at() + 2 * (self.inputs as u64 + self.outputs as u64))
+        align16(self.interface_end())
     }
 
     pub(crate) const fn ops_at(&self) -> u64 {
         PLAN_HEADER as u64 + self.values as u64 * VALUE_RECORD as u64
+    }
+
+    pub(crate) const fn interface_end(&self) -> u64 {
+        self.interface_at() + 2 * (self.inputs as u64 + self.outputs as u64)
     }
 
     pub(crate) const fn interface_at(&self) -> u64 {

@@ -17,7 +17,9 @@ pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
             continue;
         };
         producer[output] = at;
-        if is_identity(&table) && graph.tensors[input].dtype == graph.tensors[output].dtype {
+        let alike = graph.tensors[input].dtype == graph.tensors[output].dtype
+            && graph.tensors[input].shape == graph.tensors[output].shape;
+        if is_identity(&table) && alike {
             let base = graph.base(input);
             // The lookup's own reading is one less.
             uses[base] = uses[base] + uses[output] - 1;
@@ -45,9 +47,7 @@ pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
             gone[before] = true;
             continue;
         }
-        let same = graph.tensors[input].quantization == graph.tensors[output].quantization
-            && graph.tensors[input].dtype == graph.tensors[output].dtype
-            && graph.tensors[input].shape == graph.tensors[output].shape;
+        let same = alike && graph.tensors[input].quantization == graph.tensors[output].quantization;
         if let Some(range) = clamp(&table).filter(|_| same)
             && clamp_activation(&mut graph.nodes[before].op, range)
         {

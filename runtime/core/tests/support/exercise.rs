@@ -47,8 +47,8 @@ pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcom
     }
     let (first, second) = (random_inputs(&model, choose), random_inputs(&model, choose));
     let whole = with_session(&model, |session| {
-        let one = infer(session, &first, |session| session.run());
-        let two = infer(session, &second, |session| session.run());
+        let one = infer(session, &first, Session::run);
+        let two = infer(session, &second, Session::run);
         (one, two)
     });
     let again = with_session(&model, |session| {
@@ -69,7 +69,7 @@ pub fn outputs(file: &[u8], choose: &mut Choices<'_>) -> Option<Vec<Vec<u8>>> {
     let mut blocks = aligned(file);
     let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).ok()?;
     let inputs = random_inputs(&model, choose);
-    Some(with_session(&model, |session| infer(session, &inputs, |session| session.run())))
+    Some(with_session(&model, |session| infer(session, &inputs, Session::run)))
 }
 
 /// Calls every accessor, with indices inside and outside.

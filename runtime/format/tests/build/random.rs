@@ -41,7 +41,7 @@ impl<'a> Choices<'a> {
         raw % n.max(1)
     }
 
-    pub fn from_to(&mut self, from: i32, to: i32) -> i32 {
+    pub fn between(&mut self, from: i32, to: i32) -> i32 {
         from + self.below((to - from + 1) as u32) as i32
     }
 
@@ -60,7 +60,7 @@ impl<'a> Choices<'a> {
             0 => self.word() as i32,
             1 => self.pick(&[i32::MIN, i32::MAX, i32::MIN + 1, -1, 0, 1, 2, 255, 256, 65_535, 65_536]),
             2 => 1 << self.below(31),
-            _ => self.from_to(-9, 9),
+            _ => self.between(-9, 9),
         }
     }
 
@@ -104,7 +104,7 @@ struct Builder<'c, 'b> {
 
 /// A random plan.
 pub fn plan(choose: &mut Choices<'_>) -> Parts {
-    let count = choose.from_to(1, 6);
+    let count = choose.between(1, 6);
     let wrong = choose.one_in(4);
     let mut builder = Builder {
         choose,
@@ -161,7 +161,7 @@ impl Builder<'_, '_> {
     }
 
     fn dims(&mut self, rank: usize, most: i32) -> Vec<u32> {
-        (0..rank).map(|_| self.choose.from_to(1, most) as u32).collect()
+        (0..rank).map(|_| self.choose.between(1, most) as u32).collect()
     }
 
     fn any_dims(&mut self) -> Vec<u32> {
@@ -171,7 +171,7 @@ impl Builder<'_, '_> {
     }
 
     fn image(&mut self) -> Vec<u32> {
-        let channels = self.choose.from_to(1, 9) as u32;
+        let channels = self.choose.between(1, 9) as u32;
         let mut dims = self.dims(3, 7);
         dims[0] = self.choose.pick(&[1, 1, 1, 2, 3]);
         dims.push(channels);
@@ -243,21 +243,21 @@ impl Builder<'_, '_> {
     }
 
     fn activation(&mut self) -> [i32; 2] {
-        let (a, b) = (self.choose.from_to(-128, 127), self.choose.from_to(-128, 127));
+        let (a, b) = (self.choose.between(-128, 127), self.choose.between(-128, 127));
         if self.choose.one_in(3) { [a.min(b), a.max(b)] } else { [-128, 127] }
     }
 
     fn multiplier(&mut self) -> [i32; 2] {
         let multiplier =
             if self.choose.one_in(4) { self.choose.odd().max(0) } else { (self.choose.word() >> 1) as i32 };
-        let shift = if self.choose.one_in(4) { self.choose.from_to(-31, 30) } else { self.choose.from_to(-9, 1) };
+        let shift = if self.choose.one_in(4) { self.choose.between(-31, 30) } else { self.choose.between(-9, 1) };
         [multiplier, shift]
     }
 
     fn channels(&mut self, count: u32) -> Ref {
         let mut bytes = Vec::new();
         for _ in 0..count {
-            let bias = if self.choose.one_in(8) { self.choose.odd() } else { self.choose.from_to(-999, 999) };
+            let bias = if self.choose.one_in(8) { self.choose.odd() } else { self.choose.between(-999, 999) };
             let [multiplier, shift] = self.multiplier();
             for word in [bias, multiplier, shift] {
                 bytes.extend(word.to_le_bytes());
@@ -268,16 +268,16 @@ impl Builder<'_, '_> {
 
     /// Along one axis: stride, dilation, pad and the output's size.
     fn window(&mut self, input: u32, size: u32, dilated: bool) -> ([i32; 3], u32) {
-        let stride = if self.choose.one_in(16) { self.choose.odd().max(1) } else { self.choose.from_to(1, 3) };
+        let stride = if self.choose.one_in(16) { self.choose.odd().max(1) } else { self.choose.between(1, 3) };
         let dilation = match dilated {
             true if self.choose.one_in(16) => self.choose.odd().max(1),
-            true => self.choose.from_to(1, 3),
+            true => self.choose.between(1, 3),
             false => 1,
         };
         let extent = (i64::from(size) - 1) * i64::from(dilation) + 1;
         let pad = self.choose.below(extent.min(1 << 24) as u32) as i32;
         let most = (i64::from(input) + i64::from(pad) - 1) / i64::from(stride) + 1;
-        let output = self.choose.from_to(1, most.min(9) as i32) as u32;
+        let output = self.choose.between(1, most.min(9) as i32) as u32;
         ([stride, dilation, pad], output)
     }
 
@@ -295,7 +295,7 @@ impl Builder<'_, '_> {
             OpCode::Conv2d | OpCode::DepthwiseConv2d => {
                 let x = self.operand(I8, is_image, &image);
                 let s = self.get(x).shape;
-                let (kh, kw) = (self.choose.from_to(1, 4) as u32, self.choose.from_to(1, 4) as u32);
+                let (kh, kw) = (self.choose.between(1, 4) as u32, self.choose.between(1, 4) as u32);
                 let (v, oh) = self.window(s.dim(1), kh, true);
                 let (h, ow) = self.window(s.dim(2), kw, true);
                 let attrs = Conv2d {
@@ -304,7 +304,7 @@ impl Builder<'_, '_> {
                     pad: [v[2], h[2]],
                     activation: self.activation(),
                 };
-                let many = self.choose.from_to(1, 5) as u32;
+                let many = self.choose.between(1, 5) as u32;
                 let (operator, o, weights) = if code == OpCode::Conv2d {
                     let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
                     let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
@@ -324,7 +324,7 @@ impl Builder<'_, '_> {
                 let len = self.get(x).len;
                 let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
                 let depth = self.choose.pick(&divisors);
-                let units = self.choose.from_to(1, 9) as u32;
+                let units = self.choose.between(1, 9) as u32;
                 let attrs = FullyConnected {
                     weights_zero_point: self.choose.pick(&[0, 0, 3, -128, 127]),
                     activation: self.activation(),
@@ -336,7 +336,7 @@ impl Builder<'_, '_> {
             OpCode::AvgPool2d | OpCode::MaxPool2d => {
                 let x = self.operand(I8, is_image, &image);
                 let s = self.get(x).shape;
-                let mut window = [(); 2].map(|()| self.choose.from_to(1, 4));
+                let mut window = [(); 2].map(|()| self.choose.between(1, 4));
                 if self.choose.one_in(8) {
                     window = [(); 2].map(|()| self.choose.odd().clamp(1, 1 << 24));
                 }
@@ -369,7 +369,7 @@ impl Builder<'_, '_> {
                 } else {
                     let (mut a, mut b) = (self.multiplier(), self.multiplier());
                     (a[1], b[1]) = (a[1].min(0), b[1].min(0));
-                    let left_shift = self.choose.from_to(0, 22);
+                    let left_shift = self.choose.between(0, 22);
                     let attrs = AddSub { left_shift, a, b, output: self.multiplier(), activation };
                     if code == OpCode::Add { Operator::Add(attrs) } else { Operator::Sub(attrs) }
                 };
@@ -382,15 +382,15 @@ impl Builder<'_, '_> {
                 let x = self.operand(I8, |v| v.len < 20_000, &dims);
                 let attrs = Softmax {
                     input_multiplier: self.multiplier()[0],
-                    input_left_shift: self.choose.from_to(0, 31),
-                    diff_min: -self.choose.from_to(0, 255),
+                    input_left_shift: self.choose.between(0, 31),
+                    diff_min: -self.choose.between(0, 255),
                 };
                 (Operator::Softmax(attrs), vec![Some(x)], DType::I8, self.get(x).shape.dims().to_vec())
             }
             OpCode::Lookup => {
                 let x = self.operand(BYTES, small, &dims);
                 let table = self.constant(DType::U8, &[256]);
-                let attrs = Lookup { function: self.choose.from_to(0, 6) };
+                let attrs = Lookup { function: self.choose.between(0, 6) };
                 let dtype = self.choose.pick(BYTES);
                 (Operator::Lookup(attrs), vec![Some(x), Some(table)], dtype, self.get(x).shape.dims().to_vec())
             }
@@ -399,7 +399,7 @@ impl Builder<'_, '_> {
                 let mut out = self.get(x).shape.dims().to_vec();
                 let mut before = [0; MAX_RANK];
                 for (dim, before) in out.iter_mut().zip(&mut before) {
-                    *before = self.choose.from_to(0, 2);
+                    *before = self.choose.between(0, 2);
                     *dim += *before as u32 + self.choose.below(3);
                 }
                 let attrs = Pad { before, value: self.choose.odd() };
@@ -428,7 +428,7 @@ impl Builder<'_, '_> {
                 let mut inputs = vec![Some(a)];
                 for _ in 0..self.choose.below(4) {
                     let mut dims = first.shape.dims().to_vec();
-                    dims[axis] = self.choose.from_to(1, 3) as u32;
+                    dims[axis] = self.choose.between(1, 3) as u32;
                     let fits = |v: &Value| {
                         v.shape.rank() == dims.len() && (0..dims.len()).all(|i| i == axis || v.shape.dim(i) == dims[i])
                     };
@@ -446,7 +446,7 @@ impl Builder<'_, '_> {
                     *begin = self.choose.below(*dim) as i32;
                     *stride = self.choose.pick(&[1, 1, 2, -1, -2, 3]);
                     let room = if *stride > 0 { *dim as i32 - 1 - *begin } else { *begin };
-                    *dim = self.choose.from_to(1, room / stride.abs() + 1) as u32;
+                    *dim = self.choose.between(1, room / stride.abs() + 1) as u32;
                     if *dim == 1 && self.choose.one_in(8) {
                         *stride = self.choose.odd();
                     }
@@ -467,8 +467,8 @@ impl Builder<'_, '_> {
                 let x = self.operand(ALL, is_image, &image);
                 let s = self.get(x).shape;
                 let attrs = ResizeNearest {
-                    align_corners: self.choose.from_to(0, 1),
-                    half_pixel_centers: self.choose.from_to(0, 1),
+                    align_corners: self.choose.between(0, 1),
+                    half_pixel_centers: self.choose.between(0, 1),
                 };
                 let size = self.dims(2, 12);
                 let out = vec![s.dim(0), size[0], size[1], s.dim(3)];
@@ -488,9 +488,9 @@ impl Builder<'_, '_> {
                 let len = self.get(x).len;
                 let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
                 let depth = self.choose.pick(&divisors);
-                let rank = self.choose.from_to(1, 3);
-                let units = self.choose.from_to(1, 4) as u32;
-                let memory = self.choose.from_to(1, 5) as u32;
+                let rank = self.choose.between(1, 3);
+                let units = self.choose.between(1, 4) as u32;
+                let memory = self.choose.between(1, 5) as u32;
                 let filters = units * rank as u32;
                 let kind = self.choose.pick(&[DType::I16, DType::I8]);
                 let feature = self.constant(DType::I8, &[filters, depth]);
@@ -685,7 +685,7 @@ impl Builder<'_, '_> {
         }
         let i = self.choose.below(self.parts.values.len() as u32) as usize;
         let odd = self.choose.odd();
-        let nearer = self.choose.from_to(-4, 4) * 16;
+        let nearer = self.choose.between(-4, 4) * 16;
         let v = &mut self.parts.values[i];
         match self.choose.below(12) {
             0 => v.offset = v.offset.wrapping_add_signed(nearer),

@@ -1,4 +1,4 @@
-//! From a trained int8 network (`.tflite`) to a Tealight model file.
+//! From a trained network to a Tealight model file: an int8 one (`.tflite`), or a float one with inputs to calibrate by.
 //!
 //! The result is one ordinary safetensors file that a session runs in place, and whose memory is planned to the byte.
 //! Numbers do not change: a compiled network gives the bytes that TensorFlow Lite Micro's reference kernels give.
@@ -19,6 +19,7 @@
 //! # Passes
 //!
 //! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
+//! A float network ([`float`]) is quantized to such a graph ([`quantize`]) in the place of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|
@@ -44,16 +45,18 @@
 //! # What is refused
 //!
 //! An operator or type that cannot be compiled is an error that names the node and says what would be accepted
-//! ([`CompileError`]); nothing is dropped or approximated. Float layers are such: only int8 networks are taken so far,
-//! with float or uint8 inputs and outputs where the network itself converts them.
+//! ([`CompileError`]); nothing is dropped or approximated. Float layers of a `.tflite` are such: only int8 networks are
+//! taken from there so far, with float or uint8 inputs and outputs where the network itself converts them.
 
 mod cut;
 mod error;
+pub mod float;
 pub mod graph;
 mod lower;
 mod names;
 mod pass;
 mod plan;
+pub mod quantize;
 #[cfg(test)]
 mod testing;
 pub mod tflite;
@@ -132,15 +135,25 @@ pub fn compile_tflite_with(
     options: &Options,
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
+    compile_graph(tflite::import(bytes)?, "import", bytes, options, observer)
+}
+
+/// Compiles a graph of TensorFlow Lite's operators, which the pass `origin` made from the file `source`.
+fn compile_graph(
+    graph: Graph,
+    origin: &str,
+    source: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
     let mut report = Report::default();
-    let graph = tflite::import(bytes)?;
     let sources = graph.tensors.len();
     let mut observe = |name: &str, graph: &Graph, before: usize| {
         observer(name, graph);
         let what = format!("{before} nodes to {}", graph.nodes.len());
         report.passes.push((name.to_string(), what));
     };
-    observe("import", &graph, graph.nodes.len());
+    observe(origin, &graph, graph.nodes.len());
     type Pass = fn(Graph) -> Result<Graph>;
     let passes: [(&str, Pass); 10] = [
         ("variables", pass::variables::resolve),
@@ -163,7 +176,7 @@ pub fn compile_tflite_with(
     let works = lower::check(&graph)?;
     let (graph, works, plan) = plan::plan_best(graph, &works)?;
     observe("order", &graph, graph.nodes.len());
-    let written = write::write(&graph, &works, &plan, bytes, options)?;
+    let written = write::write(&graph, &works, &plan, source, options)?;
     report.arena_len = plan.arena_len;
     report.state_len = plan.state_len;
     report.lower_bound = plan.lower_bound;

@@ -2,11 +2,9 @@
 
 use super::data::{self, Data, Sample};
 use super::{Digits, SIZE, training};
-use crate::export::{self, Compiled, greatest};
+use crate::export::{self, Compiled, Recipe, greatest};
 use crate::{Figures, Place, trace, weights};
-use anyhow::{Result, bail};
-use tealight_compiler::Options;
-use tealight_compiler::quantize::{Quantize, Report, compile_float};
+use anyhow::{Context as _, Result, bail};
 
 /// The digits among the models.
 #[derive(Debug)]
@@ -33,16 +31,14 @@ fn bytes(sample: &Sample) -> Vec<u8> {
 }
 
 /// Quantizes and compiles the float weights of a checkpoint.
-fn compile(checkpoint: &[u8], data: &Data) -> Result<(Vec<u8>, Report)> {
+fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
     let model = weights::load(checkpoint, Digits::load)?;
     let network = trace::trace(&[1, 1, SIZE, SIZE], |x| model.forward(x))?;
     let samples: Vec<Vec<f32>> = data.training.iter().take(CALIBRATION).map(|s| s.numbers().collect()).collect();
-    // Every brightness is a byte, so the input loses nothing.
-    let quantize = Quantize { input_range: Some([0.0, 1.0]), ..Quantize::default() };
     let labels = (0..10).map(|digit| digit.to_string()).collect();
-    let options = Options { name: Some(NAME.into()), labels, ..Options::default() };
-    let (compiled, report) = compile_float(&network, &samples, &quantize, checkpoint, &options)?;
-    Ok((compiled.bytes, report))
+    // Every brightness is a byte, so the input loses nothing.
+    let input_range = [0.0, 1.0];
+    Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels }.compile()
 }
 
 /// How many of `samples` the compiled file gets right.
@@ -66,21 +62,13 @@ impl crate::Entry for Entry {
         if !keep_weights {
             export::write(&float, &weights::save(&training::train(&data)?)?)?;
         }
-        let (file, report) = compile(&export::read(&float)?, &data)?;
-        eprint!("{}", export::describe(&report));
-        eprintln!("  {}", export::sizes(&file)?);
-        export::write(&place.file(NAME, "digits.safetensors"), &file)?;
+        let file = compile(&export::read(&float)?, &data)?;
         let cases: Vec<_> =
             data.held_out.iter().take(GOLDENS).map(|sample| (bytes(sample), sample.digit.to_string())).collect();
-        let golden = serde_json::to_string_pretty(&export::golden(&file, &cases)?)?;
-        export::write(&place.file(NAME, "golden.json"), golden.as_bytes())?;
         // What `cargo xtask run` shows: a digit that a picture of text shows well.
-        let Some((sample, label)) = cases.iter().find(|(_, label)| label == SHOWN) else {
-            bail!("there is no {SHOWN} among the golden vectors");
-        };
-        export::write(&place.file(NAME, "sample.bin"), sample)?;
-        let demo = format!("model = \"digits.safetensors\"\n\n[[input]]\nfile = \"sample.bin\"\nis = \"{label}\"\n");
-        export::write(&place.file(NAME, "demo.toml"), demo.as_bytes())?;
+        let shown = cases.iter().position(|(_, label)| label == SHOWN);
+        let shown = shown.with_context(|| format!("there is no {SHOWN} among the golden vectors"))?;
+        export::write_all(place, NAME, &file, &cases, shown)?;
         let figures = self.evaluate(place)?;
         eprintln!(
             "  held out: {:.2} % in float, {:.2} % in int8, of {}",
@@ -103,6 +91,7 @@ impl crate::Entry for Entry {
             quantized: correct(&file, &data.held_out)? as f64 / samples as f64,
             samples,
             bytes: file.len() as u64,
+            recordings: None,
         };
         let right = figures.float.min(figures.quantized);
         if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {

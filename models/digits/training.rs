@@ -1,12 +1,12 @@
-//! How the network is trained: AdamW on distorted digits, the step falling along a cosine, all from one seed.
+//! How the network is trained: on distorted digits, all from one seed.
 
 use super::data::{Data, Sample, distort};
 use super::{Digits, SIZE};
-use crate::progress::Bar;
+use crate::descent::Descent;
 use crate::random::{Fresh, Random};
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW, VarBuilder, loss};
+use candle_nn::{VarBuilder, loss};
 use std::collections::BTreeMap;
 
 /// Everything random comes from this.
@@ -27,13 +27,10 @@ pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
     let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
     let model = Digits::load(vb)?;
     let weights = fresh.weights();
-    let params = ParamsAdamW { lr: RATE, weight_decay: 1e-3, ..ParamsAdamW::default() };
-    let mut optimizer = AdamW::new(weights.values().cloned().collect(), params)?;
     let mut random = Random::new(SEED);
     let mut order: Vec<usize> = (0..data.training.len()).collect();
     let steps = EPOCHS * order.len().div_ceil(BATCH);
-    let bar = Bar::new("training digits", steps);
-    let mut step = 0;
+    let mut descent = Descent::new("training digits", &weights, RATE, steps)?;
     for epoch in 0..EPOCHS {
         random.shuffle(&mut order);
         let mut sum = 0.0;
@@ -43,24 +40,18 @@ pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
             let digits: Vec<u32> = samples.iter().map(|sample| u32::from(sample.digit)).collect();
             let x = Tensor::from_vec(pixels, (samples.len(), 1, SIZE, SIZE), &Device::Cpu)?;
             let wanted = Tensor::new(digits, &Device::Cpu)?;
-            let warm = (step as f64 / 100.0).min(1.0);
-            let fall = 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
-            optimizer.set_learning_rate(RATE * warm * fall);
             let loss = loss::cross_entropy(&model.logits(&x)?, &wanted)?;
-            optimizer.backward_step(&loss)?;
-            sum += f64::from(loss.to_scalar::<f32>()?) * samples.len() as f64;
-            step += 1;
-            bar.step(step);
+            sum += descent.step(&loss)? * samples.len() as f64;
         }
         let right = correct(&model, &data.held_out)?;
-        bar.say(&format!(
+        descent.say(&format!(
             "epoch {} of {EPOCHS}: loss {:.4}, held out {:.2} %",
             epoch + 1,
             sum / order.len() as f64,
             100.0 * right as f64 / data.held_out.len() as f64
         ));
     }
-    bar.finish();
+    descent.finish();
     Ok(weights)
 }
 

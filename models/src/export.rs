@@ -1,10 +1,13 @@
 //! From a traced network to a model's files, and the compiled file at work.
 
+use crate::Place;
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tealight::Model;
-use tealight_compiler::quantize::Report;
+use tealight_compiler::Options;
+use tealight_compiler::float::Network;
+use tealight_compiler::quantize::{Quantize, Report, compile_float};
 use tealight_tests::host::Host;
 
 /// `golden.json`: inputs of a compiled model, and what it answers.
@@ -85,6 +88,53 @@ pub fn golden(file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<Golden> {
     };
     let cases = cases.iter().map(case).collect::<Result<_>>()?;
     Ok(Golden { model: tealight_tests::sha256(file), cases })
+}
+
+/// What a model's compiled file is made of.
+pub struct Recipe<'a> {
+    /// The model's name.
+    pub name: &'a str,
+    /// The network with its float weights.
+    pub network: &'a Network,
+    /// The file that the weights are from.
+    pub checkpoint: &'a [u8],
+    /// Inputs to calibrate with.
+    pub samples: &'a [Vec<f32>],
+    /// Least and greatest value of the input.
+    pub input_range: [f32; 2],
+    /// What each output stands for.
+    pub labels: Vec<String>,
+}
+
+impl Recipe<'_> {
+    /// Quantizes and compiles; says what that cost.
+    ///
+    /// # Errors
+    /// If the network cannot be quantized with these inputs.
+    pub fn compile(self) -> Result<Vec<u8>> {
+        let quantize = Quantize { input_range: Some(self.input_range), ..Quantize::default() };
+        let options = Options { name: Some(self.name.into()), labels: self.labels, ..Options::default() };
+        let (compiled, report) = compile_float(self.network, self.samples, &quantize, self.checkpoint, &options)?;
+        eprint!("{}", describe(&report));
+        eprintln!("  {}", sizes(&compiled.bytes)?);
+        Ok(compiled.bytes)
+    }
+}
+
+/// Writes a compiled file, its golden vectors from `cases` (input, truth), and `cases[shown]` as what the model shows of
+/// itself.
+///
+/// # Errors
+/// If a file cannot be written, or an input does not fit.
+pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
+    let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
+    let model = format!("{name}.safetensors");
+    write(&place.file(name, &model), file)?;
+    let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;
+    write(&place.file(name, "golden.json"), golden.as_bytes())?;
+    write(&place.file(name, "sample.bin"), sample)?;
+    let demo = format!("model = \"{model}\"\n\n[[input]]\nfile = \"sample.bin\"\nis = \"{label}\"\n");
+    write(&place.file(name, "demo.toml"), demo.as_bytes())
 }
 
 /// What quantization did, as text.

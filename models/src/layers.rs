@@ -43,6 +43,19 @@ pub fn conv2d_no_bias(
     Ok(Conv2d { candle: candle_nn::conv2d_no_bias(inputs, outputs, size, config, vb)?, name })
 }
 
+/// A convolution along the last dimension of `[N, C, 1, W]`, without padding, with a bias: `weight`
+/// `[out, in, 1, size]` and `bias` under `vb`. Candle trains through it only where windows leave no rest.
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: VarBuilder) -> Result<Conv2d> {
+    let bound = 1.0 / ((inputs * size) as f64).sqrt();
+    let weight = vb.get_with_hints((outputs, inputs, 1, size), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?;
+    let bias = vb.get_with_hints(outputs, "bias", candle_nn::Init::Uniform { lo: -bound, up: bound })?;
+    let config = Conv2dConfig { stride, ..Conv2dConfig::default() };
+    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix() })
+}
+
 /// A matrix with a bias: `weight` and `bias` under `vb`.
 ///
 /// # Errors

@@ -56,23 +56,28 @@
 //! and a line in [`MODELS`].
 
 pub mod array;
+pub mod descent;
 pub mod export;
 pub mod layers;
 pub mod layout;
+pub mod pickle;
 pub mod progress;
 pub mod random;
 pub mod trace;
 pub mod weights;
+pub mod wheel;
 
 #[path = "../digits/mod.rs"]
 pub mod digits;
+#[path = "../gesture/mod.rs"]
+pub mod gesture;
 
 use anyhow::Result;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Every model.
-pub const MODELS: &[&dyn Entry] = &[&digits::Entry];
+pub const MODELS: &[&dyn Entry] = &[&digits::Entry, &gesture::Entry];
 
 /// A model of this folder.
 pub trait Entry: Sync {
@@ -113,6 +118,20 @@ pub struct Figures {
     pub samples: usize,
     /// Bytes of the compiled file.
     pub bytes: u64,
+    /// The same where a recording is one sample: its windows vote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recordings: Option<Recordings>,
+}
+
+/// What a model can do with whole recordings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recordings {
+    /// Of the float weights.
+    pub float: f64,
+    /// Of the compiled file.
+    pub quantized: f64,
+    /// How many recordings.
+    pub samples: usize,
 }
 
 /// Where files are.

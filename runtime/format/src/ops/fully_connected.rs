@@ -1,7 +1,8 @@
 //! Matrix product of activations with constant weights: int8, and f32.
 
 use super::{
-    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, is_channel_table, reals, words,
+    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, is_channel_table, reals,
+    words,
 };
 use crate::{DType, Value};
 

@@ -494,9 +494,7 @@ impl Operator {
             | Self::Svdf(_)
             | Self::Conv2dF32(_)
             | Self::DepthwiseConv2dF32(_)
-            | Self::FullyConnectedF32(_) => {
-                work.rows as u64 * work.row_cost as u64
-            }
+            | Self::FullyConnectedF32(_) => work.rows as u64 * work.row_cost as u64,
             _ => 0,
         }
     }

@@ -1,5 +1,7 @@
 //! Whole networks, tensor by tensor, give the bytes of TensorFlow Lite Micro's reference kernels.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::collections::BTreeMap;
 use tealight::{Budget, Model};
 use tealight_compiler::{Options, compile_tflite};

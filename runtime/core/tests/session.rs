@@ -173,7 +173,7 @@ fn models_that_cannot_run_here_are_refused_with_the_reason() {
     let model = Model::parse(bytes).unwrap();
     let mut arena = Arena::<64>::new();
     let memory = arena.bytes_mut();
-    let refused = |result: Result<Session<'_, ALL_OPS>, LoadError>| result.err().expect("must be refused");
+    let refused = |result: Result<Session<'_, ALL_OPS>, LoadError>| result.expect_err("must be refused");
     assert_eq!(refused(Session::load(&model, &mut memory[..16])), LoadError::ArenaTooSmall { needed: 32, given: 16 });
     assert_eq!(refused(Session::load(&model, &mut memory[1..])), LoadError::MisalignedMemory);
     let other = Session::<{ op_set(&[OpCode::Conv2d]) }>::load(&model, memory).err();

@@ -5,6 +5,7 @@
 
 mod add;
 mod binary_f32;
+mod block;
 mod concat;
 mod conv_2d;
 mod copy;
@@ -74,6 +75,16 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         SoftmaxF32 => softmax::softmax_f32,
         UnaryF32 => unary_f32::unary_f32,
         MeanF32 => mean::mean_f32,
+        FullyConnectedBlock => block::fully_connected_block,
+    }
+}
+
+/// Writes the workspace of the rows of `call`, which is its output, for operators that have one.
+pub(crate) fn prepare<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
+    if let Operator::FullyConnectedBlock(op) = operator
+        && const { op_set_has(OPS, tealight_format::OpCode::FullyConnectedBlock) }
+    {
+        block::quantize_activations(op, call);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod add;
 mod binary_f32;
+mod block;
 mod concat;
 mod conv_2d;
 mod copy;
@@ -26,6 +27,7 @@ mod unary_f32;
 
 pub use add::AddSub;
 pub use binary_f32::BinaryF32;
+pub use block::{BlockType, FullyConnectedBlock, Workspace};
 pub use concat::Concat;
 pub use conv_2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
 pub use copy::Copy;
@@ -110,7 +112,7 @@ pub enum OpFault {
         /// Which one.
         operand: u8,
     },
-    /// The scratch value is not an arena value of one output row that lives only here.
+    /// The scratch value is not an arena value of one output row, or of what the operator needs, that lives only here.
     Scratch,
 }
 
@@ -466,6 +468,9 @@ operators! {
     UnaryF32(UnaryF32) = 29, "UnaryF32";
     /// Mean over some dimensions in f32. Input: F32.
     MeanF32(MeanF32) = 30, "MeanF32";
+    /// Matrix product with block-quantized weights. Inputs: activations F32 `[.., in]`, weights U8 `[out, row bytes]`,
+    /// bias F32 `[out]` or none.
+    FullyConnectedBlock(FullyConnectedBlock) = 31, "FullyConnectedBlock";
 }
 
 impl Operator {
@@ -485,6 +490,15 @@ impl Operator {
         }
     }
 
+    /// The scratch value that the operator needs for itself, for those that do. Its output then shares no memory with an
+    /// input.
+    pub const fn workspace(&self, operands: &Operands) -> Option<Workspace> {
+        match self {
+            Self::FullyConnectedBlock(op) => op.workspace(operands),
+            _ => None,
+        }
+    }
+
     /// Nominal multiply-accumulates of the whole operator: taps on padding count, other arithmetic does not.
     pub const fn macs(&self, work: &Work) -> u64 {
         match self {
@@ -494,7 +508,8 @@ impl Operator {
             | Self::Svdf(_)
             | Self::Conv2dF32(_)
             | Self::DepthwiseConv2dF32(_)
-            | Self::FullyConnectedF32(_) => work.rows as u64 * work.row_cost as u64,
+            | Self::FullyConnectedF32(_)
+            | Self::FullyConnectedBlock(_) => work.rows as u64 * work.row_cost as u64,
             _ => 0,
         }
     }

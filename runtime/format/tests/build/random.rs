@@ -9,9 +9,9 @@
 
 use crate::build::{Parts, value};
 use tealight_format::ops::{
-    AddSub, BinaryF32, Concat, Conv2d, Conv2dF32, Copy, DepthwiseConv2d, DepthwiseConv2dF32, Dequantize,
-    FullyConnected, FullyConnectedF32, Lookup, Mean, MeanF32, Mul, Pad, Pool2d, Pool2dF32, Quantize, ResizeNearest,
-    Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose, UnaryF32, UnaryFunction,
+    AddSub, BinaryF32, BlockType, Concat, Conv2d, Conv2dF32, Copy, DepthwiseConv2d, DepthwiseConv2dF32, Dequantize,
+    FullyConnected, FullyConnectedBlock, FullyConnectedF32, Lookup, Mean, MeanF32, Mul, Pad, Pool2d, Pool2dF32,
+    Quantize, ResizeNearest, Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, MAX_RANK, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
@@ -363,6 +363,18 @@ impl Builder<'_, '_> {
                 let bias = self.real_bias(units);
                 (Operator::FullyConnectedF32(attrs), vec![Some(x), Some(w), bias], DType::F32, vec![len / depth, units])
             }
+            OpCode::FullyConnectedBlock => {
+                let block = self.choose.pick(BlockType::ALL);
+                let (batches, blocks) = (self.choose.between(1, 3) as u32, self.choose.between(1, 3) as u32);
+                let depth = blocks * block.elements();
+                let x = self.operand(F32, |v| small(v) && (v.len / 4).is_multiple_of(depth), &[batches, depth]);
+                let units = self.choose.between(1, 5) as u32;
+                let attrs = FullyConnectedBlock { block: block as i32, activation: self.real_activation() };
+                let w = self.constant(DType::U8, &[units, blocks * block.bytes()]);
+                let bias = self.real_bias(units);
+                let out = vec![self.get(x).len / 4 / depth, units];
+                (Operator::FullyConnectedBlock(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
+            }
             OpCode::AvgPool2d | OpCode::MaxPool2d | OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32 => {
                 let real = matches!(code, OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32);
                 let kinds = if real { F32 } else { I8 };
@@ -607,9 +619,10 @@ impl Builder<'_, '_> {
             self.outputs.push(output);
         }
         self.steps.push(Step { operator, inputs, output, scratch: None, work });
+        let workspace = operator.workspace(&operands);
         let shareable = (0..8).any(|k| operator.row_access(&operands, k).is_some());
-        if self.choose.one_in(if shareable { 2 } else { 8 }) {
-            let scratch = self.arena(DType::U8, &[work.row_bytes]);
+        if self.choose.one_in(if shareable { 2 } else { 8 }) || (workspace.is_some() && !self.choose.one_in(16)) {
+            let scratch = self.arena(DType::U8, &[workspace.map_or(work.row_bytes, |workspace| workspace.len)]);
             self.steps.last_mut().unwrap().scratch = Some(scratch);
         }
     }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::run::RunArgs;
-use xtask::{Context, boards, check_no_panic, conformance, error, fetch, fuzz, run, setup, test};
+use xtask::{Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, run, setup, test};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -47,6 +47,18 @@ enum Task {
         /// Models to run [default: all]
         models: Vec<String>,
     },
+    /// Runs a layer with block-quantized weights on a board, compares it with the host and tables what it cost
+    Blocks {
+        /// Board to run on
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
+        /// Prints one JSON value instead of a table
+        #[arg(long)]
+        json: bool,
+        /// Block types to run besides float32, or `all`
+        #[arg(default_values = ["q8_0", "q4_0"])]
+        types: Vec<String>,
+    },
     /// Fuzzes the model parser and everything that it accepts
     Fuzz {
         /// Seconds for each target
@@ -81,6 +93,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
+        Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }

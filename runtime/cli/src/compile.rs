@@ -7,7 +7,7 @@ use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tealight_compiler::{Options, compile_tflite};
+use tealight_compiler::{BlockType, Options, compile_tflite};
 use tealight_format::Model;
 
 /// Compile a trained network into one file
@@ -16,7 +16,7 @@ use tealight_format::Model;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// The network: an int8 TensorFlow Lite file
+    /// The network: a TensorFlow Lite file, int8 or float32
     #[arg(value_name = "IN.tflite")]
     input: PathBuf,
     /// The file to write
@@ -28,6 +28,12 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
+    /// Store the weights of float32 fully connected layers in blocks: `none`, `q8_0`, `q4_0`, ...
+    ///
+    /// A layer whose inputs are not a multiple of the block's length (32; 256 for the types with k) stays as it is; the
+    /// report says which.
+    #[arg(long, value_name = "TYPE", default_value = "none", value_parser = quantization)]
+    quantize: Quantization,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -44,6 +50,7 @@ Keys of --json (lengths in bytes):
   state_bytes           streaming state alone
   lower_bound_bytes     the most that lives at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
+  quantized             with --quantize, what became of each fully connected layer
   passes                [{name, summary}]: what the compiler did";
 
 /// The report; its fields are the keys of `--json`.
@@ -61,7 +68,24 @@ struct Report<'a> {
     state_bytes: u64,
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    quantized: &'a [String],
     passes: Vec<Pass<'a>>,
+}
+
+/// What `--quantize` names.
+#[derive(Clone, Copy, Debug)]
+struct Quantization(Option<BlockType>);
+
+fn quantization(name: &str) -> std::result::Result<Quantization, String> {
+    if name == "none" {
+        return Ok(Quantization(None));
+    }
+    let found = BlockType::ALL.iter().find(|block| block.name() == name);
+    found.map(|&block| Quantization(Some(block))).ok_or_else(|| {
+        let names: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
+        format!("there are none, {}", names.join(", "))
+    })
 }
 
 #[derive(Debug, Serialize)]
@@ -85,8 +109,12 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let read: Vec<&Path> =
         [Some(&args.input), args.labels.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
     let mut file = OutputFile::create(&args.output, &read)?;
-    let options =
-        Options { name: Some(name.clone()), labels: labels.clone().unwrap_or_default(), ..Options::default() };
+    let options = Options {
+        name: Some(name.clone()),
+        labels: labels.clone().unwrap_or_default(),
+        quantize: args.quantize.0,
+        ..Options::default()
+    };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
     let compiled = compile_tflite(&input, &options).map_err(|error| failed().cause(error))?;
     let model = Model::parse(&compiled.bytes)
@@ -110,6 +138,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         state_bytes: model.state_len() as u64,
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
+        quantized: &found.quantized,
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
@@ -145,6 +174,9 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
         passes.row([pass.name.into(), pass.summary.into()]);
     }
     screen.print(passes.draw(None).0)?;
+    if !report.quantized.is_empty() {
+        screen.print(format!("\n{}\n", report.quantized.join("\n")))?;
+    }
     screen.print(format!("\nwrote {}\n", report.output.display()))
 }
 

@@ -15,8 +15,11 @@
 //! # Ok::<(), tealight_compiler::float::FloatError>(())
 //! ```
 
+mod from_tflite;
 mod run;
 mod shape;
+
+pub use from_tflite::from_tflite;
 
 use std::fmt;
 

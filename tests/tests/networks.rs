@@ -3,12 +3,18 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeMap;
-use tealight::{Budget, Model};
+use tealight::{Budget, Model, Position};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::host::Host;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::nearness::{Nearness, near};
 use tealight_tests::sha256;
+
+/// The cost of all rows before a position.
+fn cost_until(model: &Model<'_>, at: Position) -> u64 {
+    let cost = |op: usize, rows: u32| u64::from(rows) * u64::from(model.op(op).row_cost);
+    (0..at.op).map(|op| cost(op, model.op(op).rows)).sum::<u64>() + cost(at.op, at.row)
+}
 
 /// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::nearness): each
 /// layer adds to it.
@@ -65,9 +71,20 @@ fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
         let output = session.output(0).as_bytes().to_vec();
         assert_eq!(sha256(&output), case.output_sha256, "{id} {name}: the output");
 
-        // The same polled at random.
+        // The same polled at random; no poll does more than its budget, or the one row that it must.
         session.input(0).copy_from(&input).unwrap();
-        while session.poll(Budget::macs(splitmix64(&mut seed) % 200_000)).is_pending() {}
+        loop {
+            let (budget, before) = (splitmix64(&mut seed) % 200_000, session.position());
+            let progress = session.poll(Budget::macs(budget));
+            let end = Position { op: model.op_count(), row: 0 };
+            let after = if progress.is_done() { end } else { session.position() };
+            let work = cost_until(&model, after) - cost_until(&model, before);
+            let row = u64::from(model.op(before.op).row_cost);
+            assert!(work > 0 && work <= budget.max(row), "{id} {name}: {work} of {budget}, a row is {row}");
+            if progress.is_done() {
+                break;
+            }
+        }
         assert_eq!(session.output(0).as_bytes(), output, "{id} {name}: polled");
 
         // And layer by layer: each operator's output as soon as it is there.

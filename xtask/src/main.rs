@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::run::RunArgs;
-use xtask::{Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, run, setup, test};
+use xtask::zoo::EvalArgs;
+use xtask::{Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, repeat, run, setup, test, zoo};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -31,11 +32,21 @@ enum Task {
     },
     /// Installs what the boards need: Rust targets and QEMU
     Setup,
-    /// Fetches third-party models for tests and demonstrations
+    /// Fetches third-party models for tests, or data of our own models
     Fetch {
-        /// Models to fetch [default: all]
+        /// Models or data to fetch [default: all models]
         models: Vec<String>,
     },
+    /// Trains one of our own models with Candle, quantizes it and writes its files
+    Train {
+        /// The model: a folder in `models`
+        name: String,
+        /// Quantizes the float weights of the model's folder instead of training new ones
+        #[arg(long)]
+        keep_weights: bool,
+    },
+    /// Measures our own models on held-out data
+    Eval(EvalArgs),
     /// Runs the golden models on a board, compares their outputs and tables what each cost
     Conformance {
         /// Board to run on
@@ -46,6 +57,12 @@ enum Task {
         json: bool,
         /// Models to run [default: all]
         models: Vec<String>,
+    },
+    /// Checks that runs repeat exactly, in each kind of firmware, and that its instruction set's loops are exact
+    Repeat {
+        /// Board to run on
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
     },
     /// Runs a layer with block-quantized weights on a board, compares it with the host and tables what it cost
     Blocks {
@@ -92,7 +109,10 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Boards { json } => boards::boards(&context, *json),
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
+        Task::Train { name, keep_weights } => zoo::train(&context, name, *keep_weights),
+        Task::Eval(args) => zoo::eval(&context, args),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
+        Task::Repeat { board } => repeat::repeat(&context, board),
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),

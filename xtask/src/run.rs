@@ -27,10 +27,10 @@ pub struct RunArgs {
     /// Board to run on (`cargo xtask boards` lists them)
     #[arg(long, default_value = crate::board::DEFAULT)]
     pub board: String,
-    /// Model: .tflite, or compiled .safetensors [default: person_detect on two photographs]
+    /// Model: .tflite, or compiled .safetensors [default: our digits, on a held-out one]
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Input: raw values in the model's own type, those of several inferences in a row, or a .pgm picture
+    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), or a .pgm picture
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
     /// Writes the raw outputs, one inference after another, to this file
@@ -47,13 +47,30 @@ pub struct RunArgs {
     pub json: bool,
 }
 
-/// The demonstration, `demo.toml`.
+/// The model that runs when none is named: a folder in `models`.
+const DEMONSTRATION: &str = "digits";
+
+/// What a model shows of itself, `demo.toml` in its folder.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Demo {
-    model: String,
-    labels: Vec<String>,
-    inputs: Vec<PathBuf>,
+    model: PathBuf,
+    input: Vec<DemoInput>,
+}
+
+/// An input of the demonstration.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DemoInput {
+    file: PathBuf,
+    /// What it really is.
+    is: String,
+}
+
+/// An input, and what it really is, if that is known.
+struct Source {
+    file: PathBuf,
+    is: Option<String>,
 }
 
 /// Runs the task.
@@ -63,7 +80,9 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         Some(file) if args.input.is_empty() => {
             return Err(Usage(format!("--model {} needs an --input", file.display())).into());
         }
-        Some(file) => (open(file, &[])?, args.input.clone()),
+        Some(file) => {
+            (open(file, &[])?, args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect())
+        }
         None => demo(context)?,
     };
     let bytes = load_all(&model, &inputs)?;
@@ -83,7 +102,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     }
     for (index, (one_input, one_output)) in each(&model, &bytes, &run.outputs).enumerate() {
         let source = if inputs.len() == count { inputs.get(index) } else { inputs.first() };
-        show(&model, index, source.map(PathBuf::as_path), one_input, one_output);
+        show(&model, index, source, one_input, one_output);
     }
     println!("{}", costs(&board, &model, &run));
     Ok(())
@@ -102,26 +121,27 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
 }
 
 /// The demonstration's model and inputs.
-fn demo(context: &Context) -> Result<(ModelFile, Vec<PathBuf>)> {
-    let folder = context.root.join("xtask").join("demo");
-    let text = std::fs::read_to_string(folder.join("demo.toml"))?;
+fn demo(context: &Context) -> Result<(ModelFile, Vec<Source>)> {
+    let folder = context.root.join("models").join(DEMONSTRATION);
+    let text = String::from_utf8(on_board::read(&folder.join("demo.toml"))?)?;
     let demo: Demo = toml::from_str(&text).context("in demo.toml")?;
-    let model = open(&fetch::model(context, &demo.model)?, &demo.labels)?;
-    Ok((model, demo.inputs.iter().map(|file| folder.join(file)).collect()))
+    let model = open(&folder.join(demo.model), &[])?;
+    let inputs = demo.input.into_iter().map(|input| Source { file: folder.join(input.file), is: Some(input.is) });
+    Ok((model, inputs.collect()))
 }
 
 /// The demonstration's model and the bytes of its inputs in a row.
 pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
-    let (model, files) = demo(context)?;
-    let bytes = load_all(&model, &files)?;
+    let (model, sources) = demo(context)?;
+    let bytes = load_all(&model, &sources)?;
     Ok((model, bytes))
 }
 
 /// The inputs of all files in a row.
-fn load_all(model: &ModelFile, files: &[PathBuf]) -> Result<Vec<u8>> {
+fn load_all(model: &ModelFile, sources: &[Source]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    for file in files {
-        bytes.extend(input::load(file, model)?);
+    for source in sources {
+        bytes.extend(input::load(&source.file, model)?);
     }
     Ok(bytes)
 }
@@ -138,9 +158,10 @@ fn scores(model: &ModelFile, outputs: &[u8]) -> Vec<Score> {
     answer::top(&tensor.real(bytes), &model.labels, TOP)
 }
 
-fn show(model: &ModelFile, index: usize, source: Option<&Path>, inputs: &[u8], outputs: &[u8]) {
-    let name = source.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    println!("\nInference {} ({name})", index + 1);
+fn show(model: &ModelFile, index: usize, source: Option<&Source>, inputs: &[u8], outputs: &[u8]) {
+    let name = source.and_then(|source| source.file.file_name()).unwrap_or_default().to_string_lossy();
+    let is = source.and_then(|source| source.is.as_deref()).map_or(String::new(), |is| format!(", really: {is}"));
+    println!("\nInference {} ({name}{is})", index + 1);
     let picture = model.inputs.first().and_then(|tensor| {
         let bytes = inputs.get(..tensor.bytes)?;
         Picture::from_tensor(&tensor.shape, &tensor.brightness(bytes)?)
@@ -236,11 +257,13 @@ mod tests {
 
     #[test]
     fn the_demonstration_is_complete() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
-        let demo: Demo = toml::from_str(&std::fs::read_to_string(folder.join("demo.toml")).unwrap()).unwrap();
-        for file in demo.inputs {
-            let picture = Picture::from_pgm(&std::fs::read(folder.join(file)).unwrap()).unwrap();
-            assert_eq!((picture.width, picture.height), (96, 96));
+        let (model, sources) = demo(&Context::new().unwrap()).unwrap();
+        let bytes = load_all(&model, &sources).unwrap();
+        assert_eq!((model.labels.len(), bytes.len()), (10, sources.len() * model.input_bytes()));
+        let tensor = &model.inputs[0];
+        assert!(Picture::from_tensor(&tensor.shape, &bytes[..tensor.bytes]).is_some());
+        for source in sources {
+            assert!(source.is.is_some_and(|is| model.labels.contains(&is)), "{}", source.file.display());
         }
     }
 }

@@ -142,6 +142,8 @@ pub enum Package<'a> {
     Qemu(&'a str),
     /// Python's pip.
     Pip,
+    /// Node's npm.
+    Npm,
 }
 
 /// Installs a package where that is permitted; the error names `lacking` and the command to type.
@@ -203,6 +205,8 @@ impl Manager {
             (Self::Apt | Self::Dnf, Package::Pip) => "python3-pip".into(),
             (Self::Pacman, Package::Pip) => "python-pip".into(),
             (Self::Brew, Package::Pip) => "python".into(),
+            (Self::Brew, Package::Npm) => "node".into(),
+            (_, Package::Npm) => "npm".into(),
         }
     }
 

@@ -25,6 +25,10 @@ fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
     refuses(&["conformance", "toaster"], 2, "toaster");
     refuses(&["blocks", "toaster"], 2, "q8_0");
     refuses(&["fetch", "toaster"], 2, "person_detect");
+    refuses(&["train", "toaster"], 2, "digits");
+    refuses(&["eval", "toaster"], 2, "digits");
+    refuses(&["eval", "--board", "toaster"], 2, "mps2-an386");
+    refuses(&["eval", "--count", "5"], 2, "--board");
     refuses(&["dance"], 2, "dance");
 }
 

@@ -20,6 +20,7 @@ mod tensor_file;
 pub use error::{Error, Result};
 pub use output_file::clean_up_when_interrupted;
 pub use screen::Screen;
+pub use tensor_file::read_inputs;
 
 /// Compile a trained network into one file, run it, look into it
 #[derive(Debug, clap::Parser)]

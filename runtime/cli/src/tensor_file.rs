@@ -9,7 +9,17 @@ use crate::output_file::OutputFile;
 use crate::table::bytes;
 use std::fmt;
 use std::path::Path;
-use tealight_format::{DType, Value};
+use tealight_format::{DType, Model, Value};
+
+/// The bytes of model input `i` in the file `path`, `.bin` or `.npy`: one, or several in a row.
+///
+/// # Errors
+/// The file cannot be read, or does not hold a whole number of such inputs, or holds none.
+pub fn read_inputs(model: &Model<'_>, i: usize, path: &Path) -> Result<Vec<u8>> {
+    let kind = TensorKind::of(format!("input {i}"), &model.value(model.input(i)));
+    let mut stream = kind.read(path)?;
+    Ok(stream.data.split_off(stream.at))
+}
 
 /// What one tensor of a file must be.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! From a trained network (`.tflite`, int8 or float32) to a Tealight model file.
+//! From a trained network to a Tealight model file: `.tflite` (int8 or float32), or a float network to be quantized.
 //!
 //! The result is one ordinary safetensors file that a session runs in place, and whose memory is planned to the byte.
 //! Numbers do not change: a compiled int8 network gives the bytes that TensorFlow Lite Micro's reference kernels give. Sums
@@ -20,6 +20,7 @@
 //! # Passes
 //!
 //! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
+//! A float network ([`float`]) is quantized to such a graph ([`quantize`]) in the place of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|
@@ -50,11 +51,13 @@
 
 mod cut;
 mod error;
+pub mod float;
 pub mod graph;
 mod lower;
 mod names;
 mod pass;
 mod plan;
+pub mod quantize;
 #[cfg(test)]
 mod testing;
 pub mod tflite;
@@ -140,15 +143,25 @@ pub fn compile_tflite_with(
     options: &Options,
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
+    compile_graph(tflite::import(bytes)?, "import", bytes, options, observer)
+}
+
+/// Compiles a graph of TensorFlow Lite's operators, which the pass `origin` made from the file `source`.
+fn compile_graph(
+    graph: Graph,
+    origin: &str,
+    source: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
     let mut report = Report::default();
-    let graph = tflite::import(bytes)?;
     let sources = graph.tensors.len();
     let mut observe = |name: &str, graph: &Graph, before: usize| {
         observer(name, graph);
         let what = format!("{before} nodes to {}", graph.nodes.len());
         report.passes.push((name.to_string(), what));
     };
-    observe("import", &graph, graph.nodes.len());
+    observe(origin, &graph, graph.nodes.len());
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
     let passes: [(&str, Pass<'_>); 10] = [
@@ -172,7 +185,7 @@ pub fn compile_tflite_with(
     let works = lower::check(&graph)?;
     let (graph, works, plan) = plan::plan_best(graph, &works)?;
     observe("order", &graph, graph.nodes.len());
-    let written = write::write(&graph, &works, &plan, bytes, options)?;
+    let written = write::write(&graph, &works, &plan, source, options)?;
     report.arena_len = plan.arena_len;
     report.state_len = plan.state_len;
     report.lower_bound = plan.lower_bound;

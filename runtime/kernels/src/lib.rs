@@ -61,12 +61,14 @@
 //! ```
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
 mod add;
+#[allow(unsafe_code)] // inline assembly
+mod arch;
 pub mod block;
 mod broadcast;
 mod concat;
@@ -75,8 +77,10 @@ mod depthwise_conv2d;
 pub mod fixed_point;
 pub mod float;
 mod fully_connected;
+mod half_to_f32;
 mod lines;
 mod lookup;
+mod matrix;
 mod mean;
 mod mul;
 mod pad;
@@ -94,6 +98,8 @@ mod view;
 mod window;
 
 pub use add::{AddSub, add, sub};
+#[cfg(feature = "compare-arch")]
+pub use arch::compare::compare_arch;
 pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d};

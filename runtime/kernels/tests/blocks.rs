@@ -5,7 +5,8 @@ mod common;
 
 use common::{by_rows, for_seeds};
 use tealight_kernels::block::{
-    BlockMatMul, BlockType, block_matmul, dequantize, quantize, quantize_activations, vec_dot,
+    BlockGather, BlockMatMul, BlockType, block_gather, block_matmul, dequantize, quantize, quantize_activations,
+    vec_dot,
 };
 
 /// Of a row of 512 elements quantized by candle-core 0.11.1 on x86-64: hashes of the blocks and of their
@@ -108,6 +109,23 @@ fn a_matrix_product_is_the_same_in_every_slicing() {
 }
 
 #[test]
+fn gather_gives_the_real_values_of_rows_and_clamps_what_is_outside() {
+    for_seeds(5, |rng| {
+        for block in BlockType::ALL {
+            let table: Vec<u8> = (0..3).flat_map(|row| quantized(block, &signal(row))).collect();
+            let p = BlockGather { block, table_rows: 3, row_len: 512 };
+            let output = by_rows(rng, 4, 512, |rows, output| {
+                block_gather(&p, rows, &[2, i32::MIN, 1, i32::MAX], &table, output);
+            });
+            let mut real = vec![0.0; 3 * 512];
+            dequantize(block, &table, &mut real);
+            let rows: Vec<f32> = [2, 0, 1, 2].iter().flat_map(|&row| real[row * 512..][..512].to_vec()).collect();
+            assert_eq!(output, rows);
+        }
+    });
+}
+
+#[test]
 fn any_bytes_and_any_lengths_return() {
     for_seeds(300, |rng| {
         for block in BlockType::ALL {
@@ -128,6 +146,8 @@ fn any_bytes_and_any_lengths_return() {
             let p = BlockMatMul { block, in_features: size(rng), out_features: size(rng) };
             let start = size(rng);
             block_matmul(&p, start..size(rng), &x, &w, &mut y);
+            let p = BlockGather { block, table_rows: size(rng), row_len: rng.size(0, 600) };
+            block_gather(&p, 0..rng.size(0, 9), &[-1, 0, 1, i32::MAX], &w, &mut y);
         }
     });
 }

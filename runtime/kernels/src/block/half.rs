@@ -1,5 +1,6 @@
 //! A half-precision number in two bytes, little-endian.
 
+use crate::half_to_f32::half_to_f32;
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -12,21 +13,11 @@ impl Half {
     /// To the nearest half, ties to even.
     #[inline]
     pub(crate) fn from_f32(x: f32) -> Self {
-        Self::from_f16(f16::from_f32(x))
-    }
-
-    #[inline]
-    pub(crate) const fn from_f16(x: f16) -> Self {
-        Self(x.to_le_bytes())
-    }
-
-    #[inline]
-    pub(crate) const fn to_f16(self) -> f16 {
-        f16::from_le_bytes(self.0)
+        Self(f16::from_f32(x).to_le_bytes())
     }
 
     #[inline]
     pub(crate) fn to_f32(self) -> f32 {
-        self.to_f16().to_f32()
+        half_to_f32(f16::from_le_bytes(self.0))
     }
 }

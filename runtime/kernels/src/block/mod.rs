@@ -19,6 +19,7 @@
 //! Sources: candle-core 0.11 `quantized::k_quants` (`from_float`, `to_float`, `vec_dot_unopt`), which
 //! follows GGML's `ggml-quants.c`.
 
+mod gather;
 mod half;
 mod lanes;
 mod matmul;
@@ -39,6 +40,7 @@ mod scales;
 mod search;
 mod types;
 
+pub use gather::{BlockGather, block_gather};
 pub use matmul::{BlockMatMul, block_matmul, block_matmul_of};
 pub use q2k::BlockQ2K;
 pub use q3k::BlockQ3K;

@@ -38,12 +38,20 @@ pub(crate) fn pack_nibbles(elements: &[u8; BLOCK]) -> [u8; 16] {
 #[inline]
 pub(crate) fn quintets(bytes: &[u8; 16], high: [u8; 4]) -> [i8; BLOCK] {
     let mut out = nibbles(bytes);
-    let mut bits = u32::from_le_bytes(high);
-    for out in &mut out {
-        *out |= ((bits & 1) << 4) as i8;
-        bits >>= 1;
+    for (run, byte) in out.as_chunks_mut::<8>().0.iter_mut().zip(high) {
+        for (out, bit) in run.iter_mut().zip([1, 2, 4, 8, 16, 32, 64, 128]) {
+            *out |= if byte & bit != 0 { 16 } else { 0 };
+        }
     }
     out
+}
+
+/// Subtracts `value` from all elements.
+#[inline]
+pub(crate) fn shift_down(elements: &mut [i8], value: i8) {
+    for element in elements {
+        *element -= value;
+    }
 }
 
 /// 32 elements of 5 bits, packed, and their fifth bits.

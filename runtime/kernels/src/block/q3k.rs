@@ -2,7 +2,7 @@
 
 use super::half::Half;
 use super::lanes::{scaled_lanes, sum};
-use super::packing::{add_high_bits, pack, take_high_bits, unpack};
+use super::packing::{add_high_bits, pack, shift_down, take_high_bits, unpack};
 use super::search::{factor_q3, farthest, nearest};
 use super::{BLOCK_K, Block, BlockQ8K, BlockType};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -47,7 +47,7 @@ impl Scales {
     }
 
     /// The numbers, less 32.
-    fn unpack(&self) -> [i32; 16] {
+    fn unpack(&self) -> [i16; 16] {
         let mut numbers = [0; 16];
         let (mut low_shift, mut high_shift) = (0, 0);
         for numbers in numbers.as_chunks_mut::<8>().0 {
@@ -56,7 +56,7 @@ impl Scales {
                 for ((number, low), high) in numbers.iter_mut().zip(low).zip(self.high) {
                     let low = low.wrapping_shr(low_shift) & 0x0F;
                     let high = high.wrapping_shr(high_shift) & 3;
-                    *number = i32::from(low | (high << 4)) - 32;
+                    *number = i16::from(low | (high << 4)) - 32;
                 }
                 high_shift += 2;
             }
@@ -70,8 +70,9 @@ impl BlockQ3K {
     /// The elements' integers, less 4.
     #[inline]
     fn elements(&self) -> [i8; BLOCK_K] {
-        let mut elements = unpack::<4>(&self.low).map(|w| w - 4);
+        let mut elements = unpack::<4>(&self.low);
         add_high_bits(&mut elements, &self.high, 4);
+        shift_down(&mut elements, 4);
         elements
     }
 }
@@ -100,7 +101,7 @@ impl Block for BlockQ3K {
             let mut elements = [0; BLOCK_K];
             let groups = elements.as_chunks_mut::<16>().0.iter_mut().zip(x);
             for ((group, x), scale) in groups.zip(block.scales.unpack()) {
-                let factor = block.d.to_f32() * scale as f32;
+                let factor = block.d.to_f32() * f32::from(scale);
                 if factor != 0.0 {
                     *group = x.map(|x| (nearest(x / factor).clamp(-4, 3) + 4) as u8);
                 }
@@ -116,7 +117,7 @@ impl Block for BlockQ3K {
             let groups = y.as_chunks_mut::<16>().0.iter_mut();
             let groups = groups.zip(elements.as_chunks::<16>().0);
             for ((y, w), scale) in groups.zip(block.scales.unpack()) {
-                let factor = block.d.to_f32() * scale as f32;
+                let factor = block.d.to_f32() * f32::from(scale);
                 *y = w.map(|w| factor * f32::from(w));
             }
         }

@@ -3,7 +3,7 @@
 
 use super::half::Half;
 use super::lanes::dot;
-use super::packing::{nibbles, pack_nibbles};
+use super::packing::{nibbles, pack_nibbles, shift_down};
 use super::search::{farthest, inverse};
 use super::{BLOCK, Block, BlockQ8_0, BlockType};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -20,7 +20,9 @@ impl BlockQ4_0 {
     /// The elements' integers, less 8.
     #[inline]
     fn elements(&self) -> [i8; BLOCK] {
-        nibbles(&self.quants).map(|w| w - 8)
+        let mut elements = nibbles(&self.quants);
+        shift_down(&mut elements, 8);
+        elements
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::half::Half;
 use super::lanes::dot;
-use super::packing::{pack_quintets, quintets};
+use super::packing::{pack_quintets, quintets, shift_down};
 use super::search::{farthest, inverse};
 use super::{BLOCK, Block, BlockQ8_0, BlockType};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -22,7 +22,9 @@ impl BlockQ5_0 {
     /// The elements' integers, less 16.
     #[inline]
     fn elements(&self) -> [i8; BLOCK] {
-        quintets(&self.low, self.high).map(|w| w - 16)
+        let mut elements = quintets(&self.low, self.high);
+        shift_down(&mut elements, 16);
+        elements
     }
 }
 

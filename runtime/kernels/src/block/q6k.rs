@@ -96,7 +96,7 @@ impl Block for BlockQ6K {
     fn vec_dot(weights: &[Self], activations: &[BlockQ8K]) -> f32 {
         let mut sums = [0.0; 8];
         for (w, x) in weights.iter().zip(activations) {
-            let lanes = scaled_lanes(&w.elements(), x.quants(), &w.scales.map(i32::from));
+            let lanes = scaled_lanes(&w.elements(), x.quants(), &w.scales.map(i16::from));
             let d = w.d.to_f32() * x.d();
             for (sum, lane) in sums.iter_mut().zip(lanes) {
                 *sum += lane as f32 * d;

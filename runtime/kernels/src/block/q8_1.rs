@@ -1,8 +1,6 @@
 //! Q8_1: 32 elements of 8 bits, a factor, and the sum of all elements, `d * Σ w`. Activations of the
 //! types with an offset: the offset's part of a product is the offset times that sum.
 
-use half::f16;
-
 use super::half::Half;
 use super::lanes::dot;
 use super::q8_0::quantize_block;
@@ -26,11 +24,11 @@ impl Block for BlockQ8_1 {
     fn quantize(input: &[f32], output: &mut [Self]) {
         for (x, block) in input.as_chunks().0.iter().zip(output) {
             let (d, quants) = quantize_block(x);
-            let d = f16::from_f32(d);
+            let d = Half::from_f32(d);
             let sum: i32 = quants.iter().map(|&w| i32::from(w)).sum();
             // A product of halves, rounded to a half: that of their f32 values, rounded.
-            let sum = Half::from_f32(f16::from_f32(sum as f32).to_f32() * d.to_f32());
-            *block = Self { d: Half::from_f16(d), sum, quants };
+            let sum = Half::from_f32(Half::from_f32(sum as f32).to_f32() * d.to_f32());
+            *block = Self { d, sum, quants };
         }
     }
 

@@ -1,5 +1,6 @@
 //! Q8K: 256 elements of 8 bits, a factor, and the sum of every 16 elements. Activations of the K types.
 
+use super::lanes::dot;
 use super::search::{farthest, nearest};
 use super::{BLOCK_K, Block, BlockType};
 use zerocopy::little_endian::{F32, I16};
@@ -68,8 +69,7 @@ impl Block for BlockQ8K {
     fn vec_dot(weights: &[Self], activations: &[Self]) -> f32 {
         let mut sum = 0.0;
         for (w, x) in weights.iter().zip(activations) {
-            let products = w.quants.iter().zip(&x.quants);
-            let products: i32 = products.map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+            let products = dot(&w.quants, &x.quants);
             sum += products as f32 * w.d() * x.d();
         }
         sum

@@ -128,7 +128,7 @@ impl Product {
         let [factors, offsets] = head.packed.unpack();
         let mut of_16 = [0; 16];
         for (of_16, factor) in of_16.as_chunks_mut::<2>().0.iter_mut().zip(factors) {
-            *of_16 = [i32::from(factor); 2];
+            *of_16 = [i16::from(factor); 2];
         }
         let lanes = scaled_lanes(elements, x.quants(), &of_16);
         let sums = x.sums();

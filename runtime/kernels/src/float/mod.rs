@@ -52,6 +52,7 @@ pub use conv2d::{Conv2d, conv2d};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};
 pub use elementwise::{Elementwise, add, div, maximum, minimum, mul, sub};
 pub use fully_connected::{FullyConnected, fully_connected};
+pub(crate) use gather::index as gather_index;
 pub use gather::{Gather, gather};
 pub use gru::{Gru, gru};
 pub use half::f16;

@@ -1,5 +1,6 @@
 //! The order of all long sums, and the types of weights.
 
+use crate::half_to_f32::half_to_f32;
 use half::f16;
 
 /// An element of stored weights.
@@ -18,7 +19,7 @@ impl Weight for f32 {
 impl Weight for f16 {
     #[inline]
     fn to_f32(self) -> f32 {
-        self.to_f32()
+        half_to_f32(self)
     }
 }
 

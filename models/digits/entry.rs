@@ -1,0 +1,121 @@
+//! The model's files: how they are made, and how they are measured.
+
+use super::data::{self, Data, Sample};
+use super::{Digits, SIZE, training};
+use crate::export::{self, Compiled, greatest};
+use crate::{Figures, Place, trace, weights};
+use anyhow::{Result, bail};
+use tealight_compiler::Options;
+use tealight_compiler::quantize::{Quantize, Report, compile_float};
+
+/// The digits among the models.
+#[derive(Debug)]
+pub struct Entry;
+
+/// Its folder and the stem of its files.
+const NAME: &str = "digits";
+/// Training digits that it is calibrated with.
+const CALIBRATION: usize = 500;
+/// Held-out digits in the golden vectors.
+const GOLDENS: usize = 12;
+/// Least share of held-out digits that both networks get right.
+const LEAST: f64 = 0.985;
+/// Most that quantization may take from it.
+const LOSS: f64 = 0.003;
+/// Most bytes of the compiled file.
+const BYTES: u64 = 60_000;
+/// The digit that is shown as an example.
+const SHOWN: &str = "5";
+
+/// The input's bytes: 0 is -128, 255 is 127.
+fn bytes(sample: &Sample) -> Vec<u8> {
+    sample.pixels.iter().map(|pixel| pixel ^ 0x80).collect()
+}
+
+/// Quantizes and compiles the float weights of a checkpoint.
+fn compile(checkpoint: &[u8], data: &Data) -> Result<(Vec<u8>, Report)> {
+    let model = weights::load(checkpoint, Digits::load)?;
+    let network = trace::trace(&[1, 1, SIZE, SIZE], |x| model.forward(x))?;
+    let samples: Vec<Vec<f32>> = data.training.iter().take(CALIBRATION).map(|s| s.numbers().collect()).collect();
+    // Every brightness is a byte, so the input loses nothing.
+    let quantize = Quantize { input_range: Some([0.0, 1.0]), ..Quantize::default() };
+    let labels = (0..10).map(|digit| digit.to_string()).collect();
+    let options = Options { name: Some(NAME.into()), labels, ..Options::default() };
+    let (compiled, report) = compile_float(&network, &samples, &quantize, checkpoint, &options)?;
+    Ok((compiled.bytes, report))
+}
+
+/// How many of `samples` the compiled file gets right.
+fn correct(file: &[u8], samples: &[Sample]) -> Result<usize> {
+    let mut compiled = Compiled::new(file)?;
+    let mut right = 0;
+    for sample in samples {
+        right += usize::from(greatest(&compiled.run(&bytes(sample))?) == usize::from(sample.digit));
+    }
+    Ok(right)
+}
+
+impl crate::Entry for Entry {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
+        let data = data::load(&place.cache)?;
+        let float = place.file(NAME, "digits.float.safetensors");
+        if !keep_weights {
+            export::write(&float, &weights::save(&training::train(&data)?)?)?;
+        }
+        let (file, report) = compile(&export::read(&float)?, &data)?;
+        eprint!("{}", export::describe(&report));
+        eprintln!("  {}", export::sizes(&file)?);
+        export::write(&place.file(NAME, "digits.safetensors"), &file)?;
+        let cases: Vec<_> =
+            data.held_out.iter().take(GOLDENS).map(|sample| (bytes(sample), sample.digit.to_string())).collect();
+        let golden = serde_json::to_string_pretty(&export::golden(&file, &cases)?)?;
+        export::write(&place.file(NAME, "golden.json"), golden.as_bytes())?;
+        // What `cargo xtask run` shows: a digit that a picture of text shows well.
+        let Some((sample, label)) = cases.iter().find(|(_, label)| label == SHOWN) else {
+            bail!("there is no {SHOWN} among the golden vectors");
+        };
+        export::write(&place.file(NAME, "sample.bin"), sample)?;
+        let demo = format!("model = \"digits.safetensors\"\n\n[[input]]\nfile = \"sample.bin\"\nis = \"{label}\"\n");
+        export::write(&place.file(NAME, "demo.toml"), demo.as_bytes())?;
+        let figures = self.evaluate(place)?;
+        eprintln!(
+            "  held out: {:.2} % in float, {:.2} % in int8, of {}",
+            100.0 * figures.float,
+            100.0 * figures.quantized,
+            figures.samples
+        );
+        Ok(())
+    }
+
+    fn evaluate(&self, place: &Place) -> Result<Figures> {
+        let data = data::load(&place.cache)?;
+        let model = weights::load(&export::read(&place.file(NAME, "digits.float.safetensors"))?, Digits::load)?;
+        let file = export::read(&place.file(NAME, "digits.safetensors"))?;
+        let samples = data.held_out.len();
+        let figures = Figures {
+            name: NAME.into(),
+            metric: "accuracy".into(),
+            float: training::correct(&model, &data.held_out)? as f64 / samples as f64,
+            quantized: correct(&file, &data.held_out)? as f64 / samples as f64,
+            samples,
+            bytes: file.len() as u64,
+        };
+        let right = figures.float.min(figures.quantized);
+        if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
+            bail!("{figures:?} is worse than promised: {LEAST} right, {LOSS} lost by quantization, {BYTES} bytes");
+        }
+        Ok(figures)
+    }
+
+    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
+        let data = data::load(&place.cache)?;
+        if count > data.held_out.len() {
+            bail!("there are {} held-out digits, not {count}", data.held_out.len());
+        }
+        Ok(data.held_out.iter().take(count).flat_map(bytes).collect())
+    }
+}

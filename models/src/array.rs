@@ -1,0 +1,98 @@
+//! What a model computes with: a Candle tensor when it is trained or tried, a recorder when it is compiled.
+//!
+//! Candle does not show how a tensor was made, so a model's `forward` is generic over [`Array`] and runs twice: on
+//! [`Tensor`] it computes, on [`Traced`](crate::trace::Traced) it writes down the network.
+
+use crate::layers::{Conv2d, Linear};
+use candle_core::{D, Result, Tensor};
+
+/// A tensor of numbers, or one that is only written down. Pictures are `[N, C, H, W]`, as in Candle.
+pub trait Array: Clone {
+    /// Dimensions, outermost first.
+    fn dims(&self) -> Vec<usize>;
+    /// A convolution, with its bias.
+    fn conv2d(&self, layer: &Conv2d) -> Result<Self>;
+    /// A product with a matrix `[out, in]`, with its bias; on `[N, in]`.
+    fn linear(&self, layer: &Linear) -> Result<Self>;
+    /// `max(x, 0)`.
+    fn relu(&self) -> Result<Self>;
+    /// `clamp(x, 0, 6)`.
+    fn relu6(&self) -> Result<Self>;
+    /// `1 / (1 + exp(-x))`.
+    fn sigmoid(&self) -> Result<Self>;
+    /// Hyperbolic tangent.
+    fn tanh(&self) -> Result<Self>;
+    /// `x * clamp(x + 3, 0, 6) / 6`.
+    fn hard_swish(&self) -> Result<Self>;
+    /// The greatest of each window `[height, width]`, which lies inside the picture. Candle trains through it only where
+    /// windows neither overlap nor leave a rest.
+    fn max_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self>;
+    /// The mean of each window `[height, width]`, which lies inside the picture.
+    fn avg_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self>;
+    /// The sum of two of the same shape.
+    fn add(&self, other: &Self) -> Result<Self>;
+    /// The product of two of the same shape, element by element.
+    fn mul(&self, other: &Self) -> Result<Self>;
+    /// All dimensions but the first in one.
+    fn flatten(&self) -> Result<Self>;
+    /// `exp(x)` over its sum along the last dimension.
+    fn softmax(&self) -> Result<Self>;
+}
+
+impl Array for Tensor {
+    fn dims(&self) -> Vec<usize> {
+        Tensor::dims(self).to_vec()
+    }
+
+    fn conv2d(&self, layer: &Conv2d) -> Result<Self> {
+        self.apply(layer.candle())
+    }
+
+    fn linear(&self, layer: &Linear) -> Result<Self> {
+        self.apply(layer.candle())
+    }
+
+    fn relu(&self) -> Result<Self> {
+        Tensor::relu(self)
+    }
+
+    fn relu6(&self) -> Result<Self> {
+        self.clamp(0f32, 6f32)
+    }
+
+    fn sigmoid(&self) -> Result<Self> {
+        candle_nn::ops::sigmoid(self)
+    }
+
+    fn tanh(&self) -> Result<Self> {
+        Tensor::tanh(self)
+    }
+
+    fn hard_swish(&self) -> Result<Self> {
+        ((self + 3.0)?.clamp(0f32, 6f32)? * self)? / 6.0
+    }
+
+    fn max_pool2d(&self, [height, width]: [usize; 2], [down, right]: [usize; 2]) -> Result<Self> {
+        self.max_pool2d_with_stride((height, width), (down, right))
+    }
+
+    fn avg_pool2d(&self, [height, width]: [usize; 2], [down, right]: [usize; 2]) -> Result<Self> {
+        self.avg_pool2d_with_stride((height, width), (down, right))
+    }
+
+    fn add(&self, other: &Self) -> Result<Self> {
+        self + other
+    }
+
+    fn mul(&self, other: &Self) -> Result<Self> {
+        self * other
+    }
+
+    fn flatten(&self) -> Result<Self> {
+        self.flatten_from(1)
+    }
+
+    fn softmax(&self) -> Result<Self> {
+        candle_nn::ops::softmax(self, D::Minus1)
+    }
+}

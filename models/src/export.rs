@@ -1,0 +1,125 @@
+//! From a traced network to a model's files, and the compiled file at work.
+
+use anyhow::{Context as _, Result, anyhow};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use tealight::Model;
+use tealight_compiler::quantize::Report;
+use tealight_tests::host::Host;
+
+/// `golden.json`: inputs of a compiled model, and what it answers.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Golden {
+    /// SHA-256 of the model file.
+    pub model: String,
+    /// Some held-out inputs.
+    pub cases: Vec<Case>,
+}
+
+/// An input, the answer, and the truth.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Case {
+    /// What it really is.
+    pub label: String,
+    /// The input's bytes in hexadecimal.
+    pub input: String,
+    /// The first output, int8.
+    pub output: Vec<i8>,
+}
+
+/// A compiled model on the host, with one int8 input and one int8 output.
+pub struct Compiled(Host);
+
+impl Compiled {
+    /// Checks the file and gives it memory.
+    ///
+    /// # Errors
+    /// If it is no model.
+    pub fn new(file: &[u8]) -> Result<Self> {
+        Ok(Self(Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?))
+    }
+
+    /// The answer to an input.
+    ///
+    /// # Errors
+    /// If the input is of another size.
+    pub fn run(&mut self, input: &[u8]) -> Result<Vec<i8>> {
+        let mut session = self.0.session();
+        session.input(0).copy_from(input).map_err(|error| anyhow!("{error:?}"))?;
+        session.run();
+        Ok(session.output(0).as_i8().to_vec())
+    }
+}
+
+/// The first of the greatest numbers.
+pub fn greatest(numbers: &[i8]) -> usize {
+    let best = numbers.iter().enumerate().max_by_key(|&(index, number)| (number, std::cmp::Reverse(index)));
+    best.map_or(0, |(index, _)| index)
+}
+
+/// Reads a file; the error names it.
+///
+/// # Errors
+/// That it cannot be read.
+pub fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// That it cannot be written.
+pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    tealight_compiler::write_file(file, bytes).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Golden vectors: what `file` answers to each of (input, truth).
+///
+/// # Errors
+/// If an input does not fit.
+pub fn golden(file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<Golden> {
+    let mut compiled = Compiled::new(file)?;
+    let case = |(input, label): &(Vec<u8>, String)| {
+        let hex = input.iter().map(|byte| format!("{byte:02x}")).collect();
+        anyhow::Ok(Case { label: label.clone(), input: hex, output: compiled.run(input)? })
+    };
+    let cases = cases.iter().map(case).collect::<Result<_>>()?;
+    Ok(Golden { model: tealight_tests::sha256(file), cases })
+}
+
+/// What quantization did, as text.
+pub fn describe(report: &Report) -> String {
+    let mut text = String::from("  layer                 operator            SNR [dB]   worst difference    bytes\n");
+    for layer in &report.layers {
+        let line = format!(
+            "  {:<20}  {:<17} {:>10.1} {:>18.4} {:>8}\n",
+            layer.name, layer.kind, layer.snr_db, layer.worst, layer.bytes
+        );
+        text.push_str(&line);
+    }
+    for trial in &report.trials {
+        let mark = if *trial == report.chosen { "*" } else { " " };
+        let bias = if trial.bias_correction { ", biases corrected" } else { "" };
+        text.push_str(&format!("  {mark} ranges by {}{bias}: {:.2} dB\n", trial.ranges, trial.snr_db));
+    }
+    text
+}
+
+/// The summary of a compiled file: size, arena, multiply-accumulates.
+///
+/// # Errors
+/// If it is no model.
+pub fn sizes(file: &[u8]) -> Result<String> {
+    let model = Model::parse(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+    Ok(format!("{} bytes, arena {} bytes, {} multiply-accumulates", file.len(), model.arena_len(), model.macs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::greatest;
+
+    #[test]
+    fn of_equal_numbers_the_first_is_the_greatest() {
+        assert_eq!([greatest(&[-3, 5, 5]), greatest(&[]), greatest(&[-128])], [1, 0, 0]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Layers under candle-nn's names, made by functions with candle-nn's arguments. A layer is candle-nn's own, and
+//! remembers the name that its weights have in the checkpoint.
+
+use crate::array::Array;
+use candle_core::Result;
+use candle_nn::{Conv2dConfig, VarBuilder};
+
+/// A convolution; weights `[out, in / groups, height, width]`.
+#[derive(Debug, Clone)]
+pub struct Conv2d {
+    candle: candle_nn::Conv2d,
+    name: String,
+}
+
+/// A product with a matrix `[out, in]`.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    candle: candle_nn::Linear,
+    name: String,
+}
+
+/// A convolution with a square window and a bias: `weight` and `bias` under `vb`.
+///
+/// # Errors
+/// If the checkpoint lacks a weight or has it in another shape.
+pub fn conv2d(inputs: usize, outputs: usize, size: usize, config: Conv2dConfig, vb: VarBuilder) -> Result<Conv2d> {
+    let name = vb.prefix();
+    Ok(Conv2d { candle: candle_nn::conv2d(inputs, outputs, size, config, vb)?, name })
+}
+
+/// As [`conv2d`], without a bias.
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn conv2d_no_bias(
+    inputs: usize,
+    outputs: usize,
+    size: usize,
+    config: Conv2dConfig,
+    vb: VarBuilder,
+) -> Result<Conv2d> {
+    let name = vb.prefix();
+    Ok(Conv2d { candle: candle_nn::conv2d_no_bias(inputs, outputs, size, config, vb)?, name })
+}
+
+/// A matrix with a bias: `weight` and `bias` under `vb`.
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn linear(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Linear> {
+    let name = vb.prefix();
+    Ok(Linear { candle: candle_nn::linear(inputs, outputs, vb)?, name })
+}
+
+/// As [`linear`], without a bias.
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn linear_no_bias(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Linear> {
+    let name = vb.prefix();
+    Ok(Linear { candle: candle_nn::linear_no_bias(inputs, outputs, vb)?, name })
+}
+
+impl Conv2d {
+    /// Runs the layer.
+    ///
+    /// # Errors
+    /// If the input has another number of channels.
+    pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
+        x.conv2d(self)
+    }
+
+    /// candle-nn's layer.
+    pub fn candle(&self) -> &candle_nn::Conv2d {
+        &self.candle
+    }
+
+    /// Its name in the checkpoint.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Linear {
+    /// Runs the layer.
+    ///
+    /// # Errors
+    /// If the input's last dimension is another.
+    pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
+        x.linear(self)
+    }
+
+    /// candle-nn's layer.
+    pub fn candle(&self) -> &candle_nn::Linear {
+        &self.candle
+    }
+
+    /// Its name in the checkpoint.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,144 @@
+//! Networks that are defined and trained with Candle here, and the way from Candle to a Tealight model file.
+//!
+//! # Bring a Candle model of your own
+//!
+//! A model is a struct with `load(vb)` and `forward`, as in candle-nn; two things differ. Layers come from [`layers`]
+//! instead of candle-nn (same names, same arguments, candle-nn's layers inside), and `forward` is generic over
+//! [`Array`](array::Array) instead of taking a tensor, because Candle does not tell afterwards how a tensor was made.
+//! On a Candle tensor it computes; on a [`Traced`](trace::Traced) value it writes down the network.
+//!
+//! ```
+//! use candle_core::{DType, Device, Result, Tensor};
+//! use candle_nn::VarBuilder;
+//! use tealight_compiler::{Options, quantize::{Quantize, compile_float}};
+//! use tealight_models::array::Array;
+//! use tealight_models::layers::{Linear, linear};
+//! use tealight_models::random::Fresh;
+//! use tealight_models::{trace, weights};
+//!
+//! struct Net { fc1: Linear, fc2: Linear }
+//!
+//! impl Net {
+//!     fn load(vb: VarBuilder) -> Result<Self> {
+//!         Ok(Self { fc1: linear(4, 8, vb.pp("fc1"))?, fc2: linear(8, 2, vb.pp("fc2"))? })
+//!     }
+//!
+//!     fn forward<A: Array>(&self, x: &A) -> Result<A> {
+//!         self.fc2.forward(&self.fc1.forward(x)?.relu()?)?.softmax()
+//!     }
+//! }
+//!
+//! // Train as ever: the variables are candle-nn's. (These are untrained.)
+//! let fresh = Fresh::new(1);
+//! Net::load(VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu))?;
+//! let checkpoint = weights::save(&fresh.weights())?; // the bytes of a safetensors file
+//!
+//! // A checkpoint must hold exactly the weights that the model asks for.
+//! let net = weights::load(&checkpoint, Net::load)?;
+//! let scores = net.forward(&Tensor::zeros((1, 4), DType::F32, &Device::Cpu)?)?;
+//!
+//! // Written down, quantized by representative inputs, compiled.
+//! let network = trace::trace(&[1, 4], |x| net.forward(x))?;
+//! let samples: Vec<Vec<f32>> = (0..50).map(|i| (0..4).map(|j| ((i * 7 + j * 3) % 11) as f32 - 5.0).collect()).collect();
+//! let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), &checkpoint, &Options::default())?;
+//! assert!(report.snr_db > 20.0);
+//! # let _ = (scores, compiled.bytes);
+//! # Ok::<(), anyhow::Error>(())
+//! ```
+//!
+//! Pictures are `[N, C, H, W]` in Candle and `[N, H, W, C]` in the compiled file; [`layout`] moves the weights. Samples for
+//! the compiler, and inputs of the compiled model, are in the file's order: [`layout::elements`] puts them so.
+//!
+//! # The models
+//!
+//! Each has a folder with its definition, training, card (`README.md`), float weights, compiled file and golden vectors.
+//! `cargo xtask train NAME` makes the files again, `cargo xtask eval` measures the card's figures. A new model is a folder
+//! and a line in [`MODELS`].
+
+pub mod array;
+pub mod export;
+pub mod layers;
+pub mod layout;
+pub mod progress;
+pub mod random;
+pub mod trace;
+pub mod weights;
+
+#[path = "../digits/mod.rs"]
+pub mod digits;
+
+use anyhow::Result;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Every model.
+pub const MODELS: &[&dyn Entry] = &[&digits::Entry];
+
+/// A model of this folder.
+pub trait Entry: Sync {
+    /// Its name, which is its folder's.
+    fn name(&self) -> &'static str;
+
+    /// Trains it, unless the weights in its folder are to be kept, and writes its files.
+    ///
+    /// # Errors
+    /// If data is missing, or a file cannot be read or written.
+    fn train(&self, place: &Place, keep_weights: bool) -> Result<()>;
+
+    /// Measures the files in its folder on held-out data.
+    ///
+    /// # Errors
+    /// As [`Entry::train`], and if the figures are worse than the model promises.
+    fn evaluate(&self, place: &Place) -> Result<Figures>;
+
+    /// Up to `count` held-out inputs as the compiled model takes them, in a row.
+    ///
+    /// # Errors
+    /// As [`Entry::train`].
+    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>>;
+}
+
+/// What a model can do, measured on held-out data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figures {
+    /// The model.
+    pub name: String,
+    /// What is measured.
+    pub metric: String,
+    /// Of the float weights, run by Candle.
+    pub float: f64,
+    /// Of the compiled file, run by Tealight.
+    pub quantized: f64,
+    /// On how many held-out samples.
+    pub samples: usize,
+    /// Bytes of the compiled file.
+    pub bytes: u64,
+}
+
+/// Where files are.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The folder of fetched packages.
+    pub cache: PathBuf,
+    /// The folder that holds a folder for each model.
+    pub models: PathBuf,
+}
+
+impl Place {
+    /// In the repository.
+    pub fn new() -> Self {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
+        Self { cache: models.join("../target/tealight-cache"), models }
+    }
+
+    /// A file of a model.
+    pub fn file(&self, model: &str, name: &str) -> PathBuf {
+        self.models.join(model).join(name)
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::new()
+    }
+}

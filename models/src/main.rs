@@ -1,0 +1,96 @@
+//! Trains, quantizes and measures the models; `cargo xtask train` and `cargo xtask eval` call it.
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use tealight_models::{Entry, MODELS, Place, export};
+
+/// Trains, quantizes and measures the models
+#[derive(Parser)]
+#[command(name = "tealight-models")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Trains a model, quantizes it and writes its files
+    Train {
+        /// The model
+        name: String,
+        /// Quantizes the float weights of the model's folder instead of training new ones
+        #[arg(long)]
+        keep_weights: bool,
+    },
+    /// Measures models on held-out data
+    Eval {
+        /// Models [default: all]
+        names: Vec<String>,
+        /// Prints one JSON value instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes held-out inputs of a model, and what it answers to them on this machine
+    Answers {
+        /// The model
+        name: String,
+        /// How many
+        #[arg(long, default_value_t = 200)]
+        count: usize,
+        /// File for the inputs, in a row
+        #[arg(long)]
+        inputs: PathBuf,
+        /// File for the outputs, in a row
+        #[arg(long)]
+        outputs: PathBuf,
+    },
+}
+
+fn find(name: &str) -> Result<&'static dyn Entry> {
+    match MODELS.iter().find(|model| model.name() == name) {
+        Some(model) => Ok(*model),
+        None => bail!("there is no model `{name}`; there are: {}", all().join(", ")),
+    }
+}
+
+fn all() -> Vec<String> {
+    MODELS.iter().map(|model| model.name().to_string()).collect()
+}
+
+fn main() -> Result<()> {
+    let place = Place::new();
+    match Arguments::parse().task {
+        Task::Train { name, keep_weights } => find(&name)?.train(&place, keep_weights),
+        Task::Eval { names, json } => {
+            let names = if names.is_empty() { all() } else { names };
+            let models = names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
+            let figures = models.into_iter().map(|model| model.evaluate(&place)).collect::<Result<Vec<_>>>()?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&figures)?);
+                return Ok(());
+            }
+            println!("{:<12} {:<24} {:>9} {:>9} {:>8} {:>8}", "model", "metric", "float", "int8", "samples", "bytes");
+            for f in figures {
+                println!(
+                    "{:<12} {:<24} {:>9.4} {:>9.4} {:>8} {:>8}",
+                    f.name, f.metric, f.float, f.quantized, f.samples, f.bytes
+                );
+            }
+            Ok(())
+        }
+        Task::Answers { name, count, inputs, outputs } => {
+            let model = find(&name)?;
+            let bytes = model.inputs(&place, count)?;
+            let file = export::read(&place.file(&name, &format!("{name}.safetensors")))?;
+            let mut compiled = export::Compiled::new(&file)?;
+            let each = bytes.len() / count.max(1);
+            let mut answers: Vec<u8> = Vec::new();
+            for input in bytes.chunks(each.max(1)) {
+                answers.extend(compiled.run(input)?.iter().map(|byte| byte.cast_unsigned()));
+            }
+            export::write(&inputs, &bytes)?;
+            export::write(&outputs, &answers)
+        }
+    }
+}

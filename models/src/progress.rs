@@ -1,0 +1,43 @@
+//! How far a task is: a bar on a terminal, a line now and then elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+
+/// A task of a known number of steps.
+#[derive(Debug)]
+pub struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    /// Announces the task.
+    pub fn new(what: &str, steps: usize) -> Self {
+        if !std::io::stderr().is_terminal() {
+            eprintln!("  ... {what}");
+            return Self(None);
+        }
+        let style = ProgressStyle::with_template("  {msg} {bar:32} {percent:>3} % ({elapsed}, {eta} to go)")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(Some(ProgressBar::new(steps as u64).with_style(style).with_message(what.to_string())))
+    }
+
+    /// `done` steps are done.
+    pub fn step(&self, done: usize) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done as u64);
+        }
+    }
+
+    /// Says something in between.
+    pub fn say(&self, text: &str) {
+        match &self.0 {
+            Some(bar) => bar.println(format!("  {text}")),
+            None => eprintln!("  {text}"),
+        }
+    }
+
+    /// The task is done.
+    pub fn finish(self) {
+        if let Some(bar) = self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

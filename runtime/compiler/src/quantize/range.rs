@@ -1,0 +1,212 @@
+//! From the numbers that a tensor held to its scale and zero point.
+
+use std::fmt;
+
+/// How the range of an activation is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ranges {
+    /// From the least to the greatest number seen.
+    MinMax,
+    /// Leaving out one number in ten thousand at each end.
+    Percentile,
+    /// The one with the least mean squared error: a little clipping for finer steps.
+    Mse,
+}
+
+/// The share of numbers that [`Ranges::Percentile`] leaves out at each end.
+const LEFT_OUT: f64 = 1e-4;
+
+/// Bins of a histogram: eight to each step of an 8-bit range.
+pub(super) const BINS: usize = 2048;
+
+/// Scale and zero point of an int8 tensor: real = scale * (integer - zero point).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Params {
+    pub(super) scale: f32,
+    pub(super) zero_point: i32,
+}
+
+/// The numbers that a tensor held.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// Least number, at most 0.
+    pub(super) low: f32,
+    /// Greatest number, at least 0.
+    pub(super) high: f32,
+    /// Numbers in each bin between them, zeros left out: those are exact in any quantization.
+    bins: Vec<u64>,
+    /// How many there were, zeros too.
+    count: u64,
+}
+
+impl Ranges {
+    /// Each way.
+    pub const ALL: [Self; 3] = [Self::MinMax, Self::Percentile, Self::Mse];
+}
+
+impl fmt::Display for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MinMax => "min/max",
+            Self::Percentile => "percentile 99.99",
+            Self::Mse => "least squared error",
+        })
+    }
+}
+
+impl Params {
+    /// The quantization of `low..=high`, widened to hold 0, which it represents exactly.
+    pub(super) fn of(low: f32, high: f32) -> Self {
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        // A tensor that never holds anything but 0 gets steps of no consequence.
+        let width = if high > low { f64::from(high) - f64::from(low) } else { 1.0 };
+        let scale = ((width / 255.0) as f32).max(f32::MIN_POSITIVE);
+        let zero_point = (-128.0 - f64::from(low) / f64::from(scale)).round();
+        Self { scale, zero_point: zero_point.clamp(-128.0, 127.0) as i32 }
+    }
+
+    pub(super) fn quantize(self, real: f32) -> i8 {
+        let steps = (f64::from(real) / f64::from(self.scale)).round() + f64::from(self.zero_point);
+        steps.clamp(-128.0, 127.0) as i8
+    }
+
+    pub(super) fn dequantize(self, integer: i8) -> f32 {
+        self.scale * (i32::from(integer) - self.zero_point) as f32
+    }
+}
+
+impl Seen {
+    /// Nothing yet, of a tensor whose extremes are known.
+    pub(super) fn new(low: f32, high: f32) -> Self {
+        Self { low: low.min(0.0), high: high.max(0.0), bins: vec![0; BINS], count: 0 }
+    }
+
+    pub(super) fn add(&mut self, numbers: &[f32]) {
+        self.count += numbers.len() as u64;
+        let per_unit = BINS as f64 / (f64::from(self.high) - f64::from(self.low));
+        for &number in numbers.iter().filter(|number| **number != 0.0) {
+            let bin = ((f64::from(number) - f64::from(self.low)) * per_unit) as usize;
+            self.bins[bin.min(BINS - 1)] += 1;
+        }
+    }
+
+    /// The quantization that `ranges` chooses.
+    pub(super) fn params(&self, ranges: Ranges) -> Params {
+        match ranges {
+            Ranges::MinMax => Params::of(self.low, self.high),
+            Ranges::Percentile => self.percentile(),
+            Ranges::Mse => self.least_error(),
+        }
+    }
+
+    /// The middle of a bin.
+    fn middle(&self, bin: usize) -> f32 {
+        self.low + (self.high - self.low) * ((bin as f32 + 0.5) / BINS as f32)
+    }
+
+    /// The first bin at which more numbers than may be left out have gone by.
+    fn cut(&self, mut bins: impl Iterator<Item = usize>) -> Option<usize> {
+        let allowed = (self.count as f64 * LEFT_OUT) as u64;
+        let mut left_out = 0;
+        bins.find(|&bin| {
+            left_out += self.bins[bin];
+            left_out > allowed
+        })
+    }
+
+    fn percentile(&self) -> Params {
+        let (first, last) = (self.cut(0..BINS), self.cut((0..BINS).rev()));
+        let width = (self.high - self.low) / BINS as f32;
+        let low = first.map_or(self.low, |bin| self.low + width * bin as f32);
+        let high = last.map_or(self.high, |bin| self.low + width * (bin + 1) as f32);
+        Params::of(low, high)
+    }
+
+    /// Shrinks both ends together, then each alone.
+    fn least_error(&self) -> Params {
+        let factors = || (20..=100).map(|percent| percent as f32 / 100.0);
+        let best = |candidates: &mut dyn Iterator<Item = [f32; 2]>| {
+            let error = |range: &[f32; 2]| self.error(Params::of(range[0], range[1]));
+            // The first of equal ones would be the narrowest.
+            candidates.map(|range| (error(&range), range)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, range)| range)
+        };
+        let whole = [self.low, self.high];
+        let [low, high] = best(&mut factors().rev().map(|f| [self.low * f, self.high * f])).unwrap_or(whole);
+        let [low, high] = best(&mut factors().rev().map(|f| [low, self.high * f])).unwrap_or([low, high]);
+        let [low, high] = best(&mut factors().rev().map(|f| [self.low * f, high])).unwrap_or([low, high]);
+        Params::of(low, high)
+    }
+
+    /// The summed squared error of a quantization on what was seen.
+    fn error(&self, params: Params) -> f64 {
+        let of_bin = |(bin, &count): (usize, &u64)| {
+            let real = self.middle(bin);
+            let error = f64::from(real - params.dequantize(params.quantize(real)));
+            count as f64 * error * error
+        };
+        self.bins.iter().enumerate().filter(|(_, count)| **count > 0).map(of_bin).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn zero_is_exact_and_every_zero_point_is_an_int8(low in -1e6f32..1e6, width in 0f32..1e6) {
+            let params = Params::of(low, low + width);
+            prop_assert!((-128..=127).contains(&params.zero_point));
+            prop_assert!(params.scale > 0.0 && params.scale.is_finite());
+            prop_assert_eq!(params.dequantize(params.quantize(0.0)), 0.0);
+        }
+
+        #[test]
+        fn numbers_in_the_range_are_off_by_at_most_half_a_step(low in -100f32..0.0, high in 0.1f32..100.0, t in 0f32..1.0) {
+            let params = Params::of(low, high);
+            let real = low + t * (high - low);
+            let error = (params.dequantize(params.quantize(real)) - real).abs();
+            // The zero point is rounded, so the last step may be cut.
+            prop_assert!(error <= params.scale * 1.001, "{} of {}", error, params.scale);
+        }
+    }
+
+    #[test]
+    fn known_ranges_give_the_known_parameters() {
+        assert_eq!(Params::of(0.0, 1.0), Params { scale: 1.0 / 255.0, zero_point: -128 });
+        assert_eq!(Params::of(2.0, 5.1), Params { scale: 0.02, zero_point: -128 });
+        assert_eq!(Params::of(-5.1, -1.0), Params { scale: 0.02, zero_point: 127 });
+        // Nothing but zeros.
+        assert_eq!(Params::of(0.0, 0.0).quantize(0.0), -128);
+    }
+
+    /// Ten thousand numbers spread evenly over 0..1, and one outlier.
+    fn with_an_outlier() -> Seen {
+        let mut seen = Seen::new(0.0, 40.0);
+        seen.add(&(1..=10_000).map(|i| i as f32 / 10_000.0).collect::<Vec<_>>());
+        seen.add(&[40.0]);
+        seen
+    }
+
+    #[test]
+    fn each_way_treats_an_outlier_as_it_says() {
+        let seen = with_an_outlier();
+        let top = |ranges| {
+            let params = seen.params(ranges);
+            params.dequantize(127)
+        };
+        assert!((top(Ranges::MinMax) - 40.0).abs() < 0.1);
+        assert!(top(Ranges::Percentile) < 1.1, "{}", top(Ranges::Percentile));
+        let mse = top(Ranges::Mse);
+        assert!(mse > 1.0 && mse <= 40.1, "{mse}");
+    }
+
+    #[test]
+    fn the_least_error_is_no_greater_than_that_of_the_whole_range() {
+        let mut seen = Seen::new(-3.0, 9.0);
+        seen.add(&(0..5_000).map(|i| 9.0 * (i as f32 / 5_000.0).powi(8) - 0.5).collect::<Vec<_>>());
+        let [mse, whole] = [Ranges::Mse, Ranges::MinMax].map(|ranges| seen.error(seen.params(ranges)));
+        assert!(mse < whole, "{mse} against {whole}");
+    }
+}

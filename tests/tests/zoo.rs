@@ -1,0 +1,78 @@
+//! Our own models: each compiled file is valid and gives the bytes of its golden vectors.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use tealight::{Budget, Model};
+use tealight_tests::host::Host;
+use tealight_tests::models::splitmix64;
+use tealight_tests::{root, sha256};
+
+#[derive(Deserialize)]
+struct Golden {
+    model: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    label: String,
+    /// In hexadecimal.
+    input: String,
+    output: Vec<i8>,
+}
+
+impl Case {
+    fn input(&self) -> Vec<u8> {
+        let digits = self.input.as_bytes().chunks(2);
+        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    }
+}
+
+/// The folders of `models` that hold golden vectors.
+fn folders() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("models")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).filter(|folder| folder.join("golden.json").is_file()).collect()
+}
+
+fn open(folder: &Path) -> (String, Vec<u8>, Golden) {
+    let name = folder.file_name().unwrap().to_str().unwrap().to_string();
+    let file = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
+    let golden = serde_json::from_slice(&std::fs::read(folder.join("golden.json")).unwrap()).unwrap();
+    (name, file, golden)
+}
+
+#[test]
+fn every_model_gives_its_golden_vectors() {
+    let folders = folders();
+    assert!(!folders.is_empty());
+    let mut seed = 3;
+    for folder in &folders {
+        let (name, file, golden) = open(folder);
+        assert_eq!(sha256(&file), golden.model, "{name}: its golden vectors are another file's");
+        let mut host = Host::new(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(golden.cases.len() >= 10, "{name}");
+        for (index, case) in golden.cases.iter().enumerate() {
+            let mut session = host.session();
+            session.input(0).copy_from(&case.input()).unwrap();
+            session.run();
+            assert_eq!(session.output(0).as_i8(), case.output, "{name}, case {index}");
+            session.input(0).copy_from(&case.input()).unwrap();
+            while session.poll(Budget::macs(splitmix64(&mut seed) % 100_000)).is_pending() {}
+            assert_eq!(session.output(0).as_i8(), case.output, "{name}, case {index}, polled");
+        }
+    }
+}
+
+#[test]
+fn the_digits_are_small_and_right() {
+    let (name, file, golden) = open(&root().join("models/digits"));
+    let model = Model::parse(&file).unwrap();
+    assert_eq!(model.metadata("name"), Some(name.as_str()));
+    assert!(file.len() < 60_000, "{} bytes", file.len());
+    assert!(model.arena_len() < 16 * 1024, "{} bytes of arena", model.arena_len());
+    for case in &golden.cases {
+        let best = case.output.iter().enumerate().max_by_key(|(_, score)| **score).unwrap().0;
+        assert_eq!(best.to_string(), case.label);
+    }
+}

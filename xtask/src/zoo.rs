@@ -1,0 +1,208 @@
+//! `cargo xtask train` and `cargo xtask eval`: our own models.
+//!
+//! Candle takes minutes to build, so xtask does not link it: the crate `tealight-models` has a program of its own, which
+//! is built when it is needed.
+
+use crate::board::Board;
+use crate::context::{Context, run_quietly};
+use crate::error::Usage;
+use crate::model::ModelFile;
+use crate::on_board::{self, Options, run_on_board};
+use crate::progress::Progress;
+use crate::{fetch, setup, table};
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use xshell::cmd;
+
+/// What to measure, and where.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Models to measure [default: all]
+    pub names: Vec<String>,
+    /// Also runs held-out inputs on this board and compares its bytes with the host's
+    #[arg(long)]
+    pub board: Option<String>,
+    /// Held-out inputs to run on the board
+    #[arg(long, default_value_t = 200, requires = "board")]
+    pub count: usize,
+    /// Prints one JSON value instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a model can do, measured on held-out data.
+#[derive(Debug, Deserialize, Serialize)]
+struct Figures {
+    name: String,
+    metric: String,
+    /// Of the float weights, run by Candle.
+    float: f64,
+    /// Of the compiled file, run by Tealight on the host.
+    quantized: f64,
+    samples: usize,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<OnBoard>,
+}
+
+/// What the board answered.
+#[derive(Debug, Deserialize, Serialize)]
+struct OnBoard {
+    id: String,
+    /// Inputs that were run.
+    samples: usize,
+    /// How many of their outputs equal the host's, bit for bit.
+    equal: usize,
+    /// Instructions of the first inference.
+    instructions: u64,
+}
+
+/// The models that there are: folders of `models` with a card.
+fn all(context: &Context) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(context.root.join("models"))? {
+        let entry = entry?;
+        if entry.path().join("README.md").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn check_names(context: &Context, names: &[String]) -> Result<()> {
+    let all = all(context)?;
+    match names.iter().find(|name| !all.contains(name)) {
+        Some(name) => Err(Usage(format!("there is no model `{name}`; there are: {}", all.join(", "))).into()),
+        None => Ok(()),
+    }
+}
+
+/// Builds the models' program and gives its path.
+fn program(context: &Context) -> Result<std::path::PathBuf> {
+    let shell = &context.shell;
+    let cargo = context.cargo();
+    let progress = Progress::start("building tealight-models (Candle takes minutes the first time)");
+    run_quietly(cmd!(shell, "{cargo} build --release --package tealight-models"))?;
+    progress.done("");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("target"), Into::into);
+    Ok(target.join("release").join(format!("tealight-models{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Trains a model, or quantizes its weights again.
+pub fn train(context: &Context, name: &str, keep_weights: bool) -> Result<()> {
+    check_names(context, &[name.to_string()])?;
+    fetch::data(context)?;
+    let program = program(context)?;
+    let shell = &context.shell;
+    let keep = keep_weights.then_some("--keep-weights");
+    cmd!(shell, "{program} train {name} {keep...}").quiet().run().with_context(|| format!("training {name}"))
+}
+
+/// Measures models on the host and, if asked, on a board.
+pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
+    check_names(context, &args.names)?;
+    let board = args.board.as_ref().map(|id| Board::find(&context.root, id)).transpose()?;
+    fetch::data(context)?;
+    let program = program(context)?;
+    let shell = &context.shell;
+    let names = &args.names;
+    let progress = Progress::start("measuring on the host");
+    let output = cmd!(shell, "{program} eval --json {names...}").quiet().read()?;
+    progress.done("");
+    let mut figures: Vec<Figures> = serde_json::from_str(&output).context("tealight-models gave no figures")?;
+    for figures in &mut figures {
+        if let Some(board) = &board {
+            figures.board = Some(on_board(context, &program, board, &figures.name, args.count)?);
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        println!("{}", as_table(&figures));
+    }
+    for figures in &figures {
+        if let Some(board) = figures.board.as_ref().filter(|board| board.equal != board.samples) {
+            let differ = board.samples - board.equal;
+            bail!("{differ} of {} outputs of {} on {} differ from the host's", board.samples, figures.name, board.id);
+        }
+    }
+    Ok(())
+}
+
+/// Measures every model, on the host and on a board.
+pub fn check(context: &Context, board: &str) -> Result<()> {
+    eval(context, &EvalArgs { names: Vec::new(), board: Some(board.into()), count: 200, json: false })
+}
+
+/// Runs `count` held-out inputs on the board and compares its outputs with the host's.
+fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count: usize) -> Result<OnBoard> {
+    setup::ensure_board(context, board)?;
+    let folder = tempfile::tempdir()?;
+    let [inputs, outputs] = ["inputs.bin", "outputs.bin"].map(|file| folder.path().join(file));
+    let (shell, number) = (&context.shell, count.to_string());
+    run_quietly(cmd!(shell, "{program} answers {name} --count {number} --inputs {inputs} --outputs {outputs}"))?;
+    let file = context.root.join("models").join(name).join(format!("{name}.safetensors"));
+    let model = ModelFile::open(&file, &[])?;
+    let progress = Progress::start(format!("running {count} inputs of {name} on {}", board.id));
+    let run = run_on_board(context, board, &model, &on_board::read(&inputs)?, Options::default())?;
+    let host = on_board::read(&outputs)?;
+    let each = model.output_bytes().max(1);
+    if host.len() != run.outputs.len() {
+        bail!("the host gave {} bytes of output, {} gave {}", host.len(), board.id, run.outputs.len());
+    }
+    let equal = host.chunks(each).zip(run.outputs.chunks(each)).filter(|(host, board)| host == board).count();
+    progress.done("");
+    let instructions = run.report.instructions.first().copied().unwrap_or(0);
+    Ok(OnBoard { id: board.id.clone(), samples: host.len() / each, equal, instructions })
+}
+
+fn as_table(figures: &[Figures]) -> comfy_table::Table {
+    let mut table = table::table();
+    let with_board = figures.iter().any(|figures| figures.board.is_some());
+    let mut header = vec!["model", "metric", "float", "int8", "held-out samples", "bytes"];
+    if with_board {
+        header.push("equal on the board");
+    }
+    table.set_header(header);
+    for figures in figures {
+        let mut row = vec![
+            figures.name.clone(),
+            figures.metric.clone(),
+            format!("{:.4}", figures.float),
+            format!("{:.4}", figures.quantized),
+            figures.samples.to_string(),
+            crate::run::thousands(figures.bytes),
+        ];
+        if let Some(board) = &figures.board {
+            row.push(format!("{} of {} on {}", board.equal, board.samples, board.id));
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_model_is_answered_with_those_there_are() {
+        let context = Context::new().unwrap();
+        let error = train(&context, "toaster", false).unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("digits"), "{error:#}");
+    }
+
+    #[test]
+    fn every_model_with_a_card_has_its_files() {
+        let context = Context::new().unwrap();
+        for name in all(&context).unwrap() {
+            let folder = context.root.join("models").join(&name);
+            for file in [format!("{name}.safetensors"), "golden.json".to_string()] {
+                assert!(folder.join(&file).is_file(), "{name} has no {file}");
+            }
+        }
+    }
+}

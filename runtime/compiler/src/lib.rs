@@ -45,8 +45,8 @@
 //! # What is refused
 //!
 //! An operator or type that cannot be compiled is an error that names the node and says what would be accepted
-//! ([`CompileError`]); nothing is dropped or approximated. Float layers of a `.tflite` are such: only int8 networks are
-//! taken from there so far, with float or uint8 inputs and outputs where the network itself converts them.
+//! ([`CompileError`]); nothing is dropped or approximated. Float layers are such for [`compile_tflite`], which
+//! takes int8 networks, with float or uint8 inputs and outputs where the network itself converts them.
 
 mod cut;
 mod error;

@@ -24,7 +24,14 @@ pub fn repeat(context: &Context, board: &str) -> Result<()> {
     }
     let embedded = once("inputs built in", Options { embed_input: true, ..Options::default() })?;
     let loaded = once("model loaded at run time", Options { features: &["loadable"], ..Options::default() })?;
-    for (what, other) in [("a second run", second), ("inputs built in", embedded), ("a loaded model", loaded)] {
+    let compared = Options { features: &["compare-arch"], ..Options::default() };
+    let compared = once("after comparing the inner loops of its instruction set with the portable ones", compared)?;
+    for (what, other) in [
+        ("a second run", second),
+        ("inputs built in", embedded),
+        ("a loaded model", loaded),
+        ("loops compared", compared),
+    ] {
         if other.outputs != first.outputs {
             bail!("the outputs with {what} differ from those of the first run");
         }

@@ -82,6 +82,7 @@ fn explain(word: &str) -> String {
         "input-ends-within-an-inference" => "the input is not a whole number of inferences long".into(),
         "output-not-writable" => "it could not write its output file; is the disk full?".into(),
         "model-refused" => "it refused the model".into(),
+        "instruction-set-differs" => "an inner loop for its instruction set differs from the portable one".into(),
         other => other.into(),
     }
 }

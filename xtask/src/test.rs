@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     Step { name: "documentation", fast: true, run: documentation },
     Step { name: "fetching models", fast: true, run: fetch_models },
     Step { name: "host tests", fast: true, run: host_tests },
+    Step { name: "block kernels against Candle's", fast: false, run: candle_tests },
     Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
     Step { name: "our models, with Candle", fast: false, run: models },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
@@ -82,6 +83,11 @@ fn fetch_models(context: &Context) -> Result<()> {
 
 fn host_tests(context: &Context) -> Result<()> {
     cargo(context, &["test", "--no-fail-fast"])
+}
+
+/// Candle takes minutes to build, so these tests are no default members.
+fn candle_tests(context: &Context) -> Result<()> {
+    cargo(context, &["test", "--package", "tealight-candle-tests"])
 }
 
 fn no_panic(context: &Context) -> Result<()> {

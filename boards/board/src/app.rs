@@ -18,6 +18,8 @@ enum Failure {
     OutputWrite,
     #[cfg(feature = "loadable")]
     Load,
+    #[cfg(feature = "compare-arch")]
+    Arch,
 }
 
 impl Failure {
@@ -31,6 +33,8 @@ impl Failure {
             Failure::OutputWrite => "output-not-writable",
             #[cfg(feature = "loadable")]
             Failure::Load => "model-refused",
+            #[cfg(feature = "compare-arch")]
+            Failure::Arch => "instruction-set-differs",
         }
     }
 }
@@ -43,6 +47,10 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
     embedded: Option<&'static [u8]>,
 ) -> ! {
     start(board);
+    #[cfg(feature = "compare-arch")]
+    if tealight_kernels::compare_arch(5_000).is_some() {
+        end(board, Err(Failure::Arch));
+    }
     let mut session = Session::new(model, arena);
     let result = serve(board, &mut session, embedded);
     end(board, result)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::float::{Network, from_tflite};
 use tealight_compiler::quantize::{self, Quantize, compile_float};
-use tealight_compiler::{Options, compile_tflite};
+use tealight_compiler::{BlockType, Options, compile_tflite};
 use tealight_format::{DType, Model};
 
 /// Compile a trained network into one file
@@ -19,7 +19,7 @@ use tealight_format::{DType, Model};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// The network: a TensorFlow Lite file, int8, or float with --calibrate
+    /// The network: a TensorFlow Lite file, int8 or float32
     #[arg(value_name = "IN.tflite")]
     input: PathBuf,
     /// The file to write
@@ -31,9 +31,15 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
-    /// Quantizes a float network to int8 by these inputs: float32, .npy or .bin, some hundreds in a row
-    #[arg(long, value_name = "INPUTS")]
+    /// Quantize a float32 network to int8 by these inputs: float32, .npy or .bin, some hundreds in a row
+    #[arg(long, value_name = "INPUTS", conflicts_with = "quantize")]
     calibrate: Option<PathBuf>,
+    /// Store the weights of float32 fully connected layers in blocks: `none`, `q8_0`, `q4_0`, ...
+    ///
+    /// A layer whose inputs are not a multiple of the block's length (32; 256 for the types with k) stays as it is; the
+    /// report says which.
+    #[arg(long, value_name = "TYPE", default_value = "none", value_parser = quantization)]
+    quantize: Quantization,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -50,8 +56,9 @@ Keys of --json (lengths in bytes):
   state_bytes           streaming state alone
   lower_bound_bytes     the most that lives at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
+  quantized             with --quantize, what became of each fully connected layer
   passes                [{name, summary}]: what the compiler did
-  quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, layers: [{name, kind, snr_db, worst,
+  calibration           with --calibrate: {ranges, bias_correction, samples, snr_db, layers: [{name, kind, snr_db, worst,
                         bytes}]}; snr_db is null where nothing was lost";
 
 /// The report; its fields are the keys of `--json`.
@@ -69,14 +76,16 @@ struct Report<'a> {
     state_bytes: u64,
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    quantized: &'a [String],
     passes: Vec<Pass<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    quantization: Option<Quantization>,
+    calibration: Option<Calibration>,
 }
 
 /// How near the int8 network is to the float one.
 #[derive(Debug, Serialize)]
-struct Quantization {
+struct Calibration {
     ranges: String,
     bias_correction: bool,
     samples: usize,
@@ -91,6 +100,21 @@ struct Layer {
     snr_db: f64,
     worst: f32,
     bytes: usize,
+}
+
+/// What `--quantize` names.
+#[derive(Clone, Copy, Debug)]
+struct Quantization(Option<BlockType>);
+
+fn quantization(name: &str) -> std::result::Result<Quantization, String> {
+    if name == "none" {
+        return Ok(Quantization(None));
+    }
+    let found = BlockType::ALL.iter().find(|block| block.name() == name);
+    found.map(|&block| Quantization(Some(block))).ok_or_else(|| {
+        let names: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
+        format!("there are none, {}", names.join(", "))
+    })
 }
 
 #[derive(Debug, Serialize)]
@@ -117,26 +141,22 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         .map(PathBuf::as_path)
         .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
-    let options =
-        Options { name: Some(name.clone()), labels: labels.clone().unwrap_or_default(), ..Options::default() };
+    let options = Options {
+        name: Some(name.clone()),
+        labels: labels.clone().unwrap_or_default(),
+        quantize: args.quantize.0,
+        ..Options::default()
+    };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let (compiled, quantization) = match &args.calibrate {
+    let (compiled, calibration) = match &args.calibrate {
         Some(calibrate) => {
             let network = from_tflite(&input).map_err(|error| failed().cause(error))?;
             let samples = read_samples(calibrate, &network)?;
             let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), &input, &options)
                 .map_err(|error| failed().cause(error))?;
-            (compiled, Some(Quantization::of(report)))
+            (compiled, Some(Calibration::of(report)))
         }
-        None => {
-            let compiled = compile_tflite(&input, &options).map_err(|error| match from_tflite(&input) {
-                Ok(_) => {
-                    failed().cause(error).help("it is a float network: give inputs to quantize it by, --calibrate")
-                }
-                Err(_) => failed().cause(error),
-            })?;
-            (compiled, None)
-        }
+        None => (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None),
     };
     let model = Model::parse(&compiled.bytes)
         .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;
@@ -159,8 +179,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         state_bytes: model.state_len() as u64,
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
+        quantized: &found.quantized,
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
-        quantization,
+        calibration,
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
 }
@@ -195,30 +216,33 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
         passes.row([pass.name.into(), pass.summary.into()]);
     }
     screen.print(passes.draw(None).0)?;
-    if let Some(quantization) = &report.quantization {
-        print_quantization(quantization, screen)?;
+    if !report.quantized.is_empty() {
+        screen.print(format!("\n{}\n", report.quantized.join("\n")))?;
+    }
+    if let Some(calibration) = &report.calibration {
+        print_calibration(calibration, screen)?;
     }
     screen.print(format!("\nwrote {}\n", report.output.display()))
 }
 
-fn print_quantization(quantization: &Quantization, screen: &mut Screen) -> Result<()> {
-    let bias = if quantization.bias_correction { "; biases corrected" } else { "" };
-    let snr = quantization.snr_db;
+fn print_calibration(calibration: &Calibration, screen: &mut Screen) -> Result<()> {
+    let bias = if calibration.bias_correction { "; biases corrected" } else { "" };
+    let snr = calibration.snr_db;
     screen.print(format!(
         "\nquantized by {}: ranges by {}{bias}; {snr:.1} dB of signal to noise\n",
-        counted(quantization.samples, "input"),
-        quantization.ranges
+        counted(calibration.samples, "input"),
+        calibration.ranges
     ))?;
     let mut table =
         Table::new().text("layer", 0).text("operator", 0).number("dB", 0).number("worst", 0).number("bytes", 0);
-    for layer in &quantization.layers {
+    for layer in &calibration.layers {
         let (snr, worst) = (format!("{:.1}", layer.snr_db), format!("{:.4}", layer.worst));
         table.row([layer.name.clone(), layer.kind.into(), snr, worst, grouped(layer.bytes as u64)]);
     }
     screen.print(table.draw(screen.table_width()).0)
 }
 
-impl Quantization {
+impl Calibration {
     fn of(report: quantize::Report) -> Self {
         let layer = |layer: quantize::Layer| Layer {
             name: layer.name,

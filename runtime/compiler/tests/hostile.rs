@@ -88,7 +88,7 @@ fn damaged_float_models_give_a_result_not_a_panic() {
     let mut random = Random(11);
     let quantize = Quantize { ranges: Some(Ranges::Mse), bias_correction: Some(true), ..Quantize::default() };
     let (mut taken, mut refused) = (0usize, 0usize);
-    for _ in 0..200 {
+    for _ in 0..80 {
         let bytes = damaged(&model, &mut random);
         // Larger ones are only read: running them takes long.
         let read = from_tflite(&bytes).ok().filter(|network| network.values().iter().all(|value| value.len() < 10_000));

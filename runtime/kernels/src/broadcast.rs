@@ -32,7 +32,14 @@ impl Broadcast {
 
     /// Writes `f(a, b)` to every element of `rows`.
     #[inline]
-    pub(crate) fn for_each(&self, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8], f: impl Fn(i8, i8) -> i8) {
+    pub(crate) fn for_each<T: Copy>(
+        &self,
+        rows: Range<usize>,
+        a: &[T],
+        b: &[T],
+        output: &mut [T],
+        f: impl Fn(T, T) -> T,
+    ) {
         let (run, outer) = self.runs();
         let mut at = rows.start.wrapping_mul(self.row_len);
         let len = rows.len().wrapping_mul(self.row_len).min(output.len());
@@ -102,7 +109,7 @@ impl Dimension {
 
     /// Writes `f(a, b)` along this dimension.
     #[inline]
-    fn apply(&self, a: &[i8], b: &[i8], output: &mut [i8], f: impl Fn(i8, i8) -> i8) {
+    fn apply<T: Copy>(&self, a: &[T], b: &[T], output: &mut [T], f: impl Fn(T, T) -> T) {
         match (self.a_stride, self.b_stride) {
             (1, 1) => {
                 for ((output, &a), &b) in output.iter_mut().zip(a).zip(b) {

@@ -15,8 +15,10 @@
 
 use core::ops::Range;
 
+use crate::arch::dot_rows;
 use crate::lines::{copy, for_each_line, run, tail, take};
-use crate::portable::{Output, bias, dot_rows, matrix_vector, sum};
+use crate::matrix::{Output, bias, matrix_vector};
+use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 

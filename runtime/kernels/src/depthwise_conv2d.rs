@@ -14,8 +14,10 @@
 
 use core::ops::Range;
 
+use crate::arch::multiply_add;
 use crate::lines::{for_each_line, run, take};
-use crate::portable::{Output, multiply_add, multiply_add_scalar};
+use crate::matrix::Output;
+use crate::portable::multiply_add_scalar;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 

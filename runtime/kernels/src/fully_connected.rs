@@ -13,7 +13,8 @@
 use core::ops::Range;
 
 use crate::lines::tail;
-use crate::portable::{Output, matrix_vector, sum};
+use crate::matrix::{Output, matrix_vector};
+use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::div_rem;
 

@@ -1,11 +1,12 @@
-//! The kernels of the Tealight inference runtime: functions over slices, for int8 networks.
+//! The kernels of the Tealight inference runtime: functions over slices, for int8 networks here, for
+//! f32 networks in [`float`], and for block-quantized matrices in [`block`].
 //!
 //! A kernel takes a parameter struct, a range of output rows, whole inputs, and an output slice that
 //! holds exactly those rows. Computing rows in any slicing gives the same bytes, so a session can stop
 //! between two rows and go on later. A kernel knows no model, keeps no state, allocates nothing, and
 //! cannot panic: slices that are too short leave part of the output as it was.
 //!
-//! Every kernel gives the bytes of TensorFlow Lite Micro's reference kernels. [`quant`] and
+//! Every int8 kernel gives the bytes of TensorFlow Lite Micro's reference kernels. [`quant`] and
 //! [`fixed_point`] hold the arithmetic that all of them share.
 //!
 //! | operator | rows | a row |
@@ -60,20 +61,26 @@
 //! ```
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
 mod add;
+#[allow(unsafe_code)] // inline assembly
+mod arch;
+pub mod block;
 mod broadcast;
 mod concat;
 mod conv2d;
 mod depthwise_conv2d;
 pub mod fixed_point;
+pub mod float;
 mod fully_connected;
+mod half_to_f32;
 mod lines;
 mod lookup;
+mod matrix;
 mod mean;
 mod mul;
 mod pad;
@@ -91,6 +98,8 @@ mod view;
 mod window;
 
 pub use add::{AddSub, add, sub};
+#[cfg(feature = "compare-arch")]
+pub use arch::compare::compare_arch;
 pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d};

@@ -45,7 +45,7 @@ impl Dequantize {
 
 /// To the nearest integer, halves away from zero, saturating; NaN to 0.
 #[inline]
-fn round_half_away(x: f32) -> i32 {
+pub(crate) fn round_half_away(x: f32) -> i32 {
     // The conversion truncates and saturates. From 2^23 on there is no fraction left, and below
     // that the subtraction is exact.
     let whole = x as i32;

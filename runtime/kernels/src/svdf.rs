@@ -15,7 +15,8 @@
 
 use core::ops::Range;
 
-use crate::portable::{dot_rows, sum};
+use crate::arch::dot_rows;
+use crate::portable::sum;
 use crate::quant::{clamp, multiply_by_quantized_multiplier};
 use crate::window::div_rem;
 

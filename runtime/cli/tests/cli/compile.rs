@@ -158,10 +158,10 @@ fn a_float_network_is_quantized_by_given_inputs() {
     folder.write("net.tflite", &model);
     folder.write("inputs.bin", &inputs);
     let report = folder.json(&["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "inputs.bin"]);
-    let quantization = &report["quantization"];
-    assert_eq!(quantization["samples"], 4);
-    assert!(quantization["snr_db"].as_f64().unwrap() > 20.0, "{quantization}");
-    assert!(quantization["layers"].as_array().unwrap().len() > 5);
+    let calibration = &report["calibration"];
+    assert_eq!(calibration["samples"], 4);
+    assert!(calibration["snr_db"].as_f64().unwrap() > 20.0, "{calibration}");
+    assert!(calibration["layers"].as_array().unwrap().len() > 5);
     let text = folder.succeeds(&["compile", "net.tflite", "-o", "net2.safetensors", "--calibrate", "inputs.bin"]);
     assert!(text.contains("quantized by 4 inputs") && text.contains("DepthwiseConv2d"), "{text}");
     assert_eq!(folder.read("net.safetensors"), folder.read("net2.safetensors"));
@@ -189,6 +189,7 @@ fn bad_calibration_data_is_named_and_leaves_no_file() {
         assert!(outcome.err.contains(what), "{}", outcome.err);
         assert!(!folder.path("net.safetensors").exists());
     }
-    let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors"]);
-    assert!(outcome.code == Some(1) && outcome.err.contains("--calibrate"), "{}", outcome.err);
+    let both = ["--calibrate", "data.bin", "--quantize", "q8_0"];
+    let outcome = folder.run(&[&COMPILE[..], &both].concat());
+    assert!(outcome.code == Some(2) && outcome.err.contains("--quantize"), "{}", outcome.err);
 }

@@ -1,0 +1,128 @@
+//! Arm's DSP extension (ARMv7E-M: Cortex-M4, M7): two 16-bit products in one instruction.
+//!
+//! `SXTB16` widens bytes 0 and 2 of a word, and with a rotation bytes 1 and 3, so a word of four inputs and one of four
+//! weights meet in two `SMLAD`s. The order of the sum differs from the portable loop's, its value does not: sums wrap.
+//! Words are loaded wherever the bytes lie; these cores take unaligned single loads.
+
+use crate::portable;
+use core::arch::asm;
+
+/// [`portable::dot_rows`]: four rows at a time, four elements of each in one turn of the loop.
+#[inline]
+pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
+    let words = input.len() / 4;
+    // Where the last row ends. A sum that does not fit is longer than any slice.
+    let end = stride.saturating_mul(3).saturating_add(input.len());
+    if N != 4 || words == 0 || end > weights.len() {
+        return rest(accumulators, input, weights, stride);
+    }
+    let Some([a0, a1, a2, a3]) = accumulators.first_chunk_mut() else { return };
+    // SAFETY: the loop reads `words * 4` bytes from `input` and from each of the four rows of `weights`, the last of
+    // which ends within it, as checked above. It writes no memory and has no other effect than the sticky overflow flag
+    // of the status register, which nothing reads.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {x}, [{input}], #4",
+            "sxtb16 {even}, {x}",
+            "sxtb16 {x}, {x}, ror #8",
+            "ldr {w}, [{row}, {stride}]",
+            "sxtb16 {w_even}, {w}",
+            "sxtb16 {w}, {w}, ror #8",
+            "smlad {a1}, {even}, {w_even}, {a1}",
+            "smlad {a1}, {x}, {w}, {a1}",
+            "ldr {w}, [{row}, {stride}, lsl #1]",
+            "sxtb16 {w_even}, {w}",
+            "sxtb16 {w}, {w}, ror #8",
+            "smlad {a2}, {even}, {w_even}, {a2}",
+            "smlad {a2}, {x}, {w}, {a2}",
+            "add {w}, {row}, {stride}",
+            "ldr {w}, [{w}, {stride}, lsl #1]",
+            "sxtb16 {w_even}, {w}",
+            "sxtb16 {w}, {w}, ror #8",
+            "smlad {a3}, {even}, {w_even}, {a3}",
+            "smlad {a3}, {x}, {w}, {a3}",
+            "ldr {w}, [{row}], #4",
+            "sxtb16 {w_even}, {w}",
+            "sxtb16 {w}, {w}, ror #8",
+            "smlad {a0}, {even}, {w_even}, {a0}",
+            "smlad {a0}, {x}, {w}, {a0}",
+            "subs {words}, {words}, #1",
+            "bne 2b",
+            input = inout(reg) input.as_ptr() => _,
+            row = inout(reg) weights.as_ptr() => _,
+            stride = in(reg) stride,
+            words = inout(reg) words => _,
+            x = out(reg) _,
+            even = out(reg) _,
+            w = out(reg) _,
+            w_even = out(reg) _,
+            a0 = inout(reg) *a0,
+            a1 = inout(reg) *a1,
+            a2 = inout(reg) *a2,
+            a3 = inout(reg) *a3,
+            options(readonly, nostack),
+        );
+    }
+    let done = words * 4;
+    if input.len() > done
+        && let (Some(input), Some(weights)) = (input.get(done..), weights.get(done..))
+    {
+        rest(accumulators, input, weights, stride);
+    }
+}
+
+/// What whole words of four rows leave over; out of line, to keep the loops around it small.
+#[inline(never)]
+fn rest<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
+    portable::dot_rows(accumulators, input, weights, stride);
+}
+
+/// [`portable::multiply_add`]: four accumulators in one turn of the loop.
+#[inline]
+pub(crate) fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
+    let len = accumulators.len().min(input.len()).min(weights.len());
+    let words = len / 4;
+    if words > 0 {
+        // SAFETY: the loop reads `words * 4` bytes of `input` and of `weights`, and reads and writes as many elements of
+        // `accumulators`; each has at least `len` of them. The overflow flag is read by nothing.
+        unsafe {
+            asm!(
+                "2:",
+                "ldr {x}, [{input}], #4",
+                "ldr {w}, [{weights}], #4",
+                "ldm {sums}, {{r0, r1, r2, r3}}",
+                "sxtb16 {even}, {x}",
+                "sxtb16 {w_even}, {w}",
+                "sxtb16 {x}, {x}, ror #8",
+                "sxtb16 {w}, {w}, ror #8",
+                "smlabb r0, {even}, {w_even}, r0",
+                "smlabb r1, {x}, {w}, r1",
+                "smlatt r2, {even}, {w_even}, r2",
+                "smlatt r3, {x}, {w}, r3",
+                "stm {sums}!, {{r0, r1, r2, r3}}",
+                "subs {words}, {words}, #1",
+                "bne 2b",
+                input = inout(reg) input.as_ptr() => _,
+                weights = inout(reg) weights.as_ptr() => _,
+                sums = inout(reg) accumulators.as_mut_ptr() => _,
+                words = inout(reg) words => _,
+                x = out(reg) _,
+                even = out(reg) _,
+                w = out(reg) _,
+                w_even = out(reg) _,
+                out("r0") _,
+                out("r1") _,
+                out("r2") _,
+                out("r3") _,
+                options(nostack),
+            );
+        }
+    }
+    let done = words * 4;
+    if let (Some(accumulators), Some(input), Some(weights)) =
+        (accumulators.get_mut(done..), input.get(done..), weights.get(done..))
+    {
+        portable::multiply_add(accumulators, input, weights);
+    }
+}

@@ -1,0 +1,58 @@
+//! BlockMatMul: activations times a block-quantized matrix.
+//!
+//! `out[b, o] = weights[o] · activations[b]`, each product as [`Block::vec_dot`] sums it.
+//!
+//! Source: candle-core 0.11 `quantized::k_quants::matmul`, with `vec_dot_unopt`.
+
+use core::ops::Range;
+
+use super::{Block, BlockType, blocks, types::Visit};
+use crate::lines::run;
+use crate::window::div_rem;
+
+/// Parameters of [`block_matmul`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockMatMul {
+    /// Type of the weights; the activations have type [`BlockType::activations`].
+    pub block: BlockType,
+    /// Elements of a row of the weights, a multiple of the block's length.
+    pub in_features: usize,
+    /// Rows of the weights.
+    pub out_features: usize,
+}
+
+/// Computes output rows `rows`; a row is one element, feature `row % out_features` of batch
+/// `row / out_features`, and `output` holds the elements of `rows` only.
+///
+/// `activations` is `[batches, block.activations().row_bytes(in_features)]` bytes, made by
+/// [`quantize_activations`](super::quantize_activations); `weights` is
+/// `[out_features, block.row_bytes(in_features)]` bytes.
+pub fn block_matmul(p: &BlockMatMul, rows: Range<usize>, activations: &[u8], weights: &[u8], output: &mut [f32]) {
+    struct MatMul<'a>(&'a BlockMatMul, Range<usize>, [&'a [u8]; 2], &'a mut [f32]);
+    impl Visit for MatMul<'_> {
+        type Output = ();
+        fn visit<B: Block>(self) {
+            let Self(p, rows, [activations, weights], output) = self;
+            block_matmul_of::<B>(p, rows, activations, weights, output);
+        }
+    }
+    p.block.visit(MatMul(p, rows, [activations, weights], output));
+}
+
+/// [`block_matmul`] for one type: `p.block` is taken to be `B::TYPE`.
+pub fn block_matmul_of<B: Block>(
+    p: &BlockMatMul,
+    rows: Range<usize>,
+    activations: &[u8],
+    weights: &[u8],
+    output: &mut [f32],
+) {
+    let (activations, weights) = (blocks::<B::Activation>(activations), blocks::<B>(weights));
+    let row_blocks = p.in_features / B::LEN.max(1);
+    for (row, output) in rows.zip(output) {
+        let (batch, feature) = div_rem(row, p.out_features);
+        let activations = run(activations, batch.wrapping_mul(row_blocks), row_blocks);
+        let weights = run(weights, feature.wrapping_mul(row_blocks), row_blocks);
+        *output = B::vec_dot(weights, activations);
+    }
+}

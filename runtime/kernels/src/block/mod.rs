@@ -1,0 +1,149 @@
+//! Block-quantized matrices: GGML's block types, with Candle's numbers.
+//!
+//! A row of a matrix is cut into blocks of 32 or 256 neighbouring elements. A block holds its elements
+//! as small integers, and the factor (and offset) that makes them real. Rows are bytes: a matrix is a
+//! U8 tensor `[rows, row_bytes]`, at any alignment.
+//!
+//! In a product the activations are quantized as well, to 8-bit blocks of the same length
+//! ([`BlockType::activations`]); within a block all sums are integers, and blocks are added up in order,
+//! in `f32`, without fused multiply-add. The sum over a block therefore has one result in any order, and
+//! an instruction set may compute it as it likes.
+//!
+//! Each type has one file, with its layout. [`BlockType`] chooses at run time; [`Block`] is the same
+//! thing at compile time, for a program that wants one type's code only.
+//!
+//! Quantizing keeps Candle's arithmetic, step by step. Candle leaves the sign of some zeros to the
+//! processor (the greatest of `0.0` and `-0.0`); here they are as on x86-64, everywhere. NaN counts as no
+//! value.
+//!
+//! Sources: candle-core 0.11 `quantized::k_quants` (`from_float`, `to_float`, `vec_dot_unopt`), which
+//! follows GGML's `ggml-quants.c`.
+
+mod gather;
+mod half;
+mod lanes;
+mod matmul;
+mod packing;
+mod q2k;
+mod q3k;
+mod q4_0;
+mod q4_1;
+mod q4k;
+mod q5_0;
+mod q5_1;
+mod q5k;
+mod q6k;
+mod q8_0;
+mod q8_1;
+mod q8k;
+mod scales;
+mod search;
+mod types;
+
+pub use gather::{BlockGather, block_gather};
+pub use matmul::{BlockMatMul, block_matmul, block_matmul_of};
+pub use q2k::BlockQ2K;
+pub use q3k::BlockQ3K;
+pub use q4_0::BlockQ4_0;
+pub use q4_1::BlockQ4_1;
+pub use q4k::BlockQ4K;
+pub use q5_0::BlockQ5_0;
+pub use q5_1::BlockQ5_1;
+pub use q5k::BlockQ5K;
+pub use q6k::BlockQ6K;
+pub use q8_0::BlockQ8_0;
+pub use q8_1::BlockQ8_1;
+pub use q8k::BlockQ8K;
+pub use types::BlockType;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Elements of a block of the types without K.
+pub const BLOCK: usize = 32;
+/// Elements of a block of the K types.
+pub const BLOCK_K: usize = 256;
+
+/// A block type known at compile time.
+///
+/// Rows whose length is no multiple of [`Block::LEN`] lose their last elements: a compiler pads them.
+pub trait Block: Copy + FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + 'static {
+    /// The same type as a value.
+    const TYPE: BlockType;
+    /// Elements of a block.
+    const LEN: usize;
+    /// The type of the activations that it is multiplied with.
+    type Activation: Block;
+
+    /// Quantizes a row; as many blocks as both slices have.
+    fn quantize(input: &[f32], output: &mut [Self]);
+
+    /// Real values of a row; as many blocks as both slices have.
+    fn dequantize(input: &[Self], output: &mut [f32]);
+
+    /// The dot product of two rows, over as many blocks as both have.
+    fn vec_dot(weights: &[Self], activations: &[Self::Activation]) -> f32;
+}
+
+/// The whole blocks at the start of `bytes`.
+#[inline]
+pub(crate) fn blocks<B: Block>(bytes: &[u8]) -> &[B] {
+    let count = bytes.len() / size_of::<B>().max(1);
+    <[B]>::ref_from_prefix_with_elems(bytes, count).map_or(&[], |(blocks, _)| blocks)
+}
+
+/// The whole blocks at the start of `bytes`, to be written.
+#[inline]
+fn blocks_mut<B: Block>(bytes: &mut [u8]) -> &mut [B] {
+    let count = bytes.len() / size_of::<B>().max(1);
+    <[B]>::mut_from_prefix_with_elems(bytes, count).map_or(&mut [], |(blocks, _)| blocks)
+}
+
+/// Quantizes to blocks of type `block`, as many as both slices have. Rows of whole blocks may follow
+/// each other.
+pub fn quantize(block: BlockType, input: &[f32], output: &mut [u8]) {
+    struct Quantize<'a>(&'a [f32], &'a mut [u8]);
+    impl types::Visit for Quantize<'_> {
+        type Output = ();
+        fn visit<B: Block>(self) {
+            B::quantize(self.0, blocks_mut(self.1));
+        }
+    }
+    block.visit(Quantize(input, output));
+}
+
+/// Quantizes activations for a product with weights of type `weights`: to blocks of type
+/// [`weights.activations()`](BlockType::activations).
+pub fn quantize_activations(weights: BlockType, input: &[f32], output: &mut [u8]) {
+    // Not by way of `quantize`, which would link the quantizers of all types.
+    match weights.activations() {
+        BlockType::Q8_1 => BlockQ8_1::quantize(input, blocks_mut(output)),
+        BlockType::Q8K => BlockQ8K::quantize(input, blocks_mut(output)),
+        _ => BlockQ8_0::quantize(input, blocks_mut(output)),
+    }
+}
+
+/// Real values of blocks of type `block`, as many as both slices have: `input` is bytes of blocks.
+pub fn dequantize(block: BlockType, input: &[u8], output: &mut [f32]) {
+    struct Dequantize<'a>(&'a [u8], &'a mut [f32]);
+    impl types::Visit for Dequantize<'_> {
+        type Output = ();
+        fn visit<B: Block>(self) {
+            B::dequantize(blocks(self.0), self.1);
+        }
+    }
+    block.visit(Dequantize(input, output));
+}
+
+/// The dot product of a row of weights of type `block` with a row of activations of type
+/// [`block.activations()`](BlockType::activations), over as many blocks as both have.
+#[must_use]
+pub fn vec_dot(block: BlockType, weights: &[u8], activations: &[u8]) -> f32 {
+    struct Dot<'a>(&'a [u8], &'a [u8]);
+    impl types::Visit for Dot<'_> {
+        type Output = f32;
+        fn visit<B: Block>(self) -> f32 {
+            B::vec_dot(blocks(self.0), blocks(self.1))
+        }
+    }
+    block.visit(Dot(weights, activations))
+}

@@ -1,0 +1,54 @@
+//! Q5_1: 32 elements of 5 bits, a factor and an offset, `d * w + m`: from the least element to the
+//! greatest.
+
+use super::half::Half;
+use super::lanes::dot;
+use super::packing::{pack_quintets, quintets};
+use super::search::{inverse, range};
+use super::{BLOCK, Block, BlockQ8_1, BlockType};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// 32 elements `d * w + m`: byte `i` of `low` holds the low bits of elements `i` and `i + 16`, bit `i`
+/// of `high` (little-endian) the fifth bit of element `i`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct BlockQ5_1 {
+    d: Half,
+    m: Half,
+    high: [u8; 4],
+    low: [u8; BLOCK / 2],
+}
+
+impl Block for BlockQ5_1 {
+    const TYPE: BlockType = BlockType::Q5_1;
+    const LEN: usize = BLOCK;
+    type Activation = BlockQ8_1;
+
+    fn quantize(input: &[f32], output: &mut [Self]) {
+        for (x, block) in input.as_chunks::<BLOCK>().0.iter().zip(output) {
+            let (least, most) = range(x);
+            let d = (most - least) / 31.0;
+            let inverse = inverse(d);
+            let elements = x.map(|x| ((x - least) * inverse + 0.5) as u8);
+            let (low, high) = pack_quintets(&elements);
+            let (d, m) = (Half::from_f32(d), Half::from_f32(least));
+            *block = Self { d, m, high, low };
+        }
+    }
+
+    fn dequantize(input: &[Self], output: &mut [f32]) {
+        for (block, y) in input.iter().zip(output.as_chunks_mut::<BLOCK>().0) {
+            let (d, m) = (block.d.to_f32(), block.m.to_f32());
+            *y = quintets(&block.low, block.high).map(|w| f32::from(w) * d + m);
+        }
+    }
+
+    fn vec_dot(weights: &[Self], activations: &[BlockQ8_1]) -> f32 {
+        let mut sum = 0.0;
+        for (w, x) in weights.iter().zip(activations) {
+            let products = dot(&quintets(&w.low, w.high), x.quants());
+            sum += products as f32 * w.d.to_f32() * x.d() + w.m.to_f32() * x.sum();
+        }
+        sum
+    }
+}

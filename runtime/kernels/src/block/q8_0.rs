@@ -1,0 +1,67 @@
+//! Q8_0: 32 elements of 8 bits and a factor, `d * w`. Weights, and activations of the types without an
+//! offset.
+
+use super::half::Half;
+use super::lanes::dot;
+use super::search::{greatest_magnitude, inverse, nearest};
+use super::{BLOCK, Block, BlockType};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// 32 elements `d * quants[i]`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct BlockQ8_0 {
+    d: Half,
+    quants: [i8; BLOCK],
+}
+
+/// Factor and elements with `x ≈ factor * w`, `|w| <= 127`.
+#[inline]
+pub(super) fn quantize_block(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
+    let d = greatest_magnitude(x) / 127.0;
+    let inverse = inverse(d);
+    (d, x.map(|x| nearest(x * inverse).clamp(-128, 127) as i8))
+}
+
+impl Block for BlockQ8_0 {
+    const TYPE: BlockType = BlockType::Q8_0;
+    const LEN: usize = BLOCK;
+    type Activation = Self;
+
+    fn quantize(input: &[f32], output: &mut [Self]) {
+        for (x, block) in input.as_chunks().0.iter().zip(output) {
+            let (d, quants) = quantize_block(x);
+            let d = Half::from_f32(d);
+            *block = Self { d, quants };
+        }
+    }
+
+    fn dequantize(input: &[Self], output: &mut [f32]) {
+        for (block, y) in input.iter().zip(output.as_chunks_mut::<BLOCK>().0) {
+            let d = block.d.to_f32();
+            *y = block.quants.map(|w| f32::from(w) * d);
+        }
+    }
+
+    fn vec_dot(weights: &[Self], activations: &[Self]) -> f32 {
+        let mut sum = 0.0;
+        for (w, x) in weights.iter().zip(activations) {
+            sum += dot(&w.quants, &x.quants) as f32 * w.d.to_f32() * x.d.to_f32();
+        }
+        sum
+    }
+}
+
+impl BlockQ8_0 {
+    /// The factor.
+    #[inline]
+    pub(super) fn d(&self) -> f32 {
+        self.d.to_f32()
+    }
+
+    /// The elements' integers.
+    #[inline]
+    pub(super) const fn quants(&self) -> &[i8; BLOCK] {
+        &self.quants
+    }
+}

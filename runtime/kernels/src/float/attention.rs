@@ -1,0 +1,106 @@
+//! Scaled dot-product attention over a cache of keys and values.
+//!
+//! A network that reads a sequence step by step keeps the keys and values of all earlier positions in its
+//! state. [`cache`] stores those of the new positions, one or several; [`attention`] then gives, for each
+//! new position and head, `Σ_t softmax_t(scale * q · k_t) * v_t` over the positions it may see.
+//!
+//! The softmax is computed in one pass: a running maximum, and a rescaled sum and output whenever a score
+//! exceeds it (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). So there are no
+//! scores to store. Positions are taken in order.
+//!
+//! Source: Vaswani and others, "Attention is all you need" (2017); grouped heads: Ainslie and others, "GQA"
+//! (2023).
+
+use core::ops::Range;
+
+use super::sum::{add_scaled, dot};
+use crate::lines::{copy, for_each_line, run};
+use crate::window::div_rem;
+
+/// Parameters of [`cache`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cache {
+    /// Elements of a position: heads of keys (or values) times the elements of a head.
+    pub len: usize,
+    /// Positions stored before.
+    pub start: usize,
+}
+
+/// Stores new positions `rows`; a row is a position's `len` elements. `input` holds all new positions,
+/// `cache` is `[capacity, len]`. Positions beyond the capacity are dropped.
+pub fn cache(p: &Cache, rows: Range<usize>, input: &[f32], cache: &mut [f32]) {
+    let from = p.start.wrapping_add(rows.start).wrapping_mul(p.len);
+    for_each_line(rows, p.len, cache.get_mut(from..).unwrap_or(&mut []), |row, line| {
+        copy(line, run(input, row.wrapping_mul(p.len), p.len));
+    });
+}
+
+/// Parameters of [`attention`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attention {
+    /// Heads of the queries.
+    pub heads: usize,
+    /// Heads of the keys and values, which divide `heads`: each serves `heads / kv_heads` neighbours.
+    pub kv_heads: usize,
+    /// Elements of a head.
+    pub depth: usize,
+    /// New positions.
+    pub positions: usize,
+    /// Positions stored before the new ones.
+    pub start: usize,
+    /// A position sees no later one.
+    pub causal: bool,
+    /// Factor of the scores: `1 / √depth` in most models.
+    pub scale: f32,
+}
+
+/// Computes output rows `rows`; a row is the `depth` elements of head `row % heads` of new position
+/// `row / heads`, and `output` holds those rows only.
+///
+/// `queries` is `[positions, heads, depth]`; `keys` and `values` are caches `[capacity, kv_heads, depth]` that
+/// hold the new positions already. Where the cache ends, the positions seen end too.
+pub fn attention(p: &Attention, rows: Range<usize>, queries: &[f32], keys: &[f32], values: &[f32], output: &mut [f32]) {
+    let (group, _) = div_rem(p.heads, p.kv_heads);
+    for_each_line(rows, p.depth, output, |row, output| {
+        let query = run(queries, row.wrapping_mul(p.depth), p.depth);
+        let (position, head) = div_rem(row, p.heads);
+        let (kv_head, _) = div_rem(head, group);
+        let seen = if p.causal { position.wrapping_add(1) } else { p.positions };
+        let mut softmax = Online { most: f32::NEG_INFINITY, sum: 0.0 };
+        output.fill(0.0);
+        for t in 0..p.start.wrapping_add(seen) {
+            let from = (t.wrapping_mul(p.kv_heads).wrapping_add(kv_head)).wrapping_mul(p.depth);
+            let (key, value) = (run(keys, from, p.depth), run(values, from, p.depth));
+            if key.is_empty() || value.is_empty() {
+                break;
+            }
+            softmax.add(dot(query, key) * p.scale, value, output);
+        }
+        for output in output {
+            *output /= softmax.sum;
+        }
+    });
+}
+
+/// A softmax under way: what has been added so far is relative to `most`.
+struct Online {
+    most: f32,
+    sum: f32,
+}
+
+impl Online {
+    #[inline]
+    fn add(&mut self, score: f32, value: &[f32], output: &mut [f32]) {
+        if score > self.most {
+            let factor = libm::expf(self.most - score);
+            self.most = score;
+            self.sum *= factor;
+            for output in &mut *output {
+                *output *= factor;
+            }
+        }
+        let weight = libm::expf(score - self.most);
+        self.sum += weight;
+        add_scaled(output, weight, value);
+    }
+}

@@ -1,0 +1,84 @@
+//! Conv2d: 2-D convolution, NHWC input, OHWI weights. A 1-D convolution is one of height 1.
+//!
+//! `out[n, y, x, o] = clamp(Σ w[o, ky, kx, i] * in[n, iy, ix, i] + bias[o])`; taps in the padding add
+//! nothing. The sum runs over the kernel's rows; each contiguous run of the input starts at lane 0 of the
+//! eight sums.
+
+use core::ops::Range;
+
+use super::sum::{Sum, Weight};
+use super::{at, clamp};
+use crate::lines::{for_each_line, run};
+use crate::window::{Axis, div_rem, pixel_start};
+
+/// Parameters of [`conv2d`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conv2d {
+    /// Input shape, NHWC.
+    pub input: [usize; 4],
+    /// Output shape, NHWC.
+    pub output: [usize; 4],
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal dilation.
+    pub dilation: [usize; 2],
+    /// Rows of padding above, columns of padding to the left. What is missing below and to the right is
+    /// padding too.
+    pub pad: [usize; 2],
+    /// Number of groups: each sees `input[3] / groups` channels and makes `output[3] / groups`.
+    pub groups: usize,
+    /// Least and greatest output.
+    pub activation: [f32; 2],
+}
+
+/// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.
+///
+/// `weights` is OHWI with `I = input[3] / groups`, `bias` has `output[3]` entries or none, and `output`
+/// holds the lines of `rows` only.
+pub fn conv2d<W: Weight>(
+    p: &Conv2d,
+    rows: Range<usize>,
+    input: &[f32],
+    weights: &[W],
+    bias: &[f32],
+    output: &mut [f32],
+) {
+    let [_, _, in_width, in_channels] = p.input;
+    let [_, out_height, out_width, out_channels] = p.output;
+    let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
+    let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
+    let (group_inputs, group_outputs) = (in_channels / groups, out_channels / groups);
+    let filter_len = kernel_height * kernel_width * group_inputs;
+    let [line_step, tap_step] = [p.dilation[0] * in_width * in_channels, p.dilation[1] * in_channels];
+
+    for_each_line(rows, out_width * out_channels, output, |row, line| {
+        let (image, y) = div_rem(row, out_height);
+        let y = vertical.clip(y);
+        for_each_line(0..out_width, out_channels, line, |x, pixel| {
+            let x = horizontal.clip(x);
+            let first = pixel_start(p.input, [image, y.input, x.input]);
+            // Neighbouring taps of a kernel row are one run where they are neighbours in the input too.
+            let is_run = group_inputs == in_channels && (p.dilation[1] <= 1 || x.len() == 1);
+            let (runs, run_len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
+            for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
+                let first = first + group * group_inputs;
+                let filters = (group * group_outputs..).zip(outputs);
+                for (filter, output) in filters {
+                    let weights = run(weights, filter * filter_len, filter_len);
+                    let mut sum = Sum::default();
+                    for (line, ky) in y.taps.clone().enumerate() {
+                        let from = first + line * line_step;
+                        let tap = (ky * kernel_width + x.taps.start) * group_inputs;
+                        for i in 0..runs {
+                            let inputs = run(input, from + i * tap_step, run_len);
+                            sum.add_products(inputs, run(weights, tap + i * run_len, run_len));
+                        }
+                    }
+                    *output = clamp(sum.total() + at(bias, filter), p.activation);
+                }
+            });
+        });
+    });
+}

@@ -1,0 +1,85 @@
+//! ConvTranspose2d: the convolution that spreads each input over a window of the output; NHWC input, OHWI
+//! weights.
+//!
+//! `out[n, y, x, o] = clamp(Σ w[o, ky, kx, i] * in[n, iy, ix, i] + bias[o])` over the taps and inputs with
+//! `iy * stride + ky * dilation - pad = y`, and likewise in `x`. Each tap starts at lane 0 of the eight
+//! sums.
+//!
+//! Sources: ONNX operator ConvTranspose; TensorFlow Lite operator TRANSPOSE_CONV.
+
+use core::ops::Range;
+
+use super::sum::{Sum, Weight};
+use super::{at, clamp};
+use crate::lines::{for_each_line, run};
+use crate::window::{div_rem, pixel_start};
+
+/// Parameters of [`conv_transpose2d`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConvTranspose2d {
+    /// Input shape, NHWC.
+    pub input: [usize; 4],
+    /// Output shape, NHWC.
+    pub output: [usize; 4],
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// Distance of neighbouring inputs in the output, vertical and horizontal.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal dilation.
+    pub dilation: [usize; 2],
+    /// Rows cut off above, columns cut off to the left.
+    pub pad: [usize; 2],
+    /// Number of groups: each sees `input[3] / groups` channels and makes `output[3] / groups`.
+    pub groups: usize,
+    /// Least and greatest output.
+    pub activation: [f32; 2],
+}
+
+impl ConvTranspose2d {
+    /// The input coordinate that tap `tap` of output coordinate `output` reads along `axis` (0 or 1).
+    #[inline]
+    fn source(&self, axis: usize, output: usize, tap: usize) -> Option<usize> {
+        let of = |pair: [usize; 2]| if axis == 0 { pair[0] } else { pair[1] };
+        let [_, height, width, _] = self.input;
+        let distance = output.wrapping_add(of(self.pad)).checked_sub(tap.wrapping_mul(of(self.dilation)))?;
+        let (source, rest) = div_rem(distance, of(self.stride));
+        (rest == 0 && source < of([height, width])).then_some(source)
+    }
+}
+
+/// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.
+///
+/// `weights` is OHWI with `I = input[3] / groups`, `bias` has `output[3]` entries or none, and `output`
+/// holds the lines of `rows` only.
+pub fn conv_transpose2d<W: Weight>(
+    p: &ConvTranspose2d,
+    rows: Range<usize>,
+    input: &[f32],
+    weights: &[W],
+    bias: &[f32],
+    output: &mut [f32],
+) {
+    let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
+    let [_, out_height, out_width, out_channels] = p.output;
+    let (group_inputs, group_outputs) = (p.input[3] / groups, out_channels / groups);
+    for_each_line(rows, out_width * out_channels, output, |row, line| {
+        let (image, y) = div_rem(row, out_height);
+        for_each_line(0..out_width, out_channels, line, |x, pixel| {
+            for (o, output) in pixel.iter_mut().enumerate() {
+                let (group, _) = div_rem(o, group_outputs);
+                let mut sum = Sum::default();
+                for ky in 0..kernel_height {
+                    let Some(iy) = p.source(0, y, ky) else { continue };
+                    for kx in 0..kernel_width {
+                        let Some(ix) = p.source(1, x, kx) else { continue };
+                        let from = pixel_start(p.input, [image, iy, ix]) + group * group_inputs;
+                        let tap = (o * kernel_height + ky) * kernel_width + kx;
+                        let weights = run(weights, tap * group_inputs, group_inputs);
+                        sum.add_products(run(input, from, group_inputs), weights);
+                    }
+                }
+                *output = clamp(sum.total() + at(bias, o), p.activation);
+            }
+        });
+    });
+}

@@ -1,0 +1,42 @@
+//! Add, Sub, Mul, Div, Minimum and Maximum, elementwise with broadcasting.
+
+use core::ops::Range;
+
+use super::clamp;
+use crate::broadcast::Broadcast;
+
+/// Parameters of the elementwise operators.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Elementwise {
+    /// Shapes.
+    pub broadcast: Broadcast,
+    /// Least and greatest output.
+    pub activation: [f32; 2],
+}
+
+macro_rules! elementwise {
+    ($(#[$doc:meta] $name:ident: $f:expr;)*) => {$(
+        #[$doc]
+        ///
+        /// Computes output rows `rows`, of `broadcast.row_len` elements; `output` holds those rows only.
+        pub fn $name(p: &Elementwise, rows: Range<usize>, a: &[f32], b: &[f32], output: &mut [f32]) {
+            let f: fn(f32, f32) -> f32 = $f;
+            p.broadcast.for_each(rows, a, b, output, |a, b| clamp(f(a, b), p.activation));
+        }
+    )*};
+}
+
+elementwise! {
+    /// `a + b`.
+    add: |a, b| a + b;
+    /// `a - b`.
+    sub: |a, b| a - b;
+    /// `a * b`.
+    mul: |a, b| a * b;
+    /// `a / b`.
+    div: |a, b| a / b;
+    /// The lesser of both; `a` if they do not compare.
+    minimum: |a, b| if b < a { b } else { a };
+    /// The greater of both; `a` if they do not compare.
+    maximum: |a, b| if b > a { b } else { a };
+}

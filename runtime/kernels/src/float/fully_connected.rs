@@ -1,0 +1,42 @@
+//! FullyConnected: a matrix product with constant weights, OI.
+//!
+//! `out[b, o] = clamp(Σ w[o, i] * in[b, i] + bias[o])`.
+
+use core::ops::Range;
+
+use super::sum::{Weight, dot};
+use super::{at, clamp};
+use crate::lines::run;
+use crate::window::div_rem;
+
+/// Parameters of [`fully_connected`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FullyConnected {
+    /// Inputs of a neuron.
+    pub in_features: usize,
+    /// Neurons.
+    pub out_features: usize,
+    /// Least and greatest output.
+    pub activation: [f32; 2],
+}
+
+/// Computes output rows `rows`; a row is one element, neuron `row % out_features` of batch
+/// `row / out_features`.
+///
+/// `input` is `[batches, in_features]`, `weights` is `[out_features, in_features]`, `bias` has
+/// `out_features` entries or none, and `output` holds the elements of `rows` only.
+pub fn fully_connected<W: Weight>(
+    p: &FullyConnected,
+    rows: Range<usize>,
+    input: &[f32],
+    weights: &[W],
+    bias: &[f32],
+    output: &mut [f32],
+) {
+    for (row, output) in rows.zip(output) {
+        let (batch, neuron) = div_rem(row, p.out_features);
+        let input = run(input, batch.wrapping_mul(p.in_features), p.in_features);
+        let weights = run(weights, neuron.wrapping_mul(p.in_features), p.in_features);
+        *output = clamp(dot(input, weights) + at(bias, neuron), p.activation);
+    }
+}

@@ -1,0 +1,63 @@
+//! Gru: one step of a gated recurrent unit.
+//!
+//! With `x_g = W x + b` and `h_g = U h + b'` for each of the gates reset, update and new, in that order:
+//! `r = logistic(x_r + h_r)`, `z = logistic(x_z + h_z)`, `n = tanh(x_n + r * h_n)`,
+//! `h' = (1 - z) * n + z * h`. All products are dot products.
+//!
+//! The hidden state is read by all rows, so the new one is an output, to be copied over the old when all
+//! rows are done.
+//!
+//! Sources: Cho and others (2014); gates as in PyTorch and candle-nn `rnn::GRU`.
+
+use core::ops::Range;
+
+use super::at;
+use super::sum::{Weight, dot};
+use super::unary::logistic;
+use crate::lines::run;
+use crate::window::div_rem;
+
+/// Parameters of [`gru`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gru {
+    /// Elements of the input, per batch.
+    pub input_size: usize,
+    /// Hidden units, per batch.
+    pub hidden_size: usize,
+}
+
+/// Computes output rows `rows`; a row is one element, unit `row % hidden_size` of batch
+/// `row / hidden_size`, and `output` holds the elements of `rows` only.
+///
+/// `input` is `[batches, input_size]`, `hidden` `[batches, hidden_size]`, `weights_input`
+/// `[3 * hidden_size, input_size]`, `weights_hidden` `[3 * hidden_size, hidden_size]`, `bias_input` and
+/// `bias_hidden` `[3 * hidden_size]` or empty.
+#[expect(clippy::too_many_arguments, reason = "the operator has six operands")]
+pub fn gru<W: Weight>(
+    p: &Gru,
+    rows: Range<usize>,
+    input: &[f32],
+    hidden: &[f32],
+    weights_input: &[W],
+    weights_hidden: &[W],
+    bias_input: &[f32],
+    bias_hidden: &[f32],
+    output: &mut [f32],
+) {
+    for (row, output) in rows.zip(output) {
+        let (batch, unit) = div_rem(row, p.hidden_size);
+        let input = run(input, batch.wrapping_mul(p.input_size), p.input_size);
+        let hidden = run(hidden, batch.wrapping_mul(p.hidden_size), p.hidden_size);
+        let gate = |gate: usize| {
+            let i = gate.wrapping_mul(p.hidden_size).wrapping_add(unit);
+            let of_input = dot(input, run(weights_input, i.wrapping_mul(p.input_size), p.input_size));
+            let of_hidden = dot(hidden, run(weights_hidden, i.wrapping_mul(p.hidden_size), p.hidden_size));
+            (of_input + at(bias_input, i), of_hidden + at(bias_hidden, i))
+        };
+        let [(x_reset, h_reset), (x_update, h_update), (x_new, h_new)] = [gate(0), gate(1), gate(2)];
+        let reset = logistic(x_reset + h_reset);
+        let update = logistic(x_update + h_update);
+        let new = libm::tanhf(x_new + reset * h_new);
+        *output = (1.0 - update) * new + update * at(hidden, unit);
+    }
+}

@@ -1,0 +1,62 @@
+//! Lstm: one step of a long short-term memory.
+//!
+//! With `z = W x + U h + b` for each of the gates input, forget, cell and output, in that order:
+//! `c' = logistic(z_f) * c + logistic(z_i) * tanh(z_g)`, `h' = logistic(z_o) * tanh(c')`. Each `z` is
+//! `(W x + U h) + b`, and both products are dot products.
+//!
+//! A cell is a row's own and is updated in place; the hidden state is read by all rows, so the new one is
+//! an output, to be copied over the old when all rows are done. A row must be computed exactly once per
+//! step.
+//!
+//! Sources: Hochreiter and Schmidhuber (1997); gates as in PyTorch and candle-nn `rnn::LSTM`.
+
+use core::ops::Range;
+
+use super::at;
+use super::sum::{Weight, dot};
+use super::unary::logistic;
+use crate::lines::run;
+use crate::window::div_rem;
+
+/// Parameters of [`lstm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lstm {
+    /// Elements of the input, per batch.
+    pub input_size: usize,
+    /// Hidden units, per batch.
+    pub hidden_size: usize,
+}
+
+/// Computes output rows `rows`; a row is one element, unit `row % hidden_size` of batch
+/// `row / hidden_size`, and `output` holds the elements of `rows` only.
+///
+/// `input` is `[batches, input_size]`, `hidden` and `cell` are `[batches, hidden_size]`, `weights_input`
+/// `[4 * hidden_size, input_size]`, `weights_hidden` `[4 * hidden_size, hidden_size]`, `bias`
+/// `[4 * hidden_size]` (the sum of both, where a checkpoint has two) or empty.
+#[expect(clippy::too_many_arguments, reason = "the operator has six operands")]
+pub fn lstm<W: Weight>(
+    p: &Lstm,
+    rows: Range<usize>,
+    input: &[f32],
+    hidden: &[f32],
+    weights_input: &[W],
+    weights_hidden: &[W],
+    bias: &[f32],
+    cell: &mut [f32],
+    output: &mut [f32],
+) {
+    for (row, output) in rows.zip(output) {
+        let (batch, unit) = div_rem(row, p.hidden_size);
+        let input = run(input, batch.wrapping_mul(p.input_size), p.input_size);
+        let hidden = run(hidden, batch.wrapping_mul(p.hidden_size), p.hidden_size);
+        let gate = |gate: usize| {
+            let i = gate.wrapping_mul(p.hidden_size).wrapping_add(unit);
+            let of_input = dot(input, run(weights_input, i.wrapping_mul(p.input_size), p.input_size));
+            let of_hidden = dot(hidden, run(weights_hidden, i.wrapping_mul(p.hidden_size), p.hidden_size));
+            of_input + of_hidden + at(bias, i)
+        };
+        let Some(cell) = cell.get_mut(row) else { return };
+        *cell = logistic(gate(1)) * *cell + logistic(gate(0)) * libm::tanhf(gate(2));
+        *output = logistic(gate(3)) * libm::tanhf(*cell);
+    }
+}

@@ -1,0 +1,87 @@
+//! The f32 kernels, with weights stored as f32 or f16.
+//!
+//! Every sum has a fixed order, no product is fused with a sum, and `exp`, `tanh` and the like are those
+//! of `libm`, on the host too. So every target gives the same bits (but for the bits of a NaN, which
+//! the processor chooses).
+//!
+//! Dot products and long sums have one order everywhere: element `i` goes to sum `i % 8`, and in the end
+//! the eight sums are added as `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))`. Vector units of 4 or 8 lanes
+//! compute that directly. Where a kernel's sum goes another way, its module says how.
+//!
+//! f16 is storage only: a weight is converted as it is read, and arithmetic is f32.
+//!
+//! | operator | rows | a row |
+//! |---|---|---|
+//! | [`conv2d()`], [`depthwise_conv2d()`], [`conv_transpose2d()`], [`avg_pool2d`], [`max_pool2d`] | `N * OH` | `OW * C` elements |
+//! | [`fully_connected()`] | batches × neurons | one element |
+//! | [`batch_matmul()`] | batches × rows of the first operand | a row of the product |
+//! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`] | as [`Broadcast::row_len`](crate::Broadcast::row_len) says | |
+//! | [`softmax()`], [`layer_norm`], [`rms_norm`] | all dimensions but the last | the last dimension |
+//! | [`rope()`] | positions × heads | the elements of a head |
+//! | [`gather()`] | indices | a row of the table |
+//! | [`cache()`] | new positions | the elements of a position |
+//! | [`attention()`] | new positions × heads | the elements of a head |
+//! | [`lstm()`], [`gru()`] | batches × hidden units | one element |
+//! | [`mean()`] | output elements | one element |
+//! | [`unary()`] | | the caller slices |
+//!
+//! Pad, StridedSlice, Transpose and the other movers work on bytes and serve f32 too.
+
+mod attention;
+mod batch_matmul;
+mod conv2d;
+mod conv_transpose2d;
+mod depthwise_conv2d;
+mod elementwise;
+mod fully_connected;
+mod gather;
+mod gru;
+mod lstm;
+mod mean;
+mod norm;
+mod pool2d;
+mod rope;
+mod softmax;
+mod sum;
+pub mod unary;
+
+pub use attention::{Attention, Cache, attention, cache};
+pub use batch_matmul::{BatchMatMul, batch_matmul};
+pub use conv_transpose2d::{ConvTranspose2d, conv_transpose2d};
+pub use conv2d::{Conv2d, conv2d};
+pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};
+pub use elementwise::{Elementwise, add, div, maximum, minimum, mul, sub};
+pub use fully_connected::{FullyConnected, fully_connected};
+pub(crate) use gather::index as gather_index;
+pub use gather::{Gather, gather};
+pub use gru::{Gru, gru};
+pub use half::f16;
+pub use lstm::{Lstm, lstm};
+pub use mean::{Mean, mean};
+pub use norm::{Norm, layer_norm, rms_norm};
+pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
+pub use rope::{Rope, rope, rope_tables};
+pub use softmax::{Softmax, softmax};
+pub use sum::Weight;
+pub use unary::{Unary, unary};
+
+/// No bounds: an activation that lets everything pass.
+pub const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+/// Into an inclusive range; NaN stays. The lower end wins in an empty range.
+#[inline]
+fn clamp(x: f32, [least, most]: [f32; 2]) -> f32 {
+    if x < least {
+        least
+    } else if x > most {
+        most
+    } else {
+        x
+    }
+}
+
+/// Element `i` of an optional operand, 0 if it is left out.
+#[inline]
+fn at<W: Weight>(operand: &[W], i: usize) -> f32 {
+    operand.get(i).map_or(0.0, |x| x.to_f32())
+}

@@ -1,0 +1,157 @@
+//! Functions of one element.
+//!
+//! Each is a public function of its own; [`Unary`] chooses at run time. `erf`, `exp` and the like are
+//! `libm`'s.
+
+use super::clamp;
+
+/// An elementwise function.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unary {
+    /// Into a range: Relu is `[0, ∞]`, Relu6 `[0, 6]`.
+    Clamp([f32; 2]),
+    /// [`leaky_relu`] with this slope.
+    LeakyRelu(f32),
+    /// [`elu`] with this factor.
+    Elu(f32),
+    /// [`hard_sigmoid`].
+    HardSigmoid,
+    /// [`hard_swish`].
+    HardSwish,
+    /// [`logistic`].
+    Logistic,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// [`gelu`].
+    Gelu,
+    /// [`gelu_tanh`].
+    GeluTanh,
+    /// [`silu`].
+    Silu,
+    /// [`softplus`].
+    Softplus,
+    /// Error function.
+    Erf,
+    /// `e^x`.
+    Exp,
+    /// Natural logarithm.
+    Log,
+    /// `√x`.
+    Sqrt,
+    /// `1 / √x`.
+    Rsqrt,
+    /// Sine.
+    Sin,
+    /// Cosine.
+    Cos,
+    /// `|x|`.
+    Abs,
+    /// `-x`.
+    Neg,
+    /// `x²`.
+    Square,
+    /// `1 / x`.
+    Reciprocal,
+}
+
+/// Applies `f` to each element of `input`. The caller slices both to the rows it wants.
+pub fn unary(f: Unary, input: &[f32], output: &mut [f32]) {
+    match f {
+        Unary::Clamp(range) => map(input, output, |x| clamp(x, range)),
+        Unary::LeakyRelu(slope) => map(input, output, |x| leaky_relu(x, slope)),
+        Unary::Elu(factor) => map(input, output, |x| elu(x, factor)),
+        Unary::HardSigmoid => map(input, output, hard_sigmoid),
+        Unary::HardSwish => map(input, output, hard_swish),
+        Unary::Logistic => map(input, output, logistic),
+        Unary::Tanh => map(input, output, libm::tanhf),
+        Unary::Gelu => map(input, output, gelu),
+        Unary::GeluTanh => map(input, output, gelu_tanh),
+        Unary::Silu => map(input, output, silu),
+        Unary::Softplus => map(input, output, softplus),
+        Unary::Erf => map(input, output, libm::erff),
+        Unary::Exp => map(input, output, libm::expf),
+        Unary::Log => map(input, output, libm::logf),
+        Unary::Sqrt => map(input, output, libm::sqrtf),
+        Unary::Rsqrt => map(input, output, |x| 1.0 / libm::sqrtf(x)),
+        Unary::Sin => map(input, output, libm::sinf),
+        Unary::Cos => map(input, output, libm::cosf),
+        Unary::Abs => map(input, output, f32::abs),
+        Unary::Neg => map(input, output, |x| -x),
+        Unary::Square => map(input, output, |x| x * x),
+        Unary::Reciprocal => map(input, output, |x| 1.0 / x),
+    }
+}
+
+/// Applies `f` to each element: for a program that wants one function's code only.
+#[inline]
+pub fn map(input: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
+    for (output, &x) in output.iter_mut().zip(input) {
+        *output = f(x);
+    }
+}
+
+/// `x`, or `slope * x` below 0.
+#[inline]
+#[must_use]
+pub fn leaky_relu(x: f32, slope: f32) -> f32 {
+    if x < 0.0 { slope * x } else { x }
+}
+
+/// `x`, or `factor * (e^x - 1)` below 0.
+#[inline]
+#[must_use]
+pub fn elu(x: f32, factor: f32) -> f32 {
+    if x < 0.0 { factor * libm::expm1f(x) } else { x }
+}
+
+/// `clamp(x + 3, 0, 6) / 6`.
+#[inline]
+#[must_use]
+pub fn hard_sigmoid(x: f32) -> f32 {
+    clamp(x + 3.0, [0.0, 6.0]) / 6.0
+}
+
+/// `x * clamp(x + 3, 0, 6) / 6` (Howard and others, "Searching for MobileNetV3", 2019).
+#[inline]
+#[must_use]
+pub fn hard_swish(x: f32) -> f32 {
+    x * clamp(x + 3.0, [0.0, 6.0]) / 6.0
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline]
+#[must_use]
+pub fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + libm::expf(-x))
+}
+
+/// `x / 2 * (1 + erf(x / √2))` (Hendrycks and Gimpel, "Gaussian error linear units", 2016).
+#[inline]
+#[must_use]
+pub fn gelu(x: f32) -> f32 {
+    0.5 * x * (1.0 + libm::erff(x * core::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// `x / 2 * (1 + tanh(√(2/π) * (x + 0.044715 x³)))`: the approximation of [`gelu`] in the same paper.
+#[inline]
+#[must_use]
+pub fn gelu_tanh(x: f32) -> f32 {
+    /// `√(2/π)`.
+    const FACTOR: f32 = 0.797_884_6;
+    0.5 * x * (1.0 + libm::tanhf(FACTOR * x * (1.0 + 0.044_715 * x * x)))
+}
+
+/// `x / (1 + e^-x)`.
+#[inline]
+#[must_use]
+pub fn silu(x: f32) -> f32 {
+    x / (1.0 + libm::expf(-x))
+}
+
+/// `ln(1 + e^x)`, computed as `max(x, 0) + ln(1 + e^-|x|)`.
+#[inline]
+#[must_use]
+pub fn softplus(x: f32) -> f32 {
+    let positive = if x > 0.0 { x } else { 0.0 };
+    positive + libm::log1pf(libm::expf(-x.abs()))
+}

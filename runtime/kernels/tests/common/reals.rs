@@ -1,0 +1,42 @@
+//! What the tests of the f32 kernels share: random reals, comparison with an f64 reference, and weights in
+//! both storage types.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
+
+use std::ops::Range;
+
+use super::common::{self, Rng};
+use tealight_kernels::float::f16;
+
+/// In `[-1, 1)`, some of them 0. All have 11 bits at most, so that f16 holds them too.
+pub fn reals(rng: &mut Rng, len: usize) -> Vec<f32> {
+    let real = |rng: &mut Rng| if rng.size(0, 9) == 0 { 0.0 } else { rng.int(-1024, 1023) as f32 / 1024.0 };
+    (0..len).map(|_| real(rng)).collect()
+}
+
+pub fn halves(x: &[f32]) -> Vec<f16> {
+    x.iter().map(|&x| f16::from_f32(x)).collect()
+}
+
+/// Every element within `tolerance` of the reference, relative to `1 + |reference|`.
+pub fn assert_near(actual: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len());
+    for (i, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
+        let error = (f64::from(actual) - expected).abs();
+        assert!(error <= tolerance * (1.0 + expected.abs()), "element {i}: {actual}, not {expected}");
+    }
+}
+
+/// What [`common::by_rows`] gives, of a kernel that must give the same bits with weights of f32 and f16.
+pub fn by_rows_and_storage(
+    rng: &mut Rng,
+    [rows, row_len]: [usize; 2],
+    mut f32s: impl FnMut(Range<usize>, &mut [f32]),
+    mut f16s: impl FnMut(Range<usize>, &mut [f32]),
+) -> Vec<f32> {
+    let output = common::by_rows(rng, rows, row_len, &mut f32s);
+    let mut of_halves = vec![0.0; output.len()];
+    f16s(0..rows, &mut of_halves);
+    assert_eq!(output, of_halves, "f16 weights of the same values");
+    output
+}

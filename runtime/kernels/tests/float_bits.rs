@@ -1,0 +1,138 @@
+//! The f32 kernels give recorded bits: the same on every target that runs this.
+//!
+//! The table was printed by this test on x86-64 (a failure prints all hashes), when the other tests of
+//! the f32 kernels had found their values right.
+
+use tealight_kernels::Broadcast;
+use tealight_kernels::float::*;
+
+/// Pseudo-random reals in `[-2, 2)`.
+fn signal(len: u32, seed: u32) -> Vec<f32> {
+    let x = |i: u32| ((i + 7919 * seed).wrapping_mul(2_654_435_761) >> 8) as f32 / 4_194_304.0 - 2.0;
+    (0..len).map(x).collect()
+}
+
+/// 64-bit FNV-1a of the bits of 96 outputs.
+fn hash(kernel: impl FnOnce(&mut [f32])) -> u64 {
+    let mut output = [0.0; 96];
+    kernel(&mut output);
+    assert!(output.iter().all(|x| x.is_finite()) && output.iter().any(|&x| x != 0.0));
+    let bytes = output.iter().flat_map(|x| x.to_bits().to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn of_function(f: Unary) -> u64 {
+    let positive = matches!(f, Unary::Log | Unary::Sqrt | Unary::Rsqrt);
+    let input: Vec<f32> = signal(96, 1).iter().map(|&x| if positive { x.abs() } else { 4.0 * x }).collect();
+    hash(|output| unary(f, &input, output))
+}
+
+fn hashes() -> Vec<(&'static str, u64)> {
+    let (x, w, b) = (signal(2048, 1), signal(2048, 2), signal(96, 3));
+    let halves: Vec<f16> = w.iter().map(|&w| f16::from_f32(w)).collect();
+    let (input, kernel, stride, dilation, pad) = ([2, 5, 6, 12], [3, 3], [2, 1], [1, 2], [1, 2]);
+    let output = [2, 2, 3, 8];
+    let activation = UNBOUNDED;
+    let conv = Conv2d { input, output, kernel, stride, dilation, pad, groups: 2, activation };
+    let depthwise = [2, 2, 2, 24];
+    let depthwise = DepthwiseConv2d { input, output: depthwise, kernel, stride, dilation, pad, activation };
+    let transpose = ConvTranspose2d { input, output, kernel, stride, dilation, pad, groups: 2, activation };
+    let (window, count_padding) = ([3, 3], false);
+    let pool = Pool2d { input, output: [2, 2, 2, 12], window, stride: [2, 2], pad: [0, 0], count_padding, activation };
+    let dense = FullyConnected { in_features: 45, out_features: 12, activation };
+    let product = BatchMatMul {
+        rows: 8,
+        inner: 21,
+        columns: 12,
+        transpose_a: false,
+        transpose_b: true,
+        a_stride: 0,
+        b_stride: 0,
+    };
+    let norm = Norm { depth: 24, epsilon: 1e-5 };
+    let attention_of =
+        Attention { heads: 4, kv_heads: 2, depth: 8, positions: 3, start: 5, causal: true, scale: 1.0 / 3.0 };
+    let turn = Rope { depth: 8, rows_per_position: 2, positions: 6, start: 1, interleaved: false };
+    let (mut cos, mut sin) = (vec![0.0; 96], vec![0.0; 96]);
+    rope_tables(10_000.0, 8, &mut cos, &mut sin);
+    let cell = b.clone();
+    let elements = Elementwise { broadcast: Broadcast::elementwise(96, 96), activation };
+
+    vec![
+        ("conv2d", hash(|y| conv2d(&conv, 0..4, &x, &w, &b, y))),
+        ("depthwise_conv2d", hash(|y| depthwise_conv2d(&depthwise, 0..2, &x, &w, &b, y))),
+        ("conv_transpose2d", hash(|y| conv_transpose2d(&transpose, 0..4, &x, &w, &b, y))),
+        ("avg_pool2d", hash(|y| avg_pool2d(&pool, 0..4, &x, y))),
+        ("fully_connected", hash(|y| fully_connected(&dense, 0..96, &x, &w, &b, y))),
+        ("fully_connected, f16", hash(|y| fully_connected(&dense, 0..96, &x, &halves, &b, y))),
+        ("batch_matmul", hash(|y| batch_matmul(&product, 0..8, &x, &w, y))),
+        ("div", hash(|y| div(&elements, 0..1, &x, &w, y))),
+        ("mean", hash(|y| mean(&Mean { dims: [1, 1, 96, 3, 7, 1], reduced: 0b11_1000 }, 0..96, &x, y))),
+        ("softmax", hash(|y| softmax(&Softmax { depth: 24, beta: 1.0 }, 0..4, &x, y))),
+        ("layer_norm", hash(|y| layer_norm(&norm, 0..4, &x, &w, &b, y))),
+        ("rms_norm", hash(|y| rms_norm(&norm, 0..4, &x, &w, y))),
+        ("rope", hash(|y| rope(&turn, 0..12, &x, &cos, &sin, y))),
+        ("attention", hash(|y| attention(&attention_of, 0..12, &x, &w, &w[700..], y))),
+        ("lstm", {
+            let p = Lstm { input_size: 10, hidden_size: 9 };
+            hash(|y| lstm(&p, 0..96, &x, &w, &w, &x, &b, &mut cell.clone(), y))
+        }),
+        ("gru", hash(|y| gru(&Gru { input_size: 10, hidden_size: 9 }, 0..96, &x, &w, &w, &x, &b, &b, y))),
+        ("elu", of_function(Unary::Elu(0.5))),
+        ("hard_swish", of_function(Unary::HardSwish)),
+        ("logistic", of_function(Unary::Logistic)),
+        ("tanh", of_function(Unary::Tanh)),
+        ("gelu", of_function(Unary::Gelu)),
+        ("gelu_tanh", of_function(Unary::GeluTanh)),
+        ("silu", of_function(Unary::Silu)),
+        ("softplus", of_function(Unary::Softplus)),
+        ("exp", of_function(Unary::Exp)),
+        ("log", of_function(Unary::Log)),
+        ("sqrt", of_function(Unary::Sqrt)),
+        ("rsqrt", of_function(Unary::Rsqrt)),
+        ("sin", of_function(Unary::Sin)),
+        ("cos", of_function(Unary::Cos)),
+    ]
+}
+
+const RECORDED: [(&str, u64); 30] = [
+    ("conv2d", 0x2fe1_7004_330c_00c1),
+    ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
+    ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
+    ("avg_pool2d", 0x9d53_e2e5_01a9_d9de),
+    ("fully_connected", 0x744d_9e2f_1aa9_ef7c),
+    ("fully_connected, f16", 0xd2aa_c21b_b99b_dc04),
+    ("batch_matmul", 0x793f_c4ee_3edf_407c),
+    ("div", 0x82ee_08e9_b4a9_0e76),
+    ("mean", 0x5472_f5a8_e089_6b72),
+    ("softmax", 0x43a9_d750_3232_1867),
+    ("layer_norm", 0xe349_2f28_86b1_ce4e),
+    ("rms_norm", 0xf4ac_b42c_b7cd_5f86),
+    ("rope", 0xe52e_2422_c636_3dd2),
+    ("attention", 0x10f1_7117_28c3_ef62),
+    ("lstm", 0x8789_3cd4_b341_046a),
+    ("gru", 0x6acc_636d_6e98_3d03),
+    ("elu", 0x106d_9a43_d316_c876),
+    ("hard_swish", 0xcce8_6aa7_4222_8b40),
+    ("logistic", 0x5770_960a_0d6e_81b9),
+    ("tanh", 0x5a1f_6321_f280_449b),
+    ("gelu", 0x08e5_7cfe_c82f_e080),
+    ("gelu_tanh", 0x626c_b7e3_e7c4_28b8),
+    ("silu", 0x3597_df7f_3b94_57b5),
+    ("softplus", 0xfa9c_aa38_3578_64f0),
+    ("exp", 0x2249_6c3c_fa00_c761),
+    ("log", 0x0a91_999f_552a_3fb5),
+    ("sqrt", 0xbdaf_c308_8db6_fe19),
+    ("rsqrt", 0x464b_69bc_e79f_ea8a),
+    ("sin", 0xb59d_8746_e05f_683b),
+    ("cos", 0xa9f0_fcc9_f613_254b),
+];
+
+#[test]
+fn every_kernel_gives_the_recorded_bits() {
+    let hashes = hashes();
+    for (name, hash) in &hashes {
+        println!("    (\"{name}\", {hash:#018x}),");
+    }
+    assert_eq!(hashes, RECORDED);
+}

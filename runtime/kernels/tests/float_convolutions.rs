@@ -1,0 +1,202 @@
+//! The f32 convolutions and pools against sums in f64, in every slicing. Tolerance: `1e-5 * (1 + |x|)`, for
+//! sums of at most a few hundred products of magnitude 1.
+
+mod common;
+#[path = "common/reals.rs"]
+mod reals;
+
+use common::{Rng, by_rows, flat, for_seeds, indices, tap};
+use reals::{assert_near, by_rows_and_storage, halves, reals};
+use tealight_kernels::float::{
+    Conv2d, ConvTranspose2d, DepthwiseConv2d, Pool2d, UNBOUNDED, avg_pool2d, conv_transpose2d, conv2d,
+    depthwise_conv2d, max_pool2d,
+};
+
+const TOLERANCE: f64 = 1e-5;
+
+fn pair(rng: &mut Rng, low: usize, high: usize) -> [usize; 2] {
+    [rng.size(low, high), rng.size(low, high)]
+}
+
+fn activation(rng: &mut Rng) -> [f32; 2] {
+    if rng.size(0, 1) == 0 { UNBOUNDED } else { [0.0, 1.5] }
+}
+
+fn clamp(x: f64, [least, most]: [f32; 2]) -> f64 {
+    x.max(least.into()).min(most.into())
+}
+
+#[test]
+fn a_convolution_is_the_sum_over_its_window() {
+    for_seeds(150, |rng| {
+        let groups = rng.size(1, 3);
+        let (group_inputs, group_outputs) = (rng.size(1, 9), rng.size(1, 4));
+        let [height, width] = pair(rng, 1, 7);
+        let p = Conv2d {
+            input: [rng.size(1, 2), height, width, groups * group_inputs],
+            output: [0, rng.size(1, 6), rng.size(1, 6), groups * group_outputs],
+            kernel: pair(rng, 1, 4),
+            stride: pair(rng, 1, 3),
+            dilation: pair(rng, 1, 2),
+            pad: pair(rng, 0, 3),
+            groups,
+            activation: activation(rng),
+        };
+        let p = Conv2d { output: [p.input[0], p.output[1], p.output[2], p.output[3]], ..p };
+        let filter = [p.output[3], p.kernel[0], p.kernel[1], group_inputs];
+        let input = reals(rng, p.input.iter().product());
+        let weights = reals(rng, filter.iter().product());
+        let bias_len = rng.size(0, 1) * p.output[3];
+        let bias = reals(rng, bias_len);
+        let of_halves = halves(&weights);
+        let [images, out_height, out_width, out_channels] = p.output;
+        let output = by_rows_and_storage(
+            rng,
+            [images * out_height, out_width * out_channels],
+            |rows, output| conv2d(&p, rows, &input, &weights, &bias, output),
+            |rows, output| conv2d(&p, rows, &input, &of_halves, &bias, output),
+        );
+        let of = |[n, y, x, o]: [usize; 4]| {
+            let mut sum = f64::from(*bias.get(o).unwrap_or(&0.0));
+            for [ky, kx, i] in indices([p.kernel[0], p.kernel[1], group_inputs]) {
+                let iy = tap(y, ky, [p.stride[0], p.dilation[0], p.pad[0], p.input[1]]);
+                let ix = tap(x, kx, [p.stride[1], p.dilation[1], p.pad[1], p.input[2]]);
+                let (Some(iy), Some(ix)) = (iy, ix) else { continue };
+                let channel = o / group_outputs * group_inputs + i;
+                let x = input[flat(p.input, [n, iy, ix, channel])];
+                sum += f64::from(x) * f64::from(weights[flat(filter, [o, ky, kx, i])]);
+            }
+            clamp(sum, p.activation)
+        };
+        assert_near(&output, &indices(p.output).map(of).collect::<Vec<_>>(), TOLERANCE);
+    });
+}
+
+#[test]
+fn a_depthwise_convolution_is_the_sum_over_its_window() {
+    for_seeds(150, |rng| {
+        let (in_channels, multiplier) = (rng.size(1, 9), rng.size(1, 3));
+        let [height, width] = pair(rng, 1, 7);
+        let images = rng.size(1, 2);
+        let p = DepthwiseConv2d {
+            input: [images, height, width, in_channels],
+            output: [images, rng.size(1, 6), rng.size(1, 6), in_channels * multiplier],
+            kernel: pair(rng, 1, 4),
+            stride: pair(rng, 1, 3),
+            dilation: pair(rng, 1, 2),
+            pad: pair(rng, 0, 3),
+            activation: activation(rng),
+        };
+        let filter = [1, p.kernel[0], p.kernel[1], p.output[3]];
+        let input = reals(rng, p.input.iter().product());
+        let weights = reals(rng, filter.iter().product());
+        let bias = reals(rng, p.output[3]);
+        let of_halves = halves(&weights);
+        let output = by_rows_and_storage(
+            rng,
+            [images * p.output[1], p.output[2] * p.output[3]],
+            |rows, output| depthwise_conv2d(&p, rows, &input, &weights, &bias, output),
+            |rows, output| depthwise_conv2d(&p, rows, &input, &of_halves, &bias, output),
+        );
+        let of = |[n, y, x, o]: [usize; 4]| {
+            let mut sum = f64::from(bias[o]);
+            for [ky, kx] in indices(p.kernel) {
+                let iy = tap(y, ky, [p.stride[0], p.dilation[0], p.pad[0], p.input[1]]);
+                let ix = tap(x, kx, [p.stride[1], p.dilation[1], p.pad[1], p.input[2]]);
+                let (Some(iy), Some(ix)) = (iy, ix) else { continue };
+                let x = input[flat(p.input, [n, iy, ix, o / multiplier])];
+                sum += f64::from(x) * f64::from(weights[flat(filter, [0, ky, kx, o])]);
+            }
+            clamp(sum, p.activation)
+        };
+        assert_near(&output, &indices(p.output).map(of).collect::<Vec<_>>(), TOLERANCE);
+    });
+}
+
+#[test]
+fn a_transposed_convolution_spreads_each_input_over_its_window() {
+    for_seeds(150, |rng| {
+        let groups = rng.size(1, 2);
+        let (group_inputs, group_outputs) = (rng.size(1, 9), rng.size(1, 3));
+        let [height, width] = pair(rng, 1, 5);
+        let images = rng.size(1, 2);
+        let p = ConvTranspose2d {
+            input: [images, height, width, groups * group_inputs],
+            output: [images, rng.size(1, 9), rng.size(1, 9), groups * group_outputs],
+            kernel: pair(rng, 1, 4),
+            stride: pair(rng, 1, 3),
+            dilation: pair(rng, 1, 2),
+            pad: pair(rng, 0, 2),
+            groups,
+            activation: UNBOUNDED,
+        };
+        let filter = [p.output[3], p.kernel[0], p.kernel[1], group_inputs];
+        let input = reals(rng, p.input.iter().product());
+        let weights = reals(rng, filter.iter().product());
+        let bias = reals(rng, p.output[3]);
+        let of_halves = halves(&weights);
+        let output = by_rows_and_storage(
+            rng,
+            [images * p.output[1], p.output[2] * p.output[3]],
+            |rows, output| conv_transpose2d(&p, rows, &input, &weights, &bias, output),
+            |rows, output| conv_transpose2d(&p, rows, &input, &of_halves, &bias, output),
+        );
+        let mut expected: Vec<f64> = indices(p.output).map(|[.., o]| f64::from(bias[o])).collect();
+        for [n, iy, ix, channel] in indices(p.input) {
+            let (group, i) = (channel / group_inputs, channel % group_inputs);
+            for [ky, kx, within] in indices([p.kernel[0], p.kernel[1], group_outputs]) {
+                let to = |axis: usize, i: usize, k: usize| {
+                    let to = (i * p.stride[axis] + k * p.dilation[axis]).checked_sub(p.pad[axis])?;
+                    (to < p.output[axis + 1]).then_some(to)
+                };
+                let (Some(y), Some(x)) = (to(0, iy, ky), to(1, ix, kx)) else { continue };
+                let o = group * group_outputs + within;
+                let w = f64::from(weights[flat(filter, [o, ky, kx, i])]);
+                let x_in = f64::from(input[flat(p.input, [n, iy, ix, channel])]);
+                expected[flat(p.output, [n, y, x, o])] += w * x_in;
+            }
+        }
+        assert_near(&output, &expected, TOLERANCE);
+    });
+}
+
+#[test]
+fn a_pool_is_the_mean_or_the_maximum_of_its_window() {
+    for_seeds(150, |rng| {
+        let depth = rng.size(1, 9);
+        let [height, width] = pair(rng, 1, 7);
+        let images = rng.size(1, 2);
+        let p = Pool2d {
+            input: [images, height, width, depth],
+            output: [images, rng.size(1, 5), rng.size(1, 5), depth],
+            window: pair(rng, 1, 4),
+            stride: pair(rng, 1, 3),
+            pad: pair(rng, 0, 3),
+            count_padding: rng.size(0, 1) == 1,
+            activation: UNBOUNDED,
+        };
+        let input = reals(rng, p.input.iter().product());
+        let [rows, row_len] = [images * p.output[1], p.output[2] * depth];
+        let average = by_rows(rng, rows, row_len, |rows, output| avg_pool2d(&p, rows, &input, output));
+        let maximum = by_rows(rng, rows, row_len, |rows, output| max_pool2d(&p, rows, &input, output));
+        let window = |[n, y, x, c]: [usize; 4]| -> Vec<f64> {
+            let taps = indices(p.window).filter_map(|[ky, kx]| {
+                let iy = tap(y, ky, [p.stride[0], 1, p.pad[0], height])?;
+                let ix = tap(x, kx, [p.stride[1], 1, p.pad[1], width])?;
+                Some(f64::from(input[flat(p.input, [n, iy, ix, c])]))
+            });
+            taps.collect()
+        };
+        let all = p.window[0] * p.window[1];
+        let mean = |at| {
+            let window = window(at);
+            let count = if p.count_padding { all } else { window.len().max(1) };
+            window.iter().sum::<f64>() / count as f64
+        };
+        assert_near(&average, &indices(p.output).map(mean).collect::<Vec<_>>(), TOLERANCE);
+        let greatest = |at| window(at).into_iter().fold(f64::NEG_INFINITY, f64::max);
+        for (at, &maximum) in indices(p.output).zip(&maximum) {
+            assert_eq!(f64::from(maximum), greatest(at));
+        }
+    });
+}

@@ -1,0 +1,97 @@
+//! The f32 kernels are total: whatever the parameters and however short the slices, they return.
+
+use proptest::prelude::*;
+use tealight_kernels::Broadcast;
+use tealight_kernels::float::*;
+
+/// Small sizes, zero among them.
+fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
+    proptest::array::uniform(0usize..5)
+}
+
+/// Any reals, infinities and NaN among them.
+fn reals() -> impl Strategy<Value = Vec<f32>> {
+    proptest::collection::vec(proptest::num::f32::ANY, 0..120)
+}
+
+fn config() -> ProptestConfig {
+    let cases = if cfg!(miri) { 8 } else { 500 };
+    ProptestConfig { cases, failure_persistence: None, ..Default::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn convolutions_and_pools_return(
+        input in dims(), output in dims(), kernel in dims(), stride in dims(), dilation in dims(), pad in dims(),
+        groups in 0usize..5, activation in any::<[f32; 2]>(), count_padding in any::<bool>(), rows in 0usize..9,
+        x in reals(), w in reals(), bias in reals(), len in 0usize..200,
+    ) {
+        let out = &mut vec![0.0; len][..];
+        let p = Conv2d { input, output, kernel, stride, dilation, pad, groups, activation };
+        conv2d(&p, 1..rows, &x, &w, &bias, out);
+        let p = ConvTranspose2d { input, output, kernel, stride, dilation, pad, groups, activation };
+        conv_transpose2d(&p, 1..rows, &x, &w, &bias, out);
+        let p = DepthwiseConv2d { input, output, kernel, stride, dilation, pad, activation };
+        depthwise_conv2d(&p, 1..rows, &x, &w, &bias, out);
+        let p = Pool2d { input, output, window: kernel, stride, pad, count_padding, activation };
+        avg_pool2d(&p, 1..rows, &x, out);
+        max_pool2d(&p, 1..rows, &x, out);
+    }
+
+    #[test]
+    fn products_and_sums_return(
+        sizes in dims::<6>(), a_strides in dims(), b_strides in dims(), row_len in 0usize..9, reduced in any::<u32>(),
+        activation in any::<[f32; 2]>(), flags in any::<[bool; 2]>(), rows in 0usize..9, a in reals(), b in reals(),
+        len in 0usize..99,
+    ) {
+        let out = &mut vec![0.0; len][..];
+        let broadcast = Broadcast { dims: sizes, a_strides, b_strides, row_len };
+        for operator in [add, sub, mul, div, minimum, maximum] {
+            operator(&Elementwise { broadcast, activation }, 1..rows, &a, &b, out);
+        }
+        mean(&Mean { dims: sizes, reduced }, 1..rows, &a, out);
+        let [in_features, out_features, inner, columns, a_stride, b_stride] = sizes;
+        fully_connected(&FullyConnected { in_features, out_features, activation }, 1..rows, &a, &b, &a, out);
+        let [transpose_a, transpose_b] = flags;
+        let p = BatchMatMul { rows: in_features, inner, columns, transpose_a, transpose_b, a_stride, b_stride };
+        batch_matmul(&p, 1..rows, &a, &b, out);
+        softmax(&Softmax { depth: row_len, beta: activation[0] }, 1..rows, &a, out);
+        let p = Norm { depth: row_len, epsilon: activation[0] };
+        layer_norm(&p, 1..rows, &a, &b, &a, out);
+        rms_norm(&p, 1..rows, &a, &b, out);
+    }
+
+    #[test]
+    fn kernels_of_sequences_return(
+        sizes in dims::<6>(), flags in any::<[bool; 2]>(), indices in any::<[i32; 5]>(), scale in any::<f32>(),
+        rows in 0usize..9, a in reals(), b in reals(), c in reals(), len in 0usize..99,
+    ) {
+        let out = &mut vec![0.0; len][..];
+        let [heads, kv_heads, depth, positions, start, row_len] = sizes;
+        let p = Attention { heads, kv_heads, depth, positions, start, causal: flags[0], scale };
+        attention(&p, 1..rows, &a, &b, &c, out);
+        let start = if flags[1] { usize::MAX } else { start };
+        cache(&Cache { len: row_len, start }, 1..rows, &a, out);
+        let p = Rope { depth, rows_per_position: heads, positions, start, interleaved: flags[0] };
+        rope(&p, 1..rows, &a, &b, &c, out);
+        rope_tables(scale, depth, &mut a.clone(), out);
+        gather(&Gather { table_rows: positions, row_len }, 1..rows, &indices, &a, out);
+        lstm(&Lstm { input_size: heads, hidden_size: depth }, 1..rows, &a, &b, &c, &a, &b, &mut c.clone(), out);
+        gru(&Gru { input_size: heads, hidden_size: depth }, 1..rows, &a, &b, &c, &a, &b, &c, out);
+    }
+
+    #[test]
+    fn functions_of_one_element_return(x in reals(), p in any::<[f32; 2]>()) {
+        let functions = [
+            Unary::Clamp(p), Unary::LeakyRelu(p[0]), Unary::Elu(p[0]), Unary::HardSigmoid, Unary::HardSwish,
+            Unary::Logistic, Unary::Tanh, Unary::Gelu, Unary::GeluTanh, Unary::Silu, Unary::Softplus, Unary::Erf,
+            Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Rsqrt, Unary::Sin, Unary::Cos, Unary::Abs, Unary::Neg,
+            Unary::Square, Unary::Reciprocal,
+        ];
+        for f in functions {
+            unary(f, &x, &mut [0.0; 50]);
+        }
+    }
+}

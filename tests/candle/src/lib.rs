@@ -1,0 +1,82 @@
+//! The block kernels of `tealight-kernels` beside those of `candle-core`: the same operations of both,
+//! on bytes.
+//!
+//! Building candle-core takes minutes, so this crate is no default member of the workspace:
+//! `cargo test --package tealight-candle-tests`.
+
+use candle_core::quantized::GgmlType;
+use candle_core::quantized::k_quants as candle;
+use tealight_kernels::block::BlockType;
+
+/// One block type of candle-core, on bytes.
+pub struct Candle {
+    /// Bytes of a block.
+    pub bytes: usize,
+    /// `from_float`.
+    pub quantize: fn(&[f32]) -> Vec<u8>,
+    /// `to_float`.
+    pub dequantize: fn(&[u8]) -> Vec<f32>,
+    /// `vec_dot_unopt` of weights and activations.
+    pub vec_dot: fn(&[u8], &[u8]) -> f32,
+}
+
+impl Candle {
+    /// The type of the same name.
+    #[must_use]
+    pub fn of(block: BlockType) -> Self {
+        match block {
+            BlockType::Q4_0 => Self::new::<candle::BlockQ4_0>(),
+            BlockType::Q4_1 => Self::new::<candle::BlockQ4_1>(),
+            BlockType::Q5_0 => Self::new::<candle::BlockQ5_0>(),
+            BlockType::Q5_1 => Self::new::<candle::BlockQ5_1>(),
+            BlockType::Q8_0 => Self::new::<candle::BlockQ8_0>(),
+            BlockType::Q8_1 => Self::new::<candle::BlockQ8_1>(),
+            BlockType::Q2K => Self::new::<candle::BlockQ2K>(),
+            BlockType::Q3K => Self::new::<candle::BlockQ3K>(),
+            BlockType::Q4K => Self::new::<candle::BlockQ4K>(),
+            BlockType::Q5K => Self::new::<candle::BlockQ5K>(),
+            BlockType::Q6K => Self::new::<candle::BlockQ6K>(),
+            BlockType::Q8K => Self::new::<candle::BlockQ8K>(),
+        }
+    }
+
+    const fn new<T: GgmlType>() -> Self {
+        Self {
+            bytes: size_of::<T>(),
+            quantize: |x| {
+                let mut blocks = zeros::<T>(x.len() / T::BLCK_SIZE);
+                T::from_float(x, &mut blocks);
+                to_bytes(&blocks)
+            },
+            dequantize: |bytes| {
+                let blocks = from_bytes::<T>(bytes);
+                let mut y = vec![0.0; blocks.len() * T::BLCK_SIZE];
+                T::to_float(&blocks, &mut y);
+                y
+            },
+            vec_dot: |weights, activations| {
+                let (w, x) = (from_bytes::<T>(weights), from_bytes(activations));
+                T::vec_dot_unopt(w.len() * T::BLCK_SIZE, &w, &x)
+            },
+        }
+    }
+}
+
+fn zeros<T: GgmlType>(count: usize) -> Vec<T> {
+    (0..count).map(|_| T::zeros()).collect()
+}
+
+fn to_bytes<T: GgmlType>(blocks: &[T]) -> Vec<u8> {
+    // SAFETY: a block type is `repr(C)`, of integers and floats, without padding.
+    unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), size_of_val(blocks)) }.to_vec()
+}
+
+fn from_bytes<T: GgmlType>(bytes: &[u8]) -> Vec<T> {
+    let mut blocks = zeros::<T>(bytes.len() / size_of::<T>());
+    let len = size_of_val(&blocks[..]);
+    // SAFETY: both hold `len` bytes, they do not overlap, and any bytes are a block.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), blocks.as_mut_ptr().cast::<u8>(), len);
+    }
+    blocks
+}

@@ -1,0 +1,158 @@
+//! Every block type gives Candle's bits: quantizing, dequantizing, and the dot product.
+
+use tealight_candle_tests::Candle;
+use tealight_kernels::block::{
+    BlockMatMul, BlockType, block_matmul, dequantize, quantize, quantize_activations, vec_dot,
+};
+
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// In `[-1, 1)`.
+    fn unit(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    /// A row whose blocks are of different kinds: dense, one-sided, sparse, constant, with a far
+    /// outlier, of a few levels, tiny, large, with zeros of both signs.
+    fn row(&mut self, len: usize) -> Vec<f32> {
+        let mut row = Vec::new();
+        while row.len() < len {
+            let run = 16 << self.below(5);
+            let kind = self.below(11);
+            let scale = 2f32.powi(self.below(24) as i32 - 12);
+            let constant = self.unit() * scale;
+            for _ in 0..run {
+                let x = self.unit();
+                row.push(match kind {
+                    0 => 0.0,
+                    1 => constant,
+                    2 => x.abs() * scale,
+                    3 => -x.abs() * scale - scale,
+                    4 if self.below(8) > 0 => 0.0,
+                    5 if self.below(40) == 0 => x * 1000.0 * scale,
+                    6 => (x * 4.0).round() * scale,
+                    7 => x * 1e-30,
+                    8 => x * 4e4,
+                    9 => x.max(0.0) * if self.below(2) == 0 { scale } else { -0.0 },
+                    _ => x * scale,
+                });
+            }
+        }
+        row.truncate(len);
+        row
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+}
+
+fn for_seeds(count: u64, test: impl Fn(&mut Rng, BlockType, &Candle)) {
+    for block in BlockType::ALL {
+        let candle = Candle::of(block);
+        for seed in 0..count {
+            let told = std::panic::AssertUnwindSafe(|| test(&mut Rng(seed), block, &candle));
+            if let Err(panic) = std::panic::catch_unwind(told) {
+                eprintln!("{block:?}, seed {seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+fn quantized(block: BlockType, x: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0xAA; block.row_bytes(x.len())];
+    quantize(block, x, &mut bytes);
+    bytes
+}
+
+/// NaN has many bit patterns, of which neither side chooses one.
+fn bits(x: &[f32]) -> Vec<u32> {
+    let of = |x: &f32| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
+    x.iter().map(of).collect()
+}
+
+#[test]
+fn blocks_have_candles_sizes() {
+    for block in BlockType::ALL {
+        assert_eq!(block.block_bytes(), Candle::of(block).bytes, "{block:?}");
+    }
+}
+
+#[test]
+fn quantizing_gives_candles_bytes() {
+    for_seeds(1500, |rng, block, candle| {
+        let x = rng.row(1024);
+        let (ours, theirs) = (quantized(block, &x), (candle.quantize)(&x));
+        let different = (0..ours.len()).find(|&i| ours[i] != theirs[i]);
+        assert_eq!(different, None, "{} and {}", ours[different.unwrap_or(0)], theirs[different.unwrap_or(0)]);
+    });
+}
+
+#[test]
+fn dequantizing_any_bytes_gives_candles_values() {
+    for_seeds(200, |rng, block, candle| {
+        let bytes = rng.bytes(4 * block.block_bytes());
+        let mut y = vec![0.0; 4 * block.block_len()];
+        dequantize(block, &bytes, &mut y);
+        assert_eq!(bits(&y), bits(&(candle.dequantize)(&bytes)));
+    });
+}
+
+#[test]
+fn products_of_quantized_rows_give_candles_sums() {
+    for_seeds(300, |rng, block, candle| {
+        let w = quantized(block, &rng.row(2048));
+        let x = quantized(block.activations(), &rng.row(2048));
+        let [ours, theirs] = [vec_dot(block, &w, &x), (candle.vec_dot)(&w, &x)];
+        assert_eq!(bits(&[ours]), bits(&[theirs]), "{ours} and {theirs}");
+    });
+}
+
+#[test]
+fn products_of_any_bytes_give_candles_sums() {
+    for_seeds(300, |rng, block, candle| {
+        let w = rng.bytes(4 * block.block_bytes());
+        let x = rng.bytes(4 * block.activations().block_bytes());
+        let [ours, theirs] = [vec_dot(block, &w, &x), (candle.vec_dot)(&w, &x)];
+        assert_eq!(bits(&[ours]), bits(&[theirs]), "{ours} and {theirs}");
+    });
+}
+
+#[test]
+fn a_matrix_product_is_made_of_candles_sums() {
+    for_seeds(20, |rng, block, candle| {
+        let (batches, in_features, out_features) = (3, 512, 5);
+        let weights = quantized(block, &rng.row(out_features * in_features));
+        let input = rng.row(batches * in_features);
+        let mut activations = vec![0; block.activations().row_bytes(input.len())];
+        quantize_activations(block, &input, &mut activations);
+        let theirs = (Candle::of(block.activations()).quantize)(&input);
+        assert_eq!(activations, theirs);
+
+        let p = BlockMatMul { block, in_features, out_features };
+        let mut output = vec![0.0; batches * out_features];
+        block_matmul(&p, 0..output.len(), &activations, &weights, &mut output);
+        let mut expected = Vec::new();
+        for x in activations.chunks(block.activations().row_bytes(in_features)) {
+            for w in weights.chunks(block.row_bytes(in_features)) {
+                expected.push((candle.vec_dot)(w, x));
+            }
+        }
+        assert_eq!(bits(&output), bits(&expected));
+    });
+}

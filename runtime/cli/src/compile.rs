@@ -5,10 +5,13 @@ use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
+use crate::tensor_file::TensorKind;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tealight_compiler::{Options, compile_tflite};
-use tealight_format::Model;
+use tealight_compiler::float::{Network, from_tflite};
+use tealight_compiler::quantize::{self, Quantize, compile_float};
+use tealight_compiler::{BlockType, Options, compile_tflite};
+use tealight_format::{DType, Model};
 
 /// Compile a trained network into one file
 ///
@@ -16,7 +19,7 @@ use tealight_format::Model;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// The network: an int8 TensorFlow Lite file
+    /// The network: a TensorFlow Lite file, int8 or float32
     #[arg(value_name = "IN.tflite")]
     input: PathBuf,
     /// The file to write
@@ -28,6 +31,15 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
+    /// What becomes of a float32 network: `none`, `int8` (with --calibrate), or a block type: `q8_0`, `q4_0`, ...
+    ///
+    /// A block type stores the weights of fully connected layers in blocks. A layer whose inputs are not a multiple of the
+    /// block's length (32; 256 for the types with k) stays as it is; the report says which.
+    #[arg(long, value_name = "TYPE", value_parser = quantization)]
+    quantize: Option<Quantization>,
+    /// Inputs to quantize a float32 network to int8 by: float32, .npy or .bin, some hundreds in a row
+    #[arg(long, value_name = "INPUTS", required_if_eq("quantize", "int8"))]
+    calibrate: Option<PathBuf>,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -44,7 +56,10 @@ Keys of --json (lengths in bytes):
   state_bytes           streaming state alone
   lower_bound_bytes     the most that lives at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
-  passes                [{name, summary}]: what the compiler did";
+  passes                [{name, summary}]: what the compiler did
+  quantized             with a block type, what became of each fully connected layer
+  quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, layers: [{name, kind, snr_db, worst,
+                        bytes}]}; snr_db is null where nothing was lost";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -62,6 +77,50 @@ struct Report<'a> {
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
     passes: Vec<Pass<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    quantized: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<Fidelity>,
+}
+
+/// What `--quantize` names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Quantization {
+    None,
+    Int8,
+    Blocks(BlockType),
+}
+
+fn quantization(name: &str) -> std::result::Result<Quantization, String> {
+    match name {
+        "none" => return Ok(Quantization::None),
+        "int8" => return Ok(Quantization::Int8),
+        _ => {}
+    }
+    let found = BlockType::ALL.iter().find(|block| block.name() == name);
+    found.map(|&block| Quantization::Blocks(block)).ok_or_else(|| {
+        let names: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
+        format!("there are none, int8, {}", names.join(", "))
+    })
+}
+
+/// How near the int8 network is to the float one.
+#[derive(Debug, Serialize)]
+struct Fidelity {
+    ranges: String,
+    bias_correction: bool,
+    samples: usize,
+    snr_db: f64,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    name: String,
+    kind: &'static str,
+    snr_db: f64,
+    worst: f32,
+    bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +134,13 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
+    if let Some(path) = &args.calibrate
+        && args.quantize.is_some_and(|quantize| quantize != Quantization::Int8)
+    {
+        return Err(Error::new(format!("--calibrate `{}` does not go with this --quantize", path.display()))
+            .help("only int8 needs inputs to calibrate by")
+            .of_usage());
+    }
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let name = args.name.clone().unwrap_or_else(|| model_file::default_name(&args.input));
     if name.chars().any(char::is_control) {
@@ -82,13 +148,36 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     // The output is tried before the work is done, and the input is looked at before that.
     let input = model_file::map(&args.input)?;
-    let read: Vec<&Path> =
-        [Some(&args.input), args.labels.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    let read: Vec<&Path> = [Some(&args.input), args.labels.as_ref(), args.calibrate.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
-    let options =
-        Options { name: Some(name.clone()), labels: labels.clone().unwrap_or_default(), ..Options::default() };
+    let blocks = match args.quantize {
+        Some(Quantization::Blocks(block)) => Some(block),
+        _ => None,
+    };
+    let options = Options {
+        name: Some(name.clone()),
+        labels: labels.clone().unwrap_or_default(),
+        quantize: blocks,
+        ..Options::default()
+    };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let compiled = compile_tflite(&input, &options).map_err(|error| failed().cause(error))?;
+    let (compiled, quantization) = match &args.calibrate {
+        Some(calibrate) => {
+            let network = from_tflite(&input).map_err(|error| failed().cause(error))?;
+            let samples = read_samples(calibrate, &network)?;
+            let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), &input, &options)
+                .map_err(|error| failed().cause(error))?;
+            (compiled, Some(Fidelity::of(report)))
+        }
+        None => {
+            let compiled = compile_tflite(&input, &options).map_err(|error| failed().cause(error))?;
+            (compiled, None)
+        }
+    };
     let model = Model::parse(&compiled.bytes)
         .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;
     if let (Some(path), Some(labels)) = (&args.labels, &labels) {
@@ -111,6 +200,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
+        quantized: &found.quantized,
+        quantization,
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
 }
@@ -145,7 +236,49 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
         passes.row([pass.name.into(), pass.summary.into()]);
     }
     screen.print(passes.draw(None).0)?;
+    if !report.quantized.is_empty() {
+        screen.print(format!("\n{}\n", report.quantized.join("\n")))?;
+    }
+    if let Some(quantization) = &report.quantization {
+        print_quantization(quantization, screen)?;
+    }
     screen.print(format!("\nwrote {}\n", report.output.display()))
+}
+
+fn print_quantization(quantization: &Fidelity, screen: &mut Screen) -> Result<()> {
+    let bias = if quantization.bias_correction { "; biases corrected" } else { "" };
+    let snr = quantization.snr_db;
+    screen.print(format!(
+        "\nquantized by {}: ranges by {}{bias}; {snr:.1} dB of signal to noise\n",
+        counted(quantization.samples, "input"),
+        quantization.ranges
+    ))?;
+    let mut table =
+        Table::new().text("layer", 0).text("operator", 0).number("dB", 0).number("worst", 0).number("bytes", 0);
+    for layer in &quantization.layers {
+        let (snr, worst) = (format!("{:.1}", layer.snr_db), format!("{:.4}", layer.worst));
+        table.row([layer.name.clone(), layer.kind.into(), snr, worst, grouped(layer.bytes as u64)]);
+    }
+    screen.print(table.draw(screen.table_width()).0)
+}
+
+impl Fidelity {
+    fn of(report: quantize::Report) -> Self {
+        let layer = |layer: quantize::Layer| Layer {
+            name: layer.name,
+            kind: layer.kind,
+            snr_db: layer.snr_db,
+            worst: layer.worst,
+            bytes: layer.bytes,
+        };
+        Self {
+            ranges: report.chosen.ranges.to_string(),
+            bias_correction: report.chosen.bias_correction,
+            samples: report.samples,
+            snr_db: report.snr_db,
+            layers: report.layers.into_iter().map(layer).collect(),
+        }
+    }
 }
 
 /// How the arena compares with `other`: "(arena is 12.5 % below)".
@@ -157,6 +290,22 @@ fn difference(report: &Report<'_>, other: u64) -> String {
         let side = if percent < 0.0 { "below" } else { "above" };
         format!("(the arena is {:.1} % {side})", percent.abs())
     }
+}
+
+/// The inputs to calibrate by.
+fn read_samples(path: &Path, network: &Network) -> Result<Vec<Vec<f32>>> {
+    let input = &network.values()[network.input()];
+    let kind = TensorKind {
+        name: "the network's input".into(),
+        dtype: DType::F32,
+        shape: input.shape.iter().copied().map(u64::from).collect(),
+        scale: 0.0,
+        zero_point: 0,
+        len: input.len() * size_of::<f32>(),
+    };
+    let stream = kind.read(path)?;
+    let sample = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    Ok((0..stream.count()).map(|k| sample(stream.get(k))).collect())
 }
 
 /// The lines of a label file, without empty ones at its end.

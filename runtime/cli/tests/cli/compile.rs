@@ -3,6 +3,7 @@
 use crate::common::{Folder, text, with_operator, with_small_files};
 use std::process::Command;
 use tealight::Model;
+use tealight_tests::ops::float_networks;
 
 const COMPILE: [&str; 4] = ["compile", "net.tflite", "-o", "net.safetensors"];
 
@@ -141,4 +142,73 @@ fn a_path_outside_the_folder_is_no_different() {
     let (input, output) = (folder.path("net.tflite"), folder.path("net.safetensors"));
     elsewhere.succeeds(&["compile", text(&input), "-o", text(&output)]);
     assert!(output.is_file());
+}
+
+/// A float network of the goldens, and its inputs in a row.
+fn float_network() -> (Vec<u8>, Vec<u8>) {
+    let case = float_networks().remove("network").unwrap();
+    let inputs = case.steps.iter().flat_map(|step| step.inputs[0].clone()).collect();
+    (case.model, inputs)
+}
+
+#[test]
+fn a_float_network_is_quantized_by_given_inputs() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    folder.write("inputs.bin", &inputs);
+    let report = folder.json(&["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "inputs.bin"]);
+    let quantization = &report["quantization"];
+    assert_eq!(quantization["samples"], 4);
+    assert!(quantization["snr_db"].as_f64().unwrap() > 20.0, "{quantization}");
+    assert!(quantization["layers"].as_array().unwrap().len() > 5);
+    let text = folder.succeeds(&["compile", "net.tflite", "-o", "net2.safetensors", "--calibrate", "inputs.bin"]);
+    assert!(text.contains("quantized by 4 inputs") && text.contains("DepthwiseConv2d"), "{text}");
+    assert_eq!(folder.read("net.safetensors"), folder.read("net2.safetensors"));
+    folder.write("zeros.bin", &[0; 11 * 8 * 3]);
+    folder.succeeds(&["run", "net.safetensors", "--input", "zeros.bin"]);
+}
+
+#[test]
+fn bad_calibration_data_is_named_and_leaves_no_file() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    let mut nan = inputs.clone();
+    nan[40..44].copy_from_slice(&f32::NAN.to_le_bytes());
+    let one = inputs.len() / 4;
+    for (bytes, what) in [
+        (&inputs[..one - 4], "data.bin"),
+        (&[], "data.bin"),
+        (&nan, "sample 0 is NaN at index 10"),
+        (&vec![0; one], "constant: every number is 0"),
+    ] {
+        folder.write("data.bin", bytes);
+        let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "data.bin"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.err);
+        assert!(outcome.err.contains(what), "{}", outcome.err);
+        assert!(!folder.path("net.safetensors").exists());
+    }
+    let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "int8"]);
+    assert!(outcome.code == Some(2) && outcome.err.contains("--calibrate"), "{}", outcome.err);
+    let both = ["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "q8_0", "--calibrate", "data.bin"];
+    let outcome = folder.run(&both);
+    assert!(outcome.code == Some(2) && outcome.err.contains("--calibrate"), "{}", outcome.err);
+    assert!(!folder.path("net.safetensors").exists());
+}
+
+#[test]
+fn float_layers_go_into_blocks_and_the_report_says_which() {
+    // 64 inputs are two blocks of 32, but not one of 256.
+    let (folder, _) = Folder::golden("fully_connected_f32.006");
+    let plain = folder.json(&COMPILE);
+    assert!(plain.get("quantized").is_none());
+    let report = folder.json(&[&COMPILE[..], &["--quantize", "q8_0"]].concat());
+    assert!(report["quantized"][0].as_str().unwrap().contains("q8_0, 2560 B to 680 B"), "{report}");
+    assert!(report["constant_bytes"].as_u64() < plain["constant_bytes"].as_u64());
+    assert_eq!(folder.json(&["inspect", "net.safetensors"])["layers"][0]["function"], "q8_0");
+    let text = folder.succeeds(&[&COMPILE[..], &["--quantize", "q4k"]].concat());
+    assert!(text.contains("float32, its 64 inputs are not blocks of 256"), "{text}");
+    let outcome = folder.run(&[&COMPILE[..], &["--quantize", "q9"]].concat());
+    assert!(outcome.code == Some(2) && outcome.err.contains("q8_0"), "{}", outcome.err);
 }

@@ -5,7 +5,9 @@
 //! checks a model file.
 
 mod binary;
+mod block;
 mod conv;
+mod float;
 mod fully_connected;
 mod lookup;
 mod mean;
@@ -18,30 +20,38 @@ mod svdf;
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::tflite::TfliteOp;
+use tealight_format::ops::BlockType;
 use tealight_format::{MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
-const ACCEPTED: &str = "int8 networks of ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, \
-    EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, QUANTIZE, \
-    RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, \
-    STRIDED_SLICE, SUB, SVDF, TANH, TRANSPOSE, UNPACK, variables, and arithmetic on constants";
+const ACCEPTED: &str = "int8 and float32 networks of ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, \
+    DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, \
+    QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, \
+    STRIDED_SLICE, SUB, TANH, TRANSPOSE, UNPACK, variables, and arithmetic on constants; in int8 also SVDF; in float32 \
+    also ABS, COS, ELU, EXP, GELU, LOG, NEG, RSQRT, SIN, SQRT and SQUARE";
 
 /// A graph on its way from the one kind of operators to the other.
 struct Lowering {
     graph: Graph,
     /// The new nodes.
     nodes: Vec<Node>,
+    /// The type for weights of float fully connected layers.
+    quantize: Option<BlockType>,
+    /// What became of those layers.
+    quantized: Vec<String>,
 }
 
-/// Replaces every node by nodes of the model file's operators.
-pub(crate) fn lower(mut graph: Graph) -> Result<Graph> {
+/// Replaces every node by nodes of the model file's operators. With `quantize`, says in `quantized` what became of each
+/// float fully connected layer.
+pub(crate) fn lower(mut graph: Graph, quantize: Option<BlockType>, quantized: &mut Vec<String>) -> Result<Graph> {
     let nodes = std::mem::take(&mut graph.nodes);
-    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()) };
+    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()), quantize, quantized: Vec::new() };
     for node in nodes {
         lowering.node(node)?;
     }
-    let Lowering { mut graph, nodes } = lowering;
+    let Lowering { mut graph, nodes, quantized: said, .. } = lowering;
     graph.nodes = nodes;
+    quantized.extend(said);
     Ok(graph)
 }
 
@@ -54,6 +64,9 @@ impl Lowering {
             }
             Op::Tflite(op) => op.clone(),
         };
+        if self.float(&node, &op)? {
+            return Ok(());
+        }
         match op {
             TfliteOp::Add(activation) => self.add_sub(&node, activation, Operator::Add),
             TfliteOp::Sub(activation) => self.add_sub(&node, activation, Operator::Sub),
@@ -103,12 +116,11 @@ impl Lowering {
 
     fn type_error(&self, node: &Node, id: TensorId, accepted: &str) -> CompileError {
         let tensor = self.tensor(id);
-        let float = if tensor.dtype == ElementType::F32 { " (int8 networks only so far: quantize it)" } else { "" };
         CompileError::UnsupportedType {
             site: self.graph.site(node),
             tensor: tensor.name.clone(),
             found: tensor.dtype.to_string(),
-            accepted: format!("{accepted}{float}"),
+            accepted: accepted.into(),
         }
     }
 

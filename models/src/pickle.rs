@@ -47,6 +47,16 @@ pub struct Numbers {
     pub data: Vec<f64>,
 }
 
+/// An array as it was written.
+struct Array<'a> {
+    dims: Vec<usize>,
+    /// Whether the first dimension is innermost.
+    fortran: bool,
+    contents: Id,
+    /// The type of its elements.
+    dtype: &'a str,
+}
+
 /// The machine that a pickle is a program for.
 struct Machine<'a> {
     rest: &'a [u8],
@@ -245,8 +255,7 @@ impl Pickle {
     /// # Errors
     /// If there is no such array around it.
     pub fn object(&self) -> Result<Id> {
-        let (_, contents, _) = self.array(self.root)?;
-        match self.list(contents)? {
+        match self.list(self.array(self.root)?.contents)? {
             [object] => Ok(*object),
             other => bail!("the pickle holds {} objects", other.len()),
         }
@@ -298,8 +307,7 @@ impl Pickle {
         }
     }
 
-    /// An array's (dimensions, innermost first if so stored), contents, and type of elements.
-    fn array(&self, id: Id) -> Result<((Vec<usize>, bool), Id, &str)> {
+    fn array(&self, id: Id) -> Result<Array<'_>> {
         let (_, state) = self.called(id, "numpy.core.multiarray _reconstruct")?;
         let [_, shape, dtype, fortran, contents] = self.tuple(state.context("an array without contents")?)?;
         let Value::Tuple(shape) = &self.values[shape] else { bail!("an array without a shape") };
@@ -308,7 +316,8 @@ impl Pickle {
             _ => bail!("a dimension is no number"),
         });
         let [name, _, _] = self.tuple(self.called(dtype, "numpy dtype")?.0)?;
-        Ok(((dims.collect::<Result<_>>()?, self.values[fortran] == Value::Int(1)), contents, self.text(name)?))
+        let (dims, fortran) = (dims.collect::<Result<_>>()?, self.values[fortran] == Value::Int(1));
+        Ok(Array { dims, fortran, contents, dtype: self.text(name)? })
     }
 
     /// An array of 64-bit numbers, whole or not.
@@ -316,7 +325,7 @@ impl Pickle {
     /// # Errors
     /// If it is none.
     pub fn numbers(&self, id: Id) -> Result<Numbers> {
-        let ((dims, fortran), contents, dtype) = self.array(id)?;
+        let Array { dims, fortran, contents, dtype } = self.array(id)?;
         // Bytes are written as text whose characters are the bytes.
         let [text, encoding] = self.tuple(self.called(contents, "_codecs encode")?.0)?;
         if self.text(encoding)? != "latin1" {

@@ -38,6 +38,11 @@ OPTIONS = {
     "RELU6": None,
     "RELU_N1_TO_1": None,
     "RELU_0_TO_1": None,
+    "ELU": None,
+    "SIN": None,
+    "LOG": None,
+    "SQRT": None,
+    "RSQRT": None,
 }
 
 

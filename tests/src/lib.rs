@@ -7,8 +7,10 @@
 //! assert_eq!(tealight_tests::models::raw_bytes("ramp", 3), Some(vec![11, 48, 85]));
 //! ```
 
+pub mod digests;
 pub mod host;
 pub mod models;
+pub mod nearness;
 pub mod ops;
 
 use sha2::{Digest, Sha256};

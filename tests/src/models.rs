@@ -40,6 +40,9 @@ pub struct Golden {
     pub input_zero_point: i32,
     /// Index of the tensor before the last softmax.
     pub logits: Option<String>,
+    /// Whether the network computes in f32: what comes of an input is compared under a tolerance.
+    #[serde(default)]
+    pub float: bool,
     /// Inputs and what comes of them, by the name of the rule that makes the input.
     pub cases: BTreeMap<String, Case>,
 }
@@ -49,9 +52,16 @@ pub struct Golden {
 pub struct Case {
     /// SHA-256 of the input's bytes.
     pub input_sha256: String,
-    /// SHA-256 of the output's bytes.
+    /// SHA-256 of the output's bytes; empty for a float network.
+    #[serde(default)]
     pub output_sha256: String,
-    /// Every computed tensor of the network, by its index in the `.tflite` file.
+    /// The output's elements.
+    pub output: Vec<f32>,
+    /// The elements of the tensor before the softmax of a float network that has one.
+    #[serde(default)]
+    pub logits: Vec<f32>,
+    /// Every computed tensor of a quantized network, by its index in the `.tflite` file.
+    #[serde(default)]
     pub tensors: BTreeMap<usize, Tensor>,
 }
 

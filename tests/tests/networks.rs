@@ -7,12 +7,51 @@ use tealight::{Budget, Model, Position};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::host::Host;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
+use tealight_tests::nearness::{Nearness, near};
 use tealight_tests::sha256;
 
 /// The cost of all rows before a position.
 fn cost_until(model: &Model<'_>, at: Position) -> u64 {
     let cost = |op: usize, rows: u32| u64::from(rows) * u64::from(model.op(op).row_cost);
     (0..at.op).map(|op| cost(op, model.op(op).rows)).sum::<u64>() + cost(at.op, at.row)
+}
+
+/// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::nearness): each
+/// layer adds to it.
+const LAYERS: f32 = 4.0;
+
+/// Checks all cases of a float network: its output and what goes into its softmax, under a tolerance.
+fn check_float(id: &str, golden: &Golden, tflite: &[u8]) {
+    assert_eq!(sha256(tflite), golden.sha256, "{id}: not the model that the goldens were made with");
+    let options = Options { keep_tensor_map: true, ..Options::default() };
+    let compiled = compile_tflite(tflite, &options).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let mut host = Host::new(&compiled.bytes).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let mut seed = 1;
+    for (name, case) in &golden.cases {
+        let input = golden.input(name).unwrap();
+        assert_eq!(sha256(&input), case.input_sha256, "{id} {name}: the input");
+        let mut session = host.session();
+        session.input(0).copy_from(&input).unwrap();
+        session.run();
+        let output = session.output(0).as_f32().to_vec();
+        near(&output, &case.output, Nearness::Tensor, LAYERS).unwrap_or_else(|e| panic!("{id} {name}: the output {e}"));
+
+        session.input(0).copy_from(&input).unwrap();
+        while session.poll(Budget::macs(splitmix64(&mut seed) % 200_000)).is_pending() {}
+        assert_eq!(session.output(0).as_f32(), output, "{id} {name}: polled");
+
+        let Some(logits) = golden.logits.as_ref().map(|index| index.parse::<usize>().unwrap()) else { continue };
+        let (_, value) = *compiled.tensors.iter().find(|(tensor, _)| *tensor == logits).unwrap();
+        session.input(0).copy_from(&input).unwrap();
+        let mut found = Vec::new();
+        while session.poll(Budget::layer()).is_pending() {
+            let done = session.model().op(session.position().op - 1).output;
+            if usize::from(done) == session.model().value(value).alias.map_or(value, usize::from) {
+                found = session.value(value).as_f32().to_vec();
+            }
+        }
+        near(&found, &case.logits, Nearness::Tensor, LAYERS).unwrap_or_else(|e| panic!("{id} {name}: the logits {e}"));
+    }
 }
 
 /// Checks all cases of a model and gives how many inner tensors were compared in each.
@@ -81,9 +120,14 @@ fn packaged_networks_equal_the_reference_kernels() {
     let mut count = 0;
     for (id, golden) in goldens.iter().filter(|(_, golden)| golden.is_packaged()) {
         let path = golden.path(id).unwrap_or_else(|| panic!("{id} is not in the cache: run `cargo xtask fetch`"));
-        let tensors = check(id, golden, &std::fs::read(path).unwrap());
-        println!("{id}: {} cases, {tensors} inner tensors each", golden.cases.len());
+        let tflite = std::fs::read(path).unwrap();
         count += 1;
+        if golden.float {
+            check_float(id, golden, &tflite);
+            continue;
+        }
+        let tensors = check(id, golden, &tflite);
+        println!("{id}: {} cases, {tensors} inner tensors each", golden.cases.len());
     }
     assert!(count >= 8, "only {count} models");
 }

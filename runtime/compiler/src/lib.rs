@@ -1,7 +1,8 @@
-//! From a trained network to a Tealight model file: an int8 one (`.tflite`), or a float one with inputs to calibrate by.
+//! From a trained network to a Tealight model file: a `.tflite` (int8 or float32), or a float one with inputs to calibrate by.
 //!
 //! The result is one ordinary safetensors file that a session runs in place, and whose memory is planned to the byte.
-//! Numbers do not change: a compiled network gives the bytes that TensorFlow Lite Micro's reference kernels give.
+//! Numbers do not change: a compiled int8 network gives the bytes that TensorFlow Lite Micro's reference kernels give. Sums
+//! of floats are added in another order, so a float network gives theirs but for last bits.
 //!
 //! ```
 //! use tealight_compiler::{Options, compile_tflite};
@@ -45,8 +46,8 @@
 //! # What is refused
 //!
 //! An operator or type that cannot be compiled is an error that names the node and says what would be accepted
-//! ([`CompileError`]); nothing is dropped or approximated. Float layers of a `.tflite` are such: only int8 networks are
-//! taken from there so far, with float or uint8 inputs and outputs where the network itself converts them.
+//! ([`CompileError`]); nothing is dropped or approximated. A layer is int8 or float32 as a whole: one with float inputs and
+//! int8 weights, or with other types, is refused.
 
 mod cut;
 mod error;

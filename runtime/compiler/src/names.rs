@@ -36,6 +36,10 @@ impl Names {
             (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), _) => {
                 ("weights", node.inputs.get(k).copied().flatten())
             }
+            (
+                Some(Operator::Conv2dF32(_) | Operator::DepthwiseConv2dF32(_) | Operator::FullyConnectedF32(_)),
+                1 | 2,
+            ) => (if k == 1 { "weights" } else { "bias" }, node.inputs.get(1).copied().flatten()),
             (Some(Operator::Lookup(_)), _) => ("table", node.outputs.first().copied()),
             (Some(Operator::Svdf(_)), 1) => ("weights_feature", node.inputs.get(1).copied().flatten()),
             (Some(Operator::Svdf(_)), 2) => ("weights_time", node.inputs.get(1).copied().flatten()),
@@ -94,9 +98,9 @@ fn plain(segment: &str) -> Option<String> {
 
 fn kind(code: OpCode) -> &'static str {
     match code {
-        OpCode::Conv2d => "conv2d",
-        OpCode::DepthwiseConv2d => "depthwise_conv2d",
-        OpCode::FullyConnected => "fully_connected",
+        OpCode::Conv2d | OpCode::Conv2dF32 => "conv2d",
+        OpCode::DepthwiseConv2d | OpCode::DepthwiseConv2dF32 => "depthwise_conv2d",
+        OpCode::FullyConnected | OpCode::FullyConnectedF32 => "fully_connected",
         OpCode::Lookup => "lookup",
         OpCode::Svdf => "svdf",
         _ => "node",

@@ -1,7 +1,7 @@
 //! Some rows of one operator.
 
 use crate::memory::{Reader, cut, range};
-use crate::ops::run;
+use crate::ops::{prepare, run};
 use crate::tensor::copy;
 use core::ops::Range;
 use tealight_format::{Model, Op, OpSet, Operands, Operator};
@@ -15,10 +15,12 @@ pub(crate) struct Call<'s> {
     pub(crate) output: &'s mut [u8],
     /// The state that the operator writes besides, if it has one.
     pub(crate) state: &'s mut [u8],
+    /// What [`prepare`] has written for these rows, if the operator needs that.
+    pub(crate) workspace: &'s [u8],
 }
 
 /// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch row and
-/// copied to its place; any other directly.
+/// copied to its place; any other directly. An operator with a workspace has the scratch value for that.
 pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
     let operands = &model.operands(op);
     let output = range(&operands.output);
@@ -31,15 +33,34 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
     let rows = rows.start as usize..rows.end as usize;
     let Some(scratch) = op.scratch else {
         let (output, reader) = cut(model, memory, base, place(&rows));
-        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state });
+        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
         return;
     };
     let scratch = model.value(scratch.into());
+    if let Some(workspace) = op.operator.workspace(operands) {
+        let period = (workspace.rows as usize).max(1);
+        let mut start = rows.start;
+        while start < rows.end {
+            let into = start.checked_rem(period).unwrap_or(0);
+            let rows = start..start.saturating_add(period.wrapping_sub(into)).min(rows.end);
+            start = rows.end;
+            // What the first row of a period has written serves the others, even if they come with later calls.
+            if into == 0 {
+                let (output, reader) = cut(model, memory, base, range(&scratch));
+                let rows = rows.clone();
+                prepare::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
+            }
+            let (output, reader) = cut(model, memory, base, place(&rows));
+            let workspace = reader.bytes(Some(scratch));
+            run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace });
+        }
+        return;
+    }
     for row in rows {
         let rows = row..row.wrapping_add(1);
         let target = place(&rows);
         let (output, reader) = cut(model, memory, base, range(&scratch));
-        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state });
+        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
         let (target, reader) = cut(model, memory, base, target);
         copy(reader.bytes(Some(scratch)), target);
     }

@@ -38,7 +38,7 @@ fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 #[test]
 fn accepted_plans_run_to_their_end() {
     const CASES: u32 = 3000;
-    let accepted = RefCell::new([0u32; 20]);
+    let accepted = RefCell::new(vec![0u32; OpCode::ALL.len()]);
     let (ran, refused, shared) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
     TestRunner::new(config(CASES))
         .run(&choices(), |(plan, rest)| {

@@ -429,13 +429,18 @@ impl<'a> Model<'a> {
             }
             k += 1;
         }
+        let workspace = op.operator.workspace(&operands);
         match op.scratch {
-            None => ensure!(!shares, OpFault::Scratch),
+            None => ensure!(!shares && workspace.is_none(), OpFault::Scratch),
             Some(scratch) => {
                 ensure!((scratch as usize) < self.value_count() && scratch != op.output, OpFault::Scratch);
                 let value = self.value(scratch as usize);
                 ensure!(value.is_arena() && value.alias.is_none(), OpFault::Scratch);
-                ensure!(value.dtype.is(DType::U8) && value.len == work.row_bytes, OpFault::Scratch);
+                let len = match workspace {
+                    Some(workspace) => workspace.len,
+                    None => work.row_bytes,
+                };
+                ensure!(value.dtype.is(DType::U8) && value.len == len, OpFault::Scratch);
                 ensure!(value.first as usize == at && value.last as usize == at, OpFault::Scratch);
                 ensure!(!self.is_input(scratch as usize), OpFault::Scratch);
                 // It must lie apart from what the row is read from and written to.

@@ -27,6 +27,7 @@ for _module in (
     "variables",
     "chains",
     "multipliers",
+    "float",
 ):
     import_module(f"{__name__}.{_module}")
 

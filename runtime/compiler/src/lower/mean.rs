@@ -1,7 +1,6 @@
 //! Mean.
 
 use super::Lowering;
-use crate::cut::dimension;
 use crate::error::Result;
 use crate::graph::Node;
 use tealight_format::Operator;
@@ -11,11 +10,7 @@ impl Lowering {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let ((scale, _), (output_scale, _)) = (self.int8(node, input)?, self.int8(node, output)?);
-        let rank = self.tensor(input).shape.len();
-        let mut reduced = 0;
-        for axis in self.graph.constant_integers(node, 1)? {
-            reduced |= 1i32.checked_shl(dimension(&self.graph, node, axis, rank)? as u32).unwrap_or(0);
-        }
+        let reduced = self.reduced_dimensions(node, input)?;
         // The kernel divides by the number of elements itself.
         let factor = self.factor(node, f64::from(scale) / f64::from(output_scale))?;
         self.emit(node, Operator::Mean(Mean { reduced, output: factor }), &[Some(input)], output);

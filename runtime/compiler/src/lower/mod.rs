@@ -6,6 +6,7 @@
 
 mod binary;
 mod conv;
+mod float;
 mod fully_connected;
 mod lookup;
 mod mean;
@@ -21,10 +22,11 @@ use crate::tflite::TfliteOp;
 use tealight_format::{MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
-const ACCEPTED: &str = "int8 networks of ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, \
-    EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, QUANTIZE, \
-    RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, \
-    STRIDED_SLICE, SUB, SVDF, TANH, TRANSPOSE, UNPACK, variables, and arithmetic on constants";
+const ACCEPTED: &str = "int8 and float32 networks of ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, \
+    DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, \
+    QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, \
+    STRIDED_SLICE, SUB, TANH, TRANSPOSE, UNPACK, variables, and arithmetic on constants; in int8 also SVDF; in float32 \
+    also ABS, COS, ELU, EXP, GELU, LOG, NEG, RSQRT, SIN, SQRT and SQUARE";
 
 /// A graph on its way from the one kind of operators to the other.
 struct Lowering {
@@ -54,6 +56,9 @@ impl Lowering {
             }
             Op::Tflite(op) => op.clone(),
         };
+        if self.float(&node, &op)? {
+            return Ok(());
+        }
         match op {
             TfliteOp::Add(activation) => self.add_sub(&node, activation, Operator::Add),
             TfliteOp::Sub(activation) => self.add_sub(&node, activation, Operator::Sub),
@@ -103,12 +108,11 @@ impl Lowering {
 
     fn type_error(&self, node: &Node, id: TensorId, accepted: &str) -> CompileError {
         let tensor = self.tensor(id);
-        let float = if tensor.dtype == ElementType::F32 { " (int8 networks only so far: quantize it)" } else { "" };
         CompileError::UnsupportedType {
             site: self.graph.site(node),
             tensor: tensor.name.clone(),
             found: tensor.dtype.to_string(),
-            accepted: format!("{accepted}{float}"),
+            accepted: accepted.into(),
         }
     }
 

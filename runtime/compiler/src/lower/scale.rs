@@ -1,7 +1,7 @@
 //! The derived quantities of quantized operators: requantization factors, activation ranges.
 
 use super::Lowering;
-use crate::error::Result;
+use crate::error::{CompileError, Result};
 use crate::graph::{Node, TensorId};
 use crate::tflite::Activation;
 use tealight_kernels::quant::quantize_multiplier;
@@ -34,14 +34,14 @@ impl Lowering {
             Activation::Relu => [quantize(0.0, scale, zero_point), 127],
             Activation::Relu6 => [quantize(0.0, scale, zero_point), quantize(6.0, scale, zero_point)],
             Activation::ReluN1To1 => [quantize(-1.0, scale, zero_point), quantize(1.0, scale, zero_point)],
-            Activation::Other(code) => {
-                return Err(self.graph.unsupported(
-                    node,
-                    format!("the fused activations NONE, RELU, RELU_N1_TO_1 and RELU6, not number {code}"),
-                ));
-            }
+            Activation::Other(code) => return Err(self.unknown_activation(node, code)),
         };
         Ok([low.clamp(-128, 127), high.clamp(-128, 127)])
+    }
+
+    pub(super) fn unknown_activation(&self, node: &Node, code: i8) -> CompileError {
+        let accepted = format!("the fused activations NONE, RELU, RELU_N1_TO_1 and RELU6, not number {code}");
+        self.graph.unsupported(node, accepted)
     }
 }
 
@@ -112,15 +112,12 @@ mod tests {
     }
 
     #[test]
-    fn float_layers_are_refused_with_what_to_do() {
+    fn a_float_layer_with_quantized_weights_is_refused_with_what_to_do() {
         let mut b = Builder::default();
         let (x, w, y) = (b.input(&[1, 4, 4, 1]), b.weights(&[1, 1, 1, 1], &[1]), b.int8(&[1, 4, 4, 1]));
         b.graph.tensors[x].dtype = crate::graph::ElementType::F32;
         b.node(TfliteOp::Conv2d(window(Padding::Same, 1)), &[x, w], &[y]);
         let error = lower(b.output(y)).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "node 0 (CONV_2D): tensor `t0` is float32; accepted: int8 (int8 networks only so far: quantize it)"
-        );
+        assert_eq!(error, "node 0 (CONV_2D): tensor `weights` is int8; accepted: float32");
     }
 }

@@ -4,7 +4,7 @@
 //! outside its input as real zeros, so that a border of the zero point is its own padding; no padded copy is needed.
 
 use crate::error::Result;
-use crate::graph::{Graph, Node, Op, TensorId};
+use crate::graph::{ElementType, Graph, Node, Op, TensorId};
 use crate::lower::movement::{pad_value, pads};
 use crate::tflite::{Padding, TfliteOp, Window};
 
@@ -52,7 +52,11 @@ fn border(graph: &Graph, pad: &Node, padded: TensorId) -> Result<Option<(TensorI
     let Op::Tflite(op @ (TfliteOp::Pad | TfliteOp::PadV2)) = &pad.op else { return Ok(None) };
     let input = graph.input(pad, 0)?;
     let (from, to) = (&graph.tensors[input], &graph.tensors[padded]);
-    let Some((_, zero_point)) = from.per_tensor() else { return Ok(None) };
+    let zero_point = match from.per_tensor() {
+        Some((_, zero_point)) => zero_point & 0xff,
+        None if from.dtype == ElementType::F32 => 0,
+        None => return Ok(None),
+    };
     if from.dtype != to.dtype || from.quantization != to.quantization || from.shape.len() != 4 {
         return Ok(None);
     }
@@ -62,7 +66,7 @@ fn border(graph: &Graph, pad: &Node, padded: TensorId) -> Result<Option<(TensorI
         _ => return Ok(None),
     };
     let [Some(top), Some(left), Some(bottom), Some(right)] = sides else { return Ok(None) };
-    let zero = pad_value(graph, pad, op)? == zero_point & 0xff;
+    let zero = pad_value(graph, pad, op)? == zero_point;
     Ok(zero.then_some((input, [top, left, bottom, right])))
 }
 

@@ -6,6 +6,7 @@ use crate::error::{CompileError, Result, Site};
 use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use flatbuffers::Vector;
 use std::sync::Arc;
+use tealight_format::ops::UnaryFunction;
 
 /// The file identifier, bytes 4 to 8.
 const IDENTIFIER: &[u8] = b"TFL3";
@@ -378,18 +379,25 @@ fn import_op(
                 shrink_axis: o.shrink_axis_mask(),
             })
         }
+        47 => TfliteOp::Elementwise(UnaryFunction::Exp),
         49 => TfliteOp::Split,
         53 => TfliteOp::Cast,
         55 => TfliteOp::Maximum,
         57 => TfliteOp::Minimum,
+        59 => TfliteOp::Elementwise(UnaryFunction::Neg),
         60 => TfliteOp::PadV2,
         65 => TfliteOp::Slice,
+        66 => TfliteOp::Elementwise(UnaryFunction::Sin),
         70 => TfliteOp::ExpandDims,
+        73 => TfliteOp::Elementwise(UnaryFunction::Log),
+        75 => TfliteOp::Elementwise(UnaryFunction::Sqrt),
+        76 => TfliteOp::Elementwise(UnaryFunction::Rsqrt),
         77 => TfliteOp::Shape,
         81 => TfliteOp::ReduceProd,
         83 => TfliteOp::Pack { axis: operator.options::<schema::PackOptions<'_>>().map_or(0, |o| o.axis()) },
         88 => TfliteOp::Unpack { axis: operator.options::<schema::UnpackOptions<'_>>().map_or(0, |o| o.axis()) },
         90 => TfliteOp::FloorDiv,
+        92 => TfliteOp::Elementwise(UnaryFunction::Square),
         94 => TfliteOp::Fill,
         97 => {
             let o = operator.options::<schema::ResizeNearestNeighborOptions<'_>>();
@@ -399,7 +407,10 @@ fn import_op(
             }
         }
         98 => TfliteOp::LeakyRelu { alpha: options::<schema::LeakyReluOptions<'_>>(operator)?.alpha() },
+        101 => TfliteOp::Elementwise(UnaryFunction::Abs),
         102 => TfliteOp::SplitV,
+        108 => TfliteOp::Elementwise(UnaryFunction::Cos),
+        111 => TfliteOp::Elu,
         114 => TfliteOp::Quantize,
         117 => TfliteOp::HardSwish,
         129 => {
@@ -414,6 +425,10 @@ fn import_op(
         }
         143 => TfliteOp::ReadVariable,
         144 => TfliteOp::AssignVariable,
+        150 => {
+            let approximate = operator.options::<schema::GeluOptions<'_>>().is_some_and(|o| o.approximate());
+            TfliteOp::Elementwise(if approximate { UnaryFunction::GeluTanh } else { UnaryFunction::Gelu })
+        }
         _ => return Ok(None),
     }))
 }

@@ -6,6 +6,8 @@ mod schema;
 
 pub(crate) use import::import;
 
+use tealight_format::ops::UnaryFunction;
+
 /// How a window's border is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Padding {
@@ -81,6 +83,9 @@ pub enum TfliteOp {
     DepthwiseConv2d(Window),
     Dequantize,
     Div,
+    /// A function of one float without attributes: EXP, SQRT and the like.
+    Elementwise(UnaryFunction),
+    Elu,
     ExpandDims,
     Fill,
     FloorDiv,
@@ -161,6 +166,20 @@ impl TfliteOp {
             Self::DepthwiseConv2d(_) => "DEPTHWISE_CONV_2D",
             Self::Dequantize => "DEQUANTIZE",
             Self::Div => "DIV",
+            Self::Elementwise(function) => match function {
+                UnaryFunction::Abs => "ABS",
+                UnaryFunction::Cos => "COS",
+                UnaryFunction::Exp => "EXP",
+                UnaryFunction::Gelu | UnaryFunction::GeluTanh => "GELU",
+                UnaryFunction::Log => "LOG",
+                UnaryFunction::Neg => "NEG",
+                UnaryFunction::Rsqrt => "RSQRT",
+                UnaryFunction::Sin => "SIN",
+                UnaryFunction::Sqrt => "SQRT",
+                UnaryFunction::Square => "SQUARE",
+                other => other.name(),
+            },
+            Self::Elu => "ELU",
             Self::ExpandDims => "EXPAND_DIMS",
             Self::Fill => "FILL",
             Self::FloorDiv => "FLOOR_DIV",

@@ -300,6 +300,9 @@ options! {
         0 container: Text<'a>;
         1 shared_name: Text<'a>;
     }
+    116 GeluOptions [
+        0 approximate: bool = false;
+    ] {}
 }
 
 /// Checks the whole file and gives its root.

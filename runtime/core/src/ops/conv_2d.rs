@@ -1,9 +1,10 @@
-//! Conv2d and DepthwiseConv2d.
+//! Conv2d and DepthwiseConv2d, int8 and f32.
 
 use super::{nhwc, unsigned};
 use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
+use tealight_kernels::float;
 
 pub(super) fn conv_2d(op: &ops::Conv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
@@ -40,4 +41,37 @@ pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
     kernels::depthwise_conv2d(&p, call.rows.clone(), x, w, c, call.out());
+}
+
+pub(super) fn conv_2d_f32(op: &ops::Conv2dF32, mut call: Call<'_>) {
+    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
+    let p = float::Conv2d {
+        input: nhwc(input.shape),
+        output: nhwc(output.shape),
+        kernel: [kernel_h, kernel_w],
+        stride: unsigned(op.stride),
+        dilation: unsigned(op.dilation),
+        pad: unsigned(op.pad),
+        groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
+        activation: op.activation,
+    };
+    let (x, w, bias) = (call.reals(0), call.reals(1), call.reals(2));
+    float::conv2d(&p, call.rows.clone(), x, w, bias, call.out());
+}
+
+pub(super) fn depthwise_conv_2d_f32(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
+    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
+    let p = float::DepthwiseConv2d {
+        input: nhwc(input.shape),
+        output: nhwc(output.shape),
+        kernel: [kernel_h, kernel_w],
+        stride: unsigned(op.0.stride),
+        dilation: unsigned(op.0.dilation),
+        pad: unsigned(op.0.pad),
+        activation: op.0.activation,
+    };
+    let (x, w, bias) = (call.reals(0), call.reals(1), call.reals(2));
+    float::depthwise_conv2d(&p, call.rows.clone(), x, w, bias, call.out());
 }

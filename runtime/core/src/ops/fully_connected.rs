@@ -1,8 +1,9 @@
-//! FullyConnected.
+//! FullyConnected, int8 and f32.
 
 use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
+use tealight_kernels::float;
 
 pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
     let weights = call.input(1).shape;
@@ -15,4 +16,15 @@ pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
     kernels::fully_connected(&p, call.rows.clone(), x, w, c, call.out());
+}
+
+pub(super) fn fully_connected_f32(op: &ops::FullyConnectedF32, mut call: Call<'_>) {
+    let weights = call.input(1).shape;
+    let p = float::FullyConnected {
+        in_features: weights.dim(1) as usize,
+        out_features: weights.dim(0) as usize,
+        activation: op.activation,
+    };
+    let (x, w, bias) = (call.reals(0), call.reals(1), call.reals(2));
+    float::fully_connected(&p, call.rows.clone(), x, w, bias, call.out());
 }

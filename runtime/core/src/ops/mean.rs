@@ -1,17 +1,16 @@
-//! Mean.
+//! Mean, int8 and f32.
 
 use super::sizes;
 use crate::execute::Call;
-use tealight_format::ops;
+use tealight_format::{Shape, ops};
 use tealight_kernels as kernels;
+use tealight_kernels::float;
 
 pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
     let input = call.input(0);
-    // Bit i stands for dimension i; the kernel's dimensions have 1s put before them.
-    let moved = 6usize.saturating_sub(input.shape.rank()) as u32;
     let p = kernels::Mean {
         dims: sizes(input.shape),
-        reduced: op.reduced.cast_unsigned().unbounded_shl(moved),
+        reduced: moved(op.reduced, input.shape),
         input_zero_point: input.zero_point,
         output_zero_point: call.operands.output.zero_point,
         multiplier: op.output[0],
@@ -19,4 +18,16 @@ pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
     };
     let x = call.i8s(0);
     kernels::mean(&p, call.rows.clone(), x, call.out());
+}
+
+pub(super) fn mean_f32(op: &ops::MeanF32, mut call: Call<'_>) {
+    let shape = call.input(0).shape;
+    let p = float::Mean { dims: sizes(shape), reduced: moved(op.reduced, shape) };
+    let x = call.reals(0);
+    float::mean(&p, call.rows.clone(), x, call.out());
+}
+
+/// A mask whose bit i stands for dimension i, for the kernel's dimensions, which have 1s put before them.
+fn moved(mask: i32, shape: Shape) -> u32 {
+    mask.cast_unsigned().unbounded_shl(6usize.saturating_sub(shape.rank()) as u32)
 }

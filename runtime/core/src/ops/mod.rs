@@ -4,6 +4,8 @@
 //! are reachable, so the linker drops the other kernels.
 
 mod add;
+mod binary_f32;
+mod block;
 mod concat;
 mod conv_2d;
 mod copy;
@@ -19,6 +21,7 @@ mod softmax;
 mod strided_slice;
 mod svdf;
 mod transpose;
+mod unary_f32;
 
 use crate::execute::Call;
 use crate::tensor::{slice_of, slice_of_mut};
@@ -61,6 +64,27 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         Dequantize => quantize::dequantize,
         Svdf => svdf::svdf,
         Copy => copy::copy,
+        Conv2dF32 => conv_2d::conv_2d_f32,
+        DepthwiseConv2dF32 => conv_2d::depthwise_conv_2d_f32,
+        FullyConnectedF32 => fully_connected::fully_connected_f32,
+        AvgPool2dF32 => pool_2d::avg_pool_2d_f32,
+        MaxPool2dF32 => pool_2d::max_pool_2d_f32,
+        AddF32 => binary_f32::add_f32,
+        SubF32 => binary_f32::sub_f32,
+        MulF32 => binary_f32::mul_f32,
+        SoftmaxF32 => softmax::softmax_f32,
+        UnaryF32 => unary_f32::unary_f32,
+        MeanF32 => mean::mean_f32,
+        FullyConnectedBlock => block::fully_connected_block,
+    }
+}
+
+/// Writes the workspace of the rows of `call`, which is its output, for operators that have one.
+pub(crate) fn prepare<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
+    if let Operator::FullyConnectedBlock(op) = operator
+        && const { op_set_has(OPS, tealight_format::OpCode::FullyConnectedBlock) }
+    {
+        block::quantize_activations(op, call);
     }
 }
 
@@ -79,6 +103,10 @@ impl<'s> Call<'s> {
     }
 
     fn i8s(&self, k: usize) -> &'s [i8] {
+        self.slice(k)
+    }
+
+    fn reals(&self, k: usize) -> &'s [f32] {
         self.slice(k)
     }
 

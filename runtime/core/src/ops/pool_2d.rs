@@ -1,9 +1,10 @@
-//! AvgPool2d and MaxPool2d.
+//! AvgPool2d and MaxPool2d, int8 and f32.
 
 use super::{nhwc, unsigned};
 use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
+use tealight_kernels::float;
 
 pub(super) fn avg_pool_2d(op: &ops::Pool2d, mut call: Call<'_>) {
     let (p, x) = (params(op, &call), call.i8s(0));
@@ -22,6 +23,28 @@ fn params(op: &ops::Pool2d, call: &Call<'_>) -> kernels::Pool2d {
         window: unsigned(op.window),
         stride: unsigned(op.stride),
         pad: unsigned(op.pad),
+        activation: op.activation,
+    }
+}
+
+pub(super) fn avg_pool_2d_f32(op: &ops::Pool2dF32, mut call: Call<'_>) {
+    let (p, x) = (params_f32(op, &call), call.reals(0));
+    float::avg_pool2d(&p, call.rows.clone(), x, call.out());
+}
+
+pub(super) fn max_pool_2d_f32(op: &ops::Pool2dF32, mut call: Call<'_>) {
+    let (p, x) = (params_f32(op, &call), call.reals(0));
+    float::max_pool2d(&p, call.rows.clone(), x, call.out());
+}
+
+fn params_f32(op: &ops::Pool2dF32, call: &Call<'_>) -> float::Pool2d {
+    float::Pool2d {
+        input: nhwc(call.input(0).shape),
+        output: nhwc(call.operands.output.shape),
+        window: unsigned(op.window),
+        stride: unsigned(op.stride),
+        pad: unsigned(op.pad),
+        count_padding: false,
         activation: op.activation,
     }
 }

@@ -1,8 +1,9 @@
-//! Softmax.
+//! Softmax, int8 and f32.
 
 use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
+use tealight_kernels::float;
 
 pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_>) {
     let p = kernels::Softmax {
@@ -13,4 +14,10 @@ pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_>) {
     };
     let x = call.i8s(0);
     kernels::softmax(&p, call.rows.clone(), x, call.out());
+}
+
+pub(super) fn softmax_f32(op: &ops::SoftmaxF32, mut call: Call<'_>) {
+    let p = float::Softmax { depth: call.operands.output.shape.from_end(0) as usize, beta: op.beta };
+    let x = call.reals(0);
+    float::softmax(&p, call.rows.clone(), x, call.out());
 }

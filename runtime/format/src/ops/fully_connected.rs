@@ -1,7 +1,10 @@
-//! Matrix product of activations with constant weights, int8.
+//! Matrix product of activations with constant weights: int8, and f32.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_activation, is_channel_table, words};
-use crate::DType;
+use super::{
+    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, is_channel_table, reals,
+    words,
+};
+use crate::{DType, Value};
 
 /// Attributes of a fully connected layer. The `channels` table is as in [`Conv2d`](super::Conv2d), with
 /// `in * input_zero_point * weights_zero_point` folded into the bias as well.
@@ -32,11 +35,48 @@ impl FullyConnected {
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         ensure!(is_channel_table(&channels, units), OpFault::Shape { operand: 2 });
-        // Only the element counts matter: [batches.., depth] becomes [batches.., units].
-        ensure!(input.len.is_multiple_of(depth), OpFault::Shape { operand: 0 });
-        ensure!(output.len as u64 == (input.len / depth) as u64 * units as u64, OpFault::Shape { operand: OUTPUT });
+        let work = tri!(product_work(&input, &output, units, depth));
         ensure!(-128 <= self.weights_zero_point && self.weights_zero_point <= 127, OpFault::Attribute { index: 0 });
         tri!(check_activation(self.activation, 1));
-        Work::new(output.len as u64, 1, depth as u64)
+        Ok(work)
     }
+}
+
+/// Attributes of a fully connected layer in f32. The bias is one number a neuron, or left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FullyConnectedF32 {
+    /// Least and greatest output value (the fused activation); infinities for none.
+    pub activation: [f32; 2],
+}
+
+impl FullyConnectedF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { activation: reals(attrs, 0) }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&bits(self.activation))
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(3));
+        let input = tri!(operands.typed(0, DType::F32));
+        let weights = tri!(operands.constant(1, DType::F32));
+        let output = tri!(operands.real_output());
+        ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
+        let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
+        ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
+        tri!(operands.real_bias(2, units));
+        tri!(check_range(self.activation, 0));
+        product_work(&input, &output, units, depth)
+    }
+}
+
+/// The work of a product with `units` rows of `depth`, one element a row. Only the element counts matter:
+/// `[batches.., depth]` becomes `[batches.., units]`.
+pub(super) const fn product_work(input: &Value, output: &Value, units: u32, depth: u32) -> Result<Work, OpFault> {
+    let (from, to) = (input.len / input.dtype.size(), output.len / output.dtype.size());
+    ensure!(depth > 0 && from.is_multiple_of(depth), OpFault::Shape { operand: 0 });
+    ensure!(to as u64 == (from / depth) as u64 * units as u64, OpFault::Shape { operand: OUTPUT });
+    Work::new(to as u64, output.dtype.size() as u64, depth as u64)
 }

@@ -1,6 +1,7 @@
-//! Mean over some dimensions, int8.
+//! Mean over some dimensions: int8, and f32.
 
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_multiplier, words};
+use crate::{DType, Value};
 
 /// Attributes of Mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,22 +25,51 @@ impl Mean {
         tri!(operands.count_is(1));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        let rank = input.shape.rank();
-        ensure!(0 <= self.reduced && self.reduced < 1 << rank, OpFault::Attribute { index: 0 });
-        let mut kept = 1u64;
-        let mut reduced = 1u64;
-        let mut i = 0;
-        // Both products divide the element count, which fits in 32 bits.
-        while i < rank {
-            if self.reduced >> i & 1 == 1 {
-                reduced *= input.shape.dim(i) as u64;
-            } else {
-                kept *= input.shape.dim(i) as u64;
-            }
-            i += 1;
-        }
-        ensure!(kept == output.len as u64, OpFault::Shape { operand: OUTPUT });
+        let work = tri!(mean_work(&input, &output, self.reduced));
         tri!(check_multiplier(self.output[0], self.output[1], 1));
-        Work::new(kept, 1, reduced)
+        Ok(work)
     }
+}
+
+/// Attributes of Mean in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeanF32 {
+    /// Bit i is set if dimension i of the input is reduced.
+    pub reduced: i32,
+}
+
+impl MeanF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { reduced: attrs[0] }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&[self.reduced])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(1));
+        let input = tri!(operands.typed(0, DType::F32));
+        mean_work(&input, &tri!(operands.real_output()), self.reduced)
+    }
+}
+
+/// The work of a mean over the dimensions in `mask`, one element a row.
+const fn mean_work(input: &Value, output: &Value, mask: i32) -> Result<Work, OpFault> {
+    let rank = input.shape.rank();
+    ensure!(0 <= mask && mask < 1 << rank, OpFault::Attribute { index: 0 });
+    let mut kept = 1u64;
+    let mut reduced = 1u64;
+    let mut i = 0;
+    // Both products divide the element count, which fits in 32 bits.
+    while i < rank {
+        if mask >> i & 1 == 1 {
+            reduced *= input.shape.dim(i) as u64;
+        } else {
+            kept *= input.shape.dim(i) as u64;
+        }
+        i += 1;
+    }
+    ensure!(kept == (output.len / output.dtype.size()) as u64, OpFault::Shape { operand: OUTPUT });
+    Work::new(kept, output.dtype.size() as u64, reduced)
 }

@@ -5,6 +5,8 @@
 //! divides into rows. A session computes an operator row by row, so that it can stop after any of them.
 
 mod add;
+mod binary_f32;
+mod block;
 mod concat;
 mod conv_2d;
 mod copy;
@@ -21,24 +23,28 @@ mod softmax;
 mod strided_slice;
 mod svdf;
 mod transpose;
+mod unary_f32;
 
 pub use add::AddSub;
+pub use binary_f32::BinaryF32;
+pub use block::{BlockType, FullyConnectedBlock, Workspace};
 pub use concat::Concat;
-pub use conv_2d::{Conv2d, DepthwiseConv2d};
+pub use conv_2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
 pub use copy::Copy;
-pub use fully_connected::FullyConnected;
+pub use fully_connected::{FullyConnected, FullyConnectedF32};
 pub use lookup::{Function, Lookup};
-pub use mean::Mean;
+pub use mean::{Mean, MeanF32};
 pub use mul::Mul;
 pub use overlap::RowAccess;
 pub use pad::Pad;
-pub use pool_2d::Pool2d;
+pub use pool_2d::{Pool2d, Pool2dF32};
 pub use quantize::{Dequantize, Quantize};
 pub use resize_nearest::ResizeNearest;
-pub use softmax::Softmax;
+pub use softmax::{Softmax, SoftmaxF32};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
 pub use transpose::Transpose;
+pub use unary_f32::{UnaryF32, UnaryFunction};
 
 use crate::{DType, Shape, Value};
 
@@ -106,7 +112,7 @@ pub enum OpFault {
         /// Which one.
         operand: u8,
     },
-    /// The scratch value is not an arena value of one output row that lives only here.
+    /// The scratch value is not an arena value of one output row, or of what the operator needs, that lives only here.
     Scratch,
 }
 
@@ -225,6 +231,20 @@ impl Operands {
         Ok(self.output)
     }
 
+    /// The output, which must be an F32 tensor.
+    const fn real_output(&self) -> Result<Value, OpFault> {
+        if self.output.dtype.is(DType::F32) { Ok(self.output) } else { Err(OpFault::Type { operand: OUTPUT }) }
+    }
+
+    /// Checks input `k`: left out, or a constant of `count` F32 numbers.
+    const fn real_bias(&self, k: usize, count: u32) -> Result<(), OpFault> {
+        if self.input(k).is_none() {
+            return Ok(());
+        }
+        let bias = tri!(self.constant(k, DType::F32));
+        if bias.len as u64 == 4 * count as u64 { Ok(()) } else { Err(OpFault::Shape { operand: k as u8 }) }
+    }
+
     /// Input 0 and the output, which must have one type: operators that only move elements.
     const fn moved(&self) -> Result<Value, OpFault> {
         match self.input(0) {
@@ -256,6 +276,11 @@ const fn check_activation(range: [i32; 2], at: u8) -> Result<(), OpFault> {
     } else {
         Err(OpFault::Attribute { index: at })
     }
+}
+
+/// Checks the two words `attrs[at..at + 2]` as a range of reals: neither is NaN, min <= max.
+const fn check_range(range: [f32; 2], at: u8) -> Result<(), OpFault> {
+    if range[0] <= range[1] { Ok(()) } else { Err(OpFault::Attribute { index: at }) }
 }
 
 /// Checks a Q31 multiplier and its shift.
@@ -290,6 +315,29 @@ const fn words<const N: usize>(attrs: &Attrs, at: usize) -> [i32; N] {
         if at + i < attrs.len() {
             out[i] = attrs[at + i];
         }
+        i += 1;
+    }
+    out
+}
+
+/// Reads `N` words as f32.
+const fn reals<const N: usize>(attrs: &Attrs, at: usize) -> [f32; N] {
+    let words = words::<N>(attrs, at);
+    let mut out = [0.0; N];
+    let mut i = 0;
+    while i < N {
+        out[i] = f32::from_bits(words[i].cast_unsigned());
+        i += 1;
+    }
+    out
+}
+
+/// The words of f32 attributes.
+const fn bits<const N: usize>(reals: [f32; N]) -> [i32; N] {
+    let mut out = [0; N];
+    let mut i = 0;
+    while i < N {
+        out[i] = reals[i].to_bits().cast_signed();
         i += 1;
     }
     out
@@ -398,6 +446,31 @@ operators! {
     Svdf(Svdf) = 18, "Svdf";
     /// Bytes as they are, into or out of state or to another place. Input: any type.
     Copy(Copy) = 19, "Copy";
+    /// 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none.
+    Conv2dF32(Conv2dF32) = 20, "Conv2dF32";
+    /// Depthwise 2-D convolution in f32. Inputs: activations NHWC, weights 1HWO, bias `[O]` or none.
+    DepthwiseConv2dF32(DepthwiseConv2dF32) = 21, "DepthwiseConv2dF32";
+    /// Matrix product in f32. Inputs: activations `[.., in]`, weights `[out, in]`, bias `[out]` or none.
+    FullyConnectedF32(FullyConnectedF32) = 22, "FullyConnectedF32";
+    /// Average over a 2-D window in f32. Input: NHWC.
+    AvgPool2dF32(Pool2dF32) = 23, "AvgPool2dF32";
+    /// Maximum over a 2-D window in f32. Input: NHWC.
+    MaxPool2dF32(Pool2dF32) = 24, "MaxPool2dF32";
+    /// Sum of two f32 tensors, broadcast. Inputs: a, b.
+    AddF32(BinaryF32) = 25, "AddF32";
+    /// Difference of two f32 tensors, broadcast. Inputs: a, b.
+    SubF32(BinaryF32) = 26, "SubF32";
+    /// Product of two f32 tensors, broadcast. Inputs: a, b.
+    MulF32(BinaryF32) = 27, "MulF32";
+    /// Softmax over the last dimension in f32. Input: logits.
+    SoftmaxF32(SoftmaxF32) = 28, "SoftmaxF32";
+    /// A function of each element in f32. Input: activations.
+    UnaryF32(UnaryF32) = 29, "UnaryF32";
+    /// Mean over some dimensions in f32. Input: F32.
+    MeanF32(MeanF32) = 30, "MeanF32";
+    /// Matrix product with block-quantized weights. Inputs: activations F32 `[.., in]`, weights U8 `[out, row bytes]`,
+    /// bias F32 `[out]` or none.
+    FullyConnectedBlock(FullyConnectedBlock) = 31, "FullyConnectedBlock";
 }
 
 impl Operator {
@@ -417,12 +490,26 @@ impl Operator {
         }
     }
 
+    /// The scratch value that the operator needs for itself, for those that do. Its output then shares no memory with an
+    /// input.
+    pub const fn workspace(&self, operands: &Operands) -> Option<Workspace> {
+        match self {
+            Self::FullyConnectedBlock(op) => op.workspace(operands),
+            _ => None,
+        }
+    }
+
     /// Nominal multiply-accumulates of the whole operator: taps on padding count, other arithmetic does not.
     pub const fn macs(&self, work: &Work) -> u64 {
         match self {
-            Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::FullyConnected(_) | Self::Svdf(_) => {
-                work.rows as u64 * work.row_cost as u64
-            }
+            Self::Conv2d(_)
+            | Self::DepthwiseConv2d(_)
+            | Self::FullyConnected(_)
+            | Self::Svdf(_)
+            | Self::Conv2dF32(_)
+            | Self::DepthwiseConv2dF32(_)
+            | Self::FullyConnectedF32(_)
+            | Self::FullyConnectedBlock(_) => work.rows as u64 * work.row_cost as u64,
             _ => 0,
         }
     }

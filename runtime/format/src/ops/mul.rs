@@ -29,13 +29,21 @@ impl Mul {
     }
 }
 
-/// Two int8 inputs whose dimensions, aligned at the last, are the output's or 1.
+/// Two int8 inputs that broadcast to an int8 output.
 pub(super) const fn check_broadcast(operands: &Operands) -> Result<(), OpFault> {
     tri!(operands.count_is(2));
-    let output = tri!(operands.quantized_output()).shape.padded();
+    tri!(operands.quantized_output());
+    tri!(operands.quantized(0));
+    tri!(operands.quantized(1));
+    check_shapes(operands)
+}
+
+/// Two inputs whose dimensions, aligned at the last, are the output's or 1.
+pub(super) const fn check_shapes(operands: &Operands) -> Result<(), OpFault> {
+    let output = operands.output.shape.padded();
     let mut k = 0;
     while k < 2 {
-        let input = tri!(operands.quantized(k));
+        let Some(input) = operands.input(k) else { return Err(OpFault::Inputs) };
         ensure!(input.shape.rank() <= operands.output.shape.rank(), OpFault::Shape { operand: OUTPUT });
         let dims = input.shape.padded();
         let mut i = 0;

@@ -63,10 +63,20 @@ impl Operator {
             Self::Conv2d(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
             Self::DepthwiseConv2d(op) if k == 0 => windows(&input, op.0.stride[0], op.0.pad[0]),
             Self::AvgPool2d(op) | Self::MaxPool2d(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
-            Self::Add(_) | Self::Sub(_) | Self::Mul(_) | Self::Lookup(_) | Self::Quantize(_) | Self::Dequantize(_) => {
-                in_step(&input, output, elementwise_outer(&output.shape))
-            }
-            Self::Softmax(_) => in_step(&input, output, output.shape.rank().saturating_sub(1)),
+            Self::Conv2dF32(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
+            Self::DepthwiseConv2dF32(op) if k == 0 => windows(&input, op.0.stride[0], op.0.pad[0]),
+            Self::AvgPool2dF32(op) | Self::MaxPool2dF32(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
+            Self::Add(_)
+            | Self::Sub(_)
+            | Self::Mul(_)
+            | Self::Lookup(_)
+            | Self::Quantize(_)
+            | Self::Dequantize(_)
+            | Self::AddF32(_)
+            | Self::SubF32(_)
+            | Self::MulF32(_)
+            | Self::UnaryF32(_) => in_step(&input, output, elementwise_outer(&output.shape)),
+            Self::Softmax(_) | Self::SoftmaxF32(_) => in_step(&input, output, output.shape.rank().saturating_sub(1)),
             _ => None,
         }
     }

@@ -1,6 +1,9 @@
-//! Pooling over a 2-D window, int8, with one quantization for input and output.
+//! Pooling over a 2-D window: int8, with one quantization for input and output; and f32.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_activation, window_fits, words};
+use super::{
+    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, window_fits, words,
+};
+use crate::{DType, Value};
 
 /// Attributes of average and maximum pooling. Taps outside the input do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +32,58 @@ impl Pool2d {
         tri!(operands.count_is(1));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        let (i, o) = (&input.shape, &output.shape);
-        ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
-        ensure!(o.rank() == 4 && o.dim(0) == i.dim(0) && o.dim(3) == i.dim(3), OpFault::Shape { operand: OUTPUT });
-        let (w, s, p) = (self.window, self.stride, self.pad);
-        ensure!(w[0] > 0 && w[1] > 0, OpFault::Attribute { index: 0 });
-        ensure!(window_fits(i.dim(1), o.dim(1), w[0] as u32, s[0], 1, p[0]), OpFault::Attribute { index: 2 });
-        ensure!(window_fits(i.dim(2), o.dim(2), w[1] as u32, s[1], 1, p[1]), OpFault::Attribute { index: 3 });
         tri!(check_activation(self.activation, 6));
-        // A window's extent is below 2^24 along each axis, so this product fits.
-        Work::split(&output, 2, w[0] as u64 * w[1] as u64)
+        pool_work(&input, &output, self.window, self.stride, self.pad)
     }
+}
+
+/// Attributes of average and maximum pooling in f32. Taps outside the input do not count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pool2dF32 {
+    /// Height, width of the window (at least 1).
+    pub window: [i32; 2],
+    /// Rows, columns from one output to the next (at least 1).
+    pub stride: [i32; 2],
+    /// Rows above and columns to the left of the input that the first window starts with.
+    pub pad: [i32; 2],
+    /// Least and greatest output value (the fused activation); infinities for none.
+    pub activation: [f32; 2],
+}
+
+impl Pool2dF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation: reals(attrs, 6) }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let (w, s, p, a) = (self.window, self.stride, self.pad, bits(self.activation));
+        attrs_of(&[w[0], w[1], s[0], s[1], p[0], p[1], a[0], a[1]])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(1));
+        let input = tri!(operands.typed(0, DType::F32));
+        let output = tri!(operands.real_output());
+        tri!(check_range(self.activation, 6));
+        pool_work(&input, &output, self.window, self.stride, self.pad)
+    }
+}
+
+/// Checks that the windows lie on the input and that channels stay, and gives the work.
+const fn pool_work(
+    input: &Value,
+    output: &Value,
+    window: [i32; 2],
+    stride: [i32; 2],
+    pad: [i32; 2],
+) -> Result<Work, OpFault> {
+    let (i, o) = (&input.shape, &output.shape);
+    ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
+    ensure!(o.rank() == 4 && o.dim(0) == i.dim(0) && o.dim(3) == i.dim(3), OpFault::Shape { operand: OUTPUT });
+    let (w, s, p) = (window, stride, pad);
+    ensure!(w[0] > 0 && w[1] > 0, OpFault::Attribute { index: 0 });
+    ensure!(window_fits(i.dim(1), o.dim(1), w[0] as u32, s[0], 1, p[0]), OpFault::Attribute { index: 2 });
+    ensure!(window_fits(i.dim(2), o.dim(2), w[1] as u32, s[1], 1, p[1]), OpFault::Attribute { index: 3 });
+    // A window's extent is below 2^24 along each axis, so this product fits.
+    Work::split(output, 2, w[0] as u64 * w[1] as u64)
 }

@@ -1,6 +1,7 @@
-//! Softmax over the last dimension, int8.
+//! Softmax over the last dimension: int8, and f32.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
+use crate::DType;
 
 /// Attributes of Softmax: the difference to the row's maximum is scaled into a fixed-point number with 5 integer
 /// bits (gemmlowp's `FixedPoint<int32, 5>`), `beta` included. The output has scale 1/256 and zero point -128.
@@ -31,6 +32,33 @@ impl Softmax {
         ensure!(self.input_multiplier >= 0, OpFault::Attribute { index: 0 });
         ensure!(0 <= self.input_left_shift && self.input_left_shift <= 31, OpFault::Attribute { index: 1 });
         ensure!(self.diff_min <= 0, OpFault::Attribute { index: 2 });
+        Work::last_dimension(&output, 64)
+    }
+}
+
+/// Attributes of Softmax in f32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SoftmaxF32 {
+    /// Factor of the input; finite, not negative.
+    pub beta: f32,
+}
+
+impl SoftmaxF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        let [beta] = reals(attrs, 0);
+        Self { beta }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&bits([self.beta]))
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(1));
+        let input = tri!(operands.typed(0, DType::F32));
+        let output = tri!(operands.real_output());
+        ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
+        ensure!(self.beta >= 0.0 && self.beta.is_finite(), OpFault::Attribute { index: 0 });
         Work::last_dimension(&output, 64)
     }
 }

@@ -8,10 +8,10 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
 
 use crate::build::{Parts, value};
-use tealight_format::ops::DepthwiseConv2d;
 use tealight_format::ops::{
-    AddSub, Concat, Conv2d, Copy, Dequantize, FullyConnected, Lookup, Mean, Mul, Pad, Pool2d, Quantize, ResizeNearest,
-    Softmax, StridedSlice, Svdf, Transpose,
+    AddSub, BinaryF32, BlockType, Concat, Conv2d, Conv2dF32, Copy, DepthwiseConv2d, DepthwiseConv2dF32, Dequantize,
+    FullyConnected, FullyConnectedBlock, FullyConnectedF32, Lookup, Mean, MeanF32, Mul, Pad, Pool2d, Pool2dF32,
+    Quantize, ResizeNearest, Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, MAX_RANK, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
@@ -247,6 +247,20 @@ impl Builder<'_, '_> {
         if self.choose.one_in(3) { [a.min(b), a.max(b)] } else { [-128, 127] }
     }
 
+    fn real_activation(&mut self) -> [f32; 2] {
+        match self.choose.below(4) {
+            0 => [0.0, f32::INFINITY],
+            1 => [0.0, 6.0],
+            2 => [self.choose.odd(), self.choose.odd()].map(|word| f32::from_bits(word as u32)),
+            _ => [f32::NEG_INFINITY, f32::INFINITY],
+        }
+    }
+
+    /// A bias of `count` reals, or none.
+    fn real_bias(&mut self, count: u32) -> Option<Ref> {
+        if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }
+    }
+
     fn multiplier(&mut self) -> [i32; 2] {
         let multiplier =
             if self.choose.one_in(4) { self.choose.odd().max(0) } else { (self.choose.word() >> 1) as i32 };
@@ -292,32 +306,37 @@ impl Builder<'_, '_> {
         let is_image = |v: &Value| v.shape.rank() == 4 && v.shape.elements().unwrap() < 4096;
         let small = |v: &Value| v.shape.elements().unwrap() < 4096;
         let (operator, inputs, dtype, out) = match code {
-            OpCode::Conv2d | OpCode::DepthwiseConv2d => {
-                let x = self.operand(I8, is_image, &image);
+            OpCode::Conv2d | OpCode::DepthwiseConv2d | OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32 => {
+                let real = matches!(code, OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32);
+                let kinds = if real { F32 } else { I8 };
+                let x = self.operand(kinds, is_image, &image);
                 let s = self.get(x).shape;
                 let (kh, kw) = (self.choose.between(1, 4) as u32, self.choose.between(1, 4) as u32);
                 let (v, oh) = self.window(s.dim(1), kh, true);
                 let (h, ow) = self.window(s.dim(2), kw, true);
-                let attrs = Conv2d {
-                    stride: [v[0], h[0]],
-                    dilation: [v[1], h[1]],
-                    pad: [v[2], h[2]],
-                    activation: self.activation(),
-                };
+                let (stride, dilation, pad) = ([v[0], h[0]], [v[1], h[1]], [v[2], h[2]]);
+                let attrs = Conv2d { stride, dilation, pad, activation: self.activation() };
+                let real_attrs = Conv2dF32 { stride, dilation, pad, activation: self.real_activation() };
                 let many = self.choose.between(1, 5) as u32;
-                let (operator, o, weights) = if code == OpCode::Conv2d {
+                let (operator, o, weights) = if matches!(code, OpCode::Conv2d | OpCode::Conv2dF32) {
                     let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
                     let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
                     let o = groups * many;
-                    (Operator::Conv2d(attrs), o, [o, kh, kw, s.dim(3) / groups])
+                    let operator = if real { Operator::Conv2dF32(real_attrs) } else { Operator::Conv2d(attrs) };
+                    (operator, o, [o, kh, kw, s.dim(3) / groups])
                 } else {
                     let many = if self.choose.one_in(2) { many } else { 1 };
                     let o = s.dim(3) * many;
-                    (Operator::DepthwiseConv2d(DepthwiseConv2d(attrs)), o, [1, kh, kw, o])
+                    let operator = if real {
+                        Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(real_attrs))
+                    } else {
+                        Operator::DepthwiseConv2d(DepthwiseConv2d(attrs))
+                    };
+                    (operator, o, [1, kh, kw, o])
                 };
-                let w = self.constant(DType::I8, &weights);
-                let c = self.channels(o);
-                (operator, vec![Some(x), Some(w), Some(c)], DType::I8, vec![s.dim(0), oh, ow, o])
+                let w = self.constant(kinds[0], &weights);
+                let c = if real { self.real_bias(o) } else { Some(self.channels(o)) };
+                (operator, vec![Some(x), Some(w), c], kinds[0], vec![s.dim(0), oh, ow, o])
             }
             OpCode::FullyConnected => {
                 let x = self.operand(I8, small, &dims);
@@ -333,8 +352,33 @@ impl Builder<'_, '_> {
                 let c = self.channels(units);
                 (Operator::FullyConnected(attrs), vec![Some(x), Some(w), Some(c)], DType::I8, vec![len / depth, units])
             }
-            OpCode::AvgPool2d | OpCode::MaxPool2d => {
-                let x = self.operand(I8, is_image, &image);
+            OpCode::FullyConnectedF32 => {
+                let x = self.operand(F32, small, &dims);
+                let len = self.get(x).len / 4;
+                let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
+                let depth = self.choose.pick(&divisors);
+                let units = self.choose.between(1, 9) as u32;
+                let attrs = FullyConnectedF32 { activation: self.real_activation() };
+                let w = self.constant(DType::F32, &[units, depth]);
+                let bias = self.real_bias(units);
+                (Operator::FullyConnectedF32(attrs), vec![Some(x), Some(w), bias], DType::F32, vec![len / depth, units])
+            }
+            OpCode::FullyConnectedBlock => {
+                let block = self.choose.pick(BlockType::ALL);
+                let (batches, blocks) = (self.choose.between(1, 3) as u32, self.choose.between(1, 3) as u32);
+                let depth = blocks * block.elements();
+                let x = self.operand(F32, |v| small(v) && (v.len / 4).is_multiple_of(depth), &[batches, depth]);
+                let units = self.choose.between(1, 5) as u32;
+                let attrs = FullyConnectedBlock { block: block as i32, activation: self.real_activation() };
+                let w = self.constant(DType::U8, &[units, blocks * block.bytes()]);
+                let bias = self.real_bias(units);
+                let out = vec![self.get(x).len / 4 / depth, units];
+                (Operator::FullyConnectedBlock(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
+            }
+            OpCode::AvgPool2d | OpCode::MaxPool2d | OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32 => {
+                let real = matches!(code, OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32);
+                let kinds = if real { F32 } else { I8 };
+                let x = self.operand(kinds, is_image, &image);
                 let s = self.get(x).shape;
                 let mut window = [(); 2].map(|()| self.choose.between(1, 4));
                 if self.choose.one_in(8) {
@@ -342,13 +386,20 @@ impl Builder<'_, '_> {
                 }
                 let (v, oh) = self.window(s.dim(1), window[0] as u32, false);
                 let (h, ow) = self.window(s.dim(2), window[1] as u32, false);
-                let attrs = Pool2d { window, stride: [v[0], h[0]], pad: [v[2], h[2]], activation: self.activation() };
-                let operator =
-                    if code == OpCode::AvgPool2d { Operator::AvgPool2d(attrs) } else { Operator::MaxPool2d(attrs) };
-                (operator, vec![Some(x)], DType::I8, vec![s.dim(0), oh, ow, s.dim(3)])
+                let (stride, pad) = ([v[0], h[0]], [v[2], h[2]]);
+                let attrs = Pool2d { window, stride, pad, activation: self.activation() };
+                let real_attrs = Pool2dF32 { window, stride, pad, activation: self.real_activation() };
+                let operator = match code {
+                    OpCode::AvgPool2d => Operator::AvgPool2d(attrs),
+                    OpCode::MaxPool2d => Operator::MaxPool2d(attrs),
+                    OpCode::AvgPool2dF32 => Operator::AvgPool2dF32(real_attrs),
+                    _ => Operator::MaxPool2dF32(real_attrs),
+                };
+                (operator, vec![Some(x)], kinds[0], vec![s.dim(0), oh, ow, s.dim(3)])
             }
-            OpCode::Add | OpCode::Sub | OpCode::Mul => {
-                let a = self.operand(I8, small, &dims);
+            OpCode::Add | OpCode::Sub | OpCode::Mul | OpCode::AddF32 | OpCode::SubF32 | OpCode::MulF32 => {
+                let kinds = if matches!(code, OpCode::Add | OpCode::Sub | OpCode::Mul) { I8 } else { F32 };
+                let a = self.operand(kinds, small, &dims);
                 let mut out = self.get(a).shape.dims().to_vec();
                 let mut other = out.clone();
                 for (o, d) in other.iter_mut().zip(&mut out) {
@@ -362,10 +413,17 @@ impl Builder<'_, '_> {
                     other.remove(0);
                 }
                 let wanted = Shape::new(&other).unwrap();
-                let b = self.operand(I8, |v| v.shape.is(&wanted), &other);
+                let b = self.operand(kinds, |v| v.shape.is(&wanted), &other);
                 let activation = self.activation();
+                let real_attrs = BinaryF32 { activation: self.real_activation() };
                 let operator = if code == OpCode::Mul {
                     Operator::Mul(Mul { output: self.multiplier(), activation })
+                } else if kinds == F32 {
+                    match code {
+                        OpCode::AddF32 => Operator::AddF32(real_attrs),
+                        OpCode::SubF32 => Operator::SubF32(real_attrs),
+                        _ => Operator::MulF32(real_attrs),
+                    }
                 } else {
                     let (mut a, mut b) = (self.multiplier(), self.multiplier());
                     (a[1], b[1]) = (a[1].min(0), b[1].min(0));
@@ -374,7 +432,23 @@ impl Builder<'_, '_> {
                     if code == OpCode::Add { Operator::Add(attrs) } else { Operator::Sub(attrs) }
                 };
                 let inputs = if self.choose.one_in(2) { vec![Some(a), Some(b)] } else { vec![Some(b), Some(a)] };
-                (operator, inputs, DType::I8, out)
+                (operator, inputs, kinds[0], out)
+            }
+            OpCode::SoftmaxF32 => {
+                let x = self.operand(F32, small, &dims);
+                let attrs = SoftmaxF32 { beta: self.choose.pick(&[1.0, 0.0, 0.5, 1e30]) };
+                (Operator::SoftmaxF32(attrs), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
+            }
+            OpCode::UnaryF32 => {
+                let x = self.operand(F32, small, &dims);
+                let function = self.choose.pick(UnaryFunction::ALL);
+                let parameters = match function {
+                    UnaryFunction::Clamp => self.real_activation(),
+                    UnaryFunction::LeakyRelu | UnaryFunction::Elu => [self.choose.pick(&[0.1, 1.0, -2.0, 0.0]), 0.0],
+                    _ => [0.0; 2],
+                };
+                let attrs = UnaryF32 { function: function as i32, parameters };
+                (Operator::UnaryF32(attrs), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
             }
             OpCode::Softmax => {
                 // A row whose sum of exponentials wraps, now and then.
@@ -405,8 +479,9 @@ impl Builder<'_, '_> {
                 let attrs = Pad { before, value: self.choose.odd() };
                 (Operator::Pad(attrs), vec![Some(x)], self.get(x).dtype, out)
             }
-            OpCode::Mean => {
-                let x = self.operand(I8, small, &dims);
+            OpCode::Mean | OpCode::MeanF32 => {
+                let kinds = if code == OpCode::Mean { I8 } else { F32 };
+                let x = self.operand(kinds, small, &dims);
                 let s = self.get(x).shape;
                 let reduced = self.choose.below(1 << s.rank()) as i32;
                 let keep = self.choose.one_in(2);
@@ -418,7 +493,12 @@ impl Builder<'_, '_> {
                         _ => {}
                     }
                 }
-                (Operator::Mean(Mean { reduced, output: self.multiplier() }), vec![Some(x)], DType::I8, out)
+                let operator = if code == OpCode::Mean {
+                    Operator::Mean(Mean { reduced, output: self.multiplier() })
+                } else {
+                    Operator::MeanF32(MeanF32 { reduced })
+                };
+                (operator, vec![Some(x)], kinds[0], out)
             }
             OpCode::Concat => {
                 let a = self.operand(ALL, |v| small(v) && v.shape.rank() > 0, &image);
@@ -539,9 +619,10 @@ impl Builder<'_, '_> {
             self.outputs.push(output);
         }
         self.steps.push(Step { operator, inputs, output, scratch: None, work });
+        let workspace = operator.workspace(&operands);
         let shareable = (0..8).any(|k| operator.row_access(&operands, k).is_some());
-        if self.choose.one_in(if shareable { 2 } else { 8 }) {
-            let scratch = self.arena(DType::U8, &[work.row_bytes]);
+        if self.choose.one_in(if shareable { 2 } else { 8 }) || (workspace.is_some() && !self.choose.one_in(16)) {
+            let scratch = self.arena(DType::U8, &[workspace.map_or(work.row_bytes, |workspace| workspace.len)]);
             self.steps.last_mut().unwrap().scratch = Some(scratch);
         }
     }

@@ -1,0 +1,32 @@
+//! Sum, difference and product of two f32 tensors.
+
+use super::mul::check_shapes;
+use super::{Attrs, OpFault, Operands, Work, attrs_of, bits, check_range, reals};
+use crate::DType;
+
+/// Attributes of AddF32, SubF32 and MulF32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BinaryF32 {
+    /// Least and greatest output value (the fused activation); infinities for none.
+    pub activation: [f32; 2],
+}
+
+impl BinaryF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { activation: reals(attrs, 0) }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&bits(self.activation))
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(2));
+        tri!(operands.typed(0, DType::F32));
+        tri!(operands.typed(1, DType::F32));
+        let output = tri!(operands.real_output());
+        tri!(check_shapes(operands));
+        tri!(check_range(self.activation, 0));
+        Work::elementwise(&output, 2)
+    }
+}

@@ -106,7 +106,7 @@ impl Array for Traced {
         let window = Window {
             stride: [config.stride as u32; 2],
             dilation: [config.dilation as u32; 2],
-            pad: [config.padding as u32; 2],
+            pad: [config.padding as u32; 4],
         };
         let weights = Constant::new(&shape, data);
         let layer = if depthwise {
@@ -153,12 +153,12 @@ impl Array for Traced {
 
     fn max_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self> {
         let [size, stride] = [window, stride].map(|pair| pair.map(|side| side as u32));
-        self.picture("", Layer::MaxPool2d { size, stride })
+        self.picture("", Layer::MaxPool2d { size, window: Window { stride, ..Window::default() } })
     }
 
     fn avg_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self> {
         let [size, stride] = [window, stride].map(|pair| pair.map(|side| side as u32));
-        self.picture("", Layer::AvgPool2d { size, stride })
+        self.picture("", Layer::AvgPool2d { size, window: Window { stride, ..Window::default() } })
     }
 
     fn add(&self, other: &Self) -> Result<Self> {

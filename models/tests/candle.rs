@@ -89,7 +89,7 @@ fn what_does_not_fit_is_named_while_it_is_written_down() {
     let fc = linear(10, 2, vb.pp("head")).unwrap();
     let refused = |dims: &[usize]| trace(dims, |x| fc.forward(&x.flatten()?)).unwrap_err().to_string();
     assert!(refused(&[1, 2, 2, 2]).contains("head"));
-    let error = trace(&[1, 2, 3, 3], |x| x.flatten()).unwrap_err().to_string();
+    let error = trace(&[1, 2, 3, 3], Array::flatten).unwrap_err().to_string();
     assert!(error.contains("flattened picture"), "{error}");
     let conv = conv2d(3, 4, 3, Conv2dConfig::default(), vb.pp("stem")).unwrap();
     assert!(trace(&[1, 1, 8, 8], |x| conv.forward(x)).unwrap_err().to_string().contains("stem"));

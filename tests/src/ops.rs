@@ -51,6 +51,17 @@ pub fn cases(name: &str) -> BTreeMap<String, Case> {
     read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The float networks of `tests/golden/float.safetensors`, by name; see `tests/oracle/make_float.py`.
+///
+/// # Panics
+/// As [`cases`].
+pub fn float_networks() -> BTreeMap<String, Case> {
+    let path = root().join("tests/golden/float.safetensors");
+    let mut networks = read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    networks.retain(|_, case| !case.model.is_empty());
+    networks
+}
+
 fn read(path: &Path) -> Result<BTreeMap<String, Case>, Box<dyn std::error::Error>> {
     let file = std::fs::read(path)?;
     let (_, metadata) = SafeTensors::read_metadata(&file)?;

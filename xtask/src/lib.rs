@@ -3,6 +3,7 @@
 //! A task takes a [`Context`] and says what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
 
 pub mod answer;
+pub mod blocks;
 pub mod board;
 pub mod boards;
 pub mod check_no_panic;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::run::RunArgs;
 use xtask::zoo::EvalArgs;
-use xtask::{Context, boards, check_no_panic, conformance, error, fetch, fuzz, repeat, run, setup, test, zoo};
+use xtask::{Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, repeat, run, setup, test, zoo};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -64,6 +64,18 @@ enum Task {
         #[arg(long, default_value = xtask::board::DEFAULT)]
         board: String,
     },
+    /// Runs a layer with block-quantized weights on a board, compares it with the host and tables what it cost
+    Blocks {
+        /// Board to run on
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
+        /// Prints one JSON value instead of a table
+        #[arg(long)]
+        json: bool,
+        /// Block types to run besides float32, or `all`
+        #[arg(default_values = ["q8_0", "q4_0"])]
+        types: Vec<String>,
+    },
     /// Fuzzes the model parser and everything that it accepts
     Fuzz {
         /// Seconds for each target
@@ -101,6 +113,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Eval(args) => zoo::eval(&context, args),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Repeat { board } => repeat::repeat(&context, board),
+        Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }

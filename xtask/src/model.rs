@@ -65,7 +65,8 @@ impl ModelFile {
         Self::from_compiled(compiled.bytes, name, file)
     }
 
-    fn from_compiled(bytes: Vec<u8>, name: &str, file: &Path) -> Result<Self> {
+    /// Takes a compiled model; `file` names it in errors.
+    pub fn from_compiled(bytes: Vec<u8>, name: &str, file: &Path) -> Result<Self> {
         let model = match Model::parse(&bytes) {
             Ok(model) => model,
             Err(error) => bail!("{} is not a Tealight model: {error}", file.display()),

@@ -23,6 +23,7 @@ fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
     refuses(&["run", "--model", "photo.png", "--input", "x.bin"], 2, "photo.png");
     refuses(&["run", "--input", "x.bin"], 2, "--model");
     refuses(&["conformance", "toaster"], 2, "toaster");
+    refuses(&["blocks", "toaster"], 2, "q8_0");
     refuses(&["fetch", "toaster"], 2, "person_detect");
     refuses(&["train", "toaster"], 2, "digits");
     refuses(&["eval", "toaster"], 2, "digits");

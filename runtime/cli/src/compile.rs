@@ -1,5 +1,6 @@
 //! `tealight compile`: from a trained network to one file.
 
+use crate::calibration::{Calibration, Fidelity};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::output_file::OutputFile;
@@ -7,7 +8,7 @@ use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tealight_compiler::{Options, compile_tflite};
+use tealight_compiler::{BlockType, Options, compile_tflite};
 use tealight_format::Model;
 
 /// Compile a trained network into one file
@@ -16,7 +17,7 @@ use tealight_format::Model;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// The network: an int8 TensorFlow Lite file
+    /// The network: a TensorFlow Lite file, int8 or float32
     #[arg(value_name = "IN.tflite")]
     input: PathBuf,
     /// The file to write
@@ -28,6 +29,14 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
+    /// What becomes of a float32 network: `none`, `int8` (with --calibrate), or a block type: `q8_0`, `q4_0`, ...
+    ///
+    /// A block type stores the weights of fully connected layers in blocks. A layer whose inputs are not a multiple of the
+    /// block's length (32; 256 for the types with k) stays as it is; the report says which.
+    #[arg(long, value_name = "TYPE", value_parser = quantization)]
+    quantize: Option<Quantization>,
+    #[command(flatten)]
+    calibration: Calibration,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -44,7 +53,13 @@ Keys of --json (lengths in bytes):
   state_bytes           streaming state alone
   lower_bound_bytes     the most that lives at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
-  passes                [{name, summary}]: what the compiler did";
+  passes                [{name, summary}]: what the compiler did
+  quantized             with a block type, what became of each fully connected layer
+  quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, agreement, trials: [{ranges,
+                        bias_correction, snr_db}], layers: [{name, kind, snr_db, worst, bytes}], warnings}. snr_db is the
+                        signal-to-noise ratio of the output, before softmax if it ends in one, and null where nothing was
+                        lost; agreement is the share of inputs with the same greatest output in float and in int8, null if
+                        the output is one number; worst is the greatest difference of one element";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -62,6 +77,31 @@ struct Report<'a> {
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
     passes: Vec<Pass<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    quantized: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<Fidelity>,
+}
+
+/// What `--quantize` names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Quantization {
+    None,
+    Int8,
+    Blocks(BlockType),
+}
+
+fn quantization(name: &str) -> std::result::Result<Quantization, String> {
+    match name {
+        "none" => return Ok(Quantization::None),
+        "int8" => return Ok(Quantization::Int8),
+        _ => {}
+    }
+    let found = BlockType::ALL.iter().find(|block| block.name() == name);
+    found.map(|&block| Quantization::Blocks(block)).ok_or_else(|| {
+        let names: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
+        format!("there are none, int8, {}", names.join(", "))
+    })
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +115,13 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
+    if let Some(path) = &args.calibration.calibrate
+        && args.quantize.is_some_and(|quantize| quantize != Quantization::Int8)
+    {
+        return Err(Error::new(format!("--calibrate `{}` does not go with this --quantize", path.display()))
+            .help("only int8 needs inputs to calibrate by")
+            .of_usage());
+    }
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let name = args.name.clone().unwrap_or_else(|| model_file::default_name(&args.input));
     if name.chars().any(char::is_control) {
@@ -82,13 +129,30 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     // The output is tried before the work is done, and the input is looked at before that.
     let input = model_file::map(&args.input)?;
-    let read: Vec<&Path> =
-        [Some(&args.input), args.labels.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    let read: Vec<&Path> = [Some(&args.input), args.labels.as_ref(), args.calibration.calibrate.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
-    let options =
-        Options { name: Some(name.clone()), labels: labels.clone().unwrap_or_default(), ..Options::default() };
+    let blocks = match args.quantize {
+        Some(Quantization::Blocks(block)) => Some(block),
+        _ => None,
+    };
+    let options = Options {
+        name: Some(name.clone()),
+        labels: labels.clone().unwrap_or_default(),
+        quantize: blocks,
+        ..Options::default()
+    };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let compiled = compile_tflite(&input, &options).map_err(|error| failed().cause(error))?;
+    let (compiled, quantization) = match &args.calibration.calibrate {
+        Some(data) => {
+            let (compiled, fidelity) = args.calibration.compile(data, &input, &options, &failed)?;
+            (compiled, Some(fidelity))
+        }
+        None => (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None),
+    };
     let model = Model::parse(&compiled.bytes)
         .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;
     if let (Some(path), Some(labels)) = (&args.labels, &labels) {
@@ -111,6 +175,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
+        quantized: &found.quantized,
+        quantization,
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
 }
@@ -145,6 +211,12 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
         passes.row([pass.name.into(), pass.summary.into()]);
     }
     screen.print(passes.draw(None).0)?;
+    if !report.quantized.is_empty() {
+        screen.print(format!("\n{}\n", report.quantized.join("\n")))?;
+    }
+    if let Some(quantization) = &report.quantization {
+        quantization.print(screen)?;
+    }
     screen.print(format!("\nwrote {}\n", report.output.display()))
 }
 

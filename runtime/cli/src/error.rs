@@ -13,12 +13,24 @@ pub struct Error {
     cause: Option<Box<dyn StdError + Send + Sync>>,
     help: Option<String>,
     quiet: bool,
+    usage: bool,
 }
 
 impl Error {
     /// An error that says what could not be done and where.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), cause: None, help: None, quiet: false }
+        Self { what: what.into(), cause: None, help: None, quiet: false, usage: false }
+    }
+
+    /// Marks it as wrong use of the command: options that do not go together.
+    pub fn of_usage(mut self) -> Self {
+        self.usage = true;
+        self
+    }
+
+    /// Whether it is wrong use of the command.
+    pub fn is_usage(&self) -> bool {
+        self.usage
     }
 
     /// Adds why.

@@ -2,7 +2,7 @@
 
 use crate::picture::Block;
 use serde::Serialize;
-use tealight_format::ops::{Function, UnaryFunction};
+use tealight_format::ops::{BlockType, Function, UnaryFunction};
 use tealight_format::{Model, Op, Operator, Value};
 
 /// A tensor that a layer reads or writes.
@@ -36,7 +36,7 @@ pub(crate) struct Layer {
     pub index: usize,
     /// Its name.
     pub operator: &'static str,
-    /// What a `Lookup` or `UnaryF32` computes.
+    /// What a `Lookup` or `UnaryF32` computes; the weights' type of a `FullyConnectedBlock`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<&'static str>,
     /// What it reads; nothing stands for an optional input that is left out.
@@ -126,6 +126,7 @@ fn layer(model: &Model<'_>, index: usize) -> Layer {
 fn function(op: &Op) -> Option<&'static str> {
     match &op.operator {
         Operator::Lookup(lookup) => Some(Function::from_code(lookup.function)?.name()),
+        Operator::FullyConnectedBlock(layer) => Some(BlockType::from_code(layer.block)?.name()),
         Operator::UnaryF32(unary) => Some(UnaryFunction::from_code(unary.function)?.name()),
         _ => None,
     }

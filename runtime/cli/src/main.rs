@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match clean_up_when_interrupted().and_then(|()| cli.run(&mut Screen::stdout())) {
         Err(error) if !error.is_quiet() => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            if error.is_usage() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
         _ => ExitCode::SUCCESS,
     }

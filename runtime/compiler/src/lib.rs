@@ -1,4 +1,4 @@
-//! From a trained network to a Tealight model file: a `.tflite` (int8 or float32), or a float one with inputs to calibrate by.
+//! From a trained network to a Tealight model file: `.tflite` (int8 or float32), or a float network to be quantized.
 //!
 //! The result is one ordinary safetensors file that a session runs in place, and whose memory is planned to the byte.
 //! Numbers do not change: a compiled int8 network gives the bytes that TensorFlow Lite Micro's reference kernels give. Sums
@@ -64,9 +64,11 @@ pub mod tflite;
 mod write;
 
 pub use error::{CompileError, Site};
+pub use tealight_format::ops::BlockType;
 
 use error::Result;
 use graph::Graph;
+use std::cell::RefCell;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -80,6 +82,9 @@ pub struct Options {
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`].
     pub keep_tensor_map: bool,
+    /// Store the weights of float32 fully connected layers in blocks of this type, where the layer's inputs are whole
+    /// blocks.
+    pub quantize: Option<BlockType>,
 }
 
 /// A compiled network.
@@ -114,6 +119,8 @@ pub struct Report {
     pub plan_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
+    /// For each fully connected layer that [`Options::quantize`] asks about, what became of it.
+    pub quantized: Vec<String>,
     /// Each pass and what it did.
     pub passes: Vec<(String, String)>,
 }
@@ -155,18 +162,19 @@ fn compile_graph(
         report.passes.push((name.to_string(), what));
     };
     observe(origin, &graph, graph.nodes.len());
-    type Pass = fn(Graph) -> Result<Graph>;
-    let passes: [(&str, Pass); 10] = [
-        ("variables", pass::variables::resolve),
-        ("fold", pass::fold::fold),
-        ("dead", |graph| Ok(pass::dead::remove_dead(graph))),
-        ("fuse_pad", pass::fuse_pad::fuse_pad),
-        ("elide", pass::elide::elide),
-        ("lower", lower::lower),
-        ("fuse_lookup", |graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
-        ("read_in_place", |graph| Ok(pass::read_in_place::read_in_place(graph))),
-        ("outputs", |graph| Ok(pass::interface::separate_outputs(graph))),
-        ("dead", |graph| Ok(pass::dead::remove_dead(graph))),
+    type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
+    let quantized = RefCell::new(Vec::new());
+    let passes: [(&str, Pass<'_>); 10] = [
+        ("variables", &pass::variables::resolve),
+        ("fold", &pass::fold::fold),
+        ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
+        ("fuse_pad", &pass::fuse_pad::fuse_pad),
+        ("elide", &pass::elide::elide),
+        ("lower", &|graph| lower::lower(graph, options.quantize, &mut quantized.borrow_mut())),
+        ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
+        ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
+        ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),
+        ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
     ];
     let graph = passes.into_iter().try_fold(graph, |graph, (name, pass)| {
         let before = graph.nodes.len();
@@ -182,8 +190,9 @@ fn compile_graph(
     report.state_len = plan.state_len;
     report.lower_bound = plan.lower_bound;
     report.greedy_by_size = plan.greedy_by_size;
-    report.overlaps = plan.scratch.iter().flatten().count();
+    report.overlaps = plan.overlaps;
     report.macs = macs(&graph, &works);
+    report.quantized = quantized.take();
     report.weights_bytes = written.weights_bytes;
     report.plan_bytes = written.plan_bytes;
     report.file_bytes = written.bytes.len() as u64;

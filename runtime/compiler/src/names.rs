@@ -37,7 +37,12 @@ impl Names {
                 ("weights", node.inputs.get(k).copied().flatten())
             }
             (
-                Some(Operator::Conv2dF32(_) | Operator::DepthwiseConv2dF32(_) | Operator::FullyConnectedF32(_)),
+                Some(
+                    Operator::Conv2dF32(_)
+                    | Operator::DepthwiseConv2dF32(_)
+                    | Operator::FullyConnectedF32(_)
+                    | Operator::FullyConnectedBlock(_),
+                ),
                 1 | 2,
             ) => (if k == 1 { "weights" } else { "bias" }, node.inputs.get(1).copied().flatten()),
             (Some(Operator::Lookup(_)), _) => ("table", node.outputs.first().copied()),
@@ -100,7 +105,7 @@ fn kind(code: OpCode) -> &'static str {
     match code {
         OpCode::Conv2d | OpCode::Conv2dF32 => "conv2d",
         OpCode::DepthwiseConv2d | OpCode::DepthwiseConv2dF32 => "depthwise_conv2d",
-        OpCode::FullyConnected | OpCode::FullyConnectedF32 => "fully_connected",
+        OpCode::FullyConnected | OpCode::FullyConnectedF32 | OpCode::FullyConnectedBlock => "fully_connected",
         OpCode::Lookup => "lookup",
         OpCode::Svdf => "svdf",
         _ => "node",

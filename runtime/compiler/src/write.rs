@@ -67,7 +67,7 @@ pub(crate) fn write(
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
         ops.push(writer.op(at, node, work)?);
     }
-    writer.add_scratch(&mut ops, works);
+    writer.add_scratch(&mut ops);
     let Writer { mut values, constants, index, .. } = writer;
     for (count, what) in [
         (values.len(), "tensors"),
@@ -202,16 +202,16 @@ impl Writer<'_> {
     }
 
     /// Adds the scratch rows.
-    fn add_scratch(&mut self, ops: &mut [PlanOp], works: &[Work]) {
-        for (at, (op, work)) in ops.iter_mut().zip(works).enumerate() {
-            let Some(offset) = self.plan.scratch[at] else { continue };
+    fn add_scratch(&mut self, ops: &mut [PlanOp]) {
+        for (at, op) in ops.iter_mut().enumerate() {
+            let Some((offset, len)) = self.plan.scratch[at] else { continue };
             op.scratch = Some(self.values.len() as u16);
             self.values.push(Value {
                 place: Place::Arena,
                 dtype: DType::U8,
-                shape: Shape::new(&[work.row_bytes]).unwrap_or(Shape::SCALAR),
+                shape: Shape::new(&[len]).unwrap_or(Shape::SCALAR),
                 offset,
-                len: work.row_bytes,
+                len,
                 scale: 0.0,
                 zero_point: 0,
                 first: at as u16,

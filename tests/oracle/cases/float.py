@@ -111,6 +111,9 @@ def fully_connected_f32():
     yield case(shape=(2, 3, 12), units=4, act="relu6", keep=True)
     yield case(shape=(1, 640), units=20, act="relu_n1_to_1")
     yield case(shape=(4, 7), units=1)
+    # Inputs that are whole blocks of 32, and of 256.
+    yield case(shape=(3, 64), units=10, act="relu")
+    yield case(shape=(2, 512), units=16)
 
 
 def pool(name):

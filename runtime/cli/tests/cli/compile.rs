@@ -3,6 +3,7 @@
 use crate::common::{Folder, text, with_operator, with_small_files};
 use std::process::Command;
 use tealight::Model;
+use tealight_tests::ops::float_networks;
 
 const COMPILE: [&str; 4] = ["compile", "net.tflite", "-o", "net.safetensors"];
 
@@ -141,4 +142,132 @@ fn a_path_outside_the_folder_is_no_different() {
     let (input, output) = (folder.path("net.tflite"), folder.path("net.safetensors"));
     elsewhere.succeeds(&["compile", text(&input), "-o", text(&output)]);
     assert!(output.is_file());
+}
+
+/// A float network of the goldens, and its inputs in a row.
+fn float_network() -> (Vec<u8>, Vec<u8>) {
+    let case = float_networks().remove("network").unwrap();
+    let inputs = case.steps.iter().flat_map(|step| step.inputs[0].clone()).collect();
+    (case.model, inputs)
+}
+
+#[test]
+fn a_float_network_is_quantized_by_given_inputs() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    folder.write("inputs.bin", &inputs);
+    let report = folder.json(&["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "inputs.bin"]);
+    let quantization = &report["quantization"];
+    assert_eq!(quantization["samples"], 4);
+    assert!(quantization["snr_db"].as_f64().unwrap() > 20.0, "{quantization}");
+    assert!(quantization["layers"].as_array().unwrap().len() > 5);
+    let text = folder.succeeds(&["compile", "net.tflite", "-o", "net2.safetensors", "--calibrate", "inputs.bin"]);
+    assert!(text.contains("quantized by 4 inputs") && text.contains("DepthwiseConv2d"), "{text}");
+    assert_eq!(folder.read("net.safetensors"), folder.read("net2.safetensors"));
+    folder.write("zeros.bin", &[0; 11 * 8 * 3]);
+    folder.succeeds(&["run", "net.safetensors", "--input", "zeros.bin"]);
+}
+
+#[test]
+fn bad_calibration_data_is_named_and_leaves_no_file() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    let mut nan = inputs.clone();
+    nan[40..44].copy_from_slice(&f32::NAN.to_le_bytes());
+    let one = inputs.len() / 4;
+    for (bytes, what) in [
+        (&inputs[..one - 4], "data.bin"),
+        (&[], "data.bin"),
+        (&nan, "sample 0 is NaN at index 10"),
+        (&vec![0; one], "constant: every number is 0"),
+    ] {
+        folder.write("data.bin", bytes);
+        let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "data.bin"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.err);
+        assert!(outcome.err.contains(what), "{}", outcome.err);
+        assert!(!folder.path("net.safetensors").exists());
+    }
+    let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "int8"]);
+    assert!(outcome.code == Some(2) && outcome.err.contains("--calibrate"), "{}", outcome.err);
+    let both = ["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "q8_0", "--calibrate", "data.bin"];
+    let outcome = folder.run(&both);
+    assert!(outcome.code == Some(2) && outcome.err.contains("--calibrate"), "{}", outcome.err);
+    assert!(!folder.path("net.safetensors").exists());
+}
+
+const CALIBRATE: [&str; 6] = ["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "int8"];
+
+#[test]
+fn a_folder_of_inputs_calibrates_as_they_would_in_a_row() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    folder.write("inputs.bin", &inputs);
+    std::fs::create_dir(folder.path("inputs")).unwrap();
+    let (first, rest) = inputs.split_at(inputs.len() / 4);
+    folder.write("inputs/a.bin", first);
+    folder.write("inputs/b.bin", rest);
+    folder.write("inputs/notes.txt", b"not an input");
+    folder.succeeds(&[&CALIBRATE[..], &["--calibrate", "inputs.bin"]].concat());
+    let one = folder.read("net.safetensors");
+    folder.succeeds(&[&CALIBRATE[..], &["--calibrate", "inputs"]].concat());
+    assert!(folder.read("net.safetensors") == one);
+    std::fs::create_dir(folder.path("none")).unwrap();
+    folder.fails(&[&CALIBRATE[..], &["--calibrate", "none"]].concat(), &["calibration data is empty", "`none`"]);
+    folder.write("inputs/c.bin", &[0xff; 3]);
+    folder.fails(&[&CALIBRATE[..], &["--calibrate", "inputs"]].concat(), &["inputs/c.bin", "3 B"]);
+}
+
+#[test]
+fn ranges_and_ends_are_as_asked_for() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    folder.write("inputs.bin", &inputs);
+    let calibrate = [&CALIBRATE[..], &["--calibrate", "inputs.bin"]].concat();
+    for (how, name) in [("minmax", "min/max"), ("percentile", "percentile 99.99"), ("mse", "least squared error")] {
+        let report = folder.json(&[&calibrate[..], &["--ranges", how]].concat());
+        assert_eq!(report["quantization"]["ranges"], name);
+        assert_eq!(report["quantization"]["trials"].as_array().unwrap().len(), 2);
+    }
+    let dtypes = |args: &[&str]| {
+        folder.succeeds(&[&calibrate[..], args].concat());
+        let bytes = folder.read("net.safetensors");
+        let model = Model::parse(&bytes).unwrap();
+        [model.value(model.input(0)).dtype.name(), model.value(model.output(0)).dtype.name()]
+    };
+    assert_eq!(dtypes(&[]), ["I8", "I8"]);
+    assert_eq!(dtypes(&["--io", "float"]), ["F32", "F32"]);
+    // What only speaks of calibration is no use without it.
+    for args in [["--ranges", "mse"], ["--io", "float"]] {
+        let args = [&COMPILE[..], &args].concat();
+        folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &["--calibrate"]);
+    }
+}
+
+#[test]
+fn a_network_that_is_int8_already_is_not_calibrated() {
+    let (folder, _) = Folder::golden("conv2d.000");
+    folder.write("inputs.bin", &[0; 64]);
+    let args = [&CALIBRATE[..], &["--calibrate", "inputs.bin"]].concat();
+    folder.fails(&args, &["cannot compile `net.tflite`", "quantized already", "leave out --calibrate"]);
+}
+
+#[test]
+fn an_array_of_another_shape_or_type_does_not_calibrate() {
+    let folder = Folder::new();
+    let (model, _) = float_network();
+    folder.write("net.tflite", &model);
+    let npy = |descr: &str, shape: &str, len: usize| {
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        header.push_str(&" ".repeat(117 - header.len()));
+        [b"\x93NUMPY\x01\0\x76\0".as_slice(), header.as_bytes(), b"\n", &vec![0; len]].concat()
+    };
+    let args = [&CALIBRATE[..], &["--calibrate", "inputs.npy"]].concat();
+    folder.write("inputs.npy", &npy("<f4", "(2, 5)", 40));
+    folder.fails(&args, &["inputs.npy", "found shape [2, 5]"]);
+    folder.write("inputs.npy", &npy("<f8", "(2, 5)", 80));
+    folder.fails(&args, &["inputs.npy", "found type '<f8'"]);
 }

@@ -15,8 +15,11 @@
 //! # Ok::<(), tealight_compiler::float::FloatError>(())
 //! ```
 
+mod from_tflite;
 mod run;
 mod shape;
+
+pub use from_tflite::from_tflite;
 
 use std::fmt;
 
@@ -62,15 +65,15 @@ pub struct Constant {
     pub data: Vec<f32>,
 }
 
-/// How a window goes over a picture: rows, then columns.
+/// How a window goes over a picture: rows, then columns. In the padding a convolution counts zeros; pooling counts nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// From one output to the next.
     pub stride: [u32; 2],
     /// From one tap to the next.
     pub dilation: [u32; 2],
-    /// Zeros before and after.
-    pub pad: [u32; 2],
+    /// Rows and columns around the picture: above, left, below, right. A window of pooling must reach into the picture.
+    pub pad: [u32; 4],
 }
 
 /// What a node does.
@@ -105,15 +108,15 @@ pub enum Layer {
     AvgPool2d {
         /// Height, width.
         size: [u32; 2],
-        /// From one output to the next.
-        stride: [u32; 2],
+        /// The window.
+        window: Window,
     },
     /// Greatest of each window.
     MaxPool2d {
         /// Height, width.
         size: [u32; 2],
-        /// From one output to the next.
-        stride: [u32; 2],
+        /// The window.
+        window: Window,
     },
     /// Sum of two of the same shape.
     Add,
@@ -186,7 +189,7 @@ impl Constant {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { stride: [1; 2], dilation: [1; 2], pad: [0; 2] }
+        Self { stride: [1; 2], dilation: [1; 2], pad: [0; 4] }
     }
 }
 

@@ -39,16 +39,16 @@ impl Network {
                 let rows = |x| weights.data.chunks(depth).zip(bias).map(move |(row, bias)| bias + dot(row, x));
                 x.chunks(depth).flat_map(rows).collect()
             }
-            Layer::AvgPool2d { size, stride } => {
-                let mean = |window: &mut dyn Iterator<Item = f32>| {
-                    let (sum, count) = window.fold((0.0, 0.0), |(sum, count), x| (sum + x, count + 1.0));
+            Layer::AvgPool2d { size, window } => {
+                let mean = |taps: &mut dyn Iterator<Item = f32>| {
+                    let (sum, count) = taps.fold((0.0, 0.0), |(sum, count), x| (sum + x, count + 1.0));
                     sum / count
                 };
-                pool(x, from, to, *size, *stride, &mean)
+                pool(x, from, to, *size, window, &mean)
             }
-            Layer::MaxPool2d { size, stride } => {
-                let greatest = |window: &mut dyn Iterator<Item = f32>| window.fold(f32::NEG_INFINITY, f32::max);
-                pool(x, from, to, *size, *stride, &greatest)
+            Layer::MaxPool2d { size, window } => {
+                let greatest = |taps: &mut dyn Iterator<Item = f32>| taps.fold(f32::NEG_INFINITY, f32::max);
+                pool(x, from, to, *size, window, &greatest)
             }
             Layer::Add => both(|x, y| x + y),
             Layer::Mul => both(|x, y| x * y),
@@ -87,7 +87,8 @@ fn dims(value: &Value) -> [usize; 4] {
 
 /// The input row or column that tap `tap` of output `at` reads, if it is not in the padding.
 fn tap(at: usize, tap: usize, window: &Window, axis: usize, limit: usize) -> Option<usize> {
-    let [stride, dilation, pad] = [window.stride, window.dilation, window.pad].map(|pair| pair[axis] as usize);
+    let [stride, dilation] = [window.stride, window.dilation].map(|pair| pair[axis] as usize);
+    let pad = window.pad[axis] as usize;
     (at * stride + tap * dilation).checked_sub(pad).filter(|&place| place < limit)
 }
 
@@ -143,17 +144,19 @@ fn pool(
     from: &Value,
     to: &Value,
     [height, width]: [u32; 2],
-    stride: [u32; 2],
+    window: &Window,
     reduce: &dyn Fn(&mut dyn Iterator<Item = f32>) -> f32,
 ) -> Vec<f32> {
     let ([_, h, w, c], [n, oh, ow, _]) = (dims(from), dims(to));
-    let [down, right] = stride.map(|stride| stride as usize);
     let mut y = Vec::with_capacity(n * oh * ow * c);
     for (batch, row, column) in positions(n, oh, ow) {
         for channel in 0..c {
-            let place = |(i, j)| ((batch * h + row * down + i) * w + column * right + j) * c + channel;
+            let place = |(i, j)| {
+                let (r, k) = (tap(row, i, window, 0, h)?, tap(column, j, window, 1, w)?);
+                Some(((batch * h + r) * w + k) * c + channel)
+            };
             let taps = (0..height as usize).flat_map(|i| (0..width as usize).map(move |j| (i, j)));
-            y.push(reduce(&mut taps.map(|tap| x[place(tap)])));
+            y.push(reduce(&mut taps.filter_map(place).map(|place| x[place])));
         }
     }
     y
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_convolution_counts_its_padding_as_zero() {
-        let window = Window { pad: [1, 1], ..Window::default() };
+        let window = Window { pad: [1; 4], ..Window::default() };
         let weights = Constant::new(&[1, 3, 3, 1], vec![1.0; 9]);
         let y = one(&[1, 2, 2, 1], Layer::Conv2d { window, weights, bias: vec![0.5] }, &[1.0, 2.0, 3.0, 4.0]);
         assert_eq!(y, [10.5; 4]);
@@ -194,9 +197,13 @@ mod tests {
     #[test]
     fn pools_and_activations_are_as_defined() {
         let x = [-1.0, 2.0, 3.0, 8.0];
-        let (size, stride) = ([2; 2], [2; 2]);
-        assert_eq!(one(&[1, 2, 2, 1], Layer::AvgPool2d { size, stride }, &x), [3.0]);
-        assert_eq!(one(&[1, 2, 2, 1], Layer::MaxPool2d { size, stride }, &x), [8.0]);
+        let (size, window) = ([2; 2], Window::default());
+        assert_eq!(one(&[1, 2, 2, 1], Layer::AvgPool2d { size, window }, &x), [3.0]);
+        assert_eq!(one(&[1, 2, 2, 1], Layer::MaxPool2d { size, window }, &x), [8.0]);
+        // The padding counts nothing.
+        let window = Window { stride: [1, 2], pad: [0, 0, 1, 0], ..window };
+        assert_eq!(one(&[1, 2, 2, 1], Layer::AvgPool2d { size, window }, &x), [3.0, 5.5]);
+        assert_eq!(one(&[1, 2, 2, 1], Layer::MaxPool2d { size, window }, &x), [8.0, 8.0]);
         assert_eq!(one(&[1, 4], Layer::Relu6, &x), [0.0, 2.0, 3.0, 6.0]);
         assert_eq!(one(&[1, 4], Layer::HardSwish, &x), [-1.0 / 3.0, 5.0 / 3.0, 3.0, 8.0]);
         let sum: f32 = one(&[1, 4], Layer::Softmax, &x).iter().sum();

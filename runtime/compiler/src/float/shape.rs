@@ -66,9 +66,14 @@ impl Network {
                 }
                 Ok(vec![n, o])
             }
-            Layer::AvgPool2d { size, stride } | Layer::MaxPool2d { size, stride } => {
+            Layer::AvgPool2d { size, window } | Layer::MaxPool2d { size, window } => {
                 let [n, _, _, c] = picture()?;
-                let [h, w] = side(*size, &Window { stride: *stride, ..Window::default() })?;
+                if window.dilation != [1; 2] || (0..4).any(|side| window.pad[side] >= size[side % 2]) {
+                    return Err(wrong(format!(
+                        "a window {size:?} that may lie in the padding, or is dilated: {window:?}"
+                    )));
+                }
+                let [h, w] = side(*size, window)?;
                 Ok(vec![n, h, w, c])
             }
             Layer::Add | Layer::Mul => {
@@ -92,12 +97,12 @@ impl Network {
 
 /// How many windows fit along an axis; `None` if none does.
 fn outputs(input: u32, size: u32, window: &Window, axis: usize) -> Option<u32> {
-    let (stride, dilation, pad) = (window.stride[axis], window.dilation[axis], window.pad[axis]);
+    let (stride, dilation) = (window.stride[axis], window.dilation[axis]);
     if size == 0 || stride == 0 || dilation == 0 {
         return None;
     }
     let extent = (size - 1).checked_mul(dilation)?.checked_add(1)?;
-    let room = input.checked_add(pad.checked_mul(2)?)?.checked_sub(extent)?;
+    let room = input.checked_add(window.pad[axis])?.checked_add(window.pad[axis + 2])?.checked_sub(extent)?;
     Some(room / stride + 1)
 }
 
@@ -122,7 +127,7 @@ mod tests {
     #[test]
     fn shapes_follow_the_windows() {
         let mut network = Network::new("x", &[1, 28, 28, 1]).unwrap();
-        let window = Window { stride: [2; 2], pad: [2; 2], ..Window::default() };
+        let window = Window { stride: [2; 2], pad: [2; 4], ..Window::default() };
         let weights = Constant::new(&[3, 5, 5, 1], vec![0.0; 75]);
         let x = network.add("conv", Layer::Conv2d { window, weights, bias: vec![0.0; 3] }, &[0]).unwrap();
         assert_eq!(network.values()[x].shape, [1, 14, 14, 3]);
@@ -130,7 +135,13 @@ mod tests {
         let depthwise = Layer::DepthwiseConv2d { window: Window::default(), weights, bias: vec![0.0; 6] };
         let x = network.add("dw", depthwise, &[x]).unwrap();
         assert_eq!(network.values()[x].shape, [1, 12, 12, 6]);
-        let x = network.add("pool", Layer::MaxPool2d { size: [5, 5], stride: [5, 5] }, &[x]).unwrap();
+        let x = network
+            .add(
+                "pool",
+                Layer::MaxPool2d { size: [5, 5], window: Window { stride: [5, 5], ..Window::default() } },
+                &[x],
+            )
+            .unwrap();
         assert_eq!(network.values()[x].shape, [1, 2, 2, 6]);
         let x = network.add("flat", Layer::Reshape { shape: vec![1, 24] }, &[x]).unwrap();
         assert_eq!((network.output(), network.values()[x].len()), (x, 24));
@@ -151,12 +162,31 @@ mod tests {
         refuse(matrix(&[2, 4], vec![0.0; 7], 2), "7 numbers");
         refuse(matrix(&[2, 4], vec![0.0; 8], 1), "1 biases");
         refuse(matrix(&[1, 4], vec![0.0, f32::NAN, 0.0, 0.0], 1), "weight 1 is NaN");
-        refuse(Layer::MaxPool2d { size: [2; 2], stride: [2; 2] }, "not a picture");
+        refuse(
+            Layer::MaxPool2d { size: [2; 2], window: Window { stride: [2; 2], ..Window::default() } },
+            "not a picture",
+        );
         refuse(Layer::Reshape { shape: vec![5] }, "[5]");
         refuse(Layer::Add, "1 inputs instead of 2");
         let mut network = Network::new("x", &[1, 4, 4, 1]).unwrap();
-        assert!(network.add("pool", Layer::AvgPool2d { size: [5, 5], stride: [1, 1] }, &[0]).is_err());
-        assert!(network.add("pool", Layer::AvgPool2d { size: [2, 2], stride: [0, 1] }, &[0]).is_err());
+        assert!(
+            network
+                .add(
+                    "pool",
+                    Layer::AvgPool2d { size: [5, 5], window: Window { stride: [1, 1], ..Window::default() } },
+                    &[0]
+                )
+                .is_err()
+        );
+        assert!(
+            network
+                .add(
+                    "pool",
+                    Layer::AvgPool2d { size: [2, 2], window: Window { stride: [0, 1], ..Window::default() } },
+                    &[0]
+                )
+                .is_err()
+        );
         assert!(network.add("add", Layer::Add, &[0, 9]).unwrap_err().to_string().contains("no value 9"));
     }
 }

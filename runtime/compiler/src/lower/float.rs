@@ -70,6 +70,9 @@ impl Lowering {
 
     fn fully_connected_f32(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let activation = self.real_range(node, activation)?;
+        if self.fully_connected_block(node, activation)? {
+            return Ok(());
+        }
         self.emit_layer_f32(node, Operator::FullyConnectedF32(FullyConnectedF32 { activation }))
     }
 
@@ -77,13 +80,19 @@ impl Lowering {
     fn emit_layer_f32(&mut self, node: &Node, operator: Operator) -> Result<()> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         self.constant(node, 1, ElementType::F32)?;
+        let bias = self.real_bias(node)?;
+        let output = self.real_output(node)?;
+        self.emit(node, operator, &[Some(input), Some(weights), bias], output);
+        Ok(())
+    }
+
+    /// Input 2, a constant, if there is one.
+    pub(super) fn real_bias(&self, node: &Node) -> Result<Option<TensorId>> {
         let bias = node.inputs.get(2).copied().flatten();
         if bias.is_some() {
             self.constant(node, 2, ElementType::F32)?;
         }
-        let output = self.real_output(node)?;
-        self.emit(node, operator, &[Some(input), Some(weights), bias], output);
-        Ok(())
+        Ok(bias)
     }
 
     fn pool_f32(&mut self, node: &Node, window: &Window, kind: fn(Pool2dF32) -> Operator) -> Result<()> {
@@ -145,7 +154,7 @@ impl Lowering {
     }
 
     /// The only output, which must be float32.
-    fn real_output(&self, node: &Node) -> Result<TensorId> {
+    pub(super) fn real_output(&self, node: &Node) -> Result<TensorId> {
         let id = self.graph.output(node)?;
         if self.tensor(id).dtype == ElementType::F32 { Ok(id) } else { Err(self.type_error(node, id, "float32")) }
     }

@@ -20,8 +20,10 @@ pub(crate) struct MemoryPlan {
     pub(crate) offsets: Vec<Option<u32>>,
     /// First and last node that need each of those tensors.
     pub(crate) lives: Vec<Option<(u32, u32)>>,
-    /// For each node the offset of its scratch row, where it needs one.
-    pub(crate) scratch: Vec<Option<u32>>,
+    /// For each node the offset and length of its scratch value, where it needs one.
+    pub(crate) scratch: Vec<Option<(u32, u32)>>,
+    /// Nodes whose output runs over an input.
+    pub(crate) overlaps: usize,
     /// Bytes of state, activations and scratch.
     pub(crate) arena_len: u32,
     /// Bytes of state.
@@ -86,7 +88,7 @@ fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
     }
     let lives = lives(graph);
     let owners: Vec<TensorId> = (0..graph.tensors.len()).filter(|&id| lives[id].is_some()).collect();
-    let problem = problem(graph, works, &lives, &owners)?;
+    let (problem, workspaces) = problem(graph, works, &lives, &owners)?;
     if search::pairs(&problem) > MOST_PAIRS {
         return Err(CompileError::TooLarge(format!("{} tensors, too many of them alive at once", owners.len())));
     }
@@ -101,11 +103,16 @@ fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
     }
     let mut scratch = vec![None; graph.nodes.len()];
     for &(overlap, offset) in &placement.scratch {
-        scratch[problem.overlaps[overlap].step as usize] = Some(state_len + offset);
+        let overlap = &problem.overlaps[overlap];
+        scratch[overlap.step as usize] = Some((state_len + offset, overlap.scratch));
     }
+    for Workspace { node, buffer, len } in workspaces {
+        scratch[node] = Some((state_len + placement.offsets[buffer], len));
+    }
+    let overlaps = placement.scratch.len();
     let lower_bound = state_len.saturating_add(u32::try_from(live_bytes(&problem)).unwrap_or(u32::MAX));
     let greedy_by_size = state_len.saturating_add(u32::try_from(placement.greedy_by_size).unwrap_or(u32::MAX));
-    Ok(MemoryPlan { offsets, lives, scratch, arena_len, state_len, lower_bound, greedy_by_size })
+    Ok(MemoryPlan { offsets, lives, scratch, overlaps, arena_len, state_len, lower_bound, greedy_by_size })
 }
 
 fn too_large() -> CompileError {
@@ -129,7 +136,20 @@ pub(crate) fn bytes(graph: &Graph, id: TensorId) -> u32 {
     tensor.dtype.size().and_then(|size| u32::try_from(tensor.elements().saturating_mul(size)).ok()).unwrap_or(u32::MAX)
 }
 
-fn problem(graph: &Graph, works: &[Work], lives: &[Option<(u32, u32)>], owners: &[TensorId]) -> Result<Problem> {
+/// The scratch value that a node needs in any case.
+struct Workspace {
+    node: usize,
+    buffer: usize,
+    len: u32,
+}
+
+/// The buffers of the tensors in `owners`, then those of the workspaces.
+fn problem(
+    graph: &Graph,
+    works: &[Work],
+    lives: &[Option<(u32, u32)>],
+    owners: &[TensorId],
+) -> Result<(Problem, Vec<Workspace>)> {
     let mut index = vec![usize::MAX; graph.tensors.len()];
     let mut problem = Problem::default();
     for &id in owners {
@@ -138,9 +158,15 @@ fn problem(graph: &Graph, works: &[Work], lives: &[Option<(u32, u32)>], owners: 
         let size = bytes(graph, id).checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;
         problem.buffers.push(Buffer { size, first, last });
     }
+    let mut workspaces = Vec::new();
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
         let Op::Kernel(operator) = &node.op else { continue };
         let operands = operands(graph, node)?;
+        if let Some(workspace) = operator.workspace(&operands) {
+            let size = workspace.len.checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;
+            workspaces.push(Workspace { node: at, buffer: problem.buffers.len(), len: workspace.len });
+            problem.buffers.push(Buffer { size, first: at as u32, last: at as u32 });
+        }
         if operands.output.place != Place::Arena {
             continue;
         }
@@ -165,7 +191,7 @@ fn problem(graph: &Graph, works: &[Work], lives: &[Option<(u32, u32)>], owners: 
             problem.overlaps.push(Overlap { step: at as u32, output, inputs, scratch: work.row_bytes });
         }
     }
-    Ok(problem)
+    Ok((problem, workspaces))
 }
 
 /// The most bytes alive at one step.

@@ -207,28 +207,20 @@ impl Builder<'_> {
 
 /// TensorFlow Lite's operator for a layer.
 fn operator(layer: &Layer, activation: Activation) -> TfliteOp {
-    let convolution = |window: &float::Window| Window {
+    let over = |window: &float::Window, size: [u32; 2]| Window {
         padding: Padding::Valid,
         stride: window.stride.map(|stride| stride as i32),
         dilation: window.dilation.map(|dilation| dilation as i32),
-        size: [0; 2],
-        explicit: [window.pad[0], window.pad[1], window.pad[0], window.pad[1]],
+        size: size.map(|size| size as i32),
+        explicit: window.pad,
         activation,
     };
-    let pool = |size: &[u32; 2], stride: &[u32; 2]| Window {
-        padding: Padding::Valid,
-        stride: stride.map(|stride| stride as i32),
-        dilation: [1; 2],
-        size: size.map(|size| size as i32),
-        explicit: [0; 4],
-        activation: Activation::None,
-    };
     match layer {
-        Layer::Conv2d { window, .. } => TfliteOp::Conv2d(convolution(window)),
-        Layer::DepthwiseConv2d { window, .. } => TfliteOp::DepthwiseConv2d(convolution(window)),
+        Layer::Conv2d { window, .. } => TfliteOp::Conv2d(over(window, [0; 2])),
+        Layer::DepthwiseConv2d { window, .. } => TfliteOp::DepthwiseConv2d(over(window, [0; 2])),
         Layer::FullyConnected { .. } => TfliteOp::FullyConnected(activation),
-        Layer::AvgPool2d { size, stride } => TfliteOp::AveragePool2d(pool(size, stride)),
-        Layer::MaxPool2d { size, stride } => TfliteOp::MaxPool2d(pool(size, stride)),
+        Layer::AvgPool2d { size, window } => TfliteOp::AveragePool2d(over(window, *size)),
+        Layer::MaxPool2d { size, window } => TfliteOp::MaxPool2d(over(window, *size)),
         Layer::Add => TfliteOp::Add(activation),
         Layer::Mul => TfliteOp::Mul(activation),
         Layer::Relu => TfliteOp::Relu,

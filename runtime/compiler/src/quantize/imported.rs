@@ -147,7 +147,7 @@ impl FloatTflite {
             let name = &self.graph.tensors[output].name;
             layers.push(Layer {
                 name: stem(name).unwrap_or_else(|| name.clone()),
-                kind: node.op.name().to_string(),
+                kind: kind(node.op.name()),
                 snr_db: sums.snr_db(),
                 worst: sums.worst,
                 bytes,
@@ -213,6 +213,13 @@ impl Tally {
 fn greatest(numbers: &[f32]) -> Option<usize> {
     let greatest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     numbers.iter().position(|&number| number == greatest)
+}
+
+/// `DepthwiseConv2d` from `DEPTHWISE_CONV_2D`: the name that operators have everywhere here.
+fn kind(tflite: &str) -> String {
+    let tflite = tflite.replace("AVERAGE_", "AVG_").replace("CONCATENATION", "CONCAT");
+    let word = |word: &str| word[..1].to_string() + &word[1..].to_lowercase();
+    tflite.split('_').map(|part| if part == "2D" { "2d".into() } else { word(part) }).collect()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ fn numbers(seed: u32, count: usize) -> Vec<f32> {
 
 fn conv(seed: u32, shape: &[u32], pad: u32, stride: u32) -> L {
     let count = shape.iter().product::<u32>() as usize;
-    let window = Window { pad: [pad; 2], stride: [stride; 2], ..Window::default() };
+    let window = Window { pad: [pad; 4], stride: [stride; 2], ..Window::default() };
     L::Conv2d {
         window,
         weights: Constant::new(shape, numbers(seed, count)),
@@ -31,17 +31,21 @@ fn everything() -> Network {
     let x = n.add("conv", conv(1, &[4, 3, 3, 2], 1, 1), &[0]).unwrap();
     let a = n.add("relu", L::Relu, &[x]).unwrap();
     let weights = Constant::new(&[1, 3, 3, 4], numbers(3, 36));
-    let window = Window { pad: [1; 2], ..Window::default() };
+    let window = Window { pad: [1; 4], ..Window::default() };
     let b = n.add("dw", L::DepthwiseConv2d { window, weights, bias: numbers(4, 4) }, &[a]).unwrap();
     let b = n.add("relu6", L::Relu6, &[b]).unwrap();
     let x = n.add("add", L::Add, &[a, b]).unwrap();
-    let x = n.add("pool", L::MaxPool2d { size: [2; 2], stride: [2; 2] }, &[x]).unwrap();
+    let x = n
+        .add("pool", L::MaxPool2d { size: [2; 2], window: Window { stride: [2; 2], ..Window::default() } }, &[x])
+        .unwrap();
     let x = n.add("swish", L::HardSwish, &[x]).unwrap();
     let gate = n.add("gate", L::Logistic, &[x]).unwrap();
     let x = n.add("mul", L::Mul, &[x, gate]).unwrap();
     let x = n.add("grouped", conv(5, &[4, 1, 1, 2], 0, 1), &[x]).unwrap();
     let x = n.add("tanh", L::Tanh, &[x]).unwrap();
-    let x = n.add("mean", L::AvgPool2d { size: [2; 2], stride: [2; 2] }, &[x]).unwrap();
+    let x = n
+        .add("mean", L::AvgPool2d { size: [2; 2], window: Window { stride: [2; 2], ..Window::default() } }, &[x])
+        .unwrap();
     let x = n.add("flat", L::Reshape { shape: vec![1, 16] }, &[x]).unwrap();
     let weights = Constant::new(&[3, 16], numbers(7, 48));
     let x = n.add("fc", L::FullyConnected { weights, bias: numbers(8, 3) }, &[x]).unwrap();

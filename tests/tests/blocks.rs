@@ -1,0 +1,103 @@
+//! Fully connected layers with block-quantized weights.
+//!
+//! That the blocks and their products are Candle's, bit for bit, is shown for the kernels (`tests/candle`). Here a layer of a
+//! whole compiled network is compared with real arithmetic on what its blocks stand for.
+
+use tealight::{Budget, Model};
+use tealight_compiler::{BlockType, Compiled, Options, compile_tflite};
+use tealight_kernels::block;
+use tealight_tests::host::Host;
+use tealight_tests::models::splitmix64;
+use tealight_tests::nearness::reals;
+use tealight_tests::ops::{Case, cases};
+
+fn compile(case: &Case, quantize: Option<BlockType>) -> Compiled {
+    compile_tflite(&case.model, &Options { quantize, ..Options::default() }).unwrap()
+}
+
+fn run(compiled: &Compiled, input: &[u8], mut budget: impl FnMut() -> Budget) -> Vec<f32> {
+    let mut host = Host::new(&compiled.bytes).unwrap();
+    let mut session = host.session();
+    session.input(0).copy_from(input).unwrap();
+    while session.poll(budget()).is_pending() {}
+    session.output(0).as_f32().to_vec()
+}
+
+/// The real numbers that `values` become when they are quantized, in rows of `depth`.
+fn through_blocks(of: block::BlockType, values: &[f32], depth: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    for (row, out) in values.chunks_exact(depth).zip(out.chunks_exact_mut(depth)) {
+        let mut bytes = vec![0; of.row_bytes(depth)];
+        block::quantize(of, row, &mut bytes);
+        block::dequantize(of, &bytes, out);
+    }
+    out
+}
+
+/// A layer, computed in f64 with weights and activations that went through blocks.
+fn reference(of: block::BlockType, float: &Compiled, input: &[f32]) -> (Vec<f64>, usize) {
+    let model = Model::parse(&float.bytes).unwrap();
+    let op = model.op(0);
+    let constant = |k: usize| op.input(k).map(|index| reals(model.constant(&model.value(index.into()))));
+    let shape = model.value(op.input(1).unwrap().into()).shape;
+    let (units, depth) = (shape.dim(0) as usize, shape.dim(1) as usize);
+    let weights = through_blocks(of, &constant(1).unwrap(), depth);
+    let bias = constant(2).unwrap_or_else(|| vec![0.0; units]);
+    let input = through_blocks(of.activations(), input, depth);
+    let tealight::Operator::FullyConnectedF32(layer) = op.operator else { panic!("not a float layer") };
+    let [least, greatest] = layer.activation.map(f64::from);
+    let mut outputs = Vec::new();
+    for x in input.chunks_exact(depth) {
+        for (w, bias) in weights.chunks_exact(depth).zip(&bias) {
+            let sum: f64 = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
+            outputs.push((sum + f64::from(*bias)).max(least).min(greatest));
+        }
+    }
+    (outputs, depth)
+}
+
+#[test]
+fn layers_in_blocks_compute_what_their_blocks_stand_for() {
+    let (mut compared, mut seed) = (0, 5);
+    for (name, case) in cases("fully_connected_f32") {
+        let float = compile(&case, None);
+        let input = &case.steps[0].inputs[0];
+        for (&of, kernel) in BlockType::ALL.iter().zip(block::BlockType::ALL) {
+            let compiled = compile(&case, Some(of));
+            let (expected, depth) = reference(kernel, &float, &reals(input));
+            let is_in_blocks = compiled.bytes != float.bytes;
+            assert_eq!(is_in_blocks, depth.is_multiple_of(of.elements() as usize), "{name} {of:?}");
+            assert_eq!(compiled.report.quantized.len(), 1, "{name} {of:?}");
+            if !is_in_blocks {
+                continue;
+            }
+            let found = run(&compiled, input, Budget::unlimited);
+            let polled = run(&compiled, input, || Budget::macs(splitmix64(&mut seed) % 2000));
+            assert_eq!(found, polled, "{name} {of:?}: the slicing shows");
+            let largest = expected.iter().fold(0f64, |most, x| most.max(x.abs()));
+            assert_eq!(found.len(), expected.len());
+            for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                // The order of f32 sums, and a sum of a block that is kept as f16 (the types with an offset).
+                let near = (f64::from(*found) - expected).abs() <= 2e-3 * largest;
+                assert!(near, "{name} {of:?}, output {i}: {found}, expected {expected}, largest {largest}");
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared >= 20, "only {compared} layers");
+}
+
+#[test]
+fn eight_bits_are_near_the_float_layer_and_four_bits_less_so() {
+    let case = &cases("fully_connected_f32")["fully_connected_f32.007"];
+    let input = &case.steps[0].inputs[0];
+    let float = run(&compile(case, None), input, Budget::unlimited);
+    let error = |of| {
+        let found = run(&compile(case, Some(of)), input, Budget::unlimited);
+        let square = |x: &f32| f64::from(*x).powi(2);
+        let noise: f64 = found.iter().zip(&float).map(|(a, b)| square(&(a - b))).sum();
+        (noise / float.iter().map(square).sum::<f64>()).sqrt()
+    };
+    let (eight, four) = (error(BlockType::Q8_0), error(BlockType::Q4_0));
+    assert!(eight < 0.01 && 0.01 < four && four < 0.15, "Q8_0 {eight}, Q4_0 {four}");
+}

@@ -1,0 +1,107 @@
+//! `cargo xtask blocks`: a fully connected layer with its weights in blocks, on a board and on the host.
+//!
+//! The layer is one of the operator goldens. Both must give the same bits; the table says what each type costs.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::error::Usage;
+use crate::model::ModelFile;
+use crate::on_board::{Options, run_on_board};
+use crate::progress::Progress;
+use crate::run::thousands;
+use crate::table;
+use anyhow::{Context as _, Result, bail};
+use comfy_table::CellAlignment;
+use serde::Serialize;
+use std::path::Path;
+use tealight_compiler::{BlockType, compile_tflite};
+use tealight_tests::host::Host;
+use tealight_tests::ops::cases;
+
+/// The golden file and the case: 512 inputs, so that the blocks of 256 fit too, 16 neurons, two batches.
+const LAYER: (&str, &str) = ("fully_connected_f32", "fully_connected_f32.007");
+
+/// What a type cost on a board.
+#[derive(Debug, Serialize)]
+struct Cost {
+    weights: &'static str,
+    board: String,
+    macs: u64,
+    instructions: u64,
+    arena_bytes: u64,
+    stack_bytes: u64,
+    model_bytes: u64,
+    /// Flash without the model.
+    runtime_bytes: u64,
+}
+
+/// Runs the layer with float32 weights and with those of each type in `names` (all types if it is `all`).
+pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> Result<()> {
+    let board = Board::find(&context.root, board)?;
+    let mut types = vec![None];
+    for name in names {
+        match BlockType::ALL.iter().find(|block| block.name() == name) {
+            Some(&block) => types.push(Some(block)),
+            None if name == "all" => types.extend(BlockType::ALL.iter().copied().map(Some)),
+            None => {
+                let known: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
+                return Err(
+                    Usage(format!("there is no block type `{name}`; there are: all, {}", known.join(", "))).into()
+                );
+            }
+        }
+    }
+    let mut costs = Vec::new();
+    for block in types {
+        costs.push(cost(context, &board, block)?);
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&costs)?);
+        return Ok(());
+    }
+    let mut table = table::table();
+    table.set_header(["weights", "MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime B"]);
+    for cost in &costs {
+        let mut row = vec![cost.weights.to_string(), thousands(cost.macs), thousands(cost.instructions)];
+        row.push(format!("{:.2}", cost.instructions as f64 / cost.macs.max(1) as f64));
+        row.extend([cost.arena_bytes, cost.stack_bytes, cost.model_bytes, cost.runtime_bytes].map(thousands));
+        table.add_row(row);
+    }
+    table.column_iter_mut().skip(1).for_each(|column| {
+        column.set_cell_alignment(CellAlignment::Right);
+    });
+    println!("{table}");
+    Ok(())
+}
+
+fn cost(context: &Context, board: &Board, block: Option<BlockType>) -> Result<Cost> {
+    let weights = block.map_or("f32", BlockType::name);
+    let progress = Progress::start(format!("{weights} on {}", board.id));
+    let mut cases = cases(LAYER.0);
+    let case = cases.remove(LAYER.1).context("the golden layer is gone")?;
+    let input = case.steps.first().and_then(|step| step.inputs.first()).context("the golden layer has no input")?;
+    let options = tealight_compiler::Options { quantize: block, ..Default::default() };
+    let compiled = compile_tflite(&case.model, &options).context("the golden layer does not compile")?;
+    let mut host = Host::new(&compiled.bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut session = host.session();
+    session.input(0).copy_from(input)?;
+    session.run();
+    let expected = session.output(0).as_bytes();
+    let model = ModelFile::from_compiled(compiled.bytes, LAYER.1, Path::new(LAYER.1))?;
+    let run = run_on_board(context, board, &model, input, Options::default())?;
+    if run.outputs != expected {
+        bail!("{weights} gives other bits on {} than on this machine", board.id);
+    }
+    progress.done("the same bits as here");
+    let model_bytes = model.bytes.len() as u64;
+    Ok(Cost {
+        weights,
+        board: board.id.clone(),
+        macs: model.macs,
+        instructions: run.report.instructions.first().copied().unwrap_or(0),
+        arena_bytes: run.report.arena_bytes,
+        stack_bytes: run.report.stack_bytes,
+        model_bytes,
+        runtime_bytes: run.sizes.flash.saturating_sub(model_bytes),
+    })
+}

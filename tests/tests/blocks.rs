@@ -3,6 +3,8 @@
 //! That the blocks and their products are Candle's, bit for bit, is shown for the kernels (`tests/candle`). Here a layer of a
 //! whole compiled network is compared with real arithmetic on what its blocks stand for.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use tealight::{Budget, Model};
 use tealight_compiler::{BlockType, Compiled, Options, compile_tflite};
 use tealight_kernels::block;

@@ -2,6 +2,8 @@
 //!
 //! `TEALIGHT_BLESS=1` writes them down anew, which a change of a kernel's order of sums needs.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use std::collections::BTreeMap;
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::digests::{Cases, Digests};

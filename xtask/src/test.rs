@@ -25,9 +25,8 @@ const STEPS: &[Step] = &[
     Step { name: "documentation", fast: true, run: documentation },
     Step { name: "fetching models", fast: true, run: fetch_models },
     Step { name: "host tests", fast: true, run: host_tests },
-    Step { name: "block kernels against Candle's", fast: false, run: candle_tests },
     Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
-    Step { name: "our models, with Candle", fast: false, run: models },
+    Step { name: "with Candle: our models, and the block kernels against its own", fast: false, run: with_candle },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
     Step { name: "Miri", fast: false, run: miri },
@@ -85,20 +84,15 @@ fn host_tests(context: &Context) -> Result<()> {
     cargo(context, &["test", "--no-fail-fast"])
 }
 
-/// Candle takes minutes to build, so these tests are no default members.
-fn candle_tests(context: &Context) -> Result<()> {
-    cargo(context, &["test", "--package", "tealight-candle-tests"])
-}
-
 fn no_panic(context: &Context) -> Result<()> {
     check_no_panic::check_no_panic(context, board::DEFAULT)
 }
 
-/// `tealight-models` is no default member. Optimized, as `train` and `eval` build it.
-fn models(context: &Context) -> Result<()> {
-    let models = ["--release", "--package", "tealight-models"];
-    cargo(context, &[&["clippy", "--all-targets"], &models[..], &["--", "-D", "warnings"]].concat())?;
-    cargo(context, &[&["test"], &models[..]].concat())?;
+/// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
+fn with_candle(context: &Context) -> Result<()> {
+    let packages = ["--release", "--package", "tealight-models", "--package", "tealight-candle-tests"];
+    cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
+    cargo(context, &[&["test"], &packages[..]].concat())?;
     zoo::check(context, board::DEFAULT)
 }
 

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use tealight_compiler::float::from_tflite;
+use tealight_compiler::quantize::{Quantize, QuantizeError, Ranges, compile_float};
 use tealight_compiler::{CompileError, Options, compile_tflite};
 
 /// xorshift64*
@@ -35,6 +37,28 @@ fn models() -> Vec<Vec<u8>> {
     models
 }
 
+/// A copy with a few bytes or words changed.
+fn damaged(model: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = model.to_vec();
+    for _ in 0..1 + random.below(4) {
+        let at = random.below(bytes.len());
+        if random.below(3) == 0 && at + 4 <= bytes.len() {
+            // Fields are aligned words, and their extremes are where arithmetic goes wrong.
+            const WORDS: [i32; 8] = [0, 1, -1, 2, i32::MIN, i32::MAX, 1 << 16, 1 << 24];
+            let at = at & !3;
+            bytes[at..at + 4].copy_from_slice(&WORDS[random.below(8)].to_le_bytes());
+            continue;
+        }
+        bytes[at] = match random.below(4) {
+            0 => 0,
+            1 => 0xff,
+            2 => bytes[at] ^ (1 << random.below(8)),
+            _ => random.below(256) as u8,
+        };
+    }
+    bytes
+}
+
 #[test]
 fn damaged_models_give_a_result_not_a_panic() {
     let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
@@ -44,28 +68,41 @@ fn damaged_models_give_a_result_not_a_panic() {
     let (mut taken, mut refused) = (0usize, 0usize);
     for model in models() {
         for _ in 0..rounds {
-            let mut bytes = model.clone();
-            for _ in 0..1 + random.below(4) {
-                let at = random.below(bytes.len());
-                if random.below(3) == 0 && at + 4 <= bytes.len() {
-                    // Fields are aligned words, and their extremes are where arithmetic goes wrong.
-                    const WORDS: [i32; 8] = [0, 1, -1, 2, i32::MIN, i32::MAX, 1 << 16, 1 << 24];
-                    let at = at & !3;
-                    bytes[at..at + 4].copy_from_slice(&WORDS[random.below(8)].to_le_bytes());
-                    continue;
-                }
-                bytes[at] = match random.below(4) {
-                    0 => 0,
-                    1 => 0xff,
-                    2 => bytes[at] ^ (1 << random.below(8)),
-                    _ => random.below(256) as u8,
-                };
-            }
+            let bytes = damaged(&model, &mut random);
             match compile_tflite(&bytes, &Options::default()) {
                 Ok(_) => taken += 1,
                 Err(CompileError::Internal(what)) => panic!("{what}"),
                 Err(_) => refused += 1,
             }
+        }
+    }
+    println!("{taken} taken, {refused} refused");
+    assert!(taken > 0 && refused > 0);
+}
+
+#[test]
+fn damaged_float_models_give_a_result_not_a_panic() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/float.safetensors");
+    let file = std::fs::read(path).unwrap();
+    let model = safetensors::SafeTensors::deserialize(&file).unwrap().tensor("network/model").unwrap().data().to_vec();
+    let mut random = Random(11);
+    let quantize = Quantize { ranges: Some(Ranges::Mse), bias_correction: Some(true), ..Quantize::default() };
+    let (mut taken, mut refused) = (0usize, 0usize);
+    for _ in 0..80 {
+        let bytes = damaged(&model, &mut random);
+        // Larger ones are only read: running them takes long.
+        let read = from_tflite(&bytes).ok().filter(|network| network.values().iter().all(|value| value.len() < 10_000));
+        let Some(network) = read else {
+            refused += 1;
+            continue;
+        };
+        let size = network.values()[network.input()].len();
+        let samples: Vec<Vec<f32>> =
+            (0..3).map(|_| (0..size).map(|_| random.below(2000) as f32 / 1000.0 - 1.0).collect()).collect();
+        match compile_float(&network, &samples, &quantize, b"", &Options::default()) {
+            Ok(_) => taken += 1,
+            Err(QuantizeError::Compile(CompileError::Internal(what))) => panic!("{what}"),
+            Err(_) => refused += 1,
         }
     }
     println!("{taken} taken, {refused} refused");

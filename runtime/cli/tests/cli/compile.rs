@@ -271,3 +271,19 @@ fn an_array_of_another_shape_or_type_does_not_calibrate() {
     folder.write("inputs.npy", &npy("<f8", "(2, 5)", 80));
     folder.fails(&args, &["inputs.npy", "found type '<f8'"]);
 }
+
+#[test]
+fn float_layers_go_into_blocks_and_the_report_says_which() {
+    // 64 inputs are two blocks of 32, but not one of 256.
+    let (folder, _) = Folder::golden("fully_connected_f32.006");
+    let plain = folder.json(&COMPILE);
+    assert!(plain.get("quantized").is_none());
+    let report = folder.json(&[&COMPILE[..], &["--quantize", "q8_0"]].concat());
+    assert!(report["quantized"][0].as_str().unwrap().contains("q8_0, 2560 B to 680 B"), "{report}");
+    assert!(report["constant_bytes"].as_u64() < plain["constant_bytes"].as_u64());
+    assert_eq!(folder.json(&["inspect", "net.safetensors"])["layers"][0]["function"], "q8_0");
+    let text = folder.succeeds(&[&COMPILE[..], &["--quantize", "q4k"]].concat());
+    assert!(text.contains("float32, its 64 inputs are not blocks of 256"), "{text}");
+    let outcome = folder.run(&[&COMPILE[..], &["--quantize", "q9"]].concat());
+    assert!(outcome.code == Some(2) && outcome.err.contains("q8_0"), "{}", outcome.err);
+}

@@ -178,6 +178,9 @@ pub enum FloatError {
     },
 }
 
+/// Elements of a value that a model file can hold.
+const LARGEST: usize = 1 << 28;
+
 type Result<T> = std::result::Result<T, FloatError>;
 
 impl Constant {
@@ -282,6 +285,10 @@ impl Network {
     /// If the inputs, the weights and the layer do not fit together, or a weight is not finite.
     pub fn add(&mut self, name: &str, layer: Layer, inputs: &[ValueId]) -> Result<ValueId> {
         let shape = self.infer(name, &layer, inputs)?;
+        if (Value { name: String::new(), shape: shape.clone() }).len() > LARGEST {
+            let what = format!("it gives {shape:?}, more than {LARGEST} elements");
+            return Err(FloatError::Shape { layer: name.to_string(), kind: layer.kind(), what });
+        }
         let output = self.values.len();
         self.values.push(Value { name: name.to_string(), shape });
         self.nodes.push(Node { name: name.to_string(), layer, inputs: inputs.to_vec(), output });

@@ -34,7 +34,7 @@ impl Network {
                 let ([n, _, _, c], &[o, height, width, i]) = (picture()?, &weights.shape[..]) else {
                     return Err(wrong(format!("its weights are {:?}, not [out, height, width, in]", weights.shape)));
                 };
-                let fits = i > 0 && c % i == 0 && o % (c / i).max(1) == 0 && bias.len() == o as usize;
+                let fits = i > 0 && o > 0 && c % i == 0 && o % (c / i).max(1) == 0 && bias.len() == o as usize;
                 if !fits {
                     let what = format!("weights {:?} and {} biases do not fit {c} channels", weights.shape, bias.len());
                     return Err(wrong(what));
@@ -46,7 +46,7 @@ impl Network {
                 let ([n, _, _, c], &[1, height, width, o]) = (picture()?, &weights.shape[..]) else {
                     return Err(wrong(format!("its weights are {:?}, not [1, height, width, out]", weights.shape)));
                 };
-                if o == 0 || o % c != 0 || bias.len() != o as usize {
+                if o == 0 || !o.is_multiple_of(c) || bias.len() != o as usize {
                     let what = format!("weights {:?} and {} biases do not fit {c} channels", weights.shape, bias.len());
                     return Err(wrong(what));
                 }

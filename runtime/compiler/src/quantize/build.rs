@@ -20,7 +20,7 @@ pub(super) struct Built {
 /// Builds the graph.
 pub(super) fn build(network: &Network, calibration: &Calibration<'_>, ranges: Ranges, correct_bias: bool) -> Built {
     let fused = fused(network);
-    let params = params(network, calibration, ranges);
+    let params = params(network, &fused, calibration, ranges);
     let quantized: HashMap<usize, Weights> = (0..network.nodes().len())
         .filter_map(|index| Some((index, Weights::of(&network.nodes()[index], &params)?)))
         .collect();
@@ -67,10 +67,17 @@ fn fused(network: &Network) -> Vec<Option<(usize, Activation)>> {
 }
 
 /// The quantization of each value: what the operator prescribes, its input's where it only moves numbers, or by range.
-fn params(network: &Network, calibration: &Calibration<'_>, ranges: Ranges) -> Vec<Params> {
+fn params(
+    network: &Network,
+    fused: &[Option<(usize, Activation)>],
+    calibration: &Calibration<'_>,
+    ranges: Ranges,
+) -> Vec<Params> {
     let mut params = vec![calibration.params(network.input(), ranges)];
-    for node in network.nodes() {
+    for (index, node) in network.nodes().iter().enumerate() {
         params.push(match node.layer {
+            // Alone, it clamps the integers as they are.
+            Layer::Relu6 if !fused.iter().flatten().any(|&(by, _)| by == index) => params[node.inputs[0]],
             Layer::Softmax | Layer::Logistic => Params { scale: 1.0 / 256.0, zero_point: -128 },
             Layer::Tanh => Params { scale: 1.0 / 128.0, zero_point: 0 },
             Layer::Reshape { .. } | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } => params[node.inputs[0]],

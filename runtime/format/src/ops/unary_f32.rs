@@ -1,6 +1,6 @@
 //! A function of one f32 value, element by element.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_range, reals};
 use crate::DType;
 
 macro_rules! functions {
@@ -105,7 +105,7 @@ impl UnaryF32 {
         };
         let cost = match function {
             UnaryFunction::Clamp => {
-                ensure!(a <= b, OpFault::Attribute { index: 1 });
+                tri!(check_range(self.parameters, 1));
                 1
             }
             UnaryFunction::LeakyRelu | UnaryFunction::Elu => {

@@ -1,17 +1,15 @@
 //! `tealight compile`: from a trained network to one file.
 
+use crate::calibration::{Calibration, Fidelity};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
-use crate::tensor_file::TensorKind;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tealight_compiler::float::{Network, from_tflite};
-use tealight_compiler::quantize::{self, Quantize, compile_float};
 use tealight_compiler::{BlockType, Options, compile_tflite};
-use tealight_format::{DType, Model};
+use tealight_format::Model;
 
 /// Compile a trained network into one file
 ///
@@ -37,9 +35,8 @@ pub(crate) struct Args {
     /// block's length (32; 256 for the types with k) stays as it is; the report says which.
     #[arg(long, value_name = "TYPE", value_parser = quantization)]
     quantize: Option<Quantization>,
-    /// Inputs to quantize a float32 network to int8 by: float32, .npy or .bin, some hundreds in a row
-    #[arg(long, value_name = "INPUTS", required_if_eq("quantize", "int8"))]
-    calibrate: Option<PathBuf>,
+    #[command(flatten)]
+    calibration: Calibration,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -58,8 +55,11 @@ Keys of --json (lengths in bytes):
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   passes                [{name, summary}]: what the compiler did
   quantized             with a block type, what became of each fully connected layer
-  quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, layers: [{name, kind, snr_db, worst,
-                        bytes}]}; snr_db is null where nothing was lost";
+  quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, agreement, trials: [{ranges,
+                        bias_correction, snr_db}], layers: [{name, kind, snr_db, worst, bytes}], warnings}. snr_db is the
+                        signal-to-noise ratio of the output, before softmax if it ends in one, and null where nothing was
+                        lost; agreement is the share of inputs with the same greatest output in float and in int8, null if
+                        the output is one number; worst is the greatest difference of one element";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -104,25 +104,6 @@ fn quantization(name: &str) -> std::result::Result<Quantization, String> {
     })
 }
 
-/// How near the int8 network is to the float one.
-#[derive(Debug, Serialize)]
-struct Fidelity {
-    ranges: String,
-    bias_correction: bool,
-    samples: usize,
-    snr_db: f64,
-    layers: Vec<Layer>,
-}
-
-#[derive(Debug, Serialize)]
-struct Layer {
-    name: String,
-    kind: &'static str,
-    snr_db: f64,
-    worst: f32,
-    bytes: usize,
-}
-
 #[derive(Debug, Serialize)]
 struct Pass<'a> {
     name: &'a str,
@@ -134,7 +115,7 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    if let Some(path) = &args.calibrate
+    if let Some(path) = &args.calibration.calibrate
         && args.quantize.is_some_and(|quantize| quantize != Quantization::Int8)
     {
         return Err(Error::new(format!("--calibrate `{}` does not go with this --quantize", path.display()))
@@ -148,7 +129,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     // The output is tried before the work is done, and the input is looked at before that.
     let input = model_file::map(&args.input)?;
-    let read: Vec<&Path> = [Some(&args.input), args.labels.as_ref(), args.calibrate.as_ref()]
+    let read: Vec<&Path> = [Some(&args.input), args.labels.as_ref(), args.calibration.calibrate.as_ref()]
         .into_iter()
         .flatten()
         .map(PathBuf::as_path)
@@ -165,18 +146,12 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let (compiled, quantization) = match &args.calibrate {
-        Some(calibrate) => {
-            let network = from_tflite(&input).map_err(|error| failed().cause(error))?;
-            let samples = read_samples(calibrate, &network)?;
-            let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), &input, &options)
-                .map_err(|error| failed().cause(error))?;
-            (compiled, Some(Fidelity::of(report)))
+    let (compiled, quantization) = match &args.calibration.calibrate {
+        Some(data) => {
+            let (compiled, fidelity) = args.calibration.compile(data, &input, &options, &failed)?;
+            (compiled, Some(fidelity))
         }
-        None => {
-            let compiled = compile_tflite(&input, &options).map_err(|error| failed().cause(error))?;
-            (compiled, None)
-        }
+        None => (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None),
     };
     let model = Model::parse(&compiled.bytes)
         .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;
@@ -240,45 +215,9 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
         screen.print(format!("\n{}\n", report.quantized.join("\n")))?;
     }
     if let Some(quantization) = &report.quantization {
-        print_quantization(quantization, screen)?;
+        quantization.print(screen)?;
     }
     screen.print(format!("\nwrote {}\n", report.output.display()))
-}
-
-fn print_quantization(quantization: &Fidelity, screen: &mut Screen) -> Result<()> {
-    let bias = if quantization.bias_correction { "; biases corrected" } else { "" };
-    let snr = quantization.snr_db;
-    screen.print(format!(
-        "\nquantized by {}: ranges by {}{bias}; {snr:.1} dB of signal to noise\n",
-        counted(quantization.samples, "input"),
-        quantization.ranges
-    ))?;
-    let mut table =
-        Table::new().text("layer", 0).text("operator", 0).number("dB", 0).number("worst", 0).number("bytes", 0);
-    for layer in &quantization.layers {
-        let (snr, worst) = (format!("{:.1}", layer.snr_db), format!("{:.4}", layer.worst));
-        table.row([layer.name.clone(), layer.kind.into(), snr, worst, grouped(layer.bytes as u64)]);
-    }
-    screen.print(table.draw(screen.table_width()).0)
-}
-
-impl Fidelity {
-    fn of(report: quantize::Report) -> Self {
-        let layer = |layer: quantize::Layer| Layer {
-            name: layer.name,
-            kind: layer.kind,
-            snr_db: layer.snr_db,
-            worst: layer.worst,
-            bytes: layer.bytes,
-        };
-        Self {
-            ranges: report.chosen.ranges.to_string(),
-            bias_correction: report.chosen.bias_correction,
-            samples: report.samples,
-            snr_db: report.snr_db,
-            layers: report.layers.into_iter().map(layer).collect(),
-        }
-    }
 }
 
 /// How the arena compares with `other`: "(arena is 12.5 % below)".
@@ -290,22 +229,6 @@ fn difference(report: &Report<'_>, other: u64) -> String {
         let side = if percent < 0.0 { "below" } else { "above" };
         format!("(the arena is {:.1} % {side})", percent.abs())
     }
-}
-
-/// The inputs to calibrate by.
-fn read_samples(path: &Path, network: &Network) -> Result<Vec<Vec<f32>>> {
-    let input = &network.values()[network.input()];
-    let kind = TensorKind {
-        name: "the network's input".into(),
-        dtype: DType::F32,
-        shape: input.shape.iter().copied().map(u64::from).collect(),
-        scale: 0.0,
-        zero_point: 0,
-        len: input.len() * size_of::<f32>(),
-    };
-    let stream = kind.read(path)?;
-    let sample = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    Ok((0..stream.count()).map(|k| sample(stream.get(k))).collect())
 }
 
 /// The lines of a label file, without empty ones at its end.

@@ -2,6 +2,7 @@
 
 mod after;
 mod boards;
+mod calibration;
 mod compile;
 mod error;
 mod inspect;

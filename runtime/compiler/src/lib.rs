@@ -20,7 +20,8 @@
 //! # Passes
 //!
 //! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
-//! A float network ([`float`]) is quantized to such a graph ([`quantize`]) in the place of `import`.
+//! A float network, from a `.tflite` file or by layers ([`float`]), is quantized to such a graph ([`quantize`]) in the place of
+//! `import`.
 //!
 //! | pass | what it does |
 //! |---|---|

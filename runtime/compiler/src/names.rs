@@ -77,7 +77,7 @@ impl Names {
 /// The telling part of a converter's name: of `model/conv2d_1/Conv2D;model/batch_normalization/..` it is `conv2d_1`.
 ///
 /// Several names stand in one when layers were fused. Operators begin with a capital in TensorFlow, layers do not.
-fn stem(name: &str) -> Option<String> {
+pub(crate) fn stem(name: &str) -> Option<String> {
     let layers: Vec<String> = name.split(';').filter_map(layer).collect();
     let own = layers.iter().find(|layer| !FUSED.iter().any(|fused| layer.starts_with(fused)));
     let last = || plain(name.split(';').next()?.rsplit(['/', ':']).find(|segment| segment.parse::<u64>().is_err())?);

@@ -197,6 +197,81 @@ fn bad_calibration_data_is_named_and_leaves_no_file() {
     assert!(!folder.path("net.safetensors").exists());
 }
 
+const CALIBRATE: [&str; 6] = ["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "int8"];
+
+#[test]
+fn a_folder_of_inputs_calibrates_as_they_would_in_a_row() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    folder.write("inputs.bin", &inputs);
+    std::fs::create_dir(folder.path("inputs")).unwrap();
+    let (first, rest) = inputs.split_at(inputs.len() / 4);
+    folder.write("inputs/a.bin", first);
+    folder.write("inputs/b.bin", rest);
+    folder.write("inputs/notes.txt", b"not an input");
+    folder.succeeds(&[&CALIBRATE[..], &["--calibrate", "inputs.bin"]].concat());
+    let one = folder.read("net.safetensors");
+    folder.succeeds(&[&CALIBRATE[..], &["--calibrate", "inputs"]].concat());
+    assert!(folder.read("net.safetensors") == one);
+    std::fs::create_dir(folder.path("none")).unwrap();
+    folder.fails(&[&CALIBRATE[..], &["--calibrate", "none"]].concat(), &["calibration data is empty", "`none`"]);
+    folder.write("inputs/c.bin", &[0xff; 3]);
+    folder.fails(&[&CALIBRATE[..], &["--calibrate", "inputs"]].concat(), &["inputs/c.bin", "3 B"]);
+}
+
+#[test]
+fn ranges_and_ends_are_as_asked_for() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    folder.write("inputs.bin", &inputs);
+    let calibrate = [&CALIBRATE[..], &["--calibrate", "inputs.bin"]].concat();
+    for (how, name) in [("minmax", "min/max"), ("percentile", "percentile 99.99"), ("mse", "least squared error")] {
+        let report = folder.json(&[&calibrate[..], &["--ranges", how]].concat());
+        assert_eq!(report["quantization"]["ranges"], name);
+        assert_eq!(report["quantization"]["trials"].as_array().unwrap().len(), 2);
+    }
+    let dtypes = |args: &[&str]| {
+        folder.succeeds(&[&calibrate[..], args].concat());
+        let bytes = folder.read("net.safetensors");
+        let model = Model::parse(&bytes).unwrap();
+        [model.value(model.input(0)).dtype.name(), model.value(model.output(0)).dtype.name()]
+    };
+    assert_eq!(dtypes(&[]), ["I8", "I8"]);
+    assert_eq!(dtypes(&["--io", "float"]), ["F32", "F32"]);
+    // What only speaks of calibration is no use without it.
+    for args in [["--ranges", "mse"], ["--io", "float"]] {
+        let args = [&COMPILE[..], &args].concat();
+        folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &["--calibrate"]);
+    }
+}
+
+#[test]
+fn a_network_that_is_int8_already_is_not_calibrated() {
+    let (folder, _) = Folder::golden("conv2d.000");
+    folder.write("inputs.bin", &[0; 64]);
+    let args = [&CALIBRATE[..], &["--calibrate", "inputs.bin"]].concat();
+    folder.fails(&args, &["cannot compile `net.tflite`", "quantized already", "leave out --calibrate"]);
+}
+
+#[test]
+fn an_array_of_another_shape_or_type_does_not_calibrate() {
+    let folder = Folder::new();
+    let (model, _) = float_network();
+    folder.write("net.tflite", &model);
+    let npy = |descr: &str, shape: &str, len: usize| {
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        header.push_str(&" ".repeat(117 - header.len()));
+        [b"\x93NUMPY\x01\0\x76\0".as_slice(), header.as_bytes(), b"\n", &vec![0; len]].concat()
+    };
+    let args = [&CALIBRATE[..], &["--calibrate", "inputs.npy"]].concat();
+    folder.write("inputs.npy", &npy("<f4", "(2, 5)", 40));
+    folder.fails(&args, &["inputs.npy", "found shape [2, 5]"]);
+    folder.write("inputs.npy", &npy("<f8", "(2, 5)", 80));
+    folder.fails(&args, &["inputs.npy", "found type '<f8'"]);
+}
+
 #[test]
 fn float_layers_go_into_blocks_and_the_report_says_which() {
     // 64 inputs are two blocks of 32, but not one of 256.

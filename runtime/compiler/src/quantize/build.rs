@@ -20,7 +20,7 @@ pub(super) struct Built {
 /// Builds the graph.
 pub(super) fn build(network: &Network, calibration: &Calibration<'_>, ranges: Ranges, correct_bias: bool) -> Built {
     let fused = fused(network);
-    let params = params(network, calibration, ranges);
+    let params = params(network, &fused, calibration, ranges);
     let quantized: HashMap<usize, Weights> = (0..network.nodes().len())
         .filter_map(|index| Some((index, Weights::of(&network.nodes()[index], &params)?)))
         .collect();
@@ -67,10 +67,17 @@ fn fused(network: &Network) -> Vec<Option<(usize, Activation)>> {
 }
 
 /// The quantization of each value: what the operator prescribes, its input's where it only moves numbers, or by range.
-fn params(network: &Network, calibration: &Calibration<'_>, ranges: Ranges) -> Vec<Params> {
+fn params(
+    network: &Network,
+    fused: &[Option<(usize, Activation)>],
+    calibration: &Calibration<'_>,
+    ranges: Ranges,
+) -> Vec<Params> {
     let mut params = vec![calibration.params(network.input(), ranges)];
-    for node in network.nodes() {
+    for (index, node) in network.nodes().iter().enumerate() {
         params.push(match node.layer {
+            // Alone, it clamps the integers as they are.
+            Layer::Relu6 if !fused.iter().flatten().any(|&(by, _)| by == index) => params[node.inputs[0]],
             Layer::Softmax | Layer::Logistic => Params { scale: 1.0 / 256.0, zero_point: -128 },
             Layer::Tanh => Params { scale: 1.0 / 128.0, zero_point: 0 },
             Layer::Reshape { .. } | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } => params[node.inputs[0]],
@@ -82,9 +89,9 @@ fn params(network: &Network, calibration: &Calibration<'_>, ranges: Ranges) -> V
 
 /// The int8 weights of a layer: symmetric, a scale for each output channel.
 #[derive(Debug)]
-struct Weights {
-    bytes: Vec<i8>,
-    scales: Vec<f32>,
+pub(super) struct Weights {
+    pub(super) bytes: Vec<i8>,
+    pub(super) scales: Vec<f32>,
     input_scale: f32,
 }
 
@@ -92,9 +99,14 @@ impl Weights {
     fn of(node: &float::Node, params: &[Params]) -> Option<Self> {
         let (weights, bias) = node.layer.weights()?;
         let input_scale = params[node.inputs[0]].scale;
+        Some(Self::new(&weights.data, bias, input_scale, &|index| node.layer.channel_of(index)))
+    }
+
+    /// The weights `data`, of which number `index` belongs to the output channel `channel_of(index)`.
+    pub(super) fn new(data: &[f32], bias: &[f32], input_scale: f32, channel_of: &dyn Fn(usize) -> usize) -> Self {
         let mut greatest = vec![0f32; bias.len()];
-        for (index, weight) in weights.data.iter().enumerate() {
-            let channel = &mut greatest[node.layer.channel_of(index)];
+        for (index, weight) in data.iter().enumerate() {
+            let channel = &mut greatest[channel_of(index)];
             *channel = channel.max(weight.abs());
         }
         let scale = |(&greatest, &bias): (&f32, &f32)| {
@@ -104,22 +116,33 @@ impl Weights {
         };
         let scales: Vec<f32> = greatest.iter().zip(bias).map(scale).collect();
         let quantize = |(index, weight): (usize, &f32)| {
-            (f64::from(*weight) / f64::from(scales[node.layer.channel_of(index)])).round().clamp(-127.0, 127.0) as i8
+            (f64::from(*weight) / f64::from(scales[channel_of(index)])).round().clamp(-127.0, 127.0) as i8
         };
-        Some(Self { bytes: weights.data.iter().enumerate().map(quantize).collect(), scales, input_scale })
+        Self { bytes: data.iter().enumerate().map(quantize).collect(), scales, input_scale }
+    }
+
+    /// How far each weight is off.
+    pub(super) fn errors(&self, data: &[f32], channel_of: &dyn Fn(usize) -> usize) -> Vec<f32> {
+        let error =
+            |(index, (weight, byte)): (usize, (&f32, &i8))| self.scales[channel_of(index)] * f32::from(*byte) - weight;
+        data.iter().zip(&self.bytes).enumerate().map(error).collect()
+    }
+
+    /// The biases less `shift`, as little-endian int32 in the scale of the products.
+    pub(super) fn bias(&self, bias: &[f32], shift: Option<&Vec<f64>>) -> Vec<u8> {
+        let quantize = |(channel, &bias): (usize, &f32)| {
+            let shift = shift.map_or(0.0, |shift| shift[channel]);
+            let scale = f64::from(self.input_scale) * f64::from(self.scales[channel]);
+            ((f64::from(bias) - shift) / scale).round() as i32
+        };
+        bias.iter().enumerate().map(quantize).flat_map(i32::to_le_bytes).collect()
     }
 
     /// The layer with the rounding errors of the weights as its weights.
     fn error(&self, layer: &Layer) -> Layer {
         let mut layer = layer.clone();
-        let errors: Vec<f32> = match layer.weights() {
-            Some((weights, _)) => weights
-                .data
-                .iter()
-                .zip(&self.bytes)
-                .enumerate()
-                .map(|(index, (weight, byte))| self.scales[layer.channel_of(index)] * f32::from(*byte) - weight)
-                .collect(),
+        let errors = match layer.weights() {
+            Some((weights, _)) => self.errors(&weights.data, &|index| layer.channel_of(index)),
             None => return layer,
         };
         if let Layer::Conv2d { weights, bias, .. }
@@ -184,12 +207,7 @@ impl Builder<'_> {
     }
 
     fn bias(&mut self, name: &str, bias: &[f32], quantized: &Weights, shift: Option<&Vec<f64>>) -> TensorId {
-        let quantize = |(channel, &bias): (usize, &f32)| {
-            let shift = shift.map_or(0.0, |shift| shift[channel]);
-            let scale = f64::from(quantized.input_scale) * f64::from(quantized.scales[channel]);
-            ((f64::from(bias) - shift) / scale).round() as i32
-        };
-        let bytes: Vec<u8> = bias.iter().enumerate().map(quantize).flat_map(i32::to_le_bytes).collect();
+        let bytes = quantized.bias(bias, shift);
         self.graph.add(Tensor::constant(format!("{name}/bias"), ElementType::I32, vec![bias.len() as u32], bytes))
     }
 }

@@ -21,12 +21,8 @@ impl<'a> Calibration<'a> {
         samples: &'a [Vec<f32>],
         input_range: Option<[f32; 2]>,
     ) -> Result<Self> {
-        check(network, samples)?;
-        if let Some([low, high]) =
-            input_range.filter(|[low, high]| !(low.is_finite() && high.is_finite() && low < high))
-        {
-            return Err(QuantizeError::InputRange { low, high });
-        }
+        check(&network.values()[network.input()].shape, samples)?;
+        check_range(input_range)?;
         let mut extremes = vec![[f32::INFINITY, f32::NEG_INFINITY]; network.values().len()];
         for (index, sample) in samples.iter().enumerate() {
             for (id, numbers) in run(network, sample, index)?.iter().enumerate() {
@@ -93,16 +89,26 @@ fn run(network: &Network, sample: &[f32], index: usize) -> Result<Vec<Vec<f32>>>
     })
 }
 
-/// Whether the samples are numbers of the right count.
-fn check(network: &Network, samples: &[Vec<f32>]) -> Result<()> {
-    let input = &network.values()[network.input()];
+/// Whether the input's range is one.
+pub(super) fn check_range(input_range: Option<[f32; 2]>) -> Result<()> {
+    match input_range {
+        Some([low, high]) if !(low.is_finite() && high.is_finite() && low < high) => {
+            Err(QuantizeError::InputRange { low, high })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the samples are numbers of the count that an input of `shape` has.
+pub(super) fn check(shape: &[u32], samples: &[Vec<f32>]) -> Result<()> {
+    let expected = shape.iter().fold(1usize, |count, &dim| count.saturating_mul(dim as usize));
     if samples.is_empty() {
         return Err(QuantizeError::Empty);
     }
     for (sample, numbers) in samples.iter().enumerate() {
-        if numbers.len() != input.len() {
-            let shape = input.shape.clone();
-            return Err(QuantizeError::Shape { sample, found: numbers.len(), expected: input.len(), shape });
+        if numbers.len() != expected {
+            let shape = shape.to_vec();
+            return Err(QuantizeError::Shape { sample, found: numbers.len(), expected, shape });
         }
         if let Some((index, &value)) = numbers.iter().enumerate().find(|(_, number)| !number.is_finite()) {
             return Err(QuantizeError::NotFinite { sample, index, value });

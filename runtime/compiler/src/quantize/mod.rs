@@ -6,14 +6,23 @@
 //! (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). Whether it helps,
 //! and which ranges are best, is tried: [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs
 //! the compiled files and keeps the one whose output is nearest to the float network's.
+//!
+//! A float network is either a [`Network`](crate::float::Network) or a `.tflite` file ([`FloatTflite`]); the latter runs as
+//! the compiled f32 network that it also is without quantization.
 
 mod build;
 mod calibrate;
+mod convert;
+mod float_graph;
+mod imported;
+mod observe;
 mod range;
 mod report;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
+pub use imported::FloatTflite;
 pub use range::Ranges;
 pub use report::{Layer, Report, Trial};
 
@@ -31,6 +40,8 @@ pub struct Quantize {
     pub bias_correction: Option<bool>,
     /// The input's least and greatest value, if they are known better than from the samples.
     pub input_range: Option<[f32; 2]>,
+    /// Keep the inputs and outputs of a `.tflite` float, converted at the network's ends; they are int8 otherwise.
+    pub float_io: bool,
 }
 
 /// Why a float network could not be quantized.
@@ -87,12 +98,45 @@ pub enum QuantizeError {
         /// Its upper end.
         high: f32,
     },
+    /// The network computes with integers already.
+    #[error("the network is quantized already: tensor `{tensor}` is {found}; compile it without calibration")]
+    Quantized {
+        /// A tensor that is not float32.
+        tensor: String,
+        /// Its type.
+        found: String,
+    },
+    /// The network has another number of inputs than one.
+    #[error("the network has {count} inputs; only networks of one input can be calibrated")]
+    Inputs {
+        /// How many it has.
+        count: usize,
+    },
+    /// A constant that is infinite or not a number.
+    #[error("constant `{tensor}` is {value} at index {index}; every number must be finite")]
+    Weight {
+        /// Its name.
+        tensor: String,
+        /// Where in it.
+        index: usize,
+        /// What is there.
+        value: f32,
+    },
     /// The quantized network cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
 }
 
 type Result<T> = std::result::Result<T, QuantizeError>;
+
+impl Quantize {
+    /// Each combination that is left open.
+    fn trials(&self) -> Vec<(Ranges, bool)> {
+        let ranges = self.ranges.map_or_else(|| Ranges::ALL.to_vec(), |ranges| vec![ranges]);
+        let corrections = self.bias_correction.map_or_else(|| vec![false, true], |correct| vec![correct]);
+        ranges.iter().flat_map(|&ranges| corrections.iter().map(move |&correct| (ranges, correct))).collect()
+    }
+}
 
 /// Quantizes a float network and compiles it. `samples` are inputs, each of the input's size; `source` is what the
 /// network was read from, whose hash the file keeps.
@@ -107,22 +151,18 @@ pub fn compile_float(
     options: &Options,
 ) -> Result<(Compiled, Report)> {
     let calibration = Calibration::collect(network, samples, quantize.input_range)?;
-    let ranges = quantize.ranges.map_or_else(|| Ranges::ALL.to_vec(), |ranges| vec![ranges]);
-    let corrections = quantize.bias_correction.map_or_else(|| vec![false, true], |correct| vec![correct]);
     let mut best: Option<(Compiled, Report)> = None;
     let mut trials = Vec::new();
-    for ranges in ranges {
-        for &correct in &corrections {
-            let built = build::build(network, &calibration, ranges, correct);
-            let options = Options { keep_tensor_map: true, ..options.clone() };
-            let compiled = compile_graph(built.graph.clone(), "quantize", source, &options, &mut |_, _| {})?;
-            let report = report::measure(network, &built, &compiled, samples)?;
-            let trial = Trial { ranges, bias_correction: correct, snr_db: report.snr_db };
-            if best.as_ref().is_none_or(|(_, best)| report.snr_db > best.snr_db) {
-                best = Some((compiled, Report { chosen: trial, ..report }));
-            }
-            trials.push(trial);
+    for (ranges, correct) in quantize.trials() {
+        let built = build::build(network, &calibration, ranges, correct);
+        let options = Options { keep_tensor_map: true, ..options.clone() };
+        let compiled = compile_graph(built.graph.clone(), "quantize", source, &options, &mut |_, _| {})?;
+        let report = report::measure(network, &built, &compiled, samples)?;
+        let trial = Trial { ranges, bias_correction: correct, snr_db: report.snr_db };
+        if best.as_ref().is_none_or(|(_, best)| report.snr_db > best.snr_db) {
+            best = Some((compiled, Report { chosen: trial, ..report }));
         }
+        trials.push(trial);
     }
     let (_, mut report) = best.ok_or(QuantizeError::Empty)?;
     // The chosen one again, without the values that only measuring needed.

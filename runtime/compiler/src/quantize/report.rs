@@ -9,7 +9,7 @@ use crate::float::{self, Network, ValueId};
 use tealight::{ALL_OPS, Block, Budget, Model, Session};
 
 /// Samples that are run to measure, spread over all.
-const SAMPLES: usize = 200;
+pub(super) const SAMPLES: usize = 200;
 
 /// How far a quantized network is from its float one.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,11 @@ pub struct Report {
     pub trials: Vec<Trial>,
     /// How many samples were run.
     pub samples: usize,
+    /// The share of them for which the greatest of the output's elements is the same one in both networks; of a `.tflite`
+    /// whose output has several elements.
+    pub agreement: Option<f64>,
+    /// What in the samples looks wrong but does not forbid quantizing.
+    pub warnings: Vec<String>,
 }
 
 /// A way of quantizing, and what came of it.
@@ -43,7 +48,7 @@ pub struct Layer {
     /// Its name in the checkpoint.
     pub name: String,
     /// What it does.
-    pub kind: &'static str,
+    pub kind: String,
     /// Energy of the float tensor over that of its difference from the dequantized one, in decibels.
     pub snr_db: f64,
     /// The greatest difference of one element.
@@ -54,11 +59,11 @@ pub struct Layer {
 
 /// Sums over all elements of a tensor.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+pub(super) struct Sums {
     signal: f64,
     noise: f64,
-    worst: f32,
-    count: usize,
+    pub(super) worst: f32,
+    pub(super) count: usize,
 }
 
 /// Runs both networks and compares every tensor that the quantized one keeps.
@@ -111,7 +116,7 @@ pub(super) fn measure(network: &Network, built: &Built, compiled: &Compiled, sam
                 node.output,
                 Layer {
                     name: owner.name.clone(),
-                    kind: owner.layer.kind(),
+                    kind: owner.layer.kind().to_string(),
                     snr_db: sums.snr_db(),
                     worst: sums.worst,
                     bytes,
@@ -128,7 +133,7 @@ pub(super) fn measure(network: &Network, built: &Built, compiled: &Compiled, sam
     let snr_db = sums[telling].snr_db();
     let layers = layers.into_iter().map(|(_, layer)| layer).collect();
     let chosen = Trial { ranges: Ranges::MinMax, bias_correction: false, snr_db };
-    Ok(Report { layers, snr_db, chosen, trials: Vec::new(), samples: count })
+    Ok(Report { layers, snr_db, chosen, trials: Vec::new(), samples: count, agreement: None, warnings: Vec::new() })
 }
 
 /// The node whose operator writes what `node` writes: `node`, or the one that it was fused into.
@@ -142,7 +147,7 @@ fn internal(what: &str) -> QuantizeError {
 }
 
 impl Sums {
-    fn add(&mut self, wanted: &[f32], found: impl Iterator<Item = f32>) {
+    pub(super) fn add(&mut self, wanted: &[f32], found: impl Iterator<Item = f32>) {
         for (&wanted, found) in wanted.iter().zip(found) {
             let difference = found - wanted;
             self.signal += f64::from(wanted).powi(2);
@@ -153,7 +158,7 @@ impl Sums {
     }
 
     /// Infinite where the two are equal.
-    fn snr_db(&self) -> f64 {
+    pub(super) fn snr_db(&self) -> f64 {
         if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
     }
 }

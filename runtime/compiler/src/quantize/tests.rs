@@ -129,3 +129,13 @@ fn the_file_does_not_depend_on_the_run() {
         || compile_float(&network, &samples(&network, 10), &Quantize::default(), b"", &Options::default()).unwrap();
     assert_eq!(compile().0.bytes, compile().0.bytes);
 }
+
+#[test]
+fn a_clamp_of_its_own_keeps_the_quantization_of_its_input() {
+    let mut network = Network::new("x", &[1, 8]).unwrap();
+    let x = network.add("gate", L::HardSwish, &[0]).unwrap();
+    network.add("relu6", L::Relu6, &[x]).unwrap();
+    let samples: Vec<Vec<f32>> = (0..20).map(|seed| numbers(seed, 8).iter().map(|x| x * 20.0).collect()).collect();
+    let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
+    assert!(report.snr_db > 30.0, "{report:?}");
+}

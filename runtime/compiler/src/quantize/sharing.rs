@@ -1,0 +1,170 @@
+//! Which tensors share a quantization, by what the operators of TensorFlow Lite's 8-bit specification demand.
+//!
+//! An operator that only moves or picks numbers has one quantization for its inputs and its output, so the ranges of those
+//! tensors are one range. Functions with a known range have a fixed output quantization.
+
+use super::range::Params;
+use crate::error::Result;
+use crate::graph::{Content, ElementType, Graph, Node, Op, TensorId};
+use crate::tflite::TfliteOp;
+
+/// What can be quantized, for errors.
+const ACCEPTED: &str = "in int8: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, EXPAND_DIMS, \
+    FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, RELU, RELU6, RELU_N1_TO_1, \
+    RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, TANH, TRANSPOSE and \
+    UNPACK; compile with --quantize none to keep the network in float32";
+
+/// How an operator's output is quantized.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rule {
+    /// By its range; it has constant weights and maybe a bias.
+    Layer,
+    /// By its range.
+    Own,
+    /// As its inputs.
+    Same,
+    /// So, always.
+    Fixed(Params),
+}
+
+impl Rule {
+    /// The rule of `node`.
+    ///
+    /// # Errors
+    /// The operator has no int8 form.
+    pub(super) fn of(graph: &Graph, node: &Node) -> Result<Self> {
+        use TfliteOp as T;
+        let Op::Tflite(op) = &node.op else {
+            return Err(graph.unsupported(node, "a network without variables to quantize to int8"));
+        };
+        Ok(match op {
+            T::Conv2d(_) | T::DepthwiseConv2d(_) | T::FullyConnected(_) => Self::Layer,
+            T::Add(_) | T::Sub(_) | T::Mul(_) | T::Mean | T::Relu | T::LeakyRelu { .. } | T::HardSwish => Self::Own,
+            T::Softmax { .. } | T::Logistic => Self::Fixed(Params { scale: 1.0 / 256.0, zero_point: -128 }),
+            T::Tanh => Self::Fixed(Params { scale: 1.0 / 128.0, zero_point: 0 }),
+            T::AveragePool2d(_)
+            | T::MaxPool2d(_)
+            | T::Concatenation { .. }
+            | T::Pack { .. }
+            | T::Pad
+            | T::PadV2
+            | T::Relu6
+            | T::ReluN1To1
+            | T::Reshape { .. }
+            | T::Squeeze { .. }
+            | T::ExpandDims
+            | T::Transpose
+            | T::Slice
+            | T::StridedSlice(_)
+            | T::Split
+            | T::SplitV
+            | T::Unpack { .. }
+            | T::ResizeNearestNeighbor { .. } => Self::Same,
+            _ => return Err(graph.unsupported(node, ACCEPTED)),
+        })
+    }
+}
+
+/// The groups of tensors with one quantization.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    parent: Vec<TensorId>,
+    fixed: Vec<Option<Params>>,
+}
+
+impl Sharing {
+    /// Groups the real tensors of `graph`.
+    ///
+    /// # Errors
+    /// The graph has an operator without an int8 form.
+    pub(super) fn of(graph: &Graph) -> Result<Self> {
+        let count = graph.tensors.len();
+        let mut sharing = Self { parent: (0..count).collect(), fixed: vec![None; count] };
+        for node in &graph.nodes {
+            match Rule::of(graph, node)? {
+                Rule::Layer | Rule::Own => {}
+                Rule::Fixed(params) => node.outputs.iter().for_each(|&id| sharing.fixed[id] = Some(params)),
+                Rule::Same => sharing.join(graph, node),
+            }
+        }
+        Ok(sharing)
+    }
+
+    /// The tensor that stands for the group of `id`.
+    pub(super) fn root(&self, mut id: TensorId) -> TensorId {
+        while self.parent[id] != id {
+            id = self.parent[id];
+        }
+        id
+    }
+
+    /// The group's quantization, if an operator prescribes it.
+    pub(super) fn fixed(&self, root: TensorId) -> Option<Params> {
+        self.fixed[root]
+    }
+
+    /// Joins inputs and outputs; inputs of different fixed quantizations stay apart, to be converted.
+    fn join(&mut self, graph: &Graph, node: &Node) {
+        let inputs: Vec<TensorId> = reals(graph, node).map(|id| self.root(id)).collect();
+        let all_alike = inputs.windows(2).all(|pair| self.fixed[pair[0]] == self.fixed[pair[1]]);
+        let shared: Vec<TensorId> =
+            inputs.into_iter().filter(|&input| all_alike || self.fixed[input].is_none()).collect();
+        for &output in &node.outputs {
+            for &input in &shared {
+                let (from, to) = (self.root(output), self.root(input));
+                self.fixed[to] = self.fixed[to].or(self.fixed[from]);
+                self.parent[from] = to;
+            }
+        }
+    }
+}
+
+/// The computed real tensors that `node` reads.
+pub(super) fn reals<'a>(graph: &'a Graph, node: &'a Node) -> impl Iterator<Item = TensorId> + 'a {
+    node.inputs.iter().flatten().copied().filter(|&id| {
+        let tensor = &graph.tensors[id];
+        tensor.dtype == ElementType::F32 && tensor.content == Content::Computed
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Tensor;
+    use crate::testing::Builder;
+    use crate::tflite::Activation;
+
+    fn real(b: &mut Builder) -> TensorId {
+        let name = format!("t{}", b.graph.tensors.len());
+        b.graph.add(Tensor::computed(name, ElementType::F32, vec![1, 4]))
+    }
+
+    #[test]
+    fn what_only_moves_numbers_shares_and_what_has_a_fixed_range_is_converted() {
+        let mut b = Builder::default();
+        let [x, moved, a, soft, joined, flat] = std::array::from_fn(|_| real(&mut b));
+        b.node(TfliteOp::Transpose, &[x], &[moved]);
+        b.node(TfliteOp::Relu, &[moved], &[a]);
+        b.node(TfliteOp::Softmax { beta: 1.0 }, &[a], &[soft]);
+        b.node(TfliteOp::Concatenation { axis: 1, activation: Activation::None }, &[a, soft], &[joined]);
+        b.node(TfliteOp::Squeeze { dims: vec![] }, &[soft], &[flat]);
+        let sharing = Sharing::of(&b.graph).unwrap();
+        let root = |id| sharing.root(id);
+        assert_eq!(root(x), root(moved));
+        assert_ne!(root(moved), root(a));
+        assert_eq!(root(a), root(joined));
+        assert_ne!(root(joined), root(soft));
+        assert_eq!(root(flat), root(soft));
+        assert_eq!(sharing.fixed(root(flat)), Some(Params { scale: 1.0 / 256.0, zero_point: -128 }));
+        assert_eq!(sharing.fixed(root(joined)), None);
+    }
+
+    #[test]
+    fn an_operator_without_an_int8_form_is_named() {
+        let mut b = Builder::default();
+        let [x, y] = std::array::from_fn(|_| real(&mut b));
+        b.node(TfliteOp::Elu, &[x], &[y]);
+        let error = Sharing::of(&b.graph).unwrap_err().to_string();
+        assert!(error.starts_with("node 0 (ELU) is not supported; accepted: in int8"), "{error}");
+    }
+}

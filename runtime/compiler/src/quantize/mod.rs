@@ -7,7 +7,7 @@
 //! and which ranges are best, is tried: [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs
 //! the compiled files and keeps the one whose output is nearest to the float network's.
 //!
-//! A float network is either a [`Network`](crate::float::Network) or a `.tflite` file ([`FloatTflite`]); the latter runs as
+//! A float network is either a [`Network`] or a `.tflite` file ([`FloatTflite`]); the latter runs as
 //! the compiled f32 network that it also is without quantization.
 
 mod build;

@@ -4,6 +4,7 @@ use crate::context::{Context, run_quietly, try_read};
 use crate::progress::Progress;
 use crate::setup;
 use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
 use xshell::cmd;
 
 /// The version of cargo-fuzz that is installed below `target/`.
@@ -20,7 +21,7 @@ pub fn fuzz(context: &Context, seconds: u64) -> Result<()> {
     let shell = &context.shell;
     setup::ensure_nightly(context)?;
     let tools = context.root.join("target/tools");
-    let fuzz = ensure_cargo_fuzz(context)?;
+    let fuzz = ensure_cargo_fuzz(context, &tools)?;
     let folder = context.root.join("tests/fuzz");
     for &(target, seeded, longest) in TARGETS {
         let corpus = folder.join("corpus").join(target);
@@ -49,17 +50,16 @@ pub fn fuzz(context: &Context, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// Installs cargo-fuzz below `target/` if it is not there, and gives its path.
-fn ensure_cargo_fuzz(context: &Context) -> Result<std::path::PathBuf> {
+/// Installs cargo-fuzz into the folder `tools` if it is not there, and gives its path.
+fn ensure_cargo_fuzz(context: &Context, tools: &Path) -> Result<PathBuf> {
     let shell = &context.shell;
-    let root = context.root.join("target/tools");
-    let program = root.join("bin/cargo-fuzz");
+    let program = tools.join("bin/cargo-fuzz");
     if try_read(cmd!(shell, "{program} --version")).is_some_and(|text| text.contains(CARGO_FUZZ)) {
         return Ok(program);
     }
     let progress = Progress::start(format!("installing cargo-fuzz {CARGO_FUZZ}"));
     let cargo = context.cargo();
-    run_quietly(cmd!(shell, "{cargo} install cargo-fuzz --version {CARGO_FUZZ} --locked --root {root}"))?;
+    run_quietly(cmd!(shell, "{cargo} install cargo-fuzz --version {CARGO_FUZZ} --locked --root {tools}"))?;
     progress.done("");
     Ok(program)
 }

@@ -51,6 +51,9 @@ pub enum CompileError {
         /// The rule that it breaks.
         what: String,
     },
+    /// A vocabulary that contradicts itself.
+    #[error("the vocabulary is wrong: {0}")]
+    Vocabulary(String),
     /// More of something than a model file can hold.
     #[error("too large: {0}")]
     TooLarge(String),

@@ -62,10 +62,12 @@ pub mod quantize;
 #[cfg(test)]
 mod testing;
 pub mod tflite;
+mod vocabulary;
 mod write;
 
 pub use error::{CompileError, Site};
 pub use tealight_format::ops::BlockType;
+pub use vocabulary::{Bpe, Vocabulary};
 
 use error::Result;
 use graph::Graph;
@@ -86,6 +88,8 @@ pub struct Options {
     /// Store the weights of float32 fully connected layers in blocks of this type, where the layer's inputs are whole
     /// blocks.
     pub quantize: Option<BlockType>,
+    /// The tokenizer of a language model, kept in the file.
+    pub vocabulary: Option<Vocabulary>,
 }
 
 /// A compiled network.

@@ -62,6 +62,14 @@ impl Names {
         self.unique(&stem, "initial")
     }
 
+    /// This name, or one like it if it is taken.
+    pub(crate) fn own(&mut self, name: &str) -> String {
+        match name.rsplit_once('.') {
+            Some((stem, role)) => self.unique(stem, role),
+            None => self.unique("attached", name),
+        }
+    }
+
     fn unique(&mut self, stem: &str, role: &str) -> String {
         let mut name = format!("{stem}.{role}");
         let mut count = 1usize;

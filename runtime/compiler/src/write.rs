@@ -2,7 +2,7 @@
 
 use crate::Options;
 use crate::error::{CompileError, Result};
-use crate::graph::{Content, Graph, Node, Op, TensorId};
+use crate::graph::{Content, Graph, Node, Op, Tensor, TensorId};
 use crate::lower::value_of;
 use crate::names::Names;
 use crate::plan::MemoryPlan;
@@ -62,6 +62,12 @@ pub(crate) fn write(
         inits: HashMap::new(),
     };
     writer.add_constants()?;
+    let mut metadata = metadata(graph, source, options)?;
+    if let Some(vocabulary) = &options.vocabulary {
+        let (tensors, entries) = vocabulary.parts()?;
+        tensors.iter().try_for_each(|tensor| writer.attach(tensor))?;
+        metadata.extend(entries);
+    }
     writer.add_memory(options.keep_tensor_map)?;
     let mut ops = Vec::new();
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
@@ -103,7 +109,7 @@ pub(crate) fn write(
         bytes.extend((value as u16).to_le_bytes());
     }
     bytes.resize(header.plan_len() as usize, 0);
-    let file = container(&bytes, &values, &constants, metadata(graph, source, options)?)?;
+    let file = container(&bytes, &values, &constants, metadata)?;
     check(&file)?;
     Ok(Written {
         bytes: file,
@@ -159,6 +165,31 @@ impl Writer<'_> {
             self.values.push(Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value });
             self.values.len() - 1
         })
+    }
+
+    /// Adds a constant that no operator reads, under its own name.
+    fn attach(&mut self, tensor: &Tensor) -> Result<()> {
+        let Content::Constant(bytes) = &tensor.content else { return Ok(()) };
+        let name = self.names.own(&tensor.name);
+        let (Some(dtype), Some(shape)) = (tensor.dtype.dtype(), Shape::new(&tensor.shape)) else {
+            return Err(CompileError::Internal(format!("`{name}` cannot be attached")));
+        };
+        let len = u32::try_from(bytes.len()).map_err(|_| too_large())?;
+        self.constants.push((name, Arc::clone(bytes)));
+        self.values.push(Value {
+            place: Place::Constant,
+            dtype,
+            shape,
+            offset: 0,
+            len,
+            scale: 0.0,
+            zero_point: 0,
+            first: 0,
+            last: 0,
+            alias: None,
+            init: None,
+        });
+        Ok(())
     }
 
     /// Adds the values of the arena and of state: those that own memory, then the views of them that are used.

@@ -13,6 +13,9 @@ pub enum CompileError {
     /// The bytes claim to be a TensorFlow Lite file, but an offset, a length or an index in them is wrong.
     #[error("the .tflite file is damaged: {0}; export or download it again")]
     Corrupt(String),
+    /// A GGUF file that cannot be compiled.
+    #[error(transparent)]
+    Gguf(#[from] crate::gguf::GgufError),
     /// An operator that cannot be compiled, as it stands there.
     #[error("{site} is not supported; accepted: {accepted}")]
     UnsupportedOperator {

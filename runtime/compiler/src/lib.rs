@@ -53,6 +53,7 @@
 mod cut;
 mod error;
 pub mod float;
+pub mod gguf;
 pub mod graph;
 mod lower;
 mod names;
@@ -185,7 +186,7 @@ fn compile_graph(
         let before = graph.nodes.len();
         let graph = pass(graph)?;
         observe(name, &graph, before);
-        Ok(graph)
+        Ok::<_, CompileError>(graph)
     })?;
     let works = lower::check(&graph)?;
     let (graph, works, plan) = plan::plan_best(graph, &works)?;

@@ -72,12 +72,9 @@ impl Names {
         self.unique(&stem, "initial")
     }
 
-    /// This name, or one like it if it is taken.
-    pub(crate) fn own(&mut self, name: &str) -> String {
-        match name.rsplit_once('.') {
-            Some((stem, role)) => self.unique(stem, role),
-            None => self.unique("attached", name),
-        }
+    /// Keeps `name` for something else.
+    pub(crate) fn reserve(&mut self, name: &str) {
+        self.taken.insert(name.to_string());
     }
 
     fn unique(&mut self, stem: &str, role: &str) -> String {

@@ -1,11 +1,11 @@
 //! The model file: the plan's records, the constants under readable names, the safetensors container around them.
 
-use crate::Options;
 use crate::error::{CompileError, Result};
 use crate::graph::{Content, Graph, Node, Op, Tensor, TensorId};
 use crate::lower::value_of;
 use crate::names::Names;
 use crate::plan::MemoryPlan;
+use crate::{Options, Vocabulary};
 use safetensors::tensor::{Dtype, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -61,13 +61,12 @@ pub(crate) fn write(
         index: BTreeMap::new(),
         inits: HashMap::new(),
     };
-    writer.add_constants()?;
     let mut metadata = metadata(graph, source, options)?;
-    if let Some(vocabulary) = &options.vocabulary {
-        let (tensors, entries) = vocabulary.parts()?;
-        tensors.iter().try_for_each(|tensor| writer.attach(tensor))?;
-        metadata.extend(entries);
-    }
+    let (attached, entries) = options.vocabulary.as_ref().map(Vocabulary::parts).transpose()?.unwrap_or_default();
+    metadata.extend(entries);
+    attached.iter().for_each(|tensor| writer.names.reserve(&tensor.name));
+    writer.add_constants()?;
+    attached.iter().try_for_each(|tensor| writer.attach(tensor))?;
     writer.add_memory(options.keep_tensor_map)?;
     let mut ops = Vec::new();
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
@@ -167,10 +166,10 @@ impl Writer<'_> {
         })
     }
 
-    /// Adds a constant that no operator reads, under its own name.
+    /// Adds a constant that no operator reads, under its own name, which is reserved.
     fn attach(&mut self, tensor: &Tensor) -> Result<()> {
         let Content::Constant(bytes) = &tensor.content else { return Ok(()) };
-        let name = self.names.own(&tensor.name);
+        let name = tensor.name.clone();
         let (Some(dtype), Some(shape)) = (tensor.dtype.dtype(), Shape::new(&tensor.shape)) else {
             return Err(CompileError::Internal(format!("`{name}` cannot be attached")));
         };

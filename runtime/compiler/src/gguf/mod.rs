@@ -4,6 +4,7 @@
 //! file becomes a [`Vocabulary`](crate::Vocabulary).
 
 mod reader;
+mod tokenizer;
 mod types;
 
 /// Why a GGUF file could not be compiled.

@@ -14,8 +14,7 @@ pub(crate) enum GgmlType {
 }
 
 /// The types that can be compiled, as an error lists them.
-pub(crate) const ACCEPTED: &str =
-    "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Q8_K";
+pub(crate) const ACCEPTED: &str = "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Q8_K";
 
 impl GgmlType {
     /// The type with this code (`ggml_type` in GGML).

@@ -48,7 +48,7 @@ fn params(op: &ops::FullyConnectedBlock, call: &Call<'_>) -> Option<(BlockType, 
 }
 
 /// The kernels' name of a type.
-fn kernel_type(format: BlockType) -> block::BlockType {
+pub(super) fn kernel_type(format: BlockType) -> block::BlockType {
     match format {
         BlockType::Q4_0 => block::BlockType::Q4_0,
         BlockType::Q4_1 => block::BlockType::Q4_1,

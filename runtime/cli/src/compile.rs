@@ -4,10 +4,12 @@ use crate::calibration::{Calibration, Fidelity};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::output_file::OutputFile;
+use crate::progress::Stages;
 use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
 use tealight_compiler::{BlockType, Options, compile_tflite};
 use tealight_format::Model;
 
@@ -17,8 +19,8 @@ use tealight_format::Model;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// The network: a TensorFlow Lite file, int8 or float32
-    #[arg(value_name = "IN.tflite")]
+    /// The network: a TensorFlow Lite file, int8 or float32, or a language model in a GGUF file
+    #[arg(value_name = "IN.tflite|IN.gguf")]
     input: PathBuf,
     /// The file to write
     #[arg(short, long, value_name = "OUT.safetensors")]
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// block's length (32; 256 for the types with k) stays as it is; the report says which.
     #[arg(long, value_name = "TYPE", value_parser = quantization)]
     quantize: Option<Quantization>,
+    /// Positions (tokens of prompt and answer) that a language model keeps; 1024, or what it was made for if that is less
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    context: Option<u32>,
     #[command(flatten)]
     calibration: Calibration,
     /// Report in JSON
@@ -135,6 +140,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         .map(PathBuf::as_path)
         .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
+    let gguf = is_gguf(&input);
+    refuse_options(args, gguf)?;
     let blocks = match args.quantize {
         Some(Quantization::Blocks(block)) => Some(block),
         _ => None,
@@ -150,6 +157,12 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         Some(data) => {
             let (compiled, fidelity) = args.calibration.compile(data, &input, &options, &failed)?;
             (compiled, Some(fidelity))
+        }
+        None if gguf => {
+            let mut stages = Stages::start();
+            let gguf = GgufOptions { context: args.context };
+            let compiled = compile_gguf_with(&input, &gguf, &options, &mut |pass, _| stages.next(pass));
+            (compiled.map_err(|error| failed().cause(error))?, None)
         }
         None => (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None),
     };
@@ -179,6 +192,21 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         quantization,
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
+}
+
+/// Options that do not go with the kind of file.
+fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
+    let (option, help) = match args {
+        Args { context: Some(_), .. } if !gguf => ("--context", "only a language model in a GGUF file has a context"),
+        Args { quantize: Some(quantize), .. } if gguf && *quantize != Quantization::None => {
+            ("this --quantize", "the weights of a GGUF file stay as they are stored")
+        }
+        Args { calibration: Calibration { calibrate: Some(_), .. }, .. } if gguf => {
+            ("--calibrate", "the weights of a GGUF file stay as they are stored")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(format!("{option} does not go with `{}`", args.input.display())).help(help).of_usage())
 }
 
 fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {

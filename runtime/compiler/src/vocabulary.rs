@@ -36,6 +36,15 @@ pub struct Bpe {
 }
 
 impl Vocabulary {
+    /// How many tokens there are (saturating).
+    pub fn count(&self) -> u32 {
+        let count = match self {
+            Self::Chars(characters) => characters.len(),
+            Self::Bpe(bpe) => bpe.tokens.len(),
+        };
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// The constants and the metadata that stand for it.
     ///
     /// # Errors

@@ -3,9 +3,69 @@
 //! Weights stay as they are stored, byte for byte: the blocks of GGML are the model file's blocks too. The tokenizer in the
 //! file becomes a [`Vocabulary`](crate::Vocabulary).
 
+mod llama;
 mod reader;
+#[cfg(test)]
+mod testing;
 mod tokenizer;
 mod types;
+
+use crate::builder::compile_kernel_graph_with;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::{Compiled, Options};
+use reader::Gguf;
+
+/// Architectures that can be compiled.
+const ARCHITECTURES: &str = "`llama`";
+
+/// What the import of a GGUF file is told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GgufOptions {
+    /// How many positions (tokens of prompt and answer) the model keeps; at most what it was made for. 1024 if not given, or
+    /// what it was made for if that is less. Each costs memory for its keys and values in every layer.
+    pub context: Option<u32>,
+}
+
+/// Whether `bytes` are a GGUF file, or at least meant to be.
+pub fn is_gguf(bytes: &[u8]) -> bool {
+    bytes.starts_with(reader::MAGIC)
+}
+
+/// Compiles the language model in a GGUF file, with its tokenizer. The result takes one token and gives the scores of the
+/// next, and remembers what it has read.
+///
+/// # Errors
+/// [`CompileError`](crate::CompileError) says what in the file cannot be compiled and where. No bytes make it panic.
+pub fn compile_gguf(bytes: &[u8], gguf: &GgufOptions, options: &Options) -> Result<Compiled> {
+    compile_gguf_with(bytes, gguf, options, &mut |_, _| {})
+}
+
+/// [`compile_gguf`], showing the graph after each pass, as [`compile_tflite_with`](crate::compile_tflite_with) does.
+///
+/// # Errors
+/// As [`compile_gguf`].
+pub fn compile_gguf_with(
+    bytes: &[u8],
+    gguf: &GgufOptions,
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    let file = Gguf::parse(bytes)?;
+    const ARCHITECTURE: &str = "general.architecture";
+    match file.string(ARCHITECTURE)? {
+        Some("llama") => {}
+        found => {
+            let found = found.map_or("missing".to_string(), |found| format!("`{found}`"));
+            let accepted = ARCHITECTURES.to_string();
+            return Err(GgufError::Unsupported { key: ARCHITECTURE.into(), found, accepted }.into());
+        }
+    }
+    let vocabulary = tokenizer::vocabulary(&file)?;
+    let graph = llama::import(&file, vocabulary.count(), gguf)?;
+    let options = Options { vocabulary: Some(vocabulary), ..options.clone() };
+    compile_kernel_graph_with(graph, bytes, &options, observer)
+}
 
 /// Why a GGUF file could not be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +107,14 @@ pub enum GgufError {
         found: String,
         /// What could be compiled.
         accepted: String,
+    },
+    /// A context that the model cannot have.
+    #[error("a context of {context} positions is not possible; the model was made for up to {most}")]
+    Context {
+        /// The context asked for.
+        context: u32,
+        /// The longest.
+        most: u32,
     },
     /// A tensor that should be there.
     #[error("the tensor `{tensor}` is missing")]

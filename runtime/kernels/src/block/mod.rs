@@ -111,6 +111,11 @@ pub fn quantize(block: BlockType, input: &[f32], output: &mut [u8]) {
     block.visit(Quantize(input, output));
 }
 
+/// [`quantize`] for one type.
+pub fn quantize_of<B: Block>(input: &[f32], output: &mut [u8]) {
+    B::quantize(input, blocks_mut(output));
+}
+
 /// Quantizes activations for a product with weights of type `weights`: to blocks of type
 /// [`weights.activations()`](BlockType::activations).
 pub fn quantize_activations(weights: BlockType, input: &[f32], output: &mut [u8]) {

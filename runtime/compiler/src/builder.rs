@@ -225,6 +225,7 @@ impl From<DType> for ElementType {
             DType::I16 => Self::I16,
             DType::I32 => Self::I32,
             DType::F32 => Self::F32,
+            DType::F16 => Self::F16,
         }
     }
 }

@@ -32,15 +32,9 @@ impl AttentionF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(5));
-        let mut k = 0;
-        while k < 3 {
-            tri!(operands.typed(k, DType::F32));
-            k += 1;
-        }
         let positions = tri!(operands.typed(3, DType::I32));
         let cache = tri!(operands.typed(4, DType::F32));
         let output = tri!(operands.real_output());
-        // The cache is written while the others are read.
         ensure!(cache.is_state(), OpFault::Place { operand: 4 });
         ensure!(self.heads >= 1, OpFault::Attribute { index: 0 });
         ensure!(self.kv_heads >= 1 && self.heads % self.kv_heads == 0, OpFault::Attribute { index: 1 });
@@ -51,19 +45,15 @@ impl AttentionF32 {
         ensure!(capacity > 0 && depth > 0, OpFault::Shape { operand: 4 });
         let count = positions.len as u64 / 4;
         let mut k = 0;
-        while k < 4 {
-            if let Some(input) = operands.input(k) {
-                ensure!(!input.is_state(), OpFault::Place { operand: k as u8 });
-                let heads = if k == 0 { self.heads } else { self.kv_heads };
-                let width = heads as u64 * depth;
-                let elements = input.len as u64 / 4;
-                let fits = elements.is_multiple_of(width) && elements / width == count;
-                ensure!(k == 3 || fits, OpFault::Shape { operand: k as u8 });
-            }
+        while k < 3 {
+            let elements = tri!(operands.typed(k, DType::F32)).len as u64 / 4;
+            let width = if k == 0 { self.heads } else { self.kv_heads } as u64 * depth;
+            let fits = elements.is_multiple_of(width) && elements / width == count;
+            ensure!(fits, OpFault::Shape { operand: k as u8 });
             k += 1;
         }
-        let Some(queries) = operands.input(0) else { return Err(OpFault::Inputs) };
-        ensure!(output.len == queries.len, OpFault::Shape { operand: OUTPUT });
+        // Queries and output are as large; the product cannot wrap, since the queries fit.
+        ensure!(output.len as u64 / 4 == count * self.heads as u64 * depth, OpFault::Shape { operand: OUTPUT });
         Work::new(count * self.heads as u64, 4 * depth, 2 * capacity * depth)
     }
 }

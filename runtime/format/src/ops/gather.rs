@@ -22,7 +22,7 @@ impl GatherF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(2));
         let indices = tri!(operands.typed(0, DType::I32));
-        let table = tri!(operands.constant(1, DType::F32));
+        let table = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
         ensure!(table.shape.rank() == 2, OpFault::Shape { operand: 1 });
         gather_work(&indices, &output, table.shape.dim(1), 1)

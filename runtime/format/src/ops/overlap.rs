@@ -75,6 +75,9 @@ impl Operator {
             | Self::AddF32(_)
             | Self::SubF32(_)
             | Self::MulF32(_)
+            | Self::DivF32(_)
+            | Self::MinimumF32(_)
+            | Self::MaximumF32(_)
             | Self::UnaryF32(_) => in_step(&input, output, elementwise_outer(&output.shape)),
             Self::Softmax(_) | Self::SoftmaxF32(_) => in_step(&input, output, output.shape.rank().saturating_sub(1)),
             Self::LayerNormF32(_) | Self::RmsNormF32(_) | Self::RopeF32(_) if k == 0 => {

@@ -9,10 +9,11 @@
 
 use crate::build::{Parts, value};
 use tealight_format::ops::{
-    AddSub, AttentionF32, BatchMatMulF32, BinaryF32, BlockType, Concat, Conv2d, Conv2dF32, Copy, DepthwiseConv2d,
-    DepthwiseConv2dF32, Dequantize, FullyConnected, FullyConnectedBlock, FullyConnectedF32, GatherBlock, GatherF32,
-    LayerNormF32, Lookup, Mean, MeanF32, Mul, Pad, Pool2d, Pool2dF32, Positions, Quantize, ResizeNearest, RmsNormF32,
-    RopeF32, Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose, UnaryF32, UnaryFunction,
+    AddSub, AttentionF32, BatchMatMulF32, BinaryF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy,
+    DepthwiseConv2d, DepthwiseConv2dF32, Dequantize, FullyConnected, FullyConnectedBlock, FullyConnectedF32,
+    GatherBlock, GatherF32, GruF32, LayerNormF32, Lookup, LstmF32, Mean, MeanF32, Mul, Pad, Pool2d, Pool2dF32,
+    Positions, Quantize, ResizeNearest, RmsNormF32, RopeF32, Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose,
+    UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, MAX_RANK, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
@@ -257,6 +258,12 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Weights of an f32 layer, stored as F32 or F16.
+    fn real_weights(&mut self, dims: &[u32]) -> Ref {
+        let dtype = self.choose.pick(&[DType::F32, DType::F32, DType::F16]);
+        self.constant(dtype, dims)
+    }
+
     /// A bias of `count` reals, or none.
     fn real_bias(&mut self, count: u32) -> Option<Ref> {
         if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }
@@ -335,7 +342,7 @@ impl Builder<'_, '_> {
                     };
                     (operator, o, [1, kh, kw, o])
                 };
-                let w = self.constant(kinds[0], &weights);
+                let w = if real { self.real_weights(&weights) } else { self.constant(DType::I8, &weights) };
                 let c = if real { self.real_bias(o) } else { Some(self.channels(o)) };
                 (operator, vec![Some(x), Some(w), c], kinds[0], vec![s.dim(0), oh, ow, o])
             }
@@ -360,7 +367,7 @@ impl Builder<'_, '_> {
                 let depth = self.choose.pick(&divisors);
                 let units = self.choose.between(1, 9) as u32;
                 let attrs = FullyConnectedF32 { activation: self.real_activation() };
-                let w = self.constant(DType::F32, &[units, depth]);
+                let w = self.real_weights(&[units, depth]);
                 let bias = self.real_bias(units);
                 (Operator::FullyConnectedF32(attrs), vec![Some(x), Some(w), bias], DType::F32, vec![len / depth, units])
             }
@@ -398,7 +405,65 @@ impl Builder<'_, '_> {
                 };
                 (operator, vec![Some(x)], kinds[0], vec![s.dim(0), oh, ow, s.dim(3)])
             }
-            OpCode::Add | OpCode::Sub | OpCode::Mul | OpCode::AddF32 | OpCode::SubF32 | OpCode::MulF32 => {
+            OpCode::ConvTranspose2dF32 => {
+                let x = self.operand(F32, is_image, &image);
+                let s = self.get(x).shape;
+                let (kh, kw) = (self.choose.between(1, 4) as u32, self.choose.between(1, 4) as u32);
+                let mut pair = |most| [(); 2].map(|()| self.choose.between(1, most));
+                let (stride, dilation, out) = (pair(3), pair(3), pair(9).map(|side| side as u32));
+                let pad = [(); 2].map(|()| self.choose.between(0, 4));
+                let activation = self.real_activation();
+                let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
+                let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
+                let o = groups * self.choose.between(1, 4) as u32;
+                let w = self.real_weights(&[o, kh, kw, s.dim(3) / groups]);
+                let bias = self.real_bias(o);
+                let attrs = ConvTranspose2dF32 { stride, dilation, pad, activation };
+                let out = vec![s.dim(0), out[0], out[1], o];
+                (Operator::ConvTranspose2dF32(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
+            }
+            OpCode::LstmF32 | OpCode::GruF32 => {
+                let x = self.operand(F32, small, &dims);
+                let len = self.get(x).len / 4;
+                let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
+                let depth = self.choose.pick(&divisors);
+                let (batches, units) = (len / depth, self.choose.between(1, 6) as u32);
+                let gates = if code == OpCode::LstmF32 { 4 } else { 3 };
+                let w = self.real_weights(&[gates * units, depth]);
+                // Sometimes of the other type, which is refused.
+                let kind = self.get(w).dtype;
+                let kind = if self.choose.one_in(16) { DType::F32 } else { kind };
+                let recurrent = self.constant(kind, &[gates * units, units]);
+                let bias = self.real_bias(gates * units);
+                let out = [batches, units];
+                let hidden = if self.choose.one_in(2) {
+                    Ref::Value(self.state(DType::F32, &out))
+                } else {
+                    let wanted = batches * units * 4;
+                    self.operand(F32, |v| v.len == wanted, &out)
+                };
+                let (operator, fourth) = if code == OpCode::LstmF32 {
+                    // Sometimes the state that it reads besides, which is refused.
+                    let cell = match hidden {
+                        Ref::Value(i) if self.parts.values[i].is_state() && self.choose.one_in(16) => hidden,
+                        _ => Ref::Value(self.state(DType::F32, &out)),
+                    };
+                    (Operator::LstmF32(LstmF32), Some(cell))
+                } else {
+                    (Operator::GruF32(GruF32), self.real_bias(gates * units))
+                };
+                let inputs = vec![Some(x), Some(w), Some(recurrent), bias, fourth, Some(hidden)];
+                (operator, inputs, DType::F32, out.to_vec())
+            }
+            OpCode::Add
+            | OpCode::Sub
+            | OpCode::Mul
+            | OpCode::AddF32
+            | OpCode::SubF32
+            | OpCode::MulF32
+            | OpCode::DivF32
+            | OpCode::MinimumF32
+            | OpCode::MaximumF32 => {
                 let kinds = if matches!(code, OpCode::Add | OpCode::Sub | OpCode::Mul) { I8 } else { F32 };
                 let a = self.operand(kinds, small, &dims);
                 let mut out = self.get(a).shape.dims().to_vec();
@@ -423,6 +488,9 @@ impl Builder<'_, '_> {
                     match code {
                         OpCode::AddF32 => Operator::AddF32(real_attrs),
                         OpCode::SubF32 => Operator::SubF32(real_attrs),
+                        OpCode::DivF32 => Operator::DivF32(real_attrs),
+                        OpCode::MinimumF32 => Operator::MinimumF32(real_attrs),
+                        OpCode::MaximumF32 => Operator::MaximumF32(real_attrs),
                         _ => Operator::MulF32(real_attrs),
                     }
                 } else {
@@ -526,7 +594,7 @@ impl Builder<'_, '_> {
                 if code == OpCode::GatherF32 {
                     let len = self.choose.between(1, 6) as u32;
                     out.push(len);
-                    let table = self.constant(DType::F32, &[rows, len]);
+                    let table = self.real_weights(&[rows, len]);
                     (Operator::GatherF32(GatherF32), vec![Some(indices), Some(table)], DType::F32, out)
                 } else {
                     let block = self.choose.pick(BlockType::ALL);

@@ -86,6 +86,9 @@ pub struct Options {
     /// Store the weights of float32 fully connected layers in blocks of this type, where the layer's inputs are whole
     /// blocks.
     pub quantize: Option<BlockType>,
+    /// Store the weights of other float32 layers as f16, where all of them are in its range: of convolutions, fully
+    /// connected and recurrent layers.
+    pub f16: bool,
 }
 
 /// A compiled network.
@@ -120,7 +123,7 @@ pub struct Report {
     pub plan_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// For each fully connected layer that [`Options::quantize`] asks about, what became of it.
+    /// What became of the weights that [`Options::quantize`] and [`Options::f16`] ask about.
     pub quantized: Vec<String>,
     /// Each pass and what it did.
     pub passes: Vec<(String, String)>,
@@ -171,7 +174,11 @@ fn compile_graph(
         ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
-        ("lower", &|graph| lower::lower(graph, options.quantize, &mut quantized.borrow_mut())),
+        ("lower", &|graph| {
+            let report = &mut quantized.borrow_mut();
+            let graph = lower::lower(graph, options.quantize, report)?;
+            Ok(if options.f16 { lower::f16::store_f16(graph, report) } else { graph })
+        }),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),

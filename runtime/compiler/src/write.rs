@@ -57,7 +57,7 @@ pub(crate) fn write(
         values: Vec::new(),
         constants: Vec::new(),
         known: HashMap::new(),
-        names: Names::default(),
+        names: Names::new(options.keep_names),
         index: BTreeMap::new(),
         inits: HashMap::new(),
     };

@@ -23,6 +23,8 @@ macro_rules! with_block {
     };
 }
 
+pub(super) use with_block;
+
 /// Quantizes the activations of the batch that the rows belong to.
 pub(super) fn quantize_activations<const OPS: OpSet>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
     let Some(format) = BlockType::from_code(op.block) else { return };

@@ -20,6 +20,8 @@ macro_rules! with_weights {
 }
 
 mod add;
+mod attention;
+mod batch_matmul;
 mod binary_f32;
 mod block;
 mod concat;
@@ -27,15 +29,19 @@ mod conv_2d;
 mod conv_transpose_2d;
 mod copy;
 mod fully_connected;
+mod gather;
 mod gru;
 mod lookup;
 mod lstm;
 mod mean;
 mod mul;
+mod norm;
 mod pad;
 mod pool_2d;
+mod positions;
 mod quantize;
 mod resize_nearest;
+mod rope;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -95,6 +101,14 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         UnaryF32 => unary_f32::unary_f32,
         MeanF32 => mean::mean_f32,
         FullyConnectedBlock => block::fully_connected_block::<OPS>,
+        BatchMatMulF32 => batch_matmul::batch_matmul_f32,
+        LayerNormF32 => norm::layer_norm_f32,
+        RmsNormF32 => norm::rms_norm_f32,
+        Positions => positions::positions,
+        RopeF32 => rope::rope_f32,
+        AttentionF32 => attention::attention_f32,
+        GatherF32 => gather::gather_f32::<OPS>,
+        GatherBlock => gather::gather_block::<OPS>,
         LstmF32 => lstm::lstm_f32::<OPS>,
         GruF32 => gru::gru_f32::<OPS>,
         ConvTranspose2dF32 => conv_transpose_2d::conv_transpose_2d_f32::<OPS>,

@@ -5,6 +5,8 @@
 //! divides into rows. A session computes an operator row by row, so that it can stop after any of them.
 
 mod add;
+mod attention;
+mod batch_matmul;
 mod binary_f32;
 mod block;
 mod concat;
@@ -12,16 +14,20 @@ mod conv_2d;
 mod conv_transpose_2d;
 mod copy;
 mod fully_connected;
+mod gather;
 mod gru;
 mod lookup;
 mod lstm;
 mod mean;
 mod mul;
+mod norm;
 mod overlap;
 mod pad;
 mod pool_2d;
+mod positions;
 mod quantize;
 mod resize_nearest;
+mod rope;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -29,6 +35,8 @@ mod transpose;
 mod unary_f32;
 
 pub use add::AddSub;
+pub use attention::AttentionF32;
+pub use batch_matmul::BatchMatMulF32;
 pub use binary_f32::BinaryF32;
 pub use block::{BlockType, FullyConnectedBlock, Workspace};
 pub use concat::Concat;
@@ -36,16 +44,20 @@ pub use conv_2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
 pub use conv_transpose_2d::ConvTranspose2dF32;
 pub use copy::Copy;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use gather::{GatherBlock, GatherF32};
 pub use gru::GruF32;
 pub use lookup::{Function, Lookup};
 pub use lstm::LstmF32;
 pub use mean::{Mean, MeanF32};
 pub use mul::Mul;
+pub use norm::{LayerNormF32, RmsNormF32};
 pub use overlap::RowAccess;
 pub use pad::Pad;
 pub use pool_2d::{Pool2d, Pool2dF32};
+pub use positions::Positions;
 pub use quantize::{Dequantize, Quantize};
 pub use resize_nearest::ResizeNearest;
+pub use rope::RopeF32;
 pub use softmax::{Softmax, SoftmaxF32};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
@@ -486,6 +498,22 @@ operators! {
     /// Matrix product with block-quantized weights. Inputs: activations F32 `[.., in]`, weights U8 `[out, row bytes]`,
     /// bias F32 `[out]` or none.
     FullyConnectedBlock(FullyConnectedBlock) = 31, "FullyConnectedBlock";
+    /// Products of matrices in f32. Inputs: a, b.
+    BatchMatMulF32(BatchMatMulF32) = 32, "BatchMatMulF32";
+    /// Rows of the last dimension brought to mean 0 and variance 1, in f32. Inputs: activations, weight, bias or none.
+    LayerNormF32(LayerNormF32) = 33, "LayerNormF32";
+    /// Rows of the last dimension brought to a mean square of 1, in f32. Inputs: activations, weight.
+    RmsNormF32(RmsNormF32) = 34, "RmsNormF32";
+    /// The positions that this inference reads of a sequence. Input: state I32 `[1]`.
+    Positions(Positions) = 35, "Positions";
+    /// Rotary position embedding in f32. Inputs: activations, cos, sin, positions.
+    RopeF32(RopeF32) = 36, "RopeF32";
+    /// Attention over a cache in f32. Inputs: queries, keys, values, positions, state F32 `[2, capacity, heads, D]`.
+    AttentionF32(AttentionF32) = 37, "AttentionF32";
+    /// Rows of an f32 table. Inputs: indices I32, table `[rows, D]`.
+    GatherF32(GatherF32) = 38, "GatherF32";
+    /// Rows of a block-quantized table, in f32. Inputs: indices I32, table U8 `[rows, row bytes]`.
+    GatherBlock(GatherBlock) = 39, "GatherBlock";
 
     /// One step of a long short-term memory in f32. Inputs: activations `[.., in]`, weights `[4 * hidden, in]`, recurrent
     /// weights `[4 * hidden, hidden]`, bias `[4 * hidden]` or none, cell (state), hidden.
@@ -515,7 +543,8 @@ impl Operator {
     /// The state input that the operator writes as well as reads.
     pub const fn state_input(&self) -> Option<usize> {
         match self {
-            Self::Svdf(_) | Self::LstmF32(_) => Some(4),
+            Self::Svdf(_) | Self::AttentionF32(_) | Self::LstmF32(_) => Some(4),
+            Self::Positions(_) => Some(0),
             _ => None,
         }
     }
@@ -526,7 +555,8 @@ impl Operator {
             Self::Conv2dF32(_)
             | Self::DepthwiseConv2dF32(_)
             | Self::FullyConnectedF32(_)
-            | Self::ConvTranspose2dF32(_) => &[1],
+            | Self::ConvTranspose2dF32(_)
+            | Self::GatherF32(_) => &[1],
             Self::LstmF32(_) | Self::GruF32(_) => &[1, 2],
             _ => &[],
         }
@@ -536,6 +566,7 @@ impl Operator {
     pub const fn block_type(&self) -> Option<BlockType> {
         match self {
             Self::FullyConnectedBlock(op) => BlockType::from_code(op.block),
+            Self::GatherBlock(op) => BlockType::from_code(op.block),
             _ => None,
         }
     }
@@ -579,6 +610,8 @@ impl Operator {
             | Self::DepthwiseConv2dF32(_)
             | Self::FullyConnectedF32(_)
             | Self::FullyConnectedBlock(_)
+            | Self::BatchMatMulF32(_)
+            | Self::AttentionF32(_)
             | Self::LstmF32(_)
             | Self::GruF32(_)
             | Self::ConvTranspose2dF32(_) => work.rows as u64 * work.row_cost as u64,

@@ -40,7 +40,7 @@ mod scales;
 mod search;
 mod types;
 
-pub use gather::{BlockGather, block_gather};
+pub use gather::{BlockGather, block_gather, block_gather_of};
 pub use matmul::{BlockMatMul, block_matmul, block_matmul_of};
 pub use q2k::BlockQ2K;
 pub use q3k::BlockQ3K;

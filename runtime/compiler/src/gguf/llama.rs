@@ -9,7 +9,7 @@ use super::types::GgmlType;
 use super::{GgufError, GgufOptions};
 use crate::builder::Builder;
 use crate::error::{CompileError, Result};
-use crate::graph::ElementType::{F32, I32, U8};
+use crate::graph::ElementType::{F16, F32, I32, U8};
 use crate::graph::{Graph, TensorId};
 use std::collections::HashSet;
 use tealight_format::Operator;
@@ -253,7 +253,7 @@ impl<'a> Import<'a> {
         let tensor = self.tensor(name, &[rows, columns])?;
         let (id, block) = match tensor.dtype {
             GgmlType::F32 => (self.b.constant(name, F32, &[rows, columns], tensor.bytes), None),
-            GgmlType::F16 => (self.b.constant(name, F32, &[rows, columns], from_f16(tensor.bytes)), None),
+            GgmlType::F16 => (self.b.constant(name, F16, &[rows, columns], tensor.bytes), None),
             GgmlType::Block(block) => {
                 // Rows are whole blocks: the reader has checked it.
                 let row_bytes = columns / block.elements() * block.bytes();

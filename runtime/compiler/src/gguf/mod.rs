@@ -5,8 +5,6 @@
 
 mod llama;
 mod reader;
-#[cfg(test)]
-mod testing;
 mod tokenizer;
 mod types;
 

@@ -58,7 +58,7 @@ const JSON: &str = "\
 Keys of --json:
   model, engine                   the model file; whose kernels computed, and how
   context                         positions that the model keeps; null if it has no limit
-  prompt_tokens                   how many tokens the prompt became, the template's among them
+  prompt_tokens                   the tokens that the prompt became, the template's among them
   tokens, text                    the tokens that were made, and their text
   stop                            why it ended: end (the model ended it), max_tokens, or context (it is full)
   prompt_seconds, prompt_rate     time for the prompt, and tokens a second
@@ -72,7 +72,7 @@ struct Report<'a> {
     model: &'a Path,
     engine: String,
     context: Option<u32>,
-    prompt_tokens: usize,
+    prompt_tokens: &'a [u32],
     tokens: Vec<u32>,
     text: String,
     stop: Stop,
@@ -151,7 +151,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         model: &args.model,
         engine: speaker.describe(),
         context: interface.context,
-        prompt_tokens: tokens.len(),
+        prompt_tokens: &tokens,
         stop: made.stop,
         prompt_seconds: made.prompt.as_secs_f64(),
         prompt_rate: rate(tokens.len(), made.prompt).unwrap_or_default(),
@@ -181,7 +181,7 @@ fn summary(report: &Report<'_>) -> String {
     let peak = report.peak_memory_bytes.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
     format!(
         "\nprompt: {}{}\nanswer: {}{}{why}\nkernels: {}\n{peak}",
-        counted(report.prompt_tokens, "token"),
+        counted(report.prompt_tokens.len(), "token"),
         rate(Some(report.prompt_rate)),
         counted(report.tokens.len(), "token"),
         rate(report.answer_rate),

@@ -125,6 +125,7 @@ fn a_node_that_breaks_its_rule_is_named() {
 
 #[test]
 fn a_model_of_thirty_layers_compiles_within_seconds() {
+    // The sizes of a model of 135 million weights.
     let sizes = Sizes { vocabulary: 49152, layers: 30, heads: 9, kv_heads: 3, depth: 64, hidden: 1536, capacity: 512 };
     let started = Instant::now();
     let graph = graph(sizes, Stored::Sized(BlockType::Q4_0), 1);

@@ -118,7 +118,7 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    if let Some(path) = &args.calibration.calibrate
+    if let Some(path) = args.calibration.calibrate.first()
         && args.quantize.is_some_and(|quantize| quantize != Quantization::Int8)
     {
         return Err(Error::new(format!("--calibrate `{}` does not go with this --quantize", path.display()))
@@ -132,9 +132,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     // The output is tried before the work is done, and the input is looked at before that.
     let input = model_file::map(&args.input)?;
-    let read: Vec<&Path> = [Some(&args.input), args.labels.as_ref(), args.calibration.calibrate.as_ref()]
-        .into_iter()
-        .flatten()
+    let read: Vec<&Path> = std::iter::once(&args.input)
+        .chain(&args.labels)
+        .chain(&args.calibration.calibrate)
         .map(PathBuf::as_path)
         .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
@@ -150,12 +150,11 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let (compiled, quantization) = match &args.calibration.calibrate {
-        Some(data) => {
-            let (compiled, fidelity) = args.calibration.compile(data, &input, &options, &failed)?;
-            (compiled, Some(fidelity))
-        }
-        None => (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None),
+    let (compiled, quantization) = if args.calibration.calibrate.is_empty() {
+        (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None)
+    } else {
+        let (compiled, fidelity) = args.calibration.compile(&input, &options, &failed)?;
+        (compiled, Some(fidelity))
     };
     let model = Model::parse(&compiled.bytes)
         .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;

@@ -20,8 +20,8 @@
 //! # Passes
 //!
 //! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
-//! A float network, from a `.tflite` file or by layers ([`float`]), is quantized to such a graph ([`quantize`]) in the place of
-//! `import`.
+//! A float network, from a `.tflite` file or traced from a framework's model, is quantized to such a graph ([`quantize`]) in
+//! the place of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|
@@ -53,7 +53,6 @@
 pub mod builder;
 mod cut;
 mod error;
-pub mod float;
 pub mod graph;
 mod lower;
 mod names;
@@ -152,6 +151,23 @@ pub fn compile_tflite_with(
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
     compile_graph(tflite::import(bytes)?, "import", bytes, options, observer)
+}
+
+/// Reads a TensorFlow Lite file, as the first pass of [`compile_tflite`] does.
+///
+/// # Errors
+/// As [`compile_tflite`].
+pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
+    tflite::import(bytes)
+}
+
+/// Compiles a graph of operators of TensorFlow Lite or of the model file. `source` is what it was made from, whose hash the
+/// file keeps.
+///
+/// # Errors
+/// [`CompileError`] names the node that cannot be compiled.
+pub fn compile(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
+    compile_graph(graph, "trace", source, options, &mut |_, _| {})
 }
 
 /// Compiles a graph of TensorFlow Lite's operators, which the pass `origin` made from the file `source`.

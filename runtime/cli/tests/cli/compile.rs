@@ -181,7 +181,7 @@ fn bad_calibration_data_is_named_and_leaves_no_file() {
         (&inputs[..one - 4], "data.bin"),
         (&[], "data.bin"),
         (&nan, "sample 0 is NaN at index 10"),
-        (&vec![0; one], "constant: every number is 0"),
+        (&vec![0; one], "constant: every number of `t0` is 0"),
     ] {
         folder.write("data.bin", bytes);
         let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "data.bin"]);

@@ -154,6 +154,18 @@ pub enum TfliteOp {
 }
 
 impl TfliteOp {
+    /// The activation that the operator applies to its result, where it can apply one that quantization keeps exact.
+    pub(crate) fn activation_mut(&mut self) -> Option<&mut Activation> {
+        match self {
+            Self::Conv2d(window) | Self::DepthwiseConv2d(window) => Some(&mut window.activation),
+            Self::FullyConnected(activation)
+            | Self::Add(activation)
+            | Self::Sub(activation)
+            | Self::Mul(activation) => Some(activation),
+            _ => None,
+        }
+    }
+
     /// TensorFlow Lite's name of the operator.
     pub fn name(&self) -> &str {
         match self {

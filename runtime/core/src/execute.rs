@@ -1,5 +1,6 @@
 //! Some rows of one operator.
 
+use crate::engine::{Engine, Part};
 use crate::memory::{Reader, cut, range};
 use crate::ops::{prepare, run};
 use crate::tensor::copy;
@@ -20,17 +21,28 @@ pub(crate) struct Call<'s> {
 }
 
 /// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch row and
-/// copied to its place; any other directly. An operator with a workspace has the scratch value for that.
-pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
+/// copied to its place; any other directly. An operator with a workspace has the scratch value for that. Rows that
+/// `engine` computes are only copied to their place.
+pub(crate) fn execute<const OPS: OpSet, E: Engine>(
+    model: &Model<'_>,
+    memory: &mut [u8],
+    op: &Op,
+    rows: Range<u32>,
+    engine: &mut E,
+) {
     let operands = &model.operands(op);
     let output = range(&operands.output);
     let row_len = model.work(op).row_bytes as usize;
-    let (state, memory, base) = split_state(memory, &op.operator, operands);
     let place = |rows: &Range<usize>| {
         let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
         at(rows.start)..at(rows.end)
     };
     let rows = rows.start as usize..rows.end as usize;
+    if let Some(computed) = engine.run(&Part { model, memory, op, operands, rows: rows.clone() }) {
+        copy(computed, memory.get_mut(place(&rows)).unwrap_or(&mut []));
+        return;
+    }
+    let (state, memory, base) = split_state(memory, &op.operator, operands);
     let Some(scratch) = op.scratch else {
         let (output, reader) = cut(model, memory, base, place(&rows));
         run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });

@@ -1,0 +1,69 @@
+//! The place where other code than the kernels may compute operators.
+//!
+//! Plan, memory, order and slicing stay the session's. An engine is asked before some rows of an operator are computed, sees
+//! what the operator reads, and either gives the bytes of those rows or leaves them to the kernels. [`Kernels`], which
+//! sessions have unless told otherwise, leaves everything to them and is gone from the compiled program.
+
+use crate::memory::tensor;
+use crate::tensor::Tensor;
+use core::ops::Range;
+use tealight_format::{Model, Op, Operands, Operator, Value};
+
+/// Computes operators in place of the kernels.
+pub trait Engine {
+    /// The bytes of the output rows that `part` asks for, in order, or `None` to leave them to the kernels.
+    ///
+    /// Which of the two may depend on the operator and its operands, but not on the rows or on what is in the tensors: the
+    /// kernels carry work from an operator's first rows over to its later ones. An operator that writes state
+    /// ([`Operator::state_input`]) must be left to the kernels. Bytes too many are ignored; rows past the last byte keep
+    /// what was in memory.
+    fn run(&mut self, part: &Part<'_>) -> Option<&[u8]>;
+}
+
+/// No engine: the kernels compute everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kernels;
+
+impl Engine for Kernels {
+    #[inline]
+    fn run(&mut self, _: &Part<'_>) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Some rows of one operator.
+#[derive(Debug)]
+pub struct Part<'s> {
+    pub(crate) model: &'s Model<'s>,
+    pub(crate) memory: &'s [u8],
+    pub(crate) op: &'s Op,
+    pub(crate) operands: &'s Operands,
+    pub(crate) rows: Range<usize>,
+}
+
+impl<'s> Part<'s> {
+    /// The operator with its attributes.
+    pub const fn operator(&self) -> &'s Operator {
+        &self.op.operator
+    }
+
+    /// The rows to compute, of [`Op::rows`]: the output's elements, row-major, divided evenly.
+    pub fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// Rows of the whole operator.
+    pub const fn row_count(&self) -> usize {
+        self.op.rows as usize
+    }
+
+    /// Input `k`, in the file or in memory; `None` for one left out.
+    pub fn input(&self, k: usize) -> Option<Tensor<'s>> {
+        Some(tensor(self.model, self.memory, self.operands.input(k)?))
+    }
+
+    /// What the operator writes: type, shape, quantization.
+    pub const fn output(&self) -> Value {
+        self.operands.output
+    }
+}

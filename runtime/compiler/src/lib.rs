@@ -50,6 +50,7 @@
 //! ([`CompileError`]); nothing is dropped or approximated. A layer is int8 or float32 as a whole: one with float inputs and
 //! int8 weights, or with other types, is refused.
 
+pub mod builder;
 mod cut;
 mod error;
 pub mod float;
@@ -83,6 +84,9 @@ pub struct Options {
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`].
     pub keep_tensor_map: bool,
+    /// Constants keep the names that the source gives them, but for characters that a file's header cannot hold; else they
+    /// get short ones made from what converters leave behind.
+    pub keep_names: bool,
     /// Store the weights of float32 fully connected layers in blocks of this type, where the layer's inputs are whole
     /// blocks.
     pub quantize: Option<BlockType>,

@@ -4,8 +4,8 @@
 //! what the operator reads, and either gives the bytes of those rows or leaves them to the kernels. [`Kernels`], which
 //! sessions have unless told otherwise, leaves everything to them and is gone from the compiled program.
 
-use crate::memory::tensor;
-use crate::tensor::Tensor;
+use crate::memory::{range, tensor};
+use crate::tensor::{Tensor, copy};
 use core::ops::Range;
 use tealight_format::{Model, Op, Operands, Operator, Value};
 
@@ -29,6 +29,24 @@ impl Engine for Kernels {
     fn run(&mut self, _: &Part<'_>) -> Option<&[u8]> {
         None
     }
+}
+
+/// Offers `rows` of `op` to `engine`; whether it computed them.
+#[inline]
+pub(crate) fn offer<E: Engine>(
+    engine: &mut E,
+    model: &Model<'_>,
+    memory: &mut [u8],
+    op: &Op,
+    rows: Range<usize>,
+) -> bool {
+    let operands = &model.operands(op);
+    let Some(computed) = engine.run(&Part { model, memory, op, operands, rows: rows.clone() }) else { return false };
+    let output = range(&operands.output);
+    let row_len = model.work(op).row_bytes as usize;
+    let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
+    copy(computed, memory.get_mut(at(rows.start)..at(rows.end)).unwrap_or(&mut []));
+    true
 }
 
 /// Some rows of one operator.

@@ -17,6 +17,8 @@ mod scale;
 mod softmax;
 mod svdf;
 
+pub(crate) use block::kernel_type as block_type;
+
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::tflite::TfliteOp;

@@ -4,10 +4,10 @@
 //! what the operator reads, and either gives the bytes of those rows or leaves them to the kernels. [`Kernels`], which
 //! sessions have unless told otherwise, leaves everything to them and is gone from the compiled program.
 
-use crate::memory::{range, tensor};
+use crate::memory::range;
 use crate::tensor::{Tensor, copy};
 use core::ops::Range;
-use tealight_format::{Model, Op, Operands, Operator, Value};
+use tealight_format::{Model, Op, Operator, Value};
 
 /// Computes operators in place of the kernels.
 pub trait Engine {
@@ -38,11 +38,11 @@ pub(crate) fn offer<E: Engine>(
     model: &Model<'_>,
     memory: &mut [u8],
     op: &Op,
-    rows: Range<usize>,
+    rows: Range<u32>,
 ) -> bool {
-    let operands = &model.operands(op);
-    let Some(computed) = engine.run(&Part { model, memory, op, operands, rows: rows.clone() }) else { return false };
-    let output = range(&operands.output);
+    let rows = rows.start as usize..rows.end as usize;
+    let Some(computed) = engine.run(&Part { model, memory, op, rows: rows.clone() }) else { return false };
+    let output = range(&model.value(op.output.into()));
     let row_len = model.work(op).row_bytes as usize;
     let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
     copy(computed, memory.get_mut(at(rows.start)..at(rows.end)).unwrap_or(&mut []));
@@ -52,11 +52,10 @@ pub(crate) fn offer<E: Engine>(
 /// Some rows of one operator.
 #[derive(Debug)]
 pub struct Part<'s> {
-    pub(crate) model: &'s Model<'s>,
-    pub(crate) memory: &'s [u8],
-    pub(crate) op: &'s Op,
-    pub(crate) operands: &'s Operands,
-    pub(crate) rows: Range<usize>,
+    model: &'s Model<'s>,
+    memory: &'s [u8],
+    op: &'s Op,
+    rows: Range<usize>,
 }
 
 impl<'s> Part<'s> {
@@ -65,7 +64,7 @@ impl<'s> Part<'s> {
         &self.op.operator
     }
 
-    /// The rows to compute, of [`Op::rows`]: the output's elements, row-major, divided evenly.
+    /// The rows to compute, of [`row_count`](Self::row_count): the output's elements, row-major, divided evenly.
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
@@ -77,11 +76,17 @@ impl<'s> Part<'s> {
 
     /// Input `k`, in the file or in memory; `None` for one left out.
     pub fn input(&self, k: usize) -> Option<Tensor<'s>> {
-        Some(tensor(self.model, self.memory, self.operands.input(k)?))
+        let value = self.model.value(self.op.input(k)?.into());
+        let bytes = if value.is_constant() {
+            self.model.constant(&value)
+        } else {
+            self.memory.get(range(&value)).unwrap_or(&[])
+        };
+        Some(Tensor { value, bytes })
     }
 
     /// What the operator writes: type, shape, quantization.
     pub const fn output(&self) -> Value {
-        self.operands.output
+        self.model.value(self.op.output as usize)
     }
 }

@@ -1,6 +1,6 @@
 //! One arena, seen as the one part that an operator writes and the rest that it reads.
 
-use crate::tensor::{Tensor, slice_of};
+use crate::tensor::slice_of;
 use core::ops::Range;
 use tealight_format::{Model, Value};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -8,12 +8,6 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 /// The byte range of a value.
 pub(crate) const fn range(value: &Value) -> Range<usize> {
     value.offset as usize..value.offset as usize + value.len as usize
-}
-
-/// A value as it stands in the file or in `memory`.
-pub(crate) fn tensor<'s>(model: &Model<'s>, memory: &'s [u8], value: Value) -> Tensor<'s> {
-    let bytes = if value.is_constant() { model.constant(&value) } else { memory.get(range(&value)).unwrap_or(&[]) };
-    Tensor { value, bytes }
 }
 
 /// The arena without the state that an operator writes: what lies below that state, and what lies above it, from arena

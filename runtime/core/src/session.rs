@@ -4,7 +4,7 @@ use crate::arena::{Arena, Block};
 use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
-use crate::memory::{range, tensor};
+use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
 use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, block_set_has, op_set_has};
@@ -237,7 +237,13 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
     /// Value `index` of the plan as it stands in memory. An activation is valid from the operator that writes it to the
     /// last that reads it; use [`Budget::layer`] to look between.
     pub fn value(&self, index: usize) -> Tensor<'_> {
-        tensor(&self.model, self.memory, self.model.value(index))
+        let value = self.model.value(index);
+        let bytes = if value.is_constant() {
+            self.model.constant(&value)
+        } else {
+            self.memory.get(range(&value)).unwrap_or(&[])
+        };
+        Tensor { value, bytes }
     }
 
     /// Runs one inference to its end, or the rest of the one that is under way.
@@ -269,9 +275,9 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
                 }
                 rows = 1;
             }
-            let end = row.saturating_add(rows);
-            if !offer(&mut self.engine, &self.model, self.memory, &op, row as usize..end as usize) {
-                execute::<OPS>(&self.model, self.memory, &op, row..end);
+            let range = row..row.saturating_add(rows);
+            if !offer(&mut self.engine, &self.model, self.memory, &op, range.clone()) {
+                execute::<OPS>(&self.model, self.memory, &op, range);
             }
             must_work = false;
             left = left.saturating_sub(u64::from(rows).saturating_mul(op.row_cost.into()));

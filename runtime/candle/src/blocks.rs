@@ -2,6 +2,8 @@
 
 use crate::cpu::Vectors;
 use crate::description::Runner;
+use crate::restrict;
+use crate::segments::{Segment, segments};
 use crate::threads::in_chunks;
 use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants as candle;
@@ -34,47 +36,29 @@ pub(crate) fn fully_connected_block(
     let bias = part.input(2).map(|bias| bias.as_f32());
     let [least, greatest] = op.activation;
 
-    let rows = part.rows();
-    let mut at = rows.start;
     let mut sums = Vec::new();
-    while at < rows.end {
-        // Whole batches together; one that is cut by itself.
-        let (batch, feature) = (at / out_features, at % out_features);
-        let batches = if feature == 0 { ((rows.end - at) / out_features).max(1) } else { 1 };
-        let features = feature..(feature + rows.end - at).min(out_features);
+    for Segment { batches, rows } in segments(part.rows(), out_features) {
         // Candle multiplies with four rows of weights at a time. A part is widened to where it would start and end, so
         // that cutting changes no bit.
-        let wide = features.start & !3..features.end.next_multiple_of(4).min(out_features);
+        let wide = rows.start & !3..rows.end.next_multiple_of(4).min(out_features);
         let product = Product {
-            batches,
+            batches: batches.len(),
             in_features,
             out_features: wide.len(),
-            activations: activations.as_f32().get(batch * in_features..(batch + batches) * in_features)?,
+            activations: activations.as_f32().get(batches.start * in_features..batches.end * in_features)?,
             weights: weights.as_bytes().get(wide.start * row_bytes..wide.end * row_bytes)?,
         };
         sums.clear();
-        sums.resize(batches * wide.len(), 0.0);
+        sums.resize(batches.len() * wide.len(), 0.0);
         multiply(&product, &mut sums);
         for sums in sums.chunks_exact(wide.len()) {
-            for (feature, sum) in wide.clone().zip(sums).filter(|(feature, _)| features.contains(feature)) {
-                let sum = sum + bias.map_or(0.0, |bias| bias[feature]);
+            for (row, sum) in wide.clone().zip(sums).filter(|(row, _)| rows.contains(row)) {
+                let sum = sum + bias.map_or(0.0, |bias| bias[row]);
                 output.push(restrict(sum, least, greatest));
             }
         }
-        at += batches * features.len();
     }
     Some(())
-}
-
-/// `x` between two bounds. NaN stays.
-pub(crate) fn restrict(x: f32, least: f32, greatest: f32) -> f32 {
-    if x < least {
-        least
-    } else if x > greatest {
-        greatest
-    } else {
-        x
-    }
 }
 
 /// The code for blocks of one type.

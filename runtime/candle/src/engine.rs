@@ -1,8 +1,11 @@
 //! The choice of an engine, and what it computes.
 
+use crate::batch_matmul::batch_matmul_f32;
 use crate::blocks::fully_connected_block;
+use crate::conv_2d::conv_2d_f32;
 use crate::cpu::Vectors;
 use crate::description::Description;
+use crate::fully_connected::fully_connected_f32;
 use std::fmt;
 use std::str::FromStr;
 use tealight::{Operator, Part};
@@ -68,6 +71,9 @@ impl tealight::Engine for Engine {
         self.output.clear();
         match part.operator() {
             Operator::FullyConnectedBlock(op) => fully_connected_block(op, part, self.vectors, &mut self.output)?,
+            Operator::FullyConnectedF32(op) => fully_connected_f32(op, part, &mut self.output)?,
+            Operator::Conv2dF32(op) => conv_2d_f32(op, part, &mut self.output)?,
+            Operator::BatchMatMulF32(op) => batch_matmul_f32(op, part, &mut self.output)?,
             _ => return None,
         }
         Some(bytes_of(&self.output))

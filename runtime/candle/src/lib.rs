@@ -39,14 +39,20 @@
 //! With Tealight's engine, running a model that was accepted cannot fail, whoever made it. Candle's code
 //! makes no such promise: use its engine for models whose sender you trust.
 
+mod batch_matmul;
 mod blocks;
+mod conv_2d;
 mod cpu;
 mod description;
 mod engine;
 mod error;
+mod fully_connected;
 mod mapped;
+mod product;
+mod segments;
 mod session;
 mod threads;
+mod weights;
 
 pub use description::{Description, Part, Runner};
 pub use engine::{Engine, EngineChoice};
@@ -55,3 +61,14 @@ pub use mapped::Mapped;
 pub use session::Session;
 pub use tealight::{Budget, Model, Position, Progress, Tensor, TensorMut};
 pub use threads::threads;
+
+/// `x` between two bounds. NaN stays.
+fn restrict(x: f32, least: f32, greatest: f32) -> f32 {
+    if x < least {
+        least
+    } else if x > greatest {
+        greatest
+    } else {
+        x
+    }
+}

@@ -7,6 +7,7 @@ pub mod build;
 
 use build::{Parts, value};
 use tealight_candle::{Budget, EngineChoice, Mapped};
+use tealight_kernels::float::f16;
 use tealight_format::{DType, Operands, Operator, Place, align16};
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
@@ -35,6 +36,7 @@ impl Rng {
 pub enum Operand {
     Input(Vec<u32>),
     Reals(Vec<u32>, Vec<f32>),
+    Halves(Vec<u32>, Vec<f16>),
     Bytes(Vec<u32>, Vec<u8>),
     None,
 }
@@ -49,7 +51,7 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
         offset = align16(value.end()) as u32;
         value
     };
-    let constants = operands.iter().filter(|op| matches!(op, Operand::Reals(..) | Operand::Bytes(..))).count() as u16;
+    let constants = operands.iter().filter(|op| matches!(op, Operand::Reals(..) | Operand::Halves(..) | Operand::Bytes(..))).count() as u16;
     for operand in operands {
         let (dims, dtype, bytes) = match operand {
             Operand::None => {
@@ -64,6 +66,9 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
                 continue;
             }
             Operand::Reals(dims, numbers) => (dims, DType::F32, numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Operand::Halves(dims, numbers) => {
+                (dims, DType::F16, numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+            }
             Operand::Bytes(dims, bytes) => (dims, DType::U8, bytes),
         };
         inputs.push(Some(parts.constants.len() as u16));
@@ -99,7 +104,7 @@ pub enum Slices {
     Random(u64),
 }
 
-/// The outputs of one inference.
+/// The outputs of one inference. Random slices must be some.
 pub fn infer(model: &Mapped, choice: EngineChoice, inputs: &[Vec<f32>], slices: Slices) -> Vec<f32> {
     let mut session = model.session(choice).unwrap();
     for (i, input) in inputs.iter().enumerate() {

@@ -161,7 +161,6 @@ impl fmt::Display for ElementType {
             Self::F32 => "float32",
             Self::F16 => "float16",
             Self::Bool => "bool",
-            Self::Other(1) => "float16",
             Self::Resource => "resource",
             Self::Other(5) => "string",
             Self::Other(17) => "int4",

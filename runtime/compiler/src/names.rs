@@ -51,10 +51,20 @@ impl Names {
                     Operator::Conv2dF32(_)
                     | Operator::DepthwiseConv2dF32(_)
                     | Operator::FullyConnectedF32(_)
-                    | Operator::FullyConnectedBlock(_),
+                    | Operator::FullyConnectedBlock(_)
+                    | Operator::ConvTranspose2dF32(_),
                 ),
                 1 | 2,
             ) => (if k == 1 { "weights" } else { "bias" }, node.inputs.get(1).copied().flatten()),
+            (Some(Operator::LstmF32(_) | Operator::GruF32(_)), 1..=4) => {
+                let role = match k {
+                    1 => "weights",
+                    2 => "recurrent_weights",
+                    3 => "bias",
+                    _ => "recurrent_bias",
+                };
+                (role, node.inputs.get(1).copied().flatten())
+            }
             (Some(Operator::Lookup(_)), _) => ("table", node.outputs.first().copied()),
             (Some(Operator::Svdf(_)), 1) => ("weights_feature", node.inputs.get(1).copied().flatten()),
             (Some(Operator::Svdf(_)), 2) => ("weights_time", node.inputs.get(1).copied().flatten()),

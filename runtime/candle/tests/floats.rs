@@ -26,11 +26,19 @@ fn count(dims: &[u32]) -> usize {
 
 /// Runs a model of one operator in both engines, whole and cut, and once more with all numbers positive, which gives the
 /// magnitudes that the tolerance is a part of.
-fn compare(what: &str, operator: Operator, operands: impl Fn(bool) -> Vec<Operand>, inputs: &[Vec<f32>], output: &[u32]) {
+fn compare(
+    what: &str,
+    operator: Operator,
+    operands: impl Fn(bool) -> Vec<Operand>,
+    inputs: &[Vec<f32>],
+    output: &[u32],
+) {
     let model = |positive| Mapped::from_bytes(&single(operator, operands(positive), output).file()).unwrap();
     let magnitudes = {
         let unbounded = match operator {
-            Operator::FullyConnectedF32(_) => Operator::FullyConnectedF32(FullyConnectedF32 { activation: [0.0, f32::INFINITY] }),
+            Operator::FullyConnectedF32(_) => {
+                Operator::FullyConnectedF32(FullyConnectedF32 { activation: [0.0, f32::INFINITY] })
+            }
             Operator::Conv2dF32(op) => Operator::Conv2dF32(Conv2dF32 { activation: [0.0, f32::INFINITY], ..op }),
             other => other,
         };
@@ -111,9 +119,13 @@ fn convolutions_agree() {
             vec![Operand::Input(image.clone()), stored, if seed % 3 > 0 { bias } else { Operand::None }]
         };
         let input = rng.reals(count(&image));
-        compare(&format!("seed {seed}, {op:?}"), Operator::Conv2dF32(op), operands, &[input], &[
-            images, output[0], output[1], units,
-        ]);
+        compare(
+            &format!("seed {seed}, {op:?}"),
+            Operator::Conv2dF32(op),
+            operands,
+            &[input],
+            &[images, output[0], output[1], units],
+        );
     }
 }
 
@@ -123,7 +135,8 @@ fn products_of_activations_agree() {
         let rng = &mut Rng(seed);
         let [matrices, rows, inner, columns] = [4, 20, 70, 20].map(|most| pick(rng, 1, most));
         let [transpose_a, transpose_b] = [seed & 1, seed >> 1 & 1].map(|x| x as i32);
-        let order = |transposed, [rows, columns]: [u32; 2]| if transposed == 1 { [columns, rows] } else { [rows, columns] };
+        let order =
+            |transposed, [rows, columns]: [u32; 2]| if transposed == 1 { [columns, rows] } else { [rows, columns] };
         let dims = |count: u32, matrix: [u32; 2]| vec![count, matrix[0], matrix[1]];
         // One matrix may serve for all.
         let a = dims(if seed % 5 == 0 { 1 } else { matrices }, order(transpose_a, [rows, inner]));
@@ -140,8 +153,11 @@ fn products_of_activations_agree() {
 fn large_layers_are_run_by_candle() {
     // Its bits are not Tealight's.
     let weights = vec![64, 512];
-    let operands =
-        vec![Operand::Input(vec![16, 512]), Operand::Reals(weights.clone(), numbers(1, &weights, false)), Operand::None];
+    let operands = vec![
+        Operand::Input(vec![16, 512]),
+        Operand::Reals(weights.clone(), numbers(1, &weights, false)),
+        Operand::None,
+    ];
     let op = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
     let model = Mapped::from_bytes(&single(op, operands, &[16, 64]).file()).unwrap();
     let input = [Rng(2).reals(16 * 512)];

@@ -83,7 +83,8 @@ fn float_networks_agree_with_tealights_engine() {
             for slices in [Slices::Whole, Slices::Random(seed)] {
                 let theirs = infer(&network, EngineChoice::Candle, &inputs, slices);
                 // Over some ten layers the differences of the last bits add up.
-                near(&theirs, &ours, Nearness::Tensor, 10.0).unwrap_or_else(|error| panic!("{name}, {slices:?}: {error}"));
+                near(&theirs, &ours, Nearness::Tensor, 10.0)
+                    .unwrap_or_else(|error| panic!("{name}, {slices:?}: {error}"));
                 assert!(ours.iter().any(|x| *x != ours[0]), "{name}: the test must be able to fail");
             }
         }

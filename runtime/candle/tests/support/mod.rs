@@ -7,8 +7,8 @@ pub mod build;
 
 use build::{Parts, value};
 use tealight_candle::{Budget, EngineChoice, Mapped};
-use tealight_kernels::float::f16;
 use tealight_format::{DType, Operands, Operator, Place, align16};
+use tealight_kernels::float::f16;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 pub struct Rng(pub u64);
@@ -51,7 +51,10 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
         offset = align16(value.end()) as u32;
         value
     };
-    let constants = operands.iter().filter(|op| matches!(op, Operand::Reals(..) | Operand::Halves(..) | Operand::Bytes(..))).count() as u16;
+    let constants = operands
+        .iter()
+        .filter(|op| matches!(op, Operand::Reals(..) | Operand::Halves(..) | Operand::Bytes(..)))
+        .count() as u16;
     for operand in operands {
         let (dims, dtype, bytes) = match operand {
             Operand::None => {

@@ -54,6 +54,7 @@
 pub mod builder;
 mod cut;
 mod error;
+pub mod gguf;
 pub mod graph;
 mod lower;
 mod names;
@@ -64,11 +65,13 @@ mod store;
 #[cfg(test)]
 mod testing;
 pub mod tflite;
+mod vocabulary;
 mod write;
 
 pub use error::{CompileError, Site};
 pub use store::WeightType;
 pub use tealight_format::ops::BlockType;
+pub use vocabulary::{Bpe, Vocabulary};
 
 use error::Result;
 use graph::Graph;
@@ -92,6 +95,8 @@ pub struct Options {
     /// Store the weights of float32 fully connected layers, and tables that rows are gathered from, in blocks of this
     /// type, where their rows are whole blocks.
     pub quantize: Option<BlockType>,
+    /// The tokenizer of a language model, kept in the file.
+    pub vocabulary: Option<Vocabulary>,
     /// Store the weights of other float32 layers as f16, where all of them are in its range: of convolutions, fully
     /// connected and recurrent layers.
     pub f16: bool,
@@ -211,7 +216,7 @@ fn compile_graph(
         let before = graph.nodes.len();
         let graph = pass(graph)?;
         observe(name, &graph, before);
-        Ok(graph)
+        Ok::<_, CompileError>(graph)
     })?;
     let works = lower::check(&graph)?;
     let (graph, works, plan) = plan::plan_best(graph, &works)?;

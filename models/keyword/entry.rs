@@ -7,6 +7,7 @@ use crate::export::{self, Compiled, Recipe, greatest};
 use crate::random::Random;
 use crate::{Figures, Part, Place, layout, trace, weights};
 use anyhow::{Context as _, Result, bail};
+use tealight_audio::SAMPLE_RATE;
 
 /// The keywords among the models.
 #[derive(Debug)]
@@ -24,12 +25,27 @@ const LEAST: f64 = 0.9;
 const LOSS: f64 = 0.01;
 /// Most bytes of the compiled file.
 const BYTES: u64 = 60_000;
-/// The word that is shown as an example.
-const SHOWN: &str = "yes";
+/// The class that is shown as an example.
+const SHOWN: usize = 0;
 
 /// The input's bytes.
 fn bytes(features: &[i8]) -> Vec<u8> {
     features.iter().map(|x| x.cast_unsigned()).collect()
+}
+
+/// Samples as a WAV file.
+fn wav(samples: &[i16]) -> Result<Vec<u8>> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: SAMPLE_RATE as u32,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, spec)?;
+    samples.iter().try_for_each(|&sample| writer.write_sample(sample))?;
+    writer.finalize()?;
+    Ok(file.into_inner())
 }
 
 /// Quantizes and compiles the float weights of a checkpoint.
@@ -42,7 +58,8 @@ fn compile(checkpoint: &[u8], data: &[Example]) -> Result<Vec<u8>> {
     let sample = |one: &&Example| layout::elements(&training::numbers(&one.features), &dims);
     let samples: Vec<Vec<f32>> = order.iter().take(CALIBRATION).map(sample).collect();
     let labels = LABELS.map(String::from).to_vec();
-    Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range: RANGE, labels }.compile()
+    let recipe = Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range: RANGE, labels };
+    recipe.compile_behind(Some(tealight_audio::LOG_MEL))
 }
 
 /// The first held-out second of each class that is noisy, and is answered rightly.
@@ -125,8 +142,8 @@ impl crate::Entry for Entry {
         let examples = examples(&data::held_out(&place.cache)?, &file)?;
         let case = |one: &HeldOut| (bytes(&data::features(&one.samples)), LABELS[one.class].to_string());
         let cases: Vec<_> = examples.iter().map(case).collect();
-        let shown = LABELS.iter().position(|label| *label == SHOWN).unwrap_or(0);
-        export::write_all(place, NAME, &file, &cases, shown)?;
+        export::write_model(place, NAME, &file, &cases)?;
+        export::write_demo(place, NAME, "sample.wav", &wav(&examples[SHOWN].samples)?, LABELS[SHOWN])?;
         eprintln!("  held out: {:#?}", self.evaluate(place)?);
         Ok(())
     }

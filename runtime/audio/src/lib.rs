@@ -9,6 +9,8 @@ mod tables;
 pub use features::{Features, quantized};
 pub use log_mel::LogMel;
 
+/// The name of these features in a model file, under `front_end`. Other bits would have another name.
+pub const LOG_MEL: &str = "tealight-audio log-mel 1";
 /// Samples a second that the features are made for.
 pub const SAMPLE_RATE: usize = 16_000;
 /// Samples that a frame is computed from: 30 ms.

@@ -9,26 +9,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tealight_audio::SAMPLE_RATE;
 
 /// What every utterance sounds like, in the same order: 16 kHz, the silence around the word cut off. From the cache, or
-/// spoken now; `what` is announced.
+/// spoken now; `what` is announced. What is spoken is kept in blocks, so that an interrupted run goes on where it was.
 ///
 /// # Errors
 /// If a program is not installed or fails, or a file cannot be read or written.
 pub fn speak(cache: &Path, what: &str, said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
     let versions = format!("{} {}", version("espeak-ng")?, version("flite")?);
-    let key = tealight_tests::sha256(format!("1 {versions} {said:?}").as_bytes());
-    let file = cache.join("speech").join(format!("{what}-{}.bin", &key[..16]));
-    if let Ok(bytes) = std::fs::read(&file)
-        && let Some(clips) = unpacked(&bytes).filter(|clips| clips.len() == said.len())
-    {
-        return Ok(clips);
+    let folder = cache.join("speech");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let bar = Bar::new(&format!("speaking {} words, {what}", said.len()), said.len());
+    let mut clips = Vec::with_capacity(said.len());
+    for block in said.chunks(BLOCK) {
+        let key = tealight_tests::sha256(format!("{versions} {block:?}").as_bytes());
+        let file = folder.join(format!("{}.bin", &key[..32]));
+        let kept = std::fs::read(&file).ok().and_then(|bytes| unpacked(&bytes));
+        if let Some(kept) = kept.filter(|kept| kept.len() == block.len()) {
+            clips.extend(kept);
+        } else {
+            let spoken = spoken(block)?;
+            crate::export::write(&file, &packed(&spoken))?;
+            clips.extend(spoken);
+        }
+        bar.step(clips.len());
     }
-    let clips = spoken(what, said)?;
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    crate::export::write(&file, &packed(&clips))?;
+    bar.finish();
     Ok(clips)
 }
+
+/// Utterances in a file of the cache.
+const BLOCK: usize = 200;
 
 /// What a program says of its version: another version may sound otherwise.
 fn version(program: &str) -> Result<String> {
@@ -41,8 +50,7 @@ fn version(program: &str) -> Result<String> {
 }
 
 /// Runs the programs on all processors; the order of the results is that of the utterances.
-fn spoken(what: &str, said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
-    let bar = Bar::new(&format!("speaking {} words, {what}", said.len()), said.len());
+fn spoken(said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
     let folder = tempfile::tempdir()?;
     let (next, workers) = (AtomicUsize::new(0), std::thread::available_parallelism().map_or(1, usize::from));
     let work = |worker: usize| -> Result<Vec<(usize, Vec<i16>)>> {
@@ -52,7 +60,6 @@ fn spoken(what: &str, said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(utterance) = said.get(index) else { return Ok(done) };
             done.push((index, one(utterance, &file).with_context(|| format!("{utterance:?}"))?));
-            bar.step(index);
         }
     };
     let results: Vec<_> = std::thread::scope(|scope| {
@@ -66,7 +73,6 @@ fn spoken(what: &str, said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
             clips[index] = clip;
         }
     }
-    bar.finish();
     Ok(clips)
 }
 
@@ -94,8 +100,8 @@ fn one(utterance: &Utterance, file: &PathBuf) -> Result<Vec<i16>> {
     let ratio = f64::from(rate) / SAMPLE_RATE as f64 * f64::from(utterance.play) / 100.0;
     let whole = resampled(&samples, ratio);
     let clip = trimmed(&whole);
-    // A tenth of a second: no word is shorter.
-    if clip.len() < SAMPLE_RATE / 10 {
+    // No word is shorter than a twentieth of a second.
+    if clip.len() < SAMPLE_RATE / 20 {
         bail!("{command:?} gave {} samples of sound", clip.len());
     }
     Ok(clip.iter().map(|x| x.round() as i16).collect())

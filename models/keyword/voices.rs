@@ -222,7 +222,7 @@ impl Speaker<'_> {
 
 /// Everything that is said to train with.
 pub fn training() -> Vec<Utterance> {
-    spoken(1, &VARIANTS, 6, 30, &OTHER_WORDS, &FLITE, 90, 300)
+    spoken(1, &VARIANTS, 6, 30, &OTHER_WORDS, &FLITE, 60, 200)
 }
 
 /// Everything that is said to measure with. Half of the `unknown` words are among those of training.

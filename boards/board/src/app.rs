@@ -4,6 +4,7 @@
 
 use crate::feed::{Failure, Feed, Plain};
 use crate::report;
+use crate::sound::{Listening, Sound};
 use crate::stack::Meter;
 use crate::{Board, Outcome, calibrate};
 use embedded_io::Write;
@@ -27,7 +28,6 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
 }
 
 /// The same for a model that listens: its inputs are seconds of sound, of which `sound` makes its features.
-#[cfg(feature = "audio")]
 pub fn app_audio<
     B: Board,
     const NEEDED: usize,
@@ -39,12 +39,12 @@ pub fn app_audio<
     board: &mut B,
     model: &'static Embedded<NEEDED, OPS>,
     arena: &'static mut Arena<GIVEN>,
-    sound: &'static mut crate::Sound<FRAMES, BANDS>,
+    sound: &'static mut Sound<FRAMES, BANDS>,
     embedded: Option<&'static [u8]>,
 ) -> ! {
     start(board);
     let mut session = Session::new(model, arena);
-    let result = serve(board, &mut session, &mut crate::sound::Listening { sound, embedded });
+    let result = serve(board, &mut session, &mut Listening { sound, embedded });
     end(board, result)
 }
 

@@ -12,7 +12,6 @@ pub(crate) enum Failure {
     InputRead,
     InputCut,
     OutputWrite,
-    #[cfg(feature = "audio")]
     Features,
     #[cfg(feature = "loadable")]
     Load,
@@ -29,7 +28,6 @@ impl Failure {
             Failure::InputRead => "input-not-readable",
             Failure::InputCut => "input-ends-within-an-inference",
             Failure::OutputWrite => "output-not-writable",
-            #[cfg(feature = "audio")]
             Failure::Features => "model-takes-other-features",
             #[cfg(feature = "loadable")]
             Failure::Load => "model-refused",

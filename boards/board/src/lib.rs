@@ -14,15 +14,11 @@ mod feed;
 pub mod report;
 #[cfg(target_arch = "arm")]
 pub mod semihosting;
-#[cfg(feature = "audio")]
 mod sound;
 pub mod stack;
 
-pub use app::app;
-#[cfg(feature = "audio")]
-pub use app::app_audio;
 #[cfg(feature = "loadable")]
 pub use app::app_loadable;
+pub use app::{app, app_audio};
 pub use board::{Board, Outcome};
-#[cfg(feature = "audio")]
 pub use sound::Sound;

@@ -86,6 +86,8 @@ pub struct Options {
     pub name: Option<String>,
     /// Names of the classes that the output speaks of, kept in the file.
     pub labels: Vec<String>,
+    /// What makes the input out of what a sensor gives, kept in the file (`tealight_audio::LOG_MEL`); nothing if none.
+    pub front_end: Option<String>,
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`].
     pub keep_tensor_map: bool,

@@ -27,10 +27,11 @@ pub struct RunArgs {
     /// Board to run on (`cargo xtask boards` lists them)
     #[arg(long, default_value = crate::board::DEFAULT)]
     pub board: String,
-    /// Model: .tflite, or compiled .safetensors [default: our digits, on a held-out one]
+    /// Model: .tflite, compiled .safetensors, or the name of one of ours [default: digits, on a held-out one]
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), or a .pgm picture
+    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), a .pgm picture, or .wav
+    /// for a model that listens
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
     /// Writes the raw outputs, one inference after another, to this file
@@ -76,15 +77,17 @@ struct Source {
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let board = Board::find(&context.root, &args.board)?;
-    let (model, inputs) = match &args.model {
+    let (model, mut inputs) = match &args.model {
+        Some(name) if has_demo(context, name) => demo(context, name)?,
         Some(file) if args.input.is_empty() => {
             return Err(Usage(format!("--model {} needs an --input", file.display())).into());
         }
-        Some(file) => {
-            (open(file, &[])?, args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect())
-        }
-        None => demo(context)?,
+        Some(file) => (open(file, &[])?, Vec::new()),
+        None => demo(context, Path::new(DEMONSTRATION))?,
     };
+    if !args.input.is_empty() {
+        inputs = args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect();
+    }
     let bytes = load_all(&model, &inputs)?;
     setup::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
@@ -100,7 +103,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&as_json(&board, &model, &run))?);
         return Ok(());
     }
-    for (index, (one_input, one_output)) in each(&model, &bytes, &run.outputs).enumerate() {
+    for (index, (one_input, one_output)) in each(&model, &bytes, &run).enumerate() {
         let source = if inputs.len() == count { inputs.get(index) } else { inputs.first() };
         show(&model, index, source, one_input, one_output);
     }
@@ -120,9 +123,14 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     Ok(model)
 }
 
-/// The demonstration's model and inputs.
-fn demo(context: &Context) -> Result<(ModelFile, Vec<Source>)> {
-    let folder = context.root.join("models").join(DEMONSTRATION);
+/// Whether it is the name of one of our models.
+fn has_demo(context: &Context, name: &Path) -> bool {
+    name.components().count() == 1 && context.root.join("models").join(name).join("demo.toml").is_file()
+}
+
+/// The model and inputs that one of our models shows of itself.
+fn demo(context: &Context, name: &Path) -> Result<(ModelFile, Vec<Source>)> {
+    let folder = context.root.join("models").join(name);
     let text = String::from_utf8(on_board::read(&folder.join("demo.toml"))?)?;
     let demo: Demo = toml::from_str(&text).context("in demo.toml")?;
     let model = open(&folder.join(demo.model), &[])?;
@@ -132,7 +140,7 @@ fn demo(context: &Context) -> Result<(ModelFile, Vec<Source>)> {
 
 /// The demonstration's model and the bytes of its inputs in a row.
 pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
-    let (model, sources) = demo(context)?;
+    let (model, sources) = demo(context, Path::new(DEMONSTRATION))?;
     let bytes = load_all(&model, &sources)?;
     Ok((model, bytes))
 }
@@ -146,9 +154,13 @@ fn load_all(model: &ModelFile, sources: &[Source]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Inputs and outputs inference by inference.
-fn each<'a>(model: &ModelFile, inputs: &'a [u8], outputs: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    inputs.chunks(model.input_bytes().max(1)).zip(outputs.chunks(model.output_bytes().max(1)))
+/// What the network took and gave, inference by inference.
+fn each<'a>(model: &ModelFile, inputs: &'a [u8], run: &'a Run) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let (taken, bytes) = match model.feature_bytes() {
+        0 => (inputs, model.input_bytes()),
+        bytes => (&run.features[..], bytes),
+    };
+    taken.chunks(bytes.max(1)).zip(run.outputs.chunks(model.output_bytes().max(1)))
 }
 
 /// The top scores of one inference's first output.
@@ -164,6 +176,10 @@ fn show(model: &ModelFile, index: usize, source: Option<&Source>, inputs: &[u8],
     println!("\nInference {} ({name}{is})", index + 1);
     let picture = model.inputs.first().and_then(|tensor| {
         let bytes = inputs.get(..tensor.bytes)?;
+        if model.listens {
+            let [frames, bands] = *tensor.shape.last_chunk()?;
+            return Picture::from_frames(frames as usize, bands as usize, bytes);
+        }
         Picture::from_tensor(&tensor.shape, &tensor.brightness(bytes)?)
     });
     if let Some(picture) = picture {
@@ -193,6 +209,9 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
         row("  lowest", low, String::new());
         row("  highest", high, String::new());
     }
+    if let Some(front_end) = report.front_end.first() {
+        row("instructions of the front end", *front_end, "for that second of sound".into());
+    }
     row("multiply-accumulates", model.macs, String::new());
     let state = format!("bytes of RAM; {} of them state", thousands(report.state_bytes));
     row("arena", report.arena_bytes, state);
@@ -219,6 +238,7 @@ fn as_json(board: &Board, model: &ModelFile, run: &Run) -> serde_json::Value {
         "macs": model.macs,
         "answers": answers,
         "instructions": run.report.instructions,
+        "front_end_instructions": run.report.front_end,
         "instruction_resolution": run.report.resolution,
         "arena_bytes": run.report.arena_bytes,
         "state_bytes": run.report.state_bytes,
@@ -257,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_demonstration_is_complete() {
-        let (model, sources) = demo(&Context::new().unwrap()).unwrap();
+        let (model, sources) = demo(&Context::new().unwrap(), Path::new(DEMONSTRATION)).unwrap();
         let bytes = load_all(&model, &sources).unwrap();
         assert_eq!((model.labels.len(), bytes.len()), (10, sources.len() * model.input_bytes()));
         let tensor = &model.inputs[0];
@@ -265,5 +285,15 @@ mod tests {
         for source in sources {
             assert!(source.is.is_some_and(|is| model.labels.contains(&is)), "{}", source.file.display());
         }
+    }
+
+    #[test]
+    fn a_model_that_listens_is_demonstrated_by_seconds_of_sound() {
+        let context = Context::new().unwrap();
+        assert!(has_demo(&context, Path::new("keyword")) && !has_demo(&context, Path::new("./keyword")));
+        let (model, sources) = demo(&context, Path::new("keyword")).unwrap();
+        assert!(model.listens);
+        assert_eq!(load_all(&model, &sources).unwrap().len(), sources.len() * 2 * tealight_audio::SAMPLE_RATE);
+        assert!(sources.iter().all(|source| source.is.as_ref().is_some_and(|is| model.labels.contains(is))));
     }
 }

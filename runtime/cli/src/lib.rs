@@ -4,6 +4,7 @@ mod after;
 mod boards;
 mod calibration;
 mod compile;
+mod engine;
 mod error;
 #[cfg(feature = "generate")]
 mod generate;

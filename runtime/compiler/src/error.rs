@@ -54,6 +54,24 @@ pub enum CompileError {
         /// The rule that it breaks.
         what: String,
     },
+    /// A layer is named that the network does not have.
+    #[error("no layer is called `{pattern}`; those with weights that can be stored otherwise: {known}")]
+    UnknownLayer {
+        /// The name or pattern.
+        pattern: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A layer's weights cannot be stored as asked for.
+    #[error("the weights of layer `{layer}` cannot be {wanted}: {why}")]
+    LayerType {
+        /// The layer.
+        layer: String,
+        /// The type that was asked for.
+        wanted: String,
+        /// What is in the way.
+        why: String,
+    },
     /// A vocabulary that contradicts itself.
     #[error("the vocabulary is wrong: {0}")]
     Vocabulary(String),

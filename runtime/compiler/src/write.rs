@@ -275,6 +275,9 @@ fn metadata(graph: &Graph, source: &[u8], options: &Options) -> Result<BTreeMap<
     if !options.labels.is_empty() {
         metadata.insert("labels".into(), json(&options.labels)?);
     }
+    if let Some(front_end) = &options.front_end {
+        metadata.insert("front_end".into(), front_end.clone());
+    }
     Ok(metadata)
 }
 

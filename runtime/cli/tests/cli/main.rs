@@ -4,5 +4,7 @@
 
 mod common;
 mod compile;
+#[cfg(feature = "generate")]
+mod generate;
 mod inspect;
 mod run;

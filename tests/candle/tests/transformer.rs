@@ -5,8 +5,9 @@
 //! the two agree but for rounding: each element must be within `TOLERANCE * (1 + |x|)`. Here all elements are of the order
 //! of 1, and differ by some units of 2^-23: at most 1e-6 was seen.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 #[path = "../../../runtime/compiler/tests/support/llama.rs"]
-#[allow(clippy::unwrap_used)]
 mod llama;
 
 use candle_core::{D, DType, Device, Result, Tensor};

@@ -121,19 +121,25 @@ impl Recipe<'_> {
     }
 }
 
-/// Writes a compiled file, its golden vectors from `cases` (input, truth), and `cases[shown]` as what the model shows of
-/// itself.
+/// Writes a compiled file and its golden vectors from `cases` (input, truth).
 ///
 /// # Errors
 /// If a file cannot be written, or an input does not fit.
+pub fn write_files(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
+    write(&place.file(name, &format!("{name}.safetensors")), file)?;
+    let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;
+    write(&place.file(name, "golden.json"), golden.as_bytes())
+}
+
+/// As [`write_files`], and `cases[shown]` as what the model shows of itself.
+///
+/// # Errors
+/// As [`write_files`].
 pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
     let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
-    let model = format!("{name}.safetensors");
-    write(&place.file(name, &model), file)?;
-    let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;
-    write(&place.file(name, "golden.json"), golden.as_bytes())?;
+    write_files(place, name, file, cases)?;
     write(&place.file(name, "sample.bin"), sample)?;
-    let demo = format!("model = \"{model}\"\n\n[[input]]\nfile = \"sample.bin\"\nis = \"{label}\"\n");
+    let demo = format!("model = \"{name}.safetensors\"\n\n[[input]]\nfile = \"sample.bin\"\nis = \"{label}\"\n");
     write(&place.file(name, "demo.toml"), demo.as_bytes())
 }
 

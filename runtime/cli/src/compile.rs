@@ -29,10 +29,11 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
-    /// What becomes of a float32 network: `none`, `int8` (with --calibrate), or a block type: `q8_0`, `q4_0`, ...
+    /// What becomes of a float32 network: `none`, `int8` (with --calibrate), `f16`, or a block type: `q8_0`, `q4_0`, ...
     ///
     /// A block type stores the weights of fully connected layers in blocks. A layer whose inputs are not a multiple of the
-    /// block's length (32; 256 for the types with k) stays as it is; the report says which.
+    /// block's length (32; 256 for the types with k) stays as it is; the report says which. `f16` stores the weights of
+    /// convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
     #[arg(long, value_name = "TYPE", value_parser = quantization)]
     quantize: Option<Quantization>,
     #[command(flatten)]
@@ -54,7 +55,7 @@ Keys of --json (lengths in bytes):
   lower_bound_bytes     the most that lives at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   passes                [{name, summary}]: what the compiler did
-  quantized             with a block type, what became of each fully connected layer
+  quantized             with f16 or a block type, what became of the weights of each layer
   quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, agreement, trials: [{ranges,
                         bias_correction, snr_db}], layers: [{name, kind, snr_db, worst, bytes}], warnings}. snr_db is the
                         signal-to-noise ratio of the output, before softmax if it ends in one, and null where nothing was
@@ -88,6 +89,7 @@ struct Report<'a> {
 enum Quantization {
     None,
     Int8,
+    F16,
     Blocks(BlockType),
 }
 
@@ -95,12 +97,13 @@ fn quantization(name: &str) -> std::result::Result<Quantization, String> {
     match name {
         "none" => return Ok(Quantization::None),
         "int8" => return Ok(Quantization::Int8),
+        "f16" => return Ok(Quantization::F16),
         _ => {}
     }
     let found = BlockType::ALL.iter().find(|block| block.name() == name);
     found.map(|&block| Quantization::Blocks(block)).ok_or_else(|| {
         let names: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
-        format!("there are none, int8, {}", names.join(", "))
+        format!("there are none, int8, f16, {}", names.join(", "))
     })
 }
 
@@ -115,7 +118,7 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    if let Some(path) = &args.calibration.calibrate
+    if let Some(path) = args.calibration.calibrate.first()
         && args.quantize.is_some_and(|quantize| quantize != Quantization::Int8)
     {
         return Err(Error::new(format!("--calibrate `{}` does not go with this --quantize", path.display()))
@@ -129,9 +132,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     // The output is tried before the work is done, and the input is looked at before that.
     let input = model_file::map(&args.input)?;
-    let read: Vec<&Path> = [Some(&args.input), args.labels.as_ref(), args.calibration.calibrate.as_ref()]
-        .into_iter()
-        .flatten()
+    let read: Vec<&Path> = std::iter::once(&args.input)
+        .chain(&args.labels)
+        .chain(&args.calibration.calibrate)
         .map(PathBuf::as_path)
         .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
@@ -143,15 +146,15 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         name: Some(name.clone()),
         labels: labels.clone().unwrap_or_default(),
         quantize: blocks,
+        f16: args.quantize == Some(Quantization::F16),
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let (compiled, quantization) = match &args.calibration.calibrate {
-        Some(data) => {
-            let (compiled, fidelity) = args.calibration.compile(data, &input, &options, &failed)?;
-            (compiled, Some(fidelity))
-        }
-        None => (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None),
+    let (compiled, quantization) = if args.calibration.calibrate.is_empty() {
+        (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None)
+    } else {
+        let (compiled, fidelity) = args.calibration.compile(&input, &options, &failed)?;
+        (compiled, Some(fidelity))
     };
     let model = Model::parse(&compiled.bytes)
         .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;

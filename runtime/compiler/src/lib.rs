@@ -20,8 +20,8 @@
 //! # Passes
 //!
 //! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
-//! A float network, from a `.tflite` file or by layers ([`float`]), is quantized to such a graph ([`quantize`]) in the place of
-//! `import`.
+//! A float network, from a `.tflite` file or traced from a framework's model, is quantized to such a graph ([`quantize`]) in
+//! the place of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|
@@ -50,9 +50,9 @@
 //! ([`CompileError`]); nothing is dropped or approximated. A layer is int8 or float32 as a whole: one with float inputs and
 //! int8 weights, or with other types, is refused.
 
+pub mod builder;
 mod cut;
 mod error;
-pub mod float;
 pub mod graph;
 mod lower;
 mod names;
@@ -83,9 +83,15 @@ pub struct Options {
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`].
     pub keep_tensor_map: bool,
+    /// Constants keep the names that the source gives them, but for characters that a file's header cannot hold; else they
+    /// get short ones made from what converters leave behind.
+    pub keep_names: bool,
     /// Store the weights of float32 fully connected layers in blocks of this type, where the layer's inputs are whole
     /// blocks.
     pub quantize: Option<BlockType>,
+    /// Store the weights of other float32 layers as f16, where all of them are in its range: of convolutions, fully
+    /// connected and recurrent layers.
+    pub f16: bool,
 }
 
 /// A compiled network.
@@ -120,7 +126,7 @@ pub struct Report {
     pub plan_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// For each fully connected layer that [`Options::quantize`] asks about, what became of it.
+    /// What became of the weights that [`Options::quantize`] and [`Options::f16`] ask about.
     pub quantized: Vec<String>,
     /// Each pass and what it did.
     pub passes: Vec<(String, String)>,
@@ -147,6 +153,23 @@ pub fn compile_tflite_with(
     compile_graph(tflite::import(bytes)?, "import", bytes, options, observer)
 }
 
+/// Reads a TensorFlow Lite file, as the first pass of [`compile_tflite`] does.
+///
+/// # Errors
+/// As [`compile_tflite`].
+pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
+    tflite::import(bytes)
+}
+
+/// Compiles a graph of operators of TensorFlow Lite or of the model file. `source` is what it was made from, whose hash the
+/// file keeps.
+///
+/// # Errors
+/// [`CompileError`] names the node that cannot be compiled.
+pub fn compile(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
+    compile_graph(graph, "trace", source, options, &mut |_, _| {})
+}
+
 /// Compiles a graph of TensorFlow Lite's operators, which the pass `origin` made from the file `source`.
 fn compile_graph(
     graph: Graph,
@@ -171,7 +194,11 @@ fn compile_graph(
         ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
-        ("lower", &|graph| lower::lower(graph, options.quantize, &mut quantized.borrow_mut())),
+        ("lower", &|graph| {
+            let report = &mut quantized.borrow_mut();
+            let graph = lower::lower(graph, options.quantize, report)?;
+            Ok(if options.f16 { lower::f16::store_f16(graph, report) } else { graph })
+        }),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),

@@ -3,7 +3,7 @@
 use crate::Options;
 use crate::error::{CompileError, Result};
 use crate::graph::{Content, Graph, Node, Op, TensorId};
-use crate::lower::value_of;
+use crate::lower::{operands, value_of};
 use crate::names::Names;
 use crate::plan::MemoryPlan;
 use safetensors::tensor::{Dtype, TensorInfo};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use tealight_format::{DType, Model, NONE, Op as PlanOp, Place, PlanHeader, Shape, Value, Work, align16, op_set};
+use tealight_format::{DType, Model, NONE, Op as PlanOp, Place, PlanHeader, Shape, Value, Work, align16};
 
 /// Name and version of this compiler, as written to `generator`.
 const GENERATOR: &str = concat!("tealight-compiler ", env!("CARGO_PKG_VERSION"));
@@ -57,15 +57,17 @@ pub(crate) fn write(
         values: Vec::new(),
         constants: Vec::new(),
         known: HashMap::new(),
-        names: Names::default(),
+        names: Names::new(options.keep_names),
         index: BTreeMap::new(),
         inits: HashMap::new(),
     };
     writer.add_constants()?;
     writer.add_memory(options.keep_tensor_map)?;
-    let mut ops = Vec::new();
+    let (mut ops, mut op_set) = (Vec::new(), 0);
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
-        ops.push(writer.op(at, node, work)?);
+        let op = writer.op(at, node, work)?;
+        op_set |= op.operator.needs(&operands(graph, node)?);
+        ops.push(op);
     }
     writer.add_scratch(&mut ops);
     let Writer { mut values, constants, index, .. } = writer;
@@ -87,7 +89,7 @@ pub(crate) fn write(
         outputs: graph.outputs.len() as u32,
         arena_len: plan.arena_len,
         state_len: plan.state_len,
-        op_set: op_set(&ops.iter().map(|op| op.operator.code()).collect::<Vec<_>>()),
+        op_set,
     };
     // The constants lie behind the plan, whose length is known now.
     let mut offset = header.plan_len();
@@ -305,6 +307,7 @@ fn safetensors_type(dtype: DType) -> Dtype {
         DType::I16 => Dtype::I16,
         DType::I32 => Dtype::I32,
         DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
     }
 }
 

@@ -50,6 +50,7 @@ pub use embedded::Embedded;
 pub use embedded::{Aligned, parse_embedded};
 pub use session::{Budget, LoadError, Position, Progress, Session};
 pub use tealight_format::{
-    ALL_OPS, DType, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Shape, Value, op_set, op_set_has,
+    ALL_OPS, BlockType, DType, F16_WEIGHTS, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Shape, Value,
+    block_set, block_set_has, op_set, op_set_has,
 };
 pub use tensor::{SizeError, Tensor, TensorMut};

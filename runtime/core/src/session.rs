@@ -6,7 +6,7 @@ use crate::execute::execute;
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
-use tealight_format::{Model, Op, OpCode, OpSet, op_set_has};
+use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, block_set_has, op_set_has};
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,13 @@ pub enum LoadError {
         /// The operator's code; its name is [`OpCode::name`].
         operator: OpCode,
     },
+    /// The model has weights in blocks of a type that this session does not have.
+    MissingBlockType {
+        /// The type.
+        block: BlockType,
+    },
+    /// The model has weights stored as f16, which this session does not have.
+    MissingF16,
 }
 
 impl fmt::Display for LoadError {
@@ -96,6 +103,10 @@ impl fmt::Display for LoadError {
             Self::MissingOperator { operator } => {
                 write!(f, "the model needs the operator {}, which this program was built without", operator.name())
             }
+            Self::MissingBlockType { block } => {
+                write!(f, "the model has {} weights, which this program was built without", block.name())
+            }
+            Self::MissingF16 => f.write_str("the model has f16 weights, which this program was built without"),
         }
     }
 }
@@ -126,16 +137,26 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     }
 
     /// A session for a model that was loaded at run time. Name the kernels that such a model may need:
-    /// [`ALL_OPS`](crate::ALL_OPS), or an [`op_set`](crate::op_set).
+    /// [`ALL_OPS`](crate::ALL_OPS), or an [`op_set`](crate::op_set), joined by `|` with a
+    /// [`block_set`](crate::block_set) and [`F16_WEIGHTS`](crate::F16_WEIGHTS) for models with such weights.
     ///
     /// # Errors
     /// [`LoadError`] if memory or model are not aligned to 16, the memory is smaller than
-    /// [`Model::arena_len`], or the model needs an operator outside `OPS`.
+    /// [`Model::arena_len`], or the model needs an operator or a type of weights outside `OPS`.
     pub fn load(model: &Model<'m>, memory: &'m mut [u8]) -> Result<Self, LoadError> {
+        let missing = model.op_set() & !OPS;
         for &operator in OpCode::ALL {
-            if op_set_has(model.op_set(), operator) && !op_set_has(OPS, operator) {
+            if op_set_has(missing, operator) {
                 return Err(LoadError::MissingOperator { operator });
             }
+        }
+        for &block in BlockType::ALL {
+            if block_set_has(missing, block) {
+                return Err(LoadError::MissingBlockType { block });
+            }
+        }
+        if missing & F16_WEIGHTS != 0 {
+            return Err(LoadError::MissingF16);
         }
         if !model.bytes().as_ptr().cast::<Block>().is_aligned() {
             return Err(LoadError::MisalignedModel);

@@ -45,7 +45,7 @@ impl Lowering {
 }
 
 /// The kernels' name of a type: they list them in the same order.
-fn kernel_type(of: BlockType) -> block::BlockType {
+pub(crate) fn kernel_type(of: BlockType) -> block::BlockType {
     block::BlockType::ALL[of as usize]
 }
 

@@ -1,0 +1,110 @@
+//! Weights of f32 layers stored as f16: half the bytes, rounded to 11 significant bits.
+
+use crate::graph::{ElementType, Graph, Op, Tensor, TensorId};
+use std::collections::HashMap;
+use tealight_kernels::float::f16;
+
+/// Stores the weights of every layer of `graph` that may be f16 so, and says in `report` what became of each. A layer keeps
+/// its weights as they are if one of them is beyond the range of f16, or not finite.
+pub(crate) fn store_f16(mut graph: Graph, report: &mut Vec<String>) -> Graph {
+    let mut stored: HashMap<TensorId, TensorId> = HashMap::new();
+    for at in 0..graph.nodes.len() {
+        let Op::Kernel(operator) = &graph.nodes[at].op else { continue };
+        let inputs = operator.weight_inputs();
+        let ids = inputs.iter().filter_map(|&k| graph.nodes[at].inputs.get(k).copied().flatten());
+        let ids: Vec<TensorId> = ids.filter(|&id| graph.tensors[id].dtype == ElementType::F32).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        // The weights of a layer are of one type.
+        let faults: Vec<String> = ids.iter().filter_map(|&id| fault(&graph.tensors[id])).collect();
+        if !faults.is_empty() || ids.len() != inputs.len() {
+            report.extend(faults);
+            continue;
+        }
+        for (&k, id) in inputs.iter().zip(ids) {
+            let half = *stored.entry(id).or_insert_with(|| {
+                let half = half(&graph.tensors[id]);
+                let bytes = half.elements() * 2;
+                report.push(format!("{}: f16, {} B to {bytes} B", half.name, 2 * bytes));
+                graph.add(half)
+            });
+            graph.nodes[at].inputs[k] = Some(half);
+        }
+    }
+    graph
+}
+
+/// Why `tensor` cannot be f16, if so.
+fn fault(tensor: &Tensor) -> Option<String> {
+    let name = &tensor.name;
+    let Some(reals) = tensor.reals() else { return Some(format!("{name}: float32, it is no constant")) };
+    let i = reals.iter().position(|&real| !f16::from_f32(real).is_finite())?;
+    Some(format!("{name}: float32, {} at index {i} is beyond f16, which ends at {}", reals[i], f16::MAX))
+}
+
+fn half(tensor: &Tensor) -> Tensor {
+    let reals = tensor.reals().unwrap_or_default();
+    let bytes: Vec<u8> = reals.iter().flat_map(|&real| f16::from_f32(real).to_le_bytes()).collect();
+    Tensor::constant(tensor.name.clone(), ElementType::F16, tensor.shape.clone(), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::store_f16;
+    use crate::graph::{ElementType, Graph, Tensor};
+    use crate::testing::Builder;
+    use tealight_format::Operator;
+    use tealight_format::ops::{FullyConnectedF32, LstmF32};
+
+    fn reals(b: &mut Builder, shape: &[u32], value: f32) -> usize {
+        let count = shape.iter().product::<u32>() as usize;
+        b.graph.add(Tensor::constant("w", ElementType::F32, shape.to_vec(), value.to_le_bytes().repeat(count)))
+    }
+
+    fn types(graph: &Graph) -> Vec<ElementType> {
+        graph.nodes[0].inputs.iter().flatten().map(|&id| graph.tensors[id].dtype).collect()
+    }
+
+    /// A neuron of two inputs.
+    fn layer(weight: f32) -> (Vec<ElementType>, Vec<String>) {
+        let mut b = Builder::default();
+        let (x, y) = (b.int8(&[2]), b.int8(&[1]));
+        let (weights, bias) = (reals(&mut b, &[1, 2], weight), reals(&mut b, &[1], 0.1));
+        let layer = FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] };
+        b.node(Operator::FullyConnectedF32(layer), &[x, weights, bias], &[y]);
+        let mut report = Vec::new();
+        (types(&store_f16(b.output(y), &mut report)), report)
+    }
+
+    #[test]
+    fn weights_become_f16_and_biases_stay() {
+        let (types, report) = layer(0.1);
+        assert_eq!(types, [ElementType::I8, ElementType::F16, ElementType::F32]);
+        assert_eq!(report, ["w: f16, 8 B to 4 B"]);
+    }
+
+    #[test]
+    fn weights_beyond_f16_stay_and_the_report_says_so() {
+        for weight in [65_520.0, -1e30, f32::INFINITY, f32::NAN] {
+            let (types, report) = layer(weight);
+            assert_eq!(types, [ElementType::I8, ElementType::F32, ElementType::F32]);
+            assert!(report[0].contains("at index 0 is beyond f16"), "{report:?}");
+        }
+        // The greatest number that rounds to one in range.
+        assert_eq!(layer(65_519.0).0[1], ElementType::F16);
+    }
+
+    #[test]
+    fn the_two_matrices_of_a_cell_keep_one_type() {
+        let mut b = Builder::default();
+        let (x, cell, hidden, y) = (b.int8(&[1]), b.state(&[1]), b.state(&[1]), b.int8(&[1]));
+        let (weights, recurrent) = (reals(&mut b, &[4, 1], 0.5), reals(&mut b, &[4, 1], 1e9));
+        let bias = reals(&mut b, &[4], 0.0);
+        b.node(Operator::LstmF32(LstmF32), &[x, weights, recurrent, bias, cell, hidden], &[y]);
+        let mut report = Vec::new();
+        let graph = store_f16(b.output(y), &mut report);
+        assert_eq!(types(&graph)[1..3], [ElementType::F32; 2]);
+        assert!(report.len() == 1 && report[0].contains("1000000000 at index 0"), "{report:?}");
+    }
+}

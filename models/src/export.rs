@@ -134,7 +134,7 @@ impl Recipe<'_> {
 /// itself.
 ///
 /// # Errors
-/// If a file cannot be written, or an input does not fit.
+/// As [`write_model`].
 pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
     let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
     write_model(place, name, file, cases)?;
@@ -144,7 +144,7 @@ pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, Stri
 /// Writes a compiled file and its golden vectors from `cases` (input, truth).
 ///
 /// # Errors
-/// As [`write_all`].
+/// If a file cannot be written, or an input does not fit.
 pub fn write_model(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
     write(&place.file(name, &format!("{name}.safetensors")), file)?;
     let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;

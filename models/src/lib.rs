@@ -67,6 +67,8 @@ pub mod trace;
 pub mod weights;
 pub mod wheel;
 
+#[path = "../anomaly/mod.rs"]
+pub mod anomaly;
 #[path = "../digits/mod.rs"]
 pub mod digits;
 #[path = "../gesture/mod.rs"]
@@ -79,7 +81,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Every model.
-pub const MODELS: &[&dyn Entry] = &[&digits::Entry, &gesture::Entry, &keyword::Entry];
+pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
 
 /// A model of this folder.
 pub trait Entry: Sync {

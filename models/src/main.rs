@@ -70,7 +70,10 @@ fn main() -> Result<()> {
                 println!("{}", serde_json::to_string_pretty(&figures)?);
                 return Ok(());
             }
-            println!("{:<12} {:<24} {:>9} {:>9} {:>8} {:>8}", "model", "metric", "float", "int8", "samples", "bytes");
+            println!(
+                "{:<12} {:<24} {:>9} {:>9} {:>8} {:>8}",
+                "model", "metric", "float", "quantized", "samples", "bytes"
+            );
             for f in figures {
                 println!(
                     "{:<12} {:<24} {:>9.4} {:>9.4} {:>8} {:>8}",

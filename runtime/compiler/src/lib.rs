@@ -71,7 +71,7 @@ pub use store::WeightType;
 pub use tealight_format::ops::BlockType;
 
 use error::Result;
-use graph::Graph;
+use graph::{Graph, TensorId};
 use std::cell::RefCell;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -98,6 +98,8 @@ pub struct Options {
     /// Types for the weights of single float32 layers, by name; the last that fits a layer counts. A name may hold `*` (any
     /// characters) and `?` (any one); it then speaks of the layers that can have the type.
     pub layers: Vec<(String, WeightType)>,
+    /// Types for constants by their tensors, where no name in `layers` fits.
+    pub(crate) chosen: Vec<(TensorId, WeightType)>,
 }
 
 /// A compiled network.
@@ -229,6 +231,12 @@ fn compile_graph(
     report.file_bytes = written.bytes.len() as u64;
     let tensors = written.tensors.into_iter().filter(|&(tensor, _)| tensor < sources).collect();
     Ok(Compiled { bytes: written.bytes, report, tensors })
+}
+
+/// A graph after the pass `lower`.
+pub(crate) fn lowered(graph: Graph) -> Result<Graph> {
+    let graph = pass::dead::remove_dead(pass::fold::fold(pass::variables::resolve(graph)?)?);
+    lower::lower(pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?)
 }
 
 fn macs(graph: &Graph, works: &[tealight_format::Work]) -> u64 {

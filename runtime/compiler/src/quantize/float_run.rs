@@ -1,5 +1,6 @@
 //! A float graph, compiled so that every tensor can be read: each is an output of the model.
 
+use super::range::Params;
 use super::samples::Sample;
 use super::{QuantizeError, Result};
 use crate::error::CompileError;
@@ -68,16 +69,30 @@ fn parts<'a>(mut numbers: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = &'
     })
 }
 
-/// Gives input `k` these numbers, in its type.
+/// Gives input `k` these real numbers, in its type.
 pub(super) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]) -> Result<()> {
     let value = session.model().value(session.model().input(k));
     let mut input = session.input(k);
     let copied = match value.dtype {
         DType::F32 => input.copy_from(numbers),
+        DType::I8 if value.scale > 0.0 => {
+            let params = Params { scale: value.scale, zero_point: value.zero_point };
+            input.copy_from(&numbers.iter().map(|&number| params.quantize(number)).collect::<Vec<_>>())
+        }
         DType::I32 => input.copy_from(&numbers.iter().map(|&number| number as i32).collect::<Vec<_>>()),
         dtype => return Err(internal(&format!("an input of {}", dtype.name()))),
     };
     copied.map_err(|error| internal(&format!("{error:?}")))
+}
+
+/// The real numbers that a value of a type float32 or int8 stands for.
+pub(super) fn reals_of(session: &Session<'_, ALL_OPS>, value: usize) -> Vec<f32> {
+    let of = session.model().value(value);
+    let params = Params { scale: of.scale, zero_point: of.zero_point };
+    match of.dtype {
+        DType::I8 => session.value(value).as_i8().iter().map(|&byte| params.dequantize(byte)).collect(),
+        _ => session.value(value).as_f32().to_vec(),
+    }
 }
 
 /// A file's bytes where a model may lie.

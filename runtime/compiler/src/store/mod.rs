@@ -84,8 +84,9 @@ pub(crate) fn store(mut graph: Graph, options: &Options, report: &mut Vec<String
             met[k] = true;
             wish = Some(one);
         }
-        let result = match wish {
-            Some(wish) => store_one(&mut graph, at, wish.of, &mut stored),
+        let chosen = options.chosen.iter().find(|(id, _)| *id == weights[0]).map(|(_, of)| *of);
+        let result = match wish.map(|wish| wish.of).or(chosen) {
+            Some(of) => store_one(&mut graph, at, of, &mut stored),
             None => store_by_default(&mut graph, at, options, &mut stored),
         };
         match (result, wish) {
@@ -134,6 +135,20 @@ pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
     let ids: Vec<TensorId> = inputs.filter_map(|&k| node.inputs.get(k).copied().flatten()).collect();
     let float = ids.iter().all(|&id| graph.tensors[id].dtype == ElementType::F32);
     (float && !ids.is_empty() && ids.len() == operator.weight_inputs().len()).then_some(ids)
+}
+
+/// The name of the type in which the weights of `node` are stored; nothing if it has none.
+pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
+    let Op::Kernel(operator) = &node.op else { return None };
+    if let Some(block) = operator.block_type() {
+        return Some(block.name());
+    }
+    let id = node.inputs.get(*operator.weight_inputs().first()?).copied().flatten()?;
+    match graph.tensors[id].dtype {
+        ElementType::F32 => Some(WeightType::F32.name()),
+        ElementType::F16 => Some(WeightType::F16.name()),
+        _ => None,
+    }
 }
 
 /// Stores the weights of node `at` by what is asked for all layers; says what became of them.

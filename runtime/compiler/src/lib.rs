@@ -54,6 +54,7 @@
 pub mod builder;
 mod cut;
 mod error;
+pub mod gguf;
 pub mod graph;
 mod lower;
 mod names;
@@ -64,11 +65,13 @@ mod store;
 #[cfg(test)]
 mod testing;
 pub mod tflite;
+mod vocabulary;
 mod write;
 
 pub use error::{CompileError, Site};
 pub use store::WeightType;
 pub use tealight_format::ops::BlockType;
+pub use vocabulary::{Bpe, Vocabulary};
 
 use error::Result;
 use graph::{Graph, TensorId};
@@ -83,6 +86,8 @@ pub struct Options {
     pub name: Option<String>,
     /// Names of the classes that the output speaks of, kept in the file.
     pub labels: Vec<String>,
+    /// What makes the input out of what a sensor gives, kept in the file (`tealight_audio::LOG_MEL`); nothing if none.
+    pub front_end: Option<String>,
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`].
     pub keep_tensor_map: bool,
@@ -92,6 +97,8 @@ pub struct Options {
     /// Store the weights of float32 fully connected layers, and tables that rows are gathered from, in blocks of this
     /// type, where their rows are whole blocks.
     pub quantize: Option<BlockType>,
+    /// The tokenizer of a language model, kept in the file.
+    pub vocabulary: Option<Vocabulary>,
     /// Store the weights of other float32 layers as f16, where all of them are in its range: of convolutions, fully
     /// connected and recurrent layers.
     pub f16: bool,
@@ -213,7 +220,7 @@ fn compile_graph(
         let before = graph.nodes.len();
         let graph = pass(graph)?;
         observe(name, &graph, before);
-        Ok(graph)
+        Ok::<_, CompileError>(graph)
     })?;
     let works = lower::check(&graph)?;
     let (graph, works, plan) = plan::plan_best(graph, &works)?;

@@ -82,6 +82,11 @@ impl Names {
         self.unique(&stem, "initial")
     }
 
+    /// Keeps `name` for something else.
+    pub(crate) fn reserve(&mut self, name: &str) {
+        self.taken.insert(name.to_string());
+    }
+
     fn unique(&mut self, stem: &str, role: &str) -> String {
         self.free(|count| if count == 1 { format!("{stem}.{role}") } else { format!("{stem}_{count}.{role}") })
     }

@@ -162,6 +162,7 @@ impl crate::Entry for Entry {
             samples: windows(&data.held_out, true).chain(windows(&data.held_out, false)).count(),
             bytes: file.len() as u64,
             recordings: None,
+            parts: Vec::new(),
         };
         let least = figures.float.min(figures.quantized);
         if least < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {

@@ -102,7 +102,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     if args.json {
         let mut json = as_json(&board, &model, &run);
         if let Some(shown) = &reconstruction {
-            let verdicts = each(&model, &bytes, &run.outputs).map(|(one_input, one_output)| {
+            let verdicts = each(&model, &bytes, &run).map(|(one_input, one_output)| {
                 let [input, output] = first_tensors(&model, one_input, one_output);
                 shown.verdict(&input, &output)
             });

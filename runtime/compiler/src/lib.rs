@@ -54,6 +54,7 @@
 pub mod builder;
 mod cut;
 mod error;
+pub mod evaluate;
 pub mod gguf;
 pub mod graph;
 mod lower;
@@ -61,6 +62,7 @@ mod names;
 mod pass;
 mod plan;
 pub mod quantize;
+mod session;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -74,7 +76,7 @@ pub use tealight_format::ops::BlockType;
 pub use vocabulary::{Bpe, Vocabulary};
 
 use error::Result;
-use graph::{Graph, TensorId};
+use graph::Graph;
 use std::cell::RefCell;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -105,8 +107,6 @@ pub struct Options {
     /// Types for the weights of single float32 layers, by name; the last that fits a layer counts. A name may hold `*` (any
     /// characters) and `?` (any one); it then speaks of the layers that can have the type.
     pub layers: Vec<(String, WeightType)>,
-    /// Types for constants by their tensors, where no name in `layers` fits.
-    pub(crate) chosen: Vec<(TensorId, WeightType)>,
 }
 
 /// A compiled network.
@@ -176,15 +176,6 @@ pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
     tflite::import(bytes)
 }
 
-/// Compiles a graph of operators of TensorFlow Lite or of the model file. `source` is what it was made from, whose hash the
-/// file keeps.
-///
-/// # Errors
-/// [`CompileError`] names the node that cannot be compiled.
-pub fn compile(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
-    compile_graph(graph, "trace", source, options, &mut |_, _| {})
-}
-
 /// Compiles a graph of TensorFlow Lite's operators, which the pass `origin` made from the file `source`.
 fn compile_graph(
     graph: Graph,
@@ -210,7 +201,7 @@ fn compile_graph(
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
         ("lower", &lower::lower),
-        ("store", &|graph| store::store(graph, options, &mut quantized.borrow_mut())),
+        ("store", &|graph| store::store(graph, options, &[], &mut quantized.borrow_mut())),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),

@@ -26,6 +26,7 @@ mod sharing;
 mod tests;
 mod weights;
 
+pub(crate) use range::Params;
 pub use range::Ranges;
 pub use report::{Choice, Layer, Report, Trial};
 
@@ -285,14 +286,10 @@ pub fn compile_weights(
     let samples = Samples::new(&graph, streams)?;
     let lowered = crate::lowered(graph.clone())?;
     let choices = choices::choices(&lowered, samples)?;
-    let mut options = options.clone();
-    if let Some(least) = least_snr_db {
-        (options.quantize, options.f16) = (None, false);
-        options.chosen = choose(&choices, least);
-    }
+    let chosen = least_snr_db.map(|least| choose(&choices, least)).unwrap_or_default();
     let mut lines = Vec::new();
-    let stored = crate::store::store(lowered, &options, &mut lines)?;
-    let plain = Options { quantize: None, f16: false, layers: Vec::new(), chosen: Vec::new(), ..options };
+    let stored = crate::store::store(lowered, options, &chosen, &mut lines)?;
+    let plain = Options { quantize: None, f16: false, layers: Vec::new(), ..options.clone() };
     let compile = |keep_tensor_map: bool| {
         let options = Options { keep_tensor_map, ..plain.clone() };
         compile_graph(stored.clone(), "store", source, &options, &mut |_, _| {})

@@ -67,11 +67,17 @@ impl FromStr for WeightType {
 /// The constants that were made: from which tensor, in the type of which name.
 pub(crate) type Stored = HashMap<(TensorId, &'static str), TensorId>;
 
-/// Stores the weights of the layers of `graph` as `options` say, and says in `report` what became of them.
+/// Stores the weights of the layers of `graph` as `options` say, and says in `report` what became of them. `chosen` are types
+/// for tensors of weights that no name in the options fits.
 ///
 /// # Errors
 /// [`Options::layers`] names a layer that is not there, or a type that it cannot have.
-pub(crate) fn store(mut graph: Graph, options: &Options, report: &mut Vec<String>) -> Result<Graph> {
+pub(crate) fn store(
+    mut graph: Graph,
+    options: &Options,
+    chosen: &[(TensorId, WeightType)],
+    report: &mut Vec<String>,
+) -> Result<Graph> {
     let wishes: Vec<Wish> = options.layers.iter().map(|(name, of)| Wish::new(name, *of)).collect();
     let mut met = vec![false; wishes.len()];
     let mut stored = Stored::new();
@@ -84,7 +90,7 @@ pub(crate) fn store(mut graph: Graph, options: &Options, report: &mut Vec<String
             met[k] = true;
             wish = Some(one);
         }
-        let chosen = options.chosen.iter().find(|(id, _)| *id == weights[0]).map(|(_, of)| *of);
+        let chosen = chosen.iter().find(|(id, _)| *id == weights[0]).map(|(_, of)| *of);
         let result = match wish.map(|wish| wish.of).or(chosen) {
             Some(of) => store_one(&mut graph, at, of, &mut stored),
             None => store_by_default(&mut graph, at, options, &mut stored),

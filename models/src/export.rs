@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tealight::Model;
 use tealight_compiler::Options;
-use tealight_compiler::float::Network;
+use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, Report, compile_float};
 use tealight_tests::host::Host;
 
@@ -95,7 +95,7 @@ pub struct Recipe<'a> {
     /// The model's name.
     pub name: &'a str,
     /// The network with its float weights.
-    pub network: &'a Network,
+    pub network: &'a Graph,
     /// The file that the weights are from.
     pub checkpoint: &'a [u8],
     /// Inputs to calibrate with.

@@ -3,39 +3,42 @@
 use crate::array::Array;
 use crate::layers::{Conv2d, Linear};
 use crate::layout::{self, Layout};
-use candle_core::{Error, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use std::cell::RefCell;
 use std::rc::Rc;
-use tealight_compiler::float::{Constant, Layer, Network, ValueId, Window};
+use tealight_compiler::graph::{self, ElementType, Graph, Node, Op, TensorId};
+use tealight_compiler::tflite::{Activation, Padding, TfliteOp, Window};
 
 /// A value of a network that is being written down.
 #[derive(Debug, Clone)]
 pub struct Traced {
-    network: Rc<RefCell<Network>>,
-    value: ValueId,
+    network: Rc<RefCell<Graph>>,
+    value: TensorId,
     /// Candle's dimensions.
     dims: Vec<usize>,
     layout: Layout,
 }
 
-/// The network that `forward` computes from an input of Candle's `dims`, such as `[1, 3, 96, 96]`.
+/// The network that `forward` computes from an input of Candle's `dims`, such as `[1, 3, 96, 96]`: a graph of float
+/// tensors, for [`compile`](tealight_compiler::compile) as it is or for
+/// [`compile_float`](tealight_compiler::quantize::compile_float) to be quantized.
 ///
 /// # Errors
 /// If layers do not fit together, or the output is a flattened picture: put a linear layer behind it, or leave it as it is.
-pub fn trace(dims: &[usize], forward: impl FnOnce(&Traced) -> Result<Traced>) -> Result<Network> {
-    let network = Network::new("input", &layout::shape(dims)).map_err(Error::wrap)?;
+pub fn trace(dims: &[usize], forward: impl FnOnce(&Traced) -> Result<Traced>) -> Result<Graph> {
+    let mut network = Graph::default();
+    let value = network.add(graph::Tensor::computed("input", ElementType::F32, layout::shape(dims)));
+    network.inputs.push(value);
     let network = Rc::new(RefCell::new(network));
-    let input = Traced { network: network.clone(), value: 0, dims: dims.to_vec(), layout: Layout::of(dims) };
-    let output = forward(&input)?;
+    let output = forward(&Traced { network: network.clone(), value, dims: dims.to_vec(), layout: Layout::of(dims) })?;
     if !Rc::ptr_eq(&network, &output.network) {
         bail!("the output was not computed from the input");
     }
     if let Layout::Flat { .. } = output.layout {
         bail!("the output is a flattened picture: flatten no output, or put a linear layer behind it");
     }
-    network.borrow_mut().set_output(output.value);
-    let network = network.borrow().clone();
-    Ok(network)
+    network.borrow_mut().outputs.push(output.value);
+    Ok(network.take())
 }
 
 /// The elements of a weight.
@@ -43,48 +46,102 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()
 }
 
-/// The bias of a layer; zeros if it has none.
-fn bias(tensor: Option<&Tensor>, outputs: usize) -> Result<Vec<f32>> {
-    tensor.map_or_else(|| Ok(vec![0.0; outputs]), numbers)
+/// A window over a picture, padded by `pad` on all sides.
+fn window(size: [usize; 2], stride: [usize; 2], dilation: usize, pad: usize) -> Window {
+    Window {
+        padding: Padding::Valid,
+        stride: stride.map(|stride| stride as i32),
+        dilation: [dilation as i32; 2],
+        size: size.map(|size| size as i32),
+        explicit: [pad as u32; 4],
+        activation: Activation::None,
+    }
 }
 
 impl Traced {
-    /// Adds a layer that reads this value and `others`. `dims` are Candle's dimensions of what it gives.
-    fn push(&self, name: &str, layer: Layer, others: &[&Self], dims: Vec<usize>, layout: Layout) -> Result<Self> {
-        let mut inputs = vec![self.value];
+    /// Adds a node that reads this value, `others` and the constants of the layer `name`. `dims` are Candle's dimensions of
+    /// what it gives.
+    fn push(
+        &self,
+        name: &str,
+        op: TfliteOp,
+        others: &[&Self],
+        constants: Vec<graph::Tensor>,
+        dims: Vec<usize>,
+        layout: Layout,
+    ) -> Result<Self> {
         for other in others {
             if !Rc::ptr_eq(&self.network, &other.network) {
-                bail!("{}: its inputs are of two networks", layer.kind());
+                bail!("{}: its inputs are of two networks", op.name());
             }
             if self.layout != other.layout {
-                bail!("{}: one input is a flattened picture, the other is not", layer.kind());
+                bail!("{}: one input is a flattened picture, the other is not", op.name());
             }
-            inputs.push(other.value);
+            if self.dims != other.dims {
+                bail!("{}: its inputs are {:?} and {:?}", op.name(), self.dims, other.dims);
+            }
         }
         let mut network = self.network.borrow_mut();
+        let origin = network.nodes.len();
+        let mut inputs: Vec<_> = std::iter::once(self.value).chain(others.iter().map(|other| other.value)).collect();
+        inputs.extend(constants.into_iter().map(|constant| network.add(constant)));
+        let inputs = inputs.into_iter().map(Some).collect();
         let name = match name {
             // A layer without weights has no name in the checkpoint.
-            "" => format!("{}_{}", layer.kind().to_lowercase(), network.nodes().len()),
+            "" => format!("{}_{origin}", op.name().to_lowercase()),
             name => name.to_string(),
         };
-        let value = network.add(&name, layer, &inputs).map_err(Error::wrap)?;
+        let shape = if layout == Layout::ChannelsLast { layout::shape(&dims) } else { plain(&dims) };
+        let value = network.add(graph::Tensor::computed(name, ElementType::F32, shape));
+        network.nodes.push(Node { op: Op::Tflite(op), inputs, outputs: vec![value], origin });
         drop(network);
         Ok(Self { network: self.network.clone(), value, dims, layout })
     }
 
-    fn same_shape(&self, layer: Layer) -> Result<Self> {
-        self.push("", layer, &[], self.dims.clone(), self.layout)
+    /// A function of each element, or of each row.
+    fn same_shape(&self, op: TfliteOp) -> Result<Self> {
+        self.push("", op, &[], Vec::new(), self.dims.clone(), self.layout)
     }
 
-    /// A layer that makes a picture of another size, and perhaps with another number of channels.
-    fn picture(&self, name: &str, layer: Layer) -> Result<Self> {
-        let traced = self.push(name, layer, &[], Vec::new(), Layout::ChannelsLast)?;
-        let dims = match self.network.borrow().values()[traced.value].shape[..] {
-            [n, h, w, c] => [n, c, h, w].map(|dim| dim as usize).to_vec(),
-            _ => bail!("{name}: no picture"),
+    /// The rows and columns that a window of `size` has places in, in this picture.
+    fn places(&self, name: &str, size: [usize; 2], window: &Window) -> Result<[usize; 2]> {
+        let &[_, _, h, w] = &self.dims[..] else { bail!("{name}: its input is {:?}, not a picture", self.dims) };
+        let place = |axis: usize, length: usize| {
+            let extent = size[axis].checked_sub(1)? * window.dilation[axis] as usize + 1;
+            let around = (window.explicit[axis] + window.explicit[axis + 2]) as usize;
+            Some((length + around).checked_sub(extent)?.checked_div(window.stride[axis] as usize)? + 1)
         };
-        Ok(Self { dims, ..traced })
+        match (place(0, h), place(1, w)) {
+            (Some(h), Some(w)) => Ok([h, w]),
+            _ => bail!("{name}: its window {size:?} does not fit into {:?}", self.dims),
+        }
     }
+
+    fn pool(&self, size: [usize; 2], stride: [usize; 2], op: fn(Window) -> TfliteOp) -> Result<Self> {
+        let window = window(size, stride, 1, 0);
+        let [h, w] = self.places(op(window).name(), size, &window)?;
+        let dims = vec![self.dims[0], self.dims[1], h, w];
+        self.push("", op(window), &[], Vec::new(), dims, Layout::ChannelsLast)
+    }
+}
+
+/// Dimensions in their own order.
+fn plain(dims: &[usize]) -> Vec<u32> {
+    dims.iter().map(|&dim| dim as u32).collect()
+}
+
+fn real(name: String, shape: Vec<u32>, numbers: &[f32]) -> graph::Tensor {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    graph::Tensor::constant(name, ElementType::F32, shape, bytes)
+}
+
+/// Weights and bias of the layer `name`, for the graph.
+fn constants(name: &str, shape: Vec<u32>, weights: &[f32], bias: Option<&Tensor>) -> Result<Vec<graph::Tensor>> {
+    let mut constants = vec![real(name.to_string(), shape, weights)];
+    if let Some(bias) = bias {
+        constants.push(real(format!("{name}/bias"), plain(bias.dims()), &numbers(bias)?));
+    }
+    Ok(constants)
 }
 
 impl Array for Traced {
@@ -97,24 +154,18 @@ impl Array for Traced {
         let config = candle.config();
         let channels = self.dims.get(1).copied().unwrap_or(0);
         let dims = candle.weight().dims();
-        if dims.get(1).is_some_and(|inputs| inputs * config.groups != channels) {
+        let &[outputs, inputs, height, width] = dims else { bail!("{name}: weights {dims:?} are not of rank 4") };
+        if inputs * config.groups != channels || !outputs.is_multiple_of(config.groups) {
             bail!("{name}: weights {dims:?} in {} groups do not fit {:?}", config.groups, self.dims);
         }
         let depthwise = config.groups > 1 && config.groups == channels;
-        let (shape, data) = layout::kernel(&numbers(candle.weight())?, dims, depthwise)?;
-        let bias = bias(candle.bias(), dims[0])?;
-        let window = Window {
-            stride: [config.stride as u32; 2],
-            dilation: [config.dilation as u32; 2],
-            pad: [config.padding as u32; 4],
-        };
-        let weights = Constant::new(&shape, data);
-        let layer = if depthwise {
-            Layer::DepthwiseConv2d { window, weights, bias }
-        } else {
-            Layer::Conv2d { window, weights, bias }
-        };
-        self.picture(name, layer)
+        let (shape, weights) = layout::kernel(&numbers(candle.weight())?, dims, depthwise)?;
+        let window =
+            Window { size: [0; 2], ..window([height, width], [config.stride; 2], config.dilation, config.padding) };
+        let [h, w] = self.places(name, [height, width], &window)?;
+        let op = if depthwise { TfliteOp::DepthwiseConv2d(window) } else { TfliteOp::Conv2d(window) };
+        let constants = constants(name, shape, &weights, candle.bias())?;
+        self.push(name, op, &[], constants, vec![self.dims[0], outputs, h, w], Layout::ChannelsLast)
     }
 
     fn linear(&self, layer: &Linear) -> Result<Self> {
@@ -126,60 +177,60 @@ impl Array for Traced {
             bail!("{name}: weights {:?} do not fit {:?}", candle.weight().dims(), self.dims);
         }
         let weights = self.layout.columns(&numbers(candle.weight())?);
-        let weights = Constant::new(&[outputs as u32, inputs as u32], weights);
-        let layer = Layer::FullyConnected { weights, bias: bias(candle.bias(), outputs)? };
-        self.push(name, layer, &[], vec![n, outputs], Layout::Same)
+        let constants = constants(name, plain(&[outputs, inputs]), &weights, candle.bias())?;
+        let op = TfliteOp::FullyConnected(Activation::None);
+        self.push(name, op, &[], constants, vec![n, outputs], Layout::Same)
     }
 
     fn relu(&self) -> Result<Self> {
-        self.same_shape(Layer::Relu)
+        self.same_shape(TfliteOp::Relu)
     }
 
     fn relu6(&self) -> Result<Self> {
-        self.same_shape(Layer::Relu6)
+        self.same_shape(TfliteOp::Relu6)
     }
 
     fn sigmoid(&self) -> Result<Self> {
-        self.same_shape(Layer::Logistic)
+        self.same_shape(TfliteOp::Logistic)
     }
 
     fn tanh(&self) -> Result<Self> {
-        self.same_shape(Layer::Tanh)
+        self.same_shape(TfliteOp::Tanh)
     }
 
     fn hard_swish(&self) -> Result<Self> {
-        self.same_shape(Layer::HardSwish)
+        self.same_shape(TfliteOp::HardSwish)
     }
 
     fn max_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self> {
-        let [size, stride] = [window, stride].map(|pair| pair.map(|side| side as u32));
-        self.picture("", Layer::MaxPool2d { size, window: Window { stride, ..Window::default() } })
+        self.pool(window, stride, TfliteOp::MaxPool2d)
     }
 
     fn avg_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self> {
-        let [size, stride] = [window, stride].map(|pair| pair.map(|side| side as u32));
-        self.picture("", Layer::AvgPool2d { size, window: Window { stride, ..Window::default() } })
+        self.pool(window, stride, TfliteOp::AveragePool2d)
     }
 
     fn add(&self, other: &Self) -> Result<Self> {
-        self.push("", Layer::Add, &[other], self.dims.clone(), self.layout)
+        let op = TfliteOp::Add(Activation::None);
+        self.push("", op, &[other], Vec::new(), self.dims.clone(), self.layout)
     }
 
     fn mul(&self, other: &Self) -> Result<Self> {
-        self.push("", Layer::Mul, &[other], self.dims.clone(), self.layout)
+        let op = TfliteOp::Mul(Activation::None);
+        self.push("", op, &[other], Vec::new(), self.dims.clone(), self.layout)
     }
 
     fn flatten(&self) -> Result<Self> {
         let Some((&n, rest)) = self.dims.split_first() else { bail!("flatten: a number has no dimensions") };
-        let rest = rest.iter().product::<usize>();
-        let shape = vec![n as u32, rest as u32];
-        self.push("", Layer::Reshape { shape }, &[], vec![n, rest], self.layout.flattened(&self.dims))
+        let dims = vec![n, rest.iter().product::<usize>()];
+        let op = TfliteOp::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
+        self.push("", op, &[], Vec::new(), dims, self.layout.flattened(&self.dims))
     }
 
     fn softmax(&self) -> Result<Self> {
         if self.layout != Layout::Same {
             bail!("softmax: its input is a picture or a flattened one; the last dimension lies elsewhere there");
         }
-        self.same_shape(Layer::Softmax)
+        self.same_shape(TfliteOp::Softmax { beta: 1.0 })
     }
 }

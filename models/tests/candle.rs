@@ -1,8 +1,11 @@
 //! What is written down computes what Candle computes.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Conv2dConfig, VarBuilder};
+use tealight_compiler::graph::Graph;
+use tealight_compiler::quantize::{Quantize, QuantizeError, compile_float};
+use tealight_compiler::{Options, compile};
 use tealight_models::array::Array;
 use tealight_models::digits::Digits;
 use tealight_models::gesture::Gesture;
@@ -10,6 +13,7 @@ use tealight_models::layers::{Conv2d, Linear, conv2d, conv2d_no_bias, linear, li
 use tealight_models::random::{Fresh, Random};
 use tealight_models::trace::trace;
 use tealight_models::{Place, export, layout, weights};
+use tealight_tests::host::Host;
 
 /// Every layer of [`Array`] once.
 struct Everything {
@@ -45,6 +49,16 @@ impl Everything {
     }
 }
 
+/// What the network gives for an input, compiled to f32.
+fn answer(network: &Graph, input: &[f32]) -> Vec<f32> {
+    let compiled = compile(network.clone(), b"", &Options::default()).unwrap();
+    let mut host = Host::new(&compiled.bytes).unwrap();
+    let mut session = host.session();
+    session.input(0).copy_from(input).unwrap();
+    session.run();
+    session.output(0).as_f32().to_vec()
+}
+
 fn close(ours: &[f32], candle: &Tensor, tolerance: f32) {
     let candle = candle.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(ours.len(), candle.len());
@@ -64,8 +78,7 @@ fn every_layer_computes_what_candle_computes() {
     for _ in 0..5 {
         let x: Vec<f32> = (0..dims.iter().product()).map(|_| random.normal() as f32).collect();
         let candle = model.forward(&Tensor::from_slice(&x, &dims, &Device::Cpu).unwrap()).unwrap();
-        let values = network.run(&layout::elements(&x, &dims)).unwrap();
-        close(&values[network.output()], &candle, 1e-5);
+        close(&answer(&network, &layout::elements(&x, &dims)), &candle, 1e-5);
     }
 }
 
@@ -77,9 +90,9 @@ fn the_digits_traced_compute_what_candle_computes() {
     let mut random = Random::new(1);
     let x: Vec<f32> = (0..784).map(|_| random.unit() as f32).collect();
     let candle = model.forward(&Tensor::from_slice(&x, (1, 1, 28, 28), &Device::Cpu).unwrap()).unwrap();
-    close(&network.run(&x).unwrap()[network.output()], &candle, 1e-4);
+    close(&answer(&network, &x), &candle, 1e-4);
     // Weights keep their checkpoint's names.
-    let names: Vec<&str> = network.nodes().iter().map(|node| node.name.as_str()).collect();
+    let names: Vec<&str> = network.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     assert!(["conv1", "conv2", "conv3", "fc"].iter().all(|name| names.contains(name)), "{names:?}");
 }
 
@@ -93,7 +106,7 @@ fn gesture_traced_computes_what_candle_computes() {
     for _ in 0..5 {
         let x: Vec<f32> = (0..6 * 128).map(|_| random.normal() as f32).collect();
         let candle = model.forward(&Tensor::from_slice(&x, &dims, &Device::Cpu).unwrap()).unwrap();
-        close(&network.run(&layout::elements(&x, &dims)).unwrap()[network.output()], &candle, 1e-4);
+        close(&answer(&network, &layout::elements(&x, &dims)), &candle, 1e-4);
     }
 }
 
@@ -108,6 +121,25 @@ fn what_does_not_fit_is_named_while_it_is_written_down() {
     assert!(error.contains("flattened picture"), "{error}");
     let conv = conv2d(3, 4, 3, Conv2dConfig::default(), vb.pp("stem")).unwrap();
     assert!(trace(&[1, 1, 8, 8], |x| conv.forward(x)).unwrap_err().to_string().contains("stem"));
+    let error = trace(&[1, 3, 2, 8], |x| conv.forward(x)).unwrap_err().to_string();
+    assert!(error.contains("stem") && error.contains("does not fit"), "{error}");
+    let error = trace(&[1, 3, 4, 4], |x| x.max_pool2d([5, 1], [1, 1])).unwrap_err().to_string();
+    assert!(error.contains("MAX_POOL_2D") && error.contains("[5, 1]"), "{error}");
+    let error = trace(&[1, 4], |x| x.max_pool2d([1, 1], [1, 1])).unwrap_err().to_string();
+    assert!(error.contains("not a picture"), "{error}");
+    let error = trace(&[1, 3, 4, 4], |x| x.max_pool2d([2, 2], [2, 2])?.add(x)).unwrap_err().to_string();
+    assert!(error.contains("ADD: its inputs are"), "{error}");
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_named_when_it_is_quantized() {
+    let weight = Var::new(&[[1.0f32, f32::NAN]], &Device::Cpu).unwrap();
+    let file = weights::save(&[("fc.weight".to_string(), weight)].into()).unwrap();
+    let layer = weights::load(&file, |vb| linear_no_bias(2, 1, vb.pp("fc"))).unwrap();
+    let network = trace(&[1, 2], |x| layer.forward(x)).unwrap();
+    let samples = [vec![0.5, 1.0]];
+    let error = compile_float(&network, &samples, &Quantize::default(), &file, &Options::default()).unwrap_err();
+    assert!(matches!(&error, QuantizeError::Weight { tensor, index: 1, .. } if tensor == "fc"), "{error}");
 }
 
 #[test]

@@ -32,6 +32,8 @@ OPTIONS = {
     "SVDF": "SVDFOptions",
     "SPLIT_V": "SplitVOptions",
     "PADV2": "PadV2Options",
+    "MINIMUM": "MaximumMinimumOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
     "LOGISTIC": None,
     "TANH": None,
     "RELU": None,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight_compiler::quantize::{FloatTflite, Quantize};
+use tealight_compiler::quantize::{Quantize, compile_float, import_float};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::host::Host;
 use tealight_tests::models::goldens;
@@ -31,9 +31,9 @@ fn a_float_classifier_quantized_here_gives_nearly_its_float_outputs() {
         .collect();
     // Half of them calibrate, the other half is held out.
     let (calibration, held_out) = inputs.split_at(inputs.len() / 2);
-    let network = FloatTflite::import(&tflite).unwrap();
+    let network = import_float(&tflite).unwrap();
     let quantize = Quantize { float_io: true, ..Quantize::default() };
-    let (compiled, report) = network.compile(calibration, &quantize, &Options::default()).unwrap();
+    let (compiled, report) = compile_float(&network, calibration, &quantize, &tflite, &Options::default()).unwrap();
     assert!(report.snr_db >= LEAST_SNR_DB, "{} dB", report.snr_db);
     assert!(report.layers.iter().all(|layer| layer.snr_db > 25.0), "{report:#?}");
     let float = compile_tflite(&tflite, &Options::default()).unwrap();

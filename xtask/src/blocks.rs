@@ -1,6 +1,7 @@
 //! `cargo xtask blocks`: a fully connected layer with its weights in blocks, on a board and on the host.
 //!
-//! The layer is one of the operator goldens. Both must give the same bits; the table says what each type costs.
+//! The layer is one of the operator goldens. Both must give the same bits; the table says what each type costs. Weights
+//! stored as f16 can be compared too.
 
 use crate::board::Board;
 use crate::context::Context;
@@ -35,25 +36,46 @@ struct Cost {
     runtime_bytes: u64,
 }
 
+/// How the weights are stored.
+#[derive(Clone, Copy)]
+enum Weights {
+    F32,
+    F16,
+    Block(BlockType),
+}
+
+impl Weights {
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Block(block) => block.name(),
+        }
+    }
+}
+
 /// Runs the layer with float32 weights and with those of each type in `names` (all types if it is `all`).
 pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> Result<()> {
     let board = Board::find(&context.root, board)?;
-    let mut types = vec![None];
+    let all = || [Weights::F16].into_iter().chain(BlockType::ALL.iter().copied().map(Weights::Block));
+    let mut types = vec![Weights::F32];
     for name in names {
-        match BlockType::ALL.iter().find(|block| block.name() == name) {
-            Some(&block) => types.push(Some(block)),
-            None if name == "all" => types.extend(BlockType::ALL.iter().copied().map(Some)),
+        match all().find(|weights| weights.name() == name) {
+            Some(weights) => types.push(weights),
+            None if name == "all" => types.extend(all()),
             None => {
-                let known: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
-                return Err(
-                    Usage(format!("there is no block type `{name}`; there are: all, {}", known.join(", "))).into()
-                );
+                let known: Vec<_> = all().map(Weights::name).collect();
+                return Err(Usage(format!(
+                    "there is no type `{name}` of weights; there are: all, {}",
+                    known.join(", ")
+                ))
+                .into());
             }
         }
     }
     let mut costs = Vec::new();
-    for block in types {
-        costs.push(cost(context, &board, block)?);
+    for weights in types {
+        costs.push(cost(context, &board, weights)?);
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&costs)?);
@@ -74,13 +96,17 @@ pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> R
     Ok(())
 }
 
-fn cost(context: &Context, board: &Board, block: Option<BlockType>) -> Result<Cost> {
-    let weights = block.map_or("f32", BlockType::name);
-    let progress = Progress::start(format!("{weights} on {}", board.id));
+fn cost(context: &Context, board: &Board, weights: Weights) -> Result<Cost> {
+    let progress = Progress::start(format!("{} on {}", weights.name(), board.id));
     let mut cases = cases(LAYER.0);
     let case = cases.remove(LAYER.1).context("the golden layer is gone")?;
     let input = case.steps.first().and_then(|step| step.inputs.first()).context("the golden layer has no input")?;
-    let options = tealight_compiler::Options { quantize: block, ..Default::default() };
+    let options = tealight_compiler::Options {
+        quantize: if let Weights::Block(block) = weights { Some(block) } else { None },
+        f16: matches!(weights, Weights::F16),
+        ..Default::default()
+    };
+    let weights = weights.name();
     let compiled = compile_tflite(&case.model, &options).context("the golden layer does not compile")?;
     let mut host = Host::new(&compiled.bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut session = host.session();

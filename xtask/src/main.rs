@@ -72,7 +72,7 @@ enum Task {
         /// Prints one JSON value instead of a table
         #[arg(long)]
         json: bool,
-        /// Block types to run besides float32, or `all`
+        /// Types to run besides float32: f16, block types, or `all`
         #[arg(default_values = ["q8_0", "q4_0"])]
         types: Vec<String>,
     },

@@ -6,9 +6,11 @@ use crate::table::{Table, counted, grouped};
 use crate::tensor_file::TensorKind;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tealight_compiler::quantize::{FloatTflite, Layer, Quantize, QuantizeError, Ranges, Report, Trial};
+use tealight_compiler::graph::{Graph, Tensor};
+use tealight_compiler::quantize::{
+    Layer, Quantize, QuantizeError, Ranges, Report, Trial, compile_float_streams, import_float,
+};
 use tealight_compiler::{Compiled, Options};
-use tealight_format::DType;
 
 /// What is said about quantizing to int8.
 #[derive(Debug, clap::Args)]
@@ -16,9 +18,11 @@ pub(crate) struct Calibration {
     /// Inputs to quantize a float32 network to int8 by: a file or a folder of files, float32, .npy or .bin
     ///
     /// A file holds one input or any number in a row; of a .npy, the count is the first dimension. Some hundreds that are
-    /// like what the network will see are enough. A folder's files are taken in the order of their names.
+    /// like what the network will see are enough. A folder's files are taken in the order of their names. A network with
+    /// variables is given a file's inputs one after another, and starts afresh with each file. Of several inputs, give the
+    /// option once for each, in their order.
     #[arg(long, value_name = "INPUTS", required_if_eq("quantize", "int8"))]
-    pub(crate) calibrate: Option<PathBuf>,
+    pub(crate) calibrate: Vec<PathBuf>,
     /// How the range of each tensor is chosen; the best by the output's error, if not given
     #[arg(long, value_name = "HOW", requires = "calibrate")]
     ranges: Option<RangesArg>,
@@ -75,13 +79,12 @@ struct LayerReport {
 }
 
 impl Calibration {
-    /// Compiles the float network `input`, calibrated by the inputs in `data`.
+    /// Compiles the float network `input`, calibrated by the inputs that are named.
     ///
     /// # Errors
     /// The inputs do not fit the network, or it cannot be quantized; `failed` starts the message.
     pub(crate) fn compile(
         &self,
-        data: &Path,
         input: &[u8],
         options: &Options,
         failed: &dyn Fn() -> Error,
@@ -90,15 +93,16 @@ impl Calibration {
             QuantizeError::Quantized { .. } => failed().cause(error).help("leave out --calibrate"),
             error => failed().cause(error),
         };
-        let network = FloatTflite::import(input).map_err(refuse)?;
-        let samples = read_samples(data, &network)?;
+        let network = import_float(input).map_err(refuse)?;
+        let streams = read_streams(&self.calibrate, &network)?;
         let ranges = self.ranges.map(|ranges| match ranges {
             RangesArg::Minmax => Ranges::MinMax,
             RangesArg::Percentile => Ranges::Percentile,
             RangesArg::Mse => Ranges::Mse,
         });
         let quantize = Quantize { ranges, float_io: self.io == Io::Float, ..Quantize::default() };
-        let (compiled, report) = network.compile(&samples, &quantize, options).map_err(refuse)?;
+        let (compiled, report) =
+            compile_float_streams(&network, &streams, &quantize, input, options).map_err(refuse)?;
         Ok((compiled, Fidelity::of(report)))
     }
 }
@@ -148,31 +152,69 @@ impl Fidelity {
     }
 }
 
-/// The inputs in a file, or in all files of a folder.
-fn read_samples(path: &Path, network: &FloatTflite) -> Result<Vec<Vec<f32>>> {
-    let shape = network.input_shape();
-    let elements = shape.iter().fold(1usize, |count, &dim| count.saturating_mul(dim as usize));
-    let kind = TensorKind {
-        name: format!("the network's input `{}`", network.input_name()),
-        dtype: DType::F32,
-        shape: shape.iter().copied().map(u64::from).collect(),
-        scale: 0.0,
-        zero_point: 0,
-        len: elements.saturating_mul(size_of::<f32>()),
-    };
-    let mut samples = Vec::new();
-    for file in files(path)? {
-        let stream = kind.read(&file)?;
-        for k in 0..stream.count() {
-            let sample: Vec<f32> = stream.get(k).as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            if let Some((index, value)) = sample.iter().enumerate().find(|(_, number)| !number.is_finite()) {
-                let what = format!("`{}`: calibration sample {k} is {value} at index {index}", file.display());
-                return Err(Error::new(what).help("every number must be finite"));
+/// The samples that the files at `paths` hold, one path for each of the network's inputs. A folder's files are streams of
+/// their own; those of all inputs with the same place in the order of names belong together.
+///
+/// # Errors
+/// A file cannot be read or does not fit its input, or the inputs' files do not go together.
+fn read_streams(paths: &[PathBuf], network: &Graph) -> Result<Vec<Vec<Vec<f32>>>> {
+    if paths.len() != network.inputs.len() {
+        let names: Vec<_> = network.inputs.iter().map(|&id| format!("`{}`", network.tensors[id].name)).collect();
+        let what = format!("the network has {}, but --calibrate names {}", counted(names.len(), "input"), paths.len());
+        let help = format!("give --calibrate once for each input, in this order: {}", names.join(", "));
+        return Err(Error::new(what).help(help));
+    }
+    let files: Vec<Vec<PathBuf>> = paths.iter().map(|path| files(path)).collect::<Result<_>>()?;
+    let mut streams: Vec<Vec<Vec<f32>>> = Vec::new();
+    for (k, (files, &id)) in files.iter().zip(&network.inputs).enumerate() {
+        let kind = kind(&network.tensors[id])?;
+        let read: Vec<_> = files.iter().map(|file| read_stream(&kind, file)).collect::<Result<_>>()?;
+        if k == 0 {
+            streams = read;
+            continue;
+        }
+        if streams.len() != read.len() {
+            let what = format!("`{}` has {}", paths[k].display(), counted(read.len(), "file"));
+            let help = format!("`{}` has {}; give every input as many", paths[0].display(), streams.len());
+            return Err(Error::new(what).help(help));
+        }
+        for ((stream, more), file) in streams.iter_mut().zip(read).zip(files) {
+            if stream.len() != more.len() {
+                let what = format!("`{}` holds {}", file.display(), counted(more.len(), "input"));
+                let help = format!("`{}` holds {} to go with them", paths[0].display(), stream.len());
+                return Err(Error::new(what).help(help));
             }
-            samples.push(sample);
+            stream.iter_mut().zip(more).for_each(|(sample, more)| sample.extend(more));
         }
     }
-    Ok(samples)
+    Ok(streams)
+}
+
+/// What a file must hold for an input.
+fn kind(input: &Tensor) -> Result<TensorKind> {
+    let (name, dtype) = (format!("the network's input `{}`", input.name), input.dtype.dtype());
+    let Some(dtype) = dtype else {
+        return Err(Error::new(format!("{name} is {}", input.dtype)).help("compile without --calibrate"));
+    };
+    let len = input.elements().saturating_mul(dtype.size() as usize);
+    let shape = input.shape.iter().copied().map(u64::from).collect();
+    Ok(TensorKind { name, dtype, shape, scale: 0.0, zero_point: 0, len })
+}
+
+/// The inputs in a file.
+fn read_stream(kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
+    let stream = kind.read(file)?;
+    let sample = |k| {
+        let sample: Vec<f32> = kind.numbers(stream.get(k)).map(|number| number as f32).collect();
+        match sample.iter().enumerate().find(|(_, number)| !number.is_finite()) {
+            Some((index, value)) => {
+                let what = format!("`{}`: calibration sample {k} is {value} at index {index}", file.display());
+                Err(Error::new(what).help("every number must be finite"))
+            }
+            None => Ok(sample),
+        }
+    };
+    (0..stream.count()).map(sample).collect()
 }
 
 /// The file itself, or the folder's .npy and .bin files by name.

@@ -4,10 +4,12 @@ use crate::calibration::{Calibration, Fidelity};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::output_file::OutputFile;
+use crate::progress::Stages;
 use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
 use tealight_compiler::{BlockType, Options, compile_tflite};
 use tealight_format::Model;
 
@@ -17,8 +19,8 @@ use tealight_format::Model;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// The network: a TensorFlow Lite file, int8 or float32
-    #[arg(value_name = "IN.tflite")]
+    /// The network: a TensorFlow Lite file, int8 or float32, or a language model in a GGUF file
+    #[arg(value_name = "IN.tflite|IN.gguf")]
     input: PathBuf,
     /// The file to write
     #[arg(short, long, value_name = "OUT.safetensors")]
@@ -29,12 +31,16 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
-    /// What becomes of a float32 network: `none`, `int8` (with --calibrate), or a block type: `q8_0`, `q4_0`, ...
+    /// What becomes of a float32 network: `none`, `int8` (with --calibrate), `f16`, or a block type: `q8_0`, `q4_0`, ...
     ///
     /// A block type stores the weights of fully connected layers in blocks. A layer whose inputs are not a multiple of the
-    /// block's length (32; 256 for the types with k) stays as it is; the report says which.
+    /// block's length (32; 256 for the types with k) stays as it is; the report says which. `f16` stores the weights of
+    /// convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
     #[arg(long, value_name = "TYPE", value_parser = quantization)]
     quantize: Option<Quantization>,
+    /// Positions (tokens of prompt and answer) that a language model keeps; 1024, or what it was made for if that is less
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    context: Option<u32>,
     #[command(flatten)]
     calibration: Calibration,
     /// Report in JSON
@@ -54,7 +60,7 @@ Keys of --json (lengths in bytes):
   lower_bound_bytes     the most that lives at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   passes                [{name, summary}]: what the compiler did
-  quantized             with a block type, what became of each fully connected layer
+  quantized             with f16 or a block type, what became of the weights of each layer
   quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, agreement, trials: [{ranges,
                         bias_correction, snr_db}], layers: [{name, kind, snr_db, worst, bytes}], warnings}. snr_db is the
                         signal-to-noise ratio of the output, before softmax if it ends in one, and null where nothing was
@@ -88,6 +94,7 @@ struct Report<'a> {
 enum Quantization {
     None,
     Int8,
+    F16,
     Blocks(BlockType),
 }
 
@@ -95,12 +102,13 @@ fn quantization(name: &str) -> std::result::Result<Quantization, String> {
     match name {
         "none" => return Ok(Quantization::None),
         "int8" => return Ok(Quantization::Int8),
+        "f16" => return Ok(Quantization::F16),
         _ => {}
     }
     let found = BlockType::ALL.iter().find(|block| block.name() == name);
     found.map(|&block| Quantization::Blocks(block)).ok_or_else(|| {
         let names: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
-        format!("there are none, int8, {}", names.join(", "))
+        format!("there are none, int8, f16, {}", names.join(", "))
     })
 }
 
@@ -115,7 +123,7 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    if let Some(path) = &args.calibration.calibrate
+    if let Some(path) = args.calibration.calibrate.first()
         && args.quantize.is_some_and(|quantize| quantize != Quantization::Int8)
     {
         return Err(Error::new(format!("--calibrate `{}` does not go with this --quantize", path.display()))
@@ -129,12 +137,14 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     // The output is tried before the work is done, and the input is looked at before that.
     let input = model_file::map(&args.input)?;
-    let read: Vec<&Path> = [Some(&args.input), args.labels.as_ref(), args.calibration.calibrate.as_ref()]
-        .into_iter()
-        .flatten()
+    let read: Vec<&Path> = std::iter::once(&args.input)
+        .chain(&args.labels)
+        .chain(&args.calibration.calibrate)
         .map(PathBuf::as_path)
         .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
+    let gguf = is_gguf(&input);
+    refuse_options(args, gguf)?;
     let blocks = match args.quantize {
         Some(Quantization::Blocks(block)) => Some(block),
         _ => None,
@@ -143,15 +153,20 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         name: Some(name.clone()),
         labels: labels.clone().unwrap_or_default(),
         quantize: blocks,
+        f16: args.quantize == Some(Quantization::F16),
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let (compiled, quantization) = match &args.calibration.calibrate {
-        Some(data) => {
-            let (compiled, fidelity) = args.calibration.compile(data, &input, &options, &failed)?;
-            (compiled, Some(fidelity))
-        }
-        None => (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None),
+    let (compiled, quantization) = if gguf {
+        let mut stages = Stages::start();
+        let gguf = GgufOptions { context: args.context };
+        let compiled = compile_gguf_with(&input, &gguf, &options, &mut |pass, _| stages.next(pass));
+        (compiled.map_err(|error| failed().cause(error))?, None)
+    } else if args.calibration.calibrate.is_empty() {
+        (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None)
+    } else {
+        let (compiled, fidelity) = args.calibration.compile(&input, &options, &failed)?;
+        (compiled, Some(fidelity))
     };
     let model = Model::parse(&compiled.bytes)
         .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;
@@ -179,6 +194,21 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         quantization,
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
+}
+
+/// Options that do not go with the kind of file.
+fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
+    let (option, help) = match args {
+        Args { context: Some(_), .. } if !gguf => ("--context", "only a language model in a GGUF file has a context"),
+        Args { quantize: Some(quantize), .. } if gguf && *quantize != Quantization::None => {
+            ("this --quantize", "the weights of a GGUF file stay as they are stored")
+        }
+        Args { calibration: Calibration { calibrate, .. }, .. } if gguf && !calibrate.is_empty() => {
+            ("--calibrate", "the weights of a GGUF file stay as they are stored")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(format!("{option} does not go with `{}`", args.input.display())).help(help).of_usage())
 }
 
 fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {

@@ -179,7 +179,7 @@ fn print_layers(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
         let shapes: Vec<_> = moving.map(|input| layers::shape_text(&input.shape)).collect();
         table.row([
             layer.index.to_string(),
-            layer.function.unwrap_or(layer.operator).to_string(),
+            layers::title(layer),
             shapes.join(", "),
             layers::shape_text(&layer.output.shape),
             layers::types_text(layer),

@@ -2,8 +2,8 @@
 
 use crate::picture::Block;
 use serde::Serialize;
-use tealight_format::ops::{BlockType, Function, UnaryFunction};
-use tealight_format::{Model, Op, Operator, Value};
+use tealight_format::ops::{Function, UnaryFunction};
+use tealight_format::{F16_WEIGHTS, Model, Op, Operator, Value};
 
 /// A tensor that a layer reads or writes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub(crate) struct Layer {
     pub index: usize,
     /// Its name.
     pub operator: &'static str,
-    /// What a `Lookup` or `UnaryF32` computes; the weights' type of a `FullyConnectedBlock`.
+    /// What a `Lookup` or `UnaryF32` computes; the weights' type of a layer if they are in blocks or f16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<&'static str>,
     /// What it reads; nothing stands for an optional input that is left out.
@@ -111,7 +111,7 @@ fn layer(model: &Model<'_>, index: usize) -> Layer {
     Layer {
         index,
         operator: op.operator.code().name(),
-        function: function(&op),
+        function: function(model, &op),
         macs: op.operator.macs(&model.work(&op)),
         constant_bytes: constants.map(|input| u64::from(input.bytes)).sum(),
         rows: op.rows,
@@ -123,12 +123,12 @@ fn layer(model: &Model<'_>, index: usize) -> Layer {
     }
 }
 
-fn function(op: &Op) -> Option<&'static str> {
+fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
     match &op.operator {
         Operator::Lookup(lookup) => Some(Function::from_code(lookup.function)?.name()),
-        Operator::FullyConnectedBlock(layer) => Some(BlockType::from_code(layer.block)?.name()),
         Operator::UnaryF32(unary) => Some(UnaryFunction::from_code(unary.function)?.name()),
-        _ => None,
+        operator if operator.needs(&model.operands(op)) & F16_WEIGHTS != 0 => Some("f16"),
+        operator => Some(operator.block_type()?.name()),
     }
 }
 
@@ -236,6 +236,16 @@ pub(crate) fn blocks(model: &Model<'_>) -> Vec<Block> {
 pub(crate) fn shape_text(shape: &[u32]) -> String {
     let dims: Vec<_> = shape.iter().map(ToString::to_string).collect();
     if dims.is_empty() { "scalar".into() } else { dims.join("×") }
+}
+
+/// What a layer computes; after it the type of its weights, if they are in blocks or f16.
+pub(crate) fn title(layer: &Layer) -> String {
+    match layer.function {
+        None => layer.operator.into(),
+        // The function says more than that there is a table, or a function.
+        Some(function) if matches!(layer.operator, "Lookup" | "UnaryF32") => function.into(),
+        Some(weights) => format!("{} {weights}", layer.operator),
+    }
 }
 
 /// The types of a layer's first input and its output: one name if they are the same.

@@ -89,6 +89,7 @@ pub(crate) fn descr(dtype: DType) -> &'static str {
         DType::I16 => "<i2",
         DType::I32 => "<i4",
         DType::F32 => "<f4",
+        DType::F16 => "<f2",
     }
 }
 

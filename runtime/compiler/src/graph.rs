@@ -9,6 +9,7 @@ use crate::tflite::TfliteOp;
 use std::fmt;
 use std::sync::Arc;
 use tealight_format::{DType, Operator};
+use tealight_kernels::float::f16;
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
@@ -82,6 +83,8 @@ pub enum ElementType {
     I64,
     /// Single precision.
     F32,
+    /// Half precision: constants only, stored weights.
+    F16,
     /// One byte, 0 or 1.
     Bool,
     /// A handle of a variable; has no bytes.
@@ -117,7 +120,7 @@ impl ElementType {
     pub fn size(self) -> Option<usize> {
         Some(match self {
             Self::I8 | Self::U8 | Self::Bool => 1,
-            Self::I16 => 2,
+            Self::I16 | Self::F16 => 2,
             Self::I32 | Self::F32 => 4,
             Self::I64 => 8,
             Self::Resource | Self::Other(_) => return None,
@@ -132,6 +135,7 @@ impl ElementType {
             Self::I16 => DType::I16,
             Self::I32 => DType::I32,
             Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
             _ => return None,
         })
     }
@@ -155,9 +159,9 @@ impl fmt::Display for ElementType {
             Self::I32 => "int32",
             Self::I64 => "int64",
             Self::F32 => "float32",
+            Self::F16 => "float16",
             Self::Bool => "bool",
             Self::Resource => "resource",
-            Self::Other(1) => "float16",
             Self::Other(5) => "string",
             Self::Other(17) => "int4",
             Self::Other(code) => return write!(f, "type {code}"),
@@ -209,6 +213,16 @@ impl Tensor {
             ElementType::I16 => read(2, |b| i64::from(i16::from_le_bytes([b[0], b[1]]))),
             ElementType::I32 => read(4, |b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
             ElementType::I64 => read(8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])),
+            _ => None,
+        }
+    }
+
+    /// The elements of a constant of type float32 or float16.
+    pub fn reals(&self) -> Option<Vec<f32>> {
+        let bytes = self.bytes()?;
+        match self.dtype {
+            ElementType::F32 => Some(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            ElementType::F16 => Some(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()),
             _ => None,
         }
     }

@@ -20,8 +20,8 @@
 //! # Passes
 //!
 //! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
-//! A float network, from a `.tflite` file or by layers ([`float`]), is quantized to such a graph ([`quantize`]) in the place of
-//! `import`.
+//! A float network, from a `.tflite` file or traced from a framework's model, is quantized to such a graph ([`quantize`]) in
+//! the place of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|
@@ -32,6 +32,7 @@
 //! | `fuse_pad` | a border of zeros becomes the padding of the convolution after it |
 //! | `elide` | reshapes become views |
 //! | `lower` | TensorFlow Lite's operators become the model file's, with their quantized parameters |
+//! | `store` | weights of float layers become f16 or blocks, where that is asked for |
 //! | `fuse_lookup` | tables are composed, or become the activation of the operator before them |
 //! | `read_in_place` | state is read where it lies when nothing assigns it first |
 //! | `outputs` | every output gets memory of its own |
@@ -50,22 +51,27 @@
 //! ([`CompileError`]); nothing is dropped or approximated. A layer is int8 or float32 as a whole: one with float inputs and
 //! int8 weights, or with other types, is refused.
 
+pub mod builder;
 mod cut;
 mod error;
-pub mod float;
+pub mod gguf;
 pub mod graph;
 mod lower;
 mod names;
 mod pass;
 mod plan;
 pub mod quantize;
+mod store;
 #[cfg(test)]
 mod testing;
 pub mod tflite;
+mod vocabulary;
 mod write;
 
 pub use error::{CompileError, Site};
+pub use store::WeightType;
 pub use tealight_format::ops::BlockType;
+pub use vocabulary::{Bpe, Vocabulary};
 
 use error::Result;
 use graph::Graph;
@@ -85,9 +91,20 @@ pub struct Options {
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`].
     pub keep_tensor_map: bool,
-    /// Store the weights of float32 fully connected layers in blocks of this type, where the layer's inputs are whole
-    /// blocks.
+    /// Constants keep the names that the source gives them, but for characters that a file's header cannot hold; else they
+    /// get short ones made from what converters leave behind.
+    pub keep_names: bool,
+    /// Store the weights of float32 fully connected layers, and tables that rows are gathered from, in blocks of this
+    /// type, where their rows are whole blocks.
     pub quantize: Option<BlockType>,
+    /// The tokenizer of a language model, kept in the file.
+    pub vocabulary: Option<Vocabulary>,
+    /// Store the weights of other float32 layers as f16, where all of them are in its range: of convolutions, fully
+    /// connected and recurrent layers.
+    pub f16: bool,
+    /// Types for the weights of single float32 layers, by name; the last that fits a layer counts. A name may hold `*` (any
+    /// characters) and `?` (any one); it then speaks of the layers that can have the type.
+    pub layers: Vec<(String, WeightType)>,
 }
 
 /// A compiled network.
@@ -122,7 +139,7 @@ pub struct Report {
     pub plan_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// For each fully connected layer that [`Options::quantize`] asks about, what became of it.
+    /// What became of the weights that [`Options::quantize`], [`Options::f16`] and [`Options::layers`] ask about.
     pub quantized: Vec<String>,
     /// Each pass and what it did.
     pub passes: Vec<(String, String)>,
@@ -149,6 +166,23 @@ pub fn compile_tflite_with(
     compile_graph(tflite::import(bytes)?, "import", bytes, options, observer)
 }
 
+/// Reads a TensorFlow Lite file, as the first pass of [`compile_tflite`] does.
+///
+/// # Errors
+/// As [`compile_tflite`].
+pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
+    tflite::import(bytes)
+}
+
+/// Compiles a graph of operators of TensorFlow Lite or of the model file. `source` is what it was made from, whose hash the
+/// file keeps.
+///
+/// # Errors
+/// [`CompileError`] names the node that cannot be compiled.
+pub fn compile(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
+    compile_graph(graph, "trace", source, options, &mut |_, _| {})
+}
+
 /// Compiles a graph of TensorFlow Lite's operators, which the pass `origin` made from the file `source`.
 fn compile_graph(
     graph: Graph,
@@ -167,13 +201,14 @@ fn compile_graph(
     observe(origin, &graph, graph.nodes.len());
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
-    let passes: [(&str, Pass<'_>); 10] = [
+    let passes: [(&str, Pass<'_>); 11] = [
         ("variables", &pass::variables::resolve),
         ("fold", &pass::fold::fold),
         ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
-        ("lower", &|graph| lower::lower(graph, options.quantize, &mut quantized.borrow_mut())),
+        ("lower", &lower::lower),
+        ("store", &|graph| store::store(graph, options, &mut quantized.borrow_mut())),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),
@@ -183,7 +218,7 @@ fn compile_graph(
         let before = graph.nodes.len();
         let graph = pass(graph)?;
         observe(name, &graph, before);
-        Ok(graph)
+        Ok::<_, CompileError>(graph)
     })?;
     let works = lower::check(&graph)?;
     let (graph, works, plan) = plan::plan_best(graph, &works)?;

@@ -1,13 +1,14 @@
 //! Short, readable, unique names for constants, made from the names that converters leave behind.
 
-use crate::graph::{Graph, Node, TensorId};
+use crate::graph::{Graph, Node, Op, TensorId};
 use std::collections::HashSet;
 use tealight_format::{OpCode, Operator};
 
 /// The names given so far.
-#[derive(Default)]
 pub(crate) struct Names {
     taken: HashSet<String>,
+    /// Names stay as they are given.
+    as_given: bool,
 }
 
 /// Longest stem of a name.
@@ -23,11 +24,20 @@ const NAMELESS: [&str; 3] = ["pseudo_qconst", "pseudo_const", "arith_constant"];
 const FUSED: [&str; 3] = ["batch_normalization", "activation", "re_lu"];
 
 impl Names {
+    pub(crate) fn new(as_given: bool) -> Self {
+        // The plan's own name.
+        Self { taken: HashSet::from(["plan".to_string()]), as_given }
+    }
+
     /// A name for input `k` of `node`, a constant.
     pub(crate) fn constant(&mut self, graph: &Graph, node: &Node, k: usize) -> String {
+        let own = node.inputs.get(k).copied().flatten().filter(|_| self.as_given);
+        if let Some(name) = own.and_then(|id| given(&graph.tensors[id].name)) {
+            return self.free(|count| if count == 1 { name.clone() } else { format!("{name}_{count}") });
+        }
         let operator = match &node.op {
-            crate::graph::Op::Kernel(operator) => Some(operator),
-            crate::graph::Op::Tflite(_) => None,
+            Op::Kernel(operator) => Some(operator),
+            Op::Tflite(_) => None,
         };
         let (role, named_by) = match (operator, k) {
             (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), 2) => {
@@ -41,10 +51,20 @@ impl Names {
                     Operator::Conv2dF32(_)
                     | Operator::DepthwiseConv2dF32(_)
                     | Operator::FullyConnectedF32(_)
-                    | Operator::FullyConnectedBlock(_),
+                    | Operator::FullyConnectedBlock(_)
+                    | Operator::ConvTranspose2dF32(_),
                 ),
                 1 | 2,
             ) => (if k == 1 { "weights" } else { "bias" }, node.inputs.get(1).copied().flatten()),
+            (Some(Operator::LstmF32(_) | Operator::GruF32(_)), 1..=4) => {
+                let role = match k {
+                    1 => "weights",
+                    2 => "recurrent_weights",
+                    3 => "bias",
+                    _ => "recurrent_bias",
+                };
+                (role, node.inputs.get(1).copied().flatten())
+            }
             (Some(Operator::Lookup(_)), _) => ("table", node.outputs.first().copied()),
             (Some(Operator::Svdf(_)), 1) => ("weights_feature", node.inputs.get(1).copied().flatten()),
             (Some(Operator::Svdf(_)), 2) => ("weights_time", node.inputs.get(1).copied().flatten()),
@@ -62,16 +82,54 @@ impl Names {
         self.unique(&stem, "initial")
     }
 
+    /// Keeps `name` for something else.
+    pub(crate) fn reserve(&mut self, name: &str) {
+        self.taken.insert(name.to_string());
+    }
+
     fn unique(&mut self, stem: &str, role: &str) -> String {
-        let mut name = format!("{stem}.{role}");
-        let mut count = 1usize;
-        // `plan` is the plan's own name, and names of shapes are taken by the metadata.
+        self.free(|count| if count == 1 { format!("{stem}.{role}") } else { format!("{stem}_{count}.{role}") })
+    }
+
+    /// The first of `candidates`, which count from 1, that is not taken yet.
+    fn free(&mut self, candidates: impl Fn(usize) -> String) -> String {
+        let mut count = 1;
+        let mut name = candidates(count);
         while !self.taken.insert(name.clone()) {
             count += 1;
-            name = format!("{stem}_{count}.{role}");
+            name = candidates(count);
         }
         name
     }
+}
+
+/// What a layer is called in reports and options: as its weights are, or as what it writes, or as its operator.
+pub(crate) fn layer_name(graph: &Graph, node: &Node) -> String {
+    let weights = match &node.op {
+        Op::Kernel(operator) if operator.weight_inputs().is_empty() && operator.block_type().is_none() => None,
+        Op::Tflite(op) if !op.has_weights() => None,
+        _ => node.inputs.get(1).copied().flatten().filter(|&id| graph.tensors[id].is_constant()),
+    };
+    let named = |id: TensorId| telling(&graph.tensors[id].name);
+    let output = node.outputs.first().copied();
+    weights.and_then(named).or_else(|| output.and_then(named)).unwrap_or_else(|| node.op.name().to_string())
+}
+
+/// The telling part of a tensor's name: a checkpoint's name without the word for weights, of a converter's path its stem.
+fn telling(name: &str) -> Option<String> {
+    if name.contains(['/', ';', ':']) {
+        return stem(name);
+    }
+    let name = name.strip_suffix(".weight").unwrap_or(name);
+    given(name).filter(|name| !NAMELESS.iter().any(|nameless| name.contains(nameless)))
+}
+
+/// A name as it stands, with `_` for what a header would have to escape; nothing if it is empty.
+fn given(name: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_graphic() && c != '"' && c != '\\' { c } else { '_' };
+    // Names with two underscores first belong to the container.
+    let name: String = name.trim_start_matches('_').chars().map(plain).collect();
+    (!name.is_empty()).then_some(name)
 }
 
 /// The telling part of a converter's name: of `model/conv2d_1/Conv2D;model/batch_normalization/..` it is `conv2d_1`.
@@ -114,7 +172,7 @@ fn kind(code: OpCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, stem};
+    use super::{Names, given, stem};
 
     #[test]
     fn the_telling_part_of_a_name_is_kept() {
@@ -135,7 +193,15 @@ mod tests {
 
     #[test]
     fn equal_names_are_told_apart() {
-        let mut names = Names::default();
+        let mut names = Names::new(false);
         assert_eq!([names.unique("a", "weights"), names.unique("a", "weights")], ["a.weights", "a_2.weights"]);
+    }
+
+    #[test]
+    fn names_that_are_kept_lose_only_what_a_header_would_escape() {
+        assert_eq!(given("blk.0.attn_q.weight").as_deref(), Some("blk.0.attn_q.weight"));
+        assert_eq!(given("__metadata__").as_deref(), Some("metadata__"));
+        assert_eq!(given("a\"b\\c d\u{e9}").as_deref(), Some("a_b_c_d_"));
+        assert_eq!(given(""), None);
     }
 }

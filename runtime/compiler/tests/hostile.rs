@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use tealight_compiler::float::from_tflite;
 use tealight_compiler::quantize::{Quantize, QuantizeError, Ranges, compile_float};
-use tealight_compiler::{CompileError, Options, compile_tflite};
+use tealight_compiler::{CompileError, Options, compile_tflite, import_tflite};
 
 /// xorshift64*
 struct Random(u64);
@@ -91,12 +90,13 @@ fn damaged_float_models_give_a_result_not_a_panic() {
     for _ in 0..80 {
         let bytes = damaged(&model, &mut random);
         // Larger ones are only read: running them takes long.
-        let read = from_tflite(&bytes).ok().filter(|network| network.values().iter().all(|value| value.len() < 10_000));
+        let read = import_tflite(&bytes).ok();
+        let read = read.filter(|network| network.tensors.iter().all(|tensor| tensor.elements() < 10_000));
         let Some(network) = read else {
             refused += 1;
             continue;
         };
-        let size = network.values()[network.input()].len();
+        let size = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum::<usize>();
         let samples: Vec<Vec<f32>> =
             (0..3).map(|_| (0..size).map(|_| random.below(2000) as f32 / 1000.0 - 1.0).collect()).collect();
         match compile_float(&network, &samples, &quantize, b"", &Options::default()) {

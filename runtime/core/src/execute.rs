@@ -1,6 +1,6 @@
 //! Some rows of one operator.
 
-use crate::memory::{Reader, cut, range};
+use crate::memory::{Reader, Rest, cut, range};
 use crate::ops::{prepare, run};
 use crate::tensor::copy;
 use core::ops::Range;
@@ -25,14 +25,14 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
     let operands = &model.operands(op);
     let output = range(&operands.output);
     let row_len = model.work(op).row_bytes as usize;
-    let (state, memory, base) = split_state(memory, &op.operator, operands);
+    let (state, mut rest) = split_state(memory, &op.operator, operands);
     let place = |rows: &Range<usize>| {
         let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
         at(rows.start)..at(rows.end)
     };
     let rows = rows.start as usize..rows.end as usize;
     let Some(scratch) = op.scratch else {
-        let (output, reader) = cut(model, memory, base, place(&rows));
+        let (output, reader) = cut(model, &mut rest, place(&rows));
         run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
         return;
     };
@@ -46,11 +46,11 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
             start = rows.end;
             // What the first row of a period has written serves the others, even if they come with later calls.
             if into == 0 {
-                let (output, reader) = cut(model, memory, base, range(&scratch));
+                let (output, reader) = cut(model, &mut rest, range(&scratch));
                 let rows = rows.clone();
                 prepare::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
             }
-            let (output, reader) = cut(model, memory, base, place(&rows));
+            let (output, reader) = cut(model, &mut rest, place(&rows));
             let workspace = reader.bytes(Some(scratch));
             run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace });
         }
@@ -59,23 +59,23 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
     for row in rows {
         let rows = row..row.wrapping_add(1);
         let target = place(&rows);
-        let (output, reader) = cut(model, memory, base, range(&scratch));
+        let (output, reader) = cut(model, &mut rest, range(&scratch));
         run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
-        let (target, reader) = cut(model, memory, base, target);
+        let (target, reader) = cut(model, &mut rest, target);
         copy(reader.bytes(Some(scratch)), target);
     }
 }
 
-/// The state that the operator writes, the memory after it, and where that starts. State lies before all activations.
-fn split_state<'s>(
-    memory: &'s mut [u8],
-    operator: &Operator,
-    operands: &Operands,
-) -> (&'s mut [u8], &'s mut [u8], usize) {
-    let Some(state) = operator.state_input().and_then(|k| operands.input(k)) else { return (&mut [], memory, 0) };
+/// The state that the operator writes, and the rest of the memory. State lies before all activations.
+fn split_state<'s>(memory: &'s mut [u8], operator: &Operator, operands: &Operands) -> (&'s mut [u8], Rest<'s>) {
+    let Some(state) = operator.state_input().and_then(|k| operands.input(k)) else {
+        return (&mut [], Rest { below: &[], above: memory, base: 0 });
+    };
     let at = range(&state);
-    match memory.split_at_mut_checked(at.end) {
-        Some((before, after)) => (before.get_mut(at.start..).unwrap_or(&mut []), after, at.end),
-        None => (&mut [], &mut [], 0),
+    if let Some((before, above)) = memory.split_at_mut_checked(at.end)
+        && let Some((below, state)) = before.split_at_mut_checked(at.start)
+    {
+        return (state, Rest { below, above, base: at.end });
     }
+    (&mut [], Rest { below: &[], above: &mut [], base: 0 })
 }

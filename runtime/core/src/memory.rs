@@ -10,30 +10,31 @@ pub(crate) const fn range(value: &Value) -> Range<usize> {
     value.offset as usize..value.offset as usize + value.len as usize
 }
 
-/// Cuts `memory`, which starts at arena byte `base`, into the arena range `at`, to write, and a reader of all the rest.
-/// A range outside gives nothing to write.
-pub(crate) fn cut<'s>(
-    model: &'s Model<'s>,
-    memory: &'s mut [u8],
-    base: usize,
-    at: Range<usize>,
-) -> (&'s mut [u8], Reader<'s>) {
+/// The arena without the state that an operator writes: what lies below that state, and what lies above it, from arena
+/// byte `base` on. An operator that writes no state has everything above.
+pub(crate) struct Rest<'s> {
+    pub(crate) below: &'s [u8],
+    pub(crate) above: &'s mut [u8],
+    pub(crate) base: usize,
+}
+
+/// Cuts the arena range `at` out of what lies above the state, to write, and gives a reader of all the rest. A range
+/// outside gives nothing to write.
+pub(crate) fn cut<'s>(model: &'s Model<'s>, rest: &'s mut Rest<'_>, at: Range<usize>) -> (&'s mut [u8], Reader<'s>) {
     let len = at.end.wrapping_sub(at.start);
-    if let Some((before, rest)) = memory.split_at_mut_checked(at.start.wrapping_sub(base))
-        && let Some((middle, after)) = rest.split_at_mut_checked(len)
+    if let Some((before, above)) = rest.above.split_at_mut_checked(at.start.wrapping_sub(rest.base))
+        && let Some((middle, after)) = above.split_at_mut_checked(len)
     {
-        return (middle, Reader { model, before_at: base, before, after_at: at.end, after });
+        return (middle, Reader { model, parts: [(rest.base, before), (at.end, after), (0, rest.below)] });
     }
-    (&mut [], Reader { model, before_at: 0, before: &[], after_at: 0, after: &[] })
+    (&mut [], Reader { model, parts: [(0, &[]); 3] })
 }
 
 /// Reads values that lie apart from the range being written.
 pub(crate) struct Reader<'s> {
     model: &'s Model<'s>,
-    before_at: usize,
-    before: &'s [u8],
-    after_at: usize,
-    after: &'s [u8],
+    /// Stretches of the arena: where each starts, and its bytes.
+    parts: [(usize, &'s [u8]); 3],
 }
 
 impl<'s> Reader<'s> {
@@ -43,11 +44,11 @@ impl<'s> Reader<'s> {
         if value.is_constant() {
             return self.model.constant(&value);
         }
-        let part = |bytes: &'s [u8], at: usize| {
+        let within = |&(at, bytes): &(usize, &'s [u8])| {
             let start = (value.offset as usize).checked_sub(at)?;
             bytes.get(start..start.checked_add(value.len as usize)?)
         };
-        part(self.before, self.before_at).or_else(|| part(self.after, self.after_at)).unwrap_or(&[])
+        self.parts.iter().find_map(within).unwrap_or(&[])
     }
 
     /// The elements of a value.

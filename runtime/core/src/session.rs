@@ -2,11 +2,12 @@
 
 use crate::arena::{Arena, Block};
 use crate::embedded::Embedded;
+use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
-use tealight_format::{Model, Op, OpCode, OpSet, op_set_has};
+use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, block_set_has, op_set_has};
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,13 @@ pub enum LoadError {
         /// The operator's code; its name is [`OpCode::name`].
         operator: OpCode,
     },
+    /// The model has weights in blocks of a type that this session does not have.
+    MissingBlockType {
+        /// The type.
+        block: BlockType,
+    },
+    /// The model has weights stored as f16, which this session does not have.
+    MissingF16,
 }
 
 impl fmt::Display for LoadError {
@@ -96,6 +104,10 @@ impl fmt::Display for LoadError {
             Self::MissingOperator { operator } => {
                 write!(f, "the model needs the operator {}, which this program was built without", operator.name())
             }
+            Self::MissingBlockType { block } => {
+                write!(f, "the model has {} weights, which this program was built without", block.name())
+            }
+            Self::MissingF16 => f.write_str("the model has f16 weights, which this program was built without"),
         }
     }
 }
@@ -108,11 +120,14 @@ impl core::error::Error for LoadError {}
 /// time with [`load`](Self::load). Then, for each inference: write the inputs (all of them: their memory is used again
 /// while the model runs), [`run`](Self::run) or [`poll`](Self::poll) to the end, read the outputs. Streaming state is
 /// kept from one inference to the next until [`reset`](Self::reset).
+///
+/// `E` may compute operators in place of the kernels: see [`with_engine`](Self::with_engine).
 #[derive(Debug)]
-pub struct Session<'m, const OPS: OpSet> {
+pub struct Session<'m, const OPS: OpSet, E = Kernels> {
     model: Model<'m>,
     memory: &'m mut [u8],
     position: Position,
+    engine: E,
 }
 
 impl<'m, const OPS: OpSet> Session<'m, OPS> {
@@ -126,16 +141,26 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     }
 
     /// A session for a model that was loaded at run time. Name the kernels that such a model may need:
-    /// [`ALL_OPS`](crate::ALL_OPS), or an [`op_set`](crate::op_set).
+    /// [`ALL_OPS`](crate::ALL_OPS), or an [`op_set`](crate::op_set), joined by `|` with a
+    /// [`block_set`](crate::block_set) and [`F16_WEIGHTS`](crate::F16_WEIGHTS) for models with such weights.
     ///
     /// # Errors
     /// [`LoadError`] if memory or model are not aligned to 16, the memory is smaller than
-    /// [`Model::arena_len`], or the model needs an operator outside `OPS`.
+    /// [`Model::arena_len`], or the model needs an operator or a type of weights outside `OPS`.
     pub fn load(model: &Model<'m>, memory: &'m mut [u8]) -> Result<Self, LoadError> {
+        let missing = model.op_set() & !OPS;
         for &operator in OpCode::ALL {
-            if op_set_has(model.op_set(), operator) && !op_set_has(OPS, operator) {
+            if op_set_has(missing, operator) {
                 return Err(LoadError::MissingOperator { operator });
             }
+        }
+        for &block in BlockType::ALL {
+            if block_set_has(missing, block) {
+                return Err(LoadError::MissingBlockType { block });
+            }
+        }
+        if missing & F16_WEIGHTS != 0 {
+            return Err(LoadError::MissingF16);
         }
         if !model.bytes().as_ptr().cast::<Block>().is_aligned() {
             return Err(LoadError::MisalignedModel);
@@ -152,9 +177,23 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     fn start(model: &Model<'m>, memory: &'m mut [u8]) -> Self {
         // Nothing of what the memory held before can be seen through the model.
         memory.fill(0);
-        let mut session = Self { model: *model, memory, position: Position::default() };
+        let mut session = Self { model: *model, memory, position: Position::default(), engine: Kernels };
         session.reset();
         session
+    }
+
+    /// The same session, reset, with an engine that is asked before the kernels.
+    pub fn with_engine<E: Engine>(self, engine: E) -> Session<'m, OPS, E> {
+        let mut session = Session { model: self.model, memory: self.memory, position: self.position, engine };
+        session.reset();
+        session
+    }
+}
+
+impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
+    /// What computes operators in place of the kernels.
+    pub const fn engine(&self) -> &E {
+        &self.engine
     }
 
     /// The model.
@@ -236,7 +275,10 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
                 }
                 rows = 1;
             }
-            execute::<OPS>(&self.model, self.memory, &op, row..row.saturating_add(rows));
+            let range = row..row.saturating_add(rows);
+            if !offer(&mut self.engine, &self.model, self.memory, &op, range.clone()) {
+                execute::<OPS>(&self.model, self.memory, &op, range);
+            }
             must_work = false;
             left = left.saturating_sub(u64::from(rows).saturating_mul(op.row_cost.into()));
             if rows < rows_left {

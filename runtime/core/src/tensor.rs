@@ -2,6 +2,7 @@
 
 use core::fmt;
 use tealight_format::{DType, Shape, Value};
+use tealight_kernels::float::{Weight, f16};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A tensor that can be read.
@@ -116,6 +117,7 @@ impl<'s> Tensor<'s> {
             DType::I16 => self.elements::<i16>(DType::I16).get(i).map(|&q| quantized(i32::from(q))),
             DType::I32 => self.as_i32().get(i).map(|&q| quantized(q)),
             DType::F32 => self.as_f32().get(i).copied(),
+            DType::F16 => self.elements::<f16>(DType::F16).get(i).map(|&x| Weight::to_f32(x)),
         }
     }
 }

@@ -8,10 +8,10 @@ mod build;
 use build::{Parts, arena, overlapping, relu, value};
 use proptest::prelude::*;
 use tealight::{
-    ALL_OPS, Arena, Block, Budget, DType, LoadError, Model, OpCode, Operator, Place, Position, Progress, Session,
-    SizeError, op_set,
+    ALL_OPS, Arena, Block, BlockType, Budget, DType, LoadError, Model, OpCode, Operator, Place, Position, Progress,
+    Session, SizeError, block_set, op_set,
 };
-use tealight_format::ops::Copy;
+use tealight_format::ops::{Copy, FullyConnectedBlock};
 
 /// A file at a multiple of 16, as a memory map or a linker would place it.
 fn aligned(file: &[u8]) -> Vec<Block> {
@@ -184,6 +184,61 @@ fn models_that_cannot_run_here_are_refused_with_the_reason() {
     shifted.copy_from_slice(&file);
     let model = Model::parse(shifted).unwrap();
     assert_eq!(refused(Session::load(&model, memory)), LoadError::MisalignedModel);
+}
+
+/// One neuron of 32 inputs, its weights in blocks of the type.
+fn block_layer(block: BlockType) -> Parts {
+    let mut parts = Parts {
+        constants: vec![(
+            "weights",
+            DType::U8,
+            vec![1, block.bytes()],
+            (0..block.bytes()).map(|i| (i * 7) as u8 & 0x3f).collect(),
+        )],
+        values: vec![
+            value(Place::Arena, DType::F32, &[block.elements()], 0, (0, 0)),
+            value(Place::Arena, DType::F32, &[1], 2048, (0, 1)),
+            value(Place::Arena, DType::U8, &[block.activations().bytes()], 1024, (0, 0)),
+        ],
+        inputs: vec![1],
+        outputs: vec![2],
+        ..Parts::default()
+    };
+    let layer = FullyConnectedBlock { block: block as i32, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
+    parts
+}
+
+#[test]
+fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
+    for &block in BlockType::ALL {
+        let file = block_layer(block).file();
+        let mut blocks = aligned(&file);
+        let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+        let run = |session: &mut Session<'_, ALL_OPS>| {
+            session.input(0).copy_from(&vec![1f32; block.elements() as usize]).unwrap();
+            session.run();
+            session.output(0).as_bytes().to_vec()
+        };
+        let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+        let expected = run(&mut Session::load(&model, Block::bytes_mut(&mut memory)).unwrap());
+        assert_ne!(expected, [0; 4], "{block:?}: the test must be able to fail");
+
+        const ONE: u128 = op_set(&[OpCode::FullyConnectedBlock]) | block_set(&[BlockType::Q8_0]);
+        let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+        match Session::<ONE>::load(&model, Block::bytes_mut(&mut memory)) {
+            Ok(mut session) => {
+                assert_eq!(block, BlockType::Q8_0);
+                session.input(0).copy_from(&[1f32; 32]).unwrap();
+                session.run();
+                assert_eq!(session.output(0).as_bytes(), expected);
+            }
+            Err(error) => {
+                assert_ne!(block, BlockType::Q8_0);
+                assert_eq!(error, LoadError::MissingBlockType { block });
+            }
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub enum DType {
     I32 = 3,
     /// IEEE 754 single precision.
     F32 = 4,
+    /// IEEE 754 half precision: constants only, how an f32 layer's weights may be stored.
+    F16 = 5,
 }
 
 impl DType {
@@ -25,6 +27,7 @@ impl DType {
             2 => Self::I16,
             3 => Self::I32,
             4 => Self::F32,
+            5 => Self::F16,
             _ => return None,
         })
     }
@@ -33,7 +36,7 @@ impl DType {
     pub const fn size(self) -> u32 {
         match self {
             Self::I8 | Self::U8 => 1,
-            Self::I16 => 2,
+            Self::I16 | Self::F16 => 2,
             Self::I32 | Self::F32 => 4,
         }
     }
@@ -46,6 +49,7 @@ impl DType {
             Self::I16 => "I16",
             Self::I32 => "I32",
             Self::F32 => "F32",
+            Self::F16 => "F16",
         }
     }
 

@@ -317,6 +317,7 @@ impl<'a> Model<'a> {
         let Some(elements) = value.shape.elements() else { return Err(ValueFault::Length) };
         // Half of the address space of a 32-bit core is more than any tensor takes; it keeps index sums from wrapping.
         ensure!(elements > 0 && elements < 1 << 28, ValueFault::Length);
+        ensure!(!value.dtype.is(DType::F16) || value.is_constant(), ValueFault::Record);
         ensure!(value.len == elements * value.dtype.size(), ValueFault::Length);
         ensure!(value.scale >= 0.0 && value.scale.is_finite(), ValueFault::Scale);
         ensure!(value.offset.is_multiple_of(16), ValueFault::Range);
@@ -388,7 +389,7 @@ impl<'a> Model<'a> {
             {
                 return Err(ModelError::Value { value: index, fault: ValueFault::Channels });
             }
-            set |= 1 << op.operator.code() as u8;
+            set |= op.operator.needs(&self.operands(&op));
             i += 1;
         }
         ensure!(set == self.plan.op_set, ModelError::OpSet);
@@ -428,6 +429,20 @@ impl<'a> Model<'a> {
                 }
             }
             k += 1;
+        }
+        // State that an operator writes is its own: nothing else that it reads may be a view of it.
+        if let Some(k) = op.operator.state_input()
+            && let Some(written) = operands.input(k)
+        {
+            let mut other = 0;
+            while other < MAX_INPUTS {
+                if let Some(input) = operands.inputs[other]
+                    && other != k
+                {
+                    ensure!(!input.is_state() || !touch(&input, &written), OpFault::Place { operand: other as u8 });
+                }
+                other += 1;
+            }
         }
         let workspace = op.operator.workspace(&operands);
         match op.scratch {

@@ -5,8 +5,10 @@ mod build;
 use build::{Parts, arena, op_at, overlapping, plan_at, relu, value_at, with_header};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
-use tealight_format::ops::Lookup;
-use tealight_format::{DType, HeaderFault, Model, ModelError, OUTPUT, OpFault, Operator, Place, ValueFault};
+use tealight_format::ops::{FullyConnectedF32, Lookup, LstmF32};
+use tealight_format::{
+    DType, F16_WEIGHTS, HeaderFault, Model, ModelError, OUTPUT, OpCode, OpFault, Operator, Place, ValueFault, op_set,
+};
 
 fn error(file: &[u8]) -> ModelError {
     Model::parse(file).expect_err("the file must be refused")
@@ -203,6 +205,61 @@ fn a_multiplier_out_of_range_is_refused() {
     let mut parts = overlapping();
     parts.constants[1].3[7] = 0x80;
     assert_eq!(error(&parts.file()), ModelError::Value { value: 1, fault: ValueFault::Channels });
+}
+
+#[test]
+fn half_precision_is_for_constants_only() {
+    let mut parts = relu();
+    parts.values[0] = build::value(Place::Arena, DType::F16, &[3], 0, (0, 0));
+    assert_eq!(error(&parts.file()), ModelError::Value { value: 1, fault: ValueFault::Record });
+}
+
+#[test]
+fn the_stated_needs_must_be_those_of_the_operators() {
+    // One neuron with f16 weights.
+    let real = |dims: &[u32], offset, life| build::value(Place::Arena, DType::F32, dims, offset, life);
+    let mut parts = Parts {
+        constants: vec![("weights", DType::F16, vec![1, 2], vec![0, 0x3c, 0, 0x3c])],
+        values: vec![real(&[2], 0, (0, 0)), real(&[1], 16, (0, 1))],
+        inputs: vec![1],
+        outputs: vec![2],
+        ..Parts::default()
+    };
+    let layer = FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    parts.op(Operator::FullyConnectedF32(layer), &[Some(1), Some(0), None], 2, None);
+    let file = parts.file();
+    let needs = Model::parse(&file).unwrap().op_set();
+    assert_eq!(needs, op_set(&[OpCode::FullyConnectedF32]) | F16_WEIGHTS);
+    // The bit of f16 is bit 0 of byte 14 of the set.
+    let at = plan_at(&file) + 48 + 14;
+    assert_eq!(error(&with_byte(file, at, 0)), ModelError::OpSet);
+}
+
+#[test]
+fn an_operator_may_not_read_the_state_that_it_writes_as_something_else() {
+    let constant =
+        |name, dims: &[u32]| (name, DType::F32, dims.to_vec(), vec![0; 4 * dims.iter().product::<u32>() as usize]);
+    let mut parts = Parts {
+        constants: vec![constant("weights", &[4, 1]), constant("recurrent", &[4, 1])],
+        values: vec![
+            build::value(Place::State, DType::F32, &[1], 0, (0, 1)),
+            build::value(Place::State, DType::F32, &[1], 16, (0, 1)),
+            build::value(Place::Arena, DType::F32, &[1], 32, (0, 0)),
+            build::value(Place::Arena, DType::F32, &[1], 48, (0, 1)),
+        ],
+        inputs: vec![4],
+        outputs: vec![5],
+        ..Parts::default()
+    };
+    let inputs = [Some(4), Some(0), Some(1), None, Some(2), Some(3)];
+    parts.op(Operator::LstmF32(LstmF32), &inputs, 5, None);
+    Model::parse(&parts.file()).unwrap();
+    parts.ops[0].inputs[5] = Some(2);
+    assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Place { operand: 5 } });
+    // A view of it is no other place.
+    parts.values.push(tealight_format::Value { alias: Some(2), ..parts.values[0] });
+    parts.ops[0].inputs[5] = Some(6);
+    assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Place { operand: 5 } });
 }
 
 #[test]

@@ -50,9 +50,8 @@ fn hashes() -> Vec<(&'static str, u64)> {
         b_stride: 0,
     };
     let norm = Norm { depth: 24, epsilon: 1e-5 };
-    let attention_of =
-        Attention { heads: 4, kv_heads: 2, depth: 8, positions: 3, start: 5, causal: true, scale: 1.0 / 3.0 };
-    let turn = Rope { depth: 8, rows_per_position: 2, positions: 6, start: 1, interleaved: false };
+    let attention_of = Attention { heads: 4, kv_heads: 2, depth: 8, scale: 1.0 / 3.0 };
+    let turn = Rope { depth: 8, rows_per_position: 2, interleaved: false };
     let (mut cos, mut sin) = (vec![0.0; 96], vec![0.0; 96]);
     rope_tables(10_000.0, 8, &mut cos, &mut sin);
     let cell = b.clone();
@@ -71,8 +70,8 @@ fn hashes() -> Vec<(&'static str, u64)> {
         ("softmax", hash(|y| softmax(&Softmax { depth: 24, beta: 1.0 }, 0..4, &x, y))),
         ("layer_norm", hash(|y| layer_norm(&norm, 0..4, &x, &w, &b, y))),
         ("rms_norm", hash(|y| rms_norm(&norm, 0..4, &x, &w, y))),
-        ("rope", hash(|y| rope(&turn, 0..12, &x, &cos, &sin, y))),
-        ("attention", hash(|y| attention(&attention_of, 0..12, &x, &w, &w[700..], y))),
+        ("rope", hash(|y| rope(&turn, 0..12, &[1, 2, 3, 4, 5, 6], &x, &cos, &sin, y))),
+        ("attention", hash(|y| attention(&attention_of, 0..12, &[5, 6, 7], &x, &w, &w[700..], y))),
         ("lstm", {
             let p = Lstm { input_size: 10, hidden_size: 9 };
             hash(|y| lstm(&p, 0..96, &x, &w, &w, &x, &b, &mut cell.clone(), y))

@@ -32,19 +32,21 @@ fn gather_fetches_rows_and_clamps_what_is_outside() {
 fn rope_turns_each_point_by_its_positions_angle() {
     for_seeds(100, |rng| {
         let (heads, positions, depth) = (rng.size(1, 3), rng.size(1, 5), 2 * rng.size(1, 6));
-        let (start, inside, interleaved) = (rng.size(0, 4), rng.size(0, 1) == 1, rng.size(0, 1) == 1);
-        let p = Rope { depth, rows_per_position: if inside { heads } else { 1 }, positions, start, interleaved };
+        let (inside, interleaved) = (rng.size(0, 1) == 1, rng.size(0, 1) == 1);
+        let p = Rope { depth, rows_per_position: if inside { heads } else { 1 }, interleaved };
+        let at: Vec<i32> = (0..positions).map(|_| rng.size(0, 8) as i32).collect();
         let mut tables = [vec![0.0; 9 * depth / 2], vec![0.0; 9 * depth / 2]];
         let [cos, sin] = &mut tables;
         rope_tables(100.0, depth, cos, sin);
         let [cos, sin] = &tables;
         let input = reals(rng, heads * positions * depth);
-        let output = by_rows(rng, heads * positions, depth, |rows, output| rope(&p, rows, &input, cos, sin, output));
+        let output =
+            by_rows(rng, heads * positions, depth, |rows, output| rope(&p, rows, &at, &input, cos, sin, output));
         let mut expected = vec![0.0; input.len()];
         for row in 0..heads * positions {
-            let position = start + if inside { row / heads } else { row % positions };
+            let position = at[if inside { row / heads } else { row % positions }];
             for point in 0..depth / 2 {
-                let angle = position as f64 * 100f64.powf(-2.0 * point as f64 / depth as f64);
+                let angle = f64::from(position) * 100f64.powf(-2.0 * point as f64 / depth as f64);
                 let [i, j] = if interleaved { [2 * point, 2 * point + 1] } else { [point, point + depth / 2] };
                 let [a, b] = [i, j].map(|i| f64::from(input[row * depth + i]));
                 expected[row * depth + i] = a * angle.cos() - b * angle.sin();
@@ -55,8 +57,18 @@ fn rope_turns_each_point_by_its_positions_angle() {
     });
 }
 
-/// Attention of a whole sequence at once, in f64: `[positions, heads, depth]`.
-fn attention_reference(p: &Attention, length: usize, [q, k, v]: [&[f32]; 3]) -> Vec<f64> {
+#[test]
+fn rope_leaves_rows_beyond_its_tables_as_they_are() {
+    let p = Rope { depth: 2, rows_per_position: 1, interleaved: false };
+    let at = [2, -1, i32::MIN, i32::MAX, 1];
+    let mut output = [f32::NAN; 10];
+    let input = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+    rope(&p, 0..5, &at, &input, &[1.0, 0.0], &[0.0, 1.0], &mut output);
+    assert_eq!(output, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, -9.0, 8.0]);
+}
+
+/// Attention of a whole sequence at once, in f64: `[positions, heads, depth]`. A position sees those up to its own, or all.
+fn attention_reference(p: &Attention, length: usize, causal: bool, [q, k, v]: [&[f32]; 3]) -> Vec<f64> {
     let mut output = Vec::new();
     for position in 0..length {
         for head in 0..p.heads {
@@ -65,7 +77,7 @@ fn attention_reference(p: &Attention, length: usize, [q, k, v]: [&[f32]; 3]) -> 
                 let from = (t * p.kv_heads + head / (p.heads / p.kv_heads)) * p.depth;
                 x[from..from + p.depth].iter().map(|&x| x.into()).collect()
             };
-            let seen = if p.causal { position + 1 } else { length };
+            let seen = if causal { position + 1 } else { length };
             let score = |t| -> f64 {
                 let dot: f64 = kv(k, t).iter().zip(query).map(|(k, &q)| k * f64::from(q)).sum();
                 dot * f64::from(p.scale)
@@ -84,7 +96,7 @@ fn heads(rng: &mut Rng) -> Attention {
     let (kv_heads, group) = (rng.size(1, 3), rng.size(1, 3));
     let depth = rng.size(1, 20);
     let scale = 4.0 / (depth as f32).sqrt();
-    Attention { heads: kv_heads * group, kv_heads, depth, positions: 0, start: 0, causal: true, scale }
+    Attention { heads: kv_heads * group, kv_heads, depth, scale }
 }
 
 #[test]
@@ -98,49 +110,63 @@ fn attention_over_a_cache_is_attention_over_the_sequence_whatever_the_steps() {
         let mut start = 0;
         while start < length {
             let positions = rng.size(1, length - start);
+            let at: Vec<i32> = (start..start + positions).map(|position| position as i32).collect();
             for (stored, new) in caches.iter_mut().zip([&k, &v]) {
-                let to_store = Cache { len: kv_width, start };
+                let to_store = Cache { len: kv_width };
                 let new = &new[start * kv_width..][..positions * kv_width];
                 for row in 0..positions {
-                    cache(&to_store, row..row + 1, new, stored);
+                    cache(&to_store, row..row + 1, &at, new, stored);
                 }
             }
-            let step = Attention { positions, start, ..p };
             let queries = &q[start * width..];
             output.extend(by_rows(rng, positions * p.heads, p.depth, |rows, output| {
-                attention(&step, rows, queries, &caches[0], &caches[1], output);
+                attention(&p, rows, &at, queries, &caches[0], &caches[1], output);
             }));
             start += positions;
         }
-        assert_near(&output, &attention_reference(&p, length, [&q, &k, &v]), TOLERANCE);
+        assert_near(&output, &attention_reference(&p, length, true, [&q, &k, &v]), TOLERANCE);
 
         // All at once: not only near, but the same bits.
-        let whole = Attention { positions: length, ..p };
+        let at: Vec<i32> = (0..length as i32).collect();
         let mut at_once = vec![0.0; output.len()];
-        attention(&whole, 0..length * p.heads, &q, &k, &v, &mut at_once);
+        attention(&p, 0..length * p.heads, &at, &q, &k, &v, &mut at_once);
         assert_eq!(at_once, output);
     });
 }
 
 #[test]
-fn attention_without_order_sees_all_positions() {
+fn queries_at_the_last_position_see_all_positions() {
     for_seeds(60, |rng| {
         let length = rng.size(1, 9);
-        let p = Attention { causal: false, positions: length, ..heads(rng) };
+        let p = heads(rng);
+        let at = vec![length as i32 - 1; length];
         let (width, kv_width) = (p.heads * p.depth, p.kv_heads * p.depth);
         let [q, k, v] = [width, kv_width, kv_width].map(|width| reals(rng, length * width));
-        let output = by_rows(rng, length * p.heads, p.depth, |rows, output| attention(&p, rows, &q, &k, &v, output));
-        assert_near(&output, &attention_reference(&p, length, [&q, &k, &v]), TOLERANCE);
+        let output =
+            by_rows(rng, length * p.heads, p.depth, |rows, output| attention(&p, rows, &at, &q, &k, &v, output));
+        assert_near(&output, &attention_reference(&p, length, false, [&q, &k, &v]), TOLERANCE);
     });
 }
 
 #[test]
 fn scores_far_apart_do_not_overflow() {
-    let p = Attention { heads: 1, kv_heads: 1, depth: 1, positions: 3, start: 0, causal: false, scale: 1.0 };
+    let p = Attention { heads: 1, kv_heads: 1, depth: 1, scale: 1.0 };
     let (keys, values) = ([-300.0, 300.0, 0.0], [1.0, 2.0, 3.0]);
     let mut output = [0.0];
-    attention(&p, 0..1, &[1.0; 3], &keys, &values, &mut output);
+    attention(&p, 0..1, &[2], &[1.0], &keys, &values, &mut output);
     assert_eq!(output, [2.0]);
+}
+
+#[test]
+fn positions_outside_the_cache_are_not_stored_and_see_what_there_is() {
+    let p = Attention { heads: 1, kv_heads: 1, depth: 1, scale: 1.0 };
+    let mut stored = [10.0, 20.0];
+    cache(&Cache { len: 1 }, 0..6, &[2, -1, i32::MAX, i32::MIN, 1, 1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &mut stored);
+    assert_eq!(stored, [10.0, 6.0]);
+
+    let mut output = [f32::NAN; 4];
+    attention(&p, 0..4, &[0, -1, i32::MAX, i32::MIN], &[0.0; 4], &[1.0; 2], &stored, &mut output);
+    assert_eq!(output, [10.0, 0.0, 8.0, 0.0]);
 }
 
 fn logistic(x: f64) -> f64 {

@@ -70,12 +70,13 @@ proptest! {
     ) {
         let out = &mut vec![0.0; len][..];
         let [heads, kv_heads, depth, positions, start, row_len] = sizes;
-        let p = Attention { heads, kv_heads, depth, positions, start, causal: flags[0], scale };
-        attention(&p, 1..rows, &a, &b, &c, out);
-        let start = if flags[1] { usize::MAX } else { start };
-        cache(&Cache { len: row_len, start }, 1..rows, &a, out);
-        let p = Rope { depth, rows_per_position: heads, positions, start, interleaved: flags[0] };
-        rope(&p, 1..rows, &a, &b, &c, out);
+        let near = [start as i32, positions as i32, -1];
+        let at: &[i32] = if flags[1] { &indices } else { &near };
+        let p = Attention { heads, kv_heads, depth, scale };
+        attention(&p, 1..rows, at, &a, &b, &c, out);
+        cache(&Cache { len: row_len }, 1..rows, at, &a, out);
+        let p = Rope { depth, rows_per_position: heads, interleaved: flags[0] };
+        rope(&p, 1..rows, at, &a, &b, &c, out);
         rope_tables(scale, depth, &mut a.clone(), out);
         gather(&Gather { table_rows: positions, row_len }, 1..rows, &indices, &a, out);
         lstm(&Lstm { input_size: heads, hidden_size: depth }, 1..rows, &a, &b, &c, &a, &b, &mut c.clone(), out);

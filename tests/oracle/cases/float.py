@@ -191,6 +191,70 @@ def mul_f32():
 
 
 @operator
+def div_f32():
+    yield from binary("DIV")
+
+
+def lesser_or_greater(name):
+    """Without an activation: MINIMUM and MAXIMUM have none."""
+
+    def case(a_shape, b_shape):
+        def make(rng):
+            model = Model()
+            g = model.main
+            inputs = [normal(rng, shape, 3) for shape in (a_shape, b_shape)]
+            y = [g.input(shape, dtype=REAL) for shape in (a_shape, b_shape)]
+            g.op(name, y, [g.output(np.broadcast_shapes(a_shape, b_shape), dtype=REAL)])
+            return Case(model, words(a=a_shape, b=b_shape), inputs=[inputs])
+
+        return make
+
+    for a, b in PAIRS:
+        yield case(a, b)
+
+
+@operator
+def minimum_f32():
+    yield from lesser_or_greater("MINIMUM")
+
+
+@operator
+def maximum_f32():
+    yield from lesser_or_greater("MAXIMUM")
+
+
+@operator
+def conv_transpose2d_f32():
+    def case(n=1, h=4, w=5, c=3, o=4, k=(3, 3), stride=(2, 2), padding="SAME", bias=True, size=None, act="none"):
+        def make(rng):
+            model = Model()
+            g = model.main
+            grown = [s * d if padding == "SAME" else (s - 1) * d + t for s, d, t in zip((h, w), stride, k)]
+            shape = [n, *(size or grown), o]
+            weights, *biases = weighted(rng, g, (o, *k, c), k[0] * k[1] * c / (stride[0] * stride[1]), o, bias)
+            x = g.input([n, h, w, c], dtype=REAL)
+            y = g.output(shape, dtype=REAL)
+            options = windows(stride, padding, act)
+            g.op("TRANSPOSE_CONV", [g.ints(shape), weights, x, *biases], [y], **options)
+            note = words(input=(n, h, w, c), filter=(o, *k, c), stride=stride, padding=padding, bias=bias, output=shape, act=act)  # fmt: skip
+            return Case(model, note, inputs=[[normal(rng, (n, h, w, c), 2)]])
+
+        return make
+
+    yield case()
+    yield case(padding="VALID", bias=False)
+    yield case(n=2, stride=(1, 1), c=5, o=2)
+    yield case(k=(2, 2), padding="VALID")
+    yield case(k=(4, 3), stride=(2, 1), h=3, w=7)
+    yield case(k=(1, 1), stride=(3, 2), bias=False)
+    yield case(k=(5, 5), stride=(1, 2), h=2, w=2)
+    # Sizes that the input could have come from too.
+    yield case(size=(7, 9))
+    yield case(padding="VALID", size=(10, 12), c=1, o=1)
+    yield case(act="relu")
+
+
+@operator
 def softmax_f32():
     def case(shape, beta=1.0, spread=2.0):
         def make(rng):

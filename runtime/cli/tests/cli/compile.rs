@@ -181,7 +181,7 @@ fn bad_calibration_data_is_named_and_leaves_no_file() {
         (&inputs[..one - 4], "data.bin"),
         (&[], "data.bin"),
         (&nan, "sample 0 is NaN at index 10"),
-        (&vec![0; one], "constant: every number is 0"),
+        (&vec![0; one], "constant: every number of `t0` is 0"),
     ] {
         folder.write("data.bin", bytes);
         let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "data.bin"]);
@@ -282,6 +282,12 @@ fn float_layers_go_into_blocks_and_the_report_says_which() {
     assert!(report["quantized"][0].as_str().unwrap().contains("q8_0, 2560 B to 680 B"), "{report}");
     assert!(report["constant_bytes"].as_u64() < plain["constant_bytes"].as_u64());
     assert_eq!(folder.json(&["inspect", "net.safetensors"])["layers"][0]["function"], "q8_0");
+    let report = folder.json(&[&COMPILE[..], &["--quantize", "f16"]].concat());
+    assert!(report["quantized"][0].as_str().unwrap().contains("f16, 2560 B to 1280 B"), "{report}");
+    let inspected = folder.json(&["inspect", "net.safetensors"]);
+    assert_eq!(inspected["layers"][0]["function"], "f16");
+    assert_eq!(inspected["layers"][0]["inputs"][1]["dtype"], "F16");
+    assert!(folder.succeeds(&["inspect", "net.safetensors"]).contains("FullyConnectedF32 f16"));
     let text = folder.succeeds(&[&COMPILE[..], &["--quantize", "q4k"]].concat());
     assert!(text.contains("float32, its 64 inputs are not blocks of 256"), "{text}");
     let outcome = folder.run(&[&COMPILE[..], &["--quantize", "q9"]].concat());

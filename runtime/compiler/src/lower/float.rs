@@ -7,11 +7,11 @@ use super::Lowering;
 use crate::cut::dimension;
 use crate::error::Result;
 use crate::graph::{ElementType, Node, TensorId};
-use crate::tflite::{Activation, TfliteOp, Window};
+use crate::tflite::{Activation, Padding, TfliteOp, Window};
 use tealight_format::Operator;
 use tealight_format::ops::{
-    BinaryF32, Conv2dF32, DepthwiseConv2dF32, FullyConnectedF32, MeanF32, Pool2dF32, SoftmaxF32, UnaryF32,
-    UnaryFunction,
+    BinaryF32, Conv2dF32, ConvTranspose2dF32, DepthwiseConv2dF32, FullyConnectedF32, MeanF32, Pool2dF32, SoftmaxF32,
+    UnaryF32, UnaryFunction,
 };
 
 const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
@@ -20,6 +20,10 @@ impl Lowering {
     /// Lowers `node` if it is an operator of f32 tensors; tells whether it is.
     pub(super) fn float(&mut self, node: &Node, op: &TfliteOp) -> Result<bool> {
         let Some(&Some(input)) = node.inputs.first() else { return Ok(false) };
+        if let TfliteOp::TransposeConv(ref window) = *op {
+            self.conv_transpose_2d_f32(node, window)?;
+            return Ok(true);
+        }
         let of_reals = self.tensor(input).dtype == ElementType::F32;
         if let TfliteOp::Elementwise(function) = *op {
             self.unary_f32(node, function, [0.0; 2])?;
@@ -32,6 +36,9 @@ impl Lowering {
             TfliteOp::Add(activation) => self.binary_f32(node, activation, Operator::AddF32)?,
             TfliteOp::Sub(activation) => self.binary_f32(node, activation, Operator::SubF32)?,
             TfliteOp::Mul(activation) => self.binary_f32(node, activation, Operator::MulF32)?,
+            TfliteOp::Div(activation) => self.binary_f32(node, activation, Operator::DivF32)?,
+            TfliteOp::Minimum => self.binary_f32(node, Activation::None, Operator::MinimumF32)?,
+            TfliteOp::Maximum => self.binary_f32(node, Activation::None, Operator::MaximumF32)?,
             TfliteOp::AveragePool2d(ref window) => self.pool_f32(node, window, Operator::AvgPool2dF32)?,
             TfliteOp::MaxPool2d(ref window) => self.pool_f32(node, window, Operator::MaxPool2dF32)?,
             TfliteOp::Conv2d(ref window) => self.conv_2d_f32(node, window, Operator::Conv2dF32)?,
@@ -68,11 +75,46 @@ impl Lowering {
         self.emit_layer_f32(node, kind(conv))
     }
 
+    /// TRANSPOSE_CONV reads the output's shape, weights OHWI, the activations, and a bias or none. Its padding is that of the
+    /// convolution which goes the other way: TensorFlow Lite's `ComputePaddingHeightWidth` of the output.
+    fn conv_transpose_2d_f32(&mut self, node: &Node, window: &Window) -> Result<()> {
+        let (weights, input, output) = (self.graph.input(node, 1)?, self.real(node, 2)?, self.real_output(node)?);
+        self.constant(node, 1, ElementType::F32)?;
+        let bias = node.inputs.get(3).copied().flatten();
+        if bias.is_some() {
+            self.constant(node, 3, ElementType::F32)?;
+        }
+        let (&[_, height, width, _], &[_, rows, columns, _]) =
+            (&self.tensor(weights).shape[..], &self.tensor(output).shape[..])
+        else {
+            return Err(self.graph.invalid(node, "its weights or output are not of rank 4"));
+        };
+        let shape: Vec<i64> = self.tensor(output).shape.iter().map(|&dim| i64::from(dim)).collect();
+        if self.graph.constant_integers(node, 0)? != shape {
+            return Err(self
+                .graph
+                .invalid(node, format!("its output is {shape:?}, but its first input says otherwise")));
+        }
+        let mut pad = [0; 2];
+        for (axis, (size, side)) in [(height, rows), (width, columns)].into_iter().enumerate() {
+            let (size, side, stride) = (i64::from(size), i64::from(side), i64::from(window.stride[axis]));
+            if stride < 1 {
+                return Err(self.graph.invalid(node, "a stride is below 1"));
+            }
+            if window.padding == Padding::Same {
+                let windows = (side + stride - 1) / stride;
+                let around = ((windows - 1) * stride + size - side).max(0) / 2;
+                pad[axis] = i32::try_from(around).map_err(|_| self.graph.invalid(node, "its window is too large"))?;
+            }
+        }
+        let activation = self.real_range(node, window.activation)?;
+        let conv = ConvTranspose2dF32 { stride: window.stride, dilation: [1, 1], pad, activation };
+        self.emit(node, Operator::ConvTranspose2dF32(conv), &[Some(input), Some(weights), bias], output);
+        Ok(())
+    }
+
     fn fully_connected_f32(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let activation = self.real_range(node, activation)?;
-        if self.fully_connected_block(node, activation)? {
-            return Ok(());
-        }
         self.emit_layer_f32(node, Operator::FullyConnectedF32(FullyConnectedF32 { activation }))
     }
 

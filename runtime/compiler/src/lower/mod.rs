@@ -5,7 +5,6 @@
 //! checks a model file.
 
 mod binary;
-mod block;
 mod conv;
 mod float;
 mod fully_connected;
@@ -20,38 +19,31 @@ mod svdf;
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::tflite::TfliteOp;
-use tealight_format::ops::BlockType;
-use tealight_format::{MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
+use tealight_format::{DType, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
 const ACCEPTED: &str = "int8 and float32 networks of ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, \
     DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, \
     QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, \
     STRIDED_SLICE, SUB, TANH, TRANSPOSE, UNPACK, variables, and arithmetic on constants; in int8 also SVDF; in float32 \
-    also ABS, COS, ELU, EXP, GELU, LOG, NEG, RSQRT, SIN, SQRT and SQUARE";
+    also ABS, COS, DIV, ELU, EXP, GELU, LOG, MAXIMUM, MINIMUM, NEG, RSQRT, SIN, SQRT, SQUARE and TRANSPOSE_CONV";
 
 /// A graph on its way from the one kind of operators to the other.
 struct Lowering {
     graph: Graph,
     /// The new nodes.
     nodes: Vec<Node>,
-    /// The type for weights of float fully connected layers.
-    quantize: Option<BlockType>,
-    /// What became of those layers.
-    quantized: Vec<String>,
 }
 
-/// Replaces every node by nodes of the model file's operators. With `quantize`, says in `quantized` what became of each
-/// float fully connected layer.
-pub(crate) fn lower(mut graph: Graph, quantize: Option<BlockType>, quantized: &mut Vec<String>) -> Result<Graph> {
+/// Replaces every node by nodes of the model file's operators.
+pub(crate) fn lower(mut graph: Graph) -> Result<Graph> {
     let nodes = std::mem::take(&mut graph.nodes);
-    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()), quantize, quantized: Vec::new() };
+    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()) };
     for node in nodes {
         lowering.node(node)?;
     }
-    let Lowering { mut graph, nodes, quantized: said, .. } = lowering;
+    let Lowering { mut graph, nodes } = lowering;
     graph.nodes = nodes;
-    quantized.extend(said);
     Ok(graph)
 }
 
@@ -210,7 +202,7 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
             site: graph.site(node),
             tensor: tensor.name.clone(),
             found: tensor.dtype.to_string(),
-            accepted: "int8, uint8, int16, int32, float32".into(),
+            accepted: "int8, uint8, int16, int32, float32, and float16 for constants".into(),
         });
     };
     let Some(shape) = Shape::new(&tensor.shape) else {
@@ -230,5 +222,13 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
     };
     let (scale, zero_point) =
         tensor.per_tensor().filter(|(scale, _)| scale.is_finite() && *scale > 0.0).unwrap_or((0.0, 0));
+    if dtype.is(DType::F16) && !base.is_constant() {
+        return Err(CompileError::UnsupportedType {
+            site: graph.site(node),
+            tensor: tensor.name.clone(),
+            found: tensor.dtype.to_string(),
+            accepted: "float32; only constants may be float16".into(),
+        });
+    }
     Ok(Value { place, dtype, shape, offset: 0, len, scale, zero_point, first: 0, last: 0, alias: None, init: None })
 }

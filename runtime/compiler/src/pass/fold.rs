@@ -171,8 +171,7 @@ fn gather(input: &Tensor, indices: &Tensor, axis: usize) -> Option<Vec<u8>> {
 }
 
 fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
-    let bytes = tensor.bytes().filter(|_| tensor.dtype == ElementType::F32)?;
-    Some(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    tensor.reals().filter(|_| tensor.dtype == ElementType::F32)
 }
 
 fn cast(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
@@ -203,6 +202,10 @@ fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 }
 
 fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
+    // What converters make of weights that they store in half precision.
+    if let Some(reals) = input.reals().filter(|_| output.dtype == ElementType::F32) {
+        return Some(reals.iter().flat_map(|real| real.to_le_bytes()).collect());
+    }
     let (scale, zero_point) = input.per_tensor().filter(|_| output.dtype == ElementType::F32)?;
     input.dtype.range_8_bit()?;
     let real = |&value: &i64| (scale * (value as i32).wrapping_sub(zero_point) as f32).to_le_bytes();
@@ -225,7 +228,7 @@ fn arithmetic(op: &TfliteOp, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<
         TfliteOp::Add(Activation::None) => i64::checked_add,
         TfliteOp::Sub(Activation::None) => i64::checked_sub,
         TfliteOp::Mul(Activation::None) => i64::checked_mul,
-        TfliteOp::Div => i64::checked_div,
+        TfliteOp::Div(Activation::None) => i64::checked_div,
         TfliteOp::FloorDiv => floor_div,
         TfliteOp::Maximum => |a, b| Some(a.max(b)),
         TfliteOp::Minimum => |a, b| Some(a.min(b)),
@@ -266,6 +269,7 @@ fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
 #[cfg(test)]
 mod tests {
     use super::fold;
+    use crate::graph::{ElementType, Tensor};
     use crate::testing::{Builder, names};
     use crate::tflite::{Activation, SliceMasks, TfliteOp};
 
@@ -311,10 +315,21 @@ mod tests {
     }
 
     #[test]
+    fn weights_in_half_precision_become_float32() {
+        let mut b = Builder::default();
+        // 1, -2, the least subnormal.
+        let half = Tensor::constant("half", ElementType::F16, vec![3], [0, 0x3c, 0, 0xc0, 1, 0]);
+        let (half, y) = (b.graph.add(half), b.graph.add(Tensor::computed("y", ElementType::F32, vec![3])));
+        b.node(TfliteOp::Dequantize, &[half], &[y]);
+        let graph = fold(b.output(y)).unwrap();
+        assert_eq!(graph.tensors[y].reals().unwrap(), [1.0, -2.0, 2f32.powi(-24)]);
+    }
+
+    #[test]
     fn arithmetic_that_overflows_or_divides_by_zero_is_left_alone() {
         let mut b = Builder::default();
         let (a, zero, y) = (b.ints(&[i32::MAX]), b.ints(&[0]), b.int32(&[1]));
-        b.node(TfliteOp::Div, &[a, zero], &[y]);
+        b.node(TfliteOp::Div(Activation::None), &[a, zero], &[y]);
         let z = b.int32(&[1]);
         b.node(TfliteOp::Add(Activation::None), &[a, a], &[z]);
         assert_eq!(names(&fold(b.output(z)).unwrap()), ["DIV", "ADD"]);

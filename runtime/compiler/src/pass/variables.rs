@@ -28,7 +28,7 @@ pub(crate) fn resolve(mut graph: Graph) -> Result<Graph> {
     }
     // TensorFlow Lite Micro resets int8 variables to their zero point, others to 0.
     for tensor in &mut graph.tensors {
-        if tensor.is_state() {
+        if tensor.content == Content::State(None) {
             tensor.content = Content::State(zero_point_fill(tensor));
         }
     }

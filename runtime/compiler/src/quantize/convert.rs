@@ -1,51 +1,15 @@
 //! From a float graph to its int8 graph. Tensors keep their numbers, so that the two can be compared one by one.
 
-use super::build::Weights;
-use super::float_graph::FloatRun;
+use super::float_run::FloatRun;
 use super::observe::{Observed, floats};
-use super::range::{Params, Ranges};
+use super::range::Params;
+use super::samples::Sample;
 use super::sharing::{Rule, reals};
-use super::{QuantizeError, Result};
+use super::weights::{Channels, Weights};
+use super::{Ranges, Result};
 use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use crate::tflite::{Activation, TfliteOp};
-use std::collections::HashMap;
-
-/// Lets each operator apply the activation that alone reads its output.
-pub(super) fn fuse_activations(mut graph: Graph) -> Graph {
-    let uses = graph.uses();
-    let mut fused: HashMap<TensorId, (TensorId, Activation)> = HashMap::new();
-    for node in &graph.nodes {
-        let activation = match node.op {
-            Op::Tflite(TfliteOp::Relu) => Activation::Relu,
-            Op::Tflite(TfliteOp::Relu6) => Activation::Relu6,
-            Op::Tflite(TfliteOp::ReluN1To1) => Activation::ReluN1To1,
-            _ => continue,
-        };
-        if let (&[Some(input)], &[output]) = (&node.inputs[..], &node.outputs[..])
-            && uses[input] == 1
-        {
-            fused.insert(input, (output, activation));
-        }
-    }
-    let mut dropped = Vec::new();
-    for node in &mut graph.nodes {
-        let Op::Tflite(op) = &mut node.op else { continue };
-        let own = match op {
-            TfliteOp::Conv2d(window) | TfliteOp::DepthwiseConv2d(window) => &mut window.activation,
-            TfliteOp::FullyConnected(own) | TfliteOp::Add(own) | TfliteOp::Sub(own) | TfliteOp::Mul(own) => own,
-            _ => continue,
-        };
-        if let (Activation::None, &[output]) = (*own, &node.outputs[..])
-            && let Some(&(after, activation)) = fused.get(&output)
-        {
-            *own = activation;
-            node.outputs = vec![after];
-            dropped.push(output);
-        }
-    }
-    graph.nodes.retain(|node| !node.inputs.iter().flatten().any(|id| dropped.contains(id)));
-    graph
-}
+use std::sync::Arc;
 
 /// The int8 graph of `float`.
 pub(super) fn convert(
@@ -56,14 +20,12 @@ pub(super) fn convert(
     float_io: bool,
 ) -> Result<Graph> {
     let mut graph = Graph { nodes: Vec::new(), ..float.clone() };
-    for tensor in &mut graph.tensors {
-        if tensor.content == Content::Computed && tensor.dtype == ElementType::F32 {
-            tensor.dtype = ElementType::I8;
-        }
-    }
     let written = float.nodes.iter().flat_map(|node| &node.outputs);
     for &id in float.inputs.iter().chain(written) {
-        graph.tensors[id].quantization = Some(per_tensor(observed.params(id, ranges)));
+        quantize_tensor(&mut graph, id, observed.params(id, ranges));
+    }
+    for id in float.nodes.iter().flat_map(|node| reals(float, node)) {
+        quantize_tensor(&mut graph, id, observed.params(id, ranges));
     }
     let mut builder = Builder { float, observed, ranges, correct_bias, graph };
     for node in &float.nodes {
@@ -76,8 +38,33 @@ pub(super) fn convert(
     Ok(graph)
 }
 
+/// Makes a float tensor that is no constant int8; state starts from what it started from.
+fn quantize_tensor(graph: &mut Graph, id: TensorId, params: Params) {
+    let tensor = &mut graph.tensors[id];
+    if tensor.dtype != ElementType::F32 || tensor.is_constant() {
+        return;
+    }
+    let elements = tensor.elements();
+    tensor.dtype = ElementType::I8;
+    tensor.quantization = Some(per_tensor(params));
+    if let Content::State(first) = &mut tensor.content {
+        let bytes: Arc<[u8]> = match first {
+            Some(bytes) => quantized(bytes, params).into(),
+            None => vec![params.quantize(0.0).cast_unsigned(); elements].into(),
+        };
+        // Zeros need no constant, where they are what state is reset to without one.
+        let needed = params.zero_point != 0 || bytes.iter().any(|&byte| byte != 0);
+        *first = needed.then_some(bytes);
+    }
+}
+
 fn per_tensor(params: Params) -> Quantization {
     Quantization { scales: vec![params.scale], zero_points: vec![params.zero_point], axis: 0 }
+}
+
+/// Little-endian float32 as int8.
+fn quantized(bytes: &[u8], params: Params) -> Vec<u8> {
+    bytes.as_chunks().0.iter().map(|bytes| params.quantize(f32::from_le_bytes(*bytes)).cast_unsigned()).collect()
 }
 
 struct Builder<'a> {
@@ -121,31 +108,30 @@ impl Builder<'_> {
         }
         let tensor = &float.tensors[weights];
         let data = floats(tensor)?;
-        let axis = if matches!(node.op, Op::Tflite(TfliteOp::DepthwiseConv2d(_))) { 3 } else { 0 };
-        let channels = tensor.shape.get(axis).copied().unwrap_or(0) as usize;
-        let biases = bias.map_or_else(|| Ok(vec![0.0; channels]), |id| floats(&float.tensors[id]))?;
-        if channels == 0 || data.len() < channels || biases.len() != channels {
-            let what = format!("weights {:?} and {} biases do not fit together", tensor.shape, biases.len());
-            return Err(float.invalid(node, what).into());
+        let wrong = |biases: usize| {
+            float.invalid(node, format!("weights {:?} and {biases} biases do not fit together", tensor.shape))
+        };
+        let depthwise = matches!(node.op, Op::Tflite(TfliteOp::DepthwiseConv2d(_)));
+        let channels = Channels::of(&tensor.shape, depthwise).ok_or_else(|| wrong(0))?;
+        let biases = bias.map_or_else(|| Ok(vec![0.0; channels.count]), |id| floats(&float.tensors[id]))?;
+        if biases.len() != channels.count {
+            return Err(wrong(biases.len()).into());
         }
-        // OHWI and OI: a channel's weights stand together; 1HWO: a tap's do.
-        let per_channel = data.len() / channels;
-        let channel_of = move |index: usize| if axis == 3 { index % channels } else { index / per_channel };
         let input_scale = self.observed.params(input, self.ranges).scale;
-        let quantized = Weights::new(&data, &biases, input_scale, &channel_of);
+        let quantized = Weights::new(&data, &biases, input_scale, channels);
         let shift = match self.observed.means.get(&input) {
             Some(mean) if self.correct_bias => {
-                Some(mean_output(float, node, quantized.errors(&data, &channel_of), mean, channels)?)
+                Some(mean_output(float, node, quantized.errors(&data), mean, channels.count)?)
             }
             _ => None,
         };
         let bytes: Vec<u8> = quantized.bytes.iter().map(|byte| byte.cast_unsigned()).collect();
         let mut new = Tensor::constant(tensor.name.clone(), ElementType::I8, tensor.shape.clone(), bytes);
-        let zero_points = vec![0; channels];
-        new.quantization = Some(Quantization { scales: quantized.scales.clone(), zero_points, axis });
+        let zero_points = vec![0; channels.count];
+        new.quantization = Some(Quantization { scales: quantized.scales.clone(), zero_points, axis: channels.axis });
         let name = bias.map_or_else(|| format!("{}/bias", tensor.name), |id| float.tensors[id].name.clone());
-        let new_bias =
-            Tensor::constant(name, ElementType::I32, vec![channels as u32], quantized.bias(&biases, shift.as_ref()));
+        let bytes = quantized.bias(&biases, shift.as_ref());
+        let new_bias = Tensor::constant(name, ElementType::I32, vec![channels.count as u32], bytes);
         converted.inputs = vec![Some(input), Some(self.graph.add(new)), Some(self.graph.add(new_bias))];
         Ok(())
     }
@@ -160,7 +146,8 @@ impl Builder<'_> {
             if tensor.is_constant() && tensor.dtype == ElementType::F32 {
                 *id = self.constant(tensor, params);
             } else if computed.contains(id) && self.observed.params(*id, self.ranges) != params {
-                let mut tensor = self.graph.tensors[*id].clone();
+                let Tensor { name, shape, .. } = tensor;
+                let mut tensor = Tensor::computed(name.clone(), ElementType::I8, shape.clone());
                 tensor.quantization = Some(per_tensor(params));
                 let from = std::mem::replace(id, self.graph.add(tensor));
                 let op = Op::Tflite(TfliteOp::Quantize);
@@ -171,9 +158,7 @@ impl Builder<'_> {
     }
 
     fn constant(&mut self, tensor: &Tensor, params: Params) -> TensorId {
-        let numbers = tensor.bytes().unwrap_or_default().chunks_exact(4);
-        let bytes = numbers.map(|b| params.quantize(f32::from_le_bytes([b[0], b[1], b[2], b[3]])).cast_unsigned());
-        let bytes: Vec<u8> = bytes.collect();
+        let bytes = quantized(tensor.bytes().unwrap_or_default(), params);
         let mut new = Tensor::constant(tensor.name.clone(), ElementType::I8, tensor.shape.clone(), bytes);
         new.quantization = Some(per_tensor(params));
         self.graph.add(new)
@@ -185,15 +170,15 @@ impl Builder<'_> {
 fn mean_output(graph: &Graph, node: &Node, errors: Vec<f32>, mean: &[f32], channels: usize) -> Result<Vec<f64>> {
     let (input, weights, output) = (graph.input(node, 0)?, graph.input(node, 1)?, graph.output(node)?);
     let mut layer = Graph::default();
-    let computed = |id: TensorId| Tensor { alias: None, ..graph.tensors[id].clone() };
+    let computed = |id: TensorId| Tensor { alias: None, content: Content::Computed, ..graph.tensors[id].clone() };
     let bytes: Vec<u8> = errors.into_iter().flat_map(f32::to_le_bytes).collect();
     let weights = Tensor::constant("errors", ElementType::F32, graph.tensors[weights].shape.clone(), bytes);
     let [from, weights, to] = [computed(input), weights, computed(output)].map(|tensor| layer.add(tensor));
     let mut op = node.op.clone();
-    if let Op::Tflite(TfliteOp::Conv2d(window) | TfliteOp::DepthwiseConv2d(window)) = &mut op {
-        window.activation = Activation::None;
-    } else {
-        op = Op::Tflite(TfliteOp::FullyConnected(Activation::None));
+    if let Op::Tflite(op) = &mut op
+        && let Some(activation) = op.activation_mut()
+    {
+        *activation = Activation::None;
     }
     layer.nodes.push(Node {
         op,
@@ -203,13 +188,14 @@ fn mean_output(graph: &Graph, node: &Node, errors: Vec<f32>, mean: &[f32], chann
     });
     layer.inputs.push(from);
     let mut shift = vec![0.0; channels];
-    FloatRun::new(&layer)?.run(std::iter::once((0, mean)), |_, values| {
+    let sample = Sample { index: 0, first: true, numbers: mean };
+    FloatRun::new(&layer)?.run(std::iter::once(sample), |_, values| {
         let output = values.last().copied().unwrap_or_default();
         let places = (output.len() / channels) as f64;
         for place in output.chunks(channels) {
             shift.iter_mut().zip(place).for_each(|(sum, &number)| *sum += f64::from(number) / places);
         }
-        Ok::<(), QuantizeError>(())
+        Ok(())
     })?;
     Ok(shift)
 }
@@ -223,12 +209,16 @@ fn float_ends(graph: &mut Graph) {
     let node = |op, from, to| Node { op: Op::Tflite(op), inputs: vec![Some(from)], outputs: vec![to], origin: 0 };
     for k in 0..graph.inputs.len() {
         let id = graph.inputs[k];
-        graph.inputs[k] = real(graph, id);
-        graph.nodes.insert(k, node(TfliteOp::Quantize, graph.inputs[k], id));
+        if graph.tensors[id].dtype == ElementType::I8 {
+            graph.inputs[k] = real(graph, id);
+            graph.nodes.insert(k, node(TfliteOp::Quantize, graph.inputs[k], id));
+        }
     }
     for k in 0..graph.outputs.len() {
         let id = graph.outputs[k];
-        graph.outputs[k] = real(graph, id);
-        graph.nodes.push(node(TfliteOp::Dequantize, id, graph.outputs[k]));
+        if graph.tensors[id].dtype == ElementType::I8 {
+            graph.outputs[k] = real(graph, id);
+            graph.nodes.push(node(TfliteOp::Dequantize, id, graph.outputs[k]));
+        }
     }
 }

@@ -1,35 +1,36 @@
 //! Post-training quantization: from a float network and representative inputs to an int8 graph.
 //!
-//! The float network is run on the inputs; what each tensor held decides its scale and zero point
-//! ([`Ranges`] says how). Weights are symmetric with a scale for each output channel, biases int32: the 8-bit
+//! The network is a [`Graph`] of float tensors, from a `.tflite` file ([`import_float`]) or traced from
+//! a framework's model. It is compiled to float32 and run on the inputs; what each tensor held decides its scale and zero
+//! point ([`Ranges`] says how). Weights are symmetric with a scale for each output channel, biases int32: the 8-bit
 //! specification of TensorFlow Lite. Rounding shifts a layer's mean; where it helps, the biases are corrected for that
 //! (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). Whether it helps,
 //! and which ranges are best, is tried: [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs
 //! the compiled files and keeps the one whose output is nearest to the float network's.
-//!
-//! A float network is either a [`Network`] or a `.tflite` file ([`FloatTflite`]); the latter runs as
-//! the compiled f32 network that it also is without quantization.
 
-mod build;
-mod calibrate;
 mod convert;
-mod float_graph;
-mod imported;
+mod float_run;
+mod measure;
+mod network;
 mod observe;
 mod range;
 mod report;
+mod samples;
 mod sharing;
 #[cfg(test)]
 mod tests;
+mod weights;
 
-pub use imported::FloatTflite;
 pub use range::Ranges;
 pub use report::{Layer, Report, Trial};
 
 use crate::error::CompileError;
-use crate::float::Network;
-use crate::{Compiled, Options, compile_graph};
-use calibrate::Calibration;
+use crate::graph::Graph;
+use crate::{Compiled, Options, compile_graph, import_tflite};
+use float_run::FloatRun;
+use measure::Candidate;
+use observe::Observed;
+use samples::Samples;
 
 /// How to quantize.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -38,9 +39,9 @@ pub struct Quantize {
     pub ranges: Option<Ranges>,
     /// Whether biases are corrected; tried if not said.
     pub bias_correction: Option<bool>,
-    /// The input's least and greatest value, if they are known better than from the samples.
+    /// The first input's least and greatest value, if they are known better than from the samples.
     pub input_range: Option<[f32; 2]>,
-    /// Keep the inputs and outputs of a `.tflite` float, converted at the network's ends; they are int8 otherwise.
+    /// Keep inputs and outputs float, converted at the network's ends; they are int8 otherwise.
     pub float_io: bool,
 }
 
@@ -50,8 +51,8 @@ pub enum QuantizeError {
     /// No samples to calibrate with.
     #[error("the calibration data is empty; give inputs such as the network will see, some hundreds if possible")]
     Empty,
-    /// A sample of another size than the network's input.
-    #[error("calibration sample {sample} has {found} numbers; the network takes {expected} ({shape:?})")]
+    /// A sample of another size than the network's inputs.
+    #[error("calibration sample {sample} has {found} numbers; the network takes {expected} ({shape})")]
     Shape {
         /// Its index.
         sample: usize,
@@ -59,8 +60,8 @@ pub enum QuantizeError {
         found: usize,
         /// How many the network takes.
         expected: usize,
-        /// The input's shape.
-        shape: Vec<u32>,
+        /// The inputs' shapes.
+        shape: String,
     },
     /// A number in a sample that is infinite or not a number.
     #[error("calibration sample {sample} is {value} at index {index}; every number must be finite")]
@@ -72,9 +73,25 @@ pub enum QuantizeError {
         /// What is there.
         value: f32,
     },
-    /// All samples are one and the same number throughout.
-    #[error("the calibration data is constant: every number is {value}; give inputs such as the network will see")]
+    /// A number for an input of integers that is none.
+    #[error("input `{input}` of calibration sample {sample} is {value} at index {index}; it takes whole numbers")]
+    NotWhole {
+        /// The sample's index.
+        sample: usize,
+        /// The input.
+        input: String,
+        /// Where in it.
+        index: usize,
+        /// What is there.
+        value: f32,
+    },
+    /// An input is one and the same number in all samples.
+    #[error(
+        "the calibration data is constant: every number of `{input}` is {value}; give inputs such as the network will see"
+    )]
     Constant {
+        /// The input.
+        input: String,
         /// The number.
         value: f32,
     },
@@ -106,12 +123,6 @@ pub enum QuantizeError {
         /// Its type.
         found: String,
     },
-    /// The network has another number of inputs than one.
-    #[error("the network has {count} inputs; only networks of one input can be calibrated")]
-    Inputs {
-        /// How many it has.
-        count: usize,
-    },
     /// A constant that is infinite or not a number.
     #[error("constant `{tensor}` is {value} at index {index}; every number must be finite")]
     Weight {
@@ -138,36 +149,59 @@ impl Quantize {
     }
 }
 
-/// Quantizes a float network and compiles it. `samples` are inputs, each of the input's size; `source` is what the
-/// network was read from, whose hash the file keeps.
+/// Reads a float32 `.tflite` file, to be quantized.
 ///
 /// # Errors
-/// [`QuantizeError`] names the sample or layer at fault.
+/// It is none, or computes with integers already.
+pub fn import_float(bytes: &[u8]) -> Result<Graph> {
+    network::prepare(import_tflite(bytes)?)
+}
+
+/// Quantizes a float network to int8 and compiles it. `samples` are inputs: each holds the elements of all the network's
+/// inputs, one input after another. A network with state is given them in a row. `source` is what the network was read
+/// from, whose hash the file keeps.
+///
+/// # Errors
+/// [`QuantizeError`] names the sample, tensor or node at fault.
 pub fn compile_float(
-    network: &Network,
+    network: &Graph,
     samples: &[Vec<f32>],
     quantize: &Quantize,
     source: &[u8],
     options: &Options,
 ) -> Result<(Compiled, Report)> {
-    let calibration = Calibration::collect(network, samples, quantize.input_range)?;
-    let mut best: Option<(Compiled, Report)> = None;
-    let mut trials = Vec::new();
+    compile_float_streams(network, &[samples.to_vec()], quantize, source, options)
+}
+
+/// As [`compile_float`], by samples in several streams: before the first sample of each, state is as at first.
+///
+/// # Errors
+/// As [`compile_float`].
+pub fn compile_float_streams(
+    network: &Graph,
+    streams: &[Vec<Vec<f32>>],
+    quantize: &Quantize,
+    source: &[u8],
+    options: &Options,
+) -> Result<(Compiled, Report)> {
+    let graph = network::prepare(network.clone())?;
+    let samples = Samples::new(&graph, streams)?;
+    let float = FloatRun::new(&graph)?;
+    let observed = Observed::collect(&graph, &float, samples, quantize.input_range)?;
+    let mut candidates = Vec::new();
     for (ranges, correct) in quantize.trials() {
-        let built = build::build(network, &calibration, ranges, correct);
+        let graph = convert::convert(&graph, &observed, ranges, correct, quantize.float_io)?;
         let options = Options { keep_tensor_map: true, ..options.clone() };
-        let compiled = compile_graph(built.graph.clone(), "quantize", source, &options, &mut |_, _| {})?;
-        let report = report::measure(network, &built, &compiled, samples)?;
-        let trial = Trial { ranges, bias_correction: correct, snr_db: report.snr_db };
-        if best.as_ref().is_none_or(|(_, best)| report.snr_db > best.snr_db) {
-            best = Some((compiled, Report { chosen: trial, ..report }));
-        }
-        trials.push(trial);
+        let compiled = compile_graph(graph.clone(), "quantize", source, &options, &mut |_, _| {})?;
+        candidates.push(Candidate { graph, compiled, ranges, correct });
     }
-    let (_, mut report) = best.ok_or(QuantizeError::Empty)?;
+    let measured = measure::measure(&graph, &float, &observed, &candidates, samples)?;
+    let trials: Vec<Trial> = measured.iter().map(|report| report.chosen).collect();
+    let pairs = candidates.into_iter().zip(measured);
+    // The first of equal ones, so the simplest.
+    let best = pairs.reduce(|best, next| if next.1.snr_db > best.1.snr_db { next } else { best });
+    let (best, report) = best.ok_or(QuantizeError::Empty)?;
     // The chosen one again, without the values that only measuring needed.
-    let built = build::build(network, &calibration, report.chosen.ranges, report.chosen.bias_correction);
-    let compiled = compile_graph(built.graph, "quantize", source, options, &mut |_, _| {})?;
-    report.trials = trials;
-    Ok((compiled, report))
+    let compiled = compile_graph(best.graph, "quantize", source, options, &mut |_, _| {})?;
+    Ok((compiled, Report { trials, warnings: observed.warnings, ..report }))
 }

@@ -1,22 +1,13 @@
-//! How far the quantized network is from the float one, layer by layer.
+//! How far a quantized network is from its float one.
 
-use super::build::Built;
-use super::range::Ranges;
-use super::{QuantizeError, Result};
-use crate::Compiled;
-use crate::error::CompileError;
-use crate::float::{self, Network, ValueId};
-use tealight::{ALL_OPS, Block, Budget, Model, Session};
-
-/// Samples that are run to measure, spread over all.
-pub(super) const SAMPLES: usize = 200;
+use super::Ranges;
 
 /// How far a quantized network is from its float one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Each tensor that exists in both, in the order in which they are computed.
     pub layers: Vec<Layer>,
-    /// Signal-to-noise ratio of the output, or of the last layer's before softmax.
+    /// Signal-to-noise ratio of the output, or of the last layer's before softmax; of several outputs, of the worst.
     pub snr_db: f64,
     /// What was chosen.
     pub chosen: Trial,
@@ -24,8 +15,8 @@ pub struct Report {
     pub trials: Vec<Trial>,
     /// How many samples were run.
     pub samples: usize,
-    /// The share of them for which the greatest of the output's elements is the same one in both networks; of a `.tflite`
-    /// whose output has several elements.
+    /// The share of them for which the greatest element of the first output is the same one in both networks; nothing if it
+    /// has one element.
     pub agreement: Option<f64>,
     /// What in the samples looks wrong but does not forbid quantizing.
     pub warnings: Vec<String>,
@@ -66,88 +57,8 @@ pub(super) struct Sums {
     pub(super) count: usize,
 }
 
-/// Runs both networks and compares every tensor that the quantized one keeps.
-pub(super) fn measure(network: &Network, built: &Built, compiled: &Compiled, samples: &[Vec<f32>]) -> Result<Report> {
-    let mut file = vec![Block::ZERO; Block::count(compiled.bytes.len())];
-    let file = &mut Block::bytes_mut(&mut file)[..compiled.bytes.len()];
-    file.copy_from_slice(&compiled.bytes);
-    let model = Model::parse(file).map_err(|error| internal(&format!("its own file is refused: {error}")))?;
-    let mut arena = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut arena))
-        .map_err(|error| internal(&format!("its own file does not run: {error:?}")))?;
-    // (value of the float network, value of the plan)
-    let pairs: Vec<(ValueId, usize)> = (0..built.tensors.len())
-        .filter_map(|id| {
-            let tensor = built.tensors[id]?;
-            compiled.tensors.iter().find(|(of, _)| *of == tensor).map(|&(_, value)| (id, value))
-        })
-        .collect();
-    let mut sums = vec![Sums::default(); network.values().len()];
-    let step = samples.len().div_ceil(SAMPLES);
-    let mut count = 0;
-    for sample in samples.iter().step_by(step) {
-        count += 1;
-        let wanted = network.run(sample).map_err(|error| internal(&error.to_string()))?;
-        let input: Vec<i8> = sample.iter().map(|&real| built.params[0].quantize(real)).collect();
-        session.input(0).copy_from(&input).map_err(|error| internal(&format!("{error:?}")))?;
-        for op in 0..model.op_count() {
-            let _ = session.poll(Budget::layer());
-            // What it wrote, and views of that.
-            let written = model.op(op).output;
-            for &(id, value) in &pairs {
-                if model.value(value).alias.map_or(value, usize::from) == usize::from(written) {
-                    let params = built.params[id];
-                    let found = session.value(value).as_i8().iter().map(|&byte| params.dequantize(byte));
-                    sums[id].add(&wanted[id], found);
-                }
-            }
-        }
-    }
-    let layers: Vec<(ValueId, Layer)> = network
-        .nodes()
-        .iter()
-        .filter(|node| sums[node.output].count > 0)
-        .map(|node| {
-            let sums = &sums[node.output];
-            // A fused activation stands for the layer that applies it.
-            let owner = owner(network, built, node);
-            let bytes = owner.layer.weights().map_or(0, |(weights, bias)| weights.data.len() + 12 * bias.len());
-            (
-                node.output,
-                Layer {
-                    name: owner.name.clone(),
-                    kind: owner.layer.kind().to_string(),
-                    snr_db: sums.snr_db(),
-                    worst: sums.worst,
-                    bytes,
-                },
-            )
-        })
-        .collect();
-    // Probabilities saturate, so softmax's input tells more.
-    let last = network.nodes().iter().find(|node| node.output == network.output());
-    let telling = last.map_or(network.output(), |node| match node.layer {
-        float::Layer::Softmax => node.inputs[0],
-        _ => node.output,
-    });
-    let snr_db = sums[telling].snr_db();
-    let layers = layers.into_iter().map(|(_, layer)| layer).collect();
-    let chosen = Trial { ranges: Ranges::MinMax, bias_correction: false, snr_db };
-    Ok(Report { layers, snr_db, chosen, trials: Vec::new(), samples: count, agreement: None, warnings: Vec::new() })
-}
-
-/// The node whose operator writes what `node` writes: `node`, or the one that it was fused into.
-fn owner<'a>(network: &'a Network, built: &Built, node: &'a float::Node) -> &'a float::Node {
-    let before = network.nodes().iter().find(|before| node.inputs.first() == Some(&before.output));
-    before.filter(|before| built.tensors[before.output].is_none()).unwrap_or(node)
-}
-
-fn internal(what: &str) -> QuantizeError {
-    QuantizeError::Compile(CompileError::Internal(what.to_string()))
-}
-
 impl Sums {
-    pub(super) fn add(&mut self, wanted: &[f32], found: impl Iterator<Item = f32>) {
+    pub(super) fn add(&mut self, wanted: &[f32], found: &[f32]) {
         for (&wanted, found) in wanted.iter().zip(found) {
             let difference = found - wanted;
             self.signal += f64::from(wanted).powi(2);
@@ -161,4 +72,10 @@ impl Sums {
     pub(super) fn snr_db(&self) -> f64 {
         if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
     }
+}
+
+/// The index of the first greatest number.
+pub(super) fn greatest(numbers: &[f32]) -> Option<usize> {
+    let greatest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    numbers.iter().position(|&number| number == greatest)
 }

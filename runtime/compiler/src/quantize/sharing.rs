@@ -5,8 +5,9 @@
 
 use super::range::Params;
 use crate::error::Result;
-use crate::graph::{Content, ElementType, Graph, Node, Op, TensorId};
+use crate::graph::{ElementType, Graph, Node, Op, TensorId};
 use crate::tflite::TfliteOp;
+use tealight_format::Operator;
 
 /// What can be quantized, for errors.
 const ACCEPTED: &str = "in int8: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, EXPAND_DIMS, \
@@ -34,8 +35,11 @@ impl Rule {
     /// The operator has no int8 form.
     pub(super) fn of(graph: &Graph, node: &Node) -> Result<Self> {
         use TfliteOp as T;
-        let Op::Tflite(op) = &node.op else {
-            return Err(graph.unsupported(node, "a network without variables to quantize to int8"));
+        let op = match &node.op {
+            Op::Tflite(op) => op,
+            // What reading and assigning a variable became.
+            Op::Kernel(Operator::Copy(_)) => return Ok(Self::Same),
+            Op::Kernel(_) => return Err(graph.unsupported(node, ACCEPTED)),
         };
         Ok(match op {
             T::Conv2d(_) | T::DepthwiseConv2d(_) | T::FullyConnected(_) => Self::Layer,
@@ -112,6 +116,10 @@ impl Sharing {
         for &output in &node.outputs {
             for &input in &shared {
                 let (from, to) = (self.root(output), self.root(input));
+                // Two functions with ranges of their own that meet in one variable.
+                if self.fixed[from].is_some() && self.fixed[to].is_some() && self.fixed[from] != self.fixed[to] {
+                    continue;
+                }
                 self.fixed[to] = self.fixed[to].or(self.fixed[from]);
                 self.parent[from] = to;
             }
@@ -119,20 +127,21 @@ impl Sharing {
     }
 }
 
-/// The computed real tensors that `node` reads.
+/// The real tensors that `node` reads: computed ones and state.
 pub(super) fn reals<'a>(graph: &'a Graph, node: &'a Node) -> impl Iterator<Item = TensorId> + 'a {
     node.inputs.iter().flatten().copied().filter(|&id| {
         let tensor = &graph.tensors[id];
-        tensor.dtype == ElementType::F32 && tensor.content == Content::Computed
+        tensor.dtype == ElementType::F32 && !tensor.is_constant()
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Tensor;
+    use crate::graph::{Content, Tensor};
     use crate::testing::Builder;
     use crate::tflite::Activation;
+    use tealight_format::ops;
 
     fn real(b: &mut Builder) -> TensorId {
         let name = format!("t{}", b.graph.tensors.len());
@@ -157,6 +166,20 @@ mod tests {
         assert_eq!(root(flat), root(soft));
         assert_eq!(sharing.fixed(root(flat)), Some(Params { scale: 1.0 / 256.0, zero_point: -128 }));
         assert_eq!(sharing.fixed(root(joined)), None);
+    }
+
+    #[test]
+    fn a_variable_shares_with_what_assigns_and_reads_it() {
+        let mut b = Builder::default();
+        let [x, y, old, state] = std::array::from_fn(|_| real(&mut b));
+        b.graph.tensors[state].content = Content::State(None);
+        b.node(Operator::Copy(ops::Copy), &[state], &[old]);
+        b.node(TfliteOp::Relu, &[x], &[y]);
+        b.node(Operator::Copy(ops::Copy), &[y], &[state]);
+        let sharing = Sharing::of(&b.graph).unwrap();
+        assert_eq!(sharing.root(old), sharing.root(y));
+        assert_eq!(sharing.root(state), sharing.root(y));
+        assert_ne!(sharing.root(x), sharing.root(y));
     }
 
     #[test]

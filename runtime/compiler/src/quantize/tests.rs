@@ -1,9 +1,11 @@
 //! Quantized networks against their float ones.
-#![allow(clippy::unwrap_used, reason = "helpers of tests too")]
 
+use super::float_run::{aligned, arena, load, parse};
+use super::range::Params;
 use super::*;
-use crate::float::{Constant, Layer as L, Window};
-use tealight_format::Model;
+use crate::graph::{Content, ElementType, Node, Op, Tensor, TensorId};
+use crate::tflite::{Activation, Padding, TfliteOp, Window};
+use tealight_format::{Operator, ops};
 
 /// Numbers from -1 to 1 by a rule.
 fn numbers(seed: u32, count: usize) -> Vec<f32> {
@@ -15,103 +17,151 @@ fn numbers(seed: u32, count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-fn conv(seed: u32, shape: &[u32], pad: u32, stride: u32) -> L {
-    let count = shape.iter().product::<u32>() as usize;
-    let window = Window { pad: [pad; 4], stride: [stride; 2], ..Window::default() };
-    L::Conv2d {
-        window,
-        weights: Constant::new(shape, numbers(seed, count)),
-        bias: numbers(seed + 1, shape[0] as usize),
+#[derive(Default)]
+struct Build(Graph);
+
+impl Build {
+    fn input(&mut self, shape: &[u32]) -> TensorId {
+        let name = format!("x{}", self.0.inputs.len());
+        let id = self.real(&name, shape);
+        self.0.inputs.push(id);
+        id
+    }
+
+    fn real(&mut self, name: &str, shape: &[u32]) -> TensorId {
+        self.0.add(Tensor::computed(name, ElementType::F32, shape.to_vec()))
+    }
+
+    fn constant(&mut self, shape: &[u32], data: &[f32]) -> TensorId {
+        let bytes: Vec<u8> = data.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let name = format!("constant_{}", self.0.tensors.len());
+        self.0.add(Tensor::constant(name, ElementType::F32, shape.to_vec(), bytes))
+    }
+
+    /// The weights of a layer, under its name.
+    fn weights(&mut self, layer: &str, seed: u32, shape: &[u32]) -> TensorId {
+        let id = self.constant(shape, &numbers(seed, shape.iter().product::<u32>() as usize));
+        self.0.tensors[id].name = layer.to_string();
+        id
+    }
+
+    fn ints(&mut self, shape: &[u32], data: &[i32]) -> TensorId {
+        let bytes: Vec<u8> = data.iter().flat_map(|number| number.to_le_bytes()).collect();
+        self.0.add(Tensor::constant("ints", ElementType::I32, shape.to_vec(), bytes))
+    }
+
+    fn node(&mut self, op: TfliteOp, inputs: &[TensorId], name: &str, shape: &[u32]) -> TensorId {
+        let output = self.real(name, shape);
+        let origin = self.0.nodes.len();
+        let inputs = inputs.iter().copied().map(Some).collect();
+        self.0.nodes.push(Node { op: Op::Tflite(op), inputs, outputs: vec![output], origin });
+        output
+    }
+
+    fn network(mut self, output: TensorId) -> Graph {
+        self.0.outputs = vec![output];
+        self.0
     }
 }
 
-/// Every layer once, with a branch.
-fn everything() -> Network {
-    let mut n = Network::new("x", &[1, 8, 8, 2]).unwrap();
-    let x = n.add("conv", conv(1, &[4, 3, 3, 2], 1, 1), &[0]).unwrap();
-    let a = n.add("relu", L::Relu, &[x]).unwrap();
-    let weights = Constant::new(&[1, 3, 3, 4], numbers(3, 36));
-    let window = Window { pad: [1; 4], ..Window::default() };
-    let b = n.add("dw", L::DepthwiseConv2d { window, weights, bias: numbers(4, 4) }, &[a]).unwrap();
-    let b = n.add("relu6", L::Relu6, &[b]).unwrap();
-    let x = n.add("add", L::Add, &[a, b]).unwrap();
-    let x = n
-        .add("pool", L::MaxPool2d { size: [2; 2], window: Window { stride: [2; 2], ..Window::default() } }, &[x])
-        .unwrap();
-    let x = n.add("swish", L::HardSwish, &[x]).unwrap();
-    let gate = n.add("gate", L::Logistic, &[x]).unwrap();
-    let x = n.add("mul", L::Mul, &[x, gate]).unwrap();
-    let x = n.add("grouped", conv(5, &[4, 1, 1, 2], 0, 1), &[x]).unwrap();
-    let x = n.add("tanh", L::Tanh, &[x]).unwrap();
-    let x = n
-        .add("mean", L::AvgPool2d { size: [2; 2], window: Window { stride: [2; 2], ..Window::default() } }, &[x])
-        .unwrap();
-    let x = n.add("flat", L::Reshape { shape: vec![1, 16] }, &[x]).unwrap();
-    let weights = Constant::new(&[3, 16], numbers(7, 48));
-    let x = n.add("fc", L::FullyConnected { weights, bias: numbers(8, 3) }, &[x]).unwrap();
-    n.add("softmax", L::Softmax, &[x]).unwrap();
-    n
+fn window(padding: Padding, stride: i32, size: i32) -> Window {
+    let (stride, size) = ([stride; 2], [size; 2]);
+    Window { padding, stride, dilation: [1; 2], size, explicit: [0; 4], activation: Activation::None }
 }
 
-fn samples(network: &Network, count: u32) -> Vec<Vec<f32>> {
-    (0..count).map(|seed| numbers(seed * 77 + 5, network.values()[0].len())).collect()
+/// Every rule of quantization at least once, with branches that meet.
+fn everything() -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&[1, 8, 8, 2]);
+    let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
+    let padded = b.node(TfliteOp::Pad, &[x, pads], "pad", &[1, 10, 10, 2]);
+    let (w, bias) = (b.weights("conv", 1, &[4, 3, 3, 2]), b.weights("conv/bias", 2, &[4]));
+    let y = b.node(TfliteOp::Conv2d(window(Padding::Valid, 2, 0)), &[padded, w, bias], "conv", &[1, 4, 4, 4]);
+    let a = b.node(TfliteOp::Relu, &[y], "relu", &[1, 4, 4, 4]);
+    let w = b.weights("dw", 3, &[1, 3, 3, 4]);
+    let y = b.node(TfliteOp::DepthwiseConv2d(window(Padding::Same, 1, 0)), &[a, w], "dw", &[1, 4, 4, 4]);
+    let c = b.node(TfliteOp::Tanh, &[y], "tanh", &[1, 4, 4, 4]);
+    let concat = TfliteOp::Concatenation { axis: 3, activation: Activation::None };
+    let y = b.node(concat, &[a, c], "concat", &[1, 4, 4, 8]);
+    let scale = b.constant(&[1, 1, 1, 8], &[0.5, 1.5, -1.0, 2.0, 0.1, 0.7, 1.0, 1.0]);
+    let y = b.node(TfliteOp::Mul(Activation::None), &[y, scale], "mul", &[1, 4, 4, 8]);
+    let y = b.node(TfliteOp::LeakyRelu { alpha: 0.1 }, &[y], "leaky", &[1, 4, 4, 8]);
+    let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 2, 8]);
+    let gate = b.node(TfliteOp::Logistic, &[y], "gate", &[1, 2, 2, 8]);
+    let y = b.node(TfliteOp::Sub(Activation::None), &[y, gate], "sub", &[1, 2, 2, 8]);
+    let y = b.node(TfliteOp::Relu6, &[y], "relu6", &[1, 2, 2, 8]);
+    let axes = b.ints(&[2], &[1, 2]);
+    let y = b.node(TfliteOp::Mean, &[y, axes], "mean", &[1, 8]);
+    let (w, bias) = (b.weights("fc", 4, &[3, 8]), b.weights("fc/bias", 5, &[3]));
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w, bias], "fc", &[1, 3]);
+    let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 3]);
+    b.network(y)
+}
+
+fn samples(network: &Graph, count: u32) -> Vec<Vec<f32>> {
+    let elements = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum();
+    (0..count).map(|seed| numbers(seed * 77 + 5, elements)).collect()
+}
+
+fn compile(network: &Graph, quantize: &Quantize) -> (Compiled, Report) {
+    compile_float(network, &samples(network, 40), quantize, b"", &Options::default()).unwrap()
 }
 
 #[test]
 fn every_layer_stays_near_the_float_network() {
-    let network = everything();
-    let (compiled, report) =
-        compile_float(&network, &samples(&network, 40), &Quantize::default(), b"source", &Options::default()).unwrap();
-    assert!(Model::parse(&compiled.bytes).is_ok());
-    assert!(report.snr_db > 25.0, "{report:?}");
-    for layer in &report.layers {
-        assert!(layer.snr_db > 22.0, "{layer:?}");
-    }
-    // Six ways were tried and the best one was kept.
+    let (compiled, report) = compile(&everything(), &Quantize::default());
+    let mut file = aligned(&compiled.bytes);
+    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    assert_eq!(model.value(model.input(0)).dtype, tealight_format::DType::I8);
     assert_eq!(report.trials.len(), 6);
-    assert!(report.trials.iter().all(|trial| trial.snr_db <= report.chosen.snr_db));
-    // Activations are fused into what they follow.
+    assert!(report.trials.iter().all(|trial| trial.snr_db <= report.snr_db));
+    assert!(report.snr_db > 25.0 && report.snr_db.is_finite(), "{report:#?}");
+    assert!(report.layers.len() > 8, "{report:#?}");
+    // Activations are fused into what they follow, under its name.
     let names: Vec<&str> = report.layers.iter().map(|layer| layer.name.as_str()).collect();
-    assert!(names.contains(&"conv") && names.contains(&"dw") && !names.contains(&"relu"), "{names:?}");
+    assert!(names.contains(&"conv") && !names.contains(&"relu"), "{names:?}");
+    for layer in &report.layers {
+        assert!(layer.snr_db > 22.0, "{report:#?}");
+    }
+    assert_eq!(report.agreement, Some(1.0));
+    assert_eq!(report.warnings, Vec::<String>::new());
 }
 
 #[test]
-fn a_poor_quantization_is_measured_as_poor() {
-    // One weight dwarfs the others of its channel, and only the others are ever used.
-    let mut network = Network::new("x", &[1, 4]).unwrap();
-    let weights = Constant::new(&[1, 4], vec![1000.0, 1.0, -1.0, 1.0]);
-    network.add("fc", L::FullyConnected { weights, bias: vec![0.0] }, &[0]).unwrap();
-    let samples: Vec<Vec<f32>> = (0..20).map(|seed| [vec![0.0], numbers(seed, 3)].concat()).collect();
-    let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
-    assert!(report.snr_db < 3.0, "{report:?}");
-}
-
-#[test]
-fn weights_are_symmetric_and_each_channel_uses_its_own_scale() {
-    let mut network = Network::new("x", &[1, 2]).unwrap();
-    let weights = Constant::new(&[3, 2], vec![0.5, -1.0, 100.0, 50.0, 0.0, 0.0]);
-    network.add("fc", L::FullyConnected { weights, bias: vec![0.0, 0.0, 7.0] }, &[0]).unwrap();
-    let samples = samples(&network, 20);
-    let calibration = calibrate::Calibration::collect(&network, &samples, None).unwrap();
-    let graph = build::build(&network, &calibration, Ranges::MinMax, false).graph;
-    let weights = &graph.tensors[graph.nodes[0].inputs[1].unwrap()];
-    assert_eq!(weights.integers().unwrap(), [64, -127, 127, 64, 0, 0]);
-    let quantization = weights.quantization.as_ref().unwrap();
-    assert_eq!(quantization.zero_points, [0; 3]);
-    assert_eq!(quantization.scales[..2], [1.0 / 127.0, 100.0 / 127.0]);
-    // A channel of zeros still gives its bias.
-    let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
-    assert!(Model::parse(&compiled.bytes).is_ok() && report.snr_db > 30.0, "{report:?}");
+fn float_ends_take_and_give_real_numbers() {
+    let network = everything();
+    let quantize = Quantize { float_io: true, ..Quantize::default() };
+    let (compiled, report) = compile(&network, &quantize);
+    assert!(report.snr_db > 25.0, "{report:#?}");
+    let mut file = aligned(&compiled.bytes);
+    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    let mut memory = arena(&model);
+    let mut session = load(&model, &mut memory).unwrap();
+    let sample = &samples(&network, 1)[0];
+    session.input(0).copy_from(sample).unwrap();
+    session.run();
+    let streams = [vec![sample.clone()]];
+    FloatRun::new(&network)
+        .unwrap()
+        .run(Samples::new(&network, &streams).unwrap().iter(), |_, values| {
+            for (found, wanted) in session.output(0).as_f32().iter().zip(*values.last().unwrap()) {
+                assert!((found - wanted).abs() < 0.03, "{found} instead of {wanted}");
+            }
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]
 fn correcting_biases_takes_the_mean_error_away() {
     // Inputs that are all positive, so that rounding errors of the weights add up to a shift.
-    let mut network = Network::new("x", &[1, 64]).unwrap();
+    let mut b = Build::default();
+    let x = b.input(&[1, 64]);
     let mut weights = vec![0.3; 63];
     weights.push(90.0);
-    let weights = Constant::new(&[1, 64], weights);
-    network.add("fc", L::FullyConnected { weights, bias: vec![0.0] }, &[0]).unwrap();
+    let w = b.constant(&[1, 64], &weights);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let network = b.network(y);
     let samples: Vec<Vec<f32>> =
         (0..30).map(|seed| numbers(seed, 63).iter().map(|x| x.abs()).chain([0.01]).collect()).collect();
     let snr = |correct| {
@@ -122,20 +172,187 @@ fn correcting_biases_takes_the_mean_error_away() {
     assert!(corrected > plain + 6.0, "{corrected} against {plain}");
 }
 
+fn refused(network: &Graph, samples: &[Vec<f32>]) -> String {
+    compile_float(network, samples, &Quantize::default(), b"", &Options::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn bad_calibration_data_is_named() {
+    let network = everything();
+    let good = samples(&network, 1).remove(0);
+    let with = |value: f32| {
+        let mut sample = good.clone();
+        sample[7] = value;
+        vec![good.clone(), sample]
+    };
+    assert!(refused(&network, &[]).contains("empty"));
+    assert!(
+        refused(&network, &[good.clone(), vec![1.0]])
+            .starts_with("calibration sample 1 has 1 numbers; the network takes 128 ([1, 8, 8, 2])")
+    );
+    assert!(refused(&network, &with(f32::NAN)).contains("sample 1 is NaN at index 7"));
+    assert!(refused(&network, &with(f32::INFINITY)).contains("sample 1 is inf at index 7"));
+    assert!(refused(&network, &with(f32::MAX)).contains("inf on calibration sample 1"));
+    assert!(refused(&network, &vec![vec![0.5; 128]; 3]).contains("constant: every number of `x0` is 0.5"));
+}
+
+#[test]
+fn a_tensor_that_never_changes_is_warned_of_by_name() {
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let w = b.constant(&[1, 2], &[-1.0, -1.0]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "silent", &[1, 1]);
+    let network = b.network(y);
+    let samples = [vec![0.5, 1.0], vec![2.0, 0.1]];
+    let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
+    assert!(report.warnings[0].starts_with("tensor `silent` is 0 throughout"), "{:?}", report.warnings);
+}
+
+#[test]
+fn damaged_weights_and_unknown_operators_are_named() {
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let w = b.constant(&[1, 2], &[1.0, f32::NAN]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let network = b.network(y);
+    let error = refused(&network, &[vec![0.5, 1.0]]);
+    assert!(error.contains("`constant_1` is NaN at index 1"), "{error}");
+
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let y = b.node(TfliteOp::Elu, &[x], "elu", &[1, 2]);
+    let error = refused(&b.network(y), &[vec![0.5, 1.0]]);
+    assert!(error.starts_with("node 0 (ELU) is not supported"), "{error}");
+}
+
+#[test]
+fn an_int8_network_is_not_calibrated_again() {
+    let network = crate::import_tflite(include_bytes!("../../tests/relu.tflite")).unwrap();
+    let error = refused(&network, &[vec![0.0, 1.0, 2.0]]);
+    assert!(error.contains("quantized already") && error.contains("int8"), "{error}");
+}
+
+#[test]
+fn a_poor_quantization_is_measured_as_poor() {
+    // One weight dwarfs the others of its channel, and only the others are ever used.
+    let mut b = Build::default();
+    let x = b.input(&[1, 4]);
+    let w = b.constant(&[1, 4], &[1000.0, 1.0, -1.0, 1.0]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let network = b.network(y);
+    let samples: Vec<Vec<f32>> = (0..20).map(|seed| [vec![0.0], numbers(seed, 3)].concat()).collect();
+    let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
+    assert!(report.snr_db < 3.0, "{report:?}");
+}
+
 #[test]
 fn the_file_does_not_depend_on_the_run() {
     let network = everything();
-    let compile =
-        || compile_float(&network, &samples(&network, 10), &Quantize::default(), b"", &Options::default()).unwrap();
-    assert_eq!(compile().0.bytes, compile().0.bytes);
+    assert_eq!(compile(&network, &Quantize::default()).0.bytes, compile(&network, &Quantize::default()).0.bytes);
 }
 
 #[test]
 fn a_clamp_of_its_own_keeps_the_quantization_of_its_input() {
-    let mut network = Network::new("x", &[1, 8]).unwrap();
-    let x = network.add("gate", L::HardSwish, &[0]).unwrap();
-    network.add("relu6", L::Relu6, &[x]).unwrap();
+    let mut b = Build::default();
+    let x = b.input(&[1, 8]);
+    let y = b.node(TfliteOp::HardSwish, &[x], "gate", &[1, 8]);
+    let y = b.node(TfliteOp::Relu6, &[y], "relu6", &[1, 8]);
+    let network = b.network(y);
     let samples: Vec<Vec<f32>> = (0..20).map(|seed| numbers(seed, 8).iter().map(|x| x * 20.0).collect()).collect();
     let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
     assert!(report.snr_db > 30.0, "{report:?}");
+}
+
+#[test]
+fn several_inputs_each_have_their_range() {
+    let mut b = Build::default();
+    let (small, large) = (b.input(&[1, 4]), b.input(&[1, 4]));
+    let y = b.node(TfliteOp::Mul(Activation::None), &[small, large], "mul", &[1, 4]);
+    let network = b.network(y);
+    let samples: Vec<Vec<f32>> = (0..40)
+        .map(|seed| {
+            let large = numbers(seed + 99, 4).into_iter().map(|x| x * 1000.0);
+            numbers(seed, 4).into_iter().map(|x| x * 0.01).chain(large).collect()
+        })
+        .collect();
+    let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
+    assert!(report.snr_db > 35.0, "{report:#?}");
+    let mut file = aligned(&compiled.bytes);
+    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    let scales = [0, 1].map(|k| model.value(model.input(k)).scale);
+    assert!(scales[0] < 1e-4 && scales[1] > 5.0, "{scales:?}");
+}
+
+/// A leaky sum: the variable, three quarters of it and the input added, is put out and kept. It starts at `first`.
+fn leaky(first: [f32; 2]) -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let [state, old] = ["state", "old"].map(|name| b.real(name, &[1, 2]));
+    b.0.tensors[state].content = Content::State(Some(first.iter().flat_map(|x| x.to_le_bytes()).collect()));
+    let copy = |from: TensorId, to| Node {
+        op: Op::Kernel(Operator::Copy(ops::Copy)),
+        inputs: vec![Some(from)],
+        outputs: vec![to],
+        origin: 0,
+    };
+    b.0.nodes.push(copy(state, old));
+    let factor = b.constant(&[1, 2], &[0.75; 2]);
+    let y = b.node(TfliteOp::Mul(Activation::None), &[old, factor], "decayed", &[1, 2]);
+    let y = b.node(TfliteOp::Add(Activation::None), &[y, x], "sum", &[1, 2]);
+    b.0.nodes.push(copy(y, state));
+    b.network(y)
+}
+
+#[test]
+fn variables_are_quantized_by_what_they_come_to_hold() {
+    let network = leaky([0.0, 0.0]);
+    // All ones: the sum grows to 4, far beyond any input.
+    let streams: Vec<Vec<Vec<f32>>> = (0..4).map(|k| vec![vec![1.0, 0.1 * k as f32]; 20]).collect();
+    let compiled = |streams: &[Vec<Vec<f32>>]| {
+        let (compiled, report) =
+            compile_float_streams(&network, streams, &Quantize::default(), b"", &Options::default()).unwrap();
+        (compiled.bytes, report)
+    };
+    let (bytes, report) = compiled(&streams);
+    assert!(report.snr_db > 30.0, "{report:#?}");
+    assert_eq!(report.samples, 80);
+    let mut file = aligned(&bytes);
+    let model = parse(&mut file, bytes.len()).unwrap();
+    assert!(model.state_len() >= 2);
+    let mut memory = arena(&model);
+    let mut session = load(&model, &mut memory).unwrap();
+    let (input, output) = (model.value(model.input(0)), model.value(model.output(0)));
+    let mut float = 0.0f32;
+    for step in 0..20 {
+        let real = Params { scale: input.scale, zero_point: input.zero_point };
+        session.input(0).copy_from(&[real.quantize(1.0); 2]).unwrap();
+        session.run();
+        float = 0.75 * float + 1.0;
+        let found = output.scale * (i32::from(session.output(0).as_i8()[0]) - output.zero_point) as f32;
+        assert!((found - float).abs() < 0.1, "step {step}: {found} instead of {float}");
+    }
+    // In one stream the later samples start from where the earlier ones ended.
+    let together = [streams.concat()];
+    assert_ne!(compiled(&together).0, bytes);
+}
+
+#[test]
+fn a_variable_starts_from_its_first_content() {
+    let network = leaky([3.0, -2.0]);
+    let samples: Vec<Vec<f32>> = (0..8).map(|seed| numbers(seed, 2)).collect();
+    let streams: Vec<Vec<Vec<f32>>> = samples.into_iter().map(|sample| vec![sample]).collect();
+    let (compiled, _) =
+        compile_float_streams(&network, &streams, &Quantize::default(), b"", &Options::default()).unwrap();
+    let mut file = aligned(&compiled.bytes);
+    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    let mut memory = arena(&model);
+    let mut session = load(&model, &mut memory).unwrap();
+    let zero = model.value(model.input(0)).zero_point as i8;
+    session.input(0).copy_from(&[zero; 2]).unwrap();
+    session.run();
+    let output = model.value(model.output(0));
+    for (byte, wanted) in session.output(0).as_i8().iter().zip([2.25, -1.5]) {
+        let found = output.scale * (i32::from(*byte) - output.zero_point) as f32;
+        assert!((found - wanted).abs() < 0.05, "{found} instead of {wanted}");
+    }
 }

@@ -200,6 +200,7 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Arc<[u8]>
 fn element_type(code: i8) -> ElementType {
     match code {
         0 => ElementType::F32,
+        1 => ElementType::F16,
         2 => ElementType::I32,
         3 => ElementType::U8,
         4 => ElementType::I64,
@@ -361,7 +362,9 @@ fn import_op(
         41 => TfliteOp::Sub(
             operator.options::<schema::SubOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
         ),
-        42 => TfliteOp::Div,
+        42 => TfliteOp::Div(
+            operator.options::<schema::DivOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ),
         43 => TfliteOp::Squeeze {
             dims: operator
                 .options::<schema::SqueezeOptions<'_>>()
@@ -388,6 +391,17 @@ fn import_op(
         60 => TfliteOp::PadV2,
         65 => TfliteOp::Slice,
         66 => TfliteOp::Elementwise(UnaryFunction::Sin),
+        67 => {
+            let o = options::<schema::TransposeConvOptions<'_>>(operator)?;
+            TfliteOp::TransposeConv(Window {
+                padding: padding(o.padding())?,
+                stride: [o.stride_h(), o.stride_w()],
+                dilation: [1, 1],
+                size: [0, 0],
+                explicit: [0; 4],
+                activation: activation(o.activation()),
+            })
+        }
         70 => TfliteOp::ExpandDims,
         73 => TfliteOp::Elementwise(UnaryFunction::Log),
         75 => TfliteOp::Elementwise(UnaryFunction::Sqrt),

@@ -82,7 +82,7 @@ pub enum TfliteOp {
     Conv2d(Window),
     DepthwiseConv2d(Window),
     Dequantize,
-    Div,
+    Div(Activation),
     /// A function of one float without attributes: EXP, SQRT and the like.
     Elementwise(UnaryFunction),
     Elu,
@@ -140,6 +140,7 @@ pub enum TfliteOp {
     },
     Tanh,
     Transpose,
+    TransposeConv(Window),
     Unpack {
         axis: i32,
     },
@@ -153,6 +154,23 @@ pub enum TfliteOp {
 }
 
 impl TfliteOp {
+    /// The activation that the operator applies to its result, where it can apply one that quantization keeps exact.
+    pub(crate) fn activation_mut(&mut self) -> Option<&mut Activation> {
+        match self {
+            Self::Conv2d(window) | Self::DepthwiseConv2d(window) => Some(&mut window.activation),
+            Self::FullyConnected(activation)
+            | Self::Add(activation)
+            | Self::Sub(activation)
+            | Self::Mul(activation) => Some(activation),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a layer with weights and maybe a bias that have an int8 form.
+    pub(crate) fn has_weights(&self) -> bool {
+        matches!(self, Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::FullyConnected(_))
+    }
+
     /// TensorFlow Lite's name of the operator.
     pub fn name(&self) -> &str {
         match self {
@@ -165,7 +183,7 @@ impl TfliteOp {
             Self::Conv2d(_) => "CONV_2D",
             Self::DepthwiseConv2d(_) => "DEPTHWISE_CONV_2D",
             Self::Dequantize => "DEQUANTIZE",
-            Self::Div => "DIV",
+            Self::Div(_) => "DIV",
             Self::Elementwise(function) => match function {
                 UnaryFunction::Abs => "ABS",
                 UnaryFunction::Cos => "COS",
@@ -215,6 +233,7 @@ impl TfliteOp {
             Self::Svdf { .. } => "SVDF",
             Self::Tanh => "TANH",
             Self::Transpose => "TRANSPOSE",
+            Self::TransposeConv(_) => "TRANSPOSE_CONV",
             Self::Unpack { .. } => "UNPACK",
             Self::VarHandle { .. } => "VAR_HANDLE",
             Self::Unknown { name } => name,

@@ -268,6 +268,9 @@ options! {
     28 SubOptions [
         0 activation: i8 = 0;
     ] {}
+    29 DivOptions [
+        0 activation: i8 = 0;
+    ] {}
     30 SqueezeOptions [] {
         0 squeeze_dims: Scalars<'a, i32>;
     }
@@ -277,6 +280,12 @@ options! {
         2 ellipsis_mask: i32 = 0;
         3 new_axis_mask: i32 = 0;
         4 shrink_axis_mask: i32 = 0;
+    ] {}
+    49 TransposeConvOptions [
+        0 padding: i8 = 0;
+        1 stride_w: i32 = 0;
+        2 stride_h: i32 = 0;
+        3 activation: i8 = 0;
     ] {}
     59 PackOptions [
         0 values_count: i32 = 0;

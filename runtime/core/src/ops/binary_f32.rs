@@ -1,4 +1,4 @@
-//! AddF32, SubF32 and MulF32.
+//! AddF32, SubF32, MulF32, DivF32, MinimumF32 and MaximumF32.
 
 use crate::execute::Call;
 use tealight_format::ops::BinaryF32;
@@ -17,6 +17,21 @@ pub(super) fn sub_f32(op: &BinaryF32, mut call: Call<'_>) {
 pub(super) fn mul_f32(op: &BinaryF32, mut call: Call<'_>) {
     let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
     float::mul(&p, call.rows.clone(), a, b, call.out());
+}
+
+pub(super) fn div_f32(op: &BinaryF32, mut call: Call<'_>) {
+    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    float::div(&p, call.rows.clone(), a, b, call.out());
+}
+
+pub(super) fn minimum_f32(op: &BinaryF32, mut call: Call<'_>) {
+    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    float::minimum(&p, call.rows.clone(), a, b, call.out());
+}
+
+pub(super) fn maximum_f32(op: &BinaryF32, mut call: Call<'_>) {
+    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    float::maximum(&p, call.rows.clone(), a, b, call.out());
 }
 
 fn params(op: &BinaryF32, call: &Call<'_>) -> Elementwise {

@@ -2,25 +2,56 @@
 
 use crate::execute::Call;
 use tealight_format::ops::{self, BlockType};
-use tealight_kernels::block::{self, BlockMatMul};
+use tealight_format::{OpSet, block_set_has};
+use tealight_kernels::block::{self, Block, BlockMatMul};
+
+/// Calls `$function` with the Rust type of the blocks of type `$format`, if the set `$ops` has it.
+macro_rules! with_block {
+    ($ops:ident, $format:expr, $function:ident($($argument:expr),*)) => {
+        with_block!(@ $ops, $format, $function($($argument),*),
+            Q4_0 BlockQ4_0, Q4_1 BlockQ4_1, Q5_0 BlockQ5_0, Q5_1 BlockQ5_1, Q8_0 BlockQ8_0, Q8_1 BlockQ8_1,
+            Q2K BlockQ2K, Q3K BlockQ3K, Q4K BlockQ4K, Q5K BlockQ5K, Q6K BlockQ6K, Q8K BlockQ8K)
+    };
+    (@ $ops:ident, $format:expr, $function:ident $arguments:tt, $($name:ident $block:ident),+) => {
+        match $format {
+            $( BlockType::$name => {
+                if const { block_set_has($ops, BlockType::$name) } {
+                    $function::<block::$block> $arguments;
+                }
+            } )+
+        }
+    };
+}
+
+pub(super) use with_block;
 
 /// Quantizes the activations of the batch that the rows belong to.
-pub(super) fn quantize_activations(op: &ops::FullyConnectedBlock, call: Call<'_>) {
-    let Some((format, p)) = params(op, &call) else { return };
+pub(super) fn quantize_activations<const OPS: OpSet>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
+    let Some(format) = BlockType::from_code(op.block) else { return };
+    with_block!(OPS, format, quantize_activations_of(call));
+}
+
+fn quantize_activations_of<B: Block>(call: Call<'_>) {
+    let p = params::<B>(&call);
     let batch = call.rows.start.checked_div(p.out_features).unwrap_or(0);
     let start = batch.wrapping_mul(p.in_features);
     let input = call.reals(0).get(start..start.wrapping_add(p.in_features)).unwrap_or(&[]);
-    block::quantize_activations(kernel_type(format), input, call.output);
+    block::quantize_of::<B::Activation>(input, call.output);
 }
 
-pub(super) fn fully_connected_block(op: &ops::FullyConnectedBlock, mut call: Call<'_>) {
-    let Some((_, p)) = params(op, &call) else { return };
+pub(super) fn fully_connected_block<const OPS: OpSet>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
+    let Some(format) = BlockType::from_code(op.block) else { return };
+    with_block!(OPS, format, fully_connected_of(op, call));
+}
+
+fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_>) {
+    let p = params::<B>(&call);
     // The workspace is that of one batch: rows count from its start.
     let first = call.rows.start.checked_rem(p.out_features).unwrap_or(0);
     let rows = first..first.wrapping_add(call.rows.len());
     let (activations, weights, bias) = (call.workspace, call.bytes(1), call.reals(2));
     let output = call.out();
-    block::block_matmul(&p, rows, activations, weights, output);
+    block::block_matmul_of::<B>(&p, rows, activations, weights, output);
     let [least, greatest] = op.activation;
     for (i, output) in output.iter_mut().enumerate() {
         let sum = *output + bias.get(first.wrapping_add(i)).copied().unwrap_or(0.0);
@@ -35,32 +66,11 @@ pub(super) fn fully_connected_block(op: &ops::FullyConnectedBlock, mut call: Cal
     }
 }
 
-fn params(op: &ops::FullyConnectedBlock, call: &Call<'_>) -> Option<(BlockType, BlockMatMul)> {
-    let format = BlockType::from_code(op.block)?;
+fn params<B: Block>(call: &Call<'_>) -> BlockMatMul {
     let weights = call.input(1).shape;
-    let blocks = weights.dim(1).checked_div(format.bytes())?;
-    let p = BlockMatMul {
-        block: kernel_type(format),
-        in_features: blocks.wrapping_mul(format.elements()) as usize,
+    BlockMatMul {
+        block: B::TYPE,
+        in_features: B::TYPE.row_len(weights.dim(1) as usize),
         out_features: weights.dim(0) as usize,
-    };
-    Some((format, p))
-}
-
-/// The kernels' name of a type.
-fn kernel_type(format: BlockType) -> block::BlockType {
-    match format {
-        BlockType::Q4_0 => block::BlockType::Q4_0,
-        BlockType::Q4_1 => block::BlockType::Q4_1,
-        BlockType::Q5_0 => block::BlockType::Q5_0,
-        BlockType::Q5_1 => block::BlockType::Q5_1,
-        BlockType::Q8_0 => block::BlockType::Q8_0,
-        BlockType::Q8_1 => block::BlockType::Q8_1,
-        BlockType::Q2K => block::BlockType::Q2K,
-        BlockType::Q3K => block::BlockType::Q3K,
-        BlockType::Q4K => block::BlockType::Q4K,
-        BlockType::Q5K => block::BlockType::Q5K,
-        BlockType::Q6K => block::BlockType::Q6K,
-        BlockType::Q8K => block::BlockType::Q8K,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{nhwc, unsigned};
 use crate::execute::Call;
-use tealight_format::ops;
+use tealight_format::{OpSet, ops};
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
@@ -43,7 +43,7 @@ pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     kernels::depthwise_conv2d(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn conv_2d_f32(op: &ops::Conv2dF32, mut call: Call<'_>) {
+pub(super) fn conv_2d_f32<const OPS: OpSet>(op: &ops::Conv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = float::Conv2d {
@@ -56,11 +56,11 @@ pub(super) fn conv_2d_f32(op: &ops::Conv2dF32, mut call: Call<'_>) {
         groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
         activation: op.activation,
     };
-    let (x, w, bias) = (call.reals(0), call.reals(1), call.reals(2));
-    float::conv2d(&p, call.rows.clone(), x, w, bias, call.out());
+    let (x, bias) = (call.reals(0), call.reals(2));
+    with_weights!(OPS, call, W => float::conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }
 
-pub(super) fn depthwise_conv_2d_f32(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
+pub(super) fn depthwise_conv_2d_f32<const OPS: OpSet>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
     let p = float::DepthwiseConv2d {
@@ -72,6 +72,6 @@ pub(super) fn depthwise_conv_2d_f32(op: &ops::DepthwiseConv2dF32, mut call: Call
         pad: unsigned(op.0.pad),
         activation: op.0.activation,
     };
-    let (x, w, bias) = (call.reals(0), call.reals(1), call.reals(2));
-    float::depthwise_conv2d(&p, call.rows.clone(), x, w, bias, call.out());
+    let (x, bias) = (call.reals(0), call.reals(2));
+    with_weights!(OPS, call, W => float::depthwise_conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }

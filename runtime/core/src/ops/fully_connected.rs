@@ -1,7 +1,7 @@
 //! FullyConnected, int8 and f32.
 
 use crate::execute::Call;
-use tealight_format::ops;
+use tealight_format::{OpSet, ops};
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
@@ -18,13 +18,13 @@ pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
     kernels::fully_connected(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn fully_connected_f32(op: &ops::FullyConnectedF32, mut call: Call<'_>) {
+pub(super) fn fully_connected_f32<const OPS: OpSet>(op: &ops::FullyConnectedF32, mut call: Call<'_>) {
     let weights = call.input(1).shape;
     let p = float::FullyConnected {
         in_features: weights.dim(1) as usize,
         out_features: weights.dim(0) as usize,
         activation: op.activation,
     };
-    let (x, w, bias) = (call.reals(0), call.reals(1), call.reals(2));
-    float::fully_connected(&p, call.rows.clone(), x, w, bias, call.out());
+    let (x, bias) = (call.reals(0), call.reals(2));
+    with_weights!(OPS, call, W => float::fully_connected::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }

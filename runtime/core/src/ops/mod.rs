@@ -3,20 +3,45 @@
 //! Each reads its attributes and shapes into the kernel's parameters. Only the operators of the const parameter `OPS`
 //! are reachable, so the linker drops the other kernels.
 
+/// Evaluates `$body` with `$weight` as the type that the weights in input 1 of `$call` are stored as: `f32`, or `f16` if
+/// the set `$ops` has that.
+macro_rules! with_weights {
+    ($ops:ident, $call:ident, $weight:ident => $body:expr) => {
+        if $call.input(1).dtype == tealight_format::DType::F16 {
+            if const { $ops & tealight_format::F16_WEIGHTS != 0 } {
+                type $weight = tealight_kernels::float::f16;
+                $body;
+            }
+        } else {
+            type $weight = f32;
+            $body;
+        }
+    };
+}
+
 mod add;
+mod attention;
+mod batch_matmul;
 mod binary_f32;
 mod block;
 mod concat;
 mod conv_2d;
+mod conv_transpose_2d;
 mod copy;
 mod fully_connected;
+mod gather;
+mod gru;
 mod lookup;
+mod lstm;
 mod mean;
 mod mul;
+mod norm;
 mod pad;
 mod pool_2d;
+mod positions;
 mod quantize;
 mod resize_nearest;
+mod rope;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -64,9 +89,9 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         Dequantize => quantize::dequantize,
         Svdf => svdf::svdf,
         Copy => copy::copy,
-        Conv2dF32 => conv_2d::conv_2d_f32,
-        DepthwiseConv2dF32 => conv_2d::depthwise_conv_2d_f32,
-        FullyConnectedF32 => fully_connected::fully_connected_f32,
+        Conv2dF32 => conv_2d::conv_2d_f32::<OPS>,
+        DepthwiseConv2dF32 => conv_2d::depthwise_conv_2d_f32::<OPS>,
+        FullyConnectedF32 => fully_connected::fully_connected_f32::<OPS>,
         AvgPool2dF32 => pool_2d::avg_pool_2d_f32,
         MaxPool2dF32 => pool_2d::max_pool_2d_f32,
         AddF32 => binary_f32::add_f32,
@@ -75,7 +100,21 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         SoftmaxF32 => softmax::softmax_f32,
         UnaryF32 => unary_f32::unary_f32,
         MeanF32 => mean::mean_f32,
-        FullyConnectedBlock => block::fully_connected_block,
+        FullyConnectedBlock => block::fully_connected_block::<OPS>,
+        BatchMatMulF32 => batch_matmul::batch_matmul_f32,
+        LayerNormF32 => norm::layer_norm_f32,
+        RmsNormF32 => norm::rms_norm_f32,
+        Positions => positions::positions,
+        RopeF32 => rope::rope_f32,
+        AttentionF32 => attention::attention_f32,
+        GatherF32 => gather::gather_f32::<OPS>,
+        GatherBlock => gather::gather_block::<OPS>,
+        LstmF32 => lstm::lstm_f32::<OPS>,
+        GruF32 => gru::gru_f32::<OPS>,
+        ConvTranspose2dF32 => conv_transpose_2d::conv_transpose_2d_f32::<OPS>,
+        DivF32 => binary_f32::div_f32,
+        MinimumF32 => binary_f32::minimum_f32,
+        MaximumF32 => binary_f32::maximum_f32,
     }
 }
 
@@ -84,7 +123,7 @@ pub(crate) fn prepare<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
     if let Operator::FullyConnectedBlock(op) = operator
         && const { op_set_has(OPS, tealight_format::OpCode::FullyConnectedBlock) }
     {
-        block::quantize_activations(op, call);
+        block::quantize_activations::<OPS>(op, call);
     }
 }
 
@@ -166,6 +205,11 @@ fn sizes(shape: Shape) -> [usize; 6] {
 /// The four dimensions of an NHWC or OHWI tensor.
 fn nhwc(shape: Shape) -> [usize; 4] {
     [0, 1, 2, 3].map(|i| shape.dim(i) as usize)
+}
+
+/// The elements of input and hidden state of a recurrent layer, per batch: the lengths of its weights' rows.
+fn recurrent_sizes(call: &Call<'_>) -> [usize; 2] {
+    [1, 2].map(|k| call.input(k).shape.dim(1) as usize)
 }
 
 /// Words that the check found not to be negative.

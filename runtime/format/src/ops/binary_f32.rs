@@ -1,10 +1,10 @@
-//! Sum, difference and product of two f32 tensors.
+//! Two f32 tensors, element by element: sum, difference, product, quotient, the lesser and the greater.
 
 use super::mul::check_shapes;
 use super::{Attrs, OpFault, Operands, Work, attrs_of, bits, check_range, reals};
 use crate::DType;
 
-/// Attributes of AddF32, SubF32 and MulF32.
+/// Attributes of AddF32, SubF32, MulF32, DivF32, MinimumF32 and MaximumF32.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BinaryF32 {
     /// Least and greatest output value (the fused activation); infinities for none.

@@ -96,7 +96,7 @@ impl Conv2dF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         let taps = tri!(self.check_windows(operands));
-        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.constant(1, DType::F32)));
+        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.real_weights(1)));
         grouped_work(&input, &weights, &operands.output, taps)
     }
 
@@ -104,7 +104,7 @@ impl Conv2dF32 {
     const fn check_windows(&self, operands: &Operands) -> Result<u64, OpFault> {
         tri!(operands.count_is(3));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.constant(1, DType::F32));
+        let weights = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
         tri!(operands.real_bias(2, output.shape.dim(3)));
         let taps = tri!(window_taps(&input, &weights, &output, self.stride, self.dilation, self.pad));
@@ -128,7 +128,7 @@ impl DepthwiseConv2dF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         let taps = tri!(self.0.check_windows(operands));
-        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.constant(1, DType::F32)));
+        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.real_weights(1)));
         depthwise_work(&input, &weights, &operands.output, taps)
     }
 }
@@ -153,7 +153,7 @@ const fn window_taps(
 }
 
 /// The work of OHWI weights: the input's channels divide into groups of the weights' I.
-const fn grouped_work(input: &Value, weights: &Value, output: &Value, taps: u64) -> Result<Work, OpFault> {
+pub(super) const fn grouped_work(input: &Value, weights: &Value, output: &Value, taps: u64) -> Result<Work, OpFault> {
     let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
     ensure!(w.dim(0) == o.dim(3) && w.dim(3) > 0, OpFault::Shape { operand: 1 });
     ensure!(i.dim(3).is_multiple_of(w.dim(3)), OpFault::Shape { operand: 1 });

@@ -61,7 +61,7 @@ impl FullyConnectedF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(3));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.constant(1, DType::F32));
+        let weights = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
         ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));

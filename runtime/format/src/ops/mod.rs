@@ -5,20 +5,29 @@
 //! divides into rows. A session computes an operator row by row, so that it can stop after any of them.
 
 mod add;
+mod attention;
+mod batch_matmul;
 mod binary_f32;
 mod block;
 mod concat;
 mod conv_2d;
+mod conv_transpose_2d;
 mod copy;
 mod fully_connected;
+mod gather;
+mod gru;
 mod lookup;
+mod lstm;
 mod mean;
 mod mul;
+mod norm;
 mod overlap;
 mod pad;
 mod pool_2d;
+mod positions;
 mod quantize;
 mod resize_nearest;
+mod rope;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -26,26 +35,36 @@ mod transpose;
 mod unary_f32;
 
 pub use add::AddSub;
+pub use attention::AttentionF32;
+pub use batch_matmul::BatchMatMulF32;
 pub use binary_f32::BinaryF32;
 pub use block::{BlockType, FullyConnectedBlock, Workspace};
 pub use concat::Concat;
 pub use conv_2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
+pub use conv_transpose_2d::ConvTranspose2dF32;
 pub use copy::Copy;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use gather::{GatherBlock, GatherF32};
+pub use gru::GruF32;
 pub use lookup::{Function, Lookup};
+pub use lstm::LstmF32;
 pub use mean::{Mean, MeanF32};
 pub use mul::Mul;
+pub use norm::{LayerNormF32, RmsNormF32};
 pub use overlap::RowAccess;
 pub use pad::Pad;
 pub use pool_2d::{Pool2d, Pool2dF32};
+pub use positions::Positions;
 pub use quantize::{Dequantize, Quantize};
 pub use resize_nearest::ResizeNearest;
+pub use rope::RopeF32;
 pub use softmax::{Softmax, SoftmaxF32};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
 pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
 
+use crate::op::{F16_WEIGHTS, OpSet, block_set};
 use crate::{DType, Shape, Value};
 
 /// The attribute words of an operator record. Words that an operator does not use are 0.
@@ -234,6 +253,14 @@ impl Operands {
     /// The output, which must be an F32 tensor.
     const fn real_output(&self) -> Result<Value, OpFault> {
         if self.output.dtype.is(DType::F32) { Ok(self.output) } else { Err(OpFault::Type { operand: OUTPUT }) }
+    }
+
+    /// Input `k`, which must be the constant weights of an f32 layer: F32, or stored as F16.
+    const fn real_weights(&self, k: usize) -> Result<Value, OpFault> {
+        match self.input(k) {
+            Some(value) if value.dtype.is(DType::F16) => self.constant(k, DType::F16),
+            _ => self.constant(k, DType::F32),
+        }
     }
 
     /// Checks input `k`: left out, or a constant of `count` F32 numbers.
@@ -471,6 +498,37 @@ operators! {
     /// Matrix product with block-quantized weights. Inputs: activations F32 `[.., in]`, weights U8 `[out, row bytes]`,
     /// bias F32 `[out]` or none.
     FullyConnectedBlock(FullyConnectedBlock) = 31, "FullyConnectedBlock";
+    /// Products of matrices in f32. Inputs: a, b.
+    BatchMatMulF32(BatchMatMulF32) = 32, "BatchMatMulF32";
+    /// Rows of the last dimension brought to mean 0 and variance 1, in f32. Inputs: activations, weight, bias or none.
+    LayerNormF32(LayerNormF32) = 33, "LayerNormF32";
+    /// Rows of the last dimension brought to a mean square of 1, in f32. Inputs: activations, weight.
+    RmsNormF32(RmsNormF32) = 34, "RmsNormF32";
+    /// The positions that this inference reads of a sequence. Input: state I32 `[1]`.
+    Positions(Positions) = 35, "Positions";
+    /// Rotary position embedding in f32. Inputs: activations, cos, sin, positions.
+    RopeF32(RopeF32) = 36, "RopeF32";
+    /// Attention over a cache in f32. Inputs: queries, keys, values, positions, state F32 `[2, capacity, heads, D]`.
+    AttentionF32(AttentionF32) = 37, "AttentionF32";
+    /// Rows of an f32 table. Inputs: indices I32, table `[rows, D]`.
+    GatherF32(GatherF32) = 38, "GatherF32";
+    /// Rows of a block-quantized table, in f32. Inputs: indices I32, table U8 `[rows, row bytes]`.
+    GatherBlock(GatherBlock) = 39, "GatherBlock";
+
+    /// One step of a long short-term memory in f32. Inputs: activations `[.., in]`, weights `[4 * hidden, in]`, recurrent
+    /// weights `[4 * hidden, hidden]`, bias `[4 * hidden]` or none, cell (state), hidden.
+    LstmF32(LstmF32) = 40, "LstmF32";
+    /// One step of a gated recurrent unit in f32. Inputs: activations `[.., in]`, weights `[3 * hidden, in]`, recurrent
+    /// weights `[3 * hidden, hidden]`, their biases `[3 * hidden]` or none, hidden.
+    GruF32(GruF32) = 41, "GruF32";
+    /// Transposed 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none.
+    ConvTranspose2dF32(ConvTranspose2dF32) = 42, "ConvTranspose2dF32";
+    /// Quotient of two f32 tensors, broadcast. Inputs: a, b.
+    DivF32(BinaryF32) = 43, "DivF32";
+    /// The lesser of two f32 tensors, broadcast. Inputs: a, b.
+    MinimumF32(BinaryF32) = 44, "MinimumF32";
+    /// The greater of two f32 tensors, broadcast. Inputs: a, b.
+    MaximumF32(BinaryF32) = 45, "MaximumF32";
 }
 
 impl Operator {
@@ -485,9 +543,51 @@ impl Operator {
     /// The state input that the operator writes as well as reads.
     pub const fn state_input(&self) -> Option<usize> {
         match self {
-            Self::Svdf(_) => Some(4),
+            Self::Svdf(_) | Self::AttentionF32(_) | Self::LstmF32(_) => Some(4),
+            Self::Positions(_) => Some(0),
             _ => None,
         }
+    }
+
+    /// The inputs that are weights of an f32 layer: constants that may be stored as F16 too.
+    pub const fn weight_inputs(&self) -> &'static [usize] {
+        match self {
+            Self::Conv2dF32(_)
+            | Self::DepthwiseConv2dF32(_)
+            | Self::FullyConnectedF32(_)
+            | Self::ConvTranspose2dF32(_)
+            | Self::GatherF32(_) => &[1],
+            Self::LstmF32(_) | Self::GruF32(_) => &[1, 2],
+            _ => &[],
+        }
+    }
+
+    /// The type of the operator's weights, if they are in blocks.
+    pub const fn block_type(&self) -> Option<BlockType> {
+        match self {
+            Self::FullyConnectedBlock(op) => BlockType::from_code(op.block),
+            Self::GatherBlock(op) => BlockType::from_code(op.block),
+            _ => None,
+        }
+    }
+
+    /// What the operator needs of a runtime: its kernel, and the type of its weights.
+    pub const fn needs(&self, operands: &Operands) -> OpSet {
+        let mut set = 1 << self.code() as u8;
+        if let Some(block) = self.block_type() {
+            set |= block_set(&[block]);
+        }
+        let weights = self.weight_inputs();
+        let mut i = 0;
+        while i < weights.len() {
+            if let Some(value) = operands.input(weights[i])
+                && value.dtype.is(DType::F16)
+            {
+                set |= F16_WEIGHTS;
+            }
+            i += 1;
+        }
+        set
     }
 
     /// The scratch value that the operator needs for itself, for those that do. Its output then shares no memory with an
@@ -509,7 +609,12 @@ impl Operator {
             | Self::Conv2dF32(_)
             | Self::DepthwiseConv2dF32(_)
             | Self::FullyConnectedF32(_)
-            | Self::FullyConnectedBlock(_) => work.rows as u64 * work.row_cost as u64,
+            | Self::FullyConnectedBlock(_)
+            | Self::BatchMatMulF32(_)
+            | Self::AttentionF32(_)
+            | Self::LstmF32(_)
+            | Self::GruF32(_)
+            | Self::ConvTranspose2dF32(_) => work.rows as u64 * work.row_cost as u64,
             _ => 0,
         }
     }

@@ -75,8 +75,22 @@ impl Operator {
             | Self::AddF32(_)
             | Self::SubF32(_)
             | Self::MulF32(_)
+            | Self::DivF32(_)
+            | Self::MinimumF32(_)
+            | Self::MaximumF32(_)
             | Self::UnaryF32(_) => in_step(&input, output, elementwise_outer(&output.shape)),
             Self::Softmax(_) | Self::SoftmaxF32(_) => in_step(&input, output, output.shape.rank().saturating_sub(1)),
+            Self::LayerNormF32(_) | Self::RmsNormF32(_) | Self::RopeF32(_) if k == 0 => {
+                in_step(&input, output, output.shape.rank().saturating_sub(1))
+            }
+            // A row of the product needs one row of `a`, where each matrix has its own.
+            Self::BatchMatMulF32(op) if k == 0 && op.transpose_a == 0 => row_for_row(&input, output),
+            Self::AttentionF32(_) if k == 0 => match operands.input(4) {
+                Some(cache) => Some(RowAccess { row_bytes: 4 * cache.shape.from_end(0), stride: 1, lead: 0 }),
+                None => None,
+            },
+            // The new keys and values are stored before the first row: they are one row, the first.
+            Self::AttentionF32(_) if k == 1 || k == 2 => Some(RowAccess { row_bytes: input.len, stride: 1, lead: 0 }),
             _ => None,
         }
     }
@@ -97,6 +111,17 @@ const fn in_step(input: &Value, output: &Value, outer: usize) -> Option<RowAcces
     }
     match input.shape.product(0, outer) {
         Some(rows) if rows > 0 => Some(RowAccess { row_bytes: input.len / rows, stride: 1, lead: 0 }),
+        _ => None,
+    }
+}
+
+/// One input row for each output row, rows being those of the last dimension, whatever their length.
+const fn row_for_row(input: &Value, output: &Value) -> Option<RowAccess> {
+    let rows = input.shape.product(0, input.shape.rank().saturating_sub(1));
+    match (rows, output.shape.product(0, output.shape.rank().saturating_sub(1))) {
+        (Some(rows), Some(of_output)) if rows > 0 && rows == of_output => {
+            Some(RowAccess { row_bytes: input.len / rows, stride: 1, lead: 0 })
+        }
         _ => None,
     }
 }

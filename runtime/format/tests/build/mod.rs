@@ -4,7 +4,8 @@
 
 use tealight_format::ops::{AddSub, Conv2d, Lookup};
 use tealight_format::{
-    DType, OP_RECORD, Op, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape, VALUE_RECORD, Value, align16,
+    DType, F16_WEIGHTS, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape, VALUE_RECORD,
+    Value, align16, block_set,
 };
 
 /// A constant: name, type, dimensions, bytes.
@@ -51,8 +52,27 @@ impl Parts {
             outputs: self.outputs.len() as u32,
             arena_len: self.values.iter().map(|v| align16(v.end())).max().unwrap_or(0) as u32,
             state_len: self.values.iter().filter(|v| v.is_state()).map(|v| align16(v.end())).max().unwrap_or(0) as u32,
-            op_set: self.ops.iter().map(|op| 1 << op.operator.code() as u8).fold(0, |a, b| a | b),
+            op_set: self.op_set(),
         }
+    }
+
+    /// What the operators need of a runtime.
+    fn op_set(&self) -> OpSet {
+        let mut set = 0;
+        for op in &self.ops {
+            set |= 1 << op.operator.code() as u8;
+            if let Some(block) = op.operator.block_type() {
+                set |= block_set(&[block]);
+            }
+            let is_f16 = |&k: &usize| {
+                let constant = op.input(k).and_then(|i| self.constants.get(usize::from(i)));
+                constant.is_some_and(|(_, dtype, ..)| *dtype == DType::F16)
+            };
+            if op.operator.weight_inputs().iter().any(is_f16) {
+                set |= F16_WEIGHTS;
+            }
+        }
+        set
     }
 
     fn all_values(&self) -> Vec<Value> {

@@ -9,9 +9,11 @@
 
 use crate::build::{Parts, value};
 use tealight_format::ops::{
-    AddSub, BinaryF32, BlockType, Concat, Conv2d, Conv2dF32, Copy, DepthwiseConv2d, DepthwiseConv2dF32, Dequantize,
-    FullyConnected, FullyConnectedBlock, FullyConnectedF32, Lookup, Mean, MeanF32, Mul, Pad, Pool2d, Pool2dF32,
-    Quantize, ResizeNearest, Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose, UnaryF32, UnaryFunction,
+    AddSub, AttentionF32, BatchMatMulF32, BinaryF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy,
+    DepthwiseConv2d, DepthwiseConv2dF32, Dequantize, FullyConnected, FullyConnectedBlock, FullyConnectedF32,
+    GatherBlock, GatherF32, GruF32, LayerNormF32, Lookup, LstmF32, Mean, MeanF32, Mul, Pad, Pool2d, Pool2dF32,
+    Positions, Quantize, ResizeNearest, RmsNormF32, RopeF32, Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose,
+    UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, MAX_RANK, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
@@ -256,6 +258,12 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Weights of an f32 layer, stored as F32 or F16.
+    fn real_weights(&mut self, dims: &[u32]) -> Ref {
+        let dtype = self.choose.pick(&[DType::F32, DType::F32, DType::F16]);
+        self.constant(dtype, dims)
+    }
+
     /// A bias of `count` reals, or none.
     fn real_bias(&mut self, count: u32) -> Option<Ref> {
         if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }
@@ -334,7 +342,7 @@ impl Builder<'_, '_> {
                     };
                     (operator, o, [1, kh, kw, o])
                 };
-                let w = self.constant(kinds[0], &weights);
+                let w = if real { self.real_weights(&weights) } else { self.constant(DType::I8, &weights) };
                 let c = if real { self.real_bias(o) } else { Some(self.channels(o)) };
                 (operator, vec![Some(x), Some(w), c], kinds[0], vec![s.dim(0), oh, ow, o])
             }
@@ -359,7 +367,7 @@ impl Builder<'_, '_> {
                 let depth = self.choose.pick(&divisors);
                 let units = self.choose.between(1, 9) as u32;
                 let attrs = FullyConnectedF32 { activation: self.real_activation() };
-                let w = self.constant(DType::F32, &[units, depth]);
+                let w = self.real_weights(&[units, depth]);
                 let bias = self.real_bias(units);
                 (Operator::FullyConnectedF32(attrs), vec![Some(x), Some(w), bias], DType::F32, vec![len / depth, units])
             }
@@ -397,7 +405,65 @@ impl Builder<'_, '_> {
                 };
                 (operator, vec![Some(x)], kinds[0], vec![s.dim(0), oh, ow, s.dim(3)])
             }
-            OpCode::Add | OpCode::Sub | OpCode::Mul | OpCode::AddF32 | OpCode::SubF32 | OpCode::MulF32 => {
+            OpCode::ConvTranspose2dF32 => {
+                let x = self.operand(F32, is_image, &image);
+                let s = self.get(x).shape;
+                let (kh, kw) = (self.choose.between(1, 4) as u32, self.choose.between(1, 4) as u32);
+                let mut pair = |most| [(); 2].map(|()| self.choose.between(1, most));
+                let (stride, dilation, out) = (pair(3), pair(3), pair(9).map(|side| side as u32));
+                let pad = [(); 2].map(|()| self.choose.between(0, 4));
+                let activation = self.real_activation();
+                let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
+                let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
+                let o = groups * self.choose.between(1, 4) as u32;
+                let w = self.real_weights(&[o, kh, kw, s.dim(3) / groups]);
+                let bias = self.real_bias(o);
+                let attrs = ConvTranspose2dF32 { stride, dilation, pad, activation };
+                let out = vec![s.dim(0), out[0], out[1], o];
+                (Operator::ConvTranspose2dF32(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
+            }
+            OpCode::LstmF32 | OpCode::GruF32 => {
+                let x = self.operand(F32, small, &dims);
+                let len = self.get(x).len / 4;
+                let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
+                let depth = self.choose.pick(&divisors);
+                let (batches, units) = (len / depth, self.choose.between(1, 6) as u32);
+                let gates = if code == OpCode::LstmF32 { 4 } else { 3 };
+                let w = self.real_weights(&[gates * units, depth]);
+                // Sometimes of the other type, which is refused.
+                let kind = self.get(w).dtype;
+                let kind = if self.choose.one_in(16) { DType::F32 } else { kind };
+                let recurrent = self.constant(kind, &[gates * units, units]);
+                let bias = self.real_bias(gates * units);
+                let out = [batches, units];
+                let hidden = if self.choose.one_in(2) {
+                    Ref::Value(self.state(DType::F32, &out))
+                } else {
+                    let wanted = batches * units * 4;
+                    self.operand(F32, |v| v.len == wanted, &out)
+                };
+                let (operator, fourth) = if code == OpCode::LstmF32 {
+                    // Sometimes the state that it reads besides, which is refused.
+                    let cell = match hidden {
+                        Ref::Value(i) if self.parts.values[i].is_state() && self.choose.one_in(16) => hidden,
+                        _ => Ref::Value(self.state(DType::F32, &out)),
+                    };
+                    (Operator::LstmF32(LstmF32), Some(cell))
+                } else {
+                    (Operator::GruF32(GruF32), self.real_bias(gates * units))
+                };
+                let inputs = vec![Some(x), Some(w), Some(recurrent), bias, fourth, Some(hidden)];
+                (operator, inputs, DType::F32, out.to_vec())
+            }
+            OpCode::Add
+            | OpCode::Sub
+            | OpCode::Mul
+            | OpCode::AddF32
+            | OpCode::SubF32
+            | OpCode::MulF32
+            | OpCode::DivF32
+            | OpCode::MinimumF32
+            | OpCode::MaximumF32 => {
                 let kinds = if matches!(code, OpCode::Add | OpCode::Sub | OpCode::Mul) { I8 } else { F32 };
                 let a = self.operand(kinds, small, &dims);
                 let mut out = self.get(a).shape.dims().to_vec();
@@ -422,6 +488,9 @@ impl Builder<'_, '_> {
                     match code {
                         OpCode::AddF32 => Operator::AddF32(real_attrs),
                         OpCode::SubF32 => Operator::SubF32(real_attrs),
+                        OpCode::DivF32 => Operator::DivF32(real_attrs),
+                        OpCode::MinimumF32 => Operator::MinimumF32(real_attrs),
+                        OpCode::MaximumF32 => Operator::MaximumF32(real_attrs),
                         _ => Operator::MulF32(real_attrs),
                     }
                 } else {
@@ -449,6 +518,92 @@ impl Builder<'_, '_> {
                 };
                 let attrs = UnaryF32 { function: function as i32, parameters };
                 (Operator::UnaryF32(attrs), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
+            }
+            OpCode::BatchMatMulF32 => {
+                let matrix = |v: &Value| small(v) && (2..=4).contains(&v.shape.rank());
+                let rank = 2 + self.choose.below(3) as usize;
+                let dims = self.dims(rank, 4);
+                let a = self.operand(F32, matrix, &dims);
+                let mut out = self.get(a).shape.dims().to_vec();
+                let [transpose_a, transpose_b] = [(); 2].map(|()| self.choose.between(0, 1));
+                let columns = self.choose.between(1, 5) as u32;
+                let (stored, inner) = (out.split_off(out.len() - 2), 1 - transpose_a as usize);
+                let mut other = if self.choose.one_in(2) { out.clone() } else { Vec::new() };
+                other.extend(if transpose_b == 1 { [columns, stored[inner]] } else { [stored[inner], columns] });
+                out.extend([stored[1 - inner], columns]);
+                let wanted = Shape::new(&other).unwrap();
+                let b = self.operand(F32, |v| v.shape.is(&wanted), &other);
+                let attrs = BatchMatMulF32 { transpose_a, transpose_b };
+                (Operator::BatchMatMulF32(attrs), vec![Some(a), Some(b)], DType::F32, out)
+            }
+            OpCode::LayerNormF32 | OpCode::RmsNormF32 => {
+                let x = self.operand(F32, small, &dims);
+                let out = self.get(x).shape.dims().to_vec();
+                let depth = *out.last().unwrap_or(&1);
+                let weight = self.constant(DType::F32, &[depth]);
+                let epsilon = self.choose.pick(&[1e-5, 0.0, 1e-30, 1e30]);
+                if code == OpCode::RmsNormF32 {
+                    (Operator::RmsNormF32(RmsNormF32 { epsilon }), vec![Some(x), Some(weight)], DType::F32, out)
+                } else {
+                    let inputs = vec![Some(x), Some(weight), self.real_bias(depth)];
+                    (Operator::LayerNormF32(LayerNormF32 { epsilon }), inputs, DType::F32, out)
+                }
+            }
+            OpCode::Positions => {
+                let state = self.state(DType::I32, &[1]);
+                let capacity = if self.choose.one_in(4) { self.choose.odd().max(1) } else { self.choose.between(1, 6) };
+                let out = vec![self.choose.between(1, 4) as u32];
+                (Operator::Positions(Positions { capacity }), vec![Some(Ref::Value(state))], DType::I32, out)
+            }
+            OpCode::RopeF32 => {
+                let positions = self.positions();
+                let count = self.get(positions).shape.elements().unwrap();
+                let (heads, points) = (self.choose.between(1, 3) as u32, self.choose.between(1, 4) as u32);
+                let mut dims = vec![count, heads, 2 * points];
+                if self.choose.one_in(4) {
+                    dims.insert(0, 2);
+                }
+                let wanted = Shape::new(&dims).unwrap();
+                let x = self.operand(F32, |v| v.shape.is(&wanted), &dims);
+                let length = self.choose.between(1, 6) as u32;
+                let [cos, sin] = [(); 2].map(|()| self.constant(DType::F32, &[length, points]));
+                let attrs = RopeF32 { heads: heads as i32, interleaved: self.choose.between(0, 1) };
+                (Operator::RopeF32(attrs), vec![Some(x), Some(cos), Some(sin), Some(positions)], DType::F32, dims)
+            }
+            OpCode::AttentionF32 => {
+                let positions = self.positions();
+                let count = self.get(positions).shape.elements().unwrap();
+                let [kv_heads, group, depth] = [3, 3, 4].map(|most| self.choose.between(1, most) as u32);
+                let capacity = self.choose.between(1, 6) as u32;
+                let mut part = |heads: u32| {
+                    let dims = [count, heads, depth];
+                    let len = dims.iter().product::<u32>() * 4;
+                    self.operand(F32, |v| v.len == len && !v.is_state(), &dims)
+                };
+                let [queries, keys, values] = [kv_heads * group, kv_heads, kv_heads].map(&mut part);
+                let state = self.state(DType::F32, &[2, capacity, kv_heads, depth]);
+                let scale = self.choose.pick(&[1.0, 0.5, 0.0, -1e30]);
+                let attrs = AttentionF32 { heads: (kv_heads * group) as i32, kv_heads: kv_heads as i32, scale };
+                let inputs = [queries, keys, values, positions, Ref::Value(state)].map(Some).to_vec();
+                (Operator::AttentionF32(attrs), inputs, DType::F32, vec![count, kv_heads * group, depth])
+            }
+            OpCode::GatherF32 | OpCode::GatherBlock => {
+                let indices = self.operand(&[DType::I32], |v| v.len <= 64, &dims);
+                let mut out = vec![self.get(indices).shape.elements().unwrap()];
+                let rows = self.choose.between(1, 5) as u32;
+                if code == OpCode::GatherF32 {
+                    let len = self.choose.between(1, 6) as u32;
+                    out.push(len);
+                    let table = self.real_weights(&[rows, len]);
+                    (Operator::GatherF32(GatherF32), vec![Some(indices), Some(table)], DType::F32, out)
+                } else {
+                    let block = self.choose.pick(BlockType::ALL);
+                    let blocks = self.choose.between(1, 2) as u32;
+                    out.push(blocks * block.elements());
+                    let table = self.constant(DType::U8, &[rows, blocks * block.bytes()]);
+                    let operator = Operator::GatherBlock(GatherBlock { block: block as i32 });
+                    (operator, vec![Some(indices), Some(table)], DType::F32, out)
+                }
             }
             OpCode::Softmax => {
                 // A row whose sum of exponentials wraps, now and then.
@@ -625,6 +780,12 @@ impl Builder<'_, '_> {
             let scratch = self.arena(DType::U8, &[workspace.map_or(work.row_bytes, |workspace| workspace.len)]);
             self.steps.last_mut().unwrap().scratch = Some(scratch);
         }
+    }
+
+    /// Up to four positions: any integers.
+    fn positions(&mut self) -> Ref {
+        let count = self.choose.between(1, 4) as u32;
+        self.operand(&[DType::I32], |v| v.len <= 16 && !v.is_state(), &[count])
     }
 
     /// Other dimensions of the same product.

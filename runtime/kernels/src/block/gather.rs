@@ -5,7 +5,7 @@
 
 use core::ops::Range;
 
-use super::{BlockType, dequantize};
+use super::{Block, BlockType, blocks, types::Visit};
 use crate::float::gather_index;
 use crate::lines::{for_each_line, run};
 
@@ -25,9 +25,28 @@ pub struct BlockGather {
 ///
 /// `table` is `[table_rows, block.row_bytes(row_len)]` bytes.
 pub fn block_gather(p: &BlockGather, rows: Range<usize>, indices: &[i32], table: &[u8], output: &mut [f32]) {
-    let row_bytes = p.block.row_bytes(p.row_len);
+    struct Gather<'a>(&'a BlockGather, Range<usize>, &'a [i32], &'a [u8], &'a mut [f32]);
+    impl Visit for Gather<'_> {
+        type Output = ();
+        fn visit<B: Block>(self) {
+            let Self(p, rows, indices, table, output) = self;
+            block_gather_of::<B>(p, rows, indices, table, output);
+        }
+    }
+    p.block.visit(Gather(p, rows, indices, table, output));
+}
+
+/// [`block_gather`] for one type: `p.block` is taken to be `B::TYPE`.
+pub fn block_gather_of<B: Block>(
+    p: &BlockGather,
+    rows: Range<usize>,
+    indices: &[i32],
+    table: &[u8],
+    output: &mut [f32],
+) {
+    let row_bytes = B::TYPE.row_bytes(p.row_len);
     for_each_line(rows, p.row_len, output, |row, output| {
         let from = gather_index(indices, row, p.table_rows).wrapping_mul(row_bytes);
-        dequantize(p.block, run(table, from, row_bytes), output);
+        B::dequantize(blocks(run(table, from, row_bytes)), output);
     });
 }

@@ -40,7 +40,7 @@ mod scales;
 mod search;
 mod types;
 
-pub use gather::{BlockGather, block_gather};
+pub use gather::{BlockGather, block_gather, block_gather_of};
 pub use matmul::{BlockMatMul, block_matmul, block_matmul_of};
 pub use q2k::BlockQ2K;
 pub use q3k::BlockQ3K;
@@ -109,6 +109,11 @@ pub fn quantize(block: BlockType, input: &[f32], output: &mut [u8]) {
         }
     }
     block.visit(Quantize(input, output));
+}
+
+/// [`quantize`] for one type.
+pub fn quantize_of<B: Block>(input: &[f32], output: &mut [u8]) {
+    B::quantize(input, blocks_mut(output));
 }
 
 /// Quantizes activations for a product with weights of type `weights`: to blocks of type

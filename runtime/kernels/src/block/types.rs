@@ -111,6 +111,12 @@ impl BlockType {
         (elements / self.block_len()).wrapping_mul(self.block_bytes())
     }
 
+    /// Elements of a row of `bytes`; bytes beyond the last whole block have none.
+    #[must_use]
+    pub const fn row_len(self, bytes: usize) -> usize {
+        (bytes / self.block_bytes()).wrapping_mul(self.block_len())
+    }
+
     /// The type that activations are quantized to for a product with this one: Candle's `VecDotType`.
     #[must_use]
     pub const fn activations(self) -> Self {

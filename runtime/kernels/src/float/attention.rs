@@ -2,7 +2,7 @@
 //!
 //! A network that reads a sequence step by step keeps the keys and values of all earlier positions in its
 //! state. [`cache`] stores those of the new positions, one or several; [`attention`] then gives, for each
-//! new position and head, `Σ_t softmax_t(scale * q · k_t) * v_t` over the positions it may see.
+//! new position and head, `Σ_t softmax_t(scale * q · k_t) * v_t` over the positions it may see: all up to its own.
 //!
 //! The softmax is computed in one pass: a running maximum, and a rescaled sum and output whenever a score
 //! exceeds it (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). So there are no
@@ -22,17 +22,22 @@ use crate::window::div_rem;
 pub struct Cache {
     /// Elements of a position: heads of keys (or values) times the elements of a head.
     pub len: usize,
-    /// Positions stored before.
-    pub start: usize,
 }
 
-/// Stores new positions `rows`; a row is a position's `len` elements. `input` holds all new positions,
-/// `cache` is `[capacity, len]`. Positions beyond the capacity are dropped.
-pub fn cache(p: &Cache, rows: Range<usize>, input: &[f32], cache: &mut [f32]) {
-    let from = p.start.wrapping_add(rows.start).wrapping_mul(p.len);
-    for_each_line(rows, p.len, cache.get_mut(from..).unwrap_or(&mut []), |row, line| {
-        copy(line, run(input, row.wrapping_mul(p.len), p.len));
-    });
+/// Stores new rows `rows` of `input`; a row is the `len` elements of one position, and `positions` says for each row of
+/// `input` which one. `cache` is `[capacity, len]`. Positions below 0 or beyond the capacity are dropped; of equal ones
+/// the last stays.
+pub fn cache(p: &Cache, rows: Range<usize>, positions: &[i32], input: &[f32], cache: &mut [f32]) {
+    for row in rows {
+        let Some(&position) = positions.get(row) else {
+            return;
+        };
+        let from = usize::try_from(position).ok().and_then(|position| position.checked_mul(p.len));
+        let line = from.and_then(|from| cache.get_mut(from..)).and_then(|rest| rest.get_mut(..p.len));
+        if let Some(line) = line {
+            copy(line, run(input, row.wrapping_mul(p.len), p.len));
+        }
+    }
 }
 
 /// Parameters of [`attention`].
@@ -44,40 +49,43 @@ pub struct Attention {
     pub kv_heads: usize,
     /// Elements of a head.
     pub depth: usize,
-    /// New positions.
-    pub positions: usize,
-    /// Positions stored before the new ones.
-    pub start: usize,
-    /// A position sees no later one.
-    pub causal: bool,
     /// Factor of the scores: `1 / √depth` in most models.
     pub scale: f32,
 }
 
-/// Computes output rows `rows`; a row is the `depth` elements of head `row % heads` of new position
+/// Computes output rows `rows`; a row is the `depth` elements of head `row % heads` of query
 /// `row / heads`, and `output` holds those rows only.
 ///
-/// `queries` is `[positions, heads, depth]`; `keys` and `values` are caches `[capacity, kv_heads, depth]` that
-/// hold the new positions already. Where the cache ends, the positions seen end too.
-pub fn attention(p: &Attention, rows: Range<usize>, queries: &[f32], keys: &[f32], values: &[f32], output: &mut [f32]) {
+/// `queries` is `[positions, heads, depth]`; `keys` and `values` are caches `[capacity, kv_heads, depth]`. Query `i`
+/// sees the positions from 0 to `positions[i]`, as far as the caches go; one that sees none gives zeros.
+pub fn attention(
+    p: &Attention,
+    rows: Range<usize>,
+    positions: &[i32],
+    queries: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    output: &mut [f32],
+) {
     let (group, _) = div_rem(p.heads, p.kv_heads);
+    let (capacity, _) = div_rem(keys.len().min(values.len()), p.kv_heads.wrapping_mul(p.depth));
     for_each_line(rows, p.depth, output, |row, output| {
         let query = run(queries, row.wrapping_mul(p.depth), p.depth);
-        let (position, head) = div_rem(row, p.heads);
+        let (query_index, head) = div_rem(row, p.heads);
         let (kv_head, _) = div_rem(head, group);
-        let seen = if p.causal { position.wrapping_add(1) } else { p.positions };
+        let last = positions.get(query_index).and_then(|&position| usize::try_from(position).ok());
+        let seen = last.map_or(0, |last| last.saturating_add(1)).min(capacity);
         let mut softmax = Online { most: f32::NEG_INFINITY, sum: 0.0 };
         output.fill(0.0);
-        for t in 0..p.start.wrapping_add(seen) {
+        for t in 0..seen {
             let from = (t.wrapping_mul(p.kv_heads).wrapping_add(kv_head)).wrapping_mul(p.depth);
             let (key, value) = (run(keys, from, p.depth), run(values, from, p.depth));
-            if key.is_empty() || value.is_empty() {
-                break;
-            }
             softmax.add(dot(query, key) * p.scale, value, output);
         }
-        for output in output {
-            *output /= softmax.sum;
+        if seen > 0 {
+            for output in output {
+                *output /= softmax.sum;
+            }
         }
     });
 }

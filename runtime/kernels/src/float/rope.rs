@@ -10,7 +10,7 @@
 use core::ops::Range;
 
 use super::at;
-use crate::lines::{for_each_line, run};
+use crate::lines::{copy, for_each_line, run};
 use crate::window::div_rem;
 
 /// Parameters of [`rope`].
@@ -20,26 +20,39 @@ pub struct Rope {
     pub depth: usize,
     /// Neighbouring rows of one position: the number of heads if they stand inside the positions, else 1.
     pub rows_per_position: usize,
-    /// Positions in the input.
-    pub positions: usize,
-    /// Position of the first of them in the tables.
-    pub start: usize,
     /// A point is a pair of neighbours; else its elements are half a head apart.
     pub interleaved: bool,
 }
 
 /// Turns output rows `rows`; a row is `depth` elements of position
-/// `start + row / rows_per_position % positions`, and `output` holds those rows only.
+/// `positions[row / rows_per_position % positions.len()]`, and `output` holds those rows only.
 ///
-/// `cos` and `sin` are `[table positions, depth / 2]`; a position beyond their end leaves its row as it was.
-pub fn rope(p: &Rope, rows: Range<usize>, input: &[f32], cos: &[f32], sin: &[f32], output: &mut [f32]) {
+/// `cos` and `sin` are `[table positions, depth / 2]`. A row whose position is below 0 or beyond their end is copied as it
+/// is.
+pub fn rope(
+    p: &Rope,
+    rows: Range<usize>,
+    positions: &[i32],
+    input: &[f32],
+    cos: &[f32],
+    sin: &[f32],
+    output: &mut [f32],
+) {
     let points = p.depth / 2;
     for_each_line(rows, p.depth, output, |row, output| {
         let input = run(input, row.wrapping_mul(p.depth), p.depth);
         let (group, _) = div_rem(row, p.rows_per_position);
-        let (_, position) = div_rem(group, p.positions);
-        let from = position.wrapping_add(p.start).wrapping_mul(points);
+        let (_, index) = div_rem(group, positions.len());
+        let position = positions.get(index).and_then(|&position| usize::try_from(position).ok());
+        let Some(from) = position.and_then(|position| position.checked_mul(points)) else {
+            copy(output, input);
+            return;
+        };
         let (cos, sin) = (run(cos, from, points), run(sin, from, points));
+        if cos.len() < points || sin.len() < points {
+            copy(output, input);
+            return;
+        }
         for (i, (cos, sin)) in cos.iter().zip(sin).enumerate() {
             let (first, second) = if p.interleaved { (2 * i, 2 * i + 1) } else { (i, i + points) };
             let (a, b) = (at(input, first), at(input, second));

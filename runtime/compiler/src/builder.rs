@@ -1,0 +1,230 @@
+//! Builds a graph of the model file's own operators, one line an operator.
+//!
+//! This is the way in for networks that come from elsewhere than TensorFlow Lite: the caller says which operator works on
+//! which tensors, and what comes out. Every rule of the operators is checked when the graph is compiled, with the code
+//! that checks a model file.
+
+use crate::error::{CompileError, Result};
+use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::{Compiled, Options, compile_graph};
+use std::sync::Arc;
+use tealight_format::ops::{BlockType, Copy};
+use tealight_format::{DType, Operator};
+use tealight_kernels::block;
+
+/// A graph that grows by one tensor or operator at a time.
+///
+/// Names serve messages and the file: a constant keeps its name there ([`Options::keep_names`]).
+///
+/// ```
+/// use tealight_compiler::builder::{Builder, compile_kernel_graph};
+/// use tealight_compiler::Options;
+/// use tealight_compiler::graph::ElementType::F32;
+/// use tealight_format::Operator;
+/// use tealight_format::ops::{FullyConnectedF32, UnaryF32, UnaryFunction};
+///
+/// // silu(w * x), without a bias.
+/// let mut b = Builder::new();
+/// let x = b.input("x", F32, &[1, 2]);
+/// let w = b.reals("w", &[3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+/// let product = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
+/// let y = b.op("y", product, [Some(x), Some(w), None], F32, &[1, 3]);
+/// let silu = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Silu as i32, parameters: [0.0; 2] });
+/// let z = b.op("z", silu, [y], F32, &[1, 3]);
+/// b.output(z);
+///
+/// let options = Options { name: Some("small".into()), ..Options::default() };
+/// let compiled = compile_kernel_graph(b.finish(), b"what the file came from", &options)?;
+/// let model = tealight_format::Model::parse(&compiled.bytes)?;
+/// assert_eq!((model.op_count(), model.constant_name(0)), (2, "w"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    graph: Graph,
+}
+
+impl Builder {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A model input.
+    pub fn input(&mut self, name: &str, dtype: ElementType, shape: &[u32]) -> TensorId {
+        let id = self.graph.add(Tensor::computed(name, dtype, shape.to_vec()));
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// A constant with these little-endian bytes. An `Arc` is shared, not copied.
+    pub fn constant(&mut self, name: &str, dtype: ElementType, shape: &[u32], bytes: impl Into<Arc<[u8]>>) -> TensorId {
+        self.graph.add(Tensor::constant(name, dtype, shape.to_vec(), bytes))
+    }
+
+    /// An F32 constant.
+    pub fn reals(&mut self, name: &str, shape: &[u32], reals: &[f32]) -> TensorId {
+        let bytes: Vec<u8> = reals.iter().flat_map(|real| real.to_le_bytes()).collect();
+        self.constant(name, ElementType::F32, shape, bytes)
+    }
+
+    /// An I32 constant.
+    pub fn integers(&mut self, name: &str, shape: &[u32], integers: &[i32]) -> TensorId {
+        let bytes: Vec<u8> = integers.iter().flat_map(|integer| integer.to_le_bytes()).collect();
+        self.constant(name, ElementType::I32, shape, bytes)
+    }
+
+    /// A matrix `[rows, columns]` quantized to blocks: a U8 constant `[rows, row bytes]`.
+    ///
+    /// # Errors
+    /// [`CompileError::InvalidModel`] if `columns` is not a multiple of the block's elements, `reals` are not
+    /// `rows * columns` or not all finite.
+    pub fn blocks(&mut self, name: &str, of: BlockType, [rows, columns]: [u32; 2], reals: &[f32]) -> Result<TensorId> {
+        let invalid = |what: String| CompileError::InvalidModel {
+            site: crate::Site::Graph,
+            what: format!("constant `{name}` [{rows}, {columns}] in blocks of type {}: {what}", of.name()),
+        };
+        if columns == 0 || !columns.is_multiple_of(of.elements()) {
+            return Err(invalid(format!("its rows are not whole blocks of {} elements", of.elements())));
+        }
+        if Some(reals.len()) != (rows as usize).checked_mul(columns as usize) {
+            return Err(invalid(format!("it has {} elements", reals.len())));
+        }
+        if reals.iter().any(|real| !real.is_finite()) {
+            return Err(invalid("its elements are not all finite".into()));
+        }
+        let row_bytes = columns / of.elements() * of.bytes();
+        let mut bytes = vec![0; rows as usize * row_bytes as usize];
+        block::quantize(crate::store::kernel_type(of), reals, &mut bytes);
+        Ok(self.constant(name, ElementType::U8, &[rows, row_bytes], bytes))
+    }
+
+    /// State: kept from one inference to the next, zeros at first and after a reset. Operators that write their state
+    /// name it as an input; any other writes it by [`assign`](Self::assign).
+    pub fn state(&mut self, name: &str, dtype: ElementType, shape: &[u32]) -> TensorId {
+        self.state_from(name, dtype, shape, None)
+    }
+
+    /// State that starts from these little-endian bytes.
+    pub fn state_with(
+        &mut self,
+        name: &str,
+        dtype: ElementType,
+        shape: &[u32],
+        first: impl Into<Arc<[u8]>>,
+    ) -> TensorId {
+        self.state_from(name, dtype, shape, Some(first.into()))
+    }
+
+    fn state_from(&mut self, name: &str, dtype: ElementType, shape: &[u32], first: Option<Arc<[u8]>>) -> TensorId {
+        let content = Content::State(first);
+        self.graph.add(Tensor { content, ..Tensor::computed(name, dtype, shape.to_vec()) })
+    }
+
+    /// An operator; gives its output. `None` among the inputs is an optional one left out. Operators run in the order in
+    /// which they are added, or in one that gives the same.
+    pub fn op<I: Into<Option<TensorId>>>(
+        &mut self,
+        name: &str,
+        operator: Operator,
+        inputs: impl IntoIterator<Item = I>,
+        dtype: ElementType,
+        shape: &[u32],
+    ) -> TensorId {
+        let output = self.graph.add(Tensor::computed(name, dtype, shape.to_vec()));
+        self.node(operator, inputs.into_iter().map(Into::into).collect(), output);
+        output
+    }
+
+    /// The same elements under another shape, of as many.
+    ///
+    /// # Errors
+    /// [`CompileError::InvalidModel`] if the numbers of elements differ.
+    pub fn view(&mut self, tensor: TensorId, shape: &[u32]) -> Result<TensorId> {
+        let base = self.graph.base(tensor);
+        let from = &self.graph.tensors[tensor];
+        let view = Tensor { shape: shape.to_vec(), alias: Some(base), ..from.clone() };
+        if view.elements() != from.elements() {
+            let what = format!("a view {shape:?} of `{}` {:?}: as many elements are needed", from.name, from.shape);
+            return Err(CompileError::InvalidModel { site: crate::Site::Graph, what });
+        }
+        Ok(self.graph.add(view))
+    }
+
+    /// Copies `from` into the state `to`, of as many bytes, at this point of the order.
+    pub fn assign(&mut self, from: TensorId, to: TensorId) {
+        self.node(Operator::Copy(Copy), vec![Some(from)], to);
+    }
+
+    /// Makes `tensor` a model output.
+    pub fn output(&mut self, tensor: TensorId) {
+        self.graph.outputs.push(tensor);
+    }
+
+    /// What is known about `tensor`.
+    pub fn tensor(&self, tensor: TensorId) -> &Tensor {
+        &self.graph.tensors[tensor]
+    }
+
+    /// The graph, to be compiled by [`compile_kernel_graph`].
+    pub fn finish(self) -> Graph {
+        self.graph
+    }
+
+    fn node(&mut self, operator: Operator, inputs: Vec<Option<TensorId>>, output: TensorId) {
+        let origin = self.graph.nodes.len();
+        self.graph.nodes.push(Node { op: Op::Kernel(operator), inputs, outputs: vec![output], origin });
+    }
+}
+
+/// Compiles a graph of the model file's operators. Constants keep their names.
+///
+/// `source` is the file that the graph came from; its hash is kept in the model file.
+///
+/// # Errors
+/// [`CompileError`] names the node that breaks its operator's rule (nodes count in the order in which they were added),
+/// or says what is too large.
+pub fn compile_kernel_graph(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
+    compile_kernel_graph_with(graph, source, options, &mut |_, _| {})
+}
+
+/// [`compile_kernel_graph`], showing the graph after each pass, as [`compile_tflite_with`](crate::compile_tflite_with)
+/// does.
+///
+/// # Errors
+/// As [`compile_kernel_graph`].
+pub fn compile_kernel_graph_with(
+    graph: Graph,
+    source: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    check_constants(&graph)?;
+    compile_graph(graph, "build", source, &Options { keep_names: true, ..options.clone() }, observer)
+}
+
+/// A constant, or what a state starts from, has as many bytes as its type and shape say.
+fn check_constants(graph: &Graph) -> Result<()> {
+    for tensor in &graph.tensors {
+        let (Content::Constant(bytes) | Content::State(Some(bytes))) = &tensor.content else { continue };
+        let needed = tensor.dtype.size().and_then(|size| tensor.elements().checked_mul(size));
+        if needed != Some(bytes.len()) {
+            let what = format!("`{}` {}{:?} has {} bytes", tensor.name, tensor.dtype, tensor.shape, bytes.len());
+            return Err(CompileError::InvalidModel { site: crate::Site::Graph, what });
+        }
+    }
+    Ok(())
+}
+
+impl From<DType> for ElementType {
+    fn from(dtype: DType) -> Self {
+        match dtype {
+            DType::I8 => Self::I8,
+            DType::U8 => Self::U8,
+            DType::I16 => Self::I16,
+            DType::I32 => Self::I32,
+            DType::F32 => Self::F32,
+            DType::F16 => Self::F16,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The float graph that quantization starts from: variables resolved, constants folded and checked, activations fused.
+
+use super::observe::floats;
+use super::{QuantizeError, Result};
+use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::pass;
+use crate::tflite::{Activation, TfliteOp};
+use std::collections::HashMap;
+
+/// Makes a graph ready for quantization.
+///
+/// # Errors
+/// It computes with 8-bit integers already, or has a constant that is not finite.
+pub(super) fn prepare(graph: Graph) -> Result<Graph> {
+    let graph = pass::variables::resolve(graph)?;
+    let graph = pass::dead::remove_dead(pass::fold::fold(graph)?);
+    let computed = graph.nodes.iter().flat_map(|node| &node.outputs);
+    for &id in graph.inputs.iter().chain(computed) {
+        let Tensor { name, dtype, .. } = &graph.tensors[id];
+        if matches!(dtype, ElementType::I8 | ElementType::U8 | ElementType::I16) {
+            return Err(QuantizeError::Quantized { tensor: name.clone(), found: dtype.to_string() });
+        }
+    }
+    for &id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()) {
+        let tensor = &graph.tensors[id];
+        if tensor.is_constant() && tensor.dtype == ElementType::F32 {
+            floats(tensor)?;
+        }
+    }
+    Ok(fuse_activations(graph))
+}
+
+/// Lets each operator apply the activation that alone reads its output.
+fn fuse_activations(mut graph: Graph) -> Graph {
+    let uses = graph.uses();
+    let mut fused: HashMap<TensorId, (TensorId, Activation)> = HashMap::new();
+    for node in &graph.nodes {
+        let activation = match node.op {
+            Op::Tflite(TfliteOp::Relu) => Activation::Relu,
+            Op::Tflite(TfliteOp::Relu6) => Activation::Relu6,
+            Op::Tflite(TfliteOp::ReluN1To1) => Activation::ReluN1To1,
+            _ => continue,
+        };
+        if let (&[Some(input)], &[output]) = (&node.inputs[..], &node.outputs[..])
+            && uses[input] == 1
+        {
+            fused.insert(input, (output, activation));
+        }
+    }
+    let mut dropped = Vec::new();
+    for node in &mut graph.nodes {
+        let Op::Tflite(op) = &mut node.op else { continue };
+        if let (Some(own @ Activation::None), &[output]) = (op.activation_mut(), &node.outputs[..])
+            && let Some(&(after, activation)) = fused.get(&output)
+        {
+            *own = activation;
+            node.outputs = vec![after];
+            dropped.push(output);
+        }
+    }
+    graph.nodes.retain(|node| !node.inputs.iter().flatten().any(|id| dropped.contains(id)));
+    graph
+}
+
+/// Whether `node` is a layer with constant weights and maybe a bias.
+pub(super) fn is_layer(node: &Node) -> bool {
+    matches!(node.op, Op::Tflite(TfliteOp::Conv2d(_) | TfliteOp::DepthwiseConv2d(_) | TfliteOp::FullyConnected(_)))
+}
+
+/// `DepthwiseConv2d` from `DEPTHWISE_CONV_2D`: the name that operators have everywhere here.
+pub(super) fn kind(name: &str) -> String {
+    if name.contains(|c: char| c.is_ascii_lowercase()) {
+        return name.to_string();
+    }
+    let name = name.replace("AVERAGE_", "AVG_").replace("CONCATENATION", "CONCAT");
+    let word = |word: &str| word.chars().take(1).chain(word.to_lowercase().chars().skip(1)).collect::<String>();
+    name.split('_').map(|part| if part == "2D" { "2d".into() } else { word(part) }).collect()
+}

@@ -1,0 +1,26 @@
+//! BatchMatMulF32.
+
+use crate::execute::Call;
+use tealight_format::{Shape, ops};
+use tealight_kernels::float::{self, BatchMatMul};
+
+pub(super) fn batch_matmul_f32(op: &ops::BatchMatMulF32, mut call: Call<'_>) {
+    let (a, output) = (call.input(0).shape, call.operands.output.shape);
+    let p = BatchMatMul {
+        rows: output.from_end(1) as usize,
+        inner: a.from_end(if op.transpose_a == 0 { 0 } else { 1 }) as usize,
+        columns: output.from_end(0) as usize,
+        transpose_a: op.transpose_a != 0,
+        transpose_b: op.transpose_b != 0,
+        a_stride: stride(a),
+        b_stride: stride(call.input(1).shape),
+    };
+    let (a, b) = (call.reals(0), call.reals(1));
+    float::batch_matmul(&p, call.rows.clone(), a, b, call.out());
+}
+
+/// Elements from one matrix to the next; 0 where one serves all.
+fn stride(shape: Shape) -> usize {
+    let matrices = shape.product(0, shape.rank().saturating_sub(2)).unwrap_or(1);
+    if matrices > 1 { shape.from_end(0).wrapping_mul(shape.from_end(1)) as usize } else { 0 }
+}

@@ -1,0 +1,25 @@
+//! ConvTranspose2dF32.
+
+use super::{nhwc, unsigned};
+use crate::execute::Call;
+use tealight_format::{OpSet, ops};
+use tealight_kernels::float;
+
+pub(super) fn conv_transpose_2d_f32<const OPS: OpSet>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
+    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
+    let p = float::ConvTranspose2d {
+        input: nhwc(input.shape),
+        output: nhwc(output.shape),
+        kernel: [kernel_h, kernel_w],
+        stride: unsigned(op.stride),
+        dilation: unsigned(op.dilation),
+        pad: unsigned(op.pad),
+        groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
+        activation: op.activation,
+    };
+    let (x, bias) = (call.reals(0), call.reals(2));
+    with_weights!(OPS, call, W => {
+        float::conv_transpose2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out());
+    });
+}

@@ -1,0 +1,31 @@
+//! GatherF32 and GatherBlock.
+
+use super::block::with_block;
+use crate::execute::Call;
+use tealight_format::ops::{self, BlockType};
+use tealight_format::{OpSet, block_set_has};
+use tealight_kernels::block::{self, Block, BlockGather};
+use tealight_kernels::float;
+
+pub(super) fn gather_f32<const OPS: OpSet>(_: &ops::GatherF32, mut call: Call<'_>) {
+    let table = call.input(1).shape;
+    let p = float::Gather { table_rows: table.dim(0) as usize, row_len: table.dim(1) as usize };
+    let indices = call.slice(0);
+    with_weights!(OPS, call, W => float::gather::<W>(&p, call.rows.clone(), indices, call.slice(1), call.out()));
+}
+
+pub(super) fn gather_block<const OPS: OpSet>(op: &ops::GatherBlock, call: Call<'_>) {
+    let Some(format) = BlockType::from_code(op.block) else { return };
+    with_block!(OPS, format, gather_of(call));
+}
+
+fn gather_of<B: Block>(mut call: Call<'_>) {
+    let table = call.input(1).shape;
+    let p = BlockGather {
+        block: B::TYPE,
+        table_rows: table.dim(0) as usize,
+        row_len: B::TYPE.row_len(table.dim(1) as usize),
+    };
+    let (indices, table) = (call.slice(0), call.bytes(1));
+    block::block_gather_of::<B>(&p, call.rows.clone(), indices, table, call.out());
+}

@@ -1,0 +1,21 @@
+//! LayerNormF32 and RmsNormF32.
+
+use crate::execute::Call;
+use tealight_format::ops;
+use tealight_kernels::float::{self, Norm};
+
+pub(super) fn layer_norm_f32(op: &ops::LayerNormF32, mut call: Call<'_>) {
+    let p = params(op.epsilon, &call);
+    let (x, weight, bias) = (call.reals(0), call.reals(1), call.reals(2));
+    float::layer_norm(&p, call.rows.clone(), x, weight, bias, call.out());
+}
+
+pub(super) fn rms_norm_f32(op: &ops::RmsNormF32, mut call: Call<'_>) {
+    let p = params(op.epsilon, &call);
+    let (x, weight) = (call.reals(0), call.reals(1));
+    float::rms_norm(&p, call.rows.clone(), x, weight, call.out());
+}
+
+fn params(epsilon: f32, call: &Call<'_>) -> Norm {
+    Norm { depth: call.operands.output.shape.from_end(0) as usize, epsilon }
+}

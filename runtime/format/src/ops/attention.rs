@@ -1,0 +1,59 @@
+//! Scaled dot-product attention over a cache of keys and values, in f32.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
+use crate::DType;
+
+/// Attributes of AttentionF32 (Vaswani et al., "Attention is all you need", 2017; grouped heads: Ainslie et al., "GQA",
+/// 2023).
+///
+/// The cache is state, `[2, capacity, kv_heads, D]`: keys, then values. Before the first row, the new keys and values are
+/// stored at their positions; one outside the cache is dropped. Each row is then the attention of one query head over
+/// all positions up to its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionF32 {
+    /// Heads of the queries (at least 1).
+    pub heads: i32,
+    /// Heads of the keys and values; they divide `heads`, and each serves `heads / kv_heads` neighbours.
+    pub kv_heads: i32,
+    /// Factor of the scores, finite: `1 / √D` in most models.
+    pub scale: f32,
+}
+
+impl AttentionF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        let [scale] = reals(attrs, 2);
+        Self { heads: attrs[0], kv_heads: attrs[1], scale }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let [scale] = bits([self.scale]);
+        attrs_of(&[self.heads, self.kv_heads, scale])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(5));
+        let positions = tri!(operands.typed(3, DType::I32));
+        let cache = tri!(operands.typed(4, DType::F32));
+        let output = tri!(operands.real_output());
+        ensure!(cache.is_state(), OpFault::Place { operand: 4 });
+        ensure!(self.heads >= 1, OpFault::Attribute { index: 0 });
+        ensure!(self.kv_heads >= 1 && self.heads % self.kv_heads == 0, OpFault::Attribute { index: 1 });
+        ensure!(self.scale.is_finite(), OpFault::Attribute { index: 2 });
+        ensure!(cache.shape.rank() == 4 && cache.shape.dim(0) == 2, OpFault::Shape { operand: 4 });
+        ensure!(cache.shape.dim(2) == self.kv_heads as u32, OpFault::Shape { operand: 4 });
+        let (capacity, depth) = (cache.shape.dim(1) as u64, cache.shape.dim(3) as u64);
+        ensure!(capacity > 0 && depth > 0, OpFault::Shape { operand: 4 });
+        let count = positions.len as u64 / 4;
+        let mut k = 0;
+        while k < 3 {
+            let elements = tri!(operands.typed(k, DType::F32)).len as u64 / 4;
+            let width = if k == 0 { self.heads } else { self.kv_heads } as u64 * depth;
+            let fits = elements.is_multiple_of(width) && elements / width == count;
+            ensure!(fits, OpFault::Shape { operand: k as u8 });
+            k += 1;
+        }
+        // Queries and output are as large; the product cannot wrap, since the queries fit.
+        ensure!(output.len as u64 / 4 == count * self.heads as u64 * depth, OpFault::Shape { operand: OUTPUT });
+        Work::new(count * self.heads as u64, 4 * depth, 2 * capacity * depth)
+    }
+}

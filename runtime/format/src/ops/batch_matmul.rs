@@ -1,0 +1,58 @@
+//! Products of matrices that are both activations, in f32.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
+use crate::{DType, Value};
+
+/// Attributes of BatchMatMulF32. `a` is `[.., R, K]`, `b` is `[.., K, C]`, the output `[.., R, C]`. The matrices of an
+/// operand are as many as the output's, or one for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchMatMulF32 {
+    /// 1 if `a` is stored `[.., K, R]`.
+    pub transpose_a: i32,
+    /// 1 if `b` is stored `[.., C, K]`.
+    pub transpose_b: i32,
+}
+
+impl BatchMatMulF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { transpose_a: attrs[0], transpose_b: attrs[1] }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&[self.transpose_a, self.transpose_b])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(2));
+        let a = tri!(operands.typed(0, DType::F32));
+        let b = tri!(operands.typed(1, DType::F32));
+        let output = tri!(operands.real_output());
+        ensure!(self.transpose_a == 0 || self.transpose_a == 1, OpFault::Attribute { index: 0 });
+        ensure!(self.transpose_b == 0 || self.transpose_b == 1, OpFault::Attribute { index: 1 });
+        ensure!(a.shape.rank() >= 2, OpFault::Shape { operand: 0 });
+        ensure!(b.shape.rank() >= 2, OpFault::Shape { operand: 1 });
+        ensure!(output.shape.rank() >= 2, OpFault::Shape { operand: OUTPUT });
+        let (rows, inner) = matrix(&a, self.transpose_a);
+        let (b_inner, columns) = matrix(&b, self.transpose_b);
+        ensure!(b_inner == inner, OpFault::Shape { operand: 1 });
+        ensure!(output.shape.from_end(1) == rows, OpFault::Shape { operand: OUTPUT });
+        ensure!(output.shape.from_end(0) == columns, OpFault::Shape { operand: OUTPUT });
+        let (Some(of_a), Some(of_b), Some(count)) = (matrices(&a), matrices(&b), matrices(&output)) else {
+            return Err(OpFault::TooLarge);
+        };
+        ensure!(of_a == count || of_a == 1, OpFault::Shape { operand: 0 });
+        ensure!(of_b == count || of_b == 1, OpFault::Shape { operand: 1 });
+        Work::new(count as u64 * rows as u64, 4 * columns as u64, inner as u64 * columns as u64)
+    }
+}
+
+/// Rows and columns of an operand's matrices, as they enter the product.
+const fn matrix(value: &Value, transposed: i32) -> (u32, u32) {
+    let (rows, columns) = (value.shape.from_end(1), value.shape.from_end(0));
+    if transposed == 1 { (columns, rows) } else { (rows, columns) }
+}
+
+/// How many matrices a value of rank 2 or more holds.
+const fn matrices(value: &Value) -> Option<u32> {
+    value.shape.product(0, value.shape.rank().saturating_sub(2))
+}

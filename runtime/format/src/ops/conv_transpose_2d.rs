@@ -1,0 +1,61 @@
+//! Transposed 2-D convolution in f32: each input is spread over a window of the output.
+
+use super::conv_2d::grouped_work;
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_range, reals, words};
+use crate::DType;
+
+/// Attributes of a transposed 2-D convolution. Tap `k` of input `i` goes to output `i * stride + k * dilation - pad`,
+/// where there is one. The bias is one number an output channel, or left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvTranspose2dF32 {
+    /// Rows, columns of the output from one input to the next (at least 1).
+    pub stride: [i32; 2],
+    /// Rows, columns from one tap to the next (at least 1).
+    pub dilation: [i32; 2],
+    /// Rows above and columns to the left that are cut off (at least 0).
+    pub pad: [i32; 2],
+    /// Least and greatest output value (the fused activation); infinities for none.
+    pub activation: [f32; 2],
+}
+
+/// The most that a stride, a window's extent, a pad or a side may be: their sums and products then fit.
+const MOST: u64 = 1 << 24;
+
+impl ConvTranspose2dF32 {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation: reals(attrs, 6) }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let (s, d, p, a) = (self.stride, self.dilation, self.pad, bits(self.activation));
+        attrs_of(&[s[0], s[1], d[0], d[1], p[0], p[1], a[0], a[1]])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(3));
+        let input = tri!(operands.typed(0, DType::F32));
+        let weights = tri!(operands.real_weights(1));
+        let output = tri!(operands.real_output());
+        tri!(operands.real_bias(2, output.shape.dim(3)));
+        let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
+        ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
+        ensure!(w.rank() == 4, OpFault::Shape { operand: 1 });
+        ensure!(o.rank() == 4 && o.dim(0) == i.dim(0), OpFault::Shape { operand: OUTPUT });
+        let mut axis = 0;
+        while axis < 2 {
+            let (size, stride, dilation) = (w.dim(axis + 1), self.stride[axis], self.dilation[axis]);
+            let fits = is_side(size as i64) && is_side(stride as i64) && is_side(dilation as i64);
+            ensure!(fits && (size as u64 - 1) * (dilation as u64) < MOST, OpFault::Attribute { index: axis as u8 });
+            let pad = self.pad[axis];
+            ensure!(pad >= 0 && (pad as u64) < MOST, OpFault::Attribute { index: 4 + axis as u8 });
+            ensure!(is_side(o.dim(axis + 1) as i64), OpFault::Shape { operand: OUTPUT });
+            axis += 1;
+        }
+        tri!(check_range(self.activation, 6));
+        grouped_work(&input, &weights, &output, w.dim(1) as u64 * w.dim(2) as u64)
+    }
+}
+
+const fn is_side(length: i64) -> bool {
+    1 <= length && length <= MOST as i64
+}

@@ -1,0 +1,67 @@
+//! Rows of a table by index, as an embedding looks them up: in f32, and from a block-quantized table.
+//!
+//! A negative index counts as 0 and one beyond the table as its last row, so no input can fail. A block table has the
+//! form of [`FullyConnectedBlock`](super::FullyConnectedBlock)'s weights, so one constant can serve as both.
+
+use super::{Attrs, BlockType, OUTPUT, OpFault, Operands, Work, attrs_of};
+use crate::{DType, Value};
+
+/// GatherF32 has no attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatherF32;
+
+impl GatherF32 {
+    pub(super) const fn parse(_: &Attrs) -> Self {
+        Self
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&[])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(2));
+        let indices = tri!(operands.typed(0, DType::I32));
+        let table = tri!(operands.real_weights(1));
+        let output = tri!(operands.real_output());
+        ensure!(table.shape.rank() == 2, OpFault::Shape { operand: 1 });
+        gather_work(&indices, &output, table.shape.dim(1), 1)
+    }
+}
+
+/// Attributes of GatherBlock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatherBlock {
+    /// The code of the table's [`BlockType`].
+    pub block: i32,
+}
+
+impl GatherBlock {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { block: attrs[0] }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&[self.block])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(2));
+        let indices = tri!(operands.typed(0, DType::I32));
+        let table = tri!(operands.constant(1, DType::U8));
+        let output = tri!(operands.real_output());
+        let Some(block) = BlockType::from_code(self.block) else { return Err(OpFault::Attribute { index: 0 }) };
+        ensure!(table.shape.rank() == 2, OpFault::Shape { operand: 1 });
+        let row_bytes = table.shape.dim(1);
+        ensure!(row_bytes.is_multiple_of(block.bytes()), OpFault::Shape { operand: 1 });
+        // A block has more bytes than an eighth of its elements, so this product fits.
+        gather_work(&indices, &output, row_bytes / block.bytes() * block.elements(), 4)
+    }
+}
+
+/// A row of `len` elements for each index. Of the shapes only the element counts matter.
+const fn gather_work(indices: &Value, output: &Value, len: u32, cost_per_element: u64) -> Result<Work, OpFault> {
+    let count = indices.len as u64 / 4;
+    ensure!(output.len as u64 / 4 == count * len as u64, OpFault::Shape { operand: OUTPUT });
+    Work::new(count, 4 * len as u64, len as u64 * cost_per_element)
+}

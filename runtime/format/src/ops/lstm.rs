@@ -1,0 +1,55 @@
+//! One step of a long short-term memory, and what it shares with a gated recurrent unit.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work};
+use crate::{DType, Value};
+
+/// An LSTM cell (Hochreiter and Schmidhuber 1997; gates input, forget, cell and output, as in PyTorch and candle-nn). It
+/// has no attributes. The cell is state and is updated in place; the output is the new hidden state, which a copy puts
+/// where the next step reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LstmF32;
+
+impl LstmF32 {
+    pub(super) const fn parse(_: &Attrs) -> Self {
+        Self
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        [0; 15]
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(6));
+        let (hidden, work) = tri!(recurrent_work(operands, 4, 5));
+        tri!(operands.real_bias(3, 4 * hidden));
+        let cell = tri!(operands.typed(4, DType::F32));
+        ensure!(cell.is_state(), OpFault::Place { operand: 4 });
+        ensure!(cell.len == operands.output.len, OpFault::Shape { operand: 4 });
+        Ok(work)
+    }
+}
+
+/// Checks what recurrent layers of `gates` gates share: activations, weights in inputs 1 and 2, the hidden state in input
+/// `state`, the output. Gives the hidden units and the work, one unit of one batch a row.
+pub(super) const fn recurrent_work(operands: &Operands, gates: u32, state: u8) -> Result<(u32, Work), OpFault> {
+    let input = tri!(operands.typed(0, DType::F32));
+    let (weights, recurrent) = (tri!(operands.real_weights(1)), tri!(operands.real_weights(2)));
+    let hidden = tri!(operands.typed(state as usize, DType::F32));
+    let output = tri!(operands.real_output());
+    ensure!(recurrent.dtype.is(weights.dtype), OpFault::Type { operand: 2 });
+    ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
+    ensure!(recurrent.shape.rank() == 2, OpFault::Shape { operand: 2 });
+    let (depth, units) = (weights.shape.dim(1), recurrent.shape.dim(1));
+    ensure!(depth > 0 && is_gates(&weights, gates, units), OpFault::Shape { operand: 1 });
+    ensure!(units > 0 && is_gates(&recurrent, gates, units), OpFault::Shape { operand: 2 });
+    let elements = input.len / 4;
+    ensure!(elements.is_multiple_of(depth), OpFault::Shape { operand: 0 });
+    let rows = (elements / depth) as u64 * units as u64;
+    ensure!((output.len / 4) as u64 == rows, OpFault::Shape { operand: OUTPUT });
+    ensure!(hidden.len == output.len, OpFault::Shape { operand: state });
+    Ok((units, tri!(Work::new(rows, 4, gates as u64 * (depth as u64 + units as u64)))))
+}
+
+const fn is_gates(weights: &Value, gates: u32, units: u32) -> bool {
+    weights.shape.dim(0) as u64 == gates as u64 * units as u64
+}

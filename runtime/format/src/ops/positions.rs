@@ -1,0 +1,37 @@
+//! The positions of the elements that this inference reads of a sequence.
+//!
+//! A network that reads a sequence step by step must know where it is. One state counts how many positions have been
+//! read; rotary embeddings, position tables and attention take the numbers of the new ones from here.
+
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
+use crate::DType;
+
+/// Attributes of Positions. The input is the state, I32 of one element: positions read so far. The output is I32: with
+/// `s` the state brought into `0..=capacity`, element `i` is `min(s + i, capacity)`. Afterwards the state is
+/// `min(s + elements, capacity)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positions {
+    /// The greatest number of positions (at least 1): where the caches and tables end.
+    pub capacity: i32,
+}
+
+impl Positions {
+    pub(super) const fn parse(attrs: &Attrs) -> Self {
+        Self { capacity: attrs[0] }
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&[self.capacity])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(1));
+        let state = tri!(operands.typed(0, DType::I32));
+        ensure!(state.is_state(), OpFault::Place { operand: 0 });
+        ensure!(state.len == 4, OpFault::Shape { operand: 0 });
+        let output = operands.output;
+        ensure!(output.dtype.is(DType::I32), OpFault::Type { operand: OUTPUT });
+        ensure!(self.capacity >= 1, OpFault::Attribute { index: 0 });
+        Work::new(1, output.len as u64, output.len as u64 / 4)
+    }
+}

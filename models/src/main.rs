@@ -86,12 +86,7 @@ fn main() -> Result<()> {
             let model = find(&name)?;
             let bytes = model.inputs(&place, count)?;
             let file = export::read(&place.file(&name, &format!("{name}.safetensors")))?;
-            let mut compiled = export::Compiled::new(&file)?;
-            let each = bytes.len() / count.max(1);
-            let mut answers: Vec<u8> = Vec::new();
-            for input in bytes.chunks(each.max(1)) {
-                answers.extend(compiled.run(input)?.iter().map(|byte| byte.cast_unsigned()));
-            }
+            let answers = export::answers(&file, &bytes)?;
             export::write(&inputs, &bytes)?;
             export::write(&outputs, &answers)
         }

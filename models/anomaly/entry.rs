@@ -126,7 +126,7 @@ impl crate::Entry for Entry {
         }
         let file = compile(&export::read(&float)?, &data)?;
         let cases = spread(&data, GOLDENS)?;
-        export::write_files(place, NAME, &file, &cases)?;
+        export::write_model(place, NAME, &file, &cases)?;
         let mut scores = Scores::new(&file)?;
         let threshold = threshold(&mut scores, &data)?;
         show(place, &cases, threshold)?;
@@ -162,6 +162,7 @@ impl crate::Entry for Entry {
             samples: windows(&data.held_out, true).chain(windows(&data.held_out, false)).count(),
             bytes: file.len() as u64,
             recordings: None,
+            parts: Vec::new(),
         };
         let least = figures.float.min(figures.quantized);
         if least < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {

@@ -4,7 +4,7 @@ use super::{CharLm, data};
 use crate::{trace, weights};
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
-use tealight_compiler::{BlockType, Options, compile};
+use tealight_compiler::{BlockType, Options, Vocabulary, compile};
 use tealight_tests::host::Host;
 
 /// `continuation.json`: a text that a compiled file continued.
@@ -27,8 +27,9 @@ pub struct Continuation {
 pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>> {
     let model = weights::load(checkpoint, CharLm::load)?;
     let network = trace::trace_step(1, |x| model.forward(x))?;
+    let vocabulary = Some(Vocabulary::Chars(data::CHARACTERS.chars().collect()));
     let name = Some("charlm".to_string());
-    let options = Options { name, keep_names: true, quantize: blocks, ..Options::default() };
+    let options = Options { name, vocabulary, keep_names: true, quantize: blocks, ..Options::default() };
     Ok(compile(network, checkpoint, &options)?.bytes)
 }
 

@@ -75,6 +75,7 @@ impl crate::Entry for Entry {
             samples: PIECES * CONTEXT,
             bytes: file.len() as u64,
             recordings: None,
+            parts: Vec::new(),
         };
         if figures.float > MOST || figures.quantized - figures.float > LOSS || figures.bytes > BYTES {
             bail!("{figures:?} is worse than promised: {MOST} bits, {LOSS} more by quantization, {BYTES} bytes");

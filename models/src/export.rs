@@ -30,22 +30,20 @@ pub struct Case {
     pub output: Vec<i8>,
 }
 
-/// What the compiled model gives for inputs in a row, output after output. What it keeps from one inference to the next,
-/// it keeps from one input to the next.
+/// What the compiled model gives for each of the inputs. What it keeps from one inference to the next, it keeps from one
+/// input to the next.
 ///
 /// # Errors
-/// If it is no model, or the inputs are no whole number of inferences.
-pub fn answers(file: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
+/// If it is no model, or an input is of another size.
+pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
     let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let mut session = host.session();
-    let each = session.input(0).as_bytes_mut().len();
-    let mut answers = Vec::new();
-    for input in inputs.chunks(each.max(1)) {
+    let mut answer = |input| {
         session.input(0).copy_from(input).map_err(|error| anyhow!("{error:?}"))?;
         session.run();
-        answers.extend_from_slice(session.output(0).as_bytes());
-    }
-    Ok(answers)
+        Ok(session.output(0).as_bytes().to_vec())
+    };
+    inputs.map(&mut answer).collect()
 }
 
 /// A compiled model on the host, with one int8 input and one int8 output.
@@ -130,8 +128,17 @@ impl Recipe<'_> {
     /// # Errors
     /// If the network cannot be quantized with these inputs.
     pub fn compile(self) -> Result<Vec<u8>> {
+        self.compile_behind(None)
+    }
+
+    /// The same for a network whose input a front end makes; the file names it.
+    ///
+    /// # Errors
+    /// As [`Recipe::compile`].
+    pub fn compile_behind(self, front_end: Option<&str>) -> Result<Vec<u8>> {
         let quantize = Quantize { input_range: Some(self.input_range), ..Quantize::default() };
-        let options = Options { name: Some(self.name.into()), labels: self.labels, ..Options::default() };
+        let (name, front_end) = (Some(self.name.into()), front_end.map(String::from));
+        let options = Options { name, labels: self.labels, front_end, ..Options::default() };
         let (compiled, report) = compile_float(self.network, self.samples, &quantize, self.checkpoint, &options)?;
         eprint!("{}", describe(&report));
         eprintln!("  {}", sizes(&compiled.bytes)?);
@@ -139,25 +146,34 @@ impl Recipe<'_> {
     }
 }
 
+/// Writes a compiled file, its golden vectors from `cases` (input, truth), and `cases[shown]` as what the model shows of
+/// itself.
+///
+/// # Errors
+/// As [`write_model`].
+pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
+    let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
+    write_model(place, name, file, cases)?;
+    write_demo(place, name, "sample.bin", sample, label)
+}
+
 /// Writes a compiled file and its golden vectors from `cases` (input, truth).
 ///
 /// # Errors
 /// If a file cannot be written, or an input does not fit.
-pub fn write_files(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
+pub fn write_model(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
     write(&place.file(name, &format!("{name}.safetensors")), file)?;
     let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;
     write(&place.file(name, "golden.json"), golden.as_bytes())
 }
 
-/// As [`write_files`], and `cases[shown]` as what the model shows of itself.
+/// Writes what a model shows of itself: an input as the firmware takes it, in the file `sample`, which is a `label`.
 ///
 /// # Errors
-/// As [`write_files`].
-pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
-    let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
-    write_files(place, name, file, cases)?;
-    write(&place.file(name, "sample.bin"), sample)?;
-    let demo = format!("model = \"{name}.safetensors\"\n\n[[input]]\nfile = \"sample.bin\"\nis = \"{label}\"\n");
+/// If a file cannot be written.
+pub fn write_demo(place: &Place, name: &str, sample: &str, input: &[u8], label: &str) -> Result<()> {
+    write(&place.file(name, sample), input)?;
+    let demo = format!("model = \"{name}.safetensors\"\n\n[[input]]\nfile = \"{sample}\"\nis = \"{label}\"\n");
     write(&place.file(name, "demo.toml"), demo.as_bytes())
 }
 

@@ -86,7 +86,15 @@ fn main() -> Result<()> {
             let model = find(&name)?;
             let bytes = model.inputs(&place, count)?;
             let file = export::read(&place.file(&name, &format!("{name}.safetensors")))?;
-            let answers = export::answers(&file, &bytes)?;
+            let each = bytes.len() / count.max(1);
+            // Firmware with a front end writes the features too.
+            let inputs_of: Vec<_> = bytes.chunks(each.max(1)).map(|input| (model.features(input), input)).collect();
+            let given = inputs_of.iter().map(|(features, input)| features.as_deref().unwrap_or(input));
+            let mut answers = Vec::new();
+            for (output, (features, _)) in export::answers(&file, given)?.into_iter().zip(&inputs_of) {
+                answers.extend(features.iter().flatten());
+                answers.extend(output);
+            }
             export::write(&inputs, &bytes)?;
             export::write(&outputs, &answers)
         }

@@ -31,8 +31,8 @@ pub struct RunArgs {
     /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), or a .pgm picture
-    /// [default for our own models: held-out ones]
+    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), a .pgm picture, or .wav
+    /// for a model that listens [default for our own models: held-out ones]
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
     /// Writes the raw outputs, one inference after another, to this file
@@ -102,7 +102,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     if args.json {
         let mut json = as_json(&board, &model, &run);
         if let Some(shown) = &reconstruction {
-            let verdicts = each(&model, &bytes, &run.outputs).map(|(one_input, one_output)| {
+            let verdicts = each(&model, &bytes, &run).map(|(one_input, one_output)| {
                 let [input, output] = first_tensors(&model, one_input, one_output);
                 shown.verdict(&input, &output)
             });
@@ -111,7 +111,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&json)?);
         return Ok(());
     }
-    for (index, (one_input, one_output)) in each(&model, &bytes, &run.outputs).enumerate() {
+    for (index, (one_input, one_output)) in each(&model, &bytes, &run).enumerate() {
         let source = if inputs.len() == count { inputs.get(index) } else { inputs.first() };
         show(&model, index, source, one_input, one_output, reconstruction.as_ref());
     }
@@ -176,9 +176,13 @@ fn load_all(model: &ModelFile, sources: &[Source]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Inputs and outputs inference by inference.
-fn each<'a>(model: &ModelFile, inputs: &'a [u8], outputs: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    inputs.chunks(model.input_bytes().max(1)).zip(outputs.chunks(model.output_bytes().max(1)))
+/// What the network took and gave, inference by inference.
+fn each<'a>(model: &ModelFile, inputs: &'a [u8], run: &'a Run) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let (taken, bytes) = match model.feature_bytes() {
+        0 => (inputs, model.input_bytes()),
+        bytes => (&run.features[..], bytes),
+    };
+    taken.chunks(bytes.max(1)).zip(run.outputs.chunks(model.output_bytes().max(1)))
 }
 
 /// The top scores of one inference's first output.
@@ -214,6 +218,10 @@ fn show(
     }
     let picture = model.inputs.first().and_then(|tensor| {
         let bytes = inputs.get(..tensor.bytes)?;
+        if model.listens {
+            let [frames, bands] = *tensor.shape.last_chunk()?;
+            return Picture::from_frames(frames as usize, bands as usize, bytes);
+        }
         Picture::from_tensor(&tensor.shape, &tensor.brightness(bytes)?)
     });
     if let Some(picture) = picture {
@@ -243,6 +251,9 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
         row("  lowest", low, String::new());
         row("  highest", high, String::new());
     }
+    if let Some(front_end) = report.front_end.first() {
+        row("instructions of the front end", *front_end, "for that second of sound".into());
+    }
     row("multiply-accumulates", model.macs, String::new());
     let state = format!("bytes of RAM; {} of them state", thousands(report.state_bytes));
     row("arena", report.arena_bytes, state);
@@ -269,6 +280,7 @@ fn as_json(board: &Board, model: &ModelFile, run: &Run) -> serde_json::Value {
         "macs": model.macs,
         "answers": answers,
         "instructions": run.report.instructions,
+        "front_end_instructions": run.report.front_end,
         "instruction_resolution": run.report.resolution,
         "arena_bytes": run.report.arena_bytes,
         "state_bytes": run.report.state_bytes,
@@ -318,9 +330,18 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_listens_is_demonstrated_by_seconds_of_sound() {
+        let context = Context::new().unwrap();
+        let Subject { model, inputs, .. } = demo(&context, Path::new("keyword")).unwrap();
+        assert!(model.listens);
+        assert_eq!(load_all(&model, &inputs).unwrap().len(), inputs.len() * 2 * tealight_audio::SAMPLE_RATE);
+        assert!(inputs.iter().all(|source| source.is.as_ref().is_some_and(|is| model.labels.contains(is))));
+    }
+
+    #[test]
     fn a_model_of_our_own_is_run_by_its_name() {
         let context = Context::new().unwrap();
-        for name in ["anomaly", "digits", "gesture"] {
+        for name in ["anomaly", "digits", "gesture", "keyword"] {
             let Subject { model, inputs, reconstruction } = demo(&context, Path::new(name)).unwrap();
             assert_eq!(model.name, name);
             assert!(!load_all(&model, &inputs).unwrap().is_empty());

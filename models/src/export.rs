@@ -188,9 +188,10 @@ pub fn describe(report: &Report) -> String {
         text.push_str(&line);
     }
     for trial in &report.trials {
-        let mark = if *trial == report.chosen { "*" } else { " " };
+        let mark = if Some(*trial) == report.chosen { "*" } else { " " };
         let bias = if trial.bias_correction { ", biases corrected" } else { "" };
-        text.push_str(&format!("  {mark} ranges by {}{bias}: {:.2} dB\n", trial.ranges, trial.snr_db));
+        let equalized = if trial.equalized { ", weights equalized" } else { "" };
+        text.push_str(&format!("  {mark} ranges by {}{bias}{equalized}: {:.2} dB\n", trial.ranges, trial.snr_db));
     }
     text
 }

@@ -26,7 +26,7 @@ pub struct Traced {
 }
 
 /// The network that `forward` computes from an input of Candle's `dims`, such as `[1, 3, 96, 96]`: a graph of float
-/// tensors, for [`compile`](tealight_compiler::compile) as it is or for
+/// tensors, for [`compile_kernel_graph`](tealight_compiler::builder::compile_kernel_graph) as it is or for
 /// [`compile_float`](tealight_compiler::quantize::compile_float) to be quantized.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod firmware;
 pub mod fuzz;
 pub mod input;
+pub mod linux;
 pub mod model;
 pub mod on_board;
 pub mod picture;

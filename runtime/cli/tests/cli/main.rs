@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests too")]
 
+mod accuracy;
 mod common;
 mod compile;
 mod inspect;
 mod run;
+mod weights;

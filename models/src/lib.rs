@@ -64,12 +64,15 @@ pub mod layout;
 pub mod pickle;
 pub mod progress;
 pub mod random;
+pub mod sequence;
 pub mod trace;
 pub mod weights;
 pub mod wheel;
 
 #[path = "../anomaly/mod.rs"]
 pub mod anomaly;
+#[path = "../charlm/mod.rs"]
+pub mod charlm;
 #[path = "../digits/mod.rs"]
 pub mod digits;
 #[path = "../gesture/mod.rs"]

@@ -28,6 +28,7 @@ pub mod run;
 pub mod setup;
 pub mod table;
 pub mod test;
+pub mod text;
 pub mod version;
 pub mod zoo;
 

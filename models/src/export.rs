@@ -30,6 +30,22 @@ pub struct Case {
     pub output: Vec<i8>,
 }
 
+/// What the compiled model gives for each of the inputs. What it keeps from one inference to the next, it keeps from one
+/// input to the next.
+///
+/// # Errors
+/// If it is no model, or an input is of another size.
+pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
+    let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+    let mut session = host.session();
+    let mut answer = |input| {
+        session.input(0).copy_from(input).map_err(|error| anyhow!("{error:?}"))?;
+        session.run();
+        Ok(session.output(0).as_bytes().to_vec())
+    };
+    inputs.map(&mut answer).collect()
+}
+
 /// A compiled model on the host, with one int8 input and one int8 output.
 pub struct Compiled(Host);
 
@@ -134,7 +150,7 @@ impl Recipe<'_> {
 /// itself.
 ///
 /// # Errors
-/// If a file cannot be written, or an input does not fit.
+/// As [`write_model`].
 pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
     let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
     write_model(place, name, file, cases)?;
@@ -144,7 +160,7 @@ pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, Stri
 /// Writes a compiled file and its golden vectors from `cases` (input, truth).
 ///
 /// # Errors
-/// As [`write_all`].
+/// If a file cannot be written, or an input does not fit.
 pub fn write_model(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
     write(&place.file(name, &format!("{name}.safetensors")), file)?;
     let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;
@@ -172,9 +188,10 @@ pub fn describe(report: &Report) -> String {
         text.push_str(&line);
     }
     for trial in &report.trials {
-        let mark = if *trial == report.chosen { "*" } else { " " };
+        let mark = if Some(*trial) == report.chosen { "*" } else { " " };
         let bias = if trial.bias_correction { ", biases corrected" } else { "" };
-        text.push_str(&format!("  {mark} ranges by {}{bias}: {:.2} dB\n", trial.ranges, trial.snr_db));
+        let equalized = if trial.equalized { ", weights equalized" } else { "" };
+        text.push_str(&format!("  {mark} ranges by {}{bias}{equalized}: {:.2} dB\n", trial.ranges, trial.snr_db));
     }
     text
 }

@@ -33,7 +33,7 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
-    /// Installs what the boards need: Rust targets and QEMU
+    /// Installs what the boards need: Rust targets, QEMU, cross linkers
     Setup,
     /// Fetches third-party models for tests, or data of our own models
     Fetch {

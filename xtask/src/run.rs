@@ -4,10 +4,12 @@ use crate::answer::{self, Score};
 use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
-use crate::model::ModelFile;
+use crate::model::{ModelFile, Tensor};
 use crate::on_board::{self, Options, Run, run_on_board};
 use crate::picture::Picture;
 use crate::progress::Progress;
+use crate::reconstruction::Reconstruction;
+use crate::text::{self, Request, TextArgs};
 use crate::{fetch, input, setup, table};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -27,13 +29,16 @@ pub struct RunArgs {
     /// Board to run on (`cargo xtask boards` lists them)
     #[arg(long, default_value = crate::board::DEFAULT)]
     pub board: String,
-    /// Model: .tflite, compiled .safetensors, or the name of one of ours [default: digits, on a held-out one]
+    /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
     #[arg(long)]
     pub model: Option<PathBuf>,
     /// Input: .npy, raw values in the model's own type (those of several inferences in a row), a .pgm picture, or .wav
-    /// for a model that listens
+    /// for a model that listens [default for our own models: held-out ones]
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
+    /// What a language model is to write
+    #[command(flatten)]
+    pub text: TextArgs,
     /// Writes the raw outputs, one inference after another, to this file
     #[arg(long)]
     pub output: Option<PathBuf>,
@@ -56,7 +61,12 @@ const DEMONSTRATION: &str = "digits";
 #[serde(deny_unknown_fields)]
 struct Demo {
     model: PathBuf,
+    #[serde(default)]
     input: Vec<DemoInput>,
+    /// For a language model.
+    text: Option<text::Demo>,
+    /// For a network that gives its input back.
+    reconstruction: Option<Reconstruction>,
 }
 
 /// An input of the demonstration.
@@ -68,6 +78,14 @@ struct DemoInput {
     is: String,
 }
 
+/// A model to run, on what, and how that is shown.
+struct Subject {
+    model: ModelFile,
+    inputs: Vec<Source>,
+    text: Option<text::Demo>,
+    reconstruction: Option<Reconstruction>,
+}
+
 /// An input, and what it really is, if that is known.
 struct Source {
     file: PathBuf,
@@ -77,16 +95,12 @@ struct Source {
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let board = Board::find(&context.root, &args.board)?;
-    let (model, mut inputs) = match &args.model {
-        Some(name) if has_demo(context, name) => demo(context, name)?,
-        Some(file) if args.input.is_empty() => {
-            return Err(Usage(format!("--model {} needs an --input", file.display())).into());
-        }
-        Some(file) => (open(file, &[])?, Vec::new()),
-        None => demo(context, Path::new(DEMONSTRATION))?,
-    };
-    if !args.input.is_empty() {
-        inputs = args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect();
+    let Subject { model, inputs, text, reconstruction } = subject(context, args)?;
+    if model.speaks && inputs.is_empty() {
+        return write(context, args, &board, &model, &Request::new(&args.text, text.as_ref())?);
+    }
+    if args.text.prompt.is_some() {
+        return Err(Usage(format!("{} takes no --prompt with its inputs, or is no language model", model.name)).into());
     }
     let bytes = load_all(&model, &inputs)?;
     setup::ensure_board(context, &board)?;
@@ -100,14 +114,46 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         fetch::write_whole(file, &run.outputs)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&as_json(&board, &model, &run))?);
+        let mut json = as_json(&board, &model, &run);
+        if let Some(shown) = &reconstruction {
+            let verdicts = each(&model, &bytes, &run).map(|(one_input, one_output)| {
+                let [input, output] = first_tensors(&model, one_input, one_output);
+                shown.verdict(&input, &output)
+            });
+            json["reconstructions"] = serde_json::to_value(verdicts.collect::<Vec<_>>())?;
+        }
+        println!("{}", serde_json::to_string_pretty(&json)?);
         return Ok(());
     }
     for (index, (one_input, one_output)) in each(&model, &bytes, &run).enumerate() {
         let source = if inputs.len() == count { inputs.get(index) } else { inputs.first() };
-        show(&model, index, source, one_input, one_output);
+        show(&model, index, source, one_input, one_output, reconstruction.as_ref());
     }
     println!("{}", costs(&board, &model, &run));
+    Ok(())
+}
+
+/// Runs a language model on a prompt.
+fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, request: &Request) -> Result<()> {
+    setup::ensure_board(context, board)?;
+    eprintln!("  ... building {} for {} and running it", model.name, board.id);
+    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), ..Options::default() };
+    let written = text::write(context, board, model, request, options, !args.json)?;
+    if let Some(file) = &args.output {
+        fetch::write_whole(file, &written.run.outputs)?;
+    }
+    if args.json {
+        let mut json = as_json(board, model, &written.run);
+        for (key, value) in
+            [("prompt", json!(request.prompt)), ("text", json!(written.text)), ("tokens", json!(written.tokens))]
+        {
+            json[key] = value;
+        }
+        println!("{}", serde_json::to_string_pretty(&json)?);
+        return Ok(());
+    }
+    println!("\n{}", costs(board, model, &written.run));
+    eprintln!("  ok  {} tokens; this machine makes the same, with the same scores bit for bit", written.tokens.len());
     Ok(())
 }
 
@@ -123,25 +169,39 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     Ok(model)
 }
 
-/// Whether it is the name of one of our models.
-fn has_demo(context: &Context, name: &Path) -> bool {
-    name.components().count() == 1 && context.root.join("models").join(name).join("demo.toml").is_file()
+/// What the arguments name.
+fn subject(context: &Context, args: &RunArgs) -> Result<Subject> {
+    let given = args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect();
+    let Some(file) = &args.model else { return demo(context, Path::new(DEMONSTRATION)) };
+    if file.components().count() == 1 && folder(context, file).join("demo.toml").is_file() {
+        let own = demo(context, file)?;
+        return Ok(if args.input.is_empty() { own } else { Subject { inputs: given, ..own } });
+    }
+    if args.input.is_empty() && args.text.prompt.is_none() {
+        return Err(Usage(format!("--model {} needs an --input, or a --prompt", file.display())).into());
+    }
+    Ok(Subject { model: open(file, &[])?, inputs: given, text: None, reconstruction: None })
 }
 
-/// The model and inputs that one of our models shows of itself.
-fn demo(context: &Context, name: &Path) -> Result<(ModelFile, Vec<Source>)> {
-    let folder = context.root.join("models").join(name);
+/// The folder of one of our own models.
+fn folder(context: &Context, name: &Path) -> PathBuf {
+    context.root.join("models").join(name)
+}
+
+/// One of our own models, and what it shows of itself.
+fn demo(context: &Context, name: &Path) -> Result<Subject> {
+    let folder = folder(context, name);
     let text = String::from_utf8(on_board::read(&folder.join("demo.toml"))?)?;
-    let demo: Demo = toml::from_str(&text).context("in demo.toml")?;
+    let demo: Demo = toml::from_str(&text).with_context(|| format!("in {}", folder.join("demo.toml").display()))?;
     let model = open(&folder.join(demo.model), &[])?;
     let inputs = demo.input.into_iter().map(|input| Source { file: folder.join(input.file), is: Some(input.is) });
-    Ok((model, inputs.collect()))
+    Ok(Subject { model, inputs: inputs.collect(), text: demo.text, reconstruction: demo.reconstruction })
 }
 
 /// The demonstration's model and the bytes of its inputs in a row.
 pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
-    let (model, sources) = demo(context, Path::new(DEMONSTRATION))?;
-    let bytes = load_all(&model, &sources)?;
+    let Subject { model, inputs, .. } = demo(context, Path::new(DEMONSTRATION))?;
+    let bytes = load_all(&model, &inputs)?;
     Ok((model, bytes))
 }
 
@@ -170,10 +230,30 @@ fn scores(model: &ModelFile, outputs: &[u8]) -> Vec<Score> {
     answer::top(&tensor.real(bytes), &model.labels, TOP)
 }
 
-fn show(model: &ModelFile, index: usize, source: Option<&Source>, inputs: &[u8], outputs: &[u8]) {
+/// The real values of one inference's first input and first output.
+fn first_tensors(model: &ModelFile, inputs: &[u8], outputs: &[u8]) -> [Vec<f32>; 2] {
+    let real = |tensors: &[Tensor], bytes: &[u8]| {
+        tensors.first().map_or_else(Vec::new, |tensor| tensor.real(bytes.get(..tensor.bytes).unwrap_or(bytes)))
+    };
+    [real(&model.inputs, inputs), real(&model.outputs, outputs)]
+}
+
+fn show(
+    model: &ModelFile,
+    index: usize,
+    source: Option<&Source>,
+    inputs: &[u8],
+    outputs: &[u8],
+    reconstruction: Option<&Reconstruction>,
+) {
     let name = source.and_then(|source| source.file.file_name()).unwrap_or_default().to_string_lossy();
     let is = source.and_then(|source| source.is.as_deref()).map_or(String::new(), |is| format!(", really: {is}"));
     println!("\nInference {} ({name}{is})", index + 1);
+    if let Some(shown) = reconstruction {
+        let [input, output] = first_tensors(model, inputs, outputs);
+        print!("{}", shown.draw(&input, &output));
+        return;
+    }
     let picture = model.inputs.first().and_then(|tensor| {
         let bytes = inputs.get(..tensor.bytes)?;
         if model.listens {
@@ -277,12 +357,12 @@ mod tests {
 
     #[test]
     fn the_demonstration_is_complete() {
-        let (model, sources) = demo(&Context::new().unwrap(), Path::new(DEMONSTRATION)).unwrap();
-        let bytes = load_all(&model, &sources).unwrap();
-        assert_eq!((model.labels.len(), bytes.len()), (10, sources.len() * model.input_bytes()));
+        let Subject { model, inputs, .. } = demo(&Context::new().unwrap(), Path::new(DEMONSTRATION)).unwrap();
+        let bytes = load_all(&model, &inputs).unwrap();
+        assert_eq!((model.labels.len(), bytes.len()), (10, inputs.len() * model.input_bytes()));
         let tensor = &model.inputs[0];
         assert!(Picture::from_tensor(&tensor.shape, &bytes[..tensor.bytes]).is_some());
-        for source in sources {
+        for source in inputs {
             assert!(source.is.is_some_and(|is| model.labels.contains(&is)), "{}", source.file.display());
         }
     }
@@ -290,10 +370,20 @@ mod tests {
     #[test]
     fn a_model_that_listens_is_demonstrated_by_seconds_of_sound() {
         let context = Context::new().unwrap();
-        assert!(has_demo(&context, Path::new("keyword")) && !has_demo(&context, Path::new("./keyword")));
-        let (model, sources) = demo(&context, Path::new("keyword")).unwrap();
+        let Subject { model, inputs, .. } = demo(&context, Path::new("keyword")).unwrap();
         assert!(model.listens);
-        assert_eq!(load_all(&model, &sources).unwrap().len(), sources.len() * 2 * tealight_audio::SAMPLE_RATE);
-        assert!(sources.iter().all(|source| source.is.as_ref().is_some_and(|is| model.labels.contains(is))));
+        assert_eq!(load_all(&model, &inputs).unwrap().len(), inputs.len() * 2 * tealight_audio::SAMPLE_RATE);
+        assert!(inputs.iter().all(|source| source.is.as_ref().is_some_and(|is| model.labels.contains(is))));
+    }
+
+    #[test]
+    fn a_model_of_our_own_is_run_by_its_name() {
+        let context = Context::new().unwrap();
+        for name in ["anomaly", "digits", "gesture", "keyword"] {
+            let Subject { model, inputs, reconstruction, .. } = demo(&context, Path::new(name)).unwrap();
+            assert_eq!(model.name, name);
+            assert!(!load_all(&model, &inputs).unwrap().is_empty());
+            assert_eq!(reconstruction.is_some(), name == "anomaly");
+        }
     }
 }

@@ -19,9 +19,9 @@
 //!
 //! # Passes
 //!
-//! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
-//! A float network, from a `.tflite` file or traced from a framework's model, is quantized to such a graph ([`quantize`]) in
-//! the place of `import`.
+//! A network is a [`graph::Graph`] from the first pass to the last but one; [`builder`] makes one of other origin.
+//! [`compile_tflite_with`] shows it after each. A float network, from a `.tflite` file or traced from a framework's model, is
+//! quantized to such a graph ([`quantize`]) in the place of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|

@@ -140,6 +140,18 @@ pub fn ensure_qemu(context: &Context, qemu: &Qemu) -> Result<()> {
     }
 }
 
+/// Installs the programs that speak, unless they are there.
+pub fn ensure_speech(context: &Context) -> Result<()> {
+    // A list of voices, because flite answers `--version` as if that were wrong.
+    for (program, question) in [("espeak-ng", "--voices"), ("flite", "-lv")] {
+        let shell = &context.shell;
+        if try_read(cmd!(shell, "{program} {question}")).is_none() {
+            install(context, &format!("{program} is not installed"), Package::Speech(program))?;
+        }
+    }
+    Ok(())
+}
+
 /// Something that a system's package manager has.
 #[derive(Clone, Copy, Debug)]
 pub enum Package<'a> {
@@ -153,6 +165,8 @@ pub enum Package<'a> {
     QemuUser,
     /// The C compiler and library that link for this GNU triple.
     CrossToolchain(&'a str),
+    /// A program that speaks.
+    Speech(&'a str),
 }
 
 /// Installs a package where that is permitted; the error names `lacking` and the command to type.
@@ -227,6 +241,7 @@ impl Manager {
                 format!("gcc-{triple} libc6-dev-{architecture}-cross")
             }
             (_, Package::CrossToolchain(triple)) => format!("{triple}-gcc"),
+            (_, Package::Speech(program)) => program.into(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `tealight run`: inferences on this computer, with the bits that a board gives.
 
+use crate::engine::{self, Engine, Session};
 use crate::error::{Error, Result};
 use crate::model_file::{self, ModelFile};
 use crate::progress::Progress;
@@ -9,7 +10,6 @@ use crate::table::{bytes, counted};
 use crate::tensor_file::{self, Stream, TensorKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tealight::{ALL_OPS, Block, Model, Session};
 
 /// Run a model on input files
 ///
@@ -34,6 +34,11 @@ pub(crate) struct Args {
     /// How many of the highest scores of each output to show
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
+    /// Whose code computes
+    ///
+    /// With candle, standard error says which code computes what on this processor, and why.
+    #[arg(long, value_enum, default_value_t = Engine::Tealight)]
+    engine: Engine,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -42,6 +47,7 @@ pub(crate) struct Args {
 const JSON: &str = "\
 Keys of --json:
   model       the model file
+  engine      which code computed what, and why
   inferences  how many were made
   outputs     [{shape, dtype, scale, zero_point}]: what the outputs are
   results     for each inference, for each output, the highest scores first:
@@ -54,6 +60,7 @@ Keys of --json:
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     model: &'a Path,
+    engine: String,
     inferences: usize,
     outputs: Vec<Output<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,17 +92,23 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let streams = read_inputs(&args.inputs, &inputs)?;
     let count = streams.first().map_or(1, Stream::count);
 
+    let mut memory = Vec::new();
+    let mut session = args.engine.session(&model, &mut memory)?;
+    let described = engine::describe(&session);
+    if args.engine == Engine::Candle && !args.json {
+        eprintln!("{described}");
+    }
     let mut results = Vec::new();
     match &args.output {
         Some(path) => {
             let read: Vec<&Path> = args.inputs.iter().chain([&args.model]).map(PathBuf::as_path).collect();
             let mut file = tensor_file::create_output(path, &outputs, count, &read)?;
-            infer(&model, &streams, count, |bytes| bytes.iter().try_for_each(|output| file.write(output)))?;
+            infer(&mut session, &streams, count, |bytes| bytes.iter().try_for_each(|output| file.write(output)))?;
             file.finish()?;
         }
         None => {
             let labels = model_file::labels(&model);
-            infer(&model, &streams, count, |bytes| {
+            infer(&mut session, &streams, count, |bytes| {
                 let of_output = |(i, bytes): (usize, &&[u8])| {
                     let labels = if i == 0 { &labels[..] } else { &[] };
                     scores::top(&outputs[i], bytes, labels, args.top as usize)
@@ -106,7 +119,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         }
     }
     if args.json {
-        let described = outputs.iter().map(|kind| Output {
+        let outputs = outputs.iter().map(|kind| Output {
             shape: &kind.shape,
             dtype: kind.dtype.name(),
             scale: kind.scale,
@@ -114,8 +127,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         });
         return screen.json(&Report {
             model: &args.model,
+            engine: described,
             inferences: count,
-            outputs: described.collect(),
+            outputs: outputs.collect(),
             results: args.output.is_none().then_some(results),
             output: args.output.as_deref(),
         });
@@ -151,27 +165,20 @@ fn read_inputs(files: &[PathBuf], kinds: &[TensorKind]) -> Result<Vec<Stream>> {
     Ok(streams)
 }
 
-/// Makes `count` inferences in one session and hands the outputs' bytes of each to `take`.
+/// Makes `count` inferences in `session` and hands the outputs' bytes of each to `take`.
 fn infer(
-    model: &Model<'_>,
+    session: &mut Session<'_>,
     inputs: &[Stream],
     count: usize,
     mut take: impl FnMut(&[&[u8]]) -> Result<()>,
 ) -> Result<()> {
-    let mut memory = Vec::new();
-    memory.try_reserve_exact(Block::count(model.arena_len())).map_err(|error| {
-        Error::new(format!("cannot get {} for the arena", bytes(model.arena_len() as u64))).cause(error)
-    })?;
-    memory.resize(Block::count(model.arena_len()), Block::ZERO);
-    let mut session = Session::<ALL_OPS>::load(model, Block::bytes_mut(&mut memory))
-        .map_err(|error| Error::new("cannot run the model").cause(error))?;
     let mut progress = Progress::new(count);
     for k in 0..count {
         for (i, stream) in inputs.iter().enumerate() {
             session.input(i).as_bytes_mut().copy_from_slice(stream.get(k));
         }
         session.run();
-        let outputs: Vec<&[u8]> = (0..model.output_count()).map(|i| session.output(i).as_bytes()).collect();
+        let outputs: Vec<&[u8]> = (0..session.model().output_count()).map(|i| session.output(i).as_bytes()).collect();
         take(&outputs)?;
         progress.step();
     }

@@ -1,6 +1,6 @@
 //! The memory that a session works in.
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// `N` bytes for one model's state, activations and scratch, aligned to 16. Give it the model's
 /// [`arena_len`](tealight_format::Model::arena_len): too small a one for an embedded model does not compile.
@@ -34,7 +34,7 @@ impl<const N: usize> Default for Arena<N> {
 /// let mut memory = vec![Block::ZERO; Block::count(100)];
 /// assert_eq!(Block::bytes_mut(&mut memory).len(), 112);
 /// ```
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes)]
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
 #[repr(C, align(16))]
 pub struct Block([u8; 16]);
 
@@ -48,6 +48,11 @@ impl Block {
     }
 
     /// The blocks as bytes.
+    pub fn bytes(blocks: &[Self]) -> &[u8] {
+        blocks.as_bytes()
+    }
+
+    /// The blocks as bytes that can be written.
     pub fn bytes_mut(blocks: &mut [Self]) -> &mut [u8] {
         blocks.as_mut_bytes()
     }

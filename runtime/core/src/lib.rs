@@ -38,6 +38,7 @@
 
 mod arena;
 mod embedded;
+mod engine;
 mod execute;
 mod memory;
 mod ops;
@@ -48,6 +49,7 @@ pub use arena::{Arena, Block};
 pub use embedded::Embedded;
 #[doc(hidden)]
 pub use embedded::{Aligned, parse_embedded};
+pub use engine::{Engine, Kernels, Part};
 pub use session::{Budget, LoadError, Position, Progress, Session};
 pub use tealight_format::{
     ALL_OPS, BlockType, DType, F16_WEIGHTS, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Shape, Value,

@@ -2,6 +2,7 @@
 
 use crate::arena::{Arena, Block};
 use crate::embedded::Embedded;
+use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
@@ -119,11 +120,14 @@ impl core::error::Error for LoadError {}
 /// time with [`load`](Self::load). Then, for each inference: write the inputs (all of them: their memory is used again
 /// while the model runs), [`run`](Self::run) or [`poll`](Self::poll) to the end, read the outputs. Streaming state is
 /// kept from one inference to the next until [`reset`](Self::reset).
+///
+/// `E` may compute operators in place of the kernels: see [`with_engine`](Self::with_engine).
 #[derive(Debug)]
-pub struct Session<'m, const OPS: OpSet> {
+pub struct Session<'m, const OPS: OpSet, E = Kernels> {
     model: Model<'m>,
     memory: &'m mut [u8],
     position: Position,
+    engine: E,
 }
 
 impl<'m, const OPS: OpSet> Session<'m, OPS> {
@@ -173,9 +177,23 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     fn start(model: &Model<'m>, memory: &'m mut [u8]) -> Self {
         // Nothing of what the memory held before can be seen through the model.
         memory.fill(0);
-        let mut session = Self { model: *model, memory, position: Position::default() };
+        let mut session = Self { model: *model, memory, position: Position::default(), engine: Kernels };
         session.reset();
         session
+    }
+
+    /// The same session, reset, with an engine that is asked before the kernels.
+    pub fn with_engine<E: Engine>(self, engine: E) -> Session<'m, OPS, E> {
+        let mut session = Session { model: self.model, memory: self.memory, position: self.position, engine };
+        session.reset();
+        session
+    }
+}
+
+impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
+    /// What computes operators in place of the kernels.
+    pub const fn engine(&self) -> &E {
+        &self.engine
     }
 
     /// The model.
@@ -257,7 +275,10 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
                 }
                 rows = 1;
             }
-            execute::<OPS>(&self.model, self.memory, &op, row..row.saturating_add(rows));
+            let range = row..row.saturating_add(rows);
+            if !offer(&mut self.engine, &self.model, self.memory, &op, range.clone()) {
+                execute::<OPS>(&self.model, self.memory, &op, range);
+            }
             must_work = false;
             left = left.saturating_sub(u64::from(rows).saturating_mul(op.row_cost.into()));
             if rows < rows_left {

@@ -2,6 +2,8 @@
 
 use crate::common::{Folder, npy, with_operator, with_small_files};
 use std::process::{Command, Stdio};
+#[cfg(feature = "candle")]
+use tealight_tests::nearness::{Nearness, near, reals};
 
 #[test]
 fn outputs_are_the_golden_bytes_from_both_kinds_of_model() {
@@ -246,4 +248,28 @@ fn an_interruption_leaves_no_part_of_an_output() {
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(names(), before);
+}
+
+#[test]
+#[cfg(not(feature = "candle"))]
+fn an_engine_that_is_not_there_is_refused_with_how_to_get_it() {
+    let (folder, _) = Folder::compiled("conv2d_f32.000");
+    let outcome = folder.run(&["run", "net.safetensors", "-i", "0.bin", "-o", "out.bin", "--engine", "candle"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.err.contains("without Candle") && outcome.err.contains("--features candle"), "{}", outcome.err);
+    assert!(!folder.path("out.bin").exists());
+}
+
+#[test]
+#[cfg(feature = "candle")]
+fn candles_engine_gives_nearly_the_same() {
+    let (folder, case) = Folder::compiled("conv2d_f32.000");
+    for engine in ["tealight", "candle"] {
+        let out = format!("{engine}.bin");
+        folder.succeeds(&["run", "net.safetensors", "-i", "0.bin", "-o", &out, "--engine", engine]);
+        let (found, expected) = (reals(&folder.read(&out)), reals(&case.steps[0].outputs[0]));
+        near(&found, &expected, Nearness::Tensor, 1.0).unwrap();
+    }
+    let report = folder.json(&["run", "net.safetensors", "-i", "0.bin", "--engine", "candle"]);
+    assert!(report["engine"].as_str().unwrap().starts_with("engine candle"), "{report}");
 }

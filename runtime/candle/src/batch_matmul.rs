@@ -1,0 +1,33 @@
+//! BatchMatMulF32: products of activations, as Candle tensors.
+
+use crate::product::extend;
+use crate::segments::{Segment, segments};
+use candle_core::{Device, Result, Tensor};
+use tealight::Part;
+use tealight_format::{Shape, ops};
+
+/// Appends the rows of `part` to `output`: a row is one of a product.
+pub(crate) fn batch_matmul_f32(op: &ops::BatchMatMulF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
+    let [a, b] = [part.input(0)?, part.input(1)?];
+    let rows_of_one = part.output().shape.from_end(1) as usize;
+    for Segment { batches, rows } in segments(part.rows(), rows_of_one) {
+        for batch in batches {
+            let mut product = || -> Result<()> {
+                let a = matrix(a.as_f32(), a.shape(), batch, op.transpose_a == 1)?;
+                let b = matrix(b.as_f32(), b.shape(), batch, op.transpose_b == 1)?;
+                extend(output, &a.narrow(0, rows.start, rows.len())?.matmul(&b)?)
+            };
+            product().ok()?;
+        }
+    }
+    Some(())
+}
+
+/// Matrix `index` of an operand, or its only one, as it enters the product.
+fn matrix(elements: &[f32], shape: Shape, index: usize, transposed: bool) -> Result<Tensor> {
+    let size = [1, 0].map(|i| shape.from_end(i) as usize);
+    let len = size[0] * size[1];
+    let from = if elements.len() > len { index * len } else { 0 };
+    let matrix = Tensor::from_slice(&elements[from..from + len], (size[0], size[1]), &Device::Cpu)?;
+    if transposed { matrix.t() } else { Ok(matrix) }
+}

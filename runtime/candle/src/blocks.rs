@@ -1,0 +1,113 @@
+//! FullyConnectedBlock: the mapped blocks go to the kernels as they lie in the file.
+
+use crate::cpu::Vectors;
+use crate::description::Runner;
+use crate::restrict;
+use crate::segments::{Segment, segments};
+use crate::threads::in_chunks;
+use candle_core::quantized::GgmlType;
+use candle_core::quantized::k_quants as candle;
+use tealight::Part;
+use tealight_format::ops::{self, BlockType};
+use tealight_kernels::block::{self, BlockMatMul, quantize_activations};
+
+/// A product of activations `[batches, in_features]` with the transpose of weights `[out_features, in_features]`.
+struct Product<'s> {
+    batches: usize,
+    in_features: usize,
+    out_features: usize,
+    activations: &'s [f32],
+    /// Rows of blocks.
+    weights: &'s [u8],
+}
+
+/// Appends the rows of `part` to `output`: a row is one element of the operator's output.
+pub(crate) fn fully_connected_block(
+    op: &ops::FullyConnectedBlock,
+    part: &Part<'_>,
+    vectors: Vectors,
+    output: &mut Vec<f32>,
+) -> Option<()> {
+    let (activations, weights) = (part.input(0)?, part.input(1)?);
+    let format = BlockType::from_code(op.block)?;
+    let multiply = multiplier(format, vectors.runner(format));
+    let [out_features, row_bytes] = [0, 1].map(|i| weights.shape().dim(i) as usize);
+    let in_features = row_bytes / format.bytes() as usize * format.elements() as usize;
+    let bias = part.input(2).map(|bias| bias.as_f32());
+    let [least, greatest] = op.activation;
+
+    let mut sums = Vec::new();
+    for Segment { batches, rows } in segments(part.rows(), out_features) {
+        // Candle multiplies with four rows of weights at a time. A part is widened to where it would start and end, so
+        // that cutting changes no bit.
+        let wide = rows.start & !3..rows.end.next_multiple_of(4).min(out_features);
+        let product = Product {
+            batches: batches.len(),
+            in_features,
+            out_features: wide.len(),
+            activations: activations.as_f32().get(batches.start * in_features..batches.end * in_features)?,
+            weights: weights.as_bytes().get(wide.start * row_bytes..wide.end * row_bytes)?,
+        };
+        sums.clear();
+        sums.resize(batches.len() * wide.len(), 0.0);
+        multiply(&product, &mut sums);
+        for sums in sums.chunks_exact(wide.len()) {
+            for (row, sum) in wide.clone().zip(sums).filter(|(row, _)| rows.contains(row)) {
+                let sum = sum + bias.map_or(0.0, |bias| bias[row]);
+                output.push(restrict(sum, least, greatest));
+            }
+        }
+    }
+    Some(())
+}
+
+/// The code for blocks of one type.
+fn multiplier(format: BlockType, runner: Runner) -> impl Fn(&Product<'_>, &mut [f32]) {
+    let (by_candle, kernels_type): (fn(&Product<'_>, &mut [f32]), _) = match format {
+        BlockType::Q4_0 => (with_candle::<candle::BlockQ4_0>, block::BlockType::Q4_0),
+        BlockType::Q4_1 => (with_candle::<candle::BlockQ4_1>, block::BlockType::Q4_1),
+        BlockType::Q5_0 => (with_candle::<candle::BlockQ5_0>, block::BlockType::Q5_0),
+        BlockType::Q5_1 => (with_candle::<candle::BlockQ5_1>, block::BlockType::Q5_1),
+        BlockType::Q8_0 => (with_candle::<candle::BlockQ8_0>, block::BlockType::Q8_0),
+        BlockType::Q8_1 => (with_candle::<candle::BlockQ8_1>, block::BlockType::Q8_1),
+        BlockType::Q2K => (with_candle::<candle::BlockQ2K>, block::BlockType::Q2K),
+        BlockType::Q3K => (with_candle::<candle::BlockQ3K>, block::BlockType::Q3K),
+        BlockType::Q4K => (with_candle::<candle::BlockQ4K>, block::BlockType::Q4K),
+        BlockType::Q5K => (with_candle::<candle::BlockQ5K>, block::BlockType::Q5K),
+        BlockType::Q6K => (with_candle::<candle::BlockQ6K>, block::BlockType::Q6K),
+        BlockType::Q8K => (with_candle::<candle::BlockQ8K>, block::BlockType::Q8K),
+    };
+    move |product, output| match runner {
+        Runner::Candle => by_candle(product, output),
+        Runner::Tealight | Runner::TealightThreads => with_kernels(kernels_type, product, output),
+    }
+}
+
+/// Multiplies with Candle's kernels.
+fn with_candle<T: GgmlType>(product: &Product<'_>, output: &mut [f32]) {
+    let sizes = (product.batches, product.in_features, product.out_features);
+    let blocks = blocks_of::<T>(product.weights);
+    candle::matmul(sizes, product.activations, blocks, output).expect("it checks nothing that is not so");
+}
+
+/// Bytes as blocks, in place.
+fn blocks_of<T: GgmlType>(bytes: &[u8]) -> &[T] {
+    // SAFETY: `T` is one of Candle's block structs, named above: `repr(C)`, of integers and floats without padding, for
+    // which any bytes are a value. `align_to` looks after alignment and length.
+    let (before, blocks, after) = unsafe { bytes.align_to::<T>() };
+    // Every tensor of a model file starts on a multiple of 16, a row on a multiple of the block, whose size is one of its
+    // alignment.
+    assert!(before.is_empty() && after.is_empty(), "weights out of alignment");
+    blocks
+}
+
+/// Multiplies with Tealight's kernels.
+fn with_kernels(block: block::BlockType, product: &Product<'_>, output: &mut [f32]) {
+    let Product { in_features, out_features, activations, weights, .. } = *product;
+    let p = BlockMatMul { block, in_features, out_features };
+    let mut quantized = vec![0; block.activations().row_bytes(activations.len())];
+    quantize_activations(block, activations, &mut quantized);
+    in_chunks(output, |start, output| {
+        block::block_matmul(&p, start..start + output.len(), &quantized, weights, output);
+    });
+}

@@ -1,0 +1,98 @@
+//! Who computes what in a session, in words.
+
+use crate::cpu::Vectors;
+use crate::engine::EngineChoice;
+use crate::threads::threads;
+use std::fmt;
+use tealight_format::ops::BlockType;
+
+/// Whose code computes an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runner {
+    /// Candle's, on its threads.
+    Candle,
+    /// Tealight's kernels, on Candle's threads.
+    TealightThreads,
+    /// Tealight's kernels, on the caller's thread.
+    Tealight,
+}
+
+/// Who computes what in a session, and why. Prints as a few lines of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The engine that was chosen.
+    pub engine: EngineChoice,
+    /// What the processor has for block products.
+    pub processor: &'static str,
+    /// Threads that share an operator.
+    pub threads: usize,
+    /// Who computes which operators.
+    pub parts: Vec<Part>,
+}
+
+/// A line of a [`Description`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which operators.
+    pub what: String,
+    /// Who computes them.
+    pub runner: Runner,
+    /// Why.
+    pub why: &'static str,
+}
+
+impl Description {
+    pub(crate) fn new(engine: EngineChoice, vectors: Vectors) -> Self {
+        let (threads, parts) = match engine {
+            EngineChoice::Tealight => {
+                let why = "the bits that a microcontroller gives";
+                (1, vec![Part { what: "all operators".into(), runner: Runner::Tealight, why }])
+            }
+            EngineChoice::Candle => (threads(), candle(vectors)),
+        };
+        Self { engine, processor: vectors.name(), threads, parts }
+    }
+}
+
+fn candle(vectors: Vectors) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for runner in [Runner::Candle, Runner::TealightThreads] {
+        let blocks = BlockType::ALL.iter().filter(|block| vectors.runner(**block) == runner);
+        let names: Vec<_> = blocks.map(|block| block.name()).collect();
+        if !names.is_empty() {
+            let why = match (runner, vectors) {
+                (Runner::Candle, _) => "it has vector code for them, which reads the weights in place",
+                (_, Vectors::Neon) => "Candle's need the dot product instructions, which this processor does not have",
+                _ => "Candle has only scalar code for them, of the same bits",
+            };
+            parts.push(Part { what: format!("products of blocks {}", names.join(" ")), runner, why });
+        }
+    }
+    let (what, why) = ("f32 matrix products and convolutions".into(), "it has vector code for them");
+    parts.push(Part { what, runner: Runner::Candle, why });
+    let (what, why) = ("all other operators".into(), "Candle has nothing better for them; int8 it does not have");
+    parts.push(Part { what, runner: Runner::Tealight, why });
+    parts
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Candle => "Candle",
+            Self::TealightThreads => "Tealight, on all threads",
+            Self::Tealight => "Tealight",
+        })
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { engine, processor, threads, parts } = self;
+        let s = if *threads == 1 { "" } else { "s" };
+        write!(f, "engine {engine}, {threads} thread{s}, {processor}")?;
+        for Part { what, runner, why } in parts {
+            write!(f, "\n  {what}: {runner} ({why})")?;
+        }
+        Ok(())
+    }
+}

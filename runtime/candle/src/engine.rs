@@ -1,0 +1,86 @@
+//! The choice of an engine, and what it computes.
+
+use crate::batch_matmul::batch_matmul_f32;
+use crate::blocks::fully_connected_block;
+use crate::conv_2d::conv_2d_f32;
+use crate::cpu::Vectors;
+use crate::description::Description;
+use crate::fully_connected::fully_connected_f32;
+use std::fmt;
+use std::str::FromStr;
+use tealight::{Operator, Part};
+use zerocopy::IntoBytes;
+
+/// Whose code runs a model; see the [crate's docs](crate).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EngineChoice {
+    /// Tealight's kernels: the bits of a microcontroller.
+    #[default]
+    Tealight,
+    /// Candle's kernels where they are better, on all threads.
+    Candle,
+}
+
+impl fmt::Display for EngineChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tealight => "tealight",
+            Self::Candle => "candle",
+        })
+    }
+}
+
+impl FromStr for EngineChoice {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "tealight" => Ok(Self::Tealight),
+            "candle" => Ok(Self::Candle),
+            _ => Err(format!("there is no engine `{name}`: give `tealight` or `candle`")),
+        }
+    }
+}
+
+/// Computes operators for a session of the core.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    choice: EngineChoice,
+    vectors: Vectors,
+    /// What the last call gave.
+    output: Vec<f32>,
+}
+
+impl Engine {
+    /// An engine for this processor.
+    pub fn new(choice: EngineChoice) -> Self {
+        Self { choice, vectors: Vectors::detect(), output: Vec::new() }
+    }
+
+    /// Which code computes what, and why.
+    pub fn describe(&self) -> Description {
+        Description::new(self.choice, self.vectors)
+    }
+}
+
+impl tealight::Engine for Engine {
+    fn run(&mut self, part: &Part<'_>) -> Option<&[u8]> {
+        if self.choice == EngineChoice::Tealight {
+            return None;
+        }
+        self.output.clear();
+        match part.operator() {
+            Operator::FullyConnectedBlock(op) => fully_connected_block(op, part, self.vectors, &mut self.output)?,
+            Operator::FullyConnectedF32(op) => fully_connected_f32(op, part, &mut self.output)?,
+            Operator::Conv2dF32(op) => conv_2d_f32(op, part, &mut self.output)?,
+            Operator::BatchMatMulF32(op) => batch_matmul_f32(op, part, &mut self.output)?,
+            _ => return None,
+        }
+        Some(bytes_of(&self.output))
+    }
+}
+
+/// The bytes of numbers: little-endian on every processor that Candle runs on.
+fn bytes_of(numbers: &[f32]) -> &[u8] {
+    numbers.as_bytes()
+}

@@ -1,0 +1,42 @@
+//! FullyConnectedF32.
+
+use crate::product::{BLOCKED, Product};
+use crate::segments::{Segment, segments};
+use crate::threads::in_chunks;
+use crate::weights::{Stored, decoded, stored};
+use tealight::Part;
+use tealight_format::ops;
+use tealight_kernels::float;
+
+/// Appends the rows of `part` to `output`: a row is one element of the operator's output.
+pub(crate) fn fully_connected_f32(op: &ops::FullyConnectedF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
+    let (x, weights) = (part.input(0)?.as_f32(), part.input(1)?);
+    let [out_features, inner] = [0, 1].map(|i| weights.shape().dim(i) as usize);
+    let bias = part.input(2).map_or(&[][..], |bias| bias.as_f32());
+    let all_rows = part.row_count() / out_features;
+    let weights = match stored(&weights)? {
+        // A copy in f32 for few rows would take longer than the product.
+        Stored::F16(weights) if all_rows < BLOCKED => {
+            let p = float::FullyConnected { in_features: inner, out_features, activation: op.activation };
+            let rows = part.rows();
+            output.resize(rows.len(), 0.0);
+            in_chunks(output, |start, output| {
+                let from = rows.start + start;
+                float::fully_connected(&p, from..from + output.len(), x, weights, bias, output);
+            });
+            return Some(());
+        }
+        weights => decoded(weights),
+    };
+    for Segment { batches, rows } in segments(part.rows(), out_features) {
+        let product = Product {
+            all_rows,
+            inner,
+            weights: weights.get(rows.start * inner..rows.end * inner)?,
+            bias: bias.get(rows).unwrap_or(&[]),
+            activation: op.activation,
+        };
+        product.append(x.get(batches.start * inner..batches.end * inner)?, output).ok()?;
+    }
+    Some(())
+}

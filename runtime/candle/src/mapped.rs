@@ -1,0 +1,113 @@
+//! A model file in memory, checked.
+
+use crate::engine::{Engine, EngineChoice};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use memmap2::Mmap;
+use self_cell::self_cell;
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use tealight::{Block, Model};
+
+/// A model, mapped from its file or held in memory of its own. Cheap to clone: clones and sessions share the bytes.
+///
+/// A mapped file must stay as it is while it is in use: replace a model by renaming a new file over it, never by writing
+/// into it. A file that is shortened meanwhile ends the process with SIGBUS.
+#[derive(Clone)]
+pub struct Mapped(Arc<Checked>);
+
+/// Where a model's bytes are; at a multiple of 16 in any case.
+enum Bytes {
+    Map(Mmap),
+    Own { blocks: Vec<Block>, len: usize },
+}
+
+self_cell!(
+    /// Bytes, and the view of them that the check gave.
+    struct Checked {
+        owner: Bytes,
+        #[covariant]
+        dependent: Model,
+    }
+);
+
+impl Mapped {
+    /// Maps the file `path` and checks its header and plan. The weights are not read.
+    ///
+    /// # Errors
+    /// If there is no such file, it cannot be mapped, or it is not a valid model.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let read = |source| Error::Read { path: path.to_path_buf(), source };
+        let not_a_file = |what| Err(Error::NotAFile { path: path.to_path_buf(), what });
+        let file = File::open(path).map_err(read)?;
+        let metadata = file.metadata().map_err(read)?;
+        if metadata.is_dir() {
+            return not_a_file("a folder");
+        }
+        if !metadata.is_file() {
+            return not_a_file("not a regular file");
+        }
+        if metadata.len() == 0 {
+            return not_a_file("empty");
+        }
+        // SAFETY: the map is read-only. Rust asks that the bytes do not change while they are borrowed, which no program
+        // can enforce for a file; it is asked of the user, in the docs of this type. What the map is used for stays in
+        // bounds whatever the bytes become: every access to a model is checked against the map's length.
+        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        Self::check(Bytes::Map(map))
+    }
+
+    /// Copies `bytes`, a whole model file, to aligned memory and checks them.
+    ///
+    /// # Errors
+    /// If there is not enough memory, or they are not a valid model.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut blocks = aligned(bytes.len())?;
+        Block::bytes_mut(&mut blocks)[..bytes.len()].copy_from_slice(bytes);
+        Self::check(Bytes::Own { blocks, len: bytes.len() })
+    }
+
+    fn check(bytes: Bytes) -> Result<Self> {
+        let checked = Checked::try_new(bytes, |bytes| Model::parse(bytes.as_slice())).map_err(Error::Model)?;
+        Ok(Self(Arc::new(checked)))
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<'_> {
+        self.0.borrow_dependent()
+    }
+
+    /// A new session with memory of its own; its state is as at first.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn session(&self, choice: EngineChoice) -> Result<Session> {
+        Session::new(self.clone(), Engine::new(choice))
+    }
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mapped").field(self.model()).finish()
+    }
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Map(map) => map,
+            Self::Own { blocks, len } => &Block::bytes(blocks)[..*len],
+        }
+    }
+}
+
+/// `len` bytes of zeros at a multiple of 16, and up to 15 more.
+pub(crate) fn aligned(len: usize) -> Result<Vec<Block>> {
+    let mut blocks = Vec::new();
+    blocks.try_reserve_exact(Block::count(len)).map_err(|_| Error::Memory { bytes: len })?;
+    blocks.resize(Block::count(len), Block::ZERO);
+    Ok(blocks)
+}

@@ -1,0 +1,134 @@
+//! Small models, numbers for them, and how far two engines may differ.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
+
+#[path = "../../../format/tests/build/mod.rs"]
+pub mod build;
+
+use build::{Parts, value};
+use tealight_candle::{Budget, EngineChoice, Mapped};
+use tealight_format::{DType, Operands, Operator, Place, align16};
+use tealight_kernels::float::f16;
+
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// Numbers in `[-1, 1)`.
+    pub fn reals(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
+    }
+}
+
+/// What an operator reads.
+pub enum Operand {
+    Input(Vec<u32>),
+    Reals(Vec<u32>, Vec<f32>),
+    Halves(Vec<u32>, Vec<f16>),
+    Bytes(Vec<u32>, Vec<u8>),
+    None,
+}
+
+/// A model of one operator on f32 tensors, with a workspace if it needs one.
+pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Parts {
+    let mut parts = Parts::default();
+    let mut inputs = Vec::new();
+    let mut offset = 0;
+    let mut place = |dtype, dims: &[u32], life| {
+        let value = value(Place::Arena, dtype, dims, offset, life);
+        offset = align16(value.end()) as u32;
+        value
+    };
+    let constants = operands
+        .iter()
+        .filter(|op| matches!(op, Operand::Reals(..) | Operand::Halves(..) | Operand::Bytes(..)))
+        .count() as u16;
+    for operand in operands {
+        let (dims, dtype, bytes) = match operand {
+            Operand::None => {
+                inputs.push(None);
+                continue;
+            }
+            Operand::Input(dims) => {
+                let index = constants + parts.values.len() as u16;
+                parts.values.push(place(DType::F32, &dims, (0, 0)));
+                parts.inputs.push(index);
+                inputs.push(Some(index));
+                continue;
+            }
+            Operand::Reals(dims, numbers) => (dims, DType::F32, numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Operand::Halves(dims, numbers) => {
+                (dims, DType::F16, numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+            }
+            Operand::Bytes(dims, bytes) => (dims, DType::U8, bytes),
+        };
+        inputs.push(Some(parts.constants.len() as u16));
+        const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+        parts.constants.push((NAMES[parts.constants.len()], dtype, dims, bytes));
+    }
+    let index = constants + parts.values.len() as u16;
+    parts.values.push(place(DType::F32, output, (0, 1)));
+    parts.outputs.push(index);
+    let get = |i: u16| match parts.constants.get(usize::from(i)) {
+        Some((_, dtype, dims, _)) => value(Place::Constant, *dtype, dims, 0, (0, 0)),
+        None => parts.values[usize::from(i - constants)],
+    };
+    let mut all = Operands { inputs: [None; 8], count: inputs.len(), output: get(index) };
+    for (to, from) in all.inputs.iter_mut().zip(&inputs) {
+        *to = from.map(get);
+    }
+    let scratch = operator.workspace(&all).map(|workspace| {
+        parts.values.push(place(DType::U8, &[workspace.len], (0, 0)));
+        let scratch = parts.values.last_mut().unwrap();
+        scratch.scale = 0.0;
+        index + 1
+    });
+    parts.op(operator, &inputs, index, scratch);
+    parts
+}
+
+/// How an inference is cut.
+#[derive(Clone, Copy, Debug)]
+pub enum Slices {
+    Whole,
+    /// Into parts of random size.
+    Random(u64),
+}
+
+/// The outputs of one inference. Random slices must be some.
+pub fn infer(model: &Mapped, choice: EngineChoice, inputs: &[Vec<f32>], slices: Slices) -> Vec<f32> {
+    let mut session = model.session(choice).unwrap();
+    for (i, input) in inputs.iter().enumerate() {
+        session.input(i).copy_from(input).unwrap();
+    }
+    match slices {
+        Slices::Whole => session.run(),
+        Slices::Random(seed) => {
+            let mut rng = Rng(seed);
+            let most = session.model().cost() / 3 + 2;
+            let mut polls = 0;
+            while session.poll(Budget::macs(rng.below(most))).is_pending() {
+                polls += 1;
+            }
+            assert!(polls > 0, "nothing was cut");
+        }
+    }
+    session.output(0).as_f32().to_vec()
+}
+
+/// NaN has many bit patterns, of which nobody chooses one.
+pub fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
+}

@@ -1,0 +1,67 @@
+//! Whose code computes: Tealight's kernels, or Candle's engine if the program was built with it (feature `candle`).
+
+use crate::error::{Error, Result};
+use crate::table::bytes;
+use tealight::{ALL_OPS, Block, Model};
+
+/// Whose code computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    /// Tealight's kernels: the bits that a board gives
+    Tealight,
+    /// Candle's where they are faster, on all cores; outputs differ in last bits
+    Candle,
+}
+
+#[cfg(feature = "candle")]
+type Runner = tealight_candle::Engine;
+#[cfg(not(feature = "candle"))]
+type Runner = tealight::Kernels;
+
+/// A session that an [`Engine`] serves.
+pub(crate) type Session<'m> = tealight::Session<'m, ALL_OPS, Runner>;
+
+impl Engine {
+    /// A session for `model`, in `memory`, which is made as large as it must be.
+    ///
+    /// # Errors
+    /// There is not enough memory, or the program was built without the engine.
+    pub(crate) fn session<'m>(self, model: &Model<'m>, memory: &'m mut Vec<Block>) -> Result<Session<'m>> {
+        let runner = self.runner()?;
+        let count = Block::count(model.arena_len());
+        memory.try_reserve_exact(count).map_err(|error| {
+            Error::new(format!("cannot get {} for the arena", bytes(model.arena_len() as u64))).cause(error)
+        })?;
+        memory.resize(count, Block::ZERO);
+        let session = tealight::Session::<ALL_OPS>::load(model, Block::bytes_mut(memory));
+        session.map(|session| session.with_engine(runner)).map_err(|e| Error::new("cannot run the model").cause(e))
+    }
+
+    #[cfg(feature = "candle")]
+    fn runner(self) -> Result<Runner> {
+        Ok(Runner::new(match self {
+            Self::Tealight => tealight_candle::EngineChoice::Tealight,
+            Self::Candle => tealight_candle::EngineChoice::Candle,
+        }))
+    }
+
+    #[cfg(not(feature = "candle"))]
+    fn runner(self) -> Result<Runner> {
+        match self {
+            Self::Tealight => Ok(tealight::Kernels),
+            Self::Candle => Err(Error::new("this program was built without Candle")
+                .help("build it with `cargo build --release --package tealight-cli --features candle`")),
+        }
+    }
+}
+
+/// Which code computes what in `session`, and why: some lines.
+pub(crate) fn describe(session: &Session<'_>) -> String {
+    #[cfg(feature = "candle")]
+    return session.engine().describe().to_string();
+    #[cfg(not(feature = "candle"))]
+    {
+        let _ = session;
+        "engine tealight, 1 thread\n  all operators: Tealight (the bits that a microcontroller gives)".into()
+    }
+}

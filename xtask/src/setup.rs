@@ -161,12 +161,12 @@ pub enum Package<'a> {
     Pip,
     /// Node's npm.
     Npm,
+    /// A program that speaks.
+    Speech(&'a str),
     /// QEMU's user mode emulators.
     QemuUser,
     /// The C compiler and library that link for this GNU triple.
     CrossToolchain(&'a str),
-    /// A program that speaks.
-    Speech(&'a str),
 }
 
 /// Installs a package where that is permitted; the error names `lacking` and the command to type.
@@ -224,12 +224,15 @@ impl Manager {
             (Self::Brew, Package::Qemu(_)) => "qemu".into(),
             (Self::Dnf, Package::Qemu(binary)) => format!("{binary}-core"),
             (Self::Apt, Package::Qemu(binary)) if binary.starts_with("qemu-system-riscv") => "qemu-system-misc".into(),
+            // Programs for one process, not for a machine, come together.
+            (_, Package::Qemu(binary)) if !binary.starts_with("qemu-system-") => "qemu-user".into(),
             (_, Package::Qemu(binary)) => binary.into(),
             (Self::Apt | Self::Dnf, Package::Pip) => "python3-pip".into(),
             (Self::Pacman, Package::Pip) => "python-pip".into(),
             (Self::Brew, Package::Pip) => "python".into(),
             (Self::Brew, Package::Npm) => "node".into(),
             (_, Package::Npm) => "npm".into(),
+            (_, Package::Speech(program)) => program.into(),
             (_, Package::QemuUser) => "qemu-user".into(),
             (Self::Apt, Package::CrossToolchain(triple)) => {
                 // Debian names the library by its own name of the architecture.
@@ -241,7 +244,6 @@ impl Manager {
                 format!("gcc-{triple} libc6-dev-{architecture}-cross")
             }
             (_, Package::CrossToolchain(triple)) => format!("{triple}-gcc"),
-            (_, Package::Speech(program)) => program.into(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The rules of the operators of transformers: what they take, the work it makes, and what they refuse.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 mod build;
 
 use build::value;

@@ -92,6 +92,7 @@ impl crate::Entry for Entry {
             samples,
             bytes: file.len() as u64,
             recordings: None,
+            parts: Vec::new(),
         };
         let right = figures.float.min(figures.quantized);
         if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {

@@ -127,6 +127,7 @@ impl crate::Entry for Entry {
                 quantized: share(quantized.right_recordings, quantized.recordings),
                 samples: quantized.recordings,
             }),
+            parts: Vec::new(),
         };
         let right = figures.float.min(figures.quantized);
         if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {

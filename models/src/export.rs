@@ -112,8 +112,17 @@ impl Recipe<'_> {
     /// # Errors
     /// If the network cannot be quantized with these inputs.
     pub fn compile(self) -> Result<Vec<u8>> {
+        self.compile_behind(None)
+    }
+
+    /// The same for a network whose input a front end makes; the file names it.
+    ///
+    /// # Errors
+    /// As [`Recipe::compile`].
+    pub fn compile_behind(self, front_end: Option<&str>) -> Result<Vec<u8>> {
         let quantize = Quantize { input_range: Some(self.input_range), ..Quantize::default() };
-        let options = Options { name: Some(self.name.into()), labels: self.labels, ..Options::default() };
+        let (name, front_end) = (Some(self.name.into()), front_end.map(String::from));
+        let options = Options { name, labels: self.labels, front_end, ..Options::default() };
         let (compiled, report) = compile_float(self.network, self.samples, &quantize, self.checkpoint, &options)?;
         eprint!("{}", describe(&report));
         eprintln!("  {}", sizes(&compiled.bytes)?);
@@ -125,15 +134,30 @@ impl Recipe<'_> {
 /// itself.
 ///
 /// # Errors
-/// If a file cannot be written, or an input does not fit.
+/// As [`write_model`].
 pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
     let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
-    let model = format!("{name}.safetensors");
-    write(&place.file(name, &model), file)?;
+    write_model(place, name, file, cases)?;
+    write_demo(place, name, "sample.bin", sample, label)
+}
+
+/// Writes a compiled file and its golden vectors from `cases` (input, truth).
+///
+/// # Errors
+/// If a file cannot be written, or an input does not fit.
+pub fn write_model(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
+    write(&place.file(name, &format!("{name}.safetensors")), file)?;
     let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;
-    write(&place.file(name, "golden.json"), golden.as_bytes())?;
-    write(&place.file(name, "sample.bin"), sample)?;
-    let demo = format!("model = \"{model}\"\n\n[[input]]\nfile = \"sample.bin\"\nis = \"{label}\"\n");
+    write(&place.file(name, "golden.json"), golden.as_bytes())
+}
+
+/// Writes what a model shows of itself: an input as the firmware takes it, in the file `sample`, which is a `label`.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_demo(place: &Place, name: &str, sample: &str, input: &[u8], label: &str) -> Result<()> {
+    write(&place.file(name, sample), input)?;
+    let demo = format!("model = \"{name}.safetensors\"\n\n[[input]]\nfile = \"{sample}\"\nis = \"{label}\"\n");
     write(&place.file(name, "demo.toml"), demo.as_bytes())
 }
 

@@ -56,6 +56,18 @@ pub fn conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: Var
     Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix() })
 }
 
+/// As [`conv1d`] with stride 1, each channel by itself: `weight` `[channels, 1, 1, size]`.
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn depthwise_conv1d(channels: usize, size: usize, vb: VarBuilder) -> Result<Conv2d> {
+    let bound = 1.0 / (size as f64).sqrt();
+    let weight = vb.get_with_hints((channels, 1, 1, size), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?;
+    let bias = vb.get_with_hints(channels, "bias", candle_nn::Init::Uniform { lo: -bound, up: bound })?;
+    let config = Conv2dConfig { groups: channels, ..Conv2dConfig::default() };
+    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix() })
+}
+
 /// A matrix with a bias: `weight` and `bias` under `vb`.
 ///
 /// # Errors

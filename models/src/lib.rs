@@ -67,17 +67,21 @@ pub mod trace;
 pub mod weights;
 pub mod wheel;
 
+#[path = "../anomaly/mod.rs"]
+pub mod anomaly;
 #[path = "../digits/mod.rs"]
 pub mod digits;
 #[path = "../gesture/mod.rs"]
 pub mod gesture;
+#[path = "../keyword/mod.rs"]
+pub mod keyword;
 
 use anyhow::Result;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Every model.
-pub const MODELS: &[&dyn Entry] = &[&digits::Entry, &gesture::Entry];
+pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
 
 /// A model of this folder.
 pub trait Entry: Sync {
@@ -96,11 +100,17 @@ pub trait Entry: Sync {
     /// As [`Entry::train`], and if the figures are worse than the model promises.
     fn evaluate(&self, place: &Place) -> Result<Figures>;
 
-    /// Up to `count` held-out inputs as the compiled model takes them, in a row.
+    /// `count` held-out inputs as the firmware takes them, in a row.
     ///
     /// # Errors
     /// As [`Entry::train`].
     fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>>;
+
+    /// What the firmware makes of one of the inputs before the network takes it; nothing for most models.
+    fn features(&self, input: &[u8]) -> Option<Vec<u8>> {
+        let _ = input;
+        None
+    }
 }
 
 /// What a model can do, measured on held-out data.
@@ -121,6 +131,22 @@ pub struct Figures {
     /// The same where a recording is one sample: its windows vote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings: Option<Recordings>,
+    /// The same of some of the samples.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+}
+
+/// What a model can do with some of the samples.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Part {
+    /// Which.
+    pub name: String,
+    /// Of the float weights.
+    pub float: f64,
+    /// Of the compiled file.
+    pub quantized: f64,
+    /// How many.
+    pub samples: usize,
 }
 
 /// What a model can do with whole recordings.

@@ -70,7 +70,10 @@ fn main() -> Result<()> {
                 println!("{}", serde_json::to_string_pretty(&figures)?);
                 return Ok(());
             }
-            println!("{:<12} {:<24} {:>9} {:>9} {:>8} {:>8}", "model", "metric", "float", "int8", "samples", "bytes");
+            println!(
+                "{:<12} {:<24} {:>9} {:>9} {:>8} {:>8}",
+                "model", "metric", "float", "quantized", "samples", "bytes"
+            );
             for f in figures {
                 println!(
                     "{:<12} {:<24} {:>9.4} {:>9.4} {:>8} {:>8}",
@@ -87,7 +90,11 @@ fn main() -> Result<()> {
             let each = bytes.len() / count.max(1);
             let mut answers: Vec<u8> = Vec::new();
             for input in bytes.chunks(each.max(1)) {
-                answers.extend(compiled.run(input)?.iter().map(|byte| byte.cast_unsigned()));
+                // Firmware with a front end writes the features too.
+                let features = model.features(input);
+                let output = compiled.run(features.as_deref().unwrap_or(input))?;
+                answers.extend(features.unwrap_or_default());
+                answers.extend(output.iter().map(|byte| byte.cast_unsigned()));
             }
             export::write(&inputs, &bytes)?;
             export::write(&outputs, &answers)

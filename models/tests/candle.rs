@@ -6,6 +6,7 @@ use candle_nn::{Conv2dConfig, VarBuilder};
 use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, QuantizeError, compile_float};
 use tealight_compiler::{Options, compile};
+use tealight_models::anomaly::{self, Anomaly};
 use tealight_models::array::Array;
 use tealight_models::digits::Digits;
 use tealight_models::gesture::Gesture;
@@ -107,6 +108,20 @@ fn gesture_traced_computes_what_candle_computes() {
         let x: Vec<f32> = (0..6 * 128).map(|_| random.normal() as f32).collect();
         let candle = model.forward(&Tensor::from_slice(&x, &dims, &Device::Cpu).unwrap()).unwrap();
         close(&answer(&network, &layout::elements(&x, &dims)), &candle, 1e-4);
+    }
+}
+
+#[test]
+fn anomaly_traced_computes_what_candle_computes() {
+    let file = export::read(&Place::new().file("anomaly", "anomaly.float.safetensors")).unwrap();
+    let model = weights::load(&file, Anomaly::load).unwrap();
+    let dims = [1, anomaly::LEN];
+    let network = trace(&dims, |x| model.forward(x)).unwrap();
+    let mut random = Random::new(1);
+    for _ in 0..5 {
+        let x: Vec<f32> = (0..anomaly::LEN).map(|_| random.normal() as f32).collect();
+        let candle = model.forward(&Tensor::from_slice(&x, &dims, &Device::Cpu).unwrap()).unwrap();
+        close(&answer(&network, &x), &candle, 1e-4);
     }
 }
 

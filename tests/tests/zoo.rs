@@ -97,3 +97,30 @@ fn gesture_is_small_and_mostly_right() {
     // Nine of ten held-out windows are answered rightly.
     assert!(right * 10 >= golden.cases.len() * 8, "{right} of {}", golden.cases.len());
 }
+
+#[test]
+fn anomaly_gives_what_it_knows_back_better_than_what_it_does_not() {
+    let (name, file, golden) = open(&root().join("models/anomaly"));
+    let model = Model::parse(&file).unwrap();
+    assert_eq!(model.metadata("name"), Some(name.as_str()));
+    assert!(file.len() < 60_000, "{} bytes", file.len());
+    assert!(model.arena_len() < 1024, "{} bytes of arena", model.arena_len());
+    let [from, to] = [model.input(0), model.output(0)].map(|index| model.value(index));
+    let score = |case: &Case| -> f32 {
+        let input = case.input();
+        let pairs = input.iter().map(|byte| byte.cast_signed()).zip(case.output.iter().copied());
+        pairs
+            .map(|(a, b)| {
+                let a = from.scale * (i32::from(a) - from.zero_point) as f32;
+                let b = to.scale * (i32::from(b) - to.zero_point) as f32;
+                (a - b) * (a - b) / input.len() as f32
+            })
+            .sum()
+    };
+    let of = |normal: bool| golden.cases.iter().filter(move |case| case.label.ends_with(": normal") == normal);
+    let worst_known = of(true).map(score).fold(0.0, f32::max);
+    assert!(of(true).count() >= 3 && of(false).count() >= 6);
+    let told = of(false).filter(|case| score(case) > worst_known).count();
+    // Nearly all pairs of held-out windows are in order.
+    assert!(told * 10 >= of(false).count() * 8, "{told} of {}", of(false).count());
+}

@@ -1,4 +1,4 @@
-//! Inputs for a model, from files: raw little-endian values in the model's own type, NumPy arrays, or pictures.
+//! Inputs for a model, from files: raw little-endian values in the model's own type, NumPy arrays, pictures, or sound.
 
 use crate::model::{ModelFile, Tensor};
 use crate::on_board::read;
@@ -8,7 +8,7 @@ use std::path::Path;
 use tealight_format::Model;
 
 /// Reads a file of inputs: `.pgm` is one picture, `.npy` one or several inputs of a model that has one, anything else is
-/// the inputs of one inference after another.
+/// the inputs of one inference after another. A model that listens takes `.wav`, or raw 16 kHz samples.
 pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     let bytes = read(file)?;
     let inputs = match file.extension().and_then(|extension| extension.to_str()) {
@@ -16,7 +16,8 @@ pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
             let picture = Picture::from_pgm(&bytes).map_err(|error| anyhow!("{}: {error}", file.display()))?;
             from_picture(&picture, model).with_context(|| format!("{} does not fit", file.display()))?
         }
-        Some("npy") => from_array(file, model)?,
+        Some("wav") => from_sound(file, model)?,
+        Some("npy") if !model.listens => from_array(file, model)?,
         _ => bytes,
     };
     let wanted = model.input_bytes();
@@ -26,7 +27,7 @@ pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
             file.display(),
             inputs.len(),
             model.name,
-            describe(&model.inputs)
+            if model.listens { "a second of 16 kHz samples".into() } else { describe(&model.inputs) }
         );
     }
     Ok(inputs)
@@ -39,6 +40,32 @@ fn from_array(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     }
     let parsed = Model::parse(&model.bytes)?;
     Ok(tealight_cli::read_inputs(&parsed, 0, file)?)
+}
+
+/// A WAV file's samples, seconds in a row; the last is filled up with silence.
+fn from_sound(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
+    if !model.listens {
+        bail!("{} does not listen: its file names no front end that makes its input of sound", model.name);
+    }
+    let reader = hound::WavReader::open(file).with_context(|| format!("{} is no WAV file", file.display()))?;
+    let spec = reader.spec();
+    let found = (spec.sample_rate as usize, spec.channels, spec.bits_per_sample, spec.sample_format);
+    if found != (tealight_audio::SAMPLE_RATE, 1, 16, hound::SampleFormat::Int) {
+        bail!(
+            "{} has {} channels of {} bits at {} Hz; the front end takes one of 16 bits at {} Hz. \
+             `sox IN.wav -c 1 -b 16 -r {} OUT.wav` makes it so",
+            file.display(),
+            spec.channels,
+            spec.bits_per_sample,
+            spec.sample_rate,
+            tealight_audio::SAMPLE_RATE,
+            tealight_audio::SAMPLE_RATE
+        );
+    }
+    let mut samples =
+        reader.into_samples().collect::<Result<Vec<i16>, _>>().with_context(|| file.display().to_string())?;
+    samples.resize(samples.len().next_multiple_of(tealight_audio::SAMPLE_RATE), 0);
+    Ok(samples.into_iter().flat_map(i16::to_le_bytes).collect())
 }
 
 /// A grey picture as the model's only input: black is the least value of the type, white the greatest.
@@ -75,6 +102,7 @@ mod tests {
             labels: Vec::new(),
             macs: 0,
             has_state: false,
+            listens: false,
             inputs: vec![Tensor { dtype, shape: shape.to_vec(), scale: 1.0, zero_point: 0, bytes }],
             outputs: Vec::new(),
         }

@@ -19,6 +19,7 @@ pub mod on_board;
 pub mod picture;
 pub mod progress;
 pub mod qemu;
+pub mod reconstruction;
 pub mod repeat;
 pub mod report;
 pub mod run;

@@ -21,6 +21,8 @@ pub struct ModelFile {
     pub macs: u64,
     /// Whether it keeps something from one inference to the next.
     pub has_state: bool,
+    /// Whether it listens: the firmware takes seconds of sound, and makes the model's input of them.
+    pub listens: bool,
     /// Model inputs.
     pub inputs: Vec<Tensor>,
     /// Model outputs.
@@ -71,6 +73,11 @@ impl ModelFile {
             Ok(model) => model,
             Err(error) => bail!("{} is not a Tealight model: {error}", file.display()),
         };
+        let listens = match model.metadata("front_end") {
+            None => false,
+            Some(tealight_audio::LOG_MEL) => true,
+            Some(other) => bail!("{} needs the front end `{other}`, which no firmware here has", file.display()),
+        };
         let tensors = |count: usize, index: &dyn Fn(usize) -> usize| {
             (0..count).map(|i| Tensor::of(&model.value(index(i)))).collect()
         };
@@ -79,15 +86,26 @@ impl ModelFile {
             labels: labels(model.metadata("labels")),
             macs: model.macs(),
             has_state: model.state_len() > 0,
+            listens,
             inputs: tensors(model.input_count(), &|i| model.input(i)),
             outputs: tensors(model.output_count(), &|i| model.output(i)),
             bytes,
         })
     }
 
-    /// Bytes of all inputs of one inference.
+    /// Bytes that firmware takes for one inference: all inputs, or a second of sound.
     pub fn input_bytes(&self) -> usize {
+        if self.listens { 2 * tealight_audio::SAMPLE_RATE } else { self.tensor_bytes() }
+    }
+
+    /// Bytes of all input tensors of one inference.
+    fn tensor_bytes(&self) -> usize {
         self.inputs.iter().map(|tensor| tensor.bytes).sum()
+    }
+
+    /// Bytes of the features that firmware writes before the outputs of an inference.
+    pub fn feature_bytes(&self) -> usize {
+        if self.listens { self.tensor_bytes() } else { 0 }
     }
 
     /// Bytes of all outputs of one inference.

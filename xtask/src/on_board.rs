@@ -23,9 +23,21 @@ pub struct Run {
     pub sizes: Sizes,
     /// Seconds that the emulation took on this machine.
     pub seconds: f64,
+    /// What the front end made of each input, in a row; empty without one.
+    #[serde(skip)]
+    pub features: Vec<u8>,
     /// The outputs of all inferences in a row.
     #[serde(skip)]
     pub outputs: Vec<u8>,
+}
+
+impl Run {
+    /// What the firmware wrote for each input: features, if it makes them, then outputs.
+    pub fn written(&self, model: &ModelFile) -> Vec<Vec<u8>> {
+        let features = |index: usize| self.features.chunks(model.feature_bytes().max(1)).nth(index).unwrap_or(&[]);
+        let outputs = self.outputs.chunks(model.output_bytes().max(1)).enumerate();
+        outputs.map(|(index, outputs)| [features(index), outputs].concat()).collect()
+    }
 }
 
 /// How the firmware is made and run.
@@ -69,13 +81,17 @@ pub fn run_on_board(
     };
     let input = write("input.bin", inputs)?;
     let model_file = stable_copy(context, model)?;
+    let mut features = options.features.to_vec();
+    if model.listens {
+        features.push("audio");
+    }
     let built = firmware::build(
         context,
         Recipe {
             board,
             model: &model_file,
             embedded_input: options.embed_input.then_some(&*input),
-            features: options.features,
+            features: &features,
         },
     )?;
     // A copy, so that another build cannot replace the image under the emulator.
@@ -88,19 +104,22 @@ pub fn run_on_board(
     let console = qemu::run(board, &image_file, folder.path(), options.limit)?;
     let seconds = start.elapsed().as_secs_f64();
     let report = Report::parse(&console)?;
-    let outputs = std::fs::read(folder.path().join("output.bin"))?;
+    let written = std::fs::read(folder.path().join("output.bin"))?;
     let inferences = inputs.len() / wanted;
     if report.instructions.len() != inferences {
         bail!("{inferences} inferences were given, {} were run", report.instructions.len());
     }
-    if outputs.len() != inferences * model.output_bytes() {
-        bail!(
-            "{inferences} inferences gave {} bytes of output instead of {} each",
-            outputs.len(),
-            model.output_bytes()
-        );
+    let each = model.feature_bytes() + model.output_bytes();
+    if written.len() != inferences * each {
+        bail!("{inferences} inferences gave {} bytes of output instead of {each} each", written.len());
     }
-    Ok(Run { report, sizes: firmware::sizes(&image)?, seconds, outputs })
+    let (mut features, mut outputs) = (Vec::new(), Vec::new());
+    for one in written.chunks(each.max(1)) {
+        let (made, answered) = one.split_at(model.feature_bytes());
+        features.extend(made);
+        outputs.extend(answered);
+    }
+    Ok(Run { report, sizes: firmware::sizes(&image)?, seconds, features, outputs })
 }
 
 /// Puts the model where its path depends on its contents alone, so that building the same firmware again costs nothing.

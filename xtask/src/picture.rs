@@ -38,6 +38,16 @@ impl Picture {
         Some(Self { width, height, pixels })
     }
 
+    /// Features of sound, frame by frame, as a picture: time from left to right, frequency from low to high.
+    pub fn from_frames(frames: usize, bands: usize, features: &[u8]) -> Option<Self> {
+        let level = |at: usize| {
+            let (frame, band) = (at % frames, bands - 1 - at / frames);
+            features.get(frame * bands + band).map(|feature| feature ^ 0x80)
+        };
+        let pixels = (0..frames * bands).map(level).collect::<Option<_>>()?;
+        Some(Self { width: frames, height: bands, pixels })
+    }
+
     /// Reads a binary PGM (`P5`, 8 bits).
     pub fn from_pgm(bytes: &[u8]) -> Result<Self, String> {
         let mut words = Vec::new();

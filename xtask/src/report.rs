@@ -13,6 +13,8 @@ pub struct Report {
     pub board: String,
     /// Instructions of each inference, exact to the tick of the board's clock.
     pub instructions: Vec<u64>,
+    /// Instructions of the front end before each inference, if it has one.
+    pub front_end: Vec<u64>,
     /// Length of a clock tick in instructions: the counts' resolution.
     pub resolution: u64,
     /// Measured length of the calibration loop.
@@ -29,7 +31,7 @@ impl Report {
     /// Reads a console's text. A report that is cut, of another version, or off in its calibration is refused.
     pub fn parse(console: &str) -> Result<Self> {
         let mut report = Self::default();
-        let mut ticks = Vec::new();
+        let (mut ticks, mut front_end) = (Vec::new(), Vec::new());
         let mut calibration = (0, 0);
         let mut done = None;
         for fact in console.lines().filter_map(|line| line.strip_prefix("tealight ")) {
@@ -53,6 +55,7 @@ impl Report {
                 "state_bytes" => report.state_bytes = number()?,
                 "stack_bytes" => report.stack_bytes = number()?,
                 "inference_ticks" => ticks.push(number()?),
+                "front_end_ticks" => front_end.push(number()?),
                 "done" => done = Some(number()?),
                 "error" => bail!("the firmware stopped: {}", explain(value)),
                 _ => bail!("the board's report has an unknown line: `{fact}`"),
@@ -68,7 +71,8 @@ impl Report {
         if report.calibration.abs_diff(calibration.0) > 2 * report.resolution {
             bail!("the board's clock is off: a loop of {} instructions measured {}", calibration.0, report.calibration);
         }
-        report.instructions = ticks.iter().map(|ticks| ticks * report.resolution).collect();
+        let instructions = |ticks: &[u64]| ticks.iter().map(|ticks| ticks * report.resolution).collect();
+        (report.instructions, report.front_end) = (instructions(&ticks), instructions(&front_end));
         Ok(report)
     }
 }
@@ -80,6 +84,7 @@ fn explain(word: &str) -> String {
         "output-not-created" => "it could not create its output file; is the disk full?".into(),
         "input-not-readable" => "its input file could not be read".into(),
         "input-ends-within-an-inference" => "the input is not a whole number of inferences long".into(),
+        "model-takes-other-features" => "the model takes other features than the firmware makes of sound".into(),
         "output-not-writable" => "it could not write its output file; is the disk full?".into(),
         "model-refused" => "it refused the model".into(),
         "instruction-set-differs" => "an inner loop for its instruction set differs from the portable one".into(),

@@ -4,10 +4,11 @@ use crate::answer::{self, Score};
 use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
-use crate::model::ModelFile;
+use crate::model::{ModelFile, Tensor};
 use crate::on_board::{self, Options, Run, run_on_board};
 use crate::picture::Picture;
 use crate::progress::Progress;
+use crate::reconstruction::Reconstruction;
 use crate::{fetch, input, setup, table};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -27,10 +28,11 @@ pub struct RunArgs {
     /// Board to run on (`cargo xtask boards` lists them)
     #[arg(long, default_value = crate::board::DEFAULT)]
     pub board: String,
-    /// Model: .tflite, or compiled .safetensors [default: our digits, on a held-out one]
+    /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), or a .pgm picture
+    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), a .pgm picture, or .wav
+    /// for a model that listens [default for our own models: held-out ones]
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
     /// Writes the raw outputs, one inference after another, to this file
@@ -56,6 +58,8 @@ const DEMONSTRATION: &str = "digits";
 struct Demo {
     model: PathBuf,
     input: Vec<DemoInput>,
+    /// For a network that gives its input back.
+    reconstruction: Option<Reconstruction>,
 }
 
 /// An input of the demonstration.
@@ -67,6 +71,13 @@ struct DemoInput {
     is: String,
 }
 
+/// A model to run, on what, and how that is shown.
+struct Subject {
+    model: ModelFile,
+    inputs: Vec<Source>,
+    reconstruction: Option<Reconstruction>,
+}
+
 /// An input, and what it really is, if that is known.
 struct Source {
     file: PathBuf,
@@ -76,15 +87,7 @@ struct Source {
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let board = Board::find(&context.root, &args.board)?;
-    let (model, inputs) = match &args.model {
-        Some(file) if args.input.is_empty() => {
-            return Err(Usage(format!("--model {} needs an --input", file.display())).into());
-        }
-        Some(file) => {
-            (open(file, &[])?, args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect())
-        }
-        None => demo(context)?,
-    };
+    let Subject { model, inputs, reconstruction } = subject(context, args)?;
     let bytes = load_all(&model, &inputs)?;
     setup::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
@@ -97,12 +100,20 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         fetch::write_whole(file, &run.outputs)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&as_json(&board, &model, &run))?);
+        let mut json = as_json(&board, &model, &run);
+        if let Some(shown) = &reconstruction {
+            let verdicts = each(&model, &bytes, &run).map(|(one_input, one_output)| {
+                let [input, output] = first_tensors(&model, one_input, one_output);
+                shown.verdict(&input, &output)
+            });
+            json["reconstructions"] = serde_json::to_value(verdicts.collect::<Vec<_>>())?;
+        }
+        println!("{}", serde_json::to_string_pretty(&json)?);
         return Ok(());
     }
-    for (index, (one_input, one_output)) in each(&model, &bytes, &run.outputs).enumerate() {
+    for (index, (one_input, one_output)) in each(&model, &bytes, &run).enumerate() {
         let source = if inputs.len() == count { inputs.get(index) } else { inputs.first() };
-        show(&model, index, source, one_input, one_output);
+        show(&model, index, source, one_input, one_output, reconstruction.as_ref());
     }
     println!("{}", costs(&board, &model, &run));
     Ok(())
@@ -120,20 +131,39 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     Ok(model)
 }
 
-/// The demonstration's model and inputs.
-fn demo(context: &Context) -> Result<(ModelFile, Vec<Source>)> {
-    let folder = context.root.join("models").join(DEMONSTRATION);
+/// What the arguments name.
+fn subject(context: &Context, args: &RunArgs) -> Result<Subject> {
+    let given = args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect();
+    let Some(file) = &args.model else { return demo(context, Path::new(DEMONSTRATION)) };
+    if file.components().count() == 1 && folder(context, file).join("demo.toml").is_file() {
+        let own = demo(context, file)?;
+        return Ok(if args.input.is_empty() { own } else { Subject { inputs: given, ..own } });
+    }
+    if args.input.is_empty() {
+        return Err(Usage(format!("--model {} needs an --input", file.display())).into());
+    }
+    Ok(Subject { model: open(file, &[])?, inputs: given, reconstruction: None })
+}
+
+/// The folder of one of our own models.
+fn folder(context: &Context, name: &Path) -> PathBuf {
+    context.root.join("models").join(name)
+}
+
+/// One of our own models, and what it shows of itself.
+fn demo(context: &Context, name: &Path) -> Result<Subject> {
+    let folder = folder(context, name);
     let text = String::from_utf8(on_board::read(&folder.join("demo.toml"))?)?;
-    let demo: Demo = toml::from_str(&text).context("in demo.toml")?;
+    let demo: Demo = toml::from_str(&text).with_context(|| format!("in {}", folder.join("demo.toml").display()))?;
     let model = open(&folder.join(demo.model), &[])?;
     let inputs = demo.input.into_iter().map(|input| Source { file: folder.join(input.file), is: Some(input.is) });
-    Ok((model, inputs.collect()))
+    Ok(Subject { model, inputs: inputs.collect(), reconstruction: demo.reconstruction })
 }
 
 /// The demonstration's model and the bytes of its inputs in a row.
 pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
-    let (model, sources) = demo(context)?;
-    let bytes = load_all(&model, &sources)?;
+    let Subject { model, inputs, .. } = demo(context, Path::new(DEMONSTRATION))?;
+    let bytes = load_all(&model, &inputs)?;
     Ok((model, bytes))
 }
 
@@ -146,9 +176,13 @@ fn load_all(model: &ModelFile, sources: &[Source]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Inputs and outputs inference by inference.
-fn each<'a>(model: &ModelFile, inputs: &'a [u8], outputs: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    inputs.chunks(model.input_bytes().max(1)).zip(outputs.chunks(model.output_bytes().max(1)))
+/// What the network took and gave, inference by inference.
+fn each<'a>(model: &ModelFile, inputs: &'a [u8], run: &'a Run) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let (taken, bytes) = match model.feature_bytes() {
+        0 => (inputs, model.input_bytes()),
+        bytes => (&run.features[..], bytes),
+    };
+    taken.chunks(bytes.max(1)).zip(run.outputs.chunks(model.output_bytes().max(1)))
 }
 
 /// The top scores of one inference's first output.
@@ -158,12 +192,36 @@ fn scores(model: &ModelFile, outputs: &[u8]) -> Vec<Score> {
     answer::top(&tensor.real(bytes), &model.labels, TOP)
 }
 
-fn show(model: &ModelFile, index: usize, source: Option<&Source>, inputs: &[u8], outputs: &[u8]) {
+/// The real values of one inference's first input and first output.
+fn first_tensors(model: &ModelFile, inputs: &[u8], outputs: &[u8]) -> [Vec<f32>; 2] {
+    let real = |tensors: &[Tensor], bytes: &[u8]| {
+        tensors.first().map_or_else(Vec::new, |tensor| tensor.real(bytes.get(..tensor.bytes).unwrap_or(bytes)))
+    };
+    [real(&model.inputs, inputs), real(&model.outputs, outputs)]
+}
+
+fn show(
+    model: &ModelFile,
+    index: usize,
+    source: Option<&Source>,
+    inputs: &[u8],
+    outputs: &[u8],
+    reconstruction: Option<&Reconstruction>,
+) {
     let name = source.and_then(|source| source.file.file_name()).unwrap_or_default().to_string_lossy();
     let is = source.and_then(|source| source.is.as_deref()).map_or(String::new(), |is| format!(", really: {is}"));
     println!("\nInference {} ({name}{is})", index + 1);
+    if let Some(shown) = reconstruction {
+        let [input, output] = first_tensors(model, inputs, outputs);
+        print!("{}", shown.draw(&input, &output));
+        return;
+    }
     let picture = model.inputs.first().and_then(|tensor| {
         let bytes = inputs.get(..tensor.bytes)?;
+        if model.listens {
+            let [frames, bands] = *tensor.shape.last_chunk()?;
+            return Picture::from_frames(frames as usize, bands as usize, bytes);
+        }
         Picture::from_tensor(&tensor.shape, &tensor.brightness(bytes)?)
     });
     if let Some(picture) = picture {
@@ -193,6 +251,9 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
         row("  lowest", low, String::new());
         row("  highest", high, String::new());
     }
+    if let Some(front_end) = report.front_end.first() {
+        row("instructions of the front end", *front_end, "for that second of sound".into());
+    }
     row("multiply-accumulates", model.macs, String::new());
     let state = format!("bytes of RAM; {} of them state", thousands(report.state_bytes));
     row("arena", report.arena_bytes, state);
@@ -219,6 +280,7 @@ fn as_json(board: &Board, model: &ModelFile, run: &Run) -> serde_json::Value {
         "macs": model.macs,
         "answers": answers,
         "instructions": run.report.instructions,
+        "front_end_instructions": run.report.front_end,
         "instruction_resolution": run.report.resolution,
         "arena_bytes": run.report.arena_bytes,
         "state_bytes": run.report.state_bytes,
@@ -257,13 +319,33 @@ mod tests {
 
     #[test]
     fn the_demonstration_is_complete() {
-        let (model, sources) = demo(&Context::new().unwrap()).unwrap();
-        let bytes = load_all(&model, &sources).unwrap();
-        assert_eq!((model.labels.len(), bytes.len()), (10, sources.len() * model.input_bytes()));
+        let Subject { model, inputs, .. } = demo(&Context::new().unwrap(), Path::new(DEMONSTRATION)).unwrap();
+        let bytes = load_all(&model, &inputs).unwrap();
+        assert_eq!((model.labels.len(), bytes.len()), (10, inputs.len() * model.input_bytes()));
         let tensor = &model.inputs[0];
         assert!(Picture::from_tensor(&tensor.shape, &bytes[..tensor.bytes]).is_some());
-        for source in sources {
+        for source in inputs {
             assert!(source.is.is_some_and(|is| model.labels.contains(&is)), "{}", source.file.display());
+        }
+    }
+
+    #[test]
+    fn a_model_that_listens_is_demonstrated_by_seconds_of_sound() {
+        let context = Context::new().unwrap();
+        let Subject { model, inputs, .. } = demo(&context, Path::new("keyword")).unwrap();
+        assert!(model.listens);
+        assert_eq!(load_all(&model, &inputs).unwrap().len(), inputs.len() * 2 * tealight_audio::SAMPLE_RATE);
+        assert!(inputs.iter().all(|source| source.is.as_ref().is_some_and(|is| model.labels.contains(is))));
+    }
+
+    #[test]
+    fn a_model_of_our_own_is_run_by_its_name() {
+        let context = Context::new().unwrap();
+        for name in ["anomaly", "digits", "gesture", "keyword"] {
+            let Subject { model, inputs, reconstruction } = demo(&context, Path::new(name)).unwrap();
+            assert_eq!(model.name, name);
+            assert!(!load_all(&model, &inputs).unwrap().is_empty());
+            assert_eq!(reconstruction.is_some(), name == "anomaly");
         }
     }
 }

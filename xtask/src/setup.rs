@@ -135,6 +135,18 @@ pub fn ensure_qemu(context: &Context, qemu: &Qemu) -> Result<()> {
     }
 }
 
+/// Installs the programs that speak, unless they are there.
+pub fn ensure_speech(context: &Context) -> Result<()> {
+    // A list of voices, because flite answers `--version` as if that were wrong.
+    for (program, question) in [("espeak-ng", "--voices"), ("flite", "-lv")] {
+        let shell = &context.shell;
+        if try_read(cmd!(shell, "{program} {question}")).is_none() {
+            install(context, &format!("{program} is not installed"), Package::Speech(program))?;
+        }
+    }
+    Ok(())
+}
+
 /// Something that a system's package manager has.
 #[derive(Clone, Copy, Debug)]
 pub enum Package<'a> {
@@ -144,6 +156,8 @@ pub enum Package<'a> {
     Pip,
     /// Node's npm.
     Npm,
+    /// A program that speaks.
+    Speech(&'a str),
 }
 
 /// Installs a package where that is permitted; the error names `lacking` and the command to type.
@@ -207,6 +221,7 @@ impl Manager {
             (Self::Brew, Package::Pip) => "python".into(),
             (Self::Brew, Package::Npm) => "node".into(),
             (_, Package::Npm) => "npm".into(),
+            (_, Package::Speech(program)) => program.into(),
         }
     }
 

@@ -56,7 +56,7 @@ fn clippy_firmware(context: &Context) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::all(&context.root)? {
         setup::ensure_target(context, &board.target)?;
-        for features in ["", "loadable"] {
+        for features in ["", "audio", "loadable"] {
             let shell = &context.shell;
             let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
             cmd!(shell, "{cargo} clippy --package {id} --target {target} --features {features} -- -D warnings")

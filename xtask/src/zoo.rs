@@ -45,6 +45,8 @@ struct Figures {
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     recordings: Option<Recordings>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
     board: Option<OnBoard>,
 }
@@ -57,17 +59,32 @@ struct Recordings {
     samples: usize,
 }
 
+/// The same metric on some of the samples.
+#[derive(Debug, Deserialize, Serialize)]
+struct Part {
+    name: String,
+    float: f64,
+    quantized: f64,
+    samples: usize,
+}
+
 /// What the board answered.
 #[derive(Debug, Deserialize, Serialize)]
 struct OnBoard {
     id: String,
     /// Inputs that were run.
     samples: usize,
-    /// How many of their outputs equal the host's, bit for bit.
+    /// How many of their outputs equal the host's, bit for bit, and their features, where the board makes these.
     equal: usize,
     /// Instructions of the first inference.
     instructions: u64,
+    /// Instructions that it took to make its features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front_end_instructions: Option<u64>,
 }
+
+/// Models whose data programs speak.
+const SPOKEN: &[&str] = &["keyword"];
 
 /// The models that there are: folders of `models` with a card.
 fn all(context: &Context) -> Result<Vec<String>> {
@@ -90,6 +107,14 @@ fn check_names(context: &Context, names: &[String]) -> Result<()> {
     }
 }
 
+/// Puts the data of models at hand: packages, and the programs that speak.
+fn ensure_data(context: &Context, names: &[String]) -> Result<()> {
+    if names.is_empty() || names.iter().any(|name| SPOKEN.contains(&name.as_str())) {
+        setup::ensure_speech(context)?;
+    }
+    fetch::data(context)
+}
+
 /// Builds the models' program and gives its path.
 fn program(context: &Context) -> Result<std::path::PathBuf> {
     let shell = &context.shell;
@@ -103,19 +128,27 @@ fn program(context: &Context) -> Result<std::path::PathBuf> {
 
 /// Trains a model, or quantizes its weights again.
 pub fn train(context: &Context, name: &str, keep_weights: bool) -> Result<()> {
-    check_names(context, &[name.to_string()])?;
-    fetch::data(context)?;
+    let names = [name.to_string()];
+    check_names(context, &names)?;
+    ensure_data(context, &names)?;
     let program = program(context)?;
     let shell = &context.shell;
     let keep = keep_weights.then_some("--keep-weights");
-    cmd!(shell, "{program} train {name} {keep...}").quiet().run().with_context(|| format!("training {name}"))
+    // glibc gives every large tensor back to the system, and to get it again costs a third of the time: let it keep some.
+    let memory = (1_u64 << 32).to_string();
+    cmd!(shell, "{program} train {name} {keep...}")
+        .env("MALLOC_TRIM_THRESHOLD_", &memory)
+        .env("MALLOC_MMAP_THRESHOLD_", &memory)
+        .quiet()
+        .run()
+        .with_context(|| format!("training {name}"))
 }
 
 /// Measures models on the host and, if asked, on a board.
 pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     check_names(context, &args.names)?;
     let board = args.board.as_ref().map(|id| Board::find(&context.root, id)).transpose()?;
-    fetch::data(context)?;
+    ensure_data(context, &args.names)?;
     let program = program(context)?;
     let shell = &context.shell;
     let names = &args.names;
@@ -159,20 +192,22 @@ fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count:
     let progress = Progress::start(format!("running {count} inputs of {name} on {}", board.id));
     let run = run_on_board(context, board, &model, &on_board::read(&inputs)?, Options::default())?;
     let host = on_board::read(&outputs)?;
-    let each = model.output_bytes().max(1);
-    if host.len() != run.outputs.len() {
-        bail!("the host gave {} bytes of output, {} gave {}", host.len(), board.id, run.outputs.len());
+    let each = (model.feature_bytes() + model.output_bytes()).max(1);
+    let answers = run.written(&model);
+    if host.len() != each * answers.len() {
+        bail!("the host gave {} bytes for {} inputs, {} gave {each} each", host.len(), answers.len(), board.id);
     }
-    let equal = host.chunks(each).zip(run.outputs.chunks(each)).filter(|(host, board)| host == board).count();
+    let equal = host.chunks(each).zip(&answers).filter(|(host, board)| host == *board).count();
     progress.done("");
     let instructions = run.report.instructions.first().copied().unwrap_or(0);
-    Ok(OnBoard { id: board.id.clone(), samples: host.len() / each, equal, instructions })
+    let front_end_instructions = run.report.front_end.first().copied();
+    Ok(OnBoard { id: board.id.clone(), samples: answers.len(), equal, instructions, front_end_instructions })
 }
 
 fn as_table(figures: &[Figures]) -> comfy_table::Table {
     let mut table = table::table();
     let with_board = figures.iter().any(|figures| figures.board.is_some());
-    let mut header = vec!["model", "metric", "float", "int8", "held-out samples", "bytes"];
+    let mut header = vec!["model", "metric", "float", "quantized", "held-out samples", "bytes"];
     if with_board {
         header.push("equal on the board");
     }
@@ -190,10 +225,15 @@ fn as_table(figures: &[Figures]) -> comfy_table::Table {
             row.push(format!("{} of {} on {}", board.equal, board.samples, board.id));
         }
         table.add_row(row);
+        let mut add = |metric: String, float: f64, quantized: f64, samples: usize| {
+            let [float, quantized] = [float, quantized].map(|share| format!("{share:.4}"));
+            table.add_row([String::new(), metric, float, quantized, samples.to_string(), String::new()]);
+        };
         if let Some(whole) = &figures.recordings {
-            let [float, quantized] = [whole.float, whole.quantized].map(|share| format!("{share:.4}"));
-            let metric = format!("{} of recordings", figures.metric);
-            table.add_row([String::new(), metric, float, quantized, whole.samples.to_string(), String::new()]);
+            add(format!("{} of recordings", figures.metric), whole.float, whole.quantized, whole.samples);
+        }
+        for part in &figures.parts {
+            add(format!("  {}", part.name), part.float, part.quantized, part.samples);
         }
     }
     table

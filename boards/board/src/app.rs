@@ -2,42 +2,13 @@
 //!
 //! One inference after another: what a streaming model keeps from one to the next, it keeps here too.
 
+use crate::feed::{Failure, Feed, Plain};
 use crate::report;
+use crate::sound::{Listening, Sound};
 use crate::stack::Meter;
 use crate::{Board, Outcome, calibrate};
-use embedded_io::{Read, Write};
+use embedded_io::Write;
 use tealight::{Arena, Embedded, Session};
-
-/// Why an app stopped before its inputs ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    NoInput,
-    NoOutput,
-    InputRead,
-    InputCut,
-    OutputWrite,
-    #[cfg(feature = "loadable")]
-    Load,
-    #[cfg(feature = "compare-arch")]
-    Arch,
-}
-
-impl Failure {
-    /// What is said on the console.
-    fn message(self) -> &'static str {
-        match self {
-            Failure::NoInput => "input-not-found",
-            Failure::NoOutput => "output-not-created",
-            Failure::InputRead => "input-not-readable",
-            Failure::InputCut => "input-ends-within-an-inference",
-            Failure::OutputWrite => "output-not-writable",
-            #[cfg(feature = "loadable")]
-            Failure::Load => "model-refused",
-            #[cfg(feature = "compare-arch")]
-            Failure::Arch => "instruction-set-differs",
-        }
-    }
-}
 
 /// Runs `model` once for each input in a row, from `embedded` if given, else from the board's input; then exits.
 pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
@@ -52,7 +23,28 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
         end(board, Err(Failure::Arch));
     }
     let mut session = Session::new(model, arena);
-    let result = serve(board, &mut session, embedded);
+    let result = serve(board, &mut session, &mut Plain(embedded));
+    end(board, result)
+}
+
+/// The same for a model that listens: its inputs are seconds of sound, of which `sound` makes its features.
+pub fn app_audio<
+    B: Board,
+    const NEEDED: usize,
+    const GIVEN: usize,
+    const OPS: u128,
+    const FRAMES: usize,
+    const BANDS: usize,
+>(
+    board: &mut B,
+    model: &'static Embedded<NEEDED, OPS>,
+    arena: &'static mut Arena<GIVEN>,
+    sound: &'static mut Sound<FRAMES, BANDS>,
+    embedded: Option<&'static [u8]>,
+) -> ! {
+    start(board);
+    let mut session = Session::new(model, arena);
+    let result = serve(board, &mut session, &mut Listening { sound, embedded });
     end(board, result)
 }
 
@@ -67,7 +59,7 @@ pub fn app_loadable<B: Board>(
     start(board);
     let result = match tealight::Model::parse(file) {
         Ok(model) => match Session::<{ tealight::ALL_OPS }>::load(&model, memory) {
-            Ok(mut session) => serve(board, &mut session, embedded),
+            Ok(mut session) => serve(board, &mut session, &mut Plain(embedded)),
             Err(_) => Err(Failure::Load),
         },
         Err(_) => Err(Failure::Load),
@@ -103,14 +95,13 @@ fn end<B: Board>(board: &mut B, result: Result<u32, Failure>) -> ! {
 fn serve<B: Board, const OPS: u128>(
     board: &mut B,
     session: &mut Session<'_, OPS>,
-    embedded: Option<&'static [u8]>,
+    feed: &mut impl Feed,
 ) -> Result<u32, Failure> {
     report::number(board.console(), "arena_bytes", session.model().arena_len() as u32);
     report::number(board.console(), "state_bytes", session.model().state_len() as u32);
-    let mut embedded = embedded;
     let mut stack = 0;
     let mut inferences = 0_u32;
-    while read_inputs(board, session, embedded.as_mut())? {
+    while feed.fill(board, session)? {
         let meter = Meter::paint(board);
         let start = board.ticks();
         session.run();
@@ -124,48 +115,6 @@ fn serve<B: Board, const OPS: u128>(
     }
     report::number(board.console(), "stack_bytes", stack as u32);
     Ok(inferences)
-}
-
-/// Fills the model's inputs; false where the inputs have ended.
-fn read_inputs<B: Board, const OPS: u128>(
-    board: &mut B,
-    session: &mut Session<'_, OPS>,
-    mut embedded: Option<&mut &'static [u8]>,
-) -> Result<bool, Failure> {
-    let mut any = false;
-    for index in 0..session.model().input_count() {
-        let mut tensor = session.input(index);
-        let bytes = tensor.as_bytes_mut();
-        let wanted = bytes.len();
-        let read = match embedded.as_mut() {
-            Some(source) => fill(*source, bytes)?,
-            None => fill(board.input().ok_or(Failure::NoInput)?, bytes)?,
-        };
-        if read == 0 && !any {
-            return Ok(false);
-        }
-        if read != wanted {
-            return Err(Failure::InputCut);
-        }
-        any = true;
-    }
-    Ok(any)
-}
-
-/// Reads until `bytes` is full or the source ends; says how many bytes.
-fn fill<R: Read>(source: &mut R, bytes: &mut [u8]) -> Result<usize, Failure> {
-    let mut filled = 0_usize;
-    while let Some(rest) = bytes.get_mut(filled..) {
-        if rest.is_empty() {
-            break;
-        }
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(read) => filled = filled.saturating_add(read),
-            Err(_) => return Err(Failure::InputRead),
-        }
-    }
-    Ok(filled)
 }
 
 /// Writes the model's outputs one after another.

@@ -10,12 +10,15 @@ pub mod app;
 mod board;
 pub mod calibrate;
 pub mod cmsdk;
+mod feed;
 pub mod report;
 #[cfg(target_arch = "arm")]
 pub mod semihosting;
+mod sound;
 pub mod stack;
 
-pub use app::app;
 #[cfg(feature = "loadable")]
 pub use app::app_loadable;
+pub use app::{app, app_audio};
 pub use board::{Board, Outcome};
+pub use sound::Sound;

@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use tealight::Arena;
-use tealight_board::{Board, Outcome, app};
+use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
+use tealight_board::{Board, Outcome, Sound, app, app_audio};
 
 tealight::include_model!(
     /// Three numbers in, the same numbers without the negative ones out.
@@ -77,19 +78,75 @@ impl Board for Memory {
     }
 }
 
-/// Runs the app; gives its outcome, console and output.
-fn run(input: Option<&'static [u8]>, embedded: Option<&'static [u8]>) -> (Outcome, String, Vec<u8>) {
+type StaticArena = &'static mut Arena<{ RELU.arena_len() }>;
+
+/// Runs an app; gives its outcome, console and output.
+fn run_app(input: Option<&'static [u8]>, app: impl FnOnce(&mut Memory, StaticArena)) -> (Outcome, String, Vec<u8>) {
     let (console, output) = (Sink::default(), Sink::default());
     let mut board = Memory { console: console.clone(), input, output: Some(output.clone()), ticks: u32::MAX - 20 };
-    let left = catch_unwind(AssertUnwindSafe(|| {
-        let arena = Box::leak(Box::new(Arena::<{ RELU.arena_len() }>::new()));
-        app(&mut board, &RELU, arena, embedded)
-    }));
+    let left = catch_unwind(AssertUnwindSafe(|| app(&mut board, Box::leak(Box::new(Arena::new())))));
     let outcome = *left.expect_err("the app never returns").downcast::<Outcome>().expect("only exit unwinds");
     let console = String::from_utf8(console.0.lock().expect("nothing panicked under the lock").clone())
         .expect("the report is text");
     let output = output.0.lock().expect("nothing panicked under the lock").clone();
     (outcome, console, output)
+}
+
+/// The app whose inputs are the model's.
+fn run(input: Option<&'static [u8]>, embedded: Option<&'static [u8]>) -> (Outcome, String, Vec<u8>) {
+    run_app(input, |board, arena| app(board, &RELU, arena, embedded))
+}
+
+/// The app that listens; the model takes one frame of three bands.
+fn listen(samples: &[i16], built_in: bool) -> (Outcome, String, Vec<u8>) {
+    let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let bytes: &'static [u8] = bytes.leak();
+    let (input, embedded) = if built_in { (None, Some(bytes)) } else { (Some(bytes), None) };
+    let sound = Box::leak(Box::new(Sound::<1, 3>::new()));
+    run_app(input, |board, arena| app_audio(board, &RELU, arena, sound, embedded))
+}
+
+/// Seconds of a tone that grows.
+fn tone(seconds: usize) -> Vec<i16> {
+    (0..seconds * SAMPLE_RATE).map(|n| (n / 8) as i16 * if n / 10 % 2 == 0 { 1 } else { -1 }).collect()
+}
+
+#[test]
+fn a_second_of_sound_becomes_features_and_these_an_answer() {
+    let samples = tone(2);
+    let mut wanted = Vec::new();
+    for second in samples.chunks(SAMPLE_RATE) {
+        let mut features = Features::<1, 3>::new();
+        LogMel::<3>::new().push(second, |frame| features.push(frame));
+        wanted.extend(features.as_slice().iter().map(|x| x.cast_unsigned()));
+        wanted.extend(features.as_slice().iter().map(|x| x.max(&0).cast_unsigned()));
+    }
+    assert!(wanted.iter().any(|&byte| byte != 0));
+    for built_in in [false, true] {
+        let (outcome, console, output) = listen(&samples, built_in);
+        assert_eq!((outcome, &output), (Outcome::Success, &wanted));
+        // Fifty pieces, each timed by two readings of the clock.
+        assert_eq!(console.matches(&format!("tealight front_end_ticks={}\n", 10 * SAMPLE_RATE / HOP)).count(), 2);
+        assert!(console.ends_with("tealight done=2\n"), "{console}");
+    }
+}
+
+#[test]
+fn sound_that_ends_within_a_second_is_an_error_after_the_whole_ones() {
+    for samples in [SAMPLE_RATE + 1, SAMPLE_RATE + HOP, 2 * SAMPLE_RATE - 1] {
+        let (outcome, console, output) = listen(&tone(2)[..samples], false);
+        assert_eq!((outcome, output.len()), (Outcome::Failure, 6), "{samples} samples");
+        assert!(console.ends_with("tealight error=input-ends-within-an-inference\n"), "{console}");
+    }
+}
+
+#[test]
+fn a_model_that_takes_other_features_is_refused() {
+    let sound = Box::leak(Box::new(Sound::<2, 3>::new()));
+    let input: &'static [u8] = vec![0; 2 * SAMPLE_RATE].leak();
+    let (outcome, console, _) = run_app(Some(input), |board, arena| app_audio(board, &RELU, arena, sound, None));
+    assert_eq!(outcome, Outcome::Failure);
+    assert!(console.ends_with("tealight error=model-takes-other-features\n"), "{console}");
 }
 
 #[test]

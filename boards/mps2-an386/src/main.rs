@@ -16,9 +16,11 @@ static INPUT: Option<&[u8]> = Some(include_bytes!(env!("TEALIGHT_INPUT")));
 #[cfg(not(embedded_input))]
 static INPUT: Option<&[u8]> = None;
 
-#[cfg(not(feature = "loadable"))]
+#[cfg(not(any(feature = "audio", feature = "loadable")))]
 mod embedded;
-#[cfg(feature = "loadable")]
+#[cfg(feature = "audio")]
+mod listening;
+#[cfg(all(feature = "loadable", not(feature = "audio")))]
 mod loadable;
 
 #[panic_handler]

@@ -4,10 +4,12 @@ use crate::calibration::{Calibration, Fidelity};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::output_file::OutputFile;
+use crate::progress::Stages;
 use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
 use tealight_compiler::{BlockType, Options, compile_tflite};
 use tealight_format::Model;
 
@@ -17,8 +19,8 @@ use tealight_format::Model;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// The network: a TensorFlow Lite file, int8 or float32
-    #[arg(value_name = "IN.tflite")]
+    /// The network: a TensorFlow Lite file, int8 or float32, or a language model in a GGUF file
+    #[arg(value_name = "IN.tflite|IN.gguf")]
     input: PathBuf,
     /// The file to write
     #[arg(short, long, value_name = "OUT.safetensors")]
@@ -36,6 +38,9 @@ pub(crate) struct Args {
     /// convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
     #[arg(long, value_name = "TYPE", value_parser = quantization)]
     quantize: Option<Quantization>,
+    /// Positions (tokens of prompt and answer) that a language model keeps; 1024, or what it was made for if that is less
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    context: Option<u32>,
     #[command(flatten)]
     calibration: Calibration,
     /// Report in JSON
@@ -138,6 +143,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         .map(PathBuf::as_path)
         .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
+    let gguf = is_gguf(&input);
+    refuse_options(args, gguf)?;
     let blocks = match args.quantize {
         Some(Quantization::Blocks(block)) => Some(block),
         _ => None,
@@ -150,7 +157,12 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
-    let (compiled, quantization) = if args.calibration.calibrate.is_empty() {
+    let (compiled, quantization) = if gguf {
+        let mut stages = Stages::start();
+        let gguf = GgufOptions { context: args.context };
+        let compiled = compile_gguf_with(&input, &gguf, &options, &mut |pass, _| stages.next(pass));
+        (compiled.map_err(|error| failed().cause(error))?, None)
+    } else if args.calibration.calibrate.is_empty() {
         (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None)
     } else {
         let (compiled, fidelity) = args.calibration.compile(&input, &options, &failed)?;
@@ -182,6 +194,21 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         quantization,
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
+}
+
+/// Options that do not go with the kind of file.
+fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
+    let (option, help) = match args {
+        Args { context: Some(_), .. } if !gguf => ("--context", "only a language model in a GGUF file has a context"),
+        Args { quantize: Some(quantize), .. } if gguf && *quantize != Quantization::None => {
+            ("this --quantize", "the weights of a GGUF file stay as they are stored")
+        }
+        Args { calibration: Calibration { calibrate, .. }, .. } if gguf && !calibrate.is_empty() => {
+            ("--calibrate", "the weights of a GGUF file stay as they are stored")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(format!("{option} does not go with `{}`", args.input.display())).help(help).of_usage())
 }
 
 fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {

@@ -243,7 +243,7 @@ pub(crate) fn title(layer: &Layer) -> String {
     match layer.function {
         None => layer.operator.into(),
         // The function says more than that there is a table, or a function.
-        Some(function) if layer.macs == 0 => function.into(),
+        Some(function) if matches!(layer.operator, "Lookup" | "UnaryF32") => function.into(),
         Some(weights) => format!("{} {weights}", layer.operator),
     }
 }

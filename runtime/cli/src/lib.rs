@@ -6,6 +6,8 @@ mod calibration;
 mod compile;
 mod engine;
 mod error;
+#[cfg(feature = "generate")]
+mod generate;
 mod inspect;
 mod layers;
 mod model_file;
@@ -38,6 +40,8 @@ enum Command {
     Compile(compile::Args),
     Run(run::Args),
     Inspect(inspect::Args),
+    #[cfg(feature = "generate")]
+    Generate(generate::Args),
 }
 
 impl Cli {
@@ -50,6 +54,8 @@ impl Cli {
             Command::Compile(args) => compile::run(args, screen),
             Command::Run(args) => run::run(args, screen),
             Command::Inspect(args) => inspect::run(args, screen),
+            #[cfg(feature = "generate")]
+            Command::Generate(args) => generate::run(args, screen),
         }?;
         screen.finish()
     }

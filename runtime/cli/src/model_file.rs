@@ -1,11 +1,12 @@
-//! The model that a command works on: a compiled one, mapped into memory and read in place, or a `.tflite`, compiled
-//! in memory first.
+//! The model that a command works on: a compiled one, mapped into memory and read in place, or a `.tflite` or `.gguf`,
+//! compiled in memory first.
 
 use crate::error::{Error, Result};
 use memmap2::{Mmap, MmapMut};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use tealight::{Model, ModelError};
+use tealight_compiler::gguf::{GgufOptions, compile_gguf, is_gguf};
 use tealight_compiler::{Options, compile_tflite};
 
 /// A file with a model.
@@ -20,13 +21,18 @@ impl ModelFile {
     /// Opens the file `path`. Whether it is compiled is seen from its content.
     ///
     /// # Errors
-    /// The file cannot be read, or it is a `.tflite` that cannot be compiled.
+    /// The file cannot be read, or it is a `.tflite` or `.gguf` that cannot be compiled.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let mapped = map(path)?;
-        let bytes = if is_tflite(path, &mapped) {
+        let bytes = if is_tflite(path, &mapped) || is_gguf(&mapped) {
             let failed = || Error::new(format!("cannot compile `{}`", path.display()));
             let options = Options { name: Some(default_name(path)), ..Options::default() };
-            let compiled = compile_tflite(&mapped, &options).map_err(|error| failed().cause(error))?;
+            let compiled = if is_gguf(&mapped) {
+                compile_gguf(&mapped, &GgufOptions::default(), &options)
+            } else {
+                compile_tflite(&mapped, &options)
+            };
+            let compiled = compiled.map_err(|error| failed().cause(error))?;
             in_memory(&compiled.bytes).map_err(|error| failed().cause(error).help("free some memory"))?
         } else {
             mapped
@@ -42,7 +48,7 @@ impl ModelFile {
         Model::parse(&self.bytes).map_err(|error| {
             let help = match error {
                 ModelError::Version { .. } => "compile the network again with this version of `tealight`",
-                _ => "give a file that `tealight compile` made, or a .tflite",
+                _ => "give a file that `tealight compile` made, or a .tflite or .gguf",
             };
             Error::new(format!("`{}` is not a valid model", self.path.display())).cause(error).help(help)
         })

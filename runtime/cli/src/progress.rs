@@ -1,4 +1,5 @@
-//! How far a long stream has come, on standard error: a bar on a terminal, a line now and then elsewhere.
+//! How far long work has come, on standard error: a stream of inferences as a bar on a terminal and a line now and then
+//! elsewhere; stages of which nobody knows how long they take by name, on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -49,6 +50,36 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Work in stages.
+#[derive(Debug)]
+pub(crate) struct Stages(Option<ProgressBar>);
+
+impl Stages {
+    /// Work that begins now.
+    pub(crate) fn start() -> Self {
+        Self(std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(std::time::Duration::from_millis(100));
+            bar
+        }))
+    }
+
+    /// The stage `name` has ended.
+    pub(crate) fn next(&mut self, name: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(format!("after {name}"));
+        }
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
     }

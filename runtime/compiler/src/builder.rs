@@ -95,7 +95,7 @@ impl Builder {
         }
         let row_bytes = columns / of.elements() * of.bytes();
         let mut bytes = vec![0; rows as usize * row_bytes as usize];
-        block::quantize(crate::lower::block_type(of), reals, &mut bytes);
+        block::quantize(crate::store::kernel_type(of), reals, &mut bytes);
         Ok(self.constant(name, ElementType::U8, &[rows, row_bytes], bytes))
     }
 
@@ -177,8 +177,7 @@ impl Builder {
     }
 }
 
-/// Compiles a graph of the model file's operators. Constants keep their names. [`Options::quantize`] does nothing here:
-/// the graph says which weights are blocks.
+/// Compiles a graph of the model file's operators. Constants keep their names.
 ///
 /// `source` is the file that the graph came from; its hash is kept in the model file.
 ///

@@ -13,6 +13,9 @@ pub enum CompileError {
     /// The bytes claim to be a TensorFlow Lite file, but an offset, a length or an index in them is wrong.
     #[error("the .tflite file is damaged: {0}; export or download it again")]
     Corrupt(String),
+    /// A GGUF file that cannot be compiled.
+    #[error(transparent)]
+    Gguf(#[from] crate::gguf::GgufError),
     /// An operator that cannot be compiled, as it stands there.
     #[error("{site} is not supported; accepted: {accepted}")]
     UnsupportedOperator {
@@ -51,6 +54,27 @@ pub enum CompileError {
         /// The rule that it breaks.
         what: String,
     },
+    /// A layer is named that the network does not have.
+    #[error("no layer is called `{pattern}`; those with weights that can be stored otherwise: {known}")]
+    UnknownLayer {
+        /// The name or pattern.
+        pattern: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A layer's weights cannot be stored as asked for.
+    #[error("the weights of layer `{layer}` cannot be {wanted}: {why}")]
+    LayerType {
+        /// The layer.
+        layer: String,
+        /// The type that was asked for.
+        wanted: String,
+        /// What is in the way.
+        why: String,
+    },
+    /// A vocabulary that contradicts itself.
+    #[error("the vocabulary is wrong: {0}")]
+    Vocabulary(String),
     /// More of something than a model file can hold.
     #[error("too large: {0}")]
     TooLarge(String),

@@ -19,9 +19,9 @@
 //!
 //! # Passes
 //!
-//! A network is a [`graph::Graph`] from the first pass to the last but one. [`compile_tflite_with`] shows it after each.
-//! A float network, from a `.tflite` file or traced from a framework's model, is quantized to such a graph ([`quantize`]) in
-//! the place of `import`.
+//! A network is a [`graph::Graph`] from the first pass to the last but one; [`builder`] makes one of other origin.
+//! [`compile_tflite_with`] shows it after each. A float network, from a `.tflite` file or traced from a framework's model, is
+//! quantized to such a graph ([`quantize`]) in the place of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|
@@ -32,6 +32,7 @@
 //! | `fuse_pad` | a border of zeros becomes the padding of the convolution after it |
 //! | `elide` | reshapes become views |
 //! | `lower` | TensorFlow Lite's operators become the model file's, with their quantized parameters |
+//! | `store` | weights of float layers become f16 or blocks, where that is asked for |
 //! | `fuse_lookup` | tables are composed, or become the activation of the operator before them |
 //! | `read_in_place` | state is read where it lies when nothing assigns it first |
 //! | `outputs` | every output gets memory of its own |
@@ -53,19 +54,24 @@
 pub mod builder;
 mod cut;
 mod error;
+pub mod gguf;
 pub mod graph;
 mod lower;
 mod names;
 mod pass;
 mod plan;
 pub mod quantize;
+mod store;
 #[cfg(test)]
 mod testing;
 pub mod tflite;
+mod vocabulary;
 mod write;
 
 pub use error::{CompileError, Site};
+pub use store::WeightType;
 pub use tealight_format::ops::BlockType;
+pub use vocabulary::{Bpe, Vocabulary};
 
 use error::Result;
 use graph::Graph;
@@ -80,18 +86,25 @@ pub struct Options {
     pub name: Option<String>,
     /// Names of the classes that the output speaks of, kept in the file.
     pub labels: Vec<String>,
+    /// What makes the input out of what a sensor gives, kept in the file (`tealight_audio::LOG_MEL`); nothing if none.
+    pub front_end: Option<String>,
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`].
     pub keep_tensor_map: bool,
     /// Constants keep the names that the source gives them, but for characters that a file's header cannot hold; else they
     /// get short ones made from what converters leave behind.
     pub keep_names: bool,
-    /// Store the weights of float32 fully connected layers in blocks of this type, where the layer's inputs are whole
-    /// blocks.
+    /// Store the weights of float32 fully connected layers, and tables that rows are gathered from, in blocks of this
+    /// type, where their rows are whole blocks.
     pub quantize: Option<BlockType>,
+    /// The tokenizer of a language model, kept in the file.
+    pub vocabulary: Option<Vocabulary>,
     /// Store the weights of other float32 layers as f16, where all of them are in its range: of convolutions, fully
     /// connected and recurrent layers.
     pub f16: bool,
+    /// Types for the weights of single float32 layers, by name; the last that fits a layer counts. A name may hold `*` (any
+    /// characters) and `?` (any one); it then speaks of the layers that can have the type.
+    pub layers: Vec<(String, WeightType)>,
 }
 
 /// A compiled network.
@@ -126,7 +139,7 @@ pub struct Report {
     pub plan_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// What became of the weights that [`Options::quantize`] and [`Options::f16`] ask about.
+    /// What became of the weights that [`Options::quantize`], [`Options::f16`] and [`Options::layers`] ask about.
     pub quantized: Vec<String>,
     /// Each pass and what it did.
     pub passes: Vec<(String, String)>,
@@ -188,17 +201,14 @@ fn compile_graph(
     observe(origin, &graph, graph.nodes.len());
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
-    let passes: [(&str, Pass<'_>); 10] = [
+    let passes: [(&str, Pass<'_>); 11] = [
         ("variables", &pass::variables::resolve),
         ("fold", &pass::fold::fold),
         ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
-        ("lower", &|graph| {
-            let report = &mut quantized.borrow_mut();
-            let graph = lower::lower(graph, options.quantize, report)?;
-            Ok(if options.f16 { lower::f16::store_f16(graph, report) } else { graph })
-        }),
+        ("lower", &lower::lower),
+        ("store", &|graph| store::store(graph, options, &mut quantized.borrow_mut())),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),
@@ -208,7 +218,7 @@ fn compile_graph(
         let before = graph.nodes.len();
         let graph = pass(graph)?;
         observe(name, &graph, before);
-        Ok(graph)
+        Ok::<_, CompileError>(graph)
     })?;
     let works = lower::check(&graph)?;
     let (graph, works, plan) = plan::plan_best(graph, &works)?;

@@ -1,6 +1,6 @@
 //! Short, readable, unique names for constants, made from the names that converters leave behind.
 
-use crate::graph::{Graph, Node, TensorId};
+use crate::graph::{Graph, Node, Op, TensorId};
 use std::collections::HashSet;
 use tealight_format::{OpCode, Operator};
 
@@ -36,8 +36,8 @@ impl Names {
             return self.free(|count| if count == 1 { name.clone() } else { format!("{name}_{count}") });
         }
         let operator = match &node.op {
-            crate::graph::Op::Kernel(operator) => Some(operator),
-            crate::graph::Op::Tflite(_) => None,
+            Op::Kernel(operator) => Some(operator),
+            Op::Tflite(_) => None,
         };
         let (role, named_by) = match (operator, k) {
             (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), 2) => {
@@ -82,6 +82,11 @@ impl Names {
         self.unique(&stem, "initial")
     }
 
+    /// Keeps `name` for something else.
+    pub(crate) fn reserve(&mut self, name: &str) {
+        self.taken.insert(name.to_string());
+    }
+
     fn unique(&mut self, stem: &str, role: &str) -> String {
         self.free(|count| if count == 1 { format!("{stem}.{role}") } else { format!("{stem}_{count}.{role}") })
     }
@@ -96,6 +101,27 @@ impl Names {
         }
         name
     }
+}
+
+/// What a layer is called in reports and options: as its weights are, or as what it writes, or as its operator.
+pub(crate) fn layer_name(graph: &Graph, node: &Node) -> String {
+    let weights = match &node.op {
+        Op::Kernel(operator) if operator.weight_inputs().is_empty() && operator.block_type().is_none() => None,
+        Op::Tflite(op) if !op.has_weights() => None,
+        _ => node.inputs.get(1).copied().flatten().filter(|&id| graph.tensors[id].is_constant()),
+    };
+    let named = |id: TensorId| telling(&graph.tensors[id].name);
+    let output = node.outputs.first().copied();
+    weights.and_then(named).or_else(|| output.and_then(named)).unwrap_or_else(|| node.op.name().to_string())
+}
+
+/// The telling part of a tensor's name: a checkpoint's name without the word for weights, of a converter's path its stem.
+fn telling(name: &str) -> Option<String> {
+    if name.contains(['/', ';', ':']) {
+        return stem(name);
+    }
+    let name = name.strip_suffix(".weight").unwrap_or(name);
+    given(name).filter(|name| !NAMELESS.iter().any(|nameless| name.contains(nameless)))
 }
 
 /// A name as it stands, with `_` for what a header would have to escape; nothing if it is empty.

@@ -1,11 +1,11 @@
 //! The model file: the plan's records, the constants under readable names, the safetensors container around them.
 
-use crate::Options;
 use crate::error::{CompileError, Result};
-use crate::graph::{Content, Graph, Node, Op, TensorId};
+use crate::graph::{Content, Graph, Node, Op, Tensor, TensorId};
 use crate::lower::{operands, value_of};
 use crate::names::Names;
 use crate::plan::MemoryPlan;
+use crate::{Options, Vocabulary};
 use safetensors::tensor::{Dtype, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -61,7 +61,12 @@ pub(crate) fn write(
         index: BTreeMap::new(),
         inits: HashMap::new(),
     };
+    let mut metadata = metadata(graph, source, options)?;
+    let (attached, entries) = options.vocabulary.as_ref().map(Vocabulary::parts).transpose()?.unwrap_or_default();
+    metadata.extend(entries);
+    attached.iter().for_each(|tensor| writer.names.reserve(&tensor.name));
     writer.add_constants()?;
+    attached.iter().try_for_each(|tensor| writer.attach(tensor))?;
     writer.add_memory(options.keep_tensor_map)?;
     let (mut ops, mut op_set) = (Vec::new(), 0);
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
@@ -105,7 +110,7 @@ pub(crate) fn write(
         bytes.extend((value as u16).to_le_bytes());
     }
     bytes.resize(header.plan_len() as usize, 0);
-    let file = container(&bytes, &values, &constants, metadata(graph, source, options)?)?;
+    let file = container(&bytes, &values, &constants, metadata)?;
     check(&file)?;
     Ok(Written {
         bytes: file,
@@ -161,6 +166,31 @@ impl Writer<'_> {
             self.values.push(Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value });
             self.values.len() - 1
         })
+    }
+
+    /// Adds a constant that no operator reads, under its own name, which is reserved.
+    fn attach(&mut self, tensor: &Tensor) -> Result<()> {
+        let Content::Constant(bytes) = &tensor.content else { return Ok(()) };
+        let name = tensor.name.clone();
+        let (Some(dtype), Some(shape)) = (tensor.dtype.dtype(), Shape::new(&tensor.shape)) else {
+            return Err(CompileError::Internal(format!("`{name}` cannot be attached")));
+        };
+        let len = u32::try_from(bytes.len()).map_err(|_| too_large())?;
+        self.constants.push((name, Arc::clone(bytes)));
+        self.values.push(Value {
+            place: Place::Constant,
+            dtype,
+            shape,
+            offset: 0,
+            len,
+            scale: 0.0,
+            zero_point: 0,
+            first: 0,
+            last: 0,
+            alias: None,
+            init: None,
+        });
+        Ok(())
     }
 
     /// Adds the values of the arena and of state: those that own memory, then the views of them that are used.
@@ -244,6 +274,9 @@ fn metadata(graph: &Graph, source: &[u8], options: &Options) -> Result<BTreeMap<
     ]);
     if !options.labels.is_empty() {
         metadata.insert("labels".into(), json(&options.labels)?);
+    }
+    if let Some(front_end) = &options.front_end {
+        metadata.insert("front_end".into(), front_end.clone());
     }
     Ok(metadata)
 }

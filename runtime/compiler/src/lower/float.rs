@@ -115,9 +115,6 @@ impl Lowering {
 
     fn fully_connected_f32(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let activation = self.real_range(node, activation)?;
-        if self.fully_connected_block(node, activation)? {
-            return Ok(());
-        }
         self.emit_layer_f32(node, Operator::FullyConnectedF32(FullyConnectedF32 { activation }))
     }
 

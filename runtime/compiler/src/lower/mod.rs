@@ -5,9 +5,7 @@
 //! checks a model file.
 
 mod binary;
-mod block;
 mod conv;
-pub(crate) mod f16;
 mod float;
 mod fully_connected;
 mod lookup;
@@ -18,12 +16,9 @@ mod scale;
 mod softmax;
 mod svdf;
 
-pub(crate) use block::kernel_type as block_type;
-
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::tflite::TfliteOp;
-use tealight_format::ops::BlockType;
 use tealight_format::{DType, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
@@ -38,23 +33,17 @@ struct Lowering {
     graph: Graph,
     /// The new nodes.
     nodes: Vec<Node>,
-    /// The type for weights of float fully connected layers.
-    quantize: Option<BlockType>,
-    /// What became of those layers.
-    quantized: Vec<String>,
 }
 
-/// Replaces every node by nodes of the model file's operators. With `quantize`, says in `quantized` what became of each
-/// float fully connected layer.
-pub(crate) fn lower(mut graph: Graph, quantize: Option<BlockType>, quantized: &mut Vec<String>) -> Result<Graph> {
+/// Replaces every node by nodes of the model file's operators.
+pub(crate) fn lower(mut graph: Graph) -> Result<Graph> {
     let nodes = std::mem::take(&mut graph.nodes);
-    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()), quantize, quantized: Vec::new() };
+    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()) };
     for node in nodes {
         lowering.node(node)?;
     }
-    let Lowering { mut graph, nodes, quantized: said, .. } = lowering;
+    let Lowering { mut graph, nodes } = lowering;
     graph.nodes = nodes;
-    quantized.extend(said);
     Ok(graph)
 }
 

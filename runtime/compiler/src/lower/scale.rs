@@ -92,7 +92,7 @@ mod tests {
         let y = b.int8(&[1, 4, 4, 2]);
         let window = crate::tflite::Window { activation: Activation::Relu6, ..window(Padding::Same, 1) };
         b.node(TfliteOp::Conv2d(window), &[x, w, bias], &[y]);
-        let graph = lower(b.output(y), None, &mut Vec::new()).unwrap();
+        let graph = lower(b.output(y)).unwrap();
         let channels = graph.tensors[graph.nodes[0].inputs[2].unwrap()].integers().unwrap();
         // Zero point 3; factor 0.5 * 0.25 / 0.5 = 0.25.
         assert_eq!(channels, [100 - 3 * 3, 1 << 30, -1, -50 - 3, 1 << 30, -1]);
@@ -105,7 +105,7 @@ mod tests {
         let mut b = Builder::default();
         let (x, w, y) = (b.input(&[1, 5, 6, 1]), b.weights(&[1, 3, 3, 1], &[0; 9]), b.int8(&[1, 3, 3, 1]));
         b.node(TfliteOp::Conv2d(window(Padding::Same, 2)), &[x, w], &[y]);
-        let graph = lower(b.output(y), None, &mut Vec::new()).unwrap();
+        let graph = lower(b.output(y)).unwrap();
         let crate::graph::Op::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
         // Rows: 2 * 2 + 3 - 5 = 2, one of them above; columns: 2 * 2 + 3 - 6 = 1, to the right.
         assert_eq!(conv.pad, [1, 0]);
@@ -117,7 +117,7 @@ mod tests {
         let (x, w, y) = (b.input(&[1, 4, 4, 1]), b.weights(&[1, 1, 1, 1], &[1]), b.int8(&[1, 4, 4, 1]));
         b.graph.tensors[x].dtype = crate::graph::ElementType::F32;
         b.node(TfliteOp::Conv2d(window(Padding::Same, 1)), &[x, w], &[y]);
-        let error = lower(b.output(y), None, &mut Vec::new()).unwrap_err().to_string();
+        let error = lower(b.output(y)).unwrap_err().to_string();
         assert_eq!(error, "node 0 (CONV_2D): tensor `weights` is int8; accepted: float32");
     }
 }

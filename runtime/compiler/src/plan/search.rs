@@ -1,10 +1,11 @@
 //! The search for a placement with a low peak: which overlaps to take, and in which order to place.
 //!
 //! Placing optimally is NP-hard; networks are small. So many cheap tries: some orders that are known to work well, all
-//! overlaps or none or single ones toggled, then random exchanges in the best order found. The tries are the same for
-//! the same problem, so a network always compiles to the same file.
+//! overlaps or none or single ones toggled, then random exchanges in the best order found. The search ends early where
+//! nothing lower is possible. The tries are the same for the same problem, so a network always compiles to the same file.
 
 use super::place::{Instance, Problem};
+use std::collections::BTreeMap;
 
 /// How much is tried: roughly this many pairs of buffers are looked at.
 const EFFORT: usize = 60_000_000;
@@ -35,25 +36,29 @@ struct Best {
 
 /// Finds a placement; never worse than by size without overlap.
 pub(crate) fn search(problem: &Problem) -> Placement {
-    let pairs = 1 + pairs(problem);
+    // Each buffer costs something too, beside its pairs.
+    let pairs = 1 + pairs(problem) + 32 * problem.buffers.len();
     let tries = (EFFORT / pairs).min(TRIES);
+    // To toggle an overlap is to place anew in a dozen orders.
+    let toggles = (EFFORT / pairs / 12).min(TRIES / 2);
+    let least = least(problem);
     let none = vec![false; problem.overlaps.len()];
     let instance = Instance::new(problem, &none);
     let by_size = &orders(&instance)[0];
     let (offsets, greedy_by_size) = instance.place(by_size);
     let mut best = Best { taken: none.clone(), order: by_size.clone(), offsets, peak: greedy_by_size };
     try_orders(problem, &none, &mut best);
-    climb(problem, &mut best, tries / 4);
-    if !problem.overlaps.is_empty() {
+    climb(problem, &mut best, tries / 4, least);
+    if !problem.overlaps.is_empty() && best.peak > least {
         let all = vec![true; problem.overlaps.len()];
         let mut with_all = Best { taken: all.clone(), order: Vec::new(), offsets: Vec::new(), peak: u64::MAX };
         try_orders(problem, &all, &mut with_all);
-        climb(problem, &mut with_all, tries);
+        climb(problem, &mut with_all, tries, least);
         if with_all.peak < best.peak {
             best = with_all;
         }
-        toggle(problem, &mut best, tries / 2);
-        climb(problem, &mut best, tries);
+        toggle(problem, &mut best, toggles, least);
+        climb(problem, &mut best, tries, least);
         drop_needless(problem, &mut best);
     }
     let instance = Instance::new(problem, &best.taken);
@@ -82,6 +87,29 @@ pub(crate) fn pairs(problem: &Problem) -> usize {
         }
     }
     pairs
+}
+
+/// No placement needs less: the most bytes alive at a step, when an output lies over all that it may lie over.
+fn least(problem: &Problem) -> u64 {
+    let mut saved: BTreeMap<u32, u64> = BTreeMap::new();
+    for overlap in &problem.overlaps {
+        let inputs = overlap.inputs.iter().map(|&(input, _)| u64::from(problem.buffers[input].size)).sum::<u64>();
+        *saved.entry(overlap.step).or_default() += inputs.min(u64::from(problem.buffers[overlap.output].size));
+    }
+    let mut events: Vec<(u32, bool, u64)> = Vec::new();
+    for buffer in &problem.buffers {
+        events.push((buffer.first, true, u64::from(buffer.size)));
+        events.push((buffer.last + 1, false, u64::from(buffer.size)));
+    }
+    events.sort_unstable();
+    let (mut live, mut least, mut events) = (0, 0, events.into_iter().peekable());
+    while let Some((step, born, bytes)) = events.next() {
+        live = if born { live + bytes } else { live - bytes };
+        if events.peek().is_none_or(|next| next.0 > step) {
+            least = least.max(live.saturating_sub(saved.get(&step).copied().unwrap_or(0)));
+        }
+    }
+    least
 }
 
 /// Orders worth trying. The first is by size, largest first.
@@ -146,11 +174,11 @@ fn try_orders(problem: &Problem, taken: &[bool], best: &mut Best) -> bool {
 }
 
 /// Takes or drops single overlaps while that lowers the peak.
-fn toggle(problem: &Problem, best: &mut Best, mut tries: usize) {
+fn toggle(problem: &Problem, best: &mut Best, mut tries: usize, least: u64) {
     loop {
         let mut found = false;
         for i in 0..problem.overlaps.len() {
-            if tries == 0 {
+            if tries == 0 || best.peak <= least {
                 return;
             }
             tries -= 1;
@@ -165,8 +193,8 @@ fn toggle(problem: &Problem, best: &mut Best, mut tries: usize) {
 }
 
 /// Moves random buffers to random places in the order; keeps what is not worse.
-fn climb(problem: &Problem, best: &mut Best, tries: usize) {
-    if best.order.len() < 2 {
+fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
+    if best.order.len() < 2 || best.peak <= least {
         return;
     }
     let instance = Instance::new(problem, &best.taken);
@@ -182,6 +210,9 @@ fn climb(problem: &Problem, best: &mut Best, tries: usize) {
         if found <= peak {
             if found < best.peak {
                 *best = Best { taken: best.taken.clone(), order: next.clone(), offsets, peak: found };
+                if found <= least {
+                    return;
+                }
             }
             (order, peak) = (next, found);
         }

@@ -1,7 +1,7 @@
 //! Runs a quantized network beside the float one and compares every tensor that both keep.
 
 use super::float_run::{FloatRun, aligned, arena, give, internal, load, parse};
-use super::network::{is_layer, kind, layer_name};
+use super::network::{is_layer, kind};
 use super::observe::Observed;
 use super::range::Params;
 use super::report::{Layer, Sums, greatest};
@@ -10,6 +10,7 @@ use super::sharing::reals;
 use super::{Ranges, Report, Result, Trial};
 use crate::Compiled;
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::names::layer_name;
 use crate::tflite::TfliteOp;
 use tealight::{ALL_OPS, Budget, Model, Session};
 use tealight_format::{DType, Place};

@@ -3,7 +3,6 @@
 use super::observe::floats;
 use super::{QuantizeError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
-use crate::names::stem;
 use crate::pass;
 use crate::tflite::{Activation, TfliteOp};
 use std::collections::HashMap;
@@ -66,14 +65,6 @@ fn fuse_activations(mut graph: Graph) -> Graph {
 /// Whether `node` is a layer with constant weights and maybe a bias.
 pub(super) fn is_layer(node: &Node) -> bool {
     matches!(node.op, Op::Tflite(TfliteOp::Conv2d(_) | TfliteOp::DepthwiseConv2d(_) | TfliteOp::FullyConnected(_)))
-}
-
-/// What a node is called in reports: as its weights are, or as what it writes.
-pub(super) fn layer_name(graph: &Graph, node: &Node) -> String {
-    let weights = node.inputs.get(1).copied().flatten().filter(|_| is_layer(node));
-    let output = node.outputs.first().copied();
-    let named = |id: TensorId| stem(&graph.tensors[id].name);
-    weights.and_then(named).or_else(|| output.and_then(named)).unwrap_or_else(|| kind(node.op.name()))
 }
 
 /// `DepthwiseConv2d` from `DEPTHWISE_CONV_2D`: the name that operators have everywhere here.

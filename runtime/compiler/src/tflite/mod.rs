@@ -166,6 +166,11 @@ impl TfliteOp {
         }
     }
 
+    /// Whether it is a layer with weights and maybe a bias that have an int8 form.
+    pub(crate) fn has_weights(&self) -> bool {
+        matches!(self, Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::FullyConnected(_))
+    }
+
     /// TensorFlow Lite's name of the operator.
     pub fn name(&self) -> &str {
         match self {

@@ -782,9 +782,13 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Up to four positions: any integers.
+    /// Up to four positions: any integers, or such that caches and tables have them.
     fn positions(&mut self) -> Ref {
         let count = self.choose.between(1, 4) as u32;
+        if self.choose.one_in(2) {
+            let bytes = (0..count).flat_map(|_| self.choose.between(-1, 6).to_le_bytes()).collect();
+            return self.constant_of(DType::I32, &[count], bytes);
+        }
         self.operand(&[DType::I32], |v| v.len <= 16 && !v.is_state(), &[count])
     }
 
@@ -897,13 +901,14 @@ impl Builder<'_, '_> {
 
     /// Where the output of step `at` may lie over one of its inputs.
     fn shared_offset(&mut self, at: usize, lowest: u32, placed: &[usize]) -> Option<u32> {
+        let first = self.choose.below(3) as usize;
         let step = &self.steps[at];
         let operands = Operands {
             inputs: core::array::from_fn(|k| step.inputs.get(k).copied().flatten().map(|i| self.get(i))),
             count: step.inputs.len(),
             output: self.parts.values[step.output],
         };
-        for (k, input) in step.inputs.iter().enumerate() {
+        for (k, input) in step.inputs.iter().enumerate().cycle().skip(first).take(step.inputs.len()) {
             let Some(Ref::Value(i)) = *input else { continue };
             let base = self.base(i);
             let v = self.parts.values[base];

@@ -1,58 +1,26 @@
-//! Weights of f32 layers stored as f16: half the bytes, rounded to 11 significant bits.
+//! Weights as f16: half the bytes, rounded to 11 significant bits.
 
-use crate::graph::{ElementType, Graph, Op, Tensor, TensorId};
-use std::collections::HashMap;
+use crate::graph::{ElementType, Tensor};
 use tealight_kernels::float::f16;
 
-/// Stores the weights of every layer of `graph` that may be f16 so, and says in `report` what became of each. A layer keeps
-/// its weights as they are if one of them is beyond the range of f16, or not finite.
-pub(crate) fn store_f16(mut graph: Graph, report: &mut Vec<String>) -> Graph {
-    let mut stored: HashMap<TensorId, TensorId> = HashMap::new();
-    for at in 0..graph.nodes.len() {
-        let Op::Kernel(operator) = &graph.nodes[at].op else { continue };
-        let inputs = operator.weight_inputs();
-        let ids = inputs.iter().filter_map(|&k| graph.nodes[at].inputs.get(k).copied().flatten());
-        let ids: Vec<TensorId> = ids.filter(|&id| graph.tensors[id].dtype == ElementType::F32).collect();
-        if ids.is_empty() {
-            continue;
-        }
-        // The weights of a layer are of one type.
-        let faults: Vec<String> = ids.iter().filter_map(|&id| fault(&graph.tensors[id])).collect();
-        if !faults.is_empty() || ids.len() != inputs.len() {
-            report.extend(faults);
-            continue;
-        }
-        for (&k, id) in inputs.iter().zip(ids) {
-            let half = *stored.entry(id).or_insert_with(|| {
-                let half = half(&graph.tensors[id]);
-                let bytes = half.elements() * 2;
-                report.push(format!("{}: f16, {} B to {bytes} B", half.name, 2 * bytes));
-                graph.add(half)
-            });
-            graph.nodes[at].inputs[k] = Some(half);
-        }
+/// The weights `tensor` as f16.
+///
+/// # Errors
+/// One of them is beyond its range, or not finite.
+pub(super) fn stored(tensor: &Tensor) -> Result<Tensor, String> {
+    let reals = tensor.reals().ok_or("it is no constant")?;
+    if let Some(i) = reals.iter().position(|&real| !f16::from_f32(real).is_finite()) {
+        return Err(format!("{} at index {i} is beyond f16, which ends at {}", reals[i], f16::MAX));
     }
-    graph
-}
-
-/// Why `tensor` cannot be f16, if so.
-fn fault(tensor: &Tensor) -> Option<String> {
-    let name = &tensor.name;
-    let Some(reals) = tensor.reals() else { return Some(format!("{name}: float32, it is no constant")) };
-    let i = reals.iter().position(|&real| !f16::from_f32(real).is_finite())?;
-    Some(format!("{name}: float32, {} at index {i} is beyond f16, which ends at {}", reals[i], f16::MAX))
-}
-
-fn half(tensor: &Tensor) -> Tensor {
-    let reals = tensor.reals().unwrap_or_default();
     let bytes: Vec<u8> = reals.iter().flat_map(|&real| f16::from_f32(real).to_le_bytes()).collect();
-    Tensor::constant(tensor.name.clone(), ElementType::F16, tensor.shape.clone(), bytes)
+    Ok(Tensor::constant(tensor.name.clone(), ElementType::F16, tensor.shape.clone(), bytes))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::store_f16;
+    use crate::Options;
     use crate::graph::{ElementType, Graph, Tensor};
+    use crate::store::store;
     use crate::testing::Builder;
     use tealight_format::Operator;
     use tealight_format::ops::{FullyConnectedF32, LstmF32};
@@ -60,6 +28,10 @@ mod tests {
     fn reals(b: &mut Builder, shape: &[u32], value: f32) -> usize {
         let count = shape.iter().product::<u32>() as usize;
         b.graph.add(Tensor::constant("w", ElementType::F32, shape.to_vec(), value.to_le_bytes().repeat(count)))
+    }
+
+    fn store_f16(graph: Graph, report: &mut Vec<String>) -> Graph {
+        store(graph, &Options { f16: true, ..Options::default() }, report).unwrap()
     }
 
     fn types(graph: &Graph) -> Vec<ElementType> {

@@ -1,0 +1,103 @@
+//! Where an app's inputs come from, and what can go wrong.
+
+use crate::Board;
+use embedded_io::Read;
+use tealight::Session;
+
+/// Why an app stopped before its inputs ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    NoInput,
+    NoOutput,
+    InputRead,
+    InputCut,
+    OutputWrite,
+    Features,
+    #[cfg(feature = "loadable")]
+    Load,
+    #[cfg(feature = "compare-arch")]
+    Arch,
+}
+
+impl Failure {
+    /// What is said on the console.
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Failure::NoInput => "input-not-found",
+            Failure::NoOutput => "output-not-created",
+            Failure::InputRead => "input-not-readable",
+            Failure::InputCut => "input-ends-within-an-inference",
+            Failure::OutputWrite => "output-not-writable",
+            Failure::Features => "model-takes-other-features",
+            #[cfg(feature = "loadable")]
+            Failure::Load => "model-refused",
+            #[cfg(feature = "compare-arch")]
+            Failure::Arch => "instruction-set-differs",
+        }
+    }
+}
+
+/// Brings inputs.
+pub(crate) trait Feed {
+    /// Fills the model's inputs; false where the inputs have ended.
+    fn fill<B: Board, const OPS: u128>(
+        &mut self,
+        board: &mut B,
+        session: &mut Session<'_, OPS>,
+    ) -> Result<bool, Failure>;
+}
+
+/// Inputs as they are: built into the image, or from the board.
+pub(crate) struct Plain(pub(crate) Option<&'static [u8]>);
+
+impl Feed for Plain {
+    fn fill<B: Board, const OPS: u128>(
+        &mut self,
+        board: &mut B,
+        session: &mut Session<'_, OPS>,
+    ) -> Result<bool, Failure> {
+        let mut any = false;
+        for index in 0..session.model().input_count() {
+            let mut tensor = session.input(index);
+            let bytes = tensor.as_bytes_mut();
+            let wanted = bytes.len();
+            let read = next(board, &mut self.0, bytes)?;
+            if read == 0 && !any {
+                return Ok(false);
+            }
+            if read != wanted {
+                return Err(Failure::InputCut);
+            }
+            any = true;
+        }
+        Ok(any)
+    }
+}
+
+/// The next bytes of what is built into the image, or else of the board's input; says how many there were.
+pub(crate) fn next<B: Board>(
+    board: &mut B,
+    embedded: &mut Option<&'static [u8]>,
+    bytes: &mut [u8],
+) -> Result<usize, Failure> {
+    match embedded {
+        Some(source) => fill(source, bytes),
+        None => fill(board.input().ok_or(Failure::NoInput)?, bytes),
+    }
+}
+
+/// Reads until `bytes` is full or the source ends; says how many bytes.
+fn fill<R: Read>(source: &mut R, bytes: &mut [u8]) -> Result<usize, Failure> {
+    let mut filled = 0_usize;
+    while let Some(rest) = bytes.get_mut(filled..) {
+        if rest.is_empty() {
+            break;
+        }
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled = filled.saturating_add(read),
+            Err(_) => return Err(Failure::InputRead),
+        }
+    }
+    Ok(filled)
+}

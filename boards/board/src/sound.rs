@@ -1,0 +1,74 @@
+//! Inputs from sound: samples in, features into the model.
+
+use crate::feed::{Failure, Feed, next};
+use crate::{Board, report};
+use embedded_io::Write;
+use tealight::Session;
+use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
+
+/// Samples that are taken at a time, as a microphone's buffer would give them: 20 ms.
+const PIECE: usize = HOP;
+
+/// A listener: each second of 16 kHz samples becomes `FRAMES` frames of `BANDS` bands, by the code that made the features
+/// to train with.
+///
+/// The board's input holds seconds of i16 samples. Its output gets the features of each before the model's outputs, so
+/// that the host can compare them too.
+#[derive(Debug)]
+pub struct Sound<const FRAMES: usize, const BANDS: usize> {
+    log_mel: LogMel<BANDS>,
+    features: Features<FRAMES, BANDS>,
+}
+
+impl<const FRAMES: usize, const BANDS: usize> Sound<FRAMES, BANDS> {
+    /// Before the first second.
+    pub const fn new() -> Self {
+        Self { log_mel: LogMel::new(), features: Features::new() }
+    }
+}
+
+impl<const FRAMES: usize, const BANDS: usize> Default for Sound<FRAMES, BANDS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A listener and what it listens to, where that is built into the image.
+pub(crate) struct Listening<'a, const FRAMES: usize, const BANDS: usize> {
+    pub(crate) sound: &'a mut Sound<FRAMES, BANDS>,
+    pub(crate) embedded: Option<&'static [u8]>,
+}
+
+impl<const FRAMES: usize, const BANDS: usize> Feed for Listening<'_, FRAMES, BANDS> {
+    fn fill<B: Board, const OPS: u128>(
+        &mut self,
+        board: &mut B,
+        session: &mut Session<'_, OPS>,
+    ) -> Result<bool, Failure> {
+        let Sound { log_mel, features } = &mut *self.sound;
+        log_mel.reset();
+        features.reset();
+        let (mut bytes, mut samples, mut ticks) = ([0; 2 * PIECE], [0; PIECE], 0_u32);
+        for piece in 0..SAMPLE_RATE / PIECE {
+            let read = next(board, &mut self.embedded, &mut bytes)?;
+            if read == 0 && piece == 0 {
+                return Ok(false);
+            }
+            if read != bytes.len() {
+                return Err(Failure::InputCut);
+            }
+            for (sample, bytes) in samples.iter_mut().zip(bytes.as_chunks().0) {
+                *sample = i16::from_le_bytes(*bytes);
+            }
+            let start = board.ticks();
+            log_mel.push(&samples, |frame| features.push(frame));
+            ticks = ticks.wrapping_add(board.ticks().wrapping_sub(start));
+        }
+        report::number(board.console(), "front_end_ticks", ticks);
+        let mut input = session.input(0);
+        input.copy_from(features.as_slice()).map_err(|_| Failure::Features)?;
+        let sink = board.output().ok_or(Failure::NoOutput)?;
+        sink.write_all(input.as_bytes_mut()).map_err(|_| Failure::OutputWrite)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,178 @@
+//! The model's files: how they are made, and how they are measured.
+
+use super::score::{auc, score};
+use super::{Anomaly, LEN, data, training};
+use crate::export::{self, Compiled, Recipe};
+use crate::gesture::EXERCISES;
+use crate::gesture::data::{self as watch, Data, Reading, Recording};
+use crate::random::Random;
+use crate::{Figures, Place, trace, weights};
+use anyhow::{Context as _, Result, anyhow, bail};
+use tealight::Model;
+
+/// The autoencoder among the models.
+#[derive(Debug)]
+pub struct Entry;
+
+/// Its folder and the stem of its files.
+const NAME: &str = "anomaly";
+/// Normal windows of training that it is calibrated with.
+const CALIBRATION: usize = 500;
+/// Held-out windows in the golden vectors.
+const GOLDENS: usize = 14;
+/// The share of normal windows of training whose scores are below the threshold.
+const BELOW: f64 = 0.95;
+/// Least area under the curve of both networks.
+const LEAST: f64 = 0.9;
+/// Most that quantization may take from it.
+const LOSS: f64 = 0.01;
+/// Most bytes of the compiled file.
+const BYTES: u64 = 60_000;
+
+/// The compiled file, which gives scores.
+struct Scores {
+    compiled: Compiled,
+    /// Scale and zero point of input and output.
+    scales: [(f32, i32); 2],
+}
+
+impl Scores {
+    fn new(file: &[u8]) -> Result<Self> {
+        let model = Model::parse(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+        let scales = [model.input(0), model.output(0)].map(|index| model.value(index)).map(|v| (v.scale, v.zero_point));
+        Ok(Self { compiled: Compiled::new(file)?, scales })
+    }
+
+    fn of(&mut self, window: &[Reading]) -> Result<f64> {
+        let input = data::bytes(window);
+        let back = self.compiled.run(&input)?;
+        let input: Vec<i8> = input.into_iter().map(u8::cast_signed).collect();
+        let real = |numbers: &[i8], (scale, zero_point)| -> Vec<f32> {
+            numbers.iter().map(|&q| scale * (i32::from(q) - zero_point) as f32).collect()
+        };
+        Ok(score(&real(&input, self.scales[0]), &real(&back, self.scales[1])))
+    }
+
+    fn all<'a>(&mut self, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<f64>> {
+        windows.map(|window| self.of(window)).collect()
+    }
+}
+
+/// The windows of recordings that are normal, or of the others.
+fn windows(recordings: &[Recording], normal: bool) -> impl Iterator<Item = &[Reading]> {
+    recordings.iter().filter(move |one| data::is_normal(one) == normal).flat_map(Recording::windows)
+}
+
+/// `count` of the held-out windows as inputs, from beginning to end, with what each is.
+fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, String)>> {
+    let what = |one: &Recording| {
+        let known = if data::is_normal(one) { "normal" } else { "an anomaly" };
+        format!("{}: {known}", EXERCISES[one.exercise])
+    };
+    let all: Vec<_> =
+        data.held_out.iter().flat_map(|one| one.windows().map(move |window| (window, what(one)))).collect();
+    if count > all.len() {
+        bail!("there are {} held-out windows, not {count}", all.len());
+    }
+    let at = |index: usize| &all[index * all.len() / count];
+    Ok((0..count).map(at).map(|(window, what)| (data::bytes(window), what.clone())).collect())
+}
+
+/// Quantizes and compiles the float weights of a checkpoint.
+fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
+    let model = weights::load(checkpoint, Anomaly::load)?;
+    let network = trace::trace(&[1, LEN], |x| model.forward(x))?;
+    let mut windows: Vec<_> = windows(&data.training, true).collect();
+    Random::new(1).shuffle(&mut windows);
+    let samples: Vec<Vec<f32>> = windows.into_iter().take(CALIBRATION).map(data::numbers).collect();
+    let input_range = watch::RANGE;
+    Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels: Vec::new() }.compile()
+}
+
+/// The score that [`BELOW`] of the normal windows of training stay below.
+fn threshold(scores: &mut Scores, data: &Data) -> Result<f64> {
+    let mut normal = scores.all(windows(&data.training, true))?;
+    normal.sort_by(f64::total_cmp);
+    let at = (normal.len() as f64 * BELOW) as usize;
+    normal.get(at).copied().context("there is no normal window in training")
+}
+
+/// What `cargo xtask run` shows: one normal window and one that is not.
+fn show(place: &Place, cases: &[(Vec<u8>, String)], threshold: f64) -> Result<()> {
+    let mut demo = format!(
+        "model = \"{NAME}.safetensors\"\n\n[reconstruction]\nchannels = [\"ax\", \"ay\", \"az\", \"wx\", \"wy\", \"wz\"]\n\
+         threshold = {threshold:.3}\n"
+    );
+    for (file, end) in [("normal.bin", ": normal"), ("anomaly.bin", ": an anomaly")] {
+        let case = cases.iter().find(|(_, what)| what.ends_with(end));
+        let (input, what) = case.with_context(|| format!("no golden vector is of {end}"))?;
+        export::write(&place.file(NAME, file), input)?;
+        demo.push_str(&format!("\n[[input]]\nfile = \"{file}\"\nis = \"{what}\"\n"));
+    }
+    export::write(&place.file(NAME, "demo.toml"), demo.as_bytes())
+}
+
+impl crate::Entry for Entry {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
+        let data = watch::load(&place.cache)?;
+        let float = place.file(NAME, "anomaly.float.safetensors");
+        if !keep_weights {
+            let normal: Vec<&Recording> = data.training.iter().filter(|one| data::is_normal(one)).collect();
+            export::write(&float, &weights::save(&training::train(&normal)?)?)?;
+        }
+        let file = compile(&export::read(&float)?, &data)?;
+        let cases = spread(&data, GOLDENS)?;
+        export::write_model(place, NAME, &file, &cases)?;
+        let mut scores = Scores::new(&file)?;
+        let threshold = threshold(&mut scores, &data)?;
+        show(place, &cases, threshold)?;
+        let mut above = |normal: bool| {
+            let scores = scores.all(windows(&data.held_out, normal))?;
+            let above = scores.iter().filter(|score| **score > threshold).count();
+            anyhow::Ok(format!("{above} of {}", scores.len()))
+        };
+        eprintln!(
+            "  held out, above the threshold {threshold:.3}: {} normal windows, {} others",
+            above(true)?,
+            above(false)?
+        );
+        eprintln!("  held out: {:?}", self.evaluate(place)?);
+        Ok(())
+    }
+
+    fn evaluate(&self, place: &Place) -> Result<Figures> {
+        let data = watch::load(&place.cache)?;
+        let model = weights::load(&export::read(&place.file(NAME, "anomaly.float.safetensors"))?, Anomaly::load)?;
+        let file = export::read(&place.file(NAME, "anomaly.safetensors"))?;
+        let mut scores = Scores::new(&file)?;
+        let float = |normal: bool| {
+            let returned = training::returned(&model, windows(&data.held_out, normal))?;
+            anyhow::Ok(returned.iter().map(|(window, back)| score(window, back)).collect::<Vec<_>>())
+        };
+        let mut int8 = |normal: bool| scores.all(windows(&data.held_out, normal));
+        let figures = Figures {
+            name: NAME.into(),
+            metric: "AUC".into(),
+            float: auc(&float(true)?, &float(false)?),
+            quantized: auc(&int8(true)?, &int8(false)?),
+            samples: windows(&data.held_out, true).chain(windows(&data.held_out, false)).count(),
+            bytes: file.len() as u64,
+            recordings: None,
+            parts: Vec::new(),
+        };
+        let least = figures.float.min(figures.quantized);
+        if least < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
+            bail!("{figures:?} is worse than promised: AUC {LEAST}, {LOSS} lost by quantization, {BYTES} bytes");
+        }
+        Ok(figures)
+    }
+
+    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
+        let data = watch::load(&place.cache)?;
+        Ok(spread(&data, count)?.into_iter().flat_map(|(input, _)| input).collect())
+    }
+}

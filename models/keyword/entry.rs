@@ -1,0 +1,184 @@
+//! The model's files: how they are made, and how they are measured.
+
+use super::data::{self, Example, Group, HeldOut, Second};
+use super::voices::Engine;
+use super::{BANDS, FRAMES, Keyword, LABELS, RANGE, UNKNOWN, training};
+use crate::export::{self, Compiled, Recipe, greatest};
+use crate::random::Random;
+use crate::{Figures, Part, Place, layout, trace, weights};
+use anyhow::{Context as _, Result, bail};
+use tealight_audio::SAMPLE_RATE;
+
+/// The keywords among the models.
+#[derive(Debug)]
+pub struct Entry;
+
+/// Its folder and the stem of its files.
+const NAME: &str = "keyword";
+/// Training seconds that it is calibrated with.
+const CALIBRATION: usize = 500;
+/// Held-out seconds in the golden vectors: one of each class.
+const GOLDENS: usize = LABELS.len();
+/// Least share of held-out seconds that both networks get right.
+const LEAST: f64 = 0.9;
+/// Most that quantization may take from it.
+const LOSS: f64 = 0.01;
+/// Most bytes of the compiled file.
+const BYTES: u64 = 60_000;
+/// The class that is shown as an example.
+const SHOWN: usize = 0;
+
+/// The input's bytes.
+fn bytes(features: &[i8]) -> Vec<u8> {
+    features.iter().map(|x| x.cast_unsigned()).collect()
+}
+
+/// Samples as a WAV file.
+fn wav(samples: &[i16]) -> Result<Vec<u8>> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: SAMPLE_RATE as u32,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, spec)?;
+    samples.iter().try_for_each(|&sample| writer.write_sample(sample))?;
+    writer.finalize()?;
+    Ok(file.into_inner())
+}
+
+/// Quantizes and compiles the float weights of a checkpoint.
+fn compile(checkpoint: &[u8], data: &[Example]) -> Result<Vec<u8>> {
+    let model = weights::load(checkpoint, Keyword::load)?;
+    let dims = [1, BANDS, 1, FRAMES];
+    let network = trace::trace(&dims, |x| model.forward(x))?;
+    let mut order: Vec<&Example> = data.iter().collect();
+    Random::new(1).shuffle(&mut order);
+    let sample = |one: &&Example| layout::elements(&training::numbers(&one.features), &dims);
+    let samples: Vec<Vec<f32>> = order.iter().take(CALIBRATION).map(sample).collect();
+    let labels = LABELS.map(String::from).to_vec();
+    let recipe = Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range: RANGE, labels };
+    recipe.compile_behind(Some(tealight_audio::LOG_MEL))
+}
+
+/// The first held-out second of each class that is noisy, and is answered rightly.
+fn examples(held_out: &[HeldOut], file: &[u8]) -> Result<Vec<HeldOut>> {
+    let mut compiled = Compiled::new(file)?;
+    let mut found = Vec::new();
+    for class in 0..GOLDENS {
+        let mut of_class = held_out.iter().filter(|one| one.class == class && one.group.noisy);
+        let mut right = |one: &&HeldOut| {
+            compiled.run(&bytes(&data::features(&one.samples))).is_ok_and(|scores| greatest(&scores) == class)
+        };
+        let one = of_class.find(|one| right(one));
+        found.push(one.with_context(|| format!("no `{}` is answered rightly", LABELS[class]))?.clone());
+    }
+    Ok(found)
+}
+
+/// What both networks answer to each held-out second.
+struct Answers {
+    float: Vec<usize>,
+    quantized: Vec<usize>,
+}
+
+fn answers(place: &Place, held_out: &[HeldOut]) -> Result<Answers> {
+    let model = weights::load(&export::read(&place.file(NAME, "keyword.float.safetensors"))?, Keyword::load)?;
+    let mut compiled = Compiled::new(&export::read(&place.file(NAME, "keyword.safetensors"))?)?;
+    let seconds: Vec<Second> = held_out.iter().map(|one| data::features(&one.samples)).collect();
+    let quantized = seconds.iter().map(|second| Ok(greatest(&compiled.run(&bytes(second))?))).collect::<Result<_>>()?;
+    Ok(Answers { float: training::answers(&model, &seconds)?, quantized })
+}
+
+/// The share of the seconds that `belongs` chooses whose answer is `right`.
+fn part(
+    name: &str,
+    held_out: &[HeldOut],
+    answers: &Answers,
+    belongs: impl Fn(&HeldOut) -> bool,
+    right: impl Fn(&HeldOut, usize) -> bool,
+) -> Part {
+    let chosen = |answers: &[usize]| -> Vec<bool> {
+        held_out.iter().zip(answers).filter(|(one, _)| belongs(one)).map(|(one, &answer)| right(one, answer)).collect()
+    };
+    let share = |right: &[bool]| right.iter().filter(|&&right| right).count() as f64 / right.len().max(1) as f64;
+    let [float, quantized] = [chosen(&answers.float), chosen(&answers.quantized)];
+    Part { name: name.into(), float: share(&float), quantized: share(&quantized), samples: quantized.len() }
+}
+
+/// Whether the answer is what the second is.
+fn is_right(one: &HeldOut, answer: usize) -> bool {
+    answer == one.class
+}
+
+/// Every class, then every group, then how often no keyword is heard where there is none.
+fn parts(held_out: &[HeldOut], answers: &Answers) -> Vec<Part> {
+    let of_class = |class| part(LABELS[class], held_out, answers, |one| one.class == class, is_right);
+    let mut parts: Vec<Part> = (0..LABELS.len()).map(of_class).collect();
+    for (engine, name) in [(Engine::Espeak, "espeak-ng"), (Engine::Flite, "flite")] {
+        for (noisy, noise) in [(false, "clean"), (true, "noisy")] {
+            let group = Group { engine: Some(engine), noisy };
+            parts.push(part(&format!("{name}, {noise}"), held_out, answers, |one| one.group == group, is_right));
+        }
+    }
+    let none = |one: &HeldOut| one.class >= UNKNOWN;
+    parts.push(part("no keyword in none", held_out, answers, none, |_, answer| answer >= UNKNOWN));
+    parts
+}
+
+impl crate::Entry for Entry {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
+        let data = data::training(&place.cache)?;
+        let float = place.file(NAME, "keyword.float.safetensors");
+        if !keep_weights {
+            export::write(&float, &weights::save(&training::train(&data)?)?)?;
+        }
+        let file = compile(&export::read(&float)?, &data)?;
+        let examples = examples(&data::held_out(&place.cache)?, &file)?;
+        let case = |one: &HeldOut| (bytes(&data::features(&one.samples)), LABELS[one.class].to_string());
+        let cases: Vec<_> = examples.iter().map(case).collect();
+        export::write_model(place, NAME, &file, &cases)?;
+        export::write_demo(place, NAME, "sample.wav", &wav(&examples[SHOWN].samples)?, LABELS[SHOWN])?;
+        eprintln!("  held out: {:#?}", self.evaluate(place)?);
+        Ok(())
+    }
+
+    fn evaluate(&self, place: &Place) -> Result<Figures> {
+        let held_out = data::held_out(&place.cache)?;
+        let answers = answers(place, &held_out)?;
+        let all = part("", &held_out, &answers, |_| true, is_right);
+        let figures = Figures {
+            name: NAME.into(),
+            metric: "accuracy".into(),
+            float: all.float,
+            quantized: all.quantized,
+            samples: all.samples,
+            bytes: export::read(&place.file(NAME, "keyword.safetensors"))?.len() as u64,
+            recordings: None,
+            parts: parts(&held_out, &answers),
+        };
+        let right = figures.float.min(figures.quantized);
+        if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
+            bail!("{figures:?} is worse than promised: {LEAST} right, {LOSS} lost by quantization, {BYTES} bytes");
+        }
+        Ok(figures)
+    }
+
+    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
+        let held_out = data::held_out(&place.cache)?;
+        if count > held_out.len() {
+            bail!("there are {} held-out seconds, not {count}", held_out.len());
+        }
+        Ok(held_out.iter().take(count).flat_map(|one| &one.samples).flat_map(|sample| sample.to_le_bytes()).collect())
+    }
+
+    fn features(&self, input: &[u8]) -> Option<Vec<u8>> {
+        let samples: Vec<i16> = input.as_chunks().0.iter().map(|sample| i16::from_le_bytes(*sample)).collect();
+        Some(bytes(&data::features(&samples)))
+    }
+}

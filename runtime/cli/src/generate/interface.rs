@@ -1,0 +1,34 @@
+//! What makes a model a language model.
+
+use tealight::{DType, Model, Operator};
+use tealight_text::Tokenizer;
+
+/// How a language model is spoken to: one token in, a score for every token out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interface {
+    /// Positions that it keeps; `None` if there is no limit.
+    pub(super) context: Option<u32>,
+}
+
+impl Interface {
+    /// Checks that `model` takes a token and gives a score for each of the tokenizer's.
+    ///
+    /// # Errors
+    /// What it takes or gives instead.
+    pub(super) fn of(model: &Model<'_>, tokenizer: &Tokenizer) -> Result<Self, String> {
+        let input = model.value(model.input(0));
+        if model.input_count() != 1 || input.dtype != DType::I32 || input.len != 4 {
+            return Err("it must have one input, one I32 token".into());
+        }
+        let output = model.value(model.output(0));
+        let count = tokenizer.count();
+        if model.output_count() != 1 || output.dtype != DType::F32 || output.len as usize / 4 != count {
+            return Err(format!("it must have one output, an F32 score for each of the {count} tokens"));
+        }
+        let capacity = |index| match model.op(index).operator {
+            Operator::Positions(positions) => u32::try_from(positions.capacity).ok(),
+            _ => None,
+        };
+        Ok(Self { context: (0..model.op_count()).filter_map(capacity).min() })
+    }
+}

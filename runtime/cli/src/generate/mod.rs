@@ -1,0 +1,257 @@
+//! `tealight generate`: a language model continues a text.
+
+mod interface;
+mod memory;
+mod speaker;
+
+use crate::error::{Error, Result};
+use crate::model_file::ModelFile;
+use crate::progress::Progress;
+use crate::screen::Screen;
+use crate::table::{bytes, counted};
+use interface::Interface;
+use serde::Serialize;
+use speaker::{Engine, Speaker};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tealight_text::{Decoder, Message, Sampler, Sampling, TextError, Tokenizer};
+
+/// Continue a text with a language model
+///
+/// The text appears on standard output while it is made; how fast that went, on standard error. It ends where the model ends
+/// it, after --max-tokens, or when the model's context is full.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = JSON)]
+pub(crate) struct Args {
+    /// A compiled language model (.safetensors), or a .gguf, which is compiled in memory
+    model: PathBuf,
+    /// The text to continue; `-` reads it from standard input
+    #[arg(short, long, value_name = "TEXT")]
+    prompt: String,
+    /// The prompt is a question to a model that was trained for conversations: put it into the model's chat template
+    #[arg(long)]
+    chat: bool,
+    /// The most tokens to make
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    max_tokens: u32,
+    /// How freely the next token is chosen: 0 takes the likeliest, 1 goes by the model's own probabilities
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
+    temperature: f32,
+    /// Choose among the K likeliest tokens only; 0 for all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    top_k: usize,
+    /// Choose among the likeliest tokens that together have the probability P
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = probability)]
+    top_p: f32,
+    /// The same seed makes the same choices
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Whose kernels compute
+    #[arg(long, value_enum, default_value_t = Engine::Tealight)]
+    engine: Engine,
+    /// Report in JSON when all is done, the text in it
+    #[arg(long)]
+    json: bool,
+}
+
+const JSON: &str = "\
+Keys of --json:
+  model, engine                   the model file; whose kernels computed, and how
+  context                         positions that the model keeps; null if it has no limit
+  prompt_tokens                   how many tokens the prompt became, the template's among them
+  tokens, text                    the tokens that were made, and their text
+  stop                            why it ended: end (the model ended it), max_tokens, or context (it is full)
+  prompt_seconds, prompt_rate     time for the prompt, and tokens a second
+  answer_seconds, answer_rate     the same for the tokens that were made after the first; null where there is none
+  peak_memory_bytes               the most physical memory that the process had, the mapped model's pages among it;
+                                  null where the system does not tell";
+
+/// The report; its fields are the keys of `--json`.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    model: &'a Path,
+    engine: String,
+    context: Option<u32>,
+    prompt_tokens: usize,
+    tokens: Vec<u32>,
+    text: String,
+    stop: Stop,
+    prompt_seconds: f64,
+    prompt_rate: f64,
+    answer_seconds: Option<f64>,
+    answer_rate: Option<f64>,
+    peak_memory_bytes: Option<u64>,
+}
+
+/// Why a text ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Stop {
+    End,
+    MaxTokens,
+    Context,
+}
+
+/// A text that was made.
+struct Made {
+    tokens: Vec<u32>,
+    text: String,
+    stop: Stop,
+    prompt: Duration,
+    answer: Duration,
+}
+
+fn temperature(text: &str) -> std::result::Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(x) if x.is_finite() && x >= 0.0 => Ok(x),
+        _ => Err("give a number that is 0 or more".into()),
+    }
+}
+
+fn probability(text: &str) -> std::result::Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(x) if x > 0.0 && x <= 1.0 => Ok(x),
+        _ => Err("give a number above 0, at most 1".into()),
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The file is not a language model, or the prompt does not fit it.
+pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
+    let file = ModelFile::open(&args.model)?;
+    let model = file.model()?;
+    let refuse = |error: &TextError| match error {
+        TextError::NoTokenizer => "give a model that was compiled from a .gguf",
+        TextError::NoTemplate => "leave out --chat",
+        TextError::Character { .. } => "leave that character out of the prompt",
+        _ => "compile the model again with this version of `tealight`",
+    };
+    let cannot = |error: TextError| {
+        let help = refuse(&error);
+        Error::new(format!("cannot generate with `{}`", args.model.display())).cause(error).help(help)
+    };
+    let tokenizer = Tokenizer::read(&model).map_err(cannot)?;
+    let interface = Interface::of(&model, &tokenizer)
+        .map_err(|what| Error::new(format!("`{}` is not a language model", args.model.display())).cause(what))?;
+    let mut prompt = read_prompt(&args.prompt)?;
+    if args.chat {
+        prompt = tokenizer.chat(&[Message { role: "user".into(), content: prompt }]).map_err(cannot)?;
+    }
+    let tokens = tokenizer.encode(&prompt).map_err(cannot)?;
+    check_prompt(&tokens, &interface)?;
+    let mut memory = Vec::new();
+    let mut speaker = Speaker::new(args.engine, &model, &mut memory)?;
+    let made = speak(args, &tokenizer, &interface, &tokens, &mut speaker, screen)?;
+    let rate = |count: usize, time: Duration| (count > 0).then(|| count as f64 / time.as_secs_f64().max(1e-9));
+    // The prompt's time includes the first token that was made, and with it the scores of all its positions.
+    let after_first = made.tokens.len().saturating_sub(1);
+    let report = Report {
+        model: &args.model,
+        engine: speaker.describe(),
+        context: interface.context,
+        prompt_tokens: tokens.len(),
+        stop: made.stop,
+        prompt_seconds: made.prompt.as_secs_f64(),
+        prompt_rate: rate(tokens.len(), made.prompt).unwrap_or_default(),
+        answer_seconds: (after_first > 0).then(|| made.answer.as_secs_f64()),
+        answer_rate: rate(after_first, made.answer),
+        peak_memory_bytes: memory::peak(),
+        tokens: made.tokens,
+        text: made.text,
+    };
+    if args.json {
+        return screen.json(&report);
+    }
+    screen.print("\n")?;
+    screen.finish()?;
+    eprint!("{}", summary(&report));
+    Ok(())
+}
+
+/// What is said about a text besides the text.
+fn summary(report: &Report<'_>) -> String {
+    let why = match report.stop {
+        Stop::End => "",
+        Stop::MaxTokens => "; stopped at --max-tokens",
+        Stop::Context => "; stopped because the context is full: compile the model with a larger --context for more",
+    };
+    let rate = |rate: Option<f64>| rate.map_or(String::new(), |rate| format!(", {rate:.1} a second"));
+    let peak = report.peak_memory_bytes.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
+    format!(
+        "\nprompt: {}{}\nanswer: {}{}{why}\nkernels: {}\n{peak}",
+        counted(report.prompt_tokens, "token"),
+        rate(Some(report.prompt_rate)),
+        counted(report.tokens.len(), "token"),
+        rate(report.answer_rate),
+        report.engine,
+    )
+}
+
+fn read_prompt(prompt: &str) -> Result<String> {
+    if prompt != "-" {
+        return Ok(prompt.into());
+    }
+    std::io::read_to_string(std::io::stdin())
+        .map_err(|error| Error::new("cannot read the prompt from standard input").cause(error).help("give UTF-8 text"))
+}
+
+fn check_prompt(tokens: &[u32], interface: &Interface) -> Result<()> {
+    if tokens.is_empty() {
+        return Err(Error::new("the prompt is empty").help("give a text to continue"));
+    }
+    match interface.context {
+        Some(context) if tokens.len() > context as usize => {
+            Err(Error::new(format!("the prompt has {} tokens, but the model keeps {context} positions", tokens.len()))
+                .help("shorten the prompt, or compile the model with a larger --context"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads the prompt into the model and makes tokens until something stops that.
+fn speak(
+    args: &Args,
+    tokenizer: &Tokenizer,
+    interface: &Interface,
+    prompt: &[u32],
+    speaker: &mut Speaker<'_>,
+    screen: &mut Screen,
+) -> Result<Made> {
+    let mut sampler =
+        Sampler::new(Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, seed: args.seed });
+    let start = Instant::now();
+    let mut progress = Progress::new(prompt.len());
+    for &token in prompt {
+        speaker.read(token);
+        progress.step();
+    }
+    drop(progress);
+    let answering = Instant::now();
+    let prompt_time = answering - start;
+    let room = interface.context.map_or(usize::MAX, |context| context as usize - prompt.len());
+    let mut made =
+        Made { tokens: Vec::new(), text: String::new(), stop: Stop::End, prompt: prompt_time, answer: Duration::ZERO };
+    let mut decoder = Decoder::default();
+    let mut say = |text: String, whole: &mut String| {
+        whole.push_str(&text);
+        if args.json || text.is_empty() { Ok(()) } else { screen.print(text).and_then(|()| screen.finish()) }
+    };
+    while let Some(token) = sampler.next(speaker.scores()).filter(|&token| !tokenizer.ends(token)) {
+        made.tokens.push(token);
+        say(decoder.push(tokenizer.bytes(token)), &mut made.text)?;
+        if made.tokens.len() >= args.max_tokens as usize {
+            made.stop = Stop::MaxTokens;
+            break;
+        }
+        if made.tokens.len() > room {
+            made.stop = Stop::Context;
+            break;
+        }
+        speaker.read(token);
+    }
+    say(decoder.finish(), &mut made.text)?;
+    made.answer = answering.elapsed();
+    Ok(made)
+}

@@ -1,0 +1,296 @@
+//! The architecture `llama`: a graph that takes one token and gives the scores of the next.
+//!
+//! Each layer adds two things to the tokens' vectors: grouped attention over all positions so far, whose keys and values lie
+//! in the model's state, and a gated feed-forward network (SwiGLU). Both see the vectors normalized. (Touvron and others,
+//! "Llama 2", 2023.) GGUF stores the rows of queries and keys so that rope turns neighbouring elements together.
+
+use super::reader::{Gguf, TensorInfo};
+use super::types::GgmlType;
+use super::{GgufError, GgufOptions};
+use crate::builder::Builder;
+use crate::error::{CompileError, Result};
+use crate::graph::ElementType::{F16, F32, I32, U8};
+use crate::graph::{Graph, TensorId};
+use std::collections::HashSet;
+use tealight_format::Operator;
+use tealight_format::ops::{
+    AttentionF32, BinaryF32, FullyConnectedBlock, FullyConnectedF32, GatherBlock, GatherF32, Positions, RmsNormF32,
+    RopeF32, UnaryF32, UnaryFunction,
+};
+use tealight_kernels::float::rope_tables;
+
+/// Positions that the model can keep, if not told otherwise.
+const CONTEXT: u32 = 1024;
+
+/// Base of the rope frequencies where the file does not say.
+const ROPE_BASE: f32 = 10_000.0;
+
+/// The range of an operator without a fused activation.
+const ALL: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+/// What the metadata say.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    layers: u32,
+    /// Elements of a token's vector.
+    width: u32,
+    /// Elements between the two products of a feed-forward network.
+    hidden: u32,
+    heads: u32,
+    kv_heads: u32,
+    /// Elements of a head.
+    depth: u32,
+    epsilon: f32,
+    rope_base: f32,
+    /// Positions that the model was made for.
+    trained: u32,
+}
+
+/// Builds the graph of `file`, whose tokenizer has `vocabulary` tokens.
+pub(super) fn import(file: &Gguf<'_>, vocabulary: u32, options: &GgufOptions) -> Result<Graph> {
+    let sizes = Sizes::read(file)?;
+    let context = match options.context {
+        None => CONTEXT.min(sizes.trained),
+        Some(context) if (1..=sizes.trained).contains(&context) => context,
+        Some(context) => return Err(GgufError::Context { context, most: sizes.trained }.into()),
+    };
+    let mut import = Import { file, sizes, context, b: Builder::new(), read: HashSet::new() };
+    import.model(vocabulary)?;
+    let unread = file.tensors().iter().find(|tensor| !import.read.contains(tensor.name));
+    if let Some(tensor) = unread {
+        let accepted = "token_embd, blk.N.{attn_norm, attn_q, attn_k, attn_v, attn_output, ffn_norm, ffn_gate, ffn_up, \
+                        ffn_down}, output_norm, output, each `.weight`";
+        return Err(GgufError::UnknownTensor { tensor: tensor.name.into(), accepted: accepted.into() }.into());
+    }
+    Ok(import.b.finish())
+}
+
+impl Sizes {
+    fn read(file: &Gguf<'_>) -> Result<Self> {
+        // Up to here all products of two sizes fit in 32 bits.
+        const MOST: u32 = 1 << 16;
+        let size = |key: &str| -> Result<Option<u32>> {
+            let key = format!("llama.{key}");
+            match file.u32(&key)? {
+                Some(0) => Err(GgufError::Key { key, wanted: "at least 1".into() }.into()),
+                Some(n) if n >= MOST && !key.ends_with("context_length") => {
+                    Err(GgufError::Key { key, wanted: format!("below {MOST}") }.into())
+                }
+                found => Ok(found),
+            }
+        };
+        let must = |key: &str| {
+            size(key)?.ok_or_else(|| {
+                let wanted = "an unsigned 32-bit integer".to_string();
+                CompileError::from(GgufError::Key { key: format!("llama.{key}"), wanted })
+            })
+        };
+        let heads = must("attention.head_count")?;
+        let width = must("embedding_length")?;
+        let sizes = Self {
+            layers: must("block_count")?,
+            width,
+            hidden: must("feed_forward_length")?,
+            heads,
+            kv_heads: size("attention.head_count_kv")?.unwrap_or(heads),
+            depth: width / heads,
+            epsilon: file.f32("llama.attention.layer_norm_rms_epsilon")?.ok_or_else(|| GgufError::Key {
+                key: "llama.attention.layer_norm_rms_epsilon".into(),
+                wanted: "a finite number".into(),
+            })?,
+            rope_base: file.f32("llama.rope.freq_base")?.unwrap_or(ROPE_BASE),
+            trained: must("context_length")?,
+        };
+        if !width.is_multiple_of(heads) || !heads.is_multiple_of(sizes.kv_heads) || !sizes.depth.is_multiple_of(2) {
+            let wanted = format!("fit for vectors of {width} elements: {heads} heads, {} of keys", sizes.kv_heads);
+            return Err(GgufError::Key { key: "llama.attention.head_count".into(), wanted }.into());
+        }
+        // Variants that would be computed wrongly.
+        for (key, accepted) in [
+            ("llama.rope.dimension_count", sizes.depth),
+            ("llama.attention.key_length", sizes.depth),
+            ("llama.attention.value_length", sizes.depth),
+            ("llama.expert_count", 0),
+        ] {
+            if let Some(found) = file.u32(key)?.filter(|&found| found != accepted) {
+                let (found, accepted) = (found.to_string(), accepted.to_string());
+                return Err(GgufError::Unsupported { key: key.into(), found, accepted }.into());
+            }
+        }
+        const SCALING: &str = "llama.rope.scaling.type";
+        if let Some(found) = file.string(SCALING)?.filter(|&found| found != "none") {
+            let found = format!("`{found}`");
+            return Err(GgufError::Unsupported { key: SCALING.into(), found, accepted: "`none`".into() }.into());
+        }
+        Ok(sizes)
+    }
+}
+
+/// A graph under construction.
+struct Import<'a> {
+    file: &'a Gguf<'a>,
+    sizes: Sizes,
+    context: u32,
+    b: Builder,
+    /// Names of the tensors that have been read.
+    read: HashSet<&'a str>,
+}
+
+/// A constant matrix, and how it is stored.
+#[derive(Clone, Copy)]
+struct Matrix {
+    id: TensorId,
+    rows: u32,
+    /// The code of its block type, if it is in blocks.
+    block: Option<i32>,
+}
+
+impl<'a> Import<'a> {
+    fn model(&mut self, vocabulary: u32) -> Result<()> {
+        let Sizes { layers, width, depth, rope_base, .. } = self.sizes;
+        let token = self.b.input("token", I32, &[1]);
+        let seen = self.b.state("positions", I32, &[1]);
+        let capacity = self.context as i32;
+        let position = self.b.op("position", Operator::Positions(Positions { capacity }), [seen], I32, &[1]);
+        let points = self.context as usize * (depth as usize / 2);
+        let (mut cos, mut sin) = (vec![0.0; points], vec![0.0; points]);
+        rope_tables(rope_base, depth as usize, &mut cos, &mut sin);
+        let cos = self.b.reals("rope.cos", &[self.context, depth / 2], &cos);
+        let sin = self.b.reals("rope.sin", &[self.context, depth / 2], &sin);
+        let place = Place { position, cos, sin };
+
+        let embedding = self.matrix("token_embd.weight", vocabulary, width)?;
+        let gather = match embedding.block {
+            Some(block) => Operator::GatherBlock(GatherBlock { block }),
+            None => Operator::GatherF32(GatherF32),
+        };
+        let mut x = self.b.op("token_embd", gather, [token, embedding.id], F32, &[1, width]);
+        for layer in 0..layers {
+            x = self.layer(&format!("blk.{layer}"), x, place)?;
+        }
+        let x = self.norm("output_norm", x)?;
+        let head = match self.file.tensor("output.weight") {
+            Some(_) => self.matrix("output.weight", vocabulary, width)?,
+            // Tied: the embedding is the output matrix too.
+            None => embedding,
+        };
+        let scores = self.product("scores", x, head);
+        self.b.output(scores);
+        Ok(())
+    }
+
+    fn layer(&mut self, name: &str, x: TensorId, place: Place) -> Result<TensorId> {
+        let Sizes { width, hidden, heads, kv_heads, depth, .. } = self.sizes;
+        let of = |part: &str| format!("{name}.{part}");
+
+        let y = self.norm(&of("attn_norm"), x)?;
+        let queries = self.linear(&of("attn_q"), y, heads * depth, width)?;
+        let keys = self.linear(&of("attn_k"), y, kv_heads * depth, width)?;
+        let values = self.linear(&of("attn_v"), y, kv_heads * depth, width)?;
+        let queries = self.rope(&of("rope_q"), queries, heads, place)?;
+        let keys = self.rope(&of("rope_k"), keys, kv_heads, place)?;
+        let cache = self.b.state(&of("cache"), F32, &[2, self.context, kv_heads, depth]);
+        let attention =
+            AttentionF32 { heads: heads as i32, kv_heads: kv_heads as i32, scale: 1.0 / (depth as f32).sqrt() };
+        let inputs = [queries, keys, values, place.position, cache];
+        let seen = self.b.op(&of("attn"), Operator::AttentionF32(attention), inputs, F32, &[1, heads * depth]);
+        let seen = self.linear(&of("attn_output"), seen, width, heads * depth)?;
+        let x = self.add(&of("attn_add"), x, seen);
+
+        let y = self.norm(&of("ffn_norm"), x)?;
+        let gate = self.linear(&of("ffn_gate"), y, hidden, width)?;
+        let up = self.linear(&of("ffn_up"), y, hidden, width)?;
+        let silu = UnaryF32 { function: UnaryFunction::Silu as i32, parameters: [0.0; 2] };
+        let gate = self.b.op(&of("ffn_silu"), Operator::UnaryF32(silu), [gate], F32, &[1, hidden]);
+        let product = Operator::MulF32(BinaryF32 { activation: ALL });
+        let inner = self.b.op(&of("ffn_mul"), product, [gate, up], F32, &[1, hidden]);
+        let down = self.linear(&of("ffn_down"), inner, width, hidden)?;
+        Ok(self.add(&of("ffn_add"), x, down))
+    }
+
+    fn add(&mut self, name: &str, x: TensorId, y: TensorId) -> TensorId {
+        let add = Operator::AddF32(BinaryF32 { activation: ALL });
+        self.b.op(name, add, [x, y], F32, &[1, self.sizes.width])
+    }
+
+    /// The norm whose weights are `NAME.weight`.
+    fn norm(&mut self, name: &str, x: TensorId) -> Result<TensorId> {
+        let width = self.sizes.width;
+        let weight = self.tensor(&format!("{name}.weight"), &[width])?;
+        let reals = match weight.dtype {
+            GgmlType::F32 => weight.bytes.to_vec(),
+            GgmlType::F16 => from_f16(weight.bytes),
+            GgmlType::Block(_) => return Err(wrong_type(weight, "F32, F16")),
+        };
+        let weight = self.b.constant(weight.name, F32, &[width], reals);
+        let norm = Operator::RmsNormF32(RmsNormF32 { epsilon: self.sizes.epsilon });
+        Ok(self.b.op(name, norm, [x, weight], F32, &[1, width]))
+    }
+
+    /// The product with the matrix `NAME.weight`.
+    fn linear(&mut self, name: &str, x: TensorId, rows: u32, columns: u32) -> Result<TensorId> {
+        let matrix = self.matrix(&format!("{name}.weight"), rows, columns)?;
+        Ok(self.product(name, x, matrix))
+    }
+
+    fn product(&mut self, name: &str, x: TensorId, matrix: Matrix) -> TensorId {
+        let product = match matrix.block {
+            Some(block) => Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: ALL }),
+            None => Operator::FullyConnectedF32(FullyConnectedF32 { activation: ALL }),
+        };
+        self.b.op(name, product, [Some(x), Some(matrix.id), None], F32, &[1, matrix.rows])
+    }
+
+    fn rope(&mut self, name: &str, x: TensorId, heads: u32, place: Place) -> Result<TensorId> {
+        let shape = [heads, self.sizes.depth];
+        let x = self.b.view(x, &shape)?;
+        let rope = RopeF32 { heads: heads as i32, interleaved: 1 };
+        Ok(self.b.op(name, Operator::RopeF32(rope), [x, place.cos, place.sin, place.position], F32, &shape))
+    }
+
+    /// The tensor `name` as a constant, its bytes as they are.
+    fn matrix(&mut self, name: &str, rows: u32, columns: u32) -> Result<Matrix> {
+        let tensor = self.tensor(name, &[rows, columns])?;
+        let (id, block) = match tensor.dtype {
+            GgmlType::F32 => (self.b.constant(name, F32, &[rows, columns], tensor.bytes), None),
+            GgmlType::F16 => (self.b.constant(name, F16, &[rows, columns], tensor.bytes), None),
+            GgmlType::Block(block) => {
+                // Rows are whole blocks: the reader has checked it.
+                let row_bytes = columns / block.elements() * block.bytes();
+                (self.b.constant(name, U8, &[rows, row_bytes], tensor.bytes), Some(block as i32))
+            }
+        };
+        Ok(Matrix { id, rows, block })
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[u32]) -> Result<&'a TensorInfo<'a>> {
+        let Some(tensor) = self.file.tensor(name) else {
+            return Err(GgufError::MissingTensor { tensor: name.into() }.into());
+        };
+        if tensor.shape != shape {
+            let (found, expected) = (tensor.shape.clone(), shape.to_vec());
+            return Err(GgufError::Shape { tensor: name.into(), found, expected }.into());
+        }
+        self.read.insert(tensor.name);
+        Ok(tensor)
+    }
+}
+
+/// Where a token stands, for rope and attention.
+#[derive(Clone, Copy)]
+struct Place {
+    position: TensorId,
+    cos: TensorId,
+    sin: TensorId,
+}
+
+fn wrong_type(tensor: &TensorInfo<'_>, accepted: &str) -> CompileError {
+    let (name, found) = (tensor.name.into(), tensor.dtype.to_string());
+    GgufError::Type { tensor: name, found, accepted: accepted.into() }.into()
+}
+
+/// Half precision widened to single, which is exact.
+fn from_f16(bytes: &[u8]) -> Vec<u8> {
+    let (halves, _) = bytes.as_chunks::<2>();
+    halves.iter().flat_map(|&half| half::f16::from_le_bytes(half).to_f32().to_le_bytes()).collect()
+}

@@ -1,0 +1,151 @@
+//! GGUF files: what they hold, and how a language model in one becomes a graph.
+//!
+//! Weights stay as they are stored, byte for byte: the blocks of GGML are the model file's blocks too. The tokenizer in the
+//! file becomes a [`Vocabulary`](crate::Vocabulary).
+
+mod llama;
+mod reader;
+mod tokenizer;
+mod types;
+
+use crate::builder::compile_kernel_graph_with;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::{Compiled, Options};
+use reader::Gguf;
+
+/// Architectures that can be compiled.
+const ARCHITECTURES: &str = "`llama`";
+
+/// What the import of a GGUF file is told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GgufOptions {
+    /// How many positions (tokens of prompt and answer) the model keeps; at most what it was made for. 1024 if not given, or
+    /// what it was made for if that is less. Each costs memory for its keys and values in every layer.
+    pub context: Option<u32>,
+}
+
+/// Whether `bytes` are a GGUF file, or at least meant to be.
+pub fn is_gguf(bytes: &[u8]) -> bool {
+    bytes.starts_with(reader::MAGIC)
+}
+
+/// Compiles the language model in a GGUF file, with its tokenizer. The result takes one token and gives the scores of the
+/// next, and remembers what it has read.
+///
+/// # Errors
+/// [`CompileError`](crate::CompileError) says what in the file cannot be compiled and where. No bytes make it panic.
+pub fn compile_gguf(bytes: &[u8], gguf: &GgufOptions, options: &Options) -> Result<Compiled> {
+    compile_gguf_with(bytes, gguf, options, &mut |_, _| {})
+}
+
+/// [`compile_gguf`], showing the graph after each pass, as [`compile_tflite_with`](crate::compile_tflite_with) does.
+///
+/// # Errors
+/// As [`compile_gguf`].
+pub fn compile_gguf_with(
+    bytes: &[u8],
+    gguf: &GgufOptions,
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    let file = Gguf::parse(bytes)?;
+    const ARCHITECTURE: &str = "general.architecture";
+    match file.string(ARCHITECTURE)? {
+        Some("llama") => {}
+        found => {
+            let found = found.map_or("missing".to_string(), |found| format!("`{found}`"));
+            let accepted = ARCHITECTURES.to_string();
+            return Err(GgufError::Unsupported { key: ARCHITECTURE.into(), found, accepted }.into());
+        }
+    }
+    let vocabulary = tokenizer::vocabulary(&file)?;
+    let graph = llama::import(&file, vocabulary.count(), gguf)?;
+    let options = Options { vocabulary: Some(vocabulary), ..options.clone() };
+    compile_kernel_graph_with(graph, bytes, &options, observer)
+}
+
+/// Why a GGUF file could not be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GgufError {
+    /// The bytes are not a GGUF file at all.
+    #[error("not a GGUF file: it begins with {found:?}, not with \"GGUF\"")]
+    NotGguf {
+        /// Its first characters.
+        found: String,
+    },
+    /// A version that differs in its layout.
+    #[error("it is GGUF version {found}; accepted: 2 and 3 (little-endian); convert the model again")]
+    Version {
+        /// The version.
+        found: u32,
+    },
+    /// A length, a place or a value in the file is wrong.
+    #[error("the GGUF file is damaged at byte {at}: {what}; download it again")]
+    Damaged {
+        /// The byte where what is wrong begins.
+        at: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// A metadata value that is missing, or is not what it should be.
+    #[error("the metadata `{key}` is missing or not {wanted}")]
+    Key {
+        /// Its key.
+        key: String,
+        /// What it should be.
+        wanted: String,
+    },
+    /// Something that cannot be compiled.
+    #[error("the metadata `{key}` is {found}; accepted: {accepted}")]
+    Unsupported {
+        /// The key that tells it.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What could be compiled.
+        accepted: String,
+    },
+    /// A context that the model cannot have.
+    #[error("a context of {context} positions is not possible; the model was made for up to {most}")]
+    Context {
+        /// The context asked for.
+        context: u32,
+        /// The longest.
+        most: u32,
+    },
+    /// A tensor that should be there.
+    #[error("the tensor `{tensor}` is missing")]
+    MissingTensor {
+        /// Its name.
+        tensor: String,
+    },
+    /// A tensor that no layer reads. Leaving it out would be another model.
+    #[error("the tensor `{tensor}` is not a part of this architecture as it is known here; accepted: {accepted}")]
+    UnknownTensor {
+        /// Its name.
+        tensor: String,
+        /// The names that are read.
+        accepted: String,
+    },
+    /// A tensor of another shape than the metadata say.
+    #[error("the tensor `{tensor}` is {found:?}; by the metadata it should be {expected:?} (outermost first)")]
+    Shape {
+        /// Its name.
+        tensor: String,
+        /// Its shape, outermost first.
+        found: Vec<u32>,
+        /// The shape that it should have.
+        expected: Vec<u32>,
+    },
+    /// A tensor of a type that cannot be compiled.
+    #[error("the tensor `{tensor}` is {found}; accepted: {accepted}")]
+    Type {
+        /// Its name.
+        tensor: String,
+        /// Its type.
+        found: String,
+        /// What could be compiled.
+        accepted: String,
+    },
+}

@@ -1,0 +1,294 @@
+//! How the weights of float layers are stored: as f32, as f16, or in blocks.
+//!
+//! [`Options`] names a type for all layers and others for single ones. A layer is called as its weights are. What a layer
+//! cannot have (blocks that its rows do not fill, f16 of numbers beyond its range) it does not get: then its weights stay
+//! f32 and the report says why, unless the type was asked for that very layer.
+
+mod block;
+mod f16;
+
+pub(crate) use block::kernel_type;
+
+use crate::Options;
+use crate::error::{CompileError, Result};
+use crate::graph::{ElementType, Graph, Node, Op, TensorId};
+use crate::names::layer_name;
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use tealight_format::Operator;
+use tealight_format::ops::BlockType;
+use wildmatch::WildMatch;
+
+/// How the weights of a float layer are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightType {
+    /// As they are.
+    F32,
+    /// Rounded to 11 significant bits.
+    F16,
+    /// In blocks: fully connected layers, and tables that rows are gathered from.
+    Blocks(BlockType),
+}
+
+impl WeightType {
+    /// Every type.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::F32, Self::F16].into_iter().chain(BlockType::ALL.iter().copied().map(Self::Blocks))
+    }
+
+    /// Its name: `f32`, `f16`, `q8_0`, …
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Blocks(block) => block.name(),
+        }
+    }
+}
+
+impl fmt::Display for WeightType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for WeightType {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        Self::all().find(|of| of.name() == name).ok_or_else(|| {
+            let names: Vec<_> = Self::all().map(Self::name).collect();
+            format!("there are {}", names.join(", "))
+        })
+    }
+}
+
+/// The constants that were made: from which tensor, in the type of which name.
+pub(crate) type Stored = HashMap<(TensorId, &'static str), TensorId>;
+
+/// Stores the weights of the layers of `graph` as `options` say, and says in `report` what became of them.
+///
+/// # Errors
+/// [`Options::layers`] names a layer that is not there, or a type that it cannot have.
+pub(crate) fn store(mut graph: Graph, options: &Options, report: &mut Vec<String>) -> Result<Graph> {
+    let wishes: Vec<Wish> = options.layers.iter().map(|(name, of)| Wish::new(name, *of)).collect();
+    let mut met = vec![false; wishes.len()];
+    let mut stored = Stored::new();
+    let mut names = Vec::new();
+    for at in 0..graph.nodes.len() {
+        let Some(weights) = weights(&graph, &graph.nodes[at]) else { continue };
+        let (name, full) = (layer_name(&graph, &graph.nodes[at]), graph.tensors[weights[0]].name.clone());
+        let mut wish = None;
+        for (k, one) in wishes.iter().enumerate().filter(|(_, one)| one.names(&name) || one.names(&full)) {
+            met[k] = true;
+            wish = Some(one);
+        }
+        let result = match wish {
+            Some(wish) => store_one(&mut graph, at, wish.of, &mut stored),
+            None => store_by_default(&mut graph, at, options, &mut stored),
+        };
+        match (result, wish) {
+            (Ok(None), _) => {}
+            (Ok(Some(line)), _) => report.push(line),
+            (Err(why), Some(wish)) if wish.one => {
+                return Err(CompileError::LayerType { layer: name, wanted: wish.of.to_string(), why });
+            }
+            (Err(why), _) => report.push(format!("{full}: float32, {why}")),
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match met.iter().position(|met| !met) {
+        Some(k) => {
+            let known = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+            Err(CompileError::UnknownLayer { pattern: options.layers[k].0.clone(), known })
+        }
+        None => Ok(graph),
+    }
+}
+
+/// What is asked for layers by name.
+struct Wish {
+    pattern: WildMatch,
+    of: WeightType,
+    /// Whether it speaks of one name.
+    one: bool,
+}
+
+impl Wish {
+    fn new(name: &str, of: WeightType) -> Self {
+        Self { pattern: WildMatch::new(name), of, one: !name.contains(['*', '?']) }
+    }
+
+    fn names(&self, layer: &str) -> bool {
+        self.pattern.matches(layer)
+    }
+}
+
+/// The weights of a layer of float tensors; nothing if it is none, or if they are stored otherwise already.
+pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
+    let Op::Kernel(operator) = &node.op else { return None };
+    let inputs = operator.weight_inputs().iter();
+    let ids: Vec<TensorId> = inputs.filter_map(|&k| node.inputs.get(k).copied().flatten()).collect();
+    let float = ids.iter().all(|&id| graph.tensors[id].dtype == ElementType::F32);
+    (float && !ids.is_empty() && ids.len() == operator.weight_inputs().len()).then_some(ids)
+}
+
+/// Stores the weights of node `at` by what is asked for all layers; says what became of them.
+///
+/// # Errors
+/// Why they stay as they are.
+fn store_by_default(
+    graph: &mut Graph,
+    at: usize,
+    options: &Options,
+    stored: &mut Stored,
+) -> std::result::Result<Option<String>, String> {
+    let takes_blocks =
+        matches!(graph.nodes[at].op, Op::Kernel(Operator::FullyConnectedF32(_) | Operator::GatherF32(_)));
+    let blocks = options.quantize.filter(|_| takes_blocks);
+    let result = match blocks {
+        Some(block) => store_one(graph, at, WeightType::Blocks(block), stored),
+        None => Ok(None),
+    };
+    match result {
+        Ok(None) | Err(_) if options.f16 => store_one(graph, at, WeightType::F16, stored),
+        result => result,
+    }
+}
+
+/// Stores the weights of node `at` as `of`; says what became of them if that is not f32.
+///
+/// # Errors
+/// Why they cannot be stored so.
+pub(crate) fn store_one(
+    graph: &mut Graph,
+    at: usize,
+    of: WeightType,
+    stored: &mut Stored,
+) -> std::result::Result<Option<String>, String> {
+    let ids = weights(graph, &graph.nodes[at]).ok_or("it has no float32 weights")?;
+    let mut lines = Vec::new();
+    // The weights of a layer are of one type: all are made before any is put in its place.
+    let mut made = Vec::new();
+    for &id in &ids {
+        let tensor = &graph.tensors[id];
+        let new = match of {
+            WeightType::F32 => return Ok(None),
+            WeightType::F16 => f16::stored(tensor)?,
+            WeightType::Blocks(block) => block::stored(graph, &graph.nodes[at], tensor, block)?,
+        };
+        let sizes = [tensor, &new].map(|tensor| tensor.bytes().map_or(0, <[u8]>::len));
+        lines.push(format!("{}: {of}, {} B to {} B", tensor.name, sizes[0], sizes[1]));
+        made.push(new);
+    }
+    let operator = match of {
+        WeightType::Blocks(block) => block::operator(&graph.nodes[at], block),
+        _ => None,
+    };
+    let inputs: Vec<usize> = match &graph.nodes[at].op {
+        Op::Kernel(operator) => operator.weight_inputs().to_vec(),
+        Op::Tflite(_) => Vec::new(),
+    };
+    let mut new_line = false;
+    for ((k, id), new) in inputs.into_iter().zip(ids).zip(made) {
+        let new = *stored.entry((id, of.name())).or_insert_with(|| {
+            new_line = true;
+            graph.add(new)
+        });
+        graph.nodes[at].inputs[k] = Some(new);
+    }
+    if let Some(operator) = operator {
+        graph.nodes[at].op = Op::Kernel(operator);
+    }
+    Ok(new_line.then(|| lines.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::{Builder, compile_kernel_graph};
+    use tealight_format::Model;
+    use tealight_format::ops::{FullyConnectedF32, GatherF32};
+
+    const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+    /// Tokens are looked up in a table, go through two matrices, and are compared with the table.
+    fn tied() -> Graph {
+        let mut b = Builder::new();
+        let x = b.input("token", ElementType::I32, &[1]);
+        let numbers = |seed: usize, count: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0).collect()
+        };
+        let table = b.reals("embedding.weight", &[8, 32], &numbers(1, 256));
+        let mut y = b.op("embedded", Operator::GatherF32(GatherF32), [x, table], ElementType::F32, &[1, 32]);
+        let product = Operator::FullyConnectedF32(FullyConnectedF32 { activation: NO_BOUNDS });
+        for (k, name) in ["layers.0.up.weight", "layers.1.up.weight"].into_iter().enumerate() {
+            let w = b.reals(name, &[32, 32], &numbers(k + 2, 1024));
+            y = b.op(name, product, [Some(y), Some(w), None], ElementType::F32, &[1, 32]);
+        }
+        let y = b.op("logits", product, [Some(y), Some(table), None], ElementType::F32, &[1, 8]);
+        b.output(y);
+        b.finish()
+    }
+
+    fn compiled(options: &Options) -> (Vec<String>, Vec<String>) {
+        let compiled = compile_kernel_graph(tied(), b"", options).unwrap();
+        let model = Model::parse(&compiled.bytes).unwrap();
+        let ops = (0..model.op_count()).map(|i| {
+            let op = model.op(i);
+            let of = op.operator.block_type().map_or("", BlockType::name);
+            format!("{} {of}", op.operator.code().name())
+        });
+        (ops.collect(), compiled.report.quantized)
+    }
+
+    fn layers(wishes: &[(&str, WeightType)]) -> Options {
+        let layers = wishes.iter().map(|&(name, of)| (name.to_string(), of)).collect();
+        Options { quantize: Some(BlockType::Q4_0), layers, ..Options::default() }
+    }
+
+    #[test]
+    fn a_table_that_is_a_matrix_too_is_stored_once() {
+        let (ops, report) = compiled(&layers(&[]));
+        assert_eq!(ops[0], "GatherBlock q4_0");
+        assert_eq!(ops[3], "FullyConnectedBlock q4_0");
+        assert_eq!(report.iter().filter(|line| line.starts_with("embedding.weight: q4_0")).count(), 1, "{report:?}");
+        assert_eq!(report.len(), 3);
+    }
+
+    #[test]
+    fn layers_are_named_by_patterns_and_the_last_that_fits_counts() {
+        let q8 = WeightType::Blocks(BlockType::Q8_0);
+        let (ops, _) = compiled(&layers(&[("layers.*", WeightType::F16), ("layers.1.up", q8)]));
+        assert_eq!(
+            ops,
+            ["GatherBlock q4_0", "FullyConnectedF32 ", "FullyConnectedBlock q8_0", "FullyConnectedBlock q4_0"]
+        );
+        let (ops, _) = compiled(&layers(&[("embedding.weight", WeightType::F32)]));
+        assert_eq!([ops[0].as_str(), ops[3].as_str()], ["GatherF32 ", "FullyConnectedF32 "]);
+    }
+
+    #[test]
+    fn a_layer_that_is_not_there_or_a_type_that_it_cannot_have_is_named() {
+        let refused = |wish| compile_kernel_graph(tied(), b"", &layers(&[wish])).unwrap_err().to_string();
+        let error = refused(("layer.9", WeightType::F16));
+        assert!(error.contains("`layer.9`") && error.contains("embedding, layers.0.up, layers.1.up"), "{error}");
+        let error = refused(("layers.0.up", WeightType::Blocks(BlockType::Q4K)));
+        assert!(error.contains("`layers.0.up` cannot be q4k") && error.contains("blocks of 256"), "{error}");
+        // A pattern means those that can.
+        let (ops, report) = compiled(&layers(&[("*", WeightType::Blocks(BlockType::Q4K))]));
+        assert_eq!(ops[1], "FullyConnectedF32 ");
+        assert!(report[1].contains("layers.0.up.weight: float32, its 32 inputs are not blocks of 256"), "{report:?}");
+    }
+
+    #[test]
+    fn every_type_has_a_name_that_is_read_back() {
+        for of in WeightType::all() {
+            assert_eq!(of.to_string().parse(), Ok(of));
+        }
+        assert!("q9".parse::<WeightType>().unwrap_err().starts_with("there are f32, f16, q4_0"));
+    }
+}

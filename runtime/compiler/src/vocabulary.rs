@@ -1,0 +1,168 @@
+//! A language model's tokenizer, kept in the model file: constants that no operator reads, and metadata.
+//!
+//! A device that only generates needs none of it; a program that takes and gives text reads it back (`tealight-text`). The
+//! written form is in the format's SPEC.md.
+
+use crate::error::{CompileError, Result};
+use crate::graph::{ElementType, Tensor};
+use std::collections::{BTreeMap, HashSet};
+
+/// How text becomes a model's tokens, and tokens text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vocabulary {
+    /// A token is a character: token i is character i of this list.
+    Chars(Vec<char>),
+    /// Byte-pair encoding on bytes, as GPT-2 has it.
+    Bpe(Bpe),
+}
+
+/// A byte-pair encoding.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bpe {
+    /// Each token in GPT-2's printable form, in which a byte is one character (a space is `Ġ`).
+    pub tokens: Vec<String>,
+    /// GGML's kind of each token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+    pub kinds: Vec<u8>,
+    /// Pairs of tokens that are joined to one, the first to be joined first.
+    pub merges: Vec<[u32; 2]>,
+    /// GGML's name for how text is split into words beforehand, such as `gpt-2` or `smollm`.
+    pub pre: String,
+    /// The token that a text begins with, if one is to be put there.
+    pub begin: Option<u32>,
+    /// Tokens that end a text.
+    pub end: Vec<u32>,
+    /// Jinja template that makes one text of the messages of a conversation.
+    pub chat_template: Option<String>,
+}
+
+impl Vocabulary {
+    /// How many tokens there are (saturating).
+    pub fn count(&self) -> u32 {
+        let count = match self {
+            Self::Chars(characters) => characters.len(),
+            Self::Bpe(bpe) => bpe.tokens.len(),
+        };
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The constants and the metadata that stand for it.
+    ///
+    /// # Errors
+    /// It contradicts itself: a character or token twice, a merge of tokens that there are not, and the like.
+    pub(crate) fn parts(&self) -> Result<(Vec<Tensor>, BTreeMap<String, String>)> {
+        match self {
+            Self::Chars(characters) => {
+                distinct(characters, "character")?;
+                let text: String = characters.iter().collect();
+                let metadata = BTreeMap::from([("tokenizer".to_string(), "chars".to_string())]);
+                Ok((vec![bytes("tokenizer.characters", text.into_bytes())], metadata))
+            }
+            Self::Bpe(bpe) => bpe.parts(),
+        }
+    }
+}
+
+impl Bpe {
+    fn parts(&self) -> Result<(Vec<Tensor>, BTreeMap<String, String>)> {
+        self.check()?;
+        let mut list = Vec::new();
+        for token in &self.tokens {
+            list.extend(token.bytes());
+            list.push(0);
+        }
+        let mut tensors = vec![bytes("tokenizer.tokens", list), bytes("tokenizer.kinds", self.kinds.clone())];
+        if !self.merges.is_empty() {
+            let words: Vec<u8> = self.merges.iter().flatten().flat_map(|token| token.to_le_bytes()).collect();
+            let shape = vec![self.merges.len() as u32, 2];
+            tensors.push(Tensor::constant("tokenizer.merges", ElementType::I32, shape, words));
+        }
+        if let Some(template) = self.chat_template.as_ref().filter(|template| !template.is_empty()) {
+            tensors.push(bytes("tokenizer.chat_template", template.clone().into_bytes()));
+        }
+        let mut metadata = BTreeMap::from([
+            ("tokenizer".to_string(), "bpe".to_string()),
+            ("tokenizer.pre".to_string(), self.pre.clone()),
+        ]);
+        if let Some(begin) = self.begin {
+            metadata.insert("tokenizer.begin".to_string(), begin.to_string());
+        }
+        if !self.end.is_empty() {
+            let end: Vec<_> = self.end.iter().map(u32::to_string).collect();
+            metadata.insert("tokenizer.end".to_string(), end.join(","));
+        }
+        Ok((tensors, metadata))
+    }
+
+    fn check(&self) -> Result<()> {
+        distinct(&self.tokens, "token")?;
+        let count = self.tokens.len();
+        if let Some(token) = self.tokens.iter().find(|token| token.is_empty() || token.contains('\0')) {
+            return Err(CompileError::Vocabulary(format!("the token {token:?} is empty or has a zero byte")));
+        }
+        if self.kinds.len() != count {
+            return Err(CompileError::Vocabulary(format!("{count} tokens have {} kinds", self.kinds.len())));
+        }
+        let known = |token: u32| usize::try_from(token).is_ok_and(|token| token < count);
+        for (what, mut tokens) in [
+            ("merges", self.merges.iter().flatten().copied().collect::<Vec<_>>()),
+            ("begin and end", self.begin.iter().chain(&self.end).copied().collect()),
+        ] {
+            tokens.retain(|&token| !known(token));
+            if let Some(token) = tokens.first() {
+                return Err(CompileError::Vocabulary(format!("{what} name the token {token}, but there are {count}")));
+            }
+        }
+        if self.pre.chars().any(char::is_control) {
+            return Err(CompileError::Vocabulary(format!("the way of splitting {:?} is not a name", self.pre)));
+        }
+        Ok(())
+    }
+}
+
+fn bytes(name: &str, bytes: Vec<u8>) -> Tensor {
+    Tensor::constant(name, ElementType::U8, vec![bytes.len() as u32], bytes)
+}
+
+fn distinct<T: std::hash::Hash + Eq + std::fmt::Debug>(list: &[T], what: &str) -> Result<()> {
+    if list.is_empty() {
+        return Err(CompileError::Vocabulary(format!("it has no {what}")));
+    }
+    let mut seen = HashSet::new();
+    match list.iter().find(|item| !seen.insert(*item)) {
+        Some(item) => Err(CompileError::Vocabulary(format!("it has the {what} {item:?} twice"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bpe, Vocabulary};
+
+    fn bpe() -> Bpe {
+        Bpe {
+            tokens: ["a", "b", "ab"].map(String::from).to_vec(),
+            kinds: vec![1, 1, 1],
+            merges: vec![[0, 1]],
+            pre: "gpt-2".into(),
+            ..Bpe::default()
+        }
+    }
+
+    #[test]
+    fn a_vocabulary_that_contradicts_itself_is_refused_with_what_is_wrong() {
+        bpe().parts().unwrap();
+        for (what, broken) in [
+            ("\"a\" twice", Bpe { tokens: ["a", "b", "a"].map(String::from).to_vec(), ..bpe() }),
+            ("\"a\\0\"", Bpe { tokens: ["a\0", "b", "ab"].map(String::from).to_vec(), ..bpe() }),
+            ("3 tokens have 2 kinds", Bpe { kinds: vec![1, 1], ..bpe() }),
+            ("merges name the token 3", Bpe { merges: vec![[0, 3]], ..bpe() }),
+            ("begin and end name the token 9", Bpe { end: vec![9], ..bpe() }),
+            ("not a name", Bpe { pre: "a\u{1b}".into(), ..bpe() }),
+            ("no token", Bpe::default()),
+        ] {
+            let error = broken.parts().unwrap_err().to_string();
+            assert!(error.contains(what), "{what}: {error}");
+        }
+        assert!(Vocabulary::Chars(vec!['x', 'x']).parts().is_err());
+    }
+}

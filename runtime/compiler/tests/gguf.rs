@@ -1,0 +1,315 @@
+//! GGUF files: what becomes of a tiny `llama`, and what is refused.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code, missing_docs, unreachable_pub)]
+#[path = "support/gguf.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use support::{
+    DEPTH, EPSILON, F32, File, HEADS, KV_HEADS, LAYERS, Llama, ROPE_BASE, Random, Store, TOKENS, TRAINED, WIDTH,
+};
+use tealight::{ALL_OPS, Block, Model, Session};
+use tealight_compiler::gguf::{GgufOptions, compile_gguf};
+use tealight_compiler::{CompileError, Options};
+use tealight_kernels::block::{self, BlockType};
+
+const Q4_1: Store<'static> = (3, &|reals| blocks(BlockType::Q4_1, reals));
+const Q8_0: Store<'static> = (8, &|reals| blocks(BlockType::Q8_0, reals));
+const F16: Store<'static> =
+    (1, &|reals| reals.iter().flat_map(|&real| half::f16::from_f32(real).to_le_bytes()).collect());
+
+fn blocks(block: BlockType, reals: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; block.row_bytes(reals.len())];
+    block::quantize(block, reals, &mut bytes);
+    bytes
+}
+
+fn compile(file: &File, context: Option<u32>) -> Result<Vec<u8>, CompileError> {
+    compile_gguf(&file.bytes(), &GgufOptions { context }, &Options::default()).map(|compiled| compiled.bytes)
+}
+
+/// A file in memory that is aligned as a session needs it.
+fn aligned(file: &[u8]) -> Vec<Block> {
+    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
+    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
+    blocks
+}
+
+/// The scores after each of `tokens`.
+fn scores(file: &[u8], tokens: &[usize]) -> Vec<Vec<f32>> {
+    let mut bytes = aligned(file);
+    let model = Model::parse(&Block::bytes_mut(&mut bytes)[..file.len()]).unwrap();
+    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let mut scores = Vec::new();
+    for &token in tokens {
+        session.input(0).copy_from(&[token as i32]).unwrap();
+        session.run();
+        scores.push(session.output(0).as_f32().to_vec());
+    }
+    scores
+}
+
+/// The same network by the book, in f64: the scores after the last of `tokens`.
+fn by_the_book(weights: &BTreeMap<String, Vec<f32>>, tokens: &[usize]) -> Vec<f64> {
+    let of = |name: String| -> Vec<f64> { weights[&format!("{name}.weight")].iter().map(|&w| f64::from(w)).collect() };
+    let product = |matrix: &[f64], x: &[f64]| -> Vec<f64> {
+        matrix.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+    };
+    let norm = |x: &[f64], weight: &[f64]| -> Vec<f64> {
+        let square = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
+        x.iter().zip(weight).map(|(x, w)| x / (square + f64::from(EPSILON)).sqrt() * w).collect()
+    };
+    // Neighbouring elements are one complex number, turned by an angle that grows with the position.
+    let rope = |x: &mut [f64], position: usize| {
+        for head in x.chunks_mut(DEPTH) {
+            for (i, pair) in head.chunks_mut(2).enumerate() {
+                let angle = position as f64 * f64::from(ROPE_BASE).powf(-2.0 * i as f64 / DEPTH as f64);
+                let (a, b) = (pair[0], pair[1]);
+                (pair[0], pair[1]) = (a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos());
+            }
+        }
+    };
+    let embedding = of("token_embd".into());
+    let mut xs: Vec<Vec<f64>> = tokens.iter().map(|&token| embedding[token * WIDTH..][..WIDTH].to_vec()).collect();
+    for layer in 0..LAYERS {
+        let of = |name: &str| of(format!("blk.{layer}.{name}"));
+        let ys: Vec<_> = xs.iter().map(|x| norm(x, &of("attn_norm"))).collect();
+        let turned = |name: &str| -> Vec<Vec<f64>> {
+            let rows = ys.iter().map(|y| product(&of(name), y)).enumerate();
+            rows.map(|(position, mut row)| {
+                rope(&mut row, position);
+                row
+            })
+            .collect()
+        };
+        let (queries, keys) = (turned("attn_q"), turned("attn_k"));
+        let values: Vec<_> = ys.iter().map(|y| product(&of("attn_v"), y)).collect();
+        for (position, x) in xs.iter_mut().enumerate() {
+            let mut seen = Vec::new();
+            for head in 0..HEADS {
+                let at = head / (HEADS / KV_HEADS) * DEPTH;
+                let query = &queries[position][head * DEPTH..][..DEPTH];
+                let weight = |t: usize| {
+                    let dot: f64 = query.iter().zip(&keys[t][at..]).map(|(q, k)| q * k).sum();
+                    (dot / (DEPTH as f64).sqrt()).exp()
+                };
+                let weights: Vec<f64> = (0..=position).map(weight).collect();
+                let sum: f64 = weights.iter().sum();
+                seen.extend((0..DEPTH).map(|i| {
+                    weights.iter().zip(&values).map(|(weight, value)| weight / sum * value[at + i]).sum::<f64>()
+                }));
+            }
+            for (x, y) in x.iter_mut().zip(product(&of("attn_output"), &seen)) {
+                *x += y;
+            }
+            let y = norm(x, &of("ffn_norm"));
+            let (gate, up) = (product(&of("ffn_gate"), &y), product(&of("ffn_up"), &y));
+            let inner: Vec<f64> = gate.iter().zip(up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
+            for (x, y) in x.iter_mut().zip(product(&of("ffn_down"), &inner)) {
+                *x += y;
+            }
+        }
+    }
+    let last = norm(xs.last().unwrap(), &of("output_norm".into()));
+    let head = if weights.contains_key("output.weight") { of("output".into()) } else { embedding };
+    product(&head, &last)
+}
+
+#[test]
+fn the_scores_are_those_of_the_network_by_the_book() {
+    for (seed, head) in [(1, false), (2, true)] {
+        let llama = Llama::new(seed, F32, F32, head);
+        let file = compile(&llama.file, None).unwrap();
+        let mut random = Random(seed + 100);
+        let tokens: Vec<usize> = (0..20).map(|_| random.below(TOKENS.len())).collect();
+        for (count, scores) in (1..).zip(scores(&file, &tokens)) {
+            let expected = by_the_book(&llama.weights, &tokens[..count]);
+            let largest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+            for (got, expected) in scores.iter().zip(&expected) {
+                // Sums of some hundred products in f32, through two layers.
+                let difference = (f64::from(*got) - expected).abs();
+                assert!(difference <= 2e-5 * largest, "seed {seed}, {count} tokens: {got} instead of {expected}");
+            }
+        }
+    }
+}
+
+/// What a stored tensor stands for.
+fn restored(kind: u32, bytes: &[u8]) -> Vec<f32> {
+    let blocks = |block: BlockType| {
+        let mut reals = vec![0.0; block.row_len(bytes.len())];
+        block::dequantize(block, bytes, &mut reals);
+        reals
+    };
+    match kind {
+        0 => bytes.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect(),
+        1 => bytes.as_chunks().0.iter().map(|word| half::f16::from_le_bytes(*word).to_f32()).collect(),
+        3 => blocks(BlockType::Q4_1),
+        _ => blocks(BlockType::Q8_0),
+    }
+}
+
+#[test]
+fn half_precision_and_blocks_give_the_network_that_they_store() {
+    // In a product with blocks the activations become 8-bit numbers too, and a rounding here makes another there.
+    for (name, matrices, embedding, tolerance) in
+        [("f16", F16, F16, 2e-5), ("q8_0", Q8_0, Q8_0, 0.05), ("q4_1", Q4_1, Q8_0, 0.05)]
+    {
+        let mut llama = Llama::new(3, matrices, embedding, false);
+        for tensor in &llama.file.tensors {
+            llama.weights.insert(tensor.name.clone(), restored(tensor.kind, &tensor.bytes));
+        }
+        let file = compile(&llama.file, None).unwrap();
+        let tokens = [4, 9, 14, 3, 0, 7];
+        let expected = by_the_book(&llama.weights, &tokens);
+        let got = scores(&file, &tokens).pop().unwrap();
+        let largest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+        let worst = got.iter().zip(&expected).map(|(got, x)| (f64::from(*got) - x).abs()).fold(0.0, f64::max);
+        assert!(worst <= tolerance * largest, "{name}: {worst} of {largest}");
+    }
+}
+
+#[test]
+fn weights_keep_their_bytes_and_their_names() {
+    let llama = Llama::new(4, Q4_1, Q8_0, true);
+    let bytes = compile(&llama.file, None).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    for tensor in &llama.file.tensors {
+        let found = file.tensor(&tensor.name).unwrap();
+        // A tensor is padded to whole 16 bytes.
+        assert!(found.data().starts_with(&tensor.bytes), "{}", tensor.name);
+    }
+    // Tied: the embedding is there once.
+    let llama = Llama::new(4, Q4_1, Q8_0, false);
+    let bytes = compile(&llama.file, None).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(
+        file.names().iter().filter(|name| name.starts_with("token_embd") || name.starts_with("output.")).count(),
+        1
+    );
+}
+
+#[test]
+fn the_context_is_what_was_asked_for_up_to_what_the_model_was_made_for() {
+    let llama = Llama::new(5, F32, F32, false);
+    let state = |context| {
+        let bytes = compile(&llama.file, context).unwrap();
+        Model::parse(&bytes).unwrap().state_len()
+    };
+    let cache = LAYERS * 2 * KV_HEADS * DEPTH * 4;
+    assert_eq!(state(Some(10)), 10 * cache + 16);
+    assert_eq!(state(None), TRAINED as usize * cache + 16);
+    let error = compile(&llama.file, Some(TRAINED + 1)).unwrap_err().to_string();
+    assert!(error.contains("49 positions") && error.contains("up to 48"), "{error}");
+
+    let mut long = llama.file;
+    long.u32("llama.context_length", 5000);
+    let bytes = compile(&long, None).unwrap();
+    assert_eq!(Model::parse(&bytes).unwrap().state_len(), 1024 * cache + 16);
+}
+
+#[test]
+fn both_versions_and_other_alignments_are_read() {
+    let llama = Llama::new(6, Q8_0, Q8_0, false);
+    let expected = scores(&compile(&llama.file, None).unwrap(), &[2, 3]);
+    for (version, alignment) in [(2, 32), (3, 64), (2, 8)] {
+        let file = File { version, alignment, ..llama.file.clone() };
+        assert_eq!(scores(&compile(&file, None).unwrap(), &[2, 3]), expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_compiled_is_named() {
+    type Change = fn(&mut File);
+    let changes: [(&str, Change); 24] = [
+        ("`general.architecture` is `mamba`; accepted: `llama`", |f| f.text("general.architecture", "mamba")),
+        ("GGUF version 16777216", |f| f.version = 1u32.swap_bytes()),
+        ("`llama.block_count` is missing", |f| f.metadata.retain(|(key, _, _)| key != "llama.block_count")),
+        ("`llama.embedding_length` is missing or not an unsigned", |f| f.text("llama.embedding_length", "64")),
+        ("`llama.block_count` is missing or not at least 1", |f| f.u32("llama.block_count", 0)),
+        ("`llama.feed_forward_length` is missing or not below 65536", |f| f.u32("llama.feed_forward_length", 1 << 20)),
+        ("`llama.attention.head_count`", |f| f.u32("llama.attention.head_count", 5)),
+        ("`llama.rope.dimension_count` is 8; accepted: 16", |f| f.u32("llama.rope.dimension_count", 8)),
+        ("`llama.expert_count` is 8; accepted: 0", |f| f.u32("llama.expert_count", 8)),
+        ("`llama.rope.scaling.type` is `yarn`", |f| f.text("llama.rope.scaling.type", "yarn")),
+        ("`blk.1.ffn_up.weight` is missing", |f| f.tensors.retain(|tensor| tensor.name != "blk.1.ffn_up.weight")),
+        ("`blk.0.attn_q.bias` is not a part", |f| {
+            let mut bias = f.tensor("output_norm.weight").clone();
+            bias.name = "blk.0.attn_q.bias".into();
+            f.tensors.push(bias);
+        }),
+        ("`blk.0.attn_k.weight` is [64, 32]; by the metadata it should be [32, 64]", |f| {
+            f.tensor("blk.0.attn_k.weight").shape = vec![64, 32];
+        }),
+        ("`output_norm.weight` is Q8_0; accepted: F32, F16", |f| {
+            f.tensor("output_norm.weight").kind = 8;
+            f.tensor("output_norm.weight").bytes.truncate(68);
+        }),
+        ("`token_embd.weight` is BF16; accepted: F32, F16, Q4_0", |f| f.tensor("token_embd.weight").kind = 30),
+        ("`token_embd.weight` is one of the IQ types (code 19)", |f| f.tensor("token_embd.weight").kind = 19),
+        ("`token_embd.weight` have 64 elements, not whole blocks of 256", |f| f.tensor("token_embd.weight").kind = 12),
+        ("`blk.0.ffn_up.weight` occurs twice", |f| {
+            let twice = f.tensor("blk.0.ffn_up.weight").clone();
+            f.tensors.push(twice);
+        }),
+        ("the key `general.architecture` occurs twice", |f| f.metadata.push(f.metadata[0].clone())),
+        ("`general.alignment` is missing or not a power of two", |f| f.u32("general.alignment", 24)),
+        ("`tokenizer.ggml.model` is `llama`; accepted: `gpt2`", |f| f.text("tokenizer.ggml.model", "llama")),
+        ("`tokenizer.ggml.merges` is missing or not two tokens that join to one (merge 1 is \"h x\")", |f| {
+            f.texts("tokenizer.ggml.merges", &["h e", "h x"]);
+        }),
+        ("begin and end name the token 99", |f| f.u32("tokenizer.ggml.eos_token_id", 99)),
+        ("a truth value is neither 0 nor 1", |f| f.entry("x", 7, vec![2])),
+    ];
+    for (what, change) in changes {
+        let mut file = Llama::new(7, F32, F32, false).file;
+        change(&mut file);
+        let error = compile(&file, None).unwrap_err().to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    }
+    // The vocabulary of the tokenizer and of the embedding must be one.
+    let mut file = Llama::new(7, F32, F32, false).file;
+    file.texts("tokenizer.ggml.tokens", &TOKENS[..17]);
+    file.integers("tokenizer.ggml.token_type", &[1; 17]);
+    let error = compile(&file, None).unwrap_err().to_string();
+    assert!(error.contains("`token_embd.weight` is [18, 64]; by the metadata it should be [17, 64]"), "{error}");
+    for bytes in [&b""[..], b"GGU", b"TFL3GGUF"] {
+        let error = compile_gguf(bytes, &GgufOptions::default(), &Options::default()).unwrap_err().to_string();
+        assert!(error.contains("not a GGUF file"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_cut_off_anywhere_is_refused() {
+    let file = Llama::new(8, Q4_1, Q8_0, false).bytes();
+    let tokens = file.windows(12).position(|window| window == b"output_norm.").unwrap();
+    // Every length to the end of the table of contents, and some in the tensors.
+    for len in (0..tokens + 60).chain((tokens + 60..file.len()).step_by(997)) {
+        assert!(compile_gguf(&file[..len], &GgufOptions::default(), &Options::default()).is_err(), "{len} bytes");
+    }
+}
+
+#[test]
+fn no_bytes_make_it_panic() {
+    let file = Llama::new(9, Q4_1, Q8_0, true).bytes();
+    let contents = file.windows(12).position(|window| window == b"output_norm.").unwrap() + 100;
+    let mut random = Random(10);
+    let mut refused = 0;
+    for _ in 0..150 {
+        let mut bytes = file.clone();
+        for _ in 0..1 + random.below(4) {
+            let at = random.below(contents);
+            if random.below(3) == 0 {
+                // Lengths and counts are 64-bit words, and their extremes are where arithmetic goes wrong.
+                const WORDS: [u64; 6] = [0, 1, u64::MAX, 1 << 63, 1 << 32, u32::MAX as u64];
+                bytes[at..at + 8].copy_from_slice(&WORDS[random.below(6)].to_le_bytes());
+            } else {
+                bytes[at] = random.below(256) as u8;
+            }
+        }
+        refused += usize::from(compile_gguf(&bytes, &GgufOptions::default(), &Options::default()).is_err());
+    }
+    assert!(refused > 30, "{refused}");
+}

@@ -1,0 +1,136 @@
+//! A language model of the model file's operators: built, compiled, and run token by token or several at a time.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/llama.rs"]
+mod llama;
+
+use llama::{Sizes, Stored, graph, random_weights};
+use std::time::{Duration, Instant};
+use tealight::{ALL_OPS, Block, Budget, Model, Session};
+use tealight_compiler::builder::{Builder, compile_kernel_graph};
+use tealight_compiler::graph::ElementType::{F32, I32};
+use tealight_compiler::{BlockType, Options};
+use tealight_format::Operator;
+use tealight_format::ops::{AttentionF32, GatherF32, Positions};
+
+/// The scores after each of `tokens`, read `count` an inference, polled with `budget`.
+fn scores(file: &[u8], tokens: &[i32], count: usize, budget: Budget) -> Vec<Vec<f32>> {
+    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
+    let bytes = &mut Block::bytes_mut(&mut blocks)[..file.len()];
+    bytes.copy_from_slice(file);
+    let model = Model::parse(bytes).unwrap();
+    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let mut scores = Vec::new();
+    for tokens in tokens.chunks(count) {
+        session.input(0).copy_from(tokens).unwrap();
+        while session.poll(budget).is_pending() {}
+        scores.extend(session.output(0).as_f32().chunks(Sizes::SMALL.vocabulary as usize).map(<[f32]>::to_vec));
+    }
+    scores
+}
+
+#[test]
+fn tokens_read_one_by_one_or_several_at_a_time_or_in_slices_give_the_same_bits() {
+    let weights = random_weights(&Sizes::SMALL);
+    let tokens = [3, 17, 0, 39, 39, 8, 21, 30, 2, 11, 5, 6];
+    for stored in [Stored::Reals(&weights), Stored::Blocks(BlockType::Q8_0, &weights)] {
+        let compile =
+            |count| compile_kernel_graph(graph(Sizes::SMALL, stored, count), b"", &Options::default()).unwrap().bytes;
+        let one = scores(&compile(1), &tokens, 1, Budget::unlimited());
+        assert_ne!(one[3], one[4], "the same token at another position");
+        for count in [2, 3, 4, 12] {
+            assert_eq!(scores(&compile(count), &tokens, count as usize, Budget::unlimited()), one, "{count} at a time");
+        }
+        let sliced = scores(&compile(4), &tokens, 4, Budget::macs(97));
+        assert_eq!(sliced, one);
+    }
+}
+
+#[test]
+fn a_model_whose_caches_are_full_goes_on_without_new_positions() {
+    let weights = random_weights(&Sizes::SMALL);
+    let file = compile_kernel_graph(graph(Sizes::SMALL, Stored::Reals(&weights), 1), b"", &Options::default());
+    let many: Vec<i32> = (0..Sizes::SMALL.capacity as i32 + 5).collect();
+    let scores = scores(&file.unwrap().bytes, &many, 1, Budget::unlimited());
+    assert!(scores.iter().flatten().all(|score| score.is_finite()));
+}
+
+#[test]
+fn a_tied_table_is_in_the_file_once_and_under_its_own_name() {
+    let weights = random_weights(&Sizes::SMALL);
+    let graph = graph(Sizes::SMALL, Stored::Blocks(BlockType::Q8_0, &weights), 1);
+    let compiled = compile_kernel_graph(graph, b"", &Options::default()).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let names: Vec<&str> = (0..model.constant_count()).map(|i| model.constant_name(i)).collect();
+    let mut expected: Vec<String> = Sizes::SMALL.weights().into_iter().map(|weight| weight.0).collect();
+    expected.extend(["cos".into(), "sin".into()]);
+    assert_eq!(names.len(), expected.len());
+    assert!(expected.iter().all(|name| names.contains(&name.as_str())), "{names:?}");
+}
+
+#[test]
+fn what_writes_state_is_kept_even_if_nobody_reads_what_it_gives() {
+    let mut b = Builder::new();
+    let x = b.input("x", F32, &[1, 2, 4]);
+    let seen = b.state("seen", I32, &[1]);
+    let positions = b.op("positions", Operator::Positions(Positions { capacity: 3 }), [seen], I32, &[1]);
+    let cache = b.state("cache", F32, &[2, 3, 2, 4]);
+    let attention = Operator::AttentionF32(AttentionF32 { heads: 2, kv_heads: 2, scale: 0.5 });
+    b.op("unread", attention, [x, x, x, positions, cache], F32, &[1, 2, 4]);
+    b.output(seen);
+    let compiled = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let names: Vec<&str> = (0..model.op_count()).map(|i| model.op(i).operator.code().name()).collect();
+    assert_eq!(names, ["Positions", "AttentionF32", "Copy"]);
+
+    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+    let mut file = vec![Block::ZERO; Block::count(compiled.bytes.len())];
+    let bytes = &mut Block::bytes_mut(&mut file)[..compiled.bytes.len()];
+    bytes.copy_from_slice(&compiled.bytes);
+    let model = Model::parse(bytes).unwrap();
+    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    for seen in [1, 2, 3, 3] {
+        session.input(0).copy_from(&[1.0f32; 8]).unwrap();
+        session.run();
+        assert_eq!(session.output(0).as_i32(), [seen]);
+    }
+    session.reset();
+    session.run();
+    assert_eq!(session.output(0).as_i32(), [1]);
+}
+
+#[test]
+fn a_node_that_breaks_its_rule_is_named() {
+    let mut b = Builder::new();
+    let x = b.input("x", I32, &[3]);
+    let table = b.reals("table", &[5, 2], &[0.0; 10]);
+    let y = b.op("y", Operator::GatherF32(GatherF32), [x, table], F32, &[3, 5]);
+    b.output(y);
+    let error = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("node 0 (GatherF32)"), "{error}");
+
+    let mut b = Builder::new();
+    b.constant("short", F32, &[5, 2], vec![0; 39]);
+    let error = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("`short`") && error.contains("39 bytes"), "{error}");
+    let mut b = Builder::new();
+    let x = b.input("x", F32, &[3, 2]);
+    assert!(b.view(x, &[7]).unwrap_err().to_string().contains("[7]"));
+    for (shape, reals) in [([1, 33], 33), ([1, 0], 0), ([2, 32], 32)] {
+        assert!(b.blocks("w", BlockType::Q4_0, shape, &vec![0.0; reals]).is_err());
+    }
+    assert!(b.blocks("w", BlockType::Q4_0, [1, 32], &[f32::NAN; 32]).unwrap_err().to_string().contains("finite"));
+}
+
+#[test]
+fn a_model_of_thirty_layers_compiles_within_seconds() {
+    // The sizes of a model of 135 million weights.
+    let sizes = Sizes { vocabulary: 49152, layers: 30, heads: 9, kv_heads: 3, depth: 64, hidden: 1536, capacity: 512 };
+    let started = Instant::now();
+    let graph = graph(sizes, Stored::Sized(BlockType::Q4_0), 1);
+    let compiled = compile_kernel_graph(graph, b"", &Options::default()).unwrap();
+    assert!(compiled.report.weights_bytes > 70_000_000);
+    // A debug build, on a machine with other things to do.
+    assert!(started.elapsed() < Duration::from_secs(90), "{:?}", started.elapsed());
+}

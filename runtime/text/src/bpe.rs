@@ -1,0 +1,114 @@
+//! Byte-pair encoding on bytes, as GPT-2 has it.
+//!
+//! Its tokens are written with one printable character for each byte: the printable ones of Latin-1 stand for themselves, the
+//! others for the characters from U+0100 on, in order. (Radford and others, "Language models are unsupervised multitask
+//! learners", 2019.)
+
+use crate::parts::{damaged, pairs};
+use crate::{TextError, parts};
+use std::collections::HashMap;
+use tealight_format::Model;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::{AddedToken, PreTokenizerWrapper, Tokenizer};
+
+const TOKENS: &str = "tokenizer.tokens";
+const KINDS: &str = "tokenizer.kinds";
+const MERGES: &str = "tokenizer.merges";
+
+/// Ways of splitting a text into words. The second of each group's meanings: digits stand alone.
+const SPLITS: [(&str, bool); 5] =
+    [("gpt-2", false), ("smollm", true), ("starcoder", true), ("refact", true), ("command-r", true)];
+
+/// GGML's kinds of tokens, as far as they are treated differently.
+const CONTROL: u8 = 3;
+const USER_DEFINED: u8 = 4;
+
+/// A byte-pair encoding.
+#[derive(Debug)]
+pub(crate) struct Bpe {
+    tokenizer: Tokenizer,
+    names: Vec<String>,
+}
+
+impl Bpe {
+    /// Reads the encoding that `model` holds; gives the bytes of each token too.
+    pub(crate) fn read(model: &Model<'_>) -> Result<(Self, Vec<Vec<u8>>), TextError> {
+        let Some(list) = parts::text(model, TOKENS)? else { return Err(damaged(TOKENS, "is missing")) };
+        let Some(list) = list.strip_suffix('\0') else { return Err(damaged(TOKENS, "does not end with a zero byte")) };
+        let names: Vec<String> = list.split('\0').map(String::from).collect();
+        let kinds = parts::bytes(model, KINDS)?;
+        if kinds.len() != names.len() {
+            return Err(damaged(KINDS, format!("has {} entries for {} tokens", kinds.len(), names.len())));
+        }
+        let vocabulary: Vocab = names.iter().cloned().zip(0..).collect();
+        if vocabulary.len() != names.len() {
+            return Err(damaged(TOKENS, "has a token twice"));
+        }
+        let name = |token: i32| usize::try_from(token).ok().and_then(|token| names.get(token)).cloned();
+        let merges: Option<Vec<_>> =
+            pairs(model, MERGES).into_iter().map(|[left, right]| Some((name(left)?, name(right)?))).collect();
+        let merges = merges.ok_or_else(|| damaged(MERGES, "names a token that there is not"))?;
+        let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).build();
+        let mut tokenizer = Tokenizer::new(bpe.map_err(|error| damaged(MERGES, format!("does not fit: {error}")))?);
+        tokenizer.with_pre_tokenizer(Some(split(model.metadata("tokenizer.pre").unwrap_or_default())?));
+        let of_kind =
+            |kind: u8| names.iter().zip(kinds).filter(move |(_, found)| **found == kind).map(|(name, _)| name);
+        let special = of_kind(CONTROL).map(|name| AddedToken::from(name, true));
+        let whole = of_kind(USER_DEFINED).map(|name| AddedToken::from(name, false).normalized(false));
+        let unfit = |error| damaged(KINDS, format!("does not fit: {error}"));
+        tokenizer.add_special_tokens(special).map_err(unfit)?;
+        tokenizer.add_tokens(whole).map_err(unfit)?;
+        let letters = letters();
+        let bytes = names.iter().zip(kinds).map(|(name, &kind)| match kind {
+            CONTROL => Vec::new(),
+            USER_DEFINED => name.as_bytes().to_vec(),
+            _ => to_bytes(name, &letters),
+        });
+        let bytes = bytes.collect();
+        Ok((Self { tokenizer, names }, bytes))
+    }
+
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        let encoding = self.tokenizer.encode_fast(text, false);
+        encoding.map(|encoding| encoding.get_ids().to_vec()).map_err(|error| TextError::Encode(error.to_string()))
+    }
+
+    /// The token as the file has it.
+    pub(crate) fn name(&self, token: u32) -> &str {
+        usize::try_from(token).ok().and_then(|token| self.names.get(token)).map_or("", String::as_str)
+    }
+}
+
+fn split(name: &str) -> Result<PreTokenizerWrapper, TextError> {
+    let Some((_, digits)) = SPLITS.iter().find(|(known, _)| *known == name) else {
+        let known = SPLITS.map(|(name, _)| name).join(", ");
+        return Err(TextError::Split { found: name.into(), known });
+    };
+    let words = ByteLevel::new(false, true, true);
+    Ok(if *digits { Sequence::new(vec![Digits::new(true).into(), words.into()]).into() } else { words.into() })
+}
+
+/// The byte that each letter stands for.
+fn letters() -> HashMap<char, u8> {
+    let mut others = '\u{100}'..;
+    let letter = |byte: u8| match byte {
+        b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => Some(char::from(byte)),
+        _ => others.next(),
+    };
+    (0..=u8::MAX).map(letter).zip(0..=u8::MAX).filter_map(|(letter, byte)| Some((letter?, byte))).collect()
+}
+
+/// The bytes that a token stands for. A character that is no letter of the code stands for itself.
+fn to_bytes(name: &str, letters: &HashMap<char, u8>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for letter in name.chars() {
+        match letters.get(&letter) {
+            Some(&byte) => bytes.push(byte),
+            None => bytes.extend(letter.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    bytes
+}

@@ -1,0 +1,82 @@
+//! Whole characters from pieces of text.
+
+/// Puts the bytes of tokens together to text, and keeps back a character whose bytes are not all there yet.
+///
+/// A token of a byte-pair encoding may end inside a character. Bytes that cannot become one are replaced by U+FFFD.
+#[derive(Debug, Clone, Default)]
+pub struct Decoder {
+    rest: Vec<u8>,
+}
+
+impl Decoder {
+    /// Adds `bytes` and gives the text that is whole now.
+    pub fn push(&mut self, bytes: &[u8]) -> String {
+        self.rest.extend_from_slice(bytes);
+        let mut text = String::new();
+        let mut used = 0;
+        for chunk in self.rest.utf8_chunks() {
+            text.push_str(chunk.valid());
+            used += chunk.valid().len();
+            let left = self.rest.len() - used;
+            if !chunk.invalid().is_empty() {
+                if chunk.invalid().len() == left && unfinished(chunk.invalid()) {
+                    break;
+                }
+                text.push(char::REPLACEMENT_CHARACTER);
+                used += chunk.invalid().len();
+            }
+        }
+        self.rest.drain(..used);
+        text
+    }
+
+    /// The end of the text: U+FFFD if a character was left unfinished.
+    pub fn finish(&mut self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
+    }
+}
+
+/// Whether more bytes could make a character of these.
+fn unfinished(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Decoder;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_character_comes_when_its_last_byte_does() {
+        let mut decoder = Decoder::default();
+        let texts: Vec<String> = "aé🌍".bytes().map(|byte| decoder.push(&[byte])).collect();
+        assert_eq!(texts, ["a", "", "é", "", "", "", "🌍"]);
+        assert_eq!(decoder.finish(), "");
+    }
+
+    #[test]
+    fn what_cannot_become_a_character_is_replaced() {
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.push(b"a\xffb\xe2\x82"), "a\u{fffd}b");
+        assert_eq!(decoder.push(b"x"), "\u{fffd}x");
+        assert_eq!(decoder.push(b"\xe2\x82"), "");
+        assert_eq!(decoder.finish(), "\u{fffd}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_give_what_they_give_at_once(bytes: Vec<u8>, cuts: Vec<u8>) {
+            let mut decoder = Decoder::default();
+            let mut text = String::new();
+            let mut rest = &bytes[..];
+            for cut in cuts {
+                let (piece, after) = rest.split_at(usize::from(cut).min(rest.len()));
+                text += &decoder.push(piece);
+                rest = after;
+            }
+            text += &decoder.push(rest);
+            text += &decoder.finish();
+            prop_assert_eq!(text, String::from_utf8_lossy(&bytes));
+        }
+    }
+}

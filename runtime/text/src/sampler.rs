@@ -1,0 +1,149 @@
+//! The choice of the next token.
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// What scores are divided by before softmax; 0 takes the highest score.
+    pub temperature: f32,
+    /// Only so many of the highest scores are chosen from; 0 for all.
+    pub top_k: usize,
+    /// Only the highest scores whose probabilities add up to this are chosen from; 1 for all.
+    pub top_p: f32,
+    /// The same seed gives the same choices, on every computer.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    /// The highest score.
+    fn default() -> Self {
+        Self { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
+    }
+}
+
+/// Chooses one token after another.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    how: Sampling,
+    random: u64,
+    /// Scores and their tokens, kept so that a choice allocates nothing.
+    candidates: Vec<(f32, u32)>,
+}
+
+impl Sampler {
+    /// A sampler at its start.
+    pub fn new(how: Sampling) -> Self {
+        Self { how, random: how.seed, candidates: Vec::new() }
+    }
+
+    /// The next token, by the scores of all tokens; `None` if there are none. Of equal scores the first is the highest, and
+    /// NaN is the lowest of all.
+    pub fn next(&mut self, scores: &[f32]) -> Option<u32> {
+        let Sampling { temperature, top_k, top_p, .. } = self.how;
+        let lowest = |score: f32| if score.is_nan() { f32::NEG_INFINITY } else { score };
+        self.candidates.clear();
+        self.candidates.extend(scores.iter().map(|&score| lowest(score)).zip(0..));
+        let best = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if temperature <= 0.0 || top_k == 1 {
+            return self.candidates.iter().min_by(|a, b| best(a, b)).map(|&(_, token)| token);
+        }
+        if top_k > 0 && top_k < self.candidates.len() {
+            self.candidates.select_nth_unstable_by(top_k, best);
+            self.candidates.truncate(top_k);
+        }
+        self.candidates.sort_unstable_by(best);
+        let (most, first) = *self.candidates.first()?;
+        if !most.is_finite() {
+            return Some(first);
+        }
+        // From here on weights stand in the place of scores; libm's are the same on every computer.
+        let mut sum = 0.0;
+        for (score, _) in &mut self.candidates {
+            *score = libm::expf((*score - most) / temperature);
+            sum += *score;
+        }
+        let mut kept = 0.0;
+        let enough = self.candidates.iter().position(|(weight, _)| {
+            kept += weight;
+            kept >= top_p * sum
+        });
+        self.candidates.truncate(enough.map_or(self.candidates.len(), |last| last + 1));
+        let sum: f32 = self.candidates.iter().map(|(weight, _)| weight).sum();
+        let mut point = self.unit() * sum;
+        let chosen = self.candidates.iter().find(|(weight, _)| {
+            point -= weight;
+            point < 0.0
+        });
+        Some(chosen.map_or(first, |&(_, token)| token))
+    }
+
+    /// A number from 0 to below 1: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+    /// 2014), of which the upper 24 bits.
+    fn unit(&mut self) -> f32 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1u32 << 24) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sampler, Sampling};
+
+    /// How often each of `scores` is chosen in 4000 draws.
+    fn counts(how: Sampling, scores: &[f32]) -> Vec<usize> {
+        let mut sampler = Sampler::new(how);
+        let mut counts = vec![0; scores.len()];
+        for _ in 0..4000 {
+            counts[sampler.next(scores).unwrap() as usize] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn the_greatest_score_is_taken_and_the_first_of_equals() {
+        let mut sampler = Sampler::new(Sampling::default());
+        assert_eq!(sampler.next(&[0.0, 3.0, f32::NAN, 3.0]), Some(1));
+        assert_eq!(sampler.next(&[f32::NAN, f32::NEG_INFINITY]), Some(0));
+        assert_eq!(sampler.next(&[]), None);
+    }
+
+    #[test]
+    fn choices_follow_the_softmax_of_the_scores_at_the_temperature() {
+        let scores = [1.0f32, 2.0, 0.0, 1.5];
+        for temperature in [0.5f32, 1.0, 2.0] {
+            let weights: Vec<f64> = scores.iter().map(|score| f64::from(score / temperature).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let counts = counts(Sampling { temperature, seed: 7, ..Sampling::default() }, &scores);
+            for (count, weight) in counts.iter().zip(&weights) {
+                let (expected, got) = (weight / sum, *count as f64 / 4000.0);
+                // Four standard deviations of 4000 draws are at most 0.032.
+                assert!((expected - got).abs() < 0.032, "{temperature}: {got} instead of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_top_k_and_top_p_leave_out_is_never_chosen() {
+        let scores = [1.0, 4.0, 3.0, 2.0];
+        let hot = Sampling { temperature: 10.0, seed: 1, ..Sampling::default() };
+        let of = |how| counts(how, &scores).iter().map(|count| *count > 0).collect::<Vec<_>>();
+        assert_eq!(of(hot), [true, true, true, true]);
+        assert_eq!(of(Sampling { top_k: 2, ..hot }), [false, true, true, false]);
+        // At this temperature the probabilities are 0.23, 0.29, 0.26 and 0.22 or so: three add up to 0.7.
+        assert_eq!(of(Sampling { top_p: 0.7, ..hot }), [false, true, true, true]);
+        assert_eq!(of(Sampling { top_p: 0.0, ..hot }), [false, true, false, false]);
+    }
+
+    #[test]
+    fn a_seed_repeats_its_choices_and_another_makes_others() {
+        let scores: Vec<f32> = (0..50).map(|i| (i % 7) as f32 / 3.0).collect();
+        let run = |seed| {
+            let mut sampler = Sampler::new(Sampling { temperature: 1.0, seed, ..Sampling::default() });
+            (0..20).map(|_| sampler.next(&scores).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(run(3), run(3));
+        assert_ne!(run(3), run(4));
+    }
+}

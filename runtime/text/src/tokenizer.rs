@@ -1,0 +1,117 @@
+//! The tokenizer of a model file.
+
+use crate::bpe::Bpe;
+use crate::{TextError, chat, parts};
+use std::collections::HashMap;
+use tealight_format::Model;
+
+/// Turns text into a model's tokens, and tokens into bytes of text.
+#[derive(Debug)]
+pub struct Tokenizer {
+    kind: Kind,
+    /// The bytes of each token; none for one that is not text.
+    bytes: Vec<Vec<u8>>,
+    begin: Option<u32>,
+    end: Vec<u32>,
+    chat_template: Option<String>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Chars(HashMap<char, u32>),
+    Bpe(Box<Bpe>),
+}
+
+/// A message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Whose it is: `system`, `user` or `assistant`.
+    pub role: String,
+    /// What it says.
+    pub content: String,
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer that `model` holds.
+    ///
+    /// # Errors
+    /// There is none, it is of an unknown kind, or it contradicts itself.
+    pub fn read(model: &Model<'_>) -> Result<Self, TextError> {
+        match model.metadata("tokenizer") {
+            None => Err(TextError::NoTokenizer),
+            Some("chars") => Self::chars(model),
+            Some("bpe") => Self::bpe(model),
+            Some(other) => Err(TextError::Kind { found: other.into() }),
+        }
+    }
+
+    fn chars(model: &Model<'_>) -> Result<Self, TextError> {
+        const CHARACTERS: &str = "tokenizer.characters";
+        let text = parts::text(model, CHARACTERS)?.ok_or_else(|| parts::damaged(CHARACTERS, "is missing"))?;
+        let numbers: HashMap<char, u32> = text.chars().zip(0..).collect();
+        let bytes: Vec<_> = text.chars().map(|c| c.to_string().into_bytes()).collect();
+        if numbers.len() != bytes.len() {
+            return Err(parts::damaged(CHARACTERS, "has a character twice"));
+        }
+        Ok(Self { kind: Kind::Chars(numbers), bytes, begin: None, end: Vec::new(), chat_template: None })
+    }
+
+    fn bpe(model: &Model<'_>) -> Result<Self, TextError> {
+        let (bpe, bytes) = Bpe::read(model)?;
+        let begin = parts::tokens(model, "tokenizer.begin", bytes.len())?.first().copied();
+        let end = parts::tokens(model, "tokenizer.end", bytes.len())?;
+        let chat_template = parts::text(model, "tokenizer.chat_template")?.map(String::from);
+        Ok(Self { kind: Kind::Bpe(Box::new(bpe)), bytes, begin, end, chat_template })
+    }
+
+    /// How many tokens there are.
+    pub fn count(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The tokens of `text`, with the one that begins a text if the model has one.
+    ///
+    /// # Errors
+    /// The model has no tokens for a part of it.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        let mut tokens: Vec<u32> = self.begin.into_iter().collect();
+        match &self.kind {
+            Kind::Chars(numbers) => {
+                for character in text.chars() {
+                    tokens.push(*numbers.get(&character).ok_or(TextError::Character { character })?);
+                }
+            }
+            Kind::Bpe(bpe) => {
+                let found = bpe.encode(text)?;
+                // A chat template may have put the first token into the text.
+                let begun = found.first() == self.begin.as_ref();
+                tokens.extend(found.into_iter().skip(begun.into()));
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// The bytes that `token` stands for: a piece of UTF-8 that may begin or end inside a character. None for a token that
+    /// is not text, or is not one of the model's.
+    pub fn bytes(&self, token: u32) -> &[u8] {
+        usize::try_from(token).ok().and_then(|token| self.bytes.get(token)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether `token` ends a text.
+    pub fn ends(&self, token: u32) -> bool {
+        self.end.contains(&token)
+    }
+
+    /// The text of a conversation as the model was trained on it, up to where its answer begins.
+    ///
+    /// # Errors
+    /// The model has no chat template, or it does not take these messages.
+    pub fn chat(&self, messages: &[Message]) -> Result<String, TextError> {
+        let template = self.chat_template.as_deref().ok_or(TextError::NoTemplate)?;
+        let name = |token: Option<&u32>| match (&self.kind, token) {
+            (Kind::Bpe(bpe), Some(&token)) => bpe.name(token).to_string(),
+            _ => String::new(),
+        };
+        chat::render(template, messages, &name(self.begin.as_ref()), &name(self.end.first()))
+    }
+}

@@ -3,7 +3,9 @@
 //! Candle does not show how a tensor was made, so a model's `forward` is generic over [`Array`] and runs twice: on
 //! [`Tensor`] it computes, on [`Traced`](crate::trace::Traced) it writes down the network.
 
+use crate::along;
 use crate::layers::{Conv2d, Linear};
+use crate::sequence::{self, Attention, Embedding, RmsNorm};
 use candle_core::{D, Result, Tensor};
 
 /// A tensor of numbers, or one that is only written down. Pictures are `[N, C, H, W]`, as in Candle.
@@ -12,7 +14,7 @@ pub trait Array: Clone {
     fn dims(&self) -> Vec<usize>;
     /// A convolution, with its bias.
     fn conv2d(&self, layer: &Conv2d) -> Result<Self>;
-    /// A product with a matrix `[out, in]`, with its bias; on `[N, in]`.
+    /// A product with a matrix `[out, in]`, with its bias; on `[.., in]`.
     fn linear(&self, layer: &Linear) -> Result<Self>;
     /// `max(x, 0)`.
     fn relu(&self) -> Result<Self>;
@@ -37,6 +39,16 @@ pub trait Array: Clone {
     fn flatten(&self) -> Result<Self>;
     /// `exp(x)` over its sum along the last dimension.
     fn softmax(&self) -> Result<Self>;
+    /// `x / (1 + exp(-x))`.
+    fn silu(&self) -> Result<Self>;
+    /// The rows of a table that these numbers name; on `[N, T]`.
+    fn embedding(&self, layer: &Embedding) -> Result<Self>;
+    /// The products of each vector with every row of a table.
+    fn products(&self, layer: &Embedding) -> Result<Self>;
+    /// Each vector over its root mean square, times a weight for each feature.
+    fn rms_norm(&self, layer: &RmsNorm) -> Result<Self>;
+    /// Causal attention of these queries to keys and values, queries and keys rotated by their positions.
+    fn attention(&self, keys: &Self, values: &Self, layer: &Attention) -> Result<Self>;
 }
 
 impl Array for Tensor {
@@ -45,7 +57,18 @@ impl Array for Tensor {
     }
 
     fn conv2d(&self, layer: &Conv2d) -> Result<Self> {
-        self.apply(layer.candle())
+        if !layer.is_along() {
+            return self.apply(layer.candle());
+        }
+        let (weight, config) = (layer.candle().weight(), layer.candle().config());
+        let sums = match config.groups {
+            1 => along::conv1d(self, weight, config.stride)?,
+            _ => along::depthwise_conv1d(self, weight)?,
+        };
+        match layer.candle().bias() {
+            Some(bias) => sums.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            None => Ok(sums),
+        }
     }
 
     fn linear(&self, layer: &Linear) -> Result<Self> {
@@ -94,5 +117,25 @@ impl Array for Tensor {
 
     fn softmax(&self) -> Result<Self> {
         candle_nn::ops::softmax(self, D::Minus1)
+    }
+
+    fn silu(&self) -> Result<Self> {
+        Tensor::silu(self)
+    }
+
+    fn embedding(&self, layer: &Embedding) -> Result<Self> {
+        sequence::rows(layer.table(), self)
+    }
+
+    fn products(&self, layer: &Embedding) -> Result<Self> {
+        sequence::products(layer.table(), self)
+    }
+
+    fn rms_norm(&self, layer: &RmsNorm) -> Result<Self> {
+        layer.candle().forward_diff(self)
+    }
+
+    fn attention(&self, keys: &Self, values: &Self, layer: &Attention) -> Result<Self> {
+        layer.whole(self, keys, values)
     }
 }

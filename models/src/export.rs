@@ -30,6 +30,22 @@ pub struct Case {
     pub output: Vec<i8>,
 }
 
+/// What the compiled model gives for each of the inputs. What it keeps from one inference to the next, it keeps from one
+/// input to the next.
+///
+/// # Errors
+/// If it is no model, or an input is of another size.
+pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
+    let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+    let mut session = host.session();
+    let mut answer = |input| {
+        session.input(0).copy_from(input).map_err(|error| anyhow!("{error:?}"))?;
+        session.run();
+        Ok(session.output(0).as_bytes().to_vec())
+    };
+    inputs.map(&mut answer).collect()
+}
+
 /// A compiled model on the host, with one int8 input and one int8 output.
 pub struct Compiled(Host);
 
@@ -172,9 +188,10 @@ pub fn describe(report: &Report) -> String {
         text.push_str(&line);
     }
     for trial in &report.trials {
-        let mark = if *trial == report.chosen { "*" } else { " " };
+        let mark = if Some(*trial) == report.chosen { "*" } else { " " };
         let bias = if trial.bias_correction { ", biases corrected" } else { "" };
-        text.push_str(&format!("  {mark} ranges by {}{bias}: {:.2} dB\n", trial.ranges, trial.snr_db));
+        let equalized = if trial.equalized { ", weights equalized" } else { "" };
+        text.push_str(&format!("  {mark} ranges by {}{bias}{equalized}: {:.2} dB\n", trial.ranges, trial.snr_db));
     }
     text
 }

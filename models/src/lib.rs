@@ -55,6 +55,7 @@
 //! `cargo xtask train NAME` makes the files again, `cargo xtask eval` measures the card's figures. A new model is a folder
 //! and a line in [`MODELS`].
 
+pub mod along;
 pub mod array;
 pub mod descent;
 pub mod export;
@@ -63,12 +64,15 @@ pub mod layout;
 pub mod pickle;
 pub mod progress;
 pub mod random;
+pub mod sequence;
 pub mod trace;
 pub mod weights;
 pub mod wheel;
 
 #[path = "../anomaly/mod.rs"]
 pub mod anomaly;
+#[path = "../charlm/mod.rs"]
+pub mod charlm;
 #[path = "../digits/mod.rs"]
 pub mod digits;
 #[path = "../gesture/mod.rs"]

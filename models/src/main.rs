@@ -86,15 +86,14 @@ fn main() -> Result<()> {
             let model = find(&name)?;
             let bytes = model.inputs(&place, count)?;
             let file = export::read(&place.file(&name, &format!("{name}.safetensors")))?;
-            let mut compiled = export::Compiled::new(&file)?;
             let each = bytes.len() / count.max(1);
-            let mut answers: Vec<u8> = Vec::new();
-            for input in bytes.chunks(each.max(1)) {
-                // Firmware with a front end writes the features too.
-                let features = model.features(input);
-                let output = compiled.run(features.as_deref().unwrap_or(input))?;
-                answers.extend(features.unwrap_or_default());
-                answers.extend(output.iter().map(|byte| byte.cast_unsigned()));
+            // Firmware with a front end writes the features too.
+            let inputs_of: Vec<_> = bytes.chunks(each.max(1)).map(|input| (model.features(input), input)).collect();
+            let given = inputs_of.iter().map(|(features, input)| features.as_deref().unwrap_or(input));
+            let mut answers = Vec::new();
+            for (output, (features, _)) in export::answers(&file, given)?.into_iter().zip(&inputs_of) {
+                answers.extend(features.iter().flatten());
+                answers.extend(output);
             }
             export::write(&inputs, &bytes)?;
             export::write(&outputs, &answers)

@@ -1,13 +1,19 @@
 //! Writes down the network that a model's `forward` is.
 
+mod steps;
+
+pub use steps::trace_step;
+
 use crate::array::Array;
 use crate::layers::{Conv2d, Linear};
 use crate::layout::{self, Layout};
+use crate::sequence::{Attention, Embedding, RmsNorm};
 use candle_core::{Result, Tensor, bail};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tealight_compiler::graph::{self, ElementType, Graph, Node, Op, TensorId};
 use tealight_compiler::tflite::{Activation, Padding, TfliteOp, Window};
+use tealight_format::ops::UnaryFunction;
 
 /// A value of a network that is being written down.
 #[derive(Debug, Clone)]
@@ -20,17 +26,28 @@ pub struct Traced {
 }
 
 /// The network that `forward` computes from an input of Candle's `dims`, such as `[1, 3, 96, 96]`: a graph of float
-/// tensors, for [`compile`](tealight_compiler::compile) as it is or for
+/// tensors, for [`compile_kernel_graph`](tealight_compiler::builder::compile_kernel_graph) as it is or for
 /// [`compile_float`](tealight_compiler::quantize::compile_float) to be quantized.
 ///
 /// # Errors
 /// If layers do not fit together, or the output is a flattened picture: put a linear layer behind it, or leave it as it is.
 pub fn trace(dims: &[usize], forward: impl FnOnce(&Traced) -> Result<Traced>) -> Result<Graph> {
+    let input = graph::Tensor::computed("input", ElementType::F32, layout::shape(dims));
+    written(input, dims, Layout::of(dims), forward)
+}
+
+/// The network that `forward` computes from `input`, which is of Candle's `dims`.
+fn written(
+    input: graph::Tensor,
+    dims: &[usize],
+    layout: Layout,
+    forward: impl FnOnce(&Traced) -> Result<Traced>,
+) -> Result<Graph> {
     let mut network = Graph::default();
-    let value = network.add(graph::Tensor::computed("input", ElementType::F32, layout::shape(dims)));
+    let value = network.add(input);
     network.inputs.push(value);
     let network = Rc::new(RefCell::new(network));
-    let output = forward(&Traced { network: network.clone(), value, dims: dims.to_vec(), layout: Layout::of(dims) })?;
+    let output = forward(&Traced { network: network.clone(), value, dims: dims.to_vec(), layout })?;
     if !Rc::ptr_eq(&network, &output.network) {
         bail!("the output was not computed from the input");
     }
@@ -81,10 +98,17 @@ impl Traced {
                 bail!("{}: its inputs are {:?} and {:?}", op.name(), self.dims, other.dims);
             }
         }
+        let mut inputs: Vec<_> = std::iter::once(self.value).chain(others.iter().map(|other| other.value)).collect();
+        let mut network = self.network.borrow_mut();
+        inputs.extend(constants.into_iter().map(|constant| network.add(constant)));
+        drop(network);
+        self.node(name, Op::Tflite(op), inputs, dims, layout)
+    }
+
+    /// Adds a node that reads `inputs` and gives floats.
+    fn node(&self, name: &str, op: Op, inputs: Vec<TensorId>, dims: Vec<usize>, layout: Layout) -> Result<Self> {
         let mut network = self.network.borrow_mut();
         let origin = network.nodes.len();
-        let mut inputs: Vec<_> = std::iter::once(self.value).chain(others.iter().map(|other| other.value)).collect();
-        inputs.extend(constants.into_iter().map(|constant| network.add(constant)));
         let inputs = inputs.into_iter().map(Some).collect();
         let name = match name {
             // A layer without weights has no name in the checkpoint.
@@ -93,7 +117,7 @@ impl Traced {
         };
         let shape = if layout == Layout::ChannelsLast { layout::shape(&dims) } else { plain(&dims) };
         let value = network.add(graph::Tensor::computed(name, ElementType::F32, shape));
-        network.nodes.push(Node { op: Op::Tflite(op), inputs, outputs: vec![value], origin });
+        network.nodes.push(Node { op, inputs, outputs: vec![value], origin });
         drop(network);
         Ok(Self { network: self.network.clone(), value, dims, layout })
     }
@@ -170,16 +194,19 @@ impl Array for Traced {
 
     fn linear(&self, layer: &Linear) -> Result<Self> {
         let (candle, name) = (layer.candle(), layer.name());
-        let (&[n, depth], &[outputs, inputs]) = (&self.dims[..], candle.weight().dims()) else {
-            bail!("{name}: its input is {:?}, not [N, in]", self.dims);
-        };
-        if depth != inputs {
+        let &[outputs, inputs] = candle.weight().dims() else { bail!("{name}: its weights are no matrix") };
+        if self.layout == Layout::ChannelsLast || self.dims.len() < 2 {
+            bail!("{name}: its input is {:?}, not [N, in] or [N, T, in]", self.dims);
+        }
+        let mut dims = self.dims.clone();
+        if dims.pop() != Some(inputs) {
             bail!("{name}: weights {:?} do not fit {:?}", candle.weight().dims(), self.dims);
         }
+        dims.push(outputs);
         let weights = self.layout.columns(&numbers(candle.weight())?);
         let constants = constants(name, plain(&[outputs, inputs]), &weights, candle.bias())?;
         let op = TfliteOp::FullyConnected(Activation::None);
-        self.push(name, op, &[], constants, vec![n, outputs], Layout::Same)
+        self.push(name, op, &[], constants, dims, Layout::Same)
     }
 
     fn relu(&self) -> Result<Self> {
@@ -232,5 +259,25 @@ impl Array for Traced {
             bail!("softmax: its input is a picture or a flattened one; the last dimension lies elsewhere there");
         }
         self.same_shape(TfliteOp::Softmax { beta: 1.0 })
+    }
+
+    fn silu(&self) -> Result<Self> {
+        self.same_shape(TfliteOp::Elementwise(UnaryFunction::Silu))
+    }
+
+    fn embedding(&self, layer: &Embedding) -> Result<Self> {
+        self.gathered(layer)
+    }
+
+    fn products(&self, layer: &Embedding) -> Result<Self> {
+        self.products_with(layer)
+    }
+
+    fn rms_norm(&self, layer: &RmsNorm) -> Result<Self> {
+        self.normed(layer)
+    }
+
+    fn attention(&self, keys: &Self, values: &Self, layer: &Attention) -> Result<Self> {
+        self.attending(keys, values, layer)
     }
 }

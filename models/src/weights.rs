@@ -89,6 +89,15 @@ pub fn save(weights: &BTreeMap<String, Var>) -> Result<Vec<u8>> {
     safetensors::serialize(tensors, None).map_err(Error::wrap)
 }
 
+/// As [`save`], of weights that are rounded to f16.
+///
+/// # Errors
+/// Those of Candle.
+pub fn save_f16(weights: &BTreeMap<String, Var>) -> Result<Vec<u8>> {
+    let rounded = weights.iter().map(|(name, var)| Ok((name.as_str(), var.as_tensor().to_dtype(DType::F16)?)));
+    safetensors::serialize(rounded.collect::<Result<BTreeMap<&str, Tensor>>>()?, None).map_err(Error::wrap)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

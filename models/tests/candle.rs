@@ -3,9 +3,10 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Conv2dConfig, VarBuilder};
+use tealight_compiler::Options;
+use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, QuantizeError, compile_float};
-use tealight_compiler::{Options, compile};
 use tealight_models::anomaly::{self, Anomaly};
 use tealight_models::array::Array;
 use tealight_models::digits::Digits;
@@ -52,7 +53,7 @@ impl Everything {
 
 /// What the network gives for an input, compiled to f32.
 fn answer(network: &Graph, input: &[f32]) -> Vec<f32> {
-    let compiled = compile(network.clone(), b"", &Options::default()).unwrap();
+    let compiled = compile_kernel_graph(network.clone(), b"", &Options::default()).unwrap();
     let mut host = Host::new(&compiled.bytes).unwrap();
     let mut session = host.session();
     session.input(0).copy_from(input).unwrap();

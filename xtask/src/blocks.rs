@@ -37,15 +37,24 @@ struct Cost {
 }
 
 /// How the weights are stored.
-#[derive(Clone, Copy)]
-enum Weights {
+#[derive(Clone, Copy, Debug)]
+pub enum Weights {
+    /// As they are.
     F32,
+    /// In half precision.
     F16,
+    /// In blocks.
     Block(BlockType),
 }
 
 impl Weights {
-    fn name(self) -> &'static str {
+    /// Every way.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::F32, Self::F16].into_iter().chain(BlockType::ALL.iter().copied().map(Self::Block))
+    }
+
+    /// Its name, as the command takes it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
@@ -54,10 +63,24 @@ impl Weights {
     }
 }
 
+/// The compiled layer, and an input for it.
+pub fn layer(weights: Weights) -> Result<(Vec<u8>, Vec<u8>)> {
+    let mut cases = cases(LAYER.0);
+    let mut case = cases.remove(LAYER.1).context("the golden layer is gone")?;
+    let input = case.steps.first_mut().and_then(|step| step.inputs.pop()).context("the golden layer has no input")?;
+    let options = tealight_compiler::Options {
+        quantize: if let Weights::Block(block) = weights { Some(block) } else { None },
+        f16: matches!(weights, Weights::F16),
+        ..Default::default()
+    };
+    let compiled = compile_tflite(&case.model, &options).context("the golden layer does not compile")?;
+    Ok((compiled.bytes, input))
+}
+
 /// Runs the layer with float32 weights and with those of each type in `names` (all types if it is `all`).
 pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> Result<()> {
     let board = Board::find(&context.root, board)?;
-    let all = || [Weights::F16].into_iter().chain(BlockType::ALL.iter().copied().map(Weights::Block));
+    let all = || Weights::all().filter(|weights| !matches!(weights, Weights::F32));
     let mut types = vec![Weights::F32];
     for name in names {
         match all().find(|weights| weights.name() == name) {
@@ -98,23 +121,15 @@ pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> R
 
 fn cost(context: &Context, board: &Board, weights: Weights) -> Result<Cost> {
     let progress = Progress::start(format!("{} on {}", weights.name(), board.id));
-    let mut cases = cases(LAYER.0);
-    let case = cases.remove(LAYER.1).context("the golden layer is gone")?;
-    let input = case.steps.first().and_then(|step| step.inputs.first()).context("the golden layer has no input")?;
-    let options = tealight_compiler::Options {
-        quantize: if let Weights::Block(block) = weights { Some(block) } else { None },
-        f16: matches!(weights, Weights::F16),
-        ..Default::default()
-    };
+    let (compiled, input) = layer(weights)?;
     let weights = weights.name();
-    let compiled = compile_tflite(&case.model, &options).context("the golden layer does not compile")?;
-    let mut host = Host::new(&compiled.bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut host = Host::new(&compiled).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut session = host.session();
-    session.input(0).copy_from(input)?;
+    session.input(0).copy_from(&input)?;
     session.run();
     let expected = session.output(0).as_bytes();
-    let model = ModelFile::from_compiled(compiled.bytes, LAYER.1, Path::new(LAYER.1))?;
-    let run = run_on_board(context, board, &model, input, Options::default())?;
+    let model = ModelFile::from_compiled(compiled, LAYER.1, Path::new(LAYER.1))?;
+    let run = run_on_board(context, board, &model, &input, Options::default())?;
     if run.outputs != expected {
         bail!("{weights} gives other bits on {} than on this machine", board.id);
     }

@@ -1,6 +1,7 @@
 //! A board as its `board.toml` describes it; xtask knows boards by nothing else.
 
 use crate::error::Usage;
+use crate::linux::{self, LinuxBoard};
 use crate::version::Version;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,7 @@ impl Board {
         Ok(board)
     }
 
-    /// Every board of the workspace, by identifier.
+    /// Every board of the workspace that runs firmware, by identifier.
     pub fn all(root: &Path) -> Result<Vec<Self>> {
         let folder = root.join("boards");
         let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
@@ -107,8 +108,10 @@ impl Board {
 
     /// The board called `id`; if there is none, a usage error that lists those there are.
     pub fn find(root: &Path, id: &str) -> Result<Self> {
+        linux::refuse(root, id)?;
         let boards = Self::all(root)?;
-        let known: Vec<_> = boards.iter().map(|board| board.id.clone()).collect();
+        let linux = LinuxBoard::all(root)?.into_iter().map(|board| board.id);
+        let known: Vec<_> = boards.iter().map(|board| board.id.clone()).chain(linux).collect();
         boards.into_iter().find(|board| board.id == id).ok_or_else(|| {
             let known = known.join(", ");
             Usage(format!("there is no board `{id}`; the boards are: {known}")).into()

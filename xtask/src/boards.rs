@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::context::Context;
+use crate::linux::LinuxBoard;
 use crate::setup::{QemuState, has_target, qemu_state};
 use crate::table;
 use anyhow::Result;
@@ -14,11 +15,20 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
         let lacking = lacking(context, &board)?;
         rows.push((board, lacking));
     }
+    let mut linux = Vec::new();
+    for board in LinuxBoard::all(&context.root)? {
+        let lacking = board.lacking(context)?;
+        linux.push((board, lacking));
+    }
     if as_json {
-        let list: Vec<_> = rows
-            .iter()
-            .map(|(board, lacking)| json!({ "board": board, "runs_here": lacking.is_empty(), "lacking": lacking }))
-            .collect();
+        let row = |board: serde_json::Value, lacking: &[String]| json!({ "board": board, "runs_here": lacking.is_empty(), "lacking": lacking });
+        let mut list = Vec::new();
+        for (board, lacking) in &rows {
+            list.push(row(serde_json::to_value(board)?, lacking));
+        }
+        for (board, lacking) in &linux {
+            list.push(row(serde_json::to_value(board)?, lacking));
+        }
         println!("{}", serde_json::to_string_pretty(&list)?);
         return Ok(());
     }
@@ -29,15 +39,24 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
             .qemu
             .as_ref()
             .map_or("-".into(), |qemu| format!("{} {} -M {}", qemu.binary, qemu.version, qemu.machine));
-        let here = if lacking.is_empty() { "yes".into() } else { format!("no: {}", lacking.join("; ")) };
+        let here = here(lacking);
         let size = |region: &str| board.memory.get(region).map_or("-".into(), |memory| kib(memory.length));
         table.add_row([&board.id, &board.core, &size("flash"), &size("ram"), &emulator, &here]);
     }
+    for (board, lacking) in &linux {
+        let emulator = format!("{} {}", board.emulator.binary, board.emulator.version);
+        let here = here(lacking);
+        table.add_row([&board.id, &board.emulator.cpus.join(", "), "-", "-", &emulator, &here]);
+    }
     println!("{table}");
-    if rows.iter().any(|(_, lacking)| !lacking.is_empty()) {
+    if rows.iter().map(|(_, lacking)| lacking).chain(linux.iter().map(|(_, lacking)| lacking)).any(|l| !l.is_empty()) {
         println!("`cargo xtask setup` installs what is missing.");
     }
     Ok(())
+}
+
+fn here(lacking: &[String]) -> String {
+    if lacking.is_empty() { "yes".into() } else { format!("no: {}", lacking.join("; ")) }
 }
 
 /// What this machine lacks to run a board.

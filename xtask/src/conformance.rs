@@ -8,6 +8,7 @@ use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
 use crate::fetch::{self, sha256};
+use crate::linux::{self, LinuxBoard};
 use crate::model::ModelFile;
 use crate::on_board::{self, Options, Run, run_on_board};
 use crate::progress::Progress;
@@ -17,7 +18,7 @@ use anyhow::{Context as _, Result, bail};
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use tealight_tests::digests::Digests;
-use tealight_tests::models::{self, Case, Golden, MLPERF_TINY};
+use tealight_tests::models::{self, Golden, MLPERF_TINY};
 
 /// What a model cost on a board.
 #[derive(Debug, Serialize)]
@@ -36,45 +37,125 @@ struct Cost {
     runtime_bytes: u64,
 }
 
-/// Runs every golden model that is at hand, or those named, on a board, and tables what each cost.
-pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) -> Result<()> {
-    let board = Board::find(&context.root, board)?;
+/// A golden model that is at hand.
+#[derive(Debug)]
+pub struct GoldenModel {
+    /// Its key among the goldens.
+    pub id: String,
+    golden: Golden,
+    tflite: Vec<u8>,
+}
+
+/// Golden cases that are run one after another.
+#[derive(Debug)]
+pub struct Group {
+    /// Their inputs in a row.
+    pub inputs: Vec<u8>,
+    /// The name and the digest of the output of each.
+    cases: Vec<(String, String)>,
+}
+
+/// The golden models that are at hand, or those named.
+pub fn golden_models(context: &Context, only: &[String]) -> Result<Vec<GoldenModel>> {
     let goldens = models::goldens().context("cannot read tests/golden/models.json")?;
     if let Some(unknown) = only.iter().find(|id| !goldens.contains_key(*id)) {
         let known: Vec<_> = goldens.keys().map(String::as_str).collect();
         return Err(Usage(format!("there is no golden model `{unknown}`; there are: {}", known.join(", "))).into());
     }
-    let mut failures = Vec::new();
-    let (mut costs, mut absent) = (Vec::new(), Vec::new());
-    for (id, golden) in goldens.iter().filter(|(id, _)| only.is_empty() || only.contains(id)) {
+    let (mut found, mut absent) = (Vec::new(), Vec::new());
+    for (id, golden) in goldens.into_iter().filter(|(id, _)| only.is_empty() || only.contains(id)) {
         if golden.is_packaged() {
-            fetch::model(context, id)?;
+            fetch::model(context, &id)?;
         }
-        let Some(file) = golden.path(id) else {
-            absent.push(id.as_str());
-            continue;
+        match golden.path(&id) {
+            Some(file) => found.push(GoldenModel { tflite: on_board::read(&file)?, id, golden }),
+            None => absent.push(id),
+        }
+    }
+    if !absent.is_empty() {
+        eprintln!("  not at hand: {} (set {MLPERF_TINY} to their folder)", absent.join(", "));
+    }
+    if found.is_empty() {
+        bail!("there is no golden model to run");
+    }
+    Ok(found)
+}
+
+impl GoldenModel {
+    /// Compiles it, and groups its cases: a model with state is started anew for each.
+    pub fn open(&self) -> Result<(ModelFile, Vec<Group>)> {
+        let (id, golden) = (&self.id, &self.golden);
+        if sha256(&self.tflite) != golden.sha256 {
+            bail!("{id} is not the model that the goldens were made with");
+        }
+        let model = ModelFile::compile(&self.tflite, id, &[], golden.file.as_ref())?;
+        // Of a float network the goldens hold what is near; its bits must be those of the host.
+        let digests = if golden.float {
+            let mut digests = Digests::read().context("cannot read tests/golden/f32.json")?;
+            Some(digests.models.remove(id).with_context(|| format!("tests/golden/f32.json has no digests of {id}"))?)
+        } else {
+            None
         };
-        let tflite = on_board::read(&file)?;
+        let mut groups: Vec<Group> = Vec::new();
+        for (name, case) in &golden.cases {
+            let input = golden.input(name).with_context(|| format!("`{name}` names no rule for an input"))?;
+            if sha256(&input) != case.input_sha256 {
+                bail!("the input of case {name} of {id} is not made as the goldens' was");
+            }
+            let digest = match &digests {
+                Some(digests) => digests.get(name).with_context(|| format!("no digest of case {name} of {id}"))?,
+                None => &case.output_sha256,
+            };
+            if groups.is_empty() || model.has_state {
+                groups.push(Group { inputs: Vec::new(), cases: Vec::new() });
+            }
+            if let Some(group) = groups.last_mut() {
+                group.inputs.extend(input);
+                group.cases.push((name.clone(), digest.clone()));
+            }
+        }
+        Ok((model, groups))
+    }
+}
+
+impl Group {
+    /// Compares outputs of `output_bytes` each with the golden ones.
+    pub fn compare(&self, outputs: &[u8], output_bytes: usize) -> Result<()> {
+        if outputs.len() != self.cases.len() * output_bytes {
+            bail!("{} bytes of output instead of {} times {output_bytes}", outputs.len(), self.cases.len());
+        }
+        for ((name, digest), output) in self.cases.iter().zip(outputs.chunks(output_bytes.max(1))) {
+            if sha256(output) != *digest {
+                bail!("the output of case {name} differs from the golden one");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs every golden model that is at hand, or those named, on a board, and tables what each cost.
+pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) -> Result<()> {
+    if let Some(board) = LinuxBoard::find(&context.root, board)? {
+        return linux::conformance(context, &board, only, json);
+    }
+    let board = Board::find(&context.root, board)?;
+    let (mut costs, mut failures) = (Vec::new(), Vec::new());
+    for golden in golden_models(context, only)? {
+        let id = &golden.id;
         let progress = Progress::start(format!("{id} on {}", board.id));
-        match model_conforms(context, &board, id, golden, &tflite) {
+        match model_conforms(context, &board, &golden) {
             Ok(cost) => {
                 progress.done(&format!("{} cases equal", cost.cases));
                 costs.push(cost);
             }
             Err(error) => {
                 eprintln!("  FAILED {id}: {error:#}");
-                failures.push(id.as_str());
+                failures.push(id.clone());
             }
         }
     }
-    if !absent.is_empty() {
-        eprintln!("  not at hand: {} (set {MLPERF_TINY} to their folder)", absent.join(", "));
-    }
     if !failures.is_empty() {
         bail!("{} of the golden models failed: {}", failures.len(), failures.join(", "));
-    }
-    if costs.is_empty() {
-        bail!("no golden model was run");
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&costs)?);
@@ -107,53 +188,21 @@ fn cost_table(costs: &[Cost]) -> Table {
     table
 }
 
-/// Runs all cases of a model in one go and compares.
-fn model_conforms(context: &Context, board: &Board, id: &str, golden: &Golden, tflite: &[u8]) -> Result<Cost> {
-    if sha256(tflite) != golden.sha256 {
-        bail!("the model is not the one that the goldens were made with");
-    }
-    let model = ModelFile::compile(tflite, id, &[], golden.file.as_ref())?;
-    // Of a float network the goldens hold what is near; its bits must be those of the host.
-    let digests = if golden.float {
-        let mut digests = Digests::read().context("cannot read tests/golden/f32.json")?;
-        Some(digests.models.remove(id).with_context(|| format!("tests/golden/f32.json has no digests of {id}"))?)
-    } else {
-        None
-    };
-    // A model with state is started anew for each case.
-    let groups: Vec<Vec<(&String, &Case)>> = if model.has_state {
-        golden.cases.iter().map(|case| vec![case]).collect()
-    } else {
-        vec![golden.cases.iter().collect()]
-    };
+/// Runs all cases of a model and compares.
+fn model_conforms(context: &Context, board: &Board, golden: &GoldenModel) -> Result<Cost> {
+    let (model, groups) = golden.open()?;
     let mut first: Option<Run> = None;
     for group in groups {
-        let mut inputs = Vec::new();
-        for (name, case) in &group {
-            let input = golden.input(name).with_context(|| format!("`{name}` names no rule for an input"))?;
-            if sha256(&input) != case.input_sha256 {
-                bail!("the input of case {name} is not made as the goldens' was");
-            }
-            inputs.extend(input);
-        }
-        let run = run_on_board(context, board, &model, &inputs, Options::default())?;
-        for ((name, case), output) in group.iter().zip(run.outputs.chunks(model.output_bytes().max(1))) {
-            let expected = match &digests {
-                Some(digests) => digests.get(*name).with_context(|| format!("no digest of case {name}"))?,
-                None => &case.output_sha256,
-            };
-            if sha256(output) != *expected {
-                bail!("the output of case {name} differs from the golden one");
-            }
-        }
+        let run = run_on_board(context, board, &model, &group.inputs, Options::default())?;
+        group.compare(&run.outputs, model.output_bytes())?;
         first.get_or_insert(run);
     }
     let run = first.context("the golden file has no case for it")?;
     let model_bytes = model.bytes.len() as u64;
     Ok(Cost {
-        model: id.into(),
+        model: golden.id.clone(),
         board: board.id.clone(),
-        cases: golden.cases.len(),
+        cases: golden.golden.cases.len(),
         macs: model.macs,
         instructions: run.report.instructions.first().copied().unwrap_or(0),
         arena_bytes: run.report.arena_bytes,

@@ -51,7 +51,7 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
 }
 
 /// The image's path in cargo's messages.
-fn executable(messages: &str, package: &str) -> Option<PathBuf> {
+pub(crate) fn executable(messages: &str, package: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

@@ -103,6 +103,7 @@ mod tests {
             macs: 0,
             has_state: false,
             listens: false,
+            speaks: false,
             inputs: vec![Tensor { dtype, shape: shape.to_vec(), scale: 1.0, zero_point: 0, bytes }],
             outputs: Vec::new(),
         }

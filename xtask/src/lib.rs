@@ -14,6 +14,8 @@ pub mod fetch;
 pub mod firmware;
 pub mod fuzz;
 pub mod input;
+pub mod linux;
+pub mod llm;
 pub mod model;
 pub mod on_board;
 pub mod picture;
@@ -26,6 +28,7 @@ pub mod run;
 pub mod setup;
 pub mod table;
 pub mod test;
+pub mod text;
 pub mod version;
 pub mod zoo;
 

@@ -2,9 +2,12 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use xtask::llm::LlmArgs;
 use xtask::run::RunArgs;
 use xtask::zoo::EvalArgs;
-use xtask::{Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, repeat, run, setup, test, zoo};
+use xtask::{
+    Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, llm, repeat, run, setup, test, zoo,
+};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -30,7 +33,7 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
-    /// Installs what the boards need: Rust targets and QEMU
+    /// Installs what the boards need: Rust targets, QEMU, cross linkers
     Setup,
     /// Fetches third-party models for tests, or data of our own models
     Fetch {
@@ -76,6 +79,8 @@ enum Task {
         #[arg(default_values = ["q8_0", "q4_0"])]
         types: Vec<String>,
     },
+    /// Continues a text with a language model of 135 million weights, beside Candle's own, and on emulated Arm processors
+    Llm(LlmArgs),
     /// Fuzzes the model parser and everything that it accepts
     Fuzz {
         /// Seconds for each target
@@ -114,6 +119,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Repeat { board } => repeat::repeat(&context, board),
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
+        Task::Llm(args) => llm::llm(&context, args),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }

@@ -23,6 +23,8 @@ pub struct ModelFile {
     pub has_state: bool,
     /// Whether it listens: the firmware takes seconds of sound, and makes the model's input of them.
     pub listens: bool,
+    /// Whether it continues texts: its file holds a tokenizer.
+    pub speaks: bool,
     /// Model inputs.
     pub inputs: Vec<Tensor>,
     /// Model outputs.
@@ -87,6 +89,7 @@ impl ModelFile {
             macs: model.macs(),
             has_state: model.state_len() > 0,
             listens,
+            speaks: model.metadata("tokenizer").is_some(),
             inputs: tensors(model.input_count(), &|i| model.input(i)),
             outputs: tensors(model.output_count(), &|i| model.output(i)),
             bytes,

@@ -69,42 +69,13 @@ pub fn run_on_board(
     if inputs.is_empty() || wanted == 0 || !inputs.len().is_multiple_of(wanted) {
         bail!("the input has {} bytes, which is not a whole number of inferences of {wanted} bytes", inputs.len());
     }
-    if let Some(qemu) = &board.qemu {
-        setup::ensure_qemu(context, qemu)?;
-    }
-    let folder =
-        tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot make a temporary folder")?;
-    let write = |name: &str, bytes: &[u8]| {
-        let file = folder.path().join(name);
-        std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
-        anyhow::Ok(file)
-    };
-    let input = write("input.bin", inputs)?;
-    let model_file = stable_copy(context, model)?;
     let mut features = options.features.to_vec();
     if model.listens {
         features.push("audio");
     }
-    let built = firmware::build(
-        context,
-        Recipe {
-            board,
-            model: &model_file,
-            embedded_input: options.embed_input.then_some(&*input),
-            features: &features,
-        },
-    )?;
-    // A copy, so that another build cannot replace the image under the emulator.
-    let image = std::fs::read(&built)?;
-    let image_file = write("firmware.elf", &image)?;
-    if options.embed_input {
-        std::fs::remove_file(&input)?;
-    }
-    let start = Instant::now();
-    let console = qemu::run(board, &image_file, folder.path(), options.limit)?;
-    let seconds = start.elapsed().as_secs_f64();
+    let options = Options { features: &features, ..options };
+    let Emulated { console, written, sizes, seconds } = emulate(context, board, model, inputs, options, &|_| {})?;
     let report = Report::parse(&console)?;
-    let written = std::fs::read(folder.path().join("output.bin"))?;
     let inferences = inputs.len() / wanted;
     if report.instructions.len() != inferences {
         bail!("{inferences} inferences were given, {} were run", report.instructions.len());
@@ -119,7 +90,64 @@ pub fn run_on_board(
         features.extend(made);
         outputs.extend(answered);
     }
-    Ok(Run { report, sizes: firmware::sizes(&image)?, seconds, features, outputs })
+    Ok(Run { report, sizes, seconds, features, outputs })
+}
+
+/// What firmware left when it was run.
+pub struct Emulated {
+    /// Its console.
+    pub console: String,
+    /// Its output.
+    pub written: Vec<u8>,
+    /// The image's sizes.
+    pub sizes: Sizes,
+    /// Seconds that the emulation took on this machine.
+    pub seconds: f64,
+}
+
+/// Builds firmware around the model and runs it with `input` as its input. `watch` is given every line of its console as it
+/// comes.
+pub fn emulate(
+    context: &Context,
+    board: &Board,
+    model: &ModelFile,
+    input: &[u8],
+    options: Options<'_>,
+    watch: qemu::Watch<'_>,
+) -> Result<Emulated> {
+    if let Some(qemu) = &board.qemu {
+        setup::ensure_qemu(context, qemu)?;
+    }
+    let folder =
+        tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot make a temporary folder")?;
+    let write = |name: &str, bytes: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        anyhow::Ok(file)
+    };
+    let input = write("input.bin", input)?;
+    let model_file = stable_copy(context, model)?;
+    let built = firmware::build(
+        context,
+        Recipe {
+            board,
+            model: &model_file,
+            embedded_input: options.embed_input.then_some(&*input),
+            features: options.features,
+        },
+    )?;
+    // A copy, so that another build cannot replace the image under the emulator.
+    let image = std::fs::read(&built)?;
+    let image_file = write("firmware.elf", &image)?;
+    if options.embed_input {
+        std::fs::remove_file(&input)?;
+    }
+    let start = Instant::now();
+    let console = qemu::run(board, &image_file, folder.path(), options.limit, watch)?;
+    let seconds = start.elapsed().as_secs_f64();
+    // Firmware that failed says so on its console, and may have written nothing.
+    let written = std::fs::read(folder.path().join("output.bin")).unwrap_or_default();
+    Ok(Emulated { console, written, sizes: firmware::sizes(&image)?, seconds })
 }
 
 /// Puts the model where its path depends on its contents alone, so that building the same firmware again costs nothing.

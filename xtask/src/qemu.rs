@@ -2,15 +2,20 @@
 
 use crate::board::{Board, Qemu};
 use anyhow::{Context as _, Result, bail};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Sees the lines of a console.
+pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
+
 /// Runs `image` with `folder` as its working directory, where its semihosting files are.
 ///
 /// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
-pub fn run(board: &Board, image: &Path, folder: &Path, limit: Duration) -> Result<String> {
+///
+/// `watch` is given every line of the console as it comes.
+pub fn run(board: &Board, image: &Path, folder: &Path, limit: Duration, watch: Watch<'_>) -> Result<String> {
     let Some(qemu) = &board.qemu else {
         bail!("{} is not emulated by QEMU", board.id);
     };
@@ -21,7 +26,7 @@ pub fn run(board: &Board, image: &Path, folder: &Path, limit: Duration) -> Resul
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}; `cargo xtask setup` installs it", qemu.binary))?;
-    finish(child, &qemu.binary, limit)
+    finish(child, &qemu.binary, limit, watch)
 }
 
 fn command(qemu: &Qemu, image: &Path) -> Command {
@@ -37,23 +42,26 @@ fn command(qemu: &Qemu, image: &Path) -> Command {
 }
 
 /// Waits for the end, or for the limit; the console is read meanwhile so that a full pipe cannot stop the child.
-fn finish(mut child: Child, name: &str, limit: Duration) -> Result<String> {
-    let stdout = collect(child.stdout.take());
-    let stderr = collect(child.stderr.take());
+fn finish(mut child: Child, name: &str, limit: Duration, watch: Watch<'_>) -> Result<String> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break Some(status);
-        }
-        if start.elapsed() > limit {
-            child.kill().ok();
-            child.wait().ok();
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    let console = stdout.join().unwrap_or_default();
-    let errors = stderr.join().unwrap_or_default();
+    let (status, console, errors) = std::thread::scope(|scope| {
+        let console = scope.spawn(|| collect(stdout, watch));
+        let errors = scope.spawn(|| collect(stderr, &|_| {}));
+        let status = loop {
+            match child.try_wait() {
+                Ok(None) if start.elapsed() > limit => {
+                    child.kill().ok();
+                    child.wait().ok();
+                    break Ok(None);
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                ended => break ended,
+            }
+        };
+        (status, console.join().unwrap_or_default(), errors.join().unwrap_or_default())
+    });
+    let status = status?;
     let Some(status) = status else {
         bail!(
             "{name} did not end within {} s and was stopped; `--timeout SECONDS` gives it longer.\n\
@@ -69,15 +77,21 @@ fn finish(mut child: Child, name: &str, limit: Duration) -> Result<String> {
     Ok(console)
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What was read before an error is still worth showing.
-            let _ = pipe.read_to_end(&mut bytes);
+fn collect(pipe: Option<impl Read>, watch: Watch<'_>) -> String {
+    let mut text = String::new();
+    let Some(pipe) = pipe else { return text };
+    let mut pipe = BufReader::new(pipe);
+    loop {
+        let mut line = Vec::new();
+        // What was read before an error is still worth showing.
+        let ended = !pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0);
+        let line = String::from_utf8_lossy(&line);
+        text.push_str(&line);
+        if ended {
+            return text;
         }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+        watch(line.trim_end());
+    }
 }
 
 /// The last lines of a console.
@@ -97,14 +111,25 @@ mod tests {
 
     #[test]
     fn a_run_that_hangs_is_stopped_and_said_to_be() {
-        let error = finish(shell("echo half; exec sleep 60"), "qemu", Duration::from_millis(300)).unwrap_err();
+        let error = finish(shell("echo half; exec sleep 60"), "qemu", Duration::from_millis(300), &|_| {}).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("did not end within") && text.contains("half"), "{text}");
     }
 
     #[test]
     fn a_run_that_fails_without_a_report_shows_its_own_words() {
-        let error = finish(shell("echo bad machine >&2; exit 1"), "qemu", Duration::from_secs(9)).unwrap_err();
+        let error = finish(shell("echo bad machine >&2; exit 1"), "qemu", Duration::from_secs(9), &|_| {}).unwrap_err();
         assert!(error.to_string().contains("bad machine"));
+    }
+
+    #[test]
+    fn every_line_is_seen_when_it_comes() {
+        let seen = std::sync::Mutex::new(Vec::new());
+        let watch = |line: &str| seen.lock().unwrap().push(line.to_string());
+        let console = finish(shell("echo one; printf 'two\\nrest'"), "qemu", Duration::from_secs(9), &watch).unwrap();
+        assert_eq!(
+            (console.as_str(), &seen.into_inner().unwrap()[..]),
+            ("one\ntwo\nrest", &["one", "two", "rest"].map(String::from)[..])
+        );
     }
 }

@@ -15,6 +15,8 @@ pub struct Report {
     pub instructions: Vec<u64>,
     /// Instructions of the front end before each inference, if it has one.
     pub front_end: Vec<u64>,
+    /// Tokens that a language model made.
+    pub tokens: Vec<u32>,
     /// Length of a clock tick in instructions: the counts' resolution.
     pub resolution: u64,
     /// Measured length of the calibration loop.
@@ -55,6 +57,7 @@ impl Report {
                 "state_bytes" => report.state_bytes = number()?,
                 "stack_bytes" => report.stack_bytes = number()?,
                 "inference_ticks" => ticks.push(number()?),
+                "token" => report.tokens.push(u32::try_from(number()?).context("a token is a 32-bit number")?),
                 "front_end_ticks" => front_end.push(number()?),
                 "done" => done = Some(number()?),
                 "error" => bail!("the firmware stopped: {}", explain(value)),
@@ -85,6 +88,7 @@ fn explain(word: &str) -> String {
         "input-not-readable" => "its input file could not be read".into(),
         "input-ends-within-an-inference" => "the input is not a whole number of inferences long".into(),
         "model-takes-other-features" => "the model takes other features than the firmware makes of sound".into(),
+        "model-continues-no-text" => "the model takes no token, or gives no scores to choose one by".into(),
         "output-not-writable" => "it could not write its output file; is the disk full?".into(),
         "model-refused" => "it refused the model".into(),
         "instruction-set-differs" => "an inner loop for its instruction set differs from the portable one".into(),

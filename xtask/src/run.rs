@@ -9,6 +9,7 @@ use crate::on_board::{self, Options, Run, run_on_board};
 use crate::picture::Picture;
 use crate::progress::Progress;
 use crate::reconstruction::Reconstruction;
+use crate::text::{self, Request, TextArgs};
 use crate::{fetch, input, setup, table};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -35,6 +36,9 @@ pub struct RunArgs {
     /// for a model that listens [default for our own models: held-out ones]
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
+    /// What a language model is to write
+    #[command(flatten)]
+    pub text: TextArgs,
     /// Writes the raw outputs, one inference after another, to this file
     #[arg(long)]
     pub output: Option<PathBuf>,
@@ -57,7 +61,10 @@ const DEMONSTRATION: &str = "digits";
 #[serde(deny_unknown_fields)]
 struct Demo {
     model: PathBuf,
+    #[serde(default)]
     input: Vec<DemoInput>,
+    /// For a language model.
+    text: Option<text::Demo>,
     /// For a network that gives its input back.
     reconstruction: Option<Reconstruction>,
 }
@@ -75,6 +82,7 @@ struct DemoInput {
 struct Subject {
     model: ModelFile,
     inputs: Vec<Source>,
+    text: Option<text::Demo>,
     reconstruction: Option<Reconstruction>,
 }
 
@@ -87,7 +95,13 @@ struct Source {
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let board = Board::find(&context.root, &args.board)?;
-    let Subject { model, inputs, reconstruction } = subject(context, args)?;
+    let Subject { model, inputs, text, reconstruction } = subject(context, args)?;
+    if model.speaks && inputs.is_empty() {
+        return write(context, args, &board, &model, &Request::new(&args.text, text.as_ref())?);
+    }
+    if args.text.prompt.is_some() {
+        return Err(Usage(format!("{} takes no --prompt with its inputs, or is no language model", model.name)).into());
+    }
     let bytes = load_all(&model, &inputs)?;
     setup::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
@@ -119,6 +133,30 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
+/// Runs a language model on a prompt.
+fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, request: &Request) -> Result<()> {
+    setup::ensure_board(context, board)?;
+    eprintln!("  ... building {} for {} and running it", model.name, board.id);
+    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), ..Options::default() };
+    let written = text::write(context, board, model, request, options, !args.json)?;
+    if let Some(file) = &args.output {
+        fetch::write_whole(file, &written.run.outputs)?;
+    }
+    if args.json {
+        let mut json = as_json(board, model, &written.run);
+        for (key, value) in
+            [("prompt", json!(request.prompt)), ("text", json!(written.text)), ("tokens", json!(written.tokens))]
+        {
+            json[key] = value;
+        }
+        println!("{}", serde_json::to_string_pretty(&json)?);
+        return Ok(());
+    }
+    println!("\n{}", costs(board, model, &written.run));
+    eprintln!("  ok  {} tokens; this machine makes the same, with the same scores bit for bit", written.tokens.len());
+    Ok(())
+}
+
 /// Reads or compiles a model, and says so.
 fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     let progress = Progress::start(format!("reading {}", file.display()));
@@ -139,10 +177,10 @@ fn subject(context: &Context, args: &RunArgs) -> Result<Subject> {
         let own = demo(context, file)?;
         return Ok(if args.input.is_empty() { own } else { Subject { inputs: given, ..own } });
     }
-    if args.input.is_empty() {
-        return Err(Usage(format!("--model {} needs an --input", file.display())).into());
+    if args.input.is_empty() && args.text.prompt.is_none() {
+        return Err(Usage(format!("--model {} needs an --input, or a --prompt", file.display())).into());
     }
-    Ok(Subject { model: open(file, &[])?, inputs: given, reconstruction: None })
+    Ok(Subject { model: open(file, &[])?, inputs: given, text: None, reconstruction: None })
 }
 
 /// The folder of one of our own models.
@@ -157,7 +195,7 @@ fn demo(context: &Context, name: &Path) -> Result<Subject> {
     let demo: Demo = toml::from_str(&text).with_context(|| format!("in {}", folder.join("demo.toml").display()))?;
     let model = open(&folder.join(demo.model), &[])?;
     let inputs = demo.input.into_iter().map(|input| Source { file: folder.join(input.file), is: Some(input.is) });
-    Ok(Subject { model, inputs: inputs.collect(), reconstruction: demo.reconstruction })
+    Ok(Subject { model, inputs: inputs.collect(), text: demo.text, reconstruction: demo.reconstruction })
 }
 
 /// The demonstration's model and the bytes of its inputs in a row.
@@ -342,7 +380,7 @@ mod tests {
     fn a_model_of_our_own_is_run_by_its_name() {
         let context = Context::new().unwrap();
         for name in ["anomaly", "digits", "gesture", "keyword"] {
-            let Subject { model, inputs, reconstruction } = demo(&context, Path::new(name)).unwrap();
+            let Subject { model, inputs, reconstruction, .. } = demo(&context, Path::new(name)).unwrap();
             assert_eq!(model.name, name);
             assert!(!load_all(&model, &inputs).unwrap().is_empty());
             assert_eq!(reconstruction.is_some(), name == "anomaly");

@@ -1,9 +1,10 @@
-//! Set-up: Rust targets and QEMU. What is missing is installed where that is permitted, else the command is given.
+//! Set-up: Rust targets, QEMU and cross linkers. What is missing is installed where that is permitted, else the command is given.
 //!
 //! `run` and `test` call [`ensure_target`] and [`ensure_qemu`] for what they need, so running `setup` first is optional.
 
 use crate::board::{Board, Qemu};
 use crate::context::{Context, run_quietly, try_read};
+use crate::linux::LinuxBoard;
 use crate::progress::Progress;
 use crate::version::Version;
 use anyhow::{Context as _, Result, bail};
@@ -13,6 +14,10 @@ use xshell::{Cmd, Shell, cmd};
 pub fn setup(context: &Context) -> Result<()> {
     for board in Board::all(&context.root)? {
         ensure_board(context, &board)?;
+        eprintln!("  ok  {} can run here", board.id);
+    }
+    for board in LinuxBoard::all(&context.root)? {
+        board.ensure(context)?;
         eprintln!("  ok  {} can run here", board.id);
     }
     Ok(())
@@ -158,6 +163,10 @@ pub enum Package<'a> {
     Npm,
     /// A program that speaks.
     Speech(&'a str),
+    /// QEMU's user mode emulators.
+    QemuUser,
+    /// The C compiler and library that link for this GNU triple.
+    CrossToolchain(&'a str),
 }
 
 /// Installs a package where that is permitted; the error names `lacking` and the command to type.
@@ -215,6 +224,8 @@ impl Manager {
             (Self::Brew, Package::Qemu(_)) => "qemu".into(),
             (Self::Dnf, Package::Qemu(binary)) => format!("{binary}-core"),
             (Self::Apt, Package::Qemu(binary)) if binary.starts_with("qemu-system-riscv") => "qemu-system-misc".into(),
+            // Programs for one process, not for a machine, come together.
+            (_, Package::Qemu(binary)) if !binary.starts_with("qemu-system-") => "qemu-user".into(),
             (_, Package::Qemu(binary)) => binary.into(),
             (Self::Apt | Self::Dnf, Package::Pip) => "python3-pip".into(),
             (Self::Pacman, Package::Pip) => "python-pip".into(),
@@ -222,6 +233,17 @@ impl Manager {
             (Self::Brew, Package::Npm) => "node".into(),
             (_, Package::Npm) => "npm".into(),
             (_, Package::Speech(program)) => program.into(),
+            (_, Package::QemuUser) => "qemu-user".into(),
+            (Self::Apt, Package::CrossToolchain(triple)) => {
+                // Debian names the library by its own name of the architecture.
+                let architecture = match triple {
+                    "arm-linux-gnueabihf" => "armhf",
+                    "aarch64-linux-gnu" => "arm64",
+                    other => other.split('-').next().unwrap_or(other),
+                };
+                format!("gcc-{triple} libc6-dev-{architecture}-cross")
+            }
+            (_, Package::CrossToolchain(triple)) => format!("{triple}-gcc"),
         }
     }
 
@@ -261,5 +283,8 @@ mod tests {
         assert!(typed(Manager::Apt, "qemu-system-riscv32").ends_with(" qemu-system-misc"));
         assert_eq!(typed(Manager::Dnf, "qemu-system-arm"), "sudo dnf install -y qemu-system-arm-core");
         assert_eq!(typed(Manager::Brew, "qemu-system-arm"), "brew install qemu");
+        let cross = |triple| Manager::Apt.package(Package::CrossToolchain(triple));
+        assert_eq!(cross("riscv64-linux-gnu"), "gcc-riscv64-linux-gnu libc6-dev-riscv64-cross");
+        assert_eq!(cross("arm-linux-gnueabihf"), "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross");
     }
 }

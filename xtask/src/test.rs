@@ -4,6 +4,7 @@
 
 use crate::board::{self, Board};
 use crate::context::Context;
+use crate::linux::{self, LinuxBoard};
 use crate::{check_no_panic, conformance, fetch, fuzz, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use std::time::Instant;
@@ -28,6 +29,7 @@ const STEPS: &[Step] = &[
     Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
     Step { name: "with Candle: our models, and the block kernels against its own", fast: false, run: with_candle },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
+    Step { name: "the same bits on Linux boards of other architectures", fast: false, run: linux_boards },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
     Step { name: "Miri", fast: false, run: miri },
     Step { name: "fuzzing, a short run", fast: false, run: fuzz_shortly },
@@ -101,6 +103,11 @@ fn conformance_on_boards(context: &Context) -> Result<()> {
         conformance::conformance(context, &board.id, &[], false)?;
     }
     Ok(())
+}
+
+fn linux_boards(context: &Context) -> Result<()> {
+    let boards = LinuxBoard::all(&context.root)?;
+    boards.iter().try_for_each(|board| linux::conformance(context, board, &[], false))
 }
 
 fn repeats(context: &Context) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::feed::{Failure, Feed, Plain};
 use crate::report;
 use crate::sound::{Listening, Sound};
 use crate::stack::Meter;
+use crate::text::Continuing;
 use crate::{Board, Outcome, calibrate};
 use embedded_io::Write;
 use tealight::{Arena, Embedded, Session};
@@ -45,6 +46,19 @@ pub fn app_audio<
     start(board);
     let mut session = Session::new(model, arena);
     let result = serve(board, &mut session, &mut Listening { sound, embedded });
+    end(board, result)
+}
+
+/// The same for a language model: the input is a prompt, and the model continues it with its own tokens.
+pub fn app_text<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
+    board: &mut B,
+    model: &'static Embedded<NEEDED, OPS>,
+    arena: &'static mut Arena<GIVEN>,
+    embedded: Option<&'static [u8]>,
+) -> ! {
+    start(board);
+    let mut session = Session::new(model, arena);
+    let result = serve(board, &mut session, &mut Continuing::new(embedded));
     end(board, result)
 }
 

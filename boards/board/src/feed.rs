@@ -13,6 +13,7 @@ pub(crate) enum Failure {
     InputCut,
     OutputWrite,
     Features,
+    NoText,
     #[cfg(feature = "loadable")]
     Load,
     #[cfg(feature = "compare-arch")]
@@ -29,6 +30,7 @@ impl Failure {
             Failure::InputCut => "input-ends-within-an-inference",
             Failure::OutputWrite => "output-not-writable",
             Failure::Features => "model-takes-other-features",
+            Failure::NoText => "model-continues-no-text",
             #[cfg(feature = "loadable")]
             Failure::Load => "model-refused",
             #[cfg(feature = "compare-arch")]

@@ -12,13 +12,15 @@ pub mod calibrate;
 pub mod cmsdk;
 mod feed;
 pub mod report;
+mod sampler;
 #[cfg(target_arch = "arm")]
 pub mod semihosting;
 mod sound;
 pub mod stack;
+mod text;
 
 #[cfg(feature = "loadable")]
 pub use app::app_loadable;
-pub use app::{app, app_audio};
+pub use app::{app, app_audio, app_text};
 pub use board::{Board, Outcome};
 pub use sound::Sound;

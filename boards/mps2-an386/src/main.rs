@@ -16,12 +16,14 @@ static INPUT: Option<&[u8]> = Some(include_bytes!(env!("TEALIGHT_INPUT")));
 #[cfg(not(embedded_input))]
 static INPUT: Option<&[u8]> = None;
 
-#[cfg(not(any(feature = "audio", feature = "loadable")))]
+#[cfg(not(any(feature = "audio", feature = "loadable", feature = "text")))]
 mod embedded;
 #[cfg(feature = "audio")]
 mod listening;
-#[cfg(all(feature = "loadable", not(feature = "audio")))]
+#[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
 mod loadable;
+#[cfg(all(feature = "text", not(feature = "audio")))]
+mod writing;
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {

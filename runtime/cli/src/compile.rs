@@ -1,16 +1,19 @@
 //! `tealight compile`: from a trained network to one file.
 
-use crate::calibration::{Calibration, Fidelity};
+use crate::calibration::Calibration;
 use crate::error::{Error, Result};
+use crate::evaluation::{Evaluation, Scores};
+use crate::fidelity::Fidelity;
 use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::progress::Stages;
 use crate::screen::Screen;
 use crate::table::{Table, bytes, counted, grouped};
+use crate::weights::{Quantization, layer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
-use tealight_compiler::{BlockType, Options, compile_tflite};
+use tealight_compiler::{Options, WeightType, compile_tflite};
 use tealight_format::Model;
 
 /// Compile a trained network into one file
@@ -36,13 +39,21 @@ pub(crate) struct Args {
     /// A block type stores the weights of fully connected layers in blocks. A layer whose inputs are not a multiple of the
     /// block's length (32; 256 for the types with k) stays as it is; the report says which. `f16` stores the weights of
     /// convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
-    #[arg(long, value_name = "TYPE", value_parser = quantization)]
+    #[arg(long, value_name = "TYPE", value_parser = Quantization::parse)]
     quantize: Option<Quantization>,
+    /// The type of one float32 layer's weights: f32, f16 or a block type, whatever --quantize or --min-snr says of others
+    ///
+    /// May be given several times; the last that fits a layer counts. NAME may hold * (any characters) and ? (any one); it
+    /// then means the layers that can have the type. An int8 network is int8 as a whole: there the option is refused.
+    #[arg(long = "layer", value_name = "NAME=TYPE", value_parser = layer)]
+    layers: Vec<(String, WeightType)>,
     /// Positions (tokens of prompt and answer) that a language model keeps; 1024, or what it was made for if that is less
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
     #[command(flatten)]
     calibration: Calibration,
+    #[command(flatten)]
+    evaluation: Evaluation,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -61,11 +72,17 @@ Keys of --json (lengths in bytes):
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   passes                [{name, summary}]: what the compiler did
   quantized             with f16 or a block type, what became of the weights of each layer
-  quantization          with --calibrate: {ranges, bias_correction, samples, snr_db, agreement, trials: [{ranges,
-                        bias_correction, snr_db}], layers: [{name, kind, snr_db, worst, bytes}], warnings}. snr_db is the
-                        signal-to-noise ratio of the output, before softmax if it ends in one, and null where nothing was
-                        lost; agreement is the share of inputs with the same greatest output in float and in int8, null if
-                        the output is one number; worst is the greatest difference of one element";
+  quantization          with --calibrate: {ranges, bias_correction, equalized, samples, snr_db, agreement, trials:
+                        [{ranges, bias_correction, equalized, snr_db}], layers: [{name, kind, weights, snr_db, worst,
+                        bytes, choices: [{weights, bytes, snr_db, worst}]}], warnings}. snr_db is the signal-to-noise ratio
+                        of the output, before softmax if it ends in one, and null where nothing was lost; agreement is the
+                        share of inputs with the same greatest output in float and compiled, null if the output is one
+                        number; worst is the greatest difference of one element; ranges is null and trials is empty unless
+                        the network becomes int8. A layer's snr_db holds what is lost before it, too; choices tell what
+                        each type of weights would cost that layer by itself
+  evaluation            with --evaluate: {metric, samples, float, compiled}: accuracy (the share of inputs whose class is
+                        the greatest output), or rms_error with float_worst and compiled_worst, the greatest difference
+                        of one element. float is null if the source is no float network";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -87,29 +104,8 @@ struct Report<'a> {
     quantized: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     quantization: Option<Fidelity>,
-}
-
-/// What `--quantize` names.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Quantization {
-    None,
-    Int8,
-    F16,
-    Blocks(BlockType),
-}
-
-fn quantization(name: &str) -> std::result::Result<Quantization, String> {
-    match name {
-        "none" => return Ok(Quantization::None),
-        "int8" => return Ok(Quantization::Int8),
-        "f16" => return Ok(Quantization::F16),
-        _ => {}
-    }
-    let found = BlockType::ALL.iter().find(|block| block.name() == name);
-    found.map(|&block| Quantization::Blocks(block)).ok_or_else(|| {
-        let names: Vec<_> = BlockType::ALL.iter().map(|block| block.name()).collect();
-        format!("there are none, int8, f16, {}", names.join(", "))
-    })
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation: Option<Scores>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,13 +119,8 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    if let Some(path) = args.calibration.calibrate.first()
-        && args.quantize.is_some_and(|quantize| quantize != Quantization::Int8)
-    {
-        return Err(Error::new(format!("--calibrate `{}` does not go with this --quantize", path.display()))
-            .help("only int8 needs inputs to calibrate by")
-            .of_usage());
-    }
+    let int8 = args.calibration.int8(args.quantize);
+    refuse_together(args, int8)?;
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let name = args.name.clone().unwrap_or_else(|| model_file::default_name(&args.input));
     if name.chars().any(char::is_control) {
@@ -140,20 +131,19 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let read: Vec<&Path> = std::iter::once(&args.input)
         .chain(&args.labels)
         .chain(&args.calibration.calibrate)
+        .chain(&args.evaluation.evaluate)
+        .chain(&args.evaluation.targets)
         .map(PathBuf::as_path)
         .collect();
     let mut file = OutputFile::create(&args.output, &read)?;
     let gguf = is_gguf(&input);
     refuse_options(args, gguf)?;
-    let blocks = match args.quantize {
-        Some(Quantization::Blocks(block)) => Some(block),
-        _ => None,
-    };
     let options = Options {
         name: Some(name.clone()),
         labels: labels.clone().unwrap_or_default(),
-        quantize: blocks,
-        f16: args.quantize == Some(Quantization::F16),
+        quantize: args.quantize.and_then(Quantization::blocks),
+        f16: args.quantize == Some(Quantization::Weights(WeightType::F16)),
+        layers: args.layers.clone(),
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
@@ -165,7 +155,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     } else if args.calibration.calibrate.is_empty() {
         (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None)
     } else {
-        let (compiled, fidelity) = args.calibration.compile(&input, &options, &failed)?;
+        let mut stages = Stages::start();
+        stages.next("reading the network: running it on the inputs");
+        let (compiled, fidelity) = args.calibration.compile(&input, int8, &options, &failed)?;
         (compiled, Some(fidelity))
     };
     let model = Model::parse(&compiled.bytes)
@@ -173,6 +165,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if let (Some(path), Some(labels)) = (&args.labels, &labels) {
         check_labels(path, labels, &model)?;
     }
+    let evaluation = args.evaluation.measure(&input, &compiled.bytes, &failed)?;
     file.write(&compiled.bytes)?;
     file.finish()?;
     let found = &compiled.report;
@@ -192,8 +185,20 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
         quantized: &found.quantized,
         quantization,
+        evaluation,
     };
     if args.json { screen.json(&report) } else { print(&report, screen) }
+}
+
+/// Options that do not go together.
+fn refuse_together(args: &Args, int8: bool) -> Result<()> {
+    let (option, cause) = match args.calibration.only_int8() {
+        _ if int8 && !args.layers.is_empty() => ("--layer", "an int8 network is int8 as a whole"),
+        Some(option) if !int8 => (option, "it speaks of int8 networks"),
+        _ => return Ok(()),
+    };
+    let help = "leave it out, or choose another --quantize";
+    Err(Error::new(format!("{option} does not go with these options")).cause(cause).help(help).of_usage())
 }
 
 /// Options that do not go with the kind of file.
@@ -205,6 +210,12 @@ fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
         }
         Args { calibration: Calibration { calibrate, .. }, .. } if gguf && !calibrate.is_empty() => {
             ("--calibrate", "the weights of a GGUF file stay as they are stored")
+        }
+        Args { layers, .. } if gguf && !layers.is_empty() => {
+            ("--layer", "the weights of a GGUF file stay as they are stored")
+        }
+        Args { evaluation: Evaluation { targets: Some(_), .. }, .. } if gguf => {
+            ("--evaluate", "only networks of TensorFlow Lite files are evaluated")
         }
         _ => return Ok(()),
     };
@@ -246,6 +257,9 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     }
     if let Some(quantization) = &report.quantization {
         quantization.print(screen)?;
+    }
+    if let Some(evaluation) = &report.evaluation {
+        evaluation.print(screen)?;
     }
     screen.print(format!("\nwrote {}\n", report.output.display()))
 }

@@ -6,8 +6,11 @@ mod calibration;
 mod compile;
 mod engine;
 mod error;
+mod evaluation;
+mod fidelity;
 #[cfg(feature = "generate")]
 mod generate;
+mod inputs;
 mod inspect;
 mod layers;
 mod model_file;
@@ -20,6 +23,7 @@ mod scores;
 mod screen;
 mod table;
 mod tensor_file;
+mod weights;
 
 pub use error::{Error, Result};
 pub use output_file::clean_up_when_interrupted;

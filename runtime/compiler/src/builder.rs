@@ -177,7 +177,7 @@ impl Builder {
     }
 }
 
-/// Compiles a graph of the model file's operators. Constants keep their names.
+/// Compiles a graph of the model file's operators, and of TensorFlow Lite's. Constants keep their names.
 ///
 /// `source` is the file that the graph came from; its hash is kept in the model file.
 ///

@@ -54,6 +54,7 @@
 pub mod builder;
 mod cut;
 mod error;
+pub mod evaluate;
 pub mod gguf;
 pub mod graph;
 mod lower;
@@ -61,6 +62,7 @@ mod names;
 mod pass;
 mod plan;
 pub mod quantize;
+mod session;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -174,15 +176,6 @@ pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
     tflite::import(bytes)
 }
 
-/// Compiles a graph of operators of TensorFlow Lite or of the model file. `source` is what it was made from, whose hash the
-/// file keeps.
-///
-/// # Errors
-/// [`CompileError`] names the node that cannot be compiled.
-pub fn compile(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
-    compile_graph(graph, "trace", source, options, &mut |_, _| {})
-}
-
 /// Compiles a graph of TensorFlow Lite's operators, which the pass `origin` made from the file `source`.
 fn compile_graph(
     graph: Graph,
@@ -208,7 +201,7 @@ fn compile_graph(
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
         ("lower", &lower::lower),
-        ("store", &|graph| store::store(graph, options, &mut quantized.borrow_mut())),
+        ("store", &|graph| store::store(graph, options, &[], &mut quantized.borrow_mut())),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),
@@ -236,6 +229,12 @@ fn compile_graph(
     report.file_bytes = written.bytes.len() as u64;
     let tensors = written.tensors.into_iter().filter(|&(tensor, _)| tensor < sources).collect();
     Ok(Compiled { bytes: written.bytes, report, tensors })
+}
+
+/// A graph after the pass `lower`.
+pub(crate) fn lowered(graph: Graph) -> Result<Graph> {
+    let graph = pass::dead::remove_dead(pass::fold::fold(pass::variables::resolve(graph)?)?);
+    lower::lower(pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?)
 }
 
 fn macs(graph: &Graph, works: &[tealight_format::Work]) -> u64 {

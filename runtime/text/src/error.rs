@@ -34,6 +34,12 @@ pub enum TextError {
         /// The character.
         character: char,
     },
+    /// A text some bytes of which are in none of the model's tokens.
+    #[error("the model has no tokens for a part of {text:?}")]
+    Text {
+        /// The text.
+        text: String,
+    },
     /// A text that the tokenizer does not take.
     #[error("the tokenizer does not take this text: {0}")]
     Encode(String),

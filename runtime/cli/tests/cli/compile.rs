@@ -191,9 +191,6 @@ fn bad_calibration_data_is_named_and_leaves_no_file() {
     }
     let outcome = folder.run(&["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "int8"]);
     assert!(outcome.code == Some(2) && outcome.err.contains("--calibrate"), "{}", outcome.err);
-    let both = ["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "q8_0", "--calibrate", "data.bin"];
-    let outcome = folder.run(&both);
-    assert!(outcome.code == Some(2) && outcome.err.contains("--calibrate"), "{}", outcome.err);
     assert!(!folder.path("net.safetensors").exists());
 }
 
@@ -215,7 +212,7 @@ fn a_folder_of_inputs_calibrates_as_they_would_in_a_row() {
     folder.succeeds(&[&CALIBRATE[..], &["--calibrate", "inputs"]].concat());
     assert!(folder.read("net.safetensors") == one);
     std::fs::create_dir(folder.path("none")).unwrap();
-    folder.fails(&[&CALIBRATE[..], &["--calibrate", "none"]].concat(), &["calibration data is empty", "`none`"]);
+    folder.fails(&[&CALIBRATE[..], &["--calibrate", "none"]].concat(), &["the data is empty", "`none`"]);
     folder.write("inputs/c.bin", &[0xff; 3]);
     folder.fails(&[&CALIBRATE[..], &["--calibrate", "inputs"]].concat(), &["inputs/c.bin", "3 B"]);
 }
@@ -230,7 +227,7 @@ fn ranges_and_ends_are_as_asked_for() {
     for (how, name) in [("minmax", "min/max"), ("percentile", "percentile 99.99"), ("mse", "least squared error")] {
         let report = folder.json(&[&calibrate[..], &["--ranges", how]].concat());
         assert_eq!(report["quantization"]["ranges"], name);
-        assert_eq!(report["quantization"]["trials"].as_array().unwrap().len(), 2);
+        assert_eq!(report["quantization"]["trials"].as_array().unwrap().len(), 4);
     }
     let dtypes = |args: &[&str]| {
         folder.succeeds(&[&calibrate[..], args].concat());

@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests too")]
 
+mod accuracy;
 mod common;
 mod compile;
+#[cfg(feature = "generate")]
+mod generate;
 mod inspect;
 mod run;
+mod weights;

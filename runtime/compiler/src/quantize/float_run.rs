@@ -4,9 +4,10 @@ use super::samples::Sample;
 use super::{QuantizeError, Result};
 use crate::error::CompileError;
 use crate::graph::{Content, ElementType, Graph, TensorId};
+use crate::session;
+pub(super) use crate::session::{aligned, arena, reals_of};
 use crate::{Options, compile_graph};
 use tealight::{ALL_OPS, Block, Model, Session};
-use tealight_format::DType;
 
 /// The compiled network.
 #[derive(Debug)]
@@ -68,33 +69,14 @@ fn parts<'a>(mut numbers: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = &'
     })
 }
 
-/// Gives input `k` these numbers, in its type.
+/// Gives input `k` these real numbers, in its type.
 pub(super) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]) -> Result<()> {
-    let value = session.model().value(session.model().input(k));
-    let mut input = session.input(k);
-    let copied = match value.dtype {
-        DType::F32 => input.copy_from(numbers),
-        DType::I32 => input.copy_from(&numbers.iter().map(|&number| number as i32).collect::<Vec<_>>()),
-        dtype => return Err(internal(&format!("an input of {}", dtype.name()))),
-    };
-    copied.map_err(|error| internal(&format!("{error:?}")))
-}
-
-/// A file's bytes where a model may lie.
-pub(super) fn aligned(bytes: &[u8]) -> Vec<Block> {
-    let mut file = vec![Block::ZERO; Block::count(bytes.len())];
-    Block::bytes_mut(&mut file)[..bytes.len()].copy_from_slice(bytes);
-    file
+    session::give(session, k, numbers).map_err(|error| internal(&error))
 }
 
 /// The model in a file that the compiler wrote.
 pub(super) fn parse(file: &mut [Block], len: usize) -> Result<Model<'_>> {
     Model::parse(&Block::bytes_mut(file)[..len]).map_err(|error| internal(&format!("its own file is refused: {error}")))
-}
-
-/// Memory for a session of `model`.
-pub(super) fn arena(model: &Model<'_>) -> Vec<Block> {
-    vec![Block::ZERO; Block::count(model.arena_len())]
 }
 
 /// A session of a model that the compiler wrote.

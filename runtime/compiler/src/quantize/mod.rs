@@ -5,10 +5,15 @@
 //! point ([`Ranges`] says how). Weights are symmetric with a scale for each output channel, biases int32: the 8-bit
 //! specification of TensorFlow Lite. Rounding shifts a layer's mean; where it helps, the biases are corrected for that
 //! (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). Whether it helps,
-//! and which ranges are best, is tried: [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs
-//! the compiled files and keeps the one whose output is nearest to the float network's.
+//! and which ranges are best, is tried, and so are weights that are equalized across layers (the same paper):
+//! [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs the compiled files and keeps the one whose
+//! output is nearest to the float network's.
+//!
+//! A float network may also stay one, with its weights stored smaller: [`compile_weights`].
 
+mod choices;
 mod convert;
+mod equalize;
 mod float_run;
 mod measure;
 mod network;
@@ -21,16 +26,19 @@ mod sharing;
 mod tests;
 mod weights;
 
+pub(crate) use range::Params;
 pub use range::Ranges;
-pub use report::{Layer, Report, Trial};
+pub use report::{Choice, Layer, Report, Trial};
 
 use crate::error::CompileError;
-use crate::graph::Graph;
-use crate::{Compiled, Options, compile_graph, import_tflite};
+use crate::graph::{Graph, TensorId};
+use crate::{Compiled, Options, WeightType, compile_graph, import_tflite};
+use choices::LayerChoices;
 use float_run::FloatRun;
-use measure::Candidate;
+use measure::Measured;
 use observe::Observed;
 use samples::Samples;
+use std::collections::HashMap;
 
 /// How to quantize.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -39,6 +47,8 @@ pub struct Quantize {
     pub ranges: Option<Ranges>,
     /// Whether biases are corrected; tried if not said.
     pub bias_correction: Option<bool>,
+    /// Whether weights are equalized across layers; tried where layers allow it, if not said.
+    pub equalize: Option<bool>,
     /// The first input's least and greatest value, if they are known better than from the samples.
     pub input_range: Option<[f32; 2]>,
     /// Keep inputs and outputs float, converted at the network's ends; they are int8 otherwise.
@@ -141,6 +151,18 @@ pub enum QuantizeError {
 type Result<T> = std::result::Result<T, QuantizeError>;
 
 impl Quantize {
+    /// The network as it is, and equalized, as far as that is left open and is another network.
+    fn variants(&self, graph: &Graph) -> Result<Vec<(Graph, bool)>> {
+        let mut variants = Vec::new();
+        if self.equalize != Some(false) {
+            variants.extend(equalize::equalize(graph)?.map(|graph| (graph, true)));
+        }
+        if self.equalize != Some(true) || variants.is_empty() {
+            variants.insert(0, (graph.clone(), false));
+        }
+        Ok(variants)
+    }
+
     /// Each combination that is left open.
     fn trials(&self) -> Vec<(Ranges, bool)> {
         let ranges = self.ranges.map_or_else(|| Ranges::ALL.to_vec(), |ranges| vec![ranges]);
@@ -186,22 +208,120 @@ pub fn compile_float_streams(
 ) -> Result<(Compiled, Report)> {
     let graph = network::prepare(network.clone())?;
     let samples = Samples::new(&graph, streams)?;
-    let float = FloatRun::new(&graph)?;
-    let observed = Observed::collect(&graph, &float, samples, quantize.input_range)?;
-    let mut candidates = Vec::new();
-    for (ranges, correct) in quantize.trials() {
-        let graph = convert::convert(&graph, &observed, ranges, correct, quantize.float_io)?;
-        let options = Options { keep_tensor_map: true, ..options.clone() };
-        let compiled = compile_graph(graph.clone(), "quantize", source, &options, &mut |_, _| {})?;
-        candidates.push(Candidate { graph, compiled, ranges, correct });
+    let mut best: Option<Best> = None;
+    let mut trials = Vec::new();
+    for (graph, equalized) in quantize.variants(&graph)? {
+        let float = FloatRun::new(&graph)?;
+        let observed = Observed::collect(&graph, &float, samples, quantize.input_range)?;
+        let mut candidates = Vec::new();
+        for (ranges, correct) in quantize.trials() {
+            let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io)?;
+            let options = Options { keep_tensor_map: true, ..options.clone() };
+            let compiled = compile_graph(int8.clone(), "quantize", source, &options, &mut |_, _| {})?;
+            candidates.push((int8, compiled, ranges, correct));
+        }
+        let compiled: Vec<&Compiled> = candidates.iter().map(|(_, compiled, ..)| compiled).collect();
+        let measured = measure::measure(&graph, &float, &compiled, samples)?;
+        for ((int8, _, ranges, bias_correction), measured) in candidates.into_iter().zip(measured) {
+            let trial = Trial { ranges, bias_correction, equalized, snr_db: measured.snr_db };
+            trials.push(trial);
+            // The first of equal ones, so the simplest.
+            if best.as_ref().is_none_or(|best| trial.snr_db > best.trial.snr_db) {
+                let warnings = observed.warnings.clone();
+                best = Some(Best { int8, trial, measured, warnings });
+            }
+        }
     }
-    let measured = measure::measure(&graph, &float, &observed, &candidates, samples)?;
-    let trials: Vec<Trial> = measured.iter().map(|report| report.chosen).collect();
-    let pairs = candidates.into_iter().zip(measured);
-    // The first of equal ones, so the simplest.
-    let best = pairs.reduce(|best, next| if next.1.snr_db > best.1.snr_db { next } else { best });
-    let (best, report) = best.ok_or(QuantizeError::Empty)?;
+    let Best { int8, trial, measured, warnings } = best.ok_or(QuantizeError::Empty)?;
     // The chosen one again, without the values that only measuring needed.
-    let compiled = compile_graph(best.graph, "quantize", source, options, &mut |_, _| {})?;
-    Ok((compiled, Report { trials, warnings: observed.warnings, ..report }))
+    let compiled = compile_graph(int8, "quantize", source, options, &mut |_, _| {})?;
+    let choices = choices::choices(&crate::lowered(graph)?, samples)?;
+    let layers = with_choices(measured.layers, choices, |_| Some(choices::INT8));
+    let Measured { snr_db, samples, agreement, .. } = measured;
+    Ok((compiled, Report { layers, snr_db, chosen: Some(trial), trials, samples, agreement, warnings }))
+}
+
+/// The best way so far.
+struct Best {
+    int8: Graph,
+    trial: Trial,
+    measured: Measured,
+    warnings: Vec<String>,
+}
+
+/// Puts what is known about each layer's weights to what was measured; `stored` tells the type in which the node of the
+/// lowered graph has them.
+fn with_choices(
+    layers: Vec<(TensorId, Layer)>,
+    choices: Vec<LayerChoices>,
+    stored: impl Fn(&LayerChoices) -> Option<&'static str>,
+) -> Vec<Layer> {
+    let mut choices: HashMap<TensorId, LayerChoices> = choices.into_iter().map(|one| (one.output, one)).collect();
+    let layer = |(output, layer): (TensorId, Layer)| {
+        let Some(known) = choices.remove(&output) else { return layer };
+        let weights = stored(&known);
+        let bytes =
+            known.choices.iter().find(|choice| Some(choice.weights) == weights).map_or(0, |choice| choice.bytes);
+        Layer { weights, bytes, choices: known.choices, ..layer }
+    };
+    layers.into_iter().map(layer).collect()
+}
+
+/// Compiles a float network with its weights stored as `options` say, and measures how near it is to itself without that.
+///
+/// With `least_snr_db`, the types are chosen here: the smallest one for each layer whose output, by itself, keeps that
+/// signal-to-noise ratio. [`Options::layers`] comes first; a layer with state of its own (LSTM, GRU) is not chosen for. The
+/// smaller of two types that keep it may be slower, and each block type that a model uses is linked into its firmware.
+///
+/// # Errors
+/// As [`compile_float`].
+pub fn compile_weights(
+    network: &Graph,
+    streams: &[Vec<Vec<f32>>],
+    least_snr_db: Option<f64>,
+    source: &[u8],
+    options: &Options,
+) -> Result<(Compiled, Report)> {
+    let graph = network::prepare(network.clone())?;
+    let samples = Samples::new(&graph, streams)?;
+    let lowered = crate::lowered(graph.clone())?;
+    let choices = choices::choices(&lowered, samples)?;
+    let chosen = least_snr_db.map(|least| choose(&choices, least)).unwrap_or_default();
+    let mut lines = Vec::new();
+    let stored = crate::store::store(lowered, options, &chosen, &mut lines)?;
+    let plain = Options { quantize: None, f16: false, layers: Vec::new(), ..options.clone() };
+    let compile = |keep_tensor_map: bool| {
+        let options = Options { keep_tensor_map, ..plain.clone() };
+        compile_graph(stored.clone(), "store", source, &options, &mut |_, _| {})
+    };
+    let measured = measure::measure(&graph, &FloatRun::new(&graph)?, &[&compile(true)?], samples)?;
+    let measured = measured.into_iter().next().ok_or(QuantizeError::Empty)?;
+    let mut compiled = compile(plain.keep_tensor_map)?;
+    compiled.report.quantized = lines;
+    let layers =
+        with_choices(measured.layers, choices, |layer| crate::store::stored_as(&stored, &stored.nodes[layer.node]));
+    let Measured { snr_db, samples, agreement, .. } = measured;
+    let (chosen, trials, warnings) = (None, Vec::new(), Vec::new());
+    Ok((compiled, Report { layers, snr_db, chosen, trials, samples, agreement, warnings }))
+}
+
+/// The smallest type for each tensor of weights with which every layer that reads it keeps the ratio.
+fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightType)> {
+    let mut chosen: Vec<(TensorId, WeightType)> = Vec::new();
+    for layer in layers {
+        let readers: Vec<&LayerChoices> = layers.iter().filter(|other| other.weights == layer.weights).collect();
+        let keeps = |reader: &&LayerChoices, name: &str| {
+            reader.choices.iter().any(|choice| choice.weights == name && choice.snr_db >= least_snr_db)
+        };
+        let stored = layer.choices.iter().filter(|choice| choice.weights != choices::INT8);
+        let fits = stored.filter(|choice| readers.iter().all(|reader| keeps(reader, choice.weights)));
+        let best = fits.min_by(|a, b| a.bytes.cmp(&b.bytes).then(b.snr_db.total_cmp(&a.snr_db)));
+        // f32 loses nothing, so there is always one.
+        if let Some(of) = best.and_then(|choice| choice.weights.parse().ok())
+            && !chosen.iter().any(|(id, _)| *id == layer.weights)
+        {
+            chosen.push((layer.weights, of));
+        }
+    }
+    chosen
 }

@@ -2,7 +2,7 @@
 
 use super::observe::floats;
 use super::{QuantizeError, Result};
-use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::graph::{ElementType, Graph, Op, Tensor, TensorId};
 use crate::pass;
 use crate::tflite::{Activation, TfliteOp};
 use std::collections::HashMap;
@@ -60,11 +60,6 @@ fn fuse_activations(mut graph: Graph) -> Graph {
     }
     graph.nodes.retain(|node| !node.inputs.iter().flatten().any(|id| dropped.contains(id)));
     graph
-}
-
-/// Whether `node` is a layer with constant weights and maybe a bias.
-pub(super) fn is_layer(node: &Node) -> bool {
-    matches!(node.op, Op::Tflite(TfliteOp::Conv2d(_) | TfliteOp::DepthwiseConv2d(_) | TfliteOp::FullyConnected(_)))
 }
 
 /// `DepthwiseConv2d` from `DEPTHWISE_CONV_2D`: the name that operators have everywhere here.

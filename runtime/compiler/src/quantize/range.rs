@@ -21,9 +21,9 @@ pub(super) const BINS: usize = 2048;
 
 /// Scale and zero point of an int8 tensor: real = scale * (integer - zero point).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Params {
-    pub(super) scale: f32,
-    pub(super) zero_point: i32,
+pub(crate) struct Params {
+    pub(crate) scale: f32,
+    pub(crate) zero_point: i32,
 }
 
 /// The numbers that a tensor held.
@@ -65,12 +65,12 @@ impl Params {
         Self { scale, zero_point: zero_point.clamp(-128.0, 127.0) as i32 }
     }
 
-    pub(super) fn quantize(self, real: f32) -> i8 {
+    pub(crate) fn quantize(self, real: f32) -> i8 {
         let steps = (f64::from(real) / f64::from(self.scale)).round() + f64::from(self.zero_point);
         steps.clamp(-128.0, 127.0) as i8
     }
 
-    pub(super) fn dequantize(self, integer: i8) -> f32 {
+    pub(crate) fn dequantize(self, integer: i8) -> f32 {
         self.scale * (i32::from(integer) - self.zero_point) as f32
     }
 }

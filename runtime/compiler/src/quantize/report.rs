@@ -9,9 +9,9 @@ pub struct Report {
     pub layers: Vec<Layer>,
     /// Signal-to-noise ratio of the output, or of the last layer's before softmax; of several outputs, of the worst.
     pub snr_db: f64,
-    /// What was chosen.
-    pub chosen: Trial,
-    /// What was tried.
+    /// What was chosen, in int8.
+    pub chosen: Option<Trial>,
+    /// What was tried, in int8.
     pub trials: Vec<Trial>,
     /// How many samples were run.
     pub samples: usize,
@@ -29,6 +29,8 @@ pub struct Trial {
     pub ranges: Ranges,
     /// Whether biases were corrected.
     pub bias_correction: bool,
+    /// Whether weights were equalized across layers.
+    pub equalized: bool,
     /// As [`Report::snr_db`].
     pub snr_db: f64,
 }
@@ -44,8 +46,25 @@ pub struct Layer {
     pub snr_db: f64,
     /// The greatest difference of one element.
     pub worst: f32,
-    /// Bytes of weights.
+    /// Bytes of weights and biases.
     pub bytes: usize,
+    /// The type of its weights: `int8`, or a [`WeightType`](crate::WeightType)'s name. Nothing without weights.
+    pub weights: Option<&'static str>,
+    /// What each type would cost, of a layer with weights and without state.
+    pub choices: Vec<Choice>,
+}
+
+/// What a layer would be with its weights in one type, and all before it in float.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// The type: as [`Layer::weights`].
+    pub weights: &'static str,
+    /// Bytes of weights and biases.
+    pub bytes: usize,
+    /// Signal-to-noise ratio of the layer's output; of a table, of its elements.
+    pub snr_db: f64,
+    /// The greatest difference of one element.
+    pub worst: f32,
 }
 
 /// Sums over all elements of a tensor.

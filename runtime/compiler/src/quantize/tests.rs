@@ -8,7 +8,7 @@ use crate::tflite::{Activation, Padding, TfliteOp, Window};
 use tealight_format::{Operator, ops};
 
 /// Numbers from -1 to 1 by a rule.
-fn numbers(seed: u32, count: usize) -> Vec<f32> {
+pub(super) fn numbers(seed: u32, count: usize) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -18,39 +18,39 @@ fn numbers(seed: u32, count: usize) -> Vec<f32> {
 }
 
 #[derive(Default)]
-struct Build(Graph);
+pub(super) struct Build(pub(super) Graph);
 
 impl Build {
-    fn input(&mut self, shape: &[u32]) -> TensorId {
+    pub(super) fn input(&mut self, shape: &[u32]) -> TensorId {
         let name = format!("x{}", self.0.inputs.len());
         let id = self.real(&name, shape);
         self.0.inputs.push(id);
         id
     }
 
-    fn real(&mut self, name: &str, shape: &[u32]) -> TensorId {
+    pub(super) fn real(&mut self, name: &str, shape: &[u32]) -> TensorId {
         self.0.add(Tensor::computed(name, ElementType::F32, shape.to_vec()))
     }
 
-    fn constant(&mut self, shape: &[u32], data: &[f32]) -> TensorId {
+    pub(super) fn constant(&mut self, shape: &[u32], data: &[f32]) -> TensorId {
         let bytes: Vec<u8> = data.iter().flat_map(|number| number.to_le_bytes()).collect();
         let name = format!("constant_{}", self.0.tensors.len());
         self.0.add(Tensor::constant(name, ElementType::F32, shape.to_vec(), bytes))
     }
 
     /// The weights of a layer, under its name.
-    fn weights(&mut self, layer: &str, seed: u32, shape: &[u32]) -> TensorId {
+    pub(super) fn weights(&mut self, layer: &str, seed: u32, shape: &[u32]) -> TensorId {
         let id = self.constant(shape, &numbers(seed, shape.iter().product::<u32>() as usize));
         self.0.tensors[id].name = layer.to_string();
         id
     }
 
-    fn ints(&mut self, shape: &[u32], data: &[i32]) -> TensorId {
+    pub(super) fn ints(&mut self, shape: &[u32], data: &[i32]) -> TensorId {
         let bytes: Vec<u8> = data.iter().flat_map(|number| number.to_le_bytes()).collect();
         self.0.add(Tensor::constant("ints", ElementType::I32, shape.to_vec(), bytes))
     }
 
-    fn node(&mut self, op: TfliteOp, inputs: &[TensorId], name: &str, shape: &[u32]) -> TensorId {
+    pub(super) fn node(&mut self, op: TfliteOp, inputs: &[TensorId], name: &str, shape: &[u32]) -> TensorId {
         let output = self.real(name, shape);
         let origin = self.0.nodes.len();
         let inputs = inputs.iter().copied().map(Some).collect();
@@ -58,13 +58,13 @@ impl Build {
         output
     }
 
-    fn network(mut self, output: TensorId) -> Graph {
+    pub(super) fn network(mut self, output: TensorId) -> Graph {
         self.0.outputs = vec![output];
         self.0
     }
 }
 
-fn window(padding: Padding, stride: i32, size: i32) -> Window {
+pub(super) fn window(padding: Padding, stride: i32, size: i32) -> Window {
     let (stride, size) = ([stride; 2], [size; 2]);
     Window { padding, stride, dilation: [1; 2], size, explicit: [0; 4], activation: Activation::None }
 }
@@ -355,4 +355,110 @@ fn a_variable_starts_from_its_first_content() {
         let found = output.scale * (i32::from(*byte) - output.zero_point) as f32;
         assert!((found - wanted).abs() < 0.05, "{found} instead of {wanted}");
     }
+}
+
+/// Two matrices, a rectifier between them. The first one's rows differ a thousandfold.
+fn uneven() -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&[1, 16]);
+    let spread = |row: usize| 1000f32.powf(row as f32 / 15.0);
+    let wide: Vec<f32> = numbers(1, 256).iter().enumerate().map(|(k, w)| w * spread(k / 16)).collect();
+    let narrow: Vec<f32> = numbers(2, 64).iter().enumerate().map(|(k, w)| w / spread(k % 16)).collect();
+    let (w, v) = (b.constant(&[16, 16], &wide), b.constant(&[4, 16], &narrow));
+    let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "wide", &[1, 16]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, v], "narrow", &[1, 4]);
+    b.network(y)
+}
+
+#[test]
+fn equalizing_pays_where_channels_differ_and_is_then_chosen() {
+    let network = uneven();
+    let report = compile(&network, &Quantize::default()).1;
+    assert_eq!(report.trials.len(), 12);
+    assert!(report.chosen.unwrap().equalized, "{report:#?}");
+    let best = |equalized| {
+        let trials = report.trials.iter().filter(|trial| trial.equalized == equalized);
+        trials.map(|trial| trial.snr_db).fold(f64::NEG_INFINITY, f64::max)
+    };
+    assert!(best(true) > best(false) + 10.0, "{report:#?}");
+    let without = Quantize { equalize: Some(false), ..Quantize::default() };
+    assert!(compile(&network, &without).1.trials.iter().all(|trial| !trial.equalized));
+}
+
+/// A convolution and two matrices; the second is of one weight in each block that dwarfs the others.
+fn mixed() -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&[1, 4, 4, 2]);
+    let w = b.weights("conv", 1, &[2, 3, 3, 2]);
+    let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "conv", &[1, 4, 4, 2]);
+    let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 32]);
+    let w = b.weights("even", 2, &[32, 32]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "even", &[1, 32]);
+    let w = b.weights("uneven", 3, &[3, 32]);
+    let mut rows = numbers(3, 96);
+    rows.iter_mut().step_by(32).for_each(|w| *w = 50.0);
+    b.0.tensors[w].content = Content::Constant(rows.iter().flat_map(|w| w.to_le_bytes()).collect());
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "uneven", &[1, 3]);
+    b.network(y)
+}
+
+fn weights(network: &Graph, least: Option<f64>, options: &Options) -> (Compiled, Report) {
+    let streams = [samples(network, 40)];
+    compile_weights(network, &streams, least, b"", options).unwrap()
+}
+
+#[test]
+fn the_report_tells_what_each_type_costs() {
+    let report = weights(&mixed(), None, &Options { quantize: Some(crate::BlockType::Q8_0), ..Options::default() }).1;
+    let layer = |name: &str| report.layers.iter().find(|layer| layer.name == name).unwrap();
+    let of = |layer: &Layer, weights: &str| *layer.choices.iter().find(|choice| choice.weights == weights).unwrap();
+    let even = layer("even");
+    assert_eq!(even.weights, Some("q8_0"));
+    assert_eq!(even.bytes, 32 * 34);
+    let sizes = ["f32", "f16", "q8_0", "q4_0", "int8"].map(|name| of(even, name).bytes);
+    assert_eq!(sizes, [4096, 2048, 1088, 576, 1024 + 12 * 32]);
+    let ratios = ["f32", "f16", "q8_0", "q4_0"].map(|name| of(even, name).snr_db);
+    assert!(ratios[0].is_infinite() && ratios.is_sorted_by(|a, b| a > b), "{ratios:?}");
+    assert!((15.0..60.0).contains(&ratios[3]) && (30.0..60.0).contains(&of(even, "int8").snr_db), "{even:#?}");
+    assert!(of(even, "q4_0").worst > of(even, "q8_0").worst);
+    // A convolution takes no blocks, and types of 256 elements need longer rows.
+    let conv: Vec<_> = layer("conv").choices.iter().map(|choice| choice.weights).collect();
+    assert_eq!(conv, ["f32", "f16", "int8"]);
+    assert!(even.choices.iter().all(|choice| choice.weights != "q4k"));
+    assert_eq!((layer("conv").weights, layer("flat").weights), (Some("f32"), None));
+    // What a layer loses here is what is lost before it, too.
+    assert!(layer("uneven").snr_db <= of(layer("uneven"), "q8_0").snr_db + 1.0);
+    assert!(report.snr_db < 60.0 && report.agreement.is_some() && report.chosen.is_none());
+}
+
+#[test]
+fn the_smallest_type_that_keeps_the_ratio_is_chosen() {
+    let network = mixed();
+    for least in [10.0, 30.0, 45.0, 200.0] {
+        let (compiled, report) = weights(&network, Some(least), &Options::default());
+        for layer in report.layers.iter().filter(|layer| !layer.choices.is_empty()) {
+            let stored = layer.choices.iter().filter(|choice| choice.weights != "int8");
+            let fits = stored.filter(|choice| choice.snr_db >= least);
+            let smallest = fits.map(|choice| choice.bytes).min().unwrap();
+            assert_eq!(layer.bytes, smallest, "{least} dB: {layer:#?}");
+        }
+        let mut file = aligned(&compiled.bytes);
+        let model = parse(&mut file, compiled.bytes.len()).unwrap();
+        let blocks = (0..model.op_count()).filter(|&op| model.op(op).operator.block_type().is_some()).count();
+        assert_eq!(blocks, if least > 40.0 { 0 } else { 2 }, "{least} dB");
+    }
+}
+
+#[test]
+fn a_named_layer_is_not_chosen_for() {
+    let q8 = crate::WeightType::Blocks(crate::BlockType::Q8_0);
+    let options = Options { layers: vec![("un*".into(), q8)], ..Options::default() };
+    let report = weights(&mixed(), Some(10.0), &options).1;
+    let types: Vec<_> = report.layers.iter().filter_map(|layer| layer.weights).collect();
+    assert_eq!(types[2], "q8_0");
+    assert_ne!(types[1], "q8_0");
+    let options = Options { layers: vec![("dense".into(), q8)], ..Options::default() };
+    let streams = [samples(&mixed(), 4)];
+    let error = compile_weights(&mixed(), &streams, Some(10.0), b"", &options).unwrap_err().to_string();
+    assert!(error.contains("no layer is called `dense`") && error.contains("conv, even, uneven"), "{error}");
 }

@@ -31,7 +31,7 @@ mod tests {
     }
 
     fn store_f16(graph: Graph, report: &mut Vec<String>) -> Graph {
-        store(graph, &Options { f16: true, ..Options::default() }, report).unwrap()
+        store(graph, &Options { f16: true, ..Options::default() }, &[], report).unwrap()
     }
 
     fn types(graph: &Graph) -> Vec<ElementType> {

@@ -67,11 +67,17 @@ impl FromStr for WeightType {
 /// The constants that were made: from which tensor, in the type of which name.
 pub(crate) type Stored = HashMap<(TensorId, &'static str), TensorId>;
 
-/// Stores the weights of the layers of `graph` as `options` say, and says in `report` what became of them.
+/// Stores the weights of the layers of `graph` as `options` say, and says in `report` what became of them. `chosen` are types
+/// for tensors of weights that no name in the options fits.
 ///
 /// # Errors
 /// [`Options::layers`] names a layer that is not there, or a type that it cannot have.
-pub(crate) fn store(mut graph: Graph, options: &Options, report: &mut Vec<String>) -> Result<Graph> {
+pub(crate) fn store(
+    mut graph: Graph,
+    options: &Options,
+    chosen: &[(TensorId, WeightType)],
+    report: &mut Vec<String>,
+) -> Result<Graph> {
     let wishes: Vec<Wish> = options.layers.iter().map(|(name, of)| Wish::new(name, *of)).collect();
     let mut met = vec![false; wishes.len()];
     let mut stored = Stored::new();
@@ -84,8 +90,9 @@ pub(crate) fn store(mut graph: Graph, options: &Options, report: &mut Vec<String
             met[k] = true;
             wish = Some(one);
         }
-        let result = match wish {
-            Some(wish) => store_one(&mut graph, at, wish.of, &mut stored),
+        let chosen = chosen.iter().find(|(id, _)| *id == weights[0]).map(|(_, of)| *of);
+        let result = match wish.map(|wish| wish.of).or(chosen) {
+            Some(of) => store_one(&mut graph, at, of, &mut stored),
             None => store_by_default(&mut graph, at, options, &mut stored),
         };
         match (result, wish) {
@@ -134,6 +141,20 @@ pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
     let ids: Vec<TensorId> = inputs.filter_map(|&k| node.inputs.get(k).copied().flatten()).collect();
     let float = ids.iter().all(|&id| graph.tensors[id].dtype == ElementType::F32);
     (float && !ids.is_empty() && ids.len() == operator.weight_inputs().len()).then_some(ids)
+}
+
+/// The name of the type in which the weights of `node` are stored; nothing if it has none.
+pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
+    let Op::Kernel(operator) = &node.op else { return None };
+    if let Some(block) = operator.block_type() {
+        return Some(block.name());
+    }
+    let id = node.inputs.get(*operator.weight_inputs().first()?).copied().flatten()?;
+    match graph.tensors[id].dtype {
+        ElementType::F32 => Some(WeightType::F32.name()),
+        ElementType::F16 => Some(WeightType::F16.name()),
+        _ => None,
+    }
 }
 
 /// Stores the weights of node `at` by what is asked for all layers; says what became of them.

@@ -1,0 +1,63 @@
+//! What a Linux board runs for `cargo xtask conformance`: models on inputs from files, their outputs to files.
+//!
+//! `tealight-linux FOLDER COUNT` runs model `I.model` of the folder once for each of the inputs that lie in a row in
+//! `I.input`, for each I below COUNT, and writes all outputs in a row to `I.output`. Before that it compares the inner loops of its
+//! instruction set with the portable ones. The exit code is 0, 1 if something went wrong, 2 for wrong arguments.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tealight::{ALL_OPS, Block, Model, Session};
+
+/// Random cases of the instruction set's inner loops.
+const ARCH_CASES: u32 = 5_000;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let folder = arguments.next().map(PathBuf::from);
+    let count = arguments.next().and_then(|count| count.to_str()?.parse::<usize>().ok());
+    let (Some(folder), Some(count), None) = (folder, count, arguments.next()) else {
+        eprintln!("error: give a folder, and how many models are in it");
+        return ExitCode::from(2);
+    };
+    if let Some(case) = tealight_kernels::compare_arch(ARCH_CASES) {
+        eprintln!("error: the loops of this instruction set differ from the portable ones in random case {case}");
+        return ExitCode::FAILURE;
+    }
+    for i in 0..count {
+        let file = |part: &str| folder.join(format!("{i}.{part}"));
+        if let Err(error) = run(&file("model"), &file("input"), &file("output")) {
+            eprintln!("error: {}: {error}", file("model").display());
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs a model on each input in a row.
+fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
+    let file = std::fs::read(model)?;
+    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
+    let bytes = Block::bytes_mut(&mut blocks);
+    bytes.get_mut(..file.len()).ok_or("no room")?.copy_from_slice(&file);
+    let model = Model::parse(bytes.get(..file.len()).ok_or("no room")?)?;
+    let mut arena = vec![Block::ZERO; Block::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut arena))?;
+    let inputs = std::fs::read(input)?;
+    let mut left = &inputs[..];
+    let mut outputs = Vec::new();
+    while !left.is_empty() {
+        for i in 0..model.input_count() {
+            let mut tensor = session.input(i);
+            let len = tensor.as_bytes_mut().len();
+            let (now, later) = left.split_at_checked(len).ok_or("the input ends within an inference")?;
+            tensor.copy_from(now)?;
+            left = later;
+        }
+        session.run();
+        for i in 0..model.output_count() {
+            outputs.extend_from_slice(session.output(i).as_bytes());
+        }
+    }
+    Ok(std::fs::write(output, outputs)?)
+}

@@ -1,0 +1,113 @@
+//! The compiled network: made from the checkpoint, and at work character by character.
+
+use super::{CharLm, data};
+use crate::{trace, weights};
+use anyhow::{Result, anyhow};
+use serde::{Deserialize, Serialize};
+use tealight_compiler::{BlockType, Options, Vocabulary, compile};
+use tealight_tests::host::Host;
+
+/// `continuation.json`: a text that a compiled file continued.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Continuation {
+    /// SHA-256 of the model file.
+    pub model: String,
+    /// What the text began with.
+    pub prompt: String,
+    /// The whole text.
+    pub text: String,
+    /// SHA-256 of the scores after every character, one after another.
+    pub scores: String,
+}
+
+/// Compiles the weights of a checkpoint, stored in blocks of this type; `None` for f32.
+///
+/// # Errors
+/// If the checkpoint is of another network.
+pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>> {
+    let model = weights::load(checkpoint, CharLm::load)?;
+    let network = trace::trace_step(1, |x| model.forward(x))?;
+    let vocabulary = Some(Vocabulary::Chars(data::CHARACTERS.chars().collect()));
+    let name = Some("charlm".to_string());
+    let options = Options { name, vocabulary, keep_names: true, quantize: blocks, ..Options::default() };
+    Ok(compile(network, checkpoint, &options)?.bytes)
+}
+
+/// The scores of the next character after each of `numbers`, from the beginning of a text.
+///
+/// # Errors
+/// If the file is no model that takes numbers of characters.
+pub fn scores(host: &mut Host, numbers: &[u32]) -> Result<Vec<Vec<f32>>> {
+    let mut session = host.session();
+    let mut score = |&number: &u32| {
+        session.input(0).copy_from(&[number.cast_signed()]).map_err(|error| anyhow!("{error:?}"))?;
+        session.run();
+        Ok(session.output(0).as_f32().to_vec())
+    };
+    numbers.iter().map(&mut score).collect()
+}
+
+/// Bits that each next character of `pieces` costs the compiled network, in the mean: what
+/// [`training::bits`](super::training::bits) is to the float weights.
+///
+/// # Errors
+/// As [`scores`].
+pub fn bits(file: &[u8], pieces: &[&[u32]]) -> Result<f64> {
+    let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+    let (mut sum, mut count) = (0.0, 0);
+    for piece in pieces {
+        let Some((_, seen)) = piece.split_last() else { continue };
+        for (scores, &next) in scores(&mut host, seen)?.iter().zip(&piece[1..]) {
+            sum += surprise(scores, next as usize);
+            count += 1;
+        }
+    }
+    Ok(sum / f64::from(count) / std::f64::consts::LN_2)
+}
+
+/// Minus the logarithm of the softmax of `scores` at `next`.
+fn surprise(scores: &[f32], next: usize) -> f64 {
+    let most = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = scores.iter().map(|&score| (f64::from(score) - most).exp()).sum();
+    sum.ln() + most - scores.get(next).map_or(f64::NEG_INFINITY, |&score| f64::from(score))
+}
+
+/// A text and how the network continues it, the likeliest character each time, until the context is full; and the
+/// SHA-256 of all scores on the way.
+///
+/// # Errors
+/// As [`scores`]; or if the text has a character that the network does not know.
+pub fn continued(file: &[u8], prompt: &str) -> Result<Continuation> {
+    let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+    let mut session = host.session();
+    let mut text: Vec<u32> = data::numbers(prompt)?;
+    let mut bytes = Vec::new();
+    for at in 0..super::CONTEXT {
+        session.input(0).copy_from(&[text[at].cast_signed()]).map_err(|error| anyhow!("{error:?}"))?;
+        session.run();
+        bytes.extend_from_slice(session.output(0).as_bytes());
+        if at + 1 == text.len() {
+            let (best, _) = session.output(0).argmax().ok_or_else(|| anyhow!("the model gives no scores"))?;
+            text.push(best as u32);
+        }
+    }
+    Ok(Continuation {
+        model: tealight_tests::sha256(file),
+        prompt: prompt.into(),
+        text: data::text(&text),
+        scores: tealight_tests::sha256(&bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::surprise;
+
+    #[test]
+    fn equal_scores_cost_as_many_bits_as_there_are_characters() {
+        let bits = |scores: &[f32], next| surprise(scores, next) / std::f64::consts::LN_2;
+        assert!((bits(&[7.0; 8], 3) - 3.0).abs() < 1e-12);
+        assert!(bits(&[0.0, 60.0], 1) < 1e-9);
+        assert!(bits(&[0.0, 1.0], 0) > bits(&[0.0, 1.0], 1));
+    }
+}

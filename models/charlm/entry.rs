@@ -1,0 +1,93 @@
+//! The model's files: how they are made, and how they are measured.
+
+use super::compiled::{self, compiled};
+use super::data::{self, Data};
+use super::{CONTEXT, CharLm, training};
+use crate::export;
+use crate::{Figures, Place, weights};
+use anyhow::{Result, bail};
+use tealight_compiler::BlockType;
+
+/// The language model among the models.
+#[derive(Debug)]
+pub struct Entry;
+
+/// Its folder and the stem of its files.
+const NAME: &str = "charlm";
+/// The types of blocks that it is compiled with, and the files.
+const FILES: [(BlockType, &str); 2] =
+    [(BlockType::Q8_0, "charlm.safetensors"), (BlockType::Q4_0, "charlm.q4_0.safetensors")];
+/// Held-out pieces that are measured, of [`CONTEXT`] characters each.
+const PIECES: usize = 100;
+/// What the text of the golden continuation begins with.
+const PROMPT: &str = "The white whale ";
+/// Most bits that the next character may cost in float.
+const MOST: f64 = 2.2;
+/// Most bits that Q8_0 may add.
+const LOSS: f64 = 0.01;
+/// Most bytes of the compiled file.
+const BYTES: u64 = 400_000;
+
+/// Bits for a character of each compiled type, measured on `pieces`.
+fn table(checkpoint: &[u8], data: &Data) -> Result<()> {
+    let pieces = training::pieces(&data.held_out, PIECES)?;
+    let candle = training::bits(&weights::load(checkpoint, CharLm::load)?, &pieces)?;
+    eprintln!("  bits for a character of {} held-out ones: {candle:.4} by Candle in f32", PIECES * CONTEXT);
+    for (name, blocks) in [("f32", None), ("Q8_0", Some(BlockType::Q8_0)), ("Q4_0", Some(BlockType::Q4_0))] {
+        let file = compiled(checkpoint, blocks)?;
+        eprintln!("  {name:>5}: {:.4}, {}", compiled::bits(&file, &pieces)?, export::sizes(&file)?);
+    }
+    Ok(())
+}
+
+impl crate::Entry for Entry {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
+        let data = data::load(&place.cache)?;
+        let float = place.file(NAME, "charlm.float.safetensors");
+        if !keep_weights {
+            export::write(&float, &weights::save_f16(&training::train(&data)?)?)?;
+        }
+        let checkpoint = export::read(&float)?;
+        for (blocks, name) in FILES {
+            export::write(&place.file(NAME, name), &compiled(&checkpoint, Some(blocks))?)?;
+        }
+        let continued = compiled::continued(&export::read(&place.file(NAME, FILES[0].1))?, PROMPT)?;
+        eprintln!("{}", continued.text);
+        let json = serde_json::to_string_pretty(&continued)?;
+        export::write(&place.file(NAME, "continuation.json"), json.as_bytes())?;
+        table(&checkpoint, &data)
+    }
+
+    fn evaluate(&self, place: &Place) -> Result<Figures> {
+        let data = data::load(&place.cache)?;
+        let pieces = training::pieces(&data.held_out, PIECES)?;
+        let model = weights::load(&export::read(&place.file(NAME, "charlm.float.safetensors"))?, CharLm::load)?;
+        let file = export::read(&place.file(NAME, FILES[0].1))?;
+        let figures = Figures {
+            name: NAME.into(),
+            metric: "bits per character".into(),
+            float: training::bits(&model, &pieces)?,
+            quantized: compiled::bits(&file, &pieces)?,
+            samples: PIECES * CONTEXT,
+            bytes: file.len() as u64,
+            recordings: None,
+            parts: Vec::new(),
+        };
+        if figures.float > MOST || figures.quantized - figures.float > LOSS || figures.bytes > BYTES {
+            bail!("{figures:?} is worse than promised: {MOST} bits, {LOSS} more by quantization, {BYTES} bytes");
+        }
+        Ok(figures)
+    }
+
+    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
+        if count > CONTEXT {
+            bail!("a text has at most {CONTEXT} characters, not {count}");
+        }
+        let data = data::load(&place.cache)?;
+        Ok(data.held_out.iter().take(count).flat_map(|number| number.to_le_bytes()).collect())
+    }
+}

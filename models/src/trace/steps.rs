@@ -1,0 +1,133 @@
+//! Layers of networks that read a text position by position, written down as one step: a few positions in, state between.
+//!
+//! On Candle's tensors a sequence is there as a whole. The compiled network reads the next positions only: how many there
+//! were is one state, the keys and values of attention are another for each layer. Both come out the same because
+//! attention is causal.
+
+use super::{Traced, numbers, plain, real, written};
+use crate::layout::Layout;
+use crate::sequence::{Attention, Embedding, RmsNorm};
+use candle_core::{Result, Tensor, bail};
+use std::rc::Rc;
+use tealight_compiler::graph::{self, Content, ElementType, Graph, Node, Op, TensorId};
+use tealight_compiler::tflite::{Activation, TfliteOp};
+use tealight_format::Operator;
+use tealight_format::ops::{AttentionF32, GatherF32, Positions, RmsNormF32, RopeF32};
+
+/// As [`trace`](super::trace), of a network that reads a sequence of numbers, such as characters or words: what `forward`
+/// computes for the next `positions` of it. The input is I32 `[1, positions]`; for a text that is continued one by one, 1.
+///
+/// # Errors
+/// As [`trace`](super::trace).
+pub fn trace_step(positions: usize, forward: impl FnOnce(&Traced) -> Result<Traced>) -> Result<Graph> {
+    let dims = [1, positions];
+    written(graph::Tensor::computed("input", ElementType::I32, plain(&dims)), &dims, Layout::Same, forward)
+}
+
+impl Traced {
+    /// Adds a constant, or gives the one of that name that is there already: two layers may share a table.
+    fn table(&self, table: graph::Tensor) -> Result<TensorId> {
+        let mut network = self.network.borrow_mut();
+        let found = network.tensors.iter().position(|one| one.is_constant() && one.name == table.name);
+        match found.map(|at| (at, &network.tensors[at])) {
+            Some((at, there)) if *there == table => Ok(at),
+            Some(_) => bail!("there are two constants `{}`", table.name),
+            None => Ok(network.add(table)),
+        }
+    }
+
+    fn tensor_table(&self, name: &str, tensor: &Tensor) -> Result<TensorId> {
+        self.table(real(name.to_string(), plain(tensor.dims()), &numbers(tensor)?))
+    }
+
+    /// This value as a sequence `[1, positions, features]`; the number of its positions.
+    fn positions(&self, what: &str, features: usize) -> Result<usize> {
+        match (self.layout, &self.dims[..]) {
+            (Layout::Same, &[1, positions, found]) if found == features => Ok(positions),
+            _ => bail!("{what}: its input is {:?}, not [1, positions, {features}]", self.dims),
+        }
+    }
+
+    pub(super) fn gathered(&self, layer: &Embedding) -> Result<Self> {
+        let name = layer.name();
+        let is_number = self.network.borrow().tensors[self.value].dtype == ElementType::I32;
+        let (&[n, positions], true) = (&self.dims[..], is_number) else {
+            bail!("{name}: its input {:?} is no sequence of numbers: trace the network with trace_step", self.dims);
+        };
+        let table = self.tensor_table(name, layer.table())?;
+        let dims = vec![n, positions, layer.table().dim(1)?];
+        self.node("", Op::Kernel(Operator::GatherF32(GatherF32)), vec![self.value, table], dims, Layout::Same)
+    }
+
+    pub(super) fn products_with(&self, layer: &Embedding) -> Result<Self> {
+        let (rows, features) = layer.table().dims2()?;
+        let positions = self.positions(layer.name(), features)?;
+        let table = self.tensor_table(layer.name(), layer.table())?;
+        let op = Op::Tflite(TfliteOp::FullyConnected(Activation::None));
+        self.node("", op, vec![self.value, table], vec![1, positions, rows], Layout::Same)
+    }
+
+    pub(super) fn normed(&self, layer: &RmsNorm) -> Result<Self> {
+        let weight = layer.candle().weight();
+        self.positions(layer.name(), weight.dim(0)?)?;
+        let weight = self.tensor_table(layer.name(), weight)?;
+        let op = Operator::RmsNormF32(RmsNormF32 { epsilon: layer.candle().eps() as f32 });
+        self.node("", Op::Kernel(op), vec![self.value, weight], self.dims.clone(), Layout::Same)
+    }
+
+    /// The numbers of the positions that this step reads: one node for the whole network.
+    fn numbered(&self, count: usize, context: usize) -> Result<TensorId> {
+        let wanted = Op::Kernel(Operator::Positions(Positions { capacity: context as i32 }));
+        let mut network = self.network.borrow_mut();
+        let found = network.nodes.iter().find(|node| matches!(node.op, Op::Kernel(Operator::Positions(_))));
+        if let Some(node) = found {
+            if node.op != wanted {
+                bail!("attention: its context of {context} positions is not that of the attention before it");
+            }
+            return Ok(node.outputs[0]);
+        }
+        let state = Content::State(None);
+        let state = graph::Tensor { content: state, ..graph::Tensor::computed("seen", ElementType::I32, vec![1]) };
+        let state = network.add(state);
+        let output = network.add(graph::Tensor::computed("positions", ElementType::I32, vec![count as u32]));
+        let origin = network.nodes.len();
+        network.nodes.push(Node { op: wanted, inputs: vec![Some(state)], outputs: vec![output], origin });
+        Ok(output)
+    }
+
+    /// Queries or keys turned by their positions: `[1, positions, heads, features of a head]`.
+    fn turned(&self, count: usize, heads: usize, layer: &Attention, positions: TensorId) -> Result<Self> {
+        let (cos, sin) = layer.angles();
+        let name = |what: &str| format!("rope.{}.{what}", layer.head_len);
+        let tables = [self.tensor_table(&name("cos"), cos)?, self.tensor_table(&name("sin"), sin)?];
+        let dims = vec![1, count, heads, layer.head_len];
+        let op = TfliteOp::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
+        let split = self.node("", Op::Tflite(op), vec![self.value], dims.clone(), Layout::Same)?;
+        let op = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: 0 });
+        self.node("", Op::Kernel(op), vec![split.value, tables[0], tables[1], positions], dims, Layout::Same)
+    }
+
+    pub(super) fn attending(&self, keys: &Self, values: &Self, layer: &Attention) -> Result<Self> {
+        if !Rc::ptr_eq(&self.network, &keys.network) || !Rc::ptr_eq(&self.network, &values.network) {
+            bail!("attention: its inputs are of two networks");
+        }
+        let (heads, kv_heads, len) = (layer.heads, layer.kv_heads, layer.head_len);
+        let count = self.positions("attention", heads * len)?;
+        for other in [keys, values] {
+            if other.positions("attention", kv_heads * len)? != count {
+                bail!("attention: queries are {:?}, keys or values {:?}", self.dims, other.dims);
+            }
+        }
+        let positions = self.numbered(count, layer.context)?;
+        let queries = self.turned(count, heads, layer, positions)?;
+        let keys = keys.turned(count, kv_heads, layer, positions)?;
+        let shape = plain(&[2, layer.context, kv_heads, len]);
+        let name = format!("cache_{}", self.network.borrow().nodes.len());
+        let cache =
+            graph::Tensor { content: Content::State(None), ..graph::Tensor::computed(name, ElementType::F32, shape) };
+        let cache = self.network.borrow_mut().add(cache);
+        let op = AttentionF32 { heads: heads as i32, kv_heads: kv_heads as i32, scale: layer.scale() as f32 };
+        let inputs = vec![queries.value, keys.value, values.value, positions, cache];
+        self.node("", Op::Kernel(Operator::AttentionF32(op)), inputs, self.dims.clone(), Layout::Same)
+    }
+}

@@ -1,0 +1,103 @@
+//! A network that reads a sequence is written down as one step; its steps compute what Candle computes over the whole.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use candle_core::{DType, Device, Result, Tensor};
+use candle_nn::VarBuilder;
+use tealight_compiler::{Options, compile};
+use tealight_models::array::Array;
+use tealight_models::layers::{Linear, linear, linear_no_bias};
+use tealight_models::random::{Fresh, Random};
+use tealight_models::sequence::{Attention, Embedding, RmsNorm, embedding, rms_norm};
+use tealight_models::trace::{trace, trace_step};
+use tealight_tests::host::Host;
+
+const WORDS: usize = 20;
+const CONTEXT: usize = 12;
+
+/// One layer of every kind: two heads of keys serve four of queries, the table is the last matrix too.
+struct Small {
+    table: Embedding,
+    norm: RmsNorm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention: Attention,
+    out: Linear,
+    last: RmsNorm,
+}
+
+impl Small {
+    fn new() -> Self {
+        let vb = VarBuilder::from_backend(Box::new(Fresh::new(5)), DType::F32, Device::Cpu);
+        let build = || {
+            anyhow::Ok(Self {
+                table: embedding(WORDS, 32, vb.pp("table"))?,
+                norm: rms_norm(32, 1e-5, vb.pp("norm"))?,
+                query: linear_no_bias(32, 24, vb.pp("query"))?,
+                key: linear_no_bias(32, 12, vb.pp("key"))?,
+                value: linear(32, 12, vb.pp("value"))?,
+                attention: Attention::new(4, 2, 6, CONTEXT, 100.0)?,
+                out: linear(24, 32, vb.pp("out"))?,
+                last: rms_norm(32, 1e-6, vb.pp("last"))?,
+            })
+        };
+        build().unwrap()
+    }
+
+    fn forward<A: Array>(&self, x: &A) -> Result<A> {
+        let x = self.table.forward(x)?;
+        let seen = self.norm.forward(&x)?;
+        let [query, key, value] = [&self.query, &self.key, &self.value].map(|layer| layer.forward(&seen));
+        let seen = self.attention.forward(&query?, &key?, &value?)?;
+        let x = x.add(&self.out.forward(&seen)?.silu()?)?;
+        self.table.products(&self.last.forward(&x)?)
+    }
+}
+
+/// What the compiled network gives for `words`, `each` in a step, compared with Candle's over all of them.
+fn compare(each: usize) {
+    let model = Small::new();
+    let network = trace_step(each, |x| model.forward(x)).unwrap();
+    let file = compile(network, b"", &Options::default()).unwrap().bytes;
+    let mut host = Host::new(&file).unwrap();
+    let mut random = Random::new(each as u64);
+    for _ in 0..5 {
+        let words: Vec<u32> = (0..CONTEXT).map(|_| random.below(WORDS) as u32).collect();
+        let whole = Tensor::from_slice(&words, (1, CONTEXT), &Device::Cpu).unwrap();
+        let wanted = model.forward(&whole).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        // A new session forgets the text before.
+        let mut session = host.session();
+        let mut found = Vec::new();
+        for words in words.chunks(each) {
+            let numbers: Vec<i32> = words.iter().map(|word| word.cast_signed()).collect();
+            session.input(0).copy_from(&numbers).unwrap();
+            session.run();
+            found.extend_from_slice(session.output(0).as_f32());
+        }
+        assert_eq!(found.len(), wanted.len());
+        for (found, wanted) in found.iter().zip(wanted) {
+            // Both sum the same products, in another order; scores are up to about 3.
+            assert!((found - wanted).abs() < 1e-5, "{found} against {wanted}");
+        }
+    }
+}
+
+#[test]
+fn steps_of_one_word_compute_what_candle_computes_over_the_text() {
+    compare(1);
+}
+
+#[test]
+fn steps_of_several_words_compute_it_too() {
+    compare(4);
+}
+
+#[test]
+fn what_does_not_fit_is_named_while_it_is_written_down() {
+    let model = Small::new();
+    let error = trace(&[1, 1], |x| model.forward(x)).unwrap_err().to_string();
+    assert!(error.contains("table") && error.contains("trace_step"), "{error}");
+    let error = trace_step(1, |x| model.attention.forward(&model.table.forward(x)?, x, x)).unwrap_err().to_string();
+    assert!(error.contains("attention") && error.contains("24"), "{error}");
+    assert!(Attention::new(3, 2, 6, 8, 1e4).unwrap_err().to_string().contains("3 heads"));
+}

@@ -1,0 +1,148 @@
+//! What `tealight compile --calibrate` says: how near the compiled network is to the float one, and what each type of
+//! weights costs each layer.
+
+use crate::error::Result;
+use crate::screen::Screen;
+use crate::table::{Table, counted, grouped};
+use serde::Serialize;
+use tealight_compiler::quantize::{Choice, Layer, Report, Trial};
+
+/// How near the compiled network is to the float one; the fields are keys of `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Fidelity {
+    ranges: Option<String>,
+    bias_correction: bool,
+    equalized: bool,
+    samples: usize,
+    snr_db: f64,
+    agreement: Option<f64>,
+    trials: Vec<TrialReport>,
+    layers: Vec<LayerReport>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct TrialReport {
+    ranges: String,
+    bias_correction: bool,
+    equalized: bool,
+    snr_db: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct LayerReport {
+    name: String,
+    kind: String,
+    weights: Option<&'static str>,
+    snr_db: f64,
+    worst: f32,
+    bytes: usize,
+    choices: Vec<ChoiceReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChoiceReport {
+    weights: &'static str,
+    bytes: usize,
+    snr_db: f64,
+    worst: f32,
+}
+
+/// Types in the table of costs, from the one that is left out last where space is short. All are in `--json`.
+const SHOWN: [&str; 8] = ["int8", "q8_0", "q4_0", "f16", "f32", "q6k", "q5_0", "q4k"];
+
+impl Fidelity {
+    /// What is said of a report.
+    pub(crate) fn of(report: Report) -> Self {
+        let trial = |Trial { ranges, bias_correction, equalized, snr_db }: Trial| {
+            let ranges = ranges.to_string();
+            TrialReport { ranges, bias_correction, equalized, snr_db }
+        };
+        let choice = |Choice { weights, bytes, snr_db, worst }| ChoiceReport { weights, bytes, snr_db, worst };
+        let layer = |Layer { name, kind, snr_db, worst, bytes, weights, choices }| {
+            let choices = choices.into_iter().map(choice).collect();
+            LayerReport { name, kind, weights, snr_db, worst, bytes, choices }
+        };
+        Self {
+            ranges: report.chosen.map(|chosen| chosen.ranges.to_string()),
+            bias_correction: report.chosen.is_some_and(|chosen| chosen.bias_correction),
+            equalized: report.chosen.is_some_and(|chosen| chosen.equalized),
+            samples: report.samples,
+            snr_db: report.snr_db,
+            agreement: report.agreement,
+            trials: report.trials.into_iter().map(trial).collect(),
+            layers: report.layers.into_iter().map(layer).collect(),
+            warnings: report.warnings,
+        }
+    }
+
+    /// Writes it as text.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(crate) fn print(&self, screen: &mut Screen) -> Result<()> {
+        let how = match &self.ranges {
+            Some(ranges) => {
+                let bias = if self.bias_correction { "; biases corrected" } else { "" };
+                let equalized = if self.equalized { "; weights equalized" } else { "" };
+                format!("quantized by {}: ranges by {ranges}{bias}{equalized}; ", counted(self.samples, "input"))
+            }
+            None => format!("measured by {}: ", counted(self.samples, "input")),
+        };
+        let agreement = self.agreement.map_or_else(String::new, |share| {
+            format!("; the same greatest output as in float for {:.1} % of the inputs", share * 100.0)
+        });
+        screen.print(format!("\n{how}{} of signal to noise{agreement}\n", decibels(self.snr_db)))?;
+        let mut table = Table::new()
+            .text("layer", 0)
+            .text("operator", 1)
+            .text("weights", 2)
+            .number("SNR", 0)
+            .number("worst", 0)
+            .number("bytes", 2);
+        for layer in &self.layers {
+            let (snr, worst) = (decibels(layer.snr_db), format!("{:.4}", layer.worst));
+            let weights = layer.weights.unwrap_or_default().to_string();
+            let bytes = if layer.weights.is_some() { grouped(layer.bytes as u64) } else { String::new() };
+            table.row([layer.name.clone(), layer.kind.clone(), weights, snr, worst, bytes]);
+        }
+        screen.print(table.draw(screen.table_width()).0)?;
+        self.print_costs(screen)?;
+        self.warnings.iter().try_for_each(|warning| screen.print(format!("warning: {warning}\n")))
+    }
+
+    /// Bytes and signal-to-noise ratio of each layer in each type.
+    fn print_costs(&self, screen: &mut Screen) -> Result<()> {
+        let has = |of: &&str| self.layers.iter().any(|layer| layer.choices.iter().any(|choice| choice.weights == *of));
+        let types: Vec<&'static str> = SHOWN.into_iter().filter(|of| has(&of)).collect();
+        if types.is_empty() {
+            return Ok(());
+        }
+        screen.print("\nwhat each type would cost a layer by itself, in bytes and in signal to noise\n")?;
+        let mut table = Table::new().text("layer", 0);
+        for (rank, of) in types.iter().enumerate() {
+            table = table.number(of, rank as u8);
+        }
+        for layer in self.layers.iter().filter(|layer| !layer.choices.is_empty()) {
+            let cost = |of: &&str| {
+                let choice = layer.choices.iter().find(|choice| choice.weights == *of);
+                choice.map_or_else(String::new, |choice| match choice.snr_db {
+                    snr if snr.is_infinite() => grouped(choice.bytes as u64),
+                    snr => format!("{} {}", grouped(choice.bytes as u64), decibels(snr)),
+                })
+            };
+            table.row(std::iter::once(layer.name.clone()).chain(types.iter().map(cost)));
+        }
+        let (text, left_out) = table.draw(screen.table_width());
+        screen.print(text)?;
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        screen.print(format!("left out for want of space, but in --json: {}\n", left_out.join(", ")))
+    }
+}
+
+/// "43.1 dB"; "exact" where nothing was lost.
+fn decibels(snr: f64) -> String {
+    if snr.is_infinite() { "exact".into() } else { format!("{snr:.1} dB") }
+}

@@ -1,0 +1,96 @@
+//! Inputs of a network in files: a file or a folder of files for each input, in real numbers.
+
+use crate::error::{Error, Result};
+use crate::table::counted;
+use crate::tensor_file::TensorKind;
+use std::path::{Path, PathBuf};
+use tealight_compiler::graph::{Graph, Tensor};
+
+/// The samples that the files at `paths` hold, one path for each of the network's inputs; `option` named them. A folder's
+/// files are streams of their own; those of all inputs with the same place in the order of names belong together.
+///
+/// # Errors
+/// A file cannot be read or does not fit its input, or the inputs' files do not go together.
+pub(crate) fn read_streams(option: &str, paths: &[PathBuf], network: &Graph) -> Result<Vec<Vec<Vec<f32>>>> {
+    if paths.len() != network.inputs.len() {
+        let names: Vec<_> = network.inputs.iter().map(|&id| format!("`{}`", network.tensors[id].name)).collect();
+        let what = format!("the network has {}, but {option} names {}", counted(names.len(), "input"), paths.len());
+        let help = format!("give {option} once for each input, in this order: {}", names.join(", "));
+        return Err(Error::new(what).help(help));
+    }
+    let files: Vec<Vec<PathBuf>> = paths.iter().map(|path| files(path)).collect::<Result<_>>()?;
+    let mut streams: Vec<Vec<Vec<f32>>> = Vec::new();
+    for (k, (files, &id)) in files.iter().zip(&network.inputs).enumerate() {
+        let kind = kind(&network.tensors[id])?;
+        let read: Vec<_> = files.iter().map(|file| read_stream(&kind, file)).collect::<Result<_>>()?;
+        if k == 0 {
+            streams = read;
+            continue;
+        }
+        if streams.len() != read.len() {
+            let what = format!("`{}` has {}", paths[k].display(), counted(read.len(), "file"));
+            let help = format!("`{}` has {}; give every input as many", paths[0].display(), streams.len());
+            return Err(Error::new(what).help(help));
+        }
+        for ((stream, more), file) in streams.iter_mut().zip(read).zip(files) {
+            if stream.len() != more.len() {
+                let what = format!("`{}` holds {}", file.display(), counted(more.len(), "input"));
+                let help = format!("`{}` holds {} to go with them", paths[0].display(), stream.len());
+                return Err(Error::new(what).help(help));
+            }
+            stream.iter_mut().zip(more).for_each(|(sample, more)| sample.extend(more));
+        }
+    }
+    Ok(streams)
+}
+
+/// What a file must hold for an input.
+fn kind(input: &Tensor) -> Result<TensorKind> {
+    let (name, dtype) = (format!("the network's input `{}`", input.name), input.dtype.dtype());
+    let Some(dtype) = dtype else {
+        return Err(Error::new(format!("{name} is {}", input.dtype)).help("no file holds such inputs"));
+    };
+    let (scale, zero_point) = input.per_tensor().unwrap_or((0.0, 0));
+    let len = input.elements().saturating_mul(dtype.size() as usize);
+    let shape = input.shape.iter().copied().map(u64::from).collect();
+    Ok(TensorKind { name, dtype, shape, scale, zero_point, len })
+}
+
+/// The inputs in a file.
+fn read_stream(kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
+    let stream = kind.read(file)?;
+    let sample = |k| {
+        let sample = kind.real(stream.get(k));
+        match sample.iter().enumerate().find(|(_, number)| !number.is_finite()) {
+            Some((index, value)) => {
+                let what = format!("`{}`: sample {k} is {value} at index {index}", file.display());
+                Err(Error::new(what).help("every number must be finite"))
+            }
+            None => Ok(sample),
+        }
+    };
+    (0..stream.count()).map(sample).collect()
+}
+
+/// The file itself, or the folder's .npy and .bin files by name.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let failed = || Error::new(format!("cannot read the folder `{}`", path.display()));
+    let entries = std::fs::read_dir(path).map_err(|error| failed().cause(error))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|error| failed().cause(error))?.path();
+        let wanted = |extension: &std::ffi::OsStr| ["npy", "bin"].iter().any(|own| extension.eq_ignore_ascii_case(own));
+        if file.is_file() && file.extension().is_some_and(wanted) {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::new(format!("the data is empty: `{}` has no .npy or .bin file", path.display()))
+            .help("put inputs such as the network will see there, some hundreds if possible"));
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,63 @@
+//! What `tealight compile` is told about the weights of a float32 network.
+
+use tealight_compiler::{BlockType, WeightType};
+
+/// What `--quantize` names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Quantization {
+    /// Nothing is quantized.
+    None,
+    /// The whole network computes with 8-bit integers.
+    Int8,
+    /// Weights are stored so.
+    Weights(WeightType),
+}
+
+impl Quantization {
+    /// Reads a name.
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "none" => Ok(Self::None),
+            "int8" => Ok(Self::Int8),
+            // Float weights are what `none` leaves.
+            "f32" => Err("say none".into()),
+            _ => name.parse().map(Self::Weights).map_err(|_| {
+                let names: Vec<_> = WeightType::all().map(WeightType::name).filter(|name| *name != "f32").collect();
+                format!("there are none, int8, {}", names.join(", "))
+            }),
+        }
+    }
+
+    /// The block type, if it is one.
+    pub(crate) fn blocks(self) -> Option<BlockType> {
+        match self {
+            Self::Weights(WeightType::Blocks(block)) => Some(block),
+            _ => None,
+        }
+    }
+}
+
+/// Reads what `--layer` says: `NAME=TYPE`.
+pub(crate) fn layer(text: &str) -> Result<(String, WeightType), String> {
+    match text.rsplit_once('=') {
+        Some((name, of)) if !name.is_empty() => Ok((name.to_string(), of.parse()?)),
+        _ => Err("write a layer's name and a type: `dense=q8_0`, `blk.*.ffn_down=q6k`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_and_types_are_read() {
+        let q8 = WeightType::Blocks(BlockType::Q8_0);
+        assert_eq!(layer("a=b=q8_0"), Ok(("a=b".into(), q8)));
+        assert_eq!(layer("*=f32"), Ok(("*".into(), WeightType::F32)));
+        for bad in ["q8_0", "=q8_0", "dense=", "dense=q9", ""] {
+            assert!(layer(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Quantization::parse("q8_0"), Ok(Quantization::Weights(q8)));
+        assert!(Quantization::parse("q9").unwrap_err().starts_with("there are none, int8, f16, q4_0"));
+    }
+}

@@ -1,0 +1,220 @@
+//! How well a compiled file does on held-out inputs: the same measure for a float network and for what became of it.
+
+use crate::session::{aligned, arena, give};
+use tealight::{ALL_OPS, Block, Model, Session};
+
+/// What each held-out input should give at the first output.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// The index of its greatest element.
+    Classes(Vec<u32>),
+    /// Its elements.
+    Outputs(Vec<Vec<f32>>),
+}
+
+/// How well a file did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Score {
+    /// Of classes.
+    Accuracy {
+        /// How many inputs gave the wanted class; of equal elements the first counts.
+        right: usize,
+        /// Of how many.
+        samples: usize,
+    },
+    /// Of elements.
+    Error {
+        /// The root of the mean squared difference.
+        rms: f64,
+        /// The greatest difference of one element.
+        worst: f32,
+        /// How many inputs were run.
+        samples: usize,
+    },
+}
+
+/// Why a file cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EvaluateError {
+    /// The bytes are no model.
+    #[error("not a Tealight model: {0}")]
+    Model(String),
+    /// There are no inputs.
+    #[error("there are no inputs to evaluate with")]
+    Empty,
+    /// Inputs and targets are not as many.
+    #[error("there are {samples} inputs, but {targets} targets; give one target for each input")]
+    Count {
+        /// How many inputs.
+        samples: usize,
+        /// How many targets.
+        targets: usize,
+    },
+    /// An input of another size.
+    #[error("input {sample} has {found} numbers; the network takes {expected}")]
+    Shape {
+        /// Its index.
+        sample: usize,
+        /// How many numbers it has.
+        found: usize,
+        /// How many the network takes.
+        expected: usize,
+    },
+    /// A class that the output has no element for.
+    #[error("target {sample} is class {class}, but the output has {scores} scores; classes count from 0")]
+    Class {
+        /// Its index.
+        sample: usize,
+        /// The class.
+        class: u32,
+        /// How many elements the output has.
+        scores: usize,
+    },
+    /// A target of another size than the output.
+    #[error("target {sample} has {found} numbers; the output has {expected}")]
+    Target {
+        /// Its index.
+        sample: usize,
+        /// How many numbers it has.
+        found: usize,
+        /// How many elements the output has.
+        expected: usize,
+    },
+}
+
+/// Runs the inputs through the model file `file` and compares its first output with the targets, one for each input.
+///
+/// `streams` are as for [`compile_float_streams`](crate::quantize::compile_float_streams): samples of real numbers, which are
+/// quantized for an int8 input as the file says.
+///
+/// # Errors
+/// [`EvaluateError`] names the sample or target that does not fit.
+pub fn evaluate(file: &[u8], streams: &[Vec<Vec<f32>>], targets: &Targets) -> Result<Score, EvaluateError> {
+    let mut bytes = aligned(file);
+    let model = Model::parse(&Block::bytes_mut(&mut bytes)[..file.len()])
+        .map_err(|error| EvaluateError::Model(error.to_string()))?;
+    let sizes: Vec<usize> = (0..model.input_count()).map(|k| elements(&model, model.input(k))).collect();
+    let output = elements(&model, model.output(0));
+    check(streams, targets, sizes.iter().sum(), output)?;
+    let mut memory = arena(&model);
+    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory))
+        .map_err(|error| EvaluateError::Model(format!("{error:?}")))?;
+    let (mut right, mut squares, mut worst, mut samples) = (0, 0f64, 0f32, 0);
+    for stream in streams {
+        session.reset();
+        for sample in stream {
+            let mut rest = &sample[..];
+            for (k, &size) in sizes.iter().enumerate() {
+                let (numbers, after) = rest.split_at(size);
+                rest = after;
+                give(&mut session, k, numbers).map_err(EvaluateError::Model)?;
+            }
+            session.run();
+            let found = session.output(0);
+            match targets {
+                Targets::Classes(classes) => {
+                    right += usize::from(found.argmax().is_some_and(|(index, _)| index == classes[samples] as usize));
+                }
+                Targets::Outputs(outputs) => {
+                    for (i, wanted) in outputs[samples].iter().enumerate() {
+                        let difference = found.real(i).unwrap_or(f32::NAN) - wanted;
+                        squares += f64::from(difference).powi(2);
+                        worst = worst.max(difference.abs());
+                    }
+                }
+            }
+            samples += 1;
+        }
+    }
+    Ok(match targets {
+        Targets::Classes(_) => Score::Accuracy { right, samples },
+        Targets::Outputs(_) => Score::Error { rms: (squares / (samples * output) as f64).sqrt(), worst, samples },
+    })
+}
+
+fn elements(model: &Model<'_>, value: usize) -> usize {
+    model.value(value).shape.dims().iter().map(|&dim| dim as usize).product()
+}
+
+fn check(streams: &[Vec<Vec<f32>>], targets: &Targets, inputs: usize, output: usize) -> Result<(), EvaluateError> {
+    let samples: Vec<&Vec<f32>> = streams.iter().flatten().collect();
+    let targets_count = match targets {
+        Targets::Classes(classes) => classes.len(),
+        Targets::Outputs(outputs) => outputs.len(),
+    };
+    if samples.is_empty() {
+        return Err(EvaluateError::Empty);
+    }
+    if samples.len() != targets_count {
+        return Err(EvaluateError::Count { samples: samples.len(), targets: targets_count });
+    }
+    if let Some((sample, numbers)) = samples.iter().enumerate().find(|(_, numbers)| numbers.len() != inputs) {
+        return Err(EvaluateError::Shape { sample, found: numbers.len(), expected: inputs });
+    }
+    match targets {
+        Targets::Classes(classes) => match classes.iter().enumerate().find(|(_, class)| **class as usize >= output) {
+            Some((sample, &class)) => Err(EvaluateError::Class { sample, class, scores: output }),
+            None => Ok(()),
+        },
+        Targets::Outputs(outputs) => match outputs.iter().enumerate().find(|(_, target)| target.len() != output) {
+            Some((sample, target)) => Err(EvaluateError::Target { sample, found: target.len(), expected: output }),
+            None => Ok(()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+    use crate::builder::{Builder, compile_kernel_graph};
+    use crate::graph::ElementType::F32;
+    use tealight_format::Operator;
+    use tealight_format::ops::{UnaryF32, UnaryFunction};
+
+    /// The negative of three numbers.
+    fn negative() -> Vec<u8> {
+        let mut b = Builder::new();
+        let x = b.input("x", F32, &[1, 3]);
+        let negate = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Neg as i32, parameters: [0.0; 2] });
+        let y = b.op("y", negate, [x], F32, &[1, 3]);
+        b.output(y);
+        compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap().bytes
+    }
+
+    fn streams() -> Vec<Vec<Vec<f32>>> {
+        vec![vec![vec![1.0, 2.0, -3.0], vec![-1.0, 0.0, 0.0]], vec![vec![5.0, 4.0, 4.0]]]
+    }
+
+    #[test]
+    fn classes_are_counted_and_of_equal_scores_the_first_is_taken() {
+        let classes = |classes: [u32; 3]| evaluate(&negative(), &streams(), &Targets::Classes(classes.to_vec()));
+        assert_eq!(classes([2, 0, 1]), Ok(Score::Accuracy { right: 3, samples: 3 }));
+        assert_eq!(classes([2, 1, 2]), Ok(Score::Accuracy { right: 1, samples: 3 }));
+    }
+
+    #[test]
+    fn elements_are_compared() {
+        let mut outputs = vec![vec![-1.0, -2.0, 3.0], vec![1.0, 0.0, 0.0], vec![-5.0, -4.0, -4.0]];
+        let score = |outputs: &[Vec<f32>]| evaluate(&negative(), &streams(), &Targets::Outputs(outputs.to_vec()));
+        assert_eq!(score(&outputs), Ok(Score::Error { rms: 0.0, worst: 0.0, samples: 3 }));
+        outputs[1][2] = 6.0;
+        assert_eq!(score(&outputs), Ok(Score::Error { rms: 2.0, worst: 6.0, samples: 3 }));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let refused = |streams: &[Vec<Vec<f32>>], targets: Targets| {
+            evaluate(&negative(), streams, &targets).unwrap_err().to_string()
+        };
+        let classes = |count: usize| Targets::Classes(vec![0; count]);
+        assert!(refused(&[], classes(0)).contains("no inputs"));
+        assert!(refused(&streams(), classes(2)).contains("3 inputs, but 2 targets"));
+        assert!(refused(&[vec![vec![1.0]]], classes(1)).contains("input 0 has 1 numbers; the network takes 3"));
+        let error = refused(&streams(), Targets::Classes(vec![0, 3, 0]));
+        assert!(error.contains("target 1 is class 3, but the output has 3 scores"), "{error}");
+        let error = refused(&streams(), Targets::Outputs(vec![vec![0.0; 2]; 3]));
+        assert!(error.contains("target 0 has 2 numbers; the output has 3"), "{error}");
+        assert!(evaluate(b"nonsense", &streams(), &classes(3)).is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! What each type of weights would cost in bytes and lose in accuracy, layer by layer.
+//!
+//! Each layer is compiled alone once for each type and run on what it reads in the float network, so a figure speaks of
+//! that layer and of nothing before it.
+
+use super::float_run::{FloatRun, aligned, arena, give, load, parse, reals_of};
+use super::measure::step;
+use super::range::Params;
+use super::report::{Choice, Sums};
+use super::samples::Samples;
+use super::weights::{Channels, Weights};
+use super::{QuantizeError, Result};
+use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::store::{Stored, WeightType, store_one, weights};
+use crate::{Options, compile_graph};
+use tealight::Model;
+use tealight_format::Operator;
+
+/// Most rows of a table that are compared.
+const ROWS: u32 = 4096;
+
+/// What is known about the weights of one layer.
+#[derive(Debug)]
+pub(super) struct LayerChoices {
+    /// The node's place in the lowered graph.
+    pub(super) node: usize,
+    /// What it writes.
+    pub(super) output: TensorId,
+    /// Its weights.
+    pub(super) weights: TensorId,
+    /// What each type would cost.
+    pub(super) choices: Vec<Choice>,
+}
+
+/// A layer alone, with its weights in one type.
+struct Alone {
+    bytes: Vec<u8>,
+    /// The place of what it reads and what it writes in [`FloatRun::ids`].
+    places: [usize; 2],
+    /// How input and output are rounded, if it stands for an int8 layer.
+    rounded: Option<[Params; 2]>,
+    /// Which layer and which of its choices it measures.
+    of: [usize; 2],
+    sums: Sums,
+}
+
+/// The choices that each layer of the lowered graph has.
+pub(super) fn choices(graph: &Graph, samples: Samples<'_>) -> Result<Vec<LayerChoices>> {
+    let float = FloatRun::new(graph)?;
+    let extremes = extremes(&float, graph, samples)?;
+    let mut layers = Vec::new();
+    let mut alone = Vec::new();
+    for (node, one) in graph.nodes.iter().enumerate() {
+        let (Some(id), Some(&output)) = (only_weights(graph, one), one.outputs.first()) else { continue };
+        let mut layer = LayerChoices { node, output, weights: id, choices: Vec::new() };
+        if matches!(one.op, Op::Kernel(Operator::GatherF32(_))) {
+            layer.choices = table(graph, one, id)?;
+        } else {
+            let place = |id: TensorId| float.ids.iter().position(|&of| of == graph.base(id));
+            let input = one.inputs.first().copied().flatten();
+            let (Some(from), Some(to)) = (input.and_then(place), place(output)) else { continue };
+            let ranges = [from, to].map(|at| Params::of(extremes[at][0], extremes[at][1]));
+            for (one, choice) in candidates(graph, one, ranges)? {
+                alone.push(Alone { places: [from, to], of: [layers.len(), layer.choices.len()], ..one });
+                layer.choices.push(choice);
+            }
+        }
+        layers.push(layer);
+    }
+    run(&float, graph, samples, &mut alone)?;
+    for one in alone {
+        let choice = &mut layers[one.of[0]].choices[one.of[1]];
+        (choice.snr_db, choice.worst) = (one.sums.snr_db(), one.sums.worst);
+    }
+    Ok(layers)
+}
+
+/// The weights of a layer that has one constant of them.
+fn only_weights(graph: &Graph, node: &Node) -> Option<TensorId> {
+    match weights(graph, node)?[..] {
+        [id] if graph.tensors[id].is_constant() => Some(id),
+        _ => None,
+    }
+}
+
+/// The least and greatest number of each tensor.
+fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec<[f32; 2]>> {
+    let mut extremes = vec![[0f32; 2]; float.ids.len()];
+    float.run(samples.iter().step_by(step(graph, samples)), |sample, values| {
+        for ((&id, numbers), range) in float.ids.iter().zip(values).zip(&mut extremes) {
+            if let Some(&value) = numbers.iter().find(|number| !number.is_finite()) {
+                let layer = graph.tensors[id].name.clone();
+                return Err(QuantizeError::Overflow { layer, sample: sample.index, value });
+            }
+            *range = numbers.iter().fold(*range, |[low, high], &number| [low.min(number), high.max(number)]);
+        }
+        Ok(())
+    })?;
+    Ok(extremes)
+}
+
+/// The layer `node` alone in each type that it can have, and what each costs.
+fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Alone, Choice)>> {
+    let mut all = Vec::new();
+    for of in WeightType::all() {
+        let mut layer = single(graph, node);
+        if store_one(&mut layer, 0, of, &mut Stored::new()).is_ok() {
+            all.push(one(layer, of.name(), None)?);
+        }
+    }
+    let mut layer = single(graph, node);
+    if let Some(bytes) = round_to_int8(&mut layer, ranges[0]) {
+        let (alone, mut choice) = one(layer, INT8, Some(ranges))?;
+        choice.bytes = bytes;
+        all.push((alone, choice));
+    }
+    Ok(all)
+}
+
+/// The name of int8 among the types of weights.
+pub(super) const INT8: &str = "int8";
+
+/// Compiles a layer alone.
+fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Result<(Alone, Choice)> {
+    let read = layer.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
+    let bytes = read.filter_map(|&id| layer.tensors[id].bytes()).map(<[u8]>::len).sum();
+    let compiled = compile_graph(layer, "quantize", b"", &Options::default(), &mut |_, _| {})?;
+    let alone = Alone { bytes: compiled.bytes, places: [0; 2], rounded, of: [0; 2], sums: Sums::default() };
+    Ok((alone, Choice { weights, bytes, snr_db: 0.0, worst: 0.0 }))
+}
+
+/// A graph of `node` alone.
+fn single(graph: &Graph, node: &Node) -> Graph {
+    let mut layer = Graph::default();
+    let inputs: Vec<Option<TensorId>> = node
+        .inputs
+        .iter()
+        .map(|id| id.map(|id| layer.add(Tensor { alias: None, ..graph.tensors[id].clone() })))
+        .collect();
+    let outputs: Vec<TensorId> = node
+        .outputs
+        .iter()
+        .map(|&id| layer.add(Tensor { alias: None, content: Content::Computed, ..graph.tensors[id].clone() }))
+        .collect();
+    if let Some(&Some(input)) = inputs.first() {
+        layer.tensors[input].content = Content::Computed;
+        layer.inputs.push(input);
+    }
+    layer.outputs.clone_from(&outputs);
+    layer.nodes.push(Node { op: node.op.clone(), inputs, outputs, origin: node.origin });
+    layer
+}
+
+/// Rounds the weights of a layer alone as int8 does, and gives the bytes that they would have: one for a weight, twelve for
+/// a channel (bias, multiplier, shift). Nothing if the layer has no int8 form.
+fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
+    let depthwise = match layer.nodes[0].op {
+        Op::Kernel(Operator::Conv2dF32(_) | Operator::FullyConnectedF32(_)) => false,
+        Op::Kernel(Operator::DepthwiseConv2dF32(_)) => true,
+        _ => return None,
+    };
+    let constant = |k: usize| layer.nodes[0].inputs.get(k).copied().flatten();
+    let id = constant(1)?;
+    let data = layer.tensors[id].reals()?;
+    let channels = Channels::of(&layer.tensors[id].shape, depthwise)?;
+    let bias = constant(2).and_then(|id| layer.tensors[id].reals()).unwrap_or_else(|| vec![0.0; channels.count]);
+    if bias.len() != channels.count {
+        return None;
+    }
+    let errors = Weights::new(&data, &bias, input.scale, channels).errors(&data);
+    let bytes: Vec<u8> = data.iter().zip(errors).flat_map(|(weight, error)| (weight + error).to_le_bytes()).collect();
+    layer.tensors[id].content = Content::Constant(bytes.into());
+    Some(data.len() + 12 * channels.count)
+}
+
+/// The choices of a table that rows are gathered from: each row once.
+fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
+    let &[rows, length] = &graph.tensors[id].shape[..] else { return Ok(Vec::new()) };
+    let rows = rows.min(ROWS);
+    let wanted = graph.tensors[id].reals().unwrap_or_default();
+    let indices: Vec<f32> = (0..rows).map(|row| row as f32).collect();
+    let mut choices = Vec::new();
+    for of in WeightType::all() {
+        let mut layer = single(graph, node);
+        let (input, output) = (layer.inputs[0], layer.outputs[0]);
+        layer.tensors[input] = Tensor::computed("rows", ElementType::I32, vec![rows]);
+        layer.tensors[output] = Tensor::computed("elements", ElementType::F32, vec![rows, length]);
+        if store_one(&mut layer, 0, of, &mut Stored::new()).is_err() {
+            continue;
+        }
+        let (alone, mut choice) = one(layer, of.name(), None)?;
+        let mut file = aligned(&alone.bytes);
+        let model = parse(&mut file, alone.bytes.len())?;
+        let mut memory = arena(&model);
+        let mut session = load(&model, &mut memory)?;
+        give(&mut session, 0, &indices)?;
+        session.run();
+        let mut sums = Sums::default();
+        sums.add(&wanted, &reals_of(&session, model.output(0)));
+        (choice.snr_db, choice.worst) = (sums.snr_db(), sums.worst);
+        choices.push(choice);
+    }
+    Ok(choices)
+}
+
+/// Runs each layer alone on what it reads in the float network.
+fn run(float: &FloatRun, graph: &Graph, samples: Samples<'_>, alone: &mut [Alone]) -> Result<()> {
+    let mut files: Vec<_> = alone.iter().map(|one| aligned(&one.bytes)).collect();
+    let models = files.iter_mut().zip(alone.iter());
+    let models: Vec<Model<'_>> = models.map(|(file, one)| parse(file, one.bytes.len())).collect::<Result<_>>()?;
+    let mut arenas: Vec<_> = models.iter().map(arena).collect();
+    let sessions = models.iter().zip(&mut arenas);
+    let mut sessions: Vec<_> = sessions.map(|(model, arena)| load(model, arena)).collect::<Result<_>>()?;
+    float.run(samples.iter().step_by(step(graph, samples)), |_, values| {
+        for (one, session) in alone.iter_mut().zip(&mut sessions) {
+            let [from, to] = one.places.map(|at| values[at]);
+            let round = |params: Params, numbers: &[f32]| -> Vec<f32> {
+                numbers.iter().map(|&number| params.dequantize(params.quantize(number))).collect()
+            };
+            match one.rounded {
+                Some([input, _]) => give(session, 0, &round(input, from))?,
+                None => give(session, 0, from)?,
+            }
+            session.run();
+            let found = session.output(0).as_f32();
+            match one.rounded {
+                Some([_, output]) => one.sums.add(to, &round(output, found)),
+                None => one.sums.add(to, found),
+            }
+        }
+        Ok(())
+    })
+}

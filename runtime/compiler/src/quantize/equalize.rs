@@ -1,0 +1,296 @@
+//! Cross-layer equalization: the weights of neighbouring layers rescaled against each other, so that no channel of the
+//! tensor between them wastes its range.
+//!
+//! Between two layers stands at most a rectifier, which commutes with positive factors: dividing output channel i of the
+//! first layer by s and multiplying what the second reads of it by s changes no result. With s = sqrt(r1 / r2), where r1 and
+//! r2 are the channel's greatest weights in the two layers, both become sqrt(r1 r2) (Nagel et al., "Data-Free Quantization
+//! Through Weight Equalization and Bias Correction", 2019, equation 11).
+
+use super::Result;
+use super::observe::floats;
+use super::weights::Channels;
+use crate::graph::{Content, Graph, Node, Op, TensorId};
+use crate::tflite::{Activation, TfliteOp};
+
+/// How often the pairs of a chain are gone through: each changes its neighbours.
+const SWEEPS: usize = 20;
+
+/// Two layers, by their place among the nodes, and the channels of the tensor between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pair {
+    first: usize,
+    second: usize,
+    channels: usize,
+}
+
+/// The same network with its weights equalized; nothing if no two layers allow it.
+pub(super) fn equalize(graph: &Graph) -> Result<Option<Graph>> {
+    let pairs: Vec<Pair> = (0..graph.nodes.len()).filter_map(|node| pair(graph, node)).collect();
+    if pairs.is_empty() {
+        return Ok(None);
+    }
+    let mut graph = graph.clone();
+    // Each layer gets constants of its own.
+    for pair in &pairs {
+        for (node, inputs) in [(pair.first, 1..3), (pair.second, 1..2)] {
+            for k in inputs {
+                if let Some(id) = graph.nodes[node].inputs.get(k).copied().flatten() {
+                    let own = graph.add(graph.tensors[id].clone());
+                    graph.nodes[node].inputs[k] = Some(own);
+                }
+            }
+        }
+    }
+    for _ in 0..SWEEPS {
+        for &pair in &pairs {
+            equalize_pair(&mut graph, pair)?;
+        }
+    }
+    Ok(Some(graph))
+}
+
+/// The layer after the layer `node`, if nothing but what commutes with positive factors stands between them.
+fn pair(graph: &Graph, node: usize) -> Option<Pair> {
+    let first = &graph.nodes[node];
+    let rectified = matches!(activation(&first.op)?, Activation::None | Activation::Relu);
+    let channels = Channels::of(&graph.tensors[weights(graph, first)?].shape, depthwise(first))?.count;
+    let mut between = *first.outputs.first()?;
+    if !rectified || first.inputs.get(2).copied().flatten().is_some_and(|id| !graph.tensors[id].is_constant()) {
+        return None;
+    }
+    loop {
+        let reads = |node: &Node| node.inputs.contains(&Some(between));
+        let mut readers = (0..graph.nodes.len()).filter(|&k| reads(&graph.nodes[k]));
+        let (Some(second), None) = (readers.next(), readers.next()) else { return None };
+        let reader = &graph.nodes[second];
+        if graph.outputs.contains(&between) || reader.inputs.first() != Some(&Some(between)) {
+            return None;
+        }
+        // A reshape may leave the last dimension as something else than the channels.
+        let in_place = graph.tensors[between].shape.last() == Some(&(channels as u32));
+        let any_place = matches!(&reader.op, Op::Tflite(op) if matches!(op, TfliteOp::FullyConnected(_) | TfliteOp::Relu) || moves(op));
+        if !in_place && !any_place {
+            return None;
+        }
+        if weights(graph, reader).is_some() {
+            let pair = Pair { first: node, second, channels };
+            let count = graph.tensors[weights(graph, reader)?].elements();
+            return (0..count).all(|index| pair.channel(graph, index).is_some()).then_some(pair);
+        }
+        if !commutes(graph, reader) {
+            return None;
+        }
+        between = *reader.outputs.first()?;
+    }
+}
+
+/// Whether an operator leaves all elements as they are, in their order.
+fn moves(op: &TfliteOp) -> bool {
+    matches!(op, TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims)
+}
+
+/// Whether an operator of one tensor commutes with positive factors of the last dimension.
+fn commutes(graph: &Graph, node: &Node) -> bool {
+    let Op::Tflite(op) = &node.op else { return false };
+    match op {
+        TfliteOp::MaxPool2d(window) | TfliteOp::AveragePool2d(window) => {
+            matches!(window.activation, Activation::None | Activation::Relu)
+        }
+        TfliteOp::Relu => true,
+        op if moves(op) => true,
+        TfliteOp::Mean => {
+            let rank = node.inputs.first().copied().flatten().map_or(0, |id| graph.tensors[id].shape.len()) as i64;
+            let axes = graph.constant_integers(node, 1).unwrap_or_default();
+            axes.iter().all(|axis| axis.rem_euclid(rank.max(1)) != rank - 1)
+        }
+        _ => false,
+    }
+}
+
+/// The constant weights of a layer.
+fn weights(graph: &Graph, node: &Node) -> Option<TensorId> {
+    activation(&node.op)?;
+    node.inputs.get(1).copied().flatten().filter(|&id| graph.tensors[id].is_constant())
+}
+
+/// The activation of a layer with weights.
+fn activation(op: &Op) -> Option<Activation> {
+    match op {
+        Op::Tflite(TfliteOp::Conv2d(window) | TfliteOp::DepthwiseConv2d(window)) => Some(window.activation),
+        Op::Tflite(TfliteOp::FullyConnected(activation)) => Some(*activation),
+        _ => None,
+    }
+}
+
+fn depthwise(node: &Node) -> bool {
+    matches!(node.op, Op::Tflite(TfliteOp::DepthwiseConv2d(_)))
+}
+
+impl Pair {
+    /// The channel of the tensor between the layers that weight `index` of the second one meets.
+    fn channel(&self, graph: &Graph, index: usize) -> Option<usize> {
+        let node = &graph.nodes[self.second];
+        let shape = &graph.tensors[weights(graph, node)?].shape;
+        match (&node.op, &shape[..]) {
+            // 1HWO: `multiplier` outputs for each input.
+            (Op::Tflite(TfliteOp::DepthwiseConv2d(_)), &[_, _, _, o]) => {
+                let multiplier =
+                    (o as usize).checked_div(self.channels).filter(|&m| m * self.channels == o as usize)?;
+                (index % o as usize).checked_div(multiplier)
+            }
+            // OHWI: with groups, an output reads the channels of its own.
+            (Op::Tflite(TfliteOp::Conv2d(_)), &[o, h, w, i]) => {
+                let [o, h, w, i] = [o, h, w, i].map(|dim| dim as usize);
+                let groups = self.channels.checked_div(i).filter(|&groups| groups * i == self.channels)?;
+                let output = index.checked_div(h * w * i)?;
+                Some(output.checked_div(o.checked_div(groups)?)? * i + index % i)
+            }
+            // OI: pictures that were flattened have their channels last.
+            (Op::Tflite(TfliteOp::FullyConnected(_)), &[_, depth]) => {
+                (depth as usize).is_multiple_of(self.channels).then(|| index % self.channels)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn equalize_pair(graph: &mut Graph, pair: Pair) -> Result<()> {
+    let [first, second] = [pair.first, pair.second].map(|node| weights(graph, &graph.nodes[node]));
+    let (Some(first), Some(second)) = (first, second) else { return Ok(()) };
+    let bias = graph.nodes[pair.first].inputs.get(2).copied().flatten();
+    let Some(channels) = Channels::of(&graph.tensors[first].shape, depthwise(&graph.nodes[pair.first])) else {
+        return Ok(());
+    };
+    let (mut before, mut after) = (floats(&graph.tensors[first])?, floats(&graph.tensors[second])?);
+    let met: Vec<usize> = (0..after.len()).filter_map(|index| pair.channel(graph, index)).collect();
+    let mut greatest = vec![[0f32; 2]; pair.channels];
+    for (index, weight) in before.iter().enumerate() {
+        let [r1, _] = &mut greatest[channels.of_weight(index)];
+        *r1 = r1.max(weight.abs());
+    }
+    for (&channel, weight) in met.iter().zip(&after) {
+        let [_, r2] = &mut greatest[channel];
+        *r2 = r2.max(weight.abs());
+    }
+    let factor = |&[r1, r2]: &[f32; 2]| {
+        let factor = (r1 / r2).sqrt();
+        // A channel that one of the layers does not use stays as it is.
+        if factor.is_normal() { factor } else { 1.0 }
+    };
+    let factors: Vec<f32> = greatest.iter().map(factor).collect();
+    before.iter_mut().enumerate().for_each(|(index, weight)| *weight /= factors[channels.of_weight(index)]);
+    after.iter_mut().zip(met).for_each(|(weight, channel)| *weight *= factors[channel]);
+    put(graph, first, &before);
+    put(graph, second, &after);
+    if let Some(id) = bias {
+        let mut bias = floats(&graph.tensors[id])?;
+        bias.iter_mut().zip(&factors).for_each(|(bias, factor)| *bias /= factor);
+        put(graph, id, &bias);
+    }
+    Ok(())
+}
+
+fn put(graph: &mut Graph, id: TensorId, numbers: &[f32]) {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    graph.tensors[id].content = Content::Constant(bytes.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Build, numbers, window};
+    use super::*;
+    use crate::quantize::float_run::FloatRun;
+    use crate::quantize::samples::Samples;
+    use crate::tflite::Padding;
+
+    /// A convolution, one of each channel with two outputs each, one with two groups, a flattened picture and a matrix.
+    fn chain() -> Graph {
+        let mut b = Build::default();
+        let x = b.input(&[1, 6, 6, 2]);
+        let conv =
+            TfliteOp::Conv2d(crate::tflite::Window { activation: Activation::Relu, ..window(Padding::Same, 1, 0) });
+        let (w, bias) = (b.weights("a", 1, &[4, 3, 3, 2]), b.weights("a/bias", 2, &[4]));
+        let y = b.node(conv, &[x, w, bias], "a", &[1, 6, 6, 4]);
+        let w = b.weights("b", 3, &[1, 3, 3, 8]);
+        let y = b.node(TfliteOp::DepthwiseConv2d(window(Padding::Same, 1, 0)), &[y, w], "b", &[1, 6, 6, 8]);
+        let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 8]);
+        let (w, bias) = (b.weights("c", 4, &[6, 1, 1, 4]), b.weights("c/bias", 5, &[6]));
+        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[y, w, bias], "c", &[1, 3, 3, 6]);
+        let y = b.node(TfliteOp::Relu, &[y], "relu", &[1, 3, 3, 6]);
+        let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 54]);
+        let w = b.weights("d", 6, &[3, 54]);
+        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "d", &[1, 3]);
+        b.network(y)
+    }
+
+    fn outputs(graph: &Graph) -> Vec<f32> {
+        let streams = [(0..5).map(|seed| numbers(seed, 72)).collect::<Vec<_>>()];
+        let mut all = Vec::new();
+        let samples = Samples::new(graph, &streams).unwrap();
+        FloatRun::new(graph)
+            .unwrap()
+            .run(samples.iter(), |_, values| {
+                all.extend_from_slice(values.last().unwrap());
+                Ok(())
+            })
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn an_equalized_network_gives_the_same() {
+        let graph = chain();
+        let found: Vec<Pair> = (0..graph.nodes.len()).filter_map(|node| pair(&graph, node)).collect();
+        let places: Vec<[usize; 3]> = found.iter().map(|pair| [pair.first, pair.second, pair.channels]).collect();
+        assert_eq!(places, [[0, 1, 4], [1, 3, 8], [3, 6, 6]]);
+        let equalized = equalize(&graph).unwrap().unwrap();
+        assert_ne!(equalized.nodes[0].inputs[1], graph.nodes[0].inputs[1]);
+        for (found, wanted) in outputs(&equalized).iter().zip(outputs(&graph)) {
+            assert!((found - wanted).abs() < 1e-4 * wanted.abs().max(1.0), "{found} instead of {wanted}");
+        }
+    }
+
+    #[test]
+    fn the_greatest_weights_of_a_channel_become_equal() {
+        let mut b = Build::default();
+        let x = b.input(&[1, 2]);
+        let w = b.constant(&[2, 2], &[100.0, 50.0, 0.25, 0.125]);
+        let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "a", &[1, 2]);
+        let v = b.constant(&[1, 2], &[1.0, 4.0]);
+        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, v], "b", &[1, 1]);
+        let equalized = equalize(&b.network(y)).unwrap().unwrap();
+        let weights = [0, 1].map(|node| floats(&equalized.tensors[equalized.nodes[node].inputs[1].unwrap()]).unwrap());
+        assert_eq!(weights, [vec![10.0, 5.0, 1.0, 0.5], vec![10.0, 1.0]]);
+    }
+
+    #[test]
+    fn what_does_not_commute_or_is_read_twice_is_left_alone() {
+        for (op, read_twice) in
+            [(TfliteOp::Relu6, false), (TfliteOp::Tanh, false), (TfliteOp::HardSwish, false), (TfliteOp::Relu, true)]
+        {
+            let mut b = Build::default();
+            let x = b.input(&[1, 2]);
+            let w = b.weights("a", 1, &[2, 2]);
+            let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "a", &[1, 2]);
+            let y = b.node(op, &[y], "between", &[1, 2]);
+            let w = b.weights("b", 2, &[2, 2]);
+            let mut z = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "b", &[1, 2]);
+            if read_twice {
+                z = b.node(TfliteOp::Add(Activation::None), &[y, z], "sum", &[1, 2]);
+            }
+            assert_eq!(equalize(&b.network(z)).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_reshape_between_pictures_is_left_alone() {
+        let mut b = Build::default();
+        let x = b.input(&[1, 2, 2, 4]);
+        let w = b.weights("a", 1, &[4, 1, 1, 4]);
+        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "a", &[1, 2, 2, 4]);
+        let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "other", &[1, 4, 4, 1]);
+        let w = b.weights("b", 2, &[2, 1, 1, 1]);
+        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[y, w], "b", &[1, 4, 4, 2]);
+        assert_eq!(equalize(&b.network(y)).unwrap(), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! Linux boards: a processor with Linux, emulated in user mode. Each is a folder of `boards/linux` with a `board.toml`.
+//!
+//! Nothing is flashed: one program, `tealight-linux`, takes models and inputs from files. So one run checks hundreds of
+//! models.
+
+mod conformance;
+
+pub use conformance::conformance;
+
+use crate::context::{Context, try_read};
+use crate::error::Usage;
+use crate::firmware::executable;
+use crate::setup::{self, Package};
+use crate::version::Version;
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use xshell::cmd;
+
+/// The crate that Linux boards run.
+const PACKAGE: &str = "tealight-linux";
+
+/// Contents of a Linux board's `board.toml`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinuxBoard {
+    /// Identifier: `linux-` and the name of the folder.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Rust target triple.
+    pub target: String,
+    /// What links its programs: `rust-lld`, or the C compiler of a cross toolchain.
+    pub linker: String,
+    /// The emulator.
+    pub emulator: Emulator,
+}
+
+/// A QEMU in user mode.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Emulator {
+    /// Program, such as `qemu-aarch64`.
+    pub binary: String,
+    /// Least version.
+    pub version: String,
+    /// The processors to emulate, as its `-cpu` names them.
+    pub cpus: Vec<String>,
+}
+
+impl LinuxBoard {
+    /// Reads the text of a `board.toml` that lies in the folder `folder`.
+    pub fn parse(text: &str, folder: &str) -> Result<Self> {
+        let board: Self = toml::from_str(text)?;
+        if board.id != format!("linux-{folder}") {
+            bail!("`id = \"{}\"` is not `linux-{folder}`, after the folder", board.id);
+        }
+        board.emulator.least_version()?;
+        if board.emulator.cpus.is_empty() {
+            bail!("`cpus` names no processor");
+        }
+        Ok(board)
+    }
+
+    /// Every Linux board, by identifier.
+    pub fn all(root: &Path) -> Result<Vec<Self>> {
+        let folder = root.join("boards").join("linux");
+        let entries = std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path().join("board.toml")))
+            .filter(|file| file.is_file())
+            .collect();
+        files.sort();
+        let read = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file)?;
+            let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+            Self::parse(&text, &folder).with_context(|| format!("in {}", file.display()))
+        };
+        files.iter().map(read).collect()
+    }
+
+    /// The Linux board called `id`, if there is one.
+    pub fn find(root: &Path, id: &str) -> Result<Option<Self>> {
+        Ok(Self::all(root)?.into_iter().find(|board| board.id == id))
+    }
+
+    /// What this machine lacks to run it.
+    pub fn lacking(&self, context: &Context) -> Result<Vec<String>> {
+        let mut lacking = Vec::new();
+        if !setup::has_target(context, &self.target) {
+            lacking.push(format!("Rust target {} is not installed", self.target));
+        }
+        if !self.has_linker(context) {
+            lacking.push(format!("{} is not installed", self.linker));
+        }
+        if self.emulator.found(context)?.is_none() {
+            lacking.push(format!("{} {} or newer is not installed", self.emulator.binary, self.emulator.version));
+        }
+        Ok(lacking)
+    }
+
+    /// Sets up what it needs.
+    pub fn ensure(&self, context: &Context) -> Result<()> {
+        setup::ensure_target(context, &self.target)?;
+        if !self.has_linker(context) {
+            let triple = self.linker.trim_end_matches("-gcc");
+            setup::install(context, &format!("{} is not installed", self.linker), Package::CrossToolchain(triple))?;
+        }
+        if self.emulator.found(context)?.is_none() {
+            let Emulator { binary, version, .. } = &self.emulator;
+            let lacking = format!("{binary} {version} or newer is not installed");
+            setup::install(context, &lacking, Package::QemuUser)?;
+            if self.emulator.found(context)?.is_none() {
+                bail!("{lacking}, and this system's package is not it; install QEMU's user mode emulators by hand");
+            }
+        }
+        Ok(())
+    }
+
+    /// `rust-lld` comes with Rust.
+    fn has_linker(&self, context: &Context) -> bool {
+        let (shell, linker) = (&context.shell, &self.linker);
+        linker == "rust-lld" || try_read(cmd!(shell, "{linker} --version")).is_some()
+    }
+
+    /// Builds the program that it runs.
+    fn build(&self, context: &Context) -> Result<PathBuf> {
+        let shell = &context.shell;
+        let (cargo, target) = (context.cargo(), &self.target);
+        let variable = |name: &str| format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace(['-', '.'], "_"));
+        // Linked statically, it needs no root folder of the board.
+        let output = cmd!(shell, "{cargo} build --release --package {PACKAGE} --target {target}")
+            .arg("--message-format=json-render-diagnostics")
+            .env(variable("LINKER"), &self.linker)
+            .env(variable("RUSTFLAGS"), "-C target-feature=+crt-static")
+            .env_remove("RUSTFLAGS")
+            .quiet()
+            .ignore_status()
+            .output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("{PACKAGE} for {target} did not build:\n{}", said.trim_end());
+        }
+        executable(&String::from_utf8_lossy(&output.stdout), PACKAGE)
+            .with_context(|| format!("cargo built no {PACKAGE} for {target}"))
+    }
+
+    /// The command that runs `program` on the processor `cpu`.
+    fn command(&self, program: &Path, cpu: &str) -> Command {
+        let mut command = Command::new(&self.emulator.binary);
+        command.args(["-cpu", cpu]).arg(program);
+        command
+    }
+}
+
+impl Emulator {
+    fn least_version(&self) -> Result<Version> {
+        self.version.parse().map_err(anyhow::Error::msg).context("in `[emulator]`")
+    }
+
+    /// Its version, if it is there and new enough.
+    fn found(&self, context: &Context) -> Result<Option<Version>> {
+        let (shell, binary, least) = (&context.shell, &self.binary, self.least_version()?);
+        let version = try_read(cmd!(shell, "{binary} --version")).and_then(|text| Version::find(&text));
+        Ok(version.filter(|&version| version >= least))
+    }
+}
+
+/// The error for a task that only firmware boards can do.
+pub fn refuse(root: &Path, id: &str) -> Result<()> {
+    match LinuxBoard::find(root, id)? {
+        Some(_) => Err(Usage(format!("{id} runs Linux: only `cargo xtask conformance` takes it")).into()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        id = "linux-x"
+        name = "X"
+        target = "x-unknown-linux-gnu"
+        linker = "x-linux-gnu-gcc"
+        [emulator]
+        binary = "qemu-x"
+        version = "7.2"
+        cpus = ["max"]
+    "#;
+
+    #[test]
+    fn a_wrong_description_is_refused_by_the_name_of_what_is_wrong() {
+        LinuxBoard::parse(GOOD, "x").unwrap();
+        let refusal = |text: &str| format!("{:#}", LinuxBoard::parse(text, "x").unwrap_err());
+        assert!(refusal(&GOOD.replace("linux-x\"", "linux-y\"")).contains("linux-y"));
+        assert!(refusal(&GOOD.replace("\"7.2\"", "\"new\"")).contains("`new`"));
+        assert!(refusal(&GOOD.replace("\"max\"", "")).contains("cpus"));
+        assert!(refusal(&GOOD.replace("linker", "joiner")).contains("joiner"));
+    }
+
+    #[test]
+    fn every_linux_board_is_well_described_and_firmware_tasks_refuse_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        assert!(LinuxBoard::all(root).unwrap().len() >= 2);
+        let error = refuse(root, "linux-aarch64").unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("conformance"));
+        refuse(root, "mps2-an386").unwrap();
+    }
+}

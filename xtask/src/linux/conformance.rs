@@ -3,7 +3,7 @@
 //! They are the golden networks (whose bytes are TensorFlow Lite Micro's, or the digests of `f32.json`), every golden of a
 //! single operator, a layer with its weights in each type of block and in f16, and our own models.
 
-use super::LinuxBoard;
+use super::{LinuxBoard, PACKAGE};
 use crate::blocks::{self, Weights};
 use crate::conformance::{Group, golden_models};
 use crate::context::Context;
@@ -67,7 +67,7 @@ pub fn conformance(context: &Context, board: &LinuxBoard, only: &[String], json:
         jobs.extend(own_models(context)?);
     }
     let progress = Progress::start(format!("building for {}", board.id));
-    let program = board.build(context)?;
+    let program = board.build(context, PACKAGE, PACKAGE)?;
     progress.done("");
     let mut outcomes = Vec::new();
     for cpu in &board.emulator.cpus {

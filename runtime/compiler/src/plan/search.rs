@@ -335,7 +335,7 @@ mod tests {
         #[test]
         fn placements_are_valid_and_never_worse_than_greedy_by_size(problem in problems()) {
             let placement = search(&problem);
-            check(&problem, &by_size(&problem))?;
+            check(&problem, &super::by_size(&problem))?;
             check(&problem, &placement)?;
             prop_assert!(placement.peak <= placement.greedy_by_size);
             let largest = problem.buffers.iter().map(|buffer| u64::from(buffer.size)).max();

@@ -4,7 +4,8 @@ use super::{CharLm, data};
 use crate::{trace, weights};
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
-use tealight_compiler::{BlockType, Options, Vocabulary, compile};
+use tealight_compiler::builder::compile_kernel_graph;
+use tealight_compiler::{BlockType, Options, Vocabulary};
 use tealight_tests::host::Host;
 
 /// `continuation.json`: a text that a compiled file continued.
@@ -30,7 +31,7 @@ pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>>
     let vocabulary = Some(Vocabulary::Chars(data::CHARACTERS.chars().collect()));
     let name = Some("charlm".to_string());
     let options = Options { name, vocabulary, keep_names: true, quantize: blocks, ..Options::default() };
-    Ok(compile(network, checkpoint, &options)?.bytes)
+    Ok(compile_kernel_graph(network, checkpoint, &options)?.bytes)
 }
 
 /// The scores of the next character after each of `numbers`, from the beginning of a text.

@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 /// Everything random comes from this.
 const SEED: u64 = 20_261_121;
 /// How often the weights are moved.
-const STEPS: usize = 9_000;
+const STEPS: usize = 8_000;
 /// Seconds that move them once.
 const BATCH: usize = 128;
 /// The greatest step.
-const RATE: f64 = 4e-3;
+const RATE: f64 = 3e-3;
 
 /// A second's features in Candle's order, one band after another, as the network takes them.
 pub fn numbers(features: &[i8]) -> Vec<f32> {

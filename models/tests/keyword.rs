@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use candle_core::Tensor;
-use tealight_compiler::{Options, compile};
+use tealight_compiler::Options;
+use tealight_compiler::builder::compile_kernel_graph;
 use tealight_models::export::{self, Compiled, Golden, greatest};
 use tealight_models::keyword::{BANDS, FRAMES, Keyword, LABELS, SAMPLES, data, speech, training};
 use tealight_models::random::Random;
@@ -49,7 +50,7 @@ fn the_network_traced_computes_what_candle_computes() {
     let model = weights::load(&file("keyword.float.safetensors"), Keyword::load).unwrap();
     let dims = [1, BANDS, 1, FRAMES];
     let network = trace::trace(&dims, |x| model.forward(x)).unwrap();
-    let compiled = compile(network, b"", &Options::default()).unwrap();
+    let compiled = compile_kernel_graph(network, b"", &Options::default()).unwrap();
     let mut host = Host::new(&compiled.bytes).unwrap();
     let mut random = Random::new(1);
     for _ in 0..5 {

@@ -4,24 +4,25 @@
 //! process of its own; then by Tealight built for Arm, under QEMU on an old core and a new one. The task fails where the
 //! texts or the scores differ by more than they may, and tables speed and memory.
 
-use crate::board::Qemu;
 use crate::context::{Context, run_quietly};
+use crate::linux::LinuxBoard;
 use crate::progress::Progress;
 use crate::run::thousands;
-use crate::{fetch, setup, table};
+use crate::{fetch, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use comfy_table::CellAlignment;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use xshell::{Cmd, cmd};
+use std::process::Command;
+use xshell::cmd;
 
 /// What to make, and where.
 #[derive(Debug, Args)]
 pub struct LlmArgs {
     /// The text to continue
-    #[arg(long, default_value = "The three primary colours are red, yellow and")]
+    #[arg(long, default_value = PROMPT)]
     pub prompt: String,
     /// Tokens to make
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(2..))]
@@ -37,6 +38,9 @@ pub struct LlmArgs {
     pub json: bool,
 }
 
+/// A text to continue.
+const PROMPT: &str = "The three primary colours are red, yellow and";
+
 /// The model, by its name in `models/data.toml`.
 const MODEL: &str = "smollm2";
 
@@ -47,9 +51,8 @@ const MODEL: &str = "smollm2";
 /// tips add up like noise.
 const TOLERANCE: f64 = 0.02;
 
-/// The processors to emulate: Armv8.0 (Raspberry Pi 3), and all that QEMU knows.
-const PROCESSORS: [&str; 2] = ["cortex-a53", "max"];
-const ARM: &str = "aarch64-unknown-linux-musl";
+/// Where the same program runs again, built for Arm.
+const BOARD: &str = "linux-aarch64";
 
 /// What `tealight generate --json` reports, as far as it is needed.
 #[derive(Debug, Deserialize)]
@@ -108,8 +111,15 @@ struct Speed {
 /// A run on an emulated processor: it gave the same text.
 #[derive(Debug, Serialize)]
 struct Emulated {
-    processor: &'static str,
+    processor: String,
     text: String,
+}
+
+impl Default for LlmArgs {
+    /// What CI makes: the defaults of the command line, once each.
+    fn default() -> Self {
+        Self { prompt: PROMPT.into(), tokens: 32, emulated_tokens: 4, runs: 1, json: false }
+    }
 }
 
 /// What has been built and fetched.
@@ -130,14 +140,14 @@ pub fn llm(context: &Context, args: &LlmArgs) -> Result<()> {
     let model = context.cache().join("models").join(format!("{MODEL}.safetensors"));
     let files = Files { gguf, model, tealight: release.join("tealight"), candle: release.join("candle-llama") };
     build(context)?;
-    let arena_bytes = compile(context, &files)?;
+    let arena_bytes = compile(&files)?;
 
-    let (mut speeds, generated) = speeds(context, args, &files)?;
-    let list = generated.prompt_tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let (mut speeds, generated) = speeds(args, &files)?;
+    let list = list(&generated.prompt_tokens);
     let progress = Progress::start("comparing scores with Candle's");
-    let (shell, Files { gguf, model, candle, .. }) = (&context.shell, &files);
-    let count = args.tokens.to_string();
-    let scores: Compared = read(cmd!(shell, "{candle} compare {gguf} {model} --prompt {list} --count {count}"))?;
+    let mut compare = Command::new(&files.candle);
+    compare.arg("compare").args([&files.gguf, &files.model]);
+    let scores: Compared = read(compare.args(["--prompt", &list, "--count", &args.tokens.to_string()]))?;
     if scores.worst > TOLERANCE {
         let worst = 100.0 * scores.worst;
         bail!("a score differs from Candle's by {worst:.2} % of their range; {:.2} % is allowed", 100.0 * TOLERANCE);
@@ -179,14 +189,15 @@ fn build(context: &Context) -> Result<()> {
 }
 
 /// Compiles the model; gives the bytes of its arena.
-fn compile(context: &Context, files: &Files) -> Result<u64> {
+fn compile(files: &Files) -> Result<u64> {
     #[derive(Deserialize)]
     struct Compiled {
         arena_bytes: u64,
     }
     let progress = Progress::start("compiling the GGUF file");
-    let (shell, Files { gguf, model, tealight, .. }) = (&context.shell, files);
-    let compiled: Compiled = read(cmd!(shell, "{tealight} compile {gguf} --output {model} --name {MODEL} --json"))?;
+    let mut compile = Command::new(&files.tealight);
+    compile.arg("compile").arg(&files.gguf).arg("--output").arg(&files.model).args(["--name", MODEL, "--json"]);
+    let compiled: Compiled = read(&mut compile)?;
     progress.done("");
     Ok(compiled.arena_bytes)
 }
@@ -196,17 +207,18 @@ const WITH_CANDLE: &str = "Tealight, Candle's kernels";
 const CANDLE: &str = "Candle's quantized llama";
 
 /// Lets each of them make the text, which must be the same.
-fn speeds(context: &Context, args: &LlmArgs, files: &Files) -> Result<(Vec<Speed>, Generated)> {
+fn speeds(args: &LlmArgs, files: &Files) -> Result<(Vec<Speed>, Generated)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let progress = Progress::start(format!("making {} tokens, alone and beside Candle", args.tokens));
-    let generated = generate(context, args, files, "tealight", 1)?;
+    let generated = generate(args, files, "tealight", 1)?;
+    let prompt = &list(&generated.prompt_tokens);
     let mut speeds = vec![generated.speed(TEALIGHT, 1)];
     // In turns, so that what slows the machine down for a while slows all of them down.
     for _ in 0..args.runs {
-        speeds.push(generate(context, args, files, "tealight", 1)?.speed(TEALIGHT, 1));
+        speeds.push(generate(args, files, "tealight", 1)?.speed(TEALIGHT, 1));
         for threads in if cores == 1 { vec![1] } else { vec![1, cores] } {
-            let other = generate(context, args, files, "candle", threads)?;
-            let own = speak(context, args, files, &generated.prompt_tokens, threads)?;
+            let other = generate(args, files, "candle", threads)?;
+            let own = speak(args, files, prompt, threads)?;
             for (who, tokens) in [(WITH_CANDLE, &other.tokens), (CANDLE, &own.tokens)] {
                 if *tokens != generated.tokens {
                     bail!("{who} made {tokens:?} instead of {:?}, {:?}", generated.tokens, generated.text);
@@ -228,25 +240,30 @@ fn speeds(context: &Context, args: &LlmArgs, files: &Files) -> Result<(Vec<Speed
     Ok((kept, generated))
 }
 
-fn generate(context: &Context, args: &LlmArgs, files: &Files, engine: &str, threads: usize) -> Result<Generated> {
-    let (shell, Files { model, tealight, .. }) = (&context.shell, files);
-    let (prompt, count) = (&args.prompt, args.tokens.to_string());
-    let flags = ["--engine", engine, "--json"];
-    let command = cmd!(shell, "{tealight} generate {model} --prompt {prompt} --max-tokens {count} {flags...}");
-    read(on_threads(command, threads))
+/// Tokens as Candle's program takes them.
+fn list(tokens: &[u32]) -> String {
+    tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn speak(context: &Context, args: &LlmArgs, files: &Files, prompt: &[u32], threads: usize) -> Result<Spoken> {
-    let (shell, Files { gguf, candle, .. }) = (&context.shell, files);
-    let prompt = prompt.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    let count = args.tokens.to_string();
-    read(on_threads(cmd!(shell, "{candle} speak {gguf} --prompt {prompt} --count {count}"), threads))
+fn generate(args: &LlmArgs, files: &Files, engine: &str, threads: usize) -> Result<Generated> {
+    let mut command = on_threads(&files.tealight, threads);
+    command.arg("generate").arg(&files.model).args(["--prompt", &args.prompt, "--engine", engine, "--json"]);
+    read(command.args(["--max-tokens", &args.tokens.to_string()]))
 }
 
-/// Candle has a pool of its own and rayon's; this sets both.
-fn on_threads(command: Cmd<'_>, threads: usize) -> Cmd<'_> {
-    let threads = threads.to_string();
-    command.env("RAYON_NUM_THREADS", &threads).env("CANDLE_NUM_THREADS", &threads)
+fn speak(args: &LlmArgs, files: &Files, prompt: &str, threads: usize) -> Result<Spoken> {
+    let mut command = on_threads(&files.candle, threads);
+    command.arg("speak").arg(&files.gguf).args(["--prompt", prompt, "--count", &args.tokens.to_string()]);
+    read(&mut command)
+}
+
+/// Candle has a pool of threads of its own and rayon's; this sets both.
+fn on_threads(program: &Path, threads: usize) -> Command {
+    let mut command = Command::new(program);
+    for pool in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
+        command.env(pool, threads.to_string());
+    }
+    command
 }
 
 impl Generated {
@@ -267,43 +284,35 @@ impl Spoken {
 
 /// Runs the same program, built for Arm, under QEMU: the text must begin in the same way.
 fn emulate(context: &Context, args: &LlmArgs, files: &Files, generated: &Generated) -> Result<Vec<Emulated>> {
-    let qemu = Qemu { binary: "qemu-aarch64".into(), machine: "user".into(), version: "5.2".into() };
-    setup::ensure_qemu(context, &qemu)?;
-    setup::ensure_target(context, ARM)?;
-    let progress = Progress::start(format!("building tealight for {ARM}"));
-    let (shell, cargo) = (&context.shell, context.cargo());
-    run_quietly(
-        cmd!(shell, "{cargo} build --release --package tealight-cli --target {ARM}")
-            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld"),
-    )?;
+    let board = LinuxBoard::find(&context.root, BOARD)?.with_context(|| format!("there is no board {BOARD}"))?;
+    board.ensure(context)?;
+    let progress = Progress::start(format!("building tealight for {}", board.target));
+    let tealight = board.build(context, "tealight-cli", "tealight")?;
     progress.done("");
-    let tealight = context.root.join("target").join(ARM).join("release/tealight");
-    let (binary, model, prompt) = (&qemu.binary, &files.model, &args.prompt);
     let count = args.emulated_tokens.clamp(1, args.tokens).to_string();
     let mut emulated = Vec::new();
-    for processor in PROCESSORS {
+    for processor in &board.emulator.cpus {
         let progress = Progress::start(format!("making {count} tokens on an emulated {processor}"));
-        let made: Generated = read(cmd!(
-            shell,
-            "{binary} -cpu {processor} {tealight} generate {model} --prompt {prompt} --max-tokens {count} --json"
-        ))?;
+        let mut command = board.command(&tealight, processor);
+        command.arg("generate").arg(&files.model).args(["--prompt", &args.prompt, "--max-tokens", &count, "--json"]);
+        let made: Generated = read(&mut command)?;
         if !generated.tokens.starts_with(&made.tokens) {
             bail!("{processor} made {:?}, this machine {:?}", made.text, generated.text);
         }
         progress.done("the same text");
-        emulated.push(Emulated { processor, text: made.text });
+        emulated.push(Emulated { processor: processor.clone(), text: made.text });
     }
     Ok(emulated)
 }
 
 /// Runs a command that prints one JSON value.
-fn read<T: DeserializeOwned>(command: Cmd<'_>) -> Result<T> {
-    let line = command.to_string();
-    let output = command.quiet().ignore_status().output().with_context(|| format!("cannot start `{line}`"))?;
+fn read<T: DeserializeOwned>(command: &mut Command) -> Result<T> {
+    let output = command.output().with_context(|| format!("cannot start `{command:?}`"))?;
     if !output.status.success() {
-        bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("`{command:?}` failed ({}):\n{}", output.status, said.trim_end());
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("`{line}` printed no report"))
+    serde_json::from_slice(&output.stdout).with_context(|| format!("`{command:?}` printed no report"))
 }
 
 fn print(report: &Report) {

@@ -224,8 +224,6 @@ impl Manager {
             (Self::Brew, Package::Qemu(_)) => "qemu".into(),
             (Self::Dnf, Package::Qemu(binary)) => format!("{binary}-core"),
             (Self::Apt, Package::Qemu(binary)) if binary.starts_with("qemu-system-riscv") => "qemu-system-misc".into(),
-            // Programs for one process, not for a machine, come together.
-            (_, Package::Qemu(binary)) if !binary.starts_with("qemu-system-") => "qemu-user".into(),
             (_, Package::Qemu(binary)) => binary.into(),
             (Self::Apt | Self::Dnf, Package::Pip) => "python3-pip".into(),
             (Self::Pacman, Package::Pip) => "python-pip".into(),

@@ -12,6 +12,10 @@ pub enum TextError {
         /// What the file says.
         found: String,
     },
+    /// A tokenizer that this program cannot read.
+    #[cfg(not(feature = "bpe"))]
+    #[error("the model's tokenizer is a byte-pair encoding, which this program was built without")]
+    WithoutBpe,
     /// A way of splitting text into words that is not known.
     #[error("the tokenizer splits text as {found:?} does; known: {known}")]
     Split {

@@ -1,4 +1,5 @@
 //! Tokenizers as they come out of a model file.
+#![cfg(feature = "bpe")]
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code, missing_docs, unreachable_pub)]

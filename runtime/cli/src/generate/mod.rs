@@ -154,7 +154,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         stop: made.stop,
         prompt_seconds: made.prompt.as_secs_f64(),
         prompt_rate: rate(tokens.len(), made.prompt).unwrap_or_default(),
-        answer_seconds: (after_first > 0).then(|| made.answer.as_secs_f64()),
+        answer_seconds: (after_first > 0).then_some(made.answer.as_secs_f64()),
         answer_rate: rate(after_first, made.answer),
         peak_memory_bytes: memory::peak(),
         tokens: made.tokens,

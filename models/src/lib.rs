@@ -84,7 +84,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Every model.
-pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
+pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &charlm::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
 
 /// A model of this folder.
 pub trait Entry: Sync {
@@ -134,12 +134,12 @@ pub struct Figures {
     /// The same where a recording is one sample: its windows vote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings: Option<Recordings>,
-    /// The same of some of the samples.
+    /// The same of some of the samples, or of another compiled file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
 }
 
-/// What a model can do with some of the samples.
+/// What a model can do with some of the samples, or another compiled file of it with all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
     /// Which.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tealight_audio::{Features, LogMel};
 
 /// Scenes that each training word is put into.
-const SCENES: usize = 4;
+const SCENES: usize = 3;
 /// Scenes without speech, of a hundred with.
 const SILENT: usize = 8;
 

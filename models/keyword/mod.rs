@@ -10,7 +10,7 @@ pub mod voices;
 pub use entry::Entry;
 
 use crate::array::Array;
-use crate::layers::{Conv2d, Linear, conv1d, depthwise_conv1d, linear};
+use crate::layers::{Conv2d, Linear, depthwise_conv1d, fast_conv1d, linear};
 use candle_core::Result;
 use candle_nn::VarBuilder;
 use tealight_audio::{SAMPLE_RATE, frames_in};
@@ -45,7 +45,7 @@ impl Separable {
     fn load(channels: usize, size: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             depthwise: depthwise_conv1d(channels, size, vb.pp("depthwise"))?,
-            pointwise: conv1d(channels, channels, 1, 1, vb.pp("pointwise"))?,
+            pointwise: fast_conv1d(channels, channels, 1, 1, vb.pp("pointwise"))?,
         })
     }
 
@@ -76,7 +76,7 @@ impl Keyword {
     pub fn load(vb: VarBuilder) -> Result<Self> {
         let block = |index: usize| Separable::load(CHANNELS, 5, vb.pp(format!("block{}", index + 1)));
         Ok(Self {
-            stem: conv1d(BANDS, CHANNELS, 5, 2, vb.pp("stem"))?,
+            stem: fast_conv1d(BANDS, CHANNELS, 5, 2, vb.pp("stem"))?,
             blocks: (0..4).map(block).collect::<Result<_>>()?,
             fc: linear(CHANNELS, LABELS.len(), vb.pp("fc"))?,
         })

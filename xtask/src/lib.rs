@@ -15,6 +15,7 @@ pub mod firmware;
 pub mod fuzz;
 pub mod input;
 pub mod linux;
+pub mod llm;
 pub mod model;
 pub mod on_board;
 pub mod picture;

@@ -2,9 +2,12 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use xtask::llm::LlmArgs;
 use xtask::run::RunArgs;
 use xtask::zoo::EvalArgs;
-use xtask::{Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, repeat, run, setup, test, zoo};
+use xtask::{
+    Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, llm, repeat, run, setup, test, zoo,
+};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -58,7 +61,7 @@ enum Task {
         /// Models to run [default: all]
         models: Vec<String>,
     },
-    /// Checks that runs repeat exactly, in each kind of firmware, and that its instruction set's loops are exact
+    /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels give the recorded bits
     Repeat {
         /// Board to run on
         #[arg(long, default_value = xtask::board::DEFAULT)]
@@ -76,6 +79,8 @@ enum Task {
         #[arg(default_values = ["q8_0", "q4_0"])]
         types: Vec<String>,
     },
+    /// Continues a text with a language model of 135 million weights, beside Candle's own, and on emulated Arm processors
+    Llm(LlmArgs),
     /// Fuzzes the model parser and everything that it accepts
     Fuzz {
         /// Seconds for each target
@@ -114,6 +119,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Repeat { board } => repeat::repeat(&context, board),
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
+        Task::Llm(args) => llm::llm(&context, args),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }

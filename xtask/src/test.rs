@@ -5,7 +5,7 @@
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::linux::{self, LinuxBoard};
-use crate::{check_no_panic, conformance, fetch, fuzz, repeat, setup, zoo};
+use crate::{check_no_panic, conformance, fetch, fuzz, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use std::time::Instant;
 use xshell::cmd;
@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     Step { name: "host tests", fast: true, run: host_tests },
     Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
     Step { name: "with Candle: our models, and the block kernels against its own", fast: false, run: with_candle },
+    Step { name: "a language model, beside Candle and on emulated Arm", fast: false, run: language_model },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
     Step { name: "the same bits on Linux boards of other architectures", fast: false, run: linux_boards },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
@@ -92,10 +93,15 @@ fn no_panic(context: &Context) -> Result<()> {
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
 fn with_candle(context: &Context) -> Result<()> {
-    let packages = ["--release", "--package", "tealight-models", "--package", "tealight-candle-tests"];
+    let packages = ["tealight-models", "tealight-candle-tests", "tealight-llama-tests"];
+    let packages = [&["--release"][..], &packages.map(|name| ["--package", name]).concat()].concat();
     cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
     cargo(context, &[&["test"], &packages[..]].concat())?;
     zoo::check(context, board::DEFAULT)
+}
+
+fn language_model(context: &Context) -> Result<()> {
+    llm::llm(context, &llm::LlmArgs::default())
 }
 
 fn conformance_on_boards(context: &Context) -> Result<()> {

@@ -114,7 +114,7 @@ impl Fidelity {
     /// Bytes and signal-to-noise ratio of each layer in each type.
     fn print_costs(&self, screen: &mut Screen) -> Result<()> {
         let has = |of: &&str| self.layers.iter().any(|layer| layer.choices.iter().any(|choice| choice.weights == *of));
-        let types: Vec<&'static str> = SHOWN.into_iter().filter(|of| has(&of)).collect();
+        let types: Vec<&'static str> = SHOWN.into_iter().filter(|of| has(of)).collect();
         if types.is_empty() {
             return Ok(());
         }

@@ -7,10 +7,11 @@ use tealight_compiler::{Options, compile_tflite, compile_tflite_with, write_file
 const RELU: &[u8] = include_bytes!("relu.tflite");
 
 #[test]
-fn the_file_names_its_model_labels_and_source() {
+fn the_file_names_its_model_labels_front_end_and_source() {
     let options = Options {
         name: Some("a \"quoted\" name".into()),
         labels: vec!["yes".into(), "n\\o".into()],
+        front_end: Some("ears 1".into()),
         ..Options::default()
     };
     let compiled = compile_tflite(RELU, &options).unwrap();
@@ -21,6 +22,7 @@ fn the_file_names_its_model_labels_and_source() {
     assert_eq!(metadata["name"], "a \"quoted\" name");
     let labels: Vec<String> = serde_json::from_str(&metadata["labels"]).unwrap();
     assert_eq!(labels, ["yes", "n\\o"]);
+    assert_eq!(metadata["front_end"], "ears 1");
     assert_eq!(metadata["source_sha256"].len(), 64);
     assert!(serde_json::from_str::<Vec<String>>(&metadata["inputs"]).unwrap().len() == 1);
 }
@@ -29,6 +31,7 @@ fn the_file_names_its_model_labels_and_source() {
 fn every_tensor_lies_on_a_multiple_of_16() {
     let compiled = compile_tflite(RELU, &Options::default()).unwrap();
     let (len, header) = SafeTensors::read_metadata(&compiled.bytes).unwrap();
+    assert!(!header.metadata().as_ref().unwrap().contains_key("front_end"));
     assert_eq!((len + 8) % 16, 0);
     for info in header.tensors().values() {
         assert_eq!((info.data_offsets.0 % 16, info.data_offsets.1 % 16), (0, 0));

@@ -31,6 +31,8 @@ const USER_DEFINED: u8 = 4;
 pub(crate) struct Bpe {
     tokenizer: Tokenizer,
     names: Vec<String>,
+    /// How many bytes of a text each token takes.
+    lengths: Vec<usize>,
 }
 
 impl Bpe {
@@ -67,13 +69,18 @@ impl Bpe {
             USER_DEFINED => name.as_bytes().to_vec(),
             _ => to_bytes(name, &letters),
         });
-        let bytes = bytes.collect();
-        Ok((Self { tokenizer, names }, bytes))
+        let bytes: Vec<Vec<u8>> = bytes.collect();
+        let taken = |(i, name): (usize, &String)| if kinds[i] == CONTROL { name.len() } else { bytes[i].len() };
+        let lengths = names.iter().enumerate().map(taken).collect();
+        Ok((Self { tokenizer, names, lengths }, bytes))
     }
 
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        let encoding = self.tokenizer.encode_fast(text, false);
-        encoding.map(|encoding| encoding.get_ids().to_vec()).map_err(|error| TextError::Encode(error.to_string()))
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| TextError::Encode(error.to_string()))?;
+        let tokens = encoding.get_ids().to_vec();
+        // Bytes without a token are left out without a word.
+        let taken: usize = tokens.iter().filter_map(|&token| self.lengths.get(usize::try_from(token).ok()?)).sum();
+        if taken == text.len() { Ok(tokens) } else { Err(TextError::Text { text: text.into() }) }
     }
 
     /// The token as the file has it.

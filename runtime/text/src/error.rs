@@ -12,6 +12,10 @@ pub enum TextError {
         /// What the file says.
         found: String,
     },
+    /// A tokenizer that this program cannot read.
+    #[cfg(not(feature = "bpe"))]
+    #[error("the model's tokenizer is a byte-pair encoding, which this program was built without")]
+    WithoutBpe,
     /// A way of splitting text into words that is not known.
     #[error("the tokenizer splits text as {found:?} does; known: {known}")]
     Split {
@@ -33,6 +37,12 @@ pub enum TextError {
     Character {
         /// The character.
         character: char,
+    },
+    /// A text some bytes of which are in none of the model's tokens.
+    #[error("the model has no tokens for a part of {text:?}")]
+    Text {
+        /// The text.
+        text: String,
     },
     /// A text that the tokenizer does not take.
     #[error("the tokenizer does not take this text: {0}")]

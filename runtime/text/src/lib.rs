@@ -5,6 +5,9 @@
 //! that puts pieces of text together, the [`Sampler`] that chooses the next token. What is in the file is written down in the
 //! model format's SPEC.md, section 5.
 //!
+//! Byte-pair encodings and chat templates are the feature `bpe`, on by default; without it, this crate is small and reads
+//! tokenizers of characters only.
+//!
 //! ```
 //! # use tealight_compiler::{Options, Vocabulary, builder::{Builder, compile_kernel_graph}, graph::ElementType};
 //! # use tealight_format::{Model, Operator, ops};
@@ -29,7 +32,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "bpe")]
 mod bpe;
+#[cfg(feature = "bpe")]
 mod chat;
 mod decoder;
 mod error;

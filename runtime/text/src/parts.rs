@@ -15,6 +15,7 @@ pub(crate) fn damaged(part: &str, what: impl Into<String>) -> TextError {
 }
 
 /// The bytes of the U8 constant `name`.
+#[cfg(feature = "bpe")]
 pub(crate) fn bytes<'m>(model: &Model<'m>, name: &str) -> Result<&'m [u8], TextError> {
     find(model, name, DType::U8).map(|(_, bytes)| bytes).ok_or_else(|| damaged(name, "is missing"))
 }
@@ -26,6 +27,7 @@ pub(crate) fn text<'m>(model: &Model<'m>, name: &str) -> Result<Option<&'m str>,
 }
 
 /// The pairs of the I32 constant `name`, none if it is missing.
+#[cfg(feature = "bpe")]
 pub(crate) fn pairs(model: &Model<'_>, name: &str) -> Vec<[i32; 2]> {
     let bytes = find(model, name, DType::I32).map_or(&[][..], |(_, bytes)| bytes);
     let (words, _) = bytes.as_chunks::<4>();
@@ -34,6 +36,7 @@ pub(crate) fn pairs(model: &Model<'_>, name: &str) -> Vec<[i32; 2]> {
 }
 
 /// The metadata entry `key`, a list of tokens below `count`.
+#[cfg(feature = "bpe")]
 pub(crate) fn tokens(model: &Model<'_>, key: &str, count: usize) -> Result<Vec<u32>, TextError> {
     let Some(list) = model.metadata(key) else { return Ok(Vec::new()) };
     let token = |word: &str| match word.parse::<u32>() {

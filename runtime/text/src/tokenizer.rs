@@ -1,7 +1,8 @@
 //! The tokenizer of a model file.
 
+#[cfg(feature = "bpe")]
 use crate::bpe::Bpe;
-use crate::{TextError, chat, parts};
+use crate::{TextError, parts};
 use std::collections::HashMap;
 use tealight_format::Model;
 
@@ -13,12 +14,14 @@ pub struct Tokenizer {
     bytes: Vec<Vec<u8>>,
     begin: Option<u32>,
     end: Vec<u32>,
+    #[cfg(feature = "bpe")]
     chat_template: Option<String>,
 }
 
 #[derive(Debug)]
 enum Kind {
     Chars(HashMap<char, u32>),
+    #[cfg(feature = "bpe")]
     Bpe(Box<Bpe>),
 }
 
@@ -40,7 +43,10 @@ impl Tokenizer {
         match model.metadata("tokenizer") {
             None => Err(TextError::NoTokenizer),
             Some("chars") => Self::chars(model),
+            #[cfg(feature = "bpe")]
             Some("bpe") => Self::bpe(model),
+            #[cfg(not(feature = "bpe"))]
+            Some("bpe") => Err(TextError::WithoutBpe),
             Some(other) => Err(TextError::Kind { found: other.into() }),
         }
     }
@@ -53,9 +59,17 @@ impl Tokenizer {
         if numbers.len() != bytes.len() {
             return Err(parts::damaged(CHARACTERS, "has a character twice"));
         }
-        Ok(Self { kind: Kind::Chars(numbers), bytes, begin: None, end: Vec::new(), chat_template: None })
+        Ok(Self {
+            kind: Kind::Chars(numbers),
+            bytes,
+            begin: None,
+            end: Vec::new(),
+            #[cfg(feature = "bpe")]
+            chat_template: None,
+        })
     }
 
+    #[cfg(feature = "bpe")]
     fn bpe(model: &Model<'_>) -> Result<Self, TextError> {
         let (bpe, bytes) = Bpe::read(model)?;
         let begin = parts::tokens(model, "tokenizer.begin", bytes.len())?.first().copied();
@@ -81,6 +95,7 @@ impl Tokenizer {
                     tokens.push(*numbers.get(&character).ok_or(TextError::Character { character })?);
                 }
             }
+            #[cfg(feature = "bpe")]
             Kind::Bpe(bpe) => {
                 let found = bpe.encode(text)?;
                 // A chat template may have put the first token into the text.
@@ -106,12 +121,13 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The model has no chat template, or it does not take these messages.
+    #[cfg(feature = "bpe")]
     pub fn chat(&self, messages: &[Message]) -> Result<String, TextError> {
         let template = self.chat_template.as_deref().ok_or(TextError::NoTemplate)?;
         let name = |token: Option<&u32>| match (&self.kind, token) {
             (Kind::Bpe(bpe), Some(&token)) => bpe.name(token).to_string(),
             _ => String::new(),
         };
-        chat::render(template, messages, &name(self.begin.as_ref()), &name(self.end.first()))
+        crate::chat::render(template, messages, &name(self.begin.as_ref()), &name(self.end.first()))
     }
 }

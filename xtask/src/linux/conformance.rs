@@ -3,7 +3,7 @@
 //! They are the golden networks (whose bytes are TensorFlow Lite Micro's, or the digests of `f32.json`), every golden of a
 //! single operator, a layer with its weights in each type of block and in f16, and our own models.
 
-use super::LinuxBoard;
+use super::{LinuxBoard, PACKAGE};
 use crate::blocks::{self, Weights};
 use crate::conformance::{Group, golden_models};
 use crate::context::Context;
@@ -67,7 +67,7 @@ pub fn conformance(context: &Context, board: &LinuxBoard, only: &[String], json:
         jobs.extend(own_models(context)?);
     }
     let progress = Progress::start(format!("building for {}", board.id));
-    let program = board.build(context)?;
+    let program = board.build(context, PACKAGE, PACKAGE)?;
     progress.done("");
     let mut outcomes = Vec::new();
     for cpu in &board.emulator.cpus {
@@ -253,5 +253,30 @@ fn random(dtype: &str, bytes: usize, state: &mut u64) -> Vec<u8> {
             .collect(),
         "I32" => (0..bytes / 4).flat_map(|_| ((splitmix64(state) >> 58) as i32).to_le_bytes()).collect(),
         _ => (0..bytes).map(|_| (splitmix64(state) >> 56) as u8).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_differs_or_lacks_is_told() {
+        let expected = Expected::Bytes(vec![1, 2, 3]);
+        let job = Job { name: "x".into(), kind: "model", model: vec![], inputs: vec![], expected };
+        job.compare(&[1, 2, 3]).unwrap();
+        let told = |found: &[u8]| job.compare(found).unwrap_err().to_string();
+        assert!(told(&[1, 9, 3]).contains("from byte Some(1)"), "{}", told(&[1, 9, 3]));
+        assert!(told(&[1, 2]).contains("2 bytes instead of 3"));
+    }
+
+    #[test]
+    fn random_inputs_are_numbers_that_models_take() {
+        let mut state = 1;
+        let reals = random("F32", 4000, &mut state);
+        assert!(reals.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).abs() <= 2.0));
+        let indices = random("I32", 4000, &mut state);
+        assert!(indices.as_chunks().0.iter().all(|b| (0..64).contains(&i32::from_le_bytes(*b))));
+        assert_eq!(random("I8", 7, &mut state).len(), 7);
     }
 }

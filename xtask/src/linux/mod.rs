@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use xshell::cmd;
 
-/// The crate that Linux boards run.
+/// The crate and program that Linux boards run.
 const PACKAGE: &str = "tealight-linux";
 
 /// Contents of a Linux board's `board.toml`.
@@ -124,13 +124,13 @@ impl LinuxBoard {
         linker == "rust-lld" || try_read(cmd!(shell, "{linker} --version")).is_some()
     }
 
-    /// Builds the program that it runs.
-    fn build(&self, context: &Context) -> Result<PathBuf> {
+    /// Builds `program` of `package` for it.
+    pub(crate) fn build(&self, context: &Context, package: &str, program: &str) -> Result<PathBuf> {
         let shell = &context.shell;
         let (cargo, target) = (context.cargo(), &self.target);
         let variable = |name: &str| format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace(['-', '.'], "_"));
         // Linked statically, it needs no root folder of the board.
-        let output = cmd!(shell, "{cargo} build --release --package {PACKAGE} --target {target}")
+        let output = cmd!(shell, "{cargo} build --release --package {package} --target {target}")
             .arg("--message-format=json-render-diagnostics")
             .env(variable("LINKER"), &self.linker)
             .env(variable("RUSTFLAGS"), "-C target-feature=+crt-static")
@@ -140,14 +140,14 @@ impl LinuxBoard {
             .output()?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            bail!("{PACKAGE} for {target} did not build:\n{}", said.trim_end());
+            bail!("{package} for {target} did not build:\n{}", said.trim_end());
         }
-        executable(&String::from_utf8_lossy(&output.stdout), PACKAGE)
-            .with_context(|| format!("cargo built no {PACKAGE} for {target}"))
+        executable(&String::from_utf8_lossy(&output.stdout), program)
+            .with_context(|| format!("cargo built no {program} for {target}"))
     }
 
     /// The command that runs `program` on the processor `cpu`.
-    fn command(&self, program: &Path, cpu: &str) -> Command {
+    pub(crate) fn command(&self, program: &Path, cpu: &str) -> Command {
         let mut command = Command::new(&self.emulator.binary);
         command.args(["-cpu", cpu]).arg(program);
         command

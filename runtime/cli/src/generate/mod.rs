@@ -2,8 +2,8 @@
 
 mod interface;
 mod memory;
-mod speaker;
 
+use crate::engine::{self, Engine, Session};
 use crate::error::{Error, Result};
 use crate::model_file::ModelFile;
 use crate::progress::Progress;
@@ -11,7 +11,6 @@ use crate::screen::Screen;
 use crate::table::{bytes, counted};
 use interface::Interface;
 use serde::Serialize;
-use speaker::{Engine, Speaker};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tealight_text::{Decoder, Message, Sampler, Sampling, TextError, Tokenizer};
@@ -26,7 +25,7 @@ pub(crate) struct Args {
     /// A compiled language model (.safetensors), or a .gguf, which is compiled in memory
     model: PathBuf,
     /// The text to continue; `-` reads it from standard input
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
     /// The prompt is a question to a model that was trained for conversations: put it into the model's chat template
     #[arg(long)]
@@ -46,7 +45,7 @@ pub(crate) struct Args {
     /// The same seed makes the same choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Whose kernels compute
+    /// Whose code computes; standard error says in the end which code computed what
     #[arg(long, value_enum, default_value_t = Engine::Tealight)]
     engine: Engine,
     /// Report in JSON when all is done, the text in it
@@ -56,9 +55,9 @@ pub(crate) struct Args {
 
 const JSON: &str = "\
 Keys of --json:
-  model, engine                   the model file; whose kernels computed, and how
+  model, engine                   the model file; which code computed what, and why
   context                         positions that the model keeps; null if it has no limit
-  prompt_tokens                   how many tokens the prompt became, the template's among them
+  prompt_tokens                   the tokens that the prompt became, the template's among them
   tokens, text                    the tokens that were made, and their text
   stop                            why it ended: end (the model ended it), max_tokens, or context (it is full)
   prompt_seconds, prompt_rate     time for the prompt, and tokens a second
@@ -72,7 +71,7 @@ struct Report<'a> {
     model: &'a Path,
     engine: String,
     context: Option<u32>,
-    prompt_tokens: usize,
+    prompt_tokens: &'a [u32],
     tokens: Vec<u32>,
     text: String,
     stop: Stop,
@@ -125,7 +124,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let refuse = |error: &TextError| match error {
         TextError::NoTokenizer => "give a model that was compiled from a .gguf",
         TextError::NoTemplate => "leave out --chat",
-        TextError::Character { .. } => "leave that character out of the prompt",
+        TextError::Character { .. } | TextError::Text { .. } => "leave what the model does not know out of the prompt",
         _ => "compile the model again with this version of `tealight`",
     };
     let cannot = |error: TextError| {
@@ -142,20 +141,20 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let tokens = tokenizer.encode(&prompt).map_err(cannot)?;
     check_prompt(&tokens, &interface)?;
     let mut memory = Vec::new();
-    let mut speaker = Speaker::new(args.engine, &model, &mut memory)?;
-    let made = speak(args, &tokenizer, &interface, &tokens, &mut speaker, screen)?;
+    let mut session = args.engine.session(&model, &mut memory)?;
+    let made = speak(args, &tokenizer, &interface, &tokens, &mut session, screen)?;
     let rate = |count: usize, time: Duration| (count > 0).then(|| count as f64 / time.as_secs_f64().max(1e-9));
     // The prompt's time includes the first token that was made, and with it the scores of all its positions.
     let after_first = made.tokens.len().saturating_sub(1);
     let report = Report {
         model: &args.model,
-        engine: speaker.describe(),
+        engine: engine::describe(&session),
         context: interface.context,
-        prompt_tokens: tokens.len(),
+        prompt_tokens: &tokens,
         stop: made.stop,
         prompt_seconds: made.prompt.as_secs_f64(),
         prompt_rate: rate(tokens.len(), made.prompt).unwrap_or_default(),
-        answer_seconds: (after_first > 0).then(|| made.answer.as_secs_f64()),
+        answer_seconds: (after_first > 0).then_some(made.answer.as_secs_f64()),
         answer_rate: rate(after_first, made.answer),
         peak_memory_bytes: memory::peak(),
         tokens: made.tokens,
@@ -180,8 +179,8 @@ fn summary(report: &Report<'_>) -> String {
     let rate = |rate: Option<f64>| rate.map_or(String::new(), |rate| format!(", {rate:.1} a second"));
     let peak = report.peak_memory_bytes.map_or(String::new(), |peak| format!("peak memory {}\n", bytes(peak)));
     format!(
-        "\nprompt: {}{}\nanswer: {}{}{why}\nkernels: {}\n{peak}",
-        counted(report.prompt_tokens, "token"),
+        "\nprompt: {}{}\nanswer: {}{}{why}\n{peak}{}\n",
+        counted(report.prompt_tokens.len(), "token"),
         rate(Some(report.prompt_rate)),
         counted(report.tokens.len(), "token"),
         rate(report.answer_rate),
@@ -216,7 +215,7 @@ fn speak(
     tokenizer: &Tokenizer,
     interface: &Interface,
     prompt: &[u32],
-    speaker: &mut Speaker<'_>,
+    session: &mut Session<'_>,
     screen: &mut Screen,
 ) -> Result<Made> {
     let mut sampler =
@@ -224,7 +223,7 @@ fn speak(
     let start = Instant::now();
     let mut progress = Progress::new(prompt.len());
     for &token in prompt {
-        speaker.read(token);
+        read(session, token);
         progress.step();
     }
     drop(progress);
@@ -238,7 +237,7 @@ fn speak(
         whole.push_str(&text);
         if args.json || text.is_empty() { Ok(()) } else { screen.print(text).and_then(|()| screen.finish()) }
     };
-    while let Some(token) = sampler.next(speaker.scores()).filter(|&token| !tokenizer.ends(token)) {
+    while let Some(token) = sampler.next(session.output(0).as_f32()).filter(|&token| !tokenizer.ends(token)) {
         made.tokens.push(token);
         say(decoder.push(tokenizer.bytes(token)), &mut made.text)?;
         if made.tokens.len() >= args.max_tokens as usize {
@@ -249,9 +248,16 @@ fn speak(
             made.stop = Stop::Context;
             break;
         }
-        speaker.read(token);
+        read(session, token);
     }
     say(decoder.finish(), &mut made.text)?;
     made.answer = answering.elapsed();
     Ok(made)
+}
+
+/// Reads `token` into the model; the scores of the next are its output afterwards.
+fn read(session: &mut Session<'_>, token: u32) {
+    // The input is one I32: that has been checked.
+    session.input(0).as_bytes_mut().copy_from_slice(&token.to_le_bytes());
+    session.run();
 }

@@ -5,6 +5,8 @@
 mod accuracy;
 mod common;
 mod compile;
+#[cfg(feature = "generate")]
+mod generate;
 mod inspect;
 mod run;
 mod weights;

@@ -292,7 +292,7 @@ pub fn compile_weights(
     let plain = Options { quantize: None, f16: false, layers: Vec::new(), ..options.clone() };
     let compile = |keep_tensor_map: bool| {
         let options = Options { keep_tensor_map, ..plain.clone() };
-        compile_graph(stored.clone(), "store", source, &options, &mut |_, _| {})
+        compile_graph(stored.clone(), "weights", source, &options, &mut |_, _| {})
     };
     let measured = measure::measure(&graph, &FloatRun::new(&graph)?, &[&compile(true)?], samples)?;
     let measured = measured.into_iter().next().ok_or(QuantizeError::Empty)?;

@@ -155,8 +155,8 @@ impl Llama {
         file.texts("tokenizer.ggml.merges", &["h e", "l l", "ll o", "he llo", "Ġ he"]);
         file.u32("tokenizer.ggml.bos_token_id", 0);
         file.u32("tokenizer.ggml.eos_token_id", 1);
-        let template =
-            "{% for m in messages %}{{ m.role[:1] + m.content }}{% endfor %}{% if add_generation_prompt %}a{% endif %}";
+        let template = "{% for m in messages %}{% if m.role == 'user' %}b{% else %}a{% endif %}{{ m.content }}{% endfor %}\
+                        {% if add_generation_prompt %}a{% endif %}";
         file.text("tokenizer.chat_template", template);
 
         let mut llama = Self { file, weights: BTreeMap::new() };

@@ -1,0 +1,63 @@
+//! A language model in a GGUF file, run by Candle's own `quantized_llama`: what Tealight's numbers are held against.
+//!
+//! Building Candle takes minutes, so this crate is no default member of the workspace.
+
+use anyhow::{Context as _, Result};
+use candle_core::quantized::gguf_file::Content;
+use candle_core::{Device, Tensor};
+use candle_transformers::models::quantized_llama::ModelWeights;
+use std::io::{Read, Seek};
+use tealight::{ALL_OPS, Session};
+
+/// A model that reads tokens.
+pub struct Candle {
+    model: ModelWeights,
+    seen: usize,
+}
+
+impl Candle {
+    /// Reads a GGUF file.
+    ///
+    /// # Errors
+    /// Candle cannot read it.
+    pub fn load(mut file: impl Read + Seek) -> Result<Self> {
+        let content = Content::read(&mut file).context("Candle cannot read the GGUF file")?;
+        let model =
+            ModelWeights::from_gguf(content, &mut file, &Device::Cpu).context("Candle cannot load the model")?;
+        Ok(Self { model, seen: 0 })
+    }
+
+    /// Reads `tokens`, all at once; gives the scores of what may come after the last.
+    ///
+    /// # Errors
+    /// Candle's.
+    pub fn read(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        let input = Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?;
+        let scores = self.model.forward(&input, self.seen)?.squeeze(0)?.to_vec1()?;
+        self.seen += tokens.len();
+        Ok(scores)
+    }
+}
+
+/// Reads one token with Tealight; gives the scores of what may come after it.
+///
+/// # Errors
+/// The model does not take a token.
+pub fn read(session: &mut Session<'_, ALL_OPS>, token: u32) -> Result<Vec<f32>> {
+    session.input(0).copy_from(&[i32::try_from(token)?]).context("the model takes no token")?;
+    session.run();
+    Ok(session.output(0).as_f32().to_vec())
+}
+
+/// The token with the greatest score, the first of equals.
+pub fn greatest(scores: &[f32]) -> u32 {
+    let best = scores.iter().zip(0..).max_by(|a, b| a.0.total_cmp(b.0).then(b.1.cmp(&a.1)));
+    best.map_or(0, |(_, token)| token)
+}
+
+/// The greatest difference of two lists of scores, as a share of the distance from the least to the greatest score.
+pub fn difference(a: &[f32], b: &[f32]) -> f32 {
+    let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let (least, most) = a.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &x| (l.min(x), m.max(x)));
+    worst / (most - least)
+}

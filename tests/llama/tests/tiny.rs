@@ -1,0 +1,61 @@
+//! Tiny networks with random weights: Tealight's scores beside Candle's.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code, missing_docs, unreachable_pub)]
+#[path = "../../../runtime/compiler/tests/support/gguf.rs"]
+mod support;
+
+use std::io::Cursor;
+use support::{F32, Llama, Random, Store, TOKENS};
+use tealight::{ALL_OPS, Block, Model, Session};
+use tealight_compiler::Options;
+use tealight_compiler::gguf::{GgufOptions, compile_gguf};
+use tealight_kernels::block::{self, BlockType};
+use tealight_llama_tests::{Candle, difference, read};
+
+fn blocks(block: BlockType, reals: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; block.row_bytes(reals.len())];
+    block::quantize(block, reals, &mut bytes);
+    bytes
+}
+
+/// The worst difference of scores over 40 tokens.
+fn worst(llama: &Llama, random: &mut Random) -> f32 {
+    let bytes = llama.bytes();
+    let mut candle = Candle::load(Cursor::new(&bytes)).unwrap();
+    let file = compile_gguf(&bytes, &GgufOptions::default(), &Options::default()).unwrap().bytes;
+    let mut aligned = vec![Block::ZERO; Block::count(file.len())];
+    Block::bytes_mut(&mut aligned)[..file.len()].copy_from_slice(&file);
+    let model = Model::parse(&Block::bytes_mut(&mut aligned)[..file.len()]).unwrap();
+    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let scores = (0..40).map(|_| {
+        let token = random.below(TOKENS.len()) as u32;
+        difference(&candle.read(&[token]).unwrap(), &read(&mut session, token).unwrap())
+    });
+    scores.fold(0.0, f32::max)
+}
+
+#[test]
+fn float_networks_agree_with_candle_but_for_last_bits() {
+    let mut random = Random(1);
+    for (seed, head) in [(21, false), (22, true)] {
+        // Sums in another order, and another exp: through two layers.
+        let worst = worst(&Llama::new(seed, F32, F32, head), &mut random);
+        assert!(worst < 1e-5, "seed {seed}: {worst}");
+    }
+}
+
+#[test]
+fn block_networks_agree_with_candle_but_for_roundings_of_activations() {
+    let q4_0: Store<'_> = (2, &|reals| blocks(BlockType::Q4_0, reals));
+    let q4_1: Store<'_> = (3, &|reals| blocks(BlockType::Q4_1, reals));
+    let q8_0: Store<'_> = (8, &|reals| blocks(BlockType::Q8_0, reals));
+    let mut random = Random(2);
+    for (name, matrices, head) in [("q4_0", q4_0, true), ("q4_1", q4_1, false), ("q8_0", q8_0, true)] {
+        let worst = worst(&Llama::new(23, matrices, q8_0, head), &mut random);
+        // Both make the activations of each product 8-bit numbers. A last bit before that tips a rounding now and then,
+        // by 1/127 of the greatest of 32 activations.
+        assert!(worst < 0.02, "{name}: {worst}");
+    }
+}

@@ -49,6 +49,10 @@
 //! Pictures are `[N, C, H, W]` in Candle and `[N, H, W, C]` in the compiled file; [`layout`] moves the weights. Samples for
 //! the compiler, and inputs of the compiled model, are in the file's order: [`layout::elements`] puts them so.
 //!
+//! A network that reads a sequence, as language models do, takes its layers from [`sequence`] too. Its `forward` sees the
+//! whole sequence on Candle's tensors; [`trace::trace_step`] writes down the step that reads the next position, with the
+//! keys and values of attention as state. `models/charlm` is an example.
+//!
 //! # The models
 //!
 //! Each has a folder with its definition, training, card (`README.md`), float weights, compiled file and golden vectors.

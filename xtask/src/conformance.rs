@@ -211,3 +211,17 @@ fn model_conforms(context: &Context, board: &Board, golden: &GoldenModel) -> Res
         runtime_bytes: run.sizes.flash.saturating_sub(model_bytes),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_that_is_not_the_golden_one_is_told_by_its_case() {
+        let cases = vec![("one".to_string(), sha256(&[1, 2])), ("two".to_string(), sha256(&[3, 4]))];
+        let group = Group { inputs: vec![], cases };
+        group.compare(&[1, 2, 3, 4], 2).unwrap();
+        assert!(group.compare(&[1, 2, 3, 5], 2).unwrap_err().to_string().contains("case two"));
+        assert!(group.compare(&[1, 2], 2).unwrap_err().to_string().contains("2 bytes"));
+    }
+}

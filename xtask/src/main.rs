@@ -61,7 +61,7 @@ enum Task {
         /// Models to run [default: all]
         models: Vec<String>,
     },
-    /// Checks that runs repeat exactly, in each kind of firmware, and that its instruction set's loops are exact
+    /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels give the recorded bits
     Repeat {
         /// Board to run on
         #[arg(long, default_value = xtask::board::DEFAULT)]

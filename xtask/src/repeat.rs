@@ -1,4 +1,5 @@
-//! Checks that a run is the same each time: instruction counts to the last digit, and answers in each kind of firmware.
+//! Checks that a run is the same each time: instruction counts to the last digit, and answers in each kind of firmware. One
+//! kind compares its kernels first: inner loops with portable ones, all f32 and block kernels with their recorded bits.
 
 use crate::board::Board;
 use crate::context::Context;
@@ -25,7 +26,7 @@ pub fn repeat(context: &Context, board: &str) -> Result<()> {
     let embedded = once("inputs built in", Options { embed_input: true, ..Options::default() })?;
     let loaded = once("model loaded at run time", Options { features: &["loadable"], ..Options::default() })?;
     let compared = Options { features: &["compare-arch"], ..Options::default() };
-    let compared = once("after comparing the inner loops of its instruction set with the portable ones", compared)?;
+    let compared = once("after comparing its kernels with the portable and the recorded ones", compared)?;
     for (what, other) in [
         ("a second run", second),
         ("inputs built in", embedded),

@@ -23,6 +23,10 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
     if tealight_kernels::compare_arch(5_000).is_some() {
         end(board, Err(Failure::Arch));
     }
+    #[cfg(feature = "compare-arch")]
+    if tealight_kernels::recorded::first_difference().is_some() {
+        end(board, Err(Failure::Recorded));
+    }
     let mut session = Session::new(model, arena);
     let result = serve(board, &mut session, &mut Plain(embedded));
     end(board, result)

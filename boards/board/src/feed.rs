@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Load,
     #[cfg(feature = "compare-arch")]
     Arch,
+    #[cfg(feature = "compare-arch")]
+    Recorded,
 }
 
 impl Failure {
@@ -35,6 +37,8 @@ impl Failure {
             Failure::Load => "model-refused",
             #[cfg(feature = "compare-arch")]
             Failure::Arch => "instruction-set-differs",
+            #[cfg(feature = "compare-arch")]
+            Failure::Recorded => "kernels-differ-from-the-recorded-bits",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What a Linux board runs for `cargo xtask conformance`: models on inputs from files, their outputs to files.
 //!
 //! `tealight-linux FOLDER COUNT` runs model `I.model` of the folder once for each of the inputs that lie in a row in
-//! `I.input`, for each I below COUNT, and writes all outputs in a row to `I.output`. Before that it compares the inner loops of its
-//! instruction set with the portable ones. The exit code is 0, 1 if something went wrong, 2 for wrong arguments.
+//! `I.input`, for each I below COUNT, and writes all outputs in a row to `I.output`. Before that it compares
+//! the inner loops of its instruction set with the portable ones, and all f32 and block kernels with what they gave elsewhere. The
+//! exit code is 0, 1 if something went wrong, 2 for wrong arguments.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,10 @@ fn main() -> ExitCode {
     };
     if let Some(case) = tealight_kernels::compare_arch(ARCH_CASES) {
         eprintln!("error: the loops of this instruction set differ from the portable ones in random case {case}");
+        return ExitCode::FAILURE;
+    }
+    if let Some(kernel) = tealight_kernels::recorded::first_difference() {
+        eprintln!("error: the recorded bits are not those of {kernel:?}");
         return ExitCode::FAILURE;
     }
     for i in 0..count {

@@ -88,6 +88,7 @@ mod pool2d;
 mod portable;
 pub mod quant;
 mod quantize;
+pub mod recorded;
 mod resize_nearest;
 mod softmax;
 mod strided_slice;

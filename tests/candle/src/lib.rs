@@ -7,6 +7,7 @@
 use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants as candle;
 use tealight_kernels::block::BlockType;
+use tealight_kernels::recorded::Blocks;
 
 /// One block type of candle-core, on bytes.
 pub struct Candle {
@@ -79,4 +80,22 @@ fn from_bytes<T: GgmlType>(bytes: &[u8]) -> Vec<T> {
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), blocks.as_mut_ptr().cast::<u8>(), len);
     }
     blocks
+}
+
+/// Candle, for the digests that boards compare ([`tealight_kernels::recorded`]).
+#[derive(Debug)]
+pub struct Recorder;
+
+impl Blocks for Recorder {
+    fn quantize(&self, block: BlockType, row: &[f32], bytes: &mut [u8]) {
+        bytes.copy_from_slice(&(Candle::of(block).quantize)(row));
+    }
+
+    fn dequantize(&self, block: BlockType, bytes: &[u8], row: &mut [f32]) {
+        row.copy_from_slice(&(Candle::of(block).dequantize)(bytes));
+    }
+
+    fn vec_dot(&self, block: BlockType, weights: &[u8], activations: &[u8]) -> f32 {
+        (Candle::of(block).vec_dot)(weights, activations)
+    }
 }

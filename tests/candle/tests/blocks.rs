@@ -1,9 +1,10 @@
 //! Every block type gives Candle's bits: quantizing, dequantizing, and the dot product.
 
-use tealight_candle_tests::Candle;
+use tealight_candle_tests::{Candle, Recorder};
 use tealight_kernels::block::{
     BlockMatMul, BlockType, block_matmul, dequantize, quantize, quantize_activations, vec_dot,
 };
+use tealight_kernels::recorded::{BLOCKS, block_digest};
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Rng(u64);
@@ -155,4 +156,11 @@ fn a_matrix_product_is_made_of_candles_sums() {
         }
         assert_eq!(bits(&output), bits(&expected));
     });
+}
+
+#[test]
+fn the_digests_that_boards_compare_are_candles() {
+    for (block, digest) in BLOCKS {
+        assert_eq!(block_digest(&Recorder, block), digest, "{block:?}");
+    }
 }

@@ -255,3 +255,28 @@ fn random(dtype: &str, bytes: usize, state: &mut u64) -> Vec<u8> {
         _ => (0..bytes).map(|_| (splitmix64(state) >> 56) as u8).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_differs_or_lacks_is_told() {
+        let expected = Expected::Bytes(vec![1, 2, 3]);
+        let job = Job { name: "x".into(), kind: "model", model: vec![], inputs: vec![], expected };
+        job.compare(&[1, 2, 3]).unwrap();
+        let told = |found: &[u8]| job.compare(found).unwrap_err().to_string();
+        assert!(told(&[1, 9, 3]).contains("from byte Some(1)"), "{}", told(&[1, 9, 3]));
+        assert!(told(&[1, 2]).contains("2 bytes instead of 3"));
+    }
+
+    #[test]
+    fn random_inputs_are_numbers_that_models_take() {
+        let mut state = 1;
+        let reals = random("F32", 4000, &mut state);
+        assert!(reals.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).abs() <= 2.0));
+        let indices = random("I32", 4000, &mut state);
+        assert!(indices.as_chunks().0.iter().all(|b| (0..64).contains(&i32::from_le_bytes(*b))));
+        assert_eq!(random("I8", 7, &mut state).len(), 7);
+    }
+}

@@ -94,14 +94,18 @@ fn no_panic(context: &Context) -> Result<()> {
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
 fn with_candle(context: &Context) -> Result<()> {
-    let packages = ["tealight-models", "tealight-candle", "tealight-candle-tests", "tealight-llama-tests"];
+    let packages = ["tealight-models", "tealight-candle", "tealight-candle-tests"];
     let packages = [&["--release"][..], &packages.map(|name| ["--package", name]).concat()].concat();
     cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
     cargo(context, &[&["test"], &packages[..]].concat())?;
     zoo::check(context, board::DEFAULT)
 }
 
+/// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.
 fn language_model(context: &Context) -> Result<()> {
+    let package = ["--release", "--package", "tealight-llama-tests"];
+    cargo(context, &[&["clippy", "--all-targets"], &package[..], &["--", "-D", "warnings"]].concat())?;
+    cargo(context, &[&["test"], &package[..]].concat())?;
     llm::llm(context, &llm::LlmArgs::default())
 }
 

@@ -208,6 +208,14 @@ fn a_tensor_that_never_changes_is_warned_of_by_name() {
     assert!(report.warnings[0].starts_with("tensor `silent` is 0 throughout"), "{:?}", report.warnings);
 }
 
+/// A layer without its weights.
+fn without_weights() -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x], "fc", &[1, 1]);
+    b.network(y)
+}
+
 #[test]
 fn damaged_weights_and_unknown_operators_are_named() {
     let mut b = Build::default();
@@ -217,6 +225,19 @@ fn damaged_weights_and_unknown_operators_are_named() {
     let network = b.network(y);
     let error = refused(&network, &[vec![0.5, 1.0]]);
     assert!(error.contains("`constant_1` is NaN at index 1"), "{error}");
+
+    // Weights that are computed, and weights that are missing.
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let w = b.node(TfliteOp::Relu, &[x], "w", &[1, 2]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let error = refused(&b.network(y), &[vec![0.5, 1.0]]);
+    assert!(error.contains("node 1 (FULLY_CONNECTED)") && error.contains("a constant for input 1, `w`"), "{error}");
+    let error = refused(&without_weights(), &[vec![0.5, 1.0]]);
+    assert!(error.contains("node 0 (FULLY_CONNECTED): input 1 is missing"), "{error}");
+    let streams = [vec![vec![0.5, 1.0]]];
+    let error = compile_weights(&without_weights(), &streams, None, b"", &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("input 1 is missing"), "{error}");
 
     let mut b = Build::default();
     let x = b.input(&[1, 2]);

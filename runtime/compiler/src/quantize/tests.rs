@@ -483,3 +483,24 @@ fn a_named_layer_is_not_chosen_for() {
     let error = compile_weights(&mixed(), &streams, Some(10.0), b"", &options).unwrap_err().to_string();
     assert!(error.contains("no layer is called `dense`") && error.contains("conv, even, uneven"), "{error}");
 }
+
+#[test]
+fn a_table_that_is_a_matrix_too_gets_one_type_that_keeps_the_ratio_for_both() {
+    let network = crate::store::tests::tied();
+    let streams = [(0..8).map(|token| vec![token as f32]).collect::<Vec<_>>()];
+    let options = Options { keep_names: true, ..Options::default() };
+    let (compiled, report) = compile_weights(&network, &streams, Some(25.0), b"", &options).unwrap();
+    let table: Vec<&Layer> = report.layers.iter().filter(|layer| layer.name == "embedding").collect();
+    assert_eq!(table.len(), 2, "{report:#?}");
+    assert_eq!(table[0].weights, table[1].weights);
+    for layer in &table {
+        let choice = layer.choices.iter().find(|choice| Some(choice.weights) == layer.weights).unwrap();
+        assert!(choice.snr_db >= 25.0 && choice.weights != "f32", "{layer:#?}");
+    }
+    let mut file = aligned(&compiled.bytes);
+    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    assert_eq!(model.op(0).input(1), model.op(3).input(1));
+    // A token is a whole number.
+    let error = compile_weights(&network, &[vec![vec![0.5]]], None, b"", &options).unwrap_err().to_string();
+    assert!(error.contains("input `token` of calibration sample 0 is 0.5"), "{error}");
+}

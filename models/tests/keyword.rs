@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use candle_core::Tensor;
+use tealight_compiler::Options;
+use tealight_compiler::builder::compile_kernel_graph;
 use tealight_models::export::{self, Compiled, Golden, greatest};
 use tealight_models::keyword::{BANDS, FRAMES, Keyword, LABELS, SAMPLES, data, speech, training};
 use tealight_models::random::Random;
 use tealight_models::{Place, layout, trace, weights};
+use tealight_tests::host::Host;
 
 fn file(name: &str) -> Vec<u8> {
     export::read(&Place::new().file("keyword", name)).unwrap()
@@ -47,15 +50,19 @@ fn the_network_traced_computes_what_candle_computes() {
     let model = weights::load(&file("keyword.float.safetensors"), Keyword::load).unwrap();
     let dims = [1, BANDS, 1, FRAMES];
     let network = trace::trace(&dims, |x| model.forward(x)).unwrap();
+    let compiled = compile_kernel_graph(network, b"", &Options::default()).unwrap();
+    let mut host = Host::new(&compiled.bytes).unwrap();
     let mut random = Random::new(1);
     for _ in 0..5 {
         let second: Vec<i8> = (0..BANDS * FRAMES).map(|_| (40.0 * random.normal()) as i8).collect();
         let x = training::numbers(&second);
-        let candle = model.forward(&training::tensor(&[x.clone()]).unwrap()).unwrap();
+        let candle = model.forward(&training::tensor(std::slice::from_ref(&x)).unwrap()).unwrap();
         let candle = candle.flatten_all().and_then(|x: Tensor| x.to_vec1::<f32>()).unwrap();
-        let values = network.run(&layout::elements(&x, &dims)).unwrap();
+        let mut session = host.session();
+        session.input(0).copy_from(&layout::elements(&x, &dims)).unwrap();
+        session.run();
         // Both sum the same products, in another order.
-        for (ours, candle) in values[network.output()].iter().zip(candle) {
+        for (ours, candle) in session.output(0).as_f32().iter().zip(candle) {
             assert!((ours - candle).abs() < 1e-4, "{ours} against {candle}");
         }
         // The compiled file takes the features as they are: frame by frame, a feature times 32.

@@ -65,7 +65,7 @@ pub fn training(cache: &Path) -> Result<Vec<Example>> {
     let count = said.len() * SCENES + silent;
     in_parallel("making scenes to train with", count, |index| {
         let mut random = Random::new(0x5EED_0000 + index as u64);
-        let scene = Scene { noisy: random.unit() < 0.8, least_snr: -3.0, most_snr: 30.0 };
+        let scene = Scene { noisy: random.unit() < 0.65, least_snr: 0.0, most_snr: 30.0 };
         let (word, class) = match index.checked_sub(silent) {
             Some(spoken) => (Some(&*clips[spoken / SCENES]), said[spoken / SCENES].class),
             None => (None, SILENCE),

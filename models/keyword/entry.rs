@@ -17,8 +17,6 @@ pub struct Entry;
 const NAME: &str = "keyword";
 /// Training seconds that it is calibrated with.
 const CALIBRATION: usize = 500;
-/// Held-out seconds in the golden vectors: one of each class.
-const GOLDENS: usize = LABELS.len();
 /// Least share of held-out seconds that both networks get right.
 const LEAST: f64 = 0.9;
 /// Most that quantization may take from it.
@@ -66,13 +64,13 @@ fn compile(checkpoint: &[u8], data: &[Example]) -> Result<Vec<u8>> {
 fn examples(held_out: &[HeldOut], file: &[u8]) -> Result<Vec<HeldOut>> {
     let mut compiled = Compiled::new(file)?;
     let mut found = Vec::new();
-    for class in 0..GOLDENS {
+    for (class, label) in LABELS.iter().enumerate() {
         let mut of_class = held_out.iter().filter(|one| one.class == class && one.group.noisy);
         let mut right = |one: &&HeldOut| {
             compiled.run(&bytes(&data::features(&one.samples))).is_ok_and(|scores| greatest(&scores) == class)
         };
         let one = of_class.find(|one| right(one));
-        found.push(one.with_context(|| format!("no `{}` is answered rightly", LABELS[class]))?.clone());
+        found.push(one.with_context(|| format!("no `{label}` is answered rightly"))?.clone());
     }
     Ok(found)
 }

@@ -66,7 +66,7 @@ pub struct Keyword {
 }
 
 /// Channels of every layer but the last.
-const CHANNELS: usize = 64;
+const CHANNELS: usize = 80;
 
 impl Keyword {
     /// The network with the weights that `vb` gives.

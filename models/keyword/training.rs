@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Everything random comes from this.
 const SEED: u64 = 20_261_121;
 /// How often the weights are moved.
-const STEPS: usize = 3_000;
+const STEPS: usize = 8_000;
 /// Seconds that move them once.
 const BATCH: usize = 128;
 /// The greatest step.

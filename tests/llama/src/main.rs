@@ -1,14 +1,14 @@
 //! Runs a language model with Candle, or with Candle and Tealight side by side. `cargo xtask llm` calls it.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tealight::{ALL_OPS, Block, Model, Session};
-use tealight_llama_tests::{Candle, difference, greatest, read};
+use tealight_candle::{EngineChoice, Mapped};
+use tealight_llama_tests::{Candle, Difference, greatest};
 
 #[derive(Parser)]
 struct Arguments {
@@ -28,19 +28,37 @@ enum Task {
         #[arg(long)]
         count: usize,
     },
-    /// Compares the scores after each token with those of the compiled model; reports in JSON
-    Compare {
-        gguf: PathBuf,
+    /// Continues a text with Tealight and Candle's kernels; reports in JSON
+    Mapped {
         model: PathBuf,
         #[arg(long, value_delimiter = ',', required = true)]
         prompt: Vec<u32>,
-        /// Tokens that Candle makes, and both read
         #[arg(long)]
         count: usize,
     },
+    /// Writes Candle's scores after each token to a file, as f32 one after another
+    Scores {
+        gguf: PathBuf,
+        #[arg(long, value_delimiter = ',', required = true)]
+        text: Vec<u32>,
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Compares Tealight's scores with Candle's, and both with exact ones; reports in JSON
+    Compare {
+        model: PathBuf,
+        #[arg(long, value_delimiter = ',', required = true)]
+        text: Vec<u32>,
+        /// Candle's scores, as it computes
+        #[arg(long)]
+        candle: PathBuf,
+        /// Candle's scores, all weights turned to f32 beforehand
+        #[arg(long)]
+        exact: PathBuf,
+    },
 }
 
-/// A text that Candle made.
+/// A text that was made.
 #[derive(Serialize)]
 struct Spoken {
     tokens: Vec<u32>,
@@ -49,57 +67,88 @@ struct Spoken {
     peak_memory_bytes: Option<u64>,
 }
 
-/// How far two engines agree.
+/// How far scores agree, at all positions.
 #[derive(Serialize)]
 struct Compared {
     positions: usize,
-    /// The greatest difference of a score, as a share of the range of the position's scores.
-    worst: f32,
-    /// Positions at which both would have gone on with the same token.
+    /// Positions at which Tealight and Candle would have gone on with the same token.
     same_choice: usize,
+    tealight_candle: Difference,
+    tealight_exact: Difference,
+    candle_exact: Difference,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Speak { gguf, prompt, count } => {
             let mut candle = load(&gguf)?;
-            let start = Instant::now();
-            let mut scores = candle.read(&prompt)?;
-            let prompt_seconds = start.elapsed().as_secs_f64();
-            let start = Instant::now();
-            let mut tokens = vec![greatest(&scores)];
-            while tokens.len() < count {
-                scores = candle.read(&tokens[tokens.len() - 1..])?;
-                tokens.push(greatest(&scores));
-            }
-            let answer_seconds = start.elapsed().as_secs_f64();
-            print(&Spoken { tokens, prompt_seconds, answer_seconds, peak_memory_bytes: peak_memory() })
+            print(&speak(&prompt, count, |tokens| candle.read(tokens))?)
         }
-        Task::Compare { gguf, model, prompt, count } => print(&compare(load(&gguf)?, &model, prompt, count)?),
+        Task::Mapped { model, prompt, count } => {
+            let mut session = Mapped::open(&model)?.session(EngineChoice::Candle)?;
+            let mut next = |&token: &u32| -> Result<Vec<f32>> {
+                session.input(0).copy_from(&[i32::try_from(token)?])?;
+                session.run();
+                Ok(session.output(0).as_f32().to_vec())
+            };
+            // One token at a time; of a prompt, only the last scores matter.
+            let read = |tokens: &[u32]| tokens.iter().map(&mut next).last().unwrap_or_else(|| Ok(Vec::new()));
+            print(&speak(&prompt, count, read)?)
+        }
+        Task::Scores { gguf, text, output } => {
+            let mut candle = load(&gguf)?;
+            let mut bytes = Vec::new();
+            for token in text {
+                bytes.extend(candle.read(&[token])?.iter().flat_map(|score| score.to_le_bytes()));
+            }
+            std::fs::write(&output, bytes).with_context(|| format!("cannot write {}", output.display()))
+        }
+        Task::Compare { model, text, candle, exact } => print(&compare(&model, &text, &candle, &exact)?),
     }
 }
 
-fn compare(mut candle: Candle, model: &Path, mut text: Vec<u32>, count: usize) -> Result<Compared> {
-    let file = std::fs::read(model).with_context(|| format!("cannot read {}", model.display()))?;
-    let mut bytes = vec![Block::ZERO; Block::count(file.len())];
-    let bytes = &mut Block::bytes_mut(&mut bytes)[..file.len()];
-    bytes.copy_from_slice(&file);
-    let model = Model::parse(bytes)?;
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory))?;
-    let mut compared = Compared { positions: 0, worst: 0.0, same_choice: 0 };
-    let end = text.len() + count;
-    while compared.positions < end {
-        let token = text[compared.positions];
-        let (theirs, ours) = (candle.read(&[token])?, read(&mut session, token)?);
-        compared.positions += 1;
-        compared.worst = compared.worst.max(difference(&theirs, &ours));
-        compared.same_choice += usize::from(greatest(&theirs) == greatest(&ours));
-        if compared.positions == text.len() {
-            text.push(greatest(&theirs));
-        }
+/// Continues `prompt` by the greatest scores, which `read` gives after some tokens.
+fn speak(prompt: &[u32], count: usize, mut read: impl FnMut(&[u32]) -> Result<Vec<f32>>) -> Result<Spoken> {
+    let start = Instant::now();
+    let mut tokens = vec![greatest(&read(prompt)?)];
+    let prompt_seconds = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    while tokens.len() < count {
+        let next = greatest(&read(&tokens[tokens.len() - 1..])?);
+        tokens.push(next);
     }
-    Ok(compared)
+    let answer_seconds = start.elapsed().as_secs_f64();
+    Ok(Spoken { tokens, prompt_seconds, answer_seconds, peak_memory_bytes: peak_memory() })
+}
+
+fn compare(model: &Path, text: &[u32], candle: &Path, exact: &Path) -> Result<Compared> {
+    let mut session = Mapped::open(model)?.session(EngineChoice::Tealight)?;
+    let len = session.output(0).as_f32().len();
+    let [candle, exact] = [candle, exact].map(|file| read_scores(file, len, text.len()));
+    let (candle, exact) = (candle?, exact?);
+    let (mut same_choice, mut tealight) = (0, Vec::new());
+    for (&token, candle) in text.iter().zip(candle.chunks_exact(len)) {
+        session.input(0).copy_from(&[i32::try_from(token)?])?;
+        session.run();
+        let scores = session.output(0).as_f32();
+        same_choice += usize::from(greatest(scores) == greatest(candle));
+        tealight.extend_from_slice(scores);
+    }
+    Ok(Compared {
+        positions: text.len(),
+        same_choice,
+        tealight_candle: Difference::of(&tealight, &candle, len),
+        tealight_exact: Difference::of(&tealight, &exact, len),
+        candle_exact: Difference::of(&candle, &exact, len),
+    })
+}
+
+/// Reads `positions` lists of `len` scores.
+fn read_scores(file: &Path, len: usize, positions: usize) -> Result<Vec<f32>> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let scores: Vec<f32> = bytes.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+    ensure!(scores.len() == len * positions, "{} does not hold {positions} × {len} scores", file.display());
+    Ok(scores)
 }
 
 fn load(gguf: &Path) -> Result<Candle> {

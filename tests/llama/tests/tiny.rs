@@ -11,7 +11,7 @@ use tealight::{ALL_OPS, Block, Model, Session};
 use tealight_compiler::Options;
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_kernels::block::{self, BlockType};
-use tealight_llama_tests::{Candle, difference, read};
+use tealight_llama_tests::{Candle, Difference, read};
 
 fn blocks(block: BlockType, reals: &[f32]) -> Vec<u8> {
     let mut bytes = vec![0; block.row_bytes(reals.len())];
@@ -31,7 +31,8 @@ fn worst(llama: &Llama, random: &mut Random) -> f32 {
     let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
     let scores = (0..40).map(|_| {
         let token = random.below(TOKENS.len()) as u32;
-        difference(&candle.read(&[token]).unwrap(), &read(&mut session, token).unwrap())
+        let (candle, ours) = (candle.read(&[token]).unwrap(), read(&mut session, token).unwrap());
+        Difference::of(&ours, &candle, candle.len()).worst
     });
     scores.fold(0.0, f32::max)
 }

@@ -5,7 +5,7 @@ use crate::{trace, weights};
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 use tealight_compiler::builder::compile_kernel_graph;
-use tealight_compiler::{BlockType, Options, Vocabulary};
+use tealight_compiler::{BlockType, Options, Vocabulary, WeightType};
 use tealight_tests::host::Host;
 
 /// `continuation.json`: a text that a compiled file continued.
@@ -30,7 +30,12 @@ pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>>
     let network = trace::trace_step(1, |x| model.forward(x))?;
     let vocabulary = Some(Vocabulary::Chars(data::CHARACTERS.chars().collect()));
     let name = Some("charlm".to_string());
-    let options = Options { name, vocabulary, keep_names: true, quantize: blocks, ..Options::default() };
+    // The table is read at both ends of the network, and is 2 % of it: four bits for its weights cost more than they save.
+    let layers = match blocks {
+        Some(BlockType::Q4_0) => vec![("embedding".to_string(), WeightType::Blocks(BlockType::Q8_0))],
+        _ => Vec::new(),
+    };
+    let options = Options { name, vocabulary, quantize: blocks, layers, ..Options::default() };
     Ok(compile_kernel_graph(network, checkpoint, &options)?.bytes)
 }
 

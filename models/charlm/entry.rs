@@ -2,9 +2,9 @@
 
 use super::compiled::{self, compiled};
 use super::data::{self, Data};
-use super::{CONTEXT, CharLm, training};
+use super::{CONTEXT, CharLm, FILES, training};
 use crate::export;
-use crate::{Figures, Place, weights};
+use crate::{Figures, Part, Place, weights};
 use anyhow::{Result, bail};
 use tealight_compiler::BlockType;
 
@@ -14,9 +14,6 @@ pub struct Entry;
 
 /// Its folder and the stem of its files.
 const NAME: &str = "charlm";
-/// The types of blocks that it is compiled with, and the files.
-const FILES: [(BlockType, &str); 2] =
-    [(BlockType::Q8_0, "charlm.safetensors"), (BlockType::Q4_0, "charlm.q4_0.safetensors")];
 /// Held-out pieces that are measured, of [`CONTEXT`] characters each.
 const PIECES: usize = 100;
 /// What the text of the golden continuation begins with.
@@ -67,15 +64,22 @@ impl crate::Entry for Entry {
         let pieces = training::pieces(&data.held_out, PIECES)?;
         let model = weights::load(&export::read(&place.file(NAME, "charlm.float.safetensors"))?, CharLm::load)?;
         let file = export::read(&place.file(NAME, FILES[0].1))?;
+        let float = training::bits(&model, &pieces)?;
+        let small = Part {
+            name: "in Q4_0".into(),
+            float,
+            quantized: compiled::bits(&export::read(&place.file(NAME, FILES[1].1))?, &pieces)?,
+            samples: PIECES * CONTEXT,
+        };
         let figures = Figures {
             name: NAME.into(),
             metric: "bits per character".into(),
-            float: training::bits(&model, &pieces)?,
+            float,
             quantized: compiled::bits(&file, &pieces)?,
             samples: PIECES * CONTEXT,
             bytes: file.len() as u64,
             recordings: None,
-            parts: Vec::new(),
+            parts: vec![small],
         };
         if figures.float > MOST || figures.quantized - figures.float > LOSS || figures.bytes > BYTES {
             bail!("{figures:?} is worse than promised: {MOST} bits, {LOSS} more by quantization, {BYTES} bytes");

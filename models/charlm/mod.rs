@@ -12,6 +12,11 @@ use crate::layers::{Linear, linear_no_bias};
 use crate::sequence::{Attention, Embedding, RmsNorm, embedding, rms_norm};
 use candle_core::Result;
 use candle_nn::VarBuilder;
+use tealight_compiler::BlockType;
+
+/// The types of blocks that the weights are compiled to, and the files.
+pub const FILES: [(BlockType, &str); 2] =
+    [(BlockType::Q8_0, "charlm.safetensors"), (BlockType::Q4_0, "charlm.q4_0.safetensors")];
 
 /// The most characters of a text.
 pub const CONTEXT: usize = 256;

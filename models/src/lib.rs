@@ -49,6 +49,10 @@
 //! Pictures are `[N, C, H, W]` in Candle and `[N, H, W, C]` in the compiled file; [`layout`] moves the weights. Samples for
 //! the compiler, and inputs of the compiled model, are in the file's order: [`layout::elements`] puts them so.
 //!
+//! A network that reads a sequence, as language models do, takes its layers from [`sequence`] too. Its `forward` sees the
+//! whole sequence on Candle's tensors; [`trace::trace_step`] writes down the step that reads the next position, with the
+//! keys and values of attention as state. `models/charlm` is an example.
+//!
 //! # The models
 //!
 //! Each has a folder with its definition, training, card (`README.md`), float weights, compiled file and golden vectors.
@@ -85,7 +89,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Every model.
-pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
+pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &charlm::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
 
 /// A model of this folder.
 pub trait Entry: Sync {
@@ -135,12 +139,12 @@ pub struct Figures {
     /// The same where a recording is one sample: its windows vote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings: Option<Recordings>,
-    /// The same of some of the samples.
+    /// The same of some of the samples, or of another compiled file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
 }
 
-/// What a model can do with some of the samples.
+/// What a model can do with some of the samples, or another compiled file of it with all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
     /// Which.

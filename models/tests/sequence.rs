@@ -3,12 +3,16 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
-use tealight_compiler::{Options, compile};
+use tealight_compiler::Options;
+use tealight_compiler::builder::compile_kernel_graph;
 use tealight_models::array::Array;
+use tealight_models::charlm::compiled::{compiled, scores};
+use tealight_models::charlm::{self, CharLm};
 use tealight_models::layers::{Linear, linear, linear_no_bias};
 use tealight_models::random::{Fresh, Random};
 use tealight_models::sequence::{Attention, Embedding, RmsNorm, embedding, rms_norm};
 use tealight_models::trace::{trace, trace_step};
+use tealight_models::{Place, export, weights};
 use tealight_tests::host::Host;
 
 const WORDS: usize = 20;
@@ -58,7 +62,7 @@ impl Small {
 fn compare(each: usize) {
     let model = Small::new();
     let network = trace_step(each, |x| model.forward(x)).unwrap();
-    let file = compile(network, b"", &Options::default()).unwrap().bytes;
+    let file = compile_kernel_graph(network, b"", &Options::default()).unwrap().bytes;
     let mut host = Host::new(&file).unwrap();
     let mut random = Random::new(each as u64);
     for _ in 0..5 {
@@ -100,4 +104,39 @@ fn what_does_not_fit_is_named_while_it_is_written_down() {
     let error = trace_step(1, |x| model.attention.forward(&model.table.forward(x)?, x, x)).unwrap_err().to_string();
     assert!(error.contains("attention") && error.contains("24"), "{error}");
     assert!(Attention::new(3, 2, 6, 8, 1e4).unwrap_err().to_string().contains("3 heads"));
+}
+
+/// A text of the length of charlm's context.
+fn sentence() -> Vec<u32> {
+    let text = "Call me Ishmael. Some years ago--never mind how long precisely--having little or no money in my purse, and \
+        nothing particular to interest me on shore, I thought I would sail about a little and see the watery part of the \
+        world. It is a way I have of driving off";
+    let numbers = charlm::data::numbers(text).unwrap();
+    numbers[..charlm::CONTEXT].to_vec()
+}
+
+#[test]
+fn charlm_step_by_step_computes_what_candle_computes_over_the_text() {
+    let checkpoint = export::read(&Place::new().file("charlm", "charlm.float.safetensors")).unwrap();
+    let model = weights::load(&checkpoint, CharLm::load).unwrap();
+    let text = sentence();
+    let whole = Tensor::from_slice(&text, (1, text.len()), &Device::Cpu).unwrap();
+    let wanted = model.forward(&whole).unwrap().squeeze(0).unwrap().to_vec2::<f32>().unwrap();
+    let file = compiled(&checkpoint, None).unwrap();
+    let found = scores(&mut Host::new(&file).unwrap(), &text).unwrap();
+    let spread = wanted.iter().flatten().fold(0f32, |most, score| most.max(score.abs()));
+    assert!(spread > 5.0, "scores of up to {spread} say nothing");
+    let worst = found.iter().flatten().zip(wanted.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+    // Four layers of sums in another order; scores are up to about 20.
+    assert!(worst < 1e-3, "{worst}");
+}
+
+#[test]
+fn charlms_files_are_compiled_from_its_weights() {
+    let place = Place::new();
+    let checkpoint = export::read(&place.file("charlm", "charlm.float.safetensors")).unwrap();
+    for (blocks, name) in charlm::FILES {
+        let file = compiled(&checkpoint, Some(blocks)).unwrap();
+        assert!(file == export::read(&place.file("charlm", name)).unwrap(), "{name}");
+    }
 }

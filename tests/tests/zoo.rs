@@ -124,3 +124,42 @@ fn anomaly_gives_what_it_knows_back_better_than_what_it_does_not() {
     // Nearly all pairs of held-out windows are in order.
     assert!(told * 10 >= of(false).count() * 8, "{told} of {}", of(false).count());
 }
+
+/// `continuation.json`: a text that a model continued, the likeliest character each time.
+#[derive(Deserialize)]
+struct Continuation {
+    model: String,
+    prompt: String,
+    text: String,
+    scores: String,
+}
+
+#[test]
+fn charlm_continues_its_golden_text_with_the_same_scores() {
+    let folder = root().join("models/charlm");
+    let file = std::fs::read(folder.join("charlm.safetensors")).unwrap();
+    let golden: Continuation =
+        serde_json::from_slice(&std::fs::read(folder.join("continuation.json")).unwrap()).unwrap();
+    assert_eq!(sha256(&file), golden.model, "its golden text is another file's");
+    let model = Model::parse(&file).unwrap();
+    let characters = (0..model.constant_count()).find(|&index| model.constant_name(index) == "tokenizer.characters");
+    let characters = std::str::from_utf8(model.constant(&model.value(characters.unwrap()))).unwrap();
+    let characters: Vec<char> = characters.chars().collect();
+    let number = |character| characters.iter().position(|&known| known == character).unwrap();
+
+    let mut host = Host::new(&file).unwrap();
+    let (mut text, mut scores, mut seed) = (golden.prompt.clone(), Vec::new(), 3);
+    let mut session = host.session();
+    for at in 0..golden.text.chars().count() - 1 {
+        let character = text.chars().nth(at).unwrap();
+        session.input(0).copy_from(&[number(character) as i32]).unwrap();
+        // In slices of any size, as a control loop runs it.
+        while session.poll(Budget::macs(splitmix64(&mut seed) % 100_000)).is_pending() {}
+        scores.extend_from_slice(session.output(0).as_bytes());
+        if at + 1 == text.chars().count() {
+            text.push(characters[session.output(0).argmax().unwrap().0]);
+        }
+    }
+    assert_eq!(text, golden.text);
+    assert_eq!(sha256(&scores), golden.scores);
+}

@@ -1,9 +1,9 @@
 //! Checks on the linked image that the firmware cannot panic and does not allocate.
 //!
 //! A panic in Rust ends in a function of `core::panicking`; if the image has none, no code that was linked can panic.
-//! Three images are looked at: one for a single model, one that makes features of sound before, and one that takes any
-//! model and so links every kernel and the parser. A fourth, with a possible panic built in, proves that the check sees
-//! one.
+//! Four images are looked at: one for a single model, one that makes features of sound before, one that continues a text,
+//! and one that takes any model and so links every kernel and the parser. A fifth, with a possible panic built in, proves
+//! that the check sees one.
 
 use crate::board::Board;
 use crate::context::Context;
@@ -36,8 +36,12 @@ const FORBIDDEN: [&str; 9] = [
 pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
     let board = Board::find(&context.root, board)?;
     let model = model_file(context)?;
-    for (what, features) in [("one model", &[][..]), ("a model that listens", &["audio"]), ("any model", &["loadable"])]
-    {
+    for (what, features) in [
+        ("one model", &[][..]),
+        ("a model that listens", &["audio"]),
+        ("a model that continues texts", &["text"]),
+        ("any model", &["loadable"]),
+    ] {
         let found = forbidden_symbols(context, &board, &model, features)?;
         if !found.is_empty() {
             bail!(

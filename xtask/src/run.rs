@@ -386,4 +386,11 @@ mod tests {
             assert_eq!(reconstruction.is_some(), name == "anomaly");
         }
     }
+
+    #[test]
+    fn a_language_model_is_demonstrated_by_a_text() {
+        let Subject { model, inputs, text, .. } = demo(&Context::new().unwrap(), Path::new("charlm")).unwrap();
+        assert!(model.speaks && inputs.is_empty());
+        assert!(!Request::new(&TextArgs::default(), text.as_ref()).unwrap().prompt.is_empty());
+    }
 }

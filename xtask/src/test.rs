@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     Step { name: "a language model, beside Candle and on emulated Arm", fast: false, run: language_model },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
     Step { name: "the same bits on Linux boards of other architectures", fast: false, run: linux_boards },
+    Step { name: "Candle's engine on Armv8, without and with dot products", fast: false, run: candle_on_arm },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
     Step { name: "Miri", fast: false, run: miri },
     Step { name: "fuzzing, a short run", fast: false, run: fuzz_shortly },
@@ -93,7 +94,7 @@ fn no_panic(context: &Context) -> Result<()> {
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
 fn with_candle(context: &Context) -> Result<()> {
-    let packages = ["tealight-models", "tealight-candle-tests", "tealight-llama-tests"];
+    let packages = ["tealight-models", "tealight-candle", "tealight-candle-tests", "tealight-llama-tests"];
     let packages = [&["--release"][..], &packages.map(|name| ["--package", name]).concat()].concat();
     cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
     cargo(context, &[&["test"], &packages[..]].concat())?;
@@ -114,6 +115,14 @@ fn conformance_on_boards(context: &Context) -> Result<()> {
 fn linux_boards(context: &Context) -> Result<()> {
     let boards = LinuxBoard::all(&context.root)?;
     boards.iter().try_for_each(|board| linux::conformance(context, board, &[], false))
+}
+
+/// Where the processor lacks what Candle's kernels use, they would end the process: so all its tests run on both kinds.
+fn candle_on_arm(context: &Context) -> Result<()> {
+    let board = LinuxBoard::find(&context.root, "linux-aarch64")?.context("there is no board linux-aarch64")?;
+    board.ensure(context)?;
+    // What an emulator has in memory says nothing.
+    board.test(context, "tealight-candle", &["opening"])
 }
 
 fn repeats(context: &Context) -> Result<()> {

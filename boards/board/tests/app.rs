@@ -4,11 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use tealight::Arena;
 use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
-use tealight_board::{Board, Outcome, Sound, app, app_audio};
+use tealight_board::{Board, Outcome, Sound, app, app_audio, app_text};
+use tealight_text::{Sampler, Sampling};
 
 tealight::include_model!(
     /// Three numbers in, the same numbers without the negative ones out.
     static RELU = "../../../runtime/core/tests/relu.safetensors"
+);
+
+tealight::include_model!(
+    /// A language model: a character in, a score for each that may come next out.
+    static CHARLM = "../../../models/charlm/charlm.safetensors"
 );
 
 /// A sink that the test can look into after the app has left.
@@ -78,10 +84,11 @@ impl Board for Memory {
     }
 }
 
-type StaticArena = &'static mut Arena<{ RELU.arena_len() }>;
-
 /// Runs an app; gives its outcome, console and output.
-fn run_app(input: Option<&'static [u8]>, app: impl FnOnce(&mut Memory, StaticArena)) -> (Outcome, String, Vec<u8>) {
+fn run_app<const N: usize>(
+    input: Option<&'static [u8]>,
+    app: impl FnOnce(&mut Memory, &'static mut Arena<N>),
+) -> (Outcome, String, Vec<u8>) {
     let (console, output) = (Sink::default(), Sink::default());
     let mut board = Memory { console: console.clone(), input, output: Some(output.clone()), ticks: u32::MAX - 20 };
     let left = catch_unwind(AssertUnwindSafe(|| app(&mut board, Box::leak(Box::new(Arena::new())))));
@@ -183,4 +190,64 @@ fn a_missing_input_is_an_error() {
     let (outcome, console, _) = run(None, None);
     assert_eq!(outcome, Outcome::Failure);
     assert!(console.ends_with("tealight error=input-not-found\n"));
+}
+
+/// What the app that continues texts is given.
+fn request(temperature: f32, seed: u64, count: u32, prompt: &[i32]) -> &'static [u8] {
+    let header = [&temperature.to_le_bytes()[..], &seed.to_le_bytes(), &count.to_le_bytes()].concat();
+    header.into_iter().chain(prompt.iter().flat_map(|token| token.to_le_bytes())).collect::<Vec<u8>>().leak()
+}
+
+/// The app that continues texts.
+fn continue_text(input: &'static [u8], built_in: bool) -> (Outcome, String, Vec<u8>) {
+    let (input, embedded) = if built_in { (None, Some(input)) } else { (Some(input), None) };
+    run_app(input, |board, arena: &mut Arena<{ CHARLM.arena_len() }>| app_text(board, &CHARLM, arena, embedded))
+}
+
+#[test]
+fn a_text_is_continued_with_the_models_own_tokens() {
+    let prompt = [45, 70, 63];
+    for (temperature, seed, built_in) in [(0.0, 0, false), (0.8, 1, false), (0.8, 2, true)] {
+        // The same by hand, on the host.
+        let mut arena = Box::new(Arena::<{ CHARLM.arena_len() }>::new());
+        let mut session = tealight::Session::new(&CHARLM, &mut *arena);
+        let how = Sampling { temperature, seed, ..Sampling::default() };
+        let (mut sampler, mut scores, mut tokens) = (Sampler::new(how), Vec::new(), Vec::new());
+        for step in 0..prompt.len() + 4 {
+            let token = match prompt.get(step) {
+                Some(&token) => token,
+                None => tokens[step - prompt.len()],
+            };
+            session.input(0).copy_from(&[token]).expect("the model takes a token");
+            session.run();
+            scores.extend_from_slice(session.output(0).as_bytes());
+            if step + 1 >= prompt.len() {
+                tokens.push(sampler.next(session.output(0).as_f32()).expect("there are scores").cast_signed());
+            }
+        }
+        let (outcome, console, output) = continue_text(request(temperature, seed, 5, &prompt), built_in);
+        assert_eq!((outcome, output == scores), (Outcome::Success, true), "{console}");
+        let said = console.lines().filter_map(|line| line.strip_prefix("tealight token=")?.parse().ok());
+        assert_eq!(said.collect::<Vec<i32>>(), tokens, "temperature {temperature}, seed {seed}");
+        assert!(console.ends_with("tealight done=7\n"), "{console}");
+    }
+}
+
+#[test]
+fn a_text_without_a_beginning_or_a_model_of_texts_is_an_error() {
+    for (input, error) in [
+        (request(0.0, 0, 5, &[]), "input-not-found"),
+        (&request(0.0, 0, 5, &[45])[..18], "input-ends-within-an-inference"),
+        (&request(0.0, 0, 5, &[])[..15], "input-ends-within-an-inference"),
+    ] {
+        let (outcome, console, _) = continue_text(input, false);
+        assert_eq!(outcome, Outcome::Failure);
+        assert!(console.ends_with(&format!("tealight error={error}\n")), "{console}");
+    }
+    let input = request(0.0, 0, 5, &[1]);
+    let (outcome, console, _) = run_app(Some(input), |board, arena: &mut Arena<{ RELU.arena_len() }>| {
+        app_text(board, &RELU, arena, None);
+    });
+    assert_eq!(outcome, Outcome::Failure);
+    assert!(console.ends_with("tealight error=model-continues-no-text\n"), "{console}");
 }

@@ -80,6 +80,7 @@ use graph::Graph;
 use std::cell::RefCell;
 use std::io::{self, Write as _};
 use std::path::Path;
+use tealight_format::Work;
 
 /// What a compilation is told.
 #[derive(Debug, Clone, Default)]
@@ -184,6 +185,20 @@ fn compile_graph(
     options: &Options,
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
+    compile_as(graph, origin, source, options, observer, plan::plan_best)
+}
+
+/// A way of planning memory: gives the graph in the order that was planned for, with the works of its nodes.
+type Planner = fn(Graph, &[Work]) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
+
+fn compile_as(
+    graph: Graph,
+    origin: &str,
+    source: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+    planner: Planner,
+) -> Result<Compiled> {
     let mut report = Report::default();
     let sources = graph.tensors.len();
     let mut observe = |name: &str, graph: &Graph, before: usize| {
@@ -214,7 +229,7 @@ fn compile_graph(
         Ok::<_, CompileError>(graph)
     })?;
     let works = lower::check(&graph)?;
-    let (graph, works, plan) = plan::plan_best(graph, &works)?;
+    let (graph, works, plan) = planner(graph, &works)?;
     observe("order", &graph, graph.nodes.len());
     let written = write::write(&graph, &works, &plan, source, options)?;
     report.arena_len = plan.arena_len;
@@ -231,13 +246,19 @@ fn compile_graph(
     Ok(Compiled { bytes: written.bytes, report, tensors })
 }
 
+/// Compiles a graph that is only run to be measured, with the tensor map: its memory is placed fast, not well.
+pub(crate) fn compile_to_measure(graph: Graph, options: &Options) -> Result<Compiled> {
+    let options = Options { keep_tensor_map: true, ..options.clone() };
+    compile_as(graph, "measure", b"", &options, &mut |_, _| {}, plan::plan_fast)
+}
+
 /// A graph after the pass `lower`.
 pub(crate) fn lowered(graph: Graph) -> Result<Graph> {
     let graph = pass::dead::remove_dead(pass::fold::fold(pass::variables::resolve(graph)?)?);
     lower::lower(pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?)
 }
 
-fn macs(graph: &Graph, works: &[tealight_format::Work]) -> u64 {
+fn macs(graph: &Graph, works: &[Work]) -> u64 {
     let macs = graph.nodes.iter().zip(works).map(|(node, work)| match &node.op {
         graph::Op::Kernel(operator) => operator.macs(work),
         graph::Op::Tflite(_) => 0,

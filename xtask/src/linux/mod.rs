@@ -126,24 +126,52 @@ impl LinuxBoard {
 
     /// Builds `program` of `package` for it.
     pub(crate) fn build(&self, context: &Context, package: &str, program: &str) -> Result<PathBuf> {
-        let shell = &context.shell;
-        let (cargo, target) = (context.cargo(), &self.target);
-        let variable = |name: &str| format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace(['-', '.'], "_"));
-        // Linked statically, it needs no root folder of the board.
-        let output = cmd!(shell, "{cargo} build --release --package {package} --target {target}")
+        let output = self
+            .cargo(context, &["build", "--release", "--package", package])
             .arg("--message-format=json-render-diagnostics")
-            .env(variable("LINKER"), &self.linker)
-            .env(variable("RUSTFLAGS"), "-C target-feature=+crt-static")
-            .env_remove("RUSTFLAGS")
-            .quiet()
             .ignore_status()
             .output()?;
+        let target = &self.target;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!("{package} for {target} did not build:\n{}", said.trim_end());
         }
         executable(&String::from_utf8_lossy(&output.stdout), program)
             .with_context(|| format!("cargo built no {program} for {target}"))
+    }
+
+    /// Runs the tests of `package` on each of its processors, but those whose names have one of `skipped` in them.
+    pub(crate) fn test(&self, context: &Context, package: &str, skipped: &[&str]) -> Result<()> {
+        for cpu in &self.emulator.cpus {
+            println!("{package} on {}, {cpu}", self.id);
+            let skip = skipped.iter().flat_map(|name| ["--skip", name]);
+            self.cargo(context, &["test", "--release", "--package", package, "--tests"])
+                .arg("--")
+                .args(skip)
+                .env(self.variable("RUNNER"), format!("{} -cpu {cpu}", self.emulator.binary))
+                // Emulated threads that wait for each other take turns on few cores.
+                .env("RAYON_NUM_THREADS", "1")
+                .run()
+                .with_context(|| format!("on the processor {cpu}"))?;
+        }
+        Ok(())
+    }
+
+    /// A command of cargo for its target, with its linker.
+    fn cargo<'a>(&self, context: &'a Context, words: &[&str]) -> xshell::Cmd<'a> {
+        let shell = &context.shell;
+        let (cargo, target) = (context.cargo(), &self.target);
+        // Linked statically, it needs no root folder of the board.
+        cmd!(shell, "{cargo} {words...} --target {target}")
+            .env(self.variable("LINKER"), &self.linker)
+            .env(self.variable("RUSTFLAGS"), "-C target-feature=+crt-static")
+            .env_remove("RUSTFLAGS")
+            .quiet()
+    }
+
+    /// Cargo's variable `name` for its target.
+    fn variable(&self, name: &str) -> String {
+        format!("CARGO_TARGET_{}_{name}", self.target.to_uppercase().replace(['-', '.'], "_"))
     }
 
     /// The command that runs `program` on the processor `cpu`.

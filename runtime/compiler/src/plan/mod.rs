@@ -8,6 +8,7 @@ use crate::error::{CompileError, Result};
 use crate::graph::{Graph, Op, TensorId};
 use crate::lower::operands;
 use place::{ALIGN, Buffer, Overlap, Problem};
+use search::Placement;
 use tealight_format::{Place, Work};
 
 /// The most pairs of tensors that may be alive together: far more than networks have.
@@ -67,7 +68,7 @@ pub(crate) fn plan_best(graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work
         let mut ordered = graph.clone();
         ordered.nodes = order.iter().map(|&at| graph.nodes[at].clone()).collect();
         let works: Vec<Work> = order.iter().map(|&at| works[at]).collect();
-        let found = plan(&ordered, &works)?;
+        let found = plan(&ordered, &works, search::search)?;
         if best.as_ref().is_none_or(|(_, _, best)| found.arena_len < best.arena_len) {
             best = Some((ordered, works, found));
         }
@@ -75,8 +76,14 @@ pub(crate) fn plan_best(graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work
     best.ok_or_else(|| CompileError::Internal("no order of the nodes".into()))
 }
 
+/// Plans the memory of a lowered graph as it stands, without a search.
+pub(crate) fn plan_fast(graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
+    let found = plan(&graph, works, search::by_size)?;
+    Ok((graph, works.to_vec(), found))
+}
+
 /// Plans the memory for one order of the nodes.
-fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
+fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Result<MemoryPlan> {
     let mut offsets = vec![None; graph.tensors.len()];
     let mut state_len = 0u32;
     for id in states(graph) {
@@ -92,7 +99,7 @@ fn plan(graph: &Graph, works: &[Work]) -> Result<MemoryPlan> {
     if search::pairs(&problem) > MOST_PAIRS {
         return Err(CompileError::TooLarge(format!("{} tensors, too many of them alive at once", owners.len())));
     }
-    let placement = search::search(&problem);
+    let placement = search(&problem);
     let arena_len = u32::try_from(placement.peak)
         .ok()
         .and_then(|peak| peak.checked_next_multiple_of(ALIGN))

@@ -12,7 +12,7 @@ use super::weights::{Channels, Weights};
 use super::{QuantizeError, Result};
 use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::store::{Stored, WeightType, store_one, weights};
-use crate::{Options, compile_graph};
+use crate::{Options, compile_to_measure};
 use tealight::Model;
 use tealight_format::Operator;
 
@@ -124,7 +124,7 @@ pub(super) const INT8: &str = "int8";
 fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Result<(Alone, Choice)> {
     let read = layer.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
     let bytes = read.filter_map(|&id| layer.tensors[id].bytes()).map(<[u8]>::len).sum();
-    let compiled = compile_graph(layer, "quantize", b"", &Options::default(), &mut |_, _| {})?;
+    let compiled = compile_to_measure(layer, &Options::default())?;
     let alone = Alone { bytes: compiled.bytes, places: [0; 2], rounded, of: [0; 2], sums: Sums::default() };
     Ok((alone, Choice { weights, bytes, snr_db: 0.0, worst: 0.0 }))
 }

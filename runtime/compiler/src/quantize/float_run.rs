@@ -6,7 +6,7 @@ use crate::error::CompileError;
 use crate::graph::{Content, ElementType, Graph, TensorId};
 use crate::session;
 pub(super) use crate::session::{aligned, arena, reals_of};
-use crate::{Options, compile_graph};
+use crate::{Options, compile_to_measure};
 use tealight::{ALL_OPS, Block, Model, Session};
 
 /// The compiled network.
@@ -30,7 +30,7 @@ impl FloatRun {
         let inputs = graph.inputs.iter().map(|&id| graph.tensors[id].elements()).collect();
         let ids = graph.inputs.iter().copied().chain(written.iter().copied()).collect();
         let graph = Graph { outputs: written, ..graph.clone() };
-        let compiled = compile_graph(graph, "quantize", b"", &Options::default(), &mut |_, _| {})?;
+        let compiled = compile_to_measure(graph, &Options::default())?;
         Ok(Self { bytes: compiled.bytes, ids, inputs })
     }
 

@@ -32,7 +32,7 @@ pub use report::{Choice, Layer, Report, Trial};
 
 use crate::error::CompileError;
 use crate::graph::{Graph, TensorId};
-use crate::{Compiled, Options, WeightType, compile_graph, import_tflite};
+use crate::{Compiled, Options, WeightType, compile_graph, compile_to_measure, import_tflite};
 use choices::LayerChoices;
 use float_run::FloatRun;
 use measure::Measured;
@@ -216,8 +216,7 @@ pub fn compile_float_streams(
         let mut candidates = Vec::new();
         for (ranges, correct) in quantize.trials() {
             let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io)?;
-            let options = Options { keep_tensor_map: true, ..options.clone() };
-            let compiled = compile_graph(int8.clone(), "quantize", source, &options, &mut |_, _| {})?;
+            let compiled = compile_to_measure(int8.clone(), options)?;
             candidates.push((int8, compiled, ranges, correct));
         }
         let compiled: Vec<&Compiled> = candidates.iter().map(|(_, compiled, ..)| compiled).collect();
@@ -233,7 +232,7 @@ pub fn compile_float_streams(
         }
     }
     let Best { int8, trial, measured, warnings } = best.ok_or(QuantizeError::Empty)?;
-    // The chosen one again, without the values that only measuring needed.
+    // The chosen one again, its memory planned well and without the values that only measuring needed.
     let compiled = compile_graph(int8, "quantize", source, options, &mut |_, _| {})?;
     let choices = choices::choices(&crate::lowered(graph)?, samples)?;
     let layers = with_choices(measured.layers, choices, |_| Some(choices::INT8));
@@ -290,13 +289,10 @@ pub fn compile_weights(
     let mut lines = Vec::new();
     let stored = crate::store::store(lowered, options, &chosen, &mut lines)?;
     let plain = Options { quantize: None, f16: false, layers: Vec::new(), ..options.clone() };
-    let compile = |keep_tensor_map: bool| {
-        let options = Options { keep_tensor_map, ..plain.clone() };
-        compile_graph(stored.clone(), "weights", source, &options, &mut |_, _| {})
-    };
-    let measured = measure::measure(&graph, &FloatRun::new(&graph)?, &[&compile(true)?], samples)?;
+    let measured =
+        measure::measure(&graph, &FloatRun::new(&graph)?, &[&compile_to_measure(stored.clone(), &plain)?], samples)?;
     let measured = measured.into_iter().next().ok_or(QuantizeError::Empty)?;
-    let mut compiled = compile(plain.keep_tensor_map)?;
+    let mut compiled = compile_graph(stored.clone(), "weights", source, &plain, &mut |_, _| {})?;
     compiled.report.quantized = lines;
     let layers =
         with_choices(measured.layers, choices, |layer| crate::store::stored_as(&stored, &stored.nodes[layer.node]));

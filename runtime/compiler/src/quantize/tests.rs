@@ -378,13 +378,15 @@ fn a_variable_starts_from_its_first_content() {
     }
 }
 
-/// Two matrices, a rectifier between them. The first one's rows differ a thousandfold.
-fn uneven() -> Graph {
+/// Two matrices of weights of one size each, a rectifier between them, and then the rows of the first one grow to `most`
+/// times that while the columns of the second one shrink as much.
+fn two_layers(most: f32) -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 16]);
-    let spread = |row: usize| 1000f32.powf(row as f32 / 15.0);
-    let wide: Vec<f32> = numbers(1, 256).iter().enumerate().map(|(k, w)| w * spread(k / 16)).collect();
-    let narrow: Vec<f32> = numbers(2, 64).iter().enumerate().map(|(k, w)| w / spread(k % 16)).collect();
+    let spread = |row: usize| most.powf(row as f32 / 15.0);
+    let signs = |seed: u32, count: usize| numbers(seed, count).into_iter().map(f32::signum).enumerate();
+    let wide: Vec<f32> = signs(1, 256).map(|(k, w)| w * spread(k / 16)).collect();
+    let narrow: Vec<f32> = signs(2, 64).map(|(k, w)| w / spread(k % 16)).collect();
     let (w, v) = (b.constant(&[16, 16], &wide), b.constant(&[4, 16], &narrow));
     let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "wide", &[1, 16]);
     let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, v], "narrow", &[1, 4]);
@@ -393,7 +395,7 @@ fn uneven() -> Graph {
 
 #[test]
 fn equalizing_pays_where_channels_differ_and_is_then_chosen() {
-    let network = uneven();
+    let network = two_layers(1000.0);
     let report = compile(&network, &Quantize::default()).1;
     assert_eq!(report.trials.len(), 12);
     assert!(report.chosen.unwrap().equalized, "{report:#?}");
@@ -402,6 +404,9 @@ fn equalizing_pays_where_channels_differ_and_is_then_chosen() {
         trials.map(|trial| trial.snr_db).fold(f64::NEG_INFINITY, f64::max)
     };
     assert!(best(true) > best(false) + 10.0, "{report:#?}");
+    // Where channels hardly differ there is hardly anything to gain, and the weights stay as they are.
+    let even = compile(&two_layers(1.02), &Quantize::default()).1;
+    assert!(even.trials.len() == 12 && !even.chosen.unwrap().equalized, "{even:#?}");
     let without = Quantize { equalize: Some(false), ..Quantize::default() };
     assert!(compile(&network, &without).1.trials.iter().all(|trial| !trial.equalized));
 }

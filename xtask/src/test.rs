@@ -94,8 +94,7 @@ fn no_panic(context: &Context) -> Result<()> {
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
 fn with_candle(context: &Context) -> Result<()> {
-    let packages =
-        ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests", "tealight-llama-tests"];
+    let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
     let packages = [&["--release", "--features", "tealight-cli/candle"][..], &packages].concat();
     cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
@@ -103,7 +102,11 @@ fn with_candle(context: &Context) -> Result<()> {
     zoo::check(context, board::DEFAULT)
 }
 
+/// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.
 fn language_model(context: &Context) -> Result<()> {
+    let package = ["--release", "--package", "tealight-llama-tests"];
+    cargo(context, &[&["clippy", "--all-targets"], &package[..], &["--", "-D", "warnings"]].concat())?;
+    cargo(context, &[&["test"], &package[..]].concat())?;
     llm::llm(context, &llm::LlmArgs::default())
 }
 

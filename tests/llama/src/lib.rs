@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_llama::ModelWeights;
 use serde::Serialize;
 use std::io::{Read, Seek};
-use tealight::{ALL_OPS, Session};
+use tealight_candle::Session;
 
 /// A model that reads tokens.
 pub struct Candle {
@@ -44,7 +44,7 @@ impl Candle {
 ///
 /// # Errors
 /// The model does not take a token.
-pub fn read(session: &mut Session<'_, ALL_OPS>, token: u32) -> Result<Vec<f32>> {
+pub fn read(session: &mut Session, token: u32) -> Result<Vec<f32>> {
     session.input(0).copy_from(&[i32::try_from(token)?]).context("the model takes no token")?;
     session.run();
     Ok(session.output(0).as_f32().to_vec())

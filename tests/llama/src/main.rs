@@ -8,7 +8,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tealight_candle::{EngineChoice, Mapped};
-use tealight_llama_tests::{Candle, Difference, greatest};
+use tealight_llama_tests::{Candle, Difference, greatest, read};
 
 #[derive(Parser)]
 struct Arguments {
@@ -86,14 +86,9 @@ fn main() -> Result<()> {
         }
         Task::Mapped { model, prompt, count } => {
             let mut session = Mapped::open(&model)?.session(EngineChoice::Candle)?;
-            let mut next = |&token: &u32| -> Result<Vec<f32>> {
-                session.input(0).copy_from(&[i32::try_from(token)?])?;
-                session.run();
-                Ok(session.output(0).as_f32().to_vec())
-            };
             // One token at a time; of a prompt, only the last scores matter.
-            let read = |tokens: &[u32]| tokens.iter().map(&mut next).last().unwrap_or_else(|| Ok(Vec::new()));
-            print(&speak(&prompt, count, read)?)
+            let next = |tokens: &[u32]| tokens.iter().try_fold(Vec::new(), |_, &token| read(&mut session, token));
+            print(&speak(&prompt, count, next)?)
         }
         Task::Scores { gguf, text, output } => {
             let mut candle = load(&gguf)?;
@@ -128,11 +123,9 @@ fn compare(model: &Path, text: &[u32], candle: &Path, exact: &Path) -> Result<Co
     let (candle, exact) = (candle?, exact?);
     let (mut same_choice, mut tealight) = (0, Vec::new());
     for (&token, candle) in text.iter().zip(candle.chunks_exact(len)) {
-        session.input(0).copy_from(&[i32::try_from(token)?])?;
-        session.run();
-        let scores = session.output(0).as_f32();
-        same_choice += usize::from(greatest(scores) == greatest(candle));
-        tealight.extend_from_slice(scores);
+        let scores = read(&mut session, token)?;
+        same_choice += usize::from(greatest(&scores) == greatest(candle));
+        tealight.extend(scores);
     }
     Ok(Compared {
         positions: text.len(),

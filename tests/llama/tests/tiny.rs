@@ -7,7 +7,7 @@ mod support;
 
 use std::io::Cursor;
 use support::{F32, Llama, Random, Store, TOKENS};
-use tealight::{ALL_OPS, Block, Model, Session};
+use tealight_candle::{EngineChoice, Mapped};
 use tealight_compiler::Options;
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_kernels::block::{self, BlockType};
@@ -24,11 +24,7 @@ fn worst(llama: &Llama, random: &mut Random) -> f32 {
     let bytes = llama.bytes();
     let mut candle = Candle::load(Cursor::new(&bytes)).unwrap();
     let file = compile_gguf(&bytes, &GgufOptions::default(), &Options::default()).unwrap().bytes;
-    let mut aligned = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut aligned)[..file.len()].copy_from_slice(&file);
-    let model = Model::parse(&Block::bytes_mut(&mut aligned)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let mut session = Mapped::from_bytes(&file).unwrap().session(EngineChoice::Tealight).unwrap();
     let scores = (0..40).map(|_| {
         let token = random.below(TOKENS.len()) as u32;
         let (candle, ours) = (candle.read(&[token]).unwrap(), read(&mut session, token).unwrap());

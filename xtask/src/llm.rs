@@ -58,6 +58,10 @@ const TOLERANCE: f64 = 0.06;
 /// How much farther from the exact scores than Candle's, in the mean square, Tealight's may be, and from Candle's.
 const SAME_NOISE: f64 = 1.25;
 
+/// Tokens that all must choose alike at the start. Further on, a text comes to two tokens whose scores lie nearer to each
+/// other than that noise, and from there on the texts differ.
+const ALIKE: usize = 16;
+
 /// Where the same program runs again, built for Arm.
 const BOARD: &str = "linux-aarch64";
 
@@ -124,6 +128,8 @@ struct Speed {
     prompt_rate: f64,
     answer_rate: f64,
     peak_memory_bytes: Option<u64>,
+    /// Tokens before the first that differs from Tealight's.
+    same_tokens: usize,
 }
 
 /// A run on an emulated processor: it gave the same text.
@@ -228,14 +234,15 @@ fn speeds(args: &LlmArgs, files: &Files) -> Result<(Vec<Speed>, Generated)> {
         speeds.push(generate(args, files)?.speed(TEALIGHT, 1));
         for who in [WITH_CANDLE, CANDLE] {
             let spoken = speak(args, files, who, prompt)?;
-            let tokens = &spoken.tokens;
-            if *tokens != generated.tokens {
-                bail!("{who} made {tokens:?} instead of {:?}, {:?}", generated.tokens, generated.text);
+            let speed = spoken.speed(who, args.threads, &generated);
+            if speed.same_tokens < ALIKE.min(generated.tokens.len()) {
+                let (theirs, ours) = (&spoken.tokens, &generated.tokens);
+                bail!("{who} made {theirs:?} instead of {ours:?}, {:?}", generated.text);
             }
-            speeds.push(spoken.speed(who, args.threads, generated.prompt_tokens.len()));
+            speeds.push(speed);
         }
     }
-    progress.done("all made the same text");
+    progress.done(&format!("the same text, for {ALIKE} tokens at least"));
     // The fastest run of each, and the memory of any: it hardly differs.
     speeds.sort_by(|a, b| b.answer_rate.total_cmp(&a.answer_rate));
     let mut kept: Vec<Speed> = Vec::new();
@@ -308,16 +315,18 @@ fn on_threads(program: &Path, threads: usize) -> Command {
 impl Generated {
     fn speed(&self, who: &'static str, threads: usize) -> Speed {
         let (prompt_rate, answer_rate) = (self.prompt_rate, self.answer_rate.unwrap_or_default());
-        Speed { who, threads, prompt_rate, answer_rate, peak_memory_bytes: self.peak_memory_bytes }
+        let same_tokens = self.tokens.len();
+        Speed { who, threads, prompt_rate, answer_rate, peak_memory_bytes: self.peak_memory_bytes, same_tokens }
     }
 }
 
 impl Spoken {
-    fn speed(&self, who: &'static str, threads: usize, prompt: usize) -> Speed {
+    fn speed(&self, who: &'static str, threads: usize, tealight: &Generated) -> Speed {
         // The first token comes with the prompt.
         let answer_rate = (self.tokens.len() - 1) as f64 / self.answer_seconds;
-        let prompt_rate = prompt as f64 / self.prompt_seconds;
-        Speed { who, threads, prompt_rate, answer_rate, peak_memory_bytes: self.peak_memory_bytes }
+        let prompt_rate = tealight.prompt_tokens.len() as f64 / self.prompt_seconds;
+        let same_tokens = self.tokens.iter().zip(&tealight.tokens).take_while(|(a, b)| a == b).count();
+        Speed { who, threads, prompt_rate, answer_rate, peak_memory_bytes: self.peak_memory_bytes, same_tokens }
     }
 }
 
@@ -362,11 +371,18 @@ fn succeed(command: &mut Command) -> Result<Vec<u8>> {
 fn print(report: &Report) {
     println!("{}{}\n", report.prompt, report.text);
     let mut table = table::table();
-    table.set_header(["", "threads", "prompt tokens/s", "tokens/s", "peak memory B"]);
+    table.set_header(["", "threads", "prompt tokens/s", "tokens/s", "peak memory B", "same tokens"]);
     for speed in &report.speeds {
         let memory = speed.peak_memory_bytes.map_or_else(|| "unknown".into(), thousands);
         let [prompt, answer] = [speed.prompt_rate, speed.answer_rate].map(|rate| format!("{rate:.1}"));
-        table.add_row([speed.who.to_string(), speed.threads.to_string(), prompt, answer, memory]);
+        table.add_row([
+            speed.who.to_string(),
+            speed.threads.to_string(),
+            prompt,
+            answer,
+            memory,
+            speed.same_tokens.to_string(),
+        ]);
     }
     table.column_iter_mut().skip(1).for_each(|column| {
         column.set_cell_alignment(CellAlignment::Right);

@@ -144,6 +144,8 @@ fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, re
     }
     if args.json {
         let mut json = as_json(board, model, &written.run);
+        // The text is the answer; the scores of each token would drown it.
+        json.as_object_mut().map(|json| json.remove("answers"));
         for (key, value) in
             [("prompt", json!(request.prompt)), ("text", json!(written.text)), ("tokens", json!(written.tokens))]
         {

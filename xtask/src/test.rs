@@ -94,8 +94,9 @@ fn no_panic(context: &Context) -> Result<()> {
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
 fn with_candle(context: &Context) -> Result<()> {
-    let packages = ["tealight-models", "tealight-candle", "tealight-candle-tests"];
-    let packages = [&["--release"][..], &packages.map(|name| ["--package", name]).concat()].concat();
+    let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
+    let packages = packages.map(|name| ["--package", name]).concat();
+    let packages = [&["--release", "--features", "tealight-cli/candle"][..], &packages].concat();
     cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
     cargo(context, &[&["test"], &packages[..]].concat())?;
     zoo::check(context, board::DEFAULT)

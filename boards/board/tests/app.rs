@@ -84,6 +84,9 @@ impl Board for Memory {
     }
 }
 
+/// What [`RELU`] needs.
+type Small = Arena<{ RELU.arena_len() }>;
+
 /// Runs an app; gives its outcome, console and output.
 fn run_app<const N: usize>(
     input: Option<&'static [u8]>,
@@ -101,7 +104,7 @@ fn run_app<const N: usize>(
 
 /// The app whose inputs are the model's.
 fn run(input: Option<&'static [u8]>, embedded: Option<&'static [u8]>) -> (Outcome, String, Vec<u8>) {
-    run_app(input, |board, arena| app(board, &RELU, arena, embedded))
+    run_app(input, |board, arena: &'static mut Small| app(board, &RELU, arena, embedded))
 }
 
 /// The app that listens; the model takes one frame of three bands.
@@ -110,7 +113,7 @@ fn listen(samples: &[i16], built_in: bool) -> (Outcome, String, Vec<u8>) {
     let bytes: &'static [u8] = bytes.leak();
     let (input, embedded) = if built_in { (None, Some(bytes)) } else { (Some(bytes), None) };
     let sound = Box::leak(Box::new(Sound::<1, 3>::new()));
-    run_app(input, |board, arena| app_audio(board, &RELU, arena, sound, embedded))
+    run_app(input, |board, arena: &'static mut Small| app_audio(board, &RELU, arena, sound, embedded))
 }
 
 /// Seconds of a tone that grows.
@@ -151,7 +154,8 @@ fn sound_that_ends_within_a_second_is_an_error_after_the_whole_ones() {
 fn a_model_that_takes_other_features_is_refused() {
     let sound = Box::leak(Box::new(Sound::<2, 3>::new()));
     let input: &'static [u8] = vec![0; 2 * SAMPLE_RATE].leak();
-    let (outcome, console, _) = run_app(Some(input), |board, arena| app_audio(board, &RELU, arena, sound, None));
+    let (outcome, console, _) =
+        run_app(Some(input), |board, arena: &'static mut Small| app_audio(board, &RELU, arena, sound, None));
     assert_eq!(outcome, Outcome::Failure);
     assert!(console.ends_with("tealight error=model-takes-other-features\n"), "{console}");
 }
@@ -198,14 +202,24 @@ fn request(temperature: f32, seed: u64, count: u32, prompt: &[i32]) -> &'static 
     header.into_iter().chain(prompt.iter().flat_map(|token| token.to_le_bytes())).collect::<Vec<u8>>().leak()
 }
 
+/// Runs `test` where the stack has room for the language model's memory, which is made there first.
+fn with_room(test: fn()) {
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(test).expect("a thread is given");
+    thread.join().expect("the test holds");
+}
+
 /// The app that continues texts.
 fn continue_text(input: &'static [u8], built_in: bool) -> (Outcome, String, Vec<u8>) {
     let (input, embedded) = if built_in { (None, Some(input)) } else { (Some(input), None) };
-    run_app(input, |board, arena: &mut Arena<{ CHARLM.arena_len() }>| app_text(board, &CHARLM, arena, embedded))
+    run_app(input, |board, arena: &'static mut Arena<{ CHARLM.arena_len() }>| app_text(board, &CHARLM, arena, embedded))
 }
 
 #[test]
 fn a_text_is_continued_with_the_models_own_tokens() {
+    with_room(continued);
+}
+
+fn continued() {
     let prompt = [45, 70, 63];
     for (temperature, seed, built_in) in [(0.0, 0, false), (0.8, 1, false), (0.8, 2, true)] {
         // The same by hand, on the host.
@@ -235,6 +249,10 @@ fn a_text_is_continued_with_the_models_own_tokens() {
 
 #[test]
 fn a_text_without_a_beginning_or_a_model_of_texts_is_an_error() {
+    with_room(refused);
+}
+
+fn refused() {
     for (input, error) in [
         (request(0.0, 0, 5, &[]), "input-not-found"),
         (&request(0.0, 0, 5, &[45])[..18], "input-ends-within-an-inference"),
@@ -245,7 +263,7 @@ fn a_text_without_a_beginning_or_a_model_of_texts_is_an_error() {
         assert!(console.ends_with(&format!("tealight error={error}\n")), "{console}");
     }
     let input = request(0.0, 0, 5, &[1]);
-    let (outcome, console, _) = run_app(Some(input), |board, arena: &mut Arena<{ RELU.arena_len() }>| {
+    let (outcome, console, _) = run_app(Some(input), |board, arena: &'static mut Small| {
         app_text(board, &RELU, arena, None);
     });
     assert_eq!(outcome, Outcome::Failure);

@@ -87,7 +87,7 @@ fn multiplier(format: BlockType, runner: Runner) -> impl Fn(&Product<'_>, &mut [
 fn with_candle<T: GgmlType>(product: &Product<'_>, output: &mut [f32]) {
     let sizes = (product.batches, product.in_features, product.out_features);
     let blocks = blocks_of::<T>(product.weights);
-    candle::matmul(sizes, product.activations, blocks, output).expect("it checks nothing that is not so");
+    candle::matmul(sizes, product.activations, blocks, output).expect("the sizes are those of a checked model");
 }
 
 /// Bytes as blocks, in place.

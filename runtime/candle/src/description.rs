@@ -96,3 +96,25 @@ impl fmt::Display for Description {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_type_is_told_once_on_every_processor() {
+        for vectors in [Vectors::Avx2, Vectors::DotProd, Vectors::Neon, Vectors::None] {
+            let text = Description::new(EngineChoice::Candle, vectors).to_string();
+            for block in BlockType::ALL {
+                let count = text.split([' ', ':']).filter(|word| *word == block.name()).count();
+                assert_eq!(count, 1, "{} in:\n{text}", block.name());
+            }
+        }
+    }
+
+    #[test]
+    fn candles_block_kernels_are_left_alone_where_they_would_be_an_illegal_instruction() {
+        assert!(BlockType::ALL.iter().all(|&block| Vectors::Neon.runner(block) != Runner::Candle));
+        assert!(BlockType::ALL.iter().any(|&block| Vectors::DotProd.runner(block) == Runner::Candle));
+    }
+}

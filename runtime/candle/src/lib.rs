@@ -21,8 +21,10 @@
 //!
 //! - [`EngineChoice::Tealight`]: the kernels that run on a microcontroller, and so its bits, on one thread.
 //! - [`EngineChoice::Candle`]: block-quantized products and f32 products and convolutions go to Candle's vector code on
-//!   all cores, weights by reference. Operators that Candle has nothing better for, all of int8 among them, stay with
-//!   Tealight's kernels. [`Session::describe`] tells who computes what on this processor, and why.
+//!   all cores. Blocks are read where they lie in the file, and so are the f32 weights of products of up to seven rows; for
+//!   more rows a copy of an operator's weights lives as long as the operator runs. Operators that Candle has nothing better
+//!   for, all of int8 among them, stay with Tealight's kernels. [`Session::describe`] tells who computes what on this
+//!   processor, and why.
 //!
 //! # How far the engines may differ
 //! Candle adds products up in another order, several at a time, and with fused multiply-adds, so last bits differ. Two
@@ -31,13 +33,13 @@
 //! within a block the sums are of integers and exact; so there `n` is the number of blocks, not of elements. The tests
 //! hold single operators to 4 units of 2^-24 for blocks and 8 for f32.
 //!
-//! In a network behind it that stays so in most inferences. But where products of blocks follow one another, each quantizes its
+//! In a network that is so in most inferences too. But where products of blocks follow one another, each quantizes its
 //! activations to 8 bits; once a last bit tips one of these roundings, what comes behind is rounded anew in many places.
 //! The outputs then differ as those of two quantizations do: by some hundredths of the greatest score in the decoder that
 //! the tests run.
 //!
-//! For one processor and one engine, the outputs are always the same, on however many threads. Cutting an inference with
-//! [`Session::poll`] changes nothing either, but for last bits of f32 products of eight rows or more.
+//! Threads share the rows of a product of blocks, never a sum, so their number changes no bit of it. Nor does cutting an
+//! inference with [`Session::poll`]; f32 products of eight rows or more may differ in last bits when they are cut.
 //!
 //! # Threads
 //! Candle makes its threads when it first needs them, one for each physical core; `RAYON_NUM_THREADS` in the environment of

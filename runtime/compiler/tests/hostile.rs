@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use tealight_compiler::quantize::{Quantize, QuantizeError, Ranges, compile_float};
-use tealight_compiler::{CompileError, Options, compile_tflite, import_tflite};
+use tealight_compiler::quantize::{Quantize, QuantizeError, Ranges, compile_float, compile_weights};
+use tealight_compiler::{BlockType, CompileError, Options, compile_tflite, import_tflite};
 
 /// xorshift64*
 struct Random(u64);
@@ -99,10 +99,16 @@ fn damaged_float_models_give_a_result_not_a_panic() {
         let size = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum::<usize>();
         let samples: Vec<Vec<f32>> =
             (0..3).map(|_| (0..size).map(|_| random.below(2000) as f32 / 1000.0 - 1.0).collect()).collect();
-        match compile_float(&network, &samples, &quantize, b"", &Options::default()) {
-            Ok(_) => taken += 1,
-            Err(QuantizeError::Compile(CompileError::Internal(what))) => panic!("{what}"),
-            Err(_) => refused += 1,
+        let int8 = compile_float(&network, &samples, &quantize, b"", &Options::default());
+        let streams = [samples];
+        let options = Options { quantize: Some(BlockType::Q8_0), f16: true, ..Options::default() };
+        let stored = compile_weights(&network, &streams, Some(20.0), b"", &options);
+        for result in [int8, stored] {
+            match result {
+                Ok(_) => taken += 1,
+                Err(QuantizeError::Compile(CompileError::Internal(what))) => panic!("{what}"),
+                Err(_) => refused += 1,
+            }
         }
     }
     println!("{taken} taken, {refused} refused");

@@ -1,9 +1,10 @@
 //! Models of every kind on a Linux board, on each of its processors: the same output bytes as on this machine.
 //!
 //! They are the golden networks (whose bytes are TensorFlow Lite Micro's, or the digests of `f32.json`), every golden of a
-//! single operator, a layer with its weights in each type of block and in f16, and our own models.
+//! single operator, a layer with its weights in each type of block, recurrent layers, all f32 layers in f16 too, and our own
+//! models.
 
-use super::{LinuxBoard, PACKAGE};
+use super::{LinuxBoard, PACKAGE, recurrent};
 use crate::blocks::{self, Weights};
 use crate::conformance::{Group, golden_models};
 use crate::context::Context;
@@ -49,7 +50,7 @@ struct Outcome {
     networks: usize,
     /// Goldens of single operators.
     operators: usize,
-    /// Layers with weights in blocks or f16.
+    /// Layers with weights in blocks or f16, and recurrent ones.
     weights: usize,
     /// Our own models.
     models: usize,
@@ -205,13 +206,30 @@ fn operators() -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-/// A layer with its weights in f32, f16 and each type of block.
+/// A layer with its weights in f32, f16 and each type of block; recurrent layers; and every f32 layer in f16.
 fn weights() -> Result<Vec<Job>> {
     let job = |weights: Weights| {
         let (model, input) = blocks::layer(weights)?;
         Job::on_host(format!("a layer in {}", weights.name()), "weights", model, input)
     };
-    Weights::all().map(job).collect()
+    let mut jobs: Vec<Job> = Weights::all().map(job).collect::<Result<_>>()?;
+    for (name, bytes) in recurrent::layers()? {
+        let model = ModelFile::from_compiled(bytes, &name, Path::new(&name))?;
+        let inputs = random_inputs(&model);
+        jobs.push(Job::on_host(name, "weights", model.bytes, inputs)?);
+    }
+    // Every f32 layer that can have its weights in f16.
+    let half = Options { f16: true, ..Options::default() };
+    for file in ops::files().into_iter().filter(|file| file.ends_with("_f32")) {
+        for (name, case) in ops::cases(&file) {
+            let compiled = compile_tflite(&case.model, &half).with_context(|| name.clone())?;
+            if !compiled.report.quantized.is_empty() {
+                let inputs = case.steps.iter().flat_map(|step| step.inputs.concat()).collect();
+                jobs.push(Job::on_host(format!("{name} in f16"), "weights", compiled.bytes, inputs)?);
+            }
+        }
+    }
+    Ok(jobs)
 }
 
 /// The compiled models of `models/`, on random inputs.
@@ -233,16 +251,17 @@ fn own_models(context: &Context) -> Result<Vec<Job>> {
     for file in files {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let model = ModelFile::open(&file, &[])?;
-        let mut state = 1;
-        let mut inputs = Vec::new();
-        for _ in 0..INFERENCES {
-            for tensor in &model.inputs {
-                inputs.extend(random(tensor.dtype, tensor.bytes, &mut state));
-            }
-        }
+        let inputs = random_inputs(&model);
         jobs.push(Job::on_host(name, "model", model.bytes, inputs)?);
     }
     Ok(jobs)
+}
+
+/// Inputs for some inferences.
+fn random_inputs(model: &ModelFile) -> Vec<u8> {
+    let mut state = 1;
+    let tensors = (0..INFERENCES).flat_map(|_| &model.inputs);
+    tensors.flat_map(|tensor| random(tensor.dtype, tensor.bytes, &mut state)).collect()
 }
 
 /// Random elements: reals from -2 to 2, indices below 64, any bytes.

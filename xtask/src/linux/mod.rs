@@ -4,6 +4,7 @@
 //! models.
 
 mod conformance;
+mod recurrent;
 
 pub use conformance::conformance;
 

@@ -7,7 +7,7 @@
 //! (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). Whether it helps,
 //! and which ranges are best, is tried, and so are weights that are equalized across layers (the same paper):
 //! [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs the compiled files and keeps the one whose
-//! output is nearest to the float network's.
+//! output is nearest to the float network's; equalized weights must be nearer by half a decibel.
 //!
 //! A float network may also stay one, with its weights stored smaller: [`compile_weights`].
 
@@ -225,7 +225,11 @@ pub fn compile_float_streams(
             let trial = Trial { ranges, bias_correction, equalized, snr_db: measured.snr_db };
             trials.push(trial);
             // The first of equal ones, so the simplest.
-            if best.as_ref().is_none_or(|best| trial.snr_db > best.trial.snr_db) {
+            let enough = |best: &Best| {
+                let gain = if trial.equalized && !best.trial.equalized { LEAST_GAIN_DB } else { 0.0 };
+                trial.snr_db > best.trial.snr_db + gain
+            };
+            if best.as_ref().is_none_or(enough) {
                 let warnings = observed.warnings.clone();
                 best = Some(Best { int8, trial, measured, warnings });
             }
@@ -239,6 +243,9 @@ pub fn compile_float_streams(
     let Measured { snr_db, samples, agreement, .. } = measured;
     Ok((compiled, Report { layers, snr_db, chosen: Some(trial), trials, samples, agreement, warnings }))
 }
+
+/// What equalized weights must gain to be taken, in decibels: less than other samples would change is no gain.
+const LEAST_GAIN_DB: f64 = 0.5;
 
 /// The best way so far.
 struct Best {

@@ -208,6 +208,14 @@ fn a_tensor_that_never_changes_is_warned_of_by_name() {
     assert!(report.warnings[0].starts_with("tensor `silent` is 0 throughout"), "{:?}", report.warnings);
 }
 
+/// A layer without its weights.
+fn without_weights() -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x], "fc", &[1, 1]);
+    b.network(y)
+}
+
 #[test]
 fn damaged_weights_and_unknown_operators_are_named() {
     let mut b = Build::default();
@@ -217,6 +225,19 @@ fn damaged_weights_and_unknown_operators_are_named() {
     let network = b.network(y);
     let error = refused(&network, &[vec![0.5, 1.0]]);
     assert!(error.contains("`constant_1` is NaN at index 1"), "{error}");
+
+    // Weights that are computed, and weights that are missing.
+    let mut b = Build::default();
+    let x = b.input(&[1, 2]);
+    let w = b.node(TfliteOp::Relu, &[x], "w", &[1, 2]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let error = refused(&b.network(y), &[vec![0.5, 1.0]]);
+    assert!(error.contains("node 1 (FULLY_CONNECTED)") && error.contains("a constant for input 1, `w`"), "{error}");
+    let error = refused(&without_weights(), &[vec![0.5, 1.0]]);
+    assert!(error.contains("node 0 (FULLY_CONNECTED): input 1 is missing"), "{error}");
+    let streams = [vec![vec![0.5, 1.0]]];
+    let error = compile_weights(&without_weights(), &streams, None, b"", &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("input 1 is missing"), "{error}");
 
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
@@ -357,13 +378,15 @@ fn a_variable_starts_from_its_first_content() {
     }
 }
 
-/// Two matrices, a rectifier between them. The first one's rows differ a thousandfold.
-fn uneven() -> Graph {
+/// Two matrices of weights of one size each, a rectifier between them, and then the rows of the first one grow to `most`
+/// times that while the columns of the second one shrink as much.
+fn two_layers(most: f32) -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 16]);
-    let spread = |row: usize| 1000f32.powf(row as f32 / 15.0);
-    let wide: Vec<f32> = numbers(1, 256).iter().enumerate().map(|(k, w)| w * spread(k / 16)).collect();
-    let narrow: Vec<f32> = numbers(2, 64).iter().enumerate().map(|(k, w)| w / spread(k % 16)).collect();
+    let spread = |row: usize| most.powf(row as f32 / 15.0);
+    let signs = |seed: u32, count: usize| numbers(seed, count).into_iter().map(f32::signum).enumerate();
+    let wide: Vec<f32> = signs(1, 256).map(|(k, w)| w * spread(k / 16)).collect();
+    let narrow: Vec<f32> = signs(2, 64).map(|(k, w)| w / spread(k % 16)).collect();
     let (w, v) = (b.constant(&[16, 16], &wide), b.constant(&[4, 16], &narrow));
     let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "wide", &[1, 16]);
     let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, v], "narrow", &[1, 4]);
@@ -372,7 +395,7 @@ fn uneven() -> Graph {
 
 #[test]
 fn equalizing_pays_where_channels_differ_and_is_then_chosen() {
-    let network = uneven();
+    let network = two_layers(1000.0);
     let report = compile(&network, &Quantize::default()).1;
     assert_eq!(report.trials.len(), 12);
     assert!(report.chosen.unwrap().equalized, "{report:#?}");
@@ -381,6 +404,9 @@ fn equalizing_pays_where_channels_differ_and_is_then_chosen() {
         trials.map(|trial| trial.snr_db).fold(f64::NEG_INFINITY, f64::max)
     };
     assert!(best(true) > best(false) + 10.0, "{report:#?}");
+    // Where channels hardly differ there is hardly anything to gain, and the weights stay as they are.
+    let even = compile(&two_layers(1.02), &Quantize::default()).1;
+    assert!(even.trials.len() == 12 && !even.chosen.unwrap().equalized, "{even:#?}");
     let without = Quantize { equalize: Some(false), ..Quantize::default() };
     assert!(compile(&network, &without).1.trials.iter().all(|trial| !trial.equalized));
 }
@@ -461,4 +487,25 @@ fn a_named_layer_is_not_chosen_for() {
     let streams = [samples(&mixed(), 4)];
     let error = compile_weights(&mixed(), &streams, Some(10.0), b"", &options).unwrap_err().to_string();
     assert!(error.contains("no layer is called `dense`") && error.contains("conv, even, uneven"), "{error}");
+}
+
+#[test]
+fn a_table_that_is_a_matrix_too_gets_one_type_that_keeps_the_ratio_for_both() {
+    let network = crate::store::tests::tied();
+    let streams = [(0..8).map(|token| vec![token as f32]).collect::<Vec<_>>()];
+    let options = Options { keep_names: true, ..Options::default() };
+    let (compiled, report) = compile_weights(&network, &streams, Some(25.0), b"", &options).unwrap();
+    let table: Vec<&Layer> = report.layers.iter().filter(|layer| layer.name == "embedding").collect();
+    assert_eq!(table.len(), 2, "{report:#?}");
+    assert_eq!(table[0].weights, table[1].weights);
+    for layer in &table {
+        let choice = layer.choices.iter().find(|choice| Some(choice.weights) == layer.weights).unwrap();
+        assert!(choice.snr_db >= 25.0 && choice.weights != "f32", "{layer:#?}");
+    }
+    let mut file = aligned(&compiled.bytes);
+    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    assert_eq!(model.op(0).input(1), model.op(3).input(1));
+    // A token is a whole number.
+    let error = compile_weights(&network, &[vec![vec![0.5]]], None, b"", &options).unwrap_err().to_string();
+    assert!(error.contains("input `token` of calibration sample 0 is 0.5"), "{error}");
 }

@@ -228,7 +228,7 @@ pub(crate) fn store_one(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::builder::{Builder, compile_kernel_graph};
     use tealight_format::Model;
@@ -237,7 +237,7 @@ mod tests {
     const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
     /// Tokens are looked up in a table, go through two matrices, and are compared with the table.
-    fn tied() -> Graph {
+    pub(crate) fn tied() -> Graph {
         let mut b = Builder::new();
         let x = b.input("token", ElementType::I32, &[1]);
         let numbers = |seed: usize, count: usize| -> Vec<f32> {

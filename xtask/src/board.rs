@@ -23,6 +23,8 @@ pub struct Board {
     pub core: String,
     /// Rust target triple.
     pub target: String,
+    /// Bytes of RAM kept for the stack.
+    pub stack: u64,
     /// Memory regions by name; `flash` and `ram` are always there.
     pub memory: BTreeMap<String, Region>,
     /// How QEMU emulates it, if it does.
@@ -51,6 +53,9 @@ pub struct Qemu {
     pub machine: String,
     /// Least version that emulates the machine well enough.
     pub version: String,
+    /// What else the emulator is told.
+    #[serde(default)]
+    pub arguments: Vec<String>,
 }
 
 /// The report's way to the host.
@@ -94,6 +99,11 @@ impl Board {
         Ok(board)
     }
 
+    /// The length of a memory region.
+    pub fn length(&self, region: &str) -> u64 {
+        self.memory.get(region).map_or(0, |region| region.length)
+    }
+
     /// Every board of the workspace that runs firmware, by identifier.
     pub fn all(root: &Path) -> Result<Vec<Self>> {
         let folder = root.join("boards");
@@ -134,6 +144,7 @@ mod tests {
         name = "X"
         core = "Cortex-M4F"
         target = "thumbv7em-none-eabihf"
+        stack = 0x400
         [memory.flash]
         origin = 0
         length = 0x1000

@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::context::Context;
+use crate::fit;
 use crate::setup;
 use anyhow::{Context as _, Result, bail};
 use object::{Object, ObjectSection, SectionFlags, SectionKind};
@@ -14,6 +15,8 @@ use xshell::cmd;
 pub struct Recipe<'a> {
     /// The board.
     pub board: &'a Board,
+    /// The model's name in errors.
+    pub name: &'a str,
     /// The compiled model to embed.
     pub model: &'a Path,
     /// Inputs to embed; without them the firmware reads them from the host.
@@ -41,11 +44,13 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
     let output = command.quiet().ignore_status().output()?;
     let messages = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        bail!(
-            "the firmware for {id} with the model {} did not build:\n{}",
-            model.display(),
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        let errors = String::from_utf8_lossy(&output.stderr);
+        if let Some(refusal) = fit::linker_refusal(board, recipe.name, &messages)
+            .or_else(|| fit::linker_refusal(board, recipe.name, &errors))
+        {
+            return Err(refusal.into());
+        }
+        bail!("the firmware for {id} with the model {} did not build:\n{}", model.display(), errors.trim_end());
     }
     executable(&messages, id).with_context(|| format!("cargo built no image for {id}"))
 }
@@ -77,6 +82,10 @@ pub fn sizes(image: &[u8]) -> Result<Sizes> {
             continue;
         };
         if !sh_flags.contains(object::elf::SHF_ALLOC) {
+            continue;
+        }
+        // Room that is kept for the stack is no variable.
+        if section.name().is_ok_and(|name| name == ".stack") {
             continue;
         }
         let loaded = section.kind() != SectionKind::UninitializedData;

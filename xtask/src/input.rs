@@ -101,6 +101,7 @@ mod tests {
             bytes: Vec::new(),
             labels: Vec::new(),
             macs: 0,
+            arena_bytes: 0,
             has_state: false,
             listens: false,
             speaks: false,

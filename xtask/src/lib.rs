@@ -3,6 +3,7 @@
 //! A task takes a [`Context`] and says what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
 
 pub mod answer;
+pub mod bench;
 pub mod blocks;
 pub mod board;
 pub mod boards;
@@ -10,8 +11,10 @@ pub mod check_no_panic;
 pub mod conformance;
 pub mod context;
 pub mod error;
+pub mod faults;
 pub mod fetch;
 pub mod firmware;
+pub mod fit;
 pub mod fuzz;
 pub mod input;
 pub mod linux;
@@ -26,6 +29,7 @@ pub mod repeat;
 pub mod report;
 pub mod run;
 pub mod setup;
+pub mod subject;
 pub mod table;
 pub mod test;
 pub mod text;

@@ -2,11 +2,13 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use xtask::bench::BenchArgs;
 use xtask::llm::LlmArgs;
 use xtask::run::RunArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
-    Context, blocks, boards, check_no_panic, conformance, error, fetch, fuzz, llm, repeat, run, setup, test, zoo,
+    Context, bench, blocks, boards, check_no_panic, conformance, error, faults, fetch, fuzz, llm, repeat, run, setup,
+    test, zoo,
 };
 
 /// Builds, runs and tests Tealight on its boards
@@ -50,7 +52,9 @@ enum Task {
     },
     /// Measures our own models on held-out data
     Eval(EvalArgs),
-    /// Runs the golden models on a board, compares their outputs and tables what each cost
+    /// Measures models on boards, side by side, and checks that each model gives the same bytes on all of them
+    Bench(BenchArgs),
+    /// Runs the golden models and our own on a board, compares their outputs and tables what each cost
     Conformance {
         /// Board to run on
         #[arg(long, default_value = xtask::board::DEFAULT)]
@@ -63,6 +67,12 @@ enum Task {
     },
     /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels give the recorded bits
     Repeat {
+        /// Board to run on
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
+    },
+    /// Checks that firmware that panics, faults or overruns its stack says so and ends
+    Faults {
         /// Board to run on
         #[arg(long, default_value = xtask::board::DEFAULT)]
         board: String,
@@ -116,8 +126,10 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Train { name, keep_weights } => zoo::train(&context, name, *keep_weights),
         Task::Eval(args) => zoo::eval(&context, args),
+        Task::Bench(args) => bench::bench(&context, args),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Repeat { board } => repeat::repeat(&context, board),
+        Task::Faults { board } => faults::faults(&context, board),
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
         Task::Llm(args) => llm::llm(&context, args),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),

@@ -19,6 +19,8 @@ pub struct ModelFile {
     pub labels: Vec<String>,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Bytes of RAM that it needs, state included.
+    pub arena_bytes: u64,
     /// Whether it keeps something from one inference to the next.
     pub has_state: bool,
     /// Whether it listens: the firmware takes seconds of sound, and makes the model's input of them.
@@ -87,6 +89,7 @@ impl ModelFile {
             name: name.to_string(),
             labels: labels(model.metadata("labels")),
             macs: model.macs(),
+            arena_bytes: model.arena_len() as u64,
             has_state: model.state_len() > 0,
             listens,
             speaks: model.metadata("tokenizer").is_some(),

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::firmware::{self, Recipe, Sizes};
 use crate::model::ModelFile;
 use crate::report::Report;
-use crate::{qemu, setup};
+use crate::{fit, qemu, setup};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
@@ -115,6 +115,7 @@ pub fn emulate(
     options: Options<'_>,
     watch: qemu::Watch<'_>,
 ) -> Result<Emulated> {
+    fit::check(board, model)?;
     if let Some(qemu) = &board.qemu {
         setup::ensure_qemu(context, qemu)?;
     }
@@ -131,6 +132,7 @@ pub fn emulate(
         context,
         Recipe {
             board,
+            name: &model.name,
             model: &model_file,
             embedded_input: options.embed_input.then_some(&*input),
             features: options.features,

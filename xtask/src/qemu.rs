@@ -36,6 +36,7 @@ fn command(qemu: &Qemu, image: &Path) -> Command {
         .args(["-display", "none", "-monitor", "none", "-serial", "none"])
         .args(["-semihosting-config", "enable=on,target=native"])
         .args(["-icount", "shift=0,align=off,sleep=off"])
+        .args(&qemu.arguments)
         .arg("-kernel")
         .arg(image);
     command

@@ -4,7 +4,10 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
 /// Version of the report that this reader knows.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+
+/// In a second. An instruction takes one.
+const NANOSECONDS: u64 = 1_000_000_000;
 
 /// What firmware says about a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -17,7 +20,7 @@ pub struct Report {
     pub front_end: Vec<u64>,
     /// Tokens that a language model made.
     pub tokens: Vec<u32>,
-    /// Length of a clock tick in instructions: the counts' resolution.
+    /// Length of a clock tick in instructions, rounded up: the counts' resolution.
     pub resolution: u64,
     /// Measured length of the calibration loop.
     pub calibration: u64,
@@ -35,6 +38,7 @@ impl Report {
         let mut report = Self::default();
         let (mut ticks, mut front_end) = (Vec::new(), Vec::new());
         let mut calibration = (0, 0);
+        let mut ticks_per_second = 0;
         let mut done = None;
         for fact in console.lines().filter_map(|line| line.strip_prefix("tealight ")) {
             let (key, value) =
@@ -50,7 +54,7 @@ impl Report {
                     }
                 }
                 "board" => report.board = value.into(),
-                "tick_ns" => report.resolution = number()?,
+                "ticks_per_second" => ticks_per_second = number()?,
                 "calibration_instructions" => calibration.0 = number()?,
                 "calibration_ticks" => calibration.1 = number()?,
                 "arena_bytes" => report.arena_bytes = number()?,
@@ -70,12 +74,18 @@ impl Report {
         if done != ticks.len() as u64 {
             bail!("the board says {done} inferences, but reported {}", ticks.len());
         }
-        report.calibration = calibration.1 * report.resolution;
+        if ticks_per_second == 0 {
+            bail!("the board's report does not say how fast its clock is");
+        }
+        report.resolution = NANOSECONDS.div_ceil(ticks_per_second);
+        let instructions =
+            |ticks: u64| (u128::from(ticks) * u128::from(NANOSECONDS) / u128::from(ticks_per_second)) as u64;
+        report.calibration = instructions(calibration.1);
         if report.calibration.abs_diff(calibration.0) > 2 * report.resolution {
             bail!("the board's clock is off: a loop of {} instructions measured {}", calibration.0, report.calibration);
         }
-        let instructions = |ticks: &[u64]| ticks.iter().map(|ticks| ticks * report.resolution).collect();
-        (report.instructions, report.front_end) = (instructions(&ticks), instructions(&front_end));
+        let each = |ticks: &[u64]| ticks.iter().map(|&ticks| instructions(ticks)).collect();
+        (report.instructions, report.front_end) = (each(&ticks), each(&front_end));
         Ok(report)
     }
 }
@@ -92,6 +102,9 @@ fn explain(word: &str) -> String {
         "output-not-writable" => "it could not write its output file; is the disk full?".into(),
         "model-refused" => "it refused the model".into(),
         "instruction-set-differs" => "an inner loop for its instruction set differs from the portable one".into(),
+        other if other.starts_with("stack-overflow") => {
+            format!("its stack ran over ({other}); `stack` in its board.toml gives it more")
+        }
         other => other.into(),
     }
 }
@@ -101,7 +114,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "QEMU: hello\n\
-        tealight version=1\ntealight board=x1\ntealight tick_ns=40\n\
+        tealight version=2\ntealight board=x1\ntealight ticks_per_second=25000000\n\
         tealight calibration_instructions=1000000\ntealight calibration_ticks=25001\n\
         tealight arena_bytes=4096\ntealight state_bytes=16\n\
         tealight inference_ticks=100\ntealight inference_ticks=101\n\
@@ -127,16 +140,24 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_may_be_any_part_of_a_second() {
+        let text = GOOD.replace("=25000000", "=24000000").replace("=25001", "=24000");
+        let report = Report::parse(&text).unwrap();
+        assert_eq!((&report.instructions[..], report.resolution), (&[4166, 4208][..], 42));
+    }
+
+    #[test]
     fn a_clock_that_is_off_is_refused() {
         assert!(refusal(&GOOD.replace("25001", "25010")).contains("1000400"));
     }
 
     #[test]
     fn the_firmwares_own_error_is_told() {
-        let text = "tealight version=1\ntealight error=input-ends-within-an-inference\n";
+        let text = "tealight version=2\ntealight error=input-ends-within-an-inference\n";
         assert!(refusal(text).contains("whole number of inferences"));
-        let text = "tealight version=1\ntealight error=panic at src/x.rs:12\n";
+        let text = "tealight version=2\ntealight error=panic at src/x.rs:12\n";
         assert!(refusal(text).contains("panic at src/x.rs:12"));
         assert!(refusal("tealight version=9\n").contains("version 9"));
+        assert!(refusal(&GOOD.replace("ticks_per_second=25000000", "state_bytes=1")).contains("how fast"));
     }
 }

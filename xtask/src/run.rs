@@ -202,7 +202,12 @@ fn demo(context: &Context, name: &Path) -> Result<Subject> {
 
 /// The demonstration's model and the bytes of its inputs in a row.
 pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
-    let Subject { model, inputs, .. } = demo(context, Path::new(DEMONSTRATION))?;
+    demonstration_of(context, DEMONSTRATION)
+}
+
+/// The same of any of our own models.
+pub fn demonstration_of(context: &Context, name: &str) -> Result<(ModelFile, Vec<u8>)> {
+    let Subject { model, inputs, .. } = demo(context, Path::new(name))?;
     let bytes = load_all(&model, &inputs)?;
     Ok((model, bytes))
 }

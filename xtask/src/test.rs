@@ -5,7 +5,8 @@
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::linux::{self, LinuxBoard};
-use crate::{check_no_panic, conformance, fetch, fuzz, llm, repeat, setup, zoo};
+use crate::subject::{Subject, subjects};
+use crate::{check_no_panic, conformance, faults, fetch, fuzz, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use std::time::Instant;
 use xshell::cmd;
@@ -30,6 +31,7 @@ const STEPS: &[Step] = &[
     Step { name: "with Candle: our models, and the block kernels against its own", fast: false, run: with_candle },
     Step { name: "a language model, beside Candle and on emulated Arm", fast: false, run: language_model },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
+    Step { name: "faults are reported on the boards", fast: false, run: faults_on_boards },
     Step { name: "the same bits on Linux boards of other architectures", fast: false, run: linux_boards },
     Step { name: "Candle's engine on Armv8, without and with dot products", fast: false, run: candle_on_arm },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
@@ -43,6 +45,9 @@ const MIRI: &[&[&str]] = &[
     &["--package", "tealight-format", "--tests"],
     &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
+
+/// Multiply-accumulates of all runs of a model that takes little time.
+const LITTLE: u64 = 1_100_000;
 
 // Crates that only link for a board are told apart from the host's by `default-members`.
 
@@ -60,7 +65,9 @@ fn clippy_firmware(context: &Context) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::all(&context.root)? {
         setup::ensure_target(context, &board.target)?;
-        for features in ["", "audio", "loadable"] {
+        // What features choose is the same on every board.
+        let features: &[&str] = if board.id == board::DEFAULT { &["", "audio", "loadable", "text"] } else { &[""] };
+        for features in features {
             let shell = &context.shell;
             let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
             cmd!(shell, "{cargo} clippy --package {id} --target {target} --features {features} -- -D warnings")
@@ -89,7 +96,10 @@ fn host_tests(context: &Context) -> Result<()> {
 }
 
 fn no_panic(context: &Context) -> Result<()> {
-    check_no_panic::check_no_panic(context, board::DEFAULT)
+    // One board of each architecture.
+    [board::DEFAULT, "microbit", "riscv32-virt"]
+        .iter()
+        .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
@@ -110,11 +120,27 @@ fn language_model(context: &Context) -> Result<()> {
     llm::llm(context, &llm::LlmArgs::default())
 }
 
+/// Every model on one board; on the others those that take little time, which are enough to see that the board and its
+/// instruction set are right.
 fn conformance_on_boards(context: &Context) -> Result<()> {
+    let all = subjects(context, &[])?;
+    let (small, large): (Vec<Subject>, Vec<Subject>) =
+        all.into_iter().partition(|subject| subject.model.macs.saturating_mul(subject.inferences() as u64) <= LITTLE);
     for board in Board::all(&context.root)? {
-        conformance::conformance(context, &board.id, &[], false)?;
+        setup::ensure_board(context, &board)?;
+        if conformance::on_one_board(context, &board, &small, false)?.is_empty() {
+            bail!("no model fits {}", board.id);
+        }
+        if board.id == board::DEFAULT {
+            conformance::on_one_board(context, &board, &large, false)?;
+        }
     }
     Ok(())
+}
+
+/// A panic, a fault and a stack that runs over are told on every board.
+fn faults_on_boards(context: &Context) -> Result<()> {
+    Board::all(&context.root)?.iter().try_for_each(|board| faults::faults(context, &board.id))
 }
 
 fn linux_boards(context: &Context) -> Result<()> {
@@ -131,7 +157,7 @@ fn candle_on_arm(context: &Context) -> Result<()> {
 }
 
 fn repeats(context: &Context) -> Result<()> {
-    Board::all(&context.root)?.iter().try_for_each(|board| repeat::repeat(context, &board.id))
+    repeat::repeat(context, board::DEFAULT)
 }
 
 fn miri(context: &Context) -> Result<()> {

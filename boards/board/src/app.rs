@@ -89,7 +89,7 @@ pub fn app_loadable<B: Board>(
 fn start<B: Board>(board: &mut B) {
     report::number(board.console(), "version", report::VERSION);
     report::word(board.console(), "board", B::ID);
-    report::number(board.console(), "tick_ns", B::TICK_NS);
+    report::number(board.console(), "ticks_per_second", B::TICKS_PER_SECOND);
     let ticks = calibrate::ticks(board);
     report::number(board.console(), "calibration_instructions", calibrate::INSTRUCTIONS);
     report::number(board.console(), "calibration_ticks", ticks);
@@ -127,6 +127,10 @@ fn serve<B: Board, const OPS: u128>(
         stack = meter.high_water().max(stack);
         #[cfg(feature = "seed-panic")]
         let ticks = seeded_panic(ticks);
+        #[cfg(feature = "seed-fault")]
+        let ticks = seeded_fault(ticks);
+        #[cfg(feature = "seed-overflow")]
+        let ticks = seeded_overflow(ticks);
         report::number(board.console(), "inference_ticks", ticks);
         write_outputs(board, session)?;
         inferences = inferences.wrapping_add(1);
@@ -145,9 +149,28 @@ fn write_outputs<B: Board, const OPS: u128>(board: &mut B, session: &Session<'_,
     Ok(())
 }
 
-/// Indexes by a number that the compiler cannot know.
+/// Indexes by a number that is past the end.
 #[cfg(feature = "seed-panic")]
 fn seeded_panic(ticks: u32) -> u32 {
     let table = [1_u32, 2, 3];
-    ticks.wrapping_add(table[(ticks & 3) as usize])
+    ticks.wrapping_add(table[(ticks | 3) as usize])
+}
+
+/// Reads where no board has memory.
+#[cfg(feature = "seed-fault")]
+fn seeded_fault(ticks: u32) -> u32 {
+    // SAFETY: nothing relies on what is read: the read faults, which is what it is for.
+    ticks ^ unsafe { core::ptr::read_volatile(0xE800_0000_usize as *const u32) }
+}
+
+/// Calls itself until the stack is full.
+#[cfg(feature = "seed-overflow")]
+#[inline(never)]
+fn seeded_overflow(ticks: u32) -> u32 {
+    let kept = core::hint::black_box([ticks; 8]);
+    if ticks == u32::MAX {
+        0
+    } else {
+        seeded_overflow(ticks | 1).wrapping_add(core::hint::black_box(kept).iter().fold(0, |all, one| all ^ one))
+    }
 }

@@ -21,8 +21,8 @@ pub trait Board {
     /// The board's identifier, the name of its folder.
     const ID: &'static str;
 
-    /// Length of one tick of [`Board::ticks`] in nanoseconds.
-    const TICK_NS: u32;
+    /// Ticks of [`Board::ticks`] in a second.
+    const TICKS_PER_SECOND: u32;
 
     /// The text console.
     fn console(&mut self) -> &mut Self::Console;

@@ -8,15 +8,25 @@ use crate::Board;
 /// Length of the calibration loop in instructions.
 pub const INSTRUCTIONS: u32 = 1_000_000;
 
-/// Ticks that the calibration loop took.
+/// Ticks that the calibration loop took, without those that it takes to read the clock and to call the loop.
 pub fn ticks<B: Board>(board: &mut B) -> u32 {
+    let whole = timed(board, INSTRUCTIONS + SHORT);
+    whole.wrapping_sub(timed(board, SHORT))
+}
+
+/// Length of the shortest loop.
+const SHORT: u32 = 2;
+
+/// Ticks around a loop.
+#[inline(never)]
+fn timed<B: Board>(board: &mut B, instructions: u32) -> u32 {
     let start = board.ticks();
-    board.spin(INSTRUCTIONS);
+    board.spin(instructions);
     board.ticks().wrapping_sub(start)
 }
 
 /// Spins for `instructions` instructions (rounded down to a multiple of two) in a loop of a subtraction and a branch.
-#[cfg(target_arch = "arm")]
+#[cfg(target_os = "none")]
 #[inline(never)]
 pub fn spin(instructions: u32) {
     let rounds = instructions / 2;
@@ -25,10 +35,19 @@ pub fn spin(instructions: u32) {
     }
     // SAFETY: the loop touches nothing but its own register and the flags.
     unsafe {
+        #[cfg(target_arch = "arm")]
         core::arch::asm!(
             "2:",
             "subs {n}, {n}, #1",
             "bne 2b",
+            n = inout(reg) rounds => _,
+            options(nomem, nostack),
+        );
+        #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
+        core::arch::asm!(
+            "2:",
+            "addi {n}, {n}, -1",
+            "bnez {n}, 2b",
             n = inout(reg) rounds => _,
             options(nomem, nostack),
         );

@@ -6,7 +6,7 @@
 use embedded_io::Write;
 
 /// Version of the report's keys and their meaning.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Writes one fact whose value is a word.
 pub fn word<W: Write>(console: &mut W, key: &str, value: &str) {

@@ -1,47 +1,38 @@
-//! Files, console and exit of the host that debugs or emulates the board (Arm semihosting, version 2).
+//! Files, console and exit of the host that debugs or emulates the board (Arm semihosting; RISC-V has the same calls).
 //!
-//! Calls are made directly, without the formatting of `cortex_m_semihosting::hio`, because formatting can panic.
+//! The calls are made without any formatting, because formatting can panic.
 
 use crate::Outcome;
-use cortex_m_semihosting::syscall;
+use core::ffi::CStr;
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
+use semihosting::fd::BorrowedFd;
+use semihosting::sys::arm_compat::{ExitReason, OpenMode, sys_exit_extended, sys_open, sys_read_orig, sys_write_orig};
 
-/// `SYS_EXIT_EXTENDED`, the exit that carries a status on 32-bit cores too.
-const EXIT_EXTENDED: usize = 0x20;
-
-/// `ADP_Stopped_ApplicationExit`: the program ended by itself.
-const APPLICATION_EXIT: usize = 0x2_0026;
-
-const MODE_READ_BINARY: usize = 1;
-const MODE_WRITE: usize = 4;
-const MODE_WRITE_BINARY: usize = 5;
-
-/// A file of the host, or its console.
+/// A file of the host, or its console. It stays open to the end of the run.
 #[derive(Debug)]
-pub struct File {
-    handle: usize,
-}
+pub struct File(BorrowedFd<'static>);
 
 impl File {
     /// Opens a file of the host for reading, or says `None`.
-    pub fn open(name: &core::ffi::CStr) -> Option<Self> {
-        Self::with_mode(name, MODE_READ_BINARY)
+    pub fn open(name: &CStr) -> Option<Self> {
+        Self::with_mode(name, OpenMode::RDONLY_BINARY)
     }
 
     /// Creates a file of the host, or says `None`.
-    pub fn create(name: &core::ffi::CStr) -> Option<Self> {
-        Self::with_mode(name, MODE_WRITE_BINARY)
+    pub fn create(name: &CStr) -> Option<Self> {
+        Self::with_mode(name, OpenMode::WRONLY_TRUNC_BINARY)
     }
 
     /// The host's console.
     pub fn console() -> Option<Self> {
-        Self::with_mode(c":tt", MODE_WRITE)
+        Self::with_mode(c":tt", OpenMode::WRONLY_TRUNC)
     }
 
-    fn with_mode(name: &core::ffi::CStr, mode: usize) -> Option<Self> {
-        // SAFETY: SYS_OPEN reads a zero-ended name of the given length; both live through the call.
-        let handle = unsafe { syscall!(OPEN, name.as_ptr(), mode, name.count_bytes()) };
-        (handle != usize::MAX).then_some(Self { handle })
+    fn with_mode(name: &CStr, mode: OpenMode) -> Option<Self> {
+        let file = sys_open(name, mode).ok()?.into_raw_fd();
+        // An open file is never -1; said again, so that no check of it is linked that could panic.
+        // SAFETY: the file is open, and nothing closes it.
+        (file != -1).then(|| Self(unsafe { BorrowedFd::borrow_raw(file) }))
     }
 }
 
@@ -51,9 +42,8 @@ impl ErrorType for File {
 
 impl Read for File {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        // SAFETY: SYS_READ writes at most `len` bytes at the pointer, which is the borrowed buffer.
-        let missing = unsafe { syscall!(READ, self.handle, buffer.as_mut_ptr(), buffer.len()) };
         // The host answers with the number of bytes it did not fill: all of them at the file's end.
+        let missing = sys_read_orig(self.0, buffer).map_err(|_| ErrorKind::Other)?;
         buffer.len().checked_sub(missing).ok_or(ErrorKind::Other)
     }
 }
@@ -63,8 +53,7 @@ impl Write for File {
         if buffer.is_empty() {
             return Ok(0);
         }
-        // SAFETY: SYS_WRITE reads `len` bytes at the pointer, which is the borrowed buffer.
-        let left = unsafe { syscall!(WRITE, self.handle, buffer.as_ptr(), buffer.len()) };
+        let left = sys_write_orig(self.0, buffer).map_err(|_| ErrorKind::Other)?;
         match buffer.len().checked_sub(left) {
             Some(written) if written > 0 => Ok(written),
             _ => Err(ErrorKind::WriteZero),
@@ -83,8 +72,7 @@ pub fn exit(outcome: Outcome) -> ! {
         Outcome::Failure => 1,
     };
     loop {
-        // SAFETY: SYS_EXIT_EXTENDED reads two words, the reason and the status.
-        unsafe { cortex_m_semihosting::syscall(EXIT_EXTENDED, &[APPLICATION_EXIT, status]) };
+        sys_exit_extended(ExitReason::ADP_Stopped_ApplicationExit, status);
     }
 }
 

@@ -49,7 +49,7 @@ impl Board for Memory {
     type Output = Sink;
 
     const ID: &'static str = "memory";
-    const TICK_NS: u32 = 2;
+    const TICKS_PER_SECOND: u32 = 500_000_000;
 
     fn console(&mut self) -> &mut Sink {
         &mut self.console
@@ -75,7 +75,7 @@ impl Board for Memory {
     }
 
     fn spin(&mut self, instructions: u32) {
-        self.ticks = self.ticks.wrapping_add(instructions / Self::TICK_NS);
+        self.ticks = self.ticks.wrapping_add(instructions / 2);
     }
 
     /// Leaves the app with the outcome as a panic's payload.
@@ -166,14 +166,14 @@ fn inputs_in_a_row_become_outputs_in_a_row() {
     assert_eq!(outcome, Outcome::Success);
     assert_eq!(output, [0, 0, 5, 0, 127, 1]);
     assert_eq!(console.matches("tealight inference_ticks=10\n").count(), 2, "{console}");
-    assert!(console.starts_with("tealight version=1\ntealight board=memory\ntealight tick_ns=2\n"));
+    assert!(console.starts_with("tealight version=2\ntealight board=memory\ntealight ticks_per_second=500000000\n"));
     assert!(console.ends_with("tealight done=2\n"));
 }
 
 #[test]
 fn the_clock_may_wrap() {
     let (_, console, _) = run(Some(&[]), None);
-    assert!(console.contains("tealight calibration_ticks=500010\n"), "{console}");
+    assert!(console.contains("tealight calibration_ticks=500000\n"), "{console}");
 }
 
 #[test]

@@ -1,39 +1,28 @@
-//! Tealight on the MPS2 board with the AN386 image (Cortex-M4F): wires the board to the app.
-//!
-//! `TEALIGHT_MODEL` names the compiled model to embed; `TEALIGHT_INPUT`, if set, a file of inputs to embed.
+//! Tealight on Arm's MPS2 board with the AN386 image (Cortex-M4F).
 
 #![no_std]
 #![no_main]
 
-mod board;
+use tealight_board::Machine;
+use tealight_board::clock::cmsdk;
 
-use board::Mps2An386;
-use cortex_m_rt::{ExceptionFrame, exception};
-use tealight_board::semihosting;
+/// Base of CMSDK APB timer 0 (Application Note AN386, table of the APB peripherals).
+const TIMER0: usize = 0x4000_0000;
 
-#[cfg(embedded_input)]
-static INPUT: Option<&[u8]> = Some(include_bytes!(env!("TEALIGHT_INPUT")));
-#[cfg(not(embedded_input))]
-static INPUT: Option<&[u8]> = None;
+struct Mps2An386(cmsdk::Timer);
 
-#[cfg(not(any(feature = "audio", feature = "loadable", feature = "text")))]
-mod embedded;
-#[cfg(feature = "audio")]
-mod listening;
-#[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
-mod loadable;
-#[cfg(all(feature = "text", not(feature = "audio")))]
-mod writing;
+impl Machine for Mps2An386 {
+    const ID: &'static str = env!("TEALIGHT_BOARD");
+    const TICKS_PER_SECOND: u32 = 25_000_000;
 
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo) -> ! {
-    match info.location() {
-        Some(place) => semihosting::fail("panic", place.file(), place.line()),
-        None => semihosting::fail("panic", "unknown", 0),
+    fn take() -> Self {
+        // SAFETY: the address is the board's timer 0, and nothing else in this image uses it.
+        Self(unsafe { cmsdk::Timer::start(TIMER0) })
+    }
+
+    fn ticks(&mut self) -> u32 {
+        self.0.ticks()
     }
 }
 
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    semihosting::fail("hard-fault", "pc", frame.pc())
-}
+tealight_board::firmware!(Mps2An386);

@@ -6,23 +6,18 @@
 
 use super::{LinuxBoard, PACKAGE, recurrent};
 use crate::blocks::{self, Weights};
-use crate::conformance::{Group, golden_models};
 use crate::context::Context;
 use crate::model::ModelFile;
 use crate::progress::Progress;
+use crate::subject::{Expected, random_inputs, run_here, subjects};
 use crate::{on_board, table};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 use tealight_compiler::{Options, compile_tflite};
-use tealight_tests::host::Host;
-use tealight_tests::models::splitmix64;
 use tealight_tests::ops;
-
-/// Inferences of each of our own models.
-const INFERENCES: usize = 8;
 
 /// A model, inputs for some inferences in a row, and what must come out.
 struct Job {
@@ -31,14 +26,6 @@ struct Job {
     model: Vec<u8>,
     inputs: Vec<u8>,
     expected: Expected,
-}
-
-/// What must come out of a job.
-enum Expected {
-    /// These bytes, which this machine gave.
-    Bytes(Vec<u8>),
-    /// Outputs of `output_bytes` each, with the digests of a group of golden cases.
-    Golden(Group, usize),
 }
 
 /// What was compared on one processor.
@@ -61,11 +48,10 @@ struct Outcome {
 /// Runs all models, or the golden networks named, on every processor of the board.
 pub fn conformance(context: &Context, board: &LinuxBoard, only: &[String], json: bool) -> Result<()> {
     board.ensure(context)?;
-    let mut jobs = networks(context, only)?;
+    let mut jobs = whole_models(context, only)?;
     if only.is_empty() {
         jobs.extend(operators()?);
         jobs.extend(weights()?);
-        jobs.extend(own_models(context)?);
     }
     let progress = Progress::start(format!("building for {}", board.id));
     let program = board.build(context, PACKAGE, PACKAGE)?;
@@ -115,7 +101,7 @@ fn run(board: &LinuxBoard, cpu: &str, program: &Path, jobs: &[Job]) -> Result<Ou
     }
     let mut failures = Vec::new();
     for (i, job) in jobs.iter().enumerate() {
-        if let Err(error) = job.compare(&on_board::read(&file(i, "output"))?) {
+        if let Err(error) = job.expected.compare(&on_board::read(&file(i, "output"))?) {
             failures.push(format!("{}: {error}", job.name));
         }
     }
@@ -141,53 +127,15 @@ impl Job {
         let expected = Expected::Bytes(run_here(&model, &inputs).with_context(|| format!("{name} on this machine"))?);
         Ok(Self { name, kind, model, inputs, expected })
     }
-
-    fn compare(&self, found: &[u8]) -> Result<()> {
-        match &self.expected {
-            Expected::Golden(group, output_bytes) => group.compare(found, *output_bytes),
-            Expected::Bytes(expected) if found == expected => Ok(()),
-            Expected::Bytes(expected) => {
-                let at = found.iter().zip(expected).position(|(a, b)| a != b);
-                bail!("{} bytes instead of {}, different from byte {at:?}", found.len(), expected.len())
-            }
-        }
-    }
 }
 
-/// The outputs of a model for each of the inputs in a row.
-fn run_here(model: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
-    let mut host = Host::new(model).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut session = host.session();
-    let (mut left, mut outputs) = (inputs, Vec::new());
-    while !left.is_empty() {
-        for i in 0..session.model().input_count() {
-            let mut tensor = session.input(i);
-            let len = tensor.as_bytes_mut().len();
-            let (now, later) = left.split_at_checked(len).context("the input ends within an inference")?;
-            tensor.copy_from(now)?;
-            left = later;
-        }
-        session.run();
-        for i in 0..session.model().output_count() {
-            outputs.extend_from_slice(session.output(i).as_bytes());
-        }
-    }
-    Ok(outputs)
-}
-
-/// The golden networks that are at hand, or those named.
-fn networks(context: &Context, only: &[String]) -> Result<Vec<Job>> {
+/// The golden networks that are at hand, and our own models; or those named.
+fn whole_models(context: &Context, only: &[String]) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
-    for golden in golden_models(context, only)? {
-        let (model, groups) = golden.open()?;
-        for group in groups {
-            jobs.push(Job {
-                name: golden.id.clone(),
-                kind: "network",
-                model: model.bytes.clone(),
-                inputs: group.inputs.clone(),
-                expected: Expected::Golden(group, model.output_bytes()),
-            });
+    for subject in subjects(context, only)? {
+        for run in subject.runs {
+            let (name, model) = (subject.id.clone(), subject.model.bytes.clone());
+            jobs.push(Job { name, kind: subject.kind, model, inputs: run.inputs, expected: run.expected });
         }
     }
     Ok(jobs)
@@ -232,49 +180,6 @@ fn weights() -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-/// The compiled models of `models/`, on random inputs.
-fn own_models(context: &Context) -> Result<Vec<Job>> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    for folder in std::fs::read_dir(context.root.join("models")).context("cannot list models")? {
-        let folder = folder?.path();
-        if folder.is_dir() {
-            files.extend(std::fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path())));
-        }
-    }
-    let is_compiled = |file: &PathBuf| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.ends_with(".safetensors") && !name.ends_with(".float.safetensors")
-    };
-    files.retain(is_compiled);
-    files.sort();
-    let mut jobs = Vec::new();
-    for file in files {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let model = ModelFile::open(&file, &[])?;
-        let inputs = random_inputs(&model);
-        jobs.push(Job::on_host(name, "model", model.bytes, inputs)?);
-    }
-    Ok(jobs)
-}
-
-/// Inputs for some inferences.
-fn random_inputs(model: &ModelFile) -> Vec<u8> {
-    let mut state = 1;
-    let tensors = (0..INFERENCES).flat_map(|_| &model.inputs);
-    tensors.flat_map(|tensor| random(tensor.dtype, tensor.bytes, &mut state)).collect()
-}
-
-/// Random elements: reals from -2 to 2, indices below 64, any bytes.
-fn random(dtype: &str, bytes: usize, state: &mut u64) -> Vec<u8> {
-    match dtype {
-        "F32" => (0..bytes / 4)
-            .flat_map(|_| ((splitmix64(state) >> 40) as f32 / (1 << 22) as f32 - 2.0).to_le_bytes())
-            .collect(),
-        "I32" => (0..bytes / 4).flat_map(|_| ((splitmix64(state) >> 58) as i32).to_le_bytes()).collect(),
-        _ => (0..bytes).map(|_| (splitmix64(state) >> 56) as u8).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,20 +187,9 @@ mod tests {
     #[test]
     fn a_byte_that_differs_or_lacks_is_told() {
         let expected = Expected::Bytes(vec![1, 2, 3]);
-        let job = Job { name: "x".into(), kind: "model", model: vec![], inputs: vec![], expected };
-        job.compare(&[1, 2, 3]).unwrap();
-        let told = |found: &[u8]| job.compare(found).unwrap_err().to_string();
+        expected.compare(&[1, 2, 3]).unwrap();
+        let told = |found: &[u8]| expected.compare(found).unwrap_err().to_string();
         assert!(told(&[1, 9, 3]).contains("from byte Some(1)"), "{}", told(&[1, 9, 3]));
         assert!(told(&[1, 2]).contains("2 bytes instead of 3"));
-    }
-
-    #[test]
-    fn random_inputs_are_numbers_that_models_take() {
-        let mut state = 1;
-        let reals = random("F32", 4000, &mut state);
-        assert!(reals.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).abs() <= 2.0));
-        let indices = random("I32", 4000, &mut state);
-        assert!(indices.as_chunks().0.iter().all(|b| (0..64).contains(&i32::from_le_bytes(*b))));
-        assert_eq!(random("I8", 7, &mut state).len(), 7);
     }
 }

@@ -1,0 +1,10 @@
+//! Counters that boards tell time by. Each counts on under QEMU's `-icount`, where an instruction takes a nanosecond.
+
+#[cfg(target_arch = "arm")]
+pub mod cmsdk;
+#[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
+pub mod cycle;
+#[cfg(target_arch = "arm")]
+pub mod nrf;
+#[cfg(target_arch = "arm")]
+pub mod systick;

@@ -1,0 +1,72 @@
+//! The entry of a board's image: the one place where a board, a model and an app come together.
+
+/// Makes the image of a board: `tealight_board::firmware!(Machine)` after the definition of the `Machine`.
+///
+/// The features of the board's crate choose the app: `audio`, `text`, `loadable`, or none of them. `TEALIGHT_MODEL` names
+/// the compiled model to embed; `TEALIGHT_INPUT`, if set, a file of inputs to embed (see `tealight-board-build`).
+#[macro_export]
+macro_rules! firmware {
+    ($machine:ty) => {
+        #[cfg(not(all(feature = "loadable", not(any(feature = "audio", feature = "text")))))]
+        $crate::tealight::include_model!(static MODEL = env!("TEALIGHT_MODEL"));
+
+        #[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
+        static MODEL: &$crate::Slot<[u8]> = &$crate::Slot(*include_bytes!(env!("TEALIGHT_MODEL")));
+
+        #[cfg(embedded_input)]
+        static INPUT: Option<&[u8]> = Some(include_bytes!(env!("TEALIGHT_INPUT")));
+        #[cfg(not(embedded_input))]
+        static INPUT: Option<&[u8]> = None;
+
+        /// What the start-up code calls, once.
+        #[unsafe(export_name = "main")]
+        extern "C" fn tealight_main() -> ! {
+            let mut board = $crate::Semihosted::<$machine>::take();
+
+            #[cfg(not(all(feature = "loadable", not(any(feature = "audio", feature = "text")))))]
+            const ARENA: usize = MODEL.arena_len();
+            #[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
+            const ARENA: usize = $crate::bytes(env!("TEALIGHT_LOADABLE_MEMORY"));
+
+            static mut MEMORY: $crate::tealight::Arena<ARENA> = $crate::tealight::Arena::new();
+            // SAFETY: this is the only place that names it, and it is run once.
+            let arena = unsafe { &mut *(&raw mut MEMORY) };
+
+            #[cfg(not(any(feature = "audio", feature = "loadable", feature = "text")))]
+            $crate::app(&mut board, &MODEL, arena, INPUT);
+
+            #[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
+            $crate::app_loadable(&mut board, &MODEL.0, arena.bytes_mut(), INPUT);
+
+            #[cfg(all(feature = "text", not(feature = "audio")))]
+            $crate::app_text(&mut board, &MODEL, arena, INPUT);
+
+            #[cfg(feature = "audio")]
+            {
+                // A second of features as `models/keyword` takes them.
+                static mut SOUND: $crate::Sound<49, 40> = $crate::Sound::new();
+                // SAFETY: this is the only place that names it, and it is run once.
+                let sound = unsafe { &mut *(&raw mut SOUND) };
+                $crate::app_audio(&mut board, &MODEL, arena, sound, INPUT);
+            }
+        }
+    };
+}
+
+/// A model's file in the image, aligned as a flash slot is.
+#[doc(hidden)]
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct Slot<T: ?Sized>(pub T);
+
+/// A number of bytes that the build script wrote.
+///
+/// # Panics
+/// At compile time, if it is no number.
+#[doc(hidden)]
+pub const fn bytes(decimal: &str) -> usize {
+    match usize::from_str_radix(decimal, 10) {
+        Ok(bytes) => bytes,
+        Err(_) => panic!("the build script writes a number"),
+    }
+}

@@ -1,0 +1,74 @@
+//! Cortex-M: every fault is a hard fault, as no other is enabled.
+
+use super::ran_over;
+use crate::semihosting;
+use core::arch::naked_asm;
+
+/// Replaces the runtime crate's handler: reports from a fresh stack.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn HardFault() -> ! {
+    naked_asm!(
+        "mrs r0, msp",
+        "ldr r1, =_stack_start",
+        "msr msp, r1",
+        "ldr r1, ={report}",
+        "bx r1",
+        ".pool",
+        report = sym report,
+    )
+}
+
+/// The program counter in the frame that the core pushes at a fault (Arm v7-M Architecture Reference Manual, B1.5.6).
+const PC: usize = 24;
+
+extern "C" fn report(frame: usize) -> ! {
+    if ran_over(frame) {
+        semihosting::fail("stack-overflow", "sp", frame as u32);
+    }
+    // SAFETY: the frame lies on the stack, where the core pushed it.
+    let pc = unsafe { core::ptr::read_volatile((frame + PC) as *const u32) };
+    semihosting::fail("hard-fault", "pc", pc)
+}
+
+/// Forbids the 256 bytes below the stack, so that a stack that runs over is a fault where something lies below it too:
+/// region 0 of the memory protection unit, if the core has one (Arm v7-M Architecture Reference Manual, B3.5).
+#[cfg(armv7m)]
+pub(crate) fn guard_stack() {
+    use core::ptr::{read_volatile, write_volatile};
+
+    unsafe extern "C" {
+        static _stack_end: u32;
+    }
+    const TYPE: *const u32 = 0xE000_ED90 as *const u32;
+    const CTRL: *mut u32 = 0xE000_ED94 as *mut u32;
+    const RBAR: *mut u32 = 0xE000_ED9C as *mut u32;
+    const RASR: *mut u32 = 0xE000_EDA0 as *mut u32;
+    const REGIONS: u32 = 0xFF00;
+    const VALID: u32 = 1 << 4;
+    // No access at all, 2⁸ bytes.
+    const FORBIDDEN: u32 = (7 << 1) | 1;
+    // All other memory as without the unit; off while a fault is handled.
+    const ON: u32 = (1 << 2) | 1;
+    let below = ((&raw const _stack_end) as u32).wrapping_sub(256);
+    // SAFETY: the registers of every v7-M core lie there, and nothing of the image lies below the stack's end.
+    unsafe {
+        if read_volatile(TYPE) & REGIONS != 0 {
+            write_volatile(RBAR, below | VALID);
+            write_volatile(RASR, FORBIDDEN);
+            write_volatile(CTRL, ON);
+        }
+    }
+    barrier();
+}
+
+/// What is set is in force from the next instruction on.
+#[cfg(armv7m)]
+fn barrier() {
+    // SAFETY: barriers touch nothing.
+    unsafe { core::arch::asm!("dsb", "isb", options(nostack, preserves_flags)) };
+}
+
+/// The other cores: the memory maps of their boards have nothing below the stack.
+#[cfg(not(armv7m))]
+pub(crate) fn guard_stack() {}

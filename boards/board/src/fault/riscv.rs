@@ -1,0 +1,60 @@
+//! RISC-V: no interrupt is enabled, so every trap is an exception.
+
+use super::ran_over;
+use crate::semihosting;
+use core::arch::{asm, global_asm};
+
+// Replaces the runtime crate's trap entry: reports from a fresh stack.
+global_asm!(
+    ".section .trap.start, \"ax\"",
+    ".balign 4",
+    ".global _start_trap",
+    "_start_trap:",
+    "mv a0, sp",
+    "csrr a1, mepc",
+    "csrr a2, mcause",
+    "la sp, _stack_start",
+    "j {report}",
+    report = sym report,
+);
+
+/// The runtime crate calls it before `main`. Its own has a path to a panic.
+#[unsafe(export_name = "_setup_interrupts")]
+fn setup_traps(_hart: usize) {
+    unsafe extern "C" {
+        fn _start_trap();
+    }
+    // SAFETY: the entry above is aligned as `mtvec` wants it, and leaves the trap vector in direct mode.
+    unsafe { asm!("csrw mtvec, {entry}", entry = in(reg) _start_trap as *const (), options(nostack)) };
+}
+
+unsafe extern "C" {
+    static _stack_end: u32;
+}
+
+/// Forbids the 64 bytes below the stack, so that a stack that runs over is a fault where other memory lies below it too:
+/// entry 0 of the physical memory protection, locked, so that it binds machine mode (Privileged Architecture, 3.7).
+pub(crate) fn guard_stack() {
+    let below = (&raw const _stack_end) as usize - 64;
+    // A naturally aligned power of two: the number of trailing ones gives the size.
+    let (address, configuration) = ((below >> 2) | 0b111, 0x98);
+    // SAFETY: nothing of the image lies below the stack's end; the registers touch nothing else.
+    unsafe {
+        asm!("csrw pmpaddr0, {a}", "csrw pmpcfg0, {c}", a = in(reg) address, c = in(reg) configuration, options(nostack));
+    }
+}
+
+/// `cause` is `mcause` as the RISC-V Privileged Architecture (3.1.15) numbers them.
+extern "C" fn report(stack_pointer: usize, pc: usize, cause: usize) -> ! {
+    if ran_over(stack_pointer) {
+        semihosting::fail("stack-overflow", "sp", stack_pointer as u32);
+    }
+    let what = match cause {
+        0 | 1 => "instruction-fault",
+        2 => "illegal-instruction",
+        4 | 5 => "load-fault",
+        6 | 7 => "store-fault",
+        _ => "trap",
+    };
+    semihosting::fail(what, "pc", pc as u32)
+}

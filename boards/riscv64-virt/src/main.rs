@@ -1,0 +1,24 @@
+//! Tealight on QEMU's RISC-V virt machine (RV64GC).
+
+#![no_std]
+#![no_main]
+
+use tealight_board::Machine;
+use tealight_board::clock::cycle;
+
+struct Riscv64Virt;
+
+impl Machine for Riscv64Virt {
+    const ID: &'static str = env!("TEALIGHT_BOARD");
+    const TICKS_PER_SECOND: u32 = 1_000_000_000;
+
+    fn take() -> Self {
+        Self
+    }
+
+    fn ticks(&mut self) -> u32 {
+        cycle::ticks()
+    }
+}
+
+tealight_board::firmware!(Riscv64Virt);

@@ -1,0 +1,119 @@
+//! `cargo xtask bench`: what each model costs on each board that it fits, side by side.
+//!
+//! A model's outputs have one digest, whatever the board: two that differ are a failure.
+
+use crate::board::Board;
+use crate::conformance::{Cost, on_one_board};
+use crate::context::Context;
+use crate::error::Usage;
+use crate::run::thousands;
+use crate::setup;
+use crate::subject::subjects;
+use crate::table;
+use anyhow::{Result, bail};
+use clap::Args;
+use comfy_table::CellAlignment;
+use std::collections::BTreeMap;
+
+/// What to measure, and where.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Board to measure on; may be given more than once
+    #[arg(long, required_unless_present = "all", conflicts_with = "all")]
+    pub board: Vec<String>,
+    /// Measures on every board that runs here
+    #[arg(long)]
+    pub all: bool,
+    /// Prints one JSON value instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Models to measure [default: all]
+    pub models: Vec<String>,
+}
+
+/// Runs models on boards, compares their outputs and tables what each cost.
+pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
+    let boards = if args.all {
+        Board::all(&context.root)?
+    } else {
+        args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
+    };
+    let subjects = subjects(context, &args.models)?;
+    let mut costs = Vec::new();
+    for board in &boards {
+        setup::ensure_board(context, board)?;
+        costs.extend(on_one_board(context, board, &subjects, false)?);
+    }
+    costs.sort_by(|a, b| a.model.cmp(&b.model));
+    if costs.is_empty() {
+        return Err(Usage("no model fits these boards".into()).into());
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&costs)?);
+    } else {
+        println!("{}", as_table(&costs));
+    }
+    same_digests(&costs)
+}
+
+/// Refuses outputs of a model that differ between boards.
+fn same_digests(costs: &[Cost]) -> Result<()> {
+    let mut first: BTreeMap<&str, &Cost> = BTreeMap::new();
+    for cost in costs {
+        let before = *first.entry(&cost.model).or_insert(cost);
+        if before.output_sha256 != cost.output_sha256 {
+            bail!("the outputs of {} on {} differ from those on {}", cost.model, cost.board, before.board);
+        }
+    }
+    Ok(())
+}
+
+fn as_table(costs: &[Cost]) -> comfy_table::Table {
+    let mut table = table::table();
+    table.set_header(["model", "board", "instructions", "arena B", "stack B", "RAM B", "flash B", "outputs"]);
+    for cost in costs {
+        let digest: String = cost.output_sha256.chars().take(12).collect();
+        table.add_row([
+            cost.model.clone(),
+            cost.board.clone(),
+            thousands(cost.instructions),
+            thousands(cost.arena_bytes),
+            thousands(cost.stack_bytes),
+            thousands(cost.ram_bytes),
+            thousands(cost.model_bytes + cost.runtime_bytes),
+            digest,
+        ]);
+    }
+    table.column_iter_mut().skip(2).take(5).for_each(|column| {
+        column.set_cell_alignment(CellAlignment::Right);
+    });
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(model: &str, board: &str, digest: &str) -> Cost {
+        Cost {
+            model: model.into(),
+            board: board.into(),
+            cases: 1,
+            macs: 0,
+            instructions: 0,
+            arena_bytes: 0,
+            stack_bytes: 0,
+            model_bytes: 0,
+            runtime_bytes: 0,
+            ram_bytes: 0,
+            output_sha256: digest.into(),
+        }
+    }
+
+    #[test]
+    fn outputs_that_differ_between_boards_are_told_by_both() {
+        same_digests(&[cost("m", "a", "1"), cost("m", "b", "1"), cost("n", "b", "2")]).unwrap();
+        let error = same_digests(&[cost("m", "a", "1"), cost("n", "a", "2"), cost("m", "b", "2")]).unwrap_err();
+        assert_eq!(error.to_string(), "the outputs of m on b differ from those on a");
+    }
+}

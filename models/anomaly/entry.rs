@@ -9,6 +9,7 @@ use crate::random::Random;
 use crate::{Figures, Place, trace, weights};
 use anyhow::{Context as _, Result, anyhow, bail};
 use tealight::Model;
+use tealight_compiler::graph::Graph;
 
 /// The autoencoder among the models.
 #[derive(Debug)]
@@ -78,10 +79,15 @@ fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, String)>> {
     Ok((0..count).map(at).map(|(window, what)| (data::bytes(window), what.clone())).collect())
 }
 
+/// What the weights of a checkpoint compute.
+fn network(checkpoint: &[u8]) -> Result<Graph> {
+    let model = weights::load(checkpoint, Anomaly::load)?;
+    Ok(trace::trace(&[1, LEN], |x| model.forward(x))?)
+}
+
 /// Quantizes and compiles the float weights of a checkpoint.
 fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
-    let model = weights::load(checkpoint, Anomaly::load)?;
-    let network = trace::trace(&[1, LEN], |x| model.forward(x))?;
+    let network = network(checkpoint)?;
     let mut windows: Vec<_> = windows(&data.training, true).collect();
     Random::new(1).shuffle(&mut windows);
     let samples: Vec<Vec<f32>> = windows.into_iter().take(CALIBRATION).map(data::numbers).collect();
@@ -142,6 +148,10 @@ impl crate::Entry for Entry {
         );
         eprintln!("  held out: {:?}", self.evaluate(place)?);
         Ok(())
+    }
+
+    fn network(&self, checkpoint: &[u8]) -> Result<Graph> {
+        network(checkpoint)
     }
 
     fn evaluate(&self, place: &Place) -> Result<Figures> {

@@ -5,6 +5,7 @@ use crate::{trace, weights};
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 use tealight_compiler::builder::compile_kernel_graph;
+use tealight_compiler::graph::Graph;
 use tealight_compiler::{BlockType, Options, Vocabulary, WeightType};
 use tealight_tests::host::Host;
 
@@ -21,13 +22,21 @@ pub struct Continuation {
     pub scores: String,
 }
 
+/// What the weights of a checkpoint compute: the step that reads one character.
+///
+/// # Errors
+/// If the checkpoint is of another network.
+pub fn network(checkpoint: &[u8]) -> Result<Graph> {
+    let model = weights::load(checkpoint, CharLm::load)?;
+    Ok(trace::trace_step(1, |x| model.forward(x))?)
+}
+
 /// Compiles the weights of a checkpoint, stored in blocks of this type; `None` for f32.
 ///
 /// # Errors
 /// If the checkpoint is of another network.
 pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>> {
-    let model = weights::load(checkpoint, CharLm::load)?;
-    let network = trace::trace_step(1, |x| model.forward(x))?;
+    let network = network(checkpoint)?;
     let vocabulary = Some(Vocabulary::Chars(data::CHARACTERS.chars().collect()));
     let name = Some("charlm".to_string());
     // The table is read at both ends of the network, and is 2 % of it: four bits for its weights cost more than they save.

@@ -7,6 +7,7 @@ use crate::export;
 use crate::{Figures, Part, Place, weights};
 use anyhow::{Result, bail};
 use tealight_compiler::BlockType;
+use tealight_compiler::graph::Graph;
 
 /// The language model among the models.
 #[derive(Debug)]
@@ -57,6 +58,10 @@ impl crate::Entry for Entry {
         let json = serde_json::to_string_pretty(&continued)?;
         export::write(&place.file(NAME, "continuation.json"), json.as_bytes())?;
         table(&checkpoint, &data)
+    }
+
+    fn network(&self, checkpoint: &[u8]) -> Result<Graph> {
+        compiled::network(checkpoint)
     }
 
     fn evaluate(&self, place: &Place) -> Result<Figures> {

@@ -5,6 +5,7 @@ use super::{Digits, SIZE, training};
 use crate::export::{self, Compiled, Recipe, greatest};
 use crate::{Figures, Place, trace, weights};
 use anyhow::{Context as _, Result, bail};
+use tealight_compiler::graph::Graph;
 
 /// The digits among the models.
 #[derive(Debug)]
@@ -30,10 +31,15 @@ fn bytes(sample: &Sample) -> Vec<u8> {
     sample.pixels.iter().map(|pixel| pixel ^ 0x80).collect()
 }
 
+/// What the weights of a checkpoint compute.
+fn network(checkpoint: &[u8]) -> Result<Graph> {
+    let model = weights::load(checkpoint, Digits::load)?;
+    Ok(trace::trace(&[1, 1, SIZE, SIZE], |x| model.forward(x))?)
+}
+
 /// Quantizes and compiles the float weights of a checkpoint.
 fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
-    let model = weights::load(checkpoint, Digits::load)?;
-    let network = trace::trace(&[1, 1, SIZE, SIZE], |x| model.forward(x))?;
+    let network = network(checkpoint)?;
     let samples: Vec<Vec<f32>> = data.training.iter().take(CALIBRATION).map(|s| s.numbers().collect()).collect();
     let labels = (0..10).map(|digit| digit.to_string()).collect();
     // Every brightness is a byte, so the input loses nothing.
@@ -77,6 +83,10 @@ impl crate::Entry for Entry {
             figures.samples
         );
         Ok(())
+    }
+
+    fn network(&self, checkpoint: &[u8]) -> Result<Graph> {
+        network(checkpoint)
     }
 
     fn evaluate(&self, place: &Place) -> Result<Figures> {

@@ -6,6 +6,7 @@ use crate::export::{self, Compiled, Recipe, greatest};
 use crate::random::Random;
 use crate::{Figures, Place, Recordings, layout, trace, weights};
 use anyhow::{Context as _, Result, bail};
+use tealight_compiler::graph::Graph;
 
 /// The exercises among the models.
 #[derive(Debug)]
@@ -44,15 +45,22 @@ fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, usize)>> {
     Ok((0..count).map(at).map(|(window, exercise)| (bytes(window), exercise)).collect())
 }
 
+/// Candle's dimensions of the input.
+const DIMS: [usize; 4] = [1, CHANNELS, 1, WINDOW];
+
+/// What the weights of a checkpoint compute.
+fn network(checkpoint: &[u8]) -> Result<Graph> {
+    let model = weights::load(checkpoint, Gesture::load)?;
+    Ok(trace::trace(&DIMS, |x| model.forward(x))?)
+}
+
 /// Quantizes and compiles the float weights of a checkpoint.
 fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
-    let model = weights::load(checkpoint, Gesture::load)?;
-    let dims = [1, CHANNELS, 1, WINDOW];
-    let network = trace::trace(&dims, |x| model.forward(x))?;
+    let network = network(checkpoint)?;
     let mut windows = windows(&data.training);
     Random::new(1).shuffle(&mut windows);
     let samples: Vec<Vec<f32>> =
-        windows.iter().take(CALIBRATION).map(|(window, _)| layout::elements(&data::numbers(window), &dims)).collect();
+        windows.iter().take(CALIBRATION).map(|(window, _)| layout::elements(&data::numbers(window), &DIMS)).collect();
     let labels = EXERCISES.map(String::from).to_vec();
     let input_range = data::RANGE;
     Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels }.compile()
@@ -102,6 +110,10 @@ impl crate::Entry for Entry {
         export::write_all(place, NAME, &file, &cases, 0)?;
         eprintln!("  held out: {:?}", self.evaluate(place)?);
         Ok(())
+    }
+
+    fn network(&self, checkpoint: &[u8]) -> Result<Graph> {
+        network(checkpoint)
     }
 
     fn evaluate(&self, place: &Place) -> Result<Figures> {

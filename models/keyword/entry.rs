@@ -8,6 +8,7 @@ use crate::random::Random;
 use crate::{Figures, Part, Place, layout, trace, weights};
 use anyhow::{Context as _, Result, bail};
 use tealight_audio::SAMPLE_RATE;
+use tealight_compiler::graph::Graph;
 
 /// The keywords among the models.
 #[derive(Debug)]
@@ -46,14 +47,21 @@ fn wav(samples: &[i16]) -> Result<Vec<u8>> {
     Ok(file.into_inner())
 }
 
+/// Candle's dimensions of the input.
+const DIMS: [usize; 4] = [1, BANDS, 1, FRAMES];
+
+/// What the weights of a checkpoint compute.
+fn network(checkpoint: &[u8]) -> Result<Graph> {
+    let model = weights::load(checkpoint, Keyword::load)?;
+    Ok(trace::trace(&DIMS, |x| model.forward(x))?)
+}
+
 /// Quantizes and compiles the float weights of a checkpoint.
 fn compile(checkpoint: &[u8], data: &[Example]) -> Result<Vec<u8>> {
-    let model = weights::load(checkpoint, Keyword::load)?;
-    let dims = [1, BANDS, 1, FRAMES];
-    let network = trace::trace(&dims, |x| model.forward(x))?;
+    let network = network(checkpoint)?;
     let mut order: Vec<&Example> = data.iter().collect();
     Random::new(1).shuffle(&mut order);
-    let sample = |one: &&Example| layout::elements(&training::numbers(&one.features), &dims);
+    let sample = |one: &&Example| layout::elements(&training::numbers(&one.features), &DIMS);
     let samples: Vec<Vec<f32>> = order.iter().take(CALIBRATION).map(sample).collect();
     let labels = LABELS.map(String::from).to_vec();
     let recipe = Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range: RANGE, labels };
@@ -144,6 +152,10 @@ impl crate::Entry for Entry {
         export::write_demo(place, NAME, "sample.wav", &wav(&examples[SHOWN].samples)?, LABELS[SHOWN])?;
         eprintln!("  held out: {:#?}", self.evaluate(place)?);
         Ok(())
+    }
+
+    fn network(&self, checkpoint: &[u8]) -> Result<Graph> {
+        network(checkpoint)
     }
 
     fn evaluate(&self, place: &Place) -> Result<Figures> {

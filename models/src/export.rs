@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tealight::Model;
 use tealight_compiler::Options;
+use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, Report, compile_float};
 use tealight_tests::host::Host;
@@ -90,6 +91,17 @@ pub fn read(file: &Path) -> Result<Vec<u8>> {
 /// That it cannot be written.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     tealight_compiler::write_file(file, bytes).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// A model's float weights, compiled without quantization.
+///
+/// # Errors
+/// If they cannot be read, or are of another network.
+pub fn float(model: &dyn crate::Entry, place: &Place) -> Result<Vec<u8>> {
+    let name = model.name();
+    let checkpoint = read(&place.file(name, &format!("{name}.float.safetensors")))?;
+    let options = Options { name: Some(format!("{name}.f32")), ..Options::default() };
+    Ok(compile_kernel_graph(model.network(&checkpoint)?, &checkpoint, &options)?.bytes)
 }
 
 /// Golden vectors: what `file` answers to each of (input, truth).

@@ -87,6 +87,7 @@ pub mod keyword;
 use anyhow::Result;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use tealight_compiler::graph::Graph;
 
 /// Every model.
 pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &charlm::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
@@ -101,6 +102,12 @@ pub trait Entry: Sync {
     /// # Errors
     /// If data is missing, or a file cannot be read or written.
     fn train(&self, place: &Place, keep_weights: bool) -> Result<()>;
+
+    /// What the float weights of a checkpoint compute, without quantization.
+    ///
+    /// # Errors
+    /// If the checkpoint is of another network.
+    fn network(&self, checkpoint: &[u8]) -> Result<Graph>;
 
     /// Measures the files in its folder on held-out data.
     ///

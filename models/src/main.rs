@@ -31,6 +31,11 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Compiles every model's float weights without quantization
+    Float {
+        /// Folder for the files
+        folder: PathBuf,
+    },
     /// Writes held-out inputs of a model, and what it answers to them on this machine
     Answers {
         /// The model
@@ -81,6 +86,13 @@ fn main() -> Result<()> {
                 );
             }
             Ok(())
+        }
+        Task::Float { folder } => {
+            std::fs::create_dir_all(&folder)?;
+            MODELS.iter().try_for_each(|model| {
+                let name = model.name();
+                export::write(&folder.join(format!("{name}.f32.safetensors")), &export::float(*model, &place)?)
+            })
         }
         Task::Answers { name, count, inputs, outputs } => {
             let model = find(&name)?;

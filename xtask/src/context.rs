@@ -28,6 +28,11 @@ impl Context {
         self.root.join("target").join("tealight-cache")
     }
 
+    /// Our own models compiled from their float weights, where they have been: `NAME.f32.safetensors`.
+    pub fn float_models(&self) -> PathBuf {
+        self.cache().join("float")
+    }
+
     /// The cargo that runs this task.
     pub fn cargo(&self) -> String {
         std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())

@@ -106,7 +106,7 @@ pub fn run_here(model: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
     Ok(outputs)
 }
 
-/// The compiled models of `models/` or those of them that are named, on random inputs.
+/// Our own compiled models or those of them that are named, on random inputs.
 fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in std::fs::read_dir(context.root.join("models")).context("cannot list models")? {
@@ -119,6 +119,10 @@ fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name.ends_with(".safetensors") && !name.ends_with(".float.safetensors")
     };
+    // In float too, where `zoo::check` has compiled them.
+    if let Ok(entries) = std::fs::read_dir(context.float_models()) {
+        files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
     files.retain(is_compiled);
     files.sort();
     let mut subjects = Vec::new();

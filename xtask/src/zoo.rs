@@ -175,8 +175,10 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
-/// Measures every model, on the host and on a board.
+/// Measures every model, on the host and on a board, and puts them at hand in float for what runs whole models later.
 pub fn check(context: &Context, board: &str) -> Result<()> {
+    let (shell, program, folder) = (&context.shell, program(context)?, context.float_models());
+    run_quietly(cmd!(shell, "{program} float {folder}"))?;
     eval(context, &EvalArgs { names: Vec::new(), board: Some(board.into()), count: 200, json: false })
 }
 

@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// RAM that is counted for the stack, beside the arena.
-pub(crate) const STACK: u64 = 4096;
-
 /// What is read of a `board.toml`; it says more than that.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Board {
@@ -17,6 +14,8 @@ pub(crate) struct Board {
     pub name: String,
     /// Processor core.
     pub core: String,
+    /// Bytes of RAM that it keeps for the stack.
+    stack: u64,
     /// Memory regions by name; `flash` and `ram` are needed.
     memory: BTreeMap<String, Region>,
 }
@@ -39,7 +38,7 @@ pub(crate) struct Fit {
     pub flash_needed: u64,
     /// Flash that the board has.
     pub flash: u64,
-    /// RAM needed: the arena and [`STACK`].
+    /// RAM needed: the arena, and what the board keeps for the stack.
     pub ram_needed: u64,
     /// RAM that the board has.
     pub ram: u64,
@@ -57,7 +56,9 @@ impl Board {
         let text = std::fs::read_to_string(path)
             .map_err(|error| failed().cause(error).help("give the path of a board.toml"))?;
         let board: Self = toml::from_str(&text).map_err(|error| {
-            failed().cause(error).help("a board.toml has id, name, core, [memory.flash] and [memory.ram] with length")
+            failed()
+                .cause(error)
+                .help("a board.toml has id, name, core, stack, [memory.flash] and [memory.ram] with length")
         })?;
         for region in ["flash", "ram"] {
             if !board.memory.contains_key(region) {
@@ -73,7 +74,7 @@ impl Board {
     pub(crate) fn fit(&self, file_len: u64, arena_len: u64) -> Fit {
         let length = |region: &str| self.memory.get(region).map_or(0, |region| region.length);
         let (flash, ram) = (length("flash"), length("ram"));
-        let ram_needed = arena_len + STACK;
+        let ram_needed = arena_len.saturating_add(self.stack);
         Fit {
             id: self.id.clone(),
             name: self.name.clone(),
@@ -105,7 +106,7 @@ pub(crate) fn find(start: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const SMALL: &str = "id = 'small'\nname = 'A small board'\ncore = 'Cortex-M0+'\ntarget = 'x'\n\
+    const SMALL: &str = "id = 'small'\nname = 'A small board'\ncore = 'Cortex-M0+'\ntarget = 'x'\nstack = 4096\n\
                          [memory.flash]\norigin = 0\nlength = 0x1_0000\n[memory.ram]\norigin = 1\nlength = 16384\n";
 
     fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -120,9 +121,9 @@ mod tests {
     fn a_model_fits_up_to_the_last_byte() {
         let (_folder, file) = folder();
         let board = Board::read(&file).unwrap();
-        assert!(board.fit(0x1_0000, 16384 - STACK).fits);
+        assert!(board.fit(0x1_0000, 16384 - 4096).fits);
         assert!(!board.fit(0x1_0001, 0).fits);
-        assert!(!board.fit(0, 16384 - STACK + 1).fits);
+        assert!(!board.fit(0, 16384 - 4096 + 1).fits);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `tealight inspect`: what a model consists of, where in memory everything is and when, and which boards it fits.
 
 use crate::after;
-use crate::boards::{self, Board, Fit, STACK};
+use crate::boards::{self, Board, Fit};
 use crate::error::{Error, Result};
 use crate::layers::{self, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
@@ -49,7 +49,7 @@ Keys of --json (lengths in bytes, indices from 0):
                    from operator first to operator last
   boards           [{id, name, core, flash_needed, flash, ram_needed, ram,
                    fits}]: flash for the model file, RAM for the arena and
-                   4096 bytes of stack
+                   the board's stack
   tensor           {value, shape, dtype, bytes, scale, zero_point, place,
                    offset, name}: place is constant, arena or state; only
                    constants have a name
@@ -238,8 +238,7 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     let (text, _) = table.draw(screen.table_width());
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
     screen.print(format!("{}\n{rows}", screen.bold(title)))?;
-    screen.print("(bytes; flash: the model file, the program comes on top; ")?;
-    screen.print(format!("RAM: arena, {} of stack)\n", bytes(STACK)))
+    screen.print("(bytes; flash: the model file, the program comes on top; RAM: arena, and what the board keeps for the stack)\n")
 }
 
 /// What is left of `available`; below zero what is missing.

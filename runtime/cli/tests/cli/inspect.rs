@@ -3,7 +3,7 @@
 use crate::common::Folder;
 use tealight::Model;
 
-const BOARD: &str = "id = 'tiny'\nname = 'A tiny board'\ncore = 'Cortex-M0+'\ntarget = 'x'\n\
+const BOARD: &str = "id = 'tiny'\nname = 'A tiny board'\ncore = 'Cortex-M0+'\ntarget = 'x'\nstack = 512\n\
                      [memory.flash]\norigin = 0\nlength = 65536\n[memory.ram]\norigin = 0x2000_0000\nlength = 4608\n";
 
 #[test]
@@ -56,7 +56,7 @@ fn the_picture_is_plain_where_there_is_no_terminal() {
 fn boards_are_judged_by_flash_and_ram() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let arena = Model::parse(&folder.read("net.safetensors")).unwrap().arena_len();
-    let ram = arena + 4096;
+    let ram = arena + 512;
     folder.write("fits.toml", BOARD.replace("4608", &ram.to_string()).as_bytes());
     folder.write("short.toml", BOARD.replace("4608", &(ram - 1).to_string()).as_bytes());
     let args = ["inspect", "net.safetensors", "--board", "fits.toml", "--board", "short.toml"];

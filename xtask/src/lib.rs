@@ -20,6 +20,7 @@ pub mod input;
 pub mod linux;
 pub mod llm;
 pub mod model;
+pub mod new_board;
 pub mod on_board;
 pub mod picture;
 pub mod progress;

@@ -4,11 +4,12 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::bench::BenchArgs;
 use xtask::llm::LlmArgs;
+use xtask::new_board::NewBoardArgs;
 use xtask::run::RunArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
-    Context, bench, blocks, boards, check_no_panic, conformance, error, faults, fetch, fuzz, llm, repeat, run, setup,
-    test, zoo,
+    Context, bench, blocks, boards, check_no_panic, conformance, error, faults, fetch, fuzz, llm, new_board, repeat,
+    run, setup, test, zoo,
 };
 
 /// Builds, runs and tests Tealight on its boards
@@ -35,6 +36,8 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Makes the folder of a new board from that of the nearest one
+    NewBoard(NewBoardArgs),
     /// Installs what the boards need: Rust targets, QEMU, cross linkers
     Setup,
     /// Fetches third-party models for tests, or data of our own models
@@ -122,6 +125,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Run(args) => run::run(&context, args),
         Task::Test { fast } => test::test(&context, *fast),
         Task::Boards { json } => boards::boards(&context, *json),
+        Task::NewBoard(args) => new_board::new_board(&context, args),
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Train { name, keep_weights } => zoo::train(&context, name, *keep_weights),

@@ -1,0 +1,170 @@
+//! `cargo xtask new-board`: the folder of a new board, from that of a board which CI builds and runs.
+//!
+//! A board's files differ in little more than its names, so every board is a template: the new one builds at once, and
+//! then gets its own target, memory and clock.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::error::Usage;
+use anyhow::{Context as _, Result};
+use clap::Args;
+use std::fs;
+use std::path::Path;
+
+/// What to make, and from what.
+#[derive(Debug, Args)]
+pub struct NewBoardArgs {
+    /// The new board: its folder, its crate, and what `--board` takes
+    pub id: String,
+    /// The board that is nearest to it
+    #[arg(long, default_value = crate::board::DEFAULT)]
+    pub like: String,
+    /// Its name for people [default: its identifier]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Runs the task.
+pub fn new_board(context: &Context, args: &NewBoardArgs) -> Result<()> {
+    let like = Board::find(&context.root, &args.like)?;
+    let name = args.name.as_deref().unwrap_or(&args.id);
+    write(&context.root, &args.id, name, &like)?;
+    println!(
+        "boards/{id} is a copy of boards/{like} by the name {id}. To make it yours:\n  \
+         board.toml   core, target, memory and stack; [qemu] only if QEMU has the board\n  \
+         src/main.rs  its clock and the clock's rate\n\
+         then `cargo xtask run --board {id}`. boards/README.md tells the rest.",
+        id = args.id,
+        like = like.id
+    );
+    Ok(())
+}
+
+/// Writes the folder whole or not at all.
+fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<()> {
+    let starts = id.starts_with(|first: char| first.is_ascii_lowercase());
+    if !starts || !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+        return Err(Usage(format!("`{id}` is no identifier of a board: a letter, then a-z, 0-9 and -")).into());
+    }
+    if name.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
+        return Err(Usage(format!("`{name}` has a character that a board's name cannot have")).into());
+    }
+    let boards = root.join("boards");
+    let folder = boards.join(id);
+    if folder.exists() {
+        return Err(Usage(format!("boards/{id} is there already")).into());
+    }
+    let from = boards.join(&like.id);
+    let new = tempfile::Builder::new().prefix(".new-").tempdir_in(&boards).context("cannot write to boards")?;
+    let read = |file: &str| fs::read_to_string(from.join(file)).with_context(|| format!("boards/{}/{file}", like.id));
+    let put = |file: &str, text: String| fs::write(new.path().join(file), text).with_context(|| format!("boards/{id}"));
+    fs::create_dir(new.path().join("src"))?;
+    put("board.toml", with_values(&read("board.toml")?, &[("id", id), ("name", name)]))?;
+    let description = format!("Tealight on {name}");
+    put("Cargo.toml", with_values(&read("Cargo.toml")?, &[("name", id), ("description", &description)]))?;
+    put("build.rs", read("build.rs")?)?;
+    put("src/main.rs", main_rs(&read("src/main.rs")?, id, name, &like.core))?;
+    fs::rename(new.path(), &folder).with_context(|| format!("cannot make boards/{id}"))
+}
+
+/// A TOML text in which each line `key = …` of these keys has another string.
+fn with_values(text: &str, values: &[(&str, &str)]) -> String {
+    let line = |line: &str| match values.iter().find(|(key, _)| line.starts_with(&format!("{key} = "))) {
+        Some((key, value)) => format!("{key} = \"{value}\"\n"),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// The wiring with its title and type renamed.
+fn main_rs(text: &str, id: &str, name: &str, core: &str) -> String {
+    let declared = text.lines().find_map(|line| line.strip_prefix("struct "));
+    let old = declared.and_then(|rest| rest.split(['(', ';', ' ']).next()).unwrap_or_default();
+    let new: String = id.split('-').map(capitalized).collect();
+    let title = format!("//! Tealight on {name} ({core}).");
+    let lines = text.lines().enumerate().map(|(i, line)| if i == 0 { title.clone() } else { renamed(line, old, &new) });
+    lines.map(|line| line + "\n").collect()
+}
+
+/// `line` with the identifier `old` renamed wherever it stands alone.
+fn renamed(line: &str, old: &str, new: &str) -> String {
+    if old.is_empty() {
+        return line.into();
+    }
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(old) {
+        let (before, after) = (&rest[..at], &rest[at + old.len()..]);
+        let alone = !before.ends_with(is_part) && !after.starts_with(is_part);
+        text += before;
+        text += if alone { new } else { old };
+        rest = after;
+    }
+    text + rest
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder `boards` with copies of all boards.
+    fn copy() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let real = Context::new().unwrap().root;
+        for board in Board::all(&real).unwrap() {
+            let (from, to) = (real.join("boards").join(&board.id), root.path().join("boards").join(&board.id));
+            fs::create_dir_all(to.join("src")).unwrap();
+            for file in ["board.toml", "Cargo.toml", "build.rs", "src/main.rs"] {
+                fs::copy(from.join(file), to.join(file)).unwrap();
+            }
+        }
+        root
+    }
+
+    #[test]
+    fn every_board_is_a_template() {
+        let root = copy();
+        for (i, like) in Board::all(root.path()).unwrap().into_iter().enumerate() {
+            let id = format!("my-board-{i}");
+            write(root.path(), &id, "My own board", &like).unwrap();
+            let board = Board::all(root.path()).unwrap().into_iter().find(|board| board.id == id).unwrap();
+            assert_eq!((board.name.as_str(), &board.target, board.stack), ("My own board", &like.target, like.stack));
+            assert_eq!(board.qemu.unwrap().machine, like.qemu.unwrap().machine);
+            let folder = root.path().join("boards").join(&id);
+            let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
+            assert_eq!(manifest["package"]["name"].as_str(), Some(id.as_str()));
+            assert_eq!(manifest["bin"][0]["name"].as_str(), Some(id.as_str()));
+            let main = fs::read_to_string(folder.join("src/main.rs")).unwrap();
+            let new = format!("MyBoard{i}");
+            for part in [format!("struct {new}"), format!("for {new} "), format!("firmware!({new});")] {
+                assert!(main.contains(&part), "no `{part}` in\n{main}");
+            }
+            assert!(main.starts_with("//! Tealight on My own board ("), "{main}");
+        }
+        let left = fs::read_dir(root.path().join("boards")).unwrap();
+        assert!(left.flatten().all(|entry| !entry.file_name().to_string_lossy().starts_with('.')));
+    }
+
+    #[test]
+    fn a_board_that_is_there_is_not_overwritten_and_a_bad_name_is_refused() {
+        let root = copy();
+        let like = Board::all(root.path()).unwrap().remove(0);
+        for (id, name, part) in [
+            (like.id.as_str(), "x", "already"),
+            ("My_Board", "x", "My_Board"),
+            ("../up", "x", "../up"),
+            ("", "x", "identifier"),
+            ("good", "a \"name\"", "name"),
+        ] {
+            let error = write(root.path(), id, name, &like).unwrap_err();
+            assert!(error.is::<Usage>() && error.to_string().contains(part), "{error}");
+        }
+        assert!(!root.path().join("boards/good").exists());
+    }
+}

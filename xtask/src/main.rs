@@ -6,6 +6,7 @@ use xtask::bench::BenchArgs;
 use xtask::llm::LlmArgs;
 use xtask::new_board::NewBoardArgs;
 use xtask::run::RunArgs;
+use xtask::test::TestArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
     Context, bench, blocks, boards, check_no_panic, conformance, error, faults, fetch, fuzz, llm, new_board, repeat,
@@ -24,12 +25,8 @@ struct Arguments {
 enum Task {
     /// Runs a network on an emulated board and shows its answer and what it cost
     Run(RunArgs),
-    /// Runs everything that CI runs
-    Test {
-        /// Leaves out what takes minutes
-        #[arg(long)]
-        fast: bool,
-    },
+    /// Runs everything that CI runs, or what can be tested of some boards
+    Test(TestArgs),
     /// Lists the boards and whether this machine can run each
     Boards {
         /// Prints one JSON value instead of text
@@ -123,7 +120,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
     let context = Context::new()?;
     match task {
         Task::Run(args) => run::run(&context, args),
-        Task::Test { fast } => test::test(&context, *fast),
+        Task::Test(args) => test::test(&context, args),
         Task::Boards { json } => boards::boards(&context, *json),
         Task::NewBoard(args) => new_board::new_board(&context, args),
         Task::Setup => setup::setup(&context),

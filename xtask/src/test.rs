@@ -1,6 +1,6 @@
-//! `cargo xtask test`: everything that CI runs, what fails fastest first.
+//! `cargo xtask test`: everything that CI runs, what fails fastest first; or what can be tested of some boards.
 //!
-//! A step is a row of `STEPS`; adding one is adding a row.
+//! A step of CI is a row of `STEPS`; adding one is adding a row.
 
 use crate::board::{self, Board};
 use crate::context::Context;
@@ -8,6 +8,7 @@ use crate::linux::{self, LinuxBoard};
 use crate::subject::{Subject, subjects};
 use crate::{check_no_panic, conformance, faults, fetch, fuzz, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use std::time::Instant;
 use xshell::cmd;
 
@@ -187,23 +188,75 @@ fn cargo(context: &Context, words: &[&str]) -> Result<()> {
     Ok(cmd!(shell, "{cargo} {words...}").quiet().run()?)
 }
 
+/// What to test.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Leaves out what takes minutes
+    #[arg(long, conflicts_with_all = ["board", "all"])]
+    pub fast: bool,
+    /// Only this board: every model that fits it, and that its faults are reported; may be given more than once
+    #[arg(long, value_name = "BOARD")]
+    pub board: Vec<String>,
+    /// Only the boards, all of them
+    #[arg(long, conflicts_with = "board")]
+    pub all: bool,
+}
+
+/// A step under its name.
+type Named = (String, Box<dyn Fn(&Context) -> Result<()>>);
+
+/// Runs what is asked for.
+pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
+    let steps = if args.all {
+        let mut ids: Vec<String> = Board::all(&context.root)?.into_iter().map(|board| board.id).collect();
+        ids.extend(LinuxBoard::all(&context.root)?.into_iter().map(|board| board.id));
+        of_boards(context, &ids)?
+    } else if args.board.is_empty() {
+        let steps = STEPS.iter().filter(|step| step.fast || !args.fast);
+        steps.map(|step| -> Named { (step.name.into(), Box::new(step.run)) }).collect()
+    } else {
+        of_boards(context, &args.board)?
+    };
+    run_all(context, &steps)
+}
+
+/// All that can be tested on these boards alone.
+fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
+    let mut steps: Vec<Named> = vec![("fetching models".into(), Box::new(fetch_models))];
+    for id in ids {
+        let linux = LinuxBoard::find(&context.root, id)?.is_some();
+        if !linux {
+            // One that there is not is wrong usage.
+            Board::find(&context.root, id)?;
+        }
+        let board = id.clone();
+        let models = move |context: &Context| conformance::conformance(context, &board, &[], false);
+        steps.push((format!("models on {id}"), Box::new(models)));
+        if !linux {
+            let board = id.clone();
+            steps.push((format!("faults on {id}"), Box::new(move |context| faults::faults(context, &board))));
+        }
+    }
+    Ok(steps)
+}
+
 /// Runs the steps, all of them even if one fails, and sums up in the last line.
-pub fn test(context: &Context, fast: bool) -> Result<()> {
+fn run_all(context: &Context, steps: &[Named]) -> Result<()> {
     let start = Instant::now();
     let (mut passed, mut failed) = (0, Vec::new());
-    for step in STEPS.iter().filter(|step| step.fast || !fast) {
-        println!("== {}", step.name);
+    for (name, run) in steps {
+        println!("== {name}");
         let begun = Instant::now();
-        let outcome = (step.run)(context);
+        let outcome = run(context);
         let seconds = begun.elapsed().as_secs();
         match outcome {
             Ok(()) => {
                 passed += 1;
-                println!("== {}: passed ({seconds} s)", step.name);
+                println!("== {name}: passed ({seconds} s)");
             }
             Err(error) => {
-                failed.push(step.name);
-                println!("== {}: FAILED ({seconds} s)\n{error:#}", step.name);
+                failed.push(name);
+                println!("== {name}: FAILED ({seconds} s)\n{error:#}");
             }
         }
     }

@@ -29,6 +29,8 @@ fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
     refuses(&["eval", "toaster"], 2, "digits");
     refuses(&["eval", "--board", "toaster"], 2, "mps2-an386");
     refuses(&["eval", "--count", "5"], 2, "--board");
+    refuses(&["test", "--board", "toaster"], 2, "mps2-an386");
+    refuses(&["test", "--all", "--fast"], 2, "--fast");
     refuses(&["new-board", "mine", "--like", "toaster"], 2, "mps2-an386");
     refuses(&["new-board", "microbit"], 2, "already");
     refuses(&["dance"], 2, "dance");

@@ -28,7 +28,7 @@ impl Context {
         self.root.join("target").join("tealight-cache")
     }
 
-    /// Our own models compiled from their float weights, where they have been: `NAME.f32.safetensors`.
+    /// Our own models compiled from their float weights, as `eval` leaves them: `NAME.f32.safetensors`.
     pub fn float_models(&self) -> PathBuf {
         self.cache().join("float")
     }

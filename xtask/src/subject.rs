@@ -119,7 +119,7 @@ fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name.ends_with(".safetensors") && !name.ends_with(".float.safetensors")
     };
-    // In float too, where `zoo::check` has compiled them.
+    // In float too, where `eval` has compiled them.
     if let Ok(entries) = std::fs::read_dir(context.float_models()) {
         files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
     }

@@ -152,6 +152,9 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     let program = program(context)?;
     let shell = &context.shell;
     let names = &args.names;
+    // Whatever runs whole models runs them in float too from now on.
+    let folder = context.float_models();
+    run_quietly(cmd!(shell, "{program} float {folder}"))?;
     let progress = Progress::start("measuring on the host");
     let output = cmd!(shell, "{program} eval --json {names...}").quiet().read()?;
     progress.done("");
@@ -175,10 +178,8 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
-/// Measures every model, on the host and on a board, and puts them at hand in float for what runs whole models later.
+/// Measures every model, on the host and on a board.
 pub fn check(context: &Context, board: &str) -> Result<()> {
-    let (shell, program, folder) = (&context.shell, program(context)?, context.float_models());
-    run_quietly(cmd!(shell, "{program} float {folder}"))?;
     eval(context, &EvalArgs { names: Vec::new(), board: Some(board.into()), count: 200, json: false })
 }
 

@@ -145,7 +145,6 @@ fn a_product_of_activations_takes_each_matrix_or_one_for_all() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "libm's square root is an instruction on x86, which Miri does not know")]
 fn a_layer_norm_without_a_bias_adds_nothing() {
     let operator = Operator::LayerNormF32(LayerNormF32 { epsilon: 1e-5 });
     let inputs = |bias| [Some(real(&[2, 6])), Some(constant(&[6])), bias];

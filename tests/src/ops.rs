@@ -3,6 +3,7 @@
 //! Each file holds cases: a `.tflite` model of one operator (or a few that belong together), and what TensorFlow Lite
 //! Micro answers to one or more invocations in a row.
 
+use crate::nearness::{Nearness, near, reals};
 use crate::root;
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
@@ -60,6 +61,54 @@ pub fn float_networks() -> BTreeMap<String, Case> {
     let mut networks = read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     networks.retain(|_, case| !case.model.is_empty());
     networks
+}
+
+/// Runs every golden case and compares: integers by their bytes, floats as near as their operator allows. `run` gives the
+/// outputs of each of the case's steps.
+///
+/// # Panics
+/// If a case cannot be run or differs, with all that do; or if hardly any were found.
+pub fn check_all(mut run: impl FnMut(&Case) -> Result<Vec<Vec<Vec<u8>>>, String>) {
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for file in files() {
+        for (name, case) in cases(&file) {
+            count += 1;
+            let compared = run(&case).and_then(|found| compare(&case, &found, Nearness::of_operator(&file)));
+            if let Err(error) = compared {
+                failures.push(format!("{name} ({}): {error}", case.about));
+            }
+        }
+    }
+    assert!(count > 500, "only {count} cases were found");
+    assert!(failures.is_empty(), "{} of {count} cases fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn compare(case: &Case, found: &[Vec<Vec<u8>>], nearness: Nearness) -> Result<(), String> {
+    if found.len() != case.steps.len() {
+        return Err(format!("{} steps were run of {}", found.len(), case.steps.len()));
+    }
+    for (k, (step, found)) in case.steps.iter().zip(found).enumerate() {
+        if found.len() != step.outputs.len() {
+            return Err(format!("step {k} has {} outputs, expected {}", found.len(), step.outputs.len()));
+        }
+        for (i, (expected, found)) in step.outputs.iter().zip(found).enumerate() {
+            if nearness != Nearness::Exact {
+                near(&reals(found), &reals(expected), nearness, 1.0)
+                    .map_err(|error| format!("step {k}, output {i} {error}"))?;
+            } else if found != expected {
+                let at = found.iter().zip(expected).position(|(a, b)| a != b);
+                let bytes = |x: &[u8]| x.iter().skip(at.unwrap_or(0)).take(8).copied().collect::<Vec<_>>();
+                return Err(format!(
+                    "step {k}, output {i} ({} of {} bytes) differs from byte {at:?}: {:?}, expected {:?}",
+                    found.len(),
+                    expected.len(),
+                    bytes(found),
+                    bytes(expected)
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, Case>, Box<dyn std::error::Error>> {

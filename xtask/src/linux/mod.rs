@@ -199,7 +199,9 @@ impl Emulator {
 /// The error for a task that only firmware boards can do.
 pub fn refuse(root: &Path, id: &str) -> Result<()> {
     match LinuxBoard::find(root, id)? {
-        Some(_) => Err(Usage(format!("{id} runs Linux: only `cargo xtask conformance` takes it")).into()),
+        Some(_) => {
+            Err(Usage(format!("{id} runs Linux: only `cargo xtask conformance` and `cargo xtask test` take it")).into())
+        }
         None => Ok(()),
     }
 }

@@ -9,17 +9,14 @@ use build::{Parts, value};
 use tealight_candle::{Budget, EngineChoice, Mapped};
 use tealight_format::{DType, Operands, Operator, Place, align16};
 use tealight_kernels::float::f16;
+use tealight_tests::models::splitmix64;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
+/// Random numbers from a seed.
 pub struct Rng(pub u64);
 
 impl Rng {
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix64(&mut self.0)
     }
 
     pub fn below(&mut self, end: u64) -> u64 {

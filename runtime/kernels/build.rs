@@ -7,11 +7,14 @@ use std::env;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    println!("cargo:rustc-check-cfg=cfg(arm_dsp)");
+    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
     if target.starts_with("thumbv") && arm_dsp(&target, &flags) {
         println!("cargo:rustc-cfg=arm_dsp");
+    }
+    if target.starts_with("thumbv") && arm_mve(&flags) {
+        println!("cargo:rustc-cfg=arm_mve");
     }
 }
 
@@ -19,6 +22,11 @@ fn main() {
 fn arm_dsp(target: &str, flags: &Flags) -> bool {
     let cores = ["cortex-m4", "cortex-m7", "cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85"];
     flags.feature("dsp").unwrap_or_else(|| target.starts_with("thumbv7em-") || cores.contains(&&*flags.cpu))
+}
+
+/// Whether there is the vector extension.
+fn arm_mve(flags: &Flags) -> bool {
+    flags.feature("mve").unwrap_or_else(|| ["cortex-m52", "cortex-m55", "cortex-m85"].contains(&&*flags.cpu))
 }
 
 /// What the compiler's flags say of the core; of two that say the same, the later counts.

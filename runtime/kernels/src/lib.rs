@@ -85,6 +85,7 @@ mod mean;
 mod mul;
 mod pad;
 mod pool2d;
+#[cfg_attr(arm_mve, allow(dead_code))] // what the instruction set does better is there to be compared with
 mod portable;
 pub mod quant;
 mod quantize;

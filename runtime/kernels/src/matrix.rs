@@ -1,9 +1,9 @@
 //! What the multiply-accumulate kernels share around their inner loops: where accumulators start, rows of weights against
 //! one input, and requantization.
 
-use crate::arch::dot_rows;
+use crate::arch::{dot_rows, requantize};
 use crate::lines::{run, take};
-use crate::quant::{Channel, requantize_accumulator};
+use crate::quant::Channel;
 
 /// What follows an accumulator: the output's zero point and range.
 #[derive(Clone, Copy)]
@@ -16,9 +16,7 @@ impl Output {
     /// Requantizes accumulators, each with its channel's factor.
     #[inline]
     pub(crate) fn store(self, accumulators: &[i32], channels: &[Channel], outputs: &mut [i8]) {
-        for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
-            *output = requantize_accumulator(accumulator, channel, self.zero_point, self.activation);
-        }
+        requantize(accumulators, channels, self.zero_point, self.activation, outputs);
     }
 }
 

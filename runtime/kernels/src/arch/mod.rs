@@ -1,14 +1,20 @@
 //! The inner loops, in the best version for the instruction set: [`portable`](crate::portable), or another module with
 //! the same functions and the same results, bit for bit.
 
-#[cfg(arm_dsp)]
+#[cfg(all(arm_dsp, not(arm_mve)))]
 mod arm_dsp;
+#[cfg(arm_mve)]
+mod arm_mve;
 
-#[cfg(arm_dsp)]
-pub(crate) use arm_dsp::{dot_rows, multiply_add};
+#[cfg(all(arm_dsp, not(arm_mve)))]
+pub(crate) use arm_dsp::{dot_rows, multiply_taps};
+#[cfg(arm_mve)]
+pub(crate) use arm_mve::{dot_rows, multiply_taps, requantize};
 
-#[cfg(not(arm_dsp))]
-pub(crate) use crate::portable::{dot_rows, multiply_add};
+#[cfg(not(any(arm_dsp, arm_mve)))]
+pub(crate) use crate::portable::{dot_rows, multiply_taps};
+#[cfg(not(arm_mve))]
+pub(crate) use crate::portable::requantize;
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

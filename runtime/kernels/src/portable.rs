@@ -6,6 +6,9 @@
 use crate::lines::tail;
 use crate::quant::{Channel, requantize_accumulator};
 
+/// Rows that are multiplied together where there are so many; four at least.
+pub(crate) const ROWS: usize = 4;
+
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.
 ///
 /// Row `r` starts at element `r * stride`. Each input is loaded once for all rows. If a row does

@@ -14,6 +14,9 @@ use crate::portable::Window;
 use crate::quant::Channel;
 use core::arch::asm;
 
+/// [`portable::ROWS`](crate::portable::ROWS): so many that it pays to set up their requantization.
+pub(crate) const ROWS: usize = 16;
+
 /// [`portable::dot_rows`](crate::portable::dot_rows): sixteen elements of four rows in one turn of the loop.
 #[inline]
 pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {

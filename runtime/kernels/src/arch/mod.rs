@@ -9,12 +9,12 @@ mod arm_mve;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{dot_rows, multiply_taps};
 #[cfg(arm_mve)]
-pub(crate) use arm_mve::{dot_rows, multiply_taps, requantize};
+pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
 
 #[cfg(not(any(arm_dsp, arm_mve)))]
 pub(crate) use crate::portable::{dot_rows, multiply_taps};
 #[cfg(not(arm_mve))]
-pub(crate) use crate::portable::requantize;
+pub(crate) use crate::portable::{ROWS, requantize};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

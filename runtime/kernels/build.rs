@@ -7,14 +7,18 @@ use std::env;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve)");
+    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, riscv_v)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
-    if target.starts_with("thumbv") && arm_dsp(&target, &flags) {
-        println!("cargo:rustc-cfg=arm_dsp");
-    }
-    if target.starts_with("thumbv") && arm_mve(&flags) {
-        println!("cargo:rustc-cfg=arm_mve");
+    let (arm, riscv) = (target.starts_with("thumbv"), target.starts_with("riscv"));
+    for (name, there) in [
+        ("arm_dsp", arm && arm_dsp(&target, &flags)),
+        ("arm_mve", arm && arm_mve(&flags)),
+        ("riscv_v", riscv && riscv_v(&flags)),
+    ] {
+        if there {
+            println!("cargo:rustc-cfg={name}");
+        }
     }
 }
 
@@ -27,6 +31,11 @@ fn arm_dsp(target: &str, flags: &Flags) -> bool {
 /// Whether there is the vector extension.
 fn arm_mve(flags: &Flags) -> bool {
     flags.feature("mve").unwrap_or_else(|| ["cortex-m52", "cortex-m55", "cortex-m85"].contains(&&*flags.cpu))
+}
+
+/// Whether there is the vector extension, or that part of it which is enough.
+fn riscv_v(flags: &Flags) -> bool {
+    ["v", "zve32x", "zve32f", "zve64x", "zve64f", "zve64d"].iter().any(|name| flags.feature(name) == Some(true))
 }
 
 /// What the compiler's flags say of the core; of two that say the same, the later counts.

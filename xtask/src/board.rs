@@ -115,8 +115,8 @@ impl Board {
     /// What the compiler is told of the core, each flag one word.
     pub fn rustflags(&self) -> Vec<String> {
         let cpu = self.target_cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}"));
-        let features = (!self.target_features.is_empty())
-            .then(|| format!("-Ctarget-feature={}", self.target_features.join(",")));
+        let features =
+            (!self.target_features.is_empty()).then(|| format!("-Ctarget-feature={}", self.target_features.join(",")));
         cpu.chain(features).collect()
     }
 

@@ -5,16 +5,20 @@
 mod arm_dsp;
 #[cfg(arm_mve)]
 mod arm_mve;
+#[cfg(riscv_v)]
+mod riscv_v;
 
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{dot_rows, multiply_taps};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
+#[cfg(riscv_v)]
+pub(crate) use riscv_v::{ROWS, dot_rows, multiply_taps, requantize};
 
-#[cfg(not(any(arm_dsp, arm_mve)))]
-pub(crate) use crate::portable::{dot_rows, multiply_taps};
-#[cfg(not(arm_mve))]
+#[cfg(not(any(arm_mve, riscv_v)))]
 pub(crate) use crate::portable::{ROWS, requantize};
+#[cfg(not(any(arm_dsp, arm_mve, riscv_v)))]
+pub(crate) use crate::portable::{dot_rows, multiply_taps};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

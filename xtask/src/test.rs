@@ -6,7 +6,7 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::subjects;
-use crate::{check_no_panic, conformance, faults, fetch, fuzz, llm, repeat, setup, zoo};
+use crate::{check_no_panic, conformance, faults, fetch, firmware, fuzz, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
@@ -66,12 +66,8 @@ fn clippy_firmware(context: &Context) -> Result<()> {
         // What features choose is the same on every board.
         let features: &[&str] = if board.id == board::DEFAULT { &["", "audio", "loadable", "text"] } else { &[""] };
         for features in features {
-            let shell = &context.shell;
-            let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
-            cmd!(shell, "{cargo} clippy --package {id} --target {target} --features {features} -- -D warnings")
-                .env("TEALIGHT_MODEL", &model)
-                .quiet()
-                .run()?;
+            let command = firmware::cargo(context, &board, &["clippy"], &[features]).args(["--", "-D", "warnings"]);
+            command.env("TEALIGHT_MODEL", &model).run()?;
         }
     }
     Ok(())

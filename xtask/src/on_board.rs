@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::firmware::{self, Recipe, Sizes};
 use crate::model::ModelFile;
 use crate::report::Report;
-use crate::{fit, qemu, setup};
+use crate::{emulator, fit, qemu};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
@@ -116,9 +116,10 @@ pub fn emulate(
     watch: qemu::Watch<'_>,
 ) -> Result<Emulated> {
     fit::check(board, model)?;
-    if let Some(qemu) = &board.qemu {
-        setup::ensure_qemu(context, qemu)?;
-    }
+    let Some(qemu) = &board.qemu else {
+        bail!("{} is not emulated by QEMU", board.id);
+    };
+    let program = emulator::ensure(context, qemu)?;
     let folder =
         tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot make a temporary folder")?;
     let write = |name: &str, bytes: &[u8]| {
@@ -145,7 +146,7 @@ pub fn emulate(
         std::fs::remove_file(&input)?;
     }
     let start = Instant::now();
-    let console = qemu::run(board, &image_file, folder.path(), options.limit, watch)?;
+    let console = qemu::run(program.command(), qemu, &image_file, folder.path(), options.limit, watch)?;
     let seconds = start.elapsed().as_secs_f64();
     // Firmware that failed says so on its console, and may have written nothing.
     let written = std::fs::read(folder.path().join("output.bin")).unwrap_or_default();

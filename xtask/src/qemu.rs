@@ -1,6 +1,6 @@
 //! Runs a firmware image in QEMU and returns what it printed. It always comes back: a run has a time limit.
 
-use crate::board::{Board, Qemu};
+use crate::board::Qemu;
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -10,16 +10,20 @@ use std::time::{Duration, Instant};
 /// Sees the lines of a console.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Runs `image` with `folder` as its working directory, where its semihosting files are.
+/// Runs `image` in the QEMU that `program` starts, with `folder` as its working directory, where its semihosting files are.
 ///
 /// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
 ///
 /// `watch` is given every line of the console as it comes.
-pub fn run(board: &Board, image: &Path, folder: &Path, limit: Duration, watch: Watch<'_>) -> Result<String> {
-    let Some(qemu) = &board.qemu else {
-        bail!("{} is not emulated by QEMU", board.id);
-    };
-    let child = command(qemu, image)
+pub fn run(
+    program: Command,
+    qemu: &Qemu,
+    image: &Path,
+    folder: &Path,
+    limit: Duration,
+    watch: Watch<'_>,
+) -> Result<String> {
+    let child = with_arguments(program, qemu, image)
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -29,8 +33,7 @@ pub fn run(board: &Board, image: &Path, folder: &Path, limit: Duration, watch: W
     finish(child, &qemu.binary, limit, watch)
 }
 
-fn command(qemu: &Qemu, image: &Path) -> Command {
-    let mut command = Command::new(&qemu.binary);
+fn with_arguments(mut command: Command, qemu: &Qemu, image: &Path) -> Command {
     command
         .args(["-M", &qemu.machine])
         .args(["-display", "none", "-monitor", "none", "-serial", "none"])

@@ -6,7 +6,7 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::{Subject, subjects};
-use crate::{check_no_panic, conformance, faults, fetch, fuzz, llm, repeat, setup, zoo};
+use crate::{check_no_panic, conformance, emulator, faults, fetch, fuzz, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
@@ -127,8 +127,7 @@ fn conformance_on_boards(context: &Context) -> Result<()> {
     let all = subjects(context, &[])?;
     let (small, large): (Vec<Subject>, Vec<Subject>) =
         all.into_iter().partition(|subject| subject.model.macs.saturating_mul(subject.inferences() as u64) <= LITTLE);
-    for board in Board::all(&context.root)? {
-        setup::ensure_board(context, &board)?;
+    for board in emulator::boards_here(context)? {
         if conformance::on_one_board(context, &board, &small, false)?.is_empty() {
             bail!("no model fits {}", board.id);
         }
@@ -141,7 +140,7 @@ fn conformance_on_boards(context: &Context) -> Result<()> {
 
 /// A panic, a fault and a stack that runs over are told on every board.
 fn faults_on_boards(context: &Context) -> Result<()> {
-    Board::all(&context.root)?.iter().try_for_each(|board| faults::faults(context, &board.id))
+    emulator::boards_here(context)?.iter().try_for_each(|board| faults::faults(context, &board.id))
 }
 
 fn linux_boards(context: &Context) -> Result<()> {
@@ -208,7 +207,7 @@ type Named = (String, Box<dyn Fn(&Context) -> Result<()>>);
 /// Runs what is asked for.
 pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
     let steps = if args.all {
-        let mut ids: Vec<String> = Board::all(&context.root)?.into_iter().map(|board| board.id).collect();
+        let mut ids: Vec<String> = emulator::boards_here(context)?.into_iter().map(|board| board.id).collect();
         ids.extend(LinuxBoard::all(&context.root)?.into_iter().map(|board| board.id));
         of_boards(context, &ids)?
     } else if args.board.is_empty() {

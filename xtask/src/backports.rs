@@ -40,21 +40,16 @@ pub fn unpack(shell: &Shell, package: &str, folder: &Path) -> Result<()> {
         format!("Dir::State::Lists={}", lists.display()),
         format!("Dir::State::Status={}", status.display()),
         format!("Dir::Cache={}", archives.display()),
-        // The locks guard the system's own folders, which are not touched; nor shall the system's hooks run.
+        // The locks guard the system's own folders, which are not touched.
         "Debug::NoLocking=1".into(),
-        "APT::Update::Post-Invoke=".into(),
-        "APT::Update::Post-Invoke-Success=".into(),
         "Acquire::Languages=none".into(),
+        "APT::Update::Error-Mode=any".into(),
     ];
-    let options: &Vec<&str> = &options.iter().flat_map(|option: &String| ["-o", option]).collect();
-    // Sources of others may have no backports, which is an error here and does no harm.
-    let updated = run_quietly(cmd!(shell, "apt-get {options...} update"));
+    // Sources of others may have no backports, which is an error of the update and does no harm to what follows.
+    let updated = apt(shell, &options, &["update"]);
     let suite = format!("{release}-backports");
-    let choice =
-        ["install", "--download-only", "--yes", "--no-install-recommends", "--target-release", &suite, package];
-    run_quietly(cmd!(shell, "apt-get {options...} {choice...}"))
-        .or_else(|error| updated.and(Err(error)))
-        .with_context(|| format!("{suite} did not give {package}"))?;
+    let words = ["install", "--download-only", "--yes", "--no-install-recommends", "--target-release", &suite, package];
+    apt(shell, &options, &words).or_else(|error| updated.and(Err(error)))?;
     let root = work.path().join("root");
     for archive in
         entries(&archives.join("archives"))?.iter().filter(|file| file.extension().is_some_and(|e| e == "deb"))
@@ -65,6 +60,18 @@ pub fn unpack(shell: &Shell, package: &str, folder: &Path) -> Result<()> {
         std::fs::remove_dir_all(folder)?;
     }
     std::fs::rename(&root, folder).with_context(|| format!("cannot move {package} to {}", folder.display()))
+}
+
+/// Runs apt-get; the error is the first of those that it tells.
+fn apt(shell: &Shell, options: &[String], words: &[&str]) -> Result<()> {
+    let options = options.iter().flat_map(|option| ["-o", option]);
+    let output = cmd!(shell, "apt-get {options...} {words...}").quiet().ignore_status().output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let first = said.lines().find_map(|line| line.strip_prefix("E: ")).unwrap_or(said.trim());
+        bail!("`apt-get {}` for its backports failed: {first}", words.first().unwrap_or(&""));
+    }
+    Ok(())
 }
 
 /// The name of this system's Debian release.

@@ -127,9 +127,9 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     let by_hand = format!("install {binary} {least} or newer by hand");
     let progress = Progress::start(format!("unpacking a newer {binary} than {version} beside it"));
     backports::unpack(&context.shell, &setup::package_of_apt(Package::Qemu(binary)), &beside(context, binary))
-        .map_err(|error| too_old(format!("{error:#}; {by_hand}")))?;
+        .map_err(|error| too_old(format!("{error:#}\n{by_hand}")))?;
     let Found::Good(program) = find(context, qemu)? else {
-        return Err(too_old(format!("that of the backports is not newer; {by_hand}")).into());
+        return Err(too_old(format!("that of the backports is not newer\n{by_hand}")).into());
     };
     progress.done("");
     Ok(program)

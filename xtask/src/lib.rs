@@ -22,6 +22,7 @@ pub mod input;
 pub mod limit;
 pub mod linux;
 pub mod llm;
+pub mod log;
 pub mod model;
 pub mod new_board;
 pub mod on_board;

@@ -2,8 +2,9 @@
 
 use crate::board::Board;
 use crate::context::Context;
+use crate::emulator::{self, Found};
 use crate::linux::LinuxBoard;
-use crate::setup::{QemuState, has_target, qemu_state};
+use crate::setup::has_target;
 use crate::table;
 use anyhow::Result;
 use serde_json::json;
@@ -67,12 +68,12 @@ fn lacking(context: &Context, board: &Board) -> Result<Vec<String>> {
     }
     match &board.qemu {
         None => lacking.push("no emulator".into()),
-        Some(qemu) => match qemu_state(context, qemu)? {
-            QemuState::Good(_) => {}
-            QemuState::Old(version) => {
+        Some(qemu) => match emulator::find(context, qemu)? {
+            Found::Good(_) => {}
+            Found::Old(version) => {
                 lacking.push(format!("{} is {version}, needs {}", qemu.binary, qemu.version));
             }
-            QemuState::Missing => lacking.push(format!("{} is not installed", qemu.binary)),
+            Found::Missing => lacking.push(format!("{} is not installed", qemu.binary)),
         },
     }
     Ok(lacking)

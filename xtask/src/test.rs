@@ -6,7 +6,7 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::subjects;
-use crate::{check_no_panic, conformance, faults, fetch, firmware, fuzz, llm, repeat, setup, zoo};
+use crate::{check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
@@ -116,7 +116,7 @@ fn language_model(context: &Context) -> Result<()> {
 
 /// Every model on every board that it fits.
 fn conformance_on_boards(context: &Context) -> Result<()> {
-    let boards = Board::all(&context.root)?;
+    let boards = emulator::boards_here(context)?;
     let costs = conformance::on_boards(context, &boards, &subjects(context, &[])?)?;
     match boards.iter().find(|board| !costs.iter().any(|cost| cost.board == board.id)) {
         Some(board) => bail!("no model fits {}", board.id),
@@ -126,7 +126,7 @@ fn conformance_on_boards(context: &Context) -> Result<()> {
 
 /// A panic, a fault and a stack that runs over are told on every board.
 fn faults_on_boards(context: &Context) -> Result<()> {
-    Board::all(&context.root)?.iter().try_for_each(|board| faults::faults(context, &board.id))
+    emulator::boards_here(context)?.iter().try_for_each(|board| faults::faults(context, &board.id))
 }
 
 fn linux_boards(context: &Context) -> Result<()> {
@@ -193,7 +193,7 @@ type Named = (String, Box<dyn Fn(&Context) -> Result<()>>);
 /// Runs what is asked for.
 pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
     let steps = if args.all {
-        let mut ids: Vec<String> = Board::all(&context.root)?.into_iter().map(|board| board.id).collect();
+        let mut ids: Vec<String> = emulator::boards_here(context)?.into_iter().map(|board| board.id).collect();
         ids.extend(LinuxBoard::all(&context.root)?.into_iter().map(|board| board.id));
         of_boards(context, &ids)?
     } else if args.board.is_empty() {

@@ -24,6 +24,8 @@ mod sampler;
 pub mod semihosting;
 mod sound;
 pub mod stack;
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
+mod start;
 mod text;
 
 #[cfg(feature = "loadable")]

@@ -2,6 +2,8 @@
 //!
 //! A fault's handler first takes the whole stack for itself, so that it can report a stack that ran over too.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 #[cfg(target_arch = "arm")]
 mod cortex_m;
 #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
@@ -9,6 +11,8 @@ mod riscv;
 
 use crate::semihosting;
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::guard_stack;
 #[cfg(target_arch = "arm")]
 pub(crate) use cortex_m::guard_stack;
 #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]

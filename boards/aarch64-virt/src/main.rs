@@ -1,0 +1,26 @@
+//! Tealight on QEMU's Arm virt machine (Cortex-A53).
+
+#![no_std]
+#![no_main]
+
+use tealight_board::Machine;
+use tealight_board::clock::pmccntr::CycleCounter;
+
+struct Aarch64Virt {
+    cycles: CycleCounter,
+}
+
+impl Machine for Aarch64Virt {
+    const ID: &'static str = env!("TEALIGHT_BOARD");
+    const TICKS_PER_SECOND: u32 = 1_000_000_000;
+
+    fn take() -> Self {
+        Self { cycles: CycleCounter::start() }
+    }
+
+    fn ticks(&mut self) -> u32 {
+        self.cycles.ticks()
+    }
+}
+
+tealight_board::firmware!(Aarch64Virt);

@@ -7,6 +7,7 @@
 //! Registers as in the Arm Architecture Reference Manual for A-profile (DDI 0487), D19.2.
 
 use core::arch::{asm, global_asm};
+use core::ptr::write_volatile;
 
 // The other cores wait for ever. From EL3 (where some emulators begin) down to EL2 (where loaders of kernels do) and EL1, the
 // next level is given the floating point unit, the timers and the performance counters.
@@ -99,16 +100,16 @@ const RES1: u64 = (1 << 29) | (1 << 28) | (1 << 23) | (1 << 22) | (1 << 20) | (1
 /// A block of the map: what one descriptor of level 2 covers.
 const BLOCK: usize = 2 << 20;
 
-/// 4 GiB in blocks, in four tables of level 2 and one of level 1.
+/// As many are 4 GiB.
+const BLOCKS: usize = 2048;
+
+/// Four tables of level 2, one after another, and the one of level 1.
 #[repr(C, align(4096))]
-struct Tables {
-    blocks: [u64; 2048],
-    quarters: [u64; 4],
-}
+struct Tables([u64; BLOCKS + 4]);
 
 /// Not cleared at the start, for it is in use before.
 #[unsafe(link_section = ".uninit.tables")]
-static mut TABLES: Tables = Tables { blocks: [0; 2048], quarters: [0; 4] };
+static mut TABLES: Tables = Tables([0; BLOCKS + 4]);
 
 /// Descriptors (D8.3): a table, and the three kinds of blocks, by the attributes below.
 const TABLE: u64 = 0b11;
@@ -135,22 +136,16 @@ unsafe extern "C" {
 
 /// Writes the map and turns it on, and the caches with it.
 extern "C" fn map_memory() {
-    let regions = [
-        (&raw const _flash_start as usize, &raw const _flash_end as usize, CODE),
-        (&raw const _ram_start as usize, &raw const _ram_end as usize, VARIABLES),
-        (&raw const _devices_start as usize, &raw const _devices_end as usize, DEVICES),
-    ];
-    let tables = &raw mut TABLES;
-    // SAFETY: nothing else names it, and this is run once.
-    let tables = unsafe { &mut *tables };
-    for (index, block) in tables.blocks.iter_mut().enumerate() {
-        let start = index * BLOCK;
-        let region = regions.iter().find(|(first, end, _)| *first < start + BLOCK && start < *end);
-        *block = region.map_or(0, |(_, _, kind)| start as u64 | kind);
-    }
-    let blocks = (&raw const tables.blocks) as u64;
-    for (index, quarter) in tables.quarters.iter_mut().enumerate() {
-        *quarter = (blocks + 4096 * index as u64) | TABLE;
+    let tables = (&raw mut TABLES).cast::<u64>();
+    map(tables, 0, BLOCKS * BLOCK, None);
+    map(tables, &raw const _flash_start as usize, &raw const _flash_end as usize, Some(CODE));
+    map(tables, &raw const _ram_start as usize, &raw const _ram_end as usize, Some(VARIABLES));
+    map(tables, &raw const _devices_start as usize, &raw const _devices_end as usize, Some(DEVICES));
+    let root = tables.wrapping_add(BLOCKS);
+    for quarter in 0..4 {
+        let table = tables.wrapping_add(quarter * BLOCKS / 4);
+        // SAFETY: the last four entries.
+        unsafe { write_volatile(root.wrapping_add(quarter), table as u64 | TABLE) };
     }
     // SAFETY: the map gives every address that the image uses to itself, so nothing moves under the code that runs.
     unsafe {
@@ -168,9 +163,20 @@ extern "C" fn map_memory() {
             "isb",
             mair = in(reg) MAIR,
             tcr = in(reg) TCR,
-            table = in(reg) &raw const tables.quarters,
+            table = in(reg) root,
             sctlr = in(reg) SCTLR,
             options(nostack),
         );
+    }
+}
+
+/// Maps the blocks that a region touches to themselves, or to nothing.
+///
+/// Without the map the core takes aligned accesses only, so the entries are written one by one, which `volatile` warrants.
+fn map(tables: *mut u64, start: usize, end: usize, kind: Option<u64>) {
+    for block in start / BLOCK..end.div_ceil(BLOCK).min(BLOCKS) {
+        let entry = kind.map_or(0, |kind| (block * BLOCK) as u64 | kind);
+        // SAFETY: there are so many entries.
+        unsafe { write_volatile(tables.wrapping_add(block), entry) };
     }
 }

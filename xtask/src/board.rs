@@ -72,6 +72,8 @@ pub struct Console {
 pub enum ConsoleKind {
     /// Arm semihosting: console and files of the host.
     Semihosting,
+    /// A serial port, over which inputs come too.
+    Uart,
 }
 
 impl Qemu {

@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(manifest["bin"][0]["name"].as_str(), Some(id.as_str()));
             let main = fs::read_to_string(folder.join("src/main.rs")).unwrap();
             let new = format!("MyBoard{i}");
-            for part in [format!("struct {new}"), format!("for {new} "), format!("firmware!({new});")] {
+            for part in [format!("struct {new}"), format!("for {new} "), format!("{new});")] {
                 assert!(main.contains(&part), "no `{part}` in\n{main}");
             }
             assert!(main.starts_with("//! Tealight on My own board ("), "{main}");

@@ -1,6 +1,7 @@
 //! Where an app's inputs come from, and what can go wrong.
 
 use crate::Board;
+use crate::log::fact;
 use embedded_io::Read;
 use tealight::Session;
 
@@ -15,7 +16,9 @@ pub(crate) enum Failure {
     Features,
     NoText,
     #[cfg(feature = "loadable")]
-    Load,
+    Parse(tealight::ModelError),
+    #[cfg(feature = "loadable")]
+    Load(tealight::LoadError),
     #[cfg(feature = "compare-arch")]
     Arch,
     #[cfg(feature = "compare-arch")]
@@ -23,22 +26,24 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// What is said on the console.
-    pub(crate) fn message(self) -> &'static str {
+    /// Ends the report with it.
+    pub(crate) fn say(self) {
         match self {
-            Failure::NoInput => "input-not-found",
-            Failure::NoOutput => "output-not-created",
-            Failure::InputRead => "input-not-readable",
-            Failure::InputCut => "input-ends-within-an-inference",
-            Failure::OutputWrite => "output-not-writable",
-            Failure::Features => "model-takes-other-features",
-            Failure::NoText => "model-continues-no-text",
+            Failure::NoInput => fact!("tealight error=input-not-found"),
+            Failure::NoOutput => fact!("tealight error=output-not-created"),
+            Failure::InputRead => fact!("tealight error=input-not-readable"),
+            Failure::InputCut => fact!("tealight error=input-ends-within-an-inference"),
+            Failure::OutputWrite => fact!("tealight error=output-not-writable"),
+            Failure::Features => fact!("tealight error=model-takes-other-features"),
+            Failure::NoText => fact!("tealight error=model-continues-no-text"),
             #[cfg(feature = "loadable")]
-            Failure::Load => "model-refused",
+            Failure::Parse(error) => fact!("tealight error=model-refused: {}", error),
+            #[cfg(feature = "loadable")]
+            Failure::Load(error) => fact!("tealight error=model-refused: {}", error),
             #[cfg(feature = "compare-arch")]
-            Failure::Arch => "instruction-set-differs",
+            Failure::Arch => fact!("tealight error=instruction-set-differs"),
             #[cfg(feature = "compare-arch")]
-            Failure::Recorded => "kernels-differ-from-the-recorded-bits",
+            Failure::Recorded => fact!("tealight error=kernels-differ-from-the-recorded-bits"),
         }
     }
 }

@@ -34,9 +34,9 @@ pub struct BenchArgs {
 /// Runs models on boards, compares their outputs and tables what each cost.
 pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
     let boards = if args.all {
-        Board::all(&context.root)?
+        Board::emulated(&context.root)?
     } else {
-        args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
+        args.board.iter().map(|id| Board::find_emulated(&context.root, id)).collect::<Result<_>>()?
     };
     let subjects = subjects(context, &args.models)?;
     let mut costs = Vec::new();

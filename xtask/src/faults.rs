@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs a small model with each seed.
 pub fn faults(context: &Context, board: &str) -> Result<()> {
-    let board = Board::find(&context.root, board)?;
+    let board = Board::find_emulated(&context.root, board)?;
     let (model, inputs) = run::demonstration_of(context, MODEL)?;
     for (seed, reports) in SEEDS {
         let progress = Progress::start(format!("{} with {seed} on {}", model.name, board.id));

@@ -94,7 +94,7 @@ pub struct Console {
 pub enum ConsoleKind {
     /// Arm semihosting: console and files of the host.
     Semihosting,
-    /// A serial line.
+    /// A serial port, over which inputs come too.
     Uart,
     /// A debugger's real-time transfer: buffers in RAM that it reads and fills.
     Rtt,

@@ -8,7 +8,7 @@
 use crate::board::Board;
 use crate::context::Context;
 use crate::fetch;
-use crate::firmware::{self, Recipe};
+use crate::firmware::{self, Level, Recipe};
 use crate::fit::DoesNotFit;
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
@@ -77,7 +77,7 @@ pub fn model_file(context: &Context) -> Result<PathBuf> {
 fn forbidden_symbols(context: &Context, board: &Board, model: &Path, features: &[&str]) -> Result<Vec<String>> {
     let named = if features.is_empty() { "no features".into() } else { features.join(", ") };
     let progress = Progress::start(format!("looking into the firmware of {} with {named}", board.id));
-    let recipe = Recipe { board, name: "the model", model, embedded_input: None, features };
+    let recipe = Recipe { board, name: "the model", model, embedded_input: None, features, log: Level::Trace };
     let image = std::fs::read(firmware::build(context, recipe)?)?;
     let symbols = symbols(&image)?;
     // An image without symbols would pass whatever it held.

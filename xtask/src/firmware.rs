@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::fit;
 use crate::setup;
 use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
 use object::{Object, ObjectSection, SectionFlags, SectionKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,39 @@ pub struct Recipe<'a> {
     pub embedded_input: Option<&'a Path>,
     /// Cargo features of the board's crate.
     pub features: &'a [&'a str],
+    /// The least level of what is built into its log.
+    pub log: Level,
+}
+
+/// How much firmware logs besides its report: what is below the level is not built into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// The report alone.
+    Off,
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what it is about to do.
+    Info,
+    /// And each inference.
+    Debug,
+    /// And every detail.
+    Trace,
+}
+
+impl Level {
+    /// As `DEFMT_LOG` names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 /// Builds the firmware and returns its ELF image.
@@ -37,6 +71,7 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
         cmd!(shell, "{cargo} build --profile firmware --package {id} --target {target} --features {features}")
             .arg("--message-format=json-render-diagnostics")
             .env("TEALIGHT_MODEL", &model)
+            .env("DEFMT_LOG", recipe.log.name())
             .env_remove("TEALIGHT_INPUT");
     if let Some(input) = recipe.embedded_input {
         command = command.env("TEALIGHT_INPUT", std::path::absolute(input)?);

@@ -19,6 +19,7 @@ pub mod fuzz;
 pub mod input;
 pub mod linux;
 pub mod llm;
+pub mod log;
 pub mod model;
 pub mod new_board;
 pub mod on_board;

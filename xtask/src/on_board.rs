@@ -1,11 +1,11 @@
 //! One run of a model on a board: firmware built, inputs in, outputs and report out.
 
-use crate::board::Board;
+use crate::board::{Board, ConsoleKind};
 use crate::context::Context;
-use crate::firmware::{self, Recipe, Sizes};
+use crate::firmware::{self, Level, Recipe, Sizes};
 use crate::model::ModelFile;
 use crate::report::Report;
-use crate::{fit, qemu, setup};
+use crate::{fit, qemu, report, setup};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
@@ -49,11 +49,13 @@ pub struct Options<'a> {
     pub embed_input: bool,
     /// How long the emulator may take.
     pub limit: Duration,
+    /// The least level of what is built into the firmware's log.
+    pub log: Level,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { features: &[], embed_input: false, limit: TIME_LIMIT }
+        Self { features: &[], embed_input: false, limit: TIME_LIMIT, log: Level::Off }
     }
 }
 
@@ -126,7 +128,7 @@ pub fn emulate(
         std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
         anyhow::Ok(file)
     };
-    let input = write("input.bin", input)?;
+    let input_file = write("input.bin", input)?;
     let model_file = stable_copy(context, model)?;
     let built = firmware::build(
         context,
@@ -134,21 +136,33 @@ pub fn emulate(
             board,
             name: &model.name,
             model: &model_file,
-            embedded_input: options.embed_input.then_some(&*input),
+            embedded_input: options.embed_input.then_some(&*input_file),
             features: options.features,
+            log: options.log,
         },
     )?;
     // A copy, so that another build cannot replace the image under the emulator.
     let image = std::fs::read(&built)?;
     let image_file = write("firmware.elf", &image)?;
     if options.embed_input {
-        std::fs::remove_file(&input)?;
+        std::fs::remove_file(&input_file)?;
     }
     let start = Instant::now();
-    let console = qemu::run(board, &image_file, folder.path(), options.limit, watch)?;
+    let wired = if options.embed_input { &[][..] } else { input };
+    let job = qemu::Job { image: &image_file, folder: folder.path(), input: wired, limit: options.limit };
+    let attended = |line: &str| {
+        watch(line);
+        if options.log != Level::Off && !report::is_fact(line) {
+            eprintln!("  {}: {line}", board.id);
+        }
+    };
+    let console = qemu::run(board, job, &attended)?;
     let seconds = start.elapsed().as_secs_f64();
     // Firmware that failed says so on its console, and may have written nothing.
-    let written = std::fs::read(folder.path().join("output.bin")).unwrap_or_default();
+    let written = match board.console.kind {
+        ConsoleKind::Semihosting => std::fs::read(folder.path().join("output.bin")).unwrap_or_default(),
+        ConsoleKind::Uart => report::outputs(&console)?,
+    };
     Ok(Emulated { console, written, sizes: firmware::sizes(&image)?, seconds })
 }
 

@@ -1,69 +1,113 @@
 //! Runs a firmware image in QEMU and returns what it printed. It always comes back: a run has a time limit.
 
-use crate::board::{Board, Qemu};
+use crate::board::{Board, ConsoleKind, Qemu};
+use crate::log::{Reader, Texts};
+use crate::report;
 use anyhow::{Context as _, Result, bail};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Sees the lines of a console.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Runs `image` with `folder` as its working directory, where its semihosting files are.
+/// What runs in the emulator.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The firmware.
+    pub image: &'a Path,
+    /// The working directory: where its semihosting files are.
+    pub folder: &'a Path,
+    /// What goes in on a board's wire.
+    pub input: &'a [u8],
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Runs firmware to its end; gives the lines of its console, each of which `watch` is given as it comes.
 ///
 /// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
-///
-/// `watch` is given every line of the console as it comes.
-pub fn run(board: &Board, image: &Path, folder: &Path, limit: Duration, watch: Watch<'_>) -> Result<String> {
+pub fn run(board: &Board, job: Job<'_>, watch: Watch<'_>) -> Result<String> {
     let Some(qemu) = &board.qemu else {
         bail!("{} is not emulated by QEMU", board.id);
     };
-    let child = command(qemu, image)
-        .current_dir(folder)
-        .stdin(Stdio::null())
+    let texts = Texts::of(&std::fs::read(job.image)?)?;
+    let kind = board.console.kind;
+    let mut child = command(qemu, kind, job.image)
+        .current_dir(job.folder)
+        .stdin(if kind == ConsoleKind::Semihosting { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}; `cargo xtask setup` installs it", qemu.binary))?;
-    finish(child, &qemu.binary, limit, watch)
+    // On a wire nothing ends but the report.
+    let wire = child.stdin.take().map(Mutex::new);
+    let ended = AtomicBool::new(false);
+    let attended = |line: &str| {
+        watch(line);
+        if let Some(wire) = &wire {
+            if report::is_ready(line)
+                && let Ok(mut wire) = wire.lock()
+            {
+                // Firmware that stopped listening says so itself.
+                let length = u32::try_from(job.input.len()).unwrap_or(u32::MAX).to_le_bytes();
+                let _ = wire.write_all(&length).and_then(|()| wire.write_all(job.input)).and_then(|()| wire.flush());
+            }
+            if report::is_last(line) {
+                ended.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    finish(child, texts.reader(), &qemu.binary, job.limit, &attended, &ended)
 }
 
-fn command(qemu: &Qemu, image: &Path) -> Command {
+fn command(qemu: &Qemu, console: ConsoleKind, image: &Path) -> Command {
     let mut command = Command::new(&qemu.binary);
-    command
-        .args(["-M", &qemu.machine])
-        .args(["-display", "none", "-monitor", "none", "-serial", "none"])
-        .args(["-semihosting-config", "enable=on,target=native"])
-        .args(["-icount", "shift=0,align=off,sleep=off"])
-        .args(&qemu.arguments)
-        .arg("-kernel")
-        .arg(image);
+    command.args(["-M", &qemu.machine]).args(["-display", "none", "-monitor", "none"]);
+    match console {
+        ConsoleKind::Semihosting => {
+            command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native"])
+        }
+        ConsoleKind::Uart => command.args(["-serial", "stdio"]),
+    };
+    command.args(["-icount", "shift=0,align=off,sleep=off"]).args(&qemu.arguments).arg("-kernel").arg(image);
     command
 }
 
-/// Waits for the end, or for the limit; the console is read meanwhile so that a full pipe cannot stop the child.
-fn finish(mut child: Child, name: &str, limit: Duration, watch: Watch<'_>) -> Result<String> {
+/// Waits for the end, which may be that `ended` is set, or for the limit; the console is read meanwhile so that a full pipe
+/// cannot stop the child.
+fn finish(
+    mut child: Child,
+    reader: Reader<'_>,
+    name: &str,
+    limit: Duration,
+    watch: Watch<'_>,
+    ended: &AtomicBool,
+) -> Result<String> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let start = Instant::now();
     let (status, console, errors) = std::thread::scope(|scope| {
-        let console = scope.spawn(|| collect(stdout, watch));
-        let errors = scope.spawn(|| collect(stderr, &|_| {}));
+        let console = scope.spawn(|| collect(stdout, reader, watch));
+        let errors = scope.spawn(|| collect(stderr, Reader::Text(Vec::new()), &|_| {}));
         let status = loop {
+            let late = start.elapsed() > limit;
+            if late || ended.load(Ordering::Relaxed) {
+                child.kill().ok();
+                child.wait().ok();
+                break if late { Err(()) } else { Ok(None) };
+            }
             match child.try_wait() {
-                Ok(None) if start.elapsed() > limit => {
-                    child.kill().ok();
-                    child.wait().ok();
-                    break Ok(None);
-                }
                 Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-                ended => break ended,
+                Ok(status) => break Ok(status.map(Ok)),
+                Err(error) => break Ok(Some(Err(error))),
             }
         };
         (status, console.join().unwrap_or_default(), errors.join().unwrap_or_default())
     });
-    let status = status?;
-    let Some(status) = status else {
+    let Ok(status) = status else {
         bail!(
             "{name} did not end within {} s and was stopped; `--timeout SECONDS` gives it longer.\n\
              Its console so far:\n{}",
@@ -72,27 +116,30 @@ fn finish(mut child: Child, name: &str, limit: Duration, watch: Watch<'_>) -> Re
         );
     };
     // The report says better than the exit status why firmware failed.
-    if !status.success() && !console.contains("tealight error=") {
+    if let Some(status) = status.transpose()?
+        && !status.success()
+        && !console.lines().any(report::is_last)
+    {
         bail!("{name} ended with {status}:\n{}{}", tail(&errors), tail(&console));
     }
     Ok(console)
 }
 
-fn collect(pipe: Option<impl Read>, watch: Watch<'_>) -> String {
+fn collect(pipe: Option<impl Read>, mut reader: Reader<'_>, watch: Watch<'_>) -> String {
     let mut text = String::new();
-    let Some(pipe) = pipe else { return text };
-    let mut pipe = BufReader::new(pipe);
-    loop {
-        let mut line = Vec::new();
-        // What was read before an error is still worth showing.
-        let ended = !pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0);
-        let line = String::from_utf8_lossy(&line);
-        text.push_str(&line);
-        if ended {
-            return text;
-        }
-        watch(line.trim_end());
+    let Some(mut pipe) = pipe else { return text };
+    let mut take = |line: &str| {
+        watch(line);
+        text += line;
+        text += "\n";
+    };
+    let mut piece = [0; 4096];
+    // What was read before an error is still worth showing.
+    while let Ok(read @ 1..) = pipe.read(&mut piece) {
+        reader.push(&piece[..read], &mut take);
     }
+    reader.finish(&mut take);
+    text
 }
 
 /// The last lines of a console.
@@ -110,27 +157,41 @@ mod tests {
         Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    fn ran(script: &str, limit: Duration, watch: Watch<'_>) -> Result<String> {
+        finish(shell(script), Reader::Text(Vec::new()), "qemu", limit, watch, &AtomicBool::new(false))
+    }
+
     #[test]
     fn a_run_that_hangs_is_stopped_and_said_to_be() {
-        let error = finish(shell("echo half; exec sleep 60"), "qemu", Duration::from_millis(300), &|_| {}).unwrap_err();
+        let error = ran("echo half; exec sleep 60", Duration::from_millis(300), &|_| {}).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("did not end within") && text.contains("half"), "{text}");
     }
 
     #[test]
     fn a_run_that_fails_without_a_report_shows_its_own_words() {
-        let error = finish(shell("echo bad machine >&2; exit 1"), "qemu", Duration::from_secs(9), &|_| {}).unwrap_err();
+        let error = ran("echo bad machine >&2; exit 1", Duration::from_secs(9), &|_| {}).unwrap_err();
         assert!(error.to_string().contains("bad machine"));
     }
 
     #[test]
     fn every_line_is_seen_when_it_comes() {
-        let seen = std::sync::Mutex::new(Vec::new());
+        let seen = Mutex::new(Vec::new());
         let watch = |line: &str| seen.lock().unwrap().push(line.to_string());
-        let console = finish(shell("echo one; printf 'two\\nrest'"), "qemu", Duration::from_secs(9), &watch).unwrap();
+        let console = ran("echo one; printf 'two\\nrest'", Duration::from_secs(9), &watch).unwrap();
         assert_eq!(
             (console.as_str(), &seen.into_inner().unwrap()[..]),
-            ("one\ntwo\nrest", &["one", "two", "rest"].map(String::from)[..])
+            ("one\ntwo\nrest\n", &["one", "two", "rest"].map(String::from)[..])
         );
+    }
+
+    #[test]
+    fn a_run_on_a_wire_ends_with_its_report() {
+        let ended = AtomicBool::new(false);
+        let watch = |line: &str| ended.store(report::is_last(line), Ordering::Relaxed);
+        let child = shell("echo tealight done=1; exec sleep 60");
+        let reader = Reader::Text(Vec::new());
+        let console = finish(child, reader, "qemu", Duration::from_secs(30), &watch, &ended).unwrap();
+        assert_eq!(console, "tealight done=1\n");
     }
 }

@@ -1,10 +1,10 @@
-//! Reads the firmware's report from its console (see `tealight_board::report`).
+//! Reads the firmware's report from the lines of its console (see `tealight_board::report`).
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
 /// Version of the report that this reader knows.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// In a second. An instruction takes one.
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -30,6 +30,32 @@ pub struct Report {
     pub state_bytes: u64,
     /// Deepest stack during inference, in bytes from the stack's top.
     pub stack_bytes: u64,
+}
+
+/// Whether a line is part of a report.
+pub fn is_fact(line: &str) -> bool {
+    line.starts_with("tealight ")
+}
+
+/// Whether a line ends a report.
+pub fn is_last(line: &str) -> bool {
+    ["tealight done=", "tealight error="].iter().any(|start| line.starts_with(start))
+}
+
+/// Whether a line says that the board waits for its inputs.
+pub fn is_ready(line: &str) -> bool {
+    line.starts_with("tealight ready=")
+}
+
+/// The outputs that a board without files wrote into its report.
+pub fn outputs(console: &str) -> Result<Vec<u8>> {
+    let mut outputs = Vec::new();
+    for list in console.lines().filter_map(|line| line.strip_prefix("tealight output=")) {
+        let bytes = list.trim_matches(['[', ']']).split(',').map(|byte| byte.trim().parse::<u8>());
+        let bytes = bytes.collect::<Result<Vec<_>, _>>();
+        outputs.extend(bytes.with_context(|| format!("the board's report has outputs that are no bytes: `{list}`"))?);
+    }
+    Ok(outputs)
 }
 
 impl Report {
@@ -63,6 +89,8 @@ impl Report {
                 "inference_ticks" => ticks.push(number()?),
                 "token" => report.tokens.push(u32::try_from(number()?).context("a token is a 32-bit number")?),
                 "front_end_ticks" => front_end.push(number()?),
+                // Read by `outputs`, and by who sends the inputs.
+                "output" | "ready" => {}
                 "done" => done = Some(number()?),
                 "error" => bail!("the firmware stopped: {}", explain(value)),
                 _ => bail!("the board's report has an unknown line: `{fact}`"),
@@ -100,8 +128,10 @@ fn explain(word: &str) -> String {
         "model-takes-other-features" => "the model takes other features than the firmware makes of sound".into(),
         "model-continues-no-text" => "the model takes no token, or gives no scores to choose one by".into(),
         "output-not-writable" => "it could not write its output file; is the disk full?".into(),
-        "model-refused" => "it refused the model".into(),
         "instruction-set-differs" => "an inner loop for its instruction set differs from the portable one".into(),
+        other if other.starts_with("model-refused: ") => {
+            format!("it refused the model: {}", other.trim_start_matches("model-refused: "))
+        }
         other if other.starts_with("stack-overflow") => {
             format!("its stack ran over ({other}); `stack` in its board.toml gives it more")
         }
@@ -114,7 +144,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "QEMU: hello\n\
-        tealight version=2\ntealight board=x1\ntealight ticks_per_second=25000000\n\
+        tealight version=3\ntealight board=x1\ntealight ticks_per_second=25000000\n\
         tealight calibration_instructions=1000000\ntealight calibration_ticks=25001\n\
         tealight arena_bytes=4096\ntealight state_bytes=16\n\
         tealight inference_ticks=100\ntealight inference_ticks=101\n\
@@ -130,6 +160,14 @@ mod tests {
         assert_eq!(report.instructions, [4000, 4040]);
         assert_eq!((report.arena_bytes, report.state_bytes, report.stack_bytes), (4096, 16, 700));
         assert_eq!(report.calibration, 1_000_040);
+    }
+
+    #[test]
+    fn outputs_in_a_report_are_put_in_a_row() {
+        let text = GOOD.replace("tealight done", "tealight output=[1, 2, 255]\ntealight output=[7]\ntealight done");
+        assert_eq!(outputs(&text).unwrap(), [1, 2, 255, 7]);
+        Report::parse(&text).unwrap();
+        assert!(outputs("tealight output=[1, 256]").unwrap_err().to_string().contains("256"));
     }
 
     #[test]
@@ -153,9 +191,9 @@ mod tests {
 
     #[test]
     fn the_firmwares_own_error_is_told() {
-        let text = "tealight version=2\ntealight error=input-ends-within-an-inference\n";
+        let text = "tealight version=3\ntealight error=input-ends-within-an-inference\n";
         assert!(refusal(text).contains("whole number of inferences"));
-        let text = "tealight version=2\ntealight error=panic at src/x.rs:12\n";
+        let text = "tealight version=3\ntealight error=panic at src/x.rs:12\n";
         assert!(refusal(text).contains("panic at src/x.rs:12"));
         assert!(refusal("tealight version=9\n").contains("version 9"));
         assert!(refusal(&GOOD.replace("ticks_per_second=25000000", "state_bytes=1")).contains("how fast"));

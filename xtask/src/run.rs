@@ -4,6 +4,7 @@ use crate::answer::{self, Score};
 use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
+use crate::firmware::Level;
 use crate::model::{ModelFile, Tensor};
 use crate::on_board::{self, Options, Run, run_on_board};
 use crate::picture::Picture;
@@ -48,6 +49,9 @@ pub struct RunArgs {
     /// Builds the inputs into the firmware instead of handing them over through the host
     #[arg(long)]
     pub embed: bool,
+    /// What the firmware logs besides its report; shown on stderr as it comes
+    #[arg(long, value_enum, default_value_t = Level::Off)]
+    pub log: Level,
     /// Prints one JSON value instead of text
     #[arg(long)]
     pub json: bool,
@@ -107,7 +111,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let count = bytes.len() / model.input_bytes().max(1);
     let what = format!("building {} for {} and running it", model.name, board.id);
     let progress = Progress::start(what);
-    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), ..Options::default() };
+    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), log: args.log, ..Options::default() };
     let run = run_on_board(context, &board, &model, &bytes, options)?;
     progress.done("");
     if let Some(file) = &args.output {
@@ -137,7 +141,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
 fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, request: &Request) -> Result<()> {
     setup::ensure_board(context, board)?;
     eprintln!("  ... building {} for {} and running it", model.name, board.id);
-    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), ..Options::default() };
+    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), log: args.log, ..Options::default() };
     let written = text::write(context, board, model, request, options, !args.json)?;
     if let Some(file) = &args.output {
         fetch::write_whole(file, &written.run.outputs)?;

@@ -8,6 +8,8 @@ use crate::sound::{Listening, Sound};
 use crate::stack::Meter;
 use crate::text::Continuing;
 use crate::{Board, Outcome, calibrate};
+use defmt::{debug, info, intern, println};
+use embedded_hal::digital::OutputPin;
 use embedded_io::Write;
 use tealight::{Arena, Embedded, Session};
 
@@ -78,32 +80,32 @@ pub fn app_loadable<B: Board>(
     let result = match tealight::Model::parse(file) {
         Ok(model) => match Session::<{ tealight::ALL_OPS }>::load(&model, memory) {
             Ok(mut session) => serve(board, &mut session, &mut Plain(embedded)),
-            Err(_) => Err(Failure::Load),
+            Err(error) => Err(Failure::Load(error)),
         },
-        Err(_) => Err(Failure::Load),
+        Err(error) => Err(Failure::Parse(error)),
     };
     end(board, result)
 }
 
 /// Opens the report and calibrates the clock.
 fn start<B: Board>(board: &mut B) {
-    report::number(board.console(), "version", report::VERSION);
-    report::word(board.console(), "board", B::ID);
-    report::number(board.console(), "ticks_per_second", B::TICKS_PER_SECOND);
+    report::number(intern!("version"), report::VERSION);
+    println!("tealight board={=str}", B::ID);
+    report::number(intern!("ticks_per_second"), B::TICKS_PER_SECOND);
     let ticks = calibrate::ticks(board);
-    report::number(board.console(), "calibration_instructions", calibrate::INSTRUCTIONS);
-    report::number(board.console(), "calibration_ticks", ticks);
+    report::number(intern!("calibration_instructions"), calibrate::INSTRUCTIONS);
+    report::number(intern!("calibration_ticks"), ticks);
 }
 
 /// Closes the report and leaves.
 fn end<B: Board>(board: &mut B, result: Result<u32, Failure>) -> ! {
     match result {
         Ok(inferences) => {
-            report::number(board.console(), "done", inferences);
+            report::number(intern!("done"), inferences);
             board.exit(Outcome::Success)
         }
         Err(failure) => {
-            report::word(board.console(), "error", failure.message());
+            println!("tealight error={}", failure);
             board.exit(Outcome::Failure)
         }
     }
@@ -115,27 +117,35 @@ fn serve<B: Board, const OPS: u128>(
     session: &mut Session<'_, OPS>,
     feed: &mut impl Feed,
 ) -> Result<u32, Failure> {
-    report::number(board.console(), "arena_bytes", session.model().arena_len() as u32);
-    report::number(board.console(), "state_bytes", session.model().state_len() as u32);
+    report::number(intern!("arena_bytes"), session.model().arena_len() as u32);
+    report::number(intern!("state_bytes"), session.model().state_len() as u32);
+    let (inputs, outputs) = (session.model().input_count(), session.model().output_count());
+    info!("the model has {=usize} inputs and {=usize} outputs", inputs, outputs);
     let mut stack = 0;
     let mut inferences = 0_u32;
     while feed.fill(board, session)? {
+        // An LED that does not obey is no reason to stop.
+        let _ = board.led().set_high();
         let meter = Meter::paint(board);
         let start = board.ticks();
         session.run();
         let ticks = board.ticks().wrapping_sub(start);
         stack = meter.high_water().max(stack);
+        let _ = board.led().set_low();
         #[cfg(feature = "seed-panic")]
         let ticks = seeded_panic(ticks);
         #[cfg(feature = "seed-fault")]
         let ticks = seeded_fault(ticks);
         #[cfg(feature = "seed-overflow")]
         let ticks = seeded_overflow(ticks);
-        report::number(board.console(), "inference_ticks", ticks);
+        #[cfg(feature = "seed-hang")]
+        seeded_hang();
+        report::number(intern!("inference_ticks"), ticks);
+        debug!("inference {=u32}: stack of {=usize} bytes so far", inferences, stack);
         write_outputs(board, session)?;
         inferences = inferences.wrapping_add(1);
     }
-    report::number(board.console(), "stack_bytes", stack as u32);
+    report::number(intern!("stack_bytes"), stack as u32);
     Ok(inferences)
 }
 
@@ -161,6 +171,12 @@ fn seeded_panic(ticks: u32) -> u32 {
 fn seeded_fault(ticks: u32) -> u32 {
     // SAFETY: nothing relies on what is read: the read faults, which is what it is for.
     ticks ^ unsafe { core::ptr::read_volatile(0xE800_0000_usize as *const u32) }
+}
+
+/// Comes to no end.
+#[cfg(feature = "seed-hang")]
+fn seeded_hang() {
+    while core::hint::black_box(true) {}
 }
 
 /// Calls itself until the stack is full.

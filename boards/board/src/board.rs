@@ -9,10 +9,12 @@ pub enum Outcome {
     Failure,
 }
 
-/// A board: its console, where inputs come from and outputs go, its clock, its stack.
+/// A board: its status LED, where inputs come from and outputs go, its clock, its stack.
+///
+/// Its console is the [log's](crate::log), which a board gives it when it starts.
 pub trait Board {
-    /// Takes the report.
-    type Console: embedded_io::Write;
+    /// Shines while the network runs.
+    type Led: embedded_hal::digital::OutputPin;
     /// Gives the inputs: those of one inference after those of another, until its end.
     type Input: embedded_io::Read;
     /// Takes the outputs in the same order.
@@ -24,8 +26,8 @@ pub trait Board {
     /// Ticks of [`Board::ticks`] in a second.
     const TICKS_PER_SECOND: u32;
 
-    /// The text console.
-    fn console(&mut self) -> &mut Self::Console;
+    /// The status LED; [`NoLed`](crate::led::NoLed) where there is none.
+    fn led(&mut self) -> &mut Self::Led;
 
     /// The source of inputs, or `None` where there is none.
     fn input(&mut self) -> Option<&mut Self::Input>;

@@ -1,6 +1,7 @@
 //! Where an app's inputs come from, and what can go wrong.
 
 use crate::Board;
+use defmt::{Format, Formatter, write};
 use embedded_io::Read;
 use tealight::Session;
 
@@ -15,30 +16,34 @@ pub(crate) enum Failure {
     Features,
     NoText,
     #[cfg(feature = "loadable")]
-    Load,
+    Parse(tealight::ModelError),
+    #[cfg(feature = "loadable")]
+    Load(tealight::LoadError),
     #[cfg(feature = "compare-arch")]
     Arch,
     #[cfg(feature = "compare-arch")]
     Recorded,
 }
 
-impl Failure {
-    /// What is said on the console.
-    pub(crate) fn message(self) -> &'static str {
+/// What is said on the console.
+impl Format for Failure {
+    fn format(&self, f: Formatter<'_>) {
         match self {
-            Failure::NoInput => "input-not-found",
-            Failure::NoOutput => "output-not-created",
-            Failure::InputRead => "input-not-readable",
-            Failure::InputCut => "input-ends-within-an-inference",
-            Failure::OutputWrite => "output-not-writable",
-            Failure::Features => "model-takes-other-features",
-            Failure::NoText => "model-continues-no-text",
+            Failure::NoInput => write!(f, "input-not-found"),
+            Failure::NoOutput => write!(f, "output-not-created"),
+            Failure::InputRead => write!(f, "input-not-readable"),
+            Failure::InputCut => write!(f, "input-ends-within-an-inference"),
+            Failure::OutputWrite => write!(f, "output-not-writable"),
+            Failure::Features => write!(f, "model-takes-other-features"),
+            Failure::NoText => write!(f, "model-continues-no-text"),
             #[cfg(feature = "loadable")]
-            Failure::Load => "model-refused",
+            Failure::Parse(error) => write!(f, "model-refused: {}", error),
+            #[cfg(feature = "loadable")]
+            Failure::Load(error) => write!(f, "model-refused: {}", error),
             #[cfg(feature = "compare-arch")]
-            Failure::Arch => "instruction-set-differs",
+            Failure::Arch => write!(f, "instruction-set-differs"),
             #[cfg(feature = "compare-arch")]
-            Failure::Recorded => "kernels-differ-from-the-recorded-bits",
+            Failure::Recorded => write!(f, "kernels-differ-from-the-recorded-bits"),
         }
     }
 }

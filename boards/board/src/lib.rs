@@ -1,4 +1,4 @@
-//! What all boards share: the [`Board`] trait, the firmware [`mod@app`], its [`report`], and the meters of
+//! What all boards share: the [`Board`] trait, the firmware [`mod@app`], its [`report`] in the `log`, and the meters of
 //! time ([`calibrate`]) and of stack ([`stack`]).
 //!
 //! The idea: an app is written once, over [`Board`]; a board's `main.rs` only wires its
@@ -16,15 +16,21 @@ mod entry;
 #[cfg(target_os = "none")]
 mod fault;
 mod feed;
+pub mod led;
 #[cfg(target_os = "none")]
+pub mod log;
 mod machine;
 pub mod report;
 mod sampler;
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", feature = "semihosting"))]
+mod semihosted;
+#[cfg(all(target_os = "none", feature = "semihosting"))]
 pub mod semihosting;
 mod sound;
 pub mod stack;
 mod text;
+#[cfg(target_os = "none")]
+mod wired;
 
 #[cfg(feature = "loadable")]
 pub use app::app_loadable;
@@ -32,14 +38,25 @@ pub use app::{app, app_audio, app_text};
 pub use board::{Board, Outcome};
 #[doc(hidden)]
 pub use entry::{Slot, bytes};
-#[cfg(target_os = "none")]
-pub use machine::{Machine, Semihosted};
+#[cfg(all(target_os = "none", feature = "start"))]
+#[doc(hidden)]
+pub use fault::guard_stack;
+pub use machine::Machine;
+#[cfg(all(target_os = "none", feature = "semihosting"))]
+pub use semihosted::Semihosted;
 pub use sound::Sound;
 #[doc(hidden)]
 pub use tealight;
+#[cfg(target_os = "none")]
+pub use wired::{Incoming, Outgoing, Wire, Wired};
 
 // The start-up code, which nothing names.
-#[cfg(all(target_os = "none", target_arch = "arm"))]
+#[cfg(all(target_os = "none", feature = "start", target_arch = "arm"))]
 use cortex_m_rt as _;
-#[cfg(all(target_os = "none", any(target_arch = "riscv32", target_arch = "riscv64")))]
+#[cfg(all(target_os = "none", feature = "start", any(target_arch = "riscv32", target_arch = "riscv64")))]
 use riscv_rt as _;
+// The critical section of a single core, which nothing names.
+#[cfg(all(target_os = "none", feature = "single-core", target_arch = "arm"))]
+use cortex_m as _;
+#[cfg(all(target_os = "none", feature = "single-core", any(target_arch = "riscv32", target_arch = "riscv64")))]
+use riscv as _;

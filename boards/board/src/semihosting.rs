@@ -75,21 +75,3 @@ pub fn exit(outcome: Outcome) -> ! {
         sys_exit_extended(ExitReason::ADP_Stopped_ApplicationExit, status);
     }
 }
-
-/// Says on the console where the firmware panicked or faulted, and exits with failure. For panic and fault handlers.
-pub fn fail(what: &str, place: &str, number: u32) -> ! {
-    if let Some(mut console) = File::console() {
-        crate::report::line(
-            &mut console,
-            &[
-                b"tealight error=",
-                what.as_bytes(),
-                b" at ",
-                place.as_bytes(),
-                b":",
-                crate::report::Digits::new(number).as_bytes(),
-            ],
-        );
-    }
-    exit(Outcome::Failure)
-}

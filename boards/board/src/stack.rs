@@ -2,6 +2,16 @@
 
 use crate::Board;
 
+/// Lowest and highest address (exclusive) of the memory that `memory.x` keeps for the stack.
+#[cfg(target_os = "none")]
+pub fn bounds() -> (usize, usize) {
+    unsafe extern "C" {
+        static _stack_start: u32;
+        static _stack_end: u32;
+    }
+    ((&raw const _stack_end) as usize, (&raw const _stack_start) as usize)
+}
+
 /// A word that code is unlikely to push by itself.
 const PAINT: u32 = 0x7EA1_1687;
 

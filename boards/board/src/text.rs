@@ -3,6 +3,7 @@
 use crate::feed::{Failure, Feed, next};
 use crate::sampler::Sampler;
 use crate::{Board, report};
+use defmt::intern;
 use tealight::Session;
 
 /// What the board's input begins with, little-endian: the temperature (f32; 0 for the likeliest token each time), the seed
@@ -60,7 +61,7 @@ impl Feed for Continuing {
                 let Some(left) = text.left.checked_sub(1) else { return Ok(false) };
                 text.left = left;
                 let token = text.sampler.next(session.output(0).as_f32()).ok_or(Failure::NoText)?;
-                report::number(board.console(), "token", token);
+                report::number(intern!("token"), token);
                 if left == 0 {
                     return Ok(false);
                 }

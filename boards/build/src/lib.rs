@@ -57,6 +57,7 @@ pub fn main() {
     } else {
         link_from_memory_x(&board, &architecture);
     }
+    println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-env=TEALIGHT_BOARD={}", board.id);
     println!("cargo:rustc-env=TEALIGHT_LOADABLE_MEMORY={}", loadable_memory(&board));
@@ -99,6 +100,8 @@ impl Board {
 /// The stack lies below the variables, where it can grow into nothing: on most chips nothing is mapped below the RAM, so
 /// that a stack that runs over is a fault and no silent damage. What is left of the RAM is all that variables may take,
 /// and the linker refuses what does not fit.
+///
+/// A region `reset` takes the section `.reset`: for a machine that starts elsewhere than its image does.
 fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
     let (flash, ram, stack) = (board.region("flash")?, board.region("ram")?, board.stack);
     if stack % 16 != 0 || stack >= ram.length {
@@ -121,6 +124,11 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
         ram.origin + stack,
         ram.length - stack,
     );
+    let reset = board.memory.get("reset").map_or_else(Default::default, |reset| {
+        let region = format!("  RESET : ORIGIN = {:#x}, LENGTH = {:#x}\n", reset.origin, reset.length);
+        (region, "SECTIONS { .reset : { KEEP(*(.reset)) } > RESET } INSERT BEFORE .text;\n")
+    });
+    let (reset, section) = reset;
     let aliases = if architecture.starts_with("riscv") {
         ["TEXT = FLASH", "RODATA = FLASH", "DATA = RAM", "BSS = RAM", "HEAP = RAM", "STACK = STACK"]
             .map(|alias| alias.split_once(" = ").unwrap_or_default())
@@ -130,7 +138,7 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
         String::new()
     };
     Ok(format!(
-        "MEMORY\n{{\n{regions}}}\n{aliases}\
+        "MEMORY\n{{\n{regions}{reset}}}\n{aliases}{section}\
          _stack_end = ORIGIN(STACK);\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n{}",
         boot_sections(board.boot, architecture)
     ))
@@ -200,6 +208,15 @@ mod tests {
         let mut without = board(16);
         without.memory.remove("ram");
         assert!(memory_x(&without, "arm").unwrap_err().contains("[memory.ram]"));
+    }
+
+    #[test]
+    fn a_machine_that_starts_elsewhere_gets_a_section_for_it() {
+        let mut elsewhere = board(0x1000);
+        elsewhere.memory.insert("reset".into(), Region { origin: 0x8000_0000, length: 0x80 });
+        let text = memory_x(&elsewhere, "riscv32").unwrap();
+        assert!(text.contains("RESET : ORIGIN = 0x80000000, LENGTH = 0x80\n") && text.contains("> RESET"), "{text}");
+        assert!(!memory_x(&board(0x1000), "riscv32").unwrap().contains("RESET"));
     }
 
     #[test]

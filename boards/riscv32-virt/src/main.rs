@@ -5,15 +5,27 @@
 
 use tealight_board::Machine;
 use tealight_board::clock::cycle;
+use tealight_board::led::NoLed;
 
-struct Riscv32Virt;
+// At the address at which QEMU starts the machine (`[memory.reset]` in board.toml).
+core::arch::global_asm!(".section .reset, \"ax\"", "tail _start");
+
+struct Riscv32Virt {
+    led: NoLed,
+}
 
 impl Machine for Riscv32Virt {
+    type Led = NoLed;
+
     const ID: &'static str = env!("TEALIGHT_BOARD");
     const TICKS_PER_SECOND: u32 = 1_000_000_000;
 
     fn take() -> Self {
-        Self
+        Self { led: NoLed }
+    }
+
+    fn led(&mut self) -> &mut NoLed {
+        &mut self.led
     }
 
     fn ticks(&mut self) -> u32 {

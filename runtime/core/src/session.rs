@@ -67,6 +67,7 @@ pub struct Position {
 
 /// Why a model cannot run here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LoadError {
     /// The memory is smaller than the model's arena.
     ArenaTooSmall {

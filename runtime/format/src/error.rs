@@ -5,6 +5,7 @@ use core::fmt;
 
 /// Why [`Model::parse`](crate::Model::parse) refused a file, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ModelError {
     /// The file is not safetensors, or breaks one of the stricter rules of this format.
     Header {
@@ -61,6 +62,7 @@ pub enum ModelError {
 
 /// What is wrong with a safetensors header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HeaderFault {
     /// The file is shorter than its header says.
     Truncated,
@@ -84,6 +86,7 @@ pub enum HeaderFault {
 
 /// What is wrong with a value record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ValueFault {
     /// An unknown place or type, a rank above 6, or a reserved byte that is set.
     Record,

@@ -1,8 +1,8 @@
 //! Cortex-M: every fault is a hard fault, as no other is enabled.
 
-use super::ran_over;
-use crate::semihosting;
+use super::fail;
 use core::arch::naked_asm;
+use defmt::intern;
 
 /// Replaces the runtime crate's handler: reports from a fresh stack.
 #[unsafe(naked)]
@@ -23,18 +23,14 @@ unsafe extern "C" fn HardFault() -> ! {
 const PC: usize = 24;
 
 extern "C" fn report(frame: usize) -> ! {
-    if ran_over(frame) {
-        semihosting::fail("stack-overflow", "sp", frame as u32);
-    }
-    // SAFETY: the frame lies on the stack, where the core pushed it.
-    let pc = unsafe { core::ptr::read_volatile((frame + PC) as *const u32) };
-    semihosting::fail("hard-fault", "pc", pc)
+    // SAFETY: unless the stack ran over, the frame lies on it, where the core pushed it.
+    fail(intern!("hard-fault"), frame, || unsafe { core::ptr::read_volatile((frame + PC) as *const usize) })
 }
 
 /// Forbids the 256 bytes below the stack, so that a stack that runs over is a fault where something lies below it too:
 /// region 0 of the memory protection unit, if the core has one (Arm v7-M Architecture Reference Manual, B3.5).
 #[cfg(armv7m)]
-pub(crate) fn guard_stack() {
+pub fn guard_stack() {
     use core::ptr::{read_volatile, write_volatile};
 
     unsafe extern "C" {
@@ -71,4 +67,4 @@ fn barrier() {
 
 /// The other cores: the memory maps of their boards have nothing below the stack.
 #[cfg(not(armv7m))]
-pub(crate) fn guard_stack() {}
+pub fn guard_stack() {}

@@ -1,8 +1,8 @@
 //! RISC-V: no interrupt is enabled, so every trap is an exception.
 
-use super::ran_over;
-use crate::semihosting;
+use super::fail;
 use core::arch::{asm, global_asm};
+use defmt::intern;
 
 // Replaces the runtime crate's trap entry: reports from a fresh stack.
 global_asm!(
@@ -34,7 +34,7 @@ unsafe extern "C" {
 
 /// Forbids the 64 bytes below the stack, so that a stack that runs over is a fault where other memory lies below it too:
 /// entry 0 of the physical memory protection, locked, so that it binds machine mode (Privileged Architecture, 3.7).
-pub(crate) fn guard_stack() {
+pub fn guard_stack() {
     let below = (&raw const _stack_end) as usize - 64;
     // A naturally aligned power of two: the number of trailing ones gives the size.
     let (address, configuration) = ((below >> 2) | 0b111, 0x98);
@@ -46,15 +46,12 @@ pub(crate) fn guard_stack() {
 
 /// `cause` is `mcause` as the RISC-V Privileged Architecture (3.1.15) numbers them.
 extern "C" fn report(stack_pointer: usize, pc: usize, cause: usize) -> ! {
-    if ran_over(stack_pointer) {
-        semihosting::fail("stack-overflow", "sp", stack_pointer as u32);
-    }
     let what = match cause {
-        0 | 1 => "instruction-fault",
-        2 => "illegal-instruction",
-        4 | 5 => "load-fault",
-        6 | 7 => "store-fault",
-        _ => "trap",
+        0 | 1 => intern!("instruction-fault"),
+        2 => intern!("illegal-instruction"),
+        4 | 5 => intern!("load-fault"),
+        6 | 7 => intern!("store-fault"),
+        _ => intern!("trap"),
     };
-    semihosting::fail(what, "pc", pc as u32)
+    fail(what, stack_pointer, || pc)
 }

@@ -11,6 +11,7 @@ macro_rules! block_types {
     ($($name:ident = $code:literal, $elements:literal, $bytes:literal, $activations:ident, $lower:literal;)+) => {
         /// How the elements of a block are stored: GGML's types, under Candle's names.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(i32)]
         #[allow(missing_docs)] // The names say what SPEC.md does.
         pub enum BlockType { $( $name = $code, )+ }

@@ -78,6 +78,7 @@ pub const OUTPUT: u8 = u8::MAX;
 
 /// What is wrong with an operator of a plan. `operand` counts the inputs from 0; [`OUTPUT`] is the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OpFault {
     /// The operator code is not known to this version.
     UnknownOperator,
@@ -385,6 +386,7 @@ macro_rules! operators {
     ($( $(#[doc = $doc:literal])+ $name:ident($attrs:ident) = $code:literal, $kernel:literal; )+) => {
         /// Which kernel an operator needs. The code is also the bit in an [`OpSet`](crate::OpSet).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
         pub enum OpCode { $( $(#[doc = $doc])+ $name = $code, )+ }
 

@@ -1,0 +1,133 @@
+//! The log: all that a board says, as defmt's frames, to whatever console the board has.
+//!
+//! The idea: the texts stay in the image's debug information, and xtask, which has the image, puts them back. So a line costs a
+//! few bytes of flash and of wire, and one wire carries the [report](crate::report), the app's messages and the last words of a
+//! panic alike. A frame is gathered and then written in few pieces, because a call of the host takes long.
+
+use core::cell::UnsafeCell;
+use critical_section::RestoreState;
+use defmt::{Encoder, Logger};
+use embedded_io::Write;
+use heapless::Vec;
+
+/// Bytes of a frame that are gathered before they are written. Most frames are shorter.
+const GATHERED: usize = 64;
+
+/// Gives the log its console. What is logged before is lost.
+pub fn start<C: Write>(console: &'static mut C) {
+    critical_section::with(|_| {
+        // SAFETY: within a critical section nothing else reaches the state.
+        let state = unsafe { &mut *LOG.0.get() };
+        state.sink.console = Some(Console { context: core::ptr::from_mut(console).cast(), write: write::<C> });
+    });
+}
+
+/// Drops a frame under way. For handlers that interrupted it and never return to it.
+pub(crate) fn rescue() {
+    // SAFETY: what was interrupted does not go on, so nothing else reaches the state.
+    let state = unsafe { &mut *LOG.0.get() };
+    state.encoder = Encoder::new();
+    state.sink.gathered.clear();
+}
+
+/// A console of any type.
+struct Console {
+    context: *mut (),
+    write: unsafe fn(*mut (), &[u8]),
+}
+
+/// Writes to the console of type `C` at `context`. One that does not take it has nobody who could be told, so errors end here.
+///
+/// # Safety
+/// `context` is a `&'static mut C` that nothing else uses.
+unsafe fn write<C: Write>(context: *mut (), bytes: &[u8]) {
+    // SAFETY: as the caller says.
+    let console = unsafe { &mut *context.cast::<C>() };
+    let _ = console.write_all(bytes);
+    let _ = console.flush();
+}
+
+struct State {
+    restore: RestoreState,
+    encoder: Encoder,
+    sink: Sink,
+}
+
+impl State {
+    fn encode(&mut self, encode: impl FnOnce(&mut Encoder, &mut dyn FnMut(&[u8]))) {
+        let Self { encoder, sink, .. } = self;
+        encode(encoder, &mut |bytes| sink.gather(bytes));
+    }
+}
+
+/// Where encoded bytes go.
+struct Sink {
+    gathered: Vec<u8, GATHERED>,
+    console: Option<Console>,
+}
+
+impl Sink {
+    /// Takes bytes, of which the encoder gives one at a time.
+    fn gather(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if self.gathered.is_full() {
+                self.write();
+            }
+            let _ = self.gathered.push(byte);
+        }
+    }
+
+    /// Writes what is gathered.
+    fn write(&mut self) {
+        if let Some(console) = &self.console {
+            // SAFETY: `start` was given the console for good.
+            unsafe { (console.write)(console.context, &self.gathered) };
+        }
+        self.gathered.clear();
+    }
+}
+
+struct Log(UnsafeCell<State>);
+
+// SAFETY: the state is reached within critical sections only.
+unsafe impl Sync for Log {}
+
+static LOG: Log = Log(UnsafeCell::new(State {
+    restore: RestoreState::invalid(),
+    encoder: Encoder::new(),
+    sink: Sink { gathered: Vec::new(), console: None },
+}));
+
+#[defmt::global_logger]
+struct Frames;
+
+// SAFETY: `acquire` begins a critical section and `release` ends it; between them no interrupt logs.
+unsafe impl Logger for Frames {
+    fn acquire() {
+        // SAFETY: `release` is called with what this gives, in the opposite order.
+        let restore = unsafe { critical_section::acquire() };
+        // SAFETY: a critical section has begun.
+        let state = unsafe { &mut *LOG.0.get() };
+        state.restore = restore;
+        state.encode(|encoder, gather| encoder.start_frame(gather));
+    }
+
+    unsafe fn flush() {
+        // Every frame is written when it ends.
+    }
+
+    unsafe fn release() {
+        // SAFETY: `acquire` began a critical section.
+        let state = unsafe { &mut *LOG.0.get() };
+        state.encode(|encoder, gather| encoder.end_frame(gather));
+        state.sink.write();
+        // SAFETY: `acquire` gave it.
+        unsafe { critical_section::release(state.restore) };
+    }
+
+    unsafe fn write(bytes: &[u8]) {
+        // SAFETY: `acquire` began a critical section.
+        let state = unsafe { &mut *LOG.0.get() };
+        state.encode(|encoder, gather| encoder.write(bytes, gather));
+    }
+}

@@ -1,0 +1,65 @@
+//! A board that a host debugs or emulates: its report, inputs and outputs go through semihosting.
+//!
+//! What is left to say of such a board is its clock and its LED.
+
+use crate::semihosting::{self, File};
+use crate::{Board, Machine, Outcome, calibrate, log, stack};
+
+/// A machine with the host's console and files.
+#[derive(Debug)]
+pub struct Semihosted<M> {
+    input: Option<File>,
+    output: Option<File>,
+    machine: M,
+}
+
+impl<M: Machine> Semihosted<M> {
+    /// Takes the machine. Without a host to talk to, it ends the run.
+    pub fn take() -> Self {
+        static mut CONSOLE: Option<File> = None;
+        let Some(file) = File::console() else { semihosting::exit(Outcome::Failure) };
+        // SAFETY: this is the only place that names it, and it is run once.
+        let console = unsafe { &mut *(&raw mut CONSOLE) };
+        log::start(console.insert(file));
+        let (input, output) = (File::open(c"input.bin"), File::create(c"output.bin"));
+        Self { input, output, machine: M::take() }
+    }
+}
+
+impl<M: Machine> Board for Semihosted<M> {
+    type Led = M::Led;
+    type Input = File;
+    type Output = File;
+
+    const ID: &'static str = M::ID;
+    const TICKS_PER_SECOND: u32 = M::TICKS_PER_SECOND;
+
+    fn led(&mut self) -> &mut M::Led {
+        self.machine.led()
+    }
+
+    fn input(&mut self) -> Option<&mut File> {
+        self.input.as_mut()
+    }
+
+    fn output(&mut self) -> Option<&mut File> {
+        self.output.as_mut()
+    }
+
+    #[inline(always)]
+    fn ticks(&mut self) -> u32 {
+        self.machine.ticks()
+    }
+
+    fn stack(&self) -> (usize, usize) {
+        stack::bounds()
+    }
+
+    fn spin(&mut self, instructions: u32) {
+        calibrate::spin(instructions);
+    }
+
+    fn exit(&mut self, outcome: Outcome) -> ! {
+        semihosting::exit(outcome)
+    }
+}

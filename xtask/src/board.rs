@@ -126,6 +126,9 @@ impl Board {
         }
         if let Some(qemu) = &board.qemu {
             qemu.least_version().context("in `[qemu]`")?;
+            if board.console.kind == ConsoleKind::Rtt {
+                bail!("`kind = \"rtt\"` needs a debugger that reads it, and in QEMU there is none");
+            }
         }
         Ok(board)
     }
@@ -247,6 +250,7 @@ mod tests {
         assert!(refusal(&GOOD.replace("\"7.2\"", "\"new\"")).contains("`new`"));
         assert!(refusal(&GOOD.replace("core =", "cpu =")).contains("cpu"));
         assert!(refusal(&GOOD.replace("semihosting", "pigeon")).contains("pigeon"));
+        assert!(refusal(&GOOD.replace("semihosting", "rtt")).contains("rtt"));
         assert!(refusal(&GOOD.replace("0x800", "0x800\nwindow_of = \"rom\"")).contains("`window_of = \"rom\"`"));
     }
 

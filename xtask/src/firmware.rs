@@ -65,14 +65,13 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
     setup::ensure_target(context, &board.target)?;
     let model = std::path::absolute(recipe.model)?;
     let shell = &context.shell;
-    let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
+    let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
     let features = recipe.features.join(",");
-    let mut command =
-        cmd!(shell, "{cargo} build --profile firmware --package {id} --target {target} --features {features}")
-            .arg("--message-format=json-render-diagnostics")
-            .env("TEALIGHT_MODEL", &model)
-            .env("DEFMT_LOG", recipe.log.name())
-            .env_remove("TEALIGHT_INPUT");
+    let mut command = cmd!(shell, "{cargo} build --profile firmware --manifest-path {manifest} --target {target}")
+        .args(["--features", &features, "--message-format=json-render-diagnostics"])
+        .env("TEALIGHT_MODEL", &model)
+        .env("DEFMT_LOG", recipe.log.name())
+        .env_remove("TEALIGHT_INPUT");
     if let Some(input) = recipe.embedded_input {
         command = command.env("TEALIGHT_INPUT", std::path::absolute(input)?);
     }

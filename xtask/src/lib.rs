@@ -17,6 +17,7 @@ pub mod firmware;
 pub mod fit;
 pub mod fuzz;
 pub mod input;
+pub mod layout;
 pub mod linux;
 pub mod llm;
 pub mod log;

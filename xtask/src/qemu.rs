@@ -68,10 +68,9 @@ fn command(qemu: &Qemu, console: ConsoleKind, image: &Path) -> Command {
     let mut command = Command::new(&qemu.binary);
     command.args(["-M", &qemu.machine]).args(["-display", "none", "-monitor", "none"]);
     match console {
-        ConsoleKind::Semihosting => {
-            command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native"])
-        }
-        ConsoleKind::Uart => command.args(["-serial", "stdio"]),
+        ConsoleKind::Semihosting => command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native"]),
+        // No board in QEMU has a debugger that reads RTT.
+        ConsoleKind::Uart | ConsoleKind::Rtt => command.args(["-serial", "stdio"]),
     };
     command.args(["-icount", "shift=0,align=off,sleep=off"]).args(&qemu.arguments).arg("-kernel").arg(image);
     command

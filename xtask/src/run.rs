@@ -111,7 +111,12 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let count = bytes.len() / model.input_bytes().max(1);
     let what = format!("building {} for {} and running it", model.name, board.id);
     let progress = Progress::start(what);
-    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), log: args.log, ..Options::default() };
+    let options = Options {
+        embed_input: args.embed,
+        limit: Duration::from_secs(args.timeout),
+        log: args.log,
+        ..Options::default()
+    };
     let run = run_on_board(context, &board, &model, &bytes, options)?;
     progress.done("");
     if let Some(file) = &args.output {
@@ -141,7 +146,12 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
 fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, request: &Request) -> Result<()> {
     setup::ensure_board(context, board)?;
     eprintln!("  ... building {} for {} and running it", model.name, board.id);
-    let options = Options { embed_input: args.embed, limit: Duration::from_secs(args.timeout), log: args.log, ..Options::default() };
+    let options = Options {
+        embed_input: args.embed,
+        limit: Duration::from_secs(args.timeout),
+        log: args.log,
+        ..Options::default()
+    };
     let written = text::write(context, board, model, request, options, !args.json)?;
     if let Some(file) = &args.output {
         fetch::write_whole(file, &written.run.outputs)?;

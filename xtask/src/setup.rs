@@ -14,7 +14,8 @@ use xshell::{Cmd, Shell, cmd};
 pub fn setup(context: &Context) -> Result<()> {
     for board in Board::all(&context.root)? {
         ensure_board(context, &board)?;
-        eprintln!("  ok  {} can run here", board.id);
+        let can = if board.qemu.is_some() { "run" } else { "be built" };
+        eprintln!("  ok  {} can {can} here", board.id);
     }
     for board in LinuxBoard::all(&context.root)? {
         board.ensure(context)?;

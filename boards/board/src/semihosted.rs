@@ -3,7 +3,7 @@
 //! What is left to say of such a board is its clock and its LED.
 
 use crate::semihosting::{self, File};
-use crate::{Board, Machine, Outcome, calibrate, log, stack};
+use crate::{Board, Machine, Outcome, calibrate, keep, log, stack};
 
 /// A machine with the host's console and files.
 #[derive(Debug)]
@@ -16,11 +16,8 @@ pub struct Semihosted<M> {
 impl<M: Machine> Semihosted<M> {
     /// Takes the machine. Without a host to talk to, it ends the run.
     pub fn take() -> Self {
-        static mut CONSOLE: Option<File> = None;
-        let Some(file) = File::console() else { semihosting::exit(Outcome::Failure) };
-        // SAFETY: this is the only place that names it, and it is run once.
-        let console = unsafe { &mut *(&raw mut CONSOLE) };
-        log::start(console.insert(file));
+        let Some(console) = File::console() else { semihosting::exit(Outcome::Failure) };
+        log::start(keep!(console => File));
         let (input, output) = (File::open(c"input.bin"), File::create(c"output.bin"));
         Self { input, output, machine: M::take() }
     }

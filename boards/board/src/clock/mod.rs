@@ -6,5 +6,5 @@ pub mod cmsdk;
 pub mod cycle;
 #[cfg(target_arch = "arm")]
 pub mod nrf;
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", feature = "start"))]
 pub mod systick;

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn frames_become_words_and_a_damaged_one_is_said_to_be() {
         // Two texts, at the addresses 1 and 2 of the image: a line of the report, and a warning with a number.
-        let table = r#"{ "timestamp": null, "encoding": "Rzcobs", "bitflags": [], "entries": {
+        let table = r#"{ "timestamp": null, "encoding": "Rzcobs", "bitflags": {}, "entries": {
             "1": { "string": { "tag": "Println", "string": "tealight done" }, "raw_symbol": "a" },
             "2": { "string": { "tag": "Warn", "string": "{=u8} left" }, "raw_symbol": "b" } } }"#;
         let texts = Texts(serde_json::from_str(table).unwrap());

@@ -3,12 +3,12 @@
 //! One inference after another: what a streaming model keeps from one to the next, it keeps here too.
 
 use crate::feed::{Failure, Feed, Plain};
+use crate::log::{fact, note};
 use crate::report;
 use crate::sound::{Listening, Sound};
 use crate::stack::Meter;
 use crate::text::Continuing;
 use crate::{Board, Outcome, calibrate};
-use defmt::{debug, info, intern, println};
 use embedded_hal::digital::OutputPin;
 use embedded_io::Write;
 use tealight::{Arena, Embedded, Session};
@@ -89,23 +89,23 @@ pub fn app_loadable<B: Board>(
 
 /// Opens the report and calibrates the clock.
 fn start<B: Board>(board: &mut B) {
-    report::number(intern!("version"), report::VERSION);
-    println!("tealight board={=str}", B::ID);
-    report::number(intern!("ticks_per_second"), B::TICKS_PER_SECOND);
+    fact!("tealight version={}", report::VERSION);
+    fact!("tealight board={}", B::ID);
+    fact!("tealight ticks_per_second={}", B::TICKS_PER_SECOND);
     let ticks = calibrate::ticks(board);
-    report::number(intern!("calibration_instructions"), calibrate::INSTRUCTIONS);
-    report::number(intern!("calibration_ticks"), ticks);
+    fact!("tealight calibration_instructions={}", calibrate::INSTRUCTIONS);
+    fact!("tealight calibration_ticks={}", ticks);
 }
 
 /// Closes the report and leaves.
 fn end<B: Board>(board: &mut B, result: Result<u32, Failure>) -> ! {
     match result {
         Ok(inferences) => {
-            report::number(intern!("done"), inferences);
+            fact!("tealight done={}", inferences);
             board.exit(Outcome::Success)
         }
         Err(failure) => {
-            println!("tealight error={}", failure);
+            failure.say();
             board.exit(Outcome::Failure)
         }
     }
@@ -117,10 +117,10 @@ fn serve<B: Board, const OPS: u128>(
     session: &mut Session<'_, OPS>,
     feed: &mut impl Feed,
 ) -> Result<u32, Failure> {
-    report::number(intern!("arena_bytes"), session.model().arena_len() as u32);
-    report::number(intern!("state_bytes"), session.model().state_len() as u32);
+    fact!("tealight arena_bytes={}", session.model().arena_len() as u32);
+    fact!("tealight state_bytes={}", session.model().state_len() as u32);
     let (inputs, outputs) = (session.model().input_count(), session.model().output_count());
-    info!("the model has {=usize} inputs and {=usize} outputs", inputs, outputs);
+    note!(info, "the model has {} inputs and {} outputs", inputs, outputs);
     let mut stack = 0;
     let mut inferences = 0_u32;
     while feed.fill(board, session)? {
@@ -140,12 +140,12 @@ fn serve<B: Board, const OPS: u128>(
         let ticks = seeded_overflow(ticks);
         #[cfg(feature = "seed-hang")]
         seeded_hang();
-        report::number(intern!("inference_ticks"), ticks);
-        debug!("inference {=u32}: stack of {=usize} bytes so far", inferences, stack);
+        fact!("tealight inference_ticks={}", ticks);
+        note!(debug, "inference {}: stack of {} bytes so far", inferences, stack);
         write_outputs(board, session)?;
         inferences = inferences.wrapping_add(1);
     }
-    report::number(intern!("stack_bytes"), stack as u32);
+    fact!("tealight stack_bytes={}", stack as u32);
     Ok(inferences)
 }
 

@@ -1,7 +1,7 @@
 //! Where an app's inputs come from, and what can go wrong.
 
 use crate::Board;
-use defmt::{Format, Formatter, write};
+use crate::log::fact;
 use embedded_io::Read;
 use tealight::Session;
 
@@ -25,25 +25,25 @@ pub(crate) enum Failure {
     Recorded,
 }
 
-/// What is said on the console.
-impl Format for Failure {
-    fn format(&self, f: Formatter<'_>) {
+impl Failure {
+    /// Ends the report with it.
+    pub(crate) fn say(self) {
         match self {
-            Failure::NoInput => write!(f, "input-not-found"),
-            Failure::NoOutput => write!(f, "output-not-created"),
-            Failure::InputRead => write!(f, "input-not-readable"),
-            Failure::InputCut => write!(f, "input-ends-within-an-inference"),
-            Failure::OutputWrite => write!(f, "output-not-writable"),
-            Failure::Features => write!(f, "model-takes-other-features"),
-            Failure::NoText => write!(f, "model-continues-no-text"),
+            Failure::NoInput => fact!("tealight error=input-not-found"),
+            Failure::NoOutput => fact!("tealight error=output-not-created"),
+            Failure::InputRead => fact!("tealight error=input-not-readable"),
+            Failure::InputCut => fact!("tealight error=input-ends-within-an-inference"),
+            Failure::OutputWrite => fact!("tealight error=output-not-writable"),
+            Failure::Features => fact!("tealight error=model-takes-other-features"),
+            Failure::NoText => fact!("tealight error=model-continues-no-text"),
             #[cfg(feature = "loadable")]
-            Failure::Parse(error) => write!(f, "model-refused: {}", error),
+            Failure::Parse(error) => fact!("tealight error=model-refused: {}", error),
             #[cfg(feature = "loadable")]
-            Failure::Load(error) => write!(f, "model-refused: {}", error),
+            Failure::Load(error) => fact!("tealight error=model-refused: {}", error),
             #[cfg(feature = "compare-arch")]
-            Failure::Arch => write!(f, "instruction-set-differs"),
+            Failure::Arch => fact!("tealight error=instruction-set-differs"),
             #[cfg(feature = "compare-arch")]
-            Failure::Recorded => write!(f, "kernels-differ-from-the-recorded-bits"),
+            Failure::Recorded => fact!("tealight error=kernels-differ-from-the-recorded-bits"),
         }
     }
 }

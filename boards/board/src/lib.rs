@@ -1,11 +1,11 @@
-//! What all boards share: the [`Board`] trait, the firmware [`mod@app`], its [`report`] in the `log`, and the meters of
+//! What all boards share: the [`Board`] trait, the firmware [`mod@app`], its [`report`] in the [`log`], and the meters of
 //! time ([`calibrate`]) and of stack ([`stack`]).
 //!
 //! The idea: an app is written once, over [`Board`]; a board's `main.rs` only wires its
 //! peripherals to it ([`firmware!`]).
 //! Nothing here formats with `core::fmt` or indexes a slice, so that an image built from it has no path to a panic.
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(target_os = "none", no_std)]
 
 pub mod app;
 mod board;
@@ -17,7 +17,6 @@ mod entry;
 mod fault;
 mod feed;
 pub mod led;
-#[cfg(target_os = "none")]
 pub mod log;
 mod machine;
 pub mod report;
@@ -29,6 +28,8 @@ pub mod semihosting;
 mod sound;
 pub mod stack;
 mod text;
+#[cfg(target_os = "none")]
+pub mod uart;
 #[cfg(target_os = "none")]
 mod wired;
 

@@ -1,8 +1,8 @@
 //! Inputs from sound: samples in, features into the model.
 
+use crate::Board;
 use crate::feed::{Failure, Feed, next};
-use crate::{Board, report};
-use defmt::intern;
+use crate::log::fact;
 use embedded_io::Write;
 use tealight::Session;
 use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
@@ -65,7 +65,7 @@ impl<const FRAMES: usize, const BANDS: usize> Feed for Listening<'_, FRAMES, BAN
             log_mel.push(&samples, |frame| features.push(frame));
             ticks = ticks.wrapping_add(board.ticks().wrapping_sub(start));
         }
-        report::number(intern!("front_end_ticks"), ticks);
+        fact!("tealight front_end_ticks={}", ticks);
         let mut input = session.input(0);
         input.copy_from(features.as_slice()).map_err(|_| Failure::Features)?;
         let sink = board.output().ok_or(Failure::NoOutput)?;

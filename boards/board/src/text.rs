@@ -1,9 +1,9 @@
 //! Inputs that the model makes itself: a text that it continues token by token.
 
+use crate::Board;
 use crate::feed::{Failure, Feed, next};
+use crate::log::fact;
 use crate::sampler::Sampler;
-use crate::{Board, report};
-use defmt::intern;
 use tealight::Session;
 
 /// What the board's input begins with, little-endian: the temperature (f32; 0 for the likeliest token each time), the seed
@@ -61,7 +61,7 @@ impl Feed for Continuing {
                 let Some(left) = text.left.checked_sub(1) else { return Ok(false) };
                 text.left = left;
                 let token = text.sampler.next(session.output(0).as_f32()).ok_or(Failure::NoText)?;
-                report::number(intern!("token"), token);
+                fact!("tealight token={}", token);
                 if left == 0 {
                     return Ok(false);
                 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use tealight::Arena;
 use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
-use tealight_board::{Board, Outcome, Sound, app, app_audio, app_text};
+use tealight_board::{Board, Outcome, Sound, app, app_audio, app_text, log};
 use tealight_text::{Sampler, Sampling};
 
 tealight::include_model!(
@@ -36,23 +36,44 @@ impl embedded_io::Write for Sink {
     }
 }
 
+/// A status LED that counts how often it was lit.
+#[derive(Clone, Default)]
+struct Led(Arc<Mutex<(bool, usize)>>);
+
+impl embedded_hal::digital::ErrorType for Led {
+    type Error = std::convert::Infallible;
+}
+
+impl embedded_hal::digital::OutputPin for Led {
+    fn set_low(&mut self) -> Result<(), Self::Error> {
+        self.0.lock().expect("nothing panicked under the lock").0 = false;
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Self::Error> {
+        let mut led = self.0.lock().expect("nothing panicked under the lock");
+        *led = (true, led.1 + usize::from(!led.0));
+        Ok(())
+    }
+}
+
 struct Memory {
-    console: Sink,
+    led: Led,
     input: Option<&'static [u8]>,
     output: Option<Sink>,
     ticks: u32,
 }
 
 impl Board for Memory {
-    type Console = Sink;
+    type Led = Led;
     type Input = &'static [u8];
     type Output = Sink;
 
     const ID: &'static str = "memory";
     const TICKS_PER_SECOND: u32 = 500_000_000;
 
-    fn console(&mut self) -> &mut Sink {
-        &mut self.console
+    fn led(&mut self) -> &mut Led {
+        &mut self.led
     }
 
     fn input(&mut self) -> Option<&mut &'static [u8]> {
@@ -92,12 +113,14 @@ fn run_app<const N: usize>(
     input: Option<&'static [u8]>,
     app: impl FnOnce(&mut Memory, &'static mut Arena<N>),
 ) -> (Outcome, String, Vec<u8>) {
-    let (console, output) = (Sink::default(), Sink::default());
-    let mut board = Memory { console: console.clone(), input, output: Some(output.clone()), ticks: u32::MAX - 20 };
+    let (led, output) = (Led::default(), Sink::default());
+    let mut board = Memory { led: led.clone(), input, output: Some(output.clone()), ticks: u32::MAX - 20 };
+    log::take();
     let left = catch_unwind(AssertUnwindSafe(|| app(&mut board, Box::leak(Box::new(Arena::new())))));
     let outcome = *left.expect_err("the app never returns").downcast::<Outcome>().expect("only exit unwinds");
-    let console = String::from_utf8(console.0.lock().expect("nothing panicked under the lock").clone())
-        .expect("the report is text");
+    let console = log::take();
+    let inferences = console.matches("tealight inference_ticks=").count();
+    assert_eq!(*led.0.lock().expect("nothing panicked under the lock"), (false, inferences), "{console}");
     let output = output.0.lock().expect("nothing panicked under the lock").clone();
     (outcome, console, output)
 }
@@ -166,7 +189,7 @@ fn inputs_in_a_row_become_outputs_in_a_row() {
     assert_eq!(outcome, Outcome::Success);
     assert_eq!(output, [0, 0, 5, 0, 127, 1]);
     assert_eq!(console.matches("tealight inference_ticks=10\n").count(), 2, "{console}");
-    assert!(console.starts_with("tealight version=2\ntealight board=memory\ntealight ticks_per_second=500000000\n"));
+    assert!(console.starts_with("tealight version=3\ntealight board=memory\ntealight ticks_per_second=500000000\n"));
     assert!(console.ends_with("tealight done=2\n"));
 }
 

@@ -1,8 +1,5 @@
-//! The log: all that a board says, as defmt's frames, to whatever console the board has.
-//!
-//! The idea: the texts stay in the image's debug information, and xtask, which has the image, puts them back. So a line costs a
-//! few bytes of flash and of wire, and one wire carries the [report](crate::report), the app's messages and the last words of a
-//! panic alike. A frame is gathered and then written in few pieces, because a call of the host takes long.
+//! The log of a microcontroller: one global logger of defmt. A frame is gathered and then written in few pieces, because a call
+//! of the host takes long.
 
 use core::cell::UnsafeCell;
 use critical_section::RestoreState;

@@ -1,0 +1,78 @@
+//! The APB UART of Arm's Cortex-M System Design Kit, on the MPS2 and MPS3 boards.
+//!
+//! Registers in the CMSDK Technical Reference Manual (ARM DDI 0479), section 4.2.
+
+use core::convert::Infallible;
+use core::ptr::{read_volatile, write_volatile};
+use embedded_io::{ErrorType, Read, Write};
+
+const DATA: usize = 0;
+const STATE: usize = 1;
+const CTRL: usize = 2;
+const BAUDDIV: usize = 4;
+const STATE_TX_FULL: u32 = 1;
+const STATE_RX_FULL: u32 = 2;
+const CTRL_TX_AND_RX: u32 = 3;
+
+/// The end that sends.
+#[derive(Debug)]
+pub struct Sender(*mut u32);
+
+/// The end that receives.
+#[derive(Debug)]
+pub struct Receiver(*mut u32);
+
+/// Starts a UART, `divisor` (16 at least) of its clock's ticks for a bit.
+///
+/// # Safety
+/// `address` is the base of a CMSDK APB UART that nothing else uses.
+pub unsafe fn start(address: usize, divisor: u32) -> (Sender, Receiver) {
+    let registers = address as *mut u32;
+    // SAFETY: the caller says that the UART's registers are there.
+    unsafe {
+        write_volatile(registers.add(BAUDDIV), divisor);
+        write_volatile(registers.add(CTRL), CTRL_TX_AND_RX);
+    }
+    (Sender(registers), Receiver(registers))
+}
+
+/// Waits for bits of the state to be clear, or set.
+fn wait(registers: *mut u32, bits: u32, set: bool) {
+    // SAFETY: `start` was told that the registers are there; reading the state changes nothing.
+    while (unsafe { read_volatile(registers.add(STATE)) } & bits != 0) != set {}
+}
+
+impl ErrorType for Sender {
+    type Error = Infallible;
+}
+
+impl Write for Sender {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        for &byte in bytes {
+            wait(self.0, STATE_TX_FULL, false);
+            // SAFETY: `start` was told that the registers are there, and the buffer takes a byte.
+            unsafe { write_volatile(self.0.add(DATA), u32::from(byte)) };
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        wait(self.0, STATE_TX_FULL, false);
+        Ok(())
+    }
+}
+
+impl ErrorType for Receiver {
+    type Error = Infallible;
+}
+
+impl Read for Receiver {
+    /// Waits for a byte.
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
+        let Some(byte) = bytes.first_mut() else { return Ok(0) };
+        wait(self.0, STATE_RX_FULL, true);
+        // SAFETY: `start` was told that the registers are there, and the buffer has a byte.
+        *byte = unsafe { read_volatile(self.0.add(DATA)) } as u8;
+        Ok(1)
+    }
+}

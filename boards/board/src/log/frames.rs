@@ -19,17 +19,6 @@ pub fn start<C: Write>(console: &'static mut C) {
     });
 }
 
-/// Keeps a value for good, `keep!(value => Type)`, and gives a `&'static mut` to it: a console for [`start`]. Runs once.
-#[macro_export]
-macro_rules! keep {
-    ($value:expr => $type:ty) => {{
-        static mut KEPT: Option<$type> = None;
-        // SAFETY: this is the only place that names it, and it is run once.
-        let kept: &'static mut Option<$type> = unsafe { &mut *(&raw mut KEPT) };
-        kept.insert($value)
-    }};
-}
-
 /// Drops a frame under way. For handlers that interrupted it and never return to it.
 pub(crate) fn rescue() {
     // SAFETY: what was interrupted does not go on, so nothing else reaches the state.

@@ -21,15 +21,9 @@ pub(super) fn check(board: &Board, image: &Image) -> Vec<String> {
         }
     }
     findings.extend(stack(board, image));
-    for (memory, needed) in [("flash", image.stored()), ("ram", variables(board, image) + board.stack)] {
-        let length = board.length(memory);
-        if needed > length {
-            findings.push(format!(
-                "it needs {} bytes of {memory}, and there are {}",
-                thousands(needed),
-                thousands(length)
-            ));
-        }
+    let (needed, length) = (image.stored(), board.length("flash"));
+    if needed > length {
+        findings.push(format!("it needs {} bytes of flash, and there are {}", thousands(needed), thousands(length)));
     }
     findings
 }

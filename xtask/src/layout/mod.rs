@@ -8,6 +8,8 @@ mod boot;
 mod image;
 mod memory;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use crate::board::Board;
 use crate::context::Context;

@@ -37,7 +37,7 @@ fn vectors(board: &Board, image: &Image) -> Vec<String> {
     };
     let mut findings = Vec::new();
     let stack = u64::from(*stack);
-    if image.stack().is_none_or(|kept| kept.end != stack) {
+    if image.stack().is_some_and(|kept| kept.end != stack) {
         findings.push(format!("the vector table starts the stack at {stack:#x}, which is not its upper end"));
     }
     for (name, &handler) in VECTORS.iter().zip(handlers) {

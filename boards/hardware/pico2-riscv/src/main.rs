@@ -51,12 +51,12 @@ impl Machine for Pico2Riscv {
             &mut chip.RESETS,
             &mut watchdog,
         );
-        let clock = clocks.ok().expect("the crystal is the one that the board has").peripheral_clock.freq();
+        let clock = clocks.expect("the crystal is the one that the board has").peripheral_clock.freq();
         let pins = Pins::new(chip.IO_BANK0, chip.PADS_BANK0, Sio::new(chip.SIO).gpio_bank0, &mut chip.RESETS);
         let uart =
             UartPeripheral::new(chip.UART0, (pins.gpio0.into_function(), pins.gpio1.into_function()), &mut chip.RESETS);
         let uart = uart.enable(UartConfig::default(), clock);
-        let (receiver, sender) = uart.ok().expect("115,200 bauds are within reach of this clock").split();
+        let (receiver, sender) = uart.expect("115,200 bauds are within reach of this clock").split();
         log::start(keep!(sender => Writer<UART0, Wires>));
         // SAFETY: the register stops counters, and does so from reset on; all are to count.
         unsafe { asm!("csrw mcountinhibit, zero", options(nomem, nostack)) };

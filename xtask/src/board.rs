@@ -16,7 +16,7 @@ const FOLDERS: [&str; 3] = ["boards", "boards/hardware", "boards/espressif"];
 
 /// Contents of a `board.toml`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Board {
     /// Identifier: the name of the folder and of the crate.
     pub id: String,
@@ -29,6 +29,11 @@ pub struct Board {
     pub core: String,
     /// Rust target triple.
     pub target: String,
+    /// The core as the compiler knows it, where it has more than the least of its target.
+    pub target_cpu: Option<String>,
+    /// What the core has beside that (`+v`), or lacks (`-mve.fp`).
+    #[serde(default)]
+    pub target_features: Vec<String>,
     /// Bytes of RAM kept for the stack.
     pub stack: u64,
     /// What the chip wants to find in flash before it starts an image; nothing on most.
@@ -43,7 +48,7 @@ pub struct Board {
 
 /// A memory region.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Region {
     /// First address.
     pub origin: u64,
@@ -121,8 +126,16 @@ impl Board {
         }
         for (name, region) in &board.memory {
             if let Some(of) = region.window_of.as_ref().filter(|of| !board.memory.contains_key(*of)) {
-                bail!("`window_of = \"{of}\"` of `[memory.{name}]` names no region");
+                bail!("`window-of = \"{of}\"` of `[memory.{name}]` names no region");
             }
+        }
+        // Cargo splits its variables at blanks, the compiler its list of features at commas.
+        let blank = |word: &String| word.contains(|c: char| c.is_whitespace() || c == ',');
+        if let Some(word) = board.target_cpu.iter().chain(&board.target_features).find(|word| blank(word)) {
+            bail!("`{word}` names no processor and no single feature");
+        }
+        if let Some(feature) = board.target_features.iter().find(|feature| !feature.starts_with(['+', '-'])) {
+            bail!("`{feature}` in `target-features` begins with neither `+` nor `-`");
         }
         if let Some(qemu) = &board.qemu {
             qemu.least_version().context("in `[qemu]`")?;
@@ -131,6 +144,14 @@ impl Board {
             }
         }
         Ok(board)
+    }
+
+    /// What the compiler is told of the core, each flag one word.
+    pub fn rustflags(&self) -> Vec<String> {
+        let cpu = self.target_cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}"));
+        let features =
+            (!self.target_features.is_empty()).then(|| format!("-Ctarget-feature={}", self.target_features.join(",")));
+        cpu.chain(features).collect()
     }
 
     /// The length of a memory region.
@@ -244,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn the_compiler_is_told_what_the_core_has() {
+        assert!(Board::parse(GOOD, "x1").unwrap().rustflags().is_empty());
+        let told = GOOD.replace("stack =", "target-cpu = \"c1\"\ntarget-features = [\"+a\", \"-b\"]\nstack =");
+        let flags = Board::parse(&told, "x1").unwrap().rustflags();
+        assert_eq!(flags, ["-Ctarget-cpu=c1", "-Ctarget-feature=+a,-b"]);
+        assert!(refusal(&told.replace("+a", "a")).contains("`a` in `target-features`"));
+        assert!(refusal(&told.replace("c1", "c1 -Copt-level=0")).contains("`c1 -Copt-level=0`"));
+    }
+
+    #[test]
     fn a_wrong_description_is_refused_by_the_name_of_what_is_wrong() {
         assert!(refusal(&GOOD.replace("x1\"\n        name", "x2\"\n        name")).contains("x2"));
         assert!(refusal(&GOOD.replace("memory.ram", "memory.sram")).contains("[memory.ram]"));
@@ -251,7 +282,7 @@ mod tests {
         assert!(refusal(&GOOD.replace("core =", "cpu =")).contains("cpu"));
         assert!(refusal(&GOOD.replace("semihosting", "pigeon")).contains("pigeon"));
         assert!(refusal(&GOOD.replace("semihosting", "rtt")).contains("rtt"));
-        assert!(refusal(&GOOD.replace("0x800", "0x800\nwindow_of = \"rom\"")).contains("`window_of = \"rom\"`"));
+        assert!(refusal(&GOOD.replace("0x800", "0x800\nwindow-of = \"rom\"")).contains("`window-of = \"rom\"`"));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use crate::board::Board;
 use crate::context::Context;
+use crate::emulator::{self, Found};
 use crate::linux::LinuxBoard;
-use crate::setup::{QemuState, has_target, qemu_state};
+use crate::setup::has_target;
 use crate::table;
 use anyhow::Result;
 use serde_json::json;
@@ -69,12 +70,10 @@ fn lacking(context: &Context, board: &Board) -> Result<Vec<String>> {
         lacking.push(format!("Rust target {} is not installed", board.target));
     }
     if let Some(qemu) = &board.qemu {
-        match qemu_state(context, qemu)? {
-            QemuState::Good(_) => {}
-            QemuState::Old(version) => {
-                lacking.push(format!("{} is {version}, needs {}", qemu.binary, qemu.version));
-            }
-            QemuState::Missing => lacking.push(format!("{} is not installed", qemu.binary)),
+        match emulator::find(context, qemu)? {
+            Found::Good(_) => {}
+            Found::Old(version) => lacking.push(format!("{} is {version}, needs {}", qemu.binary, qemu.version)),
+            Found::Missing => lacking.push(format!("{} is not installed", qemu.binary)),
         }
     }
     Ok(lacking)

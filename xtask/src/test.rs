@@ -6,8 +6,8 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::layout::LayoutArgs;
 use crate::linux::{self, LinuxBoard};
-use crate::subject::{Subject, subjects};
-use crate::{check_no_panic, conformance, faults, fetch, fuzz, layout, llm, repeat, setup, zoo};
+use crate::subject::subjects;
+use crate::{check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, layout, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
@@ -49,9 +49,6 @@ const MIRI: &[&[&str]] = &[
     &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
 
-/// Multiply-accumulates of all runs of a model that takes little time.
-const LITTLE: u64 = 1_100_000;
-
 // Crates that only link for a board are told apart from the host's by `default-members`.
 
 fn format(context: &Context) -> Result<()> {
@@ -82,15 +79,9 @@ fn clippy_of(context: &Context, boards: &[Board]) -> Result<()> {
         // What features choose is the same on every board.
         let features: &[&str] = if board.id == board::DEFAULT { &["", "audio", "loadable", "text"] } else { &[""] };
         for features in features {
-            let shell = &context.shell;
-            let (cargo, target, manifest) = (context.cargo(), &board.target, board.manifest());
-            cmd!(
-                shell,
-                "{cargo} clippy --manifest-path {manifest} --target {target} --features {features} -- -D warnings"
-            )
-            .env("TEALIGHT_MODEL", &model)
-            .quiet()
-            .run()?;
+            let words: &[&str] = if board.qemu.is_some() { &["clippy"] } else { &["clippy", "--profile", "firmware"] };
+            let command = firmware::cargo(context, board, words, &[features]).args(["--", "-D", "warnings"]);
+            command.env("TEALIGHT_MODEL", &model).run()?;
         }
     }
     Ok(())
@@ -143,27 +134,19 @@ fn language_model(context: &Context) -> Result<()> {
     llm::llm(context, &llm::LlmArgs::default())
 }
 
-/// Every model on one board; on the others those that take little time, which are enough to see that the board and its
-/// instruction set are right.
+/// Every model on every board that it fits.
 fn conformance_on_boards(context: &Context) -> Result<()> {
-    let all = subjects(context, &[])?;
-    let (small, large): (Vec<Subject>, Vec<Subject>) =
-        all.into_iter().partition(|subject| subject.model.macs.saturating_mul(subject.inferences() as u64) <= LITTLE);
-    for board in Board::emulated(&context.root)? {
-        setup::ensure_board(context, &board)?;
-        if conformance::on_one_board(context, &board, &small, false)?.is_empty() {
-            bail!("no model fits {}", board.id);
-        }
-        if board.id == board::DEFAULT {
-            conformance::on_one_board(context, &board, &large, false)?;
-        }
+    let boards = emulator::boards_here(context)?;
+    let costs = conformance::on_boards(context, &boards, &subjects(context, &[])?)?;
+    match boards.iter().find(|board| !costs.iter().any(|cost| cost.board == board.id)) {
+        Some(board) => bail!("no model fits {}", board.id),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// A panic, a fault and a stack that runs over are told on every board.
 fn faults_on_boards(context: &Context) -> Result<()> {
-    Board::emulated(&context.root)?.iter().try_for_each(|board| faults::faults(context, &board.id))
+    emulator::boards_here(context)?.iter().try_for_each(|board| faults::faults(context, &board.id))
 }
 
 fn linux_boards(context: &Context) -> Result<()> {
@@ -230,7 +213,7 @@ type Named = (String, Box<dyn Fn(&Context) -> Result<()>>);
 /// Runs what is asked for.
 pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
     let steps = if args.all {
-        let mut ids: Vec<String> = Board::all(&context.root)?.into_iter().map(|board| board.id).collect();
+        let mut ids: Vec<String> = emulator::boards_here(context)?.into_iter().map(|board| board.id).collect();
         ids.extend(LinuxBoard::all(&context.root)?.into_iter().map(|board| board.id));
         of_boards(context, &ids)?
     } else if args.board.is_empty() {

@@ -13,7 +13,7 @@ fn board(target: &str, boot: Option<Boot>) -> Board {
     let text = format!(
         "id = 'x1'\nname = 'X'\ncore = 'M'\ntarget = '{target}'\nstack = {STACK}\n\
          [memory.flash]\norigin = {FLASH}\nlength = 0x10000\n[memory.ram]\norigin = {RAM}\nlength = 0x4000\n\
-         [memory.ram-code]\norigin = 0x3000_0000\nlength = 0x4000\nwindow_of = 'ram'\n[console]\nkind = 'uart'"
+         [memory.ram-code]\norigin = 0x3000_0000\nlength = 0x4000\nwindow-of = 'ram'\n[console]\nkind = 'uart'"
     );
     Board { boot, ..Board::parse(&text, "x1").unwrap() }
 }

@@ -25,8 +25,12 @@ mod sampler;
 mod semihosted;
 #[cfg(all(target_os = "none", feature = "semihosting"))]
 pub mod semihosting;
+#[cfg(all(target_os = "none", feature = "single-core", target_arch = "aarch64"))]
+mod single_core;
 mod sound;
 pub mod stack;
+#[cfg(all(target_os = "none", feature = "start", target_arch = "aarch64"))]
+mod start;
 mod text;
 #[cfg(target_os = "none")]
 pub mod uart;
@@ -39,7 +43,7 @@ pub use app::{app, app_audio, app_text};
 pub use board::{Board, Outcome};
 #[doc(hidden)]
 pub use entry::{Slot, bytes};
-#[cfg(all(target_os = "none", feature = "start"))]
+#[cfg(all(target_os = "none", feature = "faults"))]
 #[doc(hidden)]
 pub use fault::guard_stack;
 pub use machine::Machine;

@@ -3,11 +3,10 @@
 //! A model's outputs have one digest, whatever the board: two that differ are a failure.
 
 use crate::board::Board;
-use crate::conformance::{Cost, on_one_board};
+use crate::conformance::{Cost, on_boards};
 use crate::context::Context;
 use crate::error::Usage;
 use crate::run::thousands;
-use crate::setup;
 use crate::subject::subjects;
 use crate::table;
 use anyhow::{Result, bail};
@@ -39,15 +38,12 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
         args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
     };
     let subjects = subjects(context, &args.models)?;
-    let mut costs = Vec::new();
-    for board in &boards {
-        setup::ensure_board(context, board)?;
-        costs.extend(on_one_board(context, board, &subjects, false)?);
-    }
-    costs.sort_by(|a, b| a.model.cmp(&b.model));
+    let mut costs = on_boards(context, &boards, &subjects)?;
     if costs.is_empty() {
         return Err(Usage("no model fits these boards".into()).into());
     }
+    let place = |cost: &Cost| boards.iter().position(|board| board.id == cost.board);
+    costs.sort_by(|a, b| (&a.model, place(a)).cmp(&(&b.model, place(b))));
     if args.json {
         println!("{}", serde_json::to_string_pretty(&costs)?);
     } else {

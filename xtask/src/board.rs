@@ -13,7 +13,7 @@ pub const DEFAULT: &str = "mps2-an386";
 
 /// Contents of a `board.toml`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Board {
     /// Identifier: the name of the folder and of the crate.
     pub id: String,
@@ -23,6 +23,11 @@ pub struct Board {
     pub core: String,
     /// Rust target triple.
     pub target: String,
+    /// The core as the compiler knows it, where it has more than the least of its target.
+    pub target_cpu: Option<String>,
+    /// What the core has beside that (`+v`), or lacks (`-mve.fp`).
+    #[serde(default)]
+    pub target_features: Vec<String>,
     /// Bytes of RAM kept for the stack.
     pub stack: u64,
     /// Memory regions by name; `flash` and `ram` are always there.
@@ -95,10 +100,26 @@ impl Board {
                 bail!("the table `[memory.{region}]` is missing");
             }
         }
+        // Cargo splits its variables at blanks, the compiler its list of features at commas.
+        let blank = |word: &String| word.contains(|c: char| c.is_whitespace() || c == ',');
+        if let Some(word) = board.target_cpu.iter().chain(&board.target_features).find(|word| blank(word)) {
+            bail!("`{word}` names no processor and no single feature");
+        }
+        if let Some(feature) = board.target_features.iter().find(|feature| !feature.starts_with(['+', '-'])) {
+            bail!("`{feature}` in `target-features` begins with neither `+` nor `-`");
+        }
         if let Some(qemu) = &board.qemu {
             qemu.least_version().context("in `[qemu]`")?;
         }
         Ok(board)
+    }
+
+    /// What the compiler is told of the core, each flag one word.
+    pub fn rustflags(&self) -> Vec<String> {
+        let cpu = self.target_cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}"));
+        let features =
+            (!self.target_features.is_empty()).then(|| format!("-Ctarget-feature={}", self.target_features.join(",")));
+        cpu.chain(features).collect()
     }
 
     /// The length of a memory region.
@@ -171,6 +192,16 @@ mod tests {
         assert_eq!(board.memory["ram"].origin, 0x2000_0000);
         assert_eq!(board.qemu.unwrap().least_version().unwrap(), "7.2".parse().unwrap());
         assert_eq!(board.console.kind, ConsoleKind::Semihosting);
+    }
+
+    #[test]
+    fn the_compiler_is_told_what_the_core_has() {
+        assert!(Board::parse(GOOD, "x1").unwrap().rustflags().is_empty());
+        let told = GOOD.replace("stack =", "target-cpu = \"c1\"\ntarget-features = [\"+a\", \"-b\"]\nstack =");
+        let flags = Board::parse(&told, "x1").unwrap().rustflags();
+        assert_eq!(flags, ["-Ctarget-cpu=c1", "-Ctarget-feature=+a,-b"]);
+        assert!(refusal(&told.replace("+a", "a")).contains("`a` in `target-features`"));
+        assert!(refusal(&told.replace("c1", "c1 -Copt-level=0")).contains("`c1 -Copt-level=0`"));
     }
 
     #[test]

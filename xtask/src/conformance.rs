@@ -12,18 +12,21 @@ use crate::fit::DoesNotFit;
 use crate::linux::{self, LinuxBoard};
 use crate::model::ModelFile;
 use crate::on_board::{self, Options, run_on_board};
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use crate::run::thousands;
 use crate::subject::{Subject, subjects};
-use crate::table;
+use crate::{setup, table};
 use anyhow::{Context as _, Result, bail};
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tealight_tests::digests::Digests;
 use tealight_tests::models::{self, Golden, MLPERF_TINY};
 
 /// What a model cost on a board.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Cost {
     /// Model.
     pub model: String,
@@ -176,10 +179,10 @@ pub fn on_one_board(context: &Context, board: &Board, subjects: &[Subject], all_
             }
             Err(error) if error.is::<DoesNotFit>() && !all_must_fit => {
                 drop(progress);
-                eprintln!("  --  {error}");
+                say(&format!("  --  {error}"));
             }
             Err(error) => {
-                eprintln!("  FAILED {id}: {error:#}");
+                say(&format!("  FAILED {id}: {error:#}"));
                 failures.push(id.clone());
             }
         }
@@ -187,13 +190,33 @@ pub fn on_one_board(context: &Context, board: &Board, subjects: &[Subject], all_
     if !failures.is_empty() {
         bail!("{} of the models failed on {}: {}", failures.len(), board.id, failures.join(", "));
     }
-    eprintln!(
-        "  {} models on {}: {} outputs equal the goldens or this machine's",
-        costs.len(),
-        board.id,
-        costs.iter().map(|cost| cost.cases).sum::<usize>()
-    );
+    let outputs: usize = costs.iter().map(|cost| cost.cases).sum();
+    let models = costs.len();
+    say(&format!("  {models} models on {}: {outputs} outputs equal the goldens or this machine's", board.id));
     Ok(costs)
+}
+
+/// Runs models on boards, as many boards at a time as this machine has cores; those that do not fit a board are passed over
+/// there. All boards are run even if one fails.
+pub fn on_boards(context: &Context, boards: &[Board], subjects: &[Subject]) -> Result<Vec<Cost>> {
+    for board in boards {
+        setup::ensure_board(context, board)?;
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut outcomes = Vec::new();
+        while let Some(board) = boards.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // A shell belongs to one thread.
+            outcomes.push(Context::new().and_then(|context| on_one_board(&context, board, subjects, false)));
+        }
+        outcomes
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(boards.len());
+    let outcomes: Vec<Result<Vec<Cost>>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|cause| resume_unwind(cause))).collect()
+    });
+    Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 
 fn cost_table(costs: &[Cost]) -> Table {

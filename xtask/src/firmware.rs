@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use object::{Object, ObjectSection, SectionFlags, SectionKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use xshell::cmd;
+use xshell::{Cmd, cmd};
 
 /// What to build.
 #[derive(Clone, Copy, Debug)]
@@ -64,19 +64,16 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
     let board = recipe.board;
     setup::ensure_target(context, &board.target)?;
     let model = std::path::absolute(recipe.model)?;
-    let shell = &context.shell;
-    let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
-    let features = recipe.features.join(",");
-    let mut command =
-        cmd!(shell, "{cargo} build --profile firmware --package {id} --target {target} --features {features}")
-            .arg("--message-format=json-render-diagnostics")
-            .env("TEALIGHT_MODEL", &model)
-            .env("DEFMT_LOG", recipe.log.name())
-            .env_remove("TEALIGHT_INPUT");
+    let id = &board.id;
+    let mut command = cargo(context, board, &["build", "--profile", "firmware"], recipe.features)
+        .arg("--message-format=json-render-diagnostics")
+        .env("TEALIGHT_MODEL", &model)
+        .env("DEFMT_LOG", recipe.log.name())
+        .env_remove("TEALIGHT_INPUT");
     if let Some(input) = recipe.embedded_input {
         command = command.env("TEALIGHT_INPUT", std::path::absolute(input)?);
     }
-    let output = command.quiet().ignore_status().output()?;
+    let output = command.ignore_status().output()?;
     let messages = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -88,6 +85,22 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
         bail!("the firmware for {id} with the model {} did not build:\n{}", model.display(), errors.trim_end());
     }
     executable(&messages, id).with_context(|| format!("cargo built no image for {id}"))
+}
+
+/// A command of cargo for a board's crate, with what the compiler is told of the board's core.
+///
+/// The flags are part of what cargo tells artifacts apart by: boards that share a target do not replace each other's.
+pub(crate) fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
+    let shell = &context.shell;
+    let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
+    let features = features.join(",");
+    let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
+    cmd!(shell, "{cargo} {words...} --package {id} --target {target} --features {features}")
+        .env(variable, board.rustflags().join(" "))
+        // They would count instead.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .quiet()
 }
 
 /// The image's path in cargo's messages.

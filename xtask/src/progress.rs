@@ -1,8 +1,17 @@
 //! Says on stderr what is going on: a spinner on a terminal, plain lines elsewhere.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+/// The spinners: there may be several at a time.
+static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Says something beside the spinners.
+pub fn say(line: &str) {
+    SPINNERS.suspend(|| eprintln!("{line}"));
+}
 
 /// One thing that takes a while.
 #[derive(Debug)]
@@ -19,13 +28,13 @@ impl Progress {
         let spinner = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("  {spinner} {msg} ({elapsed})")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = ProgressBar::new_spinner().with_style(style);
+            let bar = SPINNERS.add(ProgressBar::new_spinner().with_style(style));
             bar.set_message(what.clone());
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
         if spinner.is_none() {
-            eprintln!("  ... {what}");
+            say(&format!("  ... {what}"));
         }
         Self { spinner, what, start: Instant::now() }
     }
@@ -37,7 +46,7 @@ impl Progress {
         }
         let seconds = self.start.elapsed().as_secs_f64();
         let gap = if remark.is_empty() { "" } else { ": " };
-        eprintln!("  ok  {}{gap}{remark} ({seconds:.1} s)", self.what);
+        say(&format!("  ok  {}{gap}{remark} ({seconds:.1} s)", self.what));
     }
 }
 

@@ -5,8 +5,8 @@
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::linux::{self, LinuxBoard};
-use crate::subject::{Subject, subjects};
-use crate::{check_no_panic, conformance, faults, fetch, fuzz, llm, repeat, setup, zoo};
+use crate::subject::subjects;
+use crate::{check_no_panic, conformance, faults, fetch, firmware, fuzz, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
@@ -47,9 +47,6 @@ const MIRI: &[&[&str]] = &[
     &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
 
-/// Multiply-accumulates of all runs of a model that takes little time.
-const LITTLE: u64 = 1_100_000;
-
 // Crates that only link for a board are told apart from the host's by `default-members`.
 
 fn format(context: &Context) -> Result<()> {
@@ -69,12 +66,8 @@ fn clippy_firmware(context: &Context) -> Result<()> {
         // What features choose is the same on every board.
         let features: &[&str] = if board.id == board::DEFAULT { &["", "audio", "loadable", "text"] } else { &[""] };
         for features in features {
-            let shell = &context.shell;
-            let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
-            cmd!(shell, "{cargo} clippy --package {id} --target {target} --features {features} -- -D warnings")
-                .env("TEALIGHT_MODEL", &model)
-                .quiet()
-                .run()?;
+            let command = firmware::cargo(context, &board, &["clippy"], &[features]).args(["--", "-D", "warnings"]);
+            command.env("TEALIGHT_MODEL", &model).run()?;
         }
     }
     Ok(())
@@ -121,22 +114,14 @@ fn language_model(context: &Context) -> Result<()> {
     llm::llm(context, &llm::LlmArgs::default())
 }
 
-/// Every model on one board; on the others those that take little time, which are enough to see that the board and its
-/// instruction set are right.
+/// Every model on every board that it fits.
 fn conformance_on_boards(context: &Context) -> Result<()> {
-    let all = subjects(context, &[])?;
-    let (small, large): (Vec<Subject>, Vec<Subject>) =
-        all.into_iter().partition(|subject| subject.model.macs.saturating_mul(subject.inferences() as u64) <= LITTLE);
-    for board in Board::all(&context.root)? {
-        setup::ensure_board(context, &board)?;
-        if conformance::on_one_board(context, &board, &small, false)?.is_empty() {
-            bail!("no model fits {}", board.id);
-        }
-        if board.id == board::DEFAULT {
-            conformance::on_one_board(context, &board, &large, false)?;
-        }
+    let boards = Board::all(&context.root)?;
+    let costs = conformance::on_boards(context, &boards, &subjects(context, &[])?)?;
+    match boards.iter().find(|board| !costs.iter().any(|cost| cost.board == board.id)) {
+        Some(board) => bail!("no model fits {}", board.id),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// A panic, a fault and a stack that runs over are told on every board.

@@ -14,10 +14,10 @@
 
 use core::ops::Range;
 
-use crate::arch::multiply_add;
-use crate::lines::{for_each_line, run, take};
+use crate::arch::multiply_taps;
+use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
-use crate::portable::multiply_add_scalar;
+use crate::portable::{Window, multiply_add_scalar};
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 
@@ -158,26 +158,21 @@ impl Block<'_> {
         // With a single tap the dilation says nothing, may be huge, and these may wrap.
         let [vertical, horizontal] = self.p.dilation;
         let input_line = vertical.wrapping_mul(in_width).wrapping_mul(in_channels);
-        let input_tap = horizontal.wrapping_mul(in_channels);
-        let count = accumulators.len();
-
-        let mut line_at = self.input_at;
-        for ky in y.taps.clone() {
-            let tap = ky * kernel_width + x.taps.start;
-            let mut weights_at = tap * out_channels + self.weights_at;
-            let mut input_at = line_at;
-            for _ in x.taps.clone() {
-                let weights = run(self.weights, weights_at, count);
-                if SHARED {
-                    let x = self.input.get(input_at).copied().unwrap_or(0);
-                    multiply_add_scalar(accumulators, x.into(), weights);
-                } else {
-                    multiply_add(accumulators, run(self.input, input_at, count), weights);
-                }
-                weights_at = weights_at.wrapping_add(out_channels);
-                input_at = input_at.wrapping_add(input_tap);
-            }
-            line_at = line_at.wrapping_add(input_line);
+        let window = Window {
+            lines: y.len(),
+            runs: x.len(),
+            line: [input_line, kernel_width * out_channels],
+            run: [horizontal.wrapping_mul(in_channels), out_channels],
+        };
+        let first = (y.taps.start * kernel_width + x.taps.start) * out_channels + self.weights_at;
+        let (input, weights) = (tail(self.input, self.input_at), tail(self.weights, first));
+        if SHARED {
+            window.for_each_tap(input, weights, |input, weights| {
+                let factor = input.first().copied().unwrap_or(0);
+                multiply_add_scalar(accumulators, factor.into(), weights);
+            });
+        } else {
+            multiply_taps(accumulators, &window, input, weights);
         }
     }
 

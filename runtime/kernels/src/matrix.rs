@@ -1,9 +1,9 @@
 //! What the multiply-accumulate kernels share around their inner loops: where accumulators start, rows of weights against
 //! one input, and requantization.
 
-use crate::arch::dot_rows;
+use crate::arch::{ROWS, dot_rows, requantize};
 use crate::lines::{run, take};
-use crate::quant::{Channel, requantize_accumulator};
+use crate::quant::Channel;
 
 /// What follows an accumulator: the output's zero point and range.
 #[derive(Clone, Copy)]
@@ -16,16 +16,15 @@ impl Output {
     /// Requantizes accumulators, each with its channel's factor.
     #[inline]
     pub(crate) fn store(self, accumulators: &[i32], channels: &[Channel], outputs: &mut [i8]) {
-        for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
-            *output = requantize_accumulator(accumulator, channel, self.zero_point, self.activation);
-        }
+        requantize(accumulators, channels, self.zero_point, self.activation, outputs);
     }
 }
 
 /// One output per row of `weights`: the requantized dot product with `input`, started at the channel's
 /// bias plus `offset`.
 ///
-/// Rows are `input.len()` elements, one after the other, and `channels` has one entry per row; four of them share each load of the input.
+/// Rows are `input.len()` elements, one after the other, and `channels` has one entry per row; four of them or more share
+/// each load of the input.
 pub(crate) fn matrix_vector(
     input: &[i8],
     weights: &[i8],
@@ -34,27 +33,38 @@ pub(crate) fn matrix_vector(
     output: Output,
     outputs: &mut [i8],
 ) {
-    let len = input.len();
-    let mut weights = weights;
     let channels = run(channels, 0, outputs.len());
-    let (channels_by_4, channels) = channels.as_chunks::<4>();
-    let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
-    for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
-        let Some(rows) = take(&mut weights, 4 * len) else {
-            return;
-        };
-        let mut accumulators = bias(channels, offset);
-        dot_rows(&mut accumulators, input, rows, len);
-        output.store(&accumulators, channels, outputs);
+    let mut rest = Rows { input, weights, channels, offset, output, outputs };
+    if ROWS > 4 {
+        rest = rest.by::<ROWS>();
     }
-    let left = channels.as_chunks::<1>().0.iter();
-    for (channel, outputs) in left.zip(outputs.as_chunks_mut::<1>().0) {
-        let Some(row) = take(&mut weights, len) else {
-            return;
-        };
-        let mut accumulators = bias(channel, offset);
-        dot_rows(&mut accumulators, input, row, len);
-        output.store(&accumulators, channel, outputs);
+    rest.by::<4>().by::<1>();
+}
+
+/// Rows of weights that are still to be multiplied with an input.
+struct Rows<'a> {
+    input: &'a [i8],
+    weights: &'a [i8],
+    channels: &'a [Channel],
+    offset: i32,
+    output: Output,
+    outputs: &'a mut [i8],
+}
+
+impl Rows<'_> {
+    /// Multiplies `N` rows together, as often as there are so many, and returns the rest.
+    #[inline]
+    fn by<const N: usize>(mut self) -> Self {
+        let len = self.input.len();
+        let (channels, rest) = self.channels.as_chunks::<N>();
+        let (outputs, outputs_rest) = self.outputs.as_chunks_mut::<N>();
+        for (channels, outputs) in channels.iter().zip(outputs) {
+            let Some(rows) = take(&mut self.weights, N * len) else { break };
+            let mut accumulators = bias(channels, self.offset);
+            dot_rows(&mut accumulators, self.input, rows, len);
+            self.output.store(&accumulators, channels, outputs);
+        }
+        Self { channels: rest, outputs: outputs_rest, ..self }
     }
 }
 

@@ -4,6 +4,10 @@
 //! that another module with the same functions can take this one's place.
 
 use crate::lines::tail;
+use crate::quant::{Channel, requantize_accumulator};
+
+/// Rows that are multiplied together where there are so many; four at least.
+pub(crate) const ROWS: usize = 4;
 
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.
 ///
@@ -45,10 +49,72 @@ pub(crate) fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8
     }
 }
 
+/// Where the taps of a window lie: `lines` kernel rows of `runs` taps each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) lines: usize,
+    pub(crate) runs: usize,
+    /// From one kernel row to the next, of the input and of the weights. Where there is no next one, it says nothing.
+    pub(crate) line: [usize; 2],
+    /// From one tap to the next within a kernel row, likewise.
+    pub(crate) run: [usize; 2],
+}
+
+impl Window {
+    /// Whether `count` elements of every tap lie within slices of these lengths.
+    #[inline]
+    pub(crate) fn fits(&self, count: usize, lens: [usize; 2]) -> bool {
+        let (lines, runs) = (self.lines.saturating_sub(1), self.runs.saturating_sub(1));
+        let steps = self.line.iter().zip(self.run).zip(lens);
+        steps.fold(true, |fits, ((line, run), len)| {
+            // A sum that does not fit is longer than any slice.
+            let last = line.saturating_mul(lines).saturating_add(run.saturating_mul(runs));
+            fits && last.saturating_add(count) <= len
+        })
+    }
+
+    /// Calls `f` with what each tap finds in both slices.
+    #[inline]
+    pub(crate) fn for_each_tap(&self, input: &[i8], weights: &[i8], mut f: impl FnMut(&[i8], &[i8])) {
+        let (mut input_line, mut weights_line) = (input, weights);
+        for _ in 0..self.lines {
+            let (mut input, mut weights) = (input_line, weights_line);
+            for _ in 0..self.runs {
+                f(input, weights);
+                (input, weights) = (tail(input, self.run[0]), tail(weights, self.run[1]));
+            }
+            (input_line, weights_line) = (tail(input_line, self.line[0]), tail(weights_line, self.line[1]));
+        }
+    }
+}
+
+/// Adds to `accumulators[i]` the product of input and weight `i` of every tap of a window. If the taps do not lie within
+/// both slices, nothing is added.
+#[inline]
+pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
+    if window.fits(accumulators.len(), [input.len(), weights.len()]) {
+        window.for_each_tap(input, weights, |input, weights| multiply_add(accumulators, input, weights));
+    }
+}
+
 /// Adds `factor * weights[i]` to `accumulators[i]`.
 #[inline]
 pub(crate) fn multiply_add_scalar(accumulators: &mut [i32], factor: i32, weights: &[i8]) {
     for (accumulator, &w) in accumulators.iter_mut().zip(weights) {
         *accumulator = accumulator.wrapping_add(factor.wrapping_mul(i32::from(w)));
+    }
+}
+
+/// Requantizes accumulators to their outputs, each with its channel's factor.
+#[inline]
+pub(crate) fn requantize(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: [i32; 2],
+    outputs: &mut [i8],
+) {
+    for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
+        *output = requantize_accumulator(accumulator, channel, zero_point, activation);
     }
 }

@@ -19,13 +19,24 @@ global_asm!(
 );
 
 /// The runtime crate calls it before `main`. Its own has a path to a panic.
+///
+/// Switches the vector unit on too, if there is one: the field VS of `mstatus` (Privileged Architecture, 3.1.6.6) is elsewhere
+/// without effect.
 #[unsafe(export_name = "_setup_interrupts")]
 fn setup_traps(_hart: usize) {
     unsafe extern "C" {
         fn _start_trap();
     }
     // SAFETY: the entry above is aligned as `mtvec` wants it, and leaves the trap vector in direct mode.
-    unsafe { asm!("csrw mtvec, {entry}", entry = in(reg) _start_trap as *const (), options(nostack)) };
+    unsafe {
+        asm!(
+            "csrw mtvec, {entry}",
+            "csrs mstatus, {vs}",
+            entry = in(reg) _start_trap as *const (),
+            vs = in(reg) 0x600,
+            options(nostack)
+        );
+    }
 }
 
 unsafe extern "C" {

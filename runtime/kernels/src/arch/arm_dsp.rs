@@ -4,7 +4,7 @@
 //! weights meet in two `SMLAD`s. The order of the sum differs from the portable loop's, its value does not: sums wrap.
 //! Words are loaded wherever the bytes lie; these cores take unaligned single loads.
 
-use crate::portable;
+use crate::portable::{self, Window};
 use core::arch::asm;
 
 /// [`portable::dot_rows`]: four rows at a time, four elements of each in one turn of the loop.
@@ -78,9 +78,17 @@ fn rest<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8
     portable::dot_rows(accumulators, input, weights, stride);
 }
 
+/// [`portable::multiply_taps`], tap by tap.
+#[inline]
+pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
+    if window.fits(accumulators.len(), [input.len(), weights.len()]) {
+        window.for_each_tap(input, weights, |input, weights| multiply_add(accumulators, input, weights));
+    }
+}
+
 /// [`portable::multiply_add`]: four accumulators in one turn of the loop.
 #[inline]
-pub(crate) fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
+fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
     let len = accumulators.len().min(input.len()).min(weights.len());
     let words = len / 4;
     if words > 0 {

@@ -1,5 +1,7 @@
 //! Compares the instruction set's loops with the portable ones on random slices: on the board itself, where they run.
 
+use crate::portable::Window;
+use crate::quant::Channel;
 use crate::{arch, portable};
 
 /// Runs `cases` random cases and gives the number of the first in which the two differ.
@@ -23,15 +25,41 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
         let (mut a, mut b) = (start, start);
         arch::dot_rows(&mut a, input, weights, stride);
         portable::dot_rows(&mut b, input, weights, stride);
+        // A window of up to nine taps, over up to 40 channels.
+        let window = Window {
+            lines: random.below(4),
+            runs: random.below(4),
+            line: [random.below(20), random.below(20)],
+            run: [random.below(20), random.below(20)],
+        };
         let (mut c, mut d) = ([7i32; 40], [7i32; 40]);
-        let from = random.below(5);
-        arch::multiply_add(c.get_mut(from..).unwrap_or(&mut []), input, weights);
-        portable::multiply_add(d.get_mut(from..).unwrap_or(&mut []), input, weights);
-        if a != b || c != d {
+        let from = random.below(40);
+        arch::multiply_taps(c.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
+        portable::multiply_taps(d.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
+        if a != b || c != d || !same_bytes(&mut random) {
             return Some(case);
         }
     }
     None
+}
+
+/// Compares requantization, on accumulators and channels as a checked model may have them.
+fn same_bytes(random: &mut Random) -> bool {
+    let mut accumulators = [0; 24];
+    let mut channels = [Channel { bias: 0, multiplier: 0, shift: 0 }; 24];
+    for (accumulator, channel) in accumulators.iter_mut().zip(&mut channels) {
+        // Of any size, so that some outputs lie between the ends of the range.
+        *accumulator = (random.next() as i32) >> random.below(32);
+        channel.multiplier = (random.next() >> 1) as i32;
+        channel.shift = random.below(62) as i32 - 31;
+    }
+    let accumulators = accumulators.get(..random.below(25)).unwrap_or(&[]);
+    let zero_point = random.below(256) as i32 - 128;
+    let activation = [random.below(256) as i32 - 128, random.below(256) as i32 - 128];
+    let (mut a, mut b) = ([7i8; 24], [7i8; 24]);
+    arch::requantize(accumulators, &channels, zero_point, activation, &mut a);
+    portable::requantize(accumulators, &channels, zero_point, activation, &mut b);
+    a == b
 }
 
 /// Marsaglia, "Xorshift RNGs" (2003).

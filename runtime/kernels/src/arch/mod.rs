@@ -1,20 +1,28 @@
 //! The inner loops, in the best version for the instruction set: [`portable`](crate::portable), or another module with
 //! the same functions and the same results, bit for bit.
 
-#[cfg(arm_dsp)]
+#[cfg(all(arm_dsp, not(arm_mve)))]
 mod arm_dsp;
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-mod neon;
+#[cfg(arm_mve)]
+mod arm_mve;
+#[cfg(arm_neon)]
+mod arm_neon;
+#[cfg(riscv_v)]
+mod riscv_v;
 
-#[cfg(arm_dsp)]
-pub(crate) use arm_dsp::{dot_rows, multiply_add};
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-pub(crate) use neon::dot_rows;
+#[cfg(all(arm_dsp, not(arm_mve)))]
+pub(crate) use arm_dsp::{dot_rows, multiply_taps};
+#[cfg(arm_mve)]
+pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
+#[cfg(arm_neon)]
+pub(crate) use arm_neon::{ROWS, dot_rows, multiply_taps, requantize};
+#[cfg(riscv_v)]
+pub(crate) use riscv_v::{ROWS, dot_rows, multiply_taps, requantize};
 
-#[cfg(not(any(arm_dsp, all(target_arch = "aarch64", target_feature = "neon"))))]
-pub(crate) use crate::portable::dot_rows;
-#[cfg(not(arm_dsp))]
-pub(crate) use crate::portable::multiply_add;
+#[cfg(not(any(arm_mve, arm_neon, riscv_v)))]
+pub(crate) use crate::portable::{ROWS, requantize};
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
+pub(crate) use crate::portable::{dot_rows, multiply_taps};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

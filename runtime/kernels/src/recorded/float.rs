@@ -27,7 +27,7 @@ fn of_function(f: Unary) -> u64 {
 }
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
-pub(super) fn digests() -> [(&'static str, u64); 30] {
+pub(super) fn digests() -> [(&'static str, u64); 31] {
     let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
     let halves = w.map(f16::from_f32);
     let (input, kernel, stride, dilation, pad) = ([2, 5, 6, 12], [3, 3], [2, 1], [1, 2], [1, 2]);
@@ -63,6 +63,11 @@ pub(super) fn digests() -> [(&'static str, u64); 30] {
         ("avg_pool2d", digest(|y| avg_pool2d(&pool, 0..4, &x, y))),
         ("fully_connected", digest(|y| fully_connected(&dense, 0..96, &x, &w, &b, y))),
         ("fully_connected, f16", digest(|y| fully_connected(&dense, 0..96, &x, &halves, &b, y))),
+        // Some vector units round what is smaller than the least normal number to zero.
+        ("fully_connected, subnormal products", {
+            let (x, w) = (signal::<360>(1).map(|x| 1e-25 * x), signal::<540>(2).map(|w| 1e-14 * w));
+            digest(|y| fully_connected(&dense, 0..96, &x, &w, &[0.0; 12], y))
+        }),
         ("batch_matmul", digest(|y| batch_matmul(&product, 0..8, &x, &w, y))),
         ("div", digest(|y| div(&elements, 0..1, &x, &w, y))),
         ("mean", digest(|y| mean(&Mean { dims: [1, 1, 96, 3, 7, 1], reduced: 0b11_1000 }, 0..96, &x, y))),
@@ -95,13 +100,14 @@ pub(super) fn digests() -> [(&'static str, u64); 30] {
 }
 
 /// What they are on x86-64, where the other tests of the f32 kernels found their values right.
-pub(super) const RECORDED: [(&str, u64); 30] = [
+pub(super) const RECORDED: [(&str, u64); 31] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
     ("avg_pool2d", 0x9d53_e2e5_01a9_d9de),
     ("fully_connected", 0x744d_9e2f_1aa9_ef7c),
     ("fully_connected, f16", 0xd2aa_c21b_b99b_dc04),
+    ("fully_connected, subnormal products", 0xe5e3_d2da_060e_6953),
     ("batch_matmul", 0x793f_c4ee_3edf_407c),
     ("div", 0x82ee_08e9_b4a9_0e76),
     ("mean", 0x5472_f5a8_e089_6b72),

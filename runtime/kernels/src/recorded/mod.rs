@@ -15,7 +15,7 @@ pub use blocks::{BLOCKS, Blocks, Ours, block_digest};
 use crate::block::BlockType;
 
 /// The digests of the f32 kernels on this target, by name.
-pub fn float_digests() -> [(&'static str, u64); 30] {
+pub fn float_digests() -> [(&'static str, u64); 31] {
     float::digests()
 }
 

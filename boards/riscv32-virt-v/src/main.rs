@@ -1,0 +1,36 @@
+//! Tealight on QEMU's RISC-V virt machine (RV32IMAC with Zve32x).
+
+#![no_std]
+#![no_main]
+
+use tealight_board::Machine;
+use tealight_board::clock::cycle;
+use tealight_board::led::NoLed;
+
+// At the address at which QEMU starts the machine (`[memory.reset]` in board.toml).
+core::arch::global_asm!(".section .reset, \"ax\"", "tail _start");
+
+struct Riscv32VirtV {
+    led: NoLed,
+}
+
+impl Machine for Riscv32VirtV {
+    type Led = NoLed;
+
+    const ID: &'static str = env!("TEALIGHT_BOARD");
+    const TICKS_PER_SECOND: u32 = 1_000_000_000;
+
+    fn take() -> Self {
+        Self { led: NoLed }
+    }
+
+    fn led(&mut self) -> &mut NoLed {
+        &mut self.led
+    }
+
+    fn ticks(&mut self) -> u32 {
+        cycle::ticks()
+    }
+}
+
+tealight_board::firmware!(Riscv32VirtV);

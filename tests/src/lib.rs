@@ -9,6 +9,7 @@
 
 pub mod digests;
 pub mod host;
+pub mod language;
 pub mod models;
 pub mod nearness;
 pub mod ops;

@@ -5,6 +5,7 @@
 use crate::board::Board;
 use crate::conformance::{Cost, on_boards};
 use crate::context::Context;
+use crate::emulator;
 use crate::error::Usage;
 use crate::run::thousands;
 use crate::subject::subjects;
@@ -33,9 +34,9 @@ pub struct BenchArgs {
 /// Runs models on boards, compares their outputs and tables what each cost.
 pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
     let boards = if args.all {
-        Board::all(&context.root)?
+        emulator::boards_here(context)?
     } else {
-        args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
+        args.board.iter().map(|id| Board::find_emulated(&context.root, id)).collect::<Result<_>>()?
     };
     let subjects = subjects(context, &args.models)?;
     let mut costs = on_boards(context, &boards, &subjects)?;

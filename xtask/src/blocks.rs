@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::path::Path;
 use tealight_compiler::{BlockType, compile_tflite};
 use tealight_tests::host::Host;
-use tealight_tests::ops::cases;
+use tealight_tests::ops::{Case, cases};
 
 /// The golden file and the case: 512 inputs, so that the blocks of 256 fit too, 16 neurons, two batches.
 const LAYER: (&str, &str) = ("fully_connected_f32", "fully_connected_f32.007");
@@ -63,10 +63,14 @@ impl Weights {
     }
 }
 
+/// The layer as the goldens have it.
+pub fn golden_layer() -> Result<Case> {
+    cases(LAYER.0).remove(LAYER.1).context("the golden layer is gone")
+}
+
 /// The compiled layer, and an input for it.
 pub fn layer(weights: Weights) -> Result<(Vec<u8>, Vec<u8>)> {
-    let mut cases = cases(LAYER.0);
-    let mut case = cases.remove(LAYER.1).context("the golden layer is gone")?;
+    let mut case = golden_layer()?;
     let input = case.steps.first_mut().and_then(|step| step.inputs.pop()).context("the golden layer has no input")?;
     let options = tealight_compiler::Options {
         quantize: if let Weights::Block(block) = weights { Some(block) } else { None },
@@ -79,7 +83,7 @@ pub fn layer(weights: Weights) -> Result<(Vec<u8>, Vec<u8>)> {
 
 /// Runs the layer with float32 weights and with those of each type in `names` (all types if it is `all`).
 pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> Result<()> {
-    let board = Board::find(&context.root, board)?;
+    let board = Board::find_emulated(&context.root, board)?;
     let all = || Weights::all().filter(|weights| !matches!(weights, Weights::F32));
     let mut types = vec![Weights::F32];
     for name in names {

@@ -92,15 +92,26 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
 /// The flags are part of what cargo tells artifacts apart by: boards that share a target do not replace each other's.
 pub(crate) fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
     let shell = &context.shell;
-    let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
+    let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
     let features = features.join(",");
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
-    cmd!(shell, "{cargo} {words...} --package {id} --target {target} --features {features}")
+    cmd!(shell, "{cargo} {words...} --manifest-path {manifest} --package {id} --target {target} --features {features}")
         .env(variable, board.rustflags().join(" "))
         // They would count instead.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .quiet()
+}
+
+/// The paths of all programs in cargo's messages, each with the folder of its package.
+pub(crate) fn executables(messages: &str) -> Vec<(PathBuf, PathBuf)> {
+    let values = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let path = |value: &serde_json::Value| value.as_str().map(PathBuf::from);
+    let program = |message: serde_json::Value| {
+        let folder = path(&message["manifest_path"])?.parent()?.to_path_buf();
+        Some((path(&message["executable"])?, folder))
+    };
+    values.filter_map(program).collect()
 }
 
 /// The image's path in cargo's messages.
@@ -164,6 +175,9 @@ mod tests {
         );
         assert_eq!(executable(messages, "x1"), Some(PathBuf::from("/t/x1")));
         assert_eq!(executable(messages, "x2"), None);
+        let tests = r#"{"target":{"name":"x1"},"manifest_path":"/p/Cargo.toml","executable":"/t/x1-2"}"#;
+        assert_eq!(executables(tests), [(PathBuf::from("/t/x1-2"), PathBuf::from("/p"))]);
+        assert_eq!(executables(r#"{"manifest_path":"/p/Cargo.toml","executable":null}"#), []);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A task takes a [`Context`] and says what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
 
 pub mod answer;
+pub mod backports;
 pub mod bench;
 pub mod blocks;
 pub mod board;
@@ -10,6 +11,7 @@ pub mod boards;
 pub mod check_no_panic;
 pub mod conformance;
 pub mod context;
+pub mod emulator;
 pub mod error;
 pub mod faults;
 pub mod fetch;
@@ -17,6 +19,8 @@ pub mod firmware;
 pub mod fit;
 pub mod fuzz;
 pub mod input;
+pub mod layout;
+pub mod limit;
 pub mod linux;
 pub mod llm;
 pub mod log;

@@ -5,7 +5,8 @@
 //! texts or the scores differ by more than they may, and tables speed and memory.
 
 use crate::context::{Context, run_quietly};
-use crate::linux::LinuxBoard;
+use crate::limit;
+use crate::linux::{self, LinuxBoard};
 use crate::progress::Progress;
 use crate::run::thousands;
 use crate::{fetch, table};
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tealight_tests::language::{Compared, Spoken};
 use xshell::cmd;
 
 /// What to make, and where.
@@ -74,34 +76,6 @@ struct Generated {
     prompt_rate: f64,
     answer_rate: Option<f64>,
     peak_memory_bytes: Option<u64>,
-}
-
-/// What the other program reports.
-#[derive(Debug, Deserialize)]
-struct Spoken {
-    tokens: Vec<u32>,
-    prompt_seconds: f64,
-    answer_seconds: f64,
-    peak_memory_bytes: Option<u64>,
-}
-
-/// How far the scores agree, over all positions of the text.
-#[derive(Debug, Deserialize, Serialize)]
-struct Compared {
-    positions: usize,
-    /// Positions at which Tealight and Candle would have gone on with the same token.
-    same_choice: usize,
-    tealight_candle: Difference,
-    tealight_exact: Difference,
-    candle_exact: Difference,
-}
-
-/// How far two lists of scores lie apart, as shares of the range of a position's scores.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-struct Difference {
-    worst: f64,
-    /// The root of the mean square.
-    rms: f64,
 }
 
 /// The report; its fields are the keys of `--json`.
@@ -234,7 +208,7 @@ fn speeds(args: &LlmArgs, files: &Files) -> Result<(Vec<Speed>, Generated)> {
         speeds.push(generate(args, files)?.speed(TEALIGHT, 1));
         for who in [WITH_CANDLE, CANDLE] {
             let spoken = speak(args, files, who, prompt)?;
-            let speed = spoken.speed(who, args.threads, &generated);
+            let speed = speed(&spoken, who, args.threads, &generated);
             if speed.same_tokens < ALIKE.min(generated.tokens.len()) {
                 let (theirs, ours) = (&spoken.tokens, &generated.tokens);
                 bail!("{who} made {theirs:?} instead of {ours:?}, {:?}", generated.text);
@@ -320,30 +294,27 @@ impl Generated {
     }
 }
 
-impl Spoken {
-    fn speed(&self, who: &'static str, threads: usize, tealight: &Generated) -> Speed {
-        // The first token comes with the prompt.
-        let answer_rate = (self.tokens.len() - 1) as f64 / self.answer_seconds;
-        let prompt_rate = tealight.prompt_tokens.len() as f64 / self.prompt_seconds;
-        let same_tokens = self.tokens.iter().zip(&tealight.tokens).take_while(|(a, b)| a == b).count();
-        Speed { who, threads, prompt_rate, answer_rate, peak_memory_bytes: self.peak_memory_bytes, same_tokens }
-    }
+fn speed(spoken: &Spoken, who: &'static str, threads: usize, tealight: &Generated) -> Speed {
+    // The first token comes with the prompt.
+    let answer_rate = (spoken.tokens.len() - 1) as f64 / spoken.answer_seconds;
+    let prompt_rate = tealight.prompt_tokens.len() as f64 / spoken.prompt_seconds;
+    let same_tokens = spoken.tokens.iter().zip(&tealight.tokens).take_while(|(a, b)| a == b).count();
+    Speed { who, threads, prompt_rate, answer_rate, peak_memory_bytes: spoken.peak_memory_bytes, same_tokens }
 }
 
 /// Runs the same program, built for Arm, under QEMU: the text must begin in the same way.
 fn emulate(context: &Context, args: &LlmArgs, files: &Files, generated: &Generated) -> Result<Vec<Emulated>> {
     let board = LinuxBoard::find(&context.root, BOARD)?.with_context(|| format!("there is no board {BOARD}"))?;
     board.ensure(context)?;
-    let progress = Progress::start(format!("building tealight for {}", board.target));
-    let tealight = board.build(context, "tealight-cli", "tealight")?;
-    progress.done("");
+    let tealight = linux::build_program(context, &board)?;
     let count = args.emulated_tokens.clamp(1, args.tokens).to_string();
     let mut emulated = Vec::new();
     for processor in &board.emulator.cpus {
         let progress = Progress::start(format!("making {count} tokens on an emulated {processor}"));
         let mut command = board.command(&tealight, processor);
         command.arg("generate").arg(&files.model).args(["--prompt", &args.prompt, "--max-tokens", &count, "--json"]);
-        let made: Generated = read(&mut command)?;
+        let made: Generated = serde_json::from_slice(&limit::succeed(&mut command, linux::EMULATED)?)
+            .with_context(|| format!("`{command:?}` printed no report"))?;
         if !generated.tokens.starts_with(&made.tokens) {
             bail!("{processor} made {:?}, this machine {:?}", made.text, generated.text);
         }

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::firmware::{self, Level, Recipe, Sizes};
 use crate::model::ModelFile;
 use crate::report::Report;
-use crate::{fit, qemu, report, setup};
+use crate::{emulator, fit, qemu, report};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
@@ -118,9 +118,10 @@ pub fn emulate(
     watch: qemu::Watch<'_>,
 ) -> Result<Emulated> {
     fit::check(board, model)?;
-    if let Some(qemu) = &board.qemu {
-        setup::ensure_qemu(context, qemu)?;
-    }
+    let Some(qemu) = &board.qemu else {
+        bail!("{} is not emulated by QEMU", board.id);
+    };
+    let program = emulator::ensure(context, qemu)?;
     let folder =
         tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot make a temporary folder")?;
     let write = |name: &str, bytes: &[u8]| {
@@ -149,19 +150,25 @@ pub fn emulate(
     }
     let start = Instant::now();
     let wired = if options.embed_input { &[][..] } else { input };
-    let job = qemu::Job { image: &image_file, folder: folder.path(), input: wired, limit: options.limit };
+    let job = qemu::Job {
+        image: &image_file,
+        folder: folder.path(),
+        console: board.console.kind,
+        input: wired,
+        limit: options.limit,
+    };
     let attended = |line: &str| {
         watch(line);
         if options.log != Level::Off && !report::is_fact(line) {
             eprintln!("  {}: {line}", board.id);
         }
     };
-    let console = qemu::run(board, job, &attended)?;
+    let console = qemu::run(program.command(), qemu, job, &attended)?;
     let seconds = start.elapsed().as_secs_f64();
     // Firmware that failed says so on its console, and may have written nothing.
     let written = match board.console.kind {
         ConsoleKind::Semihosting => std::fs::read(folder.path().join("output.bin")).unwrap_or_default(),
-        ConsoleKind::Uart => report::outputs(&console)?,
+        ConsoleKind::Uart | ConsoleKind::Rtt => report::outputs(&console)?,
     };
     Ok(Emulated { console, written, sizes: firmware::sizes(&image)?, seconds })
 }

@@ -1,6 +1,6 @@
 //! Runs a firmware image in QEMU and returns what it printed. It always comes back: a run has a time limit.
 
-use crate::board::{Board, ConsoleKind, Qemu};
+use crate::board::{ConsoleKind, Qemu};
 use crate::log::{Reader, Texts};
 use crate::report;
 use anyhow::{Context as _, Result, bail};
@@ -21,24 +21,22 @@ pub struct Job<'a> {
     pub image: &'a Path,
     /// The working directory: where its semihosting files are.
     pub folder: &'a Path,
+    /// Where the report comes from.
+    pub console: ConsoleKind,
     /// What goes in on a board's wire.
     pub input: &'a [u8],
     /// How long it may take.
     pub limit: Duration,
 }
 
-/// Runs firmware to its end; gives the lines of its console, each of which `watch` is given as it comes.
+/// Runs firmware to its end in the emulator that `program` starts; gives the lines of its console, each of which `watch` is given as it comes.
 ///
 /// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
-pub fn run(board: &Board, job: Job<'_>, watch: Watch<'_>) -> Result<String> {
-    let Some(qemu) = &board.qemu else {
-        bail!("{} is not emulated by QEMU", board.id);
-    };
+pub fn run(program: Command, qemu: &Qemu, job: Job<'_>, watch: Watch<'_>) -> Result<String> {
     let texts = Texts::of(&std::fs::read(job.image)?)?;
-    let kind = board.console.kind;
-    let mut child = command(qemu, kind, job.image)
+    let mut child = with_arguments(program, qemu, job)
         .current_dir(job.folder)
-        .stdin(if kind == ConsoleKind::Semihosting { Stdio::null() } else { Stdio::piped() })
+        .stdin(if job.console == ConsoleKind::Semihosting { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -64,14 +62,14 @@ pub fn run(board: &Board, job: Job<'_>, watch: Watch<'_>) -> Result<String> {
     finish(child, texts.reader(), &qemu.binary, job.limit, &attended, &ended)
 }
 
-fn command(qemu: &Qemu, console: ConsoleKind, image: &Path) -> Command {
-    let mut command = Command::new(&qemu.binary);
+fn with_arguments(mut command: Command, qemu: &Qemu, job: Job<'_>) -> Command {
     command.args(["-M", &qemu.machine]).args(["-display", "none", "-monitor", "none"]);
-    match console {
+    match job.console {
         ConsoleKind::Semihosting => command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native"]),
-        ConsoleKind::Uart => command.args(["-serial", "stdio"]),
+        // No board in QEMU has a debugger that reads RTT.
+        ConsoleKind::Uart | ConsoleKind::Rtt => command.args(["-serial", "stdio"]),
     };
-    command.args(["-icount", "shift=0,align=off,sleep=off"]).args(&qemu.arguments).arg("-kernel").arg(image);
+    command.args(["-icount", "shift=0,align=off,sleep=off"]).args(&qemu.arguments).arg("-kernel").arg(job.image);
     command
 }
 

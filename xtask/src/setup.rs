@@ -1,20 +1,23 @@
 //! Set-up: Rust targets, QEMU and cross linkers. What is missing is installed where that is permitted, else the command is given.
 //!
-//! `run` and `test` call [`ensure_target`] and [`ensure_qemu`] for what they need, so running `setup` first is optional.
+//! `run` and `test` ask for what they need by themselves, so running `setup` first is optional.
 
-use crate::board::{Board, Qemu};
+use crate::board::Board;
 use crate::context::{Context, run_quietly, try_read};
+use crate::emulator;
 use crate::linux::LinuxBoard;
 use crate::progress::Progress;
-use crate::version::Version;
 use anyhow::{Context as _, Result, bail};
 use xshell::{Cmd, Shell, cmd};
 
 /// Sets up everything that the boards need.
 pub fn setup(context: &Context) -> Result<()> {
-    for board in Board::all(&context.root)? {
-        ensure_board(context, &board)?;
+    for board in emulator::boards_here(context)? {
         eprintln!("  ok  {} can run here", board.id);
+    }
+    for board in Board::built_only(&context.root)? {
+        ensure_board(context, &board)?;
+        eprintln!("  ok  {} can be built here", board.id);
     }
     for board in LinuxBoard::all(&context.root)? {
         board.ensure(context)?;
@@ -27,7 +30,7 @@ pub fn setup(context: &Context) -> Result<()> {
 pub fn ensure_board(context: &Context, board: &Board) -> Result<()> {
     ensure_target(context, &board.target)?;
     if let Some(qemu) = &board.qemu {
-        ensure_qemu(context, qemu)?;
+        emulator::ensure(context, qemu)?;
     }
     Ok(())
 }
@@ -101,45 +104,6 @@ fn ensure(context: &Context, what: &str, probe: Cmd<'_>, installs: &[&str]) -> R
     Ok(())
 }
 
-/// What this machine's QEMU is, against what a board needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QemuState {
-    /// Present and new enough.
-    Good(Version),
-    /// Present but too old.
-    Old(Version),
-    /// Not there.
-    Missing,
-}
-
-/// Looks for a QEMU program.
-pub fn qemu_state(context: &Context, qemu: &Qemu) -> Result<QemuState> {
-    let least = qemu.least_version()?;
-    let shell = &context.shell;
-    let binary = &qemu.binary;
-    let found = try_read(cmd!(shell, "{binary} --version")).and_then(|text| Version::find(&text));
-    Ok(match found {
-        Some(version) if version >= least => QemuState::Good(version),
-        Some(version) => QemuState::Old(version),
-        None => QemuState::Missing,
-    })
-}
-
-/// Installs QEMU unless a good one is there.
-pub fn ensure_qemu(context: &Context, qemu: &Qemu) -> Result<()> {
-    let (binary, least) = (&qemu.binary, &qemu.version);
-    let lacking = match qemu_state(context, qemu)? {
-        QemuState::Good(_) => return Ok(()),
-        QemuState::Old(version) => format!("{binary} is {version}; the board needs {least} or newer"),
-        QemuState::Missing => format!("{binary} is not installed"),
-    };
-    install(context, &lacking, Package::Qemu(binary))?;
-    match qemu_state(context, qemu)? {
-        QemuState::Good(_) => Ok(()),
-        _ => bail!("{lacking}, and this system's package is not newer; install QEMU {least} or newer by hand"),
-    }
-}
-
 /// Installs the programs that speak, unless they are there.
 pub fn ensure_speech(context: &Context) -> Result<()> {
     // A list of voices, because flite answers `--version` as if that were wrong.
@@ -190,6 +154,11 @@ pub fn install(context: &Context, lacking: &str, package: Package<'_>) -> Result
     }
     progress.done("");
     Ok(())
+}
+
+/// What Debian calls a package.
+pub fn package_of_apt(package: Package<'_>) -> String {
+    Manager::Apt.package(package)
 }
 
 /// A package manager.

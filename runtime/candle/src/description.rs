@@ -68,7 +68,11 @@ fn candle(vectors: Vectors) -> Vec<Part> {
             parts.push(Part { what: format!("products of blocks {}", names.join(" ")), runner, why });
         }
     }
-    let (what, why) = ("f32 matrix products and convolutions".into(), "it has vector code for them");
+    let what = "f32 matrix products and convolutions".into();
+    let why = match vectors {
+        Vectors::None => "it multiplies in blocks that fit the caches, on all threads",
+        _ => "it has vector code for them",
+    };
     parts.push(Part { what, runner: Runner::Candle, why });
     let (what, why) = ("all other operators".into(), "Candle has nothing better for them; int8 it does not have");
     parts.push(Part { what, runner: Runner::Tealight, why });

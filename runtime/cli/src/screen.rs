@@ -30,6 +30,11 @@ impl Screen {
         Self { out: Box::new(std::io::BufWriter::new(out)), columns, colour: terminal && !dumb && !set("NO_COLOR") }
     }
 
+    /// What is no terminal, such as a file: no colours, and tables as wide as they are.
+    pub fn plain(out: impl Write + 'static) -> Self {
+        Self { out: Box::new(out), columns: None, colour: false }
+    }
+
     /// How wide pictures are drawn.
     pub fn width(&self) -> usize {
         self.columns.unwrap_or(PIPE_WIDTH).max(LEAST_WIDTH)

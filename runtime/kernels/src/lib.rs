@@ -67,7 +67,7 @@
 extern crate std;
 
 mod add;
-#[allow(unsafe_code)] // inline assembly
+#[allow(unsafe_code)] // inline assembly, and loads to vectors
 mod arch;
 pub mod block;
 mod broadcast;

@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result};
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_llama::ModelWeights;
-use serde::Serialize;
 use std::io::{Read, Seek};
 use tealight_candle::Session;
 
@@ -54,29 +53,4 @@ pub fn read(session: &mut Session, token: u32) -> Result<Vec<f32>> {
 pub fn greatest(scores: &[f32]) -> u32 {
     let best = scores.iter().zip(0..).max_by(|a, b| a.0.total_cmp(b.0).then(b.1.cmp(&a.1)));
     best.map_or(0, |(_, token)| token)
-}
-
-/// How far two engines' scores lie apart, as shares of the distance from the least to the greatest score of a position.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Difference {
-    /// The greatest.
-    pub worst: f32,
-    /// The root of the mean square.
-    pub rms: f32,
-}
-
-impl Difference {
-    /// Of `a` and `b`, which hold `len` scores for each position.
-    pub fn of(a: &[f32], b: &[f32], len: usize) -> Self {
-        let (mut worst, mut squares) = (0.0f32, 0.0f64);
-        for (a, b) in a.chunks(len).zip(b.chunks(len)) {
-            let (least, most) = b.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &x| (l.min(x), m.max(x)));
-            for (a, b) in a.iter().zip(b) {
-                let difference = (a - b).abs() / (most - least);
-                worst = worst.max(difference);
-                squares += f64::from(difference) * f64::from(difference);
-            }
-        }
-        Self { worst, rms: (squares / a.len() as f64).sqrt() as f32 }
-    }
 }

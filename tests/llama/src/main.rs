@@ -8,7 +8,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tealight_candle::{EngineChoice, Mapped};
-use tealight_llama_tests::{Candle, Difference, greatest, read};
+use tealight_llama_tests::{Candle, greatest, read};
+use tealight_tests::language::{Compared, Difference, Spoken};
 
 #[derive(Parser)]
 struct Arguments {
@@ -56,26 +57,6 @@ enum Task {
         #[arg(long)]
         exact: PathBuf,
     },
-}
-
-/// A text that was made.
-#[derive(Serialize)]
-struct Spoken {
-    tokens: Vec<u32>,
-    prompt_seconds: f64,
-    answer_seconds: f64,
-    peak_memory_bytes: Option<u64>,
-}
-
-/// How far scores agree, at all positions.
-#[derive(Serialize)]
-struct Compared {
-    positions: usize,
-    /// Positions at which Tealight and Candle would have gone on with the same token.
-    same_choice: usize,
-    tealight_candle: Difference,
-    tealight_exact: Difference,
-    candle_exact: Difference,
 }
 
 fn main() -> Result<()> {

@@ -11,7 +11,8 @@ use tealight_candle::{EngineChoice, Mapped};
 use tealight_compiler::Options;
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_kernels::block::{self, BlockType};
-use tealight_llama_tests::{Candle, Difference, read};
+use tealight_llama_tests::{Candle, read};
+use tealight_tests::language::Difference;
 
 fn blocks(block: BlockType, reals: &[f32]) -> Vec<u8> {
     let mut bytes = vec![0; block.row_bytes(reals.len())];
@@ -20,7 +21,7 @@ fn blocks(block: BlockType, reals: &[f32]) -> Vec<u8> {
 }
 
 /// The worst difference of scores over 40 tokens.
-fn worst(llama: &Llama, random: &mut Random) -> f32 {
+fn worst(llama: &Llama, random: &mut Random) -> f64 {
     let bytes = llama.bytes();
     let mut candle = Candle::load(Cursor::new(&bytes)).unwrap();
     let file = compile_gguf(&bytes, &GgufOptions::default(), &Options::default()).unwrap().bytes;
@@ -30,7 +31,7 @@ fn worst(llama: &Llama, random: &mut Random) -> f32 {
         let (candle, ours) = (candle.read(&[token]).unwrap(), read(&mut session, token).unwrap());
         Difference::of(&ours, &candle, candle.len()).worst
     });
-    scores.fold(0.0, f32::max)
+    scores.fold(0.0, f64::max)
 }
 
 #[test]

@@ -4,17 +4,18 @@
 //! single operator, a layer with its weights in each type of block, recurrent layers, all f32 layers in f16 too, and our own
 //! models.
 
-use super::{LinuxBoard, PACKAGE, recurrent};
+use super::{EMULATED, LinuxBoard, PACKAGE, program, recurrent};
 use crate::blocks::{self, Weights};
 use crate::context::Context;
+use crate::limit;
 use crate::model::ModelFile;
 use crate::progress::Progress;
 use crate::subject::{Expected, random_inputs, run_here, subjects};
 use crate::{on_board, table};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+use serde_json::json;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Instant;
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::ops;
@@ -54,14 +55,15 @@ pub fn conformance(context: &Context, board: &LinuxBoard, only: &[String], json:
         jobs.extend(weights()?);
     }
     let progress = Progress::start(format!("building for {}", board.id));
-    let program = board.build(context, PACKAGE, PACKAGE)?;
+    let runner = board.build(context, PACKAGE, PACKAGE, &[])?;
     progress.done("");
     let mut outcomes = Vec::new();
     for cpu in &board.emulator.cpus {
-        outcomes.push(run(board, cpu, &program, &jobs)?);
+        outcomes.push(run(board, cpu, &runner, &jobs)?);
     }
+    let used = if only.is_empty() { program::check(context, board)? } else { Vec::new() };
     if json {
-        println!("{}", serde_json::to_string_pretty(&outcomes)?);
+        println!("{}", serde_json::to_string_pretty(&json!({ "models": outcomes, "program": used }))?);
         return Ok(());
     }
     let mut table = table::table();
@@ -74,12 +76,18 @@ pub fn conformance(context: &Context, board: &LinuxBoard, only: &[String], json:
         table.add_row(row);
     }
     println!("{table}");
+    if !used.is_empty() {
+        let mut table = table::table();
+        table.set_header(["board", "processor", "tealight itself on", "Candle's engine finds", "seconds"]);
+        table.add_rows(used.iter().map(program::Outcome::row));
+        println!("{table}");
+    }
     eprintln!("  {} gives the same bytes as this machine", board.id);
     Ok(())
 }
 
 /// Runs all jobs in one process and compares.
-fn run(board: &LinuxBoard, cpu: &str, program: &Path, jobs: &[Job]) -> Result<Outcome> {
+fn run(board: &LinuxBoard, cpu: &str, runner: &Path, jobs: &[Job]) -> Result<Outcome> {
     let progress = Progress::start(format!("{} models on {}, {cpu}", jobs.len(), board.id));
     let folder = tempfile::Builder::new().prefix("tealight-linux-").tempdir().context("cannot make a folder")?;
     let file = |i: usize, part: &str| folder.path().join(format!("{i}.{part}"));
@@ -88,17 +96,8 @@ fn run(board: &LinuxBoard, cpu: &str, program: &Path, jobs: &[Job]) -> Result<Ou
         std::fs::write(file(i, "input"), &job.inputs).context("cannot write an input")?;
     }
     let start = Instant::now();
-    let output = board
-        .command(program, cpu)
-        .arg(folder.path())
-        .arg(jobs.len().to_string())
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {}", board.emulator.binary))?;
+    limit::succeed(board.command(runner, cpu).arg(folder.path()).arg(jobs.len().to_string()), EMULATED)?;
     let seconds = start.elapsed().as_secs_f64();
-    if !output.status.success() {
-        bail!("the run on {cpu} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
-    }
     let mut failures = Vec::new();
     for (i, job) in jobs.iter().enumerate() {
         if let Err(error) = job.expected.compare(&on_board::read(&file(i, "output"))?) {

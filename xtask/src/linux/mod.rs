@@ -1,26 +1,33 @@
 //! Linux boards: a processor with Linux, emulated in user mode. Each is a folder of `boards/linux` with a `board.toml`.
 //!
-//! Nothing is flashed: one program, `tealight-linux`, takes models and inputs from files. So one run checks hundreds of
-//! models.
+//! Nothing is flashed. One program, `tealight-linux`, takes models and inputs from files, so that one run checks hundreds of
+//! models; then `tealight` itself is used on a few.
 
 mod conformance;
+mod program;
 mod recurrent;
 
 pub use conformance::conformance;
+pub(crate) use program::build as build_program;
 
 use crate::context::{Context, try_read};
 use crate::error::Usage;
-use crate::firmware::executable;
+use crate::firmware::{executable, executables};
+use crate::limit;
 use crate::setup::{self, Package};
 use crate::version::Version;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use xshell::cmd;
 
 /// The crate and program that Linux boards run.
 const PACKAGE: &str = "tealight-linux";
+
+/// No emulated program takes longer.
+pub(crate) const EMULATED: Duration = Duration::from_secs(1200);
 
 /// Contents of a Linux board's `board.toml`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -126,36 +133,41 @@ impl LinuxBoard {
     }
 
     /// Builds `program` of `package` for it.
-    pub(crate) fn build(&self, context: &Context, package: &str, program: &str) -> Result<PathBuf> {
-        let output = self
-            .cargo(context, &["build", "--release", "--package", package])
-            .arg("--message-format=json-render-diagnostics")
-            .ignore_status()
-            .output()?;
-        let target = &self.target;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("{package} for {target} did not build:\n{}", said.trim_end());
-        }
-        executable(&String::from_utf8_lossy(&output.stdout), program)
-            .with_context(|| format!("cargo built no {program} for {target}"))
+    pub(crate) fn build(&self, context: &Context, package: &str, program: &str, features: &[&str]) -> Result<PathBuf> {
+        let features = features.join(",");
+        let words = ["build", "--release", "--package", package, "--features", &features];
+        executable(&self.messages(context, &words)?, program)
+            .with_context(|| format!("cargo built no {program} for {}", self.target))
     }
 
     /// Runs the tests of `package` on each of its processors, but those whose names have one of `skipped` in them.
     pub(crate) fn test(&self, context: &Context, package: &str, skipped: &[&str]) -> Result<()> {
+        let messages = self.messages(context, &["test", "--no-run", "--release", "--package", package, "--tests"])?;
+        let tests = executables(&messages);
+        if tests.is_empty() {
+            bail!("{package} has no tests");
+        }
         for cpu in &self.emulator.cpus {
             println!("{package} on {}, {cpu}", self.id);
-            let skip = skipped.iter().flat_map(|name| ["--skip", name]);
-            self.cargo(context, &["test", "--release", "--package", package, "--tests"])
-                .arg("--")
-                .args(skip)
-                .env(self.variable("RUNNER"), format!("{} -cpu {cpu}", self.emulator.binary))
-                // Emulated threads that wait for each other take turns on few cores.
-                .env("RAYON_NUM_THREADS", "1")
-                .run()
-                .with_context(|| format!("on the processor {cpu}"))?;
+            for (test, folder) in &tests {
+                let mut command = self.command(test, cpu);
+                command.args(skipped.iter().flat_map(|name| ["--skip", name])).current_dir(folder);
+                let said = limit::succeed(&mut command, EMULATED).with_context(|| format!("on the processor {cpu}"))?;
+                print!("{}", String::from_utf8_lossy(&said));
+            }
         }
         Ok(())
+    }
+
+    /// What cargo says of what it makes.
+    fn messages(&self, context: &Context, words: &[&str]) -> Result<String> {
+        let command = self.cargo(context, words).arg("--message-format=json-render-diagnostics");
+        let output = command.ignore_status().output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("`cargo {}` for {} failed:\n{}", words.join(" "), self.target, said.trim_end());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// A command of cargo for its target, with its linker.
@@ -179,6 +191,8 @@ impl LinuxBoard {
     pub(crate) fn command(&self, program: &Path, cpu: &str) -> Command {
         let mut command = Command::new(&self.emulator.binary);
         command.args(["-cpu", cpu]).arg(program);
+        // Emulated threads that wait for each other take turns on few cores.
+        command.envs([("RAYON_NUM_THREADS", "1"), ("CANDLE_NUM_THREADS", "1")]);
         command
     }
 }

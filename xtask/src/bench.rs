@@ -36,7 +36,7 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
     let boards = if args.all {
         emulator::boards_here(context)?
     } else {
-        args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
+        args.board.iter().map(|id| Board::find_emulated(&context.root, id)).collect::<Result<_>>()?
     };
     let subjects = subjects(context, &args.models)?;
     let mut costs = on_boards(context, &boards, &subjects)?;

@@ -83,7 +83,7 @@ pub fn layer(weights: Weights) -> Result<(Vec<u8>, Vec<u8>)> {
 
 /// Runs the layer with float32 weights and with those of each type in `names` (all types if it is `all`).
 pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> Result<()> {
-    let board = Board::find(&context.root, board)?;
+    let board = Board::find_emulated(&context.root, board)?;
     let all = || Weights::all().filter(|weights| !matches!(weights, Weights::F32));
     let mut types = vec![Weights::F32];
     for name in names {

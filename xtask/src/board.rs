@@ -11,12 +11,18 @@ use std::path::{Path, PathBuf};
 /// The board that tasks use when none is named.
 pub const DEFAULT: &str = "mps2-an386";
 
+/// Where boards are: those that need nothing but this workspace, and those on the HALs of their chips.
+const FOLDERS: [&str; 3] = ["boards", "boards/hardware", "boards/espressif"];
+
 /// Contents of a `board.toml`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Board {
     /// Identifier: the name of the folder and of the crate.
     pub id: String,
+    /// The folder, from the root of the workspace on.
+    #[serde(skip_deserializing)]
+    pub folder: PathBuf,
     /// Name for people.
     pub name: String,
     /// Processor core.
@@ -30,22 +36,38 @@ pub struct Board {
     pub target_features: Vec<String>,
     /// Bytes of RAM kept for the stack.
     pub stack: u64,
+    /// What the chip wants to find in flash before it starts an image; nothing on most.
+    pub boot: Option<Boot>,
     /// Memory regions by name; `flash` and `ram` are always there.
     pub memory: BTreeMap<String, Region>,
-    /// How QEMU emulates it, if it does.
+    /// How QEMU emulates it. Without it the board is built and its image checked, but nothing runs.
     pub qemu: Option<Qemu>,
     /// Where the report comes from.
     pub console: Console,
 }
 
 /// A memory region.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Region {
     /// First address.
     pub origin: u64,
     /// Bytes.
     pub length: u64,
+    /// The region of which this is a second view, from its first byte on.
+    pub window_of: Option<String>,
+}
+
+/// What a chip's boot loader looks for in an image.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Boot {
+    /// RP2040: a second stage with a checksum.
+    Rp2040,
+    /// RP2350: an image definition.
+    Rp2350,
+    /// Espressif's second stage: an app descriptor.
+    EspIdf,
 }
 
 /// A QEMU machine.
@@ -71,7 +93,7 @@ pub struct Console {
     pub kind: ConsoleKind,
 }
 
-/// Kinds of console that xtask can read.
+/// Kinds of console.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConsoleKind {
@@ -79,6 +101,8 @@ pub enum ConsoleKind {
     Semihosting,
     /// A serial port, over which inputs come too.
     Uart,
+    /// A debugger's real-time transfer: buffers in RAM that it reads and fills.
+    Rtt,
 }
 
 impl Qemu {
@@ -100,6 +124,11 @@ impl Board {
                 bail!("the table `[memory.{region}]` is missing");
             }
         }
+        for (name, region) in &board.memory {
+            if let Some(of) = region.window_of.as_ref().filter(|of| !board.memory.contains_key(*of)) {
+                bail!("`window-of = \"{of}\"` of `[memory.{name}]` names no region");
+            }
+        }
         // Cargo splits its variables at blanks, the compiler its list of features at commas.
         let blank = |word: &String| word.contains(|c: char| c.is_whitespace() || c == ',');
         if let Some(word) = board.target_cpu.iter().chain(&board.target_features).find(|word| blank(word)) {
@@ -110,6 +139,9 @@ impl Board {
         }
         if let Some(qemu) = &board.qemu {
             qemu.least_version().context("in `[qemu]`")?;
+            if board.console.kind == ConsoleKind::Rtt {
+                bail!("`kind = \"rtt\"` needs a debugger that reads it, and in QEMU there is none");
+            }
         }
         Ok(board)
     }
@@ -127,16 +159,32 @@ impl Board {
         self.memory.get(region).map_or(0, |region| region.length)
     }
 
-    /// Every board of the workspace that runs firmware, by identifier.
+    /// Every board that has firmware, by identifier: those in QEMU first.
     pub fn all(root: &Path) -> Result<Vec<Self>> {
-        let folder = root.join("boards");
-        let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-            .with_context(|| format!("cannot list {}", folder.display()))?
-            .filter_map(|entry| Some(entry.ok()?.path().join("board.toml")))
-            .filter(|file| file.is_file())
-            .collect();
-        files.sort();
-        files.iter().map(|file| Self::read(file)).collect()
+        let mut boards = Vec::new();
+        for folder in FOLDERS {
+            let folder = root.join(folder);
+            let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+                .with_context(|| format!("cannot list {}", folder.display()))?
+                .filter_map(|entry| Some(entry.ok()?.path().join("board.toml")))
+                .filter(|file| file.is_file())
+                .collect();
+            files.sort();
+            for file in files {
+                boards.push(Self::read(root, &file)?);
+            }
+        }
+        Ok(boards)
+    }
+
+    /// The boards that QEMU emulates: what runs firmware runs it on these.
+    pub fn emulated(root: &Path) -> Result<Vec<Self>> {
+        Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_some()).collect())
+    }
+
+    /// The boards that nothing here runs: their images are built and checked.
+    pub fn built_only(root: &Path) -> Result<Vec<Self>> {
+        Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_none()).collect())
     }
 
     /// The board called `id`; if there is none, a usage error that lists those there are.
@@ -151,10 +199,32 @@ impl Board {
         })
     }
 
-    fn read(file: &Path) -> Result<Self> {
+    /// The board called `id`, for a task that runs firmware; if nothing runs it, a usage error that says what can be done.
+    pub fn find_emulated(root: &Path, id: &str) -> Result<Self> {
+        let board = Self::find(root, id)?;
+        if board.qemu.is_some() {
+            return Ok(board);
+        }
+        let emulated: Vec<_> = Self::emulated(root)?.into_iter().map(|board| board.id).collect();
+        let text = format!(
+            "{id} is real hardware that no emulator has: its image is built and checked by `cargo xtask layout --board {id}`, \
+             and nothing here runs it; the boards that run here are: {}",
+            emulated.join(", ")
+        );
+        Err(Usage(text).into())
+    }
+
+    /// The crate's manifest, from the root of the workspace on.
+    pub fn manifest(&self) -> PathBuf {
+        self.folder.join("Cargo.toml")
+    }
+
+    fn read(root: &Path, file: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(file)?;
-        let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        Self::parse(&text, &folder).with_context(|| format!("in {}", file.display()))
+        let folder = file.parent().unwrap_or(root);
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let board = Self::parse(&text, &name).with_context(|| format!("in {}", file.display()))?;
+        Ok(Self { folder: folder.strip_prefix(root).unwrap_or(folder).into(), ..board })
     }
 }
 
@@ -211,6 +281,8 @@ mod tests {
         assert!(refusal(&GOOD.replace("\"7.2\"", "\"new\"")).contains("`new`"));
         assert!(refusal(&GOOD.replace("core =", "cpu =")).contains("cpu"));
         assert!(refusal(&GOOD.replace("semihosting", "pigeon")).contains("pigeon"));
+        assert!(refusal(&GOOD.replace("semihosting", "rtt")).contains("rtt"));
+        assert!(refusal(&GOOD.replace("0x800", "0x800\nwindow-of = \"rom\"")).contains("`window-of = \"rom\"`"));
     }
 
     #[test]
@@ -225,7 +297,21 @@ mod tests {
     #[test]
     fn every_board_of_the_workspace_is_well_described() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        assert!(!Board::all(root).unwrap().is_empty());
-        Board::find(root, DEFAULT).unwrap();
+        let (all, emulated) = (Board::all(root).unwrap(), Board::emulated(root).unwrap());
+        let built_only = Board::built_only(root).unwrap();
+        assert!(!emulated.is_empty() && !built_only.is_empty());
+        assert_eq!(all.len(), emulated.len() + built_only.len());
+        assert!(all.iter().all(|board| root.join(board.manifest()).is_file()));
+        Board::find_emulated(root, DEFAULT).unwrap();
+    }
+
+    #[test]
+    fn a_task_that_runs_firmware_refuses_a_board_that_is_built_only() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        Board::find(root, "pico").unwrap();
+        let error = Board::find_emulated(root, "pico").unwrap_err();
+        assert!(error.is::<Usage>());
+        let text = error.to_string();
+        assert!(text.contains("layout --board pico") && text.contains(DEFAULT), "{text}");
     }
 }

@@ -22,13 +22,16 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
         linux.push((board, lacking));
     }
     if as_json {
-        let row = |board: serde_json::Value, lacking: &[String]| json!({ "board": board, "runs_here": lacking.is_empty(), "lacking": lacking });
+        let row = |board: serde_json::Value, emulated: bool, lacking: &[String]| {
+            let runs = emulated && lacking.is_empty();
+            json!({ "board": board, "emulated": emulated, "runs_here": runs, "lacking": lacking })
+        };
         let mut list = Vec::new();
         for (board, lacking) in &rows {
-            list.push(row(serde_json::to_value(board)?, lacking));
+            list.push(row(serde_json::to_value(board)?, board.qemu.is_some(), lacking));
         }
         for (board, lacking) in &linux {
-            list.push(row(serde_json::to_value(board)?, lacking));
+            list.push(row(serde_json::to_value(board)?, true, lacking));
         }
         println!("{}", serde_json::to_string_pretty(&list)?);
         return Ok(());
@@ -39,8 +42,8 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
         let emulator = board
             .qemu
             .as_ref()
-            .map_or("-".into(), |qemu| format!("{} {} -M {}", qemu.binary, qemu.version, qemu.machine));
-        let here = here(lacking);
+            .map_or("built only".into(), |qemu| format!("{} {} -M {}", qemu.binary, qemu.version, qemu.machine));
+        let here = if board.qemu.is_none() && lacking.is_empty() { "no: built only".into() } else { here(lacking) };
         let size = |region: &str| board.memory.get(region).map_or("-".into(), |memory| kib(memory.length));
         table.add_row([&board.id, &board.core, &size("flash"), &size("ram"), &emulator, &here]);
     }
@@ -66,15 +69,12 @@ fn lacking(context: &Context, board: &Board) -> Result<Vec<String>> {
     if !has_target(context, &board.target) {
         lacking.push(format!("Rust target {} is not installed", board.target));
     }
-    match &board.qemu {
-        None => lacking.push("no emulator".into()),
-        Some(qemu) => match emulator::find(context, qemu)? {
+    if let Some(qemu) = &board.qemu {
+        match emulator::find(context, qemu)? {
             Found::Good(_) => {}
-            Found::Old(version) => {
-                lacking.push(format!("{} is {version}, needs {}", qemu.binary, qemu.version));
-            }
+            Found::Old(version) => lacking.push(format!("{} is {version}, needs {}", qemu.binary, qemu.version)),
             Found::Missing => lacking.push(format!("{} is not installed", qemu.binary)),
-        },
+        }
     }
     Ok(lacking)
 }

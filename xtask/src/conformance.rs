@@ -153,7 +153,7 @@ pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) 
     if let Some(board) = LinuxBoard::find(&context.root, board)? {
         return linux::conformance(context, &board, only, json);
     }
-    let board = Board::find(&context.root, board)?;
+    let board = Board::find_emulated(&context.root, board)?;
     let costs = on_one_board(context, &board, &subjects(context, only)?, !only.is_empty())?;
     if costs.is_empty() {
         bail!("no model fits {}", board.id);

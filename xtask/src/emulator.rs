@@ -138,7 +138,7 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
 /// The boards that can be emulated here, set up. One that QEMU is too old for is left out, and the reason said.
 pub fn boards_here(context: &Context) -> Result<Vec<Board>> {
     let mut here = Vec::new();
-    for board in Board::all(&context.root)? {
+    for board in Board::emulated(&context.root)? {
         match setup::ensure_board(context, &board) {
             Ok(()) => here.push(board),
             Err(error) if error.is::<TooOld>() => eprintln!("  --  {} is left out: {error}", board.id),

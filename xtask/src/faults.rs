@@ -45,7 +45,7 @@ const MODEL: &str = "anomaly";
 
 /// Runs a small model with each seed.
 pub fn faults(context: &Context, board: &str) -> Result<()> {
-    let board = Board::find(&context.root, board)?;
+    let board = Board::find_emulated(&context.root, board)?;
     let (mut model, inputs) = run::demonstration_of(context, MODEL)?;
     let whole = model.bytes.clone();
     for Seed { feature, damaged, said, limit } in SEEDS {

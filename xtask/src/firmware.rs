@@ -92,10 +92,10 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
 /// The flags are part of what cargo tells artifacts apart by: boards that share a target do not replace each other's.
 pub(crate) fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
     let shell = &context.shell;
-    let (cargo, id, target) = (context.cargo(), &board.id, &board.target);
+    let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
     let features = features.join(",");
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
-    cmd!(shell, "{cargo} {words...} --package {id} --target {target} --features {features}")
+    cmd!(shell, "{cargo} {words...} --manifest-path {manifest} --package {id} --target {target} --features {features}")
         .env(variable, board.rustflags().join(" "))
         // They would count instead.
         .env_remove("RUSTFLAGS")

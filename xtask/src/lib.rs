@@ -19,6 +19,7 @@ pub mod firmware;
 pub mod fit;
 pub mod fuzz;
 pub mod input;
+pub mod layout;
 pub mod limit;
 pub mod linux;
 pub mod llm;

@@ -3,14 +3,15 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::bench::BenchArgs;
+use xtask::layout::LayoutArgs;
 use xtask::llm::LlmArgs;
 use xtask::new_board::NewBoardArgs;
 use xtask::run::RunArgs;
 use xtask::test::TestArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
-    Context, bench, blocks, boards, check_no_panic, conformance, error, faults, fetch, fuzz, llm, new_board, repeat,
-    run, setup, test, zoo,
+    Context, bench, blocks, boards, check_no_panic, conformance, error, faults, fetch, fuzz, layout, llm, new_board,
+    repeat, run, setup, test, zoo,
 };
 
 /// Builds, runs and tests Tealight on its boards
@@ -89,6 +90,8 @@ enum Task {
         #[arg(default_values = ["q8_0", "q4_0"])]
         types: Vec<String>,
     },
+    /// Builds the boards of real hardware and checks that their chips would find what they start from
+    Layout(LayoutArgs),
     /// Continues a text with a language model of 135 million weights, beside Candle's own, and on emulated Arm processors
     Llm(LlmArgs),
     /// Fuzzes the model parser and everything that it accepts
@@ -132,6 +135,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Repeat { board } => repeat::repeat(&context, board),
         Task::Faults { board } => faults::faults(&context, board),
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
+        Task::Layout(args) => layout::layout(&context, args),
         Task::Llm(args) => llm::llm(&context, args),
         Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),

@@ -9,7 +9,7 @@ use crate::error::Usage;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What to make, and from what.
 #[derive(Debug, Args)]
@@ -28,20 +28,26 @@ pub struct NewBoardArgs {
 pub fn new_board(context: &Context, args: &NewBoardArgs) -> Result<()> {
     let like = Board::find(&context.root, &args.like)?;
     let name = args.name.as_deref().unwrap_or(&args.id);
-    write(&context.root, &args.id, name, &like)?;
+    let folder = write(&context.root, &args.id, name, &like)?;
+    let (main_rs, then) = if like.qemu.is_some() {
+        ("its clock and the clock's rate", "run")
+    } else {
+        ("its clocks, LED and console", "layout")
+    };
     println!(
-        "boards/{id} is a copy of boards/{like} by the name {id}. To make it yours:\n  \
+        "{folder} is a copy of {like} by the name {id}. To make it yours:\n  \
          board.toml   core, target, memory and stack; [qemu] only if QEMU has the board\n  \
-         src/main.rs  its clock and the clock's rate\n\
-         then `cargo xtask run --board {id}`. boards/README.md tells the rest.",
+         src/main.rs  {main_rs}\n\
+         then `cargo xtask {then} --board {id}`. boards/README.md tells the rest.",
+        folder = folder.display(),
         id = args.id,
-        like = like.id
+        like = like.folder.display()
     );
     Ok(())
 }
 
-/// Writes the folder whole or not at all.
-fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<()> {
+/// Writes the folder beside that of the other board, whole or not at all, and says where it is.
+fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     let starts = id.starts_with(|first: char| first.is_ascii_lowercase());
     if !starts || !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
         return Err(Usage(format!("`{id}` is no identifier of a board: a letter, then a-z, 0-9 and -")).into());
@@ -49,22 +55,28 @@ fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<()> {
     if name.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
         return Err(Usage(format!("`{name}` has a character that a board's name cannot have")).into());
     }
-    let boards = root.join("boards");
-    let folder = boards.join(id);
-    if folder.exists() {
-        return Err(Usage(format!("boards/{id} is there already")).into());
+    if let Some(other) = Board::all(root)?.into_iter().find(|board| board.id == id) {
+        return Err(Usage(format!("{} is there already", other.folder.display())).into());
     }
-    let from = boards.join(&like.id);
-    let new = tempfile::Builder::new().prefix(".new-").tempdir_in(&boards).context("cannot write to boards")?;
-    let read = |file: &str| fs::read_to_string(from.join(file)).with_context(|| format!("boards/{}/{file}", like.id));
-    let put = |file: &str, text: String| fs::write(new.path().join(file), text).with_context(|| format!("boards/{id}"));
+    let folder = like.folder.with_file_name(id);
+    let told = folder.display();
+    if root.join(&folder).exists() {
+        return Err(Usage(format!("{told} is there already")).into());
+    }
+    let from = root.join(&like.folder);
+    let boards = from.parent().unwrap_or(root);
+    let cannot = || format!("cannot write to {}", boards.display());
+    let new = tempfile::Builder::new().prefix(".new-").tempdir_in(boards).with_context(cannot)?;
+    let read = |file: &str| fs::read_to_string(from.join(file)).with_context(|| from.join(file).display().to_string());
+    let put = |file: &str, text: String| fs::write(new.path().join(file), text).with_context(|| told.to_string());
     fs::create_dir(new.path().join("src"))?;
     put("board.toml", with_values(&read("board.toml")?, &[("id", id), ("name", name)]))?;
     let description = format!("Tealight on {name}");
     put("Cargo.toml", with_values(&read("Cargo.toml")?, &[("name", id), ("description", &description)]))?;
     put("build.rs", read("build.rs")?)?;
     put("src/main.rs", main_rs(&read("src/main.rs")?, id, name, &like.core))?;
-    fs::rename(new.path(), &folder).with_context(|| format!("cannot make boards/{id}"))
+    fs::rename(new.path(), root.join(&folder)).with_context(|| format!("cannot make {told}"))?;
+    Ok(folder)
 }
 
 /// A TOML text in which each line `key = …` of these keys has another string.
@@ -118,7 +130,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let real = Context::new().unwrap().root;
         for board in Board::all(&real).unwrap() {
-            let (from, to) = (real.join("boards").join(&board.id), root.path().join("boards").join(&board.id));
+            let (from, to) = (real.join(&board.folder), root.path().join(&board.folder));
             fs::create_dir_all(to.join("src")).unwrap();
             for file in ["board.toml", "Cargo.toml", "build.rs", "src/main.rs"] {
                 fs::copy(from.join(file), to.join(file)).unwrap();
@@ -132,19 +144,21 @@ mod tests {
         let root = copy();
         for (i, like) in Board::all(root.path()).unwrap().into_iter().enumerate() {
             let id = format!("my-board-{i}");
-            write(root.path(), &id, "My own board", &like).unwrap();
+            let folder = root.path().join(write(root.path(), &id, "My own board", &like).unwrap());
+            assert_eq!(folder.parent(), root.path().join(&like.folder).parent());
             let board = Board::all(root.path()).unwrap().into_iter().find(|board| board.id == id).unwrap();
             assert_eq!((board.name.as_str(), &board.target, board.stack), ("My own board", &like.target, like.stack));
-            assert_eq!(board.qemu.unwrap().machine, like.qemu.unwrap().machine);
-            let folder = root.path().join("boards").join(&id);
+            assert_eq!(board.qemu.map(|qemu| qemu.machine), like.qemu.map(|qemu| qemu.machine));
             let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
             assert_eq!(manifest["package"]["name"].as_str(), Some(id.as_str()));
             assert_eq!(manifest["bin"][0]["name"].as_str(), Some(id.as_str()));
             let main = fs::read_to_string(folder.join("src/main.rs")).unwrap();
             let new = format!("MyBoard{i}");
-            for part in [format!("struct {new}"), format!("for {new} "), format!("{new});")] {
+            for part in [format!("struct {new}"), format!("for {new} ")] {
                 assert!(main.contains(&part), "no `{part}` in\n{main}");
             }
+            let (named, taken) = (format!("{new});"), format!("<{new}>"));
+            assert!(main.contains(&named) || main.contains(&taken), "nothing runs {new} in\n{main}");
             assert!(main.starts_with("//! Tealight on My own board ("), "{main}");
         }
         let left = fs::read_dir(root.path().join("boards")).unwrap();

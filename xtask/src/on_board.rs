@@ -168,7 +168,7 @@ pub fn emulate(
     // Firmware that failed says so on its console, and may have written nothing.
     let written = match board.console.kind {
         ConsoleKind::Semihosting => std::fs::read(folder.path().join("output.bin")).unwrap_or_default(),
-        ConsoleKind::Uart => report::outputs(&console)?,
+        ConsoleKind::Uart | ConsoleKind::Rtt => report::outputs(&console)?,
     };
     Ok(Emulated { console, written, sizes: firmware::sizes(&image)?, seconds })
 }

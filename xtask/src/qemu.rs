@@ -66,7 +66,8 @@ fn with_arguments(mut command: Command, qemu: &Qemu, job: Job<'_>) -> Command {
     command.args(["-M", &qemu.machine]).args(["-display", "none", "-monitor", "none"]);
     match job.console {
         ConsoleKind::Semihosting => command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native"]),
-        ConsoleKind::Uart => command.args(["-serial", "stdio"]),
+        // No board in QEMU has a debugger that reads RTT.
+        ConsoleKind::Uart | ConsoleKind::Rtt => command.args(["-serial", "stdio"]),
     };
     command.args(["-icount", "shift=0,align=off,sleep=off"]).args(&qemu.arguments).arg("-kernel").arg(job.image);
     command

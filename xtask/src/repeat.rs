@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 /// Runs the demonstration twice as it is, once with its inputs built in, once with the model loaded at run time.
 pub fn repeat(context: &Context, board: &str) -> Result<()> {
-    let board = Board::find(&context.root, board)?;
+    let board = Board::find_emulated(&context.root, board)?;
     let (model, inputs) = run::demonstration(context)?;
     let once = |what: &str, options: Options<'_>| {
         let progress = Progress::start(format!("{} on {}, {what}", model.name, board.id));

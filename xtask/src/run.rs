@@ -98,7 +98,7 @@ struct Source {
 
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
-    let board = Board::find(&context.root, &args.board)?;
+    let board = Board::find_emulated(&context.root, &args.board)?;
     let Subject { model, inputs, text, reconstruction } = subject(context, args)?;
     if model.speaks && inputs.is_empty() {
         return write(context, args, &board, &model, &Request::new(&args.text, text.as_ref())?);

@@ -15,6 +15,10 @@ pub fn setup(context: &Context) -> Result<()> {
     for board in emulator::boards_here(context)? {
         eprintln!("  ok  {} can run here", board.id);
     }
+    for board in Board::built_only(&context.root)? {
+        ensure_board(context, &board)?;
+        eprintln!("  ok  {} can be built here", board.id);
+    }
     for board in LinuxBoard::all(&context.root)? {
         board.ensure(context)?;
         eprintln!("  ok  {} can run here", board.id);

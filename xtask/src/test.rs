@@ -4,9 +4,10 @@
 
 use crate::board::{self, Board};
 use crate::context::Context;
+use crate::layout::LayoutArgs;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::subjects;
-use crate::{check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, llm, repeat, setup, zoo};
+use crate::{check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, layout, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
@@ -29,6 +30,7 @@ const STEPS: &[Step] = &[
     Step { name: "fetching models", fast: true, run: fetch_models },
     Step { name: "host tests", fast: true, run: host_tests },
     Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
+    Step { name: "boards of real hardware: built, and laid out as their chips want it", fast: false, run: hardware },
     Step { name: "with Candle: our models, and the block kernels against its own", fast: false, run: with_candle },
     Step { name: "a language model, beside Candle and on emulated Arm", fast: false, run: language_model },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
@@ -51,7 +53,14 @@ const MIRI: &[&[&str]] = &[
 
 fn format(context: &Context) -> Result<()> {
     setup::ensure_component(context, "fmt", "rustfmt")?;
-    cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` mends it")
+    cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` mends it")?;
+    for board in Board::built_only(&context.root)? {
+        let manifest = board.manifest().display().to_string();
+        let command = ["fmt", "--manifest-path", &manifest];
+        cargo(context, &[&command[..], &["--check"]].concat())
+            .with_context(|| format!("`cargo {}` mends it", command.join(" ")))?;
+    }
+    Ok(())
 }
 
 fn clippy_host(context: &Context) -> Result<()> {
@@ -60,13 +69,18 @@ fn clippy_host(context: &Context) -> Result<()> {
 }
 
 fn clippy_firmware(context: &Context) -> Result<()> {
+    clippy_of(context, &Board::emulated(&context.root)?)
+}
+
+fn clippy_of(context: &Context, boards: &[Board]) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
-    for board in Board::all(&context.root)? {
+    for board in boards {
         setup::ensure_target(context, &board.target)?;
         // What features choose is the same on every board.
         let features: &[&str] = if board.id == board::DEFAULT { &["", "audio", "loadable", "text"] } else { &[""] };
         for features in features {
-            let command = firmware::cargo(context, &board, &["clippy"], &[features]).args(["--", "-D", "warnings"]);
+            let words: &[&str] = if board.qemu.is_some() { &["clippy"] } else { &["clippy", "--profile", "firmware"] };
+            let command = firmware::cargo(context, board, words, &[features]).args(["--", "-D", "warnings"]);
             command.env("TEALIGHT_MODEL", &model).run()?;
         }
     }
@@ -94,6 +108,12 @@ fn no_panic(context: &Context) -> Result<()> {
     [board::DEFAULT, "microbit", "riscv32-virt", "aarch64-virt"]
         .iter()
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
+}
+
+/// Boards that nothing here runs. In the profile that firmware is built in, so that their HALs are built once.
+fn hardware(context: &Context) -> Result<()> {
+    layout::layout(context, &LayoutArgs::default())?;
+    clippy_of(context, &Board::built_only(&context.root)?)
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
@@ -210,9 +230,11 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
     let mut steps: Vec<Named> = vec![("fetching models".into(), Box::new(fetch_models))];
     for id in ids {
         let linux = LinuxBoard::find(&context.root, id)?.is_some();
-        if !linux {
-            // One that there is not is wrong usage.
-            Board::find(&context.root, id)?;
+        // One that there is not is wrong usage.
+        if !linux && Board::find(&context.root, id)?.qemu.is_none() {
+            let args = LayoutArgs { board: vec![id.clone()], json: false };
+            steps.push((format!("layout of {id}"), Box::new(move |context| layout::layout(context, &args))));
+            continue;
         }
         let board = id.clone();
         let models = move |context: &Context| conformance::conformance(context, &board, &[], false);

@@ -58,6 +58,24 @@ impl OutputPin for Register {
     }
 }
 
+/// An LED that is lit while its pin is low, as one between the supply and the pin is. High is lit here too.
+#[derive(Clone, Copy, Debug)]
+pub struct ActiveLow<P>(pub P);
+
+impl<P: OutputPin> ErrorType for ActiveLow<P> {
+    type Error = P::Error;
+}
+
+impl<P: OutputPin> OutputPin for ActiveLow<P> {
+    fn set_low(&mut self) -> Result<(), P::Error> {
+        self.0.set_high()
+    }
+
+    fn set_high(&mut self) -> Result<(), P::Error> {
+        self.0.set_low()
+    }
+}
+
 /// Writes registers one after another: what a port needs before its pin is an output.
 ///
 /// # Safety
@@ -86,5 +104,28 @@ mod tests {
         assert_eq!(registers, [0, 7]);
         led.set_low().unwrap();
         assert_eq!(registers, [0, 1 << 9]);
+    }
+
+    #[test]
+    fn an_active_low_led_is_lit_by_a_low_pin() {
+        struct Pin(bool);
+        impl ErrorType for Pin {
+            type Error = Infallible;
+        }
+        impl OutputPin for Pin {
+            fn set_low(&mut self) -> Result<(), Infallible> {
+                self.0 = false;
+                Ok(())
+            }
+            fn set_high(&mut self) -> Result<(), Infallible> {
+                self.0 = true;
+                Ok(())
+            }
+        }
+        let mut led = ActiveLow(Pin(true));
+        led.set_high().unwrap();
+        assert!(!led.0.0);
+        led.set_low().unwrap();
+        assert!(led.0.0);
     }
 }

@@ -43,7 +43,7 @@ pub use app::{app, app_audio, app_text};
 pub use board::{Board, Outcome};
 #[doc(hidden)]
 pub use entry::{Slot, bytes};
-#[cfg(all(target_os = "none", feature = "start"))]
+#[cfg(all(target_os = "none", feature = "faults"))]
 #[doc(hidden)]
 pub use fault::guard_stack;
 pub use machine::Machine;

@@ -11,13 +11,30 @@ use std::{env, fs};
 /// At most this much is kept for the arena of a model that is loaded at run time.
 const LOADABLE: u64 = 512 * 1024;
 
+/// Bytes of the RP2040's second stage.
+const BOOT2: u64 = 256;
+
 /// What the build needs of a `board.toml`.
 #[derive(Debug, Deserialize)]
 struct Board {
     id: String,
     /// Bytes kept for the stack, at the lowest addresses of the RAM.
     stack: u64,
+    /// What the chip wants to find in flash before it starts an image; nothing on most.
+    boot: Option<Boot>,
     memory: BTreeMap<String, Region>,
+}
+
+/// What a chip's boot loader looks for. The HAL brings it; where it lies is said here.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Boot {
+    /// RP2040: its second stage, in the first 256 bytes of flash (RP2040 datasheet, 2.8.1.3.1).
+    Rp2040,
+    /// RP2350: an image definition, in the first 4 KiB of the image (RP2350 datasheet, 5.9.5).
+    Rp2350,
+    /// Espressif's second stage: an app descriptor. `esp-hal` brings whole linker scripts.
+    EspIdf,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -35,14 +52,11 @@ pub fn main() {
     let text = fs::read_to_string("board.toml").expect("a board's folder has a board.toml");
     let architecture = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
     let board: Board = toml::from_str(&text).unwrap_or_else(|error| panic!("in board.toml: {error}"));
-    let memory = memory_x(&board, &architecture).unwrap_or_else(|error| panic!("in board.toml: {error}"));
-    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    fs::write(out.join("memory.x"), memory).expect("OUT_DIR is writable");
-    println!("cargo:rustc-link-search={}", out.display());
-    if architecture.starts_with("riscv") {
-        println!("cargo:rustc-link-arg-bins=-Tmemory.x");
+    if board.boot == Some(Boot::EspIdf) {
+        println!("cargo:rustc-link-arg-bins=-Tlinkall.x");
+    } else {
+        link_from_memory_x(&board, &architecture);
     }
-    println!("cargo:rustc-link-arg-bins=-Tlink.x");
     println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-env=TEALIGHT_BOARD={}", board.id);
@@ -50,13 +64,29 @@ pub fn main() {
 
     println!("cargo:rerun-if-env-changed=TEALIGHT_MODEL");
     if env::var_os("TEALIGHT_MODEL").is_none() {
-        println!("cargo::error=TEALIGHT_MODEL must name a compiled model; `cargo xtask run` sets it");
+        println!("cargo::error=TEALIGHT_MODEL must name a compiled model; `cargo xtask run` and `layout` set it");
     }
     println!("cargo:rerun-if-env-changed=TEALIGHT_INPUT");
     println!("cargo::rustc-check-cfg=cfg(embedded_input)");
     if env::var_os("TEALIGHT_INPUT").is_some() {
         println!("cargo:rustc-cfg=embedded_input");
     }
+}
+
+/// Writes `memory.x` and links by it and by the start-up crate's script.
+fn link_from_memory_x(board: &Board, architecture: &str) {
+    let memory = memory_x(board, architecture).unwrap_or_else(|error| panic!("in board.toml: {error}"));
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(out.join("memory.x"), memory).expect("OUT_DIR is writable");
+    println!("cargo:rustc-link-search={}", out.display());
+    if architecture.starts_with("riscv") {
+        println!("cargo:rustc-link-arg-bins=-Tmemory.x");
+        if board.boot == Some(Boot::Rp2350) {
+            // The default handlers of the chip's interrupts, which Arm's start-up script includes by itself.
+            println!("cargo:rustc-link-arg-bins=-Tdevice.x");
+        }
+    }
+    println!("cargo:rustc-link-arg-bins=-Tlink.x");
 }
 
 impl Board {
@@ -77,11 +107,19 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
     if stack % 16 != 0 || stack >= ram.length {
         return Err(format!("`stack = {stack}` must be a multiple of 16 and less than the RAM, {}", ram.length));
     }
+    // The RP2040's second stage has the first bytes of the flash for itself.
+    let (boot2, first) = match board.boot {
+        Some(Boot::Rp2040) => (format!("  BOOT2 : ORIGIN = {:#x}, LENGTH = {BOOT2:#x}\n", flash.origin), BOOT2),
+        _ => (String::new(), 0),
+    };
+    if flash.length <= first {
+        return Err(format!("`[memory.flash]` must have more than {first} bytes"));
+    }
     let regions = format!(
-        "  FLASH : ORIGIN = {:#x}, LENGTH = {:#x}\n  STACK : ORIGIN = {:#x}, LENGTH = {stack:#x}\n  \
+        "{boot2}  FLASH : ORIGIN = {:#x}, LENGTH = {:#x}\n  STACK : ORIGIN = {:#x}, LENGTH = {stack:#x}\n  \
          RAM : ORIGIN = {:#x}, LENGTH = {:#x}\n",
-        flash.origin,
-        flash.length,
+        flash.origin + first,
+        flash.length - first,
         ram.origin,
         ram.origin + stack,
         ram.length - stack,
@@ -103,7 +141,8 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
     };
     Ok(format!(
         "MEMORY\n{{\n{regions}{reset}}}\n{aliases}{section}\
-         _stack_end = ORIGIN(STACK);\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n"
+         _stack_end = ORIGIN(STACK);\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n{}",
+        boot_sections(board.boot, architecture)
     ))
 }
 
@@ -139,6 +178,25 @@ fn aarch64_map(board: &Board) -> Result<String, String> {
     Ok(bounds)
 }
 
+/// Where what the chip looks for lies, among the sections of the start-up crate's script.
+fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
+    match boot {
+        Some(Boot::Rp2040) => "SECTIONS { .boot2 : { KEEP(*(.boot2)) } > BOOT2 } INSERT BEFORE .vector_table;\n",
+        // An Arm image begins with its vector table.
+        Some(Boot::Rp2350) if architecture == "arm" => {
+            "SECTIONS { .start_block : ALIGN(4) { KEEP(*(.start_block)) } > FLASH } INSERT AFTER .vector_table;\n\
+             _stext = ADDR(.start_block) + SIZEOF(.start_block);\n"
+        }
+        // A RISC-V image is entered at its first byte, where the start-up code must be.
+        Some(Boot::Rp2350) => {
+            "SECTIONS {\n  .start : ALIGN(4) { KEEP(*(.init)) } > FLASH\n  \
+             .start_block : ALIGN(4) { KEEP(*(.start_block)) } > FLASH\n} INSERT BEFORE .text.dummy;\n\
+             _stext = ADDR(.start_block) + SIZEOF(.start_block);\n"
+        }
+        Some(Boot::EspIdf) | None => "",
+    }
+}
+
 /// Bytes for the arena of a model that is loaded at run time: half of what the stack leaves.
 fn loadable_memory(board: &Board) -> u64 {
     let ram = board.memory.get("ram").map_or(0, |ram| ram.length);
@@ -152,7 +210,7 @@ mod tests {
     fn board(stack: u64) -> Board {
         let flash = Region { origin: 0, length: 0x4_0000 };
         let ram = Region { origin: 0x2000_0000, length: 0x4000 };
-        Board { id: "x1".into(), stack, memory: [("flash".into(), flash), ("ram".into(), ram)].into() }
+        Board { id: "x1".into(), stack, boot: None, memory: [("flash".into(), flash), ("ram".into(), ram)].into() }
     }
 
     #[test]
@@ -162,6 +220,19 @@ mod tests {
         assert!(text.contains("RAM : ORIGIN = 0x20001000, LENGTH = 0x3000\n"), "{text}");
         assert!(!text.contains("REGION_ALIAS"));
         assert!(memory_x(&board(0x1000), "riscv32").unwrap().contains("REGION_ALIAS(\"REGION_BSS\", RAM);"));
+    }
+
+    #[test]
+    fn what_a_chip_looks_for_lies_where_it_looks() {
+        let with = |boot| Board { boot: Some(boot), ..board(0x1000) };
+        let text = memory_x(&with(Boot::Rp2040), "arm").unwrap();
+        assert!(text.contains("BOOT2 : ORIGIN = 0x0, LENGTH = 0x100\n"), "{text}");
+        assert!(text.contains("FLASH : ORIGIN = 0x100, LENGTH = 0x3ff00\n"), "{text}");
+        let arm = memory_x(&with(Boot::Rp2350), "arm").unwrap();
+        assert!(arm.contains(".start_block") && arm.contains("AFTER .vector_table"), "{arm}");
+        let riscv = memory_x(&with(Boot::Rp2350), "riscv32").unwrap();
+        assert!(riscv.find(".init") < riscv.find(".start_block") && riscv.contains("BEFORE .text"), "{riscv}");
+        assert!(!memory_x(&board(0x1000), "arm").unwrap().contains("SECTIONS"));
     }
 
     #[test]
@@ -180,6 +251,7 @@ mod tests {
         let devices = Region { origin: 0x3F00_0000, length: 0x100_0000 };
         let board = |flash, ram, devices| Board {
             id: "x1".into(),
+            boot: None,
             stack: 0x1000,
             memory: [("flash", flash), ("ram", ram), ("devices", devices)].map(|(n, r)| (n.into(), r)).into(),
         };

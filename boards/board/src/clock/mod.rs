@@ -8,5 +8,5 @@ pub mod cycle;
 pub mod nrf;
 #[cfg(target_arch = "aarch64")]
 pub mod pmccntr;
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", feature = "start"))]
 pub mod systick;

@@ -2,21 +2,21 @@
 //!
 //! A fault's handler first takes the whole stack for itself, so that it can report a stack that ran over too.
 
-#[cfg(all(feature = "start", target_arch = "aarch64"))]
+#[cfg(all(feature = "faults", target_arch = "aarch64"))]
 mod aarch64;
-#[cfg(all(feature = "start", target_arch = "arm"))]
+#[cfg(all(feature = "faults", target_arch = "arm"))]
 mod cortex_m;
-#[cfg(all(feature = "start", any(target_arch = "riscv32", target_arch = "riscv64")))]
+#[cfg(all(feature = "faults", any(target_arch = "riscv32", target_arch = "riscv64")))]
 mod riscv;
 
 use crate::{Outcome, log};
 use defmt::println;
 
-#[cfg(all(feature = "start", target_arch = "aarch64"))]
+#[cfg(all(feature = "faults", target_arch = "aarch64"))]
 pub use aarch64::guard_stack;
-#[cfg(all(feature = "start", target_arch = "arm"))]
+#[cfg(all(feature = "faults", target_arch = "arm"))]
 pub use cortex_m::guard_stack;
-#[cfg(all(feature = "start", any(target_arch = "riscv32", target_arch = "riscv64")))]
+#[cfg(all(feature = "faults", any(target_arch = "riscv32", target_arch = "riscv64")))]
 pub use riscv::guard_stack;
 
 #[panic_handler]
@@ -43,7 +43,7 @@ pub(crate) fn stop(outcome: Outcome) -> ! {
 }
 
 /// Says what fault there was, and where the program counter stood; or that the stack ran over, if its pointer did.
-#[cfg(feature = "start")]
+#[cfg(feature = "faults")]
 fn fail(what: defmt::Str, stack_pointer: usize, pc: impl FnOnce() -> usize) -> ! {
     log::rescue();
     if stack_pointer < crate::stack::bounds().0 {

@@ -1,0 +1,101 @@
+//! Tealight on ST Nucleo-H743ZI (Cortex-M7).
+//!
+//! What it says and takes goes by USART 3, which the debugger on the board has as a serial port.
+
+#![no_std]
+#![no_main]
+
+use cortex_m::peripheral::DWT;
+use embassy_stm32::Config;
+use embassy_stm32::gpio::{Level, Output, Speed};
+use embassy_stm32::mode::Blocking;
+use embassy_stm32::rcc::{
+    AHBPrescaler, APBPrescaler, Hse, HseMode, Pll, PllDiv, PllMul, PllPreDiv, PllSource, Sysclk, VoltageScale,
+};
+use embassy_stm32::time::Hertz;
+use embassy_stm32::usart::{self, Uart, UartRx, UartTx};
+use embedded_io::{ErrorKind, ErrorType, Read};
+use tealight_board::{Machine, Wire, keep, log};
+
+struct NucleoH743zi {
+    led: Output<'static>,
+    receiver: Receiver,
+}
+
+impl Machine for NucleoH743zi {
+    type Led = Output<'static>;
+
+    const ID: &'static str = env!("TEALIGHT_BOARD");
+    const TICKS_PER_SECOND: u32 = 400_000_000;
+
+    fn take() -> Self {
+        let chip = embassy_stm32::init(clocks());
+        let mut core = cortex_m::Peripherals::take().expect("nothing has taken them before");
+        core.SCB.enable_icache();
+        core.SCB.enable_dcache(&mut core.CPUID);
+        core.DCB.enable_trace();
+        DWT::unlock();
+        core.DWT.enable_cycle_counter();
+        let uart = Uart::new_blocking(chip.USART3, chip.PD9, chip.PD8, usart::Config::default());
+        let (sender, receiver) = uart.expect("115,200 bauds are within reach of this clock").split();
+        log::start(keep!(sender => UartTx<'static, Blocking>));
+        Self { led: Output::new(chip.PB0, Level::Low, Speed::Low), receiver: Receiver(receiver) }
+    }
+
+    fn led(&mut self) -> &mut Self::Led {
+        &mut self.led
+    }
+
+    fn ticks(&mut self) -> u32 {
+        DWT::cycle_count()
+    }
+}
+
+/// 400 MHz from the 8 MHz that the debugger gives.
+fn clocks() -> Config {
+    let mut config = Config::default();
+    config.rcc.hse = Some(Hse { freq: Hertz(8_000_000), mode: HseMode::Bypass });
+    config.rcc.pll1 = Some(Pll {
+        source: PllSource::HSE,
+        prediv: PllPreDiv::DIV4,
+        mul: PllMul::MUL400,
+        fracn: None,
+        divp: Some(PllDiv::DIV2),
+        divq: None,
+        divr: None,
+    });
+    config.rcc.sys = Sysclk::PLL1_P;
+    config.rcc.ahb_pre = AHBPrescaler::DIV2;
+    config.rcc.apb1_pre = APBPrescaler::DIV2;
+    config.rcc.apb2_pre = APBPrescaler::DIV2;
+    config.rcc.apb3_pre = APBPrescaler::DIV2;
+    config.rcc.apb4_pre = APBPrescaler::DIV2;
+    config.rcc.voltage_scale = VoltageScale::Scale1;
+    config
+}
+
+impl Wire for NucleoH743zi {
+    type Reader = Receiver;
+
+    fn reader(&mut self) -> Option<&mut Self::Reader> {
+        Some(&mut self.receiver)
+    }
+}
+
+/// The end of the UART that receives, as `embedded-io` has it.
+struct Receiver(UartRx<'static, Blocking>);
+
+impl ErrorType for Receiver {
+    type Error = ErrorKind;
+}
+
+impl Read for Receiver {
+    /// Waits for a byte.
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
+        let Some((first, _)) = bytes.split_at_mut_checked(1) else { return Ok(0) };
+        self.0.blocking_read(first).map_err(|_| ErrorKind::Other)?;
+        Ok(1)
+    }
+}
+
+tealight_board::firmware!(wired NucleoH743zi);

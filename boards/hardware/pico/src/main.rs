@@ -1,0 +1,69 @@
+//! Tealight on Raspberry Pi Pico (Cortex-M0+).
+//!
+//! What it says and takes goes by UART 0, on pins 1 and 2 of the board.
+
+#![no_std]
+#![no_main]
+
+use cortex_m_rt as _;
+use embassy_rp::config::Config;
+use embassy_rp::gpio::{Level, Output};
+use embassy_rp::uart::{self, Blocking, Uart, UartRx, UartTx};
+use embassy_time::Instant;
+use embedded_io::{ErrorKind, ErrorType, Read};
+use tealight_board::{Machine, Wire, keep, log};
+
+struct Pico {
+    led: Output<'static>,
+    receiver: Receiver,
+}
+
+impl Machine for Pico {
+    type Led = Output<'static>;
+
+    const ID: &'static str = env!("TEALIGHT_BOARD");
+    const TICKS_PER_SECOND: u32 = 1_000_000;
+
+    fn take() -> Self {
+        let chip = embassy_rp::init(Config::default());
+        let uart = Uart::new_blocking(chip.UART0, chip.PIN_0, chip.PIN_1, uart::Config::default());
+        let (sender, receiver) = uart.split();
+        log::start(keep!(sender => UartTx<'static, Blocking>));
+        Self { led: Output::new(chip.PIN_25, Level::Low), receiver: Receiver(receiver) }
+    }
+
+    fn led(&mut self) -> &mut Self::Led {
+        &mut self.led
+    }
+
+    fn ticks(&mut self) -> u32 {
+        // The core counts no cycles; the chip's timer counts microseconds.
+        Instant::now().as_micros() as u32
+    }
+}
+
+impl Wire for Pico {
+    type Reader = Receiver;
+
+    fn reader(&mut self) -> Option<&mut Self::Reader> {
+        Some(&mut self.receiver)
+    }
+}
+
+/// The end of the UART that receives, as `embedded-io` has it.
+struct Receiver(UartRx<'static, Blocking>);
+
+impl ErrorType for Receiver {
+    type Error = ErrorKind;
+}
+
+impl Read for Receiver {
+    /// Waits for a byte.
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
+        let Some((first, _)) = bytes.split_at_mut_checked(1) else { return Ok(0) };
+        self.0.blocking_read(first).map_err(|_| ErrorKind::Other)?;
+        Ok(1)
+    }
+}
+
+tealight_board::firmware!(wired Pico);

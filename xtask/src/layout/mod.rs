@@ -1,0 +1,122 @@
+//! `cargo xtask layout`: boards of real hardware are built, and their linked images are looked at as the chip would.
+//!
+//! Nothing here runs on such a board. What can be known without it is whether the chip would find what it starts from: every
+//! section in a memory that there is, the stack in RAM, a vector table or entry point that leads into code, and what the boot
+//! loader looks for. `board.toml` says what memory there is; the rest is the chips' own rules.
+
+mod boot;
+mod image;
+mod memory;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::firmware::{self, Level, Recipe};
+use crate::on_board::stable_copy;
+use crate::progress::Progress;
+use crate::run::{demonstration, thousands};
+use crate::{fit, table};
+use anyhow::{Result, bail};
+use clap::Args;
+use image::Image;
+use serde::Serialize;
+
+/// What to look at.
+#[derive(Debug, Default, Args)]
+pub struct LayoutArgs {
+    /// Only this board; may be given more than once [default: all that are built only]
+    #[arg(long, value_name = "BOARD")]
+    pub board: Vec<String>,
+    /// Prints one JSON value instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An image and what was found in it.
+#[derive(Debug, Serialize)]
+struct Layout {
+    board: String,
+    model: String,
+    /// Bytes that are stored: code, constants, the model, first values of variables.
+    flash: u64,
+    flash_length: u64,
+    /// Bytes of variables, the arena among them.
+    ram: u64,
+    /// Bytes kept for the stack.
+    stack: u64,
+    ram_length: u64,
+    /// What is wrong with it.
+    findings: Vec<String>,
+}
+
+/// Builds the boards and checks their images.
+pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
+    let boards = if args.board.is_empty() {
+        Board::built_only(&context.root)?
+    } else {
+        args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
+    };
+    let model = demonstration(context)?.0;
+    let file = stable_copy(context, &model)?;
+    let mut layouts = Vec::new();
+    for board in &boards {
+        let progress = Progress::start(format!("building {} for {} and looking at its layout", model.name, board.id));
+        fit::check(board, &model)?;
+        let recipe =
+            Recipe { board, name: &model.name, model: &file, embedded_input: None, features: &[], log: Level::Info };
+        let image = Image::parse(&std::fs::read(firmware::build(context, recipe)?)?)?;
+        let layout = look(board, &model.name, &image);
+        progress.done(&match layout.findings.len() {
+            0 => "nothing wrong".into(),
+            count => format!("{count} things wrong"),
+        });
+        layouts.push(layout);
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&layouts)?);
+    } else {
+        println!("{}", as_table(&layouts));
+    }
+    let wrong =
+        layouts.iter().flat_map(|layout| layout.findings.iter().map(|text| format!("{}: {text}", layout.board)));
+    let wrong: Vec<String> = wrong.collect();
+    if !wrong.is_empty() {
+        bail!("these images would not start:\n    {}", wrong.join("\n    "));
+    }
+    Ok(())
+}
+
+/// Looks at one image.
+fn look(board: &Board, model: &str, image: &Image) -> Layout {
+    let checks = [memory::check, start::check, boot::check];
+    Layout {
+        board: board.id.clone(),
+        model: model.into(),
+        flash: image.stored(),
+        flash_length: board.length("flash"),
+        ram: memory::variables(board, image),
+        stack: image.stack().map_or(0, |stack| stack.end.saturating_sub(stack.start)),
+        ram_length: board.length("ram"),
+        findings: checks.iter().flat_map(|check| check(board, image)).collect(),
+    }
+}
+
+fn as_table(layouts: &[Layout]) -> comfy_table::Table {
+    let mut table = table::table();
+    table.set_header(["board", "model", "flash in use", "of", "RAM: variables", "stack", "of", "layout"]);
+    for layout in layouts {
+        table.add_row([
+            layout.board.clone(),
+            layout.model.clone(),
+            thousands(layout.flash),
+            thousands(layout.flash_length),
+            thousands(layout.ram),
+            thousands(layout.stack),
+            thousands(layout.ram_length),
+            if layout.findings.is_empty() { "good".into() } else { format!("{} wrong", layout.findings.len()) },
+        ]);
+    }
+    table
+}

@@ -193,6 +193,7 @@ impl Manager {
             (Self::Brew, Package::Qemu(_)) => "qemu".into(),
             (Self::Dnf, Package::Qemu(binary)) => format!("{binary}-core"),
             (Self::Apt, Package::Qemu(binary)) if binary.starts_with("qemu-system-riscv") => "qemu-system-misc".into(),
+            (Self::Apt, Package::Qemu("qemu-system-aarch64")) => "qemu-system-arm".into(),
             (_, Package::Qemu(binary)) => binary.into(),
             (Self::Apt | Self::Dnf, Package::Pip) => "python3-pip".into(),
             (Self::Pacman, Package::Pip) => "python-pip".into(),
@@ -247,6 +248,7 @@ mod tests {
             typed(Manager::Apt, "qemu-system-arm"),
             "sudo apt-get update && sudo apt-get install -y --no-install-recommends qemu-system-arm"
         );
+        assert!(typed(Manager::Apt, "qemu-system-aarch64").ends_with(" qemu-system-arm"));
         assert!(typed(Manager::Apt, "qemu-system-riscv32").ends_with(" qemu-system-misc"));
         assert_eq!(typed(Manager::Dnf, "qemu-system-arm"), "sudo dnf install -y qemu-system-arm-core");
         assert_eq!(typed(Manager::Brew, "qemu-system-arm"), "brew install qemu");

@@ -105,7 +105,7 @@ fn host_tests(context: &Context) -> Result<()> {
 
 fn no_panic(context: &Context) -> Result<()> {
     // One board of each architecture.
-    [board::DEFAULT, "microbit", "riscv32-virt"]
+    [board::DEFAULT, "microbit", "riscv32-virt", "aarch64-virt"]
         .iter()
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }

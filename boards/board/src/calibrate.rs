@@ -43,6 +43,14 @@ pub fn spin(instructions: u32) {
             n = inout(reg) rounds => _,
             options(nomem, nostack),
         );
+        #[cfg(target_arch = "aarch64")]
+        core::arch::asm!(
+            "2:",
+            "subs {n:w}, {n:w}, #1",
+            "b.ne 2b",
+            n = inout(reg) rounds => _,
+            options(nomem, nostack),
+        );
         #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
         core::arch::asm!(
             "2:",

@@ -25,8 +25,12 @@ mod sampler;
 mod semihosted;
 #[cfg(all(target_os = "none", feature = "semihosting"))]
 pub mod semihosting;
+#[cfg(all(target_os = "none", feature = "single-core", target_arch = "aarch64"))]
+mod single_core;
 mod sound;
 pub mod stack;
+#[cfg(all(target_os = "none", feature = "start", target_arch = "aarch64"))]
+mod start;
 mod text;
 #[cfg(target_os = "none")]
 pub mod uart;

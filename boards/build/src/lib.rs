@@ -134,6 +134,8 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
             .map(|alias| alias.split_once(" = ").unwrap_or_default())
             .map(|(region, memory)| format!("REGION_ALIAS(\"REGION_{region}\", {memory});\n"))
             .concat()
+    } else if architecture == "aarch64" {
+        aarch64_map(board)?
     } else {
         String::new()
     };
@@ -161,6 +163,38 @@ fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
         }
         Some(Boot::EspIdf) | None => "",
     }
+}
+
+/// What the map of an aarch64 core's memory covers with one entry.
+const BLOCK: u64 = 2 << 20;
+
+/// Where the map of an aarch64 core's memory ends.
+const MAPPED: u64 = 1 << 32;
+
+/// The bounds of what an aarch64 board's start-up code maps: flash, RAM, and devices if there are any.
+///
+/// An entry of the map is a whole block of one kind, and the block below the RAM is nobody's: a stack that runs over faults.
+fn aarch64_map(board: &Board) -> Result<String, String> {
+    let (flash, ram) = (board.region("flash")?, board.region("ram")?);
+    let devices = board.region("devices").unwrap_or(Region { origin: 0, length: 0 });
+    if ram.origin % BLOCK != 0 {
+        return Err("`[memory.ram]` must begin at a multiple of 2 MiB, of which the map of the memory is made".into());
+    }
+    let blocks = |region: Region| region.origin / BLOCK..(region.origin + region.length).div_ceil(BLOCK);
+    let mut bounds = String::new();
+    for (name, region) in [("flash", flash), ("ram", ram), ("devices", devices)] {
+        let end = region.origin + region.length;
+        if end > MAPPED {
+            return Err(format!("`[memory.{name}]` ends above 4 GiB, where the map of the memory ends"));
+        }
+        if name != "ram" && blocks(region).any(|block| block + 1 == blocks(ram).start || blocks(ram).contains(&block)) {
+            return Err(format!(
+                "`[memory.{name}]` takes part of a block of 2 MiB of `[memory.ram]`, or of the one below it"
+            ));
+        }
+        bounds += &format!("_{name}_start = {:#x};\n_{name}_end = {end:#x};\n", region.origin);
+    }
+    Ok(bounds)
 }
 
 /// Bytes for the arena of a model that is loaded at run time: half of what the stack leaves.
@@ -208,6 +242,28 @@ mod tests {
         let mut without = board(16);
         without.memory.remove("ram");
         assert!(memory_x(&without, "arm").unwrap_err().contains("[memory.ram]"));
+    }
+
+    #[test]
+    fn an_aarch64_board_is_mapped_by_blocks_that_keep_the_stack_apart() {
+        let flash = Region { origin: 0x8_0000, length: 0xF8_0000 };
+        let ram = Region { origin: 0x120_0000, length: 0x80_0000 };
+        let devices = Region { origin: 0x3F00_0000, length: 0x100_0000 };
+        let board = |flash, ram, devices| Board {
+            id: "x1".into(),
+            stack: 0x1000,
+            boot: None,
+            memory: [("flash", flash), ("ram", ram), ("devices", devices)].map(|(n, r)| (n.into(), r)).into(),
+        };
+        let text = memory_x(&board(flash, ram, devices), "aarch64").unwrap();
+        assert!(text.contains("_flash_start = 0x80000;\n_flash_end = 0x1000000;\n"), "{text}");
+        assert!(text.contains("_devices_start = 0x3f000000;\n_devices_end = 0x40000000;\n"), "{text}");
+        let refusal = |flash, ram, devices| memory_x(&board(flash, ram, devices), "aarch64").unwrap_err();
+        let longer = Region { length: flash.length + 1, ..flash };
+        assert!(refusal(longer, ram, devices).contains("[memory.flash]"));
+        assert!(refusal(flash, Region { origin: 0x130_0000, ..ram }, devices).contains("[memory.ram]"));
+        assert!(refusal(flash, ram, Region { origin: 0x19F_0000, length: 1 }).contains("[memory.devices]"));
+        assert!(refusal(flash, ram, Region { origin: 0xFFFF_FFFF, length: 2 }).contains("4 GiB"));
     }
 
     #[test]

@@ -6,5 +6,7 @@ pub mod cmsdk;
 pub mod cycle;
 #[cfg(target_arch = "arm")]
 pub mod nrf;
+#[cfg(target_arch = "aarch64")]
+pub mod pmccntr;
 #[cfg(all(target_arch = "arm", feature = "start"))]
 pub mod systick;

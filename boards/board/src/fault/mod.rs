@@ -2,6 +2,8 @@
 //!
 //! A fault's handler first takes the whole stack for itself, so that it can report a stack that ran over too.
 
+#[cfg(all(feature = "faults", target_arch = "aarch64"))]
+mod aarch64;
 #[cfg(all(feature = "faults", target_arch = "arm"))]
 mod cortex_m;
 #[cfg(all(feature = "faults", any(target_arch = "riscv32", target_arch = "riscv64")))]
@@ -10,6 +12,8 @@ mod riscv;
 use crate::{Outcome, log};
 use defmt::println;
 
+#[cfg(all(feature = "faults", target_arch = "aarch64"))]
+pub use aarch64::guard_stack;
 #[cfg(all(feature = "faults", target_arch = "arm"))]
 pub use cortex_m::guard_stack;
 #[cfg(all(feature = "faults", any(target_arch = "riscv32", target_arch = "riscv64")))]

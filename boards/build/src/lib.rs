@@ -146,25 +146,6 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
     ))
 }
 
-/// Where what the chip looks for lies, among the sections of the start-up crate's script.
-fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
-    match boot {
-        Some(Boot::Rp2040) => "SECTIONS { .boot2 : { KEEP(*(.boot2)) } > BOOT2 } INSERT BEFORE .vector_table;\n",
-        // An Arm image begins with its vector table.
-        Some(Boot::Rp2350) if architecture == "arm" => {
-            "SECTIONS { .start_block : ALIGN(4) { KEEP(*(.start_block)) } > FLASH } INSERT AFTER .vector_table;\n\
-             _stext = ADDR(.start_block) + SIZEOF(.start_block);\n"
-        }
-        // A RISC-V image is entered at its first byte, where the start-up code must be.
-        Some(Boot::Rp2350) => {
-            "SECTIONS {\n  .start : ALIGN(4) { KEEP(*(.init)) } > FLASH\n  \
-             .start_block : ALIGN(4) { KEEP(*(.start_block)) } > FLASH\n} INSERT BEFORE .text.dummy;\n\
-             _stext = ADDR(.start_block) + SIZEOF(.start_block);\n"
-        }
-        Some(Boot::EspIdf) | None => "",
-    }
-}
-
 /// What the map of an aarch64 core's memory covers with one entry.
 const BLOCK: u64 = 2 << 20;
 
@@ -195,6 +176,25 @@ fn aarch64_map(board: &Board) -> Result<String, String> {
         bounds += &format!("_{name}_start = {:#x};\n_{name}_end = {end:#x};\n", region.origin);
     }
     Ok(bounds)
+}
+
+/// Where what the chip looks for lies, among the sections of the start-up crate's script.
+fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
+    match boot {
+        Some(Boot::Rp2040) => "SECTIONS { .boot2 : { KEEP(*(.boot2)) } > BOOT2 } INSERT BEFORE .vector_table;\n",
+        // An Arm image begins with its vector table.
+        Some(Boot::Rp2350) if architecture == "arm" => {
+            "SECTIONS { .start_block : ALIGN(4) { KEEP(*(.start_block)) } > FLASH } INSERT AFTER .vector_table;\n\
+             _stext = ADDR(.start_block) + SIZEOF(.start_block);\n"
+        }
+        // A RISC-V image is entered at its first byte, where the start-up code must be.
+        Some(Boot::Rp2350) => {
+            "SECTIONS {\n  .start : ALIGN(4) { KEEP(*(.init)) } > FLASH\n  \
+             .start_block : ALIGN(4) { KEEP(*(.start_block)) } > FLASH\n} INSERT BEFORE .text.dummy;\n\
+             _stext = ADDR(.start_block) + SIZEOF(.start_block);\n"
+        }
+        Some(Boot::EspIdf) | None => "",
+    }
 }
 
 /// Bytes for the arena of a model that is loaded at run time: half of what the stack leaves.
@@ -251,8 +251,8 @@ mod tests {
         let devices = Region { origin: 0x3F00_0000, length: 0x100_0000 };
         let board = |flash, ram, devices| Board {
             id: "x1".into(),
-            stack: 0x1000,
             boot: None,
+            stack: 0x1000,
             memory: [("flash", flash), ("ram", ram), ("devices", devices)].map(|(n, r)| (n.into(), r)).into(),
         };
         let text = memory_x(&board(flash, ram, devices), "aarch64").unwrap();

@@ -5,7 +5,10 @@
 //! Words are loaded wherever the bytes lie; these cores take unaligned single loads.
 
 use crate::portable::{self, Window};
+use crate::quant::Channel;
 use core::arch::asm;
+
+pub(crate) use crate::portable::ROWS;
 
 /// [`portable::dot_rows`]: four rows at a time, four elements of each in one turn of the loop.
 #[inline]
@@ -132,5 +135,95 @@ fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
         (accumulators.get_mut(done..), input.get(done..), weights.get(done..))
     {
         portable::multiply_add(accumulators, input, weights);
+    }
+}
+
+/// [`portable::requantize`]: four outputs in one turn of the loop, clamped as four bytes of a word.
+///
+/// A 64-bit product is doubled by `ADDS` and `ADC`, and rounded by the bit that is then the highest of its lower half. A shift
+/// to the right leaves the last bit that falls out in the carry, which rounds it.
+#[inline]
+pub(crate) fn requantize(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: [i32; 2],
+    outputs: &mut [i8],
+) {
+    let len = accumulators.len().min(channels.len()).min(outputs.len());
+    let words = len / 4;
+    // Only ends that are bytes can be compared as such.
+    let done = match activation.map(i8::try_from) {
+        [Ok(low), Ok(high)] if words > 0 => {
+            let [low, high] = [low, high].map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101);
+            // SAFETY: the loop reads `words * 4` elements of `accumulators` and the last two fields, at bytes 4 and 8 of
+            // twelve, of as many `channels`, and writes as many bytes of `outputs`; each has at least `len` elements. The
+            // flags that saturation and `SSUB8` set are read by nothing else.
+            unsafe {
+                asm!(
+                    "2:",
+                    ".irp at, 0, 8, 16, 24",
+                    "ldr {x}, [{accumulators}], #4",
+                    "ldrd r2, r3, [{channels}], #12",
+                    "cmp r3, #0",
+                    "bge 3\\at\\()f",
+                    "smull {low_half}, {x}, {x}, r2",
+                    "adds {low_half}, {low_half}, {low_half}",
+                    "adc {x}, {x}, {x}",
+                    "add {x}, {x}, {low_half}, lsr #31",
+                    // A negative number is lowered by one, so that its halves go down.
+                    "rsb r3, r3, #0",
+                    "asr {low_half}, {x}, #31",
+                    "qadd {x}, {x}, {low_half}",
+                    "asrs {x}, {x}, r3",
+                    "adc {x}, {x}, #0",
+                    "4\\at\\():",
+                    "add {x}, {x}, {zero_point}",
+                    "ssat {x}, #8, {x}",
+                    "bfi {word}, {x}, #\\at, #8",
+                    ".endr",
+                    "ssub8 {x}, {word}, {low}",
+                    "sel {word}, {word}, {low}",
+                    "ssub8 {x}, {high}, {word}",
+                    "sel {word}, {word}, {high}",
+                    "str {word}, [{outputs}], #4",
+                    "subs {words}, {words}, #1",
+                    "bne 2b",
+                    "b 5f",
+                    // Factors of at least a half, which few layers have: shifted to the left before the product, if at all.
+                    ".irp at, 0, 8, 16, 24",
+                    "3\\at\\():",
+                    "lsl {x}, {x}, r3",
+                    "smull {low_half}, {x}, {x}, r2",
+                    "adds {low_half}, {low_half}, {low_half}",
+                    "adc {x}, {x}, {x}",
+                    "add {x}, {x}, {low_half}, lsr #31",
+                    "b 4\\at\\()b",
+                    ".endr",
+                    "5:",
+                    accumulators = inout(reg) accumulators.as_ptr() => _,
+                    channels = inout(reg) channels.as_ptr().wrapping_byte_add(4) => _,
+                    outputs = inout(reg) outputs.as_mut_ptr() => _,
+                    words = inout(reg) words => _,
+                    zero_point = in(reg) zero_point,
+                    low = in(reg) low,
+                    high = in(reg) high,
+                    word = out(reg) _,
+                    low_half = out(reg) _,
+                    x = out(reg) _,
+                    out("r2") _,
+                    out("r3") _,
+                    options(nostack),
+                );
+            }
+            words * 4
+        }
+        _ => 0,
+    };
+    if len > done
+        && let (Some(accumulators), Some(channels), Some(outputs)) =
+            (accumulators.get(done..), channels.get(done..), outputs.get_mut(done..))
+    {
+        portable::requantize(accumulators, channels, zero_point, activation, outputs);
     }
 }

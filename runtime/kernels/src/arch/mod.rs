@@ -5,26 +5,18 @@
 mod arm_dsp;
 #[cfg(arm_mve)]
 mod arm_mve;
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-mod neon;
 #[cfg(riscv_v)]
 mod riscv_v;
 
 #[cfg(all(arm_dsp, not(arm_mve)))]
-pub(crate) use arm_dsp::{dot_rows, multiply_taps};
+pub(crate) use arm_dsp::{ROWS, dot_rows, multiply_taps, requantize};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-pub(crate) use neon::dot_rows;
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{ROWS, dot_rows, multiply_taps, requantize};
 
-#[cfg(not(any(arm_dsp, arm_mve, riscv_v, all(target_arch = "aarch64", target_feature = "neon"))))]
-pub(crate) use crate::portable::dot_rows;
 #[cfg(not(any(arm_dsp, arm_mve, riscv_v)))]
-pub(crate) use crate::portable::multiply_taps;
-#[cfg(not(any(arm_mve, riscv_v)))]
-pub(crate) use crate::portable::{ROWS, requantize};
+pub(crate) use crate::portable::{ROWS, dot_rows, multiply_taps, requantize};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

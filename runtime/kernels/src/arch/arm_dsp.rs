@@ -81,60 +81,75 @@ fn rest<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8
     portable::dot_rows(accumulators, input, weights, stride);
 }
 
-/// [`portable::multiply_taps`], tap by tap.
+/// [`portable::multiply_taps`]: tap by tap, four channels in one turn of the loop.
 #[inline]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
-    if window.fits(accumulators.len(), [input.len(), weights.len()]) {
-        window.for_each_tap(input, weights, |input, weights| multiply_add(accumulators, input, weights));
+    let Window { lines, runs, line, run } = *window;
+    if !window.fits(accumulators.len(), [input.len(), weights.len()]) {
+        return;
     }
-}
-
-/// [`portable::multiply_add`]: four accumulators in one turn of the loop.
-#[inline]
-fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
-    let len = accumulators.len().min(input.len()).min(weights.len());
-    let words = len / 4;
+    let words = accumulators.len() / 4;
     if words > 0 {
-        // SAFETY: the loop reads `words * 4` bytes of `input` and of `weights`, and reads and writes as many elements of
-        // `accumulators`; each has at least `len` of them. The overflow flag is read by nothing.
-        unsafe {
-            asm!(
-                "2:",
-                "ldr {x}, [{input}], #4",
-                "ldr {w}, [{weights}], #4",
-                "ldm {sums}, {{r0, r1, r2, r3}}",
-                "sxtb16 {even}, {x}",
-                "sxtb16 {w_even}, {w}",
-                "sxtb16 {x}, {x}, ror #8",
-                "sxtb16 {w}, {w}, ror #8",
-                "smlabb r0, {even}, {w_even}, r0",
-                "smlabb r1, {x}, {w}, r1",
-                "smlatt r2, {even}, {w_even}, r2",
-                "smlatt r3, {x}, {w}, r3",
-                "stm {sums}!, {{r0, r1, r2, r3}}",
-                "subs {words}, {words}, #1",
-                "bne 2b",
-                input = inout(reg) input.as_ptr() => _,
-                weights = inout(reg) weights.as_ptr() => _,
-                sums = inout(reg) accumulators.as_mut_ptr() => _,
-                words = inout(reg) words => _,
-                x = out(reg) _,
-                even = out(reg) _,
-                w = out(reg) _,
-                w_even = out(reg) _,
-                out("r0") _,
-                out("r1") _,
-                out("r2") _,
-                out("r3") _,
-                options(nostack),
-            );
+        let (mut input_line, mut weights_line) = (input.as_ptr(), weights.as_ptr());
+        for _ in 0..lines {
+            let (mut input, mut weights) = (input_line, weights_line);
+            for _ in 0..runs {
+                // SAFETY: `words * 4` elements of each tap lie within both slices, as `fits` says, and so many accumulators
+                // there are.
+                unsafe { multiply_add(accumulators.as_mut_ptr(), input, weights, words) };
+                (input, weights) = (input.wrapping_add(run[0]), weights.wrapping_add(run[1]));
+            }
+            (input_line, weights_line) = (input_line.wrapping_add(line[0]), weights_line.wrapping_add(line[1]));
         }
     }
     let done = words * 4;
-    if let (Some(accumulators), Some(input), Some(weights)) =
-        (accumulators.get_mut(done..), input.get(done..), weights.get(done..))
+    if accumulators.len() > done
+        && let (Some(accumulators), Some(input), Some(weights)) =
+            (accumulators.get_mut(done..), input.get(done..), weights.get(done..))
     {
-        portable::multiply_add(accumulators, input, weights);
+        portable::multiply_taps(accumulators, window, input, weights);
+    }
+}
+
+/// Adds to `words * 4` accumulators the products of as many elements of input and weights; `words` is not 0.
+///
+/// # Safety
+/// So many elements there are behind each pointer.
+#[inline]
+unsafe fn multiply_add(accumulators: *mut i32, input: *const i8, weights: *const i8, words: usize) {
+    // SAFETY: the loop reads `words * 4` bytes of `input` and of `weights`, and reads and writes as many accumulators. The
+    // overflow flag is read by nothing.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {x}, [{input}], #4",
+            "ldr {w}, [{weights}], #4",
+            "ldm {sums}, {{r0, r1, r2, r3}}",
+            "sxtb16 {even}, {x}",
+            "sxtb16 {w_even}, {w}",
+            "sxtb16 {x}, {x}, ror #8",
+            "sxtb16 {w}, {w}, ror #8",
+            "smlabb r0, {even}, {w_even}, r0",
+            "smlabb r1, {x}, {w}, r1",
+            "smlatt r2, {even}, {w_even}, r2",
+            "smlatt r3, {x}, {w}, r3",
+            "stm {sums}!, {{r0, r1, r2, r3}}",
+            "subs {words}, {words}, #1",
+            "bne 2b",
+            input = inout(reg) input => _,
+            weights = inout(reg) weights => _,
+            sums = inout(reg) accumulators => _,
+            words = inout(reg) words => _,
+            x = out(reg) _,
+            w = out(reg) _,
+            even = out(reg) _,
+            w_even = out(reg) _,
+            out("r0") _,
+            out("r1") _,
+            out("r2") _,
+            out("r3") _,
+            options(nostack),
+        );
     }
 }
 

@@ -146,10 +146,20 @@ fn added_stanzas(text: &str, release: &str) -> String {
     added
 }
 
-/// dpkg's list of packages without those whose names begin with `prefix`.
+/// dpkg's list of packages without those whose names begin with `prefix`; the rest with no more than that they are there, so that
+/// none needs what is left out.
 fn without(packages: &str, prefix: &str) -> String {
-    let of_prefix = |stanza: &&str| stanza.strip_prefix("Package: ").is_some_and(|name| name.starts_with(prefix));
-    packages.split("\n\n").filter(|stanza| !of_prefix(stanza)).collect::<Vec<_>>().join("\n\n")
+    const KEPT: &[&str] = &["Package:", "Status:", "Architecture:", "Multi-Arch:", "Version:", "Provides:"];
+    let mut list = String::new();
+    for stanza in packages.split("\n\n") {
+        let name = stanza.lines().find_map(|line| line.strip_prefix("Package: "));
+        if name.is_some_and(|name| !name.starts_with(prefix)) {
+            let kept = stanza.lines().filter(|line| KEPT.iter().any(|field| line.starts_with(field)));
+            kept.for_each(|line| list.extend([line, "\n"]));
+            list.push('\n');
+        }
+    }
+    list
 }
 
 #[cfg(test)]
@@ -172,8 +182,8 @@ mod tests {
     }
 
     #[test]
-    fn packages_are_left_out_by_the_beginning_of_their_names() {
-        let packages = "Package: qemu-user\nStatus: x\n\nPackage: libc6\nDepends: qemu-\n\nPackage: qemu-system-arm\n";
-        assert_eq!(without(packages, "qemu-"), "Package: libc6\nDepends: qemu-");
+    fn packages_are_left_out_by_the_beginning_of_their_names_and_none_needs_them() {
+        let packages = "Package: qemu-user\nStatus: x\n\nPackage: libc6\nDepends: qemu-user\nConffiles:\n /etc/x y\nVersion: 2\n\n";
+        assert_eq!(without(packages, "qemu-"), "Package: libc6\nVersion: 2\n\n");
     }
 }

@@ -103,11 +103,13 @@ pub(crate) fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], fea
         .quiet()
 }
 
-/// The paths of all programs in cargo's messages, each with the folder of its package.
-pub(crate) fn executables(messages: &str) -> Vec<(PathBuf, PathBuf)> {
+/// The paths of a package's programs in cargo's messages, each with the folder of the package.
+pub(crate) fn executables(messages: &str, package: &str) -> Vec<(PathBuf, PathBuf)> {
+    let of_package = format!("#{package}@");
     let values = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let path = |value: &serde_json::Value| value.as_str().map(PathBuf::from);
     let program = |message: serde_json::Value| {
+        message["package_id"].as_str().filter(|id| id.contains(&of_package))?;
         let folder = path(&message["manifest_path"])?.parent()?.to_path_buf();
         Some((path(&message["executable"])?, folder))
     };
@@ -175,9 +177,10 @@ mod tests {
         );
         assert_eq!(executable(messages, "x1"), Some(PathBuf::from("/t/x1")));
         assert_eq!(executable(messages, "x2"), None);
-        let tests = r#"{"target":{"name":"x1"},"manifest_path":"/p/Cargo.toml","executable":"/t/x1-2"}"#;
-        assert_eq!(executables(tests), [(PathBuf::from("/t/x1-2"), PathBuf::from("/p"))]);
-        assert_eq!(executables(r#"{"manifest_path":"/p/Cargo.toml","executable":null}"#), []);
+        let test = r#"{"package_id":"path+file:///p#x@0.1.0","manifest_path":"/p/Cargo.toml","executable":"/t/x-2"}"#;
+        assert_eq!(executables(test, "x"), [(PathBuf::from("/t/x-2"), PathBuf::from("/p"))]);
+        assert_eq!(executables(test, "y"), []);
+        assert_eq!(executables(&test.replace(r#""/t/x-2""#, "null"), "x"), []);
     }
 
     #[test]

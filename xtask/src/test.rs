@@ -35,7 +35,11 @@ const STEPS: &[Step] = &[
     Step { name: "a language model, beside Candle and on emulated Arm", fast: false, run: language_model },
     Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
     Step { name: "faults are reported on the boards", fast: false, run: faults_on_boards },
-    Step { name: "the same bits on Linux boards of other architectures", fast: false, run: linux_boards },
+    Step {
+        name: "the same bits on Linux boards of other architectures, and tealight itself",
+        fast: false,
+        run: linux_boards,
+    },
     Step { name: "Candle's engine on Armv8, without and with dot products", fast: false, run: candle_on_arm },
     Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
     Step { name: "Miri", fast: false, run: miri },

@@ -5,6 +5,8 @@
 mod arm_dsp;
 #[cfg(arm_mve)]
 mod arm_mve;
+#[cfg(arm_neon)]
+mod arm_neon;
 #[cfg(riscv_v)]
 mod riscv_v;
 
@@ -12,10 +14,12 @@ mod riscv_v;
 pub(crate) use arm_dsp::{ROWS, dot_rows, multiply_taps, requantize};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
+#[cfg(arm_neon)]
+pub(crate) use arm_neon::{ROWS, dot_rows, multiply_taps, requantize};
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{ROWS, dot_rows, multiply_taps, requantize};
 
-#[cfg(not(any(arm_dsp, arm_mve, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::portable::{ROWS, dot_rows, multiply_taps, requantize};
 
 #[cfg(feature = "compare-arch")]

@@ -6,10 +6,13 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(armv7m)");
+    println!("cargo::rustc-check-cfg=cfg(armv7m, armv8m)");
     let target = env::var("TARGET").expect("cargo sets TARGET");
     if target.starts_with("thumbv7") {
         println!("cargo:rustc-cfg=armv7m");
+    }
+    if target.starts_with("thumbv8m.main") {
+        println!("cargo:rustc-cfg=armv8m");
     }
     println!("cargo:rerun-if-changed=link-aarch64.x");
     if target.starts_with("aarch64-unknown-none") {

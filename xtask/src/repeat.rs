@@ -3,7 +3,8 @@
 
 use crate::board::Board;
 use crate::context::Context;
-use crate::on_board::{Options, run_on_board};
+use crate::model::ModelFile;
+use crate::on_board::{Options, Run, run_on_board};
 use crate::progress::Progress;
 use crate::run;
 use anyhow::{Result, bail};
@@ -12,12 +13,7 @@ use anyhow::{Result, bail};
 pub fn repeat(context: &Context, board: &str) -> Result<()> {
     let board = Board::find_emulated(&context.root, board)?;
     let (model, inputs) = run::demonstration(context)?;
-    let once = |what: &str, options: Options<'_>| {
-        let progress = Progress::start(format!("{} on {}, {what}", model.name, board.id));
-        let run = run_on_board(context, &board, &model, &inputs, options)?;
-        progress.done("");
-        anyhow::Ok(run)
-    };
+    let once = |what: &str, options: Options<'_>| once(context, &board, &model, &inputs, what, options);
     let first = once("first run", Options::default())?;
     let second = once("second run", Options::default())?;
     if first.report != second.report {
@@ -25,8 +21,7 @@ pub fn repeat(context: &Context, board: &str) -> Result<()> {
     }
     let embedded = once("inputs built in", Options { embed_input: true, ..Options::default() })?;
     let loaded = once("model loaded at run time", Options { features: &["loadable"], ..Options::default() })?;
-    let compared = Options { features: &["compare-arch"], ..Options::default() };
-    let compared = once("after comparing its kernels with the portable and the recorded ones", compared)?;
+    let compared = once(COMPARED, Options { features: COMPARING, ..Options::default() })?;
     for (what, other) in [
         ("a second run", second),
         ("inputs built in", embedded),
@@ -38,4 +33,27 @@ pub fn repeat(context: &Context, board: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Only compares the kernels.
+pub fn compare(context: &Context, board: &Board) -> Result<()> {
+    let (model, inputs) = run::demonstration(context)?;
+    once(context, board, &model, &inputs, COMPARED, Options { features: COMPARING, ..Options::default() }).map(drop)
+}
+
+const COMPARING: &[&str] = &["compare-arch"];
+const COMPARED: &str = "after comparing its kernels with the portable and the recorded ones";
+
+fn once(
+    context: &Context,
+    board: &Board,
+    model: &ModelFile,
+    inputs: &[u8],
+    what: &str,
+    options: Options<'_>,
+) -> Result<Run> {
+    let progress = Progress::start(format!("{} on {}, {what}", model.name, board.id));
+    let run = run_on_board(context, board, model, inputs, options)?;
+    progress.done("");
+    Ok(run)
 }

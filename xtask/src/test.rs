@@ -166,8 +166,14 @@ fn candle_on_arm(context: &Context) -> Result<()> {
     board.test(context, "tealight-candle", &["opening"])
 }
 
+/// And the kernels wherever the compiler is told of a core's own instructions.
 fn repeats(context: &Context) -> Result<()> {
-    repeat::repeat(context, board::DEFAULT)
+    repeat::repeat(context, board::DEFAULT)?;
+    let mut boards = Board::all(&context.root)?.into_iter().filter(|board| !board.rustflags().is_empty());
+    boards.try_for_each(|board| {
+        setup::ensure_board(context, &board)?;
+        repeat::compare(context, &board)
+    })
 }
 
 fn miri(context: &Context) -> Result<()> {

@@ -15,6 +15,9 @@ pub fn bounds() -> (usize, usize) {
 /// A word that code is unlikely to push by itself.
 const PAINT: u32 = 0x7EA1_1687;
 
+/// Kept unpainted at the stack's end, where a HAL may have a word that it watches.
+const FLOOR: usize = 64;
+
 /// Kept unpainted below the painter's own frame.
 const MARGIN: usize = 256;
 
@@ -35,7 +38,7 @@ impl Meter {
         let (low, top) = board.stack();
         let here = core::ptr::from_ref(&low) as usize;
         let end = here.saturating_sub(MARGIN) & !3;
-        let bottom = low.max(end.saturating_sub(PAINTED)).saturating_add(3) & !3;
+        let bottom = low.saturating_add(FLOOR).max(end.saturating_sub(PAINTED)).saturating_add(3) & !3;
         if bottom >= end {
             return Self { bottom: 0, top: 0 };
         }

@@ -21,6 +21,29 @@
 //! | [`svdf()`], [`svdf_i8_state`] | batches × units | one element |
 //! | [`lookup()`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
 //!
+//! # Instruction sets
+//!
+//! The inner loops of the int8 kernels are written in plain Rust, and again for what some cores have beside that. Which of
+//! them are built, the target and the compiler's flags say:
+//!
+//! | core | target | flags |
+//! |---|---|---|
+//! | Cortex-M4, M7 | `thumbv7em-*` | |
+//! | Cortex-M33, M35P with DSP | `thumbv8m.main-*` | `-C target-cpu=cortex-m33` |
+//! | Cortex-M52, M55, M85 with MVE | `thumbv8m.main-*` | `-C target-cpu=cortex-m55 -C target-feature=-mve.fp` |
+//! | RISC-V with V, 64 bits | `riscv64*` | `-C target-feature=+zve64x` |
+//! | RISC-V with Zve32x | `riscv32*` | `-C target-feature=+zve32x,+zvl128b` |
+//!
+//! A program sets them for its target in its `.cargo/config.toml`:
+//!
+//! ```toml
+//! [target."thumbv8m.main-none-eabihf"]
+//! rustflags = ["-C", "target-cpu=cortex-m55", "-C", "target-feature=-mve.fp"]
+//! ```
+//!
+//! The bytes are the same with and without them. The flags leave vectors of reals out, which the compiler would put into the
+//! float kernels: those of MVE flush subnormal numbers to zero, so the build refuses them.
+//!
 //! # Example
 //!
 //! A 1×1 convolution with two input channels and one output channel, by hand. The real input is
@@ -67,7 +90,7 @@
 extern crate std;
 
 mod add;
-#[allow(unsafe_code)] // inline assembly
+#[allow(unsafe_code)] // inline assembly, and loads to vectors
 mod arch;
 pub mod block;
 mod broadcast;
@@ -85,7 +108,7 @@ mod mean;
 mod mul;
 mod pad;
 mod pool2d;
-#[cfg_attr(any(arm_mve, riscv_v), allow(dead_code))]
+#[cfg_attr(any(arm_mve, arm_neon, riscv_v), allow(dead_code))]
 // what the instruction set does better is there to be compared with
 mod portable;
 pub mod quant;

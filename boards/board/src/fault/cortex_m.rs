@@ -65,6 +65,16 @@ fn barrier() {
     unsafe { core::arch::asm!("dsb", "isb", options(nostack, preserves_flags)) };
 }
 
+/// Sets the stack's limit, which a push below it faults at (Armv8-M Architecture Reference Manual, MSPLIM).
+#[cfg(armv8m)]
+pub fn guard_stack() {
+    unsafe extern "C" {
+        static _stack_end: u32;
+    }
+    // SAFETY: the stack is above its end now, and must stay there.
+    unsafe { core::arch::asm!("msr msplim, {end}", end = in(reg) &raw const _stack_end, options(nomem, nostack)) };
+}
+
 /// The other cores: the memory maps of their boards have nothing below the stack.
-#[cfg(not(armv7m))]
+#[cfg(not(any(armv7m, armv8m)))]
 pub fn guard_stack() {}

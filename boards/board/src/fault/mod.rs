@@ -46,7 +46,8 @@ pub(crate) fn stop(outcome: Outcome) -> ! {
 #[cfg(feature = "faults")]
 fn fail(what: defmt::Str, stack_pointer: usize, pc: impl FnOnce() -> usize) -> ! {
     log::rescue();
-    if stack_pointer < crate::stack::bounds().0 {
+    // A core with a limit register leaves the pointer at the limit.
+    if stack_pointer <= crate::stack::bounds().0 {
         println!("tealight error=stack-overflow at sp:{=u32:#010x}", stack_pointer as u32);
     } else {
         println!("tealight error={=istr} at pc:{=u32:#010x}", what, pc() as u32);

@@ -24,8 +24,6 @@ impl Machine for Pico2 {
     const TICKS_PER_SECOND: u32 = 150_000_000;
 
     fn take() -> Self {
-        // Below the RAM lies the window of the flash, so the stack has a limit register.
-        embassy_rp::install_core0_stack_guard().expect("this core has such a register");
         let chip = embassy_rp::init(Config::default());
         let mut core = cortex_m::Peripherals::take().expect("nothing has taken them before");
         core.DCB.enable_trace();

@@ -5,8 +5,8 @@
 mod arm_dsp;
 #[cfg(arm_mve)]
 mod arm_mve;
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-mod neon;
+#[cfg(arm_neon)]
+mod arm_neon;
 #[cfg(riscv_v)]
 mod riscv_v;
 
@@ -14,17 +14,15 @@ mod riscv_v;
 pub(crate) use arm_dsp::{dot_rows, multiply_taps};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-pub(crate) use neon::dot_rows;
+#[cfg(arm_neon)]
+pub(crate) use arm_neon::{ROWS, dot_rows, multiply_taps, requantize};
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{ROWS, dot_rows, multiply_taps, requantize};
 
-#[cfg(not(any(arm_dsp, arm_mve, riscv_v, all(target_arch = "aarch64", target_feature = "neon"))))]
-pub(crate) use crate::portable::dot_rows;
-#[cfg(not(any(arm_dsp, arm_mve, riscv_v)))]
-pub(crate) use crate::portable::multiply_taps;
-#[cfg(not(any(arm_mve, riscv_v)))]
+#[cfg(not(any(arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::portable::{ROWS, requantize};
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
+pub(crate) use crate::portable::{dot_rows, multiply_taps};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

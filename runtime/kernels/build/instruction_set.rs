@@ -1,0 +1,73 @@
+//! What the target and the compiler's flags say of the core. The flags name it (`-C target-cpu=cortex-m55`) or its extensions
+//! (`-C target-feature=+v`).
+
+/// Extensions that kernels are written for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InstructionSet {
+    /// DSP of Arm's M profile.
+    pub(crate) arm_dsp: bool,
+    /// MVE of Arm's M profile, without vectors of reals.
+    pub(crate) arm_mve: bool,
+    /// RISC-V's V, or that part of it which is enough.
+    pub(crate) riscv_v: bool,
+}
+
+impl InstructionSet {
+    /// What there is, or why the flags are refused.
+    pub(crate) fn of(target: &str, flags: &Flags) -> Result<Self, &'static str> {
+        if target.starts_with("riscv") {
+            let vectors = ["v", "zve32x", "zve32f", "zve64x", "zve64f", "zve64d"];
+            let riscv_v = vectors.iter().any(|name| flags.feature(name) == Some(true));
+            return Ok(Self { riscv_v, ..Self::default() });
+        }
+        if !target.starts_with("thumbv") {
+            return Ok(Self::default());
+        }
+        let of_core = |cores: &[&str]| cores.contains(&&*flags.cpu);
+        let with_mve = || of_core(&["cortex-m52", "cortex-m55", "cortex-m85"]);
+        // Every core of ARMv7E-M has it, of Armv8-M those that have it are named.
+        let with_dsp = || target.starts_with("thumbv7em-") || with_mve() || of_core(&["cortex-m33", "cortex-m35p"]);
+        let vectors_of_reals = flags.feature("mve.fp");
+        let arm_mve = flags.feature("mve").unwrap_or_else(with_mve) || vectors_of_reals == Some(true);
+        if arm_mve && vectors_of_reals != Some(false) {
+            return Err(
+                "MVE's vectors of reals flush subnormal numbers to zero, so float kernels would give other bits than \
+                 elsewhere: add `-C target-feature=-mve.fp` to the flags that name the core",
+            );
+        }
+        Ok(Self { arm_dsp: flags.feature("dsp").unwrap_or_else(with_dsp), arm_mve, riscv_v: false })
+    }
+}
+
+/// What the compiler's flags say of the core; of two that say the same, the later counts.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    cpu: String,
+    features: Vec<String>,
+}
+
+impl Flags {
+    /// From the words that cargo passes, which it separates by a byte of its own.
+    pub(crate) fn of(encoded: &str) -> Self {
+        let mut flags = Self::default();
+        let mut words = encoded.split('\x1f');
+        while let Some(word) = words.next() {
+            let option = match word {
+                "-C" | "--codegen" => words.next(),
+                _ => word.strip_prefix("-C").or_else(|| word.strip_prefix("--codegen=")),
+            };
+            match option.and_then(|option| option.split_once('=')) {
+                Some(("target-cpu", cpu)) => flags.cpu = cpu.into(),
+                Some(("target-feature", features)) => flags.features.extend(features.split(',').map(String::from)),
+                _ => {}
+            }
+        }
+        flags
+    }
+
+    /// Whether a feature is switched on or off; `None` where nothing is said of it.
+    fn feature(&self, name: &str) -> Option<bool> {
+        let said = |feature: &String| (feature.get(1..) == Some(name)).then(|| feature.starts_with('+'));
+        self.features.iter().rev().find_map(said)
+    }
+}

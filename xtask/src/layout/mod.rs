@@ -14,6 +14,7 @@ mod tests;
 use crate::board::Board;
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
+use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
 use crate::run::{demonstration, thousands};
@@ -22,6 +23,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use image::Image;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// What to look at.
 #[derive(Debug, Default, Args)]
@@ -29,6 +31,9 @@ pub struct LayoutArgs {
     /// Only this board; may be given more than once [default: all that are built only]
     #[arg(long, value_name = "BOARD")]
     pub board: Vec<String>,
+    /// Model to build in: a .tflite, or a compiled .safetensors [default: digits]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// Prints one JSON value instead of a table
     #[arg(long)]
     pub json: bool,
@@ -58,14 +63,22 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
     } else {
         args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
     };
-    let model = demonstration(context)?.0;
+    let model = match &args.model {
+        Some(file) => ModelFile::open(file, &[])?,
+        None => demonstration(context)?.0,
+    };
+    let features: &[&str] = match &model {
+        model if model.listens => &["audio"],
+        model if model.speaks => &["text"],
+        _ => &[],
+    };
     let file = stable_copy(context, &model)?;
     let mut layouts = Vec::new();
     for board in &boards {
         let progress = Progress::start(format!("building {} for {} and looking at its layout", model.name, board.id));
         fit::check(board, &model)?;
         let recipe =
-            Recipe { board, name: &model.name, model: &file, embedded_input: None, features: &[], log: Level::Info };
+            Recipe { board, name: &model.name, model: &file, embedded_input: None, features, log: Level::Info };
         let image = Image::parse(&std::fs::read(firmware::build(context, recipe)?)?)?;
         let layout = look(board, &model.name, &image);
         progress.done(&match layout.findings.len() {

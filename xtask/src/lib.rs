@@ -8,6 +8,7 @@ pub mod bench;
 pub mod blocks;
 pub mod board;
 pub mod boards;
+pub mod build;
 pub mod check_no_panic;
 pub mod conformance;
 pub mod context;

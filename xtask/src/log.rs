@@ -1,7 +1,66 @@
 //! A board's console as lines of text: its frames of defmt, put back into words with what the image has of them.
+//!
+//! `cargo xtask log` does it for a board that something else runs.
 
-use anyhow::{Context as _, Result};
+use crate::error::Usage;
+use crate::on_board::read;
+use crate::report;
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use defmt_decoder::{DecodeError, Frame, StreamDecoder, Table};
+use std::fs::File;
+use std::io::{IsTerminal as _, Read};
+use std::path::PathBuf;
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// The ELF image that the board runs, as `cargo xtask build` writes it
+    pub image: PathBuf,
+    /// A serial port, set to the board's rate, or a file [default: standard input]
+    pub source: Option<PathBuf>,
+}
+
+/// Shows what a board says, to the end of its report or of what there is.
+///
+/// # Errors
+/// Something cannot be read, or the board reports an error.
+pub fn log(args: &LogArgs) -> Result<()> {
+    let texts = Texts::of(&read(&args.image)?).with_context(|| format!("{}", args.image.display()))?;
+    let mut source: Box<dyn Read> = match &args.source {
+        Some(file) => Box::new(File::open(file).with_context(|| format!("cannot open {}", file.display()))?),
+        None if std::io::stdin().is_terminal() => {
+            return Err(Usage("name the serial port or the file to read, or pipe it in".into()).into());
+        }
+        None => Box::new(std::io::stdin()),
+    };
+    match show(&texts, &mut source, |line| println!("{line}"))? {
+        Some(error) => bail!("the firmware stopped: {error}"),
+        None => Ok(()),
+    }
+}
+
+/// Gives every line of a source, to the report's end; returns the error that ended the report, if one did.
+fn show(texts: &Texts, source: &mut dyn Read, mut line: impl FnMut(&str)) -> Result<Option<String>> {
+    let mut reader = texts.reader();
+    let mut piece = [0; 4096];
+    loop {
+        let count = source.read(&mut piece).context("the board can no longer be heard")?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let mut last = None;
+        reader.push(&piece[..count], |text| {
+            line(text);
+            if report::is_last(text) {
+                last = Some(text.strip_prefix("tealight error=").map(String::from));
+            }
+        });
+        if let Some(error) = last {
+            return Ok(error);
+        }
+    }
+}
 
 /// The texts of an image's log.
 #[derive(Debug)]
@@ -90,16 +149,31 @@ mod tests {
         assert_eq!(lines(reader, &[b"on", b"e\r\ntwo\n", b"", b"rest"]), ["one", "two", "rest"]);
     }
 
+    /// Three texts, at the addresses 1 to 3 of an image.
+    fn texts() -> Texts {
+        let table = r#"{ "timestamp": null, "encoding": "Rzcobs", "bitflags": {}, "entries": {
+            "1": { "string": { "tag": "Println", "string": "tealight done=1" }, "raw_symbol": "a" },
+            "2": { "string": { "tag": "Warn", "string": "{=u8} left" }, "raw_symbol": "b" },
+            "3": { "string": { "tag": "Println", "string": "tealight error=panic" }, "raw_symbol": "c" } } }"#;
+        Texts(serde_json::from_str(table).unwrap())
+    }
+
+    #[test]
+    fn a_log_is_shown_to_the_end_of_its_report() {
+        let mut seen = Vec::new();
+        let mut shown = |mut bytes: &[u8]| show(&texts(), &mut bytes, |line| seen.push(line.to_string())).unwrap();
+        assert_eq!(shown(&[0, 0x02, 0x07, 0x7A, 0, 0x01, 0x7E, 0]), None);
+        assert_eq!(shown(&[0x03, 0x7E, 0]), Some("panic".into()));
+        assert_eq!(shown(&[]), None);
+        assert_eq!(seen, ["WARN 7 left", "tealight done=1", "tealight error=panic"]);
+    }
+
     #[test]
     fn frames_become_words_and_a_damaged_one_is_said_to_be() {
-        // Two texts, at the addresses 1 and 2 of the image: a line of the report, and a warning with a number.
-        let table = r#"{ "timestamp": null, "encoding": "Rzcobs", "bitflags": {}, "entries": {
-            "1": { "string": { "tag": "Println", "string": "tealight done" }, "raw_symbol": "a" },
-            "2": { "string": { "tag": "Warn", "string": "{=u8} left" }, "raw_symbol": "b" } } }"#;
-        let texts = Texts(serde_json::from_str(table).unwrap());
+        let texts = texts();
         // rzCOBS: the bytes 01 00; 02 00 07; then a frame of an unknown text; each ends with a 0.
         let frames = [&[0x01, 0x7E, 0][..], &[0x02, 0x07, 0x7A, 0], &[0x09, 0x7E, 0]];
-        let expected = ["tealight done", "WARN 7 left", "(a part of the log is damaged)"];
+        let expected = ["tealight done=1", "WARN 7 left", "(a part of the log is damaged)"];
         assert_eq!(lines(texts.reader(), &frames), expected);
         let whole = frames.concat();
         let (start, end) = whole.split_at(4);

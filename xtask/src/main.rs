@@ -3,15 +3,17 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::bench::BenchArgs;
+use xtask::build::BuildArgs;
 use xtask::layout::LayoutArgs;
 use xtask::llm::LlmArgs;
+use xtask::log::LogArgs;
 use xtask::new_board::NewBoardArgs;
 use xtask::run::RunArgs;
 use xtask::test::TestArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
-    Context, bench, blocks, boards, check_no_panic, conformance, error, faults, fetch, fuzz, layout, llm, new_board,
-    repeat, run, setup, test, zoo,
+    Context, bench, blocks, boards, build, check_no_panic, conformance, error, faults, fetch, fuzz, layout, llm, log,
+    new_board, repeat, run, setup, test, zoo,
 };
 
 /// Builds, runs and tests Tealight on its boards
@@ -26,6 +28,10 @@ struct Arguments {
 enum Task {
     /// Runs a network on an emulated board and shows its answer and what it cost
     Run(RunArgs),
+    /// Builds a board's firmware with a network, as a file to flash
+    Build(BuildArgs),
+    /// Shows what firmware says on a serial port, or has said into a file, in words
+    Log(LogArgs),
     /// Runs everything that CI runs, or what can be tested of some boards
     Test(TestArgs),
     /// Lists the boards and whether this machine can run each
@@ -123,6 +129,8 @@ fn perform(task: &Task) -> anyhow::Result<()> {
     let context = Context::new()?;
     match task {
         Task::Run(args) => run::run(&context, args),
+        Task::Build(args) => build::build(&context, args),
+        Task::Log(args) => log::log(args),
         Task::Test(args) => test::test(&context, args),
         Task::Boards { json } => boards::boards(&context, *json),
         Task::NewBoard(args) => new_board::new_board(&context, args),

@@ -189,7 +189,7 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
 fn subject(context: &Context, args: &RunArgs) -> Result<Subject> {
     let given = args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect();
     let Some(file) = &args.model else { return demo(context, Path::new(DEMONSTRATION)) };
-    if file.components().count() == 1 && folder(context, file).join("demo.toml").is_file() {
+    if is_own(context, file) {
         let own = demo(context, file)?;
         return Ok(if args.input.is_empty() { own } else { Subject { inputs: given, ..own } });
     }
@@ -197,6 +197,11 @@ fn subject(context: &Context, args: &RunArgs) -> Result<Subject> {
         return Err(Usage(format!("--model {} needs an --input, or a --prompt", file.display())).into());
     }
     Ok(Subject { model: open(file, &[])?, inputs: given, text: None, reconstruction: None })
+}
+
+/// Whether it is the name of one of our own models.
+fn is_own(context: &Context, name: &Path) -> bool {
+    name.components().count() == 1 && folder(context, name).join("demo.toml").is_file()
 }
 
 /// The folder of one of our own models.
@@ -223,6 +228,19 @@ pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
 pub fn demonstration_of(context: &Context, name: &str) -> Result<(ModelFile, Vec<u8>)> {
     let Subject { model, inputs, .. } = demo(context, Path::new(name))?;
     let bytes = load_all(&model, &inputs)?;
+    Ok((model, bytes))
+}
+
+/// A model by its file or its name, or the demonstration's, and the bytes of inputs in a row: those given, or its own.
+pub fn model_and_inputs(context: &Context, model: Option<&Path>, inputs: &[PathBuf]) -> Result<(ModelFile, Vec<u8>)> {
+    let given: Vec<Source> = inputs.iter().map(|file| Source { file: file.clone(), is: None }).collect();
+    let name = model.unwrap_or(Path::new(DEMONSTRATION));
+    let own = is_own(context, name).then(|| demo(context, name)).transpose()?;
+    let (model, own) = match own {
+        Some(own) => (own.model, own.inputs),
+        None => (open(name, &[])?, Vec::new()),
+    };
+    let bytes = load_all(&model, if given.is_empty() { &own } else { &given })?;
     Ok((model, bytes))
 }
 

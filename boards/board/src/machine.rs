@@ -2,7 +2,7 @@
 
 use embedded_hal::digital::OutputPin;
 
-/// A board's hardware, as far as the app needs it: what [`Semihosted`](crate::Semihosted) and [`Wired`](crate::Wired) make a
+/// A board's hardware, as far as the app needs it: what `Semihosted` and `Wired` make a
 /// [`Board`](crate::Board) of.
 pub trait Machine {
     /// The status LED.

@@ -18,7 +18,7 @@ pub(crate) use lines::line;
 #[cfg(not(target_os = "none"))]
 pub use lines::take;
 
-/// Keeps a value for good, `keep!(value => Type)`, and gives a `&'static mut` to it: a console for [`start`]. Runs once.
+/// Keeps a value for good, `keep!(value => Type)`, and gives a `&'static mut` to it: a console for `start`. Runs once.
 #[macro_export]
 macro_rules! keep {
     ($value:expr => $type:ty) => {{

@@ -5,7 +5,10 @@
 //! Words are loaded wherever the bytes lie; these cores take unaligned single loads.
 
 use crate::portable::{self, Window};
+use crate::quant::Channel;
 use core::arch::asm;
+
+pub(crate) use crate::portable::ROWS;
 
 /// [`portable::dot_rows`]: four rows at a time, four elements of each in one turn of the loop.
 #[inline]
@@ -78,59 +81,164 @@ fn rest<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8
     portable::dot_rows(accumulators, input, weights, stride);
 }
 
-/// [`portable::multiply_taps`], tap by tap.
+/// [`portable::multiply_taps`]: tap by tap, four channels in one turn of the loop.
 #[inline]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
-    if window.fits(accumulators.len(), [input.len(), weights.len()]) {
-        window.for_each_tap(input, weights, |input, weights| multiply_add(accumulators, input, weights));
+    let Window { lines, runs, line, run } = *window;
+    if !window.fits(accumulators.len(), [input.len(), weights.len()]) {
+        return;
     }
-}
-
-/// [`portable::multiply_add`]: four accumulators in one turn of the loop.
-#[inline]
-fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8]) {
-    let len = accumulators.len().min(input.len()).min(weights.len());
-    let words = len / 4;
+    let words = accumulators.len() / 4;
     if words > 0 {
-        // SAFETY: the loop reads `words * 4` bytes of `input` and of `weights`, and reads and writes as many elements of
-        // `accumulators`; each has at least `len` of them. The overflow flag is read by nothing.
-        unsafe {
-            asm!(
-                "2:",
-                "ldr {x}, [{input}], #4",
-                "ldr {w}, [{weights}], #4",
-                "ldm {sums}, {{r0, r1, r2, r3}}",
-                "sxtb16 {even}, {x}",
-                "sxtb16 {w_even}, {w}",
-                "sxtb16 {x}, {x}, ror #8",
-                "sxtb16 {w}, {w}, ror #8",
-                "smlabb r0, {even}, {w_even}, r0",
-                "smlabb r1, {x}, {w}, r1",
-                "smlatt r2, {even}, {w_even}, r2",
-                "smlatt r3, {x}, {w}, r3",
-                "stm {sums}!, {{r0, r1, r2, r3}}",
-                "subs {words}, {words}, #1",
-                "bne 2b",
-                input = inout(reg) input.as_ptr() => _,
-                weights = inout(reg) weights.as_ptr() => _,
-                sums = inout(reg) accumulators.as_mut_ptr() => _,
-                words = inout(reg) words => _,
-                x = out(reg) _,
-                even = out(reg) _,
-                w = out(reg) _,
-                w_even = out(reg) _,
-                out("r0") _,
-                out("r1") _,
-                out("r2") _,
-                out("r3") _,
-                options(nostack),
-            );
+        let (mut input_line, mut weights_line) = (input.as_ptr(), weights.as_ptr());
+        for _ in 0..lines {
+            let (mut input, mut weights) = (input_line, weights_line);
+            for _ in 0..runs {
+                // SAFETY: `words * 4` elements of each tap lie within both slices, as `fits` says, and so many accumulators
+                // there are.
+                unsafe { multiply_add(accumulators.as_mut_ptr(), input, weights, words) };
+                (input, weights) = (input.wrapping_add(run[0]), weights.wrapping_add(run[1]));
+            }
+            (input_line, weights_line) = (input_line.wrapping_add(line[0]), weights_line.wrapping_add(line[1]));
         }
     }
     let done = words * 4;
-    if let (Some(accumulators), Some(input), Some(weights)) =
-        (accumulators.get_mut(done..), input.get(done..), weights.get(done..))
+    if accumulators.len() > done
+        && let (Some(accumulators), Some(input), Some(weights)) =
+            (accumulators.get_mut(done..), input.get(done..), weights.get(done..))
     {
-        portable::multiply_add(accumulators, input, weights);
+        portable::multiply_taps(accumulators, window, input, weights);
+    }
+}
+
+/// Adds to `words * 4` accumulators the products of as many elements of input and weights; `words` is not 0.
+///
+/// # Safety
+/// So many elements there are behind each pointer.
+#[inline]
+unsafe fn multiply_add(accumulators: *mut i32, input: *const i8, weights: *const i8, words: usize) {
+    // SAFETY: the loop reads `words * 4` bytes of `input` and of `weights`, and reads and writes as many accumulators. The
+    // overflow flag is read by nothing.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {x}, [{input}], #4",
+            "ldr {w}, [{weights}], #4",
+            "ldm {sums}, {{r0, r1, r2, r3}}",
+            "sxtb16 {even}, {x}",
+            "sxtb16 {w_even}, {w}",
+            "sxtb16 {x}, {x}, ror #8",
+            "sxtb16 {w}, {w}, ror #8",
+            "smlabb r0, {even}, {w_even}, r0",
+            "smlabb r1, {x}, {w}, r1",
+            "smlatt r2, {even}, {w_even}, r2",
+            "smlatt r3, {x}, {w}, r3",
+            "stm {sums}!, {{r0, r1, r2, r3}}",
+            "subs {words}, {words}, #1",
+            "bne 2b",
+            input = inout(reg) input => _,
+            weights = inout(reg) weights => _,
+            sums = inout(reg) accumulators => _,
+            words = inout(reg) words => _,
+            x = out(reg) _,
+            w = out(reg) _,
+            even = out(reg) _,
+            w_even = out(reg) _,
+            out("r0") _,
+            out("r1") _,
+            out("r2") _,
+            out("r3") _,
+            options(nostack),
+        );
+    }
+}
+
+/// [`portable::requantize`]: four outputs in one turn of the loop, clamped as four bytes of a word.
+///
+/// A 64-bit product is doubled by `ADDS` and `ADC`, and rounded by the bit that is then the highest of its lower half. A shift
+/// to the right leaves the last bit that falls out in the carry, which rounds it.
+#[inline]
+pub(crate) fn requantize(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: [i32; 2],
+    outputs: &mut [i8],
+) {
+    let len = accumulators.len().min(channels.len()).min(outputs.len());
+    let words = len / 4;
+    // Only ends that are bytes can be compared as such.
+    let done = match activation.map(i8::try_from) {
+        [Ok(low), Ok(high)] if words > 0 => {
+            let [low, high] = [low, high].map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101);
+            // SAFETY: the loop reads `words * 4` elements of `accumulators` and the last two fields, at bytes 4 and 8 of
+            // twelve, of as many `channels`, and writes as many bytes of `outputs`; each has at least `len` elements. The
+            // flags that saturation and `SSUB8` set are read by nothing else.
+            unsafe {
+                asm!(
+                    "2:",
+                    ".irp at, 0, 8, 16, 24",
+                    "ldr {x}, [{accumulators}], #4",
+                    "ldrd r2, r3, [{channels}], #12",
+                    "cmp r3, #0",
+                    "bge 3\\at\\()f",
+                    "smull {low_half}, {x}, {x}, r2",
+                    "adds {low_half}, {low_half}, {low_half}",
+                    "adc {x}, {x}, {x}",
+                    "add {x}, {x}, {low_half}, lsr #31",
+                    // A negative number is lowered by one, so that its halves go down.
+                    "rsb r3, r3, #0",
+                    "asr {low_half}, {x}, #31",
+                    "qadd {x}, {x}, {low_half}",
+                    "asrs {x}, {x}, r3",
+                    "adc {x}, {x}, #0",
+                    "4\\at\\():",
+                    "add {x}, {x}, {zero_point}",
+                    "ssat {x}, #8, {x}",
+                    "bfi {word}, {x}, #\\at, #8",
+                    ".endr",
+                    "ssub8 {x}, {word}, {low}",
+                    "sel {word}, {word}, {low}",
+                    "ssub8 {x}, {high}, {word}",
+                    "sel {word}, {word}, {high}",
+                    "str {word}, [{outputs}], #4",
+                    "subs {words}, {words}, #1",
+                    "bne 2b",
+                    "b 5f",
+                    // Factors of at least a half, which few layers have: shifted to the left before the product, if at all.
+                    ".irp at, 0, 8, 16, 24",
+                    "3\\at\\():",
+                    "lsl {x}, {x}, r3",
+                    "smull {low_half}, {x}, {x}, r2",
+                    "adds {low_half}, {low_half}, {low_half}",
+                    "adc {x}, {x}, {x}",
+                    "add {x}, {x}, {low_half}, lsr #31",
+                    "b 4\\at\\()b",
+                    ".endr",
+                    "5:",
+                    accumulators = inout(reg) accumulators.as_ptr() => _,
+                    channels = inout(reg) channels.as_ptr().wrapping_byte_add(4) => _,
+                    outputs = inout(reg) outputs.as_mut_ptr() => _,
+                    words = inout(reg) words => _,
+                    zero_point = in(reg) zero_point,
+                    low = in(reg) low,
+                    high = in(reg) high,
+                    word = out(reg) _,
+                    low_half = out(reg) _,
+                    x = out(reg) _,
+                    out("r2") _,
+                    out("r3") _,
+                    options(nostack),
+                );
+            }
+            words * 4
+        }
+        _ => 0,
+    };
+    if len > done
+        && let (Some(accumulators), Some(channels), Some(outputs)) =
+            (accumulators.get(done..), channels.get(done..), outputs.get_mut(done..))
+    {
+        portable::requantize(accumulators, channels, zero_point, activation, outputs);
     }
 }

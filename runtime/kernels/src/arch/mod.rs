@@ -11,7 +11,7 @@ mod arm_neon;
 mod riscv_v;
 
 #[cfg(all(arm_dsp, not(arm_mve)))]
-pub(crate) use arm_dsp::{dot_rows, multiply_taps};
+pub(crate) use arm_dsp::{ROWS, dot_rows, multiply_taps, requantize};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
 #[cfg(arm_neon)]
@@ -19,10 +19,8 @@ pub(crate) use arm_neon::{ROWS, dot_rows, multiply_taps, requantize};
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{ROWS, dot_rows, multiply_taps, requantize};
 
-#[cfg(not(any(arm_mve, arm_neon, riscv_v)))]
-pub(crate) use crate::portable::{ROWS, requantize};
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
-pub(crate) use crate::portable::{dot_rows, multiply_taps};
+pub(crate) use crate::portable::{ROWS, dot_rows, multiply_taps, requantize};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

@@ -1,0 +1,88 @@
+//! `cargo xtask build`: a board's firmware with a model, as a file to flash.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::firmware::{self, Level, Recipe};
+use crate::on_board::stable_copy;
+use crate::progress::Progress;
+use crate::run::{self, thousands};
+use crate::{fetch, fit};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// What to build.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Board to build for (`cargo xtask boards` lists them)
+    #[arg(long)]
+    pub board: String,
+    /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Inputs to build in, as `run` takes them [default for our own models: held-out ones]
+    #[arg(long, requires = "model", conflicts_with = "no_input")]
+    pub input: Vec<PathBuf>,
+    /// Builds no inputs in: the firmware waits for them on its wire, or asks the host for `input.bin`
+    #[arg(long)]
+    pub no_input: bool,
+    /// What the firmware logs besides its report
+    #[arg(long, value_enum, default_value_t = Level::Info)]
+    pub log: Level,
+    /// Where the ELF image goes [default: BOARD-MODEL.elf]
+    #[arg(long, short)]
+    pub output: Option<PathBuf>,
+    /// Prints one JSON value instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the task.
+pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
+    let board = Board::find(&context.root, &args.board)?;
+    let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
+    fit::check(&board, &model)?;
+    let features: &[&str] = match (model.listens, model.speaks) {
+        (true, _) => &["audio"],
+        (false, true) => &["text"],
+        (false, false) => &[],
+    };
+    let file = stable_copy(context, &model)?;
+    let folder = tempfile::tempdir()?;
+    let embedded = (!args.no_input && !inputs.is_empty()).then(|| folder.path().join("input.bin"));
+    if let Some(file) = &embedded {
+        std::fs::write(file, &inputs).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let progress = Progress::start(format!("building {} for {}", model.name, board.id));
+    let built = firmware::build(
+        context,
+        Recipe {
+            board: &board,
+            name: &model.name,
+            model: &file,
+            embedded_input: embedded.as_deref(),
+            features,
+            log: args.log,
+        },
+    )?;
+    let image = std::fs::read(&built)?;
+    let sizes = firmware::sizes(&image)?;
+    let output = args.output.clone().unwrap_or_else(|| format!("{}-{}.elf", board.id, model.name).into());
+    fetch::write_whole(&output, &image)?;
+    progress.done("");
+    let inferences = embedded.as_ref().map_or(0, |_| inputs.len() / model.input_bytes().max(1));
+    if args.json {
+        let json = json!({ "board": board.id, "model": model.name, "image": output, "sizes": sizes, "inferences": inferences });
+        println!("{}", serde_json::to_string_pretty(&json)?);
+        return Ok(());
+    }
+    let output = output.display();
+    println!("{output}: {} bytes of flash, {} of variables", thousands(sizes.flash), thousands(sizes.ram));
+    match inferences {
+        0 => println!("it waits for its inputs"),
+        count => println!("with the inputs of {count} inferences built in"),
+    }
+    println!("`cargo xtask log {output} FILE` reads what it says from a serial port or a file");
+    Ok(())
+}

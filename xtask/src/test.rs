@@ -242,7 +242,7 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
         let linux = LinuxBoard::find(&context.root, id)?.is_some();
         // One that there is not is wrong usage.
         if !linux && Board::find(&context.root, id)?.qemu.is_none() {
-            let args = LayoutArgs { board: vec![id.clone()], json: false };
+            let args = LayoutArgs { board: vec![id.clone()], ..LayoutArgs::default() };
             steps.push((format!("layout of {id}"), Box::new(move |context| layout::layout(context, &args))));
             continue;
         }

@@ -108,7 +108,7 @@ mod mean;
 mod mul;
 mod pad;
 mod pool2d;
-#[cfg_attr(any(arm_mve, arm_neon, riscv_v), allow(dead_code))]
+#[cfg_attr(any(arm_dsp, arm_mve, arm_neon, riscv_v), allow(dead_code))]
 // what the instruction set does better is there to be compared with
 mod portable;
 pub mod quant;

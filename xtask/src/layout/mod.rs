@@ -14,14 +14,17 @@ mod tests;
 use crate::board::Board;
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
+use crate::fit::{self, DoesNotFit};
+use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
 use crate::run::{demonstration, thousands};
-use crate::{fit, table};
+use crate::{Usage, table};
 use anyhow::{Result, bail};
 use clap::Args;
 use image::Image;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// What to look at.
 #[derive(Debug, Default, Args)]
@@ -29,6 +32,9 @@ pub struct LayoutArgs {
     /// Only this board; may be given more than once [default: all that are built only]
     #[arg(long, value_name = "BOARD")]
     pub board: Vec<String>,
+    /// Model to build in: a .tflite, or a compiled .safetensors [default: digits]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// Prints one JSON value instead of a table
     #[arg(long)]
     pub json: bool,
@@ -58,21 +64,22 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
     } else {
         args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
     };
-    let model = demonstration(context)?.0;
-    let file = stable_copy(context, &model)?;
+    let model = match &args.model {
+        Some(file) => ModelFile::open(file, &[])?,
+        None => demonstration(context)?.0,
+    };
+    let asks = args.model.is_some() && args.board.is_empty();
     let mut layouts = Vec::new();
     for board in &boards {
-        let progress = Progress::start(format!("building {} for {} and looking at its layout", model.name, board.id));
-        fit::check(board, &model)?;
-        let recipe =
-            Recipe { board, name: &model.name, model: &file, embedded_input: None, features: &[], log: Level::Info };
-        let image = Image::parse(&std::fs::read(firmware::build(context, recipe)?)?)?;
-        let layout = look(board, &model.name, &image);
-        progress.done(&match layout.findings.len() {
-            0 => "nothing wrong".into(),
-            count => format!("{count} things wrong"),
-        });
-        layouts.push(layout);
+        match of_board(context, board, &model) {
+            Ok(layout) => layouts.push(layout),
+            // A model that somebody asks about may fit some boards; the smallest fits all.
+            Err(error) if asks && error.is::<DoesNotFit>() => eprintln!("  --  {error}"),
+            Err(error) => return Err(error),
+        }
+    }
+    if layouts.is_empty() {
+        return Err(Usage(format!("{} fits none of these boards", model.name)).into());
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&layouts)?);
@@ -86,6 +93,26 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
         bail!("these images would not start:\n    {}", wrong.join("\n    "));
     }
     Ok(())
+}
+
+/// Builds a board around a model and looks at the image.
+fn of_board(context: &Context, board: &Board, model: &ModelFile) -> Result<Layout> {
+    let progress = Progress::start(format!("building {} for {} and looking at its layout", model.name, board.id));
+    fit::check(board, model)?;
+    let features: &[&str] = match model {
+        model if model.listens => &["audio"],
+        model if model.speaks => &["text"],
+        _ => &[],
+    };
+    let file = stable_copy(context, model)?;
+    let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: None, features, log: Level::Info };
+    let image = Image::parse(&std::fs::read(firmware::build(context, recipe)?)?)?;
+    let layout = look(board, &model.name, &image);
+    progress.done(&match layout.findings.len() {
+        0 => "nothing wrong".into(),
+        count => format!("{count} things wrong"),
+    });
+    Ok(layout)
 }
 
 /// Looks at one image.

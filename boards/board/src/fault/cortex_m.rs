@@ -71,8 +71,9 @@ pub fn guard_stack() {
     unsafe extern "C" {
         static _stack_end: u32;
     }
+    let end = (&raw const _stack_end) as usize;
     // SAFETY: the stack is above its end now, and must stay there.
-    unsafe { core::arch::asm!("msr msplim, {end}", end = in(reg) &raw const _stack_end, options(nomem, nostack)) };
+    unsafe { core::arch::asm!("msr msplim, {end}", end = in(reg) end, options(nomem, nostack)) };
 }
 
 /// The other cores: the memory maps of their boards have nothing below the stack.

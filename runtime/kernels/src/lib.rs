@@ -31,6 +31,7 @@
 //! | Cortex-M4, M7 | `thumbv7em-*` | |
 //! | Cortex-M33, M35P with DSP | `thumbv8m.main-*` | `-C target-cpu=cortex-m33` |
 //! | Cortex-M52, M55, M85 with MVE | `thumbv8m.main-*` | `-C target-cpu=cortex-m55 -C target-feature=-mve.fp` |
+//! | 64-bit Arm with NEON | `aarch64-*` | |
 //! | RISC-V with V, 64 bits | `riscv64*` | `-C target-feature=+zve64x` |
 //! | RISC-V with Zve32x | `riscv32*` | `-C target-feature=+zve32x,+zvl128b` |
 //!

@@ -43,11 +43,6 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     let board = Board::find(&context.root, &args.board)?;
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
     fit::check(&board, &model)?;
-    let features: &[&str] = match (model.listens, model.speaks) {
-        (true, _) => &["audio"],
-        (false, true) => &["text"],
-        (false, false) => &[],
-    };
     let file = stable_copy(context, &model)?;
     let folder = tempfile::tempdir()?;
     let embedded = (!args.no_input && !inputs.is_empty()).then(|| folder.path().join("input.bin"));
@@ -62,7 +57,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
             name: &model.name,
             model: &file,
             embedded_input: embedded.as_deref(),
-            features,
+            features: model.features(),
             log: args.log,
         },
     )?;

@@ -47,7 +47,7 @@ pub enum Level {
 
 impl Level {
     /// As `DEFMT_LOG` names it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Error => "error",

@@ -99,6 +99,15 @@ impl ModelFile {
         })
     }
 
+    /// Features of a board's crate by which its firmware runs such a model.
+    pub fn features(&self) -> &'static [&'static str] {
+        match (self.listens, self.speaks) {
+            (true, _) => &["audio"],
+            (false, true) => &["text"],
+            (false, false) => &[],
+        }
+    }
+
     /// Bytes that firmware takes for one inference: all inputs, or a second of sound.
     pub fn input_bytes(&self) -> usize {
         if self.listens { 2 * tealight_audio::SAMPLE_RATE } else { self.tensor_bytes() }

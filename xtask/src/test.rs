@@ -4,6 +4,7 @@
 
 use crate::board::{self, Board};
 use crate::context::Context;
+use crate::firmware::Level;
 use crate::layout::LayoutArgs;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::subjects;
@@ -73,18 +74,13 @@ fn clippy_host(context: &Context) -> Result<()> {
 }
 
 fn clippy_firmware(context: &Context) -> Result<()> {
-    clippy_of(context, &Board::emulated(&context.root)?)
-}
-
-fn clippy_of(context: &Context, boards: &[Board]) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
-    for board in boards {
+    for board in Board::emulated(&context.root)? {
         setup::ensure_target(context, &board.target)?;
         // What features choose is the same on every board.
         let features: &[&str] = if board.id == board::DEFAULT { &["", "audio", "loadable", "text"] } else { &[""] };
         for features in features {
-            let words: &[&str] = if board.qemu.is_some() { &["clippy"] } else { &["clippy", "--profile", "firmware"] };
-            let command = firmware::cargo(context, board, words, &[features]).args(["--", "-D", "warnings"]);
+            let command = firmware::cargo(context, &board, &["clippy"], &[features]).args(["--", "-D", "warnings"]);
             command.env("TEALIGHT_MODEL", &model).run()?;
         }
     }
@@ -114,10 +110,20 @@ fn no_panic(context: &Context) -> Result<()> {
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }
 
-/// Boards that nothing here runs. In the profile that firmware is built in, so that their HALs are built once.
+/// Boards that nothing here runs. `cargo clippy` would compile their HALs once more, which takes minutes; clippy in the place
+/// of the compiler finds them built.
 fn hardware(context: &Context) -> Result<()> {
     layout::layout(context, &LayoutArgs::default())?;
-    clippy_of(context, &Board::built_only(&context.root)?)
+    let model = check_no_panic::model_file(context)?;
+    for board in Board::built_only(&context.root)? {
+        firmware::cargo(context, &board, &["rustc", "--profile", "firmware"], &[])
+            .args(["--", "-D", "warnings"])
+            .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+            .env("DEFMT_LOG", Level::Info.name())
+            .env("TEALIGHT_MODEL", &model)
+            .run()?;
+    }
+    Ok(())
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.

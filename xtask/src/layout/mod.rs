@@ -18,7 +18,7 @@ use crate::fit::{self, DoesNotFit};
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
-use crate::run::{demonstration, thousands};
+use crate::run::{model_and_inputs, thousands};
 use crate::{Usage, table};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -32,8 +32,8 @@ pub struct LayoutArgs {
     /// Only this board; may be given more than once [default: all that are built only]
     #[arg(long, value_name = "BOARD")]
     pub board: Vec<String>,
-    /// Model to build in: a .tflite, or a compiled .safetensors [default: digits]
-    #[arg(long, value_name = "FILE")]
+    /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
+    #[arg(long)]
     pub model: Option<PathBuf>,
     /// Prints one JSON value instead of a table
     #[arg(long)]
@@ -64,10 +64,7 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
     } else {
         args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
     };
-    let model = match &args.model {
-        Some(file) => ModelFile::open(file, &[])?,
-        None => demonstration(context)?.0,
-    };
+    let model = model_and_inputs(context, args.model.as_deref(), &[])?.0;
     let asks = args.model.is_some() && args.board.is_empty();
     let mut layouts = Vec::new();
     for board in &boards {
@@ -99,11 +96,7 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
 fn of_board(context: &Context, board: &Board, model: &ModelFile) -> Result<Layout> {
     let progress = Progress::start(format!("building {} for {} and looking at its layout", model.name, board.id));
     fit::check(board, model)?;
-    let features: &[&str] = match model {
-        model if model.listens => &["audio"],
-        model if model.speaks => &["text"],
-        _ => &[],
-    };
+    let features = model.features();
     let file = stable_copy(context, model)?;
     let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: None, features, log: Level::Info };
     let image = Image::parse(&std::fs::read(firmware::build(context, recipe)?)?)?;

@@ -30,7 +30,7 @@ pub fn new_board(context: &Context, args: &NewBoardArgs) -> Result<()> {
     let name = args.name.as_deref().unwrap_or(&args.id);
     let folder = write(&context.root, &args.id, name, &like)?;
     let (main_rs, then) = if like.qemu.is_some() {
-        ("its clock and the clock's rate", "run")
+        ("its clock, the clock's rate, and its LED", "run")
     } else {
         ("its clocks, LED and console", "layout")
     };

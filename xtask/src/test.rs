@@ -175,11 +175,8 @@ fn candle_on_arm(context: &Context) -> Result<()> {
 /// And the kernels wherever the compiler is told of a core's own instructions.
 fn repeats(context: &Context) -> Result<()> {
     repeat::repeat(context, board::DEFAULT)?;
-    let mut boards = Board::all(&context.root)?.into_iter().filter(|board| !board.rustflags().is_empty());
-    boards.try_for_each(|board| {
-        setup::ensure_board(context, &board)?;
-        repeat::compare(context, &board)
-    })
+    let boards = emulator::boards_here(context)?;
+    boards.iter().filter(|board| !board.rustflags().is_empty()).try_for_each(|board| repeat::compare(context, board))
 }
 
 fn miri(context: &Context) -> Result<()> {

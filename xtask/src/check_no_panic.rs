@@ -9,7 +9,7 @@ use crate::board::Board;
 use crate::context::Context;
 use crate::fetch;
 use crate::firmware::{self, Level, Recipe};
-use crate::fit::DoesNotFit;
+use crate::fit::{self, DoesNotFit};
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 
 /// The model whose firmware is looked at.
 const MODEL: &str = "person_detect";
+
+/// Of ours, from large to small.
+const SMALLER: [&str; 2] = ["digits", "anomaly"];
 
 /// Beginnings of demangled names that have no place in the image, without generic and trait wrapping.
 const FORBIDDEN: [&str; 9] = [
@@ -37,10 +40,7 @@ const FORBIDDEN: [&str; 9] = [
 /// Runs the check on one board.
 pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
     let board = Board::find(&context.root, board)?;
-    // A board that is too small for it has a smaller one looked at.
-    let (large, small) = (model_file(context)?, run::demonstration(context)?.0);
-    let fits = std::fs::metadata(&large)?.len() < board.length("flash") / 2;
-    let model = if fits { large } else { stable_copy(context, &small)? };
+    let model = stable_copy(context, &model_for(context, &board)?)?;
     for (what, features) in [
         ("one model", &[][..]),
         ("a model that listens", &["audio"]),
@@ -71,6 +71,19 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
 /// The compiled model whose firmware is looked at.
 pub fn model_file(context: &Context) -> Result<PathBuf> {
     stable_copy(context, &ModelFile::open(&fetch::model(context, MODEL)?, &[])?)
+}
+
+/// It, or the largest of ours that leaves a smaller board room for the code.
+fn model_for(context: &Context, board: &Board) -> Result<ModelFile> {
+    let mut model = ModelFile::open(&fetch::model(context, MODEL)?, &[])?;
+    for smaller in SMALLER {
+        let leaves_room = model.bytes.len() as u64 <= board.length("flash") / 2;
+        if leaves_room && fit::check(board, &model).is_ok() {
+            break;
+        }
+        model = run::demonstration_of(context, smaller)?.0;
+    }
+    Ok(model)
 }
 
 /// Builds an image and lists what it should not have.

@@ -104,8 +104,8 @@ fn host_tests(context: &Context) -> Result<()> {
 }
 
 fn no_panic(context: &Context) -> Result<()> {
-    // One board of each architecture.
-    [board::DEFAULT, "microbit", "riscv32-virt", "aarch64-virt"]
+    // One board of each architecture and of each version of the kernels.
+    [board::DEFAULT, "microbit", "mps3-an547", "riscv32-virt", "riscv64-virt-v", "aarch64-virt"]
         .iter()
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::emulator;
 use crate::error::Usage;
 use crate::run::thousands;
+use crate::setup;
 use crate::subject::subjects;
 use crate::table;
 use anyhow::{Result, bail};
@@ -36,10 +37,12 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
     let boards = if args.all {
         emulator::boards_here(context)?
     } else {
-        args.board.iter().map(|id| Board::find_emulated(&context.root, id)).collect::<Result<_>>()?
+        let named = args.board.iter().map(|id| Board::find_emulated(&context.root, id)).collect::<Result<Vec<_>>>()?;
+        named.iter().try_for_each(|board| setup::ensure_board(context, board))?;
+        named
     };
     let subjects = subjects(context, &args.models)?;
-    let mut costs = on_boards(context, &boards, &subjects)?;
+    let mut costs = on_boards(&boards, &subjects)?;
     if costs.is_empty() {
         return Err(Usage("no model fits these boards".into()).into());
     }

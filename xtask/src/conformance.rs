@@ -15,7 +15,7 @@ use crate::on_board::{self, Options, run_on_board};
 use crate::progress::{Progress, say};
 use crate::run::thousands;
 use crate::subject::{Subject, subjects};
-use crate::{setup, table};
+use crate::table;
 use anyhow::{Context as _, Result, bail};
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
@@ -197,11 +197,8 @@ pub fn on_one_board(context: &Context, board: &Board, subjects: &[Subject], all_
 }
 
 /// Runs models on boards, as many boards at a time as this machine has cores; those that do not fit a board are passed over
-/// there. All boards are run even if one fails.
-pub fn on_boards(context: &Context, boards: &[Board], subjects: &[Subject]) -> Result<Vec<Cost>> {
-    for board in boards {
-        setup::ensure_board(context, board)?;
-    }
+/// there. All boards, which are set up, are run even if one fails.
+pub fn on_boards(boards: &[Board], subjects: &[Subject]) -> Result<Vec<Cost>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut outcomes = Vec::new();

@@ -2,8 +2,39 @@
 
 use anyhow::{Context as _, Result, bail};
 use std::io::Read;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+
+/// How a program came to its end.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// By itself.
+    Exit(ExitStatus),
+    /// It was stopped, for it had done what it had to.
+    Done,
+    /// It was stopped at its time limit.
+    Late,
+}
+
+/// Waits for a program's end; stops it when it is `done`, or at the limit. What it prints is to be read meanwhile.
+///
+/// # Errors
+/// The system does not tell how it is.
+pub fn wait(child: &mut Child, limit: Duration, done: impl Fn() -> bool) -> std::io::Result<End> {
+    let start = Instant::now();
+    loop {
+        let late = start.elapsed() > limit;
+        if late || done() {
+            child.kill().ok();
+            child.wait().ok();
+            return Ok(if late { End::Late } else { End::Done });
+        }
+        match child.try_wait()? {
+            Some(status) => return Ok(End::Exit(status)),
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
 
 /// Runs `command` without input and gives what it printed. Its output is read meanwhile, so that a full pipe cannot stop it.
 ///
@@ -18,23 +49,12 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<Output> {
         .spawn()
         .with_context(|| format!("cannot start {name}"))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let start = Instant::now();
-    let (status, stdout, stderr) = std::thread::scope(|scope| {
+    let (end, stdout, stderr) = std::thread::scope(|scope| {
         let (stdout, stderr) = (scope.spawn(|| collect(out)), scope.spawn(|| collect(err)));
-        let status = loop {
-            match child.try_wait() {
-                Ok(None) if start.elapsed() > limit => {
-                    child.kill().ok();
-                    child.wait().ok();
-                    break Ok(None);
-                }
-                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-                ended => break ended,
-            }
-        };
-        (status, stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default())
+        let end = wait(&mut child, limit, || false);
+        (end, stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default())
     });
-    let Some(status) = status.with_context(|| format!("cannot wait for {name}"))? else {
+    let End::Exit(status) = end.with_context(|| format!("cannot wait for {name}"))? else {
         let said = String::from_utf8_lossy(&stderr);
         bail!("`{command:?}` did not end within {} s and was stopped:\n{}", limit.as_secs_f32(), said.trim_end());
     };

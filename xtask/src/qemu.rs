@@ -1,6 +1,7 @@
 //! Runs a firmware image in QEMU and returns what it printed. It always comes back: a run has a time limit.
 
 use crate::board::{ConsoleKind, Qemu};
+use crate::limit::{self, End};
 use crate::log::{Reader, Texts};
 use crate::report;
 use anyhow::{Context as _, Result, bail};
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Sees the lines of a console.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
@@ -84,35 +85,23 @@ fn finish(
     ended: &AtomicBool,
 ) -> Result<String> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let start = Instant::now();
-    let (status, console, errors) = std::thread::scope(|scope| {
+    let (end, console, errors) = std::thread::scope(|scope| {
         let console = scope.spawn(|| collect(stdout, reader, watch));
         let errors = scope.spawn(|| collect(stderr, Reader::Text(Vec::new()), &|_| {}));
-        let status = loop {
-            let late = start.elapsed() > limit;
-            if late || ended.load(Ordering::Relaxed) {
-                child.kill().ok();
-                child.wait().ok();
-                break if late { Err(()) } else { Ok(None) };
-            }
-            match child.try_wait() {
-                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-                Ok(status) => break Ok(status.map(Ok)),
-                Err(error) => break Ok(Some(Err(error))),
-            }
-        };
-        (status, console.join().unwrap_or_default(), errors.join().unwrap_or_default())
+        let end = limit::wait(&mut child, limit, || ended.load(Ordering::Relaxed));
+        (end, console.join().unwrap_or_default(), errors.join().unwrap_or_default())
     });
-    let Ok(status) = status else {
+    let end = end?;
+    if let End::Late = end {
         bail!(
             "{name} did not end within {} s and was stopped; `--timeout SECONDS` gives it longer.\n\
              Its console so far:\n{}",
             limit.as_secs(),
             tail(&console)
         );
-    };
+    }
     // The report says better than the exit status why firmware failed.
-    if let Some(status) = status.transpose()?
+    if let End::Exit(status) = end
         && !status.success()
         && !console.lines().any(report::is_last)
     {

@@ -96,10 +96,25 @@ struct Source {
     is: Option<String>,
 }
 
+impl RunArgs {
+    /// How the firmware is made and run.
+    fn options(&self) -> Options<'static> {
+        let limit = Duration::from_secs(self.timeout);
+        Options { embed_input: self.embed, limit, log: self.log, ..Options::default() }
+    }
+}
+
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let board = Board::find_emulated(&context.root, &args.board)?;
-    let Subject { model, inputs, text, reconstruction } = subject(context, args)?;
+    if let Some(file) = &args.model
+        && args.input.is_empty()
+        && args.text.prompt.is_none()
+        && !is_own(context, file)
+    {
+        return Err(Usage(format!("--model {} needs an --input, or a --prompt", file.display())).into());
+    }
+    let Subject { model, inputs, text, reconstruction } = subject(context, args.model.as_deref(), &args.input)?;
     if model.speaks && inputs.is_empty() {
         return write(context, args, &board, &model, &Request::new(&args.text, text.as_ref())?);
     }
@@ -111,13 +126,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let count = bytes.len() / model.input_bytes().max(1);
     let what = format!("building {} for {} and running it", model.name, board.id);
     let progress = Progress::start(what);
-    let options = Options {
-        embed_input: args.embed,
-        limit: Duration::from_secs(args.timeout),
-        log: args.log,
-        ..Options::default()
-    };
-    let run = run_on_board(context, &board, &model, &bytes, options)?;
+    let run = run_on_board(context, &board, &model, &bytes, args.options())?;
     progress.done("");
     if let Some(file) = &args.output {
         fetch::write_whole(file, &run.outputs)?;
@@ -146,13 +155,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
 fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, request: &Request) -> Result<()> {
     setup::ensure_board(context, board)?;
     eprintln!("  ... building {} for {} and running it", model.name, board.id);
-    let options = Options {
-        embed_input: args.embed,
-        limit: Duration::from_secs(args.timeout),
-        log: args.log,
-        ..Options::default()
-    };
-    let written = text::write(context, board, model, request, options, !args.json)?;
+    let written = text::write(context, board, model, request, args.options(), !args.json)?;
     if let Some(file) = &args.output {
         fetch::write_whole(file, &written.run.outputs)?;
     }
@@ -185,18 +188,16 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     Ok(model)
 }
 
-/// What the arguments name.
-fn subject(context: &Context, args: &RunArgs) -> Result<Subject> {
-    let given = args.input.iter().map(|file| Source { file: file.clone(), is: None }).collect();
-    let Some(file) = &args.model else { return demo(context, Path::new(DEMONSTRATION)) };
-    if is_own(context, file) {
-        let own = demo(context, file)?;
-        return Ok(if args.input.is_empty() { own } else { Subject { inputs: given, ..own } });
+/// A model by its file or its name, or the demonstration's, with the inputs that are given; without any, one of our own
+/// models has its own.
+fn subject(context: &Context, model: Option<&Path>, inputs: &[PathBuf]) -> Result<Subject> {
+    let name = model.unwrap_or(Path::new(DEMONSTRATION));
+    let given = inputs.iter().map(|file| Source { file: file.clone(), is: None }).collect();
+    if is_own(context, name) {
+        let own = demo(context, name)?;
+        return Ok(if inputs.is_empty() { own } else { Subject { inputs: given, ..own } });
     }
-    if args.input.is_empty() && args.text.prompt.is_none() {
-        return Err(Usage(format!("--model {} needs an --input, or a --prompt", file.display())).into());
-    }
-    Ok(Subject { model: open(file, &[])?, inputs: given, text: None, reconstruction: None })
+    Ok(Subject { model: open(name, &[])?, inputs: given, text: None, reconstruction: None })
 }
 
 /// Whether it is the name of one of our own models.
@@ -226,21 +227,13 @@ pub fn demonstration(context: &Context) -> Result<(ModelFile, Vec<u8>)> {
 
 /// The same of any of our own models.
 pub fn demonstration_of(context: &Context, name: &str) -> Result<(ModelFile, Vec<u8>)> {
-    let Subject { model, inputs, .. } = demo(context, Path::new(name))?;
-    let bytes = load_all(&model, &inputs)?;
-    Ok((model, bytes))
+    model_and_inputs(context, Some(Path::new(name)), &[])
 }
 
 /// A model by its file or its name, or the demonstration's, and the bytes of inputs in a row: those given, or its own.
 pub fn model_and_inputs(context: &Context, model: Option<&Path>, inputs: &[PathBuf]) -> Result<(ModelFile, Vec<u8>)> {
-    let given: Vec<Source> = inputs.iter().map(|file| Source { file: file.clone(), is: None }).collect();
-    let name = model.unwrap_or(Path::new(DEMONSTRATION));
-    let own = is_own(context, name).then(|| demo(context, name)).transpose()?;
-    let (model, own) = match own {
-        Some(own) => (own.model, own.inputs),
-        None => (open(name, &[])?, Vec::new()),
-    };
-    let bytes = load_all(&model, if given.is_empty() { &own } else { &given })?;
+    let Subject { model, inputs, .. } = subject(context, model, inputs)?;
+    let bytes = load_all(&model, &inputs)?;
     Ok((model, bytes))
 }
 

@@ -147,7 +147,7 @@ fn language_model(context: &Context) -> Result<()> {
 /// Every model on every board that it fits.
 fn conformance_on_boards(context: &Context) -> Result<()> {
     let boards = emulator::boards_here(context)?;
-    let costs = conformance::on_boards(context, &boards, &subjects(context, &[])?)?;
+    let costs = conformance::on_boards(&boards, &subjects(context, &[])?)?;
     match boards.iter().find(|board| !costs.iter().any(|cost| cost.board == board.id)) {
         Some(board) => bail!("no model fits {}", board.id),
         None => Ok(()),

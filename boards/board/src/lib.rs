@@ -53,7 +53,7 @@ pub use sound::Sound;
 #[doc(hidden)]
 pub use tealight;
 #[cfg(target_os = "none")]
-pub use wired::{Incoming, Outgoing, Wire, Wired};
+pub use wired::{ByteReader, Incoming, Outgoing, Wire, Wired};
 
 // The start-up code, which nothing names.
 #[cfg(all(target_os = "none", feature = "start", target_arch = "arm"))]

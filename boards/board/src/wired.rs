@@ -17,6 +17,33 @@ pub trait Wire: Machine {
     fn reader(&mut self) -> Option<&mut Self::Reader>;
 }
 
+/// A serial port that gives a byte at a time, as most HALs' do, for a [`Wire::Reader`].
+#[derive(Debug)]
+pub struct ByteReader<P> {
+    port: P,
+    /// Waits for a byte; false if the port failed.
+    receive: fn(&mut P, &mut [u8]) -> bool,
+}
+
+impl<P> ByteReader<P> {
+    /// `receive` waits for one byte, which it writes to a slice of length 1, and tells whether it came.
+    pub const fn new(port: P, receive: fn(&mut P, &mut [u8]) -> bool) -> Self {
+        Self { port, receive }
+    }
+}
+
+impl<P> ErrorType for ByteReader<P> {
+    type Error = ErrorKind;
+}
+
+impl<P> Read for ByteReader<P> {
+    /// Waits for a byte.
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
+        let Some((first, _)) = bytes.split_at_mut_checked(1) else { return Ok(0) };
+        if (self.receive)(&mut self.port, first) { Ok(1) } else { Err(ErrorKind::Other) }
+    }
+}
+
 /// A board of a machine with a wire. [`Machine::take`] has given the log its console.
 #[derive(Debug)]
 pub struct Wired<M> {

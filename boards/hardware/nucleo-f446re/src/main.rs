@@ -14,8 +14,9 @@ use embassy_stm32::rcc::{
 };
 use embassy_stm32::time::Hertz;
 use embassy_stm32::usart::{self, Uart, UartRx, UartTx};
-use embedded_io::{ErrorKind, ErrorType, Read};
-use tealight_board::{Machine, Wire, keep, log};
+use tealight_board::{ByteReader, Machine, Wire, keep, log};
+
+type Receiver = ByteReader<UartRx<'static, Blocking>>;
 
 struct NucleoF446re {
     led: Output<'static>,
@@ -36,7 +37,10 @@ impl Machine for NucleoF446re {
         let uart = Uart::new_blocking(chip.USART2, chip.PA3, chip.PA2, usart::Config::default());
         let (sender, receiver) = uart.expect("115,200 bauds are within reach of this clock").split();
         log::start(keep!(sender => UartTx<'static, Blocking>));
-        Self { led: Output::new(chip.PA5, Level::Low, Speed::Low), receiver: Receiver(receiver) }
+        Self {
+            led: Output::new(chip.PA5, Level::Low, Speed::Low),
+            receiver: ByteReader::new(receiver, |port, byte| port.blocking_read(byte).is_ok()),
+        }
     }
 
     fn led(&mut self) -> &mut Self::Led {
@@ -67,22 +71,6 @@ impl Wire for NucleoF446re {
 
     fn reader(&mut self) -> Option<&mut Self::Reader> {
         Some(&mut self.receiver)
-    }
-}
-
-/// The end of the UART that receives, as `embedded-io` has it.
-struct Receiver(UartRx<'static, Blocking>);
-
-impl ErrorType for Receiver {
-    type Error = ErrorKind;
-}
-
-impl Read for Receiver {
-    /// Waits for a byte.
-    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
-        let Some((first, _)) = bytes.split_at_mut_checked(1) else { return Ok(0) };
-        self.0.blocking_read(first).map_err(|_| ErrorKind::Other)?;
-        Ok(1)
     }
 }
 

@@ -14,8 +14,9 @@ use embassy_stm32::rcc::{
 };
 use embassy_stm32::time::Hertz;
 use embassy_stm32::usart::{self, Uart, UartRx, UartTx};
-use embedded_io::{ErrorKind, ErrorType, Read};
-use tealight_board::{Machine, Wire, keep, log};
+use tealight_board::{ByteReader, Machine, Wire, keep, log};
+
+type Receiver = ByteReader<UartRx<'static, Blocking>>;
 
 struct NucleoH743zi {
     led: Output<'static>,
@@ -39,7 +40,10 @@ impl Machine for NucleoH743zi {
         let uart = Uart::new_blocking(chip.USART3, chip.PD9, chip.PD8, usart::Config::default());
         let (sender, receiver) = uart.expect("115,200 bauds are within reach of this clock").split();
         log::start(keep!(sender => UartTx<'static, Blocking>));
-        Self { led: Output::new(chip.PB0, Level::Low, Speed::Low), receiver: Receiver(receiver) }
+        Self {
+            led: Output::new(chip.PB0, Level::Low, Speed::Low),
+            receiver: ByteReader::new(receiver, |port, byte| port.blocking_read(byte).is_ok()),
+        }
     }
 
     fn led(&mut self) -> &mut Self::Led {
@@ -79,22 +83,6 @@ impl Wire for NucleoH743zi {
 
     fn reader(&mut self) -> Option<&mut Self::Reader> {
         Some(&mut self.receiver)
-    }
-}
-
-/// The end of the UART that receives, as `embedded-io` has it.
-struct Receiver(UartRx<'static, Blocking>);
-
-impl ErrorType for Receiver {
-    type Error = ErrorKind;
-}
-
-impl Read for Receiver {
-    /// Waits for a byte.
-    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
-        let Some((first, _)) = bytes.split_at_mut_checked(1) else { return Ok(0) };
-        self.0.blocking_read(first).map_err(|_| ErrorKind::Other)?;
-        Ok(1)
     }
 }
 

@@ -10,8 +10,9 @@ use embassy_rp::config::Config;
 use embassy_rp::gpio::{Level, Output};
 use embassy_rp::uart::{self, Blocking, Uart, UartRx, UartTx};
 use embassy_time::Instant;
-use embedded_io::{ErrorKind, ErrorType, Read};
-use tealight_board::{Machine, Wire, keep, log};
+use tealight_board::{ByteReader, Machine, Wire, keep, log};
+
+type Receiver = ByteReader<UartRx<'static, Blocking>>;
 
 struct Pico {
     led: Output<'static>,
@@ -29,7 +30,10 @@ impl Machine for Pico {
         let uart = Uart::new_blocking(chip.UART0, chip.PIN_0, chip.PIN_1, uart::Config::default());
         let (sender, receiver) = uart.split();
         log::start(keep!(sender => UartTx<'static, Blocking>));
-        Self { led: Output::new(chip.PIN_25, Level::Low), receiver: Receiver(receiver) }
+        Self {
+            led: Output::new(chip.PIN_25, Level::Low),
+            receiver: ByteReader::new(receiver, |port, byte| port.blocking_read(byte).is_ok()),
+        }
     }
 
     fn led(&mut self) -> &mut Self::Led {
@@ -47,22 +51,6 @@ impl Wire for Pico {
 
     fn reader(&mut self) -> Option<&mut Self::Reader> {
         Some(&mut self.receiver)
-    }
-}
-
-/// The end of the UART that receives, as `embedded-io` has it.
-struct Receiver(UartRx<'static, Blocking>);
-
-impl ErrorType for Receiver {
-    type Error = ErrorKind;
-}
-
-impl Read for Receiver {
-    /// Waits for a byte.
-    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
-        let Some((first, _)) = bytes.split_at_mut_checked(1) else { return Ok(0) };
-        self.0.blocking_read(first).map_err(|_| ErrorKind::Other)?;
-        Ok(1)
     }
 }
 

@@ -42,7 +42,7 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
         named
     };
     let subjects = subjects(context, &args.models)?;
-    let mut costs = on_boards(&boards, &subjects)?;
+    let mut costs = on_boards(&boards, &subjects, &|_, _| true)?;
     if costs.is_empty() {
         return Err(Usage("no model fits these boards".into()).into());
     }

@@ -154,7 +154,8 @@ pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) 
         return linux::conformance(context, &board, only, json);
     }
     let board = Board::find_emulated(&context.root, board)?;
-    let costs = on_one_board(context, &board, &subjects(context, only)?, !only.is_empty())?;
+    let subjects = subjects(context, only)?;
+    let costs = on_one_board(context, &board, &subjects.iter().collect::<Vec<_>>(), !only.is_empty())?;
     if costs.is_empty() {
         bail!("no model fits {}", board.id);
     }
@@ -167,7 +168,7 @@ pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) 
 }
 
 /// Runs models on a board and compares. One that does not fit is passed over, unless all must.
-pub fn on_one_board(context: &Context, board: &Board, subjects: &[Subject], all_must_fit: bool) -> Result<Vec<Cost>> {
+pub fn on_one_board(context: &Context, board: &Board, subjects: &[&Subject], all_must_fit: bool) -> Result<Vec<Cost>> {
     let (mut costs, mut failures) = (Vec::new(), Vec::new());
     for subject in subjects {
         let id = &subject.id;
@@ -196,15 +197,19 @@ pub fn on_one_board(context: &Context, board: &Board, subjects: &[Subject], all_
     Ok(costs)
 }
 
-/// Runs models on boards, as many boards at a time as this machine has cores; those that do not fit a board are passed over
-/// there. All boards, which are set up, are run even if one fails.
-pub fn on_boards(boards: &[Board], subjects: &[Subject]) -> Result<Vec<Cost>> {
+/// Whether to run a model on a board.
+pub type Choice<'a> = &'a (dyn Fn(&Board, &Subject) -> bool + Sync);
+
+/// Runs the chosen models on each board, as many boards at a time as this machine has cores; those that do not fit a board are
+/// passed over there. All boards, which are set up, are run even if one fails.
+pub fn on_boards(boards: &[Board], subjects: &[Subject], chosen: Choice<'_>) -> Result<Vec<Cost>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut outcomes = Vec::new();
         while let Some(board) = boards.get(next.fetch_add(1, Ordering::Relaxed)) {
             // A shell belongs to one thread.
-            outcomes.push(Context::new().and_then(|context| on_one_board(&context, board, subjects, false)));
+            let subjects: Vec<_> = subjects.iter().filter(|subject| chosen(board, subject)).collect();
+            outcomes.push(Context::new().and_then(|context| on_one_board(&context, board, &subjects, false)));
         }
         outcomes
     };

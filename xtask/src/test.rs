@@ -1,50 +1,90 @@
 //! `cargo xtask test`: everything that CI runs, what fails fastest first; or what can be tested of some boards.
 //!
-//! A step of CI is a row of `STEPS`; adding one is adding a row.
+//! A step of CI is a row of `STEPS`; adding one is adding a row. `--fast` leaves out what takes minutes; `--full` adds the
+//! long tail: every model on every board, the program on every Linux board, the language model, Miri and fuzzing at length.
 
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::Level;
 use crate::layout::LayoutArgs;
 use crate::linux::{self, LinuxBoard};
-use crate::subject::subjects;
+use crate::subject::{Subject, subjects};
 use crate::{check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, layout, llm, repeat, setup, zoo};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
 use xshell::cmd;
 
+/// How much to test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Extent {
+    /// What takes less than minutes.
+    Fast,
+    /// What CI runs.
+    Usual,
+    /// Everything.
+    Full,
+}
+
 /// Something that must succeed.
 struct Step {
     name: &'static str,
-    /// Part of `--fast` too.
-    fast: bool,
-    run: fn(&Context) -> Result<()>,
+    /// The smallest extent that it is part of.
+    from: Extent,
+    run: fn(&Context, Extent) -> Result<()>,
 }
 
 /// All steps in order.
 const STEPS: &[Step] = &[
-    Step { name: "format", fast: true, run: format },
-    Step { name: "clippy, host", fast: true, run: clippy_host },
-    Step { name: "clippy, firmware", fast: true, run: clippy_firmware },
-    Step { name: "documentation", fast: true, run: documentation },
-    Step { name: "fetching models", fast: true, run: fetch_models },
-    Step { name: "host tests", fast: true, run: host_tests },
-    Step { name: "no panic and no allocation in the firmware", fast: true, run: no_panic },
-    Step { name: "boards of real hardware: built, and laid out as their chips want it", fast: false, run: hardware },
-    Step { name: "with Candle: our models, and the block kernels against its own", fast: false, run: with_candle },
-    Step { name: "a language model, beside Candle and on emulated Arm", fast: false, run: language_model },
-    Step { name: "conformance on the boards", fast: false, run: conformance_on_boards },
-    Step { name: "faults are reported on the boards", fast: false, run: faults_on_boards },
+    Step { name: "format", from: Extent::Fast, run: |context, _| format(context) },
+    Step { name: "clippy, host", from: Extent::Fast, run: |context, _| clippy_host(context) },
+    Step { name: "clippy, firmware", from: Extent::Fast, run: |context, _| clippy_firmware(context) },
+    Step { name: "documentation", from: Extent::Fast, run: |context, _| documentation(context) },
+    Step { name: "fetching models", from: Extent::Fast, run: |context, _| fetch_models(context) },
+    Step { name: "host tests", from: Extent::Fast, run: |context, _| host_tests(context) },
+    Step {
+        name: "no panic and no allocation in the firmware",
+        from: Extent::Fast,
+        run: |context, _| no_panic(context),
+    },
+    Step {
+        name: "boards of real hardware: built, and laid out as their chips want it",
+        from: Extent::Usual,
+        run: |context, _| hardware(context),
+    },
+    Step {
+        name: "with Candle: our models, and the block kernels against its own",
+        from: Extent::Usual,
+        run: |context, _| with_candle(context),
+    },
+    Step {
+        name: "a language model, beside Candle and on emulated Arm",
+        from: Extent::Full,
+        run: |context, _| language_model(context),
+    },
+    Step { name: "conformance on the boards", from: Extent::Usual, run: conformance_on_boards },
+    Step {
+        name: "faults are reported on the boards",
+        from: Extent::Usual,
+        run: |context, _| faults_on_boards(context),
+    },
     Step {
         name: "the same bits on Linux boards of other architectures, and tealight itself",
-        fast: false,
+        from: Extent::Usual,
         run: linux_boards,
     },
-    Step { name: "Candle's engine on Armv8, without and with dot products", fast: false, run: candle_on_arm },
-    Step { name: "runs repeat exactly, in each kind of firmware", fast: false, run: repeats },
-    Step { name: "Miri", fast: false, run: miri },
-    Step { name: "fuzzing, a short run", fast: false, run: fuzz_shortly },
+    Step {
+        name: "Candle's engine on Armv8, without and with dot products",
+        from: Extent::Usual,
+        run: |context, _| candle_on_arm(context),
+    },
+    Step {
+        name: "runs repeat exactly, in each kind of firmware",
+        from: Extent::Usual,
+        run: |context, _| repeats(context),
+    },
+    Step { name: "Miri", from: Extent::Usual, run: miri },
+    Step { name: "fuzzing, a short run", from: Extent::Usual, run: fuzz_shortly },
 ];
 
 /// What Miri runs, a line a run: it is some thousand times slower than the machine, so long random tests are left out.
@@ -144,10 +184,20 @@ fn language_model(context: &Context) -> Result<()> {
     llm::llm(context, &llm::LlmArgs::default())
 }
 
-/// Every model on every board that it fits.
-fn conformance_on_boards(context: &Context) -> Result<()> {
+/// Models for the boards that CI does not try every model on: an int8 network, one of floats, and one with a front end.
+const FEW: &[&str] = &["anomaly.f32", "digits", "keyword"];
+
+/// Every model on the default board, and a few on each other; under `--full` every model on every board that it fits.
+fn conformance_on_boards(context: &Context, extent: Extent) -> Result<()> {
     let boards = emulator::boards_here(context)?;
-    let costs = conformance::on_boards(&boards, &subjects(context, &[])?)?;
+    let chosen = |board: &Board, subject: &Subject| {
+        extent == Extent::Full || board.id == board::DEFAULT || FEW.contains(&subject.id.as_str())
+    };
+    let subjects = subjects(context, &[])?;
+    if let Some(absent) = FEW.iter().find(|name| !subjects.iter().any(|subject| subject.id == **name)) {
+        bail!("there is no model `{absent}`: the step with Candle compiles our models in f32");
+    }
+    let costs = conformance::on_boards(&boards, &subjects, &chosen)?;
     match boards.iter().find(|board| !costs.iter().any(|cost| cost.board == board.id)) {
         Some(board) => bail!("no model fits {}", board.id),
         None => Ok(()),
@@ -159,14 +209,21 @@ fn faults_on_boards(context: &Context) -> Result<()> {
     emulator::boards_here(context)?.iter().try_for_each(|board| faults::faults(context, &board.id))
 }
 
-fn linux_boards(context: &Context) -> Result<()> {
-    let boards = LinuxBoard::all(&context.root)?;
-    boards.iter().try_for_each(|board| linux::conformance(context, board, &[], false))
+/// Every kind of model on each; `tealight` itself, which takes minutes to build for one, on one of them or, under `--full`, on all.
+fn linux_boards(context: &Context, extent: Extent) -> Result<()> {
+    LinuxBoard::all(&context.root)?.iter().try_for_each(|board| {
+        let program = extent == Extent::Full || board.id == CANDLE_BOARD;
+        linux::all_models(context, board, program, false)
+    })
 }
+
+/// The Linux board that Candle is built for in any case.
+const CANDLE_BOARD: &str = "linux-aarch64";
 
 /// Where the processor lacks what Candle's kernels use, they would end the process: so all its tests run on both kinds.
 fn candle_on_arm(context: &Context) -> Result<()> {
-    let board = LinuxBoard::find(&context.root, "linux-aarch64")?.context("there is no board linux-aarch64")?;
+    let board =
+        LinuxBoard::find(&context.root, CANDLE_BOARD)?.with_context(|| format!("there is no {CANDLE_BOARD}"))?;
     board.ensure(context)?;
     // What an emulator has in memory says nothing.
     board.test(context, "tealight-candle", &["opening"])
@@ -179,16 +236,17 @@ fn repeats(context: &Context) -> Result<()> {
     boards.iter().filter(|board| !board.rustflags().is_empty()).try_for_each(|board| repeat::compare(context, board))
 }
 
-fn miri(context: &Context) -> Result<()> {
+fn miri(context: &Context, extent: Extent) -> Result<()> {
     let shell = &context.shell;
     setup::ensure_miri(context)?;
+    let cases = if extent == Extent::Full { "8" } else { "2" };
     for words in MIRI {
         let words = words.iter();
         cmd!(shell, "rustup run nightly cargo miri test {words...}")
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("CARGO")
             .env("MIRIFLAGS", "-Zmiri-disable-isolation")
-            .env("PROPTEST_CASES", "8")
+            .env("PROPTEST_CASES", cases)
             .quiet()
             .run()?;
     }
@@ -196,8 +254,8 @@ fn miri(context: &Context) -> Result<()> {
 }
 
 /// Long enough to see that the targets work and that nothing lies near the surface.
-fn fuzz_shortly(context: &Context) -> Result<()> {
-    fuzz::fuzz(context, 20)
+fn fuzz_shortly(context: &Context, extent: Extent) -> Result<()> {
+    fuzz::fuzz(context, if extent == Extent::Full { 120 } else { 20 })
 }
 
 fn cargo(context: &Context, words: &[&str]) -> Result<()> {
@@ -212,6 +270,9 @@ pub struct TestArgs {
     /// Leaves out what takes minutes
     #[arg(long, conflicts_with_all = ["board", "all"])]
     pub fast: bool,
+    /// Adds the long tail: every model on every board, the program on every Linux board, the language model, long fuzzing
+    #[arg(long, conflicts_with_all = ["fast", "board", "all"])]
+    pub full: bool,
     /// Only this board: every model that fits it, and that its faults are reported; may be given more than once
     #[arg(long, value_name = "BOARD")]
     pub board: Vec<String>,
@@ -230,8 +291,15 @@ pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
         ids.extend(LinuxBoard::all(&context.root)?.into_iter().map(|board| board.id));
         of_boards(context, &ids)?
     } else if args.board.is_empty() {
-        let steps = STEPS.iter().filter(|step| step.fast || !args.fast);
-        steps.map(|step| -> Named { (step.name.into(), Box::new(step.run)) }).collect()
+        let extent = match (args.fast, args.full) {
+            (true, _) => Extent::Fast,
+            (_, true) => Extent::Full,
+            _ => Extent::Usual,
+        };
+        let steps = STEPS.iter().filter(|step| step.from <= extent);
+        steps
+            .map(|step| -> Named { (step.name.into(), Box::new(move |context| (step.run)(context, extent))) })
+            .collect()
     } else {
         of_boards(context, &args.board)?
     };

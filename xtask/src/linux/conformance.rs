@@ -46,22 +46,34 @@ struct Outcome {
     seconds: f64,
 }
 
-/// Runs all models, or the golden networks named, on every processor of the board.
+/// Runs the golden networks and own models named, or all models and the program.
 pub fn conformance(context: &Context, board: &LinuxBoard, only: &[String], json: bool) -> Result<()> {
-    board.ensure(context)?;
-    let mut jobs = whole_models(context, only)?;
     if only.is_empty() {
-        jobs.extend(operators()?);
-        jobs.extend(weights()?);
+        return all_models(context, board, true, json);
     }
+    board.ensure(context)?;
+    compare(context, board, &whole_models(context, only)?, false, json)
+}
+
+/// Runs every kind of model on every processor of the board, and the program `tealight` itself where asked for.
+pub fn all_models(context: &Context, board: &LinuxBoard, program: bool, json: bool) -> Result<()> {
+    board.ensure(context)?;
+    let mut jobs = whole_models(context, &[])?;
+    jobs.extend(operators()?);
+    jobs.extend(weights()?);
+    compare(context, board, &jobs, program, json)
+}
+
+/// Runs jobs, and the program where asked for, on every processor of the board, and tables what was equal.
+fn compare(context: &Context, board: &LinuxBoard, jobs: &[Job], program: bool, json: bool) -> Result<()> {
     let progress = Progress::start(format!("building for {}", board.id));
     let runner = board.build(context, PACKAGE, PACKAGE, &[])?;
     progress.done("");
     let mut outcomes = Vec::new();
     for cpu in &board.emulator.cpus {
-        outcomes.push(run(board, cpu, &runner, &jobs)?);
+        outcomes.push(run(board, cpu, &runner, jobs)?);
     }
-    let used = if only.is_empty() { program::check(context, board)? } else { Vec::new() };
+    let used = if program { program::check(context, board)? } else { Vec::new() };
     if json {
         println!("{}", serde_json::to_string_pretty(&json!({ "models": outcomes, "program": used }))?);
         return Ok(());

@@ -7,7 +7,7 @@ mod conformance;
 mod program;
 mod recurrent;
 
-pub use conformance::conformance;
+pub use conformance::{all_models, conformance};
 pub(crate) use program::build as build_program;
 
 use crate::context::{Context, try_read};

@@ -53,6 +53,16 @@ pub(crate) const fn slice(bytes: &[u8], start: usize, len: usize) -> &[u8] {
     }
 }
 
+/// The `N` bytes from `start` on, or zeros where they are not all inside. Of an array the reads above are single loads.
+pub(crate) const fn array<const N: usize>(bytes: &[u8], start: usize) -> &[u8; N] {
+    if let Some((_, rest)) = bytes.split_at_checked(start)
+        && let Some(array) = rest.first_chunk()
+    {
+        return array;
+    }
+    const { &[0; N] }
+}
+
 /// `n` rounded up to a multiple of 16, the alignment of every buffer and tensor.
 pub const fn align16(n: u64) -> u64 {
     (n + 15) & !15

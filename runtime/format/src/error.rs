@@ -1,6 +1,7 @@
 //! Why a file was refused.
 
 use crate::ops::OpFault;
+use crate::{FORMAT_VERSION, MAX_LIVE};
 use core::fmt;
 
 /// Why [`Model::parse`](crate::Model::parse) refused a file, and where.
@@ -23,7 +24,8 @@ pub enum ModelError {
     },
     /// The plan's tables do not have the size that its header says, or what pads them is not 0.
     PlanSize,
-    /// The plan header counts more constants than values, more than 65,534 values or operators, or has a reserved byte set.
+    /// The plan header counts more constants and inputs than values, other constants than the file has, or more than 65,534
+    /// values or operators, or has a reserved byte set.
     Counts,
     /// A record of the value table is wrong.
     Value {
@@ -51,6 +53,11 @@ pub enum ModelError {
         /// The other.
         second: u16,
     },
+    /// More than [`MAX_LIVE`](crate::MAX_LIVE) values are alive at one operator.
+    TooManyLive {
+        /// Its index.
+        op: u16,
+    },
     /// The plan states an arena or state length that is not what its values need.
     ArenaLength {
         /// What the values need.
@@ -66,14 +73,17 @@ pub enum ModelError {
 pub enum HeaderFault {
     /// The file is shorter than its header says.
     Truncated,
-    /// The header is longer than 1 MiB, the file than 4 GiB, or there are more than 65,535 tensors.
+    /// The header is longer than 16 MiB, the file than 4 GiB, or there are more than 65,535 tensors.
     TooLong,
     /// Not UTF-8.
     Utf8,
     /// Not the JSON that safetensors writes.
     Json,
-    /// A tensor name with an escape, or one that stands twice.
+    /// A tensor name or a metadata key with an escape, or the name of something else (`plan`, `__metadata__`).
     Name,
+    /// A tensor name or a metadata key that does not come after the one before it in byte order: it is out of order, or
+    /// stands twice.
+    Order,
     /// A type that Tealight does not know.
     Type,
     /// A tensor's offsets do not follow the tensor before it, or its size is not what type and shape give.
@@ -105,7 +115,10 @@ pub enum ValueFault {
     Init,
     /// Its scale is negative or not a number.
     Scale,
-    /// A multiplier or shift in this channel table is out of range.
+    /// It does not stand where a value of its place must, or its state does not begin where the state before it ends.
+    Order,
+    /// It is said to be a channel table and is not a constant of that type and shape, or a multiplier or shift in it is
+    /// out of range.
     Channels,
 }
 
@@ -116,9 +129,16 @@ impl fmt::Display for ModelError {
             Self::NotTealight => {
                 f.write_str("a safetensors file, but not a compiled model: its first tensor is not a plan")
             }
-            Self::Version { found } => {
-                write!(f, "format version {found}, but this build reads version {}", crate::FORMAT_VERSION)
-            }
+            Self::Version { found } if *found < FORMAT_VERSION => write!(
+                f,
+                "compiled for format version {found}, which this version of Tealight no longer reads: \
+                 compile it again with this version's `tealight compile`"
+            ),
+            Self::Version { found } => write!(
+                f,
+                "compiled for format version {found}, which is newer than this version of Tealight reads \
+                 ({FORMAT_VERSION}): update Tealight, or compile it with this version's `tealight compile`"
+            ),
             Self::PlanSize => f.write_str("the plan is not as long as its header says, or its padding is not 0"),
             Self::Counts => f.write_str("the plan header's counts are out of range"),
             Self::Value { value, fault } => write!(f, "value {value}: {fault}"),
@@ -126,6 +146,9 @@ impl fmt::Display for ModelError {
             Self::Interface { index } => write!(f, "model input or output {index} is not a usable value"),
             Self::Overlap { first, second } => {
                 write!(f, "values {first} and {second} live at the same time in the same memory")
+            }
+            Self::TooManyLive { op } => {
+                write!(f, "more than {MAX_LIVE} values are alive at operator {op}")
             }
             Self::ArenaLength { needed } => {
                 write!(f, "the stated arena or state length is wrong: the values need {needed} bytes")
@@ -144,7 +167,8 @@ impl fmt::Display for HeaderFault {
             Self::TooLong => "header or file too long",
             Self::Utf8 => "the header is not UTF-8",
             Self::Json => "the header is not the JSON of a safetensors file",
-            Self::Name => "a tensor name is repeated or has an escape",
+            Self::Name => "a name has an escape or is kept for something else",
+            Self::Order => "names are not in byte order, or one is repeated",
             Self::Type => "a tensor type that is not supported",
             Self::Offsets => "a tensor's offsets do not follow the one before, or do not match its shape",
             Self::Alignment => "data or a tensor is not aligned to 16 bytes",
@@ -164,7 +188,8 @@ impl fmt::Display for ValueFault {
             Self::Life => "its life does not match the operators",
             Self::Init => "its initial content is not a constant of its size",
             Self::Scale => "its scale is not a finite, non-negative number",
-            Self::Channels => "a requantization multiplier or shift is out of range",
+            Self::Order => "it is out of order in the value table",
+            Self::Channels => "it is no channel table, or a multiplier or shift in it is out of range",
         })
     }
 }
@@ -195,11 +220,13 @@ impl fmt::Display for OpFault {
             Self::Work => f.write_str("row count or cost is not what its operands give"),
             Self::OperandIndex { operand } => write!(f, "{} is past the value table", Operand(operand)),
             Self::NotLive { operand } => write!(f, "{} is not alive here", Operand(operand)),
-            Self::Output => f.write_str("its output is not first used here, or written elsewhere too"),
+            Self::Output => f.write_str("its output is not the next value in the table, or not first used here"),
             Self::Overlap { operand } => {
                 write!(f, "its output is too near {} or has no scratch row", Operand(operand))
             }
-            Self::Scratch => f.write_str("its scratch value is not one output row that lives only here"),
+            Self::Scratch => f.write_str(
+                "its scratch value is not the next in the table, or not one output row that lives only here",
+            ),
         }
     }
 }

@@ -1,16 +1,21 @@
 //! A strict reader of the safetensors header that neither allocates nor recurses, usable in constants.
 //!
 //! It accepts a subset of what the `safetensors` crate accepts: `{`, an optional `__metadata__` object of strings,
-//! then tensor entries in the order of their data, `}`, spaces. Names are plain (no escapes) and unique, data is
-//! contiguous from 0, every tensor starts on a multiple of 16 bytes and nothing follows the last one.
+//! then tensor entries in the order of their data, `}`, spaces. Names are plain (no escapes), data is contiguous from 0,
+//! every tensor starts on a multiple of 16 bytes and nothing follows the last one. The first tensor is `plan`; the others,
+//! and the keys of the metadata, stand in the byte order of their names. So a name is compared with the one before it
+//! only, and the time grows with the header's length.
 
 use crate::DType;
 use crate::bytes::{slice, u8_at, u64_at};
 use crate::error::{HeaderFault, ModelError};
 
-/// The longest header in bytes, some ten thousand tensors' worth: names are compared in pairs, so its square bounds the
-/// time that a hostile file can take.
-const MAX_HEADER: u64 = 1 << 20;
+/// The longest header in bytes. It has room for 65,535 tensors with names of some hundred bytes; the `safetensors` crate
+/// takes no more than 100 MB.
+pub const MAX_HEADER: u32 = 1 << 24;
+
+/// The name of the first tensor.
+pub(crate) const PLAN: &[u8] = b"plan";
 
 /// The most tensors: the plan and as many constants as 16-bit indices can name.
 const MAX_TENSORS: u32 = u16::MAX as u32;
@@ -42,7 +47,7 @@ pub(crate) struct Header {
 }
 
 /// Scans tokens of the header. `at` is a byte offset in the file, always at most `end`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -225,13 +230,38 @@ const fn dtype_named(name: &[u8]) -> Option<DType> {
     None
 }
 
-/// Reads and checks the whole header of `bytes`.
-pub(crate) const fn parse(bytes: &[u8]) -> Scan<Header> {
+/// Whether `a` comes before `b` in byte order.
+const fn precedes(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() {
+        if a[i] != b[i] {
+            return a[i] < b[i];
+        }
+        i += 1;
+    }
+    a.len() < b.len()
+}
+
+/// What a file begins with, up to its first tensor: as much as files of all format versions have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    /// After the first tensor.
+    cursor: Cursor<'a>,
+    entries_at: usize,
+    metadata_at: usize,
+    /// The first metadata key that does not come after the one before it.
+    unordered: Option<usize>,
+    pub(crate) data_at: usize,
+    pub(crate) first: Tensor,
+}
+
+/// Reads the header of `bytes` up to its first tensor.
+pub(crate) const fn open(bytes: &[u8]) -> Scan<Opening<'_>> {
     if bytes.len() < 8 {
         return fail(0, HeaderFault::Truncated);
     }
     let len = u64_at(bytes, 0);
-    if len > MAX_HEADER || bytes.len() as u64 > u32::MAX as u64 {
+    if len > MAX_HEADER as u64 || bytes.len() as u64 > u32::MAX as u64 {
         return fail(0, HeaderFault::TooLong);
     }
     let data_at = 8 + len as usize;
@@ -252,6 +282,7 @@ pub(crate) const fn parse(bytes: &[u8]) -> Scan<Header> {
     cursor.at += 1;
     cursor.skip_space();
     let mut metadata_at = 0;
+    let mut unordered = None;
     let mut first = cursor;
     let is_metadata = match first.string(false) {
         Ok(key) => same(first.text(key), b"__metadata__"),
@@ -264,8 +295,16 @@ pub(crate) const fn parse(bytes: &[u8]) -> Scan<Header> {
         cursor.skip_space();
         metadata_at = cursor.at;
         if !cursor.eat(b'}') {
+            let mut previous = None;
             loop {
-                tri!(cursor.string(true));
+                let key = tri!(cursor.string(false));
+                if let Some(previous) = previous
+                    && unordered.is_none()
+                    && !precedes(cursor.text(previous), cursor.text(key))
+                {
+                    unordered = Some(key.0);
+                }
+                previous = Some(key);
                 tri!(cursor.expect(b':'));
                 tri!(cursor.string(true));
                 if !cursor.eat(b',') {
@@ -278,70 +317,70 @@ pub(crate) const fn parse(bytes: &[u8]) -> Scan<Header> {
         cursor.skip_space();
     }
     let entries_at = cursor.at;
-    let mut tensors = 0u32;
-    let mut end = 0u32;
-    loop {
-        let tensor = tri!(cursor.tensor());
-        if tensor.begin != end {
-            return fail(tensor.name_at, HeaderFault::Offsets);
-        }
-        if !tensor.len.is_multiple_of(16) {
-            return fail(tensor.name_at, HeaderFault::Alignment);
-        }
-        if stands_before(bytes, entries_at, data_at, tensors, &tensor) {
-            return fail(tensor.name_at, HeaderFault::Name);
-        }
-        end = tensor.begin + tensor.len;
-        tensors += 1;
-        // No plan has more, and names are compared in pairs.
-        if tensors > MAX_TENSORS {
-            return fail(tensor.name_at, HeaderFault::TooLong);
-        }
-        if !cursor.eat(b',') {
-            break;
-        }
-        cursor.skip_space();
+    let first = tri!(cursor.tensor());
+    if first.begin != 0 {
+        return fail(first.name_at, HeaderFault::Offsets);
     }
-    tri!(cursor.expect(b'}'));
-    cursor.skip_space();
-    if cursor.at != data_at {
-        return fail(cursor.at, HeaderFault::Json);
-    }
-    if data_at as u64 + end as u64 != bytes.len() as u64 {
+    if data_at as u64 + first.len as u64 > bytes.len() as u64 {
         return fail(data_at, HeaderFault::Length);
     }
-    Ok(Header { entries_at, metadata_at, tensors, data_at })
+    Ok(Opening { cursor, entries_at, metadata_at, unordered, data_at, first })
 }
 
-/// Whether one of the first `count` entries, which have been checked, has the name of `tensor`.
-const fn stands_before(bytes: &[u8], entries_at: usize, end: usize, count: u32, tensor: &Tensor) -> bool {
-    let name = slice(bytes, tensor.name_at, tensor.name_len);
-    let mut at = entries_at;
-    let mut i = 0;
-    while i < count {
-        // A checked entry starts at its opening quote and holds no brace but its own: names may, so skip the name.
-        let mut close = at + 1;
-        while close < end && u8_at(bytes, close) != b'"' {
-            close += 1;
-        }
-        if close - at - 1 == name.len() && same(slice(bytes, at + 1, close - at - 1), name) {
-            return true;
-        }
-        while close < end && u8_at(bytes, close) != b'}' {
-            close += 1;
-        }
-        // To the next entry's opening quote.
-        while close < end && u8_at(bytes, close) != b'"' {
-            close += 1;
-        }
-        at = close;
-        i += 1;
+impl Opening<'_> {
+    /// Whether the first tensor has the name of a plan.
+    pub(crate) const fn is_plan(&self) -> bool {
+        same(self.cursor.text((self.first.name_at, self.first.name_len)), PLAN)
     }
-    false
+
+    /// Reads and checks the rest of the header.
+    pub(crate) const fn finish(&self) -> Scan<Header> {
+        let Self { mut cursor, entries_at, metadata_at, data_at, .. } = *self;
+        if let Some(at) = self.unordered {
+            return fail(at, HeaderFault::Order);
+        }
+        let mut previous = self.first;
+        if !previous.len.is_multiple_of(16) {
+            return fail(previous.name_at, HeaderFault::Alignment);
+        }
+        let mut tensors = 1u32;
+        while cursor.eat(b',') {
+            cursor.skip_space();
+            let tensor = tri!(cursor.tensor());
+            // No plan has more.
+            if tensors == MAX_TENSORS {
+                return fail(tensor.name_at, HeaderFault::TooLong);
+            }
+            if tensor.begin != previous.begin + previous.len {
+                return fail(tensor.name_at, HeaderFault::Offsets);
+            }
+            if !tensor.len.is_multiple_of(16) {
+                return fail(tensor.name_at, HeaderFault::Alignment);
+            }
+            let name = cursor.text((tensor.name_at, tensor.name_len));
+            if same(name, PLAN) {
+                return fail(tensor.name_at, HeaderFault::Name);
+            }
+            if tensors > 1 && !precedes(cursor.text((previous.name_at, previous.name_len)), name) {
+                return fail(tensor.name_at, HeaderFault::Order);
+            }
+            previous = tensor;
+            tensors += 1;
+        }
+        tri!(cursor.expect(b'}'));
+        cursor.skip_space();
+        if cursor.at != data_at {
+            return fail(cursor.at, HeaderFault::Json);
+        }
+        if data_at as u64 + previous.begin as u64 + previous.len as u64 != cursor.bytes.len() as u64 {
+            return fail(data_at, HeaderFault::Length);
+        }
+        Ok(Header { entries_at, metadata_at, tensors, data_at })
+    }
 }
 
 /// Walks the entries of a checked header.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Entries<'a> {
     cursor: Cursor<'a>,
     left: u32,
@@ -365,6 +404,19 @@ impl<'a> Entries<'a> {
             Err(_) => None,
         }
     }
+
+    /// How many are left.
+    pub(crate) const fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// The name of one of them.
+    pub(crate) const fn name(&self, tensor: &Tensor) -> &'a str {
+        match core::str::from_utf8(slice(self.cursor.bytes, tensor.name_at, tensor.name_len)) {
+            Ok(name) => name,
+            Err(_) => "",
+        }
+    }
 }
 
 /// The value of `key` in a checked metadata object, as it stands in the file (escapes not resolved).
@@ -374,7 +426,7 @@ pub(crate) const fn metadata<'a>(bytes: &'a [u8], header: &Header, key: &[u8]) -
     }
     let mut cursor = Cursor { bytes, at: header.metadata_at, end: header.data_at };
     loop {
-        let Ok(found) = cursor.string(true) else { return None };
+        let Ok(found) = cursor.string(false) else { return None };
         if !cursor.eat(b':') {
             return None;
         }

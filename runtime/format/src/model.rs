@@ -1,12 +1,14 @@
 //! A checked model.
 
-use crate::bytes::{align16, i32_at, slice, u8_at, u16_at, u32_at};
+use crate::bytes::{align16, array, i32_at, slice, u8_at, u16_at, u32_at};
 use crate::error::{ModelError, ValueFault};
 use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op, OpSet};
-use crate::ops::{MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work};
-use crate::plan::{FORMAT_VERSION, PLAN_HEADER, PlanHeader, has_magic};
-use crate::value::{NONE, VALUE_RECORD, Value};
+use crate::ops::{
+    MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
+};
+use crate::plan::{FORMAT_VERSION, MAX_LIVE, PLAN_HEADER, PlanHeader, has_magic};
+use crate::value::{Kind, NONE, Place, VALUE_RECORD, Value};
 use crate::{DType, Shape};
 
 /// A model file that has been checked: everything that running it relies on holds.
@@ -22,8 +24,9 @@ pub struct Model<'a> {
 
 /// What accessors give for an index past a table.
 const NO_VALUE: Value = Value {
-    place: crate::Place::Constant,
+    place: Place::Constant,
     dtype: DType::U8,
+    kind: Kind::Plain,
     shape: Shape::SCALAR,
     offset: 0,
     len: 0,
@@ -49,25 +52,28 @@ impl<'a> Model<'a> {
     /// Checks `bytes`, a whole model file, and gives a view of it.
     ///
     /// The check is complete: whatever the bytes are, this returns, and if it returns a model then running it cannot
-    /// read or write out of bounds, cannot fail, and ends. The time is bounded by the file's length squared.
+    /// read or write out of bounds, cannot fail, and ends.
+    ///
+    /// The time grows with the part of the file that is looked at: the header, the plan, and channel tables; other
+    /// constants are not. `SPEC.md` states how many instructions a byte of it takes at most. The stack holds some 2 KiB.
     ///
     /// # Errors
     /// The first thing that is wrong, and where: [`ModelError`].
     pub const fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        let header = tri!(header::parse(bytes));
-        let mut entries = Entries::new(bytes, &header);
-        let Some(first) = entries.next() else { return Err(ModelError::NotTealight) };
-        let plan_bytes = slice(bytes, header.data_at, first.len as usize);
-        if !first.dtype.is(DType::U8) || !has_magic(plan_bytes) {
-            return Err(ModelError::NotTealight);
-        }
+        let opening = tri!(header::open(bytes));
+        let plan_bytes = slice(bytes, opening.data_at, opening.first.len as usize);
+        ensure!(
+            opening.is_plan() && opening.first.dtype.is(DType::U8) && has_magic(plan_bytes),
+            ModelError::NotTealight
+        );
+        // Before anything that another version may have otherwise.
         let version = u32_at(plan_bytes, 8);
-        if version != FORMAT_VERSION {
-            return Err(ModelError::Version { found: version });
-        }
+        ensure!(version == FORMAT_VERSION, ModelError::Version { found: version });
+        let header = tri!(opening.finish());
         let Some(plan) = PlanHeader::parse(plan_bytes) else { return Err(ModelError::Counts) };
-        ensure!(plan.constants <= plan.values, ModelError::Counts);
+        ensure!(plan.constants < NONE as u32 && plan.constants + 1 == header.tensors, ModelError::Counts);
         ensure!(plan.values < NONE as u32 && plan.ops < NONE as u32, ModelError::Counts);
+        ensure!(plan.constants + plan.inputs <= plan.values, ModelError::Counts);
         ensure!(plan.plan_len() == plan_bytes.len() as u64, ModelError::PlanSize);
         let mut at = plan.interface_end() as usize;
         while at < plan_bytes.len() {
@@ -75,12 +81,9 @@ impl<'a> Model<'a> {
             at += 1;
         }
         let model = Self { bytes, header, plan };
-        tri!(model.check_constants(entries));
-        tri!(model.check_values());
-        tri!(model.check_interface());
-        tri!(model.check_ops());
-        tri!(model.check_lives());
-        tri!(model.check_memory());
+        let written = tri!(model.check_values());
+        tri!(model.check_outputs());
+        tri!(model.check_ops(written));
         Ok(model)
     }
 
@@ -136,7 +139,7 @@ impl<'a> Model<'a> {
         if index >= self.plan.values as usize {
             return NO_VALUE;
         }
-        match Value::parse(self.record(PLAN_HEADER + index * VALUE_RECORD, VALUE_RECORD)) {
+        match Value::parse(self.value_record(index)) {
             Some(value) => value,
             None => NO_VALUE,
         }
@@ -179,12 +182,16 @@ impl<'a> Model<'a> {
 
     /// The value index of model input `i`, or 65,535 past the last.
     pub const fn input(&self, i: usize) -> usize {
-        self.interface(i, 0, self.plan.inputs)
+        if i < self.input_count() { self.constant_count() + i } else { NONE as usize }
     }
 
     /// The value index of model output `i`, or 65,535 past the last.
     pub const fn output(&self, i: usize) -> usize {
-        self.interface(i, self.plan.inputs, self.plan.outputs)
+        if i >= self.output_count() {
+            return NONE as usize;
+        }
+        let [low, high] = *self.record(self.plan.interface_at() as usize + 2 * i);
+        u16::from_le_bytes([low, high]) as usize
     }
 
     /// The bytes of a constant value, in place. Nothing for a value in the arena.
@@ -196,21 +203,12 @@ impl<'a> Model<'a> {
         slice(self.bytes, self.header.data_at.saturating_add(value.offset as usize), value.len as usize)
     }
 
-    /// The name of constant `index`, as the safetensors header has it.
-    pub const fn constant_name(&self, index: usize) -> &'a str {
-        if index >= self.constant_count() {
-            return "";
-        }
+    /// The names of the constants in order, as the safetensors header has them.
+    pub const fn constant_names(&self) -> ConstantNames<'a> {
         let mut entries = Entries::new(self.bytes, &self.header);
         // The plan comes before them.
-        let mut left = index + 1;
-        while let Some(tensor) = entries.next() {
-            if left == 0 {
-                return text(slice(self.bytes, tensor.name_at, tensor.name_len));
-            }
-            left -= 1;
-        }
-        ""
+        let _ = entries.next();
+        ConstantNames { entries }
     }
 
     /// The metadata entry `key`, as it stands in the file: JSON escapes are not resolved.
@@ -245,74 +243,89 @@ impl<'a> Model<'a> {
         macs
     }
 
-    const fn record(&self, at: usize, len: usize) -> &'a [u8] {
-        slice(self.bytes, self.header.data_at + at, len)
+    /// The `N` bytes at `at` of the plan.
+    const fn record<const N: usize>(&self, at: usize) -> &'a [u8; N] {
+        array(self.bytes, self.header.data_at + at)
     }
 
-    const fn op_record(&self, index: usize) -> &'a [u8] {
-        self.record(self.plan.ops_at() as usize + index * OP_RECORD, OP_RECORD)
+    const fn value_record(&self, index: usize) -> &'a [u8; VALUE_RECORD] {
+        self.record(PLAN_HEADER + index * VALUE_RECORD)
     }
 
-    const fn interface(&self, i: usize, from: u32, count: u32) -> usize {
-        if i >= count as usize {
-            return NONE as usize;
+    const fn op_record(&self, index: usize) -> &'a [u8; OP_RECORD] {
+        self.record(self.plan.ops_at() as usize + index * OP_RECORD)
+    }
+
+    /// The life of the value that owns the bytes of value `index`: itself, or the one that it views.
+    const fn residence(&self, index: u16) -> Residence {
+        let mut owner = index;
+        let mut record = self.value_record(index as usize);
+        let alias = u16_at(record, 48);
+        if alias != NONE {
+            owner = alias;
+            record = self.value_record(owner as usize);
         }
-        let at = self.plan.interface_at() as usize + 2 * (from as usize + i);
-        u16_at(self.record(at, 2), 0) as usize
-    }
-
-    /// The value that owns the bytes of value `index`: itself, or the one that it views.
-    const fn base(&self, index: usize) -> usize {
-        match self.value(index).alias {
-            Some(base) => base as usize,
-            None => index,
+        Residence {
+            owner,
+            in_arena: u8_at(record, 0) == Place::Arena as u8,
+            first: u16_at(record, 44),
+            last: u16_at(record, 46),
         }
     }
 
     const fn is_input(&self, value: usize) -> bool {
-        let mut i = 0;
-        while i < self.input_count() {
-            if self.input(i) == value {
-                return true;
-            }
-            i += 1;
-        }
-        false
+        value >= self.constant_count() && value - self.constant_count() < self.input_count()
     }
 
     // ---- checks, in the order of parse ----
 
-    /// Constants come first and are the file's tensors after the plan, one to one.
-    const fn check_constants(&self, mut entries: Entries<'_>) -> Result<(), ModelError> {
-        let mut i = 0;
-        while let Some(tensor) = entries.next() {
-            let fault = ModelError::Value { value: i as u16, fault: ValueFault::Constant };
-            ensure!(i < self.constant_count(), fault);
-            let Some(value) = Value::parse(self.record(PLAN_HEADER + i * VALUE_RECORD, VALUE_RECORD)) else {
-                return Err(ModelError::Value { value: i as u16, fault: ValueFault::Record });
-            };
-            ensure!(value.is_constant() && value.dtype.is(tensor.dtype), fault);
-            ensure!(value.offset == tensor.begin && align16(value.len as u64) == tensor.len as u64, fault);
-            i += 1;
-        }
-        ensure!(i == self.constant_count(), ModelError::Value { value: i as u16, fault: ValueFault::Constant });
-        Ok(())
-    }
-
-    const fn check_values(&self) -> Result<(), ModelError> {
+    /// Each value's own rules, and their order: constants, which are the file's tensors after the plan; model inputs; state;
+    /// what operators write; views. Gives where those that operators write stand.
+    const fn check_values(&self) -> Result<Range, ModelError> {
+        let mut entries = Entries::new(self.bytes, &self.header);
+        // The plan.
+        let _ = entries.next();
+        let (constants, inputs) = (self.constant_count(), self.input_count());
+        let mut written = Range { start: constants + inputs, end: constants + inputs };
+        let (mut state, mut arena) = (0u64, 0u64);
         let mut i = 0;
         while i < self.value_count() {
-            if let Err(fault) = self.check_value(i) {
+            let Some(value) = Value::parse(self.value_record(i)) else {
+                return Err(ModelError::Value { value: i as u16, fault: ValueFault::Record });
+            };
+            if let Err(fault) = self.check_value(i, &value) {
                 return Err(ModelError::Value { value: i as u16, fault });
+            }
+            let out_of_order = ModelError::Value { value: i as u16, fault: ValueFault::Order };
+            if i < constants {
+                let fault = ModelError::Value { value: i as u16, fault: ValueFault::Constant };
+                let Some(tensor) = entries.next() else { return Err(fault) };
+                ensure!(value.dtype.is(tensor.dtype) && value.offset == tensor.begin, fault);
+                ensure!(align16(value.len as u64) == tensor.len as u64, fault);
+            } else if i < constants + inputs {
+                let fault = ModelError::Interface { index: (i - constants) as u16 };
+                ensure!(value.is_arena() && value.alias.is_none() && value.first == 0, fault);
+            } else if value.alias.is_none() {
+                // No view stands before it.
+                ensure!(written.end == i, out_of_order);
+                written.end += 1;
+                if value.is_state() {
+                    ensure!(written.start == i && value.offset as u64 == state, out_of_order);
+                    written.start += 1;
+                    state = align16(value.end());
+                }
+            }
+            if !value.is_constant() && align16(value.end()) > arena {
+                arena = align16(value.end());
             }
             i += 1;
         }
-        Ok(())
+        ensure!(state == self.plan.state_len as u64, ModelError::ArenaLength { needed: state as u32 });
+        ensure!(arena == self.plan.arena_len as u64, ModelError::ArenaLength { needed: arena as u32 });
+        Ok(written)
     }
 
-    const fn check_value(&self, index: usize) -> Result<(), ValueFault> {
-        let record = self.record(PLAN_HEADER + index * VALUE_RECORD, VALUE_RECORD);
-        let Some(value) = Value::parse(record) else { return Err(ValueFault::Record) };
+    const fn check_value(&self, index: usize, value: &Value) -> Result<(), ValueFault> {
         ensure!(value.is_constant() == (index < self.constant_count()), ValueFault::Constant);
         let Some(elements) = value.shape.elements() else { return Err(ValueFault::Length) };
         // Half of the address space of a 32-bit core is more than any tensor takes; it keeps index sums from wrapping.
@@ -322,10 +335,10 @@ impl<'a> Model<'a> {
         ensure!(value.scale >= 0.0 && value.scale.is_finite(), ValueFault::Scale);
         ensure!(value.offset.is_multiple_of(16), ValueFault::Range);
         let (from, to) = match value.place {
-            // Where the file's tensors are has been checked.
-            crate::Place::Constant => (0, u32::MAX),
-            crate::Place::Arena => (self.plan.state_len, self.plan.arena_len),
-            crate::Place::State => (0, self.plan.state_len),
+            // Compared with the file's tensor.
+            Place::Constant => (0, u32::MAX),
+            Place::Arena => (self.plan.state_len, self.plan.arena_len),
+            Place::State => (0, self.plan.state_len),
         };
         ensure!(from <= value.offset && value.end() <= to as u64, ValueFault::Range);
         ensure!(value.first <= value.last && value.last as u32 <= self.plan.ops, ValueFault::Life);
@@ -341,90 +354,99 @@ impl<'a> Model<'a> {
             let constant = self.value(init as usize);
             ensure!(constant.dtype.is(value.dtype) && constant.len == value.len, ValueFault::Init);
         }
+        if value.kind.is_channels() {
+            ensure!(value.is_constant() && is_channel_table(value), ValueFault::Channels);
+            ensure!(channels_in_range(self.constant(value)), ValueFault::Channels);
+        }
         Ok(())
     }
 
-    /// Model inputs are arena values of their own, alive from the start; outputs are alive to the end.
-    const fn check_interface(&self) -> Result<(), ModelError> {
-        let mut i = 0;
-        while i < self.input_count() {
-            let fault = ModelError::Interface { index: i as u16 };
-            let index = self.input(i);
-            ensure!(index < self.value_count(), fault);
-            let value = self.value(index);
-            ensure!(value.is_arena() && value.alias.is_none() && value.first == 0, fault);
-            let mut j = 0;
-            while j < i {
-                ensure!(self.input(j) != index, fault);
-                j += 1;
-            }
-            i += 1;
-        }
+    /// Model outputs are alive to the end.
+    const fn check_outputs(&self) -> Result<(), ModelError> {
         let mut i = 0;
         while i < self.output_count() {
             let fault = ModelError::Interface { index: (self.input_count() + i) as u16 };
             let index = self.output(i);
             ensure!(index < self.value_count(), fault);
-            let base = self.value(self.base(index));
-            ensure!(!base.is_arena() || base.last as u32 == self.plan.ops, fault);
+            let residence = self.residence(index as u16);
+            ensure!(!residence.in_arena || residence.last as u32 == self.plan.ops, fault);
             i += 1;
         }
         Ok(())
     }
 
-    const fn check_ops(&self) -> Result<(), ModelError> {
-        let mut set = 0;
-        let mut i = 0;
-        while i < self.op_count() {
-            let op = match Op::parse(self.op_record(i)) {
-                Ok(op) => op,
-                Err(fault) => return Err(ModelError::Op { op: i as u16, fault }),
-            };
-            if let Err(fault) = self.check_op(i, &op) {
-                return Err(ModelError::Op { op: i as u16, fault });
-            }
-            if let Some(k) = op.operator.channels_input()
-                && let Some(index) = op.input(k)
-                && !self.channels_in_range(index)
-            {
-                return Err(ModelError::Value { value: index, fault: ValueFault::Channels });
-            }
-            set |= op.operator.needs(&self.operands(&op));
+    /// Each operator's rules. What operators write must be the values `written`, one after another.
+    const fn check_ops(&self, mut written: Range) -> Result<(), ModelError> {
+        let mut live = Live::NONE;
+        let mut i = self.constant_count();
+        while i < self.constant_count() + self.input_count() {
+            tri!(live.step(self, 0, &Writes { output: i as u16, scratch: NONE, owners: [NONE; MAX_INPUTS] }));
             i += 1;
         }
+        let mut set = 0;
+        let mut at = 0;
+        while at < self.op_count() {
+            let op = match Op::parse(self.op_record(at)) {
+                Ok(op) => op,
+                Err(fault) => return Err(ModelError::Op { op: at as u16, fault }),
+            };
+            let writes = match self.check_op(at, &op, &mut written, &mut set) {
+                Ok(writes) => writes,
+                Err(fault) => return Err(ModelError::Op { op: at as u16, fault }),
+            };
+            tri!(live.step(self, at, &writes));
+            at += 1;
+        }
+        // No operator writes what is left over.
+        let left = ModelError::Value { value: written.start as u16, fault: ValueFault::Life };
+        ensure!(written.start == written.end, left);
         ensure!(set == self.plan.op_set, ModelError::OpSet);
         Ok(())
     }
 
-    /// Checks one operator: operands exist and live, its own rule, its work, and what its output may overlap.
-    const fn check_op(&self, at: usize, op: &Op) -> Result<(), OpFault> {
+    /// Checks one operator: operands exist and live, its own rule, its work, and what its output may overlap. Takes what it
+    /// writes from the values `written`, and adds its needs to `set`.
+    const fn check_op(&self, at: usize, op: &Op, written: &mut Range, set: &mut OpSet) -> Result<Writes, OpFault> {
         ensure!((op.output as usize) < self.value_count(), OpFault::OperandIndex { operand: OUTPUT });
+        let mut writes = Writes { output: NONE, scratch: NONE, owners: [NONE; MAX_INPUTS] };
+        let mut dies = [false; MAX_INPUTS];
         let mut k = 0;
         while k < MAX_INPUTS {
             if let Some(index) = op.inputs[k] {
                 ensure!((index as usize) < self.value_count(), OpFault::OperandIndex { operand: k as u8 });
-                ensure!(self.readable(index as usize, at), OpFault::NotLive { operand: k as u8 });
+                let residence = self.residence(index);
+                ensure!(self.is_readable(&residence, at), OpFault::NotLive { operand: k as u8 });
+                writes.owners[k] = residence.owner;
+                dies[k] = residence.last as usize == at;
             }
             k += 1;
         }
         let operands = self.operands(op);
+        let output = &operands.output;
         let work = tri!(op.operator.check(&operands));
         ensure!(work.rows == op.rows && work.row_cost == op.row_cost, OpFault::Work);
-        tri!(self.check_output(at, op, &operands.output));
+        *set |= op.operator.needs(&operands);
+
+        ensure!(output.alias.is_none(), OpFault::Output);
+        if output.is_state() {
+            let copies = matches!(op.operator, Operator::Copy(_));
+            ensure!(copies, OpFault::Place { operand: OUTPUT });
+        } else {
+            ensure!(output.is_arena(), OpFault::Place { operand: OUTPUT });
+            ensure!(written.takes(op.output) && output.first as usize == at, OpFault::Output);
+            writes.output = op.output;
+        }
+
+        // Where the output lies over an input, the input must die here and stay ahead of it.
         let mut shares = false;
         let mut k = 0;
         while k < MAX_INPUTS {
-            if let Some(input) = operands.inputs[k]
-                && input.place as u8 == operands.output.place as u8
-                && touch(&input, &operands.output)
+            if let Some(input) = &operands.inputs[k]
+                && input.place as u8 == output.place as u8
+                && touch(input, output)
             {
-                let index = match op.inputs[k] {
-                    Some(index) => index as usize,
-                    None => 0,
-                };
-                let dies = self.value(self.base(index)).last as usize == at;
                 match op.operator.row_access(&operands, k) {
-                    Some(access) if dies && clears(&access, &work, &input, &operands.output) => shares = true,
+                    Some(access) if dies[k] && clears(&access, &work, input, output) => shares = true,
                     _ => return Err(OpFault::Overlap { operand: k as u8 }),
                 }
             }
@@ -432,14 +454,14 @@ impl<'a> Model<'a> {
         }
         // State that an operator writes is its own: nothing else that it reads may be a view of it.
         if let Some(k) = op.operator.state_input()
-            && let Some(written) = operands.input(k)
+            && let Some(state) = operands.input(k)
         {
             let mut other = 0;
             while other < MAX_INPUTS {
-                if let Some(input) = operands.inputs[other]
+                if let Some(input) = &operands.inputs[other]
                     && other != k
                 {
-                    ensure!(!input.is_state() || !touch(&input, &written), OpFault::Place { operand: other as u8 });
+                    ensure!(!input.is_state() || !touch(input, &state), OpFault::Place { operand: other as u8 });
                 }
                 other += 1;
             }
@@ -448,152 +470,176 @@ impl<'a> Model<'a> {
         match op.scratch {
             None => ensure!(!shares && workspace.is_none(), OpFault::Scratch),
             Some(scratch) => {
-                ensure!((scratch as usize) < self.value_count() && scratch != op.output, OpFault::Scratch);
+                ensure!((scratch as usize) < self.value_count() && written.takes(scratch), OpFault::Scratch);
                 let value = self.value(scratch as usize);
-                ensure!(value.is_arena() && value.alias.is_none(), OpFault::Scratch);
                 let len = match workspace {
                     Some(workspace) => workspace.len,
                     None => work.row_bytes,
                 };
                 ensure!(value.dtype.is(DType::U8) && value.len == len, OpFault::Scratch);
                 ensure!(value.first as usize == at && value.last as usize == at, OpFault::Scratch);
-                ensure!(!self.is_input(scratch as usize), OpFault::Scratch);
-                // It must lie apart from what the row is read from and written to.
-                ensure!(!touch(&value, &operands.output), OpFault::Scratch);
-                let mut k = 0;
-                while k < MAX_INPUTS {
-                    if let Some(input) = operands.inputs[k] {
-                        ensure!(!input.is_arena() || !touch(&value, &input), OpFault::Scratch);
-                    }
-                    k += 1;
-                }
+                // It must lie apart from what the row is read from, which is alive, and written to.
+                ensure!(!output.is_arena() || !touch(&value, output), OpFault::Scratch);
+                writes.scratch = scratch;
             }
         }
-        Ok(())
+        Ok(writes)
     }
 
-    /// Whether operator `at` may read value `index`: a constant, state, or an arena value written before and not yet
-    /// given up.
-    const fn readable(&self, index: usize, at: usize) -> bool {
-        let base = self.base(index);
-        let value = self.value(base);
-        if !value.is_arena() {
+    /// Whether operator `at` may read a value: a constant, state, or an arena value written before and not yet given up.
+    const fn is_readable(&self, value: &Residence, at: usize) -> bool {
+        if !value.in_arena {
             return true;
         }
-        let written = (value.first as usize) < at || self.is_input(base);
+        let written = (value.first as usize) < at || self.is_input(value.owner as usize);
         written && at <= value.last as usize
     }
+}
 
-    /// The output is an arena value that starts to live here, or, for Copy, state.
-    const fn check_output(&self, at: usize, op: &Op, output: &Value) -> Result<(), OpFault> {
-        ensure!(output.alias.is_none(), OpFault::Output);
-        if output.is_state() {
-            let copies = matches!(op.operator, Operator::Copy(_));
-            ensure!(copies, OpFault::Place { operand: OUTPUT });
-            return Ok(());
+/// Where a value's bytes are, and when.
+struct Residence {
+    /// The value that owns them.
+    owner: u16,
+    in_arena: bool,
+    first: u16,
+    last: u16,
+}
+
+/// Values that follow each other.
+#[derive(Clone, Copy)]
+struct Range {
+    start: usize,
+    end: usize,
+}
+
+impl Range {
+    /// Takes the first value, if it is `index`.
+    const fn takes(&mut self, index: u16) -> bool {
+        let next = self.start < self.end && self.start == index as usize;
+        if next {
+            self.start += 1;
         }
-        ensure!(output.is_arena(), OpFault::Place { operand: OUTPUT });
-        ensure!(output.first as usize == at && !self.is_input(op.output as usize), OpFault::Output);
-        Ok(())
+        next
     }
+}
 
-    const fn channels_in_range(&self, index: u16) -> bool {
-        let table = self.constant(&self.value(index as usize));
-        let mut at = 0;
-        while at + 12 <= table.len() {
-            let (multiplier, shift) = (i32_at(table, at + 4), i32_at(table, at + 8));
-            if multiplier < 0 || shift < -31 || shift > 30 {
-                return false;
-            }
-            at += 12;
-        }
-        true
-    }
+/// The arena values that an operator writes, and the owners of those that it reads; [`NONE`] for none.
+struct Writes {
+    output: u16,
+    scratch: u16,
+    owners: [u16; MAX_INPUTS],
+}
 
-    /// Every arena value that is not a model input is the output or the scratch of the operator it starts with.
-    const fn check_lives(&self) -> Result<(), ModelError> {
-        let mut i = self.constant_count();
-        while i < self.value_count() {
-            let value = self.value(i);
-            if value.is_arena() && value.alias.is_none() && !self.is_input(i) {
-                let op = self.op(value.first as usize);
-                let made = op.output as usize == i || matches!(op.scratch, Some(s) if s as usize == i);
-                let fault = ValueFault::Life;
-                ensure!((value.first as usize) < self.op_count() && made, ModelError::Value { value: i as u16, fault });
-            }
-            i += 1;
-        }
-        Ok(())
-    }
-
-    /// Values that live at the same time lie apart, but for an output over an input of the operator that
-    /// [`check_op`](Self::check_op) has judged; and the stated lengths are those needed.
-    const fn check_memory(&self) -> Result<(), ModelError> {
-        let mut arena = 0u64;
-        let mut state = 0u64;
-        let mut i = self.constant_count();
-        while i < self.value_count() {
-            let a = self.value(i);
-            let end = align16(a.end());
-            if end > arena {
-                arena = end;
-            }
-            if a.is_state() && end > state {
-                state = end;
-            }
-            let mut j = if a.alias.is_some() { self.value_count() } else { i + 1 };
-            while j < self.value_count() {
-                // Most pairs lie apart: look at their bytes before the whole record.
-                if self.lies_apart(j, &a) {
-                    j += 1;
-                    continue;
-                }
-                let b = self.value(j);
-                if b.alias.is_none() && a.place as u8 == b.place as u8 && touch(&a, &b) {
-                    let together = a.is_state() || (a.first <= b.last && b.first <= a.last);
-                    if together && !self.handed_over(i, &a, j, &b) && !self.handed_over(j, &b, i, &a) {
-                        return Err(ModelError::Overlap { first: i as u16, second: j as u16 });
-                    }
-                }
-                j += 1;
-            }
-            i += 1;
-        }
-        ensure!(state == self.plan.state_len as u64, ModelError::ArenaLength { needed: state as u32 });
-        if arena < state {
-            arena = state;
-        }
-        ensure!(arena == self.plan.arena_len as u64, ModelError::ArenaLength { needed: arena as u32 });
-        Ok(())
-    }
-
-    /// Whether value `index` shares no byte with `a`, if both are in the same place.
-    const fn lies_apart(&self, index: usize, a: &Value) -> bool {
-        let place = self.record(PLAN_HEADER + index * VALUE_RECORD + 28, 8);
-        let (offset, len) = (u32_at(place, 0) as u64, u32_at(place, 4) as u64);
-        a.offset as u64 >= offset + len || offset >= a.end()
-    }
-
-    /// Whether `dying` ends with the operator that writes `born`, which reads it.
-    const fn handed_over(&self, dying: usize, a: &Value, born: usize, b: &Value) -> bool {
-        if a.last != b.first || a.is_state() {
-            return false;
-        }
-        let op = self.op(b.first as usize);
-        if op.output as usize != born {
-            return false;
-        }
+impl Writes {
+    const fn reads(&self, value: u16) -> bool {
         let mut k = 0;
         while k < MAX_INPUTS {
-            if let Some(index) = op.inputs[k]
-                && self.base(index as usize) == dying
-            {
+            if self.owners[k] == value {
                 return true;
             }
             k += 1;
         }
         false
     }
+}
+
+/// The values that are alive, scratch values aside.
+struct Live {
+    values: [u16; MAX_LIVE],
+    count: usize,
+}
+
+impl Live {
+    const NONE: Self = Self { values: [0; MAX_LIVE], count: 0 };
+
+    /// Comes to operator `at`: values that have died are dropped, what it writes must lie apart from the others, and its
+    /// output begins to live. Of the values that the operator reads, those under its output have been judged.
+    const fn step(&mut self, model: &Model<'_>, at: usize, writes: &Writes) -> Result<(), ModelError> {
+        let output = Span::of(model, writes.output);
+        let scratch = Span::of(model, writes.scratch);
+        let mut kept = 0;
+        let mut i = 0;
+        while i < self.count && i < MAX_LIVE {
+            let value = self.values[i];
+            let span = Span::of(model, value);
+            if span.last as usize >= at && kept < MAX_LIVE {
+                if span.touches(&output) && !writes.reads(value) {
+                    return Err(ModelError::Overlap { first: value, second: writes.output });
+                }
+                if span.touches(&scratch) {
+                    return Err(ModelError::Overlap { first: value, second: writes.scratch });
+                }
+                self.values[kept] = value;
+                kept += 1;
+            }
+            i += 1;
+        }
+        if writes.output != NONE {
+            ensure!(kept < MAX_LIVE, ModelError::TooManyLive { op: at as u16 });
+            self.values[kept] = writes.output;
+            kept += 1;
+        }
+        self.count = kept;
+        Ok(())
+    }
+}
+
+/// The bytes of a checked arena value, and its last operator.
+struct Span {
+    start: u32,
+    end: u32,
+    last: u16,
+}
+
+impl Span {
+    /// Of the value `index`; nothing for [`NONE`].
+    const fn of(model: &Model<'_>, index: u16) -> Self {
+        if index == NONE {
+            return Self { start: 0, end: 0, last: 0 };
+        }
+        let record = model.value_record(index as usize);
+        let start = u32_at(record, 28);
+        // The end is at most the arena's length.
+        Self { start, end: start.saturating_add(u32_at(record, 32)), last: u16_at(record, 46) }
+    }
+
+    const fn touches(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+}
+
+/// The names of a model's constants, in order: what [`Model::constant_names`] gives.
+#[derive(Clone, Debug)]
+pub struct ConstantNames<'a> {
+    entries: Entries<'a>,
+}
+
+impl<'a> Iterator for ConstantNames<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let tensor = self.entries.next()?;
+        Some(self.entries.name(&tensor))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.entries.left() as usize;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for ConstantNames<'_> {}
+
+/// Whether the multiplier and the shift of every channel are in range.
+const fn channels_in_range(table: &[u8]) -> bool {
+    let mut at = 0;
+    while at + 12 <= table.len() {
+        if check_multiplier(i32_at(table, at + 4), i32_at(table, at + 8), 0).is_err() {
+            return false;
+        }
+        at += 12;
+    }
+    true
 }
 
 /// Whether two values of one place share a byte.

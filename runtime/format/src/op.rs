@@ -51,7 +51,7 @@ impl Op {
     }
 
     /// Reads a record.
-    pub const fn parse(record: &[u8]) -> Result<Self, OpFault> {
+    pub const fn parse(record: &[u8; OP_RECORD]) -> Result<Self, OpFault> {
         let Some(code) = OpCode::from_code(u8_at(record, 0)) else { return Err(OpFault::UnknownOperator) };
         let count = u8_at(record, 1);
         ensure!(count as usize <= MAX_INPUTS, OpFault::Inputs);

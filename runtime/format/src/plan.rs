@@ -1,7 +1,7 @@
 //! The plan's header: what stands at the start of the tensor `plan`.
 //!
 //! After it come, without gaps: the value records, the operator records, the 16-bit value indices of the model's
-//! inputs and then of its outputs, zeros up to a multiple of 16.
+//! outputs, zeros up to a multiple of 16.
 
 use crate::bytes::{align16, put, u16_at, u32_at, u64_at, u128_at};
 use crate::op::{OP_RECORD, OpSet};
@@ -11,7 +11,11 @@ use crate::value::VALUE_RECORD;
 pub const MAGIC: [u8; 8] = *b"TEALIGHT";
 
 /// The version of the plan that this crate reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The most values that may be alive at one operator: model inputs and what operators write, views and scratch values
+/// aside. Each operator's output is compared with them, so it bounds the time that an operator's check takes.
+pub const MAX_LIVE: usize = 256;
 
 /// Bytes of the plan header.
 pub const PLAN_HEADER: usize = 64;
@@ -25,7 +29,7 @@ pub struct PlanHeader {
     pub values: u32,
     /// Rows of the operator table.
     pub ops: u32,
-    /// Model inputs.
+    /// Model inputs: the values after the constants.
     pub inputs: u32,
     /// Model outputs.
     pub outputs: u32,
@@ -81,7 +85,7 @@ impl PlanHeader {
     }
 
     pub(crate) const fn interface_end(&self) -> u64 {
-        self.interface_at() + 2 * (self.inputs as u64 + self.outputs as u64)
+        self.interface_at() + 2 * self.outputs as u64
     }
 
     pub(crate) const fn interface_at(&self) -> u64 {

@@ -21,6 +21,23 @@ pub enum Place {
     State = 2,
 }
 
+/// What the numbers of a value are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Any numbers of its type.
+    Plain = 0,
+    /// A channel table: an I32 constant `[n, 3]` of rows (bias, multiplier, shift), multipliers and shifts in range.
+    Channels = 1,
+}
+
+impl Kind {
+    /// Whether this is a channel table (`==` is not available in constants).
+    pub const fn is_channels(self) -> bool {
+        matches!(self, Self::Channels)
+    }
+}
+
 /// A tensor of the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Value {
@@ -28,6 +45,8 @@ pub struct Value {
     pub place: Place,
     /// The type of its elements.
     pub dtype: DType,
+    /// What its numbers are.
+    pub kind: Kind,
     /// Its dimensions.
     pub shape: Shape,
     /// First byte: from the start of the file's data section (constant) or of the arena. A multiple of 16.
@@ -61,7 +80,7 @@ const fn raw(index: Option<u16>) -> u16 {
 
 impl Value {
     /// Reads a record; `None` if a code in it is unknown or a reserved byte is not 0.
-    pub const fn parse(record: &[u8]) -> Option<Self> {
+    pub const fn parse(record: &[u8; VALUE_RECORD]) -> Option<Self> {
         let place = match u8_at(record, 0) {
             0 => Place::Constant,
             1 => Place::Arena,
@@ -70,9 +89,14 @@ impl Value {
         };
         let Some(dtype) = DType::from_code(u8_at(record, 1)) else { return None };
         let rank = u8_at(record, 2) as usize;
-        if rank > MAX_RANK || u8_at(record, 3) != 0 {
+        if rank > MAX_RANK {
             return None;
         }
+        let kind = match u8_at(record, 3) {
+            0 => Kind::Plain,
+            1 => Kind::Channels,
+            _ => return None,
+        };
         let mut dims = [1; MAX_RANK];
         let mut i = 0;
         while i < MAX_RANK {
@@ -94,6 +118,7 @@ impl Value {
         Some(Self {
             place,
             dtype,
+            kind,
             shape,
             offset: u32_at(record, 28),
             len: u32_at(record, 32),
@@ -112,6 +137,7 @@ impl Value {
         record[0] = self.place as u8;
         record[1] = self.dtype as u8;
         record[2] = self.shape.rank() as u8;
+        record[3] = self.kind as u8;
         let mut i = 0;
         while i < MAX_RANK {
             put(&mut record, 4 + 4 * i, &self.shape.dim(i).to_le_bytes());

@@ -1,8 +1,7 @@
 //! 2-D convolutions: int8, per output channel; and f32.
 
 use super::{
-    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, is_channel_table, reals,
-    window_fits, words,
+    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, window_fits, words,
 };
 use crate::{DType, Value};
 
@@ -41,9 +40,8 @@ impl Conv2d {
         tri!(operands.count_is(3));
         let input = tri!(operands.quantized(0));
         let weights = tri!(operands.constant(1, DType::I8));
-        let channels = tri!(operands.constant(2, DType::I32));
         let output = tri!(operands.quantized_output());
-        ensure!(is_channel_table(&channels, output.shape.dim(3)), OpFault::Shape { operand: 2 });
+        tri!(operands.channels(2, output.shape.dim(3)));
         let taps = tri!(window_taps(&input, &weights, &output, self.stride, self.dilation, self.pad));
         tri!(check_activation(self.activation, 6));
         Ok(taps)

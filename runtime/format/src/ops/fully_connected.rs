@@ -1,9 +1,6 @@
 //! Matrix product of activations with constant weights: int8, and f32.
 
-use super::{
-    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, is_channel_table, reals,
-    words,
-};
+use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, words};
 use crate::{DType, Value};
 
 /// Attributes of a fully connected layer. The `channels` table is as in [`Conv2d`](super::Conv2d), with
@@ -29,12 +26,11 @@ impl FullyConnected {
         tri!(operands.count_is(3));
         let input = tri!(operands.quantized(0));
         let weights = tri!(operands.constant(1, DType::I8));
-        let channels = tri!(operands.constant(2, DType::I32));
         let output = tri!(operands.quantized_output());
         ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
-        ensure!(is_channel_table(&channels, units), OpFault::Shape { operand: 2 });
+        tri!(operands.channels(2, units));
         let work = tri!(product_work(&input, &output, units, depth));
         ensure!(-128 <= self.weights_zero_point && self.weights_zero_point <= 127, OpFault::Attribute { index: 0 });
         tri!(check_activation(self.activation, 1));

@@ -125,7 +125,7 @@ pub enum OpFault {
         /// Which one.
         operand: u8,
     },
-    /// The output is not recorded as first used here, or something else writes it too.
+    /// The output is not the next value that operators make, or is not recorded as first used here.
     Output,
     /// Input and output overlap nearer than the operator allows, or without a scratch row.
     Overlap {
@@ -231,6 +231,14 @@ impl Operands {
         }
     }
 
+    /// Checks input `k`: a table of (bias, multiplier, shift) for each of `count` channels.
+    const fn channels(&self, k: usize, count: u32) -> Result<(), OpFault> {
+        let channels = tri!(self.constant(k, DType::I32));
+        ensure!(channels.kind.is_channels(), OpFault::Type { operand: k as u8 });
+        ensure!(is_channel_table(&channels) && channels.shape.dim(0) == count, OpFault::Shape { operand: k as u8 });
+        Ok(())
+    }
+
     /// Input `k`, which must be a quantized int8 tensor.
     const fn quantized(&self, k: usize) -> Result<Value, OpFault> {
         match self.typed(k, DType::I8) {
@@ -292,9 +300,9 @@ const fn is_quantized(value: &Value) -> bool {
     in_range && value.scale > 0.0 && value.scale.is_finite()
 }
 
-/// Whether `channels` is the I32 `[count, 3]` table of (bias, multiplier, shift).
-const fn is_channel_table(channels: &Value, count: u32) -> bool {
-    channels.shape.rank() == 2 && channels.shape.dim(0) == count && channels.shape.dim(1) == 3
+/// Whether `channels` is a table of rows (bias, multiplier, shift), whatever is in it.
+pub(crate) const fn is_channel_table(channels: &Value) -> bool {
+    channels.dtype.is(DType::I32) && channels.shape.rank() == 2 && channels.shape.dim(1) == 3
 }
 
 /// Checks the two words `attrs[at..at + 2]` as an int8 activation range: -128 <= min <= max <= 127.
@@ -312,7 +320,7 @@ const fn check_range(range: [f32; 2], at: u8) -> Result<(), OpFault> {
 }
 
 /// Checks a Q31 multiplier and its shift.
-const fn check_multiplier(multiplier: i32, shift: i32, at: u8) -> Result<(), OpFault> {
+pub(crate) const fn check_multiplier(multiplier: i32, shift: i32, at: u8) -> Result<(), OpFault> {
     if multiplier < 0 {
         return Err(OpFault::Attribute { index: at });
     }

@@ -4,20 +4,21 @@
 
 use tealight_format::ops::{AddSub, Conv2d, Lookup};
 use tealight_format::{
-    DType, F16_WEIGHTS, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape, VALUE_RECORD,
-    Value, align16, block_set,
+    DType, F16_WEIGHTS, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape,
+    VALUE_RECORD, Value, align16, block_set,
 };
 
 /// A constant: name, type, dimensions, bytes.
 pub type Constant = (&'static str, DType, Vec<u32>, Vec<u8>);
 
-/// What goes into a file. `values` are those after the constants.
+/// What goes into a file, as it stands there. `values` are those after the constants; the first `inputs` of them are the
+/// model's inputs.
 #[derive(Clone, Default)]
 pub struct Parts {
     pub constants: Vec<Constant>,
     pub values: Vec<Value>,
     pub ops: Vec<Op>,
-    pub inputs: Vec<u16>,
+    pub inputs: u16,
     pub outputs: Vec<u16>,
 }
 
@@ -26,6 +27,7 @@ pub fn value(place: Place, dtype: DType, dims: &[u32], offset: u32, life: (u16, 
     Value {
         place,
         dtype,
+        kind: Kind::Plain,
         shape,
         offset,
         len: shape.elements().unwrap() * dtype.size(),
@@ -48,7 +50,7 @@ impl Parts {
             constants: self.constants.len() as u32,
             values: (self.constants.len() + self.values.len()) as u32,
             ops: self.ops.len() as u32,
-            inputs: self.inputs.len() as u32,
+            inputs: self.inputs.into(),
             outputs: self.outputs.len() as u32,
             arena_len: self.values.iter().map(|v| align16(v.end())).max().unwrap_or(0) as u32,
             state_len: self.values.iter().filter(|v| v.is_state()).map(|v| align16(v.end())).max().unwrap_or(0) as u32,
@@ -84,6 +86,12 @@ impl Parts {
             values.push(v);
             offset += align16(bytes.len() as u64) as u32;
         }
+        for op in &self.ops {
+            let channels = op.operator.channels_input().and_then(|k| op.input(k));
+            if let Some(v) = channels.and_then(|i| values.get_mut(usize::from(i))) {
+                v.kind = Kind::Channels;
+            }
+        }
         values.extend(&self.values);
         values
     }
@@ -95,8 +103,57 @@ impl Parts {
         for (to, from) in operands.inputs.iter_mut().zip(inputs) {
             *to = from.map(|i| values[usize::from(i)]);
         }
+        if let Some(Some(channels)) = operator.channels_input().map(|k| &mut operands.inputs[k]) {
+            channels.kind = Kind::Channels;
+        }
         let work = operator.check(&operands).unwrap();
         self.ops.push(Op { scratch, ..Op::new(operator, inputs, output, &work) });
+    }
+
+    /// The same in the order that a file needs: constants by name, then `inputs`, state by offset, what operators write, and
+    /// views.
+    pub fn arranged(&self, inputs: &[u16]) -> Self {
+        let constants = self.constants.len();
+        let value = |i: u16| usize::from(i).checked_sub(constants).and_then(|i| self.values.get(i));
+        let of = |wanted: fn(&Value) -> bool| {
+            let wanted = move |i: &u16| value(*i).is_some_and(wanted);
+            (constants as u16..(constants + self.values.len()) as u16).filter(wanted)
+        };
+        let mut order: Vec<u16> = (0..constants as u16).collect();
+        order.sort_by_key(|&i| self.constants[usize::from(i)].0);
+        let mut add = |i: u16| {
+            if value(i).is_some() && !order.contains(&i) {
+                order.push(i);
+            }
+        };
+        inputs.iter().for_each(|&i| add(i));
+        let mut state: Vec<u16> = of(|v| v.is_state() && v.alias.is_none()).collect();
+        state.sort_by_key(|&i| value(i).map(|v| v.offset));
+        state.into_iter().for_each(&mut add);
+        let owns = |i: u16| value(i).is_some_and(|v| v.alias.is_none());
+        let written = self.ops.iter().flat_map(|op| [Some(op.output), op.scratch]).flatten();
+        written.filter(|&i| owns(i)).for_each(&mut add);
+        of(|v| v.alias.is_none()).for_each(&mut add);
+        of(|_| true).for_each(&mut add);
+
+        let index = |i: u16| order.iter().position(|&from| from == i).map_or(i, |to| to as u16);
+        let moved = |i: &u16| {
+            let v = self.values[usize::from(*i) - constants];
+            Value { alias: v.alias.map(index), init: v.init.map(index), ..v }
+        };
+        let op = |op: &Op| Op {
+            inputs: op.inputs.map(|i| i.map(index)),
+            output: index(op.output),
+            scratch: op.scratch.map(index),
+            ..*op
+        };
+        Self {
+            constants: order[..constants].iter().map(|&i| self.constants[usize::from(i)].clone()).collect(),
+            values: order[constants..].iter().map(moved).collect(),
+            ops: self.ops.iter().map(op).collect(),
+            inputs: inputs.len() as u16,
+            outputs: self.outputs.iter().map(|&i| index(i)).collect(),
+        }
     }
 
     /// The plan tensor.
@@ -105,7 +162,7 @@ impl Parts {
         let mut plan = header.emit().to_vec();
         self.all_values().iter().for_each(|v| plan.extend(v.emit()));
         self.ops.iter().for_each(|op| plan.extend(op.emit()));
-        self.inputs.iter().chain(&self.outputs).for_each(|i| plan.extend(i.to_le_bytes()));
+        self.outputs.iter().for_each(|i| plan.extend(i.to_le_bytes()));
         plan.resize(header.plan_len() as usize, 0);
         plan
     }
@@ -167,7 +224,7 @@ pub fn relu() -> Parts {
     let mut parts = Parts {
         constants: vec![("relu.table", DType::U8, vec![256], table)],
         values: vec![arena(&[3], 0, (0, 0)), arena(&[3], 16, (0, 1))],
-        inputs: vec![1],
+        inputs: 1,
         outputs: vec![2],
         ..Parts::default()
     };
@@ -182,25 +239,25 @@ pub fn overlapping() -> Parts {
     let channels = [0i32, 1 << 30, -1].iter().flat_map(|x| x.to_le_bytes()).collect();
     let mut parts = Parts {
         constants: vec![
-            ("conv.weights", DType::I8, vec![1, 3, 3, 1], weights),
             ("conv.channels", DType::I32, vec![1, 3], channels),
+            ("conv.weights", DType::I8, vec![1, 3, 3, 1], weights),
         ],
         values: vec![
             arena(&[1, 8, 8, 1], 16, (0, 0)),
+            arena(&[1, 8, 8, 1], 96, (0, 1)),
             arena(&[1, 8, 8, 1], 0, (0, 1)),
             value(Place::Arena, DType::U8, &[8], 80, (0, 0)),
-            arena(&[1, 8, 8, 1], 96, (0, 1)),
             arena(&[1, 8, 8, 1], 0, (1, 2)),
             value(Place::Arena, DType::U8, &[8], 80, (1, 1)),
         ],
-        inputs: vec![2, 5],
+        inputs: 2,
         outputs: vec![6],
         ..Parts::default()
     };
     let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [1, 1], activation: [-128, 127] };
-    parts.op(Operator::Conv2d(conv), &[Some(2), Some(0), Some(1)], 3, Some(4));
+    parts.op(Operator::Conv2d(conv), &[Some(2), Some(1), Some(0)], 4, Some(5));
     let half = [1 << 30, 0];
     let add = AddSub { left_shift: 20, a: half, b: half, output: [1 << 30, -18], activation: [-128, 127] };
-    parts.op(Operator::Add(add), &[Some(3), Some(5)], 6, Some(7));
+    parts.op(Operator::Add(add), &[Some(4), Some(3)], 6, Some(7));
     parts
 }

@@ -15,7 +15,7 @@ use tealight_format::ops::{
     Positions, Quantize, ResizeNearest, RmsNormF32, RopeF32, Softmax, SoftmaxF32, StridedSlice, Svdf, Transpose,
     UnaryF32, UnaryFunction,
 };
-use tealight_format::{DType, MAX_RANK, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
+use tealight_format::{DType, Kind, MAX_RANK, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
 /// Choices, from bytes; zeros when they have run out.
 pub struct Choices<'a> {
@@ -125,10 +125,14 @@ pub fn plan(choose: &mut Choices<'_>) -> Parts {
     }
     builder.lives();
     builder.memory();
+    let mut parts = builder.finish();
     if wrong {
-        builder.break_value();
+        break_value(choose, &mut parts);
     }
-    builder.finish()
+    if !parts.ops.is_empty() && choose.one_in(16) {
+        break_operator(choose, &mut parts);
+    }
+    parts
 }
 
 /// The same plan with no two values at the same place.
@@ -285,7 +289,11 @@ impl Builder<'_, '_> {
                 bytes.extend(word.to_le_bytes());
             }
         }
-        self.constant_of(DType::I32, &[count, 3], bytes)
+        let table = self.constant_of(DType::I32, &[count, 3], bytes);
+        if let Some(last) = self.constants.last_mut() {
+            last.kind = Kind::Channels;
+        }
+        table
     }
 
     /// Along one axis: stride, dilation, pad and the output's size.
@@ -925,38 +933,9 @@ impl Builder<'_, '_> {
         None
     }
 
-    /// Changes one field of one value.
-    fn break_value(&mut self) {
-        if self.parts.values.is_empty() {
-            return;
-        }
-        let i = self.choose.below(self.parts.values.len() as u32) as usize;
-        let odd = self.choose.odd();
-        let nearer = self.choose.between(-4, 4) * 16;
-        let v = &mut self.parts.values[i];
-        match self.choose.below(12) {
-            0 => v.offset = v.offset.wrapping_add_signed(nearer),
-            1 => v.offset = odd as u32 & !15,
-            2 => v.first = odd as u16,
-            3 => v.last = v.last.wrapping_add(1),
-            4 => v.last = odd as u16,
-            5 => v.zero_point = odd,
-            6 => v.scale = f32::from_bits(odd as u32),
-            7 => v.alias = Some(odd as u16),
-            8 => v.init = Some(odd as u16),
-            9 => v.place = Place::State,
-            10 => v.len = odd as u32,
-            _ => {
-                let dims: Vec<u32> = v.shape.dims().iter().map(|&d| if d == 1 { odd as u32 } else { d }).collect();
-                v.shape = Shape::new(&dims).unwrap();
-                v.len = v.shape.elements().unwrap_or(1).wrapping_mul(v.dtype.size());
-            }
-        }
-    }
-
-    /// The finished parts, with indices for references.
+    /// The finished parts, in the order of a file.
     fn finish(self) -> Parts {
-        let Self { mut parts, steps, inputs, outputs, constants, choose } = self;
+        let Self { mut parts, steps, inputs, outputs, constants, .. } = self;
         let constants = constants.len();
         let index = |r: Ref| match r {
             Ref::Constant(i) => i as u16,
@@ -971,20 +950,52 @@ impl Builder<'_, '_> {
             let op = Op::new(step.operator, &inputs, index(Ref::Value(step.output)), &step.work);
             parts.ops.push(Op { scratch, ..op });
         }
-        parts.inputs = inputs.into_iter().map(|i| index(Ref::Value(i))).collect();
         parts.outputs = outputs.into_iter().map(|i| index(Ref::Value(i))).collect();
-        if !parts.ops.is_empty() && choose.one_in(16) {
-            let at = choose.below(parts.ops.len() as u32) as usize;
-            let odd = choose.odd();
-            let op = &mut parts.ops[at];
-            match choose.below(5) {
-                0 => op.rows = odd as u32,
-                1 => op.row_cost = odd as u32,
-                2 => op.inputs[0] = Some(choose.byte().into()),
-                3 => op.scratch = Some(choose.byte().into()),
-                _ => op.output = choose.byte().into(),
-            }
+        let inputs: Vec<u16> = inputs.into_iter().map(|i| index(Ref::Value(i))).collect();
+        parts.arranged(&inputs)
+    }
+}
+
+/// Changes one field of one value, or the order of two.
+fn break_value(choose: &mut Choices<'_>, parts: &mut Parts) {
+    if parts.values.is_empty() {
+        return;
+    }
+    let i = choose.below(parts.values.len() as u32) as usize;
+    let odd = choose.odd();
+    let nearer = choose.between(-4, 4) * 16;
+    let v = &mut parts.values[i];
+    match choose.below(13) {
+        0 => v.offset = v.offset.wrapping_add_signed(nearer),
+        1 => v.offset = odd as u32 & !15,
+        2 => v.first = odd as u16,
+        3 => v.last = v.last.wrapping_add(1),
+        4 => v.last = odd as u16,
+        5 => v.zero_point = odd,
+        6 => v.scale = f32::from_bits(odd as u32),
+        7 => v.alias = Some(odd as u16),
+        8 => v.init = Some(odd as u16),
+        9 => v.place = Place::State,
+        10 => v.len = odd as u32,
+        11 => parts.values.swap(i, 0),
+        _ => {
+            let dims: Vec<u32> = v.shape.dims().iter().map(|&d| if d == 1 { odd as u32 } else { d }).collect();
+            v.shape = Shape::new(&dims).unwrap();
+            v.len = v.shape.elements().unwrap_or(1).wrapping_mul(v.dtype.size());
         }
-        parts
+    }
+}
+
+/// Changes one field of one operator.
+fn break_operator(choose: &mut Choices<'_>, parts: &mut Parts) {
+    let at = choose.below(parts.ops.len() as u32) as usize;
+    let odd = choose.odd();
+    let op = &mut parts.ops[at];
+    match choose.below(5) {
+        0 => op.rows = odd as u32,
+        1 => op.row_cost = odd as u32,
+        2 => op.inputs[0] = Some(choose.byte().into()),
+        3 => op.scratch = Some(choose.byte().into()),
+        _ => op.output = choose.byte().into(),
     }
 }

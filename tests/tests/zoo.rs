@@ -142,7 +142,7 @@ fn charlm_continues_its_golden_text_with_the_same_scores() {
         serde_json::from_slice(&std::fs::read(folder.join("continuation.json")).unwrap()).unwrap();
     assert_eq!(sha256(&file), golden.model, "its golden text is another file's");
     let model = Model::parse(&file).unwrap();
-    let characters = (0..model.constant_count()).find(|&index| model.constant_name(index) == "tokenizer.characters");
+    let characters = model.constant_names().position(|name| name == "tokenizer.characters");
     let characters = std::str::from_utf8(model.constant(&model.value(characters.unwrap()))).unwrap();
     let characters: Vec<char> = characters.chars().collect();
     let number = |character| characters.iter().position(|&known| known == character).unwrap();

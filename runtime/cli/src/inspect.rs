@@ -3,7 +3,7 @@
 use crate::after;
 use crate::boards::{self, Board, Fit};
 use crate::error::{Error, Result};
-use crate::layers::{self, Layer, Resident, Tensor, Totals};
+use crate::layers::{self, Layer, Resident, Tensor, Tensors, Totals};
 use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
 use crate::screen::Screen;
@@ -85,13 +85,14 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
     let boards = read_boards(&args.boards)?;
+    let tensors = Tensors::of(&model);
     let report = Report {
         model: &args.model,
         name: model_file::name(&model),
         labels: model_file::labels(&model),
-        inputs: (0..model.input_count()).map(|i| layers::tensor(&model, model.input(i))).collect(),
-        outputs: (0..model.output_count()).map(|i| layers::tensor(&model, model.output(i))).collect(),
-        layers: layers::layers(&model),
+        inputs: (0..model.input_count()).map(|i| tensors.get(model.input(i))).collect(),
+        outputs: (0..model.output_count()).map(|i| tensors.get(model.output(i))).collect(),
+        layers: layers::layers(&tensors),
         totals: layers::totals(&model),
         memory: layers::residents(&model),
         boards: boards.iter().map(|board| board.fit(model.bytes().len() as u64, model.arena_len() as u64)).collect(),

@@ -97,15 +97,23 @@ pub(crate) struct Totals {
     pub live_bytes: u64,
 }
 
-/// All layers of `model`, in order.
-pub(crate) fn layers(model: &Model<'_>) -> Vec<Layer> {
-    (0..model.op_count()).map(|index| layer(model, index)).collect()
+/// The tensors of a model, with their names.
+pub(crate) struct Tensors<'a> {
+    model: &'a Model<'a>,
+    /// Of the constants.
+    names: Vec<&'a str>,
 }
 
-fn layer(model: &Model<'_>, index: usize) -> Layer {
+/// All layers of a model, in order.
+pub(crate) fn layers(tensors: &Tensors<'_>) -> Vec<Layer> {
+    (0..tensors.model.op_count()).map(|index| layer(tensors, index)).collect()
+}
+
+fn layer(tensors: &Tensors<'_>, index: usize) -> Layer {
+    let model = tensors.model;
     let op = model.op(index);
-    let inputs: Vec<_> = (0..op.count.into()).map(|k| op.input(k).map(|value| tensor(model, value.into()))).collect();
-    let output = tensor(model, op.output.into());
+    let inputs: Vec<_> = (0..op.count.into()).map(|k| op.input(k).map(|value| tensors.get(value.into()))).collect();
+    let output = tensors.get(op.output.into());
     let constants = inputs.iter().flatten().filter(|input| input.place == "constant");
     let in_memory = inputs.iter().flatten().filter(|input| input.place != "constant");
     Layer {
@@ -132,19 +140,25 @@ fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
     }
 }
 
-/// Value `index` of the plan.
-pub(crate) fn tensor(model: &Model<'_>, index: usize) -> Tensor {
-    let value = model.value(index);
-    Tensor {
-        value: index,
-        shape: value.shape.dims().to_vec(),
-        dtype: value.dtype.name(),
-        bytes: value.len,
-        scale: value.scale,
-        zero_point: value.zero_point,
-        place: place(&value),
-        offset: value.offset,
-        name: value.is_constant().then(|| model.constant_name(index).to_string()),
+impl<'a> Tensors<'a> {
+    pub(crate) fn of(model: &'a Model<'a>) -> Self {
+        Self { model, names: model.constant_names().collect() }
+    }
+
+    /// Value `index` of the plan.
+    pub(crate) fn get(&self, index: usize) -> Tensor {
+        let value = self.model.value(index);
+        Tensor {
+            value: index,
+            shape: value.shape.dims().to_vec(),
+            dtype: value.dtype.name(),
+            bytes: value.len,
+            scale: value.scale,
+            zero_point: value.zero_point,
+            place: place(&value),
+            offset: value.offset,
+            name: self.names.get(index).map(ToString::to_string),
+        }
     }
 }
 
@@ -164,11 +178,20 @@ fn shared(a: &Tensor, b: &Tensor) -> u32 {
 /// Sums over `model`.
 pub(crate) fn totals(model: &Model<'_>) -> Totals {
     let residents = residents(model);
-    let padded = |resident: &Resident| u64::from(resident.bytes).next_multiple_of(16);
-    let live = |op: usize| -> u64 {
-        let alive = residents.iter().filter(|r| r.first <= op && op <= r.last && r.role != "scratch");
-        alive.map(padded).sum()
-    };
+    // Bytes that begin and that end to live with each operator.
+    let mut changes = vec![(0u64, 0u64); model.op_count() + 1];
+    for resident in residents.iter().filter(|resident| resident.role != "scratch" && model.op_count() > 0) {
+        let padded = u64::from(resident.bytes).next_multiple_of(16);
+        changes[resident.first].0 += padded;
+        changes[resident.last].1 += padded;
+    }
+    let mut live = 0;
+    let alive = changes.iter().map(|(begins, ends)| {
+        live += begins;
+        let alive = live;
+        live -= ends;
+        alive
+    });
     Totals {
         operators: model.op_count(),
         macs: model.macs(),
@@ -177,28 +200,23 @@ pub(crate) fn totals(model: &Model<'_>) -> Totals {
         file_bytes: model.bytes().len() as u64,
         arena_bytes: model.arena_len() as u64,
         state_bytes: model.state_len() as u64,
-        live_bytes: (0..model.op_count()).map(live).max().unwrap_or(0),
+        live_bytes: alive.max().unwrap_or(0),
     }
 }
 
 /// The values that have memory of their own, in the order of the plan. Views of others are left out.
 pub(crate) fn residents(model: &Model<'_>) -> Vec<Resident> {
     let end = model.op_count().saturating_sub(1);
-    let inputs: Vec<_> = (0..model.input_count()).map(|i| model.input(i)).collect();
     let base = |index: usize| model.value(index).alias.map_or(index, usize::from);
-    let outputs: Vec<_> = (0..model.output_count()).map(|i| base(model.output(i))).collect();
-    let scratch: Vec<_> = (0..model.op_count()).filter_map(|op| model.op(op).scratch).map(usize::from).collect();
+    let mut roles = vec!["activation"; model.value_count()];
+    (0..model.output_count()).for_each(|i| roles[base(model.output(i))] = "output");
+    (0..model.op_count()).filter_map(|op| model.op(op).scratch).for_each(|i| roles[usize::from(i)] = "scratch");
+    (0..model.input_count()).for_each(|i| roles[model.input(i)] = "input");
     let own = (model.constant_count()..model.value_count()).filter(|index| model.value(*index).alias.is_none());
     own.map(|index| {
         let value = model.value(index);
         let first = usize::from(value.first).min(end);
-        let role = match index {
-            _ if value.is_state() => "state",
-            _ if inputs.contains(&index) => "input",
-            _ if scratch.contains(&index) => "scratch",
-            _ if outputs.contains(&index) => "output",
-            _ => "activation",
-        };
+        let role = if value.is_state() { "state" } else { roles[index] };
         let written = !matches!(role, "state" | "input");
         // State keeps its memory from one inference to the next.
         let (first, last) = if role == "state" { (0, end) } else { (first, usize::from(value.last).min(end)) };

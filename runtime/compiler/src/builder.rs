@@ -36,7 +36,7 @@ use tealight_kernels::block;
 /// let options = Options { name: Some("small".into()), ..Options::default() };
 /// let compiled = compile_kernel_graph(b.finish(), b"what the file came from", &options)?;
 /// let model = tealight_format::Model::parse(&compiled.bytes)?;
-/// assert_eq!((model.op_count(), model.constant_name(0)), (2, "w"));
+/// assert_eq!((model.op_count(), model.constant_names().next()), (2, Some("w")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]

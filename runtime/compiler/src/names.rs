@@ -1,12 +1,14 @@
 //! Short, readable, unique names for constants, made from the names that converters leave behind.
 
 use crate::graph::{Graph, Node, Op, TensorId};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use tealight_format::{OpCode, Operator};
 
 /// The names given so far.
 pub(crate) struct Names {
     taken: HashSet<String>,
+    /// The next candidate to try, by the first one: all before it are taken.
+    next: HashMap<String, usize>,
     /// Names stay as they are given.
     as_given: bool,
 }
@@ -26,7 +28,7 @@ const FUSED: [&str; 3] = ["batch_normalization", "activation", "re_lu"];
 impl Names {
     pub(crate) fn new(as_given: bool) -> Self {
         // The plan's own name.
-        Self { taken: HashSet::from(["plan".to_string()]), as_given }
+        Self { taken: HashSet::from(["plan".to_string()]), next: HashMap::new(), as_given }
     }
 
     /// A name for input `k` of `node`, a constant.
@@ -93,13 +95,14 @@ impl Names {
 
     /// The first of `candidates`, which count from 1, that is not taken yet.
     fn free(&mut self, candidates: impl Fn(usize) -> String) -> String {
-        let mut count = 1;
-        let mut name = candidates(count);
-        while !self.taken.insert(name.clone()) {
-            count += 1;
-            name = candidates(count);
+        let count = self.next.entry(candidates(1)).or_insert(1);
+        loop {
+            let name = candidates(*count);
+            *count += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
         }
-        name
     }
 }
 

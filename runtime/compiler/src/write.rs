@@ -2,7 +2,7 @@
 
 use crate::error::{CompileError, Result};
 use crate::graph::{Content, Graph, Node, Op, Tensor, TensorId};
-use crate::lower::{operands, value_of};
+use crate::lower::{channels_input, operands, value_of};
 use crate::names::Names;
 use crate::plan::MemoryPlan;
 use crate::{Options, Vocabulary};
@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use tealight_format::{DType, Model, NONE, Op as PlanOp, Place, PlanHeader, Shape, Value, Work, align16};
+use tealight_format::{
+    DType, Kind, MAX_HEADER, Model, NONE, Op as PlanOp, Place, PlanHeader, Shape, Value, Work, align16,
+};
 
 /// Name and version of this compiler, as written to `generator`.
 const GENERATOR: &str = concat!("tealight-compiler ", env!("CARGO_PKG_VERSION"));
@@ -28,19 +30,28 @@ pub(crate) struct Written {
 /// Tensors that are the same constant: type, shape, quantization and bytes.
 type Key = (u8, Vec<u32>, u32, i32, Arc<[u8]>);
 
-/// The values of a plan as they are collected: constants first, then the arena and state.
+/// A constant of the file.
+struct Constant {
+    name: String,
+    value: Value,
+    bytes: Arc<[u8]>,
+}
+
+/// What goes into the file, as it is collected.
 struct Writer<'a> {
     graph: &'a Graph,
     plan: &'a MemoryPlan,
-    values: Vec<Value>,
-    /// Name and bytes of each constant; its value has the same index.
-    constants: Vec<(String, Arc<[u8]>)>,
+    constants: Vec<Constant>,
     known: HashMap<Key, usize>,
     names: Names,
+    /// The values behind the constants.
+    memory: Vec<Value>,
     /// The value of each tensor that has one.
     index: BTreeMap<TensorId, usize>,
     /// The constant that each state starts from.
     inits: HashMap<TensorId, usize>,
+    /// The scratch value of each node that has one.
+    scratch: Vec<Option<u16>>,
 }
 
 /// Writes the file and checks it. `source` is the file that the graph came from.
@@ -54,12 +65,13 @@ pub(crate) fn write(
     let mut writer = Writer {
         graph,
         plan,
-        values: Vec::new(),
         constants: Vec::new(),
         known: HashMap::new(),
         names: Names::new(options.keep_names),
+        memory: Vec::new(),
         index: BTreeMap::new(),
         inits: HashMap::new(),
+        scratch: Vec::new(),
     };
     let mut metadata = metadata(graph, source, options)?;
     let (attached, entries) = options.vocabulary.as_ref().map(Vocabulary::parts).transpose()?.unwrap_or_default();
@@ -67,6 +79,7 @@ pub(crate) fn write(
     attached.iter().for_each(|tensor| writer.names.reserve(&tensor.name));
     writer.add_constants()?;
     attached.iter().try_for_each(|tensor| writer.attach(tensor))?;
+    writer.sort_constants();
     writer.add_memory(options.keep_tensor_map)?;
     let (mut ops, mut op_set) = (Vec::new(), 0);
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
@@ -74,10 +87,10 @@ pub(crate) fn write(
         op_set |= op.operator.needs(&operands(graph, node)?);
         ops.push(op);
     }
-    writer.add_scratch(&mut ops);
-    let Writer { mut values, constants, index, .. } = writer;
+    let Writer { mut constants, memory, index, .. } = writer;
+    let values = constants.len() + memory.len();
     for (count, what) in [
-        (values.len(), "tensors"),
+        (values, "tensors"),
         (ops.len(), "operators"),
         (graph.inputs.len(), "inputs"),
         (graph.outputs.len(), "outputs"),
@@ -88,7 +101,7 @@ pub(crate) fn write(
     }
     let header = PlanHeader {
         constants: constants.len() as u32,
-        values: values.len() as u32,
+        values: values as u32,
         ops: ops.len() as u32,
         inputs: graph.inputs.len() as u32,
         outputs: graph.outputs.len() as u32,
@@ -98,25 +111,25 @@ pub(crate) fn write(
     };
     // The constants lie behind the plan, whose length is known now.
     let mut offset = header.plan_len();
-    for value in &mut values[..constants.len()] {
+    for Constant { value, .. } in &mut constants {
         value.offset = u32::try_from(offset).map_err(|_| too_large())?;
         offset += align16(u64::from(value.len));
     }
     let mut bytes = header.emit().to_vec();
-    bytes.extend(values.iter().flat_map(Value::emit));
+    bytes.extend(constants.iter().map(|constant| &constant.value).chain(&memory).flat_map(Value::emit));
     bytes.extend(ops.iter().flat_map(PlanOp::emit));
-    for id in graph.inputs.iter().chain(&graph.outputs) {
+    for id in &graph.outputs {
         let value = index.get(id).copied().ok_or_else(|| no_value(graph, *id))?;
         bytes.extend((value as u16).to_le_bytes());
     }
     bytes.resize(header.plan_len() as usize, 0);
-    let file = container(&bytes, &values, &constants, metadata)?;
+    let file = container(&bytes, &constants, metadata)?;
     check(&file)?;
     Ok(Written {
         bytes: file,
         tensors: index.into_iter().collect(),
         plan_bytes: header.plan_len(),
-        weights_bytes: constants.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+        weights_bytes: constants.iter().map(|constant| constant.bytes.len() as u64).sum(),
     })
 }
 
@@ -133,13 +146,22 @@ impl Writer<'_> {
     fn add_constants(&mut self) -> Result<()> {
         let graph = self.graph;
         for node in &graph.nodes {
+            let channels = channels_input(node);
             for (k, id) in node.inputs.iter().enumerate().filter_map(|(k, id)| Some((k, (*id)?))) {
                 let base = graph.base(id);
                 match &graph.tensors[base].content {
-                    Content::Constant(bytes) if !self.index.contains_key(&id) => {
-                        let value = value_of(graph, node, id)?;
-                        let at = self.add_constant(value, bytes, |names| names.constant(graph, node, k));
+                    Content::Constant(bytes) => {
+                        let at = match self.index.get(&id) {
+                            Some(&at) => at,
+                            None => {
+                                let value = value_of(graph, node, id)?;
+                                self.add_constant(value, bytes, |names| names.constant(graph, node, k))
+                            }
+                        };
                         self.index.insert(id, at);
+                        if channels == Some(k) {
+                            self.constants[at].value.kind = Kind::Channels;
+                        }
                     }
                     Content::State(Some(bytes)) if !self.inits.contains_key(&base) => {
                         let value = Value { place: Place::Constant, ..value_of(graph, node, base)? };
@@ -162,9 +184,9 @@ impl Writer<'_> {
             Arc::clone(bytes),
         );
         *self.known.entry(key).or_insert_with(|| {
-            self.constants.push((name(&mut self.names), Arc::clone(bytes)));
-            self.values.push(Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value });
-            self.values.len() - 1
+            let value = Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value };
+            self.constants.push(Constant { name: name(&mut self.names), value, bytes: Arc::clone(bytes) });
+            self.constants.len() - 1
         })
     }
 
@@ -176,49 +198,74 @@ impl Writer<'_> {
             return Err(CompileError::Internal(format!("`{name}` cannot be attached")));
         };
         let len = u32::try_from(bytes.len()).map_err(|_| too_large())?;
-        self.constants.push((name, Arc::clone(bytes)));
-        self.values.push(Value {
-            place: Place::Constant,
-            dtype,
-            shape,
-            offset: 0,
-            len,
-            scale: 0.0,
-            zero_point: 0,
-            first: 0,
-            last: 0,
-            alias: None,
-            init: None,
-        });
+        let value = Value::new(Place::Constant, dtype, shape, len);
+        self.constants.push(Constant { name, value, bytes: Arc::clone(bytes) });
         Ok(())
     }
 
-    /// Adds the values of the arena and of state: those that own memory, then the views of them that are used.
+    /// Puts the constants in the byte order of their names.
+    fn sort_constants(&mut self) {
+        let mut order: Vec<usize> = (0..self.constants.len()).collect();
+        order.sort_unstable_by(|&a, &b| self.constants[a].name.cmp(&self.constants[b].name));
+        let mut place = vec![0; order.len()];
+        for (to, &from) in order.iter().enumerate() {
+            place[from] = to;
+        }
+        for at in self.index.values_mut().chain(self.inits.values_mut()) {
+            *at = place[*at];
+        }
+        self.constants.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    /// Adds the values in memory: the model's inputs, state, what nodes write, and then the views of all these that are used.
     fn add_memory(&mut self, all_views: bool) -> Result<()> {
         let graph = self.graph;
+        graph.inputs.iter().try_for_each(|&id| self.add_value(id))?;
+        let is_own_state = |&id: &TensorId| graph.tensors[id].alias.is_none() && graph.tensors[id].is_state();
+        let mut states: Vec<TensorId> = (0..graph.tensors.len()).filter(is_own_state).collect();
+        states.sort_by_key(|&id| self.plan.offsets[id]);
+        states.into_iter().try_for_each(|id| self.add_value(id))?;
+        for (at, node) in graph.nodes.iter().enumerate() {
+            let output = graph.output(node)?;
+            if !graph.tensors[graph.base(output)].is_state() {
+                self.add_value(output)?;
+            }
+            let scratch = self.plan.scratch[at].map(|(offset, len)| {
+                let shape = Shape::new(&[len]).unwrap_or(Shape::SCALAR);
+                let at = at as u16;
+                self.push(Value { offset, first: at, last: at, ..Value::new(Place::Arena, DType::U8, shape, len) })
+                    as u16
+            });
+            self.scratch.push(scratch);
+        }
         let mut used = vec![all_views; graph.tensors.len()];
         for id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&graph.outputs) {
             used[*id] = true;
         }
-        let owners = (0..graph.tensors.len()).filter(|&id| graph.tensors[id].alias.is_none());
-        let views = (0..graph.tensors.len()).filter(|&id| graph.tensors[id].alias.is_some() && used[id]);
+        let is_used_view = |&id: &TensorId| graph.tensors[id].alias.is_some() && used[id];
+        (0..graph.tensors.len()).filter(is_used_view).try_for_each(|id| self.add_value(id))
+    }
+
+    /// Adds the value of a tensor, if it is in memory.
+    fn add_value(&mut self, id: TensorId) -> Result<()> {
+        let graph = self.graph;
+        let base = graph.base(id);
+        let Some(offset) = self.plan.offsets[base] else { return Ok(()) };
+        let (first, last) = self.plan.lives[base].unwrap_or((0, graph.nodes.len() as u32));
+        let alias =
+            if base == id { None } else { Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16) };
+        let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };
         let node = Node { op: Op::Tflite(crate::tflite::TfliteOp::Relu), inputs: vec![], outputs: vec![], origin: 0 };
-        for id in owners.chain(views) {
-            let base = graph.base(id);
-            let Some(offset) = self.plan.offsets[base] else { continue };
-            let end = graph.nodes.len() as u32;
-            let (first, last) = self.plan.lives[base].unwrap_or((0, end));
-            let alias = if base == id {
-                None
-            } else {
-                Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16)
-            };
-            let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };
-            let value = value_of(graph, &node, id)?;
-            self.index.insert(id, self.values.len());
-            self.values.push(Value { offset, first: first as u16, last: last as u16, alias, init, ..value });
-        }
+        let value = value_of(graph, &node, id)?;
+        let at = self.push(Value { offset, first: first as u16, last: last as u16, alias, init, ..value });
+        self.index.insert(id, at);
         Ok(())
+    }
+
+    /// Adds a value in memory and gives its index.
+    fn push(&mut self, value: Value) -> usize {
+        self.memory.push(value);
+        self.constants.len() + self.memory.len() - 1
     }
 
     fn op(&self, at: usize, node: &Node, work: &Work) -> Result<PlanOp> {
@@ -230,28 +277,8 @@ impl Writer<'_> {
             None => Err(no_value(self.graph, id)),
         };
         let inputs = node.inputs.iter().map(|id| id.map(value).transpose()).collect::<Result<Vec<_>>>()?;
-        Ok(PlanOp::new(*operator, &inputs, value(self.graph.output(node)?)?, work))
-    }
-
-    /// Adds the scratch rows.
-    fn add_scratch(&mut self, ops: &mut [PlanOp]) {
-        for (at, op) in ops.iter_mut().enumerate() {
-            let Some((offset, len)) = self.plan.scratch[at] else { continue };
-            op.scratch = Some(self.values.len() as u16);
-            self.values.push(Value {
-                place: Place::Arena,
-                dtype: DType::U8,
-                shape: Shape::new(&[len]).unwrap_or(Shape::SCALAR),
-                offset,
-                len,
-                scale: 0.0,
-                zero_point: 0,
-                first: at as u16,
-                last: at as u16,
-                alias: None,
-                init: None,
-            });
-        }
+        let op = PlanOp::new(*operator, &inputs, value(self.graph.output(node)?)?, work);
+        Ok(PlanOp { scratch: self.scratch[at], ..op })
     }
 }
 
@@ -286,12 +313,7 @@ fn internal(error: &dyn std::error::Error) -> CompileError {
 }
 
 /// Puts the plan and the constants into a safetensors file whose data starts on a multiple of 16, as does each tensor.
-fn container(
-    plan: &[u8],
-    values: &[Value],
-    constants: &[(String, Arc<[u8]>)],
-    mut metadata: BTreeMap<String, String>,
-) -> Result<Vec<u8>> {
+fn container(plan: &[u8], constants: &[Constant], mut metadata: BTreeMap<String, String>) -> Result<Vec<u8>> {
     let mut entries = String::new();
     let mut offset = 0usize;
     let mut entry = |name: &str, dtype: Dtype, shape: Vec<usize>, len: usize| -> Result<()> {
@@ -301,7 +323,7 @@ fn container(
         Ok(())
     };
     entry("plan", Dtype::U8, vec![plan.len()], plan.len())?;
-    for ((name, bytes), value) in constants.iter().zip(values) {
+    for Constant { name, value, bytes } in constants {
         let len = bytes.len().next_multiple_of(16);
         let mut shape: Vec<usize> = value.shape.dims().iter().map(|&dim| dim as usize).collect();
         if len != bytes.len() {
@@ -314,6 +336,12 @@ fn container(
     while !(8 + header.len()).is_multiple_of(16) {
         header.push(' ');
     }
+    if header.len() > MAX_HEADER as usize {
+        return Err(CompileError::TooLarge(format!(
+            "the names, labels and texts of the model need {} bytes; the header of a model file holds up to {MAX_HEADER}",
+            header.len()
+        )));
+    }
     let total = 8 + header.len() + offset;
     if u32::try_from(total).is_err() {
         return Err(too_large());
@@ -322,7 +350,7 @@ fn container(
     file.extend((header.len() as u64).to_le_bytes());
     file.extend(header.as_bytes());
     file.extend(plan);
-    for (_, bytes) in constants {
+    for Constant { bytes, .. } in constants {
         file.extend(bytes.iter());
         file.resize(file.len().next_multiple_of(16), 0);
     }

@@ -18,7 +18,7 @@ fn the_file_names_its_model_labels_front_end_and_source() {
     let (_, header) = SafeTensors::read_metadata(&compiled.bytes).unwrap();
     let metadata = header.metadata().clone().unwrap();
     assert_eq!(metadata["format"], "tealight");
-    assert_eq!(metadata["version"], "1");
+    assert_eq!(metadata["version"], tealight_format::FORMAT_VERSION.to_string());
     assert_eq!(metadata["name"], "a \"quoted\" name");
     let labels: Vec<String> = serde_json::from_str(&metadata["labels"]).unwrap();
     assert_eq!(labels, ["yes", "n\\o"]);

@@ -62,7 +62,7 @@ fn a_tied_table_is_in_the_file_once_and_under_its_own_name() {
     let graph = graph(Sizes::SMALL, Stored::Blocks(BlockType::Q8_0, &weights), 1);
     let compiled = compile_kernel_graph(graph, b"", &Options::default()).unwrap();
     let model = Model::parse(&compiled.bytes).unwrap();
-    let names: Vec<&str> = (0..model.constant_count()).map(|i| model.constant_name(i)).collect();
+    let names: Vec<&str> = model.constant_names().collect();
     let mut expected: Vec<String> = Sizes::SMALL.weights().into_iter().map(|weight| weight.0).collect();
     expected.extend(["cos".into(), "sin".into()]);
     assert_eq!(names.len(), expected.len());

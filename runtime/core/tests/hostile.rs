@@ -199,7 +199,7 @@ fn a_copy_to_another_shape_copies_everything() {
     {
         let mut parts = Parts {
             values: vec![arena(from, 0, (0, 0)), value(Place::Arena, DType::I8, to, 16, (0, 1))],
-            inputs: vec![0],
+            inputs: 1,
             outputs: vec![1],
             ..Parts::default()
         };
@@ -215,7 +215,7 @@ fn a_window_of_any_extent_is_judged_without_overflow() {
         let attrs = Pool2d { window: [size; 2], stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
         let input = arena(&[1, 1, width, 4], 0, (0, 0));
         let output = value(Place::Arena, DType::I8, &[1, 1, width, 4], align(input.end()), (0, 1));
-        let mut parts = Parts { values: vec![input, output], inputs: vec![0], outputs: vec![1], ..Parts::default() };
+        let mut parts = Parts { values: vec![input, output], inputs: 1, outputs: vec![1], ..Parts::default() };
         let work = tealight_format::Work { rows: 1, row_bytes: 1, row_cost: 4 * width };
         parts.ops.push(tealight::Op::new(Operator::MaxPool2d(attrs), &[Some(0)], 1, &work));
         Model::parse(&parts.file()).is_ok()

@@ -68,7 +68,6 @@ impl Layer {
                 value(Place::Arena, DType::F32, &[BATCHES as u32, INPUT as u32], 32, (0, 0)),
                 value(Place::Arena, DType::F32, &state, 64, (0, 2)),
             ],
-            inputs: vec![first + 2],
             outputs: vec![first + 3],
             ..Parts::default()
         };
@@ -83,7 +82,7 @@ impl Layer {
         }
         parts.op(operator, &[Some(x), Some(0), Some(1), Some(2), Some(fourth), Some(hidden)], new, None);
         parts.op(Operator::Copy(Copy), &[Some(new)], hidden, None);
-        parts
+        parts.arranged(&[x])
     }
 
     /// A row of gate sums of the input, and of the hidden state, in f64.

@@ -119,13 +119,13 @@ fn delay() -> Parts {
     state.init = Some(0);
     let mut parts = Parts {
         constants: vec![("initial", DType::I8, vec![4], vec![7, 7, 7, 7])],
-        values: vec![state, arena(&[4], 16, (0, 1)), arena(&[4], 32, (0, 2))],
-        inputs: vec![2],
+        values: vec![arena(&[4], 16, (0, 1)), state, arena(&[4], 32, (0, 2))],
+        inputs: 1,
         outputs: vec![3],
         ..Parts::default()
     };
-    parts.op(Operator::Copy(Copy), &[Some(1)], 3, None);
-    parts.op(Operator::Copy(Copy), &[Some(2)], 1, None);
+    parts.op(Operator::Copy(Copy), &[Some(2)], 3, None);
+    parts.op(Operator::Copy(Copy), &[Some(1)], 2, None);
     parts
 }
 
@@ -200,7 +200,7 @@ fn block_layer(block: BlockType) -> Parts {
             value(Place::Arena, DType::F32, &[1], 2048, (0, 1)),
             value(Place::Arena, DType::U8, &[block.activations().bytes()], 1024, (0, 0)),
         ],
-        inputs: vec![1],
+        inputs: 1,
         outputs: vec![2],
         ..Parts::default()
     };

@@ -50,6 +50,7 @@ fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32],
         parts.constants.push((name, *dtype, dims.clone(), bytes.clone()));
     }
     let (mut constants, mut offset) = (0, 0);
+    let mut model_inputs = Vec::new();
     let mut indices = vec![0; given.len()];
     for place in [Place::Constant, Place::State, Place::Arena] {
         for (k, Given(_, dtype, dims, _)) in given.iter().enumerate().filter(|(_, g)| g.0 == place) {
@@ -63,7 +64,7 @@ fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32],
             parts.values.push(value(place, *dtype, dims, offset, (0, 0)));
             offset = parts.values.last().unwrap().end().next_multiple_of(16) as u32;
             if place == Place::Arena {
-                parts.inputs.push(at);
+                model_inputs.push(at);
             }
         }
     }
@@ -74,7 +75,7 @@ fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32],
     let listed: Vec<Option<u16>> = inputs.iter().map(|input| input.as_ref().and_then(|_| indices.next())).collect();
     parts.op(operator, &listed, output, None);
 
-    let file = parts.file();
+    let file = parts.arranged(&model_inputs).file();
     let mut blocks = vec![Block::ZERO; Block::count(file.len())];
     Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
     let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();

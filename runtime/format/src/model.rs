@@ -8,7 +8,7 @@ use crate::ops::{
     MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
 };
 use crate::plan::{FORMAT_VERSION, MAX_LIVE, PLAN_HEADER, PlanHeader, has_magic};
-use crate::value::{Kind, NONE, Place, VALUE_RECORD, Value};
+use crate::value::{NONE, Place, VALUE_RECORD, Value};
 use crate::{DType, Shape};
 
 /// A model file that has been checked: everything that running it relies on holds.
@@ -23,20 +23,7 @@ pub struct Model<'a> {
 }
 
 /// What accessors give for an index past a table.
-const NO_VALUE: Value = Value {
-    place: Place::Constant,
-    dtype: DType::U8,
-    kind: Kind::Plain,
-    shape: Shape::SCALAR,
-    offset: 0,
-    len: 0,
-    scale: 0.0,
-    zero_point: 0,
-    first: 0,
-    last: 0,
-    alias: None,
-    init: None,
-};
+const NO_VALUE: Value = Value::new(Place::Constant, DType::U8, Shape::SCALAR, 0);
 
 const NO_OP: Op = Op {
     operator: Operator::Copy(crate::ops::Copy),

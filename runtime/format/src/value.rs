@@ -79,6 +79,24 @@ const fn raw(index: Option<u16>) -> u16 {
 }
 
 impl Value {
+    /// A value of any numbers, of `len` bytes, at the start of its place: not quantized, no view, alive at operator 0.
+    pub const fn new(place: Place, dtype: DType, shape: Shape, len: u32) -> Self {
+        Self {
+            place,
+            dtype,
+            kind: Kind::Plain,
+            shape,
+            offset: 0,
+            len,
+            scale: 0.0,
+            zero_point: 0,
+            first: 0,
+            last: 0,
+            alias: None,
+            init: None,
+        }
+    }
+
     /// Reads a record; `None` if a code in it is unknown or a reserved byte is not 0.
     pub const fn parse(record: &[u8; VALUE_RECORD]) -> Option<Self> {
         let place = match u8_at(record, 0) {

@@ -5,7 +5,7 @@ use tealight_format::{DType, Model, Value};
 
 /// The constant `name`, if the model has one of this type.
 fn find<'m>(model: &Model<'m>, name: &str, dtype: DType) -> Option<(Value, &'m [u8])> {
-    let index = (0..model.constant_count()).find(|&index| model.constant_name(index) == name)?;
+    let index = model.constant_names().position(|constant| constant == name)?;
     let value = model.value(index);
     (value.dtype == dtype).then(|| (value, model.constant(&value)))
 }

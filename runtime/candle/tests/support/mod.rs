@@ -61,7 +61,7 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
             Operand::Input(dims) => {
                 let index = constants + parts.values.len() as u16;
                 parts.values.push(place(DType::F32, &dims, (0, 0)));
-                parts.inputs.push(index);
+                parts.inputs += 1;
                 inputs.push(Some(index));
                 continue;
             }

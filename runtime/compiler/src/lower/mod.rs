@@ -19,7 +19,7 @@ mod svdf;
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::tflite::TfliteOp;
-use tealight_format::{DType, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
+use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
 const ACCEPTED: &str = "int8 and float32 networks of ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, \
@@ -191,7 +191,18 @@ pub(crate) fn operands(graph: &Graph, node: &Node) -> Result<Operands> {
             *value = Some(value_of(graph, node, *id)?);
         }
     }
+    if let Some(Some(channels)) = channels_input(node).and_then(|k| inputs.get_mut(k)) {
+        channels.kind = Kind::Channels;
+    }
     Ok(Operands { inputs, count: node.inputs.len(), output: value_of(graph, node, graph.output(node)?)? })
+}
+
+/// The input of `node` that must be a channel table.
+pub(crate) fn channels_input(node: &Node) -> Option<usize> {
+    match &node.op {
+        Op::Kernel(operator) => operator.channels_input(),
+        Op::Tflite(_) => None,
+    }
 }
 
 /// A tensor as a value without an address.
@@ -230,5 +241,5 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
             accepted: "float32; only constants may be float16".into(),
         });
     }
-    Ok(Value { place, dtype, shape, offset: 0, len, scale, zero_point, first: 0, last: 0, alias: None, init: None })
+    Ok(Value { scale, zero_point, ..Value::new(place, dtype, shape, len) })
 }

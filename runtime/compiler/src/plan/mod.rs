@@ -9,7 +9,7 @@ use crate::graph::{Graph, Op, TensorId};
 use crate::lower::operands;
 use place::{ALIGN, Buffer, Overlap, Problem};
 use search::Placement;
-use tealight_format::{Place, Work};
+use tealight_format::{MAX_LIVE, Place, Work};
 
 /// The most pairs of tensors that may be alive together: far more than networks have.
 const MOST_PAIRS: usize = 4_000_000;
@@ -95,6 +95,12 @@ fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Res
     }
     let lives = lives(graph);
     let owners: Vec<TensorId> = (0..graph.tensors.len()).filter(|&id| lives[id].is_some()).collect();
+    let most = most_alive(&lives);
+    if most > MAX_LIVE {
+        return Err(CompileError::TooLarge(format!(
+            "{most} tensors are alive at once, model inputs and outputs among them; a model file holds up to {MAX_LIVE}"
+        )));
+    }
     let (problem, workspaces) = problem(graph, works, &lives, &owners)?;
     if search::pairs(&problem) > MOST_PAIRS {
         return Err(CompileError::TooLarge(format!("{} tensors, too many of them alive at once", owners.len())));
@@ -199,6 +205,22 @@ fn problem(
         }
     }
     Ok((problem, workspaces))
+}
+
+/// The most tensors alive at one step.
+fn most_alive(lives: &[Option<(u32, u32)>]) -> usize {
+    let mut firsts: Vec<u32> = lives.iter().flatten().map(|&(first, _)| first).collect();
+    let mut lasts: Vec<u32> = lives.iter().flatten().map(|&(_, last)| last).collect();
+    firsts.sort_unstable();
+    lasts.sort_unstable();
+    let mut dead = 0;
+    let alive = firsts.iter().enumerate().map(|(begun, &first)| {
+        while lasts[dead] < first {
+            dead += 1;
+        }
+        begun + 1 - dead
+    });
+    alive.max().unwrap_or(0)
 }
 
 /// The most bytes alive at one step.

@@ -80,9 +80,9 @@ fn read_all(model: &Model<'_>) {
         let constant = model.constant(&value);
         assert!(constant.is_empty() || constant.len() == value.len as usize);
     }
-    for i in (0..=model.constant_count()).chain(past) {
-        assert_eq!(model.constant_name(i).is_empty(), i >= model.constant_count());
-    }
+    let names = model.constant_names();
+    assert_eq!((names.len(), names.count()), (model.constant_count(), model.constant_count()));
+    assert!(model.constant_names().is_sorted_by(|a, b| a < b));
     for i in (0..=model.op_count()).chain(past) {
         let op = model.op(i);
         let _ = (model.operands(&op), model.work(&op));

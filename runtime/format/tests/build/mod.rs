@@ -24,20 +24,9 @@ pub struct Parts {
 
 pub fn value(place: Place, dtype: DType, dims: &[u32], offset: u32, life: (u16, u16)) -> Value {
     let shape = Shape::new(dims).unwrap();
-    Value {
-        place,
-        dtype,
-        kind: Kind::Plain,
-        shape,
-        offset,
-        len: shape.elements().unwrap() * dtype.size(),
-        scale: if dtype.is_8_bit() { 1.0 } else { 0.0 },
-        zero_point: 0,
-        first: life.0,
-        last: life.1,
-        alias: None,
-        init: None,
-    }
+    let len = shape.elements().unwrap() * dtype.size();
+    let scale = if dtype.is_8_bit() { 1.0 } else { 0.0 };
+    Value { offset, scale, first: life.0, last: life.1, ..Value::new(place, dtype, shape, len) }
 }
 
 pub fn arena(dims: &[u32], offset: u32, life: (u16, u16)) -> Value {

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod digests;
+pub mod heavy;
 pub mod host;
 pub mod language;
 pub mod models;

@@ -37,7 +37,12 @@ const SEEDS: &[Seed] = &[
         said: &["did not end within 3 s and was stopped"],
         limit: Duration::from_secs(3),
     },
-    Seed { feature: "loadable", damaged: true, said: &["it refused the model: Version"], limit: LIMIT },
+    Seed {
+        feature: "loadable",
+        damaged: true,
+        said: &["it refused the model: compiled for format version"],
+        limit: LIMIT,
+    },
 ];
 
 /// The smallest of our own models: it fits every board.
@@ -75,10 +80,10 @@ pub fn faults(context: &Context, board: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes it a model of another format version: byte 8 of its first tensor, the plan (SPEC.md).
+/// Makes it a model of an older format version: byte 8 of its first tensor, the plan (SPEC.md).
 fn damage(model: &mut ModelFile) -> Result<()> {
     let length = model.bytes.first_chunk().map(|length| u64::from_le_bytes(*length)).context("the model is cut")?;
     let version = usize::try_from(length)?.checked_add(8 + 8).and_then(|at| model.bytes.get_mut(at));
-    *version.context("the model is cut")? ^= 0x80;
+    *version.context("the model is cut")? -= 1;
     Ok(())
 }

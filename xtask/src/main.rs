@@ -13,7 +13,7 @@ use xtask::test::TestArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
     Context, bench, blocks, boards, build, check_no_panic, conformance, error, faults, fetch, fuzz, layout, llm, log,
-    new_board, repeat, run, setup, test, zoo,
+    new_board, parsing, renew, repeat, run, setup, test, zoo,
 };
 
 /// Builds, runs and tests Tealight on its boards
@@ -57,6 +57,8 @@ enum Task {
         #[arg(long)]
         keep_weights: bool,
     },
+    /// Compiles our own models again, and makes the models of tests: for a change of the format or of the compiler
+    Renew,
     /// Measures our own models on held-out data
     Eval(EvalArgs),
     /// Measures models on boards, side by side, and checks that each model gives the same bytes on all of them
@@ -74,6 +76,12 @@ enum Task {
     },
     /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels give the recorded bits
     Repeat {
+        /// Board to run on
+        #[arg(long, default_value = xtask::board::DEFAULT)]
+        board: String,
+    },
+    /// Measures what checking a model file costs a board, for each of its bytes, and compares with what the format states
+    Parsing {
         /// Board to run on
         #[arg(long, default_value = xtask::board::DEFAULT)]
         board: String,
@@ -137,10 +145,12 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Train { name, keep_weights } => zoo::train(&context, name, *keep_weights),
+        Task::Renew => renew::renew(&context),
         Task::Eval(args) => zoo::eval(&context, args),
         Task::Bench(args) => bench::bench(&context, args),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Repeat { board } => repeat::repeat(&context, board),
+        Task::Parsing { board } => parsing::parsing(&context, board),
         Task::Faults { board } => faults::faults(&context, board),
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
         Task::Layout(args) => layout::layout(&context, args),

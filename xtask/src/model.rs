@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
 use tealight_compiler::{Options, compile_tflite};
-use tealight_format::{DType, Model, Value};
+use tealight_format::{DType, Model, ModelError, Value};
 
 /// A compiled model.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ impl ModelFile {
     pub fn from_compiled(bytes: Vec<u8>, name: &str, file: &Path) -> Result<Self> {
         let model = match Model::parse(&bytes) {
             Ok(model) => model,
+            Err(error @ ModelError::Version { .. }) => bail!("{} was {error}", file.display()),
             Err(error) => bail!("{} is not a Tealight model: {error}", file.display()),
         };
         let listens = match model.metadata("front_end") {
@@ -181,6 +182,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Context;
 
     fn tensor(dtype: &'static str, scale: f32, zero_point: i32) -> Tensor {
         Tensor { dtype, shape: vec![], scale, zero_point, bytes: 0 }
@@ -199,6 +201,17 @@ mod tests {
         assert_eq!(labels(Some(r#"[\"a\",\"b, c\"]"#)), ["a", "b, c"]);
         assert_eq!(labels(Some("a,b")), ["a", "b"]);
         assert!(labels(None).is_empty());
+    }
+
+    #[test]
+    fn a_model_of_an_older_format_is_refused_with_what_to_do() {
+        let file = Context::new().unwrap().root.join("runtime/core/tests/relu.safetensors");
+        let mut bytes = read(&file).unwrap();
+        let plan = bytes.windows(8).position(|window| window == b"TEALIGHT").unwrap();
+        bytes[plan + 8] = 1;
+        let error = ModelFile::from_compiled(bytes, "old", Path::new("old.safetensors")).unwrap_err().to_string();
+        assert!(error.starts_with("old.safetensors was compiled for format version 1,"), "{error}");
+        assert!(error.contains("compile it again with this version's `tealight compile`"), "{error}");
     }
 
     #[test]

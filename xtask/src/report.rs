@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
 /// Version of the report that this reader knows.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// In a second. An instruction takes one.
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -18,6 +18,8 @@ pub struct Report {
     pub instructions: Vec<u64>,
     /// Instructions of the front end before each inference, if it has one.
     pub front_end: Vec<u64>,
+    /// Instructions of each parse of a file, where these are measured.
+    pub parses: Vec<u64>,
     /// Tokens that a language model made.
     pub tokens: Vec<u32>,
     /// Length of a clock tick in instructions, rounded up: the counts' resolution.
@@ -62,7 +64,7 @@ impl Report {
     /// Reads a console's text. A report that is cut, of another version, or off in its calibration is refused.
     pub fn parse(console: &str) -> Result<Self> {
         let mut report = Self::default();
-        let (mut ticks, mut front_end) = (Vec::new(), Vec::new());
+        let (mut ticks, mut front_end, mut parses) = (Vec::new(), Vec::new(), Vec::new());
         let mut calibration = (0, 0);
         let mut ticks_per_second = 0;
         let mut done = None;
@@ -87,6 +89,7 @@ impl Report {
                 "state_bytes" => report.state_bytes = number()?,
                 "stack_bytes" => report.stack_bytes = number()?,
                 "inference_ticks" => ticks.push(number()?),
+                "parse_ticks" => parses.push(number()?),
                 "token" => report.tokens.push(u32::try_from(number()?).context("a token is a 32-bit number")?),
                 "front_end_ticks" => front_end.push(number()?),
                 // Read by `outputs`, and by who sends the inputs.
@@ -99,8 +102,10 @@ impl Report {
         let Some(done) = done else {
             bail!("the board's report is cut off after {} inferences", ticks.len());
         };
-        if done != ticks.len() as u64 {
-            bail!("the board says {done} inferences, but reported {}", ticks.len());
+        // It does the one or the other.
+        let reported = ticks.len() + parses.len();
+        if done != reported as u64 {
+            bail!("the board says {done} inferences, but reported {reported}");
         }
         if ticks_per_second == 0 {
             bail!("the board's report does not say how fast its clock is");
@@ -113,7 +118,7 @@ impl Report {
             bail!("the board's clock is off: a loop of {} instructions measured {}", calibration.0, report.calibration);
         }
         let each = |ticks: &[u64]| ticks.iter().map(|&ticks| instructions(ticks)).collect();
-        (report.instructions, report.front_end) = (each(&ticks), each(&front_end));
+        (report.instructions, report.front_end, report.parses) = (each(&ticks), each(&front_end), each(&parses));
         Ok(report)
     }
 }
@@ -125,6 +130,7 @@ fn explain(word: &str) -> String {
         "output-not-created" => "it could not create its output file; is the disk full?".into(),
         "input-not-readable" => "its input file could not be read".into(),
         "input-ends-within-an-inference" => "the input is not a whole number of inferences long".into(),
+        "input-longer-than-the-memory" => "a file is longer than the memory that it keeps for one".into(),
         "model-takes-other-features" => "the model takes other features than the firmware makes of sound".into(),
         "model-continues-no-text" => "the model takes no token, or gives no scores to choose one by".into(),
         "output-not-writable" => "it could not write its output file; is the disk full?".into(),
@@ -144,7 +150,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "QEMU: hello\n\
-        tealight version=3\ntealight board=x1\ntealight ticks_per_second=25000000\n\
+        tealight version=4\ntealight board=x1\ntealight ticks_per_second=25000000\n\
         tealight calibration_instructions=1000000\ntealight calibration_ticks=25001\n\
         tealight arena_bytes=4096\ntealight state_bytes=16\n\
         tealight inference_ticks=100\ntealight inference_ticks=101\n\
@@ -191,9 +197,9 @@ mod tests {
 
     #[test]
     fn the_firmwares_own_error_is_told() {
-        let text = "tealight version=3\ntealight error=input-ends-within-an-inference\n";
+        let text = "tealight version=4\ntealight error=input-ends-within-an-inference\n";
         assert!(refusal(text).contains("whole number of inferences"));
-        let text = "tealight version=3\ntealight error=panic at src/x.rs:12\n";
+        let text = "tealight version=4\ntealight error=panic at src/x.rs:12\n";
         assert!(refusal(text).contains("panic at src/x.rs:12"));
         assert!(refusal("tealight version=9\n").contains("version 9"));
         assert!(refusal(&GOOD.replace("ticks_per_second=25000000", "state_bytes=1")).contains("how fast"));

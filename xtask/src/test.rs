@@ -9,7 +9,9 @@ use crate::firmware::Level;
 use crate::layout::LayoutArgs;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::{Subject, subjects};
-use crate::{check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, layout, llm, repeat, setup, zoo};
+use crate::{
+    check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, layout, llm, parsing, repeat, setup, zoo,
+};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
@@ -82,6 +84,11 @@ const STEPS: &[Step] = &[
         name: "runs repeat exactly, in each kind of firmware",
         from: Extent::Usual,
         run: |context, _| repeats(context),
+    },
+    Step {
+        name: "checking a model takes time in proportion to its file",
+        from: Extent::Usual,
+        run: |context, _| parsing_on_board(context),
     },
     Step { name: "Miri", from: Extent::Usual, run: miri },
     Step { name: "fuzzing, a short run", from: Extent::Usual, run: fuzz_shortly },
@@ -234,6 +241,10 @@ fn repeats(context: &Context) -> Result<()> {
     repeat::repeat(context, board::DEFAULT)?;
     let boards = emulator::boards_here(context)?;
     boards.iter().filter(|board| !board.rustflags().is_empty()).try_for_each(|board| repeat::compare(context, board))
+}
+
+fn parsing_on_board(context: &Context) -> Result<()> {
+    parsing::parsing(context, board::DEFAULT)
 }
 
 fn miri(context: &Context, extent: Extent) -> Result<()> {

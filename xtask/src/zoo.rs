@@ -87,7 +87,7 @@ struct OnBoard {
 const SPOKEN: &[&str] = &["keyword"];
 
 /// The models that there are: folders of `models` with a card.
-fn all(context: &Context) -> Result<Vec<String>> {
+pub(crate) fn all(context: &Context) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(context.root.join("models"))? {
         let entry = entry?;

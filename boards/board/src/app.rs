@@ -2,6 +2,8 @@
 //!
 //! One inference after another: what a streaming model keeps from one to the next, it keeps here too.
 
+#[cfg(feature = "measure-parse")]
+use crate::feed;
 use crate::feed::{Failure, Feed, Plain};
 use crate::log::{fact, note};
 use crate::report;
@@ -69,7 +71,7 @@ pub fn app_text<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u1
 }
 
 /// The same for a model that is known only at run time: it is parsed, and may use any operator.
-#[cfg(feature = "loadable")]
+#[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
 pub fn app_loadable<B: Board>(
     board: &mut B,
     file: &'static [u8],
@@ -85,6 +87,53 @@ pub fn app_loadable<B: Board>(
         Err(error) => Err(Failure::Parse(error)),
     };
     end(board, result)
+}
+
+/// Instead: parses the files that the board's input holds, and says what each took. The length of each, as a `u32`, stands
+/// before it. Of `file`, the model in the image, nothing is wanted; `memory` takes one file after another.
+#[cfg(feature = "measure-parse")]
+pub fn app_loadable<B: Board>(
+    board: &mut B,
+    file: &'static [u8],
+    memory: &'static mut [u8],
+    embedded: Option<&'static [u8]>,
+) -> ! {
+    start(board);
+    let _ = (file, embedded);
+    let result = measure_parse(board, memory);
+    end(board, result)
+}
+
+#[cfg(feature = "measure-parse")]
+fn measure_parse<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, Failure> {
+    let mut stack = 0;
+    let mut files = 0_u32;
+    loop {
+        let mut length = [0; 4];
+        match feed::next(board, &mut None, &mut length)? {
+            0 => break,
+            4 => {}
+            _ => return Err(Failure::InputCut),
+        }
+        let length = u32::from_le_bytes(length) as usize;
+        let file = memory.get_mut(..length).ok_or(Failure::InputLong)?;
+        if feed::next(board, &mut None, file)? != length {
+            return Err(Failure::InputCut);
+        }
+        let meter = Meter::paint(board);
+        let start = board.ticks();
+        let parsed = tealight::Model::parse(core::hint::black_box(file));
+        let ticks = board.ticks().wrapping_sub(start);
+        stack = meter.high_water().max(stack);
+        fact!("tealight parse_ticks={}", ticks);
+        match core::hint::black_box(parsed) {
+            Ok(_) => note!(debug, "file {}: a model", files),
+            Err(error) => note!(debug, "file {}: {}", files, error),
+        }
+        files = files.wrapping_add(1);
+    }
+    fact!("tealight stack_bytes={}", stack as u32);
+    Ok(files)
 }
 
 /// Opens the report and calibrates the clock.

@@ -4,6 +4,8 @@ use crate::Board;
 use crate::log::fact;
 use embedded_io::Read;
 use tealight::Session;
+#[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
+use tealight::{FORMAT_VERSION, ModelError};
 
 /// Why an app stopped before its inputs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +17,11 @@ pub(crate) enum Failure {
     OutputWrite,
     Features,
     NoText,
-    #[cfg(feature = "loadable")]
-    Parse(tealight::ModelError),
-    #[cfg(feature = "loadable")]
+    #[cfg(feature = "measure-parse")]
+    InputLong,
+    #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
+    Parse(ModelError),
+    #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
     Load(tealight::LoadError),
     #[cfg(feature = "compare-arch")]
     Arch,
@@ -36,9 +40,21 @@ impl Failure {
             Failure::OutputWrite => fact!("tealight error=output-not-writable"),
             Failure::Features => fact!("tealight error=model-takes-other-features"),
             Failure::NoText => fact!("tealight error=model-continues-no-text"),
-            #[cfg(feature = "loadable")]
+            #[cfg(feature = "measure-parse")]
+            Failure::InputLong => fact!("tealight error=input-longer-than-the-memory"),
+            #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
+            Failure::Parse(ModelError::Version { found }) if found < FORMAT_VERSION => fact!(
+                "tealight error=model-refused: compiled for format version {}, which this firmware no longer reads: compile it again with this version's `tealight compile`",
+                found
+            ),
+            #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
+            Failure::Parse(ModelError::Version { found }) => fact!(
+                "tealight error=model-refused: compiled for format version {}, which is newer than this firmware reads: update the firmware, or compile it with this version's `tealight compile`",
+                found
+            ),
+            #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
             Failure::Parse(error) => fact!("tealight error=model-refused: {}", error),
-            #[cfg(feature = "loadable")]
+            #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
             Failure::Load(error) => fact!("tealight error=model-refused: {}", error),
             #[cfg(feature = "compare-arch")]
             Failure::Arch => fact!("tealight error=instruction-set-differs"),

@@ -4,4 +4,4 @@
 //! log are not part of it.
 
 /// Version of the report's keys and their meaning.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -46,11 +46,16 @@ impl ModelFile {
     /// The file is not a valid model.
     pub(crate) fn model(&self) -> Result<Model<'_>> {
         Model::parse(&self.bytes).map_err(|error| {
-            let help = match error {
-                ModelError::Version { .. } => "compile the network again with this version of `tealight`",
-                _ => "give a file that `tealight compile` made, or a .tflite or .gguf",
-            };
-            Error::new(format!("`{}` is not a valid model", self.path.display())).cause(error).help(help)
+            let path = self.path.display();
+            match error {
+                ModelError::Version { .. } => {
+                    Error::new(format!("`{path}` is a model of another version")).cause(error)
+                }
+                _ => {
+                    let help = "give a file that `tealight compile` made, or a .tflite or .gguf";
+                    Error::new(format!("`{path}` is not a valid model")).cause(error).help(help)
+                }
+            }
         })
     }
 }

@@ -176,6 +176,7 @@ fn kind(code: OpCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::{Names, given, stem};
+    use std::cell::Cell;
 
     #[test]
     fn the_telling_part_of_a_name_is_kept() {
@@ -198,6 +199,21 @@ mod tests {
     fn equal_names_are_told_apart() {
         let mut names = Names::new(false);
         assert_eq!([names.unique("a", "weights"), names.unique("a", "weights")], ["a.weights", "a_2.weights"]);
+    }
+
+    #[test]
+    fn a_name_is_found_without_trying_all_that_were_given_before() {
+        let mut names = Names::new(false);
+        let tried = Cell::new(0);
+        let candidates = |count| {
+            tried.set(tried.get() + 1);
+            format!("a_{count}")
+        };
+        names.reserve("a_3");
+        let given: Vec<String> = (0..1000).map(|_| names.free(candidates)).collect();
+        assert_eq!((&given[2][..], &given[999][..]), ("a_4", "a_1001"));
+        // The first candidate, by which the next is known, and that one; and the one that is taken.
+        assert_eq!(tried.get(), 2 * 1000 + 1);
     }
 
     #[test]

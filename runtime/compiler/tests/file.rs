@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use safetensors::SafeTensors;
+use tealight_compiler::builder::{Builder, compile_kernel_graph};
+use tealight_compiler::graph::ElementType::F32;
 use tealight_compiler::{Options, compile_tflite, compile_tflite_with, write_file};
+use tealight_format::ops::{FullyConnectedF32, UnaryF32, UnaryFunction};
+use tealight_format::{MAX_HEADER, MAX_LIVE, Model, Operator};
 
 const RELU: &[u8] = include_bytes!("relu.tflite");
 
@@ -36,6 +40,49 @@ fn every_tensor_lies_on_a_multiple_of_16() {
     for info in header.tensors().values() {
         assert_eq!((info.data_offsets.0 % 16, info.data_offsets.1 % 16), (0, 0));
     }
+}
+
+#[test]
+fn constants_lie_in_the_order_of_their_names_however_they_are_read() {
+    let mut b = Builder::new();
+    let x = b.input("x", F32, &[1, 2]);
+    let product = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
+    let mut y = x;
+    for (name, weight) in [("z", 1.0), ("a", 2.0), ("m", 3.0), ("a", 4.0)] {
+        let w = b.reals(name, &[2, 2], &[weight; 4]);
+        y = b.op(name, product, [Some(y), Some(w), None], F32, &[1, 2]);
+    }
+    b.output(y);
+    let compiled = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
+    assert!(model.constant_names().eq(["a", "a_2", "m", "z"]));
+    // Each operator still reads its own.
+    let weight = |op| {
+        f32::from_le_bytes(*model.constant(&model.operands(&model.op(op)).inputs[1].unwrap()).first_chunk().unwrap())
+    };
+    assert_eq!([weight(0), weight(1), weight(2), weight(3)], [1.0, 2.0, 3.0, 4.0]);
+}
+
+#[test]
+fn more_tensors_alive_than_a_file_takes_are_refused_with_their_number() {
+    let mut b = Builder::new();
+    let x = b.input("x", F32, &[4]);
+    for i in 0..MAX_LIVE {
+        let abs = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Abs as i32, parameters: [0.0; 2] });
+        let y = b.op(&format!("y{i}"), abs, [x], F32, &[4]);
+        b.output(y);
+    }
+    // The last operator reads the input and writes the last output.
+    let error = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap_err().to_string();
+    assert!(error.contains(&format!("{} tensors are alive at once", MAX_LIVE + 1)), "{error}");
+    assert!(error.contains(&format!("holds up to {MAX_LIVE}")), "{error}");
+}
+
+#[test]
+fn a_header_that_is_too_long_is_refused_with_its_length() {
+    let labels = vec!["label".repeat(1000); MAX_HEADER as usize / 5000];
+    let error = compile_tflite(RELU, &Options { labels, ..Options::default() }).unwrap_err().to_string();
+    assert!(error.contains("names, labels and texts") && error.contains(&MAX_HEADER.to_string()), "{error}");
 }
 
 #[test]

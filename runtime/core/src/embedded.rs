@@ -1,6 +1,6 @@
 //! Models that are compiled into the program.
 
-use tealight_format::{HeaderFault, Model, ModelError, OpSet};
+use tealight_format::{FORMAT_VERSION, HeaderFault, Model, ModelError, OpSet};
 
 /// A model in the program's own constants, checked while it was compiled. [`include_model!`](crate::include_model)
 /// makes it. `ARENA` is the memory it needs and `OPS` the kernels, both read from the file.
@@ -53,8 +53,11 @@ const fn complaint(error: &ModelError) -> &'static str {
             "include_model!: not a valid safetensors file: `tealight inspect FILE` tells where it is wrong"
         }
         ModelError::NotTealight => "include_model!: not a compiled model: make one with `tealight compile`",
+        ModelError::Version { found } if *found < FORMAT_VERSION => {
+            "include_model!: the model was compiled for an older format version: compile it again with this version's `tealight compile`"
+        }
         ModelError::Version { .. } => {
-            "include_model!: the model was compiled for another format version: compile it again"
+            "include_model!: the model was compiled for a newer format version: update Tealight, or compile it with this version's `tealight compile`"
         }
         _ => "include_model!: the model's plan is invalid: `tealight inspect FILE` tells where",
     }

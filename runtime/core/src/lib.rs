@@ -52,7 +52,7 @@ pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
 pub use session::{Budget, LoadError, Position, Progress, Session};
 pub use tealight_format::{
-    ALL_OPS, BlockType, DType, F16_WEIGHTS, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Shape, Value,
-    block_set, block_set_has, op_set, op_set_has,
+    ALL_OPS, BlockType, DType, F16_WEIGHTS, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place,
+    Shape, Value, block_set, block_set_has, op_set, op_set_has,
 };
 pub use tensor::{SizeError, Tensor, TensorMut};

@@ -66,9 +66,11 @@ impl Cursor<'_> {
     }
 
     const fn skip_space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
-            self.at += 1;
+        let mut at = self.at;
+        while at < self.end && matches!(u8_at(self.bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
+            at += 1;
         }
+        self.at = at;
     }
 
     /// Skips white space, then takes `token` if it is next.

@@ -42,7 +42,7 @@ impl<'a> Model<'a> {
     /// read or write out of bounds, cannot fail, and ends.
     ///
     /// The time grows with the part of the file that is looked at: the header, the plan, and channel tables; other
-    /// constants are not. `SPEC.md` states how many instructions a byte of it takes at most. The stack holds some 2 KiB.
+    /// constants are not. `SPEC.md` states how many instructions a byte of it takes at most. It needs some 5 KiB of stack.
     ///
     /// # Errors
     /// The first thing that is wrong, and where: [`ModelError`].
@@ -532,62 +532,72 @@ impl Writes {
 
 /// The values that are alive, scratch values aside.
 struct Live {
-    values: [u16; MAX_LIVE],
+    spans: [Span; MAX_LIVE],
     count: usize,
 }
 
 impl Live {
-    const NONE: Self = Self { values: [0; MAX_LIVE], count: 0 };
+    const NONE: Self = Self { spans: [Span::EMPTY; MAX_LIVE], count: 0 };
 
     /// Comes to operator `at`: values that have died are dropped, what it writes must lie apart from the others, and its
     /// output begins to live. Of the values that the operator reads, those under its output have been judged.
     const fn step(&mut self, model: &Model<'_>, at: usize, writes: &Writes) -> Result<(), ModelError> {
+        if writes.output == NONE && writes.scratch == NONE {
+            return Ok(());
+        }
         let output = Span::of(model, writes.output);
         let scratch = Span::of(model, writes.scratch);
-        let mut kept = 0;
+        let mut count = self.count;
         let mut i = 0;
-        while i < self.count && i < MAX_LIVE {
-            let value = self.values[i];
-            let span = Span::of(model, value);
-            if span.last as usize >= at && kept < MAX_LIVE {
-                if span.touches(&output) && !writes.reads(value) {
-                    return Err(ModelError::Overlap { first: value, second: writes.output });
+        while i < count && i < MAX_LIVE {
+            let span = &self.spans[i];
+            if (span.last as usize) < at {
+                count -= 1;
+                // Their order means nothing.
+                if count < MAX_LIVE {
+                    self.spans[i] = self.spans[count];
                 }
-                if span.touches(&scratch) {
-                    return Err(ModelError::Overlap { first: value, second: writes.scratch });
-                }
-                self.values[kept] = value;
-                kept += 1;
+                continue;
+            }
+            if span.touches(&output) && !writes.reads(span.value) {
+                return Err(ModelError::Overlap { first: span.value, second: output.value });
+            }
+            if span.touches(&scratch) {
+                return Err(ModelError::Overlap { first: span.value, second: scratch.value });
             }
             i += 1;
         }
         if writes.output != NONE {
-            ensure!(kept < MAX_LIVE, ModelError::TooManyLive { op: at as u16 });
-            self.values[kept] = writes.output;
-            kept += 1;
+            ensure!(count < MAX_LIVE, ModelError::TooManyLive { op: at as u16 });
+            self.spans[count] = output;
+            count += 1;
         }
-        self.count = kept;
+        self.count = count;
         Ok(())
     }
 }
 
 /// The bytes of a checked arena value, and its last operator.
+#[derive(Clone, Copy)]
 struct Span {
     start: u32,
     end: u32,
     last: u16,
+    value: u16,
 }
 
 impl Span {
+    const EMPTY: Self = Self { start: 0, end: 0, last: 0, value: NONE };
+
     /// Of the value `index`; nothing for [`NONE`].
     const fn of(model: &Model<'_>, index: u16) -> Self {
         if index == NONE {
-            return Self { start: 0, end: 0, last: 0 };
+            return Self::EMPTY;
         }
         let record = model.value_record(index as usize);
         let start = u32_at(record, 28);
         // The end is at most the arena's length.
-        Self { start, end: start.saturating_add(u32_at(record, 32)), last: u16_at(record, 46) }
+        Self { start, end: start.saturating_add(u32_at(record, 32)), last: u16_at(record, 46), value: index }
     }
 
     const fn touches(&self, other: &Self) -> bool {

@@ -134,10 +134,12 @@ fn what_is_no_model_is_refused() {
         refused(&good[..len], &["not a valid model"]);
     }
     refused(&[&good[..], &[0; 16]].concat(), &["not a valid model"]);
-    let mut newer = good.clone();
     let plan = good.windows(8).position(|window| window == b"TEALIGHT").unwrap();
-    newer[plan + 8] = 99;
-    refused(&newer, &["format version 99", "compile the network again"]);
+    let mut other = good.clone();
+    other[plan + 8] = 1;
+    refused(&other, &["format version 1,", "compile it again with this version's `tealight compile`"]);
+    other[plan + 8] = 99;
+    refused(&other, &["format version 99,", "update Tealight"]);
     let mut damaged = good;
     damaged[plan + 28] ^= 0x10;
     refused(&damaged, &["not a valid model", "arena"]);

@@ -238,3 +238,17 @@ fn live_bytes(problem: &Problem) -> u64 {
     }
     most as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::most_alive;
+
+    #[test]
+    fn those_alive_at_one_step_are_counted() {
+        assert_eq!(most_alive(&[]), 0);
+        assert_eq!(most_alive(&[None, Some((3, 3))]), 1);
+        // The first ends with the step that begins the second: both are alive there.
+        assert_eq!(most_alive(&[Some((0, 2)), Some((2, 5)), None, Some((3, 9))]), 2);
+        assert_eq!(most_alive(&[Some((4, 4)), Some((0, 9)), Some((1, 2)), Some((3, 5)), Some((5, 5))]), 3);
+    }
+}

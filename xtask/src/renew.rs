@@ -1,0 +1,85 @@
+//! `cargo xtask renew`: makes the compiled models of the repository again, and what is recorded of them.
+//!
+//! For a change of the format, or of what the compiler writes: our own models are compiled from their float weights, with the
+//! answers that their goldens hold; the small models of tests and the fuzzer's seeds are made by the tests that compare them.
+//! What the goldens of networks and operators hold does not depend on a file, and stays.
+
+use crate::context::{Context, run_quietly};
+use crate::fetch::sha256;
+use crate::progress::{Progress, say};
+use crate::zoo;
+use anyhow::{Context as _, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use xshell::cmd;
+
+/// Tests that write their files when `TEALIGHT_BLESS` is set: package, test file, and the test's name.
+const BLESSED: &[[&str; 3]] = &[
+    ["tealight-format", "parse", "the_core_crate_has_this_example_file"],
+    ["tealight", "hostile", "the_seeds_of_the_fuzzer_are_models"],
+];
+
+/// Where compiled models and what is recorded of them lie.
+const FOLDERS: &[&str] = &["models", "runtime/core/tests", "tests/fuzz/seeds"];
+
+/// Makes everything again and says what came out otherwise than it was.
+pub fn renew(context: &Context) -> Result<()> {
+    let before = digests(&context.root)?;
+    let (shell, cargo) = (&context.shell, context.cargo());
+    for [package, file, test] in BLESSED {
+        let progress = Progress::start(format!("{test} of {package}"));
+        let command = cmd!(shell, "{cargo} test --package {package} --test {file} -- --exact {test}");
+        run_quietly(command.env("TEALIGHT_BLESS", "1"))?;
+        progress.done("");
+    }
+    for name in zoo::all(context)? {
+        zoo::train(context, &name, true)?;
+    }
+    let after = digests(&context.root)?;
+    let changed = after.iter().filter(|(file, digest)| before.get(*file) != Some(digest));
+    let changed: Vec<_> = changed.map(|(file, _)| file.strip_prefix(&context.root).unwrap_or(file)).collect();
+    for file in &changed {
+        say(&format!("  changed: {}", file.display()));
+    }
+    say(&format!("  {} of {} files changed", changed.len(), after.len()));
+    Ok(())
+}
+
+/// The digests of the files that are made here, and of some beside them.
+fn digests(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
+    let mut digests = BTreeMap::new();
+    let mut folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| root.join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| ["safetensors", "json", "bin"].iter().any(|one| kind == *one))
+            {
+                let bytes = crate::on_board::read(&path)?;
+                digests.insert(path, sha256(&bytes));
+            }
+        }
+    }
+    Ok(digests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_renewed_is_seen() {
+        let root = Context::new().unwrap().root;
+        let digests = digests(&root).unwrap();
+        for file in [
+            "models/digits/digits.safetensors",
+            "models/digits/golden.json",
+            "models/charlm/continuation.json",
+            "runtime/core/tests/relu.safetensors",
+            "tests/fuzz/seeds/Add.safetensors",
+        ] {
+            assert!(digests.contains_key(&root.join(file)), "{file}");
+        }
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! With `d(x) = (x - max) * input_scale * beta` in Q5: `out = exp(d(x)) / Σ exp(d)`, in units of 1/256
 //! from a zero point of -128. Terms with `x - max < diff_min` are too small for Q5 and count as 0.
-//! The sum is Q12, so a depth up to 4096 cannot overflow it (past that it wraps).
+//! The sum is Q12.19. From a sum of 512 on every term, at most one, is below half a step of the output, and the
+//! whole row is the zero point; so a sum that saturates is as good as a larger one, and no depth is too long.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, SOFTMAX; TensorFlow Lite Micro
 //! `reference_ops::Softmax` for int8.
@@ -19,6 +20,8 @@ use crate::quant::{
 const DIFF_INTEGER_BITS: u32 = 5;
 /// Integer bits of the sum of exponentials.
 const SUM_INTEGER_BITS: i32 = 12;
+/// The sum, in units of `2^-19`, from which on every output rounds to zero: 512, two of them for each step of 1/256.
+const SUM_OF_ZEROS: u32 = 512 << (31 - SUM_INTEGER_BITS);
 
 /// Parameters of [`softmax`]: int8 in, int8 out with scale 1/256 and zero point -128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +58,11 @@ fn softmax_row(p: &Softmax, input: &[i8], output: &mut [i8]) {
     let sum = input
         .iter()
         .filter_map(|&x| exp(x))
-        .fold(0i32, |sum, term| sum.wrapping_add(rounding_divide_by_pot(term, SUM_INTEGER_BITS)));
-    let (scale, bits) = reciprocal(sum, SUM_INTEGER_BITS);
+        .fold(0u32, |sum, term| sum.saturating_add(rounding_divide_by_pot(term, SUM_INTEGER_BITS).cast_unsigned()));
+    if sum >= SUM_OF_ZEROS {
+        return output.fill(i8::MIN);
+    }
+    let (scale, bits) = reciprocal(sum.cast_signed(), SUM_INTEGER_BITS);
     // From Q0 to 1/256, and by the reciprocal's power of two.
     let exponent = bits.wrapping_add(31 - 8);
     for (output, &x) in output.iter_mut().zip(input) {

@@ -99,3 +99,95 @@ fn softmax_rows_are_the_oracles() {
         &[-127, -128, -126, -123, -113, -117, -116, -127, -68, -126, -126, -57, -126, -79, -105, -128],
     );
 }
+
+/// `2^exponent`-th of `x`, to nearest, halves away from zero, whatever the exponent.
+fn divided(x: i128, exponent: u32) -> i128 {
+    let half = if exponent == 0 { 0 } else { 1i128 << (exponent - 1) };
+    ((x.abs() + half) >> exponent) * x.signum()
+}
+
+/// A row of softmax by its definition, with a sum that has no end and shifts that have none.
+fn softmax_by_definition(p: &Softmax, input: &[i8]) -> Vec<i8> {
+    use tealight_kernels::fixed_point::{exp_on_negative_values, one_over_one_plus_x_for_x_in_0_1};
+    let maximum = i32::from(*input.iter().max().unwrap());
+    let exp = |x: i8| {
+        let diff = i32::from(x) - maximum;
+        let scaled = (i128::from(diff << p.input_left_shift) * i128::from(p.input_multiplier) + (1 << 30)) >> 31;
+        (diff >= p.diff_min).then(|| exp_on_negative_values::<5>(scaled as i32))
+    };
+    let sum: i128 = input.iter().filter_map(|&x| exp(x)).map(|term| divided(term.into(), 12)).sum();
+    // The sum is `1 + fraction` times a power of two: of `2^19` at least, which is one term of 1.
+    let bits = sum.ilog2();
+    let fraction = ((sum << 31 >> bits) - (1 << 31)) as i32;
+    let scale = one_over_one_plus_x_for_x_in_0_1(fraction);
+    let output = |&x: &i8| match exp(x) {
+        Some(term) => {
+            let quotient = (i128::from(scale) * i128::from(term) + (1 << 30)) >> 31;
+            (divided(quotient, bits - 19 + 31 - 8) - 128).min(127) as i8
+        }
+        None => -128,
+    };
+    input.iter().map(output).collect()
+}
+
+#[test]
+fn a_softmax_of_any_length_is_its_definition() {
+    for_seeds(if cfg!(miri) { 1 } else { 400 }, |rng| {
+        let around = rng.size(1, 5000);
+        let depth = *[1, 2, 511, 512, 513, 600, 1023, 1024, 2048, 4095, 4096, 4097, 5000, 8191, 8192, 8193, 20_000]
+            .get(rng.size(0, 33))
+            .unwrap_or(&around);
+        let scale = rng.from(1, 200) as f64 / 1000.0;
+        let p = softmax_of(depth, scale);
+        let level = rng.int(-100, 100);
+        let kind = rng.size(0, 3);
+        let input: Vec<i8> = match kind {
+            0 => vec![level as i8; depth],
+            // A few that stand out.
+            1 => (0..depth).map(|i| (level - i32::from(i % 700 != 0)) as i8).collect(),
+            2 => (0..depth).map(|_| (level + rng.int(-2, 2)) as i8).collect(),
+            _ => rng.bytes(depth),
+        };
+        let mut output = vec![99; depth];
+        softmax(&p, 0..1, &input, &mut output);
+        assert_eq!(output, softmax_by_definition(&p, &input), "{depth} elements of kind {kind}: {p:?}");
+
+        // And the real one, to half a step and the roundings of the fixed point, of which the sum has one for each term.
+        let top = f64::from(*input.iter().max().unwrap());
+        let terms: Vec<f64> = input.iter().map(|&x| ((f64::from(x) - top) * scale).exp()).collect();
+        let sum: f64 = terms.iter().sum();
+        let slack = 0.5 + 256.0 * depth as f64 / f64::from(1 << 20) / sum + 1e-3;
+        for (term, &output) in terms.iter().zip(&output) {
+            let real = (term / sum * 256.0 - 128.0).min(127.0);
+            assert!((f64::from(output) - real).abs() <= slack, "{output}, not {real}: {depth} elements, {p:?}");
+        }
+    });
+}
+
+#[test]
+fn thousands_of_equal_elements_are_all_the_zero_of_softmax() {
+    for depth in [513, 600, 1024, 2000, 4096, 5000, 8192, 20_000] {
+        let mut output = vec![99; depth];
+        softmax(&softmax_of(depth, 0.1), 0..1, &vec![7; depth], &mut output);
+        assert!(output.iter().all(|&x| x == -128), "{depth}");
+    }
+}
+
+/// Elements of a mean, at most, by the model file's rules (`MOST_AVERAGED` of the format).
+const LONGEST_MEAN: usize = 1 << 23;
+
+#[test]
+#[cfg_attr(miri, ignore = "takes hours")]
+fn the_longest_mean_that_a_model_may_have_does_not_wrap() {
+    let count = LONGEST_MEAN;
+    let (multiplier, shift) = quantize_multiplier(1.0);
+    for (x, input_zero_point, expected) in
+        [(-128, 127, -128), (127, -128, 127), (-128, -128, 0), (5, 5, 0), (127, 100, 27)]
+    {
+        let dims = [1, 1, 1, 1, 1, count];
+        let p = Mean { dims, reduced: 1 << 5, input_zero_point, output_zero_point: 0, multiplier, shift };
+        let mut output = [99];
+        mean(&p, 0..1, &vec![x; count], &mut output);
+        assert_eq!(output, [expected], "{x} with zero point {input_zero_point}");
+    }
+}

@@ -622,3 +622,36 @@ fn accessors_take_any_index_and_any_value() {
     let foreign = tealight_format::Value { offset: u32::MAX, len: u32::MAX, ..model.value(0) };
     assert!(model.constant(&foreign).is_empty());
 }
+
+#[test]
+fn an_int8_average_of_more_elements_than_its_sum_holds_is_refused() {
+    use tealight_format::Operands;
+    use tealight_format::ops::{MOST_AVERAGED, Mean, MeanF32, Pool2d};
+    let check = |operator: Operator, input: &[u32], output: &[u32]| {
+        let of = |dims| {
+            if matches!(operator, Operator::MeanF32(_)) {
+                build::value(Place::Arena, DType::F32, dims, 0, (0, 0))
+            } else {
+                arena(dims, 0, (0, 0))
+            }
+        };
+        let mut operands = Operands { inputs: [None; 8], count: 1, output: of(output) };
+        operands.inputs[0] = Some(of(input));
+        operator.check(&operands).map(|_| ())
+    };
+    let refused = Err(OpFault::Attribute { index: 0 });
+    let mean = Operator::Mean(Mean { reduced: 0b11, output: [1 << 30, 0] });
+    assert_eq!(check(mean, &[2, MOST_AVERAGED / 2, 3], &[3]), Ok(()));
+    assert_eq!(check(mean, &[3, MOST_AVERAGED / 2, 3], &[3]), refused);
+    let mean = Operator::MeanF32(MeanF32 { reduced: 0b11 });
+    assert_eq!(check(mean, &[3, MOST_AVERAGED / 2, 3], &[3]), Ok(()));
+
+    let pool = |window| Pool2d { window, stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
+    let side = 1 << 12;
+    for of in [Operator::AvgPool2d, Operator::MaxPool2d] {
+        assert_eq!(check(of(pool([side, side / 2])), &[1, 4096, 4096, 1], &[1, 1, 1, 1]), Ok(()));
+        assert_eq!(check(of(pool([side, side / 2 + 1])), &[1, 4096, 4096, 1], &[1, 1, 1, 1]), refused);
+        // What lies outside the input is not summed.
+        assert_eq!(check(of(pool([side, side])), &[1, 4096, 2048, 1], &[1, 1, 1, 1]), Ok(()));
+    }
+}

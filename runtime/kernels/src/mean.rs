@@ -1,7 +1,8 @@
 //! Mean over any dimensions.
 //!
 //! `out = clamp(zero_point + (Σ x - n * input_zero_point) * factor / n)`, with `1/n` taken into the
-//! multiplier: shifted left as far as `n` has bits, then divided by `n` as an integer.
+//! multiplier: shifted left as far as `n` has bits, then divided by `n` as an integer. The sum wraps at 32 bits, which
+//! the model file's rules keep out of reach: `n` is at most 2^23.
 //!
 //! Source: TensorFlow Lite Micro `reference_ops::QuantizedMeanOrSum`.
 

@@ -1,7 +1,8 @@
 //! AvgPool2d and MaxPool2d over NHWC.
 //!
 //! Padding takes no part: the average divides by the number of taps within the input, rounding to
-//! nearest, halves away from zero. Input and output share scale and zero point.
+//! nearest, halves away from zero. Input and output share scale and zero point. The sum wraps at 32 bits, which the
+//! model file's rules keep out of reach: at most 2^23 taps meet the input.
 //!
 //! A block of neighbouring channels is reduced in registers over all taps.
 //!

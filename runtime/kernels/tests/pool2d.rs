@@ -72,3 +72,25 @@ fn a_maximum_is_that_of_the_taps_in_the_input() {
         assert_eq!(output, expected, "{p:?}");
     });
 }
+
+/// Taps of a window that meet the input, at most, by the model file's rules (`MOST_AVERAGED` of the format).
+const LARGEST_WINDOW: [usize; 2] = [1 << 11, 1 << 12];
+
+#[test]
+#[cfg_attr(miri, ignore = "takes hours")]
+fn the_largest_average_that_a_model_may_have_does_not_wrap() {
+    let [height, width] = LARGEST_WINDOW;
+    for x in [-128, 127, 0, 3] {
+        let p = Pool2d {
+            input: [1, height, width, 1],
+            output: [1, 1, 1, 1],
+            window: LARGEST_WINDOW,
+            stride: [1, 1],
+            pad: [0, 0],
+            activation: [-128, 127],
+        };
+        let mut output = [99];
+        avg_pool2d(&p, 0..1, &vec![x; height * width], &mut output);
+        assert_eq!(output, [x]);
+    }
+}

@@ -4,13 +4,20 @@ use super::Lowering;
 use crate::error::Result;
 use crate::graph::Node;
 use tealight_format::Operator;
-use tealight_format::ops::Mean;
+use tealight_format::ops::{MOST_AVERAGED, Mean};
 
 impl Lowering {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let ((scale, _), (output_scale, _)) = (self.int8(node, input)?, self.int8(node, output)?);
         let reduced = self.reduced_dimensions(node, input)?;
+        let dims = self.tensor(input).shape.iter().enumerate();
+        let count = dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, &dim)| u64::from(dim)).product::<u64>();
+        if count > u64::from(MOST_AVERAGED) {
+            return Err(self
+                .graph
+                .unsupported(node, format!("a mean of up to {MOST_AVERAGED} int8 elements, not {count}")));
+        }
         // The kernel divides by the number of elements itself.
         let factor = self.factor(node, f64::from(scale) / f64::from(output_scale))?;
         self.emit(node, Operator::Mean(Mean { reduced, output: factor }), &[Some(input)], output);

@@ -1,6 +1,6 @@
 //! Mean over some dimensions: int8, and f32.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_multiplier, words};
+use super::{Attrs, MOST_AVERAGED, OUTPUT, OpFault, Operands, Work, attrs_of, check_multiplier, words};
 use crate::{DType, Value};
 
 /// Attributes of Mean.
@@ -25,7 +25,7 @@ impl Mean {
         tri!(operands.count_is(1));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        let work = tri!(mean_work(&input, &output, self.reduced));
+        let work = tri!(mean_work(&input, &output, self.reduced, MOST_AVERAGED));
         tri!(check_multiplier(self.output[0], self.output[1], 1));
         Ok(work)
     }
@@ -50,12 +50,12 @@ impl MeanF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(1));
         let input = tri!(operands.typed(0, DType::F32));
-        mean_work(&input, &tri!(operands.real_output()), self.reduced)
+        mean_work(&input, &tri!(operands.real_output()), self.reduced, u32::MAX)
     }
 }
 
-/// The work of a mean over the dimensions in `mask`, one element a row.
-const fn mean_work(input: &Value, output: &Value, mask: i32) -> Result<Work, OpFault> {
+/// The work of a mean over the dimensions in `mask`, of at most `most` elements each; one element a row.
+const fn mean_work(input: &Value, output: &Value, mask: i32, most: u32) -> Result<Work, OpFault> {
     let rank = input.shape.rank();
     ensure!(0 <= mask && mask < 1 << rank, OpFault::Attribute { index: 0 });
     let mut kept = 1u64;
@@ -70,6 +70,7 @@ const fn mean_work(input: &Value, output: &Value, mask: i32) -> Result<Work, OpF
         }
         i += 1;
     }
+    ensure!(reduced <= most as u64, OpFault::Attribute { index: 0 });
     ensure!(kept == (output.len / output.dtype.size()) as u64, OpFault::Shape { operand: OUTPUT });
     Work::new(kept, output.dtype.size() as u64, reduced)
 }

@@ -305,6 +305,10 @@ pub(crate) const fn is_channel_table(channels: &Value) -> bool {
     channels.dtype.is(DType::I32) && channels.shape.rank() == 2 && channels.shape.dim(1) == 3
 }
 
+/// Elements of one int8 average, at most: so many differences of two bytes fit in a 32-bit sum, and one rounded half with
+/// them.
+pub const MOST_AVERAGED: u32 = 1 << 23;
+
 /// Checks the two words `attrs[at..at + 2]` as an int8 activation range: -128 <= min <= max <= 127.
 const fn check_activation(range: [i32; 2], at: u8) -> Result<(), OpFault> {
     if -128 <= range[0] && range[0] <= range[1] && range[1] <= 127 {

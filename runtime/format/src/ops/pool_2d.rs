@@ -1,7 +1,8 @@
 //! Pooling over a 2-D window: int8, with one quantization for input and output; and f32.
 
 use super::{
-    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, window_fits, words,
+    Attrs, MOST_AVERAGED, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals,
+    window_fits, words,
 };
 use crate::{DType, Value};
 
@@ -33,8 +34,16 @@ impl Pool2d {
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
         tri!(check_activation(self.activation, 6));
+        let (height, width) = (input.shape.dim(1) as u64, input.shape.dim(2) as u64);
+        // A negative size is refused below.
+        let taps = min(self.window[0] as u64, height).saturating_mul(min(self.window[1] as u64, width));
+        ensure!(taps <= MOST_AVERAGED as u64, OpFault::Attribute { index: 0 });
         pool_work(&input, &output, self.window, self.stride, self.pad)
     }
+}
+
+const fn min(a: u64, b: u64) -> u64 {
+    if a < b { a } else { b }
 }
 
 /// Attributes of average and maximum pooling in f32. Taps outside the input do not count.

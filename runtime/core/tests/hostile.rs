@@ -18,7 +18,7 @@ use proptest::test_runner::TestRunner;
 use random::Choices;
 use std::cell::RefCell;
 use tealight::{ALL_OPS, Block, DType, Model, OpCode, Operator, Place, Session};
-use tealight_format::ops::{Copy, Pool2d};
+use tealight_format::ops::{Conv2dF32, Copy, Pool2d};
 
 /// Miri takes a thousand times as long.
 const LIMITS: Limits =
@@ -226,4 +226,31 @@ fn a_window_of_any_extent_is_judged_without_overflow() {
 
 fn align(n: u64) -> u32 {
     tealight_format::align16(n) as u32
+}
+
+#[test]
+fn a_single_tap_may_have_any_dilation_and_stride_on_hosts_of_any_width() {
+    // Steps of 2^31 pixels that no window takes: in 32 bits their products wrap.
+    let odd = i32::MAX;
+    for size in [[1u32, 1], [1, 2], [2, 1]] {
+        let step = size.map(|size| if size == 1 { odd } else { 1 });
+        let (input, output) = ([1, 3, 2, 4], [1, 1, 1, 6]);
+        let weights = [6, size[0], size[1], 2];
+        let reals = |count: u32| vec![0u8; 4 * count as usize];
+        let dims = |dims: &[u32]| dims.iter().product::<u32>();
+        let mut parts = Parts {
+            constants: vec![("w", DType::F32, weights.to_vec(), reals(dims(&weights)))],
+            values: vec![
+                value(Place::Arena, DType::F32, &input, 0, (0, 0)),
+                value(Place::Arena, DType::F32, &output, 96, (0, 1)),
+            ],
+            inputs: vec![1],
+            outputs: vec![2],
+            ..Parts::default()
+        };
+        let conv =
+            Conv2dF32 { stride: step, dilation: step, pad: [0, 0], activation: [f32::NEG_INFINITY, f32::INFINITY] };
+        parts.op(Operator::Conv2dF32(conv), &[Some(1), Some(0), None], 2, None);
+        assert_eq!(exercise(&parts.file(), LIMITS, &mut Choices::new(&[])), Outcome::Ran, "{size:?}");
+    }
 }

@@ -51,7 +51,9 @@ pub fn conv2d<W: Weight>(
     let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
     let (group_inputs, group_outputs) = (in_channels / groups, out_channels / groups);
     let filter_len = kernel_height * kernel_width * group_inputs;
-    let [line_step, tap_step] = [p.dilation[0] * in_width * in_channels, p.dilation[1] * in_channels];
+    // With a single tap the dilation says nothing, may be huge, and these may wrap.
+    let line_step = p.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels);
+    let tap_step = p.dilation[1].wrapping_mul(in_channels);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
@@ -63,16 +65,17 @@ pub fn conv2d<W: Weight>(
             let is_run = group_inputs == in_channels && (p.dilation[1] <= 1 || x.len() == 1);
             let (runs, run_len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
             for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
-                let first = first + group * group_inputs;
+                // A window without a tap in the input starts anywhere, and then this may wrap too.
+                let first = first.wrapping_add(group * group_inputs);
                 let filters = (group * group_outputs..).zip(outputs);
                 for (filter, output) in filters {
                     let weights = run(weights, filter * filter_len, filter_len);
                     let mut sum = Sum::default();
                     for (line, ky) in y.taps.clone().enumerate() {
-                        let from = first + line * line_step;
+                        let from = first.wrapping_add(line.wrapping_mul(line_step));
                         let tap = (ky * kernel_width + x.taps.start) * group_inputs;
                         for i in 0..runs {
-                            let inputs = run(input, from + i * tap_step, run_len);
+                            let inputs = run(input, from.wrapping_add(i.wrapping_mul(tap_step)), run_len);
                             sum.add_products(inputs, run(weights, tap + i * run_len, run_len));
                         }
                     }

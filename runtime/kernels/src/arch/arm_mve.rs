@@ -231,8 +231,8 @@ pub(crate) fn requantize(
         return;
     }
     // SAFETY: the loop reads `len` elements of `accumulators` and the last two fields, at bytes 4 and 8 of twelve, of as many
-    // `channels`, and writes as many bytes to `outputs`; each slice has at least `len` elements. The sticky saturation flag
-    // is read by nothing.
+    // `channels`, and writes as many bytes to `outputs`; each slice has at least `len` elements. Saturation sets FPSCR.QC,
+    // so the flags are not preserved.
     unsafe {
         asm!(
             // The addresses of four shifts, a turn before the first.
@@ -275,7 +275,7 @@ pub(crate) fn requantize(
             in("r12") len,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _, out("d7") _,
             out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
-            options(nostack, preserves_flags),
+            options(nostack),
         );
     }
 }

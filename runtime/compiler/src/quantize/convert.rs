@@ -10,6 +10,8 @@ use super::{Ranges, Result};
 use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use crate::tflite::{Activation, TfliteOp};
 use std::sync::Arc;
+use tealight_format::Operator;
+use tealight_format::ops::{Function, Lookup};
 
 /// The int8 graph of `float`.
 pub(super) fn convert(
@@ -66,6 +68,9 @@ fn per_tensor(params: Params) -> Quantization {
 fn quantized(bytes: &[u8], params: Params) -> Vec<u8> {
     bytes.as_chunks().0.iter().map(|bytes| params.quantize(f32::from_le_bytes(*bytes)).cast_unsigned()).collect()
 }
+
+/// Numbers that lie nearer than this part of a step to the middle between two codes are as near to both.
+const NEAR: f32 = 1.0 / 64.0;
 
 struct Builder<'a> {
     float: &'a Graph,
@@ -154,6 +159,39 @@ impl Builder<'_> {
                 self.graph.nodes.push(Node { op, inputs: vec![Some(from)], outputs: vec![*id], origin: node.origin });
             }
         }
+        match node.op {
+            Op::Tflite(TfliteOp::Maximum) => self.clamp(node, converted, params, i8::max, -NEAR),
+            Op::Tflite(TfliteOp::Minimum) => self.clamp(node, converted, params, i8::min, NEAR),
+            _ => Ok(()),
+        }
+    }
+
+    /// The minimum or maximum of codes and one code that is constant: a table. Of two codes that are as near to the constant,
+    /// the one `towards` this part of a step is taken, which clamps less.
+    fn clamp(
+        &mut self,
+        node: &Node,
+        converted: &mut Node,
+        params: Params,
+        of: fn(i8, i8) -> i8,
+        towards: f32,
+    ) -> Result<()> {
+        let tensors = node.inputs.iter().flatten().map(|&id| &self.float.tensors[id]);
+        let numbers = tensors.filter(|tensor| tensor.is_constant()).find_map(Tensor::reals).unwrap_or_default();
+        let code = |number: &f32| params.quantize(number + towards * params.scale);
+        let bound = numbers.first().map(code).unwrap_or_default();
+        let output = &self.graph.tensors[self.float.output(node)?];
+        let mut computed = converted.inputs.iter().flatten().filter(|&&id| !self.graph.tensors[id].is_constant());
+        let input = computed.next().copied().filter(|&id| self.graph.tensors[id].shape == output.shape);
+        let Some(input) = input.filter(|_| numbers.iter().all(|number| code(number) == bound)) else {
+            let accepted = "one number that the whole input is compared with, or numbers that never decide";
+            return Err(self.float.unsupported(node, accepted).into());
+        };
+        let table: Vec<u8> = (0..=u8::MAX).map(|code| of(code.cast_signed(), bound).cast_unsigned()).collect();
+        let name = format!("{}.table", output.name);
+        let table = self.graph.add(Tensor::constant(name, ElementType::U8, vec![256], table));
+        converted.op = Op::Kernel(Operator::Lookup(Lookup { function: Function::Relu as i32 }));
+        converted.inputs = vec![Some(input), Some(table)];
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use tealight_format::Operator;
 
 /// What can be quantized, for errors.
 const ACCEPTED: &str = "in int8: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, EXPAND_DIMS, \
-    FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, RELU, RELU6, RELU_N1_TO_1, \
-    RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, TANH, TRANSPOSE and \
+    FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MAXIMUM and MINIMUM with one number, MEAN, MUL, PACK, PAD, \
+    PADV2, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, TANH, TRANSPOSE and \
     UNPACK; compile with --quantize none to keep the network in float32";
 
 /// How an operator's output is quantized.
@@ -64,6 +64,9 @@ impl Rule {
             | T::SplitV
             | T::Unpack { .. }
             | T::ResizeNearestNeighbor { .. } => Self::Same,
+            T::Maximum | T::Minimum if node.inputs.iter().flatten().any(|&id| graph.tensors[id].is_constant()) => {
+                Self::Same
+            }
             _ => return Err(graph.unsupported(node, ACCEPTED)),
         })
     }

@@ -83,16 +83,22 @@ fn only_weights(graph: &Graph, node: &Node) -> Option<TensorId> {
     }
 }
 
-/// The least and greatest number of each tensor.
+/// The minimum and maximum of each tensor, infinities left out: a border of a max pool may be infinite.
 fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec<[f32; 2]>> {
     let mut extremes = vec![[0f32; 2]; float.ids.len()];
+    let infinite =
+        |tensor: &Tensor| tensor.reals().is_some_and(|numbers| numbers.iter().any(|number| number.is_infinite()));
+    let has_infinite = graph.tensors.iter().any(infinite);
     float.run(samples.iter().step_by(step(graph, samples)), |sample, values| {
         for ((&id, numbers), range) in float.ids.iter().zip(values).zip(&mut extremes) {
-            if let Some(&value) = numbers.iter().find(|number| !number.is_finite()) {
+            let may_be_infinite = has_infinite && !graph.outputs.contains(&id);
+            let wrong = |number: &&f32| !number.is_finite() && (number.is_nan() || !may_be_infinite);
+            if let Some(&value) = numbers.iter().find(wrong) {
                 let layer = graph.tensors[id].name.clone();
                 return Err(QuantizeError::Overflow { layer, sample: sample.index, value });
             }
-            *range = numbers.iter().fold(*range, |[low, high], &number| [low.min(number), high.max(number)]);
+            let finite = numbers.iter().filter(|number| number.is_finite());
+            *range = finite.fold(*range, |[low, high], &number| [low.min(number), high.max(number)]);
         }
         Ok(())
     })?;

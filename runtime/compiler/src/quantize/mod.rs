@@ -12,12 +12,14 @@
 //! A float network may also stay one, with its weights stored smaller: [`compile_weights`].
 
 mod choices;
+mod constants;
 mod convert;
 mod equalize;
 mod float_run;
 mod measure;
 mod network;
 mod observe;
+mod outliers;
 mod range;
 mod report;
 mod samples;
@@ -37,6 +39,7 @@ use choices::LayerChoices;
 use float_run::FloatRun;
 use measure::Measured;
 use observe::Observed;
+use outliers::Outliers;
 use samples::Samples;
 use std::collections::HashMap;
 
@@ -74,10 +77,12 @@ pub enum QuantizeError {
         shape: String,
     },
     /// A number in a sample that is infinite or not a number.
-    #[error("calibration sample {sample} is {value} at index {index}; every number must be finite")]
+    #[error("input `{input}` of calibration sample {sample} is {value} at index {index}; every number must be finite")]
     NotFinite {
-        /// Its index.
+        /// The sample's index.
         sample: usize,
+        /// The input.
+        input: String,
         /// Where in it.
         index: usize,
         /// What is there.
@@ -142,6 +147,21 @@ pub enum QuantizeError {
         index: usize,
         /// What is there.
         value: f32,
+    },
+    /// A constant that leaves no codes to the data that it shares a range with.
+    #[error(
+        "constant `{constant}` of {site} is {value:?}, but the data beside it reach {data} at most, and the output depends on \
+         both; no 8-bit range holds them: write a constant that is nearer to the data, or compile with --quantize none"
+    )]
+    Drowning {
+        /// The node that reads it.
+        site: String,
+        /// Its name.
+        constant: String,
+        /// Its element of the greatest magnitude.
+        value: f32,
+        /// The greatest magnitude of the data.
+        data: f32,
     },
     /// The quantized network cannot be compiled.
     #[error(transparent)]
@@ -208,40 +228,27 @@ pub fn compile_float_streams(
 ) -> Result<(Compiled, Report)> {
     let graph = network::prepare(network.clone())?;
     let samples = Samples::new(&graph, streams)?;
-    let mut best: Option<Best> = None;
-    let mut trials = Vec::new();
-    for (graph, equalized) in quantize.variants(&graph)? {
-        let float = FloatRun::new(&graph)?;
-        let observed = Observed::collect(&graph, &float, samples, quantize.input_range)?;
-        let mut candidates = Vec::new();
-        for (ranges, correct) in quantize.trials() {
-            let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io)?;
-            let compiled = compile_to_measure(int8.clone(), options)?;
-            candidates.push((int8, compiled, ranges, correct));
-        }
-        let compiled: Vec<&Compiled> = candidates.iter().map(|(_, compiled, ..)| compiled).collect();
-        let measured = measure::measure(&graph, &float, &compiled, samples)?;
-        for ((int8, _, ranges, bias_correction), measured) in candidates.into_iter().zip(measured) {
-            let trial = Trial { ranges, bias_correction, equalized, snr_db: measured.snr_db };
-            trials.push(trial);
-            // The first of equal ones, so the simplest.
-            let enough = |best: &Best| {
-                let gain = if trial.equalized && !best.trial.equalized { LEAST_GAIN_DB } else { 0.0 };
-                trial.snr_db > best.trial.snr_db + gain
-            };
-            if best.as_ref().is_none_or(enough) {
-                let warnings = observed.warnings.clone();
-                best = Some(Best { int8, trial, measured, warnings });
-            }
-        }
-    }
-    let Best { int8, trial, measured, warnings } = best.ok_or(QuantizeError::Empty)?;
+    let outliers = Outliers::find(&graph, samples);
+    let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
+    let (graph, drowning) = constants::cut(graph, ordinary.unwrap_or(samples))?;
+    let refused = |error| match (error, drowning.first()) {
+        // A layer that overflows, and scales that no factor joins, are the constant's doing.
+        (
+            QuantizeError::Overflow { .. } | QuantizeError::Compile(CompileError::InvalidModel { .. }),
+            Some(constant),
+        ) => constant.error(),
+        (error, _) => error,
+    };
+    let (best, trials) = best_of(quantize, &graph, samples, ordinary, options).map_err(refused)?;
     // The chosen one again, its memory planned well and without the values that only measuring needed.
-    let compiled = compile_graph(int8, "quantize", source, options, &mut |_, _| {})?;
-    let choices = choices::choices(&crate::lowered(graph)?, samples)?;
-    let layers = with_choices(measured.layers, choices, |_| Some(choices::INT8));
-    let Measured { snr_db, samples, agreement, .. } = measured;
-    Ok((compiled, Report { layers, snr_db, chosen: Some(trial), trials, samples, agreement, warnings }))
+    let compiled = compile_graph(best.int8, "quantize", source, options, &mut |_, _| {})?;
+    let choices = choices::choices(&crate::lowered(graph)?, ordinary.unwrap_or(samples))?;
+    let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
+    warnings.extend(drowning.iter().map(|constant| constant.error().to_string()));
+    warnings.extend(best.warnings);
+    let mut report = best.measured.report(warnings, |layers| with_choices(layers, choices, |_| Some(choices::INT8)));
+    (report.chosen, report.trials) = (Some(best.trial), trials);
+    Ok((compiled, report))
 }
 
 /// What equalized weights must gain to be taken, in decibels: less than other samples would change is no gain.
@@ -253,6 +260,53 @@ struct Best {
     trial: Trial,
     measured: Measured,
     warnings: Vec<String>,
+}
+
+/// Tries what `quantize` leaves open; gives the way whose output is nearest to the float network's on ordinary samples, and
+/// all ways. `ordinary` are the samples without outliers, if there are any.
+fn best_of(
+    quantize: &Quantize,
+    graph: &Graph,
+    samples: Samples<'_>,
+    ordinary: Option<Samples<'_>>,
+    options: &Options,
+) -> Result<(Best, Vec<Trial>)> {
+    let mut best: Option<Best> = None;
+    let mut trials = Vec::new();
+    for (graph, equalized) in quantize.variants(graph)? {
+        let float = FloatRun::new(&graph)?;
+        let observed = Observed::collect(&graph, &float, samples, ordinary, quantize.input_range)?;
+        let mut candidates = Vec::new();
+        for (ranges, correct) in quantize.trials() {
+            let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io)?;
+            let compiled = compile_to_measure(int8.clone(), options)?;
+            candidates.push((int8, compiled, ranges, correct));
+        }
+        let compiled: Vec<&Compiled> = candidates.iter().map(|(_, compiled, ..)| compiled).collect();
+        let measured = measure::measure(&graph, &float, &compiled, samples)?;
+        let on_ordinary = match ordinary {
+            Some(ordinary) => measure::measure(&graph, &float, &compiled, ordinary)?,
+            None => measured.clone(),
+        };
+        let measured = measured.into_iter().zip(on_ordinary);
+        for ((int8, _, ranges, bias_correction), (measured, on_ordinary)) in candidates.into_iter().zip(measured) {
+            let (snr_db, ordinary_snr_db) = (measured.snr_db, on_ordinary.ordinary_snr_db);
+            let trial = Trial { ranges, bias_correction, equalized, snr_db, ordinary_snr_db };
+            trials.push(trial);
+            // The first of equal ones, so the simplest.
+            let enough = |best: &Best| {
+                let gain = if trial.equalized && !best.trial.equalized { LEAST_GAIN_DB } else { 0.0 };
+                trial.ordinary_snr_db > best.trial.ordinary_snr_db + gain
+            };
+            if best.as_ref().is_none_or(enough) {
+                let mut warnings = observed.warnings.clone();
+                warnings.extend(measured.warnings(&graph, &on_ordinary));
+                let measured = measured.with_layers_of(on_ordinary);
+                best = Some(Best { int8, trial, measured, warnings });
+            }
+        }
+    }
+    Ok((best.ok_or(QuantizeError::Empty)?, trials))
 }
 
 /// Puts what is known about each layer's weights to what was measured; `stored` tells the type in which the node of the
@@ -290,22 +344,30 @@ pub fn compile_weights(
 ) -> Result<(Compiled, Report)> {
     let graph = network::prepare(network.clone())?;
     let samples = Samples::new(&graph, streams)?;
+    let outliers = Outliers::find(&graph, samples);
+    let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
     let lowered = crate::lowered(graph.clone())?;
-    let choices = choices::choices(&lowered, samples)?;
+    let choices = choices::choices(&lowered, ordinary.unwrap_or(samples))?;
     let chosen = least_snr_db.map(|least| choose(&choices, least)).unwrap_or_default();
     let mut lines = Vec::new();
     let stored = crate::store::store(lowered, options, &chosen, &mut lines)?;
     let plain = Options { quantize: None, f16: false, layers: Vec::new(), ..options.clone() };
-    let measured =
-        measure::measure(&graph, &FloatRun::new(&graph)?, &[&compile_to_measure(stored.clone(), &plain)?], samples)?;
-    let measured = measured.into_iter().next().ok_or(QuantizeError::Empty)?;
+    let (float, to_measure) = (FloatRun::new(&graph)?, compile_to_measure(stored.clone(), &plain)?);
+    let measure = |samples| -> Result<Measured> {
+        measure::measure(&graph, &float, &[&to_measure], samples)?.into_iter().next().ok_or(QuantizeError::Empty)
+    };
+    let measured = measure(samples)?;
+    let on_ordinary = ordinary.map(measure).transpose()?;
+    let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
+    warnings.extend(measured.warnings(&graph, on_ordinary.as_ref().unwrap_or(&measured)));
+    let measured = match on_ordinary {
+        Some(on_ordinary) => measured.with_layers_of(on_ordinary),
+        None => measured,
+    };
     let mut compiled = compile_graph(stored.clone(), "weights", source, &plain, &mut |_, _| {})?;
     compiled.report.quantized = lines;
-    let layers =
-        with_choices(measured.layers, choices, |layer| crate::store::stored_as(&stored, &stored.nodes[layer.node]));
-    let Measured { snr_db, samples, agreement, .. } = measured;
-    let (chosen, trials, warnings) = (None, Vec::new(), Vec::new());
-    Ok((compiled, Report { layers, snr_db, chosen, trials, samples, agreement, warnings }))
+    let stored_as = |layer: &LayerChoices| crate::store::stored_as(&stored, &stored.nodes[layer.node]);
+    Ok((compiled, measured.report(warnings, |layers| with_choices(layers, choices, stored_as))))
 }
 
 /// The smallest type for each tensor of weights with which every layer that reads it keeps the ratio.

@@ -1,6 +1,6 @@
 //! The float graph that quantization starts from: variables resolved, constants folded and checked, activations fused.
 
-use super::observe::floats;
+use super::observe::numbers;
 use super::{QuantizeError, Result};
 use crate::graph::{ElementType, Graph, Op, Tensor, TensorId};
 use crate::pass;
@@ -10,7 +10,8 @@ use std::collections::HashMap;
 /// Makes a graph ready for quantization.
 ///
 /// # Errors
-/// It computes with 8-bit integers already, or has a constant that is not finite.
+/// It computes with 8-bit integers already, has a constant that is not a number, or a weight that is infinite. Other
+/// constants may be infinite, as the border of a max pool may.
 pub(super) fn prepare(graph: Graph) -> Result<Graph> {
     let graph = pass::variables::resolve(graph)?;
     let graph = pass::dead::remove_dead(pass::fold::fold(graph)?);
@@ -21,10 +22,18 @@ pub(super) fn prepare(graph: Graph) -> Result<Graph> {
             return Err(QuantizeError::Quantized { tensor: name.clone(), found: dtype.to_string() });
         }
     }
-    for &id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()) {
-        let tensor = &graph.tensors[id];
-        if tensor.is_constant() && tensor.dtype == ElementType::F32 {
-            floats(tensor)?;
+    for node in &graph.nodes {
+        let is_layer = match &node.op {
+            Op::Tflite(op) => op.has_weights() || matches!(op, TfliteOp::TransposeConv(_) | TfliteOp::Svdf { .. }),
+            Op::Kernel(_) => true,
+        };
+        for &id in node.inputs.iter().flatten() {
+            let tensor = &graph.tensors[id];
+            let bytes = tensor.bytes().filter(|_| tensor.dtype == ElementType::F32).unwrap_or_default();
+            let wrong = |number: &f32| number.is_nan() || (is_layer && number.is_infinite());
+            if let Some((index, value)) = numbers(bytes).into_iter().enumerate().find(|(_, number)| wrong(number)) {
+                return Err(QuantizeError::Weight { tensor: tensor.name.clone(), index, value });
+            }
         }
     }
     Ok(fuse_activations(graph))

@@ -1,6 +1,7 @@
 //! What the tensors of a float graph hold when the samples are run.
 
 use super::float_run::FloatRun;
+use super::outliers::loud;
 use super::range::{Params, Ranges, Seen};
 use super::samples::{Samples, check_range};
 use super::sharing::{Rule, Sharing, reals};
@@ -21,49 +22,45 @@ pub(super) struct Observed {
     input_range: Option<[f32; 2]>,
     /// The mean over the samples of what each layer with weights reads, element by element.
     pub(super) means: HashMap<TensorId, Vec<f32>>,
-    /// Tensors that always held one and the same number.
+    /// Tensors that never change, and those that are far greater in a few samples.
     pub(super) warnings: Vec<String>,
 }
+
+/// The minimum and maximum of each tensor in each sample: a list of samples, each by the place in [`FloatRun::ids`].
+type Extremes = Vec<Vec<[f32; 2]>>;
 
 impl Observed {
     /// Runs the samples twice: for the extremes, then for what lies between.
     ///
-    /// `input_range` is that of the first input, if it is known better than from the samples.
+    /// `ordinary` are the samples without outliers, if there are any; only the extremes hold what they do not. `input_range`
+    /// is that of the first input, if it is known better than from the samples.
     pub(super) fn collect(
         graph: &Graph,
         float: &FloatRun,
         samples: Samples<'_>,
+        ordinary: Option<Samples<'_>>,
         input_range: Option<[f32; 2]>,
     ) -> Result<Self> {
         check_range(input_range)?;
         let sharing = Sharing::of(graph)?;
-        let mut extremes = vec![[f32::INFINITY, f32::NEG_INFINITY]; float.ids.len()];
-        float.run(samples.iter(), |sample, values| {
-            for ((&id, numbers), range) in float.ids.iter().zip(values).zip(&mut extremes) {
-                if let Some(&value) = numbers.iter().find(|number| !number.is_finite()) {
-                    let layer = graph.tensors[id].name.clone();
-                    return Err(QuantizeError::Overflow { layer, sample: sample.index, value });
-                }
-                *range = numbers.iter().fold(*range, |[low, high], &number| [low.min(number), high.max(number)]);
-            }
-            Ok(())
-        })?;
-        let warnings = float.ids.iter().zip(&extremes).filter(|(_, [low, high])| low == high);
-        let warnings = warnings.map(|(&id, [low, _])| warning(&graph.tensors[id], *low)).collect();
-        let mut groups: HashMap<TensorId, [f32; 2]> = HashMap::new();
-        let constants = constants(graph, &sharing)?;
-        let computed = float.ids.iter().zip(&extremes).map(|(&id, &range)| (sharing.root(id), range));
-        for (root, [low, high]) in computed.chain(constants) {
-            let range = groups.entry(root).or_insert([low, high]);
-            *range = [range[0].min(low), range[1].max(high)];
-        }
-        let mut seen: HashMap<TensorId, Seen> =
-            groups.into_iter().map(|(root, [low, high])| (root, Seen::new(low, high))).collect();
         let moved = moved(graph, &sharing)?;
+        let constants = constants(graph, &sharing)?;
+        let all = extremes(graph, float, samples)?;
+        let mut warnings = unchanging(graph, float, &all);
+        let cut = ordinary.map(|ordinary| extremes(graph, float, ordinary)).transpose()?;
+        let (samples, extremes) = (ordinary.unwrap_or(samples), cut.as_ref().unwrap_or(&all));
+        let loud = loud_samples(float, &sharing, &moved, extremes);
+        warnings.extend(warning_of_loud(graph, float, &sharing, &loud));
+        let whole = ranges(float, &sharing, &constants, &all, &HashMap::new());
+        let ordinary = ranges(float, &sharing, &constants, extremes, &loud);
+        let range = |(root, all): (TensorId, [f32; 2])| (root, Seen::new(all, *ordinary.get(&root).unwrap_or(&all)));
+        let mut seen: HashMap<TensorId, Seen> = whole.into_iter().map(range).collect();
         let mut sums = sums_of_layers(graph)?;
-        float.run(samples.iter(), |_, values| {
+        float.run(samples.iter(), |sample, values| {
             for (&id, numbers) in float.ids.iter().zip(values) {
-                if let Some(seen) = seen.get_mut(&sharing.root(id)).filter(|_| !moved.contains(&id)) {
+                let root = sharing.root(id);
+                let counts = !moved.contains(&id) && !is_loud(&loud, root, sample.index);
+                if let Some(seen) = seen.get_mut(&root).filter(|_| counts) {
                     seen.add(numbers);
                 }
                 if let Some(sums) = sums.get_mut(&id) {
@@ -93,11 +90,108 @@ impl Observed {
     }
 }
 
-fn warning(tensor: &Tensor, value: f32) -> String {
-    format!(
-        "tensor `{}` is {value} throughout the calibration data; does the data show what the network will see?",
-        tensor.name
-    )
+/// Runs the samples for the extremes of each tensor.
+///
+/// # Errors
+/// A tensor overflows.
+fn extremes(graph: &Graph, float: &FloatRun, samples: Samples<'_>) -> Result<Extremes> {
+    let mut extremes = Vec::new();
+    float.run(samples.iter(), |sample, values| {
+        let range = |(&id, numbers): (&TensorId, &&[f32])| match numbers.iter().find(|number| !number.is_finite()) {
+            Some(&value) => {
+                let layer = graph.tensors[id].name.clone();
+                Err(QuantizeError::Overflow { layer, sample: sample.index, value })
+            }
+            None => Ok(numbers.iter().fold(NOTHING, |range, &number| widened(range, [number; 2]))),
+        };
+        extremes.push(float.ids.iter().zip(values).map(range).collect::<Result<_>>()?);
+        Ok(())
+    })?;
+    Ok(extremes)
+}
+
+/// The range of no number.
+const NOTHING: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
+
+fn widened([low, high]: [f32; 2], by: [f32; 2]) -> [f32; 2] {
+    [low.min(by[0]), high.max(by[1])]
+}
+
+/// Warnings of tensors that always held one and the same number.
+fn unchanging(graph: &Graph, float: &FloatRun, extremes: &Extremes) -> Vec<String> {
+    let range = |at: usize| extremes.iter().fold(NOTHING, |range, sample| widened(range, sample[at]));
+    let tensors = float.ids.iter().enumerate().map(|(at, &id)| (id, range(at)));
+    let warning = |(id, [low, _]): (TensorId, [f32; 2])| {
+        let name = &graph.tensors[id].name;
+        format!(
+            "tensor `{name}` is {low} throughout the calibration data; does the data show what the network will see?"
+        )
+    };
+    tensors.filter(|(_, [low, high])| low == high).map(warning).collect()
+}
+
+/// The range of each group: of its constants, and of its tensors in the samples that are not loud there.
+fn ranges(
+    float: &FloatRun,
+    sharing: &Sharing,
+    constants: &[(TensorId, [f32; 2])],
+    extremes: &Extremes,
+    loud: &HashMap<TensorId, Vec<bool>>,
+) -> HashMap<TensorId, [f32; 2]> {
+    let mut groups: HashMap<TensorId, [f32; 2]> = HashMap::new();
+    let mut add = |root: TensorId, range: [f32; 2]| {
+        let group = groups.entry(root).or_insert(range);
+        *group = widened(*group, range);
+    };
+    constants.iter().for_each(|&(root, range)| add(root, range));
+    for (sample, ranges) in extremes.iter().enumerate() {
+        for (&id, &range) in float.ids.iter().zip(ranges) {
+            let root = sharing.root(id);
+            if !is_loud(loud, root, sample) {
+                add(root, range);
+            }
+        }
+    }
+    groups
+}
+
+/// Which samples are loud in a group of tensors, for the groups that have any: there they do not count for ranges that
+/// withstand outliers. It catches what an outlier in a quiet input channel becomes within the network.
+fn loud_samples(
+    float: &FloatRun,
+    sharing: &Sharing,
+    moved: &HashSet<TensorId>,
+    extremes: &Extremes,
+) -> HashMap<TensorId, Vec<bool>> {
+    let mut peaks: HashMap<TensorId, Vec<f32>> = HashMap::new();
+    for (sample, ranges) in extremes.iter().enumerate() {
+        for (&id, [low, high]) in float.ids.iter().zip(ranges).filter(|(id, _)| !moved.contains(id)) {
+            let peaks = peaks.entry(sharing.root(id)).or_insert_with(|| vec![0.0; extremes.len()]);
+            peaks[sample] = peaks[sample].max(low.abs()).max(high.abs());
+        }
+    }
+    let loud = peaks.into_iter().map(|(root, peaks)| (root, loud(&peaks)));
+    loud.filter(|(_, loud)| loud.contains(&true)).collect()
+}
+
+fn is_loud(loud: &HashMap<TensorId, Vec<bool>>, root: TensorId, sample: usize) -> bool {
+    loud.get(&root).is_some_and(|loud| loud[sample])
+}
+
+/// Names the first tensor that is loud in some sample.
+fn warning_of_loud(
+    graph: &Graph,
+    float: &FloatRun,
+    sharing: &Sharing,
+    loud: &HashMap<TensorId, Vec<bool>>,
+) -> Option<String> {
+    let of = |&id: &TensorId| Some((id, loud.get(&sharing.root(id))?.iter().position(|&loud| loud)?));
+    let (id, sample) = float.ids.iter().find_map(of)?;
+    Some(format!(
+        "tensor `{}` is far greater in calibration sample {sample} than in the others; look whether that sample is like what \
+         the network will see",
+        graph.tensors[id].name
+    ))
 }
 
 /// The ranges of the constants that are put into tensors, and of what state starts from, by the group that they come into.
@@ -122,8 +216,8 @@ fn constants(graph: &Graph, sharing: &Sharing) -> Result<Vec<(TensorId, [f32; 2]
     Ok(ranges)
 }
 
-/// Tensors that hold nothing but numbers of their group's other tensors, which are counted there.
-fn moved(graph: &Graph, sharing: &Sharing) -> Result<HashSet<TensorId>> {
+/// Tensors that hold nothing but constants and numbers of their group's other tensors, which are counted there.
+pub(super) fn moved(graph: &Graph, sharing: &Sharing) -> Result<HashSet<TensorId>> {
     let mut moved = HashSet::new();
     for node in &graph.nodes {
         if Rule::of(graph, node)? == Rule::Same {
@@ -158,6 +252,6 @@ pub(super) fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
     }
 }
 
-fn numbers(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn numbers(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }

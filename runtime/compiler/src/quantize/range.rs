@@ -5,11 +5,11 @@ use std::fmt;
 /// How the range of an activation is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ranges {
-    /// From the least to the greatest number seen.
+    /// From the minimum to the maximum seen, outliers of the inputs included.
     MinMax,
-    /// Leaving out one number in ten thousand at each end.
+    /// Leaving out outliers, and of the rest one number in ten thousand at each end.
     Percentile,
-    /// The one with the least mean squared error: a little clipping for finer steps.
+    /// Leaving out outliers, and of the rest the one with the least mean squared error: a little clipping for finer steps.
     Mse,
 }
 
@@ -29,10 +29,12 @@ pub(crate) struct Params {
 /// The numbers that a tensor held.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    /// Least number, at most 0.
-    pub(super) low: f32,
-    /// Greatest number, at least 0.
-    pub(super) high: f32,
+    /// The minimum and maximum, outliers included; widened to hold 0.
+    all: [f32; 2],
+    /// The minimum of ordinary numbers, at most 0.
+    low: f32,
+    /// The maximum of ordinary numbers, at least 0.
+    high: f32,
     /// Numbers in each bin between them, zeros left out: those are exact in any quantization.
     bins: Vec<u64>,
     /// How many there were, zeros too.
@@ -76,11 +78,13 @@ impl Params {
 }
 
 impl Seen {
-    /// Nothing yet, of a tensor whose extremes are known.
-    pub(super) fn new(low: f32, high: f32) -> Self {
-        Self { low: low.min(0.0), high: high.max(0.0), bins: vec![0; BINS], count: 0 }
+    /// Nothing yet, of a tensor whose extremes are known: with outliers, and those of ordinary numbers.
+    pub(super) fn new(all: [f32; 2], [low, high]: [f32; 2]) -> Self {
+        let all = [all[0].min(0.0), all[1].max(0.0)];
+        Self { all, low: low.min(0.0), high: high.max(0.0), bins: vec![0; BINS], count: 0 }
     }
 
+    /// Counts ordinary numbers.
     pub(super) fn add(&mut self, numbers: &[f32]) {
         self.count += numbers.len() as u64;
         let per_unit = BINS as f64 / (f64::from(self.high) - f64::from(self.low));
@@ -93,7 +97,7 @@ impl Seen {
     /// The quantization that `ranges` chooses.
     pub(super) fn params(&self, ranges: Ranges) -> Params {
         match ranges {
-            Ranges::MinMax => Params::of(self.low, self.high),
+            Ranges::MinMax => Params::of(self.all[0], self.all[1]),
             Ranges::Percentile => self.percentile(),
             Ranges::Mse => self.least_error(),
         }
@@ -183,7 +187,7 @@ mod tests {
 
     /// Ten thousand numbers spread evenly over 0..1, and one outlier.
     fn with_an_outlier() -> Seen {
-        let mut seen = Seen::new(0.0, 40.0);
+        let mut seen = Seen::new([0.0, 40.0], [0.0, 40.0]);
         seen.add(&(1..=10_000).map(|i| i as f32 / 10_000.0).collect::<Vec<_>>());
         seen.add(&[40.0]);
         seen
@@ -203,8 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn only_the_extremes_hold_what_is_no_ordinary_number() {
+        let mut seen = Seen::new([-1e30, 1e4], [-1.0, 1.0]);
+        seen.add(&(-1000..=1000).map(|i| i as f32 / 1000.0).collect::<Vec<_>>());
+        assert_eq!(seen.params(Ranges::MinMax), Params::of(-1e30, 1e4));
+        for ranges in [Ranges::Percentile, Ranges::Mse] {
+            assert!((seen.params(ranges).scale - 2.0 / 255.0).abs() < 2e-4, "{ranges}");
+        }
+    }
+
+    #[test]
     fn the_least_error_is_no_greater_than_that_of_the_whole_range() {
-        let mut seen = Seen::new(-3.0, 9.0);
+        let mut seen = Seen::new([-3.0, 9.0], [-3.0, 9.0]);
         seen.add(&(0..5_000).map(|i| 9.0 * (i as f32 / 5_000.0).powi(8) - 0.5).collect::<Vec<_>>());
         let [mse, whole] = [Ranges::Mse, Ranges::MinMax].map(|ranges| seen.error(seen.params(ranges)));
         assert!(mse < whole, "{mse} against {whole}");

@@ -7,8 +7,15 @@ use super::Ranges;
 pub struct Report {
     /// Each tensor that exists in both, in the order in which they are computed.
     pub layers: Vec<Layer>,
-    /// Signal-to-noise ratio of the output, or of the last layer's before softmax; of several outputs, of the worst.
+    /// Signal-to-noise ratio of the output, or of the last layer's before softmax; of several outputs, of the worst. Signal
+    /// and noise are summed over all samples, so a loud sample outweighs quiet ones: see [`Report::median_snr_db`].
     pub snr_db: f64,
+    /// The median of the ratios that each sample has by itself; nothing if the output is 0 for every sample.
+    pub median_snr_db: Option<f64>,
+    /// The lowest of them.
+    pub worst_snr_db: Option<f64>,
+    /// Which sample has it, as samples are counted in all streams.
+    pub worst_sample: Option<usize>,
     /// What was chosen, in int8.
     pub chosen: Option<Trial>,
     /// What was tried, in int8.
@@ -18,7 +25,12 @@ pub struct Report {
     /// The share of them for which the greatest element of the first output is the same one in both networks; nothing if it
     /// has one element.
     pub agreement: Option<f64>,
-    /// What in the samples looks wrong but does not forbid quantizing.
+    /// What in the samples or the result looks wrong but does not forbid quantizing: outliers in the inputs; tensors that
+    /// never change; constants beyond what one range holds; an [agreement](Report::agreement) below 90 % where the first
+    /// output holds scores (of its dimensions only the last is not 1) and more than 5 % of the samples are no near ties (the
+    /// two scores differ in float by more than a twentieth of what all scores span); an output that on ordinary samples varies
+    /// less than a quarter of what the float network's does, or whose errors are more than half of that (root mean squares; of
+    /// what softmax makes the output of, where it does). An output between -1 and 1 that varies less than 1/128 does not vary.
     pub warnings: Vec<String>,
 }
 
@@ -33,6 +45,9 @@ pub struct Trial {
     pub equalized: bool,
     /// As [`Report::snr_db`].
     pub snr_db: f64,
+    /// The same ratio on ordinary samples: outliers in the inputs are cut to what the others reach, and samples that are loud
+    /// at the output are left out. The way for which this is greatest is chosen.
+    pub ordinary_snr_db: f64,
 }
 
 /// A layer of the quantized network.
@@ -42,7 +57,8 @@ pub struct Layer {
     pub name: String,
     /// What it does.
     pub kind: String,
-    /// Energy of the float tensor over that of its difference from the dequantized one, in decibels.
+    /// Energy of the float tensor over that of its difference from the dequantized one, in decibels, on samples whose
+    /// outliers are cut.
     pub snr_db: f64,
     /// The greatest difference of one element.
     pub worst: f32,
@@ -70,7 +86,7 @@ pub struct Choice {
 /// Sums over all elements of a tensor.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
-    signal: f64,
+    pub(super) signal: f64,
     noise: f64,
     pub(super) worst: f32,
     pub(super) count: usize,
@@ -78,7 +94,9 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn add(&mut self, wanted: &[f32], found: &[f32]) {
-        for (&wanted, found) in wanted.iter().zip(found) {
+        // Infinities that a float network has on both sides are neither signal nor noise.
+        let both = wanted.iter().zip(found).filter(|(wanted, found)| wanted.is_finite() || wanted != found);
+        for (&wanted, found) in both {
             let difference = found - wanted;
             self.signal += f64::from(wanted).powi(2);
             self.noise += f64::from(difference).powi(2);
@@ -90,6 +108,16 @@ impl Sums {
     /// Infinite where the two are equal.
     pub(super) fn snr_db(&self) -> f64 {
         if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
+    }
+
+    /// The root of the mean square of what was wanted.
+    pub(super) fn size(&self) -> f64 {
+        (self.signal / self.count.max(1) as f64).sqrt()
+    }
+
+    /// The root of the mean squared difference.
+    pub(super) fn error(&self) -> f64 {
+        (self.noise / self.count.max(1) as f64).sqrt()
     }
 }
 

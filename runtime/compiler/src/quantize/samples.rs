@@ -42,9 +42,6 @@ impl<'a> Samples<'a> {
                 let shape = shape.collect::<Vec<_>>().join(" and ");
                 return Err(QuantizeError::Shape { sample: index, found: numbers.len(), expected, shape });
             }
-            if let Some((at, &value)) = numbers.iter().enumerate().find(|(_, number)| !number.is_finite()) {
-                return Err(QuantizeError::NotFinite { sample: index, index: at, value });
-            }
         }
         let mut start = 0;
         for (&id, &size) in graph.inputs.iter().zip(&sizes) {
@@ -55,10 +52,20 @@ impl<'a> Samples<'a> {
         Ok(samples)
     }
 
+    /// Samples that were made from checked ones.
+    pub(super) fn of_checked(streams: &'a [Vec<Vec<f32>>]) -> Self {
+        Self { streams }
+    }
+
     /// All of them.
     pub(super) fn iter(self) -> impl Iterator<Item = Sample<'a>> + Clone {
         let streams = self.streams.iter().flat_map(|stream| stream.iter().enumerate());
         streams.enumerate().map(|(index, (at, numbers))| Sample { index, first: at == 0, numbers })
+    }
+
+    /// A copy, stream by stream.
+    pub(super) fn to_vec(self) -> Vec<Vec<Vec<f32>>> {
+        self.streams.to_vec()
     }
 
     /// How many there are.
@@ -67,11 +74,14 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Whether input `id` differs somewhere, and holds what its type can hold.
+/// Whether input `id` is finite, differs somewhere, and holds what its type can hold.
 fn check_input<'a>(graph: &Graph, id: TensorId, samples: impl Iterator<Item = (usize, &'a [f32])>) -> Result<()> {
     let tensor = &graph.tensors[id];
     let mut seen = [f32::INFINITY, f32::NEG_INFINITY];
     for (sample, numbers) in samples {
+        if let Some((index, &value)) = numbers.iter().enumerate().find(|(_, number)| !number.is_finite()) {
+            return Err(QuantizeError::NotFinite { sample, input: tensor.name.clone(), index, value });
+        }
         seen = numbers.iter().fold(seen, |[low, high], &number| [low.min(number), high.max(number)]);
         // The whole numbers that f32 holds exactly.
         let whole = |number: f32| number.fract() == 0.0 && number.abs() <= (1 << 24) as f32;
@@ -136,6 +146,8 @@ mod tests {
         let error = refused(&graph, &[vec![0.0, 1.0, 0.5]]);
         assert!(error.contains("`x1` of calibration sample 0 is 0.5 at index 0"), "{error}");
         assert!(refused(&graph, &[vec![3.0, 3.0, 0.0], vec![3.0, 3.0, 1.0]]).contains("every number of `x0` is 3"));
+        let error = refused(&graph, &[vec![0.0, 1.0, 0.0], vec![0.0, 1.0, f32::NAN]]);
+        assert!(error.starts_with("input `x1` of calibration sample 1 is NaN at index 0;"), "{error}");
     }
 
     #[test]

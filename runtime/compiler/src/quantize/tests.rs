@@ -509,3 +509,268 @@ fn a_table_that_is_a_matrix_too_gets_one_type_that_keeps_the_ratio_for_both() {
     let error = compile_weights(&network, &[vec![vec![0.5]]], None, b"", &options).unwrap_err().to_string();
     assert!(error.contains("input `token` of calibration sample 0 is 0.5"), "{error}");
 }
+
+/// A convolution, a rectifier and a matrix.
+fn classifier() -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&[1, 6, 6, 2]);
+    let w = b.weights("conv", 1, &[4, 3, 3, 2]);
+    let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 2, 0)), &[x, w], "conv", &[1, 3, 3, 4]);
+    let y = b.node(TfliteOp::Relu, &[y], "relu", &[1, 3, 3, 4]);
+    let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 36]);
+    let w = b.weights("matrix", 2, &[3, 36]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+    b.network(y)
+}
+
+/// The signal-to-noise ratio of a compiled network's first output on these samples, in a row.
+fn nearness(network: &Graph, compiled: &Compiled, samples: &[Vec<f32>]) -> f64 {
+    let mut file = aligned(&compiled.bytes);
+    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    let mut memory = arena(&model);
+    let mut session = load(&model, &mut memory).unwrap();
+    let float = FloatRun::new(network).unwrap();
+    let place = float.ids.iter().position(|id| *id == network.outputs[0]).unwrap();
+    let mut sums = report::Sums::default();
+    let streams = [samples.to_vec()];
+    let samples = Samples::new(network, &streams).unwrap();
+    let compare = |sample: samples::Sample<'_>, values: &[&[f32]]| {
+        let mut rest = sample.numbers;
+        for (k, id) in network.inputs.iter().enumerate() {
+            let (numbers, after) = rest.split_at(network.tensors[*id].elements());
+            float_run::give(&mut session, k, numbers)?;
+            rest = after;
+        }
+        session.run();
+        sums.add(values[place], &float_run::reals_of(&session, model.output(0)));
+        Ok(())
+    };
+    float.run(samples.iter(), compare).unwrap();
+    sums.snr_db()
+}
+
+fn ranges(ranges: Ranges) -> Quantize {
+    Quantize { ranges: Some(ranges), ..Quantize::default() }
+}
+
+/// What comes of calibrating with `samples`, and how near that is to the float network on the ordinary inputs `held_out`.
+fn calibrated(network: &Graph, samples: &[Vec<f32>], quantize: &Quantize, held_out: &[Vec<f32>]) -> (Report, f64) {
+    let (compiled, report) = compile_float(network, samples, quantize, b"", &Options::default()).unwrap();
+    (report, nearness(network, &compiled, held_out))
+}
+
+fn has(report: &Report, part: &str) -> bool {
+    report.warnings.iter().any(|warning| warning.contains(part))
+}
+
+#[test]
+fn one_wrong_number_sets_no_range_but_that_of_extremes_which_is_warned_of() {
+    let network = classifier();
+    let good = samples(&network, 64);
+    let held_out: Vec<Vec<f32>> = (1000..1040).map(|seed| numbers(seed * 13, 72)).collect();
+    let (clean, clean_db) = calibrated(&network, &good, &Quantize::default(), &held_out);
+    assert!(clean.warnings.is_empty() && clean_db > 30.0, "{clean_db}: {clean:#?}");
+    for (sample, index, value) in [(17, 5, 1e4), (0, 71, -1e6), (63, 0, 50.0), (40, 9, 3e30)] {
+        let mut bad = good.clone();
+        bad[sample][index] = value;
+        let place = format!("calibration sample {sample} is {value:?} at index {index} of input `x0`");
+        for quantize in [Quantize::default(), ranges(Ranges::Percentile), ranges(Ranges::Mse)] {
+            let (report, db) = calibrated(&network, &bad, &quantize, &held_out);
+            assert!(db > clean_db - 3.0, "{value}: {db} dB instead of {clean_db}: {report:#?}");
+            assert!(report.median_snr_db > Some(clean_db - 3.0), "{report:#?}");
+            assert_eq!(report.worst_sample, Some(sample), "{report:#?}");
+            assert!(report.worst_snr_db < Some(10.0), "{report:#?}");
+            let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+            assert!(warning.starts_with(&place), "{warning}");
+        }
+        let (report, _) = calibrated(&network, &bad, &ranges(Ranges::MinMax), &held_out);
+        assert!(has(&report, &place), "{:?}", report.warnings);
+        assert_eq!(has(&report, "ordinary inputs"), value.abs() > 100.0, "{value}: {:?}", report.warnings);
+    }
+}
+
+#[test]
+fn what_the_loud_sample_hides_in_the_sum_is_seen_in_the_median_and_warned_of() {
+    let network = classifier();
+    let mut bad = samples(&network, 64);
+    bad[17][5] = 1e4;
+    let report = calibrated(&network, &bad, &ranges(Ranges::MinMax), &bad[..10]).0;
+    assert!(report.snr_db > 30.0, "{report:#?}");
+    assert!(report.median_snr_db < Some(5.0), "{report:#?}");
+    assert!(has(&report, "`matrix` hardly varies over ordinary inputs"), "{:?}", report.warnings);
+    assert!(report.agreement < Some(0.9) && has(&report, "the greatest element of output `matrix`"), "{report:#?}");
+    // Without it the sum says the same as the median.
+    let report = calibrated(&network, &samples(&network, 64), &ranges(Ranges::MinMax), &bad[..10]).0;
+    assert!((report.median_snr_db.unwrap() - report.snr_db).abs() < 6.0, "{report:#?}");
+    assert!(report.trials.iter().all(|trial| trial.ordinary_snr_db == trial.snr_db), "{report:#?}");
+}
+
+#[test]
+fn one_number_in_a_thousand_sets_no_range() {
+    let network = classifier();
+    let mut bad = samples(&network, 64);
+    // Four of 4608, in samples of their own.
+    for k in 0..4 {
+        bad[k * 15 + 3][k * 11 + 7] = 300.0 * (k + 1) as f32;
+    }
+    let held_out: Vec<Vec<f32>> = (1000..1040).map(|seed| numbers(seed * 13, 72)).collect();
+    for quantize in [Quantize::default(), ranges(Ranges::Percentile), ranges(Ranges::Mse)] {
+        let (report, db) = calibrated(&network, &bad, &quantize, &held_out);
+        assert!(db > 28.0 && has(&report, "and 3 more are like it"), "{db}: {report:#?}");
+    }
+}
+
+#[test]
+fn a_sample_in_another_unit_sets_no_range() {
+    let network = classifier();
+    let mut bad = samples(&network, 40);
+    bad[7].iter_mut().for_each(|number| *number *= 255.0);
+    let held_out = samples(&network, 7);
+    let (report, db) = calibrated(&network, &bad, &Quantize::default(), &held_out);
+    assert!(db > 30.0 && has(&report, "calibration sample 7"), "{db}: {report:#?}");
+}
+
+#[test]
+fn an_outlier_in_one_of_several_inputs_or_in_a_quiet_channel_sets_no_range() {
+    let mut b = Build::default();
+    let (x0, x1) = (b.input(&[1, 4]), b.input(&[1, 4]));
+    let y = b.node(TfliteOp::Add(Activation::None), &[x0, x1], "sum", &[1, 4]);
+    let network = b.network(y);
+    let mut bad = samples(&network, 40);
+    let held_out = samples(&network, 9);
+    bad[11][6] = -5000.0;
+    let (report, db) = calibrated(&network, &bad, &Quantize::default(), &held_out);
+    assert!(db > 30.0 && has(&report, "sample 11 is -5000.0 at index 2 of input `x1`"), "{db}: {report:#?}");
+
+    // One element is a thousandth of the others, and weighs a thousand times as much: its outlier is as large as they are.
+    let mut b = Build::default();
+    let x = b.input(&[1, 4]);
+    let w = b.constant(&[2, 4], &[1.0, -0.5, 0.25, 1000.0, 0.5, 1.0, 0.5, -800.0]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "mixed", &[1, 2]);
+    let network = b.network(y);
+    let quiet = |mut samples: Vec<Vec<f32>>| {
+        samples.iter_mut().for_each(|sample| sample[3] /= 1000.0);
+        samples
+    };
+    let held_out = quiet(samples(&network, 9));
+    let mut bad = quiet(samples(&network, 40));
+    let clean = calibrated(&network, &bad, &Quantize::default(), &held_out).1;
+    bad[20][3] = 1.0;
+    let (report, db) = calibrated(&network, &bad, &Quantize::default(), &held_out);
+    assert!(db > clean - 3.0, "{db} dB instead of {clean}: {report:#?}");
+    assert!(has(&report, "`mixed` is far greater in calibration sample 20"), "{:?}", report.warnings);
+}
+
+#[test]
+fn an_outlier_does_not_live_on_in_state() {
+    let network = leaky([0.0, 0.0]);
+    let mut streams: Vec<Vec<Vec<f32>>> = samples(&network, 80).chunks(20).map(<[Vec<f32>]>::to_vec).collect();
+    streams[1][3][1] = 1e5;
+    let compile = |ranges| {
+        let quantize = Quantize { ranges, ..Quantize::default() };
+        compile_float_streams(&network, &streams, &quantize, b"", &Options::default()).unwrap()
+    };
+    let (compiled, report) = compile(None);
+    assert!(has(&report, "sample 23 is 100000.0 at index 1 of input `x0`"), "{:?}", report.warnings);
+    assert!(nearness(&network, &compiled, &samples(&network, 20)) > 25.0, "{report:#?}");
+    assert!(report.median_snr_db > Some(25.0), "{report:#?}");
+    assert!(has(&compile(Some(Ranges::MinMax)).1, "hardly varies"));
+}
+
+#[test]
+fn an_output_far_from_zero_whose_changes_are_lost_is_warned_of() {
+    let far = |offset: f32| {
+        let mut b = Build::default();
+        let x = b.input(&[1, 4]);
+        let (w, bias) = (b.weights("matrix", 2, &[1, 4]), b.constant(&[1], &[offset]));
+        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w, bias], "matrix", &[1, 1]);
+        compile(&b.network(y), &Quantize::default()).1
+    };
+    let report = far(1000.0);
+    assert!(report.snr_db > 50.0 && has(&report, "`matrix`"), "{report:#?}");
+    for offset in [0.0, 5.0] {
+        assert_eq!(far(offset).warnings, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn low_agreement_is_warned_of_whatever_the_decibels() {
+    // The three scores are nearly one, and which is the greatest is below a step.
+    let mut b = Build::default();
+    let x = b.input(&[1, 4]);
+    let w = b.constant(&[3, 4], &[5.0, 0.0, 0.0, 0.0, 5.0, 0.02, 0.0, 0.0, 5.0, 0.0, 0.02, 0.0]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "matrix", &[1, 3]);
+    let report = compile(&b.network(y), &Quantize::default()).1;
+    assert!(report.snr_db > 30.0 && report.agreement < Some(0.9), "{report:#?}");
+    let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+    let share = format!("for {:.1} % of the inputs only", report.agreement.unwrap() * 100.0);
+    assert!(warning.starts_with("the greatest element of output `matrix`") && warning.ends_with(&share), "{warning}");
+}
+
+#[test]
+fn silence_has_no_ratio_and_one_sample_is_enough() {
+    let network = classifier();
+    let mut silent = samples(&network, 20);
+    silent.iter_mut().step_by(2).for_each(|sample| sample.fill(0.0));
+    let report = calibrated(&network, &silent, &Quantize::default(), &silent).0;
+    assert!(report.warnings.is_empty() && report.worst_snr_db > Some(20.0), "{report:#?}");
+    assert_eq!(report.worst_sample.map(|sample| sample % 2), Some(1));
+    let report = calibrated(&network, &samples(&network, 1), &Quantize::default(), &samples(&network, 1)).0;
+    assert!(report.warnings.is_empty() && report.snr_db > 25.0, "{report:#?}");
+    assert_eq!((report.median_snr_db, report.worst_snr_db), (Some(report.snr_db), Some(report.snr_db)));
+    assert_eq!(report.worst_sample, Some(0));
+}
+
+#[test]
+fn weights_that_are_stored_too_small_are_warned_of_and_a_border_may_be_infinite_in_float() {
+    let options = Options { quantize: Some(crate::BlockType::Q4_0), ..Options::default() };
+    // Rows whose 32 weights nearly cancel, one of them so large that the others vanish.
+    let mut b = Build::default();
+    let x = b.input(&[1, 32]);
+    let mut rows = numbers(3, 96);
+    rows.iter_mut().step_by(32).for_each(|w| *w = 50.0);
+    let w = b.constant(&[3, 32], &rows);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "uneven", &[1, 3]);
+    let network = b.network(y);
+    let mut quiet = samples(&network, 40);
+    quiet.iter_mut().for_each(|sample| sample[0] = 0.0);
+    quiet[0][0] = 1e-3;
+    let report = compile_weights(&network, &[quiet], None, b"", &options).unwrap().1;
+    assert!(has(&report, "`uneven` hardly varies"), "{report:#?}");
+
+    let mut b = Build::default();
+    let x = b.input(&[1, 4, 4, 2]);
+    let (pads, far) = (b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]), b.constant(&[], &[f32::NEG_INFINITY]));
+    let y = b.node(TfliteOp::PadV2, &[x, pads, far], "pad", &[1, 6, 6, 2]);
+    let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 2]);
+    let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 18]);
+    let w = b.weights("matrix", 2, &[3, 18]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+    let report = weights(&b.network(y), Some(20.0), &Options::default()).1;
+    assert!(report.snr_db > 20.0 && report.warnings.is_empty(), "{report:#?}");
+    assert!(report.layers.iter().all(|layer| !layer.snr_db.is_nan()), "{report:#?}");
+}
+
+#[test]
+fn near_ties_and_saturated_outputs_are_not_warned_of() {
+    // An output of many nearly equal elements, as of an autoencoder, is no classifier's.
+    let mut b = Build::default();
+    let x = b.input(&[1, 8]);
+    let w = b.weights("wide", 1, &[200, 8]);
+    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "wide", &[1, 200]);
+    let y = b.node(TfliteOp::Tanh, &[y], "tanh", &[1, 200]);
+    let report = compile(&b.network(y), &Quantize::default()).1;
+    assert!(report.agreement < Some(0.9) && report.warnings.is_empty(), "{report:#?}");
+
+    // Scores so far from 0 that their changes are lost: after softmax that does not matter if they are far from one another
+    // and does if they are not.
+    for (first, second, warned) in [(2000.0, 0.0, false), (2000.0, 2000.0, true), (0.0, 0.0, false)] {
+        let mut b = Build::default();
+        let x = b.input(&[1, 4]);
+        let (w, bias) = (b.weights("matrix", 2, &[2, 4]), b.constant(&[2], &[first, second]));
+        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w, bias], "matrix", &[1, 2]);
+        let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 2]);
+        let report = compile(&b.network(y), &Quantize::default()).1;
+        assert_eq!(!report.warnings.is_empty(), warned, "{first} and {second}: {report:#?}");
+    }
+}

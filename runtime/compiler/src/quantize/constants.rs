@@ -1,0 +1,511 @@
+//! Constants that stand for "nothing", made small enough not to widen a range.
+//!
+//! Converters write what must lose a maximum as a number that nothing else reaches: the border of a max pool as -3.4e38, -1e9
+//! or -inf, masked scores before softmax as -1e9. In float it does not matter how far that is. In int8 the constant shares a
+//! range with the data, or makes the range of a sum, and leaves no codes for anything else.
+//!
+//! Whether a constant loses everywhere depends on all that is computed from it, so it is tried: a constant is cut to what
+//! the data reach beside it, which becomes the lowest or the highest code, and the network is run. If it gives the same
+//! outputs, bit for bit, the cut constant replaces the other. Where being equal to the data is not enough, as before softmax,
+//! constants are cut to the smallest power of two with which outputs change by less than a code.
+
+use super::float_run::FloatRun;
+use super::observe::{moved, numbers};
+use super::outliers::peak;
+use super::samples::Samples;
+use super::sharing::{Rule, Sharing, reals};
+use super::{QuantizeError, Result};
+use crate::graph::{Content, ElementType, Graph, Op, TensorId};
+use crate::tflite::TfliteOp;
+use std::cell::Cell;
+use std::collections::HashMap;
+
+/// A constant that is so many times what the data beside it reach leaves them one code or none.
+const DROWNS: f32 = 256.0;
+
+/// The smallest power of two that constants are cut to: after softmax, what is 8 less than another number is nearly nothing.
+const SMALLEST: f32 = 8.0;
+
+/// How many powers of two are tried, from a sixteenth of what the data reach on.
+const POWERS: usize = 12;
+
+/// How many constants are tried one by one, where they cannot all be cut: each takes runs of the network.
+const MOST: usize = 8;
+
+/// By which part of its greatest magnitude an output may change: a quarter of a code.
+const TOLERANCE: f32 = 1.0 / 1024.0;
+
+/// A constant that leaves no codes to the data beside it, and that the outputs depend on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Drowning {
+    site: String,
+    constant: String,
+    value: f32,
+    /// The greatest magnitude of the data.
+    data: f32,
+}
+
+impl Drowning {
+    pub(super) fn error(&self) -> QuantizeError {
+        let Self { site, constant, value, data } = self.clone();
+        QuantizeError::Drowning { site, constant, value, data }
+    }
+}
+
+/// The network with its constants cut where that changes nothing, and those that drown the data.
+///
+/// # Errors
+/// The network has an operator without an int8 form, or an infinite constant that the outputs depend on.
+pub(super) fn cut(mut graph: Graph, samples: Samples<'_>) -> Result<(Graph, Vec<Drowning>)> {
+    let uses = uses(&mut graph)?;
+    if uses.is_empty() {
+        return Ok((graph, Vec::new()));
+    }
+    let original = Original::run(&graph, samples)?;
+    let reach = original.reach(&graph)?;
+    let mut losing = Vec::new();
+    for one in &uses {
+        let Some(&[low, high]) = one.group.and_then(|group| reach.get(&group)) else { continue };
+        let numbers = content(&graph, one.id);
+        let cut: Vec<f32> = numbers.iter().map(|number| number.clamp(low, high)).collect();
+        if cut != numbers {
+            losing.push((one.id, cut));
+        }
+    }
+    graph = original.with_losing(graph, &losing, samples)?;
+    let beside: Vec<(&Use, f32)> = uses.iter().map(|one| (one, original.beside(&graph, one, &reach))).collect();
+    let far = |graph: &Graph, &(one, beside): &(&Use, f32)| {
+        beside > 0.0 && greatest(&content(graph, one.id)).abs() > DROWNS * beside
+    };
+    let masks: Vec<(&Use, f32)> = beside.iter().copied().filter(|one| far(&graph, one)).collect();
+    graph = original.with_powers(graph, &masks, samples)?;
+    // A factor has a range of its own.
+    let shared = masks.into_iter().filter(|(one, _)| !matches!(graph.nodes[one.node].op, Op::Tflite(TfliteOp::Mul(_))));
+    let drowning = |(one, data): (&Use, f32)| Drowning {
+        site: graph.site(&graph.nodes[one.node]).to_string(),
+        constant: graph.tensors[one.id].name.clone(),
+        value: greatest(&content(&graph, one.id)),
+        data,
+    };
+    let drowning: Vec<Drowning> = shared.filter(|one| far(&graph, one)).map(drowning).collect();
+    match drowning.iter().find(|one| one.value.is_infinite()) {
+        Some(infinite) => Err(infinite.error()),
+        None => Ok((graph, drowning)),
+    }
+}
+
+/// A constant as one node reads it, or what state starts from.
+#[derive(Debug)]
+struct Use {
+    node: usize,
+    id: TensorId,
+    /// A tensor whose range the constant shares; sums and products with it have ranges of their own.
+    group: Option<TensorId>,
+}
+
+/// The constants that are worth a look: those that share a range with data and are not 0, and large ones. Each use of a
+/// constant gets a tensor of its own: what loses at one place may not lose at another.
+fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
+    let mut uses: Vec<Use> = Vec::new();
+    for node in 0..graph.nodes.len() {
+        let rule = Rule::of(graph, &graph.nodes[node])?;
+        let Some(&output) = graph.nodes[node].outputs.first().filter(|_| rule != Rule::Layer) else { continue };
+        for input in 0..graph.nodes[node].inputs.len() {
+            let Some(id) = graph.nodes[node].inputs[input] else { continue };
+            let numbers = content(graph, id);
+            let shares = rule == Rule::Same || graph.tensors[id].is_state();
+            let least = if shares { 0.0 } else { DROWNS };
+            if !numbers.iter().any(|number| number.abs() > least) {
+                continue;
+            }
+            if !graph.tensors[id].is_state() {
+                let id = graph.add(graph.tensors[id].clone());
+                graph.nodes[node].inputs[input] = Some(id);
+                uses.push(Use { node, id, group: shares.then_some(output) });
+            } else if uses.iter().all(|known| known.id != id) {
+                uses.push(Use { node, id, group: Some(id) });
+            }
+        }
+    }
+    Ok(uses)
+}
+
+/// The float32 numbers of a constant, or of what state starts from; of other tensors none.
+fn content(graph: &Graph, id: TensorId) -> Vec<f32> {
+    let tensor = &graph.tensors[id];
+    match &tensor.content {
+        Content::Constant(bytes) | Content::State(Some(bytes)) if tensor.dtype == ElementType::F32 => numbers(bytes),
+        _ => Vec::new(),
+    }
+}
+
+fn set_content(graph: &mut Graph, id: TensorId, numbers: &[f32]) {
+    let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    match &mut graph.tensors[id].content {
+        Content::State(first) => *first = Some(bytes),
+        content => *content = Content::Constant(bytes),
+    }
+}
+
+/// The number of the greatest magnitude.
+fn greatest(numbers: &[f32]) -> f32 {
+    numbers.iter().fold(0.0, |greatest: f32, &number| if number.abs() > greatest.abs() { number } else { greatest })
+}
+
+/// What the network gives with its constants as they are.
+struct Original {
+    /// For each sample each output's numbers.
+    outputs: Vec<Vec<Vec<f32>>>,
+    /// The greatest magnitude of each output.
+    peaks: Vec<f32>,
+    /// The minimum and maximum of what is finite in each tensor.
+    extremes: HashMap<TensorId, [f32; 2]>,
+}
+
+/// The places of the outputs in [`FloatRun::ids`].
+fn output_places(graph: &Graph, float: &FloatRun) -> Vec<usize> {
+    graph.outputs.iter().filter_map(|id| float.ids.iter().position(|of| of == id)).collect()
+}
+
+impl Original {
+    fn run(graph: &Graph, samples: Samples<'_>) -> Result<Self> {
+        let float = FloatRun::new(graph)?;
+        let places = output_places(graph, &float);
+        let mut original = Self { outputs: Vec::new(), peaks: vec![0.0; places.len()], extremes: HashMap::new() };
+        float.run(samples.iter(), |_, values| {
+            for (&id, numbers) in float.ids.iter().zip(values) {
+                let finite = numbers.iter().filter(|number| number.is_finite());
+                let range = original.extremes.entry(id).or_insert([f32::INFINITY, f32::NEG_INFINITY]);
+                *range = finite.fold(*range, |[low, high], &number| [low.min(number), high.max(number)]);
+            }
+            let outputs = places.iter().map(|&at| values[at]);
+            original.peaks.iter_mut().zip(outputs.clone()).for_each(|(all, output)| *all = all.max(peak(output)));
+            original.outputs.push(outputs.map(<[f32]>::to_vec).collect());
+            Ok(())
+        })?;
+        Ok(original)
+    }
+
+    /// What the data reach in the group of each tensor that shares a range with others, 0 included: the range of the tensors
+    /// that are computed there. Others of the group hold the constants, too.
+    fn reach(&self, graph: &Graph) -> Result<HashMap<TensorId, [f32; 2]>> {
+        let sharing = Sharing::of(graph)?;
+        let moved = moved(graph, &sharing)?;
+        let mut of_roots: HashMap<TensorId, [f32; 2]> = HashMap::new();
+        for (&id, [low, high]) in self.extremes.iter().filter(|(id, _)| !moved.contains(id)) {
+            let range = of_roots.entry(sharing.root(id)).or_default();
+            *range = [range[0].min(*low), range[1].max(*high)];
+        }
+        let of = |id: TensorId| {
+            let root = sharing.root(id);
+            let fixed = sharing.fixed(root).map(|params| [params.dequantize(-128), params.dequantize(127)]);
+            Some((id, fixed.or_else(|| of_roots.get(&root).copied())?))
+        };
+        Ok((0..graph.tensors.len()).filter_map(of).collect())
+    }
+
+    /// The greatest magnitude of what is beside a constant.
+    fn beside(&self, graph: &Graph, one: &Use, reach: &HashMap<TensorId, [f32; 2]>) -> f32 {
+        let of_group = one.group.and_then(|group| reach.get(&group)).copied();
+        let of_inputs = || reals(graph, &graph.nodes[one.node]).filter_map(|id| self.extremes.get(&id).copied());
+        let ranges = of_group.map_or_else(|| of_inputs().collect(), |range| vec![range]);
+        ranges.iter().flatten().fold(0.0, |peak, bound| if bound.is_finite() { peak.max(bound.abs()) } else { peak })
+    }
+
+    /// The graph with the cut constants that do not change its outputs.
+    fn with_losing(&self, graph: Graph, cuts: &[(TensorId, Vec<f32>)], samples: Samples<'_>) -> Result<Graph> {
+        let with = |graph: &Graph, cuts: &[(TensorId, Vec<f32>)]| {
+            let mut graph = graph.clone();
+            cuts.iter().for_each(|(id, numbers)| set_content(&mut graph, *id, numbers));
+            graph
+        };
+        if cuts.is_empty() {
+            return Ok(graph);
+        }
+        let all = with(&graph, cuts);
+        if self.gives(&all, samples, 0.0)? {
+            return Ok(all);
+        }
+        let mut best = graph;
+        for one in cuts.iter().take(MOST).filter(|_| cuts.len() > 1) {
+            let next = with(&best, std::slice::from_ref(one));
+            if self.gives(&next, samples, 0.0)? {
+                best = next;
+            }
+        }
+        Ok(best)
+    }
+
+    /// The graph with its masks cut to powers of two; each mask is given with the magnitude of the data beside it.
+    fn with_powers(&self, graph: Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Graph> {
+        if masks.is_empty() {
+            return Ok(graph);
+        }
+        if let Some(found) = self.smallest_power(&graph, masks, samples)? {
+            return Ok(found);
+        }
+        let mut best = graph;
+        for one in masks.iter().take(MOST).filter(|_| masks.len() > 1) {
+            best = self.smallest_power(&best, std::slice::from_ref(one), samples)?.unwrap_or(best);
+        }
+        Ok(best)
+    }
+
+    /// The graph with all of these masks cut to the smallest powers of two that leave the outputs within the tolerance.
+    fn smallest_power(&self, graph: &Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Option<Graph>> {
+        for power in 0..POWERS {
+            let mut cut = graph.clone();
+            for (one, beside) in masks {
+                let first = SMALLEST.max((beside / 16.0).log2().floor().exp2());
+                let limit = first * (power as f32).exp2();
+                let numbers = content(&cut, one.id).into_iter().map(|number| number.clamp(-limit, limit));
+                set_content(&mut cut, one.id, &numbers.collect::<Vec<_>>());
+            }
+            if self.gives(&cut, samples, TOLERANCE)? {
+                return Ok(Some(cut));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a graph gives the same outputs but for `tolerance`, a part of the output's greatest magnitude.
+    fn gives(&self, graph: &Graph, samples: Samples<'_>, tolerance: f32) -> Result<bool> {
+        let float = FloatRun::new(graph)?;
+        let places = output_places(graph, &float);
+        let same = Cell::new(!places.is_empty());
+        float.run(samples.iter().take_while(|_| same.get()), |sample, values| {
+            for ((&at, wanted), peak) in places.iter().zip(&self.outputs[sample.index]).zip(&self.peaks) {
+                // An infinite peak leaves nothing to compare with.
+                let near =
+                    |(found, wanted): (&f32, &f32)| found == wanted || (found - wanted).abs() <= tolerance * peak;
+                let all = peak.is_finite() && values[at].iter().zip(wanted).all(near);
+                same.set(same.get() && all);
+            }
+            Ok(())
+        })?;
+        Ok(same.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Build, numbers as ramp, window};
+    use super::*;
+    use crate::quantize::{Quantize, Ranges, Report, compile_float};
+    use crate::tflite::{Activation, Padding};
+    use crate::{Compiled, Options};
+
+    const FAR: [f32; 4] = [-3.4e38, -1e9, -65504.0, f32::NEG_INFINITY];
+
+    /// What stands between the constant and what takes the maximum.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Between {
+        Nothing,
+        Relu,
+        Leaky,
+        Transpose,
+        Reshape,
+        Sum,
+    }
+
+    /// A picture with a border of `pad`, what is `between`, the pool, and a matrix after it.
+    fn padded_pool(pad: f32, between: Between, pool: fn(crate::tflite::Window) -> TfliteOp) -> Graph {
+        let mut b = Build::default();
+        let x = b.input(&[1, 4, 4, 2]);
+        let w = b.weights("conv", 1, &[2, 1, 1, 2]);
+        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "conv", &[1, 4, 4, 2]);
+        let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
+        let value = b.constant(&[], &[pad]);
+        let y = b.node(TfliteOp::PadV2, &[y, pads, value], "pad", &[1, 6, 6, 2]);
+        let shape = [1, 6, 6, 2];
+        let y = match between {
+            Between::Nothing => y,
+            Between::Relu => b.node(TfliteOp::Relu, &[y], "relu", &shape),
+            Between::Leaky => b.node(TfliteOp::LeakyRelu { alpha: 0.25 }, &[y], "leaky", &shape),
+            Between::Transpose => {
+                let perm = b.ints(&[4], &[0, 2, 1, 3]);
+                b.node(TfliteOp::Transpose, &[y, perm], "transpose", &shape)
+            }
+            Between::Reshape => b.node(TfliteOp::Reshape { new_shape: None }, &[y], "reshape", &[1, 6, 6, 2]),
+            Between::Sum => {
+                let more = b.constant(&[1, 1, 1, 2], &[0.5, -0.5]);
+                b.node(TfliteOp::Add(Activation::None), &[y, more], "sum", &shape)
+            }
+        };
+        let y = b.node(pool(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 2]);
+        let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 18]);
+        let w = b.weights("matrix", 2, &[3, 18]);
+        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+        b.network(y)
+    }
+
+    fn compile(network: &Graph, ranges: Option<Ranges>) -> (Compiled, Report) {
+        let size = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum();
+        let samples: Vec<Vec<f32>> = (0..40).map(|seed| ramp(seed * 77 + 5, size)).collect();
+        compile_float(network, &samples, &Quantize { ranges, ..Quantize::default() }, b"", &Options::default()).unwrap()
+    }
+
+    fn refused(network: &Graph) -> String {
+        let size = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum();
+        let samples: Vec<Vec<f32>> = (0..40).map(|seed| ramp(seed * 77 + 5, size)).collect();
+        compile_float(network, &samples, &Quantize::default(), b"", &Options::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_border_that_only_loses_a_maximum_is_the_lowest_code_however_far_it_is() {
+        use Between::{Leaky, Nothing, Relu, Reshape, Sum, Transpose};
+        for between in [Nothing, Relu, Leaky, Transpose, Reshape, Sum] {
+            for ranges in Ranges::ALL.map(Some) {
+                // A border just below all data, which no range has to be widened for.
+                let near = compile(&padded_pool(-2.5, between, TfliteOp::MaxPool2d), ranges);
+                assert!(near.1.snr_db > 30.0, "{between:?}: {:#?}", near.1);
+                for pad in FAR {
+                    let (compiled, report) = compile(&padded_pool(pad, between, TfliteOp::MaxPool2d), ranges);
+                    assert!(report.warnings.is_empty(), "{pad} {between:?}: {:?}", report.warnings);
+                    assert!(report.median_snr_db > Some(30.0), "{pad} {between:?}: {report:#?}");
+                    assert!(compiled.bytes == near.0.bytes, "{pad} {between:?} is not as a border that is near");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_border_that_the_output_depends_on_is_kept_or_named() {
+        // The mean of a window holds it.
+        let report = compile(&padded_pool(-1.5, Between::Nothing, TfliteOp::AveragePool2d), None).1;
+        assert!(report.snr_db > 30.0 && report.warnings.is_empty(), "{report:#?}");
+        let report = compile(&padded_pool(-1e4, Between::Nothing, TfliteOp::AveragePool2d), None).1;
+        let warning = "constant `constant_4` of node 1 (PADV2) is -10000.0, but the data beside it reach";
+        assert!(report.warnings.iter().any(|one| one.starts_with(warning)), "{:?}", report.warnings);
+        let error = refused(&padded_pool(f32::NEG_INFINITY, Between::Nothing, TfliteOp::AveragePool2d));
+        assert!(error.contains("node 1 (PADV2) is -inf, but the data beside it reach"), "{error}");
+        let error = refused(&padded_pool(-3.4e38, Between::Nothing, TfliteOp::AveragePool2d));
+        assert!(error.contains("node 1 (PADV2) is -3.4e38") && error.contains("that is nearer to the data"), "{error}");
+    }
+
+    /// A part of constants is joined to the data and loses or does not.
+    fn joined(value: f32, maximum: bool) -> Graph {
+        let mut b = Build::default();
+        let x = b.input(&[1, 4, 1, 2]);
+        let part = b.constant(&[1, 4, 1, 2], &[value; 8]);
+        let join = TfliteOp::Concatenation { axis: 2, activation: Activation::None };
+        let y = b.node(join, &[part, x], "join", &[1, 4, 2, 2]);
+        let pool = if maximum { TfliteOp::MaxPool2d } else { TfliteOp::AveragePool2d };
+        let y = b.node(pool(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 1, 2]);
+        b.network(y)
+    }
+
+    #[test]
+    fn a_joined_constant_that_only_loses_does_not_widen_the_range() {
+        let near = compile(&joined(-1.0, true), Some(Ranges::MinMax)).0.bytes;
+        for value in FAR {
+            let (compiled, report) = compile(&joined(value, true), Some(Ranges::MinMax));
+            assert!(compiled.bytes == near && report.snr_db > 35.0, "{value}: {report:#?}");
+        }
+        let kept = compile(&joined(-3.0, false), Some(Ranges::MinMax)).1;
+        assert!(kept.snr_db > 30.0 && kept.warnings.is_empty(), "{kept:#?}");
+    }
+
+    /// The input clamped by constants from below and above, then a matrix.
+    fn clamped(low: Option<&[f32]>, high: Option<&[f32]>) -> Graph {
+        let mut b = Build::default();
+        let mut y = b.input(&[1, 4]);
+        for (op, bound, name) in [(TfliteOp::Maximum, low, "maximum"), (TfliteOp::Minimum, high, "minimum")] {
+            if let Some(bound) = bound {
+                let bound = b.constant(&[bound.len() as u32], bound);
+                // The constant may stand on either side.
+                let inputs = if name == "maximum" { [y, bound] } else { [bound, y] };
+                y = b.node(op, &inputs, name, &[1, 4]);
+            }
+        }
+        let w = b.weights("matrix", 2, &[3, 4]);
+        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+        b.network(y)
+    }
+
+    fn operators(compiled: &Compiled) -> usize {
+        let mut file = crate::session::aligned(&compiled.bytes);
+        crate::quantize::float_run::parse(&mut file, compiled.bytes.len()).unwrap().op_count()
+    }
+
+    #[test]
+    fn minimum_and_maximum_with_a_number_are_clamps_and_what_always_loses_costs_nothing() {
+        let plain = compile(&clamped(None, None), Some(Ranges::MinMax)).0;
+        for far in FAR {
+            let of_each = [far, far * 2.0, far, far];
+            for (low, high) in [(Some(&[far][..]), Some(&[-far][..])), (Some(&of_each[..]), None)] {
+                let (compiled, report) = compile(&clamped(low, high), Some(Ranges::MinMax));
+                assert!(report.snr_db > 35.0 && report.warnings.is_empty(), "{far}: {report:#?}");
+                assert_eq!(operators(&compiled), operators(&plain), "{far}");
+            }
+        }
+        // Bounds that cut something.
+        let report = compile(&clamped(Some(&[-0.25]), Some(&[0.5])), None).1;
+        assert!(report.snr_db > 30.0, "{report:#?}");
+        let error = refused(&clamped(Some(&[-0.25, 0.0, 0.1, 0.2]), None));
+        assert!(error.contains("node 0 (MAXIMUM)") && error.contains("one number"), "{error}");
+    }
+
+    /// Scores, some of them masked, then softmax.
+    fn masked(mask: &[f32]) -> Graph {
+        let mut b = Build::default();
+        let x = b.input(&[1, 4]);
+        let w = b.weights("scores", 1, &[4, 4]);
+        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "scores", &[1, 4]);
+        let mask = b.constant(&[1, 4], mask);
+        let y = b.node(TfliteOp::Add(Activation::None), &[y, mask], "masked", &[1, 4]);
+        let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 4]);
+        b.network(y)
+    }
+
+    #[test]
+    fn a_mask_before_softmax_leaves_the_scores_their_codes() {
+        for far in [-1e4, -1e9, -3.4e38, f32::NEG_INFINITY] {
+            let report = compile(&masked(&[0.0, far, 0.0, far]), None).1;
+            assert!(report.warnings.is_empty(), "{far}: {:?}", report.warnings);
+            // Shares of one beside one another, so this is of what is not masked.
+            let softmax = report.layers.iter().find(|layer| layer.name == "softmax").unwrap();
+            assert!(softmax.snr_db > 28.0 && softmax.worst < 0.04, "{far}: {report:#?}");
+            assert!(report.agreement > Some(0.95), "{far}: {report:#?}");
+        }
+    }
+
+    #[test]
+    fn a_mask_that_is_computed_from_an_input_is_cut_by_its_factor() {
+        let mut b = Build::default();
+        let (x, which) = (b.input(&[1, 4]), b.input(&[1, 4]));
+        let far = b.constant(&[], &[-1e9]);
+        let mask = b.node(TfliteOp::Mul(Activation::None), &[which, far], "mask", &[1, 4]);
+        let y = b.node(TfliteOp::Add(Activation::None), &[x, mask], "masked", &[1, 4]);
+        let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 4]);
+        let network = b.network(y);
+        let which = |seed: u32| (0..4).map(move |k| if k == seed % 4 { 1.0 } else { 0.0 });
+        let samples: Vec<Vec<f32>> =
+            (0..40).map(|seed| ramp(seed + 1, 4).into_iter().chain(which(seed)).collect()).collect();
+        let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
+        let softmax = report.layers.iter().find(|layer| layer.name == "softmax").unwrap();
+        assert!(softmax.snr_db > 28.0 && report.warnings.is_empty(), "{report:#?}");
+    }
+
+    #[test]
+    fn state_that_starts_from_a_number_that_loses_does_not_widen_the_range() {
+        let mut b = Build::default();
+        let x = b.input(&[1, 1, 1, 2]);
+        let [state, old] = ["state", "old"].map(|name| b.real(name, &[1, 1, 1, 2]));
+        b.0.tensors[state].content = Content::State(Some([-1e9f32; 2].iter().flat_map(|x| x.to_le_bytes()).collect()));
+        let copy = |from: TensorId, to| crate::graph::Node {
+            op: Op::Kernel(tealight_format::Operator::Copy(tealight_format::ops::Copy)),
+            inputs: vec![Some(from)],
+            outputs: vec![to],
+            origin: 0,
+        };
+        b.0.nodes.push(copy(state, old));
+        let join = TfliteOp::Concatenation { axis: 2, activation: Activation::None };
+        let y = b.node(join, &[old, x], "join", &[1, 1, 2, 2]);
+        let pool = crate::tflite::Window { size: [1, 2], ..window(Padding::Valid, 1, 1) };
+        let y = b.node(TfliteOp::MaxPool2d(pool), &[y], "greatest", &[1, 1, 1, 2]);
+        b.0.nodes.push(copy(x, state));
+        let report = compile(&b.network(y), Some(Ranges::MinMax)).1;
+        assert!(report.snr_db > 35.0 && report.warnings.is_empty(), "{report:#?}");
+    }
+}

@@ -1,0 +1,251 @@
+//! Numbers in the calibration data that lie far from all others.
+//!
+//! One wrong number sets the range of every tensor that it comes through, and with it the steps of all ordinary numbers. It
+//! also fools a signal-to-noise ratio that is summed over samples, of which it is nearly all the signal. So outliers are
+//! looked for where they come from, in the inputs, and what should withstand them works on samples in which they are cut to
+//! what the others reach. An outlier is told from a long tail by the gap before it.
+
+use super::samples::Samples;
+use crate::graph::{ElementType, Graph};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+/// How many times as far as the next number an outlier reaches: it costs the others two bits.
+const GAP: f32 = 4.0;
+
+/// How many times as far as in the next sample a tensor within the network reaches in a loud one. Such tensors may be empty
+/// but for a few samples, so this takes more to be sure of than [`GAP`].
+const LOUD: f32 = 8.0;
+
+/// Of how many samples one may be an outlier as a whole.
+const SAMPLES: usize = 20;
+
+/// Of how many numbers one may be an outlier.
+const NUMBERS: usize = 1000;
+
+/// The fewest samples of which one can be told to be unlike the others.
+const FEWEST: usize = 5;
+
+/// Samples without outliers.
+#[derive(Debug)]
+pub(super) struct Outliers {
+    /// The samples, their outliers cut to the greatest magnitude of other numbers.
+    pub(super) cut: Vec<Vec<Vec<f32>>>,
+    /// Where the outliers are, for each input that has any.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The outliers of one input.
+struct Found {
+    /// The greatest magnitude of other numbers.
+    limit: f32,
+    /// Sample, index in the input, and what is there.
+    places: Vec<(usize, usize, f32)>,
+}
+
+impl Outliers {
+    /// Looks for outliers in the inputs of `graph`; nothing if there are none.
+    pub(super) fn find(graph: &Graph, samples: Samples<'_>) -> Option<Self> {
+        let mut cut: Option<Vec<Vec<Vec<f32>>>> = None;
+        let mut warnings = Vec::new();
+        let mut start = 0;
+        for &id in &graph.inputs {
+            let tensor = &graph.tensors[id];
+            let range = start..start + tensor.elements();
+            start = range.end;
+            if tensor.dtype != ElementType::F32 {
+                continue;
+            }
+            let parts: Vec<&[f32]> = samples.iter().map(|sample| &sample.numbers[range.clone()]).collect();
+            let Some(found) = find(&parts) else { continue };
+            warnings.push(warning(&tensor.name, &found));
+            let cut = cut.get_or_insert_with(|| samples.to_vec());
+            let mut all: Vec<&mut Vec<f32>> = cut.iter_mut().flatten().collect();
+            for &(sample, index, value) in &found.places {
+                all[sample][range.start + index] = found.limit.copysign(value);
+            }
+        }
+        cut.map(|cut| Self { cut, warnings })
+    }
+}
+
+fn warning(input: &str, found: &Found) -> String {
+    let (sample, index, value) = found
+        .places
+        .iter()
+        .copied()
+        .fold((0, 0, 0.0f32), |most, place| if place.2.abs() > most.2.abs() { place } else { most });
+    let more = match found.places.len() - 1 {
+        0 => String::new(),
+        1 => " (and one more is like it)".into(),
+        more => format!(" (and {more} more are like it)"),
+    };
+    format!(
+        "calibration sample {sample} is {value:?} at index {index} of input `{input}`{more}, where other numbers reach {} at \
+         most: an outlier; look whether it is a fault of the data",
+        found.limit
+    )
+}
+
+/// The outliers among the samples of one input.
+fn find(samples: &[&[f32]]) -> Option<Found> {
+    let peaks: Vec<f32> = samples.iter().map(|sample| peak(sample)).collect();
+    let of_numbers = far_numbers(samples);
+    let limit = match (gap(&peaks, GAP), of_numbers) {
+        (Some(a), Some(b)) => a.min(b),
+        (a, b) => a.or(b)?,
+    };
+    let mut places = Vec::new();
+    let mut at_index: HashMap<usize, usize> = HashMap::new();
+    for (k, sample) in samples.iter().enumerate().filter(|(k, _)| peaks[*k] > limit) {
+        for (index, &value) in sample.iter().enumerate().filter(|(_, value)| value.abs() > limit) {
+            places.push((k, index, value));
+            *at_index.entry(index).or_default() += 1;
+        }
+    }
+    // A place that often holds such numbers holds another quantity than the others.
+    let few = allowed(samples.len());
+    places.retain(|(_, index, _)| at_index.get(index).is_some_and(|&count| count <= few));
+    (!places.is_empty()).then_some(Found { limit, places })
+}
+
+/// How many of `samples` may be outliers.
+fn allowed(samples: usize) -> usize {
+    (samples / SAMPLES).max(1)
+}
+
+/// The greatest magnitude that is no outlier among single numbers, if there is an outlier. Zeros do not count: they are
+/// exact in any range.
+fn far_numbers(samples: &[&[f32]]) -> Option<f32> {
+    let count = samples.iter().flat_map(|sample| *sample).filter(|number| **number != 0.0).count();
+    let few = count / NUMBERS;
+    if few == 0 || samples.len() < FEWEST {
+        return None;
+    }
+    // The bits of floats that are not negative are in the order of the floats.
+    let mut greatest = BinaryHeap::with_capacity(few + 2);
+    for number in samples.iter().flat_map(|sample| *sample) {
+        let bits = Reverse(number.abs().to_bits());
+        if greatest.len() <= few {
+            greatest.push(bits);
+        } else if greatest.peek().is_some_and(|smallest| bits < *smallest) {
+            greatest.pop();
+            greatest.push(bits);
+        }
+    }
+    let sorted: Vec<f32> = greatest.into_sorted_vec().into_iter().map(|Reverse(bits)| f32::from_bits(bits)).collect();
+    before_gap(&sorted, few, GAP)
+}
+
+/// Of magnitudes from the greatest down, the first that no more than `few` of them are a gap away from.
+fn before_gap(sorted: &[f32], few: usize, factor: f32) -> Option<f32> {
+    let gap = |&k: &usize| sorted[k] > 0.0 && sorted[k - 1] > factor * sorted[k];
+    (1..=few.min(sorted.len().saturating_sub(1))).rev().find(gap).map(|k| sorted[k])
+}
+
+/// The greatest peak of ordinary samples, if a few samples have peaks that are far from it.
+fn gap(peaks: &[f32], factor: f32) -> Option<f32> {
+    if peaks.len() < FEWEST {
+        return None;
+    }
+    let mut sorted = peaks.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let limit = before_gap(&sorted, allowed(peaks.len()), factor)?;
+    // Where most samples are nearly empty, those that are not are what matters.
+    (sorted[sorted.len() / 2] * 16.0 >= limit).then_some(limit)
+}
+
+/// Which samples are loud, by the greatest magnitude that a tensor within the network has in each.
+pub(super) fn loud(peaks: &[f32]) -> Vec<bool> {
+    let limit = gap(peaks, LOUD).unwrap_or(f32::INFINITY);
+    peaks.iter().map(|&peak| peak > limit).collect()
+}
+
+/// The greatest magnitude.
+pub(super) fn peak(numbers: &[f32]) -> f32 {
+    numbers.iter().fold(0.0, |peak, number| peak.max(number.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Build, numbers};
+    use super::*;
+
+    fn places(samples: &[Vec<f32>]) -> Vec<(usize, usize)> {
+        let samples: Vec<&[f32]> = samples.iter().map(Vec::as_slice).collect();
+        find(&samples).map_or_else(Vec::new, |found| found.places.iter().map(|place| (place.0, place.1)).collect())
+    }
+
+    fn ordinary(count: u32, len: usize) -> Vec<Vec<f32>> {
+        (0..count).map(|seed| numbers(seed * 31 + 1, len)).collect()
+    }
+
+    #[test]
+    fn one_number_far_from_all_others_is_an_outlier_at_either_end() {
+        let mut samples = ordinary(64, 4);
+        assert_eq!(places(&samples), []);
+        for value in [1e4, -1e4, 5.0, f32::MAX] {
+            samples[17][3] = value;
+            assert_eq!(places(&samples), [(17, 3)], "{value}");
+        }
+        samples[17][3] = 3.0;
+        assert_eq!(places(&samples), []);
+    }
+
+    #[test]
+    fn one_number_in_a_thousand_is_an_outlier_in_whatever_samples_it_is() {
+        let mut samples = ordinary(10, 3000);
+        for (k, sample) in samples.iter_mut().enumerate() {
+            sample[k * 11] = 50.0 * (k + 1) as f32;
+            sample[k * 13 + 1000] = -700.0;
+        }
+        assert_eq!(places(&samples).len(), 20);
+    }
+
+    #[test]
+    fn a_sample_that_is_louder_as_a_whole_is_cut() {
+        let mut samples = ordinary(40, 16);
+        samples[3].iter_mut().for_each(|number| *number *= 1000.0);
+        let found = places(&samples);
+        assert!(found.len() > 10 && found.iter().all(|place| place.0 == 3), "{found:?}");
+    }
+
+    #[test]
+    fn a_quantity_in_another_unit_and_a_long_tail_are_no_outliers() {
+        let mut samples = ordinary(40, 2000);
+        samples.iter_mut().for_each(|sample| sample[7] = sample[7] * 100.0 + 500.0);
+        assert_eq!(places(&samples), []);
+        // Each is half again the one before it.
+        let tail: Vec<Vec<f32>> = (0..40).map(|k| vec![1.5f32.powi(k), 0.1]).collect();
+        assert_eq!(places(&tail), []);
+    }
+
+    #[test]
+    fn silence_and_few_samples_leave_nothing_to_compare_with() {
+        let mut samples = vec![vec![0.0; 8]; 40];
+        samples[5] = numbers(1, 8);
+        assert_eq!(places(&samples), []);
+        let mut few = ordinary(3, 2000);
+        few[1][0] = 1e4;
+        assert_eq!(places(&few), []);
+        assert_eq!(loud(&[0.0, 0.0, 5.0]), [false; 3]);
+    }
+
+    #[test]
+    fn the_samples_are_cut_to_what_the_others_reach_and_the_warning_names_the_place() {
+        let mut b = Build::default();
+        let (x, y) = (b.input(&[1, 2]), b.input(&[1, 3]));
+        b.0.outputs = vec![x, y];
+        let mut streams: Vec<Vec<Vec<f32>>> = ordinary(40, 5).chunks(8).map(<[_]>::to_vec).collect();
+        assert!(Outliers::find(&b.0, Samples::new(&b.0, &streams).unwrap()).is_none());
+        streams[2][4][3] = -1e4;
+        let others = streams.iter().flatten().flat_map(|sample| &sample[2..]).filter(|number| number.abs() < 2.0);
+        let reach = others.fold(0f32, |reach, number| reach.max(number.abs()));
+        let outliers = Outliers::find(&b.0, Samples::new(&b.0, &streams).unwrap()).unwrap();
+        assert_eq!(outliers.cut[2][4][3], -reach);
+        let [warning] = &outliers.warnings[..] else { panic!("{:?}", outliers.warnings) };
+        assert!(warning.starts_with("calibration sample 20 is -10000.0 at index 1 of input `x1`, where"), "{warning}");
+        streams[2][4][3] = -reach;
+        assert_eq!(outliers.cut, streams);
+    }
+}

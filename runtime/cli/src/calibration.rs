@@ -23,6 +23,8 @@ pub(crate) struct Calibration {
     #[arg(long, value_name = "INPUTS", required_if_eq("quantize", "int8"))]
     pub(crate) calibrate: Vec<PathBuf>,
     /// How the range of each tensor is chosen for int8; the best by the output's error, if not given
+    ///
+    /// An outlier is a number, or a few in a thousand, more than four times as far from 0 as all others. It is warned of.
     #[arg(long, value_name = "HOW", requires = "calibrate", conflicts_with = "min_snr")]
     ranges: Option<RangesArg>,
     /// What an int8 network takes and gives
@@ -45,11 +47,11 @@ fn decibels(text: &str) -> std::result::Result<f64, String> {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum RangesArg {
-    /// From the least to the greatest number seen
+    /// From the minimum to the maximum seen, outliers included
     Minmax,
-    /// Without one number in ten thousand at each end
+    /// Without outliers, and without one number in ten thousand at each end
     Percentile,
-    /// With the least squared error
+    /// With the least squared error, outliers left out
     Mse,
 }
 

@@ -72,14 +72,21 @@ Keys of --json (lengths in bytes):
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   passes                [{name, summary}]: what the compiler did
   quantized             with f16 or a block type, what became of the weights of each layer
-  quantization          with --calibrate: {ranges, bias_correction, equalized, samples, snr_db, agreement, trials:
-                        [{ranges, bias_correction, equalized, snr_db}], layers: [{name, kind, weights, snr_db, worst,
-                        bytes, choices: [{weights, bytes, snr_db, worst}]}], warnings}. snr_db is the signal-to-noise ratio
-                        of the output, before softmax if it ends in one, and null where nothing was lost; agreement is the
-                        share of inputs with the same greatest output in float and compiled, null if the output is one
-                        number; worst is the greatest difference of one element; ranges is null and trials is empty unless
-                        the network becomes int8. A layer's snr_db holds what is lost before it, too; choices tell what
-                        each type of weights would cost that layer by itself
+  quantization          with --calibrate: {ranges, bias_correction, equalized, samples, snr_db, median_snr_db, worst_snr_db,
+                        worst_sample, agreement, trials: [{ranges, bias_correction, equalized, snr_db, ordinary_snr_db}],
+                        layers: [{name, kind, weights, snr_db, worst, bytes, choices: [{weights, bytes, snr_db, worst}]}],
+                        warnings: [text]}. snr_db is the signal-to-noise ratio of the output, before softmax if it ends in
+                        one, summed over the inputs; median_snr_db and worst_snr_db are of the ratios that each input has
+                        by itself, worst_sample is the input with the lowest, from 0 (inputs whose output is 0 do not
+                        count). A ratio is null where nothing was lost (worst is 0) or where there is no signal. agreement
+                        is the share of inputs with the same greatest output in float and compiled, null if the output is
+                        one number; worst is the greatest difference of one element; ranges is null and trials is empty
+                        unless the network becomes int8: the trial with the greatest ordinary_snr_db is taken, which is
+                        without outliers. A layer's snr_db holds what is lost before it, too; choices tell what each type
+                        of weights would cost that layer by itself. warnings are on standard error, too: outliers in the
+                        inputs, tensors that never change, constants that leave no codes to the data; agreement below
+                        90 % where the output holds scores, near ties aside; an output that on ordinary inputs varies
+                        less than a quarter of what it does in float, or is off by more than half of that
   evaluation            with --evaluate: {metric, samples, float, compiled}: accuracy (the share of inputs whose class is
                         the greatest output), or rms_error with float_worst and compiled_worst, the greatest difference
                         of one element. float is null if the source is no float network";
@@ -187,7 +194,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         quantization,
         evaluation,
     };
-    if args.json { screen.json(&report) } else { print(&report, screen) }
+    if args.json { screen.json(&report) } else { print(&report, screen) }?;
+    let warnings = report.quantization.iter().flat_map(Fidelity::warnings);
+    warnings.into_iter().try_for_each(|warning| screen.warn(warning))
 }
 
 /// Options that do not go together.

@@ -15,6 +15,9 @@ pub(crate) struct Fidelity {
     equalized: bool,
     samples: usize,
     snr_db: f64,
+    median_snr_db: Option<f64>,
+    worst_snr_db: Option<f64>,
+    worst_sample: Option<usize>,
     agreement: Option<f64>,
     trials: Vec<TrialReport>,
     layers: Vec<LayerReport>,
@@ -27,6 +30,7 @@ struct TrialReport {
     bias_correction: bool,
     equalized: bool,
     snr_db: f64,
+    ordinary_snr_db: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,9 +58,9 @@ const SHOWN: [&str; 8] = ["int8", "q8_0", "q4_0", "f16", "f32", "q6k", "q5_0", "
 impl Fidelity {
     /// What is said of a report.
     pub(crate) fn of(report: Report) -> Self {
-        let trial = |Trial { ranges, bias_correction, equalized, snr_db }: Trial| {
+        let trial = |Trial { ranges, bias_correction, equalized, snr_db, ordinary_snr_db }: Trial| {
             let ranges = ranges.to_string();
-            TrialReport { ranges, bias_correction, equalized, snr_db }
+            TrialReport { ranges, bias_correction, equalized, snr_db, ordinary_snr_db }
         };
         let choice = |Choice { weights, bytes, snr_db, worst }| ChoiceReport { weights, bytes, snr_db, worst };
         let layer = |Layer { name, kind, snr_db, worst, bytes, weights, choices }| {
@@ -69,6 +73,9 @@ impl Fidelity {
             equalized: report.chosen.is_some_and(|chosen| chosen.equalized),
             samples: report.samples,
             snr_db: report.snr_db,
+            median_snr_db: report.median_snr_db,
+            worst_snr_db: report.worst_snr_db,
+            worst_sample: report.worst_sample,
             agreement: report.agreement,
             trials: report.trials.into_iter().map(trial).collect(),
             layers: report.layers.into_iter().map(layer).collect(),
@@ -92,7 +99,14 @@ impl Fidelity {
         let agreement = self.agreement.map_or_else(String::new, |share| {
             format!("; the same greatest output as in float for {:.1} % of the inputs", share * 100.0)
         });
-        screen.print(format!("\n{how}{} of signal to noise{agreement}\n", decibels(self.snr_db)))?;
+        let each = match (self.median_snr_db, self.worst_snr_db, self.worst_sample) {
+            (Some(median), Some(worst), Some(sample)) => {
+                format!("{} in the median input, {} in the worst (input {sample}), ", decibels(median), decibels(worst))
+            }
+            _ => String::new(),
+        };
+        let sum = decibels(self.snr_db);
+        screen.print(format!("\n{how}signal to noise {each}{sum} summed over all{agreement}\n"))?;
         let mut table = Table::new()
             .text("layer", 0)
             .text("operator", 1)
@@ -107,8 +121,12 @@ impl Fidelity {
             table.row([layer.name.clone(), layer.kind.clone(), weights, snr, worst, bytes]);
         }
         screen.print(table.draw(screen.table_width()).0)?;
-        self.print_costs(screen)?;
-        self.warnings.iter().try_for_each(|warning| screen.print(format!("warning: {warning}\n")))
+        self.print_costs(screen)
+    }
+
+    /// What looks wrong.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Bytes and signal-to-noise ratio of each layer in each type.
@@ -127,7 +145,7 @@ impl Fidelity {
             let cost = |of: &&str| {
                 let choice = layer.choices.iter().find(|choice| choice.weights == *of);
                 choice.map_or_else(String::new, |choice| match choice.snr_db {
-                    snr if snr.is_infinite() => grouped(choice.bytes as u64),
+                    f64::INFINITY => grouped(choice.bytes as u64),
                     snr => format!("{} {}", grouped(choice.bytes as u64), decibels(snr)),
                 })
             };
@@ -142,7 +160,11 @@ impl Fidelity {
     }
 }
 
-/// "43.1 dB"; "exact" where nothing was lost.
+/// "43.1 dB"; "exact" where nothing was lost, "no signal" where there is nothing but noise.
 fn decibels(snr: f64) -> String {
-    if snr.is_infinite() { "exact".into() } else { format!("{snr:.1} dB") }
+    match snr {
+        f64::INFINITY => "exact".into(),
+        f64::NEG_INFINITY => "no signal".into(),
+        snr => format!("{snr:.1} dB"),
+    }
 }

@@ -56,6 +56,13 @@ impl Screen {
         self.print("\n")
     }
 
+    /// Writes a warning to standard error, after all that was written so far: there it is seen wherever the report goes.
+    pub fn warn(&mut self, text: impl Display) -> Result<()> {
+        self.finish()?;
+        eprintln!("warning: {text}");
+        Ok(())
+    }
+
     /// Hands over all that was written.
     pub fn finish(&mut self) -> Result<()> {
         self.out.flush().map_err(Error::stdout)

@@ -1,0 +1,105 @@
+//! `tealight compile --calibrate` with data that have outliers, and networks with constants that do.
+//!
+//! `tests/cases/calibration` has 64 inputs from a normal distribution, some that are held out, and two networks with what
+//! TensorFlow Lite Micro's float kernels give for these: `plain`, and `padded` with a border of -3.4e38 before its max pool.
+
+use crate::common::Folder;
+use serde_json::Value;
+
+const COMPILE: [&str; 8] =
+    ["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "inputs.npy", "--io", "float"];
+
+/// Where the elements of `inputs.npy` start.
+const ELEMENTS: usize = 128;
+
+fn case(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/cases/calibration/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// A folder with a network and its inputs, one element of which is another if said so.
+fn folder(network: &str, outlier: Option<(usize, f32)>) -> Folder {
+    let folder = Folder::new();
+    folder.write("net.tflite", &case(&format!("{network}.tflite")));
+    folder.write("held_out.bin", &case("held_out.bin"));
+    let mut inputs = case("inputs.npy");
+    if let Some((element, value)) = outlier {
+        inputs[ELEMENTS + 4 * element..][..4].copy_from_slice(&value.to_le_bytes());
+    }
+    folder.write("inputs.npy", &inputs);
+    folder
+}
+
+/// The signal-to-noise ratio of `net.safetensors` on the held-out inputs, in decibels.
+fn held_out_snr(folder: &Folder, network: &str) -> f64 {
+    folder.succeeds(&["run", "net.safetensors", "--input", "held_out.bin", "--output", "out.bin"]);
+    let numbers = |bytes: Vec<u8>| -> Vec<f64> {
+        bytes.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect()
+    };
+    let (wanted, found) = (numbers(case(&format!("{network}.bin"))), numbers(folder.read("out.bin")));
+    assert_eq!(wanted.len(), found.len());
+    let signal: f64 = wanted.iter().map(|x| x * x).sum();
+    let noise: f64 = wanted.iter().zip(&found).map(|(x, y)| (x - y).powi(2)).sum();
+    10.0 * (signal / noise).log10()
+}
+
+/// Compiles with these options; gives the warnings, which standard error and `--json` must both have.
+fn warnings(folder: &Folder, options: &[&str]) -> (Vec<String>, Value) {
+    let args = [&COMPILE[..], options, &["--json"]].concat();
+    let outcome = folder.run(&args);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.err);
+    let report: Value = serde_json::from_str(&outcome.out).unwrap();
+    let quantization = report["quantization"].clone();
+    let listed: Vec<String> =
+        quantization["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_string()).collect();
+    let told: Vec<&str> = outcome.err.lines().filter_map(|line| line.strip_prefix("warning: ")).collect();
+    assert_eq!(told, listed);
+    (listed, quantization)
+}
+
+#[test]
+fn data_without_outliers_are_not_warned_of() {
+    for network in ["plain", "padded"] {
+        let folder = folder(network, None);
+        for ranges in [&[][..], &["--ranges", "minmax"], &["--ranges", "percentile"], &["--ranges", "mse"]] {
+            let (warnings, report) = warnings(&folder, ranges);
+            assert_eq!(warnings, Vec::<String>::new(), "{network} {ranges:?}");
+            let [sum, median, worst] =
+                ["snr_db", "median_snr_db", "worst_snr_db"].map(|key| report[key].as_f64().unwrap());
+            assert!(sum > 30.0 && median > 30.0 && worst > 10.0 && worst <= median, "{network} {ranges:?}: {report}");
+            assert!(held_out_snr(&folder, network) > 30.0, "{network} {ranges:?}");
+        }
+    }
+}
+
+#[test]
+fn one_wrong_number_in_the_data_is_named_and_sets_no_range() {
+    let folder = folder("plain", Some((3 * 72, 1e4)));
+    for ranges in [&[][..], &["--ranges", "percentile"], &["--ranges", "mse"]] {
+        let (warnings, report) = warnings(&folder, ranges);
+        let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+        assert!(warning.starts_with("calibration sample 3 is 10000.0 at index 0 of input `"), "{warning}");
+        assert!(report["median_snr_db"].as_f64().unwrap() > 30.0, "{report}");
+        assert_eq!(report["worst_sample"], 3);
+        assert!(held_out_snr(&folder, "plain") > 30.0, "{ranges:?}");
+    }
+}
+
+#[test]
+fn a_range_that_an_outlier_sets_is_warned_of_whatever_the_decibels() {
+    let folder = folder("plain", Some((3 * 72, 1e4)));
+    let (warnings, report) = warnings(&folder, &["--ranges", "minmax"]);
+    assert!(report["snr_db"].as_f64().unwrap() > 40.0 && report["median_snr_db"].as_f64().unwrap() < 3.0, "{report}");
+    for part in ["calibration sample 3 is 10000.0", "same as in float for 56.2 % of the inputs", "hardly varies"] {
+        assert!(warnings.iter().any(|warning| warning.contains(part)), "{part}: {warnings:?}");
+    }
+    let text = folder.succeeds(&[&COMPILE[..], &["--ranges", "minmax"]].concat());
+    assert!(text.contains("signal to noise 0.0 dB in the median input, ") && text.contains("41.6 dB summed"), "{text}");
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_with_their_place() {
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let folder = folder("plain", Some((3 * 72 + 5, value)));
+        folder.fails(&COMPILE, &["`inputs.npy`", &format!("sample 3 is {value} at index 5")]);
+    }
+}

@@ -21,6 +21,7 @@ mod progress;
 mod run;
 mod scores;
 mod screen;
+mod size;
 mod table;
 mod tensor_file;
 mod weights;

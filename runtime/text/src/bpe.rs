@@ -4,7 +4,8 @@
 //! others for the characters from U+0100 on, in order. (Radford and others, "Language models are unsupervised multitask
 //! learners", 2019.)
 
-use crate::parts::{damaged, pairs};
+use crate::parts::damaged;
+use crate::vocabulary::{BytePairs, CONTROL, USER_DEFINED, check_merge_count, check_size};
 use crate::{TextError, parts};
 use std::collections::HashMap;
 use tealight_format::Model;
@@ -22,10 +23,6 @@ const MERGES: &str = "tokenizer.merges";
 const SPLITS: [(&str, bool); 5] =
     [("gpt-2", false), ("smollm", true), ("starcoder", true), ("refact", true), ("command-r", true)];
 
-/// GGML's kinds of tokens, as far as they are treated differently.
-const CONTROL: u8 = 3;
-const USER_DEFINED: u8 = 4;
-
 /// A byte-pair encoding.
 #[derive(Debug)]
 pub(crate) struct Bpe {
@@ -35,24 +32,35 @@ pub(crate) struct Bpe {
     lengths: Vec<usize>,
 }
 
+/// What a model file holds of a byte-pair encoding.
+pub(crate) struct Parts {
+    pub(crate) bpe: Bpe,
+    /// The bytes of each token.
+    pub(crate) bytes: Vec<Vec<u8>>,
+    pub(crate) begin: Option<u32>,
+    pub(crate) end: Vec<u32>,
+}
+
 impl Bpe {
-    /// Reads the encoding that `model` holds; gives the bytes of each token too.
-    pub(crate) fn read(model: &Model<'_>) -> Result<(Self, Vec<Vec<u8>>), TextError> {
+    /// Reads the encoding that `model` holds. Nothing is built of it that has not been checked.
+    pub(crate) fn read(model: &Model<'_>) -> Result<Parts, TextError> {
         let Some(list) = parts::text(model, TOKENS)? else { return Err(damaged(TOKENS, "is missing")) };
         let Some(list) = list.strip_suffix('\0') else { return Err(damaged(TOKENS, "does not end with a zero byte")) };
-        let names: Vec<String> = list.split('\0').map(String::from).collect();
+        let count = 1 + list.bytes().filter(|byte| *byte == 0).count();
+        check_size(count, list.len() + 1 - count)?;
+        let names: Vec<&str> = list.split('\0').collect();
         let kinds = parts::bytes(model, KINDS)?;
-        if kinds.len() != names.len() {
-            return Err(damaged(KINDS, format!("has {} entries for {} tokens", kinds.len(), names.len())));
-        }
+        let pairs = parts::pairs(model, MERGES)?;
+        check_merge_count(pairs.len())?;
+        let merges: Vec<[u32; 2]> = pairs.iter().map(|pair| pair.map(u32::from_le_bytes)).collect();
+        let begin = parts::tokens(model, "tokenizer.begin")?.first().copied();
+        let end = parts::tokens(model, "tokenizer.end")?;
+        BytePairs { tokens: &names, kinds, merges: &merges, begin, end: &end }.check()?;
+
+        let names: Vec<String> = names.into_iter().map(String::from).collect();
         let vocabulary: Vocab = names.iter().cloned().zip(0..).collect();
-        if vocabulary.len() != names.len() {
-            return Err(damaged(TOKENS, "has a token twice"));
-        }
-        let name = |token: i32| usize::try_from(token).ok().and_then(|token| names.get(token)).cloned();
-        let merges: Option<Vec<_>> =
-            pairs(model, MERGES).into_iter().map(|[left, right]| Some((name(left)?, name(right)?))).collect();
-        let merges = merges.ok_or_else(|| damaged(MERGES, "names a token that there is not"))?;
+        let name = |token: u32| names.get(token as usize).cloned().unwrap_or_default();
+        let merges: Vec<_> = merges.into_iter().map(|[left, right]| (name(left), name(right))).collect();
         let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).build();
         let mut tokenizer = Tokenizer::new(bpe.map_err(|error| damaged(MERGES, format!("does not fit: {error}")))?);
         tokenizer.with_pre_tokenizer(Some(split(model.metadata("tokenizer.pre").unwrap_or_default())?));
@@ -72,7 +80,7 @@ impl Bpe {
         let bytes: Vec<Vec<u8>> = bytes.collect();
         let taken = |(i, name): (usize, &String)| if kinds[i] == CONTROL { name.len() } else { bytes[i].len() };
         let lengths = names.iter().enumerate().map(taken).collect();
-        Ok((Self { tokenizer, names, lengths }, bytes))
+        Ok(Parts { bpe: Self { tokenizer, names, lengths }, bytes, begin, end })
     }
 
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {

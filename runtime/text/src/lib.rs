@@ -41,7 +41,10 @@ mod error;
 mod parts;
 mod sampler;
 mod tokenizer;
+pub mod vocabulary;
 
+#[cfg(feature = "bpe")]
+pub use chat::Conversation;
 pub use decoder::Decoder;
 pub use error::TextError;
 pub use sampler::{Sampler, Sampling};

@@ -1,47 +1,60 @@
 //! The parts of a tokenizer, as they lie in a model file.
 
 use crate::TextError;
-use tealight_format::{DType, Model, Value};
+use crate::vocabulary::VocabularyFault;
+use tealight_format::{DType, Model};
 
-/// The constant `name`, if the model has one of this type.
-fn find<'m>(model: &Model<'m>, name: &str, dtype: DType) -> Option<(Value, &'m [u8])> {
-    let index = model.constant_names().position(|constant| constant == name)?;
+/// The bytes of the constant `name`, if the model has one.
+///
+/// # Errors
+/// It has another type than `dtype`.
+fn find<'m>(model: &Model<'m>, name: &str, dtype: DType) -> Result<Option<&'m [u8]>, TextError> {
+    let Some(index) = model.constant_names().position(|constant| constant == name) else { return Ok(None) };
     let value = model.value(index);
-    (value.dtype == dtype).then(|| (value, model.constant(&value)))
+    if value.dtype != dtype {
+        return Err(damaged(name, format!("is {} instead of {}", value.dtype.name(), dtype.name())));
+    }
+    Ok(Some(model.constant(&value)))
 }
 
 pub(crate) fn damaged(part: &str, what: impl Into<String>) -> TextError {
     TextError::Part { part: part.into(), what: what.into() }
 }
 
+impl From<VocabularyFault> for TextError {
+    fn from(VocabularyFault { part, what }: VocabularyFault) -> Self {
+        damaged(part, what)
+    }
+}
+
 /// The bytes of the U8 constant `name`.
 #[cfg(feature = "bpe")]
 pub(crate) fn bytes<'m>(model: &Model<'m>, name: &str) -> Result<&'m [u8], TextError> {
-    find(model, name, DType::U8).map(|(_, bytes)| bytes).ok_or_else(|| damaged(name, "is missing"))
+    find(model, name, DType::U8)?.ok_or_else(|| damaged(name, "is missing"))
 }
 
 /// The U8 constant `name`, a text.
 pub(crate) fn text<'m>(model: &Model<'m>, name: &str) -> Result<Option<&'m str>, TextError> {
-    let Some((_, bytes)) = find(model, name, DType::U8) else { return Ok(None) };
+    let Some(bytes) = find(model, name, DType::U8)? else { return Ok(None) };
     std::str::from_utf8(bytes).map(Some).map_err(|_| damaged(name, "is not UTF-8"))
 }
 
-/// The pairs of the I32 constant `name`, none if it is missing.
+/// The I32 constant `name`, which holds pairs: its words, none if it is missing.
 #[cfg(feature = "bpe")]
-pub(crate) fn pairs(model: &Model<'_>, name: &str) -> Vec<[i32; 2]> {
-    let bytes = find(model, name, DType::I32).map_or(&[][..], |(_, bytes)| bytes);
+pub(crate) fn pairs<'m>(model: &Model<'m>, name: &str) -> Result<&'m [[[u8; 4]; 2]], TextError> {
+    let Some(bytes) = find(model, name, DType::I32)? else { return Ok(&[]) };
     let (words, _) = bytes.as_chunks::<4>();
-    let (pairs, _) = words.as_chunks::<2>();
-    pairs.iter().map(|pair| pair.map(i32::from_le_bytes)).collect()
+    match words.as_chunks::<2>() {
+        (pairs, []) => Ok(pairs),
+        _ => Err(damaged(name, "does not hold pairs")),
+    }
 }
 
-/// The metadata entry `key`, a list of tokens below `count`.
+/// The metadata entry `key`, a list of tokens.
 #[cfg(feature = "bpe")]
-pub(crate) fn tokens(model: &Model<'_>, key: &str, count: usize) -> Result<Vec<u32>, TextError> {
+pub(crate) fn tokens(model: &Model<'_>, key: &str) -> Result<Vec<u32>, TextError> {
     let Some(list) = model.metadata(key) else { return Ok(Vec::new()) };
-    let token = |word: &str| match word.parse::<u32>() {
-        Ok(token) if usize::try_from(token).is_ok_and(|token| token < count) => Ok(token),
-        _ => Err(damaged(key, format!("names {word:?}, which is none of its {count} tokens"))),
-    };
-    list.split(',').map(token).collect()
+    let token = |word: &str| word.parse().map_err(|_| damaged(key, "is not a list of numbers of tokens"));
+    // One more than are read: the check that counts them then says so.
+    list.split(',').take(crate::vocabulary::MAX_ENDS + 1).map(token).collect()
 }

@@ -1,7 +1,9 @@
 //! The tokenizer of a model file.
 
 #[cfg(feature = "bpe")]
-use crate::bpe::Bpe;
+use crate::bpe::{Bpe, Parts};
+#[cfg(feature = "bpe")]
+use crate::chat::Conversation;
 use crate::{TextError, parts};
 use std::collections::HashMap;
 use tealight_format::Model;
@@ -54,11 +56,14 @@ impl Tokenizer {
     fn chars(model: &Model<'_>) -> Result<Self, TextError> {
         const CHARACTERS: &str = "tokenizer.characters";
         let text = parts::text(model, CHARACTERS)?.ok_or_else(|| parts::damaged(CHARACTERS, "is missing"))?;
-        let numbers: HashMap<char, u32> = text.chars().zip(0..).collect();
-        let bytes: Vec<_> = text.chars().map(|c| c.to_string().into_bytes()).collect();
-        if numbers.len() != bytes.len() {
-            return Err(parts::damaged(CHARACTERS, "has a character twice"));
+        let mut numbers = HashMap::new();
+        // A character that comes twice ends this, so it is bounded by the number of characters that there are.
+        for (character, number) in text.chars().zip(0..) {
+            if numbers.insert(character, number).is_some() {
+                return Err(parts::damaged(CHARACTERS, format!("has the character {character:?} twice")));
+            }
         }
+        let bytes = text.chars().map(|c| c.to_string().into_bytes()).collect();
         Ok(Self {
             kind: Kind::Chars(numbers),
             bytes,
@@ -71,9 +76,7 @@ impl Tokenizer {
 
     #[cfg(feature = "bpe")]
     fn bpe(model: &Model<'_>) -> Result<Self, TextError> {
-        let (bpe, bytes) = Bpe::read(model)?;
-        let begin = parts::tokens(model, "tokenizer.begin", bytes.len())?.first().copied();
-        let end = parts::tokens(model, "tokenizer.end", bytes.len())?;
+        let Parts { bpe, bytes, begin, end } = Bpe::read(model)?;
         let chat_template = parts::text(model, "tokenizer.chat_template")?.map(String::from);
         Ok(Self { kind: Kind::Bpe(Box::new(bpe)), bytes, begin, end, chat_template })
     }
@@ -120,14 +123,24 @@ impl Tokenizer {
     /// The text of a conversation as the model was trained on it, up to where its answer begins.
     ///
     /// # Errors
-    /// The model has no chat template, or it does not take these messages.
+    /// The model has no chat template, or it does not take these messages: see [`Conversation::render`].
     #[cfg(feature = "bpe")]
     pub fn chat(&self, messages: &[Message]) -> Result<String, TextError> {
-        let template = self.chat_template.as_deref().ok_or(TextError::NoTemplate)?;
+        self.conversation(messages)?.render()
+    }
+
+    /// A conversation, and the template that makes one text of it.
+    ///
+    /// # Errors
+    /// The model has no chat template.
+    #[cfg(feature = "bpe")]
+    pub fn conversation(&self, messages: &[Message]) -> Result<Conversation, TextError> {
+        let template = self.chat_template.clone().ok_or(TextError::NoTemplate)?;
         let name = |token: Option<&u32>| match (&self.kind, token) {
             (Kind::Bpe(bpe), Some(&token)) => bpe.name(token).to_string(),
             _ => String::new(),
         };
-        crate::chat::render(template, messages, &name(self.begin.as_ref()), &name(self.end.first()))
+        let (begin, end) = (name(self.begin.as_ref()), name(self.end.first()));
+        Ok(Conversation { template, messages: messages.to_vec(), begin, end })
     }
 }

@@ -1,6 +1,7 @@
 //! What a network answered: its outputs as numbers, and the highest of them with their labels.
 
 use serde::Serialize;
+use tealight_cli::visible;
 
 /// One output element.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,7 +28,8 @@ pub fn top(values: &[f32], labels: &[String], count: usize) -> Vec<Score> {
 
 /// One line a score; probabilities get a bar.
 pub fn lines(scores: &[Score]) -> String {
-    let name = |score: &Score| score.label.clone().unwrap_or_else(|| format!("output {}", score.index));
+    let label = |label: &String| visible(label).into_owned();
+    let name = |score: &Score| score.label.as_ref().map_or_else(|| format!("output {}", score.index), label);
     let width = scores.iter().map(|score| name(score).chars().count()).max().unwrap_or(0);
     let probabilities = scores.iter().all(|score| (0.0..=1.0).contains(&score.value));
     let mut text = String::new();
@@ -56,6 +58,12 @@ mod tests {
         assert_eq!((scores[0].index, scores[0].label.as_deref()), (1, Some("b")));
         assert_eq!((scores[1].index, scores[1].label.as_deref()), (2, None));
         assert_eq!(scores.len(), 2);
+    }
+
+    #[test]
+    fn a_label_shows_as_itself_whatever_a_terminal_would_obey() {
+        let drawn = lines(&top(&[0.5], &["a\x1b[2J\nb".to_string()], 1));
+        assert!(drawn.contains("a\\u{1b}[2J\\nb") && drawn.lines().count() == 1, "{drawn}");
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn main() -> ExitCode {
     match perform(&task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", tealight_cli::visible_lines(&format!("{error:#}")));
             ExitCode::from(error::exit_code(&error))
         }
     }

@@ -53,6 +53,7 @@ impl ModelFile {
     /// file has none.
     pub fn open(file: &Path, labels: &[String]) -> Result<Self> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        let name = tealight_cli::visible(&name);
         match file.extension().and_then(|extension| extension.to_str()) {
             Some("tflite") => Self::compile(&read(file)?, &name, labels, file),
             Some("safetensors") => Self::from_compiled(read(file)?, &name, file),

@@ -20,6 +20,7 @@ use serde_json::json;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tealight_cli::visible;
 
 /// Scores shown of an answer.
 const TOP: usize = 5;
@@ -280,7 +281,7 @@ fn show(
 ) {
     let name = source.and_then(|source| source.file.file_name()).unwrap_or_default().to_string_lossy();
     let is = source.and_then(|source| source.is.as_deref()).map_or(String::new(), |is| format!(", really: {is}"));
-    println!("\nInference {} ({name}{is})", index + 1);
+    println!("\nInference {} ({}{})", index + 1, visible(&name), visible(&is));
     if let Some(shown) = reconstruction {
         let [input, output] = first_tensors(model, inputs, outputs);
         print!("{}", shown.draw(&input, &output));

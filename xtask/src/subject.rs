@@ -90,6 +90,9 @@ pub fn run_here(model: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
     let mut host = Host::new(model).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut session = host.session();
     let (mut left, mut outputs) = (inputs, Vec::new());
+    if session.model().input_count() == 0 && !left.is_empty() {
+        bail!("the model has no inputs, but was given {} bytes of them", left.len());
+    }
     while !left.is_empty() {
         for i in 0..session.model().input_count() {
             let mut tensor = session.input(i);

@@ -9,8 +9,9 @@ use crate::report::Report;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use serde::Deserialize;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use tealight_cli::visible_lines;
 use tealight_format::{Model, Operator};
 use tealight_tests::host::Host;
 use tealight_text::{Decoder, Sampler, Sampling, Tokenizer};
@@ -106,7 +107,11 @@ pub fn write(
         let Some(token) = line.strip_prefix("tealight token=").and_then(|token| token.parse().ok()) else { return };
         let piece = decoder.lock().map(|mut decoder| decoder.push(tokenizer.bytes(token))).unwrap_or_default();
         if show {
-            print!("{piece}");
+            if std::io::stdout().is_terminal() {
+                print!("{}", visible_lines(&piece));
+            } else {
+                print!("{piece}");
+            }
             // What cannot be shown now is shown later, or not at all.
             let _ = std::io::stdout().flush();
         }

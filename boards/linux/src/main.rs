@@ -1,7 +1,7 @@
 //! What a Linux board runs for `cargo xtask conformance`: models on inputs from files, their outputs to files.
 //!
 //! `tealight-linux FOLDER COUNT` runs model `I.model` of the folder once for each of the inputs that lie in a row in
-//! `I.input`, for each I below COUNT, and writes all outputs in a row to `I.output`. Before that it compares
+//! `I.input`, for each I below COUNT, and writes all outputs in a row to `I.output`; a model without inputs runs once. Before that it compares
 //! the inner loops of its instruction set with the portable ones, and all f32 and block kernels with what they gave elsewhere. The
 //! exit code is 0, 1 if something went wrong, 2 for wrong arguments.
 
@@ -51,7 +51,13 @@ fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> 
     let inputs = std::fs::read(input)?;
     let mut left = &inputs[..];
     let mut outputs = Vec::new();
-    while !left.is_empty() {
+    // Without inputs there is nothing to count inferences by.
+    let mut once = model.input_count() == 0;
+    if once && !left.is_empty() {
+        return Err("the model has no inputs, but its file of inputs is not empty".into());
+    }
+    while once || !left.is_empty() {
+        once = false;
         for i in 0..model.input_count() {
             let mut tensor = session.input(i);
             let len = tensor.as_bytes_mut().len();

@@ -233,7 +233,8 @@ fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
 
 fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     let title = format!("{}: {}, {} MACs", report.name, counted(report.operators, "operator"), grouped(report.macs));
-    screen.print(format!("{}\n\n", screen.bold(&title)))?;
+    screen.heading(&title, "")?;
+    screen.print("\n")?;
     let mut table = Table::new().text("", 0).number("", 0).text("", 0);
     let mut line = |what: &str, count: u64, note: String| table.row([what.into(), bytes(count), note]);
     line("file", report.file_bytes, String::new());

@@ -1,7 +1,11 @@
 //! What a command failed at, why, and what the user can do about it.
 
+use crate::escape::{shortened, visible, visible_lines};
 use std::error::Error as StdError;
 use std::fmt;
+
+/// Characters of one part of a message, at most: a name in a file may have a million.
+const LONGEST: usize = 4000;
 
 /// The result of a step of a command.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -59,14 +63,16 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        write!(f, "error: {}", visible(&shortened(&self.what, LONGEST)))?;
         let mut cause: Option<&dyn StdError> = self.cause.as_deref().map(|cause| cause as &dyn StdError);
         while let Some(error) = cause {
-            write!(f, "\n  cause: {error}")?;
+            // A cause may have several lines; that they are indented tells them from the lines of this message.
+            let text = shortened(&error.to_string(), LONGEST).replace('\n', "\n    ");
+            write!(f, "\n  cause: {}", visible_lines(&text))?;
             cause = error.source();
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  help: {help}")?;
+            write!(f, "\n  help: {}", visible(&shortened(help, LONGEST)))?;
         }
         Ok(())
     }
@@ -81,6 +87,18 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_visible_and_of_bounded_length_whatever_it_quotes() {
+        let name = "\x1b]0;owned\x07\u{9b}\u{202e}\r";
+        let cause = std::io::Error::other(format!("`{name}`\n  help: run this"));
+        let text = Error::new(format!("cannot read `{name}\n`")).cause(cause).help(name).to_string();
+        assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{text:?}");
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.contains("\n      help: run this"), "{text}");
+        let long = "x".repeat(1 << 20);
+        assert!(Error::new(&long).cause(std::io::Error::other(long.clone())).help(&long).to_string().len() < 4 * LONGEST);
+    }
 
     #[test]
     fn a_message_says_what_why_and_what_to_do() {

@@ -113,14 +113,13 @@ fn read_targets(path: &Path) -> Result<Targets> {
     let help = "save a .npy: integers [N], or floats with N as the first dimension";
     let data = std::fs::read(path).map_err(|error| failed().cause(error).help(help))?;
     let header = Header::parse(&data).map_err(|error| failed().cause(error).help(help))?;
-    if header.fortran_order && header.shape.len() > 1 {
-        return Err(failed().cause("it is in Fortran order").help("save `numpy.ascontiguousarray(a)`"));
-    }
     let (count, each) = match header.shape[..] {
         [] => (1, 1),
         [count, ref rest @ ..] => (count, rest.iter().fold(1u64, |n, &dim| n.saturating_mul(dim))),
     };
     let elements = &data[header.data_at..];
+    let reordered = element_size(&header.descr).and_then(|size| header.in_c_order(elements, size));
+    let elements = reordered.as_deref().unwrap_or(elements);
     let classes = integers(&header.descr, elements);
     let found = classes.as_ref().map(Vec::len).or_else(|| floats(&header.descr, elements).map(|floats| floats.len()));
     match found {
@@ -147,6 +146,17 @@ fn read_targets(path: &Path) -> Result<Targets> {
             }
         },
     }
+}
+
+/// Bytes of an element of the types below.
+fn element_size(descr: &str) -> Option<usize> {
+    Some(match descr {
+        "|i1" | "|u1" => 1,
+        "<i2" | "<u2" => 2,
+        "<i4" | "<u4" | "<f4" => 4,
+        "<i8" | "<u8" | "<f8" => 8,
+        _ => return None,
+    })
 }
 
 /// The elements of a type of integers, which NumPy calls so.

@@ -3,7 +3,7 @@
 use crate::after;
 use crate::boards::{self, Board, Fit};
 use crate::error::{Error, Result};
-use crate::layers::{self, Layer, Resident, Tensor, Tensors, Totals};
+use crate::layers::{self, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
 use crate::screen::Screen;
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Values in the largest picture of the memory.
+const MOST_BLOCKS: usize = 4096;
+
 const JSON: &str = "\
 Keys of --json (lengths in bytes, indices from 0):
   model            the file
@@ -52,7 +55,7 @@ Keys of --json (lengths in bytes, indices from 0):
                    the board's stack
   tensor           {value, shape, dtype, bytes, scale, zero_point, place,
                    offset, name}: place is constant, arena or state; only
-                   constants have a name
+                   constants have a name, of which 256 bytes are told
 With --after, inputs and outputs are numbers of tensors, and there are:
   nodes            [{index, operator, origin, inputs, outputs}]: origin is
                    the node of the .tflite
@@ -66,9 +69,9 @@ struct Report<'a> {
     model: &'a Path,
     name: Option<String>,
     labels: Vec<String>,
-    inputs: Vec<Tensor>,
-    outputs: Vec<Tensor>,
-    layers: Vec<Layer>,
+    inputs: Vec<Tensor<'a>>,
+    outputs: Vec<Tensor<'a>>,
+    layers: Vec<Layer<'a>>,
     totals: Totals,
     memory: Vec<Resident>,
     boards: Vec<Fit>,
@@ -85,14 +88,14 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
     let boards = read_boards(&args.boards)?;
-    let tensors = Tensors::of(&model);
+    let names = layers::names(&model);
     let report = Report {
         model: &args.model,
         name: model_file::name(&model),
         labels: model_file::labels(&model),
-        inputs: (0..model.input_count()).map(|i| tensors.get(model.input(i))).collect(),
-        outputs: (0..model.output_count()).map(|i| tensors.get(model.output(i))).collect(),
-        layers: layers::layers(&tensors),
+        inputs: (0..model.input_count()).map(|i| layers::tensor(&model, &names, model.input(i))).collect(),
+        outputs: (0..model.output_count()).map(|i| layers::tensor(&model, &names, model.output(i))).collect(),
+        layers: layers::layers(&model, &names),
         totals: layers::totals(&model),
         memory: layers::residents(&model),
         boards: boards.iter().map(|board| board.fit(model.bytes().len() as u64, model.arena_len() as u64)).collect(),
@@ -130,7 +133,8 @@ fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     let name = report.name.clone().unwrap_or_else(|| report.model.display().to_string());
     let macs = grouped(totals.macs);
     let operators = counted(totals.operators, "operator");
-    screen.print(format!("{}: {operators}, {macs} MACs\n\n", screen.bold(&name)))?;
+    screen.heading(&name, &format!(": {operators}, {macs} MACs"))?;
+    screen.print("\n")?;
     let mut table = Table::new().text("", 0).text("", 0);
     for (what, tensors) in [("input", &report.inputs), ("output", &report.outputs)] {
         for (i, tensor) in tensors.iter().enumerate() {
@@ -152,7 +156,7 @@ fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     screen.print(format!("{}\n", table.draw(None).0.trim_start_matches('\n')))
 }
 
-fn tensor_text(tensor: &Tensor) -> String {
+fn tensor_text(tensor: &Tensor<'_>) -> String {
     let quantization = if tensor.scale > 0.0 {
         format!(", scale {}, zero point {}", tensor.scale, tensor.zero_point)
     } else {
@@ -195,7 +199,8 @@ fn print_layers(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     let totals = &report.totals;
     let (text, left_out) = table.draw(screen.table_width());
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
-    screen.print(format!("{}\n{rows}", screen.bold(title)))?;
+    screen.heading(title, "")?;
+    screen.print(rows)?;
     let constants = bytes(totals.constant_bytes);
     screen.print(format!("total: {} MACs, {constants} of constants\n", grouped(totals.macs)))?;
     if !left_out.is_empty() {
@@ -207,11 +212,17 @@ fn print_layers(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
 fn print_memory(model: &Model<'_>, screen: &mut Screen) -> Result<()> {
     let blocks = layers::blocks(model);
     let picture = Picture { blocks: &blocks, ops: model.op_count(), arena_len: model.arena_len() as u64 };
+    if blocks.len() > MOST_BLOCKS {
+        let what = format!("{}: too many for a picture of the memory; --json has them", counted(blocks.len(), "value"));
+        return screen.print(format!("{what}\n\n"));
+    }
     let drawn = picture.draw(screen.width(), screen.colour);
     if drawn.is_empty() {
         return Ok(());
     }
-    screen.print(format!("{}\n{drawn}\n", screen.bold("memory: time to the right, arena offset down")))
+    screen.heading("memory: time to the right, arena offset down", "")?;
+    screen.picture(&drawn)?;
+    screen.print("\n")
 }
 
 fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
@@ -238,7 +249,8 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     }
     let (text, _) = table.draw(screen.table_width());
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
-    screen.print(format!("{}\n{rows}", screen.bold(title)))?;
+    screen.heading(title, "")?;
+    screen.print(rows)?;
     screen.print("(bytes; flash: the model file, the program comes on top; RAM: arena, and what the board keeps for the stack)\n")
 }
 

@@ -7,7 +7,7 @@ use tealight_format::{F16_WEIGHTS, Model, Op, Operator, Value};
 
 /// A tensor that a layer reads or writes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Tensor {
+pub(crate) struct Tensor<'m> {
     /// Its index in the plan's value table.
     pub value: usize,
     /// Dimensions, outermost first.
@@ -24,14 +24,14 @@ pub(crate) struct Tensor {
     pub place: &'static str,
     /// Its first byte: in the arena, or in the file's data section for a constant.
     pub offset: u32,
-    /// The name of a constant in the file.
+    /// The name of a constant in the file, its start if it is long.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<&'m str>,
 }
 
 /// One operator of the plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Layer {
+pub(crate) struct Layer<'m> {
     /// Its index in the plan's operator table.
     pub index: usize,
     /// Its name.
@@ -40,9 +40,9 @@ pub(crate) struct Layer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<&'static str>,
     /// What it reads; nothing stands for an optional input that is left out.
-    pub inputs: Vec<Option<Tensor>>,
+    pub inputs: Vec<Option<Tensor<'m>>>,
     /// What it writes.
-    pub output: Tensor,
+    pub output: Tensor<'m>,
     /// Nominal multiply-accumulates.
     pub macs: u64,
     /// Bytes of the constants that it reads.
@@ -97,23 +97,24 @@ pub(crate) struct Totals {
     pub live_bytes: u64,
 }
 
-/// The tensors of a model, with their names.
-pub(crate) struct Tensors<'a> {
-    model: &'a Model<'a>,
-    /// Of the constants.
-    names: Vec<&'a str>,
+/// Bytes of the longest name: thousands of operators may read one constant, whose name may have a million.
+const LONGEST_NAME: usize = 256;
+
+/// The names of all constants, in order.
+pub(crate) fn names<'m>(model: &Model<'m>) -> Vec<&'m str> {
+    model.constant_names().map(|name| &name[..name.floor_char_boundary(LONGEST_NAME)]).collect()
 }
 
-/// All layers of a model, in order.
-pub(crate) fn layers(tensors: &Tensors<'_>) -> Vec<Layer> {
-    (0..tensors.model.op_count()).map(|index| layer(tensors, index)).collect()
+/// All layers of `model`, whose constants have these names, in order.
+pub(crate) fn layers<'m>(model: &Model<'_>, names: &[&'m str]) -> Vec<Layer<'m>> {
+    (0..model.op_count()).map(|index| layer(model, names, index)).collect()
 }
 
-fn layer(tensors: &Tensors<'_>, index: usize) -> Layer {
-    let model = tensors.model;
+fn layer<'m>(model: &Model<'_>, names: &[&'m str], index: usize) -> Layer<'m> {
     let op = model.op(index);
-    let inputs: Vec<_> = (0..op.count.into()).map(|k| op.input(k).map(|value| tensors.get(value.into()))).collect();
-    let output = tensors.get(op.output.into());
+    let input = |k| op.input(k).map(|value| tensor(model, names, value.into()));
+    let inputs: Vec<_> = (0..op.count.into()).map(input).collect();
+    let output = tensor(model, names, op.output.into());
     let constants = inputs.iter().flatten().filter(|input| input.place == "constant");
     let in_memory = inputs.iter().flatten().filter(|input| input.place != "constant");
     Layer {
@@ -140,25 +141,19 @@ fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
     }
 }
 
-impl<'a> Tensors<'a> {
-    pub(crate) fn of(model: &'a Model<'a>) -> Self {
-        Self { model, names: model.constant_names().collect() }
-    }
-
-    /// Value `index` of the plan.
-    pub(crate) fn get(&self, index: usize) -> Tensor {
-        let value = self.model.value(index);
-        Tensor {
-            value: index,
-            shape: value.shape.dims().to_vec(),
-            dtype: value.dtype.name(),
-            bytes: value.len,
-            scale: value.scale,
-            zero_point: value.zero_point,
-            place: place(&value),
-            offset: value.offset,
-            name: self.names.get(index).map(ToString::to_string),
-        }
+/// Value `index` of the plan; `names` are those of the constants.
+pub(crate) fn tensor<'m>(model: &Model<'_>, names: &[&'m str], index: usize) -> Tensor<'m> {
+    let value = model.value(index);
+    Tensor {
+        value: index,
+        shape: value.shape.dims().to_vec(),
+        dtype: value.dtype.name(),
+        bytes: value.len,
+        scale: value.scale,
+        zero_point: value.zero_point,
+        place: place(&value),
+        offset: value.offset,
+        name: if value.is_constant() { names.get(index).copied() } else { None },
     }
 }
 
@@ -171,7 +166,7 @@ fn place(value: &Value) -> &'static str {
 }
 
 /// How many bytes two tensors in the arena share.
-fn shared(a: &Tensor, b: &Tensor) -> u32 {
+fn shared(a: &Tensor<'_>, b: &Tensor<'_>) -> u32 {
     (a.offset + a.bytes).min(b.offset + b.bytes).saturating_sub(a.offset.max(b.offset))
 }
 
@@ -257,7 +252,7 @@ pub(crate) fn shape_text(shape: &[u32]) -> String {
 }
 
 /// What a layer computes; after it the type of its weights, if they are in blocks or f16.
-pub(crate) fn title(layer: &Layer) -> String {
+pub(crate) fn title(layer: &Layer<'_>) -> String {
     match layer.function {
         None => layer.operator.into(),
         // The function says more than that there is a table, or a function.
@@ -267,7 +262,7 @@ pub(crate) fn title(layer: &Layer) -> String {
 }
 
 /// The types of a layer's first input and its output: one name if they are the same.
-pub(crate) fn types_text(layer: &Layer) -> String {
+pub(crate) fn types_text(layer: &Layer<'_>) -> String {
     let input = layer.inputs.iter().flatten().next().map_or(layer.output.dtype, |input| input.dtype);
     if input == layer.output.dtype { input.into() } else { format!("{input} to {}", layer.output.dtype) }
 }

@@ -6,6 +6,7 @@ mod calibration;
 mod compile;
 mod engine;
 mod error;
+mod escape;
 mod evaluation;
 mod fidelity;
 #[cfg(feature = "generate")]
@@ -13,6 +14,7 @@ mod generate;
 mod inputs;
 mod inspect;
 mod layers;
+mod limits;
 mod model_file;
 mod npy;
 mod output_file;
@@ -27,6 +29,7 @@ mod tensor_file;
 mod weights;
 
 pub use error::{Error, Result};
+pub use escape::{visible, visible_lines};
 pub use output_file::clean_up_when_interrupted;
 pub use screen::Screen;
 pub use tensor_file::read_inputs;
@@ -47,6 +50,10 @@ enum Command {
     Inspect(inspect::Args),
     #[cfg(feature = "generate")]
     Generate(generate::Args),
+    /// What `generate --chat` starts in a process of its own
+    #[cfg(feature = "generate")]
+    #[command(hide = true, name = generate::RENDER)]
+    RenderChat,
 }
 
 impl Cli {
@@ -61,6 +68,8 @@ impl Cli {
             Command::Inspect(args) => inspect::run(args, screen),
             #[cfg(feature = "generate")]
             Command::Generate(args) => generate::run(args, screen),
+            #[cfg(feature = "generate")]
+            Command::RenderChat => return generate::render_chat(),
         }?;
         screen.finish()
     }

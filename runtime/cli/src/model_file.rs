@@ -60,7 +60,7 @@ impl ModelFile {
     }
 }
 
-/// The file `path` in memory.
+/// The file `path` in memory. It is mapped, not read: see the help of `--engine`.
 ///
 /// # Errors
 /// It is not a regular file with something in it, or cannot be read.

@@ -57,10 +57,7 @@ impl Header {
             2 | 3 => (12, byte(8)? | byte(9)? << 8 | byte(10)? << 16 | byte(11)? << 24),
             version => return Err(NpyError::Version(version as u8)),
         };
-        let data_at = start + len;
-        if data_at > file.len() {
-            return Err(NpyError::Truncated);
-        }
+        let data_at = len.checked_add(start).filter(|end| *end <= file.len()).ok_or(NpyError::Truncated)?;
         let mut scanner = Scanner { text: &file[..data_at], at: start };
         scanner
             .dictionary()
@@ -78,6 +75,42 @@ impl Header {
             "<f4" => DType::F32,
             _ => return None,
         })
+    }
+
+    /// The elements with the last dimension innermost, of `size` bytes each, if they are stored the other way round. `None`
+    /// if they need not be moved, or `elements` has not the length that the shape says.
+    pub(crate) fn in_c_order(&self, elements: &[u8], size: usize) -> Option<Vec<u8>> {
+        // Dimensions of 1 move nothing. Without them there are no more than the element count has binary digits.
+        let dims = self.shape.iter().filter(|dim| **dim != 1).map(|dim| usize::try_from(*dim).ok());
+        let dims: Vec<usize> = dims.collect::<Option<_>>()?;
+        let len = dims.iter().try_fold(size, |len, dim| len.checked_mul(*dim))?;
+        if !self.fortran_order || dims.len() < 2 || len != elements.len() || len == 0 {
+            return None;
+        }
+        let strides: Vec<usize> = dims
+            .iter()
+            .scan(size, |next, dim| {
+                let stride = *next;
+                *next *= dim;
+                Some(stride)
+            })
+            .collect();
+        let mut ordered = Vec::with_capacity(len);
+        let mut index = vec![0; dims.len()];
+        let mut from = 0;
+        while ordered.len() < len {
+            ordered.extend_from_slice(&elements[from..from + size]);
+            for k in (0..dims.len()).rev() {
+                index[k] += 1;
+                from += strides[k];
+                if index[k] < dims[k] {
+                    break;
+                }
+                from -= strides[k] * dims[k];
+                index[k] = 0;
+            }
+        }
+        Some(ordered)
     }
 }
 
@@ -211,6 +244,62 @@ mod tests {
                 assert!(!read.fortran_order);
             }
         }
+    }
+
+    #[test]
+    fn elements_in_fortran_order_are_put_into_c_order_whatever_the_rank_and_type() {
+        for shape in [&[][..], &[5], &[2, 3], &[1, 7, 1], &[3, 1, 2, 4], &[2, 2, 2, 2, 2, 3], &[1; 300]] {
+            for size in [1, 2, 4, 8] {
+                let header = Header { descr: String::new(), fortran_order: true, shape: shape.to_vec(), data_at: 0 };
+                let count = shape.iter().product::<u64>();
+                // Element i of the C order, at its place in Fortran order.
+                let mut stored = vec![0; count as usize * size];
+                for i in 0..count {
+                    let (mut rest, mut stride, mut at) = (i, count, 0);
+                    for dim in shape.iter().rev() {
+                        stride /= dim;
+                        at += rest % dim * stride;
+                        rest /= dim;
+                    }
+                    stored[at as usize * size..][..size].copy_from_slice(&i.to_le_bytes()[..size]);
+                }
+                let expected: Vec<u8> = (0..count).flat_map(|i| i.to_le_bytes()[..size].to_vec()).collect();
+                let found = header.in_c_order(&stored, size).unwrap_or(stored);
+                assert_eq!(found, expected, "{shape:?} of {size} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shape_that_is_not_that_of_the_elements_moves_nothing() {
+        for shape in [vec![u64::MAX; 4], vec![1 << 33, 1 << 33], vec![0, 3], vec![2, 4]] {
+            let header = Header { descr: String::new(), fortran_order: true, shape, data_at: 0 };
+            assert_eq!(header.in_c_order(&[0; 6], 1), None);
+        }
+    }
+
+    #[test]
+    fn a_header_that_nests_deeply_is_refused_at_once() {
+        for text in ["{'descr': ".to_string() + &"(".repeat(60_000), "{".repeat(60_000), "{'shape': ".to_string() + &"(".repeat(60_000)] {
+            let len = (text.len() as u16).to_le_bytes();
+            let file = [MAGIC, &[1, 0], &len, text.as_bytes()].concat();
+            assert!(matches!(Header::parse(&file), Err(NpyError::Dictionary { at }) if at < 30), "{}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn headers_of_all_versions_are_read() {
+        let text = b"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }\n";
+        let len = text.len() as u32;
+        for (version, len) in [(1, &len.to_le_bytes()[..2]), (2, &len.to_le_bytes()), (3, &len.to_le_bytes())] {
+            let file = [MAGIC, &[version, 0], len, text].concat();
+            let header = Header::parse(&file).unwrap();
+            assert_eq!((header.fortran_order, header.data_at), (true, file.len()));
+            assert_eq!(Header::parse(&file[..file.len() - 1]), Err(NpyError::Truncated));
+        }
+        let endless = [MAGIC, &[2, 0], &[0xff; 4], text].concat();
+        assert_eq!(Header::parse(&endless), Err(NpyError::Truncated));
+        assert_eq!(Header::parse(&[MAGIC, &[4, 0], &[0; 4]].concat()), Err(NpyError::Version(4)));
     }
 
     #[test]

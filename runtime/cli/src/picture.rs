@@ -21,6 +21,10 @@ const WIDEST: usize = 8;
 /// Columns for offsets, before the picture.
 const MARGIN: usize = 13;
 
+/// Blocks that live at one time in one line, at most, for which it is drawn which takes over which: they are compared in
+/// pairs.
+const MOST_ALIVE: usize = 64;
+
 /// Background colours of the 256-colour palette that dark text is readable on.
 const PALETTE: [u8; 10] = [110, 179, 108, 174, 146, 186, 73, 180, 139, 151];
 
@@ -147,7 +151,8 @@ impl Picture<'_> {
         let candidates: Vec<_> = with_overlap.collect::<Vec<_>>();
         let alive: Vec<_> = candidates.iter().filter(alive).collect();
         let taken_over = |block: &Block| {
-            alive.iter().any(|(_, other)| {
+            alive.len() <= MOST_ALIVE
+                && alive.iter().any(|(_, other)| {
                 let apart = block.offset + block.len <= other.offset || other.offset + other.len <= block.offset;
                 !apart && if late { other.first > block.first } else { other.first < block.first }
             })

@@ -2,6 +2,7 @@
 
 use crate::engine::{self, Engine, Session};
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::model_file::{self, ModelFile};
 use crate::progress::Progress;
 use crate::scores::{self, Score};
@@ -36,9 +37,13 @@ pub(crate) struct Args {
     top: u32,
     /// Whose code computes
     ///
-    /// With candle, standard error says which code computes what on this processor, and why.
+    /// With candle, standard error says which code computes what on this processor, and why. With either, the model file is
+    /// mapped and read in place: leave it alone meanwhile. One that another program shortens ends this one by a signal
+    /// (SIGBUS), and one that it changes may give anything.
     #[arg(long, value_enum, default_value_t = Engine::Tealight)]
     engine: Engine,
+    #[command(flatten)]
+    limits: Limits,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -84,6 +89,7 @@ struct Output<'a> {
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
+    args.limits.check(&model)?;
     let kinds = |name: &str, count: usize, index: &dyn Fn(usize) -> usize| -> Vec<TensorKind> {
         (0..count).map(|i| TensorKind::of(format!("{name} {i}"), &model.value(index(i)))).collect()
     };

@@ -25,15 +25,19 @@ const BAR: f32 = 24.0;
 /// The `count` highest elements of an output, highest first; of equal ones the first comes first, and what is not a
 /// number last.
 pub(crate) fn top(kind: &TensorKind, bytes: &[u8], labels: &[String], count: usize) -> Vec<Score> {
-    let values = kind.real(bytes);
-    let mut scores: Vec<_> = values
-        .iter()
-        .zip(kind.numbers(bytes))
-        .enumerate()
-        .map(|(index, (value, raw))| Score { index, label: label(labels, index, values.len()), value: *value, raw })
-        .collect();
-    scores.sort_by(|a, b| key(b.value).total_cmp(&key(a.value)));
-    scores.truncate(count);
+    let elements = bytes.len() / kind.dtype.size() as usize;
+    // Only the highest are kept, so memory is for them and not for the whole output.
+    let mut scores: Vec<Score> = Vec::new();
+    for (index, raw) in kind.numbers(bytes).enumerate() {
+        let value = kind.real_of(raw);
+        let lowest = scores.last().map_or(f32::NEG_INFINITY, |score| key(score.value));
+        if scores.len() >= count && key(value).total_cmp(&lowest).is_le() {
+            continue;
+        }
+        let at = scores.partition_point(|score| key(score.value).total_cmp(&key(value)).is_ge());
+        scores.truncate(count.saturating_sub(1));
+        scores.insert(at, Score { index, label: label(labels, index, elements), value, raw });
+    }
     scores
 }
 
@@ -55,7 +59,7 @@ pub(crate) fn print(results: &[Vec<Vec<Score>>], outputs: &[TensorKind], screen:
         for (scores, kind) in result.iter().zip(outputs) {
             if results.len() > 1 || outputs.len() > 1 {
                 let which = if outputs.len() > 1 { format!(", {kind}") } else { String::new() };
-                screen.print(format!("{}\n", screen.bold(&format!("inference {k}{which}"))))?;
+                screen.heading(&format!("inference {k}{which}"), "")?;
             }
             screen.print(lines(scores, kind))?;
         }

@@ -1,8 +1,9 @@
 //! Where a command's report goes: how wide it may be, and whether it may have colours.
 
 use crate::error::{Error, Result};
+use crate::escape::{visible, visible_json, visible_lines};
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// The width for reports that do not go to a terminal, in columns. Tables leave nothing out there.
 const PIPE_WIDTH: usize = 100;
@@ -45,15 +46,36 @@ impl Screen {
         self.columns.map(|columns| columns.max(LEAST_WIDTH))
     }
 
-    /// Writes `text`.
+    /// Writes `text`, which may have several lines and may quote a file: every character of it becomes visible.
     pub fn print(&mut self, text: impl Display) -> Result<()> {
-        write!(self.out, "{text}").map_err(Error::stdout)
+        self.write(&visible_lines(&text.to_string()))
+    }
+
+    /// Writes a line that starts with `bold`, in bold where colours may be used, and goes on with `rest`. Both may quote a
+    /// file.
+    pub fn heading(&mut self, bold: &str, rest: &str) -> Result<()> {
+        let (bold, rest) = (visible(bold), visible(rest));
+        self.write(&if self.colour { format!("\x1b[1m{bold}\x1b[0m{rest}\n") } else { format!("{bold}{rest}\n") })
+    }
+
+    /// Writes a picture that was drawn for this screen. It may have colours, and must quote nothing.
+    pub(crate) fn picture(&mut self, picture: &str) -> Result<()> {
+        self.write(picture)
+    }
+
+    /// Writes text that a model made: as it is, but on a terminal every character but line breaks and tabs becomes visible.
+    pub(crate) fn generated(&mut self, text: &str) -> Result<()> {
+        if self.columns.is_some() { self.print(text) } else { self.write(text) }
+    }
+
+    fn write(&mut self, text: &str) -> Result<()> {
+        self.out.write_all(text.as_bytes()).map_err(Error::stdout)
     }
 
     /// Writes `value` as JSON, with a line break at its end.
     pub fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
-        serde_json::to_writer_pretty(&mut self.out, value).map_err(|error| Error::stdout(error.into()))?;
-        self.print("\n")
+        serde_json::to_writer_pretty(VisibleJson(&mut self.out), value).map_err(|error| Error::stdout(error.into()))?;
+        self.write("\n")
     }
 
     /// Writes a warning to standard error, after all that was written so far: there it is seen wherever the report goes.
@@ -67,9 +89,73 @@ impl Screen {
     pub fn finish(&mut self) -> Result<()> {
         self.out.flush().map_err(Error::stdout)
     }
+}
 
-    /// `text` in bold where colours may be used.
-    pub fn bold(&self, text: &str) -> String {
-        if self.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.into() }
+/// Makes every character of a JSON document visible on its way.
+struct VisibleJson<W>(W);
+
+impl<W: Write> Write for VisibleJson<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A document is handed over in pieces of text.
+        let text = std::str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        self.0.write_all(visible_json(text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `write` writes to a screen, which is a terminal if it has columns.
+    fn written(columns: Option<usize>, write: impl Fn(&mut Screen) -> Result<()>) -> String {
+        let out = Written::default();
+        let mut screen = Screen { out: Box::new(out.clone()), columns, colour: columns.is_some() };
+        write(&mut screen).unwrap();
+        let bytes = out.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    const HOSTILE: &str = "\x1b[2J\u{9b}\u{202e}";
+    const SHOWN: &str = "\\u{1b}[2J\\u{9b}\\u{202e}";
+
+    #[test]
+    fn what_a_file_says_is_visible_in_every_way_of_writing() {
+        for columns in [None, Some(80)] {
+            let text = written(columns, |screen| screen.print(format!("a {HOSTILE}\n")));
+            assert_eq!(text, format!("a {SHOWN}\n"));
+            let text = written(columns, |screen| screen.heading(&format!("{HOSTILE}\n"), HOSTILE));
+            let heading = format!("{SHOWN}\\n");
+            let bold = if columns.is_some() { format!("\x1b[1m{heading}\x1b[0m") } else { heading };
+            assert_eq!(text, format!("{bold}{SHOWN}\n"));
+            let text = written(columns, |screen| screen.json(&[HOSTILE, "é🌍"]));
+            assert!(text.contains("\\u001b[2J\\u009b\\u202e") && text.contains("é🌍"), "{text}");
+            assert_eq!(serde_json::from_str::<Vec<String>>(&text).unwrap(), [HOSTILE, "é🌍"]);
+        }
+    }
+
+    #[test]
+    fn generated_text_is_visible_on_a_terminal_and_as_it_is_elsewhere() {
+        assert_eq!(written(Some(80), |screen| screen.generated(HOSTILE)), SHOWN);
+        assert_eq!(written(None, |screen| screen.generated(HOSTILE)), HOSTILE);
     }
 }

@@ -1,4 +1,4 @@
-//! Sizes of memory as options take them: `4096`, `512M`, `1GiB`.
+//! Sizes of memory and counts as options take them: `4096`, `512M`, `1GiB`.
 
 /// Units and their bytes, as GNU's programs read them: `M` and `MiB` are powers of 1024, `MB` is a power of 1000.
 const UNITS: [(&str, u64); 14] = [
@@ -24,22 +24,37 @@ const UNITS: [(&str, u64); 14] = [
 /// # Errors
 /// The text is not such a size, or more than 64 bits hold; the message says what would be one.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    parse(text, &UNITS, "give bytes, such as 4096, 512M or 1GiB")
+}
+
+/// Powers of 1000.
+const THOUSANDS: [(&str, u64); 5] = [("", 1), ("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000), ("t", 1_000_000_000_000)];
+
+/// Reads a count: digits, and a unit in either case if there is one (`K`, `M`, `G`, `T`, powers of 1000).
+///
+/// # Errors
+/// The text is not such a count, or more than 64 bits hold; the message says what would be one.
+pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
+    parse(text, &THOUSANDS, "give a number, such as 4096, 500M or 20G")
+}
+
+fn parse(text: &str, units: &[(&str, u64)], help: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim().to_ascii_lowercase();
-    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
+    let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
     match (number.parse::<u64>(), factor) {
         (Ok(number), Some(factor)) => number.checked_mul(*factor).ok_or_else(|| "it is too large".to_string()),
         // Digits alone fail only because they are too many.
         (Err(_), Some(_)) if digits > 0 => Err("it is too large".into()),
-        _ => Err("give bytes, such as 4096, 512M or 1GiB".into()),
+        _ => Err(help.into()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse_size;
+    use super::{parse_count, parse_size};
 
     #[test]
     fn sizes_are_read_with_their_units() {
@@ -59,6 +74,14 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Ok(size), "{text}");
         }
+    }
+
+    #[test]
+    fn counts_have_units_of_a_thousand() {
+        for (text, count) in [("0", 0), ("500M", 500_000_000), ("20g", 20_000_000_000), ("7 k", 7000)] {
+            assert_eq!(parse_count(text), Ok(count), "{text}");
+        }
+        assert!(parse_count("1MiB").unwrap_err().contains("500M"));
     }
 
     #[test]

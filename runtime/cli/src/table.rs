@@ -1,5 +1,10 @@
 //! Plain tables: aligned columns, two spaces between them, and a choice of what to leave out when space is short.
 
+use crate::escape::{shortened, visible};
+
+/// Characters of a cell, at most: a name in a file may have a million.
+const WIDEST: usize = 200;
+
 /// A table that is filled row by row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
@@ -36,17 +41,22 @@ impl Table {
         self
     }
 
-    /// Adds a row: one cell for each column.
+    /// Adds a row: one cell for each column. A cell may quote a file.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let cells = cells.into_iter().map(|cell| visible(&shortened(&cell, WIDEST)).into_owned());
+        self.rows.push(cells.collect());
     }
 
     /// The table as text, at most `width` columns wide if columns can be left out for it, and the titles of those that
     /// were.
     pub(crate) fn draw(&self, width: Option<usize>) -> (String, Vec<&'static str>) {
+        let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.column_width(column)).collect();
+        let total = |shown: &[usize]| {
+            shown.iter().map(|column| widths[*column] + GAP.len()).sum::<usize>().saturating_sub(GAP.len())
+        };
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         let mut left_out = Vec::new();
-        while width.is_some_and(|width| self.width(&shown) > width) {
+        while width.is_some_and(|width| total(&shown) > width) {
             let Some(worst) = shown.iter().copied().filter(|c| self.rank(*c) > 0).max_by_key(|c| self.rank(*c)) else {
                 break;
             };
@@ -56,7 +66,7 @@ impl Table {
         let mut text = String::new();
         let titles: Vec<String> = self.columns.iter().map(|column| column.title.to_string()).collect();
         for row in std::iter::once(&titles).chain(&self.rows) {
-            let cells: Vec<String> = shown.iter().map(|column| self.cell(row, *column)).collect();
+            let cells: Vec<String> = shown.iter().map(|column| self.cell(row, *column, widths[*column])).collect();
             text.push_str(cells.join(GAP).trim_end());
             text.push('\n');
         }
@@ -67,19 +77,15 @@ impl Table {
         self.columns[column].rank
     }
 
-    fn width(&self, shown: &[usize]) -> usize {
-        shown.iter().map(|column| self.column_width(*column) + GAP.len()).sum::<usize>().saturating_sub(GAP.len())
-    }
-
     fn column_width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         let widest = cells.map(|cell| console::measure_text_width(cell)).max().unwrap_or(0);
         widest.max(self.columns[column].title.len())
     }
 
-    fn cell(&self, row: &[String], column: usize) -> String {
+    fn cell(&self, row: &[String], column: usize, width: usize) -> String {
         let text = row.get(column).map_or("", String::as_str);
-        let gap = " ".repeat(self.column_width(column).saturating_sub(console::measure_text_width(text)));
+        let gap = " ".repeat(width.saturating_sub(console::measure_text_width(text)));
         if self.columns[column].right { format!("{gap}{text}") } else { format!("{text}{gap}") }
     }
 }
@@ -119,6 +125,15 @@ mod tests {
         assert_eq!(table.draw(None), ("name    n  more\na       1    22\nbbb×  333     4\n".into(), vec![]));
         assert_eq!(table.draw(Some(9)), ("name    n\na       1\nbbb×  333\n".into(), vec!["more"]));
         assert_eq!(table.draw(Some(2)).1, ["more", "n"]);
+    }
+
+    #[test]
+    fn a_cell_stays_on_its_line_and_short_whatever_it_quotes() {
+        let mut table = Table::new().text("name", 0);
+        table.row(["a\nb\x1b[2J".into()]);
+        table.row(["x".repeat(1 << 20)]);
+        let text = table.draw(None).0;
+        assert!(text.contains("a\\nb\\u{1b}[2J") && text.lines().count() == 3 && text.len() < 1000, "{text}");
     }
 
     #[test]

@@ -80,7 +80,15 @@ impl TensorKind {
     pub(crate) fn read(&self, path: &Path) -> Result<Stream> {
         let data = std::fs::read(path).map_err(|error| cannot_read(path, error))?;
         let is_npy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
-        let at = if is_npy || data.starts_with(npy::MAGIC) { self.check_npy(path, &data)? } else { 0 };
+        let (data, at) = if is_npy || data.starts_with(npy::MAGIC) {
+            let header = self.check_npy(path, &data)?;
+            match header.in_c_order(&data[header.data_at..], self.dtype.size() as usize) {
+                Some(elements) => (elements, 0),
+                None => (data, header.data_at),
+            }
+        } else {
+            (data, 0)
+        };
         let found = data.len() - at;
         if found == 0 || !found.is_multiple_of(self.len) {
             let found_is = if found == 0 { "nothing".to_string() } else { bytes(found as u64) };
@@ -91,8 +99,8 @@ impl TensorKind {
         Ok(Stream { data, at, len: self.len })
     }
 
-    /// Checks type and shape; gives the place of the elements.
-    fn check_npy(&self, path: &Path, data: &[u8]) -> Result<usize> {
+    /// Checks type and shape; the header's shape is then that of the elements after it.
+    fn check_npy(&self, path: &Path, data: &[u8]) -> Result<npy::Header> {
         let refuse = |cause: String| {
             Error::new(format!("`{}` does not fit {}", path.display(), self.name)).cause(cause).help(self.help())
         };
@@ -102,9 +110,6 @@ impl TensorKind {
         let expected = format!("expected '{}' {:?}", npy::descr(self.dtype), self.shape);
         if header.dtype() != Some(self.dtype) {
             return Err(refuse(format!("{expected}, found type '{}'", header.descr)));
-        }
-        if header.fortran_order && header.shape.len() > 1 {
-            return Err(refuse("the array is in Fortran order: save `numpy.ascontiguousarray(a)`".into()));
         }
         let Some(count) = self.count_of(&header.shape) else {
             return Err(refuse(format!("{expected}, found shape {:?}", header.shape)));
@@ -117,7 +122,7 @@ impl TensorKind {
                 bytes(found as u64)
             )));
         }
-        Ok(header.data_at)
+        Ok(header)
     }
 
     /// How many tensors of this kind an array of `shape` holds.
@@ -152,12 +157,15 @@ impl TensorKind {
 
     /// The real values of a tensor.
     pub(crate) fn real(&self, bytes: &[u8]) -> Vec<f32> {
-        let numbers = self.numbers(bytes);
+        self.numbers(bytes).map(|number| self.real_of(number)).collect()
+    }
+
+    /// The real value of an element.
+    pub(crate) fn real_of(&self, number: f64) -> f32 {
         if self.scale > 0.0 && self.dtype != DType::F32 {
-            let zero_point = f64::from(self.zero_point);
-            numbers.map(|number| ((number - zero_point) * f64::from(self.scale)) as f32).collect()
+            ((number - f64::from(self.zero_point)) * f64::from(self.scale)) as f32
         } else {
-            numbers.map(|number| number as f32).collect()
+            number as f32
         }
     }
 
@@ -257,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_of_another_type_shape_order_or_length_are_refused() {
+    fn arrays_of_another_type_shape_or_length_are_refused() {
         let kind = kind(DType::I8, &[1, 2]);
         let refused = |bytes: Vec<u8>| {
             let (_folder, path) = write("a.npy", &bytes);
@@ -267,10 +275,6 @@ mod tests {
         assert!(refused([npy::header(DType::I8, &[2, 1]), vec![0; 2]].concat()).contains("found shape [2, 1]"));
         assert!(refused([npy::header(DType::I8, &[1, 2]), vec![0; 3]].concat()).contains("3 B after the header"));
         assert!(refused([npy::header(DType::I8, &[0, 2]), vec![]].concat()).contains("holds nothing"));
-        let fortran = npy::header(DType::I8, &[1, 2]);
-        let fortran = String::from_utf8_lossy(&fortran[10..]).replace("False", "True ");
-        let fortran = [b"\x93NUMPY\x01\0\x76\0".as_slice(), fortran.as_bytes(), &[0; 2]].concat();
-        assert!(refused(fortran).contains("Fortran"));
         assert!(refused(b"no array".to_vec()).contains("magic"));
     }
 

@@ -59,6 +59,7 @@ pub mod gguf;
 pub mod graph;
 mod lower;
 mod names;
+mod output_file;
 mod pass;
 mod plan;
 pub mod quantize;
@@ -71,6 +72,7 @@ mod vocabulary;
 mod write;
 
 pub use error::{CompileError, Site};
+pub use output_file::{OutputFile, remove_unfinished, write_file};
 pub use store::WeightType;
 pub use tealight_format::ops::BlockType;
 pub use vocabulary::{Bpe, Vocabulary};
@@ -78,8 +80,6 @@ pub use vocabulary::{Bpe, Vocabulary};
 use error::Result;
 use graph::Graph;
 use std::cell::RefCell;
-use std::io::{self, Write as _};
-use std::path::Path;
 use tealight_format::Work;
 
 /// What a compilation is told.
@@ -264,16 +264,4 @@ fn macs(graph: &Graph, works: &[Work]) -> u64 {
         graph::Op::Tflite(_) => 0,
     });
     macs.fold(0, u64::saturating_add)
-}
-
-/// Writes a file whole or not at all: to a temporary file beside it, which then takes its name.
-///
-/// # Errors
-/// Those of the file system.
-pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }

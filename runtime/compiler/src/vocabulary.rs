@@ -6,6 +6,7 @@
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Tensor};
 use std::collections::{BTreeMap, HashSet};
+use tealight_text::vocabulary::{BytePairs, VocabularyFault};
 
 /// How text becomes a model's tokens, and tokens text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,24 +95,10 @@ impl Bpe {
     }
 
     fn check(&self) -> Result<()> {
-        distinct(&self.tokens, "token")?;
-        let count = self.tokens.len();
-        if let Some(token) = self.tokens.iter().find(|token| token.is_empty() || token.contains('\0')) {
-            return Err(CompileError::Vocabulary(format!("the token {token:?} is empty or has a zero byte")));
-        }
-        if self.kinds.len() != count {
-            return Err(CompileError::Vocabulary(format!("{count} tokens have {} kinds", self.kinds.len())));
-        }
-        let known = |token: u32| usize::try_from(token).is_ok_and(|token| token < count);
-        for (what, mut tokens) in [
-            ("merges", self.merges.iter().flatten().copied().collect::<Vec<_>>()),
-            ("begin and end", self.begin.iter().chain(&self.end).copied().collect()),
-        ] {
-            tokens.retain(|&token| !known(token));
-            if let Some(token) = tokens.first() {
-                return Err(CompileError::Vocabulary(format!("{what} name the token {token}, but there are {count}")));
-            }
-        }
+        let tokens: Vec<&str> = self.tokens.iter().map(String::as_str).collect();
+        let Self { kinds, merges, begin, end, .. } = self;
+        let checked = BytePairs { tokens: &tokens, kinds, merges, begin: *begin, end }.check();
+        checked.map_err(|VocabularyFault { part, what }| CompileError::Vocabulary(format!("`{part}` {what}")))?;
         if self.pre.chars().any(char::is_control) {
             return Err(CompileError::Vocabulary(format!("the way of splitting {:?} is not a name", self.pre)));
         }
@@ -154,9 +141,9 @@ mod tests {
         for (what, broken) in [
             ("\"a\" twice", Bpe { tokens: ["a", "b", "a"].map(String::from).to_vec(), ..bpe() }),
             ("\"a\\0\"", Bpe { tokens: ["a\0", "b", "ab"].map(String::from).to_vec(), ..bpe() }),
-            ("3 tokens have 2 kinds", Bpe { kinds: vec![1, 1], ..bpe() }),
-            ("merges name the token 3", Bpe { merges: vec![[0, 3]], ..bpe() }),
-            ("begin and end name the token 9", Bpe { end: vec![9], ..bpe() }),
+            ("2 entries for 3 tokens", Bpe { kinds: vec![1, 1], ..bpe() }),
+            ("joins the tokens 0 and 3", Bpe { merges: vec![[0, 3]], ..bpe() }),
+            ("names the token 9", Bpe { end: vec![9], ..bpe() }),
             ("not a name", Bpe { pre: "a\u{1b}".into(), ..bpe() }),
             ("no token", Bpe::default()),
         ] {

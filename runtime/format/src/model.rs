@@ -22,22 +22,6 @@ pub struct Model<'a> {
     plan: PlanHeader,
 }
 
-/// The names of a model's constants, as the safetensors header has them: JSON escapes are not resolved.
-#[derive(Clone, Debug)]
-pub struct ConstantNames<'a> {
-    bytes: &'a [u8],
-    entries: Entries<'a>,
-}
-
-impl<'a> Iterator for ConstantNames<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let tensor = self.entries.next()?;
-        Some(text(slice(self.bytes, tensor.name_at, tensor.name_len)))
-    }
-}
-
 /// What accessors give for an index past a table.
 const NO_VALUE: Value = Value::new(Place::Constant, DType::U8, Shape::SCALAR, 0);
 
@@ -212,15 +196,6 @@ impl<'a> Model<'a> {
         // The plan comes before them.
         let _ = entries.next();
         ConstantNames { entries }
-    }
-
-    /// The names of all constants, in order: one walk over the header, where [`constant_name`](Self::constant_name) takes
-    /// one for each name.
-    pub const fn constant_names(&self) -> ConstantNames<'a> {
-        let mut entries = Entries::new(self.bytes, &self.header);
-        // The plan comes before them.
-        entries.next();
-        ConstantNames { bytes: self.bytes, entries }
     }
 
     /// The metadata entry `key`, as it stands in the file: JSON escapes are not resolved.

@@ -27,7 +27,7 @@ const MAX_COPIES: usize = 16;
 
 /// Bytes of the stack. A level of nesting takes one byte of the template at least (`-x`, `(x)`), and no more stack than this
 /// for each: measured in a build without optimization by the tests of this crate.
-const STACK: usize = MAX_TEMPLATE * if cfg!(debug_assertions) { 6 << 10 } else { 2 << 10 };
+const STACK: usize = MAX_TEMPLATE * if cfg!(debug_assertions) { 5 << 10 } else { 2 << 10 };
 
 /// The messages of a conversation, and the template that makes one text of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +50,7 @@ impl Conversation {
     /// messages.
     pub fn render(&self) -> Result<String, TextError> {
         let failed = |what: String| TextError::Template(what);
-        if self.template.len() > MAX_TEMPLATE {
-            return Err(failed(format!("it has {} bytes; at most {MAX_TEMPLATE} are read", self.template.len())));
-        }
+        check_length(&self.template)?;
         thread::scope(|scope| {
             let builder = thread::Builder::new().name("chat template".into()).stack_size(STACK);
             let rendering = builder.spawn_scoped(scope, || self.render_here());
@@ -83,6 +81,19 @@ impl Conversation {
             Ok(()) => String::from_utf8(text.bytes).map_err(|error| TextError::Template(error.to_string())),
         }
     }
+}
+
+/// A template as it is kept: an error in the place of one that is too long, which may be as long as a file.
+pub(crate) fn checked(template: &str) -> Result<String, TextError> {
+    check_length(template).map(|()| template.into())
+}
+
+fn check_length(template: &str) -> Result<(), TextError> {
+    if template.len() > MAX_TEMPLATE {
+        let what = format!("it has {} bytes; at most {MAX_TEMPLATE} are read", template.len());
+        return Err(TextError::Template(what));
+    }
+    Ok(())
 }
 
 /// A text that takes a limited number of bytes.

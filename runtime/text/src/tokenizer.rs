@@ -17,7 +17,7 @@ pub struct Tokenizer {
     begin: Option<u32>,
     end: Vec<u32>,
     #[cfg(feature = "bpe")]
-    chat_template: Option<String>,
+    chat_template: Option<Result<String, TextError>>,
 }
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Tokenizer {
     #[cfg(feature = "bpe")]
     fn bpe(model: &Model<'_>) -> Result<Self, TextError> {
         let Parts { bpe, bytes, begin, end } = Bpe::read(model)?;
-        let chat_template = parts::text(model, "tokenizer.chat_template")?.map(String::from);
+        let chat_template = parts::text(model, "tokenizer.chat_template")?.map(crate::chat::checked);
         Ok(Self { kind: Kind::Bpe(Box::new(bpe)), bytes, begin, end, chat_template })
     }
 
@@ -132,10 +132,10 @@ impl Tokenizer {
     /// A conversation, and the template that makes one text of it.
     ///
     /// # Errors
-    /// The model has no chat template.
+    /// The model has no chat template, or one that is too long.
     #[cfg(feature = "bpe")]
     pub fn conversation(&self, messages: &[Message]) -> Result<Conversation, TextError> {
-        let template = self.chat_template.clone().ok_or(TextError::NoTemplate)?;
+        let template = self.chat_template.clone().ok_or(TextError::NoTemplate)??;
         let name = |token: Option<&u32>| match (&self.kind, token) {
             (Kind::Bpe(bpe), Some(&token)) => bpe.name(token).to_string(),
             _ => String::new(),

@@ -1,14 +1,17 @@
 //! `tealight generate`: a language model continues a text.
 
+mod chat;
 mod interface;
 mod memory;
 
 use crate::engine::{self, Engine, Session};
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::model_file::ModelFile;
 use crate::progress::Progress;
 use crate::screen::Screen;
 use crate::table::{bytes, counted};
+pub(crate) use chat::{RENDER, render_chat};
 use interface::Interface;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -17,7 +20,8 @@ use tealight_text::{Decoder, Message, Sampler, Sampling, TextError, Tokenizer};
 
 /// Continue a text with a language model
 ///
-/// The text appears on standard output while it is made; how fast that went, on standard error. It ends where the model ends
+/// The text appears on standard output while it is made, on a terminal with its control characters escaped; how fast that
+/// went, on standard error. It ends where the model ends
 /// it, after --max-tokens, or when the model's context is full.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
@@ -46,8 +50,13 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Whose code computes; standard error says in the end which code computed what
+    ///
+    /// The model file is mapped and read in place: leave it alone meanwhile. One that another program shortens ends this one
+    /// by a signal (SIGBUS), and one that it changes may give anything.
     #[arg(long, value_enum, default_value_t = Engine::Tealight)]
     engine: Engine,
+    #[command(flatten)]
+    limits: Limits,
     /// Report in JSON when all is done, the text in it
     #[arg(long)]
     json: bool,
@@ -121,9 +130,10 @@ fn probability(text: &str) -> std::result::Result<f32, String> {
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
+    args.limits.check(&model)?;
     let refuse = |error: &TextError| match error {
         TextError::NoTokenizer => "give a model that was compiled from a .gguf",
-        TextError::NoTemplate => "leave out --chat",
+        TextError::NoTemplate | TextError::Template(_) => "leave out --chat",
         TextError::Character { .. } | TextError::Text { .. } => "leave what the model does not know out of the prompt",
         _ => "compile the model again with this version of `tealight`",
     };
@@ -136,7 +146,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         .map_err(|what| Error::new(format!("`{}` is not a language model", args.model.display())).cause(what))?;
     let mut prompt = read_prompt(&args.prompt)?;
     if args.chat {
-        prompt = tokenizer.chat(&[Message { role: "user".into(), content: prompt }]).map_err(cannot)?;
+        let messages = [Message { role: "user".into(), content: prompt }];
+        prompt = chat::render(&tokenizer.conversation(&messages).map_err(cannot)?).map_err(cannot)?;
     }
     let tokens = tokenizer.encode(&prompt).map_err(cannot)?;
     check_prompt(&tokens, &interface)?;
@@ -235,7 +246,7 @@ fn speak(
     let mut decoder = Decoder::default();
     let mut say = |text: String, whole: &mut String| {
         whole.push_str(&text);
-        if args.json || text.is_empty() { Ok(()) } else { screen.print(text).and_then(|()| screen.finish()) }
+        if args.json || text.is_empty() { Ok(()) } else { screen.generated(&text).and_then(|()| screen.finish()) }
     };
     while let Some(token) = sampler.next(session.output(0).as_f32()).filter(|&token| !tokenizer.ends(token)) {
         made.tokens.push(token);

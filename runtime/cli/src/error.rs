@@ -97,7 +97,9 @@ mod tests {
         assert_eq!(text.lines().count(), 4, "{text}");
         assert!(text.contains("\n      help: run this"), "{text}");
         let long = "x".repeat(1 << 20);
-        assert!(Error::new(&long).cause(std::io::Error::other(long.clone())).help(&long).to_string().len() < 4 * LONGEST);
+        assert!(
+            Error::new(&long).cause(std::io::Error::other(long.clone())).help(&long).to_string().len() < 4 * LONGEST
+        );
     }
 
     #[test]

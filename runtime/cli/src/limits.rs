@@ -5,11 +5,15 @@ use crate::size::{parse_count, parse_size};
 use crate::table::{bytes, grouped};
 use tealight::Model;
 
-/// What one inference may cost by default. A ResNet-50 on pictures of 224×224 takes 4.1 billion multiply-accumulates.
-const WORK: u64 = 10_000_000_000;
+/// What one inference may cost by default: seconds on a desktop processor. A ResNet-50 on pictures of 224×224 takes 4.1
+/// billion multiply-accumulates.
+pub(crate) const INFERENCE: u64 = 5_000_000_000;
 
-/// What it may cost for each byte of the file, if that is more: a language model uses each of its weights once for a token,
-/// and stores it in a quarter of a byte at least.
+/// What a token of a small language model may cost by default; a hundred of them are made.
+pub(crate) const TOKEN: u64 = 64_000_000;
+
+/// What an inference may cost for each byte of the file, if that is more: a language model uses each of its weights once for
+/// a token, and stores up to four in a byte.
 const WORK_PER_BYTE: u64 = 8;
 
 /// Options that say what a model may ask for.
@@ -23,26 +27,27 @@ pub(crate) struct Limits {
     max_memory: u64,
     /// Refuse a model of which one inference costs more than this, in multiply-accumulates
     ///
-    /// A number, or with a unit: 500M, 20G (powers of 1000). `tealight inspect` tells what an inference costs. Without the
-    /// option, 10G, or 8 for each byte of the model file if that is more.
+    /// A number, or with a unit: 500M, 20G (powers of 1000). `tealight inspect --json` tells what an inference costs. Without
+    /// the option, `run` takes 5G, `generate` 64M for each token; or 8 for each byte of the model file if that is more.
     #[arg(long, value_name = "COST", value_parser = parse_count)]
     max_work: Option<u64>,
 }
 
 impl Limits {
-    /// Checks what `model` asks for.
+    /// Checks what `model` asks for; an inference may cost `work` by default.
     ///
     /// # Errors
     /// It is more than is allowed; the message names the option.
-    pub(crate) fn check(&self, model: &Model<'_>) -> Result<()> {
+    pub(crate) fn check(&self, model: &Model<'_>, work: u64) -> Result<()> {
         let arena = model.arena_len() as u64;
         if arena > self.max_memory {
-            let what = format!("the model needs {} for its arena, more than the {}", bytes(arena), bytes(self.max_memory));
+            let what =
+                format!("the model needs {} for its arena, more than the {}", bytes(arena), bytes(self.max_memory));
             return Err(Error::new(format!("{what} that --max-memory allows"))
                 .help(format!("if you trust the model and have the memory, give --max-memory {arena} or more")));
         }
         let (cost, file) = (model.cost(), model.bytes().len() as u64);
-        let most = self.max_work.unwrap_or_else(|| WORK.max(file.saturating_mul(WORK_PER_BYTE)));
+        let most = self.max_work.unwrap_or_else(|| work.max(file.saturating_mul(WORK_PER_BYTE)));
         if cost > most {
             let what = format!("one inference of the model costs {} multiply-accumulates or steps of", grouped(cost));
             return Err(Error::new(format!("{what} about that weight, more than the {} of --max-work", grouped(most)))

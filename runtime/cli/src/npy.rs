@@ -280,7 +280,11 @@ mod tests {
 
     #[test]
     fn a_header_that_nests_deeply_is_refused_at_once() {
-        for text in ["{'descr': ".to_string() + &"(".repeat(60_000), "{".repeat(60_000), "{'shape': ".to_string() + &"(".repeat(60_000)] {
+        for text in [
+            "{'descr': ".to_string() + &"(".repeat(60_000),
+            "{".repeat(60_000),
+            "{'shape': ".to_string() + &"(".repeat(60_000),
+        ] {
             let len = (text.len() as u16).to_le_bytes();
             let file = [MAGIC, &[1, 0], &len, text.as_bytes()].concat();
             assert!(matches!(Header::parse(&file), Err(NpyError::Dictionary { at }) if at < 30), "{}", &text[..20]);

@@ -153,9 +153,9 @@ impl Picture<'_> {
         let taken_over = |block: &Block| {
             alive.len() <= MOST_ALIVE
                 && alive.iter().any(|(_, other)| {
-                let apart = block.offset + block.len <= other.offset || other.offset + other.len <= block.offset;
-                !apart && if late { other.first > block.first } else { other.first < block.first }
-            })
+                    let apart = block.offset + block.len <= other.offset || other.offset + other.len <= block.offset;
+                    !apart && if late { other.first > block.first } else { other.first < block.first }
+                })
         };
         let clear = alive.iter().filter(|(_, block)| !taken_over(block)).max_by_key(|(_, block)| shared(block));
         clear.or(alive.first()).map(|(index, _)| *index)

@@ -2,7 +2,7 @@
 
 use crate::engine::{self, Engine, Session};
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::model_file::{self, ModelFile};
 use crate::progress::Progress;
 use crate::scores::{self, Score};
@@ -89,7 +89,7 @@ struct Output<'a> {
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
-    args.limits.check(&model)?;
+    args.limits.check(&model, limits::INFERENCE)?;
     let kinds = |name: &str, count: usize, index: &dyn Fn(usize) -> usize| -> Vec<TensorKind> {
         (0..count).map(|i| TensorKind::of(format!("{name} {i}"), &model.value(index(i)))).collect()
     };

@@ -28,7 +28,8 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// Powers of 1000.
-const THOUSANDS: [(&str, u64); 5] = [("", 1), ("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000), ("t", 1_000_000_000_000)];
+const THOUSANDS: [(&str, u64); 5] =
+    [("", 1), ("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000), ("t", 1_000_000_000_000)];
 
 /// Reads a count: digits, and a unit in either case if there is one (`K`, `M`, `G`, `T`, powers of 1000).
 ///

@@ -89,7 +89,10 @@ impl BytePairs<'_> {
         let mut numbers = HashMap::with_capacity(self.tokens.len());
         for (&token, number) in self.tokens.iter().zip(0..) {
             if token.is_empty() || token.contains('\0') {
-                return Err(fault(TOKENS, format!("has the token {}, which is empty or has a zero byte", short(token))));
+                return Err(fault(
+                    TOKENS,
+                    format!("has the token {}, which is empty or has a zero byte", short(token)),
+                ));
             }
             if numbers.insert(token, number).is_some() {
                 return Err(fault(TOKENS, format!("has the token {} twice", short(token))));
@@ -109,7 +112,8 @@ impl BytePairs<'_> {
         let whole = self.tokens.iter().zip(self.kinds).filter(|(_, kind)| matches!(**kind, CONTROL | USER_DEFINED));
         let bytes: usize = whole.map(|(token, _)| token.len()).sum();
         if bytes > MAX_WHOLE_BYTES {
-            let what = format!("has control and user-defined tokens of {bytes} bytes; at most {MAX_WHOLE_BYTES} are read");
+            let what =
+                format!("has control and user-defined tokens of {bytes} bytes; at most {MAX_WHOLE_BYTES} are read");
             return Err(fault(KINDS_PART, what));
         }
         Ok(())

@@ -6,7 +6,7 @@ mod memory;
 
 use crate::engine::{self, Engine, Session};
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::model_file::ModelFile;
 use crate::progress::Progress;
 use crate::screen::Screen;
@@ -130,7 +130,7 @@ fn probability(text: &str) -> std::result::Result<f32, String> {
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
-    args.limits.check(&model)?;
+    args.limits.check(&model, limits::TOKEN)?;
     let refuse = |error: &TextError| match error {
         TextError::NoTokenizer => "give a model that was compiled from a .gguf",
         TextError::NoTemplate | TextError::Template(_) => "leave out --chat",

@@ -8,6 +8,8 @@ mod common;
 mod compile;
 #[cfg(feature = "generate")]
 mod generate;
+#[cfg(unix)]
+mod hostile;
 mod inspect;
 mod run;
 mod weights;

@@ -1,6 +1,7 @@
 //! `tealight run`: the golden bytes from every kind of file, and what it refuses.
 
 use crate::common::{Folder, npy, with_operator, with_small_files};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 #[cfg(feature = "candle")]
 use tealight_tests::nearness::{Nearness, near, reals};
@@ -232,24 +233,62 @@ fn wrong_use_is_exit_code_2() {
 
 #[cfg(unix)]
 #[test]
-fn an_interruption_leaves_no_part_of_an_output() {
+fn a_signal_leaves_no_part_of_an_output() {
     let (folder, case) = Folder::compiled("conv2d.000");
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(300_000));
-    let mut child = Command::new(crate::common::TEALIGHT)
-        .args(["run", "net.safetensors", "-i", "long.bin", "-o", "out.bin"])
-        .current_dir(folder.path("."))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let names = || -> Vec<_> { folder.contents().into_keys().collect() };
-    let before: Vec<_> = ["0.bin", "long.bin", "net.safetensors", "net.tflite"].map(|name| folder.path(name)).into();
-    while names() == before {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it wrote");
+    folder.write("out.bin", b"the output before");
+    let before = folder.contents();
+    // The interruption is handled; killing cannot be, and leaves nothing where files without a name are to be had.
+    let signals = [("-INT", Some(130)), ("-TERM", Some(130)), ("-KILL", None)];
+    for (signal, code) in &signals[..if cfg!(target_os = "linux") { 3 } else { 2 }] {
+        let mut child = Command::new(crate::common::TEALIGHT)
+            .args(["run", "net.safetensors", "-i", "long.bin", "-o", "out.bin"])
+            .current_dir(folder.path("."))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It tells its progress when a tenth is done, and so written.
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("30000 of 300000"), "{line}");
+        let killed = Command::new("kill").args([signal, &*child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(child.wait().unwrap().code(), *code);
+        assert!(folder.contents() == before, "{signal} changed the folder");
     }
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(names(), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_files_that_ends_the_program_leaves_no_part_of_an_output() {
+    let (folder, case) = Folder::compiled("conv2d.000");
+    folder.write("long.bin", &case.steps[0].inputs[0].repeat(1000));
+    let before = folder.contents();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh", crate::common::TEALIGHT]);
+    command.args(["run", "net.safetensors", "-i", "long.bin", "-o", "out.bin"]);
+    let outcome = folder.run_program(&mut command);
+    assert_eq!(outcome.code, None, "the signal ends it: {}", outcome.err);
+    assert!(folder.contents() == before);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_keeps_the_mode_of_the_file_that_it_replaces_and_the_links_to_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, case) = Folder::compiled("conv2d.000");
+    let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777;
+    folder.write("out.bin", b"secret");
+    std::fs::set_permissions(folder.path("out.bin"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("out.bin", folder.path("link.bin")).unwrap();
+    folder.succeeds(&["run", "net.safetensors", "-i", "0.bin", "-o", "link.bin"]);
+    assert_eq!((mode("out.bin"), folder.read("out.bin")), (0o600, case.steps[0].outputs[0].clone()));
+    assert!(folder.path("link.bin").is_symlink());
+    // A new one has what the user's mask leaves.
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 027; exec \"$@\"", "sh", crate::common::TEALIGHT]);
+    folder.run_program(command.args(["run", "net.safetensors", "-i", "0.bin", "-o", "new.bin"]));
+    assert_eq!(mode("new.bin"), 0o640);
 }
 
 #[test]

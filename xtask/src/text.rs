@@ -165,7 +165,7 @@ fn on_host(model: &ModelFile, prompt: &[u32], count: u32, request: &Request) -> 
     let mut sampler = Sampler::new(Sampling { temperature, seed, ..Sampling::default() });
     let mut scores = Vec::new();
     let mut step = |token: u32| {
-        session.input(0).copy_from(&[token.cast_signed()]).map_err(|error| anyhow!("{}: {error:?}", model.name))?;
+        session.input(0).copy_from(&[token.cast_signed()]).map_err(|error| anyhow!("{}: {error}", model.name))?;
         session.run();
         scores.extend_from_slice(session.output(0).as_bytes());
         match session.output(0).as_f32() {

@@ -12,7 +12,6 @@ use tealight_compiler::{Options, Vocabulary};
 use tealight_format::Operator;
 use tealight_format::ops::{BatchMatMulF32, BinaryF32, UnaryF32, UnaryFunction};
 
-#[allow(dead_code, missing_docs, unreachable_pub)]
 #[path = "../../../format/tests/build/mod.rs"]
 mod build;
 

@@ -125,7 +125,11 @@ fn clippy_firmware(context: &Context) -> Result<()> {
     for board in Board::emulated(&context.root)? {
         setup::ensure_target(context, &board.target)?;
         // What features choose is the same on every board.
-        let features: &[&str] = if board.id == board::DEFAULT { &["", "audio", "loadable", "text"] } else { &[""] };
+        let features: &[&str] = if board.id == board::DEFAULT {
+            &["", "audio", "loadable", "loadable,tealight-board/measure-parse", "text"]
+        } else {
+            &[""]
+        };
         for features in features {
             let command = firmware::cargo(context, &board, &["clippy"], &[features]).args(["--", "-D", "warnings"]);
             command.env("TEALIGHT_MODEL", &model).run()?;

@@ -189,7 +189,7 @@ fn inputs_in_a_row_become_outputs_in_a_row() {
     assert_eq!(outcome, Outcome::Success);
     assert_eq!(output, [0, 0, 5, 0, 127, 1]);
     assert_eq!(console.matches("tealight inference_ticks=10\n").count(), 2, "{console}");
-    assert!(console.starts_with("tealight version=3\ntealight board=memory\ntealight ticks_per_second=500000000\n"));
+    assert!(console.starts_with("tealight version=4\ntealight board=memory\ntealight ticks_per_second=500000000\n"));
     assert!(console.ends_with("tealight done=2\n"));
 }
 

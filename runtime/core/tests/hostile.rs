@@ -171,7 +171,7 @@ fn the_seeds_of_the_fuzzer_are_models() {
         let path = entry.unwrap().path();
         assert!(
             runs(&std::fs::read(&path).unwrap()),
-            "{} does not run: make it anew with TEALIGHT_BLESS=1",
+            "{} does not run: `cargo xtask renew` makes it anew",
             path.display()
         );
         names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());

@@ -43,7 +43,7 @@ fn the_core_crate_has_this_example_file() {
         std::fs::write(path, relu().file()).unwrap();
     }
     let committed = std::fs::read(path).unwrap();
-    assert!(relu().file() == committed, "{path} is not what build::relu makes: run the test with TEALIGHT_BLESS=1");
+    assert!(relu().file() == committed, "{path} is not what build::relu makes: `cargo xtask renew` makes it anew");
 }
 
 #[test]
@@ -191,6 +191,7 @@ fn all_alive(count: u16) -> Parts {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn as_many_values_may_be_alive_as_the_format_bounds() {
     let most = MAX_LIVE as u16;
     Model::parse(&all_alive(most - 1).file()).unwrap();

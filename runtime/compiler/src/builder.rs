@@ -5,9 +5,8 @@
 //! that checks a model file.
 
 use crate::error::{CompileError, Result};
-use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::{Compiled, Options, compile_graph};
-use std::sync::Arc;
 use tealight_format::ops::{BlockType, Copy};
 use tealight_format::{DType, Operator};
 use tealight_kernels::block;
@@ -57,8 +56,9 @@ impl Builder {
         id
     }
 
-    /// A constant with these little-endian bytes. An `Arc` is shared, not copied.
-    pub fn constant(&mut self, name: &str, dtype: ElementType, shape: &[u32], bytes: impl Into<Arc<[u8]>>) -> TensorId {
+    /// A constant with these little-endian bytes. [`Bytes`] and an `Arc` are shared, not
+    /// copied.
+    pub fn constant(&mut self, name: &str, dtype: ElementType, shape: &[u32], bytes: impl Into<Bytes>) -> TensorId {
         self.graph.add(Tensor::constant(name, dtype, shape.to_vec(), bytes))
     }
 
@@ -106,17 +106,11 @@ impl Builder {
     }
 
     /// State that starts from these little-endian bytes.
-    pub fn state_with(
-        &mut self,
-        name: &str,
-        dtype: ElementType,
-        shape: &[u32],
-        first: impl Into<Arc<[u8]>>,
-    ) -> TensorId {
+    pub fn state_with(&mut self, name: &str, dtype: ElementType, shape: &[u32], first: impl Into<Bytes>) -> TensorId {
         self.state_from(name, dtype, shape, Some(first.into()))
     }
 
-    fn state_from(&mut self, name: &str, dtype: ElementType, shape: &[u32], first: Option<Arc<[u8]>>) -> TensorId {
+    fn state_from(&mut self, name: &str, dtype: ElementType, shape: &[u32], first: Option<Bytes>) -> TensorId {
         let content = Content::State(first);
         self.graph.add(Tensor { content, ..Tensor::computed(name, dtype, shape.to_vec()) })
     }

@@ -42,17 +42,35 @@ impl Cut {
 }
 
 /// Collects elements of `item` bytes: element [i, j, ..] of the result is at `start + i * steps[0] + j * steps[1] ..`.
+/// Elements of the last dimension that stand together are copied together.
 pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: &[i64]) -> Option<Vec<u8>> {
     let count = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize))?;
     let mut out = Vec::with_capacity(count.checked_mul(item)?.min(bytes.len().saturating_mul(4)));
-    for flat in 0..count {
-        let (mut rest, mut at) = (flat, start);
-        for (&dim, &step) in shape.iter().zip(steps).rev() {
-            at = at.checked_add(step.checked_mul((rest % dim as usize) as i64)?)?;
-            rest /= dim as usize;
+    if count == 0 {
+        return Some(out);
+    }
+    let (&length, outer_shape) = shape.split_last().unwrap_or((&1, &[]));
+    let (&step, outer_steps) = steps.split_last().unwrap_or((&1, &[]));
+    let (run, runs) = if step == 1 { (length as usize, 1) } else { (1, length) };
+    let mut index = vec![0u32; outer_shape.len()];
+    let mut row = start;
+    for _ in 0..count / length as usize {
+        let mut at = row;
+        for _ in 0..runs {
+            let from = usize::try_from(at).ok()?.checked_mul(item)?;
+            out.extend_from_slice(bytes.get(from..from.checked_add(run.checked_mul(item)?)?)?);
+            at = at.checked_add(step)?;
         }
-        let at = usize::try_from(at).ok()?.checked_mul(item)?;
-        out.extend_from_slice(bytes.get(at..at.checked_add(item)?)?);
+        // To the next row, as an odometer does.
+        for ((index, &dim), &step) in index.iter_mut().zip(outer_shape).zip(outer_steps).rev() {
+            *index += 1;
+            row = row.checked_add(step)?;
+            if *index < dim {
+                break;
+            }
+            *index = 0;
+            row = row.checked_sub(step.checked_mul(dim.into())?)?;
+        }
     }
     Some(out)
 }

@@ -78,6 +78,20 @@ pub enum CompileError {
     /// More of something than a model file can hold.
     #[error("too large: {0}")]
     TooLarge(String),
+    /// More bytes than a network of its size may make the compiler compute, hold or write
+    /// ([`Options::max_memory`](crate::Options::max_memory)).
+    #[error(
+        "{what} would take {needed} bytes; the limit for a network of this size is {limit} \
+         (`tealight compile --max-memory` sets another)"
+    )]
+    Memory {
+        /// What was to be made.
+        what: String,
+        /// Bytes that would have been made or written by then.
+        needed: u64,
+        /// Bytes that are allowed.
+        limit: u64,
+    },
     /// A fault of the compiler itself.
     #[error("internal error, please report it with the model: {0}")]
     Internal(String),

@@ -4,12 +4,16 @@
 //! after the pass `lower`, one of the model file. Passes add tensors but never remove or renumber them, so a
 //! tensor of the source file keeps its number; a tensor that nothing mentions any more is simply not written.
 
+pub use crate::bytes::Bytes;
+
 use crate::error::{CompileError, Result, Site};
 use crate::tflite::TfliteOp;
 use std::fmt;
-use std::sync::Arc;
 use tealight_format::{DType, Operator};
 use tealight_kernels::float::f16;
+
+/// The most integers in a list that says something about dimensions.
+const LONGEST_LIST: usize = 64;
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
@@ -52,9 +56,9 @@ pub enum Content {
     /// What a node writes or the caller gives.
     Computed,
     /// Always these bytes (little-endian).
-    Constant(Arc<[u8]>),
+    Constant(Bytes),
     /// Kept from one inference to the next; at first these bytes, or zeros.
-    State(Option<Arc<[u8]>>),
+    State(Option<Bytes>),
 }
 
 /// real = scale * (integer - zero_point), per tensor (one scale) or per slice along a dimension.
@@ -176,7 +180,7 @@ impl Tensor {
     }
 
     /// A constant.
-    pub fn constant(name: impl Into<String>, dtype: ElementType, shape: Vec<u32>, bytes: impl Into<Arc<[u8]>>) -> Self {
+    pub fn constant(name: impl Into<String>, dtype: ElementType, shape: Vec<u32>, bytes: impl Into<Bytes>) -> Self {
         Self { content: Content::Constant(bytes.into()), ..Self::computed(name, dtype, shape) }
     }
 
@@ -205,16 +209,27 @@ impl Tensor {
 
     /// The elements of a constant of an integer type.
     pub fn integers(&self) -> Option<Vec<i64>> {
-        let bytes = self.bytes()?;
-        let read = |size: usize, read: fn(&[u8]) -> i64| Some(bytes.chunks_exact(size).map(read).collect());
-        match self.dtype {
-            ElementType::I8 => read(1, |b| i64::from(i8::from_le_bytes([b[0]]))),
-            ElementType::U8 | ElementType::Bool => read(1, |b| i64::from(b[0])),
-            ElementType::I16 => read(2, |b| i64::from(i16::from_le_bytes([b[0], b[1]]))),
-            ElementType::I32 => read(4, |b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
-            ElementType::I64 => read(8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])),
-            _ => None,
-        }
+        self.each_integer().map(Iterator::collect)
+    }
+
+    /// The elements of a constant of an integer type, one after another: a list of them takes up to eight times its bytes.
+    pub(crate) fn each_integer(&self) -> Option<impl ExactSizeIterator<Item = i64> + '_> {
+        let (size, read): (usize, fn(&[u8]) -> i64) = match self.dtype {
+            ElementType::I8 => (1, |b| i64::from(i8::from_le_bytes([b[0]]))),
+            ElementType::U8 | ElementType::Bool => (1, |b| i64::from(b[0])),
+            ElementType::I16 => (2, |b| i64::from(i16::from_le_bytes([b[0], b[1]]))),
+            ElementType::I32 => (4, |b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
+            ElementType::I64 => (8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])),
+            _ => return None,
+        };
+        Some(self.bytes()?.chunks_exact(size).map(read))
+    }
+
+    /// A tensor of the same type and shape to hold something else, under the same name. Scales along a dimension, which only
+    /// weights have, are left out: there may be as many as a file has bytes.
+    pub(crate) fn like(&self) -> Self {
+        let quantization = self.per_tensor().and(self.quantization.clone());
+        Self { quantization, ..Self::computed(self.name.clone(), self.dtype, self.shape.clone()) }
     }
 
     /// The elements of a constant of type float32 or float16.
@@ -282,12 +297,18 @@ impl Graph {
         }
     }
 
-    /// The integers of input `k` of `node`, a constant.
+    /// The integers of input `k` of `node`, a constant: axes, sizes and the like, which are few.
     pub fn constant_integers(&self, node: &Node, k: usize) -> Result<Vec<i64>> {
         let tensor = &self.tensors[self.input(node, k)?];
-        tensor
-            .integers()
-            .ok_or_else(|| self.unsupported(node, format!("a constant of integers for input {k}, `{}`", tensor.name)))
+        match tensor.each_integer() {
+            // Longer ones are not read: many nodes may name one list.
+            Some(integers) if integers.len() <= LONGEST_LIST => Ok(integers.collect()),
+            Some(integers) => {
+                let what = format!("input {k}, `{}`, is a list of {} integers", tensor.name, integers.len());
+                Err(self.invalid(node, format!("{what}; up to {LONGEST_LIST} make sense")))
+            }
+            None => Err(self.unsupported(node, format!("a constant of integers for input {k}, `{}`", tensor.name))),
+        }
     }
 
     /// How many times nodes and the interface mention each tensor as something they read.

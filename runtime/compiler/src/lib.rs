@@ -52,11 +52,13 @@
 //! int8 weights, or with other types, is refused.
 
 pub mod builder;
+mod bytes;
 mod cut;
 mod error;
 pub mod evaluate;
 pub mod gguf;
 pub mod graph;
+mod limit;
 mod lower;
 mod names;
 mod output_file;
@@ -79,6 +81,7 @@ pub use vocabulary::{Bpe, Vocabulary};
 
 use error::Result;
 use graph::Graph;
+use limit::Limit;
 use std::cell::RefCell;
 use tealight_format::Work;
 
@@ -108,6 +111,10 @@ pub struct Options {
     /// Types for the weights of single float32 layers, by name; the last that fits a layer counts. A name may hold `*` (any
     /// characters) and `?` (any one); it then speaks of the layers that can have the type.
     pub layers: Vec<(String, WeightType)>,
+    /// The most bytes that compiling may make of the network: constants that are computed beforehand, tables, and all
+    /// constants of the file that is written. Eight times what the network's own constants take, and at least 64 MiB, if not
+    /// given: more is needed by files that were made to do harm, rarely by others.
+    pub max_memory: Option<u64>,
 }
 
 /// A compiled network.
@@ -199,6 +206,7 @@ fn compile_as(
     observer: &mut dyn FnMut(&str, &Graph),
     planner: Planner,
 ) -> Result<Compiled> {
+    let limit = Limit::of(&graph, options);
     let mut report = Report::default();
     let sources = graph.tensors.len();
     let mut observe = |name: &str, graph: &Graph, before: usize| {
@@ -210,12 +218,16 @@ fn compile_as(
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
     let passes: [(&str, Pass<'_>); 11] = [
-        ("variables", &pass::variables::resolve),
-        ("fold", &pass::fold::fold),
+        ("variables", &|graph| pass::variables::resolve(graph, &limit)),
+        ("fold", &|graph| pass::fold::fold(graph, &limit)),
         ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
-        ("lower", &lower::lower),
+        ("lower", &|graph| {
+            // Lowering reads all weights.
+            limit.check_constants(&graph)?;
+            lower::lower(graph, &limit)
+        }),
         ("store", &|graph| store::store(graph, options, &[], &mut quantized.borrow_mut())),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
@@ -229,6 +241,8 @@ fn compile_as(
         Ok::<_, CompileError>(graph)
     })?;
     let works = lower::check(&graph)?;
+    limit.check_constants(&graph)?;
+    write::check_counts(&graph)?;
     let (graph, works, plan) = planner(graph, &works)?;
     observe("order", &graph, graph.nodes.len());
     let written = write::write(&graph, &works, &plan, source, options)?;
@@ -254,8 +268,11 @@ pub(crate) fn compile_to_measure(graph: Graph, options: &Options) -> Result<Comp
 
 /// A graph after the pass `lower`.
 pub(crate) fn lowered(graph: Graph) -> Result<Graph> {
-    let graph = pass::dead::remove_dead(pass::fold::fold(pass::variables::resolve(graph)?)?);
-    lower::lower(pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?)
+    let limit = Limit::of(&graph, &Options::default());
+    let graph = pass::fold::fold(pass::variables::resolve(graph, &limit)?, &limit)?;
+    let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(pass::dead::remove_dead(graph))?)?;
+    limit.check_constants(&graph)?;
+    lower::lower(graph, &limit)
 }
 
 fn macs(graph: &Graph, works: &[Work]) -> u64 {

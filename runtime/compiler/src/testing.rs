@@ -1,6 +1,9 @@
 //! Small graphs for the tests of the passes.
 
+use crate::Options;
+use crate::error::Result;
 use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use crate::limit::Limit;
 use crate::tflite::{Activation, Padding, TfliteOp, Window};
 
 /// A graph that grows by one line for each operator.
@@ -89,6 +92,12 @@ pub(crate) fn window(padding: Padding, stride: i32) -> Window {
         explicit: [0; 4],
         activation: Activation::None,
     }
+}
+
+/// The pass `lower`, within the limit for a graph of this size.
+pub(crate) fn lower(graph: Graph) -> Result<Graph> {
+    let limit = Limit::of(&graph, &Options::default());
+    crate::lower::lower(graph, &limit)
 }
 
 /// The names of the operators, in order.

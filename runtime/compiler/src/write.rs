@@ -1,7 +1,7 @@
 //! The model file: the plan's records, the constants under readable names, the safetensors container around them.
 
 use crate::error::{CompileError, Result};
-use crate::graph::{Content, Graph, Node, Op, Tensor, TensorId};
+use crate::graph::{Bytes, Content, Graph, Node, Op, Tensor, TensorId};
 use crate::lower::{channels_input, operands, value_of};
 use crate::names::Names;
 use crate::plan::MemoryPlan;
@@ -10,7 +10,6 @@ use safetensors::tensor::{Dtype, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::sync::Arc;
 use tealight_format::{
     DType, Kind, MAX_HEADER, Model, NONE, Op as PlanOp, Place, PlanHeader, Shape, Value, Work, align16,
 };
@@ -28,13 +27,13 @@ pub(crate) struct Written {
 }
 
 /// Tensors that are the same constant: type, shape, quantization and bytes.
-type Key = (u8, Vec<u32>, u32, i32, Arc<[u8]>);
+type Key = (u8, Vec<u32>, u32, i32, Bytes);
 
 /// A constant of the file.
 struct Constant {
     name: String,
     value: Value,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
 }
 
 /// What goes into the file, as it is collected.
@@ -133,6 +132,24 @@ pub(crate) fn write(
     })
 }
 
+/// Checks that a lowered graph has no more operators, inputs and outputs than a model file holds, so that nothing after it
+/// works on more.
+///
+/// # Errors
+/// It has more.
+pub(crate) fn check_counts(graph: &Graph) -> Result<()> {
+    check_count(graph.nodes.len(), "operators")?;
+    check_count(graph.inputs.len(), "inputs")?;
+    check_count(graph.outputs.len(), "outputs")
+}
+
+fn check_count(count: usize, what: &str) -> Result<()> {
+    if count >= NONE as usize {
+        return Err(CompileError::TooLarge(format!("{count} {what}; a model file holds up to {}", NONE - 1)));
+    }
+    Ok(())
+}
+
 fn too_large() -> CompileError {
     CompileError::TooLarge("the model file needs 4 GiB or more".into())
 }
@@ -175,17 +192,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn add_constant(&mut self, value: Value, bytes: &Arc<[u8]>, name: impl FnOnce(&mut Names) -> String) -> usize {
-        let key = (
-            value.dtype as u8,
-            value.shape.dims().to_vec(),
-            value.scale.to_bits(),
-            value.zero_point,
-            Arc::clone(bytes),
-        );
+    fn add_constant(&mut self, value: Value, bytes: &Bytes, name: impl FnOnce(&mut Names) -> String) -> usize {
+        let key =
+            (value.dtype as u8, value.shape.dims().to_vec(), value.scale.to_bits(), value.zero_point, bytes.clone());
         *self.known.entry(key).or_insert_with(|| {
             let value = Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value };
-            self.constants.push(Constant { name: name(&mut self.names), value, bytes: Arc::clone(bytes) });
+            self.constants.push(Constant { name: name(&mut self.names), value, bytes: bytes.clone() });
             self.constants.len() - 1
         })
     }
@@ -199,7 +211,7 @@ impl Writer<'_> {
         };
         let len = u32::try_from(bytes.len()).map_err(|_| too_large())?;
         let value = Value::new(Place::Constant, dtype, shape, len);
-        self.constants.push(Constant { name, value, bytes: Arc::clone(bytes) });
+        self.constants.push(Constant { name, value, bytes: bytes.clone() });
         Ok(())
     }
 

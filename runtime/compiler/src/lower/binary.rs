@@ -10,7 +10,7 @@ use tealight_format::ops::{AddSub, Mul};
 /// Extra bits that int8 sums are computed with.
 const LEFT_SHIFT: i32 = 20;
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn add_sub(&mut self, node: &Node, activation: Activation, kind: fn(AddSub) -> Operator) -> Result<()> {
         let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
         let activation = self.activation_range(node, activation, output)?;

@@ -2,18 +2,31 @@
 
 use super::Lowering;
 use crate::error::Result;
-use crate::graph::{ElementType, Node, TensorId};
+use crate::graph::{Content, ElementType, Node, TensorId};
 use crate::tflite::{Padding, Window};
+use std::rc::Rc;
 use tealight_format::Operator;
 use tealight_format::ops;
 
-impl Lowering {
+/// How the weights of a layer belong to its output channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Layout {
+    /// A channel's weights stand together (OHWI, OI).
+    Together,
+    /// The weights of a tap stand together, one for each channel (1HWO).
+    ByTap,
+}
+
+/// What a sum of weights by channel depends on: the bytes (their identity), channels, layout and zero point.
+pub(super) type Summed = (usize, usize, Layout, i32);
+
+impl Lowering<'_> {
     pub(super) fn conv_2d(&mut self, node: &Node, window: &Window) -> Result<()> {
         // OHWI: a channel's weights stand together.
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
-        let (outputs, count) = (self.tensor(weights).shape[0] as usize, self.tensor(weights).elements());
-        let channels = self.channels(node, outputs, 0, 0, |index| index / (count / outputs).max(1))?;
+        let outputs = self.tensor(weights).shape[0] as usize;
+        let channels = self.channels(node, outputs, 0, 0, Layout::Together)?;
         self.emit_with_channels(node, Operator::Conv2d(conv), channels)
     }
 
@@ -22,7 +35,7 @@ impl Lowering {
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
         let outputs = self.tensor(weights).shape[3] as usize;
-        let channels = self.channels(node, outputs, 3, 0, |index| index % outputs)?;
+        let channels = self.channels(node, outputs, 3, 0, Layout::ByTap)?;
         self.emit_with_channels(node, Operator::DepthwiseConv2d(ops::DepthwiseConv2d(conv)), channels)
     }
 
@@ -82,8 +95,7 @@ impl Lowering {
     }
 
     /// Adds the table (bias, multiplier, shift) of `outputs` output channels, the constant products of zero points
-    /// folded into the bias: a kernel sums products of weights and raw inputs. `channel_of` tells the channel of a weight
-    /// by its index; per-channel scales go along `axis`. All scales are multiplied in double precision, as in TensorFlow
+    /// folded into the bias: a kernel sums products of weights and raw inputs. Per-channel scales go along `axis`. All scales are multiplied in double precision, as in TensorFlow
     /// Lite Micro.
     pub(super) fn channels(
         &mut self,
@@ -91,7 +103,7 @@ impl Lowering {
         outputs: usize,
         axis: usize,
         weights_zero_point: i32,
-        channel_of: impl Fn(usize) -> usize,
+        layout: Layout,
     ) -> Result<TensorId> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let output = self.graph.output(node)?;
@@ -112,18 +124,36 @@ impl Lowering {
             return Err(self.graph.unsupported(node, "weights with zero point 0"));
         }
         let mut biases = self.biases(node, outputs)?;
-        for (index, &weight) in self.constant(node, 1, ElementType::I8)?.iter().enumerate() {
-            if let Some(bias) = biases.get_mut(channel_of(index)) {
-                let weight = i32::from(weight.cast_signed()) - weights_zero_point;
-                *bias = bias.wrapping_sub(input_zero.wrapping_mul(weight));
-            }
+        for (bias, sum) in biases.iter_mut().zip(self.sums(weights, outputs, layout, weights_zero_point).iter()) {
+            *bias = bias.wrapping_sub(input_zero.wrapping_mul(*sum));
         }
         let mut factors = Vec::with_capacity(outputs);
         for scale in scales {
             let factor = f64::from(input_scale) * f64::from(scale) / f64::from(output_scale);
             factors.push(self.factor(node, factor)?);
         }
-        Ok(self.add_channels(weights, &biases, &factors))
+        self.add_channels(weights, &biases, &factors)
+    }
+
+    /// The sum of the weights of each of `outputs` channels, each weight less the zero point, modulo 2^32.
+    fn sums(&mut self, weights: TensorId, outputs: usize, layout: Layout, zero_point: i32) -> Rc<[i32]> {
+        let Content::Constant(bytes) = &self.graph.tensors[weights].content else { return Rc::default() };
+        let key = (bytes.identity(), outputs, layout, zero_point);
+        let sum = || {
+            let each = (bytes.len() / outputs.max(1)).max(1);
+            let mut sums = vec![0i32; outputs];
+            for (index, &weight) in bytes.iter().enumerate() {
+                let channel = match layout {
+                    Layout::Together => index / each,
+                    Layout::ByTap => index % outputs.max(1),
+                };
+                if let Some(sum) = sums.get_mut(channel) {
+                    *sum = sum.wrapping_add(i32::from(weight.cast_signed()) - zero_point);
+                }
+            }
+            sums.into()
+        };
+        self.sums.entry(key).or_insert_with(sum).clone()
     }
 
     /// The biases of `outputs` channels; zeros if the node has none.
@@ -131,15 +161,14 @@ impl Lowering {
         if node.inputs.get(2).copied().flatten().is_none() {
             return Ok(vec![0; outputs]);
         }
-        let bytes = self.constant(node, 2, ElementType::I32)?;
-        let biases: Vec<i32> = bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let (biases, _) = self.constant(node, 2, ElementType::I32)?.as_chunks::<4>();
         if biases.len() != outputs {
             return Err(self.graph.invalid(node, format!("it has {} biases for {outputs} channels", biases.len())));
         }
-        Ok(biases)
+        Ok(biases.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
     }
 
-    fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[[i32; 2]]) -> TensorId {
+    fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[[i32; 2]]) -> Result<TensorId> {
         let rows = biases.iter().zip(factors).flat_map(|(&bias, &[multiplier, shift])| [bias, multiplier, shift]);
         let bytes = rows.flat_map(i32::to_le_bytes).collect();
         self.add_constant(weights, "channels", ElementType::I32, vec![biases.len() as u32, 3], bytes)

@@ -16,7 +16,7 @@ use tealight_format::ops::{
 
 const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
-impl Lowering {
+impl Lowering<'_> {
     /// Lowers `node` if it is an operator of f32 tensors; tells whether it is.
     pub(super) fn float(&mut self, node: &Node, op: &TfliteOp) -> Result<bool> {
         let Some(&Some(input)) = node.inputs.first() else { return Ok(false) };

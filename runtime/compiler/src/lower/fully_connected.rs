@@ -1,28 +1,28 @@
 //! Fully connected layers.
 
 use super::Lowering;
+use super::conv::Layout;
 use crate::error::Result;
 use crate::graph::Node;
 use crate::tflite::Activation;
 use tealight_format::Operator;
 use tealight_format::ops::FullyConnected;
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn fully_connected(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let output = self.graph.output(node)?;
         self.int8(node, input)?;
         let activation = self.activation_range(node, activation, output)?;
-        let &[outputs, depth] = &self.tensor(weights).shape[..] else {
+        let &[outputs, _] = &self.tensor(weights).shape[..] else {
             return Err(self.graph.invalid(node, "its weights are not of rank 2"));
         };
-        let depth = (depth as usize).max(1);
         // One zero point, not 0, is taken for weights with one scale.
         let weights_zero_point = match self.tensor(weights).per_tensor() {
             Some(_) => self.int8(node, weights)?.1,
             None => 0,
         };
-        let channels = self.channels(node, outputs as usize, 0, weights_zero_point, |index| index / depth)?;
+        let channels = self.channels(node, outputs as usize, 0, weights_zero_point, Layout::Together)?;
         let operator = Operator::FullyConnected(FullyConnected { weights_zero_point, activation });
         self.emit_with_channels(node, operator, channels)
     }

@@ -8,7 +8,7 @@ use tealight_format::Operator;
 use tealight_format::ops::{Dequantize, Function, Lookup, Quantize};
 use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn relu(&mut self, node: &Node) -> Result<()> {
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
         let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [out_zero.max(-128), 127]);
@@ -93,7 +93,7 @@ impl Lowering {
         let value = |byte: u8| if signed { i32::from(byte.cast_signed()) } else { i32::from(byte) };
         // The result's low byte is it, signed or not.
         let table: Vec<u8> = (0..=255u8).map(|byte| function(value(byte)) as u8).collect();
-        let table = self.add_constant(output, "table", ElementType::U8, vec![256], table);
+        let table = self.add_constant(output, "table", ElementType::U8, vec![256], table)?;
         let lookup = Operator::Lookup(Lookup { function: name as i32 });
         self.emit(node, lookup, &[Some(input), Some(table)], output);
         Ok(())

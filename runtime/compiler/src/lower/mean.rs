@@ -6,7 +6,7 @@ use crate::graph::Node;
 use tealight_format::Operator;
 use tealight_format::ops::{MOST_AVERAGED, Mean};
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let ((scale, _), (output_scale, _)) = (self.int8(node, input)?, self.int8(node, output)?);

@@ -18,7 +18,10 @@ mod svdf;
 
 use crate::error::{CompileError, Result};
 use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::limit::Limit;
 use crate::tflite::TfliteOp;
+use std::collections::HashMap;
+use std::rc::Rc;
 use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
@@ -29,25 +32,32 @@ const ACCEPTED: &str = "int8 and float32 networks of ADD, AVERAGE_POOL_2D, CONCA
     also ABS, COS, DIV, ELU, EXP, GELU, LOG, MAXIMUM, MINIMUM, NEG, RSQRT, SIN, SQRT, SQUARE and TRANSPOSE_CONV";
 
 /// A graph on its way from the one kind of operators to the other.
-struct Lowering {
+struct Lowering<'a> {
     graph: Graph,
     /// The new nodes.
     nodes: Vec<Node>,
+    /// Sums of weights, which layers that share their weights share too.
+    sums: HashMap<conv::Summed, Rc<[i32]>>,
+    /// Counts the constants that are added.
+    limit: &'a Limit,
 }
 
 /// Replaces every node by nodes of the model file's operators.
-pub(crate) fn lower(mut graph: Graph) -> Result<Graph> {
+///
+/// # Errors
+/// A node has no such form, or the constants that it needs are more than `limit` allows.
+pub(crate) fn lower(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let nodes = std::mem::take(&mut graph.nodes);
-    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()) };
+    let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()), sums: HashMap::new(), limit };
     for node in nodes {
         lowering.node(node)?;
     }
-    let Lowering { mut graph, nodes } = lowering;
+    let Lowering { mut graph, nodes, .. } = lowering;
     graph.nodes = nodes;
     Ok(graph)
 }
 
-impl Lowering {
+impl Lowering<'_> {
     fn node(&mut self, node: Node) -> Result<()> {
         let op = match &node.op {
             Op::Kernel(_) => {
@@ -163,9 +173,10 @@ impl Lowering {
         dtype: ElementType,
         shape: Vec<u32>,
         bytes: Vec<u8>,
-    ) -> TensorId {
+    ) -> Result<TensorId> {
         let name = format!("{}.{what}", self.tensor(owner).name);
-        self.graph.add(Tensor::constant(name, dtype, shape, bytes))
+        self.limit.make((name.len() + bytes.len()) as u64, || format!("the constants up to `{name}`"))?;
+        Ok(self.graph.add(Tensor::constant(name, dtype, shape, bytes)))
     }
 }
 

@@ -8,12 +8,12 @@ use crate::tflite::{Activation, TfliteOp};
 use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
 use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
 
-impl Lowering {
+impl Lowering<'_> {
     /// A tensor with the same elements in another shape.
     fn view(&mut self, id: TensorId, shape: Vec<u32>) -> TensorId {
         let base = self.graph.base(id);
-        let mut tensor = self.tensor(id).clone();
-        tensor.shape = shape;
+        let from = self.tensor(id);
+        let mut tensor = Tensor { shape, content: from.content.clone(), ..from.like() };
         if !tensor.is_constant() {
             tensor.alias = Some(base);
         }
@@ -35,7 +35,7 @@ impl Lowering {
         if self.tensor(like).shape == shape {
             return like;
         }
-        let tensor = Tensor { shape: shape.to_vec(), ..self.tensor(like).clone() };
+        let tensor = Tensor { shape: shape.to_vec(), ..self.tensor(like).like() };
         let id = self.graph.add(tensor);
         self.make_view(like, id);
         id
@@ -105,7 +105,7 @@ impl Lowering {
                 }
                 let sizes = group.iter().map(|&id| self.tensor(id).shape.get(axis).copied().unwrap_or(0));
                 let size = sizes.fold(0u32, u32::saturating_add);
-                let mut tensor = self.tensor(output).clone();
+                let mut tensor = self.tensor(output).like();
                 tensor.shape[axis] = size;
                 let part = self.graph.add(tensor);
                 self.emit(node, operator, &group.iter().copied().map(Some).collect::<Vec<_>>(), part);

@@ -7,7 +7,7 @@ use crate::tflite::Window;
 use tealight_format::Operator;
 use tealight_format::ops::{MOST_AVERAGED, Pool2d};
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn pool(&mut self, node: &Node, window: &Window, kind: fn(Pool2d) -> Operator) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         self.int8(node, input)?;

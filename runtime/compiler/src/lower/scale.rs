@@ -6,7 +6,7 @@ use crate::graph::{Node, TensorId};
 use crate::tflite::Activation;
 use tealight_kernels::quant::quantize_multiplier;
 
-impl Lowering {
+impl Lowering<'_> {
     /// A real factor as (Q31 multiplier, shift): TensorFlow Lite's `QuantizeMultiplier`.
     pub(super) fn factor(&self, node: &Node, factor: f64) -> Result<[i32; 2]> {
         let (multiplier, shift) = quantize_multiplier(factor);
@@ -53,8 +53,7 @@ pub(super) fn quantize(real: f32, scale: f32, zero_point: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::quantize;
-    use crate::lower::lower;
-    use crate::testing::{Builder, window};
+    use crate::testing::{Builder, lower, window};
     use crate::tflite::{Activation, Padding, TfliteOp};
     use tealight_format::{Operator, ops};
     use tealight_kernels::quant::quantize_multiplier;

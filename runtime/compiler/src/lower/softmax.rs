@@ -9,7 +9,7 @@ use tealight_format::ops::Softmax;
 /// Integer bits of a scaled difference.
 const INTEGER_BITS: i32 = 5;
 
-impl Lowering {
+impl Lowering<'_> {
     /// TensorFlow Lite's `PreprocessSoftmaxScaling` and `CalculateInputRadius`.
     pub(super) fn softmax(&mut self, node: &Node, beta: f32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);

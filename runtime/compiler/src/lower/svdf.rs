@@ -6,7 +6,7 @@ use crate::graph::{ElementType, Node, TensorId};
 use tealight_format::Operator;
 use tealight_format::ops::Svdf;
 
-impl Lowering {
+impl Lowering<'_> {
     /// The output's range is the type's: TensorFlow Lite Micro's reference kernel does not apply the activation.
     pub(super) fn svdf(&mut self, node: &Node, rank: i32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);

@@ -1,31 +1,32 @@
 //! Computes what is known at compile time: the arithmetic on shapes that exporters leave in a graph, and constants that
 //! are reshaped, sliced or converted.
+//!
+//! The work of a node is known before it is done ([`work`]), and is counted against the network's [`Limit`]: a small file can
+//! ask for much by few nodes.
 
+use crate::bytes::Bytes;
 use crate::cut::{cuts, dimension, walk};
 use crate::error::Result;
 use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor};
+use crate::limit::Limit;
 use crate::tflite::{Activation, TfliteOp};
-use std::sync::Arc;
-
-/// The most bytes that folding may produce in all: a small file must not become a huge one.
-const BUDGET: usize = 1 << 26;
 
 /// The most elements of a result of arithmetic: it is on shapes, which are short.
 const LONGEST: usize = 1 << 16;
 
 /// Replaces nodes whose results are constants by the constants.
-pub(crate) fn fold(mut graph: Graph) -> Result<Graph> {
-    let mut budget = BUDGET;
+///
+/// # Errors
+/// The results, or what is read for them, are more than `limit` allows; or a node contradicts itself.
+pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let mut kept = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {
-        // All sizes are known beforehand, so that nothing large is computed for nothing.
-        let size = node.outputs.iter().try_fold(0usize, |size, &id| size.checked_add(size_of(&graph.tensors[id])?));
-        let results = match (&node.op, size) {
-            (Op::Tflite(op), Some(size)) if size <= budget => evaluate(&graph, &node, op)?,
-            _ => None,
+        let results = match &node.op {
+            Op::Tflite(op) => evaluate(&graph, &node, op, limit)?,
+            Op::Kernel(_) => None,
         };
         // Where the results are not what the outputs need, the node is left for lowering, which says what is wrong.
-        let fits = |results: &Vec<Arc<[u8]>>| {
+        let fits = |results: &Vec<Bytes>| {
             results.len() == node.outputs.len()
                 && results
                     .iter()
@@ -34,7 +35,6 @@ pub(crate) fn fold(mut graph: Graph) -> Result<Graph> {
         };
         match results.filter(fits) {
             Some(results) => {
-                budget -= size.unwrap_or(0);
                 for (&id, bytes) in node.outputs.iter().zip(results) {
                     graph.tensors[id].content = Content::Constant(bytes);
                 }
@@ -51,38 +51,55 @@ fn size_of(tensor: &Tensor) -> Option<usize> {
     tensor.dtype.size().and_then(|size| tensor.elements().checked_mul(size))
 }
 
+/// Bytes that folding a node reads or makes, whichever are more: its outputs', or those of inputs that are read to the end.
+/// What only moves pieces reads no more than it makes, and a reshaped constant is the same bytes.
+fn work(op: &TfliteOp, inputs: &[&Tensor], outputs: usize) -> u64 {
+    let all = |k: usize| inputs.get(k).and_then(|input| input.bytes()).map_or(0, <[u8]>::len);
+    let bytes = match op {
+        TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims => 0,
+        TfliteOp::Gather { .. } => outputs.max(all(1)),
+        TfliteOp::Cast | TfliteOp::Quantize | TfliteOp::Dequantize | TfliteOp::ReduceProd => outputs.max(all(0)),
+        _ => outputs,
+    };
+    bytes as u64
+}
+
 /// The constants that `node` gives; `None` if it must run, or cannot be folded.
-fn evaluate(graph: &Graph, node: &Node, op: &TfliteOp) -> Result<Option<Vec<Arc<[u8]>>>> {
+fn evaluate(graph: &Graph, node: &Node, op: &TfliteOp, limit: &Limit) -> Result<Option<Vec<Bytes>>> {
     let Some(&first) = node.outputs.first() else { return Ok(None) };
     let output = &graph.tensors[first];
     if matches!(op, TfliteOp::Shape) {
-        let dims: Vec<i64> = graph.tensors[graph.input(node, 0)?].shape.iter().map(|&dim| i64::from(dim)).collect();
-        return Ok(one(integers_to_bytes(&dims, output.dtype)));
+        let dims = graph.tensors[graph.input(node, 0)?].shape.iter().map(|&dim| i64::from(dim));
+        return Ok(one(integers_to_bytes(dims, output.dtype)));
     }
     let inputs: Vec<&Tensor> = node.inputs.iter().flatten().map(|&id| &graph.tensors[id]).collect();
-    if inputs.is_empty() || !inputs.iter().all(|input| input.is_constant()) {
+    if inputs.is_empty() || !inputs.iter().all(|input| input.is_constant()) || !folds(op, output.dtype) {
         return Ok(None);
     }
+    let size = node.outputs.iter().try_fold(0usize, |size, &id| size.checked_add(size_of(&graph.tensors[id])?));
+    let Some(size) = size else { return Ok(None) };
+    let of_shapes = is_arithmetic(op) || matches!(op, TfliteOp::Fill | TfliteOp::Gather { .. });
+    if of_shapes && output.elements() > LONGEST {
+        return Ok(None);
+    }
+    let what = || format!("computing {} and what comes before it", graph.site(node));
+    limit.make(work(op, &inputs, size), what)?;
     if let Some((input, cuts)) = cuts(graph, node, op)? {
         let input = &graph.tensors[input];
         let (Some(bytes), Some(item)) = (input.bytes(), input.dtype.size()) else { return Ok(None) };
-        let parts = cuts.iter().map(|cut| Some(Arc::from(cut.take(bytes, &input.shape, item)?)));
+        let parts = cuts.iter().map(|cut| Some(Bytes::from(cut.take(bytes, &input.shape, item)?)));
         return Ok(parts.collect());
     }
     Ok(match op {
         TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims => same(inputs[0], output),
         TfliteOp::Transpose => one(transpose(graph, node, inputs[0], output)),
-        TfliteOp::Concatenation { axis, activation: Activation::None } => {
+        TfliteOp::Concatenation { axis, .. } | TfliteOp::Pack { axis } => {
             let axis = dimension(graph, node, i64::from(*axis), output.shape.len())?;
             one(concat(&inputs, output, axis))
         }
-        TfliteOp::Pack { axis } => {
-            let axis = dimension(graph, node, i64::from(*axis), output.shape.len())?;
-            one(concat(&inputs, output, axis))
-        }
-        TfliteOp::Gather { axis, batch_dims: 0 } if inputs.len() == 2 => {
+        TfliteOp::Gather { axis, .. } if inputs.len() == 2 => {
             let axis = dimension(graph, node, i64::from(*axis), inputs[0].shape.len())?;
-            one(gather(inputs[0], inputs[1], axis))
+            one(gather(inputs[0], inputs[1], axis, size))
         }
         TfliteOp::Cast => one(cast(inputs[0], output)),
         TfliteOp::Fill if inputs.len() == 2 => one(fill(inputs[1], output)),
@@ -93,11 +110,39 @@ fn evaluate(graph: &Graph, node: &Node, op: &TfliteOp) -> Result<Option<Vec<Arc<
     })
 }
 
-fn one(bytes: Option<Vec<u8>>) -> Option<Vec<Arc<[u8]>>> {
+/// Whether `op` on constants, with a result of type `dtype`, is one that is computed here.
+fn folds(op: &TfliteOp, dtype: ElementType) -> bool {
+    match op {
+        TfliteOp::Concatenation { activation, .. } => *activation == Activation::None,
+        TfliteOp::Gather { batch_dims, .. } => *batch_dims == 0,
+        TfliteOp::Reshape { .. }
+        | TfliteOp::Squeeze { .. }
+        | TfliteOp::ExpandDims
+        | TfliteOp::Transpose
+        | TfliteOp::Pack { .. }
+        | TfliteOp::StridedSlice(_)
+        | TfliteOp::Slice
+        | TfliteOp::Split
+        | TfliteOp::SplitV
+        | TfliteOp::Unpack { .. }
+        | TfliteOp::Cast
+        | TfliteOp::Fill
+        | TfliteOp::ReduceProd
+        | TfliteOp::Dequantize
+        | TfliteOp::Quantize => true,
+        _ => is_arithmetic(op) && matches!(dtype, ElementType::I32 | ElementType::I64),
+    }
+}
+
+fn is_arithmetic(op: &TfliteOp) -> bool {
+    arithmetic_function(op).is_some()
+}
+
+fn one(bytes: Option<Vec<u8>>) -> Option<Vec<Bytes>> {
     bytes.map(|bytes| vec![bytes.into()])
 }
 
-fn same(input: &Tensor, output: &Tensor) -> Option<Vec<Arc<[u8]>>> {
+fn same(input: &Tensor, output: &Tensor) -> Option<Vec<Bytes>> {
     match &input.content {
         Content::Constant(bytes) if input.dtype == output.dtype => Some(vec![bytes.clone()]),
         _ => None,
@@ -105,9 +150,9 @@ fn same(input: &Tensor, output: &Tensor) -> Option<Vec<Arc<[u8]>>> {
 }
 
 /// Integers as elements of `dtype`; `None` if one does not fit.
-fn integers_to_bytes(values: &[i64], dtype: ElementType) -> Option<Vec<u8>> {
+fn integers_to_bytes(values: impl IntoIterator<Item = i64>, dtype: ElementType) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    for &value in values {
+    for value in values {
         match dtype {
             ElementType::I32 => bytes.extend(i32::try_from(value).ok()?.to_le_bytes()),
             ElementType::I64 => bytes.extend(value.to_le_bytes()),
@@ -119,15 +164,20 @@ fn integers_to_bytes(values: &[i64], dtype: ElementType) -> Option<Vec<u8>> {
 
 fn transpose(graph: &Graph, node: &Node, input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     let perm = graph.constant_integers(node, 1).ok()?;
+    let mut sorted = perm.clone();
+    sorted.sort_unstable();
+    if !sorted.into_iter().eq(0..input.shape.len() as i64) || output.shape.len() != perm.len() {
+        return None;
+    }
     let mut steps = vec![1i64; input.shape.len()];
     for i in (0..steps.len().saturating_sub(1)).rev() {
         steps[i] = steps[i + 1].checked_mul(i64::from(input.shape[i + 1]))?;
     }
-    if perm.len() != input.shape.len() || output.shape.len() != perm.len() {
+    let axes: Vec<usize> = perm.iter().map(|&axis| axis as usize).collect();
+    if !axes.iter().map(|&axis| input.shape[axis]).eq(output.shape.iter().copied()) {
         return None;
     }
-    let step = |axis: &i64| usize::try_from(*axis).ok().and_then(|axis| steps.get(axis)).copied();
-    let steps: Vec<i64> = perm.iter().map(step).collect::<Option<_>>()?;
+    let steps: Vec<i64> = axes.iter().map(|&axis| steps[axis]).collect();
     walk(input.bytes()?, input.dtype.size()?, 0, &output.shape, &steps)
 }
 
@@ -137,11 +187,16 @@ fn concat(inputs: &[&Tensor], output: &Tensor, axis: usize) -> Option<Vec<u8>> {
     if outer == 0 || inputs.iter().any(|input| input.dtype != output.dtype) {
         return None;
     }
-    let parts: Vec<&[u8]> = inputs.iter().map(|input| input.bytes()).collect::<Option<_>>()?;
-    if parts.iter().any(|part| !part.len().is_multiple_of(outer)) {
+    let mut parts: Vec<&[u8]> = inputs.iter().map(|input| input.bytes()).collect::<Option<_>>()?;
+    // What is left gives at least a byte in each round.
+    parts.retain(|part| !part.is_empty());
+    if parts.iter().any(|part| !part.len().is_multiple_of(outer)) || size_of(output) != Some(total(&parts)?) {
         return None;
     }
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(total(&parts)?);
+    if parts.is_empty() {
+        return Some(out);
+    }
     for row in 0..outer {
         for part in &parts {
             let len = part.len() / outer;
@@ -151,19 +206,30 @@ fn concat(inputs: &[&Tensor], output: &Tensor, axis: usize) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn gather(input: &Tensor, indices: &Tensor, axis: usize) -> Option<Vec<u8>> {
+/// Bytes of all parts together.
+fn total(parts: &[&[u8]]) -> Option<usize> {
+    parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.len()))
+}
+
+/// Gathers `size` bytes; nothing if they are not as many.
+fn gather(input: &Tensor, indices: &Tensor, axis: usize, size: usize) -> Option<Vec<u8>> {
     let product = |dims: &[u32]| dims.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize));
     let (outer, inner) = (product(&input.shape[..axis])?, product(&input.shape[axis + 1..])?);
-    let (piece, size) = (inner.checked_mul(input.dtype.size()?)?, input.shape[axis] as usize);
-    let (bytes, indices) = (input.bytes()?, indices.integers()?);
-    if indices.len().checked_mul(outer)?.checked_mul(piece)? > LONGEST {
+    let (piece, rows) = (inner.checked_mul(input.dtype.size()?)?, input.shape[axis] as usize);
+    let (bytes, indices) = (input.bytes()?, indices.each_integer()?);
+    if indices.len().checked_mul(outer)?.checked_mul(piece)? != size || size > LONGEST {
         return None;
     }
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(size);
+    // Without this, pieces of no bytes would be gathered any number of times.
+    if size == 0 {
+        return Some(out);
+    }
+    let indices: Vec<i64> = indices.collect();
     for row in 0..outer {
         for &index in &indices {
-            let at = usize::try_from(index).ok().filter(|&index| index < size)?;
-            let start = row.checked_mul(size)?.checked_add(at)?.checked_mul(piece)?;
+            let at = usize::try_from(index).ok().filter(|&index| index < rows)?;
+            let start = row.checked_mul(rows)?.checked_add(at)?.checked_mul(piece)?;
             out.extend_from_slice(bytes.get(start..start.checked_add(piece)?)?);
         }
     }
@@ -177,12 +243,12 @@ fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
 fn cast(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     match (floats(input), output.dtype) {
         (Some(values), ElementType::I32 | ElementType::I64) => {
-            integers_to_bytes(&values.iter().map(|&value| value as i64).collect::<Vec<_>>(), output.dtype)
+            integers_to_bytes(values.iter().map(|&value| value as i64), output.dtype)
         }
         (None, ElementType::F32) => {
-            Some(input.integers()?.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect())
+            Some(input.each_integer()?.flat_map(|value| (value as f32).to_le_bytes()).collect())
         }
-        (None, _) => integers_to_bytes(&input.integers()?, output.dtype),
+        (None, _) => integers_to_bytes(input.each_integer()?, output.dtype),
         _ => None,
     }
 }
@@ -197,8 +263,8 @@ fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     if output.elements() != 1 || input.dtype != output.dtype {
         return None;
     }
-    let product = input.integers()?.iter().try_fold(1i64, |product, &value| product.checked_mul(value))?;
-    integers_to_bytes(&[product], output.dtype)
+    let product = input.each_integer()?.try_fold(1i64, |product, value| product.checked_mul(value))?;
+    integers_to_bytes([product], output.dtype)
 }
 
 fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
@@ -208,8 +274,8 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     }
     let (scale, zero_point) = input.per_tensor().filter(|_| output.dtype == ElementType::F32)?;
     input.dtype.range_8_bit()?;
-    let real = |&value: &i64| (scale * (value as i32).wrapping_sub(zero_point) as f32).to_le_bytes();
-    Some(input.integers()?.iter().flat_map(real).collect())
+    let real = |value: i64| (scale * (value as i32).wrapping_sub(zero_point) as f32).to_le_bytes();
+    Some(input.each_integer()?.flat_map(real).collect())
 }
 
 fn quantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
@@ -224,7 +290,14 @@ fn arithmetic(op: &TfliteOp, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<
     if a.dtype != output.dtype || b.dtype != output.dtype || !matches!(a.dtype, ElementType::I32 | ElementType::I64) {
         return None;
     }
-    let function: fn(i64, i64) -> Option<i64> = match op {
+    let function = arithmetic_function(op)?;
+    let (a, b) = (broadcast(a, &output.shape)?, broadcast(b, &output.shape)?);
+    let values: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| function(a, b)).collect::<Option<_>>()?;
+    integers_to_bytes(values, output.dtype)
+}
+
+fn arithmetic_function(op: &TfliteOp) -> Option<fn(i64, i64) -> Option<i64>> {
+    Some(match op {
         TfliteOp::Add(Activation::None) => i64::checked_add,
         TfliteOp::Sub(Activation::None) => i64::checked_sub,
         TfliteOp::Mul(Activation::None) => i64::checked_mul,
@@ -233,13 +306,7 @@ fn arithmetic(op: &TfliteOp, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<
         TfliteOp::Maximum => |a, b| Some(a.max(b)),
         TfliteOp::Minimum => |a, b| Some(a.min(b)),
         _ => return None,
-    };
-    if output.elements() > LONGEST {
-        return None;
-    }
-    let (a, b) = (broadcast(a, &output.shape)?, broadcast(b, &output.shape)?);
-    let values: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| function(a, b)).collect::<Option<_>>()?;
-    integers_to_bytes(&values, output.dtype)
+    })
 }
 
 fn floor_div(a: i64, b: i64) -> Option<i64> {
@@ -268,10 +335,18 @@ fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
-    use crate::graph::{ElementType, Tensor};
+    use super::fold as fold_within;
+    use crate::Options;
+    use crate::error::{CompileError, Result};
+    use crate::graph::{Bytes, ElementType, Graph, Tensor};
+    use crate::limit::Limit;
     use crate::testing::{Builder, names};
     use crate::tflite::{Activation, SliceMasks, TfliteOp};
+
+    fn fold(graph: Graph) -> Result<Graph> {
+        let limit = Limit::of(&graph, &Options::default());
+        fold_within(graph, &limit)
+    }
 
     #[test]
     fn the_shape_arithmetic_of_a_flatten_becomes_a_constant() {
@@ -333,5 +408,88 @@ mod tests {
         let z = b.int32(&[1]);
         b.node(TfliteOp::Add(Activation::None), &[a, a], &[z]);
         assert_eq!(names(&fold(b.output(z)).unwrap()), ["DIV", "ADD"]);
+    }
+
+    #[test]
+    fn gathering_or_joining_nothing_any_number_of_times_takes_no_time() {
+        let mut b = Builder::default();
+        // 2^31 times three rows of no elements.
+        let (x, rows, y) = (b.weights(&[1 << 31, 4, 0], &[]), b.ints(&[0, 3, 1]), b.int8(&[1 << 31, 3, 0]));
+        b.node(TfliteOp::Gather { axis: 1, batch_dims: 0 }, &[x, rows], &[y]);
+        let (part, z) = (b.weights(&[1 << 31, 2, 0], &[]), b.int8(&[1 << 31, 4, 0]));
+        b.node(TfliteOp::Concatenation { axis: 1, activation: Activation::None }, &[part, part], &[z]);
+        // A million rows of one byte, of as many parts without any.
+        let (row, empty) = (b.weights(&[1 << 20, 1], &vec![7; 1 << 20]), b.weights(&[1 << 20, 0], &[]));
+        let joined = b.int8(&[1 << 20, 1]);
+        let parts: Vec<_> = std::iter::repeat_n(empty, 1 << 20).chain([row]).collect();
+        b.node(TfliteOp::Concatenation { axis: 1, activation: Activation::None }, &parts, &[joined]);
+        let graph = fold(b.output(joined)).unwrap();
+        assert!(graph.nodes.is_empty());
+        assert_eq!([y, z].map(|id| graph.tensors[id].bytes().map(<[u8]>::len)), [Some(0); 2]);
+        assert_eq!(graph.tensors[joined].bytes(), graph.tensors[row].bytes());
+    }
+
+    /// A constant of a thousand bytes, joined with itself `doublings` times over.
+    fn doubled(doublings: u32) -> Graph {
+        let mut b = Builder::default();
+        let mut x = b.weights(&[1000], &[1; 1000]);
+        for k in 1..=doublings {
+            let y = b.int8(&[1000 << k]);
+            b.node(TfliteOp::Concatenation { axis: 0, activation: Activation::None }, &[x, x], &[y]);
+            x = y;
+        }
+        b.output(x)
+    }
+
+    #[test]
+    fn what_doubles_again_and_again_is_refused_by_the_node_that_is_too_much() {
+        assert!(fold(doubled(12)).unwrap().nodes.is_empty());
+        let error = fold(doubled(21)).unwrap_err();
+        // 1000 * (2 + 4 + .. + 2^15) still fits into 64 MiB.
+        let (what, needed) = ("computing node 15 (CONCATENATION) and what comes before it", 131_070_000);
+        assert_eq!(error, CompileError::Memory { what: what.into(), needed, limit: 64 << 20 });
+        // Another limit, up or down.
+        let graph = doubled(16);
+        let limit = |max_memory| Limit::of(&graph, &Options { max_memory: Some(max_memory), ..Options::default() });
+        assert!(fold_within(graph.clone(), &limit(131_070_000)).unwrap().nodes.is_empty());
+        assert!(fold_within(graph.clone(), &limit(131_069_999)).is_err());
+    }
+
+    #[test]
+    fn a_constant_that_many_nodes_read_to_the_end_is_refused() {
+        let mut b = Builder::default();
+        let (x, axis) = (b.ints(&vec![1; 1 << 20]), b.ints(&[0]));
+        let mut y = x;
+        for _ in 0..20 {
+            y = b.int32(&[]);
+            b.node(TfliteOp::ReduceProd, &[x, axis], &[y]);
+        }
+        let error = fold(b.output(y)).unwrap_err().to_string();
+        assert!(error.contains("node 16 (REDUCE_PROD)") && error.contains("limit for a network"), "{error}");
+    }
+
+    #[test]
+    fn reshaped_constants_are_shared_however_many_there_are() {
+        let mut b = Builder::default();
+        let bytes = Bytes::from(vec![0; 1 << 20]);
+        let x = b.graph.add(Tensor::constant("x", ElementType::I8, vec![1 << 20], bytes.clone()));
+        let mut last = x;
+        for _ in 0..1000 {
+            last = b.graph.add(Tensor::computed("y", ElementType::I8, vec![1 << 10, 1 << 10]));
+            b.node(TfliteOp::Reshape { new_shape: None }, &[x], &[last]);
+        }
+        let graph = fold(b.output(last)).unwrap();
+        assert!(graph.nodes.is_empty());
+        assert_eq!(graph.tensors[last].bytes().unwrap().as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn a_transposition_to_another_shape_is_left_alone() {
+        for (perm, shape) in [([1, 0], [2, 3]), ([0, 0], [2, 2]), ([1, 0], [3, 1])] {
+            let mut b = Builder::default();
+            let (w, perm, y) = (b.weights(&[2, 3], &[1, 2, 3, 4, 5, 6]), b.ints(&perm), b.int8(&shape));
+            b.node(TfliteOp::Transpose, &[w, perm], &[y]);
+            assert_eq!(names(&fold(b.output(y)).unwrap()), ["TRANSPOSE"], "{shape:?}");
+        }
     }
 }

@@ -1,19 +1,18 @@
 //! Gives every model output memory of its own.
 
 use crate::graph::{Graph, Node, Op, TensorId};
+use std::collections::HashSet;
 use tealight_format::{Operator, ops};
 
 /// Copies outputs that are a constant, a model input or state, and outputs that are listed twice.
 pub(crate) fn separate_outputs(mut graph: Graph) -> Graph {
+    let inputs: HashSet<TensorId> = graph.inputs.iter().copied().collect();
+    let mut before = HashSet::new();
     for k in 0..graph.outputs.len() {
         let id = graph.outputs[k];
         let base = graph.base(id);
         let tensor = &graph.tensors[base];
-        let shared = tensor.is_constant()
-            || tensor.is_state()
-            || graph.inputs.contains(&base)
-            || graph.outputs[..k].contains(&id);
-        if shared {
+        if tensor.is_constant() || tensor.is_state() || inputs.contains(&base) || !before.insert(id) {
             graph.outputs[k] = copy(&mut graph, id);
         }
     }
@@ -21,10 +20,7 @@ pub(crate) fn separate_outputs(mut graph: Graph) -> Graph {
 }
 
 fn copy(graph: &mut Graph, id: TensorId) -> TensorId {
-    let mut tensor = graph.tensors[id].clone();
-    tensor.content = crate::graph::Content::Computed;
-    tensor.alias = None;
-    let output = graph.add(tensor);
+    let output = graph.add(graph.tensors[id].like());
     let origin = graph.nodes.last().map_or(0, |node| node.origin);
     let op = Op::Kernel(Operator::Copy(ops::Copy));
     graph.nodes.push(Node { op, inputs: vec![Some(id)], outputs: vec![output], origin });

@@ -1,10 +1,13 @@
 //! Reads state where it lies, instead of a copy of it, where nothing assigns it before the last reader.
 
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Op, TensorId};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use tealight_format::Operator;
 
 /// Removes copies from state to the arena that are not needed.
 pub(crate) fn read_in_place(mut graph: Graph) -> Graph {
+    let outputs: HashSet<TensorId> = graph.outputs.iter().map(|&id| graph.base(id)).collect();
+    let mut uses = Uses::of(&graph);
     let mut gone = vec![false; graph.nodes.len()];
     for (at, gone) in gone.iter_mut().enumerate() {
         let node = &graph.nodes[at];
@@ -14,32 +17,56 @@ pub(crate) fn read_in_place(mut graph: Graph) -> Graph {
             continue;
         };
         let state = graph.base(input);
-        let is_output = graph.outputs.iter().any(|&id| graph.base(id) == output);
-        if !graph.tensors[state].is_state() || graph.tensors[output].is_state() || is_output {
+        if !graph.tensors[state].is_state() || graph.tensors[output].is_state() || outputs.contains(&output) {
             continue;
         }
-        let reads = |id: &usize| graph.base(*id) == output;
-        let last = graph.nodes.iter().rposition(|node| node.inputs.iter().flatten().any(reads)).unwrap_or(at);
         // A copy into the state may itself be the last reader only if it copies something else.
-        let assigned = graph.nodes[at..=last].iter().any(|node| {
-            let writes = node.outputs.iter().any(|&id| graph.base(id) == state);
-            let updates = match &node.op {
-                Op::Kernel(operator) => operator
-                    .state_input()
-                    .is_some_and(|k| node.inputs.get(k).copied().flatten().is_some_and(|id| graph.base(id) == state)),
-                Op::Tflite(_) => false,
-            };
-            writes || updates
-        });
+        let last = uses.last_read.get(&output).map_or(at, |&last| last.max(at));
+        let assigned = uses.assigned.get(&state).is_some_and(|nodes| nodes.range(at..=last).next().is_some());
         if !assigned {
             graph.tensors[output].alias = Some(state);
             graph.tensors[output].content = graph.tensors[state].content.clone();
+            uses.join(output, state);
             *gone = true;
         }
     }
     let mut gone = gone.into_iter();
     graph.nodes.retain(|_| !gone.next().unwrap_or(false));
     graph
+}
+
+/// Which nodes use the tensors that own memory: made once, so that the pass takes time in proportion to the graph.
+struct Uses {
+    /// The last node that reads each, through it or its views.
+    last_read: HashMap<TensorId, usize>,
+    /// The nodes that write each, or update it as their state.
+    assigned: HashMap<TensorId, BTreeSet<usize>>,
+}
+
+impl Uses {
+    fn of(graph: &Graph) -> Self {
+        let mut uses = Self { last_read: HashMap::new(), assigned: HashMap::new() };
+        for (at, node) in graph.nodes.iter().enumerate() {
+            for &id in node.inputs.iter().flatten() {
+                uses.last_read.insert(graph.base(id), at);
+            }
+            let updated = match &node.op {
+                Op::Kernel(operator) => operator.state_input().and_then(|k| node.inputs.get(k).copied().flatten()),
+                Op::Tflite(_) => None,
+            };
+            for id in node.outputs.iter().copied().chain(updated) {
+                uses.assigned.entry(graph.base(id)).or_default().insert(at);
+            }
+        }
+        uses
+    }
+
+    /// `from` has become a view of `to`.
+    fn join(&mut self, from: TensorId, to: TensorId) {
+        if let Some(nodes) = self.assigned.remove(&from) {
+            self.assigned.entry(to).or_default().extend(nodes);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -79,5 +106,19 @@ mod tests {
         let (state, read) = (b.state(&[4]), b.int8(&[4]));
         b.node(COPY, &[state], &[read]);
         assert_eq!(names(&read_in_place(b.output(read))), ["Copy"]);
+    }
+
+    #[test]
+    fn many_copies_of_one_state_take_time_in_proportion() {
+        let mut b = Builder::default();
+        let state = b.state(&[4]);
+        let mut last = state;
+        for _ in 0..60_000 {
+            let (read, y) = (b.int8(&[4]), b.int8(&[4]));
+            b.node(COPY, &[state], &[read]);
+            b.node(TfliteOp::Relu, &[read], &[y]);
+            last = y;
+        }
+        assert_eq!(read_in_place(b.output(last)).nodes.len(), 60_000);
     }
 }

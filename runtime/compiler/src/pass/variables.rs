@@ -5,31 +5,40 @@
 
 use super::fold::fold;
 use crate::error::Result;
-use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::limit::Limit;
 use crate::tflite::TfliteOp;
 use std::collections::HashMap;
-use std::sync::Arc;
 use tealight_format::{Operator, ops};
 
 /// Variables by name.
 type Named = HashMap<String, TensorId>;
 
 /// Resolves variables, and gives variable tensors their first content.
-pub(crate) fn resolve(mut graph: Graph) -> Result<Graph> {
+///
+/// # Errors
+/// What they start from is more than `limit` allows, or is not known; or a node contradicts itself.
+pub(crate) fn resolve(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let mut initial = HashMap::new();
-    let subgraphs = std::mem::take(&mut graph.subgraphs);
+    // A graph runs once, however many nodes call it.
+    let mut subgraphs: Vec<Option<Graph>> = std::mem::take(&mut graph.subgraphs).into_iter().map(Some).collect();
     for node in &graph.nodes {
         if let Op::Tflite(TfliteOp::CallOnce { subgraph }) = node.op {
-            let Some(init) = subgraph.checked_sub(1).and_then(|i| subgraphs.get(i)) else {
+            let Some(init) = subgraph.checked_sub(1).and_then(|i| subgraphs.get_mut(i)) else {
                 return Err(graph.invalid(node, format!("it calls graph {subgraph}, which is not there")));
             };
-            initial_values(&graph, node, init.clone(), &mut initial)?;
+            if let Some(init) = init.take() {
+                initial_values(&graph, node, init, &mut initial, limit)?;
+            }
         }
     }
     // TensorFlow Lite Micro resets int8 variables to their zero point, others to 0.
-    for tensor in &mut graph.tensors {
-        if tensor.content == Content::State(None) {
-            tensor.content = Content::State(zero_point_fill(tensor));
+    for node in &graph.nodes {
+        for &id in node.inputs.iter().flatten().chain(&node.outputs) {
+            let tensor = &mut graph.tensors[id];
+            if tensor.content == Content::State(None) {
+                tensor.content = Content::State(zero_point_fill(tensor, limit)?);
+            }
         }
     }
     let handles = handles(&graph);
@@ -40,12 +49,12 @@ pub(crate) fn resolve(mut graph: Graph) -> Result<Graph> {
             Op::Tflite(TfliteOp::CallOnce { .. } | TfliteOp::VarHandle { .. }) => {}
             Op::Tflite(TfliteOp::ReadVariable) => {
                 let output = graph.output(&node)?;
-                let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, output)?;
+                let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, output, limit)?;
                 nodes.push(copy(&node, variable, output));
             }
             Op::Tflite(TfliteOp::AssignVariable) => {
                 let value = graph.input(&node, 1)?;
-                let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, value)?;
+                let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, value, limit)?;
                 nodes.push(copy(&node, value, variable));
             }
             _ => nodes.push(node),
@@ -78,6 +87,7 @@ fn variable(
     variables: &mut Named,
     initial: &HashMap<String, Tensor>,
     like: TensorId,
+    limit: &Limit,
 ) -> Result<TensorId> {
     let handle = graph.input(node, 0)?;
     let Some(name) = handles.get(&handle) else {
@@ -92,7 +102,7 @@ fn variable(
         }
         return Ok(id);
     }
-    let mut tensor = Tensor { name: format!("{name}.state"), alias: None, ..like.clone() };
+    let mut tensor = Tensor { name: format!("{name}.state"), ..like.like() };
     let first = match initial.get(name) {
         Some(value) if (value.dtype, value.elements()) == (like.dtype, like.elements()) => match &value.content {
             // Zeros need no constant.
@@ -103,7 +113,7 @@ fn variable(
             let what = format!("variable `{name}` starts as {}{:?}", value.dtype, value.shape);
             return Err(graph.invalid(node, what));
         }
-        None => zero_point_fill(like),
+        None => zero_point_fill(like, limit)?,
     };
     tensor.content = Content::State(first);
     let id = graph.add(tensor);
@@ -112,19 +122,32 @@ fn variable(
 }
 
 /// What an int8 variable is reset to where its zero point is not 0.
-fn zero_point_fill(tensor: &Tensor) -> Option<Arc<[u8]>> {
+///
+/// # Errors
+/// It is more than `limit` allows.
+fn zero_point_fill(tensor: &Tensor, limit: &Limit) -> Result<Option<Bytes>> {
     match (tensor.dtype, tensor.per_tensor()) {
-        // Larger ones cannot be compiled anyway.
-        (ElementType::I8, Some((_, zero_point))) if zero_point != 0 && tensor.elements() < 1 << 28 => {
-            Some(vec![zero_point as u8; tensor.elements()].into())
+        (ElementType::I8, Some((_, zero_point))) if zero_point != 0 => {
+            let what = || format!("what the variable `{}` starts from", tensor.name);
+            limit.make(tensor.elements() as u64, what)?;
+            Ok(Some(vec![zero_point as u8; tensor.elements()].into()))
         }
-        _ => None,
+        _ => Ok(None),
     }
 }
 
 /// Adds what the graph `init` assigns.
-fn initial_values(graph: &Graph, call: &Node, init: Graph, initial: &mut HashMap<String, Tensor>) -> Result<()> {
-    let init = fold(init)?;
+///
+/// # Errors
+/// It does anything else, or computes more than `limit` allows.
+fn initial_values(
+    graph: &Graph,
+    call: &Node,
+    init: Graph,
+    initial: &mut HashMap<String, Tensor>,
+    limit: &Limit,
+) -> Result<()> {
+    let init = fold(init, limit)?;
     let handles = handles(&init);
     for node in &init.nodes {
         match &node.op {
@@ -134,7 +157,7 @@ fn initial_values(graph: &Graph, call: &Node, init: Graph, initial: &mut HashMap
                 let (Some(name), true) = (handles.get(&handle), value.is_constant()) else {
                     return Err(graph.unsupported(call, "an initial graph that assigns constants to variables"));
                 };
-                initial.insert(name.clone(), value.clone());
+                initial.insert(name.clone(), Tensor { content: value.content.clone(), ..value.like() });
             }
             other => {
                 let accepted =
@@ -148,10 +171,18 @@ fn initial_values(graph: &Graph, call: &Node, init: Graph, initial: &mut HashMap
 
 #[cfg(test)]
 mod tests {
-    use super::resolve;
+    use super::resolve as resolve_within;
+    use crate::Options;
+    use crate::error::Result;
     use crate::graph::{Content, ElementType, Graph, Tensor};
+    use crate::limit::Limit;
     use crate::testing::{Builder, names};
     use crate::tflite::TfliteOp;
+
+    fn resolve(graph: Graph) -> Result<Graph> {
+        let limit = Limit::of(&graph, &Options::default());
+        resolve_within(graph, &limit)
+    }
 
     fn handle(b: &mut Builder) -> usize {
         let handle = b.graph.add(Tensor::computed("handle", ElementType::Resource, vec![]));
@@ -200,5 +231,37 @@ mod tests {
         let value = init.nodes[1].inputs[1].unwrap();
         init.tensors[value].content = Content::Computed;
         assert!(resolve(graph).unwrap_err().to_string().contains("CALL_ONCE"));
+    }
+
+    #[test]
+    fn a_graph_that_is_called_many_times_runs_once() {
+        let mut graph = counter();
+        let call = graph.nodes[0].clone();
+        // A quarter of what is allowed, each time that it runs.
+        let init = &mut graph.subgraphs[0];
+        let part = init.add(Tensor::constant("part", ElementType::I8, vec![1 << 20], vec![1; 1 << 20]));
+        let all = init.add(Tensor::computed("all", ElementType::I8, vec![16 << 20]));
+        let join = TfliteOp::Concatenation { axis: 0, activation: crate::tflite::Activation::None };
+        let inputs = vec![Some(part); 16];
+        init.nodes.push(crate::graph::Node { op: join.into(), inputs, outputs: vec![all], origin: 2 });
+        graph.nodes.extend(std::iter::repeat_n(call, 100));
+        assert_eq!(names(&resolve(graph).unwrap()), ["Copy", "Copy"]);
+    }
+
+    #[test]
+    fn variables_that_start_from_more_than_is_allowed_are_refused() {
+        let mut b = Builder::default();
+        let (x, mut y) = (b.input(&[1]), 0);
+        for _ in 0..100 {
+            let state = b.state(&[1 << 20]);
+            y = b.int8(&[1]);
+            b.node(TfliteOp::Svdf { rank: 1, activation: crate::tflite::Activation::None }, &[x, state], &[y]);
+        }
+        // Of those that nothing uses, nothing is made.
+        for _ in 0..100 {
+            b.state(&[1 << 30]);
+        }
+        let error = resolve(b.output(y)).unwrap_err().to_string();
+        assert!(error.contains("what the variable `t129` starts from would take 68157440 bytes"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ mod place;
 mod search;
 
 use crate::error::{CompileError, Result};
-use crate::graph::{Graph, Op, TensorId};
+use crate::graph::{Graph, Node, Op, TensorId};
 use crate::lower::operands;
 use place::{ALIGN, Buffer, Overlap, Problem};
 use search::Placement;
@@ -62,18 +62,24 @@ pub(crate) fn lives(graph: &Graph) -> Vec<Option<(u32, u32)>> {
 }
 
 /// Plans the memory of a lowered graph, in the order of its nodes that needs the least.
-pub(crate) fn plan_best(graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
-    let mut best: Option<(Graph, Vec<Work>, MemoryPlan)> = None;
-    for order in order::orders(&graph) {
-        let mut ordered = graph.clone();
-        ordered.nodes = order.iter().map(|&at| graph.nodes[at].clone()).collect();
-        let works: Vec<Work> = order.iter().map(|&at| works[at]).collect();
-        let found = plan(&ordered, &works, search::search)?;
-        if best.as_ref().is_none_or(|(_, _, best)| found.arena_len < best.arena_len) {
-            best = Some((ordered, works, found));
+pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
+    let orders = order::orders(&graph);
+    let nodes = std::mem::take(&mut graph.nodes);
+    let ordered =
+        |order: &[usize]| -> (Vec<Node>, Vec<Work>) { order.iter().map(|&at| (nodes[at].clone(), works[at])).unzip() };
+    let mut best: Option<(Vec<usize>, MemoryPlan)> = None;
+    for order in orders {
+        let works;
+        (graph.nodes, works) = ordered(&order);
+        let found = plan(&graph, &works, search::search)?;
+        if best.as_ref().is_none_or(|(_, best)| found.arena_len < best.arena_len) {
+            best = Some((order, found));
         }
     }
-    best.ok_or_else(|| CompileError::Internal("no order of the nodes".into()))
+    let (order, found) = best.ok_or_else(|| CompileError::Internal("no order of the nodes".into()))?;
+    let works;
+    (graph.nodes, works) = ordered(&order);
+    Ok((graph, works, found))
 }
 
 /// Plans the memory of a lowered graph as it stands, without a search.

@@ -4,8 +4,8 @@
 //! are worth a try: always taking the node that leaves the fewest bytes alive, and finishing one branch before the next.
 
 use super::bytes;
-use crate::graph::{Graph, Op, TensorId};
-use std::collections::HashMap;
+use crate::graph::{Graph, Node, Op, TensorId};
+use std::collections::{BTreeSet, HashMap};
 
 /// Graphs with more nodes keep the file's order.
 const MOST_NODES: usize = 4096;
@@ -65,21 +65,31 @@ fn dependencies(graph: &Graph) -> Vec<Vec<usize>> {
 /// Always the node after which the fewest bytes are alive; of equals the first.
 fn fewest_alive(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
     let arena = |id: TensorId| !graph.tensors[id].is_constant() && !graph.tensors[id].is_state();
-    let bases = |node: usize| {
-        let mut bases: Vec<TensorId> = graph.nodes[node].inputs.iter().flatten().map(|&id| graph.base(id)).collect();
+    let bases = |node: &Node| {
+        let mut bases: Vec<TensorId> = node.inputs.iter().flatten().map(|&id| graph.base(id)).collect();
         bases.sort_unstable();
         bases.dedup();
         bases.retain(|&base| arena(base));
         bases
     };
-    let mut readers: HashMap<TensorId, usize> = HashMap::new();
-    for node in 0..graph.nodes.len() {
-        for base in bases(node) {
-            *readers.entry(base).or_default() += 1;
+    let bases: Vec<Vec<TensorId>> = graph.nodes.iter().map(bases).collect();
+    // The nodes that read each tensor and have not run, and how often it is an output.
+    let mut readers: HashMap<TensorId, (BTreeSet<usize>, usize)> = HashMap::new();
+    for (node, bases) in bases.iter().enumerate() {
+        for &base in bases {
+            readers.entry(base).or_default().0.insert(node);
         }
     }
     for &id in &graph.outputs {
-        *readers.entry(graph.base(id)).or_default() += 1;
+        readers.entry(graph.base(id)).or_default().1 += 1;
+    }
+    let born = |node: &Node| node.outputs.iter().filter(|&&id| arena(id)).map(|&id| size(graph, id)).sum::<i64>();
+    // How many bytes more are alive after each node.
+    let mut change: Vec<i64> = graph.nodes.iter().map(born).collect();
+    for (&base, (nodes, outputs)) in &readers {
+        if let (Some(&only), 1) = (nodes.first(), nodes.len() + outputs) {
+            change[only] -= size(graph, base);
+        }
     }
     let mut waiting: Vec<usize> = dependencies.iter().map(Vec::len).collect();
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); dependencies.len()];
@@ -88,23 +98,26 @@ fn fewest_alive(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
             followers[other].push(node);
         }
     }
-    let mut ready: Vec<usize> = (0..waiting.len()).filter(|&node| waiting[node] == 0).collect();
+    let mut ready: BTreeSet<(i64, usize)> =
+        (0..waiting.len()).filter(|&node| waiting[node] == 0).map(|node| (change[node], node)).collect();
     let mut order = Vec::with_capacity(waiting.len());
-    while !ready.is_empty() {
-        let change = |node: usize| {
-            let born: i64 = graph.nodes[node].outputs.iter().filter(|&&id| arena(id)).map(|&id| size(graph, id)).sum();
-            let freed: i64 = bases(node).iter().filter(|base| readers[base] == 1).map(|&id| size(graph, id)).sum();
-            born - freed
-        };
-        let Some(at) = (0..ready.len()).min_by_key(|&at| (change(ready[at]), ready[at])) else { break };
-        let node = ready.swap_remove(at);
-        for base in bases(node) {
-            readers.entry(base).and_modify(|count| *count -= 1);
+    while let Some((_, node)) = ready.pop_first() {
+        for &base in &bases[node] {
+            let Some((nodes, outputs)) = readers.get_mut(&base) else { continue };
+            nodes.remove(&node);
+            // The last reader of a tensor frees it.
+            if let (Some(&only), 1) = (nodes.first(), nodes.len() + *outputs) {
+                let was_ready = ready.remove(&(change[only], only));
+                change[only] -= size(graph, base);
+                if was_ready {
+                    ready.insert((change[only], only));
+                }
+            }
         }
         for &follower in &followers[node] {
             waiting[follower] -= 1;
             if waiting[follower] == 0 {
-                ready.push(follower);
+                ready.insert((change[follower], follower));
             }
         }
         order.push(node);

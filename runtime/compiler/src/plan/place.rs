@@ -40,15 +40,19 @@ pub(crate) struct Problem {
 /// A [`Problem`] with some of its overlaps taken: their scratch rows stand after the buffers.
 pub(crate) struct Instance {
     pub(crate) buffers: Vec<Buffer>,
-    /// For each buffer the others that it shares time with, and from which difference `own - other` on they are free
-    /// of each other (up to minus its own size they are free too).
-    neighbours: Vec<Vec<Neighbour>>,
+    /// For each buffer the others that it shares time with, one buffer's after another's.
+    neighbours: Vec<Neighbour>,
+    /// Where the neighbours of each buffer begin, and at last where they end.
+    starts: Vec<u32>,
     /// For each taken overlap (its index in the problem) the buffer of its scratch row.
     pub(crate) scratch: Vec<(usize, usize)>,
 }
 
+/// Another buffer, and from which difference `own - other` on the two are free of each other (up to minus its own size they
+/// are free too).
+#[derive(Clone, Copy, Default)]
 struct Neighbour {
-    other: usize,
+    other: u32,
     /// Forbidden are offsets in `(other - below, other + above)`, ends not included.
     below: u32,
     above: u32,
@@ -63,30 +67,55 @@ impl Instance {
             let size = overlap.scratch.next_multiple_of(ALIGN);
             buffers.push(Buffer { size, first: overlap.step, last: overlap.step });
         }
-        let mut neighbours: Vec<Vec<Neighbour>> = (0..buffers.len()).map(|_| Vec::new()).collect();
         // By start, so that only those that can meet are compared.
         let mut by_first: Vec<usize> = (0..buffers.len()).collect();
         by_first.sort_by_key(|&i| buffers[i].first);
+        let meeting = |at: usize| {
+            let (all, last) = (&buffers, buffers[by_first[at]].last);
+            by_first[at + 1..].iter().copied().take_while(move |&j| all[j].first <= last)
+        };
+        // Counted first: a list for each buffer would take more memory, and many pieces of it.
+        let mut starts = vec![0u32; buffers.len() + 1];
         for (at, &i) in by_first.iter().enumerate() {
-            for &j in by_first[at + 1..].iter().take_while(|&&j| buffers[j].first <= buffers[i].last) {
-                let (a, b) = (buffers[i].size, buffers[j].size);
-                neighbours[i].push(Neighbour { other: j, below: a, above: b });
-                neighbours[j].push(Neighbour { other: i, below: b, above: a });
+            for j in meeting(at) {
+                starts[i + 1] += 1;
+                starts[j + 1] += 1;
             }
         }
+        for i in 0..buffers.len() {
+            starts[i + 1] += starts[i];
+        }
+        let mut neighbours = vec![Neighbour::default(); starts[buffers.len()] as usize];
+        let mut ends = starts.clone();
+        for (at, &i) in by_first.iter().enumerate() {
+            for j in meeting(at) {
+                let (a, b) = (buffers[i].size, buffers[j].size);
+                for (own, other, below, above) in [(i, j, a, b), (j, i, b, a)] {
+                    neighbours[ends[own] as usize] = Neighbour { other: other as u32, below, above };
+                    ends[own] += 1;
+                }
+            }
+        }
+        let range = |i: usize| starts[i] as usize..starts[i + 1] as usize;
         for &(i, _) in &scratch {
             let overlap = &problem.overlaps[i];
             for &(input, distance) in &overlap.inputs {
                 let distance = distance.next_multiple_of(ALIGN);
-                for neighbour in neighbours[input].iter_mut().filter(|n| n.other == overlap.output) {
+                let of = |other: usize| move |n: &&mut Neighbour| n.other as usize == other;
+                for neighbour in neighbours[range(input)].iter_mut().filter(of(overlap.output)) {
                     neighbour.above = neighbour.above.min(distance);
                 }
-                for neighbour in neighbours[overlap.output].iter_mut().filter(|n| n.other == input) {
+                for neighbour in neighbours[range(overlap.output)].iter_mut().filter(of(input)) {
                     neighbour.below = neighbour.below.min(distance);
                 }
             }
         }
-        Self { buffers, neighbours, scratch }
+        Self { buffers, neighbours, starts, scratch }
+    }
+
+    /// The others that buffer `i` shares time with.
+    fn neighbours(&self, i: usize) -> &[Neighbour] {
+        &self.neighbours[self.starts[i] as usize..self.starts[i + 1] as usize]
     }
 
     /// Places the buffers in this order; gives their offsets and the bytes in all.
@@ -96,8 +125,8 @@ impl Instance {
         let mut peak = 0u64;
         for &i in order {
             forbidden.clear();
-            for neighbour in self.neighbours[i].iter().filter(|n| offsets[n.other] != u32::MAX) {
-                let other = i64::from(offsets[neighbour.other]);
+            for neighbour in self.neighbours(i).iter().filter(|n| offsets[n.other as usize] != u32::MAX) {
+                let other = i64::from(offsets[neighbour.other as usize]);
                 forbidden.push((other - i64::from(neighbour.below), other + i64::from(neighbour.above)));
             }
             forbidden.sort_unstable();

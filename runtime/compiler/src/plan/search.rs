@@ -5,10 +5,13 @@
 //! nothing lower is possible. The tries are the same for the same problem, so a network always compiles to the same file.
 
 use super::place::{Instance, Problem};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// How much is tried: roughly this many pairs of buffers are looked at.
 const EFFORT: usize = 60_000_000;
+
+/// How many times as much is tried to drop overlaps: the more there are, the more copying of rows may be saved.
+const DROPS: usize = 4;
 
 /// The most random tries.
 const TRIES: usize = 3000;
@@ -43,10 +46,8 @@ pub(crate) fn search(problem: &Problem) -> Placement {
     let toggles = (EFFORT / pairs / 12).min(TRIES / 2);
     let least = least(problem);
     let none = vec![false; problem.overlaps.len()];
-    let instance = Instance::new(problem, &none);
-    let by_size = &orders(&instance)[0];
-    let (offsets, greedy_by_size) = instance.place(by_size);
-    let mut best = Best { taken: none.clone(), order: by_size.clone(), offsets, peak: greedy_by_size };
+    let mut best = first(problem, &none);
+    let greedy_by_size = best.peak;
     try_orders(problem, &none, &mut best);
     climb(problem, &mut best, tries / 4, least);
     if !problem.overlaps.is_empty() && best.peak > least {
@@ -59,20 +60,27 @@ pub(crate) fn search(problem: &Problem) -> Placement {
         }
         toggle(problem, &mut best, toggles, least);
         climb(problem, &mut best, tries, least);
-        drop_needless(problem, &mut best);
+        drop_needless(problem, &mut best, DROPS * EFFORT / pairs);
     }
     let instance = Instance::new(problem, &best.taken);
-    let used = instance.used(problem, &best.offsets);
+    let used: HashSet<usize> = instance.used(problem, &best.offsets).into_iter().collect();
     let scratch =
         instance.scratch.iter().filter(|(i, _)| used.contains(i)).map(|&(i, at)| (i, best.offsets[at])).collect();
     best.offsets.truncate(problem.buffers.len());
     Placement { offsets: best.offsets, scratch, peak: best.peak, greedy_by_size }
 }
 
+/// Places by size, with the overlaps `taken`.
+fn first(problem: &Problem, taken: &[bool]) -> Best {
+    let instance = Instance::new(problem, taken);
+    let order = orders(&instance).swap_remove(0);
+    let (offsets, peak) = instance.place(&order);
+    Best { taken: taken.to_vec(), order, offsets, peak }
+}
+
 /// Places by size, without overlap: enough for a network that is only run to be measured.
 pub(crate) fn by_size(problem: &Problem) -> Placement {
-    let instance = Instance::new(problem, &vec![false; problem.overlaps.len()]);
-    let (mut offsets, peak) = instance.place(&orders(&instance)[0]);
+    let Best { mut offsets, peak, .. } = first(problem, &vec![false; problem.overlaps.len()]);
     offsets.truncate(problem.buffers.len());
     Placement { offsets, scratch: Vec::new(), peak, greedy_by_size: peak }
 }
@@ -132,6 +140,9 @@ fn orders(instance: &Instance) -> Vec<Vec<usize>> {
     let first = |i: usize| i64::from(buffers[i].first);
     let last = |i: usize| i64::from(buffers[i].last);
     let peak = busiest(instance);
+    // Scratch rows stand last.
+    let plain = instance.buffers.len() - instance.scratch.len();
+    let is_scratch = |i: usize| i64::from(i >= plain);
     let far = |i: usize| (first(i) - peak).max(peak - last(i)).max(0);
     vec![
         sorted(&|i| (-size(i), first(i), 0)),
@@ -145,8 +156,8 @@ fn orders(instance: &Instance) -> Vec<Vec<usize>> {
         sorted(&|i| (far(i), -size(i), 0)),
         sorted(&|i| (far(i), -last(i), -size(i))),
         // Scratch rows last: they fit into what is left.
-        sorted(&|i| (i64::from(instance.scratch.iter().any(|s| s.1 == i)), -last(i), -first(i))),
-        sorted(&|i| (i64::from(instance.scratch.iter().any(|s| s.1 == i)), far(i), -last(i))),
+        sorted(&|i| (is_scratch(i), -last(i), -first(i))),
+        sorted(&|i| (is_scratch(i), far(i), -last(i))),
     ]
 }
 
@@ -227,23 +238,21 @@ fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
     }
 }
 
-/// Drops overlaps that the peak does not need: copying rows costs time.
-fn drop_needless(problem: &Problem, best: &mut Best) {
+/// Drops up to `tries` overlaps that the peak does not need, those of the largest outputs first: copying rows costs time.
+fn drop_needless(problem: &Problem, best: &mut Best, tries: usize) {
     let bytes = |i: usize| problem.buffers[problem.overlaps[i].output].size;
     let mut taken: Vec<usize> = (0..problem.overlaps.len()).filter(|&i| best.taken[i]).collect();
     taken.sort_by_key(|&i| (std::cmp::Reverse(bytes(i)), i));
-    let full = Instance::new(problem, &best.taken);
-    let used = full.used(problem, &best.offsets);
-    for i in taken {
+    let used = Instance::new(problem, &best.taken).used(problem, &best.offsets);
+    let used: HashSet<usize> = used.into_iter().collect();
+    for i in taken.into_iter().take(tries) {
         let mut fewer = best.taken.clone();
         fewer[i] = false;
         let instance = Instance::new(problem, &fewer);
-        // The best order, without the dropped scratch row.
-        let kept: Vec<usize> = {
-            let old = Instance::new(problem, &best.taken);
-            let gone = old.scratch.iter().find(|s| s.0 == i).map_or(usize::MAX, |s| s.1);
-            best.order.iter().filter(|&&b| b != gone).map(|&b| if b > gone { b - 1 } else { b }).collect()
-        };
+        // The best order, without the dropped scratch row: the rows stand after the buffers, in the overlaps' order.
+        let gone = problem.buffers.len() + best.taken[..i].iter().filter(|taken| **taken).count();
+        let kept = best.order.iter().filter(|&&b| b != gone).map(|&b| if b > gone { b - 1 } else { b });
+        let kept: Vec<usize> = kept.collect();
         let (offsets, peak) = instance.place(&kept);
         if peak <= best.peak {
             *best = Best { taken: fewer, order: kept, offsets, peak };

@@ -7,9 +7,8 @@ use super::samples::Sample;
 use super::sharing::{Rule, reals};
 use super::weights::{Channels, Weights};
 use super::{Ranges, Result};
-use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use crate::tflite::{Activation, TfliteOp};
-use std::sync::Arc;
 use tealight_format::Operator;
 use tealight_format::ops::{Function, Lookup};
 
@@ -50,7 +49,7 @@ fn quantize_tensor(graph: &mut Graph, id: TensorId, params: Params) {
     tensor.dtype = ElementType::I8;
     tensor.quantization = Some(per_tensor(params));
     if let Content::State(first) = &mut tensor.content {
-        let bytes: Arc<[u8]> = match first {
+        let bytes: Bytes = match first {
             Some(bytes) => quantized(bytes, params).into(),
             None => vec![params.quantize(0.0).cast_unsigned(); elements].into(),
         };

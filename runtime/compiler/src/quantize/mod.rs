@@ -191,12 +191,12 @@ impl Quantize {
     }
 }
 
-/// Reads a float32 `.tflite` file, to be quantized.
+/// Reads a float32 `.tflite` file, to be quantized. Of `options`, [`Options::max_memory`] counts.
 ///
 /// # Errors
 /// It is none, or computes with integers already.
-pub fn import_float(bytes: &[u8]) -> Result<Graph> {
-    network::prepare(import_tflite(bytes)?)
+pub fn import_float(bytes: &[u8], options: &Options) -> Result<Graph> {
+    network::prepare(import_tflite(bytes)?, options)
 }
 
 /// Quantizes a float network to int8 and compiles it. `samples` are inputs: each holds the elements of all the network's
@@ -226,7 +226,7 @@ pub fn compile_float_streams(
     source: &[u8],
     options: &Options,
 ) -> Result<(Compiled, Report)> {
-    let graph = network::prepare(network.clone())?;
+    let graph = network::prepare(network.clone(), options)?;
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
@@ -342,7 +342,7 @@ pub fn compile_weights(
     source: &[u8],
     options: &Options,
 ) -> Result<(Compiled, Report)> {
-    let graph = network::prepare(network.clone())?;
+    let graph = network::prepare(network.clone(), options)?;
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));

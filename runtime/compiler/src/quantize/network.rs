@@ -2,19 +2,22 @@
 
 use super::observe::numbers;
 use super::{QuantizeError, Result};
-use crate::graph::{ElementType, Graph, Op, Tensor, TensorId};
+use crate::Options;
+use crate::graph::{Content, ElementType, Graph, Op, Tensor, TensorId};
+use crate::limit::Limit;
 use crate::pass;
 use crate::tflite::{Activation, TfliteOp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Makes a graph ready for quantization.
 ///
 /// # Errors
-/// It computes with 8-bit integers already, has a constant that is not a number, or a weight that is infinite. Other
-/// constants may be infinite, as the border of a max pool may.
-pub(super) fn prepare(graph: Graph) -> Result<Graph> {
-    let graph = pass::variables::resolve(graph)?;
-    let graph = pass::dead::remove_dead(pass::fold::fold(graph)?);
+/// It computes with 8-bit integers already, has a constant that is not a number, or a weight that is infinite, or asks for
+/// more constants than `options` allow. Constants that are no weights may be infinite, as the border of a max pool may.
+pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
+    let limit = Limit::of(&graph, options);
+    let graph = pass::variables::resolve(graph, &limit)?;
+    let graph = pass::dead::remove_dead(pass::fold::fold(graph, &limit)?);
     let computed = graph.nodes.iter().flat_map(|node| &node.outputs);
     for &id in graph.inputs.iter().chain(computed) {
         let Tensor { name, dtype, .. } = &graph.tensors[id];
@@ -22,6 +25,7 @@ pub(super) fn prepare(graph: Graph) -> Result<Graph> {
             return Err(QuantizeError::Quantized { tensor: name.clone(), found: dtype.to_string() });
         }
     }
+    let mut checked = HashSet::new();
     for node in &graph.nodes {
         let is_layer = match &node.op {
             Op::Tflite(op) => op.has_weights() || matches!(op, TfliteOp::TransposeConv(_) | TfliteOp::Svdf { .. }),
@@ -29,7 +33,11 @@ pub(super) fn prepare(graph: Graph) -> Result<Graph> {
         };
         for &id in node.inputs.iter().flatten() {
             let tensor = &graph.tensors[id];
-            let bytes = tensor.bytes().filter(|_| tensor.dtype == ElementType::F32).unwrap_or_default();
+            let (Content::Constant(bytes), ElementType::F32) = (&tensor.content, tensor.dtype) else { continue };
+            // Bytes that many nodes and tensors name are read once.
+            if !checked.insert((bytes.identity(), is_layer)) {
+                continue;
+            }
             let wrong = |number: &f32| number.is_nan() || (is_layer && number.is_infinite());
             if let Some((index, value)) = numbers(bytes).into_iter().enumerate().find(|(_, number)| wrong(number)) {
                 return Err(QuantizeError::Weight { tensor: tensor.name.clone(), index, value });
@@ -56,7 +64,7 @@ fn fuse_activations(mut graph: Graph) -> Graph {
             fused.insert(input, (output, activation));
         }
     }
-    let mut dropped = Vec::new();
+    let mut dropped = HashSet::new();
     for node in &mut graph.nodes {
         let Op::Tflite(op) = &mut node.op else { continue };
         if let (Some(own @ Activation::None), &[output]) = (op.activation_mut(), &node.outputs[..])
@@ -64,7 +72,7 @@ fn fuse_activations(mut graph: Graph) -> Graph {
         {
             *own = activation;
             node.outputs = vec![after];
-            dropped.push(output);
+            dropped.insert(output);
         }
     }
     graph.nodes.retain(|node| !node.inputs.iter().flatten().any(|id| dropped.contains(id)));

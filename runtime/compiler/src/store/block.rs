@@ -1,38 +1,41 @@
 //! Weights in blocks: matrices of fully connected layers, and tables that rows are gathered from.
 
-use crate::graph::{ElementType, Graph, Node, Op, Tensor};
+use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
 use tealight_format::Operator;
 use tealight_format::ops::{BlockType, FullyConnectedBlock, GatherBlock};
 use tealight_kernels::block;
 
-/// The operator of `node` on weights in blocks; nothing if it has no such form.
-pub(super) fn operator(node: &Node, of: BlockType) -> Option<Operator> {
+/// The operator of `node` on weights in blocks.
+///
+/// # Errors
+/// Why it has no such form.
+pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Operator, String> {
     let block = of as i32;
     match node.op {
         Op::Kernel(Operator::FullyConnectedF32(layer)) => {
-            Some(Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: layer.activation }))
+            Ok(Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: layer.activation }))
         }
-        Op::Kernel(Operator::GatherF32(_)) => Some(Operator::GatherBlock(GatherBlock { block })),
-        _ => None,
+        Op::Kernel(Operator::GatherF32(_)) => {
+            // Of a table, the output's rows are what it is read as.
+            let shape = |id: Option<TensorId>| id.map(|id| &graph.tensors[id].shape);
+            let depth = shape(node.inputs.get(1).copied().flatten()).and_then(|shape| shape.last());
+            if depth != shape(node.outputs.first().copied()).and_then(|shape| shape.last()) {
+                return Err(format!("its rows of {} are not those of its output", depth.unwrap_or(&0)));
+            }
+            Ok(Operator::GatherBlock(GatherBlock { block }))
+        }
+        _ => Err(format!("{} takes no blocks", node.op.name())),
     }
 }
 
-/// The weights `tensor` of `node` in blocks.
+/// The weights `tensor` in blocks.
 ///
 /// # Errors
 /// Why they cannot be.
-pub(super) fn stored(graph: &Graph, node: &Node, tensor: &Tensor, of: BlockType) -> Result<Tensor, String> {
-    if operator(node, of).is_none() {
-        return Err(format!("{} takes no blocks", node.op.name()));
-    }
+pub(super) fn stored(tensor: &Tensor, of: BlockType) -> Result<Tensor, String> {
     let &[rows, depth] = &tensor.shape[..] else { return Err("its weights are not of rank 2".into()) };
     if depth == 0 || !depth.is_multiple_of(of.elements()) {
         return Err(format!("its {depth} inputs are not blocks of {}", of.elements()));
-    }
-    // Of a table, the output's rows are what it is read as.
-    let output = node.outputs.first().and_then(|&id| graph.tensors[id].shape.last());
-    if matches!(node.op, Op::Kernel(Operator::GatherF32(_))) && output != Some(&depth) {
-        return Err(format!("its rows of {depth} are not those of its output"));
     }
     let reals = tensor.reals().ok_or("it is no constant")?;
     if let Some(index) = reals.iter().position(|real| !real.is_finite()) {

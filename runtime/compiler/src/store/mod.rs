@@ -11,9 +11,9 @@ pub(crate) use block::kernel_type;
 
 use crate::Options;
 use crate::error::{CompileError, Result};
-use crate::graph::{ElementType, Graph, Node, Op, TensorId};
+use crate::graph::{Content, ElementType, Graph, Node, Op, TensorId};
 use crate::names::layer_name;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use tealight_format::Operator;
@@ -64,8 +64,9 @@ impl FromStr for WeightType {
     }
 }
 
-/// The constants that were made: from which tensor, in the type of which name.
-pub(crate) type Stored = HashMap<(TensorId, &'static str), TensorId>;
+/// The constants that were made, or why they could not be: from which bytes (their identity) of which shape, in the type of
+/// which name.
+pub(crate) type Stored = HashMap<(usize, Vec<u32>, &'static str), std::result::Result<TensorId, String>>;
 
 /// Stores the weights of the layers of `graph` as `options` say, and says in `report` what became of them. `chosen` are types
 /// for tensors of weights that no name in the options fits.
@@ -80,8 +81,9 @@ pub(crate) fn store(
 ) -> Result<Graph> {
     let wishes: Vec<Wish> = options.layers.iter().map(|(name, of)| Wish::new(name, *of)).collect();
     let mut met = vec![false; wishes.len()];
+    let chosen: HashMap<TensorId, WeightType> = chosen.iter().rev().copied().collect();
     let mut stored = Stored::new();
-    let mut names = Vec::new();
+    let (mut names, mut known) = (Vec::new(), HashSet::new());
     for at in 0..graph.nodes.len() {
         let Some(weights) = weights(&graph, &graph.nodes[at]) else { continue };
         let (name, full) = (layer_name(&graph, &graph.nodes[at]), graph.tensors[weights[0]].name.clone());
@@ -90,7 +92,7 @@ pub(crate) fn store(
             met[k] = true;
             wish = Some(one);
         }
-        let chosen = chosen.iter().find(|(id, _)| *id == weights[0]).map(|(_, of)| *of);
+        let chosen = chosen.get(&weights[0]).copied();
         let result = match wish.map(|wish| wish.of).or(chosen) {
             Some(of) => store_one(&mut graph, at, of, &mut stored),
             None => store_by_default(&mut graph, at, options, &mut stored),
@@ -103,7 +105,7 @@ pub(crate) fn store(
             }
             (Err(why), _) => report.push(format!("{full}: float32, {why}")),
         }
-        if !names.contains(&name) {
+        if known.insert(name.clone()) {
             names.push(name);
         }
     }
@@ -191,34 +193,44 @@ pub(crate) fn store_one(
     stored: &mut Stored,
 ) -> std::result::Result<Option<String>, String> {
     let ids = weights(graph, &graph.nodes[at]).ok_or("it has no float32 weights")?;
-    let mut lines = Vec::new();
-    // The weights of a layer are of one type: all are made before any is put in its place.
+    let operator = match of {
+        WeightType::F32 => return Ok(None),
+        WeightType::F16 => None,
+        WeightType::Blocks(block) => Some(block::operator(graph, &graph.nodes[at], block)?),
+    };
+    let mut new_line = false;
+    // The weights of a layer are of one type: all are made before any is put in its place. Layers that share them share what
+    // is made of them, and why nothing is.
     let mut made = Vec::new();
     for &id in &ids {
         let tensor = &graph.tensors[id];
-        let new = match of {
-            WeightType::F32 => return Ok(None),
-            WeightType::F16 => f16::stored(tensor)?,
-            WeightType::Blocks(block) => block::stored(graph, &graph.nodes[at], tensor, block)?,
+        let Content::Constant(bytes) = &tensor.content else { return Err("it is no constant".into()) };
+        let key = (bytes.identity(), tensor.shape.clone(), of.name());
+        let new = match stored.get(&key) {
+            Some(known) => known.clone()?,
+            None => {
+                let new = match of {
+                    WeightType::Blocks(block) => block::stored(tensor, block),
+                    _ => f16::stored(tensor),
+                };
+                let new = new.map(|new| graph.add(new));
+                stored.insert(key, new.clone());
+                new_line |= new.is_ok();
+                new?
+            }
         };
-        let sizes = [tensor, &new].map(|tensor| tensor.bytes().map_or(0, <[u8]>::len));
-        lines.push(format!("{}: {of}, {} B to {} B", tensor.name, sizes[0], sizes[1]));
         made.push(new);
     }
-    let operator = match of {
-        WeightType::Blocks(block) => block::operator(&graph.nodes[at], block),
-        _ => None,
-    };
     let inputs: Vec<usize> = match &graph.nodes[at].op {
         Op::Kernel(operator) => operator.weight_inputs().to_vec(),
         Op::Tflite(_) => Vec::new(),
     };
-    let mut new_line = false;
-    for ((k, id), new) in inputs.into_iter().zip(ids).zip(made) {
-        let new = *stored.entry((id, of.name())).or_insert_with(|| {
-            new_line = true;
-            graph.add(new)
-        });
+    let size = |id: TensorId| graph.tensors[id].bytes().map_or(0, <[u8]>::len);
+    let line = |(&old, &new): (&TensorId, &TensorId)| {
+        format!("{}: {of}, {} B to {} B", graph.tensors[old].name, size(old), size(new))
+    };
+    let lines: Vec<String> = ids.iter().zip(&made).map(line).collect();
+    for (k, new) in inputs.into_iter().zip(made) {
         graph.nodes[at].inputs[k] = Some(new);
     }
     if let Some(operator) = operator {

@@ -2,14 +2,28 @@
 
 use super::schema::{self, Options};
 use super::{Activation, Padding, SliceMasks, TfliteOp, Window, names};
+use crate::bytes::Source;
 use crate::error::{CompileError, Result, Site};
-use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use flatbuffers::Vector;
 use std::sync::Arc;
 use tealight_format::ops::UnaryFunction;
 
 /// The file identifier, bytes 4 to 8.
 const IDENTIFIER: &[u8] = b"TFL3";
+
+/// The most tensors, and the most nodes, of all graphs of a file: four times what a model file holds. Tables of a file may be
+/// shared, so that a small one can list very many.
+const MOST: usize = 1 << 18;
+
+/// The most dimensions of a tensor. TensorFlow Lite's operators take up to eight.
+const MOST_DIMENSIONS: usize = 32;
+
+/// How much is kept of a tensor's name, in bytes. Names are told in messages and become parts of other names.
+const LONGEST_NAME: usize = 1024;
+
+/// How much is kept of a custom operator's name, in bytes: each node has a copy.
+const LONGEST_CUSTOM: usize = 128;
 
 /// Reads a `.tflite` file. The result is its first graph; the others stand in `subgraphs`.
 pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
@@ -20,11 +34,14 @@ pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
             return Err(CompileError::NotTflite(format!("bytes 4..8 are {:?}", String::from_utf8_lossy(other))));
         }
     }
-    let model = schema::parse(bytes).map_err(|error| CompileError::Corrupt(error.to_string().trim().to_string()))?;
+    // Held once: what tensors have of it are ranges.
+    let file: Arc<[u8]> = bytes.into();
+    let model = schema::parse(&file).map_err(|error| CompileError::Corrupt(error.to_string().trim().to_string()))?;
     if model.version() != 3 {
         return Err(CompileError::NotTflite(format!("schema version {} instead of 3", model.version())));
     }
-    let buffers = buffers(&model, bytes)?;
+    check_counts(&model)?;
+    let buffers = buffers(&model, &file)?;
     let codes: Vec<_> = model.operator_codes().iter().flat_map(Vector::iter).collect();
     let mut graphs = Vec::new();
     for graph in model.subgraphs().iter().flat_map(Vector::iter) {
@@ -40,8 +57,24 @@ fn corrupt(what: impl Into<String>) -> CompileError {
     CompileError::Corrupt(what.into())
 }
 
+/// Checks how many tensors and nodes the graphs list, before anything is made of them.
+fn check_counts(model: &schema::Model<'_>) -> Result<()> {
+    let (mut tensors, mut nodes) = (0usize, 0usize);
+    for graph in model.subgraphs().iter().flat_map(Vector::iter) {
+        tensors = tensors.saturating_add(graph.tensors().map_or(0, |tensors| tensors.len()));
+        nodes = nodes.saturating_add(graph.operators().map_or(0, |operators| operators.len()));
+    }
+    for (count, what) in [(tensors, "tensors"), (nodes, "nodes")] {
+        if count > MOST {
+            return Err(CompileError::TooLarge(format!("the file lists {count} {what}; up to {MOST} are read")));
+        }
+    }
+    Ok(())
+}
+
 /// The bytes of each buffer; nothing for those without.
-fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Arc<[u8]>>> {
+fn buffers(model: &schema::Model<'_>, file: &Arc<[u8]>) -> Result<Vec<Bytes>> {
+    let mut source = Source::new(file.clone());
     let mut buffers = Vec::new();
     for (i, buffer) in model.buffers().iter().flat_map(Vector::iter).enumerate() {
         let bytes = match buffer.data() {
@@ -56,16 +89,17 @@ fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Arc<[u8]>>> {
             }
             _ => &[],
         };
-        buffers.push(Arc::from(bytes));
+        buffers.push(source.bytes(bytes));
     }
     Ok(buffers)
 }
 
-fn import_graph(
-    source: &schema::SubGraph<'_>,
-    codes: &[schema::OperatorCode<'_>],
-    buffers: &[Arc<[u8]>],
-) -> Result<Graph> {
+/// `name`, or the first `longest` bytes of it.
+fn cut(name: &str, longest: usize) -> &str {
+    &name[..name.floor_char_boundary(longest)]
+}
+
+fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>], buffers: &[Bytes]) -> Result<Graph> {
     let mut graph = Graph::default();
     for (i, tensor) in source.tensors().iter().flat_map(Vector::iter).enumerate() {
         graph.tensors.push(import_tensor(i, &tensor, buffers)?);
@@ -147,9 +181,14 @@ fn optional_list(indices: Option<Vector<'_, i32>>, count: usize, node: usize) ->
     indices.iter().flat_map(Vector::iter).map(index).collect()
 }
 
-fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Arc<[u8]>]) -> Result<Tensor> {
-    let name = source.name().filter(|name| !name.is_empty()).map_or_else(|| format!("tensor_{index}"), str::to_string);
+fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes]) -> Result<Tensor> {
+    let name = source.name().map(|name| cut(name, LONGEST_NAME)).filter(|name| !name.is_empty());
+    let name = name.map_or_else(|| format!("tensor_{index}"), str::to_string);
     let dtype = element_type(source.element_type());
+    let rank = source.shape().map_or(0, |shape| shape.len());
+    if rank > MOST_DIMENSIONS {
+        return Err(corrupt(format!("tensor {index} (`{name}`) has {rank} dimensions")));
+    }
     let dims: Vec<i32> = source.shape().iter().flat_map(Vector::iter).collect();
     let shape: Vec<u32> = dims.iter().filter_map(|&dim| u32::try_from(dim).ok()).collect();
     if shape.len() != dims.len() {
@@ -233,7 +272,7 @@ fn code_of(code: &schema::OperatorCode<'_>) -> i32 {
 
 fn code_name(code: &schema::OperatorCode<'_>) -> String {
     match (code_of(code), code.custom_code()) {
-        (CUSTOM, Some(custom)) => format!("CUSTOM {custom}"),
+        (CUSTOM, Some(custom)) => format!("CUSTOM {}", cut(custom, LONGEST_CUSTOM)),
         (number, _) => names::name(number).map_or_else(|| format!("operator code {number}"), str::to_string),
     }
 }

@@ -1,0 +1,168 @@
+//! The bytes of constants: ranges of what is held once, however many tensors name it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::{Deref, Range};
+use std::sync::{Arc, OnceLock};
+
+/// Bytes that are shared, not copied: all of a piece of memory, or a range of it.
+///
+/// A clone is the same bytes. Equal bytes are equal wherever they lie; their hash is computed once for all clones.
+///
+/// ```
+/// use tealight_compiler::graph::Bytes;
+///
+/// let bytes = Bytes::from(vec![1, 2, 3]);
+/// assert_eq!(bytes, Bytes::from([1, 2, 3]));
+/// assert_eq!(bytes.len(), 3);
+/// ```
+#[derive(Clone)]
+pub struct Bytes(Arc<Part>);
+
+struct Part {
+    owner: Arc<[u8]>,
+    range: Range<usize>,
+    hash: OnceLock<u64>,
+}
+
+impl Bytes {
+    fn part(owner: Arc<[u8]>, range: Range<usize>) -> Self {
+        Self(Arc::new(Part { owner, range, hash: OnceLock::new() }))
+    }
+
+    /// What tells these bytes and their clones from all others, of equal content too, while one of them is held.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// The memory that these bytes are a range of: what tells it from others, and how long it is.
+    pub(crate) fn owner(&self) -> (usize, usize) {
+        (self.0.owner.as_ptr().addr(), self.0.owner.len())
+    }
+
+    fn digest(&self) -> u64 {
+        *self.0.hash.get_or_init(|| {
+            let mut hasher = DefaultHasher::new();
+            self[..].hash(&mut hasher);
+            hasher.finish()
+        })
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // The range was taken from the owner's own bytes.
+        self.0.owner.get(self.0.range.clone()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity() || (self.len() == other.len() && self[..] == other[..])
+    }
+}
+
+impl Eq for Bytes {}
+
+impl Hash for Bytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.digest());
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+impl From<Arc<[u8]>> for Bytes {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        let range = 0..bytes.len();
+        Self::part(bytes, range)
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from(Arc::<[u8]>::from(bytes))
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self::from(Arc::<[u8]>::from(bytes))
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Bytes {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::from(Arc::<[u8]>::from(bytes))
+    }
+}
+
+impl FromIterator<u8> for Bytes {
+    fn from_iter<T: IntoIterator<Item = u8>>(bytes: T) -> Self {
+        Self::from(Arc::<[u8]>::from_iter(bytes))
+    }
+}
+
+/// A file that is held once; what is read from it are ranges, and equal ranges are one.
+#[derive(Debug)]
+pub(crate) struct Source {
+    file: Arc<[u8]>,
+    ranges: HashMap<Range<usize>, Bytes>,
+}
+
+impl Source {
+    pub(crate) fn new(file: Arc<[u8]>) -> Self {
+        Self { file, ranges: HashMap::new() }
+    }
+
+    /// These bytes, which lie in the file, without a copy. Bytes from elsewhere are copied.
+    pub(crate) fn bytes(&mut self, part: &[u8]) -> Bytes {
+        let start = part.as_ptr().addr().checked_sub(self.file.as_ptr().addr());
+        let range = start.and_then(|start| Some(start..start.checked_add(part.len())?));
+        match range.filter(|range| range.end <= self.file.len()) {
+            Some(range) => {
+                let new = || Bytes::part(self.file.clone(), range.clone());
+                self.ranges.entry(range.clone()).or_insert_with(new).clone()
+            }
+            None => Bytes::from(part),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bytes, Source};
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    #[test]
+    fn equal_ranges_of_a_file_are_one_and_none_is_a_copy() {
+        let file: Arc<[u8]> = (0..100).collect();
+        let mut source = Source::new(file.clone());
+        let (a, b, c) = (source.bytes(&file[10..20]), source.bytes(&file[10..20]), source.bytes(&file[10..21]));
+        assert_eq!(a[..], file[10..20]);
+        assert_eq!(a.identity(), b.identity());
+        assert_ne!(a.identity(), c.identity());
+        assert_eq!(a.as_ptr(), c.as_ptr());
+        assert_eq!((a.owner(), a.owner().1), (c.owner(), 100));
+        // From elsewhere, and equal all the same.
+        let copy = source.bytes(&file.to_vec()[10..20]);
+        assert_ne!(copy.owner(), a.owner());
+        assert_eq!(copy, a);
+        assert_eq!(HashSet::from([a, copy, c]).len(), 2);
+    }
+
+    #[test]
+    fn an_empty_range_has_no_bytes() {
+        let file: Arc<[u8]> = Arc::new([1, 2]);
+        assert!(Source::new(file.clone()).bytes(&file[2..]).is_empty());
+        assert!(Bytes::from([]).is_empty());
+    }
+}

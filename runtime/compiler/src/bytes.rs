@@ -112,19 +112,21 @@ impl FromIterator<u8> for Bytes {
 
 /// A file that is held once; what is read from it are ranges, and equal ranges are one.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct Source<'a> {
+    /// The file as the caller holds it: what was read from it points there.
+    original: &'a [u8],
     file: Arc<[u8]>,
     ranges: HashMap<Range<usize>, Bytes>,
 }
 
-impl Source {
-    pub(crate) fn new(file: Arc<[u8]>) -> Self {
-        Self { file, ranges: HashMap::new() }
+impl<'a> Source<'a> {
+    pub(crate) fn new(original: &'a [u8]) -> Self {
+        Self { original, file: original.into(), ranges: HashMap::new() }
     }
 
-    /// These bytes, which lie in the file, without a copy. Bytes from elsewhere are copied.
+    /// These bytes, which lie in the file as the caller holds it. Bytes from elsewhere are copied.
     pub(crate) fn bytes(&mut self, part: &[u8]) -> Bytes {
-        let start = part.as_ptr().addr().checked_sub(self.file.as_ptr().addr());
+        let start = part.as_ptr().addr().checked_sub(self.original.as_ptr().addr());
         let range = start.and_then(|start| Some(start..start.checked_add(part.len())?));
         match range.filter(|range| range.end <= self.file.len()) {
             Some(range) => {
@@ -140,12 +142,11 @@ impl Source {
 mod tests {
     use super::{Bytes, Source};
     use std::collections::HashSet;
-    use std::sync::Arc;
 
     #[test]
     fn equal_ranges_of_a_file_are_one_and_none_is_a_copy() {
-        let file: Arc<[u8]> = (0..100).collect();
-        let mut source = Source::new(file.clone());
+        let file: Vec<u8> = (0..100).collect();
+        let mut source = Source::new(&file);
         let (a, b, c) = (source.bytes(&file[10..20]), source.bytes(&file[10..20]), source.bytes(&file[10..21]));
         assert_eq!(a[..], file[10..20]);
         assert_eq!(a.identity(), b.identity());
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(a.as_ptr(), c.as_ptr());
         assert_eq!((a.owner(), a.owner().1), (c.owner(), 100));
         // From elsewhere, and equal all the same.
-        let copy = source.bytes(&file.to_vec()[10..20]);
+        let copy = source.bytes(&file.clone()[10..20]);
         assert_ne!(copy.owner(), a.owner());
         assert_eq!(copy, a);
         assert_eq!(HashSet::from([a, copy, c]).len(), 2);
@@ -161,8 +162,9 @@ mod tests {
 
     #[test]
     fn an_empty_range_has_no_bytes() {
-        let file: Arc<[u8]> = Arc::new([1, 2]);
-        assert!(Source::new(file.clone()).bytes(&file[2..]).is_empty());
+        assert!(Source::new(&[1, 2]).bytes(&[]).is_empty());
+        let file = [1, 2];
+        assert!(Source::new(&file).bytes(&file[2..]).is_empty());
         assert!(Bytes::from([]).is_empty());
     }
 }

@@ -73,7 +73,7 @@ pub struct Quantization {
 }
 
 /// Element types that occur in source files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ElementType {
     /// Signed 8-bit integer.
     I8,

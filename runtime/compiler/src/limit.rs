@@ -7,7 +7,7 @@
 use crate::Options;
 use crate::bytes::Bytes;
 use crate::error::{CompileError, Result};
-use crate::graph::{Content, Graph, Tensor};
+use crate::graph::{Content, ElementType, Graph, Tensor};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
@@ -77,9 +77,9 @@ impl Limit {
 }
 
 /// What tells a constant from others in the file that is written.
-fn written_as<'a>(tensor: &'a Tensor, bytes: &Bytes) -> (usize, String, &'a [u32], Option<(u32, i32)>) {
+fn written_as<'a>(tensor: &'a Tensor, bytes: &Bytes) -> (usize, ElementType, &'a [u32], Option<(u32, i32)>) {
     let quantization = tensor.per_tensor().map(|(scale, zero_point)| (scale.to_bits(), zero_point));
-    (bytes.identity(), tensor.dtype.to_string(), &tensor.shape, quantization)
+    (bytes.identity(), tensor.dtype, &tensor.shape, quantization)
 }
 
 /// Bytes of all constants of `graph`, those that are ranges of one file counted once, as that file.

@@ -8,9 +8,11 @@ use super::reader::{Gguf, TensorInfo};
 use super::types::GgmlType;
 use super::{GgufError, GgufOptions};
 use crate::builder::Builder;
+use crate::bytes::Source;
 use crate::error::{CompileError, Result};
 use crate::graph::ElementType::{F16, F32, I32, U8};
 use crate::graph::{Graph, TensorId};
+use crate::limit::Limit;
 use std::collections::HashSet;
 use tealight_format::Operator;
 use tealight_format::ops::{
@@ -47,14 +49,18 @@ struct Sizes {
 }
 
 /// Builds the graph of `file`, whose tokenizer has `vocabulary` tokens.
-pub(super) fn import(file: &Gguf<'_>, vocabulary: u32, options: &GgufOptions) -> Result<Graph> {
+///
+/// `source` is the file that it was read from; `limit` counts what is made beside the bytes of the file.
+pub(super) fn import<'a>(
+    file: &'a Gguf<'a>,
+    source: Source<'a>,
+    vocabulary: u32,
+    options: &GgufOptions,
+    limit: &'a Limit,
+) -> Result<Graph> {
     let sizes = Sizes::read(file)?;
-    let context = match options.context {
-        None => CONTEXT.min(sizes.trained),
-        Some(context) if (1..=sizes.trained).contains(&context) => context,
-        Some(context) => return Err(GgufError::Context { context, most: sizes.trained }.into()),
-    };
-    let mut import = Import { file, sizes, context, b: Builder::new(), read: HashSet::new() };
+    let context = sizes.context(options)?;
+    let mut import = Import { file, source, limit, sizes, context, b: Builder::new(), read: HashSet::new() };
     import.model(vocabulary)?;
     let unread = file.tensors().iter().find(|tensor| !import.read.contains(tensor.name));
     if let Some(tensor) = unread {
@@ -69,6 +75,7 @@ impl Sizes {
     fn read(file: &Gguf<'_>) -> Result<Self> {
         // Up to here all products of two sizes fit in 32 bits.
         const MOST: u32 = 1 << 16;
+        const EPSILON: &str = "llama.attention.layer_norm_rms_epsilon";
         let size = |key: &str| -> Result<Option<u32>> {
             let key = format!("llama.{key}");
             match file.u32(&key)? {
@@ -94,11 +101,10 @@ impl Sizes {
             heads,
             kv_heads: size("attention.head_count_kv")?.unwrap_or(heads),
             depth: width / heads,
-            epsilon: file.f32("llama.attention.layer_norm_rms_epsilon")?.ok_or_else(|| GgufError::Key {
-                key: "llama.attention.layer_norm_rms_epsilon".into(),
-                wanted: "a finite number".into(),
-            })?,
-            rope_base: file.f32("llama.rope.freq_base")?.unwrap_or(ROPE_BASE),
+            epsilon: file
+                .f32(EPSILON, 0.0..=1.0)?
+                .ok_or_else(|| GgufError::Key { key: EPSILON.into(), wanted: "a number from 0 to 1".into() })?,
+            rope_base: file.f32("llama.rope.freq_base", 1.0..=1e12)?.unwrap_or(ROPE_BASE),
             trained: must("context_length")?,
         };
         if !width.is_multiple_of(heads) || !heads.is_multiple_of(sizes.kv_heads) || !sizes.depth.is_multiple_of(2) {
@@ -118,17 +124,51 @@ impl Sizes {
             }
         }
         const SCALING: &str = "llama.rope.scaling.type";
-        if let Some(found) = file.string(SCALING)?.filter(|&found| found != "none") {
+        let scaling = file.string(SCALING)?;
+        if let Some(found) = scaling.filter(|&found| found != "none") {
             let found = format!("`{found}`");
             return Err(GgufError::Unsupported { key: SCALING.into(), found, accepted: "`none`".into() }.into());
         }
+        // Without a type, a factor means that positions are scaled.
+        for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+            let factor = file.f32(key, f32::MIN..=f32::MAX)?;
+            if let Some(found) = factor.filter(|&factor| scaling.is_none() && factor != 0.0 && factor != 1.0) {
+                let (found, accepted) = (found.to_string(), "0, 1".to_string());
+                return Err(GgufError::Unsupported { key: key.into(), found, accepted }.into());
+            }
+        }
         Ok(sizes)
+    }
+
+    /// How many positions the model keeps: as many as are asked for, or [`CONTEXT`].
+    ///
+    /// # Errors
+    /// The model was not made for as many, or their keys and values are more than a layer's state can be, or than all can.
+    fn context(&self, options: &GgufOptions) -> Result<u32> {
+        // Of a tensor, and of the whole arena.
+        const LARGEST: [u64; 2] = [(1 << 28) - 1, u32::MAX as u64];
+        let context = match options.context {
+            None => CONTEXT.min(self.trained),
+            Some(context) if (1..=self.trained).contains(&context) => context,
+            Some(context) => return Err(GgufError::Context { context, most: self.trained }.into()),
+        };
+        // Keys and values of all heads, in f32.
+        let each = 2 * 4 * u64::from(self.kv_heads) * u64::from(self.depth);
+        let most = (LARGEST[0] / each).min(LARGEST[1] / (each * u64::from(self.layers)));
+        if u64::from(context) > most {
+            let bytes = u64::from(context) * each;
+            // Below the context, which has 32 bits.
+            return Err(GgufError::Cache { context, bytes, layers: self.layers, most: most as u32 }.into());
+        }
+        Ok(context)
     }
 }
 
 /// A graph under construction.
 struct Import<'a> {
     file: &'a Gguf<'a>,
+    source: Source<'a>,
+    limit: &'a Limit,
     sizes: Sizes,
     context: u32,
     b: Builder,
@@ -148,18 +188,20 @@ struct Matrix {
 impl<'a> Import<'a> {
     fn model(&mut self, vocabulary: u32) -> Result<()> {
         let Sizes { layers, width, depth, rope_base, .. } = self.sizes;
+        let embedding = self.matrix("token_embd.weight", vocabulary, width)?;
         let token = self.b.input("token", I32, &[1]);
         let seen = self.b.state("positions", I32, &[1]);
         let capacity = self.context as i32;
         let position = self.b.op("position", Operator::Positions(Positions { capacity }), [seen], I32, &[1]);
         let points = self.context as usize * (depth as usize / 2);
+        let what = || format!("the rope tables for {} positions of {depth} elements", self.context);
+        self.limit.make(2 * 4 * points as u64, what)?;
         let (mut cos, mut sin) = (vec![0.0; points], vec![0.0; points]);
         rope_tables(rope_base, depth as usize, &mut cos, &mut sin);
         let cos = self.b.reals("rope.cos", &[self.context, depth / 2], &cos);
         let sin = self.b.reals("rope.sin", &[self.context, depth / 2], &sin);
         let place = Place { position, cos, sin };
 
-        let embedding = self.matrix("token_embd.weight", vocabulary, width)?;
         let gather = match embedding.block {
             Some(block) => Operator::GatherBlock(GatherBlock { block }),
             None => Operator::GatherF32(GatherF32),
@@ -218,8 +260,12 @@ impl<'a> Import<'a> {
         let width = self.sizes.width;
         let weight = self.tensor(&format!("{name}.weight"), &[width])?;
         let reals = match weight.dtype {
-            GgmlType::F32 => weight.bytes.to_vec(),
-            GgmlType::F16 => from_f16(weight.bytes),
+            GgmlType::F32 => self.source.bytes(weight.bytes),
+            GgmlType::F16 => {
+                let what = || format!("`{}` and what was widened before it", weight.name);
+                self.limit.make(2 * weight.bytes.len() as u64, what)?;
+                from_f16(weight.bytes).into()
+            }
             GgmlType::Block(_) => return Err(wrong_type(weight, "F32, F16")),
         };
         let weight = self.b.constant(weight.name, F32, &[width], reals);
@@ -251,13 +297,14 @@ impl<'a> Import<'a> {
     /// The tensor `name` as a constant, its bytes as they are.
     fn matrix(&mut self, name: &str, rows: u32, columns: u32) -> Result<Matrix> {
         let tensor = self.tensor(name, &[rows, columns])?;
+        let bytes = self.source.bytes(tensor.bytes);
         let (id, block) = match tensor.dtype {
-            GgmlType::F32 => (self.b.constant(name, F32, &[rows, columns], tensor.bytes), None),
-            GgmlType::F16 => (self.b.constant(name, F16, &[rows, columns], tensor.bytes), None),
+            GgmlType::F32 => (self.b.constant(name, F32, &[rows, columns], bytes), None),
+            GgmlType::F16 => (self.b.constant(name, F16, &[rows, columns], bytes), None),
             GgmlType::Block(block) => {
                 // Rows are whole blocks: the reader has checked it.
                 let row_bytes = columns / block.elements() * block.bytes();
-                (self.b.constant(name, U8, &[rows, row_bytes], tensor.bytes), Some(block as i32))
+                (self.b.constant(name, U8, &[rows, row_bytes], bytes), Some(block as i32))
             }
         };
         Ok(Matrix { id, rows, block })

@@ -9,8 +9,10 @@ mod tokenizer;
 mod types;
 
 use crate::builder::compile_kernel_graph_with;
+use crate::bytes::Source;
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::limit::Limit;
 use crate::{Compiled, Options};
 use reader::Gguf;
 
@@ -60,7 +62,8 @@ pub fn compile_gguf_with(
         }
     }
     let vocabulary = tokenizer::vocabulary(&file)?;
-    let graph = llama::import(&file, vocabulary.count(), gguf)?;
+    let graph =
+        llama::import(&file, Source::new(bytes), vocabulary.count(), gguf, &Limit::new(bytes.len() as u64, options))?;
     let options = Options { vocabulary: Some(vocabulary), ..options.clone() };
     compile_kernel_graph_with(graph, bytes, &options, observer)
 }
@@ -112,6 +115,21 @@ pub enum GgufError {
         /// The context asked for.
         context: u32,
         /// The longest.
+        most: u32,
+    },
+    /// A context whose keys and values no memory plan holds.
+    #[error(
+        "a context of {context} positions takes {bytes} bytes of keys and values in each of {layers} layers; up to {most} \
+         positions are possible"
+    )]
+    Cache {
+        /// The context, asked for or taken if none is.
+        context: u32,
+        /// Bytes of a layer's keys and values.
+        bytes: u64,
+        /// How many layers there are.
+        layers: u32,
+        /// The longest context.
         most: u32,
     },
     /// A tensor that should be there.

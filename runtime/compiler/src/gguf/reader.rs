@@ -5,6 +5,7 @@
 use super::GgufError;
 use super::types::{self, GgmlType};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 /// The first four bytes of a file.
 pub(crate) const MAGIC: &[u8] = b"GGUF";
@@ -14,6 +15,12 @@ const ALIGNMENT: u64 = 32;
 
 /// Lists in lists, at most; files have none.
 const DEEPEST: usize = 4;
+
+/// The fewest bytes of a tensor's entry: the length of its name, its rank, a dimension, its type and its place.
+const LEAST_TENSOR: u64 = 8 + 4 + 8 + 4 + 8;
+
+/// The fewest bytes of a metadata entry: the length of its key, its type, and a value of one byte.
+const LEAST_ENTRY: u64 = 8 + 4 + 1;
 
 type Result<T> = std::result::Result<T, GgufError>;
 
@@ -76,6 +83,8 @@ impl<'a> Gguf<'a> {
             return Err(GgufError::Version { found: version });
         }
         let (tensors, entries) = (cursor.u64()?, cursor.u64()?);
+        cursor.expect(tensors, LEAST_TENSOR, "tensors")?;
+        cursor.expect(entries, LEAST_ENTRY, "metadata entries")?;
         let mut metadata = HashMap::new();
         for _ in 0..entries {
             let at = cursor.at;
@@ -134,10 +143,12 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// The value of `key`, a finite real number in single precision.
-    pub(crate) fn f32(&self, key: &str) -> Result<Option<f32>> {
-        self.read(key, "a finite number", |value| match value {
-            Value::Real(x) if (x as f32).is_finite() => Some(x as f32),
+    /// The value of `key`, a number in single precision that is in `range`.
+    pub(crate) fn f32(&self, key: &str, range: RangeInclusive<f32>) -> Result<Option<f32>> {
+        let wanted = format!("a number from {} to {}", range.start(), range.end());
+        self.read(key, &wanted, |value| match value {
+            // What is not a number is in no range.
+            Value::Real(x) => Some(x as f32).filter(|x| range.contains(x)),
             _ => None,
         })
     }
@@ -166,18 +177,18 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// The value of `key`, a list of integers.
-    pub(crate) fn integers(&self, key: &str) -> Result<Option<Vec<i64>>> {
-        self.list(key, "a list of integers", |value| match value {
-            Value::Unsigned(n) => i64::try_from(n).ok(),
-            Value::Signed(n) => Some(n),
-            _ => None,
-        })
-    }
-
-    fn list<T>(&self, key: &str, wanted: &str, take: impl Fn(Value<'a>) -> Option<T>) -> Result<Option<Vec<T>>> {
+    /// The value of `key`, a list of what `take` takes.
+    pub(crate) fn list<T>(
+        &self,
+        key: &str,
+        wanted: &str,
+        take: impl Fn(Value<'a>) -> Option<T>,
+    ) -> Result<Option<Vec<T>>> {
         self.read(key, wanted, |value| match value {
-            Value::List(list) => list.items()?.into_iter().map(&take).collect(),
+            Value::List(List { kind, count, rest: mut cursor }) => {
+                // They were read once already, so that this cannot fail.
+                (0..count).map(|_| take(cursor.value(kind, 1).ok()?)).collect()
+            }
             _ => None,
         })
     }
@@ -188,14 +199,6 @@ impl<'a> Gguf<'a> {
             Some(value) => Ok(Some(value)),
             None => Err(GgufError::Key { key: key.into(), wanted: wanted.into() }),
         }
-    }
-}
-
-impl<'a> List<'a> {
-    /// Its items. They were read once already, so this cannot fail; `None` if it does.
-    fn items(&self) -> Option<Vec<Value<'a>>> {
-        let mut cursor = self.rest;
-        (0..self.count).map(|_| cursor.value(self.kind, 1).ok()).collect()
     }
 }
 
@@ -256,6 +259,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Checks that `count` of something of at least `least` bytes each can follow, before anything is made of them.
+    fn expect(&self, count: u64, least: u64, what: &str) -> Result<()> {
+        let left = (self.bytes.len() - self.at) as u64;
+        if count.checked_mul(least).is_none_or(|needed| needed > left) {
+            return Err(damaged(self.at, format!("{count} {what} are expected, but {left} bytes are left")));
+        }
+        Ok(())
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let bytes = self.take(N as u64)?;
         // `take` gives as many as were asked for.
@@ -313,9 +325,19 @@ impl<'a> Cursor<'a> {
             8 => Value::String(self.string()?),
             9 if depth < DEEPEST => {
                 let (kind, count) = (self.u32()?, self.u64()?);
+                self.expect(count, least(kind), "items of a list")?;
                 let list = List { kind, count, rest: *self };
-                for _ in 0..count {
-                    self.value(kind, depth + 1)?;
+                match kind {
+                    // Those that may be wrong by themselves, or differ in length.
+                    7..=9 => {
+                        for _ in 0..count {
+                            self.value(kind, depth + 1)?;
+                        }
+                    }
+                    0..=12 => {
+                        self.take(count.saturating_mul(least(kind)))?;
+                    }
+                    other => return Err(no_type(at, other)),
                 }
                 Value::List(list)
             }
@@ -323,7 +345,25 @@ impl<'a> Cursor<'a> {
             10 => Value::Unsigned(self.u64()?),
             11 => Value::Signed(i64::from_le_bytes(self.array()?)),
             12 => Value::Real(f64::from_le_bytes(self.array()?)),
-            other => return Err(damaged(at, format!("there is no type {other} of metadata"))),
+            other => return Err(no_type(at, other)),
         })
+    }
+}
+
+fn no_type(at: usize, kind: u32) -> GgufError {
+    damaged(at, format!("there is no type {kind} of metadata"))
+}
+
+/// The fewest bytes of a metadata value of this type: all of them, but for texts and lists.
+fn least(kind: u32) -> u64 {
+    match kind {
+        0 | 1 | 7 => 1,
+        2 | 3 => 2,
+        4..=6 => 4,
+        // The length of a text.
+        8 => 8,
+        // The type and length of a list.
+        9 => 12,
+        _ => 8,
     }
 }

@@ -1,7 +1,7 @@
 //! The tokenizer that a GGUF file holds.
 
 use super::GgufError;
-use super::reader::Gguf;
+use super::reader::{Gguf, Value};
 use crate::vocabulary::{Bpe, Vocabulary};
 use std::collections::HashMap;
 
@@ -23,14 +23,14 @@ pub(super) fn vocabulary(file: &Gguf<'_>) -> Result<Vocabulary, GgufError> {
     const TOKENS: &str = "tokenizer.ggml.tokens";
     let tokens = file.strings(TOKENS)?.ok_or_else(|| missing(TOKENS, "a list of texts"))?;
     const KINDS: &str = "tokenizer.ggml.token_type";
-    let kinds = match file.integers(KINDS)? {
-        None => vec![1; tokens.len()],
-        Some(kinds) => {
-            let kind = |kind: i64| u8::try_from(kind).ok().filter(|kind| (1..=6).contains(kind));
-            let kinds: Option<Vec<u8>> = kinds.into_iter().map(kind).collect();
-            kinds.ok_or_else(|| missing(KINDS, "a list of kinds from 1 to 6"))?
-        }
+    let kind = |value| match value {
+        Value::Unsigned(kind) => u8::try_from(kind).ok(),
+        Value::Signed(kind) => u8::try_from(kind).ok(),
+        _ => None,
     };
+    let kinds =
+        file.list(KINDS, "a list of kinds from 1 to 6", |value| kind(value).filter(|kind| (1..=6).contains(kind)));
+    let kinds = kinds?.unwrap_or_else(|| vec![1; tokens.len()]);
     let begins = file.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(false);
     let begin = file.u32("tokenizer.ggml.bos_token_id")?.filter(|_| begins);
     let mut end = Vec::new();

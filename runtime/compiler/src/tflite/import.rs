@@ -6,7 +6,6 @@ use crate::bytes::Source;
 use crate::error::{CompileError, Result, Site};
 use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use flatbuffers::Vector;
-use std::sync::Arc;
 use tealight_format::ops::UnaryFunction;
 
 /// The file identifier, bytes 4 to 8.
@@ -34,14 +33,12 @@ pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
             return Err(CompileError::NotTflite(format!("bytes 4..8 are {:?}", String::from_utf8_lossy(other))));
         }
     }
-    // Held once: what tensors have of it are ranges.
-    let file: Arc<[u8]> = bytes.into();
-    let model = schema::parse(&file).map_err(|error| CompileError::Corrupt(error.to_string().trim().to_string()))?;
+    let model = schema::parse(bytes).map_err(|error| CompileError::Corrupt(error.to_string().trim().to_string()))?;
     if model.version() != 3 {
         return Err(CompileError::NotTflite(format!("schema version {} instead of 3", model.version())));
     }
     check_counts(&model)?;
-    let buffers = buffers(&model, &file)?;
+    let buffers = buffers(&model, bytes)?;
     let codes: Vec<_> = model.operator_codes().iter().flat_map(Vector::iter).collect();
     let mut graphs = Vec::new();
     for graph in model.subgraphs().iter().flat_map(Vector::iter) {
@@ -73,8 +70,8 @@ fn check_counts(model: &schema::Model<'_>) -> Result<()> {
 }
 
 /// The bytes of each buffer; nothing for those without.
-fn buffers(model: &schema::Model<'_>, file: &Arc<[u8]>) -> Result<Vec<Bytes>> {
-    let mut source = Source::new(file.clone());
+fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Bytes>> {
+    let mut source = Source::new(file);
     let mut buffers = Vec::new();
     for (i, buffer) in model.buffers().iter().flat_map(Vector::iter).enumerate() {
         let bytes = match buffer.data() {

@@ -174,3 +174,44 @@ impl Lowering<'_> {
         self.add_constant(weights, "channels", ElementType::I32, vec![biases.len() as u32, 3], bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Builder, lower, window};
+    use crate::tflite::{Activation, Padding, TfliteOp};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn weights_that_many_layers_share_are_summed_once() {
+        let mut b = Builder::default();
+        let (mut y, w) = (b.input(&[1, 1000]), b.weights(&[1000, 1000], &vec![1; 1_000_000]));
+        // 12 kB of channels each. Read for every layer, the weights would take minutes.
+        for _ in 0..5000 {
+            let next = b.int8(&[1, 1000]);
+            b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], &[next]);
+            y = next;
+        }
+        let start = Instant::now();
+        let graph = lower(b.output(y)).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        let channels = graph.tensors[graph.nodes[4999].inputs[2].unwrap()].integers().unwrap();
+        assert_eq!(channels[..3], [-3 * 1000, 1 << 30, -1]);
+    }
+
+    #[test]
+    fn the_same_bytes_are_summed_as_each_layer_has_them() {
+        // As 1HWO, channel k has weights k and k + 2; as OHWI, 2 * k and 2 * k + 1.
+        for (depthwise, sums) in [(true, [1 + 3, 2 + 4]), (false, [1 + 2, 3 + 4])] {
+            let mut b = Builder::default();
+            let shape = if depthwise { [1, 1, 2, 2] } else { [2, 1, 2, 1] };
+            let (x, w, y) = (b.input(&[1, 1, 2, 2]), b.weights(&shape, &[1, 2, 3, 4]), b.int8(&[1, 1, 1, 2]));
+            b.graph.tensors[x].shape[3] = if depthwise { 2 } else { 1 };
+            let window = window(Padding::Valid, 1);
+            let op = if depthwise { TfliteOp::DepthwiseConv2d(window) } else { TfliteOp::Conv2d(window) };
+            b.node(op, &[x, w], &[y]);
+            let graph = lower(b.output(y)).unwrap();
+            let channels = graph.tensors[graph.nodes[0].inputs[2].unwrap()].integers().unwrap();
+            assert_eq!([channels[0], channels[3]], sums.map(|sum| -3 * sum));
+        }
+    }
+}

@@ -14,6 +14,10 @@ use tealight_format::{MAX_LIVE, Place, Work};
 /// The most pairs of tensors that may be alive together: far more than networks have.
 const MOST_PAIRS: usize = 4_000_000;
 
+/// After this effort no further order of the nodes is tried. One order takes up to about three times as much, which is some
+/// seconds; networks of some hundred operators take less for all orders.
+const MOST_EFFORT: u64 = 300_000_000;
+
 /// Where everything lies.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryPlan {
@@ -33,6 +37,8 @@ pub(crate) struct MemoryPlan {
     pub(crate) lower_bound: u32,
     /// What placing by size without overlap needs.
     pub(crate) greedy_by_size: u32,
+    /// What was done to find the places, as the search counts it.
+    pub(crate) effort: u64,
 }
 
 /// First and last node during which each base tensor in the arena must keep its bytes.
@@ -68,10 +74,15 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<
     let ordered =
         |order: &[usize]| -> (Vec<Node>, Vec<Work>) { order.iter().map(|&at| (nodes[at].clone(), works[at])).unzip() };
     let mut best: Option<(Vec<usize>, MemoryPlan)> = None;
+    let mut effort = 0;
     for order in orders {
+        if effort > MOST_EFFORT {
+            break;
+        }
         let works;
         (graph.nodes, works) = ordered(&order);
         let found = plan(&graph, &works, search::search)?;
+        effort += found.effort;
         if best.as_ref().is_none_or(|(_, best)| found.arena_len < best.arena_len) {
             best = Some((order, found));
         }
@@ -131,7 +142,8 @@ fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Res
     let overlaps = placement.scratch.len();
     let lower_bound = state_len.saturating_add(u32::try_from(live_bytes(&problem)).unwrap_or(u32::MAX));
     let greedy_by_size = state_len.saturating_add(u32::try_from(placement.greedy_by_size).unwrap_or(u32::MAX));
-    Ok(MemoryPlan { offsets, lives, scratch, overlaps, arena_len, state_len, lower_bound, greedy_by_size })
+    let effort = problem.looked_at.get();
+    Ok(MemoryPlan { offsets, lives, scratch, overlaps, arena_len, state_len, lower_bound, greedy_by_size, effort })
 }
 
 fn too_large() -> CompileError {

@@ -4,6 +4,8 @@
 //! forbids one interval of differences of their offsets: ordinarily those at which they would touch, and for the
 //! output and a dying input of one operator less, since the output may run over what is no longer needed.
 
+use std::cell::Cell;
+
 /// Every offset is a multiple of this.
 pub(crate) const ALIGN: u32 = 16;
 
@@ -35,10 +37,14 @@ pub(crate) struct Overlap {
 pub(crate) struct Problem {
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) overlaps: Vec<Overlap>,
+    /// How much placing has done so far: neighbours that were looked at. Unlike time it is the same on every machine, so that
+    /// what ends by it gives the same result everywhere.
+    pub(crate) looked_at: Cell<u64>,
 }
 
 /// A [`Problem`] with some of its overlaps taken: their scratch rows stand after the buffers.
-pub(crate) struct Instance {
+pub(crate) struct Instance<'a> {
+    looked_at: &'a Cell<u64>,
     pub(crate) buffers: Vec<Buffer>,
     /// For each buffer the others that it shares time with, one buffer's after another's.
     neighbours: Vec<Neighbour>,
@@ -58,8 +64,8 @@ struct Neighbour {
     above: u32,
 }
 
-impl Instance {
-    pub(crate) fn new(problem: &Problem, taken: &[bool]) -> Self {
+impl<'a> Instance<'a> {
+    pub(crate) fn new(problem: &'a Problem, taken: &[bool]) -> Self {
         let mut buffers = problem.buffers.clone();
         let mut scratch = Vec::new();
         for (i, overlap) in problem.overlaps.iter().enumerate().filter(|(i, _)| taken[*i]) {
@@ -110,7 +116,14 @@ impl Instance {
                 }
             }
         }
-        Self { buffers, neighbours, starts, scratch }
+        let instance = Self { looked_at: &problem.looked_at, buffers, neighbours, starts, scratch };
+        instance.count();
+        instance
+    }
+
+    /// Counts that all neighbours are looked at; each buffer costs something too.
+    fn count(&self) {
+        self.looked_at.set(self.looked_at.get() + (self.neighbours.len() + 4 * self.buffers.len()) as u64);
     }
 
     /// The others that buffer `i` shares time with.
@@ -120,6 +133,7 @@ impl Instance {
 
     /// Places the buffers in this order; gives their offsets and the bytes in all.
     pub(crate) fn place(&self, order: &[usize]) -> (Vec<u32>, u64) {
+        self.count();
         let mut offsets = vec![u32::MAX; self.buffers.len()];
         let mut forbidden: Vec<(i64, i64)> = Vec::new();
         let mut peak = 0u64;

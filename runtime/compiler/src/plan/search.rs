@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 /// How much is tried: roughly this many pairs of buffers are looked at.
 const EFFORT: usize = 60_000_000;
 
-/// How many times as much is tried to drop overlaps: the more there are, the more copying of rows may be saved.
-const DROPS: usize = 4;
+/// How much is done to drop overlaps, in neighbours that are looked at.
+const DROPPING: u64 = 120_000_000;
 
 /// The most random tries.
 const TRIES: usize = 3000;
@@ -60,7 +60,7 @@ pub(crate) fn search(problem: &Problem) -> Placement {
         }
         toggle(problem, &mut best, toggles, least);
         climb(problem, &mut best, tries, least);
-        drop_needless(problem, &mut best, DROPS * EFFORT / pairs);
+        drop_needless(problem, &mut best);
     }
     let instance = Instance::new(problem, &best.taken);
     let used: HashSet<usize> = instance.used(problem, &best.offsets).into_iter().collect();
@@ -129,7 +129,7 @@ fn least(problem: &Problem) -> u64 {
 }
 
 /// Orders worth trying. The first is by size, largest first.
-fn orders(instance: &Instance) -> Vec<Vec<usize>> {
+fn orders(instance: &Instance<'_>) -> Vec<Vec<usize>> {
     let buffers = &instance.buffers;
     let sorted = |key: &dyn Fn(usize) -> (i64, i64, i64)| {
         let mut order: Vec<usize> = (0..buffers.len()).collect();
@@ -162,7 +162,7 @@ fn orders(instance: &Instance) -> Vec<Vec<usize>> {
 }
 
 /// The step at which the most bytes are alive.
-fn busiest(instance: &Instance) -> i64 {
+fn busiest(instance: &Instance<'_>) -> i64 {
     let mut events: Vec<(u32, i64)> = Vec::new();
     for buffer in &instance.buffers {
         events.push((buffer.first, i64::from(buffer.size)));
@@ -238,14 +238,18 @@ fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
     }
 }
 
-/// Drops up to `tries` overlaps that the peak does not need, those of the largest outputs first: copying rows costs time.
-fn drop_needless(problem: &Problem, best: &mut Best, tries: usize) {
+/// Drops overlaps that the peak does not need, those of the largest outputs first: copying rows costs time.
+fn drop_needless(problem: &Problem, best: &mut Best) {
+    let end = problem.looked_at.get() + DROPPING;
     let bytes = |i: usize| problem.buffers[problem.overlaps[i].output].size;
     let mut taken: Vec<usize> = (0..problem.overlaps.len()).filter(|&i| best.taken[i]).collect();
     taken.sort_by_key(|&i| (std::cmp::Reverse(bytes(i)), i));
     let used = Instance::new(problem, &best.taken).used(problem, &best.offsets);
     let used: HashSet<usize> = used.into_iter().collect();
-    for i in taken.into_iter().take(tries) {
+    for i in taken {
+        if problem.looked_at.get() > end {
+            return;
+        }
         let mut fewer = best.taken.clone();
         fewer[i] = false;
         let instance = Instance::new(problem, &fewer);
@@ -365,7 +369,8 @@ mod tests {
     fn in_place_operators_need_one_buffer_and_a_row() {
         let buffer = |first| Buffer { size: 8000, first, last: first + 1 };
         let overlap = |k: usize| Overlap { step: k as u32, output: k, inputs: vec![(k - 1, 0)], scratch: 320 };
-        let problem = Problem { buffers: (0..4).map(buffer).collect(), overlaps: (1..4).map(overlap).collect() };
+        let (buffers, overlaps) = ((0..4).map(buffer).collect(), (1..4).map(overlap).collect());
+        let problem = Problem { buffers, overlaps, ..Problem::default() };
         let placement = search(&problem);
         assert_eq!(placement.peak, 8320);
         assert_eq!(placement.scratch.len(), 3);
@@ -373,11 +378,21 @@ mod tests {
     }
 
     #[test]
+    fn the_work_of_a_search_is_bounded_however_many_overlaps_there_are() {
+        let buffer = |first| Buffer { size: 64, first, last: first + 1 };
+        let overlap = |k: usize| Overlap { step: k as u32, output: k, inputs: vec![(k - 1, 0)], scratch: 16 };
+        let (buffers, overlaps) = ((0..20_000).map(buffer).collect(), (1..20_000).map(overlap).collect());
+        let problem = Problem { buffers, overlaps, ..Problem::default() };
+        assert_eq!(search(&problem).peak, 80);
+        assert!(problem.looked_at.get() < 300_000_000, "{}", problem.looked_at.get());
+    }
+
+    #[test]
     fn an_overlap_that_the_peak_does_not_need_is_not_taken() {
         let sizes = [8000, 8000, 16, 16];
         let buffers = (0..4).map(|k| Buffer { size: sizes[k], first: k as u32, last: k as u32 + 1 }).collect();
         let overlap = |k: usize| Overlap { step: k as u32, output: k, inputs: vec![(k - 1, 0)], scratch: 16 };
-        let problem = Problem { buffers, overlaps: vec![overlap(1), overlap(3)] };
+        let problem = Problem { buffers, overlaps: vec![overlap(1), overlap(3)], ..Problem::default() };
         let placement = search(&problem);
         assert_eq!(placement.peak, 8016);
         assert_eq!(placement.scratch.iter().map(|s| s.0).collect::<Vec<_>>(), [0]);

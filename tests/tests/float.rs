@@ -28,7 +28,7 @@ fn a_float_network_gives_what_the_reference_kernels_give() {
 #[test]
 fn a_float_network_quantized_stays_near_itself() {
     for (name, case) in float_networks() {
-        let network = import_float(&case.model).unwrap();
+        let network = import_float(&case.model, &Options::default()).unwrap();
         let mut state = 1;
         let mut number = || (splitmix64(&mut state) >> 40) as f32 / (1 << 23) as f32 * 2.0 - 2.0;
         let size = network.tensors[network.inputs[0]].elements();

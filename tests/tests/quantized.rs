@@ -31,7 +31,7 @@ fn a_float_classifier_quantized_here_gives_nearly_its_float_outputs() {
         .collect();
     // Half of them calibrate, the other half is held out.
     let (calibration, held_out) = inputs.split_at(inputs.len() / 2);
-    let network = import_float(&tflite).unwrap();
+    let network = import_float(&tflite, &Options::default()).unwrap();
     let quantize = Quantize { float_io: true, ..Quantize::default() };
     let (compiled, report) = compile_float(&network, calibration, &quantize, &tflite, &Options::default()).unwrap();
     assert!(report.snr_db >= LEAST_SNR_DB, "{} dB", report.snr_db);

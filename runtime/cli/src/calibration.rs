@@ -93,7 +93,7 @@ impl Calibration {
             QuantizeError::Quantized { .. } => failed().cause(error).help("leave out --calibrate"),
             error => failed().cause(error),
         };
-        let network = import_float(input).map_err(refuse)?;
+        let network = import_float(input, options).map_err(refuse)?;
         let streams = read_streams("--calibrate", &self.calibrate, &network)?;
         let ranges = self.ranges.map(|ranges| match ranges {
             RangesArg::Minmax => Ranges::MinMax,

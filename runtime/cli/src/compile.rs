@@ -50,6 +50,13 @@ pub(crate) struct Args {
     /// Positions (tokens of prompt and answer) that a language model keeps; 1024, or what it was made for if that is less
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
+    /// The most bytes that the constants of the network may take, those included that are computed beforehand; K, M and G
+    /// stand for powers of 1024
+    ///
+    /// Eight times the constants of the input, and at least 64M, if not given: more is asked for by files that were made to
+    /// do harm, rarely by others.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<u64>,
     #[command(flatten)]
     calibration: Calibration,
     #[command(flatten)]
@@ -151,6 +158,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         quantize: args.quantize.and_then(Quantization::blocks),
         f16: args.quantize == Some(Quantization::Weights(WeightType::F16)),
         layers: args.layers.clone(),
+        max_memory: args.max_memory,
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
@@ -172,7 +180,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if let (Some(path), Some(labels)) = (&args.labels, &labels) {
         check_labels(path, labels, &model)?;
     }
-    let evaluation = args.evaluation.measure(&input, &compiled.bytes, &failed)?;
+    let evaluation = args.evaluation.measure(&input, &compiled.bytes, args.max_memory, &failed)?;
     file.write(&compiled.bytes)?;
     file.finish()?;
     let found = &compiled.report;
@@ -197,6 +205,23 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if args.json { screen.json(&report) } else { print(&report, screen) }?;
     let warnings = report.quantization.iter().flat_map(Fidelity::warnings);
     warnings.into_iter().try_for_each(|warning| screen.warn(warning))
+}
+
+/// A number of bytes, such as `1000000` or `256M`.
+fn size(text: &str) -> std::result::Result<u64, String> {
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(end) => text.split_at(end),
+        None => (text, ""),
+    };
+    let shift = match unit {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err("give bytes, or a number with K, M or G".into()),
+    };
+    let number: u64 = digits.parse().map_err(|error| format!("{error}"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| "it is too large".into())
 }
 
 /// Options that do not go together.
@@ -309,4 +334,19 @@ fn check_labels(path: &Path, labels: &[String], model: &Model<'_>) -> Result<()>
     Err(Error::new(format!("the labels `{}` do not fit the model", path.display()))
         .cause(format!("there are {} labels, but output 0 has {scores} scores", labels.len()))
         .help("write one label a line, in the order of the scores"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        for (text, bytes) in [("0", 0), ("1000", 1000), ("3K", 3072), ("64M", 64 << 20), ("2G", 2 << 30)] {
+            assert_eq!(size(text), Ok(bytes));
+        }
+        for text in ["", "M", "1.5G", "-1", "1MB", "99999999999G", "99999999999999999999"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
 }

@@ -39,11 +39,18 @@ pub(crate) struct Scores {
 }
 
 impl Evaluation {
-    /// Measures the file that `source` was compiled to, and `source` as it is if it is a float network.
+    /// Measures the file that `source` was compiled to, and `source` as it is if it is a float network. `max_memory` is what
+    /// compiling it may take ([`Options::max_memory`]).
     ///
     /// # Errors
     /// Inputs or targets cannot be read, or do not fit the network.
-    pub(crate) fn measure(&self, source: &[u8], compiled: &[u8], failed: &dyn Fn() -> Error) -> Result<Option<Scores>> {
+    pub(crate) fn measure(
+        &self,
+        source: &[u8],
+        compiled: &[u8],
+        max_memory: Option<u64>,
+        failed: &dyn Fn() -> Error,
+    ) -> Result<Option<Scores>> {
         let Some(path) = &self.targets else { return Ok(None) };
         let targets = read_targets(path)?;
         let network = import_tflite(source).map_err(|error| failed().cause(error))?;
@@ -52,9 +59,10 @@ impl Evaluation {
             let what = || Error::new(format!("cannot evaluate with the targets `{}`", path.display()));
             evaluate(file, &streams, &targets).map_err(|error| what().cause(error))
         };
-        let float = match import_float(source) {
+        let options = Options { max_memory, ..Options::default() };
+        let float = match import_float(source, &options) {
             Ok(_) => {
-                let float = compile_tflite(source, &Options::default()).map_err(|error| failed().cause(error))?;
+                let float = compile_tflite(source, &options).map_err(|error| failed().cause(error))?;
                 Some(score(&float.bytes)?)
             }
             Err(_) => None,

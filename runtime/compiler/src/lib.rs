@@ -50,6 +50,21 @@
 //! An operator or type that cannot be compiled is an error that names the node and says what would be accepted
 //! ([`CompileError`]); nothing is dropped or approximated. A layer is int8 or float32 as a whole: one with float inputs and
 //! int8 weights, or with other types, is refused.
+//!
+//! # Limits
+//!
+//! A file may come from anyone, so what it states costs nothing by itself. Time and memory of a compilation are in proportion
+//! to the file, and a file that asks for more is refused:
+//!
+//! | what | bound |
+//! |---|---|
+//! | the file's bytes | held once; constants are ranges of it, and equal ranges are one, also in the file that is written |
+//! | tensors, nodes of a `.tflite` file | 262,144 each; more dimensions than 32 and longer names than 1 KiB are refused or cut |
+//! | counts and lengths in a GGUF file | the bytes that are left, before anything is made of them |
+//! | what is computed beforehand, tables, and constants as they are written | [`Options::max_memory`]: eight times what the network's constants take, at least 64 MiB |
+//! | passes | in proportion to tensors, nodes and their inputs; weights that layers share are read once |
+//! | operators, inputs, outputs, tensors of a model | 65,534 each |
+//! | the plan of memory | an effort that is counted, and at most four million pairs of tensors that are alive together |
 
 pub mod builder;
 mod bytes;

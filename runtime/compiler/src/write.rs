@@ -88,16 +88,7 @@ pub(crate) fn write(
     }
     let Writer { mut constants, memory, index, .. } = writer;
     let values = constants.len() + memory.len();
-    for (count, what) in [
-        (values, "tensors"),
-        (ops.len(), "operators"),
-        (graph.inputs.len(), "inputs"),
-        (graph.outputs.len(), "outputs"),
-    ] {
-        if count >= NONE as usize {
-            return Err(CompileError::TooLarge(format!("{count} {what}; a model file holds up to {}", NONE - 1)));
-        }
-    }
+    check_count(values, "tensors")?;
     let header = PlanHeader {
         constants: constants.len() as u32,
         values: values as u32,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests too")]
 
 mod accuracy;
+mod bounds;
 mod calibrate;
 mod common;
 mod compile;

@@ -244,7 +244,7 @@ fn a_single_tap_may_have_any_dilation_and_stride_on_hosts_of_any_width() {
                 value(Place::Arena, DType::F32, &input, 0, (0, 0)),
                 value(Place::Arena, DType::F32, &output, 96, (0, 1)),
             ],
-            inputs: vec![1],
+            inputs: 1,
             outputs: vec![2],
             ..Parts::default()
         };

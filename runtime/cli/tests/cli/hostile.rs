@@ -259,7 +259,7 @@ fn a_large_output_is_not_listed_in_memory() {
 #[test]
 fn a_model_of_thousands_of_operators_is_inspected_in_time() {
     const COUNT: u16 = 3000;
-    let mut parts = build::Parts { inputs: vec![0], outputs: vec![COUNT], ..build::Parts::default() };
+    let mut parts = build::Parts { inputs: 1, outputs: vec![COUNT], ..build::Parts::default() };
     for i in 0..=COUNT {
         let place = 16 * u32::from(i % 2);
         parts.values.push(build::arena(&[3], place, (i.saturating_sub(1), i)));

@@ -95,7 +95,7 @@ fn constants_that_are_many_times_the_file_are_refused_with_the_tensor_and_both_s
 }
 
 #[test]
-fn a_file_may_always_hold_as_much_as_it_has() {
+fn a_limit_is_what_constants_may_take_to_the_byte() {
     let _alone = alone();
     let options = |max_memory| Options { max_memory: Some(max_memory), ..Options::default() };
     let file = ranges(1, |_| 0);

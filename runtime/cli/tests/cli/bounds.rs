@@ -21,7 +21,8 @@ fn bounded(folder: &Folder, args: &[&str]) -> Outcome {
 /// Checks that `file` is refused by every command that takes it, with `part` in the message.
 fn is_refused(folder: &Folder, file: &str, part: &str) {
     let out = format!("{file}.safetensors");
-    for args in [&["compile", file, "-o", &out][..], &["inspect", file], &["run", file]] {
+    folder.write("x.bin", &[0]);
+    for args in [&["compile", file, "-o", &out][..], &["inspect", file], &["run", file, "--input", "x.bin"]] {
         let outcome = bounded(folder, args);
         assert_eq!(outcome.code, Some(1), "{args:?}: {}", outcome.err);
         assert!(outcome.err.contains(part), "{args:?}: no `{part}` in {}", outcome.err);
@@ -89,9 +90,9 @@ fn folding_that_would_not_end_ends() {
     file.outputs.push(y);
     folder.write("doubling.tflite", &file.bytes());
     is_refused(&folder, "doubling.tflite", "node 15 (CONCATENATION)");
-    for command in ["inspect", "run"] {
-        let outcome = bounded(&folder, &[command, "nothing.tflite"]);
-        assert!(matches!(outcome.code, Some(0..=2)), "{command}: {:?} {}", outcome.code, outcome.err);
+    for args in [&["compile", "nothing.tflite", "-o", "nothing.safetensors"][..], &["inspect", "nothing.tflite"]] {
+        let outcome = bounded(&folder, args);
+        assert!(matches!(outcome.code, Some(0..=2)), "{args:?}: {:?} {}", outcome.code, outcome.err);
     }
 }
 

@@ -1,15 +1,9 @@
 //! Files that ask for far more than they hold: every command ends by itself, with little memory.
 
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "../../../compiler/tests/support/gguf.rs"]
-mod gguf;
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "../../../compiler/tests/support/tflite.rs"]
-mod tflite;
-
 use crate::common::{Folder, Outcome, TEALIGHT};
+use crate::gguf;
+use crate::tflite::{self, ADD, CONCATENATION, GATHER, I8, I32, NONE};
 use std::process::Command;
-use tflite::{ADD, CONCATENATION, GATHER, I8, I32, NONE};
 
 /// Runs `tealight` with 1 GiB of memory. A debug build may take a minute; what would take for ever is ended then.
 fn bounded(folder: &Folder, args: &[&str]) -> Outcome {

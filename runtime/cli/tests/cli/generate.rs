@@ -1,10 +1,7 @@
 //! `tealight generate`: text from a tiny model with random weights, and what it refuses.
 
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "../../../compiler/tests/support/gguf.rs"]
-mod support;
-
 use crate::common::{Folder, TEALIGHT};
+use crate::gguf as support;
 use std::process::{Command, Stdio};
 use support::{F32, Llama, TOKENS, TRAINED};
 

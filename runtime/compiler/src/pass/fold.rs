@@ -263,7 +263,7 @@ fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     if output.elements() != 1 || input.dtype != output.dtype {
         return None;
     }
-    let product = input.each_integer()?.try_fold(1i64, |product, value| product.checked_mul(value))?;
+    let product = input.each_integer()?.try_fold(1, i64::checked_mul)?;
     integers_to_bytes([product], output.dtype)
 }
 

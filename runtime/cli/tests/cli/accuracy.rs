@@ -58,6 +58,15 @@ fn errors_are_told_for_targets_that_are_no_classes() {
     assert_eq!(report["metric"], "rms_error");
     let [float, compiled, worst] = ["float", "compiled", "compiled_worst"].map(|key| report[key].as_f64().unwrap());
     assert!(float < 1e-5 && compiled > float && compiled < 0.03 && worst >= compiled, "{report}");
+    // The same in Fortran order.
+    let (numbers, _) = outputs.as_chunks::<4>();
+    let across: Vec<u8> = (0..20).flat_map(|i| numbers[i % 4 * 5 + i / 4]).collect();
+    let mut fortran = npy("<f4", "(4, 5)", &across);
+    let at = fortran.windows(5).position(|window| window == b"False").unwrap();
+    fortran[at..at + 5].copy_from_slice(b"True ");
+    folder.write("targets.npy", &fortran);
+    assert_eq!(&folder.json(&[&COMPILE[..], &EVALUATE, &["--calibrate", "inputs.bin"]].concat())["evaluation"], report);
+    folder.write("targets.npy", &npy("<f4", "(4, 5)", &outputs));
     let text = folder.succeeds(&[&COMPILE[..], &EVALUATE].concat());
     assert!(text.contains("root mean squared error") && text.contains("4 held-out inputs"), "{text}");
 }

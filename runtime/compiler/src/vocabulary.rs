@@ -98,7 +98,17 @@ impl Bpe {
         let tokens: Vec<&str> = self.tokens.iter().map(String::as_str).collect();
         let Self { kinds, merges, begin, end, .. } = self;
         let checked = BytePairs { tokens: &tokens, kinds, merges, begin: *begin, end }.check();
-        checked.map_err(|VocabularyFault { part, what }| CompileError::Vocabulary(format!("`{part}` {what}")))?;
+        checked.map_err(|VocabularyFault { part, what }| {
+            // A model file's names of the parts are none of the source's.
+            let part = match part {
+                "tokenizer.kinds" => "the list of kinds",
+                "tokenizer.merges" => "the list of merges",
+                "tokenizer.begin" => "the token that begins a text",
+                "tokenizer.end" => "the list of tokens that end a text",
+                _ => "the list of tokens",
+            };
+            CompileError::Vocabulary(format!("{part} {what}"))
+        })?;
         if self.pre.chars().any(char::is_control) {
             return Err(CompileError::Vocabulary(format!("the way of splitting {:?} is not a name", self.pre)));
         }

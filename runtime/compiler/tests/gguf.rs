@@ -260,7 +260,7 @@ fn what_cannot_be_compiled_is_named() {
         ("`tokenizer.ggml.merges` is missing or not two tokens that join to one (merge 1 is \"h x\")", |f| {
             f.texts("tokenizer.ggml.merges", &["h e", "h x"]);
         }),
-        ("begin and end name the token 99", |f| f.u32("tokenizer.ggml.eos_token_id", 99)),
+        ("the list of tokens that end a text names the token 99", |f| f.u32("tokenizer.ggml.eos_token_id", 99)),
         ("a truth value is neither 0 nor 1", |f| f.entry("x", 7, vec![2])),
     ];
     for (what, change) in changes {

@@ -8,6 +8,7 @@ use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::progress::Stages;
 use crate::screen::Screen;
+use crate::size::parse_size;
 use crate::table::{Table, bytes, counted, grouped};
 use crate::weights::{Quantization, layer};
 use serde::Serialize;
@@ -50,12 +51,11 @@ pub(crate) struct Args {
     /// Positions (tokens of prompt and answer) that a language model keeps; 1024, or what it was made for if that is less
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
-    /// The most bytes that the constants of the network may take, those included that are computed beforehand; K, M and G
-    /// stand for powers of 1024
+    /// The most bytes that the constants of the network may take, those included that are computed beforehand: 256M, 1G
     ///
     /// Eight times the constants of the input, and at least 64M, if not given: more is asked for by files that were made to
     /// do harm, rarely by others.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
     #[command(flatten)]
     calibration: Calibration,
@@ -207,23 +207,6 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     warnings.into_iter().try_for_each(|warning| screen.warn(warning))
 }
 
-/// A number of bytes, such as `1000000` or `256M`.
-fn size(text: &str) -> std::result::Result<u64, String> {
-    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(end) => text.split_at(end),
-        None => (text, ""),
-    };
-    let shift = match unit {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        _ => return Err("give bytes, or a number with K, M or G".into()),
-    };
-    let number: u64 = digits.parse().map_err(|error| format!("{error}"))?;
-    number.checked_mul(1 << shift).ok_or_else(|| "it is too large".into())
-}
-
 /// Options that do not go together.
 fn refuse_together(args: &Args, int8: bool) -> Result<()> {
     let (option, cause) = match args.calibration.only_int8() {
@@ -334,19 +317,4 @@ fn check_labels(path: &Path, labels: &[String], model: &Model<'_>) -> Result<()>
     Err(Error::new(format!("the labels `{}` do not fit the model", path.display()))
         .cause(format!("there are {} labels, but output 0 has {scores} scores", labels.len()))
         .help("write one label a line, in the order of the scores"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn sizes_are_bytes_or_have_a_unit() {
-        for (text, bytes) in [("0", 0), ("1000", 1000), ("3K", 3072), ("64M", 64 << 20), ("2G", 2 << 30)] {
-            assert_eq!(size(text), Ok(bytes));
-        }
-        for text in ["", "M", "1.5G", "-1", "1MB", "99999999999G", "99999999999999999999"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-    }
 }

@@ -9,8 +9,8 @@ use tealight::Model;
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::graph::ElementType::{F32, I32};
 use tealight_compiler::{Options, Vocabulary};
-use tealight_format::Operator;
 use tealight_format::ops::{BatchMatMulF32, BinaryF32, UnaryF32, UnaryFunction};
+use tealight_format::{MAX_HEADER, Operator};
 
 #[path = "../../../format/tests/build/mod.rs"]
 mod build;
@@ -276,21 +276,24 @@ fn a_model_of_thousands_of_operators_is_inspected_in_time() {
 }
 
 #[test]
-fn a_name_of_a_megabyte_and_too_many_labels_are_too_large_and_no_fault_of_the_compiler() {
+fn names_and_labels_that_fit_in_no_header_are_too_large_and_no_fault_of_the_compiler() {
     let (folder, _) = Folder::golden("softmax.000");
     folder.write("labels.txt", "a label\n".repeat(600_000).as_bytes());
     let compile = ["compile", "net.tflite", "-o", "x.safetensors"];
-    refused(&folder, &[&compile[..], &["--labels", "labels.txt"]].concat(), &["labels", "1048576"]);
+    refused(&folder, &[&compile[..], &["--labels", "labels.txt"]].concat(), &["labels", "600000"]);
     assert!(!folder.path("x.safetensors").exists());
 
-    let long = "x".repeat(1 << 20);
+    let long = "x".repeat(MAX_HEADER as usize);
     let mut b = Builder::new();
     let x = b.input(&long, F32, &[1]);
     let neg = UnaryF32 { function: UnaryFunction::Neg as i32, parameters: [0.0; 2] };
     let y = b.op("y", Operator::UnaryF32(neg), [x], F32, &[1]);
     b.output(y);
-    let error = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap_err().to_string();
-    assert!(error.contains("too large") && error.len() < 1000, "{error}");
+    let many = Options { labels: vec!["a label".into(); MAX_HEADER as usize / 8], ..Options::default() };
+    for options in [Options::default(), many] {
+        let error = compile_kernel_graph(b.clone().finish(), b"", &options).err().unwrap().to_string();
+        assert!(error.contains("too large") && error.len() < 1000, "{error}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub struct Report {
     /// Instructions of the front end before each inference, if it has one.
     pub front_end: Vec<u64>,
     /// Instructions of each parse of a file, where these are measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parses: Vec<u64>,
     /// Tokens that a language model made.
     pub tokens: Vec<u32>,

@@ -7,7 +7,7 @@ mod build;
 
 use build::{Constant, Parts, arena, value};
 use tealight_format::ops::{Concat, Conv2d, Copy};
-use tealight_format::{DType, MAX_LIVE, Op, Operator, Place, Value, Work};
+use tealight_format::{DType, MAX_LIVE, Model, Op, OpCode, Operator, Place, Value, Work, align16};
 
 /// A kind of file.
 #[derive(Debug)]
@@ -222,10 +222,86 @@ fn into_state(length: usize) -> Vec<u8> {
     parts.file()
 }
 
+/// The operator `code` of a model again and again, in a file of about `length` bytes, while much is alive. `None` where the
+/// model has no such operator that writes to the arena.
+pub fn repeated(model: &Model<'_>, code: OpCode, length: usize) -> Option<Vec<u8>> {
+    const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut ops = (0..model.op_count()).map(|i| model.op(i));
+    let op = ops.find(|op| op.operator.code() == code && model.value(op.output.into()).is_arena())?;
+    let operands = model.operands(&op);
+    let workspace = op.operator.workspace(&operands);
+    // What it reads, once each.
+    let mut read: Vec<u16> = op.inputs.iter().flatten().copied().collect();
+    read.sort_unstable();
+    read.dedup();
+    let of = |wanted: fn(&Value) -> bool| read.iter().copied().filter(move |&i| wanted(&model.value(i.into())));
+    let (constants, states) = (of(Value::is_constant), of(Value::is_state));
+    let inputs: Vec<u16> = of(Value::is_arena).collect();
+    let mut order: Vec<u16> = constants.collect();
+    let mut parts = Parts::default();
+    for (&i, name) in order.iter().zip(NAMES) {
+        let v = model.value(i.into());
+        parts.constants.push((name, v.dtype, v.shape.dims().to_vec(), model.constant(&v).to_vec()));
+    }
+    let written = 1 + usize::from(workspace.is_some());
+    let fixed = length.saturating_sub((MOST + order.len()) * VALUE);
+    let count = fixed / (OP + written * VALUE);
+    let life = |from: usize, to: usize| (from as u16, to as u16);
+    let mut end = 0;
+    let mut placed = |v: Value, life: (u16, u16)| {
+        let v = Value { offset: end, first: life.0, last: life.1, alias: None, init: None, ..v };
+        end = align16(v.end()) as u32;
+        v
+    };
+    let states: Vec<(u16, Value)> = states.map(|i| (i, placed(model.value(i.into()), life(0, count)))).collect();
+    for &i in &inputs {
+        order.push(i);
+        parts.values.push(placed(model.value(i.into()), life(0, count)));
+    }
+    for _ in inputs.len()..MOST {
+        order.push(u16::MAX);
+        parts.values.push(placed(arena(&[1], 0, (0, 0)), life(0, count)));
+    }
+    parts.inputs = parts.values.len() as u16;
+    for (i, state) in states {
+        order.push(i);
+        parts.values.push(state);
+    }
+    let outputs = [(); 2].map(|()| placed(operands.output, life(0, 0)));
+    let scratch =
+        workspace.map(|workspace| placed(value(Place::Arena, DType::U8, &[workspace.len], 0, (0, 0)), life(0, 0)));
+    let first = order.len();
+    for i in 0..count {
+        for v in [Some(outputs[i % 2]), scratch].into_iter().flatten() {
+            parts.values.push(Value { first: i as u16, last: i as u16, ..v });
+        }
+    }
+    let index = |i: u16| order.iter().position(|&of| of == i).map_or(i, |at| at as u16);
+    let inputs: Vec<Option<u16>> = op.inputs[..op.count.into()].iter().map(|i| i.map(index)).collect();
+    parts.op(op.operator, &inputs, first as u16, None);
+    parts.ops = vec![parts.ops[0]; count];
+    for (i, op) in parts.ops.iter_mut().enumerate() {
+        let output = (first + written * i) as u16;
+        (op.output, op.scratch) = (output, scratch.map(|_| output + 1));
+    }
+    Some(parts.file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tealight_format::Model;
+    use crate::root;
+
+    #[test]
+    fn every_operator_can_be_repeated() {
+        for &code in OpCode::ALL {
+            let seed = std::fs::read(root().join(format!("tests/fuzz/seeds/{}.safetensors", code.name()))).unwrap();
+            let file = repeated(&Model::parse(&seed).unwrap(), code, 40_000);
+            let file = file.unwrap_or_else(|| panic!("{} only writes state", code.name()));
+            let model = Model::parse(&file).unwrap_or_else(|error| panic!("{}: {error}", code.name()));
+            assert!(model.op_count() > 60 && model.op(model.op_count() - 1).operator.code() == code);
+        }
+    }
 
     #[test]
     fn files_of_every_kind_have_their_length_and_are_what_they_are_said_to_be() {

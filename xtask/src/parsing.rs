@@ -10,9 +10,10 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{self, thousands};
 use crate::{table, zoo};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use comfy_table::{CellAlignment, Table};
 use std::time::Duration;
+use tealight_format::{Model, OpCode};
 use tealight_tests::heavy;
 
 /// The most instructions that `Model::parse` takes for a byte of a file on a Cortex-M4, as the specification says.
@@ -56,6 +57,14 @@ pub fn parsing(context: &Context, board: &str) -> Result<()> {
     let mut files = committed(context)?;
     for heavy::Kind { name, file, .. } in heavy::KINDS {
         files.extend(LENGTHS.map(|length| (name.to_string(), file(length))));
+    }
+    for &code in OpCode::ALL {
+        let file = context.root.join(format!("tests/fuzz/seeds/{}.safetensors", code.name()));
+        let seed = read(&file)?;
+        let model = Model::parse(&seed).map_err(|error| anyhow!("{}: {error}", file.display()))?;
+        let file = heavy::repeated(&model, code, LENGTHS[0]);
+        let file = file.with_context(|| format!("its seed has no {} that can be repeated", code.name()))?;
+        files.push((format!("{} while much is alive", code.name()), file));
     }
     let progress = Progress::start(format!("parsing {} files on {}", files.len(), board.id));
     let (parsed, stack) = on_board(context, &board, files)?;

@@ -24,7 +24,8 @@ pub(crate) struct Calibration {
     pub(crate) calibrate: Vec<PathBuf>,
     /// How the range of each tensor is chosen for int8; the best by the output's error, if not given
     ///
-    /// An outlier is a number, or a few in a thousand, more than four times as far from 0 as all others. It is warned of.
+    /// An outlier is a number, one of a thousand at most, or one loud input of a hundred, that is more than four times as far
+    /// from 0 as all others. Outliers are warned of, and the choice does not go by them.
     #[arg(long, value_name = "HOW", requires = "calibrate", conflicts_with = "min_snr")]
     ranges: Option<RangesArg>,
     /// What an int8 network takes and gives

@@ -54,15 +54,23 @@ impl Drowning {
 
 /// The network with its constants cut where that changes nothing, and those that drown the data.
 ///
+/// `ordinary` are the samples without outliers, if there are any: masks go by those. The first input has the range
+/// `input_range` if that is known.
+///
 /// # Errors
 /// The network has an operator without an int8 form, or an infinite constant that the outputs depend on.
-pub(super) fn cut(mut graph: Graph, samples: Samples<'_>) -> Result<(Graph, Vec<Drowning>)> {
+pub(super) fn cut(
+    mut graph: Graph,
+    samples: Samples<'_>,
+    ordinary: Option<Samples<'_>>,
+    input_range: Option<[f32; 2]>,
+) -> Result<(Graph, Vec<Drowning>)> {
     let uses = uses(&mut graph)?;
     if uses.is_empty() {
         return Ok((graph, Vec::new()));
     }
-    let original = Original::run(&graph, samples)?;
-    let reach = original.reach(&graph)?;
+    let mut original = Original::run(&graph, samples)?;
+    let reach = original.reach(&graph, input_range)?;
     let mut losing = Vec::new();
     for one in &uses {
         let Some(&[low, high]) = one.group.and_then(|group| reach.get(&group)) else { continue };
@@ -73,25 +81,30 @@ pub(super) fn cut(mut graph: Graph, samples: Samples<'_>) -> Result<(Graph, Vec<
         }
     }
     graph = original.with_losing(graph, &losing, samples)?;
-    let beside: Vec<(&Use, f32)> = uses.iter().map(|one| (one, original.beside(&graph, one, &reach))).collect();
-    let far = |graph: &Graph, &(one, beside): &(&Use, f32)| {
-        beside > 0.0 && greatest(&content(graph, one.id)).abs() > DROWNS * beside
-    };
-    let masks: Vec<(&Use, f32)> = beside.iter().copied().filter(|one| far(&graph, one)).collect();
-    graph = original.with_powers(graph, &masks, samples)?;
-    // A factor has a range of its own.
-    let shared = masks.into_iter().filter(|(one, _)| !matches!(graph.nodes[one.node].op, Op::Tflite(TfliteOp::Mul(_))));
-    let drowning = |(one, data): (&Use, f32)| Drowning {
-        site: graph.site(&graph.nodes[one.node]).to_string(),
-        constant: graph.tensors[one.id].name.clone(),
-        value: greatest(&content(&graph, one.id)),
-        data,
-    };
-    let drowning: Vec<Drowning> = shared.filter(|one| far(&graph, one)).map(drowning).collect();
-    match drowning.iter().find(|one| one.value.is_infinite()) {
-        Some(infinite) => Err(infinite.error()),
-        None => Ok((graph, drowning)),
+    if let Some(ordinary) = ordinary {
+        original = Original::run(&graph, ordinary)?;
     }
+    let beside: Vec<(&Use, f32)> = uses.iter().map(|one| (one, original.beside(&graph, one, &reach))).collect();
+    let is_far = |graph: &Graph, &(one, beside): &(&Use, f32)| {
+        let magnitude = greatest(&content(graph, one.id)).abs();
+        magnitude.is_infinite() || (beside > 0.0 && magnitude > DROWNS * beside)
+    };
+    let masks: Vec<(&Use, f32)> = beside.into_iter().filter(|one| is_far(&graph, one)).collect();
+    graph = original.with_powers(graph, &masks, ordinary.unwrap_or(samples))?;
+    let mut drowning = Vec::new();
+    for (one, data) in masks.into_iter().filter(|one| is_far(&graph, one)) {
+        let node = &graph.nodes[one.node];
+        let (site, constant) = (graph.site(node).to_string(), graph.tensors[one.id].name.clone());
+        let found = Drowning { site, constant, value: greatest(&content(&graph, one.id)), data };
+        if found.value.is_infinite() {
+            return Err(found.error());
+        }
+        // A factor has a range of its own.
+        if !matches!(node.op, Op::Tflite(TfliteOp::Mul(_))) {
+            drowning.push(found);
+        }
+    }
+    Ok((graph, drowning))
 }
 
 /// A constant as one node reads it, or what state starts from.
@@ -188,13 +201,16 @@ impl Original {
 
     /// What the data reach in the group of each tensor that shares a range with others, 0 included: the range of the tensors
     /// that are computed there. Others of the group hold the constants, too.
-    fn reach(&self, graph: &Graph) -> Result<HashMap<TensorId, [f32; 2]>> {
+    fn reach(&self, graph: &Graph, input_range: Option<[f32; 2]>) -> Result<HashMap<TensorId, [f32; 2]>> {
         let sharing = Sharing::of(graph)?;
         let moved = moved(graph, &sharing)?;
         let mut of_roots: HashMap<TensorId, [f32; 2]> = HashMap::new();
         for (&id, [low, high]) in self.extremes.iter().filter(|(id, _)| !moved.contains(id)) {
             let range = of_roots.entry(sharing.root(id)).or_default();
             *range = [range[0].min(*low), range[1].max(*high)];
+        }
+        if let (Some(&input), Some([low, high])) = (graph.inputs.first(), input_range) {
+            of_roots.insert(sharing.root(input), [low.min(0.0), high.max(0.0)]);
         }
         let of = |id: TensorId| {
             let root = sharing.root(id);
@@ -348,7 +364,7 @@ mod tests {
     fn refused(network: &Graph) -> String {
         let size = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum();
         let samples: Vec<Vec<f32>> = (0..40).map(|seed| ramp(seed * 77 + 5, size)).collect();
-        compile_float(network, &samples, &Quantize::default(), b"", &Options::default()).unwrap_err().to_string()
+        compile_float(network, &samples, &Quantize::default(), b"", &Options::default()).err().unwrap().to_string()
     }
 
     #[test]
@@ -366,6 +382,44 @@ mod tests {
                     assert!(compiled.bytes == near.0.bytes, "{pad} {between:?} is not as a border that is near");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_border_is_the_lowest_code_of_whatever_sets_the_range() {
+        let mut b = Build::default();
+        let x = b.input(&[1, 2, 2, 1]);
+        let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
+        let value = b.constant(&[], &[-1e9]);
+        let y = b.node(TfliteOp::PadV2, &[x, pads, value], "pad", &[1, 4, 4, 1]);
+        let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 2, 1]);
+        let network = b.network(y);
+        let mut samples: Vec<Vec<f32>> = (0..40).map(|seed| ramp(seed * 77 + 5, 4)).collect();
+        let border = |samples: &[Vec<f32>], quantize: &Quantize| {
+            let compiled = compile_float(&network, samples, quantize, b"", &Options::default()).unwrap().0;
+            let mut file = crate::session::aligned(&compiled.bytes);
+            let model = crate::quantize::float_run::parse(&mut file, compiled.bytes.len()).unwrap();
+            let tealight_format::Operator::Pad(pad) = model.op(0).operator else { panic!("{:?}", model.op(0)) };
+            pad.value as u8 as i8
+        };
+        let known = Quantize { input_range: Some([-10.0, 10.0]), ..Quantize::default() };
+        assert_eq!(border(&samples, &known), -128);
+        // An outlier below all else, with ranges that hold it and ranges that do not.
+        samples[3][1] = -500.0;
+        for ranges in Ranges::ALL.map(Some) {
+            assert_eq!(border(&samples, &Quantize { ranges, ..Quantize::default() }), -128);
+        }
+    }
+
+    #[test]
+    fn an_infinite_constant_that_does_not_lose_is_named() {
+        for op in [TfliteOp::Mul(Activation::None), TfliteOp::Add(Activation::None)] {
+            let mut b = Build::default();
+            let x = b.input(&[1, 4]);
+            let far = b.constant(&[], &[f32::INFINITY]);
+            let y = b.node(op, &[x, far], "far", &[1, 4]);
+            let error = refused(&b.network(y));
+            assert!(error.contains("node 0") && error.contains("is inf, but the data beside it reach"), "{error}");
         }
     }
 

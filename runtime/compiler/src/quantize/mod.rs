@@ -9,6 +9,10 @@
 //! [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs the compiled files and keeps the one whose
 //! output is nearest to the float network's; equalized weights must be nearer by half a decibel.
 //!
+//! Neither choice goes by numbers that are far from all others. Outliers in the inputs are warned of, and cut where they would
+//! decide. Constants that only ever lose, such as the border of a max pool, become the lowest code and widen no range.
+//! [`Report::warnings`] says where int8 does not follow the float network all the same.
+//!
 //! A float network may also stay one, with its weights stored smaller: [`compile_weights`].
 
 mod choices;
@@ -230,7 +234,7 @@ pub fn compile_float_streams(
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
-    let (graph, drowning) = constants::cut(graph, ordinary.unwrap_or(samples))?;
+    let (graph, drowning) = constants::cut(graph, samples, ordinary, quantize.input_range)?;
     let refused = |error| match (error, drowning.first()) {
         // A layer that overflows, and scales that no factor joins, are the constant's doing.
         (

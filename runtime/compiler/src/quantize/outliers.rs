@@ -17,14 +17,20 @@ const GAP: f32 = 4.0;
 /// but for a few samples, so this takes more to be sure of than [`GAP`].
 const LOUD: f32 = 8.0;
 
-/// Of how many samples one may be an outlier as a whole.
-const SAMPLES: usize = 20;
+/// Of how many samples one may be an outlier as a whole; more of them are a rare kind of input.
+const SAMPLES: usize = 100;
+
+/// The fewest samples of which one can be told to be unlike the others.
+const FEWEST: usize = 10;
 
 /// Of how many numbers one may be an outlier.
 const NUMBERS: usize = 1000;
 
-/// The fewest samples of which one can be told to be unlike the others.
-const FEWEST: usize = 5;
+/// In how many samples there may be one outlier at the same index. An index that has more holds another quantity than others.
+const PLACES: usize = 20;
+
+/// The fewest samples by which that can be told.
+const FEWEST_AT_PLACE: usize = 4;
 
 /// Samples without outliers.
 #[derive(Debug)]
@@ -103,15 +109,9 @@ fn find(samples: &[&[f32]]) -> Option<Found> {
             *at_index.entry(index).or_default() += 1;
         }
     }
-    // A place that often holds such numbers holds another quantity than the others.
-    let few = allowed(samples.len());
+    let few = (samples.len() / PLACES).max(1);
     places.retain(|(_, index, _)| at_index.get(index).is_some_and(|&count| count <= few));
     (!places.is_empty()).then_some(Found { limit, places })
-}
-
-/// How many of `samples` may be outliers.
-fn allowed(samples: usize) -> usize {
-    (samples / SAMPLES).max(1)
 }
 
 /// The greatest magnitude that is no outlier among single numbers, if there is an outlier. Zeros do not count: they are
@@ -119,7 +119,7 @@ fn allowed(samples: usize) -> usize {
 fn far_numbers(samples: &[&[f32]]) -> Option<f32> {
     let count = samples.iter().flat_map(|sample| *sample).filter(|number| **number != 0.0).count();
     let few = count / NUMBERS;
-    if few == 0 || samples.len() < FEWEST {
+    if few == 0 || samples.len() < FEWEST_AT_PLACE {
         return None;
     }
     // The bits of floats that are not negative are in the order of the floats.
@@ -150,7 +150,7 @@ fn gap(peaks: &[f32], factor: f32) -> Option<f32> {
     }
     let mut sorted = peaks.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
-    let limit = before_gap(&sorted, allowed(peaks.len()), factor)?;
+    let limit = before_gap(&sorted, (peaks.len() / SAMPLES).max(1), factor)?;
     // Where most samples are nearly empty, those that are not are what matters.
     (sorted[sorted.len() / 2] * 16.0 >= limit).then_some(limit)
 }
@@ -221,11 +221,23 @@ mod tests {
     }
 
     #[test]
+    fn rare_loud_samples_are_a_kind_of_input_if_there_are_several_of_them() {
+        let mut samples = ordinary(100, 4);
+        for k in [10, 40, 70] {
+            samples[k].iter_mut().for_each(|number| *number *= 20.0);
+        }
+        assert_eq!(places(&samples), []);
+    }
+
+    #[test]
     fn silence_and_few_samples_leave_nothing_to_compare_with() {
         let mut samples = vec![vec![0.0; 8]; 40];
         samples[5] = numbers(1, 8);
         assert_eq!(places(&samples), []);
         let mut few = ordinary(3, 2000);
+        few[1][0] = 1e4;
+        assert_eq!(places(&few), []);
+        let mut few = ordinary(9, 8);
         few[1][0] = 1e4;
         assert_eq!(places(&few), []);
         assert_eq!(loud(&[0.0, 0.0, 5.0]), [false; 3]);

@@ -57,7 +57,7 @@ impl<'a> Choices<'a> {
     }
 
     /// Numbers at which arithmetic goes wrong.
-    fn odd(&mut self) -> i32 {
+    pub fn odd(&mut self) -> i32 {
         match self.below(4) {
             0 => self.word() as i32,
             1 => self.pick(&[i32::MIN, i32::MAX, i32::MIN + 1, -1, 0, 1, 2, 255, 256, 65_535, 65_536]),
@@ -66,7 +66,7 @@ impl<'a> Choices<'a> {
         }
     }
 
-    fn bytes(&mut self, n: usize) -> Vec<u8> {
+    pub fn bytes(&mut self, n: usize) -> Vec<u8> {
         // A few choices spread over many bytes.
         let mut state = self.word() | 1;
         (0..n)

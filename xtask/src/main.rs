@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::bench::BenchArgs;
 use xtask::build::BuildArgs;
+use xtask::fuzz::FuzzArgs;
 use xtask::layout::LayoutArgs;
 use xtask::llm::LlmArgs;
 use xtask::log::LogArgs;
@@ -108,12 +109,8 @@ enum Task {
     Layout(LayoutArgs),
     /// Continues a text with a language model of 135 million weights, beside Candle's own, and on emulated Arm processors
     Llm(LlmArgs),
-    /// Fuzzes the model parser and everything that it accepts
-    Fuzz {
-        /// Seconds for each target
-        #[arg(long, default_value_t = 60)]
-        seconds: u64,
-    },
+    /// Fuzzes what reads a file, and everything that it accepts
+    Fuzz(FuzzArgs),
     /// Checks that a board's firmware links no panic and no allocator
     CheckNoPanic {
         /// Board whose firmware is looked at
@@ -155,7 +152,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),
         Task::Layout(args) => layout::layout(&context, args),
         Task::Llm(args) => llm::llm(&context, args),
-        Task::Fuzz { seconds } => fuzz::fuzz(&context, *seconds),
+        Task::Fuzz(args) => fuzz::fuzz(&context, args),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }
 }

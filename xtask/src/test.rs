@@ -6,6 +6,7 @@
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::Level;
+use crate::fuzz::FuzzArgs;
 use crate::layout::LayoutArgs;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::{Subject, subjects};
@@ -270,7 +271,8 @@ fn miri(context: &Context, extent: Extent) -> Result<()> {
 
 /// Long enough to see that the targets work and that nothing lies near the surface.
 fn fuzz_shortly(context: &Context, extent: Extent) -> Result<()> {
-    fuzz::fuzz(context, if extent == Extent::Full { 120 } else { 20 })
+    let seconds = if extent == Extent::Full { 120 } else { 12 };
+    fuzz::fuzz(context, &FuzzArgs { seconds, ..FuzzArgs::default() })
 }
 
 fn cargo(context: &Context, words: &[&str]) -> Result<()> {

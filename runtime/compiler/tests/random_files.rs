@@ -1,11 +1,16 @@
-//! Nearly valid TensorFlow Lite files of every operator: what is compiled is a model that runs, and what is not is refused
-//! for a reason that is not the compiler's own. `tests/fuzz` does the same with a fuzzer.
+//! Nearly valid files, TensorFlow Lite's of every operator and GGUF's: what is compiled is a model that runs, and what is not is
+//! refused for a reason that is not the compiler's own. `tests/fuzz` does the same with a fuzzer.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../format/tests/build/mod.rs"]
 mod build;
 #[path = "../../core/tests/support/exercise.rs"]
 mod exercise;
+#[allow(dead_code, missing_docs, unreachable_pub)]
+#[path = "support/gguf.rs"]
+mod gguf;
+#[path = "support/gguf_random.rs"]
+mod gguf_random;
 #[path = "../../format/tests/build/random.rs"]
 mod random;
 #[path = "support/tflite_random.rs"]
@@ -17,44 +22,85 @@ use proptest::test_runner::TestRunner;
 use random::Choices;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use tealight_compiler::{CompileError, Options, compile_tflite};
+use tealight_compiler::gguf::{GgufOptions, compile_gguf};
+use tealight_compiler::{CompileError, Compiled, Options, compile_tflite};
 
 const LIMITS: Limits = Limits { arena: 1 << 20, cost: 1_000_000 };
+
+/// Runs a test on the bytes from which a file is chosen, and those from which its inputs are.
+fn for_choices(cases: u32, test: impl Fn(&[u8], &[u8]) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let bytes = (prop::collection::vec(any::<u8>(), 0..600), prop::collection::vec(any::<u8>(), 0..100));
+    TestRunner::new(config).run(&bytes, |(choices, rest)| test(&choices, &rest)).unwrap();
+}
+
+/// Whether it was compiled. Then it parses and runs; else it was refused for a reason that is not the compiler's own.
+fn check(compiled: Result<Compiled, CompileError>, rest: &[u8]) -> Result<bool, TestCaseError> {
+    match compiled {
+        Ok(compiled) => {
+            let outcome = exercise(&compiled.bytes, LIMITS, &mut Choices::new(rest));
+            prop_assert_ne!(outcome, Outcome::Refused, "the compiled file is refused");
+            Ok(true)
+        }
+        Err(CompileError::Internal(what)) => Err(TestCaseError::fail(what)),
+        Err(_) => Ok(false),
+    }
+}
 
 #[test]
 fn a_compiled_file_always_parses_and_runs() {
     const CASES: u32 = 2000;
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
-    let bytes = (prop::collection::vec(any::<u8>(), 0..600), prop::collection::vec(any::<u8>(), 0..100));
     let counts = RefCell::new(BTreeMap::<i32, [u32; 2]>::new());
-    TestRunner::new(config)
-        .run(&bytes, |(choices, rest)| {
-            let (file, code) = tflite_random::file(&mut Choices::new(&choices));
-            let mut counts = counts.borrow_mut();
-            let [taken, refused] = counts.entry(code).or_default();
-            match compile_tflite(&file, &Options::default()) {
-                Ok(compiled) => {
-                    *taken += 1;
-                    let outcome = exercise(&compiled.bytes, LIMITS, &mut Choices::new(&rest));
-                    prop_assert_ne!(outcome, Outcome::Refused, "the compiled file is refused");
-                }
-                Err(CompileError::Internal(what)) => prop_assert!(false, "{what}"),
-                Err(error) => {
-                    *refused += 1;
-                    if std::env::var_os("TEALIGHT_SHOW").is_some() {
-                        println!("{code}: {error}");
-                    }
-                }
-            }
-            Ok(())
-        })
-        .unwrap();
+    for_choices(CASES, |choices, rest| {
+        let (file, code) = tflite_random::file(&mut Choices::new(choices));
+        let taken = check(compile_tflite(&file, &Options::default()), rest)?;
+        counts.borrow_mut().entry(code).or_default()[usize::from(!taken)] += 1;
+        Ok(())
+    });
     let counts = counts.borrow();
-    println!("{counts:?}");
     // The builder must keep reaching all of them.
     for code in tflite_random::CODES {
         let [taken, refused] = counts.get(&code).copied().unwrap_or_default();
         let enough = refused > 3 && (taken > 3 || tflite_random::UNKNOWN.contains(&code));
         assert!(enough, "{code}: {taken} taken, {refused} refused");
+    }
+}
+
+#[test]
+fn a_compiled_language_model_always_parses_and_runs() {
+    let counts = RefCell::new([0; 2]);
+    for_choices(60, |choices, rest| {
+        let file = gguf_random::file(&mut Choices::new(choices));
+        let taken = check(compile_gguf(&file, &GgufOptions::default(), &Options::default()), rest)?;
+        counts.borrow_mut()[usize::from(!taken)] += 1;
+        Ok(())
+    });
+    let [taken, refused] = counts.take();
+    assert!(taken > 10 && refused > 5, "{taken} taken, {refused} refused");
+}
+
+/// Small language models for the fuzzer to start from. They are made anew with `TEALIGHT_BLESS=1`.
+#[test]
+fn the_gguf_seeds_of_the_fuzzer_compile() {
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds_gguf"));
+    let compiles = |file: &[u8]| compile_gguf(file, &GgufOptions::default(), &Options::default()).is_ok();
+    if std::env::var_os("TEALIGHT_BLESS").is_some() {
+        let mut random = gguf::Random(1);
+        let files = std::iter::repeat_with(|| {
+            let choices: Vec<u8> = (0..600).map(|_| random.below(256) as u8).collect();
+            gguf_random::file(&mut Choices::new(&choices))
+        });
+        let small = files.take(120).filter(|file| file.len() < 6000 && compiles(file));
+        let with_template = |file: &Vec<u8>| file.windows(13).any(|bytes| bytes == b"chat_template");
+        let (with, without): (Vec<_>, Vec<_>) = small.partition(with_template);
+        for (i, file) in with.iter().take(2).chain(without.iter().take(2)).enumerate() {
+            std::fs::write(folder.join(format!("{i}.gguf")), file).unwrap();
+        }
+    }
+    let paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(paths.len(), 4);
+    for path in paths {
+        let compiles = compiles(&std::fs::read(&path).unwrap());
+        assert!(compiles, "{} does not compile: make it anew with TEALIGHT_BLESS=1", path.display());
     }
 }

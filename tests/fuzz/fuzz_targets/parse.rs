@@ -3,16 +3,9 @@
 #![no_main]
 #![allow(clippy::unwrap_used)] // a failed unwrap is a finding
 
-#[path = "../../../runtime/format/tests/build/mod.rs"]
-mod build;
-#[path = "../../../runtime/core/tests/support/exercise.rs"]
-mod exercise;
-#[path = "../../../runtime/format/tests/build/random.rs"]
-mod random;
-
-use exercise::{Limits, exercise};
-use random::Choices;
 use tealight::Model;
+use tealight_fuzz::exercise::{Limits, exercise};
+use tealight_fuzz::random::Choices;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if Model::parse(data).is_ok() {

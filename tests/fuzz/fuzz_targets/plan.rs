@@ -2,24 +2,17 @@
 //! outputs for any slicing, and for memory that is shared or not.
 
 #![no_main]
-#![allow(clippy::unwrap_used)] // a failed unwrap is a finding
 
-#[path = "../../../runtime/format/tests/build/mod.rs"]
-mod build;
-#[path = "../../../runtime/core/tests/support/exercise.rs"]
-mod exercise;
-#[path = "../../../runtime/format/tests/build/random.rs"]
-mod random;
-
-use exercise::{Limits, Outcome, exercise};
-use random::Choices;
+use tealight_fuzz::exercise::{self, Outcome, exercise};
+use tealight_fuzz::random::{self, Choices};
+use tealight_fuzz::{LIMITS, split};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let (rest, plan) = data.split_at(data.len().min(64));
-    let parts = random::plan(&mut Choices::new(plan));
+    let (mut rest, mut plan) = split(data);
+    let parts = random::plan(&mut plan);
     let file = parts.file();
-    let limits = Limits { arena: 1 << 20, cost: 20_000_000 };
-    if exercise(&file, limits, &mut Choices::new(rest)) == Outcome::Ran {
+    if exercise(&file, LIMITS, &mut rest) == Outcome::Ran {
+        let rest = &data[..data.len().min(64)];
         let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(rest));
         assert_eq!(outputs(&file), outputs(&random::apart(&parts).file()), "sharing memory shows in the outputs");
     }

@@ -1,0 +1,12 @@
+//! Any bytes as a TensorFlow Lite file: what compiles parses and runs.
+
+#![no_main]
+
+use tealight_compiler::{Options, compile_tflite};
+use tealight_fuzz::check;
+use tealight_fuzz::random::Choices;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let choices = &data[data.len() - data.len().min(64)..];
+    check(compile_tflite(data, &Options::default()), &mut Choices::new(choices));
+});

@@ -1,0 +1,41 @@
+//! A hand-made plan as a graph, for the compiler to plan anew.
+
+use crate::build::Parts;
+use tealight_compiler::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor};
+use tealight_format::Value;
+
+/// The network of `parts`, a plan that the parser takes, without what the planner decides: places, lives, scratch.
+pub fn of(parts: &Parts) -> Graph {
+    let mut graph = Graph::default();
+    for (i, (name, dtype, dims, bytes)) in parts.constants.iter().enumerate() {
+        let name = format!("{name}.{i}");
+        graph.add(Tensor::constant(name, ElementType::from(*dtype), dims.clone(), bytes.clone()));
+    }
+    for (i, value) in parts.values.iter().enumerate() {
+        let mut tensor = Tensor::computed(format!("v{i}"), value.dtype.into(), value.shape.dims().to_vec());
+        if value.scale > 0.0 {
+            let (scales, zero_points) = (vec![value.scale], vec![value.zero_point]);
+            tensor.quantization = Some(Quantization { scales, zero_points, axis: 0 });
+        }
+        tensor.alias = value.alias.map(usize::from);
+        if value.is_state() {
+            tensor.content = Content::State(Some(initial(parts, value).into()));
+        }
+        graph.add(tensor);
+    }
+    for (origin, op) in parts.ops.iter().enumerate() {
+        let inputs = op.inputs.iter().take(op.count.into()).map(|input| input.map(usize::from)).collect();
+        graph.nodes.push(Node { op: Op::Kernel(op.operator), inputs, outputs: vec![op.output.into()], origin });
+    }
+    let constants = parts.constants.len();
+    graph.inputs = (constants..constants + usize::from(parts.inputs)).collect();
+    graph.outputs = parts.outputs.iter().copied().map(usize::from).collect();
+    graph
+}
+
+/// What a state starts from. Without bytes, the compiler would take real zeros, which are not zero bytes where it is quantized.
+fn initial(parts: &Parts, value: &Value) -> Vec<u8> {
+    let base = value.alias.map_or(*value, |base| parts.values[usize::from(base) - parts.constants.len()]);
+    let bytes = base.init.map(|init| parts.constants[usize::from(init)].3.clone());
+    bytes.unwrap_or_else(|| vec![0; base.len as usize])
+}

@@ -45,6 +45,7 @@ const STEPS: &[Step] = &[
     Step { name: "documentation", from: Extent::Fast, run: |context, _| documentation(context) },
     Step { name: "fetching models", from: Extent::Fast, run: |context, _| fetch_models(context) },
     Step { name: "host tests", from: Extent::Fast, run: |context, _| host_tests(context) },
+    Step { name: "format, kernels and core in 32 bits", from: Extent::Fast, run: |context, _| in_32_bits(context) },
     Step {
         name: "no panic and no allocation in the firmware",
         from: Extent::Fast,
@@ -273,6 +274,22 @@ fn miri(context: &Context, extent: Extent) -> Result<()> {
 fn fuzz_shortly(context: &Context, extent: Extent) -> Result<()> {
     let seconds = if extent == Extent::Full { 120 } else { 12 };
     fuzz::fuzz(context, &FuzzArgs { seconds, ..FuzzArgs::default() })
+}
+
+/// With checks of overflow, which a debug build has: arithmetic on sizes that holds in 64 bits may not in 32, as boards have
+/// them. On a processor that runs 32-bit programs itself, or emulated.
+fn in_32_bits(context: &Context) -> Result<()> {
+    let crates = ["--package", "tealight-format", "--package", "tealight-kernels", "--package", "tealight", "--tests"];
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        const TARGET: &str = "i686-unknown-linux-musl";
+        setup::ensure_target(context, TARGET)?;
+        let (shell, cargo) = (&context.shell, context.cargo());
+        let command = cmd!(shell, "{cargo} test --target {TARGET} --no-fail-fast {crates...}");
+        return Ok(command.env("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld").quiet().run()?);
+    }
+    let board = LinuxBoard::find(&context.root, "linux-armv7")?.context("there is no board linux-armv7")?;
+    board.ensure(context)?;
+    board.test_emulated(context, &crates)
 }
 
 fn cargo(context: &Context, words: &[&str]) -> Result<()> {

@@ -161,6 +161,14 @@ impl LinuxBoard {
         Ok(())
     }
 
+    /// Runs cargo's tests of `crates` on the first of its processors, built without optimization.
+    pub(crate) fn test_emulated(&self, context: &Context, crates: &[&str]) -> Result<()> {
+        let Emulator { binary, cpus, .. } = &self.emulator;
+        let runner = format!("{binary} -cpu {}", cpus.first().map_or("max", String::as_str));
+        let words = [&["test", "--no-fail-fast"], crates].concat();
+        Ok(self.cargo(context, &words).env(self.variable("RUNNER"), runner).run()?)
+    }
+
     /// What cargo says of what it makes.
     fn messages(&self, context: &Context, words: &[&str]) -> Result<String> {
         let command = self.cargo(context, words).arg("--message-format=json-render-diagnostics");

@@ -72,8 +72,8 @@ pub fn template(choose: &mut Choices<'_>) -> String {
     let mut text = String::new();
     for _ in 0..count {
         text += choose.pick(&PIECES);
-        if choose.one_in(16) {
-            text = text.repeat(choose.between(1, 60) as usize);
+        if choose.one_in(16) && text.len() < 1000 {
+            text = text.repeat(choose.between(1, 80) as usize);
         }
     }
     // What is open is closed in many cases.

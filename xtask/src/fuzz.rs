@@ -160,10 +160,8 @@ pub fn fuzz(context: &Context, args: &FuzzArgs) -> Result<()> {
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        let results = threads.into_iter().map(|thread| thread.join());
-        results
-            .map(|result| result.unwrap_or_else(|_| bail!("a thread of the task ended early")))
-            .collect::<Result<()>>()
+        let mut results = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        results.try_for_each(|result| result.unwrap_or_else(|_| bail!("a thread of the task ended early")))
     })?;
     let outcomes = outcomes.into_inner().unwrap_or_default();
     show(&outcomes, &Sums::read(&file)?, args.json)?;

@@ -258,10 +258,10 @@ fn change(choose: &mut Choices<'_>, file: &mut File) {
         11 if !file.tensors.is_empty() => {
             let dims = file.tensors[tensor].shape.len() as u32;
             let which = choose.below(dims) as usize;
-            file.tensors[tensor].shape[which] = choose.pick(&[0, 1, odd as u32 as u64, u64::MAX, 1 << 40]);
+            file.tensors[tensor].shape[which] = choose.pick(&[0, 1, u64::from(odd as u32), u64::MAX, 1 << 40]);
         }
         12 if !file.tensors.is_empty() => {
-            file.tensors[tensor].kind = choose.pick(&[odd as u32, 0, 1, 2, 3, 4, 8, 15, 30])
+            file.tensors[tensor].kind = choose.pick(&[odd as u32, 0, 1, 2, 3, 4, 8, 15, 30]);
         }
         _ if !file.tensors.is_empty() => file.tensors[tensor].name.push(choose.pick(&['x', '\u{1b}', '\0'])),
         _ => {}

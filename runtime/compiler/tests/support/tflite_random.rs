@@ -859,7 +859,7 @@ fn change(choose: &mut Choices<'_>, graph: &mut Graph) {
             3 => tensor.shape.push(choose.pick(&[1, 0, -1, 2])),
             4 => {
                 tensor.signature =
-                    Some(tensor.shape.iter().map(|&dim| if choose.one_in(2) { -1 } else { dim }).collect())
+                    Some(tensor.shape.iter().map(|&dim| if choose.one_in(2) { -1 } else { dim }).collect());
             }
             5 => tensor.scales = vec![odd_real(choose)],
             6 => tensor.scales = (0..choose.below(5)).map(|_| odd_real(choose)).collect(),

@@ -193,6 +193,7 @@ pub fn compile_kernel_graph_with(
     options: &Options,
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
+    crate::tflite::check(&graph)?;
     check_constants(&graph)?;
     compile_graph(graph, "build", source, &Options { keep_names: true, ..options.clone() }, observer)
 }

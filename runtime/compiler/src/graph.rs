@@ -8,6 +8,7 @@ pub use crate::bytes::Bytes;
 
 use crate::error::{CompileError, Result, Site};
 use crate::tflite::TfliteOp;
+use std::collections::BTreeMap;
 use std::fmt;
 use tealight_format::{DType, Operator};
 use tealight_kernels::float::f16;
@@ -31,6 +32,14 @@ pub struct Graph {
     pub outputs: Vec<TensorId>,
     /// Graphs that nodes refer to: subgraph i of the file is `subgraphs[i - 1]`.
     pub subgraphs: Vec<Graph>,
+    /// What the source file calls the operator of each of its nodes: messages name a node so, whatever became of it.
+    /// Empty for a graph that does not come from a file of nodes.
+    pub operators: Vec<String>,
+    /// The shape signatures of the source file that differ from [`Tensor::shape`]. A dynamic dimension is -1 there, and 1
+    /// in the shape: right for a batch of 1, else only standing in for what follows from other tensors.
+    pub signatures: BTreeMap<TensorId, Vec<i32>>,
+    /// What the user should know about how the source was read.
+    pub notes: Vec<String>,
 }
 
 /// A tensor.
@@ -64,7 +73,7 @@ pub enum Content {
 /// real = scale * (integer - zero_point), per tensor (one scale) or per slice along a dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantization {
-    /// One scale, or one for each index along `axis`.
+    /// One scale, or one for each index along `axis`. A scale of 0 says that all numbers are 0.
     pub scales: Vec<f32>,
     /// As many zero points.
     pub zero_points: Vec<i32>,
@@ -150,6 +159,25 @@ impl ElementType {
             Self::I8 => Some([-128, 127]),
             Self::U8 => Some([0, 255]),
             _ => None,
+        }
+    }
+}
+
+impl Quantization {
+    /// Scale and zero point, if they are the same for all elements.
+    pub fn uniform(&self) -> Option<(f32, i32)> {
+        let (&scale, zero_point) = (self.scales.first()?, self.zero_points.first().copied().unwrap_or(0));
+        let alike = self.scales.iter().all(|&other| other == scale)
+            && self.zero_points.iter().all(|&other| other == zero_point);
+        alike.then_some((scale, zero_point))
+    }
+}
+
+impl fmt::Display for Quantization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.uniform() {
+            Some((scale, zero_point)) => write!(f, "scale {scale} and zero point {zero_point}"),
+            None => write!(f, "{} scales along dimension {}", self.scales.len(), self.axis),
         }
     }
 }
@@ -251,6 +279,9 @@ impl Tensor {
     }
 }
 
+/// The most operands of a kind that a message names.
+const MOST_IN_WORDS: usize = 9;
+
 impl Graph {
     /// Adds a tensor.
     pub fn add(&mut self, tensor: Tensor) -> TensorId {
@@ -266,9 +297,27 @@ impl Graph {
         tensor
     }
 
-    /// Where `node` is, for errors.
+    /// Where `node` is, for errors: its number and operator in the source file.
     pub fn site(&self, node: &Node) -> Site {
-        Site::Node { node: node.origin, operator: node.op.name().to_string() }
+        let operator = self.operators.get(node.origin).map_or(node.op.name(), String::as_str);
+        Site::Node { node: node.origin, operator: operator.to_string() }
+    }
+
+    /// A tensor in words: `` `x` int8[1, 4] ``.
+    pub(crate) fn in_words(&self, id: TensorId) -> String {
+        let Tensor { name, dtype, shape, .. } = &self.tensors[id];
+        format!("`{name}` {dtype}{shape:?}")
+    }
+
+    /// The inputs and outputs of `node` in words.
+    pub(crate) fn operands_in_words(&self, node: &Node) -> String {
+        let list = |ids: &mut dyn Iterator<Item = TensorId>| {
+            let words: Vec<String> = ids.take(MOST_IN_WORDS).map(|id| self.in_words(id)).collect();
+            words.join(", ")
+        };
+        let inputs = list(&mut node.inputs.iter().flatten().copied());
+        let outputs = list(&mut node.outputs.iter().copied());
+        format!("it makes {outputs} of {}", if inputs.is_empty() { "nothing" } else { &inputs })
     }
 
     /// The error that `node` breaks a rule.

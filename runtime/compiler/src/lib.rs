@@ -27,6 +27,7 @@
 //! |---|---|
 //! | `import` | verifies the file and reads it, every index checked |
 //! | `variables` | variables become state, what fills them becomes their first content |
+//! | `requantize` | codes that are copied to a tensor of another scale are converted |
 //! | `fold` | computes what is constant: arithmetic on shapes, reshaped or converted constants |
 //! | `dead` | removes what nobody reads |
 //! | `fuse_pad` | a border of zeros becomes the padding of the convolution after it |
@@ -48,8 +49,18 @@
 //! # What is refused
 //!
 //! An operator or type that cannot be compiled is an error that names the node and says what would be accepted
-//! ([`CompileError`]); nothing is dropped or approximated. A layer is int8 or float32 as a whole: one with float inputs and
-//! int8 weights, or with other types, is refused.
+//! ([`CompileError`]); all of them are listed at once, and nothing is dropped or approximated. [`OPERATORS`] lists what is
+//! compiled. A layer is int8 or float32 as a whole: one with float inputs and int8 weights, or with other types, is refused.
+//!
+//! A file of another kind is named ([`kind_of`]). A dynamic dimension of an input is refused, but for a batch that all inputs
+//! have, which is taken as 1 ([`Report::notes`]).
+//!
+//! # Scales
+//!
+//! A tensor's scale and zero point are what its codes mean. Where TensorFlow Lite Micro computes with scales that differ, the
+//! result is its bytes; where it refuses, or copies codes from one scale to another, the result is what the stated scales
+//! give, or an error that names them. Where its bytes are not what the scales say (a RELU6 between two scales, the bias of
+//! a convolution in another scale than its sums), [`Report::notes`] tells.
 //!
 //! # Limits
 //!
@@ -73,6 +84,7 @@ mod error;
 pub mod evaluate;
 pub mod gguf;
 pub mod graph;
+mod kind;
 mod limit;
 mod lower;
 mod names;
@@ -88,7 +100,9 @@ pub mod tflite;
 mod vocabulary;
 mod write;
 
-pub use error::{CompileError, Site};
+pub use error::{CompileError, Finding, Site, Unsupported};
+pub use kind::{FileKind, kind_of, kind_of_folder};
+pub use lower::OPERATORS;
 pub use output_file::{OutputFile, remove_unfinished, write_file};
 pub use store::WeightType;
 pub use tealight_format::ops::BlockType;
@@ -168,6 +182,8 @@ pub struct Report {
     pub quantized: Vec<String>,
     /// Each pass and what it did.
     pub passes: Vec<(String, String)>,
+    /// What the user should know about how the source was read and taken, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Compiles a TensorFlow Lite file.
@@ -232,10 +248,11 @@ fn compile_as(
     observe(origin, &graph, graph.nodes.len());
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
-    let passes: [(&str, Pass<'_>); 11] = [
+    let passes: [(&str, Pass<'_>); 12] = [
         ("variables", &|graph| pass::variables::resolve(graph, &limit)),
+        ("requantize", &pass::requantize::requantize),
         ("fold", &|graph| pass::fold::fold(graph, &limit)),
-        ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
+        ("dead", &|graph| lower::refuse_unknown(pass::dead::remove_dead(graph), &limit)),
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
         ("lower", &|graph| {
@@ -261,6 +278,7 @@ fn compile_as(
     let (graph, works, plan) = planner(graph, &works)?;
     observe("order", &graph, graph.nodes.len());
     let written = write::write(&graph, &works, &plan, source, options)?;
+    report.notes.clone_from(&graph.notes);
     report.arena_len = plan.arena_len;
     report.state_len = plan.state_len;
     report.lower_bound = plan.lower_bound;
@@ -284,8 +302,9 @@ pub(crate) fn compile_to_measure(graph: Graph, options: &Options) -> Result<Comp
 /// A graph after the pass `lower`.
 pub(crate) fn lowered(graph: Graph) -> Result<Graph> {
     let limit = Limit::of(&graph, &Options::default());
-    let graph = pass::fold::fold(pass::variables::resolve(graph, &limit)?, &limit)?;
-    let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(pass::dead::remove_dead(graph))?)?;
+    let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
+    let graph = lower::refuse_unknown(pass::dead::remove_dead(pass::fold::fold(graph, &limit)?), &limit)?;
+    let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?;
     limit.check_constants(&graph)?;
     lower::lower(graph, &limit)
 }

@@ -1,6 +1,9 @@
 //! Whatever the bytes, compiling ends with a result.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/net.rs"]
+mod tflite;
+
 use std::path::Path;
 use tealight_compiler::quantize::{Quantize, QuantizeError, Ranges, compile_float, compile_weights};
 use tealight_compiler::{BlockType, CompileError, Options, compile_tflite, import_tflite};
@@ -132,4 +135,194 @@ fn other_files_are_named_as_such() {
     for bytes in [&b""[..], b"TFL3", b"PK\x03\x04 a zip file"] {
         assert!(matches!(compile_tflite(bytes, &Options::default()), Err(CompileError::NotTflite(_))));
     }
+}
+
+/// A network of operators that are put together without a plan: some fit, most do not.
+fn jumble(random: &mut Random) -> tflite::Net {
+    use tflite::{Field, Net, Q};
+    // Operators, each with the type of its options.
+    const CODES: [(i32, u8); 64] = [
+        (0, 11),
+        (1, 5),
+        (2, 10),
+        (3, 1),
+        (4, 2),
+        (6, 0),
+        (9, 8),
+        (14, 0),
+        (17, 5),
+        (18, 21),
+        (19, 0),
+        (20, 0),
+        (21, 0),
+        (22, 17),
+        (25, 9),
+        (27, 6),
+        (28, 0),
+        (34, 0),
+        (36, 23),
+        (39, 0),
+        (40, 27),
+        (41, 28),
+        (42, 29),
+        (43, 30),
+        (45, 32),
+        (47, 0),
+        (49, 35),
+        (53, 0),
+        (55, 0),
+        (57, 0),
+        (59, 0),
+        (60, 0),
+        (65, 0),
+        (66, 0),
+        (67, 49),
+        (70, 0),
+        (73, 0),
+        (75, 0),
+        (77, 0),
+        (81, 27),
+        (83, 59),
+        (88, 64),
+        (90, 0),
+        (92, 0),
+        (94, 0),
+        (97, 74),
+        (98, 75),
+        (101, 0),
+        (102, 79),
+        (108, 0),
+        (111, 0),
+        (114, 0),
+        (117, 0),
+        (129, 103),
+        (142, 111),
+        (143, 0),
+        (144, 0),
+        (150, 116),
+        (54, 0),
+        (76, 0),
+        (32, 0),
+        (22, 0),
+        (9, 0),
+        (83, 0),
+    ];
+    const SHAPES: [&[i32]; 14] = [
+        &[],
+        &[0],
+        &[1],
+        &[2],
+        &[4],
+        &[1, 4],
+        &[4, 1],
+        &[2, 2],
+        &[1, 2, 2, 1],
+        &[1, 1, 1, 4],
+        &[1, 4, 4, 2],
+        &[2, 0],
+        &[1, 2, 2],
+        &[3, 3, 1, 1, 1, 2, 1],
+    ];
+    let pick = |random: &mut Random, list: &[f32]| list[random.below(list.len())];
+    let mut net = Net::default();
+    let count = 3 + random.below(8);
+    for id in 0..count {
+        let dtype =
+            [tflite::I8, tflite::I8, tflite::I8, tflite::F32, tflite::F32, tflite::I32, tflite::U8, tflite::I16, 13, 4]
+                [random.below(10)];
+        let shape = SHAPES[random.below(SHAPES.len())];
+        let scale = pick(random, &[0.5, 0.5, 0.5, 0.1, 1.0 / 256.0, 0.0, 1e-9, 1e9]);
+        let zero_point = [0, 0, 3, -128, 127][random.below(5)];
+        let scales = if random.below(8) == 0 {
+            vec![scale; shape.last().map_or(1, |&dim| dim as usize).max(1)]
+        } else {
+            vec![scale]
+        };
+        let q = Q { zero_points: vec![zero_point; scales.len()], scales, dimension: random.below(3) as i32 };
+        let tensor = net.tensor(dtype, shape, (random.below(4) > 0).then_some(q));
+        let elements: i32 = shape.iter().product();
+        let size = match dtype {
+            tflite::F32 | tflite::I32 => 4,
+            tflite::I16 => 2,
+            4 => 8,
+            _ => 1,
+        };
+        match random.below(5) {
+            0 | 1 if dtype != 13 => {
+                let item = [0u8, 1, 2, 3, 0xff][random.below(5)];
+                let mut item = if dtype == tflite::F32 { f32::from(item).to_le_bytes().to_vec() } else { vec![item] };
+                item.resize(size, if item[0] == 0xff && dtype != tflite::F32 { 0xff } else { 0 });
+                net.tensors[tensor as usize].data = item.repeat(elements as usize);
+            }
+            2 if id < 3 => net.inputs.push(tensor),
+            3 if random.below(6) == 0 => net.tensors[tensor as usize].variable = true,
+            _ => {}
+        }
+        if random.below(10) == 0 {
+            net.tensors[tensor as usize].signature =
+                shape.iter().map(|&dim| if random.below(3) == 0 { -1 } else { dim }).collect();
+        }
+    }
+    let is_free = |net: &Net, id: i32| {
+        let tensor = &net.tensors[id as usize];
+        tensor.data.is_empty() && !tensor.variable && !net.inputs.contains(&id)
+    };
+    let mut known: Vec<i32> = (0..count as i32).filter(|&id| !is_free(&net, id)).collect();
+    let free: Vec<i32> = (0..count as i32).filter(|&id| is_free(&net, id)).collect();
+    for output in free {
+        let (code, options) = CODES[random.below(CODES.len())];
+        let inputs: Vec<i32> = (0..random.below(5))
+            .map(|_| if known.is_empty() || random.below(12) == 0 { -1 } else { known[random.below(known.len())] })
+            .collect();
+        let field = |random: &mut Random, number: u16| match (options, number) {
+            (9 | 75, 0) => (number, Field::Float(pick(random, &[1.0, 0.5, -1.0, f32::NAN, 1e20]))),
+            (111, 1) => (number, Field::Text("v")),
+            (1 | 2 | 5 | 49, 0) => (number, Field::Byte(random.below(2) as i8)),
+            (1 | 49, 3) | (2, 4) | (5, 5) | (8 | 11 | 21 | 28 | 29, 0) => (number, Field::Byte(random.below(4) as i8)),
+            (27 | 74 | 116, _) => (number, Field::Bool(true)),
+            (10 | 6 | 8, 1) => (number, Field::Byte(0)),
+            _ => (number, Field::Int([0, 1, 1, 2, -1, i32::MAX][random.below(6)])),
+        };
+        let numbers: &[u16] = match options {
+            1 | 2 | 5 => &[0, 1, 2, 3],
+            17 | 30 => &[],
+            111 => &[1],
+            32 => &[0, 1, 4],
+            _ => &[0, 1],
+        };
+        let fields: Vec<(u16, Field)> = numbers.iter().map(|&number| field(random, number)).collect();
+        let outputs = if code == 144 || code == 129 { vec![] } else { vec![output] };
+        net.op(code, &inputs, &outputs, (options > 0).then_some((options, &fields[..])));
+        if !outputs.is_empty() {
+            known.push(output);
+        }
+    }
+    net.outputs =
+        (0..1 + random.below(2)).filter_map(|_| known.get(random.below(known.len().max(1))).copied()).collect();
+    net
+}
+
+#[test]
+fn networks_put_together_without_a_plan_run_or_are_refused() {
+    let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
+    let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let (mut taken, mut refused) = (0usize, 0usize);
+    for _ in 0..rounds * 100 {
+        let net = jumble(&mut random);
+        match net.run(&[]) {
+            Ok(_) => taken += 1,
+            Err(CompileError::Internal(what)) => panic!("{what}: {net:?}"),
+            Err(error) => {
+                let words = error.to_string();
+                for word in ["Lookup", "rule", "attribute ", "operand "] {
+                    assert!(!words.contains(word), "`{word}` in: {words}");
+                }
+                refused += 1;
+            }
+        }
+    }
+    println!("{taken} taken, {refused} refused");
+    assert!(taken > 0 && refused > 0);
 }

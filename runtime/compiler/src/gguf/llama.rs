@@ -111,6 +111,15 @@ impl Sizes {
             let wanted = format!("fit for vectors of {width} elements: {heads} heads, {} of keys", sizes.kv_heads);
             return Err(GgufError::Key { key: "llama.attention.head_count".into(), wanted }.into());
         }
+        for (key, found, low, high) in [
+            ("llama.attention.layer_norm_rms_epsilon", sizes.epsilon, 0.0, 1.0),
+            ("llama.rope.freq_base", sizes.rope_base, 1.0, 1e12),
+        ] {
+            if !(low..=high).contains(&found) {
+                let wanted = format!("from {low} to {high}, and is {found}");
+                return Err(GgufError::Key { key: key.into(), wanted }.into());
+            }
+        }
         // Variants that would be computed wrongly.
         for (key, accepted) in [
             ("llama.rope.dimension_count", sizes.depth),

@@ -15,13 +15,15 @@ impl Lowering<'_> {
         let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
         let activation = self.activation_range(node, activation, output)?;
         let (scale_a, scale_b) = (self.int8(node, a)?.0, self.int8(node, b)?.0);
-        let output_scale = f64::from(self.int8(node, output)?.0);
         let twice = 2.0 * f64::from(scale_a.max(scale_b));
+        // Two inputs with scale 0 are 0, and so is their sum.
+        let share = |scale: f32| if twice > 0.0 { f64::from(scale) / twice } else { 0.0 };
         let operator = kind(AddSub {
             left_shift: LEFT_SHIFT,
-            a: self.factor_below_one(node, f64::from(scale_a) / twice)?,
-            b: self.factor_below_one(node, f64::from(scale_b) / twice)?,
-            output: self.factor_below_one(node, twice / (f64::from(1 << LEFT_SHIFT) * output_scale))?,
+            a: self.factor_below_one(node, share(scale_a))?,
+            b: self.factor_below_one(node, share(scale_b))?,
+            output: self
+                .factor_below_one(node, self.over_scale_of(node, twice / f64::from(1 << LEFT_SHIFT), output)?)?,
             activation,
         });
         self.emit(node, operator, &[Some(a), Some(b)], output);
@@ -32,8 +34,7 @@ impl Lowering<'_> {
         let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
         let activation = self.activation_range(node, activation, output)?;
         let (scale_a, scale_b) = (f64::from(self.int8(node, a)?.0), f64::from(self.int8(node, b)?.0));
-        let output_scale = f64::from(self.int8(node, output)?.0);
-        let factor = self.factor(node, scale_a * scale_b / output_scale)?;
+        let factor = self.factor(node, self.over_scale_of(node, scale_a * scale_b, output)?)?;
         self.emit(node, Operator::Mul(Mul { output: factor, activation }), &[Some(a), Some(b)], output);
         Ok(())
     }

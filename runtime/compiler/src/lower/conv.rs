@@ -2,8 +2,8 @@
 
 use super::Lowering;
 use crate::error::Result;
-use crate::graph::{Content, ElementType, Node, TensorId};
-use crate::tflite::{Padding, Window};
+use crate::graph::{Content, ElementType, Node, Op, Tensor, TensorId};
+use crate::tflite::{Padding, TfliteOp, Window};
 use std::rc::Rc;
 use tealight_format::Operator;
 use tealight_format::ops;
@@ -50,7 +50,7 @@ impl Lowering<'_> {
         let output = self.graph.output(node)?;
         self.int8(node, input)?;
         let &[_, height, width, _] = &self.tensor(weights).shape[..] else {
-            return Err(self.graph.invalid(node, "its weights are not of rank 4"));
+            return Err(self.wrong_rank(node, "weights of 4 dimensions"));
         };
         Ok(ops::Conv2d {
             stride: window.stride,
@@ -65,7 +65,7 @@ impl Lowering<'_> {
     pub(super) fn window_pad(&self, node: &Node, window: &Window, size: [u32; 2]) -> Result<[i32; 2]> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let (&[_, h, w, _], &[_, oh, ow, _]) = (&self.tensor(input).shape[..], &self.tensor(output).shape[..]) else {
-            return Err(self.graph.invalid(node, "its input or output is not of rank 4"));
+            return Err(self.wrong_rank(node, "an input and an output of 4 dimensions"));
         };
         let [top, left, bottom, right] = window.explicit.map(i64::from);
         let mut pad = [0; 2];
@@ -82,7 +82,11 @@ impl Lowering<'_> {
                 Padding::Valid => (input + before + after - extent).div_euclid(stride) + 1,
             };
             if output != expected {
-                let what = format!("its output has {output} rows or columns where the window gives {expected}");
+                let what = format!(
+                    "its output has {output} {} where its window gives {expected}: {}",
+                    ["rows", "columns"][axis],
+                    self.graph.operands_in_words(node)
+                );
                 return Err(self.graph.invalid(node, what));
             }
             let around = match window.padding {
@@ -107,7 +111,7 @@ impl Lowering<'_> {
     ) -> Result<TensorId> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let output = self.graph.output(node)?;
-        let ((input_scale, input_zero), (output_scale, _)) = (self.int8(node, input)?, self.int8(node, output)?);
+        let (input_scale, input_zero) = self.int8(node, input)?;
         if self.constant(node, 1, ElementType::I8)?.len() < outputs {
             return Err(self.graph.invalid(node, "it has no weights"));
         }
@@ -116,20 +120,31 @@ impl Lowering<'_> {
             Some(q) if q.scales.len() == 1 => vec![q.scales[0]; outputs],
             Some(q) if q.scales.len() == outputs && q.axis == axis => q.scales.clone(),
             _ => {
-                let accepted = format!("weights with one scale, or {outputs} along dimension {axis}");
-                return Err(self.graph.unsupported(node, accepted));
+                let found = quantization.map_or("no scale".to_string(), ToString::to_string);
+                let what = format!(
+                    "its weights {} have {found}; accepted: one scale, or {outputs} along dimension {axis}",
+                    self.graph.in_words(weights)
+                );
+                return Err(self.graph.invalid(node, what));
             }
         };
-        if quantization.iter().flat_map(|q| &q.zero_points).any(|&zero_point| zero_point != weights_zero_point) {
-            return Err(self.graph.unsupported(node, "weights with zero point 0"));
+        let mut zero_points = quantization.iter().flat_map(|q| &q.zero_points);
+        if let Some(other) = zero_points.find(|&&zero_point| zero_point != weights_zero_point) {
+            let what = format!("its weights `{}` have zero point {other}; accepted: 0", self.tensor(weights).name);
+            return Err(self.graph.invalid(node, what));
         }
         let mut biases = self.biases(node, outputs)?;
+        if matches!(node.op, Op::Tflite(TfliteOp::FullyConnected(_))) {
+            biases = self.dense_biases(node, biases)?;
+        } else {
+            self.note_bias_scale(node, &scales)?;
+        }
         for (bias, sum) in biases.iter_mut().zip(self.sums(weights, outputs, layout, weights_zero_point).iter()) {
             *bias = bias.wrapping_sub(input_zero.wrapping_mul(*sum));
         }
         let mut factors = Vec::with_capacity(outputs);
         for scale in scales {
-            let factor = f64::from(input_scale) * f64::from(scale) / f64::from(output_scale);
+            let factor = self.over_scale_of(node, f64::from(input_scale) * f64::from(scale), output)?;
             factors.push(self.factor(node, factor)?);
         }
         self.add_channels(weights, &biases, &factors)
@@ -158,14 +173,96 @@ impl Lowering<'_> {
 
     /// The biases of `outputs` channels; zeros if the node has none.
     fn biases(&self, node: &Node, outputs: usize) -> Result<Vec<i32>> {
-        if node.inputs.get(2).copied().flatten().is_none() {
-            return Ok(vec![0; outputs]);
-        }
+        let Some(id) = node.inputs.get(2).copied().flatten() else { return Ok(vec![0; outputs]) };
         let (biases, _) = self.constant(node, 2, ElementType::I32)?.as_chunks::<4>();
         if biases.len() != outputs {
             return Err(self.graph.invalid(node, format!("it has {} biases for {outputs} channels", biases.len())));
         }
+        self.bias_has_no_zero_point(node, id)?;
         Ok(biases.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
+    }
+
+    /// Sums start from a bias as it is: its zero point is 0.
+    pub(super) fn bias_has_no_zero_point(&self, node: &Node, id: TensorId) -> Result<()> {
+        let zero_points = self.tensor(id).quantization.iter().flat_map(|q| &q.zero_points);
+        match zero_points.copied().find(|&zero_point| zero_point != 0) {
+            Some(zero_point) => {
+                let what = format!("its bias `{}` has zero point {zero_point}; accepted: 0", self.tensor(id).name);
+                Err(self.graph.invalid(node, what))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The biases of a FULLY_CONNECTED in the scale of its sums, input times weights, if the file gives them another one.
+    ///
+    /// TensorFlow Lite Micro adds a bias as it is. With one scale for all weights it refuses a bias whose scale is farther
+    /// from that of the sums than 0.02 of the output's; such a bias is rescaled here. With scales by channel, and in
+    /// convolutions, it does not look at the bias's scale.
+    fn dense_biases(&self, node: &Node, biases: Vec<i32>) -> Result<Vec<i32>> {
+        const NEAR: f64 = 0.02;
+        let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
+        let (Some(bias), Some((weights_scale, _))) =
+            (node.inputs.get(2).copied().flatten(), self.tensor(weights).per_tensor())
+        else {
+            return Ok(biases);
+        };
+        let sums = f64::from(self.int8(node, input)?.0) * f64::from(weights_scale);
+        let output = f64::from(self.int8(node, self.graph.output(node)?)?.0);
+        self.in_scale_of_sums(node, bias, biases, sums, NEAR * output)
+    }
+
+    /// Notes that a bias which is taken as it is, as TensorFlow Lite Micro does, has another scale than its sums.
+    fn note_bias_scale(&mut self, node: &Node, weights: &[f32]) -> Result<()> {
+        const NEAR: f64 = 0.01;
+        let input = f64::from(self.int8(node, self.graph.input(node, 0)?)?.0);
+        let Some(bias) = node.inputs.get(2).copied().flatten() else { return Ok(()) };
+        let Tensor { name, quantization: Some(quantization), .. } = self.tensor(bias) else { return Ok(()) };
+        let scales = quantization.scales.iter().cycle();
+        let is_far = |(&weight, &scale): (&f32, &f32)| {
+            let sums = input * f64::from(weight);
+            (sums - f64::from(scale)).abs() > NEAR * sums
+        };
+        if weights.iter().zip(scales).any(is_far) {
+            let note = format!(
+                "{}: its bias `{name}` does not have the scale of its sums (input times weights), but is added as it is, as \
+                 TensorFlow Lite Micro does",
+                self.graph.site(node)
+            );
+            self.graph.notes.push(note);
+        }
+        Ok(())
+    }
+
+    /// The codes `biases` of the tensor `bias` in the scale `sums`, if that is farther from its own than `near`.
+    pub(super) fn in_scale_of_sums(
+        &self,
+        node: &Node,
+        bias: TensorId,
+        biases: Vec<i32>,
+        sums: f64,
+        near: f64,
+    ) -> Result<Vec<i32>> {
+        let Tensor { name, quantization: Some(quantization), .. } = self.tensor(bias) else { return Ok(biases) };
+        let scale = |index: usize| {
+            let scales = &quantization.scales;
+            f64::from(if scales.len() == 1 { scales[0] } else { scales.get(index).copied().unwrap_or(0.0) })
+        };
+        if (sums - scale(0)).abs() <= near {
+            return Ok(biases);
+        }
+        let rescaled = |(index, code): (usize, i32)| {
+            let real = f64::from(code) * scale(index);
+            let code = if real == 0.0 { 0.0 } else { (real / sums).round() };
+            (code.abs() <= f64::from(i32::MAX)).then_some(code as i32)
+        };
+        biases.into_iter().enumerate().map(rescaled).collect::<Option<Vec<i32>>>().ok_or_else(|| {
+            let what = format!(
+                "its bias `{name}` has {quantization}, and does not fit 32 bits in the scale of its sums, {sums:.3e}; \
+                 accepted: a bias with that scale"
+            );
+            self.graph.invalid(node, what)
+        })
     }
 
     fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[[i32; 2]]) -> Result<TensorId> {

@@ -14,6 +14,10 @@ use tealight_format::ops::{
     UnaryF32, UnaryFunction,
 };
 
+/// What is accepted instead of quantized weights for float activations.
+const HYBRID: &str = "float32 weights for float32 activations (this is a network of dynamic-range quantization; export it in \
+    float32, and quantize it here: `tealight compile --calibrate` or `--quantize`)";
+
 const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 impl Lowering<'_> {
@@ -64,7 +68,7 @@ impl Lowering<'_> {
     fn conv_2d_f32(&mut self, node: &Node, window: &Window, kind: fn(Conv2dF32) -> Operator) -> Result<()> {
         let weights = self.graph.input(node, 1)?;
         let &[_, height, width, _] = &self.tensor(weights).shape[..] else {
-            return Err(self.graph.invalid(node, "its weights are not of rank 4"));
+            return Err(self.wrong_rank(node, "weights of 4 dimensions"));
         };
         let conv = Conv2dF32 {
             stride: window.stride,
@@ -87,13 +91,12 @@ impl Lowering<'_> {
         let (&[_, height, width, _], &[_, rows, columns, _]) =
             (&self.tensor(weights).shape[..], &self.tensor(output).shape[..])
         else {
-            return Err(self.graph.invalid(node, "its weights or output are not of rank 4"));
+            return Err(self.wrong_rank(node, "weights and an output of 4 dimensions"));
         };
         let shape: Vec<i64> = self.tensor(output).shape.iter().map(|&dim| i64::from(dim)).collect();
         if self.graph.constant_integers(node, 0)? != shape {
-            return Err(self
-                .graph
-                .invalid(node, format!("its output is {shape:?}, but its first input says otherwise")));
+            let what = format!("its first input says another shape: {}", self.graph.operands_in_words(node));
+            return Err(self.graph.invalid(node, what));
         }
         let mut pad = [0; 2];
         for (axis, (size, side)) in [(height, rows), (width, columns)].into_iter().enumerate() {
@@ -121,6 +124,9 @@ impl Lowering<'_> {
     /// Emits a layer of constant weights and a bias or none.
     fn emit_layer_f32(&mut self, node: &Node, operator: Operator) -> Result<()> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
+        if matches!(self.tensor(weights).dtype, ElementType::I8 | ElementType::U8 | ElementType::Other(_)) {
+            return Err(self.type_error(node, weights, HYBRID));
+        }
         self.constant(node, 1, ElementType::F32)?;
         let bias = self.real_bias(node)?;
         let output = self.real_output(node)?;

@@ -15,7 +15,7 @@ impl Lowering<'_> {
         self.int8(node, input)?;
         let activation = self.activation_range(node, activation, output)?;
         let &[outputs, _] = &self.tensor(weights).shape[..] else {
-            return Err(self.graph.invalid(node, "its weights are not of rank 2"));
+            return Err(self.wrong_rank(node, "weights of 2 dimensions"));
         };
         // One zero point, not 0, is taken for weights with one scale.
         let weights_zero_point = match self.tensor(weights).per_tensor() {

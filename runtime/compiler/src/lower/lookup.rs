@@ -3,7 +3,8 @@
 use super::Lowering;
 use super::scale::quantize;
 use crate::error::Result;
-use crate::graph::{ElementType, Node};
+use crate::graph::{Content, ElementType, Node, Tensor, TensorId};
+use crate::pass::requantize::{LARGEST_FACTOR, rescale};
 use tealight_format::Operator;
 use tealight_format::ops::{Dequantize, Function, Lookup, Quantize};
 use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
@@ -11,19 +12,46 @@ use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
 impl Lowering<'_> {
     pub(super) fn relu(&mut self, node: &Node) -> Result<()> {
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
+        self.factor_of_table(node, 1.0)?;
         let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [out_zero.max(-128), 127]);
         self.table(node, Function::Relu, |x| unary::relu(&p, x))
     }
 
-    /// A clamp that keeps the quantization, as TensorFlow Lite Micro's RELU6 does.
-    pub(super) fn clamp(&mut self, node: &Node, low: f32, high: f32) -> Result<()> {
-        let [(scale, zero), _] = self.int8_ends(node)?;
-        let range = [low, high].map(|bound| quantize(bound, scale, zero).clamp(-128, 127));
+    /// TensorFlow Lite Micro's RELU6 clamps codes in its input's quantization, whatever the output's is.
+    pub(super) fn relu6(&mut self, node: &Node) -> Result<()> {
+        let range = self.clamp_range(node, 0.0, 6.0)?;
+        let [from, to] = self.int8_ends(node)?;
+        if from != to {
+            let (site, scales) = (self.graph.site(node), self.scales(node));
+            let note =
+                format!("{site}: {scales}, but its codes stay as they are, as TensorFlow Lite Micro leaves them");
+            self.graph.notes.push(note);
+        }
         self.table(node, Function::Relu, |x| unary::relu6(range, x))
+    }
+
+    /// A clamp, then the output's quantization. TensorFlow Lite Micro does not have it.
+    pub(super) fn relu_n1_to_1(&mut self, node: &Node) -> Result<()> {
+        let range = self.clamp_range(node, -1.0, 1.0)?;
+        let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
+        if (scale, zero) == (out_scale, out_zero) {
+            return self.table(node, Function::Relu, |x| unary::relu_n1_to_1(range, x));
+        }
+        self.factor_of_table(node, 1.0)?;
+        let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [-128, 127]);
+        self.table(node, Function::Relu, |x| unary::requantize(&p, unary::relu_n1_to_1(range, x)))
+    }
+
+    /// Real bounds in the quantization of the input.
+    fn clamp_range(&self, node: &Node, low: f32, high: f32) -> Result<[i32; 2]> {
+        let [(scale, zero), _] = self.int8_ends(node)?;
+        Ok([low, high].map(|bound| quantize(bound, scale, zero).clamp(-128, 127)))
     }
 
     pub(super) fn leaky_relu(&mut self, node: &Node, alpha: f32) -> Result<()> {
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
+        self.factor_of_table(node, 1.0)?;
+        self.factor_of_table(node, f64::from(alpha.abs()))?;
         let p = LeakyRelu::from_scales(alpha, scale, zero, out_scale, out_zero);
         self.table(node, Function::LeakyRelu, |x| unary::leaky_relu(&p, x))
     }
@@ -31,23 +59,24 @@ impl Lowering<'_> {
     pub(super) fn hard_swish(&mut self, node: &Node) -> Result<()> {
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
         let p = HardSwish::from_scales(scale, zero, out_scale, out_zero);
+        // The last step only shifts to the right: TensorFlow Lite Micro refuses such scales, too.
+        if p.output_exponent > 0 {
+            let what = format!("its input's scale is 128 times its output's, or more: {}", self.scales(node));
+            return Err(self.graph.invalid(node, what));
+        }
         self.table(node, Function::HardSwish, |x| unary::hard_swish(&p, x))
     }
 
     pub(super) fn logistic(&mut self, node: &Node) -> Result<()> {
-        let [(scale, zero), output] = self.int8_ends(node)?;
-        if output != (1.0 / 256.0, -128) {
-            return Err(self.graph.unsupported(node, "an output with scale 1/256 and zero point -128"));
-        }
+        let [(scale, zero), _] = self.int8_ends(node)?;
+        self.output_is(node, (1.0 / 256.0, -128), "1/256")?;
         let p = Sigmoid::from_scale(scale, zero);
         self.table(node, Function::Logistic, |x| unary::logistic(&p, x))
     }
 
     pub(super) fn tanh(&mut self, node: &Node) -> Result<()> {
-        let [(scale, zero), output] = self.int8_ends(node)?;
-        if output != (1.0 / 128.0, 0) {
-            return Err(self.graph.unsupported(node, "an output with scale 1/128 and zero point 0"));
-        }
+        let [(scale, zero), _] = self.int8_ends(node)?;
+        self.output_is(node, (1.0 / 128.0, 0), "1/128")?;
         let p = Sigmoid::from_scale(scale, zero);
         self.table(node, Function::Tanh, |x| unary::tanh(&p, x))
     }
@@ -55,7 +84,7 @@ impl Lowering<'_> {
     /// Float to 8 bits, or 8 bits to 8 bits of another quantization or type.
     pub(super) fn quantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let (out_scale, out_zero) = self.quantization(node, output)?;
+        self.quantization(node, output)?;
         if self.tensor(input).dtype == ElementType::F32 {
             self.emit(node, Operator::Quantize(Quantize), &[Some(input)], output);
             return Ok(());
@@ -66,18 +95,62 @@ impl Lowering<'_> {
         if self.tensor(input).dtype.range_8_bit().is_none() {
             return Err(self.type_error(node, input, "int8, uint8 or float32"));
         }
-        let (scale, zero) = self.quantization(node, input)?;
-        let p = Rescale::from_scales(scale, zero, out_scale, out_zero, range);
-        self.table(node, Function::Requantize, |x| unary::requantize(&p, x))
+        self.quantization(node, input)?;
+        self.convert(node, input, output, range)
+    }
+
+    /// Emits the conversion of 8-bit codes to the quantization of `output`, and a clamp to `range`.
+    pub(super) fn convert(&mut self, node: &Node, input: TensorId, output: TensorId, range: [i32; 2]) -> Result<()> {
+        let (from, to) = (self.tensor(input), self.tensor(output));
+        let rescale = match (&from.quantization, &to.quantization) {
+            (Some(from), Some(of)) => rescale(from, of, to.dtype),
+            _ => None,
+        };
+        let Some(p) = rescale else {
+            let what = format!("its scales are too far apart to convert one to the other: {}", self.scales(node));
+            return Err(self.graph.invalid(node, what));
+        };
+        let p = Rescale { range, ..p };
+        self.table_from(node, Function::Requantize, input, output, |x| unary::requantize(&p, x))
+    }
+
+    /// Checks that the factor from the input's scale to the output's, times `slope`, is not too large.
+    fn factor_of_table(&self, node: &Node, slope: f64) -> Result<()> {
+        let [(scale, _), _] = self.int8_ends(node)?;
+        let factor = self.over_scale_of(node, slope * f64::from(scale), self.graph.output(node)?)?;
+        if factor <= LARGEST_FACTOR {
+            return Ok(());
+        }
+        let what = format!("its scales are too far apart, by a factor of {factor:.3e}: {}", self.scales(node));
+        Err(self.graph.invalid(node, what))
+    }
+
+    /// Checks that the output has the one quantization that the operator gives.
+    pub(super) fn output_is(&self, node: &Node, expected: (f32, i32), scale: &str) -> Result<()> {
+        let output = self.graph.output(node)?;
+        if self.int8(node, output)? == expected {
+            return Ok(());
+        }
+        let Tensor { name, quantization, .. } = self.tensor(output);
+        let found = quantization.as_ref().map_or("no scale".to_string(), ToString::to_string);
+        let what = format!("its output `{name}` has {found}; accepted: scale {scale} and zero point {}", expected.1);
+        Err(self.graph.invalid(node, what))
     }
 
     pub(super) fn dequantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        self.quantization(node, input)?;
+        let (scale, zero_point) = self.quantization(node, input)?;
         if self.tensor(output).dtype != ElementType::F32 {
             return Err(self.type_error(node, output, "float32"));
         }
-        self.emit(node, Operator::Dequantize(Dequantize), &[Some(input)], output);
+        let mut from = input;
+        if scale == 0.0 {
+            // Every code is a 0; the zero point gives exactly that.
+            let zeros = Tensor { alias: None, content: Content::Computed, ..self.tensor(input).clone() };
+            from = self.graph.add(zeros);
+            self.table_from(node, Function::Requantize, input, from, |_| zero_point)?;
+        }
+        self.emit(node, Operator::Dequantize(Dequantize), &[Some(from)], output);
         Ok(())
     }
 
@@ -89,6 +162,18 @@ impl Lowering<'_> {
     /// Emits a lookup in the table of `function`, which maps raw values to raw values.
     fn table(&mut self, node: &Node, name: Function, function: impl Fn(i32) -> i32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        self.table_from(node, name, input, output, function)
+    }
+
+    /// The same, from one tensor to another.
+    fn table_from(
+        &mut self,
+        node: &Node,
+        name: Function,
+        input: TensorId,
+        output: TensorId,
+        function: impl Fn(i32) -> i32,
+    ) -> Result<()> {
         let signed = self.tensor(input).dtype == ElementType::I8;
         let value = |byte: u8| if signed { i32::from(byte.cast_signed()) } else { i32::from(byte) };
         // The result's low byte is it, signed or not.

@@ -9,7 +9,7 @@ use tealight_format::ops::{MOST_AVERAGED, Mean};
 impl Lowering<'_> {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let ((scale, _), (output_scale, _)) = (self.int8(node, input)?, self.int8(node, output)?);
+        let scale = f64::from(self.int8(node, input)?.0);
         let reduced = self.reduced_dimensions(node, input)?;
         let dims = self.tensor(input).shape.iter().enumerate();
         let count = dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, &dim)| u64::from(dim)).product::<u64>();
@@ -19,7 +19,7 @@ impl Lowering<'_> {
                 .unsupported(node, format!("a mean of up to {MOST_AVERAGED} int8 elements, not {count}")));
         }
         // The kernel divides by the number of elements itself.
-        let factor = self.factor(node, f64::from(scale) / f64::from(output_scale))?;
+        let factor = self.factor(node, self.over_scale_of(node, scale, output)?)?;
         self.emit(node, Operator::Mean(Mean { reduced, output: factor }), &[Some(input)], output);
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 mod binary;
 mod conv;
+mod fault;
 mod float;
 mod fully_connected;
 mod lookup;
@@ -16,8 +17,8 @@ mod scale;
 mod softmax;
 mod svdf;
 
-use crate::error::{CompileError, Result};
-use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::error::{CompileError, Findings, Result, Site};
+use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::limit::Limit;
 use crate::tflite::TfliteOp;
 use std::collections::HashMap;
@@ -25,11 +26,19 @@ use std::rc::Rc;
 use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
-const ACCEPTED: &str = "int8 and float32 networks of ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, \
-    DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, \
-    QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, \
-    STRIDED_SLICE, SUB, TANH, TRANSPOSE, UNPACK, variables, and arithmetic on constants; in int8 also SVDF; in float32 \
-    also ABS, COS, DIV, ELU, EXP, GELU, LOG, MAXIMUM, MINIMUM, NEG, RSQRT, SIN, SQRT, SQUARE and TRANSPOSE_CONV";
+const ACCEPTED: &str = "int8 and float32 networks of convolutions, FULLY_CONNECTED, SVDF, pooling, MEAN, SOFTMAX, \
+    activations, arithmetic, pads, slices, joins and reshapes; `tealight compile --help` lists the operators";
+
+/// The operators of TensorFlow Lite that are compiled, as text: a line for each kind.
+pub const OPERATORS: &str = "\
+int8 and float32: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, \
+FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, QUANTIZE, RELU, RELU6, \
+RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, TANH, \
+TRANSPOSE, UNPACK
+int8: SVDF
+float32: ABS, COS, DIV, ELU, EXP, GELU, LOG, MAXIMUM, MINIMUM, NEG, RSQRT, SIN, SQRT, SQUARE, TRANSPOSE_CONV
+variables: ASSIGN_VARIABLE, CALL_ONCE, READ_VARIABLE, VAR_HANDLE
+integer constants: ADD, CAST, DIV, FILL, FLOOR_DIV, GATHER, MAXIMUM, MINIMUM, MUL, REDUCE_PROD, SHAPE, SUB";
 
 /// A graph on its way from the one kind of operators to the other.
 struct Lowering<'a> {
@@ -45,64 +54,107 @@ struct Lowering<'a> {
 /// Replaces every node by nodes of the model file's operators.
 ///
 /// # Errors
-/// A node has no such form, or the constants that it needs are more than `limit` allows.
+/// Everything that is not supported, at once; else the first thing that is wrong, or that the constants it needs are more
+/// than `limit` allows.
 pub(crate) fn lower(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let nodes = std::mem::take(&mut graph.nodes);
     let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()), sums: HashMap::new(), limit };
+    let mut findings = Findings::new(ACCEPTED);
     for node in nodes {
-        lowering.node(node)?;
+        if let Err(error) = lowering.node_checked(node) {
+            findings.add(error);
+        }
     }
+    findings.result()?;
     let Lowering { mut graph, nodes, .. } = lowering;
     graph.nodes = nodes;
     Ok(graph)
 }
 
+/// Refuses a graph with operators that are not known, before other passes find what follows from them. With them comes
+/// everything else that is not supported.
+pub(crate) fn refuse_unknown(graph: Graph, limit: &Limit) -> Result<Graph> {
+    let is_unknown = |node: &Node| matches!(node.op, Op::Tflite(TfliteOp::Unknown { .. }));
+    if graph.nodes.iter().any(is_unknown) {
+        let viewed = crate::pass::fuse_pad::fuse_pad(graph.clone()).and_then(crate::pass::elide::elide);
+        let graph = viewed.unwrap_or(graph);
+        // Lowering reads all weights.
+        limit.check_constants(&graph)?;
+        return lower(graph, limit);
+    }
+    Ok(graph)
+}
+
 impl Lowering<'_> {
-    fn node(&mut self, node: Node) -> Result<()> {
-        let op = match &node.op {
-            Op::Kernel(_) => {
-                self.nodes.push(node);
-                return Ok(());
-            }
-            Op::Tflite(op) => op.clone(),
-        };
-        if self.float(&node, &op)? {
+    /// Lowers `node`, and checks what it becomes, so that an error is about the node that the file has.
+    fn node_checked(&mut self, node: Node) -> Result<()> {
+        let Op::Tflite(op) = &node.op else {
+            self.nodes.push(node);
             return Ok(());
+        };
+        let first = self.nodes.len();
+        if !self.float(&node, op)? {
+            self.node(&node, op)?;
         }
-        match op {
-            TfliteOp::Add(activation) => self.add_sub(&node, activation, Operator::Add),
-            TfliteOp::Sub(activation) => self.add_sub(&node, activation, Operator::Sub),
-            TfliteOp::Mul(activation) => self.mul(&node, activation),
-            TfliteOp::AveragePool2d(window) => self.pool(&node, &window, Operator::AvgPool2d),
-            TfliteOp::MaxPool2d(window) => self.pool(&node, &window, Operator::MaxPool2d),
-            TfliteOp::Conv2d(window) => self.conv_2d(&node, &window),
-            TfliteOp::DepthwiseConv2d(window) => self.depthwise_conv_2d(&node, &window),
-            TfliteOp::FullyConnected(activation) => self.fully_connected(&node, activation),
-            TfliteOp::Softmax { beta } => self.softmax(&node, beta),
-            TfliteOp::Relu => self.relu(&node),
-            TfliteOp::Relu6 => self.clamp(&node, 0.0, 6.0),
-            TfliteOp::ReluN1To1 => self.clamp(&node, -1.0, 1.0),
-            TfliteOp::LeakyRelu { alpha } => self.leaky_relu(&node, alpha),
-            TfliteOp::HardSwish => self.hard_swish(&node),
-            TfliteOp::Logistic => self.logistic(&node),
-            TfliteOp::Tanh => self.tanh(&node),
-            TfliteOp::Quantize => self.quantize(&node),
-            TfliteOp::Dequantize => self.dequantize(&node),
-            TfliteOp::Mean => self.mean(&node),
-            TfliteOp::Svdf { rank, .. } => self.svdf(&node, rank),
-            TfliteOp::Concatenation { axis, activation } => self.concatenation(&node, axis, activation),
-            TfliteOp::Pack { axis } => self.pack(&node, axis),
-            TfliteOp::Pad | TfliteOp::PadV2 => self.pad(&node, &op),
-            TfliteOp::Transpose => self.transpose(&node),
+        for lowered in &self.nodes[first..] {
+            if let Op::Kernel(operator) = &lowered.op {
+                let checked = operator.check(&operands(&self.graph, lowered)?);
+                checked.map_err(|fault| fault::in_words(&self.graph, &node, lowered, operator, fault))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &Node, op: &TfliteOp) -> Result<()> {
+        match *op {
+            TfliteOp::Add(activation) => self.add_sub(node, activation, Operator::Add),
+            TfliteOp::Sub(activation) => self.add_sub(node, activation, Operator::Sub),
+            TfliteOp::Mul(activation) => self.mul(node, activation),
+            TfliteOp::AveragePool2d(ref window) => self.pool(node, window, Operator::AvgPool2d),
+            TfliteOp::MaxPool2d(ref window) => self.pool(node, window, Operator::MaxPool2d),
+            TfliteOp::Conv2d(ref window) => self.conv_2d(node, window),
+            TfliteOp::DepthwiseConv2d(ref window) => self.depthwise_conv_2d(node, window),
+            TfliteOp::FullyConnected(activation) => self.fully_connected(node, activation),
+            TfliteOp::Softmax { beta } => self.softmax(node, beta),
+            TfliteOp::Relu => self.relu(node),
+            TfliteOp::Relu6 => self.relu6(node),
+            TfliteOp::ReluN1To1 => self.relu_n1_to_1(node),
+            TfliteOp::LeakyRelu { alpha } => self.leaky_relu(node, alpha),
+            TfliteOp::HardSwish => self.hard_swish(node),
+            TfliteOp::Logistic => self.logistic(node),
+            TfliteOp::Tanh => self.tanh(node),
+            TfliteOp::Quantize => self.quantize(node),
+            TfliteOp::Dequantize => self.dequantize(node),
+            TfliteOp::Mean => self.mean(node),
+            TfliteOp::Svdf { rank, .. } => self.svdf(node, rank),
+            TfliteOp::Concatenation { axis, activation } => self.concatenation(node, axis, activation),
+            TfliteOp::Pack { axis } => self.pack(node, axis),
+            TfliteOp::Pad | TfliteOp::PadV2 => self.pad(node, op),
+            TfliteOp::Transpose => self.transpose(node),
             TfliteOp::ResizeNearestNeighbor { align_corners, half_pixel_centers } => {
-                self.resize_nearest(&node, align_corners, half_pixel_centers)
+                self.resize_nearest(node, align_corners, half_pixel_centers)
             }
             TfliteOp::StridedSlice(_)
             | TfliteOp::Slice
             | TfliteOp::Split
             | TfliteOp::SplitV
-            | TfliteOp::Unpack { .. } => self.cut(&node, &op),
-            _ => Err(self.graph.unsupported(&node, ACCEPTED)),
+            | TfliteOp::Unpack { .. } => self.cut(node, op),
+            // Those of float32 tensors only.
+            TfliteOp::Div(_)
+            | TfliteOp::Minimum
+            | TfliteOp::Maximum
+            | TfliteOp::Elu
+            | TfliteOp::Elementwise(_)
+            | TfliteOp::TransposeConv(_) => Err(self.type_error(node, self.graph.input(node, 0)?, "float32")),
+            TfliteOp::Cast
+            | TfliteOp::Fill
+            | TfliteOp::FloorDiv
+            | TfliteOp::Gather { .. }
+            | TfliteOp::ReduceProd
+            | TfliteOp::Shape => {
+                Err(self.graph.unsupported(node, "constant inputs: it is computed when the network is compiled"))
+            }
+            _ => Err(self.graph.unsupported(node, ACCEPTED)),
         }
     }
 
@@ -114,6 +166,11 @@ impl Lowering<'_> {
 
     fn tensor(&self, id: TensorId) -> &Tensor {
         &self.graph.tensors[id]
+    }
+
+    /// The error that a tensor has another number of dimensions than the operator takes.
+    fn wrong_rank(&self, node: &Node, needed: &str) -> CompileError {
+        self.graph.invalid(node, format!("it needs {needed}: {}", self.graph.operands_in_words(node)))
     }
 
     fn type_error(&self, node: &Node, id: TensorId, accepted: &str) -> CompileError {
@@ -141,8 +198,9 @@ impl Lowering<'_> {
             return Err(self.type_error(node, id, "int8 or uint8"));
         };
         match tensor.per_tensor() {
+            // A scale of 0 says that all numbers are 0.
             Some((scale, zero_point))
-                if scale.is_finite() && scale > 0.0 && range[0] <= zero_point && zero_point <= range[1] =>
+                if scale.is_finite() && scale >= 0.0 && range[0] <= zero_point && zero_point <= range[1] =>
             {
                 Ok((scale, zero_point))
             }
@@ -180,15 +238,31 @@ impl Lowering<'_> {
     }
 }
 
-/// Checks every node against its operator's rule and gives each node's work.
+/// Checks every node against its operator's rule, and that it reads what is there, and gives each node's work.
 pub(crate) fn check(graph: &Graph) -> Result<Vec<Work>> {
-    let check = |node: &Node| -> Result<Work> {
-        let Op::Kernel(operator) = &node.op else {
-            return Err(CompileError::Internal(format!("{} was not lowered", graph.site(node))));
-        };
-        operator.check(&operands(graph, node)?).map_err(|fault| graph.invalid(node, format!("{fault}")))
+    let mut written = vec![false; graph.tensors.len()];
+    graph.inputs.iter().for_each(|&id| written[graph.base(id)] = true);
+    let is_there = |written: &[bool], id: TensorId| {
+        let base = graph.base(id);
+        written[base] || graph.tensors[base].content != Content::Computed
     };
-    graph.nodes.iter().map(check).collect()
+    let mut works = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let Op::Kernel(operator) = &node.op else {
+            return Err(graph.unsupported(node, ACCEPTED));
+        };
+        if let Some(&id) = node.inputs.iter().flatten().find(|&&id| !is_there(&written, id)) {
+            return Err(graph.invalid(node, format!("it reads {}, which nothing writes", graph.in_words(id))));
+        }
+        let work = operator.check(&operands(graph, node)?);
+        works.push(work.map_err(|fault| fault::in_words(graph, node, node, operator, fault))?);
+        node.outputs.iter().for_each(|&id| written[graph.base(id)] = true);
+    }
+    if let Some(&id) = graph.outputs.iter().find(|&&id| !is_there(&written, id)) {
+        let what = format!("nothing writes its output {}", graph.in_words(id));
+        return Err(CompileError::InvalidModel { site: Site::Graph, what });
+    }
+    Ok(works)
 }
 
 /// The values that `node` works on, their places in memory still open.
@@ -232,7 +306,7 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
     };
     let len = shape.elements().and_then(|elements| elements.checked_mul(dtype.size())).filter(|&len| len < 1 << 28);
     let Some(len) = len.filter(|&len| len > 0) else {
-        return Err(graph.unsupported(node, format!("1 byte to 256 MiB for `{}`, not {:?}", tensor.name, tensor.shape)));
+        return Err(graph.unsupported(node, format!("1 byte to 256 MiB for a tensor, not {}", graph.in_words(id))));
     };
     let base = &graph.tensors[graph.base(id)];
     let place = if base.is_constant() {
@@ -242,8 +316,12 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
     } else {
         Place::Arena
     };
-    let (scale, zero_point) =
-        tensor.per_tensor().filter(|(scale, _)| scale.is_finite() && *scale > 0.0).unwrap_or((0.0, 0));
+    let (scale, zero_point) = match tensor.per_tensor() {
+        // The model file has no 8-bit value with scale 0. The numbers of this one are as good as 0, and so is its factor.
+        Some((0.0, zero_point)) if tensor.dtype.range_8_bit().is_some() => (f32::MIN_POSITIVE, zero_point),
+        Some((scale, zero_point)) if scale.is_finite() && scale > 0.0 => (scale, zero_point),
+        _ => (0.0, 0),
+    };
     if dtype.is(DType::F16) && !base.is_constant() {
         return Err(CompileError::UnsupportedType {
             site: graph.site(node),

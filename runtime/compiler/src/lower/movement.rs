@@ -3,7 +3,7 @@
 use super::Lowering;
 use crate::cut::{self, Cut};
 use crate::error::Result;
-use crate::graph::{Content, ElementType, Node, Tensor, TensorId};
+use crate::graph::{Bytes, Content, ElementType, Node, Tensor, TensorId};
 use crate::tflite::{Activation, TfliteOp};
 use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
 use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
@@ -72,6 +72,10 @@ impl Lowering<'_> {
         if self.tensor(input).dtype != self.tensor(output).dtype {
             return Err(self.type_error(node, output, "the type of its input"));
         }
+        if cut.shape.contains(&0) {
+            self.graph.tensors[output].content = Content::Constant(Bytes::from([]));
+            return Ok(());
+        }
         if cut.is_whole(&self.tensor(input).shape) {
             self.make_view(output, input);
             return Ok(());
@@ -96,6 +100,10 @@ impl Lowering<'_> {
     /// Concatenates any number of tensors, in several steps if they are more than an operator takes.
     fn concat(&mut self, node: &Node, mut inputs: Vec<TensorId>, axis: usize, output: TensorId) -> Result<()> {
         let operator = Operator::Concat(Concat { axis: axis as i32 });
+        // Tensors without elements add nothing.
+        if inputs.iter().any(|&id| self.tensor(id).elements() > 0) {
+            inputs.retain(|&id| self.tensor(id).elements() > 0);
+        }
         while inputs.len() > MAX_INPUTS {
             let mut groups = Vec::new();
             for group in inputs.chunks(MAX_INPUTS) {
@@ -142,7 +150,11 @@ impl Lowering<'_> {
             let size = i64::from(self.tensor(input).shape[i]);
             let padded = before.checked_add(size).and_then(|size| size.checked_add(after));
             if before < 0 || after < 0 || padded != self.tensor(output).shape.get(i).map(|&dim| i64::from(dim)) {
-                return Err(self.graph.invalid(node, format!("its padding {before}, {after} of dimension {i}")));
+                let what = format!(
+                    "its padding {before}, {after} of dimension {i} does not fit: {}",
+                    self.graph.operands_in_words(node)
+                );
+                return Err(self.graph.invalid(node, what));
             }
         }
         let before: Vec<i64> = pads.iter().map(|pad| pad[0]).collect();
@@ -154,10 +166,12 @@ impl Lowering<'_> {
     pub(super) fn transpose(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let perm = self.graph.constant_integers(node, 1)?;
-        if perm.len() != self.tensor(input).shape.len() {
-            return Err(self
-                .graph
-                .invalid(node, "its permutation does not have as many entries as its input has dimensions"));
+        let mut named = perm.clone();
+        named.sort_unstable();
+        if !named.iter().copied().eq((0i64..).take(self.tensor(input).shape.len())) {
+            let what =
+                format!("its permutation {perm:?} does not name each dimension of {} once", self.graph.in_words(input));
+            return Err(self.graph.invalid(node, what));
         }
         let transpose = Transpose { perm: self.words(node, &perm, |i| i as i32)? };
         self.emit(node, Operator::Transpose(transpose), &[Some(input)], output);
@@ -169,7 +183,8 @@ impl Lowering<'_> {
         let size = self.graph.constant_integers(node, 1)?;
         let shape = &self.tensor(output).shape;
         if shape.len() != 4 || size != [i64::from(shape[1]), i64::from(shape[2])] {
-            return Err(self.graph.invalid(node, format!("its size is {size:?}, its output {shape:?}")));
+            let what = format!("its size is {size:?}: {}", self.graph.operands_in_words(node));
+            return Err(self.graph.invalid(node, what));
         }
         let resize = ResizeNearest {
             align_corners: i32::from(align_corners),
@@ -196,6 +211,7 @@ pub(crate) fn pad_value(graph: &crate::graph::Graph, node: &Node, op: &TfliteOp)
     if matches!(op, TfliteOp::PadV2) && node.inputs.get(2).copied().flatten().is_some() {
         let value = &graph.tensors[graph.input(node, 2)?];
         return match value.bytes() {
+            // Its quantization is the output's: it was converted to it before.
             Some(bytes) if value.dtype == output.dtype && value.elements() == 1 && bytes.len() <= 4 => {
                 let mut word = [0; 4];
                 word[..bytes.len()].copy_from_slice(bytes);

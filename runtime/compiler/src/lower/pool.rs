@@ -1,4 +1,8 @@
 //! Average and maximum pooling.
+//!
+//! A kernel computes in its input's quantization. Where the output has another, a table converts the pooled codes: exact for a
+//! maximum, and within one step for an average whose output is not finer than its input; a finer one is refused.
+//! (TensorFlow Lite Micro refuses all of these.)
 
 use super::Lowering;
 use crate::error::Result;
@@ -10,7 +14,7 @@ use tealight_format::ops::{MOST_AVERAGED, Pool2d};
 impl Lowering<'_> {
     pub(super) fn pool(&mut self, node: &Node, window: &Window, kind: fn(Pool2d) -> Operator) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        self.int8(node, input)?;
+        let (from, to) = (self.int8(node, input)?, self.int8(node, output)?);
         let [height, width] = window.size.map(|size| u32::try_from(size).unwrap_or(0));
         if let [_, rows, columns, _] = self.tensor(input).shape[..] {
             let taps = u64::from(height.min(rows)) * u64::from(width.min(columns));
@@ -19,13 +23,27 @@ impl Lowering<'_> {
                 return Err(self.graph.unsupported(node, accepted));
             }
         }
+        let activation = self.activation_range(node, window.activation, output)?;
         let pool = Pool2d {
             window: window.size,
             stride: window.stride,
             pad: self.window_pad(node, window, [height, width])?,
-            activation: self.activation_range(node, window.activation, output)?,
+            activation: if from == to { activation } else { [-128, 127] },
         };
-        self.emit(node, kind(pool), &[Some(input)], output);
-        Ok(())
+        let operator = kind(pool);
+        if from == to {
+            self.emit(node, operator, &[Some(input)], output);
+            return Ok(());
+        }
+        if matches!(operator, Operator::AvgPool2d(_)) && to.0 < from.0 {
+            let what =
+                format!("its output has a finer scale than its input: {}; accepted: one scale", self.scales(node));
+            return Err(self.graph.invalid(node, what));
+        }
+        let mut pooled = self.tensor(output).clone();
+        pooled.quantization = self.tensor(input).quantization.clone();
+        let pooled = self.graph.add(pooled);
+        self.emit(node, operator, &[Some(input)], pooled);
+        self.convert(node, pooled, output, activation)
     }
 }

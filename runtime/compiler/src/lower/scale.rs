@@ -7,21 +7,44 @@ use crate::tflite::Activation;
 use tealight_kernels::quant::quantize_multiplier;
 
 impl Lowering<'_> {
+    /// `numerator` over the scale of the int8 tensor `output`. An output with scale 0 is 0 whatever comes: its factor is 0, as
+    /// in TensorFlow Lite Micro.
+    pub(super) fn over_scale_of(&self, node: &Node, numerator: f64, output: TensorId) -> Result<f64> {
+        let scale = f64::from(self.int8(node, output)?.0);
+        Ok(if scale > 0.0 { numerator / scale } else { 0.0 })
+    }
+
     /// A real factor as (Q31 multiplier, shift): TensorFlow Lite's `QuantizeMultiplier`.
     pub(super) fn factor(&self, node: &Node, factor: f64) -> Result<[i32; 2]> {
         let (multiplier, shift) = quantize_multiplier(factor);
         // The kernels shift by at most 31 bits to the right and 30 to the left.
-        if !factor.is_finite() || factor < 0.0 || shift > 30 {
-            return Err(self.graph.invalid(node, format!("its scales give the factor {factor}")));
+        if !(factor >= 0.0 && factor.is_finite() && shift <= 30) {
+            let what =
+                format!("its scales give the factor {factor:.3e}, and at most 2^30 is taken: {}", self.scales(node));
+            return Err(self.graph.invalid(node, what));
         }
         Ok([multiplier, shift])
+    }
+
+    /// The scales of what `node` reads and writes, in words.
+    pub(super) fn scales(&self, node: &Node) -> String {
+        let words = |id: &TensorId| {
+            let tensor = self.tensor(*id);
+            Some(format!("`{}` has {}", tensor.name, tensor.quantization.as_ref()?))
+        };
+        let list: Vec<String> = node.inputs.iter().flatten().chain(&node.outputs).filter_map(words).collect();
+        list.join(", ")
     }
 
     /// A factor that the operator needs to be below one.
     pub(super) fn factor_below_one(&self, node: &Node, factor: f64) -> Result<[i32; 2]> {
         match self.factor(node, factor)? {
             [multiplier, shift] if shift <= 0 => Ok([multiplier, shift]),
-            _ => Err(self.graph.invalid(node, format!("its scales give the factor {factor}, which must be below 1"))),
+            _ => {
+                let what =
+                    format!("its scales give the factor {factor:.3e}, which must be below 1: {}", self.scales(node));
+                Err(self.graph.invalid(node, what))
+            }
         }
     }
 
@@ -117,6 +140,7 @@ mod tests {
         b.graph.tensors[x].dtype = crate::graph::ElementType::F32;
         b.node(TfliteOp::Conv2d(window(Padding::Same, 1)), &[x, w], &[y]);
         let error = lower(b.output(y)).unwrap_err().to_string();
-        assert_eq!(error, "node 0 (CONV_2D): tensor `weights` is int8; accepted: float32");
+        assert!(error.starts_with("node 0 (CONV_2D): tensor `weights` is int8; accepted: float32 weights"), "{error}");
+        assert!(error.contains("dynamic-range quantization; export it in float32"), "{error}");
     }
 }

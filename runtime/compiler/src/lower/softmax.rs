@@ -14,11 +14,11 @@ impl Lowering<'_> {
     pub(super) fn softmax(&mut self, node: &Node, beta: f32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let (scale, _) = self.int8(node, input)?;
-        if self.int8(node, output)? != (1.0 / 256.0, -128) {
-            return Err(self.graph.unsupported(node, "an output with scale 1/256 and zero point -128"));
-        }
+        self.output_is(node, (1.0 / 256.0, -128), "1/256")?;
         let greatest = f64::from(i32::MAX);
-        let factor = (f64::from(beta) * f64::from(scale) * f64::from(1 << (31 - INTEGER_BITS))).min(greatest);
+        let factor = f64::from(beta) * f64::from(scale) * f64::from(1 << (31 - INTEGER_BITS));
+        // Not `min`, which makes a number of NaN.
+        let factor = if factor > greatest { greatest } else { factor };
         let [input_multiplier, input_left_shift] = self.factor_up_to_31(node, factor)?;
         let radius = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << (31 - INTEGER_BITS));
         let diff_min = -((radius / f64::from(1u32 << input_left_shift)).floor() as i32);
@@ -33,7 +33,9 @@ impl Lowering<'_> {
         if factor > 1.0 && (0..=31).contains(&shift) {
             Ok([multiplier, shift])
         } else {
-            Err(self.graph.invalid(node, format!("beta times its input's scale is {}", factor / 67_108_864.0)))
+            let product = factor / f64::from(1 << (31 - INTEGER_BITS));
+            let what = format!("beta times its input's scale is {product:.3e}; accepted: above 1.5e-8");
+            Err(self.graph.invalid(node, what))
         }
     }
 }

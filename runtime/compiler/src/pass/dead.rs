@@ -23,7 +23,8 @@ pub(crate) fn remove_dead(mut graph: Graph) -> Graph {
     graph
 }
 
-fn has_effect(graph: &Graph, node: &Node) -> bool {
+/// Whether `node` does something beside writing its outputs.
+pub(super) fn has_effect(graph: &Graph, node: &Node) -> bool {
     match &node.op {
         Op::Tflite(op) => matches!(op, TfliteOp::AssignVariable | TfliteOp::CallOnce { .. } | TfliteOp::Svdf { .. }),
         Op::Kernel(operator) => {

@@ -4,10 +4,11 @@
 //! The work of a node is known before it is done ([`work`]), and is counted against the network's [`Limit`]: a small file can
 //! ask for much by few nodes.
 
+use super::{dead, requantize};
 use crate::bytes::Bytes;
 use crate::cut::{cuts, dimension, walk};
 use crate::error::Result;
-use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor};
+use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::limit::Limit;
 use crate::tflite::{Activation, TfliteOp};
 
@@ -21,7 +22,14 @@ const LONGEST: usize = 1 << 16;
 pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let mut kept = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {
+        if let Some((output, shape)) = dynamic_shape(&graph, &node) {
+            graph.tensors[output].shape = shape;
+        }
+        let is_empty = node.outputs.iter().all(|&id| graph.tensors[id].elements() == 0);
         let results = match &node.op {
+            Op::Tflite(op) if is_empty && is_pure(&graph, &node, op) => {
+                Some(node.outputs.iter().map(|_| Bytes::from([])).collect())
+            }
             Op::Tflite(op) => evaluate(&graph, &node, op, limit)?,
             Op::Kernel(_) => None,
         };
@@ -44,6 +52,48 @@ pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     }
     graph.nodes = kept;
     Ok(graph)
+}
+
+/// Whether all that `node` does is to write its outputs: where these have no elements, nothing is left to compute.
+fn is_pure(graph: &Graph, node: &Node, op: &TfliteOp) -> bool {
+    !node.outputs.is_empty() && !matches!(op, TfliteOp::Unknown { .. }) && !dead::has_effect(graph, node)
+}
+
+/// The output of `node` and its shape, where the file leaves the shape open and it follows from what is known now: of a
+/// RESHAPE whose target is constant, as in the flatten of a network with a dynamic batch, and of functions of one tensor.
+fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
+    use TfliteOp as T;
+    let (&[output], Op::Tflite(op)) = (&node.outputs[..], &node.op) else { return None };
+    let input = &graph.tensors[node.inputs.first().copied().flatten()?];
+    if !graph.signatures.get(&output)?.iter().any(|&dim| dim < 0) {
+        return None;
+    }
+    let shape = match op {
+        T::Reshape { new_shape } => {
+            let target = match node.inputs.get(1) {
+                Some(_) => graph.constant_integers(node, 1).ok()?,
+                None => new_shape.iter().flatten().map(|&dim| i64::from(dim)).collect(),
+            };
+            let known = target.iter().filter(|&&dim| dim >= 0).try_fold(1i64, |n, &dim| n.checked_mul(dim))?;
+            let rest = i64::try_from(input.elements()).ok()?.checked_div(known)?;
+            let dim = |&dim: &i64| u32::try_from(if dim == -1 { rest } else { dim }).ok();
+            target.iter().map(dim).collect::<Option<Vec<u32>>>()?
+        }
+        T::Relu
+        | T::Relu6
+        | T::ReluN1To1
+        | T::LeakyRelu { .. }
+        | T::Elu
+        | T::HardSwish
+        | T::Logistic
+        | T::Tanh
+        | T::Softmax { .. }
+        | T::Elementwise(_)
+        | T::Quantize
+        | T::Dequantize => input.shape.clone(),
+        _ => return None,
+    };
+    Some((output, shape))
 }
 
 /// Bytes that a tensor's type and shape need.
@@ -279,7 +329,11 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 }
 
 fn quantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
-    let ((scale, zero_point), [low, high]) = (output.per_tensor()?, output.dtype.range_8_bit()?);
+    if let (Some(from), Some(to), Some(bytes)) = (&input.quantization, &output.quantization, input.bytes()) {
+        return requantize::convert(bytes, input.dtype, from, to, output.dtype);
+    }
+    let (scale, zero_point) = output.per_tensor().filter(|&(scale, _)| scale > 0.0)?;
+    let [low, high] = output.dtype.range_8_bit()?;
     let whole = |&real: &f32| ((real / scale).round() as i32).saturating_add(zero_point).clamp(low, high) as u8;
     Some(floats(input)?.iter().map(whole).collect())
 }
@@ -288,6 +342,14 @@ fn quantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 fn arithmetic(op: &TfliteOp, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
     let &[a, b] = inputs else { return None };
     if a.dtype != output.dtype || b.dtype != output.dtype || !matches!(a.dtype, ElementType::I32 | ElementType::I64) {
+        return None;
+    }
+    // Integers that stand for themselves; some tools give them a scale of 0 or 1.
+    let plain = |tensor: &Tensor| match &tensor.quantization {
+        Some(quantization) => matches!(quantization.uniform(), Some((0.0 | 1.0, 0))),
+        None => true,
+    };
+    if ![a, b, output].into_iter().all(plain) {
         return None;
     }
     let function = arithmetic_function(op)?;

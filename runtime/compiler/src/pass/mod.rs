@@ -7,4 +7,5 @@ pub(crate) mod fuse_lookup;
 pub(crate) mod fuse_pad;
 pub(crate) mod interface;
 pub(crate) mod read_in_place;
+pub(crate) mod requantize;
 pub(crate) mod variables;

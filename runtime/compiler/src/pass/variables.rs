@@ -4,7 +4,8 @@
 //! CALL_ONCE runs. Here a variable is a tensor, and what fills it is known at compile time.
 
 use super::fold::fold;
-use crate::error::Result;
+use super::requantize::{constant_like, requantize};
+use crate::error::{CompileError, Result, Site};
 use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::limit::Limit;
 use crate::tflite::TfliteOp;
@@ -42,6 +43,7 @@ pub(crate) fn resolve(mut graph: Graph, limit: &Limit) -> Result<Graph> {
         }
     }
     let handles = handles(&graph);
+    check_handles(&graph, &handles)?;
     let mut variables = Named::new();
     let mut nodes = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {
@@ -79,6 +81,38 @@ fn handles(graph: &Graph) -> HashMap<TensorId, String> {
     handles
 }
 
+/// Handles are made of nothing, and only read and assigned.
+fn check_handles(graph: &Graph, handles: &HashMap<TensorId, String>) -> Result<()> {
+    for node in &graph.nodes {
+        let (op, reads) = match &node.op {
+            Op::Tflite(op) => (Some(op), node.inputs.iter().flatten().position(|id| handles.contains_key(id))),
+            Op::Kernel(_) => (None, None),
+        };
+        match (op, reads) {
+            (Some(TfliteOp::VarHandle { .. }), _) => {
+                let output = graph.output(node)?;
+                if graph.tensors[output].dtype != ElementType::Resource {
+                    return Err(CompileError::UnsupportedType {
+                        site: graph.site(node),
+                        tensor: graph.tensors[output].name.clone(),
+                        found: graph.tensors[output].dtype.to_string(),
+                        accepted: "resource".into(),
+                    });
+                }
+            }
+            (Some(TfliteOp::ReadVariable | TfliteOp::AssignVariable), Some(0)) | (_, None) => {}
+            (_, Some(k)) => return Err(graph.invalid(node, format!("its input {k} is the handle of a variable"))),
+        }
+    }
+    match graph.outputs.iter().find(|id| handles.contains_key(id)) {
+        Some(&id) => Err(CompileError::InvalidModel {
+            site: Site::Graph,
+            what: format!("output `{}` is the handle of a variable", graph.tensors[id].name),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// The state tensor behind the handle that `node` uses, with the type and shape of `like`.
 fn variable(
     graph: &mut Graph,
@@ -104,11 +138,10 @@ fn variable(
     }
     let mut tensor = Tensor { name: format!("{name}.state"), ..like.like() };
     let first = match initial.get(name) {
-        Some(value) if (value.dtype, value.elements()) == (like.dtype, like.elements()) => match &value.content {
-            // Zeros need no constant.
-            Content::Constant(bytes) if bytes.iter().any(|&byte| byte != 0) => Some(bytes.clone()),
-            _ => None,
-        },
+        // Zeros need no constant.
+        Some(value) if (value.dtype, value.elements()) == (like.dtype, like.elements()) => {
+            constant_like(graph, node, value, like)?.filter(|bytes| bytes.iter().any(|&byte| byte != 0))
+        }
         Some(value) => {
             let what = format!("variable `{name}` starts as {}{:?}", value.dtype, value.shape);
             return Err(graph.invalid(node, what));
@@ -147,7 +180,7 @@ fn initial_values(
     initial: &mut HashMap<String, Tensor>,
     limit: &Limit,
 ) -> Result<()> {
-    let init = fold(init, limit)?;
+    let init = fold(requantize(init)?, limit)?;
     let handles = handles(&init);
     for node in &init.nodes {
         match &node.op {
@@ -174,9 +207,9 @@ mod tests {
     use super::resolve as resolve_within;
     use crate::Options;
     use crate::error::Result;
-    use crate::graph::{Content, ElementType, Graph, Tensor};
+    use crate::graph::{Content, ElementType, Graph, Node, Tensor};
     use crate::limit::Limit;
-    use crate::testing::{Builder, names};
+    use crate::testing::{Builder, names, quantized};
     use crate::tflite::TfliteOp;
 
     fn resolve(graph: Graph) -> Result<Graph> {
@@ -195,6 +228,7 @@ mod tests {
         let mut init = Builder::default();
         let first = handle(&mut init);
         let value = init.weights(&[4], &[1, 2, 3, 4]);
+        init.graph.tensors[value].quantization = quantized(0.5, 3);
         init.node(TfliteOp::AssignVariable, &[first, value], &[]);
         let mut b = Builder::default();
         b.node(TfliteOp::CallOnce { subgraph: 1 }, &[], &[]);
@@ -213,6 +247,27 @@ mod tests {
         let state = graph.nodes[0].inputs[0].unwrap();
         assert_eq!(graph.nodes[1].outputs, [state]);
         assert_eq!(graph.tensors[state].content, Content::State(Some(vec![1, 2, 3, 4].into())));
+    }
+
+    #[test]
+    fn what_fills_a_variable_is_converted_to_its_scale() {
+        let mut graph = counter();
+        let init = &mut graph.subgraphs[0];
+        let value = init.nodes[1].inputs[1].unwrap();
+        init.tensors[value].quantization = quantized(1.0, -1);
+        let graph = resolve(graph).unwrap();
+        let state = graph.nodes[0].inputs[0].unwrap();
+        // 2, 3, 4 and 5.
+        assert_eq!(graph.tensors[state].content, Content::State(Some(vec![7, 9, 11, 13].into())));
+    }
+
+    #[test]
+    fn a_handle_that_something_computes_with_is_refused() {
+        let mut graph = counter();
+        let handle = graph.nodes[3].inputs[0].unwrap();
+        let y = graph.nodes[2].outputs[0];
+        graph.nodes.push(Node { op: TfliteOp::Relu.into(), inputs: vec![Some(handle)], outputs: vec![y], origin: 4 });
+        assert!(resolve(graph).unwrap_err().to_string().contains("its input 0 is the handle of a variable"));
     }
 
     #[test]

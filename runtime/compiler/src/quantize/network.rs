@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 /// more constants than `options` allow. Constants that are no weights may be infinite, as the border of a max pool may.
 pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
     let limit = Limit::of(&graph, options);
-    let graph = pass::variables::resolve(graph, &limit)?;
+    let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
     let graph = pass::dead::remove_dead(pass::fold::fold(graph, &limit)?);
     let computed = graph.nodes.iter().flat_map(|node| &node.outputs);
     for &id in graph.inputs.iter().chain(computed) {

@@ -4,16 +4,15 @@
 //! tensors are one range. Functions with a known range have a fixed output quantization.
 
 use super::range::Params;
-use crate::error::Result;
+use crate::error::{Findings, Result};
 use crate::graph::{ElementType, Graph, Node, Op, TensorId};
 use crate::tflite::TfliteOp;
 use tealight_format::Operator;
 
 /// What can be quantized, for errors.
-const ACCEPTED: &str = "in int8: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, EXPAND_DIMS, \
-    FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MAXIMUM and MINIMUM with one number, MEAN, MUL, PACK, PAD, \
-    PADV2, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, TANH, TRANSPOSE and \
-    UNPACK; compile with --quantize none to keep the network in float32";
+const ACCEPTED: &str = "in int8: convolutions, FULLY_CONNECTED, pooling, MEAN, ADD, SUB, MUL, MAXIMUM and MINIMUM with one \
+    number, SOFTMAX, TANH, LOGISTIC, HARD_SWISH, RELU and its kin, pads, slices, joins and reshapes; --quantize none keeps the \
+    network in float32";
 
 /// How an operator's output is quantized.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,17 +82,20 @@ impl Sharing {
     /// Groups the real tensors of `graph`.
     ///
     /// # Errors
-    /// The graph has an operator without an int8 form.
+    /// The graph has operators without an int8 form.
     pub(super) fn of(graph: &Graph) -> Result<Self> {
         let count = graph.tensors.len();
         let mut sharing = Self { parent: (0..count).collect(), fixed: vec![None; count] };
+        let mut findings = Findings::new(ACCEPTED);
         for node in &graph.nodes {
-            match Rule::of(graph, node)? {
-                Rule::Layer | Rule::Own => {}
-                Rule::Fixed(params) => node.outputs.iter().for_each(|&id| sharing.fixed[id] = Some(params)),
-                Rule::Same => sharing.join(graph, node),
+            match Rule::of(graph, node) {
+                Ok(Rule::Layer | Rule::Own) => {}
+                Ok(Rule::Fixed(params)) => node.outputs.iter().for_each(|&id| sharing.fixed[id] = Some(params)),
+                Ok(Rule::Same) => sharing.join(graph, node),
+                Err(error) => findings.add(error),
             }
         }
+        findings.result()?;
         Ok(sharing)
     }
 

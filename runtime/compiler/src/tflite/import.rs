@@ -1,15 +1,14 @@
 //! From the bytes of a file to a graph, with every index checked.
 
 use super::schema::{self, Options};
-use super::{Activation, Padding, SliceMasks, TfliteOp, Window, names};
+use super::{Activation, Padding, SliceMasks, TfliteOp, Window, check, names};
 use crate::bytes::Source;
 use crate::error::{CompileError, Result, Site};
 use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use crate::kind::{FileKind, kind_of};
 use flatbuffers::Vector;
 use tealight_format::ops::UnaryFunction;
-
-/// The file identifier, bytes 4 to 8.
-const IDENTIFIER: &[u8] = b"TFL3";
+use tealight_format::{DType, MAX_RANK};
 
 /// The most tensors, and the most nodes, of all graphs of a file: four times what a model file holds. Tables of a file may be
 /// shared, so that a small one can list very many.
@@ -26,16 +25,13 @@ const LONGEST_CUSTOM: usize = 128;
 
 /// Reads a `.tflite` file. The result is its first graph; the others stand in `subgraphs`.
 pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
-    match bytes.get(4..8) {
-        None => return Err(CompileError::NotTflite(format!("it has {} bytes", bytes.len()))),
-        Some(IDENTIFIER) => {}
-        Some(other) => {
-            return Err(CompileError::NotTflite(format!("bytes 4..8 are {:?}", String::from_utf8_lossy(other))));
-        }
+    match kind_of(bytes) {
+        FileKind::Tflite => {}
+        other => return Err(CompileError::NotTflite(other)),
     }
-    let model = schema::parse(bytes).map_err(|error| CompileError::Corrupt(error.to_string().trim().to_string()))?;
+    let model = schema::parse(bytes).map_err(CompileError::Corrupt)?;
     if model.version() != 3 {
-        return Err(CompileError::NotTflite(format!("schema version {} instead of 3", model.version())));
+        return Err(CompileError::TfliteVersion(model.version()));
     }
     check_counts(&model)?;
     let buffers = buffers(&model, bytes)?;
@@ -46,6 +42,7 @@ pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
     }
     let mut graphs = graphs.into_iter();
     let Some(mut main) = graphs.next() else { return Err(corrupt("it has no graph")) };
+    check_interface(&mut main)?;
     main.subgraphs = graphs.collect();
     Ok(main)
 }
@@ -77,10 +74,10 @@ fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Bytes>> {
         let bytes = match buffer.data() {
             Some(data) if !data.is_empty() => data.bytes(),
             // Offsets 0 and 1 stand for "not outside the table".
-            _ if buffer.offset() > 1 => {
-                let range = usize::try_from(buffer.offset())
+            _ if buffer.offset().unsigned() > 1 => {
+                let range = usize::try_from(buffer.offset().unsigned())
                     .ok()
-                    .zip(usize::try_from(buffer.size()).ok())
+                    .zip(usize::try_from(buffer.size().unsigned()).ok())
                     .and_then(|(start, len)| file.get(start..start.checked_add(len)?));
                 range.ok_or_else(|| corrupt(format!("buffer {i} reaches outside the file")))?
             }
@@ -100,6 +97,10 @@ fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>
     let mut graph = Graph::default();
     for (i, tensor) in source.tensors().iter().flat_map(Vector::iter).enumerate() {
         graph.tensors.push(import_tensor(i, &tensor, buffers)?);
+        let signature: Vec<i32> = tensor.shape_signature().iter().flat_map(Vector::iter).collect();
+        if !signature.is_empty() && !agree(&signature, &graph.tensors[i].shape) {
+            graph.signatures.insert(i, signature);
+        }
     }
     let count = graph.tensors.len();
     graph.inputs = list(source.inputs(), count, "the graph's inputs")?;
@@ -117,10 +118,88 @@ fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>
         if let Some(op) = import_op(code, &operator).map_err(|error| error.at(&graph, &node))? {
             node.op = Op::Tflite(op);
         }
+        graph.operators.push(node.op.name().to_string());
         graph.nodes.push(node);
     }
+    empty_constants(&mut graph);
+    check(&graph)?;
     check_order(&graph)?;
     Ok(graph)
+}
+
+/// A tensor without elements that nothing writes is a constant: it needs no bytes.
+fn empty_constants(graph: &mut Graph) {
+    let mut written = vec![false; graph.tensors.len()];
+    for &id in graph.inputs.iter().chain(graph.nodes.iter().flat_map(|node| &node.outputs)) {
+        written[id] = true;
+    }
+    for (tensor, written) in graph.tensors.iter_mut().zip(written) {
+        if !written && tensor.elements() == 0 && tensor.content == Content::Computed {
+            tensor.content = Content::Constant(Bytes::from([]));
+        }
+    }
+}
+
+/// Whether a signature is just the shape.
+fn agree(signature: &[i32], shape: &[u32]) -> bool {
+    signature.len() == shape.len()
+        && signature.iter().zip(shape).all(|(&dim, &stored)| i64::from(dim) == i64::from(stored))
+}
+
+/// Checks the inputs and outputs of the main graph: they have elements, and no dynamic dimension but a batch. Outputs without
+/// elements are left out, which a note says.
+///
+/// A batch is the first of several dimensions, stored as 1, and all inputs have it: converters leave it open unless they are
+/// told otherwise. Such a network is compiled for one sample at a time.
+fn check_interface(graph: &mut Graph) -> Result<()> {
+    let (empty, outputs): (Vec<TensorId>, Vec<TensorId>) =
+        graph.outputs.iter().partition(|&&id| graph.tensors[id].elements() == 0);
+    let needed = graph.inputs.iter().find(|&&id| graph.tensors[id].elements() == 0);
+    if let Some(&id) = needed.or(empty.first().filter(|_| outputs.is_empty())) {
+        let what = format!("{} has no elements; accepted: inputs and outputs with some", graph.in_words(id));
+        return Err(CompileError::InvalidModel { site: Site::Graph, what });
+    }
+    for &id in graph.inputs.iter().chain(&outputs) {
+        let Tensor { name, dtype, shape, .. } = &graph.tensors[id];
+        if dtype.dtype().is_none_or(|dtype| dtype == DType::F16) {
+            return Err(CompileError::UnsupportedType {
+                site: Site::Graph,
+                tensor: name.clone(),
+                found: dtype.to_string(),
+                accepted: "inputs and outputs of int8, uint8, int16, int32 or float32".into(),
+            });
+        }
+        if shape.len() > MAX_RANK {
+            let what = format!("{} has more than {MAX_RANK} dimensions", graph.in_words(id));
+            return Err(CompileError::InvalidModel { site: Site::Graph, what });
+        }
+    }
+    let left_out = |&id: &TensorId| format!("output {} has no elements, and is left out", graph.in_words(id));
+    let mut notes: Vec<String> = empty.iter().map(left_out).collect();
+    let signature = |id: &TensorId| graph.signatures.get(id);
+    let has_batch = |id| signature(id).is_some_and(|dims| dims.len() > 1 && dims[0] < 0);
+    let batch = graph.inputs.iter().all(has_batch);
+    for id in &graph.inputs {
+        let (Some(dims), Tensor { name, shape, .. }) = (signature(id), &graph.tensors[*id]) else { continue };
+        let is_batch = |dimension: usize| batch && dimension == 0 && shape.first() == Some(&1);
+        if let Some(dimension) = (0..dims.len()).find(|&i| dims[i] < 0 && !is_batch(i)) {
+            return Err(CompileError::DynamicShape { tensor: name.clone(), dimension, shape: dims.clone() });
+        }
+        if !agree(&dims[usize::from(batch)..], shape.get(usize::from(batch)..).unwrap_or_default()) {
+            let what =
+                format!("input `{name}` has the shape {shape:?}, but its signature is {dims:?}; export it again");
+            return Err(CompileError::InvalidModel { site: Site::Graph, what });
+        }
+    }
+    if batch
+        && let Some((name, dims)) =
+            graph.inputs.first().and_then(|id| Some((graph.tensors[*id].name.clone(), signature(id)?.clone())))
+    {
+        notes.push(format!("the batch of `{name}` {dims:?} is dynamic; compiled for a batch of 1"));
+    }
+    graph.outputs = outputs;
+    graph.notes = notes;
+    Ok(())
 }
 
 /// Tensors are written once, before they are read, and neither constants nor inputs are.
@@ -146,8 +225,13 @@ fn check_order(graph: &Graph) -> Result<()> {
         }
         for &id in &node.outputs {
             if graph.tensors[id].content != Content::Computed || written[id] {
-                let name = &graph.tensors[id].name;
-                return Err(graph.invalid(node, format!("it writes `{name}`, a constant or written before")));
+                let what = match graph.tensors[id].content {
+                    Content::Constant(_) => "a constant",
+                    Content::State(_) => "a variable",
+                    Content::Computed if graph.inputs.contains(&id) => "an input",
+                    Content::Computed => "written before",
+                };
+                return Err(graph.invalid(node, format!("it writes `{}`, which is {what}", graph.tensors[id].name)));
             }
             written[id] = true;
         }
@@ -188,8 +272,8 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes]) -
     }
     let dims: Vec<i32> = source.shape().iter().flat_map(Vector::iter).collect();
     let shape: Vec<u32> = dims.iter().filter_map(|&dim| u32::try_from(dim).ok()).collect();
-    if shape.len() != dims.len() {
-        return Err(CompileError::DynamicShape { tensor: name, shape: dims });
+    if let Some(dimension) = dims.iter().position(|&dim| dim < 0) {
+        return Err(CompileError::DynamicShape { tensor: name, dimension, shape: dims });
     }
     if source.sparsity().is_some() {
         return Err(CompileError::UnsupportedType {
@@ -203,28 +287,11 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes]) -
         return Err(corrupt(format!("tensor {index} (`{name}`) names buffer {}", source.buffer())));
     };
     let mut tensor = Tensor::computed(name, dtype, shape);
-    tensor.quantization = quantization(source)?;
-    // Converters write a bias's scales along the dimension of the weights that they belong to.
-    if let Some(q) = &mut tensor.quantization
-        && tensor.shape.len() == 1
-    {
-        q.axis = 0;
-    }
-    if let Some(q) = &tensor.quantization
-        && q.scales.len() > 1
-        && tensor.shape.get(q.axis).is_none_or(|&dim| dim as usize != q.scales.len())
-    {
-        return Err(corrupt(format!(
-            "tensor `{}` has {} scales along dimension {}",
-            tensor.name,
-            q.scales.len(),
-            q.axis
-        )));
-    }
+    tensor.quantization = quantization(source, &tensor)?;
     let size = dtype.size().and_then(|size| tensor.elements().checked_mul(size));
     if source.is_variable() {
         tensor.content = Content::State(None);
-    } else if !bytes.is_empty() || (size == Some(0)) {
+    } else if !bytes.is_empty() {
         if size.is_some_and(|size| size != bytes.len()) {
             return Err(corrupt(format!("tensor `{}` does not have the bytes that its shape needs", tensor.name)));
         }
@@ -248,18 +315,40 @@ fn element_type(code: i8) -> ElementType {
     }
 }
 
-fn quantization(source: &schema::Tensor<'_>) -> Result<Option<Quantization>> {
+/// The quantization that `source` gives `tensor`; none for types that have none.
+fn quantization(source: &schema::Tensor<'_>, tensor: &Tensor) -> Result<Option<Quantization>> {
     let Some(q) = source.quantization() else { return Ok(None) };
+    let invalid = |what: String| CompileError::InvalidModel { site: Site::Graph, what };
+    let name = &tensor.name;
+    if q.details_type() != 0 {
+        return Err(invalid(format!("tensor `{name}` has a quantization other than scales and zero points")));
+    }
     let scales: Vec<f32> = q.scale().iter().flat_map(Vector::iter).collect();
-    if scales.is_empty() {
+    let is_integer = matches!(
+        tensor.dtype,
+        ElementType::I8 | ElementType::U8 | ElementType::I16 | ElementType::I32 | ElementType::I64
+    );
+    if scales.is_empty() || !is_integer {
         return Ok(None);
     }
     let mut zero_points = Vec::new();
     for zero_point in q.zero_point().iter().flat_map(Vector::iter) {
-        zero_points.push(i32::try_from(zero_point).map_err(|_| corrupt(format!("zero point {zero_point}")))?);
+        let zero_point = zero_point.signed();
+        let in_range = i32::try_from(zero_point).map_err(|_| zero_point);
+        zero_points.push(in_range.map_err(|found| invalid(format!("a zero point of tensor `{name}` is {found}")))?);
     }
-    zero_points.resize(scales.len(), zero_points.first().copied().unwrap_or(0));
-    Ok(Some(Quantization { scales, zero_points, axis: usize::try_from(q.quantized_dimension()).unwrap_or(usize::MAX) }))
+    match zero_points[..] {
+        [] => zero_points.resize(scales.len(), 0),
+        [one] => zero_points.resize(scales.len(), one),
+        _ if zero_points.len() == scales.len() => {}
+        _ => {
+            let (scales, zero_points) = (scales.len(), zero_points.len());
+            return Err(invalid(format!("tensor `{name}` has {zero_points} zero points for {scales} scales")));
+        }
+    }
+    // Converters write a bias's scales along the dimension of the weights that they belong to.
+    let axis = if tensor.shape.len() == 1 { 0 } else { usize::try_from(q.quantized_dimension()).unwrap_or(usize::MAX) };
+    Ok(Some(Quantization { scales, zero_points, axis }))
 }
 
 /// The larger of the old one-byte and the new code counts.

@@ -1,9 +1,11 @@
 //! TensorFlow Lite files: what they hold, and how they become a [`Graph`](crate::graph::Graph).
 
+mod check;
 mod import;
 mod names;
 mod schema;
 
+pub(crate) use check::check;
 pub(crate) use import::import;
 
 use tealight_format::ops::UnaryFunction;

@@ -3,9 +3,14 @@
 //! A table's accessors give what the file holds, or the schema's default. Nothing is read before the verifier has
 //! walked it: [`parse`] runs it over every table, vector and string named here, and what is not named here is never
 //! followed. Field numbers are those of the public `schema.fbs`; a field's slot in the vtable is 4 + 2 * number.
+//!
+//! 64-bit numbers may lie on any multiple of 4, and are read byte by byte ([`Unaligned64`]): the verifier asks for
+//! multiples of 8, but older converters, and tools that rewrite files, do not keep to them, and TensorFlow Lite runs such
+//! files.
 
 use flatbuffers::{
-    Follow, ForwardsUOffset, InvalidFlatbuffer, Table, VOffsetT, Vector, Verifiable, Verifier, VerifierOptions,
+    Follow, ForwardsUOffset, InvalidFlatbuffer, SimpleToVerifyInSlice, Table, VOffsetT, Vector, Verifiable, Verifier,
+    VerifierOptions,
 };
 
 type Verified = Result<(), InvalidFlatbuffer>;
@@ -16,6 +21,39 @@ type Text<'a> = ForwardsUOffset<&'a str>;
 const fn slot(field: u16) -> VOffsetT {
     4 + 2 * field
 }
+
+/// A 64-bit number at any address.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Unaligned64([u8; 8]);
+
+impl Unaligned64 {
+    const ZERO: Self = Self([0; 8]);
+
+    pub(super) fn signed(self) -> i64 {
+        i64::from_le_bytes(self.0)
+    }
+
+    pub(super) fn unsigned(self) -> u64 {
+        u64::from_le_bytes(self.0)
+    }
+}
+
+impl Follow<'_> for Unaligned64 {
+    type Inner = Self;
+    unsafe fn follow(buf: &[u8], loc: usize) -> Self {
+        // The verifier has found 8 bytes there; no panic if not.
+        Self(buf.get(loc..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default())
+    }
+}
+
+impl Verifiable for Unaligned64 {
+    fn run_verifier(verifier: &mut Verifier<'_, '_>, pos: usize) -> Verified {
+        verifier.in_buffer::<Self>(pos)
+    }
+}
+
+impl SimpleToVerifyInSlice for Unaligned64 {}
 
 /// Declares tables: in brackets scalars, `number name: type = default`; in braces what an offset leads to,
 /// `number name: type`.
@@ -93,8 +131,8 @@ tables! {
     }
     /// Bytes of a constant, in the table or elsewhere in the file.
     Buffer [
-        1 offset: u64 = 0;
-        2 size: u64 = 0;
+        1 offset: Unaligned64 = Unaligned64::ZERO;
+        2 size: Unaligned64 = Unaligned64::ZERO;
     ] {
         0 data: Scalars<'a, u8>;
     }
@@ -108,13 +146,15 @@ tables! {
         3 name: Text<'a>;
         4 quantization: ForwardsUOffset<QuantizationParameters<'a>>;
         6 sparsity: ForwardsUOffset<SparsityParameters<'a>>;
+        7 shape_signature: Scalars<'a, i32>;
     }
     /// Scales and zero points.
     QuantizationParameters [
+        4 details_type: u8 = 0;
         6 quantized_dimension: i32 = 0;
     ] {
         2 scale: Scalars<'a, f32>;
-        3 zero_point: Scalars<'a, i64>;
+        3 zero_point: Scalars<'a, Unaligned64>;
     }
     /// Present on sparse tensors. Nothing in it is read.
     SparsityParameters [] {}
@@ -314,9 +354,38 @@ options! {
     ] {}
 }
 
-/// Checks the whole file and gives its root.
-pub(super) fn parse(bytes: &[u8]) -> Result<Model<'_>, InvalidFlatbuffer> {
+/// Checks the whole file and gives its root; else what is wrong, in words.
+pub(super) fn parse(bytes: &[u8]) -> Result<Model<'_>, String> {
     // Tables may be shared, so that a walk sees more than the file holds; but not much more in files that tools write.
     let max_apparent_size = bytes.len().saturating_mul(8).saturating_add(1 << 16);
-    flatbuffers::root_with_opts::<Model<'_>>(&VerifierOptions { max_apparent_size, ..Default::default() }, bytes)
+    let options = VerifierOptions { max_apparent_size, ..Default::default() };
+    flatbuffers::root_with_opts::<Model<'_>>(&options, bytes).map_err(|error| in_words(&error, bytes.len()))
+}
+
+/// What the verifier found, without its trace through the tables.
+fn in_words(error: &InvalidFlatbuffer, len: usize) -> String {
+    match error {
+        InvalidFlatbuffer::RangeOutOfBounds { range, .. } => {
+            format!("bytes {} to {} are needed, but it has {len}; it may be cut off", range.start, range.end)
+        }
+        InvalidFlatbuffer::SignedOffsetOutOfBounds { position, .. } => {
+            format!("the offset at byte {position} leads outside it")
+        }
+        InvalidFlatbuffer::Unaligned { position, .. } => {
+            format!("the number at byte {position} does not lie on a multiple of its size")
+        }
+        InvalidFlatbuffer::Utf8Error { range, .. } => {
+            format!("the text at bytes {} to {} is not UTF-8", range.start, range.end)
+        }
+        InvalidFlatbuffer::MissingNullTerminator { range, .. } => {
+            format!("the text at bytes {} to {} has no end", range.start, range.end)
+        }
+        InvalidFlatbuffer::MissingRequiredField { required, .. } => format!("the field `{required}` is missing"),
+        InvalidFlatbuffer::InconsistentUnion { field, field_type, .. } => {
+            format!("only one of the fields `{field}` and `{field_type}` is there")
+        }
+        InvalidFlatbuffer::TooManyTables => "it has more tables than any network".into(),
+        InvalidFlatbuffer::ApparentSizeTooLarge => "its tables share their parts far more than any network's".into(),
+        InvalidFlatbuffer::DepthLimitReached => "its tables are nested deeper than any network's".into(),
+    }
 }

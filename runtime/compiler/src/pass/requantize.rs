@@ -1,0 +1,233 @@
+//! Operators that move codes from one tensor to another keep the numbers that the codes stand for.
+//!
+//! A reshape, a slice or a concatenation copies codes, which is right only between tensors of one scale and zero point.
+//! Where a file gives them different ones, a conversion is put before the operator (after it, where one tensor is cut into
+//! several), so that each number is rounded once. TensorFlow Lite Micro refuses some of these (CONCATENATION) and copies
+//! codes in others (RESHAPE), which gives other numbers; its QUANTIZE is what the conversion is.
+//!
+//! TensorFlow Lite's pooling and activations are converted where they are lowered.
+
+use crate::error::{CompileError, Result};
+use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use crate::tflite::TfliteOp;
+use tealight_format::Operator;
+use tealight_kernels::unary::{self, Rescale};
+
+/// The largest factor from one scale to another: the difference of two 8-bit numbers times it stays in 32 bits.
+pub(crate) const LARGEST_FACTOR: f64 = 4_194_304.0;
+
+/// Puts conversions between tensors that must share a quantization and do not.
+pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
+    let mut nodes = Vec::with_capacity(graph.nodes.len());
+    for mut node in std::mem::take(&mut graph.nodes) {
+        if let (Op::Kernel(Operator::AvgPool2d(_)), &[Some(input)], &[output]) =
+            (&node.op, &node.inputs[..], &node.outputs[..])
+            && differ(&mut graph, &node, input, output)?
+        {
+            // Numbers outside the output's range count in an average, so its input cannot be converted.
+            return Err(refusal(&graph, &node, input, output));
+        }
+        match moved(&node) {
+            Some(Moved::Joined(inputs)) => {
+                let &[output] = &node.outputs[..] else {
+                    nodes.push(node);
+                    continue;
+                };
+                for k in inputs {
+                    let Some(input) = node.inputs.get(k).copied().flatten() else { continue };
+                    if differ(&mut graph, &node, input, output)? {
+                        let like = graph.tensors[output].quantization.clone();
+                        let converted = converted(&mut graph, input, like);
+                        nodes.push(conversion(&node, input, converted));
+                        node.inputs[k] = Some(converted);
+                    }
+                }
+                nodes.push(node);
+            }
+            Some(Moved::Cut(k)) => {
+                let Some(input) = node.inputs.get(k).copied().flatten() else {
+                    nodes.push(node);
+                    continue;
+                };
+                let mut after = Vec::new();
+                for k in 0..node.outputs.len() {
+                    let output = node.outputs[k];
+                    if differ(&mut graph, &node, input, output)? {
+                        let like = graph.tensors[input].quantization.clone();
+                        let cut = converted(&mut graph, output, like);
+                        after.push(conversion(&node, cut, output));
+                        node.outputs[k] = cut;
+                    }
+                }
+                nodes.push(node);
+                nodes.extend(after);
+            }
+            None => nodes.push(node),
+        }
+    }
+    graph.nodes = nodes;
+    Ok(graph)
+}
+
+/// Which operands of an operator hold the same numbers.
+enum Moved {
+    /// These inputs go into the output.
+    Joined(Vec<usize>),
+    /// This input goes into the outputs.
+    Cut(usize),
+}
+
+fn moved(node: &Node) -> Option<Moved> {
+    use TfliteOp as T;
+    let op = match &node.op {
+        Op::Tflite(op) => op,
+        Op::Kernel(operator) => return moved_by_kernel(operator, node),
+    };
+    Some(match op {
+        T::Reshape { .. }
+        | T::Squeeze { .. }
+        | T::ExpandDims
+        | T::Transpose
+        | T::Slice
+        | T::StridedSlice(_)
+        | T::Pad
+        | T::ResizeNearestNeighbor { .. }
+        | T::Gather { .. } => Moved::Joined(vec![0]),
+        T::PadV2 => Moved::Joined(vec![0, 2]),
+        T::Fill => Moved::Joined(vec![1]),
+        T::Concatenation { .. } | T::Pack { .. } | T::Minimum | T::Maximum => {
+            Moved::Joined((0..node.inputs.len()).collect())
+        }
+        T::Split => Moved::Cut(1),
+        T::SplitV | T::Unpack { .. } => Moved::Cut(0),
+        _ => return None,
+    })
+}
+
+/// The same of the model file's operators: of a graph that was built of them, and copies that variables became.
+fn moved_by_kernel(operator: &Operator, node: &Node) -> Option<Moved> {
+    use Operator as O;
+    Some(match operator {
+        O::Concat(_) => Moved::Joined((0..node.inputs.len()).collect()),
+        O::Copy(_) | O::Pad(_) | O::ResizeNearest(_) | O::StridedSlice(_) | O::Transpose(_) | O::MaxPool2d(_) => {
+            Moved::Joined(vec![0])
+        }
+        _ => return None,
+    })
+}
+
+/// Whether the codes of `from` must be converted to become those of `to`. A tensor to be written that states no
+/// quantization takes over that of what it is made of.
+///
+/// # Errors
+/// The quantizations differ, and cannot be converted.
+fn differ(graph: &mut Graph, node: &Node, from: TensorId, to: TensorId) -> Result<bool> {
+    let (source, target) = (&graph.tensors[from], &graph.tensors[to]);
+    // Other types do not go together, which is found where the operator is lowered.
+    if source.dtype != target.dtype {
+        return Ok(false);
+    }
+    let is_8_bit = source.dtype.range_8_bit().is_some();
+    match (&source.quantization, &target.quantization) {
+        (None, None) => Ok(false),
+        (None, Some(_)) | (Some(_), None) if !is_8_bit => Ok(false),
+        (Some(quantization), None) => {
+            graph.tensors[to].quantization = quantization.uniform().map(|_| quantization.clone());
+            Ok(false)
+        }
+        (Some(a), Some(b)) if a.uniform().is_some() && a.uniform() == b.uniform() => Ok(false),
+        (Some(a), Some(b)) if same_channels(graph, node, from, to, a, b) => Ok(false),
+        (Some(a), Some(b)) if is_8_bit && rescale(a, b, target.dtype).is_some() => Ok(true),
+        _ => Err(refusal(graph, node, from, to)),
+    }
+}
+
+/// The error that two tensors must share a quantization and do not.
+fn refusal(graph: &Graph, node: &Node, from: TensorId, to: TensorId) -> CompileError {
+    let words = |id: TensorId| {
+        let tensor = &graph.tensors[id];
+        match &tensor.quantization {
+            Some(quantization) => format!("{} `{}` has {quantization}", tensor.dtype, tensor.name),
+            None => format!("{} `{}` has no scale", tensor.dtype, tensor.name),
+        }
+    };
+    graph.invalid(
+        node,
+        format!("{}, but {}: it copies one to the other, which needs one scale and zero point", words(from), words(to)),
+    )
+}
+
+/// Whether two quantizations with scales along a dimension give each element that `node` moves the same scale.
+fn same_channels(graph: &Graph, node: &Node, from: TensorId, to: TensorId, a: &Quantization, b: &Quantization) -> bool {
+    if a.scales != b.scales || a.zero_points != b.zero_points {
+        return false;
+    }
+    let (source, target) = (&graph.tensors[from].shape, &graph.tensors[to].shape);
+    let inner = |shape: &[u32], axis: usize| {
+        shape.get(axis + 1..).map(|dims| dims.iter().map(|&dim| u64::from(dim)).product::<u64>())
+    };
+    match &node.op {
+        Op::Tflite(TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims) => {
+            inner(source, a.axis) == inner(target, b.axis)
+        }
+        Op::Tflite(TfliteOp::Transpose) => {
+            let perm = graph.constant_integers(node, 1).unwrap_or_default();
+            perm.get(b.axis).is_some_and(|&axis| usize::try_from(axis) == Ok(a.axis))
+        }
+        _ => source == target && a.axis == b.axis,
+    }
+}
+
+/// Adds a tensor like `id` with another quantization.
+fn converted(graph: &mut Graph, id: TensorId, quantization: Option<Quantization>) -> TensorId {
+    let Tensor { name, dtype, shape, .. } = &graph.tensors[id];
+    let tensor = Tensor { quantization, ..Tensor::computed(name.clone(), *dtype, shape.clone()) };
+    graph.add(tensor)
+}
+
+fn conversion(node: &Node, from: TensorId, to: TensorId) -> Node {
+    Node { op: Op::Tflite(TfliteOp::Quantize), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
+}
+
+/// The conversion from one quantization to another of the 8-bit type `to_dtype`, as TensorFlow Lite Micro's QUANTIZE
+/// computes it; `None` if one of them is not for the whole tensor, or a number of the one is far outside the other.
+pub(crate) fn rescale(from: &Quantization, to: &Quantization, to_dtype: ElementType) -> Option<Rescale> {
+    let ((scale, zero_point), (to_scale, to_zero_point)) = (from.uniform()?, to.uniform()?);
+    let rescale = Rescale::from_scales(scale, zero_point, to_scale, to_zero_point, to_dtype.range_8_bit()?);
+    // A tensor with scale 0 holds only zeros: whatever becomes its codes is 0.
+    (to_scale == 0.0 || f64::from(scale) / f64::from(to_scale) <= LARGEST_FACTOR).then_some(rescale)
+}
+
+/// The codes of a constant in the quantization of `like`, which has the same type; its own if they need no conversion.
+///
+/// # Errors
+/// They cannot be converted.
+pub(crate) fn constant_like(graph: &Graph, node: &Node, constant: &Tensor, like: &Tensor) -> Result<Option<Bytes>> {
+    let Content::Constant(bytes) = &constant.content else { return Ok(None) };
+    let (Some(from), Some(to)) = (&constant.quantization, &like.quantization) else { return Ok(Some(bytes.clone())) };
+    if from == to || from.uniform().is_some_and(|uniform| to.uniform() == Some(uniform)) {
+        return Ok(Some(bytes.clone()));
+    }
+    match convert(bytes, constant.dtype, from, to, like.dtype) {
+        Some(bytes) => Ok(Some(bytes.into())),
+        None => Err(graph.invalid(
+            node,
+            format!("`{}` has {from}, but `{}` has {to}: they need one scale and zero point", constant.name, like.name),
+        )),
+    }
+}
+
+/// 8-bit codes in another quantization; `None` if that cannot be.
+pub(crate) fn convert(
+    bytes: &[u8],
+    dtype: ElementType,
+    from: &Quantization,
+    to: &Quantization,
+    to_dtype: ElementType,
+) -> Option<Vec<u8>> {
+    let [low, _] = dtype.range_8_bit()?;
+    let rescale = rescale(from, to, to_dtype)?;
+    let code = |byte: u8| if low < 0 { i32::from(byte.cast_signed()) } else { i32::from(byte) };
+    // The low byte of the result is it, signed or not.
+    Some(bytes.iter().map(|&byte| unary::requantize(&rescale, code(byte)) as u8).collect())
+}

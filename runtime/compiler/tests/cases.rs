@@ -1,0 +1,84 @@
+//! Files from elsewhere that were once taken wrongly, or refused without a reason that helps: `cases/NAME`, each with
+//! `model.tflite`, and `inputN.bin` and `expected.bin` where there is a right answer.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/net.rs"]
+mod tflite;
+
+use std::path::PathBuf;
+use tealight_compiler::{Options, compile_tflite};
+
+fn file(case: &str, name: &str) -> Option<Vec<u8>> {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "cases", case, name].iter().collect();
+    std::fs::read(path).ok()
+}
+
+fn model(case: &str) -> Vec<u8> {
+    file(case, "model.tflite").unwrap()
+}
+
+fn error(case: &str) -> String {
+    compile_tflite(&model(case), &Options::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn networks_whose_scales_differ_or_are_zero_give_what_the_scales_say() {
+    // `expected.bin` of the first two rounds halves to even, QUANTIZE away from zero: they are a step apart there.
+    for (case, steps) in [
+        ("average_pool_different_scales", 1),
+        ("concat_different_scales", 1),
+        ("dynamic_batch_flatten", 0),
+        ("fc_bias_own_scale", 0),
+        ("input_scale_zero", 0),
+        ("split_v_empty_part", 0),
+    ] {
+        let inputs: Vec<Vec<u8>> = (0..).map_while(|k| file(case, &format!("input{k}.bin"))).collect();
+        let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+        let outputs = tflite::run(&model(case), &inputs).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let (found, wanted) = (outputs.concat(), file(case, "expected.bin").unwrap());
+        assert_eq!(found.len(), wanted.len(), "{case}");
+        let apart = |(found, wanted): (&u8, &u8)| found.cast_signed().abs_diff(wanted.cast_signed());
+        let worst = found.iter().zip(&wanted).map(apart).max().unwrap();
+        assert!(worst <= steps, "{case}: {found:?} instead of {wanted:?}");
+    }
+}
+
+/// `expected.bin` is the oracle's output for each byte of `input0.bin`.
+#[test]
+fn numbers_of_64_bits_may_lie_on_multiples_of_4() {
+    let (model, inputs) = (model("unaligned_zero_point"), file("unaligned_zero_point", "input0.bin").unwrap());
+    let outputs: Vec<u8> =
+        inputs.iter().flat_map(|&input| tflite::run(&model, &[&[input]]).unwrap().concat()).collect();
+    assert_eq!(outputs, file("unaligned_zero_point", "expected.bin").unwrap());
+}
+
+#[test]
+fn what_is_refused_says_what_where_and_what_to_do() {
+    let cases: [(&str, &[&str]); 10] = [
+        ("dilated_conv1d_f32", &["SPACE_TO_BATCH_ND (node 1), BATCH_TO_SPACE_ND (node 3)"]),
+        ("dilated_conv1d_i8", &["SPACE_TO_BATCH_ND (node 1), BATCH_TO_SPACE_ND (node 3)"]),
+        ("dynamic_length_relu", &["dimension 1 of tensor `x` [1, -1] is dynamic", "export it with fixed input shapes"]),
+        ("hybrid_fc", &["node 0 (FULLY_CONNECTED): tensor `t1` is int8", "dynamic-range quantization", "--calibrate"]),
+        ("message_relu_wrong_shape", &["node 0 (RELU)", "`t1` int8[1, 5]", "`t0` int8[1, 4]"]),
+        ("message_transpose_twice", &["node 0 (TRANSPOSE): its permutation [1, 1, 0]", "`t0` int8[2, 3, 4]"]),
+        ("prelu", &["node 0 (PRELU) is not supported; accepted: "]),
+        ("softmax_beta_nan", &["node 0 (SOFTMAX): its beta is NaN"]),
+        ("transpose_conv_int8", &["node 0 (TRANSPOSE_CONV): tensor `t0` is int8; accepted: float32"]),
+        ("damaged_variable", &["node 1 (VAR_HANDLE): tensor `t2` is float32; accepted: resource"]),
+    ];
+    for (case, parts) in cases {
+        let error = error(case);
+        for part in parts {
+            assert!(error.contains(part), "{case}: no `{part}` in: {error}");
+        }
+        // Two lines of a terminal of 120 columns are left for what is accepted.
+        let accepted = error.split_once("accepted: ").map_or("", |(_, accepted)| accepted);
+        assert!(accepted.len() <= 2 * 120, "{case}: {accepted}");
+    }
+}
+
+#[test]
+fn a_dynamic_batch_is_taken_as_1_and_said() {
+    let compiled = compile_tflite(&model("dynamic_batch_flatten"), &Options::default()).unwrap();
+    assert_eq!(compiled.report.notes, ["the batch of `t0` [-1, 3, 3, 2] is dynamic; compiled for a batch of 1"]);
+}

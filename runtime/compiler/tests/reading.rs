@@ -1,0 +1,222 @@
+//! What is read of a `.tflite` file, and how what is not read is named.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/net.rs"]
+mod tflite;
+
+use tealight_compiler::{CompileError, FileKind, Options, Site, compile_tflite, import_tflite};
+use tflite::{F32, Field, I8, Net, q};
+
+fn error(net: &Net) -> String {
+    compile_tflite(&net.bytes(), &Options::default()).unwrap_err().to_string()
+}
+
+/// The shape of an input, and its signature.
+type Shape<'a> = (&'a [i32], &'a [i32]);
+
+/// A RELU of each of these float inputs.
+fn relu(inputs: &[Shape<'_>]) -> Net {
+    let mut net = Net::default();
+    let ids: Vec<i32> = inputs.iter().map(|(shape, _)| net.input(F32, shape, None)).collect();
+    for (&id, (_, signature)) in ids.iter().zip(inputs) {
+        net.tensors[id as usize].signature = signature.to_vec();
+    }
+    for (&id, (shape, _)) in ids.iter().zip(inputs) {
+        let y = net.output(F32, shape, None);
+        net.op(19, &[id], &[y], None);
+    }
+    net
+}
+
+#[test]
+fn a_signature_like_the_shape_or_with_a_dynamic_batch_is_taken() {
+    let cases: [&[Shape<'_>]; 4] = [
+        &[(&[1, 4], &[])],
+        &[(&[1, 4], &[1, 4])],
+        &[(&[1, 4], &[-1, 4])],
+        &[(&[1, 4], &[-1, 4]), (&[1, 2, 3], &[-1, 2, 3])],
+    ];
+    for inputs in cases {
+        let compiled = compile_tflite(&relu(inputs).bytes(), &Options::default()).unwrap();
+        let noted = compiled.report.notes.iter().any(|note| note.contains("the batch of `t0`"));
+        assert_eq!(noted, inputs[0].1.contains(&-1), "{inputs:?}");
+    }
+}
+
+#[test]
+fn a_dynamic_dimension_of_an_input_is_refused_by_name() {
+    let cases: [(&[Shape<'_>], &str); 7] = [
+        (&[(&[1, 1], &[1, -1])], "dimension 1 of tensor `t0` [1, -1] is dynamic"),
+        (&[(&[1, 1, 8], &[-1, -1, 8])], "dimension 1 of tensor `t0` [-1, -1, 8] is dynamic"),
+        (&[(&[1], &[-1])], "dimension 0 of tensor `t0` [-1] is dynamic"),
+        (&[(&[2, 4], &[-1, 4])], "dimension 0 of tensor `t0` [-1, 4] is dynamic"),
+        // Only one of two inputs: the dimension may be a length.
+        (&[(&[1, 4], &[1, 4]), (&[1, 8], &[-1, 8])], "dimension 0 of tensor `t1` [-1, 8] is dynamic"),
+        (&[(&[1, 4], &[1, 5])], "input `t0` has the shape [1, 4], but its signature is [1, 5]"),
+        (&[(&[1, -1], &[1, -1])], "dimension 1 of tensor `t0` [1, -1] is dynamic"),
+    ];
+    for (inputs, part) in cases {
+        let error = error(&relu(inputs));
+        assert!(error.contains(part), "no `{part}` in: {error}");
+    }
+}
+
+#[test]
+fn shapes_that_follow_a_dynamic_flatten_are_worked_out() {
+    let mut net = Net::default();
+    let x = net.input(I8, &[1, 2, 3], q(0.5, 0));
+    net.tensors[0].signature = vec![-1, 2, 3];
+    let flat = net.tensor(I8, &[1, 1], q(0.5, 0));
+    let y = net.output(I8, &[1, 1], q(0.5, 0));
+    for id in [flat, y] {
+        net.tensors[id as usize].signature = vec![-1, -1];
+    }
+    let target = net.ints(&[1, -1]);
+    net.op(22, &[x, target], &[flat], None);
+    net.op(19, &[flat], &[y], None);
+    assert_eq!(net.run(&[&[1, 0xff, 3, 0xfe, 5, 6]]).unwrap().concat(), [1, 0, 3, 0, 5, 6]);
+    // A shape that does not follow is no reason to go on.
+    net.tensors[0].signature.clear();
+    net.tensors[flat as usize].signature.clear();
+    assert!(error(&net).contains("it makes `t1` int8[1, 1] from `t0` int8[1, 2, 3]"));
+}
+
+#[test]
+fn tensors_without_elements_are_tensors() {
+    // One part of a split is empty; it goes into a concatenation.
+    let mut net = Net::default();
+    let x = net.input(I8, &[2, 3], q(0.5, 0));
+    let (sizes, axis) = (net.ints(&[0, 3]), net.ints(&[1]));
+    let (none, all) = (net.tensor(I8, &[2, 0], q(0.5, 0)), net.tensor(I8, &[2, 3], q(0.5, 0)));
+    net.op(102, &[x, sizes, axis], &[none, all], None);
+    let (nothing, y) = (net.tensor(I8, &[2, 0], q(0.5, 0)), net.output(I8, &[2, 3], q(0.5, 0)));
+    net.op(19, &[none], &[nothing], None);
+    net.op(2, &[nothing, all], &[y], Some((10, &[(0, Field::Int(1))])));
+    assert_eq!(net.run(&[&[1, 2, 3, 4, 5, 6]]).unwrap().concat(), [1, 2, 3, 4, 5, 6]);
+    // As an output it is left out, with a note.
+    net.outputs.insert(0, none);
+    let compiled = compile_tflite(&net.bytes(), &Options::default()).unwrap();
+    assert_eq!(compiled.report.notes, ["output `t3` int8[2, 0] has no elements, and is left out"]);
+    net.outputs = vec![none];
+    assert!(error(&net).contains("`t3` int8[2, 0] has no elements"));
+}
+
+#[test]
+fn what_writes_a_tensor_twice_is_told_from_what_writes_a_constant() {
+    let mut net = relu(&[(&[4], &[])]);
+    let y = net.outputs[0];
+    net.op(19, &[0], &[y], None);
+    assert!(error(&net).contains("node 1 (RELU): it writes `t1`, which is written before"));
+    net.operators[1].outputs = vec![0];
+    assert!(error(&net).contains("node 1 (RELU): it writes `t0`, which is an input"));
+    let constant = net.constant(F32, &[1], None, &[0; 4]);
+    net.operators[1].outputs = vec![constant];
+    assert!(error(&net).contains("which is a constant"));
+}
+
+#[test]
+fn everything_that_is_not_supported_is_listed_at_once() {
+    let mut net = Net::default();
+    let mut x = net.input(F32, &[1, 4], None);
+    let prelu = 54;
+    for code in [prelu, 19, prelu, 23, prelu, 47] {
+        let y = net.tensor(F32, &[1, 4], None);
+        net.op(code, &[x], &[y], None);
+        x = y;
+    }
+    let int16 = net.input(tflite::I16, &[1, 4], q(0.5, 0));
+    for _ in 0..2 {
+        let y = net.output(tflite::I16, &[1, 4], q(0.5, 0));
+        net.op(19, &[int16], &[y], None);
+    }
+    net.outputs.push(x);
+    let error = compile_tflite(&net.bytes(), &Options::default()).unwrap_err();
+    let CompileError::Unsupported(all) = &error else { panic!("{error}") };
+    let found: Vec<_> = all.findings.iter().map(|finding| (finding.what.as_str(), finding.count)).collect();
+    assert_eq!(found, [("PRELU", 3), ("RESIZE_BILINEAR", 1), ("RELU of int16 instead of int8", 2)]);
+    assert_eq!(all.findings[1].first, Site::Node { node: 3, operator: "RESIZE_BILINEAR".into() });
+    let words = error.to_string();
+    assert!(
+        words.starts_with(
+            "6 nodes cannot be compiled: PRELU (3 times, first at node 0), RESIZE_BILINEAR (node 3), RELU of int16"
+        ),
+        "{words}"
+    );
+    assert!(words.split_once("accepted: ").unwrap().1.len() <= 2 * 120, "{words}");
+}
+
+#[test]
+fn a_shape_that_breaks_a_rule_is_shown_with_the_others_under_the_names_of_the_file() {
+    // Operator, shapes of inputs (float32), shape of the output, options.
+    type Case<'a> = (i32, &'a [&'a [i32]], &'a [i32], Option<(u8, &'a [(u16, Field)])>);
+    let concatenation = [(0, Field::Int(0))];
+    let cases: [Case<'_>; 6] = [
+        (0, &[&[1, 4], &[1, 3]], &[1, 4], None),
+        (14, &[&[1, 4]], &[4, 1], None),
+        (25, &[&[1, 4]], &[1, 5], Some((9, &[(0, Field::Float(1.0))]))),
+        (2, &[&[1, 4], &[1, 5]], &[2, 4], Some((10, &concatenation))),
+        (101, &[&[1, 4]], &[1, 6], None),
+        (83, &[&[4], &[5]], &[2, 4], Some((59, &[(0, Field::Int(2))]))),
+    ];
+    for (code, inputs, output, options) in cases {
+        let mut net = Net::default();
+        let ids: Vec<i32> = inputs.iter().map(|shape| net.input(F32, shape, None)).collect();
+        let y = net.output(F32, output, None);
+        net.op(code, &ids, &[y], options);
+        let error = error(&net);
+        for (id, shape) in inputs.iter().chain([&output]).enumerate() {
+            let part = format!("`t{id}` float32{shape:?}");
+            assert!(error.contains(&part), "no `{part}` in: {error}");
+        }
+        for word in ["rule", "attribute", "operand", "F32", "Concat ", "Lookup"] {
+            assert!(!error.contains(word), "`{word}` in: {error}");
+        }
+    }
+}
+
+#[test]
+fn damage_is_told_in_one_line_without_a_trace() {
+    let bytes = relu(&[(&[1, 4], &[1, 4])]).bytes();
+    let mut seen = 0;
+    for at in (8..bytes.len() - 4).step_by(4) {
+        for word in [0u32, 2, 0x7fff_fff0, u32::MAX] {
+            let mut damaged = bytes.clone();
+            damaged[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            let Err(error) = import_tflite(&damaged) else { continue };
+            let words = error.to_string();
+            assert!(!words.contains('\n') && !words.contains("while verifying"), "{words}");
+            assert!(!matches!(error, CompileError::Internal(_)), "{words}");
+            seen += usize::from(matches!(error, CompileError::Corrupt(_)));
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
+#[test]
+fn files_of_another_kind_are_named_with_the_way_to_one_that_is_read() {
+    for (bytes, kind, way) in [
+        (
+            &b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0c\0\0\0net/data.pkl"[..],
+            "a PyTorch file",
+            "litert",
+        ),
+        (b"\x89HDF\r\n\x1a\n", "HDF5", "from_keras_model"),
+        (b"\x08\x08\x12\x07pytorch:\x02\x0a\0", "an ONNX model", "onnx2tf"),
+        (b"GGUF\x03\0\0\0", "a GGUF file", "tealight compile"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture", ".tflite"),
+    ] {
+        let error = compile_tflite(bytes, &Options::default()).unwrap_err();
+        assert!(matches!(error, CompileError::NotTflite(other) if other != FileKind::Unknown), "{error}");
+        let words = error.to_string();
+        assert!(words.contains(kind) && words.contains(way) && words.contains("not a TensorFlow Lite file"), "{words}");
+    }
+}
+
+#[test]
+fn a_name_too_long_for_a_model_file_is_no_fault_of_the_compiler() {
+    let error = compile_tflite(
+        &relu(&[(&[1, 4], &[])]).bytes(),
+        &Options { labels: vec!["long".repeat(1 << 18); 2], ..Options::default() },
+    );
+    assert!(matches!(error, Err(CompileError::TooLarge(_))), "{error:?}");
+}

@@ -21,7 +21,7 @@ use tealight_format::Model;
 ///
 /// The file is an ordinary safetensors file with weights, quantization and plan. It appears whole or not at all.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = JSON)]
+#[command(after_long_help = long_help())]
 pub(crate) struct Args {
     /// The network: a TensorFlow Lite file, int8 or float32, or a language model in a GGUF file
     #[arg(value_name = "IN.tflite|IN.gguf")]
@@ -66,6 +66,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
+fn long_help() -> String {
+    format!("Operators of TensorFlow Lite that are compiled:\n{}\n\n{JSON}", tealight_compiler::OPERATORS)
+}
+
 const JSON: &str = "\
 Keys of --json (lengths in bytes):
   input, output, name   the two files, and the model's name
@@ -78,6 +82,7 @@ Keys of --json (lengths in bytes):
   lower_bound_bytes     the most that lives at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   passes                [{name, summary}]: what the compiler did
+  notes                 what to know about how the network was read, a sentence each
   quantized             with f16 or a block type, what became of the weights of each layer
   quantization          with --calibrate: {ranges, bias_correction, equalized, samples, snr_db, median_snr_db, worst_snr_db,
                         worst_sample, agreement, trials: [{ranges, bias_correction, equalized, snr_db, ordinary_snr_db}],
@@ -114,6 +119,7 @@ struct Report<'a> {
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
     passes: Vec<Pass<'a>>,
+    notes: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     quantized: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +204,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
+        notes: &found.notes,
         quantized: &found.quantized,
         quantization,
         evaluation,
@@ -278,6 +285,9 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     }
     if let Some(evaluation) = &report.evaluation {
         evaluation.print(screen)?;
+    }
+    if !report.notes.is_empty() {
+        screen.print(format!("\nnote: {}\n", report.notes.join("\nnote: ")))?;
     }
     screen.print(format!("\nwrote {}\n", report.output.display()))
 }

@@ -11,6 +11,7 @@ use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight::Model;
+use tealight_compiler::{FileKind, kind_of};
 
 /// Show a model's layers, its memory map, and which boards it fits
 ///
@@ -112,9 +113,13 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
 fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
     let source = model_file::map(&args.model)?;
     if !model_file::is_tflite(&args.model, &source) {
-        return Err(Error::new(format!("`{}` has no passes to show", args.model.display()))
-            .cause("it is compiled already")
-            .help("give the .tflite that it was compiled from"));
+        let failed = Error::new(format!("`{}` has no passes to show", args.model.display()));
+        return Err(match kind_of(&source) {
+            FileKind::Tealight => {
+                failed.cause("it is compiled already").help("give the .tflite that it was compiled from")
+            }
+            kind => failed.cause(format!("it is {kind}")).help("give a .tflite file"),
+        });
     }
     let (text, report) = after::graph_after(&args.model, &source, pass)?;
     if args.json { screen.json(&report) } else { screen.print(text) }

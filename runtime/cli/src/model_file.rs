@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use tealight::{Model, ModelError};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf, is_gguf};
-use tealight_compiler::{Options, compile_tflite};
+use tealight_compiler::{FileKind, Options, compile_tflite, kind_of, kind_of_folder};
 
 /// A file with a model.
 #[derive(Debug)]
@@ -47,14 +47,16 @@ impl ModelFile {
     pub(crate) fn model(&self) -> Result<Model<'_>> {
         Model::parse(&self.bytes).map_err(|error| {
             let path = self.path.display();
-            match error {
-                ModelError::Version { .. } => {
+            let failed = Error::new(format!("`{path}` is not a valid model"));
+            match (kind_of(&self.bytes), error) {
+                (_, ModelError::Version { .. }) => {
                     Error::new(format!("`{path}` is a model of another version")).cause(error)
                 }
-                _ => {
-                    let help = "give a file that `tealight compile` made, or a .tflite or .gguf";
-                    Error::new(format!("`{path}` is not a valid model")).cause(error).help(help)
+                (FileKind::Tealight | FileKind::Text | FileKind::Unknown, _) => {
+                    failed.cause(error).help("give a file that `tealight compile` made, or a .tflite or .gguf")
                 }
+                (kind @ FileKind::Weights, error) => failed.cause(format!("it is {kind}: {error}")).help(kind.way()),
+                (kind, _) => failed.cause(format!("it is {kind}")).help(kind.way()),
             }
         })
     }
@@ -73,6 +75,9 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
     };
     let (file, metadata) = open().map_err(|error| failed().cause(error).help("check the path"))?;
     if metadata.is_dir() {
+        if let Some(kind) = kind_of_folder(path) {
+            return Err(failed().cause(format!("it is a folder with {kind}")).help(kind.way()));
+        }
         return Err(failed().cause("it is a folder").help("give a .safetensors or .tflite file in it"));
     }
     if !metadata.is_file() {

@@ -59,6 +59,29 @@ fn what_is_no_network_is_refused() {
     folder.fails(&COMPILE, &["cannot compile `net.tflite`"]);
     folder.fails(&["compile", "none.tflite", "-o", "x"], &["`none.tflite`", "No such file"]);
     folder.fails(&["compile", ".", "-o", "x"], &["`.`", "it is a folder"]);
+    folder.write("net.tflite", b"\x08\x08\x12\x07pytorch:\x02\x0a\0");
+    folder.fails(&COMPILE, &["cannot compile `net.tflite`", "it is an ONNX model", "convert it with onnx2tf"]);
+    folder.write("saved_model.pb", b"\x08\x01\x12\x00");
+    folder.fails(&["compile", ".", "-o", "x"], &["a folder with a TensorFlow SavedModel", "from_saved_model"]);
+}
+
+#[test]
+fn how_the_network_was_read_is_noted() {
+    let (folder, _) = Folder::golden("conv2d.000");
+    assert!(!folder.succeeds(&COMPILE).contains("note: "));
+    let model = include_bytes!("../../../compiler/tests/cases/dynamic_batch_flatten/model.tflite");
+    folder.write("net.tflite", model);
+    let note = "the batch of `t0` [-1, 3, 3, 2] is dynamic; compiled for a batch of 1";
+    assert!(folder.succeeds(&COMPILE).contains(&format!("note: {note}\n")));
+    assert_eq!(folder.json(&COMPILE)["notes"], serde_json::json!([note]));
+}
+
+#[test]
+fn the_operators_that_are_compiled_are_in_the_help() {
+    let help = Folder::new().succeeds(&["compile", "--help"]);
+    for part in ["DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "READ_VARIABLE"] {
+        assert!(help.contains(part), "no `{part}` in {help}");
+    }
 }
 
 #[test]

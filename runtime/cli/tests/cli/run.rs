@@ -149,7 +149,9 @@ fn what_is_no_model_is_refused() {
     header.push_str(&" ".repeat(72 - header.len()));
     let other = [&72u64.to_le_bytes()[..], header.as_bytes(), &[0; 16]].concat();
     safetensors::SafeTensors::deserialize(&other).unwrap();
-    refused(&other, &["not a valid model", "first tensor"]);
+    refused(&other, &["not a valid model", "a safetensors file with weights", "first tensor"]);
+    refused(b"\x89PNG\r\n\x1a\n", &["not a valid model", "it is a PNG picture", "give a .tflite"]);
+    refused(b"\x08\x08\x12\x07pytorch:\x02\x0a\0", &["not a valid model", "it is an ONNX model", "onnx2tf"]);
 
     folder.write("net.tflite", &with_operator(&case.model, 47));
     folder.fails(&["run", "net.tflite", "-i", "0.bin"], &["cannot compile `net.tflite`", "EXP"]);

@@ -211,12 +211,3 @@ fn files_of_another_kind_are_named_with_the_way_to_one_that_is_read() {
         assert!(words.contains(kind) && words.contains(way) && words.contains("not a TensorFlow Lite file"), "{words}");
     }
 }
-
-#[test]
-fn a_name_too_long_for_a_model_file_is_no_fault_of_the_compiler() {
-    let error = compile_tflite(
-        &relu(&[(&[1, 4], &[])]).bytes(),
-        &Options { labels: vec!["long".repeat(1 << 18); 2], ..Options::default() },
-    );
-    assert!(matches!(error, Err(CompileError::TooLarge(_))), "{error:?}");
-}

@@ -49,7 +49,7 @@ fn check(compiled: Result<Compiled, CompileError>, rest: &[u8]) -> Result<bool, 
 
 #[test]
 fn a_compiled_file_always_parses_and_runs() {
-    const CASES: u32 = 2000;
+    const CASES: u32 = 4000;
     let counts = RefCell::new(BTreeMap::<i32, [u32; 2]>::new());
     for_choices(CASES, |choices, rest| {
         let (file, code) = tflite_random::file(&mut Choices::new(choices));

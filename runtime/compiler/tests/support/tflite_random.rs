@@ -667,7 +667,7 @@ impl Build<'_, '_> {
                 self.node(code, &[shape, value], y, None);
             }
             _ => {
-                let kinds = [F32, I32, I64, I8, U8, BOOL, F16];
+                let kinds = [F32, I32, I64, I8, U8, BOOL, F16, I32, I64];
                 let (from, to) = (self.choose.pick(&kinds), self.choose.pick(&kinds));
                 let shape = self.dims(1);
                 let x = if !self.choose.one_in(4) {

@@ -2,12 +2,9 @@
 //!
 //! Each does one kind of work as often as its bytes can ask for. All but those that say so are models.
 
-#[path = "../../runtime/format/tests/build/mod.rs"]
-mod build;
-
-use build::{Constant, Parts, arena, value};
+use crate::build::{self, Constant, Parts, arena, value};
 use tealight_format::ops::{Concat, Conv2d, Copy};
-use tealight_format::{DType, MAX_LIVE, Model, Op, OpCode, Operator, Place, Value, Work, align16};
+use tealight_format::{DType, MAX_LIVE, Model, OpCode, Operator, Place, Value, align16};
 
 /// A kind of file.
 #[derive(Debug)]
@@ -162,9 +159,9 @@ fn convolutions(ops: usize, channels: u32) -> Parts {
         ..Parts::default()
     };
     let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: [-128, 127] };
-    let work = Work { rows: 1, row_bytes: channels, row_cost: channels };
-    let op = |i: usize| Op::new(Operator::Conv2d(conv), &[Some(2), Some(1), Some(0)], 3 + i as u16, &work);
-    parts.ops = (0..ops).map(op).collect();
+    parts.op(Operator::Conv2d(conv), &[Some(2), Some(1), Some(0)], 3, None);
+    parts.ops = vec![parts.ops[0]; ops];
+    parts.ops.iter_mut().zip(3..).for_each(|(op, output)| op.output = output);
     parts
 }
 
@@ -200,7 +197,7 @@ fn operators(length: usize, inputs: usize, alive: usize, with_scratch: bool) -> 
         (Operator::Concat(Concat { axis: 5 }), (0..inputs as u16).map(|k| Some(view + k)).collect())
     };
     let mut parts = Parts { values, inputs: alive as u16, ..Parts::default() };
-    parts.op(operator, &read, alive as u16, None);
+    parts.op(operator, &read, alive as u16, with_scratch.then_some(alive as u16 + 1));
     let op = parts.ops[0];
     let at = |i: usize| (alive + written * i) as u16;
     parts.ops = vec![op; count];

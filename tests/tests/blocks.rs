@@ -74,7 +74,7 @@ fn layers_in_blocks_compute_what_their_blocks_stand_for() {
                 continue;
             }
             let found = run(&compiled, input, Budget::unlimited);
-            let polled = run(&compiled, input, || Budget::macs(splitmix64(&mut seed) % 2000));
+            let polled = run(&compiled, input, || Budget::macs(splitmix64(&mut seed) % 8000));
             assert_eq!(found, polled, "{name} {of:?}: the slicing shows");
             let largest = expected.iter().fold(0f64, |most, x| most.max(x.abs()));
             assert_eq!(found.len(), expected.len());

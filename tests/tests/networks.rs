@@ -5,16 +5,11 @@
 use std::collections::BTreeMap;
 use tealight::{Budget, Model, Position};
 use tealight_compiler::{Options, compile_tflite};
+use tealight_tests::cost::cost_between;
 use tealight_tests::host::Host;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::nearness::{Nearness, near};
 use tealight_tests::sha256;
-
-/// The cost of all rows before a position.
-fn cost_until(model: &Model<'_>, at: Position) -> u64 {
-    let cost = |op: usize, rows: u32| u64::from(rows) * u64::from(model.op(op).row_cost);
-    (0..at.op).map(|op| cost(op, model.op(op).rows)).sum::<u64>() + cost(at.op, at.row)
-}
 
 /// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::nearness): each
 /// layer adds to it.
@@ -78,8 +73,7 @@ fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
             let progress = session.poll(Budget::macs(budget));
             let end = Position { op: model.op_count(), row: 0 };
             let after = if progress.is_done() { end } else { session.position() };
-            let work = cost_until(&model, after) - cost_until(&model, before);
-            let row = u64::from(model.op(before.op).row_cost);
+            let (work, row) = (cost_between(&model, before, after), model.longest_row());
             assert!(work > 0 && work <= budget.max(row), "{id} {name}: {work} of {budget}, a row is {row}");
             if progress.is_done() {
                 break;

@@ -39,7 +39,7 @@ fn operators_equal_the_goldens() {
 #[test]
 fn operators_equal_the_goldens_when_polled_in_random_slices() {
     let mut rng = Rng(7);
-    check_all(|case| run(case, || Budget::macs(rng.below(300))));
+    check_all(|case| run(case, || Budget::macs(rng.below(6000))));
 }
 
 #[test]

@@ -49,8 +49,10 @@ pub(crate) struct Layer<'m> {
     pub constant_bytes: u64,
     /// How many pieces it is computed in.
     pub rows: u32,
-    /// The cost of one piece, in multiply-accumulates or steps of about that weight.
+    /// The cost of one piece: about its multiply-accumulates, and all else at about its weight.
     pub row_cost: u32,
+    /// The cost of what is done before the first piece, and for some operators before others.
+    pub prepare_cost: u32,
     /// How many bytes of its inputs the output takes over while it runs.
     pub overlap_bytes: u32,
     /// Bytes of scratch memory; there is some where there is an overlap.
@@ -85,6 +87,8 @@ pub(crate) struct Totals {
     pub macs: u64,
     /// Cost of one inference: multiply-accumulates, and other work at about its weight.
     pub cost: u64,
+    /// Cost of the longest row: what a poll with the smallest budget may do.
+    pub longest_row: u64,
     /// Constants, without padding.
     pub constant_bytes: u64,
     /// The whole file.
@@ -121,10 +125,11 @@ fn layer<'m>(model: &Model<'_>, names: &[&'m str], index: usize) -> Layer<'m> {
         index,
         operator: op.operator.code().name(),
         function: function(model, &op),
-        macs: op.operator.macs(&model.work(&op)),
+        macs: model.op_macs(&op),
         constant_bytes: constants.map(|input| u64::from(input.bytes)).sum(),
         rows: op.rows,
         row_cost: op.row_cost,
+        prepare_cost: op.prepare_cost,
         overlap_bytes: in_memory.map(|input| shared(input, &output)).sum(),
         scratch_bytes: op.scratch.map_or(0, |scratch| model.value(scratch.into()).len),
         inputs,
@@ -191,6 +196,7 @@ pub(crate) fn totals(model: &Model<'_>) -> Totals {
         operators: model.op_count(),
         macs: model.macs(),
         cost: model.cost(),
+        longest_row: model.longest_row(),
         constant_bytes: (0..model.constant_count()).map(|value| u64::from(model.value(value).len)).sum(),
         file_bytes: model.bytes().len() as u64,
         arena_bytes: model.arena_len() as u64,

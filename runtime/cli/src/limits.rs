@@ -6,15 +6,15 @@ use crate::table::{bytes, grouped};
 use tealight::Model;
 
 /// What one inference may cost by default: seconds on a desktop processor. A ResNet-50 on pictures of 224×224 takes 4.1
-/// billion multiply-accumulates.
-pub(crate) const INFERENCE: u64 = 5_000_000_000;
+/// billion multiply-accumulates, and costs somewhat more.
+pub(crate) const INFERENCE: u64 = 8_000_000_000;
 
 /// What a token of a small language model may cost by default; a hundred of them are made.
 pub(crate) const TOKEN: u64 = 64_000_000;
 
 /// What an inference may cost for each byte of the file, if that is more: a language model uses each of its weights once for
-/// a token, and stores up to four in a byte.
-const WORK_PER_BYTE: u64 = 8;
+/// a token. A byte of blocks costs up to 14; attention over a long context comes on top.
+const WORK_PER_BYTE: u64 = 32;
 
 /// Options that say what a model may ask for.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -25,10 +25,10 @@ pub(crate) struct Limits {
     /// its context.
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
     max_memory: u64,
-    /// Refuse a model of which one inference costs more than this, in multiply-accumulates
+    /// Refuse a model of which one inference costs more than this
     ///
     /// A number, or with a unit: 500M, 20G (powers of 1000). `tealight inspect --json` tells what an inference costs. Without
-    /// the option, `run` takes 5G, `generate` 64M for each token; or 8 for each byte of the model file if that is more.
+    /// the option, `run` takes 8G, `generate` 64M for each token; or 32 for each byte of the model file if that is more.
     #[arg(long, value_name = "COST", value_parser = parse_count)]
     max_work: Option<u64>,
 }
@@ -49,9 +49,12 @@ impl Limits {
         let (cost, file) = (model.cost(), model.bytes().len() as u64);
         let most = self.max_work.unwrap_or_else(|| work.max(file.saturating_mul(WORK_PER_BYTE)));
         if cost > most {
-            let what = format!("one inference of the model costs {} multiply-accumulates or steps of", grouped(cost));
-            return Err(Error::new(format!("{what} about that weight, more than the {} of --max-work", grouped(most)))
-                .help(format!("if you trust the model and have the time, give --max-work {cost} or more")));
+            let what = format!("one inference of the model costs {} units of about a", grouped(cost));
+            return Err(Error::new(format!(
+                "{what} multiply-accumulate, more than the {} of --max-work",
+                grouped(most)
+            ))
+            .help(format!("if you trust the model and have the time, give --max-work {cost} or more")));
         }
         Ok(())
     }

@@ -284,7 +284,7 @@ fn compile_as(
     report.lower_bound = plan.lower_bound;
     report.greedy_by_size = plan.greedy_by_size;
     report.overlaps = plan.overlaps;
-    report.macs = macs(&graph, &works);
+    report.macs = works.iter().fold(0, |macs, work| macs.saturating_add(work.macs));
     report.quantized = quantized.take();
     report.weights_bytes = written.weights_bytes;
     report.plan_bytes = written.plan_bytes;
@@ -307,12 +307,4 @@ pub(crate) fn lowered(graph: Graph) -> Result<Graph> {
     let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?;
     limit.check_constants(&graph)?;
     lower::lower(graph, &limit)
-}
-
-fn macs(graph: &Graph, works: &[Work]) -> u64 {
-    let macs = graph.nodes.iter().zip(works).map(|(node, work)| match &node.op {
-        graph::Op::Kernel(operator) => operator.macs(work),
-        graph::Op::Tflite(_) => 0,
-    });
-    macs.fold(0, u64::saturating_add)
 }

@@ -281,7 +281,7 @@ impl Writer<'_> {
         };
         let inputs = node.inputs.iter().map(|id| id.map(value).transpose()).collect::<Result<Vec<_>>>()?;
         let op = PlanOp::new(*operator, &inputs, value(self.graph.output(node)?)?, work);
-        Ok(PlanOp { scratch: self.scratch[at], ..op })
+        Ok(self.scratch[at].map_or(op, |scratch| op.with_scratch(scratch, work)))
     }
 }
 

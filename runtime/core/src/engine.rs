@@ -43,7 +43,7 @@ pub(crate) fn offer<E: Engine>(
     let rows = rows.start as usize..rows.end as usize;
     let Some(computed) = engine.run(&Part { model, memory, op, rows: rows.clone() }) else { return false };
     let output = range(&model.value(op.output.into()));
-    let row_len = model.work(op).row_bytes as usize;
+    let row_len = model.row_bytes(op) as usize;
     let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
     copy(computed, memory.get_mut(at(rows.start)..at(rows.end)).unwrap_or(&mut []));
     true

@@ -24,7 +24,7 @@ pub(crate) struct Call<'s> {
 pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
     let operands = &model.operands(op);
     let output = range(&operands.output);
-    let row_len = model.work(op).row_bytes as usize;
+    let row_len = model.row_bytes(op) as usize;
     let (state, mut rest) = split_state(memory, &op.operator, operands);
     let place = |rows: &Range<usize>| {
         let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));

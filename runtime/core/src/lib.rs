@@ -50,7 +50,7 @@ pub use embedded::Embedded;
 #[doc(hidden)]
 pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
-pub use session::{Budget, LoadError, Position, Progress, Session};
+pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 pub use tealight_format::{
     ALL_OPS, BlockType, DType, F16_WEIGHTS, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place,
     Shape, Value, block_set, block_set_has, op_set, op_set_has,

@@ -7,7 +7,8 @@ use crate::execute::execute;
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
-use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, block_set_has, op_set_has};
+use tealight_format::ops::CALL_COST;
+use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, block_set_has, op_set, op_set_has};
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// About `n` multiply-accumulates; other work counts at about its weight. The call stops before the row that would
-    /// exceed it, but does at least one row.
+    /// Work of cost `n`: about `n` multiply-accumulates, or what weighs as much. The call stops before the row that would
+    /// exceed it, but does at least one row. See [`Work`](tealight_format::Work) for what counts.
     pub const fn macs(n: u64) -> Self {
         Self { cost: n, layer: false }
     }
@@ -92,6 +93,20 @@ pub enum LoadError {
     },
     /// The model has weights stored as f16, which this session does not have.
     MissingF16,
+    /// An inference costs more than the limit allows.
+    CostTooHigh {
+        /// Its cost: [`Model::cost`].
+        found: u64,
+        /// What the limit allows.
+        allowed: u64,
+    },
+    /// A call of [`Session::poll`] may have to do more than the limit allows.
+    RowTooLong {
+        /// The cost of the longest row: [`Model::longest_row`].
+        found: u64,
+        /// What the limit allows.
+        allowed: u64,
+    },
 }
 
 impl fmt::Display for LoadError {
@@ -109,16 +124,65 @@ impl fmt::Display for LoadError {
                 write!(f, "the model has {} weights, which this program was built without", block.name())
             }
             Self::MissingF16 => f.write_str("the model has f16 weights, which this program was built without"),
+            Self::CostTooHigh { found, allowed } => {
+                write!(f, "an inference of the model costs {found} units, and the limit is {allowed}")
+            }
+            Self::RowTooLong { found, allowed } => {
+                write!(f, "the model's longest row costs {found} units, and the limit is {allowed}")
+            }
         }
     }
 }
 
 impl core::error::Error for LoadError {}
 
+/// How much work a model may be, for [`Session::load_within`]: of what comes from an untrusted sender, a control loop takes
+/// only what keeps its period.
+///
+/// ```
+/// use tealight::Limit;
+///
+/// const LIMIT: Limit = Limit::none().cost(5_000_000).longest_row(50_000);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    cost: u64,
+    longest_row: u64,
+}
+
+impl Limit {
+    /// Any model.
+    pub const fn none() -> Self {
+        Self { cost: u64::MAX, longest_row: u64::MAX }
+    }
+
+    /// Only a model whose inference costs at most so much: [`Model::cost`].
+    pub const fn cost(self, most: u64) -> Self {
+        Self { cost: most, ..self }
+    }
+
+    /// Only a model whose longest row costs at most so much: [`Model::longest_row`]. No call of [`Session::poll`] then does
+    /// more than the larger of this and its budget.
+    pub const fn longest_row(self, most: u64) -> Self {
+        Self { longest_row: most, ..self }
+    }
+
+    const fn check(self, model: &Model<'_>) -> Result<(), LoadError> {
+        let (cost, longest_row) = (model.cost(), model.longest_row());
+        if cost > self.cost {
+            return Err(LoadError::CostTooHigh { found: cost, allowed: self.cost });
+        }
+        if longest_row > self.longest_row {
+            return Err(LoadError::RowTooLong { found: longest_row, allowed: self.longest_row });
+        }
+        Ok(())
+    }
+}
+
 /// A model with the memory it runs in. `OPS` is the set of kernels that are linked.
 ///
 /// A session is made from an [`Embedded`] model with [`new`](Self::new), which cannot fail, or from one loaded at run
-/// time with [`load`](Self::load). Then, for each inference: write the inputs (all of them: their memory is used again
+/// time with [`load`](Self::load) or [`load_within`](Self::load_within). Then, for each inference: write the inputs (all of them: their memory is used again
 /// while the model runs), [`run`](Self::run) or [`poll`](Self::poll) to the end, read the outputs. Streaming state is
 /// kept from one inference to the next until [`reset`](Self::reset).
 ///
@@ -173,6 +237,36 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
             return Err(LoadError::ArenaTooSmall { needed: model.arena_len(), given: memory.len() });
         }
         Ok(Self::start(model, memory))
+    }
+
+    /// The same for a model that is refused, before anything of it runs, if it is more work than `limit` allows.
+    ///
+    /// ```
+    /// use tealight::{ALL_OPS, Arena, Budget, Limit, LoadError, Model, Session};
+    ///
+    /// # tealight::include_model!(static RELU = "../tests/relu.safetensors");
+    /// # let received: &[u8] = RELU.model().bytes();
+    /// /// What the loop can spare in a period.
+    /// const BUDGET: u64 = 50_000;
+    /// const LIMIT: Limit = Limit::none().cost(100 * BUDGET).longest_row(BUDGET);
+    ///
+    /// let model = Model::parse(received)?;
+    /// let mut arena = Arena::<1024>::new();
+    /// let mut session = Session::<ALL_OPS>::load_within(&model, arena.bytes_mut(), LIMIT)?;
+    /// // No call does more than the budget, and an inference takes about a hundred calls at most.
+    /// while session.poll(Budget::macs(BUDGET)).is_pending() {}
+    ///
+    /// let strict = Limit::none().longest_row(1);
+    /// let refused = Session::<ALL_OPS>::load_within(&model, arena.bytes_mut(), strict);
+    /// assert!(matches!(refused, Err(LoadError::RowTooLong { allowed: 1, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`LoadError::CostTooHigh`] or [`LoadError::RowTooLong`].
+    pub fn load_within(model: &Model<'m>, memory: &'m mut [u8], limit: Limit) -> Result<Self, LoadError> {
+        limit.check(model)?;
+        Self::load(model, memory)
     }
 
     fn start(model: &Model<'m>, memory: &'m mut [u8]) -> Self {
@@ -255,8 +349,12 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
     /// Does as much of the inference as `budget` allows and returns; starts a new one after the last has ended. Any
     /// slicing gives the same bits.
     ///
-    /// The work done is at most the budget, or one row if the first row alone exceeds it. An operator's row count and
-    /// row cost are in its record: [`Op::rows`], [`Op::row_cost`].
+    /// The work done costs at most the budget, or as much as one row if that alone exceeds it: never more than
+    /// [`Model::longest_row`] then. Everything counts: going to each operator anew ([`CALL_COST`]), what is done before a row
+    /// ([`Op::prepare_cost`]), the row ([`Op::row_cost`]). On a Cortex-M4, a unit is two to four instructions in common
+    /// networks and never more than [`INSTRUCTIONS_PER_UNIT`](tealight_format::ops::INSTRUCTIONS_PER_UNIT); `cargo xtask cost`
+    /// measures that. What is done outside of `poll` is not in it: [`reset`](Self::reset) takes time in proportion to the state,
+    /// loading in proportion to the memory.
     pub fn poll(&mut self, budget: Budget) -> Progress {
         let mut left = budget.cost;
         let mut must_work = true;
@@ -268,20 +366,20 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
             }
             let op: Op = self.model.op(index);
             let rows_left = op.rows.saturating_sub(row);
-            let affordable = left.checked_div(op.row_cost.into()).unwrap_or(u64::MAX);
-            let mut rows = u64::from(rows_left).min(affordable) as u32;
-            if rows == 0 && rows_left > 0 {
+            let mut slice = affordable::<OPS>(&self.model, &op, row, left.saturating_sub(CALL_COST.into()));
+            if slice.rows == 0 && rows_left > 0 {
                 if !must_work {
                     return Progress::Pending;
                 }
-                rows = 1;
+                slice = Slice { rows: 1, cost: left };
             }
+            let rows = slice.rows;
             let range = row..row.saturating_add(rows);
             if !offer(&mut self.engine, &self.model, self.memory, &op, range.clone()) {
                 execute::<OPS>(&self.model, self.memory, &op, range);
             }
             must_work = false;
-            left = left.saturating_sub(u64::from(rows).saturating_mul(op.row_cost.into()));
+            left = left.saturating_sub(slice.cost).saturating_sub(CALL_COST.into());
             if rows < rows_left {
                 self.position.row = row.saturating_add(rows);
             } else {
@@ -292,4 +390,46 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
             }
         }
     }
+}
+
+/// Rows of an operator, and what they cost.
+#[derive(Clone, Copy)]
+struct Slice {
+    rows: u32,
+    cost: u64,
+}
+
+/// The operators that do something before some rows.
+const PREPARED: OpSet = op_set(&[OpCode::FullyConnectedBlock, OpCode::AttentionF32]);
+
+/// As many rows of `op` from `row` on as cost at most `left`, with what is done before them.
+fn affordable<const OPS: OpSet>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice {
+    let (row_cost, rows_left) = (u64::from(op.row_cost).max(1), op.rows.saturating_sub(row));
+    if const { OPS & PREPARED == 0 } || op.prepare_cost == 0 {
+        let all = row_cost.saturating_mul(rows_left.into());
+        if all <= left {
+            return Slice { rows: rows_left, cost: all };
+        }
+        let rows = left.checked_div(row_cost).unwrap_or(0);
+        return Slice { rows: rows as u32, cost: rows.saturating_mul(row_cost) };
+    }
+    let (period, prepare_cost) = (model.period(op), u64::from(op.prepare_cost));
+    let mut slice = Slice { rows: 0, cost: 0 };
+    // One turn a period: what is prepared in it costs more than the turn.
+    while slice.rows < rows_left {
+        let into = row.wrapping_add(slice.rows).checked_rem(period).unwrap_or(0);
+        let before = if into == 0 { prepare_cost } else { 0 };
+        let spare = left.saturating_sub(slice.cost).saturating_sub(before);
+        let rows = period.wrapping_sub(into).min(rows_left.wrapping_sub(slice.rows));
+        let rows = u64::from(rows).min(spare.checked_div(row_cost).unwrap_or(0)) as u32;
+        if rows == 0 {
+            break;
+        }
+        slice.rows = slice.rows.wrapping_add(rows);
+        slice.cost = slice.cost.saturating_add(before).saturating_add(row_cost.saturating_mul(rows.into()));
+        if rows < period.wrapping_sub(into) {
+            break;
+        }
+    }
+    slice
 }

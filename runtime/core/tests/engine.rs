@@ -63,7 +63,7 @@ fn infer<E: Engine>(session: &mut Session<'_, ALL_OPS, E>, budget: Budget) -> Ve
 #[test]
 fn an_engine_may_compute_an_operator_that_works_in_place() {
     let expected = with_session(Kernels, |session| infer(session, Budget::unlimited()));
-    for budget in [Budget::unlimited(), Budget::layer(), Budget::macs(1), Budget::macs(100)] {
+    for budget in [Budget::unlimited(), Budget::layer(), Budget::macs(1), Budget::macs(5000)] {
         with_session(Adder::default(), |session| {
             assert_eq!(infer(session, budget), expected, "{budget:?}");
             let rows = session.model().op(1).rows as usize;

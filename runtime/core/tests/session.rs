@@ -4,14 +4,17 @@
 
 #[path = "../../format/tests/build/mod.rs"]
 mod build;
+#[path = "support/cost.rs"]
+mod cost;
 
 use build::{Parts, arena, overlapping, relu, value};
+use cost::cost_between;
 use proptest::prelude::*;
 use tealight::{
-    ALL_OPS, Arena, Block, BlockType, Budget, DType, LoadError, Model, OpCode, Operator, Place, Position, Progress,
-    Session, SizeError, block_set, op_set,
+    ALL_OPS, Arena, Block, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, Operator, Place, Position,
+    Progress, Session, SizeError, block_set, op_set,
 };
-use tealight_format::ops::{Copy, FullyConnectedBlock};
+use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
 
 /// A file at a multiple of 16, as a memory map or a linker would place it.
 fn aligned(file: &[u8]) -> Vec<Block> {
@@ -87,27 +90,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 200 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_budgets_give_the_same_bytes(budgets in prop::collection::vec(0u64..1000, 1..20)) {
+    fn any_budgets_give_the_same_bytes(budgets in prop::collection::vec(0u64..9000, 1..20)) {
         let expected = expected_overlapping(&image(3), &image(99));
         prop_assert_eq!(run_overlapping(|i| Budget::macs(budgets[i % budgets.len()])), expected);
     }
 
     #[test]
-    fn a_poll_does_at_most_its_budget_or_one_row(budgets in prop::collection::vec(0u64..1000, 1..20)) {
+    fn a_poll_does_at_most_its_budget_or_one_row(budgets in prop::collection::vec(0u64..9000, 1..20)) {
         with_session(&overlapping(), |session| {
-            let costs: Vec<(u64, u64)> =
-                (0..2).map(|i| session.model().op(i)).map(|op| (op.rows.into(), op.row_cost.into())).collect();
-            let done = |at: Position| {
-                let before: u64 = costs[..at.op].iter().map(|(rows, cost)| rows * cost).sum();
-                before + costs.get(at.op).map_or(0, |(_, cost)| u64::from(at.row) * cost)
-            };
+            let model = *session.model();
             for &budget in budgets.iter().cycle().take(40) {
                 let before = session.position();
                 let progress = session.poll(Budget::macs(budget));
                 let after = if progress.is_done() { Position { op: 2, row: 0 } } else { session.position() };
-                let work = done(after) - done(before);
-                let first_row = costs[before.op].1;
-                assert!(work > 0 && work <= budget.max(first_row), "{work} of {budget}, a row is {first_row}");
+                let work = cost_between(&model, before, after);
+                let row = u64::from(CALL_COST) + u64::from(model.op(before.op).row_cost);
+                assert!(work > 0 && work <= budget.max(row), "{work} of {budget}, a row is {row}");
+                // Nor does it leave what it could do.
+                let next = u64::from(CALL_COST) + u64::from(model.op(after.op).row_cost);
+                assert!(progress.is_done() || work + next > budget, "{work} of {budget}, and {next} was next");
             }
         });
     }
@@ -249,4 +250,71 @@ fn outputs_can_be_read_as_real_numbers() {
         assert_eq!(session.output(0).argmax(), Some((1, 9.0)));
         assert_eq!(session.output(0).real(3), None);
     });
+}
+
+/// Three batches of 32 elements, times weights of four rows in blocks.
+fn batches() -> Parts {
+    let mut parts = Parts {
+        constants: vec![("w", DType::U8, vec![4, 34], vec![1; 4 * 34])],
+        values: vec![
+            value(Place::Arena, DType::F32, &[3, 32], 0, (0, 0)),
+            value(Place::Arena, DType::F32, &[3, 4], 384, (0, 1)),
+            value(Place::Arena, DType::U8, &[34], 432, (0, 0)),
+        ],
+        inputs: 1,
+        outputs: vec![2],
+        ..Parts::default()
+    };
+    let layer = FullyConnectedBlock { block: BlockType::Q8_0 as i32, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
+    parts
+}
+
+#[test]
+fn what_is_prepared_before_a_row_is_paid_by_the_poll_that_does_it() {
+    with_session(&batches(), |session| {
+        let op = session.model().op(0);
+        let (call, row, prepared) = (u64::from(CALL_COST), u64::from(op.row_cost), u64::from(op.prepare_cost));
+        assert!(prepared > 4 * row);
+        let mut rows_of = |budget| {
+            session.reset();
+            let progress = session.poll(Budget::macs(budget));
+            if progress.is_done() { 12 } else { session.position().row }
+        };
+        assert_eq!(rows_of(0), 1);
+        assert_eq!(rows_of(call + 4 * row), 1, "the first row alone is more than the budget");
+        assert_eq!(rows_of(call + prepared + 3 * row), 3);
+        assert_eq!(rows_of(call + prepared + 4 * row), 4);
+        assert_eq!(rows_of(call + prepared + 5 * row), 4, "the next batch is prepared before its first row");
+        assert_eq!(rows_of(call + 2 * prepared + 5 * row - 1), 4);
+        assert_eq!(rows_of(call + 2 * prepared + 5 * row), 5);
+        assert_eq!(rows_of(call + 3 * prepared + 12 * row - 1), 11);
+        assert_eq!(rows_of(call + 3 * prepared + 12 * row), 12);
+        // From within a batch, whose activations are there already.
+        session.reset();
+        let _ = session.poll(Budget::macs(call + prepared + 2 * row));
+        assert_eq!(session.position().row, 2);
+        let _ = session.poll(Budget::macs(call + 2 * row));
+        assert_eq!(session.position().row, 4);
+    });
+}
+
+#[test]
+fn a_model_of_more_work_than_the_limit_is_refused_with_both_numbers() {
+    let file = overlapping().file();
+    let mut blocks = aligned(&file);
+    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let (cost, longest) = (model.cost(), model.longest_row());
+    assert!(cost > longest);
+    let load = |limit| {
+        let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
+        Session::<ALL_OPS>::load_within(&model, Block::bytes_mut(&mut memory), limit).map(drop)
+    };
+    assert_eq!(load(Limit::none()), Ok(()));
+    assert_eq!(load(Limit::none().cost(cost).longest_row(longest)), Ok(()));
+    assert_eq!(load(Limit::none().cost(cost - 1)), Err(LoadError::CostTooHigh { found: cost, allowed: cost - 1 }));
+    let refused = load(Limit::none().longest_row(longest - 1));
+    assert_eq!(refused, Err(LoadError::RowTooLong { found: longest, allowed: longest - 1 }));
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains(&longest.to_string()) && text.contains(&(longest - 1).to_string()), "{text}");
 }

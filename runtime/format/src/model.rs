@@ -5,7 +5,7 @@ use crate::error::{ModelError, ValueFault};
 use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op, OpSet};
 use crate::ops::{
-    MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
+    CALL_COST, MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
 };
 use crate::plan::{FORMAT_VERSION, MAX_LIVE, PLAN_HEADER, PlanHeader, has_magic};
 use crate::value::{NONE, Place, VALUE_RECORD, Value};
@@ -33,6 +33,7 @@ const NO_OP: Op = Op {
     scratch: None,
     rows: 0,
     row_cost: 1,
+    prepare_cost: 0,
 };
 
 impl<'a> Model<'a> {
@@ -157,14 +158,22 @@ impl<'a> Model<'a> {
         operands
     }
 
-    /// The work of operator `op`.
-    pub const fn work(&self, op: &Op) -> Work {
-        let output = self.value(op.output as usize);
-        let row_bytes = match output.len.checked_div(op.rows) {
+    /// Bytes of one row of operator `op`: one of the equal, consecutive pieces of its output.
+    pub const fn row_bytes(&self, op: &Op) -> u32 {
+        match self.value(op.output as usize).len.checked_div(op.rows) {
             Some(row_bytes) => row_bytes,
             None => 0,
+        }
+    }
+
+    /// Rows of operator `op` from one preparation to the next, at least 1.
+    pub const fn period(&self, op: &Op) -> u32 {
+        let rows = match (&op.operator, op.inputs[1]) {
+            // Those of the weights: a batch.
+            (Operator::FullyConnectedBlock(_), Some(weights)) => self.value(weights as usize).shape.dim(0),
+            _ => op.rows,
         };
-        Work { rows: op.rows, row_bytes, row_cost: op.row_cost }
+        if rows == 0 { 1 } else { rows }
     }
 
     /// The value index of model input `i`, or 65,535 past the last.
@@ -206,16 +215,37 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The cost of one inference in multiply-accumulates, other work counted at about its weight.
+    /// The cost of one inference in one go. A call of `poll` that goes on within an operator adds
+    /// [`CALL_COST`](crate::ops::CALL_COST).
+    ///
+    /// The unit is about a multiply-accumulate; see [`Work`](crate::Work).
     pub const fn cost(&self) -> u64 {
         let mut cost = 0u64;
         let mut i = 0;
         while i < self.op_count() {
             let op = self.op(i);
-            cost = cost.saturating_add(op.rows as u64 * op.row_cost as u64);
+            let preparations = if op.prepare_cost == 0 { 0 } else { op.rows.div_ceil(self.period(&op)) as u64 };
+            let rows = op.rows as u64 * op.row_cost as u64;
+            let prepared = preparations * op.prepare_cost as u64;
+            cost = cost.saturating_add(CALL_COST as u64).saturating_add(rows).saturating_add(prepared);
             i += 1;
         }
         cost
+    }
+
+    /// The most that a call of `poll` with the smallest budget does: the cost of the longest row, with what is done before it.
+    pub const fn longest_row(&self) -> u64 {
+        let mut longest = 0;
+        let mut i = 0;
+        while i < self.op_count() {
+            let op = self.op(i);
+            let row = CALL_COST as u64 + op.prepare_cost as u64 + op.row_cost as u64;
+            if row > longest {
+                longest = row;
+            }
+            i += 1;
+        }
+        longest
     }
 
     /// Nominal multiply-accumulates of one inference: taps on padding count, other arithmetic does not.
@@ -223,11 +253,18 @@ impl<'a> Model<'a> {
         let mut macs = 0u64;
         let mut i = 0;
         while i < self.op_count() {
-            let op = self.op(i);
-            macs = macs.saturating_add(op.operator.macs(&self.work(&op)));
+            macs = macs.saturating_add(self.op_macs(&self.op(i)));
             i += 1;
         }
         macs
+    }
+
+    /// Nominal multiply-accumulates of operator `op`.
+    pub const fn op_macs(&self, op: &Op) -> u64 {
+        match op.operator.check(&self.operands(op)) {
+            Ok(work) => work.macs,
+            Err(_) => 0,
+        }
     }
 
     /// The `N` bytes at `at` of the plan.
@@ -411,7 +448,7 @@ impl<'a> Model<'a> {
         let operands = self.operands(op);
         let output = &operands.output;
         let work = tri!(op.operator.check(&operands));
-        ensure!(work.rows == op.rows && work.row_cost == op.row_cost, OpFault::Work);
+        ensure!(op.does(&work), OpFault::Work);
         *set |= op.operator.needs(&operands);
 
         ensure!(output.alias.is_none(), OpFault::Output);

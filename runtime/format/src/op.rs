@@ -22,10 +22,12 @@ pub struct Op {
     pub output: u16,
     /// An arena value of one output row, needed when the output shares memory with an input.
     pub scratch: Option<u16>,
-    /// How it divides. `row_bytes` is not stored: it follows from the output.
+    /// How it divides. The bytes of a row are not stored: they follow from the output.
     pub rows: u32,
-    /// Cost of one row, in multiply-accumulates.
+    /// Cost of one row, with that of the scratch row if there is one.
     pub row_cost: u32,
+    /// Cost of what is done before the first of every [`Work::period`] rows.
+    pub prepare_cost: u32,
 }
 
 impl Op {
@@ -39,7 +41,8 @@ impl Op {
             output,
             scratch: None,
             rows: work.rows,
-            row_cost: work.row_cost,
+            row_cost: row_cost(work, None),
+            prepare_cost: work.prepare_cost,
         };
         let mut k = 0;
         while k < inputs.len() && k < MAX_INPUTS {
@@ -48,6 +51,14 @@ impl Op {
         }
         op.count = k as u8;
         op
+    }
+
+    /// The same with a scratch value, by way of which the rows of `work` then go.
+    #[must_use]
+    pub const fn with_scratch(mut self, scratch: u16, work: &Work) -> Self {
+        self.scratch = Some(scratch);
+        self.row_cost = row_cost(work, self.scratch);
+        self
     }
 
     /// Reads a record.
@@ -69,7 +80,6 @@ impl Op {
             ensure!(attrs[i] == again[i], OpFault::Reserved);
             i += 1;
         }
-        ensure!(u32_at(record, 92) == 0, OpFault::Reserved);
         let mut inputs = [None; MAX_INPUTS];
         let mut k = 0;
         while k < MAX_INPUTS {
@@ -90,6 +100,7 @@ impl Op {
             scratch: if scratch == NONE { None } else { Some(scratch) },
             rows: u32_at(record, 24),
             row_cost: u32_at(record, 28),
+            prepare_cost: u32_at(record, 92),
         })
     }
 
@@ -121,12 +132,28 @@ impl Op {
             put(&mut record, 32 + 4 * i, &attrs[i].to_le_bytes());
             i += 1;
         }
+        put(&mut record, 92, &self.prepare_cost.to_le_bytes());
         record
+    }
+
+    /// Whether rows and costs are those of `work`.
+    pub(crate) const fn does(&self, work: &Work) -> bool {
+        self.rows == work.rows
+            && self.row_cost == row_cost(work, self.scratch)
+            && self.prepare_cost == work.prepare_cost
     }
 
     /// Input `k`, if it is given.
     pub const fn input(&self, k: usize) -> Option<u16> {
         if k < MAX_INPUTS { self.inputs[k] } else { None }
+    }
+}
+
+/// The cost of a row of `work`, by way of a scratch row if there is one.
+const fn row_cost(work: &Work, scratch: Option<u16>) -> u32 {
+    match scratch {
+        Some(_) => work.row_cost.saturating_add(work.scratch_cost),
+        None => work.row_cost,
     }
 }
 

@@ -139,13 +139,15 @@ fn an_unknown_operator_is_refused_where_it_stands() {
 #[test]
 fn plans_that_break_a_rule_are_refused_with_the_rule() {
     type Case = (fn(&mut Parts), ModelError);
-    let cases: [Case; 9] = [
+    let cases: [Case; 11] = [
         (|p| p.values[1].offset = 0, ModelError::Op { op: 0, fault: OpFault::Scratch }),
         (|p| p.values[1].offset = 8, ModelError::Value { value: 2, fault: ValueFault::Range }),
         (|p| p.values[1].last = 0, ModelError::Interface { index: 1 }),
         (|p| p.values[0].first = 1, ModelError::Value { value: 1, fault: ValueFault::Life }),
         (|p| p.values[0].scale = f32::NAN, ModelError::Value { value: 1, fault: ValueFault::Scale }),
         (|p| p.ops[0].rows = 2, ModelError::Op { op: 0, fault: OpFault::Work }),
+        (|p| p.ops[0].row_cost -= 1, ModelError::Op { op: 0, fault: OpFault::Work }),
+        (|p| p.ops[0].prepare_cost = 1, ModelError::Op { op: 0, fault: OpFault::Work }),
         (|p| p.ops[0].inputs[0] = Some(77), ModelError::Op { op: 0, fault: OpFault::OperandIndex { operand: 0 } }),
         (|p| p.ops[0].inputs[0] = Some(2), ModelError::Op { op: 0, fault: OpFault::NotLive { operand: 0 } }),
         (|p| p.ops[0].output = 0, ModelError::Op { op: 0, fault: OpFault::Shape { operand: OUTPUT } }),
@@ -219,7 +221,9 @@ fn an_output_may_come_no_nearer_to_its_input_than_the_rows_allow() {
     assert_eq!(error(&parts.file()), refused);
     // Without the scratch row it may not overlap at all.
     let mut parts = overlapping();
-    parts.ops[0].scratch = None;
+    let (Some(add), Some(conv)) = (parts.ops.pop(), parts.ops.pop()) else { unreachable!() };
+    parts.op(conv.operator, &conv.inputs[..3], conv.output, None);
+    parts.ops.push(add);
     assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Scratch });
     // Nor if the input is needed later.
     let mut parts = overlapping();
@@ -613,7 +617,7 @@ fn work_and_shapes_of_any_size_are_judged_at_once() {
     parts.values[1] = arena(&[len], 1 << 28, (0, 1));
     parts.ops.clear();
     parts.op(Operator::Lookup(Lookup { function: 1 }), &[Some(1), Some(0)], 2, None);
-    assert_eq!(Model::parse(&parts.file()).unwrap().cost(), u64::from(len));
+    assert_eq!(Model::parse(&parts.file()).unwrap().longest_row(), 1500 + 2 + 2 * u64::from(len));
 }
 
 #[test]

@@ -48,10 +48,15 @@ impl Rule {
 
     /// It is taken, and makes this work.
     fn works(&self, rows: u32, row_bytes: u32, row_cost: u32) -> &Self {
+        let work = self.work();
+        assert_eq!((work.rows, work.row_bytes, work.row_cost), (rows, row_bytes, row_cost));
+        self
+    }
+
+    fn work(&self) -> Work {
         let again = Operator::parse(self.operator.code(), &self.operator.emit());
         assert_eq!(again, self.operator, "what was written must read back");
-        assert_eq!(self.operator.check(&self.operands()), Ok(Work { rows, row_bytes, row_cost }));
-        self
+        self.operator.check(&self.operands()).unwrap()
     }
 
     fn refused(&self, fault: OpFault) {
@@ -96,7 +101,7 @@ impl Rule {
 fn positions_come_from_a_counter_in_the_state() {
     let rule = |capacity| Operator::Positions(Positions { capacity });
     Rule::new(rule(1), [state(I32, &[1])], arena(I32, &[3]))
-        .works(1, 12, 3)
+        .works(1, 12, 20 + 3 * 4)
         .counts(&[])
         .input(0, arena(I32, &[1]), PLACE(0))
         .input(0, state(I32, &[2]), SHAPE(0))
@@ -114,7 +119,7 @@ fn gathers_give_a_row_of_the_table_for_each_index() {
         [arena(I32, &[2, 3]), constant(F32, &[9, 4])],
         arena(F32, &[2, 3, 4]),
     );
-    rule.works(6, 16, 4)
+    rule.works(6, 16, 20 + 4)
         .counts(&[])
         .input(0, arena(I8, &[2, 3]), TYPE(0))
         .input(1, constant(I8, &[9, 4]), TYPE(1))
@@ -123,12 +128,12 @@ fn gathers_give_a_row_of_the_table_for_each_index() {
         .input(1, constant(F32, &[9, 5]), SHAPE(OUTPUT))
         .output(arena(F32, &[2, 4]), SHAPE(OUTPUT))
         .output(arena(I32, &[2, 3, 4]), TYPE(OUTPUT));
-    Rule::new(rule.operator, [arena(I32, &[6]), constant(F16, &[9, 4])], arena(F32, &[24])).works(6, 16, 4);
+    Rule::new(rule.operator, [arena(I32, &[6]), constant(F16, &[9, 4])], arena(F32, &[24])).works(6, 16, 20 + 4 * 6);
 
     let block = |block| Operator::GatherBlock(GatherBlock { block });
     let code = BlockType::Q4_0 as i32;
     Rule::new(block(code), [arena(I32, &[3]), constant(U8, &[5, 36])], arena(F32, &[3, 64]))
-        .works(3, 256, 256)
+        .works(3, 256, 20 + 64 * 3)
         .counts(&[])
         .input(1, constant(U8, &[5, 37]), SHAPE(1))
         .input(1, constant(U8, &[180]), SHAPE(1))
@@ -144,14 +149,14 @@ fn norms_have_a_weight_for_each_element_of_a_row() {
     let layer = |epsilon| Operator::LayerNormF32(LayerNormF32 { epsilon });
     let inputs = [arena(F32, &[2, 3, 8]), constant(F32, &[8]), constant(F32, &[8])];
     Rule::new(layer(1e-5), inputs, arena(F32, &[2, 3, 8]))
-        .works(6, 32, 64)
+        .works(6, 32, 40 + 8 * 7)
         .counts(&[2])
         .input(2, constant(F32, &[7]), SHAPE(2))
         .input(2, arena(F32, &[8]), PLACE(2))
         .attributes(layer(f32::INFINITY), ATTRIBUTE(0));
     let rms = |epsilon| Operator::RmsNormF32(RmsNormF32 { epsilon });
     Rule::new(rms(0.0), [arena(F32, &[2, 3, 8]), constant(F32, &[8])], arena(F32, &[2, 3, 8]))
-        .works(6, 32, 32)
+        .works(6, 32, 30 + 8 * 4)
         .counts(&[])
         .input(0, arena(I32, &[2, 3, 8]), TYPE(0))
         .input(1, constant(F32, &[6]), SHAPE(1))
@@ -166,7 +171,7 @@ fn rope_has_a_position_for_each_group_of_rows() {
     let rule = |heads, interleaved| Operator::RopeF32(RopeF32 { heads, interleaved });
     let inputs = [arena(F32, &[2, 3, 8]), constant(F32, &[5, 4]), constant(F32, &[5, 4]), arena(I32, &[2])];
     Rule::new(rule(3, 0), inputs, arena(F32, &[2, 3, 8]))
-        .works(6, 32, 32)
+        .works(6, 32, 20 + 8 * 3)
         .counts(&[])
         .input(1, constant(F32, &[5, 8]), SHAPE(1))
         .input(1, constant(F32, &[20]), SHAPE(1))
@@ -182,7 +187,7 @@ fn rope_has_a_position_for_each_group_of_rows() {
         .attributes(rule(3, 2), ATTRIBUTE(1));
     // Heads before positions: each position's rows are three apart. Several sequences, one after another.
     let inputs = [arena(F32, &[2, 3, 8]), constant(F32, &[5, 4]), constant(F32, &[5, 4]), arena(I32, &[3])];
-    Rule::new(rule(1, 1), inputs, arena(F32, &[2, 3, 8])).works(6, 32, 32);
+    Rule::new(rule(1, 1), inputs, arena(F32, &[2, 3, 8])).works(6, 32, 20 + 8 * 3);
     let odd = [arena(F32, &[2, 3, 7]), constant(F32, &[5, 3]), constant(F32, &[5, 3]), arena(I32, &[2])];
     Rule::new(rule(3, 0), odd, arena(F32, &[2, 3, 7])).refused(SHAPE(0));
 }
@@ -197,8 +202,13 @@ fn attention_needs_a_cache_of_its_heads() {
         arena(I32, &[2]),
         state(F32, &[2, 10, 3, 8]),
     ];
-    Rule::new(rule(6, 3, 0.5), inputs, arena(F32, &[2, 48]))
-        .works(12, 32, 160)
+    let attention = Rule::new(rule(6, 3, 0.5), inputs, arena(F32, &[2, 48]));
+    let work = attention.work();
+    // Before the first row, two new keys and values of 24 elements are stored.
+    assert_eq!((work.prepare_cost, work.period), (2 * (40 + 24), 12));
+    assert_eq!(work.macs, 12 * 2 * 10 * 8);
+    attention
+        .works(12, 32, 50 + 6 * 8 + 10 * (50 + 4 * 8))
         .counts(&[])
         .input(0, arena(F32, &[2, 5, 8]), SHAPE(0))
         .input(1, arena(F32, &[2, 4, 8]), SHAPE(1))
@@ -220,7 +230,6 @@ fn attention_needs_a_cache_of_its_heads() {
         .attributes(rule(i32::MAX / 3 * 3, 3, 0.5), SHAPE(0))
         .attributes(rule(6, 3, f32::NAN), ATTRIBUTE(2));
     assert_eq!(rule(6, 3, 0.5).state_input(), Some(4));
-    assert_eq!(rule(6, 3, 0.5).macs(&Work { rows: 12, row_bytes: 32, row_cost: 160 }), 12 * 160);
 }
 
 #[test]
@@ -228,7 +237,7 @@ fn products_of_activations_agree_in_their_inner_dimension() {
     let rule = |transpose_a, transpose_b| Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a, transpose_b });
     let (a, b) = (arena(F32, &[2, 3, 4, 5]), arena(F32, &[6, 5, 7]));
     Rule::new(rule(0, 0), [a, b], arena(F32, &[2, 3, 4, 7]))
-        .works(24, 28, 35)
+        .works(24, 28, 35 + 7 * (2 + 5 * 6) + 5 * 10)
         .counts(&[])
         .input(0, arena(F32, &[5]), SHAPE(0))
         .input(0, arena(F32, &[5, 4, 5]), SHAPE(0))
@@ -240,8 +249,16 @@ fn products_of_activations_agree_in_their_inner_dimension() {
         .attributes(rule(2, 0), ATTRIBUTE(0))
         .attributes(rule(0, -1), ATTRIBUTE(1));
     // Stored the other way round, and one matrix for all.
-    Rule::new(rule(1, 1), [arena(F32, &[6, 5, 4]), arena(F32, &[7, 5])], arena(F32, &[6, 4, 7])).works(24, 28, 35);
-    Rule::new(rule(0, 0), [constant(F32, &[4, 5]), b], arena(F32, &[6, 4, 7])).works(24, 28, 35);
+    Rule::new(rule(1, 1), [arena(F32, &[6, 5, 4]), arena(F32, &[7, 5])], arena(F32, &[6, 4, 7])).works(
+        24,
+        28,
+        35 + 7 * (2 + 5 * 6) + 5 * 10,
+    );
+    Rule::new(rule(0, 0), [constant(F32, &[4, 5]), b], arena(F32, &[6, 4, 7])).works(
+        24,
+        28,
+        35 + 7 * (2 + 5 * 6) + 5 * 10,
+    );
 }
 
 #[test]

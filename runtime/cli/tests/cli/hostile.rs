@@ -172,7 +172,7 @@ mod language {
     fn a_token_that_costs_too_much_is_refused_with_the_option() {
         let folder = folder(&model(None));
         let args = ["generate", "net.safetensors", "-p", "ab", "--max-work", "1"];
-        refused(&folder, &args, &["--max-work", "multiply-accumulates"]);
+        refused(&folder, &args, &["--max-work", "units of about a multiply-accumulate"]);
     }
 }
 
@@ -241,8 +241,8 @@ fn a_model_that_asks_for_too_much_work_is_refused_with_the_option() {
     let folder = folder(&compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap().bytes);
     folder.write("0.bin", &[0; 4]);
     let run = ["run", "net.safetensors", "-i", "0.bin"];
-    refused(&folder, &run, &["68,719,", "5,000,000,000 of --max-work", "give --max-work 68"]);
-    refused(&folder, &[&run[..], &["--max-work", "70G"]].concat(), &["67,108,864 B"]);
+    refused(&folder, &run, &["412,518,", "8,000,000,000 of --max-work", "give --max-work 412"]);
+    refused(&folder, &[&run[..], &["--max-work", "420G"]].concat(), &["67,108,864 B"]);
     assert_eq!(guarded(&folder, &[&run[..], &["--max-work", "1GiB"]].concat()).code, Some(2));
 }
 

@@ -2,8 +2,12 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
 
+#[path = "cost.rs"]
+mod cost;
+
 use crate::random::Choices;
-use tealight::{ALL_OPS, Block, Budget, DType, Model, Session};
+use cost::cost_between;
+use tealight::{ALL_OPS, Block, Budget, DType, Model, Position, Session};
 
 /// Bytes of canary before and after the arena.
 const CANARY: usize = 64;
@@ -85,11 +89,13 @@ fn read_all(model: &Model<'_>) {
     assert!(model.constant_names().is_sorted_by(|a, b| a < b));
     for i in (0..=model.op_count()).chain(past) {
         let op = model.op(i);
-        let _ = (model.operands(&op), model.work(&op));
+        let _ = (model.operands(&op), model.row_bytes(&op), model.period(&op), model.op_macs(&op));
     }
     for i in (0..=model.input_count().max(model.output_count())).chain(past) {
         let _ = (model.value(model.input(i)), model.value(model.output(i)));
     }
+    let whole = cost_between(model, Position::default(), Position { op: model.op_count(), row: 0 });
+    assert_eq!(model.cost(), whole);
     let _ = (model.metadata("name"), model.metadata(""), model.macs(), format!("{model:?}").len());
 }
 
@@ -143,16 +149,28 @@ fn infer<'m>(
 }
 
 /// Polls to the end with random budgets.
+///
+/// # Panics
+/// If a poll does more than its budget, or than the longest row.
 fn poll(session: &mut Session<'_, ALL_OPS>, choose: &mut Choices<'_>) {
     let most = (session.model().cost() / 16 + 2).min(u64::from(u32::MAX)) as u32;
     loop {
-        let budget = match choose.below(4) {
-            0 => Budget::layer(),
-            1 => Budget::macs(choose.below(most).into()),
-            2 => Budget::macs(0),
-            _ => Budget::macs(most.into()),
+        let (budget, units) = match choose.below(4) {
+            0 => (Budget::layer(), u64::MAX),
+            1 => {
+                let units = choose.below(most).into();
+                (Budget::macs(units), units)
+            }
+            2 => (Budget::macs(0), 0),
+            _ => (Budget::macs(most.into()), most.into()),
         };
-        if session.poll(budget).is_done() {
+        let from = session.position();
+        let done = session.poll(budget).is_done();
+        let model = session.model();
+        let to = if done { Position { op: model.op_count(), row: 0 } } else { session.position() };
+        let work = cost_between(model, from, to);
+        assert!(work <= units.max(model.longest_row()), "{work} of a budget of {units}");
+        if done {
             return;
         }
     }

@@ -1,7 +1,9 @@
 //! Sum and difference of two int8 tensors.
 
 use super::{
-    Attrs, OpFault, Operands, Work, attrs_of, check_activation, check_multiplier, mul::check_broadcast, words,
+    Attrs, OpFault, Operands, Work, attrs_of, check_activation, check_multiplier,
+    mul::{broadcast_work, check_broadcast},
+    words,
 };
 
 /// Attributes of Add and Sub: both inputs are scaled to twice the larger of their scales with `left_shift` extra
@@ -45,6 +47,6 @@ impl AddSub {
         ensure!(self.a[1] <= 0, OpFault::Attribute { index: 2 });
         ensure!(self.b[1] <= 0, OpFault::Attribute { index: 4 });
         tri!(check_activation(self.activation, 7));
-        Work::elementwise(&operands.output, 4)
+        broadcast_work(operands, 24)
     }
 }

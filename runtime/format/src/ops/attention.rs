@@ -1,5 +1,6 @@
 //! Scaled dot-product attention over a cache of keys and values, in f32.
 
+use super::work::{product, sum};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
 use crate::DType;
 
@@ -54,6 +55,11 @@ impl AttentionF32 {
         }
         // Queries and output are as large; the product cannot wrap, since the queries fit.
         ensure!(output.len as u64 / 4 == count * self.heads as u64 * depth, OpFault::Shape { operand: OUTPUT });
-        Work::new(count * self.heads as u64, 4 * depth, 2 * capacity * depth)
+        let row_cost = sum(&[50, 6 * depth, product(&[capacity, 50 + 4 * depth])]);
+        let (rows, row_macs) = (count * self.heads as u64, product(&[2, capacity, depth]));
+        let work = tri!(Work::new(rows, 4 * depth, row_cost, row_macs));
+        // Before the first row, the new keys and values go to the cache.
+        let stored = product(&[count, sum(&[40, product(&[self.kv_heads as u64, depth])])]);
+        work.prepared(stored, work.rows)
     }
 }

@@ -1,5 +1,6 @@
 //! Products of matrices that are both activations, in f32.
 
+use super::work::{product, sum};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
 use crate::{DType, Value};
 
@@ -42,7 +43,12 @@ impl BatchMatMulF32 {
         };
         ensure!(of_a == count || of_a == 1, OpFault::Shape { operand: 0 });
         ensure!(of_b == count || of_b == 1, OpFault::Shape { operand: 1 });
-        Work::new(count as u64 * rows as u64, 4 * columns as u64, inner as u64 * columns as u64)
+        let (columns, inner) = (columns as u64, inner as u64);
+        // Rows of a and of b, both in one piece, are multiplied lane by lane; else sums are read and written for each product.
+        let each =
+            if self.transpose_a == 0 && self.transpose_b == 1 { sum(&[20, 2 * inner]) } else { sum(&[2, 6 * inner]) };
+        let row_cost = sum(&[35, product(&[columns, each]), product(&[10, inner])]);
+        Work::new(product(&[count as u64, rows as u64]), 4 * columns, row_cost, product(&[inner, columns]))
     }
 }
 

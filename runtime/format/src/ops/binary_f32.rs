@@ -1,6 +1,6 @@
 //! Two f32 tensors, element by element: sum, difference, product, quotient, the lesser and the greater.
 
-use super::mul::check_shapes;
+use super::mul::{broadcast_work, check_shapes};
 use super::{Attrs, OpFault, Operands, Work, attrs_of, bits, check_range, reals};
 use crate::DType;
 
@@ -24,9 +24,9 @@ impl BinaryF32 {
         tri!(operands.count_is(2));
         tri!(operands.typed(0, DType::F32));
         tri!(operands.typed(1, DType::F32));
-        let output = tri!(operands.real_output());
+        tri!(operands.real_output());
         tri!(check_shapes(operands));
         tri!(check_range(self.activation, 0));
-        Work::elementwise(&output, 2)
+        broadcast_work(operands, 6)
     }
 }

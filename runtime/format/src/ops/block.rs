@@ -4,11 +4,12 @@
 //! are quantized to blocks as well, one batch at a time, into the operator's scratch value.
 
 use super::fully_connected::product_work;
+use super::work::ROW;
 use super::{Attrs, OpFault, Operands, Work, attrs_of, bits, check_range, reals};
 use crate::DType;
 
 macro_rules! block_types {
-    ($($name:ident = $code:literal, $elements:literal, $bytes:literal, $activations:ident, $lower:literal;)+) => {
+    ($($name:ident = $code:literal, $elements:literal, $bytes:literal, $activations:ident, $cost:literal, $lower:literal;)+) => {
         /// How the elements of a block are stored: GGML's types, under Candle's names.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -44,23 +45,28 @@ macro_rules! block_types {
             pub const fn activations(self) -> Self {
                 match self { $( Self::$name => Self::$activations, )+ }
             }
+
+            /// What a multiply-accumulate with a weight of this type costs.
+            pub(super) const fn cost(self) -> u64 {
+                match self { $( Self::$name => $cost, )+ }
+            }
         }
     };
 }
 
 block_types! {
-    Q4_0 = 0, 32, 18, Q8_0, "q4_0";
-    Q4_1 = 1, 32, 20, Q8_1, "q4_1";
-    Q5_0 = 2, 32, 22, Q8_0, "q5_0";
-    Q5_1 = 3, 32, 24, Q8_1, "q5_1";
-    Q8_0 = 4, 32, 34, Q8_0, "q8_0";
-    Q8_1 = 5, 32, 36, Q8_1, "q8_1";
-    Q2K = 6, 256, 84, Q8K, "q2k";
-    Q3K = 7, 256, 110, Q8K, "q3k";
-    Q4K = 8, 256, 144, Q8K, "q4k";
-    Q5K = 9, 256, 176, Q8K, "q5k";
-    Q6K = 10, 256, 210, Q8K, "q6k";
-    Q8K = 11, 256, 292, Q8K, "q8k";
+    Q4_0 = 0, 32, 18, Q8_0, 2, "q4_0";
+    Q4_1 = 1, 32, 20, Q8_1, 2, "q4_1";
+    Q5_0 = 2, 32, 22, Q8_0, 4, "q5_0";
+    Q5_1 = 3, 32, 24, Q8_1, 4, "q5_1";
+    Q8_0 = 4, 32, 34, Q8_0, 1, "q8_0";
+    Q8_1 = 5, 32, 36, Q8_1, 1, "q8_1";
+    Q2K = 6, 256, 84, Q8K, 3, "q2k";
+    Q3K = 7, 256, 110, Q8K, 6, "q3k";
+    Q4K = 8, 256, 144, Q8K, 4, "q4k";
+    Q5K = 9, 256, 176, Q8K, 6, "q5k";
+    Q6K = 10, 256, 210, Q8K, 6, "q6k";
+    Q8K = 11, 256, 292, Q8K, 1, "q8k";
 }
 
 /// The scratch value that an operator needs for itself.
@@ -104,7 +110,10 @@ impl FullyConnectedBlock {
         tri!(operands.real_bias(2, units));
         tri!(check_range(self.activation, 1));
         // A block has more bytes than an eighth of its elements, so this product fits.
-        product_work(&input, &output, units, row_bytes / block.bytes() * block.elements())
+        let depth = row_bytes / block.bytes() * block.elements();
+        let work = tri!(product_work(&input, &output, units, depth, [ROW, block.cost()]));
+        // Before the first row of a batch, its activations are quantized.
+        Work { scratch_cost: 0, ..work }.prepared(100 + 11 * depth as u64, units)
     }
 
     /// The activations of a batch, quantized. `None` for operands that [`check`](Self::check) refuses.

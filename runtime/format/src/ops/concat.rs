@@ -1,5 +1,6 @@
 //! Tensors one after another along a dimension.
 
+use super::work::sum;
 use super::{Attrs, MAX_INPUTS, OUTPUT, OpFault, Operands, Work, attrs_of};
 
 /// Attributes of Concat. The inputs' bytes are copied as they are: one quantization for all.
@@ -39,6 +40,8 @@ impl Concat {
             k += 1;
         }
         ensure!(total == output.shape.dim(axis) as u64, OpFault::Shape { operand: OUTPUT });
-        Work::split(&output, axis, 1)
+        let Some(row) = output.shape.product(axis, rank) else { return Err(OpFault::TooLarge) };
+        let bytes = row as u64 * output.dtype.size() as u64;
+        Work::split(&output, axis, sum(&[25 * operands.count as u64, bytes.div_ceil(2)]), 0)
     }
 }

@@ -1,5 +1,6 @@
 //! 2-D convolutions: int8, per output channel; and f32.
 
+use super::work::{product, sum, weight_cost};
 use super::{
     Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, window_fits, words,
 };
@@ -30,21 +31,25 @@ impl Conv2d {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        let taps = tri!(self.check_windows(operands));
+        tri!(self.check_windows(operands));
         let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.constant(1, DType::I8)));
-        grouped_work(&input, &weights, &operands.output, taps)
+        let size = tri!(grouped(&input, &weights, &operands.output));
+        // A window is gathered for each pixel and group, run by run, or else multiplied run by run.
+        let runs = size.runs(self.dilation);
+        let group = sum(&[100, product(&[25, runs])]);
+        let channel = sum(&[8, product(&[5, runs]), size.filter()]);
+        size.work(&operands.output, sum(&[60, product(&[size.groups, group]), product(&[size.outputs, channel])]))
     }
 
-    /// Checks what a plain and a depthwise convolution share, and gives the taps of a window.
-    const fn check_windows(&self, operands: &Operands) -> Result<u64, OpFault> {
+    /// Checks what a plain and a depthwise convolution share.
+    const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
         tri!(operands.count_is(3));
         let input = tri!(operands.quantized(0));
         let weights = tri!(operands.constant(1, DType::I8));
         let output = tri!(operands.quantized_output());
         tri!(operands.channels(2, output.shape.dim(3)));
-        let taps = tri!(window_taps(&input, &weights, &output, self.stride, self.dilation, self.pad));
-        tri!(check_activation(self.activation, 6));
-        Ok(taps)
+        tri!(check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad));
+        check_activation(self.activation, 6)
     }
 }
 
@@ -63,9 +68,13 @@ impl DepthwiseConv2d {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        let taps = tri!(self.0.check_windows(operands));
+        tri!(self.0.check_windows(operands));
         let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.constant(1, DType::I8)));
-        depthwise_work(&input, &weights, &operands.output, taps)
+        let size = tri!(depthwise(&input, &weights, &operands.output));
+        let all = sum(&[120, product(&[17, size.taps]), product(&[size.outputs, sum(&[3, product(&[2, size.taps])])])]);
+        // With a depth multiplier, each input channel by itself.
+        let single = if size.outputs == size.groups { 0 } else { sum(&[120, product(&[20, size.taps])]) };
+        size.work(&operands.output, sum(&[all, product(&[size.groups, single])]))
     }
 }
 
@@ -93,21 +102,23 @@ impl Conv2dF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        let taps = tri!(self.check_windows(operands));
+        tri!(self.check_windows(operands));
         let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.real_weights(1)));
-        grouped_work(&input, &weights, &operands.output, taps)
+        let size = tri!(grouped(&input, &weights, &operands.output));
+        let products = product(&[size.filter(), weight_cost(weights.dtype)]);
+        let channel = sum(&[8, product(&[35, size.runs(self.dilation)]), products]);
+        size.work(&operands.output, sum(&[25, product(&[20, size.groups]), product(&[size.outputs, channel])]))
     }
 
-    /// Checks what a plain and a depthwise convolution share, and gives the taps of a window.
-    const fn check_windows(&self, operands: &Operands) -> Result<u64, OpFault> {
+    /// Checks what a plain and a depthwise convolution share.
+    const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
         tri!(operands.count_is(3));
         let input = tri!(operands.typed(0, DType::F32));
         let weights = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
         tri!(operands.real_bias(2, output.shape.dim(3)));
-        let taps = tri!(window_taps(&input, &weights, &output, self.stride, self.dilation, self.pad));
-        tri!(check_range(self.activation, 6));
-        Ok(taps)
+        tri!(check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad));
+        check_range(self.activation, 6)
     }
 }
 
@@ -125,21 +136,26 @@ impl DepthwiseConv2dF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        let taps = tri!(self.0.check_windows(operands));
+        tri!(self.0.check_windows(operands));
         let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.real_weights(1)));
-        depthwise_work(&input, &weights, &operands.output, taps)
+        let size = tri!(depthwise(&input, &weights, &operands.output));
+        let channel = sum(&[8, product(&[size.taps, 1 + weight_cost(weights.dtype)])]);
+        let all = sum(&[40, product(&[30, size.taps]), product(&[size.outputs, channel])]);
+        // With a depth multiplier, each input channel by itself.
+        let single = if size.outputs == size.groups { 0 } else { product(&[12, size.taps]) };
+        size.work(&operands.output, sum(&[all, product(&[size.groups, single])]))
     }
 }
 
-/// Checks that the windows of weights `[_, KH, KW, _]` lie on the input, and gives the taps of one.
-const fn window_taps(
+/// Checks that the windows of weights `[_, KH, KW, _]` lie on the input.
+const fn check_windows(
     input: &Value,
     weights: &Value,
     output: &Value,
     stride: [i32; 2],
     dilation: [i32; 2],
     pad: [i32; 2],
-) -> Result<u64, OpFault> {
+) -> Result<(), OpFault> {
     let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
     ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
     ensure!(w.rank() == 4, OpFault::Shape { operand: 1 });
@@ -147,30 +163,63 @@ const fn window_taps(
     let (s, d, p) = (stride, dilation, pad);
     ensure!(window_fits(i.dim(1), o.dim(1), w.dim(1), s[0], d[0], p[0]), OpFault::Attribute { index: 0 });
     ensure!(window_fits(i.dim(2), o.dim(2), w.dim(2), s[1], d[1], p[1]), OpFault::Attribute { index: 1 });
-    Ok(w.dim(1) as u64 * w.dim(2) as u64)
+    Ok(())
 }
 
-/// The work of OHWI weights: the input's channels divide into groups of the weights' I.
-pub(super) const fn grouped_work(input: &Value, weights: &Value, output: &Value, taps: u64) -> Result<Work, OpFault> {
+/// The numbers that a convolution's work is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    /// Height and width of the kernel.
+    pub(super) kernel: [u64; 2],
+    pub(super) taps: u64,
+    /// Groups of channels: each sees `inputs` and makes its part of `outputs`.
+    pub(super) groups: u64,
+    pub(super) inputs: u64,
+    /// Output channels, of all groups.
+    pub(super) outputs: u64,
+}
+
+impl Size {
+    const fn new(weights: &Value, groups: u32, inputs: u32, outputs: u32) -> Self {
+        let kernel = [weights.shape.dim(1) as u64, weights.shape.dim(2) as u64];
+        let taps = product(&[kernel[0], kernel[1]]);
+        Self { kernel, taps, groups: groups as u64, inputs: inputs as u64, outputs: outputs as u64 }
+    }
+
+    /// Multiply-accumulates of one output channel of a pixel.
+    pub(super) const fn filter(&self) -> u64 {
+        product(&[self.taps, self.inputs])
+    }
+
+    /// Pieces of a window that lie side by side in the input: whole lines if all channels of neighbours are taken.
+    const fn runs(&self, dilation: [i32; 2]) -> u64 {
+        if self.groups == 1 && dilation[1] == 1 { self.kernel[0] } else { self.taps }
+    }
+
+    /// The work at `pixel` for each pixel. Rows are the output's image rows.
+    pub(super) const fn work(&self, output: &Value, pixel: u64) -> Result<Work, OpFault> {
+        let width = output.shape.dim(2) as u64;
+        let rows = tri!(Work::split(output, 2, 0, 0));
+        let row_cost = sum(&[60, product(&[width, pixel])]);
+        let row_macs = product(&[width, self.outputs, self.filter()]);
+        Work::new(rows.rows as u64, rows.row_bytes as u64, row_cost, row_macs)
+    }
+}
+
+/// Checks OHWI weights: the input's channels divide into groups of the weights' I.
+pub(super) const fn grouped(input: &Value, weights: &Value, output: &Value) -> Result<Size, OpFault> {
     let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
     ensure!(w.dim(0) == o.dim(3) && w.dim(3) > 0, OpFault::Shape { operand: 1 });
     ensure!(i.dim(3).is_multiple_of(w.dim(3)), OpFault::Shape { operand: 1 });
-    ensure!(o.dim(3).is_multiple_of(i.dim(3) / w.dim(3)), OpFault::Shape { operand: 1 });
-    row_work(output, taps * w.dim(3) as u64)
+    let groups = i.dim(3) / w.dim(3);
+    ensure!(o.dim(3).is_multiple_of(groups), OpFault::Shape { operand: 1 });
+    Ok(Size::new(weights, groups, w.dim(3), o.dim(3)))
 }
 
-/// The work of 1HWO weights: O a multiple of the input's channels.
-const fn depthwise_work(input: &Value, weights: &Value, output: &Value, taps: u64) -> Result<Work, OpFault> {
+/// Checks 1HWO weights: O a multiple of the input's channels, each a group.
+const fn depthwise(input: &Value, weights: &Value, output: &Value) -> Result<Size, OpFault> {
     let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
     ensure!(w.dim(0) == 1 && w.dim(3) == o.dim(3), OpFault::Shape { operand: 1 });
     ensure!(i.dim(3) > 0 && o.dim(3).is_multiple_of(i.dim(3)), OpFault::Shape { operand: 0 });
-    row_work(output, taps)
-}
-
-/// Rows are the output's image rows; each element costs `taps`.
-const fn row_work(output: &Value, taps: u64) -> Result<Work, OpFault> {
-    let Some(row) = taps.checked_mul(output.shape.dim(2) as u64) else { return Err(OpFault::TooLarge) };
-    let Some(cost) = row.checked_mul(output.shape.dim(3) as u64) else { return Err(OpFault::TooLarge) };
-    let work = tri!(Work::split(output, 2, 1));
-    Work::new(work.rows as u64, work.row_bytes as u64, cost)
+    Ok(Size::new(weights, i.dim(3), 1, o.dim(3)))
 }

@@ -1,6 +1,7 @@
 //! Transposed 2-D convolution in f32: each input is spread over a window of the output.
 
-use super::conv_2d::grouped_work;
+use super::conv_2d::grouped;
+use super::work::{product, quotient, sum, weight_cost};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_range, reals, words};
 use crate::DType;
 
@@ -52,8 +53,27 @@ impl ConvTranspose2dF32 {
             axis += 1;
         }
         tri!(check_range(self.activation, 6));
-        grouped_work(&input, &weights, &output, w.dim(1) as u64 * w.dim(2) as u64)
+        let size = tri!(grouped(&input, &weights, &output));
+        let hits = product(&[
+            hits(size.kernel[0], self.stride[0], self.dilation[0]),
+            hits(size.kernel[1], self.stride[1], self.dilation[1]),
+            sum(&[30, product(&[size.inputs, weight_cost(weights.dtype)])]),
+        ]);
+        let channel = sum(&[25, product(&[4, size.kernel[0]]), product(&[3, size.taps]), hits]);
+        size.work(&output, product(&[size.outputs, channel]))
     }
+}
+
+/// At most so many of an output's `taps` along an axis meet an input; the others fall between two. The distance of one tap is
+/// `dilation`, of one input `stride`.
+const fn hits(taps: u64, stride: i32, dilation: i32) -> u64 {
+    let (stride, dilation) = (stride as u64, dilation as u64);
+    let (mut divisor, mut rest) = (stride, dilation);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    // Neighbours that meet one are a common multiple of both apart.
+    quotient(taps, stride / if divisor == 0 { 1 } else { divisor })
 }
 
 const fn is_side(length: i64) -> bool {

@@ -20,6 +20,6 @@ impl Copy {
         tri!(operands.count_is(1));
         let input = tri!(operands.moved());
         ensure!(input.len == operands.output.len, OpFault::Shape { operand: OUTPUT });
-        Work::elementwise(&operands.output, 1)
+        Work::elementwise(&operands.output, operands.output.dtype.size().div_ceil(2) as u64)
     }
 }

@@ -1,5 +1,6 @@
 //! Matrix product of activations with constant weights: int8, and f32.
 
+use super::work::{product, sum, weight_cost};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, words};
 use crate::{DType, Value};
 
@@ -31,7 +32,9 @@ impl FullyConnected {
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.channels(2, units));
-        let work = tri!(product_work(&input, &output, units, depth));
+        // A zero point of the weights takes the sum of the activations.
+        let each = if self.weights_zero_point == 0 { [30, 1] } else { [60, 2] };
+        let work = tri!(product_work(&input, &output, units, depth, each));
         ensure!(-128 <= self.weights_zero_point && self.weights_zero_point <= 127, OpFault::Attribute { index: 0 });
         tri!(check_activation(self.activation, 1));
         Ok(work)
@@ -64,15 +67,21 @@ impl FullyConnectedF32 {
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.real_bias(2, units));
         tri!(check_range(self.activation, 0));
-        product_work(&input, &output, units, depth)
+        product_work(&input, &output, units, depth, [35, weight_cost(weights.dtype)])
     }
 }
 
 /// The work of a product with `units` rows of `depth`, one element a row. Only the element counts matter:
-/// `[batches.., depth]` becomes `[batches.., units]`.
-pub(super) const fn product_work(input: &Value, output: &Value, units: u32, depth: u32) -> Result<Work, OpFault> {
+/// `[batches.., depth]` becomes `[batches.., units]`. A row costs `fixed`, and `each` for every product.
+pub(super) const fn product_work(
+    input: &Value,
+    output: &Value,
+    units: u32,
+    depth: u32,
+    [fixed, each]: [u64; 2],
+) -> Result<Work, OpFault> {
     let (from, to) = (input.len / input.dtype.size(), output.len / output.dtype.size());
     ensure!(depth > 0 && from.is_multiple_of(depth), OpFault::Shape { operand: 0 });
     ensure!(to as u64 == (from / depth) as u64 * units as u64, OpFault::Shape { operand: OUTPUT });
-    Work::new(to as u64, output.dtype.size() as u64, depth as u64)
+    Work::new(to as u64, output.dtype.size() as u64, sum(&[fixed, product(&[each, depth as u64])]), depth as u64)
 }

@@ -3,6 +3,7 @@
 //! A negative index counts as 0 and one beyond the table as its last row, so no input can fail. A block table has the
 //! form of [`FullyConnectedBlock`](super::FullyConnectedBlock)'s weights, so one constant can serve as both.
 
+use super::work::{ROW, product, sum, weight_cost};
 use super::{Attrs, BlockType, OUTPUT, OpFault, Operands, Work, attrs_of};
 use crate::{DType, Value};
 
@@ -25,7 +26,7 @@ impl GatherF32 {
         let table = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
         ensure!(table.shape.rank() == 2, OpFault::Shape { operand: 1 });
-        gather_work(&indices, &output, table.shape.dim(1), 1)
+        gather_work(&indices, &output, table.shape.dim(1), weight_cost(table.dtype))
     }
 }
 
@@ -55,13 +56,13 @@ impl GatherBlock {
         let row_bytes = table.shape.dim(1);
         ensure!(row_bytes.is_multiple_of(block.bytes()), OpFault::Shape { operand: 1 });
         // A block has more bytes than an eighth of its elements, so this product fits.
-        gather_work(&indices, &output, row_bytes / block.bytes() * block.elements(), 4)
+        gather_work(&indices, &output, row_bytes / block.bytes() * block.elements(), 1 + block.cost())
     }
 }
 
 /// A row of `len` elements for each index. Of the shapes only the element counts matter.
-const fn gather_work(indices: &Value, output: &Value, len: u32, cost_per_element: u64) -> Result<Work, OpFault> {
+const fn gather_work(indices: &Value, output: &Value, len: u32, each: u64) -> Result<Work, OpFault> {
     let count = indices.len as u64 / 4;
     ensure!(output.len as u64 / 4 == count * len as u64, OpFault::Shape { operand: OUTPUT });
-    Work::new(count, 4 * len as u64, len as u64 * cost_per_element)
+    Work::new(count, 4 * len as u64, sum(&[ROW, product(&[len as u64, each])]), 0)
 }

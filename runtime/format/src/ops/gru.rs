@@ -19,7 +19,7 @@ impl GruF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(6));
-        let (hidden, work) = tri!(recurrent_work(operands, 3, 5));
+        let (hidden, work) = tri!(recurrent_work(operands, 3, 230, 5));
         tri!(operands.real_bias(3, 3 * hidden));
         tri!(operands.real_bias(4, 3 * hidden));
         Ok(work)

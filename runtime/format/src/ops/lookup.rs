@@ -77,6 +77,6 @@ impl Lookup {
         ensure!(table.len == 256, OpFault::Shape { operand: 1 });
         ensure!(input.shape.is(&operands.output.shape), OpFault::Shape { operand: OUTPUT });
         ensure!(Function::from_code(self.function).is_some(), OpFault::Attribute { index: 0 });
-        Work::elementwise(&operands.output, 1)
+        Work::elementwise(&operands.output, 2)
     }
 }

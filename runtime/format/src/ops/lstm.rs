@@ -1,5 +1,6 @@
 //! One step of a long short-term memory, and what it shares with a gated recurrent unit.
 
+use super::work::{product, sum, weight_cost};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work};
 use crate::{DType, Value};
 
@@ -20,7 +21,7 @@ impl LstmF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(6));
-        let (hidden, work) = tri!(recurrent_work(operands, 4, 5));
+        let (hidden, work) = tri!(recurrent_work(operands, 4, 300, 5));
         tri!(operands.real_bias(3, 4 * hidden));
         let cell = tri!(operands.typed(4, DType::F32));
         ensure!(cell.is_state(), OpFault::Place { operand: 4 });
@@ -30,8 +31,13 @@ impl LstmF32 {
 }
 
 /// Checks what recurrent layers of `gates` gates share: activations, weights in inputs 1 and 2, the hidden state in input
-/// `state`, the output. Gives the hidden units and the work, one unit of one batch a row.
-pub(super) const fn recurrent_work(operands: &Operands, gates: u32, state: u8) -> Result<(u32, Work), OpFault> {
+/// `state`, the output. Gives the hidden units and the work, one unit of one batch a row, whose functions cost `fixed`.
+pub(super) const fn recurrent_work(
+    operands: &Operands,
+    gates: u32,
+    fixed: u64,
+    state: u8,
+) -> Result<(u32, Work), OpFault> {
     let input = tri!(operands.typed(0, DType::F32));
     let (weights, recurrent) = (tri!(operands.real_weights(1)), tri!(operands.real_weights(2)));
     let hidden = tri!(operands.typed(state as usize, DType::F32));
@@ -47,7 +53,9 @@ pub(super) const fn recurrent_work(operands: &Operands, gates: u32, state: u8) -
     let rows = (elements / depth) as u64 * units as u64;
     ensure!((output.len / 4) as u64 == rows, OpFault::Shape { operand: OUTPUT });
     ensure!(hidden.len == output.len, OpFault::Shape { operand: state });
-    Ok((units, tri!(Work::new(rows, 4, gates as u64 * (depth as u64 + units as u64)))))
+    let row_macs = product(&[gates as u64, depth as u64 + units as u64]);
+    let row_cost = sum(&[fixed, product(&[weight_cost(weights.dtype), row_macs])]);
+    Ok((units, tri!(Work::new(rows, 4, row_cost, row_macs))))
 }
 
 const fn is_gates(weights: &Value, gates: u32, units: u32) -> bool {

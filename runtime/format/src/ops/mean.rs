@@ -1,5 +1,6 @@
 //! Mean over some dimensions: int8, and f32.
 
+use super::work::{ROW, last_long_dimension, product, quotient, sum};
 use super::{Attrs, MOST_AVERAGED, OUTPUT, OpFault, Operands, Work, attrs_of, check_multiplier, words};
 use crate::{DType, Value};
 
@@ -25,7 +26,7 @@ impl Mean {
         tri!(operands.count_is(1));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        let work = tri!(mean_work(&input, &output, self.reduced, MOST_AVERAGED));
+        let work = tri!(mean_work(&input, &output, self.reduced, MOST_AVERAGED, [3, 20]));
         tri!(check_multiplier(self.output[0], self.output[1], 1));
         Ok(work)
     }
@@ -50,12 +51,19 @@ impl MeanF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(1));
         let input = tri!(operands.typed(0, DType::F32));
-        mean_work(&input, &tri!(operands.real_output()), self.reduced, u32::MAX)
+        mean_work(&input, &tri!(operands.real_output()), self.reduced, u32::MAX, [15, 0])
     }
 }
 
-/// The work of a mean over the dimensions in `mask`, of at most `most` elements each; one element a row.
-const fn mean_work(input: &Value, output: &Value, mask: i32, most: u32) -> Result<Work, OpFault> {
+/// The work of a mean over the dimensions in `mask`, of at most `most` elements each; one element a row. A row costs so much for
+/// every element that is summed, and for every line of them.
+const fn mean_work(
+    input: &Value,
+    output: &Value,
+    mask: i32,
+    most: u32,
+    [each, line]: [u64; 2],
+) -> Result<Work, OpFault> {
     let rank = input.shape.rank();
     ensure!(0 <= mask && mask < 1 << rank, OpFault::Attribute { index: 0 });
     let mut kept = 1u64;
@@ -72,5 +80,7 @@ const fn mean_work(input: &Value, output: &Value, mask: i32, most: u32) -> Resul
     }
     ensure!(reduced <= most as u64, OpFault::Attribute { index: 0 });
     ensure!(kept == (output.len / output.dtype.size()) as u64, OpFault::Shape { operand: OUTPUT });
-    Work::new(kept, output.dtype.size() as u64, reduced)
+    let lines = quotient(reduced, last_long_dimension(&input.shape, mask as u32) as u64);
+    let row_cost = sum(&[ROW, product(&[each, reduced]), product(&[line, lines])]);
+    Work::new(kept, output.dtype.size() as u64, row_cost, 0)
 }

@@ -33,6 +33,7 @@ mod strided_slice;
 mod svdf;
 mod transpose;
 mod unary_f32;
+mod work;
 
 pub use add::AddSub;
 pub use attention::AttentionF32;
@@ -63,6 +64,7 @@ pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
 pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
+pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
 use crate::op::{F16_WEIGHTS, OpSet, block_set};
 use crate::{DType, Shape, Value};
@@ -111,9 +113,9 @@ pub enum OpFault {
         /// Its index.
         index: u8,
     },
-    /// A row's work does not fit in 32 bits.
+    /// The cost of a row or of its preparation does not fit in 32 bits.
     TooLarge,
-    /// The record's row count or row cost is not what the operands give.
+    /// The record's row count or one of its costs is not what the operands give.
     Work,
     /// An operand index is past the tables.
     OperandIndex {
@@ -134,53 +136,6 @@ pub enum OpFault {
     },
     /// The scratch value is not an arena value of one output row, or of what the operator needs, that lives only here.
     Scratch,
-}
-
-/// How much an operator does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// The output is computed in this many equal, consecutive pieces.
-    pub rows: u32,
-    /// Bytes of one piece.
-    pub row_bytes: u32,
-    /// The cost of one piece, in multiply-accumulates or, where there are none, in steps of about that weight.
-    pub row_cost: u32,
-}
-
-impl Work {
-    const fn new(rows: u64, row_bytes: u64, row_cost: u64) -> Result<Self, OpFault> {
-        if rows == 0 || row_bytes == 0 {
-            return Err(OpFault::Shape { operand: OUTPUT });
-        }
-        if rows > u32::MAX as u64 || row_bytes > u32::MAX as u64 || row_cost > u32::MAX as u64 {
-            return Err(OpFault::TooLarge);
-        }
-        let row_cost = if row_cost == 0 { 1 } else { row_cost as u32 };
-        Ok(Self { rows: rows as u32, row_bytes: row_bytes as u32, row_cost })
-    }
-
-    /// `output` in rows of its last dimensions: all but the outer `outer` ones.
-    const fn split(output: &Value, outer: usize, cost_per_element: u64) -> Result<Self, OpFault> {
-        let (Some(rows), Some(all)) = (output.shape.product(0, outer), output.shape.elements()) else {
-            return Err(OpFault::TooLarge);
-        };
-        if rows == 0 || all == 0 {
-            return Err(OpFault::Shape { operand: OUTPUT });
-        }
-        let row = (all / rows) as u64;
-        let Some(row_cost) = row.checked_mul(cost_per_element) else { return Err(OpFault::TooLarge) };
-        Self::new(rows as u64, row * output.dtype.size() as u64, row_cost)
-    }
-
-    /// The split of elementwise operators: rows of the last two dimensions (of the last one below rank 3).
-    const fn elementwise(output: &Value, cost_per_element: u64) -> Result<Self, OpFault> {
-        Self::split(output, elementwise_outer(&output.shape), cost_per_element)
-    }
-
-    /// The split of operators that move data: rows of the last dimension.
-    const fn last_dimension(output: &Value, cost_per_element: u64) -> Result<Self, OpFault> {
-        Self::split(output, output.shape.rank().saturating_sub(1), cost_per_element)
-    }
 }
 
 /// How many outer dimensions an elementwise operator's rows count over.
@@ -610,26 +565,6 @@ impl Operator {
         match self {
             Self::FullyConnectedBlock(op) => op.workspace(operands),
             _ => None,
-        }
-    }
-
-    /// Nominal multiply-accumulates of the whole operator: taps on padding count, other arithmetic does not.
-    pub const fn macs(&self, work: &Work) -> u64 {
-        match self {
-            Self::Conv2d(_)
-            | Self::DepthwiseConv2d(_)
-            | Self::FullyConnected(_)
-            | Self::Svdf(_)
-            | Self::Conv2dF32(_)
-            | Self::DepthwiseConv2dF32(_)
-            | Self::FullyConnectedF32(_)
-            | Self::FullyConnectedBlock(_)
-            | Self::BatchMatMulF32(_)
-            | Self::AttentionF32(_)
-            | Self::LstmF32(_)
-            | Self::GruF32(_)
-            | Self::ConvTranspose2dF32(_) => work.rows as u64 * work.row_cost as u64,
-            _ => 0,
         }
     }
 }

@@ -25,7 +25,7 @@ impl Mul {
         tri!(check_broadcast(operands));
         tri!(check_multiplier(self.output[0], self.output[1], 0));
         tri!(check_activation(self.activation, 2));
-        Work::elementwise(&operands.output, 3)
+        broadcast_work(operands, 13)
     }
 }
 
@@ -36,6 +36,12 @@ pub(super) const fn check_broadcast(operands: &Operands) -> Result<(), OpFault> 
     tri!(operands.quantized(0));
     tri!(operands.quantized(1));
     check_shapes(operands)
+}
+
+/// The work of two inputs that broadcast, at `each` for an element.
+pub(super) const fn broadcast_work(operands: &Operands, each: u64) -> Result<Work, OpFault> {
+    let (Some(a), Some(b)) = (operands.input(0), operands.input(1)) else { return Err(OpFault::Inputs) };
+    Work::broadcast(&operands.output, &a.shape, &b.shape, each)
 }
 
 /// Two inputs whose dimensions, aligned at the last, are the output's or 1.

@@ -24,7 +24,7 @@ impl LayerNormF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(3));
         tri!(operands.real_bias(2, operands.output.shape.from_end(0)));
-        check_norm(operands, self.epsilon, 8)
+        check_norm(operands, self.epsilon, [40, 7])
     }
 }
 
@@ -48,17 +48,17 @@ impl RmsNormF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(2));
-        check_norm(operands, self.epsilon, 4)
+        check_norm(operands, self.epsilon, [30, 4])
     }
 }
 
 /// An input and an output of one shape, a weight for each element of the last dimension.
-const fn check_norm(operands: &Operands, epsilon: f32, cost_per_element: u64) -> Result<Work, OpFault> {
+const fn check_norm(operands: &Operands, epsilon: f32, [fixed, each]: [u64; 2]) -> Result<Work, OpFault> {
     let input = tri!(operands.typed(0, DType::F32));
     let weight = tri!(operands.constant(1, DType::F32));
     let output = tri!(operands.real_output());
     ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
     ensure!(weight.len as u64 == 4 * output.shape.from_end(0) as u64, OpFault::Shape { operand: 1 });
     ensure!(epsilon >= 0.0 && epsilon.is_finite(), OpFault::Attribute { index: 0 });
-    Work::last_dimension(&output, cost_per_element)
+    Work::last_dimension(&output, fixed, each)
 }

@@ -36,6 +36,7 @@ impl Pad {
             );
             i += 1;
         }
-        Work::last_dimension(&output, 1)
+        // Lines of border are filled element by element.
+        Work::moved(&output, false)
     }
 }

@@ -1,5 +1,6 @@
 //! Pooling over a 2-D window: int8, with one quantization for input and output; and f32.
 
+use super::work::{ROW, product, sum};
 use super::{
     Attrs, MOST_AVERAGED, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals,
     window_fits, words,
@@ -93,6 +94,13 @@ const fn pool_work(
     ensure!(w[0] > 0 && w[1] > 0, OpFault::Attribute { index: 0 });
     ensure!(window_fits(i.dim(1), o.dim(1), w[0] as u32, s[0], 1, p[0]), OpFault::Attribute { index: 2 });
     ensure!(window_fits(i.dim(2), o.dim(2), w[1] as u32, s[1], 1, p[1]), OpFault::Attribute { index: 3 });
-    // A window's extent is below 2^24 along each axis, so this product fits.
-    Work::split(output, 2, w[0] as u64 * w[1] as u64)
+    // Only taps inside the input are work.
+    let taps = product(&[minimum(w[0] as u32, i.dim(1)), minimum(w[1] as u32, i.dim(2))]);
+    let (width, channels) = (o.dim(2) as u64, o.dim(3) as u64);
+    let pixel = sum(&[35, product(&[8, channels]), product(&[taps, 12 + 3 * channels])]);
+    Work::split(output, 2, sum(&[ROW, product(&[width, pixel])]), 0)
+}
+
+const fn minimum(a: u32, b: u32) -> u64 {
+    if a < b { a as u64 } else { b as u64 }
 }

@@ -3,6 +3,7 @@
 //! A network that reads a sequence step by step must know where it is. One state counts how many positions have been
 //! read; rotary embeddings, position tables and attention take the numbers of the new ones from here.
 
+use super::work::{ROW, sum};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
 use crate::DType;
 
@@ -32,6 +33,6 @@ impl Positions {
         let output = operands.output;
         ensure!(output.dtype.is(DType::I32), OpFault::Type { operand: OUTPUT });
         ensure!(self.capacity >= 1, OpFault::Attribute { index: 0 });
-        Work::new(1, output.len as u64, output.len as u64 / 4)
+        Work::new(1, output.len as u64, sum(&[ROW, output.len as u64]), 0)
     }
 }

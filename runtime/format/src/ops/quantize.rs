@@ -47,6 +47,6 @@ impl Dequantize {
         ensure!(is_quantized(&input), OpFault::Quantization { operand: 0 });
         ensure!(operands.output.dtype.is(DType::F32), OpFault::Type { operand: OUTPUT });
         ensure!(input.shape.is(&operands.output.shape), OpFault::Shape { operand: OUTPUT });
-        Work::elementwise(&operands.output, 4)
+        Work::elementwise(&operands.output, 2)
     }
 }

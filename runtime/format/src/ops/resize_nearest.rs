@@ -1,5 +1,6 @@
 //! Resize of an image by the nearest neighbour.
 
+use super::work::{ROW, product, sum};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
 
 /// Attributes of ResizeNearest, as TensorFlow Lite defines them.
@@ -32,6 +33,7 @@ impl ResizeNearest {
         ensure!(o.dim(1) <= 1 << 24 && o.dim(2) <= 1 << 24, OpFault::Shape { operand: OUTPUT });
         ensure!(self.align_corners & !1 == 0, OpFault::Attribute { index: 0 });
         ensure!(self.half_pixel_centers & !1 == 0, OpFault::Attribute { index: 1 });
-        Work::split(&output, 2, 1)
+        let line = product(&[o.dim(3) as u64, output.dtype.size() as u64]).div_ceil(2);
+        Work::split(&output, 2, sum(&[ROW, product(&[o.dim(2) as u64, sum(&[30, line])])]), 0)
     }
 }

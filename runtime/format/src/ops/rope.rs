@@ -1,5 +1,6 @@
 //! Rotary position embedding, in f32.
 
+use super::work::ROW;
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
 use crate::DType;
 
@@ -36,7 +37,7 @@ impl RopeF32 {
         ensure!(sin.shape.is(&cos.shape), OpFault::Shape { operand: 2 });
         ensure!(self.heads >= 1, OpFault::Attribute { index: 0 });
         ensure!(self.interleaved == 0 || self.interleaved == 1, OpFault::Attribute { index: 1 });
-        let work = tri!(Work::last_dimension(&output, 4));
+        let work = tri!(Work::last_dimension(&output, ROW, 3));
         let period = (positions.len as u64 / 4) * self.heads as u64;
         ensure!((work.rows as u64).is_multiple_of(period), OpFault::Shape { operand: 3 });
         Ok(work)

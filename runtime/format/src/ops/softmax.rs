@@ -1,5 +1,6 @@
 //! Softmax over the last dimension: int8, and f32.
 
+use super::work::ROW;
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
 use crate::DType;
 
@@ -32,7 +33,7 @@ impl Softmax {
         ensure!(self.input_multiplier >= 0, OpFault::Attribute { index: 0 });
         ensure!(0 <= self.input_left_shift && self.input_left_shift <= 31, OpFault::Attribute { index: 1 });
         ensure!(self.diff_min <= 0, OpFault::Attribute { index: 2 });
-        Work::last_dimension(&output, 64)
+        Work::last_dimension(&output, 150, 64)
     }
 }
 
@@ -59,6 +60,6 @@ impl SoftmaxF32 {
         let output = tri!(operands.real_output());
         ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
         ensure!(self.beta >= 0.0 && self.beta.is_finite(), OpFault::Attribute { index: 0 });
-        Work::last_dimension(&output, 64)
+        Work::last_dimension(&output, ROW, 24)
     }
 }

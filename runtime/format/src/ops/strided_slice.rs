@@ -1,5 +1,6 @@
 //! Every n-th element of a box.
 
+use super::work::of_last;
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, words};
 use crate::MAX_RANK;
 
@@ -36,6 +37,6 @@ impl StridedSlice {
             ensure!(self.stride[i] != 0 && 0 <= last && last < size, OpFault::Attribute { index: 6 + i as u8 });
             i += 1;
         }
-        Work::last_dimension(&output, 1)
+        Work::moved(&output, of_last(&self.stride, output.shape.rank(), 1) == 1)
     }
 }

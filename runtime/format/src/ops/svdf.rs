@@ -1,5 +1,6 @@
 //! Singular value decomposition filter: one step of a recurrent layer.
 
+use super::work::{ROW, product, sum};
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_activation, check_multiplier, words};
 use crate::DType;
 
@@ -65,6 +66,8 @@ impl Svdf {
         tri!(check_multiplier(self.feature[0], self.feature[1], 1));
         tri!(check_multiplier(self.output[0], self.output[1], 3));
         tri!(check_activation(self.activation, 5));
-        Work::new(output.len as u64, 1, self.rank as u64 * (depth as u64 + memory as u64))
+        let (rank, depth, memory) = (self.rank as u64, depth as u64, memory as u64);
+        let row_cost = sum(&[ROW, product(&[rank, 40 + 2 * depth + 3 * memory])]);
+        Work::new(output.len as u64, 1, row_cost, product(&[rank, depth + memory]))
     }
 }

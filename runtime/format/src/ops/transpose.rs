@@ -1,5 +1,6 @@
 //! Dimensions in another order.
 
+use super::work::of_last;
 use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, words};
 use crate::MAX_RANK;
 
@@ -36,6 +37,7 @@ impl Transpose {
             ensure!(output.shape.dim(i) == input.shape.dim(from as usize), OpFault::Shape { operand: OUTPUT });
             i += 1;
         }
-        Work::last_dimension(&output, 1)
+        let last = rank as i32 - 1;
+        Work::moved(&output, of_last(&self.perm, rank, last) == last)
     }
 }

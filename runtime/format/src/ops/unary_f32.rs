@@ -106,20 +106,22 @@ impl UnaryF32 {
         let cost = match function {
             UnaryFunction::Clamp => {
                 tri!(check_range(self.parameters, 1));
-                1
+                3
             }
             UnaryFunction::LeakyRelu | UnaryFunction::Elu => {
                 ensure!(a.is_finite(), OpFault::Attribute { index: 1 });
                 ensure!(b.to_bits() == 0, OpFault::Attribute { index: 2 });
-                if matches!(function, UnaryFunction::Elu) { 32 } else { 1 }
+                if matches!(function, UnaryFunction::Elu) { 32 } else { 2 }
             }
             _ => {
                 ensure!(a.to_bits() == 0, OpFault::Attribute { index: 1 });
                 ensure!(b.to_bits() == 0, OpFault::Attribute { index: 2 });
                 match function {
-                    UnaryFunction::Abs | UnaryFunction::Neg | UnaryFunction::Square => 1,
+                    UnaryFunction::Abs | UnaryFunction::Neg | UnaryFunction::Square | UnaryFunction::Reciprocal => 2,
                     UnaryFunction::HardSigmoid | UnaryFunction::HardSwish => 4,
-                    UnaryFunction::Reciprocal | UnaryFunction::Sqrt | UnaryFunction::Rsqrt => 8,
+                    UnaryFunction::Sqrt | UnaryFunction::Rsqrt => 16,
+                    // Large arguments are reduced in 64-bit arithmetic, without hardware for it.
+                    UnaryFunction::Sin | UnaryFunction::Cos => 1500,
                     _ => 32,
                 }
             }

@@ -96,7 +96,8 @@ impl Parts {
             channels.kind = Kind::Channels;
         }
         let work = operator.check(&operands).unwrap();
-        self.ops.push(Op { scratch, ..Op::new(operator, inputs, output, &work) });
+        let op = Op::new(operator, inputs, output, &work);
+        self.ops.push(scratch.map_or(op, |scratch| op.with_scratch(scratch, &work)));
     }
 
     /// The same in the order that a file needs: constants by name, then `inputs`, state by offset, what operators write, and

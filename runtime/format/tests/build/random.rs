@@ -80,6 +80,10 @@ impl<'a> Choices<'a> {
     }
 }
 
+/// For an operator that its operands do not suit.
+const ANY_WORK: Work =
+    Work { rows: 1, row_bytes: 1, row_cost: 1, scratch_cost: 0, prepare_cost: 0, period: 1, macs: 0 };
+
 /// A constant, or one of the other values; constants come first in the file, so indices are known only at the end.
 #[derive(Clone, Copy, PartialEq)]
 enum Ref {
@@ -97,6 +101,8 @@ struct Step {
 
 struct Builder<'c, 'b> {
     choose: &'c mut Choices<'b>,
+    /// Some sizes are up to so many times as large as usual.
+    scale: i32,
     parts: Parts,
     constants: Vec<Value>,
     steps: Vec<Step>,
@@ -106,10 +112,17 @@ struct Builder<'c, 'b> {
 
 /// A random plan.
 pub fn plan(choose: &mut Choices<'_>) -> Parts {
+    plan_of(choose, 1)
+}
+
+/// A random plan in which some sizes are up to `scale` times as large as usual, so that work outweighs what an operator
+/// takes by itself.
+pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
     let count = choose.between(1, 6);
     let wrong = choose.one_in(4);
     let mut builder = Builder {
         choose,
+        scale,
         parts: Parts::default(),
         constants: Vec::new(),
         steps: Vec::new(),
@@ -154,6 +167,15 @@ pub fn apart(parts: &Parts) -> Parts {
     parts
 }
 
+/// These dimensions, the largest halved until there are fewer than `count` elements.
+fn at_most(count: u32, mut dims: Vec<u32>) -> Vec<u32> {
+    while dims.iter().product::<u32>() >= count {
+        let largest = dims.iter_mut().max().unwrap();
+        *largest /= 2;
+    }
+    dims
+}
+
 impl Builder<'_, '_> {
     fn get(&self, of: Ref) -> Value {
         match of {
@@ -166,8 +188,14 @@ impl Builder<'_, '_> {
         self.parts.values[i].alias.map_or(i, usize::from)
     }
 
+    /// From 1 to `most`, or, in larger plans, to a multiple of it.
+    fn size(&mut self, most: i32) -> u32 {
+        let larger = self.scale > 1 && self.choose.one_in(2);
+        self.choose.between(1, if larger { most * self.scale } else { most }) as u32
+    }
+
     fn dims(&mut self, rank: usize, most: i32) -> Vec<u32> {
-        (0..rank).map(|_| self.choose.between(1, most) as u32).collect()
+        at_most(4096, (0..rank).map(|_| self.size(most)).collect())
     }
 
     fn any_dims(&mut self) -> Vec<u32> {
@@ -177,11 +205,11 @@ impl Builder<'_, '_> {
     }
 
     fn image(&mut self) -> Vec<u32> {
-        let channels = self.choose.between(1, 9) as u32;
+        let channels = self.size(9);
         let mut dims = self.dims(3, 7);
         dims[0] = self.choose.pick(&[1, 1, 1, 2, 3]);
         dims.push(channels);
-        dims
+        at_most(8192, dims)
     }
 
     fn quantize(&mut self, mut v: Value) -> Value {
@@ -327,13 +355,13 @@ impl Builder<'_, '_> {
                 let kinds = if real { F32 } else { I8 };
                 let x = self.operand(kinds, is_image, &image);
                 let s = self.get(x).shape;
-                let (kh, kw) = (self.choose.between(1, 4) as u32, self.choose.between(1, 4) as u32);
+                let (kh, kw) = (self.size(4), self.size(4));
                 let (v, oh) = self.window(s.dim(1), kh, true);
                 let (h, ow) = self.window(s.dim(2), kw, true);
                 let (stride, dilation, pad) = ([v[0], h[0]], [v[1], h[1]], [v[2], h[2]]);
                 let attrs = Conv2d { stride, dilation, pad, activation: self.activation() };
                 let real_attrs = Conv2dF32 { stride, dilation, pad, activation: self.real_activation() };
-                let many = self.choose.between(1, 5) as u32;
+                let many = self.size(5);
                 let (operator, o, weights) = if matches!(code, OpCode::Conv2d | OpCode::Conv2dF32) {
                     let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
                     let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
@@ -359,7 +387,7 @@ impl Builder<'_, '_> {
                 let len = self.get(x).len;
                 let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
                 let depth = self.choose.pick(&divisors);
-                let units = self.choose.between(1, 9) as u32;
+                let units = self.size(9);
                 let attrs = FullyConnected {
                     weights_zero_point: self.choose.pick(&[0, 0, 3, -128, 127]),
                     activation: self.activation(),
@@ -373,7 +401,7 @@ impl Builder<'_, '_> {
                 let len = self.get(x).len / 4;
                 let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
                 let depth = self.choose.pick(&divisors);
-                let units = self.choose.between(1, 9) as u32;
+                let units = self.size(9);
                 let attrs = FullyConnectedF32 { activation: self.real_activation() };
                 let w = self.real_weights(&[units, depth]);
                 let bias = self.real_bias(units);
@@ -381,10 +409,10 @@ impl Builder<'_, '_> {
             }
             OpCode::FullyConnectedBlock => {
                 let block = self.choose.pick(BlockType::ALL);
-                let (batches, blocks) = (self.choose.between(1, 3) as u32, self.choose.between(1, 3) as u32);
+                let (batches, blocks) = (self.choose.between(1, 3) as u32, self.size(3));
                 let depth = blocks * block.elements();
                 let x = self.operand(F32, |v| small(v) && (v.len / 4).is_multiple_of(depth), &[batches, depth]);
-                let units = self.choose.between(1, 5) as u32;
+                let units = self.size(5);
                 let attrs = FullyConnectedBlock { block: block as i32, activation: self.real_activation() };
                 let w = self.constant(DType::U8, &[units, blocks * block.bytes()]);
                 let bias = self.real_bias(units);
@@ -396,7 +424,7 @@ impl Builder<'_, '_> {
                 let kinds = if real { F32 } else { I8 };
                 let x = self.operand(kinds, is_image, &image);
                 let s = self.get(x).shape;
-                let mut window = [(); 2].map(|()| self.choose.between(1, 4));
+                let mut window = [(); 2].map(|()| self.size(4) as i32);
                 if self.choose.one_in(8) {
                     window = [(); 2].map(|()| self.choose.odd().clamp(1, 1 << 24));
                 }
@@ -416,14 +444,14 @@ impl Builder<'_, '_> {
             OpCode::ConvTranspose2dF32 => {
                 let x = self.operand(F32, is_image, &image);
                 let s = self.get(x).shape;
-                let (kh, kw) = (self.choose.between(1, 4) as u32, self.choose.between(1, 4) as u32);
+                let (kh, kw) = (self.size(4), self.size(4));
                 let mut pair = |most| [(); 2].map(|()| self.choose.between(1, most));
                 let (stride, dilation, out) = (pair(3), pair(3), pair(9).map(|side| side as u32));
                 let pad = [(); 2].map(|()| self.choose.between(0, 4));
                 let activation = self.real_activation();
                 let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
                 let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
-                let o = groups * self.choose.between(1, 4) as u32;
+                let o = groups * self.size(4);
                 let w = self.real_weights(&[o, kh, kw, s.dim(3) / groups]);
                 let bias = self.real_bias(o);
                 let attrs = ConvTranspose2dF32 { stride, dilation, pad, activation };
@@ -435,7 +463,7 @@ impl Builder<'_, '_> {
                 let len = self.get(x).len / 4;
                 let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
                 let depth = self.choose.pick(&divisors);
-                let (batches, units) = (len / depth, self.choose.between(1, 6) as u32);
+                let (batches, units) = (len / depth, self.size(6));
                 let gates = if code == OpCode::LstmF32 { 4 } else { 3 };
                 let w = self.real_weights(&[gates * units, depth]);
                 // Sometimes of the other type, which is refused.
@@ -534,7 +562,7 @@ impl Builder<'_, '_> {
                 let a = self.operand(F32, matrix, &dims);
                 let mut out = self.get(a).shape.dims().to_vec();
                 let [transpose_a, transpose_b] = [(); 2].map(|()| self.choose.between(0, 1));
-                let columns = self.choose.between(1, 5) as u32;
+                let columns = self.size(5);
                 let (stored, inner) = (out.split_off(out.len() - 2), 1 - transpose_a as usize);
                 let mut other = if self.choose.one_in(2) { out.clone() } else { Vec::new() };
                 other.extend(if transpose_b == 1 { [columns, stored[inner]] } else { [stored[inner], columns] });
@@ -566,7 +594,7 @@ impl Builder<'_, '_> {
             OpCode::RopeF32 => {
                 let positions = self.positions();
                 let count = self.get(positions).shape.elements().unwrap();
-                let (heads, points) = (self.choose.between(1, 3) as u32, self.choose.between(1, 4) as u32);
+                let (heads, points) = (self.choose.between(1, 3) as u32, self.size(4));
                 let mut dims = vec![count, heads, 2 * points];
                 if self.choose.one_in(4) {
                     dims.insert(0, 2);
@@ -581,8 +609,8 @@ impl Builder<'_, '_> {
             OpCode::AttentionF32 => {
                 let positions = self.positions();
                 let count = self.get(positions).shape.elements().unwrap();
-                let [kv_heads, group, depth] = [3, 3, 4].map(|most| self.choose.between(1, most) as u32);
-                let capacity = self.choose.between(1, 6) as u32;
+                let [kv_heads, group, depth] = [3, 3, 4].map(|most| self.size(most));
+                let capacity = self.size(6);
                 let mut part = |heads: u32| {
                     let dims = [count, heads, depth];
                     let len = dims.iter().product::<u32>() * 4;
@@ -600,13 +628,13 @@ impl Builder<'_, '_> {
                 let mut out = vec![self.get(indices).shape.elements().unwrap()];
                 let rows = self.choose.between(1, 5) as u32;
                 if code == OpCode::GatherF32 {
-                    let len = self.choose.between(1, 6) as u32;
+                    let len = self.size(6);
                     out.push(len);
                     let table = self.real_weights(&[rows, len]);
                     (Operator::GatherF32(GatherF32), vec![Some(indices), Some(table)], DType::F32, out)
                 } else {
                     let block = self.choose.pick(BlockType::ALL);
-                    let blocks = self.choose.between(1, 2) as u32;
+                    let blocks = self.size(2);
                     out.push(blocks * block.elements());
                     let table = self.constant(DType::U8, &[rows, blocks * block.bytes()]);
                     let operator = Operator::GatherBlock(GatherBlock { block: block as i32 });
@@ -733,7 +761,7 @@ impl Builder<'_, '_> {
                 let depth = self.choose.pick(&divisors);
                 let rank = self.choose.between(1, 3);
                 let units = self.choose.between(1, 4) as u32;
-                let memory = self.choose.between(1, 5) as u32;
+                let memory = self.size(5);
                 let filters = units * rank as u32;
                 let kind = self.choose.pick(&[DType::I16, DType::I8]);
                 let feature = self.constant(DType::I8, &[filters, depth]);
@@ -771,7 +799,7 @@ impl Builder<'_, '_> {
         };
         let work = match operator.check(&operands) {
             Ok(work) => work,
-            Err(_) if self.choose.one_in(16) => Work { rows: 1, row_bytes: 1, row_cost: 1 },
+            Err(_) if self.choose.one_in(16) => ANY_WORK,
             Err(_) => {
                 // Nothing would write it: take it away again.
                 self.parts.values.pop();
@@ -792,7 +820,7 @@ impl Builder<'_, '_> {
 
     /// Up to four positions: any integers, or such that caches and tables have them.
     fn positions(&mut self) -> Ref {
-        let count = self.choose.between(1, 4) as u32;
+        let count = self.size(4);
         if self.choose.one_in(2) {
             let bytes = (0..count).flat_map(|_| self.choose.between(-1, 6).to_le_bytes()).collect();
             return self.constant_of(DType::I32, &[count], bytes);
@@ -948,7 +976,7 @@ impl Builder<'_, '_> {
             let inputs: Vec<Option<u16>> = step.inputs.iter().map(|i| i.map(index)).collect();
             let scratch = step.scratch.map(|i| index(Ref::Value(i)));
             let op = Op::new(step.operator, &inputs, index(Ref::Value(step.output)), &step.work);
-            parts.ops.push(Op { scratch, ..op });
+            parts.ops.push(scratch.map_or(op, |scratch| op.with_scratch(scratch, &step.work)));
         }
         parts.outputs = outputs.into_iter().map(|i| index(Ref::Value(i))).collect();
         let inputs: Vec<u16> = inputs.into_iter().map(|i| index(Ref::Value(i))).collect();
@@ -991,11 +1019,12 @@ fn break_operator(choose: &mut Choices<'_>, parts: &mut Parts) {
     let at = choose.below(parts.ops.len() as u32) as usize;
     let odd = choose.odd();
     let op = &mut parts.ops[at];
-    match choose.below(5) {
+    match choose.below(6) {
         0 => op.rows = odd as u32,
         1 => op.row_cost = odd as u32,
         2 => op.inputs[0] = Some(choose.byte().into()),
         3 => op.scratch = Some(choose.byte().into()),
+        4 => op.prepare_cost = odd as u32,
         _ => op.output = choose.byte().into(),
     }
 }

@@ -1,0 +1,186 @@
+//! How much an operator does: its rows, and what they cost.
+//!
+//! The unit of cost is a multiply-accumulate of an int8 convolution: about three instructions on a Cortex-M4. What else an
+//! operator does is counted by its weight in instructions there, by a formula that stands at the operator and in SPEC.md;
+//! `cargo xtask cost` measures them. A formula covers the worst data and the worst row. So a network runs two to four
+//! instructions a unit, and nothing that a plan can hold more than [`INSTRUCTIONS_PER_UNIT`].
+//!
+//! | cost | is due |
+//! |---|---|
+//! | [`CALL_COST`] | for each slice of an operator: once if it runs in one go, and once for each call of `poll` that works on it |
+//! | [`prepare_cost`](Work::prepare_cost) | before row 0, and again after each [`period`](Work::period) rows |
+//! | [`row_cost`](Work::row_cost) | for each row |
+//! | [`scratch_cost`](Work::scratch_cost) | for each row as well, if the operator has a scratch row |
+
+use super::{OUTPUT, OpFault, elementwise_outer};
+use crate::{DType, MAX_RANK, Shape, Value};
+
+/// What it costs to go to an operator, or back to one: its record and its operands are read, its kernel is chosen and set up.
+pub const CALL_COST: u32 = 1500;
+
+/// At most so many instructions of a Cortex-M4 (Arm MPS2, AN386) are run for a unit of cost.
+pub const INSTRUCTIONS_PER_UNIT: u32 = 8;
+
+/// What a row costs besides its elements where a kernel goes row by row: its place is found.
+pub(super) const ROW: u64 = 20;
+
+/// The same for an elementwise operator, whose kernel sees all elements of a slice as one run.
+const ELEMENTWISE_ROW: u64 = 2;
+
+/// What a row through a scratch row costs besides: its kernel is called for it alone.
+const SCRATCH_ROW: u64 = 300;
+
+/// How much an operator does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The output is computed in this many equal, consecutive pieces.
+    pub rows: u32,
+    /// Bytes of one piece.
+    pub row_bytes: u32,
+    /// The cost of one piece, without [`scratch_cost`](Self::scratch_cost).
+    pub row_cost: u32,
+    /// What a piece costs besides if it is computed into a scratch row and copied to its place. 0 for an operator whose
+    /// scratch value is a [`Workspace`](super::Workspace). The sum with `row_cost` fits in 32 bits.
+    pub scratch_cost: u32,
+    /// The cost of what is done before the first of every [`period`](Self::period) rows: new keys and values are stored in the
+    /// cache, activations are quantized into the workspace. 0 for operators that do nothing then.
+    pub prepare_cost: u32,
+    /// Rows from one preparation to the next, at least 1: `rows` if there is one.
+    pub period: u32,
+    /// Nominal multiply-accumulates of the whole operator: taps on padding count, other arithmetic does not.
+    pub macs: u64,
+}
+
+impl Work {
+    /// Rows of `row_bytes` with `row_macs` multiply-accumulates.
+    pub(super) const fn new(rows: u64, row_bytes: u64, row_cost: u64, row_macs: u64) -> Result<Self, OpFault> {
+        if rows == 0 || row_bytes == 0 {
+            return Err(OpFault::Shape { operand: OUTPUT });
+        }
+        let scratch_cost = SCRATCH_ROW + row_bytes.div_ceil(2);
+        let fits = rows <= u32::MAX as u64 && row_bytes <= u32::MAX as u64;
+        if !fits || row_cost.saturating_add(scratch_cost) > u32::MAX as u64 {
+            return Err(OpFault::TooLarge);
+        }
+        Ok(Self {
+            rows: rows as u32,
+            row_bytes: row_bytes as u32,
+            row_cost: row_cost as u32,
+            scratch_cost: scratch_cost as u32,
+            prepare_cost: 0,
+            period: rows as u32,
+            macs: rows.saturating_mul(row_macs),
+        })
+    }
+
+    /// The same with something done before the first of every `period` rows.
+    pub(super) const fn prepared(mut self, cost: u64, period: u32) -> Result<Self, OpFault> {
+        ensure!(cost <= u32::MAX as u64, OpFault::TooLarge);
+        self.prepare_cost = cost as u32;
+        self.period = period;
+        Ok(self)
+    }
+
+    /// `output` in rows of its last dimensions: all but the outer `outer` ones. A row costs `fixed` and `each` for every
+    /// element.
+    pub(super) const fn split(output: &Value, outer: usize, fixed: u64, each: u64) -> Result<Self, OpFault> {
+        let (Some(rows), Some(all)) = (output.shape.product(0, outer), output.shape.elements()) else {
+            return Err(OpFault::TooLarge);
+        };
+        if rows == 0 || all == 0 {
+            return Err(OpFault::Shape { operand: OUTPUT });
+        }
+        let row = (all / rows) as u64;
+        Self::new(rows as u64, row * output.dtype.size() as u64, sum(&[fixed, product(&[row, each])]), 0)
+    }
+
+    /// The split of elementwise operators: rows of the last two dimensions (of the last one below rank 3).
+    pub(super) const fn elementwise(output: &Value, each: u64) -> Result<Self, OpFault> {
+        Self::split(output, elementwise_outer(&output.shape), ELEMENTWISE_ROW, each)
+    }
+
+    /// The split of operators that go line by line: rows of the last dimension.
+    pub(super) const fn last_dimension(output: &Value, fixed: u64, each: u64) -> Result<Self, OpFault> {
+        Self::split(output, output.shape.rank().saturating_sub(1), fixed, each)
+    }
+
+    /// The same for operators that only move elements: whole lines where a line of the output lies side by side in the input,
+    /// else one element after another, several bytes of which take a loop.
+    pub(super) const fn moved(output: &Value, in_lines: bool) -> Result<Self, OpFault> {
+        let size = output.dtype.size() as u64;
+        let each = if in_lines {
+            size.div_ceil(2)
+        } else if size == 1 {
+            3
+        } else {
+            14
+        };
+        Self::last_dimension(output, ROW, each)
+    }
+
+    /// The split of elementwise operators on two inputs, of these shapes. Where they differ, every line of the output is a run of
+    /// its own, whose place in both is found.
+    pub(super) const fn broadcast(output: &Value, a: &Shape, b: &Shape, each: u64) -> Result<Self, OpFault> {
+        let outer = elementwise_outer(&output.shape);
+        if a.is(&output.shape) && b.is(&output.shape) {
+            return Self::split(output, outer, ELEMENTWISE_ROW, each);
+        }
+        let Some(row) = output.shape.product(outer, output.shape.rank()) else { return Err(OpFault::TooLarge) };
+        let lines = quotient(row as u64, last_long_dimension(&output.shape, u32::MAX) as u64);
+        Self::split(output, outer, sum(&[ELEMENTWISE_ROW, product(&[lines, 30])]), each)
+    }
+}
+
+/// The last dimension longer than 1 among those whose bit in `mask` is set; 1 if there is none.
+pub(super) const fn last_long_dimension(shape: &Shape, mask: u32) -> u32 {
+    let mut i = shape.rank();
+    while i > 0 {
+        i -= 1;
+        if mask >> i & 1 == 1 && shape.dim(i) > 1 {
+            return shape.dim(i);
+        }
+    }
+    1
+}
+
+/// The word of the last dimension, of those of each dimension; `none` for a scalar.
+pub(super) const fn of_last(words: &[i32; MAX_RANK], rank: usize, none: i32) -> i32 {
+    let (mut last, mut i) = (none, 0);
+    while i < MAX_RANK && i < rank {
+        last = words[i];
+        i += 1;
+    }
+    last
+}
+
+/// `a / b`, rounded up. No operand that is accepted makes `b` 0; it counts as 1.
+pub(super) const fn quotient(a: u64, b: u64) -> u64 {
+    a.div_ceil(if b == 0 { 1 } else { b })
+}
+
+/// What a multiply-accumulate with a weight of this type costs: f16 is converted first.
+pub(super) const fn weight_cost(dtype: DType) -> u64 {
+    if dtype.is(DType::F16) { 6 } else { 1 }
+}
+
+/// A sum that stops at the greatest number, which no cost may reach.
+pub(super) const fn sum(terms: &[u64]) -> u64 {
+    let mut sum = 0u64;
+    let mut i = 0;
+    while i < terms.len() {
+        sum = sum.saturating_add(terms[i]);
+        i += 1;
+    }
+    sum
+}
+
+/// A product that stops at the greatest number. A factor of 0 comes only with an output that is refused.
+pub(super) const fn product(factors: &[u64]) -> u64 {
+    let mut product = 1u64;
+    let mut i = 0;
+    while i < factors.len() {
+        product = product.saturating_mul(factors[i]);
+        i += 1;
+    }
+    product
+}

@@ -7,7 +7,8 @@ use crate::model::ModelFile;
 use crate::on_board::{Options, Run, run_on_board};
 use crate::progress::Progress;
 use crate::run;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use tealight_format::Model;
 
 /// Runs the demonstration twice as it is, once with its inputs built in, once with the model loaded at run time.
 pub fn repeat(context: &Context, board: &str) -> Result<()> {
@@ -21,6 +22,10 @@ pub fn repeat(context: &Context, board: &str) -> Result<()> {
     }
     let embedded = once("inputs built in", Options { embed_input: true, ..Options::default() })?;
     let loaded = once("model loaded at run time", Options { features: &["loadable"], ..Options::default() })?;
+    let parsed = Model::parse(&model.bytes).map_err(|error| anyhow!("{}: {error}", model.name))?;
+    if loaded.report.model_cost != Some([parsed.cost(), parsed.longest_row()]) {
+        bail!("firmware that loads a model finds other costs than this machine: {:?}", loaded.report.model_cost);
+    }
     let compared = once(COMPARED, Options { features: COMPARING, ..Options::default() })?;
     for (what, other) in [
         ("a second run", second),

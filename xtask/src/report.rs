@@ -21,6 +21,8 @@ pub struct Report {
     /// Instructions of each parse of a file, where these are measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parses: Vec<u64>,
+    /// What a loaded model costs: an inference, and its longest row. Firmware that embeds a model does not say it.
+    pub model_cost: Option<[u64; 2]>,
     /// Tokens that a language model made.
     pub tokens: Vec<u32>,
     /// Length of a clock tick in instructions, rounded up: the counts' resolution.
@@ -48,6 +50,12 @@ pub fn is_last(line: &str) -> bool {
 /// Whether a line says that the board waits for its inputs.
 pub fn is_ready(line: &str) -> bool {
     line.starts_with("tealight ready=")
+}
+
+/// The number that a console says of `key`.
+pub fn number(console: &str, key: &str) -> Option<u64> {
+    let facts = console.lines().filter_map(|line| line.strip_prefix("tealight ")?.split_once('='));
+    facts.into_iter().find_map(|(found, value)| (found == key).then(|| value.parse().ok())?)
 }
 
 /// The outputs that a board without files wrote into its report.
@@ -86,6 +94,8 @@ impl Report {
                 "ticks_per_second" => ticks_per_second = number()?,
                 "calibration_instructions" => calibration.0 = number()?,
                 "calibration_ticks" => calibration.1 = number()?,
+                "model_cost" => report.model_cost.get_or_insert_default()[0] = number()?,
+                "longest_row" => report.model_cost.get_or_insert_default()[1] = number()?,
                 "arena_bytes" => report.arena_bytes = number()?,
                 "state_bytes" => report.state_bytes = number()?,
                 "stack_bytes" => report.stack_bytes = number()?,

@@ -71,7 +71,7 @@ pub fn app_text<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u1
 }
 
 /// The same for a model that is known only at run time: it is parsed, and may use any operator.
-#[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
+#[cfg(all(feature = "loadable", not(any(feature = "measure-parse", feature = "measure-polls"))))]
 pub fn app_loadable<B: Board>(
     board: &mut B,
     file: &'static [u8],
@@ -81,7 +81,11 @@ pub fn app_loadable<B: Board>(
     start(board);
     let result = match tealight::Model::parse(file) {
         Ok(model) => match Session::<{ tealight::ALL_OPS }>::load(&model, memory) {
-            Ok(mut session) => serve(board, &mut session, &mut Plain(embedded)),
+            Ok(mut session) => {
+                fact!("tealight model_cost={}", model.cost());
+                fact!("tealight longest_row={}", model.longest_row());
+                serve(board, &mut session, &mut Plain(embedded))
+            }
             Err(error) => Err(Failure::Load(error)),
         },
         Err(error) => Err(Failure::Parse(error)),
@@ -101,6 +105,20 @@ pub fn app_loadable<B: Board>(
     start(board);
     let _ = (file, embedded);
     let result = measure_parse(board, memory);
+    end(board, result)
+}
+
+/// The same for models that come with the input, single polls of which are timed.
+#[cfg(feature = "measure-polls")]
+pub fn app_loadable<B: Board>(
+    board: &mut B,
+    file: &'static [u8],
+    memory: &'static mut [u8],
+    embedded: Option<&'static [u8]>,
+) -> ! {
+    start(board);
+    let _ = (file, embedded);
+    let result = crate::polls::polls(board, memory);
     end(board, result)
 }
 

@@ -45,9 +45,10 @@ Keys of --json (lengths in bytes, indices from 0):
   inputs, outputs  [tensor]
   layers           [{index, operator, function, inputs: [tensor or null],
                    output: tensor, macs, constant_bytes, rows, row_cost,
-                   overlap_bytes, scratch_bytes}]
-  totals           {operators, macs, cost, constant_bytes, file_bytes,
-                   arena_bytes, state_bytes, live_bytes}
+                   prepare_cost, overlap_bytes, scratch_bytes}]
+  totals           {operators, macs, cost, longest_row, constant_bytes,
+                   file_bytes, arena_bytes, state_bytes, live_bytes}: costs
+                   in about multiply-accumulates, all other work counted
   memory           [{value, role, operator, offset, bytes, first, last}]: role
                    is input, output, activation, scratch or state; it lives
                    from operator first to operator last
@@ -158,6 +159,8 @@ fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
         arena.push_str(&format!("; state {}", bytes(totals.state_bytes)));
     }
     table.row(["arena".into(), arena]);
+    let (cost, longest) = (grouped(totals.cost), grouped(totals.longest_row));
+    table.row(["cost".into(), format!("{cost} units of about a multiply-accumulate; longest row {longest}")]);
     screen.print(format!("{}\n", table.draw(None).0.trim_start_matches('\n')))
 }
 

@@ -19,7 +19,13 @@ fn a_layer_is_told_with_its_tensors_and_work() {
         assert_eq!(layer["output"]["dtype"], "I8");
         assert_eq!(layer["macs"], 36 * 4 * 27);
         assert_eq!(layer["rows"], 6);
-        assert_eq!(layer["row_cost"], 6 * 4 * 27);
+        // 6 pixels of 4 channels: each the 27 products of 3 lines of 3 taps, and what is done besides.
+        let row = 60 + 6 * (60 + (100 + 25 * 3) + 4 * (8 + 5 * 3 + 27));
+        let scratch = if layer["scratch_bytes"] == 0 { 0 } else { 300 + 12 };
+        assert_eq!(layer["row_cost"], row + scratch);
+        assert_eq!(layer["prepare_cost"], 0);
+        assert_eq!(report["totals"]["longest_row"], 1500 + row + scratch);
+        assert_eq!(report["totals"]["cost"], 1500 + 6 * (row + scratch));
         // Weights, and three numbers of four bytes a channel.
         assert_eq!(layer["constant_bytes"], 4 * 27 + 4 * 12);
     }
@@ -47,7 +53,9 @@ fn the_picture_is_plain_where_there_is_no_terminal() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let text = folder.succeeds(&["inspect", "net.safetensors"]);
     assert!(!text.contains('\x1b'), "{text}");
-    for part in ["net: 1 operator, 3,888 MACs", "1×6×6×3", "1×6×6×4", "operator  0", "0", "input", "no boards"] {
+    for part in
+        ["net: 1 operator, 3,888 MACs", "1×6×6×3", "1×6×6×4", "operator  0", "0", "input", "no boards", "longest row"]
+    {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
 }

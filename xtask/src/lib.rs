@@ -12,6 +12,7 @@ pub mod build;
 pub mod check_no_panic;
 pub mod conformance;
 pub mod context;
+pub mod cost;
 pub mod emulator;
 pub mod error;
 pub mod faults;

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::bench::BenchArgs;
 use xtask::build::BuildArgs;
+use xtask::cost::CostArgs;
 use xtask::fuzz::FuzzArgs;
 use xtask::layout::LayoutArgs;
 use xtask::llm::LlmArgs;
@@ -13,8 +14,8 @@ use xtask::run::RunArgs;
 use xtask::test::TestArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
-    Context, bench, blocks, boards, build, check_no_panic, conformance, error, faults, fetch, fuzz, layout, llm, log,
-    new_board, parsing, renew, repeat, run, setup, test, zoo,
+    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, faults, fetch, fuzz, layout, llm,
+    log, new_board, parsing, renew, repeat, run, setup, test, zoo,
 };
 
 /// Builds, runs and tests Tealight on its boards
@@ -75,6 +76,8 @@ enum Task {
         /// Models to run [default: all]
         models: Vec<String>,
     },
+    /// Measures what the costs in a plan are worth in instructions on a Cortex-M4, and refuses those that are too low
+    Cost(CostArgs),
     /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels give the recorded bits
     Repeat {
         /// Board to run on
@@ -146,6 +149,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Eval(args) => zoo::eval(&context, args),
         Task::Bench(args) => bench::bench(&context, args),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
+        Task::Cost(args) => cost::cost(&context, args),
         Task::Repeat { board } => repeat::repeat(&context, board),
         Task::Parsing { board } => parsing::parsing(&context, board),
         Task::Faults { board } => faults::faults(&context, board),

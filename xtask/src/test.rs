@@ -11,7 +11,8 @@ use crate::layout::LayoutArgs;
 use crate::linux::{self, LinuxBoard};
 use crate::subject::{Subject, subjects};
 use crate::{
-    check_no_panic, conformance, emulator, faults, fetch, firmware, fuzz, layout, llm, parsing, repeat, setup, zoo,
+    check_no_panic, conformance, cost, emulator, faults, fetch, firmware, fuzz, layout, llm, parsing, repeat, setup,
+    zoo,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -91,6 +92,11 @@ const STEPS: &[Step] = &[
         name: "checking a model takes time in proportion to its file",
         from: Extent::Usual,
         run: |context, _| parsing_on_board(context),
+    },
+    Step {
+        name: "polls run no more instructions than their costs allow",
+        from: Extent::Usual,
+        run: |context, _| costs(context),
     },
     Step { name: "Miri", from: Extent::Usual, run: miri },
     Step { name: "fuzzing, a short run", from: Extent::Usual, run: fuzz_shortly },
@@ -251,6 +257,10 @@ fn repeats(context: &Context) -> Result<()> {
 
 fn parsing_on_board(context: &Context) -> Result<()> {
     parsing::parsing(context, board::DEFAULT)
+}
+
+fn costs(context: &Context) -> Result<()> {
+    cost::cost(context, &cost::CostArgs::default())
 }
 
 fn miri(context: &Context, extent: Extent) -> Result<()> {

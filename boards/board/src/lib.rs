@@ -19,6 +19,8 @@ mod feed;
 pub mod led;
 pub mod log;
 mod machine;
+#[cfg(feature = "measure-polls")]
+mod polls;
 pub mod report;
 mod sampler;
 #[cfg(all(target_os = "none", feature = "semihosting"))]

@@ -1,0 +1,68 @@
+//! Times single polls of any models: the measurement behind the costs in a plan.
+//!
+//! The board's input is jobs in a row. A job is three little-endian u32 (the bytes of a model file, the bytes of its inputs,
+//! how many polls), the file, the inputs, and a u64 for each poll: its budget, or [`LAYER`]. The output is a u32 for each
+//! poll: its ticks.
+
+use crate::Board;
+use crate::feed::{Failure, next};
+use embedded_io::Write;
+use tealight::{ALL_OPS, Budget, Model, Session};
+
+/// Stands for a poll to the end of an operator.
+const LAYER: u64 = u64::MAX;
+
+/// Does all jobs in `memory`, of which the model files take one half and the arenas the other; says how many there were.
+pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, Failure> {
+    let mut jobs = 0_u32;
+    let mut header = [0; 12];
+    loop {
+        match next(board, &mut None, &mut header)? {
+            0 => return Ok(jobs),
+            12 => job(board, header, memory)?,
+            _ => return Err(Failure::InputCut),
+        }
+        jobs = jobs.wrapping_add(1);
+    }
+}
+
+fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(), Failure> {
+    let (words, _) = header.as_chunks::<4>();
+    let &[file_len, input_len, polls] = words else { return Err(Failure::InputCut) };
+    let half = memory.len() / 2 & !15;
+    let Some((file, arena)) = memory.split_at_mut_checked(half) else { return Err(Failure::InputCut) };
+    let Some(file) = file.get_mut(..u32::from_le_bytes(file_len) as usize) else { return Err(Failure::InputCut) };
+    whole(board, file)?;
+    let model = Model::parse(file).map_err(Failure::Parse)?;
+    let mut session = Session::<{ ALL_OPS }>::load(&model, arena).map_err(Failure::Load)?;
+    let mut left = u32::from_le_bytes(input_len) as usize;
+    for index in 0..model.input_count() {
+        let mut tensor = session.input(index);
+        whole(board, tensor.as_bytes_mut())?;
+        left = left.wrapping_sub(model.value(model.input(index)).len as usize);
+    }
+    if left != 0 {
+        return Err(Failure::InputCut);
+    }
+    for _ in 0..u32::from_le_bytes(polls) {
+        let mut budget = [0; 8];
+        whole(board, &mut budget)?;
+        let budget = match u64::from_le_bytes(budget) {
+            LAYER => Budget::layer(),
+            cost => Budget::macs(cost),
+        };
+        let start = board.ticks();
+        let progress = session.poll(budget);
+        let ticks = board.ticks().wrapping_sub(start);
+        let _ = core::hint::black_box(progress);
+        let sink = board.output().ok_or(Failure::NoOutput)?;
+        sink.write_all(&ticks.to_le_bytes()).map_err(|_| Failure::OutputWrite)?;
+    }
+    Ok(())
+}
+
+/// Fills `bytes` from the board's input.
+fn whole<B: Board>(board: &mut B, bytes: &mut [u8]) -> Result<(), Failure> {
+    let wanted = bytes.len();
+    if next(board, &mut None, bytes)? == wanted { Ok(()) } else { Err(Failure::InputCut) }
+}

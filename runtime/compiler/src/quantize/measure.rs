@@ -139,12 +139,14 @@ fn loud_samples<'a>(
     places: &[usize],
 ) -> Result<Vec<bool>> {
     let mut peaks = vec![Vec::new(); places.len()];
+    let mut count = 0;
     float.run(samples, |_, values| {
+        count += 1;
         places.iter().zip(&mut peaks).for_each(|(&at, peaks)| peaks.push(peak(values[at])));
         Ok(())
     })?;
     let loud: Vec<Vec<bool>> = peaks.iter().map(|peaks| loud(peaks)).collect();
-    let count = peaks.first().map_or(0, Vec::len);
+    // Without a place, none is loud.
     Ok((0..count).map(|sample| loud.iter().any(|loud| loud[sample])).collect())
 }
 

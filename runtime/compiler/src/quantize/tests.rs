@@ -774,3 +774,14 @@ fn near_ties_and_saturated_outputs_are_not_warned_of() {
         assert_eq!(!report.warnings.is_empty(), warned, "{first} and {second}: {report:#?}");
     }
 }
+
+#[test]
+fn a_network_that_gives_nothing_is_measured_without_a_panic() {
+    let mut b = Build::default();
+    let x = b.input(&[1, 4]);
+    b.node(TfliteOp::Relu, &[x], "relu", &[1, 4]);
+    let samples = [numbers(3, 4), numbers(4, 4)];
+    // With no output there is no place whose loudness could be told.
+    let (compiled, _) = compile_float(&b.0, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
+    assert_eq!(tealight_format::Model::parse(&compiled.bytes).unwrap().output_count(), 0);
+}

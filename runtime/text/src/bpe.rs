@@ -28,8 +28,6 @@ const SPLITS: [(&str, bool); 5] =
 pub(crate) struct Bpe {
     tokenizer: Tokenizer,
     names: Vec<String>,
-    /// How many bytes of a text each token takes.
-    lengths: Vec<usize>,
 }
 
 /// What a model file holds of a byte-pair encoding.
@@ -77,18 +75,23 @@ impl Bpe {
             USER_DEFINED => name.as_bytes().to_vec(),
             _ => to_bytes(name, &letters),
         });
-        let bytes: Vec<Vec<u8>> = bytes.collect();
-        let taken = |(i, name): (usize, &String)| if kinds[i] == CONTROL { name.len() } else { bytes[i].len() };
-        let lengths = names.iter().enumerate().map(taken).collect();
-        Ok(Parts { bpe: Self { tokenizer, names, lengths }, bytes, begin, end })
+        let bytes = bytes.collect();
+        Ok(Parts { bpe: Self { tokenizer, names }, bytes, begin, end })
     }
 
-    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+    /// The tokens of `text`. `bytes` are those of each token, as [`read`](Self::read) gives them.
+    pub(crate) fn encode(&self, text: &str, bytes: &[Vec<u8>]) -> Result<Vec<u32>, TextError> {
         let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| TextError::Encode(error.to_string()))?;
         let tokens = encoding.get_ids().to_vec();
-        // Bytes without a token are left out without a word.
-        let taken: usize = tokens.iter().filter_map(|&token| self.lengths.get(usize::try_from(token).ok()?)).sum();
-        if taken == text.len() { Ok(tokens) } else { Err(TextError::Text { text: text.into() }) }
+        // The library leaves out bytes without a token, and takes a user-defined token for the bytes that its name would
+        // stand for as a normal one. So the text is put together again. A control token is its name.
+        let mut rest = text.as_bytes();
+        for &token in &tokens {
+            let found = bytes.get(token as usize).filter(|bytes| !bytes.is_empty());
+            let taken = found.map_or(self.name(token).as_bytes(), Vec::as_slice);
+            rest = rest.strip_prefix(taken).ok_or_else(|| TextError::Text { text: text.into() })?;
+        }
+        if rest.is_empty() { Ok(tokens) } else { Err(TextError::Text { text: text.into() }) }
     }
 
     /// The token as the file has it.

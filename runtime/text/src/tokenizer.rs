@@ -100,7 +100,7 @@ impl Tokenizer {
             }
             #[cfg(feature = "bpe")]
             Kind::Bpe(bpe) => {
-                let found = bpe.encode(text)?;
+                let found = bpe.encode(text, &self.bytes)?;
                 // A chat template may have put the first token into the text.
                 let begun = found.first() == self.begin.as_ref();
                 tokens.extend(found.into_iter().skip(begun.into()));

@@ -204,3 +204,13 @@ proptest! {
         prop_assert_eq!(decode(&tokenizer, &tokenizer.encode(&text).unwrap()), text);
     }
 }
+
+#[test]
+fn a_text_is_refused_even_where_a_tokens_length_makes_up_for_what_is_left_out() {
+    // `Ġ` is a text of two bytes by its kind, and the library finds it for a space too.
+    let tokens = ["a", "Ġ"].map(String::from).to_vec();
+    let bpe = Bpe { tokens, kinds: vec![1, 4], pre: "gpt-2".into(), ..Bpe::default() };
+    let tokenizer = read(&model(Some(Vocabulary::Bpe(bpe)))).unwrap();
+    assert_eq!(tokenizer.encode("aĠa"), Ok(vec![0, 1, 0]));
+    assert_eq!(tokenizer.encode("s "), Err(TextError::Text { text: "s ".into() }));
+}

@@ -20,7 +20,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
 fn planned_anew(data: &[u8]) {
     let (mut rest, mut plan) = split(data);
-    let parts = random::plan(&mut plan);
+    let mut parts = random::plan(&mut plan);
+    graph::share_scales(&mut parts);
     let file = parts.file();
     if exercise(&file, LIMITS, &mut rest) != Outcome::Ran {
         return;

@@ -2,7 +2,58 @@
 
 use crate::build::Parts;
 use tealight_compiler::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor};
-use tealight_format::Value;
+use tealight_format::{Operator, Value};
+
+/// Gives values between which an operator moves codes one scale and zero point: else the compiler converts between them, and
+/// the plan by hand does not.
+pub fn share_scales(parts: &mut Parts) {
+    let constants = parts.constants.len();
+    let index = |i: u16| usize::from(i).checked_sub(constants).filter(|&i| i < parts.values.len());
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for op in &parts.ops {
+        if moves_codes(&op.operator) {
+            let operands = op.inputs.iter().flatten().chain([&op.output]);
+            groups.push(operands.filter_map(|&i| index(i)).collect());
+        }
+    }
+    for (i, value) in parts.values.iter().enumerate() {
+        groups.extend(value.alias.and_then(index).map(|base| vec![base, i]));
+    }
+    // Each value's leader is the first of all that it is connected with.
+    let mut leaders: Vec<usize> = (0..parts.values.len()).collect();
+    loop {
+        let before = leaders.clone();
+        for group in &groups {
+            let first = group.iter().map(|&i| leaders[i]).min().unwrap_or(0);
+            group.iter().for_each(|&i| leaders[i] = first);
+        }
+        if leaders == before {
+            break;
+        }
+    }
+    for (i, leader) in leaders.into_iter().enumerate() {
+        let Value { dtype, scale, zero_point, .. } = parts.values[leader];
+        let value = &mut parts.values[i];
+        if value.dtype == dtype {
+            (value.scale, value.zero_point) = (scale, zero_point);
+        }
+    }
+}
+
+fn moves_codes(operator: &Operator) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::AvgPool2d(_)
+            | O::Concat(_)
+            | O::Copy(_)
+            | O::MaxPool2d(_)
+            | O::Pad(_)
+            | O::ResizeNearest(_)
+            | O::StridedSlice(_)
+            | O::Transpose(_)
+    )
+}
 
 /// The network of `parts`, a plan that the parser takes, without what the planner decides: places, lives, scratch.
 pub fn of(parts: &Parts) -> Graph {

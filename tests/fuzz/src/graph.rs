@@ -68,14 +68,14 @@ pub fn of(parts: &Parts) -> Graph {
             let (scales, zero_points) = (vec![value.scale], vec![value.zero_point]);
             tensor.quantization = Some(Quantization { scales, zero_points, axis: 0 });
         }
-        tensor.alias = value.alias.map(usize::from);
+        tensor.alias = listed(value.alias);
         if value.is_state() {
             tensor.content = Content::State(Some(initial(parts, value).into()));
         }
         graph.add(tensor);
     }
     for (origin, op) in parts.ops.iter().enumerate() {
-        let inputs = op.inputs.iter().take(op.count.into()).map(|input| input.map(usize::from)).collect();
+        let inputs = op.inputs.iter().take(op.count.into()).map(|&input| listed(input)).collect();
         graph.nodes.push(Node { op: Op::Kernel(op.operator), inputs, outputs: vec![op.output.into()], origin });
     }
     let constants = parts.constants.len();
@@ -84,9 +84,14 @@ pub fn of(parts: &Parts) -> Graph {
     graph
 }
 
+/// An index as the file has it, where the largest stands for none.
+fn listed(index: Option<u16>) -> Option<usize> {
+    index.filter(|&index| index != u16::MAX).map(usize::from)
+}
+
 /// What a state starts from. Without bytes, the compiler would take real zeros, which are not zero bytes where it is quantized.
 fn initial(parts: &Parts, value: &Value) -> Vec<u8> {
-    let base = value.alias.map_or(*value, |base| parts.values[usize::from(base) - parts.constants.len()]);
-    let bytes = base.init.map(|init| parts.constants[usize::from(init)].3.clone());
+    let base = listed(value.alias).map_or(*value, |base| parts.values[base - parts.constants.len()]);
+    let bytes = listed(base.init).map(|init| parts.constants[init].3.clone());
     bytes.unwrap_or_else(|| vec![0; base.len as usize])
 }

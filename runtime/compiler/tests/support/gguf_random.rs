@@ -122,7 +122,8 @@ pub fn vocabulary(choose: &mut Choices<'_>) -> (Vec<String>, Vec<i32>, Vec<[usiz
 /// A random file.
 pub fn file(choose: &mut Choices<'_>) -> Vec<u8> {
     let mut file = File::default();
-    let large = choose.one_in(16);
+    // Blocks of 256 elements are long ones.
+    let large = choose.one_in(64);
     let heads = choose.pick(&[1u32, 2, 4]);
     let kv_heads = if choose.one_in(2) { heads } else { 1 };
     let depth = if large { 256 / heads } else { choose.pick(&[32 / heads, 2, 4, 64 / heads]) };
@@ -131,7 +132,7 @@ pub fn file(choose: &mut Choices<'_>) -> Vec<u8> {
     file.text("general.architecture", "llama");
     for (key, value) in [
         ("block_count", layers),
-        ("context_length", choose.pick(&[4, 1, 16, 2048])),
+        ("context_length", choose.pick(&[4, 1, 16, 64])),
         ("embedding_length", width),
         ("feed_forward_length", hidden),
         ("attention.head_count", heads),

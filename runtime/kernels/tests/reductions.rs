@@ -109,7 +109,7 @@ fn divided(x: i128, exponent: u32) -> i128 {
 /// A row of softmax by its definition, with a sum that has no end and shifts that have none.
 fn softmax_by_definition(p: &Softmax, input: &[i8]) -> Vec<i8> {
     use tealight_kernels::fixed_point::{exp_on_negative_values, one_over_one_plus_x_for_x_in_0_1};
-    let maximum = i32::from(*input.iter().max().unwrap());
+    let maximum = input.iter().copied().max().map_or(-128, i32::from);
     let exp = |x: i8| {
         let diff = i32::from(x) - maximum;
         let scaled = (i128::from(diff << p.input_left_shift) * i128::from(p.input_multiplier) + (1 << 30)) >> 31;

@@ -1,6 +1,6 @@
 //! `cargo xtask cost`: what the costs in a plan are worth in instructions.
 //!
-//! Models of all operators, random ones and the [`extremes`], are run on an emulated board by firmware that times single polls:
+//! Models of all operators, random ones and the extreme ones, are run on an emulated board by firmware that times single polls:
 //! whole operators, single rows, and polls with random budgets. A session on this machine does the same polls, and so says what
 //! each of them did. No poll may run more than [`INSTRUCTIONS_PER_UNIT`] instructions for a unit of its budget, or of the longest
 //! row where that is more; nor an operator or a row for a unit of its cost.

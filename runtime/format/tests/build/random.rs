@@ -835,7 +835,7 @@ impl Builder<'_, '_> {
             0 => vec![len],
             1 => vec![len, 1, 1],
             _ => {
-                let divisors: Vec<u32> = (1..=len.min(64)).filter(|d| len.is_multiple_of(*d)).collect();
+                let divisors: Vec<u32> = (1..=len.clamp(1, 64)).filter(|d| len.is_multiple_of(*d)).collect();
                 let d = self.choose.pick(&divisors);
                 vec![1, len / d, 1, d]
             }

@@ -5,7 +5,7 @@ use safetensors::SafeTensors;
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::graph::ElementType::F32;
 use tealight_compiler::{Options, compile_tflite, compile_tflite_with, write_file};
-use tealight_format::ops::{FullyConnectedF32, UnaryF32, UnaryFunction};
+use tealight_format::ops::{BinaryF32, FullyConnectedF32, UnaryF32, UnaryFunction};
 use tealight_format::{MAX_HEADER, MAX_LIVE, Model, Operator};
 
 const RELU: &[u8] = include_bytes!("relu.tflite");
@@ -75,7 +75,21 @@ fn more_tensors_alive_than_a_file_takes_are_refused_with_their_number() {
     // The last operator reads the input and writes the last output.
     let error = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap_err().to_string();
     assert!(error.contains(&format!("{} tensors are alive at once", MAX_LIVE + 1)), "{error}");
-    assert!(error.contains(&format!("holds up to {MAX_LIVE}")), "{error}");
+    assert!(error.contains(&format!("holds up to {MAX_LIVE}: split the network into several models")), "{error}");
+}
+
+#[test]
+fn branches_that_are_more_than_a_file_takes_alive_are_run_one_after_another() {
+    let mut b = Builder::new();
+    let x = b.input("x", F32, &[4]);
+    let abs = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Abs as i32, parameters: [0.0; 2] });
+    let add = Operator::AddF32(BinaryF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
+    let parts: Vec<_> = (0..MAX_LIVE).map(|i| b.op(&format!("y{i}"), abs, [x], F32, &[4])).collect();
+    let sum = parts.into_iter().reduce(|sum, part| b.op("sum", add, [sum, part], F32, &[4])).unwrap();
+    b.output(sum);
+    let compiled = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap();
+    assert_eq!(Model::parse(&compiled.bytes).unwrap().op_count(), 2 * MAX_LIVE - 1);
+    assert!(compiled.report.arena_len < 100, "{}", compiled.report.arena_len);
 }
 
 #[test]

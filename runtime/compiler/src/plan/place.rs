@@ -135,24 +135,27 @@ impl<'a> Instance<'a> {
     pub(crate) fn place(&self, order: &[usize]) -> (Vec<u32>, u64) {
         self.count();
         let mut offsets = vec![u32::MAX; self.buffers.len()];
-        let mut forbidden: Vec<(i64, i64)> = Vec::new();
+        // Intervals, packed so that they sort fast: one above the lower end (0 if that is below 0), and the upper end.
+        let mut forbidden: Vec<u64> = Vec::new();
         let mut peak = 0u64;
         for &i in order {
             forbidden.clear();
             for neighbour in self.neighbours(i).iter().filter(|n| offsets[n.other as usize] != u32::MAX) {
-                let other = i64::from(offsets[neighbour.other as usize]);
-                forbidden.push((other - i64::from(neighbour.below), other + i64::from(neighbour.above)));
+                let other = offsets[neighbour.other as usize];
+                let from = other.saturating_add(1).saturating_sub(neighbour.below);
+                forbidden.push(u64::from(from) << 32 | u64::from(other.saturating_add(neighbour.above)));
             }
             forbidden.sort_unstable();
-            let mut offset = 0i64;
-            for &(from, to) in &forbidden {
-                if from < offset && offset < to {
-                    offset = to;
+            let mut offset = 0u32;
+            for &interval in &forbidden {
+                let (from, to) = ((interval >> 32) as u32, interval as u32);
+                if from <= offset {
+                    offset = offset.max(to);
                 }
             }
+            peak = peak.max(u64::from(offset) + u64::from(self.buffers[i].size));
             // Beyond 4 GiB nothing fits any more; the caller sees that by the peak.
-            offsets[i] = u32::try_from(offset).unwrap_or(u32::MAX - ALIGN + 1);
-            peak = peak.max(offset as u64 + u64::from(self.buffers[i].size));
+            offsets[i] = offset.min(u32::MAX - ALIGN + 1);
         }
         (offsets, peak)
     }

@@ -13,6 +13,7 @@ use super::{QuantizeError, Result};
 use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::store::{Stored, WeightType, store_one, weights};
 use crate::{Options, compile_to_measure};
+use std::collections::HashSet;
 use tealight::Model;
 use tealight_format::Operator;
 
@@ -56,7 +57,7 @@ pub(super) fn choices(graph: &Graph, samples: Samples<'_>) -> Result<Vec<LayerCh
         if matches!(one.op, Op::Kernel(Operator::GatherF32(_))) {
             layer.choices = table(graph, one, id)?;
         } else {
-            let place = |id: TensorId| float.ids.iter().position(|&of| of == graph.base(id));
+            let place = |id: TensorId| float.place(graph.base(id));
             let input = one.inputs.first().copied().flatten();
             let (Some(from), Some(to)) = (input.and_then(place), place(output)) else { continue };
             let ranges = [from, to].map(|at| Params::of(extremes[at][0], extremes[at][1]));
@@ -89,9 +90,10 @@ fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec
     let infinite =
         |tensor: &Tensor| tensor.reals().is_some_and(|numbers| numbers.iter().any(|number| number.is_infinite()));
     let has_infinite = graph.tensors.iter().any(infinite);
+    let outputs: HashSet<TensorId> = graph.outputs.iter().copied().collect();
     float.run(samples.iter().step_by(step(graph, samples)), |sample, values| {
         for ((&id, numbers), range) in float.ids.iter().zip(values).zip(&mut extremes) {
-            let may_be_infinite = has_infinite && !graph.outputs.contains(&id);
+            let may_be_infinite = has_infinite && !outputs.contains(&id);
             let wrong = |number: &&f32| !number.is_finite() && (number.is_nan() || !may_be_infinite);
             if let Some(&value) = numbers.iter().find(wrong) {
                 let layer = graph.tensors[id].name.clone();

@@ -18,7 +18,7 @@ use super::{QuantizeError, Result};
 use crate::graph::{Content, ElementType, Graph, Op, TensorId};
 use crate::tflite::TfliteOp;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A constant that is so many times what the data beside it reach leaves them one code or none.
 const DROWNS: f32 = 256.0;
@@ -119,7 +119,7 @@ struct Use {
 /// The constants that are worth a look: those that share a range with data and are not 0, and large ones. Each use of a
 /// constant gets a tensor of its own: what loses at one place may not lose at another.
 fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
-    let mut uses: Vec<Use> = Vec::new();
+    let (mut uses, mut states) = (Vec::new(), HashSet::new());
     for node in 0..graph.nodes.len() {
         let rule = Rule::of(graph, &graph.nodes[node])?;
         let Some(&output) = graph.nodes[node].outputs.first().filter(|_| rule != Rule::Layer) else { continue };
@@ -135,7 +135,7 @@ fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
                 let id = graph.add(graph.tensors[id].clone());
                 graph.nodes[node].inputs[input] = Some(id);
                 uses.push(Use { node, id, group: shares.then_some(output) });
-            } else if uses.iter().all(|known| known.id != id) {
+            } else if states.insert(id) {
                 uses.push(Use { node, id, group: Some(id) });
             }
         }
@@ -177,7 +177,7 @@ struct Original {
 
 /// The places of the outputs in [`FloatRun::ids`].
 fn output_places(graph: &Graph, float: &FloatRun) -> Vec<usize> {
-    graph.outputs.iter().filter_map(|id| float.ids.iter().position(|of| of == id)).collect()
+    graph.outputs.iter().filter_map(|&id| float.place(id)).collect()
 }
 
 impl Original {

@@ -9,6 +9,7 @@ use super::weights::{Channels, Weights};
 use super::{Ranges, Result};
 use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use crate::tflite::{Activation, TfliteOp};
+use std::collections::HashSet;
 use tealight_format::Operator;
 use tealight_format::ops::{Function, Lookup};
 
@@ -144,7 +145,7 @@ impl Builder<'_> {
     fn same(&mut self, node: &Node, converted: &mut Node) -> Result<()> {
         let Some(&output) = node.outputs.first() else { return Ok(()) };
         let params = self.observed.params(output, self.ranges);
-        let computed: Vec<TensorId> = reals(self.float, node).collect();
+        let computed: HashSet<TensorId> = reals(self.float, node).collect();
         for id in converted.inputs.iter_mut().flatten() {
             let tensor = &self.float.tensors[*id];
             if tensor.is_constant() && tensor.dtype == ElementType::F32 {
@@ -244,13 +245,15 @@ fn float_ends(graph: &mut Graph) {
         graph.add(Tensor::computed(name, ElementType::F32, shape))
     };
     let node = |op, from, to| Node { op: Op::Tflite(op), inputs: vec![Some(from)], outputs: vec![to], origin: 0 };
+    let mut first = Vec::new();
     for k in 0..graph.inputs.len() {
         let id = graph.inputs[k];
         if graph.tensors[id].dtype == ElementType::I8 {
             graph.inputs[k] = real(graph, id);
-            graph.nodes.insert(k, node(TfliteOp::Quantize, graph.inputs[k], id));
+            first.push(node(TfliteOp::Quantize, graph.inputs[k], id));
         }
     }
+    graph.nodes.splice(0..0, first);
     for k in 0..graph.outputs.len() {
         let id = graph.outputs[k];
         if graph.tensors[id].dtype == ElementType::I8 {

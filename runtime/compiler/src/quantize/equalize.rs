@@ -11,6 +11,7 @@ use super::observe::floats;
 use super::weights::Channels;
 use crate::graph::{Content, Graph, Node, Op, TensorId};
 use crate::tflite::{Activation, TfliteOp};
+use std::collections::HashMap;
 
 /// How often the pairs of a chain are gone through: each changes its neighbours.
 const SWEEPS: usize = 20;
@@ -25,7 +26,7 @@ struct Pair {
 
 /// The same network with its weights equalized; nothing if no two layers allow it.
 pub(super) fn equalize(graph: &Graph) -> Result<Option<Graph>> {
-    let pairs: Vec<Pair> = (0..graph.nodes.len()).filter_map(|node| pair(graph, node)).collect();
+    let pairs: Vec<Pair> = pairs(graph);
     if pairs.is_empty() {
         return Ok(None);
     }
@@ -49,8 +50,21 @@ pub(super) fn equalize(graph: &Graph) -> Result<Option<Graph>> {
     Ok(Some(graph))
 }
 
+/// All pairs of layers that can be equalized.
+fn pairs(graph: &Graph) -> Vec<Pair> {
+    // The only reader of each tensor; the graph's outputs and what several nodes read have none.
+    let mut readers: HashMap<TensorId, Option<usize>> = graph.outputs.iter().map(|&id| (id, None)).collect();
+    for (at, node) in graph.nodes.iter().enumerate() {
+        for &id in node.inputs.iter().flatten() {
+            let reader = readers.entry(id).or_insert(Some(at));
+            *reader = reader.filter(|&reader| reader == at);
+        }
+    }
+    (0..graph.nodes.len()).filter_map(|node| pair(graph, node, &readers)).collect()
+}
+
 /// The layer after the layer `node`, if nothing but what commutes with positive factors stands between them.
-fn pair(graph: &Graph, node: usize) -> Option<Pair> {
+fn pair(graph: &Graph, node: usize, readers: &HashMap<TensorId, Option<usize>>) -> Option<Pair> {
     let first = &graph.nodes[node];
     let rectified = matches!(activation(&first.op)?, Activation::None | Activation::Relu);
     let channels = Channels::of(&graph.tensors[weights(graph, first)?].shape, depthwise(first))?.count;
@@ -59,11 +73,9 @@ fn pair(graph: &Graph, node: usize) -> Option<Pair> {
         return None;
     }
     loop {
-        let reads = |node: &Node| node.inputs.contains(&Some(between));
-        let mut readers = (0..graph.nodes.len()).filter(|&k| reads(&graph.nodes[k]));
-        let (Some(second), None) = (readers.next(), readers.next()) else { return None };
+        let second = readers.get(&between).copied().flatten()?;
         let reader = &graph.nodes[second];
-        if graph.outputs.contains(&between) || reader.inputs.first() != Some(&Some(between)) {
+        if reader.inputs.first() != Some(&Some(between)) {
             return None;
         }
         // A reshape may leave the last dimension as something else than the channels.
@@ -240,7 +252,7 @@ mod tests {
     #[test]
     fn an_equalized_network_gives_the_same() {
         let graph = chain();
-        let found: Vec<Pair> = (0..graph.nodes.len()).filter_map(|node| pair(&graph, node)).collect();
+        let found = pairs(&graph);
         let places: Vec<[usize; 3]> = found.iter().map(|pair| [pair.first, pair.second, pair.channels]).collect();
         assert_eq!(places, [[0, 1, 4], [1, 3, 8], [3, 6, 6]]);
         let equalized = equalize(&graph).unwrap().unwrap();

@@ -7,6 +7,7 @@ use crate::graph::{Content, ElementType, Graph, TensorId};
 use crate::session;
 pub(super) use crate::session::{aligned, arena, reals_of};
 use crate::{Options, compile_to_measure};
+use std::collections::HashMap;
 use tealight::{ALL_OPS, Block, Model, Session};
 
 /// The compiled network.
@@ -15,6 +16,8 @@ pub(super) struct FloatRun {
     bytes: Vec<u8>,
     /// The tensors that [`FloatRun::run`] gives, in that order: the inputs, then what each node writes, but for state.
     pub(super) ids: Vec<TensorId>,
+    /// The first place of each of them there.
+    places: HashMap<TensorId, usize>,
     /// Elements of each input.
     inputs: Vec<usize>,
 }
@@ -28,10 +31,19 @@ impl FloatRun {
         };
         let written: Vec<TensorId> = graph.nodes.iter().flat_map(|node| node.outputs.clone()).filter(real).collect();
         let inputs = graph.inputs.iter().map(|&id| graph.tensors[id].elements()).collect();
-        let ids = graph.inputs.iter().copied().chain(written.iter().copied()).collect();
+        let ids: Vec<TensorId> = graph.inputs.iter().copied().chain(written.iter().copied()).collect();
+        let mut places = HashMap::new();
+        for (at, &id) in ids.iter().enumerate() {
+            places.entry(id).or_insert(at);
+        }
         let graph = Graph { outputs: written, ..graph.clone() };
         let compiled = compile_to_measure(graph, &Options::default())?;
-        Ok(Self { bytes: compiled.bytes, ids, inputs })
+        Ok(Self { bytes: compiled.bytes, ids, places, inputs })
+    }
+
+    /// The first place of a tensor in [`Self::ids`].
+    pub(super) fn place(&self, id: TensorId) -> Option<usize> {
+        self.places.get(&id).copied()
     }
 
     /// Runs each sample and hands it to `take` with the tensors.

@@ -58,8 +58,8 @@ pub(super) struct Variation {
 
 /// How one compiled network did; lists go by the place of a tensor in [`FloatRun::ids`].
 struct Tally {
-    /// (place of a tensor, value of the plan)
-    pairs: Vec<(usize, usize)>,
+    /// For each operator the (place of a tensor, value of the plan) of what it writes, and of views of that.
+    written: Vec<Vec<(usize, usize)>>,
     sums: Vec<Sums>,
     /// What decides about the outputs.
     told: HashMap<usize, Told>,
@@ -103,9 +103,12 @@ pub(super) fn measure(
     let mut arenas: Vec<_> = models.iter().map(arena).collect();
     let sessions = models.iter().zip(&mut arenas);
     let mut sessions: Vec<_> = sessions.map(|(model, arena)| load(model, arena)).collect::<Result<_>>()?;
-    let place = |id: TensorId| float.ids.iter().position(|&of| of == id);
-    let told = graph.outputs.iter().flat_map(|&id| [telling(graph, id), Some(id)]).flatten().filter_map(place);
-    let told: Vec<usize> = told.collect();
+    let place = |id: TensorId| float.place(id);
+    let telling = telling(graph);
+    let told = graph.outputs.iter().flat_map(|&id| [telling.get(&id).copied(), Some(id)]).flatten().filter_map(place);
+    let mut told: Vec<usize> = told.collect();
+    told.sort_unstable();
+    told.dedup();
     let tallies = compiled.iter().zip(&models);
     let mut tallies: Vec<Tally> = tallies.map(|(compiled, model)| Tally::new(compiled, model, float, &told)).collect();
     let output = graph.outputs.first().and_then(|&id| place(id));
@@ -122,7 +125,7 @@ pub(super) fn measure(
         indices.push(sample.index);
         Ok(())
     })?;
-    Ok(tallies.iter().map(|tally| tally.measured(graph, float, &indices)).collect())
+    Ok(tallies.iter().map(|tally| tally.measured(graph, float, &telling, &indices)).collect())
 }
 
 /// Every which sample is run to measure: with state none is left out, since it is what the samples before made it.
@@ -209,13 +212,22 @@ impl Told {
 
 impl Tally {
     fn new(compiled: &Compiled, model: &Model<'_>, float: &FloatRun, told: &[usize]) -> Self {
-        let pair = |(at, &id): (usize, &TensorId)| {
-            let (_, value) = *compiled.tensors.iter().find(|(tensor, _)| *tensor == id)?;
+        let writers: HashMap<usize, usize> =
+            (0..model.op_count()).map(|op| (usize::from(model.op(op).output), op)).collect();
+        let values: HashMap<TensorId, usize> = compiled.tensors.iter().copied().collect();
+        let mut written = vec![Vec::new(); model.op_count()];
+        for (at, id) in float.ids.iter().enumerate() {
+            let Some(&value) = values.get(id) else { continue };
+            let of = model.value(value);
+            let writer = writers.get(&of.alias.map_or(value, usize::from));
             // State that is read in place is assigned later, and is then no longer what was read.
-            (model.value(value).place != Place::State).then_some((at, value))
-        };
+            if let Some(&op) = writer.filter(|_| of.place != Place::State && matches!(of.dtype, DType::F32 | DType::I8))
+            {
+                written[op].push((at, value));
+            }
+        }
         Self {
-            pairs: float.ids.iter().enumerate().filter_map(pair).collect(),
+            written,
             sums: vec![Sums::default(); float.ids.len()],
             told: told.iter().map(|&at| (at, Told::default())).collect(),
             scores: Scores::default(),
@@ -232,22 +244,13 @@ impl Tally {
         output: Option<usize>,
         loud: bool,
     ) -> Result<()> {
-        let model = *session.model();
         for (k, numbers) in wanted.iter().take(inputs).enumerate() {
             give(session, k, numbers)?;
         }
-        for op in 0..model.op_count() {
+        for written in &self.written {
             let _ = session.poll(Budget::layer());
-            let written = usize::from(model.op(op).output);
-            for &(at, value) in &self.pairs {
-                // What it wrote, and views of that.
-                let Some(found) = Some(model.value(value))
-                    .filter(|of| of.alias.map_or(value, usize::from) == written)
-                    .filter(|of| matches!(of.dtype, DType::F32 | DType::I8))
-                    .map(|_| reals_of(session, value))
-                else {
-                    continue;
-                };
+            for &(at, value) in written {
+                let found = reals_of(session, value);
                 self.sums[at].add(wanted[at], &found);
                 if let Some(told) = self.told.get_mut(&at) {
                     told.add(wanted[at], &found, loud);
@@ -261,8 +264,15 @@ impl Tally {
         Ok(())
     }
 
-    fn measured(&self, graph: &Graph, float: &FloatRun, indices: &[usize]) -> Measured {
-        let place = |id: TensorId| float.ids.iter().position(|&of| of == id).filter(|&at| self.sums[at].count > 0);
+    /// What came of it; `telling` is what softmax makes outputs of.
+    fn measured(
+        &self,
+        graph: &Graph,
+        float: &FloatRun,
+        telling: &HashMap<TensorId, TensorId>,
+        indices: &[usize],
+    ) -> Measured {
+        let place = |id: TensorId| float.place(id).filter(|&at| self.sums[at].count > 0);
         let layer = |node: &Node| {
             let &output = node.outputs.first()?;
             let sums = self.sums[place(output)?];
@@ -274,7 +284,7 @@ impl Tally {
             .outputs
             .iter()
             .filter_map(|&id| {
-                let at = telling(graph, id).and_then(place).or_else(|| place(id))?;
+                let at = telling.get(&id).copied().and_then(place).or_else(|| place(id))?;
                 let told = self.told.get(&at)?;
                 let output = place(id).and_then(|at| self.told.get(&at)).unwrap_or(told);
                 Some((at, told, told.variation(float.ids[at], (id, output))))
@@ -356,7 +366,9 @@ impl Measured {
                 share * 100.0
             ));
         }
-        warnings.extend(ordinary.variations.iter().filter_map(|variation| variation.warning(graph)));
+        let sharing = Sharing::of(graph).ok();
+        let variations = ordinary.variations.iter();
+        warnings.extend(variations.filter_map(|variation| variation.warning(graph, sharing.as_ref())));
         warnings
     }
 }
@@ -385,11 +397,11 @@ const UNCHANGING: f64 = 1e-5;
 
 impl Variation {
     /// Says so if the compiled network hardly varies where the float one does, or is as far from it as that varies.
-    fn warning(&self, graph: &Graph) -> Option<String> {
+    fn warning(&self, graph: &Graph, sharing: Option<&Sharing>) -> Option<String> {
         let Self { tensor, size, float, compiled, error, output, shown } = *self;
         let name = &graph.tensors[tensor].name;
         // An output that is known to lie between -1 and 1, and hardly moves there, is saturated in both networks.
-        let fixed = Sharing::of(graph).is_ok_and(|sharing| sharing.fixed(sharing.root(output)).is_some());
+        let fixed = sharing.is_some_and(|sharing| sharing.fixed(sharing.root(output)).is_some());
         if float <= UNCHANGING * size || (fixed && shown <= SATURATED) {
             return None;
         }
@@ -408,9 +420,9 @@ impl Variation {
     }
 }
 
-/// Softmax's input where softmax writes the output `id`: probabilities saturate, so that tells more.
-fn telling(graph: &Graph, id: TensorId) -> Option<TensorId> {
-    let last = graph.nodes.iter().find(|node| node.outputs.contains(&id))?;
-    let softmax = matches!(last.op, Op::Tflite(TfliteOp::Softmax { .. }));
-    reals(graph, last).next().filter(|_| softmax)
+/// The inputs of softmax by its outputs: probabilities saturate, so that what they are made of tells more.
+fn telling(graph: &Graph) -> HashMap<TensorId, TensorId> {
+    let softmax = graph.nodes.iter().filter(|node| matches!(node.op, Op::Tflite(TfliteOp::Softmax { .. })));
+    let pair = |node: &Node| Some((*node.outputs.first()?, reals(graph, node).next()?));
+    softmax.filter_map(pair).collect()
 }

@@ -376,9 +376,14 @@ pub fn compile_weights(
 
 /// The smallest type for each tensor of weights with which every layer that reads it keeps the ratio.
 fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightType)> {
+    let mut all_readers: HashMap<TensorId, Vec<&LayerChoices>> = HashMap::new();
+    for layer in layers {
+        all_readers.entry(layer.weights).or_default().push(layer);
+    }
     let mut chosen: Vec<(TensorId, WeightType)> = Vec::new();
     for layer in layers {
-        let readers: Vec<&LayerChoices> = layers.iter().filter(|other| other.weights == layer.weights).collect();
+        // The first of the layers that share weights chooses for all.
+        let Some(readers) = all_readers.remove(&layer.weights) else { continue };
         let keeps = |reader: &&LayerChoices, name: &str| {
             reader.choices.iter().any(|choice| choice.weights == name && choice.snr_db >= least_snr_db)
         };
@@ -386,9 +391,7 @@ fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightTy
         let fits = stored.filter(|choice| readers.iter().all(|reader| keeps(reader, choice.weights)));
         let best = fits.min_by(|a, b| a.bytes.cmp(&b.bytes).then(b.snr_db.total_cmp(&a.snr_db)));
         // f32 loses nothing, so there is always one.
-        if let Some(of) = best.and_then(|choice| choice.weights.parse().ok())
-            && !chosen.iter().any(|(id, _)| *id == layer.weights)
-        {
+        if let Some(of) = best.and_then(|choice| choice.weights.parse().ok()) {
             chosen.push((layer.weights, of));
         }
     }

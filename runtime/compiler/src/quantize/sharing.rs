@@ -7,6 +7,7 @@ use super::range::Params;
 use crate::error::{Findings, Result};
 use crate::graph::{ElementType, Graph, Node, Op, TensorId};
 use crate::tflite::TfliteOp;
+use std::collections::HashSet;
 use tealight_format::Operator;
 
 /// What can be quantized, for errors.
@@ -96,6 +97,9 @@ impl Sharing {
             }
         }
         findings.result()?;
+        for id in 0..count {
+            sharing.shorten(id);
+        }
         Ok(sharing)
     }
 
@@ -107,6 +111,16 @@ impl Sharing {
         id
     }
 
+    /// As [`Self::root`], and makes the way there short for all that lie on it.
+    fn shorten(&mut self, id: TensorId) -> TensorId {
+        let root = self.root(id);
+        let mut at = id;
+        while self.parent[at] != root {
+            at = std::mem::replace(&mut self.parent[at], root);
+        }
+        root
+    }
+
     /// The group's quantization, if an operator prescribes it.
     pub(super) fn fixed(&self, root: TensorId) -> Option<Params> {
         self.fixed[root]
@@ -114,13 +128,16 @@ impl Sharing {
 
     /// Joins inputs and outputs; inputs of different fixed quantizations stay apart, to be converted.
     fn join(&mut self, graph: &Graph, node: &Node) {
-        let inputs: Vec<TensorId> = reals(graph, node).map(|id| self.root(id)).collect();
+        let inputs: Vec<TensorId> = reals(graph, node).map(|id| self.shorten(id)).collect();
         let all_alike = inputs.windows(2).all(|pair| self.fixed[pair[0]] == self.fixed[pair[1]]);
-        let shared: Vec<TensorId> =
+        let mut shared: Vec<TensorId> =
             inputs.into_iter().filter(|&input| all_alike || self.fixed[input].is_none()).collect();
         for &output in &node.outputs {
+            // After the first output, the inputs are few groups.
+            let mut seen = HashSet::new();
+            shared = shared.into_iter().map(|id| self.shorten(id)).filter(|&root| seen.insert(root)).collect();
             for &input in &shared {
-                let (from, to) = (self.root(output), self.root(input));
+                let (from, to) = (self.shorten(output), self.shorten(input));
                 // Two functions with ranges of their own that meet in one variable.
                 if self.fixed[from].is_some() && self.fixed[to].is_some() && self.fixed[from] != self.fixed[to] {
                     continue;

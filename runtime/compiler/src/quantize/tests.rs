@@ -530,7 +530,7 @@ fn nearness(network: &Graph, compiled: &Compiled, samples: &[Vec<f32>]) -> f64 {
     let mut memory = arena(&model);
     let mut session = load(&model, &mut memory).unwrap();
     let float = FloatRun::new(network).unwrap();
-    let place = float.ids.iter().position(|id| *id == network.outputs[0]).unwrap();
+    let place = float.place(network.outputs[0]).unwrap();
     let mut sums = report::Sums::default();
     let streams = [samples.to_vec()];
     let samples = Samples::new(network, &streams).unwrap();

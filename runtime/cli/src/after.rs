@@ -38,14 +38,20 @@ struct TensorReport {
 }
 
 /// The graph of the `.tflite` file `path` with the bytes `source` after `pass` (the last time, if it runs more
-/// than once): as text, and as a report.
+/// than once): as text, and as a report. Compiling it may take `max_memory` ([`Options::max_memory`]).
 ///
 /// # Errors
 /// There is no such pass, or the network cannot be compiled as far as that.
-pub(crate) fn graph_after(path: &Path, source: &[u8], pass: &str) -> Result<(String, GraphReport)> {
+pub(crate) fn graph_after(
+    path: &Path,
+    source: &[u8],
+    pass: &str,
+    max_memory: Option<u64>,
+) -> Result<(String, GraphReport)> {
     let mut found = None;
     let mut passes = Vec::new();
-    let compiled = compile_tflite_with(source, &Options::default(), &mut |name, graph| {
+    let options = Options { max_memory, ..Options::default() };
+    let compiled = compile_tflite_with(source, &options, &mut |name, graph| {
         passes.push(name.to_string());
         if name == pass {
             found = Some((graph.to_string(), report(graph)));

@@ -54,7 +54,8 @@ pub(crate) struct Args {
     /// The most bytes that the constants of the network may take, those included that are computed beforehand: 256M, 1G
     ///
     /// Eight times the constants of the input, and at least 64M, if not given: more is asked for by files that were made to
-    /// do harm, rarely by others.
+    /// do harm, rarely by others. With --calibrate or --evaluate, running the network may take as much again; at least 512M, if
+    /// not given.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
     #[command(flatten)]

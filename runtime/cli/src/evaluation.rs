@@ -40,7 +40,7 @@ pub(crate) struct Scores {
 
 impl Evaluation {
     /// Measures the file that `source` was compiled to, and `source` as it is if it is a float network. `max_memory` is what
-    /// compiling it may take ([`Options::max_memory`]).
+    /// compiling and running it may take ([`Options::max_memory`]).
     ///
     /// # Errors
     /// Inputs or targets cannot be read, or do not fit the network.
@@ -57,7 +57,7 @@ impl Evaluation {
         let streams = read_streams("--evaluate", &self.evaluate, &network)?;
         let score = |file: &[u8]| {
             let what = || Error::new(format!("cannot evaluate with the targets `{}`", path.display()));
-            evaluate(file, &streams, &targets).map_err(|error| what().cause(error))
+            evaluate(file, &streams, &targets, max_memory).map_err(|error| what().cause(error))
         };
         let options = Options { max_memory, ..Options::default() };
         let float = match import_float(source, &options) {

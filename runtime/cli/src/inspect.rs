@@ -7,6 +7,7 @@ use crate::layers::{self, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
 use crate::screen::Screen;
+use crate::size::parse_size;
 use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// A wrong name lists the passes. Of one that runs more than once, the last time counts.
     #[arg(long, value_name = "PASS", conflicts_with = "boards")]
     after: Option<String>,
+    /// The most bytes that the constants of a .tflite or .gguf may take, as for `tealight compile`: 256M, 1G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_memory: Option<u64>,
     /// Report in JSON
     #[arg(long)]
     json: bool,
@@ -87,7 +91,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if let Some(pass) = &args.after {
         return run_after(args, pass, screen);
     }
-    let file = ModelFile::open(&args.model)?;
+    let file = ModelFile::open(&args.model, args.max_memory)?;
     let model = file.model()?;
     let boards = read_boards(&args.boards)?;
     let names = layers::names(&model);
@@ -122,7 +126,7 @@ fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
             kind => failed.cause(format!("it is {kind}")).help("give a .tflite file"),
         });
     }
-    let (text, report) = after::graph_after(&args.model, &source, pass)?;
+    let (text, report) = after::graph_after(&args.model, &source, pass, args.max_memory)?;
     if args.json { screen.json(&report) } else { screen.print(text) }
 }
 

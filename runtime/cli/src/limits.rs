@@ -16,15 +16,18 @@ pub(crate) const TOKEN: u64 = 64_000_000;
 /// a token. A byte of blocks costs up to 14; attention over a long context comes on top.
 const WORK_PER_BYTE: u64 = 32;
 
+/// What an arena may take by default.
+const MEMORY: u64 = 512 << 20;
+
 /// Options that say what a model may ask for.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Limits {
-    /// Refuse a model that needs more memory than this for its arena (state, caches and activations)
+    /// Refuse a model that needs more memory than this for its arena (state, caches and activations); 512M, if not given
     ///
-    /// Bytes, or with a unit: 512M, 2G. `tealight inspect` tells what a model needs. A language model's arena grows with
+    /// Bytes, or with a unit: 512M, 2G. A .tflite or .gguf that is compiled in memory may take as much for its constants. `tealight inspect` tells what a model needs. A language model's arena grows with
     /// its context.
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
-    max_memory: u64,
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_memory: Option<u64>,
     /// Refuse a model of which one inference costs more than this
     ///
     /// A number, or with a unit: 500M, 20G (powers of 1000). `tealight inspect --json` tells what an inference costs. Without
@@ -40,9 +43,9 @@ impl Limits {
     /// It is more than is allowed; the message names the option.
     pub(crate) fn check(&self, model: &Model<'_>, work: u64) -> Result<()> {
         let arena = model.arena_len() as u64;
-        if arena > self.max_memory {
-            let what =
-                format!("the model needs {} for its arena, more than the {}", bytes(arena), bytes(self.max_memory));
+        let most = self.max_memory.unwrap_or(MEMORY);
+        if arena > most {
+            let what = format!("the model needs {} for its arena, more than the {}", bytes(arena), bytes(most));
             return Err(Error::new(format!("{what} that --max-memory allows"))
                 .help(format!("if you trust the model and have the memory, give --max-memory {arena} or more")));
         }

@@ -18,15 +18,16 @@ pub(crate) struct ModelFile {
 }
 
 impl ModelFile {
-    /// Opens the file `path`. Whether it is compiled is seen from its content.
+    /// Opens the file `path`. Whether it is compiled is seen from its content; if not, compiling it may take `max_memory`
+    /// ([`Options::max_memory`]).
     ///
     /// # Errors
     /// The file cannot be read, or it is a `.tflite` or `.gguf` that cannot be compiled.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, max_memory: Option<u64>) -> Result<Self> {
         let mapped = map(path)?;
         let bytes = if is_tflite(path, &mapped) || is_gguf(&mapped) {
             let failed = || Error::new(format!("cannot compile `{}`", path.display()));
-            let options = Options { name: Some(default_name(path)), ..Options::default() };
+            let options = Options { name: Some(default_name(path)), max_memory, ..Options::default() };
             let compiled = if is_gguf(&mapped) {
                 compile_gguf(&mapped, &GgufOptions::default(), &options)
             } else {

@@ -87,7 +87,7 @@ struct Output<'a> {
 /// # Errors
 /// A file cannot be read or written, or is not what the model takes. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    let file = ModelFile::open(&args.model)?;
+    let file = ModelFile::open(&args.model, args.limits.max_memory)?;
     let model = file.model()?;
     args.limits.check(&model, limits::INFERENCE)?;
     let kinds = |name: &str, count: usize, index: &dyn Fn(usize) -> usize| -> Vec<TensorKind> {

@@ -1,5 +1,7 @@
 //! How well a compiled file does on held-out inputs: the same measure for a float network and for what became of it.
 
+use crate::CompileError;
+use crate::limit::Limit;
 use crate::session::{aligned, arena, give};
 use tealight::{ALL_OPS, Block, Model, Session};
 
@@ -39,6 +41,9 @@ pub enum EvaluateError {
     /// The bytes are no model.
     #[error("not a Tealight model: {0}")]
     Model(String),
+    /// It needs too much memory.
+    #[error(transparent)]
+    Memory(CompileError),
     /// There are no inputs.
     #[error("there are no inputs to evaluate with")]
     Empty,
@@ -85,17 +90,26 @@ pub enum EvaluateError {
 /// Runs the inputs through the model file `file` and compares its first output with the targets, one for each input.
 ///
 /// `streams` are as for [`compile_float_streams`](crate::quantize::compile_float_streams): samples of real numbers, which are
-/// quantized for an int8 input as the file says.
+/// quantized for an int8 input as the file says. The model may take `max_memory` bytes for its arena; if that is not given, eight
+/// times the file, and at least 512 MiB.
 ///
 /// # Errors
 /// [`EvaluateError`] names the sample or target that does not fit.
-pub fn evaluate(file: &[u8], streams: &[Vec<Vec<f32>>], targets: &Targets) -> Result<Score, EvaluateError> {
+pub fn evaluate(
+    file: &[u8],
+    streams: &[Vec<Vec<f32>>],
+    targets: &Targets,
+    max_memory: Option<u64>,
+) -> Result<Score, EvaluateError> {
     let mut bytes = aligned(file);
     let model = Model::parse(&Block::bytes_mut(&mut bytes)[..file.len()])
         .map_err(|error| EvaluateError::Model(error.to_string()))?;
     let sizes: Vec<usize> = (0..model.input_count()).map(|k| elements(&model, model.input(k))).collect();
     let output = elements(&model, model.output(0));
     check(streams, targets, sizes.iter().sum(), output)?;
+    Limit::to_run_held(file.len() as u64, max_memory)
+        .make(model.arena_len() as u64, || "the arena of the compiled network".into())
+        .map_err(EvaluateError::Memory)?;
     let mut memory = arena(&model);
     let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory))
         .map_err(|error| EvaluateError::Model(format!("{error:?}")))?;
@@ -188,7 +202,7 @@ mod tests {
 
     #[test]
     fn classes_are_counted_and_of_equal_scores_the_first_is_taken() {
-        let classes = |classes: [u32; 3]| evaluate(&negative(), &streams(), &Targets::Classes(classes.to_vec()));
+        let classes = |classes: [u32; 3]| evaluate(&negative(), &streams(), &Targets::Classes(classes.to_vec()), None);
         assert_eq!(classes([2, 0, 1]), Ok(Score::Accuracy { right: 3, samples: 3 }));
         assert_eq!(classes([2, 1, 2]), Ok(Score::Accuracy { right: 1, samples: 3 }));
     }
@@ -196,7 +210,7 @@ mod tests {
     #[test]
     fn elements_are_compared() {
         let mut outputs = vec![vec![-1.0, -2.0, 3.0], vec![1.0, 0.0, 0.0], vec![-5.0, -4.0, -4.0]];
-        let score = |outputs: &[Vec<f32>]| evaluate(&negative(), &streams(), &Targets::Outputs(outputs.to_vec()));
+        let score = |outputs: &[Vec<f32>]| evaluate(&negative(), &streams(), &Targets::Outputs(outputs.to_vec()), None);
         assert_eq!(score(&outputs), Ok(Score::Error { rms: 0.0, worst: 0.0, samples: 3 }));
         outputs[1][2] = 6.0;
         assert_eq!(score(&outputs), Ok(Score::Error { rms: 2.0, worst: 6.0, samples: 3 }));
@@ -205,7 +219,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named() {
         let refused = |streams: &[Vec<Vec<f32>>], targets: Targets| {
-            evaluate(&negative(), streams, &targets).unwrap_err().to_string()
+            evaluate(&negative(), streams, &targets, None).unwrap_err().to_string()
         };
         let classes = |count: usize| Targets::Classes(vec![0; count]);
         assert!(refused(&[], classes(0)).contains("no inputs"));
@@ -215,6 +229,15 @@ mod tests {
         assert!(error.contains("target 1 is class 3, but the output has 3 scores"), "{error}");
         let error = refused(&streams(), Targets::Outputs(vec![vec![0.0; 2]; 3]));
         assert!(error.contains("target 0 has 2 numbers; the output has 3"), "{error}");
-        assert!(evaluate(b"nonsense", &streams(), &classes(3)).is_err());
+        assert!(evaluate(b"nonsense", &streams(), &classes(3), None).is_err());
+    }
+
+    #[test]
+    fn a_file_that_needs_more_memory_than_is_allowed_is_refused_with_both_sizes() {
+        let score = |max_memory| evaluate(&negative(), &streams(), &Targets::Classes(vec![2, 0, 1]), Some(max_memory));
+        let error = score(15).unwrap_err().to_string();
+        assert!(error.contains("the arena of the compiled network would take 32 bytes"), "{error}");
+        assert!(error.contains("is 15") && error.contains("--max-memory"), "{error}");
+        assert!(score(32).is_ok());
     }
 }

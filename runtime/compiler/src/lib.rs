@@ -74,6 +74,7 @@
 //! | counts and lengths in a GGUF file | the bytes that are left, before anything is made of them |
 //! | what is computed beforehand, tables, and constants as they are written | [`Options::max_memory`]: eight times what the network's constants take, at least 64 MiB |
 //! | passes | in proportion to tensors, nodes and their inputs; weights that layers share are read once |
+//! | what calibration and evaluation run a network in, and constants that several layers read, counted for each of them | [`Options::max_memory`]: eight times what the network's constants take, at least 512 MiB |
 //! | operators, inputs, outputs, tensors of a model | 65,534 each |
 //! | the plan of memory | an effort that is counted, and at most four million pairs of tensors that are alive together |
 
@@ -142,7 +143,8 @@ pub struct Options {
     pub layers: Vec<(String, WeightType)>,
     /// The most bytes that compiling may make of the network: constants that are computed beforehand, tables, and all
     /// constants of the file that is written. Eight times what the network's own constants take, and at least 64 MiB, if not
-    /// given: more is needed by files that were made to do harm, rarely by others.
+    /// given: more is needed by files that were made to do harm, rarely by others. Calibration takes as much again to run the
+    /// network in; at least 512 MiB, if not given.
     pub max_memory: Option<u64>,
 }
 
@@ -223,12 +225,13 @@ fn compile_graph(
     options: &Options,
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
-    compile_as(graph, origin, source, options, observer, plan::plan_best)
+    compile_as(graph, origin, source, options, observer, plan::plan_best, usize::MAX)
 }
 
 /// A way of planning memory: gives the graph in the order that was planned for, with the works of its nodes.
 type Planner = fn(Graph, &[Work]) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
 
+/// Compiles a graph. Passes leave all of its outputs as they are, but only the first `outputs` of them are the model's.
 fn compile_as(
     graph: Graph,
     origin: &str,
@@ -236,6 +239,7 @@ fn compile_as(
     options: &Options,
     observer: &mut dyn FnMut(&str, &Graph),
     planner: Planner,
+    outputs: usize,
 ) -> Result<Compiled> {
     let limit = Limit::of(&graph, options);
     let mut report = Report::default();
@@ -263,7 +267,10 @@ fn compile_as(
         ("store", &|graph| store::store(graph, options, &[], &mut quantized.borrow_mut())),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
-        ("outputs", &|graph| Ok(pass::interface::separate_outputs(graph))),
+        ("outputs", &|mut graph| {
+            graph.outputs.truncate(outputs);
+            Ok(pass::interface::separate_outputs(graph))
+        }),
         ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
     ];
     let graph = passes.into_iter().try_fold(graph, |graph, (name, pass)| {
@@ -296,12 +303,21 @@ fn compile_as(
 /// Compiles a graph that is only run to be measured, with the tensor map: its memory is placed fast, not well.
 pub(crate) fn compile_to_measure(graph: Graph, options: &Options) -> Result<Compiled> {
     let options = Options { keep_tensor_map: true, ..options.clone() };
-    compile_as(graph, "measure", b"", &options, &mut |_, _| {}, plan::plan_fast)
+    compile_as(graph, "measure", b"", &options, &mut |_, _| {}, plan::plan_fast, usize::MAX)
+}
+
+/// As [`compile_to_measure`], so that each of the tensors `watched`, which lead to the graph's outputs, can be read after the
+/// operator that writes it. They are no outputs of the model: of those a model has few at a time.
+pub(crate) fn compile_to_watch(mut graph: Graph, watched: &[graph::TensorId], options: &Options) -> Result<Compiled> {
+    let options = Options { keep_tensor_map: true, ..options.clone() };
+    let outputs = graph.outputs.len();
+    graph.outputs.extend(watched);
+    compile_as(graph, "watch", b"", &options, &mut |_, _| {}, plan::plan_fast, outputs)
 }
 
 /// A graph after the pass `lower`.
-pub(crate) fn lowered(graph: Graph) -> Result<Graph> {
-    let limit = Limit::of(&graph, &Options::default());
+pub(crate) fn lowered(graph: Graph, options: &Options) -> Result<Graph> {
+    let limit = Limit::of(&graph, options);
     let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
     let graph = lower::refuse_unknown(pass::dead::remove_dead(pass::fold::fold(graph, &limit)?), &limit)?;
     let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?;

@@ -14,6 +14,9 @@ use std::collections::{HashMap, HashSet};
 /// What is allowed in any case, in bytes.
 pub(crate) const LEAST: u64 = 64 << 20;
 
+/// What is allowed in any case to run a network in, in bytes: what the command line lets a model take.
+const LEAST_TO_RUN: u64 = 512 << 20;
+
 /// What is allowed otherwise, in multiples of the bytes that the network holds.
 ///
 /// Weights of one byte that become float32 take four times their size, and four more if they are then transposed; those in
@@ -37,6 +40,17 @@ impl Limit {
     /// The limit for `graph` as it was read.
     pub(crate) fn of(graph: &Graph, options: &Options) -> Self {
         Self::new(held(graph), options)
+    }
+
+    /// The limit for memory to run a network in, of which `held` bytes are there.
+    pub(crate) fn to_run_held(held: u64, max_memory: Option<u64>) -> Self {
+        let limit = max_memory.unwrap_or(held.saturating_mul(FACTOR).max(LEAST_TO_RUN));
+        Self { limit, made: Cell::new(0) }
+    }
+
+    /// The limit for memory to run `graph` in.
+    pub(crate) fn to_run(graph: &Graph, options: &Options) -> Self {
+        Self::to_run_held(held(graph), options.max_memory)
     }
 
     /// Counts `bytes` that are made, or read to make others, for what `what` names.

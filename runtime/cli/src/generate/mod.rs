@@ -128,7 +128,7 @@ fn probability(text: &str) -> std::result::Result<f32, String> {
 /// # Errors
 /// The file is not a language model, or the prompt does not fit it.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    let file = ModelFile::open(&args.model)?;
+    let file = ModelFile::open(&args.model, args.limits.max_memory)?;
     let model = file.model()?;
     args.limits.check(&model, limits::TOKEN)?;
     let refuse = |error: &TextError| match error {

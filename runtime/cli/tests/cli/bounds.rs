@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, Outcome, TEALIGHT};
 use crate::gguf;
-use crate::tflite::{self, ADD, CONCATENATION, GATHER, I8, I32, NONE};
+use crate::tflite::{self, ADD, CONCATENATION, F32, GATHER, I8, I32, NONE};
 use std::process::Command;
 
 /// Runs `tealight` with 1 GiB of memory. A debug build may take a minute; what would take for ever is ended then.
@@ -59,6 +59,35 @@ fn the_limit_can_be_set() {
     let args = ["compile", "net.tflite", "-o", "net.safetensors", "--max-memory"];
     folder.fails(&[&args[..], &["2M"]].concat(), &["would take 3000000 bytes", "is 2097152", "--max-memory"]);
     folder.succeeds(&[&args[..], &["3M"]].concat());
+    folder.write("x.bin", &[0; 1_000_000]);
+    for args in [
+        &["inspect", "net.tflite"][..],
+        &["inspect", "net.tflite", "--after", "order"],
+        &["run", "net.tflite", "-i", "x.bin"],
+    ] {
+        folder.fails(&[args, &["--max-memory", "2M"]].concat(), &["would take 3000000 bytes", "is 2097152"]);
+        folder.succeeds(&[args, &["--max-memory", "3M"]].concat());
+    }
+}
+
+#[test]
+fn calibration_and_evaluation_take_no_more_memory_than_they_may() {
+    let folder = Folder::new();
+    // Each sum is 400 MB, of inputs of 40 KB.
+    let mut file = tflite::File::default();
+    let inputs = [[10_000, 1], [1, 10_000]].map(|shape| file.tensor("x", F32, &shape, NONE));
+    let y = file.tensor("y", F32, &[10_000, 10_000], NONE);
+    file.node(ADD, &inputs, &[y], Some((11, &[])));
+    let sum = file.tensor("sum", F32, &[10_000, 10_000], NONE);
+    file.node(ADD, &[y, y], &[sum], Some((11, &[])));
+    (file.inputs, file.outputs) = (inputs.to_vec(), vec![sum]);
+    folder.write("net.tflite", &file.bytes());
+    folder.write("x.bin", &(0..10_000).flat_map(|k| (k as f32).to_le_bytes()).collect::<Vec<_>>());
+    let calibrate = ["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "x.bin", "--calibrate", "x.bin"];
+    let outcome = bounded(&folder, &calibrate);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.err);
+    let part = "running the float network on the inputs would take 800000000 bytes";
+    assert!(outcome.err.contains(part) && outcome.err.contains("--max-memory"), "{}", outcome.err);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each layer is compiled alone once for each type and run on what it reads in the float network, so a figure speaks of
 //! that layer and of nothing before it.
 
-use super::float_run::{FloatRun, aligned, arena, give, load, parse, reals_of};
+use super::float_run::{FloatRun, aligned, arena, give, load, memory, parse, reals_of};
 use super::measure::step;
 use super::range::Params;
 use super::report::{Choice, Sums};
@@ -11,6 +11,7 @@ use super::samples::Samples;
 use super::weights::{Channels, Weights};
 use super::{QuantizeError, Result};
 use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::limit::Limit;
 use crate::store::{Stored, WeightType, store_one, weights};
 use crate::{Options, compile_to_measure};
 use std::collections::HashSet;
@@ -36,6 +37,8 @@ pub(super) struct LayerChoices {
 /// A layer alone, with its weights in one type.
 struct Alone {
     bytes: Vec<u8>,
+    /// Bytes that it takes to run.
+    memory: u64,
     /// The place of what it reads and what it writes in [`FloatRun::ids`].
     places: [usize; 2],
     /// How input and output are rounded, if it stands for an int8 layer.
@@ -46,8 +49,10 @@ struct Alone {
 }
 
 /// The choices that each layer of the lowered graph has.
-pub(super) fn choices(graph: &Graph, samples: Samples<'_>) -> Result<Vec<LayerChoices>> {
-    let float = FloatRun::new(graph)?;
+pub(super) fn choices(graph: &Graph, samples: Samples<'_>, options: &Options) -> Result<Vec<LayerChoices>> {
+    let float = FloatRun::new(graph, options)?;
+    let limit = Limit::to_run(graph, options);
+    limit.make(float.memory(), || "running the float network".into())?;
     let extremes = extremes(&float, graph, samples)?;
     let mut layers = Vec::new();
     let mut alone = Vec::new();
@@ -62,6 +67,8 @@ pub(super) fn choices(graph: &Graph, samples: Samples<'_>) -> Result<Vec<LayerCh
             let (Some(from), Some(to)) = (input.and_then(place), place(output)) else { continue };
             let ranges = [from, to].map(|at| Params::of(extremes[at][0], extremes[at][1]));
             for (one, choice) in candidates(graph, one, ranges)? {
+                let what = || format!("each layer by itself in each type, up to `{}`,", graph.tensors[id].name);
+                limit.make(one.memory, what)?;
                 alone.push(Alone { places: [from, to], of: [layers.len(), layer.choices.len()], ..one });
                 layer.choices.push(choice);
             }
@@ -133,7 +140,8 @@ fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Res
     let read = layer.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
     let bytes = read.filter_map(|&id| layer.tensors[id].bytes()).map(<[u8]>::len).sum();
     let compiled = compile_to_measure(layer, &Options::default())?;
-    let alone = Alone { bytes: compiled.bytes, places: [0; 2], rounded, of: [0; 2], sums: Sums::default() };
+    let memory = memory(&compiled);
+    let alone = Alone { bytes: compiled.bytes, memory, places: [0; 2], rounded, of: [0; 2], sums: Sums::default() };
     Ok((alone, Choice { weights, bytes, snr_db: 0.0, worst: 0.0 }))
 }
 

@@ -15,6 +15,7 @@ use super::outliers::peak;
 use super::samples::Samples;
 use super::sharing::{Rule, Sharing, reals};
 use super::{QuantizeError, Result};
+use crate::Options;
 use crate::graph::{Content, ElementType, Graph, Op, TensorId};
 use crate::tflite::TfliteOp;
 use std::cell::Cell;
@@ -64,12 +65,13 @@ pub(super) fn cut(
     samples: Samples<'_>,
     ordinary: Option<Samples<'_>>,
     input_range: Option<[f32; 2]>,
+    options: &Options,
 ) -> Result<(Graph, Vec<Drowning>)> {
     let uses = uses(&mut graph)?;
     if uses.is_empty() {
         return Ok((graph, Vec::new()));
     }
-    let mut original = Original::run(&graph, samples)?;
+    let mut original = Original::run(&graph, samples, options)?;
     let reach = original.reach(&graph, input_range)?;
     let mut losing = Vec::new();
     for one in &uses {
@@ -82,7 +84,7 @@ pub(super) fn cut(
     }
     graph = original.with_losing(graph, &losing, samples)?;
     if let Some(ordinary) = ordinary {
-        original = Original::run(&graph, ordinary)?;
+        original = Original::run(&graph, ordinary, options)?;
     }
     let beside: Vec<(&Use, f32)> = uses.iter().map(|one| (one, original.beside(&graph, one, &reach))).collect();
     let is_far = |graph: &Graph, &(one, beside): &(&Use, f32)| {
@@ -166,7 +168,8 @@ fn greatest(numbers: &[f32]) -> f32 {
 }
 
 /// What the network gives with its constants as they are.
-struct Original {
+struct Original<'a> {
+    options: &'a Options,
     /// For each sample each output's numbers.
     outputs: Vec<Vec<Vec<f32>>>,
     /// The greatest magnitude of each output.
@@ -180,11 +183,12 @@ fn output_places(graph: &Graph, float: &FloatRun) -> Vec<usize> {
     graph.outputs.iter().filter_map(|&id| float.place(id)).collect()
 }
 
-impl Original {
-    fn run(graph: &Graph, samples: Samples<'_>) -> Result<Self> {
-        let float = FloatRun::new(graph)?;
+impl<'a> Original<'a> {
+    fn run(graph: &Graph, samples: Samples<'_>, options: &'a Options) -> Result<Self> {
+        let float = FloatRun::new(graph, options)?;
         let places = output_places(graph, &float);
-        let mut original = Self { outputs: Vec::new(), peaks: vec![0.0; places.len()], extremes: HashMap::new() };
+        let mut original =
+            Self { options, outputs: Vec::new(), peaks: vec![0.0; places.len()], extremes: HashMap::new() };
         float.run(samples.iter(), |_, values| {
             for (&id, numbers) in float.ids.iter().zip(values) {
                 let finite = numbers.iter().filter(|number| number.is_finite());
@@ -286,7 +290,7 @@ impl Original {
 
     /// Whether a graph gives the same outputs but for `tolerance`, a part of the output's greatest magnitude.
     fn gives(&self, graph: &Graph, samples: Samples<'_>, tolerance: f32) -> Result<bool> {
-        let float = FloatRun::new(graph)?;
+        let float = FloatRun::new(graph, self.options)?;
         let places = output_places(graph, &float);
         let same = Cell::new(!places.is_empty());
         float.run(samples.iter().take_while(|_| same.get()), |sample, values| {
@@ -307,9 +311,9 @@ impl Original {
 mod tests {
     use super::super::tests::{Build, numbers as ramp, window};
     use super::*;
+    use crate::Compiled;
     use crate::quantize::{Quantize, Ranges, Report, compile_float};
     use crate::tflite::{Activation, Padding};
-    use crate::{Compiled, Options};
 
     const FAR: [f32; 4] = [-3.4e38, -1e9, -65504.0, f32::NEG_INFINITY];
 

@@ -7,6 +7,7 @@ use super::samples::Sample;
 use super::sharing::{Rule, reals};
 use super::weights::{Channels, Weights};
 use super::{Ranges, Result};
+use crate::Options;
 use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use crate::tflite::{Activation, TfliteOp};
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ pub(super) fn convert(
     ranges: Ranges,
     correct_bias: bool,
     float_io: bool,
+    options: &Options,
 ) -> Result<Graph> {
     let mut graph = Graph { nodes: Vec::new(), ..float.clone() };
     let written = float.nodes.iter().flat_map(|node| &node.outputs);
@@ -29,7 +31,7 @@ pub(super) fn convert(
     for id in float.nodes.iter().flat_map(|node| reals(float, node)) {
         quantize_tensor(&mut graph, id, observed.params(id, ranges));
     }
-    let mut builder = Builder { float, observed, ranges, correct_bias, graph };
+    let mut builder = Builder { float, observed, ranges, correct_bias, options, graph };
     for node in &float.nodes {
         builder.node(node)?;
     }
@@ -77,6 +79,7 @@ struct Builder<'a> {
     observed: &'a Observed,
     ranges: Ranges,
     correct_bias: bool,
+    options: &'a Options,
     graph: Graph,
 }
 
@@ -126,7 +129,7 @@ impl Builder<'_> {
         let quantized = Weights::new(&data, &biases, input_scale, channels);
         let shift = match self.observed.means.get(&input) {
             Some(mean) if self.correct_bias => {
-                Some(mean_output(float, node, quantized.errors(&data), mean, channels.count)?)
+                Some(mean_output(float, node, quantized.errors(&data), mean, channels.count, self.options)?)
             }
             _ => None,
         };
@@ -205,7 +208,14 @@ impl Builder<'_> {
 
 /// What the layer `node` gives by output channel, on average over places, for the input `mean` with the weights `errors` and
 /// without bias. It is linear, so this is the mean shift that the errors cause.
-fn mean_output(graph: &Graph, node: &Node, errors: Vec<f32>, mean: &[f32], channels: usize) -> Result<Vec<f64>> {
+fn mean_output(
+    graph: &Graph,
+    node: &Node,
+    errors: Vec<f32>,
+    mean: &[f32],
+    channels: usize,
+    options: &Options,
+) -> Result<Vec<f64>> {
     let (input, weights, output) = (graph.input(node, 0)?, graph.input(node, 1)?, graph.output(node)?);
     let mut layer = Graph::default();
     let computed = |id: TensorId| Tensor { alias: None, content: Content::Computed, ..graph.tensors[id].clone() };
@@ -224,10 +234,10 @@ fn mean_output(graph: &Graph, node: &Node, errors: Vec<f32>, mean: &[f32], chann
         outputs: vec![to],
         origin: node.origin,
     });
-    layer.inputs.push(from);
+    (layer.inputs, layer.outputs) = (vec![from], vec![to]);
     let mut shift = vec![0.0; channels];
     let sample = Sample { index: 0, first: true, numbers: mean };
-    FloatRun::new(&layer)?.run(std::iter::once(sample), |_, values| {
+    FloatRun::new(&layer, options)?.run(std::iter::once(sample), |_, values| {
         let output = values.last().copied().unwrap_or_default();
         let places = (output.len() / channels) as f64;
         for place in output.chunks(channels) {

@@ -239,7 +239,7 @@ mod tests {
         let streams = [(0..5).map(|seed| numbers(seed, 72)).collect::<Vec<_>>()];
         let mut all = Vec::new();
         let samples = Samples::new(graph, &streams).unwrap();
-        FloatRun::new(graph)
+        FloatRun::new(graph, &crate::Options::default())
             .unwrap()
             .run(samples.iter(), |_, values| {
                 all.extend_from_slice(values.last().unwrap());

@@ -1,14 +1,18 @@
-//! A float graph, compiled so that every tensor can be read: each is an output of the model.
+//! A float graph, compiled so that every tensor can be read after the operator that writes it.
 
 use super::samples::Sample;
 use super::{QuantizeError, Result};
 use crate::error::CompileError;
 use crate::graph::{Content, ElementType, Graph, TensorId};
+use crate::limit::Limit;
 use crate::session;
 pub(super) use crate::session::{aligned, arena, reals_of};
-use crate::{Options, compile_to_measure};
+use crate::{Compiled, Options, compile_to_watch};
 use std::collections::HashMap;
-use tealight::{ALL_OPS, Block, Model, Session};
+use tealight::{ALL_OPS, Block, Budget, Model, Session};
+
+/// An index in [`FloatRun::values`], and the value there.
+type Pair = (usize, usize);
 
 /// The compiled network.
 #[derive(Debug)]
@@ -20,25 +24,52 @@ pub(super) struct FloatRun {
     places: HashMap<TensorId, usize>,
     /// Elements of each input.
     inputs: Vec<usize>,
+    /// The value of the plan that each tensor after the inputs is; nothing for one without elements.
+    values: Vec<Option<usize>>,
+    /// Bytes that [`FloatRun::run`] takes: arena, file and tensors.
+    memory: u64,
 }
 
 impl FloatRun {
-    /// Compiles a graph of float32 tensors; those of other types are not given.
-    pub(super) fn new(graph: &Graph) -> Result<Self> {
+    /// Compiles a graph of float32 tensors; those of other types are not given. All nodes lead to the graph's outputs.
+    ///
+    /// # Errors
+    /// It cannot be compiled, or to run it takes more memory than `options` allow.
+    pub(super) fn new(graph: &Graph, options: &Options) -> Result<Self> {
         let real = |&id: &TensorId| {
             let tensor = &graph.tensors[id];
             tensor.dtype == ElementType::F32 && tensor.content == Content::Computed
         };
         let written: Vec<TensorId> = graph.nodes.iter().flat_map(|node| node.outputs.clone()).filter(real).collect();
-        let inputs = graph.inputs.iter().map(|&id| graph.tensors[id].elements()).collect();
+        let inputs: Vec<usize> = graph.inputs.iter().map(|&id| graph.tensors[id].elements()).collect();
         let ids: Vec<TensorId> = graph.inputs.iter().copied().chain(written.iter().copied()).collect();
         let mut places = HashMap::new();
         for (at, &id) in ids.iter().enumerate() {
             places.entry(id).or_insert(at);
         }
-        let graph = Graph { outputs: written, ..graph.clone() };
-        let compiled = compile_to_measure(graph, &Options::default())?;
-        Ok(Self { bytes: compiled.bytes, ids, places, inputs })
+        let elements = written.iter().map(|&id| graph.tensors[id].elements() as u64);
+        let copies = elements.fold(0u64, |sum, count| sum.saturating_add(count.saturating_mul(4)));
+        let limit = Limit::to_run(graph, options);
+        let what = || "running the float network on the inputs".to_string();
+        limit.make(copies, what)?;
+        let options = Options { max_memory: options.max_memory, ..Options::default() };
+        let compiled = compile_to_watch(graph.clone(), &written, &options)?;
+        limit.make(memory(&compiled), what)?;
+        let memory = copies.saturating_add(memory(&compiled));
+        let known: HashMap<TensorId, usize> = compiled.tensors.into_iter().collect();
+        let value = |id: &TensorId| match known.get(id) {
+            None if graph.tensors[*id].elements() > 0 => {
+                Err(internal(&format!("tensor `{}` cannot be read", graph.tensors[*id].name)))
+            }
+            value => Ok(value.copied()),
+        };
+        let values = written.iter().map(value).collect::<Result<_>>()?;
+        Ok(Self { bytes: compiled.bytes, ids, places, inputs, values, memory })
+    }
+
+    /// Bytes that [`Self::run`] takes.
+    pub(super) fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// The first place of a tensor in [`Self::ids`].
@@ -56,6 +87,8 @@ impl FloatRun {
         let model = parse(&mut file, self.bytes.len())?;
         let mut arena = arena(&model);
         let mut session = load(&model, &mut arena)?;
+        let (before, written) = self.by_operator(&model);
+        let mut copies: Vec<Vec<f32>> = vec![Vec::new(); self.values.len()];
         for sample in samples {
             if sample.first {
                 session.reset();
@@ -64,12 +97,47 @@ impl FloatRun {
             for (k, numbers) in tensors.iter().enumerate() {
                 give(&mut session, k, numbers)?;
             }
-            session.run();
-            tensors.extend((0..model.output_count()).map(|i| session.output(i).as_f32()));
+            // A tensor's memory is another's once all have read it.
+            let mut copy = |session: &Session<'_, ALL_OPS>, values: &[Pair]| {
+                for &(at, value) in values {
+                    copies[at].clear();
+                    copies[at].extend_from_slice(session.value(value).as_f32());
+                }
+            };
+            copy(&session, &before);
+            for written in &written {
+                let _ = session.poll(Budget::layer());
+                copy(&session, written);
+            }
+            tensors.extend(copies.iter().map(Vec::as_slice));
             take(sample, &tensors)?;
         }
         Ok(())
     }
+
+    /// (index in `values`, value) of those that no operator writes (views of inputs, state), and of those that each writes.
+    fn by_operator(&self, model: &Model<'_>) -> (Vec<Pair>, Vec<Vec<Pair>>) {
+        let writers = writers(model);
+        let (mut before, mut written) = (Vec::new(), vec![Vec::new(); model.op_count()]);
+        for (at, value) in self.values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))) {
+            let owner = model.value(value).alias.map_or(value, usize::from);
+            match writers.get(&owner) {
+                Some(&op) => written[op].push((at, value)),
+                None => before.push((at, value)),
+            }
+        }
+        (before, written)
+    }
+}
+
+/// The operator that writes each value of a plan.
+pub(super) fn writers(model: &Model<'_>) -> HashMap<usize, usize> {
+    (0..model.op_count()).map(|op| (usize::from(model.op(op).output), op)).collect()
+}
+
+/// Bytes that a session of a compiled network takes, its file included.
+pub(super) fn memory(compiled: &Compiled) -> u64 {
+    u64::from(compiled.report.arena_len) + compiled.bytes.len() as u64
 }
 
 /// A sample's elements, input by input.

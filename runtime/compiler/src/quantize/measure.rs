@@ -1,16 +1,17 @@
 //! Runs a quantized network beside the float one and compares every tensor that both keep.
 
 use super::Result;
-use super::float_run::{FloatRun, aligned, arena, give, load, parse, reals_of};
+use super::float_run::{FloatRun, aligned, arena, give, load, memory, parse, reals_of, writers};
 use super::network::kind;
 use super::outliers::{loud, peak};
 use super::report::{Layer, Report, Sums, greatest};
 use super::samples::{Sample, Samples};
 use super::sharing::{Sharing, reals};
-use crate::Compiled;
 use crate::graph::{Graph, Node, Op, TensorId};
+use crate::limit::Limit;
 use crate::names::layer_name;
 use crate::tflite::TfliteOp;
+use crate::{Compiled, Options};
 use std::collections::HashMap;
 use tealight::{ALL_OPS, Budget, Model, Session};
 use tealight_format::{DType, Place};
@@ -95,7 +96,13 @@ pub(super) fn measure(
     float: &FloatRun,
     compiled: &[&Compiled],
     samples: Samples<'_>,
+    options: &Options,
 ) -> Result<Vec<Measured>> {
+    let limit = Limit::to_run(graph, options);
+    limit.make(float.memory(), || "running the float network".into())?;
+    for compiled in compiled {
+        limit.make(memory(compiled), || "running the float network and all ways of quantizing it".into())?;
+    }
     let mut files: Vec<_> = compiled.iter().map(|compiled| aligned(&compiled.bytes)).collect();
     let models = files.iter_mut().zip(compiled);
     let models: Vec<Model<'_>> =
@@ -212,8 +219,7 @@ impl Told {
 
 impl Tally {
     fn new(compiled: &Compiled, model: &Model<'_>, float: &FloatRun, told: &[usize]) -> Self {
-        let writers: HashMap<usize, usize> =
-            (0..model.op_count()).map(|op| (usize::from(model.op(op).output), op)).collect();
+        let writers = writers(model);
         let values: HashMap<TensorId, usize> = compiled.tensors.iter().copied().collect();
         let mut written = vec![Vec::new(); model.op_count()];
         for (at, id) in float.ids.iter().enumerate() {

@@ -231,10 +231,11 @@ pub fn compile_float_streams(
     options: &Options,
 ) -> Result<(Compiled, Report)> {
     let graph = network::prepare(network.clone(), options)?;
+    network::check_copies(&graph, options)?;
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
-    let (graph, drowning) = constants::cut(graph, samples, ordinary, quantize.input_range)?;
+    let (graph, drowning) = constants::cut(graph, samples, ordinary, quantize.input_range, options)?;
     let refused = |error| match (error, drowning.first()) {
         // A layer that overflows, and scales that no factor joins, are the constant's doing.
         (
@@ -246,7 +247,7 @@ pub fn compile_float_streams(
     let (best, trials) = best_of(quantize, &graph, samples, ordinary, options).map_err(refused)?;
     // The chosen one again, its memory planned well and without the values that only measuring needed.
     let compiled = compile_graph(best.int8, "quantize", source, options, &mut |_, _| {})?;
-    let choices = choices::choices(&crate::lowered(graph)?, ordinary.unwrap_or(samples))?;
+    let choices = choices::choices(&crate::lowered(graph, options)?, ordinary.unwrap_or(samples), options)?;
     let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
     warnings.extend(drowning.iter().map(|constant| constant.error().to_string()));
     warnings.extend(best.warnings);
@@ -278,18 +279,18 @@ fn best_of(
     let mut best: Option<Best> = None;
     let mut trials = Vec::new();
     for (graph, equalized) in quantize.variants(graph)? {
-        let float = FloatRun::new(&graph)?;
+        let float = FloatRun::new(&graph, options)?;
         let observed = Observed::collect(&graph, &float, samples, ordinary, quantize.input_range)?;
         let mut candidates = Vec::new();
         for (ranges, correct) in quantize.trials() {
-            let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io)?;
+            let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io, options)?;
             let compiled = compile_to_measure(int8.clone(), options)?;
             candidates.push((int8, compiled, ranges, correct));
         }
         let compiled: Vec<&Compiled> = candidates.iter().map(|(_, compiled, ..)| compiled).collect();
-        let measured = measure::measure(&graph, &float, &compiled, samples)?;
+        let measured = measure::measure(&graph, &float, &compiled, samples, options)?;
         let on_ordinary = match ordinary {
-            Some(ordinary) => measure::measure(&graph, &float, &compiled, ordinary)?,
+            Some(ordinary) => measure::measure(&graph, &float, &compiled, ordinary, options)?,
             None => measured.clone(),
         };
         let measured = measured.into_iter().zip(on_ordinary);
@@ -347,18 +348,22 @@ pub fn compile_weights(
     options: &Options,
 ) -> Result<(Compiled, Report)> {
     let graph = network::prepare(network.clone(), options)?;
+    network::check_copies(&graph, options)?;
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
-    let lowered = crate::lowered(graph.clone())?;
-    let choices = choices::choices(&lowered, ordinary.unwrap_or(samples))?;
+    let lowered = crate::lowered(graph.clone(), options)?;
+    let choices = choices::choices(&lowered, ordinary.unwrap_or(samples), options)?;
     let chosen = least_snr_db.map(|least| choose(&choices, least)).unwrap_or_default();
     let mut lines = Vec::new();
     let stored = crate::store::store(lowered, options, &chosen, &mut lines)?;
     let plain = Options { quantize: None, f16: false, layers: Vec::new(), ..options.clone() };
-    let (float, to_measure) = (FloatRun::new(&graph)?, compile_to_measure(stored.clone(), &plain)?);
+    let (float, to_measure) = (FloatRun::new(&graph, options)?, compile_to_measure(stored.clone(), &plain)?);
     let measure = |samples| -> Result<Measured> {
-        measure::measure(&graph, &float, &[&to_measure], samples)?.into_iter().next().ok_or(QuantizeError::Empty)
+        measure::measure(&graph, &float, &[&to_measure], samples, options)?
+            .into_iter()
+            .next()
+            .ok_or(QuantizeError::Empty)
     };
     let measured = measure(samples)?;
     let on_ordinary = ordinary.map(measure).transpose()?;

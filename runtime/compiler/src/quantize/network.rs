@@ -47,6 +47,21 @@ pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
     Ok(fuse_activations(graph))
 }
 
+/// Checks that the constants of `graph` may be counted as often as nodes read them: quantizing makes a copy for each.
+///
+/// # Errors
+/// They are more than `options` allow.
+pub(super) fn check_copies(graph: &Graph, options: &Options) -> Result<()> {
+    let limit = Limit::to_run(graph, options);
+    for &id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()) {
+        let tensor = &graph.tensors[id];
+        let what =
+            || format!("a copy of `{}` and of the constants before it for each operator that reads them", tensor.name);
+        limit.make(tensor.bytes().map_or(0, <[u8]>::len) as u64, what)?;
+    }
+    Ok(())
+}
+
 /// Lets each operator apply the activation that alone reads its output.
 fn fuse_activations(mut graph: Graph) -> Graph {
     let uses = graph.uses();

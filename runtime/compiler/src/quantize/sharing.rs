@@ -205,6 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_the_root_of_a_large_group_is_short() {
+        let mut b = Builder::default();
+        let parts: Vec<TensorId> = (0..20_000).map(|_| real(&mut b)).collect();
+        let [all, again] = std::array::from_fn(|_| real(&mut b));
+        let join = TfliteOp::Concatenation { axis: 0, activation: Activation::None };
+        b.node(join.clone(), &parts, &[all]);
+        b.node(join, &parts, &[again]);
+        let sharing = Sharing::of(&b.graph).unwrap();
+        let root = sharing.root(parts[0]);
+        assert!(parts.iter().chain([&all, &again]).all(|&id| sharing.parent[id] == root));
+    }
+
+    #[test]
     fn an_operator_without_an_int8_form_is_named() {
         let mut b = Builder::default();
         let [x, y] = std::array::from_fn(|_| real(&mut b));

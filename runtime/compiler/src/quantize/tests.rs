@@ -141,7 +141,7 @@ fn float_ends_take_and_give_real_numbers() {
     session.input(0).copy_from(sample).unwrap();
     session.run();
     let streams = [vec![sample.clone()]];
-    FloatRun::new(&network)
+    FloatRun::new(&network, &Options::default())
         .unwrap()
         .run(Samples::new(&network, &streams).unwrap().iter(), |_, values| {
             for (found, wanted) in session.output(0).as_f32().iter().zip(*values.last().unwrap()) {
@@ -529,7 +529,7 @@ fn nearness(network: &Graph, compiled: &Compiled, samples: &[Vec<f32>]) -> f64 {
     let model = parse(&mut file, compiled.bytes.len()).unwrap();
     let mut memory = arena(&model);
     let mut session = load(&model, &mut memory).unwrap();
-    let float = FloatRun::new(network).unwrap();
+    let float = FloatRun::new(network, &Options::default()).unwrap();
     let place = float.place(network.outputs[0]).unwrap();
     let mut sums = report::Sums::default();
     let streams = [samples.to_vec()];
@@ -784,4 +784,83 @@ fn a_network_that_gives_nothing_is_measured_without_a_panic() {
     // With no output there is no place whose loudness could be told.
     let (compiled, _) = compile_float(&b.0, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
     assert_eq!(tealight_format::Model::parse(&compiled.bytes).unwrap().output_count(), 0);
+}
+
+/// Layers in a row, more than may be alive at a time.
+fn long_chain(layers: usize) -> Graph {
+    let mut b = Build::default();
+    let mut y = b.input(&[1, 4]);
+    for k in 0..layers {
+        let name = format!("layer{k}");
+        y = b.node(TfliteOp::LeakyRelu { alpha: 0.99 }, &[y], &name, &[1, 4]);
+        if k % 3 == 0 {
+            y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], &format!("{name}/flat"), &[1, 4]);
+        }
+    }
+    b.network(y)
+}
+
+#[test]
+fn a_network_of_more_layers_than_may_be_alive_at_a_time_is_quantized_and_measured() {
+    let (network, quantize) = (long_chain(300), Quantize { bias_correction: Some(false), ..ranges(Ranges::MinMax) });
+    assert!(network.nodes.len() > tealight_format::MAX_LIVE);
+    let (_, report) = compile_float(&network, &samples(&network, 4), &quantize, b"", &Options::default()).unwrap();
+    // Tables that follow each other may have become one.
+    assert!(report.layers.len() > tealight_format::MAX_LIVE, "{}", report.layers.len());
+    assert_eq!(report.layers.last().unwrap().name, "layer299");
+    assert!(report.layers[0].snr_db > 30.0, "{:?}", report.layers[0]);
+}
+
+#[test]
+fn every_tensor_of_a_float_network_is_read_while_it_is_there() {
+    let network = long_chain(7);
+    let float = FloatRun::new(&network, &Options::default()).unwrap();
+    let streams = [samples(&network, 3)];
+    let check = |sample: samples::Sample<'_>, values: &[&[f32]]| {
+        assert_eq!(values.len(), float.ids.len());
+        let mut wanted = sample.numbers.to_vec();
+        for (id, found) in float.ids.iter().zip(values).skip(1) {
+            if !network.tensors[*id].name.ends_with("flat") {
+                wanted.iter_mut().filter(|number| **number < 0.0).for_each(|number| *number *= 0.99);
+            }
+            assert_eq!(found, &wanted);
+        }
+        Ok(())
+    };
+    float.run(Samples::new(&network, &streams).unwrap().iter(), check).unwrap();
+}
+
+#[test]
+fn memory_to_run_in_is_limited() {
+    let mut b = Build::default();
+    let (x, y) = (b.input(&[1024, 1]), b.input(&[1, 1024]));
+    let y = b.node(TfliteOp::Add(Activation::None), &[x, y], "sum", &[1024, 1024]);
+    let network = b.network(y);
+    let compile = |max_memory| {
+        let options = Options { max_memory: Some(max_memory), ..Options::default() };
+        let quantize = Quantize { bias_correction: Some(false), ..ranges(Ranges::MinMax) };
+        compile_float(&network, &samples(&network, 2), &quantize, b"", &options)
+    };
+    for (max_memory, what) in
+        [(1 << 20, "running the float network on the inputs"), (9 << 20, "all ways of quantizing it")]
+    {
+        let error = compile(max_memory).unwrap_err().to_string();
+        assert!(error.contains(what) && error.contains(&max_memory.to_string()), "{error}");
+        assert!(error.contains("--max-memory"), "{error}");
+    }
+    assert!(compile(16 << 20).is_ok());
+}
+
+#[test]
+fn constants_that_many_layers_share_are_counted_for_each() {
+    let mut b = Build::default();
+    let mut y = b.input(&[1, 100]);
+    let w = b.weights("w", 1, &[100, 100]);
+    for k in 0..100 {
+        y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], &format!("layer{k}"), &[1, 100]);
+    }
+    let network = b.network(y);
+    let options = Options { max_memory: Some(3 << 20), ..Options::default() };
+    let error = compile_float(&network, &samples(&network, 2), &Quantize::default(), b"", &options).unwrap_err();
+    assert!(error.to_string().contains("a copy of `w`"), "{error}");
 }

@@ -280,7 +280,7 @@ fn best_of(
     let mut trials = Vec::new();
     for (graph, equalized) in quantize.variants(graph)? {
         let float = FloatRun::new(&graph, options)?;
-        let observed = Observed::collect(&graph, &float, samples, ordinary, quantize.input_range)?;
+        let observed = Observed::collect(&graph, &float, samples, ordinary, quantize.input_range, options)?;
         let mut candidates = Vec::new();
         for (ranges, correct) in quantize.trials() {
             let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io, options)?;

@@ -6,7 +6,9 @@ use super::range::{Params, Ranges, Seen};
 use super::samples::{Samples, check_range};
 use super::sharing::{Rule, Sharing, reals};
 use super::{QuantizeError, Result};
+use crate::Options;
 use crate::graph::{Content, Graph, Op, Tensor, TensorId};
+use crate::limit::Limit;
 use crate::tflite::TfliteOp;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -40,6 +42,7 @@ impl Observed {
         samples: Samples<'_>,
         ordinary: Option<Samples<'_>>,
         input_range: Option<[f32; 2]>,
+        options: &Options,
     ) -> Result<Self> {
         check_range(input_range)?;
         let sharing = Sharing::of(graph)?;
@@ -51,6 +54,10 @@ impl Observed {
         let (samples, extremes) = (ordinary.unwrap_or(samples), cut.as_ref().unwrap_or(&all));
         let loud = loud_samples(float, &sharing, &moved, extremes);
         warnings.extend(warning_of_loud(graph, float, &sharing, &loud));
+        let groups: HashSet<TensorId> = float.ids.iter().map(|&id| sharing.root(id)).collect();
+        let limit = Limit::to_run(graph, options);
+        limit.make(float.memory(), || "running the float network".into())?;
+        limit.make(groups.len() as u64 * Seen::BYTES, || format!("observing {} groups of tensors", groups.len()))?;
         let whole = ranges(float, &sharing, &constants, &all, &HashMap::new());
         let ordinary = ranges(float, &sharing, &constants, extremes, &loud);
         let range = |(root, all): (TensorId, [f32; 2])| (root, Seen::new(all, *ordinary.get(&root).unwrap_or(&all)));

@@ -78,6 +78,9 @@ impl Params {
 }
 
 impl Seen {
+    /// About how many bytes one takes.
+    pub(super) const BYTES: u64 = (BINS * size_of::<u64>()) as u64;
+
     /// Nothing yet, of a tensor whose extremes are known: with outliers, and those of ordinary numbers.
     pub(super) fn new(all: [f32; 2], [low, high]: [f32; 2]) -> Self {
         let all = [all[0].min(0.0), all[1].max(0.0)];

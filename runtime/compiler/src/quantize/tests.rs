@@ -852,6 +852,14 @@ fn memory_to_run_in_is_limited() {
 }
 
 #[test]
+fn what_is_observed_is_counted() {
+    let network = long_chain(300);
+    let options = Options { max_memory: Some(3 << 20), ..Options::default() };
+    let error = compile_float(&network, &samples(&network, 2), &Quantize::default(), b"", &options).unwrap_err();
+    assert!(error.to_string().contains("observing 301 groups of tensors"), "{error}");
+}
+
+#[test]
 fn constants_that_many_layers_share_are_counted_for_each() {
     let mut b = Build::default();
     let mut y = b.input(&[1, 100]);

@@ -254,10 +254,13 @@ impl Builder<'_, '_> {
         i
     }
 
-    /// A value of these types that fits, if there is one and the choice falls on it; else a new one of dimensions `dims`.
+    /// A value of these types, with elements, that fits, if there is one and the choice falls on it; else a new one of dimensions `dims`.
     fn operand(&mut self, dtypes: &[DType], fits: impl Fn(&Value) -> bool, dims: &[u32]) -> Ref {
         let found: Vec<usize> = (0..self.parts.values.len())
-            .filter(|&i| dtypes.contains(&self.parts.values[i].dtype) && fits(&self.parts.values[i]))
+            .filter(|&i| {
+                let v = &self.parts.values[i];
+                v.len > 0 && dtypes.contains(&v.dtype) && fits(v)
+            })
             .collect();
         if !found.is_empty() && !self.choose.one_in(4) {
             // The latest make chains, in which memory is handed on.

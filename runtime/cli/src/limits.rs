@@ -10,6 +10,7 @@ use tealight::Model;
 pub(crate) const INFERENCE: u64 = 8_000_000_000;
 
 /// What a token of a small language model may cost by default; a hundred of them are made.
+#[cfg(feature = "generate")]
 pub(crate) const TOKEN: u64 = 64_000_000;
 
 /// What an inference may cost for each byte of the file, if that is more: a language model uses each of its weights once for

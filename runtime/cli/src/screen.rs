@@ -64,6 +64,7 @@ impl Screen {
     }
 
     /// Writes text that a model made: as it is, but on a terminal every character but line breaks and tabs becomes visible.
+    #[cfg(feature = "generate")]
     pub(crate) fn generated(&mut self, text: &str) -> Result<()> {
         if self.columns.is_some() { self.print(text) } else { self.write(text) }
     }

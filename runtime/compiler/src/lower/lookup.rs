@@ -2,9 +2,9 @@
 
 use super::Lowering;
 use super::scale::quantize;
-use crate::error::Result;
-use crate::graph::{Content, ElementType, Node, Tensor, TensorId};
-use crate::pass::requantize::{LARGEST_FACTOR, rescale};
+use crate::error::{CompileError, Result};
+use crate::graph::{Content, ElementType, Node, Quantization, Tensor, TensorId};
+use crate::pass::requantize::{LARGEST_FACTOR, nearest, rescale};
 use tealight_format::Operator;
 use tealight_format::ops::{Dequantize, Function, Lookup, Quantize};
 use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
@@ -81,7 +81,7 @@ impl Lowering<'_> {
         self.table(node, Function::Tanh, |x| unary::tanh(&p, x))
     }
 
-    /// Float to 8 bits, or 8 bits to 8 bits of another quantization or type.
+    /// Float to 8 bits, or 8 bits to 8 bits of another quantization or type, as TensorFlow Lite Micro computes it.
     pub(super) fn quantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         self.quantization(node, output)?;
@@ -89,29 +89,46 @@ impl Lowering<'_> {
             self.emit(node, Operator::Quantize(Quantize), &[Some(input)], output);
             return Ok(());
         }
-        let Some(range) = self.tensor(output).dtype.range_8_bit() else {
+        if self.tensor(output).dtype.range_8_bit().is_none() {
             return Err(self.type_error(node, output, "int8 or uint8"));
-        };
+        }
         if self.tensor(input).dtype.range_8_bit().is_none() {
             return Err(self.type_error(node, input, "int8, uint8 or float32"));
         }
         self.quantization(node, input)?;
+        let Some(p) = self.ends(input, output).and_then(|(from, to, dtype)| rescale(from, to, dtype)) else {
+            return Err(self.too_far_apart(node));
+        };
+        self.table_from(node, Function::Requantize, input, output, |x| unary::requantize(&p, x))
+    }
+
+    /// Emits the conversion of 8-bit codes to the nearest in the quantization of `output`, and a clamp to `range`.
+    pub(super) fn convert(&mut self, node: &Node, input: TensorId, output: TensorId, range: [i32; 2]) -> Result<()> {
+        let Some(code) = self.ends(input, output).and_then(|(from, to, dtype)| nearest(from, to, dtype)) else {
+            return Err(self.too_far_apart(node));
+        };
+        let [low, high] = range;
+        self.table_from(node, Function::Requantize, input, output, |x| code(x).clamp(low, high))
+    }
+
+    /// A conversion that `pass::requantize` put in.
+    pub(super) fn convert_codes(&mut self, node: &Node) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let Some(range) = self.tensor(output).dtype.range_8_bit() else {
+            return Err(self.type_error(node, output, "int8 or uint8"));
+        };
         self.convert(node, input, output, range)
     }
 
-    /// Emits the conversion of 8-bit codes to the quantization of `output`, and a clamp to `range`.
-    pub(super) fn convert(&mut self, node: &Node, input: TensorId, output: TensorId, range: [i32; 2]) -> Result<()> {
+    /// The quantizations that a conversion lies between, and its output's type.
+    fn ends(&self, input: TensorId, output: TensorId) -> Option<(&Quantization, &Quantization, ElementType)> {
         let (from, to) = (self.tensor(input), self.tensor(output));
-        let rescale = match (&from.quantization, &to.quantization) {
-            (Some(from), Some(of)) => rescale(from, of, to.dtype),
-            _ => None,
-        };
-        let Some(p) = rescale else {
-            let what = format!("its scales are too far apart to convert one to the other: {}", self.scales(node));
-            return Err(self.graph.invalid(node, what));
-        };
-        let p = Rescale { range, ..p };
-        self.table_from(node, Function::Requantize, input, output, |x| unary::requantize(&p, x))
+        Some((from.quantization.as_ref()?, to.quantization.as_ref()?, to.dtype))
+    }
+
+    fn too_far_apart(&self, node: &Node) -> CompileError {
+        let what = format!("its scales are too far apart to convert one to the other: {}", self.scales(node));
+        self.graph.invalid(node, what)
     }
 
     /// Checks that the factor from the input's scale to the output's, times `slope`, is not too large.

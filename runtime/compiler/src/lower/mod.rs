@@ -124,6 +124,7 @@ impl Lowering<'_> {
             TfliteOp::Logistic => self.logistic(node),
             TfliteOp::Tanh => self.tanh(node),
             TfliteOp::Quantize => self.quantize(node),
+            TfliteOp::Convert => self.convert_codes(node),
             TfliteOp::Dequantize => self.dequantize(node),
             TfliteOp::Mean => self.mean(node),
             TfliteOp::Svdf { rank, .. } => self.svdf(node, rank),

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
 use crate::limit::Limit;
 use crate::tflite::{Activation, TfliteOp};
+use tealight_kernels::unary;
 
 /// The most elements of a result of arithmetic: it is on shapes, which are short.
 const LONGEST: usize = 1 << 16;
@@ -90,6 +91,7 @@ fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
         | T::Softmax { .. }
         | T::Elementwise(_)
         | T::Quantize
+        | T::Convert
         | T::Dequantize => input.shape.clone(),
         _ => return None,
     };
@@ -108,7 +110,9 @@ fn work(op: &TfliteOp, inputs: &[&Tensor], outputs: usize) -> u64 {
     let bytes = match op {
         TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims => 0,
         TfliteOp::Gather { .. } => outputs.max(all(1)),
-        TfliteOp::Cast | TfliteOp::Quantize | TfliteOp::Dequantize | TfliteOp::ReduceProd => outputs.max(all(0)),
+        TfliteOp::Cast | TfliteOp::Quantize | TfliteOp::Convert | TfliteOp::Dequantize | TfliteOp::ReduceProd => {
+            outputs.max(all(0))
+        }
         _ => outputs,
     };
     bytes as u64
@@ -156,6 +160,7 @@ fn evaluate(graph: &Graph, node: &Node, op: &TfliteOp, limit: &Limit) -> Result<
         TfliteOp::ReduceProd if inputs.len() == 2 => one(product(inputs[0], output)),
         TfliteOp::Dequantize => one(dequantize(inputs[0], output)),
         TfliteOp::Quantize => one(quantize(inputs[0], output)),
+        TfliteOp::Convert => one(convert(inputs[0], output)),
         _ => one(arithmetic(op, &inputs, output)),
     })
 }
@@ -179,7 +184,8 @@ fn folds(op: &TfliteOp, dtype: ElementType) -> bool {
         | TfliteOp::Fill
         | TfliteOp::ReduceProd
         | TfliteOp::Dequantize
-        | TfliteOp::Quantize => true,
+        | TfliteOp::Quantize
+        | TfliteOp::Convert => true,
         _ => is_arithmetic(op) && matches!(dtype, ElementType::I32 | ElementType::I64),
     }
 }
@@ -330,12 +336,18 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 
 fn quantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     if let (Some(from), Some(to), Some(bytes)) = (&input.quantization, &output.quantization, input.bytes()) {
-        return requantize::convert(bytes, input.dtype, from, to, output.dtype);
+        let rescale = requantize::rescale(from, to, output.dtype)?;
+        return requantize::convert(bytes, input.dtype, |code| unary::requantize(&rescale, code));
     }
     let (scale, zero_point) = output.per_tensor().filter(|&(scale, _)| scale > 0.0)?;
     let [low, high] = output.dtype.range_8_bit()?;
     let whole = |&real: &f32| ((real / scale).round() as i32).saturating_add(zero_point).clamp(low, high) as u8;
     Some(floats(input)?.iter().map(whole).collect())
+}
+
+fn convert(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
+    let (from, to) = (input.quantization.as_ref()?, output.quantization.as_ref()?);
+    requantize::convert(input.bytes()?, input.dtype, requantize::nearest(from, to, output.dtype)?)
 }
 
 /// Elementwise arithmetic on int32 and int64, with broadcasting.

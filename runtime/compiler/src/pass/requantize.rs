@@ -2,8 +2,9 @@
 //!
 //! A reshape, a slice or a concatenation copies codes, which is right only between tensors of one scale and zero point.
 //! Where a file gives them different ones, a conversion is put before the operator (after it, where one tensor is cut into
-//! several), so that each number is rounded once. TensorFlow Lite Micro refuses some of these (CONCATENATION) and copies
-//! codes in others (RESHAPE), which gives other numbers; its QUANTIZE is what the conversion is.
+//! several), so that each number is rounded once, to the nearest code. TensorFlow Lite Micro refuses some of these
+//! (CONCATENATION) and copies codes in others (RESHAPE), which gives other numbers. A QUANTIZE of the file itself stays
+//! what TensorFlow Lite Micro computes, which rounds twice.
 //!
 //! TensorFlow Lite's pooling and activations are converted where they are lowered.
 
@@ -11,7 +12,7 @@ use crate::error::{CompileError, Result};
 use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
 use crate::tflite::TfliteOp;
 use tealight_format::Operator;
-use tealight_kernels::unary::{self, Rescale};
+use tealight_kernels::unary::Rescale;
 
 /// The largest factor from one scale to another: the difference of two 8-bit numbers times it stays in 32 bits.
 pub(crate) const LARGEST_FACTOR: f64 = 4_194_304.0;
@@ -186,7 +187,7 @@ fn converted(graph: &mut Graph, id: TensorId, quantization: Option<Quantization>
 }
 
 fn conversion(node: &Node, from: TensorId, to: TensorId) -> Node {
-    Node { op: Op::Tflite(TfliteOp::Quantize), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
+    Node { op: Op::Tflite(TfliteOp::Convert), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
 }
 
 /// The conversion from one quantization to another of the 8-bit type `to_dtype`, as TensorFlow Lite Micro's QUANTIZE
@@ -196,6 +197,22 @@ pub(crate) fn rescale(from: &Quantization, to: &Quantization, to_dtype: ElementT
     let rescale = Rescale::from_scales(scale, zero_point, to_scale, to_zero_point, to_dtype.range_8_bit()?);
     // A tensor with scale 0 holds only zeros: whatever becomes its codes is 0.
     (to_scale == 0.0 || f64::from(scale) / f64::from(to_scale) <= LARGEST_FACTOR).then_some(rescale)
+}
+
+/// The conversion of codes from one quantization to another of the 8-bit type `to_dtype`: the nearest code, of two equally
+/// near ones that which is farther from the zero point; `None` where [`rescale`] gives none.
+pub(crate) fn nearest(
+    from: &Quantization,
+    to: &Quantization,
+    to_dtype: ElementType,
+) -> Option<impl Fn(i32) -> i32 + Copy + use<>> {
+    let Rescale { input_zero_point, output_zero_point, range: [low, high], .. } = rescale(from, to, to_dtype)?;
+    let (scale, to_scale) = (f64::from(from.uniform()?.0), f64::from(to.uniform()?.0));
+    Some(move |code| {
+        let real = f64::from(code - input_zero_point) * scale;
+        let steps = if to_scale == 0.0 { 0 } else { (real / to_scale).round() as i32 };
+        (steps + output_zero_point).clamp(low, high)
+    })
 }
 
 /// The codes of a constant in the quantization of `like`, which has the same type; its own if they need no conversion.
@@ -208,7 +225,7 @@ pub(crate) fn constant_like(graph: &Graph, node: &Node, constant: &Tensor, like:
     if from == to || from.uniform().is_some_and(|uniform| to.uniform() == Some(uniform)) {
         return Ok(Some(bytes.clone()));
     }
-    match convert(bytes, constant.dtype, from, to, like.dtype) {
+    match nearest(from, to, like.dtype).and_then(|code| convert(bytes, constant.dtype, code)) {
         Some(bytes) => Ok(Some(bytes.into())),
         None => Err(graph.invalid(
             node,
@@ -217,17 +234,10 @@ pub(crate) fn constant_like(graph: &Graph, node: &Node, constant: &Tensor, like:
     }
 }
 
-/// 8-bit codes in another quantization; `None` if that cannot be.
-pub(crate) fn convert(
-    bytes: &[u8],
-    dtype: ElementType,
-    from: &Quantization,
-    to: &Quantization,
-    to_dtype: ElementType,
-) -> Option<Vec<u8>> {
+/// Codes of the type `dtype` in another quantization, by `convert`; `None` if they are not of 8 bits.
+pub(crate) fn convert(bytes: &[u8], dtype: ElementType, convert: impl Fn(i32) -> i32) -> Option<Vec<u8>> {
     let [low, _] = dtype.range_8_bit()?;
-    let rescale = rescale(from, to, to_dtype)?;
     let code = |byte: u8| if low < 0 { i32::from(byte.cast_signed()) } else { i32::from(byte) };
     // The low byte of the result is it, signed or not.
-    Some(bytes.iter().map(|&byte| unary::requantize(&rescale, code(byte)) as u8).collect())
+    Some(bytes.iter().map(|&byte| convert(code(byte)) as u8).collect())
 }

@@ -112,6 +112,8 @@ pub enum TfliteOp {
     Pad,
     PadV2,
     Quantize,
+    /// Not of a file: codes in another scale, to the nearest (`pass::requantize`).
+    Convert,
     ReadVariable,
     ReduceProd,
     Relu,
@@ -217,6 +219,7 @@ impl TfliteOp {
             Self::Pad => "PAD",
             Self::PadV2 => "PADV2",
             Self::Quantize => "QUANTIZE",
+            Self::Convert => "CONVERT",
             Self::ReadVariable => "READ_VARIABLE",
             Self::ReduceProd => "REDUCE_PROD",
             Self::Relu => "RELU",

@@ -2,7 +2,7 @@
 //!
 //! A model's outputs have one digest, whatever the board: two that differ are a failure.
 
-use crate::board::Board;
+use crate::board;
 use crate::conformance::{Cost, on_boards};
 use crate::context::Context;
 use crate::emulator;
@@ -37,7 +37,7 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
     let boards = if args.all {
         emulator::boards_here(context)?
     } else {
-        let named = args.board.iter().map(|id| Board::find_emulated(&context.root, id)).collect::<Result<Vec<_>>>()?;
+        let named = args.board.iter().map(|id| board::find_emulated(&context.root, id)).collect::<Result<Vec<_>>>()?;
         named.iter().try_for_each(|board| setup::ensure_board(context, board))?;
         named
     };

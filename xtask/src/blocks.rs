@@ -3,7 +3,7 @@
 //! The layer is one of the operator goldens. Both must give the same bits; the table says what each type costs. Weights
 //! stored as f16 can be compared too.
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::error::Usage;
 use crate::model::ModelFile;
@@ -83,7 +83,7 @@ pub fn layer(weights: Weights) -> Result<(Vec<u8>, Vec<u8>)> {
 
 /// Runs the layer with float32 weights and with those of each type in `names` (all types if it is `all`).
 pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> Result<()> {
-    let board = Board::find_emulated(&context.root, board)?;
+    let board = board::find_emulated(&context.root, board)?;
     let all = || Weights::all().filter(|weights| !matches!(weights, Weights::F32));
     let mut types = vec![Weights::F32];
     for name in names {

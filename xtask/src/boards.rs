@@ -1,9 +1,10 @@
 //! `cargo xtask boards`: the boards, and whether this machine can run each.
 
 use crate::board::Board;
+use crate::board::LinuxBoard;
 use crate::context::Context;
 use crate::emulator::{self, Found};
-use crate::linux::LinuxBoard;
+use crate::linux::OnLinux as _;
 use crate::setup::has_target;
 use crate::table;
 use anyhow::Result;

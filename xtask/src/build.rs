@@ -1,6 +1,6 @@
 //! `cargo xtask build`: a board's firmware with a model, as a file to flash.
 
-use crate::board::Board;
+use crate::board;
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
 use crate::on_board::stable_copy;
@@ -40,7 +40,7 @@ pub struct BuildArgs {
 
 /// Runs the task.
 pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
-    let board = Board::find(&context.root, &args.board)?;
+    let board = board::find(&context.root, &args.board)?;
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
     fit::check(&board, &model)?;
     let file = stable_copy(context, &model)?;

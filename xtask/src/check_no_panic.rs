@@ -5,7 +5,7 @@
 //! and one that takes any model and so links every kernel and the parser. A fifth, with a possible panic built in, proves
 //! that the check sees one.
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::fetch;
 use crate::firmware::{self, Level, Recipe};
@@ -39,7 +39,7 @@ const FORBIDDEN: [&str; 9] = [
 
 /// Runs the check on one board.
 pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
-    let board = Board::find(&context.root, board)?;
+    let board = board::find(&context.root, board)?;
     let model = stable_copy(context, &model_for(context, &board)?)?;
     for (what, features) in [
         ("one model", &[][..]),

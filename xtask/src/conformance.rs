@@ -4,12 +4,13 @@
 //! made by the same rule, and its hash compared, so that both sides are known to speak of the same input. A float network
 //! must give the bits that it gives on the host (`tests/golden/f32.json`).
 
-use crate::board::Board;
+use crate::board::LinuxBoard;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::error::Usage;
 use crate::fetch::{self, sha256};
 use crate::fit::DoesNotFit;
-use crate::linux::{self, LinuxBoard};
+use crate::linux;
 use crate::model::ModelFile;
 use crate::on_board::{self, Options, run_on_board};
 use crate::progress::{Progress, say};
@@ -153,7 +154,7 @@ pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) 
     if let Some(board) = LinuxBoard::find(&context.root, board)? {
         return linux::conformance(context, &board, only, json);
     }
-    let board = Board::find_emulated(&context.root, board)?;
+    let board = board::find_emulated(&context.root, board)?;
     let subjects = subjects(context, only)?;
     let costs = on_one_board(context, &board, &subjects.iter().collect::<Vec<_>>(), !only.is_empty())?;
     if costs.is_empty() {

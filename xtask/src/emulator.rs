@@ -3,11 +3,11 @@
 //! What the system has is never replaced, so the boards that ran before run in the same QEMU as before.
 
 use crate::backports;
+use crate::board::Version;
 use crate::board::{Board, Qemu};
 use crate::context::{Context, try_read};
 use crate::progress::Progress;
 use crate::setup::{self, Package};
-use crate::version::Version;
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ fn beside(context: &Context, binary: &str) -> PathBuf {
 
 /// Looks for the QEMU that a board needs.
 pub fn find(context: &Context, qemu: &Qemu) -> Result<Found> {
-    let least = qemu.least_version()?;
+    let least = qemu.min_version()?;
     let system = Program::of_system(&qemu.binary);
     let version = system.version(context);
     if version.is_some_and(|version| version >= least) {
@@ -120,7 +120,7 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     }
     let (version, least) = match found {
         Found::Good(program) => return Ok(program),
-        Found::Old(version) => (version, qemu.least_version()?),
+        Found::Old(version) => (version, qemu.min_version()?),
         Found::Missing => bail!("{binary} is not in this system's package of QEMU; install it by hand"),
     };
     let too_old = |reason: String| TooOld { binary: binary.clone(), version, least, reason };

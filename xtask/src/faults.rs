@@ -3,7 +3,7 @@
 //! Features of the app seed a panic, a read where no memory is, a stack that runs over, and a loop without an end, which the
 //! time limit ends. A damaged model is refused by the board itself, with the reason.
 
-use crate::board::Board;
+use crate::board;
 use crate::context::Context;
 use crate::fit::DoesNotFit;
 use crate::model::ModelFile;
@@ -50,7 +50,7 @@ const MODEL: &str = "anomaly";
 
 /// Runs a small model with each seed.
 pub fn faults(context: &Context, board: &str) -> Result<()> {
-    let board = Board::find_emulated(&context.root, board)?;
+    let board = board::find_emulated(&context.root, board)?;
     let (mut model, inputs) = run::demonstration_of(context, MODEL)?;
     let whole = model.bytes.clone();
     for Seed { feature, damaged, said, limit } in SEEDS {

@@ -43,7 +43,6 @@ pub mod subject;
 pub mod table;
 pub mod test;
 pub mod text;
-pub mod version;
 pub mod zoo;
 
 pub use context::Context;

@@ -4,9 +4,10 @@
 //! process of its own; then by Tealight built for Arm, under QEMU on an old core and a new one. The task fails where the
 //! texts or the scores differ by more than they may, and tables speed and memory.
 
+use crate::board::LinuxBoard;
 use crate::context::{Context, run_quietly};
 use crate::limit;
-use crate::linux::{self, LinuxBoard};
+use crate::linux::{self, OnLinux as _};
 use crate::progress::Progress;
 use crate::run::thousands;
 use crate::{fetch, table};

@@ -3,7 +3,7 @@
 //! A board's files differ in little more than its names, so every board is a template: the new one builds at once, and
 //! then gets its own target, memory and clock.
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::error::Usage;
 use anyhow::{Context as _, Result};
@@ -26,7 +26,7 @@ pub struct NewBoardArgs {
 
 /// Runs the task.
 pub fn new_board(context: &Context, args: &NewBoardArgs) -> Result<()> {
-    let like = Board::find(&context.root, &args.like)?;
+    let like = board::find(&context.root, &args.like)?;
     let name = args.name.as_deref().unwrap_or(&args.id);
     let folder = write(&context.root, &args.id, name, &like)?;
     let (main_rs, then) = if like.qemu.is_some() {

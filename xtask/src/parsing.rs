@@ -3,7 +3,7 @@
 //! `SPEC.md` of the format states a bound. It holds for ordinary models, and for files that ask for as much work as their
 //! bytes can; twice the bytes are at most about twice the work.
 
-use crate::board::{Board, ConsoleKind};
+use crate::board::{self, Board, ConsoleKind};
 use crate::context::Context;
 use crate::on_board::{self, Options, emulate, read};
 use crate::progress::Progress;
@@ -49,7 +49,7 @@ impl Parsed {
 
 /// Parses files on a board, tables what each took, and compares with what is stated.
 pub fn parsing(context: &Context, board: &str) -> Result<()> {
-    let board = Board::find_emulated(&context.root, board)?;
+    let board = board::find_emulated(&context.root, board)?;
     if board.console.kind != ConsoleKind::Semihosting {
         bail!("{} takes its input by a wire, which counts as work; name a board that reads files", board.id);
     }

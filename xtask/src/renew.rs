@@ -16,11 +16,12 @@ use xshell::cmd;
 /// Tests that write their files when `TEALIGHT_BLESS` is set: package, test file, and the test's name.
 const BLESSED: &[[&str; 3]] = &[
     ["tealight-format", "parse", "the_core_crate_has_this_example_file"],
+    ["tealight-board-spec", "listed", "the_boards_that_programs_carry_are_those_of_the_folders"],
     ["tealight", "hostile", "the_seeds_of_the_fuzzer_are_models"],
 ];
 
 /// Where compiled models and what is recorded of them lie.
-const FOLDERS: &[&str] = &["models", "runtime/core/tests", "tests/fuzz/seeds"];
+const FOLDERS: &[&str] = &["models", "runtime/core/tests", "tests/fuzz/seeds", "boards/spec/src"];
 
 /// Makes everything again and says what came out otherwise than it was.
 pub fn renew(context: &Context) -> Result<()> {
@@ -54,7 +55,9 @@ fn digests(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|kind| ["safetensors", "json", "bin"].iter().any(|one| kind == *one))
+            } else if path
+                .extension()
+                .is_some_and(|kind| ["safetensors", "json", "bin", "in"].iter().any(|one| kind == *one))
             {
                 let bytes = crate::on_board::read(&path)?;
                 digests.insert(path, sha256(&bytes));
@@ -77,6 +80,7 @@ mod tests {
             "models/digits/golden.json",
             "models/charlm/continuation.json",
             "runtime/core/tests/relu.safetensors",
+            "boards/spec/src/boards.in",
             "tests/fuzz/seeds/Add.safetensors",
         ] {
             assert!(digests.contains_key(&root.join(file)), "{file}");

@@ -1,7 +1,7 @@
 //! Checks that a run is the same each time: instruction counts to the last digit, and answers in each kind of firmware. One
 //! kind compares its kernels first: inner loops with portable ones, all f32 and block kernels with their recorded bits.
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::model::ModelFile;
 use crate::on_board::{Options, Run, run_on_board};
@@ -12,7 +12,7 @@ use tealight_format::Model;
 
 /// Runs the demonstration twice as it is, once with its inputs built in, once with the model loaded at run time.
 pub fn repeat(context: &Context, board: &str) -> Result<()> {
-    let board = Board::find_emulated(&context.root, board)?;
+    let board = board::find_emulated(&context.root, board)?;
     let (model, inputs) = run::demonstration(context)?;
     let once = |what: &str, options: Options<'_>| once(context, &board, &model, &inputs, what, options);
     let first = once("first run", Options::default())?;

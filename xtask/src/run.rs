@@ -1,7 +1,7 @@
 //! `cargo xtask run`: a network on an emulated board, from the model file to its answer and what it cost.
 
 use crate::answer::{self, Score};
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::error::Usage;
 use crate::firmware::Level;
@@ -107,7 +107,7 @@ impl RunArgs {
 
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
-    let board = Board::find_emulated(&context.root, &args.board)?;
+    let board = board::find_emulated(&context.root, &args.board)?;
     if let Some(file) = &args.model
         && args.input.is_empty()
         && args.text.prompt.is_none()

@@ -3,9 +3,10 @@
 //! `run` and `test` ask for what they need by themselves, so running `setup` first is optional.
 
 use crate::board::Board;
+use crate::board::LinuxBoard;
 use crate::context::{Context, run_quietly, try_read};
 use crate::emulator;
-use crate::linux::LinuxBoard;
+use crate::linux::OnLinux as _;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
 use xshell::{Cmd, Shell, cmd};

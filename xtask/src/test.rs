@@ -3,12 +3,13 @@
 //! A step of CI is a row of `STEPS`; adding one is adding a row. `--fast` leaves out what takes minutes; `--full` adds the
 //! long tail: every model on every board, the program on every Linux board, the language model, Miri and fuzzing at length.
 
+use crate::board::LinuxBoard;
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::Level;
 use crate::fuzz::FuzzArgs;
 use crate::layout::LayoutArgs;
-use crate::linux::{self, LinuxBoard};
+use crate::linux::{self, OnLinux as _};
 use crate::subject::{Subject, subjects};
 use crate::{
     check_no_panic, conformance, cost, emulator, faults, fetch, firmware, fuzz, layout, llm, parsing, repeat, setup,
@@ -356,7 +357,7 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
     for id in ids {
         let linux = LinuxBoard::find(&context.root, id)?.is_some();
         // One that there is not is wrong usage.
-        if !linux && Board::find(&context.root, id)?.qemu.is_none() {
+        if !linux && board::find(&context.root, id)?.qemu.is_none() {
             let args = LayoutArgs { board: vec![id.clone()], ..LayoutArgs::default() };
             steps.push((format!("layout of {id}"), Box::new(move |context| layout::layout(context, &args))));
             continue;

@@ -3,7 +3,7 @@
 //! Candle takes minutes to build, so xtask does not link it: the crate `tealight-models` has a program of its own, which
 //! is built when it is needed.
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::context::{Context, run_quietly};
 use crate::error::Usage;
 use crate::model::ModelFile;
@@ -147,7 +147,7 @@ pub fn train(context: &Context, name: &str, keep_weights: bool) -> Result<()> {
 /// Measures models on the host and, if asked, on a board.
 pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     check_names(context, &args.names)?;
-    let board = args.board.as_ref().map(|id| Board::find_emulated(&context.root, id)).transpose()?;
+    let board = args.board.as_ref().map(|id| board::find_emulated(&context.root, id)).transpose()?;
     ensure_data(context, &args.names)?;
     let program = program(context)?;
     let shell = &context.shell;

@@ -3,45 +3,15 @@
 //! The idea: what a board is stands in its `board.toml` and nowhere else. The script writes the linker's `memory.x` from
 //! it, and hands the firmware its name.
 
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::{env, fs};
+use tealight_board_spec::{Board, Boot, Region};
 
 /// At most this much is kept for the arena of a model that is loaded at run time.
 const LOADABLE: u64 = 512 * 1024;
 
 /// Bytes of the RP2040's second stage.
 const BOOT2: u64 = 256;
-
-/// What the build needs of a `board.toml`.
-#[derive(Debug, Deserialize)]
-struct Board {
-    id: String,
-    /// Bytes kept for the stack, at the lowest addresses of the RAM.
-    stack: u64,
-    /// What the chip wants to find in flash before it starts an image; nothing on most.
-    boot: Option<Boot>,
-    memory: BTreeMap<String, Region>,
-}
-
-/// What a chip's boot loader looks for. The HAL brings it; where it lies is said here.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-enum Boot {
-    /// RP2040: its second stage, in the first 256 bytes of flash (RP2040 datasheet, 2.8.1.3.1).
-    Rp2040,
-    /// RP2350: an image definition, in the first 4 KiB of the image (RP2350 datasheet, 5.9.5).
-    Rp2350,
-    /// Espressif's second stage: an app descriptor. `esp-hal` brings whole linker scripts.
-    EspIdf,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct Region {
-    origin: u64,
-    length: u64,
-}
 
 /// Hands the linker its memory map, and the firmware its name and the model and input that it embeds.
 ///
@@ -51,7 +21,9 @@ pub fn main() {
     println!("cargo:rerun-if-changed=board.toml");
     let text = fs::read_to_string("board.toml").expect("a board's folder has a board.toml");
     let architecture = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
-    let board: Board = toml::from_str(&text).unwrap_or_else(|error| panic!("in board.toml: {error}"));
+    let folder = env::current_dir().expect("cargo runs build scripts in the package's folder");
+    let folder = folder.file_name().unwrap_or_default().to_string_lossy();
+    let board = Board::parse(&text, &folder).unwrap_or_else(|error| panic!("in board.toml: {error}"));
     if board.boot == Some(Boot::EspIdf) {
         println!("cargo:rustc-link-arg-bins=-Tlinkall.x");
     } else {
@@ -89,10 +61,8 @@ fn link_from_memory_x(board: &Board, architecture: &str) {
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
 }
 
-impl Board {
-    fn region(&self, name: &str) -> Result<Region, String> {
-        self.memory.get(name).copied().ok_or_else(|| format!("the table `[memory.{name}]` is missing"))
-    }
+fn region<'a>(board: &'a Board, name: &str) -> Result<&'a Region, String> {
+    board.memory.get(name).ok_or_else(|| format!("the table `[memory.{name}]` is missing"))
 }
 
 /// The linker's memory map.
@@ -103,7 +73,7 @@ impl Board {
 ///
 /// A region `reset` takes the section `.reset`: for a machine that starts elsewhere than its image does.
 fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
-    let (flash, ram, stack) = (board.region("flash")?, board.region("ram")?, board.stack);
+    let (flash, ram, stack) = (region(board, "flash")?, region(board, "ram")?, board.stack);
     if stack % 16 != 0 || stack >= ram.length {
         return Err(format!("`stack = {stack}` must be a multiple of 16 and less than the RAM, {}", ram.length));
     }
@@ -156,12 +126,13 @@ const MAPPED: u64 = 1 << 32;
 ///
 /// An entry of the map is a whole block of one kind, and the block below the RAM is nobody's: a stack that runs over faults.
 fn aarch64_map(board: &Board) -> Result<String, String> {
-    let (flash, ram) = (board.region("flash")?, board.region("ram")?);
-    let devices = board.region("devices").unwrap_or(Region { origin: 0, length: 0 });
+    let (flash, ram) = (region(board, "flash")?, region(board, "ram")?);
+    let none = Region { origin: 0, length: 0, window_of: None };
+    let devices = board.memory.get("devices").unwrap_or(&none);
     if ram.origin % BLOCK != 0 {
         return Err("`[memory.ram]` must begin at a multiple of 2 MiB, of which the map of the memory is made".into());
     }
-    let blocks = |region: Region| region.origin / BLOCK..(region.origin + region.length).div_ceil(BLOCK);
+    let blocks = |region: &Region| region.origin / BLOCK..(region.origin + region.length).div_ceil(BLOCK);
     let mut bounds = String::new();
     for (name, region) in [("flash", flash), ("ram", ram), ("devices", devices)] {
         let end = region.origin + region.length;
@@ -199,18 +170,23 @@ fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
 
 /// Bytes for the arena of a model that is loaded at run time: half of what the stack leaves.
 fn loadable_memory(board: &Board) -> u64 {
-    let ram = board.memory.get("ram").map_or(0, |ram| ram.length);
-    (ram.saturating_sub(board.stack) / 2).min(LOADABLE) & !15
+    (board.length("ram").saturating_sub(board.stack) / 2).min(LOADABLE) & !15
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn region(origin: u64, length: u64) -> Region {
+        Region { origin, length, window_of: None }
+    }
+
     fn board(stack: u64) -> Board {
-        let flash = Region { origin: 0, length: 0x4_0000 };
-        let ram = Region { origin: 0x2000_0000, length: 0x4000 };
-        Board { id: "x1".into(), stack, boot: None, memory: [("flash".into(), flash), ("ram".into(), ram)].into() }
+        let text = format!(
+            "id = 'x1'\nname = 'X'\ncore = 'X'\ntarget = 'x'\nstack = {stack}\nconsole = {{ kind = 'uart' }}\n\
+             [memory.flash]\norigin = 0\nlength = 0x4_0000\n[memory.ram]\norigin = 0x2000_0000\nlength = 0x4000\n"
+        );
+        Board::parse(&text, "x1").unwrap()
     }
 
     #[test]
@@ -246,30 +222,26 @@ mod tests {
 
     #[test]
     fn an_aarch64_board_is_mapped_by_blocks_that_keep_the_stack_apart() {
-        let flash = Region { origin: 0x8_0000, length: 0xF8_0000 };
-        let ram = Region { origin: 0x120_0000, length: 0x80_0000 };
-        let devices = Region { origin: 0x3F00_0000, length: 0x100_0000 };
-        let board = |flash, ram, devices| Board {
-            id: "x1".into(),
-            boot: None,
-            stack: 0x1000,
+        let (flash, ram) = (|| region(0x8_0000, 0xF8_0000), || region(0x120_0000, 0x80_0000));
+        let devices = || region(0x3F00_0000, 0x100_0000);
+        let mapped = |flash, ram, devices| Board {
             memory: [("flash", flash), ("ram", ram), ("devices", devices)].map(|(n, r)| (n.into(), r)).into(),
+            ..board(0x1000)
         };
-        let text = memory_x(&board(flash, ram, devices), "aarch64").unwrap();
+        let text = memory_x(&mapped(flash(), ram(), devices()), "aarch64").unwrap();
         assert!(text.contains("_flash_start = 0x80000;\n_flash_end = 0x1000000;\n"), "{text}");
         assert!(text.contains("_devices_start = 0x3f000000;\n_devices_end = 0x40000000;\n"), "{text}");
-        let refusal = |flash, ram, devices| memory_x(&board(flash, ram, devices), "aarch64").unwrap_err();
-        let longer = Region { length: flash.length + 1, ..flash };
-        assert!(refusal(longer, ram, devices).contains("[memory.flash]"));
-        assert!(refusal(flash, Region { origin: 0x130_0000, ..ram }, devices).contains("[memory.ram]"));
-        assert!(refusal(flash, ram, Region { origin: 0x19F_0000, length: 1 }).contains("[memory.devices]"));
-        assert!(refusal(flash, ram, Region { origin: 0xFFFF_FFFF, length: 2 }).contains("4 GiB"));
+        let refusal = |flash, ram, devices| memory_x(&mapped(flash, ram, devices), "aarch64").unwrap_err();
+        assert!(refusal(region(0x8_0000, 0xF8_0001), ram(), devices()).contains("[memory.flash]"));
+        assert!(refusal(flash(), region(0x130_0000, 0x80_0000), devices()).contains("[memory.ram]"));
+        assert!(refusal(flash(), ram(), region(0x19F_0000, 1)).contains("[memory.devices]"));
+        assert!(refusal(flash(), ram(), region(0xFFFF_FFFF, 2)).contains("4 GiB"));
     }
 
     #[test]
     fn a_machine_that_starts_elsewhere_gets_a_section_for_it() {
         let mut elsewhere = board(0x1000);
-        elsewhere.memory.insert("reset".into(), Region { origin: 0x8000_0000, length: 0x80 });
+        elsewhere.memory.insert("reset".into(), region(0x8000_0000, 0x80));
         let text = memory_x(&elsewhere, "riscv32").unwrap();
         assert!(text.contains("RESET : ORIGIN = 0x80000000, LENGTH = 0x80\n") && text.contains("> RESET"), "{text}");
         assert!(!memory_x(&board(0x1000), "riscv32").unwrap().contains("RESET"));

@@ -1,7 +1,7 @@
 //! `tealight inspect`: what a model consists of, where in memory everything is and when, and which boards it fits.
 
 use crate::after;
-use crate::boards::{self, Board, Fit};
+use crate::boards::{self, Fit};
 use crate::error::{Error, Result};
 use crate::layers::{self, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
@@ -12,12 +12,13 @@ use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight::Model;
+use tealight_board_spec::Summary;
 use tealight_compiler::{FileKind, kind_of};
 
 /// Show a model's layers, its memory map, and which boards it fits
 ///
 /// Boards are the board.toml files named with --board; without any, those of the nearest folder `boards` from here
-/// upward.
+/// upward, and all that Tealight has firmware for.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
@@ -104,7 +105,10 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         layers: layers::layers(&model, &names),
         totals: layers::totals(&model),
         memory: layers::residents(&model),
-        boards: boards.iter().map(|board| board.fit(model.bytes().len() as u64, model.arena_len() as u64)).collect(),
+        boards: boards
+            .iter()
+            .map(|board| boards::fit(board, model.bytes().len() as u64, model.arena_len() as u64))
+            .collect(),
     };
     if args.json {
         return screen.json(&report);
@@ -130,12 +134,12 @@ fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
     if args.json { screen.json(&report) } else { screen.print(text) }
 }
 
-fn read_boards(named: &[PathBuf]) -> Result<Vec<Board>> {
+fn read_boards(named: &[PathBuf]) -> Result<Vec<Summary>> {
     if !named.is_empty() {
-        return named.iter().map(|path| Board::read(path)).collect();
+        return named.iter().map(|path| boards::read(path)).collect();
     }
     let here = std::env::current_dir().map_err(|error| Error::new("cannot tell the current folder").cause(error))?;
-    boards::find(&here).iter().map(|path| Board::read(path)).collect()
+    boards::all(&here)
 }
 
 fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
@@ -238,9 +242,6 @@ fn print_memory(model: &Model<'_>, screen: &mut Screen) -> Result<()> {
 }
 
 fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
-    if fits.is_empty() {
-        return screen.print("no boards: name some with --board FILE.toml\n");
-    }
     let mut table = Table::new().text("board", 0).text("core", 1).text("fits", 0);
     for title in ["flash", "of", "left", "RAM", "of", "left"] {
         table = table.number(title, 0);

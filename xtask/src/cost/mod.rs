@@ -107,7 +107,7 @@ struct Worth {
 
 /// Measures, and refuses costs that are too low.
 pub fn cost(context: &Context, args: &CostArgs) -> Result<()> {
-    let board = Board::find_emulated(&context.root, board::DEFAULT)?;
+    let board = board::find_emulated(&context.root, board::DEFAULT)?;
     let mut jobs = Vec::new();
     for (i, extreme) in extremes().into_iter().enumerate() {
         add_jobs(&mut jobs, &extreme.name, &extreme.parts.file(), Some(extreme.input), i as u32)?;

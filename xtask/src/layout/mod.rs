@@ -11,7 +11,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
 use crate::fit::{self, DoesNotFit};
@@ -62,7 +62,7 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
     let boards = if args.board.is_empty() {
         Board::built_only(&context.root)?
     } else {
-        args.board.iter().map(|id| Board::find(&context.root, id)).collect::<Result<_>>()?
+        args.board.iter().map(|id| board::find(&context.root, id)).collect::<Result<_>>()?
     };
     let model = model_and_inputs(context, args.model.as_deref(), &[])?.0;
     let asks = args.model.is_some() && args.board.is_empty();

@@ -4,8 +4,9 @@
 //! single operator, a layer with its weights in each type of block, recurrent layers, all f32 layers in f16 too, and our own
 //! models.
 
-use super::{EMULATED, LinuxBoard, PACKAGE, program, recurrent};
+use super::{EMULATED, OnLinux as _, PACKAGE, program, recurrent};
 use crate::blocks::{self, Weights};
+use crate::board::LinuxBoard;
 use crate::context::Context;
 use crate::limit;
 use crate::model::ModelFile;

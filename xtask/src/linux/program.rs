@@ -4,8 +4,9 @@
 //! Files and reports must be those of this machine, byte for byte. Only Candle's engine adds up in its own order, which depends on
 //! the processor; its outputs must be near.
 
-use super::{EMULATED, LinuxBoard};
+use super::{EMULATED, OnLinux as _};
 use crate::blocks;
+use crate::board::LinuxBoard;
 use crate::context::Context;
 use crate::limit;
 use crate::on_board;

@@ -54,7 +54,7 @@ fn the_picture_is_plain_where_there_is_no_terminal() {
     let text = folder.succeeds(&["inspect", "net.safetensors"]);
     assert!(!text.contains('\x1b'), "{text}");
     for part in
-        ["net: 1 operator, 3,888 MACs", "1×6×6×3", "1×6×6×4", "operator  0", "0", "input", "no boards", "longest row"]
+        ["net: 1 operator, 3,888 MACs", "1×6×6×3", "1×6×6×4", "operator  0", "0", "input", "mps2-an386", "longest row"]
     {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
@@ -84,6 +84,17 @@ fn boards_of_the_repository_around_are_found() {
     std::fs::create_dir_all(folder.path("boards/tiny")).unwrap();
     folder.write("boards/tiny/board.toml", BOARD.as_bytes());
     assert_eq!(folder.json(&["inspect", "net.safetensors"])["boards"][0]["id"], "tiny");
+}
+
+#[test]
+fn every_board_with_firmware_is_judged_outside_the_repository_too() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    let report = folder.json(&["inspect", "net.safetensors"]);
+    let ids: Vec<_> = report["boards"].as_array().unwrap().iter().map(|board| board["id"].as_str().unwrap()).collect();
+    assert!(ids.len() >= 23, "{ids:?}");
+    for id in ["mps2-an386", "riscv64-virt-v", "nrf52840-dk", "pico2-riscv", "esp32-c3"] {
+        assert!(ids.contains(&id), "no {id} in {ids:?}");
+    }
 }
 
 #[test]

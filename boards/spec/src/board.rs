@@ -1,0 +1,194 @@
+//! A board with firmware.
+
+use crate::{SpecError, Version, files, files_in, read};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Contents of the `board.toml` of a board with firmware.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Board {
+    /// Identifier: the name of the folder and of the crate.
+    pub id: String,
+    /// The folder, from the root of the workspace on; empty where a text was parsed.
+    #[serde(skip_deserializing)]
+    pub folder: PathBuf,
+    /// Name for people.
+    pub name: String,
+    /// Processor core.
+    pub core: String,
+    /// Rust target triple.
+    pub target: String,
+    /// The core as the compiler names it, where it has more than the baseline of its target.
+    pub target_cpu: Option<String>,
+    /// What the core has beside that (`+v`), or lacks (`-mve.fp`).
+    #[serde(default)]
+    pub target_features: Vec<String>,
+    /// Bytes of RAM kept for the stack, at the lowest addresses of the RAM.
+    pub stack: u64,
+    /// What the chip needs to find in flash before it starts an image; nothing on most.
+    pub boot: Option<Boot>,
+    /// Memory regions by name; `flash` and `ram` are always there.
+    pub memory: BTreeMap<String, Region>,
+    /// How QEMU emulates it. Without it the board is built and its image checked, but nothing runs.
+    pub qemu: Option<Qemu>,
+    /// Where the report comes from.
+    pub console: Console,
+}
+
+/// A memory region.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Region {
+    /// First address.
+    pub origin: u64,
+    /// Bytes.
+    pub length: u64,
+    /// The region of which this is a second view, from its first byte on.
+    pub window_of: Option<String>,
+}
+
+/// What a chip's boot loader looks for in an image. The HAL brings it.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Boot {
+    /// RP2040: a second stage with a checksum, in the first 256 bytes of flash (RP2040 datasheet, 2.8.1.3.1).
+    Rp2040,
+    /// RP2350: an image definition, in the first 4 KiB of the image (RP2350 datasheet, 5.9.5).
+    Rp2350,
+    /// Espressif's second stage: an app descriptor. `esp-hal` brings whole linker scripts.
+    EspIdf,
+}
+
+/// A QEMU machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Qemu {
+    /// Program, such as `qemu-system-arm`.
+    pub binary: String,
+    /// Machine name.
+    pub machine: String,
+    /// Minimum version that emulates the machine well enough.
+    pub version: String,
+    /// Further arguments of the emulator.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+}
+
+/// The report's way to the host.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// Kind of console.
+    pub kind: ConsoleKind,
+}
+
+/// Kinds of console.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConsoleKind {
+    /// Arm semihosting: console and files of the host.
+    Semihosting,
+    /// A serial port, over which inputs come too.
+    Uart,
+    /// A debugger's real-time transfer: buffers in RAM that it reads and fills.
+    Rtt,
+}
+
+impl Qemu {
+    /// The minimum version as a number.
+    ///
+    /// # Errors
+    /// [`SpecError::Version`]; a [`Board`] that was parsed has none.
+    pub fn min_version(&self) -> Result<Version, SpecError> {
+        self.version.parse().map_err(|reason| SpecError::Version { table: "qemu", reason })
+    }
+}
+
+impl Board {
+    /// Reads the text of a `board.toml` that lies in the folder `folder`.
+    ///
+    /// # Errors
+    /// [`SpecError`] for a text that is not TOML, a key that is missing, unknown or of another type, or a value that would go
+    /// wrong in the build, in the linker or in the emulator.
+    pub fn parse(text: &str, folder: &str) -> Result<Self, SpecError> {
+        let board: Board = toml::from_str(text)?;
+        if board.id != folder {
+            return Err(SpecError::Id { id: board.id, expected: folder.into() });
+        }
+        for region in ["flash", "ram"] {
+            if !board.memory.contains_key(region) {
+                return Err(SpecError::Region(region));
+            }
+        }
+        for (name, region) in &board.memory {
+            if let Some(of) = region.window_of.as_ref().filter(|of| !board.memory.contains_key(*of)) {
+                return Err(SpecError::Window { region: name.clone(), of: of.clone() });
+            }
+        }
+        // Cargo splits its variables at blanks, the compiler its list of features at commas.
+        let blank = |word: &String| word.contains(|c: char| c.is_whitespace() || c == ',');
+        if let Some(word) = board.target_cpu.iter().chain(&board.target_features).find(|word| blank(word)) {
+            return Err(SpecError::Word(word.clone()));
+        }
+        if let Some(feature) = board.target_features.iter().find(|feature| !feature.starts_with(['+', '-'])) {
+            return Err(SpecError::Feature(feature.clone()));
+        }
+        if let Some(qemu) = &board.qemu {
+            qemu.min_version()?;
+            if board.console.kind == ConsoleKind::Rtt {
+                return Err(SpecError::Rtt);
+            }
+        }
+        Ok(board)
+    }
+
+    /// The compiler's flags for the core, each flag one word.
+    pub fn rustflags(&self) -> Vec<String> {
+        let cpu = self.target_cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}"));
+        let features =
+            (!self.target_features.is_empty()).then(|| format!("-Ctarget-feature={}", self.target_features.join(",")));
+        cpu.chain(features).collect()
+    }
+
+    /// The length of a memory region in bytes; 0 if there is no such region.
+    pub fn length(&self, region: &str) -> u64 {
+        self.memory.get(region).map_or(0, |region| region.length)
+    }
+
+    /// Every board with firmware in the workspace at `root`: those in `boards` first, each folder sorted by identifier.
+    ///
+    /// # Errors
+    /// [`SpecError::Read`] if there is no folder `boards`, and for the first file that is refused.
+    pub fn all(root: &Path) -> Result<Vec<Self>, SpecError> {
+        files_in(&root.join("boards"))?;
+        let read = |file: PathBuf| {
+            let board = read(&file, Self::parse)?;
+            let folder = file.parent().unwrap_or(root);
+            Ok(Self { folder: folder.strip_prefix(root).unwrap_or(folder).into(), ..board })
+        };
+        files(root).into_iter().map(read).collect()
+    }
+
+    /// The boards that QEMU emulates: firmware can be run on these.
+    ///
+    /// # Errors
+    /// As [`Board::all`].
+    pub fn emulated(root: &Path) -> Result<Vec<Self>, SpecError> {
+        Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_some()).collect())
+    }
+
+    /// The boards without an emulator: their images are built and checked.
+    ///
+    /// # Errors
+    /// As [`Board::all`].
+    pub fn built_only(root: &Path) -> Result<Vec<Self>, SpecError> {
+        Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_none()).collect())
+    }
+
+    /// The crate's manifest, from the root of the workspace on.
+    pub fn manifest(&self) -> PathBuf {
+        self.folder.join("Cargo.toml")
+    }
+}

@@ -1,0 +1,24 @@
+//! The boards of Tealight's repository, for programs that run elsewhere.
+//!
+//! The table is made from the `board.toml` files, because a published crate holds no files outside its own folder. The test
+//! `tests/listed.rs` compares it with them, and writes it anew where `TEALIGHT_BLESS` is set.
+
+/// A [`Summary`](crate::Summary) that is known at compile time. Lengths in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Identifier.
+    pub id: &'static str,
+    /// Name for people.
+    pub name: &'static str,
+    /// Processor core.
+    pub core: &'static str,
+    /// RAM kept for the stack.
+    pub stack: u64,
+    /// Flash, for code and models.
+    pub flash: u64,
+    /// RAM, the stack's part included.
+    pub ram: u64,
+}
+
+/// Every board with firmware in Tealight's repository, in the order of [`Board::all`](crate::Board::all).
+pub const BOARDS: &[Listed] = include!("boards.in");

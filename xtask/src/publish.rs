@@ -13,7 +13,8 @@ pub(crate) fn package(context: &Context) -> Result<()> {
 }
 
 /// The workspaces of this repository. Each has a lock file of its own.
-const WORKSPACES: &[&str] = &[".", "boards/espressif", "boards/hardware", "tests/fuzz"];
+const WORKSPACES: &[&str] =
+    &[".", "boards/espressif", "boards/hardware", "examples/mps2-an386", "examples/nrf52840", "tests/fuzz"];
 
 /// Checks licences, bans and sources of all dependencies as `deny.toml` wants them; and advisories, where their database
 /// can be fetched.
@@ -69,6 +70,34 @@ fn ensure_cargo_deny(context: &Context) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_publishable_crate_says_what_it_is_and_comes_with_its_licences() {
+        let context = Context::new().unwrap();
+        let (shell, cargo) = (&context.shell, context.cargo());
+        let metadata = cmd!(shell, "{cargo} metadata --no-deps --format-version 1").quiet().read().unwrap();
+        let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+        let packages = metadata["packages"].as_array().unwrap().iter();
+        let published: Vec<_> = packages.filter(|package| package["publish"].is_null()).collect();
+        for package in &published {
+            let name = &package["name"];
+            let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
+            assert!(package["description"].is_string(), "{name}");
+            for list in ["keywords", "categories"] {
+                assert!(package[list].as_array().is_some_and(|list| !list.is_empty()), "{name} has no {list}");
+            }
+            assert!(
+                package["metadata"]["docs"]["rs"]["targets"].is_array(),
+                "{name} has no targets for its documentation"
+            );
+            for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+                let of_crate = std::fs::read(folder.join(licence)).unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert!(of_crate == std::fs::read(context.root.join(licence)).unwrap(), "{name} has another {licence}");
+            }
+        }
+        assert!(published.len() >= 8, "{} crates", published.len());
+    }
 
     #[test]
     fn every_lock_file_of_the_repository_is_of_a_workspace_that_is_checked() {

@@ -12,8 +12,8 @@ use crate::layout::LayoutArgs;
 use crate::linux::{self, OnLinux as _};
 use crate::subject::{Subject, subjects};
 use crate::{
-    check_no_panic, conformance, cost, emulator, faults, fetch, firmware, fuzz, layout, llm, parsing, publish, repeat,
-    setup, zoo,
+    check_no_panic, conformance, cost, emulator, examples, faults, fetch, firmware, fuzz, layout, llm, parsing,
+    publish, repeat, setup, zoo,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -67,6 +67,11 @@ const STEPS: &[Step] = &[
         name: "boards of real hardware: built, and laid out as their chips want it",
         from: Extent::Usual,
         run: |context, _| hardware(context),
+    },
+    Step {
+        name: "examples: built, and run where an emulator can",
+        from: Extent::Usual,
+        run: |context, _| examples::examples(context),
     },
     Step {
         name: "with Candle: our models, and the block kernels against its own",

@@ -35,3 +35,8 @@ pub fn root() -> PathBuf {
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Pages whose Rust code is compiled and run with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/firmware.md")]
+mod firmware_page {}

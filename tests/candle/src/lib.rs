@@ -99,3 +99,12 @@ impl Blocks for Recorder {
         (Candle::of(block).vec_dot)(weights, activations)
     }
 }
+
+/// Pages whose Rust code is compiled and run with the documentation's tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    mod front_page {}
+    #[doc = include_str!("../../../docs/src/linux.md")]
+    mod linux {}
+}

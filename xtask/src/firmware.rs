@@ -22,7 +22,7 @@ pub struct Recipe<'a> {
     pub model: &'a Path,
     /// Inputs to embed; without them the firmware reads them from the host.
     pub embedded_input: Option<&'a Path>,
-    /// Cargo features of the board's crate.
+    /// Features of `tealight-board`, which choose the app.
     pub features: &'a [&'a str],
     /// The least level of what is built into its log.
     pub log: Level,
@@ -93,6 +93,7 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
 pub(crate) fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
     let shell = &context.shell;
     let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
+    let features: Vec<_> = features.iter().map(|feature| format!("tealight-board/{feature}")).collect();
     let features = features.join(",");
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
     cmd!(shell, "{cargo} {words...} --manifest-path {manifest} --package {id} --target {target} --features {features}")

@@ -43,7 +43,7 @@ impl Run {
 /// How the firmware is made and run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// Cargo features of the board's crate.
+    /// Features of `tealight-board`, which choose the app.
     pub features: &'a [&'a str],
     /// Builds the inputs into the image instead of giving them through the host.
     pub embed_input: bool,

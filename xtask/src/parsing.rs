@@ -32,7 +32,7 @@ const LENGTHS: [usize; 2] = [120_000, 240_000];
 const GROWTH: f64 = 1.1;
 
 /// The features of the firmware.
-const FEATURES: &[&str] = &["loadable", "tealight-board/measure-parse"];
+const FEATURES: &[&str] = &["measure-parse"];
 
 /// A file that was parsed.
 struct Parsed {

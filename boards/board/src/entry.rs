@@ -22,50 +22,83 @@ macro_rules! firmware {
 
 /// Runs the app on a board, `tealight_board::run!(board)`, for good. Once in a program.
 ///
-/// The features of the board's crate choose the app: `audio`, `text`, `loadable`, or none of them. `TEALIGHT_MODEL` names
-/// the compiled model to embed; `TEALIGHT_INPUT`, if set, a file of inputs to embed (see `tealight-board-build`).
+/// The features of `tealight-board` choose the app: `audio`, `text`, `loadable`, or none of them. The build script
+/// (`tealight-board-build`) names the compiled model to embed, `TEALIGHT_MODEL` or a model of digits, and the file of inputs
+/// to embed, if there is one: `TEALIGHT_INPUT`.
 #[macro_export]
 macro_rules! run {
     ($board:expr) => {{
-        let mut board = $board;
-
-        #[cfg(not(all(feature = "loadable", not(any(feature = "audio", feature = "text")))))]
-        $crate::tealight::include_model!(static MODEL = env!("TEALIGHT_MODEL"));
-
-        #[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
-        static MODEL: &$crate::Slot<[u8]> = &$crate::Slot(*include_bytes!(env!("TEALIGHT_MODEL")));
-
         #[cfg(embedded_input)]
         static INPUT: Option<&[u8]> = Some(include_bytes!(env!("TEALIGHT_INPUT")));
         #[cfg(not(embedded_input))]
         static INPUT: Option<&[u8]> = None;
 
-        #[cfg(not(all(feature = "loadable", not(any(feature = "audio", feature = "text")))))]
-        const ARENA: usize = MODEL.arena_len();
-        #[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
-        const ARENA: usize = $crate::bytes(env!("TEALIGHT_LOADABLE_MEMORY"));
+        $crate::run_app!($board, INPUT)
+    }};
+}
 
-        static mut MEMORY: $crate::tealight::Arena<ARENA> = $crate::tealight::Arena::new();
+/// Calls a function `app(board, model, arena, rest…)` with the model that is embedded, and memory of its size.
+#[cfg(any(feature = "audio", feature = "text", not(feature = "loadable")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_embedded {
+    ($app:path, $board:expr, $($rest:expr),+) => {{
+        $crate::tealight::include_model!(static MODEL = env!("TEALIGHT_MODEL"));
+        static mut MEMORY: $crate::tealight::Arena<{ MODEL.arena_len() }> = $crate::tealight::Arena::new();
+        let mut board = $board;
         // SAFETY: this is the only place that names it, and it is run once.
         let arena = unsafe { &mut *(&raw mut MEMORY) };
+        $app(&mut board, &MODEL, arena, $($rest),+)
+    }};
+}
 
-        #[cfg(not(any(feature = "audio", feature = "loadable", feature = "text")))]
-        $crate::app(&mut board, &MODEL, arena, INPUT);
+/// Runs the app for one model whose inputs come as they are.
+#[cfg(not(any(feature = "audio", feature = "loadable", feature = "text")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_app {
+    ($board:expr, $input:expr) => {
+        $crate::run_embedded!($crate::app, $board, $input)
+    };
+}
 
-        #[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
-        $crate::app_loadable(&mut board, &MODEL.0, arena.bytes_mut(), INPUT);
+/// Runs the app for a model that continues a text.
+#[cfg(all(feature = "text", not(feature = "audio")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_app {
+    ($board:expr, $input:expr) => {
+        $crate::run_embedded!($crate::app_text, $board, $input)
+    };
+}
 
-        #[cfg(all(feature = "text", not(feature = "audio")))]
-        $crate::app_text(&mut board, &MODEL, arena, INPUT);
+/// Runs the app for a model whose inputs are sound.
+#[cfg(feature = "audio")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_app {
+    ($board:expr, $input:expr) => {{
+        // A second of features as `models/keyword` takes them.
+        static mut SOUND: $crate::Sound<49, 40> = $crate::Sound::new();
+        // SAFETY: this is the only place that names it, and it is run once.
+        let sound = unsafe { &mut *(&raw mut SOUND) };
+        $crate::run_embedded!($crate::app_audio, $board, sound, $input)
+    }};
+}
 
-        #[cfg(feature = "audio")]
-        {
-            // A second of features as `models/keyword` takes them.
-            static mut SOUND: $crate::Sound<49, 40> = $crate::Sound::new();
-            // SAFETY: this is the only place that names it, and it is run once.
-            let sound = unsafe { &mut *(&raw mut SOUND) };
-            $crate::app_audio(&mut board, &MODEL, arena, sound, INPUT);
-        }
+/// Runs the app for any model that fits: it is parsed at run time.
+#[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_app {
+    ($board:expr, $input:expr) => {{
+        static MODEL: &$crate::Slot<[u8]> = &$crate::Slot(*include_bytes!(env!("TEALIGHT_MODEL")));
+        const ARENA: usize = $crate::bytes(env!("TEALIGHT_LOADABLE_MEMORY"));
+        static mut MEMORY: $crate::tealight::Arena<ARENA> = $crate::tealight::Arena::new();
+        let mut board = $board;
+        // SAFETY: this is the only place that names it, and it is run once.
+        let arena = unsafe { &mut *(&raw mut MEMORY) };
+        $crate::app_loadable(&mut board, &MODEL.0, arena.bytes_mut(), $input)
     }};
 }
 

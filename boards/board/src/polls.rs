@@ -29,7 +29,7 @@ pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, F
 fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(), Failure> {
     let (words, _) = header.as_chunks::<4>();
     let &[file_len, input_len, polls] = words else { return Err(Failure::InputCut) };
-    let half = memory.len() / 2 & !15;
+    let half = (memory.len() / 2) & !15;
     let Some((file, arena)) = memory.split_at_mut_checked(half) else { return Err(Failure::InputCut) };
     let Some(file) = file.get_mut(..u32::from_le_bytes(file_len) as usize) else { return Err(Failure::InputCut) };
     whole(board, file)?;

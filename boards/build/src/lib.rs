@@ -36,13 +36,18 @@ pub fn main() {
 
     println!("cargo:rerun-if-env-changed=TEALIGHT_MODEL");
     if env::var_os("TEALIGHT_MODEL").is_none() {
-        println!("cargo::error=TEALIGHT_MODEL must name a compiled model; `cargo xtask run` and `layout` set it");
+        println!("cargo:rustc-env=TEALIGHT_MODEL={}", default_model().display());
     }
     println!("cargo:rerun-if-env-changed=TEALIGHT_INPUT");
     println!("cargo::rustc-check-cfg=cfg(embedded_input)");
     if env::var_os("TEALIGHT_INPUT").is_some() {
         println!("cargo:rustc-cfg=embedded_input");
     }
+}
+
+/// The model that an image has where `TEALIGHT_MODEL` names none: handwritten digits.
+fn default_model() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/digits/digits.safetensors")
 }
 
 /// Writes `memory.x` and links by it and by the start-up crate's script.
@@ -245,6 +250,11 @@ mod tests {
         let text = memory_x(&elsewhere, "riscv32").unwrap();
         assert!(text.contains("RESET : ORIGIN = 0x80000000, LENGTH = 0x80\n") && text.contains("> RESET"), "{text}");
         assert!(!memory_x(&board(0x1000), "riscv32").unwrap().contains("RESET"));
+    }
+
+    #[test]
+    fn the_default_model_is_there() {
+        assert!(default_model().is_file());
     }
 
     #[test]

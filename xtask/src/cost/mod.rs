@@ -52,7 +52,7 @@ impl Default for CostArgs {
 const PLANS: u32 = 1000;
 
 /// The features of the firmware.
-const FEATURES: &[&str] = &["loadable", "tealight-board/measure-polls"];
+const FEATURES: &[&str] = &["measure-polls"];
 
 /// Stands for a budget to the end of an operator.
 const LAYER: u64 = u64::MAX;

@@ -94,7 +94,7 @@ impl Golden {
         let path = if self.is_packaged() {
             root().join(CACHE).join(format!("{id}.tflite"))
         } else {
-            mlperf_tiny().join(&self.file)
+            mlperf_tiny()?.join(&self.file)
         };
         path.is_file().then_some(path)
     }
@@ -114,9 +114,9 @@ impl Golden {
     }
 }
 
-/// The folder of the MLPerf Tiny models: `TEALIGHT_MLPERF_TINY`, or `shared/models/mlperf-tiny` beside the repository.
-pub fn mlperf_tiny() -> PathBuf {
-    std::env::var_os(MLPERF_TINY).map_or_else(|| root().join("../shared/models/mlperf-tiny"), PathBuf::from)
+/// The folder of the MLPerf Tiny models, which `TEALIGHT_MLPERF_TINY` names; `None` if it is not set.
+pub fn mlperf_tiny() -> Option<PathBuf> {
+    std::env::var_os(MLPERF_TINY).map(PathBuf::from)
 }
 
 /// The unsigned bytes of a case: a ramp, or the high bytes of SplitMix64 started at the case's number.

@@ -25,20 +25,45 @@ fn a_float_network_gives_what_the_reference_kernels_give() {
     }
 }
 
+/// Signal and noise of what the int8 network gives, against what the float one gives, in decibels.
+fn snr_db(wanted: &[f32], found: &[f32]) -> f64 {
+    let squares = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let signal = squares(&mut wanted.iter().copied());
+    let noise = squares(&mut wanted.iter().zip(found).map(|(wanted, found)| wanted - found));
+    10.0 * (signal / noise).log10()
+}
+
 #[test]
 fn a_float_network_quantized_stays_near_itself() {
-    for (name, case) in float_networks() {
+    let networks = float_networks();
+    assert!(!networks.is_empty());
+    for (name, case) in networks {
         let network = import_float(&case.model, &Options::default()).unwrap();
         let mut state = 1;
         let mut number = || (splitmix64(&mut state) >> 40) as f32 / (1 << 23) as f32 * 2.0 - 2.0;
         let size = network.tensors[network.inputs[0]].elements();
-        let samples: Vec<Vec<f32>> = (0..60).map(|_| (0..size).map(|_| number()).collect()).collect();
-        let (compiled, report) =
-            compile_float(&network, &samples, &Quantize::default(), &case.model, &Options::default()).unwrap();
+        let samples: Vec<Vec<f32>> = (0..80).map(|_| (0..size).map(|_| number()).collect()).collect();
+        let (calibration, held_out) = samples.split_at(60);
+        let quantize = Quantize { float_io: true, ..Quantize::default() };
+        let (int8, report) = compile_float(&network, calibration, &quantize, &case.model, &Options::default()).unwrap();
         assert!(report.snr_db > 25.0, "{name}: {report:?}");
-        let mut host = Host::new(&compiled.bytes).unwrap();
-        let mut session = host.session();
-        session.run();
-        assert_eq!(session.output(0).as_i8().len(), 5);
+
+        // And measured here, on inputs that it was not made with.
+        let float = compile_tflite(&case.model, &Options::default()).unwrap();
+        let outputs = [&float.bytes, &int8.bytes].map(|file| {
+            let mut host = Host::new(file).unwrap();
+            let mut session = host.session();
+            let output = |input: &Vec<f32>| {
+                session.input(0).copy_from(input).unwrap();
+                session.run();
+                session.output(0).as_f32().to_vec()
+            };
+            held_out.iter().flat_map(output).collect::<Vec<f32>>()
+        });
+        let [wanted, found] = outputs;
+        assert_eq!((wanted.len(), found.len()), (20 * 5, 20 * 5), "{name}");
+        assert!(wanted.iter().any(|x| (x - wanted[0]).abs() > 0.01), "{name}: the outputs are all alike");
+        let db = snr_db(&wanted, &found);
+        assert!(db > 25.0, "{name}: {db} dB");
     }
 }

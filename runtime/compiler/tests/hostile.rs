@@ -23,11 +23,9 @@ impl Random {
 /// The small models of the operator goldens, and `relu.tflite` beside this file.
 fn models() -> Vec<Vec<u8>> {
     let mut models = vec![std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/relu.tflite")).unwrap()];
-    let folder = std::env::var("TEALIGHT_GOLDENS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/ops").to_string());
-    let mut paths: Vec<_> = std::fs::read_dir(Path::new(&folder))
-        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
-        .unwrap_or_default();
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/ops"));
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")) {
         let bytes = std::fs::read(path).unwrap();
@@ -36,6 +34,7 @@ fn models() -> Vec<Vec<u8>> {
         found.sort_by_key(|(name, _)| name.clone());
         models.extend(found.into_iter().step_by(7).map(|(_, tensor)| tensor.data().to_vec()));
     }
+    assert!(models.len() > 100, "only {} models", models.len());
     models
 }
 

@@ -1,13 +1,14 @@
-//! The MLPerf Tiny models, where they are at hand.
+//! What the compiler makes of the MLPerf Tiny models, which are in no package: `TEALIGHT_MLPERF_TINY` names their folder.
 #![allow(clippy::unwrap_used)]
 
 use tealight_compiler::{Compiled, Options, compile_tflite};
 use tealight_format::Model;
 
-fn compiled(name: &str) -> Option<Compiled> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/models/mlperf-tiny");
-    let bytes = std::fs::read(format!("{folder}/{name}.tflite")).ok()?;
-    Some(compile_tflite(&bytes, &Options { keep_tensor_map: true, ..Options::default() }).unwrap())
+fn compiled(name: &str) -> Compiled {
+    let folder = std::env::var("TEALIGHT_MLPERF_TINY").expect("TEALIGHT_MLPERF_TINY names the folder");
+    let path = format!("{folder}/{name}.tflite");
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    compile_tflite(&bytes, &Options { keep_tensor_map: true, ..Options::default() }).unwrap()
 }
 
 /// (model, bytes alive at once without overlap, nominal multiply-accumulates), both counted from the source files.
@@ -20,9 +21,10 @@ const MODELS: [(&str, u32, u64); 5] = [
 ];
 
 #[test]
+#[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
 fn the_models_compile_and_need_no_more_memory_than_is_alive() {
     for (name, alive, macs) in MODELS {
-        let Some(compiled) = compiled(name) else { continue };
+        let compiled = compiled(name);
         let report = &compiled.report;
         assert_eq!((report.lower_bound, report.macs), (alive, macs), "{name}");
         assert!(report.arena_len <= alive, "{name} needs {}", report.arena_len);
@@ -31,9 +33,10 @@ fn the_models_compile_and_need_no_more_memory_than_is_alive() {
 }
 
 #[test]
+#[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
 fn outputs_over_dying_inputs_save_at_least_a_quarter_where_layers_are_alike() {
     for name in ["kws", "vww", "ic", "sww"] {
-        let Some(compiled) = compiled(name) else { continue };
+        let compiled = compiled(name);
         let report = &compiled.report;
         assert!(report.overlaps > 0);
         assert!(4 * report.arena_len <= 3 * report.lower_bound, "{name} needs {}", report.arena_len);
@@ -41,15 +44,17 @@ fn outputs_over_dying_inputs_save_at_least_a_quarter_where_layers_are_alike() {
 }
 
 #[test]
+#[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
 fn a_model_compiles_to_the_same_bytes_each_time() {
     for (name, ..) in MODELS {
-        assert_eq!(compiled(name).map(|compiled| compiled.bytes), compiled(name).map(|compiled| compiled.bytes));
+        assert_eq!(compiled(name).bytes, compiled(name).bytes, "{name}");
     }
 }
 
 #[test]
+#[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
 fn every_activation_of_the_source_is_a_value_with_its_shape() {
-    let Some(compiled) = compiled("kws") else { return };
+    let compiled = compiled("kws");
     let model = Model::parse(&compiled.bytes).unwrap();
     // Input, nine layers, the pooled tensor and its view, logits, probabilities.
     let shapes: Vec<_> = compiled.tensors.iter().map(|&(_, value)| model.value(value).shape).collect();

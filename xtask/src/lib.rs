@@ -18,6 +18,7 @@ pub mod error;
 mod examples;
 pub mod faults;
 pub mod fetch;
+pub mod figures;
 pub mod firmware;
 pub mod fit;
 pub mod fuzz;

@@ -14,8 +14,8 @@ use xtask::run::RunArgs;
 use xtask::test::TestArgs;
 use xtask::zoo::EvalArgs;
 use xtask::{
-    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, faults, fetch, fuzz, layout, llm,
-    log, new_board, parsing, renew, repeat, run, setup, test, zoo,
+    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, faults, fetch, figures, fuzz,
+    layout, llm, log, new_board, parsing, renew, repeat, run, setup, test, zoo,
 };
 
 /// Builds, runs and tests Tealight on its boards
@@ -65,6 +65,11 @@ enum Task {
     Eval(EvalArgs),
     /// Measures models on boards, side by side, and checks that each model gives the same bytes on all of them
     Bench(BenchArgs),
+    /// Measures again what the pages table beside other runtimes and boards, and writes the tables
+    Figures {
+        /// Tables to write [default: all]
+        tables: Vec<String>,
+    },
     /// Runs the golden models and our own on a board, compares their outputs and tables what each cost
     Conformance {
         /// Board to run on
@@ -148,6 +153,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Renew => renew::renew(&context),
         Task::Eval(args) => zoo::eval(&context, args),
         Task::Bench(args) => bench::bench(&context, args),
+        Task::Figures { tables } => figures::figures(&context, tables),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Cost(args) => cost::cost(&context, args),
         Task::Repeat { board } => repeat::repeat(&context, board),

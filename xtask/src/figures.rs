@@ -1,0 +1,329 @@
+//! `cargo xtask figures`: measures again what the pages table, and writes the tables.
+//!
+//! A table of a page stands between two comments with its name. It is made from what other tasks print with `--json`; the
+//! figures of TensorFlow Lite Micro beside them are recorded in `docs/tflm.json`.
+
+use crate::board;
+use crate::context::Context;
+use crate::error::Usage;
+use crate::run::thousands;
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A table in a page.
+struct Table {
+    name: &'static str,
+    page: &'static str,
+    /// What measures it.
+    tasks: &'static [Task],
+    rows: fn(&[&Figures], &Tflm) -> Result<String>,
+}
+
+const TABLES: &[Table] = &[
+    Table { name: "front-page", page: "README.md", tasks: &[CORTEX_M4F], rows: front_page },
+    Table { name: "cortex-m4f", page: BENCHMARKS, tasks: &[CORTEX_M4F], rows: cortex_m4f },
+    Table { name: "other-cores", page: BENCHMARKS, tasks: OTHER_CORES, rows: other_cores },
+    Table { name: "boards", page: BENCHMARKS, tasks: &[Task::Digits], rows: boards },
+    Table { name: "weights", page: BENCHMARKS, tasks: &[Task::Weights], rows: weights },
+];
+
+const BENCHMARKS: &str = "docs/src/benchmarks.md";
+const CORTEX_M4F: Task = Task::MlperfTiny(board::DEFAULT);
+/// Boards of the cores that there are figures of TensorFlow Lite Micro for.
+const OTHER_CORES: &[Task] =
+    &[Task::MlperfTiny("mps2-an385"), Task::MlperfTiny("mps3-an547"), Task::MlperfTiny("riscv32-virt")];
+
+/// A task that measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    /// The networks of MLPerf Tiny on a board.
+    MlperfTiny(&'static str),
+    /// The digits on every board.
+    Digits,
+    /// A layer in every type of weights.
+    Weights,
+}
+
+impl Task {
+    /// The arguments of xtask.
+    fn arguments(self) -> Vec<String> {
+        let words = match self {
+            Self::MlperfTiny(board) => &["conformance", "--board", board][..],
+            Self::Digits => &["bench", "--all", "digits"],
+            Self::Weights => &["blocks", "all"],
+        };
+        let mut words: Vec<String> = words.iter().map(|word| (*word).into()).collect();
+        if let Self::MlperfTiny(_) = self {
+            words.extend(NETWORKS.iter().map(|[id, _]| format!("mlperf_{id}")));
+        }
+        words.push("--json".into());
+        words
+    }
+
+    /// Runs it, in a process of its own.
+    fn measure(self) -> Result<Vec<Figures>> {
+        let arguments = self.arguments();
+        let line = format!("cargo xtask {}", arguments.join(" "));
+        eprintln!("{line}");
+        let mut command = Command::new(std::env::current_exe()?);
+        let output = command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            bail!("`{line}` failed");
+        }
+        serde_json::from_slice(&output.stdout).with_context(|| format!("`{line}` prints something else"))
+    }
+}
+
+/// The networks of MLPerf Tiny in the order of the tables, and how they are called there.
+const NETWORKS: &[[&str; 2]] = &[
+    ["kws", "kws (DS-CNN)"],
+    ["vww", "vww (MobileNet 0.25)"],
+    ["ic", "ic (ResNet-8)"],
+    ["ad", "ad (autoencoder)"],
+    ["sww", "sww (1-D DS-CNN)"],
+];
+
+/// What a task prints of one model, or of one type of weights, on a board.
+#[derive(Debug, Deserialize)]
+struct Figures {
+    #[serde(alias = "weights")]
+    model: String,
+    board: String,
+    macs: u64,
+    instructions: u64,
+    arena_bytes: u64,
+    stack_bytes: u64,
+    model_bytes: u64,
+    runtime_bytes: u64,
+    #[serde(default)]
+    ram_bytes: u64,
+}
+
+impl Figures {
+    fn per_mac(&self) -> String {
+        format!("{:.2}", self.instructions as f64 / self.macs as f64)
+    }
+}
+
+/// What `docs/tflm.json` has of TensorFlow Lite Micro.
+#[derive(Debug, Deserialize)]
+struct Tflm {
+    /// The largest sum of tensors alive at once, for each network.
+    floors: BTreeMap<String, u64>,
+    /// For each board, for each network.
+    boards: BTreeMap<String, BTreeMap<String, Peer>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Peer {
+    instructions: u64,
+    arena_bytes: u64,
+    runtime_flash_bytes: u64,
+}
+
+/// Measures the tables of these names, or all, and writes them into their pages.
+///
+/// # Errors
+/// There is no such table, a task fails, or a page has no place for its table.
+pub fn figures(context: &Context, names: &[String]) -> Result<()> {
+    if let Some(name) = names.iter().find(|name| TABLES.iter().all(|table| table.name != **name)) {
+        let tables: Vec<_> = TABLES.iter().map(|table| table.name).collect();
+        return Err(Usage(format!("there is no table `{name}`; the tables are {}", tables.join(", "))).into());
+    }
+    let tflm = std::fs::read(context.root.join("docs").join("tflm.json"))?;
+    let tflm = serde_json::from_slice(&tflm).context("in docs/tflm.json")?;
+    let mut measured: BTreeMap<Task, Vec<Figures>> = BTreeMap::new();
+    for table in TABLES.iter().filter(|table| names.is_empty() || names.iter().any(|name| name == table.name)) {
+        for &task in table.tasks {
+            if let Entry::Vacant(unmeasured) = measured.entry(task) {
+                unmeasured.insert(task.measure()?);
+            }
+        }
+        let figures: Vec<&Figures> = table.tasks.iter().filter_map(|task| measured.get(task)).flatten().collect();
+        write(&context.root, table, &(table.rows)(&figures, &tflm)?)?;
+    }
+    Ok(())
+}
+
+/// Puts `rows` into the page of `table`.
+fn write(root: &Path, table: &Table, rows: &str) -> Result<()> {
+    let file = root.join(table.page);
+    let text = std::fs::read_to_string(&file)?;
+    let (before, after) = place(&text, table.name).with_context(|| format!("{} has no place for it", table.page))?;
+    std::fs::write(&file, format!("{before}{rows}{after}"))?;
+    Ok(())
+}
+
+/// What stands before and after the rows of a table.
+fn place<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let begin = format!("<!-- {name}: `cargo xtask figures {name}` writes this table. -->\n");
+    let begin = text.find(&begin)? + begin.len();
+    let end = begin + text[begin..].find(&format!("<!-- end of {name} -->"))?;
+    Some((&text[..begin], &text[end..]))
+}
+
+/// A table: columns of text, then of numbers.
+fn table(text: &[&str], numbers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let titles: Vec<String> = text.iter().chain(numbers).map(|title| (*title).into()).collect();
+    let alignment = [vec!["---"; text.len()], vec!["--:"; numbers.len()]].concat().join("|");
+    let rows: Vec<String> = rows.into_iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();
+    format!("| {} |\n|{alignment}|\n{}", titles.join(" | "), rows.concat())
+}
+
+/// A row for each network of MLPerf Tiny, on each board, with the figures of TensorFlow Lite Micro.
+fn beside_tflm(
+    figures: &[&Figures],
+    tflm: &Tflm,
+    row: impl Fn(&str, &Figures, &Peer, u64) -> Vec<String>,
+) -> Result<Vec<Vec<String>>> {
+    let mut boards: Vec<&str> = figures.iter().map(|figures| figures.board.as_str()).collect();
+    boards.dedup();
+    let mut rows = Vec::new();
+    for board in boards {
+        for [id, name] in NETWORKS {
+            let model = format!("mlperf_{id}");
+            let ours = figures.iter().find(|figures| figures.board == board && figures.model == model);
+            let peer = tflm.boards.get(board).and_then(|networks| networks.get(*id));
+            let (Some(ours), Some(peer), Some(floor)) = (ours, peer, tflm.floors.get(*id)) else {
+                bail!("there are no figures of {model} on {board}");
+            };
+            rows.push(row(name, ours, peer, *floor));
+        }
+    }
+    Ok(rows)
+}
+
+fn front_page(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
+    let rows = beside_tflm(figures, tflm, |name, ours, peer, _| {
+        vec![
+            name.into(),
+            thousands(ours.instructions),
+            thousands(peer.instructions),
+            thousands(ours.arena_bytes),
+            thousands(peer.arena_bytes),
+            thousands(ours.runtime_bytes),
+            thousands(peer.runtime_flash_bytes),
+        ]
+    })?;
+    let titles = ["instructions", "TFLM", "arena B", "TFLM", "runtime flash B", "TFLM"];
+    Ok(table(&["network"], &titles, rows))
+}
+
+fn cortex_m4f(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
+    let rows = beside_tflm(figures, tflm, |name, ours, peer, floor| {
+        let mut row = vec![name.into(), thousands(ours.macs), thousands(ours.instructions), ours.per_mac()];
+        let bytes = [
+            peer.instructions,
+            ours.arena_bytes,
+            floor,
+            peer.arena_bytes,
+            ours.stack_bytes,
+            ours.model_bytes,
+            ours.runtime_bytes,
+            peer.runtime_flash_bytes,
+        ];
+        row.extend(bytes.map(thousands));
+        row
+    })?;
+    let titles = [
+        "MACs",
+        "instructions",
+        "per MAC",
+        "TFLM",
+        "arena B",
+        "floor",
+        "TFLM",
+        "stack B",
+        "model B",
+        "runtime flash B",
+        "TFLM",
+    ];
+    Ok(table(&["network"], &titles, rows))
+}
+
+fn other_cores(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
+    let rows = beside_tflm(figures, tflm, |name, ours, peer, _| {
+        let mut row = vec![format!("`{}`", ours.board), name.into()];
+        let numbers = [
+            ours.instructions,
+            peer.instructions,
+            ours.arena_bytes,
+            peer.arena_bytes,
+            ours.runtime_bytes,
+            peer.runtime_flash_bytes,
+        ];
+        row.extend(numbers.map(thousands));
+        row
+    })?;
+    let titles = ["instructions", "TFLM", "arena B", "TFLM", "runtime flash B", "TFLM"];
+    Ok(table(&["board", "network"], &titles, rows))
+}
+
+fn boards(figures: &[&Figures], _: &Tflm) -> Result<String> {
+    let rows = figures.iter().map(|ours| {
+        let flash = ours.model_bytes + ours.runtime_bytes;
+        let numbers = [ours.instructions, ours.arena_bytes, ours.stack_bytes, ours.ram_bytes, flash];
+        let mut row = vec![format!("`{}`", ours.board)];
+        row.extend(numbers.map(thousands));
+        row
+    });
+    Ok(table(&["board"], &["instructions", "arena B", "stack B", "RAM B", "flash B"], rows))
+}
+
+fn weights(figures: &[&Figures], _: &Tflm) -> Result<String> {
+    let rows = figures.iter().map(|ours| {
+        let mut row = vec![ours.model.clone(), thousands(ours.macs), thousands(ours.instructions), ours.per_mac()];
+        row.extend([ours.arena_bytes, ours.stack_bytes, ours.model_bytes, ours.runtime_bytes].map(thousands));
+        row
+    });
+    let titles = ["MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime flash B"];
+    Ok(table(&["weights"], &titles, rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_has_its_place_and_rows_in_its_page() {
+        let root = Context::new().unwrap().root;
+        for table in TABLES {
+            let text = std::fs::read_to_string(root.join(table.page)).unwrap();
+            let (before, after) = place(&text, table.name).unwrap_or_else(|| panic!("no place for {}", table.name));
+            let rows = text[before.len()..text.len() - after.len()].lines().filter(|line| line.starts_with('|'));
+            assert!(rows.count() > 5, "{} has no rows", table.name);
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_network_with_its_peer_beside_it() {
+        let peer = |instructions| Peer { instructions, arena_bytes: 20_000, runtime_flash_bytes: 50_000 };
+        let peers = NETWORKS.iter().map(|[id, _]| (String::from(*id), peer(2_000_000))).collect();
+        let tflm = Tflm {
+            floors: NETWORKS.iter().map(|[id, _]| (String::from(*id), 9)).collect(),
+            boards: BTreeMap::from([("m".into(), peers)]),
+        };
+        let ours = |id: &str| Figures {
+            model: format!("mlperf_{id}"),
+            board: "m".into(),
+            macs: 1000,
+            instructions: 1500,
+            arena_bytes: 16,
+            stack_bytes: 1,
+            model_bytes: 2,
+            runtime_bytes: 3,
+            ram_bytes: 4,
+        };
+        let figures: Vec<Figures> = NETWORKS.iter().rev().map(|[id, _]| ours(id)).collect();
+        let figures: Vec<&Figures> = figures.iter().collect();
+        let rows = front_page(&figures, &tflm).unwrap();
+        assert_eq!(rows.lines().nth(1), Some("|---|--:|--:|--:|--:|--:|--:|"));
+        assert_eq!(rows.lines().nth(2), Some("| kws (DS-CNN) | 1,500 | 2,000,000 | 16 | 20,000 | 3 | 50,000 |"));
+        assert_eq!(rows.lines().count(), 2 + NETWORKS.len());
+        assert!(front_page(&figures[1..], &tflm).is_err(), "a network is missing");
+    }
+}

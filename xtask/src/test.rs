@@ -2,10 +2,13 @@
 //!
 //! A step of CI is a row of `STEPS`; adding one is adding a row. `--fast` leaves out what takes minutes; `--full` adds the
 //! long tail: every model on every board, the program on every Linux board, the language model, Miri and fuzzing at length.
+//! Steps that share no build folder with the others run beside them, in a process of their own, whose output is shown when it
+//! ends: building firmware and emulating it keep one processor busy, not two.
 
 use crate::board::LinuxBoard;
 use crate::board::{self, Board};
 use crate::context::Context;
+use crate::error::Usage;
 use crate::firmware::Level;
 use crate::fuzz::FuzzArgs;
 use crate::layout::LayoutArgs;
@@ -13,10 +16,11 @@ use crate::linux::{self, OnLinux as _};
 use crate::subject::{Subject, subjects};
 use crate::{
     check_no_panic, conformance, cost, emulator, examples, faults, fetch, firmware, fuzz, layout, llm, parsing,
-    publish, repeat, setup, zoo,
+    publish, repeat, setup, table, zoo,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use std::process::Command;
 use std::time::Instant;
 use tealight_tests::models::MLPERF_TINY;
 use xshell::cmd;
@@ -40,7 +44,13 @@ struct Step {
     run: fn(&Context, Extent) -> Result<()>,
 }
 
-/// All steps in order.
+/// Steps that run beside the others, from the first of these that takes minutes on.
+const BESIDE: &[Step] = &[
+    Step { name: "Miri", from: Extent::Usual, run: miri },
+    Step { name: "fuzzing, a short run", from: Extent::Usual, run: fuzz_shortly },
+];
+
+/// All other steps in order.
 const STEPS: &[Step] = &[
     Step { name: "format", from: Extent::Fast, run: |context, _| format(context) },
     Step { name: "clippy, host", from: Extent::Fast, run: |context, _| clippy_host(context) },
@@ -115,8 +125,6 @@ const STEPS: &[Step] = &[
         from: Extent::Usual,
         run: |context, _| costs(context),
     },
-    Step { name: "Miri", from: Extent::Usual, run: miri },
-    Step { name: "fuzzing, a short run", from: Extent::Usual, run: fuzz_shortly },
 ];
 
 /// What Miri runs, a line a run: it is some thousand times slower than the machine, so long random tests are left out.
@@ -349,31 +357,66 @@ pub struct TestArgs {
     /// Only the boards, all of them
     #[arg(long, conflicts_with = "board")]
     pub all: bool,
+    /// Only the steps whose names contain this text; may be given more than once
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["fast", "board", "all"])]
+    pub step: Vec<String>,
 }
 
 /// A step under its name.
 type Named = (String, Box<dyn Fn(&Context) -> Result<()>>);
 
+/// How a step ended.
+struct Outcome {
+    name: String,
+    seconds: u64,
+    passed: bool,
+}
+
 /// Runs what is asked for.
 pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
-    let steps = if args.all {
+    let start = Instant::now();
+    let extent = match (args.fast, args.full) {
+        (true, _) => Extent::Fast,
+        (_, true) => Extent::Full,
+        _ => Extent::Usual,
+    };
+    let outcomes = if args.all {
         let mut ids: Vec<String> = emulator::boards_here(context)?.into_iter().map(|board| board.id).collect();
         ids.extend(LinuxBoard::all(&context.root)?.into_iter().map(|board| board.id));
-        of_boards(context, &ids)?
-    } else if args.board.is_empty() {
-        let extent = match (args.fast, args.full) {
-            (true, _) => Extent::Fast,
-            (_, true) => Extent::Full,
-            _ => Extent::Usual,
-        };
-        let steps = STEPS.iter().filter(|step| step.from <= extent);
-        steps
-            .map(|step| -> Named { (step.name.into(), Box::new(move |context| (step.run)(context, extent))) })
-            .collect()
+        run_all(context, &of_boards(context, &ids)?)
+    } else if !args.board.is_empty() {
+        run_all(context, &of_boards(context, &args.board)?)
+    } else if !args.step.is_empty() {
+        let asked = |step: &&Step| args.step.iter().any(|text| step.name.contains(text.as_str()));
+        let steps: Vec<&Step> = STEPS.iter().chain(BESIDE).filter(asked).collect();
+        if let Some(text) = args.step.iter().find(|text| !steps.iter().any(|step| step.name.contains(text.as_str()))) {
+            let known: Vec<&str> = STEPS.iter().chain(BESIDE).map(|step| step.name).collect();
+            return Err(Usage(format!("no step's name contains `{text}`; the steps are: {}", known.join("; "))).into());
+        }
+        run_all(context, &named(steps, extent))
     } else {
-        of_boards(context, &args.board)?
+        // What takes less than minutes comes first, alone.
+        let (fast, more): (Vec<&Step>, Vec<&Step>) =
+            STEPS.iter().filter(|step| step.from <= extent).partition(|step| step.from == Extent::Fast);
+        let mut outcomes = run_all(context, &named(fast, extent));
+        if extent > Extent::Fast {
+            std::thread::scope(|scope| {
+                let beside = scope.spawn(|| run_beside(extent));
+                outcomes.extend(run_all(context, &named(more, extent)));
+                match beside.join() {
+                    Ok(beside) => outcomes.extend(beside),
+                    Err(cause) => std::panic::resume_unwind(cause),
+                }
+            });
+        }
+        outcomes
     };
-    run_all(context, &steps)
+    sum_up(&outcomes, start.elapsed().as_secs())
+}
+
+fn named<'a>(steps: impl IntoIterator<Item = &'a Step>, extent: Extent) -> Vec<Named> {
+    let steps = steps.into_iter().map(|step| (step.name, step.run));
+    steps.map(|(name, run)| -> Named { (name.into(), Box::new(move |context| run(context, extent))) }).collect()
 }
 
 /// All that can be tested on these boards alone.
@@ -398,31 +441,56 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
     Ok(steps)
 }
 
-/// Runs the steps, all of them even if one fails, and sums up in the last line.
-fn run_all(context: &Context, steps: &[Named]) -> Result<()> {
-    let start = Instant::now();
-    let (mut passed, mut failed) = (0, Vec::new());
+/// Runs the steps, all of them even if one fails.
+fn run_all(context: &Context, steps: &[Named]) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
     for (name, run) in steps {
         println!("== {name}");
         let begun = Instant::now();
         let outcome = run(context);
         let seconds = begun.elapsed().as_secs();
-        match outcome {
-            Ok(()) => {
-                passed += 1;
-                println!("== {name}: passed ({seconds} s)");
-            }
-            Err(error) => {
-                failed.push(name);
-                println!("== {name}: FAILED ({seconds} s)\n{error:#}");
-            }
+        match &outcome {
+            Ok(()) => println!("== {name}: passed ({seconds} s)"),
+            Err(error) => println!("== {name}: FAILED ({seconds} s)\n{error:#}"),
         }
+        outcomes.push(Outcome { name: name.clone(), seconds, passed: outcome.is_ok() });
     }
-    for name in &failed {
-        println!("failed: {name}");
+    outcomes
+}
+
+/// Runs each of [`BESIDE`] as `xtask test --step` would, and shows what it printed.
+fn run_beside(extent: Extent) -> Vec<Outcome> {
+    let run = |step: &Step| {
+        let begun = Instant::now();
+        let output = std::env::current_exe().and_then(|program| {
+            let mut command = Command::new(program);
+            command.args(["test", "--step", step.name]).args((extent == Extent::Full).then_some("--full"));
+            command.output()
+        });
+        let (passed, printed) = match output {
+            Ok(output) => (output.status.success(), [output.stdout, output.stderr].concat()),
+            Err(error) => (false, error.to_string().into_bytes()),
+        };
+        println!("== beside: {}", String::from_utf8_lossy(&printed).trim_end().replace('\n', "\n== beside: "));
+        Outcome { name: step.name.into(), seconds: begun.elapsed().as_secs(), passed }
+    };
+    BESIDE.iter().map(run).collect()
+}
+
+/// Shows how long each step took, and in the last lines what failed.
+fn sum_up(outcomes: &[Outcome], seconds: u64) -> Result<()> {
+    let mut table = table::table();
+    table.set_header(["step", "seconds", ""]);
+    for Outcome { name, seconds, passed } in outcomes {
+        table.add_row([name.clone(), seconds.to_string(), if *passed { "passed" } else { "FAILED" }.into()]);
     }
-    println!("in {} s", start.elapsed().as_secs());
-    println!("{passed} passed, {} failed", failed.len());
+    println!("{table}");
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed).collect();
+    for outcome in &failed {
+        println!("failed: {}", outcome.name);
+    }
+    println!("in {seconds} s");
+    println!("{} passed, {} failed", outcomes.len() - failed.len(), failed.len());
     if !failed.is_empty() {
         bail!("{} of the steps failed", failed.len());
     }

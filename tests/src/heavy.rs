@@ -2,9 +2,9 @@
 //!
 //! Each does one kind of work as often as its bytes can ask for. All but those that say so are models.
 
-use crate::build::{self, Constant, Parts, arena, value};
 use tealight_format::ops::{Concat, Conv2d, Copy};
 use tealight_format::{DType, MAX_LIVE, Model, OpCode, Operator, Place, Value, align16};
+use tealight_testing::build::{self, Constant, Parts, arena, value};
 
 /// A kind of file.
 #[derive(Debug)]

@@ -7,11 +7,6 @@
 //! assert_eq!(tealight_tests::models::raw_bytes("ramp", 3), Some(vec![11, 48, 85]));
 //! ```
 
-#[path = "../../runtime/format/tests/build/mod.rs"]
-#[expect(missing_docs, reason = "it is a support file of the format's tests")]
-pub mod build;
-#[path = "../../runtime/core/tests/support/cost.rs"]
-pub mod cost;
 pub mod digests;
 pub mod heavy;
 pub mod host;
@@ -19,9 +14,6 @@ pub mod language;
 pub mod models;
 pub mod nearness;
 pub mod ops;
-#[path = "../../runtime/format/tests/build/random.rs"]
-#[expect(missing_docs, reason = "it is a support file of the format's tests")]
-pub mod random;
 
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;

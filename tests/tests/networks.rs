@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use tealight::{Budget, Model, Position};
 use tealight_compiler::{Options, compile_tflite};
-use tealight_tests::cost::cost_between;
+use tealight_testing::cost::cost_between;
 use tealight_tests::host::Host;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::nearness::{Nearness, near};

@@ -5,13 +5,10 @@
 
 mod support;
 
-#[path = "../../format/tests/build/random.rs"]
-mod random;
-
-use random::Choices;
-use support::{Rng, build};
 use tealight_candle::{Budget, EngineChoice, Mapped};
 use tealight_format::{DType, Operator};
+use tealight_testing::random::{self, Choices};
+use tealight_testing::rng::Rng;
 
 fn bytes(rng: &mut Rng, count: usize) -> Vec<u8> {
     (0..count).map(|_| rng.next() as u8).collect()

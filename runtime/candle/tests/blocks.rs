@@ -41,7 +41,7 @@ fn layer(format: BlockType, outputs: usize, rng: &mut Rng) -> Layer {
     let of = kernels_type(format);
     let depth = 256 * (1 + rng.below(6) as usize);
     let scale = 2f32.powi(rng.below(20) as i32 - 10);
-    let numbers = |rng: &mut Rng, count| rng.reals(count).into_iter().map(|x| x * scale).collect::<Vec<f32>>();
+    let numbers = |rng: &mut Rng, count| rng.f32s(count).into_iter().map(|x| x * scale).collect::<Vec<f32>>();
     let (weights, real_weights) = through_blocks(of, &numbers(rng, outputs * depth));
     let input = numbers(rng, BATCHES * depth);
     let (_, real_input) = through_blocks(of.activations(), &input);

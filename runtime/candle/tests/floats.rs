@@ -65,7 +65,7 @@ fn compare(
 
 /// Numbers of a seed, or their magnitudes.
 fn numbers(seed: u64, dims: &[u32], positive: bool) -> Vec<f32> {
-    let numbers = Rng(seed).reals(count(dims)).into_iter();
+    let numbers = Rng(seed).f32s(count(dims)).into_iter();
     numbers.map(|x| if positive { x.abs() } else { x }).collect()
 }
 
@@ -86,7 +86,7 @@ fn fully_connected_layers_agree() {
             let bias = Operand::Reals(vec![units], numbers(seed + 1, &[units], positive));
             vec![Operand::Input(vec![batches, depth]), stored, if with_bias { bias } else { Operand::None }]
         };
-        let input = rng.reals((batches * depth) as usize);
+        let input = rng.f32s((batches * depth) as usize);
         let what = format!("seed {seed}, {batches} x {depth} -> {units}");
         compare(&what, op, operands, &[input], &[batches, units]);
     }
@@ -118,7 +118,7 @@ fn convolutions_agree() {
             let stored = Operand::Reals(weights.clone(), numbers(seed, &weights, positive));
             vec![Operand::Input(image.clone()), stored, if seed % 3 > 0 { bias } else { Operand::None }]
         };
-        let input = rng.reals(count(&image));
+        let input = rng.f32s(count(&image));
         compare(
             &format!("seed {seed}, {op:?}"),
             Operator::Conv2dF32(op),
@@ -141,7 +141,7 @@ fn products_of_activations_agree() {
         // One matrix may serve for all.
         let a = dims(if seed % 5 == 0 { 1 } else { matrices }, order(transpose_a, [rows, inner]));
         let b = dims(if seed % 7 == 0 { 1 } else { matrices }, order(transpose_b, [inner, columns]));
-        let inputs = [rng.reals(count(&a)), rng.reals(count(&b))];
+        let inputs = [rng.f32s(count(&a)), rng.f32s(count(&b))];
         let operands = |_| vec![Operand::Input(a.clone()), Operand::Input(b.clone())];
         let op = BatchMatMulF32 { transpose_a, transpose_b };
         let what = format!("seed {seed}, {a:?} times {b:?}, {op:?}");
@@ -160,7 +160,7 @@ fn large_layers_are_run_by_candle() {
     ];
     let op = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
     let model = Mapped::from_bytes(&single(op, operands, &[16, 64]).file()).unwrap();
-    let input = [Rng(2).reals(16 * 512)];
+    let input = [Rng(2).f32s(16 * 512)];
     let [ours, theirs] =
         [EngineChoice::Tealight, EngineChoice::Candle].map(|choice| infer(&model, choice, &input, Slices::Whole));
     assert_ne!(bits(&ours), bits(&theirs));

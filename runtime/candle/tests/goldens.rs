@@ -57,7 +57,7 @@ fn float_networks_agree_with_tealights_engine() {
     for (name, network) in networks {
         let input = network.model().value(network.model().input(0));
         for seed in 0..3 {
-            let inputs = [Rng(seed).reals(input.len as usize / 4)];
+            let inputs = [Rng(seed).f32s(input.len as usize / 4)];
             let ours = infer(&network, EngineChoice::Tealight, &inputs, Slices::Whole);
             for slices in [Slices::Whole, Slices::Random(seed)] {
                 let theirs = infer(&network, EngineChoice::Candle, &inputs, slices);

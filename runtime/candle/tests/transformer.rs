@@ -43,7 +43,7 @@ struct Decoder {
 impl Decoder {
     fn matrix(&mut self, name: &str, rows: u32, columns: u32) -> TensorId {
         let scale = (3.0 / columns as f32).sqrt();
-        let reals: Vec<f32> = self.rng.reals((rows * columns) as usize).iter().map(|x| x * scale).collect();
+        let reals: Vec<f32> = self.rng.f32s((rows * columns) as usize).iter().map(|x| x * scale).collect();
         self.b.blocks(name, self.block, [rows, columns], &reals).unwrap()
     }
 

@@ -4,14 +4,6 @@
 //! so that a test would not end.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "support/gguf.rs"]
-mod gguf;
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "support/tflite.rs"]
-mod tflite;
-
-use gguf::Llama;
 use peak_alloc::PeakAlloc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +11,10 @@ use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::graph::Graph;
 use tealight_compiler::{CompileError, Compiled, Options, compile_tflite, import_tflite};
 use tealight_format::Model;
-use tflite::{ADD, CONCATENATION, CUSTOM, DEPTHWISE_CONV_2D, F32, FULLY_CONNECTED, File, GATHER, I8, NONE, RELU};
+use tealight_testing::gguf::{self, Llama};
+use tealight_testing::tflite::{
+    self, ADD, CONCATENATION, CUSTOM, DEPTHWISE_CONV_2D, F32, FULLY_CONNECTED, File, GATHER, I8, NONE, RELU,
+};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

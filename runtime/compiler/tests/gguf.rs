@@ -1,18 +1,15 @@
 //! GGUF files: what becomes of a tiny `llama`, and what is refused.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "support/gguf.rs"]
-mod support;
-
 use std::collections::BTreeMap;
-use support::{
-    DEPTH, EPSILON, F32, File, HEADS, KV_HEADS, LAYERS, Llama, ROPE_BASE, Random, Store, TOKENS, TRAINED, WIDTH,
-};
 use tealight::{ALL_OPS, Block, Model, Session};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::{CompileError, Options};
 use tealight_kernels::block::{self, BlockType};
+use tealight_testing::gguf::{
+    DEPTH, EPSILON, F32, File, HEADS, KV_HEADS, LAYERS, Llama, ROPE_BASE, Store, TOKENS, TRAINED, WIDTH,
+};
+use tealight_testing::rng::Rng;
 
 const Q4_1: Store<'static> = (3, &|reals| blocks(BlockType::Q4_1, reals));
 const Q8_0: Store<'static> = (8, &|reals| blocks(BlockType::Q8_0, reals));
@@ -122,8 +119,8 @@ fn the_scores_are_those_of_the_network_by_the_book() {
     for (seed, head) in [(1, false), (2, true)] {
         let llama = Llama::new(seed, F32, F32, head);
         let file = compile(&llama.file, None).unwrap();
-        let mut random = Random(seed + 100);
-        let tokens: Vec<usize> = (0..20).map(|_| random.below(TOKENS.len())).collect();
+        let mut random = Rng(seed + 100);
+        let tokens: Vec<usize> = (0..20).map(|_| random.index(TOKENS.len())).collect();
         for (count, scores) in (1..).zip(scores(&file, &tokens)) {
             let expected = by_the_book(&llama.weights, &tokens[..count]);
             let largest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
@@ -295,18 +292,18 @@ fn a_file_cut_off_anywhere_is_refused() {
 fn no_bytes_make_it_panic() {
     let file = Llama::new(9, Q4_1, Q8_0, true).bytes();
     let contents = file.windows(12).position(|window| window == b"output_norm.").unwrap() + 100;
-    let mut random = Random(10);
+    let mut random = Rng(10);
     let mut refused = 0;
     for _ in 0..150 {
         let mut bytes = file.clone();
-        for _ in 0..1 + random.below(4) {
-            let at = random.below(contents);
-            if random.below(3) == 0 {
+        for _ in 0..1 + random.index(4) {
+            let at = random.index(contents);
+            if random.index(3) == 0 {
                 // Lengths and counts are 64-bit words, and their extremes are where arithmetic goes wrong.
                 const WORDS: [u64; 6] = [0, 1, u64::MAX, 1 << 63, 1 << 32, u32::MAX as u64];
-                bytes[at..at + 8].copy_from_slice(&WORDS[random.below(6)].to_le_bytes());
+                bytes[at..at + 8].copy_from_slice(&WORDS[random.index(6)].to_le_bytes());
             } else {
-                bytes[at] = random.below(256) as u8;
+                bytes[at] = random.index(256) as u8;
             }
         }
         refused += usize::from(compile_gguf(&bytes, &GgufOptions::default(), &Options::default()).is_err());

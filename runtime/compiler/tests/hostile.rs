@@ -7,18 +7,7 @@ mod tflite;
 use std::path::Path;
 use tealight_compiler::quantize::{Quantize, QuantizeError, Ranges, compile_float, compile_weights};
 use tealight_compiler::{BlockType, CompileError, Options, compile_tflite, import_tflite};
-
-/// xorshift64*
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize) % n
-    }
-}
+use tealight_testing::rng::Rng;
 
 /// The small models of the operator goldens, and `relu.tflite` beside this file.
 fn models() -> Vec<Vec<u8>> {
@@ -39,22 +28,22 @@ fn models() -> Vec<Vec<u8>> {
 }
 
 /// A copy with a few bytes or words changed.
-fn damaged(model: &[u8], random: &mut Random) -> Vec<u8> {
+fn damaged(model: &[u8], random: &mut Rng) -> Vec<u8> {
     let mut bytes = model.to_vec();
-    for _ in 0..1 + random.below(4) {
-        let at = random.below(bytes.len());
-        if random.below(3) == 0 && at + 4 <= bytes.len() {
+    for _ in 0..1 + random.index(4) {
+        let at = random.index(bytes.len());
+        if random.index(3) == 0 && at + 4 <= bytes.len() {
             // Fields are aligned words, and their extremes are where arithmetic goes wrong.
             const WORDS: [i32; 8] = [0, 1, -1, 2, i32::MIN, i32::MAX, 1 << 16, 1 << 24];
             let at = at & !3;
-            bytes[at..at + 4].copy_from_slice(&WORDS[random.below(8)].to_le_bytes());
+            bytes[at..at + 4].copy_from_slice(&WORDS[random.index(8)].to_le_bytes());
             continue;
         }
-        bytes[at] = match random.below(4) {
+        bytes[at] = match random.index(4) {
             0 => 0,
             1 => 0xff,
-            2 => bytes[at] ^ (1 << random.below(8)),
-            _ => random.below(256) as u8,
+            2 => bytes[at] ^ (1 << random.index(8)),
+            _ => random.index(256) as u8,
         };
     }
     bytes
@@ -65,7 +54,7 @@ fn damaged_models_give_a_result_not_a_panic() {
     let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
     let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(7);
     println!("seed {seed}");
-    let mut random = Random(seed);
+    let mut random = Rng(seed);
     let (mut taken, mut refused) = (0usize, 0usize);
     for model in models() {
         for _ in 0..rounds {
@@ -86,7 +75,7 @@ fn damaged_float_models_give_a_result_not_a_panic() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/float.safetensors");
     let file = std::fs::read(path).unwrap();
     let model = safetensors::SafeTensors::deserialize(&file).unwrap().tensor("network/model").unwrap().data().to_vec();
-    let mut random = Random(11);
+    let mut random = Rng(11);
     let quantize = Quantize { ranges: Some(Ranges::Mse), bias_correction: Some(true), ..Quantize::default() };
     let (mut taken, mut refused) = (0usize, 0usize);
     for _ in 0..80 {
@@ -100,7 +89,7 @@ fn damaged_float_models_give_a_result_not_a_panic() {
         };
         let size = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum::<usize>();
         let samples: Vec<Vec<f32>> =
-            (0..3).map(|_| (0..size).map(|_| random.below(2000) as f32 / 1000.0 - 1.0).collect()).collect();
+            (0..3).map(|_| (0..size).map(|_| random.index(2000) as f32 / 1000.0 - 1.0).collect()).collect();
         let int8 = compile_float(&network, &samples, &quantize, b"", &Options::default());
         let streams = [samples];
         let options = Options { quantize: Some(BlockType::Q8_0), f16: true, ..Options::default() };
@@ -137,7 +126,7 @@ fn other_files_are_named_as_such() {
 }
 
 /// A network of operators that are put together without a plan: some fit, most do not.
-fn jumble(random: &mut Random) -> tflite::Net {
+fn jumble(random: &mut Rng) -> tflite::Net {
     use tflite::{Field, Net, Q};
     // Operators, each with the type of its options.
     const CODES: [(i32, u8); 64] = [
@@ -222,23 +211,23 @@ fn jumble(random: &mut Random) -> tflite::Net {
         &[1, 2, 2],
         &[3, 3, 1, 1, 1, 2, 1],
     ];
-    let pick = |random: &mut Random, list: &[f32]| list[random.below(list.len())];
+    let pick = |random: &mut Rng, list: &[f32]| list[random.index(list.len())];
     let mut net = Net::default();
-    let count = 3 + random.below(8);
+    let count = 3 + random.index(8);
     for id in 0..count {
         let dtype =
             [tflite::I8, tflite::I8, tflite::I8, tflite::F32, tflite::F32, tflite::I32, tflite::U8, tflite::I16, 13, 4]
-                [random.below(10)];
-        let shape = SHAPES[random.below(SHAPES.len())];
+                [random.index(10)];
+        let shape = SHAPES[random.index(SHAPES.len())];
         let scale = pick(random, &[0.5, 0.5, 0.5, 0.1, 1.0 / 256.0, 0.0, 1e-9, 1e9]);
-        let zero_point = [0, 0, 3, -128, 127][random.below(5)];
-        let scales = if random.below(8) == 0 {
+        let zero_point = [0, 0, 3, -128, 127][random.index(5)];
+        let scales = if random.index(8) == 0 {
             vec![scale; shape.last().map_or(1, |&dim| dim as usize).max(1)]
         } else {
             vec![scale]
         };
-        let q = Q { zero_points: vec![zero_point; scales.len()], scales, dimension: random.below(3) as i32 };
-        let tensor = net.tensor(dtype, shape, (random.below(4) > 0).then_some(q));
+        let q = Q { zero_points: vec![zero_point; scales.len()], scales, dimension: random.index(3) as i32 };
+        let tensor = net.tensor(dtype, shape, (random.index(4) > 0).then_some(q));
         let elements: i32 = shape.iter().product();
         let size = match dtype {
             tflite::F32 | tflite::I32 => 4,
@@ -246,20 +235,20 @@ fn jumble(random: &mut Random) -> tflite::Net {
             4 => 8,
             _ => 1,
         };
-        match random.below(5) {
+        match random.index(5) {
             0 | 1 if dtype != 13 => {
-                let item = [0u8, 1, 2, 3, 0xff][random.below(5)];
+                let item = [0u8, 1, 2, 3, 0xff][random.index(5)];
                 let mut item = if dtype == tflite::F32 { f32::from(item).to_le_bytes().to_vec() } else { vec![item] };
                 item.resize(size, if item[0] == 0xff && dtype != tflite::F32 { 0xff } else { 0 });
                 net.tensors[tensor as usize].data = item.repeat(elements as usize);
             }
             2 if id < 3 => net.inputs.push(tensor),
-            3 if random.below(6) == 0 => net.tensors[tensor as usize].variable = true,
+            3 if random.index(6) == 0 => net.tensors[tensor as usize].variable = true,
             _ => {}
         }
-        if random.below(10) == 0 {
+        if random.index(10) == 0 {
             net.tensors[tensor as usize].signature =
-                shape.iter().map(|&dim| if random.below(3) == 0 { -1 } else { dim }).collect();
+                shape.iter().map(|&dim| if random.index(3) == 0 { -1 } else { dim }).collect();
         }
     }
     let is_free = |net: &Net, id: i32| {
@@ -269,18 +258,18 @@ fn jumble(random: &mut Random) -> tflite::Net {
     let mut known: Vec<i32> = (0..count as i32).filter(|&id| !is_free(&net, id)).collect();
     let free: Vec<i32> = (0..count as i32).filter(|&id| is_free(&net, id)).collect();
     for output in free {
-        let (code, options) = CODES[random.below(CODES.len())];
-        let inputs: Vec<i32> = (0..random.below(5))
-            .map(|_| if known.is_empty() || random.below(12) == 0 { -1 } else { known[random.below(known.len())] })
+        let (code, options) = CODES[random.index(CODES.len())];
+        let inputs: Vec<i32> = (0..random.index(5))
+            .map(|_| if known.is_empty() || random.index(12) == 0 { -1 } else { known[random.index(known.len())] })
             .collect();
-        let field = |random: &mut Random, number: u16| match (options, number) {
+        let field = |random: &mut Rng, number: u16| match (options, number) {
             (9 | 75, 0) => (number, Field::Float(pick(random, &[1.0, 0.5, -1.0, f32::NAN, 1e20]))),
             (111, 1) => (number, Field::Text("v")),
-            (1 | 2 | 5 | 49, 0) => (number, Field::Byte(random.below(2) as i8)),
-            (1 | 49, 3) | (2, 4) | (5, 5) | (8 | 11 | 21 | 28 | 29, 0) => (number, Field::Byte(random.below(4) as i8)),
+            (1 | 2 | 5 | 49, 0) => (number, Field::Byte(random.index(2) as i8)),
+            (1 | 49, 3) | (2, 4) | (5, 5) | (8 | 11 | 21 | 28 | 29, 0) => (number, Field::Byte(random.index(4) as i8)),
             (27 | 74 | 116, _) => (number, Field::Bool(true)),
             (10 | 6 | 8, 1) => (number, Field::Byte(0)),
-            _ => (number, Field::Int([0, 1, 1, 2, -1, i32::MAX][random.below(6)])),
+            _ => (number, Field::Int([0, 1, 1, 2, -1, i32::MAX][random.index(6)])),
         };
         let numbers: &[u16] = match options {
             1 | 2 | 5 => &[0, 1, 2, 3],
@@ -297,7 +286,7 @@ fn jumble(random: &mut Random) -> tflite::Net {
         }
     }
     net.outputs =
-        (0..1 + random.below(2)).filter_map(|_| known.get(random.below(known.len().max(1))).copied()).collect();
+        (0..1 + random.index(2)).filter_map(|_| known.get(random.index(known.len().max(1))).copied()).collect();
     net
 }
 
@@ -306,7 +295,7 @@ fn networks_put_together_without_a_plan_run_or_are_refused() {
     let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
     let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     println!("seed {seed}");
-    let mut random = Random(seed);
+    let mut random = Rng(seed);
     let (mut taken, mut refused) = (0usize, 0usize);
     for _ in 0..rounds * 100 {
         let net = jumble(&mut random);

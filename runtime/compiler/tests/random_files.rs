@@ -2,28 +2,16 @@
 //! refused for a reason that is not the compiler's own. `tests/fuzz` does the same with a fuzzer.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../format/tests/build/mod.rs"]
-mod build;
-#[path = "../../core/tests/support/exercise.rs"]
-mod exercise;
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "support/gguf.rs"]
-mod gguf;
-#[path = "support/gguf_random.rs"]
-mod gguf_random;
-#[path = "../../format/tests/build/random.rs"]
-mod random;
-#[path = "support/tflite_random.rs"]
-mod tflite_random;
-
-use exercise::{Limits, Outcome, exercise};
 use proptest::prelude::*;
 use proptest::test_runner::{TestRng, TestRunner};
-use random::Choices;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::{CompileError, Compiled, Options, compile_tflite};
+use tealight_testing::exercise::{Limits, Outcome, exercise};
+use tealight_testing::random::Choices;
+use tealight_testing::rng::Rng;
+use tealight_testing::{gguf_random, tflite_random};
 
 const LIMITS: Limits = Limits { arena: 1 << 20, cost: 1_000_000 };
 
@@ -87,9 +75,9 @@ fn the_gguf_seeds_of_the_fuzzer_compile() {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds_gguf"));
     let compiles = |file: &[u8]| compile_gguf(file, &GgufOptions::default(), &Options::default()).is_ok();
     if std::env::var_os("TEALIGHT_BLESS").is_some() {
-        let mut random = gguf::Random(1);
+        let mut random = Rng(1);
         let files = std::iter::repeat_with(|| {
-            let choices: Vec<u8> = (0..600).map(|_| random.below(256) as u8).collect();
+            let choices: Vec<u8> = (0..600).map(|_| random.index(256) as u8).collect();
             gguf_random::file(&mut Choices::new(&choices))
         });
         let small = files.take(120).filter(|file| file.len() < 6000 && compiles(file));

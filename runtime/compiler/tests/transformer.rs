@@ -1,10 +1,6 @@
 //! A language model of the model file's operators: built, compiled, and run token by token or several at a time.
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/llama.rs"]
-mod llama;
-
-use llama::{Sizes, Stored, graph, random_weights};
 use std::time::{Duration, Instant};
 use tealight::{ALL_OPS, Block, Budget, Model, Session};
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
@@ -12,6 +8,7 @@ use tealight_compiler::graph::ElementType::{F32, I32};
 use tealight_compiler::{BlockType, Options};
 use tealight_format::Operator;
 use tealight_format::ops::{AttentionF32, GatherF32, Positions};
+use tealight_testing::llama::{Sizes, Stored, graph, random_weights};
 
 /// The scores after each of `tokens`, read `count` an inference, polled with `budget`.
 fn scores(file: &[u8], tokens: &[i32], count: usize, budget: Budget) -> Vec<Vec<f32>> {

@@ -2,11 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-#[path = "../../format/tests/build/mod.rs"]
-mod build;
-
-use build::{Parts, overlapping};
 use tealight::{ALL_OPS, Block, Budget, Engine, Kernels, Model, Operator, Part, Session};
+use tealight_testing::build::{Parts, overlapping};
 
 /// Adds by its own arithmetic: the test's addition is a sum of int8 numbers with no other scale. `seen` counts its rows.
 #[derive(Default)]

@@ -4,21 +4,14 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-#[path = "../../format/tests/build/mod.rs"]
-mod build;
-#[path = "support/exercise.rs"]
-mod exercise;
-#[path = "../../format/tests/build/random.rs"]
-mod random;
-
-use build::{Parts, arena, overlapping, relu, value};
-use exercise::{Limits, Outcome, aligned, exercise};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use random::Choices;
 use std::cell::RefCell;
 use tealight::{ALL_OPS, Block, DType, Model, OpCode, Operator, Place, Session};
 use tealight_format::ops::{Conv2dF32, Copy, Pool2d};
+use tealight_testing::build::{self, Parts, arena, overlapping, relu, value};
+use tealight_testing::exercise::{self, Limits, Outcome, aligned, exercise};
+use tealight_testing::random::{self, Choices};
 
 /// Miri takes a thousand times as long.
 const LIMITS: Limits =

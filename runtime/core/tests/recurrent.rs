@@ -2,13 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-#[path = "../../format/tests/build/mod.rs"]
-mod build;
-
-use build::{Parts, value};
 use tealight::{ALL_OPS, Block, Budget, DType, F16_WEIGHTS, LoadError, Model, Operator, Place, Session};
 use tealight_format::ops::{Copy, GruF32, LstmF32};
 use tealight_kernels::float::f16;
+use tealight_testing::build::{Parts, value};
 
 const INPUT: usize = 3;
 const HIDDEN: usize = 2;

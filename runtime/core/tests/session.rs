@@ -2,19 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-#[path = "../../format/tests/build/mod.rs"]
-mod build;
-#[path = "support/cost.rs"]
-mod cost;
-
-use build::{Parts, arena, overlapping, relu, value};
-use cost::cost_between;
 use proptest::prelude::*;
 use tealight::{
     ALL_OPS, Arena, Block, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, Operator, Place, Position,
     Progress, Session, SizeError, block_set, op_set,
 };
 use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
+use tealight_testing::build::{Parts, arena, overlapping, relu, value};
+use tealight_testing::cost::cost_between;
 
 /// A file at a multiple of 16, as a memory map or a linker would place it.
 fn aligned(file: &[u8]) -> Vec<Block> {

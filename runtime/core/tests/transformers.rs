@@ -2,15 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-#[path = "../../format/tests/build/mod.rs"]
-mod build;
-
-use build::{Parts, value};
 use tealight::{ALL_OPS, Block, Budget, DType, Model, Operator, Place, Session};
 use tealight_format::ops::{
     AttentionF32, BatchMatMulF32, BlockType, GatherBlock, GatherF32, LayerNormF32, Positions, RopeF32,
 };
 use tealight_kernels::block;
+use tealight_testing::build::{Parts, value};
 
 /// A tensor of a test: its place, type and dimensions, and the bytes of a constant or of an input.
 struct Given(Place, DType, Vec<u32>, Vec<u8>);

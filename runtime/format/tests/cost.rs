@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-mod build;
-
-use build::{Parts, overlapping, value};
 use tealight_format::ops::{AttentionF32, BlockType, CALL_COST, FullyConnectedBlock, Lookup, OpFault};
 use tealight_format::{DType, Model, ModelError, Op, Operator, Place};
+use tealight_testing::build::{self, Parts, overlapping, value};
 
 const CALL: u64 = CALL_COST as u64;
 

@@ -1,8 +1,5 @@
 //! What the parser takes and what it refuses, and that whatever it takes the `safetensors` crate takes too.
 
-mod build;
-
-use build::{Parts, arena, op_at, overlapping, plan_at, relu, value_at, with_header};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use tealight_format::ops::{Copy, FullyConnectedF32, Lookup, LstmF32};
@@ -10,6 +7,7 @@ use tealight_format::{
     DType, F16_WEIGHTS, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, Operator, Place, ValueFault,
     op_set,
 };
+use tealight_testing::build::{self, Parts, arena, op_at, overlapping, plan_at, relu, value_at, with_header};
 
 fn error(file: &[u8]) -> ModelError {
     Model::parse(file).expect_err("the file must be refused")

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-mod build;
-
-use build::value;
 use tealight_format::DType::{F16, F32, I8, I32, U8};
 use tealight_format::ops::{
     AttentionF32, BatchMatMulF32, BlockType, GatherBlock, GatherF32, LayerNormF32, Positions, RmsNormF32, RopeF32,
 };
 use tealight_format::{DType, OUTPUT, OpFault, Operands, Operator, Place, Value, Work};
+use tealight_testing::build::value;
 
 const SHAPE: fn(u8) -> OpFault = |operand| OpFault::Shape { operand };
 const TYPE: fn(u8) -> OpFault = |operand| OpFault::Type { operand };

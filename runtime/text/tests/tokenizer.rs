@@ -2,17 +2,14 @@
 #![cfg(feature = "bpe")]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "../../compiler/tests/support/gguf.rs"]
-mod support;
-
 use proptest::prelude::*;
-use support::{F32, File, Llama, TOKENS};
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::graph::ElementType;
 use tealight_compiler::{Bpe, Options, Vocabulary};
 use tealight_format::{Model, Operator, ops};
+use tealight_testing::gguf::{F32, File, Llama, TOKENS};
+use tealight_testing::rng::Rng;
 use tealight_text::{Decoder, Message, TextError, Tokenizer};
 
 /// The smallest model that holds `vocabulary`.
@@ -167,13 +164,13 @@ fn a_damaged_tokenizer_is_refused_and_nothing_panics() {
     assert!(read(&file).is_ok());
     // The tokenizer lies behind the plan, and its metadata in the header.
     let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
-    let mut random = support::Random(11);
+    let mut random = Rng(11);
     let mut refused = 0;
     for _ in 0..300 {
         let mut bytes = file.clone();
-        for _ in 0..=random.below(3) {
-            let at = random.below(bytes.len());
-            bytes[at] = if random.below(2) == 0 { 0 } else { random.below(256) as u8 };
+        for _ in 0..=random.index(3) {
+            let at = random.index(bytes.len());
+            bytes[at] = if random.index(2) == 0 { 0 } else { random.index(256) as u8 };
         }
         let Ok(model) = Model::parse(&bytes) else { continue };
         match Tokenizer::read(&model) {

@@ -5,61 +5,40 @@ use tealight_kernels::block::{
     BlockMatMul, BlockType, block_matmul, dequantize, quantize, quantize_activations, vec_dot,
 };
 use tealight_kernels::recorded::{BLOCKS, block_digest};
+use tealight_testing::rng::Rng;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// In `[-1, 1)`.
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    /// A row whose blocks are of different kinds: dense, one-sided, sparse, constant, with a far
-    /// outlier, of a few levels, tiny, large, with zeros of both signs.
-    fn row(&mut self, len: usize) -> Vec<f32> {
-        let mut row = Vec::new();
-        while row.len() < len {
-            let run = 16 << self.below(5);
-            let kind = self.below(11);
-            let scale = 2f32.powi(self.below(24) as i32 - 12);
-            let constant = self.unit() * scale;
-            for _ in 0..run {
-                let x = self.unit();
-                row.push(match kind {
-                    0 => 0.0,
-                    1 => constant,
-                    2 => x.abs() * scale,
-                    3 => -x.abs() * scale - scale,
-                    4 if self.below(8) > 0 => 0.0,
-                    5 if self.below(40) == 0 => x * 1000.0 * scale,
-                    6 => (x * 4.0).round() * scale,
-                    7 => x * 1e-30,
-                    8 => x * 4e4,
-                    9 => x.max(0.0) * if self.below(2) == 0 { scale } else { -0.0 },
-                    _ => x * scale,
-                });
-            }
+/// A row whose blocks are of different kinds: dense, one-sided, sparse, constant, with a far
+/// outlier, of a few levels, tiny, large, with zeros of both signs.
+fn row(rng: &mut Rng, len: usize) -> Vec<f32> {
+    let mut row = Vec::new();
+    while row.len() < len {
+        let run = 16 << rng.below(5);
+        let kind = rng.below(11);
+        let scale = 2f32.powi(rng.below(24) as i32 - 12);
+        let constant = rng.unit() * scale;
+        for _ in 0..run {
+            let x = rng.unit();
+            row.push(match kind {
+                0 => 0.0,
+                1 => constant,
+                2 => x.abs() * scale,
+                3 => -x.abs() * scale - scale,
+                4 if rng.below(8) > 0 => 0.0,
+                5 if rng.below(40) == 0 => x * 1000.0 * scale,
+                6 => (x * 4.0).round() * scale,
+                7 => x * 1e-30,
+                8 => x * 4e4,
+                9 => x.max(0.0) * if rng.below(2) == 0 { scale } else { -0.0 },
+                _ => x * scale,
+            });
         }
-        row.truncate(len);
-        row
     }
+    row.truncate(len);
+    row
+}
 
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
-    }
+fn bytes(rng: &mut Rng, len: usize) -> Vec<u8> {
+    (0..len).map(|_| rng.next() as u8).collect()
 }
 
 fn for_seeds(count: u64, test: impl Fn(&mut Rng, BlockType, &Candle)) {
@@ -97,7 +76,7 @@ fn blocks_have_candles_sizes() {
 #[test]
 fn quantizing_gives_candles_bytes() {
     for_seeds(1500, |rng, block, candle| {
-        let x = rng.row(1024);
+        let x = row(rng, 1024);
         let (ours, theirs) = (quantized(block, &x), (candle.quantize)(&x));
         let different = (0..ours.len()).find(|&i| ours[i] != theirs[i]);
         assert_eq!(different, None, "{} and {}", ours[different.unwrap_or(0)], theirs[different.unwrap_or(0)]);
@@ -107,7 +86,7 @@ fn quantizing_gives_candles_bytes() {
 #[test]
 fn dequantizing_any_bytes_gives_candles_values() {
     for_seeds(200, |rng, block, candle| {
-        let bytes = rng.bytes(4 * block.block_bytes());
+        let bytes = bytes(rng, 4 * block.block_bytes());
         let mut y = vec![0.0; 4 * block.block_len()];
         dequantize(block, &bytes, &mut y);
         assert_eq!(bits(&y), bits(&(candle.dequantize)(&bytes)));
@@ -117,8 +96,8 @@ fn dequantizing_any_bytes_gives_candles_values() {
 #[test]
 fn products_of_quantized_rows_give_candles_sums() {
     for_seeds(300, |rng, block, candle| {
-        let w = quantized(block, &rng.row(2048));
-        let x = quantized(block.activations(), &rng.row(2048));
+        let w = quantized(block, &row(rng, 2048));
+        let x = quantized(block.activations(), &row(rng, 2048));
         let [ours, theirs] = [vec_dot(block, &w, &x), (candle.vec_dot)(&w, &x)];
         assert_eq!(bits(&[ours]), bits(&[theirs]), "{ours} and {theirs}");
     });
@@ -127,8 +106,8 @@ fn products_of_quantized_rows_give_candles_sums() {
 #[test]
 fn products_of_any_bytes_give_candles_sums() {
     for_seeds(300, |rng, block, candle| {
-        let w = rng.bytes(4 * block.block_bytes());
-        let x = rng.bytes(4 * block.activations().block_bytes());
+        let w = bytes(rng, 4 * block.block_bytes());
+        let x = bytes(rng, 4 * block.activations().block_bytes());
         let [ours, theirs] = [vec_dot(block, &w, &x), (candle.vec_dot)(&w, &x)];
         assert_eq!(bits(&[ours]), bits(&[theirs]), "{ours} and {theirs}");
     });
@@ -138,8 +117,8 @@ fn products_of_any_bytes_give_candles_sums() {
 fn a_matrix_product_is_made_of_candles_sums() {
     for_seeds(20, |rng, block, candle| {
         let (batches, in_features, out_features) = (3, 512, 5);
-        let weights = quantized(block, &rng.row(out_features * in_features));
-        let input = rng.row(batches * in_features);
+        let weights = quantized(block, &row(rng, out_features * in_features));
+        let input = row(rng, batches * in_features);
         let mut activations = vec![0; block.activations().row_bytes(input.len())];
         quantize_activations(block, &input, &mut activations);
         let theirs = (Candle::of(block.activations()).quantize)(&input);

@@ -7,12 +7,8 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-#[path = "../../../runtime/compiler/tests/support/llama.rs"]
-mod llama;
-
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::{ops, rotary_emb};
-use llama::{BASE, EPSILON, Sizes, Stored, graph, random_weights};
 use std::collections::HashMap;
 use tealight::{ALL_OPS, Block, Model, Session};
 use tealight_compiler::Options;
@@ -21,6 +17,7 @@ use tealight_compiler::graph::ElementType::F32;
 use tealight_compiler::graph::Graph;
 use tealight_format::Operator;
 use tealight_format::ops::{BatchMatMulF32, LayerNormF32, SoftmaxF32, UnaryF32, UnaryFunction};
+use tealight_testing::llama::{BASE, EPSILON, Sizes, Stored, graph, random_weights};
 
 const TOLERANCE: f32 = 1e-5;
 

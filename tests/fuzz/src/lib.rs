@@ -2,25 +2,14 @@
 
 #![allow(missing_docs, clippy::unwrap_used)] // a failed unwrap is a finding
 
-#[path = "../../../runtime/format/tests/build/mod.rs"]
-pub mod build;
-#[path = "../../../runtime/core/tests/support/exercise.rs"]
-pub mod exercise;
-#[path = "../../../runtime/compiler/tests/support/gguf.rs"]
-pub mod gguf;
-#[path = "../../../runtime/compiler/tests/support/gguf_random.rs"]
-pub mod gguf_random;
 pub mod graph;
-#[path = "../../../runtime/format/tests/build/random.rs"]
-pub mod random;
 pub mod text;
-#[path = "../../../runtime/compiler/tests/support/tflite_random.rs"]
-pub mod tflite;
 
 use cap::Cap;
 use exercise::{Limits, Outcome, exercise};
 use random::Choices;
 use std::alloc::System;
+pub use tealight_testing::{build, exercise, gguf, gguf_random, random, tflite_random as tflite};
 use tealight::{ALL_OPS, Block, DType, Model, Session};
 use tealight_compiler::quantize::QuantizeError;
 use tealight_compiler::{CompileError, Compiled, Options};

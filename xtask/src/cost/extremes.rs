@@ -6,7 +6,7 @@ use tealight_format::ops::{
     FullyConnectedBlock, Lookup, Mul, Softmax, Svdf, Transpose, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, Operator, Place, Value, align16};
-use tealight_tests::build::{Parts, value};
+use tealight_testing::build::{Parts, value};
 
 /// A model by its name, and its inputs.
 pub(super) struct Extreme {

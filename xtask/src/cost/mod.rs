@@ -23,10 +23,10 @@ use std::path::Path;
 use tealight::{Budget, Position, Session};
 use tealight_format::ops::INSTRUCTIONS_PER_UNIT;
 use tealight_format::{ALL_OPS, DType, Model, OpCode};
-use tealight_tests::build;
-use tealight_tests::cost::cost_between;
+use tealight_testing::build;
+use tealight_testing::cost::cost_between;
+use tealight_testing::random::{self, Choices};
 use tealight_tests::host::Host;
-use tealight_tests::random::{self, Choices};
 
 /// What to measure.
 #[derive(Debug, Args)]

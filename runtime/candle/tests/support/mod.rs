@@ -2,32 +2,11 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
 
-#[path = "../../../format/tests/build/mod.rs"]
-pub mod build;
-
-use build::{Parts, value};
 use tealight_candle::{Budget, EngineChoice, Mapped};
 use tealight_format::{DType, Operands, Operator, Place, align16};
 use tealight_kernels::float::f16;
-use tealight_tests::models::splitmix64;
-
-/// Random numbers from a seed.
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        splitmix64(&mut self.0)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// Numbers in `[-1, 1)`.
-    pub fn reals(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
-    }
-}
+use tealight_testing::build::{Parts, value};
+pub use tealight_testing::rng::Rng;
 
 /// What an operator reads.
 pub enum Operand {

@@ -1,9 +1,9 @@
 //! Files that ask for far more than they hold: every command ends by itself, with little memory.
 
 use crate::common::{Folder, Outcome, TEALIGHT};
-use crate::gguf;
-use crate::tflite::{self, ADD, CONCATENATION, F32, GATHER, I8, I32, NONE};
 use std::process::Command;
+use tealight_testing::gguf;
+use tealight_testing::tflite::{self, ADD, CONCATENATION, F32, GATHER, I8, I32, NONE};
 
 /// Runs `tealight` with 1 GiB of memory. A debug build may take a minute; what would take for ever is ended then.
 fn bounded(folder: &Folder, args: &[&str]) -> Outcome {

@@ -1,9 +1,9 @@
 //! `tealight generate`: text from a tiny model with random weights, and what it refuses.
 
 use crate::common::{Folder, TEALIGHT};
-use crate::gguf as support;
 use std::process::{Command, Stdio};
 use support::{F32, Llama, TOKENS, TRAINED};
+use tealight_testing::gguf as support;
 
 /// A folder with the model as `net.gguf` and, with a context of 12, as `net.safetensors`.
 fn folder(change: impl Fn(&mut support::File)) -> Folder {

@@ -11,9 +11,7 @@ use tealight_compiler::graph::ElementType::{F32, I32};
 use tealight_compiler::{Options, Vocabulary};
 use tealight_format::ops::{BatchMatMulF32, BinaryF32, UnaryF32, UnaryFunction};
 use tealight_format::{MAX_HEADER, Operator};
-
-#[path = "../../../format/tests/build/mod.rs"]
-mod build;
+use tealight_testing::build;
 
 /// How long a command may take on a machine that does other things too, in a build without optimization.
 const PATIENCE: Duration = Duration::from_secs(30);

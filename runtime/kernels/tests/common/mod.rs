@@ -7,68 +7,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use tealight_kernels::Channel;
-
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Any number of an inclusive range.
-    pub fn from(&mut self, low: i64, high: i64) -> i64 {
-        low + (self.next() % (high - low + 1) as u64) as i64
-    }
-
-    pub fn size(&mut self, low: usize, high: usize) -> usize {
-        self.from(low as i64, high as i64) as usize
-    }
-
-    pub fn int(&mut self, low: i32, high: i32) -> i32 {
-        self.from(i64::from(low), i64::from(high)) as i32
-    }
-
-    /// Any bytes; the ends of the range are frequent.
-    pub fn bytes(&mut self, len: usize) -> Vec<i8> {
-        let byte = |rng: &mut Self| match rng.size(0, 9) {
-            0 => i8::MIN,
-            1 => i8::MAX,
-            _ => rng.next() as i8,
-        };
-        (0..len).map(|_| byte(self)).collect()
-    }
-
-    /// A zero point; the ends of the range are frequent.
-    pub fn zero_point(&mut self) -> i32 {
-        match self.size(0, 5) {
-            0 => -128,
-            1 => 127,
-            2 => 0,
-            _ => self.int(-128, 127),
-        }
-    }
-
-    /// Mostly the whole range.
-    pub fn activation(&mut self) -> [i32; 2] {
-        match self.size(0, 2) {
-            0 => {
-                let low = self.int(-128, 100);
-                [low, self.int(low, 127)]
-            }
-            _ => [-128, 127],
-        }
-    }
-
-    /// A multiplier in `[2^30, 2^31)`.
-    pub fn multiplier(&mut self) -> i32 {
-        self.int(1 << 30, i32::MAX)
-    }
-}
+pub use tealight_testing::rng::Rng;
 
 /// Runs `test` with `cases` seeds (few of them under Miri); a failure prints its seed.
 pub fn for_seeds(cases: u64, mut test: impl FnMut(&mut Rng)) {

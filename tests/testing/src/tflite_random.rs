@@ -4,8 +4,6 @@
 //! the output that its rule gives. Then, in some files, a few things are changed: types, shapes, quantization, attributes,
 //! buffers, indices. So most files are taken, and those that are refused are wrong in one place.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
-
 use crate::random::Choices;
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 

@@ -1,8 +1,6 @@
 //! Nearly valid GGUF files of tiny language models, chosen by bytes: sizes, types of weights, tokenizer and template; in some
 //! files a few things are changed.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
-
 use crate::gguf::{File, Tensor};
 use crate::random::Choices;
 

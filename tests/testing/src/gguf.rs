@@ -1,5 +1,6 @@
 //! Small GGUF files, written by hand: what a converter would write of a tiny `llama`.
 
+use crate::rng::Rng;
 use std::collections::BTreeMap;
 
 /// A GGUF file in the making.
@@ -160,7 +161,7 @@ impl Llama {
         file.text("tokenizer.chat_template", template);
 
         let mut llama = Self { file, weights: BTreeMap::new() };
-        let mut random = Random(seed);
+        let mut random = Rng(seed);
         let vocabulary = TOKENS.len();
         llama.add(&mut random, "token_embd", &[vocabulary, WIDTH], embedding);
         for layer in 0..LAYERS {
@@ -186,7 +187,7 @@ impl Llama {
         llama
     }
 
-    fn add(&mut self, random: &mut Random, name: &str, shape: &[usize], (kind, store): Store<'_>) {
+    fn add(&mut self, random: &mut Rng, name: &str, shape: &[usize], (kind, store): Store<'_>) {
         let count = shape.iter().product();
         let reals: Vec<f32> = match shape {
             [_] => (0..count).map(|_| 1.0 + 0.2 * random.unit()).collect(),
@@ -202,26 +203,5 @@ impl Llama {
     /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         self.file.bytes()
-    }
-}
-
-/// xorshift64*
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn word(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.word() >> 33) as usize % n
-    }
-
-    /// From -1 to 1.
-    pub fn unit(&mut self) -> f32 {
-        (self.word() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     }
 }

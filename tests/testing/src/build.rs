@@ -1,7 +1,5 @@
 //! Writes small model files by hand, independently of the compiler.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
-
 use tealight_format::ops::{AddSub, Conv2d, Lookup};
 use tealight_format::{
     DType, F16_WEIGHTS, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape,

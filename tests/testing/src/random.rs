@@ -5,8 +5,6 @@
 //! dropped, so that the others are reached. Lives are then computed and memory is planned with reuse and overlap, and at
 //! last some field may be broken.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
-
 use crate::build::{Parts, value};
 use tealight_format::ops::{
     AddSub, AttentionF32, BatchMatMulF32, BinaryF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy,

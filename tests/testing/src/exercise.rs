@@ -1,12 +1,7 @@
 //! Runs whatever the parser accepts, and checks what must hold for any model.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
-
-#[path = "cost.rs"]
-mod cost;
-
+use crate::cost::cost_between;
 use crate::random::Choices;
-use cost::cost_between;
 use tealight::{ALL_OPS, Block, Budget, DType, Model, Position, Session};
 
 /// Bytes of canary before and after the arena.

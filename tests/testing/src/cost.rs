@@ -1,7 +1,5 @@
 //! The cost of what a poll did, by the plan's records.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses some of it
-
 use tealight::{Model, Position};
 use tealight_format::ops::CALL_COST;
 

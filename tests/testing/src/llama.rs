@@ -1,6 +1,6 @@
 //! A small language model in the manner of Llama, of random weights: its graph, for tests.
-#![allow(dead_code, unreachable_pub)] // each test file uses some of it
 
+use crate::rng::Rng;
 use tealight_compiler::BlockType;
 use tealight_compiler::builder::Builder;
 use tealight_compiler::graph::ElementType::{F32, I32, U8};
@@ -64,11 +64,8 @@ impl Sizes {
 
 /// Random weights: norms about 1, matrices so that activations keep their size. The same for the same sizes.
 pub fn random_weights(sizes: &Sizes) -> Vec<(String, Vec<u32>, Vec<f32>)> {
-    let mut state = 1u64;
-    let mut unit = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
+    let mut rng = Rng(1);
+    let mut unit = || rng.unit();
     let fill = |(name, shape): (String, Vec<u32>)| {
         let len = shape.iter().product::<u32>();
         let reals = match shape[..] {

@@ -2,21 +2,22 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use xtask::bench::BenchArgs;
-use xtask::build::BuildArgs;
-use xtask::cost::CostArgs;
+use tealight_harness::bench::BenchArgs;
+use tealight_harness::build::BuildArgs;
+use tealight_harness::cost::CostArgs;
+use tealight_harness::layout::LayoutArgs;
+use tealight_harness::log::LogArgs;
+use tealight_harness::run::RunArgs;
+use tealight_harness::{
+    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, faults, fetch, layout, log,
+    parsing, repeat, run, setup,
+};
 use xtask::fuzz::FuzzArgs;
-use xtask::layout::LayoutArgs;
 use xtask::llm::LlmArgs;
-use xtask::log::LogArgs;
 use xtask::new_board::NewBoardArgs;
-use xtask::run::RunArgs;
 use xtask::test::TestArgs;
 use xtask::zoo::EvalArgs;
-use xtask::{
-    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, faults, fetch, figures, fuzz,
-    layout, llm, log, new_board, parsing, renew, repeat, run, setup, test, zoo,
-};
+use xtask::{figures, fuzz, llm, new_board, renew, test, zoo};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -73,7 +74,7 @@ enum Task {
     /// Runs the golden models and our own on a board, compares their outputs and tables what each cost
     Conformance {
         /// Board to run on
-        #[arg(long, default_value = xtask::board::DEFAULT)]
+        #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
         /// Prints one JSON value instead of a table
         #[arg(long)]
@@ -86,25 +87,25 @@ enum Task {
     /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels give the recorded bits
     Repeat {
         /// Board to run on
-        #[arg(long, default_value = xtask::board::DEFAULT)]
+        #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
     },
     /// Measures what checking a model file costs a board, for each of its bytes, and compares with what the format states
     Parsing {
         /// Board to run on
-        #[arg(long, default_value = xtask::board::DEFAULT)]
+        #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
     },
     /// Checks that firmware that panics, faults or overruns its stack says so and ends
     Faults {
         /// Board to run on
-        #[arg(long, default_value = xtask::board::DEFAULT)]
+        #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
     },
     /// Runs a layer with block-quantized weights on a board, compares it with the host and tables what it cost
     Blocks {
         /// Board to run on
-        #[arg(long, default_value = xtask::board::DEFAULT)]
+        #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
         /// Prints one JSON value instead of a table
         #[arg(long)]
@@ -122,7 +123,7 @@ enum Task {
     /// Checks that a board's firmware links no panic and no allocator
     CheckNoPanic {
         /// Board whose firmware is looked at
-        #[arg(long, default_value = xtask::board::DEFAULT)]
+        #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
     },
 }

@@ -6,6 +6,7 @@
 
 use crate::context::{Context, run_quietly};
 use crate::fetch::sha256;
+use crate::model::own_models;
 use crate::progress::{Progress, say};
 use crate::zoo;
 use anyhow::{Context as _, Result};
@@ -33,7 +34,7 @@ pub fn renew(context: &Context) -> Result<()> {
         run_quietly(command.env("TEALIGHT_BLESS", "1"))?;
         progress.done("");
     }
-    for name in zoo::all(context)? {
+    for name in own_models(context)? {
         zoo::train(context, &name, true)?;
     }
     let after = digests(&context.root)?;

@@ -6,7 +6,7 @@
 use crate::board::{self, Board};
 use crate::context::{Context, run_quietly};
 use crate::error::Usage;
-use crate::model::ModelFile;
+use crate::model::{ModelFile, own_models};
 use crate::on_board::{self, Options, run_on_board};
 use crate::progress::Progress;
 use crate::{fetch, setup, table};
@@ -86,21 +86,8 @@ struct OnBoard {
 /// Models whose data programs speak.
 const SPOKEN: &[&str] = &["keyword"];
 
-/// The models that there are: folders of `models` with a card.
-pub(crate) fn all(context: &Context) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(context.root.join("models"))? {
-        let entry = entry?;
-        if entry.path().join("README.md").is_file() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 fn check_names(context: &Context, names: &[String]) -> Result<()> {
-    let all = all(context)?;
+    let all = own_models(context)?;
     match names.iter().find(|name| !all.contains(name)) {
         Some(name) => Err(Usage(format!("there is no model `{name}`; there are: {}", all.join(", "))).into()),
         None => Ok(()),
@@ -256,7 +243,7 @@ mod tests {
     #[test]
     fn every_model_with_a_card_has_its_files() {
         let context = Context::new().unwrap();
-        for name in all(&context).unwrap() {
+        for name in own_models(&context).unwrap() {
             let folder = context.root.join("models").join(&name);
             assert!(folder.join(format!("{name}.safetensors")).is_file(), "{name} has no compiled file");
             // What it answers: to single inputs, or to a text.

@@ -8,7 +8,7 @@ mod program;
 mod recurrent;
 
 pub use conformance::{all_models, conformance};
-pub(crate) use program::build as build_program;
+pub use program::build as build_program;
 
 use crate::context::{Context, try_read};
 use crate::error::Usage;
@@ -26,10 +26,10 @@ use xshell::cmd;
 const PACKAGE: &str = "tealight-linux";
 
 /// No emulated program takes longer.
-pub(crate) const EMULATED: Duration = Duration::from_secs(1200);
+pub const EMULATED: Duration = Duration::from_secs(1200);
 
 /// What can be done with a Linux board here.
-pub(crate) trait OnLinux {
+pub trait OnLinux {
     /// What this machine lacks to run it.
     fn lacking(&self, context: &Context) -> Result<Vec<String>>;
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn firmware_tasks_refuse_a_linux_board() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = &crate::context::root();
         let error = refuse(root, "linux-aarch64").unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains("conformance"));
         refuse(root, "mps2-an386").unwrap();

@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn an_unknown_board_is_answered_with_the_list_of_boards() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = &crate::context::root();
         let error = find(root, "toaster").unwrap_err();
         assert!(error.is::<Usage>());
         let text = error.to_string();
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_task_that_runs_firmware_refuses_a_board_that_is_built_only() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = &crate::context::root();
         find_emulated(root, DEFAULT).unwrap();
         find(root, "pico").unwrap();
         let error = find_emulated(root, "pico").unwrap_err();

@@ -245,7 +245,7 @@ fn tags(wheel: &str) -> Result<[&str; 3]> {
 }
 
 /// A Python that has pip: the system's, else one of our own, which Debian allows only with `python3-venv`.
-pub(crate) fn python_with_pip(context: &Context) -> Result<String> {
+pub fn python_with_pip(context: &Context) -> Result<String> {
     let shell = &context.shell;
     let has_pip = |python: &str| try_read(cmd!(shell, "{python} -m pip --version")).is_some();
     if has_pip("python3") {

@@ -47,7 +47,7 @@ pub enum Level {
 
 impl Level {
     /// As `DEFMT_LOG` names it.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Error => "error",
@@ -90,7 +90,7 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
 /// A command of cargo for a board's crate, with what the compiler is told of the board's core.
 ///
 /// The flags are part of what cargo tells artifacts apart by: boards that share a target do not replace each other's.
-pub(crate) fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
+pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
     let shell = &context.shell;
     let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
     let features: Vec<_> = features.iter().map(|feature| format!("tealight-board/{feature}")).collect();

@@ -101,7 +101,6 @@ pub fn linker_refusal(board: &Board, model: &str, errors: &str) -> Option<DoesNo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn small(flash: u64, ram: u64) -> Board {
         let text = format!(
@@ -114,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_model_that_is_too_large_is_refused_with_the_numbers() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/digits/digits.safetensors");
+        let file = crate::context::root().join("models/digits/digits.safetensors");
         let model = ModelFile::open(&file, &[]).unwrap();
         let (bytes, ram) = (model.bytes.len() as u64, model.arena_bytes + 1024);
         assert_eq!(check(&small(bytes, ram), &model), Ok(()));

@@ -1,5 +1,6 @@
 //! The model that a task works on: its compiled file, and what its inputs and outputs mean.
 
+use crate::context::Context;
 use crate::error::Usage;
 use crate::on_board::read;
 use anyhow::{Context as _, Result, bail};
@@ -178,6 +179,19 @@ impl Tensor {
             _ => None,
         }
     }
+}
+
+/// The names of our own models: folders of `models` with a card, sorted.
+pub fn own_models(context: &Context) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(context.root.join("models"))? {
+        let entry = entry?;
+        if entry.path().join("README.md").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(test)]

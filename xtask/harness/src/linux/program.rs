@@ -102,7 +102,7 @@ pub(super) fn check(context: &Context, board: &LinuxBoard) -> Result<Vec<Outcome
 }
 
 /// Builds `tealight` with Candle's engine for the board; it must need no other file.
-pub(crate) fn build(context: &Context, board: &LinuxBoard) -> Result<PathBuf> {
+pub fn build(context: &Context, board: &LinuxBoard) -> Result<PathBuf> {
     let progress = Progress::start(format!("building tealight for {}", board.target));
     let program = board.build(context, "tealight-cli", "tealight", &["candle"])?;
     if let Some(interpreter) = interpreter(&on_board::read(&program)?)? {

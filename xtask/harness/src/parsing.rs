@@ -9,7 +9,7 @@ use crate::on_board::{self, Options, emulate, read};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{self, thousands};
-use crate::{table, zoo};
+use crate::{model, table};
 use anyhow::{Context as _, Result, anyhow, bail};
 use comfy_table::{CellAlignment, Table};
 use std::time::Duration;
@@ -75,7 +75,7 @@ pub fn parsing(context: &Context, board: &str) -> Result<()> {
 
 /// Our own models.
 fn committed(context: &Context) -> Result<Vec<(String, Vec<u8>)>> {
-    let names = zoo::all(context)?;
+    let names = model::own_models(context)?;
     let file = |name: String| {
         let path = context.root.join("models").join(&name).join(format!("{name}.safetensors"));
         anyhow::Ok((name, read(&path)?))

@@ -13,11 +13,15 @@ pub struct Context {
     pub shell: Shell,
 }
 
+/// Root of the workspace that this crate belongs to.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).into()
+}
+
 impl Context {
     /// The workspace that this xtask belongs to.
     pub fn new() -> Result<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = here.parent().context("xtask has no parent folder")?.to_path_buf();
+        let root = root();
         let shell = Shell::new()?;
         shell.change_dir(&root);
         Ok(Self { root, shell })

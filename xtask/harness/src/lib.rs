@@ -1,0 +1,53 @@
+//! What is done with boards: firmware is built, run in an emulator, measured and checked.
+//!
+//! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
+//! `cargo xtask` is the front door to the tasks; it adds those that concern no board.
+//!
+//! | for | modules |
+//! |---|---|
+//! | boards, and what this machine needs for them | [`board`], [`boards`], [`linux`], [`setup`], [`emulator`], [`backports`], [`fetch`] |
+//! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
+//! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`] |
+//! | what a user gives and sees | [`run`], [`text`], [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
+//! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`parsing`] |
+//! | checks | [`subject`], [`conformance`], [`faults`], [`repeat`] |
+
+pub mod answer;
+pub mod backports;
+pub mod bench;
+pub mod blocks;
+pub mod board;
+pub mod boards;
+pub mod build;
+pub mod check_no_panic;
+pub mod conformance;
+pub mod context;
+pub mod cost;
+pub mod emulator;
+pub mod error;
+pub mod faults;
+pub mod fetch;
+pub mod firmware;
+pub mod fit;
+pub mod input;
+pub mod layout;
+pub mod limit;
+pub mod linux;
+pub mod log;
+pub mod model;
+pub mod on_board;
+pub mod parsing;
+pub mod picture;
+pub mod progress;
+pub mod qemu;
+pub mod reconstruction;
+pub mod repeat;
+pub mod report;
+pub mod run;
+pub mod setup;
+pub mod subject;
+pub mod table;
+pub mod text;
+
+pub use context::Context;
+pub use error::Usage;

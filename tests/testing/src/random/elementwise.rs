@@ -1,0 +1,84 @@
+//! What is computed element by element.
+
+use super::{BYTES, Builder, F32, I8, Proposal, Usual, small};
+use tealight_format::ops::{AddSub, BinaryF32, Dequantize, Lookup, Mul, Quantize, UnaryF32, UnaryFunction};
+use tealight_format::{DType, OpCode, Operator, Shape};
+
+impl Builder<'_, '_> {
+    /// An operator of two tensors, element by element, broadcast.
+    pub(super) fn binary(&mut self, code: OpCode, usual: &Usual) -> Proposal {
+        let kinds = if matches!(code, OpCode::Add | OpCode::Sub | OpCode::Mul) { I8 } else { F32 };
+        let a = self.operand(kinds, small, &usual.dims);
+        let mut out = self.get(a).shape.dims().to_vec();
+        let mut other = out.clone();
+        for (o, d) in other.iter_mut().zip(&mut out) {
+            match self.choose.below(8) {
+                0 => *o = 1,
+                1 if *d == 1 => (*d, *o) = (3, 3),
+                _ => {}
+            }
+        }
+        if self.choose.one_in(4) && !other.is_empty() {
+            other.remove(0);
+        }
+        let wanted = Shape::new(&other).unwrap();
+        let b = self.operand(kinds, |v| v.shape.is(&wanted), &other);
+        let activation = self.activation();
+        let real_attrs = BinaryF32 { activation: self.real_activation() };
+        let operator = if code == OpCode::Mul {
+            Operator::Mul(Mul { output: self.multiplier(), activation })
+        } else if kinds == F32 {
+            match code {
+                OpCode::AddF32 => Operator::AddF32(real_attrs),
+                OpCode::SubF32 => Operator::SubF32(real_attrs),
+                OpCode::DivF32 => Operator::DivF32(real_attrs),
+                OpCode::MinimumF32 => Operator::MinimumF32(real_attrs),
+                OpCode::MaximumF32 => Operator::MaximumF32(real_attrs),
+                _ => Operator::MulF32(real_attrs),
+            }
+        } else {
+            let (mut a, mut b) = (self.multiplier(), self.multiplier());
+            (a[1], b[1]) = (a[1].min(0), b[1].min(0));
+            let left_shift = self.choose.between(0, 22);
+            let attrs = AddSub { left_shift, a, b, output: self.multiplier(), activation };
+            if code == OpCode::Add { Operator::Add(attrs) } else { Operator::Sub(attrs) }
+        };
+        let inputs = if self.choose.one_in(2) { vec![Some(a), Some(b)] } else { vec![Some(b), Some(a)] };
+        Proposal::new(operator, inputs, kinds[0], out)
+    }
+
+    /// A function of one f32 number.
+    pub(super) fn unary(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(F32, small, &usual.dims);
+        let function = self.choose.pick(UnaryFunction::ALL);
+        let parameters = match function {
+            UnaryFunction::Clamp => self.real_activation(),
+            UnaryFunction::LeakyRelu | UnaryFunction::Elu => [self.choose.pick(&[0.1, 1.0, -2.0, 0.0]), 0.0],
+            _ => [0.0; 2],
+        };
+        let attrs = UnaryF32 { function: function as i32, parameters };
+        Proposal::new(Operator::UnaryF32(attrs), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
+    }
+
+    /// A function of one int8 value, by its table.
+    pub(super) fn lookup(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(BYTES, small, &usual.dims);
+        let table = self.constant(DType::U8, &[256]);
+        let attrs = Lookup { function: self.choose.between(0, 6) };
+        let dtype = self.choose.pick(BYTES);
+        Proposal::new(Operator::Lookup(attrs), vec![Some(x), Some(table)], dtype, self.get(x).shape.dims().to_vec())
+    }
+
+    /// From f32 to 8 bits.
+    pub(super) fn quantize_f32(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(F32, small, &usual.dims);
+        let dtype = self.choose.pick(BYTES);
+        Proposal::new(Operator::Quantize(Quantize), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
+    }
+
+    /// From 8 bits to f32.
+    pub(super) fn dequantize(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(BYTES, small, &usual.dims);
+        Proposal::new(Operator::Dequantize(Dequantize), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
+    }
+}

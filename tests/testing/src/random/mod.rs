@@ -1,0 +1,468 @@
+//! Random, nearly valid plans: every operator with random attributes, shapes, lives and memory.
+//!
+//! The builder makes choices from a string of bytes, so a fuzzer's mutations and a property test's shrinking both work on
+//! plans. An operator is built by its rule, with odd values here and there; one whose operands do not suit it is mostly
+//! dropped, so that the others are reached. Lives are then computed and memory is planned with reuse and overlap, and at
+//! last some field may be broken.
+
+mod choices;
+mod convolution;
+mod damage;
+mod elementwise;
+mod memory;
+mod movement;
+mod product;
+mod recurrent;
+mod reduction;
+mod transformer;
+
+pub use choices::Choices;
+
+use crate::build::{Parts, value};
+use damage::{break_operator, break_value};
+use tealight_format::{DType, Kind, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
+
+/// Types of operands.
+const I8: &[DType] = &[DType::I8];
+const BYTES: &[DType] = &[DType::I8, DType::U8];
+const ALL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::I32, DType::F32];
+const F32: &[DType] = &[DType::F32];
+
+/// Dimensions for operands that need no others.
+struct Usual {
+    dims: Vec<u32>,
+    image: Vec<u32>,
+}
+
+/// An operator that its operands may suit, and the type and dimensions of its output.
+struct Proposal {
+    operator: Operator,
+    inputs: Vec<Option<Ref>>,
+    dtype: DType,
+    out: Vec<u32>,
+}
+
+impl Proposal {
+    fn new(operator: Operator, inputs: Vec<Option<Ref>>, dtype: DType, out: Vec<u32>) -> Self {
+        Self { operator, inputs, dtype, out }
+    }
+}
+
+fn small(v: &Value) -> bool {
+    v.shape.elements().unwrap() < 4096
+}
+
+fn is_image(v: &Value) -> bool {
+    v.shape.rank() == 4 && small(v)
+}
+
+/// For an operator that its operands do not suit.
+const ANY_WORK: Work =
+    Work { rows: 1, row_bytes: 1, row_cost: 1, scratch_cost: 0, prepare_cost: 0, period: 1, macs: 0 };
+
+/// A constant, or one of the other values; constants come first in the file, so indices are known only at the end.
+#[derive(Clone, Copy, PartialEq)]
+enum Ref {
+    Constant(usize),
+    Value(usize),
+}
+
+struct Step {
+    operator: Operator,
+    inputs: Vec<Option<Ref>>,
+    output: usize,
+    scratch: Option<usize>,
+    work: Work,
+}
+
+struct Builder<'c, 'b> {
+    choose: &'c mut Choices<'b>,
+    /// Some sizes are up to so many times as large as usual.
+    scale: i32,
+    parts: Parts,
+    constants: Vec<Value>,
+    steps: Vec<Step>,
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
+}
+
+/// A random plan.
+pub fn plan(choose: &mut Choices<'_>) -> Parts {
+    plan_of(choose, 1)
+}
+
+/// A random plan in which some sizes are up to `scale` times as large as usual, so that work outweighs what an operator
+/// takes by itself.
+pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
+    let count = choose.between(1, 6);
+    let wrong = choose.one_in(4);
+    let mut builder = Builder {
+        choose,
+        scale,
+        parts: Parts::default(),
+        constants: Vec::new(),
+        steps: Vec::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    };
+    for _ in 0..count {
+        let code = builder.choose.pick(OpCode::ALL);
+        builder.step(code);
+        if builder.choose.one_in(3) {
+            builder.view();
+        }
+    }
+    builder.lives();
+    builder.memory();
+    let mut parts = builder.finish();
+    if wrong {
+        break_value(choose, &mut parts);
+    }
+    if !parts.ops.is_empty() && choose.one_in(16) {
+        break_operator(choose, &mut parts);
+    }
+    parts
+}
+
+/// The same plan with no two values at the same place.
+pub fn apart(parts: &Parts) -> Parts {
+    let mut parts = parts.clone();
+    let mut end = parts.values.iter().filter(|v| v.is_state()).map(Value::end).max().map_or(0, align16) as u32;
+    for i in 0..parts.values.len() {
+        // A broken alias may be the index that stands for none.
+        let base = parts.values[i].alias.and_then(|base| usize::from(base).checked_sub(parts.constants.len()));
+        let base = base.and_then(|base| parts.values.get(base).copied());
+        let v = &mut parts.values[i];
+        if let Some(base) = base {
+            v.offset = base.offset;
+        } else if v.is_arena() {
+            v.offset = end;
+            end = align16(v.end()) as u32;
+        }
+    }
+    parts
+}
+
+/// These dimensions, the largest halved until there are fewer than `count` elements.
+fn at_most(count: u32, mut dims: Vec<u32>) -> Vec<u32> {
+    while dims.iter().product::<u32>() >= count {
+        let largest = dims.iter_mut().max().unwrap();
+        *largest /= 2;
+    }
+    dims
+}
+
+impl Builder<'_, '_> {
+    fn get(&self, of: Ref) -> Value {
+        match of {
+            Ref::Constant(i) => self.constants[i],
+            Ref::Value(i) => self.parts.values[i],
+        }
+    }
+
+    fn base(&self, i: usize) -> usize {
+        self.parts.values[i].alias.map_or(i, usize::from)
+    }
+
+    /// From 1 to `most`, or, in larger plans, to a multiple of it.
+    fn size(&mut self, most: i32) -> u32 {
+        let larger = self.scale > 1 && self.choose.one_in(2);
+        self.choose.between(1, if larger { most * self.scale } else { most }) as u32
+    }
+
+    fn dims(&mut self, rank: usize, most: i32) -> Vec<u32> {
+        at_most(4096, (0..rank).map(|_| self.size(most)).collect())
+    }
+
+    fn any_dims(&mut self) -> Vec<u32> {
+        let rank = self.choose.below(7) as usize;
+        let most = if rank > 4 { 3 } else { 5 };
+        self.dims(rank, most)
+    }
+
+    fn image(&mut self) -> Vec<u32> {
+        let channels = self.size(9);
+        let mut dims = self.dims(3, 7);
+        dims[0] = self.choose.pick(&[1, 1, 1, 2, 3]);
+        dims.push(channels);
+        at_most(8192, dims)
+    }
+
+    fn quantize(&mut self, mut v: Value) -> Value {
+        if v.dtype.is_8_bit() {
+            v.scale = self.choose.pick(&[1.0, 0.5, 0.007, 1e-30, 1e30]);
+            v.zero_point = i32::from(self.choose.byte()) - if v.dtype == DType::I8 { 128 } else { 0 };
+        }
+        v
+    }
+
+    fn constant(&mut self, dtype: DType, dims: &[u32]) -> Ref {
+        let v = value(Place::Constant, dtype, dims, 0, (0, 0));
+        let bytes = self.choose.bytes(v.len as usize);
+        self.constant_of(dtype, dims, bytes)
+    }
+
+    fn constant_of(&mut self, dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Ref {
+        const NAMES: [&str; 40] = [
+            "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "{",
+            "}", "[", "]", ":", ",", "1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "é", "plan.a", "dtype", "shape",
+        ];
+        let v = self.quantize(value(Place::Constant, dtype, dims, 0, (0, 0)));
+        self.constants.push(v);
+        let name = NAMES.get(self.constants.len()).unwrap_or(&"plan");
+        self.parts.constants.push((name, dtype, dims.to_vec(), bytes));
+        Ref::Constant(self.constants.len() - 1)
+    }
+
+    fn arena(&mut self, dtype: DType, dims: &[u32]) -> usize {
+        let v = self.quantize(value(Place::Arena, dtype, dims, 0, (0, 0)));
+        self.parts.values.push(v);
+        self.parts.values.len() - 1
+    }
+
+    fn state(&mut self, dtype: DType, dims: &[u32]) -> usize {
+        let i = self.arena(dtype, dims);
+        self.parts.values[i].place = Place::State;
+        if self.choose.one_in(3) {
+            let Ref::Constant(init) = self.constant(dtype, dims) else { return i };
+            self.parts.values[i].init = Some(init as u16);
+        }
+        i
+    }
+
+    /// A value of these types, with elements, that fits, if there is one and the choice falls on it; else a new one of dimensions `dims`.
+    fn operand(&mut self, dtypes: &[DType], fits: impl Fn(&Value) -> bool, dims: &[u32]) -> Ref {
+        let found: Vec<usize> = (0..self.parts.values.len())
+            .filter(|&i| {
+                let v = &self.parts.values[i];
+                v.len > 0 && dtypes.contains(&v.dtype) && fits(v)
+            })
+            .collect();
+        if !found.is_empty() && !self.choose.one_in(4) {
+            // The latest make chains, in which memory is handed on.
+            let back = self.choose.below(found.len().min(3) as u32) as usize;
+            return Ref::Value(found[found.len() - 1 - back]);
+        }
+        let dtype = self.choose.pick(dtypes);
+        match self.choose.below(8) {
+            0 => self.constant(dtype, dims),
+            1 => Ref::Value(self.state(dtype, dims)),
+            _ => {
+                let i = self.arena(dtype, dims);
+                self.inputs.push(i);
+                Ref::Value(i)
+            }
+        }
+    }
+
+    fn activation(&mut self) -> [i32; 2] {
+        let (a, b) = (self.choose.between(-128, 127), self.choose.between(-128, 127));
+        if self.choose.one_in(3) { [a.min(b), a.max(b)] } else { [-128, 127] }
+    }
+
+    fn real_activation(&mut self) -> [f32; 2] {
+        match self.choose.below(4) {
+            0 => [0.0, f32::INFINITY],
+            1 => [0.0, 6.0],
+            2 => [self.choose.odd(), self.choose.odd()].map(|word| f32::from_bits(word as u32)),
+            _ => [f32::NEG_INFINITY, f32::INFINITY],
+        }
+    }
+
+    /// Weights of an f32 layer, stored as F32 or F16.
+    fn real_weights(&mut self, dims: &[u32]) -> Ref {
+        let dtype = self.choose.pick(&[DType::F32, DType::F32, DType::F16]);
+        self.constant(dtype, dims)
+    }
+
+    /// A bias of `count` reals, or none.
+    fn real_bias(&mut self, count: u32) -> Option<Ref> {
+        if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }
+    }
+
+    fn multiplier(&mut self) -> [i32; 2] {
+        let multiplier =
+            if self.choose.one_in(4) { self.choose.odd().max(0) } else { (self.choose.word() >> 1) as i32 };
+        let shift = if self.choose.one_in(4) { self.choose.between(-31, 30) } else { self.choose.between(-9, 1) };
+        [multiplier, shift]
+    }
+
+    fn channels(&mut self, count: u32) -> Ref {
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            let bias = if self.choose.one_in(8) { self.choose.odd() } else { self.choose.between(-999, 999) };
+            let [multiplier, shift] = self.multiplier();
+            for word in [bias, multiplier, shift] {
+                bytes.extend(word.to_le_bytes());
+            }
+        }
+        let table = self.constant_of(DType::I32, &[count, 3], bytes);
+        if let Some(last) = self.constants.last_mut() {
+            last.kind = Kind::Channels;
+        }
+        table
+    }
+
+    /// Along one axis: stride, dilation, pad and the output's size.
+    fn window(&mut self, input: u32, size: u32, dilated: bool) -> ([i32; 3], u32) {
+        let stride = if self.choose.one_in(16) { self.choose.odd().max(1) } else { self.choose.between(1, 3) };
+        let dilation = match dilated {
+            true if self.choose.one_in(16) => self.choose.odd().max(1),
+            true => self.choose.between(1, 3),
+            false => 1,
+        };
+        let extent = (i64::from(size) - 1) * i64::from(dilation) + 1;
+        let pad = self.choose.below(extent.min(1 << 24) as u32) as i32;
+        let most = (i64::from(input) + i64::from(pad) - 1) / i64::from(stride) + 1;
+        let output = self.choose.between(1, most.min(9) as i32) as u32;
+        ([stride, dilation, pad], output)
+    }
+
+    /// Adds one operator, if its operands suit it (or, seldom, all the same).
+    fn step(&mut self, code: OpCode) {
+        let usual = Usual { dims: self.any_dims(), image: self.image() };
+        let Proposal { operator, inputs, dtype, out } = match code {
+            OpCode::Conv2d | OpCode::DepthwiseConv2d | OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32 => {
+                self.conv(code, &usual)
+            }
+            OpCode::FullyConnected => self.fully_connected(&usual),
+            OpCode::FullyConnectedF32 => self.fully_connected_f32(&usual),
+            OpCode::FullyConnectedBlock => self.fully_connected_block(),
+            OpCode::AvgPool2d | OpCode::MaxPool2d | OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32 => {
+                self.pool(code, &usual)
+            }
+            OpCode::ConvTranspose2dF32 => self.conv_transpose(&usual),
+            OpCode::LstmF32 | OpCode::GruF32 => self.recurrent(code, &usual),
+            OpCode::Add
+            | OpCode::Sub
+            | OpCode::Mul
+            | OpCode::AddF32
+            | OpCode::SubF32
+            | OpCode::MulF32
+            | OpCode::DivF32
+            | OpCode::MinimumF32
+            | OpCode::MaximumF32 => self.binary(code, &usual),
+            OpCode::SoftmaxF32 => self.softmax_f32(&usual),
+            OpCode::UnaryF32 => self.unary(&usual),
+            OpCode::BatchMatMulF32 => self.batch_matmul(),
+            OpCode::LayerNormF32 | OpCode::RmsNormF32 => self.norm(code, &usual),
+            OpCode::Positions => self.positions_of_state(),
+            OpCode::RopeF32 => self.rope(),
+            OpCode::AttentionF32 => self.attention(),
+            OpCode::GatherF32 | OpCode::GatherBlock => self.gather(code, &usual),
+            OpCode::Softmax => self.softmax(&usual),
+            OpCode::Lookup => self.lookup(&usual),
+            OpCode::Pad => self.pad(&usual),
+            OpCode::Mean | OpCode::MeanF32 => self.mean(code, &usual),
+            OpCode::Concat => self.concat(&usual),
+            OpCode::StridedSlice => self.strided_slice(&usual),
+            OpCode::Transpose => self.transpose(&usual),
+            OpCode::ResizeNearest => self.resize_nearest(&usual),
+            OpCode::Quantize => self.quantize_f32(&usual),
+            OpCode::Dequantize => self.dequantize(&usual),
+            OpCode::Svdf => self.svdf(&usual),
+            OpCode::Copy => self.copy(&usual),
+        };
+        let output = if code == OpCode::Copy && self.choose.one_in(3) {
+            self.state(dtype, &out)
+        } else {
+            self.arena(dtype, &out)
+        };
+        let mut operator = operator;
+        if self.choose.one_in(16) {
+            let mut attrs = operator.emit();
+            attrs[self.choose.below(15) as usize] = self.choose.odd();
+            operator = Operator::parse(code, &attrs);
+        }
+        let operands = Operands {
+            inputs: core::array::from_fn(|k| inputs.get(k).copied().flatten().map(|i| self.get(i))),
+            count: inputs.len(),
+            output: self.parts.values[output],
+        };
+        let work = match operator.check(&operands) {
+            Ok(work) => work,
+            Err(_) if self.choose.one_in(16) => ANY_WORK,
+            Err(_) => {
+                // Nothing would write it: take it away again.
+                self.parts.values.pop();
+                return;
+            }
+        };
+        if self.parts.values[output].is_arena() && self.choose.one_in(2) {
+            self.outputs.push(output);
+        }
+        self.steps.push(Step { operator, inputs, output, scratch: None, work });
+        let workspace = operator.workspace(&operands);
+        let shareable = (0..8).any(|k| operator.row_access(&operands, k).is_some());
+        if self.choose.one_in(if shareable { 2 } else { 8 }) || (workspace.is_some() && !self.choose.one_in(16)) {
+            let scratch = self.arena(DType::U8, &[workspace.map_or(work.row_bytes, |workspace| workspace.len)]);
+            self.steps.last_mut().unwrap().scratch = Some(scratch);
+        }
+    }
+
+    /// Up to four positions: any integers, or such that caches and tables have them.
+    fn positions(&mut self) -> Ref {
+        let count = self.size(4);
+        if self.choose.one_in(2) {
+            let bytes = (0..count).flat_map(|_| self.choose.between(-1, 6).to_le_bytes()).collect();
+            return self.constant_of(DType::I32, &[count], bytes);
+        }
+        self.operand(&[DType::I32], |v| v.len <= 16 && !v.is_state(), &[count])
+    }
+
+    /// Other dimensions of the same product.
+    fn other_dims(&mut self, shape: &Shape) -> Vec<u32> {
+        let len = shape.elements().unwrap();
+        match self.choose.below(3) {
+            0 => vec![len],
+            1 => vec![len, 1, 1],
+            _ => {
+                let divisors: Vec<u32> = (1..=len.clamp(1, 64)).filter(|d| len.is_multiple_of(*d)).collect();
+                let d = self.choose.pick(&divisors);
+                vec![1, len / d, 1, d]
+            }
+        }
+    }
+
+    /// Adds another view of a value.
+    fn view(&mut self) {
+        if self.parts.values.is_empty() {
+            return;
+        }
+        let i = self.choose.below(self.parts.values.len() as u32) as usize;
+        let base = self.parts.values[i];
+        let is_scratch = self.steps.iter().any(|s| s.scratch == Some(i));
+        if base.alias.is_some() || is_scratch {
+            return;
+        }
+        let dims = self.other_dims(&base.shape);
+        let view = value(base.place, base.dtype, &dims, 0, (0, 0));
+        let view = Value { scale: base.scale, zero_point: base.zero_point, alias: Some(i as u16), ..view };
+        self.parts.values.push(view);
+        if self.choose.one_in(4) {
+            self.outputs.push(self.parts.values.len() - 1);
+        }
+    }
+
+    /// The finished parts, in the order of a file.
+    fn finish(self) -> Parts {
+        let Self { mut parts, steps, inputs, outputs, constants, .. } = self;
+        let constants = constants.len();
+        let index = |r: Ref| match r {
+            Ref::Constant(i) => i as u16,
+            Ref::Value(i) => (constants + i) as u16,
+        };
+        for v in &mut parts.values {
+            v.alias = v.alias.map(|i| i.wrapping_add(constants as u16));
+        }
+        for step in &steps {
+            let inputs: Vec<Option<u16>> = step.inputs.iter().map(|i| i.map(index)).collect();
+            let scratch = step.scratch.map(|i| index(Ref::Value(i)));
+            let op = Op::new(step.operator, &inputs, index(Ref::Value(step.output)), &step.work);
+            parts.ops.push(scratch.map_or(op, |scratch| op.with_scratch(scratch, &step.work)));
+        }
+        parts.outputs = outputs.into_iter().map(|i| index(Ref::Value(i))).collect();
+        let inputs: Vec<u16> = inputs.into_iter().map(|i| index(Ref::Value(i))).collect();
+        parts.arranged(&inputs)
+    }
+}

@@ -1,0 +1,88 @@
+//! What moves elements.
+
+use super::{ALL, Builder, Proposal, Usual, is_image, small};
+use tealight_format::ops::{Concat, Copy, Pad, ResizeNearest, StridedSlice, Transpose};
+use tealight_format::{MAX_RANK, Operator, Value};
+
+impl Builder<'_, '_> {
+    /// Padding.
+    pub(super) fn pad(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(ALL, small, &usual.dims);
+        let mut out = self.get(x).shape.dims().to_vec();
+        let mut before = [0; MAX_RANK];
+        for (dim, before) in out.iter_mut().zip(&mut before) {
+            *before = self.choose.between(0, 2);
+            *dim += *before as u32 + self.choose.below(3);
+        }
+        let attrs = Pad { before, value: self.choose.odd() };
+        Proposal::new(Operator::Pad(attrs), vec![Some(x)], self.get(x).dtype, out)
+    }
+
+    /// A concatenation of one to five tensors.
+    pub(super) fn concat(&mut self, usual: &Usual) -> Proposal {
+        let a = self.operand(ALL, |v| small(v) && v.shape.rank() > 0, &usual.image);
+        let first = self.get(a);
+        let axis = self.choose.below(first.shape.rank() as u32) as usize;
+        let mut out = first.shape.dims().to_vec();
+        let mut inputs = vec![Some(a)];
+        for _ in 0..self.choose.below(4) {
+            let mut dims = first.shape.dims().to_vec();
+            dims[axis] = self.choose.between(1, 3) as u32;
+            let fits = |v: &Value| {
+                v.shape.rank() == dims.len() && (0..dims.len()).all(|i| i == axis || v.shape.dim(i) == dims[i])
+            };
+            let b = self.operand(&[first.dtype], |v| small(v) && fits(v), &dims);
+            out[axis] += self.get(b).shape.dim(axis);
+            inputs.push(Some(b));
+        }
+        Proposal::new(Operator::Concat(Concat { axis: axis as i32 }), inputs, first.dtype, out)
+    }
+
+    /// A slice, forward or backward.
+    pub(super) fn strided_slice(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(ALL, small, &usual.dims);
+        let mut out = self.get(x).shape.dims().to_vec();
+        let (mut begin, mut stride) = ([0; MAX_RANK], [1i32; MAX_RANK]);
+        for ((dim, begin), stride) in out.iter_mut().zip(&mut begin).zip(&mut stride) {
+            *begin = self.choose.below(*dim) as i32;
+            *stride = self.choose.pick(&[1, 1, 2, -1, -2, 3]);
+            let room = if *stride > 0 { *dim as i32 - 1 - *begin } else { *begin };
+            *dim = self.choose.between(1, room / stride.abs() + 1) as u32;
+            if *dim == 1 && self.choose.one_in(8) {
+                *stride = self.choose.odd();
+            }
+        }
+        Proposal::new(Operator::StridedSlice(StridedSlice { begin, stride }), vec![Some(x)], self.get(x).dtype, out)
+    }
+
+    /// Any permutation of the dimensions.
+    pub(super) fn transpose(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(ALL, small, &usual.dims);
+        let s = self.get(x).shape;
+        let mut perm = [0, 1, 2, 3, 4, 5];
+        for i in (1..s.rank()).rev() {
+            perm.swap(i, self.choose.below(i as u32 + 1) as usize);
+        }
+        let out = perm[..s.rank()].iter().map(|&from| s.dim(from as usize)).collect();
+        Proposal::new(Operator::Transpose(Transpose { perm }), vec![Some(x)], self.get(x).dtype, out)
+    }
+
+    /// An image resized.
+    pub(super) fn resize_nearest(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(ALL, is_image, &usual.image);
+        let s = self.get(x).shape;
+        let attrs =
+            ResizeNearest { align_corners: self.choose.between(0, 1), half_pixel_centers: self.choose.between(0, 1) };
+        let size = self.dims(2, 12);
+        let out = vec![s.dim(0), size[0], size[1], s.dim(3)];
+        Proposal::new(Operator::ResizeNearest(attrs), vec![Some(x)], self.get(x).dtype, out)
+    }
+
+    /// A copy, with the same dimensions or others of the same product.
+    pub(super) fn copy(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(ALL, small, &usual.dims);
+        let v = self.get(x);
+        let out = if self.choose.one_in(2) { v.shape.dims().to_vec() } else { self.other_dims(&v.shape) };
+        Proposal::new(Operator::Copy(Copy), vec![Some(x)], v.dtype, out)
+    }
+}

@@ -1,0 +1,79 @@
+//! Dense layers and products of matrices.
+
+use super::{Builder, F32, I8, Proposal, Usual, small};
+use tealight_format::ops::{BatchMatMulF32, BlockType, FullyConnected, FullyConnectedBlock, FullyConnectedF32};
+use tealight_format::{DType, Operator, Shape, Value};
+
+impl Builder<'_, '_> {
+    /// An int8 dense layer.
+    pub(super) fn fully_connected(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(I8, small, &usual.dims);
+        let len = self.get(x).len;
+        let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
+        let depth = self.choose.pick(&divisors);
+        let units = self.size(9);
+        let attrs = FullyConnected {
+            weights_zero_point: self.choose.pick(&[0, 0, 3, -128, 127]),
+            activation: self.activation(),
+        };
+        let w = self.constant(DType::I8, &[units, depth]);
+        let c = self.channels(units);
+        Proposal::new(
+            Operator::FullyConnected(attrs),
+            vec![Some(x), Some(w), Some(c)],
+            DType::I8,
+            vec![len / depth, units],
+        )
+    }
+
+    /// A dense layer in f32.
+    pub(super) fn fully_connected_f32(&mut self, usual: &Usual) -> Proposal {
+        let x = self.operand(F32, small, &usual.dims);
+        let len = self.get(x).len / 4;
+        let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
+        let depth = self.choose.pick(&divisors);
+        let units = self.size(9);
+        let attrs = FullyConnectedF32 { activation: self.real_activation() };
+        let w = self.real_weights(&[units, depth]);
+        let bias = self.real_bias(units);
+        Proposal::new(
+            Operator::FullyConnectedF32(attrs),
+            vec![Some(x), Some(w), bias],
+            DType::F32,
+            vec![len / depth, units],
+        )
+    }
+
+    /// A dense layer with block-quantized weights.
+    pub(super) fn fully_connected_block(&mut self) -> Proposal {
+        let block = self.choose.pick(BlockType::ALL);
+        let (batches, blocks) = (self.choose.between(1, 3) as u32, self.size(3));
+        let depth = blocks * block.elements();
+        let x = self.operand(F32, |v| small(v) && (v.len / 4).is_multiple_of(depth), &[batches, depth]);
+        let units = self.size(5);
+        let attrs = FullyConnectedBlock { block: block as i32, activation: self.real_activation() };
+        let w = self.constant(DType::U8, &[units, blocks * block.bytes()]);
+        let bias = self.real_bias(units);
+        let out = vec![self.get(x).len / 4 / depth, units];
+        Proposal::new(Operator::FullyConnectedBlock(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
+    }
+
+    /// A product of matrices, either of them transposed or not.
+    pub(super) fn batch_matmul(&mut self) -> Proposal {
+        let matrix = |v: &Value| small(v) && (2..=4).contains(&v.shape.rank());
+        let rank = 2 + self.choose.below(3) as usize;
+        let dims = self.dims(rank, 4);
+        let a = self.operand(F32, matrix, &dims);
+        let mut out = self.get(a).shape.dims().to_vec();
+        let [transpose_a, transpose_b] = [(); 2].map(|()| self.choose.between(0, 1));
+        let columns = self.size(5);
+        let (stored, inner) = (out.split_off(out.len() - 2), 1 - transpose_a as usize);
+        let mut other = if self.choose.one_in(2) { out.clone() } else { Vec::new() };
+        other.extend(if transpose_b == 1 { [columns, stored[inner]] } else { [stored[inner], columns] });
+        out.extend([stored[1 - inner], columns]);
+        let wanted = Shape::new(&other).unwrap();
+        let b = self.operand(F32, |v| v.shape.is(&wanted), &other);
+        let attrs = BatchMatMulF32 { transpose_a, transpose_b };
+        Proposal::new(Operator::BatchMatMulF32(attrs), vec![Some(a), Some(b)], DType::F32, out)
+    }
+}

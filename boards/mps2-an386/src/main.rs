@@ -3,42 +3,18 @@
 #![no_std]
 #![no_main]
 
-use tealight_board::Machine;
-use tealight_board::clock::cmsdk;
-use tealight_board::led::Register;
+use tealight_mps2::{Image, Mps2};
 
-/// Base of CMSDK APB timer 0 (Application Note AN386, table of the APB peripherals).
-const TIMER0: usize = 0x4000_0000;
+struct Mps2An386;
 
-/// The register of the user LEDs (Application Note AN386, FPGA system control and I/O). LED 0 is bit 0.
-const LEDS: usize = 0x4002_8000;
-
-struct Mps2An386 {
-    clock: cmsdk::Timer,
-    led: Register,
-}
-
-impl Machine for Mps2An386 {
-    type Led = Register;
-
+// SAFETY: the addresses are those of Application Note AN386.
+unsafe impl Image for Mps2An386 {
     const ID: &'static str = env!("TEALIGHT_BOARD");
-    const TICKS_PER_SECOND: u32 = 25_000_000;
-
-    fn take() -> Self {
-        // SAFETY: the address is the board's timer 0, and nothing else in this image uses it.
-        let clock = unsafe { cmsdk::Timer::start(TIMER0) };
-        // SAFETY: the register is the board's, and nothing else in this image uses it.
-        let led = unsafe { Register::new((LEDS, 1), (LEDS, 0)) };
-        Self { clock, led }
-    }
-
-    fn led(&mut self) -> &mut Register {
-        &mut self.led
-    }
-
-    fn ticks(&mut self) -> u32 {
-        self.clock.ticks()
-    }
+    /// Table of the APB peripherals.
+    const TIMER0: usize = 0x4000_0000;
+    /// FPGA system control and I/O.
+    const LEDS: usize = 0x4002_8000;
+    const HERTZ: u32 = 25_000_000;
 }
 
-tealight_board::firmware!(Mps2An386);
+tealight_board::firmware!(Mps2<Mps2An386>);

@@ -3,34 +3,13 @@
 #![no_std]
 #![no_main]
 
-use tealight_board::Machine;
-use tealight_board::clock::cycle;
-use tealight_board::led::NoLed;
+use tealight_riscv_virt::{Image, Virt};
 
-// At the address at which QEMU starts the machine (`[memory.reset]` in board.toml).
-core::arch::global_asm!(".section .reset, \"ax\"", "tail _start");
+struct Riscv32Virt;
 
-struct Riscv32Virt {
-    led: NoLed,
-}
-
-impl Machine for Riscv32Virt {
-    type Led = NoLed;
-
+impl Image for Riscv32Virt {
     const ID: &'static str = env!("TEALIGHT_BOARD");
-    const TICKS_PER_SECOND: u32 = 1_000_000_000;
-
-    fn take() -> Self {
-        Self { led: NoLed }
-    }
-
-    fn led(&mut self) -> &mut NoLed {
-        &mut self.led
-    }
-
-    fn ticks(&mut self) -> u32 {
-        cycle::ticks()
-    }
 }
 
-tealight_board::firmware!(Riscv32Virt);
+tealight_riscv_virt::reset!();
+tealight_board::firmware!(Virt<Riscv32Virt>);

@@ -3,34 +3,13 @@
 #![no_std]
 #![no_main]
 
-use tealight_board::Machine;
-use tealight_board::clock::cycle;
-use tealight_board::led::NoLed;
+use tealight_riscv_virt::{Image, Virt};
 
-// At the address at which QEMU starts the machine (`[memory.reset]` in board.toml).
-core::arch::global_asm!(".section .reset, \"ax\"", "tail _start");
+struct Riscv64VirtV;
 
-struct Riscv64VirtV {
-    led: NoLed,
-}
-
-impl Machine for Riscv64VirtV {
-    type Led = NoLed;
-
+impl Image for Riscv64VirtV {
     const ID: &'static str = env!("TEALIGHT_BOARD");
-    const TICKS_PER_SECOND: u32 = 1_000_000_000;
-
-    fn take() -> Self {
-        Self { led: NoLed }
-    }
-
-    fn led(&mut self) -> &mut NoLed {
-        &mut self.led
-    }
-
-    fn ticks(&mut self) -> u32 {
-        cycle::ticks()
-    }
 }
 
-tealight_board::firmware!(Riscv64VirtV);
+tealight_riscv_virt::reset!();
+tealight_board::firmware!(Virt<Riscv64VirtV>);

@@ -274,6 +274,22 @@ fn the_front_page_is_short() {
     assert!(lines <= 130, "{lines} lines; details belong into docs/src");
 }
 
+#[test]
+fn the_changelog_has_each_kind_of_change_once_a_release() {
+    let kinds = ["### Added", "### Changed", "### Deprecated", "### Removed", "### Fixed", "### Security"];
+    let text = read(Path::new("CHANGELOG.md"));
+    let releases: Vec<&str> = text.split("\n## ").skip(1).collect();
+    assert!(!releases.is_empty(), "there is no release");
+    for release in releases {
+        let name = release.lines().next().unwrap_or_default();
+        let mut seen = BTreeSet::new();
+        for heading in release.lines().filter(|line| line.starts_with("###")) {
+            assert!(kinds.contains(&heading), "`{heading}` under {name} is no kind of change");
+            assert!(seen.insert(heading), "`{heading}` stands twice under {name}");
+        }
+    }
+}
+
 /// What is generated stands between two comments of a page.
 const BEGIN: &str = "<!-- Made from `tealight_compiler::OPERATORS`";
 const END: &str = "<!-- End of what is made. -->";

@@ -6,13 +6,13 @@
 use crate::board;
 use crate::context::Context;
 use crate::error::Usage;
-use crate::run::thousands;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use tealight_cli::grouped;
 
 /// A table in a page.
 struct Table {
@@ -201,12 +201,12 @@ fn front_page(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
     let rows = beside_tflm(figures, tflm, |name, ours, peer, _| {
         vec![
             name.into(),
-            thousands(ours.instructions),
-            thousands(peer.instructions),
-            thousands(ours.arena_bytes),
-            thousands(peer.arena_bytes),
-            thousands(ours.runtime_bytes),
-            thousands(peer.runtime_flash_bytes),
+            grouped(ours.instructions),
+            grouped(peer.instructions),
+            grouped(ours.arena_bytes),
+            grouped(peer.arena_bytes),
+            grouped(ours.runtime_bytes),
+            grouped(peer.runtime_flash_bytes),
         ]
     })?;
     let titles = ["instructions", "TFLM", "arena B", "TFLM", "runtime flash B", "TFLM"];
@@ -215,7 +215,7 @@ fn front_page(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
 
 fn cortex_m4f(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
     let rows = beside_tflm(figures, tflm, |name, ours, peer, floor| {
-        let mut row = vec![name.into(), thousands(ours.macs), thousands(ours.instructions), ours.per_mac()];
+        let mut row = vec![name.into(), grouped(ours.macs), grouped(ours.instructions), ours.per_mac()];
         let bytes = [
             peer.instructions,
             ours.arena_bytes,
@@ -226,7 +226,7 @@ fn cortex_m4f(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
             ours.runtime_bytes,
             peer.runtime_flash_bytes,
         ];
-        row.extend(bytes.map(thousands));
+        row.extend(bytes.map(grouped));
         row
     })?;
     let titles = [
@@ -256,7 +256,7 @@ fn other_cores(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
             ours.runtime_bytes,
             peer.runtime_flash_bytes,
         ];
-        row.extend(numbers.map(thousands));
+        row.extend(numbers.map(grouped));
         row
     })?;
     let titles = ["instructions", "TFLM", "arena B", "TFLM", "runtime flash B", "TFLM"];
@@ -268,7 +268,7 @@ fn boards(figures: &[&Figures], _: &Tflm) -> Result<String> {
         let flash = ours.model_bytes + ours.runtime_bytes;
         let numbers = [ours.instructions, ours.arena_bytes, ours.stack_bytes, ours.ram_bytes, flash];
         let mut row = vec![format!("`{}`", ours.board)];
-        row.extend(numbers.map(thousands));
+        row.extend(numbers.map(grouped));
         row
     });
     Ok(table(&["board"], &["instructions", "arena B", "stack B", "RAM B", "flash B"], rows))
@@ -276,8 +276,8 @@ fn boards(figures: &[&Figures], _: &Tflm) -> Result<String> {
 
 fn weights(figures: &[&Figures], _: &Tflm) -> Result<String> {
     let rows = figures.iter().map(|ours| {
-        let mut row = vec![ours.model.clone(), thousands(ours.macs), thousands(ours.instructions), ours.per_mac()];
-        row.extend([ours.arena_bytes, ours.stack_bytes, ours.model_bytes, ours.runtime_bytes].map(thousands));
+        let mut row = vec![ours.model.clone(), grouped(ours.macs), grouped(ours.instructions), ours.per_mac()];
+        row.extend([ours.arena_bytes, ours.stack_bytes, ours.model_bytes, ours.runtime_bytes].map(grouped));
         row
     });
     let titles = ["MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime flash B"];

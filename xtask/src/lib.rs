@@ -16,5 +16,5 @@ pub mod zoo;
 pub use tealight_harness::{Context, Usage};
 use tealight_harness::{
     board, check_no_panic, conformance, context, cost, emulator, error, faults, fetch, firmware, layout, limit, linux,
-    model, on_board, parsing, progress, repeat, run, setup, subject, table,
+    model, on_board, parsing, progress, repeat, setup, subject, table,
 };

@@ -9,7 +9,6 @@ use crate::context::{Context, run_quietly};
 use crate::limit;
 use crate::linux::{self, OnLinux as _};
 use crate::progress::Progress;
-use crate::run::thousands;
 use crate::{fetch, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -18,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tealight_cli::grouped;
 use tealight_tests::language::{Compared, Spoken};
 use xshell::cmd;
 
@@ -345,7 +345,7 @@ fn print(report: &Report) {
     let mut table = table::table();
     table.set_header(["", "threads", "prompt tokens/s", "tokens/s", "peak memory B", "same tokens"]);
     for speed in &report.speeds {
-        let memory = speed.peak_memory_bytes.map_or_else(|| "unknown".into(), thousands);
+        let memory = speed.peak_memory_bytes.map_or_else(|| "unknown".into(), grouped);
         let [prompt, answer] = [speed.prompt_rate, speed.answer_rate].map(|rate| format!("{rate:.1}"));
         table.add_row([
             speed.who.to_string(),
@@ -374,6 +374,6 @@ fn print(report: &Report) {
     for Emulated { processor, text } in &report.emulated {
         println!("{processor} (QEMU): the same text, \"{}\"", text.trim());
     }
-    let [gguf, model, arena] = [report.gguf_bytes, report.model_bytes, report.arena_bytes].map(thousands);
+    let [gguf, model, arena] = [report.gguf_bytes, report.model_bytes, report.arena_bytes].map(grouped);
     println!("the GGUF file has {gguf} B, the compiled file {model} B, its memory {arena} B");
 }

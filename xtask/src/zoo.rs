@@ -209,7 +209,7 @@ fn as_table(figures: &[Figures]) -> comfy_table::Table {
             format!("{:.4}", figures.float),
             format!("{:.4}", figures.quantized),
             figures.samples.to_string(),
-            crate::run::thousands(figures.bytes),
+            tealight_cli::grouped(figures.bytes),
         ];
         if let Some(board) = &figures.board {
             row.push(format!("{} of {} on {}", board.equal, board.samples, board.id));

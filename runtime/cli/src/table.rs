@@ -91,7 +91,7 @@ impl Table {
 }
 
 /// `number` with commas between groups of three digits.
-pub(crate) fn grouped(number: impl Into<u64>) -> String {
+pub fn grouped(number: impl Into<u64>) -> String {
     let digits = number.into().to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

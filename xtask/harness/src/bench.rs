@@ -7,7 +7,6 @@ use crate::conformance::{Cost, on_boards};
 use crate::context::Context;
 use crate::emulator;
 use crate::error::Usage;
-use crate::run::thousands;
 use crate::setup;
 use crate::subject::subjects;
 use crate::table;
@@ -15,6 +14,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use comfy_table::CellAlignment;
 use std::collections::BTreeMap;
+use tealight_cli::grouped;
 
 /// What to measure, and where.
 #[derive(Debug, Args)]
@@ -76,11 +76,11 @@ fn as_table(costs: &[Cost]) -> comfy_table::Table {
         table.add_row([
             cost.model.clone(),
             cost.board.clone(),
-            thousands(cost.instructions),
-            thousands(cost.arena_bytes),
-            thousands(cost.stack_bytes),
-            thousands(cost.ram_bytes),
-            thousands(cost.model_bytes + cost.runtime_bytes),
+            grouped(cost.instructions),
+            grouped(cost.arena_bytes),
+            grouped(cost.stack_bytes),
+            grouped(cost.ram_bytes),
+            grouped(cost.model_bytes + cost.runtime_bytes),
             digest,
         ]);
     }

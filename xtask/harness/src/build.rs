@@ -5,12 +5,13 @@ use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
-use crate::run::{self, thousands};
+use crate::run;
 use crate::{fetch, fit};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
+use tealight_cli::grouped;
 
 /// What to build.
 #[derive(Debug, Args)]
@@ -73,7 +74,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
         return Ok(());
     }
     let output = output.display();
-    println!("{output}: {} bytes of flash, {} of variables", thousands(sizes.flash), thousands(sizes.ram));
+    println!("{output}: {} bytes of flash, {} of variables", grouped(sizes.flash), grouped(sizes.ram));
     match inferences {
         0 => println!("it waits for its inputs"),
         count => println!("with the inputs of {count} inferences built in"),

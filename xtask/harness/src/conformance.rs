@@ -14,7 +14,6 @@ use crate::linux;
 use crate::model::ModelFile;
 use crate::on_board::{self, Options, run_on_board};
 use crate::progress::{Progress, say};
-use crate::run::thousands;
 use crate::subject::{Subject, subjects};
 use crate::table;
 use anyhow::{Context as _, Result, bail};
@@ -23,6 +22,7 @@ use serde::Serialize;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tealight_cli::grouped;
 use tealight_tests::digests::Digests;
 use tealight_tests::models::{self, Golden, MLPERF_TINY};
 
@@ -229,13 +229,13 @@ fn cost_table(costs: &[Cost]) -> Table {
         let per_mac = format!("{:.2}", cost.instructions as f64 / cost.macs.max(1) as f64);
         table.add_row([
             cost.model.clone(),
-            thousands(cost.macs),
-            thousands(cost.instructions),
+            grouped(cost.macs),
+            grouped(cost.instructions),
             per_mac,
-            thousands(cost.arena_bytes),
-            thousands(cost.stack_bytes),
-            thousands(cost.model_bytes),
-            thousands(cost.runtime_bytes),
+            grouped(cost.arena_bytes),
+            grouped(cost.stack_bytes),
+            grouped(cost.model_bytes),
+            grouped(cost.runtime_bytes),
         ]);
     }
     table.column_iter_mut().skip(1).for_each(|column| {

@@ -2,7 +2,7 @@
 
 use crate::board::Board;
 use crate::model::ModelFile;
-use crate::run::thousands;
+use tealight_cli::grouped;
 use thiserror::Error;
 
 /// A model that does not fit a board.
@@ -12,7 +12,7 @@ pub enum DoesNotFit {
     #[error(
         "{model} does not fit {board}: its arena of {} bytes and the stack of {} need {} bytes of RAM, and there are {}; \
          a board with more RAM runs it",
-        thousands(*arena), thousands(*stack), thousands(arena + stack), thousands(*ram)
+        grouped(*arena), grouped(*stack), grouped(arena + stack), grouped(*ram)
     )]
     Ram {
         /// Model.
@@ -29,7 +29,7 @@ pub enum DoesNotFit {
     /// The model's file alone takes more than the flash.
     #[error(
         "{model} does not fit {board}: its file has {} bytes, and there are {} bytes of flash; a board with more flash runs it",
-        thousands(*file), thousands(*flash)
+        grouped(*file), grouped(*flash)
     )]
     Flash {
         /// Model.
@@ -44,7 +44,7 @@ pub enum DoesNotFit {
     /// Model, code and variables together take more than there is.
     #[error(
         "{model} does not fit {board}: with the firmware's code and variables it needs {} bytes of {memory}, and there are {}{}",
-        thousands(*needed), thousands(*length), of_stack(*stack)
+        grouped(*needed), grouped(*length), of_stack(*stack)
     )]
     Linked {
         /// Model.
@@ -64,7 +64,7 @@ pub enum DoesNotFit {
 
 /// What is said of the stack's part.
 fn of_stack(stack: u64) -> String {
-    if stack == 0 { String::new() } else { format!(", of which the stack has {}", thousands(stack)) }
+    if stack == 0 { String::new() } else { format!(", of which the stack has {}", grouped(stack)) }
 }
 
 /// Refuses a model that cannot fit, whatever the firmware is.
@@ -119,10 +119,10 @@ mod tests {
         assert_eq!(check(&small(bytes, ram), &model), Ok(()));
         let error = check(&small(bytes, ram - 1), &model).unwrap_err().to_string();
         for number in [model.arena_bytes, ram, ram - 1] {
-            assert!(error.contains(&thousands(number)), "{error}");
+            assert!(error.contains(&grouped(number)), "{error}");
         }
         let error = check(&small(bytes - 1, ram), &model).unwrap_err().to_string();
-        assert!(error.contains(&thousands(bytes)) && error.contains(&thousands(bytes - 1)), "{error}");
+        assert!(error.contains(&grouped(bytes)) && error.contains(&grouped(bytes - 1)), "{error}");
     }
 
     #[test]

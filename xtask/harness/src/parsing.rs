@@ -8,11 +8,12 @@ use crate::context::Context;
 use crate::on_board::{self, Options, emulate, read};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::run::{self, thousands};
+use crate::run;
 use crate::{model, table};
 use anyhow::{Context as _, Result, anyhow, bail};
 use comfy_table::{CellAlignment, Table};
 use std::time::Duration;
+use tealight_cli::grouped;
 use tealight_format::{Model, OpCode};
 use tealight_tests::heavy;
 
@@ -68,7 +69,7 @@ pub fn parsing(context: &Context, board: &str) -> Result<()> {
     }
     let progress = Progress::start(format!("parsing {} files on {}", files.len(), board.id));
     let (parsed, stack) = on_board(context, &board, files)?;
-    progress.done(&format!("{} bytes of stack", thousands(stack)));
+    progress.done(&format!("{} bytes of stack", grouped(stack)));
     println!("{}", as_table(&parsed));
     judge(&parsed)
 }
@@ -86,7 +87,7 @@ fn committed(context: &Context) -> Result<Vec<(String, Vec<u8>)>> {
 /// That the specification says what is asserted here.
 fn is_stated(context: &Context) -> Result<()> {
     let spec = std::fs::read_to_string(context.root.join(SPEC)).with_context(|| format!("cannot read {SPEC}"))?;
-    let stated = format!("{MOST} instructions for each byte of the file, and {} besides", thousands(FIXED));
+    let stated = format!("{MOST} instructions for each byte of the file, and {} besides", grouped(FIXED));
     if !spec.split_whitespace().collect::<Vec<_>>().join(" ").contains(&stated) {
         bail!("{SPEC} does not say `{stated}`");
     }
@@ -118,7 +119,7 @@ fn judge(parsed: &[Parsed]) -> Result<()> {
     for file in parsed {
         let most = MOST * file.bytes as f64 + FIXED as f64;
         if file.instructions as f64 > most {
-            bail!("{} takes {} instructions, more than {most:.0}", file.name, thousands(file.instructions));
+            bail!("{} takes {} instructions, more than {most:.0}", file.name, grouped(file.instructions));
         }
     }
     let worst = parsed.iter().map(Parsed::each).fold(0.0, f64::max);
@@ -139,7 +140,7 @@ fn as_table(parsed: &[Parsed]) -> Table {
     let mut table = table::table();
     table.set_header(["file", "bytes", "instructions", "per byte"]);
     for file in parsed {
-        let [bytes, instructions] = [file.bytes as u64, file.instructions].map(thousands);
+        let [bytes, instructions] = [file.bytes as u64, file.instructions].map(grouped);
         table.add_row([file.name.clone(), bytes, instructions, format!("{:.1}", file.each())]);
     }
     table.column_iter_mut().skip(1).for_each(|column| {

@@ -20,6 +20,7 @@ use serde_json::json;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tealight_cli::grouped;
 use tealight_cli::visible;
 
 /// Scores shown of an answer.
@@ -183,8 +184,8 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     let model = ModelFile::open(file, labels)?;
     progress.done(&format!(
         "{} multiply-accumulates, {} bytes",
-        thousands(model.macs),
-        thousands(model.bytes.len() as u64)
+        grouped(model.macs),
+        grouped(model.bytes.len() as u64)
     ));
     Ok(model)
 }
@@ -312,7 +313,7 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
     let mut table = table::table();
     table.set_header([format!("{} on {}", model.name, board.name), String::new(), String::new()]);
     let mut row = |what: &str, number: u64, remark: String| {
-        table.add_row([what.to_string(), thousands(number), remark]);
+        table.add_row([what.to_string(), grouped(number), remark]);
     };
     let first = report.instructions.first().copied().unwrap_or(0);
     row("instructions of one inference", first, per_mac(first).trim().to_string());
@@ -326,7 +327,7 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
         row("instructions of the front end", *front_end, "for that second of sound".into());
     }
     row("multiply-accumulates", model.macs, String::new());
-    let state = format!("bytes of RAM; {} of them state", thousands(report.state_bytes));
+    let state = format!("bytes of RAM; {} of them state", grouped(report.state_bytes));
     row("arena", report.arena_bytes, state);
     row("stack, deepest", report.stack_bytes, "bytes of RAM".into());
     row("flash", run.sizes.flash, "bytes".into());
@@ -364,29 +365,9 @@ fn as_json(board: &Board, model: &ModelFile, run: &Run) -> serde_json::Value {
     })
 }
 
-/// A number with a comma at every thousand.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_separated() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(thousands(number), text);
-        }
-    }
 
     #[test]
     fn the_demonstration_is_complete() {

@@ -2,8 +2,8 @@
 
 use super::image::{Image, Section};
 use crate::board::{Board, Boot};
-use crate::run::thousands;
 use std::ops::Range;
+use tealight_cli::grouped;
 
 /// What is wrong with where things lie.
 pub(super) fn check(board: &Board, image: &Image) -> Vec<String> {
@@ -24,7 +24,7 @@ pub(super) fn check(board: &Board, image: &Image) -> Vec<String> {
     findings.extend(stack(board, image));
     let (needed, length) = (image.stored(), board.length("flash"));
     if needed > length {
-        findings.push(format!("it needs {} bytes of flash, and there are {}", thousands(needed), thousands(length)));
+        findings.push(format!("it needs {} bytes of flash, and there are {}", grouped(needed), grouped(length)));
     }
     findings
 }
@@ -41,7 +41,7 @@ fn stack(board: &Board, image: &Image) -> Vec<String> {
     }
     let size = stack.end.saturating_sub(stack.start);
     if size < board.stack {
-        let (size, wanted) = (thousands(size), thousands(board.stack));
+        let (size, wanted) = (grouped(size), grouped(board.stack));
         findings.push(format!("{told} has {size} bytes, and board.toml keeps {wanted} for it"));
     }
     if !stack.end.is_multiple_of(8) {
@@ -81,5 +81,5 @@ fn place<'a>(board: &'a Board, range: &Range<u64>) -> Option<(&'a str, Range<u64
 }
 
 fn told(section: &Section) -> String {
-    format!("{} ({:#x}, {} bytes)", section.name, section.address, thousands(section.size))
+    format!("{} ({:#x}, {} bytes)", section.name, section.address, grouped(section.size))
 }

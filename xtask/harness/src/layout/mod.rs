@@ -18,13 +18,14 @@ use crate::fit::{self, DoesNotFit};
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
-use crate::run::{model_and_inputs, thousands};
+use crate::run::model_and_inputs;
 use crate::{Usage, table};
 use anyhow::{Result, bail};
 use clap::Args;
 use image::Image;
 use serde::Serialize;
 use std::path::PathBuf;
+use tealight_cli::grouped;
 
 /// What to look at.
 #[derive(Debug, Default, Args)]
@@ -130,11 +131,11 @@ fn as_table(layouts: &[Layout]) -> comfy_table::Table {
         table.add_row([
             layout.board.clone(),
             layout.model.clone(),
-            thousands(layout.flash),
-            thousands(layout.flash_length),
-            thousands(layout.ram),
-            thousands(layout.stack),
-            thousands(layout.ram_length),
+            grouped(layout.flash),
+            grouped(layout.flash_length),
+            grouped(layout.ram),
+            grouped(layout.stack),
+            grouped(layout.ram_length),
             if layout.findings.is_empty() { "good".into() } else { format!("{} wrong", layout.findings.len()) },
         ]);
     }

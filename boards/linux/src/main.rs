@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tealight::{ALL_OPS, Block, Model, Session};
+use tealight::{ALL_OPS, Align16, Model, Session};
 
 /// Random cases of the instruction set's inner loops.
 const ARCH_CASES: u32 = 5_000;
@@ -42,12 +42,12 @@ fn main() -> ExitCode {
 /// Runs a model on each input in a row.
 fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     let file = std::fs::read(model)?;
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    let bytes = Block::bytes_mut(&mut blocks);
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    let bytes = Align16::bytes_mut(&mut blocks);
     bytes.get_mut(..file.len()).ok_or("no room")?.copy_from_slice(&file);
     let model = Model::parse(bytes.get(..file.len()).ok_or("no room")?)?;
-    let mut arena = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut arena))?;
+    let mut arena = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut arena))?;
     let inputs = std::fs::read(input)?;
     let mut left = &inputs[..];
     let mut outputs = Vec::new();

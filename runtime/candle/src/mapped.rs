@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use tealight::{Block, Model};
+use tealight::{Align16, Model};
 
 /// A model, mapped from its file or held in memory of its own. Cheap to clone: clones and sessions share the bytes.
 ///
@@ -21,7 +21,7 @@ pub struct Mapped(Arc<Checked>);
 /// Where a model's bytes are; at a multiple of 16 in any case.
 enum Bytes {
     Map(Mmap),
-    Own { blocks: Vec<Block>, len: usize },
+    Own { blocks: Vec<Align16>, len: usize },
 }
 
 self_cell!(
@@ -66,7 +66,7 @@ impl Mapped {
     /// If there is not enough memory, or they are not a valid model.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut blocks = aligned(bytes.len())?;
-        Block::bytes_mut(&mut blocks)[..bytes.len()].copy_from_slice(bytes);
+        Align16::bytes_mut(&mut blocks)[..bytes.len()].copy_from_slice(bytes);
         Self::check(Bytes::Own { blocks, len: bytes.len() })
     }
 
@@ -99,15 +99,15 @@ impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Map(map) => map,
-            Self::Own { blocks, len } => &Block::bytes(blocks)[..*len],
+            Self::Own { blocks, len } => &Align16::bytes(blocks)[..*len],
         }
     }
 }
 
 /// `len` bytes of zeros at a multiple of 16, and up to 15 more.
-pub(crate) fn aligned(len: usize) -> Result<Vec<Block>> {
+pub(crate) fn aligned(len: usize) -> Result<Vec<Align16>> {
     let mut blocks = Vec::new();
-    blocks.try_reserve_exact(Block::count(len)).map_err(|_| Error::Memory { bytes: len })?;
-    blocks.resize(Block::count(len), Block::ZERO);
+    blocks.try_reserve_exact(Align16::count(len)).map_err(|_| Error::Memory { bytes: len })?;
+    blocks.resize(Align16::count(len), Align16::ZERO);
     Ok(blocks)
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::mapped::{Mapped, aligned};
 use self_cell::{MutBorrow, self_cell};
 use std::fmt;
-use tealight::{ALL_OPS, Block, Budget, Model, Position, Progress, Tensor, TensorMut};
+use tealight::{ALL_OPS, Align16, Budget, Model, Position, Progress, Tensor, TensorMut};
 
 /// A session of the core that an [`Engine`] serves.
 type Inner<'a> = tealight::Session<'a, ALL_OPS, Engine>;
@@ -14,7 +14,7 @@ type Inner<'a> = tealight::Session<'a, ALL_OPS, Engine>;
 /// What a session works on.
 struct Owner {
     model: Mapped,
-    memory: MutBorrow<Vec<Block>>,
+    memory: MutBorrow<Vec<Align16>>,
 }
 
 self_cell!(
@@ -35,7 +35,7 @@ impl Session {
         let memory = aligned(model.model().arena_len())?;
         let owner = Owner { model, memory: MutBorrow::new(memory) };
         let cell = Cell::try_new(owner, |owner| {
-            let memory = Block::bytes_mut(owner.memory.borrow_mut());
+            let memory = Align16::bytes_mut(owner.memory.borrow_mut());
             tealight::Session::<ALL_OPS>::load(owner.model.model(), memory).map(|session| session.with_engine(engine))
         });
         cell.map(Self).map_err(Error::Load)

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::table::bytes;
-use tealight::{ALL_OPS, Block, Model};
+use tealight::{ALL_OPS, Align16, Model};
 
 /// Whose code computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,14 +26,14 @@ impl Engine {
     ///
     /// # Errors
     /// There is not enough memory, or the program was built without the engine.
-    pub(crate) fn session<'m>(self, model: &Model<'m>, memory: &'m mut Vec<Block>) -> Result<Session<'m>> {
+    pub(crate) fn session<'m>(self, model: &Model<'m>, memory: &'m mut Vec<Align16>) -> Result<Session<'m>> {
         let runner = self.runner()?;
-        let count = Block::count(model.arena_len());
+        let count = Align16::count(model.arena_len());
         memory.try_reserve_exact(count).map_err(|error| {
             Error::new(format!("cannot get {} for the arena", bytes(model.arena_len() as u64))).cause(error)
         })?;
-        memory.resize(count, Block::ZERO);
-        let session = tealight::Session::<ALL_OPS>::load(model, Block::bytes_mut(memory));
+        memory.resize(count, Align16::ZERO);
+        let session = tealight::Session::<ALL_OPS>::load(model, Align16::bytes_mut(memory));
         session.map(|session| session.with_engine(runner)).map_err(|e| Error::new("cannot run the model").cause(e))
     }
 

@@ -3,7 +3,7 @@
 use crate::CompileError;
 use crate::limit::Limit;
 use crate::session::{aligned, arena, give};
-use tealight::{ALL_OPS, Block, Model, Session};
+use tealight::{ALL_OPS, Align16, Model, Session};
 
 /// What each held-out input should give at the first output.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,7 +102,7 @@ pub fn evaluate(
     max_memory: Option<u64>,
 ) -> Result<Score, EvaluateError> {
     let mut bytes = aligned(file);
-    let model = Model::parse(&Block::bytes_mut(&mut bytes)[..file.len()])
+    let model = Model::parse(&Align16::bytes_mut(&mut bytes)[..file.len()])
         .map_err(|error| EvaluateError::Model(error.to_string()))?;
     let sizes: Vec<usize> = (0..model.input_count()).map(|k| elements(&model, model.input(k))).collect();
     let output = elements(&model, model.output(0));
@@ -111,7 +111,7 @@ pub fn evaluate(
         .make(model.arena_len() as u64, || "the arena of the compiled network".into())
         .map_err(EvaluateError::Memory)?;
     let mut memory = arena(&model);
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory))
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory))
         .map_err(|error| EvaluateError::Model(format!("{error:?}")))?;
     let (mut right, mut squares, mut worst, mut samples) = (0, 0f64, 0f32, 0);
     for stream in streams {

@@ -1,19 +1,19 @@
 //! Running what the compiler wrote, for calibration and measurement.
 
 use crate::quantize::Params;
-use tealight::{ALL_OPS, Block, Model, Session};
+use tealight::{ALL_OPS, Align16, Model, Session};
 use tealight_format::DType;
 
 /// A file's bytes where a model may lie.
-pub(crate) fn aligned(bytes: &[u8]) -> Vec<Block> {
-    let mut file = vec![Block::ZERO; Block::count(bytes.len())];
-    Block::bytes_mut(&mut file)[..bytes.len()].copy_from_slice(bytes);
+pub(crate) fn aligned(bytes: &[u8]) -> Vec<Align16> {
+    let mut file = vec![Align16::ZERO; Align16::count(bytes.len())];
+    Align16::bytes_mut(&mut file)[..bytes.len()].copy_from_slice(bytes);
     file
 }
 
 /// Memory for a session of `model`.
-pub(crate) fn arena(model: &Model<'_>) -> Vec<Block> {
-    vec![Block::ZERO; Block::count(model.arena_len())]
+pub(crate) fn arena(model: &Model<'_>) -> Vec<Align16> {
+    vec![Align16::ZERO; Align16::count(model.arena_len())]
 }
 
 /// Gives input `k` these real numbers, in its type.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use tealight::{ALL_OPS, Block, Model, Session};
+use tealight::{ALL_OPS, Align16, Model, Session};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::{CompileError, Options};
 use tealight_kernels::block::{self, BlockType};
@@ -27,18 +27,18 @@ fn compile(file: &File, context: Option<u32>) -> Result<Vec<u8>, CompileError> {
 }
 
 /// A file in memory that is aligned as a session needs it.
-fn aligned(file: &[u8]) -> Vec<Block> {
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
+fn aligned(file: &[u8]) -> Vec<Align16> {
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
     blocks
 }
 
 /// The scores after each of `tokens`.
 fn scores(file: &[u8], tokens: &[usize]) -> Vec<Vec<f32>> {
     let mut bytes = aligned(file);
-    let model = Model::parse(&Block::bytes_mut(&mut bytes)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let model = Model::parse(&Align16::bytes_mut(&mut bytes)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     let mut scores = Vec::new();
     for &token in tokens {
         session.input(0).copy_from(&[token as i32]).unwrap();

@@ -30,15 +30,15 @@ impl<const N: usize> Default for Arena<N> {
 /// from any allocator gives aligned bytes.
 ///
 /// ```
-/// use tealight::Block;
-/// let mut memory = vec![Block::ZERO; Block::count(100)];
-/// assert_eq!(Block::bytes_mut(&mut memory).len(), 112);
+/// use tealight::Align16;
+/// let mut memory = vec![Align16::ZERO; Align16::count(100)];
+/// assert_eq!(Align16::bytes_mut(&mut memory).len(), 112);
 /// ```
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
 #[repr(C, align(16))]
-pub struct Block([u8; 16]);
+pub struct Align16([u8; 16]);
 
-impl Block {
+impl Align16 {
     /// 16 zeros.
     pub const ZERO: Self = Self([0; 16]);
 

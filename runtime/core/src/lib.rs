@@ -45,7 +45,7 @@ mod ops;
 mod session;
 mod tensor;
 
-pub use arena::{Arena, Block};
+pub use arena::{Align16, Arena};
 pub use embedded::Embedded;
 #[doc(hidden)]
 pub use embedded::{Aligned, parse_embedded};

@@ -1,6 +1,6 @@
 //! A model being run.
 
-use crate::arena::{Arena, Block};
+use crate::arena::{Align16, Arena};
 use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
@@ -227,10 +227,10 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
         if missing & F16_WEIGHTS != 0 {
             return Err(LoadError::MissingF16);
         }
-        if !model.bytes().as_ptr().cast::<Block>().is_aligned() {
+        if !model.bytes().as_ptr().cast::<Align16>().is_aligned() {
             return Err(LoadError::MisalignedModel);
         }
-        if !memory.as_ptr().cast::<Block>().is_aligned() {
+        if !memory.as_ptr().cast::<Align16>().is_aligned() {
             return Err(LoadError::MisalignedMemory);
         }
         if memory.len() < model.arena_len() {

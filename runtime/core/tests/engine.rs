@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight::{ALL_OPS, Block, Budget, Engine, Kernels, Model, Operator, Part, Session};
+use tealight::{ALL_OPS, Align16, Budget, Engine, Kernels, Model, Operator, Part, Session};
 use tealight_testing::build::{Parts, overlapping};
 
 /// Adds by its own arithmetic: the test's addition is a sum of int8 numbers with no other scale. `seen` counts its rows.
@@ -38,11 +38,11 @@ impl Engine for Silent {
 
 fn with_session<E: Engine, T>(engine: E, test: impl FnOnce(&mut Session<'_, ALL_OPS, E>) -> T) -> T {
     let file = Parts::file(&overlapping());
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
-    let model = Model::parse(&Block::bytes(&blocks)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
+    let model = Model::parse(&Align16::bytes(&blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     test(&mut session.with_engine(engine))
 }
 

@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::cell::RefCell;
-use tealight::{ALL_OPS, Block, DType, Model, OpCode, Operator, Place, Session};
+use tealight::{ALL_OPS, Align16, DType, Model, OpCode, Operator, Place, Session};
 use tealight_format::ops::{Conv2dF32, Copy, Pool2d};
 use tealight_testing::build::{self, Parts, arena, overlapping, relu, value};
 use tealight_testing::exercise::{self, Limits, Outcome, aligned, exercise};
@@ -176,9 +176,9 @@ fn the_seeds_of_the_fuzzer_are_models() {
 fn run(parts: &Parts, input: &[i8]) -> Vec<u8> {
     let file = parts.file();
     let mut blocks = aligned(&file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     session.input(0).copy_from(input).unwrap();
     session.run();
     session.output(0).as_bytes().to_vec()

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight::{ALL_OPS, Block, Budget, DType, F16_WEIGHTS, LoadError, Model, Operator, Place, Session};
+use tealight::{ALL_OPS, Align16, Budget, DType, F16_WEIGHTS, LoadError, Model, Operator, Place, Session};
 use tealight_format::ops::{Copy, GruF32, LstmF32};
 use tealight_kernels::float::f16;
 use tealight_testing::build::{Parts, value};
@@ -132,11 +132,11 @@ fn inputs() -> Vec<Vec<f32>> {
 /// Runs all steps twice with a reset between, and gives the outputs of both.
 fn run(parts: &Parts, budget: Budget) -> [Vec<Vec<f32>>; 2] {
     let file = parts.file();
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     [(); 2].map(|()| {
         session.reset();
         let step = |input: Vec<f32>| {
@@ -180,10 +180,10 @@ fn a_gru_steps_as_its_equations_say() {
 #[test]
 fn a_session_without_f16_refuses_such_weights_by_name() {
     let file = Layer::new(4, 1).parts(DType::F16, false).file();
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let refused = Session::<{ ALL_OPS & !F16_WEIGHTS }>::load(&model, Block::bytes_mut(&mut memory)).err();
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let refused = Session::<{ ALL_OPS & !F16_WEIGHTS }>::load(&model, Align16::bytes_mut(&mut memory)).err();
     assert_eq!(refused, Some(LoadError::MissingF16));
 }

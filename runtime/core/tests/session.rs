@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use tealight::{
-    ALL_OPS, Arena, Block, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, Operator, Place, Position,
+    ALL_OPS, Align16, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, Operator, Place, Position,
     Progress, Session, SizeError, block_set, op_set,
 };
 use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
@@ -12,18 +12,18 @@ use tealight_testing::build::{Parts, arena, overlapping, relu, value};
 use tealight_testing::cost::cost_between;
 
 /// A file at a multiple of 16, as a memory map or a linker would place it.
-fn aligned(file: &[u8]) -> Vec<Block> {
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
+fn aligned(file: &[u8]) -> Vec<Align16> {
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
     blocks
 }
 
 fn with_session<T>(parts: &Parts, test: impl FnOnce(&mut Session<'_, ALL_OPS>) -> T) -> T {
     let file = parts.file();
     let mut blocks = aligned(&file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    test(&mut Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap())
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    test(&mut Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap())
 }
 
 /// What `build::overlapping` computes, from its definition: half the sum of the 3x3 neighbourhood (twice the multiplier
@@ -165,7 +165,7 @@ fn inputs_of_the_wrong_size_are_refused_and_change_nothing() {
 fn models_that_cannot_run_here_are_refused_with_the_reason() {
     let file = relu().file();
     let mut blocks = aligned(&file);
-    let bytes = &Block::bytes_mut(&mut blocks)[..file.len()];
+    let bytes = &Align16::bytes_mut(&mut blocks)[..file.len()];
     let model = Model::parse(bytes).unwrap();
     let mut arena = Arena::<64>::new();
     let memory = arena.bytes_mut();
@@ -175,8 +175,8 @@ fn models_that_cannot_run_here_are_refused_with_the_reason() {
     let other = Session::<{ op_set(&[OpCode::Conv2d]) }>::load(&model, memory).err();
     assert_eq!(other, Some(LoadError::MissingOperator { operator: OpCode::Lookup }));
 
-    let mut shifted = vec![Block::ZERO; Block::count(file.len() + 1)];
-    let shifted = &mut Block::bytes_mut(&mut shifted)[1..=file.len()];
+    let mut shifted = vec![Align16::ZERO; Align16::count(file.len() + 1)];
+    let shifted = &mut Align16::bytes_mut(&mut shifted)[1..=file.len()];
     shifted.copy_from_slice(&file);
     let model = Model::parse(shifted).unwrap();
     assert_eq!(refused(Session::load(&model, memory)), LoadError::MisalignedModel);
@@ -210,19 +210,19 @@ fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
     for &block in BlockType::ALL {
         let file = block_layer(block).file();
         let mut blocks = aligned(&file);
-        let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+        let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
         let run = |session: &mut Session<'_, ALL_OPS>| {
             session.input(0).copy_from(&vec![1f32; block.elements() as usize]).unwrap();
             session.run();
             session.output(0).as_bytes().to_vec()
         };
-        let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-        let expected = run(&mut Session::load(&model, Block::bytes_mut(&mut memory)).unwrap());
+        let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+        let expected = run(&mut Session::load(&model, Align16::bytes_mut(&mut memory)).unwrap());
         assert_ne!(expected, [0; 4], "{block:?}: the test must be able to fail");
 
         const ONE: u128 = op_set(&[OpCode::FullyConnectedBlock]) | block_set(&[BlockType::Q8_0]);
-        let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-        match Session::<ONE>::load(&model, Block::bytes_mut(&mut memory)) {
+        let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+        match Session::<ONE>::load(&model, Align16::bytes_mut(&mut memory)) {
             Ok(mut session) => {
                 assert_eq!(block, BlockType::Q8_0);
                 session.input(0).copy_from(&[1f32; 32]).unwrap();
@@ -298,12 +298,12 @@ fn what_is_prepared_before_a_row_is_paid_by_the_poll_that_does_it() {
 fn a_model_of_more_work_than_the_limit_is_refused_with_both_numbers() {
     let file = overlapping().file();
     let mut blocks = aligned(&file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
     let (cost, longest) = (model.cost(), model.longest_row());
     assert!(cost > longest);
     let load = |limit| {
-        let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-        Session::<ALL_OPS>::load_within(&model, Block::bytes_mut(&mut memory), limit).map(drop)
+        let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+        Session::<ALL_OPS>::load_within(&model, Align16::bytes_mut(&mut memory), limit).map(drop)
     };
     assert_eq!(load(Limit::none()), Ok(()));
     assert_eq!(load(Limit::none().cost(cost).longest_row(longest)), Ok(()));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight::{ALL_OPS, Block, Budget, DType, Model, Operator, Place, Session};
+use tealight::{ALL_OPS, Align16, Budget, DType, Model, Operator, Place, Session};
 use tealight_format::ops::{
     AttentionF32, BatchMatMulF32, BlockType, GatherBlock, GatherF32, LayerNormF32, Positions, RopeF32,
 };
@@ -73,11 +73,11 @@ fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32],
     parts.op(operator, &listed, output, None);
 
     let file = parts.arranged(&model_inputs).file();
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     let mut outputs = Vec::new();
     for &budget in budgets {
         for (i, Given(_, _, _, bytes)) in given.iter().filter(|g| g.0 == Place::Arena).enumerate() {

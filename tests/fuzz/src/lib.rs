@@ -10,7 +10,7 @@ use exercise::{Limits, Outcome, exercise};
 use random::Choices;
 use std::alloc::System;
 pub use tealight_testing::{build, exercise, gguf, gguf_random, random, tflite_random as tflite};
-use tealight::{ALL_OPS, Block, DType, Model, Session};
+use tealight::{ALL_OPS, Align16, DType, Model, Session};
 use tealight_compiler::quantize::QuantizeError;
 use tealight_compiler::{CompileError, Compiled, Options};
 use tealight_format::ops::BlockType;
@@ -71,9 +71,9 @@ pub fn check_quantized<T>(result: Result<(Compiled, T), QuantizeError>, choose: 
 /// The outputs of two inferences in a row, each with one NaN for all of them; `None` if the file is refused.
 pub fn two_inferences(file: &[u8], choose: &mut Choices<'_>) -> Option<Vec<Vec<u8>>> {
     let mut blocks = exercise::aligned(file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).ok()?;
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).ok()?;
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     let mut outputs = Vec::new();
     for _ in 0..2 {
         for i in 0..model.input_count() {

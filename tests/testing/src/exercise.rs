@@ -2,7 +2,7 @@
 
 use crate::cost::cost_between;
 use crate::random::Choices;
-use tealight::{ALL_OPS, Block, Budget, DType, Model, Position, Session};
+use tealight::{ALL_OPS, Align16, Budget, DType, Model, Position, Session};
 
 /// Bytes of canary before and after the arena.
 const CANARY: usize = 64;
@@ -25,9 +25,9 @@ pub struct Limits {
 }
 
 /// A file at a multiple of 16, as a memory map or a linker would place it.
-pub fn aligned(file: &[u8]) -> Vec<Block> {
-    let mut blocks = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
+pub fn aligned(file: &[u8]) -> Vec<Align16> {
+    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
     blocks
 }
 
@@ -38,7 +38,7 @@ pub fn aligned(file: &[u8]) -> Vec<Block> {
 /// byte outside the arena changes.
 pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcome {
     let mut blocks = aligned(file);
-    let bytes: &[u8] = &Block::bytes_mut(&mut blocks)[..file.len()];
+    let bytes: &[u8] = &Align16::bytes_mut(&mut blocks)[..file.len()];
     let Ok(model) = Model::parse(bytes) else { return Outcome::Refused };
     read_all(&model);
     // It shows every byte, which takes longer than all the rest for a large file.
@@ -70,7 +70,7 @@ pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcom
 /// The outputs of one inference with random inputs; `None` if the file is refused.
 pub fn outputs(file: &[u8], choose: &mut Choices<'_>) -> Option<Vec<Vec<u8>>> {
     let mut blocks = aligned(file);
-    let model = Model::parse(&Block::bytes_mut(&mut blocks)[..file.len()]).ok()?;
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).ok()?;
     let inputs = random_inputs(&model, choose);
     Some(with_session(&model, |session| infer(session, &inputs, Session::run)))
 }
@@ -100,8 +100,8 @@ fn read_all(model: &Model<'_>) {
 
 fn with_session<T>(model: &Model<'_>, work: impl FnOnce(&mut Session<'_, ALL_OPS>) -> T) -> T {
     let arena = model.arena_len();
-    let mut memory = vec![Block::ZERO; Block::count(arena + 2 * CANARY)];
-    let memory = Block::bytes_mut(&mut memory);
+    let mut memory = vec![Align16::ZERO; Align16::count(arena + 2 * CANARY)];
+    let memory = Align16::bytes_mut(&mut memory);
     memory.fill(CANARY_BYTE);
     let result = {
         let part = &mut memory[CANARY..CANARY + arena];

@@ -9,7 +9,7 @@ use crate::session;
 pub(super) use crate::session::{aligned, arena, reals_of};
 use crate::{Compiled, Options, compile_to_watch};
 use std::collections::HashMap;
-use tealight::{ALL_OPS, Block, Budget, Model, Session};
+use tealight::{ALL_OPS, Align16, Budget, Model, Session};
 
 /// An index in [`FloatRun::values`], and the value there.
 type Pair = (usize, usize);
@@ -155,13 +155,14 @@ pub(super) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]
 }
 
 /// The model in a file that the compiler wrote.
-pub(super) fn parse(file: &mut [Block], len: usize) -> Result<Model<'_>> {
-    Model::parse(&Block::bytes_mut(file)[..len]).map_err(|error| internal(&format!("its own file is refused: {error}")))
+pub(super) fn parse(file: &mut [Align16], len: usize) -> Result<Model<'_>> {
+    Model::parse(&Align16::bytes_mut(file)[..len])
+        .map_err(|error| internal(&format!("its own file is refused: {error}")))
 }
 
 /// A session of a model that the compiler wrote.
-pub(super) fn load<'a>(model: &Model<'a>, arena: &'a mut [Block]) -> Result<Session<'a, ALL_OPS>> {
-    Session::load(model, Block::bytes_mut(arena))
+pub(super) fn load<'a>(model: &Model<'a>, arena: &'a mut [Align16]) -> Result<Session<'a, ALL_OPS>> {
+    Session::load(model, Align16::bytes_mut(arena))
         .map_err(|error| internal(&format!("its own file does not run: {error:?}")))
 }
 

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test file uses a part.
 
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
-use tealight::{ALL_OPS, Block, Model, Session};
+use tealight::{ALL_OPS, Align16, Model, Session};
 use tealight_compiler::{CompileError, Options, compile_tflite};
 
 /// Type codes of TensorFlow Lite.
@@ -216,11 +216,11 @@ pub(crate) fn run(tflite: &[u8], inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, Compi
 
 /// What a model file gives at its outputs.
 pub(crate) fn run_file(file: &[u8], inputs: &[&[u8]]) -> Vec<Vec<u8>> {
-    let mut bytes = vec![Block::ZERO; Block::count(file.len())];
-    Block::bytes_mut(&mut bytes)[..file.len()].copy_from_slice(file);
-    let model = Model::parse(&Block::bytes_mut(&mut bytes)[..file.len()]).unwrap();
-    let mut memory = vec![Block::ZERO; Block::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Block::bytes_mut(&mut memory)).unwrap();
+    let mut bytes = vec![Align16::ZERO; Align16::count(file.len())];
+    Align16::bytes_mut(&mut bytes)[..file.len()].copy_from_slice(file);
+    let model = Model::parse(&Align16::bytes_mut(&mut bytes)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     for (k, input) in inputs.iter().enumerate() {
         session.input(k).as_bytes_mut().copy_from_slice(input);
     }

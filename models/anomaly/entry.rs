@@ -40,7 +40,10 @@ struct Scores {
 impl Scores {
     fn new(file: &[u8]) -> Result<Self> {
         let model = Model::parse(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
-        let scales = [model.input(0), model.output(0)].map(|index| model.value(index)).map(|v| (v.scale, v.zero_point));
+        let (Some(input), Some(output)) = (model.input(0), model.output(0)) else {
+            return Err(anyhow!("the model lacks an input or an output"));
+        };
+        let scales = [input, output].map(|index| model.value(index)).map(|value| (value.scale, value.zero_point));
         Ok(Self { compiled: Compiled::new(file)?, scales })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{CharLm, data};
 use crate::{trace, weights};
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
@@ -55,9 +55,10 @@ pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>>
 pub fn scores(host: &mut Host, numbers: &[u32]) -> Result<Vec<Vec<f32>>> {
     let mut session = host.session();
     let mut score = |&number: &u32| {
-        session.input(0).copy_from(&[number.cast_signed()]).map_err(|error| anyhow!("{error:?}"))?;
+        session.input(0).context("the model has no input")?.copy_from(&[number.cast_signed()])?;
         session.run();
-        Ok(session.output(0).as_f32().to_vec())
+        let scores = session.output(0).and_then(|output| output.as_slice()).context("the model has no f32 scores")?;
+        anyhow::Ok(scores.to_vec())
     };
     numbers.iter().map(&mut score).collect()
 }
@@ -98,11 +99,12 @@ pub fn continued(file: &[u8], prompt: &str) -> Result<Continuation> {
     let mut text: Vec<u32> = data::numbers(prompt)?;
     let mut bytes = Vec::new();
     for at in 0..super::CONTEXT {
-        session.input(0).copy_from(&[text[at].cast_signed()]).map_err(|error| anyhow!("{error:?}"))?;
+        session.input(0).context("the model has no input")?.copy_from(&[text[at].cast_signed()])?;
         session.run();
-        bytes.extend_from_slice(session.output(0).as_bytes());
+        let output = session.output(0).context("the model has no output")?;
+        bytes.extend_from_slice(output.as_bytes());
         if at + 1 == text.len() {
-            let (best, _) = session.output(0).argmax().ok_or_else(|| anyhow!("the model gives no scores"))?;
+            let (best, _) = output.argmax().context("no score of the model is a number")?;
             text.push(best as u32);
         }
     }

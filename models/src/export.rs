@@ -40,9 +40,9 @@ pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Resul
     let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let mut session = host.session();
     let mut answer = |input| {
-        session.input(0).copy_from(input).map_err(|error| anyhow!("{error:?}"))?;
+        session.input(0).context("the model has no input")?.copy_from_bytes(input)?;
         session.run();
-        Ok(session.output(0).as_bytes().to_vec())
+        anyhow::Ok(session.output(0).context("the model has no output")?.as_bytes().to_vec())
     };
     inputs.map(&mut answer).collect()
 }
@@ -65,9 +65,10 @@ impl Compiled {
     /// If the input is of another size.
     pub fn run(&mut self, input: &[u8]) -> Result<Vec<i8>> {
         let mut session = self.0.session();
-        session.input(0).copy_from(input).map_err(|error| anyhow!("{error:?}"))?;
+        session.input(0).context("the model has no input")?.copy_from_bytes(input)?;
         session.run();
-        Ok(session.output(0).as_i8().to_vec())
+        let output = session.output(0).and_then(|output| output.as_slice()).context("the model has no int8 output")?;
+        Ok(output.to_vec())
     }
 }
 

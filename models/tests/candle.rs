@@ -56,9 +56,9 @@ fn answer(network: &Graph, input: &[f32]) -> Vec<f32> {
     let compiled = compile_kernel_graph(network.clone(), b"", &Options::default()).unwrap();
     let mut host = Host::new(&compiled.bytes).unwrap();
     let mut session = host.session();
-    session.input(0).copy_from(input).unwrap();
+    session.input(0).unwrap().copy_from(input).unwrap();
     session.run();
-    session.output(0).as_f32().to_vec()
+    session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
 fn close(ours: &[f32], candle: &Tensor, tolerance: f32) {

@@ -59,10 +59,10 @@ fn the_network_traced_computes_what_candle_computes() {
         let candle = model.forward(&training::tensor(std::slice::from_ref(&x)).unwrap()).unwrap();
         let candle = candle.flatten_all().and_then(|x: Tensor| x.to_vec1::<f32>()).unwrap();
         let mut session = host.session();
-        session.input(0).copy_from(&layout::elements(&x, &dims)).unwrap();
+        session.input(0).unwrap().copy_from(&layout::elements(&x, &dims)).unwrap();
         session.run();
         // Both sum the same products, in another order.
-        for (ours, candle) in session.output(0).as_f32().iter().zip(candle) {
+        for (ours, candle) in session.output(0).unwrap().as_slice::<f32>().unwrap().iter().zip(candle) {
             assert!((ours - candle).abs() < 1e-4, "{ours} against {candle}");
         }
         // The compiled file takes the features as they are: frame by frame, a feature times 32.

@@ -74,9 +74,9 @@ fn compare(each: usize) {
         let mut found = Vec::new();
         for words in words.chunks(each) {
             let numbers: Vec<i32> = words.iter().map(|word| word.cast_signed()).collect();
-            session.input(0).copy_from(&numbers).unwrap();
+            session.input(0).unwrap().copy_from(&numbers).unwrap();
             session.run();
-            found.extend_from_slice(session.output(0).as_f32());
+            found.extend_from_slice(session.output(0).unwrap().as_slice::<f32>().unwrap());
         }
         assert_eq!(found.len(), wanted.len());
         for (found, wanted) in found.iter().zip(wanted) {

@@ -20,9 +20,9 @@ fn compile(case: &Case, quantize: Option<BlockType>) -> Compiled {
 fn run(compiled: &Compiled, input: &[u8], mut budget: impl FnMut() -> Budget) -> Vec<f32> {
     let mut host = Host::new(&compiled.bytes).unwrap();
     let mut session = host.session();
-    session.input(0).copy_from(input).unwrap();
+    session.input(0).unwrap().copy_from_bytes(input).unwrap();
     while session.poll(budget()).is_pending() {}
-    session.output(0).as_f32().to_vec()
+    session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
 /// The real numbers that `values` become when they are quantized, in rows of `depth`.

@@ -20,11 +20,11 @@ fn digest<'a>(tflite: &[u8], runs: impl Iterator<Item = &'a [Vec<u8>]>) -> Strin
     let mut outputs = Vec::new();
     for inputs in runs {
         for (i, input) in inputs.iter().enumerate() {
-            session.input(i).copy_from(input).unwrap();
+            session.input(i).unwrap().copy_from_bytes(input).unwrap();
         }
         session.run();
         for i in 0..session.model().output_count() {
-            outputs.extend_from_slice(session.output(i).as_bytes());
+            outputs.extend_from_slice(session.output(i).unwrap().as_bytes());
         }
     }
     sha256(&outputs)

@@ -15,10 +15,10 @@ fn run(model: &[u8], case: &Case, mut budget: impl FnMut() -> Budget) -> Vec<u8>
     let mut host = Host::new(model).unwrap();
     let mut session = host.session();
     for (i, input) in case.steps[0].inputs.iter().enumerate() {
-        session.input(i).copy_from(input).unwrap();
+        session.input(i).unwrap().copy_from_bytes(input).unwrap();
     }
     while session.poll(budget()).is_pending() {}
-    session.output(0).as_bytes().to_vec()
+    session.output(0).unwrap().as_bytes().to_vec()
 }
 
 /// The file with the weights of every layer that may have them in f16 rounded to f16, but still f32.

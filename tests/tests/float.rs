@@ -17,9 +17,9 @@ fn a_float_network_gives_what_the_reference_kernels_give() {
         let mut session = host.session();
         assert!(!case.steps.is_empty());
         for step in &case.steps {
-            session.input(0).copy_from(&step.inputs[0]).unwrap();
+            session.input(0).unwrap().copy_from_bytes(&step.inputs[0]).unwrap();
             session.run();
-            let found = session.output(0).as_f32();
+            let found = session.output(0).unwrap().as_slice::<f32>().unwrap();
             near(found, &reals(&step.outputs[0]), Nearness::Tensor, 1.0).unwrap_or_else(|e| panic!("{name} {e}"));
         }
     }
@@ -54,9 +54,9 @@ fn a_float_network_quantized_stays_near_itself() {
             let mut host = Host::new(file).unwrap();
             let mut session = host.session();
             let output = |input: &Vec<f32>| {
-                session.input(0).copy_from(input).unwrap();
+                session.input(0).unwrap().copy_from(input).unwrap();
                 session.run();
-                session.output(0).as_f32().to_vec()
+                session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
             };
             held_out.iter().flat_map(output).collect::<Vec<f32>>()
         });

@@ -26,23 +26,23 @@ fn check_float(id: &str, golden: &Golden, tflite: &[u8]) {
         let input = golden.input(name).unwrap();
         assert_eq!(sha256(&input), case.input_sha256, "{id} {name}: the input");
         let mut session = host.session();
-        session.input(0).copy_from(&input).unwrap();
+        session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         session.run();
-        let output = session.output(0).as_f32().to_vec();
+        let output = session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec();
         near(&output, &case.output, Nearness::Tensor, LAYERS).unwrap_or_else(|e| panic!("{id} {name}: the output {e}"));
 
-        session.input(0).copy_from(&input).unwrap();
+        session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         while session.poll(Budget::macs(splitmix64(&mut seed) % 200_000)).is_pending() {}
-        assert_eq!(session.output(0).as_f32(), output, "{id} {name}: polled");
+        assert_eq!(session.output(0).unwrap().as_slice::<f32>().unwrap(), output, "{id} {name}: polled");
 
         let Some(logits) = golden.logits.as_ref().map(|index| index.parse::<usize>().unwrap()) else { continue };
         let (_, value) = *compiled.tensors.iter().find(|(tensor, _)| *tensor == logits).unwrap();
-        session.input(0).copy_from(&input).unwrap();
+        session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         let mut found = Vec::new();
         while session.poll(Budget::layer()).is_pending() {
             let done = session.model().op(session.position().op - 1).output;
             if usize::from(done) == session.model().value(value).alias.map_or(value, usize::from) {
-                found = session.value(value).as_f32().to_vec();
+                found = session.value(value).as_slice::<f32>().unwrap().to_vec();
             }
         }
         near(&found, &case.logits, Nearness::Tensor, LAYERS).unwrap_or_else(|e| panic!("{id} {name}: the logits {e}"));
@@ -61,13 +61,13 @@ fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
     for (name, case) in &golden.cases {
         let input = golden.input(name).unwrap();
         let mut session = host.session();
-        session.input(0).copy_from(&input).unwrap();
+        session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         session.run();
-        let output = session.output(0).as_bytes().to_vec();
+        let output = session.output(0).unwrap().as_bytes().to_vec();
         assert_eq!(sha256(&output), case.output_sha256, "{id} {name}: the output");
 
         // The same polled at random; no poll does more than its budget, or the one row that it must.
-        session.input(0).copy_from(&input).unwrap();
+        session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         loop {
             let (budget, before) = (splitmix64(&mut seed) % 200_000, session.position());
             let progress = session.poll(Budget::macs(budget));
@@ -79,10 +79,10 @@ fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
                 break;
             }
         }
-        assert_eq!(session.output(0).as_bytes(), output, "{id} {name}: polled");
+        assert_eq!(session.output(0).unwrap().as_bytes(), output, "{id} {name}: polled");
 
         // And layer by layer: each operator's output as soon as it is there.
-        session.input(0).copy_from(&input).unwrap();
+        session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         let mut seen = Vec::new();
         for op in 0..model.op_count() {
             let progress = session.poll(Budget::layer());
@@ -163,14 +163,19 @@ fn mlperf_tiny_networks_equal_the_goldens_beside_them() {
             let mut session = host.session();
             session
                 .input(0)
-                .copy_from(&std::fs::read(folder.join(format!("inputs/{name}.{input}.bin"))).unwrap())
+                .unwrap()
+                .copy_from_bytes(&std::fs::read(folder.join(format!("inputs/{name}.{input}.bin"))).unwrap())
                 .unwrap();
             let mut logits = Vec::new();
             while session.poll(Budget::layer()).is_pending() {
                 let done = session.model().op(session.position().op - 1);
-                logits = session.value(done.output.into()).as_i8().to_vec();
+                logits = session.value(done.output.into()).as_slice::<i8>().unwrap().to_vec();
             }
-            assert_eq!(session.output(0).as_i8(), bytes(&case["output_i8"]), "{name} {input}");
+            assert_eq!(
+                session.output(0).unwrap().as_slice::<i8>().unwrap(),
+                bytes(&case["output_i8"]),
+                "{name} {input}"
+            );
             if case.get("logits_i8").is_some() {
                 assert_eq!(logits, bytes(&case["logits_i8"]), "{name} {input}: the logits");
             }

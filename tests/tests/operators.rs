@@ -16,10 +16,12 @@ fn run(case: &Case, options: &Options, mut budget: impl FnMut() -> Budget) -> Re
     let mut session = host.session();
     let step = |step: &Step| {
         for (i, input) in step.inputs.iter().enumerate() {
-            session.input(i).copy_from(input).map_err(|e| format!("input {i}: {e}"))?;
+            let mut tensor = session.input(i).ok_or_else(|| format!("there is no input {i}"))?;
+            tensor.copy_from_bytes(input).map_err(|e| format!("input {i}: {e}"))?;
         }
         while session.poll(budget()).is_pending() {}
-        Ok((0..step.outputs.len()).map(|i| session.output(i).as_bytes().to_vec()).collect())
+        let output = |i| Ok(session.output(i).ok_or_else(|| format!("there is no output {i}"))?.as_bytes().to_vec());
+        (0..step.outputs.len()).map(output).collect()
     };
     case.steps.iter().map(step).collect()
 }

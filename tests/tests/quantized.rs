@@ -43,10 +43,17 @@ fn a_float_classifier_quantized_here_gives_nearly_its_float_outputs() {
     let (mut int8, mut float) = (int8.session(), float.session());
     for input in held_out {
         for session in [&mut int8, &mut float] {
-            session.input(0).copy_from(input).unwrap();
+            session.input(0).unwrap().copy_from(input).unwrap();
             session.run();
         }
-        for (found, wanted) in int8.output(0).as_f32().iter().zip(float.output(0).as_f32()) {
+        for (found, wanted) in int8
+            .output(0)
+            .unwrap()
+            .as_slice::<f32>()
+            .unwrap()
+            .iter()
+            .zip(float.output(0).unwrap().as_slice::<f32>().unwrap())
+        {
             assert!((found - wanted).abs() < 0.06, "probability {found} instead of {wanted}");
         }
     }

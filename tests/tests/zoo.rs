@@ -54,12 +54,16 @@ fn every_model_gives_its_golden_vectors() {
         assert!(golden.cases.len() >= 10, "{name}");
         for (index, case) in golden.cases.iter().enumerate() {
             let mut session = host.session();
-            session.input(0).copy_from(&case.input()).unwrap();
+            session.input(0).unwrap().copy_from_bytes(&case.input()).unwrap();
             session.run();
-            assert_eq!(session.output(0).as_i8(), case.output, "{name}, case {index}");
-            session.input(0).copy_from(&case.input()).unwrap();
+            assert_eq!(session.output(0).unwrap().as_slice::<i8>().unwrap(), case.output, "{name}, case {index}");
+            session.input(0).unwrap().copy_from_bytes(&case.input()).unwrap();
             while session.poll(Budget::macs(splitmix64(&mut seed) % 100_000)).is_pending() {}
-            assert_eq!(session.output(0).as_i8(), case.output, "{name}, case {index}, polled");
+            assert_eq!(
+                session.output(0).unwrap().as_slice::<i8>().unwrap(),
+                case.output,
+                "{name}, case {index}, polled"
+            );
         }
     }
 }
@@ -105,7 +109,7 @@ fn anomaly_gives_what_it_knows_back_better_than_what_it_does_not() {
     assert_eq!(model.metadata("name"), Some(name.as_str()));
     assert!(file.len() < 60_000, "{} bytes", file.len());
     assert!(model.arena_len() < 1024, "{} bytes of arena", model.arena_len());
-    let [from, to] = [model.input(0), model.output(0)].map(|index| model.value(index));
+    let [from, to] = [model.input(0).unwrap(), model.output(0).unwrap()].map(|index| model.value(index));
     let score = |case: &Case| -> f32 {
         let input = case.input();
         let pairs = input.iter().map(|byte| byte.cast_signed()).zip(case.output.iter().copied());
@@ -152,12 +156,12 @@ fn charlm_continues_its_golden_text_with_the_same_scores() {
     let mut session = host.session();
     for at in 0..golden.text.chars().count() - 1 {
         let character = text.chars().nth(at).unwrap();
-        session.input(0).copy_from(&[number(character) as i32]).unwrap();
+        session.input(0).unwrap().copy_from(&[number(character) as i32]).unwrap();
         // In slices of any size, as a control loop runs it.
         while session.poll(Budget::macs(splitmix64(&mut seed) % 100_000)).is_pending() {}
-        scores.extend_from_slice(session.output(0).as_bytes());
+        scores.extend_from_slice(session.output(0).unwrap().as_bytes());
         if at + 1 == text.chars().count() {
-            text.push(characters[session.output(0).argmax().unwrap().0]);
+            text.push(characters[session.output(0).unwrap().argmax().unwrap().0]);
         }
     }
     assert_eq!(text, golden.text);

@@ -32,6 +32,10 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
         end(board, Err(Failure::Recorded));
     }
     let mut session = Session::new(model, arena);
+    #[cfg(feature = "compare-arch")]
+    if takes_another_type(&mut session) {
+        end(board, Err(Failure::OtherType));
+    }
     let result = serve(board, &mut session, &mut Plain(embedded));
     end(board, result)
 }
@@ -216,11 +220,22 @@ fn serve<B: Board, const OPS: u128>(
     Ok(inferences)
 }
 
+/// Whether the model's first input takes elements of another type than its own.
+#[cfg(feature = "compare-arch")]
+fn takes_another_type<const OPS: u128>(session: &mut Session<'_, OPS>) -> bool {
+    let Some(mut input) = session.input(0) else { return false };
+    let copied = match input.dtype() {
+        tealight::DType::U8 => input.copy_from(&[-56_i8]),
+        _ => input.copy_from(&[200_u8]),
+    };
+    !matches!(copied, Err(tealight::TensorError::Type { .. }))
+}
+
 /// Writes the model's outputs one after another.
 fn write_outputs<B: Board, const OPS: u128>(board: &mut B, session: &Session<'_, OPS>) -> Result<(), Failure> {
     let sink = board.output().ok_or(Failure::NoOutput)?;
     for index in 0..session.model().output_count() {
-        let tensor = session.output(index);
+        let Some(tensor) = session.output(index) else { break };
         sink.write_all(tensor.as_bytes()).map_err(|_| Failure::OutputWrite)?;
     }
     Ok(())

@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Arch,
     #[cfg(feature = "compare-arch")]
     Recorded,
+    #[cfg(feature = "compare-arch")]
+    OtherType,
 }
 
 impl Failure {
@@ -60,6 +62,8 @@ impl Failure {
             Failure::Arch => fact!("tealight error=instruction-set-differs"),
             #[cfg(feature = "compare-arch")]
             Failure::Recorded => fact!("tealight error=kernels-differ-from-the-recorded-bits"),
+            #[cfg(feature = "compare-arch")]
+            Failure::OtherType => fact!("tealight error=an-input-takes-elements-of-another-type"),
         }
     }
 }
@@ -85,7 +89,7 @@ impl Feed for Plain {
     ) -> Result<bool, Failure> {
         let mut any = false;
         for index in 0..session.model().input_count() {
-            let mut tensor = session.input(index);
+            let Some(mut tensor) = session.input(index) else { break };
             let bytes = tensor.as_bytes_mut();
             let wanted = bytes.len();
             let read = next(board, &mut self.0, bytes)?;

@@ -37,9 +37,10 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
     let mut session = Session::<{ ALL_OPS }>::load(&model, arena).map_err(Failure::Load)?;
     let mut left = u32::from_le_bytes(input_len) as usize;
     for index in 0..model.input_count() {
-        let mut tensor = session.input(index);
-        whole(board, tensor.as_bytes_mut())?;
-        left = left.wrapping_sub(model.value(model.input(index)).len as usize);
+        let Some(mut tensor) = session.input(index) else { break };
+        let bytes = tensor.as_bytes_mut();
+        left = left.wrapping_sub(bytes.len());
+        whole(board, bytes)?;
     }
     if left != 0 {
         return Err(Failure::InputCut);

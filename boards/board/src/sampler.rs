@@ -4,6 +4,7 @@
 //! text. That one sorts the scores; this one looks for the next lower score again and again, which takes no room.
 
 use core::cmp::Ordering;
+use tealight::compare_scores;
 
 /// Chooses one token after another.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,8 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// The number of the next token by the scores of all; `None` if there are none. Of equal scores the first is the
-    /// highest, and NaN is the lowest of all.
+    /// The number of the next token by the scores of all; `None` if no score is a number. Of equal scores the first is the
+    /// highest, and NaN is never chosen.
     pub(crate) fn next(&mut self, scores: &[f32]) -> Option<u32> {
         let (first, most) = falling(scores).next()?;
         // Written so that NaN is no temperature.
@@ -48,13 +49,10 @@ impl Sampler {
     }
 }
 
-/// Tokens and their scores, the highest score first.
+/// Tokens and their scores, the highest score first; without those whose score is NaN.
 fn falling(scores: &[f32]) -> impl Iterator<Item = (u32, f32)> {
-    let numbered = move || {
-        let lowest = |score: f32| if score.is_nan() { f32::NEG_INFINITY } else { score };
-        (0_u32..).zip(scores.iter().map(move |&score| lowest(score)))
-    };
-    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let numbered = move || (0_u32..).zip(scores.iter().copied()).filter(|(_, score)| !score.is_nan());
+    let order = |a: &(u32, f32), b: &(u32, f32)| compare_scores(b.1, a.1).then(a.0.cmp(&b.0));
     let mut before: Option<(u32, f32)> = None;
     core::iter::from_fn(move || {
         let rest = numbered().filter(|one| before.is_none_or(|before| order(&before, one) == Ordering::Less));
@@ -103,6 +101,7 @@ mod tests {
     #[test]
     fn without_scores_there_is_no_choice() {
         assert_eq!(Sampler { temperature: 1.0, random: 0 }.next(&[]), None);
+        assert_eq!(Sampler { temperature: 1.0, random: 0 }.next(&[f32::NAN]), None);
         assert_eq!(Sampler { temperature: f32::NAN, random: 0 }.next(&[1.0, 2.0]), Some(1));
     }
 }

@@ -66,10 +66,10 @@ impl<const FRAMES: usize, const BANDS: usize> Feed for Listening<'_, FRAMES, BAN
             ticks = ticks.wrapping_add(board.ticks().wrapping_sub(start));
         }
         fact!("tealight front_end_ticks={}", ticks);
-        let mut input = session.input(0);
+        let mut input = session.input(0).ok_or(Failure::Features)?;
         input.copy_from(features.as_slice()).map_err(|_| Failure::Features)?;
         let sink = board.output().ok_or(Failure::NoOutput)?;
-        sink.write_all(input.as_bytes_mut()).map_err(|_| Failure::OutputWrite)?;
+        sink.write_all(input.as_bytes()).map_err(|_| Failure::OutputWrite)?;
         Ok(true)
     }
 }

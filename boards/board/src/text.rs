@@ -60,7 +60,7 @@ impl Feed for Continuing {
             0 if text.begun => {
                 let Some(left) = text.left.checked_sub(1) else { return Ok(false) };
                 text.left = left;
-                let token = text.sampler.next(session.output(0).as_f32()).ok_or(Failure::NoText)?;
+                let token = text.sampler.next(scores(session)?).ok_or(Failure::NoText)?;
                 fact!("tealight token={}", token);
                 if left == 0 {
                     return Ok(false);
@@ -72,7 +72,13 @@ impl Feed for Continuing {
         };
         text.begun = true;
         self.under_way = Some(text);
-        session.input(0).copy_from(&[token]).map_err(|_| Failure::NoText)?;
+        let mut input = session.input(0).ok_or(Failure::NoText)?;
+        input.copy_from(&[token]).map_err(|_| Failure::NoText)?;
         Ok(true)
     }
+}
+
+/// The scores of all tokens.
+fn scores<'s, const OPS: u128>(session: &'s Session<'_, OPS>) -> Result<&'s [f32], Failure> {
+    session.output(0).and_then(|output| output.as_slice()).ok_or(Failure::NoText)
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use tealight::Arena;
+use tealight::{Arena, DType, TensorError};
 use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
 use tealight_board::{Board, Outcome, Sound, app, app_audio, app_text, log};
 use tealight_text::{Sampler, Sampling};
@@ -184,6 +184,16 @@ fn a_model_that_takes_other_features_is_refused() {
 }
 
 #[test]
+fn elements_of_another_type_are_refused() {
+    let mut arena = Small::new();
+    let mut session = tealight::Session::new(&RELU, &mut arena);
+    let mut input = session.input(0).expect("the model has an input");
+    let refused = input.copy_from(&[200u8, 0, 5]);
+    assert_eq!(refused, Err(TensorError::Type { expected: DType::I8, found: DType::U8 }));
+    assert_eq!(input.as_slice_mut::<i8>(), Some(&mut [0, 0, 0][..]), "nothing was written");
+}
+
+#[test]
 fn inputs_in_a_row_become_outputs_in_a_row() {
     let (outcome, console, output) = run(Some(&[251, 0, 5, 128, 127, 1]), None);
     assert_eq!(outcome, Outcome::Success);
@@ -255,11 +265,16 @@ fn continued() {
                 Some(&token) => token,
                 None => tokens[step - prompt.len()],
             };
-            session.input(0).copy_from(&[token]).expect("the model takes a token");
+            session.input(0).expect("there is an input").copy_from(&[token]).expect("the model takes a token");
             session.run();
-            scores.extend_from_slice(session.output(0).as_bytes());
+            scores.extend_from_slice(session.output(0).expect("there is an output").as_bytes());
             if step + 1 >= prompt.len() {
-                tokens.push(sampler.next(session.output(0).as_f32()).expect("there are scores").cast_signed());
+                tokens.push(
+                    sampler
+                        .next(session.output(0).expect("there is one").as_slice::<f32>().expect("there is one"))
+                        .expect("there are scores")
+                        .cast_signed(),
+                );
             }
         }
         let (outcome, console, output) = continue_text(request(temperature, seed, 5, &prompt), built_in);

@@ -59,15 +59,15 @@ fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> 
     while once || !left.is_empty() {
         once = false;
         for i in 0..model.input_count() {
-            let mut tensor = session.input(i);
+            let mut tensor = session.input(i).ok_or("the model has fewer inputs")?;
             let len = tensor.as_bytes_mut().len();
             let (now, later) = left.split_at_checked(len).ok_or("the input ends within an inference")?;
-            tensor.copy_from(now)?;
+            tensor.copy_from_bytes(now)?;
             left = later;
         }
         session.run();
         for i in 0..model.output_count() {
-            outputs.extend_from_slice(session.output(i).as_bytes());
+            outputs.extend_from_slice(session.output(i).ok_or("the model has fewer outputs")?.as_bytes());
         }
     }
     Ok(std::fs::write(output, outputs)?)

@@ -19,12 +19,13 @@ static PICTURE: &[u8] = include_bytes!("../../../models/digits/sample.bin");
 #[entry]
 fn main() -> ! {
     let mut session = Session::new(&DIGITS, ARENA.init(Arena::new()));
-    session.input(0).as_bytes_mut().copy_from_slice(PICTURE);
+    let copied = session.input(0).map(|mut input| input.copy_from_bytes(PICTURE));
+    assert_eq!(copied, Some(Ok(())), "the picture is of another size");
     let mut turns = 1;
     while session.poll(Budget::macs(50_000)).is_pending() {
         turns += 1; // Read sensors, move motors: the network goes on at the next turn.
     }
-    match session.output(0).argmax() {
+    match session.output(0).and_then(|scores| scores.argmax()) {
         Some((digit, probability)) => println!("a {digit}, probability {probability:.3}, after {turns} turns"),
         None => println!("no answer"),
     }

@@ -29,13 +29,14 @@ fn main() -> ! {
 
     let mut session = Session::new(&DIGITS, ARENA.init(Arena::new()));
     loop {
-        session.input(0).as_bytes_mut().copy_from_slice(PICTURE);
+        let copied = session.input(0).map(|mut input| input.copy_from_bytes(PICTURE));
+        assert_eq!(copied, Some(Ok(())), "the picture is of another size");
         led.set_low();
         while session.poll(Budget::macs(50_000)).is_pending() {
             // Read sensors, move motors: the network goes on at the next turn.
         }
         led.set_high();
-        if let Some((digit, probability)) = session.output(0).argmax() {
+        if let Some((digit, probability)) = session.output(0).and_then(|scores| scores.argmax()) {
             rprintln!("a {}, probability {}", digit, probability);
         }
         cortex_m::asm::delay(64_000_000); // a second

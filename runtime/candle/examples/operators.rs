@@ -62,7 +62,7 @@ fn time(what: &str, operator: Operator, operands: Vec<Operand>, output: &[u32]) 
     let best = [EngineChoice::Tealight, EngineChoice::Candle].map(|choice| {
         let mut session = model.session(choice).unwrap();
         for i in 0..model.model().input_count() {
-            for (i, x) in session.input(i).as_f32_mut().iter_mut().enumerate() {
+            for (i, x) in session.input(i).unwrap().as_slice_mut::<f32>().unwrap().iter_mut().enumerate() {
                 *x = (i % 17) as f32 / 8.0 - 1.0;
             }
         }

@@ -9,12 +9,13 @@ use tealight_format::{Shape, ops};
 /// Appends the rows of `part` to `output`: a row is one of a product.
 pub(crate) fn batch_matmul_f32(op: &ops::BatchMatMulF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
     let [a, b] = [part.input(0)?, part.input(1)?];
+    let [a_elements, b_elements] = [a.as_slice::<f32>()?, b.as_slice::<f32>()?];
     let rows_of_one = part.output().shape.from_end(1) as usize;
     for Segment { batches, rows } in segments(part.rows(), rows_of_one) {
         for batch in batches {
             let mut product = || -> Result<()> {
-                let a = matrix(a.as_f32(), a.shape(), batch, op.transpose_a == 1)?;
-                let b = matrix(b.as_f32(), b.shape(), batch, op.transpose_b == 1)?;
+                let a = matrix(a_elements, a.shape(), batch, op.transpose_a == 1)?;
+                let b = matrix(b_elements, b.shape(), batch, op.transpose_b == 1)?;
                 extend(output, &a.narrow(0, rows.start, rows.len())?.matmul(&b)?)
             };
             product().ok()?;

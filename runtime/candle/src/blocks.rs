@@ -33,7 +33,7 @@ pub(crate) fn fully_connected_block(
     let multiply = multiplier(format, vectors.runner(format));
     let [out_features, row_bytes] = [0, 1].map(|i| weights.shape().dim(i) as usize);
     let in_features = row_bytes / format.bytes() as usize * format.elements() as usize;
-    let bias = part.input(2).map(|bias| bias.as_f32());
+    let bias = part.input(2).and_then(|bias| bias.as_slice::<f32>());
     let [least, greatest] = op.activation;
 
     let mut sums = Vec::new();
@@ -45,7 +45,7 @@ pub(crate) fn fully_connected_block(
             batches: batches.len(),
             in_features,
             out_features: wide.len(),
-            activations: activations.as_f32().get(batches.start * in_features..batches.end * in_features)?,
+            activations: activations.as_slice::<f32>()?.get(batches.start * in_features..batches.end * in_features)?,
             weights: weights.as_bytes().get(wide.start * row_bytes..wide.end * row_bytes)?,
         };
         sums.clear();

@@ -34,7 +34,7 @@ pub(crate) fn conv_2d_f32(op: &ops::Conv2dF32, part: &Part<'_>, output: &mut Vec
         return None;
     }
     let windows = Windows {
-        image: image.as_f32(),
+        image: image.as_slice()?,
         size: [height, width, channels],
         kernel: [kernel_h, kernel_w],
         stride: op.stride.map(|x| x as usize),
@@ -46,7 +46,7 @@ pub(crate) fn conv_2d_f32(op: &ops::Conv2dF32, part: &Part<'_>, output: &mut Vec
         all_rows: part.row_count() * output_w,
         inner: kernel_h * kernel_w * channels,
         weights: &decoded(stored(&weights)?),
-        bias: part.input(2).map_or(&[][..], |bias| bias.as_f32()),
+        bias: part.input(2).and_then(|bias| bias.as_slice::<f32>()).unwrap_or(&[]),
         activation: op.activation,
     };
     let pixels = part.rows().start * output_w..part.rows().end * output_w;

@@ -10,9 +10,9 @@ use tealight_kernels::float;
 
 /// Appends the rows of `part` to `output`: a row is one element of the operator's output.
 pub(crate) fn fully_connected_f32(op: &ops::FullyConnectedF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
-    let (x, weights) = (part.input(0)?.as_f32(), part.input(1)?);
+    let (x, weights) = (part.input(0)?.as_slice::<f32>()?, part.input(1)?);
     let [out_features, inner] = [0, 1].map(|i| weights.shape().dim(i) as usize);
-    let bias = part.input(2).map_or(&[][..], |bias| bias.as_f32());
+    let bias = part.input(2).and_then(|bias| bias.as_slice::<f32>()).unwrap_or(&[]);
     let all_rows = part.row_count() / out_features;
     let weights = match stored(&weights)? {
         // A copy in f32 for few rows would take longer than the product.

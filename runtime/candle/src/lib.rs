@@ -6,9 +6,10 @@
 //! let model = Mapped::open("model.safetensors")?;
 //! let mut session = model.session(EngineChoice::Candle)?;
 //! eprintln!("{}", session.describe());
-//! session.input(0).copy_from(&[0.5f32, -1.0])?;
+//! session.input(0).ok_or("no input")?.copy_from(&[0.5f32, -1.0])?;
 //! session.run();
-//! println!("{:?}", session.output(0).as_f32());
+//! let output = session.output(0).ok_or("no output")?;
+//! println!("{:?}", output.as_slice::<f32>());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

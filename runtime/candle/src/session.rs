@@ -65,14 +65,13 @@ impl Session {
         self.0.with_dependent_mut(|_, session| session.reset());
     }
 
-    /// Model input `i`, to be written before each inference. An index past the last gives an empty tensor.
-    pub fn input(&mut self, i: usize) -> TensorMut<'_> {
+    /// Model input `i`, to be written before each inference; `None` past the last.
+    pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
         self.0.with_dependent_mut(|_, session| session.input(i))
     }
 
-    /// Model output `i`, valid after an inference has ended and until the next one starts. An index past the last gives
-    /// an empty tensor.
-    pub fn output(&self, i: usize) -> Tensor<'_> {
+    /// Model output `i`, valid after an inference has ended and until the next one starts; `None` past the last.
+    pub fn output(&self, i: usize) -> Option<Tensor<'_>> {
         self.session().output(i)
     }
 

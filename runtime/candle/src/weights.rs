@@ -15,7 +15,7 @@ pub(crate) enum Stored<'s> {
 /// The weights in a tensor of real numbers.
 pub(crate) fn stored<'s>(tensor: &Tensor<'s>) -> Option<Stored<'s>> {
     match tensor.dtype() {
-        DType::F32 => Some(Stored::F32(tensor.as_f32())),
+        DType::F32 => tensor.as_slice().map(Stored::F32),
         DType::F16 => <[f16]>::ref_from_bytes(tensor.as_bytes()).ok().map(Stored::F16),
         _ => None,
     }

@@ -21,16 +21,18 @@ fn outputs(model: &Mapped, choice: EngineChoice, seed: u64, cut: bool) -> Vec<Ve
     let mut outputs = Vec::new();
     for _ in 0..2 {
         for i in 0..session.model().input_count() {
-            let mut input = session.input(i);
+            let mut input = session.input(i).unwrap();
             let random = bytes(&mut inputs, input.as_bytes_mut().len());
-            input.copy_from(&random).unwrap();
+            input.copy_from_bytes(&random).unwrap();
         }
         let most = if cut { session.model().cost() / 4 + 1 } else { u64::MAX };
         while session.poll(Budget::macs(most / 2 + budgets.below(most / 2 + 1))).is_pending() {}
         for i in 0..session.model().output_count() {
-            let output = session.output(i);
+            let output = session.output(i).unwrap();
             outputs.push(match output.dtype() {
-                DType::F32 => support::bits(output.as_f32()).iter().flat_map(|x| x.to_le_bytes()).collect(),
+                DType::F32 => {
+                    support::bits(output.as_slice::<f32>().unwrap()).iter().flat_map(|x| x.to_le_bytes()).collect()
+                }
                 _ => output.as_bytes().to_vec(),
             });
         }

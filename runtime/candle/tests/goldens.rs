@@ -23,10 +23,10 @@ fn run(case: &Case, mut budget: impl FnMut() -> Budget) -> Result<Vec<Vec<Vec<u8
     let mut session = compiled(&case.model).session(EngineChoice::Candle).unwrap();
     let step = |step: &Step| {
         for (i, input) in step.inputs.iter().enumerate() {
-            session.input(i).copy_from(input).unwrap();
+            session.input(i).unwrap().copy_from_bytes(input).unwrap();
         }
         while session.poll(budget()).is_pending() {}
-        Ok((0..step.outputs.len()).map(|i| session.output(i).as_bytes().to_vec()).collect())
+        Ok((0..step.outputs.len()).map(|i| session.output(i).unwrap().as_bytes().to_vec()).collect())
     };
     case.steps.iter().map(step).collect()
 }
@@ -55,7 +55,7 @@ fn float_networks_agree_with_tealights_engine() {
         }
     }
     for (name, network) in networks {
-        let input = network.model().value(network.model().input(0));
+        let input = network.model().value(network.model().input(0).unwrap());
         for seed in 0..3 {
             let inputs = [Rng(seed).f32s(input.len as usize / 4)];
             let ours = infer(&network, EngineChoice::Tealight, &inputs, Slices::Whole);

@@ -127,9 +127,9 @@ fn scores(model: &Mapped, choice: EngineChoice, mut budget: impl FnMut() -> Budg
     let mut session = model.session(choice).unwrap();
     let steps = 0..CONTEXT as i32 + 2; // two beyond the context
     let step = |token| {
-        session.input(0).copy_from(&[token * 37 % TOKENS as i32]).unwrap();
+        session.input(0).unwrap().copy_from(&[token * 37 % TOKENS as i32]).unwrap();
         while session.poll(budget()).is_pending() {}
-        session.output(0).as_f32().to_vec()
+        session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
     };
     steps.map(step).collect()
 }

@@ -320,8 +320,7 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
 
 /// Every score needs its label.
 fn check_labels(path: &Path, labels: &[String], model: &Model<'_>) -> Result<()> {
-    let output = model.value(model.output(0));
-    let scores = output.shape.from_end(0) as usize;
+    let scores = model.output(0).map_or(0, |output| model.value(output).shape.from_end(0) as usize);
     if labels.len() == scores {
         return Ok(());
     }

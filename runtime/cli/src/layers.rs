@@ -210,9 +210,9 @@ pub(crate) fn residents(model: &Model<'_>) -> Vec<Resident> {
     let end = model.op_count().saturating_sub(1);
     let base = |index: usize| model.value(index).alias.map_or(index, usize::from);
     let mut roles = vec!["activation"; model.value_count()];
-    (0..model.output_count()).for_each(|i| roles[base(model.output(i))] = "output");
+    model.outputs().for_each(|i| roles[base(i)] = "output");
     (0..model.op_count()).filter_map(|op| model.op(op).scratch).for_each(|i| roles[usize::from(i)] = "scratch");
-    (0..model.input_count()).for_each(|i| roles[model.input(i)] = "input");
+    model.inputs().for_each(|i| roles[i] = "input");
     let own = (model.constant_count()..model.value_count()).filter(|index| model.value(*index).alias.is_none());
     own.map(|index| {
         let value = model.value(index);

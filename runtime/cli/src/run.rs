@@ -90,11 +90,11 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model, args.limits.max_memory)?;
     let model = file.model()?;
     args.limits.check(&model, limits::INFERENCE)?;
-    let kinds = |name: &str, count: usize, index: &dyn Fn(usize) -> usize| -> Vec<TensorKind> {
-        (0..count).map(|i| TensorKind::of(format!("{name} {i}"), &model.value(index(i)))).collect()
+    let kinds = |name: &str, values: &mut dyn Iterator<Item = usize>| -> Vec<TensorKind> {
+        values.enumerate().map(|(i, value)| TensorKind::of(format!("{name} {i}"), &model.value(value))).collect()
     };
-    let inputs = kinds("input", model.input_count(), &|i| model.input(i));
-    let outputs = kinds("output", model.output_count(), &|i| model.output(i));
+    let inputs = kinds("input", &mut model.inputs());
+    let outputs = kinds("output", &mut model.outputs());
     let streams = read_inputs(&args.inputs, &inputs)?;
     let count = streams.first().map_or(1, Stream::count);
 
@@ -181,10 +181,12 @@ fn infer(
     let mut progress = Progress::new(count);
     for k in 0..count {
         for (i, stream) in inputs.iter().enumerate() {
-            session.input(i).as_bytes_mut().copy_from_slice(stream.get(k));
+            let mut input = session.input(i).ok_or_else(|| Error::new(format!("the model has no input {i}")))?;
+            input.copy_from_bytes(stream.get(k)).map_err(|e| Error::new(format!("cannot write input {i}")).cause(e))?;
         }
         session.run();
-        let outputs: Vec<&[u8]> = (0..session.model().output_count()).map(|i| session.output(i).as_bytes()).collect();
+        let outputs: Vec<&[u8]> =
+            (0..session.model().output_count()).filter_map(|i| Some(session.output(i)?.as_bytes())).collect();
         take(&outputs)?;
         progress.step();
     }

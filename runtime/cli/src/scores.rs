@@ -22,32 +22,23 @@ pub(crate) struct Score {
 /// The widest bar of a probability.
 const BAR: f32 = 24.0;
 
-/// The `count` highest elements of an output, highest first; of equal ones the first comes first, and what is not a
-/// number last.
+/// The `count` highest elements of an output in the order of [`tealight::top_k`]: highest first, equal ones in their
+/// order, NaN last.
 pub(crate) fn top(kind: &TensorKind, bytes: &[u8], labels: &[String], count: usize) -> Vec<Score> {
-    let elements = bytes.len() / kind.dtype.size() as usize;
-    // Only the highest are kept, so memory is for them and not for the whole output.
-    let mut scores: Vec<Score> = Vec::new();
-    for (index, raw) in kind.numbers(bytes).enumerate() {
-        let value = kind.real_of(raw);
-        let lowest = scores.last().map_or(f32::NEG_INFINITY, |score| key(score.value));
-        if scores.len() >= count && key(value).total_cmp(&lowest).is_le() {
-            continue;
-        }
-        let at = scores.partition_point(|score| key(score.value).total_cmp(&key(value)).is_ge());
-        scores.truncate(count.saturating_sub(1));
-        scores.insert(at, Score { index, label: label(labels, index, elements), value, raw });
-    }
-    scores
+    let size = kind.dtype.size() as usize;
+    let elements = bytes.len() / size;
+    let mut top = vec![(0, 0.0); count.min(elements)];
+    let top = tealight::top_k(kind.numbers(bytes).map(|number| kind.real_of(number)), &mut top);
+    let score = |&(index, value): &(usize, f32)| {
+        let raw = kind.numbers(&bytes[index * size..][..size]).next().unwrap_or(f64::NAN);
+        Score { index, label: label(labels, index, elements), value, raw }
+    };
+    top.iter().map(score).collect()
 }
 
 /// The label of element `index`, if there is one for each.
 fn label(labels: &[String], index: usize, count: usize) -> Option<String> {
     if labels.len() == count { labels.get(index).cloned() } else { None }
-}
-
-fn key(value: f32) -> f32 {
-    if value.is_nan() { f32::NEG_INFINITY } else { value }
 }
 
 /// Prints the scores of each inference and each of its outputs.

@@ -16,7 +16,8 @@ use tealight_format::{DType, Model, Value};
 /// # Errors
 /// The file cannot be read, or does not hold a whole number of such inputs, or holds none.
 pub fn read_inputs(model: &Model<'_>, i: usize, path: &Path) -> Result<Vec<u8>> {
-    let kind = TensorKind::of(format!("input {i}"), &model.value(model.input(i)));
+    let Some(input) = model.input(i) else { return Err(Error::new(format!("the model has no input {i}"))) };
+    let kind = TensorKind::of(format!("input {i}"), &model.value(input));
     let mut stream = kind.read(path)?;
     Ok(stream.data.split_off(stream.at))
 }

@@ -104,8 +104,8 @@ pub fn evaluate(
     let mut bytes = aligned(file);
     let model = Model::parse(&Align16::bytes_mut(&mut bytes)[..file.len()])
         .map_err(|error| EvaluateError::Model(error.to_string()))?;
-    let sizes: Vec<usize> = (0..model.input_count()).map(|k| elements(&model, model.input(k))).collect();
-    let output = elements(&model, model.output(0));
+    let sizes: Vec<usize> = model.inputs().map(|input| elements(&model, input)).collect();
+    let output = model.output(0).map_or(0, |output| elements(&model, output));
     check(streams, targets, sizes.iter().sum(), output)?;
     Limit::to_run_held(file.len() as u64, max_memory)
         .make(model.arena_len() as u64, || "the arena of the compiled network".into())
@@ -127,11 +127,12 @@ pub fn evaluate(
             let found = session.output(0);
             match targets {
                 Targets::Classes(classes) => {
-                    right += usize::from(found.argmax().is_some_and(|(index, _)| index == classes[samples] as usize));
+                    let highest = found.and_then(|found| found.argmax());
+                    right += usize::from(highest.is_some_and(|(index, _)| index == classes[samples] as usize));
                 }
                 Targets::Outputs(outputs) => {
                     for (i, wanted) in outputs[samples].iter().enumerate() {
-                        let difference = found.real(i).unwrap_or(f32::NAN) - wanted;
+                        let difference = found.and_then(|found| found.get_f32(i)).unwrap_or(f32::NAN) - wanted;
                         squares += f64::from(difference).powi(2);
                         worst = worst.max(difference.abs());
                     }
@@ -142,7 +143,9 @@ pub fn evaluate(
     }
     Ok(match targets {
         Targets::Classes(_) => Score::Accuracy { right, samples },
-        Targets::Outputs(_) => Score::Error { rms: (squares / (samples * output) as f64).sqrt(), worst, samples },
+        Targets::Outputs(_) => {
+            Score::Error { rms: (squares / (samples * output).max(1) as f64).sqrt(), worst, samples }
+        }
     })
 }
 

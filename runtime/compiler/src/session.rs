@@ -21,9 +21,10 @@ pub(crate) fn arena(model: &Model<'_>) -> Vec<Align16> {
 /// # Errors
 /// The input takes another count, or has a type that no real numbers become.
 pub(crate) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]) -> Result<(), String> {
-    let value = session.model().value(session.model().input(k));
+    let no_input = || format!("it has no input {k}");
+    let value = session.model().value(session.model().input(k).ok_or_else(no_input)?);
     let params = Params { scale: value.scale, zero_point: value.zero_point };
-    let mut input = session.input(k);
+    let mut input = session.input(k).ok_or_else(no_input)?;
     let copied = match value.dtype {
         DType::F32 => input.copy_from(numbers),
         DType::I8 if value.scale > 0.0 => {
@@ -41,15 +42,16 @@ pub(crate) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]
             ));
         }
     };
-    copied.map_err(|error| format!("{error:?}"))
+    copied.map_err(|error| error.to_string())
 }
 
 /// The real numbers that a value of type float32 or int8 stands for.
 pub(crate) fn reals_of(session: &Session<'_, ALL_OPS>, value: usize) -> Vec<f32> {
     let of = session.model().value(value);
     let params = Params { scale: of.scale, zero_point: of.zero_point };
-    match of.dtype {
-        DType::I8 => session.value(value).as_i8().iter().map(|&byte| params.dequantize(byte)).collect(),
-        _ => session.value(value).as_f32().to_vec(),
+    let tensor = session.value(value);
+    match tensor.as_slice::<i8>() {
+        Some(bytes) => bytes.iter().map(|&byte| params.dequantize(byte)).collect(),
+        None => tensor.as_slice::<f32>().unwrap_or(&[]).to_vec(),
     }
 }

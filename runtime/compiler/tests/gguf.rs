@@ -41,9 +41,9 @@ fn scores(file: &[u8], tokens: &[usize]) -> Vec<Vec<f32>> {
     let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     let mut scores = Vec::new();
     for &token in tokens {
-        session.input(0).copy_from(&[token as i32]).unwrap();
+        session.input(0).unwrap().copy_from(&[token as i32]).unwrap();
         session.run();
-        scores.push(session.output(0).as_f32().to_vec());
+        scores.push(session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec());
     }
     scores
 }

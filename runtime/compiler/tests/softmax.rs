@@ -14,7 +14,7 @@ fn each_of_5000_nearly_equal_elements_is_the_zero_of_the_output() {
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
     let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     let input: Vec<u8> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    session.input(0).copy_from(&input).unwrap();
+    session.input(0).unwrap().copy_from_bytes(&input).unwrap();
     session.run();
-    assert_eq!(session.output(0).as_bytes(), [0x80; 5000]);
+    assert_eq!(session.output(0).unwrap().as_bytes(), [0x80; 5000]);
 }

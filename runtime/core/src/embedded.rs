@@ -79,9 +79,9 @@ const fn complaint(error: &ModelError) -> &'static str {
 ///
 /// let mut arena = Arena::<{ RELU.arena_len() }>::new();
 /// let mut session = Session::new(&RELU, &mut arena);
-/// session.input(0).copy_from(&[-5i8, 0, 5]).unwrap();
+/// session.input(0).unwrap().copy_from(&[-5i8, 0, 5]).unwrap();
 /// session.run();
-/// assert_eq!(session.output(0).as_i8(), [0, 0, 5]);
+/// assert_eq!(session.output(0).unwrap().as_slice::<i8>(), Some(&[0, 0, 5][..]));
 /// ```
 ///
 /// Too small an arena does not compile:

@@ -13,11 +13,12 @@
 //!
 //! let mut arena = Arena::<{ RELU.arena_len() }>::new();
 //! let mut session = Session::new(&RELU, &mut arena);
-//! session.input(0).copy_from(&[-5i8, 0, 5])?;
+//! session.input(0).ok_or("no input")?.copy_from(&[-5i8, 0, 5])?; // another element type is an error
 //! // A control loop polls with a budget, so that it keeps its period while the network runs.
 //! while session.poll(Budget::macs(1)).is_pending() { /* control.tick() */ }
-//! assert_eq!(session.output(0).as_i8(), [0, 0, 5]);
-//! # Ok::<(), tealight::SizeError>(())
+//! let output = session.output(0).ok_or("no output")?;
+//! assert_eq!(output.as_slice::<i8>(), Some(&[0, 0, 5][..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! One that arrives later, from a flash slot or a file, is checked when it arrives:
@@ -37,22 +38,26 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+mod element;
 mod embedded;
 mod engine;
 mod execute;
 mod memory;
 mod ops;
+mod score;
 mod session;
 mod tensor;
 
 pub use arena::{Align16, Arena};
+pub use element::Element;
 pub use embedded::Embedded;
 #[doc(hidden)]
 pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
+pub use score::{argmax, compare_scores, top_k};
 pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 pub use tealight_format::{
     ALL_OPS, BlockType, DType, F16_WEIGHTS, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place,
     Shape, Value, block_set, block_set_has, op_set, op_set_has,
 };
-pub use tensor::{SizeError, Tensor, TensorMut};
+pub use tensor::{Tensor, TensorError, TensorMut};

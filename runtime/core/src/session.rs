@@ -317,16 +317,15 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
         }
     }
 
-    /// Model input `i`, to be written before each inference. An index past the last gives an empty tensor.
-    pub fn input(&mut self, i: usize) -> TensorMut<'_> {
-        let value = self.model.value(self.model.input(i));
-        TensorMut { value, bytes: self.memory.get_mut(range(&value)).unwrap_or(&mut []) }
+    /// Model input `i`, to be written before each inference; `None` past the last.
+    pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
+        let value = self.model.value(self.model.input(i)?);
+        Some(TensorMut { value, bytes: self.memory.get_mut(range(&value))? })
     }
 
-    /// Model output `i`, valid after an inference has ended and until the next one starts. An index past the last gives
-    /// an empty tensor.
-    pub fn output(&self, i: usize) -> Tensor<'_> {
-        self.value(self.model.output(i))
+    /// Model output `i`, valid after an inference has ended and until the next one starts; `None` past the last.
+    pub fn output(&self, i: usize) -> Option<Tensor<'_>> {
+        Some(self.value(self.model.output(i)?))
     }
 
     /// Value `index` of the plan as it stands in memory. An activation is valid from the operator that writes it to the

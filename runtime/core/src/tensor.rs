@@ -1,8 +1,11 @@
-//! Views of a session's inputs and outputs.
+//! Views of a session's inputs and outputs, which refuse elements of another type.
 
+use crate::element::Element;
+use crate::score;
 use core::fmt;
 use tealight_format::{DType, Shape, Value};
 use tealight_kernels::float::{Weight, f16};
+use tealight_kernels::{Quantize, quantize_i8, quantize_u8};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A tensor that can be read.
@@ -19,22 +22,71 @@ pub struct TensorMut<'s> {
     pub(crate) bytes: &'s mut [u8],
 }
 
-/// What was to be copied into a tensor does not have its type or length.
+/// Why elements do not fit a tensor. Nothing was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SizeError {
-    /// Bytes that the tensor holds.
-    pub expected: usize,
-    /// Bytes that were given.
-    pub found: usize,
+pub enum TensorError {
+    /// The tensor has another element type.
+    Type {
+        /// The tensor's.
+        expected: DType,
+        /// That of the elements given.
+        found: DType,
+    },
+    /// The tensor has another number of elements.
+    Length {
+        /// The tensor's elements.
+        expected: usize,
+        /// The elements given.
+        found: usize,
+    },
+    /// The tensor has another number of bytes.
+    Bytes {
+        /// The tensor's bytes.
+        expected: usize,
+        /// The bytes given.
+        found: usize,
+    },
+    /// f32 numbers cannot be quantized for the tensor: it is neither f32 nor i8 or u8 with a scale.
+    NotQuantized {
+        /// Its element type.
+        dtype: DType,
+    },
 }
 
-impl fmt::Display for SizeError {
+impl fmt::Display for TensorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the tensor holds {} bytes, but {} were given", self.expected, self.found)
+        match self {
+            Self::Type { expected, found } => {
+                write!(f, "the tensor has elements of type {}, but {} were given", expected.name(), found.name())
+            }
+            Self::Length { expected, found } => write!(f, "the tensor has {expected} elements, but {found} were given"),
+            Self::Bytes { expected, found } => write!(f, "the tensor has {expected} bytes, but {found} were given"),
+            Self::NotQuantized { dtype } => {
+                write!(f, "the tensor is {} without a scale, so f32 numbers cannot be quantized for it", dtype.name())
+            }
+        }
     }
 }
 
-impl core::error::Error for SizeError {}
+impl core::error::Error for TensorError {}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for TensorError {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match *self {
+            Self::Type { expected, found } => {
+                defmt::write!(f, "Type {{ expected: {=str}, found: {=str} }}", expected.name(), found.name());
+            }
+            Self::Length { expected, found } => {
+                defmt::write!(f, "Length {{ expected: {=usize}, found: {=usize} }}", expected, found);
+            }
+            Self::Bytes { expected, found } => {
+                defmt::write!(f, "Bytes {{ expected: {=usize}, found: {=usize} }}", expected, found);
+            }
+            Self::NotQuantized { dtype } => defmt::write!(f, "NotQuantized {{ dtype: {=str} }}", dtype.name()),
+        }
+    }
+}
 
 macro_rules! describe {
     ($type:ident) => {
@@ -49,7 +101,7 @@ macro_rules! describe {
                 self.value.shape
             }
 
-            /// Quantization scale: real = scale * (q - zero_point). 0 where it is not quantized.
+            /// Quantization scale: an element `q` represents `scale * (q - zero_point)`. 0 where it is not quantized.
             pub const fn scale(&self) -> f32 {
                 self.value.scale
             }
@@ -58,6 +110,16 @@ macro_rules! describe {
             pub const fn zero_point(&self) -> i32 {
                 self.value.zero_point
             }
+
+            /// The number of its elements.
+            pub const fn len(&self) -> usize {
+                elements(self.value.dtype, self.bytes.len())
+            }
+
+            /// Whether it has no elements. No tensor of a checked model is.
+            pub const fn is_empty(&self) -> bool {
+                self.bytes.is_empty()
+            }
         }
     };
 }
@@ -65,89 +127,186 @@ macro_rules! describe {
 describe!(Tensor);
 describe!(TensorMut);
 
+/// Elements in `bytes` bytes.
+const fn elements(dtype: DType, bytes: usize) -> usize {
+    match bytes.checked_div(dtype.size() as usize) {
+        Some(elements) => elements,
+        None => 0,
+    }
+}
+
+/// Refuses elements of another type, then of another number.
+fn check<T: Element>(dtype: DType, expected: usize, found: usize) -> Result<(), TensorError> {
+    if dtype != T::DTYPE {
+        return Err(TensorError::Type { expected: dtype, found: T::DTYPE });
+    }
+    check_len(expected, found)
+}
+
+const fn check_len(expected: usize, found: usize) -> Result<(), TensorError> {
+    if expected == found { Ok(()) } else { Err(TensorError::Length { expected, found }) }
+}
+
 impl<'s> Tensor<'s> {
     /// Its bytes, little-endian, row-major.
     pub const fn as_bytes(&self) -> &'s [u8] {
         self.bytes
     }
 
-    /// Its elements as `i8`; empty if it has another type.
-    pub fn as_i8(&self) -> &'s [i8] {
-        self.elements(DType::I8)
+    /// Its elements, row-major; `None` if they have another type than `T`.
+    pub fn as_slice<T: Element>(&self) -> Option<&'s [T]> {
+        if self.value.dtype == T::DTYPE { Some(slice_of(self.bytes)) } else { None }
     }
 
-    /// Its elements as `u8`; empty if it has another type.
-    pub fn as_u8(&self) -> &'s [u8] {
-        self.elements(DType::U8)
+    /// Copies its elements to `elements`.
+    ///
+    /// # Errors
+    /// [`TensorError`] if the type or the number differs. Nothing is written then.
+    pub fn copy_to<T: Element>(&self, elements: &mut [T]) -> Result<(), TensorError> {
+        check::<T>(self.value.dtype, self.len(), elements.len())?;
+        copy(self.bytes, elements.as_mut_bytes());
+        Ok(())
     }
 
-    /// Its elements as `i32`; empty if it has another type.
-    pub fn as_i32(&self) -> &'s [i32] {
-        self.elements(DType::I32)
-    }
-
-    /// Its elements as `f32`; empty if it has another type.
-    pub fn as_f32(&self) -> &'s [f32] {
-        self.elements(DType::F32)
-    }
-
-    fn elements<T: FromBytes + Immutable + KnownLayout>(&self, dtype: DType) -> &'s [T] {
-        if self.value.dtype == dtype { slice_of(self.bytes) } else { &[] }
-    }
-
-    /// The index of the largest element and that element as a real number; `None` for an empty tensor.
-    pub fn argmax(&self) -> Option<(usize, f32)> {
-        let mut best = None;
-        for i in 0.. {
-            let Some(value) = self.real(i) else { break };
-            if best.is_none_or(|(_, b)| value > b) {
-                best = Some((i, value));
-            }
-        }
-        best
-    }
-
-    /// Element `i` as a real number, dequantized; `None` past the last.
-    pub fn real(&self, i: usize) -> Option<f32> {
+    /// What element `i` represents, as f32; `None` past the last. A quantized one is `scale * (q - zero_point)`, one of
+    /// another integer type its number.
+    pub fn get_f32(&self, i: usize) -> Option<f32> {
         let scale = if self.value.scale == 0.0 { 1.0 } else { self.value.scale };
         let quantized = |q: i32| scale * q.wrapping_sub(self.value.zero_point) as f32;
         match self.value.dtype {
-            DType::I8 => self.as_i8().get(i).map(|&q| quantized(i32::from(q))),
-            DType::U8 => self.as_u8().get(i).map(|&q| quantized(i32::from(q))),
-            DType::I16 => self.elements::<i16>(DType::I16).get(i).map(|&q| quantized(i32::from(q))),
-            DType::I32 => self.as_i32().get(i).map(|&q| quantized(q)),
-            DType::F32 => self.as_f32().get(i).copied(),
-            DType::F16 => self.elements::<f16>(DType::F16).get(i).map(|&x| Weight::to_f32(x)),
+            DType::I8 => slice_of::<i8>(self.bytes).get(i).map(|&q| quantized(i32::from(q))),
+            DType::U8 => self.bytes.get(i).map(|&q| quantized(i32::from(q))),
+            DType::I16 => slice_of::<i16>(self.bytes).get(i).map(|&q| quantized(i32::from(q))),
+            DType::I32 => slice_of::<i32>(self.bytes).get(i).map(|&q| quantized(q)),
+            DType::F32 => slice_of::<f32>(self.bytes).get(i).copied(),
+            DType::F16 => slice_of::<f16>(self.bytes).get(i).map(|&x| Weight::to_f32(x)),
         }
+    }
+
+    /// What its elements represent, as f32: see [`get_f32`](Self::get_f32).
+    pub fn iter_f32(&self) -> impl Iterator<Item = f32> + use<'s> {
+        let tensor = *self;
+        (0..tensor.len()).map_while(move |i| tensor.get_f32(i))
+    }
+
+    /// Writes what its elements represent to `output`, one f32 for each: see [`get_f32`](Self::get_f32).
+    ///
+    /// # Errors
+    /// [`TensorError::Length`] if `output` has another number of elements. Nothing is written then.
+    pub fn dequantize_into(&self, output: &mut [f32]) -> Result<(), TensorError> {
+        check_len(self.len(), output.len())?;
+        for (output, number) in output.iter_mut().zip(self.iter_f32()) {
+            *output = number;
+        }
+        Ok(())
+    }
+
+    /// The index of the highest element and what it represents, as [`argmax`](crate::argmax) has it: the first of equal
+    /// ones, never NaN.
+    pub fn argmax(&self) -> Option<(usize, f32)> {
+        score::argmax(self.iter_f32())
+    }
+
+    /// The highest elements with their indices, the highest first, in the part of `top` that is returned; as
+    /// [`top_k`](crate::top_k) has them.
+    ///
+    /// ```
+    /// # use tealight::{Arena, Session};
+    /// # tealight::include_model!(static RELU = "../tests/relu.safetensors");
+    /// # let mut arena = Arena::<{ RELU.arena_len() }>::new();
+    /// # let mut session = Session::new(&RELU, &mut arena);
+    /// # session.input(0).unwrap().copy_from(&[-5i8, 7, 9]).unwrap();
+    /// session.run();
+    /// let mut top = [(0, 0.0); 2];
+    /// for (class, score) in session.output(0).unwrap().top_k(&mut top) {
+    ///     println!("{class}: {score}");
+    /// }
+    /// # assert_eq!(top, [(2, 9.0), (1, 7.0)]);
+    /// ```
+    pub fn top_k<'t>(&self, top: &'t mut [(usize, f32)]) -> &'t [(usize, f32)] {
+        score::top_k(self.iter_f32(), top)
     }
 }
 
 impl TensorMut<'_> {
     /// Its bytes, little-endian, row-major.
+    pub const fn as_bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Its bytes, little-endian, row-major, to be written.
     pub const fn as_bytes_mut(&mut self) -> &mut [u8] {
         self.bytes
     }
 
-    /// Its elements as `i8`; empty if it has another type.
-    pub fn as_i8_mut(&mut self) -> &mut [i8] {
-        if self.value.dtype == DType::I8 { slice_of_mut(self.bytes) } else { &mut [] }
+    /// Its elements, row-major, to be written; `None` if they have another type than `T`.
+    pub fn as_slice_mut<T: Element>(&mut self) -> Option<&mut [T]> {
+        if self.value.dtype == T::DTYPE { Some(slice_of_mut(self.bytes)) } else { None }
     }
 
-    /// Its elements as `f32`; empty if it has another type.
-    pub fn as_f32_mut(&mut self) -> &mut [f32] {
-        if self.value.dtype == DType::F32 { slice_of_mut(self.bytes) } else { &mut [] }
-    }
-
-    /// Copies `elements` into it: as many bytes as it holds, in its own type.
+    /// Copies `elements` into it: of its type, and as many as it has.
+    ///
+    /// ```
+    /// use tealight::{Arena, DType, Session, TensorError};
+    ///
+    /// tealight::include_model!(static RELU = "../tests/relu.safetensors"); // three int8 elements in, three out
+    /// let mut arena = Arena::<{ RELU.arena_len() }>::new();
+    /// let mut session = Session::new(&RELU, &mut arena);
+    /// let mut input = session.input(0).ok_or("the model has no input")?;
+    ///
+    /// input.copy_from(&[-5i8, 0, 5])?;
+    /// let refused = input.copy_from(&[200u8, 0, 5]);
+    /// assert_eq!(refused, Err(TensorError::Type { expected: DType::I8, found: DType::U8 }));
+    /// let refused = input.copy_from(&[1i8, 2, 3, 4]);
+    /// assert_eq!(refused, Err(TensorError::Length { expected: 3, found: 4 }));
+    /// assert_eq!(input.as_slice_mut::<i8>(), Some(&mut [-5, 0, 5][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`SizeError`] if the number of bytes differs. Nothing is written then.
-    pub fn copy_from<T: IntoBytes + Immutable>(&mut self, elements: &[T]) -> Result<(), SizeError> {
-        let from = elements.as_bytes();
-        if from.len() != self.bytes.len() {
-            return Err(SizeError { expected: self.bytes.len(), found: from.len() });
+    /// [`TensorError`] if the type or the number differs. Nothing is written then.
+    pub fn copy_from<T: Element>(&mut self, elements: &[T]) -> Result<(), TensorError> {
+        check::<T>(self.value.dtype, self.len(), elements.len())?;
+        copy(elements.as_bytes(), self.bytes);
+        Ok(())
+    }
+
+    /// Copies `bytes` into it, whatever its element type: little-endian, row-major, as many as it has.
+    ///
+    /// # Errors
+    /// [`TensorError::Bytes`] if the number differs. Nothing is written then.
+    pub fn copy_from_bytes(&mut self, bytes: &[u8]) -> Result<(), TensorError> {
+        if bytes.len() != self.bytes.len() {
+            return Err(TensorError::Bytes { expected: self.bytes.len(), found: bytes.len() });
         }
-        copy(from, self.bytes);
+        copy(bytes, self.bytes);
+        Ok(())
+    }
+
+    /// Quantizes `numbers` into it, one for each element: `round(x / scale) + zero_point`, clamped to the type's range, as
+    /// the operator Quantize computes it (in f32, halves away from zero, NaN to the zero point). An f32 tensor takes the
+    /// numbers as they are.
+    ///
+    /// # Errors
+    /// [`TensorError::NotQuantized`] if it is neither f32 nor i8 or u8 with a scale, [`TensorError::Length`] if the number of
+    /// elements differs. Nothing is written then.
+    pub fn quantize_from(&mut self, numbers: &[f32]) -> Result<(), TensorError> {
+        let Value { dtype, scale, zero_point, .. } = self.value;
+        if dtype == DType::F32 {
+            return self.copy_from(numbers);
+        }
+        let quantize = |min, max| Quantize { scale, zero_point, min, max };
+        match dtype {
+            DType::I8 if scale > 0.0 => {
+                check_len(self.len(), numbers.len())?;
+                quantize_i8(&quantize(-128, 127), numbers, slice_of_mut(self.bytes));
+            }
+            DType::U8 if scale > 0.0 => {
+                check_len(self.len(), numbers.len())?;
+                quantize_u8(&quantize(0, 255), numbers, self.bytes);
+            }
+            _ => return Err(TensorError::NotQuantized { dtype }),
+        }
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ struct Adder {
 impl Engine for Adder {
     fn run(&mut self, part: &Part<'_>) -> Option<&[u8]> {
         let Operator::Add(_) = part.operator() else { return None };
-        let [a, b] = [0, 1].map(|k| part.input(k).unwrap().as_i8());
+        let [a, b] = [0, 1].map(|k| part.input(k).unwrap().as_slice::<i8>().unwrap());
         let row = a.len() / part.row_count();
         assert!(part.input(2).is_none() && part.output().len as usize == a.len());
         let elements = part.rows().start * row..part.rows().end * row;
@@ -51,10 +51,10 @@ fn image(seed: u8) -> Vec<i8> {
 }
 
 fn infer<E: Engine>(session: &mut Session<'_, ALL_OPS, E>, budget: Budget) -> Vec<i8> {
-    session.input(0).copy_from(&image(3)).unwrap();
-    session.input(1).copy_from(&image(99)).unwrap();
+    session.input(0).unwrap().copy_from(&image(3)).unwrap();
+    session.input(1).unwrap().copy_from(&image(99)).unwrap();
     while session.poll(budget).is_pending() {}
-    session.output(0).as_i8().to_vec()
+    session.output(0).unwrap().as_slice::<i8>().unwrap().to_vec()
 }
 
 #[test]

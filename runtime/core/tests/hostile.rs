@@ -179,9 +179,9 @@ fn run(parts: &Parts, input: &[i8]) -> Vec<u8> {
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
     let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
-    session.input(0).copy_from(input).unwrap();
+    session.input(0).unwrap().copy_from(input).unwrap();
     session.run();
-    session.output(0).as_bytes().to_vec()
+    session.output(0).unwrap().as_bytes().to_vec()
 }
 
 #[test]

@@ -140,9 +140,9 @@ fn run(parts: &Parts, budget: Budget) -> [Vec<Vec<f32>>; 2] {
     [(); 2].map(|()| {
         session.reset();
         let step = |input: Vec<f32>| {
-            session.input(0).copy_from(&input).unwrap();
+            session.input(0).unwrap().copy_from(&input).unwrap();
             while session.poll(budget).is_pending() {}
-            session.output(0).as_f32().to_vec()
+            session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
         };
         inputs().into_iter().map(step).collect()
     })

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use tealight::{
     ALL_OPS, Align16, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, Operator, Place, Position,
-    Progress, Session, SizeError, block_set, op_set,
+    Progress, Session, TensorError, block_set, op_set,
 };
 use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
 use tealight_testing::build::{Parts, arena, overlapping, relu, value};
@@ -54,13 +54,13 @@ fn image(seed: u8) -> Vec<i8> {
 
 fn run_overlapping(budgets: impl Fn(usize) -> Budget) -> Vec<i8> {
     with_session(&overlapping(), |session| {
-        session.input(0).copy_from(&image(3)).unwrap();
-        session.input(1).copy_from(&image(99)).unwrap();
+        session.input(0).unwrap().copy_from(&image(3)).unwrap();
+        session.input(1).unwrap().copy_from(&image(99)).unwrap();
         let mut polls = 0;
         while session.poll(budgets(polls)).is_pending() {
             polls += 1;
         }
-        session.output(0).as_i8().to_vec()
+        session.output(0).unwrap().as_slice::<i8>().unwrap().to_vec()
     })
 }
 
@@ -129,15 +129,15 @@ fn delay() -> Parts {
 fn state_survives_a_run_and_reset_restores_it() {
     with_session(&delay(), |session| {
         let mut step = |input: [i8; 4]| {
-            session.input(0).copy_from(&input).unwrap();
+            session.input(0).unwrap().copy_from(&input).unwrap();
             session.run();
-            session.output(0).as_i8().to_vec()
+            session.output(0).unwrap().as_slice::<i8>().unwrap().to_vec()
         };
         assert_eq!(step([1, 2, 3, 4]), [7; 4]);
         assert_eq!(step([5, 6, 7, 8]), [1, 2, 3, 4]);
         session.reset();
         session.run();
-        assert_eq!(session.output(0).as_i8(), [7; 4]);
+        assert_eq!(session.output(0).unwrap().as_slice::<i8>().unwrap(), [7; 4]);
     });
 }
 
@@ -151,13 +151,27 @@ fn a_reset_gives_up_an_inference_under_way() {
 }
 
 #[test]
-fn inputs_of_the_wrong_size_are_refused_and_change_nothing() {
+fn elements_of_another_type_or_number_are_refused_and_change_nothing() {
     with_session(&relu(), |session| {
-        session.input(0).copy_from(&[1i8, 2, 3]).unwrap();
-        assert_eq!(session.input(0).copy_from(&[1i8; 4]), Err(SizeError { expected: 3, found: 4 }));
-        assert_eq!(session.input(0).as_i8_mut(), [1, 2, 3]);
-        assert!(session.input(0).as_f32_mut().is_empty(), "another type gives no elements");
-        assert!(session.input(1).as_bytes_mut().is_empty(), "there is no second input");
+        session.input(0).unwrap().copy_from(&[1i8, 2, 3]).unwrap();
+        let mut input = session.input(0).unwrap();
+        assert_eq!(input.copy_from(&[1i8; 4]), Err(TensorError::Length { expected: 3, found: 4 }));
+        assert_eq!(input.copy_from(&[200u8; 3]), Err(TensorError::Type { expected: DType::I8, found: DType::U8 }));
+        assert_eq!(input.copy_from(&[1f32; 3]), Err(TensorError::Type { expected: DType::I8, found: DType::F32 }));
+        assert_eq!(input.copy_from_bytes(&[0; 2]), Err(TensorError::Bytes { expected: 3, found: 2 }));
+        assert_eq!(input.as_slice_mut::<i8>(), Some(&mut [1, 2, 3][..]));
+        assert_eq!(input.as_slice_mut::<f32>(), None, "it has another type");
+        input.copy_from_bytes(&[255, 4, 5]).unwrap();
+        let input = input.as_slice_mut::<i8>().unwrap().to_vec();
+        assert_eq!(input, [-1, 4, 5]);
+        session.run();
+        let output = session.output(0).unwrap();
+        assert_eq!((output.as_slice::<i8>(), output.as_slice::<u8>()), (Some(&[0, 4, 5][..]), None));
+        let mut copied = [0i8; 3];
+        output.copy_to(&mut copied).unwrap();
+        assert_eq!(copied, [0, 4, 5]);
+        assert_eq!(output.copy_to(&mut [0u8; 3]), Err(TensorError::Type { expected: DType::I8, found: DType::U8 }));
+        assert!(session.input(1).is_none() && session.output(1).is_none(), "there is one of each");
     });
 }
 
@@ -212,9 +226,9 @@ fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
         let mut blocks = aligned(&file);
         let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
         let run = |session: &mut Session<'_, ALL_OPS>| {
-            session.input(0).copy_from(&vec![1f32; block.elements() as usize]).unwrap();
+            session.input(0).unwrap().copy_from(&vec![1f32; block.elements() as usize]).unwrap();
             session.run();
-            session.output(0).as_bytes().to_vec()
+            session.output(0).unwrap().as_bytes().to_vec()
         };
         let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
         let expected = run(&mut Session::load(&model, Align16::bytes_mut(&mut memory)).unwrap());
@@ -225,9 +239,9 @@ fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
         match Session::<ONE>::load(&model, Align16::bytes_mut(&mut memory)) {
             Ok(mut session) => {
                 assert_eq!(block, BlockType::Q8_0);
-                session.input(0).copy_from(&[1f32; 32]).unwrap();
+                session.input(0).unwrap().copy_from(&[1f32; 32]).unwrap();
                 session.run();
-                assert_eq!(session.output(0).as_bytes(), expected);
+                assert_eq!(session.output(0).unwrap().as_bytes(), expected);
             }
             Err(error) => {
                 assert_ne!(block, BlockType::Q8_0);
@@ -240,10 +254,85 @@ fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
 #[test]
 fn outputs_can_be_read_as_real_numbers() {
     with_session(&relu(), |session| {
-        session.input(0).copy_from(&[3i8, 9, -4]).unwrap();
+        session.input(0).unwrap().copy_from(&[3i8, 9, -4]).unwrap();
         session.run();
-        assert_eq!(session.output(0).argmax(), Some((1, 9.0)));
-        assert_eq!(session.output(0).real(3), None);
+        let output = session.output(0).unwrap();
+        assert_eq!(output.argmax(), Some((1, 9.0)));
+        assert_eq!((output.get_f32(0), output.get_f32(3)), (Some(3.0), None));
+        assert_eq!(output.iter_f32().collect::<Vec<_>>(), [3.0, 9.0, 0.0]);
+        let mut numbers = [0.0; 3];
+        output.dequantize_into(&mut numbers).unwrap();
+        assert_eq!(numbers, [3.0, 9.0, 0.0]);
+        let short = output.dequantize_into(&mut numbers[1..]);
+        assert_eq!(short, Err(TensorError::Length { expected: 3, found: 2 }));
+        let mut top = [(0, 0.0); 2];
+        assert_eq!(output.top_k(&mut top), [(1, 9.0), (0, 3.0)]);
+        assert_eq!(output.top_k(&mut [(0, 0.0); 5]).len(), 3);
+        assert!(output.top_k(&mut []).is_empty());
+    });
+}
+
+/// A copy of four elements of this type and quantization.
+fn copy_of(dtype: DType, scale: f32, zero_point: i32) -> Parts {
+    let quantized = |offset, live| {
+        let value = value(Place::Arena, dtype, &[4], offset, live);
+        tealight::Value { scale, zero_point, ..value }
+    };
+    let mut parts = Parts {
+        values: vec![quantized(0, (0, 0)), quantized(16, (0, 1))],
+        inputs: 1,
+        outputs: vec![1],
+        ..Parts::default()
+    };
+    parts.op(Operator::Copy(Copy), &[Some(0)], 1, None);
+    parts
+}
+
+#[test]
+fn f32_numbers_are_quantized_for_an_input_and_come_back_from_an_output() {
+    with_session(&copy_of(DType::I8, 0.5, 3), |session| {
+        let mut input = session.input(0).unwrap();
+        // Halves of a step go away from zero; what is out of range becomes the end of it, NaN the zero point.
+        input.quantize_from(&[0.25, -0.25, 1000.0, f32::NAN]).unwrap();
+        assert_eq!(input.as_slice_mut::<i8>(), Some(&mut [4, 2, 127, 3][..]));
+        assert_eq!(input.quantize_from(&[0.0; 3]), Err(TensorError::Length { expected: 4, found: 3 }));
+        session.run();
+        assert_eq!(session.output(0).unwrap().iter_f32().collect::<Vec<_>>(), [0.5, -0.5, 62.0, 0.0]);
+    });
+    with_session(&copy_of(DType::U8, 0.5, 128), |session| {
+        let mut input = session.input(0).unwrap();
+        input.quantize_from(&[-64.0, -1000.0, 63.5, 0.0]).unwrap();
+        assert_eq!(input.as_slice_mut::<u8>(), Some(&mut [0, 0, 255, 128][..]));
+    });
+    with_session(&copy_of(DType::F32, 0.0, 0), |session| {
+        session.input(0).unwrap().quantize_from(&[0.25, -1.5, 1e9, f32::NEG_INFINITY]).unwrap();
+        session.run();
+        assert_eq!(session.output(0).unwrap().as_slice::<f32>(), Some(&[0.25, -1.5, 1e9, f32::NEG_INFINITY][..]));
+        assert_eq!(session.output(0).unwrap().argmax(), Some((2, 1e9)));
+    });
+    for dtype in [DType::I8, DType::I32] {
+        with_session(&copy_of(dtype, 0.0, 0), |session| {
+            let refused = session.input(0).unwrap().quantize_from(&[0.0; 4]);
+            assert_eq!(refused, Err(TensorError::NotQuantized { dtype }));
+        });
+    }
+}
+
+#[test]
+fn nan_never_is_the_highest_score() {
+    with_session(&copy_of(DType::F32, 0.0, 0), |session| {
+        let mut of = |numbers: [f32; 4]| {
+            session.input(0).unwrap().copy_from(&numbers).unwrap();
+            session.run();
+            let output = session.output(0).unwrap();
+            let mut top = [(0, 0.0); 4];
+            (output.argmax().map(|(i, _)| i), output.top_k(&mut top).iter().map(|&(i, _)| i).collect::<Vec<_>>())
+        };
+        let (nan, low) = (f32::NAN, f32::NEG_INFINITY);
+        assert_eq!(of([nan, 1.0, -nan, 2.0]), (Some(3), vec![3, 1, 0, 2]));
+        assert_eq!(of([nan, low, low, nan]), (Some(1), vec![1, 2, 0, 3]));
+        assert_eq!(of([-0.0, 0.0, 0.0, -1.0]), (Some(0), vec![0, 1, 2, 3]));
+        assert_eq!(of([nan; 4]), (None, vec![0, 1, 2, 3]));
     });
 }
 

@@ -81,10 +81,10 @@ fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32],
     let mut outputs = Vec::new();
     for &budget in budgets {
         for (i, Given(_, _, _, bytes)) in given.iter().filter(|g| g.0 == Place::Arena).enumerate() {
-            session.input(i).copy_from(bytes.as_slice()).unwrap();
+            session.input(i).unwrap().copy_from_bytes(bytes.as_slice()).unwrap();
         }
         while session.poll(budget).is_pending() {}
-        outputs.push(session.output(0).as_bytes().to_vec());
+        outputs.push(session.output(0).unwrap().as_bytes().to_vec());
     }
     outputs
 }

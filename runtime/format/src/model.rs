@@ -176,18 +176,30 @@ impl<'a> Model<'a> {
         if rows == 0 { 1 } else { rows }
     }
 
-    /// The value index of model input `i`, or 65,535 past the last.
-    pub const fn input(&self, i: usize) -> usize {
-        if i < self.input_count() { self.constant_count() + i } else { NONE as usize }
+    /// The value index of model input `i`; `None` past the last.
+    pub const fn input(&self, i: usize) -> Option<usize> {
+        if i < self.input_count() { Some(self.constant_count() + i) } else { None }
     }
 
-    /// The value index of model output `i`, or 65,535 past the last.
-    pub const fn output(&self, i: usize) -> usize {
+    /// The value index of model output `i`; `None` past the last.
+    pub const fn output(&self, i: usize) -> Option<usize> {
         if i >= self.output_count() {
-            return NONE as usize;
+            return None;
         }
         let [low, high] = *self.record(self.plan.interface_at() as usize + 2 * i);
-        u16::from_le_bytes([low, high]) as usize
+        Some(u16::from_le_bytes([low, high]) as usize)
+    }
+
+    /// The value indices of all model inputs, in order.
+    pub fn inputs(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let model = *self;
+        (0..model.input_count()).filter_map(move |i| model.input(i))
+    }
+
+    /// The value indices of all model outputs, in order.
+    pub fn outputs(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let model = *self;
+        (0..model.output_count()).filter_map(move |i| model.output(i))
     }
 
     /// The bytes of a constant value, in place. Nothing for a value in the arena.
@@ -390,7 +402,7 @@ impl<'a> Model<'a> {
         let mut i = 0;
         while i < self.output_count() {
             let fault = ModelError::Interface { index: (self.input_count() + i) as u16 };
-            let index = self.output(i);
+            let Some(index) = self.output(i) else { return Err(fault) };
             ensure!(index < self.value_count(), fault);
             let residence = self.residence(index as u16);
             ensure!(!residence.in_arena || residence.last as u32 == self.plan.ops, fault);

@@ -1,5 +1,8 @@
 //! The choice of the next token.
 
+use std::cmp::Ordering;
+use tealight::compare_scores;
+
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
@@ -35,22 +38,20 @@ impl Sampler {
         Self { how, random: how.seed, candidates: Vec::new() }
     }
 
-    /// The next token, by the scores of all tokens; `None` if there are none. Of equal scores the first is the highest, and
-    /// NaN is the lowest of all.
+    /// The next token, by the scores of all tokens; `None` if no score is a number. Scores are compared as
+    /// [`tealight::compare_scores`] does, and of equal scores the first is the highest. A token whose score is NaN is never chosen.
     pub fn next(&mut self, scores: &[f32]) -> Option<u32> {
         let Sampling { temperature, top_k, top_p, .. } = self.how;
-        let lowest = |score: f32| if score.is_nan() { f32::NEG_INFINITY } else { score };
-        self.candidates.clear();
-        self.candidates.extend(scores.iter().map(|&score| lowest(score)).zip(0..));
-        let best = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         if temperature <= 0.0 || top_k == 1 {
-            return self.candidates.iter().min_by(|a, b| best(a, b)).map(|&(_, token)| token);
+            return tealight::argmax(scores.iter().copied()).map(|(token, _)| token as u32);
         }
+        self.candidates.clear();
+        self.candidates.extend(scores.iter().copied().zip(0..).filter(|(score, _)| !score.is_nan()));
         if top_k > 0 && top_k < self.candidates.len() {
-            self.candidates.select_nth_unstable_by(top_k, best);
+            self.candidates.select_nth_unstable_by(top_k, best_first);
             self.candidates.truncate(top_k);
         }
-        self.candidates.sort_unstable_by(best);
+        self.candidates.sort_unstable_by(best_first);
         let (most, first) = *self.candidates.first()?;
         if !most.is_finite() {
             return Some(first);
@@ -87,6 +88,11 @@ impl Sampler {
     }
 }
 
+/// The order of scores with their tokens: the highest score first, then the lowest token.
+fn best_first(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
+    compare_scores(b.0, a.0).then(a.1.cmp(&b.1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Sampler, Sampling};
@@ -105,7 +111,8 @@ mod tests {
     fn the_greatest_score_is_taken_and_the_first_of_equals() {
         let mut sampler = Sampler::new(Sampling::default());
         assert_eq!(sampler.next(&[0.0, 3.0, f32::NAN, 3.0]), Some(1));
-        assert_eq!(sampler.next(&[f32::NAN, f32::NEG_INFINITY]), Some(0));
+        assert_eq!(sampler.next(&[f32::NAN, f32::NEG_INFINITY]), Some(1));
+        assert_eq!(sampler.next(&[f32::NAN]), None);
         assert_eq!(sampler.next(&[]), None);
     }
 

@@ -79,9 +79,9 @@ fn ours(checkpoint: &Checkpoint, gates: usize) -> Vec<Vec<f32>> {
     let mut host = Host::new(&compiled.bytes).unwrap();
     let mut session = host.session();
     let step = |input: Vec<f32>| {
-        session.input(0).copy_from(&input).unwrap();
+        session.input(0).unwrap().copy_from(&input).unwrap();
         session.run();
-        session.output(0).as_f32().to_vec()
+        session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
     };
     inputs().into_iter().map(step).collect()
 }

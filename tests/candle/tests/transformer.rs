@@ -40,10 +40,10 @@ fn run(graph: Graph, inferences: &[Vec<Vec<u8>>]) -> Vec<Vec<f32>> {
     let mut outputs = Vec::new();
     for inputs in inferences {
         for (i, input) in inputs.iter().enumerate() {
-            session.input(i).copy_from(input.as_slice()).unwrap();
+            session.input(i).unwrap().copy_from_bytes(input.as_slice()).unwrap();
         }
         session.run();
-        outputs.push(session.output(0).as_f32().to_vec());
+        outputs.push(session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec());
     }
     outputs
 }

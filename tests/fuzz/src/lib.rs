@@ -77,16 +77,16 @@ pub fn two_inferences(file: &[u8], choose: &mut Choices<'_>) -> Option<Vec<Vec<u
     let mut outputs = Vec::new();
     for _ in 0..2 {
         for i in 0..model.input_count() {
-            let len = model.value(model.input(i)).len as usize;
-            session.input(i).copy_from(&choose.bytes(len)[..]).unwrap();
+            let len = model.value(model.input(i).unwrap()).len as usize;
+            session.input(i).unwrap().copy_from_bytes(&choose.bytes(len)[..]).unwrap();
         }
         session.run();
         for i in 0..model.output_count() {
-            let output = session.output(i);
+            let output = session.output(i).unwrap();
             outputs.push(match output.dtype() {
                 DType::F32 => {
                     let one = |x: &f32| if x.is_nan() { f32::NAN } else { *x }.to_le_bytes();
-                    output.as_f32().iter().flat_map(one).collect()
+                    output.as_slice::<f32>().unwrap().iter().flat_map(one).collect()
                 }
                 _ => output.as_bytes().to_vec(),
             });

@@ -44,13 +44,14 @@ impl Candle {
 /// # Errors
 /// The model does not take a token.
 pub fn read(session: &mut Session, token: u32) -> Result<Vec<f32>> {
-    session.input(0).copy_from(&[i32::try_from(token)?]).context("the model takes no token")?;
+    let mut input = session.input(0).context("the model has no input")?;
+    input.copy_from(&[i32::try_from(token)?]).context("the model takes no token")?;
     session.run();
-    Ok(session.output(0).as_f32().to_vec())
+    let scores = session.output(0).and_then(|output| output.as_slice()).context("the model has no f32 scores")?;
+    Ok(scores.to_vec())
 }
 
 /// The token with the greatest score, the first of equals.
 pub fn greatest(scores: &[f32]) -> u32 {
-    let best = scores.iter().zip(0..).max_by(|a, b| a.0.total_cmp(b.0).then(b.1.cmp(&a.1)));
-    best.map_or(0, |(_, token)| token)
+    tealight::argmax(scores.iter().copied()).map_or(0, |(token, _)| token as u32)
 }

@@ -99,7 +99,7 @@ fn speak(prompt: &[u32], count: usize, mut read: impl FnMut(&[u32]) -> Result<Ve
 
 fn compare(model: &Path, text: &[u32], candle: &Path, exact: &Path) -> Result<Compared> {
     let mut session = Mapped::open(model)?.session(EngineChoice::Tealight)?;
-    let len = session.output(0).as_f32().len();
+    let len = session.output(0).context("the model has no output")?.len();
     let [candle, exact] = [candle, exact].map(|file| read_scores(file, len, text.len()));
     let (candle, exact) = (candle?, exact?);
     let (mut same_choice, mut tealight) = (0, Vec::new());

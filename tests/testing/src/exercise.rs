@@ -91,7 +91,9 @@ fn read_all(model: &Model<'_>) {
         let _ = (model.operands(&op), model.row_bytes(&op), model.period(&op), model.op_macs(&op));
     }
     for i in (0..=model.input_count().max(model.output_count())).chain(past) {
-        let _ = (model.value(model.input(i)), model.value(model.output(i)));
+        let known =
+            [model.input(i), model.output(i)].map(|index| index.is_some_and(|index| index < model.value_count()));
+        assert_eq!(known, [i < model.input_count(), i < model.output_count()]);
     }
     let whole = cost_between(model, Position::default(), Position { op: model.op_count(), row: 0 });
     assert_eq!(model.cost(), whole);
@@ -115,7 +117,7 @@ fn with_session<T>(model: &Model<'_>, work: impl FnOnce(&mut Session<'_, ALL_OPS
 fn random_inputs(model: &Model<'_>, choose: &mut Choices<'_>) -> Vec<Vec<u8>> {
     (0..model.input_count())
         .map(|i| {
-            let len = model.value(model.input(i)).len as usize;
+            let len = model.value(model.input(i).unwrap()).len as usize;
             let (step, start) = (choose.word() | 1, choose.word());
             (0..len as u32).map(|at| (at.wrapping_mul(step).wrapping_add(start) >> 13) as u8).collect()
         })
@@ -129,18 +131,21 @@ fn infer<'m>(
     run: impl FnOnce(&mut Session<'m, ALL_OPS>),
 ) -> Vec<Vec<u8>> {
     for (i, bytes) in inputs.iter().enumerate() {
-        session.input(i).copy_from(bytes).unwrap();
+        session.input(i).unwrap().copy_from_bytes(bytes).unwrap();
     }
     run(session);
     (0..session.model().output_count())
         .map(|i| {
-            let output = session.output(i);
+            let output = session.output(i).unwrap();
             let _ = output.argmax();
             match output.dtype() {
                 // Which NaN comes of an operation on two is the processor's choice, and the compiler may swap them.
-                DType::F32 => {
-                    output.as_f32().iter().flat_map(|x| if x.is_nan() { f32::NAN } else { *x }.to_le_bytes()).collect()
-                }
+                DType::F32 => output
+                    .as_slice::<f32>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|x| if x.is_nan() { f32::NAN } else { *x }.to_le_bytes())
+                    .collect(),
                 _ => output.as_bytes().to_vec(),
             }
         })

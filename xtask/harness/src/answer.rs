@@ -14,16 +14,11 @@ pub struct Score {
     pub value: f32,
 }
 
-/// The `count` highest of `values`, highest first; equal ones keep their order.
+/// The `count` highest of `values` in the order of [`tealight::top_k`]: highest first, equal ones in their order, NaN last.
 pub fn top(values: &[f32], labels: &[String], count: usize) -> Vec<Score> {
-    let mut scores: Vec<_> = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| Score { index, label: labels.get(index).cloned(), value: *value })
-        .collect();
-    scores.sort_by(|a, b| b.value.total_cmp(&a.value));
-    scores.truncate(count);
-    scores
+    let mut top = vec![(0, 0.0); count.min(values.len())];
+    let top = tealight::top_k(values.iter().copied(), &mut top);
+    top.iter().map(|&(index, value)| Score { index, label: labels.get(index).cloned(), value }).collect()
 }
 
 /// One line a score; probabilities get a bar.
@@ -67,10 +62,9 @@ mod tests {
     }
 
     #[test]
-    fn equal_scores_keep_their_order_and_nan_is_no_trouble() {
+    fn equal_scores_keep_their_order_and_nan_comes_last() {
         let scores = top(&[1.0, f32::NAN, 1.0], &[], 9);
-        let of_one: Vec<_> = scores.iter().filter(|s| s.value == 1.0).map(|s| s.index).collect();
-        assert_eq!(of_one, [0, 2]);
+        assert_eq!(scores.iter().map(|score| score.index).collect::<Vec<_>>(), [0, 2, 1]);
     }
 
     #[test]

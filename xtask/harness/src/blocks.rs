@@ -129,9 +129,9 @@ fn cost(context: &Context, board: &Board, weights: Weights) -> Result<Cost> {
     let weights = weights.name();
     let mut host = Host::new(&compiled).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut session = host.session();
-    session.input(0).copy_from(&input)?;
+    session.input(0).context("the layer has no input")?.copy_from_bytes(&input)?;
     session.run();
-    let expected = session.output(0).as_bytes();
+    let expected = session.output(0).context("the layer has no output")?.as_bytes();
     let model = ModelFile::from_compiled(compiled, LAYER.1, Path::new(LAYER.1))?;
     let run = run_on_board(context, board, &model, &input, Options::default())?;
     if run.outputs != expected {

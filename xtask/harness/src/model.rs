@@ -85,9 +85,9 @@ impl ModelFile {
             Some(tealight_audio::LOG_MEL) => true,
             Some(other) => bail!("{} needs the front end `{other}`, which no firmware here has", file.display()),
         };
-        let tensors = |count: usize, index: &dyn Fn(usize) -> usize| {
-            (0..count).map(|i| Tensor::of(&model.value(index(i)))).collect()
-        };
+        let tensors =
+            |values: &mut dyn Iterator<Item = usize>| values.map(|value| Tensor::of(&model.value(value))).collect();
+        let (inputs, outputs) = (tensors(&mut model.inputs()), tensors(&mut model.outputs()));
         Ok(Self {
             name: name.to_string(),
             labels: labels(model.metadata("labels")),
@@ -96,8 +96,8 @@ impl ModelFile {
             has_state: model.state_len() > 0,
             listens,
             speaks: model.metadata("tokenizer").is_some(),
-            inputs: tensors(model.input_count(), &|i| model.input(i)),
-            outputs: tensors(model.output_count(), &|i| model.output(i)),
+            inputs,
+            outputs,
             bytes,
         })
     }

@@ -95,15 +95,15 @@ pub fn run_here(model: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
     }
     while !left.is_empty() {
         for i in 0..session.model().input_count() {
-            let mut tensor = session.input(i);
+            let mut tensor = session.input(i).context("the model has fewer inputs")?;
             let len = tensor.as_bytes_mut().len();
             let (now, later) = left.split_at_checked(len).context("the input ends within an inference")?;
-            tensor.copy_from(now)?;
+            tensor.copy_from_bytes(now)?;
             left = later;
         }
         session.run();
         for i in 0..session.model().output_count() {
-            outputs.extend_from_slice(session.output(i).as_bytes());
+            outputs.extend_from_slice(session.output(i).context("the model has fewer outputs")?.as_bytes());
         }
     }
     Ok(outputs)

@@ -165,13 +165,13 @@ fn on_host(model: &ModelFile, prompt: &[u32], count: u32, request: &Request) -> 
     let mut sampler = Sampler::new(Sampling { temperature, seed, ..Sampling::default() });
     let mut scores = Vec::new();
     let mut step = |token: u32| {
-        session.input(0).copy_from(&[token.cast_signed()]).map_err(|error| anyhow!("{}: {error}", model.name))?;
+        let mut input = session.input(0).with_context(|| format!("{} has no input", model.name))?;
+        input.copy_from(&[token.cast_signed()]).map_err(|error| anyhow!("{}: {error}", model.name))?;
         session.run();
-        scores.extend_from_slice(session.output(0).as_bytes());
-        match session.output(0).as_f32() {
-            [] => bail!("{} gives no f32 scores", model.name),
-            scores => Ok(scores.to_vec()),
-        }
+        let output = session.output(0).with_context(|| format!("{} has no output", model.name))?;
+        scores.extend_from_slice(output.as_bytes());
+        let scores = output.as_slice::<f32>().with_context(|| format!("{} has no f32 scores", model.name))?;
+        anyhow::Ok(scores.to_vec())
     };
     let mut last = Vec::new();
     for &token in prompt {

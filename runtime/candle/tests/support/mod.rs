@@ -87,7 +87,7 @@ pub enum Slices {
 pub fn infer(model: &Mapped, choice: EngineChoice, inputs: &[Vec<f32>], slices: Slices) -> Vec<f32> {
     let mut session = model.session(choice).unwrap();
     for (i, input) in inputs.iter().enumerate() {
-        session.input(i).copy_from(input).unwrap();
+        session.input(i).unwrap().copy_from(input).unwrap();
     }
     match slices {
         Slices::Whole => session.run(),
@@ -101,7 +101,7 @@ pub fn infer(model: &Mapped, choice: EngineChoice, inputs: &[Vec<f32>], slices: 
             assert!(polls > 0, "nothing was cut");
         }
     }
-    session.output(0).as_f32().to_vec()
+    session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
 /// NaN has many bit patterns, of which nobody chooses one.

@@ -78,9 +78,9 @@ pub fn measure(path: &Path) -> [Growth; 2] {
     let opened = since(start);
     let start = now();
     let mut session = model.session(EngineChoice::Tealight).unwrap();
-    session.input(0).copy_from(&[7i32]).unwrap();
+    session.input(0).unwrap().copy_from(&[7i32]).unwrap();
     session.run();
-    assert!(session.output(0).as_f32().iter().any(|x| *x != 0.0));
+    assert!(session.output(0).unwrap().as_slice::<f32>().unwrap().iter().any(|x| *x != 0.0));
     [opened, since(start)]
 }
 

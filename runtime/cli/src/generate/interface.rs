@@ -1,6 +1,6 @@
 //! What makes a model a language model.
 
-use tealight::{DType, Model, Operator};
+use tealight::{DType, Model, Operator, Value};
 use tealight_text::Tokenizer;
 
 /// How a language model is spoken to: one token in, a score for every token out.
@@ -16,13 +16,14 @@ impl Interface {
     /// # Errors
     /// What it takes or gives instead.
     pub(super) fn of(model: &Model<'_>, tokenizer: &Tokenizer) -> Result<Self, String> {
-        let input = model.value(model.input(0));
-        if model.input_count() != 1 || input.dtype != DType::I32 || input.len != 4 {
+        let value = |index: Option<usize>| index.map(|index| model.value(index));
+        let token = value(model.input(0)).filter(|input| input.dtype == DType::I32 && input.len == 4);
+        if model.input_count() != 1 || token.is_none() {
             return Err("it must have one input, one I32 token".into());
         }
-        let output = model.value(model.output(0));
         let count = tokenizer.count();
-        if model.output_count() != 1 || output.dtype != DType::F32 || output.len as usize / 4 != count {
+        let all = |output: &Value| output.dtype == DType::F32 && output.len as usize / 4 == count;
+        if model.output_count() != 1 || value(model.output(0)).filter(all).is_none() {
             return Err(format!("it must have one output, an F32 score for each of the {count} tokens"));
         }
         let capacity = |index| match model.op(index).operator {

@@ -248,7 +248,7 @@ fn speak(
         whole.push_str(&text);
         if args.json || text.is_empty() { Ok(()) } else { screen.generated(&text).and_then(|()| screen.finish()) }
     };
-    while let Some(token) = sampler.next(session.output(0).as_f32()).filter(|&token| !tokenizer.ends(token)) {
+    while let Some(token) = sampler.next(scores(session)).filter(|&token| !tokenizer.ends(token)) {
         made.tokens.push(token);
         say(decoder.push(tokenizer.bytes(token)), &mut made.text)?;
         if made.tokens.len() >= args.max_tokens as usize {
@@ -268,7 +268,14 @@ fn speak(
 
 /// Reads `token` into the model; the scores of the next are its output afterwards.
 fn read(session: &mut Session<'_>, token: u32) {
-    // The input is one I32: that has been checked.
-    session.input(0).as_bytes_mut().copy_from_slice(&token.to_le_bytes());
+    if let Some(input) = session.input(0).as_mut().and_then(|input| input.as_slice_mut()) {
+        // The input is one I32: that has been checked.
+        input.fill(token.cast_signed());
+    }
     session.run();
+}
+
+/// A score for each token: the output is f32, which has been checked.
+fn scores<'s>(session: &'s Session<'_>) -> &'s [f32] {
+    session.output(0).and_then(|output| output.as_slice()).unwrap_or(&[])
 }

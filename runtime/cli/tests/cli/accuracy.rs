@@ -79,7 +79,7 @@ fn an_int8_network_is_evaluated_as_it_is() {
     folder.succeeds(&COMPILE);
     let bytes = folder.read("net.safetensors");
     let model = tealight_format::Model::parse(&bytes).unwrap();
-    let shape = model.value(model.output(0)).shape;
+    let shape = model.value(model.output(0).unwrap()).shape;
     let real: Vec<u8> = output.iter().flat_map(|&q| ((f32::from(q) + 128.0) / 256.0).to_le_bytes()).collect();
     let dims: Vec<String> = shape.dims().iter().map(u32::to_string).collect();
     folder.write("targets.npy", &npy("<f4", &format!("(1, {})", dims.join(", ")), &real));

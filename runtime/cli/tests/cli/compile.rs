@@ -256,7 +256,7 @@ fn ranges_and_ends_are_as_asked_for() {
         folder.succeeds(&[&calibrate[..], args].concat());
         let bytes = folder.read("net.safetensors");
         let model = Model::parse(&bytes).unwrap();
-        [model.value(model.input(0)).dtype.name(), model.value(model.output(0)).dtype.name()]
+        [model.value(model.input(0).unwrap()).dtype.name(), model.value(model.output(0).unwrap()).dtype.name()]
     };
     assert_eq!(dtypes(&[]), ["I8", "I8"]);
     assert_eq!(dtypes(&["--io", "float"]), ["F32", "F32"]);

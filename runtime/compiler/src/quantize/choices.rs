@@ -3,7 +3,7 @@
 //! Each layer is compiled alone once for each type and run on what it reads in the float network, so a figure speaks of
 //! that layer and of nothing before it.
 
-use super::float_run::{FloatRun, aligned, arena, give, load, memory, parse, reals_of};
+use super::float_run::{FloatRun, aligned, arena, give, internal, load, memory, parse, reals_of};
 use super::measure::step;
 use super::range::Params;
 use super::report::{Choice, Sums};
@@ -212,7 +212,8 @@ fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
         give(&mut session, 0, &indices)?;
         session.run();
         let mut sums = Sums::default();
-        sums.add(&wanted, &reals_of(&session, model.output(0)));
+        let output = model.output(0).ok_or_else(|| internal("the table has no output"))?;
+        sums.add(&wanted, &reals_of(&session, output));
         (choice.snr_db, choice.worst) = (sums.snr_db(), sums.worst);
         choices.push(choice);
     }
@@ -238,7 +239,8 @@ fn run(float: &FloatRun, graph: &Graph, samples: Samples<'_>, alone: &mut [Alone
                 None => give(session, 0, from)?,
             }
             session.run();
-            let found = session.output(0).as_f32();
+            let output = session.output(0).and_then(|output| output.as_slice::<f32>());
+            let found = output.ok_or_else(|| internal("the layer has no f32 output"))?;
             match one.rounded {
                 Some([_, output]) => one.sums.add(to, &round(output, found)),
                 None => one.sums.add(to, found),

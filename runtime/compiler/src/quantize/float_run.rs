@@ -101,7 +101,7 @@ impl FloatRun {
             let mut copy = |session: &Session<'_, ALL_OPS>, values: &[Pair]| {
                 for &(at, value) in values {
                     copies[at].clear();
-                    copies[at].extend_from_slice(session.value(value).as_f32());
+                    copies[at].extend_from_slice(session.value(value).as_slice().unwrap_or(&[]));
                 }
             };
             copy(&session, &before);

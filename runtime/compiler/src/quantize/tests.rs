@@ -112,7 +112,7 @@ fn every_layer_stays_near_the_float_network() {
     let (compiled, report) = compile(&everything(), &Quantize::default());
     let mut file = aligned(&compiled.bytes);
     let model = parse(&mut file, compiled.bytes.len()).unwrap();
-    assert_eq!(model.value(model.input(0)).dtype, tealight_format::DType::I8);
+    assert_eq!(model.value(model.input(0).unwrap()).dtype, tealight_format::DType::I8);
     assert_eq!(report.trials.len(), 6);
     assert!(report.trials.iter().all(|trial| trial.snr_db <= report.snr_db));
     assert!(report.snr_db > 25.0 && report.snr_db.is_finite(), "{report:#?}");
@@ -138,13 +138,15 @@ fn float_ends_take_and_give_real_numbers() {
     let mut memory = arena(&model);
     let mut session = load(&model, &mut memory).unwrap();
     let sample = &samples(&network, 1)[0];
-    session.input(0).copy_from(sample).unwrap();
+    session.input(0).unwrap().copy_from(sample).unwrap();
     session.run();
     let streams = [vec![sample.clone()]];
     FloatRun::new(&network, &Options::default())
         .unwrap()
         .run(Samples::new(&network, &streams).unwrap().iter(), |_, values| {
-            for (found, wanted) in session.output(0).as_f32().iter().zip(*values.last().unwrap()) {
+            for (found, wanted) in
+                session.output(0).unwrap().as_slice::<f32>().unwrap().iter().zip(*values.last().unwrap())
+            {
                 assert!((found - wanted).abs() < 0.03, "{found} instead of {wanted}");
             }
             Ok(())
@@ -300,7 +302,7 @@ fn several_inputs_each_have_their_range() {
     assert!(report.snr_db > 35.0, "{report:#?}");
     let mut file = aligned(&compiled.bytes);
     let model = parse(&mut file, compiled.bytes.len()).unwrap();
-    let scales = [0, 1].map(|k| model.value(model.input(k)).scale);
+    let scales = [0, 1].map(|k| model.value(model.input(k).unwrap()).scale);
     assert!(scales[0] < 1e-4 && scales[1] > 5.0, "{scales:?}");
 }
 
@@ -342,14 +344,15 @@ fn variables_are_quantized_by_what_they_come_to_hold() {
     assert!(model.state_len() >= 2);
     let mut memory = arena(&model);
     let mut session = load(&model, &mut memory).unwrap();
-    let (input, output) = (model.value(model.input(0)), model.value(model.output(0)));
+    let (input, output) = (model.value(model.input(0).unwrap()), model.value(model.output(0).unwrap()));
     let mut float = 0.0f32;
     for step in 0..20 {
         let real = Params { scale: input.scale, zero_point: input.zero_point };
-        session.input(0).copy_from(&[real.quantize(1.0); 2]).unwrap();
+        session.input(0).unwrap().copy_from(&[real.quantize(1.0); 2]).unwrap();
         session.run();
         float = 0.75 * float + 1.0;
-        let found = output.scale * (i32::from(session.output(0).as_i8()[0]) - output.zero_point) as f32;
+        let found = output.scale
+            * (i32::from(session.output(0).unwrap().as_slice::<i8>().unwrap()[0]) - output.zero_point) as f32;
         assert!((found - float).abs() < 0.1, "step {step}: {found} instead of {float}");
     }
     // In one stream the later samples start from where the earlier ones ended.
@@ -368,11 +371,11 @@ fn a_variable_starts_from_its_first_content() {
     let model = parse(&mut file, compiled.bytes.len()).unwrap();
     let mut memory = arena(&model);
     let mut session = load(&model, &mut memory).unwrap();
-    let zero = model.value(model.input(0)).zero_point as i8;
-    session.input(0).copy_from(&[zero; 2]).unwrap();
+    let zero = model.value(model.input(0).unwrap()).zero_point as i8;
+    session.input(0).unwrap().copy_from(&[zero; 2]).unwrap();
     session.run();
-    let output = model.value(model.output(0));
-    for (byte, wanted) in session.output(0).as_i8().iter().zip([2.25, -1.5]) {
+    let output = model.value(model.output(0).unwrap());
+    for (byte, wanted) in session.output(0).unwrap().as_slice::<i8>().unwrap().iter().zip([2.25, -1.5]) {
         let found = output.scale * (i32::from(*byte) - output.zero_point) as f32;
         assert!((found - wanted).abs() < 0.05, "{found} instead of {wanted}");
     }
@@ -542,7 +545,7 @@ fn nearness(network: &Graph, compiled: &Compiled, samples: &[Vec<f32>]) -> f64 {
             rest = after;
         }
         session.run();
-        sums.add(values[place], &float_run::reals_of(&session, model.output(0)));
+        sums.add(values[place], &float_run::reals_of(&session, model.output(0).unwrap()));
         Ok(())
     };
     float.run(samples.iter(), compare).unwrap();

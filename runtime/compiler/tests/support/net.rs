@@ -222,8 +222,8 @@ pub(crate) fn run_file(file: &[u8], inputs: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
     let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     for (k, input) in inputs.iter().enumerate() {
-        session.input(k).as_bytes_mut().copy_from_slice(input);
+        session.input(k).unwrap().as_bytes_mut().copy_from_slice(input);
     }
     session.run();
-    (0..model.output_count()).map(|k| session.output(k).as_bytes().to_vec()).collect()
+    (0..model.output_count()).map(|k| session.output(k).unwrap().as_bytes().to_vec()).collect()
 }

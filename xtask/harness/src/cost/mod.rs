@@ -157,7 +157,7 @@ fn add_jobs(jobs: &mut Vec<Job>, name: &str, file: &[u8], input: Option<Vec<u8>>
         let mut session = host.session();
         let mut rest = &input[..];
         for i in 0..model.input_count() {
-            let mut tensor = session.input(i);
+            let mut tensor = session.input(i).context("the model has fewer inputs")?;
             let bytes = tensor.as_bytes_mut();
             let (these, later) = rest.split_at_checked(bytes.len()).context("the input is too short")?;
             bytes.copy_from_slice(these);
@@ -208,8 +208,7 @@ fn word(choose: &mut impl Iterator<Item = u8>) -> u64 {
 /// Any bytes, but often numbers of a common size for f32, and positions and indices that caches and tables have.
 fn random_input(model: &Model<'_>, choose: &mut impl Iterator<Item = u8>) -> Vec<u8> {
     let mut input = Vec::new();
-    for i in 0..model.input_count() {
-        let value = model.value(model.input(i));
+    for value in model.inputs().map(|input| model.value(input)) {
         let plain = word(choose).is_multiple_of(2);
         for _ in 0..value.len / value.dtype.size() {
             let bits = word(choose) as u32;

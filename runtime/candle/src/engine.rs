@@ -47,7 +47,7 @@ impl FromStr for EngineChoice {
 pub struct Engine {
     choice: EngineChoice,
     vectors: Vectors,
-    /// What the last call gave.
+    /// What the last call computed.
     output: Vec<f32>,
 }
 
@@ -64,23 +64,24 @@ impl Engine {
 }
 
 impl tealight::Engine for Engine {
-    fn run(&mut self, part: &Part<'_>) -> Option<&[u8]> {
+    fn compute(&mut self, part: &mut Part<'_>) -> bool {
         if self.choice == EngineChoice::Tealight {
-            return None;
+            return false;
         }
         self.output.clear();
-        match part.operator() {
-            Operator::FullyConnectedBlock(op) => fully_connected_block(op, part, self.vectors, &mut self.output)?,
-            Operator::FullyConnectedF32(op) => fully_connected_f32(op, part, &mut self.output)?,
-            Operator::Conv2dF32(op) => conv_2d_f32(op, part, &mut self.output)?,
-            Operator::BatchMatMulF32(op) => batch_matmul_f32(op, part, &mut self.output)?,
-            _ => return None,
+        let computed = match part.operator() {
+            Operator::FullyConnectedBlock(op) => fully_connected_block(op, part, self.vectors, &mut self.output),
+            Operator::FullyConnectedF32(op) => fully_connected_f32(op, part, &mut self.output),
+            Operator::Conv2dF32(op) => conv_2d_f32(op, part, &mut self.output),
+            Operator::BatchMatMulF32(op) => batch_matmul_f32(op, part, &mut self.output),
+            _ => None,
+        };
+        // Little-endian, on every processor that Candle runs on.
+        let (bytes, output) = (self.output.as_bytes(), part.output_bytes());
+        if computed.is_none() || bytes.len() != output.len() {
+            return false;
         }
-        Some(bytes_of(&self.output))
+        output.copy_from_slice(bytes);
+        true
     }
-}
-
-/// The bytes of numbers: little-endian on every processor that Candle runs on.
-fn bytes_of(numbers: &[f32]) -> &[u8] {
-    numbers.as_bytes()
 }

@@ -1,13 +1,14 @@
 //! The compiled network: made from the checkpoint, and at work character by character.
 
 use super::{CharLm, data};
+use crate::export::sha256;
 use crate::{trace, weights};
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
+use tealight::OwnedSession;
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
 use tealight_compiler::{BlockType, Options, Vocabulary, WeightType};
-use tealight_tests::host::Host;
 
 /// `continuation.json`: a text that a compiled file continued.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -52,8 +53,8 @@ pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>>
 ///
 /// # Errors
 /// If the file is no model that takes numbers of characters.
-pub fn scores(host: &mut Host, numbers: &[u32]) -> Result<Vec<Vec<f32>>> {
-    let mut session = host.session();
+pub fn scores(session: &mut OwnedSession, numbers: &[u32]) -> Result<Vec<Vec<f32>>> {
+    session.reset();
     let mut score = |&number: &u32| {
         session.input(0).context("the model has no input")?.copy_from(&[number.cast_signed()])?;
         session.run();
@@ -69,11 +70,11 @@ pub fn scores(host: &mut Host, numbers: &[u32]) -> Result<Vec<Vec<f32>>> {
 /// # Errors
 /// As [`scores`].
 pub fn bits(file: &[u8], pieces: &[&[u32]]) -> Result<f64> {
-    let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+    let mut session = OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let (mut sum, mut count) = (0.0, 0);
     for piece in pieces {
         let Some((_, seen)) = piece.split_last() else { continue };
-        for (scores, &next) in scores(&mut host, seen)?.iter().zip(&piece[1..]) {
+        for (scores, &next) in scores(&mut session, seen)?.iter().zip(&piece[1..]) {
             sum += surprise(scores, next as usize);
             count += 1;
         }
@@ -94,8 +95,7 @@ fn surprise(scores: &[f32], next: usize) -> f64 {
 /// # Errors
 /// As [`scores`]; or if the text has a character that the network does not know.
 pub fn continued(file: &[u8], prompt: &str) -> Result<Continuation> {
-    let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let mut text: Vec<u32> = data::numbers(prompt)?;
     let mut bytes = Vec::new();
     for at in 0..super::CONTEXT {
@@ -108,12 +108,7 @@ pub fn continued(file: &[u8], prompt: &str) -> Result<Continuation> {
             text.push(best as u32);
         }
     }
-    Ok(Continuation {
-        model: tealight_tests::sha256(file),
-        prompt: prompt.into(),
-        text: data::text(&text),
-        scores: tealight_tests::sha256(&bytes),
-    })
+    Ok(Continuation { model: sha256(file), prompt: prompt.into(), text: data::text(&text), scores: sha256(&bytes) })
 }
 
 #[cfg(test)]

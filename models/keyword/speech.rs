@@ -20,7 +20,7 @@ pub fn speak(cache: &Path, what: &str, said: &[Utterance]) -> Result<Vec<Vec<i16
     let bar = Bar::new(&format!("speaking {} words, {what}", said.len()), said.len());
     let mut clips = Vec::with_capacity(said.len());
     for block in said.chunks(BLOCK) {
-        let key = tealight_tests::sha256(format!("{versions} {block:?}").as_bytes());
+        let key = crate::export::sha256(format!("{versions} {block:?}").as_bytes());
         let file = folder.join(format!("{}.bin", &key[..32]));
         let kept = std::fs::read(&file).ok().and_then(|bytes| unpacked(&bytes));
         if let Some(kept) = kept.filter(|kept| kept.len() == block.len()) {

@@ -3,13 +3,13 @@
 use crate::Place;
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::path::Path;
-use tealight::Model;
+use tealight::{Model, OwnedSession};
 use tealight_compiler::Options;
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, Report, compile_float};
-use tealight_tests::host::Host;
 
 /// `golden.json`: inputs of a compiled model, and what it answers.
 #[derive(Debug, Deserialize, Serialize)]
@@ -37,8 +37,7 @@ pub struct Case {
 /// # Errors
 /// If it is no model, or an input is of another size.
 pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
-    let mut host = Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let mut answer = |input| {
         session.input(0).context("the model has no input")?.copy_from_bytes(input)?;
         session.run();
@@ -48,7 +47,7 @@ pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Resul
 }
 
 /// A compiled model on the host, with one int8 input and one int8 output.
-pub struct Compiled(Host);
+pub struct Compiled(OwnedSession);
 
 impl Compiled {
     /// Checks the file and gives it memory.
@@ -56,7 +55,7 @@ impl Compiled {
     /// # Errors
     /// If it is no model.
     pub fn new(file: &[u8]) -> Result<Self> {
-        Ok(Self(Host::new(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?))
+        Ok(Self(OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?))
     }
 
     /// The answer to an input.
@@ -64,12 +63,18 @@ impl Compiled {
     /// # Errors
     /// If the input is of another size.
     pub fn run(&mut self, input: &[u8]) -> Result<Vec<i8>> {
-        let mut session = self.0.session();
+        let session = &mut self.0;
+        session.reset();
         session.input(0).context("the model has no input")?.copy_from_bytes(input)?;
         session.run();
         let output = session.output(0).and_then(|output| output.as_slice()).context("the model has no int8 output")?;
         Ok(output.to_vec())
     }
+}
+
+/// The SHA-256 of some bytes in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first of the greatest numbers.
@@ -116,7 +121,7 @@ pub fn golden(file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<Golden> {
         anyhow::Ok(Case { label: label.clone(), input: hex, output: compiled.run(input)? })
     };
     let cases = cases.iter().map(case).collect::<Result<_>>()?;
-    Ok(Golden { model: tealight_tests::sha256(file), cases })
+    Ok(Golden { model: sha256(file), cases })
 }
 
 /// What a model's compiled file is made of.

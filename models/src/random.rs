@@ -6,9 +6,8 @@ use candle_nn::init::NormalOrUniform;
 use candle_nn::var_builder::SimpleBackend;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tealight_tests::models::splitmix64;
 
-/// A generator: SplitMix64.
+/// A generator: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -18,9 +17,18 @@ impl Random {
         Self(seed)
     }
 
+    /// The next 64 bits.
+    fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
     /// Uniform in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
-        (splitmix64(&mut self.0) >> 11) as f64 / (1u64 << 53) as f64
+        (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Uniform in `[low, high)`.

@@ -3,6 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Conv2dConfig, VarBuilder};
+use tealight::OwnedSession;
 use tealight_compiler::Options;
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
@@ -15,7 +16,6 @@ use tealight_models::layers::{Conv2d, Linear, conv2d, conv2d_no_bias, linear, li
 use tealight_models::random::{Fresh, Random};
 use tealight_models::trace::trace;
 use tealight_models::{Place, export, layout, weights};
-use tealight_tests::host::Host;
 
 /// Every layer of [`Array`] once.
 struct Everything {
@@ -54,8 +54,7 @@ impl Everything {
 /// What the network gives for an input, compiled to f32.
 fn answer(network: &Graph, input: &[f32]) -> Vec<f32> {
     let compiled = compile_kernel_graph(network.clone(), b"", &Options::default()).unwrap();
-    let mut host = Host::new(&compiled.bytes).unwrap();
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
     session.input(0).unwrap().copy_from(input).unwrap();
     session.run();
     session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()

@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use candle_core::Tensor;
+use tealight::OwnedSession;
 use tealight_compiler::Options;
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_models::export::{self, Compiled, Golden, greatest};
 use tealight_models::keyword::{BANDS, FRAMES, Keyword, LABELS, SAMPLES, data, speech, training};
 use tealight_models::random::Random;
 use tealight_models::{Place, layout, trace, weights};
-use tealight_tests::host::Host;
 
 fn file(name: &str) -> Vec<u8> {
     export::read(&Place::new().file("keyword", name)).unwrap()
@@ -36,7 +36,7 @@ fn the_sample_sounds_as_its_golden_features_say() {
 fn the_compiled_network_gives_the_golden_answers() {
     let golden = golden();
     let model = file("keyword.safetensors");
-    assert_eq!(tealight_tests::sha256(&model), golden.model);
+    assert_eq!(export::sha256(&model), golden.model);
     let mut compiled = Compiled::new(&model).unwrap();
     for case in &golden.cases {
         let input: Vec<u8> = bytes(&case.input).iter().map(|x| x.cast_unsigned()).collect();
@@ -51,14 +51,14 @@ fn the_network_traced_computes_what_candle_computes() {
     let dims = [1, BANDS, 1, FRAMES];
     let network = trace::trace(&dims, |x| model.forward(x)).unwrap();
     let compiled = compile_kernel_graph(network, b"", &Options::default()).unwrap();
-    let mut host = Host::new(&compiled.bytes).unwrap();
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
     let mut random = Random::new(1);
     for _ in 0..5 {
         let second: Vec<i8> = (0..BANDS * FRAMES).map(|_| (40.0 * random.normal()) as i8).collect();
         let x = training::numbers(&second);
         let candle = model.forward(&training::tensor(std::slice::from_ref(&x)).unwrap()).unwrap();
         let candle = candle.flatten_all().and_then(|x: Tensor| x.to_vec1::<f32>()).unwrap();
-        let mut session = host.session();
+        session.reset();
         session.input(0).unwrap().copy_from(&layout::elements(&x, &dims)).unwrap();
         session.run();
         // Both sum the same products, in another order.

@@ -3,6 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
+use tealight::OwnedSession;
 use tealight_compiler::Options;
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_models::array::Array;
@@ -13,7 +14,6 @@ use tealight_models::random::{Fresh, Random};
 use tealight_models::sequence::{Attention, Embedding, RmsNorm, embedding, rms_norm};
 use tealight_models::trace::{trace, trace_step};
 use tealight_models::{Place, export, weights};
-use tealight_tests::host::Host;
 
 const WORDS: usize = 20;
 const CONTEXT: usize = 12;
@@ -63,14 +63,14 @@ fn compare(each: usize) {
     let model = Small::new();
     let network = trace_step(each, |x| model.forward(x)).unwrap();
     let file = compile_kernel_graph(network, b"", &Options::default()).unwrap().bytes;
-    let mut host = Host::new(&file).unwrap();
+    let mut session = OwnedSession::from_bytes(&file).unwrap();
     let mut random = Random::new(each as u64);
     for _ in 0..5 {
         let words: Vec<u32> = (0..CONTEXT).map(|_| random.below(WORDS) as u32).collect();
         let whole = Tensor::from_slice(&words, (1, CONTEXT), &Device::Cpu).unwrap();
         let wanted = model.forward(&whole).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         // A new session forgets the text before.
-        let mut session = host.session();
+        session.reset();
         let mut found = Vec::new();
         for words in words.chunks(each) {
             let numbers: Vec<i32> = words.iter().map(|word| word.cast_signed()).collect();
@@ -123,7 +123,7 @@ fn charlm_step_by_step_computes_what_candle_computes_over_the_text() {
     let whole = Tensor::from_slice(&text, (1, text.len()), &Device::Cpu).unwrap();
     let wanted = model.forward(&whole).unwrap().squeeze(0).unwrap().to_vec2::<f32>().unwrap();
     let file = compiled(&checkpoint, None).unwrap();
-    let found = scores(&mut Host::new(&file).unwrap(), &text).unwrap();
+    let found = scores(&mut OwnedSession::from_bytes(&file).unwrap(), &text).unwrap();
     let spread = wanted.iter().flatten().fold(0f32, |most, score| most.max(score.abs()));
     assert!(spread > 5.0, "scores of up to {spread} say nothing");
     let worst = found.iter().flatten().zip(wanted.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);

@@ -9,7 +9,6 @@
 
 pub mod digests;
 pub mod heavy;
-pub mod host;
 pub mod language;
 pub mod models;
 pub mod nearness;

@@ -5,10 +5,9 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight::{Budget, Model};
+use tealight::{Budget, Model, OwnedSession};
 use tealight_compiler::{BlockType, Compiled, Options, compile_tflite};
 use tealight_kernels::block;
-use tealight_tests::host::Host;
 use tealight_tests::models::splitmix64;
 use tealight_tests::nearness::reals;
 use tealight_tests::ops::{Case, cases};
@@ -18,8 +17,7 @@ fn compile(case: &Case, quantize: Option<BlockType>) -> Compiled {
 }
 
 fn run(compiled: &Compiled, input: &[u8], mut budget: impl FnMut() -> Budget) -> Vec<f32> {
-    let mut host = Host::new(&compiled.bytes).unwrap();
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
     session.input(0).unwrap().copy_from_bytes(input).unwrap();
     while session.poll(budget()).is_pending() {}
     session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()

@@ -5,9 +5,9 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeMap;
+use tealight::OwnedSession;
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::digests::{Cases, Digests};
-use tealight_tests::host::Host;
 use tealight_tests::models::goldens;
 use tealight_tests::ops::{cases, files};
 use tealight_tests::sha256;
@@ -15,8 +15,7 @@ use tealight_tests::sha256;
 /// The digest of all outputs of one run after another.
 fn digest<'a>(tflite: &[u8], runs: impl Iterator<Item = &'a [Vec<u8>]>) -> String {
     let compiled = compile_tflite(tflite, &Options::default()).unwrap();
-    let mut host = Host::new(&compiled.bytes).unwrap();
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
     let mut outputs = Vec::new();
     for inputs in runs {
         for (i, input) in inputs.iter().enumerate() {

@@ -3,17 +3,15 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeSet;
-use tealight::{Budget, F16_WEIGHTS, Model};
+use tealight::{Budget, F16_WEIGHTS, Model, OwnedSession};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_kernels::float::f16;
-use tealight_tests::host::Host;
 use tealight_tests::models::splitmix64;
 use tealight_tests::nearness::reals;
 use tealight_tests::ops::{Case, cases};
 
 fn run(model: &[u8], case: &Case, mut budget: impl FnMut() -> Budget) -> Vec<u8> {
-    let mut host = Host::new(model).unwrap();
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(model).unwrap();
     for (i, input) in case.steps[0].inputs.iter().enumerate() {
         session.input(i).unwrap().copy_from_bytes(input).unwrap();
     }

@@ -1,8 +1,8 @@
 //! Float networks: compiled as they are, and quantized.
 
+use tealight::OwnedSession;
 use tealight_compiler::quantize::{Quantize, compile_float, import_float};
 use tealight_compiler::{Options, compile_tflite};
-use tealight_tests::host::Host;
 use tealight_tests::models::splitmix64;
 use tealight_tests::nearness::{Nearness, near, reals};
 use tealight_tests::ops::float_networks;
@@ -13,8 +13,7 @@ fn a_float_network_gives_what_the_reference_kernels_give() {
     assert!(!networks.is_empty());
     for (name, case) in networks {
         let compiled = compile_tflite(&case.model, &Options::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let mut host = Host::new(&compiled.bytes).unwrap();
-        let mut session = host.session();
+        let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
         assert!(!case.steps.is_empty());
         for step in &case.steps {
             session.input(0).unwrap().copy_from_bytes(&step.inputs[0]).unwrap();
@@ -51,8 +50,7 @@ fn a_float_network_quantized_stays_near_itself() {
         // And measured here, on inputs that it was not made with.
         let float = compile_tflite(&case.model, &Options::default()).unwrap();
         let outputs = [&float.bytes, &int8.bytes].map(|file| {
-            let mut host = Host::new(file).unwrap();
-            let mut session = host.session();
+            let mut session = OwnedSession::from_bytes(file).unwrap();
             let output = |input: &Vec<f32>| {
                 session.input(0).unwrap().copy_from(input).unwrap();
                 session.run();

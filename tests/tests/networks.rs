@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeMap;
-use tealight::{Budget, Model, Position};
+use tealight::{Budget, Model, OwnedSession, Position};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_testing::cost::cost_between;
-use tealight_tests::host::Host;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::nearness::{Nearness, near};
 use tealight_tests::sha256;
@@ -20,12 +19,12 @@ fn check_float(id: &str, golden: &Golden, tflite: &[u8]) {
     assert_eq!(sha256(tflite), golden.sha256, "{id}: not the model that the goldens were made with");
     let options = Options { keep_tensor_map: true, ..Options::default() };
     let compiled = compile_tflite(tflite, &options).unwrap_or_else(|e| panic!("{id}: {e}"));
-    let mut host = Host::new(&compiled.bytes).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap_or_else(|e| panic!("{id}: {e}"));
     let mut seed = 1;
     for (name, case) in &golden.cases {
         let input = golden.input(name).unwrap();
         assert_eq!(sha256(&input), case.input_sha256, "{id} {name}: the input");
-        let mut session = host.session();
+        session.reset();
         session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         session.run();
         let output = session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec();
@@ -54,13 +53,13 @@ fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
     assert_eq!(sha256(tflite), golden.sha256, "{id}: not the model that the goldens were made with");
     let options = Options { keep_tensor_map: true, ..Options::default() };
     let compiled = compile_tflite(tflite, &options).unwrap_or_else(|e| panic!("{id}: {e}"));
-    let mut host = Host::new(&compiled.bytes).unwrap_or_else(|e| panic!("{id}: {e}"));
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap_or_else(|e| panic!("{id}: {e}"));
     let model = Model::parse(&compiled.bytes).unwrap();
     let mut seed = 1;
     let mut compared = 0;
     for (name, case) in &golden.cases {
         let input = golden.input(name).unwrap();
-        let mut session = host.session();
+        session.reset();
         session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         session.run();
         let output = session.output(0).unwrap().as_bytes().to_vec();
@@ -154,13 +153,13 @@ fn mlperf_tiny_networks_equal_the_goldens_beside_them() {
     for (name, golden) in &models {
         let tflite = std::fs::read(folder.join(format!("{name}.tflite"))).unwrap();
         let compiled = compile_tflite(&tflite, &Options::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let mut host = Host::new(&compiled.bytes).unwrap();
+        let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
         assert_eq!(Model::parse(&compiled.bytes).unwrap().macs(), golden["macs"].as_u64().unwrap(), "{name}: MACs");
         let cases = golden["cases"].as_array().unwrap();
         assert!(!cases.is_empty(), "{name} has no cases");
         for case in cases {
             let input = case["input"].as_str().unwrap();
-            let mut session = host.session();
+            session.reset();
             session
                 .input(0)
                 .unwrap()

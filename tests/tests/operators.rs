@@ -3,17 +3,15 @@
 //! Sums and functions of f32 operators (files `*_f32`) are compared under a tolerance instead: `nearness.rs` says why. That
 //! our own bits are the same everywhere is another test: see `digests.rs`.
 
-use tealight::Budget;
+use tealight::{Budget, OwnedSession};
 use tealight_compiler::{Options, compile_tflite};
-use tealight_tests::host::Host;
 use tealight_tests::models::splitmix64;
 use tealight_tests::ops::{Case, Step, cases, check_all, files};
 
 /// The outputs of all steps of a case, compiled with `options` and each polled with budgets from `budget`.
 fn run(case: &Case, options: &Options, mut budget: impl FnMut() -> Budget) -> Result<Vec<Vec<Vec<u8>>>, String> {
     let compiled = compile_tflite(&case.model, options).map_err(|e| format!("does not compile: {e}"))?;
-    let mut host = Host::new(&compiled.bytes).map_err(|e| format!("does not parse: {e}"))?;
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).map_err(|e| format!("does not parse: {e}"))?;
     let step = |step: &Step| {
         for (i, input) in step.inputs.iter().enumerate() {
             let mut tensor = session.input(i).ok_or_else(|| format!("there is no input {i}"))?;

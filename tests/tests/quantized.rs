@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+use tealight::OwnedSession;
 use tealight_compiler::quantize::{Quantize, compile_float, import_float};
 use tealight_compiler::{Options, compile_tflite};
-use tealight_tests::host::Host;
 use tealight_tests::models::goldens;
 
 /// The least signal-to-noise ratio of the logits, in decibels: their errors have less than a fiftieth of their size.
@@ -39,8 +39,8 @@ fn a_float_classifier_quantized_here_gives_nearly_its_float_outputs() {
     let float = compile_tflite(&tflite, &Options::default()).unwrap();
     assert!(compiled.bytes.len() * 3 < float.bytes.len(), "{} of {}", compiled.bytes.len(), float.bytes.len());
 
-    let [mut int8, mut float] = [&compiled.bytes, &float.bytes].map(|bytes| Host::new(bytes).unwrap());
-    let (mut int8, mut float) = (int8.session(), float.session());
+    let [mut int8, mut float] = [&compiled.bytes, &float.bytes].map(|bytes| OwnedSession::from_bytes(bytes).unwrap());
+
     for input in held_out {
         for session in [&mut int8, &mut float] {
             session.input(0).unwrap().copy_from(input).unwrap();

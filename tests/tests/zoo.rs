@@ -3,8 +3,7 @@
 
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use tealight::{Budget, Model};
-use tealight_tests::host::Host;
+use tealight::{Budget, Model, OwnedSession};
 use tealight_tests::models::splitmix64;
 use tealight_tests::{root, sha256};
 
@@ -50,10 +49,10 @@ fn every_model_gives_its_golden_vectors() {
     for folder in &folders {
         let (name, file, golden) = open(folder);
         assert_eq!(sha256(&file), golden.model, "{name}: its golden vectors are another file's");
-        let mut host = Host::new(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut session = OwnedSession::from_bytes(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(golden.cases.len() >= 10, "{name}");
         for (index, case) in golden.cases.iter().enumerate() {
-            let mut session = host.session();
+            session.reset();
             session.input(0).unwrap().copy_from_bytes(&case.input()).unwrap();
             session.run();
             assert_eq!(session.output(0).unwrap().as_slice::<i8>().unwrap(), case.output, "{name}, case {index}");
@@ -151,9 +150,9 @@ fn charlm_continues_its_golden_text_with_the_same_scores() {
     let characters: Vec<char> = characters.chars().collect();
     let number = |character| characters.iter().position(|&known| known == character).unwrap();
 
-    let mut host = Host::new(&file).unwrap();
+    let mut session = OwnedSession::from_bytes(&file).unwrap();
     let (mut text, mut scores, mut seed) = (golden.prompt.clone(), Vec::new(), 3);
-    let mut session = host.session();
+    session.reset();
     for at in 0..golden.text.chars().count() - 1 {
         let character = text.chars().nth(at).unwrap();
         session.input(0).unwrap().copy_from(&[number(character) as i32]).unwrap();

@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tealight::{ALL_OPS, Align16, Model, Session};
+use tealight::OwnedSession;
 
 /// Random cases of the instruction set's inner loops.
 const ARCH_CASES: u32 = 5_000;
@@ -41,24 +41,19 @@ fn main() -> ExitCode {
 
 /// Runs a model on each input in a row.
 fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
-    let file = std::fs::read(model)?;
-    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
-    let bytes = Align16::bytes_mut(&mut blocks);
-    bytes.get_mut(..file.len()).ok_or("no room")?.copy_from_slice(&file);
-    let model = Model::parse(bytes.get(..file.len()).ok_or("no room")?)?;
-    let mut arena = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut arena))?;
+    let mut session = OwnedSession::from_bytes(&std::fs::read(model)?)?;
+    let [input_count, output_count] = [session.model().input_count(), session.model().output_count()];
     let inputs = std::fs::read(input)?;
     let mut left = &inputs[..];
     let mut outputs = Vec::new();
     // Without inputs there is nothing to count inferences by.
-    let mut once = model.input_count() == 0;
+    let mut once = input_count == 0;
     if once && !left.is_empty() {
         return Err("the model has no inputs, but its file of inputs is not empty".into());
     }
     while once || !left.is_empty() {
         once = false;
-        for i in 0..model.input_count() {
+        for i in 0..input_count {
             let mut tensor = session.input(i).ok_or("the model has fewer inputs")?;
             let len = tensor.as_bytes_mut().len();
             let (now, later) = left.split_at_checked(len).ok_or("the input ends within an inference")?;
@@ -66,7 +61,7 @@ fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> 
             left = later;
         }
         session.run();
-        for i in 0..model.output_count() {
+        for i in 0..output_count {
             outputs.extend_from_slice(session.output(i).ok_or("the model has fewer outputs")?.as_bytes());
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::CompileError;
 use crate::limit::Limit;
-use crate::session::{aligned, arena, give};
-use tealight::{ALL_OPS, Align16, Model, Session};
+use crate::session::give;
+use tealight::{Model, OwnedSession};
 
 /// What each held-out input should give at the first output.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,18 +101,14 @@ pub fn evaluate(
     targets: &Targets,
     max_memory: Option<u64>,
 ) -> Result<Score, EvaluateError> {
-    let mut bytes = aligned(file);
-    let model = Model::parse(&Align16::bytes_mut(&mut bytes)[..file.len()])
-        .map_err(|error| EvaluateError::Model(error.to_string()))?;
+    let model = Model::parse(file).map_err(|error| EvaluateError::Model(error.to_string()))?;
     let sizes: Vec<usize> = model.inputs().map(|input| elements(&model, input)).collect();
     let output = model.output(0).map_or(0, |output| elements(&model, output));
     check(streams, targets, sizes.iter().sum(), output)?;
     Limit::to_run_held(file.len() as u64, max_memory)
         .make(model.arena_len() as u64, || "the arena of the compiled network".into())
         .map_err(EvaluateError::Memory)?;
-    let mut memory = arena(&model);
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory))
-        .map_err(|error| EvaluateError::Model(format!("{error:?}")))?;
+    let mut session = OwnedSession::from_bytes(file).map_err(|error| EvaluateError::Model(error.to_string()))?;
     let (mut right, mut squares, mut worst, mut samples) = (0, 0f64, 0f32, 0);
     for stream in streams {
         session.reset();

@@ -1,26 +1,14 @@
 //! Running what the compiler wrote, for calibration and measurement.
 
 use crate::quantize::Params;
-use tealight::{ALL_OPS, Align16, Model, Session};
+use tealight::OwnedSession;
 use tealight_format::DType;
-
-/// A file's bytes where a model may lie.
-pub(crate) fn aligned(bytes: &[u8]) -> Vec<Align16> {
-    let mut file = vec![Align16::ZERO; Align16::count(bytes.len())];
-    Align16::bytes_mut(&mut file)[..bytes.len()].copy_from_slice(bytes);
-    file
-}
-
-/// Memory for a session of `model`.
-pub(crate) fn arena(model: &Model<'_>) -> Vec<Align16> {
-    vec![Align16::ZERO; Align16::count(model.arena_len())]
-}
 
 /// Gives input `k` these real numbers, in its type.
 ///
 /// # Errors
 /// The input takes another count, or has a type that no real numbers become.
-pub(crate) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]) -> Result<(), String> {
+pub(crate) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<(), String> {
     let no_input = || format!("it has no input {k}");
     let value = session.model().value(session.model().input(k).ok_or_else(no_input)?);
     let params = Params { scale: value.scale, zero_point: value.zero_point };
@@ -46,7 +34,7 @@ pub(crate) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]
 }
 
 /// The real numbers that a value of type float32 or int8 stands for.
-pub(crate) fn reals_of(session: &Session<'_, ALL_OPS>, value: usize) -> Vec<f32> {
+pub(crate) fn reals_of(session: &OwnedSession, value: usize) -> Vec<f32> {
     let of = session.model().value(value);
     let params = Params { scale: of.scale, zero_point: of.zero_point };
     let tensor = session.value(value);

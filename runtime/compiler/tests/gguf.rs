@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use tealight::{ALL_OPS, Align16, Model, Session};
+use tealight::{Model, OwnedSession};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::{CompileError, Options};
 use tealight_kernels::block::{self, BlockType};
@@ -26,19 +26,9 @@ fn compile(file: &File, context: Option<u32>) -> Result<Vec<u8>, CompileError> {
     compile_gguf(&file.bytes(), &GgufOptions { context }, &Options::default()).map(|compiled| compiled.bytes)
 }
 
-/// A file in memory that is aligned as a session needs it.
-fn aligned(file: &[u8]) -> Vec<Align16> {
-    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
-    Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
-    blocks
-}
-
 /// The scores after each of `tokens`.
 fn scores(file: &[u8], tokens: &[usize]) -> Vec<Vec<f32>> {
-    let mut bytes = aligned(file);
-    let model = Model::parse(&Align16::bytes_mut(&mut bytes)[..file.len()]).unwrap();
-    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = OwnedSession::from_bytes(file).unwrap();
     let mut scores = Vec::new();
     for &token in tokens {
         session.input(0).unwrap().copy_from(&[token as i32]).unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
-use tealight::{ALL_OPS, Align16, Budget, Model, Session};
+use tealight::{Budget, Model, OwnedSession};
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::graph::ElementType::{F32, I32};
 use tealight_compiler::{BlockType, Options};
@@ -12,12 +12,7 @@ use tealight_testing::llama::{Sizes, Stored, graph, random_weights};
 
 /// The scores after each of `tokens`, read `count` an inference, polled with `budget`.
 fn scores(file: &[u8], tokens: &[i32], count: usize, budget: Budget) -> Vec<Vec<f32>> {
-    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
-    let bytes = &mut Align16::bytes_mut(&mut blocks)[..file.len()];
-    bytes.copy_from_slice(file);
-    let model = Model::parse(bytes).unwrap();
-    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = OwnedSession::from_bytes(file).unwrap();
     let mut scores = Vec::new();
     for tokens in tokens.chunks(count) {
         session.input(0).unwrap().copy_from(tokens).unwrap();
@@ -89,12 +84,7 @@ fn what_writes_state_is_kept_even_if_nobody_reads_what_it_gives() {
     let names: Vec<&str> = (0..model.op_count()).map(|i| model.op(i).operator.code().name()).collect();
     assert_eq!(names, ["Positions", "AttentionF32", "Copy"]);
 
-    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut file = vec![Align16::ZERO; Align16::count(compiled.bytes.len())];
-    let bytes = &mut Align16::bytes_mut(&mut file)[..compiled.bytes.len()];
-    bytes.copy_from_slice(&compiled.bytes);
-    let model = Model::parse(bytes).unwrap();
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
     for seen in [1, 2, 3, 3] {
         session.input(0).unwrap().copy_from(&[1.0f32; 8]).unwrap();
         session.run();

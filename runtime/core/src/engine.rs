@@ -5,6 +5,7 @@
 //! sessions have unless another is chosen, leaves everything to them and is gone from the compiled program.
 
 use crate::memory::range;
+use crate::session::view;
 use crate::tensor::Tensor;
 use core::ops::Range;
 use tealight_format::{Model, Op, Operator, Value};
@@ -30,6 +31,13 @@ impl Engine for Kernels {
     #[inline]
     fn compute(&mut self, _: &mut Part<'_>) -> bool {
         false
+    }
+}
+
+impl<E: Engine> Engine for &mut E {
+    #[inline]
+    fn compute(&mut self, part: &mut Part<'_>) -> bool {
+        (**self).compute(part)
     }
 }
 
@@ -72,13 +80,7 @@ impl<'s> Part<'s> {
 
     /// Input `k`, in the file or in memory; `None` for one left out.
     pub fn input(&self, k: usize) -> Option<Tensor<'_>> {
-        let value = self.model.value(self.op.input(k)?.into());
-        let bytes = if value.is_constant() {
-            self.model.constant(&value)
-        } else {
-            self.memory.get(range(&value)).unwrap_or(&[])
-        };
-        Some(Tensor { value, bytes })
+        Some(view(self.model, self.memory, self.op.input(k)?.into()))
     }
 
     /// What the operator writes: type, shape, quantization.

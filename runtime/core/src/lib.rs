@@ -34,8 +34,13 @@
 //! session.run();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! On a host, `OwnedSession` (feature `alloc`) copies or maps the file and makes the memory itself.
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 mod arena;
 mod element;
@@ -44,6 +49,8 @@ mod engine;
 mod execute;
 mod memory;
 mod ops;
+#[cfg(feature = "alloc")]
+mod owned;
 mod score;
 mod session;
 mod tensor;
@@ -54,6 +61,8 @@ pub use embedded::Embedded;
 #[doc(hidden)]
 pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
+#[cfg(feature = "alloc")]
+pub use owned::{AlignedBytes, OpenError, OwnedSession};
 pub use score::{argmax, compare_scores, top_k};
 pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 pub use tealight_format::{

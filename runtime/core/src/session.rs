@@ -286,6 +286,12 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
 }
 
 impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
+    /// A session that goes on at `position`, with what [`load`](Session::load) has accepted before.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn resume(model: Model<'m>, memory: &'m mut [u8], position: Position, engine: E) -> Self {
+        Self { model, memory, position, engine }
+    }
+
     /// What computes operators in place of the kernels.
     pub const fn engine(&self) -> &E {
         &self.engine
@@ -331,13 +337,7 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
     /// Value `index` of the plan as it stands in memory. An activation is valid from the operator that writes it to the
     /// last that reads it; use [`Budget::layer`] to look between.
     pub fn value(&self, index: usize) -> Tensor<'_> {
-        let value = self.model.value(index);
-        let bytes = if value.is_constant() {
-            self.model.constant(&value)
-        } else {
-            self.memory.get(range(&value)).unwrap_or(&[])
-        };
-        Tensor { value, bytes }
+        view(&self.model, self.memory, index)
     }
 
     /// Runs one inference to its end, or the rest of the one that is under way.
@@ -389,6 +389,13 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
             }
         }
     }
+}
+
+/// Value `index` of a plan, in the file or in memory.
+pub(crate) fn view<'s>(model: &Model<'s>, memory: &'s [u8], index: usize) -> Tensor<'s> {
+    let value = model.value(index);
+    let bytes = if value.is_constant() { model.constant(&value) } else { memory.get(range(&value)).unwrap_or(&[]) };
+    Tensor { value, bytes }
 }
 
 /// Rows of an operator, and what they cost.

@@ -52,7 +52,7 @@ pub use bytes::align16;
 pub use dtype::DType;
 pub use error::{HeaderFault, ModelError, ValueFault};
 pub use header::MAX_HEADER;
-pub use model::{ConstantNames, Model};
+pub use model::{Checked, ConstantNames, Model};
 pub use op::{ALL_OPS, F16_WEIGHTS, OP_RECORD, Op, OpSet, block_set, block_set_has, op_set, op_set_has};
 pub use ops::{Attrs, BlockType, MAX_INPUTS, OUTPUT, OpCode, OpFault, Operands, Operator, RowAccess, Work};
 pub use plan::{FORMAT_VERSION, MAGIC, MAX_LIVE, PLAN_HEADER, PlanHeader};

@@ -22,6 +22,14 @@ pub struct Model<'a> {
     plan: PlanHeader,
 }
 
+/// What the check of a file found out, without the file: an owner of the bytes keeps it beside them, and has the model
+/// again by [`Model::of_checked`] without another check.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked {
+    header: Header,
+    plan: PlanHeader,
+}
+
 /// What accessors give for an index past a table.
 const NO_VALUE: Value = Value::new(Place::Constant, DType::U8, Shape::SCALAR, 0);
 
@@ -73,6 +81,17 @@ impl<'a> Model<'a> {
         tri!(model.check_outputs());
         tri!(model.check_ops(written));
         Ok(model)
+    }
+
+    /// What the check found out, to be kept beside the bytes.
+    pub const fn checked(&self) -> Checked {
+        Checked { header: self.header, plan: self.plan }
+    }
+
+    /// The model in `bytes` again, which must be those that [`Model::checked`] was asked about: nothing is checked. Of other
+    /// bytes the accessors return values that do not fit one another.
+    pub const fn of_checked(bytes: &'a [u8], Checked { header, plan }: Checked) -> Self {
+        Self { bytes, header, plan }
     }
 
     // ---- accessors ----

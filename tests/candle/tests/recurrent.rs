@@ -9,12 +9,12 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::rnn::{GRUConfig, LSTMConfig, RNN, gru, lstm};
 use std::collections::HashMap;
+use tealight::OwnedSession;
 use tealight_compiler::Options;
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::graph::ElementType::F32;
 use tealight_format::Operator;
 use tealight_format::ops::{GruF32, LstmF32};
-use tealight_tests::host::Host;
 use tealight_tests::models::splitmix64;
 
 const INPUT: usize = 19;
@@ -76,8 +76,7 @@ fn ours(checkpoint: &Checkpoint, gates: usize) -> Vec<Vec<f32>> {
     b.assign(y, hidden);
     b.output(y);
     let compiled = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap();
-    let mut host = Host::new(&compiled.bytes).unwrap();
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
     let step = |input: Vec<f32>| {
         session.input(0).unwrap().copy_from(&input).unwrap();
         session.run();

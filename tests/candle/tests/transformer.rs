@@ -10,7 +10,7 @@
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::{ops, rotary_emb};
 use std::collections::HashMap;
-use tealight::{ALL_OPS, Align16, Model, Session};
+use tealight::OwnedSession;
 use tealight_compiler::Options;
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::graph::ElementType::F32;
@@ -31,12 +31,7 @@ fn assert_near(ours: &[f32], candle: &[f32], what: &str) {
 /// Compiles the graph and gives its first output after each of the inferences, whose inputs are given as bytes.
 fn run(graph: Graph, inferences: &[Vec<Vec<u8>>]) -> Vec<Vec<f32>> {
     let file = compile_kernel_graph(graph, b"", &Options::default()).unwrap().bytes;
-    let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
-    let bytes = &mut Align16::bytes_mut(&mut blocks)[..file.len()];
-    bytes.copy_from_slice(&file);
-    let model = Model::parse(bytes).unwrap();
-    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = OwnedSession::from_bytes(&file).unwrap();
     let mut outputs = Vec::new();
     for inputs in inferences {
         for (i, input) in inputs.iter().enumerate() {

@@ -14,9 +14,9 @@ use anyhow::{Context as _, Result, bail};
 use comfy_table::CellAlignment;
 use serde::Serialize;
 use std::path::Path;
+use tealight::OwnedSession;
 use tealight_cli::grouped;
 use tealight_compiler::{BlockType, compile_tflite};
-use tealight_tests::host::Host;
 use tealight_tests::ops::{Case, cases};
 
 /// The golden file and the case: 512 inputs, so that the blocks of 256 fit too, 16 neurons, two batches.
@@ -127,8 +127,7 @@ fn cost(context: &Context, board: &Board, weights: Weights) -> Result<Cost> {
     let progress = Progress::start(format!("{} on {}", weights.name(), board.id));
     let (compiled, input) = layer(weights)?;
     let weights = weights.name();
-    let mut host = Host::new(&compiled).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(&compiled).map_err(|error| anyhow::anyhow!("{error}"))?;
     session.input(0).context("the layer has no input")?.copy_from_bytes(&input)?;
     session.run();
     let expected = session.output(0).context("the layer has no output")?.as_bytes();

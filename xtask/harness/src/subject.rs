@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::model::ModelFile;
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
-use tealight_tests::host::Host;
+use tealight::OwnedSession;
 use tealight_tests::models::splitmix64;
 
 /// Inferences of each of our own models.
@@ -87,8 +87,7 @@ pub fn subjects(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
 
 /// The outputs of a model for each of the inputs in a row.
 pub fn run_here(model: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
-    let mut host = Host::new(model).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(model).map_err(|error| anyhow::anyhow!("{error}"))?;
     let (mut left, mut outputs) = (inputs, Vec::new());
     if session.model().input_count() == 0 && !left.is_empty() {
         bail!("the model has no inputs, but was given {} bytes of them", left.len());

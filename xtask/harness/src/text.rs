@@ -11,9 +11,9 @@ use clap::Args;
 use serde::Deserialize;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use tealight::OwnedSession;
 use tealight_cli::visible_lines;
 use tealight_format::{Model, Operator};
-use tealight_tests::host::Host;
 use tealight_text::{Decoder, Sampler, Sampling, Tokenizer};
 
 /// What a language model is to write; what is not given is as in the model's `demo.toml`.
@@ -159,8 +159,7 @@ fn room(model: &Model<'_>, len: usize) -> Result<u32> {
 
 /// The tokens that this machine makes, and all scores on the way.
 fn on_host(model: &ModelFile, prompt: &[u32], count: u32, request: &Request) -> Result<(Vec<u32>, Vec<u8>)> {
-    let mut host = Host::new(&model.bytes).map_err(|error| anyhow!("{error}"))?;
-    let mut session = host.session();
+    let mut session = OwnedSession::from_bytes(&model.bytes).map_err(|error| anyhow!("{error}"))?;
     let Request { temperature, seed, .. } = *request;
     let mut sampler = Sampler::new(Sampling { temperature, seed, ..Sampling::default() });
     let mut scores = Vec::new();

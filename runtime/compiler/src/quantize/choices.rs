@@ -3,7 +3,7 @@
 //! Each layer is compiled alone once for each type and run on what it reads in the float network, so a figure speaks of
 //! that layer and of nothing before it.
 
-use super::float_run::{FloatRun, aligned, arena, give, internal, load, memory, parse, reals_of};
+use super::float_run::{FloatRun, give, internal, memory, open, reals_of};
 use super::measure::step;
 use super::range::Params;
 use super::report::{Choice, Sums};
@@ -15,7 +15,6 @@ use crate::limit::Limit;
 use crate::store::{Stored, WeightType, store_one, weights};
 use crate::{Options, compile_to_measure};
 use std::collections::HashSet;
-use tealight::Model;
 use tealight_format::Operator;
 
 /// Most rows of a table that are compared.
@@ -205,14 +204,11 @@ fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
             continue;
         }
         let (alone, mut choice) = one(layer, of.name(), None)?;
-        let mut file = aligned(&alone.bytes);
-        let model = parse(&mut file, alone.bytes.len())?;
-        let mut memory = arena(&model);
-        let mut session = load(&model, &mut memory)?;
+        let mut session = open(&alone.bytes)?;
         give(&mut session, 0, &indices)?;
         session.run();
         let mut sums = Sums::default();
-        let output = model.output(0).ok_or_else(|| internal("the table has no output"))?;
+        let output = session.model().output(0).ok_or_else(|| internal("the table has no output"))?;
         sums.add(&wanted, &reals_of(&session, output));
         (choice.snr_db, choice.worst) = (sums.snr_db(), sums.worst);
         choices.push(choice);
@@ -222,12 +218,7 @@ fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
 
 /// Runs each layer alone on what it reads in the float network.
 fn run(float: &FloatRun, graph: &Graph, samples: Samples<'_>, alone: &mut [Alone]) -> Result<()> {
-    let mut files: Vec<_> = alone.iter().map(|one| aligned(&one.bytes)).collect();
-    let models = files.iter_mut().zip(alone.iter());
-    let models: Vec<Model<'_>> = models.map(|(file, one)| parse(file, one.bytes.len())).collect::<Result<_>>()?;
-    let mut arenas: Vec<_> = models.iter().map(arena).collect();
-    let sessions = models.iter().zip(&mut arenas);
-    let mut sessions: Vec<_> = sessions.map(|(model, arena)| load(model, arena)).collect::<Result<_>>()?;
+    let mut sessions: Vec<_> = alone.iter().map(|one| open(&one.bytes)).collect::<Result<_>>()?;
     float.run(samples.iter().step_by(step(graph, samples)), |_, values| {
         for (one, session) in alone.iter_mut().zip(&mut sessions) {
             let [from, to] = one.places.map(|at| values[at]);

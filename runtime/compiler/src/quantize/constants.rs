@@ -401,8 +401,7 @@ mod tests {
         let mut samples: Vec<Vec<f32>> = (0..40).map(|seed| ramp(seed * 77 + 5, 4)).collect();
         let border = |samples: &[Vec<f32>], quantize: &Quantize| {
             let compiled = compile_float(&network, samples, quantize, b"", &Options::default()).unwrap().0;
-            let mut file = crate::session::aligned(&compiled.bytes);
-            let model = crate::quantize::float_run::parse(&mut file, compiled.bytes.len()).unwrap();
+            let model = tealight_format::Model::parse(&compiled.bytes).unwrap();
             let tealight_format::Operator::Pad(pad) = model.op(0).operator else { panic!("{:?}", model.op(0)) };
             pad.value as u8 as i8
         };
@@ -482,8 +481,7 @@ mod tests {
     }
 
     fn operators(compiled: &Compiled) -> usize {
-        let mut file = crate::session::aligned(&compiled.bytes);
-        crate::quantize::float_run::parse(&mut file, compiled.bytes.len()).unwrap().op_count()
+        tealight_format::Model::parse(&compiled.bytes).unwrap().op_count()
     }
 
     #[test]

@@ -6,10 +6,10 @@ use crate::error::CompileError;
 use crate::graph::{Content, ElementType, Graph, TensorId};
 use crate::limit::Limit;
 use crate::session;
-pub(super) use crate::session::{aligned, arena, reals_of};
+pub(super) use crate::session::reals_of;
 use crate::{Compiled, Options, compile_to_watch};
 use std::collections::HashMap;
-use tealight::{ALL_OPS, Align16, Budget, Model, Session};
+use tealight::{Budget, Model, OwnedSession};
 
 /// An index in [`FloatRun::values`], and the value there.
 type Pair = (usize, usize);
@@ -83,11 +83,8 @@ impl FloatRun {
         samples: impl Iterator<Item = Sample<'a>>,
         mut take: impl FnMut(Sample<'a>, &[&[f32]]) -> Result<()>,
     ) -> Result<()> {
-        let mut file = aligned(&self.bytes);
-        let model = parse(&mut file, self.bytes.len())?;
-        let mut arena = arena(&model);
-        let mut session = load(&model, &mut arena)?;
-        let (before, written) = self.by_operator(&model);
+        let mut session = open(&self.bytes)?;
+        let (before, written) = self.by_operator(&session.model());
         let mut copies: Vec<Vec<f32>> = vec![Vec::new(); self.values.len()];
         for sample in samples {
             if sample.first {
@@ -98,7 +95,7 @@ impl FloatRun {
                 give(&mut session, k, numbers)?;
             }
             // A tensor's memory is another's once all have read it.
-            let mut copy = |session: &Session<'_, ALL_OPS>, values: &[Pair]| {
+            let mut copy = |session: &OwnedSession, values: &[Pair]| {
                 for &(at, value) in values {
                     copies[at].clear();
                     copies[at].extend_from_slice(session.value(value).as_slice().unwrap_or(&[]));
@@ -150,20 +147,13 @@ fn parts<'a>(mut numbers: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = &'
 }
 
 /// Gives input `k` these real numbers, in its type.
-pub(super) fn give(session: &mut Session<'_, ALL_OPS>, k: usize, numbers: &[f32]) -> Result<()> {
+pub(super) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<()> {
     session::give(session, k, numbers).map_err(|error| internal(&error))
 }
 
-/// The model in a file that the compiler wrote.
-pub(super) fn parse(file: &mut [Align16], len: usize) -> Result<Model<'_>> {
-    Model::parse(&Align16::bytes_mut(file)[..len])
-        .map_err(|error| internal(&format!("its own file is refused: {error}")))
-}
-
 /// A session of a model that the compiler wrote.
-pub(super) fn load<'a>(model: &Model<'a>, arena: &'a mut [Align16]) -> Result<Session<'a, ALL_OPS>> {
-    Session::load(model, Align16::bytes_mut(arena))
-        .map_err(|error| internal(&format!("its own file does not run: {error:?}")))
+pub(super) fn open(file: &[u8]) -> Result<OwnedSession> {
+    OwnedSession::from_bytes(file).map_err(|error| internal(&format!("its own file does not run: {error}")))
 }
 
 /// The error that the compiler is at fault.

@@ -1,7 +1,7 @@
 //! Runs a quantized network beside the float one and compares every tensor that both keep.
 
 use super::Result;
-use super::float_run::{FloatRun, aligned, arena, give, load, memory, parse, reals_of, writers};
+use super::float_run::{FloatRun, give, memory, open, reals_of, writers};
 use super::network::kind;
 use super::outliers::{loud, peak};
 use super::report::{Layer, Report, Sums, greatest};
@@ -13,7 +13,7 @@ use crate::names::layer_name;
 use crate::tflite::TfliteOp;
 use crate::{Compiled, Options};
 use std::collections::HashMap;
-use tealight::{ALL_OPS, Budget, Model, Session};
+use tealight::{Budget, Model, OwnedSession};
 use tealight_format::{DType, Place};
 
 /// Samples that are run to measure a network without state, spread over all.
@@ -103,21 +103,15 @@ pub(super) fn measure(
     for compiled in compiled {
         limit.make(memory(compiled), || "running the float network and all ways of quantizing it".into())?;
     }
-    let mut files: Vec<_> = compiled.iter().map(|compiled| aligned(&compiled.bytes)).collect();
-    let models = files.iter_mut().zip(compiled);
-    let models: Vec<Model<'_>> =
-        models.map(|(file, compiled)| parse(file, compiled.bytes.len())).collect::<Result<_>>()?;
-    let mut arenas: Vec<_> = models.iter().map(arena).collect();
-    let sessions = models.iter().zip(&mut arenas);
-    let mut sessions: Vec<_> = sessions.map(|(model, arena)| load(model, arena)).collect::<Result<_>>()?;
+    let mut sessions: Vec<_> = compiled.iter().map(|compiled| open(&compiled.bytes)).collect::<Result<_>>()?;
     let place = |id: TensorId| float.place(id);
     let telling = telling(graph);
     let told = graph.outputs.iter().flat_map(|&id| [telling.get(&id).copied(), Some(id)]).flatten().filter_map(place);
     let mut told: Vec<usize> = told.collect();
     told.sort_unstable();
     told.dedup();
-    let tallies = compiled.iter().zip(&models);
-    let mut tallies: Vec<Tally> = tallies.map(|(compiled, model)| Tally::new(compiled, model, float, &told)).collect();
+    let tally = |(compiled, session): (&&Compiled, &OwnedSession)| Tally::new(compiled, &session.model(), float, &told);
+    let mut tallies: Vec<Tally> = compiled.iter().zip(&sessions).map(tally).collect();
     let output = graph.outputs.first().and_then(|&id| place(id));
     let run = || samples.iter().step_by(step(graph, samples));
     let loud = loud_samples(float, run(), &told)?;
@@ -244,7 +238,7 @@ impl Tally {
     /// Runs one sample, whose tensors are `wanted`, the inputs first; `output` is the place of the first output.
     fn run(
         &mut self,
-        session: &mut Session<'_, ALL_OPS>,
+        session: &mut OwnedSession,
         inputs: usize,
         wanted: &[&[f32]],
         output: Option<usize>,

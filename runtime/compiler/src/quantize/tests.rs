@@ -1,10 +1,10 @@
 //! Quantized networks against their float ones.
 
-use super::float_run::{aligned, arena, load, parse};
 use super::range::Params;
 use super::*;
 use crate::graph::{Content, ElementType, Node, Op, Tensor, TensorId};
 use crate::tflite::{Activation, Padding, TfliteOp, Window};
+use tealight::{Model, OwnedSession};
 use tealight_format::{Operator, ops};
 
 /// Numbers from -1 to 1 by a rule.
@@ -110,8 +110,7 @@ fn compile(network: &Graph, quantize: &Quantize) -> (Compiled, Report) {
 #[test]
 fn every_layer_stays_near_the_float_network() {
     let (compiled, report) = compile(&everything(), &Quantize::default());
-    let mut file = aligned(&compiled.bytes);
-    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
     assert_eq!(model.value(model.input(0).unwrap()).dtype, tealight_format::DType::I8);
     assert_eq!(report.trials.len(), 6);
     assert!(report.trials.iter().all(|trial| trial.snr_db <= report.snr_db));
@@ -133,10 +132,8 @@ fn float_ends_take_and_give_real_numbers() {
     let quantize = Quantize { float_io: true, ..Quantize::default() };
     let (compiled, report) = compile(&network, &quantize);
     assert!(report.snr_db > 25.0, "{report:#?}");
-    let mut file = aligned(&compiled.bytes);
-    let model = parse(&mut file, compiled.bytes.len()).unwrap();
-    let mut memory = arena(&model);
-    let mut session = load(&model, &mut memory).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let mut session = OwnedSession::from_bytes(model.bytes()).unwrap();
     let sample = &samples(&network, 1)[0];
     session.input(0).unwrap().copy_from(sample).unwrap();
     session.run();
@@ -300,8 +297,7 @@ fn several_inputs_each_have_their_range() {
         .collect();
     let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
     assert!(report.snr_db > 35.0, "{report:#?}");
-    let mut file = aligned(&compiled.bytes);
-    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
     let scales = [0, 1].map(|k| model.value(model.input(k).unwrap()).scale);
     assert!(scales[0] < 1e-4 && scales[1] > 5.0, "{scales:?}");
 }
@@ -339,11 +335,9 @@ fn variables_are_quantized_by_what_they_come_to_hold() {
     let (bytes, report) = compiled(&streams);
     assert!(report.snr_db > 30.0, "{report:#?}");
     assert_eq!(report.samples, 80);
-    let mut file = aligned(&bytes);
-    let model = parse(&mut file, bytes.len()).unwrap();
+    let model = Model::parse(&bytes).unwrap();
     assert!(model.state_len() >= 2);
-    let mut memory = arena(&model);
-    let mut session = load(&model, &mut memory).unwrap();
+    let mut session = OwnedSession::from_bytes(model.bytes()).unwrap();
     let (input, output) = (model.value(model.input(0).unwrap()), model.value(model.output(0).unwrap()));
     let mut float = 0.0f32;
     for step in 0..20 {
@@ -367,10 +361,8 @@ fn a_variable_starts_from_its_first_content() {
     let streams: Vec<Vec<Vec<f32>>> = samples.into_iter().map(|sample| vec![sample]).collect();
     let (compiled, _) =
         compile_float_streams(&network, &streams, &Quantize::default(), b"", &Options::default()).unwrap();
-    let mut file = aligned(&compiled.bytes);
-    let model = parse(&mut file, compiled.bytes.len()).unwrap();
-    let mut memory = arena(&model);
-    let mut session = load(&model, &mut memory).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let mut session = OwnedSession::from_bytes(model.bytes()).unwrap();
     let zero = model.value(model.input(0).unwrap()).zero_point as i8;
     session.input(0).unwrap().copy_from(&[zero; 2]).unwrap();
     session.run();
@@ -471,8 +463,7 @@ fn the_smallest_type_that_keeps_the_ratio_is_chosen() {
             let smallest = fits.map(|choice| choice.bytes).min().unwrap();
             assert_eq!(layer.bytes, smallest, "{least} dB: {layer:#?}");
         }
-        let mut file = aligned(&compiled.bytes);
-        let model = parse(&mut file, compiled.bytes.len()).unwrap();
+        let model = Model::parse(&compiled.bytes).unwrap();
         let blocks = (0..model.op_count()).filter(|&op| model.op(op).operator.block_type().is_some()).count();
         assert_eq!(blocks, if least > 40.0 { 0 } else { 2 }, "{least} dB");
     }
@@ -505,8 +496,7 @@ fn a_table_that_is_a_matrix_too_gets_one_type_that_keeps_the_ratio_for_both() {
         let choice = layer.choices.iter().find(|choice| Some(choice.weights) == layer.weights).unwrap();
         assert!(choice.snr_db >= 25.0 && choice.weights != "f32", "{layer:#?}");
     }
-    let mut file = aligned(&compiled.bytes);
-    let model = parse(&mut file, compiled.bytes.len()).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
     assert_eq!(model.op(0).input(1), model.op(3).input(1));
     // A token is a whole number.
     let error = compile_weights(&network, &[vec![vec![0.5]]], None, b"", &options).unwrap_err().to_string();
@@ -528,10 +518,8 @@ fn classifier() -> Graph {
 
 /// The signal-to-noise ratio of a compiled network's first output on these samples, in a row.
 fn nearness(network: &Graph, compiled: &Compiled, samples: &[Vec<f32>]) -> f64 {
-    let mut file = aligned(&compiled.bytes);
-    let model = parse(&mut file, compiled.bytes.len()).unwrap();
-    let mut memory = arena(&model);
-    let mut session = load(&model, &mut memory).unwrap();
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let mut session = OwnedSession::from_bytes(model.bytes()).unwrap();
     let float = FloatRun::new(network, &Options::default()).unwrap();
     let place = float.place(network.outputs[0]).unwrap();
     let mut sums = report::Sums::default();
@@ -786,7 +774,7 @@ fn a_network_that_gives_nothing_is_measured_without_a_panic() {
     let samples = [numbers(3, 4), numbers(4, 4)];
     // With no output there is no place whose loudness could be told.
     let (compiled, _) = compile_float(&b.0, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
-    assert_eq!(tealight_format::Model::parse(&compiled.bytes).unwrap().output_count(), 0);
+    assert_eq!(Model::parse(&compiled.bytes).unwrap().output_count(), 0);
 }
 
 /// Layers in a row, more than may be alive at a time.

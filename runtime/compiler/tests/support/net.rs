@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test file uses a part.
 
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
-use tealight::{ALL_OPS, Align16, Model, Session};
+use tealight::OwnedSession;
 use tealight_compiler::{CompileError, Options, compile_tflite};
 
 /// Type codes of TensorFlow Lite.
@@ -216,14 +216,10 @@ pub(crate) fn run(tflite: &[u8], inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, Compi
 
 /// What a model file gives at its outputs.
 pub(crate) fn run_file(file: &[u8], inputs: &[&[u8]]) -> Vec<Vec<u8>> {
-    let mut bytes = vec![Align16::ZERO; Align16::count(file.len())];
-    Align16::bytes_mut(&mut bytes)[..file.len()].copy_from_slice(file);
-    let model = Model::parse(&Align16::bytes_mut(&mut bytes)[..file.len()]).unwrap();
-    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = OwnedSession::from_bytes(file).unwrap();
     for (k, input) in inputs.iter().enumerate() {
-        session.input(k).unwrap().as_bytes_mut().copy_from_slice(input);
+        session.input(k).unwrap().copy_from_bytes(input).unwrap();
     }
     session.run();
-    (0..model.output_count()).map(|k| session.output(k).unwrap().as_bytes().to_vec()).collect()
+    (0..session.model().output_count()).map(|k| session.output(k).unwrap().as_bytes().to_vec()).collect()
 }

@@ -20,13 +20,12 @@ use extremes::extremes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tealight::{Budget, Position, Session};
+use tealight::{Budget, OwnedSession, Position};
 use tealight_format::ops::INSTRUCTIONS_PER_UNIT;
-use tealight_format::{ALL_OPS, DType, Model, OpCode};
+use tealight_format::{DType, Model, OpCode};
 use tealight_testing::build;
 use tealight_testing::cost::cost_between;
 use tealight_testing::random::{self, Choices};
-use tealight_tests::host::Host;
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -143,10 +142,8 @@ pub fn cost(context: &Context, args: &CostArgs) -> Result<()> {
 
 /// Adds the inferences of a model, unless it is too large.
 fn add_jobs(jobs: &mut Vec<Job>, name: &str, file: &[u8], input: Option<Vec<u8>>, seed: u32) -> Result<()> {
-    let mut host = match Host::new(file) {
-        Ok(host) => host,
-        Err(error) => bail!("the model {name} is refused: {error}"),
-    };
+    let mut session =
+        OwnedSession::from_bytes(file).map_err(|error| anyhow::anyhow!("the model {name} is refused: {error}"))?;
     let mut choose = random_bytes(seed ^ 0x5555);
     let model = Model::parse(file).map_err(|error| anyhow::anyhow!("the model {name} is refused: {error}"))?;
     if model.arena_len().max(file.len()) > MEMORY / 2 || model.cost() > MOST || model.op_count() == 0 {
@@ -154,7 +151,7 @@ fn add_jobs(jobs: &mut Vec<Job>, name: &str, file: &[u8], input: Option<Vec<u8>>
     }
     let input = input.unwrap_or_else(|| random_input(&model, &mut choose));
     for kind in [Kind::Operators, Kind::Rows, Kind::Random] {
-        let mut session = host.session();
+        session.reset();
         let mut rest = &input[..];
         for i in 0..model.input_count() {
             let mut tensor = session.input(i).context("the model has fewer inputs")?;
@@ -170,7 +167,7 @@ fn add_jobs(jobs: &mut Vec<Job>, name: &str, file: &[u8], input: Option<Vec<u8>>
 }
 
 /// Polls to the end of an inference, or nearly so.
-fn polls(session: &mut Session<'_, ALL_OPS>, kind: Kind, choose: &mut impl Iterator<Item = u8>) -> Vec<Poll> {
+fn polls(session: &mut OwnedSession, kind: Kind, choose: &mut impl Iterator<Item = u8>) -> Vec<Poll> {
     let cost = session.model().cost();
     let mut polls: Vec<Poll> = Vec::new();
     while polls.len() < 400 {

@@ -7,25 +7,24 @@ use cortex_m as _; // its critical section
 use cortex_m_rt::entry;
 use semihosting::{println, process::ExitCode};
 use static_cell::StaticCell;
-use tealight::{Arena, Budget, Session};
+use tealight::Budget;
 
 // An invalid file is a compile error.
-tealight::include_model!(static DIGITS = "../../../models/digits/digits.safetensors");
-static ARENA: StaticCell<Arena<{ DIGITS.arena_len() }>> = StaticCell::new();
+tealight::include_model!(mod digits = "../../../models/digits/digits.safetensors");
+static ARENA: StaticCell<digits::Arena> = StaticCell::new();
 
 /// A picture of a five: what a camera would give, as the model's int8.
-static PICTURE: &[u8] = include_bytes!("../../../models/digits/sample.bin");
+static PICTURE: &[u8; 784] = include_bytes!("../../../models/digits/sample.bin");
 
 #[entry]
 fn main() -> ! {
-    let mut session = Session::new(&DIGITS, ARENA.init(Arena::new()));
-    let copied = session.input(0).map(|mut input| input.copy_from_bytes(PICTURE));
-    assert_eq!(copied, Some(Ok(())), "the picture is of another size");
+    let mut session = digits::Session::new(ARENA.init(digits::Arena::new()));
+    session.write_input(&PICTURE.map(u8::cast_signed)); // another type or number of elements is a compile error
     let mut turns = 1;
     while session.poll(Budget::macs(50_000)).is_pending() {
         turns += 1; // Read sensors, move motors: the network goes on at the next turn.
     }
-    match session.output(0).and_then(|scores| scores.argmax()) {
+    match session.output_tensor().argmax() {
         Some((digit, probability)) => println!("a {digit}, probability {probability:.3}, after {turns} turns"),
         None => println!("no answer"),
     }

@@ -10,14 +10,14 @@ use embassy_nrf::gpio::{Level, Output, OutputDrive};
 use panic_halt as _;
 use rtt_target::{rprintln, rtt_init_print};
 use static_cell::StaticCell;
-use tealight::{Arena, Budget, Session};
+use tealight::Budget;
 
 // An invalid file is a compile error.
-tealight::include_model!(static DIGITS = "../../../models/digits/digits.safetensors");
-static ARENA: StaticCell<Arena<{ DIGITS.arena_len() }>> = StaticCell::new();
+tealight::include_model!(mod digits = "../../../models/digits/digits.safetensors");
+static ARENA: StaticCell<digits::Arena> = StaticCell::new();
 
 /// A picture of a five: what a camera would give, as the model's int8.
-static PICTURE: &[u8] = include_bytes!("../../../models/digits/sample.bin");
+static PICTURE: &[u8; 784] = include_bytes!("../../../models/digits/sample.bin");
 
 #[entry]
 fn main() -> ! {
@@ -27,16 +27,15 @@ fn main() -> ! {
     let chip = embassy_nrf::init(config);
     let mut led = Output::new(chip.P0_13, Level::High, OutputDrive::Standard); // low is on
 
-    let mut session = Session::new(&DIGITS, ARENA.init(Arena::new()));
+    let mut session = digits::Session::new(ARENA.init(digits::Arena::new()));
     loop {
-        let copied = session.input(0).map(|mut input| input.copy_from_bytes(PICTURE));
-        assert_eq!(copied, Some(Ok(())), "the picture is of another size");
+        session.write_input(&PICTURE.map(u8::cast_signed)); // another type or number of elements is a compile error
         led.set_low();
         while session.poll(Budget::macs(50_000)).is_pending() {
             // Read sensors, move motors: the network goes on at the next turn.
         }
         led.set_high();
-        if let Some((digit, probability)) = session.output(0).and_then(|scores| scores.argmax()) {
+        if let Some((digit, probability)) = session.output_tensor().argmax() {
             rprintln!("a {}, probability {}", digit, probability);
         }
         cortex_m::asm::delay(64_000_000); // a second

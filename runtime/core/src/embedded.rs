@@ -65,9 +65,62 @@ const fn complaint(error: &ModelError) -> &'static str {
 
 /// Puts a compiled model into the program and checks it while the program is compiled.
 ///
-/// `include_model!(pub static NAME = "file.safetensors");` declares a static of type
-/// [`Embedded`](crate::Embedded). The path is relative to the source file, or `env!(..)` or `concat!(..)`. The weights
-/// stay where the linker puts constants: in flash on a microcontroller. An invalid file is a compile error.
+/// The path is relative to the source file, or `env!(..)` or `concat!(..)`. The weights stay where the linker puts
+/// constants: in flash on a microcontroller. An invalid file is a compile error.
+///
+/// # A module
+/// `include_model!(pub mod name = "file.safetensors");` declares a module with the model and the types that fit it:
+///
+/// | item | what it is |
+/// |---|---|
+/// | `MODEL` | the model, a static of type [`Embedded`](crate::Embedded) |
+/// | `ARENA_LEN`, `Arena` | the bytes that a session needs, and an [`Arena`](crate::Arena) of so many |
+/// | `OPS` | the kernels that are linked |
+/// | `Session<'m>` | a session of this model, made by `Session::new(&mut arena)`; it dereferences to [`Session`](crate::Session) |
+/// | `Input`, `Output` | arrays of the element type and number of the first input and of the first output |
+/// | `INPUT`, `OUTPUT` | shape and quantization of these two |
+///
+/// Its session has `write_input(&Input)`, `read_output() -> &Output` and `output_tensor()`, the first output as a
+/// [`Tensor`](crate::Tensor), none of which can fail. Further inputs and outputs are reached by
+/// [`Session::input`](crate::Session::input) and [`output`](crate::Session::output).
+///
+/// ```
+/// use tealight::Budget;
+///
+/// tealight::include_model!(
+///     /// Three numbers in, the same numbers without the negative ones out.
+///     mod relu = "../tests/relu.safetensors"
+/// );
+///
+/// struct Controller<'m> {
+///     net: relu::Session<'m>,
+/// }
+///
+/// let mut arena = relu::Arena::new();
+/// let mut controller = Controller { net: relu::Session::new(&mut arena) };
+/// controller.net.write_input(&[-5, 0, 5]);
+/// while controller.net.poll(Budget::macs(1)).is_pending() { /* one turn of the control loop */ }
+/// assert_eq!(controller.net.read_output(), &[0, 0, 5]);
+/// assert_eq!(controller.net.output_tensor().argmax(), Some((2, 5.0)));
+/// assert_eq!((relu::ARENA_LEN, size_of::<relu::Arena>()), (32, 32));
+/// ```
+///
+/// Elements of another type or number do not compile:
+///
+/// ```compile_fail,E0308
+/// tealight::include_model!(mod relu = "../tests/relu.safetensors");
+/// let mut arena = relu::Arena::new();
+/// relu::Session::new(&mut arena).write_input(&[200u8, 0, 5]);
+/// ```
+///
+/// ```compile_fail,E0308
+/// tealight::include_model!(mod relu = "../tests/relu.safetensors");
+/// let mut arena = relu::Arena::new();
+/// relu::Session::new(&mut arena).write_input(&[1i8, 2]);
+/// ```
+///
+/// # A static
+/// `include_model!(pub static NAME = "file.safetensors");` declares the model alone.
 ///
 /// ```
 /// use tealight::{Arena, Budget, Session};
@@ -97,8 +150,86 @@ const fn complaint(error: &ModelError) -> &'static str {
 /// ```compile_fail,E0080
 /// tealight::include_model!(static NONE = "../Cargo.toml");
 /// ```
+///
+/// ```compile_fail,E0080
+/// tealight::include_model!(mod none = "../Cargo.toml");
+/// let arena = none::Arena::new();
+/// ```
 #[macro_export]
 macro_rules! include_model {
+    ($(#[$meta:meta])* $vis:vis mod $name:ident = $path:expr $(;)?) => {
+        $(#[$meta])*
+        #[allow(dead_code, long_running_const_eval)]
+        $vis mod $name {
+            static BYTES: &$crate::Aligned<[u8]> = &$crate::Aligned(*include_bytes!($path));
+            const CHECKED: $crate::Model<'static> = $crate::parse_embedded(&BYTES.0);
+            static ZEROS: Output =
+                [<$crate::ElementOf<{ $crate::code(OUTPUT.dtype) }> as $crate::Typed>::ZERO; $crate::len_of(&OUTPUT)];
+
+            /// Bytes that a session needs, exactly.
+            pub const ARENA_LEN: usize = CHECKED.arena_len();
+            /// The kernels that are linked.
+            pub const OPS: $crate::OpSet = CHECKED.op_set();
+            /// The model.
+            pub static MODEL: $crate::Embedded<ARENA_LEN, OPS> = $crate::Embedded::new(CHECKED);
+            /// The memory that a session works in.
+            pub type Arena = $crate::Arena<ARENA_LEN>;
+            /// Shape and quantization of the first input.
+            pub const INPUT: $crate::Value = $crate::value_of(&CHECKED, CHECKED.input(0));
+            /// Shape and quantization of the first output.
+            pub const OUTPUT: $crate::Value = $crate::value_of(&CHECKED, CHECKED.output(0));
+            /// The elements of the first input.
+            pub type Input =
+                [<$crate::ElementOf<{ $crate::code(INPUT.dtype) }> as $crate::Typed>::Element; $crate::len_of(&INPUT)];
+            /// The elements of the first output.
+            pub type Output =
+                [<$crate::ElementOf<{ $crate::code(OUTPUT.dtype) }> as $crate::Typed>::Element; $crate::len_of(&OUTPUT)];
+
+            /// A session of the model.
+            #[derive(Debug)]
+            pub struct Session<'m>($crate::Session<'m, OPS>);
+
+            impl<'m> Session<'m> {
+                /// A session that works in `arena`.
+                pub fn new(arena: &'m mut Arena) -> Self {
+                    Self($crate::Session::new(&MODEL, arena))
+                }
+
+                /// Writes the first input.
+                pub fn write_input(&mut self, elements: &Input) {
+                    $crate::write_input(&mut self.0, elements);
+                }
+
+                /// The first output, valid after an inference has ended and until the next one starts.
+                pub fn read_output(&self) -> &Output {
+                    $crate::read_output(&self.0, &ZEROS)
+                }
+
+                /// The first output with its shape and quantization.
+                pub fn output_tensor(&self) -> $crate::Tensor<'_> {
+                    const INDEX: usize = match CHECKED.output(0) {
+                        Some(index) => index,
+                        None => usize::MAX,
+                    };
+                    self.0.value(INDEX)
+                }
+            }
+
+            impl<'m> core::ops::Deref for Session<'m> {
+                type Target = $crate::Session<'m, OPS>;
+
+                fn deref(&self) -> &Self::Target {
+                    &self.0
+                }
+            }
+
+            impl core::ops::DerefMut for Session<'_> {
+                fn deref_mut(&mut self) -> &mut Self::Target {
+                    &mut self.0
+                }
+            }
+        }
+    };
     ($(#[$meta:meta])* $vis:vis static $name:ident = $path:expr $(;)?) => {
         // A module's name and a static's live in different namespaces.
         #[doc(hidden)]

@@ -47,6 +47,7 @@ mod element;
 mod embedded;
 mod engine;
 mod execute;
+mod interface;
 mod memory;
 mod ops;
 #[cfg(feature = "alloc")]
@@ -61,6 +62,8 @@ pub use embedded::Embedded;
 #[doc(hidden)]
 pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
+#[doc(hidden)]
+pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write_input};
 #[cfg(feature = "alloc")]
 pub use owned::{AlignedBytes, OpenError, OwnedSession};
 pub use score::{argmax, compare_scores, top_k};

@@ -1,0 +1,81 @@
+//! What [`include_model!`](crate::include_model) knows of a model's first input and output while the program is compiled.
+
+use crate::element::Element;
+use crate::session::Session;
+use tealight_format::{DType, Model, OpSet, Shape, Value};
+
+/// Stands for the element type with this code: [`code`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ElementOf<const CODE: u8>;
+
+/// The Rust type of elements.
+#[doc(hidden)]
+pub trait Typed {
+    /// The type.
+    type Element: Element;
+    /// Its zero.
+    const ZERO: Self::Element;
+}
+
+macro_rules! typed {
+    ($($code:literal $dtype:ident $type:ty),+ $(,)?) => {
+        $(
+            impl Typed for ElementOf<$code> {
+                type Element = $type;
+                const ZERO: $type = 0 as $type;
+            }
+        )+
+
+        /// A number for each element type.
+        #[doc(hidden)]
+        pub const fn code(dtype: DType) -> u8 {
+            match dtype {
+                $( DType::$dtype => $code, )+
+                // Only constants have it.
+                DType::F16 => 0,
+            }
+        }
+    };
+}
+
+typed! { 0 U8 u8, 1 I8 i8, 2 I16 i16, 3 I32 i32, 4 F32 f32 }
+
+/// Value `index` of the plan; one without elements if there is none.
+#[doc(hidden)]
+pub const fn value_of(model: &Model<'_>, index: Option<usize>) -> Value {
+    match index {
+        Some(index) => model.value(index),
+        None => {
+            let none = Value::new(tealight_format::Place::Arena, DType::U8, Shape::SCALAR, 0);
+            Value { len: 0, ..none }
+        }
+    }
+}
+
+/// The number of elements of a value.
+#[doc(hidden)]
+pub const fn len_of(value: &Value) -> usize {
+    match value.len.checked_div(value.dtype.size()) {
+        Some(len) => len as usize,
+        None => 0,
+    }
+}
+
+/// Copies `elements` to the first input, which has this type and number.
+#[doc(hidden)]
+pub fn write_input<const OPS: OpSet, T: Element>(session: &mut Session<'_, OPS>, elements: &[T]) {
+    if let Some(mut input) = session.input(0) {
+        // It cannot fail: the type and number were read from the model.
+        let _ = input.copy_from(elements);
+    }
+}
+
+/// The elements of the first output, which has this type and number. `zeros` only stands for what cannot happen.
+#[doc(hidden)]
+pub fn read_output<'s, const OPS: OpSet, T: Element, const N: usize>(
+    session: &'s Session<'_, OPS>,
+    zeros: &'static [T; N],
+) -> &'s [T; N] {
+    session.output(0).and_then(|output| output.as_slice::<T>()?.first_chunk()).unwrap_or(zeros)
+}

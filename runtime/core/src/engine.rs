@@ -80,7 +80,7 @@ impl<'s> Part<'s> {
 
     /// Input `k`, in the file or in memory; `None` for one left out.
     pub fn input(&self, k: usize) -> Option<Tensor<'_>> {
-        Some(view(self.model, self.memory, self.op.input(k)?.into()))
+        Some(view(self.model, self.memory, self.model.value(self.op.input(k)?.into())))
     }
 
     /// What the operator writes: type, shape, quantization.

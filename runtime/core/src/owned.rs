@@ -158,18 +158,19 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
     /// Model input `i`, to be written before each inference; `None` past the last.
     pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
         let model = Model::of_checked(self.bytes.as_ref(), self.checked);
-        let value = model.value(model.input(i)?);
+        let value = model.input_value(i)?;
         Some(TensorMut { value, bytes: Align16::bytes_mut(&mut self.memory).get_mut(range(&value))? })
     }
 
     /// Model output `i`, valid after an inference has ended and until the next one starts; `None` past the last.
     pub fn output(&self, i: usize) -> Option<Tensor<'_>> {
-        Some(self.value(self.model().output(i)?))
+        let model = self.model();
+        Some(view(&model, Align16::bytes(&self.memory), model.output_value(i)?))
     }
 
     /// Value `index` of the plan as it stands in memory; see [`Session::value`].
     pub fn value(&self, index: usize) -> Tensor<'_> {
-        view(&self.model(), Align16::bytes(&self.memory), index)
+        view(&self.model(), Align16::bytes(&self.memory), self.model().value(index))
     }
 
     /// Runs one inference to its end, or the rest of the one that is under way.

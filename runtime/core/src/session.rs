@@ -8,7 +8,7 @@ use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
 use tealight_format::ops::CALL_COST;
-use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, block_set_has, op_set, op_set_has};
+use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, Value, block_set_has, op_set, op_set_has};
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,19 +325,19 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
 
     /// Model input `i`, to be written before each inference; `None` past the last.
     pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
-        let value = self.model.value(self.model.input(i)?);
+        let value = self.model.input_value(i)?;
         Some(TensorMut { value, bytes: self.memory.get_mut(range(&value))? })
     }
 
     /// Model output `i`, valid after an inference has ended and until the next one starts; `None` past the last.
     pub fn output(&self, i: usize) -> Option<Tensor<'_>> {
-        Some(self.value(self.model.output(i)?))
+        Some(view(&self.model, self.memory, self.model.output_value(i)?))
     }
 
     /// Value `index` of the plan as it stands in memory. An activation is valid from the operator that writes it to the
     /// last that reads it; use [`Budget::layer`] to look between.
     pub fn value(&self, index: usize) -> Tensor<'_> {
-        view(&self.model, self.memory, index)
+        view(&self.model, self.memory, self.model.value(index))
     }
 
     /// Runs one inference to its end, or the rest of the one that is under way.
@@ -391,9 +391,9 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
     }
 }
 
-/// Value `index` of a plan, in the file or in memory.
-pub(crate) fn view<'s>(model: &Model<'s>, memory: &'s [u8], index: usize) -> Tensor<'s> {
-    let value = model.value(index);
+/// A value of a plan, in the file or in memory.
+#[inline]
+pub(crate) fn view<'s>(model: &Model<'s>, memory: &'s [u8], value: Value) -> Tensor<'s> {
     let bytes = if value.is_constant() { model.constant(&value) } else { memory.get(range(&value)).unwrap_or(&[]) };
     Tensor { value, bytes }
 }

@@ -209,6 +209,22 @@ impl<'a> Model<'a> {
         Some(u16::from_le_bytes([low, high]) as usize)
     }
 
+    /// Model input `i`: its type, shape, quantization and place; `None` past the last.
+    pub const fn input_value(&self, i: usize) -> Option<Value> {
+        match self.input(i) {
+            Some(index) => Value::parse(self.value_record(index)),
+            None => None,
+        }
+    }
+
+    /// Model output `i`: its type, shape, quantization and place; `None` past the last.
+    pub const fn output_value(&self, i: usize) -> Option<Value> {
+        match self.output(i) {
+            Some(index) => Value::parse(self.value_record(index)),
+            None => None,
+        }
+    }
+
     /// The value indices of all model inputs, in order.
     pub fn inputs(&self) -> impl Iterator<Item = usize> + use<'a> {
         let model = *self;

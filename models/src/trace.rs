@@ -11,8 +11,8 @@ use crate::sequence::{Attention, Embedding, RmsNorm};
 use candle_core::{Result, Tensor, bail};
 use std::cell::RefCell;
 use std::rc::Rc;
-use tealight_compiler::graph::{self, ElementType, Graph, Node, Op, TensorId};
-use tealight_compiler::tflite::{Activation, Padding, TfliteOp, Window};
+use tealight_compiler::graph::{self, ElementType, Graph, Node, NodeOp, TensorId};
+use tealight_compiler::ir::{Activation, Op, Padding, Window};
 use tealight_format::ops::UnaryFunction;
 
 /// A value of a network that is being written down.
@@ -81,7 +81,7 @@ impl Traced {
     fn push(
         &self,
         name: &str,
-        op: TfliteOp,
+        op: Op,
         others: &[&Self],
         constants: Vec<graph::Tensor>,
         dims: Vec<usize>,
@@ -102,17 +102,17 @@ impl Traced {
         let mut network = self.network.borrow_mut();
         inputs.extend(constants.into_iter().map(|constant| network.add(constant)));
         drop(network);
-        self.node(name, Op::Tflite(op), inputs, dims, layout)
+        self.node(name, NodeOp::Ir(op), inputs, dims, layout)
     }
 
     /// Adds a node that reads `inputs` and gives floats.
-    fn node(&self, name: &str, op: Op, inputs: Vec<TensorId>, dims: Vec<usize>, layout: Layout) -> Result<Self> {
+    fn node(&self, name: &str, op: NodeOp, inputs: Vec<TensorId>, dims: Vec<usize>, layout: Layout) -> Result<Self> {
         let mut network = self.network.borrow_mut();
         let origin = network.nodes.len();
         let inputs = inputs.into_iter().map(Some).collect();
         let name = match name {
             // A layer without weights has no name in the checkpoint.
-            "" => format!("{}_{origin}", op.name().to_lowercase()),
+            "" => format!("{}_{origin}", snake_case(op.name())),
             name => name.to_string(),
         };
         let shape = if layout == Layout::ChannelsLast { layout::shape(&dims) } else { plain(&dims) };
@@ -123,7 +123,7 @@ impl Traced {
     }
 
     /// A function of each element, or of each row.
-    fn same_shape(&self, op: TfliteOp) -> Result<Self> {
+    fn same_shape(&self, op: Op) -> Result<Self> {
         self.push("", op, &[], Vec::new(), self.dims.clone(), self.layout)
     }
 
@@ -141,12 +141,24 @@ impl Traced {
         }
     }
 
-    fn pool(&self, size: [usize; 2], stride: [usize; 2], op: fn(Window) -> TfliteOp) -> Result<Self> {
+    fn pool(&self, size: [usize; 2], stride: [usize; 2], op: fn(Window) -> Op) -> Result<Self> {
         let window = window(size, stride, 1, 0);
         let [h, w] = self.places(op(window).name(), size, &window)?;
         let dims = vec![self.dims[0], self.dims[1], h, w];
         self.push("", op(window), &[], Vec::new(), dims, Layout::ChannelsLast)
     }
+}
+
+/// `max_pool2d` from `MaxPool2d`.
+fn snake_case(name: &str) -> String {
+    let mut words = String::new();
+    for (i, letter) in name.char_indices() {
+        if i > 0 && letter.is_ascii_uppercase() {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
 
 /// Dimensions in their own order.
@@ -187,7 +199,7 @@ impl Array for Traced {
         let window =
             Window { size: [0; 2], ..window([height, width], [config.stride; 2], config.dilation, config.padding) };
         let [h, w] = self.places(name, [height, width], &window)?;
-        let op = if depthwise { TfliteOp::DepthwiseConv2d(window) } else { TfliteOp::Conv2d(window) };
+        let op = if depthwise { Op::DepthwiseConv2d(window) } else { Op::Conv2d(window) };
         let constants = constants(name, shape, &weights, candle.bias())?;
         self.push(name, op, &[], constants, vec![self.dims[0], outputs, h, w], Layout::ChannelsLast)
     }
@@ -205,52 +217,52 @@ impl Array for Traced {
         dims.push(outputs);
         let weights = self.layout.columns(&numbers(candle.weight())?);
         let constants = constants(name, plain(&[outputs, inputs]), &weights, candle.bias())?;
-        let op = TfliteOp::FullyConnected(Activation::None);
+        let op = Op::FullyConnected(Activation::None);
         self.push(name, op, &[], constants, dims, Layout::Same)
     }
 
     fn relu(&self) -> Result<Self> {
-        self.same_shape(TfliteOp::Relu)
+        self.same_shape(Op::Relu)
     }
 
     fn relu6(&self) -> Result<Self> {
-        self.same_shape(TfliteOp::Relu6)
+        self.same_shape(Op::Relu6)
     }
 
     fn sigmoid(&self) -> Result<Self> {
-        self.same_shape(TfliteOp::Logistic)
+        self.same_shape(Op::Logistic)
     }
 
     fn tanh(&self) -> Result<Self> {
-        self.same_shape(TfliteOp::Tanh)
+        self.same_shape(Op::Tanh)
     }
 
     fn hard_swish(&self) -> Result<Self> {
-        self.same_shape(TfliteOp::HardSwish)
+        self.same_shape(Op::HardSwish)
     }
 
     fn max_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self> {
-        self.pool(window, stride, TfliteOp::MaxPool2d)
+        self.pool(window, stride, Op::MaxPool2d)
     }
 
     fn avg_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self> {
-        self.pool(window, stride, TfliteOp::AveragePool2d)
+        self.pool(window, stride, Op::AvgPool2d)
     }
 
     fn add(&self, other: &Self) -> Result<Self> {
-        let op = TfliteOp::Add(Activation::None);
+        let op = Op::Add(Activation::None);
         self.push("", op, &[other], Vec::new(), self.dims.clone(), self.layout)
     }
 
     fn mul(&self, other: &Self) -> Result<Self> {
-        let op = TfliteOp::Mul(Activation::None);
+        let op = Op::Mul(Activation::None);
         self.push("", op, &[other], Vec::new(), self.dims.clone(), self.layout)
     }
 
     fn flatten(&self) -> Result<Self> {
         let Some((&n, rest)) = self.dims.split_first() else { bail!("flatten: a number has no dimensions") };
         let dims = vec![n, rest.iter().product::<usize>()];
-        let op = TfliteOp::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
+        let op = Op::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
         self.push("", op, &[], Vec::new(), dims, self.layout.flattened(&self.dims))
     }
 
@@ -258,11 +270,11 @@ impl Array for Traced {
         if self.layout != Layout::Same {
             bail!("softmax: its input is a picture or a flattened one; the last dimension lies elsewhere there");
         }
-        self.same_shape(TfliteOp::Softmax { beta: 1.0 })
+        self.same_shape(Op::Softmax { beta: 1.0 })
     }
 
     fn silu(&self) -> Result<Self> {
-        self.same_shape(TfliteOp::Elementwise(UnaryFunction::Silu))
+        self.same_shape(Op::Unary(UnaryFunction::Silu))
     }
 
     fn embedding(&self, layer: &Embedding) -> Result<Self> {

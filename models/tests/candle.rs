@@ -139,7 +139,7 @@ fn what_does_not_fit_is_named_while_it_is_written_down() {
     let error = trace(&[1, 3, 2, 8], |x| conv.forward(x)).unwrap_err().to_string();
     assert!(error.contains("stem") && error.contains("does not fit"), "{error}");
     let error = trace(&[1, 3, 4, 4], |x| x.max_pool2d([5, 1], [1, 1])).unwrap_err().to_string();
-    assert!(error.contains("MAX_POOL_2D") && error.contains("[5, 1]"), "{error}");
+    assert!(error.contains("MaxPool2d") && error.contains("[5, 1]"), "{error}");
     let error = trace(&[1, 4], |x| x.max_pool2d([1, 1], [1, 1])).unwrap_err().to_string();
     assert!(error.contains("not a picture"), "{error}");
     let error = trace(&[1, 3, 4, 4], |x| x.max_pool2d([2, 2], [2, 2])?.add(x)).unwrap_err().to_string();

@@ -9,8 +9,8 @@ use crate::layout::Layout;
 use crate::sequence::{Attention, Embedding, RmsNorm};
 use candle_core::{Result, Tensor, bail};
 use std::rc::Rc;
-use tealight_compiler::graph::{self, Content, ElementType, Graph, Node, Op, TensorId};
-use tealight_compiler::tflite::{Activation, TfliteOp};
+use tealight_compiler::graph::{self, Content, ElementType, Graph, Node, NodeOp, TensorId};
+use tealight_compiler::ir::{Activation, Op};
 use tealight_format::Operator;
 use tealight_format::ops::{AttentionF32, GatherF32, Positions, RmsNormF32, RopeF32};
 
@@ -56,14 +56,14 @@ impl Traced {
         };
         let table = self.tensor_table(name, layer.table())?;
         let dims = vec![n, positions, layer.table().dim(1)?];
-        self.node("", Op::Kernel(Operator::GatherF32(GatherF32)), vec![self.value, table], dims, Layout::Same)
+        self.node("", NodeOp::Kernel(Operator::GatherF32(GatherF32)), vec![self.value, table], dims, Layout::Same)
     }
 
     pub(super) fn products_with(&self, layer: &Embedding) -> Result<Self> {
         let (rows, features) = layer.table().dims2()?;
         let positions = self.positions(layer.name(), features)?;
         let table = self.tensor_table(layer.name(), layer.table())?;
-        let op = Op::Tflite(TfliteOp::FullyConnected(Activation::None));
+        let op = NodeOp::Ir(Op::FullyConnected(Activation::None));
         self.node("", op, vec![self.value, table], vec![1, positions, rows], Layout::Same)
     }
 
@@ -72,14 +72,14 @@ impl Traced {
         self.positions(layer.name(), weight.dim(0)?)?;
         let weight = self.tensor_table(layer.name(), weight)?;
         let op = Operator::RmsNormF32(RmsNormF32 { epsilon: layer.candle().eps() as f32 });
-        self.node("", Op::Kernel(op), vec![self.value, weight], self.dims.clone(), Layout::Same)
+        self.node("", NodeOp::Kernel(op), vec![self.value, weight], self.dims.clone(), Layout::Same)
     }
 
     /// The numbers of the positions that this step reads: one node for the whole network.
     fn numbered(&self, count: usize, context: usize) -> Result<TensorId> {
-        let wanted = Op::Kernel(Operator::Positions(Positions { capacity: context as i32 }));
+        let wanted = NodeOp::Kernel(Operator::Positions(Positions { capacity: context as i32 }));
         let mut network = self.network.borrow_mut();
-        let found = network.nodes.iter().find(|node| matches!(node.op, Op::Kernel(Operator::Positions(_))));
+        let found = network.nodes.iter().find(|node| matches!(node.op, NodeOp::Kernel(Operator::Positions(_))));
         if let Some(node) = found {
             if node.op != wanted {
                 bail!("attention: its context of {context} positions is not that of the attention before it");
@@ -101,10 +101,10 @@ impl Traced {
         let name = |what: &str| format!("rope.{}.{what}", layer.head_len);
         let tables = [self.tensor_table(&name("cos"), cos)?, self.tensor_table(&name("sin"), sin)?];
         let dims = vec![1, count, heads, layer.head_len];
-        let op = TfliteOp::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
-        let split = self.node("", Op::Tflite(op), vec![self.value], dims.clone(), Layout::Same)?;
+        let op = Op::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
+        let split = self.node("", NodeOp::Ir(op), vec![self.value], dims.clone(), Layout::Same)?;
         let op = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: 0 });
-        self.node("", Op::Kernel(op), vec![split.value, tables[0], tables[1], positions], dims, Layout::Same)
+        self.node("", NodeOp::Kernel(op), vec![split.value, tables[0], tables[1], positions], dims, Layout::Same)
     }
 
     pub(super) fn attending(&self, keys: &Self, values: &Self, layer: &Attention) -> Result<Self> {
@@ -128,6 +128,6 @@ impl Traced {
         let cache = self.network.borrow_mut().add(cache);
         let op = AttentionF32 { heads: heads as i32, kv_heads: kv_heads as i32, scale: layer.scale() as f32 };
         let inputs = vec![queries.value, keys.value, values.value, positions, cache];
-        self.node("", Op::Kernel(Operator::AttentionF32(op)), inputs, self.dims.clone(), Layout::Same)
+        self.node("", NodeOp::Kernel(Operator::AttentionF32(op)), inputs, self.dims.clone(), Layout::Same)
     }
 }

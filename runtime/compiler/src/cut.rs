@@ -1,8 +1,8 @@
 //! The operators that take a box out of a tensor, in one form: STRIDED_SLICE, SLICE, SPLIT, SPLIT_V, UNPACK.
 
-use crate::error::Result;
-use crate::graph::{Graph, Node, TensorId};
-use crate::tflite::{SliceMasks, TfliteOp};
+use crate::diag::Result;
+use crate::ir::graph::{Graph, Node, TensorId};
+use crate::ir::{Op, SliceMasks};
 
 /// A box of a tensor: along dimension i the indices `begin[i] + k * stride[i]` for k below `shape[i]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,13 +79,13 @@ pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: 
 ///
 /// # Errors
 /// If begins, sizes or axes are not constant, or do not give the outputs' shapes.
-pub(crate) fn cuts(graph: &Graph, node: &Node, op: &TfliteOp) -> Result<Option<(TensorId, Vec<Cut>)>> {
+pub(crate) fn cuts(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(TensorId, Vec<Cut>)>> {
     let (input, cuts) = match op {
-        TfliteOp::StridedSlice(masks) => (0, vec![strided_slice(graph, node, masks)?]),
-        TfliteOp::Slice => (0, vec![slice(graph, node)?]),
-        TfliteOp::Split => (1, split(graph, node, 1, 0)?),
-        TfliteOp::SplitV => (0, split(graph, node, 0, 2)?),
-        TfliteOp::Unpack { axis } => (0, unpack(graph, node, *axis)?),
+        Op::StridedSlice(masks) => (0, vec![strided_slice(graph, node, masks)?]),
+        Op::Slice => (0, vec![slice(graph, node)?]),
+        Op::Split => (1, split(graph, node, 1, 0)?),
+        Op::SplitV => (0, split(graph, node, 0, 2)?),
+        Op::Unpack { axis } => (0, unpack(graph, node, *axis)?),
         _ => return Ok(None),
     };
     if cuts.len() != node.outputs.len() {
@@ -212,8 +212,8 @@ fn unpack(graph: &Graph, node: &Node, axis: i32) -> Result<Vec<Cut>> {
 #[cfg(test)]
 mod tests {
     use super::{Cut, cuts};
+    use crate::ir::{Op, SliceMasks};
     use crate::testing::Builder;
-    use crate::tflite::{SliceMasks, TfliteOp};
 
     /// The cut of a [4, 5] tensor by STRIDED_SLICE with these begins, ends, strides and masks.
     fn slice(begin: [i32; 2], end: [i32; 2], stride: [i32; 2], masks: [i32; 3], to: &[u32]) -> Cut {
@@ -221,7 +221,7 @@ mod tests {
         let (x, y) = (b.input(&[4, 5]), b.int8(to));
         let [begin, end, stride] = [begin, end, stride].map(|words| b.ints(&words));
         let masks = SliceMasks { begin: masks[0], end: masks[1], ellipsis: 0, new_axis: 0, shrink_axis: masks[2] };
-        let op = TfliteOp::StridedSlice(masks);
+        let op = Op::StridedSlice(masks);
         b.node(op.clone(), &[x, begin, end, stride], &[y]);
         let graph = b.output(y);
         cuts(&graph, &graph.nodes[0], &op).unwrap().unwrap().1.remove(0)

@@ -1,6 +1,6 @@
 //! How well a compiled file does on held-out inputs: the same measure for a float network and for what became of it.
 
-use crate::CompileError;
+use crate::diag::CompileError;
 use crate::limit::Limit;
 use crate::session::give;
 use tealight::{Model, OwnedSession};
@@ -179,9 +179,10 @@ fn check(streams: &[Vec<Vec<f32>>], targets: &Targets, inputs: usize, output: us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Options;
-    use crate::builder::{Builder, compile_kernel_graph};
-    use crate::graph::ElementType::F32;
+    use crate::driver::compile_kernel_graph;
+    use crate::ir::builder::Builder;
+    use crate::ir::graph::ElementType::F32;
+    use crate::options::Options;
     use tealight_format::Operator;
     use tealight_format::ops::{UnaryF32, UnaryFunction};
 

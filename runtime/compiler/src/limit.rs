@@ -4,10 +4,10 @@
 //! makes of it is therefore counted: bytes that are computed beforehand or read for that, tables, and constants as they will
 //! be written. The limit is in proportion to what the network itself holds, so the time and memory of compiling are too.
 
-use crate::Options;
-use crate::bytes::Bytes;
-use crate::error::{CompileError, Result};
-use crate::graph::{Content, ElementType, Graph, Tensor};
+use crate::diag::{CompileError, Result};
+use crate::ir::bytes::Bytes;
+use crate::ir::graph::{Content, ElementType, Graph, Tensor};
+use crate::options::Options;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 

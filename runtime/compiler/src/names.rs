@@ -1,6 +1,6 @@
 //! Short, readable, unique names for constants, made from the names that converters leave behind.
 
-use crate::graph::{Graph, Node, Op, TensorId};
+use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use std::collections::{HashMap, HashSet};
 use tealight_format::{OpCode, Operator};
 
@@ -38,8 +38,8 @@ impl Names {
             return self.free(|count| if count == 1 { name.clone() } else { format!("{name}_{count}") });
         }
         let operator = match &node.op {
-            Op::Kernel(operator) => Some(operator),
-            Op::Tflite(_) => None,
+            NodeOp::Kernel(operator) => Some(operator),
+            NodeOp::Ir(_) => None,
         };
         let (role, named_by) = match (operator, k) {
             (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), 2) => {
@@ -109,8 +109,8 @@ impl Names {
 /// What a layer is called in reports and options: as its weights are, or as what it writes, or as its operator.
 pub(crate) fn layer_name(graph: &Graph, node: &Node) -> String {
     let weights = match &node.op {
-        Op::Kernel(operator) if operator.weight_inputs().is_empty() && operator.block_type().is_none() => None,
-        Op::Tflite(op) if !op.has_weights() => None,
+        NodeOp::Kernel(operator) if operator.weight_inputs().is_empty() && operator.block_type().is_none() => None,
+        NodeOp::Ir(op) if !op.has_weights() => None,
         _ => node.inputs.get(1).copied().flatten().filter(|&id| graph.tensors[id].is_constant()),
     };
     let named = |id: TensorId| telling(&graph.tensors[id].name);

@@ -1,10 +1,10 @@
 //! Small graphs for the tests of the passes.
 
-use crate::Options;
-use crate::error::Result;
-use crate::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use crate::diag::Result;
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
+use crate::ir::{Activation, Op, Padding, Window};
 use crate::limit::Limit;
-use crate::tflite::{Activation, Padding, TfliteOp, Window};
+use crate::options::Options;
 
 /// A graph that grows by one line for each operator.
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Builder {
         id
     }
 
-    pub(crate) fn node(&mut self, op: impl Into<Op>, inputs: &[TensorId], outputs: &[TensorId]) {
+    pub(crate) fn node(&mut self, op: impl Into<NodeOp>, inputs: &[TensorId], outputs: &[TensorId]) {
         let origin = self.graph.nodes.len();
         let inputs = inputs.iter().copied().map(Some).collect();
         self.graph.nodes.push(Node { op: op.into(), inputs, outputs: outputs.to_vec(), origin });
@@ -71,13 +71,13 @@ impl Builder {
     }
 }
 
-impl From<TfliteOp> for Op {
-    fn from(op: TfliteOp) -> Self {
-        Self::Tflite(op)
+impl From<Op> for NodeOp {
+    fn from(op: Op) -> Self {
+        Self::Ir(op)
     }
 }
 
-impl From<tealight_format::Operator> for Op {
+impl From<tealight_format::Operator> for NodeOp {
     fn from(operator: tealight_format::Operator) -> Self {
         Self::Kernel(operator)
     }

@@ -3,8 +3,8 @@
 //! A device that only generates needs none of it; a program that takes and gives text reads it back (`tealight-text`). The
 //! written form is in the format's SPEC.md.
 
-use crate::error::{CompileError, Result};
-use crate::graph::{ElementType, Tensor};
+use crate::diag::{CompileError, Result};
+use crate::ir::graph::{ElementType, Tensor};
 use std::collections::{BTreeMap, HashSet};
 use tealight_text::vocabulary::{BytePairs, VocabularyFault};
 

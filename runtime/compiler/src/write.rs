@@ -1,11 +1,12 @@
 //! The model file: the plan's records, the constants under readable names, the safetensors container around them.
 
-use crate::error::{CompileError, Result};
-use crate::graph::{Bytes, Content, Graph, Node, Op, Tensor, TensorId};
+use crate::diag::{CompileError, Result};
+use crate::ir::graph::{Bytes, Content, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::lower::{channels_input, operands, value_of};
 use crate::names::Names;
+use crate::options::Options;
 use crate::plan::MemoryPlan;
-use crate::{Options, Vocabulary};
+use crate::vocabulary::Vocabulary;
 use safetensors::tensor::{Dtype, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -258,7 +259,7 @@ impl Writer<'_> {
         let alias =
             if base == id { None } else { Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16) };
         let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };
-        let node = Node { op: Op::Tflite(crate::tflite::TfliteOp::Relu), inputs: vec![], outputs: vec![], origin: 0 };
+        let node = Node { op: NodeOp::Ir(crate::ir::Op::Relu), inputs: vec![], outputs: vec![], origin: 0 };
         let value = value_of(graph, &node, id)?;
         let at = self.push(Value { offset, first: first as u16, last: last as u16, alias, init, ..value });
         self.index.insert(id, at);
@@ -272,7 +273,7 @@ impl Writer<'_> {
     }
 
     fn op(&self, at: usize, node: &Node, work: &Work) -> Result<PlanOp> {
-        let Op::Kernel(operator) = &node.op else {
+        let NodeOp::Kernel(operator) = &node.op else {
             return Err(CompileError::Internal(format!("node {at} was not lowered")));
         };
         let value = |id: TensorId| match self.index.get(&id) {

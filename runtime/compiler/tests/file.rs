@@ -106,7 +106,7 @@ fn the_observer_sees_the_graph_after_every_pass() {
         .unwrap();
     assert_eq!(seen.first().unwrap().0, "import");
     assert_eq!(seen.last().unwrap().0, "order");
-    assert!(seen[0].1.contains("= RELU(%0)"), "{}", seen[0].1);
+    assert!(seen[0].1.contains("= Relu(%0)"), "{}", seen[0].1);
     assert!(seen.last().unwrap().1.contains("= Lookup(%0, const "), "{}", seen.last().unwrap().1);
 }
 

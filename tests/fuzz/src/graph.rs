@@ -1,7 +1,7 @@
 //! A hand-made plan as a graph, for the compiler to plan anew.
 
 use crate::build::Parts;
-use tealight_compiler::graph::{Content, ElementType, Graph, Node, Op, Quantization, Tensor};
+use tealight_compiler::graph::{Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor};
 use tealight_format::{Operator, Value};
 
 /// Gives values between which an operator moves codes one scale and zero point: else the compiler converts between them, and
@@ -76,7 +76,7 @@ pub fn of(parts: &Parts) -> Graph {
     }
     for (origin, op) in parts.ops.iter().enumerate() {
         let inputs = op.inputs.iter().take(op.count.into()).map(|&input| listed(input)).collect();
-        graph.nodes.push(Node { op: Op::Kernel(op.operator), inputs, outputs: vec![op.output.into()], origin });
+        graph.nodes.push(Node { op: NodeOp::Kernel(op.operator), inputs, outputs: vec![op.output.into()], origin });
     }
     let constants = parts.constants.len();
     graph.inputs = (constants..constants + usize::from(parts.inputs)).collect();

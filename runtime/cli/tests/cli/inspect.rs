@@ -121,7 +121,7 @@ fn a_network_that_cannot_be_compiled_is_refused() {
 fn the_network_is_shown_after_each_pass() {
     let (folder, case) = Folder::compiled("conv2d.000");
     let text = folder.succeeds(&["inspect", "net.tflite", "--after", "import"]);
-    assert!(text.contains("CONV_2D(%"), "{text}");
+    assert!(text.contains("Conv2d(%"), "{text}");
     let report = folder.json(&["inspect", "net.tflite", "--after", "lower"]);
     assert_eq!(report["nodes"][0]["operator"], "Conv2d");
     let input = report["inputs"][0].to_string();

@@ -1,9 +1,9 @@
 //! Sum, difference and product of two tensors.
 
 use super::Lowering;
-use crate::error::Result;
-use crate::graph::Node;
-use crate::tflite::Activation;
+use crate::diag::Result;
+use crate::ir::Activation;
+use crate::ir::graph::Node;
 use tealight_format::Operator;
 use tealight_format::ops::{AddSub, Mul};
 

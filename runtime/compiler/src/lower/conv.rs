@@ -1,9 +1,9 @@
 //! Convolutions, plain and depthwise, and the table of output channels that they share with FullyConnected.
 
 use super::Lowering;
-use crate::error::Result;
-use crate::graph::{Content, ElementType, Node, Op, Tensor, TensorId};
-use crate::tflite::{Padding, TfliteOp, Window};
+use crate::diag::Result;
+use crate::ir::graph::{Content, ElementType, Node, NodeOp, Tensor, TensorId};
+use crate::ir::{Op, Padding, Window};
 use std::rc::Rc;
 use tealight_format::Operator;
 use tealight_format::ops;
@@ -134,7 +134,7 @@ impl Lowering<'_> {
             return Err(self.graph.invalid(node, what));
         }
         let mut biases = self.biases(node, outputs)?;
-        if matches!(node.op, Op::Tflite(TfliteOp::FullyConnected(_))) {
+        if matches!(node.op, NodeOp::Ir(Op::FullyConnected(_))) {
             biases = self.dense_biases(node, biases)?;
         } else {
             self.note_bias_scale(node, &scales)?;
@@ -274,8 +274,8 @@ impl Lowering<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::ir::{Activation, Op, Padding};
     use crate::testing::{Builder, lower, window};
-    use crate::tflite::{Activation, Padding, TfliteOp};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
         // 12 kB of channels each. Read for every layer, the weights would take minutes.
         for _ in 0..5000 {
             let next = b.int8(&[1, 1000]);
-            b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], &[next]);
+            b.node(Op::FullyConnected(Activation::None), &[y, w], &[next]);
             y = next;
         }
         let start = Instant::now();
@@ -304,7 +304,7 @@ mod tests {
             let (x, w, y) = (b.input(&[1, 1, 2, 2]), b.weights(&shape, &[1, 2, 3, 4]), b.int8(&[1, 1, 1, 2]));
             b.graph.tensors[x].shape[3] = if depthwise { 2 } else { 1 };
             let window = window(Padding::Valid, 1);
-            let op = if depthwise { TfliteOp::DepthwiseConv2d(window) } else { TfliteOp::Conv2d(window) };
+            let op = if depthwise { Op::DepthwiseConv2d(window) } else { Op::Conv2d(window) };
             b.node(op, &[x, w], &[y]);
             let graph = lower(b.output(y)).unwrap();
             let channels = graph.tensors[graph.nodes[0].inputs[2].unwrap()].integers().unwrap();

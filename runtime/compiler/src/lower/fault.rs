@@ -1,7 +1,7 @@
 //! What breaks an operator's rule, in the words of the source file: its operator, its tensors and their shapes.
 
-use crate::error::CompileError;
-use crate::graph::{Graph, Node, TensorId};
+use crate::diag::CompileError;
+use crate::ir::graph::{Graph, Node, TensorId};
 use tealight_format::ops::OUTPUT;
 use tealight_format::{OpFault, Operator};
 

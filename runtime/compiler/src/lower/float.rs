@@ -5,9 +5,9 @@
 
 use super::Lowering;
 use crate::cut::dimension;
-use crate::error::Result;
-use crate::graph::{ElementType, Node, TensorId};
-use crate::tflite::{Activation, Padding, TfliteOp, Window};
+use crate::diag::Result;
+use crate::ir::graph::{ElementType, Node, TensorId};
+use crate::ir::{Activation, Op, Padding, Window};
 use tealight_format::Operator;
 use tealight_format::ops::{
     BinaryF32, Conv2dF32, ConvTranspose2dF32, DepthwiseConv2dF32, FullyConnectedF32, MeanF32, Pool2dF32, SoftmaxF32,
@@ -22,14 +22,14 @@ const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 impl Lowering<'_> {
     /// Lowers `node` if it is an operator of f32 tensors; tells whether it is.
-    pub(super) fn float(&mut self, node: &Node, op: &TfliteOp) -> Result<bool> {
+    pub(super) fn float(&mut self, node: &Node, op: &Op) -> Result<bool> {
         let Some(&Some(input)) = node.inputs.first() else { return Ok(false) };
-        if let TfliteOp::TransposeConv(ref window) = *op {
+        if let Op::ConvTranspose2d(ref window) = *op {
             self.conv_transpose_2d_f32(node, window)?;
             return Ok(true);
         }
         let of_reals = self.tensor(input).dtype == ElementType::F32;
-        if let TfliteOp::Elementwise(function) = *op {
+        if let Op::Unary(function) = *op {
             self.unary_f32(node, function, [0.0; 2])?;
             return Ok(true);
         }
@@ -37,29 +37,29 @@ impl Lowering<'_> {
             return Ok(false);
         }
         match *op {
-            TfliteOp::Add(activation) => self.binary_f32(node, activation, Operator::AddF32)?,
-            TfliteOp::Sub(activation) => self.binary_f32(node, activation, Operator::SubF32)?,
-            TfliteOp::Mul(activation) => self.binary_f32(node, activation, Operator::MulF32)?,
-            TfliteOp::Div(activation) => self.binary_f32(node, activation, Operator::DivF32)?,
-            TfliteOp::Minimum => self.binary_f32(node, Activation::None, Operator::MinimumF32)?,
-            TfliteOp::Maximum => self.binary_f32(node, Activation::None, Operator::MaximumF32)?,
-            TfliteOp::AveragePool2d(ref window) => self.pool_f32(node, window, Operator::AvgPool2dF32)?,
-            TfliteOp::MaxPool2d(ref window) => self.pool_f32(node, window, Operator::MaxPool2dF32)?,
-            TfliteOp::Conv2d(ref window) => self.conv_2d_f32(node, window, Operator::Conv2dF32)?,
-            TfliteOp::DepthwiseConv2d(ref window) => {
+            Op::Add(activation) => self.binary_f32(node, activation, Operator::AddF32)?,
+            Op::Sub(activation) => self.binary_f32(node, activation, Operator::SubF32)?,
+            Op::Mul(activation) => self.binary_f32(node, activation, Operator::MulF32)?,
+            Op::Div(activation) => self.binary_f32(node, activation, Operator::DivF32)?,
+            Op::Minimum => self.binary_f32(node, Activation::None, Operator::MinimumF32)?,
+            Op::Maximum => self.binary_f32(node, Activation::None, Operator::MaximumF32)?,
+            Op::AvgPool2d(ref window) => self.pool_f32(node, window, Operator::AvgPool2dF32)?,
+            Op::MaxPool2d(ref window) => self.pool_f32(node, window, Operator::MaxPool2dF32)?,
+            Op::Conv2d(ref window) => self.conv_2d_f32(node, window, Operator::Conv2dF32)?,
+            Op::DepthwiseConv2d(ref window) => {
                 self.conv_2d_f32(node, window, |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv)))?;
             }
-            TfliteOp::FullyConnected(activation) => self.fully_connected_f32(node, activation)?,
-            TfliteOp::Softmax { beta } => self.softmax_f32(node, beta)?,
-            TfliteOp::Relu => self.unary_f32(node, UnaryFunction::Clamp, [0.0, f32::INFINITY])?,
-            TfliteOp::Relu6 => self.unary_f32(node, UnaryFunction::Clamp, [0.0, 6.0])?,
-            TfliteOp::ReluN1To1 => self.unary_f32(node, UnaryFunction::Clamp, [-1.0, 1.0])?,
-            TfliteOp::LeakyRelu { alpha } => self.unary_f32(node, UnaryFunction::LeakyRelu, [alpha, 0.0])?,
-            TfliteOp::Elu => self.unary_f32(node, UnaryFunction::Elu, [1.0, 0.0])?,
-            TfliteOp::HardSwish => self.unary_f32(node, UnaryFunction::HardSwish, [0.0; 2])?,
-            TfliteOp::Logistic => self.unary_f32(node, UnaryFunction::Logistic, [0.0; 2])?,
-            TfliteOp::Tanh => self.unary_f32(node, UnaryFunction::Tanh, [0.0; 2])?,
-            TfliteOp::Mean => self.mean_f32(node)?,
+            Op::FullyConnected(activation) => self.fully_connected_f32(node, activation)?,
+            Op::Softmax { beta } => self.softmax_f32(node, beta)?,
+            Op::Relu => self.unary_f32(node, UnaryFunction::Clamp, [0.0, f32::INFINITY])?,
+            Op::Relu6 => self.unary_f32(node, UnaryFunction::Clamp, [0.0, 6.0])?,
+            Op::ReluN1To1 => self.unary_f32(node, UnaryFunction::Clamp, [-1.0, 1.0])?,
+            Op::LeakyRelu { alpha } => self.unary_f32(node, UnaryFunction::LeakyRelu, [alpha, 0.0])?,
+            Op::Elu => self.unary_f32(node, UnaryFunction::Elu, [1.0, 0.0])?,
+            Op::HardSwish => self.unary_f32(node, UnaryFunction::HardSwish, [0.0; 2])?,
+            Op::Logistic => self.unary_f32(node, UnaryFunction::Logistic, [0.0; 2])?,
+            Op::Tanh => self.unary_f32(node, UnaryFunction::Tanh, [0.0; 2])?,
+            Op::Mean => self.mean_f32(node)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -2,9 +2,9 @@
 
 use super::Lowering;
 use super::conv::Layout;
-use crate::error::Result;
-use crate::graph::Node;
-use crate::tflite::Activation;
+use crate::diag::Result;
+use crate::ir::Activation;
+use crate::ir::graph::Node;
 use tealight_format::Operator;
 use tealight_format::ops::FullyConnected;
 

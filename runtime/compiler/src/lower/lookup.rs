@@ -2,8 +2,8 @@
 
 use super::Lowering;
 use super::scale::quantize;
-use crate::error::{CompileError, Result};
-use crate::graph::{Content, ElementType, Node, Quantization, Tensor, TensorId};
+use crate::diag::{CompileError, Result};
+use crate::ir::graph::{Content, ElementType, Node, Quantization, Tensor, TensorId};
 use crate::pass::requantize::{LARGEST_FACTOR, nearest, rescale};
 use tealight_format::Operator;
 use tealight_format::ops::{Dequantize, Function, Lookup, Quantize};

@@ -1,4 +1,4 @@
-//! From TensorFlow Lite's operators to those of the model file, with all quantized parameters computed.
+//! From neutral operators to those of the model file, with all quantized parameters computed.
 //!
 //! Each file here takes one family of operators. A lowering checks what the numbers depend on (types, quantization,
 //! constants); that shapes follow the operator's rule is checked once for all, by [`check`], with the same code that
@@ -17,10 +17,10 @@ mod scale;
 mod softmax;
 mod svdf;
 
-use crate::error::{CompileError, Findings, Result, Site};
-use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::diag::{CompileError, Findings, Result, Site};
+use crate::ir::Op;
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
-use crate::tflite::TfliteOp;
 use std::collections::HashMap;
 use std::rc::Rc;
 use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
@@ -71,24 +71,10 @@ pub(crate) fn lower(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Refuses a graph with operators that are not known, before other passes find what follows from them. With them comes
-/// everything else that is not supported.
-pub(crate) fn refuse_unknown(graph: Graph, limit: &Limit) -> Result<Graph> {
-    let is_unknown = |node: &Node| matches!(node.op, Op::Tflite(TfliteOp::Unknown { .. }));
-    if graph.nodes.iter().any(is_unknown) {
-        let viewed = crate::pass::fuse_pad::fuse_pad(graph.clone()).and_then(crate::pass::elide::elide);
-        let graph = viewed.unwrap_or(graph);
-        // Lowering reads all weights.
-        limit.check_constants(&graph)?;
-        return lower(graph, limit);
-    }
-    Ok(graph)
-}
-
 impl Lowering<'_> {
     /// Lowers `node`, and checks what it becomes, so that an error is about the node that the file has.
     fn node_checked(&mut self, node: Node) -> Result<()> {
-        let Op::Tflite(op) = &node.op else {
+        let NodeOp::Ir(op) = &node.op else {
             self.nodes.push(node);
             return Ok(());
         };
@@ -97,7 +83,7 @@ impl Lowering<'_> {
             self.node(&node, op)?;
         }
         for lowered in &self.nodes[first..] {
-            if let Op::Kernel(operator) = &lowered.op {
+            if let NodeOp::Kernel(operator) = &lowered.op {
                 let checked = operator.check(&operands(&self.graph, lowered)?);
                 checked.map_err(|fault| fault::in_words(&self.graph, &node, lowered, operator, fault))?;
             }
@@ -105,54 +91,42 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn node(&mut self, node: &Node, op: &TfliteOp) -> Result<()> {
+    fn node(&mut self, node: &Node, op: &Op) -> Result<()> {
         match *op {
-            TfliteOp::Add(activation) => self.add_sub(node, activation, Operator::Add),
-            TfliteOp::Sub(activation) => self.add_sub(node, activation, Operator::Sub),
-            TfliteOp::Mul(activation) => self.mul(node, activation),
-            TfliteOp::AveragePool2d(ref window) => self.pool(node, window, Operator::AvgPool2d),
-            TfliteOp::MaxPool2d(ref window) => self.pool(node, window, Operator::MaxPool2d),
-            TfliteOp::Conv2d(ref window) => self.conv_2d(node, window),
-            TfliteOp::DepthwiseConv2d(ref window) => self.depthwise_conv_2d(node, window),
-            TfliteOp::FullyConnected(activation) => self.fully_connected(node, activation),
-            TfliteOp::Softmax { beta } => self.softmax(node, beta),
-            TfliteOp::Relu => self.relu(node),
-            TfliteOp::Relu6 => self.relu6(node),
-            TfliteOp::ReluN1To1 => self.relu_n1_to_1(node),
-            TfliteOp::LeakyRelu { alpha } => self.leaky_relu(node, alpha),
-            TfliteOp::HardSwish => self.hard_swish(node),
-            TfliteOp::Logistic => self.logistic(node),
-            TfliteOp::Tanh => self.tanh(node),
-            TfliteOp::Quantize => self.quantize(node),
-            TfliteOp::Convert => self.convert_codes(node),
-            TfliteOp::Dequantize => self.dequantize(node),
-            TfliteOp::Mean => self.mean(node),
-            TfliteOp::Svdf { rank, .. } => self.svdf(node, rank),
-            TfliteOp::Concatenation { axis, activation } => self.concatenation(node, axis, activation),
-            TfliteOp::Pack { axis } => self.pack(node, axis),
-            TfliteOp::Pad | TfliteOp::PadV2 => self.pad(node, op),
-            TfliteOp::Transpose => self.transpose(node),
-            TfliteOp::ResizeNearestNeighbor { align_corners, half_pixel_centers } => {
+            Op::Add(activation) => self.add_sub(node, activation, Operator::Add),
+            Op::Sub(activation) => self.add_sub(node, activation, Operator::Sub),
+            Op::Mul(activation) => self.mul(node, activation),
+            Op::AvgPool2d(ref window) => self.pool(node, window, Operator::AvgPool2d),
+            Op::MaxPool2d(ref window) => self.pool(node, window, Operator::MaxPool2d),
+            Op::Conv2d(ref window) => self.conv_2d(node, window),
+            Op::DepthwiseConv2d(ref window) => self.depthwise_conv_2d(node, window),
+            Op::FullyConnected(activation) => self.fully_connected(node, activation),
+            Op::Softmax { beta } => self.softmax(node, beta),
+            Op::Relu => self.relu(node),
+            Op::Relu6 => self.relu6(node),
+            Op::ReluN1To1 => self.relu_n1_to_1(node),
+            Op::LeakyRelu { alpha } => self.leaky_relu(node, alpha),
+            Op::HardSwish => self.hard_swish(node),
+            Op::Logistic => self.logistic(node),
+            Op::Tanh => self.tanh(node),
+            Op::Quantize => self.quantize(node),
+            Op::Convert => self.convert_codes(node),
+            Op::Dequantize => self.dequantize(node),
+            Op::Mean => self.mean(node),
+            Op::Svdf { rank, .. } => self.svdf(node, rank),
+            Op::Concat { axis, activation } => self.concatenation(node, axis, activation),
+            Op::Pack { axis } => self.pack(node, axis),
+            Op::Pad | Op::PadWith => self.pad(node, op),
+            Op::Transpose => self.transpose(node),
+            Op::ResizeNearest { align_corners, half_pixel_centers } => {
                 self.resize_nearest(node, align_corners, half_pixel_centers)
             }
-            TfliteOp::StridedSlice(_)
-            | TfliteOp::Slice
-            | TfliteOp::Split
-            | TfliteOp::SplitV
-            | TfliteOp::Unpack { .. } => self.cut(node, op),
+            Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => self.cut(node, op),
             // Those of float32 tensors only.
-            TfliteOp::Div(_)
-            | TfliteOp::Minimum
-            | TfliteOp::Maximum
-            | TfliteOp::Elu
-            | TfliteOp::Elementwise(_)
-            | TfliteOp::TransposeConv(_) => Err(self.type_error(node, self.graph.input(node, 0)?, "float32")),
-            TfliteOp::Cast
-            | TfliteOp::Fill
-            | TfliteOp::FloorDiv
-            | TfliteOp::Gather { .. }
-            | TfliteOp::ReduceProd
-            | TfliteOp::Shape => {
+            Op::Div(_) | Op::Minimum | Op::Maximum | Op::Elu | Op::Unary(_) | Op::ConvTranspose2d(_) => {
+                Err(self.type_error(node, self.graph.input(node, 0)?, "float32"))
+            }
+            Op::Cast | Op::Fill | Op::FloorDiv | Op::Gather { .. } | Op::ReduceProd | Op::Shape => {
                 Err(self.graph.unsupported(node, "constant inputs: it is computed when the network is compiled"))
             }
             _ => Err(self.graph.unsupported(node, ACCEPTED)),
@@ -161,7 +135,7 @@ impl Lowering<'_> {
 
     /// Puts `operator` in the place of `node`.
     fn emit(&mut self, node: &Node, operator: Operator, inputs: &[Option<TensorId>], output: TensorId) {
-        let op = Op::Kernel(operator);
+        let op = NodeOp::Kernel(operator);
         self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: vec![output], origin: node.origin });
     }
 
@@ -249,7 +223,7 @@ pub(crate) fn check(graph: &Graph) -> Result<Vec<Work>> {
     };
     let mut works = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
-        let Op::Kernel(operator) = &node.op else {
+        let NodeOp::Kernel(operator) = &node.op else {
             return Err(graph.unsupported(node, ACCEPTED));
         };
         if let Some(&id) = node.inputs.iter().flatten().find(|&&id| !is_there(&written, id)) {
@@ -286,8 +260,8 @@ pub(crate) fn operands(graph: &Graph, node: &Node) -> Result<Operands> {
 /// The input of `node` that must be a channel table.
 pub(crate) fn channels_input(node: &Node) -> Option<usize> {
     match &node.op {
-        Op::Kernel(operator) => operator.channels_input(),
-        Op::Tflite(_) => None,
+        NodeOp::Kernel(operator) => operator.channels_input(),
+        NodeOp::Ir(_) => None,
     }
 }
 

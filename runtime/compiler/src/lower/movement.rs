@@ -2,9 +2,9 @@
 
 use super::Lowering;
 use crate::cut::{self, Cut};
-use crate::error::Result;
-use crate::graph::{Bytes, Content, ElementType, Node, Tensor, TensorId};
-use crate::tflite::{Activation, TfliteOp};
+use crate::diag::Result;
+use crate::ir::graph::{Bytes, Content, ElementType, Node, Tensor, TensorId};
+use crate::ir::{Activation, Op};
 use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
 use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
 
@@ -58,7 +58,7 @@ impl Lowering<'_> {
     }
 
     /// STRIDED_SLICE, SLICE, SPLIT, SPLIT_V, UNPACK: a slice for each output.
-    pub(super) fn cut(&mut self, node: &Node, op: &TfliteOp) -> Result<()> {
+    pub(super) fn cut(&mut self, node: &Node, op: &Op) -> Result<()> {
         let Some((input, cuts)) = cut::cuts(&self.graph, node, op)? else {
             return Err(self.graph.unsupported(node, super::ACCEPTED));
         };
@@ -142,7 +142,7 @@ impl Lowering<'_> {
         self.concat(node, inputs, axis, output)
     }
 
-    pub(super) fn pad(&mut self, node: &Node, op: &TfliteOp) -> Result<()> {
+    pub(super) fn pad(&mut self, node: &Node, op: &Op) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let pads = pads(&self.graph, node)?;
         let value = pad_value(&self.graph, node, op)?;
@@ -196,7 +196,7 @@ impl Lowering<'_> {
 }
 
 /// Elements before and after, for each dimension of a PAD or PADV2.
-pub(crate) fn pads(graph: &crate::graph::Graph, node: &Node) -> Result<Vec<[i64; 2]>> {
+pub(crate) fn pads(graph: &crate::ir::graph::Graph, node: &Node) -> Result<Vec<[i64; 2]>> {
     let rank = graph.tensors[graph.input(node, 0)?].shape.len();
     let flat = graph.constant_integers(node, 1)?;
     if flat.len() != 2 * rank {
@@ -206,9 +206,9 @@ pub(crate) fn pads(graph: &crate::graph::Graph, node: &Node) -> Result<Vec<[i64;
 }
 
 /// The border's element of a PAD or PADV2, its bytes in the low end of the word: a real zero unless the node says.
-pub(crate) fn pad_value(graph: &crate::graph::Graph, node: &Node, op: &TfliteOp) -> Result<i32> {
+pub(crate) fn pad_value(graph: &crate::ir::graph::Graph, node: &Node, op: &Op) -> Result<i32> {
     let output = &graph.tensors[graph.output(node)?];
-    if matches!(op, TfliteOp::PadV2) && node.inputs.get(2).copied().flatten().is_some() {
+    if matches!(op, Op::PadWith) && node.inputs.get(2).copied().flatten().is_some() {
         let value = &graph.tensors[graph.input(node, 2)?];
         return match value.bytes() {
             // Its quantization is the output's: it was converted to it before.

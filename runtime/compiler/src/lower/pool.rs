@@ -5,9 +5,9 @@
 //! (TensorFlow Lite Micro refuses all of these.)
 
 use super::Lowering;
-use crate::error::Result;
-use crate::graph::Node;
-use crate::tflite::Window;
+use crate::diag::Result;
+use crate::ir::Window;
+use crate::ir::graph::Node;
 use tealight_format::Operator;
 use tealight_format::ops::{MOST_AVERAGED, Pool2d};
 

@@ -1,9 +1,9 @@
 //! The derived quantities of quantized operators: requantization factors, activation ranges.
 
 use super::Lowering;
-use crate::error::{CompileError, Result};
-use crate::graph::{Node, TensorId};
-use crate::tflite::Activation;
+use crate::diag::{CompileError, Result};
+use crate::ir::Activation;
+use crate::ir::graph::{Node, TensorId};
 use tealight_kernels::quant::quantize_multiplier;
 
 impl Lowering<'_> {
@@ -76,8 +76,8 @@ pub(super) fn quantize(real: f32, scale: f32, zero_point: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::quantize;
+    use crate::ir::{Activation, Op, Padding};
     use crate::testing::{Builder, lower, window};
-    use crate::tflite::{Activation, Padding, TfliteOp};
     use tealight_format::{Operator, ops};
     use tealight_kernels::quant::quantize_multiplier;
 
@@ -112,13 +112,13 @@ mod tests {
         let w = b.weights(&[2, 1, 1, 2], &[1, 2, -3, 4]);
         let bias = b.ints(&[100, -50]);
         let y = b.int8(&[1, 4, 4, 2]);
-        let window = crate::tflite::Window { activation: Activation::Relu6, ..window(Padding::Same, 1) };
-        b.node(TfliteOp::Conv2d(window), &[x, w, bias], &[y]);
+        let window = crate::ir::Window { activation: Activation::Relu6, ..window(Padding::Same, 1) };
+        b.node(Op::Conv2d(window), &[x, w, bias], &[y]);
         let graph = lower(b.output(y)).unwrap();
         let channels = graph.tensors[graph.nodes[0].inputs[2].unwrap()].integers().unwrap();
         // Zero point 3; factor 0.5 * 0.25 / 0.5 = 0.25.
         assert_eq!(channels, [100 - 3 * 3, 1 << 30, -1, -50 - 3, 1 << 30, -1]);
-        let crate::graph::Op::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
+        let crate::ir::graph::NodeOp::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
         assert_eq!(conv, ops::Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: [3, 15] });
     }
 
@@ -126,9 +126,9 @@ mod tests {
     fn a_same_window_starts_where_tensorflow_starts_it() {
         let mut b = Builder::default();
         let (x, w, y) = (b.input(&[1, 5, 6, 1]), b.weights(&[1, 3, 3, 1], &[0; 9]), b.int8(&[1, 3, 3, 1]));
-        b.node(TfliteOp::Conv2d(window(Padding::Same, 2)), &[x, w], &[y]);
+        b.node(Op::Conv2d(window(Padding::Same, 2)), &[x, w], &[y]);
         let graph = lower(b.output(y)).unwrap();
-        let crate::graph::Op::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
+        let crate::ir::graph::NodeOp::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
         // Rows: 2 * 2 + 3 - 5 = 2, one of them above; columns: 2 * 2 + 3 - 6 = 1, to the right.
         assert_eq!(conv.pad, [1, 0]);
     }
@@ -137,10 +137,10 @@ mod tests {
     fn a_float_layer_with_quantized_weights_is_refused_with_what_to_do() {
         let mut b = Builder::default();
         let (x, w, y) = (b.input(&[1, 4, 4, 1]), b.weights(&[1, 1, 1, 1], &[1]), b.int8(&[1, 4, 4, 1]));
-        b.graph.tensors[x].dtype = crate::graph::ElementType::F32;
-        b.node(TfliteOp::Conv2d(window(Padding::Same, 1)), &[x, w], &[y]);
+        b.graph.tensors[x].dtype = crate::ir::graph::ElementType::F32;
+        b.node(Op::Conv2d(window(Padding::Same, 1)), &[x, w], &[y]);
         let error = lower(b.output(y)).unwrap_err().to_string();
-        assert!(error.starts_with("node 0 (CONV_2D): tensor `weights` is int8; accepted: float32 weights"), "{error}");
+        assert!(error.starts_with("node 0 (Conv2d): tensor `weights` is int8; accepted: float32 weights"), "{error}");
         assert!(error.contains("dynamic-range quantization; export it in float32"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! Softmax.
 
 use super::Lowering;
-use crate::error::Result;
-use crate::graph::Node;
+use crate::diag::Result;
+use crate::ir::graph::Node;
 use tealight_format::Operator;
 use tealight_format::ops::Softmax;
 

@@ -1,8 +1,8 @@
 //! Singular value decomposition filters.
 
 use super::Lowering;
-use crate::error::Result;
-use crate::graph::{ElementType, Node, TensorId};
+use crate::diag::Result;
+use crate::ir::graph::{ElementType, Node, TensorId};
 use tealight_format::Operator;
 use tealight_format::ops::Svdf;
 

@@ -1,7 +1,7 @@
 //! Removes nodes whose results nobody reads.
 
-use crate::graph::{Graph, Node, Op};
-use crate::tflite::TfliteOp;
+use crate::ir::Op;
+use crate::ir::graph::{Graph, Node, NodeOp};
 
 /// Removes nodes that have no effect. A node that writes state has one.
 pub(crate) fn remove_dead(mut graph: Graph) -> Graph {
@@ -26,8 +26,8 @@ pub(crate) fn remove_dead(mut graph: Graph) -> Graph {
 /// Whether `node` does something beside writing its outputs.
 pub(super) fn has_effect(graph: &Graph, node: &Node) -> bool {
     match &node.op {
-        Op::Tflite(op) => matches!(op, TfliteOp::AssignVariable | TfliteOp::CallOnce { .. } | TfliteOp::Svdf { .. }),
-        Op::Kernel(operator) => {
+        NodeOp::Ir(op) => matches!(op, Op::AssignVariable | Op::CallOnce { .. } | Op::Svdf { .. }),
+        NodeOp::Kernel(operator) => {
             operator.state_input().is_some() || node.outputs.iter().any(|&id| graph.tensors[id].is_state())
         }
     }
@@ -36,18 +36,18 @@ pub(super) fn has_effect(graph: &Graph, node: &Node) -> bool {
 #[cfg(test)]
 mod tests {
     use super::remove_dead;
+    use crate::ir::Op;
     use crate::testing::{Builder, names};
-    use crate::tflite::TfliteOp;
     use tealight_format::{Operator, ops};
 
     #[test]
     fn a_result_that_nobody_reads_is_not_computed() {
         let mut b = Builder::default();
         let (x, y, unread, further) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]), b.int8(&[4]));
-        b.node(TfliteOp::Relu, &[x], &[y]);
-        b.node(TfliteOp::Tanh, &[x], &[unread]);
-        b.node(TfliteOp::Logistic, &[unread], &[further]);
-        assert_eq!(names(&remove_dead(b.output(y))), ["RELU"]);
+        b.node(Op::Relu, &[x], &[y]);
+        b.node(Op::Tanh, &[x], &[unread]);
+        b.node(Op::Logistic, &[unread], &[further]);
+        assert_eq!(names(&remove_dead(b.output(y))), ["Relu"]);
     }
 
     #[test]

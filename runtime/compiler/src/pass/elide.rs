@@ -1,15 +1,15 @@
 //! Turns operators that only change a shape into views.
 
-use crate::error::Result;
-use crate::graph::{Graph, Op};
-use crate::tflite::TfliteOp;
+use crate::diag::Result;
+use crate::ir::Op;
+use crate::ir::graph::{Graph, NodeOp};
 
 /// Replaces RESHAPE, SQUEEZE and EXPAND_DIMS: their output becomes a view of their input. The output's shape is the
 /// file's; that it has as many elements is checked.
 pub(crate) fn elide(mut graph: Graph) -> Result<Graph> {
     let mut kept = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {
-        if !matches!(node.op, Op::Tflite(TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims)) {
+        if !matches!(node.op, NodeOp::Ir(Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims)) {
             kept.push(node);
             continue;
         }
@@ -34,18 +34,18 @@ pub(crate) fn elide(mut graph: Graph) -> Result<Graph> {
 #[cfg(test)]
 mod tests {
     use super::elide;
+    use crate::ir::Op;
     use crate::testing::{Builder, names};
-    use crate::tflite::TfliteOp;
 
     #[test]
     fn reshapes_become_views_of_what_they_reshape() {
         let mut b = Builder::default();
         let (x, a, c, y) = (b.input(&[2, 6]), b.int8(&[12]), b.int8(&[1, 12]), b.int8(&[1, 12]));
-        b.node(TfliteOp::Reshape { new_shape: None }, &[x], &[a]);
-        b.node(TfliteOp::ExpandDims, &[a], &[c]);
-        b.node(TfliteOp::Relu, &[c], &[y]);
+        b.node(Op::Reshape { new_shape: None }, &[x], &[a]);
+        b.node(Op::ExpandDims, &[a], &[c]);
+        b.node(Op::Relu, &[c], &[y]);
         let graph = elide(b.output(y)).unwrap();
-        assert_eq!(names(&graph), ["RELU"]);
+        assert_eq!(names(&graph), ["Relu"]);
         assert_eq!((graph.base(c), graph.base(a)), (x, x));
     }
 
@@ -53,7 +53,7 @@ mod tests {
     fn a_reshape_to_another_number_of_elements_is_refused() {
         let mut b = Builder::default();
         let (x, y) = (b.input(&[2, 6]), b.int8(&[13]));
-        b.node(TfliteOp::Reshape { new_shape: None }, &[x], &[y]);
-        assert!(elide(b.output(y)).unwrap_err().to_string().contains("node 0 (RESHAPE)"));
+        b.node(Op::Reshape { new_shape: None }, &[x], &[y]);
+        assert!(elide(b.output(y)).unwrap_err().to_string().contains("node 0 (Reshape)"));
     }
 }

@@ -5,12 +5,12 @@
 //! ask for much by few nodes.
 
 use super::{dead, requantize};
-use crate::bytes::Bytes;
 use crate::cut::{cuts, dimension, walk};
-use crate::error::Result;
-use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::diag::Result;
+use crate::ir::bytes::Bytes;
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
+use crate::ir::{Activation, Op};
 use crate::limit::Limit;
-use crate::tflite::{Activation, TfliteOp};
 use tealight_kernels::unary;
 
 /// The most elements of a result of arithmetic: it is on shapes, which are short.
@@ -28,11 +28,11 @@ pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
         }
         let is_empty = node.outputs.iter().all(|&id| graph.tensors[id].elements() == 0);
         let results = match &node.op {
-            Op::Tflite(op) if is_empty && is_pure(&graph, &node, op) => {
+            NodeOp::Ir(op) if is_empty && is_pure(&graph, &node, op) => {
                 Some(node.outputs.iter().map(|_| Bytes::from([])).collect())
             }
-            Op::Tflite(op) => evaluate(&graph, &node, op, limit)?,
-            Op::Kernel(_) => None,
+            NodeOp::Ir(op) => evaluate(&graph, &node, op, limit)?,
+            NodeOp::Kernel(_) => None,
         };
         // Where the results are not what the outputs need, the node is left for lowering, which says what is wrong.
         let fits = |results: &Vec<Bytes>| {
@@ -56,15 +56,15 @@ pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
 }
 
 /// Whether all that `node` does is to write its outputs: where these have no elements, nothing is left to compute.
-fn is_pure(graph: &Graph, node: &Node, op: &TfliteOp) -> bool {
-    !node.outputs.is_empty() && !matches!(op, TfliteOp::Unknown { .. }) && !dead::has_effect(graph, node)
+fn is_pure(graph: &Graph, node: &Node, op: &Op) -> bool {
+    !node.outputs.is_empty() && !matches!(op, Op::Unknown { .. }) && !dead::has_effect(graph, node)
 }
 
 /// The output of `node` and its shape, where the file leaves the shape open and it follows from what is known now: of a
 /// RESHAPE whose target is constant, as in the flatten of a network with a dynamic batch, and of functions of one tensor.
 fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
-    use TfliteOp as T;
-    let (&[output], Op::Tflite(op)) = (&node.outputs[..], &node.op) else { return None };
+    use Op as T;
+    let (&[output], NodeOp::Ir(op)) = (&node.outputs[..], &node.op) else { return None };
     let input = &graph.tensors[node.inputs.first().copied().flatten()?];
     if !graph.signatures.get(&output)?.iter().any(|&dim| dim < 0) {
         return None;
@@ -89,7 +89,7 @@ fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
         | T::Logistic
         | T::Tanh
         | T::Softmax { .. }
-        | T::Elementwise(_)
+        | T::Unary(_)
         | T::Quantize
         | T::Convert
         | T::Dequantize => input.shape.clone(),
@@ -105,24 +105,22 @@ fn size_of(tensor: &Tensor) -> Option<usize> {
 
 /// Bytes that folding a node reads or makes, whichever are more: its outputs', or those of inputs that are read to the end.
 /// What only moves pieces reads no more than it makes, and a reshaped constant is the same bytes.
-fn work(op: &TfliteOp, inputs: &[&Tensor], outputs: usize) -> u64 {
+fn work(op: &Op, inputs: &[&Tensor], outputs: usize) -> u64 {
     let all = |k: usize| inputs.get(k).and_then(|input| input.bytes()).map_or(0, <[u8]>::len);
     let bytes = match op {
-        TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims => 0,
-        TfliteOp::Gather { .. } => outputs.max(all(1)),
-        TfliteOp::Cast | TfliteOp::Quantize | TfliteOp::Convert | TfliteOp::Dequantize | TfliteOp::ReduceProd => {
-            outputs.max(all(0))
-        }
+        Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims => 0,
+        Op::Gather { .. } => outputs.max(all(1)),
+        Op::Cast | Op::Quantize | Op::Convert | Op::Dequantize | Op::ReduceProd => outputs.max(all(0)),
         _ => outputs,
     };
     bytes as u64
 }
 
 /// The constants that `node` gives; `None` if it must run, or cannot be folded.
-fn evaluate(graph: &Graph, node: &Node, op: &TfliteOp, limit: &Limit) -> Result<Option<Vec<Bytes>>> {
+fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option<Vec<Bytes>>> {
     let Some(&first) = node.outputs.first() else { return Ok(None) };
     let output = &graph.tensors[first];
-    if matches!(op, TfliteOp::Shape) {
+    if matches!(op, Op::Shape) {
         let dims = graph.tensors[graph.input(node, 0)?].shape.iter().map(|&dim| i64::from(dim));
         return Ok(one(integers_to_bytes(dims, output.dtype)));
     }
@@ -132,7 +130,7 @@ fn evaluate(graph: &Graph, node: &Node, op: &TfliteOp, limit: &Limit) -> Result<
     }
     let size = node.outputs.iter().try_fold(0usize, |size, &id| size.checked_add(size_of(&graph.tensors[id])?));
     let Some(size) = size else { return Ok(None) };
-    let of_shapes = is_arithmetic(op) || matches!(op, TfliteOp::Fill | TfliteOp::Gather { .. });
+    let of_shapes = is_arithmetic(op) || matches!(op, Op::Fill | Op::Gather { .. });
     if of_shapes && output.elements() > LONGEST {
         return Ok(None);
     }
@@ -145,52 +143,52 @@ fn evaluate(graph: &Graph, node: &Node, op: &TfliteOp, limit: &Limit) -> Result<
         return Ok(parts.collect());
     }
     Ok(match op {
-        TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims => same(inputs[0], output),
-        TfliteOp::Transpose => one(transpose(graph, node, inputs[0], output)),
-        TfliteOp::Concatenation { axis, .. } | TfliteOp::Pack { axis } => {
+        Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims => same(inputs[0], output),
+        Op::Transpose => one(transpose(graph, node, inputs[0], output)),
+        Op::Concat { axis, .. } | Op::Pack { axis } => {
             let axis = dimension(graph, node, i64::from(*axis), output.shape.len())?;
             one(concat(&inputs, output, axis))
         }
-        TfliteOp::Gather { axis, .. } if inputs.len() == 2 => {
+        Op::Gather { axis, .. } if inputs.len() == 2 => {
             let axis = dimension(graph, node, i64::from(*axis), inputs[0].shape.len())?;
             one(gather(inputs[0], inputs[1], axis, size))
         }
-        TfliteOp::Cast => one(cast(inputs[0], output)),
-        TfliteOp::Fill if inputs.len() == 2 => one(fill(inputs[1], output)),
-        TfliteOp::ReduceProd if inputs.len() == 2 => one(product(inputs[0], output)),
-        TfliteOp::Dequantize => one(dequantize(inputs[0], output)),
-        TfliteOp::Quantize => one(quantize(inputs[0], output)),
-        TfliteOp::Convert => one(convert(inputs[0], output)),
+        Op::Cast => one(cast(inputs[0], output)),
+        Op::Fill if inputs.len() == 2 => one(fill(inputs[1], output)),
+        Op::ReduceProd if inputs.len() == 2 => one(product(inputs[0], output)),
+        Op::Dequantize => one(dequantize(inputs[0], output)),
+        Op::Quantize => one(quantize(inputs[0], output)),
+        Op::Convert => one(convert(inputs[0], output)),
         _ => one(arithmetic(op, &inputs, output)),
     })
 }
 
 /// Whether `op` on constants, with a result of type `dtype`, is one that is computed here.
-fn folds(op: &TfliteOp, dtype: ElementType) -> bool {
+fn folds(op: &Op, dtype: ElementType) -> bool {
     match op {
-        TfliteOp::Concatenation { activation, .. } => *activation == Activation::None,
-        TfliteOp::Gather { batch_dims, .. } => *batch_dims == 0,
-        TfliteOp::Reshape { .. }
-        | TfliteOp::Squeeze { .. }
-        | TfliteOp::ExpandDims
-        | TfliteOp::Transpose
-        | TfliteOp::Pack { .. }
-        | TfliteOp::StridedSlice(_)
-        | TfliteOp::Slice
-        | TfliteOp::Split
-        | TfliteOp::SplitV
-        | TfliteOp::Unpack { .. }
-        | TfliteOp::Cast
-        | TfliteOp::Fill
-        | TfliteOp::ReduceProd
-        | TfliteOp::Dequantize
-        | TfliteOp::Quantize
-        | TfliteOp::Convert => true,
+        Op::Concat { activation, .. } => *activation == Activation::None,
+        Op::Gather { batch_dims, .. } => *batch_dims == 0,
+        Op::Reshape { .. }
+        | Op::Squeeze { .. }
+        | Op::ExpandDims
+        | Op::Transpose
+        | Op::Pack { .. }
+        | Op::StridedSlice(_)
+        | Op::Slice
+        | Op::Split
+        | Op::SplitV
+        | Op::Unpack { .. }
+        | Op::Cast
+        | Op::Fill
+        | Op::ReduceProd
+        | Op::Dequantize
+        | Op::Quantize
+        | Op::Convert => true,
         _ => is_arithmetic(op) && matches!(dtype, ElementType::I32 | ElementType::I64),
     }
 }
 
-fn is_arithmetic(op: &TfliteOp) -> bool {
+fn is_arithmetic(op: &Op) -> bool {
     arithmetic_function(op).is_some()
 }
 
@@ -351,7 +349,7 @@ fn convert(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 }
 
 /// Elementwise arithmetic on int32 and int64, with broadcasting.
-fn arithmetic(op: &TfliteOp, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
+fn arithmetic(op: &Op, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
     let &[a, b] = inputs else { return None };
     if a.dtype != output.dtype || b.dtype != output.dtype || !matches!(a.dtype, ElementType::I32 | ElementType::I64) {
         return None;
@@ -370,15 +368,15 @@ fn arithmetic(op: &TfliteOp, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<
     integers_to_bytes(values, output.dtype)
 }
 
-fn arithmetic_function(op: &TfliteOp) -> Option<fn(i64, i64) -> Option<i64>> {
+fn arithmetic_function(op: &Op) -> Option<fn(i64, i64) -> Option<i64>> {
     Some(match op {
-        TfliteOp::Add(Activation::None) => i64::checked_add,
-        TfliteOp::Sub(Activation::None) => i64::checked_sub,
-        TfliteOp::Mul(Activation::None) => i64::checked_mul,
-        TfliteOp::Div(Activation::None) => i64::checked_div,
-        TfliteOp::FloorDiv => floor_div,
-        TfliteOp::Maximum => |a, b| Some(a.max(b)),
-        TfliteOp::Minimum => |a, b| Some(a.min(b)),
+        Op::Add(Activation::None) => i64::checked_add,
+        Op::Sub(Activation::None) => i64::checked_sub,
+        Op::Mul(Activation::None) => i64::checked_mul,
+        Op::Div(Activation::None) => i64::checked_div,
+        Op::FloorDiv => floor_div,
+        Op::Maximum => |a, b| Some(a.max(b)),
+        Op::Minimum => |a, b| Some(a.min(b)),
         _ => return None,
     })
 }
@@ -410,12 +408,12 @@ fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
 #[cfg(test)]
 mod tests {
     use super::fold as fold_within;
-    use crate::Options;
-    use crate::error::{CompileError, Result};
-    use crate::graph::{Bytes, ElementType, Graph, Tensor};
+    use crate::diag::{CompileError, Result};
+    use crate::ir::graph::{Bytes, ElementType, Graph, Tensor};
+    use crate::ir::{Activation, Op, SliceMasks};
     use crate::limit::Limit;
+    use crate::options::Options;
     use crate::testing::{Builder, names};
-    use crate::tflite::{Activation, SliceMasks, TfliteOp};
 
     fn fold(graph: Graph) -> Result<Graph> {
         let limit = Limit::of(&graph, &Options::default());
@@ -427,16 +425,16 @@ mod tests {
         let mut b = Builder::default();
         let x = b.input(&[2, 3, 4]);
         let (shape, batch, target) = (b.int32(&[3]), b.int32(&[]), b.int32(&[2]));
-        b.node(TfliteOp::Shape, &[x], &[shape]);
+        b.node(Op::Shape, &[x], &[shape]);
         let (zero, one, rest) = (b.ints(&[0]), b.ints(&[1]), b.ints(&[12]));
         b.graph.tensors[rest].shape.clear();
         let masks = SliceMasks { begin: 0, end: 0, ellipsis: 0, new_axis: 0, shrink_axis: 1 };
-        b.node(TfliteOp::StridedSlice(masks), &[shape, zero, one, one], &[batch]);
-        b.node(TfliteOp::Pack { axis: 0 }, &[batch, rest], &[target]);
+        b.node(Op::StridedSlice(masks), &[shape, zero, one, one], &[batch]);
+        b.node(Op::Pack { axis: 0 }, &[batch, rest], &[target]);
         let y = b.int8(&[2, 12]);
-        b.node(TfliteOp::Reshape { new_shape: None }, &[x, target], &[y]);
+        b.node(Op::Reshape { new_shape: None }, &[x, target], &[y]);
         let graph = fold(b.output(y)).unwrap();
-        assert_eq!(names(&graph), ["RESHAPE"]);
+        assert_eq!(names(&graph), ["Reshape"]);
         assert_eq!(graph.tensors[target].integers().unwrap(), [2, 12]);
     }
 
@@ -445,9 +443,9 @@ mod tests {
         let mut b = Builder::default();
         let (a, two) = (b.ints(&[10, -7, 3]), b.ints(&[2]));
         let outputs = [b.int32(&[3]), b.int32(&[3]), b.int32(&[3])];
-        b.node(TfliteOp::Mul(Activation::None), &[a, two], &[outputs[0]]);
-        b.node(TfliteOp::FloorDiv, &[a, two], &[outputs[1]]);
-        b.node(TfliteOp::Maximum, &[two, a], &[outputs[2]]);
+        b.node(Op::Mul(Activation::None), &[a, two], &[outputs[0]]);
+        b.node(Op::FloorDiv, &[a, two], &[outputs[1]]);
+        b.node(Op::Maximum, &[two, a], &[outputs[2]]);
         let graph = fold(b.output(outputs[2])).unwrap();
         assert!(graph.nodes.is_empty());
         let values = outputs.map(|id| graph.tensors[id].integers().unwrap());
@@ -458,7 +456,7 @@ mod tests {
     fn a_transposed_constant_is_stored_transposed() {
         let mut b = Builder::default();
         let (w, perm, y) = (b.weights(&[2, 3], &[1, 2, 3, 4, 5, 6]), b.ints(&[1, 0]), b.int8(&[3, 2]));
-        b.node(TfliteOp::Transpose, &[w, perm], &[y]);
+        b.node(Op::Transpose, &[w, perm], &[y]);
         let graph = fold(b.output(y)).unwrap();
         assert_eq!(graph.tensors[y].integers().unwrap(), [1, 4, 2, 5, 3, 6]);
     }
@@ -469,7 +467,7 @@ mod tests {
         // 1, -2, the least subnormal.
         let half = Tensor::constant("half", ElementType::F16, vec![3], [0, 0x3c, 0, 0xc0, 1, 0]);
         let (half, y) = (b.graph.add(half), b.graph.add(Tensor::computed("y", ElementType::F32, vec![3])));
-        b.node(TfliteOp::Dequantize, &[half], &[y]);
+        b.node(Op::Dequantize, &[half], &[y]);
         let graph = fold(b.output(y)).unwrap();
         assert_eq!(graph.tensors[y].reals().unwrap(), [1.0, -2.0, 2f32.powi(-24)]);
     }
@@ -478,10 +476,10 @@ mod tests {
     fn arithmetic_that_overflows_or_divides_by_zero_is_left_alone() {
         let mut b = Builder::default();
         let (a, zero, y) = (b.ints(&[i32::MAX]), b.ints(&[0]), b.int32(&[1]));
-        b.node(TfliteOp::Div(Activation::None), &[a, zero], &[y]);
+        b.node(Op::Div(Activation::None), &[a, zero], &[y]);
         let z = b.int32(&[1]);
-        b.node(TfliteOp::Add(Activation::None), &[a, a], &[z]);
-        assert_eq!(names(&fold(b.output(z)).unwrap()), ["DIV", "ADD"]);
+        b.node(Op::Add(Activation::None), &[a, a], &[z]);
+        assert_eq!(names(&fold(b.output(z)).unwrap()), ["Div", "Add"]);
     }
 
     #[test]
@@ -489,14 +487,14 @@ mod tests {
         let mut b = Builder::default();
         // 2^31 times three rows of no elements.
         let (x, rows, y) = (b.weights(&[1 << 31, 4, 0], &[]), b.ints(&[0, 3, 1]), b.int8(&[1 << 31, 3, 0]));
-        b.node(TfliteOp::Gather { axis: 1, batch_dims: 0 }, &[x, rows], &[y]);
+        b.node(Op::Gather { axis: 1, batch_dims: 0 }, &[x, rows], &[y]);
         let (part, z) = (b.weights(&[1 << 31, 2, 0], &[]), b.int8(&[1 << 31, 4, 0]));
-        b.node(TfliteOp::Concatenation { axis: 1, activation: Activation::None }, &[part, part], &[z]);
+        b.node(Op::Concat { axis: 1, activation: Activation::None }, &[part, part], &[z]);
         // A million rows of one byte, of as many parts without any.
         let (row, empty) = (b.weights(&[1 << 20, 1], &vec![7; 1 << 20]), b.weights(&[1 << 20, 0], &[]));
         let joined = b.int8(&[1 << 20, 1]);
         let parts: Vec<_> = std::iter::repeat_n(empty, 1 << 20).chain([row]).collect();
-        b.node(TfliteOp::Concatenation { axis: 1, activation: Activation::None }, &parts, &[joined]);
+        b.node(Op::Concat { axis: 1, activation: Activation::None }, &parts, &[joined]);
         let graph = fold(b.output(joined)).unwrap();
         assert!(graph.nodes.is_empty());
         assert_eq!([y, z].map(|id| graph.tensors[id].bytes().map(<[u8]>::len)), [Some(0); 2]);
@@ -509,7 +507,7 @@ mod tests {
         let mut x = b.weights(&[1000], &[1; 1000]);
         for k in 1..=doublings {
             let y = b.int8(&[1000 << k]);
-            b.node(TfliteOp::Concatenation { axis: 0, activation: Activation::None }, &[x, x], &[y]);
+            b.node(Op::Concat { axis: 0, activation: Activation::None }, &[x, x], &[y]);
             x = y;
         }
         b.output(x)
@@ -520,7 +518,7 @@ mod tests {
         assert!(fold(doubled(12)).unwrap().nodes.is_empty());
         let error = fold(doubled(21)).unwrap_err();
         // 1000 * (2 + 4 + .. + 2^15) still fits into 64 MiB.
-        let (what, needed) = ("computing node 15 (CONCATENATION) and what comes before it", 131_070_000);
+        let (what, needed) = ("computing node 15 (Concat) and what comes before it", 131_070_000);
         assert_eq!(error, CompileError::Memory { what: what.into(), needed, limit: 64 << 20 });
         // Another limit, up or down.
         let graph = doubled(16);
@@ -536,10 +534,10 @@ mod tests {
         let mut y = x;
         for _ in 0..20 {
             y = b.int32(&[]);
-            b.node(TfliteOp::ReduceProd, &[x, axis], &[y]);
+            b.node(Op::ReduceProd, &[x, axis], &[y]);
         }
         let error = fold(b.output(y)).unwrap_err().to_string();
-        assert!(error.contains("node 16 (REDUCE_PROD)") && error.contains("limit for a network"), "{error}");
+        assert!(error.contains("node 16 (ReduceProd)") && error.contains("limit for a network"), "{error}");
     }
 
     #[test]
@@ -550,7 +548,7 @@ mod tests {
         let mut last = x;
         for _ in 0..1000 {
             last = b.graph.add(Tensor::computed("y", ElementType::I8, vec![1 << 10, 1 << 10]));
-            b.node(TfliteOp::Reshape { new_shape: None }, &[x], &[last]);
+            b.node(Op::Reshape { new_shape: None }, &[x], &[last]);
         }
         let graph = fold(b.output(last)).unwrap();
         assert!(graph.nodes.is_empty());
@@ -562,8 +560,8 @@ mod tests {
         for (perm, shape) in [([1, 0], [2, 3]), ([0, 0], [2, 2]), ([1, 0], [3, 1])] {
             let mut b = Builder::default();
             let (w, perm, y) = (b.weights(&[2, 3], &[1, 2, 3, 4, 5, 6]), b.ints(&perm), b.int8(&shape));
-            b.node(TfliteOp::Transpose, &[w, perm], &[y]);
-            assert_eq!(names(&fold(b.output(y)).unwrap()), ["TRANSPOSE"], "{shape:?}");
+            b.node(Op::Transpose, &[w, perm], &[y]);
+            assert_eq!(names(&fold(b.output(y)).unwrap()), ["Transpose"], "{shape:?}");
         }
     }
 }

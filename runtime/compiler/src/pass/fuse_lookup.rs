@@ -1,7 +1,7 @@
 //! Composes tables: two lookups in a row become one, a table that changes nothing goes away, and one that only clamps
 //! becomes the activation of the operator before it.
 
-use crate::graph::{Content, Graph, Op, TensorId};
+use crate::ir::graph::{Content, Graph, NodeOp, TensorId};
 use tealight_format::{Operator, ops};
 
 /// Fuses tables into each other and into the operators before them.
@@ -42,7 +42,7 @@ pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
             producer.push(usize::MAX);
             uses.push(1);
             let function = ops::Function::Composed as i32;
-            graph.nodes[at].op = Op::Kernel(Operator::Lookup(ops::Lookup { function }));
+            graph.nodes[at].op = NodeOp::Kernel(Operator::Lookup(ops::Lookup { function }));
             graph.nodes[at].inputs = vec![Some(first), Some(composed)];
             gone[before] = true;
             continue;
@@ -73,7 +73,7 @@ fn base_uses(graph: &Graph) -> Vec<usize> {
 /// Input, output and table of node `at`, if it is a lookup.
 fn lookup(graph: &Graph, at: usize) -> Option<(TensorId, TensorId, Vec<u8>)> {
     let node = &graph.nodes[at];
-    let Op::Kernel(Operator::Lookup(_)) = node.op else { return None };
+    let NodeOp::Kernel(Operator::Lookup(_)) = node.op else { return None };
     let (&[Some(input), Some(table)], &[output]) = (&node.inputs[..], &node.outputs[..]) else { return None };
     let table = graph.tensors[table].bytes().filter(|table| table.len() == 256)?;
     Some((input, output, table.to_vec()))
@@ -91,8 +91,8 @@ fn clamp(table: &[u8]) -> Option<[i32; 2]> {
 }
 
 /// Narrows the activation of `op`, if it has one.
-fn clamp_activation(op: &mut Op, [low, high]: [i32; 2]) -> bool {
-    let Op::Kernel(operator) = op else { return false };
+fn clamp_activation(op: &mut NodeOp, [low, high]: [i32; 2]) -> bool {
+    let NodeOp::Kernel(operator) = op else { return false };
     let range = match operator {
         Operator::Conv2d(op) => &mut op.activation,
         Operator::DepthwiseConv2d(op) => &mut op.0.activation,
@@ -110,7 +110,7 @@ fn clamp_activation(op: &mut Op, [low, high]: [i32; 2]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::fuse_lookup;
-    use crate::graph::{ElementType, Op, Tensor, TensorId};
+    use crate::ir::graph::{ElementType, NodeOp, Tensor, TensorId};
     use crate::testing::{Builder, names};
     use tealight_format::{Operator, ops};
 
@@ -156,7 +156,7 @@ mod tests {
         let graph = fuse_lookup(b.output(y));
         assert_eq!(names(&graph), ["Mul"]);
         assert_eq!(graph.nodes[0].outputs, [y]);
-        let Op::Kernel(Operator::Mul(mul)) = graph.nodes[0].op else { panic!() };
+        let NodeOp::Kernel(Operator::Mul(mul)) = graph.nodes[0].op else { panic!() };
         assert_eq!(mul.activation, [3, 15]);
     }
 

@@ -3,10 +3,10 @@
 //! Exporters write the asymmetric padding of a strided layer as a PAD and a VALID convolution. A convolution counts taps
 //! outside its input as real zeros, so that a border of the zero point is its own padding; no padded copy is needed.
 
-use crate::error::Result;
-use crate::graph::{ElementType, Graph, Node, Op, TensorId};
+use crate::diag::Result;
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
+use crate::ir::{Op, Padding, Window};
 use crate::lower::movement::{pad_value, pads};
-use crate::tflite::{Padding, TfliteOp, Window};
 
 /// Fuses where it can; leaves the rest as it is.
 pub(crate) fn fuse_pad(mut graph: Graph) -> Result<Graph> {
@@ -28,7 +28,7 @@ pub(crate) fn fuse_pad(mut graph: Graph) -> Result<Graph> {
         }
         let node = &mut graph.nodes[at];
         node.inputs[0] = Some(input);
-        if let Op::Tflite(TfliteOp::Conv2d(window) | TfliteOp::DepthwiseConv2d(window)) = &mut node.op {
+        if let NodeOp::Ir(Op::Conv2d(window) | Op::DepthwiseConv2d(window)) = &mut node.op {
             window.explicit = explicit;
         }
     }
@@ -37,7 +37,7 @@ pub(crate) fn fuse_pad(mut graph: Graph) -> Result<Graph> {
 
 /// The window and the kernel's height and width of a VALID convolution.
 fn window_of<'a>(graph: &Graph, node: &'a Node) -> Option<(&'a Window, [u32; 2])> {
-    let Op::Tflite(TfliteOp::Conv2d(window) | TfliteOp::DepthwiseConv2d(window)) = &node.op else { return None };
+    let NodeOp::Ir(Op::Conv2d(window) | Op::DepthwiseConv2d(window)) = &node.op else { return None };
     let weights = node.inputs.get(1).copied().flatten()?;
     match graph.tensors[weights].shape[..] {
         [_, height, width, _] if window.padding == Padding::Valid && window.explicit == [0; 4] => {
@@ -49,7 +49,7 @@ fn window_of<'a>(graph: &Graph, node: &'a Node) -> Option<(&'a Window, [u32; 2])
 
 /// What `pad` pads, and by how much above, left, below and right, if that is a border of real zeros around an image.
 fn border(graph: &Graph, pad: &Node, padded: TensorId) -> Result<Option<(TensorId, [u32; 4])>> {
-    let Op::Tflite(op @ (TfliteOp::Pad | TfliteOp::PadV2)) = &pad.op else { return Ok(None) };
+    let NodeOp::Ir(op @ (Op::Pad | Op::PadWith)) = &pad.op else { return Ok(None) };
     let input = graph.input(pad, 0)?;
     let (from, to) = (&graph.tensors[input], &graph.tensors[padded]);
     let zero_point = match from.per_tensor() {
@@ -87,9 +87,9 @@ fn fits(graph: &Graph, input: TensorId, node: &Node, window: &Window, kernel: [u
 #[cfg(test)]
 mod tests {
     use super::fuse_pad;
-    use crate::graph::{Graph, Op};
+    use crate::ir::graph::{Graph, NodeOp};
+    use crate::ir::{Op, Padding};
     use crate::testing::{Builder, names, window};
-    use crate::tflite::{Padding, TfliteOp};
 
     /// PAD with these paddings, then a 3x3 VALID convolution.
     fn padded(pads: [i32; 8], padding: Padding) -> Graph {
@@ -99,37 +99,37 @@ mod tests {
         let (height, width) = (side(2, 3), side(4, 5));
         let p = b.int8(&[1, height, width, (1 + pads[6] + pads[7]) as u32]);
         let pads = b.ints(&pads);
-        b.node(TfliteOp::Pad, &[x, pads], &[p]);
+        b.node(Op::Pad, &[x, pads], &[p]);
         let w = b.weights(&[1, 3, 3, 1], &[1; 9]);
         let y = b.int8(&[1, height - 2, width - 2, 1]);
-        b.node(TfliteOp::Conv2d(window(padding, 1)), &[p, w], &[y]);
+        b.node(Op::Conv2d(window(padding, 1)), &[p, w], &[y]);
         b.output(y)
     }
 
     #[test]
     fn a_border_of_zeros_becomes_the_convolutions_padding() {
         let graph = fuse_pad(padded([0, 0, 1, 2, 0, 1, 0, 0], Padding::Valid)).unwrap();
-        assert_eq!(names(&graph), ["CONV_2D"]);
-        let Op::Tflite(TfliteOp::Conv2d(window)) = &graph.nodes[0].op else { panic!() };
+        assert_eq!(names(&graph), ["Conv2d"]);
+        let NodeOp::Ir(Op::Conv2d(window)) = &graph.nodes[0].op else { panic!() };
         assert_eq!(window.explicit, [1, 0, 2, 1]);
         assert_eq!(graph.nodes[0].inputs[0], Some(graph.inputs[0]));
     }
 
     #[test]
     fn a_border_as_wide_as_the_kernel_stays() {
-        assert_eq!(names(&fuse_pad(padded([0, 0, 3, 0, 0, 0, 0, 0], Padding::Valid)).unwrap()), ["PAD", "CONV_2D"]);
+        assert_eq!(names(&fuse_pad(padded([0, 0, 3, 0, 0, 0, 0, 0], Padding::Valid)).unwrap()), ["Pad", "Conv2d"]);
     }
 
     #[test]
     fn padded_channels_and_same_padding_stay() {
-        assert_eq!(names(&fuse_pad(padded([0, 0, 1, 1, 0, 0, 0, 1], Padding::Valid)).unwrap()), ["PAD", "CONV_2D"]);
-        assert_eq!(names(&fuse_pad(padded([0, 0, 1, 1, 1, 1, 0, 0], Padding::Same)).unwrap()), ["PAD", "CONV_2D"]);
+        assert_eq!(names(&fuse_pad(padded([0, 0, 1, 1, 0, 0, 0, 1], Padding::Valid)).unwrap()), ["Pad", "Conv2d"]);
+        assert_eq!(names(&fuse_pad(padded([0, 0, 1, 1, 1, 1, 0, 0], Padding::Same)).unwrap()), ["Pad", "Conv2d"]);
     }
 
     #[test]
     fn a_border_that_something_else_reads_too_stays() {
         let mut graph = padded([0, 0, 1, 1, 1, 1, 0, 0], Padding::Valid);
         graph.outputs.push(graph.nodes[0].outputs[0]);
-        assert_eq!(names(&fuse_pad(graph).unwrap()), ["PAD", "CONV_2D"]);
+        assert_eq!(names(&fuse_pad(graph).unwrap()), ["Pad", "Conv2d"]);
     }
 }

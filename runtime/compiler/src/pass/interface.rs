@@ -1,6 +1,6 @@
 //! Gives every model output memory of its own.
 
-use crate::graph::{Graph, Node, Op, TensorId};
+use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use std::collections::HashSet;
 use tealight_format::{Operator, ops};
 
@@ -22,7 +22,7 @@ pub(crate) fn separate_outputs(mut graph: Graph) -> Graph {
 fn copy(graph: &mut Graph, id: TensorId) -> TensorId {
     let output = graph.add(graph.tensors[id].like());
     let origin = graph.nodes.last().map_or(0, |node| node.origin);
-    let op = Op::Kernel(Operator::Copy(ops::Copy));
+    let op = NodeOp::Kernel(Operator::Copy(ops::Copy));
     graph.nodes.push(Node { op, inputs: vec![Some(id)], outputs: vec![output], origin });
     output
 }
@@ -30,17 +30,17 @@ fn copy(graph: &mut Graph, id: TensorId) -> TensorId {
 #[cfg(test)]
 mod tests {
     use super::separate_outputs;
+    use crate::ir::Op;
     use crate::testing::{Builder, names};
-    use crate::tflite::TfliteOp;
 
     #[test]
     fn outputs_without_memory_of_their_own_are_copied() {
         let mut b = Builder::default();
         let (x, y, w) = (b.input(&[4]), b.int8(&[4]), b.weights(&[4], &[1, 2, 3, 4]));
-        b.node(TfliteOp::Relu, &[x], &[y]);
+        b.node(Op::Relu, &[x], &[y]);
         b.graph.outputs = vec![x, y, y, w];
         let graph = separate_outputs(b.graph);
-        assert_eq!(names(&graph), ["RELU", "Copy", "Copy", "Copy"]);
+        assert_eq!(names(&graph), ["Relu", "Copy", "Copy", "Copy"]);
         assert_eq!(graph.outputs[1], y);
         for k in [0, 2, 3] {
             assert_ne!(graph.outputs[k], [x, y, y, w][k]);

@@ -1,6 +1,6 @@
 //! Reads state where it lies, instead of a copy of it, where nothing assigns it before the last reader.
 
-use crate::graph::{Graph, Op, TensorId};
+use crate::ir::graph::{Graph, NodeOp, TensorId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use tealight_format::Operator;
 
@@ -11,7 +11,7 @@ pub(crate) fn read_in_place(mut graph: Graph) -> Graph {
     let mut gone = vec![false; graph.nodes.len()];
     for (at, gone) in gone.iter_mut().enumerate() {
         let node = &graph.nodes[at];
-        let (Op::Kernel(Operator::Copy(_)), &[Some(input)], &[output]) =
+        let (NodeOp::Kernel(Operator::Copy(_)), &[Some(input)], &[output]) =
             (&node.op, &node.inputs[..], &node.outputs[..])
         else {
             continue;
@@ -51,8 +51,8 @@ impl Uses {
                 uses.last_read.insert(graph.base(id), at);
             }
             let updated = match &node.op {
-                Op::Kernel(operator) => operator.state_input().and_then(|k| node.inputs.get(k).copied().flatten()),
-                Op::Tflite(_) => None,
+                NodeOp::Kernel(operator) => operator.state_input().and_then(|k| node.inputs.get(k).copied().flatten()),
+                NodeOp::Ir(_) => None,
             };
             for id in node.outputs.iter().copied().chain(updated) {
                 uses.assigned.entry(graph.base(id)).or_default().insert(at);
@@ -72,8 +72,8 @@ impl Uses {
 #[cfg(test)]
 mod tests {
     use super::read_in_place;
+    use crate::ir::Op;
     use crate::testing::{Builder, names};
-    use crate::tflite::TfliteOp;
     use tealight_format::{Operator, ops};
 
     const COPY: Operator = Operator::Copy(ops::Copy);
@@ -83,10 +83,10 @@ mod tests {
         let mut b = Builder::default();
         let (state, read, y) = (b.state(&[4]), b.int8(&[4]), b.int8(&[4]));
         b.node(COPY, &[state], &[read]);
-        b.node(TfliteOp::Relu, &[read], &[y]);
+        b.node(Op::Relu, &[read], &[y]);
         b.node(COPY, &[y], &[state]);
         let graph = read_in_place(b.output(y));
-        assert_eq!(names(&graph), ["RELU", "Copy"]);
+        assert_eq!(names(&graph), ["Relu", "Copy"]);
         assert_eq!(graph.base(read), state);
     }
 
@@ -96,8 +96,8 @@ mod tests {
         let (x, state, read, y) = (b.input(&[4]), b.state(&[4]), b.int8(&[4]), b.int8(&[4]));
         b.node(COPY, &[state], &[read]);
         b.node(COPY, &[x], &[state]);
-        b.node(TfliteOp::Relu, &[read], &[y]);
-        assert_eq!(names(&read_in_place(b.output(y))), ["Copy", "Copy", "RELU"]);
+        b.node(Op::Relu, &[read], &[y]);
+        assert_eq!(names(&read_in_place(b.output(y))), ["Copy", "Copy", "Relu"]);
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
         for _ in 0..60_000 {
             let (read, y) = (b.int8(&[4]), b.int8(&[4]));
             b.node(COPY, &[state], &[read]);
-            b.node(TfliteOp::Relu, &[read], &[y]);
+            b.node(Op::Relu, &[read], &[y]);
             last = y;
         }
         assert_eq!(read_in_place(b.output(last)).nodes.len(), 60_000);

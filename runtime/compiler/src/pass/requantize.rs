@@ -8,9 +8,9 @@
 //!
 //! TensorFlow Lite's pooling and activations are converted where they are lowered.
 
-use crate::error::{CompileError, Result};
-use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
-use crate::tflite::TfliteOp;
+use crate::diag::{CompileError, Result};
+use crate::ir::Op;
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
 use tealight_format::Operator;
 use tealight_kernels::unary::Rescale;
 
@@ -21,7 +21,7 @@ pub(crate) const LARGEST_FACTOR: f64 = 4_194_304.0;
 pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for mut node in std::mem::take(&mut graph.nodes) {
-        if let (Op::Kernel(Operator::AvgPool2d(_)), &[Some(input)], &[output]) =
+        if let (NodeOp::Kernel(Operator::AvgPool2d(_)), &[Some(input)], &[output]) =
             (&node.op, &node.inputs[..], &node.outputs[..])
             && differ(&mut graph, &node, input, output)?
         {
@@ -79,10 +79,10 @@ enum Moved {
 }
 
 fn moved(node: &Node) -> Option<Moved> {
-    use TfliteOp as T;
+    use Op as T;
     let op = match &node.op {
-        Op::Tflite(op) => op,
-        Op::Kernel(operator) => return moved_by_kernel(operator, node),
+        NodeOp::Ir(op) => op,
+        NodeOp::Kernel(operator) => return moved_by_kernel(operator, node),
     };
     Some(match op {
         T::Reshape { .. }
@@ -92,13 +92,11 @@ fn moved(node: &Node) -> Option<Moved> {
         | T::Slice
         | T::StridedSlice(_)
         | T::Pad
-        | T::ResizeNearestNeighbor { .. }
+        | T::ResizeNearest { .. }
         | T::Gather { .. } => Moved::Joined(vec![0]),
-        T::PadV2 => Moved::Joined(vec![0, 2]),
+        T::PadWith => Moved::Joined(vec![0, 2]),
         T::Fill => Moved::Joined(vec![1]),
-        T::Concatenation { .. } | T::Pack { .. } | T::Minimum | T::Maximum => {
-            Moved::Joined((0..node.inputs.len()).collect())
-        }
+        T::Concat { .. } | T::Pack { .. } | T::Minimum | T::Maximum => Moved::Joined((0..node.inputs.len()).collect()),
         T::Split => Moved::Cut(1),
         T::SplitV | T::Unpack { .. } => Moved::Cut(0),
         _ => return None,
@@ -168,10 +166,10 @@ fn same_channels(graph: &Graph, node: &Node, from: TensorId, to: TensorId, a: &Q
         shape.get(axis + 1..).map(|dims| dims.iter().map(|&dim| u64::from(dim)).product::<u64>())
     };
     match &node.op {
-        Op::Tflite(TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims) => {
+        NodeOp::Ir(Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims) => {
             inner(source, a.axis) == inner(target, b.axis)
         }
-        Op::Tflite(TfliteOp::Transpose) => {
+        NodeOp::Ir(Op::Transpose) => {
             let perm = graph.constant_integers(node, 1).unwrap_or_default();
             perm.get(b.axis).is_some_and(|&axis| usize::try_from(axis) == Ok(a.axis))
         }
@@ -187,7 +185,7 @@ fn converted(graph: &mut Graph, id: TensorId, quantization: Option<Quantization>
 }
 
 fn conversion(node: &Node, from: TensorId, to: TensorId) -> Node {
-    Node { op: Op::Tflite(TfliteOp::Convert), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
+    Node { op: NodeOp::Ir(Op::Convert), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
 }
 
 /// The conversion from one quantization to another of the 8-bit type `to_dtype`, as TensorFlow Lite Micro's QUANTIZE

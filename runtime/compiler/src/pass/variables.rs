@@ -5,10 +5,10 @@
 
 use super::fold::fold;
 use super::requantize::{constant_like, requantize};
-use crate::error::{CompileError, Result, Site};
-use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::diag::{CompileError, Result, Site};
+use crate::ir::Op;
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
-use crate::tflite::TfliteOp;
 use std::collections::HashMap;
 use tealight_format::{Operator, ops};
 
@@ -24,7 +24,7 @@ pub(crate) fn resolve(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     // A graph runs once, however many nodes call it.
     let mut subgraphs: Vec<Option<Graph>> = std::mem::take(&mut graph.subgraphs).into_iter().map(Some).collect();
     for node in &graph.nodes {
-        if let Op::Tflite(TfliteOp::CallOnce { subgraph }) = node.op {
+        if let NodeOp::Ir(Op::CallOnce { subgraph }) = node.op {
             let Some(init) = subgraph.checked_sub(1).and_then(|i| subgraphs.get_mut(i)) else {
                 return Err(graph.invalid(node, format!("it calls graph {subgraph}, which is not there")));
             };
@@ -48,13 +48,13 @@ pub(crate) fn resolve(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let mut nodes = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {
         match &node.op {
-            Op::Tflite(TfliteOp::CallOnce { .. } | TfliteOp::VarHandle { .. }) => {}
-            Op::Tflite(TfliteOp::ReadVariable) => {
+            NodeOp::Ir(Op::CallOnce { .. } | Op::VarHandle { .. }) => {}
+            NodeOp::Ir(Op::ReadVariable) => {
                 let output = graph.output(&node)?;
                 let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, output, limit)?;
                 nodes.push(copy(&node, variable, output));
             }
-            Op::Tflite(TfliteOp::AssignVariable) => {
+            NodeOp::Ir(Op::AssignVariable) => {
                 let value = graph.input(&node, 1)?;
                 let variable = variable(&mut graph, &node, &handles, &mut variables, &initial, value, limit)?;
                 nodes.push(copy(&node, value, variable));
@@ -67,14 +67,19 @@ pub(crate) fn resolve(mut graph: Graph, limit: &Limit) -> Result<Graph> {
 }
 
 fn copy(node: &Node, from: TensorId, to: TensorId) -> Node {
-    Node { op: Op::Kernel(Operator::Copy(ops::Copy)), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
+    Node {
+        op: NodeOp::Kernel(Operator::Copy(ops::Copy)),
+        inputs: vec![Some(from)],
+        outputs: vec![to],
+        origin: node.origin,
+    }
 }
 
 /// The variable's name behind each handle tensor.
 fn handles(graph: &Graph) -> HashMap<TensorId, String> {
     let mut handles = HashMap::new();
     for node in &graph.nodes {
-        if let (Op::Tflite(TfliteOp::VarHandle { name }), [handle]) = (&node.op, &node.outputs[..]) {
+        if let (NodeOp::Ir(Op::VarHandle { name }), [handle]) = (&node.op, &node.outputs[..]) {
             handles.insert(*handle, name.clone());
         }
     }
@@ -85,11 +90,11 @@ fn handles(graph: &Graph) -> HashMap<TensorId, String> {
 fn check_handles(graph: &Graph, handles: &HashMap<TensorId, String>) -> Result<()> {
     for node in &graph.nodes {
         let (op, reads) = match &node.op {
-            Op::Tflite(op) => (Some(op), node.inputs.iter().flatten().position(|id| handles.contains_key(id))),
-            Op::Kernel(_) => (None, None),
+            NodeOp::Ir(op) => (Some(op), node.inputs.iter().flatten().position(|id| handles.contains_key(id))),
+            NodeOp::Kernel(_) => (None, None),
         };
         match (op, reads) {
-            (Some(TfliteOp::VarHandle { .. }), _) => {
+            (Some(Op::VarHandle { .. }), _) => {
                 let output = graph.output(node)?;
                 if graph.tensors[output].dtype != ElementType::Resource {
                     return Err(CompileError::UnsupportedType {
@@ -100,7 +105,7 @@ fn check_handles(graph: &Graph, handles: &HashMap<TensorId, String>) -> Result<(
                     });
                 }
             }
-            (Some(TfliteOp::ReadVariable | TfliteOp::AssignVariable), Some(0)) | (_, None) => {}
+            (Some(Op::ReadVariable | Op::AssignVariable), Some(0)) | (_, None) => {}
             (_, Some(k)) => return Err(graph.invalid(node, format!("its input {k} is the handle of a variable"))),
         }
     }
@@ -184,8 +189,8 @@ fn initial_values(
     let handles = handles(&init);
     for node in &init.nodes {
         match &node.op {
-            Op::Tflite(TfliteOp::VarHandle { .. }) => {}
-            Op::Tflite(TfliteOp::AssignVariable) => {
+            NodeOp::Ir(Op::VarHandle { .. }) => {}
+            NodeOp::Ir(Op::AssignVariable) => {
                 let (handle, value) = (init.input(node, 0)?, &init.tensors[init.input(node, 1)?]);
                 let (Some(name), true) = (handles.get(&handle), value.is_constant()) else {
                     return Err(graph.unsupported(call, "an initial graph that assigns constants to variables"));
@@ -205,12 +210,12 @@ fn initial_values(
 #[cfg(test)]
 mod tests {
     use super::resolve as resolve_within;
-    use crate::Options;
-    use crate::error::Result;
-    use crate::graph::{Content, ElementType, Graph, Node, Tensor};
+    use crate::diag::Result;
+    use crate::ir::Op;
+    use crate::ir::graph::{Content, ElementType, Graph, Node, Tensor};
     use crate::limit::Limit;
+    use crate::options::Options;
     use crate::testing::{Builder, names, quantized};
-    use crate::tflite::TfliteOp;
 
     fn resolve(graph: Graph) -> Result<Graph> {
         let limit = Limit::of(&graph, &Options::default());
@@ -219,7 +224,7 @@ mod tests {
 
     fn handle(b: &mut Builder) -> usize {
         let handle = b.graph.add(Tensor::computed("handle", ElementType::Resource, vec![]));
-        b.node(TfliteOp::VarHandle { name: "v".into() }, &[], &[handle]);
+        b.node(Op::VarHandle { name: "v".into() }, &[], &[handle]);
         handle
     }
 
@@ -229,13 +234,13 @@ mod tests {
         let first = handle(&mut init);
         let value = init.weights(&[4], &[1, 2, 3, 4]);
         init.graph.tensors[value].quantization = quantized(0.5, 3);
-        init.node(TfliteOp::AssignVariable, &[first, value], &[]);
+        init.node(Op::AssignVariable, &[first, value], &[]);
         let mut b = Builder::default();
-        b.node(TfliteOp::CallOnce { subgraph: 1 }, &[], &[]);
+        b.node(Op::CallOnce { subgraph: 1 }, &[], &[]);
         let (x, read) = (b.input(&[4]), b.int8(&[4]));
         let variable = handle(&mut b);
-        b.node(TfliteOp::ReadVariable, &[variable], &[read]);
-        b.node(TfliteOp::AssignVariable, &[variable, x], &[]);
+        b.node(Op::ReadVariable, &[variable], &[read]);
+        b.node(Op::AssignVariable, &[variable, x], &[]);
         b.graph.subgraphs.push(init.graph);
         b.output(read)
     }
@@ -266,7 +271,7 @@ mod tests {
         let mut graph = counter();
         let handle = graph.nodes[3].inputs[0].unwrap();
         let y = graph.nodes[2].outputs[0];
-        graph.nodes.push(Node { op: TfliteOp::Relu.into(), inputs: vec![Some(handle)], outputs: vec![y], origin: 4 });
+        graph.nodes.push(Node { op: Op::Relu.into(), inputs: vec![Some(handle)], outputs: vec![y], origin: 4 });
         assert!(resolve(graph).unwrap_err().to_string().contains("its input 0 is the handle of a variable"));
     }
 
@@ -285,7 +290,7 @@ mod tests {
         let init = &mut graph.subgraphs[0];
         let value = init.nodes[1].inputs[1].unwrap();
         init.tensors[value].content = Content::Computed;
-        assert!(resolve(graph).unwrap_err().to_string().contains("CALL_ONCE"));
+        assert!(resolve(graph).unwrap_err().to_string().contains("CallOnce"));
     }
 
     #[test]
@@ -296,9 +301,9 @@ mod tests {
         let init = &mut graph.subgraphs[0];
         let part = init.add(Tensor::constant("part", ElementType::I8, vec![1 << 20], vec![1; 1 << 20]));
         let all = init.add(Tensor::computed("all", ElementType::I8, vec![16 << 20]));
-        let join = TfliteOp::Concatenation { axis: 0, activation: crate::tflite::Activation::None };
+        let join = Op::Concat { axis: 0, activation: crate::ir::Activation::None };
         let inputs = vec![Some(part); 16];
-        init.nodes.push(crate::graph::Node { op: join.into(), inputs, outputs: vec![all], origin: 2 });
+        init.nodes.push(crate::ir::graph::Node { op: join.into(), inputs, outputs: vec![all], origin: 2 });
         graph.nodes.extend(std::iter::repeat_n(call, 100));
         assert_eq!(names(&resolve(graph).unwrap()), ["Copy", "Copy"]);
     }
@@ -310,7 +315,7 @@ mod tests {
         for _ in 0..100 {
             let state = b.state(&[1 << 20]);
             y = b.int8(&[1]);
-            b.node(TfliteOp::Svdf { rank: 1, activation: crate::tflite::Activation::None }, &[x, state], &[y]);
+            b.node(Op::Svdf { rank: 1, activation: crate::ir::Activation::None }, &[x, state], &[y]);
         }
         // Of those that nothing uses, nothing is made.
         for _ in 0..100 {

@@ -4,8 +4,8 @@ mod order;
 mod place;
 mod search;
 
-use crate::error::{CompileError, Result};
-use crate::graph::{Graph, Node, Op, TensorId};
+use crate::diag::{CompileError, Result};
+use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::lower::operands;
 use place::{ALIGN, Buffer, Overlap, Problem};
 use search::Placement;
@@ -206,7 +206,7 @@ fn problem(
     }
     let mut workspaces = Vec::new();
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
-        let Op::Kernel(operator) = &node.op else { continue };
+        let NodeOp::Kernel(operator) = &node.op else { continue };
         let operands = operands(graph, node)?;
         if let Some(workspace) = operator.workspace(&operands) {
             let size = workspace.len.checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;

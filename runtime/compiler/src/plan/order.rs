@@ -4,7 +4,7 @@
 //! are worth a try: always taking the node that leaves the fewest bytes alive, and finishing one branch before the next.
 
 use super::bytes;
-use crate::graph::{Graph, Node, Op, TensorId};
+use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use std::collections::{BTreeSet, HashMap};
 
 /// Graphs with more nodes keep the file's order.
@@ -39,8 +39,8 @@ fn dependencies(graph: &Graph) -> Vec<Vec<usize>> {
     for (at, node) in graph.nodes.iter().enumerate() {
         let mut before: Vec<usize> = Vec::new();
         let updated = match &node.op {
-            Op::Kernel(operator) => operator.state_input().and_then(|k| node.inputs.get(k).copied().flatten()),
-            Op::Tflite(_) => None,
+            NodeOp::Kernel(operator) => operator.state_input().and_then(|k| node.inputs.get(k).copied().flatten()),
+            NodeOp::Ir(_) => None,
         };
         for base in node.inputs.iter().flatten().map(|&id| graph.base(id)) {
             before.extend(writer.get(&base));
@@ -165,7 +165,7 @@ fn depth_first(graph: &Graph, dependencies: &[Vec<usize>], reversed: bool) -> Ve
 #[cfg(test)]
 mod tests {
     use super::{dependencies, orders};
-    use crate::graph::Graph;
+    use crate::ir::graph::Graph;
     use crate::testing::Builder;
     use tealight_format::{Operator, ops};
 

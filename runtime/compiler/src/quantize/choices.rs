@@ -10,10 +10,12 @@ use super::report::{Choice, Sums};
 use super::samples::Samples;
 use super::weights::{Channels, Weights};
 use super::{QuantizeError, Result};
-use crate::graph::{Content, ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::driver::compile_to_measure;
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
-use crate::store::{Stored, WeightType, store_one, weights};
-use crate::{Options, compile_to_measure};
+use crate::options::Options;
+use crate::store::{Stored, store_one, weights};
+use crate::weight_type::WeightType;
 use std::collections::HashSet;
 use tealight_format::Operator;
 
@@ -58,7 +60,7 @@ pub(super) fn choices(graph: &Graph, samples: Samples<'_>, options: &Options) ->
     for (node, one) in graph.nodes.iter().enumerate() {
         let (Some(id), Some(&output)) = (only_weights(graph, one), one.outputs.first()) else { continue };
         let mut layer = LayerChoices { node, output, weights: id, choices: Vec::new() };
-        if matches!(one.op, Op::Kernel(Operator::GatherF32(_))) {
+        if matches!(one.op, NodeOp::Kernel(Operator::GatherF32(_))) {
             layer.choices = table(graph, one, id)?;
         } else {
             let place = |id: TensorId| float.place(graph.base(id));
@@ -170,8 +172,8 @@ fn single(graph: &Graph, node: &Node) -> Graph {
 /// a channel (bias, multiplier, shift). Nothing if the layer has no int8 form.
 fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
     let depthwise = match layer.nodes[0].op {
-        Op::Kernel(Operator::Conv2dF32(_) | Operator::FullyConnectedF32(_)) => false,
-        Op::Kernel(Operator::DepthwiseConv2dF32(_)) => true,
+        NodeOp::Kernel(Operator::Conv2dF32(_) | Operator::FullyConnectedF32(_)) => false,
+        NodeOp::Kernel(Operator::DepthwiseConv2dF32(_)) => true,
         _ => return None,
     };
     let constant = |k: usize| layer.nodes[0].inputs.get(k).copied().flatten();

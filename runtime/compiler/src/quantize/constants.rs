@@ -15,9 +15,9 @@ use super::outliers::peak;
 use super::samples::Samples;
 use super::sharing::{Rule, Sharing, reals};
 use super::{QuantizeError, Result};
-use crate::Options;
-use crate::graph::{Content, ElementType, Graph, Op, TensorId};
-use crate::tflite::TfliteOp;
+use crate::ir::Op;
+use crate::ir::graph::{Content, ElementType, Graph, NodeOp, TensorId};
+use crate::options::Options;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
@@ -102,7 +102,7 @@ pub(super) fn cut(
             return Err(found.error());
         }
         // A factor has a range of its own.
-        if !matches!(node.op, Op::Tflite(TfliteOp::Mul(_))) {
+        if !matches!(node.op, NodeOp::Ir(Op::Mul(_))) {
             drowning.push(found);
         }
     }
@@ -311,9 +311,9 @@ impl<'a> Original<'a> {
 mod tests {
     use super::super::tests::{Build, numbers as ramp, window};
     use super::*;
-    use crate::Compiled;
+    use crate::driver::Compiled;
+    use crate::ir::{Activation, Padding};
     use crate::quantize::{Quantize, Ranges, Report, compile_float};
-    use crate::tflite::{Activation, Padding};
 
     const FAR: [f32; 4] = [-3.4e38, -1e9, -65504.0, f32::NEG_INFINITY];
 
@@ -329,33 +329,33 @@ mod tests {
     }
 
     /// A picture with a border of `pad`, what is `between`, the pool, and a matrix after it.
-    fn padded_pool(pad: f32, between: Between, pool: fn(crate::tflite::Window) -> TfliteOp) -> Graph {
+    fn padded_pool(pad: f32, between: Between, pool: fn(crate::ir::Window) -> Op) -> Graph {
         let mut b = Build::default();
         let x = b.input(&[1, 4, 4, 2]);
         let w = b.weights("conv", 1, &[2, 1, 1, 2]);
-        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "conv", &[1, 4, 4, 2]);
+        let y = b.node(Op::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "conv", &[1, 4, 4, 2]);
         let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
         let value = b.constant(&[], &[pad]);
-        let y = b.node(TfliteOp::PadV2, &[y, pads, value], "pad", &[1, 6, 6, 2]);
+        let y = b.node(Op::PadWith, &[y, pads, value], "pad", &[1, 6, 6, 2]);
         let shape = [1, 6, 6, 2];
         let y = match between {
             Between::Nothing => y,
-            Between::Relu => b.node(TfliteOp::Relu, &[y], "relu", &shape),
-            Between::Leaky => b.node(TfliteOp::LeakyRelu { alpha: 0.25 }, &[y], "leaky", &shape),
+            Between::Relu => b.node(Op::Relu, &[y], "relu", &shape),
+            Between::Leaky => b.node(Op::LeakyRelu { alpha: 0.25 }, &[y], "leaky", &shape),
             Between::Transpose => {
                 let perm = b.ints(&[4], &[0, 2, 1, 3]);
-                b.node(TfliteOp::Transpose, &[y, perm], "transpose", &shape)
+                b.node(Op::Transpose, &[y, perm], "transpose", &shape)
             }
-            Between::Reshape => b.node(TfliteOp::Reshape { new_shape: None }, &[y], "reshape", &[1, 6, 6, 2]),
+            Between::Reshape => b.node(Op::Reshape { new_shape: None }, &[y], "reshape", &[1, 6, 6, 2]),
             Between::Sum => {
                 let more = b.constant(&[1, 1, 1, 2], &[0.5, -0.5]);
-                b.node(TfliteOp::Add(Activation::None), &[y, more], "sum", &shape)
+                b.node(Op::Add(Activation::None), &[y, more], "sum", &shape)
             }
         };
         let y = b.node(pool(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 2]);
-        let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 18]);
+        let y = b.node(Op::Reshape { new_shape: None }, &[y], "flat", &[1, 18]);
         let w = b.weights("matrix", 2, &[3, 18]);
-        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+        let y = b.node(Op::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
         b.network(y)
     }
 
@@ -377,10 +377,10 @@ mod tests {
         for between in [Nothing, Relu, Leaky, Transpose, Reshape, Sum] {
             for ranges in Ranges::ALL.map(Some) {
                 // A border just below all data, which no range has to be widened for.
-                let near = compile(&padded_pool(-2.5, between, TfliteOp::MaxPool2d), ranges);
+                let near = compile(&padded_pool(-2.5, between, Op::MaxPool2d), ranges);
                 assert!(near.1.snr_db > 30.0, "{between:?}: {:#?}", near.1);
                 for pad in FAR {
-                    let (compiled, report) = compile(&padded_pool(pad, between, TfliteOp::MaxPool2d), ranges);
+                    let (compiled, report) = compile(&padded_pool(pad, between, Op::MaxPool2d), ranges);
                     assert!(report.warnings.is_empty(), "{pad} {between:?}: {:?}", report.warnings);
                     assert!(report.median_snr_db > Some(30.0), "{pad} {between:?}: {report:#?}");
                     assert!(compiled.bytes == near.0.bytes, "{pad} {between:?} is not as a border that is near");
@@ -395,8 +395,8 @@ mod tests {
         let x = b.input(&[1, 2, 2, 1]);
         let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
         let value = b.constant(&[], &[-1e9]);
-        let y = b.node(TfliteOp::PadV2, &[x, pads, value], "pad", &[1, 4, 4, 1]);
-        let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 2, 1]);
+        let y = b.node(Op::PadWith, &[x, pads, value], "pad", &[1, 4, 4, 1]);
+        let y = b.node(Op::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 2, 1]);
         let network = b.network(y);
         let mut samples: Vec<Vec<f32>> = (0..40).map(|seed| ramp(seed * 77 + 5, 4)).collect();
         let border = |samples: &[Vec<f32>], quantize: &Quantize| {
@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn an_infinite_constant_that_does_not_lose_is_named() {
-        for op in [TfliteOp::Mul(Activation::None), TfliteOp::Add(Activation::None)] {
+        for op in [Op::Mul(Activation::None), Op::Add(Activation::None)] {
             let mut b = Build::default();
             let x = b.input(&[1, 4]);
             let far = b.constant(&[], &[f32::INFINITY]);
@@ -429,14 +429,14 @@ mod tests {
     #[test]
     fn a_border_that_the_output_depends_on_is_kept_or_named() {
         // The mean of a window holds it.
-        let report = compile(&padded_pool(-1.5, Between::Nothing, TfliteOp::AveragePool2d), None).1;
+        let report = compile(&padded_pool(-1.5, Between::Nothing, Op::AvgPool2d), None).1;
         assert!(report.snr_db > 30.0 && report.warnings.is_empty(), "{report:#?}");
-        let report = compile(&padded_pool(-1e4, Between::Nothing, TfliteOp::AveragePool2d), None).1;
+        let report = compile(&padded_pool(-1e4, Between::Nothing, Op::AvgPool2d), None).1;
         let warning = "constant `constant_4` of node 1 (PADV2) is -10000.0, but the data beside it reach";
         assert!(report.warnings.iter().any(|one| one.starts_with(warning)), "{:?}", report.warnings);
-        let error = refused(&padded_pool(f32::NEG_INFINITY, Between::Nothing, TfliteOp::AveragePool2d));
+        let error = refused(&padded_pool(f32::NEG_INFINITY, Between::Nothing, Op::AvgPool2d));
         assert!(error.contains("node 1 (PADV2) is -inf, but the data beside it reach"), "{error}");
-        let error = refused(&padded_pool(-3.4e38, Between::Nothing, TfliteOp::AveragePool2d));
+        let error = refused(&padded_pool(-3.4e38, Between::Nothing, Op::AvgPool2d));
         assert!(error.contains("node 1 (PADV2) is -3.4e38") && error.contains("that is nearer to the data"), "{error}");
     }
 
@@ -445,9 +445,9 @@ mod tests {
         let mut b = Build::default();
         let x = b.input(&[1, 4, 1, 2]);
         let part = b.constant(&[1, 4, 1, 2], &[value; 8]);
-        let join = TfliteOp::Concatenation { axis: 2, activation: Activation::None };
+        let join = Op::Concat { axis: 2, activation: Activation::None };
         let y = b.node(join, &[part, x], "join", &[1, 4, 2, 2]);
-        let pool = if maximum { TfliteOp::MaxPool2d } else { TfliteOp::AveragePool2d };
+        let pool = if maximum { Op::MaxPool2d } else { Op::AvgPool2d };
         let y = b.node(pool(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 1, 2]);
         b.network(y)
     }
@@ -467,7 +467,7 @@ mod tests {
     fn clamped(low: Option<&[f32]>, high: Option<&[f32]>) -> Graph {
         let mut b = Build::default();
         let mut y = b.input(&[1, 4]);
-        for (op, bound, name) in [(TfliteOp::Maximum, low, "maximum"), (TfliteOp::Minimum, high, "minimum")] {
+        for (op, bound, name) in [(Op::Maximum, low, "maximum"), (Op::Minimum, high, "minimum")] {
             if let Some(bound) = bound {
                 let bound = b.constant(&[bound.len() as u32], bound);
                 // The constant may stand on either side.
@@ -476,7 +476,7 @@ mod tests {
             }
         }
         let w = b.weights("matrix", 2, &[3, 4]);
-        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+        let y = b.node(Op::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
         b.network(y)
     }
 
@@ -507,10 +507,10 @@ mod tests {
         let mut b = Build::default();
         let x = b.input(&[1, 4]);
         let w = b.weights("scores", 1, &[4, 4]);
-        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "scores", &[1, 4]);
+        let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "scores", &[1, 4]);
         let mask = b.constant(&[1, 4], mask);
-        let y = b.node(TfliteOp::Add(Activation::None), &[y, mask], "masked", &[1, 4]);
-        let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 4]);
+        let y = b.node(Op::Add(Activation::None), &[y, mask], "masked", &[1, 4]);
+        let y = b.node(Op::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 4]);
         b.network(y)
     }
 
@@ -531,9 +531,9 @@ mod tests {
         let mut b = Build::default();
         let (x, which) = (b.input(&[1, 4]), b.input(&[1, 4]));
         let far = b.constant(&[], &[-1e9]);
-        let mask = b.node(TfliteOp::Mul(Activation::None), &[which, far], "mask", &[1, 4]);
-        let y = b.node(TfliteOp::Add(Activation::None), &[x, mask], "masked", &[1, 4]);
-        let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 4]);
+        let mask = b.node(Op::Mul(Activation::None), &[which, far], "mask", &[1, 4]);
+        let y = b.node(Op::Add(Activation::None), &[x, mask], "masked", &[1, 4]);
+        let y = b.node(Op::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 4]);
         let network = b.network(y);
         let which = |seed: u32| (0..4).map(move |k| if k == seed % 4 { 1.0 } else { 0.0 });
         let samples: Vec<Vec<f32>> =
@@ -549,17 +549,17 @@ mod tests {
         let x = b.input(&[1, 1, 1, 2]);
         let [state, old] = ["state", "old"].map(|name| b.real(name, &[1, 1, 1, 2]));
         b.0.tensors[state].content = Content::State(Some([-1e9f32; 2].iter().flat_map(|x| x.to_le_bytes()).collect()));
-        let copy = |from: TensorId, to| crate::graph::Node {
-            op: Op::Kernel(tealight_format::Operator::Copy(tealight_format::ops::Copy)),
+        let copy = |from: TensorId, to| crate::ir::graph::Node {
+            op: NodeOp::Kernel(tealight_format::Operator::Copy(tealight_format::ops::Copy)),
             inputs: vec![Some(from)],
             outputs: vec![to],
             origin: 0,
         };
         b.0.nodes.push(copy(state, old));
-        let join = TfliteOp::Concatenation { axis: 2, activation: Activation::None };
+        let join = Op::Concat { axis: 2, activation: Activation::None };
         let y = b.node(join, &[old, x], "join", &[1, 1, 2, 2]);
-        let pool = crate::tflite::Window { size: [1, 2], ..window(Padding::Valid, 1, 1) };
-        let y = b.node(TfliteOp::MaxPool2d(pool), &[y], "greatest", &[1, 1, 1, 2]);
+        let pool = crate::ir::Window { size: [1, 2], ..window(Padding::Valid, 1, 1) };
+        let y = b.node(Op::MaxPool2d(pool), &[y], "greatest", &[1, 1, 1, 2]);
         b.0.nodes.push(copy(x, state));
         let report = compile(&b.network(y), Some(Ranges::MinMax)).1;
         assert!(report.snr_db > 35.0 && report.warnings.is_empty(), "{report:#?}");

@@ -7,9 +7,9 @@ use super::samples::Sample;
 use super::sharing::{Rule, reals};
 use super::weights::{Channels, Weights};
 use super::{Ranges, Result};
-use crate::Options;
-use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
-use crate::tflite::{Activation, TfliteOp};
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
+use crate::ir::{Activation, Op};
+use crate::options::Options;
 use std::collections::HashSet;
 use tealight_format::Operator;
 use tealight_format::ops::{Function, Lookup};
@@ -119,7 +119,7 @@ impl Builder<'_> {
         let wrong = |biases: usize| {
             float.invalid(node, format!("weights {:?} and {biases} biases do not fit together", tensor.shape))
         };
-        let depthwise = matches!(node.op, Op::Tflite(TfliteOp::DepthwiseConv2d(_)));
+        let depthwise = matches!(node.op, NodeOp::Ir(Op::DepthwiseConv2d(_)));
         let channels = Channels::of(&tensor.shape, depthwise).ok_or_else(|| wrong(0))?;
         let biases = bias.map_or_else(|| Ok(vec![0.0; channels.count]), |id| floats(&float.tensors[id]))?;
         if biases.len() != channels.count {
@@ -158,13 +158,13 @@ impl Builder<'_> {
                 let mut tensor = Tensor::computed(name.clone(), ElementType::I8, shape.clone());
                 tensor.quantization = Some(per_tensor(params));
                 let from = std::mem::replace(id, self.graph.add(tensor));
-                let op = Op::Tflite(TfliteOp::Quantize);
+                let op = NodeOp::Ir(Op::Quantize);
                 self.graph.nodes.push(Node { op, inputs: vec![Some(from)], outputs: vec![*id], origin: node.origin });
             }
         }
         match node.op {
-            Op::Tflite(TfliteOp::Maximum) => self.clamp(node, converted, params, i8::max, -NEAR),
-            Op::Tflite(TfliteOp::Minimum) => self.clamp(node, converted, params, i8::min, NEAR),
+            NodeOp::Ir(Op::Maximum) => self.clamp(node, converted, params, i8::max, -NEAR),
+            NodeOp::Ir(Op::Minimum) => self.clamp(node, converted, params, i8::min, NEAR),
             _ => Ok(()),
         }
     }
@@ -193,7 +193,7 @@ impl Builder<'_> {
         let table: Vec<u8> = (0..=u8::MAX).map(|code| of(code.cast_signed(), bound).cast_unsigned()).collect();
         let name = format!("{}.table", output.name);
         let table = self.graph.add(Tensor::constant(name, ElementType::U8, vec![256], table));
-        converted.op = Op::Kernel(Operator::Lookup(Lookup { function: Function::Relu as i32 }));
+        converted.op = NodeOp::Kernel(Operator::Lookup(Lookup { function: Function::Relu as i32 }));
         converted.inputs = vec![Some(input), Some(table)];
         Ok(())
     }
@@ -223,7 +223,7 @@ fn mean_output(
     let weights = Tensor::constant("errors", ElementType::F32, graph.tensors[weights].shape.clone(), bytes);
     let [from, weights, to] = [computed(input), weights, computed(output)].map(|tensor| layer.add(tensor));
     let mut op = node.op.clone();
-    if let Op::Tflite(op) = &mut op
+    if let NodeOp::Ir(op) = &mut op
         && let Some(activation) = op.activation_mut()
     {
         *activation = Activation::None;
@@ -254,13 +254,13 @@ fn float_ends(graph: &mut Graph) {
         let Tensor { name, shape, .. } = graph.tensors[id].clone();
         graph.add(Tensor::computed(name, ElementType::F32, shape))
     };
-    let node = |op, from, to| Node { op: Op::Tflite(op), inputs: vec![Some(from)], outputs: vec![to], origin: 0 };
+    let node = |op, from, to| Node { op: NodeOp::Ir(op), inputs: vec![Some(from)], outputs: vec![to], origin: 0 };
     let mut first = Vec::new();
     for k in 0..graph.inputs.len() {
         let id = graph.inputs[k];
         if graph.tensors[id].dtype == ElementType::I8 {
             graph.inputs[k] = real(graph, id);
-            first.push(node(TfliteOp::Quantize, graph.inputs[k], id));
+            first.push(node(Op::Quantize, graph.inputs[k], id));
         }
     }
     graph.nodes.splice(0..0, first);
@@ -268,7 +268,7 @@ fn float_ends(graph: &mut Graph) {
         let id = graph.outputs[k];
         if graph.tensors[id].dtype == ElementType::I8 {
             graph.outputs[k] = real(graph, id);
-            graph.nodes.push(node(TfliteOp::Dequantize, id, graph.outputs[k]));
+            graph.nodes.push(node(Op::Dequantize, id, graph.outputs[k]));
         }
     }
 }

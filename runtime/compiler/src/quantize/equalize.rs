@@ -9,8 +9,8 @@
 use super::Result;
 use super::observe::floats;
 use super::weights::Channels;
-use crate::graph::{Content, Graph, Node, Op, TensorId};
-use crate::tflite::{Activation, TfliteOp};
+use crate::ir::graph::{Content, Graph, Node, NodeOp, TensorId};
+use crate::ir::{Activation, Op};
 use std::collections::HashMap;
 
 /// How often the pairs of a chain are gone through: each changes its neighbours.
@@ -80,7 +80,8 @@ fn pair(graph: &Graph, node: usize, readers: &HashMap<TensorId, Option<usize>>) 
         }
         // A reshape may leave the last dimension as something else than the channels.
         let in_place = graph.tensors[between].shape.last() == Some(&(channels as u32));
-        let any_place = matches!(&reader.op, Op::Tflite(op) if matches!(op, TfliteOp::FullyConnected(_) | TfliteOp::Relu) || moves(op));
+        let any_place =
+            matches!(&reader.op, NodeOp::Ir(op) if matches!(op, Op::FullyConnected(_) | Op::Relu) || moves(op));
         if !in_place && !any_place {
             return None;
         }
@@ -97,20 +98,20 @@ fn pair(graph: &Graph, node: usize, readers: &HashMap<TensorId, Option<usize>>) 
 }
 
 /// Whether an operator leaves all elements as they are, in their order.
-fn moves(op: &TfliteOp) -> bool {
-    matches!(op, TfliteOp::Reshape { .. } | TfliteOp::Squeeze { .. } | TfliteOp::ExpandDims)
+fn moves(op: &Op) -> bool {
+    matches!(op, Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims)
 }
 
 /// Whether an operator of one tensor commutes with positive factors of the last dimension.
 fn commutes(graph: &Graph, node: &Node) -> bool {
-    let Op::Tflite(op) = &node.op else { return false };
+    let NodeOp::Ir(op) = &node.op else { return false };
     match op {
-        TfliteOp::MaxPool2d(window) | TfliteOp::AveragePool2d(window) => {
+        Op::MaxPool2d(window) | Op::AvgPool2d(window) => {
             matches!(window.activation, Activation::None | Activation::Relu)
         }
-        TfliteOp::Relu => true,
+        Op::Relu => true,
         op if moves(op) => true,
-        TfliteOp::Mean => {
+        Op::Mean => {
             let rank = node.inputs.first().copied().flatten().map_or(0, |id| graph.tensors[id].shape.len()) as i64;
             let axes = graph.constant_integers(node, 1).unwrap_or_default();
             axes.iter().all(|axis| axis.rem_euclid(rank.max(1)) != rank - 1)
@@ -126,16 +127,16 @@ fn weights(graph: &Graph, node: &Node) -> Option<TensorId> {
 }
 
 /// The activation of a layer with weights.
-fn activation(op: &Op) -> Option<Activation> {
+fn activation(op: &NodeOp) -> Option<Activation> {
     match op {
-        Op::Tflite(TfliteOp::Conv2d(window) | TfliteOp::DepthwiseConv2d(window)) => Some(window.activation),
-        Op::Tflite(TfliteOp::FullyConnected(activation)) => Some(*activation),
+        NodeOp::Ir(Op::Conv2d(window) | Op::DepthwiseConv2d(window)) => Some(window.activation),
+        NodeOp::Ir(Op::FullyConnected(activation)) => Some(*activation),
         _ => None,
     }
 }
 
 fn depthwise(node: &Node) -> bool {
-    matches!(node.op, Op::Tflite(TfliteOp::DepthwiseConv2d(_)))
+    matches!(node.op, NodeOp::Ir(Op::DepthwiseConv2d(_)))
 }
 
 impl Pair {
@@ -145,20 +146,20 @@ impl Pair {
         let shape = &graph.tensors[weights(graph, node)?].shape;
         match (&node.op, &shape[..]) {
             // 1HWO: `multiplier` outputs for each input.
-            (Op::Tflite(TfliteOp::DepthwiseConv2d(_)), &[_, _, _, o]) => {
+            (NodeOp::Ir(Op::DepthwiseConv2d(_)), &[_, _, _, o]) => {
                 let multiplier =
                     (o as usize).checked_div(self.channels).filter(|&m| m * self.channels == o as usize)?;
                 (index % o as usize).checked_div(multiplier)
             }
             // OHWI: with groups, an output reads the channels of its own.
-            (Op::Tflite(TfliteOp::Conv2d(_)), &[o, h, w, i]) => {
+            (NodeOp::Ir(Op::Conv2d(_)), &[o, h, w, i]) => {
                 let [o, h, w, i] = [o, h, w, i].map(|dim| dim as usize);
                 let groups = self.channels.checked_div(i).filter(|&groups| groups * i == self.channels)?;
                 let output = index.checked_div(h * w * i)?;
                 Some(output.checked_div(o.checked_div(groups)?)? * i + index % i)
             }
             // OI: pictures that were flattened have their channels last.
-            (Op::Tflite(TfliteOp::FullyConnected(_)), &[_, depth]) => {
+            (NodeOp::Ir(Op::FullyConnected(_)), &[_, depth]) => {
                 (depth as usize).is_multiple_of(self.channels).then(|| index % self.channels)
             }
             _ => None,
@@ -211,27 +212,26 @@ fn put(graph: &mut Graph, id: TensorId, numbers: &[f32]) {
 mod tests {
     use super::super::tests::{Build, numbers, window};
     use super::*;
+    use crate::ir::Padding;
     use crate::quantize::float_run::FloatRun;
     use crate::quantize::samples::Samples;
-    use crate::tflite::Padding;
 
     /// A convolution, one of each channel with two outputs each, one with two groups, a flattened picture and a matrix.
     fn chain() -> Graph {
         let mut b = Build::default();
         let x = b.input(&[1, 6, 6, 2]);
-        let conv =
-            TfliteOp::Conv2d(crate::tflite::Window { activation: Activation::Relu, ..window(Padding::Same, 1, 0) });
+        let conv = Op::Conv2d(crate::ir::Window { activation: Activation::Relu, ..window(Padding::Same, 1, 0) });
         let (w, bias) = (b.weights("a", 1, &[4, 3, 3, 2]), b.weights("a/bias", 2, &[4]));
         let y = b.node(conv, &[x, w, bias], "a", &[1, 6, 6, 4]);
         let w = b.weights("b", 3, &[1, 3, 3, 8]);
-        let y = b.node(TfliteOp::DepthwiseConv2d(window(Padding::Same, 1, 0)), &[y, w], "b", &[1, 6, 6, 8]);
-        let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 8]);
+        let y = b.node(Op::DepthwiseConv2d(window(Padding::Same, 1, 0)), &[y, w], "b", &[1, 6, 6, 8]);
+        let y = b.node(Op::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 8]);
         let (w, bias) = (b.weights("c", 4, &[6, 1, 1, 4]), b.weights("c/bias", 5, &[6]));
-        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[y, w, bias], "c", &[1, 3, 3, 6]);
-        let y = b.node(TfliteOp::Relu, &[y], "relu", &[1, 3, 3, 6]);
-        let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 54]);
+        let y = b.node(Op::Conv2d(window(Padding::Same, 1, 0)), &[y, w, bias], "c", &[1, 3, 3, 6]);
+        let y = b.node(Op::Relu, &[y], "relu", &[1, 3, 3, 6]);
+        let y = b.node(Op::Reshape { new_shape: None }, &[y], "flat", &[1, 54]);
         let w = b.weights("d", 6, &[3, 54]);
-        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "d", &[1, 3]);
+        let y = b.node(Op::FullyConnected(Activation::None), &[y, w], "d", &[1, 3]);
         b.network(y)
     }
 
@@ -267,9 +267,9 @@ mod tests {
         let mut b = Build::default();
         let x = b.input(&[1, 2]);
         let w = b.constant(&[2, 2], &[100.0, 50.0, 0.25, 0.125]);
-        let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "a", &[1, 2]);
+        let y = b.node(Op::FullyConnected(Activation::Relu), &[x, w], "a", &[1, 2]);
         let v = b.constant(&[1, 2], &[1.0, 4.0]);
-        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, v], "b", &[1, 1]);
+        let y = b.node(Op::FullyConnected(Activation::None), &[y, v], "b", &[1, 1]);
         let equalized = equalize(&b.network(y)).unwrap().unwrap();
         let weights = [0, 1].map(|node| floats(&equalized.tensors[equalized.nodes[node].inputs[1].unwrap()]).unwrap());
         assert_eq!(weights, [vec![10.0, 5.0, 1.0, 0.5], vec![10.0, 1.0]]);
@@ -277,18 +277,16 @@ mod tests {
 
     #[test]
     fn what_does_not_commute_or_is_read_twice_is_left_alone() {
-        for (op, read_twice) in
-            [(TfliteOp::Relu6, false), (TfliteOp::Tanh, false), (TfliteOp::HardSwish, false), (TfliteOp::Relu, true)]
-        {
+        for (op, read_twice) in [(Op::Relu6, false), (Op::Tanh, false), (Op::HardSwish, false), (Op::Relu, true)] {
             let mut b = Build::default();
             let x = b.input(&[1, 2]);
             let w = b.weights("a", 1, &[2, 2]);
-            let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "a", &[1, 2]);
+            let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "a", &[1, 2]);
             let y = b.node(op, &[y], "between", &[1, 2]);
             let w = b.weights("b", 2, &[2, 2]);
-            let mut z = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "b", &[1, 2]);
+            let mut z = b.node(Op::FullyConnected(Activation::None), &[y, w], "b", &[1, 2]);
             if read_twice {
-                z = b.node(TfliteOp::Add(Activation::None), &[y, z], "sum", &[1, 2]);
+                z = b.node(Op::Add(Activation::None), &[y, z], "sum", &[1, 2]);
             }
             assert_eq!(equalize(&b.network(z)).unwrap(), None);
         }
@@ -299,10 +297,10 @@ mod tests {
         let mut b = Build::default();
         let x = b.input(&[1, 2, 2, 4]);
         let w = b.weights("a", 1, &[4, 1, 1, 4]);
-        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "a", &[1, 2, 2, 4]);
-        let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "other", &[1, 4, 4, 1]);
+        let y = b.node(Op::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "a", &[1, 2, 2, 4]);
+        let y = b.node(Op::Reshape { new_shape: None }, &[y], "other", &[1, 4, 4, 1]);
         let w = b.weights("b", 2, &[2, 1, 1, 1]);
-        let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[y, w], "b", &[1, 4, 4, 2]);
+        let y = b.node(Op::Conv2d(window(Padding::Same, 1, 0)), &[y, w], "b", &[1, 4, 4, 2]);
         assert_eq!(equalize(&b.network(y)).unwrap(), None);
     }
 }

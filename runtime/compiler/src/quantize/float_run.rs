@@ -2,12 +2,13 @@
 
 use super::samples::Sample;
 use super::{QuantizeError, Result};
-use crate::error::CompileError;
-use crate::graph::{Content, ElementType, Graph, TensorId};
+use crate::diag::CompileError;
+use crate::driver::{Compiled, compile_to_watch};
+use crate::ir::graph::{Content, ElementType, Graph, TensorId};
 use crate::limit::Limit;
+use crate::options::Options;
 use crate::session;
 pub(super) use crate::session::reals_of;
-use crate::{Compiled, Options, compile_to_watch};
 use std::collections::HashMap;
 use tealight::{Budget, Model, OwnedSession};
 

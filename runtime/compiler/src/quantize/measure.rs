@@ -2,16 +2,16 @@
 
 use super::Result;
 use super::float_run::{FloatRun, give, memory, open, reals_of, writers};
-use super::network::kind;
 use super::outliers::{loud, peak};
 use super::report::{Layer, Report, Sums, greatest};
 use super::samples::{Sample, Samples};
 use super::sharing::{Sharing, reals};
-use crate::graph::{Graph, Node, Op, TensorId};
+use crate::driver::Compiled;
+use crate::ir::Op;
+use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::limit::Limit;
 use crate::names::layer_name;
-use crate::tflite::TfliteOp;
-use crate::{Compiled, Options};
+use crate::options::Options;
 use std::collections::HashMap;
 use tealight::{Budget, Model, OwnedSession};
 use tealight_format::{DType, Place};
@@ -276,7 +276,7 @@ impl Tally {
         let layer = |node: &Node| {
             let &output = node.outputs.first()?;
             let sums = self.sums[place(output)?];
-            let (name, kind) = (layer_name(graph, node), kind(node.op.name()));
+            let (name, kind) = (layer_name(graph, node), node.op.name().to_string());
             let (snr_db, worst) = (sums.snr_db(), sums.worst);
             Some((output, Layer { name, kind, snr_db, worst, bytes: 0, weights: None, choices: Vec::new() }))
         };
@@ -422,7 +422,7 @@ impl Variation {
 
 /// The inputs of softmax by its outputs: probabilities saturate, so that what they are made of tells more.
 fn telling(graph: &Graph) -> HashMap<TensorId, TensorId> {
-    let softmax = graph.nodes.iter().filter(|node| matches!(node.op, Op::Tflite(TfliteOp::Softmax { .. })));
+    let softmax = graph.nodes.iter().filter(|node| matches!(node.op, NodeOp::Ir(Op::Softmax { .. })));
     let pair = |node: &Node| Some((*node.outputs.first()?, reals(graph, node).next()?));
     softmax.filter_map(pair).collect()
 }

@@ -36,9 +36,11 @@ pub(crate) use range::Params;
 pub use range::Ranges;
 pub use report::{Choice, Layer, Report, Trial};
 
-use crate::error::CompileError;
-use crate::graph::{Graph, TensorId};
-use crate::{Compiled, Options, WeightType, compile_graph, compile_to_measure, import_tflite};
+use crate::diag::CompileError;
+use crate::driver::{Compiled, compile_graph, compile_to_measure, import_tflite};
+use crate::ir::graph::{Graph, TensorId};
+use crate::options::Options;
+use crate::weight_type::WeightType;
 use choices::LayerChoices;
 use float_run::FloatRun;
 use measure::Measured;
@@ -247,7 +249,7 @@ pub fn compile_float_streams(
     let (best, trials) = best_of(quantize, &graph, samples, ordinary, options).map_err(refused)?;
     // The chosen one again, its memory planned well and without the values that only measuring needed.
     let compiled = compile_graph(best.int8, "quantize", source, options, &mut |_, _| {})?;
-    let choices = choices::choices(&crate::lowered(graph, options)?, ordinary.unwrap_or(samples), options)?;
+    let choices = choices::choices(&crate::driver::lowered(graph, options)?, ordinary.unwrap_or(samples), options)?;
     let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
     warnings.extend(drowning.iter().map(|constant| constant.error().to_string()));
     warnings.extend(best.warnings);
@@ -352,7 +354,7 @@ pub fn compile_weights(
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
-    let lowered = crate::lowered(graph.clone(), options)?;
+    let lowered = crate::driver::lowered(graph.clone(), options)?;
     let choices = choices::choices(&lowered, ordinary.unwrap_or(samples), options)?;
     let chosen = least_snr_db.map(|least| choose(&choices, least)).unwrap_or_default();
     let mut lines = Vec::new();

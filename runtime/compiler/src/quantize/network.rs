@@ -2,11 +2,11 @@
 
 use super::observe::numbers;
 use super::{QuantizeError, Result};
-use crate::Options;
-use crate::graph::{Content, ElementType, Graph, Op, Tensor, TensorId};
+use crate::ir::graph::{Content, ElementType, Graph, NodeOp, Tensor, TensorId};
+use crate::ir::{Activation, Op};
 use crate::limit::Limit;
+use crate::options::Options;
 use crate::pass;
-use crate::tflite::{Activation, TfliteOp};
 use std::collections::{HashMap, HashSet};
 
 /// Makes a graph ready for quantization.
@@ -28,8 +28,8 @@ pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
     let mut checked = HashSet::new();
     for node in &graph.nodes {
         let is_layer = match &node.op {
-            Op::Tflite(op) => op.has_weights() || matches!(op, TfliteOp::TransposeConv(_) | TfliteOp::Svdf { .. }),
-            Op::Kernel(_) => true,
+            NodeOp::Ir(op) => op.has_weights() || matches!(op, Op::ConvTranspose2d(_) | Op::Svdf { .. }),
+            NodeOp::Kernel(_) => true,
         };
         for &id in node.inputs.iter().flatten() {
             let tensor = &graph.tensors[id];
@@ -68,9 +68,9 @@ fn fuse_activations(mut graph: Graph) -> Graph {
     let mut fused: HashMap<TensorId, (TensorId, Activation)> = HashMap::new();
     for node in &graph.nodes {
         let activation = match node.op {
-            Op::Tflite(TfliteOp::Relu) => Activation::Relu,
-            Op::Tflite(TfliteOp::Relu6) => Activation::Relu6,
-            Op::Tflite(TfliteOp::ReluN1To1) => Activation::ReluN1To1,
+            NodeOp::Ir(Op::Relu) => Activation::Relu,
+            NodeOp::Ir(Op::Relu6) => Activation::Relu6,
+            NodeOp::Ir(Op::ReluN1To1) => Activation::ReluN1To1,
             _ => continue,
         };
         if let (&[Some(input)], &[output]) = (&node.inputs[..], &node.outputs[..])
@@ -81,7 +81,7 @@ fn fuse_activations(mut graph: Graph) -> Graph {
     }
     let mut dropped = HashSet::new();
     for node in &mut graph.nodes {
-        let Op::Tflite(op) = &mut node.op else { continue };
+        let NodeOp::Ir(op) = &mut node.op else { continue };
         if let (Some(own @ Activation::None), &[output]) = (op.activation_mut(), &node.outputs[..])
             && let Some(&(after, activation)) = fused.get(&output)
         {
@@ -92,14 +92,4 @@ fn fuse_activations(mut graph: Graph) -> Graph {
     }
     graph.nodes.retain(|node| !node.inputs.iter().flatten().any(|id| dropped.contains(id)));
     graph
-}
-
-/// `DepthwiseConv2d` from `DEPTHWISE_CONV_2D`: the name that operators have everywhere here.
-pub(super) fn kind(name: &str) -> String {
-    if name.contains(|c: char| c.is_ascii_lowercase()) {
-        return name.to_string();
-    }
-    let name = name.replace("AVERAGE_", "AVG_").replace("CONCATENATION", "CONCAT");
-    let word = |word: &str| word.chars().take(1).chain(word.to_lowercase().chars().skip(1)).collect::<String>();
-    name.split('_').map(|part| if part == "2D" { "2d".into() } else { word(part) }).collect()
 }

@@ -6,10 +6,10 @@ use super::range::{Params, Ranges, Seen};
 use super::samples::{Samples, check_range};
 use super::sharing::{Rule, Sharing, reals};
 use super::{QuantizeError, Result};
-use crate::Options;
-use crate::graph::{Content, Graph, Op, Tensor, TensorId};
+use crate::ir::Op;
+use crate::ir::graph::{Content, Graph, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
-use crate::tflite::TfliteOp;
+use crate::options::Options;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
@@ -208,7 +208,7 @@ fn constants(graph: &Graph, sharing: &Sharing) -> Result<Vec<(TensorId, [f32; 2]
     };
     let mut ranges = Vec::new();
     for node in &graph.nodes {
-        if let Op::Tflite(TfliteOp::Concatenation { .. } | TfliteOp::Pack { .. }) = node.op {
+        if let NodeOp::Ir(Op::Concat { .. } | Op::Pack { .. }) = node.op {
             let root = sharing.root(graph.output(node)?);
             for id in node.inputs.iter().flatten().filter(|&&id| graph.tensors[id].is_constant()) {
                 ranges.push((root, range(floats(&graph.tensors[*id])?)));

@@ -6,7 +6,7 @@
 //! what the others reach. An outlier is told from a long tail by the gap before it.
 
 use super::samples::Samples;
-use crate::graph::{ElementType, Graph};
+use crate::ir::graph::{ElementType, Graph};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 

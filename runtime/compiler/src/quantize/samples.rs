@@ -1,7 +1,7 @@
 //! The inputs that a network is calibrated by and measured with.
 
 use super::{QuantizeError, Result};
-use crate::graph::{ElementType, Graph, TensorId};
+use crate::ir::graph::{ElementType, Graph, TensorId};
 
 /// Inputs in the order in which they are run.
 ///
@@ -110,7 +110,7 @@ pub(super) fn check_range(input_range: Option<[f32; 2]>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Tensor;
+    use crate::ir::graph::Tensor;
 
     fn graph(inputs: &[(ElementType, &[u32])]) -> Graph {
         let mut graph = Graph::default();

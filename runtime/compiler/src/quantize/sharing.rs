@@ -4,9 +4,9 @@
 //! tensors are one range. Functions with a known range have a fixed output quantization.
 
 use super::range::Params;
-use crate::error::{Findings, Result};
-use crate::graph::{ElementType, Graph, Node, Op, TensorId};
-use crate::tflite::TfliteOp;
+use crate::diag::{Findings, Result};
+use crate::ir::Op;
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
 use std::collections::HashSet;
 use tealight_format::Operator;
 
@@ -34,24 +34,24 @@ impl Rule {
     /// # Errors
     /// The operator has no int8 form.
     pub(super) fn of(graph: &Graph, node: &Node) -> Result<Self> {
-        use TfliteOp as T;
+        use Op as T;
         let op = match &node.op {
-            Op::Tflite(op) => op,
+            NodeOp::Ir(op) => op,
             // What reading and assigning a variable became.
-            Op::Kernel(Operator::Copy(_)) => return Ok(Self::Same),
-            Op::Kernel(_) => return Err(graph.unsupported(node, ACCEPTED)),
+            NodeOp::Kernel(Operator::Copy(_)) => return Ok(Self::Same),
+            NodeOp::Kernel(_) => return Err(graph.unsupported(node, ACCEPTED)),
         };
         Ok(match op {
             T::Conv2d(_) | T::DepthwiseConv2d(_) | T::FullyConnected(_) => Self::Layer,
             T::Add(_) | T::Sub(_) | T::Mul(_) | T::Mean | T::Relu | T::LeakyRelu { .. } | T::HardSwish => Self::Own,
             T::Softmax { .. } | T::Logistic => Self::Fixed(Params { scale: 1.0 / 256.0, zero_point: -128 }),
             T::Tanh => Self::Fixed(Params { scale: 1.0 / 128.0, zero_point: 0 }),
-            T::AveragePool2d(_)
+            T::AvgPool2d(_)
             | T::MaxPool2d(_)
-            | T::Concatenation { .. }
+            | T::Concat { .. }
             | T::Pack { .. }
             | T::Pad
-            | T::PadV2
+            | T::PadWith
             | T::Relu6
             | T::ReluN1To1
             | T::Reshape { .. }
@@ -63,7 +63,7 @@ impl Rule {
             | T::Split
             | T::SplitV
             | T::Unpack { .. }
-            | T::ResizeNearestNeighbor { .. } => Self::Same,
+            | T::ResizeNearest { .. } => Self::Same,
             T::Maximum | T::Minimum if node.inputs.iter().flatten().any(|&id| graph.tensors[id].is_constant()) => {
                 Self::Same
             }
@@ -160,9 +160,9 @@ pub(super) fn reals<'a>(graph: &'a Graph, node: &'a Node) -> impl Iterator<Item 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Content, Tensor};
+    use crate::ir::Activation;
+    use crate::ir::graph::{Content, Tensor};
     use crate::testing::Builder;
-    use crate::tflite::Activation;
     use tealight_format::ops;
 
     fn real(b: &mut Builder) -> TensorId {
@@ -174,11 +174,11 @@ mod tests {
     fn what_only_moves_numbers_shares_and_what_has_a_fixed_range_is_converted() {
         let mut b = Builder::default();
         let [x, moved, a, soft, joined, flat] = std::array::from_fn(|_| real(&mut b));
-        b.node(TfliteOp::Transpose, &[x], &[moved]);
-        b.node(TfliteOp::Relu, &[moved], &[a]);
-        b.node(TfliteOp::Softmax { beta: 1.0 }, &[a], &[soft]);
-        b.node(TfliteOp::Concatenation { axis: 1, activation: Activation::None }, &[a, soft], &[joined]);
-        b.node(TfliteOp::Squeeze { dims: vec![] }, &[soft], &[flat]);
+        b.node(Op::Transpose, &[x], &[moved]);
+        b.node(Op::Relu, &[moved], &[a]);
+        b.node(Op::Softmax { beta: 1.0 }, &[a], &[soft]);
+        b.node(Op::Concat { axis: 1, activation: Activation::None }, &[a, soft], &[joined]);
+        b.node(Op::Squeeze { dims: vec![] }, &[soft], &[flat]);
         let sharing = Sharing::of(&b.graph).unwrap();
         let root = |id| sharing.root(id);
         assert_eq!(root(x), root(moved));
@@ -196,7 +196,7 @@ mod tests {
         let [x, y, old, state] = std::array::from_fn(|_| real(&mut b));
         b.graph.tensors[state].content = Content::State(None);
         b.node(Operator::Copy(ops::Copy), &[state], &[old]);
-        b.node(TfliteOp::Relu, &[x], &[y]);
+        b.node(Op::Relu, &[x], &[y]);
         b.node(Operator::Copy(ops::Copy), &[y], &[state]);
         let sharing = Sharing::of(&b.graph).unwrap();
         assert_eq!(sharing.root(old), sharing.root(y));
@@ -209,7 +209,7 @@ mod tests {
         let mut b = Builder::default();
         let parts: Vec<TensorId> = (0..20_000).map(|_| real(&mut b)).collect();
         let [all, again] = std::array::from_fn(|_| real(&mut b));
-        let join = TfliteOp::Concatenation { axis: 0, activation: Activation::None };
+        let join = Op::Concat { axis: 0, activation: Activation::None };
         b.node(join.clone(), &parts, &[all]);
         b.node(join, &parts, &[again]);
         let sharing = Sharing::of(&b.graph).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     fn an_operator_without_an_int8_form_is_named() {
         let mut b = Builder::default();
         let [x, y] = std::array::from_fn(|_| real(&mut b));
-        b.node(TfliteOp::Elu, &[x], &[y]);
+        b.node(Op::Elu, &[x], &[y]);
         let error = Sharing::of(&b.graph).unwrap_err().to_string();
         assert!(error.starts_with("node 0 (ELU) is not supported; accepted: in int8"), "{error}");
     }

@@ -2,8 +2,8 @@
 
 use super::range::Params;
 use super::*;
-use crate::graph::{Content, ElementType, Node, Op, Tensor, TensorId};
-use crate::tflite::{Activation, Padding, TfliteOp, Window};
+use crate::ir::graph::{Content, ElementType, Node, NodeOp, Tensor, TensorId};
+use crate::ir::{Activation, Op, Padding, Window};
 use tealight::{Model, OwnedSession};
 use tealight_format::{Operator, ops};
 
@@ -50,11 +50,11 @@ impl Build {
         self.0.add(Tensor::constant("ints", ElementType::I32, shape.to_vec(), bytes))
     }
 
-    pub(super) fn node(&mut self, op: TfliteOp, inputs: &[TensorId], name: &str, shape: &[u32]) -> TensorId {
+    pub(super) fn node(&mut self, op: Op, inputs: &[TensorId], name: &str, shape: &[u32]) -> TensorId {
         let output = self.real(name, shape);
         let origin = self.0.nodes.len();
         let inputs = inputs.iter().copied().map(Some).collect();
-        self.0.nodes.push(Node { op: Op::Tflite(op), inputs, outputs: vec![output], origin });
+        self.0.nodes.push(Node { op: NodeOp::Ir(op), inputs, outputs: vec![output], origin });
         output
     }
 
@@ -74,27 +74,27 @@ fn everything() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 8, 8, 2]);
     let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
-    let padded = b.node(TfliteOp::Pad, &[x, pads], "pad", &[1, 10, 10, 2]);
+    let padded = b.node(Op::Pad, &[x, pads], "pad", &[1, 10, 10, 2]);
     let (w, bias) = (b.weights("conv", 1, &[4, 3, 3, 2]), b.weights("conv/bias", 2, &[4]));
-    let y = b.node(TfliteOp::Conv2d(window(Padding::Valid, 2, 0)), &[padded, w, bias], "conv", &[1, 4, 4, 4]);
-    let a = b.node(TfliteOp::Relu, &[y], "relu", &[1, 4, 4, 4]);
+    let y = b.node(Op::Conv2d(window(Padding::Valid, 2, 0)), &[padded, w, bias], "conv", &[1, 4, 4, 4]);
+    let a = b.node(Op::Relu, &[y], "relu", &[1, 4, 4, 4]);
     let w = b.weights("dw", 3, &[1, 3, 3, 4]);
-    let y = b.node(TfliteOp::DepthwiseConv2d(window(Padding::Same, 1, 0)), &[a, w], "dw", &[1, 4, 4, 4]);
-    let c = b.node(TfliteOp::Tanh, &[y], "tanh", &[1, 4, 4, 4]);
-    let concat = TfliteOp::Concatenation { axis: 3, activation: Activation::None };
+    let y = b.node(Op::DepthwiseConv2d(window(Padding::Same, 1, 0)), &[a, w], "dw", &[1, 4, 4, 4]);
+    let c = b.node(Op::Tanh, &[y], "tanh", &[1, 4, 4, 4]);
+    let concat = Op::Concat { axis: 3, activation: Activation::None };
     let y = b.node(concat, &[a, c], "concat", &[1, 4, 4, 8]);
     let scale = b.constant(&[1, 1, 1, 8], &[0.5, 1.5, -1.0, 2.0, 0.1, 0.7, 1.0, 1.0]);
-    let y = b.node(TfliteOp::Mul(Activation::None), &[y, scale], "mul", &[1, 4, 4, 8]);
-    let y = b.node(TfliteOp::LeakyRelu { alpha: 0.1 }, &[y], "leaky", &[1, 4, 4, 8]);
-    let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 2, 8]);
-    let gate = b.node(TfliteOp::Logistic, &[y], "gate", &[1, 2, 2, 8]);
-    let y = b.node(TfliteOp::Sub(Activation::None), &[y, gate], "sub", &[1, 2, 2, 8]);
-    let y = b.node(TfliteOp::Relu6, &[y], "relu6", &[1, 2, 2, 8]);
+    let y = b.node(Op::Mul(Activation::None), &[y, scale], "mul", &[1, 4, 4, 8]);
+    let y = b.node(Op::LeakyRelu { alpha: 0.1 }, &[y], "leaky", &[1, 4, 4, 8]);
+    let y = b.node(Op::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 2, 8]);
+    let gate = b.node(Op::Logistic, &[y], "gate", &[1, 2, 2, 8]);
+    let y = b.node(Op::Sub(Activation::None), &[y, gate], "sub", &[1, 2, 2, 8]);
+    let y = b.node(Op::Relu6, &[y], "relu6", &[1, 2, 2, 8]);
     let axes = b.ints(&[2], &[1, 2]);
-    let y = b.node(TfliteOp::Mean, &[y, axes], "mean", &[1, 8]);
+    let y = b.node(Op::Mean, &[y, axes], "mean", &[1, 8]);
     let (w, bias) = (b.weights("fc", 4, &[3, 8]), b.weights("fc/bias", 5, &[3]));
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w, bias], "fc", &[1, 3]);
-    let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 3]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[y, w, bias], "fc", &[1, 3]);
+    let y = b.node(Op::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 3]);
     b.network(y)
 }
 
@@ -159,7 +159,7 @@ fn correcting_biases_takes_the_mean_error_away() {
     let mut weights = vec![0.3; 63];
     weights.push(90.0);
     let w = b.constant(&[1, 64], &weights);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
     let network = b.network(y);
     let samples: Vec<Vec<f32>> =
         (0..30).map(|seed| numbers(seed, 63).iter().map(|x| x.abs()).chain([0.01]).collect()).collect();
@@ -200,7 +200,7 @@ fn a_tensor_that_never_changes_is_warned_of_by_name() {
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
     let w = b.constant(&[1, 2], &[-1.0, -1.0]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "silent", &[1, 1]);
+    let y = b.node(Op::FullyConnected(Activation::Relu), &[x, w], "silent", &[1, 1]);
     let network = b.network(y);
     let samples = [vec![0.5, 1.0], vec![2.0, 0.1]];
     let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
@@ -211,7 +211,7 @@ fn a_tensor_that_never_changes_is_warned_of_by_name() {
 fn without_weights() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x], "fc", &[1, 1]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x], "fc", &[1, 1]);
     b.network(y)
 }
 
@@ -220,7 +220,7 @@ fn damaged_weights_and_unknown_operators_are_named() {
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
     let w = b.constant(&[1, 2], &[1.0, f32::NAN]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
     let network = b.network(y);
     let error = refused(&network, &[vec![0.5, 1.0]]);
     assert!(error.contains("`constant_1` is NaN at index 1"), "{error}");
@@ -228,19 +228,19 @@ fn damaged_weights_and_unknown_operators_are_named() {
     // Weights that are computed, and weights that are missing.
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
-    let w = b.node(TfliteOp::Relu, &[x], "w", &[1, 2]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let w = b.node(Op::Relu, &[x], "w", &[1, 2]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
     let error = refused(&b.network(y), &[vec![0.5, 1.0]]);
-    assert!(error.contains("node 1 (FULLY_CONNECTED)") && error.contains("a constant for input 1, `w`"), "{error}");
+    assert!(error.contains("node 1 (FullyConnected)") && error.contains("a constant for input 1, `w`"), "{error}");
     let error = refused(&without_weights(), &[vec![0.5, 1.0]]);
-    assert!(error.contains("node 0 (FULLY_CONNECTED): input 1 is missing"), "{error}");
+    assert!(error.contains("node 0 (FullyConnected): input 1 is missing"), "{error}");
     let streams = [vec![vec![0.5, 1.0]]];
     let error = compile_weights(&without_weights(), &streams, None, b"", &Options::default()).unwrap_err().to_string();
     assert!(error.contains("input 1 is missing"), "{error}");
 
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
-    let y = b.node(TfliteOp::Elu, &[x], "elu", &[1, 2]);
+    let y = b.node(Op::Elu, &[x], "elu", &[1, 2]);
     let error = refused(&b.network(y), &[vec![0.5, 1.0]]);
     assert!(error.starts_with("node 0 (ELU) is not supported"), "{error}");
 }
@@ -258,7 +258,7 @@ fn a_poor_quantization_is_measured_as_poor() {
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
     let w = b.constant(&[1, 4], &[1000.0, 1.0, -1.0, 1.0]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "fc", &[1, 1]);
     let network = b.network(y);
     let samples: Vec<Vec<f32>> = (0..20).map(|seed| [vec![0.0], numbers(seed, 3)].concat()).collect();
     let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
@@ -275,8 +275,8 @@ fn the_file_does_not_depend_on_the_run() {
 fn a_clamp_of_its_own_keeps_the_quantization_of_its_input() {
     let mut b = Build::default();
     let x = b.input(&[1, 8]);
-    let y = b.node(TfliteOp::HardSwish, &[x], "gate", &[1, 8]);
-    let y = b.node(TfliteOp::Relu6, &[y], "relu6", &[1, 8]);
+    let y = b.node(Op::HardSwish, &[x], "gate", &[1, 8]);
+    let y = b.node(Op::Relu6, &[y], "relu6", &[1, 8]);
     let network = b.network(y);
     let samples: Vec<Vec<f32>> = (0..20).map(|seed| numbers(seed, 8).iter().map(|x| x * 20.0).collect()).collect();
     let report = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap().1;
@@ -287,7 +287,7 @@ fn a_clamp_of_its_own_keeps_the_quantization_of_its_input() {
 fn several_inputs_each_have_their_range() {
     let mut b = Build::default();
     let (small, large) = (b.input(&[1, 4]), b.input(&[1, 4]));
-    let y = b.node(TfliteOp::Mul(Activation::None), &[small, large], "mul", &[1, 4]);
+    let y = b.node(Op::Mul(Activation::None), &[small, large], "mul", &[1, 4]);
     let network = b.network(y);
     let samples: Vec<Vec<f32>> = (0..40)
         .map(|seed| {
@@ -309,15 +309,15 @@ fn leaky(first: [f32; 2]) -> Graph {
     let [state, old] = ["state", "old"].map(|name| b.real(name, &[1, 2]));
     b.0.tensors[state].content = Content::State(Some(first.iter().flat_map(|x| x.to_le_bytes()).collect()));
     let copy = |from: TensorId, to| Node {
-        op: Op::Kernel(Operator::Copy(ops::Copy)),
+        op: NodeOp::Kernel(Operator::Copy(ops::Copy)),
         inputs: vec![Some(from)],
         outputs: vec![to],
         origin: 0,
     };
     b.0.nodes.push(copy(state, old));
     let factor = b.constant(&[1, 2], &[0.75; 2]);
-    let y = b.node(TfliteOp::Mul(Activation::None), &[old, factor], "decayed", &[1, 2]);
-    let y = b.node(TfliteOp::Add(Activation::None), &[y, x], "sum", &[1, 2]);
+    let y = b.node(Op::Mul(Activation::None), &[old, factor], "decayed", &[1, 2]);
+    let y = b.node(Op::Add(Activation::None), &[y, x], "sum", &[1, 2]);
     b.0.nodes.push(copy(y, state));
     b.network(y)
 }
@@ -383,8 +383,8 @@ fn two_layers(most: f32) -> Graph {
     let wide: Vec<f32> = signs(1, 256).map(|(k, w)| w * spread(k / 16)).collect();
     let narrow: Vec<f32> = signs(2, 64).map(|(k, w)| w / spread(k % 16)).collect();
     let (w, v) = (b.constant(&[16, 16], &wide), b.constant(&[4, 16], &narrow));
-    let y = b.node(TfliteOp::FullyConnected(Activation::Relu), &[x, w], "wide", &[1, 16]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, v], "narrow", &[1, 4]);
+    let y = b.node(Op::FullyConnected(Activation::Relu), &[x, w], "wide", &[1, 16]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[y, v], "narrow", &[1, 4]);
     b.network(y)
 }
 
@@ -411,15 +411,15 @@ fn mixed() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 4, 4, 2]);
     let w = b.weights("conv", 1, &[2, 3, 3, 2]);
-    let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "conv", &[1, 4, 4, 2]);
-    let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 32]);
+    let y = b.node(Op::Conv2d(window(Padding::Same, 1, 0)), &[x, w], "conv", &[1, 4, 4, 2]);
+    let y = b.node(Op::Reshape { new_shape: None }, &[y], "flat", &[1, 32]);
     let w = b.weights("even", 2, &[32, 32]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "even", &[1, 32]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[y, w], "even", &[1, 32]);
     let w = b.weights("uneven", 3, &[3, 32]);
     let mut rows = numbers(3, 96);
     rows.iter_mut().step_by(32).for_each(|w| *w = 50.0);
     b.0.tensors[w].content = Content::Constant(rows.iter().flat_map(|w| w.to_le_bytes()).collect());
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "uneven", &[1, 3]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[y, w], "uneven", &[1, 3]);
     b.network(y)
 }
 
@@ -508,11 +508,11 @@ fn classifier() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 6, 6, 2]);
     let w = b.weights("conv", 1, &[4, 3, 3, 2]);
-    let y = b.node(TfliteOp::Conv2d(window(Padding::Same, 2, 0)), &[x, w], "conv", &[1, 3, 3, 4]);
-    let y = b.node(TfliteOp::Relu, &[y], "relu", &[1, 3, 3, 4]);
-    let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 36]);
+    let y = b.node(Op::Conv2d(window(Padding::Same, 2, 0)), &[x, w], "conv", &[1, 3, 3, 4]);
+    let y = b.node(Op::Relu, &[y], "relu", &[1, 3, 3, 4]);
+    let y = b.node(Op::Reshape { new_shape: None }, &[y], "flat", &[1, 36]);
     let w = b.weights("matrix", 2, &[3, 36]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
     b.network(y)
 }
 
@@ -625,7 +625,7 @@ fn a_sample_in_another_unit_sets_no_range() {
 fn an_outlier_in_one_of_several_inputs_or_in_a_quiet_channel_sets_no_range() {
     let mut b = Build::default();
     let (x0, x1) = (b.input(&[1, 4]), b.input(&[1, 4]));
-    let y = b.node(TfliteOp::Add(Activation::None), &[x0, x1], "sum", &[1, 4]);
+    let y = b.node(Op::Add(Activation::None), &[x0, x1], "sum", &[1, 4]);
     let network = b.network(y);
     let mut bad = samples(&network, 40);
     let held_out = samples(&network, 9);
@@ -637,7 +637,7 @@ fn an_outlier_in_one_of_several_inputs_or_in_a_quiet_channel_sets_no_range() {
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
     let w = b.constant(&[2, 4], &[1.0, -0.5, 0.25, 1000.0, 0.5, 1.0, 0.5, -800.0]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "mixed", &[1, 2]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "mixed", &[1, 2]);
     let network = b.network(y);
     let quiet = |mut samples: Vec<Vec<f32>>| {
         samples.iter_mut().for_each(|sample| sample[3] /= 1000.0);
@@ -674,7 +674,7 @@ fn an_output_far_from_zero_whose_changes_are_lost_is_warned_of() {
         let mut b = Build::default();
         let x = b.input(&[1, 4]);
         let (w, bias) = (b.weights("matrix", 2, &[1, 4]), b.constant(&[1], &[offset]));
-        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w, bias], "matrix", &[1, 1]);
+        let y = b.node(Op::FullyConnected(Activation::None), &[x, w, bias], "matrix", &[1, 1]);
         compile(&b.network(y), &Quantize::default()).1
     };
     let report = far(1000.0);
@@ -690,7 +690,7 @@ fn low_agreement_is_warned_of_whatever_the_decibels() {
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
     let w = b.constant(&[3, 4], &[5.0, 0.0, 0.0, 0.0, 5.0, 0.02, 0.0, 0.0, 5.0, 0.0, 0.02, 0.0]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "matrix", &[1, 3]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "matrix", &[1, 3]);
     let report = compile(&b.network(y), &Quantize::default()).1;
     assert!(report.snr_db > 30.0 && report.agreement < Some(0.9), "{report:#?}");
     let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
@@ -721,7 +721,7 @@ fn weights_that_are_stored_too_small_are_warned_of_and_a_border_may_be_infinite_
     let mut rows = numbers(3, 96);
     rows.iter_mut().step_by(32).for_each(|w| *w = 50.0);
     let w = b.constant(&[3, 32], &rows);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "uneven", &[1, 3]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "uneven", &[1, 3]);
     let network = b.network(y);
     let mut quiet = samples(&network, 40);
     quiet.iter_mut().for_each(|sample| sample[0] = 0.0);
@@ -732,11 +732,11 @@ fn weights_that_are_stored_too_small_are_warned_of_and_a_border_may_be_infinite_
     let mut b = Build::default();
     let x = b.input(&[1, 4, 4, 2]);
     let (pads, far) = (b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]), b.constant(&[], &[f32::NEG_INFINITY]));
-    let y = b.node(TfliteOp::PadV2, &[x, pads, far], "pad", &[1, 6, 6, 2]);
-    let y = b.node(TfliteOp::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 2]);
-    let y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], "flat", &[1, 18]);
+    let y = b.node(Op::PadWith, &[x, pads, far], "pad", &[1, 6, 6, 2]);
+    let y = b.node(Op::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 3, 3, 2]);
+    let y = b.node(Op::Reshape { new_shape: None }, &[y], "flat", &[1, 18]);
     let w = b.weights("matrix", 2, &[3, 18]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[y, w], "matrix", &[1, 3]);
     let report = weights(&b.network(y), Some(20.0), &Options::default()).1;
     assert!(report.snr_db > 20.0 && report.warnings.is_empty(), "{report:#?}");
     assert!(report.layers.iter().all(|layer| !layer.snr_db.is_nan()), "{report:#?}");
@@ -748,8 +748,8 @@ fn near_ties_and_saturated_outputs_are_not_warned_of() {
     let mut b = Build::default();
     let x = b.input(&[1, 8]);
     let w = b.weights("wide", 1, &[200, 8]);
-    let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w], "wide", &[1, 200]);
-    let y = b.node(TfliteOp::Tanh, &[y], "tanh", &[1, 200]);
+    let y = b.node(Op::FullyConnected(Activation::None), &[x, w], "wide", &[1, 200]);
+    let y = b.node(Op::Tanh, &[y], "tanh", &[1, 200]);
     let report = compile(&b.network(y), &Quantize::default()).1;
     assert!(report.agreement < Some(0.9) && report.warnings.is_empty(), "{report:#?}");
 
@@ -759,8 +759,8 @@ fn near_ties_and_saturated_outputs_are_not_warned_of() {
         let mut b = Build::default();
         let x = b.input(&[1, 4]);
         let (w, bias) = (b.weights("matrix", 2, &[2, 4]), b.constant(&[2], &[first, second]));
-        let y = b.node(TfliteOp::FullyConnected(Activation::None), &[x, w, bias], "matrix", &[1, 2]);
-        let y = b.node(TfliteOp::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 2]);
+        let y = b.node(Op::FullyConnected(Activation::None), &[x, w, bias], "matrix", &[1, 2]);
+        let y = b.node(Op::Softmax { beta: 1.0 }, &[y], "softmax", &[1, 2]);
         let report = compile(&b.network(y), &Quantize::default()).1;
         assert_eq!(!report.warnings.is_empty(), warned, "{first} and {second}: {report:#?}");
     }
@@ -770,7 +770,7 @@ fn near_ties_and_saturated_outputs_are_not_warned_of() {
 fn a_network_that_gives_nothing_is_measured_without_a_panic() {
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
-    b.node(TfliteOp::Relu, &[x], "relu", &[1, 4]);
+    b.node(Op::Relu, &[x], "relu", &[1, 4]);
     let samples = [numbers(3, 4), numbers(4, 4)];
     // With no output there is no place whose loudness could be told.
     let (compiled, _) = compile_float(&b.0, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
@@ -783,9 +783,9 @@ fn long_chain(layers: usize) -> Graph {
     let mut y = b.input(&[1, 4]);
     for k in 0..layers {
         let name = format!("layer{k}");
-        y = b.node(TfliteOp::LeakyRelu { alpha: 0.99 }, &[y], &name, &[1, 4]);
+        y = b.node(Op::LeakyRelu { alpha: 0.99 }, &[y], &name, &[1, 4]);
         if k % 3 == 0 {
-            y = b.node(TfliteOp::Reshape { new_shape: None }, &[y], &format!("{name}/flat"), &[1, 4]);
+            y = b.node(Op::Reshape { new_shape: None }, &[y], &format!("{name}/flat"), &[1, 4]);
         }
     }
     b.network(y)
@@ -825,7 +825,7 @@ fn every_tensor_of_a_float_network_is_read_while_it_is_there() {
 fn memory_to_run_in_is_limited() {
     let mut b = Build::default();
     let (x, y) = (b.input(&[1024, 1]), b.input(&[1, 1024]));
-    let y = b.node(TfliteOp::Add(Activation::None), &[x, y], "sum", &[1024, 1024]);
+    let y = b.node(Op::Add(Activation::None), &[x, y], "sum", &[1024, 1024]);
     let network = b.network(y);
     let compile = |max_memory| {
         let options = Options { max_memory: Some(max_memory), ..Options::default() };
@@ -856,7 +856,7 @@ fn constants_that_many_layers_share_are_counted_for_each() {
     let mut y = b.input(&[1, 100]);
     let w = b.weights("w", 1, &[100, 100]);
     for k in 0..100 {
-        y = b.node(TfliteOp::FullyConnected(Activation::None), &[y, w], &format!("layer{k}"), &[1, 100]);
+        y = b.node(Op::FullyConnected(Activation::None), &[y, w], &format!("layer{k}"), &[1, 100]);
     }
     let network = b.network(y);
     let options = Options { max_memory: Some(3 << 20), ..Options::default() };

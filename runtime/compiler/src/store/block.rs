@@ -1,6 +1,6 @@
 //! Weights in blocks: matrices of fully connected layers, and tables that rows are gathered from.
 
-use crate::graph::{ElementType, Graph, Node, Op, Tensor, TensorId};
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use tealight_format::Operator;
 use tealight_format::ops::{BlockType, FullyConnectedBlock, GatherBlock};
 use tealight_kernels::block;
@@ -12,10 +12,10 @@ use tealight_kernels::block;
 pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Operator, String> {
     let block = of as i32;
     match node.op {
-        Op::Kernel(Operator::FullyConnectedF32(layer)) => {
+        NodeOp::Kernel(Operator::FullyConnectedF32(layer)) => {
             Ok(Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: layer.activation }))
         }
-        Op::Kernel(Operator::GatherF32(_)) => {
+        NodeOp::Kernel(Operator::GatherF32(_)) => {
             // Of a table, the output's rows are what it is read as.
             let shape = |id: Option<TensorId>| id.map(|id| &graph.tensors[id].shape);
             let depth = shape(node.inputs.get(1).copied().flatten()).and_then(|shape| shape.last());

@@ -1,6 +1,6 @@
 //! Weights as f16: half the bytes, rounded to 11 significant bits.
 
-use crate::graph::{ElementType, Tensor};
+use crate::ir::graph::{ElementType, Tensor};
 use tealight_kernels::float::f16;
 
 /// The weights `tensor` as f16.
@@ -18,8 +18,8 @@ pub(super) fn stored(tensor: &Tensor) -> Result<Tensor, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::Options;
-    use crate::graph::{ElementType, Graph, Tensor};
+    use crate::ir::graph::{ElementType, Graph, Tensor};
+    use crate::options::Options;
     use crate::store::store;
     use crate::testing::Builder;
     use tealight_format::Operator;

@@ -9,60 +9,14 @@ mod f16;
 
 pub(crate) use block::kernel_type;
 
-use crate::Options;
-use crate::error::{CompileError, Result};
-use crate::graph::{Content, ElementType, Graph, Node, Op, TensorId};
+use crate::diag::{CompileError, Result};
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, TensorId};
 use crate::names::layer_name;
+use crate::options::Options;
+use crate::weight_type::WeightType;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::str::FromStr;
 use tealight_format::Operator;
-use tealight_format::ops::BlockType;
 use wildmatch::WildMatch;
-
-/// How the weights of a float layer are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WeightType {
-    /// As they are.
-    F32,
-    /// Rounded to 11 significant bits.
-    F16,
-    /// In blocks: fully connected layers, and tables that rows are gathered from.
-    Blocks(BlockType),
-}
-
-impl WeightType {
-    /// Every type.
-    pub fn all() -> impl Iterator<Item = Self> {
-        [Self::F32, Self::F16].into_iter().chain(BlockType::ALL.iter().copied().map(Self::Blocks))
-    }
-
-    /// Its name: `f32`, `f16`, `q8_0`, …
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Blocks(block) => block.name(),
-        }
-    }
-}
-
-impl fmt::Display for WeightType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for WeightType {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Self::all().find(|of| of.name() == name).ok_or_else(|| {
-            let names: Vec<_> = Self::all().map(Self::name).collect();
-            format!("there are {}", names.join(", "))
-        })
-    }
-}
 
 /// The constants that were made, or why they could not be: from which bytes (their identity) of which shape, in the type of
 /// which name.
@@ -138,7 +92,7 @@ impl Wish {
 
 /// The weights of a layer of float tensors; nothing if it is none, or if they are stored otherwise already.
 pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
-    let Op::Kernel(operator) = &node.op else { return None };
+    let NodeOp::Kernel(operator) = &node.op else { return None };
     let inputs = operator.weight_inputs().iter();
     let ids: Vec<TensorId> = inputs.filter_map(|&k| node.inputs.get(k).copied().flatten()).collect();
     let float = ids.iter().all(|&id| graph.tensors[id].dtype == ElementType::F32);
@@ -147,7 +101,7 @@ pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
 
 /// The name of the type in which the weights of `node` are stored; nothing if it has none.
 pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
-    let Op::Kernel(operator) = &node.op else { return None };
+    let NodeOp::Kernel(operator) = &node.op else { return None };
     if let Some(block) = operator.block_type() {
         return Some(block.name());
     }
@@ -170,7 +124,7 @@ fn store_by_default(
     stored: &mut Stored,
 ) -> std::result::Result<Option<String>, String> {
     let takes_blocks =
-        matches!(graph.nodes[at].op, Op::Kernel(Operator::FullyConnectedF32(_) | Operator::GatherF32(_)));
+        matches!(graph.nodes[at].op, NodeOp::Kernel(Operator::FullyConnectedF32(_) | Operator::GatherF32(_)));
     let blocks = options.quantize.filter(|_| takes_blocks);
     let result = match blocks {
         Some(block) => store_one(graph, at, WeightType::Blocks(block), stored),
@@ -222,8 +176,8 @@ pub(crate) fn store_one(
         made.push(new);
     }
     let inputs: Vec<usize> = match &graph.nodes[at].op {
-        Op::Kernel(operator) => operator.weight_inputs().to_vec(),
-        Op::Tflite(_) => Vec::new(),
+        NodeOp::Kernel(operator) => operator.weight_inputs().to_vec(),
+        NodeOp::Ir(_) => Vec::new(),
     };
     let size = |id: TensorId| graph.tensors[id].bytes().map_or(0, <[u8]>::len);
     let line = |(&old, &new): (&TensorId, &TensorId)| {
@@ -234,7 +188,7 @@ pub(crate) fn store_one(
         graph.nodes[at].inputs[k] = Some(new);
     }
     if let Some(operator) = operator {
-        graph.nodes[at].op = Op::Kernel(operator);
+        graph.nodes[at].op = NodeOp::Kernel(operator);
     }
     Ok(new_line.then(|| lines.join("; ")))
 }
@@ -242,9 +196,10 @@ pub(crate) fn store_one(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::builder::{Builder, compile_kernel_graph};
+    use crate::driver::compile_kernel_graph;
+    use crate::ir::builder::Builder;
     use tealight_format::Model;
-    use tealight_format::ops::{FullyConnectedF32, GatherF32};
+    use tealight_format::ops::{BlockType, FullyConnectedF32, GatherF32};
 
     const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 

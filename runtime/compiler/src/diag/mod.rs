@@ -1,6 +1,10 @@
 //! Why a network could not be compiled.
 
-use crate::FileKind;
+mod gguf;
+
+pub use gguf::GgufError;
+
+use crate::kind::FileKind;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -20,7 +24,7 @@ pub enum CompileError {
     Corrupt(String),
     /// A GGUF file that cannot be compiled.
     #[error(transparent)]
-    Gguf(#[from] crate::gguf::GgufError),
+    Gguf(#[from] GgufError),
     /// An operator that cannot be compiled, as it stands there.
     #[error("{site} is not supported; accepted: {accepted}")]
     UnsupportedOperator {

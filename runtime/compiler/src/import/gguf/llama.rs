@@ -4,14 +4,14 @@
 //! in the model's state, and a gated feed-forward network (SwiGLU). Both see the vectors normalized. (Touvron and others,
 //! "Llama 2", 2023.) GGUF stores the rows of queries and keys so that rope turns neighbouring elements together.
 
+use super::GgufOptions;
 use super::reader::{Gguf, TensorInfo};
 use super::types::GgmlType;
-use super::{GgufError, GgufOptions};
-use crate::builder::Builder;
-use crate::bytes::Source;
-use crate::error::{CompileError, Result};
-use crate::graph::ElementType::{F16, F32, I32, U8};
-use crate::graph::{Graph, TensorId};
+use crate::diag::{CompileError, GgufError, Result};
+use crate::ir::builder::Builder;
+use crate::ir::bytes::Source;
+use crate::ir::graph::ElementType::{F16, F32, I32, U8};
+use crate::ir::graph::{Graph, TensorId};
 use crate::limit::Limit;
 use std::collections::HashSet;
 use tealight_format::Operator;

@@ -1,10 +1,10 @@
-//! Checks of what a file says about numbers: the quantization of its tensors and the float attributes of its operators.
+//! Checks of what a graph says about numbers: the quantization of its tensors and the float attributes of its operators.
 //!
 //! Everything after the import relies on them. NaN is in no range, so it fails each condition.
 
-use super::TfliteOp;
-use crate::error::{CompileError, Result, Site};
-use crate::graph::{ElementType, Graph, Quantization, Tensor};
+use super::op::Op;
+use crate::diag::{CompileError, Result, Site};
+use crate::ir::graph::{Content, ElementType, Graph, NodeOp, Quantization, Tensor};
 
 /// The largest scale. The numbers of an 8-bit tensor with it are some 10^12: no network has such.
 const LARGEST_SCALE: f32 = 4_294_967_296.0;
@@ -21,10 +21,10 @@ pub(crate) fn check(graph: &Graph) -> Result<()> {
         }
     }
     for node in &graph.nodes {
-        let crate::graph::Op::Tflite(op) = &node.op else { continue };
+        let NodeOp::Ir(op) = &node.op else { continue };
         let (what, value, low) = match *op {
-            TfliteOp::Softmax { beta } => ("beta", beta, 0.0),
-            TfliteOp::LeakyRelu { alpha } => ("slope (alpha)", alpha, -LARGEST_FACTOR),
+            Op::Softmax { beta } => ("beta", beta, 0.0),
+            Op::LeakyRelu { alpha } => ("slope (alpha)", alpha, -LARGEST_FACTOR),
             _ => continue,
         };
         if !(low..=LARGEST_FACTOR).contains(&value) {
@@ -60,11 +60,24 @@ fn check_quantization(tensor: &Tensor, quantization: &Quantization) -> std::resu
     Ok(())
 }
 
+/// A constant, or what a state starts from, has as many bytes as its type and shape say.
+pub(crate) fn check_constants(graph: &Graph) -> Result<()> {
+    for tensor in &graph.tensors {
+        let (Content::Constant(bytes) | Content::State(Some(bytes))) = &tensor.content else { continue };
+        let needed = tensor.dtype.size().and_then(|size| tensor.elements().checked_mul(size));
+        if needed != Some(bytes.len()) {
+            let what = format!("`{}` {}{:?} has {} bytes", tensor.name, tensor.dtype, tensor.shape, bytes.len());
+            return Err(CompileError::InvalidModel { site: Site::Graph, what });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::check;
+    use crate::ir::Op;
     use crate::testing::Builder;
-    use crate::tflite::TfliteOp;
 
     fn with_scale(scale: f32, zero_point: i32) -> Result<(), String> {
         let mut b = Builder::default();
@@ -107,18 +120,18 @@ mod tests {
 
     #[test]
     fn attributes_that_are_no_numbers_or_absurd_are_refused() {
-        let with = |op: TfliteOp| {
+        let with = |op: Op| {
             let mut b = Builder::default();
             let (x, y) = (b.input(&[4]), b.int8(&[4]));
             b.node(op, &[x], &[y]);
             check(&b.graph)
         };
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e10, -1e10] {
-            assert!(with(TfliteOp::Softmax { beta: value }).is_err(), "{value}");
-            let error = with(TfliteOp::LeakyRelu { alpha: value }).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("node 0 (LEAKY_RELU): its slope (alpha) is {value}")), "{error}");
+            assert!(with(Op::Softmax { beta: value }).is_err(), "{value}");
+            let error = with(Op::LeakyRelu { alpha: value }).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("node 0 (LeakyRelu): its slope (alpha) is {value}")), "{error}");
         }
-        assert!(with(TfliteOp::Softmax { beta: -1.0 }).is_err());
-        assert!(with(TfliteOp::Softmax { beta: 1.0 }).is_ok() && with(TfliteOp::LeakyRelu { alpha: -0.2 }).is_ok());
+        assert!(with(Op::Softmax { beta: -1.0 }).is_err());
+        assert!(with(Op::Softmax { beta: 1.0 }).is_ok() && with(Op::LeakyRelu { alpha: -0.2 }).is_ok());
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Source: GGML's specification of GGUF, versions 2 and 3 (little-endian).
 
-use super::GgufError;
 use super::types::{self, GgmlType};
+use crate::diag::GgufError;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 

@@ -1,13 +1,13 @@
 //! The graph that all passes share: tensors, and nodes in the order in which they run.
 //!
-//! One representation serves from import to memory planning. A node holds either an operator of TensorFlow Lite or,
-//! after the pass `lower`, one of the model file. Passes add tensors but never remove or renumber them, so a
+//! One representation serves from import to memory planning. A node holds either a neutral operator or, after the pass
+//! `lower`, one of the model file. Passes add tensors but never remove or renumber them, so a
 //! tensor of the source file keeps its number; a tensor that nothing mentions any more is simply not written.
 
-pub use crate::bytes::Bytes;
+pub use super::bytes::Bytes;
 
-use crate::error::{CompileError, Result, Site};
-use crate::tflite::TfliteOp;
+use super::op::Op;
+use crate::diag::{CompileError, Result, Site};
 use std::collections::BTreeMap;
 use std::fmt;
 use tealight_format::{DType, Operator};
@@ -110,7 +110,7 @@ pub enum ElementType {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// What it does.
-    pub op: Op,
+    pub op: NodeOp,
     /// What it reads; `None` stands for an optional input left out.
     pub inputs: Vec<Option<TensorId>>,
     /// What it writes.
@@ -121,9 +121,9 @@ pub struct Node {
 
 /// The operator of a node.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Op {
-    /// One of the source file.
-    Tflite(TfliteOp),
+pub enum NodeOp {
+    /// A neutral one, which the pass `lower` replaces.
+    Ir(Op),
     /// One of the model file.
     Kernel(Operator),
 }
@@ -153,7 +153,7 @@ impl ElementType {
         })
     }
 
-    /// Least and greatest value of an 8-bit type.
+    /// Minimum and maximum of an 8-bit type.
     pub fn range_8_bit(self) -> Option<[i32; 2]> {
         match self {
             Self::I8 => Some([-128, 127]),
@@ -370,11 +370,11 @@ impl Graph {
     }
 }
 
-impl Op {
-    /// Its name: TensorFlow Lite's, or the model file's.
+impl NodeOp {
+    /// Its name: the neutral operator's, or the model file's.
     pub fn name(&self) -> &str {
         match self {
-            Self::Tflite(op) => op.name(),
+            Self::Ir(op) => op.name(),
             Self::Kernel(operator) => operator.code().name(),
         }
     }
@@ -403,8 +403,8 @@ impl fmt::Display for Graph {
             }
             f.write_str(")")?;
             match &node.op {
-                Op::Tflite(op) => writeln!(f, " {op:?}")?,
-                Op::Kernel(operator) => writeln!(f, " {operator:?}")?,
+                NodeOp::Ir(op) => writeln!(f, " {op:?}")?,
+                NodeOp::Kernel(operator) => writeln!(f, " {operator:?}")?,
             }
         }
         Ok(())

@@ -4,16 +4,15 @@
 //! which tensors, and what comes out. Every rule of the operators is checked when the graph is compiled, with the code
 //! that checks a model file.
 
-use crate::error::{CompileError, Result};
-use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Tensor, TensorId};
-use crate::{Compiled, Options, compile_graph};
+use crate::diag::{CompileError, Result, Site};
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use tealight_format::ops::{BlockType, Copy};
 use tealight_format::{DType, Operator};
 use tealight_kernels::block;
 
 /// A graph that grows by one tensor or operator at a time.
 ///
-/// Names serve messages and the file: a constant keeps its name there ([`Options::keep_names`]).
+/// Names serve messages and the file: a constant keeps its name there ([`Options::keep_names`](crate::Options::keep_names)).
 ///
 /// ```
 /// use tealight_compiler::builder::{Builder, compile_kernel_graph};
@@ -81,7 +80,7 @@ impl Builder {
     /// `rows * columns` or not all finite.
     pub fn blocks(&mut self, name: &str, of: BlockType, [rows, columns]: [u32; 2], reals: &[f32]) -> Result<TensorId> {
         let invalid = |what: String| CompileError::InvalidModel {
-            site: crate::Site::Graph,
+            site: Site::Graph,
             what: format!("constant `{name}` [{rows}, {columns}] in blocks of type {}: {what}", of.name()),
         };
         if columns == 0 || !columns.is_multiple_of(of.elements()) {
@@ -140,7 +139,7 @@ impl Builder {
         let view = Tensor { shape: shape.to_vec(), alias: Some(base), ..from.clone() };
         if view.elements() != from.elements() {
             let what = format!("a view {shape:?} of `{}` {:?}: as many elements are needed", from.name, from.shape);
-            return Err(CompileError::InvalidModel { site: crate::Site::Graph, what });
+            return Err(CompileError::InvalidModel { site: Site::Graph, what });
         }
         Ok(self.graph.add(view))
     }
@@ -160,55 +159,15 @@ impl Builder {
         &self.graph.tensors[tensor]
     }
 
-    /// The graph, to be compiled by [`compile_kernel_graph`].
+    /// The graph, to be compiled by [`compile_kernel_graph`](crate::builder::compile_kernel_graph).
     pub fn finish(self) -> Graph {
         self.graph
     }
 
     fn node(&mut self, operator: Operator, inputs: Vec<Option<TensorId>>, output: TensorId) {
         let origin = self.graph.nodes.len();
-        self.graph.nodes.push(Node { op: Op::Kernel(operator), inputs, outputs: vec![output], origin });
+        self.graph.nodes.push(Node { op: NodeOp::Kernel(operator), inputs, outputs: vec![output], origin });
     }
-}
-
-/// Compiles a graph of the model file's operators, and of TensorFlow Lite's. Constants keep their names.
-///
-/// `source` is the file that the graph came from; its hash is kept in the model file.
-///
-/// # Errors
-/// [`CompileError`] names the node that breaks its operator's rule (nodes count in the order in which they were added),
-/// or says what is too large.
-pub fn compile_kernel_graph(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
-    compile_kernel_graph_with(graph, source, options, &mut |_, _| {})
-}
-
-/// [`compile_kernel_graph`], showing the graph after each pass, as [`compile_tflite_with`](crate::compile_tflite_with)
-/// does.
-///
-/// # Errors
-/// As [`compile_kernel_graph`].
-pub fn compile_kernel_graph_with(
-    graph: Graph,
-    source: &[u8],
-    options: &Options,
-    observer: &mut dyn FnMut(&str, &Graph),
-) -> Result<Compiled> {
-    crate::tflite::check(&graph)?;
-    check_constants(&graph)?;
-    compile_graph(graph, "build", source, &Options { keep_names: true, ..options.clone() }, observer)
-}
-
-/// A constant, or what a state starts from, has as many bytes as its type and shape say.
-fn check_constants(graph: &Graph) -> Result<()> {
-    for tensor in &graph.tensors {
-        let (Content::Constant(bytes) | Content::State(Some(bytes))) = &tensor.content else { continue };
-        let needed = tensor.dtype.size().and_then(|size| tensor.elements().checked_mul(size));
-        if needed != Some(bytes.len()) {
-            let what = format!("`{}` {}{:?} has {} bytes", tensor.name, tensor.dtype, tensor.shape, bytes.len());
-            return Err(CompileError::InvalidModel { site: crate::Site::Graph, what });
-        }
-    }
-    Ok(())
 }
 
 impl From<DType> for ElementType {

@@ -1,7 +1,7 @@
 //! The tokenizer that a GGUF file holds.
 
-use super::GgufError;
 use super::reader::{Gguf, Value};
+use crate::diag::GgufError;
 use crate::vocabulary::{Bpe, Vocabulary};
 use std::collections::HashMap;
 

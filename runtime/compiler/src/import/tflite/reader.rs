@@ -1,13 +1,13 @@
 //! From the bytes of a file to a graph, with every index checked.
 
-use super::schema::{self, Options};
-use super::{Activation, Padding, SliceMasks, TfliteOp, Window, check, names};
-use crate::bytes::Source;
-use crate::error::{CompileError, Result, Site};
-use crate::graph::{Bytes, Content, ElementType, Graph, Node, Op, Quantization, Tensor, TensorId};
+use super::{operators, schema};
+use crate::diag::{CompileError, Result, Site};
+use crate::ir::Op;
+use crate::ir::bytes::Source;
+use crate::ir::check::check;
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
 use crate::kind::{FileKind, kind_of};
 use flatbuffers::Vector;
-use tealight_format::ops::UnaryFunction;
 use tealight_format::{DType, MAX_RANK};
 
 /// The most tensors, and the most nodes, of all graphs of a file: four times what a model file holds. Tables of a file may be
@@ -110,15 +110,15 @@ fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>
             return Err(corrupt(format!("node {i} has no operator code")));
         };
         let mut node = Node {
-            op: Op::Tflite(TfliteOp::Unknown { name: code_name(code) }),
+            op: NodeOp::Ir(Op::Unknown { name: code_name(code) }),
             inputs: optional_list(operator.inputs(), count, i)?,
             outputs: list(operator.outputs(), count, &format!("the outputs of node {i}"))?,
             origin: i,
         };
         if let Some(op) = import_op(code, &operator).map_err(|error| error.at(&graph, &node))? {
-            node.op = Op::Tflite(op);
+            node.op = NodeOp::Ir(op);
         }
-        graph.operators.push(node.op.name().to_string());
+        graph.operators.push(code_name(code));
         graph.nodes.push(node);
     }
     empty_constants(&mut graph);
@@ -359,215 +359,19 @@ fn code_of(code: &schema::OperatorCode<'_>) -> i32 {
 fn code_name(code: &schema::OperatorCode<'_>) -> String {
     match (code_of(code), code.custom_code()) {
         (CUSTOM, Some(custom)) => format!("CUSTOM {}", cut(custom, LONGEST_CUSTOM)),
-        (number, _) => names::name(number).map_or_else(|| format!("operator code {number}"), str::to_string),
+        (number, _) => {
+            operators::row(number).map_or_else(|| format!("operator code {number}"), |row| row.name.to_string())
+        }
     }
 }
 
 const CUSTOM: i32 = 32;
 
-/// What is missing or wrong in an operator's options.
-enum Fault {
-    Options,
-    Value(&'static str, i32),
-}
-
-impl Fault {
-    fn at(self, graph: &Graph, node: &Node) -> CompileError {
-        match self {
-            Self::Options => graph.invalid(node, "its options are missing"),
-            Self::Value(what, value) => graph.invalid(node, format!("its {what} is {value}")),
-        }
-    }
-}
-
-fn padding(code: i8) -> std::result::Result<Padding, Fault> {
-    match code {
-        0 => Ok(Padding::Same),
-        1 => Ok(Padding::Valid),
-        _ => Err(Fault::Value("padding", i32::from(code))),
-    }
-}
-
-fn activation(code: i8) -> Activation {
-    match code {
-        0 => Activation::None,
-        1 => Activation::Relu,
-        2 => Activation::ReluN1To1,
-        3 => Activation::Relu6,
-        other => Activation::Other(other),
-    }
-}
-
 /// The operator; `None` if it is not known.
 fn import_op(
     code: &schema::OperatorCode<'_>,
     operator: &schema::Operator<'_>,
-) -> std::result::Result<Option<TfliteOp>, Fault> {
-    fn options<'a, T: Options<'a>>(operator: &schema::Operator<'a>) -> std::result::Result<T, Fault> {
-        operator.options::<T>().ok_or(Fault::Options)
-    }
-    let pool = |operator| -> std::result::Result<Window, Fault> {
-        let o = options::<schema::Pool2DOptions<'_>>(operator)?;
-        Ok(Window {
-            padding: padding(o.padding())?,
-            stride: [o.stride_h(), o.stride_w()],
-            dilation: [1, 1],
-            size: [o.filter_height(), o.filter_width()],
-            explicit: [0; 4],
-            activation: activation(o.activation()),
-        })
-    };
-    Ok(Some(match code_of(code) {
-        // An absent options table means the defaults where all fields have one that makes sense.
-        0 => TfliteOp::Add(
-            operator.options::<schema::AddOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
-        ),
-        1 => TfliteOp::AveragePool2d(pool(operator)?),
-        2 => {
-            let o = options::<schema::ConcatenationOptions<'_>>(operator)?;
-            TfliteOp::Concatenation { axis: o.axis(), activation: activation(o.activation()) }
-        }
-        3 => {
-            let o = options::<schema::Conv2DOptions<'_>>(operator)?;
-            TfliteOp::Conv2d(Window {
-                padding: padding(o.padding())?,
-                stride: [o.stride_h(), o.stride_w()],
-                dilation: [o.dilation_h(), o.dilation_w()],
-                size: [0, 0],
-                explicit: [0; 4],
-                activation: activation(o.activation()),
-            })
-        }
-        4 => {
-            let o = options::<schema::DepthwiseConv2DOptions<'_>>(operator)?;
-            TfliteOp::DepthwiseConv2d(Window {
-                padding: padding(o.padding())?,
-                stride: [o.stride_h(), o.stride_w()],
-                dilation: [o.dilation_h(), o.dilation_w()],
-                size: [0, 0],
-                explicit: [0; 4],
-                activation: activation(o.activation()),
-            })
-        }
-        6 => TfliteOp::Dequantize,
-        9 => {
-            let o = operator.options::<schema::FullyConnectedOptions<'_>>();
-            if let Some(format) = o.map(|o| o.weights_format()).filter(|&format| format != 0) {
-                return Err(Fault::Value("weights format", i32::from(format)));
-            }
-            TfliteOp::FullyConnected(o.map_or(Activation::None, |o| activation(o.activation())))
-        }
-        14 => TfliteOp::Logistic,
-        17 => TfliteOp::MaxPool2d(pool(operator)?),
-        18 => TfliteOp::Mul(
-            operator.options::<schema::MulOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
-        ),
-        19 => TfliteOp::Relu,
-        20 => TfliteOp::ReluN1To1,
-        21 => TfliteOp::Relu6,
-        22 => TfliteOp::Reshape {
-            new_shape: operator
-                .options::<schema::ReshapeOptions<'_>>()
-                .and_then(|o| o.new_shape())
-                .map(|shape| shape.iter().collect()),
-        },
-        25 => TfliteOp::Softmax { beta: options::<schema::SoftmaxOptions<'_>>(operator)?.beta() },
-        27 => {
-            let o = options::<schema::SvdfOptions<'_>>(operator)?;
-            TfliteOp::Svdf { rank: o.rank(), activation: activation(o.activation()) }
-        }
-        28 => TfliteOp::Tanh,
-        34 => TfliteOp::Pad,
-        36 => {
-            let o = operator.options::<schema::GatherOptions<'_>>();
-            TfliteOp::Gather { axis: o.map_or(0, |o| o.axis()), batch_dims: o.map_or(0, |o| o.batch_dims()) }
-        }
-        39 => TfliteOp::Transpose,
-        40 => TfliteOp::Mean,
-        41 => TfliteOp::Sub(
-            operator.options::<schema::SubOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
-        ),
-        42 => TfliteOp::Div(
-            operator.options::<schema::DivOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
-        ),
-        43 => TfliteOp::Squeeze {
-            dims: operator
-                .options::<schema::SqueezeOptions<'_>>()
-                .and_then(|o| o.squeeze_dims())
-                .map(|dims| dims.iter().collect())
-                .unwrap_or_default(),
-        },
-        45 => {
-            let o = options::<schema::StridedSliceOptions<'_>>(operator)?;
-            TfliteOp::StridedSlice(SliceMasks {
-                begin: o.begin_mask(),
-                end: o.end_mask(),
-                ellipsis: o.ellipsis_mask(),
-                new_axis: o.new_axis_mask(),
-                shrink_axis: o.shrink_axis_mask(),
-            })
-        }
-        47 => TfliteOp::Elementwise(UnaryFunction::Exp),
-        49 => TfliteOp::Split,
-        53 => TfliteOp::Cast,
-        55 => TfliteOp::Maximum,
-        57 => TfliteOp::Minimum,
-        59 => TfliteOp::Elementwise(UnaryFunction::Neg),
-        60 => TfliteOp::PadV2,
-        65 => TfliteOp::Slice,
-        66 => TfliteOp::Elementwise(UnaryFunction::Sin),
-        67 => {
-            let o = options::<schema::TransposeConvOptions<'_>>(operator)?;
-            TfliteOp::TransposeConv(Window {
-                padding: padding(o.padding())?,
-                stride: [o.stride_h(), o.stride_w()],
-                dilation: [1, 1],
-                size: [0, 0],
-                explicit: [0; 4],
-                activation: activation(o.activation()),
-            })
-        }
-        70 => TfliteOp::ExpandDims,
-        73 => TfliteOp::Elementwise(UnaryFunction::Log),
-        75 => TfliteOp::Elementwise(UnaryFunction::Sqrt),
-        76 => TfliteOp::Elementwise(UnaryFunction::Rsqrt),
-        77 => TfliteOp::Shape,
-        81 => TfliteOp::ReduceProd,
-        83 => TfliteOp::Pack { axis: operator.options::<schema::PackOptions<'_>>().map_or(0, |o| o.axis()) },
-        88 => TfliteOp::Unpack { axis: operator.options::<schema::UnpackOptions<'_>>().map_or(0, |o| o.axis()) },
-        90 => TfliteOp::FloorDiv,
-        92 => TfliteOp::Elementwise(UnaryFunction::Square),
-        94 => TfliteOp::Fill,
-        97 => {
-            let o = operator.options::<schema::ResizeNearestNeighborOptions<'_>>();
-            TfliteOp::ResizeNearestNeighbor {
-                align_corners: o.is_some_and(|o| o.align_corners()),
-                half_pixel_centers: o.is_some_and(|o| o.half_pixel_centers()),
-            }
-        }
-        98 => TfliteOp::LeakyRelu { alpha: options::<schema::LeakyReluOptions<'_>>(operator)?.alpha() },
-        101 => TfliteOp::Elementwise(UnaryFunction::Abs),
-        102 => TfliteOp::SplitV,
-        108 => TfliteOp::Elementwise(UnaryFunction::Cos),
-        111 => TfliteOp::Elu,
-        114 => TfliteOp::Quantize,
-        117 => TfliteOp::HardSwish,
-        129 => {
-            let index = options::<schema::CallOnceOptions<'_>>(operator)?.init_subgraph_index();
-            let subgraph = usize::try_from(index).map_err(|_| Fault::Value("graph", index))?;
-            TfliteOp::CallOnce { subgraph }
-        }
-        142 => {
-            let o = options::<schema::VarHandleOptions<'_>>(operator)?;
-            let (container, name) = (o.container().unwrap_or(""), o.shared_name().unwrap_or(""));
-            TfliteOp::VarHandle { name: format!("{container}/{name}") }
-        }
-        143 => TfliteOp::ReadVariable,
-        144 => TfliteOp::AssignVariable,
-        150 => {
-            let approximate = operator.options::<schema::GeluOptions<'_>>().is_some_and(|o| o.approximate());
-            TfliteOp::Elementwise(if approximate { UnaryFunction::GeluTanh } else { UnaryFunction::Gelu })
-        }
-        _ => return Ok(None),
-    }))
+) -> std::result::Result<Option<Op>, operators::Fault> {
+    let build = operators::row(code_of(code)).and_then(|row| row.build);
+    build.map(|build| build(operator)).transpose()
 }

@@ -1,0 +1,255 @@
+//! From a graph to a model file: the list of passes, and the ways in.
+
+use crate::diag::{CompileError, Result};
+use crate::import::{self, gguf::GgufOptions};
+use crate::ir::Op;
+use crate::ir::check::{check, check_constants};
+use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
+use crate::limit::Limit;
+use crate::options::Options;
+use crate::{lower, pass, plan, store, write};
+use std::cell::RefCell;
+use tealight_format::Work;
+
+/// A compiled network.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The model file.
+    pub bytes: Vec<u8>,
+    /// What the compiler did and reached.
+    pub report: Report,
+    /// (tensor of the source's main graph, value of the plan) for each tensor that still exists as a value.
+    pub tensors: Vec<(usize, usize)>,
+}
+
+/// What a compilation did and reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Bytes of memory that a session needs: state, activations, scratch.
+    pub arena_len: u32,
+    /// How many of them are streaming state.
+    pub state_len: u32,
+    /// The most bytes that are alive at one operator: no plan without overlap needs less.
+    pub lower_bound: u32,
+    /// What placing the largest tensors first, without overlap, would need.
+    pub greedy_by_size: u32,
+    /// Operators whose output runs over their input.
+    pub overlaps: usize,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Bytes of the constants, before padding.
+    pub weights_bytes: u64,
+    /// Bytes of the plan.
+    pub plan_bytes: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// What became of the weights that [`Options::quantize`], [`Options::f16`] and [`Options::layers`] ask about.
+    pub quantized: Vec<String>,
+    /// Each pass and what it did.
+    pub passes: Vec<(String, String)>,
+    /// What the user should know about how the source was read and taken, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Compiles a TensorFlow Lite file.
+///
+/// # Errors
+/// [`CompileError`] says what in the file cannot be compiled and where. No bytes make it panic.
+pub fn compile_tflite(bytes: &[u8], options: &Options) -> Result<Compiled> {
+    compile_tflite_with(bytes, options, &mut |_, _| {})
+}
+
+/// [`compile_tflite`], showing the graph after each pass: the observer is given the pass's name and the graph, which
+/// displays itself as text.
+///
+/// # Errors
+/// As [`compile_tflite`].
+pub fn compile_tflite_with(
+    bytes: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    compile_graph(import::tflite::import(bytes)?, "import", bytes, options, observer)
+}
+
+/// Reads a TensorFlow Lite file, as the first pass of [`compile_tflite`] does.
+///
+/// # Errors
+/// As [`compile_tflite`].
+pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
+    import::tflite::import(bytes)
+}
+
+/// Compiles a graph of neutral operators, which the pass `origin` made from the file `source`.
+pub(crate) fn compile_graph(
+    graph: Graph,
+    origin: &str,
+    source: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    compile_as(graph, origin, source, options, observer, plan::plan_best, usize::MAX)
+}
+
+/// A way of planning memory: gives the graph in the order that was planned for, with the works of its nodes.
+type Planner = fn(Graph, &[Work]) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
+
+/// Compiles a graph. Passes leave all of its outputs as they are, but only the first `outputs` of them are the model's.
+fn compile_as(
+    graph: Graph,
+    origin: &str,
+    source: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+    planner: Planner,
+    outputs: usize,
+) -> Result<Compiled> {
+    let limit = Limit::of(&graph, options);
+    let mut report = Report::default();
+    let sources = graph.tensors.len();
+    let mut observe = |name: &str, graph: &Graph, before: usize| {
+        observer(name, graph);
+        let what = format!("{before} nodes to {}", graph.nodes.len());
+        report.passes.push((name.to_string(), what));
+    };
+    observe(origin, &graph, graph.nodes.len());
+    type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
+    let quantized = RefCell::new(Vec::new());
+    let passes: [(&str, Pass<'_>); 12] = [
+        ("variables", &|graph| pass::variables::resolve(graph, &limit)),
+        ("requantize", &pass::requantize::requantize),
+        ("fold", &|graph| pass::fold::fold(graph, &limit)),
+        ("dead", &|graph| refuse_unknown(pass::dead::remove_dead(graph), &limit)),
+        ("fuse_pad", &pass::fuse_pad::fuse_pad),
+        ("elide", &pass::elide::elide),
+        ("lower", &|graph| {
+            // Lowering reads all weights.
+            limit.check_constants(&graph)?;
+            lower::lower(graph, &limit)
+        }),
+        ("store", &|graph| store::store(graph, options, &[], &mut quantized.borrow_mut())),
+        ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
+        ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
+        ("outputs", &|mut graph| {
+            graph.outputs.truncate(outputs);
+            Ok(pass::interface::separate_outputs(graph))
+        }),
+        ("dead", &|graph| Ok(pass::dead::remove_dead(graph))),
+    ];
+    let graph = passes.into_iter().try_fold(graph, |graph, (name, pass)| {
+        let before = graph.nodes.len();
+        let graph = pass(graph)?;
+        observe(name, &graph, before);
+        Ok::<_, CompileError>(graph)
+    })?;
+    let works = lower::check(&graph)?;
+    limit.check_constants(&graph)?;
+    write::check_counts(&graph)?;
+    let (graph, works, plan) = planner(graph, &works)?;
+    observe("order", &graph, graph.nodes.len());
+    let written = write::write(&graph, &works, &plan, source, options)?;
+    report.notes.clone_from(&graph.notes);
+    report.arena_len = plan.arena_len;
+    report.state_len = plan.state_len;
+    report.lower_bound = plan.lower_bound;
+    report.greedy_by_size = plan.greedy_by_size;
+    report.overlaps = plan.overlaps;
+    report.macs = works.iter().fold(0, |macs, work| macs.saturating_add(work.macs));
+    report.quantized = quantized.take();
+    report.weights_bytes = written.weights_bytes;
+    report.plan_bytes = written.plan_bytes;
+    report.file_bytes = written.bytes.len() as u64;
+    let tensors = written.tensors.into_iter().filter(|&(tensor, _)| tensor < sources).collect();
+    Ok(Compiled { bytes: written.bytes, report, tensors })
+}
+
+/// Compiles a graph that is only run to be measured, with the tensor map: its memory is placed fast, not well.
+pub(crate) fn compile_to_measure(graph: Graph, options: &Options) -> Result<Compiled> {
+    let options = Options { keep_tensor_map: true, ..options.clone() };
+    compile_as(graph, "measure", b"", &options, &mut |_, _| {}, plan::plan_fast, usize::MAX)
+}
+
+/// As [`compile_to_measure`], so that each of the tensors `watched`, which lead to the graph's outputs, can be read after the
+/// operator that writes it. They are no outputs of the model: of those a model has few at a time.
+pub(crate) fn compile_to_watch(mut graph: Graph, watched: &[TensorId], options: &Options) -> Result<Compiled> {
+    let options = Options { keep_tensor_map: true, ..options.clone() };
+    let outputs = graph.outputs.len();
+    graph.outputs.extend(watched);
+    compile_as(graph, "watch", b"", &options, &mut |_, _| {}, plan::plan_fast, outputs)
+}
+
+/// Compiles a graph of the model file's operators, and of neutral ones. Constants keep their names.
+///
+/// `source` is the file that the graph came from; its hash is kept in the model file.
+///
+/// # Errors
+/// [`CompileError`] names the node that breaks its operator's rule (nodes count in the order in which they were added),
+/// or says what is too large.
+pub fn compile_kernel_graph(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
+    compile_kernel_graph_with(graph, source, options, &mut |_, _| {})
+}
+
+/// [`compile_kernel_graph`], showing the graph after each pass, as [`compile_tflite_with`]
+/// does.
+///
+/// # Errors
+/// As [`compile_kernel_graph`].
+pub fn compile_kernel_graph_with(
+    graph: Graph,
+    source: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    check(&graph)?;
+    check_constants(&graph)?;
+    compile_graph(graph, "build", source, &Options { keep_names: true, ..options.clone() }, observer)
+}
+
+/// Compiles the language model in a GGUF file, with its tokenizer. The result takes one token and gives the scores of the
+/// next, and remembers what it has read.
+///
+/// # Errors
+/// [`CompileError`] says what in the file cannot be compiled and where. No bytes make it panic.
+pub fn compile_gguf(bytes: &[u8], gguf: &GgufOptions, options: &Options) -> Result<Compiled> {
+    compile_gguf_with(bytes, gguf, options, &mut |_, _| {})
+}
+
+/// [`compile_gguf`], showing the graph after each pass, as [`compile_tflite_with`] does.
+///
+/// # Errors
+/// As [`compile_gguf`].
+pub fn compile_gguf_with(
+    bytes: &[u8],
+    gguf: &GgufOptions,
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    let limit = Limit::new(bytes.len() as u64, options);
+    let (graph, vocabulary) = import::gguf::import(bytes, gguf, &limit)?;
+    let options = Options { vocabulary: Some(vocabulary), ..options.clone() };
+    compile_kernel_graph_with(graph, bytes, &options, observer)
+}
+
+/// Refuses a graph with operators that are not known, before other passes find what follows from them. With them comes
+/// everything else that is not supported.
+fn refuse_unknown(graph: Graph, limit: &Limit) -> Result<Graph> {
+    let is_unknown = |node: &Node| matches!(node.op, NodeOp::Ir(Op::Unknown { .. }));
+    if graph.nodes.iter().any(is_unknown) {
+        let viewed = pass::fuse_pad::fuse_pad(graph.clone()).and_then(pass::elide::elide);
+        let graph = viewed.unwrap_or(graph);
+        // Lowering reads all weights.
+        limit.check_constants(&graph)?;
+        return lower::lower(graph, limit);
+    }
+    Ok(graph)
+}
+
+/// A graph after the pass `lower`.
+pub(crate) fn lowered(graph: Graph, options: &Options) -> Result<Graph> {
+    let limit = Limit::of(&graph, options);
+    let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
+    let graph = refuse_unknown(pass::dead::remove_dead(pass::fold::fold(graph, &limit)?), &limit)?;
+    let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?;
+    limit.check_constants(&graph)?;
+    lower::lower(graph, &limit)
+}

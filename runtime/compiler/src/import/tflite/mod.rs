@@ -1,0 +1,7 @@
+//! TensorFlow Lite files: what they hold, and how they become a [`Graph`](crate::ir::graph::Graph).
+
+mod operators;
+mod reader;
+mod schema;
+
+pub(crate) use reader::import;

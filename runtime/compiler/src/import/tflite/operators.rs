@@ -1,0 +1,419 @@
+//! TensorFlow Lite's built-in operators, a row each: its code, its name, and how it becomes a neutral operator.
+//!
+//! A row of an operator that is not compiled has a name only, for messages. An operator's options are read in its row; an
+//! absent table of options means the defaults where all fields have one that makes sense.
+
+use super::schema::{self, Options};
+use crate::diag::CompileError;
+use crate::ir::graph::{Graph, Node};
+use crate::ir::{Activation, Op, Padding, SliceMasks, Window};
+use tealight_format::ops::UnaryFunction;
+
+/// One operator.
+pub(super) struct Row {
+    /// Its code in the schema's `BuiltinOperator`.
+    code: i32,
+    /// Its name there.
+    pub(super) name: &'static str,
+    /// Makes the neutral operator of a node; `None` if it is not compiled.
+    pub(super) build: Option<Build>,
+}
+
+type Build = fn(&schema::Operator<'_>) -> Result<Op, Fault>;
+
+impl Row {
+    const fn read(code: i32, name: &'static str, build: Build) -> Self {
+        Self { code, name, build: Some(build) }
+    }
+
+    const fn named(code: i32, name: &'static str) -> Self {
+        Self { code, name, build: None }
+    }
+}
+
+/// The row of operator `code`.
+pub(super) fn row(code: i32) -> Option<&'static Row> {
+    usize::try_from(code).ok().and_then(|code| OPERATORS.get(code))
+}
+
+/// What is missing or wrong in an operator's options.
+pub(super) enum Fault {
+    Options,
+    Value(&'static str, i32),
+}
+
+impl Fault {
+    pub(super) fn at(self, graph: &Graph, node: &Node) -> CompileError {
+        match self {
+            Self::Options => graph.invalid(node, "its options are missing"),
+            Self::Value(what, value) => graph.invalid(node, format!("its {what} is {value}")),
+        }
+    }
+}
+
+fn padding(code: i8) -> Result<Padding, Fault> {
+    match code {
+        0 => Ok(Padding::Same),
+        1 => Ok(Padding::Valid),
+        _ => Err(Fault::Value("padding", i32::from(code))),
+    }
+}
+
+fn activation(code: i8) -> Activation {
+    match code {
+        0 => Activation::None,
+        1 => Activation::Relu,
+        2 => Activation::ReluN1To1,
+        3 => Activation::Relu6,
+        other => Activation::Other(other),
+    }
+}
+
+/// The options of `operator`, which must be there.
+fn options<'a, T: Options<'a>>(operator: &schema::Operator<'a>) -> Result<T, Fault> {
+    operator.options::<T>().ok_or(Fault::Options)
+}
+
+fn pool(operator: &schema::Operator<'_>) -> Result<Window, Fault> {
+    let o = options::<schema::Pool2DOptions<'_>>(operator)?;
+    Ok(Window {
+        padding: padding(o.padding())?,
+        stride: [o.stride_h(), o.stride_w()],
+        dilation: [1, 1],
+        size: [o.filter_height(), o.filter_width()],
+        explicit: [0; 4],
+        activation: activation(o.activation()),
+    })
+}
+
+// A row stands at the index of its code: a deleted row does not compile.
+const _: () = {
+    let mut i = 0;
+    while i < OPERATORS.len() {
+        assert!(OPERATORS[i].code as usize == i);
+        i += 1;
+    }
+};
+
+const OPERATORS: [Row; 210] = [
+    Row::read(0, "ADD", |operator| {
+        Ok(Op::Add(
+            operator.options::<schema::AddOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ))
+    }),
+    Row::read(1, "AVERAGE_POOL_2D", |operator| Ok(Op::AvgPool2d(pool(operator)?))),
+    Row::read(2, "CONCATENATION", |operator| {
+        let o = options::<schema::ConcatenationOptions<'_>>(operator)?;
+        Ok(Op::Concat { axis: o.axis(), activation: activation(o.activation()) })
+    }),
+    Row::read(3, "CONV_2D", |operator| {
+        let o = options::<schema::Conv2DOptions<'_>>(operator)?;
+        Ok(Op::Conv2d(Window {
+            padding: padding(o.padding())?,
+            stride: [o.stride_h(), o.stride_w()],
+            dilation: [o.dilation_h(), o.dilation_w()],
+            size: [0, 0],
+            explicit: [0; 4],
+            activation: activation(o.activation()),
+        }))
+    }),
+    Row::read(4, "DEPTHWISE_CONV_2D", |operator| {
+        let o = options::<schema::DepthwiseConv2DOptions<'_>>(operator)?;
+        Ok(Op::DepthwiseConv2d(Window {
+            padding: padding(o.padding())?,
+            stride: [o.stride_h(), o.stride_w()],
+            dilation: [o.dilation_h(), o.dilation_w()],
+            size: [0, 0],
+            explicit: [0; 4],
+            activation: activation(o.activation()),
+        }))
+    }),
+    Row::named(5, "DEPTH_TO_SPACE"),
+    Row::read(6, "DEQUANTIZE", |_| Ok(Op::Dequantize)),
+    Row::named(7, "EMBEDDING_LOOKUP"),
+    Row::named(8, "FLOOR"),
+    Row::read(9, "FULLY_CONNECTED", |operator| {
+        let o = operator.options::<schema::FullyConnectedOptions<'_>>();
+        if let Some(format) = o.map(|o| o.weights_format()).filter(|&format| format != 0) {
+            return Err(Fault::Value("weights format", i32::from(format)));
+        }
+        Ok(Op::FullyConnected(o.map_or(Activation::None, |o| activation(o.activation()))))
+    }),
+    Row::named(10, "HASHTABLE_LOOKUP"),
+    Row::named(11, "L2_NORMALIZATION"),
+    Row::named(12, "L2_POOL_2D"),
+    Row::named(13, "LOCAL_RESPONSE_NORMALIZATION"),
+    Row::read(14, "LOGISTIC", |_| Ok(Op::Logistic)),
+    Row::named(15, "LSH_PROJECTION"),
+    Row::named(16, "LSTM"),
+    Row::read(17, "MAX_POOL_2D", |operator| Ok(Op::MaxPool2d(pool(operator)?))),
+    Row::read(18, "MUL", |operator| {
+        Ok(Op::Mul(
+            operator.options::<schema::MulOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ))
+    }),
+    Row::read(19, "RELU", |_| Ok(Op::Relu)),
+    Row::read(20, "RELU_N1_TO_1", |_| Ok(Op::ReluN1To1)),
+    Row::read(21, "RELU6", |_| Ok(Op::Relu6)),
+    Row::read(22, "RESHAPE", |operator| {
+        Ok(Op::Reshape {
+            new_shape: operator
+                .options::<schema::ReshapeOptions<'_>>()
+                .and_then(|o| o.new_shape())
+                .map(|shape| shape.iter().collect()),
+        })
+    }),
+    Row::named(23, "RESIZE_BILINEAR"),
+    Row::named(24, "RNN"),
+    Row::read(25, "SOFTMAX", |operator| {
+        Ok(Op::Softmax { beta: options::<schema::SoftmaxOptions<'_>>(operator)?.beta() })
+    }),
+    Row::named(26, "SPACE_TO_DEPTH"),
+    Row::read(27, "SVDF", |operator| {
+        let o = options::<schema::SvdfOptions<'_>>(operator)?;
+        Ok(Op::Svdf { rank: o.rank(), activation: activation(o.activation()) })
+    }),
+    Row::read(28, "TANH", |_| Ok(Op::Tanh)),
+    Row::named(29, "CONCAT_EMBEDDINGS"),
+    Row::named(30, "SKIP_GRAM"),
+    Row::named(31, "CALL"),
+    Row::named(32, "CUSTOM"),
+    Row::named(33, "EMBEDDING_LOOKUP_SPARSE"),
+    Row::read(34, "PAD", |_| Ok(Op::Pad)),
+    Row::named(35, "UNIDIRECTIONAL_SEQUENCE_RNN"),
+    Row::read(36, "GATHER", |operator| {
+        let o = operator.options::<schema::GatherOptions<'_>>();
+        Ok(Op::Gather { axis: o.map_or(0, |o| o.axis()), batch_dims: o.map_or(0, |o| o.batch_dims()) })
+    }),
+    Row::named(37, "BATCH_TO_SPACE_ND"),
+    Row::named(38, "SPACE_TO_BATCH_ND"),
+    Row::read(39, "TRANSPOSE", |_| Ok(Op::Transpose)),
+    Row::read(40, "MEAN", |_| Ok(Op::Mean)),
+    Row::read(41, "SUB", |operator| {
+        Ok(Op::Sub(
+            operator.options::<schema::SubOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ))
+    }),
+    Row::read(42, "DIV", |operator| {
+        Ok(Op::Div(
+            operator.options::<schema::DivOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
+        ))
+    }),
+    Row::read(43, "SQUEEZE", |operator| {
+        Ok(Op::Squeeze {
+            dims: operator
+                .options::<schema::SqueezeOptions<'_>>()
+                .and_then(|o| o.squeeze_dims())
+                .map(|dims| dims.iter().collect())
+                .unwrap_or_default(),
+        })
+    }),
+    Row::named(44, "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    Row::read(45, "STRIDED_SLICE", |operator| {
+        let o = options::<schema::StridedSliceOptions<'_>>(operator)?;
+        Ok(Op::StridedSlice(SliceMasks {
+            begin: o.begin_mask(),
+            end: o.end_mask(),
+            ellipsis: o.ellipsis_mask(),
+            new_axis: o.new_axis_mask(),
+            shrink_axis: o.shrink_axis_mask(),
+        }))
+    }),
+    Row::named(46, "BIDIRECTIONAL_SEQUENCE_RNN"),
+    Row::read(47, "EXP", |_| Ok(Op::Unary(UnaryFunction::Exp))),
+    Row::named(48, "TOPK_V2"),
+    Row::read(49, "SPLIT", |_| Ok(Op::Split)),
+    Row::named(50, "LOG_SOFTMAX"),
+    Row::named(51, "DELEGATE"),
+    Row::named(52, "BIDIRECTIONAL_SEQUENCE_LSTM"),
+    Row::read(53, "CAST", |_| Ok(Op::Cast)),
+    Row::named(54, "PRELU"),
+    Row::read(55, "MAXIMUM", |_| Ok(Op::Maximum)),
+    Row::named(56, "ARG_MAX"),
+    Row::read(57, "MINIMUM", |_| Ok(Op::Minimum)),
+    Row::named(58, "LESS"),
+    Row::read(59, "NEG", |_| Ok(Op::Unary(UnaryFunction::Neg))),
+    Row::read(60, "PADV2", |_| Ok(Op::PadWith)),
+    Row::named(61, "GREATER"),
+    Row::named(62, "GREATER_EQUAL"),
+    Row::named(63, "LESS_EQUAL"),
+    Row::named(64, "SELECT"),
+    Row::read(65, "SLICE", |_| Ok(Op::Slice)),
+    Row::read(66, "SIN", |_| Ok(Op::Unary(UnaryFunction::Sin))),
+    Row::read(67, "TRANSPOSE_CONV", |operator| {
+        let o = options::<schema::TransposeConvOptions<'_>>(operator)?;
+        Ok(Op::ConvTranspose2d(Window {
+            padding: padding(o.padding())?,
+            stride: [o.stride_h(), o.stride_w()],
+            dilation: [1, 1],
+            size: [0, 0],
+            explicit: [0; 4],
+            activation: activation(o.activation()),
+        }))
+    }),
+    Row::named(68, "SPARSE_TO_DENSE"),
+    Row::named(69, "TILE"),
+    Row::read(70, "EXPAND_DIMS", |_| Ok(Op::ExpandDims)),
+    Row::named(71, "EQUAL"),
+    Row::named(72, "NOT_EQUAL"),
+    Row::read(73, "LOG", |_| Ok(Op::Unary(UnaryFunction::Log))),
+    Row::named(74, "SUM"),
+    Row::read(75, "SQRT", |_| Ok(Op::Unary(UnaryFunction::Sqrt))),
+    Row::read(76, "RSQRT", |_| Ok(Op::Unary(UnaryFunction::Rsqrt))),
+    Row::read(77, "SHAPE", |_| Ok(Op::Shape)),
+    Row::named(78, "POW"),
+    Row::named(79, "ARG_MIN"),
+    Row::named(80, "FAKE_QUANT"),
+    Row::read(81, "REDUCE_PROD", |_| Ok(Op::ReduceProd)),
+    Row::named(82, "REDUCE_MAX"),
+    Row::read(83, "PACK", |operator| {
+        Ok(Op::Pack { axis: operator.options::<schema::PackOptions<'_>>().map_or(0, |o| o.axis()) })
+    }),
+    Row::named(84, "LOGICAL_OR"),
+    Row::named(85, "ONE_HOT"),
+    Row::named(86, "LOGICAL_AND"),
+    Row::named(87, "LOGICAL_NOT"),
+    Row::read(88, "UNPACK", |operator| {
+        Ok(Op::Unpack { axis: operator.options::<schema::UnpackOptions<'_>>().map_or(0, |o| o.axis()) })
+    }),
+    Row::named(89, "REDUCE_MIN"),
+    Row::read(90, "FLOOR_DIV", |_| Ok(Op::FloorDiv)),
+    Row::named(91, "REDUCE_ANY"),
+    Row::read(92, "SQUARE", |_| Ok(Op::Unary(UnaryFunction::Square))),
+    Row::named(93, "ZEROS_LIKE"),
+    Row::read(94, "FILL", |_| Ok(Op::Fill)),
+    Row::named(95, "FLOOR_MOD"),
+    Row::named(96, "RANGE"),
+    Row::read(97, "RESIZE_NEAREST_NEIGHBOR", |operator| {
+        let o = operator.options::<schema::ResizeNearestNeighborOptions<'_>>();
+        Ok(Op::ResizeNearest {
+            align_corners: o.is_some_and(|o| o.align_corners()),
+            half_pixel_centers: o.is_some_and(|o| o.half_pixel_centers()),
+        })
+    }),
+    Row::read(98, "LEAKY_RELU", |operator| {
+        Ok(Op::LeakyRelu { alpha: options::<schema::LeakyReluOptions<'_>>(operator)?.alpha() })
+    }),
+    Row::named(99, "SQUARED_DIFFERENCE"),
+    Row::named(100, "MIRROR_PAD"),
+    Row::read(101, "ABS", |_| Ok(Op::Unary(UnaryFunction::Abs))),
+    Row::read(102, "SPLIT_V", |_| Ok(Op::SplitV)),
+    Row::named(103, "UNIQUE"),
+    Row::named(104, "CEIL"),
+    Row::named(105, "REVERSE_V2"),
+    Row::named(106, "ADD_N"),
+    Row::named(107, "GATHER_ND"),
+    Row::read(108, "COS", |_| Ok(Op::Unary(UnaryFunction::Cos))),
+    Row::named(109, "WHERE"),
+    Row::named(110, "RANK"),
+    Row::read(111, "ELU", |_| Ok(Op::Elu)),
+    Row::named(112, "REVERSE_SEQUENCE"),
+    Row::named(113, "MATRIX_DIAG"),
+    Row::read(114, "QUANTIZE", |_| Ok(Op::Quantize)),
+    Row::named(115, "MATRIX_SET_DIAG"),
+    Row::named(116, "ROUND"),
+    Row::read(117, "HARD_SWISH", |_| Ok(Op::HardSwish)),
+    Row::named(118, "IF"),
+    Row::named(119, "WHILE"),
+    Row::named(120, "NON_MAX_SUPPRESSION_V4"),
+    Row::named(121, "NON_MAX_SUPPRESSION_V5"),
+    Row::named(122, "SCATTER_ND"),
+    Row::named(123, "SELECT_V2"),
+    Row::named(124, "DENSIFY"),
+    Row::named(125, "SEGMENT_SUM"),
+    Row::named(126, "BATCH_MATMUL"),
+    Row::named(127, "PLACEHOLDER_FOR_GREATER_OP_CODES"),
+    Row::named(128, "CUMSUM"),
+    Row::read(129, "CALL_ONCE", |operator| {
+        let index = options::<schema::CallOnceOptions<'_>>(operator)?.init_subgraph_index();
+        let subgraph = usize::try_from(index).map_err(|_| Fault::Value("graph", index))?;
+        Ok(Op::CallOnce { subgraph })
+    }),
+    Row::named(130, "BROADCAST_TO"),
+    Row::named(131, "RFFT2D"),
+    Row::named(132, "CONV_3D"),
+    Row::named(133, "IMAG"),
+    Row::named(134, "REAL"),
+    Row::named(135, "COMPLEX_ABS"),
+    Row::named(136, "HASHTABLE"),
+    Row::named(137, "HASHTABLE_FIND"),
+    Row::named(138, "HASHTABLE_IMPORT"),
+    Row::named(139, "HASHTABLE_SIZE"),
+    Row::named(140, "REDUCE_ALL"),
+    Row::named(141, "CONV_3D_TRANSPOSE"),
+    Row::read(142, "VAR_HANDLE", |operator| {
+        let o = options::<schema::VarHandleOptions<'_>>(operator)?;
+        let (container, name) = (o.container().unwrap_or(""), o.shared_name().unwrap_or(""));
+        Ok(Op::VarHandle { name: format!("{container}/{name}") })
+    }),
+    Row::read(143, "READ_VARIABLE", |_| Ok(Op::ReadVariable)),
+    Row::read(144, "ASSIGN_VARIABLE", |_| Ok(Op::AssignVariable)),
+    Row::named(145, "BROADCAST_ARGS"),
+    Row::named(146, "RANDOM_STANDARD_NORMAL"),
+    Row::named(147, "BUCKETIZE"),
+    Row::named(148, "RANDOM_UNIFORM"),
+    Row::named(149, "MULTINOMIAL"),
+    Row::read(150, "GELU", |operator| {
+        let approximate = operator.options::<schema::GeluOptions<'_>>().is_some_and(|o| o.approximate());
+        Ok(Op::Unary(if approximate { UnaryFunction::GeluTanh } else { UnaryFunction::Gelu }))
+    }),
+    Row::named(151, "DYNAMIC_UPDATE_SLICE"),
+    Row::named(152, "RELU_0_TO_1"),
+    Row::named(153, "UNSORTED_SEGMENT_PROD"),
+    Row::named(154, "UNSORTED_SEGMENT_MAX"),
+    Row::named(155, "UNSORTED_SEGMENT_SUM"),
+    Row::named(156, "ATAN2"),
+    Row::named(157, "UNSORTED_SEGMENT_MIN"),
+    Row::named(158, "SIGN"),
+    Row::named(159, "BITCAST"),
+    Row::named(160, "BITWISE_XOR"),
+    Row::named(161, "RIGHT_SHIFT"),
+    Row::named(162, "STABLEHLO_LOGISTIC"),
+    Row::named(163, "STABLEHLO_ADD"),
+    Row::named(164, "STABLEHLO_DIVIDE"),
+    Row::named(165, "STABLEHLO_MULTIPLY"),
+    Row::named(166, "STABLEHLO_MAXIMUM"),
+    Row::named(167, "STABLEHLO_RESHAPE"),
+    Row::named(168, "STABLEHLO_CLAMP"),
+    Row::named(169, "STABLEHLO_CONCATENATE"),
+    Row::named(170, "STABLEHLO_BROADCAST_IN_DIM"),
+    Row::named(171, "STABLEHLO_CONVOLUTION"),
+    Row::named(172, "STABLEHLO_SLICE"),
+    Row::named(173, "STABLEHLO_CUSTOM_CALL"),
+    Row::named(174, "STABLEHLO_REDUCE"),
+    Row::named(175, "STABLEHLO_ABS"),
+    Row::named(176, "STABLEHLO_AND"),
+    Row::named(177, "STABLEHLO_COSINE"),
+    Row::named(178, "STABLEHLO_EXPONENTIAL"),
+    Row::named(179, "STABLEHLO_FLOOR"),
+    Row::named(180, "STABLEHLO_LOG"),
+    Row::named(181, "STABLEHLO_MINIMUM"),
+    Row::named(182, "STABLEHLO_NEGATE"),
+    Row::named(183, "STABLEHLO_OR"),
+    Row::named(184, "STABLEHLO_POWER"),
+    Row::named(185, "STABLEHLO_REMAINDER"),
+    Row::named(186, "STABLEHLO_RSQRT"),
+    Row::named(187, "STABLEHLO_SELECT"),
+    Row::named(188, "STABLEHLO_SUBTRACT"),
+    Row::named(189, "STABLEHLO_TANH"),
+    Row::named(190, "STABLEHLO_SCATTER"),
+    Row::named(191, "STABLEHLO_COMPARE"),
+    Row::named(192, "STABLEHLO_CONVERT"),
+    Row::named(193, "STABLEHLO_DYNAMIC_SLICE"),
+    Row::named(194, "STABLEHLO_DYNAMIC_UPDATE_SLICE"),
+    Row::named(195, "STABLEHLO_PAD"),
+    Row::named(196, "STABLEHLO_IOTA"),
+    Row::named(197, "STABLEHLO_DOT_GENERAL"),
+    Row::named(198, "STABLEHLO_REDUCE_WINDOW"),
+    Row::named(199, "STABLEHLO_SORT"),
+    Row::named(200, "STABLEHLO_WHILE"),
+    Row::named(201, "STABLEHLO_GATHER"),
+    Row::named(202, "STABLEHLO_TRANSPOSE"),
+    Row::named(203, "DILATE"),
+    Row::named(204, "STABLEHLO_RNG_BIT_GENERATOR"),
+    Row::named(205, "REDUCE_WINDOW"),
+    Row::named(206, "STABLEHLO_COMPOSITE"),
+    Row::named(207, "STABLEHLO_SHIFT_LEFT"),
+    Row::named(208, "STABLEHLO_CBRT"),
+    Row::named(209, "STABLEHLO_CASE"),
+];

@@ -1,0 +1,13 @@
+//! The compiler's own representation of a network: a graph of tensors, and of nodes with neutral operators.
+//!
+//! Importers produce it, passes rewrite it, and lowering replaces its operators ([`Op`]) by those of the model file. It knows
+//! none of the files that networks come from: what a source file calls an operator, for messages, stands in
+//! [`Graph::operators`](graph::Graph::operators).
+
+pub(crate) mod builder;
+pub(crate) mod bytes;
+pub(crate) mod check;
+pub mod graph;
+mod op;
+
+pub use op::{Activation, Op, Padding, SliceMasks, Window};

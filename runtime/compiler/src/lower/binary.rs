@@ -5,7 +5,7 @@ use crate::diag::Result;
 use crate::ir::Activation;
 use crate::ir::graph::Node;
 use tealight_format::Operator;
-use tealight_format::ops::{AddSub, Mul};
+use tealight_format::ops::{AddSub, BinaryF32, Mul};
 
 /// Extra bits that int8 sums are computed with.
 const LEFT_SHIFT: i32 = 20;
@@ -36,6 +36,19 @@ impl Lowering<'_> {
         let (scale_a, scale_b) = (f64::from(self.int8(node, a)?.0), f64::from(self.int8(node, b)?.0));
         let factor = self.factor(node, self.over_scale_of(node, scale_a * scale_b, output)?)?;
         self.emit(node, Operator::Mul(Mul { output: factor, activation }), &[Some(a), Some(b)], output);
+        Ok(())
+    }
+
+    pub(super) fn binary_f32(
+        &mut self,
+        node: &Node,
+        activation: Activation,
+        kind: fn(BinaryF32) -> Operator,
+    ) -> Result<()> {
+        let (a, b) = (self.graph.input(node, 0)?, self.input_f32(node, 1)?);
+        let activation = self.range_f32(node, activation)?;
+        let output = self.output_f32(node)?;
+        self.emit(node, kind(BinaryF32 { activation }), &[Some(a), Some(b)], output);
         Ok(())
     }
 }

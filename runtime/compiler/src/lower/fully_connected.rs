@@ -6,7 +6,7 @@ use crate::diag::Result;
 use crate::ir::Activation;
 use crate::ir::graph::Node;
 use tealight_format::Operator;
-use tealight_format::ops::FullyConnected;
+use tealight_format::ops::{FullyConnected, FullyConnectedF32};
 
 impl Lowering<'_> {
     pub(super) fn fully_connected(&mut self, node: &Node, activation: Activation) -> Result<()> {
@@ -25,5 +25,10 @@ impl Lowering<'_> {
         let channels = self.channels(node, outputs as usize, 0, weights_zero_point, Layout::Together)?;
         let operator = Operator::FullyConnected(FullyConnected { weights_zero_point, activation });
         self.emit_with_channels(node, operator, channels)
+    }
+
+    pub(super) fn fully_connected_f32(&mut self, node: &Node, activation: Activation) -> Result<()> {
+        let activation = self.range_f32(node, activation)?;
+        self.emit_layer_f32(node, Operator::FullyConnectedF32(FullyConnectedF32 { activation }))
     }
 }

@@ -6,7 +6,7 @@ use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Node, Quantization, Tensor, TensorId};
 use crate::pass::requantize::{LARGEST_FACTOR, nearest, rescale};
 use tealight_format::Operator;
-use tealight_format::ops::{Dequantize, Function, Lookup, Quantize};
+use tealight_format::ops::{Dequantize, Function, Lookup, Quantize, UnaryF32, UnaryFunction};
 use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
 
 impl Lowering<'_> {
@@ -198,6 +198,13 @@ impl Lowering<'_> {
         let table = self.add_constant(output, "table", ElementType::U8, vec![256], table)?;
         let lookup = Operator::Lookup(Lookup { function: name as i32 });
         self.emit(node, lookup, &[Some(input), Some(table)], output);
+        Ok(())
+    }
+
+    pub(super) fn unary_f32(&mut self, node: &Node, function: UnaryFunction, parameters: [f32; 2]) -> Result<()> {
+        let (input, output) = (self.input_f32(node, 0)?, self.output_f32(node)?);
+        let unary = UnaryF32 { function: function as i32, parameters };
+        self.emit(node, Operator::UnaryF32(unary), &[Some(input)], output);
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Mean.
 
 use super::Lowering;
+use crate::cut::dimension;
 use crate::diag::Result;
-use crate::ir::graph::Node;
+use crate::ir::graph::{Node, TensorId};
 use tealight_format::Operator;
-use tealight_format::ops::{MOST_AVERAGED, Mean};
+use tealight_format::ops::{MOST_AVERAGED, Mean, MeanF32};
 
 impl Lowering<'_> {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
@@ -22,5 +23,22 @@ impl Lowering<'_> {
         let factor = self.factor(node, self.over_scale_of(node, scale, output)?)?;
         self.emit(node, Operator::Mean(Mean { reduced, output: factor }), &[Some(input)], output);
         Ok(())
+    }
+
+    pub(super) fn mean_f32(&mut self, node: &Node) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.output_f32(node)?);
+        let reduced = self.reduced_dimensions(node, input)?;
+        self.emit(node, Operator::MeanF32(MeanF32 { reduced }), &[Some(input)], output);
+        Ok(())
+    }
+
+    /// The mask of the dimensions that input 1 of `node` names.
+    pub(super) fn reduced_dimensions(&self, node: &Node, input: TensorId) -> Result<i32> {
+        let rank = self.tensor(input).shape.len();
+        let mut reduced = 0;
+        for axis in self.graph.constant_integers(node, 1)? {
+            reduced |= 1i32.checked_shl(dimension(&self.graph, node, axis, rank)? as u32).unwrap_or(0);
+        }
+        Ok(reduced)
     }
 }

@@ -1,6 +1,6 @@
 //! From neutral operators to those of the model file, with all quantized parameters computed.
 //!
-//! Each file here takes one family of operators. A lowering checks what the numbers depend on (types, quantization,
+//! Each file here takes one family of operators, in int8 and in f32; [`Lowering::node`] has a row for each operator. A lowering checks what the numbers depend on (types, quantization,
 //! constants); that shapes follow the operator's rule is checked once for all, by [`check`], with the same code that
 //! checks a model file.
 
@@ -18,11 +18,12 @@ mod softmax;
 mod svdf;
 
 use crate::diag::{CompileError, Findings, Result, Site};
-use crate::ir::Op;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
+use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use std::collections::HashMap;
 use std::rc::Rc;
+use tealight_format::ops::{DepthwiseConv2dF32, UnaryFunction};
 use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
@@ -79,9 +80,7 @@ impl Lowering<'_> {
             return Ok(());
         };
         let first = self.nodes.len();
-        if !self.float(&node, op)? {
-            self.node(&node, op)?;
-        }
+        self.node(&node, op)?;
         for lowered in &self.nodes[first..] {
             if let NodeOp::Kernel(operator) = &lowered.op {
                 let checked = operator.check(&operands(&self.graph, lowered)?);
@@ -91,29 +90,62 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Lowers `node`: a row for each operator, to its form of f32 or of int8 tensors. There is no other way in, so an operator
+    /// without a row does not compile.
     fn node(&mut self, node: &Node, op: &Op) -> Result<()> {
+        let f32 = self.of_f32(node);
         match *op {
+            Op::Add(activation) if f32 => self.binary_f32(node, activation, Operator::AddF32),
             Op::Add(activation) => self.add_sub(node, activation, Operator::Add),
+            Op::Sub(activation) if f32 => self.binary_f32(node, activation, Operator::SubF32),
             Op::Sub(activation) => self.add_sub(node, activation, Operator::Sub),
+            Op::Mul(activation) if f32 => self.binary_f32(node, activation, Operator::MulF32),
             Op::Mul(activation) => self.mul(node, activation),
+            Op::AvgPool2d(ref window) if f32 => self.pool_f32(node, window, Operator::AvgPool2dF32),
             Op::AvgPool2d(ref window) => self.pool(node, window, Operator::AvgPool2d),
+            Op::MaxPool2d(ref window) if f32 => self.pool_f32(node, window, Operator::MaxPool2dF32),
             Op::MaxPool2d(ref window) => self.pool(node, window, Operator::MaxPool2d),
+            Op::Conv2d(ref window) if f32 => self.conv_2d_f32(node, window, Operator::Conv2dF32),
             Op::Conv2d(ref window) => self.conv_2d(node, window),
+            Op::DepthwiseConv2d(ref window) if f32 => {
+                self.conv_2d_f32(node, window, |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv)))
+            }
             Op::DepthwiseConv2d(ref window) => self.depthwise_conv_2d(node, window),
+            Op::FullyConnected(activation) if f32 => self.fully_connected_f32(node, activation),
             Op::FullyConnected(activation) => self.fully_connected(node, activation),
+            Op::Softmax { beta } if f32 => self.softmax_f32(node, beta),
             Op::Softmax { beta } => self.softmax(node, beta),
+            Op::Relu if f32 => self.unary_f32(node, UnaryFunction::Clamp, [0.0, f32::INFINITY]),
             Op::Relu => self.relu(node),
+            Op::Relu6 if f32 => self.unary_f32(node, UnaryFunction::Clamp, [0.0, 6.0]),
             Op::Relu6 => self.relu6(node),
+            Op::ReluN1To1 if f32 => self.unary_f32(node, UnaryFunction::Clamp, [-1.0, 1.0]),
             Op::ReluN1To1 => self.relu_n1_to_1(node),
+            Op::LeakyRelu { alpha } if f32 => self.unary_f32(node, UnaryFunction::LeakyRelu, [alpha, 0.0]),
             Op::LeakyRelu { alpha } => self.leaky_relu(node, alpha),
+            Op::HardSwish if f32 => self.unary_f32(node, UnaryFunction::HardSwish, [0.0; 2]),
             Op::HardSwish => self.hard_swish(node),
+            Op::Logistic if f32 => self.unary_f32(node, UnaryFunction::Logistic, [0.0; 2]),
             Op::Logistic => self.logistic(node),
+            Op::Tanh if f32 => self.unary_f32(node, UnaryFunction::Tanh, [0.0; 2]),
             Op::Tanh => self.tanh(node),
+            Op::Mean if f32 => self.mean_f32(node),
+            Op::Mean => self.mean(node),
+            // Of f32 tensors only.
+            Op::Div(activation) if f32 => self.binary_f32(node, activation, Operator::DivF32),
+            Op::Minimum if f32 => self.binary_f32(node, Activation::None, Operator::MinimumF32),
+            Op::Maximum if f32 => self.binary_f32(node, Activation::None, Operator::MaximumF32),
+            Op::Elu if f32 => self.unary_f32(node, UnaryFunction::Elu, [1.0, 0.0]),
+            Op::Div(_) | Op::Minimum | Op::Maximum | Op::Elu => Err(self.only_f32(node)),
+            Op::Unary(function) => self.unary_f32(node, function, [0.0; 2]),
+            Op::ConvTranspose2d(ref window) => self.conv_transpose_2d_f32(node, window),
+            // Of int8 tensors only.
+            Op::Svdf { rank, .. } => self.svdf(node, rank),
+            // Between types and scales.
             Op::Quantize => self.quantize(node),
             Op::Convert => self.convert_codes(node),
             Op::Dequantize => self.dequantize(node),
-            Op::Mean => self.mean(node),
-            Op::Svdf { rank, .. } => self.svdf(node, rank),
+            // Of any type: elements are moved.
             Op::Concat { axis, activation } => self.concatenation(node, axis, activation),
             Op::Pack { axis } => self.pack(node, axis),
             Op::Pad | Op::PadWith => self.pad(node, op),
@@ -122,14 +154,19 @@ impl Lowering<'_> {
                 self.resize_nearest(node, align_corners, half_pixel_centers)
             }
             Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => self.cut(node, op),
-            // Those of float32 tensors only.
-            Op::Div(_) | Op::Minimum | Op::Maximum | Op::Elu | Op::Unary(_) | Op::ConvTranspose2d(_) => {
-                Err(self.type_error(node, self.graph.input(node, 0)?, "float32"))
-            }
+            // Of constants, which the pass `fold` computes.
             Op::Cast | Op::Fill | Op::FloorDiv | Op::Gather { .. } | Op::ReduceProd | Op::Shape => {
                 Err(self.graph.unsupported(node, "constant inputs: it is computed when the network is compiled"))
             }
-            _ => Err(self.graph.unsupported(node, ACCEPTED)),
+            // The passes `elide` and `variables` leave none of these.
+            Op::ExpandDims
+            | Op::Reshape { .. }
+            | Op::Squeeze { .. }
+            | Op::AssignVariable
+            | Op::CallOnce { .. }
+            | Op::ReadVariable
+            | Op::VarHandle { .. }
+            | Op::Unknown { .. } => Err(self.graph.unsupported(node, ACCEPTED)),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::diag::Result;
 use crate::ir::Window;
 use crate::ir::graph::Node;
 use tealight_format::Operator;
-use tealight_format::ops::{MOST_AVERAGED, Pool2d};
+use tealight_format::ops::{MOST_AVERAGED, Pool2d, Pool2dF32};
 
 impl Lowering<'_> {
     pub(super) fn pool(&mut self, node: &Node, window: &Window, kind: fn(Pool2d) -> Operator) -> Result<()> {
@@ -45,5 +45,19 @@ impl Lowering<'_> {
         let pooled = self.graph.add(pooled);
         self.emit(node, operator, &[Some(input)], pooled);
         self.convert(node, pooled, output, activation)
+    }
+
+    pub(super) fn pool_f32(&mut self, node: &Node, window: &Window, kind: fn(Pool2dF32) -> Operator) -> Result<()> {
+        let input = self.graph.input(node, 0)?;
+        let [height, width] = window.size.map(|size| u32::try_from(size).unwrap_or(0));
+        let pool = Pool2dF32 {
+            window: window.size,
+            stride: window.stride,
+            pad: self.window_pad(node, window, [height, width])?,
+            activation: self.range_f32(node, window.activation)?,
+        };
+        let output = self.output_f32(node)?;
+        self.emit(node, kind(pool), &[Some(input)], output);
+        Ok(())
     }
 }

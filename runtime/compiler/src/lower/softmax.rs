@@ -4,7 +4,7 @@ use super::Lowering;
 use crate::diag::Result;
 use crate::ir::graph::Node;
 use tealight_format::Operator;
-use tealight_format::ops::Softmax;
+use tealight_format::ops::{Softmax, SoftmaxF32};
 
 /// Integer bits of a scaled difference.
 const INTEGER_BITS: i32 = 5;
@@ -37,5 +37,11 @@ impl Lowering<'_> {
             let what = format!("beta times its input's scale is {product:.3e}; accepted: above 1.5e-8");
             Err(self.graph.invalid(node, what))
         }
+    }
+
+    pub(super) fn softmax_f32(&mut self, node: &Node, beta: f32) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.output_f32(node)?);
+        self.emit(node, Operator::SoftmaxF32(SoftmaxF32 { beta }), &[Some(input)], output);
+        Ok(())
     }
 }

@@ -417,3 +417,17 @@ const OPERATORS: [Row; 210] = [
     Row::named(208, "STABLEHLO_CBRT"),
     Row::named(209, "STABLEHLO_CASE"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::OPERATORS;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_list_of_what_is_compiled_names_the_operators_that_are_read() {
+        let read: BTreeSet<&str> = OPERATORS.iter().filter(|row| row.build.is_some()).map(|row| row.name).collect();
+        let lists = crate::lower::OPERATORS.lines().filter_map(|line| line.split_once(": "));
+        let listed: BTreeSet<&str> = lists.flat_map(|(_, names)| names.split(", ")).collect();
+        assert_eq!(read, listed);
+    }
+}

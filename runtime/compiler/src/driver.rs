@@ -54,7 +54,7 @@ pub struct Report {
 /// Compiles a TensorFlow Lite file.
 ///
 /// # Errors
-/// [`CompileError`] says what in the file cannot be compiled and where. No bytes make it panic.
+/// [`CompileError`] reports what in the file cannot be compiled and where. No bytes make it panic.
 pub fn compile_tflite(bytes: &[u8], options: &Options) -> Result<Compiled> {
     compile_tflite_with(bytes, options, &mut |_, _| {})
 }
@@ -91,7 +91,7 @@ pub(crate) fn compile_graph(
     compile_as(graph, origin, source, options, observer, plan::plan_best, usize::MAX)
 }
 
-/// A way of planning memory: gives the graph in the order that was planned for, with the works of its nodes.
+/// A way of planning memory: returns the graph in the order that was planned for, with the work of each node.
 type Planner = fn(Graph, &[Work]) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
 
 /// Compiles a graph. Passes leave all of its outputs as they are, but only the first `outputs` of them are the model's.
@@ -184,7 +184,7 @@ pub(crate) fn compile_to_watch(mut graph: Graph, watched: &[TensorId], options: 
 ///
 /// # Errors
 /// [`CompileError`] names the node that breaks its operator's rule (nodes count in the order in which they were added),
-/// or says what is too large.
+/// or what is too large.
 pub fn compile_kernel_graph(graph: Graph, source: &[u8], options: &Options) -> Result<Compiled> {
     compile_kernel_graph_with(graph, source, options, &mut |_, _| {})
 }
@@ -205,11 +205,11 @@ pub fn compile_kernel_graph_with(
     compile_graph(graph, "build", source, &Options { keep_names: true, ..options.clone() }, observer)
 }
 
-/// Compiles the language model in a GGUF file, with its tokenizer. The result takes one token and gives the scores of the
-/// next, and remembers what it has read.
+/// Compiles the language model in a GGUF file, with its tokenizer. The result takes one token and returns the scores of
+/// the next; what it has read is kept in its state.
 ///
 /// # Errors
-/// [`CompileError`] says what in the file cannot be compiled and where. No bytes make it panic.
+/// [`CompileError`] reports what in the file cannot be compiled and where. No bytes make it panic.
 pub fn compile_gguf(bytes: &[u8], gguf: &GgufOptions, options: &Options) -> Result<Compiled> {
     compile_gguf_with(bytes, gguf, options, &mut |_, _| {})
 }

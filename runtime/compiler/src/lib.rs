@@ -1,8 +1,8 @@
 //! From a trained network to a Tealight model file: `.tflite` (int8 or float32), or a float network to be quantized.
 //!
 //! The result is one ordinary safetensors file that a session runs in place, and whose memory is planned to the byte.
-//! Numbers do not change: a compiled int8 network gives the bytes that TensorFlow Lite Micro's reference kernels give. Sums
-//! of floats are added in another order, so a float network gives theirs but for last bits.
+//! Numbers do not change: a compiled int8 network computes the same bytes as TensorFlow Lite Micro's reference kernels.
+//! f32 sums are added in another order, so the results of an f32 network may differ from theirs in the last bits.
 //!
 //! ```
 //! use tealight_compiler::{Options, compile_tflite};
@@ -30,7 +30,7 @@
 //! | `variables` | variables become state, what fills them becomes their first content |
 //! | `requantize` | codes that are copied to a tensor of another scale are converted |
 //! | `fold` | computes what is constant: arithmetic on shapes, reshaped or converted constants |
-//! | `dead` | removes what nobody reads |
+//! | `dead` | removes what nothing reads |
 //! | `fuse_pad` | a border of zeros becomes the padding of the convolution after it |
 //! | `elide` | reshapes become views |
 //! | `lower` | neutral operators become the model file's, with their quantized parameters |
@@ -43,13 +43,13 @@
 //! # Memory
 //!
 //! An operator that walks its input row by row no longer needs a row once it is past it, so its output may lie over an
-//! input that dies with it, at a distance that [`tealight_format::RowAccess`] gives. The planner decides for each
+//! input whose live range ends there, at the distance that [`tealight_format::RowAccess`] states. The planner decides for each
 //! operator whether to use that, and searches for a placement of all tensors with a low peak. [`Report`] sets what it
 //! reached beside what is possible without overlap.
 //!
 //! # What is refused
 //!
-//! An operator or type that cannot be compiled is an error that names the node and says what would be accepted
+//! An operator or type that cannot be compiled is an error that names the node and what would be accepted
 //! ([`CompileError`]); all of them are listed at once, and nothing is dropped or approximated. [`OPERATORS`] lists what is
 //! compiled. A layer is int8 or float32 as a whole: one with float inputs and int8 weights, or with other types, is refused.
 //!
@@ -61,7 +61,7 @@
 //! A tensor's scale and zero point are what its codes mean. Where TensorFlow Lite Micro computes with scales that differ, the
 //! result is its bytes; where it refuses, or copies codes from one scale to another, the result is what the stated scales
 //! give, or an error that names them. Where its bytes are not what the scales say (a RELU6 between two scales, the bias of
-//! a convolution in another scale than its sums), [`Report::notes`] tells.
+//! a convolution in another scale than its sums), [`Report::notes`] reports it.
 //!
 //! # Limits
 //!

@@ -1,17 +1,17 @@
-//! What a compilation can be told.
+//! Options of a compilation.
 
 use crate::vocabulary::Vocabulary;
 use crate::weight_type::WeightType;
 use tealight_format::ops::BlockType;
 
-/// What a compilation is told.
+/// Options of a compilation.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The model's name, kept in the file; `model` if none.
     pub name: Option<String>,
-    /// Names of the classes that the output speaks of, kept in the file.
+    /// Names of the classes that the output scores, kept in the file.
     pub labels: Vec<String>,
-    /// What makes the input out of what a sensor gives, kept in the file (`tealight_audio::LOG_MEL`); nothing if none.
+    /// What computes the input from a sensor's samples, kept in the file (`tealight_audio::LOG_MEL`); nothing if none.
     pub front_end: Option<String>,
     /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
     /// [`Compiled::tensors`](crate::Compiled::tensors).
@@ -28,7 +28,7 @@ pub struct Options {
     /// connected and recurrent layers.
     pub f16: bool,
     /// Types for the weights of single float32 layers, by name; the last that fits a layer counts. A name may hold `*` (any
-    /// characters) and `?` (any one); it then speaks of the layers that can have the type.
+    /// characters) and `?` (any one); it then names the layers that can have the type.
     pub layers: Vec<(String, WeightType)>,
     /// The most bytes that compiling may make of the network: constants that are computed beforehand, tables, and all
     /// constants of the file that is written. Eight times what the network's own constants take, and at least 64 MiB, if not

@@ -34,7 +34,7 @@ pub enum GgufError {
     /// Something that cannot be compiled.
     #[error("the metadata `{key}` is {found}; accepted: {accepted}")]
     Unsupported {
-        /// The key that tells it.
+        /// Its key.
         key: String,
         /// Its value.
         found: String,
@@ -78,7 +78,7 @@ pub enum GgufError {
         /// The names that are read.
         accepted: String,
     },
-    /// A tensor of another shape than the metadata say.
+    /// A tensor of another shape than the metadata state.
     #[error("the tensor `{tensor}` is {found:?}; by the metadata it should be {expected:?} (outermost first)")]
     Shape {
         /// Its name.

@@ -225,7 +225,7 @@ impl Findings {
         self.first.get_or_insert(error);
     }
 
-    /// The error that says all, if there is one.
+    /// One error that reports everything found, if there is any.
     pub(crate) fn result(self) -> Result<()> {
         match (self.first, self.other) {
             (Some(only), _) if self.nodes == 1 => Err(only),

@@ -1,7 +1,7 @@
 //! Builds a graph of the model file's own operators, one line an operator.
 //!
-//! This is the way in for networks that come from elsewhere than TensorFlow Lite: the caller says which operator works on
-//! which tensors, and what comes out. Every rule of the operators is checked when the graph is compiled, with the code
+//! For networks that do not come from TensorFlow Lite: the caller states which operator works on which tensors, and its
+//! output. Every rule of the operators is checked when the graph is compiled, with the code
 //! that checks a model file.
 
 use crate::diag::{CompileError, Result, Site};
@@ -114,8 +114,8 @@ impl Builder {
         self.graph.add(Tensor { content, ..Tensor::computed(name, dtype, shape.to_vec()) })
     }
 
-    /// An operator; gives its output. `None` among the inputs is an optional one left out. Operators run in the order in
-    /// which they are added, or in one that gives the same.
+    /// Adds an operator and returns its output. `None` among the inputs is an optional one left out. Operators run in the order
+    /// in which they are added, or in one with the same results.
     pub fn op<I: Into<Option<TensorId>>>(
         &mut self,
         name: &str,

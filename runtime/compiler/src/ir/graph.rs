@@ -13,7 +13,7 @@ use std::fmt;
 use tealight_format::{DType, Operator};
 use tealight_kernels::float::f16;
 
-/// The most integers in a list that says something about dimensions.
+/// The maximum length of a list of axes, sizes and the like.
 const LONGEST_LIST: usize = 64;
 
 /// Index of a tensor in [`Graph::tensors`].
@@ -28,7 +28,7 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// What the network is given.
     pub inputs: Vec<TensorId>,
-    /// What it gives.
+    /// What it returns.
     pub outputs: Vec<TensorId>,
     /// Graphs that nodes refer to: subgraph i of the file is `subgraphs[i - 1]`.
     pub subgraphs: Vec<Graph>,
@@ -51,7 +51,7 @@ pub struct Tensor {
     pub dtype: ElementType,
     /// Dimensions, outermost first.
     pub shape: Vec<u32>,
-    /// How its integers stand for real numbers.
+    /// How its integers represent numbers.
     pub quantization: Option<Quantization>,
     /// What is in it.
     pub content: Content,
@@ -62,7 +62,7 @@ pub struct Tensor {
 /// What is in a tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// What a node writes or the caller gives.
+    /// What a node writes, or the caller as an input.
     Computed,
     /// Always these bytes (little-endian).
     Constant(Bytes),

@@ -35,7 +35,7 @@ pub struct Window {
     pub stride: [i32; 2],
     /// Rows, columns from one tap to the next.
     pub dilation: [i32; 2],
-    /// Height, width; of a convolution, 0: its weights say it.
+    /// Height, width; 0 for a convolution, whose weights have it as their shape.
     pub size: [i32; 2],
     /// Input rows, columns put around the window's input beforehand: above, left, below, right.
     pub explicit: [u32; 4],
@@ -146,7 +146,7 @@ pub enum Op {
     },
     /// One that the compiler does not know.
     Unknown {
-        /// The name that the source file gives it.
+        /// Its name in the source file.
         name: String,
     },
 }

@@ -250,7 +250,7 @@ impl Lowering<'_> {
     }
 }
 
-/// Checks every node against its operator's rule, and that it reads what is there, and gives each node's work.
+/// Checks every node against its operator's rule, and that what it reads has been written. Returns each node's work.
 pub(crate) fn check(graph: &Graph) -> Result<Vec<Work>> {
     let mut written = vec![false; graph.tensors.len()];
     graph.inputs.iter().for_each(|&id| written[graph.base(id)] = true);

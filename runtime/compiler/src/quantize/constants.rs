@@ -432,12 +432,12 @@ mod tests {
         let report = compile(&padded_pool(-1.5, Between::Nothing, Op::AvgPool2d), None).1;
         assert!(report.snr_db > 30.0 && report.warnings.is_empty(), "{report:#?}");
         let report = compile(&padded_pool(-1e4, Between::Nothing, Op::AvgPool2d), None).1;
-        let warning = "constant `constant_4` of node 1 (PADV2) is -10000.0, but the data beside it reach";
+        let warning = "constant `constant_4` of node 1 (PadWith) is -10000.0, but the data beside it reach";
         assert!(report.warnings.iter().any(|one| one.starts_with(warning)), "{:?}", report.warnings);
         let error = refused(&padded_pool(f32::NEG_INFINITY, Between::Nothing, Op::AvgPool2d));
-        assert!(error.contains("node 1 (PADV2) is -inf, but the data beside it reach"), "{error}");
+        assert!(error.contains("node 1 (PadWith) is -inf, but the data beside it reach"), "{error}");
         let error = refused(&padded_pool(-3.4e38, Between::Nothing, Op::AvgPool2d));
-        assert!(error.contains("node 1 (PADV2) is -3.4e38") && error.contains("that is nearer to the data"), "{error}");
+        assert!(error.contains("node 1 (PadWith) is -3.4e38") && error.contains("that is nearer to the data"), "{error}");
     }
 
     /// A part of constants is joined to the data and loses or does not.
@@ -499,7 +499,7 @@ mod tests {
         let report = compile(&clamped(Some(&[-0.25]), Some(&[0.5])), None).1;
         assert!(report.snr_db > 30.0, "{report:#?}");
         let error = refused(&clamped(Some(&[-0.25, 0.0, 0.1, 0.2]), None));
-        assert!(error.contains("node 0 (MAXIMUM)") && error.contains("one number"), "{error}");
+        assert!(error.contains("node 0 (Maximum)") && error.contains("one number"), "{error}");
     }
 
     /// Scores, some of them masked, then softmax.

@@ -223,6 +223,6 @@ mod tests {
         let [x, y] = std::array::from_fn(|_| real(&mut b));
         b.node(Op::Elu, &[x], &[y]);
         let error = Sharing::of(&b.graph).unwrap_err().to_string();
-        assert!(error.starts_with("node 0 (ELU) is not supported; accepted: in int8"), "{error}");
+        assert!(error.starts_with("node 0 (Elu) is not supported; accepted: in int8"), "{error}");
     }
 }

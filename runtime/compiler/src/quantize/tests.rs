@@ -242,7 +242,7 @@ fn damaged_weights_and_unknown_operators_are_named() {
     let x = b.input(&[1, 2]);
     let y = b.node(Op::Elu, &[x], "elu", &[1, 2]);
     let error = refused(&b.network(y), &[vec![0.5, 1.0]]);
-    assert!(error.starts_with("node 0 (ELU) is not supported"), "{error}");
+    assert!(error.starts_with("node 0 (Elu) is not supported"), "{error}");
 }
 
 #[test]

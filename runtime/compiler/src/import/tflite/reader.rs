@@ -17,13 +17,13 @@ const MOST: usize = 1 << 18;
 /// The most dimensions of a tensor. TensorFlow Lite's operators take up to eight.
 const MOST_DIMENSIONS: usize = 32;
 
-/// How much is kept of a tensor's name, in bytes. Names are told in messages and become parts of other names.
+/// How much is kept of a tensor's name, in bytes. Messages contain names, and other names are made from them.
 const LONGEST_NAME: usize = 1024;
 
 /// How much is kept of a custom operator's name, in bytes: each node has a copy.
 const LONGEST_CUSTOM: usize = 128;
 
-/// Reads a `.tflite` file. The result is its first graph; the others stand in `subgraphs`.
+/// Reads a `.tflite` file. The result is its first graph; the others are in `subgraphs`.
 pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
     match kind_of(bytes) {
         FileKind::Tflite => {}

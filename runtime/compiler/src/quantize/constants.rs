@@ -437,7 +437,10 @@ mod tests {
         let error = refused(&padded_pool(f32::NEG_INFINITY, Between::Nothing, Op::AvgPool2d));
         assert!(error.contains("node 1 (PadWith) is -inf, but the data beside it reach"), "{error}");
         let error = refused(&padded_pool(-3.4e38, Between::Nothing, Op::AvgPool2d));
-        assert!(error.contains("node 1 (PadWith) is -3.4e38") && error.contains("that is nearer to the data"), "{error}");
+        assert!(
+            error.contains("node 1 (PadWith) is -3.4e38") && error.contains("that is nearer to the data"),
+            "{error}"
+        );
     }
 
     /// A part of constants is joined to the data and loses or does not.

@@ -40,6 +40,7 @@ OPTIONS = {
     "RELU6": None,
     "RELU_N1_TO_1": None,
     "RELU_0_TO_1": None,
+    "PRELU": None,
     "ELU": None,
     "SIN": None,
     "LOG": None,

@@ -24,7 +24,7 @@ fn run(compiled: &Compiled, input: &[u8], mut budget: impl FnMut() -> Budget) ->
 }
 
 /// The real numbers that `values` become when they are quantized, in rows of `depth`.
-fn through_blocks(of: block::BlockType, values: &[f32], depth: usize) -> Vec<f32> {
+fn through_blocks(of: BlockType, values: &[f32], depth: usize) -> Vec<f32> {
     let mut out = vec![0.0; values.len()];
     for (row, out) in values.chunks_exact(depth).zip(out.chunks_exact_mut(depth)) {
         let mut bytes = vec![0; of.row_bytes(depth)];
@@ -35,7 +35,7 @@ fn through_blocks(of: block::BlockType, values: &[f32], depth: usize) -> Vec<f32
 }
 
 /// A layer, computed in f64 with weights and activations that went through blocks.
-fn reference(of: block::BlockType, float: &Compiled, input: &[f32]) -> (Vec<f64>, usize) {
+fn reference(of: BlockType, float: &Compiled, input: &[f32]) -> (Vec<f64>, usize) {
     let model = Model::parse(&float.bytes).unwrap();
     let op = model.op(0);
     let constant = |k: usize| op.input(k).map(|index| reals(model.constant(&model.value(index.into()))));
@@ -62,9 +62,9 @@ fn layers_in_blocks_compute_what_their_blocks_stand_for() {
     for (name, case) in cases("fully_connected_f32") {
         let float = compile(&case, None);
         let input = &case.steps[0].inputs[0];
-        for (&of, kernel) in BlockType::ALL.iter().zip(block::BlockType::ALL) {
+        for &of in BlockType::ALL {
             let compiled = compile(&case, Some(of));
-            let (expected, depth) = reference(kernel, &float, &reals(input));
+            let (expected, depth) = reference(of, &float, &reals(input));
             let is_in_blocks = compiled.bytes != float.bytes;
             assert_eq!(is_in_blocks, depth.is_multiple_of(of.elements() as usize), "{name} {of:?}");
             assert_eq!(compiled.report.quantized.len(), 1, "{name} {of:?}");

@@ -26,7 +26,7 @@ fn rounded(file: &[u8]) -> Vec<u8> {
     // A constant may serve several layers.
     let mut done = BTreeSet::new();
     for op in (0..model.op_count()).map(|i| model.op(i)) {
-        for &k in op.operator.weight_inputs() {
+        for k in op.operator.weight_inputs() {
             let bytes = model.constant(&model.value(op.input(k).unwrap().into()));
             let at = bytes.as_ptr() as usize - file.as_ptr() as usize;
             if done.insert(at) {
@@ -47,7 +47,7 @@ fn layers_with_f16_weights_give_the_bits_of_rounded_weights() {
             let float = compile_tflite(&case.model, &Options::default()).unwrap().bytes;
             let half = compile_tflite(&case.model, &Options { f16: true, ..Options::default() }).unwrap();
             let model = Model::parse(&half.bytes).unwrap();
-            let layers = (0..model.op_count()).filter(|&i| !model.op(i).operator.weight_inputs().is_empty()).count();
+            let layers = (0..model.op_count()).filter(|&i| model.op(i).operator.weight_inputs().len() > 0).count();
             assert_eq!(model.op_set() & F16_WEIGHTS != 0, layers > 0, "{name}");
             assert_eq!(half.report.quantized.len(), layers, "{name}: {:?}", half.report.quantized);
             let expected = run(&rounded(&float), &case, Budget::unlimited);

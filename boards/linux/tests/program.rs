@@ -13,7 +13,7 @@ use tealight_format::ops::{UnaryF32, UnaryFunction};
 fn negative(source: impl Fn(&mut Builder) -> TensorId) -> Vec<u8> {
     let mut b = Builder::new();
     let x = source(&mut b);
-    let neg = UnaryF32 { function: UnaryFunction::Neg as i32, parameters: [0.0; 2] };
+    let neg = UnaryF32 { function: UnaryFunction::Neg };
     let y = b.op("y", Operator::UnaryF32(neg), [x], F32, &[1]);
     b.output(y);
     compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap().bytes

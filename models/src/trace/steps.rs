@@ -103,7 +103,7 @@ impl Traced {
         let dims = vec![1, count, heads, layer.head_len];
         let op = Op::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
         let split = self.node("", NodeOp::Ir(op), vec![self.value], dims.clone(), Layout::Same)?;
-        let op = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: 0 });
+        let op = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: false });
         self.node("", NodeOp::Kernel(op), vec![split.value, tables[0], tables[1], positions], dims, Layout::Same)
     }
 

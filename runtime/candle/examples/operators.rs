@@ -37,12 +37,12 @@ fn main() {
         time(&what, Operator::Conv2dF32(conv), operands, &[1, size, size, channels]);
     }
     for (rows, inner) in [(1u32, 64u32), (32, 64), (128, 64)] {
-        let op = Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: 0, transpose_b: 1 });
+        let op = Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: false, transpose_b: true });
         let operands = vec![Operand::Input(vec![4, rows, inner]), Operand::Input(vec![4, 128, inner])];
         time(&format!("BatchMatMulF32 4 x {rows} x {inner} x 128"), op, operands, &[4, rows, 128]);
     }
     for batches in [1u32, 16] {
-        for (&format, of) in BlockType::ALL.iter().zip(block::BlockType::ALL) {
+        for &of in BlockType::ALL {
             let mut weights = vec![0; of.row_bytes(1024 * 1024)];
             block::quantize(of, &rng.f32s(1024 * 1024), &mut weights);
             let operands = vec![
@@ -50,8 +50,8 @@ fn main() {
                 Operand::Bytes(vec![1024, of.row_bytes(1024) as u32], weights),
                 Operand::None,
             ];
-            let op = FullyConnectedBlock { block: format as i32, activation: UNBOUNDED };
-            let what = format!("FullyConnectedBlock {} {batches} x 1024 -> 1024", format.name());
+            let op = FullyConnectedBlock { block: of, activation: UNBOUNDED };
+            let what = format!("FullyConnectedBlock {} {batches} x 1024 -> 1024", of.name());
             time(&what, Operator::FullyConnectedBlock(op), operands, &[batches, 1024]);
         }
     }

@@ -14,8 +14,8 @@ pub(crate) fn batch_matmul_f32(op: &ops::BatchMatMulF32, part: &Part<'_>, output
     for Segment { batches, rows } in segments(part.rows(), rows_of_one) {
         for batch in batches {
             let mut product = || -> Result<()> {
-                let a = matrix(a_elements, a.shape(), batch, op.transpose_a == 1)?;
-                let b = matrix(b_elements, b.shape(), batch, op.transpose_b == 1)?;
+                let a = matrix(a_elements, a.shape(), batch, op.transpose_a)?;
+                let b = matrix(b_elements, b.shape(), batch, op.transpose_b)?;
                 extend(output, &a.narrow(0, rows.start, rows.len())?.matmul(&b)?)
             };
             product().ok()?;

@@ -29,7 +29,7 @@ pub(crate) fn fully_connected_block(
     output: &mut Vec<f32>,
 ) -> Option<()> {
     let (activations, weights) = (part.input(0)?, part.input(1)?);
-    let format = BlockType::from_code(op.block)?;
+    let format = op.block;
     let multiply = multiplier(format, vectors.runner(format));
     let [out_features, row_bytes] = [0, 1].map(|i| weights.shape().dim(i) as usize);
     let in_features = row_bytes / format.bytes() as usize * format.elements() as usize;
@@ -61,25 +61,18 @@ pub(crate) fn fully_connected_block(
     Some(())
 }
 
+macro_rules! with_candle_of {
+    ($format:ident; $( $name:ident $block:ident $row:tt )+) => {
+        match $format { $( BlockType::$name => with_candle::<candle::$block>, )+ }
+    };
+}
+
 /// The code for blocks of one type.
 fn multiplier(format: BlockType, runner: Runner) -> impl Fn(&Product<'_>, &mut [f32]) {
-    let (by_candle, kernels_type): (fn(&Product<'_>, &mut [f32]), _) = match format {
-        BlockType::Q4_0 => (with_candle::<candle::BlockQ4_0>, block::BlockType::Q4_0),
-        BlockType::Q4_1 => (with_candle::<candle::BlockQ4_1>, block::BlockType::Q4_1),
-        BlockType::Q5_0 => (with_candle::<candle::BlockQ5_0>, block::BlockType::Q5_0),
-        BlockType::Q5_1 => (with_candle::<candle::BlockQ5_1>, block::BlockType::Q5_1),
-        BlockType::Q8_0 => (with_candle::<candle::BlockQ8_0>, block::BlockType::Q8_0),
-        BlockType::Q8_1 => (with_candle::<candle::BlockQ8_1>, block::BlockType::Q8_1),
-        BlockType::Q2K => (with_candle::<candle::BlockQ2K>, block::BlockType::Q2K),
-        BlockType::Q3K => (with_candle::<candle::BlockQ3K>, block::BlockType::Q3K),
-        BlockType::Q4K => (with_candle::<candle::BlockQ4K>, block::BlockType::Q4K),
-        BlockType::Q5K => (with_candle::<candle::BlockQ5K>, block::BlockType::Q5K),
-        BlockType::Q6K => (with_candle::<candle::BlockQ6K>, block::BlockType::Q6K),
-        BlockType::Q8K => (with_candle::<candle::BlockQ8K>, block::BlockType::Q8K),
-    };
+    let by_candle: fn(&Product<'_>, &mut [f32]) = tealight_types::for_each_block!(with_candle_of! { format; });
     move |product, output| match runner {
         Runner::Candle => by_candle(product, output),
-        Runner::Tealight | Runner::TealightThreads => with_kernels(kernels_type, product, output),
+        Runner::Tealight | Runner::TealightThreads => with_kernels(format, product, output),
     }
 }
 
@@ -102,7 +95,7 @@ fn blocks_of<T: GgmlType>(bytes: &[u8]) -> &[T] {
 }
 
 /// Multiplies with Tealight's kernels.
-fn with_kernels(block: block::BlockType, product: &Product<'_>, output: &mut [f32]) {
+fn with_kernels(block: BlockType, product: &Product<'_>, output: &mut [f32]) {
     let Product { in_features, out_features, activations, weights, .. } = *product;
     let p = BlockMatMul { block, in_features, out_features };
     let mut quantized = vec![0; block.activations().row_bytes(activations.len())];

@@ -26,11 +26,7 @@ const BATCHES: usize = 3;
 /// With one, two and three columns behind the last four.
 const OUTPUTS: Range<usize> = 13..17;
 
-fn kernels_type(format: BlockType) -> block::BlockType {
-    block::BlockType::ALL.into_iter().find(|block| format!("{block:?}") == format!("{format:?}")).unwrap()
-}
-
-fn through_blocks(of: block::BlockType, numbers: &[f32]) -> (Vec<u8>, Vec<f32>) {
+fn through_blocks(of: BlockType, numbers: &[f32]) -> (Vec<u8>, Vec<f32>) {
     let (mut bytes, mut back) = (vec![0; of.row_bytes(numbers.len())], vec![0.0; numbers.len()]);
     block::quantize(of, numbers, &mut bytes);
     block::dequantize(of, &bytes, &mut back);
@@ -38,13 +34,12 @@ fn through_blocks(of: block::BlockType, numbers: &[f32]) -> (Vec<u8>, Vec<f32>) 
 }
 
 fn layer(format: BlockType, outputs: usize, rng: &mut Rng) -> Layer {
-    let of = kernels_type(format);
     let depth = 256 * (1 + rng.below(6) as usize);
     let scale = 2f32.powi(rng.below(20) as i32 - 10);
     let numbers = |rng: &mut Rng, count| rng.f32s(count).into_iter().map(|x| x * scale).collect::<Vec<f32>>();
-    let (weights, real_weights) = through_blocks(of, &numbers(rng, outputs * depth));
+    let (weights, real_weights) = through_blocks(format, &numbers(rng, outputs * depth));
     let input = numbers(rng, BATCHES * depth);
-    let (_, real_input) = through_blocks(of.activations(), &input);
+    let (_, real_input) = through_blocks(format.activations(), &input);
     let bias = numbers(rng, outputs);
     let mut magnitudes = Vec::new();
     for x in real_input.chunks(depth) {
@@ -53,11 +48,11 @@ fn layer(format: BlockType, outputs: usize, rng: &mut Rng) -> Layer {
             magnitudes.push(sum + f64::from(bias.abs()));
         }
     }
-    let op = FullyConnectedBlock { block: format as i32, activation: [-f32::INFINITY, 0.5 * scale * scale * 10.0] };
+    let op = FullyConnectedBlock { block: format, activation: [-f32::INFINITY, 0.5 * scale * scale * 10.0] };
     let dims = |dims: [usize; 2]| dims.map(|dim| dim as u32).to_vec();
     let operands = vec![
         Operand::Input(dims([BATCHES, depth])),
-        Operand::Bytes(dims([outputs, of.row_bytes(depth)]), weights),
+        Operand::Bytes(dims([outputs, format.row_bytes(depth)]), weights),
         Operand::Reals(vec![outputs as u32], bias),
     ];
     let file = single(Operator::FullyConnectedBlock(op), operands, &dims([BATCHES, outputs])).file();

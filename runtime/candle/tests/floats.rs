@@ -134,9 +134,8 @@ fn products_of_activations_agree() {
     for seed in 0..60u64 {
         let rng = &mut Rng(seed);
         let [matrices, rows, inner, columns] = [4, 20, 70, 20].map(|most| pick(rng, 1, most));
-        let [transpose_a, transpose_b] = [seed & 1, seed >> 1 & 1].map(|x| x as i32);
-        let order =
-            |transposed, [rows, columns]: [u32; 2]| if transposed == 1 { [columns, rows] } else { [rows, columns] };
+        let [transpose_a, transpose_b] = [seed & 1, seed >> 1 & 1].map(|x| x == 1);
+        let order = |transposed, [rows, columns]: [u32; 2]| if transposed { [columns, rows] } else { [rows, columns] };
         let dims = |count: u32, matrix: [u32; 2]| vec![count, matrix[0], matrix[1]];
         // One matrix may serve for all.
         let a = dims(if seed % 5 == 0 { 1 } else { matrices }, order(transpose_a, [rows, inner]));

@@ -48,7 +48,7 @@ impl Decoder {
     }
 
     fn product(&mut self, name: &str, x: TensorId, matrix: TensorId, rows: u32) -> TensorId {
-        let op = FullyConnectedBlock { block: self.block as i32, activation: ALL };
+        let op = FullyConnectedBlock { block: self.block, activation: ALL };
         self.b.op(name, Operator::FullyConnectedBlock(op), [Some(x), Some(matrix), None], F32, &[1, rows])
     }
 
@@ -68,7 +68,7 @@ impl Decoder {
         let turned = |decoder: &mut Self, part: &str, heads: u32| {
             let x = decoder.linear(&of(part), y, heads * DEPTH, WIDTH);
             let x = decoder.b.view(x, &[heads, DEPTH]).unwrap();
-            let rope = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: 0 });
+            let rope = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: false });
             decoder.b.op(&of(&format!("{part}.rope")), rope, [x, cos, sin, position], F32, &[heads, DEPTH])
         };
         let (q, k) = (turned(self, "q", HEADS), turned(self, "k", KV_HEADS));
@@ -88,7 +88,7 @@ impl Decoder {
         let x = self.b.op(&of("add"), add, [x, seen], F32, &[1, WIDTH]);
         let y = self.norm(&of("norm2"), x);
         let (gate, up) = (self.linear(&of("gate"), y, HIDDEN, WIDTH), self.linear(&of("up"), y, HIDDEN, WIDTH));
-        let silu = UnaryF32 { function: UnaryFunction::Silu as i32, parameters: [0.0; 2] };
+        let silu = UnaryF32 { function: UnaryFunction::Silu };
         let gate = self.b.op(&of("silu"), Operator::UnaryF32(silu), [gate], F32, &[1, HIDDEN]);
         let mul = Operator::MulF32(BinaryF32 { activation: ALL });
         let inner = self.b.op(&of("mul"), mul, [gate, up], F32, &[1, HIDDEN]);
@@ -109,7 +109,7 @@ fn decoder(block: BlockType) -> Mapped {
     let [cos, sin] =
         [("cos", cos), ("sin", sin)].map(|(name, table)| decoder.b.reals(name, &[CONTEXT, DEPTH / 2], &table));
     let embedding = decoder.matrix("embedding", TOKENS, WIDTH);
-    let gather = Operator::GatherBlock(GatherBlock { block: block as i32 });
+    let gather = Operator::GatherBlock(GatherBlock { block });
     let mut x = decoder.b.op("embedded", gather, [token, embedding], F32, &[1, WIDTH]);
     for layer in 0..2 {
         x = decoder.layer(&format!("layer{layer}"), x, [position, cos, sin]);

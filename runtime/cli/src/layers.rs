@@ -2,7 +2,6 @@
 
 use crate::picture::Block;
 use serde::Serialize;
-use tealight_format::ops::{Function, UnaryFunction};
 use tealight_format::{F16_WEIGHTS, Model, Op, Operator, Value};
 
 /// A tensor that a layer reads or writes.
@@ -139,8 +138,8 @@ fn layer<'m>(model: &Model<'_>, names: &[&'m str], index: usize) -> Layer<'m> {
 
 fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
     match &op.operator {
-        Operator::Lookup(lookup) => Some(Function::from_code(lookup.function)?.name()),
-        Operator::UnaryF32(unary) => Some(UnaryFunction::from_code(unary.function)?.name()),
+        Operator::Lookup(lookup) => Some(lookup.function.name()),
+        Operator::UnaryF32(unary) => Some(unary.function.name()),
         operator if operator.needs(&model.operands(op)) & F16_WEIGHTS != 0 => Some("f16"),
         operator => Some(operator.block_type()?.name()),
     }

@@ -190,7 +190,7 @@ mod tests {
     fn negative() -> Vec<u8> {
         let mut b = Builder::new();
         let x = b.input("x", F32, &[1, 3]);
-        let negate = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Neg as i32, parameters: [0.0; 2] });
+        let negate = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Neg });
         let y = b.op("y", negate, [x], F32, &[1, 3]);
         b.output(y);
         compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap().bytes

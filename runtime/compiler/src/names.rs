@@ -2,7 +2,8 @@
 
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use std::collections::{HashMap, HashSet};
-use tealight_format::{OpCode, Operator};
+use tealight_format::OpCode;
+use tealight_format::ops::{Input, Role};
 
 /// The names given so far.
 pub(crate) struct Names {
@@ -41,40 +42,17 @@ impl Names {
             NodeOp::Kernel(operator) => Some(operator),
             NodeOp::Ir(_) => None,
         };
-        let (role, named_by) = match (operator, k) {
-            (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), 2) => {
-                ("channels", node.inputs.get(1).copied().flatten())
-            }
-            (Some(Operator::Conv2d(_) | Operator::DepthwiseConv2d(_) | Operator::FullyConnected(_)), _) => {
-                ("weights", node.inputs.get(k).copied().flatten())
-            }
-            (
-                Some(
-                    Operator::Conv2dF32(_)
-                    | Operator::DepthwiseConv2dF32(_)
-                    | Operator::FullyConnectedF32(_)
-                    | Operator::FullyConnectedBlock(_)
-                    | Operator::ConvTranspose2dF32(_),
-                ),
-                1 | 2,
-            ) => (if k == 1 { "weights" } else { "bias" }, node.inputs.get(1).copied().flatten()),
-            (Some(Operator::LstmF32(_) | Operator::GruF32(_)), 1..=4) => {
-                let role = match k {
-                    1 => "weights",
-                    2 => "recurrent_weights",
-                    3 => "bias",
-                    _ => "recurrent_bias",
-                };
-                (role, node.inputs.get(1).copied().flatten())
-            }
-            (Some(Operator::Lookup(_)), _) => ("table", node.outputs.first().copied()),
-            (Some(Operator::Svdf(_)), 1) => ("weights_feature", node.inputs.get(1).copied().flatten()),
-            (Some(Operator::Svdf(_)), 2) => ("weights_time", node.inputs.get(1).copied().flatten()),
-            (Some(Operator::Svdf(_)), 3) => ("bias", node.inputs.get(1).copied().flatten()),
-            _ => ("constant", node.inputs.get(k).copied().flatten()),
+        let own = node.inputs.get(k).copied().flatten();
+        let inputs = operator.map_or(&[][..], |operator| operator.code().inputs());
+        let (role, named_by) = match inputs.get(k).or(inputs.last()) {
+            // A table is the operator's own; what belongs to weights is called as they are.
+            Some(Input { role: Role::Table, name }) => (*name, node.outputs.first().copied()),
+            Some(Input { name: Input::CONSTANT, .. }) => (Input::CONSTANT, own),
+            Some(Input { name, .. }) => (*name, node.inputs.get(1).copied().flatten()),
+            None => (Input::CONSTANT, own),
         };
-        let kind = operator.map_or("node", |operator| kind(operator.code()));
-        let stem = named_by.and_then(|id| stem(&graph.tensors[id].name)).unwrap_or_else(|| kind.to_string());
+        let kind = || operator.map_or("node".to_string(), |operator| kind(operator.code()));
+        let stem = named_by.and_then(|id| stem(&graph.tensors[id].name)).unwrap_or_else(kind);
         self.unique(&stem, role)
     }
 
@@ -109,7 +87,7 @@ impl Names {
 /// What a layer is called in reports and options: as its weights are, or as what it writes, or as its operator.
 pub(crate) fn layer_name(graph: &Graph, node: &Node) -> String {
     let weights = match &node.op {
-        NodeOp::Kernel(operator) if operator.weight_inputs().is_empty() && operator.block_type().is_none() => None,
+        NodeOp::Kernel(operator) if operator.weight_inputs().len() == 0 && operator.block_type().is_none() => None,
         NodeOp::Ir(op) if !op.has_weights() => None,
         _ => node.inputs.get(1).copied().flatten().filter(|&id| graph.tensors[id].is_constant()),
     };
@@ -162,15 +140,18 @@ fn plain(segment: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
-fn kind(code: OpCode) -> &'static str {
-    match code {
-        OpCode::Conv2d | OpCode::Conv2dF32 => "conv2d",
-        OpCode::DepthwiseConv2d | OpCode::DepthwiseConv2dF32 => "depthwise_conv2d",
-        OpCode::FullyConnected | OpCode::FullyConnectedF32 | OpCode::FullyConnectedBlock => "fully_connected",
-        OpCode::Lookup => "lookup",
-        OpCode::Svdf => "svdf",
-        _ => "node",
+/// What a layer without a name of its own is called: the operator's name in lower case, without the type it computes in.
+fn kind(code: OpCode) -> String {
+    let name = code.name();
+    let name = name.strip_suffix("F32").or(name.strip_suffix("Block")).unwrap_or(name);
+    let mut kind = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !kind.is_empty() {
+            kind.push('_');
+        }
+        kind.push(c.to_ascii_lowercase());
     }
+    kind
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn more_tensors_alive_than_a_file_takes_are_refused_with_their_number() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[4]);
     for i in 0..MAX_LIVE {
-        let abs = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Abs as i32, parameters: [0.0; 2] });
+        let abs = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Abs });
         let y = b.op(&format!("y{i}"), abs, [x], F32, &[4]);
         b.output(y);
     }
@@ -82,7 +82,7 @@ fn more_tensors_alive_than_a_file_takes_are_refused_with_their_number() {
 fn branches_that_are_more_than_a_file_takes_alive_are_run_one_after_another() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[4]);
-    let abs = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Abs as i32, parameters: [0.0; 2] });
+    let abs = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Abs });
     let add = Operator::AddF32(BinaryF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
     let parts: Vec<_> = (0..MAX_LIVE).map(|i| b.op(&format!("y{i}"), abs, [x], F32, &[4])).collect();
     let sum = parts.into_iter().reduce(|sum, part| b.op("sum", add, [sum, part], F32, &[4])).unwrap();

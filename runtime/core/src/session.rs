@@ -8,7 +8,9 @@ use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
 use tealight_format::ops::CALL_COST;
-use tealight_format::{BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, Value, block_set_has, op_set, op_set_has};
+use tealight_format::{
+    BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, PREPARING_OPS, Value, block_set_has, op_set_has,
+};
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -405,13 +407,10 @@ struct Slice {
     cost: u64,
 }
 
-/// The operators that do something before some rows.
-const PREPARED: OpSet = op_set(&[OpCode::FullyConnectedBlock, OpCode::AttentionF32]);
-
 /// As many rows of `op` from `row` on as cost at most `left`, with what is done before them.
 fn affordable<const OPS: OpSet>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice {
     let (row_cost, rows_left) = (u64::from(op.row_cost).max(1), op.rows.saturating_sub(row));
-    if const { OPS & PREPARED == 0 } || op.prepare_cost == 0 {
+    if const { OPS & PREPARING_OPS == 0 } || op.prepare_cost == 0 {
         let all = row_cost.saturating_mul(rows_left.into());
         if all <= left {
             return Slice { rows: rows_left, cost: all };

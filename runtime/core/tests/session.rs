@@ -214,7 +214,7 @@ fn block_layer(block: BlockType) -> Parts {
         outputs: vec![2],
         ..Parts::default()
     };
-    let layer = FullyConnectedBlock { block: block as i32, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY] };
     parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
     parts
 }
@@ -349,7 +349,7 @@ fn batches() -> Parts {
         outputs: vec![2],
         ..Parts::default()
     };
-    let layer = FullyConnectedBlock { block: BlockType::Q8_0 as i32, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    let layer = FullyConnectedBlock { block: BlockType::Q8_0, activation: [f32::NEG_INFINITY, f32::INFINITY] };
     parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
     parts
 }

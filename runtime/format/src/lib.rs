@@ -38,7 +38,6 @@ macro_rules! ensure {
 }
 
 mod bytes;
-mod dtype;
 mod error;
 mod header;
 mod model;
@@ -49,12 +48,12 @@ mod shape;
 mod value;
 
 pub use bytes::align16;
-pub use dtype::DType;
 pub use error::{HeaderFault, ModelError, ValueFault};
 pub use header::MAX_HEADER;
 pub use model::{Checked, ConstantNames, Model};
-pub use op::{ALL_OPS, F16_WEIGHTS, OP_RECORD, Op, OpSet, block_set, block_set_has, op_set, op_set_has};
+pub use op::{ALL_OPS, F16_WEIGHTS, OP_RECORD, Op, OpSet, PREPARING_OPS, block_set, block_set_has, op_set, op_set_has};
 pub use ops::{Attrs, BlockType, MAX_INPUTS, OUTPUT, OpCode, OpFault, Operands, Operator, RowAccess, Work};
 pub use plan::{FORMAT_VERSION, MAGIC, MAX_LIVE, PLAN_HEADER, PlanHeader};
 pub use shape::{MAX_RANK, Shape};
+pub use tealight_types::DType;
 pub use value::{Kind, NONE, Place, VALUE_RECORD, Value};

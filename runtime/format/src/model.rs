@@ -157,7 +157,7 @@ impl<'a> Model<'a> {
         if index >= self.plan.ops as usize {
             return NO_OP;
         }
-        match Op::parse(self.op_record(index)) {
+        match Op::read(self.op_record(index)) {
             Ok(op) => op,
             Err(_) => NO_OP,
         }
@@ -308,7 +308,7 @@ impl<'a> Model<'a> {
 
     /// Nominal multiply-accumulates of operator `op`.
     pub const fn op_macs(&self, op: &Op) -> u64 {
-        match op.operator.check(&self.operands(op)) {
+        match op.operator.check_operands(&self.operands(op)) {
             Ok(work) => work.macs,
             Err(_) => 0,
         }
@@ -494,7 +494,7 @@ impl<'a> Model<'a> {
         }
         let operands = self.operands(op);
         let output = &operands.output;
-        let work = tri!(op.operator.check(&operands));
+        let work = tri!(op.operator.check_operands(&operands));
         ensure!(op.does(&work), OpFault::Work);
         *set |= op.operator.needs(&operands);
 

@@ -62,36 +62,50 @@ impl Op {
     }
 
     /// Reads a record.
+    ///
+    /// # Errors
+    /// What is wrong with it by itself; whether its operands suit it, [`Operator::check`] finds.
     pub const fn parse(record: &[u8; OP_RECORD]) -> Result<Self, OpFault> {
+        Self::parse_with::<true>(record)
+    }
+
+    /// Reads a record that [`parse`](Self::parse) has accepted before.
+    pub(crate) const fn read(record: &[u8; OP_RECORD]) -> Result<Self, OpFault> {
+        Self::parse_with::<false>(record)
+    }
+
+    const fn parse_with<const CHECK: bool>(record: &[u8; OP_RECORD]) -> Result<Self, OpFault> {
         let Some(code) = OpCode::from_code(u8_at(record, 0)) else { return Err(OpFault::UnknownOperator) };
         let count = u8_at(record, 1);
-        ensure!(count as usize <= MAX_INPUTS, OpFault::Inputs);
+        ensure!(!CHECK || count as usize <= MAX_INPUTS, OpFault::Inputs);
         let mut attrs: Attrs = [0; 15];
         let mut i = 0;
         while i < attrs.len() {
             attrs[i] = i32_at(record, 32 + 4 * i);
             i += 1;
         }
-        let operator = Operator::parse(code, &attrs);
-        // Words that the operator does not use must be 0: what it emits again is the whole record.
-        let again = operator.emit();
-        let mut i = 0;
-        while i < attrs.len() {
-            ensure!(attrs[i] == again[i], OpFault::Reserved);
-            i += 1;
+        let operator = tri!(Operator::parse_with::<CHECK>(code, &attrs));
+        if CHECK {
+            // Words that the operator does not use must be 0: what it emits again is the whole record.
+            let again = operator.emit();
+            let mut i = 0;
+            while i < attrs.len() {
+                ensure!(attrs[i] == again[i], OpFault::Reserved);
+                i += 1;
+            }
         }
         let mut inputs = [None; MAX_INPUTS];
         let mut k = 0;
         while k < MAX_INPUTS {
             let index = u16_at(record, 4 + 2 * k);
             if index != NONE {
-                ensure!(k < count as usize, OpFault::Reserved);
+                ensure!(!CHECK || k < count as usize, OpFault::Reserved);
                 inputs[k] = Some(index);
             }
             k += 1;
         }
         let scratch = u16_at(record, 20);
-        ensure!(u16_at(record, 22) == 0, OpFault::Reserved);
+        ensure!(!CHECK || u16_at(record, 22) == 0, OpFault::Reserved);
         Ok(Self {
             operator,
             inputs,
@@ -175,6 +189,18 @@ pub const F16_WEIGHTS: OpSet = 1 << 112;
 
 /// Every operator, with weights of every type.
 pub const ALL_OPS: OpSet = op_set(OpCode::ALL) | block_set(BlockType::ALL) | F16_WEIGHTS;
+
+/// The operators that do something before some of their rows.
+pub const PREPARING_OPS: OpSet = {
+    let (mut set, mut i) = (0, 0);
+    while i < OpCode::ALL.len() {
+        if OpCode::ALL[i].prepares() {
+            set |= op_set(&[OpCode::ALL[i]]);
+        }
+        i += 1;
+    }
+    set
+};
 
 /// The set of these operators, with weights as f32 or int8.
 pub const fn op_set(codes: &[OpCode]) -> OpSet {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight_format::ops::{AttentionF32, BlockType, CALL_COST, FullyConnectedBlock, Lookup, OpFault};
+use tealight_format::ops::{AttentionF32, BlockType, CALL_COST, FullyConnectedBlock, Function, Lookup, OpFault};
 use tealight_format::{DType, Model, ModelError, Op, Operator, Place};
 use tealight_testing::build::{self, Parts, overlapping, value};
 
@@ -21,7 +21,7 @@ fn blocks() -> Parts {
         outputs: vec![2],
         ..Parts::default()
     };
-    let layer = FullyConnectedBlock { block: BlockType::Q8_0 as i32, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    let layer = FullyConnectedBlock { block: BlockType::Q8_0, activation: [f32::NEG_INFINITY, f32::INFINITY] };
     parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
     parts
 }
@@ -100,7 +100,7 @@ fn operators_of_one_element_cost_a_call_each() {
     };
     for i in 0..COUNT {
         parts.values.push(build::arena(&[1], 16 * u32::from(i + 1), (i, i + 1)));
-        parts.op(Operator::Lookup(Lookup { function: 1 }), &[Some(i + 1), Some(0)], i + 2, None);
+        parts.op(Operator::Lookup(Lookup { function: Function::Relu }), &[Some(i + 1), Some(0)], i + 2, None);
     }
     with_model(&parts, |model| assert_eq!(model.cost(), u64::from(COUNT) * (CALL + 2 + 2)));
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use safetensors::SafeTensors;
-use tealight_format::ops::{Copy, FullyConnectedF32, Lookup, LstmF32};
+use tealight_format::ops::{Copy, FullyConnectedF32, Function, Lookup, LstmF32, Multiplier};
 use tealight_format::{
     DType, F16_WEIGHTS, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, Operator, Place, ValueFault,
     op_set,
@@ -30,7 +30,7 @@ fn hand_made_files_parse_and_read_back() {
     assert_eq!(model.metadata("format"), Some("tealight"));
     assert_eq!(model.metadata("name"), Some(r#"by \"hand\""#));
     assert_eq!(model.metadata("absent"), None);
-    assert_eq!(model.op(0).operator, Operator::Lookup(Lookup { function: 1 }));
+    assert_eq!(model.op(0).operator, Operator::Lookup(Lookup { function: Function::Relu }));
     Model::parse(&overlapping().file()).unwrap();
 }
 
@@ -614,7 +614,7 @@ fn work_and_shapes_of_any_size_are_judged_at_once() {
     parts.values[0] = arena(&[len], 0, (0, 0));
     parts.values[1] = arena(&[len], 1 << 28, (0, 1));
     parts.ops.clear();
-    parts.op(Operator::Lookup(Lookup { function: 1 }), &[Some(1), Some(0)], 2, None);
+    parts.op(Operator::Lookup(Lookup { function: Function::Relu }), &[Some(1), Some(0)], 2, None);
     assert_eq!(Model::parse(&parts.file()).unwrap().longest_row(), 1500 + 2 + 2 * u64::from(len));
 }
 
@@ -643,7 +643,7 @@ fn an_int8_average_of_more_elements_than_its_sum_holds_is_refused() {
         operator.check(&operands).map(|_| ())
     };
     let refused = Err(OpFault::Attribute { index: 0 });
-    let mean = Operator::Mean(Mean { reduced: 0b11, output: [1 << 30, 0] });
+    let mean = Operator::Mean(Mean { reduced: 0b11, output: Multiplier::new(1 << 30, 0) });
     assert_eq!(check(mean, &[2, MOST_AVERAGED / 2, 3], &[3]), Ok(()));
     assert_eq!(check(mean, &[3, MOST_AVERAGED / 2, 3], &[3]), refused);
     let mean = Operator::MeanF32(MeanF32 { reduced: 0b11 });

@@ -14,7 +14,7 @@
 //! | [`conv2d()`], [`depthwise_conv2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
-//! | [`add()`], [`sub`], [`mul()`] | as [`Broadcast::row_len`] says | |
+//! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | as [`Broadcast::row_len`] says | |
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
 //! | [`mean()`] | output elements | one element |
 //! | [`concat_part`] | dimensions before the axis | the rest |
@@ -112,6 +112,7 @@ mod pool2d;
 #[cfg_attr(any(arm_dsp, arm_mve, arm_neon, riscv_v), allow(dead_code))]
 // what the instruction set does better is there to be compared with
 mod portable;
+mod prelu;
 pub mod quant;
 mod quantize;
 pub mod recorded;
@@ -137,6 +138,7 @@ pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};
 pub use pad::{Pad, pad};
 pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
+pub use prelu::{Prelu, prelu};
 pub use quant::Channel;
 pub use quantize::{Dequantize, Quantize, dequantize_i8, dequantize_u8, quantize_i8, quantize_u8};
 pub use resize_nearest::{ResizeNearest, resize_nearest};

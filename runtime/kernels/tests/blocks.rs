@@ -74,7 +74,7 @@ fn quantized_values_are_near_the_real_ones() {
         BlockType::Q6K => 0.035,
         BlockType::Q8_0 | BlockType::Q8_1 | BlockType::Q8K => 0.005,
     };
-    for block in BlockType::ALL {
+    for &block in BlockType::ALL {
         let x = &signal(3)[..256];
         let mut y = vec![0.0; 256];
         dequantize(block, &quantized(block, x), &mut y);
@@ -88,7 +88,7 @@ fn quantized_values_are_near_the_real_ones() {
 #[test]
 fn a_matrix_product_is_the_same_in_every_slicing() {
     for_seeds(10, |rng| {
-        for block in BlockType::ALL {
+        for &block in BlockType::ALL {
             let (batches, in_features, out_features) = (2, 512, 3);
             let weights: Vec<u8> = (0..3).flat_map(|row| quantized(block, &signal(row))).collect();
             let mut activations = vec![0; 2 * block.activations().row_bytes(512)];
@@ -111,7 +111,7 @@ fn a_matrix_product_is_the_same_in_every_slicing() {
 #[test]
 fn gather_gives_the_real_values_of_rows_and_clamps_what_is_outside() {
     for_seeds(5, |rng| {
-        for block in BlockType::ALL {
+        for &block in BlockType::ALL {
             let table: Vec<u8> = (0..3).flat_map(|row| quantized(block, &signal(row))).collect();
             let p = BlockGather { block, table_rows: 3, row_len: 512 };
             let output = by_rows(rng, 4, 512, |rows, output| {
@@ -128,7 +128,7 @@ fn gather_gives_the_real_values_of_rows_and_clamps_what_is_outside() {
 #[test]
 fn any_bytes_and_any_lengths_return() {
     for_seeds(300, |rng| {
-        for block in BlockType::ALL {
+        for &block in BlockType::ALL {
             let mut bytes = |len| rng.bytes(len).iter().map(|&x| x as u8).collect::<Vec<u8>>();
             let (w, x) = (bytes(700), bytes(650));
             let len = rng.size(0, 600);

@@ -1,9 +1,10 @@
-//! Add, Sub and Mul against their formulas, element by element, under every kind of broadcasting.
+//! Add, Sub, Mul and Prelu against their formulas, element by element, under every kind of broadcasting.
 
 mod common;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, output, scaled};
-use tealight_kernels::{AddSub, Broadcast, Mul, add, mul, sub};
+use tealight_kernels::{AddSub, Broadcast, Mul, Prelu, add, mul, prelu, sub};
+use tealight_types::Multiplier;
 
 struct Operands {
     broadcast: Broadcast,
@@ -111,6 +112,27 @@ fn mul_equals_its_formula() {
             mul(&p, rows, &a, &b, out);
         });
         assert_eq!(product, expected, "{p:?}");
+    });
+}
+
+#[test]
+fn prelu_equals_its_formula() {
+    for_seeds(400, |rng| {
+        let Operands { broadcast, a, b, pairs, rows } = operands(rng);
+        let mut factor = |shifts: [i32; 2]| Multiplier::new(rng.multiplier(), rng.int(shifts[0], shifts[1]));
+        let (positive, negative) = (factor([-2, 1]), factor([-9, -4]));
+        let (input_zero_point, alpha_zero_point) = (rng.zero_point(), rng.zero_point());
+        let output_zero_point = rng.zero_point();
+        let p = Prelu { broadcast, input_zero_point, alpha_zero_point, output_zero_point, positive, negative };
+        let formula = |&(x, alpha): &(i8, i8)| {
+            let x = i32::from(x) - input_zero_point;
+            let below = x * (i32::from(alpha) - alpha_zero_point);
+            let (of, by) = if x < 0 { (below, negative) } else { (x, positive) };
+            output(scaled(of, by.multiplier, by.shift), output_zero_point, [-128, 127])
+        };
+        let expected: Vec<i8> = pairs.iter().map(formula).collect();
+        let found = by_rows(rng, rows, broadcast.row_len, |rows, out| prelu(&p, rows, &a, &b, out));
+        assert_eq!(found, expected, "{p:?}");
     });
 }
 

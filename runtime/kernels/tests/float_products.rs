@@ -10,8 +10,8 @@ use reals::{assert_near, by_rows_and_storage, halves, reals};
 use tealight_kernels::Broadcast;
 use tealight_kernels::float::unary as scalar;
 use tealight_kernels::float::{
-    BatchMatMul, Elementwise, FullyConnected, Mean, Norm, Softmax, UNBOUNDED, Unary, add, batch_matmul, div,
-    fully_connected, layer_norm, maximum, mean, minimum, mul, rms_norm, softmax, sub, unary,
+    BatchMatMul, Elementwise, FullyConnected, Mean, Norm, Softmax, UNBOUNDED, UnaryFunction, add, batch_matmul, div,
+    fully_connected, layer_norm, maximum, mean, minimum, mul, prelu, rms_norm, softmax, sub, unary,
 };
 
 const TOLERANCE: f64 = 1e-5;
@@ -111,6 +111,9 @@ fn elementwise_operators_repeat_an_operand() {
             let of = |i: usize| real(a[i].into(), b[i % depth].into()).clamp(-1.5, 2.0);
             assert_near(&output, &(0..rows * depth).map(of).collect::<Vec<_>>(), TOLERANCE);
         }
+        let output = by_rows(rng, rows, depth, |rows, output| prelu(&p.broadcast, rows, &a, &b, output));
+        let of = |i: usize| f64::from(a[i]) * if a[i] < 0.0 { f64::from(b[i % depth]) } else { 1.0 };
+        assert_near(&output, &(0..rows * depth).map(of).collect::<Vec<_>>(), TOLERANCE);
     });
 }
 
@@ -190,35 +193,35 @@ fn normalizations_follow_their_formulas() {
 fn functions_of_one_element_are_near_the_real_ones() {
     type Real = fn(f64) -> f64;
     let logistic: Real = |x| 1.0 / (1.0 + (-x).exp());
-    let cases: [(Unary, Real); 18] = [
-        (Unary::Clamp([0.0, 6.0]), |x| x.clamp(0.0, 6.0)),
-        (Unary::LeakyRelu(0.25), |x| if x < 0.0 { x * 0.25 } else { x }),
-        (Unary::Elu(0.5), |x| if x < 0.0 { 0.5 * x.exp_m1() } else { x }),
-        (Unary::HardSigmoid, |x| (x + 3.0).clamp(0.0, 6.0) / 6.0),
-        (Unary::HardSwish, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
-        (Unary::Logistic, logistic),
-        (Unary::Tanh, f64::tanh),
-        (Unary::Gelu, |x| 0.5 * x * (1.0 + erf(x / 2f64.sqrt()))),
-        (Unary::GeluTanh, |x| {
+    let cases: [(UnaryFunction, Real); 18] = [
+        (UnaryFunction::Clamp([0.0, 6.0]), |x| x.clamp(0.0, 6.0)),
+        (UnaryFunction::LeakyRelu(0.25), |x| if x < 0.0 { x * 0.25 } else { x }),
+        (UnaryFunction::Elu(0.5), |x| if x < 0.0 { 0.5 * x.exp_m1() } else { x }),
+        (UnaryFunction::HardSigmoid, |x| (x + 3.0).clamp(0.0, 6.0) / 6.0),
+        (UnaryFunction::HardSwish, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+        (UnaryFunction::Logistic, logistic),
+        (UnaryFunction::Tanh, f64::tanh),
+        (UnaryFunction::Gelu, |x| 0.5 * x * (1.0 + erf(x / 2f64.sqrt()))),
+        (UnaryFunction::GeluTanh, |x| {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh())
         }),
-        (Unary::Silu, |x| x / (1.0 + (-x).exp())),
-        (Unary::Softplus, |x| x.exp().ln_1p()),
-        (Unary::Erf, erf),
-        (Unary::Exp, f64::exp),
-        (Unary::Sin, f64::sin),
-        (Unary::Cos, f64::cos),
-        (Unary::Abs, f64::abs),
-        (Unary::Neg, |x| -x),
-        (Unary::Square, |x| x * x),
+        (UnaryFunction::Silu, |x| x / (1.0 + (-x).exp())),
+        (UnaryFunction::Softplus, |x| x.exp().ln_1p()),
+        (UnaryFunction::Erf, erf),
+        (UnaryFunction::Exp, f64::exp),
+        (UnaryFunction::Sin, f64::sin),
+        (UnaryFunction::Cos, f64::cos),
+        (UnaryFunction::Abs, f64::abs),
+        (UnaryFunction::Neg, |x| -x),
+        (UnaryFunction::Square, |x| x * x),
     ];
-    let positive: [(Unary, Real); 4] = [
-        (Unary::Log, f64::ln),
-        (Unary::Sqrt, f64::sqrt),
-        (Unary::Rsqrt, |x| 1.0 / x.sqrt()),
-        (Unary::Reciprocal, |x| 1.0 / x),
+    let positive: [(UnaryFunction, Real); 4] = [
+        (UnaryFunction::Log, f64::ln),
+        (UnaryFunction::Sqrt, f64::sqrt),
+        (UnaryFunction::Rsqrt, |x| 1.0 / x.sqrt()),
+        (UnaryFunction::Reciprocal, |x| 1.0 / x),
     ];
-    let check = |f: Unary, real: Real, input: &[f32]| {
+    let check = |f: UnaryFunction, real: Real, input: &[f32]| {
         let mut output = vec![0.0; input.len()];
         unary(f, input, &mut output);
         let expected: Vec<f64> = input.iter().map(|&x| real(x.into())).collect();

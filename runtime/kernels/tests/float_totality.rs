@@ -51,6 +51,7 @@ proptest! {
         for operator in [add, sub, mul, div, minimum, maximum] {
             operator(&Elementwise { broadcast, activation }, 1..rows, &a, &b, out);
         }
+        prelu(&broadcast, 1..rows, &a, &b, out);
         mean(&Mean { dims: sizes, reduced }, 1..rows, &a, out);
         let [in_features, out_features, inner, columns, a_stride, b_stride] = sizes;
         fully_connected(&FullyConnected { in_features, out_features, activation }, 1..rows, &a, &b, &a, out);
@@ -86,10 +87,10 @@ proptest! {
     #[test]
     fn functions_of_one_element_return(x in reals(), p in any::<[f32; 2]>()) {
         let functions = [
-            Unary::Clamp(p), Unary::LeakyRelu(p[0]), Unary::Elu(p[0]), Unary::HardSigmoid, Unary::HardSwish,
-            Unary::Logistic, Unary::Tanh, Unary::Gelu, Unary::GeluTanh, Unary::Silu, Unary::Softplus, Unary::Erf,
-            Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Rsqrt, Unary::Sin, Unary::Cos, Unary::Abs, Unary::Neg,
-            Unary::Square, Unary::Reciprocal,
+            UnaryFunction::Clamp(p), UnaryFunction::LeakyRelu(p[0]), UnaryFunction::Elu(p[0]), UnaryFunction::HardSigmoid, UnaryFunction::HardSwish,
+            UnaryFunction::Logistic, UnaryFunction::Tanh, UnaryFunction::Gelu, UnaryFunction::GeluTanh, UnaryFunction::Silu, UnaryFunction::Softplus, UnaryFunction::Erf,
+            UnaryFunction::Exp, UnaryFunction::Log, UnaryFunction::Sqrt, UnaryFunction::Rsqrt, UnaryFunction::Sin, UnaryFunction::Cos, UnaryFunction::Abs, UnaryFunction::Neg,
+            UnaryFunction::Square, UnaryFunction::Reciprocal,
         ];
         for f in functions {
             unary(f, &x, &mut [0.0; 50]);

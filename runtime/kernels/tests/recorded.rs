@@ -9,7 +9,7 @@ fn every_kernel_gives_the_recorded_bits() {
     for (name, digest) in float_digests() {
         println!("    (\"{name}\", {digest:#018x}),");
     }
-    for block in BlockType::ALL {
+    for &block in BlockType::ALL {
         println!("    (BlockType::{block:?}, {:#018x}),", block_digest(&Ours, block));
     }
     assert_eq!(first_difference(), None);

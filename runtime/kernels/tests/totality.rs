@@ -85,6 +85,11 @@ proptest! {
             broadcast, a_zero_point, b_zero_point, output_zero_point, multiplier, shift, activation,
         };
         mul(&p, 1..rows, &a, &b, out);
+        let positive = tealight_types::Multiplier { multiplier, shift };
+        let negative = tealight_types::Multiplier { multiplier: b_multiplier, shift: b_shift };
+        let (input_zero_point, alpha_zero_point) = (a_zero_point, b_zero_point);
+        let p = Prelu { broadcast, input_zero_point, alpha_zero_point, output_zero_point, positive, negative };
+        prelu(&p, 1..rows, &a, &b, out);
         let [in_features, out_features, units, rank, memory, input_size] = sizes;
         let p = FullyConnected {
             in_features, out_features, weights_zero_point: a_zero_point, output_zero_point,

@@ -13,7 +13,7 @@
 //! # use tealight_format::{Model, Operator, ops};
 //! # let mut b = Builder::new();
 //! # let x = b.input("x", ElementType::F32, &[1]);
-//! # let neg = ops::UnaryF32 { function: ops::UnaryFunction::Neg as i32, parameters: [0.0; 2] };
+//! # let neg = ops::UnaryF32 { function: ops::UnaryFunction::Neg };
 //! # let y = b.op("y", Operator::UnaryF32(neg), [x], ElementType::F32, &[1]);
 //! # b.output(y);
 //! # let vocabulary = Some(Vocabulary::Chars("helo ".chars().collect()));

@@ -16,7 +16,7 @@ use tealight_text::{Decoder, Message, TextError, Tokenizer};
 fn model(vocabulary: Option<Vocabulary>) -> Vec<u8> {
     let mut b = Builder::new();
     let x = b.input("x", ElementType::F32, &[1]);
-    let neg = ops::UnaryF32 { function: ops::UnaryFunction::Neg as i32, parameters: [0.0; 2] };
+    let neg = ops::UnaryF32 { function: ops::UnaryFunction::Neg };
     let y = b.op("y", Operator::UnaryF32(neg), [x], ElementType::F32, &[1]);
     b.output(y);
     compile_kernel_graph(b.finish(), b"", &Options { vocabulary, ..Options::default() }).unwrap().bytes

@@ -20,7 +20,7 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 fn main() {
-    for block in BlockType::ALL {
+    for &block in BlockType::ALL {
         let (weights, activations) = (Candle::of(block), Candle::of(block.activations()));
         let w = (weights.quantize)(&signal(1));
         let bits: Vec<u8> = (weights.dequantize)(&w).iter().flat_map(|x| x.to_le_bytes()).collect();

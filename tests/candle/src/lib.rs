@@ -21,24 +21,17 @@ pub struct Candle {
     pub vec_dot: fn(&[u8], &[u8]) -> f32,
 }
 
+macro_rules! of_each {
+    ($of:ident; $( $name:ident $block:ident $row:tt )+) => {
+        match $of { $( BlockType::$name => Self::new::<candle::$block>(), )+ }
+    };
+}
+
 impl Candle {
     /// The type of the same name.
     #[must_use]
     pub fn of(block: BlockType) -> Self {
-        match block {
-            BlockType::Q4_0 => Self::new::<candle::BlockQ4_0>(),
-            BlockType::Q4_1 => Self::new::<candle::BlockQ4_1>(),
-            BlockType::Q5_0 => Self::new::<candle::BlockQ5_0>(),
-            BlockType::Q5_1 => Self::new::<candle::BlockQ5_1>(),
-            BlockType::Q8_0 => Self::new::<candle::BlockQ8_0>(),
-            BlockType::Q8_1 => Self::new::<candle::BlockQ8_1>(),
-            BlockType::Q2K => Self::new::<candle::BlockQ2K>(),
-            BlockType::Q3K => Self::new::<candle::BlockQ3K>(),
-            BlockType::Q4K => Self::new::<candle::BlockQ4K>(),
-            BlockType::Q5K => Self::new::<candle::BlockQ5K>(),
-            BlockType::Q6K => Self::new::<candle::BlockQ6K>(),
-            BlockType::Q8K => Self::new::<candle::BlockQ8K>(),
-        }
+        tealight_types::for_each_block!(of_each! { block; })
     }
 
     const fn new<T: GgmlType>() -> Self {

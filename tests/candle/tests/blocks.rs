@@ -42,7 +42,7 @@ fn bytes(rng: &mut Rng, len: usize) -> Vec<u8> {
 }
 
 fn for_seeds(count: u64, test: impl Fn(&mut Rng, BlockType, &Candle)) {
-    for block in BlockType::ALL {
+    for &block in BlockType::ALL {
         let candle = Candle::of(block);
         for seed in 0..count {
             let told = std::panic::AssertUnwindSafe(|| test(&mut Rng(seed), block, &candle));
@@ -68,8 +68,8 @@ fn bits(x: &[f32]) -> Vec<u32> {
 
 #[test]
 fn blocks_have_candles_sizes() {
-    for block in BlockType::ALL {
-        assert_eq!(block.block_bytes(), Candle::of(block).bytes, "{block:?}");
+    for &block in BlockType::ALL {
+        assert_eq!(block.bytes() as usize, Candle::of(block).bytes, "{block:?}");
     }
 }
 
@@ -86,8 +86,8 @@ fn quantizing_gives_candles_bytes() {
 #[test]
 fn dequantizing_any_bytes_gives_candles_values() {
     for_seeds(200, |rng, block, candle| {
-        let bytes = bytes(rng, 4 * block.block_bytes());
-        let mut y = vec![0.0; 4 * block.block_len()];
+        let bytes = bytes(rng, 4 * block.bytes() as usize);
+        let mut y = vec![0.0; 4 * block.elements() as usize];
         dequantize(block, &bytes, &mut y);
         assert_eq!(bits(&y), bits(&(candle.dequantize)(&bytes)));
     });
@@ -106,8 +106,8 @@ fn products_of_quantized_rows_give_candles_sums() {
 #[test]
 fn products_of_any_bytes_give_candles_sums() {
     for_seeds(300, |rng, block, candle| {
-        let w = bytes(rng, 4 * block.block_bytes());
-        let x = bytes(rng, 4 * block.activations().block_bytes());
+        let w = bytes(rng, 4 * block.bytes() as usize);
+        let x = bytes(rng, 4 * block.activations().bytes() as usize);
         let [ours, theirs] = [vec_dot(block, &w, &x), (candle.vec_dot)(&w, &x)];
         assert_eq!(bits(&[ours]), bits(&[theirs]), "{ours} and {theirs}");
     });

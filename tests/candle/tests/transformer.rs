@@ -162,7 +162,7 @@ fn a_layer_norm_and_both_gelus_give_candles_numbers() {
         let operator = Operator::LayerNormF32(LayerNormF32 { epsilon: EPSILON });
         let mut y = b.op("y", operator, [input, w, c], F32, &[5, 48]);
         if let Some(function) = of {
-            let operator = Operator::UnaryF32(UnaryF32 { function: function as i32, parameters: [0.0; 2] });
+            let operator = Operator::UnaryF32(UnaryF32 { function });
             y = b.op("z", operator, [y], F32, &[5, 48]);
         }
         b.output(y);
@@ -184,12 +184,12 @@ fn attention_of_batched_products_gives_candles_numbers() {
     let [q, k, v] = [4, 5, 6].map(|seed| reals(seed, all.iter().product()));
     let mut b = Builder::new();
     let [a, c, d] = ["q", "k", "v"].map(|name| b.input(name, F32, &shape));
-    let product = |transpose_b| Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: 0, transpose_b });
+    let product = |transpose_b| Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: false, transpose_b });
     let square = [heads, positions, positions];
-    let scores = b.op("scores", product(1), [a, c], F32, &square);
+    let scores = b.op("scores", product(true), [a, c], F32, &square);
     let softmax = Operator::SoftmaxF32(SoftmaxF32 { beta: 0.25 });
     let weights = b.op("weights", softmax, [scores], F32, &square);
-    let y = b.op("y", product(0), [weights, d], F32, &shape);
+    let y = b.op("y", product(false), [weights, d], F32, &shape);
     b.output(y);
     let ours = run(b.finish(), &[vec![bytes(&q), bytes(&k), bytes(&v)]]).concat();
 

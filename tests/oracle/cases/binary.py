@@ -82,6 +82,39 @@ def binary(name):
     yield case((300,), (300,))
 
 
+def prelu_case(shape, alpha_shape, low=-0.5, high=0.9):
+    def make(rng):
+        model = Model()
+        g = model.main
+        x_q, a_q = Q(scale(rng, 0.01, 0.08), zero_point(rng)), Q((high - low) / 255, int(rng.integers(-100, 101)))
+        alpha = rng.integers(-128, 128, alpha_shape, dtype=np.int8)
+        x = reals(x_q, rng.integers(-128, 128, 4096))
+        y_q = fitted(np.where(x >= 0, x, x * reals(a_q, rng.choice(alpha.ravel(), 4096))))
+        y = g.output(shape, y_q)
+        g.op("PRELU", [g.input(shape, x_q), g.const(alpha, a_q)], [y])
+        return Case(model, words(input=shape, alpha=alpha_shape, x_q=x_q, a_q=a_q, y_q=y_q))
+
+    return make
+
+
+PRELU_SHAPES = [
+    ((1, 4, 4, 3), (1, 1, 3)),
+    ((2, 3, 5, 4), (1, 1, 4)),
+    ((2, 3, 5, 4), (3, 5, 4)),
+    ((1, 8, 8, 4), (1, 1, 1)),
+    ((3, 7), (7,)),
+    ((300,), (300,)),
+]
+
+
+@operator
+def prelu():
+    for shape, alpha in PRELU_SHAPES:
+        yield prelu_case(shape, alpha)
+    # Slopes above 1 and below -1.
+    yield prelu_case((2, 4, 4, 5), (1, 1, 5), -3.0, 2.0)
+
+
 @operator
 def add():
     yield from binary("ADD")

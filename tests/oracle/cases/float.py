@@ -5,6 +5,7 @@ The operators' names end in `_f32`; that is how the test knows.
 
 import numpy as np
 
+from .binary import PRELU_SHAPES
 from .binary import SHAPES as PAIRS
 from .common import ACTIVATIONS, PADDING, Case, Model, Q, operator, words
 from .conv import output_size
@@ -173,6 +174,22 @@ def binary(name):
         yield case((1, 3, 4, 5), (1, 3, 4, 5), act=act)
     yield case((2, 3, 4, 3), (3,), const=1)
     yield case((1,), (2, 3, 4, 3), const=0)
+
+
+@operator
+def prelu_f32():
+    def case(shape, alpha_shape):
+        def make(rng):
+            model = Model()
+            g = model.main
+            y = g.output(shape, dtype=REAL)
+            g.op("PRELU", [g.input(shape, dtype=REAL), g.const(normal(rng, alpha_shape, 0.5))], [y])
+            return Case(model, words(input=shape, alpha=alpha_shape), inputs=[[normal(rng, shape, 3)]])
+
+        return make
+
+    for shape, alpha in PRELU_SHAPES:
+        yield case(shape, alpha)
 
 
 @operator

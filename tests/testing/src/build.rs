@@ -1,6 +1,6 @@
 //! Writes small model files by hand, independently of the compiler.
 
-use tealight_format::ops::{AddSub, Conv2d, Lookup};
+use tealight_format::ops::{AddSub, Conv2d, Function, Lookup, Multiplier};
 use tealight_format::{
     DType, F16_WEIGHTS, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape,
     VALUE_RECORD, Value, align16, block_set,
@@ -53,11 +53,11 @@ impl Parts {
             if let Some(block) = op.operator.block_type() {
                 set |= block_set(&[block]);
             }
-            let is_f16 = |&k: &usize| {
+            let is_f16 = |k: usize| {
                 let constant = op.input(k).and_then(|i| self.constants.get(usize::from(i)));
                 constant.is_some_and(|(_, dtype, ..)| *dtype == DType::F16)
             };
-            if op.operator.weight_inputs().iter().any(is_f16) {
+            if op.operator.weight_inputs().any(is_f16) {
                 set |= F16_WEIGHTS;
             }
         }
@@ -216,7 +216,7 @@ pub fn relu() -> Parts {
         outputs: vec![2],
         ..Parts::default()
     };
-    parts.op(Operator::Lookup(Lookup { function: 1 }), &[Some(1), Some(0)], 2, None);
+    parts.op(Operator::Lookup(Lookup { function: Function::Relu }), &[Some(1), Some(0)], 2, None);
     parts
 }
 
@@ -244,8 +244,9 @@ pub fn overlapping() -> Parts {
     };
     let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [1, 1], activation: [-128, 127] };
     parts.op(Operator::Conv2d(conv), &[Some(2), Some(1), Some(0)], 4, Some(5));
-    let half = [1 << 30, 0];
-    let add = AddSub { left_shift: 20, a: half, b: half, output: [1 << 30, -18], activation: [-128, 127] };
+    let half = Multiplier::new(1 << 30, 0);
+    let add =
+        AddSub { left_shift: 20, a: half, b: half, output: Multiplier::new(1 << 30, -18), activation: [-128, 127] };
     parts.op(Operator::Add(add), &[Some(4), Some(3)], 6, Some(7));
     parts
 }

@@ -113,7 +113,7 @@ pub fn graph(sizes: Sizes, stored: Stored<'_>, count: u32) -> Graph {
     let embedding = writer.matrix("embed_tokens");
     let gather = match stored {
         Stored::Reals(_) => Operator::GatherF32(GatherF32),
-        Stored::Blocks(block, _) | Stored::Sized(block) => Operator::GatherBlock(GatherBlock { block: block as i32 }),
+        Stored::Blocks(block, _) | Stored::Sized(block) => Operator::GatherBlock(GatherBlock { block }),
     };
     let shape = [count, sizes.width()];
     let mut x = writer.b.op("embedded", gather, [tokens, embedding], F32, &shape);
@@ -150,7 +150,7 @@ impl Writer<'_> {
         let normed = self.norm(&name("post_attention_layernorm"), x);
         let gate = self.product(&name("gate_proj"), normed);
         let up = self.product(&name("up_proj"), normed);
-        let silu = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Silu as i32, parameters: [0.0; 2] });
+        let silu = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Silu });
         let shape = self.b.tensor(gate).shape.clone();
         let gate = self.b.op(&name("silu"), silu, [gate], F32, &shape);
         let y = self.elementwise(&name("gated"), Operator::MulF32, gate, up);
@@ -174,7 +174,7 @@ impl Writer<'_> {
     fn rope(&mut self, name: &str, x: TensorId, heads: u32) -> TensorId {
         let shape = [self.count, heads, self.sizes.depth];
         let x = self.b.view(x, &shape).unwrap();
-        let operator = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: 0 });
+        let operator = Operator::RopeF32(RopeF32 { heads: heads as i32, interleaved: false });
         self.b.op(name, operator, [x, self.tables[0], self.tables[1], self.positions], F32, &shape)
     }
 
@@ -208,7 +208,7 @@ impl Writer<'_> {
         let operator = match self.stored {
             Stored::Reals(_) => Operator::FullyConnectedF32(FullyConnectedF32 { activation }),
             Stored::Blocks(block, _) | Stored::Sized(block) => {
-                Operator::FullyConnectedBlock(FullyConnectedBlock { block: block as i32, activation })
+                Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation })
             }
         };
         self.b.op(name, operator, [Some(x), Some(weights), None], F32, &[self.count, units])

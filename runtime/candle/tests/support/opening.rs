@@ -24,7 +24,7 @@ pub fn write_model(path: &Path, megabytes: u32) {
     let rows = megabytes * 1_000_000 / ROW;
     let bytes =
         |count: u32| (0..count).map(|i| i.wrapping_mul(0x9e37_79b1).to_be_bytes()[0] & 0x3f).collect::<Vec<u8>>();
-    let block = BlockType::Q8_0 as i32;
+    let block = BlockType::Q8_0;
     let mut b = Builder::new();
     let index = b.input("index", I32, &[1]);
     let table = b.constant("table", U8, &[rows, ROW], bytes(rows * ROW));

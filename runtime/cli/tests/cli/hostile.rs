@@ -57,7 +57,7 @@ fn folder(model: &[u8]) -> Folder {
 fn negative(shape: &[u32], options: &Options) -> Vec<u8> {
     let mut b = Builder::new();
     let x = b.input("x", F32, shape);
-    let neg = UnaryF32 { function: UnaryFunction::Neg as i32, parameters: [0.0; 2] };
+    let neg = UnaryF32 { function: UnaryFunction::Neg };
     let y = b.op("y", Operator::UnaryF32(neg), [x], F32, shape);
     b.output(y);
     compile_kernel_graph(b.finish(), b"", options).unwrap().bytes
@@ -233,7 +233,7 @@ fn a_model_that_asks_for_too_much_memory_is_inspected_and_not_run() {
 fn a_model_that_asks_for_too_much_work_is_refused_with_the_option() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[4096, 4096]);
-    let product = Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: 0, transpose_b: 0 });
+    let product = Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: false, transpose_b: false });
     let y = b.op("y", product, [x, x], F32, &[4096, 4096]);
     b.output(y);
     let folder = folder(&compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap().bytes);
@@ -284,7 +284,7 @@ fn names_and_labels_that_fit_in_no_header_are_too_large_and_no_fault_of_the_comp
     let long = "x".repeat(MAX_HEADER as usize);
     let mut b = Builder::new();
     let x = b.input(&long, F32, &[1]);
-    let neg = UnaryF32 { function: UnaryFunction::Neg as i32, parameters: [0.0; 2] };
+    let neg = UnaryF32 { function: UnaryFunction::Neg };
     let y = b.op("y", Operator::UnaryF32(neg), [x], F32, &[1]);
     b.output(y);
     let many = Options { labels: vec!["a label".into(); MAX_HEADER as usize / 8], ..Options::default() };

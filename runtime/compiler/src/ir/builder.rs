@@ -27,7 +27,7 @@ use tealight_kernels::block;
 /// let w = b.reals("w", &[3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 /// let product = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
 /// let y = b.op("y", product, [Some(x), Some(w), None], F32, &[1, 3]);
-/// let silu = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Silu as i32, parameters: [0.0; 2] });
+/// let silu = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Silu });
 /// let z = b.op("z", silu, [y], F32, &[1, 3]);
 /// b.output(z);
 ///
@@ -94,7 +94,7 @@ impl Builder {
         }
         let row_bytes = columns / of.elements() * of.bytes();
         let mut bytes = vec![0; rows as usize * row_bytes as usize];
-        block::quantize(crate::store::kernel_type(of), reals, &mut bytes);
+        block::quantize(of, reals, &mut bytes);
         Ok(self.constant(name, ElementType::U8, &[rows, row_bytes], bytes))
     }
 

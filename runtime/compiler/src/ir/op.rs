@@ -104,6 +104,8 @@ pub enum Op {
     Pad,
     /// Pads with the value that its third input holds.
     PadWith,
+    /// ReLU with a slope below 0 that its second input holds.
+    Prelu,
     Quantize,
     /// 8-bit codes in another scale, rounded to nearest. Added by the pass `requantize`; no file has it.
     Convert,
@@ -199,6 +201,7 @@ impl Op {
             Self::Mul(_) => "Mul",
             Self::Pack { .. } => "Pack",
             Self::Pad => "Pad",
+            Self::Prelu => "Prelu",
             Self::PadWith => "PadWith",
             Self::Quantize => "Quantize",
             Self::Convert => "Convert",

@@ -6,7 +6,7 @@ use crate::ir::graph::{Content, ElementType, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Op, Padding, Window};
 use std::rc::Rc;
 use tealight_format::Operator;
-use tealight_format::ops::{self, Conv2dF32, ConvTranspose2dF32};
+use tealight_format::ops::{self, Conv2dF32, ConvTranspose2dF32, Multiplier};
 
 /// How the weights of a layer belong to its output channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -265,8 +265,8 @@ impl Lowering<'_> {
         })
     }
 
-    fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[[i32; 2]]) -> Result<TensorId> {
-        let rows = biases.iter().zip(factors).flat_map(|(&bias, &[multiplier, shift])| [bias, multiplier, shift]);
+    fn add_channels(&mut self, weights: TensorId, biases: &[i32], factors: &[Multiplier]) -> Result<TensorId> {
+        let rows = biases.iter().zip(factors).flat_map(|(&bias, factor)| [bias, factor.multiplier, factor.shift]);
         let bytes = rows.flat_map(i32::to_le_bytes).collect();
         self.add_constant(weights, "channels", ElementType::I32, vec![biases.len() as u32, 3], bytes)
     }

@@ -196,15 +196,14 @@ impl Lowering<'_> {
         // The result's low byte is it, signed or not.
         let table: Vec<u8> = (0..=255u8).map(|byte| function(value(byte)) as u8).collect();
         let table = self.add_constant(output, "table", ElementType::U8, vec![256], table)?;
-        let lookup = Operator::Lookup(Lookup { function: name as i32 });
+        let lookup = Operator::Lookup(Lookup { function: name });
         self.emit(node, lookup, &[Some(input), Some(table)], output);
         Ok(())
     }
 
-    pub(super) fn unary_f32(&mut self, node: &Node, function: UnaryFunction, parameters: [f32; 2]) -> Result<()> {
+    pub(super) fn unary_f32(&mut self, node: &Node, function: UnaryFunction) -> Result<()> {
         let (input, output) = (self.input_f32(node, 0)?, self.output_f32(node)?);
-        let unary = UnaryF32 { function: function as i32, parameters };
-        self.emit(node, Operator::UnaryF32(unary), &[Some(input)], output);
+        self.emit(node, Operator::UnaryF32(UnaryF32 { function }), &[Some(input)], output);
         Ok(())
     }
 }

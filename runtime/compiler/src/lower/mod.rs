@@ -1,8 +1,8 @@
 //! From neutral operators to those of the model file, with all quantized parameters computed.
 //!
-//! Each file here takes one family of operators, in int8 and in f32; [`Lowering::node`] has a row for each operator. A lowering checks what the numbers depend on (types, quantization,
-//! constants); that shapes follow the operator's rule is checked once for all, by [`check`], with the same code that
-//! checks a model file.
+//! Each file here takes one family of operators, in int8 and in f32; [`Lowering::node`] has a row for each operator. A lowering
+//! checks what the numbers depend on (types, quantization, constants); that shapes follow the operator's rule is checked once
+//! for all, by [`check`], with the same code that checks a model file.
 
 mod binary;
 mod conv;
@@ -13,6 +13,7 @@ mod lookup;
 mod mean;
 pub(crate) mod movement;
 mod pool;
+mod prelu;
 mod scale;
 mod softmax;
 mod svdf;
@@ -33,7 +34,7 @@ const ACCEPTED: &str = "int8 and float32 networks of convolutions, FULLY_CONNECT
 /// The operators of TensorFlow Lite that are compiled, as text: a line for each kind.
 pub const OPERATORS: &str = "\
 int8 and float32: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, \
-FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, QUANTIZE, RELU, RELU6, \
+FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, PRELU, QUANTIZE, RELU, RELU6, \
 RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, TANH, \
 TRANSPOSE, UNPACK
 int8: SVDF
@@ -115,19 +116,21 @@ impl Lowering<'_> {
             Op::FullyConnected(activation) => self.fully_connected(node, activation),
             Op::Softmax { beta } if f32 => self.softmax_f32(node, beta),
             Op::Softmax { beta } => self.softmax(node, beta),
-            Op::Relu if f32 => self.unary_f32(node, UnaryFunction::Clamp, [0.0, f32::INFINITY]),
+            Op::Relu if f32 => self.unary_f32(node, UnaryFunction::Clamp([0.0, f32::INFINITY])),
             Op::Relu => self.relu(node),
-            Op::Relu6 if f32 => self.unary_f32(node, UnaryFunction::Clamp, [0.0, 6.0]),
+            Op::Relu6 if f32 => self.unary_f32(node, UnaryFunction::Clamp([0.0, 6.0])),
             Op::Relu6 => self.relu6(node),
-            Op::ReluN1To1 if f32 => self.unary_f32(node, UnaryFunction::Clamp, [-1.0, 1.0]),
+            Op::ReluN1To1 if f32 => self.unary_f32(node, UnaryFunction::Clamp([-1.0, 1.0])),
             Op::ReluN1To1 => self.relu_n1_to_1(node),
-            Op::LeakyRelu { alpha } if f32 => self.unary_f32(node, UnaryFunction::LeakyRelu, [alpha, 0.0]),
+            Op::LeakyRelu { alpha } if f32 => self.unary_f32(node, UnaryFunction::LeakyRelu(alpha)),
             Op::LeakyRelu { alpha } => self.leaky_relu(node, alpha),
-            Op::HardSwish if f32 => self.unary_f32(node, UnaryFunction::HardSwish, [0.0; 2]),
+            Op::Prelu if f32 => self.prelu_f32(node),
+            Op::Prelu => self.prelu(node),
+            Op::HardSwish if f32 => self.unary_f32(node, UnaryFunction::HardSwish),
             Op::HardSwish => self.hard_swish(node),
-            Op::Logistic if f32 => self.unary_f32(node, UnaryFunction::Logistic, [0.0; 2]),
+            Op::Logistic if f32 => self.unary_f32(node, UnaryFunction::Logistic),
             Op::Logistic => self.logistic(node),
-            Op::Tanh if f32 => self.unary_f32(node, UnaryFunction::Tanh, [0.0; 2]),
+            Op::Tanh if f32 => self.unary_f32(node, UnaryFunction::Tanh),
             Op::Tanh => self.tanh(node),
             Op::Mean if f32 => self.mean_f32(node),
             Op::Mean => self.mean(node),
@@ -135,9 +138,9 @@ impl Lowering<'_> {
             Op::Div(activation) if f32 => self.binary_f32(node, activation, Operator::DivF32),
             Op::Minimum if f32 => self.binary_f32(node, Activation::None, Operator::MinimumF32),
             Op::Maximum if f32 => self.binary_f32(node, Activation::None, Operator::MaximumF32),
-            Op::Elu if f32 => self.unary_f32(node, UnaryFunction::Elu, [1.0, 0.0]),
+            Op::Elu if f32 => self.unary_f32(node, UnaryFunction::Elu(1.0)),
             Op::Div(_) | Op::Minimum | Op::Maximum | Op::Elu => Err(self.only_f32(node)),
-            Op::Unary(function) => self.unary_f32(node, function, [0.0; 2]),
+            Op::Unary(function) => self.unary_f32(node, function),
             Op::ConvTranspose2d(ref window) => self.conv_transpose_2d_f32(node, window),
             // Of int8 tensors only.
             Op::Svdf { rank, .. } => self.svdf(node, rank),

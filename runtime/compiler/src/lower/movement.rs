@@ -186,10 +186,7 @@ impl Lowering<'_> {
             let what = format!("its size is {size:?}: {}", self.graph.operands_in_words(node));
             return Err(self.graph.invalid(node, what));
         }
-        let resize = ResizeNearest {
-            align_corners: i32::from(align_corners),
-            half_pixel_centers: i32::from(half_pixel_centers),
-        };
+        let resize = ResizeNearest { align_corners, half_pixel_centers };
         self.emit(node, Operator::ResizeNearest(resize), &[Some(input)], output);
         Ok(())
     }

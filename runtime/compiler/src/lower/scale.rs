@@ -4,6 +4,7 @@ use super::Lowering;
 use crate::diag::{CompileError, Result};
 use crate::ir::Activation;
 use crate::ir::graph::{Node, TensorId};
+use tealight_format::ops::Multiplier;
 use tealight_kernels::quant::quantize_multiplier;
 
 impl Lowering<'_> {
@@ -15,7 +16,7 @@ impl Lowering<'_> {
     }
 
     /// A real factor as (Q31 multiplier, shift): TensorFlow Lite's `QuantizeMultiplier`.
-    pub(super) fn factor(&self, node: &Node, factor: f64) -> Result<[i32; 2]> {
+    pub(super) fn factor(&self, node: &Node, factor: f64) -> Result<Multiplier> {
         let (multiplier, shift) = quantize_multiplier(factor);
         // The kernels shift by at most 31 bits to the right and 30 to the left.
         if !(factor >= 0.0 && factor.is_finite() && shift <= 30) {
@@ -23,7 +24,7 @@ impl Lowering<'_> {
                 format!("its scales give the factor {factor:.3e}, and at most 2^30 is taken: {}", self.scales(node));
             return Err(self.graph.invalid(node, what));
         }
-        Ok([multiplier, shift])
+        Ok(Multiplier { multiplier, shift })
     }
 
     /// The scales of what `node` reads and writes, in words.
@@ -37,9 +38,9 @@ impl Lowering<'_> {
     }
 
     /// A factor that the operator needs to be below one.
-    pub(super) fn factor_below_one(&self, node: &Node, factor: f64) -> Result<[i32; 2]> {
+    pub(super) fn factor_below_one(&self, node: &Node, factor: f64) -> Result<Multiplier> {
         match self.factor(node, factor)? {
-            [multiplier, shift] if shift <= 0 => Ok([multiplier, shift]),
+            below if below.shift <= 0 => Ok(below),
             _ => {
                 let what =
                     format!("its scales give the factor {factor:.3e}, which must be below 1: {}", self.scales(node));

@@ -2,6 +2,7 @@
 //! becomes the activation of the operator before it.
 
 use crate::ir::graph::{Content, Graph, NodeOp, TensorId};
+use tealight_format::ops::Fused;
 use tealight_format::{Operator, ops};
 
 /// Fuses tables into each other and into the operators before them.
@@ -41,7 +42,7 @@ pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
             let composed = graph.add(tensor);
             producer.push(usize::MAX);
             uses.push(1);
-            let function = ops::Function::Composed as i32;
+            let function = ops::Function::Composed;
             graph.nodes[at].op = NodeOp::Kernel(Operator::Lookup(ops::Lookup { function }));
             graph.nodes[at].inputs = vec![Some(first), Some(composed)];
             gone[before] = true;
@@ -93,17 +94,14 @@ fn clamp(table: &[u8]) -> Option<[i32; 2]> {
 /// Narrows the activation of `op`, if it has one.
 fn clamp_activation(op: &mut NodeOp, [low, high]: [i32; 2]) -> bool {
     let NodeOp::Kernel(operator) = op else { return false };
-    let range = match operator {
-        Operator::Conv2d(op) => &mut op.activation,
-        Operator::DepthwiseConv2d(op) => &mut op.0.activation,
-        Operator::FullyConnected(op) => &mut op.activation,
-        Operator::AvgPool2d(op) | Operator::MaxPool2d(op) => &mut op.activation,
-        Operator::Add(op) | Operator::Sub(op) => &mut op.activation,
-        Operator::Mul(op) => &mut op.activation,
-        Operator::Svdf(op) => &mut op.activation,
-        _ => return false,
-    };
-    *range = range.map(|bound| bound.clamp(low, high));
+    let Fused::Int8(at) = operator.code().fused() else { return false };
+    let (at, mut attrs) = (usize::from(at), operator.emit());
+    let Some(range) = attrs.get_mut(at..at + 2) else { return false };
+    range.iter_mut().for_each(|bound| *bound = (*bound).clamp(low, high));
+    match Operator::parse(operator.code(), &attrs) {
+        Ok(narrowed) => *operator = narrowed,
+        Err(_) => return false,
+    }
     true
 }
 
@@ -117,11 +115,15 @@ mod tests {
     fn lookup(b: &mut Builder, from: TensorId, to: TensorId, function: impl Fn(i32) -> i32) {
         let table: Vec<u8> = (0..=255u8).map(|byte| function(i32::from(byte.cast_signed())) as u8).collect();
         let table = b.graph.add(Tensor::constant("table", ElementType::U8, vec![256], table));
-        b.node(Operator::Lookup(ops::Lookup { function: 0 }), &[from, table], &[to]);
+        b.node(Operator::Lookup(ops::Lookup { function: ops::Function::Requantize }), &[from, table], &[to]);
     }
 
     fn mul(b: &mut Builder, x: TensorId, y: TensorId) {
-        b.node(Operator::Mul(ops::Mul { output: [1 << 30, 0], activation: [-100, 127] }), &[x, x], &[y]);
+        b.node(
+            Operator::Mul(ops::Mul { output: ops::Multiplier::new(1 << 30, 0), activation: [-100, 127] }),
+            &[x, x],
+            &[y],
+        );
     }
 
     #[test]

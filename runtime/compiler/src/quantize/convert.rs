@@ -193,7 +193,7 @@ impl Builder<'_> {
         let table: Vec<u8> = (0..=u8::MAX).map(|code| of(code.cast_signed(), bound).cast_unsigned()).collect();
         let name = format!("{}.table", output.name);
         let table = self.graph.add(Tensor::constant(name, ElementType::U8, vec![256], table));
-        converted.op = NodeOp::Kernel(Operator::Lookup(Lookup { function: Function::Relu as i32 }));
+        converted.op = NodeOp::Kernel(Operator::Lookup(Lookup { function: Function::Relu }));
         converted.inputs = vec![Some(input), Some(table)];
         Ok(())
     }

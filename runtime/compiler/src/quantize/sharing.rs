@@ -12,7 +12,7 @@ use tealight_format::Operator;
 
 /// What can be quantized, for errors.
 const ACCEPTED: &str = "in int8: convolutions, FULLY_CONNECTED, pooling, MEAN, ADD, SUB, MUL, MAXIMUM and MINIMUM with one \
-    number, SOFTMAX, TANH, LOGISTIC, HARD_SWISH, RELU and its kin, pads, slices, joins and reshapes; --quantize none keeps the \
+    number, SOFTMAX, TANH, LOGISTIC, HARD_SWISH, RELU and its kin, PRELU, pads, slices, joins and reshapes; --quantize none keeps the \
     network in float32";
 
 /// How an operator's output is quantized.
@@ -43,7 +43,9 @@ impl Rule {
         };
         Ok(match op {
             T::Conv2d(_) | T::DepthwiseConv2d(_) | T::FullyConnected(_) => Self::Layer,
-            T::Add(_) | T::Sub(_) | T::Mul(_) | T::Mean | T::Relu | T::LeakyRelu { .. } | T::HardSwish => Self::Own,
+            T::Add(_) | T::Sub(_) | T::Mul(_) | T::Mean | T::Relu | T::LeakyRelu { .. } | T::Prelu | T::HardSwish => {
+                Self::Own
+            }
             T::Softmax { .. } | T::Logistic => Self::Fixed(Params { scale: 1.0 / 256.0, zero_point: -128 }),
             T::Tanh => Self::Fixed(Params { scale: 1.0 / 128.0, zero_point: 0 }),
             T::AvgPool2d(_)

@@ -5,12 +5,17 @@ use tealight_format::Operator;
 use tealight_format::ops::{BlockType, FullyConnectedBlock, GatherBlock};
 use tealight_kernels::block;
 
+/// Whether `op` has a form with weights in blocks: those that [`operator`] makes one of.
+pub(super) fn has_form(op: &NodeOp) -> bool {
+    matches!(op, NodeOp::Kernel(Operator::FullyConnectedF32(_) | Operator::GatherF32(_)))
+}
+
 /// The operator of `node` on weights in blocks.
 ///
 /// # Errors
 /// Why it has no such form.
 pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Operator, String> {
-    let block = of as i32;
+    let block = of;
     match node.op {
         NodeOp::Kernel(Operator::FullyConnectedF32(layer)) => {
             Ok(Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: layer.activation }))
@@ -43,27 +48,6 @@ pub(super) fn stored(tensor: &Tensor, of: BlockType) -> Result<Tensor, String> {
     }
     let row_bytes = depth / of.elements() * of.bytes();
     let mut bytes = vec![0; rows as usize * row_bytes as usize];
-    block::quantize(kernel_type(of), &reals, &mut bytes);
+    block::quantize(of, &reals, &mut bytes);
     Ok(Tensor::constant(tensor.name.clone(), ElementType::U8, vec![rows, row_bytes], bytes))
-}
-
-/// The kernels' name of a type: they list them in the same order.
-pub(crate) fn kernel_type(of: BlockType) -> block::BlockType {
-    block::BlockType::ALL[of as usize]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::kernel_type;
-    use tealight_format::ops::BlockType;
-
-    #[test]
-    fn format_and_kernels_know_the_same_types() {
-        for &of in BlockType::ALL {
-            let kernel = kernel_type(of);
-            assert_eq!(format!("{of:?}"), format!("{kernel:?}"));
-            assert_eq!((of.elements() as usize, of.bytes() as usize), (kernel.block_len(), kernel.block_bytes()));
-            assert_eq!(kernel_type(of.activations()), kernel.activations());
-        }
-    }
 }

@@ -7,15 +7,12 @@
 mod block;
 mod f16;
 
-pub(crate) use block::kernel_type;
-
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, TensorId};
 use crate::names::layer_name;
 use crate::options::Options;
 use crate::weight_type::WeightType;
 use std::collections::{HashMap, HashSet};
-use tealight_format::Operator;
 use wildmatch::WildMatch;
 
 /// The constants that were made, or why they could not be: from which bytes (their identity) of which shape, in the type of
@@ -93,8 +90,8 @@ impl Wish {
 /// The weights of a layer of float tensors; nothing if it is none, or if they are stored otherwise already.
 pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
     let NodeOp::Kernel(operator) = &node.op else { return None };
-    let inputs = operator.weight_inputs().iter();
-    let ids: Vec<TensorId> = inputs.filter_map(|&k| node.inputs.get(k).copied().flatten()).collect();
+    let inputs = operator.weight_inputs();
+    let ids: Vec<TensorId> = inputs.filter_map(|k| node.inputs.get(k).copied().flatten()).collect();
     let float = ids.iter().all(|&id| graph.tensors[id].dtype == ElementType::F32);
     (float && !ids.is_empty() && ids.len() == operator.weight_inputs().len()).then_some(ids)
 }
@@ -105,7 +102,7 @@ pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
     if let Some(block) = operator.block_type() {
         return Some(block.name());
     }
-    let id = node.inputs.get(*operator.weight_inputs().first()?).copied().flatten()?;
+    let id = node.inputs.get(operator.weight_inputs().next()?).copied().flatten()?;
     match graph.tensors[id].dtype {
         ElementType::F32 => Some(WeightType::F32.name()),
         ElementType::F16 => Some(WeightType::F16.name()),
@@ -123,9 +120,7 @@ fn store_by_default(
     options: &Options,
     stored: &mut Stored,
 ) -> std::result::Result<Option<String>, String> {
-    let takes_blocks =
-        matches!(graph.nodes[at].op, NodeOp::Kernel(Operator::FullyConnectedF32(_) | Operator::GatherF32(_)));
-    let blocks = options.quantize.filter(|_| takes_blocks);
+    let blocks = options.quantize.filter(|_| block::has_form(&graph.nodes[at].op));
     let result = match blocks {
         Some(block) => store_one(graph, at, WeightType::Blocks(block), stored),
         None => Ok(None),
@@ -176,7 +171,7 @@ pub(crate) fn store_one(
         made.push(new);
     }
     let inputs: Vec<usize> = match &graph.nodes[at].op {
-        NodeOp::Kernel(operator) => operator.weight_inputs().to_vec(),
+        NodeOp::Kernel(operator) => operator.weight_inputs().collect(),
         NodeOp::Ir(_) => Vec::new(),
     };
     let size = |id: TensorId| graph.tensors[id].bytes().map_or(0, <[u8]>::len);
@@ -198,8 +193,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::driver::compile_kernel_graph;
     use crate::ir::builder::Builder;
-    use tealight_format::Model;
     use tealight_format::ops::{BlockType, FullyConnectedF32, GatherF32};
+    use tealight_format::{Model, Operator};
 
     const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 

@@ -8,10 +8,10 @@ pub(super) fn batch_matmul_f32(op: &ops::BatchMatMulF32, mut call: Call<'_>) {
     let (a, output) = (call.input(0).shape, call.operands.output.shape);
     let p = BatchMatMul {
         rows: output.from_end(1) as usize,
-        inner: a.from_end(if op.transpose_a == 0 { 0 } else { 1 }) as usize,
+        inner: a.from_end(usize::from(op.transpose_a)) as usize,
         columns: output.from_end(0) as usize,
-        transpose_a: op.transpose_a != 0,
-        transpose_b: op.transpose_b != 0,
+        transpose_a: op.transpose_a,
+        transpose_b: op.transpose_b,
         a_stride: stride(a),
         b_stride: stride(call.input(1).shape),
     };

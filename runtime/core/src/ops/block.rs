@@ -8,11 +8,9 @@ use tealight_kernels::block::{self, Block, BlockMatMul};
 /// Calls `$function` with the Rust type of the blocks of type `$format`, if the set `$ops` has it.
 macro_rules! with_block {
     ($ops:ident, $format:expr, $function:ident($($argument:expr),*)) => {
-        with_block!(@ $ops, $format, $function($($argument),*),
-            Q4_0 BlockQ4_0, Q4_1 BlockQ4_1, Q5_0 BlockQ5_0, Q5_1 BlockQ5_1, Q8_0 BlockQ8_0, Q8_1 BlockQ8_1,
-            Q2K BlockQ2K, Q3K BlockQ3K, Q4K BlockQ4K, Q5K BlockQ5K, Q6K BlockQ6K, Q8K BlockQ8K)
+        tealight_types::for_each_block!(with_block! { @ $ops, $format, $function($($argument),*), })
     };
-    (@ $ops:ident, $format:expr, $function:ident $arguments:tt, $($name:ident $block:ident),+) => {
+    (@ $ops:ident, $format:expr, $function:ident $arguments:tt, $( $name:ident $block:ident $row:tt )+) => {
         match $format {
             $( BlockType::$name => {
                 if const { block_set_has($ops, BlockType::$name) } {
@@ -27,8 +25,7 @@ pub(super) use with_block;
 
 /// Quantizes the activations of the batch that the rows belong to.
 pub(super) fn quantize_activations<const OPS: OpSet>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
-    let Some(format) = BlockType::from_code(op.block) else { return };
-    with_block!(OPS, format, quantize_activations_of(call));
+    with_block!(OPS, op.block, quantize_activations_of(call));
 }
 
 fn quantize_activations_of<B: Block>(call: Call<'_>) {
@@ -40,8 +37,7 @@ fn quantize_activations_of<B: Block>(call: Call<'_>) {
 }
 
 pub(super) fn fully_connected_block<const OPS: OpSet>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
-    let Some(format) = BlockType::from_code(op.block) else { return };
-    with_block!(OPS, format, fully_connected_of(op, call));
+    with_block!(OPS, op.block, fully_connected_of(op, call));
 }
 
 fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_>) {

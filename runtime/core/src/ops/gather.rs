@@ -15,8 +15,7 @@ pub(super) fn gather_f32<const OPS: OpSet>(_: &ops::GatherF32, mut call: Call<'_
 }
 
 pub(super) fn gather_block<const OPS: OpSet>(op: &ops::GatherBlock, call: Call<'_>) {
-    let Some(format) = BlockType::from_code(op.block) else { return };
-    with_block!(OPS, format, gather_of(call));
+    with_block!(OPS, op.block, gather_of(call));
 }
 
 fn gather_of<B: Block>(mut call: Call<'_>) {

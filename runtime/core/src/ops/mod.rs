@@ -39,6 +39,7 @@ mod norm;
 mod pad;
 mod pool_2d;
 mod positions;
+mod prelu;
 mod quantize;
 mod resize_nearest;
 mod rope;
@@ -115,6 +116,8 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         DivF32 => binary_f32::div_f32,
         MinimumF32 => binary_f32::minimum_f32,
         MaximumF32 => binary_f32::maximum_f32,
+        Prelu => prelu::prelu,
+        PreluF32 => prelu::prelu_f32,
     }
 }
 

@@ -10,8 +10,8 @@ pub(super) fn resize_nearest(op: &ops::ResizeNearest, call: Call<'_>) {
     let p = kernels::ResizeNearest {
         input: nhwc(call.input(0).shape),
         output: nhwc(output.shape),
-        align_corners: op.align_corners != 0,
-        half_pixel_centers: op.half_pixel_centers != 0,
+        align_corners: op.align_corners,
+        half_pixel_centers: op.half_pixel_centers,
         item: item(output.dtype),
     };
     kernels::resize_nearest(&p, call.rows.clone(), call.bytes(0), call.output);

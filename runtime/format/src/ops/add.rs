@@ -1,10 +1,12 @@
 //! Sum and difference of two int8 tensors.
 
 use super::{
-    Attrs, OpFault, Operands, Work, attrs_of, check_activation, check_multiplier,
+    Attrs, Fused, Input, Multiplier, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
+    elementwise_outer,
     mul::{broadcast_work, check_broadcast},
-    words,
+    multiplier, overlap,
 };
+use crate::Value;
 
 /// Attributes of Add and Sub: both inputs are scaled to twice the larger of their scales with `left_shift` extra
 /// bits, added or subtracted, and scaled to the output (TensorFlow Lite's `AddParams`).
@@ -13,40 +15,53 @@ pub struct AddSub {
     /// Extra bits of precision (20).
     pub left_shift: i32,
     /// Multiplier and shift of input a; the shift is at most 0.
-    pub a: [i32; 2],
+    pub a: Multiplier,
     /// Multiplier and shift of input b; the shift is at most 0.
-    pub b: [i32; 2],
+    pub b: Multiplier,
     /// Multiplier and shift of the output; the shift is at most 0.
-    pub output: [i32; 2],
+    pub output: Multiplier,
     /// Least and greatest output value (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 
+impl OpInfo for AddSub {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::ACTIVATION];
+    const FUSED: Fused = Fused::Int8(7);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q, q, broadcast to the output",
+        attributes: "left shift (0 to 22); m, s of a; of b; of the output (a's and b's s ≤ 0); act",
+        rows: "E",
+        cost: "2 + B + 24 an element",
+    };
+}
+
+without_blocks!(AddSub);
+
 impl AddSub {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self {
-            left_shift: attrs[0],
-            a: words(attrs, 1),
-            b: words(attrs, 3),
-            output: words(attrs, 5),
-            activation: words(attrs, 7),
-        }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::in_step(input, &operands.output, elementwise_outer(&operands.output.shape))
+    }
+}
+
+impl AddSub {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let left_shift = attrs[0];
+        ensure!(!CHECK || (0 <= left_shift && left_shift <= 22), OpFault::Attribute { index: 0 });
+        let (a, b) = (tri!(multiplier::<CHECK>(attrs, 1)), tri!(multiplier::<CHECK>(attrs, 3)));
+        let output = tri!(multiplier::<CHECK>(attrs, 5));
+        ensure!(!CHECK || a.shift <= 0, OpFault::Attribute { index: 2 });
+        ensure!(!CHECK || b.shift <= 0, OpFault::Attribute { index: 4 });
+        Ok(Self { left_shift, a, b, output, activation: tri!(activation::<CHECK>(attrs, 7)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
         let (a, b, o, r) = (self.a, self.b, self.output, self.activation);
-        attrs_of(&[self.left_shift, a[0], a[1], b[0], b[1], o[0], o[1], r[0], r[1]])
+        attrs_of(&[self.left_shift, a.multiplier, a.shift, b.multiplier, b.shift, o.multiplier, o.shift, r[0], r[1]])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(check_broadcast(operands));
-        ensure!(0 <= self.left_shift && self.left_shift <= 22, OpFault::Attribute { index: 0 });
-        tri!(check_multiplier(self.a[0], self.a[1], 1));
-        tri!(check_multiplier(self.b[0], self.b[1], 3));
-        tri!(check_multiplier(self.output[0], self.output[1], 5));
-        ensure!(self.a[1] <= 0, OpFault::Attribute { index: 2 });
-        ensure!(self.b[1] <= 0, OpFault::Attribute { index: 4 });
-        tri!(check_activation(self.activation, 7));
         broadcast_work(operands, 24)
     }
 }

@@ -1,8 +1,10 @@
 //! Scaled dot-product attention over a cache of keys and values, in f32.
 
 use super::work::{product, sum};
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, reals, words,
+};
+use crate::{DType, Value};
 
 /// Attributes of AttentionF32 (Vaswani et al., "Attention is all you need", 2017; grouped heads: Ainslie et al., "GQA",
 /// 2023).
@@ -20,10 +22,39 @@ pub struct AttentionF32 {
     pub scale: f32,
 }
 
+impl OpInfo for AttentionF32 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::ACTIVATION, Input::ACTIVATION, Input::ACTIVATION, Input::STATE];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = true;
+    const SPEC: Spec = Spec {
+        inputs: "f, P·H·D elements; f, P·G·D elements; f, P·G·D elements; positions I32, P elements; cache F32 state `[2, C, G, D]`",
+        attributes: "H (≥ 1); G (≥ 1, divides H); scale (finite)",
+        rows: "P·H",
+        cost: "50 + 6·D + C·(50 + 4·D)",
+    };
+}
+
+without_blocks!(AttentionF32);
+
 impl AttentionF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        let [scale] = reals(attrs, 2);
-        Self { heads: attrs[0], kv_heads: attrs[1], scale }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        match (k, operands.input(4)) {
+            (0, Some(cache)) => Some(RowAccess { row_bytes: 4 * cache.shape.from_end(0), stride: 1, lead: 0 }),
+            // The new keys and values are stored before the first row: they are one row, the first.
+            (1 | 2, _) => Some(RowAccess { row_bytes: input.len, stride: 1, lead: 0 }),
+            _ => None,
+        }
+    }
+}
+
+impl AttentionF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let ([heads, kv_heads], [scale]) = (words(attrs, 0), reals(attrs, 2));
+        ensure!(!CHECK || heads >= 1, OpFault::Attribute { index: 0 });
+        ensure!(!CHECK || (kv_heads >= 1 && heads % kv_heads == 0), OpFault::Attribute { index: 1 });
+        ensure!(!CHECK || scale.is_finite(), OpFault::Attribute { index: 2 });
+        Ok(Self { heads, kv_heads, scale })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -32,14 +63,11 @@ impl AttentionF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(5));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let positions = tri!(operands.typed(3, DType::I32));
         let cache = tri!(operands.typed(4, DType::F32));
         let output = tri!(operands.real_output());
         ensure!(cache.is_state(), OpFault::Place { operand: 4 });
-        ensure!(self.heads >= 1, OpFault::Attribute { index: 0 });
-        ensure!(self.kv_heads >= 1 && self.heads % self.kv_heads == 0, OpFault::Attribute { index: 1 });
-        ensure!(self.scale.is_finite(), OpFault::Attribute { index: 2 });
         ensure!(cache.shape.rank() == 4 && cache.shape.dim(0) == 2, OpFault::Shape { operand: 4 });
         ensure!(cache.shape.dim(2) == self.kv_heads as u32, OpFault::Shape { operand: 4 });
         let (capacity, depth) = (cache.shape.dim(1) as u64, cache.shape.dim(3) as u64);

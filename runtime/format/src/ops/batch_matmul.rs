@@ -1,35 +1,54 @@
 //! Products of matrices that are both activations, in f32.
 
 use super::work::{product, sum};
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, flag, overlap};
 use crate::{DType, Value};
 
 /// Attributes of BatchMatMulF32. `a` is `[.., R, K]`, `b` is `[.., K, C]`, the output `[.., R, C]`. The matrices of an
 /// operand are as many as the output's, or one for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchMatMulF32 {
-    /// 1 if `a` is stored `[.., K, R]`.
-    pub transpose_a: i32,
-    /// 1 if `b` is stored `[.., C, K]`.
-    pub transpose_b: i32,
+    /// Whether `a` is stored `[.., K, R]`.
+    pub transpose_a: bool,
+    /// Whether `b` is stored `[.., C, K]`.
+    pub transpose_b: bool,
+}
+
+impl OpInfo for BatchMatMulF32 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f `[.., R, K]`; f `[.., K, C]`; output `[.., R, C]`",
+        attributes: "1 if a is stored `[.., K, R]`; 1 if b is stored `[.., C, K]`",
+        rows: "outer(1)",
+        cost: "35 + 10·K + C·(2 + 6·K); where only b is transposed 35 + 10·K + C·(20 + 2·K)",
+    };
+}
+
+without_blocks!(BatchMatMulF32);
+
+impl BatchMatMulF32 {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        // A row of the product needs one row of `a`, where each matrix has its own.
+        if k == 0 && !self.transpose_a { overlap::row_for_row(input, &operands.output) } else { None }
+    }
 }
 
 impl BatchMatMulF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { transpose_a: attrs[0], transpose_b: attrs[1] }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { transpose_a: tri!(flag::<CHECK>(attrs, 0)), transpose_b: tri!(flag::<CHECK>(attrs, 1)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.transpose_a, self.transpose_b])
+        attrs_of(&[self.transpose_a as i32, self.transpose_b as i32])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(2));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let a = tri!(operands.typed(0, DType::F32));
         let b = tri!(operands.typed(1, DType::F32));
         let output = tri!(operands.real_output());
-        ensure!(self.transpose_a == 0 || self.transpose_a == 1, OpFault::Attribute { index: 0 });
-        ensure!(self.transpose_b == 0 || self.transpose_b == 1, OpFault::Attribute { index: 1 });
         ensure!(a.shape.rank() >= 2, OpFault::Shape { operand: 0 });
         ensure!(b.shape.rank() >= 2, OpFault::Shape { operand: 1 });
         ensure!(output.shape.rank() >= 2, OpFault::Shape { operand: OUTPUT });
@@ -45,17 +64,16 @@ impl BatchMatMulF32 {
         ensure!(of_b == count || of_b == 1, OpFault::Shape { operand: 1 });
         let (columns, inner) = (columns as u64, inner as u64);
         // Rows of a and of b, both in one piece, are multiplied lane by lane; else sums are read and written for each product.
-        let each =
-            if self.transpose_a == 0 && self.transpose_b == 1 { sum(&[20, 2 * inner]) } else { sum(&[2, 6 * inner]) };
+        let each = if !self.transpose_a && self.transpose_b { sum(&[20, 2 * inner]) } else { sum(&[2, 6 * inner]) };
         let row_cost = sum(&[35, product(&[columns, each]), product(&[10, inner])]);
         Work::new(product(&[count as u64, rows as u64]), 4 * columns, row_cost, product(&[inner, columns]))
     }
 }
 
 /// Rows and columns of an operand's matrices, as they enter the product.
-const fn matrix(value: &Value, transposed: i32) -> (u32, u32) {
+const fn matrix(value: &Value, transposed: bool) -> (u32, u32) {
     let (rows, columns) = (value.shape.from_end(1), value.shape.from_end(0));
-    if transposed == 1 { (columns, rows) } else { (rows, columns) }
+    if transposed { (columns, rows) } else { (rows, columns) }
 }
 
 /// How many matrices a value of rank 2 or more holds.

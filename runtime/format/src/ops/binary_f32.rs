@@ -1,8 +1,11 @@
 //! Two f32 tensors, element by element: sum, difference, product, quotient, the lesser and the greater.
 
 use super::mul::{broadcast_work, check_shapes};
-use super::{Attrs, OpFault, Operands, Work, attrs_of, bits, check_range, reals};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, elementwise_outer, overlap,
+    range,
+};
+use crate::{DType, Value};
 
 /// Attributes of AddF32, SubF32, MulF32, DivF32, MinimumF32 and MaximumF32.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,9 +14,25 @@ pub struct BinaryF32 {
     pub activation: [f32; 2],
 }
 
+impl OpInfo for BinaryF32 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::ACTIVATION];
+    const FUSED: Fused = Fused::F32(0);
+    const PREPARES: bool = false;
+    const SPEC: Spec =
+        Spec { inputs: "f, f, broadcast to the output", attributes: "range", rows: "E", cost: "2 + B + 6 an element" };
+}
+
+without_blocks!(BinaryF32);
+
 impl BinaryF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { activation: reals(attrs, 0) }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::in_step(input, &operands.output, elementwise_outer(&operands.output.shape))
+    }
+}
+
+impl BinaryF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { activation: tri!(range::<CHECK>(attrs, 0)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -21,12 +40,11 @@ impl BinaryF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(2));
+        tri!(operands.count_is(Self::INPUTS.len()));
         tri!(operands.typed(0, DType::F32));
         tri!(operands.typed(1, DType::F32));
         tri!(operands.real_output());
         tri!(check_shapes(operands));
-        tri!(check_range(self.activation, 0));
         broadcast_work(operands, 6)
     }
 }

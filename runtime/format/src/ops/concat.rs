@@ -1,7 +1,7 @@
 //! Tensors one after another along a dimension.
 
 use super::work::sum;
-use super::{Attrs, MAX_INPUTS, OUTPUT, OpFault, Operands, Work, attrs_of};
+use super::{Attrs, Fused, Input, MAX_INPUTS, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of};
 
 /// Attributes of Concat. The inputs' bytes are copied as they are: one quantization for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,9 +10,24 @@ pub struct Concat {
     pub axis: i32,
 }
 
+impl OpInfo for Concat {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "1 to 8 of one type and rank",
+        attributes: "axis",
+        rows: "product of the dimensions before the axis",
+        cost: "25 an input + ⌈row bytes / 2⌉",
+    };
+}
+
+without_blocks!(Concat);
+output_apart!(Concat);
+
 impl Concat {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { axis: attrs[0] }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { axis: attrs[0] })
     }
 
     pub(super) const fn emit(&self) -> Attrs {

@@ -2,7 +2,8 @@
 
 use super::work::{product, sum, weight_cost};
 use super::{
-    Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, window_fits, words,
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, activation, attrs_of, bits,
+    overlap, range, window_fits, words,
 };
 use crate::{DType, Value};
 
@@ -20,9 +21,31 @@ pub struct Conv2d {
     pub activation: [i32; 2],
 }
 
+impl OpInfo for Conv2d {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::Weights, "weights"), Input::new(Role::Channels, "channels")];
+    const FUSED: Fused = Fused::Int8(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q NHWC; weights I8 OHWI (I divides C, giving groups); channels I32 `[O, 3]`",
+        attributes: "stride h, w; dilation h, w; pad top, left; act",
+        rows: "N·OH",
+        cost: "60 + OW·(60 + g·(100 + 25·r) + O·(8 + 5·r + KH·KW·I))",
+    };
+}
+
+without_blocks!(Conv2d);
+
 impl Conv2d {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation: words(attrs, 6) }
+    pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
+        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+    }
+}
+
+impl Conv2d {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let activation = tri!(activation::<CHECK>(attrs, 6));
+        Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -43,13 +66,12 @@ impl Conv2d {
 
     /// Checks what a plain and a depthwise convolution share.
     const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
-        tri!(operands.count_is(3));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
         let weights = tri!(operands.constant(1, DType::I8));
         let output = tri!(operands.quantized_output());
         tri!(operands.channels(2, output.shape.dim(3)));
-        tri!(check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad));
-        check_activation(self.activation, 6)
+        check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad)
     }
 }
 
@@ -58,9 +80,30 @@ impl Conv2d {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DepthwiseConv2d(pub Conv2d);
 
+impl OpInfo for DepthwiseConv2d {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::Weights, "weights"), Input::new(Role::Channels, "channels")];
+    const FUSED: Fused = Fused::Int8(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q NHWC; weights I8 1HWO (C divides O); channels I32 `[O, 3]`",
+        attributes: "as Conv2d",
+        rows: "N·OH",
+        cost: "60 + OW·(120 + 17·KH·KW + O·(3 + 2·KH·KW)); with O ≠ C also OW·C·(120 + 20·KH·KW)",
+    };
+}
+
+without_blocks!(DepthwiseConv2d);
+
 impl DepthwiseConv2d {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self(Conv2d::parse(attrs))
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        self.0.row_access(input, operands, k)
+    }
+}
+
+impl DepthwiseConv2d {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self(tri!(Conv2d::parse::<CHECK>(attrs))))
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -91,9 +134,31 @@ pub struct Conv2dF32 {
     pub activation: [f32; 2],
 }
 
+impl OpInfo for Conv2dF32 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+    const FUSED: Fused = Fused::F32(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f NHWC; weights F32 OHWI (I divides C, giving groups); bias F32, O elements, or none",
+        attributes: "stride h, w; dilation h, w; pad top, left; range",
+        rows: "N·OH",
+        cost: "60 + OW·(25 + 20·g + O·(8 + 35·r + KH·KW·I·f))",
+    };
+}
+
+without_blocks!(Conv2dF32);
+
 impl Conv2dF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation: reals(attrs, 6) }
+    pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
+        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+    }
+}
+
+impl Conv2dF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let activation = tri!(range::<CHECK>(attrs, 6));
+        Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -112,13 +177,12 @@ impl Conv2dF32 {
 
     /// Checks what a plain and a depthwise convolution share.
     const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
-        tri!(operands.count_is(3));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let weights = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
         tri!(operands.real_bias(2, output.shape.dim(3)));
-        tri!(check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad));
-        check_range(self.activation, 6)
+        check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad)
     }
 }
 
@@ -126,9 +190,30 @@ impl Conv2dF32 {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DepthwiseConv2dF32(pub Conv2dF32);
 
+impl OpInfo for DepthwiseConv2dF32 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+    const FUSED: Fused = Fused::F32(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f NHWC; weights F32 1HWO (C divides O); bias as 20",
+        attributes: "as Conv2dF32",
+        rows: "N·OH",
+        cost: "60 + OW·(40 + 30·KH·KW + O·(8 + KH·KW·(1 + f))); with O ≠ C also OW·C·12·KH·KW",
+    };
+}
+
+without_blocks!(DepthwiseConv2dF32);
+
 impl DepthwiseConv2dF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self(Conv2dF32::parse(attrs))
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        self.0.row_access(input, operands, k)
+    }
+}
+
+impl DepthwiseConv2dF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self(tri!(Conv2dF32::parse::<CHECK>(attrs))))
     }
 
     pub(super) const fn emit(&self) -> Attrs {

@@ -2,7 +2,7 @@
 
 use super::conv_2d::grouped;
 use super::work::{product, quotient, sum, weight_cost};
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_range, reals, words};
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, attrs_of, bits, range, words};
 use crate::DType;
 
 /// Attributes of a transposed 2-D convolution. Tap `k` of input `i` goes to output `i * stride + k * dilation - pad`,
@@ -22,9 +22,26 @@ pub struct ConvTranspose2dF32 {
 /// The most that a stride, a window's extent, a pad or a side may be: their sums and products then fit.
 const MOST: u64 = 1 << 24;
 
+impl OpInfo for ConvTranspose2dF32 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+    const FUSED: Fused = Fused::F32(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f NHWC; weights F32 OHWI (I divides C, giving groups); bias as 20",
+        attributes: "as Conv2dF32",
+        rows: "N·OH",
+        cost: "60 + OW·O·(25 + 4·KH + 3·KH·KW + h·(30 + I·f))",
+    };
+}
+
+without_blocks!(ConvTranspose2dF32);
+output_apart!(ConvTranspose2dF32);
+
 impl ConvTranspose2dF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation: reals(attrs, 6) }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let activation = tri!(range::<CHECK>(attrs, 6));
+        Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -33,7 +50,7 @@ impl ConvTranspose2dF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(3));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let weights = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
@@ -52,7 +69,6 @@ impl ConvTranspose2dF32 {
             ensure!(is_side(o.dim(axis + 1) as i64), OpFault::Shape { operand: OUTPUT });
             axis += 1;
         }
-        tri!(check_range(self.activation, 6));
         let size = tri!(grouped(&input, &weights, &output));
         let hits = product(&[
             hits(size.kernel[0], self.stride[0], self.dilation[0]),

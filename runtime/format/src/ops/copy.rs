@@ -1,15 +1,30 @@
 //! Bytes as they are, to another place.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work};
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work};
 
 /// A copy: a streaming variable is read (state to arena) or assigned (arena to state), or a model output that is a
 /// constant or an input is given memory of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copy;
 
+impl OpInfo for Copy {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "any, same type and length; one side may be state",
+        attributes: "",
+        rows: "E",
+        cost: "2 + ⌈bytes / 2⌉ an element",
+    };
+}
+
+without_blocks!(Copy);
+output_apart!(Copy);
+
 impl Copy {
-    pub(super) const fn parse(_: &Attrs) -> Self {
-        Self
+    pub(super) const fn parse<const CHECK: bool>(_: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self)
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -17,7 +32,7 @@ impl Copy {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.moved());
         ensure!(input.len == operands.output.len, OpFault::Shape { operand: OUTPUT });
         Work::elementwise(&operands.output, operands.output.dtype.size().div_ceil(2) as u64)

@@ -1,7 +1,9 @@
 //! Matrix product of activations with constant weights: int8, and f32.
 
 use super::work::{product, sum, weight_cost};
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals, words};
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, activation, attrs_of, bits, range,
+};
 use crate::{DType, Value};
 
 /// Attributes of a fully connected layer. The `channels` table is as in [`Conv2d`](super::Conv2d), with
@@ -14,9 +16,27 @@ pub struct FullyConnected {
     pub activation: [i32; 2],
 }
 
+impl OpInfo for FullyConnected {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::Weights, "weights"), Input::new(Role::Channels, "channels")];
+    const FUSED: Fused = Fused::Int8(1);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q, length a multiple of I; weights I8 `[O, I]`; channels I32 `[O, 3]`",
+        attributes: "zero point of the weights; act",
+        rows: "length / I · O",
+        cost: "30 + I; with a zero point of the weights 60 + 2·I",
+    };
+}
+
+without_blocks!(FullyConnected);
+output_apart!(FullyConnected);
+
 impl FullyConnected {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { weights_zero_point: attrs[0], activation: words(attrs, 1) }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let weights_zero_point = attrs[0];
+        ensure!(!CHECK || (-128 <= weights_zero_point && weights_zero_point <= 127), OpFault::Attribute { index: 0 });
+        Ok(Self { weights_zero_point, activation: tri!(activation::<CHECK>(attrs, 1)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -24,7 +44,7 @@ impl FullyConnected {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(3));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
         let weights = tri!(operands.constant(1, DType::I8));
         let output = tri!(operands.quantized_output());
@@ -34,10 +54,7 @@ impl FullyConnected {
         tri!(operands.channels(2, units));
         // A zero point of the weights takes the sum of the activations.
         let each = if self.weights_zero_point == 0 { [30, 1] } else { [60, 2] };
-        let work = tri!(product_work(&input, &output, units, depth, each));
-        ensure!(-128 <= self.weights_zero_point && self.weights_zero_point <= 127, OpFault::Attribute { index: 0 });
-        tri!(check_activation(self.activation, 1));
-        Ok(work)
+        product_work(&input, &output, units, depth, each)
     }
 }
 
@@ -48,9 +65,25 @@ pub struct FullyConnectedF32 {
     pub activation: [f32; 2],
 }
 
+impl OpInfo for FullyConnectedF32 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+    const FUSED: Fused = Fused::F32(0);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f, elements a multiple of I; weights F32 `[O, I]`; bias as 20",
+        attributes: "range",
+        rows: "elements / I · O",
+        cost: "35 + I·f",
+    };
+}
+
+without_blocks!(FullyConnectedF32);
+output_apart!(FullyConnectedF32);
+
 impl FullyConnectedF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { activation: reals(attrs, 0) }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { activation: tri!(range::<CHECK>(attrs, 0)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -58,7 +91,7 @@ impl FullyConnectedF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(3));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let weights = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
@@ -66,7 +99,6 @@ impl FullyConnectedF32 {
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.real_bias(2, units));
-        tri!(check_range(self.activation, 0));
         product_work(&input, &output, units, depth, [35, weight_cost(weights.dtype)])
     }
 }

@@ -4,16 +4,33 @@
 //! form of [`FullyConnectedBlock`](super::FullyConnectedBlock)'s weights, so one constant can serve as both.
 
 use super::work::{ROW, product, sum, weight_cost};
-use super::{Attrs, BlockType, OUTPUT, OpFault, Operands, Work, attrs_of};
+use super::{
+    Attrs, BlockType, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, Workspace, attrs_of, block,
+};
 use crate::{DType, Value};
 
 /// GatherF32 has no attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatherF32;
 
+impl OpInfo for GatherF32 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::new(Role::FloatWeights, Input::CONSTANT)];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "I32, n elements; table F32 or F16 `[T, D]`; output n·D elements",
+        attributes: "",
+        rows: "n",
+        cost: "20 + f an element",
+    };
+}
+
+without_blocks!(GatherF32);
+output_apart!(GatherF32);
+
 impl GatherF32 {
-    pub(super) const fn parse(_: &Attrs) -> Self {
-        Self
+    pub(super) const fn parse<const CHECK: bool>(_: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self)
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -21,7 +38,7 @@ impl GatherF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(2));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let indices = tri!(operands.typed(0, DType::I32));
         let table = tri!(operands.real_weights(1));
         let output = tri!(operands.real_output());
@@ -33,30 +50,54 @@ impl GatherF32 {
 /// Attributes of GatherBlock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatherBlock {
-    /// The code of the table's [`BlockType`].
-    pub block: i32,
+    /// The type of the table's blocks.
+    pub block: BlockType,
 }
 
+impl OpInfo for GatherBlock {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::new(Role::Weights, Input::CONSTANT)];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "I32, n elements; table U8 `[T, row bytes]`; output n·D elements",
+        attributes: "block type",
+        rows: "n",
+        cost: "20 + (1 + b) an element",
+    };
+}
+
+output_apart!(GatherBlock);
+
 impl GatherBlock {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { block: attrs[0] }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { block: tri!(block::<CHECK>(attrs, 0)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.block])
+        attrs_of(&[self.block as i32])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(2));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let indices = tri!(operands.typed(0, DType::I32));
         let table = tri!(operands.constant(1, DType::U8));
         let output = tri!(operands.real_output());
-        let Some(block) = BlockType::from_code(self.block) else { return Err(OpFault::Attribute { index: 0 }) };
+        let block = self.block;
         ensure!(table.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let row_bytes = table.shape.dim(1);
         ensure!(row_bytes.is_multiple_of(block.bytes()), OpFault::Shape { operand: 1 });
         // A block has more bytes than an eighth of its elements, so this product fits.
-        gather_work(&indices, &output, row_bytes / block.bytes() * block.elements(), 1 + block.cost())
+        gather_work(&indices, &output, row_bytes / block.bytes() * block.elements(), 1 + block.mac_cost() as u64)
+    }
+}
+
+impl GatherBlock {
+    pub(super) const fn block_type(&self) -> Option<BlockType> {
+        Some(self.block)
+    }
+
+    pub(super) const fn workspace(&self, _: &Operands) -> Option<Workspace> {
+        None
     }
 }
 

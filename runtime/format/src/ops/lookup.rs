@@ -1,7 +1,10 @@
 //! A function of one 8-bit value, as a table of all 256 results.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, attrs_of, elementwise_outer,
+    overlap,
+};
+use crate::{DType, Value};
 
 /// What a table computes. Only for people: the table says all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,28 +58,52 @@ impl Function {
 /// Attributes of Lookup. Output byte = `table[input byte]`, bytes taken as unsigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lookup {
-    /// The code of the [`Function`] in the table.
-    pub function: i32,
+    /// What the table computes.
+    pub function: Function,
+}
+
+impl OpInfo for Lookup {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::new(Role::Table, "table")];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "8-bit, same shape; table U8 `[256]`",
+        attributes: "what the table computes (0 Requantize, 1 Relu, 2 LeakyRelu, 3 Logistic, 4 Tanh, 5 HardSwish, 6 several)",
+        rows: "E",
+        cost: "2 + 2 an element",
+    };
+}
+
+without_blocks!(Lookup);
+
+impl Lookup {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::in_step(input, &operands.output, elementwise_outer(&operands.output.shape))
+    }
 }
 
 impl Lookup {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { function: attrs[0] }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let function = match Function::from_code(attrs[0]) {
+            Some(function) => function,
+            None if CHECK => return Err(OpFault::Attribute { index: 0 }),
+            None => Function::Requantize,
+        };
+        Ok(Self { function })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.function])
+        attrs_of(&[self.function as i32])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(2));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let Some(input) = operands.input(0) else { return Err(OpFault::Inputs) };
         let table = tri!(operands.constant(1, DType::U8));
         ensure!(input.dtype.is_8_bit(), OpFault::Type { operand: 0 });
         ensure!(operands.output.dtype.is_8_bit(), OpFault::Type { operand: OUTPUT });
         ensure!(table.len == 256, OpFault::Shape { operand: 1 });
         ensure!(input.shape.is(&operands.output.shape), OpFault::Shape { operand: OUTPUT });
-        ensure!(Function::from_code(self.function).is_some(), OpFault::Attribute { index: 0 });
         Work::elementwise(&operands.output, 2)
     }
 }

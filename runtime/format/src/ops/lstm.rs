@@ -1,7 +1,7 @@
 //! One step of a long short-term memory, and what it shares with a gated recurrent unit.
 
 use super::work::{product, sum, weight_cost};
-use super::{Attrs, OUTPUT, OpFault, Operands, Work};
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work};
 use crate::{DType, Value};
 
 /// An LSTM cell (Hochreiter and Schmidhuber 1997; gates input, forget, cell and output, as in PyTorch and candle-nn). It
@@ -10,9 +10,31 @@ use crate::{DType, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LstmF32;
 
+impl OpInfo for LstmF32 {
+    const INPUTS: &'static [Input] = &[
+        Input::ACTIVATION,
+        Input::new(Role::FloatWeights, "weights"),
+        Input::new(Role::FloatWeights, "recurrent_weights"),
+        Input::new(Role::Bias, "bias"),
+        Input::STATE,
+        Input::ACTIVATION,
+    ];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f, elements a multiple of I; weights F32 `[4·H, I]`; recurrent weights, of the same type, `[4·H, H]`; bias F32, 4·H elements, or none; cell: F32 state, as many elements as the output; hidden: F32, as many",
+        attributes: "",
+        rows: "elements / I · H",
+        cost: "300 + 4·(I + H)·f",
+    };
+}
+
+without_blocks!(LstmF32);
+output_apart!(LstmF32);
+
 impl LstmF32 {
-    pub(super) const fn parse(_: &Attrs) -> Self {
-        Self
+    pub(super) const fn parse<const CHECK: bool>(_: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self)
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -20,7 +42,7 @@ impl LstmF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(6));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let (hidden, work) = tri!(recurrent_work(operands, 4, 300, 5));
         tri!(operands.real_bias(3, 4 * hidden));
         let cell = tri!(operands.typed(4, DType::F32));

@@ -1,7 +1,9 @@
 //! Mean over some dimensions: int8, and f32.
 
 use super::work::{ROW, last_long_dimension, product, quotient, sum};
-use super::{Attrs, MOST_AVERAGED, OUTPUT, OpFault, Operands, Work, attrs_of, check_multiplier, words};
+use super::{
+    Attrs, Fused, Input, MOST_AVERAGED, Multiplier, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of, multiplier,
+};
 use crate::{DType, Value};
 
 /// Attributes of Mean.
@@ -10,25 +12,38 @@ pub struct Mean {
     /// Bit i is set if dimension i of the input is reduced.
     pub reduced: i32,
     /// Multiplier and shift from the input scale to the output scale; the kernel divides by the element count.
-    pub output: [i32; 2],
+    pub output: Multiplier,
 }
 
+impl OpInfo for Mean {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q",
+        attributes: "mask of reduced dimensions; m, s",
+        rows: "output elements",
+        cost: "20 + 3 for each of the elements of one mean + 20 for each line of them",
+    };
+}
+
+without_blocks!(Mean);
+output_apart!(Mean);
+
 impl Mean {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { reduced: attrs[0], output: words(attrs, 1) }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { reduced: attrs[0], output: tri!(multiplier::<CHECK>(attrs, 1)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.reduced, self.output[0], self.output[1]])
+        attrs_of(&[self.reduced, self.output.multiplier, self.output.shift])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        let work = tri!(mean_work(&input, &output, self.reduced, MOST_AVERAGED, [3, 20]));
-        tri!(check_multiplier(self.output[0], self.output[1], 1));
-        Ok(work)
+        mean_work(&input, &output, self.reduced, MOST_AVERAGED, [3, 20])
     }
 }
 
@@ -39,9 +54,24 @@ pub struct MeanF32 {
     pub reduced: i32,
 }
 
+impl OpInfo for MeanF32 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f",
+        attributes: "mask of reduced dimensions",
+        rows: "output elements",
+        cost: "20 + 15 for each of the elements of one mean",
+    };
+}
+
+without_blocks!(MeanF32);
+output_apart!(MeanF32);
+
 impl MeanF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { reduced: attrs[0] }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { reduced: attrs[0] })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -49,7 +79,7 @@ impl MeanF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         mean_work(&input, &tri!(operands.real_output()), self.reduced, u32::MAX, [15, 0])
     }

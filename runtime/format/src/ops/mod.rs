@@ -4,6 +4,9 @@
 //! parse from and emit to the record's attribute words), the rule that its operands must satisfy, and how it
 //! divides into rows. A session computes an operator row by row, so that it can stop after any of them.
 
+#[macro_use]
+mod info;
+
 mod add;
 mod attention;
 mod batch_matmul;
@@ -25,6 +28,7 @@ mod overlap;
 mod pad;
 mod pool_2d;
 mod positions;
+mod prelu;
 mod quantize;
 mod resize_nearest;
 mod rope;
@@ -47,6 +51,7 @@ pub use copy::Copy;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
 pub use gather::{GatherBlock, GatherF32};
 pub use gru::GruF32;
+pub use info::{Fused, Input, OpInfo, Role, Spec};
 pub use lookup::{Function, Lookup};
 pub use lstm::LstmF32;
 pub use mean::{Mean, MeanF32};
@@ -56,18 +61,21 @@ pub use overlap::RowAccess;
 pub use pad::Pad;
 pub use pool_2d::{Pool2d, Pool2dF32};
 pub use positions::Positions;
+pub use prelu::{Prelu, PreluF32};
 pub use quantize::{Dequantize, Quantize};
 pub use resize_nearest::ResizeNearest;
 pub use rope::RopeF32;
 pub use softmax::{Softmax, SoftmaxF32};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
+pub use tealight_types::Multiplier;
 pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
 use crate::op::{F16_WEIGHTS, OpSet, block_set};
 use crate::{DType, Shape, Value};
+use info::{input_with, inputs_with};
 
 /// The attribute words of an operator record. Words that an operator does not use are 0.
 pub type Attrs = [i32; 15];
@@ -264,18 +272,51 @@ pub(crate) const fn is_channel_table(channels: &Value) -> bool {
 /// them.
 pub const MOST_AVERAGED: u32 = 1 << 23;
 
-/// Checks the two words `attrs[at..at + 2]` as an int8 activation range: -128 <= min <= max <= 127.
-const fn check_activation(range: [i32; 2], at: u8) -> Result<(), OpFault> {
-    if -128 <= range[0] && range[0] <= range[1] && range[1] <= 127 {
-        Ok(())
+// What is read here was checked before, unless `CHECK` is set: then a word that is wrong is refused.
+
+/// The two words `attrs[at..at + 2]` as an int8 activation range: -128 <= min <= max <= 127.
+const fn activation<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<[i32; 2], OpFault> {
+    let range: [i32; 2] = words(attrs, at);
+    if !CHECK || (-128 <= range[0] && range[0] <= range[1] && range[1] <= 127) {
+        Ok(range)
     } else {
-        Err(OpFault::Attribute { index: at })
+        Err(OpFault::Attribute { index: at as u8 })
     }
 }
 
-/// Checks the two words `attrs[at..at + 2]` as a range of reals: neither is NaN, min <= max.
-const fn check_range(range: [f32; 2], at: u8) -> Result<(), OpFault> {
-    if range[0] <= range[1] { Ok(()) } else { Err(OpFault::Attribute { index: at }) }
+/// The two words `attrs[at..at + 2]` as a range of f32: neither is NaN, min <= max.
+const fn range<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<[f32; 2], OpFault> {
+    let range: [f32; 2] = reals(attrs, at);
+    if !CHECK || range[0] <= range[1] { Ok(range) } else { Err(OpFault::Attribute { index: at as u8 }) }
+}
+
+/// The two words `attrs[at..at + 2]` as a Q31 multiplier and its shift.
+const fn multiplier<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<Multiplier, OpFault> {
+    let [multiplier, shift] = words(attrs, at);
+    if CHECK {
+        tri!(check_multiplier(multiplier, shift, at as u8));
+    }
+    Ok(Multiplier { multiplier, shift })
+}
+
+/// The word `attrs[at]` as 0 or 1.
+const fn flag<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<bool, OpFault> {
+    let [word] = words(attrs, at);
+    match word {
+        0 => Ok(false),
+        _ if CHECK && word != 1 => Err(OpFault::Attribute { index: at as u8 }),
+        _ => Ok(true),
+    }
+}
+
+/// The word `attrs[at]` as a type of blocks.
+const fn block<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<BlockType, OpFault> {
+    let [word] = words(attrs, at);
+    match BlockType::from_code(word) {
+        Some(block) => Ok(block),
+        None if CHECK => Err(OpFault::Attribute { index: at as u8 }),
+        None => Ok(BlockType::Q4_0),
+    }
 }
 
 /// Checks a Q31 multiplier and its shift.
@@ -382,9 +423,19 @@ macro_rules! operators {
                 match self { $( Self::$name(_) => OpCode::$name, )+ }
             }
 
-            /// Reads the attributes of operator `code`. Any words parse; [`check`](Self::check) judges them.
-            pub const fn parse(code: OpCode, attrs: &Attrs) -> Self {
-                match code { $( OpCode::$name => Self::$name($attrs::parse(attrs)), )+ }
+            /// Reads the attributes of operator `code`.
+            ///
+            /// # Errors
+            /// [`OpFault::Attribute`] for a word that is none of its values; what depends on the operands too, only
+            /// [`check`](Self::check) finds.
+            pub const fn parse(code: OpCode, attrs: &Attrs) -> Result<Self, OpFault> {
+                Self::parse_with::<true>(code, attrs)
+            }
+
+            /// The same for attributes that are known to [parse](Self::parse), if `CHECK` is not set: a session reads an
+            /// operator again each time it comes to it, and need not have the checks of all of them for that.
+            pub(crate) const fn parse_with<const CHECK: bool>(code: OpCode, attrs: &Attrs) -> Result<Self, OpFault> {
+                Ok(match code { $( OpCode::$name => Self::$name(tri!($attrs::parse::<CHECK>(attrs))), )+ })
             }
 
             /// Writes the attribute words that [`parse`](Self::parse) reads.
@@ -392,9 +443,80 @@ macro_rules! operators {
                 match self { $( Self::$name(op) => op.emit(), )+ }
             }
 
-            /// Checks the operands against the operator's rule and tells the work they make.
-            pub const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+            /// Checks the operands of an operator that was [parsed](Self::parse) against its rule and returns its work.
+            pub(crate) const fn check_operands(&self, operands: &Operands) -> Result<Work, OpFault> {
                 match self { $( Self::$name(op) => op.check(operands), )+ }
+            }
+
+            /// How the operator walks input `k`; `None` if the output must not share memory with it.
+            pub const fn row_access(&self, operands: &Operands, k: usize) -> Option<RowAccess> {
+                let Some(input) = operands.input(k) else { return None };
+                if !input.is_arena() || !operands.output.is_arena() {
+                    return None;
+                }
+                match self { $( Self::$name(op) => op.row_access(&input, operands, k), )+ }
+            }
+
+            /// The type of the operator's weights, if they are in blocks.
+            pub const fn block_type(&self) -> Option<BlockType> {
+                match self { $( Self::$name(op) => op.block_type(), )+ }
+            }
+
+            /// The scratch value that the operator needs for itself, for those that do. Its output then shares no memory
+            /// with an input.
+            pub const fn workspace(&self, operands: &Operands) -> Option<Workspace> {
+                match self { $( Self::$name(op) => op.workspace(operands), )+ }
+            }
+        }
+
+        // What does not depend on the attributes. Each is a constant for each operator, so a program has in it what it
+        // asks for and no more.
+        impl OpCode {
+            /// The inputs, in order. For an operator that takes several alike, the last is that of all further ones.
+            pub const fn inputs(self) -> &'static [Input] {
+                match self { $( Self::$name => <$attrs as OpInfo>::INPUTS, )+ }
+            }
+
+            /// The fused activation.
+            pub const fn fused(self) -> Fused {
+                match self { $( Self::$name => <$attrs as OpInfo>::FUSED, )+ }
+            }
+
+            /// Whether something is done before a row and not before each.
+            pub const fn prepares(self) -> bool {
+                match self { $( Self::$name => <$attrs as OpInfo>::PREPARES, )+ }
+            }
+
+            /// The row in SPEC.md.
+            pub const fn spec(self) -> Spec {
+                match self { $( Self::$name => <$attrs as OpInfo>::SPEC, )+ }
+            }
+
+            /// What the operator does, in a sentence or two, as its page in the documentation says.
+            pub const fn about(self) -> &'static str {
+                match self { $( Self::$name => concat!($($doc),+), )+ }
+            }
+
+            /// The input that holds the (bias, multiplier, shift) table, for operators that have one.
+            pub const fn channels_input(self) -> Option<usize> {
+                match self {
+                    $( Self::$name => const { input_with(<$attrs as OpInfo>::INPUTS, Role::Channels) }, )+
+                }
+            }
+
+            /// The state input that the operator writes as well as reads.
+            pub const fn state_input(self) -> Option<usize> {
+                match self {
+                    $( Self::$name => const { input_with(<$attrs as OpInfo>::INPUTS, Role::State) }, )+
+                }
+            }
+
+            /// A bit for each input that is weights of an f32 layer (bit k for input k): constants that may be stored as
+            /// F16 too.
+            const fn float_weights(self) -> u8 {
+                match self {
+                    $( Self::$name => const { inputs_with(<$attrs as OpInfo>::INPUTS, Role::FloatWeights) }, )+
+                }
             }
         }
     };
@@ -498,46 +620,42 @@ operators! {
     MinimumF32(BinaryF32) = 44, "MinimumF32";
     /// The greater of two f32 tensors, broadcast. Inputs: a, b.
     MaximumF32(BinaryF32) = 45, "MaximumF32";
+    /// ReLU with a learned slope below 0. Inputs: activations, alpha, broadcast.
+    Prelu(Prelu) = 46, "Prelu";
+    /// ReLU with a learned slope below 0, in f32. Inputs: activations, alpha, broadcast.
+    PreluF32(PreluF32) = 47, "PreluF32";
 }
 
 impl Operator {
+    /// Checks attributes and operands against the operator's rule and returns its work.
+    ///
+    /// # Errors
+    /// What is wrong, and with which operand or attribute word.
+    pub const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        // One that was put together by hand has any numbers.
+        tri!(Self::parse(self.code(), &self.emit()));
+        self.check_operands(operands)
+    }
+
     /// The input that holds the (bias, multiplier, shift) table, for operators that have one.
     pub const fn channels_input(&self) -> Option<usize> {
-        match self {
-            Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::FullyConnected(_) => Some(2),
-            _ => None,
-        }
+        self.code().channels_input()
     }
 
     /// The state input that the operator writes as well as reads.
     pub const fn state_input(&self) -> Option<usize> {
-        match self {
-            Self::Svdf(_) | Self::AttentionF32(_) | Self::LstmF32(_) => Some(4),
-            Self::Positions(_) => Some(0),
-            _ => None,
-        }
+        self.code().state_input()
     }
 
     /// The inputs that are weights of an f32 layer: constants that may be stored as F16 too.
-    pub const fn weight_inputs(&self) -> &'static [usize] {
-        match self {
-            Self::Conv2dF32(_)
-            | Self::DepthwiseConv2dF32(_)
-            | Self::FullyConnectedF32(_)
-            | Self::ConvTranspose2dF32(_)
-            | Self::GatherF32(_) => &[1],
-            Self::LstmF32(_) | Self::GruF32(_) => &[1, 2],
-            _ => &[],
-        }
-    }
-
-    /// The type of the operator's weights, if they are in blocks.
-    pub const fn block_type(&self) -> Option<BlockType> {
-        match self {
-            Self::FullyConnectedBlock(op) => BlockType::from_code(op.block),
-            Self::GatherBlock(op) => BlockType::from_code(op.block),
-            _ => None,
-        }
+    pub fn weight_inputs(&self) -> impl ExactSizeIterator<Item = usize> + use<> {
+        let mask = self.code().float_weights();
+        let mut left = mask;
+        (0..mask.count_ones()).map(move |_| {
+            let k = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            k
+        })
     }
 
     /// What the operator needs of a runtime: its kernel, and the type of its weights.
@@ -546,25 +664,17 @@ impl Operator {
         if let Some(block) = self.block_type() {
             set |= block_set(&[block]);
         }
-        let weights = self.weight_inputs();
-        let mut i = 0;
-        while i < weights.len() {
-            if let Some(value) = operands.input(weights[i])
+        let weights = self.code().float_weights();
+        let mut k = 0;
+        while k < MAX_INPUTS {
+            if weights >> k & 1 == 1
+                && let Some(value) = operands.input(k)
                 && value.dtype.is(DType::F16)
             {
                 set |= F16_WEIGHTS;
             }
-            i += 1;
+            k += 1;
         }
         set
-    }
-
-    /// The scratch value that the operator needs for itself, for those that do. Its output then shares no memory with an
-    /// input.
-    pub const fn workspace(&self, operands: &Operands) -> Option<Workspace> {
-        match self {
-            Self::FullyConnectedBlock(op) => op.workspace(operands),
-            _ => None,
-        }
     }
 }

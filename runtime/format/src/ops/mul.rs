@@ -1,30 +1,51 @@
 //! Product of two int8 tensors, and the broadcasting rule that it shares with Add and Sub.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, check_activation, check_multiplier, words};
-use crate::MAX_RANK;
+use super::{
+    Attrs, Fused, Input, Multiplier, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
+    elementwise_outer, multiplier, overlap,
+};
+use crate::{MAX_RANK, Value};
 
 /// Attributes of Mul.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mul {
     /// Multiplier and shift from the product of the input scales to the output scale.
-    pub output: [i32; 2],
+    pub output: Multiplier,
     /// Least and greatest output value (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 
+impl OpInfo for Mul {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::ACTIVATION];
+    const FUSED: Fused = Fused::Int8(2);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q, q, broadcast to the output",
+        attributes: "m, s; act",
+        rows: "E",
+        cost: "2 + B + 13 an element",
+    };
+}
+
+without_blocks!(Mul);
+
 impl Mul {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { output: words(attrs, 0), activation: words(attrs, 2) }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::in_step(input, &operands.output, elementwise_outer(&operands.output.shape))
+    }
+}
+
+impl Mul {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { output: tri!(multiplier::<CHECK>(attrs, 0)), activation: tri!(activation::<CHECK>(attrs, 2)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.output[0], self.output[1], self.activation[0], self.activation[1]])
+        attrs_of(&[self.output.multiplier, self.output.shift, self.activation[0], self.activation[1]])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(check_broadcast(operands));
-        tri!(check_multiplier(self.output[0], self.output[1], 0));
-        tri!(check_activation(self.activation, 2));
         broadcast_work(operands, 13)
     }
 }

@@ -1,7 +1,9 @@
 //! LayerNorm and RmsNorm along the last dimension, in f32.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, attrs_of, bits, overlap, reals,
+};
+use crate::{DType, Value};
 
 /// Attributes of LayerNormF32: `(x - mean) / √(variance + epsilon) * weight + bias` (Ba, Kiros and Hinton, "Layer
 /// normalization", 2016).
@@ -11,10 +13,30 @@ pub struct LayerNormF32 {
     pub epsilon: f32,
 }
 
+impl OpInfo for LayerNormF32 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::Weights, Input::CONSTANT), Input::new(Role::Bias, Input::CONSTANT)];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f, same shape; weight F32, D elements; bias F32, D elements, or none",
+        attributes: "epsilon (finite, ≥ 0)",
+        rows: "outer(1)",
+        cost: "40 + 7 an element",
+    };
+}
+
+without_blocks!(LayerNormF32);
+
 impl LayerNormF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        let [epsilon] = reals(attrs, 0);
-        Self { epsilon }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        if k == 0 { overlap::line_for_line(input, &operands.output) } else { None }
+    }
+}
+
+impl LayerNormF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { epsilon: tri!(epsilon::<CHECK>(attrs)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -22,9 +44,9 @@ impl LayerNormF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(3));
+        tri!(operands.count_is(Self::INPUTS.len()));
         tri!(operands.real_bias(2, operands.output.shape.from_end(0)));
-        check_norm(operands, self.epsilon, [40, 7])
+        check_norm(operands, [40, 7])
     }
 }
 
@@ -36,10 +58,29 @@ pub struct RmsNormF32 {
     pub epsilon: f32,
 }
 
+impl OpInfo for RmsNormF32 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::new(Role::Weights, Input::CONSTANT)];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f, same shape; weight F32, D elements",
+        attributes: "epsilon (finite, ≥ 0)",
+        rows: "outer(1)",
+        cost: "30 + 4 an element",
+    };
+}
+
+without_blocks!(RmsNormF32);
+
 impl RmsNormF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        let [epsilon] = reals(attrs, 0);
-        Self { epsilon }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        if k == 0 { overlap::line_for_line(input, &operands.output) } else { None }
+    }
+}
+
+impl RmsNormF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { epsilon: tri!(epsilon::<CHECK>(attrs)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -47,18 +88,24 @@ impl RmsNormF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(2));
-        check_norm(operands, self.epsilon, [30, 4])
+        tri!(operands.count_is(Self::INPUTS.len()));
+        check_norm(operands, [30, 4])
     }
 }
 
+/// What keeps a divisor from 0, in the first word.
+const fn epsilon<const CHECK: bool>(attrs: &Attrs) -> Result<f32, OpFault> {
+    let [epsilon] = reals(attrs, 0);
+    ensure!(!CHECK || (epsilon >= 0.0 && epsilon.is_finite()), OpFault::Attribute { index: 0 });
+    Ok(epsilon)
+}
+
 /// An input and an output of one shape, a weight for each element of the last dimension.
-const fn check_norm(operands: &Operands, epsilon: f32, [fixed, each]: [u64; 2]) -> Result<Work, OpFault> {
+const fn check_norm(operands: &Operands, [fixed, each]: [u64; 2]) -> Result<Work, OpFault> {
     let input = tri!(operands.typed(0, DType::F32));
     let weight = tri!(operands.constant(1, DType::F32));
     let output = tri!(operands.real_output());
     ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
     ensure!(weight.len as u64 == 4 * output.shape.from_end(0) as u64, OpFault::Shape { operand: 1 });
-    ensure!(epsilon >= 0.0 && epsilon.is_finite(), OpFault::Attribute { index: 0 });
     Work::last_dimension(&output, fixed, each)
 }

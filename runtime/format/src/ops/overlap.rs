@@ -6,7 +6,7 @@
 //! row and then copied, so a row may also overwrite input that it reads itself. This is the memory reuse that Blacker
 //! et al., "Optimising TinyML with diagonal memory optimisation" (2020), describe, at the granularity of rows.
 
-use super::{Operands, Operator, Work, elementwise_outer};
+use super::Work;
 use crate::Value;
 
 /// How an operator walks one input while it computes its output rows.
@@ -51,53 +51,8 @@ impl RowAccess {
     }
 }
 
-impl Operator {
-    /// How the operator walks input `k`; `None` if the output must not share memory with it.
-    pub const fn row_access(&self, operands: &Operands, k: usize) -> Option<RowAccess> {
-        let Some(input) = operands.input(k) else { return None };
-        let output = &operands.output;
-        if !input.is_arena() || !output.is_arena() {
-            return None;
-        }
-        match self {
-            Self::Conv2d(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
-            Self::DepthwiseConv2d(op) if k == 0 => windows(&input, op.0.stride[0], op.0.pad[0]),
-            Self::AvgPool2d(op) | Self::MaxPool2d(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
-            Self::Conv2dF32(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
-            Self::DepthwiseConv2dF32(op) if k == 0 => windows(&input, op.0.stride[0], op.0.pad[0]),
-            Self::AvgPool2dF32(op) | Self::MaxPool2dF32(op) if k == 0 => windows(&input, op.stride[0], op.pad[0]),
-            Self::Add(_)
-            | Self::Sub(_)
-            | Self::Mul(_)
-            | Self::Lookup(_)
-            | Self::Quantize(_)
-            | Self::Dequantize(_)
-            | Self::AddF32(_)
-            | Self::SubF32(_)
-            | Self::MulF32(_)
-            | Self::DivF32(_)
-            | Self::MinimumF32(_)
-            | Self::MaximumF32(_)
-            | Self::UnaryF32(_) => in_step(&input, output, elementwise_outer(&output.shape)),
-            Self::Softmax(_) | Self::SoftmaxF32(_) => in_step(&input, output, output.shape.rank().saturating_sub(1)),
-            Self::LayerNormF32(_) | Self::RmsNormF32(_) | Self::RopeF32(_) if k == 0 => {
-                in_step(&input, output, output.shape.rank().saturating_sub(1))
-            }
-            // A row of the product needs one row of `a`, where each matrix has its own.
-            Self::BatchMatMulF32(op) if k == 0 && op.transpose_a == 0 => row_for_row(&input, output),
-            Self::AttentionF32(_) if k == 0 => match operands.input(4) {
-                Some(cache) => Some(RowAccess { row_bytes: 4 * cache.shape.from_end(0), stride: 1, lead: 0 }),
-                None => None,
-            },
-            // The new keys and values are stored before the first row: they are one row, the first.
-            Self::AttentionF32(_) if k == 1 || k == 2 => Some(RowAccess { row_bytes: input.len, stride: 1, lead: 0 }),
-            _ => None,
-        }
-    }
-}
-
 /// Windows over one image: rows of the input are image rows.
-const fn windows(input: &Value, stride: i32, pad: i32) -> Option<RowAccess> {
+pub(super) const fn windows(input: &Value, stride: i32, pad: i32) -> Option<RowAccess> {
     if input.shape.dim(0) != 1 || input.shape.dim(1) == 0 || stride < 1 || pad < 0 {
         return None;
     }
@@ -105,7 +60,7 @@ const fn windows(input: &Value, stride: i32, pad: i32) -> Option<RowAccess> {
 }
 
 /// One input row for each output row.
-const fn in_step(input: &Value, output: &Value, outer: usize) -> Option<RowAccess> {
+pub(super) const fn in_step(input: &Value, output: &Value, outer: usize) -> Option<RowAccess> {
     if !input.shape.is(&output.shape) {
         return None;
     }
@@ -115,8 +70,13 @@ const fn in_step(input: &Value, output: &Value, outer: usize) -> Option<RowAcces
     }
 }
 
+/// One input row for each output row, rows being those of the last dimension: the operator goes line by line.
+pub(super) const fn line_for_line(input: &Value, output: &Value) -> Option<RowAccess> {
+    in_step(input, output, output.shape.rank().saturating_sub(1))
+}
+
 /// One input row for each output row, rows being those of the last dimension, whatever their length.
-const fn row_for_row(input: &Value, output: &Value) -> Option<RowAccess> {
+pub(super) const fn row_for_row(input: &Value, output: &Value) -> Option<RowAccess> {
     let rows = input.shape.product(0, input.shape.rank().saturating_sub(1));
     match (rows, output.shape.product(0, output.shape.rank().saturating_sub(1))) {
         (Some(rows), Some(of_output)) if rows > 0 && rows == of_output => {

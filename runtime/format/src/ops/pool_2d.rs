@@ -2,8 +2,8 @@
 
 use super::work::{ROW, product, sum};
 use super::{
-    Attrs, MOST_AVERAGED, OUTPUT, OpFault, Operands, Work, attrs_of, bits, check_activation, check_range, reals,
-    window_fits, words,
+    Attrs, Fused, Input, MOST_AVERAGED, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
+    bits, overlap, range, window_fits, words,
 };
 use crate::{DType, Value};
 
@@ -20,9 +20,30 @@ pub struct Pool2d {
     pub activation: [i32; 2],
 }
 
+impl OpInfo for Pool2d {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::Int8(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q NHWC",
+        attributes: "window h, w; stride h, w; pad top, left; act",
+        rows: "N·OH",
+        cost: "20 + OW·(35 + 8·C + w·(12 + 3·C))",
+    };
+}
+
+without_blocks!(Pool2d);
+
 impl Pool2d {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation: words(attrs, 6) }
+    pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
+        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+    }
+}
+
+impl Pool2d {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let activation = tri!(activation::<CHECK>(attrs, 6));
+        Ok(Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -31,10 +52,9 @@ impl Pool2d {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        tri!(check_activation(self.activation, 6));
         let (height, width) = (input.shape.dim(1) as u64, input.shape.dim(2) as u64);
         // A negative size is refused below.
         let taps = min(self.window[0] as u64, height).saturating_mul(min(self.window[1] as u64, width));
@@ -60,9 +80,30 @@ pub struct Pool2dF32 {
     pub activation: [f32; 2],
 }
 
+impl OpInfo for Pool2dF32 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::F32(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f NHWC",
+        attributes: "window h, w; stride h, w; pad top, left; range",
+        rows: "N·OH",
+        cost: "as AvgPool2d",
+    };
+}
+
+without_blocks!(Pool2dF32);
+
 impl Pool2dF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation: reals(attrs, 6) }
+    pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
+        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+    }
+}
+
+impl Pool2dF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let activation = tri!(range::<CHECK>(attrs, 6));
+        Ok(Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -71,10 +112,9 @@ impl Pool2dF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let output = tri!(operands.real_output());
-        tri!(check_range(self.activation, 6));
         pool_work(&input, &output, self.window, self.stride, self.pad)
     }
 }

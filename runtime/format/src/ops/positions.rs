@@ -4,7 +4,7 @@
 //! read; rotary embeddings, position tables and attention take the numbers of the new ones from here.
 
 use super::work::{ROW, sum};
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of};
 use crate::DType;
 
 /// Attributes of Positions. The input is the state, I32 of one element: positions read so far. The output is I32: with
@@ -16,9 +16,25 @@ pub struct Positions {
     pub capacity: i32,
 }
 
+impl OpInfo for Positions {
+    const INPUTS: &'static [Input] = &[Input::STATE];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "I32 state of one element; output I32",
+        attributes: "capacity (≥ 1)",
+        rows: "1",
+        cost: "20 + 4 an element",
+    };
+}
+
+without_blocks!(Positions);
+output_apart!(Positions);
+
 impl Positions {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { capacity: attrs[0] }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        ensure!(!CHECK || attrs[0] >= 1, OpFault::Attribute { index: 0 });
+        Ok(Self { capacity: attrs[0] })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -26,13 +42,12 @@ impl Positions {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let state = tri!(operands.typed(0, DType::I32));
         ensure!(state.is_state(), OpFault::Place { operand: 0 });
         ensure!(state.len == 4, OpFault::Shape { operand: 0 });
         let output = operands.output;
         ensure!(output.dtype.is(DType::I32), OpFault::Type { operand: OUTPUT });
-        ensure!(self.capacity >= 1, OpFault::Attribute { index: 0 });
         Work::new(1, output.len as u64, sum(&[ROW, output.len as u64]), 0)
     }
 }

@@ -1,15 +1,34 @@
 //! Between float and 8-bit tensors. Scale and zero point are those of the 8-bit value.
 
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, is_quantized};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, elementwise_outer, is_quantized,
+    overlap,
+};
+use crate::{DType, Value};
 
 /// Float to 8-bit: `round(x / scale) + zero_point`, half away from zero, clamped to the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantize;
 
+impl OpInfo for Quantize {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec =
+        Spec { inputs: "F32; output 8-bit, same shape", attributes: "", rows: "E", cost: "2 + 8 an element" };
+}
+
+without_blocks!(Quantize);
+
 impl Quantize {
-    pub(super) const fn parse(_: &Attrs) -> Self {
-        Self
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::in_step(input, &operands.output, elementwise_outer(&operands.output.shape))
+    }
+}
+
+impl Quantize {
+    pub(super) const fn parse<const CHECK: bool>(_: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self)
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -17,7 +36,7 @@ impl Quantize {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let output = operands.output;
         ensure!(output.dtype.is_8_bit(), OpFault::Type { operand: OUTPUT });
@@ -31,9 +50,25 @@ impl Quantize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dequantize;
 
+impl OpInfo for Dequantize {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec =
+        Spec { inputs: "8-bit; output F32, same shape", attributes: "", rows: "E", cost: "2 + 2 an element" };
+}
+
+without_blocks!(Dequantize);
+
 impl Dequantize {
-    pub(super) const fn parse(_: &Attrs) -> Self {
-        Self
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::in_step(input, &operands.output, elementwise_outer(&operands.output.shape))
+    }
+}
+
+impl Dequantize {
+    pub(super) const fn parse<const CHECK: bool>(_: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self)
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -41,7 +76,7 @@ impl Dequantize {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let Some(input) = operands.input(0) else { return Err(OpFault::Inputs) };
         ensure!(input.dtype.is_8_bit(), OpFault::Type { operand: 0 });
         ensure!(is_quantized(&input), OpFault::Quantization { operand: 0 });

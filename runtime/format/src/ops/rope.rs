@@ -1,8 +1,10 @@
 //! Rotary position embedding, in f32.
 
 use super::work::ROW;
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, attrs_of, flag, overlap,
+};
+use crate::{DType, Value};
 
 /// Attributes of RopeF32 (Su et al., "RoFormer", 2021). The input is rows of D elements; `heads` neighbouring rows have one
 /// position, and after the last position the first comes again.
@@ -10,21 +12,47 @@ use crate::DType;
 pub struct RopeF32 {
     /// Neighbouring rows of one position (at least 1).
     pub heads: i32,
-    /// 1 if neighbours are turned together (elements 2i and 2i + 1), 0 if halves are (i and i + D / 2).
-    pub interleaved: i32,
+    /// Whether neighbours are turned together (elements 2i and 2i + 1) or halves (i and i + D / 2).
+    pub interleaved: bool,
+}
+
+impl OpInfo for RopeF32 {
+    const INPUTS: &'static [Input] = &[
+        Input::ACTIVATION,
+        Input::new(Role::Weights, Input::CONSTANT),
+        Input::new(Role::Weights, Input::CONSTANT),
+        Input::ACTIVATION,
+    ];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f `[.., D]`, D even, same shape; cos F32 `[T, D / 2]`; sin as cos; positions I32, P elements",
+        attributes: "heads (≥ 1); 1 if interleaved, else 0",
+        rows: "outer(1), a multiple of P·heads",
+        cost: "20 + 3 an element",
+    };
+}
+
+without_blocks!(RopeF32);
+
+impl RopeF32 {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        if k == 0 { overlap::line_for_line(input, &operands.output) } else { None }
+    }
 }
 
 impl RopeF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { heads: attrs[0], interleaved: attrs[1] }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        ensure!(!CHECK || attrs[0] >= 1, OpFault::Attribute { index: 0 });
+        Ok(Self { heads: attrs[0], interleaved: tri!(flag::<CHECK>(attrs, 1)) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.heads, self.interleaved])
+        attrs_of(&[self.heads, self.interleaved as i32])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(4));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let cos = tri!(operands.constant(1, DType::F32));
         let sin = tri!(operands.constant(2, DType::F32));
@@ -35,8 +63,6 @@ impl RopeF32 {
         ensure!(depth.is_multiple_of(2), OpFault::Shape { operand: 0 });
         ensure!(cos.shape.rank() == 2 && cos.shape.dim(1) == depth / 2, OpFault::Shape { operand: 1 });
         ensure!(sin.shape.is(&cos.shape), OpFault::Shape { operand: 2 });
-        ensure!(self.heads >= 1, OpFault::Attribute { index: 0 });
-        ensure!(self.interleaved == 0 || self.interleaved == 1, OpFault::Attribute { index: 1 });
         let work = tri!(Work::last_dimension(&output, ROW, 3));
         let period = (positions.len as u64 / 4) * self.heads as u64;
         ensure!((work.rows as u64).is_multiple_of(period), OpFault::Shape { operand: 3 });

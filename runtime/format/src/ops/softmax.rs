@@ -1,8 +1,11 @@
 //! Softmax over the last dimension: int8, and f32.
 
 use super::work::ROW;
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, bits, reals};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, overlap, reals,
+    words,
+};
+use crate::{DType, Value};
 
 /// Attributes of Softmax: the difference to the row's maximum is scaled into a fixed-point number with 5 integer
 /// bits (gemmlowp's `FixedPoint<int32, 5>`), `beta` included. The output has scale 1/256 and zero point -128.
@@ -16,9 +19,33 @@ pub struct Softmax {
     pub diff_min: i32,
 }
 
+impl OpInfo for Softmax {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "q, same shape",
+        attributes: "multiplier, left shift (0 to 31), least difference (≤ 0)",
+        rows: "outer(1)",
+        cost: "150 + 64 an element",
+    };
+}
+
+without_blocks!(Softmax);
+
 impl Softmax {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { input_multiplier: attrs[0], input_left_shift: attrs[1], diff_min: attrs[2] }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::line_for_line(input, &operands.output)
+    }
+}
+
+impl Softmax {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let [input_multiplier, input_left_shift, diff_min] = words(attrs, 0);
+        ensure!(!CHECK || input_multiplier >= 0, OpFault::Attribute { index: 0 });
+        ensure!(!CHECK || (0 <= input_left_shift && input_left_shift <= 31), OpFault::Attribute { index: 1 });
+        ensure!(!CHECK || diff_min <= 0, OpFault::Attribute { index: 2 });
+        Ok(Self { input_multiplier, input_left_shift, diff_min })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -26,13 +53,10 @@ impl Softmax {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
         ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
-        ensure!(self.input_multiplier >= 0, OpFault::Attribute { index: 0 });
-        ensure!(0 <= self.input_left_shift && self.input_left_shift <= 31, OpFault::Attribute { index: 1 });
-        ensure!(self.diff_min <= 0, OpFault::Attribute { index: 2 });
         Work::last_dimension(&output, 150, 64)
     }
 }
@@ -44,10 +68,31 @@ pub struct SoftmaxF32 {
     pub beta: f32,
 }
 
+impl OpInfo for SoftmaxF32 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "f, same shape",
+        attributes: "beta (finite, ≥ 0)",
+        rows: "outer(1)",
+        cost: "20 + 24 an element",
+    };
+}
+
+without_blocks!(SoftmaxF32);
+
 impl SoftmaxF32 {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::line_for_line(input, &operands.output)
+    }
+}
+
+impl SoftmaxF32 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         let [beta] = reals(attrs, 0);
-        Self { beta }
+        ensure!(!CHECK || (beta >= 0.0 && beta.is_finite()), OpFault::Attribute { index: 0 });
+        Ok(Self { beta })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -55,11 +100,10 @@ impl SoftmaxF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let output = tri!(operands.real_output());
         ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
-        ensure!(self.beta >= 0.0 && self.beta.is_finite(), OpFault::Attribute { index: 0 });
         Work::last_dimension(&output, ROW, 24)
     }
 }

@@ -1,7 +1,7 @@
 //! Every n-th element of a box.
 
 use super::work::of_last;
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, words};
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of, words};
 use crate::MAX_RANK;
 
 /// Attributes of StridedSlice: output index `i` along a dimension is input index `begin + i * stride`.
@@ -13,9 +13,24 @@ pub struct StridedSlice {
     pub stride: [i32; MAX_RANK],
 }
 
+impl OpInfo for StridedSlice {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "any, same rank and type",
+        attributes: "6 × begin; 6 × step (not 0; 1 past the rank)",
+        rows: "outer(1)",
+        cost: "as Pad; 20 + ⌈bytes / 2⌉ an element if the last step is 1",
+    };
+}
+
+without_blocks!(StridedSlice);
+output_apart!(StridedSlice);
+
 impl StridedSlice {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { begin: words(attrs, 0), stride: words(attrs, 6) }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { begin: words(attrs, 0), stride: words(attrs, 6) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -24,7 +39,7 @@ impl StridedSlice {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.moved());
         let output = operands.output;
         ensure!(input.shape.rank() == output.shape.rank(), OpFault::Shape { operand: OUTPUT });

@@ -1,7 +1,7 @@
 //! Dimensions in another order.
 
 use super::work::of_last;
-use super::{Attrs, OUTPUT, OpFault, Operands, Work, attrs_of, words};
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of, words};
 use crate::MAX_RANK;
 
 /// Attributes of Transpose.
@@ -11,9 +11,24 @@ pub struct Transpose {
     pub perm: [i32; MAX_RANK],
 }
 
+impl OpInfo for Transpose {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "any, same type",
+        attributes: "6 × input dimension of output dimension i (i past the rank)",
+        rows: "outer(1)",
+        cost: "as Pad; 20 + ⌈bytes / 2⌉ an element if the last dimension stays the last",
+    };
+}
+
+without_blocks!(Transpose);
+output_apart!(Transpose);
+
 impl Transpose {
-    pub(super) const fn parse(attrs: &Attrs) -> Self {
-        Self { perm: words(attrs, 0) }
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { perm: words(attrs, 0) })
     }
 
     pub(super) const fn emit(&self) -> Attrs {
@@ -21,7 +36,7 @@ impl Transpose {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(1));
+        tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.moved());
         let output = operands.output;
         let rank = input.shape.rank();

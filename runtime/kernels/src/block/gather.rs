@@ -5,7 +5,8 @@
 
 use core::ops::Range;
 
-use super::{Block, BlockType, blocks, types::Visit};
+use super::types::{Visit, visit};
+use super::{Block, BlockType, blocks};
 use crate::float::gather_index;
 use crate::lines::{for_each_line, run};
 
@@ -33,7 +34,7 @@ pub fn block_gather(p: &BlockGather, rows: Range<usize>, indices: &[i32], table:
             block_gather_of::<B>(p, rows, indices, table, output);
         }
     }
-    p.block.visit(Gather(p, rows, indices, table, output));
+    visit(p.block, Gather(p, rows, indices, table, output));
 }
 
 /// [`block_gather`] for one type: `p.block` is taken to be `B::TYPE`.

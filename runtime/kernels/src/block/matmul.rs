@@ -6,7 +6,8 @@
 
 use core::ops::Range;
 
-use super::{Block, BlockType, blocks, types::Visit};
+use super::types::{Visit, visit};
+use super::{Block, BlockType, blocks};
 use crate::lines::run;
 use crate::window::div_rem;
 
@@ -36,7 +37,7 @@ pub fn block_matmul(p: &BlockMatMul, rows: Range<usize>, activations: &[u8], wei
             block_matmul_of::<B>(p, rows, activations, weights, output);
         }
     }
-    p.block.visit(MatMul(p, rows, [activations, weights], output));
+    visit(p.block, MatMul(p, rows, [activations, weights], output));
 }
 
 /// [`block_matmul`] for one type: `p.block` is taken to be `B::TYPE`.

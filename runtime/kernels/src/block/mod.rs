@@ -54,7 +54,7 @@ pub use q6k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
 pub use q8_1::BlockQ8_1;
 pub use q8k::BlockQ8K;
-pub use types::BlockType;
+pub use tealight_types::BlockType;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -108,7 +108,7 @@ pub fn quantize(block: BlockType, input: &[f32], output: &mut [u8]) {
             B::quantize(self.0, blocks_mut(self.1));
         }
     }
-    block.visit(Quantize(input, output));
+    types::visit(block, Quantize(input, output));
 }
 
 /// [`quantize`] for one type.
@@ -136,7 +136,7 @@ pub fn dequantize(block: BlockType, input: &[u8], output: &mut [f32]) {
             B::dequantize(blocks(self.0), self.1);
         }
     }
-    block.visit(Dequantize(input, output));
+    types::visit(block, Dequantize(input, output));
 }
 
 /// The dot product of a row of weights of type `block` with a row of activations of type
@@ -150,5 +150,5 @@ pub fn vec_dot(block: BlockType, weights: &[u8], activations: &[u8]) -> f32 {
             B::vec_dot(blocks(self.0), blocks(self.1))
         }
     }
-    block.visit(Dot(weights, activations))
+    types::visit(block, Dot(weights, activations))
 }

@@ -15,7 +15,7 @@
 //! | [`conv2d()`], [`depthwise_conv2d()`], [`conv_transpose2d()`], [`avg_pool2d`], [`max_pool2d`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`batch_matmul()`] | batches × rows of the first operand | a row of the product |
-//! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`] | as [`Broadcast::row_len`](crate::Broadcast::row_len) says | |
+//! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`], [`prelu()`] | as [`Broadcast::row_len`](crate::Broadcast::row_len) says | |
 //! | [`softmax()`], [`layer_norm`], [`rms_norm`] | all dimensions but the last | the last dimension |
 //! | [`rope()`] | positions × heads | the elements of a head |
 //! | [`gather()`] | indices | a row of the table |
@@ -40,6 +40,7 @@ mod lstm;
 mod mean;
 mod norm;
 mod pool2d;
+mod prelu;
 mod rope;
 mod softmax;
 mod sum;
@@ -60,10 +61,11 @@ pub use lstm::{Lstm, lstm};
 pub use mean::{Mean, mean};
 pub use norm::{Norm, layer_norm, rms_norm};
 pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
+pub use prelu::prelu;
 pub use rope::{Rope, rope, rope_tables};
 pub use softmax::{Softmax, softmax};
 pub use sum::Weight;
-pub use unary::{Unary, unary};
+pub use unary::{UnaryFunction, unary};
 
 /// No bounds: an activation that lets everything pass.
 pub const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];

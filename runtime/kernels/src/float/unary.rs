@@ -1,84 +1,36 @@
 //! Functions of one element.
 //!
-//! Each is a public function of its own; [`Unary`] chooses at run time. `erf`, `exp` and the like are
+//! Each is a public function of its own; [`UnaryFunction`] chooses at run time. `erf`, `exp` and the like are
 //! `libm`'s.
 
 use super::clamp;
-
-/// An elementwise function.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Unary {
-    /// Into a range: Relu is `[0, ∞]`, Relu6 `[0, 6]`.
-    Clamp([f32; 2]),
-    /// [`leaky_relu`] with this slope.
-    LeakyRelu(f32),
-    /// [`elu`] with this factor.
-    Elu(f32),
-    /// [`hard_sigmoid`].
-    HardSigmoid,
-    /// [`hard_swish`].
-    HardSwish,
-    /// [`logistic`].
-    Logistic,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// [`gelu`].
-    Gelu,
-    /// [`gelu_tanh`].
-    GeluTanh,
-    /// [`silu`].
-    Silu,
-    /// [`softplus`].
-    Softplus,
-    /// Error function.
-    Erf,
-    /// `e^x`.
-    Exp,
-    /// Natural logarithm.
-    Log,
-    /// `√x`.
-    Sqrt,
-    /// `1 / √x`.
-    Rsqrt,
-    /// Sine.
-    Sin,
-    /// Cosine.
-    Cos,
-    /// `|x|`.
-    Abs,
-    /// `-x`.
-    Neg,
-    /// `x²`.
-    Square,
-    /// `1 / x`.
-    Reciprocal,
-}
+pub use tealight_types::UnaryFunction;
 
 /// Applies `f` to each element of `input`. The caller slices both to the rows it wants.
-pub fn unary(f: Unary, input: &[f32], output: &mut [f32]) {
+pub fn unary(f: UnaryFunction, input: &[f32], output: &mut [f32]) {
     match f {
-        Unary::Clamp(range) => map(input, output, |x| clamp(x, range)),
-        Unary::LeakyRelu(slope) => map(input, output, |x| leaky_relu(x, slope)),
-        Unary::Elu(factor) => map(input, output, |x| elu(x, factor)),
-        Unary::HardSigmoid => map(input, output, hard_sigmoid),
-        Unary::HardSwish => map(input, output, hard_swish),
-        Unary::Logistic => map(input, output, logistic),
-        Unary::Tanh => map(input, output, libm::tanhf),
-        Unary::Gelu => map(input, output, gelu),
-        Unary::GeluTanh => map(input, output, gelu_tanh),
-        Unary::Silu => map(input, output, silu),
-        Unary::Softplus => map(input, output, softplus),
-        Unary::Erf => map(input, output, libm::erff),
-        Unary::Exp => map(input, output, libm::expf),
-        Unary::Log => map(input, output, libm::logf),
-        Unary::Sqrt => map(input, output, libm::sqrtf),
-        Unary::Rsqrt => map(input, output, |x| 1.0 / libm::sqrtf(x)),
-        Unary::Sin => map(input, output, libm::sinf),
-        Unary::Cos => map(input, output, libm::cosf),
-        Unary::Abs => map(input, output, f32::abs),
-        Unary::Neg => map(input, output, |x| -x),
-        Unary::Square => map(input, output, |x| x * x),
-        Unary::Reciprocal => map(input, output, |x| 1.0 / x),
+        UnaryFunction::Clamp(range) => map(input, output, |x| clamp(x, range)),
+        UnaryFunction::LeakyRelu(slope) => map(input, output, |x| leaky_relu(x, slope)),
+        UnaryFunction::Elu(factor) => map(input, output, |x| elu(x, factor)),
+        UnaryFunction::HardSigmoid => map(input, output, hard_sigmoid),
+        UnaryFunction::HardSwish => map(input, output, hard_swish),
+        UnaryFunction::Logistic => map(input, output, logistic),
+        UnaryFunction::Tanh => map(input, output, libm::tanhf),
+        UnaryFunction::Gelu => map(input, output, gelu),
+        UnaryFunction::GeluTanh => map(input, output, gelu_tanh),
+        UnaryFunction::Silu => map(input, output, silu),
+        UnaryFunction::Softplus => map(input, output, softplus),
+        UnaryFunction::Erf => map(input, output, libm::erff),
+        UnaryFunction::Exp => map(input, output, libm::expf),
+        UnaryFunction::Log => map(input, output, libm::logf),
+        UnaryFunction::Sqrt => map(input, output, libm::sqrtf),
+        UnaryFunction::Rsqrt => map(input, output, |x| 1.0 / libm::sqrtf(x)),
+        UnaryFunction::Sin => map(input, output, libm::sinf),
+        UnaryFunction::Cos => map(input, output, libm::cosf),
+        UnaryFunction::Abs => map(input, output, f32::abs),
+        UnaryFunction::Neg => map(input, output, |x| -x),
+        UnaryFunction::Square => map(input, output, |x| x * x),
+        UnaryFunction::Reciprocal => map(input, output, |x| 1.0 / x),
     }
 }
 

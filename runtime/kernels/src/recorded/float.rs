@@ -20,8 +20,8 @@ fn digest(kernel: impl FnOnce(&mut [f32])) -> u64 {
     Digest::default().reals(&output).0
 }
 
-fn of_function(f: Unary) -> u64 {
-    let positive = matches!(f, Unary::Log | Unary::Sqrt | Unary::Rsqrt);
+fn of_function(f: UnaryFunction) -> u64 {
+    let positive = matches!(f, UnaryFunction::Log | UnaryFunction::Sqrt | UnaryFunction::Rsqrt);
     let input = signal::<96>(1).map(|x| if positive { x.abs() } else { 4.0 * x });
     digest(|output| unary(f, &input, output))
 }
@@ -82,20 +82,20 @@ pub(super) fn digests() -> [(&'static str, u64); 31] {
             digest(|y| lstm(&p, 0..96, &x, &w, &w, &x, &b, &mut cell, y))
         }),
         ("gru", digest(|y| gru(&Gru { input_size: 10, hidden_size: 9 }, 0..96, &x, &w, &w, &x, &b, &b, y))),
-        ("elu", of_function(Unary::Elu(0.5))),
-        ("hard_swish", of_function(Unary::HardSwish)),
-        ("logistic", of_function(Unary::Logistic)),
-        ("tanh", of_function(Unary::Tanh)),
-        ("gelu", of_function(Unary::Gelu)),
-        ("gelu_tanh", of_function(Unary::GeluTanh)),
-        ("silu", of_function(Unary::Silu)),
-        ("softplus", of_function(Unary::Softplus)),
-        ("exp", of_function(Unary::Exp)),
-        ("log", of_function(Unary::Log)),
-        ("sqrt", of_function(Unary::Sqrt)),
-        ("rsqrt", of_function(Unary::Rsqrt)),
-        ("sin", of_function(Unary::Sin)),
-        ("cos", of_function(Unary::Cos)),
+        ("elu", of_function(UnaryFunction::Elu(0.5))),
+        ("hard_swish", of_function(UnaryFunction::HardSwish)),
+        ("logistic", of_function(UnaryFunction::Logistic)),
+        ("tanh", of_function(UnaryFunction::Tanh)),
+        ("gelu", of_function(UnaryFunction::Gelu)),
+        ("gelu_tanh", of_function(UnaryFunction::GeluTanh)),
+        ("silu", of_function(UnaryFunction::Silu)),
+        ("softplus", of_function(UnaryFunction::Softplus)),
+        ("exp", of_function(UnaryFunction::Exp)),
+        ("log", of_function(UnaryFunction::Log)),
+        ("sqrt", of_function(UnaryFunction::Sqrt)),
+        ("rsqrt", of_function(UnaryFunction::Rsqrt)),
+        ("sin", of_function(UnaryFunction::Sin)),
+        ("cos", of_function(UnaryFunction::Cos)),
     ]
 }
 

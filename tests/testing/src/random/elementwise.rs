@@ -1,7 +1,9 @@
 //! What is computed element by element.
 
 use super::{BYTES, Builder, F32, I8, Proposal, Usual, small};
-use tealight_format::ops::{AddSub, BinaryF32, Dequantize, Lookup, Mul, Quantize, UnaryF32, UnaryFunction};
+use tealight_format::ops::{
+    AddSub, BinaryF32, Dequantize, Function, Lookup, Mul, Prelu, PreluF32, Quantize, UnaryF32, UnaryFunction,
+};
 use tealight_format::{DType, OpCode, Operator, Shape};
 
 impl Builder<'_, '_> {
@@ -38,7 +40,7 @@ impl Builder<'_, '_> {
             }
         } else {
             let (mut a, mut b) = (self.multiplier(), self.multiplier());
-            (a[1], b[1]) = (a[1].min(0), b[1].min(0));
+            (a.shift, b.shift) = (a.shift.min(0), b.shift.min(0));
             let left_shift = self.choose.between(0, 22);
             let attrs = AddSub { left_shift, a, b, output: self.multiplier(), activation };
             if code == OpCode::Add { Operator::Add(attrs) } else { Operator::Sub(attrs) }
@@ -47,16 +49,38 @@ impl Builder<'_, '_> {
         Proposal::new(operator, inputs, kinds[0], out)
     }
 
+    /// A rectifier with slopes below 0: one for all, one for each channel, or one for each element.
+    pub(super) fn prelu(&mut self, code: OpCode, usual: &Usual) -> Proposal {
+        let kinds = if code == OpCode::Prelu { I8 } else { F32 };
+        let x = self.operand(kinds, small, &usual.dims);
+        let out = self.get(x).shape.dims().to_vec();
+        let alpha = match (self.choose.below(3), out.last()) {
+            (0, Some(_)) => vec![1],
+            (1, Some(&channels)) => vec![channels],
+            _ => out.clone(),
+        };
+        let wanted = Shape::new(&alpha).unwrap();
+        let alpha = self.operand(kinds, |v| v.shape.is(&wanted), &alpha);
+        let operator = if code == OpCode::Prelu {
+            Operator::Prelu(Prelu { positive: self.multiplier(), negative: self.multiplier() })
+        } else {
+            Operator::PreluF32(PreluF32)
+        };
+        Proposal::new(operator, vec![Some(x), Some(alpha)], kinds[0], out)
+    }
+
     /// A function of one f32 number.
     pub(super) fn unary(&mut self, usual: &Usual) -> Proposal {
         let x = self.operand(F32, small, &usual.dims);
-        let function = self.choose.pick(UnaryFunction::ALL);
-        let parameters = match function {
-            UnaryFunction::Clamp => self.real_activation(),
-            UnaryFunction::LeakyRelu | UnaryFunction::Elu => [self.choose.pick(&[0.1, 1.0, -2.0, 0.0]), 0.0],
+        let code = self.choose.below(UnaryFunction::COUNT as u32) as i32;
+        let parameters = match code {
+            0 => self.real_activation(),
+            1 | 2 => [self.choose.pick(&[0.1, 1.0, -2.0, 0.0]), 0.0],
             _ => [0.0; 2],
         };
-        let attrs = UnaryF32 { function: function as i32, parameters };
+        // Parameters that are refused have no function: what is refused shows elsewhere.
+        let function = UnaryFunction::parse(code, parameters).unwrap_or(UnaryFunction::Tanh);
+        let attrs = UnaryF32 { function };
         Proposal::new(Operator::UnaryF32(attrs), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
     }
 
@@ -64,7 +88,7 @@ impl Builder<'_, '_> {
     pub(super) fn lookup(&mut self, usual: &Usual) -> Proposal {
         let x = self.operand(BYTES, small, &usual.dims);
         let table = self.constant(DType::U8, &[256]);
-        let attrs = Lookup { function: self.choose.between(0, 6) };
+        let attrs = Lookup { function: Function::from_code(self.choose.between(0, 6)).unwrap() };
         let dtype = self.choose.pick(BYTES);
         Proposal::new(Operator::Lookup(attrs), vec![Some(x), Some(table)], dtype, self.get(x).shape.dims().to_vec())
     }

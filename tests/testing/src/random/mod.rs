@@ -20,6 +20,7 @@ pub use choices::Choices;
 
 use crate::build::{Parts, value};
 use damage::{break_operator, break_value};
+use tealight_format::ops::Multiplier;
 use tealight_format::{DType, Kind, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
 /// Types of operands.
@@ -280,18 +281,18 @@ impl Builder<'_, '_> {
         if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }
     }
 
-    fn multiplier(&mut self) -> [i32; 2] {
+    fn multiplier(&mut self) -> Multiplier {
         let multiplier =
             if self.choose.one_in(4) { self.choose.odd().max(0) } else { (self.choose.word() >> 1) as i32 };
         let shift = if self.choose.one_in(4) { self.choose.between(-31, 30) } else { self.choose.between(-9, 1) };
-        [multiplier, shift]
+        Multiplier { multiplier, shift }
     }
 
     fn channels(&mut self, count: u32) -> Ref {
         let mut bytes = Vec::new();
         for _ in 0..count {
             let bias = if self.choose.one_in(8) { self.choose.odd() } else { self.choose.between(-999, 999) };
-            let [multiplier, shift] = self.multiplier();
+            let Multiplier { multiplier, shift } = self.multiplier();
             for word in [bias, multiplier, shift] {
                 bytes.extend(word.to_le_bytes());
             }
@@ -342,6 +343,7 @@ impl Builder<'_, '_> {
             | OpCode::DivF32
             | OpCode::MinimumF32
             | OpCode::MaximumF32 => self.binary(code, &usual),
+            OpCode::Prelu | OpCode::PreluF32 => self.prelu(code, &usual),
             OpCode::SoftmaxF32 => self.softmax_f32(&usual),
             OpCode::UnaryF32 => self.unary(&usual),
             OpCode::BatchMatMulF32 => self.batch_matmul(),
@@ -372,7 +374,7 @@ impl Builder<'_, '_> {
         if self.choose.one_in(16) {
             let mut attrs = operator.emit();
             attrs[self.choose.below(15) as usize] = self.choose.odd();
-            operator = Operator::parse(code, &attrs);
+            operator = Operator::parse(code, &attrs).unwrap_or(operator);
         }
         let operands = Operands {
             inputs: core::array::from_fn(|k| inputs.get(k).copied().flatten().map(|i| self.get(i))),

@@ -71,8 +71,10 @@ impl Builder<'_, '_> {
     pub(super) fn resize_nearest(&mut self, usual: &Usual) -> Proposal {
         let x = self.operand(ALL, is_image, &usual.image);
         let s = self.get(x).shape;
-        let attrs =
-            ResizeNearest { align_corners: self.choose.between(0, 1), half_pixel_centers: self.choose.between(0, 1) };
+        let attrs = ResizeNearest {
+            align_corners: self.choose.between(0, 1) == 1,
+            half_pixel_centers: self.choose.between(0, 1) == 1,
+        };
         let size = self.dims(2, 12);
         let out = vec![s.dim(0), size[0], size[1], s.dim(3)];
         Proposal::new(Operator::ResizeNearest(attrs), vec![Some(x)], self.get(x).dtype, out)

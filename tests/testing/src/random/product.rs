@@ -51,7 +51,7 @@ impl Builder<'_, '_> {
         let depth = blocks * block.elements();
         let x = self.operand(F32, |v| small(v) && (v.len / 4).is_multiple_of(depth), &[batches, depth]);
         let units = self.size(5);
-        let attrs = FullyConnectedBlock { block: block as i32, activation: self.real_activation() };
+        let attrs = FullyConnectedBlock { block, activation: self.real_activation() };
         let w = self.constant(DType::U8, &[units, blocks * block.bytes()]);
         let bias = self.real_bias(units);
         let out = vec![self.get(x).len / 4 / depth, units];
@@ -65,11 +65,11 @@ impl Builder<'_, '_> {
         let dims = self.dims(rank, 4);
         let a = self.operand(F32, matrix, &dims);
         let mut out = self.get(a).shape.dims().to_vec();
-        let [transpose_a, transpose_b] = [(); 2].map(|()| self.choose.between(0, 1));
+        let [transpose_a, transpose_b] = [(); 2].map(|()| self.choose.between(0, 1) == 1);
         let columns = self.size(5);
-        let (stored, inner) = (out.split_off(out.len() - 2), 1 - transpose_a as usize);
+        let (stored, inner) = (out.split_off(out.len() - 2), 1 - usize::from(transpose_a));
         let mut other = if self.choose.one_in(2) { out.clone() } else { Vec::new() };
-        other.extend(if transpose_b == 1 { [columns, stored[inner]] } else { [stored[inner], columns] });
+        other.extend(if transpose_b { [columns, stored[inner]] } else { [stored[inner], columns] });
         out.extend([stored[1 - inner], columns]);
         let wanted = Shape::new(&other).unwrap();
         let b = self.operand(F32, |v| v.shape.is(&wanted), &other);

@@ -11,7 +11,7 @@ impl Builder<'_, '_> {
         let dims = if self.choose.one_in(8) { vec![9000] } else { usual.dims.clone() };
         let x = self.operand(I8, |v| v.len < 20_000, &dims);
         let attrs = Softmax {
-            input_multiplier: self.multiplier()[0],
+            input_multiplier: self.multiplier().multiplier,
             input_left_shift: self.choose.between(0, 31),
             diff_min: -self.choose.between(0, 255),
         };

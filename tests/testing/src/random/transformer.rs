@@ -26,7 +26,7 @@ impl Builder<'_, '_> {
         let x = self.operand(F32, |v| v.shape.is(&wanted), &dims);
         let length = self.choose.between(1, 6) as u32;
         let [cos, sin] = [(); 2].map(|()| self.constant(DType::F32, &[length, points]));
-        let attrs = RopeF32 { heads: heads as i32, interleaved: self.choose.between(0, 1) };
+        let attrs = RopeF32 { heads: heads as i32, interleaved: self.choose.between(0, 1) == 1 };
         Proposal::new(Operator::RopeF32(attrs), vec![Some(x), Some(cos), Some(sin), Some(positions)], DType::F32, dims)
     }
 
@@ -64,7 +64,7 @@ impl Builder<'_, '_> {
             let blocks = self.size(2);
             out.push(blocks * block.elements());
             let table = self.constant(DType::U8, &[rows, blocks * block.bytes()]);
-            let operator = Operator::GatherBlock(GatherBlock { block: block as i32 });
+            let operator = Operator::GatherBlock(GatherBlock { block });
             Proposal::new(operator, vec![Some(indices), Some(table)], DType::F32, out)
         }
     }

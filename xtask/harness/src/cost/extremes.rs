@@ -3,7 +3,7 @@
 
 use tealight_format::ops::{
     AttentionF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy, DepthwiseConv2d, FullyConnected,
-    FullyConnectedBlock, Lookup, Mul, Softmax, Svdf, Transpose, UnaryF32, UnaryFunction,
+    FullyConnectedBlock, Function, Lookup, Mul, Multiplier, Softmax, Svdf, Transpose, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, Operator, Place, Value, align16};
 use tealight_testing::build::{Parts, value};
@@ -83,7 +83,7 @@ fn one(name: &str, operator: Operator, operands: Vec<Operand>, output: (DType, &
     parts.op(operator, &indices, written, None);
     let rows = parts.ops[0].rows;
     let row = match operator {
-        Operator::FullyConnectedBlock(layer) => BlockType::from_code(layer.block).map(|of| of.activations().bytes()),
+        Operator::FullyConnectedBlock(layer) => Some(layer.block.activations().bytes()),
         _ => scratch.then(|| output.len / rows),
     };
     if let Some(row) = row {
@@ -119,14 +119,14 @@ const SLOW: [f32; 20] = [
 
 fn functions() -> Vec<Extreme> {
     let mut all = Vec::new();
-    for &function in UnaryFunction::ALL {
-        let parameters = match function {
-            UnaryFunction::Clamp => [-1.0, 1.0],
-            UnaryFunction::LeakyRelu | UnaryFunction::Elu => [0.5, 0.0],
-            _ => [0.0; 2],
+    for code in 0..UnaryFunction::COUNT {
+        // The words of a code: those of Clamp, of a function with a factor, or of one without parameters.
+        let words = [[-1.0, 1.0], [0.5, 0.0], [0.0; 2]];
+        let Some(function) = words.into_iter().find_map(|words| UnaryFunction::parse(code, words).ok()) else {
+            continue;
         };
         for x in SLOW {
-            let operator = Operator::UnaryF32(UnaryF32 { function: function as i32, parameters });
+            let operator = Operator::UnaryF32(UnaryF32 { function });
             let name = format!("{} of {x:e}", function.name());
             let x = input(DType::F32, &[200], floats([x; 200]));
             all.push(one(&name, operator, vec![x], (DType::F32, &[200]), false));
@@ -218,7 +218,7 @@ fn products() -> Vec<Extreme> {
         all.push(one(&name, Operator::FullyConnected(layer), operands, (DType::I8, &[40, units]), false));
     }
     for &block in BlockType::ALL {
-        let layer = FullyConnectedBlock { block: block as i32, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+        let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY] };
         let depth = block.elements();
         let operands = vec![
             input(DType::F32, &[10, depth], floats((0..10 * depth).map(|i| (i as f32).sin()))),
@@ -244,7 +244,12 @@ fn products() -> Vec<Extreme> {
         all.push(one(&name, Operator::AttentionF32(attrs), operands, (DType::F32, &dims), false));
     }
     for (rank, depth, memory) in [(1, 1, 1), (10, 1, 1), (1, 40, 1), (1, 1, 60)] {
-        let svdf = Svdf { rank, feature: [1 << 30, -3], output: [1 << 30, -3], activation: [-128, 127] };
+        let svdf = Svdf {
+            rank,
+            feature: Multiplier::new(1 << 30, -3),
+            output: Multiplier::new(1 << 30, -3),
+            activation: [-128, 127],
+        };
         let filters = 4 * rank as u32;
         let operands = vec![
             input(DType::I8, &[1, depth], vec![9; depth as usize]),
@@ -265,9 +270,9 @@ fn small() -> Vec<Extreme> {
     for scratch in [false, true] {
         let of = |name: &str| format!("{name} scratch {scratch}");
         let operands = vec![input(DType::I8, &[50, 1], vec![1; 50]), constant(DType::U8, &[256], vec![3; 256])];
-        let lookup = Operator::Lookup(Lookup { function: 1 });
+        let lookup = Operator::Lookup(Lookup { function: Function::Relu });
         all.push(one(&of("Lookup"), lookup, operands, (DType::I8, &[50, 1]), scratch));
-        let mul = Operator::Mul(Mul { output: [1 << 30, -3], activation: [-128, 127] });
+        let mul = Operator::Mul(Mul { output: Multiplier::new(1 << 30, -3), activation: [-128, 127] });
         let [a, b] = [&[2, 1, 2, 1, 2, 1][..], &[1, 2, 1, 2, 1, 2]].map(|dims| input(DType::I8, dims, vec![1; 8]));
         all.push(one(&of("Mul"), mul, vec![a, b], (DType::I8, &[2; 6]), scratch));
         let transpose = Transpose { perm: [5, 3, 4, 2, 0, 1] };

@@ -16,8 +16,8 @@ use crate::limit::Limit;
 use std::collections::HashSet;
 use tealight_format::Operator;
 use tealight_format::ops::{
-    AttentionF32, BinaryF32, FullyConnectedBlock, FullyConnectedF32, GatherBlock, GatherF32, Positions, RmsNormF32,
-    RopeF32, UnaryF32, UnaryFunction,
+    AttentionF32, BinaryF32, BlockType, FullyConnectedBlock, FullyConnectedF32, GatherBlock, GatherF32, Positions,
+    RmsNormF32, RopeF32, UnaryF32, UnaryFunction,
 };
 use tealight_kernels::float::rope_tables;
 
@@ -191,7 +191,7 @@ struct Matrix {
     id: TensorId,
     rows: u32,
     /// The code of its block type, if it is in blocks.
-    block: Option<i32>,
+    block: Option<BlockType>,
 }
 
 impl<'a> Import<'a> {
@@ -251,7 +251,7 @@ impl<'a> Import<'a> {
         let y = self.norm(&of("ffn_norm"), x)?;
         let gate = self.linear(&of("ffn_gate"), y, hidden, width)?;
         let up = self.linear(&of("ffn_up"), y, hidden, width)?;
-        let silu = UnaryF32 { function: UnaryFunction::Silu as i32, parameters: [0.0; 2] };
+        let silu = UnaryF32 { function: UnaryFunction::Silu };
         let gate = self.b.op(&of("ffn_silu"), Operator::UnaryF32(silu), [gate], F32, &[1, hidden]);
         let product = Operator::MulF32(BinaryF32 { activation: ALL });
         let inner = self.b.op(&of("ffn_mul"), product, [gate, up], F32, &[1, hidden]);
@@ -299,7 +299,7 @@ impl<'a> Import<'a> {
     fn rope(&mut self, name: &str, x: TensorId, heads: u32, place: Place) -> Result<TensorId> {
         let shape = [heads, self.sizes.depth];
         let x = self.b.view(x, &shape)?;
-        let rope = RopeF32 { heads: heads as i32, interleaved: 1 };
+        let rope = RopeF32 { heads: heads as i32, interleaved: true };
         Ok(self.b.op(name, Operator::RopeF32(rope), [x, place.cos, place.sin, place.position], F32, &shape))
     }
 
@@ -313,7 +313,7 @@ impl<'a> Import<'a> {
             GgmlType::Block(block) => {
                 // Rows are whole blocks: the reader has checked it.
                 let row_bytes = columns / block.elements() * block.bytes();
-                (self.b.constant(name, U8, &[rows, row_bytes], bytes), Some(block as i32))
+                (self.b.constant(name, U8, &[rows, row_bytes], bytes), Some(block))
             }
         };
         Ok(Matrix { id, rows, block })

@@ -14,7 +14,14 @@ pub(crate) enum GgmlType {
 }
 
 /// The types that can be compiled, as an error lists them.
-pub(crate) const ACCEPTED: &str = "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Q8_K";
+pub(crate) const ACCEPTED: &str = tealight_types::for_each_block!(accepted! {});
+
+macro_rules! accepted {
+    ($( $name:ident $block:ident { $code:literal, $lower:literal, $ggml:literal, $ggml_name:literal, $($rest:tt)+ } )+) => {
+        concat!("F32, F16", $( ", ", $ggml_name ),+)
+    };
+}
+use accepted;
 
 impl GgmlType {
     /// The type with this code (`ggml_type` in GGML).
@@ -22,19 +29,7 @@ impl GgmlType {
         Some(match code {
             0 => Self::F32,
             1 => Self::F16,
-            2 => Self::Block(BlockType::Q4_0),
-            3 => Self::Block(BlockType::Q4_1),
-            6 => Self::Block(BlockType::Q5_0),
-            7 => Self::Block(BlockType::Q5_1),
-            8 => Self::Block(BlockType::Q8_0),
-            9 => Self::Block(BlockType::Q8_1),
-            10 => Self::Block(BlockType::Q2K),
-            11 => Self::Block(BlockType::Q3K),
-            12 => Self::Block(BlockType::Q4K),
-            13 => Self::Block(BlockType::Q5K),
-            14 => Self::Block(BlockType::Q6K),
-            15 => Self::Block(BlockType::Q8K),
-            _ => return None,
+            _ => Self::Block(BlockType::from_ggml(code)?),
         })
     }
 
@@ -69,7 +64,7 @@ impl std::fmt::Display for GgmlType {
         match self {
             Self::F32 => f.write_str("F32"),
             Self::F16 => f.write_str("F16"),
-            Self::Block(block) => f.write_str(&block.name().to_uppercase()),
+            Self::Block(block) => f.write_str(block.ggml_name()),
         }
     }
 }

@@ -227,7 +227,7 @@ const OPERATORS: [Row; 210] = [
     Row::named(51, "DELEGATE"),
     Row::named(52, "BIDIRECTIONAL_SEQUENCE_LSTM"),
     Row::read(53, "CAST", |_| Ok(Op::Cast)),
-    Row::named(54, "PRELU"),
+    Row::read(54, "PRELU", |_| Ok(Op::Prelu)),
     Row::read(55, "MAXIMUM", |_| Ok(Op::Maximum)),
     Row::named(56, "ARG_MAX"),
     Row::read(57, "MINIMUM", |_| Ok(Op::Minimum)),

@@ -1,0 +1,62 @@
+//! What SPEC.md says of the operators is what the operators say of themselves.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+use std::fmt::Write;
+use std::fs;
+use tealight_format::OpCode;
+use tealight_format::ops::Role;
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md");
+const START: &str = "<!-- Made from the operators themselves";
+const END: &str = "<!-- End of what is made. -->";
+
+/// The table of operators, and which of them take weights as F16.
+fn made() -> String {
+    let mut made = String::from(
+        "| code | operator | inputs | attribute words | rows | cost of a row |\n|--:|---|---|---|---|---|\n",
+    );
+    for code in OpCode::ALL {
+        let spec = code.spec();
+        let cells = [spec.inputs, spec.attributes, spec.rows, spec.cost];
+        write!(made, "| {} | {} |", *code as u8, code.name()).unwrap();
+        for cell in cells {
+            let gap = if cell.is_empty() { "" } else { " " };
+            write!(made, " {cell}{gap}|").unwrap();
+        }
+        made.push('\n');
+    }
+    let halves = OpCode::ALL.iter().filter(|code| code.inputs().iter().any(|input| input.role == Role::FloatWeights));
+    let halves: Vec<String> = halves.map(|code| (*code as u8).to_string()).collect();
+    let (last, others) = halves.split_last().unwrap();
+    write!(made, "\nWeights of {} and {last} may be F16 instead of F32.\n", others.join(", ")).unwrap();
+    made
+}
+
+#[test]
+fn the_table_of_operators_in_spec_md_is_what_the_operators_say() {
+    let spec = fs::read_to_string(SPEC).unwrap();
+    let start = spec.find(START).unwrap();
+    let start = start + spec[start..].find("-->\n").unwrap() + "-->\n".len();
+    let end = start + spec[start..].find(END).unwrap();
+    let made = format!("\n{}\n", made());
+    if std::env::var_os("TEALIGHT_BLESS").is_some() {
+        fs::write(SPEC, [&spec[..start], &made, &spec[end..]].concat()).unwrap();
+    } else {
+        assert!(
+            spec[start..end] == made,
+            "SPEC.md does not have this table; `TEALIGHT_BLESS=1 cargo test -p tealight-format --test spec` writes it:\n{made}"
+        );
+    }
+}
+
+#[test]
+fn every_operator_has_inputs_and_a_row_that_says_what_it_does() {
+    for code in OpCode::ALL {
+        let (spec, inputs) = (code.spec(), code.inputs());
+        assert!(!inputs.is_empty() && !code.about().trim().is_empty(), "{}", code.name());
+        assert!(!spec.inputs.is_empty() && !spec.rows.is_empty() && !spec.cost.is_empty(), "{}", code.name());
+        let cells = [spec.inputs, spec.attributes, spec.rows, spec.cost];
+        assert!(cells.iter().all(|cell| !cell.contains(['|', '\n'])), "{}: a cell would break the table", code.name());
+    }
+}

@@ -20,6 +20,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 use tealight_tests::models::MLPERF_TINY;
@@ -375,6 +376,8 @@ struct Outcome {
 /// Runs what is asked for.
 pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
     let start = Instant::now();
+    // Its path, before a step builds this program anew and the path is that of a deleted file.
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
     let extent = match (args.fast, args.full) {
         (true, _) => Extent::Fast,
         (_, true) => Extent::Full,
@@ -401,7 +404,7 @@ pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
         let mut outcomes = run_all(context, &named(fast, extent));
         if extent > Extent::Fast {
             std::thread::scope(|scope| {
-                let beside = scope.spawn(|| run_beside(extent));
+                let beside = scope.spawn(|| run_beside(&program, extent));
                 outcomes.extend(run_all(context, &named(more, extent)));
                 match beside.join() {
                     Ok(beside) => outcomes.extend(beside),
@@ -459,14 +462,12 @@ fn run_all(context: &Context, steps: &[Named]) -> Vec<Outcome> {
 }
 
 /// Runs each of [`BESIDE`] as `xtask test --step` would, and shows what it printed.
-fn run_beside(extent: Extent) -> Vec<Outcome> {
+fn run_beside(program: &Path, extent: Extent) -> Vec<Outcome> {
     let run = |step: &Step| {
         let begun = Instant::now();
-        let output = std::env::current_exe().and_then(|program| {
-            let mut command = Command::new(program);
-            command.args(["test", "--step", step.name]).args((extent == Extent::Full).then_some("--full"));
-            command.output()
-        });
+        let mut command = Command::new(program);
+        command.args(["test", "--step", step.name]).args((extent == Extent::Full).then_some("--full"));
+        let output = command.output();
         let (passed, printed) = match output {
             Ok(output) => (output.status.success(), [output.stdout, output.stderr].concat()),
             Err(error) => (false, error.to_string().into_bytes()),

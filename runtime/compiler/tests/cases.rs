@@ -52,16 +52,23 @@ fn numbers_of_64_bits_may_lie_on_multiples_of_4() {
     assert_eq!(outputs, file("unaligned_zero_point", "expected.bin").unwrap());
 }
 
+/// Its slopes are 0.1 and 0.2, along the last of its dimensions [1, 2, 2, 2].
+#[test]
+fn prelu_multiplies_what_is_below_0_by_its_channels_slope() {
+    let bytes = |elements: [f32; 8]| elements.map(f32::to_le_bytes).concat();
+    let outputs = tflite::run(&model("prelu"), &[&bytes([-1.0, -1.0, 3.0, -4.0, 0.0, 5.0, -2.0, 0.5])]).unwrap();
+    assert_eq!(outputs.concat(), bytes([-0.1, -0.2, 3.0, -0.8, 0.0, 5.0, -0.2, 0.5]));
+}
+
 #[test]
 fn what_is_refused_says_what_where_and_what_to_do() {
-    let cases: [(&str, &[&str]); 10] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("dilated_conv1d_f32", &["SPACE_TO_BATCH_ND (node 1), BATCH_TO_SPACE_ND (node 3)"]),
         ("dilated_conv1d_i8", &["SPACE_TO_BATCH_ND (node 1), BATCH_TO_SPACE_ND (node 3)"]),
         ("dynamic_length_relu", &["dimension 1 of tensor `x` [1, -1] is dynamic", "export it with fixed input shapes"]),
         ("hybrid_fc", &["node 0 (FULLY_CONNECTED): tensor `t1` is int8", "dynamic-range quantization", "--calibrate"]),
         ("message_relu_wrong_shape", &["node 0 (RELU)", "`t1` int8[1, 5]", "`t0` int8[1, 4]"]),
         ("message_transpose_twice", &["node 0 (TRANSPOSE): its permutation [1, 1, 0]", "`t0` int8[2, 3, 4]"]),
-        ("prelu", &["node 0 (PRELU) is not supported; accepted: "]),
         ("softmax_beta_nan", &["node 0 (SOFTMAX): its beta is NaN"]),
         ("transpose_conv_int8", &["node 0 (TRANSPOSE_CONV): tensor `t0` is int8; accepted: float32"]),
         ("damaged_variable", &["node 1 (VAR_HANDLE): tensor `t2` is float32; accepted: resource"]),

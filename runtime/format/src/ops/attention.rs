@@ -77,7 +77,8 @@ impl AttentionF32 {
         while k < 3 {
             let elements = tri!(operands.typed(k, DType::F32)).len as u64 / 4;
             let width = if k == 0 { self.heads } else { self.kv_heads } as u64 * depth;
-            let fits = elements.is_multiple_of(width) && elements / width == count;
+            // `parse` refuses 0 heads; without the first test, a division by zero would be linked.
+            let fits = width > 0 && elements.is_multiple_of(width) && elements / width == count;
             ensure!(fits, OpFault::Shape { operand: k as u8 });
             k += 1;
         }

@@ -143,7 +143,7 @@ fn what_does_not_fit_is_named_while_it_is_written_down() {
     let error = trace(&[1, 4], |x| x.max_pool2d([1, 1], [1, 1])).unwrap_err().to_string();
     assert!(error.contains("not a picture"), "{error}");
     let error = trace(&[1, 3, 4, 4], |x| x.max_pool2d([2, 2], [2, 2])?.add(x)).unwrap_err().to_string();
-    assert!(error.contains("ADD: its inputs are"), "{error}");
+    assert!(error.contains("Add: its inputs are"), "{error}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// `N` bytes for one model's state, activations and scratch, aligned to 16. Give it the model's
-/// [`arena_len`](tealight_format::Model::arena_len): too small a one for an embedded model does not compile.
+/// `N` bytes for one model's state, activations and scratch, aligned to 16. `N` is the model's
+/// [`arena_len`](tealight_format::Model::arena_len); an arena that is too small for an embedded model does not compile.
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub struct Arena<const N: usize>([u8; N]);
@@ -26,8 +26,8 @@ impl<const N: usize> Default for Arena<N> {
     }
 }
 
-/// 16 bytes at a multiple of 16: the unit of aligned buffers whose size is known only at run time. A slice of blocks
-/// from any allocator gives aligned bytes.
+/// 16 bytes aligned to 16: the unit of aligned buffers whose size is known only at run time. The bytes of a slice of
+/// blocks are aligned, whatever allocated it.
 ///
 /// ```
 /// use tealight::Align16;
@@ -42,7 +42,7 @@ impl Align16 {
     /// 16 zeros.
     pub const ZERO: Self = Self([0; 16]);
 
-    /// How many blocks hold `bytes` bytes.
+    /// The number of blocks needed to hold `bytes` bytes.
     pub const fn count(bytes: usize) -> usize {
         bytes.div_ceil(16)
     }
@@ -52,7 +52,7 @@ impl Align16 {
         blocks.as_bytes()
     }
 
-    /// The blocks as bytes that can be written.
+    /// The blocks as bytes for writing.
     pub fn bytes_mut(blocks: &mut [Self]) -> &mut [u8] {
         blocks.as_mut_bytes()
     }

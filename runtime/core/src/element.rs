@@ -7,12 +7,13 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that elements of a tensor have: `i8`, `u8`, `i16`, `i32` or `f32`, each for the [`DType`] of its name.
+/// The Rust type of a tensor's elements: `i8`, `u8`, `i16`, `i32` or `f32`, each for the [`DType`] of the same name.
 ///
-/// The calls that read or write elements take one of these types and compare it with the tensor's. [`DType::F16`] has
-/// none: only constants have it, and they are read by [`Tensor::get_f32`](crate::Tensor::get_f32). The trait is sealed.
+/// The methods that read or write elements compare this type with the tensor's. No Rust type corresponds to
+/// [`DType::F16`]: only constants have it, and [`Tensor::get_f32`](crate::Tensor::get_f32) reads them. The trait is
+/// sealed.
 pub trait Element: sealed::Sealed + Copy + FromBytes + IntoBytes + Immutable + KnownLayout + 'static {
-    /// The element type of tensors that hold it.
+    /// The element type of tensors with such elements.
     const DTYPE: DType;
 }
 

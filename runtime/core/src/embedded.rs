@@ -2,22 +2,23 @@
 
 use tealight_format::{FORMAT_VERSION, HeaderFault, Model, ModelError, OpSet};
 
-/// A model in the program's own constants, checked while it was compiled. [`include_model!`](crate::include_model)
-/// makes it. `ARENA` is the memory it needs and `OPS` the kernels, both read from the file.
+/// A model among the program's constants, checked while the program was compiled; declared by
+/// [`include_model!`](crate::include_model). `ARENA` is the memory that it needs, in bytes, and `OPS` its set of
+/// kernels; both are read from the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedded<const ARENA: usize, const OPS: OpSet> {
     model: Model<'static>,
 }
 
 impl<const ARENA: usize, const OPS: OpSet> Embedded<ARENA, OPS> {
-    /// Wraps a checked model. `ARENA` and `OPS` must be the model's, and its bytes must be aligned to 16.
+    /// Wraps a checked model. `ARENA` and `OPS` must match the model, and its bytes must be aligned to 16.
     #[doc(hidden)]
     pub const fn new(model: Model<'static>) -> Self {
         assert!(model.arena_len() == ARENA && model.op_set() == OPS, "use include_model!");
         Self { model }
     }
 
-    /// Bytes that a session needs, exactly.
+    /// The exact number of bytes that a session needs.
     pub const fn arena_len(&self) -> usize {
         ARENA
     }
@@ -28,13 +29,13 @@ impl<const ARENA: usize, const OPS: OpSet> Embedded<ARENA, OPS> {
     }
 }
 
-/// Bytes at a multiple of 16.
+/// Bytes aligned to 16.
 #[doc(hidden)]
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub struct Aligned<T: ?Sized>(pub T);
 
-/// Parses a file for [`include_model!`](crate::include_model); a wrong one stops the compilation.
+/// Parses a file for [`include_model!`](crate::include_model); an invalid file is a compile error.
 #[doc(hidden)]
 pub const fn parse_embedded(bytes: &'static [u8]) -> Model<'static> {
     match Model::parse(bytes) {
@@ -43,7 +44,7 @@ pub const fn parse_embedded(bytes: &'static [u8]) -> Model<'static> {
     }
 }
 
-/// A constant can only panic with a fixed text, so the place is left to `tealight inspect`.
+/// The message for an error. A constant can only panic with a fixed text, so `tealight inspect` reports the place.
 const fn complaint(error: &ModelError) -> &'static str {
     match error {
         ModelError::Header { fault: HeaderFault::Alignment, .. } => {
@@ -63,10 +64,10 @@ const fn complaint(error: &ModelError) -> &'static str {
     }
 }
 
-/// Puts a compiled model into the program and checks it while the program is compiled.
+/// Includes a compiled model in the program and checks it while the program is compiled.
 ///
-/// The path is relative to the source file, or `env!(..)` or `concat!(..)`. The weights stay where the linker puts
-/// constants: in flash on a microcontroller. An invalid file is a compile error.
+/// The path is relative to the source file; it may also be `env!(..)` or `concat!(..)`. The weights stay where the
+/// linker places constants: in flash on a microcontroller. An invalid file is a compile error.
 ///
 /// # A module
 /// `include_model!(pub mod name = "file.safetensors");` declares a module with the model and the types that fit it:
@@ -74,15 +75,15 @@ const fn complaint(error: &ModelError) -> &'static str {
 /// | item | what it is |
 /// |---|---|
 /// | `MODEL` | the model, a static of type [`Embedded`](crate::Embedded) |
-/// | `ARENA_LEN`, `Arena` | the bytes that a session needs, and an [`Arena`](crate::Arena) of so many |
+/// | `ARENA_LEN`, `Arena` | the number of bytes that a session needs, and an [`Arena`](crate::Arena) of that size |
 /// | `OPS` | the kernels that are linked |
-/// | `Session<'m>` | a session of this model, made by `Session::new(&mut arena)`; it dereferences to [`Session`](crate::Session) |
-/// | `Input`, `Output` | arrays of the element type and number of the first input and of the first output |
+/// | `Session<'m>` | a session of this model, from `Session::new(&mut arena)`; derefs to [`Session`](crate::Session) |
+/// | `Input`, `Output` | array types for the elements of the first input and of the first output |
 /// | `INPUT`, `OUTPUT` | shape and quantization of these two |
 ///
 /// Its session has `write_input(&Input)`, `read_output() -> &Output` and `output_tensor()`, the first output as a
-/// [`Tensor`](crate::Tensor), none of which can fail. Further inputs and outputs are reached by
-/// [`Session::input`](crate::Session::input) and [`output`](crate::Session::output).
+/// [`Tensor`](crate::Tensor). None of them can fail. [`Session::input`](crate::Session::input) and
+/// [`output`](crate::Session::output) return the other inputs and outputs.
 ///
 /// ```
 /// use tealight::Budget;
@@ -166,7 +167,7 @@ macro_rules! include_model {
             static ZEROS: Output =
                 [<$crate::ElementOf<{ $crate::code(OUTPUT.dtype) }> as $crate::Typed>::ZERO; $crate::len_of(&OUTPUT)];
 
-            /// Bytes that a session needs, exactly.
+            /// The exact number of bytes that a session needs.
             pub const ARENA_LEN: usize = CHECKED.arena_len();
             /// The kernels that are linked.
             pub const OPS: $crate::OpSet = CHECKED.op_set();
@@ -190,7 +191,7 @@ macro_rules! include_model {
             pub struct Session<'m>($crate::Session<'m, OPS>);
 
             impl<'m> Session<'m> {
-                /// A session that works in `arena`.
+                /// Creates a session that works in `arena`.
                 pub fn new(arena: &'m mut Arena) -> Self {
                     Self($crate::Session::new(&MODEL, arena))
                 }
@@ -200,7 +201,7 @@ macro_rules! include_model {
                     $crate::write_input(&mut self.0, elements);
                 }
 
-                /// The first output, valid after an inference has ended and until the next one starts.
+                /// The first output, valid from the end of an inference to the start of the next.
                 pub fn read_output(&self) -> &Output {
                     $crate::read_output(&self.0, &ZEROS)
                 }
@@ -231,7 +232,7 @@ macro_rules! include_model {
         }
     };
     ($(#[$meta:meta])* $vis:vis static $name:ident = $path:expr $(;)?) => {
-        // A module's name and a static's live in different namespaces.
+        // The module and the static may have the same name: they are in different namespaces.
         #[doc(hidden)]
         #[allow(non_snake_case, long_running_const_eval)]
         mod $name {

@@ -1,8 +1,8 @@
-//! The place where other code than the kernels may compute operators.
+//! Engines: other code, such as an accelerator's driver, that computes operators in place of the kernels.
 //!
-//! Plan, memory, order and slicing stay the session's. An engine is asked before some rows of an operator are computed, sees
-//! what the operator reads, and either writes the bytes of those rows or leaves them to the kernels. [`Kernels`], which
-//! sessions have unless another is chosen, leaves everything to them and is gone from the compiled program.
+//! The session keeps control of plan, memory, order and slicing. It offers rows of an operator to the engine before
+//! they are computed. The engine sees what the operator reads, and either writes the bytes of those rows or leaves them
+//! to the kernels. The default engine, [`Kernels`], leaves everything to the kernels and is optimized away.
 
 use crate::memory::range;
 use crate::session::view;
@@ -12,18 +12,18 @@ use tealight_format::{Model, Op, Operator, Value};
 
 /// Computes operators in place of the kernels.
 pub trait Engine {
-    /// Computes the rows that `part` asks for and returns true, or returns false to leave them to the kernels.
+    /// Computes the rows of `part` and returns true, or returns false to leave them to the kernels.
     ///
-    /// Where it returns true it must have written all of [`Part::output_bytes`]: every byte that it leaves keeps what was in
-    /// memory. Where it returns false it must have written nothing.
+    /// If it returns true, it must have written all of [`Part::output_bytes`]: a byte that it does not write keeps what
+    /// was in memory. If it returns false, it must have written nothing.
     ///
-    /// Which of the two may depend on the operator and its operands, but not on the rows or on what is in the tensors: the
-    /// kernels carry work from an operator's first rows over to its later ones. An operator that writes state
+    /// The choice may depend on the operator and its operands, but not on the rows or on the contents of the tensors,
+    /// because the kernels reuse work of an operator's first rows for its later rows. An operator that writes state
     /// ([`Operator::state_input`]) must be left to the kernels.
     fn compute(&mut self, part: &mut Part<'_>) -> bool;
 }
 
-/// No engine: the kernels compute everything.
+/// The default engine: the kernels compute everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kernels;
 
@@ -41,7 +41,7 @@ impl<E: Engine> Engine for &mut E {
     }
 }
 
-/// Offers `rows` of `op` to `engine`; whether it computed them.
+/// Offers `rows` of `op` to `engine` and returns whether it computed them.
 #[inline]
 pub(crate) fn offer<E: Engine>(
     engine: &mut E,
@@ -63,35 +63,37 @@ pub struct Part<'s> {
 }
 
 impl<'s> Part<'s> {
-    /// The operator with its attributes.
+    /// The operator and its attributes.
     pub const fn operator(&self) -> &'s Operator {
         &self.op.operator
     }
 
-    /// The rows to compute, of [`row_count`](Self::row_count): the output's elements, row-major, divided evenly.
+    /// The rows to compute. The output's elements, row-major, are divided evenly into [`row_count`](Self::row_count)
+    /// rows.
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
 
-    /// Rows of the whole operator.
+    /// The number of rows of the whole operator.
     pub const fn row_count(&self) -> usize {
         self.op.rows as usize
     }
 
-    /// Input `k`, in the file or in memory; `None` for one left out.
+    /// Input `k`, in the file or in memory; `None` for an optional input that is absent.
     pub fn input(&self, k: usize) -> Option<Tensor<'_>> {
         Some(view(self.model, self.memory, self.model.value(self.op.input(k)?.into())))
     }
 
-    /// What the operator writes: type, shape, quantization.
+    /// Type, shape and quantization of the operator's output.
     pub const fn output(&self) -> Value {
         self.model.value(self.op.output as usize)
     }
 
-    /// The bytes of the rows to compute, and of no others, to be written.
+    /// The output bytes of exactly the rows to compute, for writing.
     ///
-    /// An operator may work in place: these bytes may be an input's. So they can be borrowed only when no input is, and an
-    /// engine computes elsewhere, then copies; what it has not read before it writes here is gone.
+    /// An operator may work in place, in which case these bytes overlap an input. They can therefore be borrowed only
+    /// while no input is borrowed: an engine computes the rows in memory of its own and copies them here. Writing here
+    /// may overwrite input that has not been read.
     pub fn output_bytes(&mut self) -> &mut [u8] {
         let output = range(&self.output());
         let row_len = self.model.row_bytes(self.op) as usize;

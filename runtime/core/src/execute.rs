@@ -1,4 +1,4 @@
-//! Some rows of one operator.
+//! Computes some rows of one operator.
 
 use crate::memory::{Reader, Rest, cut, range};
 use crate::ops::{prepare, run};
@@ -13,14 +13,15 @@ pub(crate) struct Call<'s> {
     pub(crate) reader: Reader<'s>,
     /// Exactly the bytes of those rows.
     pub(crate) output: &'s mut [u8],
-    /// The state that the operator writes besides, if it has one.
+    /// The state that the operator writes in addition; empty if it writes none.
     pub(crate) state: &'s mut [u8],
-    /// What [`prepare`] has written for these rows, if the operator needs that.
+    /// The workspace that [`prepare`] has written for these rows; empty if the operator has none.
     pub(crate) workspace: &'s [u8],
 }
 
-/// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch row and
-/// copied to its place; any other directly. An operator with a workspace has the scratch value for that.
+/// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch value
+/// and copied to its place; any other output is written directly. An operator with a workspace uses the scratch value
+/// for it.
 pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
     let operands = &model.operands(op);
     let output = range(&operands.output);
@@ -44,7 +45,7 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
             let into = start.checked_rem(period).unwrap_or(0);
             let rows = start..start.saturating_add(period.wrapping_sub(into)).min(rows.end);
             start = rows.end;
-            // What the first row of a period has written serves the others, even if they come with later calls.
+            // The workspace, written before the first row of a period, serves all its rows, in later calls too.
             if into == 0 {
                 let (output, reader) = cut(model, &mut rest, range(&scratch));
                 let rows = rows.clone();

@@ -1,15 +1,15 @@
-//! What [`include_model!`](crate::include_model) knows of a model's first input and output while the program is compiled.
+//! The types of a model's first input and output for [`include_model!`](crate::include_model), known at compile time.
 
 use crate::element::Element;
 use crate::session::Session;
 use tealight_format::{DType, Model, OpSet, Shape, Value};
 
-/// Stands for the element type with this code: [`code`].
+/// Represents the element type with this [`code`].
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ElementOf<const CODE: u8>;
 
-/// The Rust type of elements.
+/// Maps an [`ElementOf`] to the Rust type of the elements.
 #[doc(hidden)]
 pub trait Typed {
     /// The type.
@@ -32,7 +32,7 @@ macro_rules! typed {
         pub const fn code(dtype: DType) -> u8 {
             match dtype {
                 $( DType::$dtype => $code, )+
-                // Only constants have it.
+                // Only constants have it, never an input or output.
                 DType::F16 => 0,
             }
         }
@@ -41,7 +41,7 @@ macro_rules! typed {
 
 typed! { 0 U8 u8, 1 I8 i8, 2 I16 i16, 3 I32 i32, 4 F32 f32 }
 
-/// Value `index` of the plan; one without elements if there is none.
+/// Value `index` of the plan; a value without elements if `index` is `None`.
 #[doc(hidden)]
 pub const fn value_of(model: &Model<'_>, index: Option<usize>) -> Value {
     match index {
@@ -71,7 +71,8 @@ pub fn write_input<const OPS: OpSet, T: Element>(session: &mut Session<'_, OPS>,
     }
 }
 
-/// The elements of the first output, which has this type and number. `zeros` only stands for what cannot happen.
+/// The elements of the first output, which has this type and number. `zeros` is for the case that cannot occur: an
+/// output of another type or number.
 #[doc(hidden)]
 pub fn read_output<'s, const OPS: OpSet, T: Element, const N: usize>(
     session: &'s Session<'_, OPS>,

@@ -1,10 +1,11 @@
-//! Run a compiled network in place: from flash, from a memory map, on the host, with the same output bits in all three.
+//! Runs a compiled network in place: from flash, from a memory map, or on a host, with the same output bits in all
+//! three.
 //!
-//! A model is one safetensors file that `tealight compile` made. It is checked once, by [`Model::parse`]; after that
-//! running it cannot fail. The crate neither allocates nor panics.
+//! A model is one safetensors file, written by `tealight compile`. [`Model::parse`] checks it once; after that, running
+//! the model cannot fail. The crate never panics, and it does not allocate (except with the feature `alloc`).
 //!
-//! A model that is part of the program is checked while the program is compiled, and the arena has the right size by
-//! construction; see [`include_model!`]:
+//! A model that is part of the program is checked while the program is compiled, and its arena always has the right
+//! size; see [`include_model!`]:
 //!
 //! ```
 //! use tealight::{Arena, Budget, Session};
@@ -21,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! One that arrives later, from a flash slot or a file, is checked when it arrives:
+//! A model that arrives at run time, from a flash slot or a file, is checked when it is loaded:
 //!
 //! ```
 //! use tealight::{ALL_OPS, Arena, Model, Session};
@@ -35,7 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! On a host, `OwnedSession` (feature `alloc`) copies or maps the file and makes the memory itself.
+//! On a host, `OwnedSession` (feature `alloc`) takes a copy or a map of the file and allocates the memory itself.
 #![no_std]
 #![forbid(unsafe_code)]
 

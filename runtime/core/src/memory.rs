@@ -1,4 +1,4 @@
-//! One arena, seen as the one part that an operator writes and the rest that it reads.
+//! Splits the arena into the part that an operator writes and the rest, which it may read.
 
 use crate::tensor::slice_of;
 use core::ops::Range;
@@ -10,16 +10,16 @@ pub(crate) const fn range(value: &Value) -> Range<usize> {
     value.offset as usize..value.offset as usize + value.len as usize
 }
 
-/// The arena without the state that an operator writes: what lies below that state, and what lies above it, from arena
-/// byte `base` on. An operator that writes no state has everything above.
+/// The arena without the state that an operator writes: the bytes below that state, and those above it, which start at
+/// arena byte `base`. For an operator that writes no state, `above` is the whole arena.
 pub(crate) struct Rest<'s> {
     pub(crate) below: &'s [u8],
     pub(crate) above: &'s mut [u8],
     pub(crate) base: usize,
 }
 
-/// Cuts the arena range `at` out of what lies above the state, to write, and gives a reader of all the rest. A range
-/// outside gives nothing to write.
+/// Splits off the arena range `at`, above the state, for writing, and returns it with a reader of all the rest. For a
+/// range outside of that part, both are empty.
 pub(crate) fn cut<'s>(model: &'s Model<'s>, rest: &'s mut Rest<'_>, at: Range<usize>) -> (&'s mut [u8], Reader<'s>) {
     let len = at.end.wrapping_sub(at.start);
     if let Some((before, above)) = rest.above.split_at_mut_checked(at.start.wrapping_sub(rest.base))
@@ -30,15 +30,15 @@ pub(crate) fn cut<'s>(model: &'s Model<'s>, rest: &'s mut Rest<'_>, at: Range<us
     (&mut [], Reader { model, parts: [(0, &[]); 3] })
 }
 
-/// Reads values that lie apart from the range being written.
+/// Reads values that do not overlap the range being written.
 pub(crate) struct Reader<'s> {
     model: &'s Model<'s>,
-    /// Stretches of the arena: where each starts, and its bytes.
+    /// Parts of the arena: the offset of each, and its bytes.
     parts: [(usize, &'s [u8]); 3],
 }
 
 impl<'s> Reader<'s> {
-    /// The bytes of a value, in the file or in the arena; nothing for an operand left out.
+    /// The bytes of a value, in the file or in the arena; empty for an absent operand.
     pub(crate) fn bytes(&self, value: Option<Value>) -> &'s [u8] {
         let Some(value) = value else { return &[] };
         if value.is_constant() {

@@ -1,4 +1,4 @@
-//! Sessions for hosts: they own the model's bytes and the memory that it runs in.
+//! Sessions for hosts, which own the model's bytes and the memory that it runs in.
 
 use crate::arena::Align16;
 use crate::engine::{Engine, Kernels};
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use tealight_format::{ALL_OPS, Checked, Model, ModelError};
 
-/// A copy of a file's bytes at a multiple of 16.
+/// A copy of a file's bytes, aligned to 16.
 #[derive(Clone, Debug)]
 pub struct AlignedBytes {
     blocks: Vec<Align16>,
@@ -34,16 +34,16 @@ impl AsRef<[u8]> for AlignedBytes {
     }
 }
 
-/// Why a file cannot be run.
+/// The reason why a file cannot be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// It is not a valid model.
+    /// The file is not a valid model.
     Model(ModelError),
-    /// It cannot run here.
+    /// The model cannot be loaded.
     Load(LoadError),
     /// There is not enough memory for it.
     Memory {
-        /// Bytes that were asked for.
+        /// The number of bytes requested.
         bytes: usize,
     },
 }
@@ -60,8 +60,8 @@ impl fmt::Display for OpenError {
 
 impl core::error::Error for OpenError {}
 
-/// A [`Session`] for hosts, which owns what it works on: the bytes of the model file and the memory that it runs in. It has
-/// all operators.
+/// A [`Session`] for hosts that owns the bytes of the model file and the memory that it runs in. It supports all
+/// operators.
 ///
 /// ```
 /// use tealight::OwnedSession;
@@ -74,7 +74,7 @@ impl core::error::Error for OpenError {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `B` holds the file's bytes: a copy, or whatever else has them at a multiple of 16, such as a map of the file; see
+/// `B` holds the file's bytes, aligned to 16: a copy, or for example a memory map of the file; see
 /// [`over`](Self::over). `E` may compute operators in place of the kernels, as in [`Session`].
 pub struct OwnedSession<B = AlignedBytes, E = Kernels> {
     bytes: B,
@@ -85,7 +85,7 @@ pub struct OwnedSession<B = AlignedBytes, E = Kernels> {
 }
 
 impl OwnedSession {
-    /// Copies `file`, a whole model file, checks it, and makes the memory that it needs.
+    /// Copies `file`, a whole model file, checks it, and allocates the memory that it needs.
     ///
     /// # Errors
     /// [`OpenError`] if it is not a valid model, or there is not enough memory.
@@ -95,11 +95,11 @@ impl OwnedSession {
 }
 
 impl<B: AsRef<[u8]>> OwnedSession<B> {
-    /// Checks a whole model file in place and makes the memory that it needs. The file's bytes stay where they are, at a
-    /// multiple of 16, and are not copied.
+    /// Checks a whole model file in place and allocates the memory that it needs. The file's bytes must be aligned to
+    /// 16; they are not copied.
     ///
-    /// `bytes` must be the same bytes each time that they are looked at. That holds for a map of a file as long as nobody
-    /// writes to the file:
+    /// `bytes` must return the same bytes each time. A memory map of a file does, as long as nothing writes to the
+    /// file:
     ///
     /// ```
     /// use tealight::OwnedSession;
@@ -118,12 +118,12 @@ impl<B: AsRef<[u8]>> OwnedSession<B> {
         let model = Model::parse(bytes.as_ref()).map_err(OpenError::Model)?;
         let checked = model.checked();
         let mut memory = zeros(model.arena_len())?;
-        // What else could stand in the way of a session, and the state as it is at first.
+        // Makes the remaining checks, and initializes the state.
         Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).map_err(OpenError::Load)?;
         Ok(Self { bytes, checked, memory, position: Position::default(), engine: Kernels })
     }
 
-    /// The same session, reset, with an engine that is asked before the kernels.
+    /// The same session, reset, with an engine that is offered each operator before the kernels compute it.
     pub fn with_engine<E: Engine>(self, engine: E) -> OwnedSession<B, E> {
         let Self { bytes, checked, memory, position, .. } = self;
         let mut session = OwnedSession { bytes, checked, memory, position, engine };
@@ -133,7 +133,7 @@ impl<B: AsRef<[u8]>> OwnedSession<B> {
 }
 
 impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
-    /// What computes operators in place of the kernels.
+    /// The engine that may compute operators in place of the kernels.
     pub const fn engine(&self) -> &E {
         &self.engine
     }
@@ -143,37 +143,38 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
         Model::of_checked(self.bytes.as_ref(), self.checked)
     }
 
-    /// Where the session stands: the start, unless an inference is under way.
+    /// The position in the inference: the start, unless an inference is in progress.
     pub const fn position(&self) -> Position {
         self.position
     }
 
-    /// Gives up an inference that is under way and puts the streaming state back to what it was at first.
+    /// Abandons an inference in progress and sets the streaming state to its initial values.
     pub fn reset(&mut self) {
         self.with(|session| {
             session.reset();
         });
     }
 
-    /// Model input `i`, to be written before each inference; `None` past the last.
+    /// Returns model input `i`, to be written before each inference; `None` past the last input.
     pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
         let model = Model::of_checked(self.bytes.as_ref(), self.checked);
         let value = model.input_value(i)?;
         Some(TensorMut { value, bytes: Align16::bytes_mut(&mut self.memory).get_mut(range(&value))? })
     }
 
-    /// Model output `i`, valid after an inference has ended and until the next one starts; `None` past the last.
+    /// Returns model output `i`, valid from the end of an inference to the start of the next; `None` past the last
+    /// output.
     pub fn output(&self, i: usize) -> Option<Tensor<'_>> {
         let model = self.model();
         Some(view(&model, Align16::bytes(&self.memory), model.output_value(i)?))
     }
 
-    /// Value `index` of the plan as it stands in memory; see [`Session::value`].
+    /// Value `index` of the plan, with its present content; see [`Session::value`].
     pub fn value(&self, index: usize) -> Tensor<'_> {
         view(&self.model(), Align16::bytes(&self.memory), self.model().value(index))
     }
 
-    /// Runs one inference to its end, or the rest of the one that is under way.
+    /// Runs one inference to its end, or the rest of the one in progress.
     pub fn run(&mut self) {
         while self.poll(Budget::unlimited()).is_pending() {}
     }
@@ -183,7 +184,7 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
         self.with(|session| session.poll(budget))
     }
 
-    /// Does `work` with a session that borrows what this one owns.
+    /// Calls `work` with a session that borrows what this one owns.
     fn with<T>(&mut self, work: impl FnOnce(&mut Session<'_, ALL_OPS, &mut E>) -> T) -> T {
         let model = Model::of_checked(self.bytes.as_ref(), self.checked);
         let memory = Align16::bytes_mut(&mut self.memory);

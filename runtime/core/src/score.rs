@@ -1,11 +1,11 @@
-//! Which of several scores is the highest.
+//! The highest of several scores.
 //!
-//! One rule for the library, the command line, and the choice of tokens: scores compare as numbers (-0.0 equals 0.0), of
-//! equal scores the first is the highest, and NaN is below every number, -∞ too.
+//! The library, the command line and the choice of tokens follow one rule: scores compare as numbers (-0.0 equals 0.0),
+//! the first of equal scores ranks highest, and NaN ranks below every number, including -∞.
 
 use core::cmp::Ordering;
 
-/// Compares two scores: as numbers, with NaN below all of them and equal to NaN.
+/// Compares two scores as numbers. NaN is less than every number and equal to NaN.
 ///
 /// ```
 /// use core::cmp::Ordering;
@@ -17,11 +17,12 @@ use core::cmp::Ordering;
 /// ```
 #[inline]
 pub fn compare_scores(a: f32, b: f32) -> Ordering {
-    // Two numbers always compare, so one of them is NaN where they do not.
+    // `partial_cmp` returns `None` only if at least one of the two is NaN.
     a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
-/// The index of the highest score, and that score. Of equal scores the first. NaN never wins: `None` if no score is a number.
+/// Returns the index of the highest score, and that score; the first of equal scores. NaN is ignored: `None` if no
+/// score is a number.
 ///
 /// ```
 /// use tealight::argmax;
@@ -40,10 +41,10 @@ pub fn argmax(scores: impl IntoIterator<Item = f32>) -> Option<(usize, f32)> {
     best
 }
 
-/// Writes the highest scores with their indices to `top`, the highest first, and returns the part that was written: as many
-/// as there are, at most `top.len()`. Equal scores keep their order; NaN comes after all numbers.
+/// Writes the highest scores with their indices to `top`, the highest first, and returns the part that was written: all
+/// scores, but at most `top.len()`. Equal scores keep their order; NaN comes after all numbers.
 ///
-/// Takes time in proportion to the scores times `top.len()` at most.
+/// Takes time at most in proportion to the number of scores times `top.len()`.
 ///
 /// ```
 /// use tealight::top_k;

@@ -1,4 +1,4 @@
-//! A model being run.
+//! Sessions: a model, the memory that it runs in, and how far the current inference has come.
 
 use crate::arena::{Align16, Arena};
 use crate::embedded::Embedded;
@@ -20,18 +20,18 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Work of cost `n`: about `n` multiply-accumulates, or what weighs as much. The call stops before the row that would
-    /// exceed it, but does at least one row. See [`Work`](tealight_format::Work) for what counts.
+    /// Work of cost `n`: about `n` multiply-accumulates, or other work of the same cost. The call stops before the row
+    /// that would exceed it, but computes at least one row. See [`Work`](tealight_format::Work) for what counts.
     pub const fn macs(n: u64) -> Self {
         Self { cost: n, layer: false }
     }
 
-    /// To the end of the current operator.
+    /// Work up to the end of the current operator.
     pub const fn layer() -> Self {
         Self { cost: u64::MAX, layer: true }
     }
 
-    /// To the end of the inference.
+    /// Work up to the end of the inference.
     pub const fn unlimited() -> Self {
         Self { cost: u64::MAX, layer: false }
     }
@@ -43,7 +43,7 @@ impl Budget {
 pub enum Progress {
     /// There is more to do: poll again.
     Pending,
-    /// The outputs are there.
+    /// The outputs are complete.
     Done,
 }
 
@@ -53,22 +53,22 @@ impl Progress {
         matches!(self, Self::Pending)
     }
 
-    /// Whether the outputs are there.
+    /// Whether the outputs are complete.
     pub const fn is_done(self) -> bool {
         matches!(self, Self::Done)
     }
 }
 
-/// Where a session stands: the next operator, and the next of its rows.
+/// The position of a session in the inference: the next operator, and the next of its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Position {
     /// Index of the operator.
     pub op: usize,
-    /// Row of its output, from 0.
+    /// Row of the operator's output, from 0.
     pub row: u32,
 }
 
-/// Why a model cannot run here.
+/// The reason why a model cannot be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LoadError {
@@ -76,7 +76,7 @@ pub enum LoadError {
     ArenaTooSmall {
         /// Bytes that it needs.
         needed: usize,
-        /// Bytes that were given.
+        /// Bytes that the memory has.
         given: usize,
     },
     /// The memory does not start on a multiple of 16 bytes.
@@ -88,12 +88,12 @@ pub enum LoadError {
         /// The operator's code; its name is [`OpCode::name`].
         operator: OpCode,
     },
-    /// The model has weights in blocks of a type that this session does not have.
+    /// The model has block-quantized weights of a type that this session does not support.
     MissingBlockType {
         /// The type.
         block: BlockType,
     },
-    /// The model has weights stored as f16, which this session does not have.
+    /// The model has weights stored as f16, which this session does not support.
     MissingF16,
     /// An inference costs more than the limit allows.
     CostTooHigh {
@@ -138,8 +138,8 @@ impl fmt::Display for LoadError {
 
 impl core::error::Error for LoadError {}
 
-/// How much work a model may be, for [`Session::load_within`]: of what comes from an untrusted sender, a control loop takes
-/// only what keeps its period.
+/// The work that a model may need at most, for [`Session::load_within`]. With it, a control loop refuses a model from
+/// an untrusted sender that would make it miss its period.
 ///
 /// ```
 /// use tealight::Limit;
@@ -153,18 +153,18 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Any model.
+    /// No limit: any model is accepted.
     pub const fn none() -> Self {
         Self { cost: u64::MAX, longest_row: u64::MAX }
     }
 
-    /// Only a model whose inference costs at most so much: [`Model::cost`].
+    /// The same limit, with a maximum for the cost of one inference: [`Model::cost`].
     pub const fn cost(self, most: u64) -> Self {
         Self { cost: most, ..self }
     }
 
-    /// Only a model whose longest row costs at most so much: [`Model::longest_row`]. No call of [`Session::poll`] then does
-    /// more than the larger of this and its budget.
+    /// The same limit, with a maximum for the cost of the longest row: [`Model::longest_row`]. No call of
+    /// [`Session::poll`] then does more than the larger of this and its budget.
     pub const fn longest_row(self, most: u64) -> Self {
         Self { longest_row: most, ..self }
     }
@@ -181,12 +181,12 @@ impl Limit {
     }
 }
 
-/// A model with the memory it runs in. `OPS` is the set of kernels that are linked.
+/// A model with the memory that it runs in. `OPS` is the set of kernels that are linked.
 ///
-/// A session is made from an [`Embedded`] model with [`new`](Self::new), which cannot fail, or from one loaded at run
-/// time with [`load`](Self::load) or [`load_within`](Self::load_within). Then, for each inference: write the inputs (all of them: their memory is used again
-/// while the model runs), [`run`](Self::run) or [`poll`](Self::poll) to the end, read the outputs. Streaming state is
-/// kept from one inference to the next until [`reset`](Self::reset).
+/// A session is created from an [`Embedded`] model with [`new`](Self::new), which cannot fail, or from a model loaded
+/// at run time with [`load`](Self::load) or [`load_within`](Self::load_within). Then, for each inference: write all the
+/// inputs (their memory is reused while the model runs), [`run`](Self::run) or [`poll`](Self::poll) to the end, read
+/// the outputs. Streaming state is kept from one inference to the next until [`reset`](Self::reset).
 ///
 /// `E` may compute operators in place of the kernels: see [`with_engine`](Self::with_engine).
 #[derive(Debug)]
@@ -198,7 +198,7 @@ pub struct Session<'m, const OPS: OpSet, E = Kernels> {
 }
 
 impl<'m, const OPS: OpSet> Session<'m, OPS> {
-    /// A session for a model that is part of the program. An arena smaller than the model's is a compile error.
+    /// Creates a session for a model that is part of the program. An arena that is too small is a compile error.
     pub fn new<const ARENA: usize, const N: usize>(
         model: &'static Embedded<ARENA, OPS>,
         arena: &'m mut Arena<N>,
@@ -207,8 +207,8 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
         Self::start(model.model(), arena.bytes_mut())
     }
 
-    /// A session for a model that was loaded at run time. Name the kernels that such a model may need:
-    /// [`ALL_OPS`](crate::ALL_OPS), or an [`op_set`](crate::op_set), joined by `|` with a
+    /// Creates a session for a model that was loaded at run time. `OPS` names the kernels that such a model may need:
+    /// [`ALL_OPS`](crate::ALL_OPS), or an [`op_set`](crate::op_set), combined by `|` with a
     /// [`block_set`](crate::block_set) and [`F16_WEIGHTS`](crate::F16_WEIGHTS) for models with such weights.
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
         Ok(Self::start(model, memory))
     }
 
-    /// The same for a model that is refused, before anything of it runs, if it is more work than `limit` allows.
+    /// As [`load`](Self::load), but refuses a model that needs more work than `limit` allows, before any of it runs.
     ///
     /// ```
     /// use tealight::{ALL_OPS, Arena, Budget, Limit, LoadError, Model, Session};
@@ -272,14 +272,14 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     }
 
     fn start(model: &Model<'m>, memory: &'m mut [u8]) -> Self {
-        // Nothing of what the memory held before can be seen through the model.
+        // Cleared so that the model cannot read what the memory held before.
         memory.fill(0);
         let mut session = Self { model: *model, memory, position: Position::default(), engine: Kernels };
         session.reset();
         session
     }
 
-    /// The same session, reset, with an engine that is asked before the kernels.
+    /// The same session, reset, with an engine that is offered each operator before the kernels compute it.
     pub fn with_engine<E: Engine>(self, engine: E) -> Session<'m, OPS, E> {
         let mut session = Session { model: self.model, memory: self.memory, position: self.position, engine };
         session.reset();
@@ -288,13 +288,13 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
 }
 
 impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
-    /// A session that goes on at `position`, with what [`load`](Session::load) has accepted before.
+    /// Continues at `position`, with a model and a memory that [`load`](Session::load) has accepted before.
     #[cfg(feature = "alloc")]
     pub(crate) fn resume(model: Model<'m>, memory: &'m mut [u8], position: Position, engine: E) -> Self {
         Self { model, memory, position, engine }
     }
 
-    /// What computes operators in place of the kernels.
+    /// The engine that may compute operators in place of the kernels.
     pub const fn engine(&self) -> &E {
         &self.engine
     }
@@ -304,12 +304,12 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
         &self.model
     }
 
-    /// Where the session stands: the start, unless an inference is under way.
+    /// The position in the inference: the start, unless an inference is in progress.
     pub const fn position(&self) -> Position {
         self.position
     }
 
-    /// Gives up an inference that is under way and puts the streaming state back to what it was at first.
+    /// Abandons an inference in progress and sets the streaming state to its initial values.
     pub fn reset(&mut self) {
         self.position = Position::default();
         for i in self.model.constant_count()..self.model.value_count() {
@@ -325,37 +325,39 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
         }
     }
 
-    /// Model input `i`, to be written before each inference; `None` past the last.
+    /// Returns model input `i`, to be written before each inference; `None` past the last input.
     pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
         let value = self.model.input_value(i)?;
         Some(TensorMut { value, bytes: self.memory.get_mut(range(&value))? })
     }
 
-    /// Model output `i`, valid after an inference has ended and until the next one starts; `None` past the last.
+    /// Returns model output `i`, valid from the end of an inference to the start of the next; `None` past the last
+    /// output.
     pub fn output(&self, i: usize) -> Option<Tensor<'_>> {
         Some(view(&self.model, self.memory, self.model.output_value(i)?))
     }
 
-    /// Value `index` of the plan as it stands in memory. An activation is valid from the operator that writes it to the
-    /// last that reads it; use [`Budget::layer`] to look between.
+    /// Value `index` of the plan, with its present content. An activation is valid from the operator that writes it to
+    /// the last operator that reads it; [`Budget::layer`] stops between operators to look at it.
     pub fn value(&self, index: usize) -> Tensor<'_> {
         view(&self.model, self.memory, self.model.value(index))
     }
 
-    /// Runs one inference to its end, or the rest of the one that is under way.
+    /// Runs one inference to its end, or the rest of the one in progress.
     pub fn run(&mut self) {
         while self.poll(Budget::unlimited()).is_pending() {}
     }
 
-    /// Does as much of the inference as `budget` allows and returns; starts a new one after the last has ended. Any
-    /// slicing gives the same bits.
+    /// Does as much of the inference as `budget` allows and returns; starts a new inference after the last has ended.
+    /// The output bits do not depend on how the work is sliced.
     ///
-    /// The work done costs at most the budget, or as much as one row if that alone exceeds it: never more than
-    /// [`Model::longest_row`] then. Everything counts: going to each operator anew ([`CALL_COST`]), what is done before a row
-    /// ([`Op::prepare_cost`]), the row ([`Op::row_cost`]). On a Cortex-M4, a unit is two to four instructions in common
-    /// networks and never more than [`INSTRUCTIONS_PER_UNIT`](tealight_format::ops::INSTRUCTIONS_PER_UNIT); `cargo xtask cost`
-    /// measures that. What is done outside of `poll` is not in it: [`reset`](Self::reset) takes time in proportion to the state,
-    /// loading in proportion to the memory.
+    /// The work done costs at most the budget. If one row alone exceeds the budget, the call computes that row, which
+    /// costs at most [`Model::longest_row`]. The cost includes entering each operator ([`CALL_COST`]), preparing a row
+    /// ([`Op::prepare_cost`]), and the row itself ([`Op::row_cost`]). On a Cortex-M4, a unit is two to four
+    /// instructions in common networks and never more than
+    /// [`INSTRUCTIONS_PER_UNIT`](tealight_format::ops::INSTRUCTIONS_PER_UNIT); `cargo xtask cost` measures it. Work
+    /// outside of `poll` is not included: [`reset`](Self::reset) takes time in proportion to the state, loading in
+    /// proportion to the memory.
     pub fn poll(&mut self, budget: Budget) -> Progress {
         let mut left = budget.cost;
         let mut must_work = true;
@@ -400,14 +402,14 @@ pub(crate) fn view<'s>(model: &Model<'s>, memory: &'s [u8], value: Value) -> Ten
     Tensor { value, bytes }
 }
 
-/// Rows of an operator, and what they cost.
+/// A number of rows of an operator, and their cost.
 #[derive(Clone, Copy)]
 struct Slice {
     rows: u32,
     cost: u64,
 }
 
-/// As many rows of `op` from `row` on as cost at most `left`, with what is done before them.
+/// The largest number of rows of `op`, from `row` on, that cost at most `left`, including their preparation.
 fn affordable<const OPS: OpSet>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice {
     let (row_cost, rows_left) = (u64::from(op.row_cost).max(1), op.rows.saturating_sub(row));
     if const { OPS & PREPARING_OPS == 0 } || op.prepare_cost == 0 {
@@ -420,7 +422,7 @@ fn affordable<const OPS: OpSet>(model: &Model<'_>, op: &Op, row: u32, left: u64)
     }
     let (period, prepare_cost) = (model.period(op), u64::from(op.prepare_cost));
     let mut slice = Slice { rows: 0, cost: 0 };
-    // One turn a period: what is prepared in it costs more than the turn.
+    // One iteration for each period. Preparing a period costs more than the iteration itself.
     while slice.rows < rows_left {
         let into = row.wrapping_add(slice.rows).checked_rem(period).unwrap_or(0);
         let before = if into == 0 { prepare_cost } else { 0 };

@@ -1,4 +1,4 @@
-//! Views of a session's inputs and outputs, which refuse elements of another type.
+//! Typed views of a session's inputs and outputs: elements of another type are refused.
 
 use crate::element::Element;
 use crate::score;
@@ -22,31 +22,31 @@ pub struct TensorMut<'s> {
     pub(crate) bytes: &'s mut [u8],
 }
 
-/// Why elements do not fit a tensor. Nothing was copied.
+/// The reason why elements do not fit a tensor. Nothing was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorError {
     /// The tensor has another element type.
     Type {
-        /// The tensor's.
+        /// The tensor's element type.
         expected: DType,
-        /// That of the elements given.
+        /// The type of the elements that were passed.
         found: DType,
     },
     /// The tensor has another number of elements.
     Length {
-        /// The tensor's elements.
+        /// The number of elements in the tensor.
         expected: usize,
-        /// The elements given.
+        /// The number of elements that were passed.
         found: usize,
     },
     /// The tensor has another number of bytes.
     Bytes {
-        /// The tensor's bytes.
+        /// The number of bytes in the tensor.
         expected: usize,
-        /// The bytes given.
+        /// The number of bytes that were passed.
         found: usize,
     },
-    /// f32 numbers cannot be quantized for the tensor: it is neither f32 nor i8 or u8 with a scale.
+    /// f32 values cannot be quantized for the tensor: it is neither f32, nor i8 or u8 with a scale.
     NotQuantized {
         /// Its element type.
         dtype: DType,
@@ -101,12 +101,12 @@ macro_rules! describe {
                 self.value.shape
             }
 
-            /// Quantization scale: an element `q` represents `scale * (q - zero_point)`. 0 where it is not quantized.
+            /// The quantization scale: an element `q` represents `scale * (q - zero_point)`. 0 if it is not quantized.
             pub const fn scale(&self) -> f32 {
                 self.value.scale
             }
 
-            /// Quantization zero point.
+            /// The quantization zero point.
             pub const fn zero_point(&self) -> i32 {
                 self.value.zero_point
             }
@@ -116,7 +116,7 @@ macro_rules! describe {
                 elements(self.value.dtype, self.bytes.len())
             }
 
-            /// Whether it has no elements. No tensor of a checked model is.
+            /// Whether it has no elements. Tensors of a checked model are never empty.
             pub const fn is_empty(&self) -> bool {
                 self.bytes.is_empty()
             }
@@ -127,7 +127,7 @@ macro_rules! describe {
 describe!(Tensor);
 describe!(TensorMut);
 
-/// Elements in `bytes` bytes.
+/// The number of elements in `bytes` bytes.
 const fn elements(dtype: DType, bytes: usize) -> usize {
     match bytes.checked_div(dtype.size() as usize) {
         Some(elements) => elements,
@@ -135,7 +135,7 @@ const fn elements(dtype: DType, bytes: usize) -> usize {
     }
 }
 
-/// Refuses elements of another type, then of another number.
+/// Checks the type first, then the number of elements.
 fn check<T: Element>(dtype: DType, expected: usize, found: usize) -> Result<(), TensorError> {
     if dtype != T::DTYPE {
         return Err(TensorError::Type { expected: dtype, found: T::DTYPE });
@@ -161,15 +161,15 @@ impl<'s> Tensor<'s> {
     /// Copies its elements to `elements`.
     ///
     /// # Errors
-    /// [`TensorError`] if the type or the number differs. Nothing is written then.
+    /// [`TensorError`] if the type or the number of elements differs; nothing is written in that case.
     pub fn copy_to<T: Element>(&self, elements: &mut [T]) -> Result<(), TensorError> {
         check::<T>(self.value.dtype, self.len(), elements.len())?;
         copy(self.bytes, elements.as_mut_bytes());
         Ok(())
     }
 
-    /// What element `i` represents, as f32; `None` past the last. A quantized one is `scale * (q - zero_point)`, one of
-    /// another integer type its number.
+    /// The value that element `i` represents, as f32; `None` past the last element. A quantized element represents
+    /// `scale * (q - zero_point)`, an integer without a scale its own value.
     pub fn get_f32(&self, i: usize) -> Option<f32> {
         let scale = if self.value.scale == 0.0 { 1.0 } else { self.value.scale };
         let quantized = |q: i32| scale * q.wrapping_sub(self.value.zero_point) as f32;
@@ -183,16 +183,16 @@ impl<'s> Tensor<'s> {
         }
     }
 
-    /// What its elements represent, as f32: see [`get_f32`](Self::get_f32).
+    /// The values that its elements represent, as f32: see [`get_f32`](Self::get_f32).
     pub fn iter_f32(&self) -> impl Iterator<Item = f32> + use<'s> {
         let tensor = *self;
         (0..tensor.len()).map_while(move |i| tensor.get_f32(i))
     }
 
-    /// Writes what its elements represent to `output`, one f32 for each: see [`get_f32`](Self::get_f32).
+    /// Writes the values that its elements represent to `output`, one f32 for each: see [`get_f32`](Self::get_f32).
     ///
     /// # Errors
-    /// [`TensorError::Length`] if `output` has another number of elements. Nothing is written then.
+    /// [`TensorError::Length`] if `output` has another number of elements; nothing is written in that case.
     pub fn dequantize_into(&self, output: &mut [f32]) -> Result<(), TensorError> {
         check_len(self.len(), output.len())?;
         for (output, number) in output.iter_mut().zip(self.iter_f32()) {
@@ -201,14 +201,14 @@ impl<'s> Tensor<'s> {
         Ok(())
     }
 
-    /// The index of the highest element and what it represents, as [`argmax`](crate::argmax) has it: the first of equal
-    /// ones, never NaN.
+    /// The index of the highest element and the value that it represents, by the rule of [`argmax`](crate::argmax): the
+    /// first of equal elements, never NaN.
     pub fn argmax(&self) -> Option<(usize, f32)> {
         score::argmax(self.iter_f32())
     }
 
-    /// The highest elements with their indices, the highest first, in the part of `top` that is returned; as
-    /// [`top_k`](crate::top_k) has them.
+    /// Writes the highest elements with their indices to `top`, the highest first, and returns the part that was
+    /// written, by the rule of [`top_k`](crate::top_k).
     ///
     /// ```
     /// # use tealight::{Arena, Session};
@@ -234,17 +234,17 @@ impl TensorMut<'_> {
         self.bytes
     }
 
-    /// Its bytes, little-endian, row-major, to be written.
+    /// Its bytes for writing, little-endian, row-major.
     pub const fn as_bytes_mut(&mut self) -> &mut [u8] {
         self.bytes
     }
 
-    /// Its elements, row-major, to be written; `None` if they have another type than `T`.
+    /// Its elements for writing, row-major; `None` if they have another type than `T`.
     pub fn as_slice_mut<T: Element>(&mut self) -> Option<&mut [T]> {
         if self.value.dtype == T::DTYPE { Some(slice_of_mut(self.bytes)) } else { None }
     }
 
-    /// Copies `elements` into it: of its type, and as many as it has.
+    /// Copies `elements` into it. Their type and number must be those of the tensor.
     ///
     /// ```
     /// use tealight::{Arena, DType, Session, TensorError};
@@ -264,17 +264,17 @@ impl TensorMut<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`TensorError`] if the type or the number differs. Nothing is written then.
+    /// [`TensorError`] if the type or the number of elements differs; nothing is written in that case.
     pub fn copy_from<T: Element>(&mut self, elements: &[T]) -> Result<(), TensorError> {
         check::<T>(self.value.dtype, self.len(), elements.len())?;
         copy(elements.as_bytes(), self.bytes);
         Ok(())
     }
 
-    /// Copies `bytes` into it, whatever its element type: little-endian, row-major, as many as it has.
+    /// Copies `bytes` into it, whatever its element type. They are little-endian, row-major, as many as the tensor has.
     ///
     /// # Errors
-    /// [`TensorError::Bytes`] if the number differs. Nothing is written then.
+    /// [`TensorError::Bytes`] if the number of bytes differs; nothing is written in that case.
     pub fn copy_from_bytes(&mut self, bytes: &[u8]) -> Result<(), TensorError> {
         if bytes.len() != self.bytes.len() {
             return Err(TensorError::Bytes { expected: self.bytes.len(), found: bytes.len() });
@@ -284,12 +284,12 @@ impl TensorMut<'_> {
     }
 
     /// Quantizes `numbers` into it, one for each element: `round(x / scale) + zero_point`, clamped to the type's range, as
-    /// the operator Quantize computes it (in f32, halves away from zero, NaN to the zero point). An f32 tensor takes the
-    /// numbers as they are.
+    /// the operator Quantize computes it (in f32, halves rounded away from zero, NaN to the zero point). For an f32
+    /// tensor, the numbers are copied unchanged.
     ///
     /// # Errors
-    /// [`TensorError::NotQuantized`] if it is neither f32 nor i8 or u8 with a scale, [`TensorError::Length`] if the number of
-    /// elements differs. Nothing is written then.
+    /// [`TensorError::NotQuantized`] if it is neither f32, nor i8 or u8 with a scale; [`TensorError::Length`] if the
+    /// number of elements differs. Nothing is written in either case.
     pub fn quantize_from(&mut self, numbers: &[f32]) -> Result<(), TensorError> {
         let Value { dtype, scale, zero_point, .. } = self.value;
         if dtype == DType::F32 {
@@ -311,12 +311,12 @@ impl TensorMut<'_> {
     }
 }
 
-/// Bytes as elements; empty if they are not aligned for them, which a checked model's and an arena's always are.
+/// Bytes as elements; empty if they are not aligned for `T`. Those of a checked model and of an arena always are.
 pub(crate) fn slice_of<T: FromBytes + Immutable + KnownLayout>(bytes: &[u8]) -> &[T] {
     <[T]>::ref_from_bytes(bytes).unwrap_or(&[])
 }
 
-/// Bytes as elements that can be written.
+/// Bytes as elements for writing.
 pub(crate) fn slice_of_mut<T: FromBytes + IntoBytes + KnownLayout>(bytes: &mut [u8]) -> &mut [T] {
     <[T]>::mut_from_bytes(bytes).unwrap_or(&mut [])
 }

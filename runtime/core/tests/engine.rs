@@ -1,11 +1,12 @@
-//! Engines: they see what an operator reads, and what they write is the operator's output.
+//! Engines: they can read an operator's inputs, and what they write becomes its output.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use tealight::{ALL_OPS, Align16, Budget, Engine, Kernels, Model, Operator, Part, Session};
 use tealight_testing::build::{Parts, overlapping};
 
-/// Adds by its own arithmetic: the test's addition is a sum of int8 numbers with no other scale. `seen` counts its rows.
+/// Computes additions itself: the test's inputs and output have the same scale, so it adds int8 values. `seen` counts
+/// the rows.
 #[derive(Default)]
 struct Adder {
     seen: Vec<usize>,
@@ -25,7 +26,7 @@ impl Engine for Adder {
     }
 }
 
-/// Fills the output of everything with the number of the row.
+/// Fills each output row of every operator with the number of the row.
 struct Numbering;
 
 impl Engine for Numbering {

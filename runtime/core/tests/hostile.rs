@@ -1,4 +1,4 @@
-//! Whatever the parser accepts runs to its end: nearly valid plans over all operators, and damaged files.
+//! Every model that the parser accepts runs to its end: nearly valid plans over all operators, and damaged files.
 //!
 //! A debug build checks every index and every sum; a panic is a failure. `tests/fuzz` does the same with a fuzzer.
 
@@ -22,7 +22,7 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() }
 }
 
-/// The bytes from which a plan is chosen, and those from which its inputs and budgets are.
+/// The bytes from which a plan is generated, and those for its inputs and budgets.
 fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let most = if cfg!(miri) { 250 } else { 900 };
     (prop::collection::vec(any::<u8>(), 0..most), prop::collection::vec(any::<u8>(), 0..most / 4))
@@ -69,7 +69,7 @@ fn accepted_plans_run_to_their_end() {
     );
 }
 
-/// Whether the output of `op` lies over one of its inputs.
+/// Whether the output of `op` overlaps one of its inputs.
 fn overlaps_an_input(parts: &Parts, op: &tealight::Op) -> bool {
     let get = |i: u16| usize::from(i).checked_sub(parts.constants.len()).map(|i| parts.values[i]);
     let Some(output) = get(op.output) else { return false };
@@ -89,7 +89,7 @@ proptest! {
     ) {
         let mut file = random::plan(&mut Choices::new(&plan)).file();
         match how {
-            // A bit of the records: the constants' bytes take any value anyway.
+            // Flips a bit of the plan's records: any byte of a constant is valid anyway.
             0 | 1 => {
                 let records = build::plan_at(&file)..file.len().min(build::plan_at(&file) + 1200);
                 for (at, bit) in changes {
@@ -123,7 +123,7 @@ proptest! {
             let which = which.index(parts.constants.len());
             let fills = parts.constants[which].1 != DType::I32;
             for (i, byte) in parts.constants[which].3.iter_mut().enumerate() {
-                // Of a table of channels only the biases: a multiplier out of range would only be refused.
+                // In a table of channels, only the biases: a multiplier out of range is simply refused.
                 if fills || i % 12 < 4 {
                     *byte = fill;
                 }
@@ -133,8 +133,8 @@ proptest! {
     }
 }
 
-/// Small models for the fuzzer to start from, one for each operator among them. They are made anew with
-/// `TEALIGHT_BLESS=1`.
+/// Small models for the fuzzer to start from, with at least one for each operator. `TEALIGHT_BLESS=1` writes them
+/// again.
 #[test]
 #[cfg_attr(miri, ignore = "reads files")]
 fn the_seeds_of_the_fuzzer_are_models() {
@@ -172,7 +172,7 @@ fn the_seeds_of_the_fuzzer_are_models() {
     assert!(OpCode::ALL.iter().all(|code| names.iter().any(|name| name == code.name())), "{names:?}");
 }
 
-/// Runs a model with one int8 input and gives its first output.
+/// Runs a model with one int8 input and returns its first output.
 fn run(parts: &Parts, input: &[i8]) -> Vec<u8> {
     let file = parts.file();
     let mut blocks = aligned(&file);
@@ -186,7 +186,7 @@ fn run(parts: &Parts, input: &[i8]) -> Vec<u8> {
 
 #[test]
 fn a_copy_to_another_shape_copies_everything() {
-    // The rows of the one shape are not those of the other: [4, 1, 1] has four, [4] has one.
+    // The two shapes have different rows: [4, 1, 1] has four rows, [4] has one.
     for (from, to) in
         [(&[4u32, 1, 1][..], &[4u32][..]), (&[4], &[4, 1, 1]), (&[2, 2], &[4, 1]), (&[1, 4, 1], &[2, 2, 1])]
     {
@@ -203,7 +203,7 @@ fn a_copy_to_another_shape_copies_everything() {
 
 #[test]
 fn a_window_of_any_extent_is_judged_without_overflow() {
-    // 2^48 taps of 2^20 elements: more than 64 bits of work, if taps in the padding counted.
+    // 2^48 taps of 2^20 elements: the work would exceed 64 bits if taps in the padding were counted.
     let pool = |size, width| {
         let attrs = Pool2d { window: [size; 2], stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
         let input = arena(&[1, 1, width, 4], 0, (0, 0));
@@ -223,7 +223,7 @@ fn align(n: u64) -> u32 {
 
 #[test]
 fn a_single_tap_may_have_any_dilation_and_stride_on_hosts_of_any_width() {
-    // Steps of 2^31 pixels that no window takes: in 32 bits their products wrap.
+    // Strides of 2^31 pixels that no window position uses: in 32 bits, their products wrap.
     let odd = i32::MAX;
     for size in [[1u32, 1], [1, 2], [2, 1]] {
         let step = size.map(|size| if size == 1 { odd } else { 1 });

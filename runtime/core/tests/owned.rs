@@ -9,7 +9,8 @@ use tealight::{
 use tealight_format::ops::Copy;
 use tealight_testing::build::{Parts, value};
 
-/// A running value of four rows: the output is the state before, which starts with sevens, and the input becomes the state.
+/// A delay of one step over four rows: the output is the previous state, initially sevens, and the input becomes the
+/// state.
 fn delay() -> Vec<u8> {
     let of = |place, offset, live| value(place, DType::I8, &[4, 4], offset, live);
     let mut state = of(Place::State, 0, (0, 2));
@@ -36,7 +37,7 @@ fn step<B: AsRef<[u8]>, E: Engine>(session: &mut OwnedSession<B, E>, input: i8, 
 fn state_and_position_survive_between_calls_and_reset_restores_them() {
     let file = delay();
     let mut session = OwnedSession::from_bytes(&file).unwrap();
-    // A file that has moved is no matter: the session has its own copy.
+    // The session has its own copy of the file.
     drop(file);
     for budget in [Budget::unlimited(), Budget::macs(1), Budget::layer()] {
         session.reset();
@@ -83,7 +84,7 @@ fn what_is_no_model_is_refused_with_the_reason() {
     assert!(matches!(refused, Some(OpenError::Model(ModelError::Version { .. }))), "{refused:?}");
 }
 
-/// Writes threes for every operator that writes no state.
+/// Fills the output of every operator that writes no state with threes.
 #[derive(Default)]
 struct Threes(usize);
 

@@ -1,4 +1,4 @@
-//! Recurrent layers keep their state from step to step, with weights of either type, and computed in any slices.
+//! Recurrent layers keep their state from step to step, with f32 and f16 weights and with any slicing.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -12,7 +12,7 @@ const HIDDEN: usize = 2;
 const BATCHES: usize = 2;
 const STEPS: usize = 5;
 
-/// Numbers between -1 and 1 that f16 holds exactly.
+/// Numbers between -1 and 1 that f16 represents exactly.
 fn numbers(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 + seed * 101) % 97) as f32 / 64.0 - 0.75).collect()
 }
@@ -82,7 +82,7 @@ impl Layer {
         parts.arranged(&[x])
     }
 
-    /// A row of gate sums of the input, and of the hidden state, in f64.
+    /// The sums of one gate and unit over the input and over the hidden state, in f64.
     fn sums(&self, x: &[f64], hidden: &[f64], gate: usize, unit: usize) -> [f64; 2] {
         let row = gate * HIDDEN + unit;
         let dot = |weights: &[f32], x: &[f64]| -> f64 {
@@ -97,7 +97,7 @@ fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The equations of Hochreiter and Schmidhuber, and of Cho and others, for each step.
+/// The equations of Hochreiter and Schmidhuber (LSTM) and of Cho and others (GRU), for each step.
 fn reference(layer: &Layer, inputs: &[Vec<f32>]) -> Vec<Vec<f64>> {
     let mut cells = vec![vec![0.0; HIDDEN]; BATCHES];
     let mut hiddens = vec![vec![0.0; HIDDEN]; BATCHES];
@@ -129,7 +129,7 @@ fn inputs() -> Vec<Vec<f32>> {
     (0..STEPS).map(|step| numbers(BATCHES * INPUT, 10 + step)).collect()
 }
 
-/// Runs all steps twice with a reset between, and gives the outputs of both.
+/// Runs all steps twice with a reset between, and returns the outputs of both runs.
 fn run(parts: &Parts, budget: Budget) -> [Vec<Vec<f32>>; 2] {
     let file = parts.file();
     let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];

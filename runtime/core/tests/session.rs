@@ -11,7 +11,7 @@ use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
 use tealight_testing::build::{Parts, arena, overlapping, relu, value};
 use tealight_testing::cost::cost_between;
 
-/// A file at a multiple of 16, as a memory map or a linker would place it.
+/// A file aligned to 16, as a memory map or a linker would place it.
 fn aligned(file: &[u8]) -> Vec<Align16> {
     let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
     Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
@@ -101,7 +101,7 @@ proptest! {
                 let work = cost_between(&model, before, after);
                 let row = u64::from(CALL_COST) + u64::from(model.op(before.op).row_cost);
                 assert!(work > 0 && work <= budget.max(row), "{work} of {budget}, a row is {row}");
-                // Nor does it leave what it could do.
+                // Nor does it stop while another row is affordable.
                 let next = u64::from(CALL_COST) + u64::from(model.op(after.op).row_cost);
                 assert!(progress.is_done() || work + next > budget, "{work} of {budget}, and {next} was next");
             }
@@ -109,7 +109,7 @@ proptest! {
     }
 }
 
-/// A running value: the output is the state before, the input becomes the state.
+/// A delay of one step: the output is the previous state, the input becomes the state.
 fn delay() -> Parts {
     let mut state = value(Place::State, DType::I8, &[4], 0, (0, 2));
     state.init = Some(0);
@@ -292,7 +292,7 @@ fn copy_of(dtype: DType, scale: f32, zero_point: i32) -> Parts {
 fn f32_numbers_are_quantized_for_an_input_and_come_back_from_an_output() {
     with_session(&copy_of(DType::I8, 0.5, 3), |session| {
         let mut input = session.input(0).unwrap();
-        // Halves of a step go away from zero; what is out of range becomes the end of it, NaN the zero point.
+        // Halves are rounded away from zero, values out of range are clamped, NaN becomes the zero point.
         input.quantize_from(&[0.25, -0.25, 1000.0, f32::NAN]).unwrap();
         assert_eq!(input.as_slice_mut::<i8>(), Some(&mut [4, 2, 127, 3][..]));
         assert_eq!(input.quantize_from(&[0.0; 3]), Err(TensorError::Length { expected: 4, found: 3 }));
@@ -374,7 +374,7 @@ fn what_is_prepared_before_a_row_is_paid_by_the_poll_that_does_it() {
         assert_eq!(rows_of(call + 2 * prepared + 5 * row), 5);
         assert_eq!(rows_of(call + 3 * prepared + 12 * row - 1), 11);
         assert_eq!(rows_of(call + 3 * prepared + 12 * row), 12);
-        // From within a batch, whose activations are there already.
+        // Starts within a batch, whose activations are quantized already.
         session.reset();
         let _ = session.poll(Budget::macs(call + prepared + 2 * row));
         assert_eq!(session.position().row, 2);

@@ -1,4 +1,4 @@
-//! The operators of transformers, from the plan to their kernels: shapes, strides, state and left-out inputs.
+//! The operators of transformers, from the plan to their kernels: shapes, strides, state and absent inputs.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -13,7 +13,7 @@ use tealight_testing::build::{Parts, value};
 struct Given(Place, DType, Vec<u32>, Vec<u8>);
 
 fn reals(dims: &[u32]) -> Vec<f32> {
-    // Neither regular nor random.
+    // Irregular, but the same in each run.
     (0..dims.iter().product()).map(|i: u32| ((i * 37 + dims[0] * 11) % 29) as f32 / 8.0 - 1.75).collect()
 }
 
@@ -37,8 +37,8 @@ fn state(dtype: DType, dims: &[u32]) -> Given {
     Given(Place::State, dtype, dims.to_vec(), Vec::new())
 }
 
-/// Runs one operator on these inputs as often as `budgets` says, each time polled with that budget, and gives the output's
-/// bytes after each.
+/// Runs one operator on these inputs once for each of `budgets`, polled with that budget, and returns the output's
+/// bytes after each run.
 fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32], budgets: &[Budget]) -> Vec<Vec<u8>> {
     const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let mut parts = Parts::default();
@@ -89,7 +89,7 @@ fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32],
     outputs
 }
 
-/// The reals that one run gives.
+/// The f32 output of one run.
 fn result(operator: Operator, inputs: &[Option<Given>], dims: &[u32]) -> Vec<f32> {
     let output = run(operator, inputs, DType::F32, dims, &[Budget::unlimited()]).remove(0);
     output.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
@@ -195,7 +195,7 @@ fn rope_counts_heads_inside_or_outside_the_positions() {
         let operator = Operator::RopeF32(RopeF32 { heads, interleaved });
         let at = positions(heads as u32);
         let inputs = [Some(real(&[2, 3, 2])), Some(constant(&[4, 1])), Some(constant(&[4, 1])), Some(integers(&at))];
-        // Sine and cosine are the same table: what the rows are turned by need not be an angle.
+        // Sine and cosine are the same table: the kernel rotates by any pair of values, not only by an angle.
         let mut expected = Vec::new();
         for (row, point) in x.chunks(2).enumerate() {
             let turn = table[at[if heads == 3 { row / 3 } else { row % 3 }] as usize];
@@ -220,7 +220,7 @@ fn attention_stores_keys_and_values_once_and_sees_earlier_ones() {
             Some(integers(&positions)),
             Some(state(DType::F32, &[2, 4, 1, 1])),
         ];
-        // The second time the first's are still there; row by row is as at once.
+        // In the second run the cache still has the first run's rows; the slicing does not change the result.
         let outputs = run(operator, &inputs, DType::F32, &[2, 2], &[Budget::unlimited(), Budget::macs(1)]);
         assert_eq!(outputs[0], outputs[1]);
         means.push(outputs[0].as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect::<Vec<_>>());

@@ -19,7 +19,7 @@ pub(super) fn batch_matmul_f32(op: &ops::BatchMatMulF32, mut call: Call<'_>) {
     float::batch_matmul(&p, call.rows.clone(), a, b, call.out());
 }
 
-/// Elements from one matrix to the next; 0 where one serves all.
+/// The number of elements from one matrix to the next; 0 if one matrix is used for the whole batch.
 fn stride(shape: Shape) -> usize {
     let matrices = shape.product(0, shape.rank().saturating_sub(2)).unwrap_or(1);
     if matrices > 1 { shape.from_end(0).wrapping_mul(shape.from_end(1)) as usize } else { 0 }

@@ -5,7 +5,7 @@ use tealight_format::ops::{self, BlockType};
 use tealight_format::{OpSet, block_set_has};
 use tealight_kernels::block::{self, Block, BlockMatMul};
 
-/// Calls `$function` with the Rust type of the blocks of type `$format`, if the set `$ops` has it.
+/// Calls `$function` with the Rust type of the blocks of type `$format`, if the set `$ops` contains it.
 macro_rules! with_block {
     ($ops:ident, $format:expr, $function:ident($($argument:expr),*)) => {
         tealight_types::for_each_block!(with_block! { @ $ops, $format, $function($($argument),*), })
@@ -42,7 +42,7 @@ pub(super) fn fully_connected_block<const OPS: OpSet>(op: &ops::FullyConnectedBl
 
 fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_>) {
     let p = params::<B>(&call);
-    // The workspace is that of one batch: rows count from its start.
+    // The workspace holds the activations of one batch, so rows are counted from the start of the batch.
     let first = call.rows.start.checked_rem(p.out_features).unwrap_or(0);
     let rows = first..first.wrapping_add(call.rows.len());
     let (activations, weights, bias) = (call.workspace, call.bytes(1), call.reals(2));
@@ -51,7 +51,7 @@ fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_
     let [least, greatest] = op.activation;
     for (i, output) in output.iter_mut().enumerate() {
         let sum = *output + bias.get(first.wrapping_add(i)).copied().unwrap_or(0.0);
-        // NaN stays.
+        // Unlike `f32::max` and `f32::min`, the comparisons keep NaN.
         *output = if sum < least {
             least
         } else if sum > greatest {

@@ -27,7 +27,8 @@ pub(super) fn mean_f32(op: &ops::MeanF32, mut call: Call<'_>) {
     float::mean(&p, call.rows.clone(), x, call.out());
 }
 
-/// A mask whose bit i stands for dimension i, for the kernel's dimensions, which have 1s put before them.
+/// Shifts a mask of dimensions (bit i is dimension i) to the kernel's six dimensions, where 1s precede those of
+/// `shape`.
 fn moved(mask: i32, shape: Shape) -> u32 {
     mask.cast_unsigned().unbounded_shl(6usize.saturating_sub(shape.rank()) as u32)
 }

@@ -1,10 +1,10 @@
-//! From the plan's operators to kernel calls: one file an operator.
+//! Calls the kernels for the plan's operators: one file for each operator.
 //!
-//! Each reads its attributes and shapes into the kernel's parameters. Only the operators of the const parameter `OPS`
+//! Each file converts attributes and shapes to the kernel's parameters. Only the operators in the const parameter `OPS`
 //! are reachable, so the linker drops the other kernels.
 
-/// Evaluates `$body` with `$weight` as the type that the weights in input 1 of `$call` are stored as: `f32`, or `f16` if
-/// the set `$ops` has that.
+/// Evaluates `$body` with `$weight` as the type in which the weights, input 1 of `$call`, are stored: `f32`, or `f16`
+/// if the set `$ops` contains it.
 macro_rules! with_weights {
     ($ops:ident, $call:ident, $weight:ident => $body:expr) => {
         if $call.input(1).dtype == tealight_format::DType::F16 {
@@ -56,7 +56,7 @@ use tealight_format::{DType, OpSet, Operator, Shape, Value, op_set_has};
 use tealight_kernels::{Broadcast, Channel};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Runs one call of `operator`, if it is in `OPS`.
+/// Runs one call of `operator` if it is in `OPS`.
 pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
     macro_rules! dispatch {
         ($($name:ident => $function:path),+ $(,)?) => {
@@ -121,7 +121,7 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
     }
 }
 
-/// Writes the workspace of the rows of `call`, which is its output, for operators that have one.
+/// Writes the workspace for the rows of `call`, for operators that have one. The call's output is the workspace.
 pub(crate) fn prepare<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
     if let Operator::FullyConnectedBlock(op) = operator
         && const { op_set_has(OPS, tealight_format::OpCode::FullyConnectedBlock) }
@@ -131,7 +131,7 @@ pub(crate) fn prepare<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
 }
 
 impl<'s> Call<'s> {
-    /// Input `k`. A checked plan has every input that its operator needs; an empty value stands for one left out.
+    /// Input `k`; an empty value for an absent one. A checked plan has every input that its operator needs.
     fn input(&self, k: usize) -> Value {
         self.operands.input(k).unwrap_or(Value { shape: Shape::SCALAR, len: 0, ..self.operands.output })
     }
@@ -167,8 +167,8 @@ impl<'s> Call<'s> {
         slice_of_mut(core::mem::take(&mut self.state))
     }
 
-    /// The part of input `k` that belongs to the rows, for operators that go element by element. The rows are the
-    /// output's: a copy may give the elements another shape.
+    /// The part of input `k` that belongs to the rows, for operators that work element by element. Rows are those of
+    /// the output, because a copy may change the shape.
     fn rows_of<T: FromBytes + Immutable + KnownLayout>(&self, k: usize) -> &'s [T] {
         let output = self.operands.output.shape;
         let rows = output.product(0, elementwise_outer(&output)).unwrap_or(1).max(1);
@@ -200,7 +200,7 @@ impl<'s> Call<'s> {
     }
 }
 
-/// The dimensions with 1s put before them up to six.
+/// The dimensions, preceded by 1s to make six.
 fn sizes(shape: Shape) -> [usize; 6] {
     shape.padded().map(|dim| dim as usize)
 }
@@ -210,22 +210,22 @@ fn nhwc(shape: Shape) -> [usize; 4] {
     [0, 1, 2, 3].map(|i| shape.dim(i) as usize)
 }
 
-/// The elements of input and hidden state of a recurrent layer, per batch: the lengths of its weights' rows.
+/// The number of elements of a recurrent layer's input and hidden state, per batch: the row lengths of its weights.
 fn recurrent_sizes(call: &Call<'_>) -> [usize; 2] {
     [1, 2].map(|k| call.input(k).shape.dim(1) as usize)
 }
 
-/// Words that the check found not to be negative.
+/// Converts words that the check has found not to be negative.
 fn unsigned<const N: usize>(words: [i32; N]) -> [usize; N] {
     words.map(|word| word.max(0) as usize)
 }
 
-/// Bytes of an element.
+/// The number of bytes of an element.
 const fn item(dtype: DType) -> usize {
     dtype.size() as usize
 }
 
-/// `words`, one a dimension of a tensor of rank `rank`, moved to the end of six; `fill` before them.
+/// `words`, one for each dimension of a tensor of rank `rank`, moved to the end of six and preceded by `fill`.
 fn aligned<T: Copy>(words: [T; 6], rank: usize, fill: T) -> [T; 6] {
     let mut out = [fill; 6];
     for (to, from) in out.iter_mut().skip(6usize.saturating_sub(rank)).zip(words) {

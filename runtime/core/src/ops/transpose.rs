@@ -9,7 +9,7 @@ pub(super) fn transpose(op: &ops::Transpose, call: Call<'_>) {
     let input = call.input(0);
     let rank = input.shape.rank();
     let moved = 6usize.saturating_sub(rank);
-    // The kernel's dimensions have 1s put before them, which stay where they are.
+    // The kernel has six dimensions; the 1s that precede the tensor's stay in place.
     let mut perm = aligned(op.perm.map(|from| (from.max(0) as usize).wrapping_add(moved)), rank, 0);
     for (i, from) in perm.iter_mut().enumerate().take(moved) {
         *from = i;

@@ -1,10 +1,10 @@
 //! How the elements of a block are stored: GGML's types, under Candle's names.
 
-/// Expands `callback! { arguments... rows... }` with one row for each block type. This is the only list of them: the
-/// enum [`BlockType`] and everything that has a case for each type are made from it.
+/// Expands `callback! { arguments... rows... }` with one row for each block type. This is the only list of block types:
+/// the enum [`BlockType`] and all code with a case for each type are generated from it.
 ///
-/// A row is `Name Struct { columns }`: the variant of [`BlockType`], the name that both `tealight-kernels` and
-/// `candle-core` give to the struct of a block, and what the enum is made from (for most callbacks a `$row:tt`).
+/// A row is `Name Struct { columns }`: the variant of [`BlockType`], the name of a block's struct in both
+/// `tealight-kernels` and `candle-core`, and the columns for the enum (a `$row:tt` for most callbacks).
 ///
 /// ```
 /// macro_rules! names {
@@ -58,7 +58,7 @@ macro_rules! define {
         pub enum BlockType { $( #[doc = $doc] $name = $code, )+ }
 
         impl BlockType {
-            /// All of them, in the order of their codes.
+            /// All block types, in the order of their codes.
             pub const ALL: &'static [Self] = &[ $( Self::$name, )+ ];
 
             /// The type with this code in the plan.
@@ -71,33 +71,33 @@ macro_rules! define {
                 Some(match code { $( $ggml => Self::$name, )+ _ => return None })
             }
 
-            /// Its name in lower case, as commands take it.
+            /// Its name in lower case, as used on the command line.
             pub const fn name(self) -> &'static str {
                 match self { $( Self::$name => $lower, )+ }
             }
 
-            /// The name that GGML gives it.
+            /// Its name in GGML.
             pub const fn ggml_name(self) -> &'static str {
                 match self { $( Self::$name => $ggml_name, )+ }
             }
 
-            /// Elements of a block: 32 or 256.
+            /// The number of elements in a block: 32 or 256.
             pub const fn elements(self) -> u32 {
                 match self { $( Self::$name => $elements, )+ }
             }
 
-            /// Bytes of a block.
+            /// The number of bytes of a block.
             pub const fn bytes(self) -> u32 {
                 match self { $( Self::$name => $bytes, )+ }
             }
 
-            /// The type that activations are quantized to for a product with weights of this type: Candle's
+            /// The type to which activations are quantized for a product with weights of this type: Candle's
             /// `VecDotType`.
             pub const fn activations(self) -> Self {
                 match self { $( Self::$name => Self::$activations, )+ }
             }
 
-            /// What a multiply-accumulate with a weight of this type costs, in the units of a plan's costs.
+            /// The cost of a multiply-accumulate with a weight of this type, in the unit of a plan's costs.
             pub const fn mac_cost(self) -> u32 {
                 match self { $( Self::$name => $cost, )+ }
             }
@@ -108,12 +108,12 @@ macro_rules! define {
 for_each_block!(define! {});
 
 impl BlockType {
-    /// Bytes of a row of `elements`; elements beyond the last whole block have no place.
+    /// The number of bytes of a row of `elements`; elements beyond the last whole block are not counted.
     pub const fn row_bytes(self, elements: usize) -> usize {
         (elements / self.elements() as usize).wrapping_mul(self.bytes() as usize)
     }
 
-    /// Elements of a row of `bytes`; bytes beyond the last whole block have none.
+    /// The number of elements in a row of `bytes`; bytes beyond the last whole block are not counted.
     pub const fn row_len(self, bytes: usize) -> usize {
         (bytes / self.bytes() as usize).wrapping_mul(self.elements() as usize)
     }

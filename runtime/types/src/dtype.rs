@@ -14,7 +14,7 @@ pub enum DType {
     I32 = 3,
     /// IEEE 754 single precision.
     F32 = 4,
-    /// IEEE 754 half precision: constants only, how an f32 layer's weights may be stored.
+    /// IEEE 754 half precision: only for constants, to store the weights of an f32 layer.
     F16 = 5,
 }
 
@@ -32,7 +32,7 @@ impl DType {
         })
     }
 
-    /// Bytes of one element.
+    /// The number of bytes of one element.
     pub const fn size(self) -> u32 {
         match self {
             Self::I8 | Self::U8 => 1,
@@ -41,7 +41,7 @@ impl DType {
         }
     }
 
-    /// The name that a safetensors header uses.
+    /// Its name in a safetensors header.
     pub const fn name(self) -> &'static str {
         match self {
             Self::I8 => "I8",

@@ -5,7 +5,7 @@
 /// In a checked plan the multiplier is not negative and the shift is in -31..=30.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multiplier {
-    /// Q31 mantissa, 0 to 2^31 - 1; in `[2^30, 2^31)` unless the factor is as good as 0.
+    /// Q31 mantissa, 0 to 2^31 - 1; in `[2^30, 2^31)` unless the factor is 0 or too small for that.
     pub multiplier: i32,
     /// Power of two; positive shifts left.
     pub shift: i32,

@@ -7,7 +7,7 @@ macro_rules! functions {
         pub enum UnaryFunction { $( $(#[doc = $doc])+ $name $(($type))?, )+ }
 
         impl UnaryFunction {
-            /// How many functions there are; their codes count from 0.
+            /// The number of functions. Their codes count from 0.
             pub const COUNT: i32 = [ $( $code, )+ ].len() as i32;
 
             /// Its code in a plan.
@@ -20,7 +20,8 @@ macro_rules! functions {
                 match self { $( functions!(@pattern $name $($parameter)?) => stringify!($name), )+ }
             }
 
-            /// The function with this code and these parameters, which [`parse`](Self::parse) has accepted before.
+            /// The function with this code and these parameters, which [`parse`](Self::parse) must have accepted
+            /// before.
             pub const fn read(code: i32, parameters: [f32; 2]) -> Self {
                 match Self::with_code(code, parameters) {
                     Some(function) => function,
@@ -46,7 +47,7 @@ macro_rules! functions {
 }
 
 functions! {
-    /// Into a range, minimum and maximum: Relu is `[0, ∞]`, Relu6 `[0, 6]`.
+    /// Clamps to a range, minimum and maximum: ReLU is `[0, ∞]`, ReLU6 `[0, 6]`.
     Clamp(range: [f32; 2]) = 0,
     /// `x`, or this slope times `x` below 0.
     LeakyRelu(factor: f32) = 1,
@@ -93,11 +94,12 @@ functions! {
 }
 
 impl UnaryFunction {
-    /// The function with this code and these parameters; a parameter that the function does not have is 0.
+    /// The function with this code and these parameters; a parameter that the function does not have must be 0.
     ///
     /// # Errors
-    /// Which of the three is wrong: 0 an unknown code; 1 or 2 the first or second parameter (a range is not ordered or has
-    /// a NaN, a factor is not finite, one that the function does not have is not 0).
+    /// The argument that is wrong: 0 if the code is unknown; 1 or 2 for the first or second parameter (a range that is
+    /// not ordered or contains NaN, a factor that is not finite, a parameter that the function does not have and is not
+    /// 0).
     pub const fn parse(code: i32, parameters: [f32; 2]) -> Result<Self, u8> {
         let Some(function) = Self::with_code(code, parameters) else { return Err(0) };
         match function {
@@ -105,7 +107,7 @@ impl UnaryFunction {
             Self::Clamp(_) => Err(1),
             Self::LeakyRelu(factor) | Self::Elu(factor) if !factor.is_finite() => Err(1),
             _ => {
-                // What it has comes back; the rest must be the words of 0.
+                // `parameters` returns those that the function has; the others must be the bits of 0.
                 let own = function.parameters();
                 if own[0].to_bits() != parameters[0].to_bits() {
                     Err(1)
@@ -118,7 +120,7 @@ impl UnaryFunction {
         }
     }
 
-    /// The parameters as [`parse`](Self::parse) takes them: 0 where there is none.
+    /// The parameters, as [`parse`](Self::parse) takes them; 0 for those that the function does not have.
     pub const fn parameters(self) -> [f32; 2] {
         match self {
             Self::Clamp(range) => range,

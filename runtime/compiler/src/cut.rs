@@ -1,30 +1,30 @@
-//! The operators that take a box out of a tensor, in one form: STRIDED_SLICE, SLICE, SPLIT, SPLIT_V, UNPACK.
+//! The operators that extract slices of a tensor, in one form: STRIDED_SLICE, SLICE, SPLIT, SPLIT_V, UNPACK.
 
 use crate::diag::Result;
 use crate::ir::graph::{Graph, Node, TensorId};
 use crate::ir::{Op, SliceMasks};
 
-/// A box of a tensor: along dimension i the indices `begin[i] + k * stride[i]` for k below `shape[i]`.
+/// A slice of a tensor: along dimension i the indices `begin[i] + k * stride[i]` for k below `shape[i]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cut {
     pub(crate) begin: Vec<i64>,
     pub(crate) stride: Vec<i64>,
-    /// As many dimensions as the input has, also where the output drops some.
+    /// As many dimensions as the input has, even if the output drops some.
     pub(crate) shape: Vec<u32>,
 }
 
 impl Cut {
-    /// All of a tensor of this shape.
+    /// Returns the slice that is all of a tensor of this shape.
     fn whole(shape: &[u32]) -> Self {
         Self { begin: vec![0; shape.len()], stride: vec![1; shape.len()], shape: shape.to_vec() }
     }
 
-    /// Whether it is all of a tensor of this shape.
+    /// Returns whether it is all of a tensor of this shape.
     pub(crate) fn is_whole(&self, shape: &[u32]) -> bool {
         *self == Self::whole(shape)
     }
 
-    /// The box's elements, `item` bytes each, of a tensor of shape `from`; `None` if it is not inside.
+    /// Returns the slice's elements, `item` bytes each, of a tensor of shape `from`; `None` if it is not inside.
     pub(crate) fn take(&self, bytes: &[u8], from: &[u32], item: usize) -> Option<Vec<u8>> {
         let mut steps = vec![0i64; from.len()];
         let (mut start, mut step) = (0i64, 1i64);
@@ -42,7 +42,7 @@ impl Cut {
 }
 
 /// Collects elements of `item` bytes: element [i, j, ..] of the result is at `start + i * steps[0] + j * steps[1] ..`.
-/// Elements of the last dimension that stand together are copied together.
+/// Contiguous elements of the last dimension are copied together.
 pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: &[i64]) -> Option<Vec<u8>> {
     let count = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize))?;
     let mut out = Vec::with_capacity(count.checked_mul(item)?.min(bytes.len().saturating_mul(4)));
@@ -61,7 +61,7 @@ pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: 
             out.extend_from_slice(bytes.get(from..from.checked_add(run.checked_mul(item)?)?)?);
             at = at.checked_add(step)?;
         }
-        // To the next row, as an odometer does.
+        // Advance to the next row, like an odometer.
         for ((index, &dim), &step) in index.iter_mut().zip(outer_shape).zip(outer_steps).rev() {
             *index += 1;
             row = row.checked_add(step)?;
@@ -75,10 +75,10 @@ pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: 
     Some(out)
 }
 
-/// The tensor that `node` cuts, and the cut for each output; `None` if it is not one of these operators.
+/// Returns the tensor that `node` slices, and the slice for each output; `None` if it is not one of these operators.
 ///
 /// # Errors
-/// If begins, sizes or axes are not constant, or do not give the outputs' shapes.
+/// If begins, sizes or axes are not constant, or do not match the outputs' shapes.
 pub(crate) fn cuts(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(TensorId, Vec<Cut>)>> {
     let (input, cuts) = match op {
         Op::StridedSlice(masks) => (0, vec![strided_slice(graph, node, masks)?]),
@@ -102,7 +102,7 @@ pub(crate) fn cuts(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(Tensor
     Ok(Some((graph.input(node, input)?, cuts)))
 }
 
-/// A constant index list with one entry for each dimension of input 0.
+/// Returns a constant index list with one entry for each dimension of input 0.
 fn per_dimension(graph: &Graph, node: &Node, k: usize) -> Result<Vec<i64>> {
     let rank = graph.tensors[graph.input(node, 0)?].shape.len();
     let list = graph.constant_integers(node, k)?;
@@ -126,7 +126,7 @@ fn strided_slice(graph: &Graph, node: &Node, masks: &SliceMasks) -> Result<Cut> 
             return Err(graph.invalid(node, "a stride or dimension is 0"));
         }
         let has = |mask: i32| i < 32 && mask >> i & 1 == 1;
-        // Where an index may point: with a negative step also before the first element.
+        // The valid range of an index; with a negative step it includes the position before the first element.
         let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
         let inside = |index: i64| (if index < 0 { index.saturating_add(size) } else { index }).clamp(low, high);
         let from = if has(masks.begin) { if step > 0 { 0 } else { size - 1 } } else { inside(begin[i]) };
@@ -149,7 +149,7 @@ fn slice(graph: &Graph, node: &Node) -> Result<Cut> {
     let (begin, size) = (per_dimension(graph, node, 1)?, per_dimension(graph, node, 2)?);
     let mut cut = Cut::whole(shape);
     for (i, &dim) in shape.iter().enumerate() {
-        // Size -1 stands for all that is left.
+        // Size -1 means everything from `begin` to the end.
         let left = i64::from(dim).saturating_sub(begin[i]);
         let size = if size[i] == -1 { left } else { size[i] };
         if begin[i] < 0 || size < 0 || size > left {
@@ -161,7 +161,7 @@ fn slice(graph: &Graph, node: &Node) -> Result<Cut> {
     Ok(cut)
 }
 
-/// The dimension that a possibly negative `axis` means.
+/// Returns the dimension for an `axis` that may be negative.
 pub(crate) fn dimension(graph: &Graph, node: &Node, axis: i64, rank: usize) -> Result<usize> {
     let index = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     match usize::try_from(index) {
@@ -215,7 +215,7 @@ mod tests {
     use crate::ir::{Op, SliceMasks};
     use crate::testing::Builder;
 
-    /// The cut of a [4, 5] tensor by STRIDED_SLICE with these begins, ends, strides and masks.
+    /// The slice of a [4, 5] tensor by STRIDED_SLICE with these begins, ends, strides and masks.
     fn slice(begin: [i32; 2], end: [i32; 2], stride: [i32; 2], masks: [i32; 3], to: &[u32]) -> Cut {
         let mut b = Builder::default();
         let (x, y) = (b.input(&[4, 5]), b.int8(to));
@@ -231,13 +231,13 @@ mod tests {
     fn strided_slices_follow_tensorflows_index_rules() {
         let cut = slice([1, -4], [3, 5], [1, 2], [0, 0, 0], &[2, 2]);
         assert_eq!((cut.begin, cut.stride, cut.shape), (vec![1, 1], vec![1, 2], vec![2, 2]));
-        // Backwards over all of a dimension, by masks.
+        // Backwards over a whole dimension, by masks.
         let cut = slice([0, 0], [4, 0], [1, -2], [2, 2, 0], &[4, 3]);
         assert_eq!((cut.begin, cut.stride, cut.shape), (vec![0, 4], vec![1, -2], vec![4, 3]));
-        // One row; its dimension goes away in the output.
+        // One row, whose dimension is removed in the output.
         let cut = slice([-1, 0], [0, 5], [1, 1], [0, 0, 1], &[5]);
         assert_eq!((cut.begin, cut.shape), (vec![3, 0], vec![1, 5]));
-        // Ends beyond the tensor are cut off.
+        // Ends beyond the tensor are clamped.
         let cut = slice([2, 3], [100, 100], [1, 1], [0, 0, 0], &[2, 2]);
         assert_eq!((cut.begin, cut.shape), (vec![2, 3], vec![2, 2]));
     }

@@ -1,4 +1,4 @@
-//! From a graph to a model file: the list of passes, and the ways in.
+//! From a graph to a model file: the list of passes, and the public entry points.
 
 use crate::diag::{CompileError, Result};
 use crate::import::{self, gguf::GgufOptions};
@@ -16,26 +16,26 @@ use tealight_format::Work;
 pub struct Compiled {
     /// The model file.
     pub bytes: Vec<u8>,
-    /// What the compiler did and reached.
+    /// What the compiler did, with the sizes of the result.
     pub report: Report,
     /// (tensor of the source's main graph, value of the plan) for each tensor that still exists as a value.
     pub tensors: Vec<(usize, usize)>,
 }
 
-/// What a compilation did and reached.
+/// What a compilation did, with the sizes of its result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Bytes of memory that a session needs: state, activations, scratch.
+    /// Bytes of memory that a session needs: state, activations and scratch.
     pub arena_len: u32,
-    /// How many of them are streaming state.
+    /// Bytes of `arena_len` that are streaming state.
     pub state_len: u32,
-    /// The most bytes that are alive at one operator: no plan without overlap needs less.
+    /// Maximum of the bytes that are live at one operator: no plan without overlap needs less.
     pub lower_bound: u32,
-    /// What placing the largest tensors first, without overlap, would need.
+    /// Bytes that placing the largest tensors first, without overlap, would need.
     pub greedy_by_size: u32,
-    /// Operators whose output runs over their input.
+    /// Number of operators whose output overlaps their input.
     pub overlaps: usize,
-    /// Multiply-accumulates of one inference.
+    /// Multiply-accumulate operations of one inference.
     pub macs: u64,
     /// Bytes of the constants, before padding.
     pub weights_bytes: u64,
@@ -43,11 +43,11 @@ pub struct Report {
     pub plan_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// What became of the weights that [`Options::quantize`], [`Options::f16`] and [`Options::layers`] ask about.
+    /// How the weights that [`Options::quantize`], [`Options::f16`] and [`Options::layers`] select were stored.
     pub quantized: Vec<String>,
-    /// Each pass and what it did.
+    /// Each pass and what it did, in order.
     pub passes: Vec<(String, String)>,
-    /// What the user should know about how the source was read and taken, a sentence each.
+    /// What the user should know about how the source was interpreted, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub fn compile_tflite(bytes: &[u8], options: &Options) -> Result<Compiled> {
     compile_tflite_with(bytes, options, &mut |_, _| {})
 }
 
-/// [`compile_tflite`], showing the graph after each pass: the observer is given the pass's name and the graph, which
+/// [`compile_tflite`] with an observer, which is called after each pass with the pass's name and the graph. The graph
 /// displays itself as text.
 ///
 /// # Errors
@@ -80,7 +80,7 @@ pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
     import::tflite::import(bytes)
 }
 
-/// Compiles a graph of neutral operators, which the pass `origin` made from the file `source`.
+/// Compiles a graph of neutral operators, which the pass `origin` built from the file `source`.
 pub(crate) fn compile_graph(
     graph: Graph,
     origin: &str,
@@ -91,10 +91,10 @@ pub(crate) fn compile_graph(
     compile_as(graph, origin, source, options, observer, plan::plan_best, usize::MAX)
 }
 
-/// A way of planning memory: returns the graph in the order that was planned for, with the work of each node.
+/// A memory planner: returns the graph in the order that was planned for, with the work of each node and the plan.
 type Planner = fn(Graph, &[Work]) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
 
-/// Compiles a graph. Passes leave all of its outputs as they are, but only the first `outputs` of them are the model's.
+/// Compiles a graph. Passes keep all of its outputs, but only the first `outputs` of them become outputs of the model.
 fn compile_as(
     graph: Graph,
     origin: &str,
@@ -163,14 +163,15 @@ fn compile_as(
     Ok(Compiled { bytes: written.bytes, report, tensors })
 }
 
-/// Compiles a graph that is only run to be measured, with the tensor map: its memory is placed fast, not well.
+/// Compiles a graph that is only run to be measured, with the tensor map. Memory is placed by a fast method, not a
+/// thorough one.
 pub(crate) fn compile_to_measure(graph: Graph, options: &Options) -> Result<Compiled> {
     let options = Options { keep_tensor_map: true, ..options.clone() };
     compile_as(graph, "measure", b"", &options, &mut |_, _| {}, plan::plan_fast, usize::MAX)
 }
 
-/// As [`compile_to_measure`], so that each of the tensors `watched`, which lead to the graph's outputs, can be read after the
-/// operator that writes it. They are no outputs of the model: of those a model has few at a time.
+/// Like [`compile_to_measure`], but each of the tensors `watched`, which lead to the graph's outputs, can be read after
+/// the operator that writes it. They are not outputs of the model, which can have only a few at a time.
 pub(crate) fn compile_to_watch(mut graph: Graph, watched: &[TensorId], options: &Options) -> Result<Compiled> {
     let options = Options { keep_tensor_map: true, ..options.clone() };
     let outputs = graph.outputs.len();
@@ -178,7 +179,7 @@ pub(crate) fn compile_to_watch(mut graph: Graph, watched: &[TensorId], options: 
     compile_as(graph, "watch", b"", &options, &mut |_, _| {}, plan::plan_fast, outputs)
 }
 
-/// Compiles a graph of the model file's operators, and of neutral ones. Constants keep their names.
+/// Compiles a graph that may contain both operators of the model file and neutral ones. Constants keep their names.
 ///
 /// `source` is the file that the graph came from; its hash is kept in the model file.
 ///
@@ -189,8 +190,7 @@ pub fn compile_kernel_graph(graph: Graph, source: &[u8], options: &Options) -> R
     compile_kernel_graph_with(graph, source, options, &mut |_, _| {})
 }
 
-/// [`compile_kernel_graph`], showing the graph after each pass, as [`compile_tflite_with`]
-/// does.
+/// [`compile_kernel_graph`], showing the graph after each pass, as [`compile_tflite_with`] does.
 ///
 /// # Errors
 /// As [`compile_kernel_graph`].
@@ -205,8 +205,8 @@ pub fn compile_kernel_graph_with(
     compile_graph(graph, "build", source, &Options { keep_names: true, ..options.clone() }, observer)
 }
 
-/// Compiles the language model in a GGUF file, with its tokenizer. The result takes one token and returns the scores of
-/// the next; what it has read is kept in its state.
+/// Compiles the language model in a GGUF file, with its tokenizer. The compiled model takes one token and returns the
+/// scores of the next; its state holds the tokens so far.
 ///
 /// # Errors
 /// [`CompileError`] reports what in the file cannot be compiled and where. No bytes make it panic.
@@ -230,8 +230,8 @@ pub fn compile_gguf_with(
     compile_kernel_graph_with(graph, bytes, &options, observer)
 }
 
-/// Refuses a graph with operators that are not known, before other passes find what follows from them. With them comes
-/// everything else that is not supported.
+/// Refuses a graph with unknown operators, before other passes report errors that merely follow from them. Lowering
+/// then lists everything else that is not supported along with them.
 fn refuse_unknown(graph: Graph, limit: &Limit) -> Result<Graph> {
     let is_unknown = |node: &Node| matches!(node.op, NodeOp::Ir(Op::Unknown { .. }));
     if graph.nodes.iter().any(is_unknown) {

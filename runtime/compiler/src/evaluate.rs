@@ -1,34 +1,34 @@
-//! How well a compiled file does on held-out inputs: the same measure for a float network and for what became of it.
+//! Measures a compiled file on held-out inputs, in the same way for a float network and its quantized version.
 
 use crate::diag::CompileError;
 use crate::limit::Limit;
 use crate::session::give;
 use tealight::{Model, OwnedSession};
 
-/// What each held-out input should give at the first output.
+/// The expected first output for each held-out input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
-    /// The index of its greatest element.
+    /// The index of the maximum element, for each input.
     Classes(Vec<u32>),
-    /// Its elements.
+    /// The elements, for each input.
     Outputs(Vec<Vec<f32>>),
 }
 
-/// How well a file did.
+/// The result of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Score {
-    /// Of classes.
+    /// For class targets.
     Accuracy {
-        /// How many inputs gave the wanted class; of equal elements the first counts.
+        /// How many inputs had the expected class; of equal elements the first counts.
         right: usize,
-        /// Of how many.
+        /// How many inputs were run.
         samples: usize,
     },
-    /// Of elements.
+    /// For output targets.
     Error {
         /// The root of the mean squared difference.
         rms: f64,
-        /// The greatest difference of one element.
+        /// The maximum difference of one element.
         worst: f32,
         /// How many inputs were run.
         samples: usize,
@@ -38,7 +38,7 @@ pub enum Score {
 /// Why a file cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EvaluateError {
-    /// The bytes are no model.
+    /// The bytes are not a Tealight model.
     #[error("not a Tealight model: {0}")]
     Model(String),
     /// It needs too much memory.
@@ -47,51 +47,51 @@ pub enum EvaluateError {
     /// There are no inputs.
     #[error("there are no inputs to evaluate with")]
     Empty,
-    /// Inputs and targets are not as many.
+    /// The numbers of inputs and targets differ.
     #[error("there are {samples} inputs, but {targets} targets; give one target for each input")]
     Count {
-        /// How many inputs.
+        /// The number of inputs.
         samples: usize,
-        /// How many targets.
+        /// The number of targets.
         targets: usize,
     },
-    /// An input of another size.
+    /// An input has the wrong size.
     #[error("input {sample} has {found} numbers; the network takes {expected}")]
     Shape {
-        /// Its index.
+        /// The input's index.
         sample: usize,
-        /// How many numbers it has.
+        /// The number of values in it.
         found: usize,
-        /// How many the network takes.
+        /// The number of values that the network takes.
         expected: usize,
     },
-    /// A class that the output has no element for.
+    /// A class is not the index of an output element.
     #[error("target {sample} is class {class}, but the output has {scores} scores; classes count from 0")]
     Class {
-        /// Its index.
+        /// The target's index.
         sample: usize,
         /// The class.
         class: u32,
-        /// How many elements the output has.
+        /// The number of elements of the output.
         scores: usize,
     },
-    /// A target of another size than the output.
+    /// A target has another size than the output.
     #[error("target {sample} has {found} numbers; the output has {expected}")]
     Target {
-        /// Its index.
+        /// The target's index.
         sample: usize,
-        /// How many numbers it has.
+        /// The number of values in it.
         found: usize,
-        /// How many elements the output has.
+        /// The number of elements of the output.
         expected: usize,
     },
 }
 
 /// Runs the inputs through the model file `file` and compares its first output with the targets, one for each input.
 ///
-/// `streams` are as for [`compile_float_streams`](crate::quantize::compile_float_streams): samples of real numbers, which are
-/// quantized for an int8 input as the file says. The model may take `max_memory` bytes for its arena; if that is not given, eight
-/// times the file, and at least 512 MiB.
+/// `streams` are as for [`compile_float_streams`](crate::quantize::compile_float_streams): samples of f32 values, which
+/// are quantized for an int8 input with its scale. The arena of the model may have up to `max_memory` bytes; the
+/// default is eight times the file, and at least 512 MiB.
 ///
 /// # Errors
 /// [`EvaluateError`] names the sample or target that does not fit.
@@ -186,7 +186,7 @@ mod tests {
     use tealight_format::Operator;
     use tealight_format::ops::{UnaryF32, UnaryFunction};
 
-    /// The negative of three numbers.
+    /// A model that negates three values.
     fn negative() -> Vec<u8> {
         let mut b = Builder::new();
         let x = b.input("x", F32, &[1, 3]);

@@ -1,6 +1,7 @@
-//! What kind of file some bytes are, so that a message can name it and say how to come to one that is read.
+//! Detects the kind of a file, so that a message can name it and explain how to convert it.
 //!
-//! Only the first bytes are looked at, and the names at the front of a zip file: a guess for a message, not a check.
+//! Only the first bytes and the names at the front of a zip file are examined: the result is a guess for a message, not
+//! a check.
 
 use std::fmt;
 use std::path::Path;
@@ -8,11 +9,11 @@ use std::path::Path;
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// TensorFlow Lite, which is compiled.
+    /// TensorFlow Lite, which can be compiled.
     Tflite,
-    /// GGUF, which is compiled.
+    /// GGUF, which can be compiled.
     Gguf,
-    /// A model that this compiler made.
+    /// A model file written by this compiler.
     Tealight,
     /// Safetensors with weights, without a network.
     Weights,
@@ -38,7 +39,7 @@ pub enum FileKind {
     Ggml,
     /// MediaPipe's `.task` and other zips with a `.tflite` in them.
     ZippedTflite,
-    /// Source text of C with a model in it.
+    /// C source code that contains a model.
     CArray,
     /// OpenVINO's description of a network.
     OpenVino,
@@ -48,30 +49,30 @@ pub enum FileKind {
     Npy,
     /// NumPy's `.npz`.
     Npz,
-    /// What Git LFS leaves where a large file belongs.
+    /// A Git LFS pointer in place of a large file.
     LfsPointer,
     /// A web page.
     WebPage,
     /// An archive or compressed file.
     Archive(&'static str),
-    /// Something else that is known by its first bytes.
+    /// Another kind that is recognized by its first bytes.
     Other(&'static str),
-    /// Some text.
+    /// Text.
     Text,
-    /// Nothing.
+    /// An empty file.
     Empty,
-    /// Not known.
+    /// An unknown kind.
     Unknown,
 }
 
-/// How to come from TensorFlow to a `.tflite`.
+/// How to convert a TensorFlow model to a `.tflite` file.
 const FROM_KERAS: &str = "convert the model with tf.lite.TFLiteConverter.from_keras_model, and give the .tflite";
 const FROM_SAVED_MODEL: &str = "convert its folder with tf.lite.TFLiteConverter.from_saved_model, and give the .tflite";
 const FROM_PYTORCH: &str = "convert the model with litert-torch (litert_torch.convert), and give the .tflite";
 const READ: &str = "give a .tflite or .gguf file";
 
 impl FileKind {
-    /// What to do, to have a file that is compiled.
+    /// Returns what the user can do to get a file that can be compiled.
     pub fn way(self) -> &'static str {
         match self {
             Self::Tflite | Self::Gguf => "compile it with `tealight compile`",
@@ -133,7 +134,7 @@ impl fmt::Display for FileKind {
     }
 }
 
-/// First bytes that tell a kind.
+/// First bytes that identify a kind.
 const MAGICS: [(&[u8], FileKind); 31] = [
     (b"GGUF", FileKind::Gguf),
     (b"lmgg", FileKind::Ggml),
@@ -169,7 +170,7 @@ const MAGICS: [(&[u8], FileKind); 31] = [
     (b"PAR1", FileKind::Other("a Parquet table")),
 ];
 
-/// What kind of file these bytes are, as far as its front tells.
+/// Returns the kind of file that these bytes appear to be.
 pub fn kind_of(bytes: &[u8]) -> FileKind {
     if bytes.is_empty() {
         return FileKind::Empty;
@@ -199,7 +200,7 @@ pub fn kind_of(bytes: &[u8]) -> FileKind {
     safetensors(bytes).or_else(|| protobuf(bytes)).or_else(|| text(bytes)).unwrap_or(FileKind::Unknown)
 }
 
-/// What kind of model a folder is, by the names of the files in it; `None` if it is just a folder.
+/// Returns the kind of model in a folder, by the names of its files; `None` if it is an ordinary folder.
 pub fn kind_of_folder(folder: &Path) -> Option<FileKind> {
     let has = |name: &str| folder.join(name).is_file();
     let kinds = [
@@ -212,7 +213,8 @@ pub fn kind_of_folder(folder: &Path) -> Option<FileKind> {
     kinds.into_iter().find(|(name, _)| has(name)).map(|(_, kind)| kind)
 }
 
-/// A zip file by the names of its entries. Each name stands before its data, and in a directory at the end.
+/// Returns the kind of a zip file by the names of its entries. Each name comes before its data, and again in a
+/// directory at the end.
 fn zip(bytes: &[u8]) -> FileKind {
     const WINDOW: usize = 1 << 16;
     let (front, back) = (&bytes[..bytes.len().min(WINDOW)], &bytes[bytes.len().saturating_sub(WINDOW)..]);
@@ -240,7 +242,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Safetensors: the length of a header, and the header, a JSON object.
+/// Recognizes safetensors: the length of a header, and the header, a JSON object.
 fn safetensors(bytes: &[u8]) -> Option<FileKind> {
     let len = u64::from_le_bytes(*bytes.first_chunk()?);
     let header = bytes.get(8..)?;
@@ -253,24 +255,25 @@ fn safetensors(bytes: &[u8]) -> Option<FileKind> {
     Some(if is_model { FileKind::Tealight } else { FileKind::Weights })
 }
 
-/// The models that are Protocol Buffers have no magic number: they differ in which fields the outer message has.
+/// Recognizes models that are Protocol Buffers. They have no magic number, and differ in the fields of the outer
+/// message.
 fn protobuf(bytes: &[u8]) -> Option<FileKind> {
     let first = field(bytes)?;
     match first {
-        // SavedModel: a version, then graphs. The others count further from the start.
+        // SavedModel: a version, then graphs. In the other formats the version is larger.
         Field { number: 1, value: Some(version), rest, .. } => {
             let second = field(rest)?;
             match second {
                 Field { number: 2, value: None, content, .. } if version == 1 && !is_text(content) => {
                     Some(FileKind::SavedModel)
                 }
-                // Core ML: a description, which is a message; ONNX: the name of the program that made it.
+                // Core ML: a description, which is a message; ONNX: the name of the program that wrote it.
                 Field { number: 2, value: None, content, .. } if !is_text(content) => Some(FileKind::CoreMl),
                 Field { number: 2..=8 | 14 | 20 | 25, .. } => Some(FileKind::Onnx),
                 _ => None,
             }
         }
-        // ONNX without a version in front: its graph, or the operator sets.
+        // ONNX without a version at the front: its graph, or the operator sets.
         Field { number: 7, value: None, content, .. } if matches!(field(content)?.number, 1 | 2 | 5 | 11) => {
             Some(FileKind::Onnx)
         }
@@ -287,9 +290,9 @@ fn protobuf(bytes: &[u8]) -> Option<FileKind> {
 /// The first field of a Protocol Buffers message.
 struct Field<'a> {
     number: u64,
-    /// Of a field that is a number.
+    /// The value of a numeric field.
     value: Option<u64>,
-    /// Of a field that is bytes, as far as they are there.
+    /// The content of a field of bytes, as far as it is present.
     content: &'a [u8],
     rest: &'a [u8],
 }
@@ -321,7 +324,7 @@ fn is_text(bytes: &[u8]) -> bool {
     let front = &bytes[..bytes.len().min(1 << 12)];
     let whole = match std::str::from_utf8(front) {
         Ok(_) => true,
-        // A character that is cut off at the end.
+        // A character is cut at the end.
         Err(error) => error.error_len().is_none() && front.len() < bytes.len(),
     };
     whole && front.iter().all(|&byte| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r'))
@@ -351,12 +354,12 @@ fn text(bytes: &[u8]) -> Option<FileKind> {
 mod tests {
     use super::{FileKind, kind_of, kind_of_folder};
 
-    /// A field of a Protocol Buffers message that holds bytes.
+    /// Builds a field of a Protocol Buffers message that holds bytes.
     fn bytes_field(number: u8, content: &[u8]) -> Vec<u8> {
         [&[number << 3 | 2, content.len() as u8], content].concat()
     }
 
-    /// The start of a zip file whose first entry has this name.
+    /// Builds the start of a zip file whose entries have these names.
     fn zip(names: &[&str]) -> Vec<u8> {
         let entry = |name: &&str| [b"PK\x03\x04", &[0; 26][..], name.as_bytes()].concat();
         names.iter().flat_map(entry).collect()

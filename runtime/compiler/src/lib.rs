@@ -1,13 +1,14 @@
-//! From a trained network to a Tealight model file: `.tflite` (int8 or float32), or a float network to be quantized.
+//! Compiles a trained network to a Tealight model file: a `.tflite` file (int8 or float32), or a float network that is
+//! quantized here.
 //!
-//! The result is one ordinary safetensors file that a session runs in place, and whose memory is planned to the byte.
-//! Numbers do not change: a compiled int8 network computes the same bytes as TensorFlow Lite Micro's reference kernels.
-//! f32 sums are added in another order, so the results of an f32 network may differ from theirs in the last bits.
+//! The result is one ordinary safetensors file. A session runs it in place, and its memory is planned to the byte. A
+//! compiled int8 network computes the same bytes as TensorFlow Lite Micro's reference kernels. f32 sums are added in
+//! another order, so the results of an f32 network may differ from theirs in the last bits.
 //!
 //! ```
 //! use tealight_compiler::{Options, compile_tflite};
 //!
-//! // A network that is one Relu, on three int8 numbers.
+//! A network of one ReLU on three int8 values.
 //! let source = include_bytes!("../tests/relu.tflite");
 //! let compiled = compile_tflite(source, &Options { name: Some("relu".into()), ..Options::default() })?;
 //!
@@ -19,10 +20,10 @@
 //!
 //! # Passes
 //!
-//! A network is a [`graph::Graph`] from the first pass to the last but one, of neutral operators ([`ir::Op`]) first and of the model
-//! file's at last; [`builder`] makes one of other origin.
-//! [`compile_tflite_with`] shows it after each. A float network, from a `.tflite` file or traced from a framework's model, is
-//! quantized to such a graph ([`quantize`]) in the place of `import`.
+//! A network is a [`graph::Graph`] in all passes but the last. Its nodes hold neutral operators ([`ir::Op`]) at first
+//! and operators of the model file at the end; [`builder`] builds such a graph in code. [`compile_tflite_with`] shows
+//! the graph after each pass. A float network, from a `.tflite` file or traced from a framework's model, is quantized
+//! to such a graph ([`quantize`]) instead of `import`.
 //!
 //! | pass | what it does |
 //! |---|---|
@@ -42,31 +43,32 @@
 //!
 //! # Memory
 //!
-//! An operator that walks its input row by row no longer needs a row once it is past it, so its output may lie over an
-//! input whose live range ends there, at the distance that [`tealight_format::RowAccess`] states. The planner decides for each
-//! operator whether to use that, and searches for a placement of all tensors with a low peak. [`Report`] sets what it
-//! reached beside what is possible without overlap.
+//! An operator that walks its input row by row no longer needs the rows before its current one. Its output may
+//! therefore overlap an input whose live range ends there, at the distance that [`tealight_format::RowAccess`] states.
+//! The planner decides for each operator whether to use that, and searches for a placement of all tensors with a low
+//! peak. [`Report`] lists the result next to the best possible without overlap.
 //!
 //! # What is refused
 //!
 //! An operator or type that cannot be compiled is an error that names the node and what would be accepted
-//! ([`CompileError`]); all of them are listed at once, and nothing is dropped or approximated. [`OPERATORS`] lists what is
-//! compiled. A layer is int8 or float32 as a whole: one with float inputs and int8 weights, or with other types, is refused.
+//! ([`CompileError`]). All such errors are listed at once, and nothing is dropped or approximated. [`OPERATORS`] lists
+//! what can be compiled. A layer is either int8 or float32: one with float inputs and int8 weights, or with other
+//! types, is refused.
 //!
-//! A file of another kind is named ([`kind_of`]). A dynamic dimension of an input is refused, but for a batch that all inputs
-//! have, which is taken as 1 ([`Report::notes`]).
+//! A file of another kind is refused with an error that names the kind ([`kind_of`]). A dynamic dimension of an input
+//! is refused, except for a batch dimension that all inputs have, which is taken as 1 ([`Report::notes`]).
 //!
 //! # Scales
 //!
-//! A tensor's scale and zero point are what its codes mean. Where TensorFlow Lite Micro computes with scales that differ, the
-//! result is its bytes; where it refuses, or copies codes from one scale to another, the result is what the stated scales
-//! give, or an error that names them. Where its bytes are not what the scales say (a RELU6 between two scales, the bias of
-//! a convolution in another scale than its sums), [`Report::notes`] reports it.
+//! A tensor's scale and zero point define the values of its codes. Where TensorFlow Lite Micro computes with scales
+//! that differ, the result has the same bytes; where it refuses, or copies codes from one scale to another, the result
+//! is what the stated scales require, or an error that names them. Where its bytes are not what the scales require (a
+//! RELU6 between two scales, a convolution's bias in another scale than its sums), [`Report::notes`] reports it.
 //!
 //! # Limits
 //!
-//! A file may come from anyone, so what it states costs nothing by itself. Time and memory of a compilation are in proportion
-//! to the file, and a file that asks for more is refused:
+//! A file may come from anyone, so a size that it merely states allocates nothing. Time and memory of a compilation are
+//! proportional to the file, and a file that asks for more is refused:
 //!
 //! | what | bound |
 //! |---|---|
@@ -102,13 +104,13 @@ mod vocabulary;
 mod weight_type;
 mod write;
 
-/// Builds a graph of the model file's own operators, one line an operator, and compiles it.
+/// Builds a graph of the model file's own operators, one line for each operator, and compiles it.
 pub mod builder {
     pub use crate::driver::{compile_kernel_graph, compile_kernel_graph_with};
     pub use crate::ir::builder::Builder;
 }
 
-/// GGUF files: a language model in one becomes a graph, and is compiled.
+/// GGUF files: the language model in one becomes a graph and is compiled.
 pub mod gguf {
     pub use crate::diag::GgufError;
     pub use crate::driver::{compile_gguf, compile_gguf_with};

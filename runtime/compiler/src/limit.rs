@@ -1,8 +1,8 @@
-//! One limit for what a network may make the compiler hold, compute and write.
+//! One limit for the bytes that the compiler holds, computes and writes for a network.
 //!
-//! A small file can name the same bytes many times, or ask for constants that are far larger than itself. What compiling
-//! makes of it is therefore counted: bytes that are computed beforehand or read for that, tables, and constants as they will
-//! be written. The limit is in proportion to what the network itself holds, so the time and memory of compiling are too.
+//! A small file can refer to the same bytes many times, or ask for constants far larger than itself. Allocations are
+//! therefore counted: bytes that are computed beforehand or read for that, tables, and constants in their written form.
+//! The limit is proportional to what the network itself holds, and so are the time and memory of compiling.
 
 use crate::diag::{CompileError, Result};
 use crate::ir::bytes::Bytes;
@@ -11,19 +11,19 @@ use crate::options::Options;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
-/// What is allowed in any case, in bytes.
+/// The minimum of the limit, in bytes.
 pub(crate) const LEAST: u64 = 64 << 20;
 
-/// What is allowed in any case to run a network in, in bytes: what the command line lets a model take.
+/// The minimum of the limit for running a network, in bytes: the default limit of the command line.
 const LEAST_TO_RUN: u64 = 512 << 20;
 
-/// What is allowed otherwise, in multiples of the bytes that the network holds.
+/// The limit above the minimum, as a multiple of the bytes that the network holds.
 ///
-/// Weights of one byte that become float32 take four times their size, and four more if they are then transposed; those in
-/// half precision take half of that.
+/// Weights of one byte that become float32 take four times their size, and four times more if they are then transposed;
+/// those in half precision take half of that.
 pub(crate) const FACTOR: u64 = 8;
 
-/// The limit of one compilation, and what it has made so far.
+/// The limit of one compilation, and the bytes counted so far.
 #[derive(Debug)]
 pub(crate) struct Limit {
     limit: u64,
@@ -31,32 +31,32 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// The limit for a network of which `held` bytes are there.
+    /// Creates the limit for a network that holds `held` bytes.
     pub(crate) fn new(held: u64, options: &Options) -> Self {
         let limit = options.max_memory.unwrap_or(held.saturating_mul(FACTOR).max(LEAST));
         Self { limit, made: Cell::new(0) }
     }
 
-    /// The limit for `graph` as it was read.
+    /// Creates the limit for `graph` as it was read.
     pub(crate) fn of(graph: &Graph, options: &Options) -> Self {
         Self::new(held(graph), options)
     }
 
-    /// The limit for memory to run a network in, of which `held` bytes are there.
+    /// Creates the limit for the memory to run a network that holds `held` bytes.
     pub(crate) fn to_run_held(held: u64, max_memory: Option<u64>) -> Self {
         let limit = max_memory.unwrap_or(held.saturating_mul(FACTOR).max(LEAST_TO_RUN));
         Self { limit, made: Cell::new(0) }
     }
 
-    /// The limit for memory to run `graph` in.
+    /// Creates the limit for the memory to run `graph`.
     pub(crate) fn to_run(graph: &Graph, options: &Options) -> Self {
         Self::to_run_held(held(graph), options.max_memory)
     }
 
-    /// Counts `bytes` that are made, or read to make others, for what `what` names.
+    /// Counts `bytes` that are allocated, or read to compute others; `what` describes them.
     ///
     /// # Errors
-    /// They are more than are left. Nothing was made of them yet.
+    /// They exceed what is left. Nothing has been allocated for them.
     pub(crate) fn make(&self, bytes: u64, what: impl FnOnce() -> String) -> Result<()> {
         let needed = self.made.get().saturating_add(bytes);
         if needed > self.limit {
@@ -66,11 +66,11 @@ impl Limit {
         Ok(())
     }
 
-    /// Checks that the constants that nodes read and that states start from are not more than the limit, each counted as
+    /// Checks that the constants that nodes read and the initial values of state are within the limit, each counted as
     /// often as it is written: once for each type, shape and quantization.
     ///
     /// # Errors
-    /// They are more.
+    /// They exceed it.
     pub(crate) fn check_constants(&self, graph: &Graph) -> Result<()> {
         let mut seen = HashSet::new();
         let mut needed = 0u64;
@@ -90,13 +90,14 @@ impl Limit {
     }
 }
 
-/// What tells a constant from others in the file that is written.
+/// Returns the key that distinguishes a constant in the file that is written.
 fn written_as<'a>(tensor: &'a Tensor, bytes: &Bytes) -> (usize, ElementType, &'a [u32], Option<(u32, i32)>) {
     let quantization = tensor.per_tensor().map(|(scale, zero_point)| (scale.to_bits(), zero_point));
     (bytes.identity(), tensor.dtype, &tensor.shape, quantization)
 }
 
-/// Bytes of all constants of `graph`, those that are ranges of one file counted once, as that file.
+/// Returns the bytes of all constants of `graph`. Constants that are ranges of one file count once, with the size of
+/// that file.
 fn held(graph: &Graph) -> u64 {
     let mut owners = HashMap::new();
     for tensor in graph.tensors.iter().chain(graph.subgraphs.iter().flat_map(|graph| &graph.tensors)) {

@@ -1,38 +1,38 @@
-//! Short, readable, unique names for constants, made from the names that converters leave behind.
+//! Short, readable, unique names for constants, derived from the names that converters write.
 
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use std::collections::{HashMap, HashSet};
 use tealight_format::OpCode;
 use tealight_format::ops::{Input, Role};
 
-/// The names given so far.
+/// The names that are in use.
 pub(crate) struct Names {
     taken: HashSet<String>,
-    /// The next candidate to try, by the first one: all before it are taken.
+    /// The number of the next candidate to try, by the first candidate; all before it are in use.
     next: HashMap<String, usize>,
-    /// Names stay as they are given.
+    /// Whether the source's names are kept.
     as_given: bool,
 }
 
-/// Longest stem of a name.
+/// The maximum length of a name's stem.
 const LONGEST: usize = 40;
 
-/// Path segments that say nothing about which layer it is.
+/// Path segments that do not help to identify a layer.
 const NOISE: [&str; 8] = ["depthwise", "resource", "kernel", "weights", "weight", "bias", "filter", "w"];
 
-/// What converters call a constant that has no name.
+/// Names that converters use for constants without a name.
 const NAMELESS: [&str; 3] = ["pseudo_qconst", "pseudo_const", "arith_constant"];
 
-/// Layers that are fused into the one that a constant is for.
+/// Names of layers that are fused into the layer that a constant belongs to.
 const FUSED: [&str; 3] = ["batch_normalization", "activation", "re_lu"];
 
 impl Names {
     pub(crate) fn new(as_given: bool) -> Self {
-        // The plan's own name.
+        // The name of the plan itself.
         Self { taken: HashSet::from(["plan".to_string()]), next: HashMap::new(), as_given }
     }
 
-    /// A name for input `k` of `node`, a constant.
+    /// Returns a name for input `k` of `node`, a constant.
     pub(crate) fn constant(&mut self, graph: &Graph, node: &Node, k: usize) -> String {
         let own = node.inputs.get(k).copied().flatten().filter(|_| self.as_given);
         if let Some(name) = own.and_then(|id| given(&graph.tensors[id].name)) {
@@ -45,7 +45,8 @@ impl Names {
         let own = node.inputs.get(k).copied().flatten();
         let inputs = operator.map_or(&[][..], |operator| operator.code().inputs());
         let (role, named_by) = match inputs.get(k).or(inputs.last()) {
-            // A table is the operator's own; what belongs to weights is called as they are.
+            // A table is named after the operator's output; constants that belong to weights are named after the
+            // weights.
             Some(Input { role: Role::Table, name }) => (*name, node.outputs.first().copied()),
             Some(Input { name: Input::CONSTANT, .. }) => (Input::CONSTANT, own),
             Some(Input { name, .. }) => (*name, node.inputs.get(1).copied().flatten()),
@@ -56,13 +57,13 @@ impl Names {
         self.unique(&stem, role)
     }
 
-    /// A name for what state `id` starts from.
+    /// Returns a name for the initial value of state `id`.
     pub(crate) fn initial(&mut self, graph: &Graph, id: TensorId) -> String {
         let stem = stem(&graph.tensors[id].name).unwrap_or_else(|| "state".to_string());
         self.unique(&stem, "initial")
     }
 
-    /// Keeps `name` for something else.
+    /// Reserves `name` for another use.
     pub(crate) fn reserve(&mut self, name: &str) {
         self.taken.insert(name.to_string());
     }
@@ -71,7 +72,7 @@ impl Names {
         self.free(|count| if count == 1 { format!("{stem}.{role}") } else { format!("{stem}_{count}.{role}") })
     }
 
-    /// The first of `candidates`, which count from 1, that is not taken yet.
+    /// Returns the first of `candidates`, which count from 1, that is not in use.
     fn free(&mut self, candidates: impl Fn(usize) -> String) -> String {
         let count = self.next.entry(candidates(1)).or_insert(1);
         loop {
@@ -84,7 +85,7 @@ impl Names {
     }
 }
 
-/// What a layer is called in reports and options: as its weights are, or as what it writes, or as its operator.
+/// Returns the name of a layer in reports and options: that of its weights, of its output, or of its operator.
 pub(crate) fn layer_name(graph: &Graph, node: &Node) -> String {
     let weights = match &node.op {
         NodeOp::Kernel(operator) if operator.weight_inputs().len() == 0 && operator.block_type().is_none() => None,
@@ -96,7 +97,8 @@ pub(crate) fn layer_name(graph: &Graph, node: &Node) -> String {
     weights.and_then(named).or_else(|| output.and_then(named)).unwrap_or_else(|| node.op.name().to_string())
 }
 
-/// The telling part of a tensor's name: a checkpoint's name without the word for weights, of a converter's path its stem.
+/// Returns the part of a tensor's name that identifies the layer: a checkpoint's name without the word for weights, or
+/// the stem of a converter's path.
 fn telling(name: &str) -> Option<String> {
     if name.contains(['/', ';', ':']) {
         return stem(name);
@@ -105,17 +107,19 @@ fn telling(name: &str) -> Option<String> {
     given(name).filter(|name| !NAMELESS.iter().any(|nameless| name.contains(nameless)))
 }
 
-/// A name as it stands, with `_` for what a header would have to escape; nothing if it is empty.
+/// Returns a name with `_` for characters that a header would have to escape; `None` if it is empty.
 fn given(name: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_graphic() && c != '"' && c != '\\' { c } else { '_' };
-    // Names with two underscores first belong to the container.
+    // Names that begin with two underscores belong to the container.
     let name: String = name.trim_start_matches('_').chars().map(plain).collect();
     (!name.is_empty()).then_some(name)
 }
 
-/// The telling part of a converter's name: of `model/conv2d_1/Conv2D;model/batch_normalization/..` it is `conv2d_1`.
+/// Returns the part of a converter's name that identifies the layer: `conv2d_1` of
+/// `model/conv2d_1/Conv2D;model/batch_normalization/..`.
 ///
-/// Several names stand in one when layers were fused. Operators begin with a capital in TensorFlow, layers do not.
+/// If layers were fused, the name contains several. In TensorFlow, operator names begin with a capital and layer names
+/// do not.
 pub(crate) fn stem(name: &str) -> Option<String> {
     let layers: Vec<String> = name.split(';').filter_map(layer).collect();
     let own = layers.iter().find(|layer| !FUSED.iter().any(|fused| layer.starts_with(fused)));
@@ -125,14 +129,14 @@ pub(crate) fn stem(name: &str) -> Option<String> {
     (!stem.is_empty() && !NAMELESS.iter().any(|nameless| stem.contains(nameless))).then_some(stem)
 }
 
-/// The last segment of a path that can be a layer's name.
+/// Returns the last segment of a path that can be a layer's name.
 fn layer(path: &str) -> Option<String> {
     let segments = path.split(['/', ':']).filter(|segment| !segment.starts_with(|c: char| c.is_ascii_uppercase()));
     let segments = segments.filter(|segment| segment.parse::<u64>().is_err() && !NOISE.contains(segment));
     segments.filter_map(plain).next_back()
 }
 
-/// In lower case, of letters, digits, `-` and `_`; nothing if nothing is left.
+/// Returns the segment in lower case, reduced to letters, digits, `-` and `_`; `None` if nothing is left.
 fn plain(segment: &str) -> Option<String> {
     let kept =
         segment.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' });
@@ -140,7 +144,7 @@ fn plain(segment: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
-/// What a layer without a name of its own is called: the operator's name in lower case, without the type it computes in.
+/// Returns the name of a layer that has none: the operator's name in lower case, without its type.
 fn kind(code: OpCode) -> String {
     let name = code.name();
     let name = name.strip_suffix("F32").or(name.strip_suffix("Block")).unwrap_or(name);

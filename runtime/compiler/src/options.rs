@@ -7,32 +7,34 @@ use tealight_format::ops::BlockType;
 /// Options of a compilation.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The model's name, kept in the file; `model` if none.
+    /// The model's name, kept in the file; `model` if not given.
     pub name: Option<String>,
     /// Names of the classes that the output scores, kept in the file.
     pub labels: Vec<String>,
-    /// What computes the input from a sensor's samples, kept in the file (`tealight_audio::LOG_MEL`); nothing if none.
+    /// How the input is computed from a sensor's samples, kept in the file (`tealight_audio::LOG_MEL`); `None` if there
+    /// is no front end.
     pub front_end: Option<String>,
-    /// Keep views that nothing reads as values, so that each source tensor whose bytes exist is in
+    /// Keep views as values even if nothing reads them. Each source tensor whose bytes exist is then in
     /// [`Compiled::tensors`](crate::Compiled::tensors).
     pub keep_tensor_map: bool,
-    /// Constants keep the names that the source gives them, but for characters that a file's header cannot hold; else they
-    /// get short ones made from what converters leave behind.
+    /// Keep the source's names of constants, except for characters that a file's header cannot hold. Otherwise they get
+    /// short names, without the parts that converters leave in them.
     pub keep_names: bool,
-    /// Store the weights of float32 fully connected layers, and tables that rows are gathered from, in blocks of this
-    /// type, where their rows are whole blocks.
+    /// Store the weights of float32 fully connected layers, and of tables that rows are gathered from, in blocks of
+    /// this type, where their rows are whole blocks.
     pub quantize: Option<BlockType>,
     /// The tokenizer of a language model, kept in the file.
     pub vocabulary: Option<Vocabulary>,
-    /// Store the weights of other float32 layers as f16, where all of them are in its range: of convolutions, fully
-    /// connected and recurrent layers.
+    /// Store the weights of other float32 layers (convolutions, fully connected and recurrent layers) as f16, where all
+    /// of them are in its range.
     pub f16: bool,
-    /// Types for the weights of single float32 layers, by name; the last that fits a layer counts. A name may hold `*` (any
-    /// characters) and `?` (any one); it then names the layers that can have the type.
+    /// Types for the weights of single float32 layers, by name; the last entry that matches a layer counts. A name may
+    /// hold `*` (any characters) and `?` (any one); it then selects only those of the matching layers that can have the
+    /// type.
     pub layers: Vec<(String, WeightType)>,
-    /// The most bytes that compiling may make of the network: constants that are computed beforehand, tables, and all
-    /// constants of the file that is written. Eight times what the network's own constants take, and at least 64 MiB, if not
-    /// given: more is needed by files that were made to do harm, rarely by others. Calibration takes as much again to run the
-    /// network in; at least 512 MiB, if not given.
+    /// The maximum number of bytes that compiling may allocate for the network: constants that are computed beforehand,
+    /// tables, and all constants of the file that is written. The default is eight times what the network's own
+    /// constants take, and at least 64 MiB; hostile files need more, others rarely. Calibration may use the same amount
+    /// again to run the network; its default is at least 512 MiB.
     pub max_memory: Option<u64>,
 }

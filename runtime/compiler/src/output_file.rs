@@ -1,10 +1,10 @@
-//! A file that appears whole or not at all.
+//! A file that is written completely or not at all.
 //!
-//! On Linux, what is written goes to a file without a name in the target's folder, which gets the target's name only when
-//! all of it has reached the disk: whatever ends the process before that, a signal and a limit included, nothing is left
-//! behind. Elsewhere, and on file systems that have no such files, it goes to a file `.tealight-*.part` beside the target;
-//! one that a process could not remove is removed when the next file is written to that folder. A target that is not a
-//! regular file (a pipe, a terminal, `/dev/null`) is written directly: replacing it by name would destroy it.
+//! On Linux, the bytes go to a file without a name in the target's folder. It gets the target's name only when all of
+//! them have reached the disk: if the process ends before that, even by a signal or a limit, nothing is left behind.
+//! Elsewhere, and on file systems without such files, they go to a file `.tealight-*.part` beside the target; one that
+//! a process could not remove is removed when the next file is written to that folder. A target that is not a regular
+//! file (a pipe, a terminal, `/dev/null`) is written directly: replacing it by name would destroy it.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Write};
@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-/// How the name of a file starts that is not whole yet.
+/// Prefix of the name of a file that is not complete yet.
 const PREFIX: &str = ".tealight-";
 
-/// How it ends.
+/// Suffix of that name.
 const SUFFIX: &str = ".part";
 
-/// The longest chain of symbolic links that is followed, as on Linux.
+/// The maximum number of symbolic links that are followed, as on Linux.
 const MAX_LINKS: usize = 40;
 
 /// A file being written.
@@ -27,11 +27,11 @@ pub struct OutputFile {
     target: PathBuf,
     writer: BufWriter<File>,
     place: Place,
-    /// What was there before.
+    /// Metadata of the file that is replaced, if there is one.
     old: Option<Metadata>,
 }
 
-/// Where the bytes go until they are all there.
+/// Where the bytes go until the file is complete.
 #[derive(Debug)]
 enum Place {
     /// To the target itself.
@@ -43,8 +43,8 @@ enum Place {
 }
 
 impl OutputFile {
-    /// Starts the file `target`; nothing of that name changes yet. Links are followed: the file that they lead to is
-    /// replaced, and they stay.
+    /// Starts the file `target`, without changing an existing one. Symbolic links are followed: the file that they lead
+    /// to is replaced, and they stay.
     ///
     /// # Errors
     /// Those of the file system; [`io::ErrorKind::IsADirectory`] if `target` is a folder.
@@ -60,7 +60,7 @@ impl OutputFile {
             _ => {}
         }
         let folder = folder(&target);
-        // Asked before, because the error of a temporary file has a name in it that means nothing to the user.
+        // Checked first, because the error of a temporary file contains a name that means nothing to the user.
         fs::metadata(folder.join("."))?;
         remove_abandoned(folder);
         let (file, place) = match unnamed(folder) {
@@ -70,12 +70,12 @@ impl OutputFile {
         Ok(Self { target, writer: BufWriter::new(file), place, old })
     }
 
-    /// The file that is written, behind all links.
+    /// Returns the path of the file that is written, with all links followed.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Writes `bytes` after what was written before.
+    /// Appends `bytes`.
     ///
     /// # Errors
     /// Those of the file system, such as a full disk.
@@ -83,8 +83,8 @@ impl OutputFile {
         self.writer.write_all(bytes)
     }
 
-    /// Ends the file and gives it its name. A file that was there before is replaced, and its mode and, where this process
-    /// may do that, its owner and group are kept; a new file has the mode that the user's mask leaves.
+    /// Completes the file and gives it its name. An existing file is replaced; its mode and, where this process may set
+    /// them, its owner and group are kept. A new file has the mode that the user's umask allows.
     ///
     /// # Errors
     /// Those of the file system; the target is then as it was.
@@ -110,7 +110,7 @@ impl OutputFile {
     }
 }
 
-/// Writes a file whole or not at all: see [`OutputFile`].
+/// Writes a file completely or not at all: see [`OutputFile`].
 ///
 /// # Errors
 /// Those of the file system; the file is then as it was.
@@ -120,23 +120,23 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.finish()
 }
 
-/// Removes the file that is being written, if it has a name of its own. For a program that ends without unwinding, such as
-/// one that the user interrupts.
+/// Removes the file that is being written, if it has a name of its own. For a program that ends without unwinding, for
+/// example on an interrupt by the user.
 pub fn remove_unfinished() {
     if let Some(path) = Unfinished::take() {
-        // Nothing can be done about a failure; the next output removes the file.
+        // A failure is ignored; writing the next output removes the file.
         let _ = fs::remove_file(path);
     }
 }
 
-/// The temporary file with a name. A process writes one file at a time.
+/// The path of the temporary file with a name. A process writes one file at a time.
 struct Unfinished;
 
 static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 impl Unfinished {
     fn set(path: Option<&Path>) {
-        // A panic while the lock was held leaves a path that is as good as any.
+        // A panic while the lock was held leaves a valid path.
         *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = path.map(Path::to_path_buf);
     }
 
@@ -145,7 +145,7 @@ impl Unfinished {
     }
 }
 
-/// What `path` leads to: itself if it is no link, which need not exist.
+/// Resolves `path`, which need not exist, through all symbolic links.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     for _ in 0..MAX_LINKS {
@@ -161,7 +161,7 @@ fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The names of files that are not whole yet. New files get the rights that the user's mask leaves.
+/// The names of files that are not complete yet. New files get the permissions that the user's umask allows.
 fn builder() -> Builder<'static, 'static> {
     let mut builder = Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
@@ -170,15 +170,15 @@ fn builder() -> Builder<'static, 'static> {
     builder
 }
 
-/// A file in `folder` that has no name, if there can be one there.
+/// Creates a file in `folder` that has no name; `None` if that is not possible there.
 #[cfg(target_os = "linux")]
 fn unnamed(folder: &Path) -> Option<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    // It gets its name by this file system.
+    // The file is given its name through this file system.
     fs::metadata("/proc/self/fd").ok()?;
     let flags = rustix::fs::OFlags::TMPFILE.bits().cast_signed();
     let file = File::options().read(true).write(true).mode(0o666).custom_flags(flags).open(folder).ok()?;
-    // While it has a temporary name, it is not taken for an abandoned one.
+    // The lock keeps others from removing it as abandoned while it has a temporary name.
     file.try_lock().ok()?;
     Some(file)
 }
@@ -188,7 +188,7 @@ fn unnamed(_: &Path) -> Option<File> {
     None
 }
 
-/// Gives a file without a name the name `target`; `replaces` says that there may be such a file.
+/// Gives a file without a name the name `target`; `replaces` states that such a file may exist.
 #[cfg(target_os = "linux")]
 fn name(file: &File, target: &Path, replaces: bool) -> io::Result<()> {
     use rustix::fs::{AtFlags, CWD, linkat};
@@ -197,12 +197,12 @@ fn name(file: &File, target: &Path, replaces: bool) -> io::Result<()> {
     let link = |path: &Path| linkat(CWD, &this, CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
     if !replaces {
         match link(target) {
-            // One has appeared meanwhile.
+            // Such a file has appeared meanwhile.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             done => return done,
         }
     }
-    // A link does not replace a file; the name of another does.
+    // A link cannot replace a file, but a rename can.
     let named: NamedTempFile<()> = builder().make_in(folder(target), link)?;
     named.into_temp_path().persist(target).map_err(|error| error.error)
 }
@@ -212,11 +212,11 @@ fn name(_: &File, _: &Path, _: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A file in `folder` with a temporary name, locked so that it is not taken for an abandoned one.
+/// Creates a file in `folder` with a temporary name, locked so that it is not removed as abandoned.
 fn named(folder: &Path) -> io::Result<(File, Place)> {
     loop {
         let (file, path) = builder().tempfile_in(folder)?.into_parts();
-        // Where files cannot be locked, none is taken for abandoned either.
+        // Where files cannot be locked, none is removed as abandoned either.
         let _ = file.lock();
         // Another process may have removed it before it was locked.
         if path.exists() {
@@ -226,7 +226,7 @@ fn named(folder: &Path) -> io::Result<(File, Place)> {
     }
 }
 
-/// Removes files in `folder` whose process ended before they were whole. A process locks the file that it writes.
+/// Removes incomplete files in `folder` whose process has ended. A process locks the file that it writes.
 fn remove_abandoned(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -236,14 +236,14 @@ fn remove_abandoned(folder: &Path) {
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()
         {
-            // One that may not be removed stays.
+            // A file that cannot be removed stays.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Gives `file` the mode, the owner and the group of the file that it replaces. Where the group cannot be kept, the new one
-/// gets no more rights than everyone.
+/// Gives `file` the mode, the owner and the group of the file that it replaces. Where the group cannot be kept, the new
+/// group gets no more permissions than others.
 #[cfg(unix)]
 fn keep_rights(file: &File, old: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};

@@ -1,13 +1,13 @@
-//! Running what the compiler wrote, for calibration and measurement.
+//! Runs what the compiler wrote, for calibration and measurement.
 
 use crate::quantize::Params;
 use tealight::OwnedSession;
 use tealight_format::DType;
 
-/// Gives input `k` these real numbers, in its type.
+/// Sets input `k` to these f32 values, converted to its type.
 ///
 /// # Errors
-/// The input takes another count, or has a type that no real numbers become.
+/// The input takes another number of values, or has a type that f32 values cannot be converted to.
 pub(crate) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<(), String> {
     let no_input = || format!("it has no input {k}");
     let value = session.model().value(session.model().input(k).ok_or_else(no_input)?);
@@ -33,7 +33,7 @@ pub(crate) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Res
     copied.map_err(|error| error.to_string())
 }
 
-/// The real numbers that a value of type float32 or int8 stands for.
+/// Returns the values of a tensor of type float32 or int8, as f32.
 pub(crate) fn reals_of(session: &OwnedSession, value: usize) -> Vec<f32> {
     let of = session.model().value(value);
     let params = Params { scale: of.scale, zero_point: of.zero_point };

@@ -6,7 +6,7 @@ use crate::ir::{Activation, Op, Padding, Window};
 use crate::limit::Limit;
 use crate::options::Options;
 
-/// A graph that grows by one line for each operator.
+/// A graph under construction, with one call for each operator.
 #[derive(Default)]
 pub(crate) struct Builder {
     pub(crate) graph: Graph,
@@ -94,7 +94,7 @@ pub(crate) fn window(padding: Padding, stride: i32) -> Window {
     }
 }
 
-/// The pass `lower`, within the limit for a graph of this size.
+/// Runs the pass `lower` with the limit for a graph of this size.
 pub(crate) fn lower(graph: Graph) -> Result<Graph> {
     let limit = Limit::of(&graph, &Options::default());
     crate::lower::lower(graph, &limit)

@@ -1,19 +1,19 @@
 //! A language model's tokenizer, kept in the model file: constants that no operator reads, and metadata.
 //!
-//! A device that only generates needs none of it; a program that takes and gives text reads it back (`tealight-text`). The
-//! written form is in the format's SPEC.md.
+//! A device that only generates tokens does not need it; a program that reads and writes text loads it
+//! (`tealight-text`). The format's SPEC.md describes how it is stored.
 
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{ElementType, Tensor};
 use std::collections::{BTreeMap, HashSet};
 use tealight_text::vocabulary::{BytePairs, VocabularyFault};
 
-/// How text becomes a model's tokens, and tokens text.
+/// How text is converted to a model's tokens and back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vocabulary {
-    /// A token is a character: token i is character i of this list.
+    /// Each token is a character: token i is character i of this list.
     Chars(Vec<char>),
-    /// Byte-pair encoding on bytes, as GPT-2 has it.
+    /// Byte-pair encoding on bytes, as in GPT-2.
     Bpe(Bpe),
 }
 
@@ -24,20 +24,20 @@ pub struct Bpe {
     pub tokens: Vec<String>,
     /// GGML's kind of each token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     pub kinds: Vec<u8>,
-    /// Pairs of tokens that are joined to one, the first to be joined first.
+    /// Pairs of tokens that are merged into one, in order of priority.
     pub merges: Vec<[u32; 2]>,
-    /// GGML's name for how text is split into words beforehand, such as `gpt-2` or `smollm`.
+    /// GGML's name of the method that splits text into words, such as `gpt-2` or `smollm`.
     pub pre: String,
-    /// The token that a text begins with, if one is to be put there.
+    /// The token to put at the beginning of a text, if any.
     pub begin: Option<u32>,
     /// Tokens that end a text.
     pub end: Vec<u32>,
-    /// Jinja template that makes one text of the messages of a conversation.
+    /// Jinja template that formats the messages of a conversation as one text.
     pub chat_template: Option<String>,
 }
 
 impl Vocabulary {
-    /// How many tokens there are (saturating).
+    /// Returns the number of tokens (saturating).
     pub fn count(&self) -> u32 {
         let count = match self {
             Self::Chars(characters) => characters.len(),
@@ -46,10 +46,10 @@ impl Vocabulary {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// The constants and the metadata that stand for it.
+    /// Returns the constants and the metadata that represent it.
     ///
     /// # Errors
-    /// It contradicts itself: a character or token twice, a merge of tokens that there are not, and the like.
+    /// It is inconsistent: a duplicate character or token, a merge of tokens that do not exist, and the like.
     pub(crate) fn parts(&self) -> Result<(Vec<Tensor>, BTreeMap<String, String>)> {
         match self {
             Self::Chars(characters) => {
@@ -99,7 +99,7 @@ impl Bpe {
         let Self { kinds, merges, begin, end, .. } = self;
         let checked = BytePairs { tokens: &tokens, kinds, merges, begin: *begin, end }.check();
         checked.map_err(|VocabularyFault { part, what }| {
-            // A model file's names of the parts are none of the source's.
+            // The model file has its own names for the parts, independent of the source's.
             let part = match part {
                 "tokenizer.kinds" => "the list of kinds",
                 "tokenizer.merges" => "the list of merges",

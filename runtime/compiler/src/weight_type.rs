@@ -4,24 +4,24 @@ use std::fmt;
 use std::str::FromStr;
 use tealight_format::ops::BlockType;
 
-/// How the weights of a float layer are stored.
+/// The type in which the weights of a float layer are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightType {
-    /// As they are.
+    /// Unchanged.
     F32,
     /// Rounded to 11 significant bits.
     F16,
-    /// In blocks: fully connected layers, and tables that rows are gathered from.
+    /// In blocks: for fully connected layers, and tables that rows are gathered from.
     Blocks(BlockType),
 }
 
 impl WeightType {
-    /// Every type.
+    /// Returns every type.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::F32, Self::F16].into_iter().chain(BlockType::ALL.iter().copied().map(Self::Blocks))
     }
 
-    /// Its name: `f32`, `f16`, `q8_0`, …
+    /// Returns its name: `f32`, `f16`, `q8_0`, …
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",

@@ -1,4 +1,4 @@
-//! The model file: the plan's records, the constants under readable names, the safetensors container around them.
+//! Writes the model file: the plan's records, the constants under readable names, and the safetensors container.
 
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Bytes, Content, Graph, Node, NodeOp, Tensor, TensorId};
@@ -37,18 +37,18 @@ struct Constant {
     bytes: Bytes,
 }
 
-/// What goes into the file, as it is collected.
+/// The content of the file, as it is collected.
 struct Writer<'a> {
     graph: &'a Graph,
     plan: &'a MemoryPlan,
     constants: Vec<Constant>,
     known: HashMap<Key, usize>,
     names: Names,
-    /// The values behind the constants.
+    /// The values that come after the constants.
     memory: Vec<Value>,
     /// The value of each tensor that has one.
     index: BTreeMap<TensorId, usize>,
-    /// The constant that each state starts from.
+    /// The constant that holds each state's initial value.
     inits: HashMap<TensorId, usize>,
     /// The scratch value of each node that has one.
     scratch: Vec<Option<u16>>,
@@ -100,7 +100,7 @@ pub(crate) fn write(
         state_len: plan.state_len,
         op_set,
     };
-    // The constants lie behind the plan, whose length is known now.
+    // The constants come after the plan, whose length is known now.
     let mut offset = header.plan_len();
     for Constant { value, .. } in &mut constants {
         value.offset = u32::try_from(offset).map_err(|_| too_large())?;
@@ -124,8 +124,8 @@ pub(crate) fn write(
     })
 }
 
-/// Checks that a lowered graph has no more operators, inputs and outputs than a model file holds, so that nothing after it
-/// works on more.
+/// Checks that a lowered graph has no more operators, inputs and outputs than a model file can hold, so that later
+/// passes never process more.
 ///
 /// # Errors
 /// It has more.
@@ -151,7 +151,7 @@ fn no_value(graph: &Graph, id: TensorId) -> CompileError {
 }
 
 impl Writer<'_> {
-    /// Adds the constants that nodes read and that states start from, equal ones once.
+    /// Adds the constants that nodes read and the initial values of state; equal ones are added once.
     fn add_constants(&mut self) -> Result<()> {
         let graph = self.graph;
         for node in &graph.nodes {
@@ -207,7 +207,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Puts the constants in the byte order of their names.
+    /// Sorts the constants by the bytes of their names.
     fn sort_constants(&mut self) {
         let mut order: Vec<usize> = (0..self.constants.len()).collect();
         order.sort_unstable_by(|&a, &b| self.constants[a].name.cmp(&self.constants[b].name));
@@ -221,7 +221,8 @@ impl Writer<'_> {
         self.constants.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     }
 
-    /// Adds the values in memory: the model's inputs, state, what nodes write, and then the views of all these that are used.
+    /// Adds the values in memory: the model's inputs, state, the outputs of nodes, and then the used views of all
+    /// these.
     fn add_memory(&mut self, all_views: bool) -> Result<()> {
         let graph = self.graph;
         graph.inputs.iter().try_for_each(|&id| self.add_value(id))?;
@@ -266,7 +267,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Adds a value in memory and gives its index.
+    /// Adds a value in memory and returns its index.
     fn push(&mut self, value: Value) -> usize {
         self.memory.push(value);
         self.constants.len() + self.memory.len() - 1
@@ -316,7 +317,7 @@ fn internal(error: &dyn std::error::Error) -> CompileError {
     CompileError::Internal(error.to_string())
 }
 
-/// Puts the plan and the constants into a safetensors file whose data starts on a multiple of 16, as does each tensor.
+/// Builds a safetensors file from the plan and the constants. Its data start at a multiple of 16, as does each tensor.
 fn container(plan: &[u8], constants: &[Constant], mut metadata: BTreeMap<String, String>) -> Result<Vec<u8>> {
     let mut entries = String::new();
     let mut offset = 0usize;
@@ -376,7 +377,7 @@ fn safetensors_type(dtype: DType) -> Dtype {
     }
 }
 
-/// The file must be what both readers take.
+/// Checks that both readers accept the file.
 fn check(file: &[u8]) -> Result<()> {
     safetensors::SafeTensors::deserialize(file).map_err(|error| internal(&error))?;
     Model::parse(file).map_err(|error| internal(&error))?;

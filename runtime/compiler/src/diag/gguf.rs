@@ -3,74 +3,74 @@
 /// Why a GGUF file could not be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GgufError {
-    /// The bytes are not a GGUF file at all.
+    /// The bytes are not a GGUF file.
     #[error("not a GGUF file: it begins with {found:?}, not with \"GGUF\"")]
     NotGguf {
         /// Its first characters.
         found: String,
     },
-    /// A version that differs in its layout.
+    /// The file has a version with another layout.
     #[error("it is GGUF version {found}; accepted: 2 and 3 (little-endian); convert the model again")]
     Version {
         /// The version.
         found: u32,
     },
-    /// A length, a place or a value in the file is wrong.
+    /// A length, an offset or a value in the file is wrong.
     #[error("the GGUF file is damaged at byte {at}: {what}; download it again")]
     Damaged {
-        /// The byte where what is wrong begins.
+        /// The byte offset of the fault.
         at: usize,
         /// What is wrong.
         what: String,
     },
-    /// A metadata value that is missing, or is not what it should be.
+    /// A metadata value is missing, or has the wrong type.
     #[error("the metadata `{key}` is missing or not {wanted}")]
     Key {
         /// Its key.
         key: String,
-        /// What it should be.
+        /// The expected type.
         wanted: String,
     },
-    /// Something that cannot be compiled.
+    /// A metadata value cannot be compiled.
     #[error("the metadata `{key}` is {found}; accepted: {accepted}")]
     Unsupported {
         /// Its key.
         key: String,
         /// Its value.
         found: String,
-        /// What could be compiled.
+        /// The values that can be compiled.
         accepted: String,
     },
-    /// A context that the model cannot have.
+    /// The context is longer than the model allows.
     #[error("a context of {context} positions is not possible; the model was made for up to {most}")]
     Context {
         /// The context asked for.
         context: u32,
-        /// The longest.
+        /// The maximum context.
         most: u32,
     },
-    /// A context whose keys and values no memory plan holds.
+    /// The keys and values of the context are too large for a memory plan.
     #[error(
         "a context of {context} positions takes {bytes} bytes of keys and values in each of {layers} layers; up to {most} \
          positions are possible"
     )]
     Cache {
-        /// The context, asked for or taken if none is.
+        /// The context, from the options or by default.
         context: u32,
         /// Bytes of a layer's keys and values.
         bytes: u64,
         /// How many layers there are.
         layers: u32,
-        /// The longest context.
+        /// The maximum context.
         most: u32,
     },
-    /// A tensor that should be there.
+    /// A tensor is missing.
     #[error("the tensor `{tensor}` is missing")]
     MissingTensor {
         /// Its name.
         tensor: String,
     },
-    /// A tensor that no layer reads. Leaving it out would be another model.
+    /// No layer reads a tensor. Leaving it out would result in another model.
     #[error("the tensor `{tensor}` is not a part of this architecture as it is known here; accepted: {accepted}")]
     UnknownTensor {
         /// Its name.
@@ -78,24 +78,24 @@ pub enum GgufError {
         /// The names that are read.
         accepted: String,
     },
-    /// A tensor of another shape than the metadata state.
+    /// A tensor has another shape than the metadata state.
     #[error("the tensor `{tensor}` is {found:?}; by the metadata it should be {expected:?} (outermost first)")]
     Shape {
         /// Its name.
         tensor: String,
         /// Its shape, outermost first.
         found: Vec<u32>,
-        /// The shape that it should have.
+        /// The shape according to the metadata.
         expected: Vec<u32>,
     },
-    /// A tensor of a type that cannot be compiled.
+    /// A tensor has a type that cannot be compiled.
     #[error("the tensor `{tensor}` is {found}; accepted: {accepted}")]
     Type {
         /// Its name.
         tensor: String,
         /// Its type.
         found: String,
-        /// What could be compiled.
+        /// The types that can be compiled.
         accepted: String,
     },
 }

@@ -8,24 +8,24 @@ use crate::kind::FileKind;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Why a network could not be compiled, where, and what would be accepted.
+/// Why a network could not be compiled, with the position and what would be accepted.
 ///
 /// Node numbers count the operators of the file's main graph from 0, as model viewers do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
-    /// The bytes are not a TensorFlow Lite file at all, but a file of this kind.
+    /// The bytes are not a TensorFlow Lite file, but a file of this kind.
     #[error("it is {0}, not a TensorFlow Lite file; {way}", way = .0.way())]
     NotTflite(FileKind),
-    /// A TensorFlow Lite file of a version that is not read.
+    /// The file has an unsupported version of TensorFlow Lite's schema.
     #[error("it has version {0} of TensorFlow Lite's schema, and version 3 is read; convert the network again")]
     TfliteVersion(u32),
-    /// The bytes claim to be a TensorFlow Lite file, but an offset, a length or an index in them is wrong.
+    /// The file begins like a TensorFlow Lite file, but an offset, a length or an index in it is wrong.
     #[error("the .tflite file is damaged: {0}; export or download it again")]
     Corrupt(String),
     /// A GGUF file that cannot be compiled.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// An operator that cannot be compiled, as it stands there.
+    /// An operator cannot be compiled in the form that it has there.
     #[error("{site} is not supported; accepted: {accepted}")]
     UnsupportedOperator {
         /// The node and its operator.
@@ -33,7 +33,7 @@ pub enum CompileError {
         /// What would be accepted.
         accepted: String,
     },
-    /// A tensor of a type that the operator does not take.
+    /// A tensor has a type that the operator does not accept.
     #[error("{site}: tensor `{tensor}` is {found}; accepted: {accepted}")]
     UnsupportedType {
         /// The node and its operator.
@@ -48,7 +48,7 @@ pub enum CompileError {
     /// Several operators or tensors that cannot be compiled.
     #[error("{0}")]
     Unsupported(Unsupported),
-    /// A tensor whose size is only known when the network runs.
+    /// The size of a tensor is only known when the network runs.
     #[error(
         "dimension {dimension} of tensor `{tensor}` {shape:?} is dynamic: not known before the network runs; export it with \
          fixed input shapes and batch 1"
@@ -56,9 +56,9 @@ pub enum CompileError {
     DynamicShape {
         /// The tensor's name.
         tensor: String,
-        /// The first dimension that is not known.
+        /// The first unknown dimension.
         dimension: usize,
-        /// Its shape; the unknown dimensions are negative.
+        /// Its shape; unknown dimensions are negative.
         shape: Vec<i32>,
     },
     /// The network contradicts itself or a rule of its operators.
@@ -69,42 +69,42 @@ pub enum CompileError {
         /// The rule that it breaks.
         what: String,
     },
-    /// A layer is named that the network does not have.
+    /// The options select a layer that the network does not have.
     #[error("no layer is called `{pattern}`; those with weights that can be stored otherwise: {known}")]
     UnknownLayer {
         /// The name or pattern.
         pattern: String,
-        /// The names that there are.
+        /// The names of the layers that exist.
         known: String,
     },
-    /// A layer's weights cannot be stored as asked for.
+    /// The weights of a layer cannot be stored in the requested type.
     #[error("the weights of layer `{layer}` cannot be {wanted}: {why}")]
     LayerType {
         /// The layer.
         layer: String,
-        /// The type that was asked for.
+        /// The requested type.
         wanted: String,
-        /// What is in the way.
+        /// The reason.
         why: String,
     },
-    /// A vocabulary that contradicts itself.
+    /// A vocabulary is inconsistent.
     #[error("the vocabulary is wrong: {0}")]
     Vocabulary(String),
-    /// More of something than a model file can hold.
+    /// There is more of something than a model file can hold.
     #[error("too large: {0}")]
     TooLarge(String),
-    /// More bytes than a network of its size may make the compiler compute, hold or write
+    /// The compiler would have to compute, hold or write more bytes than a network of its size may need
     /// ([`Options::max_memory`](crate::Options::max_memory)).
     #[error(
         "{what} would take {needed} bytes; the limit for a network of this size is {limit} \
          (`tealight compile --max-memory` sets another)"
     )]
     Memory {
-        /// What was to be made.
+        /// What the bytes were for.
         what: String,
-        /// Bytes that would have been made or written by then.
+        /// The total number of bytes at that point.
         needed: u64,
-        /// Bytes that are allowed.
+        /// The maximum number of bytes.
         limit: u64,
     },
     /// A fault of the compiler itself.
@@ -112,14 +112,14 @@ pub enum CompileError {
     Internal(String),
 }
 
-/// A place in the network.
+/// A position in the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Site {
     /// A node of the main graph.
     Node {
         /// Its index.
         node: usize,
-        /// Its operator, as the file calls it.
+        /// Its operator, by the file's name.
         operator: String,
     },
     /// The graph's interface, or the graph as a whole.
@@ -135,29 +135,29 @@ impl fmt::Display for Site {
     }
 }
 
-/// All that is not supported in a network, like things together.
+/// Everything that is not supported in a network, with equal findings combined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
-    /// How many nodes cannot be compiled.
+    /// The number of nodes that cannot be compiled.
     pub nodes: usize,
-    /// What they have in the way, in the order in which it comes up.
+    /// The causes, in the order in which they occur.
     pub findings: Vec<Finding>,
     /// What would be accepted in general.
     pub accepted: String,
 }
 
-/// One thing that is not supported.
+/// One unsupported operator or form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The operator, and what about it, if it is not the operator itself.
+    /// The operator, and what in it is not supported, unless it is the operator itself.
     pub what: String,
-    /// At how many nodes.
+    /// The number of nodes.
     pub count: usize,
-    /// Where first.
+    /// The first of these nodes.
     pub first: Site,
 }
 
-/// The most findings that a message lists.
+/// The maximum number of findings in a message.
 const LISTED: usize = 20;
 
 impl fmt::Display for Unsupported {
@@ -186,7 +186,7 @@ pub(crate) struct Findings {
     /// What is accepted in general.
     accepted: &'static str,
     first: Option<CompileError>,
-    /// The first error that is not about support.
+    /// The first error of another kind.
     other: Option<CompileError>,
     nodes: usize,
     list: Vec<Finding>,
@@ -225,7 +225,7 @@ impl Findings {
         self.first.get_or_insert(error);
     }
 
-    /// One error that reports everything found, if there is any.
+    /// Returns one error that reports all findings, if there are any.
     pub(crate) fn result(self) -> Result<()> {
         match (self.first, self.other) {
             (Some(only), _) if self.nodes == 1 => Err(only),

@@ -1,4 +1,4 @@
-//! Files that networks come from. Each importer checks every index and count, and produces a graph of neutral operators.
+//! Importers of model files. Each checks every index and count, and produces a graph of neutral operators.
 
 pub(crate) mod gguf;
 pub(crate) mod tflite;

@@ -1,8 +1,7 @@
-//! Builds a graph of the model file's own operators, one line an operator.
+//! Builds a graph of the model file's own operators, one line for each operator.
 //!
-//! For networks that do not come from TensorFlow Lite: the caller states which operator works on which tensors, and its
-//! output. Every rule of the operators is checked when the graph is compiled, with the code
-//! that checks a model file.
+//! For networks that do not come from TensorFlow Lite: the caller states each operator, the tensors it reads, and its
+//! output. Every rule of the operators is checked when the graph is compiled, with the code that checks a model file.
 
 use crate::diag::{CompileError, Result, Site};
 use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
@@ -10,9 +9,10 @@ use tealight_format::ops::{BlockType, Copy};
 use tealight_format::{DType, Operator};
 use tealight_kernels::block;
 
-/// A graph that grows by one tensor or operator at a time.
+/// A graph under construction, to which tensors and operators are added one at a time.
 ///
-/// Names serve messages and the file: a constant keeps its name there ([`Options::keep_names`](crate::Options::keep_names)).
+/// Names appear in messages and in the file: a constant keeps its name there
+/// ([`Options::keep_names`](crate::Options::keep_names)).
 ///
 /// ```
 /// use tealight_compiler::builder::{Builder, compile_kernel_graph};
@@ -43,41 +43,40 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An empty graph.
+    /// Creates an empty graph.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A model input.
+    /// Adds a model input.
     pub fn input(&mut self, name: &str, dtype: ElementType, shape: &[u32]) -> TensorId {
         let id = self.graph.add(Tensor::computed(name, dtype, shape.to_vec()));
         self.graph.inputs.push(id);
         id
     }
 
-    /// A constant with these little-endian bytes. [`Bytes`] and an `Arc` are shared, not
-    /// copied.
+    /// Adds a constant with these little-endian bytes. [`Bytes`] and an `Arc` are shared, not copied.
     pub fn constant(&mut self, name: &str, dtype: ElementType, shape: &[u32], bytes: impl Into<Bytes>) -> TensorId {
         self.graph.add(Tensor::constant(name, dtype, shape.to_vec(), bytes))
     }
 
-    /// An F32 constant.
+    /// Adds an F32 constant.
     pub fn reals(&mut self, name: &str, shape: &[u32], reals: &[f32]) -> TensorId {
         let bytes: Vec<u8> = reals.iter().flat_map(|real| real.to_le_bytes()).collect();
         self.constant(name, ElementType::F32, shape, bytes)
     }
 
-    /// An I32 constant.
+    /// Adds an I32 constant.
     pub fn integers(&mut self, name: &str, shape: &[u32], integers: &[i32]) -> TensorId {
         let bytes: Vec<u8> = integers.iter().flat_map(|integer| integer.to_le_bytes()).collect();
         self.constant(name, ElementType::I32, shape, bytes)
     }
 
-    /// A matrix `[rows, columns]` quantized to blocks: a U8 constant `[rows, row bytes]`.
+    /// Adds a matrix `[rows, columns]` quantized to blocks: a U8 constant `[rows, row bytes]`.
     ///
     /// # Errors
-    /// [`CompileError::InvalidModel`] if `columns` is not a multiple of the block's elements, `reals` are not
-    /// `rows * columns` or not all finite.
+    /// [`CompileError::InvalidModel`] if `columns` is not a multiple of the block's elements, or `reals` does not hold
+    /// `rows * columns` finite values.
     pub fn blocks(&mut self, name: &str, of: BlockType, [rows, columns]: [u32; 2], reals: &[f32]) -> Result<TensorId> {
         let invalid = |what: String| CompileError::InvalidModel {
             site: Site::Graph,
@@ -98,13 +97,13 @@ impl Builder {
         Ok(self.constant(name, ElementType::U8, &[rows, row_bytes], bytes))
     }
 
-    /// State: kept from one inference to the next, zeros at first and after a reset. Operators that write their state
-    /// name it as an input; any other writes it by [`assign`](Self::assign).
+    /// Adds state: a tensor kept from one inference to the next, zero at first and after a reset. Operators that write
+    /// their state take it as an input; anything else writes it by [`assign`](Self::assign).
     pub fn state(&mut self, name: &str, dtype: ElementType, shape: &[u32]) -> TensorId {
         self.state_from(name, dtype, shape, None)
     }
 
-    /// State that starts from these little-endian bytes.
+    /// Adds state that starts from these little-endian bytes.
     pub fn state_with(&mut self, name: &str, dtype: ElementType, shape: &[u32], first: impl Into<Bytes>) -> TensorId {
         self.state_from(name, dtype, shape, Some(first.into()))
     }
@@ -114,8 +113,8 @@ impl Builder {
         self.graph.add(Tensor { content, ..Tensor::computed(name, dtype, shape.to_vec()) })
     }
 
-    /// Adds an operator and returns its output. `None` among the inputs is an optional one left out. Operators run in the order
-    /// in which they are added, or in one with the same results.
+    /// Adds an operator and returns its output. `None` among the inputs is an omitted optional input. Operators run in
+    /// the order in which they are added, or in one with the same results.
     pub fn op<I: Into<Option<TensorId>>>(
         &mut self,
         name: &str,
@@ -129,7 +128,7 @@ impl Builder {
         output
     }
 
-    /// The same elements under another shape, of as many.
+    /// Returns the same elements under another shape with as many elements.
     ///
     /// # Errors
     /// [`CompileError::InvalidModel`] if the numbers of elements differ.
@@ -144,7 +143,7 @@ impl Builder {
         Ok(self.graph.add(view))
     }
 
-    /// Copies `from` into the state `to`, of as many bytes, at this point of the order.
+    /// Copies `from` into the state `to`, of the same number of bytes, at this point of the order.
     pub fn assign(&mut self, from: TensorId, to: TensorId) {
         self.node(Operator::Copy(Copy), vec![Some(from)], to);
     }
@@ -154,12 +153,12 @@ impl Builder {
         self.graph.outputs.push(tensor);
     }
 
-    /// What is known about `tensor`.
+    /// Returns the description of `tensor`.
     pub fn tensor(&self, tensor: TensorId) -> &Tensor {
         &self.graph.tensors[tensor]
     }
 
-    /// The graph, to be compiled by [`compile_kernel_graph`](crate::builder::compile_kernel_graph).
+    /// Returns the graph, to be compiled by [`compile_kernel_graph`](crate::builder::compile_kernel_graph).
     pub fn finish(self) -> Graph {
         self.graph
     }

@@ -1,4 +1,4 @@
-//! The bytes of constants: ranges of what is held once, however many tensors name it.
+//! The bytes of constants: ranges of shared memory that is held once, however many tensors use it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,9 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
-/// Bytes that are shared, not copied: all of a piece of memory, or a range of it.
+/// Bytes that are shared, not copied: a whole allocation, or a range of one.
 ///
-/// A clone is the same bytes. Equal bytes are equal wherever they lie; their hash is computed once for all clones.
+/// A clone refers to the same bytes. Equality compares contents, wherever they are stored; the hash is computed once
+/// for all clones.
 ///
 /// ```
 /// use tealight_compiler::graph::Bytes;
@@ -31,12 +32,13 @@ impl Bytes {
         Self(Arc::new(Part { owner, range, hash: OnceLock::new() }))
     }
 
-    /// What tells these bytes and their clones from all others, of equal content too, while one of them is held.
+    /// Returns a number that identifies these bytes and their clones, as long as one of them is held. Other bytes of
+    /// equal content have another one.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// The memory that these bytes are a range of: what tells it from others, and how long it is.
+    /// Returns the address and the length of the memory that these bytes are a range of.
     pub(crate) fn owner(&self) -> (usize, usize) {
         (self.0.owner.as_ptr().addr(), self.0.owner.len())
     }
@@ -110,10 +112,10 @@ impl FromIterator<u8> for Bytes {
     }
 }
 
-/// A file that is held once; what is read from it are ranges, and equal ranges are one.
+/// A file that is held once. What is read from it are ranges of it, and equal ranges share one [`Bytes`].
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
-    /// The file as the caller holds it: what was read from it points there.
+    /// The file as the caller holds it: slices read from it point into this memory.
     original: &'a [u8],
     file: Arc<[u8]>,
     ranges: HashMap<Range<usize>, Bytes>,
@@ -124,7 +126,7 @@ impl<'a> Source<'a> {
         Self { original, file: original.into(), ranges: HashMap::new() }
     }
 
-    /// These bytes, which lie in the file as the caller holds it. Bytes from elsewhere are copied.
+    /// Returns these bytes, a range of the file as the caller holds it. Bytes from elsewhere are copied.
     pub(crate) fn bytes(&mut self, part: &[u8]) -> Bytes {
         let start = part.as_ptr().addr().checked_sub(self.original.as_ptr().addr());
         let range = start.and_then(|start| Some(start..start.checked_add(part.len())?));
@@ -153,7 +155,7 @@ mod tests {
         assert_ne!(a.identity(), c.identity());
         assert_eq!(a.as_ptr(), c.as_ptr());
         assert_eq!((a.owner(), a.owner().1), (c.owner(), 100));
-        // From elsewhere, and equal all the same.
+        // Copied, because it is not part of the original, and still equal.
         let copy = source.bytes(&file.clone()[10..20]);
         assert_ne!(copy.owner(), a.owner());
         assert_eq!(copy, a);

@@ -1,15 +1,15 @@
-//! Checks of what a graph says about numbers: the quantization of its tensors and the float attributes of its operators.
+//! Checks of the numbers in a graph: the quantization of its tensors and the float attributes of its operators.
 //!
-//! Everything after the import relies on them. NaN is in no range, so it fails each condition.
+//! Everything after the import relies on them. NaN is in no range, so it fails every check.
 
 use super::op::Op;
 use crate::diag::{CompileError, Result, Site};
 use crate::ir::graph::{Content, ElementType, Graph, NodeOp, Quantization, Tensor};
 
-/// The largest scale. The numbers of an 8-bit tensor with it are some 10^12: no network has such.
+/// The largest scale. With it an 8-bit tensor holds values up to about 10^12, which no real network has.
 const LARGEST_SCALE: f32 = 4_294_967_296.0;
 
-/// The largest slope below zero, either way, and the largest factor before a softmax.
+/// The largest slope of a leaky ReLU below zero (of either sign), and the largest `beta` of a softmax.
 const LARGEST_FACTOR: f32 = 65536.0;
 
 /// Checks every tensor and operator of `graph`.
@@ -35,7 +35,7 @@ pub(crate) fn check(graph: &Graph) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with the quantization of `tensor`, in words.
+/// Checks the quantization of `tensor`; the error describes what is wrong with it.
 fn check_quantization(tensor: &Tensor, quantization: &Quantization) -> std::result::Result<(), String> {
     let Quantization { scales, zero_points, axis } = quantization;
     let name = &tensor.name;
@@ -60,7 +60,7 @@ fn check_quantization(tensor: &Tensor, quantization: &Quantization) -> std::resu
     Ok(())
 }
 
-/// A constant, or what a state starts from, has as many bytes as its type and shape say.
+/// Checks that each constant, and each initial value of a state, has as many bytes as its type and shape require.
 pub(crate) fn check_constants(graph: &Graph) -> Result<()> {
     for tensor in &graph.tensors {
         let (Content::Constant(bytes) | Content::State(Some(bytes))) = &tensor.content else { continue };

@@ -1,8 +1,8 @@
 //! The graph that all passes share: tensors, and nodes in the order in which they run.
 //!
 //! One representation serves from import to memory planning. A node holds either a neutral operator or, after the pass
-//! `lower`, one of the model file. Passes add tensors but never remove or renumber them, so a
-//! tensor of the source file keeps its number; a tensor that nothing mentions any more is simply not written.
+//! `lower`, one of the model file. Passes add tensors but never remove or renumber them, so a tensor of the source file
+//! keeps its number; a tensor that nothing refers to any more is simply not written.
 
 pub use super::bytes::Bytes;
 
@@ -26,19 +26,20 @@ pub struct Graph {
     pub tensors: Vec<Tensor>,
     /// The operators, in an order in which they can run.
     pub nodes: Vec<Node>,
-    /// What the network is given.
+    /// The model's inputs.
     pub inputs: Vec<TensorId>,
-    /// What it returns.
+    /// The model's outputs.
     pub outputs: Vec<TensorId>,
     /// Graphs that nodes refer to: subgraph i of the file is `subgraphs[i - 1]`.
     pub subgraphs: Vec<Graph>,
-    /// What the source file calls the operator of each of its nodes: messages name a node so, whatever became of it.
-    /// Empty for a graph that does not come from a file of nodes.
+    /// The source file's name for the operator of each of its nodes, for messages: they use it whatever passes did to
+    /// the node. Empty for a graph that does not come from a file of nodes.
     pub operators: Vec<String>,
-    /// The shape signatures of the source file that differ from [`Tensor::shape`]. A dynamic dimension is -1 there, and 1
-    /// in the shape: right for a batch of 1, else only standing in for what follows from other tensors.
+    /// The shape signatures of the source file that differ from [`Tensor::shape`]. A dynamic dimension is -1 in a
+    /// signature and 1 in the shape. The 1 is right for a batch of 1; any other is a placeholder until the size follows
+    /// from other tensors.
     pub signatures: BTreeMap<TensorId, Vec<i32>>,
-    /// What the user should know about how the source was read.
+    /// What the user should know about how the source was interpreted.
     pub notes: Vec<String>,
 }
 
@@ -51,33 +52,34 @@ pub struct Tensor {
     pub dtype: ElementType,
     /// Dimensions, outermost first.
     pub shape: Vec<u32>,
-    /// How its integers represent numbers.
+    /// Scale and zero point of its integers; `None` if it is not quantized.
     pub quantization: Option<Quantization>,
-    /// What is in it.
+    /// Where its content comes from.
     pub content: Content,
-    /// The tensor whose bytes these are, under another shape. It may be a view too: see [`Graph::base`].
+    /// The tensor whose bytes this one shares, under another shape. That may be a view too: see [`Graph::base`].
     pub alias: Option<TensorId>,
 }
 
-/// What is in a tensor.
+/// Where the content of a tensor comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// What a node writes, or the caller as an input.
+    /// Written by a node, or by the caller as an input.
     Computed,
     /// Always these bytes (little-endian).
     Constant(Bytes),
-    /// Kept from one inference to the next; at first these bytes, or zeros.
+    /// Kept from one inference to the next; starts as these bytes, or as zeros.
     State(Option<Bytes>),
 }
 
-/// real = scale * (integer - zero_point), per tensor (one scale) or per slice along a dimension.
+/// Quantization parameters: real = scale * (integer - zero_point), per tensor (one scale) or per slice along a
+/// dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantization {
-    /// One scale, or one for each index along `axis`. A scale of 0 says that all numbers are 0.
+    /// One scale, or one for each index along `axis`. With a scale of 0, all values are 0.
     pub scales: Vec<f32>,
-    /// As many zero points.
+    /// Zero points, as many as scales.
     pub zero_points: Vec<i32>,
-    /// The dimension that the scales go along.
+    /// The dimension that the scales belong to.
     pub axis: usize,
 }
 
@@ -100,36 +102,36 @@ pub enum ElementType {
     F16,
     /// One byte, 0 or 1.
     Bool,
-    /// A handle of a variable; has no bytes.
+    /// A handle of a variable, without bytes.
     Resource,
     /// Any other, by its TensorFlow Lite code.
     Other(i8),
 }
 
-/// An operator at work on tensors.
+/// An operator applied to tensors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// What it does.
+    /// The operator.
     pub op: NodeOp,
-    /// What it reads; `None` stands for an optional input left out.
+    /// The inputs; `None` is an omitted optional input.
     pub inputs: Vec<Option<TensorId>>,
-    /// What it writes.
+    /// The outputs.
     pub outputs: Vec<TensorId>,
-    /// The node of the source file that it comes from.
+    /// Index of the node in the source file that it comes from.
     pub origin: usize,
 }
 
 /// The operator of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NodeOp {
-    /// A neutral one, which the pass `lower` replaces.
+    /// A neutral operator, which the pass `lower` replaces.
     Ir(Op),
-    /// One of the model file.
+    /// An operator of the model file.
     Kernel(Operator),
 }
 
 impl ElementType {
-    /// Bytes of one element; `None` where that is not a fixed whole number.
+    /// Returns the bytes of one element; `None` where that is not a fixed whole number.
     pub fn size(self) -> Option<usize> {
         Some(match self {
             Self::I8 | Self::U8 | Self::Bool => 1,
@@ -140,7 +142,7 @@ impl ElementType {
         })
     }
 
-    /// The model file's type, where it has that type.
+    /// Returns the model file's type; `None` if it has no such type.
     pub fn dtype(self) -> Option<DType> {
         Some(match self {
             Self::I8 => DType::I8,
@@ -153,7 +155,7 @@ impl ElementType {
         })
     }
 
-    /// Minimum and maximum of an 8-bit type.
+    /// Returns the minimum and the maximum of an 8-bit type.
     pub fn range_8_bit(self) -> Option<[i32; 2]> {
         match self {
             Self::I8 => Some([-128, 127]),
@@ -164,7 +166,7 @@ impl ElementType {
 }
 
 impl Quantization {
-    /// Scale and zero point, if they are the same for all elements.
+    /// Returns scale and zero point, if they are the same for all elements.
     pub fn uniform(&self) -> Option<(f32, i32)> {
         let (&scale, zero_point) = (self.scales.first()?, self.zero_points.first().copied().unwrap_or(0));
         let alike = self.scales.iter().all(|&other| other == scale)
@@ -202,22 +204,22 @@ impl fmt::Display for ElementType {
 }
 
 impl Tensor {
-    /// A tensor that a node is to write.
+    /// Creates a tensor for a node to write.
     pub fn computed(name: impl Into<String>, dtype: ElementType, shape: Vec<u32>) -> Self {
         Self { name: name.into(), dtype, shape, quantization: None, content: Content::Computed, alias: None }
     }
 
-    /// A constant.
+    /// Creates a constant.
     pub fn constant(name: impl Into<String>, dtype: ElementType, shape: Vec<u32>, bytes: impl Into<Bytes>) -> Self {
         Self { content: Content::Constant(bytes.into()), ..Self::computed(name, dtype, shape) }
     }
 
-    /// Number of elements (saturating).
+    /// Returns the number of elements (saturating).
     pub fn elements(&self) -> usize {
         self.shape.iter().fold(1usize, |n, &dim| n.saturating_mul(dim as usize))
     }
 
-    /// Bytes of a constant.
+    /// Returns the bytes of a constant.
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.content {
             Content::Constant(bytes) => Some(bytes),
@@ -225,22 +227,23 @@ impl Tensor {
         }
     }
 
-    /// Whether this is a constant.
+    /// Returns whether this is a constant.
     pub fn is_constant(&self) -> bool {
         matches!(self.content, Content::Constant(_))
     }
 
-    /// Whether this is streaming state.
+    /// Returns whether this is streaming state.
     pub fn is_state(&self) -> bool {
         matches!(self.content, Content::State(_))
     }
 
-    /// The elements of a constant of an integer type.
+    /// Returns the elements of a constant of an integer type.
     pub fn integers(&self) -> Option<Vec<i64>> {
         self.each_integer().map(Iterator::collect)
     }
 
-    /// The elements of a constant of an integer type, one after another: a list of them takes up to eight times its bytes.
+    /// Iterates over the elements of a constant of an integer type: collected as `i64` they take up to eight times its
+    /// bytes.
     pub(crate) fn each_integer(&self) -> Option<impl ExactSizeIterator<Item = i64> + '_> {
         let (size, read): (usize, fn(&[u8]) -> i64) = match self.dtype {
             ElementType::I8 => (1, |b| i64::from(i8::from_le_bytes([b[0]]))),
@@ -253,14 +256,14 @@ impl Tensor {
         Some(self.bytes()?.chunks_exact(size).map(read))
     }
 
-    /// A tensor of the same type and shape to hold something else, under the same name. Scales along a dimension, which only
+    /// Returns a tensor of the same name, type and shape for other content. Scales along a dimension, which only
     /// weights have, are left out: there may be as many as a file has bytes.
     pub(crate) fn like(&self) -> Self {
         let quantization = self.per_tensor().and(self.quantization.clone());
         Self { quantization, ..Self::computed(self.name.clone(), self.dtype, self.shape.clone()) }
     }
 
-    /// The elements of a constant of type float32 or float16.
+    /// Returns the elements of a constant of type float32 or float16.
     pub fn reals(&self) -> Option<Vec<f32>> {
         let bytes = self.bytes()?;
         match self.dtype {
@@ -270,7 +273,7 @@ impl Tensor {
         }
     }
 
-    /// Scale and zero point, where the tensor is quantized as a whole.
+    /// Returns scale and zero point, where the tensor is quantized as a whole.
     pub fn per_tensor(&self) -> Option<(f32, i32)> {
         match &self.quantization {
             Some(q) if q.scales.len() == 1 => Some((q.scales[0], q.zero_points.first().copied().unwrap_or(0))),
@@ -279,17 +282,17 @@ impl Tensor {
     }
 }
 
-/// The most operands of a kind that a message names.
+/// The maximum number of operands of each kind that a message names.
 const MOST_IN_WORDS: usize = 9;
 
 impl Graph {
-    /// Adds a tensor.
+    /// Adds a tensor and returns its index.
     pub fn add(&mut self, tensor: Tensor) -> TensorId {
         self.tensors.push(tensor);
         self.tensors.len() - 1
     }
 
-    /// The tensor that owns the bytes of `tensor`: itself, or the one that it views.
+    /// Returns the tensor that owns the bytes of `tensor`: itself, or the one that it is a view of.
     pub fn base(&self, mut tensor: TensorId) -> TensorId {
         while let Some(base) = self.tensors[tensor].alias {
             tensor = base;
@@ -297,19 +300,19 @@ impl Graph {
         tensor
     }
 
-    /// Where `node` is, for errors: its number and operator in the source file.
+    /// Returns the position of `node` for errors: its number and operator in the source file.
     pub fn site(&self, node: &Node) -> Site {
         let operator = self.operators.get(node.origin).map_or(node.op.name(), String::as_str);
         Site::Node { node: node.origin, operator: operator.to_string() }
     }
 
-    /// A tensor in words: `` `x` int8[1, 4] ``.
+    /// Describes a tensor: `` `x` int8[1, 4] ``.
     pub(crate) fn in_words(&self, id: TensorId) -> String {
         let Tensor { name, dtype, shape, .. } = &self.tensors[id];
         format!("`{name}` {dtype}{shape:?}")
     }
 
-    /// The inputs and outputs of `node` in words.
+    /// Describes the inputs and outputs of `node`.
     pub(crate) fn operands_in_words(&self, node: &Node) -> String {
         let list = |ids: &mut dyn Iterator<Item = TensorId>| {
             let words: Vec<String> = ids.take(MOST_IN_WORDS).map(|id| self.in_words(id)).collect();
@@ -320,17 +323,17 @@ impl Graph {
         format!("it makes {outputs} of {}", if inputs.is_empty() { "nothing" } else { &inputs })
     }
 
-    /// The error that `node` breaks a rule.
+    /// Returns the error that `node` breaks a rule.
     pub fn invalid(&self, node: &Node, what: impl Into<String>) -> CompileError {
         CompileError::InvalidModel { site: self.site(node), what: what.into() }
     }
 
-    /// The error that `node` has a form that cannot be compiled.
+    /// Returns the error that `node` has a form that cannot be compiled.
     pub fn unsupported(&self, node: &Node, accepted: impl Into<String>) -> CompileError {
         CompileError::UnsupportedOperator { site: self.site(node), accepted: accepted.into() }
     }
 
-    /// Input `k` of `node`, which must be given.
+    /// Returns input `k` of `node`, or an error if it is omitted.
     pub fn input(&self, node: &Node, k: usize) -> Result<TensorId> {
         match node.inputs.get(k) {
             Some(Some(tensor)) => Ok(*tensor),
@@ -338,7 +341,7 @@ impl Graph {
         }
     }
 
-    /// The only output of `node`.
+    /// Returns the only output of `node`.
     pub fn output(&self, node: &Node) -> Result<TensorId> {
         match node.outputs[..] {
             [tensor] => Ok(tensor),
@@ -346,7 +349,7 @@ impl Graph {
         }
     }
 
-    /// The integers of input `k` of `node`, a constant: axes, sizes and the like, which are few.
+    /// Returns the integers of input `k` of `node`, a constant with few elements: axes, sizes and the like.
     pub fn constant_integers(&self, node: &Node, k: usize) -> Result<Vec<i64>> {
         let tensor = &self.tensors[self.input(node, k)?];
         match tensor.each_integer() {
@@ -360,7 +363,7 @@ impl Graph {
         }
     }
 
-    /// How many times nodes and the interface mention each tensor as something they read.
+    /// Counts how many times nodes and the interface read each tensor.
     pub fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.tensors.len()];
         for &tensor in self.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&self.outputs) {
@@ -371,7 +374,7 @@ impl Graph {
 }
 
 impl NodeOp {
-    /// Its name: the neutral operator's, or the model file's.
+    /// Returns the name of the operator, neutral or of the model file.
     pub fn name(&self) -> &str {
         match self {
             Self::Ir(op) => op.name(),
@@ -411,7 +414,7 @@ impl fmt::Display for Graph {
     }
 }
 
-/// Writes `%3`, or what a constant is.
+/// Writes `%3`, or the value of a constant.
 struct Named<'a>(&'a Graph, TensorId);
 
 impl fmt::Display for Named<'_> {

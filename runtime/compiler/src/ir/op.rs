@@ -5,16 +5,16 @@ use tealight_format::ops::UnaryFunction;
 /// How a window's border is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Padding {
-    /// As many outputs as inputs over the stride, rounded up; the border counts as zero.
+    /// `ceil(inputs / stride)` outputs; taps outside the input count as zero.
     Same,
-    /// Only windows that lie inside the input.
+    /// Only windows that are wholly inside the input.
     Valid,
 }
 
 /// The activation that an operator applies to its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// None but the type's range.
+    /// None; results are limited only by the type's range.
     None,
     /// `max(x, 0)`.
     Relu,
@@ -22,7 +22,7 @@ pub enum Activation {
     ReluN1To1,
     /// `clamp(x, 0, 6)`.
     Relu6,
-    /// One that is not fused, by the code of the source file.
+    /// One that cannot be fused, by its code in the source file.
     Other(i8),
 }
 
@@ -35,26 +35,26 @@ pub struct Window {
     pub stride: [i32; 2],
     /// Rows, columns from one tap to the next.
     pub dilation: [i32; 2],
-    /// Height, width; 0 for a convolution, whose weights have it as their shape.
+    /// Height, width; 0 for a convolution, which takes them from the shape of its weights.
     pub size: [i32; 2],
-    /// Input rows, columns put around the window's input beforehand: above, left, below, right.
+    /// Padding added before the window's own, in input rows and columns: above, left, below, right.
     pub explicit: [u32; 4],
-    /// Applied to the result.
+    /// The activation applied to the result.
     pub activation: Activation,
 }
 
-/// Masks of a strided slice: bit i is about dimension i.
+/// Masks of a strided slice; bit i refers to dimension i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SliceMasks {
-    /// `begin[i]` is ignored: the slice starts at the end of the dimension that the stride leads away from.
+    /// Bit i: ignore `begin[i]` and start at index 0, or at the last index if the stride is negative.
     pub begin: i32,
-    /// `end[i]` is ignored: the slice runs to the end of the dimension that the stride leads to.
+    /// Bit i: ignore `end[i]` and run to the last index, or to index 0 if the stride is negative.
     pub end: i32,
-    /// The dimensions that are not listed come here. Not compiled.
+    /// Bit i: all dimensions that are not listed are inserted here. Not compiled.
     pub ellipsis: i32,
-    /// A new dimension of length 1. Not compiled.
+    /// Bit i: insert a new dimension of length 1. Not compiled.
     pub new_axis: i32,
-    /// One index is taken, and the dimension is removed.
+    /// Bit i: take the single index `begin[i]` and remove the dimension.
     pub shrink_axis: i32,
 }
 
@@ -102,12 +102,12 @@ pub enum Op {
         axis: i32,
     },
     Pad,
-    /// Pads with the value that its third input holds.
+    /// Pads with the value of its third input.
     PadWith,
-    /// ReLU with a slope below 0 that its second input holds.
+    /// ReLU whose slope below 0 is its second input.
     Prelu,
     Quantize,
-    /// 8-bit codes in another scale, rounded to nearest. Added by the pass `requantize`; no file has it.
+    /// 8-bit codes converted to another scale, rounded to nearest. Added by the pass `requantize`; no file contains it.
     Convert,
     ReadVariable,
     ReduceProd,
@@ -146,7 +146,7 @@ pub enum Op {
     VarHandle {
         name: String,
     },
-    /// One that the compiler does not know.
+    /// An operator that the compiler does not support.
     Unknown {
         /// Its name in the source file.
         name: String,
@@ -154,7 +154,8 @@ pub enum Op {
 }
 
 impl Op {
-    /// The activation that the operator applies to its result, where it can apply one that quantization keeps exact.
+    /// Returns the activation that the operator applies to its result, where it can apply one that stays exact under
+    /// quantization.
     pub(crate) fn activation_mut(&mut self) -> Option<&mut Activation> {
         match self {
             Self::Conv2d(window) | Self::DepthwiseConv2d(window) => Some(&mut window.activation),
@@ -166,12 +167,12 @@ impl Op {
         }
     }
 
-    /// Whether it is a layer with weights and maybe a bias that have an int8 form.
+    /// Returns whether it is a layer with weights, and optionally a bias, that has an int8 form.
     pub(crate) fn has_weights(&self) -> bool {
         matches!(self, Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::FullyConnected(_))
     }
 
-    /// Its name: the variant's, or the function's; of an unknown one, the source file's.
+    /// Returns its name: the variant's, or the function's; for an unknown operator, the source file's.
     pub fn name(&self) -> &str {
         match self {
             Self::Add(_) => "Add",

@@ -7,7 +7,7 @@ use crate::ir::graph::Node;
 use tealight_format::Operator;
 use tealight_format::ops::{AddSub, BinaryF32, Mul};
 
-/// Extra bits that int8 sums are computed with.
+/// Left shift of the operands before an int8 sum, for precision.
 const LEFT_SHIFT: i32 = 20;
 
 impl Lowering<'_> {
@@ -16,7 +16,7 @@ impl Lowering<'_> {
         let activation = self.activation_range(node, activation, output)?;
         let (scale_a, scale_b) = (self.int8(node, a)?.0, self.int8(node, b)?.0);
         let twice = 2.0 * f64::from(scale_a.max(scale_b));
-        // Two inputs with scale 0 are 0, and so is their sum.
+        // If both scales are 0, both inputs are 0, and so is their sum.
         let share = |scale: f32| if twice > 0.0 { f64::from(scale) / twice } else { 0.0 };
         let operator = kind(AddSub {
             left_shift: LEFT_SHIFT,

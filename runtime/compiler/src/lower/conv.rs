@@ -8,21 +8,21 @@ use std::rc::Rc;
 use tealight_format::Operator;
 use tealight_format::ops::{self, Conv2dF32, ConvTranspose2dF32, Multiplier};
 
-/// How the weights of a layer belong to its output channels.
+/// The memory layout of a layer's weights by output channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Layout {
-    /// A channel's weights stand together (OHWI, OI).
+    /// A channel's weights are contiguous (OHWI, OI).
     Together,
-    /// The weights of a tap stand together, one for each channel (1HWO).
+    /// The weights of a tap are contiguous, one for each channel (1HWO).
     ByTap,
 }
 
-/// What a sum of weights by channel depends on: the bytes (their identity), channels, layout and zero point.
+/// Key of a sum of weights by channel: the bytes (their identity), channels, layout and zero point.
 pub(super) type Summed = (usize, usize, Layout, i32);
 
 impl Lowering<'_> {
     pub(super) fn conv_2d(&mut self, node: &Node, window: &Window) -> Result<()> {
-        // OHWI: a channel's weights stand together.
+        // OHWI: a channel's weights are contiguous.
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
         let outputs = self.tensor(weights).shape[0] as usize;
@@ -31,7 +31,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn depthwise_conv_2d(&mut self, node: &Node, window: &Window) -> Result<()> {
-        // 1HWO: a tap's weights stand together.
+        // 1HWO: a tap's weights are contiguous.
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
         let outputs = self.tensor(weights).shape[3] as usize;
@@ -60,8 +60,8 @@ impl Lowering<'_> {
         })
     }
 
-    /// Rows above and columns to the left that the first window starts with, and a check of the output's size:
-    /// TensorFlow Lite's `ComputePaddingHeightWidth`.
+    /// Returns the padding above and to the left of the input, after checking the output's size: TensorFlow Lite's
+    /// `ComputePaddingHeightWidth`.
     pub(super) fn window_pad(&self, node: &Node, window: &Window, size: [u32; 2]) -> Result<[i32; 2]> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let (&[_, h, w, _], &[_, oh, ow, _]) = (&self.tensor(input).shape[..], &self.tensor(output).shape[..]) else {
@@ -98,9 +98,9 @@ impl Lowering<'_> {
         Ok(pad)
     }
 
-    /// Adds the table (bias, multiplier, shift) of `outputs` output channels, the constant products of zero points
-    /// folded into the bias: a kernel sums products of weights and raw inputs. Per-channel scales go along `axis`. All scales are multiplied in double precision, as in TensorFlow
-    /// Lite Micro.
+    /// Adds the table (bias, multiplier, shift) of `outputs` output channels. The constant products of zero points are
+    /// folded into the bias, because a kernel sums products of weights and raw inputs. Per-channel scales go along
+    /// `axis`. All scales are multiplied in double precision, as in TensorFlow Lite Micro.
     pub(super) fn channels(
         &mut self,
         node: &Node,
@@ -150,7 +150,7 @@ impl Lowering<'_> {
         self.add_channels(weights, &biases, &factors)
     }
 
-    /// The sum of the weights of each of `outputs` channels, each weight less the zero point, modulo 2^32.
+    /// Returns the sum of the weights of each of `outputs` channels, each weight less the zero point, modulo 2^32.
     fn sums(&mut self, weights: TensorId, outputs: usize, layout: Layout, zero_point: i32) -> Rc<[i32]> {
         let Content::Constant(bytes) = &self.graph.tensors[weights].content else { return Rc::default() };
         let key = (bytes.identity(), outputs, layout, zero_point);
@@ -171,7 +171,7 @@ impl Lowering<'_> {
         self.sums.entry(key).or_insert_with(sum).clone()
     }
 
-    /// The biases of `outputs` channels; zeros if the node has none.
+    /// Returns the biases of `outputs` channels; zeros if the node has none.
     fn biases(&self, node: &Node, outputs: usize) -> Result<Vec<i32>> {
         let Some(id) = node.inputs.get(2).copied().flatten() else { return Ok(vec![0; outputs]) };
         let (biases, _) = self.constant(node, 2, ElementType::I32)?.as_chunks::<4>();
@@ -182,7 +182,7 @@ impl Lowering<'_> {
         Ok(biases.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
     }
 
-    /// Sums start from a bias as it is: its zero point is 0.
+    /// Checks that a bias has zero point 0: sums start from its codes unchanged.
     pub(super) fn bias_has_no_zero_point(&self, node: &Node, id: TensorId) -> Result<()> {
         let zero_points = self.tensor(id).quantization.iter().flat_map(|q| &q.zero_points);
         match zero_points.copied().find(|&zero_point| zero_point != 0) {
@@ -194,11 +194,12 @@ impl Lowering<'_> {
         }
     }
 
-    /// The biases of a FULLY_CONNECTED in the scale of its sums, input times weights, if the file gives them another one.
+    /// Returns the biases of a FULLY_CONNECTED, converted to the scale of its sums (input times weights) if the file
+    /// states another one.
     ///
-    /// TensorFlow Lite Micro adds a bias as it is. With one scale for all weights it refuses a bias whose scale is farther
-    /// from that of the sums than 0.02 of the output's; such a bias is rescaled here. With scales by channel, and in
-    /// convolutions, it does not look at the bias's scale.
+    /// TensorFlow Lite Micro adds a bias unchanged. With one scale for all weights it refuses a bias whose scale
+    /// differs from that of the sums by more than 0.02 of the output's; such a bias is rescaled here. With scales by
+    /// channel, and in convolutions, it does not check the bias's scale.
     fn dense_biases(&self, node: &Node, biases: Vec<i32>) -> Result<Vec<i32>> {
         const NEAR: f64 = 0.02;
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
@@ -212,7 +213,7 @@ impl Lowering<'_> {
         self.in_scale_of_sums(node, bias, biases, sums, NEAR * output)
     }
 
-    /// Notes that a bias which is taken as it is, as TensorFlow Lite Micro does, has another scale than its sums.
+    /// Adds a note if a bias that is added unchanged, as in TensorFlow Lite Micro, has another scale than its sums.
     fn note_bias_scale(&mut self, node: &Node, weights: &[f32]) -> Result<()> {
         const NEAR: f64 = 0.01;
         let input = f64::from(self.int8(node, self.graph.input(node, 0)?)?.0);
@@ -234,7 +235,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The codes `biases` of the tensor `bias` in the scale `sums`, if that is farther from its own than `near`.
+    /// Returns the codes `biases` of the tensor `bias` in the scale `sums`, if its own scale differs from that by more
+    /// than `near`.
     pub(super) fn in_scale_of_sums(
         &self,
         node: &Node,
@@ -285,8 +287,8 @@ impl Lowering<'_> {
         self.emit_layer_f32(node, kind(conv))
     }
 
-    /// TRANSPOSE_CONV reads the output's shape, weights OHWI, the activations, and a bias or none. Its padding is that of the
-    /// convolution which goes the other way: TensorFlow Lite's `ComputePaddingHeightWidth` of the output.
+    /// TRANSPOSE_CONV reads the output's shape, weights OHWI, the activations, and an optional bias. Its padding is
+    /// that of the convolution in the opposite direction: TensorFlow Lite's `ComputePaddingHeightWidth` of the output.
     pub(super) fn conv_transpose_2d_f32(&mut self, node: &Node, window: &Window) -> Result<()> {
         self.graph.input(node, 0)?;
         let (weights, input, output) = (self.graph.input(node, 1)?, self.input_f32(node, 2)?, self.output_f32(node)?);
@@ -334,7 +336,7 @@ mod tests {
     fn weights_that_many_layers_share_are_summed_once() {
         let mut b = Builder::default();
         let (mut y, w) = (b.input(&[1, 1000]), b.weights(&[1000, 1000], &vec![1; 1_000_000]));
-        // 12 kB of channels each. Read for every layer, the weights would take minutes.
+        // Each layer has 12 kB of channels. If the weights were read again for every layer, it would take minutes.
         for _ in 0..5000 {
             let next = b.int8(&[1, 1000]);
             b.node(Op::FullyConnected(Activation::None), &[y, w], &[next]);

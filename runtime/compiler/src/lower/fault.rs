@@ -1,11 +1,11 @@
-//! What breaks an operator's rule, in the words of the source file: its operator, its tensors and their shapes.
+//! Describes a broken operator rule in the terms of the source file: its operator, its tensors and their shapes.
 
 use crate::diag::CompileError;
 use crate::ir::graph::{Graph, Node, TensorId};
 use tealight_format::ops::OUTPUT;
 use tealight_format::{OpFault, Operator};
 
-/// The error that `lowered`, which became of the file's `node`, breaks the rule of `operator`.
+/// Returns the error that `lowered`, which the file's `node` became, breaks the rule of `operator`.
 pub(super) fn in_words(
     graph: &Graph,
     node: &Node,
@@ -17,7 +17,7 @@ pub(super) fn in_words(
         OUTPUT => lowered.outputs.first().copied(),
         _ => lowered.inputs.get(usize::from(operand)).copied().flatten(),
     };
-    // A tensor that the compiler added is no help to the reader.
+    // Tensors that the compiler added are not named: the user does not know them.
     let named = |at: u8| operand(at).filter(|&id| is_of(graph, node, id));
     let subject = |at: u8| named(at).map_or("one of its tensors".to_string(), |id| graph.in_words(id));
     let what = match fault {
@@ -44,7 +44,7 @@ pub(super) fn in_words(
     graph.invalid(node, format!("{what}: {}", graph.operands_in_words(node)))
 }
 
-/// Whether `id` is an operand of `node`, or a view of one.
+/// Returns whether `id` is an operand of `node`, or a view of one.
 fn is_of(graph: &Graph, node: &Node, id: TensorId) -> bool {
     let base = graph.base(id);
     node.inputs.iter().flatten().chain(&node.outputs).any(|&other| graph.base(other) == base)
@@ -56,7 +56,7 @@ fn operand_is_constant(graph: &Graph, node: &Node, at: u8) -> bool {
     id.is_some_and(|id| graph.tensors[graph.base(id)].is_constant())
 }
 
-/// What the attribute word `index` of an operator holds.
+/// Returns the name of the attribute in word `index` of an operator.
 fn attribute(operator: &Operator, index: u8) -> &'static str {
     use Operator as O;
     match (operator, index) {

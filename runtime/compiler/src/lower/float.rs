@@ -1,6 +1,7 @@
-//! What layers of f32 tensors share.
+//! What layers of f32 tensors have in common.
 //!
-//! They need no derived quantities: weights and biases go to the model file as they are, and a fused activation is a range.
+//! They need no derived quantities: weights and biases go to the model file unchanged, and a fused activation is a
+//! range.
 
 use super::Lowering;
 use crate::diag::{CompileError, Result};
@@ -15,7 +16,7 @@ const HYBRID: &str = "float32 weights for float32 activations (this is a network
 const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 impl Lowering<'_> {
-    /// Emits a layer of constant weights and a bias or none.
+    /// Emits a layer of constant weights and an optional bias.
     pub(super) fn emit_layer_f32(&mut self, node: &Node, operator: Operator) -> Result<()> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         if matches!(self.tensor(weights).dtype, ElementType::I8 | ElementType::U8 | ElementType::Other(_)) {
@@ -28,7 +29,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Input 2, a constant, if there is one.
+    /// Returns input 2, a constant, if there is one.
     pub(super) fn bias_f32(&self, node: &Node) -> Result<Option<TensorId>> {
         let bias = node.inputs.get(2).copied().flatten();
         if bias.is_some() {
@@ -37,12 +38,13 @@ impl Lowering<'_> {
         Ok(bias)
     }
 
-    /// Whether the first input of `node` is float32: then operators that have an f32 form are lowered to that.
+    /// Returns whether the first input of `node` is float32. If so, operators that have an f32 form are lowered to
+    /// that.
     pub(super) fn of_f32(&self, node: &Node) -> bool {
         matches!(node.inputs.first(), Some(&Some(input)) if self.tensor(input).dtype == ElementType::F32)
     }
 
-    /// The error that an operator has no other form than that of f32.
+    /// Returns the error for an operator that only has an f32 form.
     pub(super) fn only_f32(&self, node: &Node) -> CompileError {
         match self.graph.input(node, 0) {
             Ok(input) => self.type_error(node, input, "float32"),
@@ -50,19 +52,19 @@ impl Lowering<'_> {
         }
     }
 
-    /// Input `k`, which must be float32.
+    /// Returns input `k`, which must be float32.
     pub(super) fn input_f32(&self, node: &Node, k: usize) -> Result<TensorId> {
         let id = self.graph.input(node, k)?;
         if self.tensor(id).dtype == ElementType::F32 { Ok(id) } else { Err(self.type_error(node, id, "float32")) }
     }
 
-    /// The only output, which must be float32.
+    /// Returns the only output, which must be float32.
     pub(super) fn output_f32(&self, node: &Node) -> Result<TensorId> {
         let id = self.graph.output(node)?;
         if self.tensor(id).dtype == ElementType::F32 { Ok(id) } else { Err(self.type_error(node, id, "float32")) }
     }
 
-    /// The range that a fused activation leaves.
+    /// Returns the range of a fused activation's results.
     pub(super) fn range_f32(&self, node: &Node, activation: Activation) -> Result<[f32; 2]> {
         match activation {
             Activation::None => Ok(NO_BOUNDS),

@@ -17,7 +17,7 @@ impl Lowering<'_> {
         let &[outputs, _] = &self.tensor(weights).shape[..] else {
             return Err(self.wrong_rank(node, "weights of 2 dimensions"));
         };
-        // One zero point, not 0, is taken for weights with one scale.
+        // If the weights have one scale, their zero point need not be 0.
         let weights_zero_point = match self.tensor(weights).per_tensor() {
             Some(_) => self.int8(node, weights)?.1,
             None => 0,

@@ -1,4 +1,4 @@
-//! Functions of one 8-bit value, as tables; and the change between float and 8 bits.
+//! Functions of one 8-bit value, as tables; and conversions between float and 8 bits.
 
 use super::Lowering;
 use super::scale::quantize;
@@ -17,7 +17,8 @@ impl Lowering<'_> {
         self.table(node, Function::Relu, |x| unary::relu(&p, x))
     }
 
-    /// TensorFlow Lite Micro's RELU6 clamps codes in its input's quantization, whatever the output's is.
+    /// RELU6 as TensorFlow Lite Micro computes it: it clamps codes in the input's quantization, whatever the output's
+    /// is.
     pub(super) fn relu6(&mut self, node: &Node) -> Result<()> {
         let range = self.clamp_range(node, 0.0, 6.0)?;
         let [from, to] = self.int8_ends(node)?;
@@ -30,7 +31,7 @@ impl Lowering<'_> {
         self.table(node, Function::Relu, |x| unary::relu6(range, x))
     }
 
-    /// A clamp, then the output's quantization. TensorFlow Lite Micro does not have it.
+    /// Clamps, then converts to the output's quantization. TensorFlow Lite Micro does not support this operator.
     pub(super) fn relu_n1_to_1(&mut self, node: &Node) -> Result<()> {
         let range = self.clamp_range(node, -1.0, 1.0)?;
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
@@ -42,7 +43,7 @@ impl Lowering<'_> {
         self.table(node, Function::Relu, |x| unary::requantize(&p, unary::relu_n1_to_1(range, x)))
     }
 
-    /// Real bounds in the quantization of the input.
+    /// Returns the codes of real bounds in the quantization of the input.
     fn clamp_range(&self, node: &Node, low: f32, high: f32) -> Result<[i32; 2]> {
         let [(scale, zero), _] = self.int8_ends(node)?;
         Ok([low, high].map(|bound| quantize(bound, scale, zero).clamp(-128, 127)))
@@ -59,7 +60,7 @@ impl Lowering<'_> {
     pub(super) fn hard_swish(&mut self, node: &Node) -> Result<()> {
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
         let p = HardSwish::from_scales(scale, zero, out_scale, out_zero);
-        // The last step only shifts to the right: TensorFlow Lite Micro refuses such scales, too.
+        // The last step can only shift right; TensorFlow Lite Micro refuses such scales too.
         if p.output_exponent > 0 {
             let what = format!("its input's scale is 128 times its output's, or more: {}", self.scales(node));
             return Err(self.graph.invalid(node, what));
@@ -81,7 +82,7 @@ impl Lowering<'_> {
         self.table(node, Function::Tanh, |x| unary::tanh(&p, x))
     }
 
-    /// Float to 8 bits, or 8 bits to 8 bits of another quantization or type, as TensorFlow Lite Micro computes it.
+    /// Converts float to 8 bits, or 8 bits to another quantization or 8-bit type, as TensorFlow Lite Micro computes it.
     pub(super) fn quantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         self.quantization(node, output)?;
@@ -102,7 +103,7 @@ impl Lowering<'_> {
         self.table_from(node, Function::Requantize, input, output, |x| unary::requantize(&p, x))
     }
 
-    /// Emits the conversion of 8-bit codes to the nearest in the quantization of `output`, and a clamp to `range`.
+    /// Emits the conversion of 8-bit codes to the nearest codes in the quantization of `output`, clamped to `range`.
     pub(super) fn convert(&mut self, node: &Node, input: TensorId, output: TensorId, range: [i32; 2]) -> Result<()> {
         let Some(code) = self.ends(input, output).and_then(|(from, to, dtype)| nearest(from, to, dtype)) else {
             return Err(self.too_far_apart(node));
@@ -111,7 +112,7 @@ impl Lowering<'_> {
         self.table_from(node, Function::Requantize, input, output, |x| code(x).clamp(low, high))
     }
 
-    /// A conversion that `pass::requantize` put in.
+    /// A conversion that `pass::requantize` inserted.
     pub(super) fn convert_codes(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let Some(range) = self.tensor(output).dtype.range_8_bit() else {
@@ -120,7 +121,7 @@ impl Lowering<'_> {
         self.convert(node, input, output, range)
     }
 
-    /// The quantizations that a conversion lies between, and its output's type.
+    /// Returns the quantizations of a conversion's input and output, and the output's type.
     fn ends(&self, input: TensorId, output: TensorId) -> Option<(&Quantization, &Quantization, ElementType)> {
         let (from, to) = (self.tensor(input), self.tensor(output));
         Some((from.quantization.as_ref()?, to.quantization.as_ref()?, to.dtype))
@@ -142,7 +143,7 @@ impl Lowering<'_> {
         Err(self.graph.invalid(node, what))
     }
 
-    /// Checks that the output has the one quantization that the operator gives.
+    /// Checks that the output has the only quantization that the operator can produce.
     pub(super) fn output_is(&self, node: &Node, expected: (f32, i32), scale: &str) -> Result<()> {
         let output = self.graph.output(node)?;
         if self.int8(node, output)? == expected {
@@ -162,7 +163,7 @@ impl Lowering<'_> {
         }
         let mut from = input;
         if scale == 0.0 {
-            // Every code is a 0; the zero point gives exactly that.
+            // With scale 0 every code represents 0, so all codes are replaced by the zero point.
             let zeros = Tensor { alias: None, content: Content::Computed, ..self.tensor(input).clone() };
             from = self.graph.add(zeros);
             self.table_from(node, Function::Requantize, input, from, |_| zero_point)?;
@@ -171,18 +172,18 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Scale and zero point of an int8 input and an int8 output.
+    /// Returns scale and zero point of an int8 input and of an int8 output.
     fn int8_ends(&self, node: &Node) -> Result<[(f32, i32); 2]> {
         Ok([self.int8(node, self.graph.input(node, 0)?)?, self.int8(node, self.graph.output(node)?)?])
     }
 
-    /// Emits a lookup in the table of `function`, which maps raw values to raw values.
+    /// Emits a lookup in the table of `function`, which maps codes to codes.
     fn table(&mut self, node: &Node, name: Function, function: impl Fn(i32) -> i32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         self.table_from(node, name, input, output, function)
     }
 
-    /// The same, from one tensor to another.
+    /// Like [`Self::table`], from any tensor to another.
     fn table_from(
         &mut self,
         node: &Node,
@@ -193,7 +194,7 @@ impl Lowering<'_> {
     ) -> Result<()> {
         let signed = self.tensor(input).dtype == ElementType::I8;
         let value = |byte: u8| if signed { i32::from(byte.cast_signed()) } else { i32::from(byte) };
-        // The result's low byte is it, signed or not.
+        // The table holds the low byte of the result, signed or not.
         let table: Vec<u8> = (0..=255u8).map(|byte| function(value(byte)) as u8).collect();
         let table = self.add_constant(output, "table", ElementType::U8, vec![256], table)?;
         let lookup = Operator::Lookup(Lookup { function: name });

@@ -19,7 +19,7 @@ impl Lowering<'_> {
                 .graph
                 .unsupported(node, format!("a mean of up to {MOST_AVERAGED} int8 elements, not {count}")));
         }
-        // The kernel divides by the number of elements itself.
+        // The kernel itself divides by the number of elements.
         let factor = self.factor(node, self.over_scale_of(node, scale, output)?)?;
         self.emit(node, Operator::Mean(Mean { reduced, output: factor }), &[Some(input)], output);
         Ok(())
@@ -32,7 +32,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The mask of the dimensions that input 1 of `node` names.
+    /// Returns the mask of the dimensions that input 1 of `node` lists.
     pub(super) fn reduced_dimensions(&self, node: &Node, input: TensorId) -> Result<i32> {
         let rank = self.tensor(input).shape.len();
         let mut reduced = 0;

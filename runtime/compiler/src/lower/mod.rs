@@ -1,8 +1,8 @@
 //! From neutral operators to those of the model file, with all quantized parameters computed.
 //!
-//! Each file here takes one family of operators, in int8 and in f32; [`Lowering::node`] has a row for each operator. A lowering
-//! checks what the numbers depend on (types, quantization, constants); that shapes follow the operator's rule is checked once
-//! for all, by [`check`], with the same code that checks a model file.
+//! Each file here lowers one family of operators, in int8 and in f32; [`Lowering::node`] has a row for each operator. A
+//! lowering checks what its parameters depend on (types, quantization, constants). Whether shapes follow the operator's
+//! rule is checked in one place, by [`check`], with the code that also checks a model file.
 
 mod binary;
 mod conv;
@@ -31,7 +31,7 @@ use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape,
 const ACCEPTED: &str = "int8 and float32 networks of convolutions, FULLY_CONNECTED, SVDF, pooling, MEAN, SOFTMAX, \
     activations, arithmetic, pads, slices, joins and reshapes; `tealight compile --help` lists the operators";
 
-/// The operators of TensorFlow Lite that are compiled, as text: a line for each kind.
+/// The operators of TensorFlow Lite that can be compiled, as text: a line for each kind.
 pub const OPERATORS: &str = "\
 int8 and float32: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, \
 FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, PRELU, QUANTIZE, RELU, RELU6, \
@@ -42,12 +42,12 @@ float32: ABS, COS, DIV, ELU, EXP, GELU, LOG, MAXIMUM, MINIMUM, NEG, RSQRT, SIN, 
 variables: ASSIGN_VARIABLE, CALL_ONCE, READ_VARIABLE, VAR_HANDLE
 integer constants: ADD, CAST, DIV, FILL, FLOOR_DIV, GATHER, MAXIMUM, MINIMUM, MUL, REDUCE_PROD, SHAPE, SUB";
 
-/// A graph on its way from the one kind of operators to the other.
+/// A graph whose neutral operators are being replaced by the model file's.
 struct Lowering<'a> {
     graph: Graph,
     /// The new nodes.
     nodes: Vec<Node>,
-    /// Sums of weights, which layers that share their weights share too.
+    /// Sums of weights, shared by layers that share their weights.
     sums: HashMap<conv::Summed, Rc<[i32]>>,
     /// Counts the constants that are added.
     limit: &'a Limit,
@@ -56,8 +56,8 @@ struct Lowering<'a> {
 /// Replaces every node by nodes of the model file's operators.
 ///
 /// # Errors
-/// Everything that is not supported, at once; else the first thing that is wrong, or that the constants it needs are more
-/// than `limit` allows.
+/// Lists everything that is not supported. Otherwise the first rule that is broken, or that the constants to be added
+/// exceed `limit`.
 pub(crate) fn lower(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let nodes = std::mem::take(&mut graph.nodes);
     let mut lowering = Lowering { graph, nodes: Vec::with_capacity(nodes.len()), sums: HashMap::new(), limit };
@@ -74,7 +74,7 @@ pub(crate) fn lower(mut graph: Graph, limit: &Limit) -> Result<Graph> {
 }
 
 impl Lowering<'_> {
-    /// Lowers `node`, and checks what it becomes, so that an error is about the node that the file has.
+    /// Lowers `node` and checks the result, so an error refers to the node in the file.
     fn node_checked(&mut self, node: Node) -> Result<()> {
         let NodeOp::Ir(op) = &node.op else {
             self.nodes.push(node);
@@ -91,8 +91,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Lowers `node`: a row for each operator, to its form of f32 or of int8 tensors. There is no other way in, so an operator
-    /// without a row does not compile.
+    /// Lowers `node` by the row of its operator, to its f32 or int8 form. All operators pass through this match, so an
+    /// operator without a row does not compile.
     fn node(&mut self, node: &Node, op: &Op) -> Result<()> {
         let f32 = self.of_f32(node);
         match *op {
@@ -134,7 +134,7 @@ impl Lowering<'_> {
             Op::Tanh => self.tanh(node),
             Op::Mean if f32 => self.mean_f32(node),
             Op::Mean => self.mean(node),
-            // Of f32 tensors only.
+            // For f32 tensors only.
             Op::Div(activation) if f32 => self.binary_f32(node, activation, Operator::DivF32),
             Op::Minimum if f32 => self.binary_f32(node, Activation::None, Operator::MinimumF32),
             Op::Maximum if f32 => self.binary_f32(node, Activation::None, Operator::MaximumF32),
@@ -142,13 +142,13 @@ impl Lowering<'_> {
             Op::Div(_) | Op::Minimum | Op::Maximum | Op::Elu => Err(self.only_f32(node)),
             Op::Unary(function) => self.unary_f32(node, function),
             Op::ConvTranspose2d(ref window) => self.conv_transpose_2d_f32(node, window),
-            // Of int8 tensors only.
+            // For int8 tensors only.
             Op::Svdf { rank, .. } => self.svdf(node, rank),
-            // Between types and scales.
+            // Conversions between types and scales.
             Op::Quantize => self.quantize(node),
             Op::Convert => self.convert_codes(node),
             Op::Dequantize => self.dequantize(node),
-            // Of any type: elements are moved.
+            // For any type: elements are moved.
             Op::Concat { axis, activation } => self.concatenation(node, axis, activation),
             Op::Pack { axis } => self.pack(node, axis),
             Op::Pad | Op::PadWith => self.pad(node, op),
@@ -157,11 +157,11 @@ impl Lowering<'_> {
                 self.resize_nearest(node, align_corners, half_pixel_centers)
             }
             Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => self.cut(node, op),
-            // Of constants, which the pass `fold` computes.
+            // For constants only, which the pass `fold` computes.
             Op::Cast | Op::Fill | Op::FloorDiv | Op::Gather { .. } | Op::ReduceProd | Op::Shape => {
                 Err(self.graph.unsupported(node, "constant inputs: it is computed when the network is compiled"))
             }
-            // The passes `elide` and `variables` leave none of these.
+            // The passes `elide` and `variables` have removed these.
             Op::ExpandDims
             | Op::Reshape { .. }
             | Op::Squeeze { .. }
@@ -173,7 +173,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Puts `operator` in the place of `node`.
+    /// Replaces `node` by `operator`.
     fn emit(&mut self, node: &Node, operator: Operator, inputs: &[Option<TensorId>], output: TensorId) {
         let op = NodeOp::Kernel(operator);
         self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: vec![output], origin: node.origin });
@@ -183,7 +183,7 @@ impl Lowering<'_> {
         &self.graph.tensors[id]
     }
 
-    /// The error that a tensor has another number of dimensions than the operator takes.
+    /// Returns the error that a tensor has another number of dimensions than the operator accepts.
     fn wrong_rank(&self, node: &Node, needed: &str) -> CompileError {
         self.graph.invalid(node, format!("it needs {needed}: {}", self.graph.operands_in_words(node)))
     }
@@ -198,7 +198,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Scale and zero point of a tensor that must be int8 and quantized as a whole.
+    /// Returns scale and zero point of a tensor that must be int8 and quantized as a whole.
     fn int8(&self, node: &Node, id: TensorId) -> Result<(f32, i32)> {
         if self.tensor(id).dtype != ElementType::I8 {
             return Err(self.type_error(node, id, "int8"));
@@ -206,14 +206,14 @@ impl Lowering<'_> {
         self.quantization(node, id)
     }
 
-    /// Scale and zero point of an 8-bit tensor that must be quantized as a whole.
+    /// Returns scale and zero point of an 8-bit tensor that must be quantized as a whole.
     fn quantization(&self, node: &Node, id: TensorId) -> Result<(f32, i32)> {
         let tensor = self.tensor(id);
         let Some(range) = tensor.dtype.range_8_bit() else {
             return Err(self.type_error(node, id, "int8 or uint8"));
         };
         match tensor.per_tensor() {
-            // A scale of 0 says that all numbers are 0.
+            // A scale of 0 means that all values are 0.
             Some((scale, zero_point))
                 if scale.is_finite() && scale >= 0.0 && range[0] <= zero_point && zero_point <= range[1] =>
             {
@@ -227,7 +227,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The bytes of input `k`, a constant of type `dtype`.
+    /// Returns the bytes of input `k`, a constant of type `dtype`.
     fn constant(&self, node: &Node, k: usize, dtype: ElementType) -> Result<&[u8]> {
         let id = self.graph.input(node, k)?;
         if self.tensor(id).dtype != dtype {
@@ -238,7 +238,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// Adds a constant that the lowering computed. The name says whose it is and what it is.
+    /// Adds a constant that the lowering computed. Its name is built from its owner's name and its role.
     fn add_constant(
         &mut self,
         owner: TensorId,
@@ -253,7 +253,7 @@ impl Lowering<'_> {
     }
 }
 
-/// Checks every node against its operator's rule, and that what it reads has been written. Returns each node's work.
+/// Checks every node against its operator's rule, and that its inputs have been written. Returns each node's work.
 pub(crate) fn check(graph: &Graph) -> Result<Vec<Work>> {
     let mut written = vec![false; graph.tensors.len()];
     graph.inputs.iter().for_each(|&id| written[graph.base(id)] = true);
@@ -280,7 +280,7 @@ pub(crate) fn check(graph: &Graph) -> Result<Vec<Work>> {
     Ok(works)
 }
 
-/// The values that `node` works on, their places in memory still open.
+/// Returns the values that `node` works on, without addresses.
 pub(crate) fn operands(graph: &Graph, node: &Node) -> Result<Operands> {
     if node.inputs.len() > MAX_INPUTS {
         return Err(graph.unsupported(node, format!("at most {MAX_INPUTS} inputs")));
@@ -297,7 +297,7 @@ pub(crate) fn operands(graph: &Graph, node: &Node) -> Result<Operands> {
     Ok(Operands { inputs, count: node.inputs.len(), output: value_of(graph, node, graph.output(node)?)? })
 }
 
-/// The input of `node` that must be a channel table.
+/// Returns the index of the input of `node` that must be a channel table.
 pub(crate) fn channels_input(node: &Node) -> Option<usize> {
     match &node.op {
         NodeOp::Kernel(operator) => operator.channels_input(),
@@ -305,7 +305,7 @@ pub(crate) fn channels_input(node: &Node) -> Option<usize> {
     }
 }
 
-/// A tensor as a value without an address.
+/// Returns a tensor as a value without an address.
 pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value> {
     let tensor = &graph.tensors[id];
     let Some(dtype) = tensor.dtype.dtype() else {
@@ -332,7 +332,8 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
         Place::Arena
     };
     let (scale, zero_point) = match tensor.per_tensor() {
-        // The model file has no 8-bit value with scale 0. The numbers of this one are as good as 0, and so is its factor.
+        // The model file has no 8-bit value with scale 0. With the smallest positive scale, the values and the factor
+        // are 0 in practice.
         Some((0.0, zero_point)) if tensor.dtype.range_8_bit().is_some() => (f32::MIN_POSITIVE, zero_point),
         Some((scale, zero_point)) if scale.is_finite() && scale > 0.0 => (scale, zero_point),
         _ => (0.0, 0),

@@ -9,7 +9,7 @@ use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
 use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
 
 impl Lowering<'_> {
-    /// A tensor with the same elements in another shape.
+    /// Adds a tensor that is a view of `id` in another shape.
     fn view(&mut self, id: TensorId, shape: Vec<u32>) -> TensorId {
         let base = self.graph.base(id);
         let from = self.tensor(id);
@@ -29,8 +29,8 @@ impl Lowering<'_> {
         self.graph.tensors[view].content = content;
     }
 
-    /// A tensor for a node to write whose elements are those of `like`, in shape `shape`; `like` becomes a view of it
-    /// if its own shape is another.
+    /// Returns a tensor for a node to write, with the elements of `like` in the shape `shape`. If the shape of `like`
+    /// is another one, it becomes a view of the new tensor.
     fn written(&mut self, like: TensorId, shape: &[u32]) -> TensorId {
         if self.tensor(like).shape == shape {
             return like;
@@ -45,7 +45,7 @@ impl Lowering<'_> {
         i32::try_from(value).map_err(|_| self.graph.invalid(node, format!("the index {value} is out of range")))
     }
 
-    /// One word for each dimension, the rest filled.
+    /// Returns `values` as one word for each dimension, the rest filled by `fill`.
     fn words(&self, node: &Node, values: &[i64], fill: impl Fn(usize) -> i32) -> Result<[i32; MAX_RANK]> {
         let mut words: [i32; MAX_RANK] = std::array::from_fn(fill);
         if values.len() > MAX_RANK {
@@ -57,7 +57,7 @@ impl Lowering<'_> {
         Ok(words)
     }
 
-    /// STRIDED_SLICE, SLICE, SPLIT, SPLIT_V, UNPACK: a slice for each output.
+    /// Emits a slice for each output of STRIDED_SLICE, SLICE, SPLIT, SPLIT_V and UNPACK.
     pub(super) fn cut(&mut self, node: &Node, op: &Op) -> Result<()> {
         let Some((input, cuts)) = cut::cuts(&self.graph, node, op)? else {
             return Err(self.graph.unsupported(node, super::ACCEPTED));
@@ -97,7 +97,7 @@ impl Lowering<'_> {
         self.concat(node, inputs, axis, output)
     }
 
-    /// Concatenates any number of tensors, in several steps if they are more than an operator takes.
+    /// Concatenates any number of tensors, in several steps if there are more than an operator accepts.
     fn concat(&mut self, node: &Node, mut inputs: Vec<TensorId>, axis: usize, output: TensorId) -> Result<()> {
         let operator = Operator::Concat(Concat { axis: axis as i32 });
         // Tensors without elements add nothing.
@@ -125,7 +125,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// PACK: each input gets the new dimension, then they are concatenated along it.
+    /// PACK: inserts the new dimension in each input, then concatenates them along it.
     pub(super) fn pack(&mut self, node: &Node, axis: i32) -> Result<()> {
         let output = self.graph.output(node)?;
         let axis = cut::dimension(&self.graph, node, i64::from(axis), self.tensor(output).shape.len())?;
@@ -192,7 +192,7 @@ impl Lowering<'_> {
     }
 }
 
-/// Elements before and after, for each dimension of a PAD or PADV2.
+/// Returns the numbers of elements before and after, for each dimension of a PAD or PADV2.
 pub(crate) fn pads(graph: &crate::ir::graph::Graph, node: &Node) -> Result<Vec<[i64; 2]>> {
     let rank = graph.tensors[graph.input(node, 0)?].shape.len();
     let flat = graph.constant_integers(node, 1)?;
@@ -202,13 +202,14 @@ pub(crate) fn pads(graph: &crate::ir::graph::Graph, node: &Node) -> Result<Vec<[
     Ok(flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
 }
 
-/// The border's element of a PAD or PADV2, its bytes in the low end of the word: a real zero unless the node says.
+/// Returns the padding element of a PAD or PADV2, in the low bytes of the word: a real zero unless the node states
+/// another value.
 pub(crate) fn pad_value(graph: &crate::ir::graph::Graph, node: &Node, op: &Op) -> Result<i32> {
     let output = &graph.tensors[graph.output(node)?];
     if matches!(op, Op::PadWith) && node.inputs.get(2).copied().flatten().is_some() {
         let value = &graph.tensors[graph.input(node, 2)?];
         return match value.bytes() {
-            // Its quantization is the output's: it was converted to it before.
+            // It already has the quantization of the output: the pass `requantize` has converted it.
             Some(bytes) if value.dtype == output.dtype && value.elements() == 1 && bytes.len() <= 4 => {
                 let mut word = [0; 4];
                 word[..bytes.len()].copy_from_slice(bytes);

@@ -1,8 +1,8 @@
 //! Average and maximum pooling.
 //!
-//! A kernel computes in its input's quantization. Where the output has another, a table converts the pooled codes: exact for a
-//! maximum, and within one step for an average whose output is not finer than its input; a finer one is refused.
-//! (TensorFlow Lite Micro refuses all of these.)
+//! A kernel computes in its input's quantization. Where the output has another, a table converts the pooled codes. The
+//! result is exact for a maximum, and within one step for an average if the output's scale is not finer than the
+//! input's; a finer one is refused. (TensorFlow Lite Micro refuses all of these.)
 
 use super::Lowering;
 use crate::diag::Result;

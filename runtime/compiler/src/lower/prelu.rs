@@ -1,4 +1,4 @@
-//! Prelu: ReLU with a learned slope below 0, int8 and f32.
+//! PReLU: ReLU with a learned slope below 0, int8 and f32.
 
 use super::Lowering;
 use crate::diag::Result;

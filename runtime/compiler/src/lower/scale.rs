@@ -8,14 +8,14 @@ use tealight_format::ops::Multiplier;
 use tealight_kernels::quant::quantize_multiplier;
 
 impl Lowering<'_> {
-    /// `numerator` over the scale of the int8 tensor `output`. An output with scale 0 is 0 whatever comes: its factor is 0, as
-    /// in TensorFlow Lite Micro.
+    /// Returns `numerator` divided by the scale of the int8 tensor `output`. For an output with scale 0, which is
+    /// always 0, the factor is 0, as in TensorFlow Lite Micro.
     pub(super) fn over_scale_of(&self, node: &Node, numerator: f64, output: TensorId) -> Result<f64> {
         let scale = f64::from(self.int8(node, output)?.0);
         Ok(if scale > 0.0 { numerator / scale } else { 0.0 })
     }
 
-    /// A real factor as (Q31 multiplier, shift): TensorFlow Lite's `QuantizeMultiplier`.
+    /// Returns a real factor as (Q31 multiplier, shift): TensorFlow Lite's `QuantizeMultiplier`.
     pub(super) fn factor(&self, node: &Node, factor: f64) -> Result<Multiplier> {
         let (multiplier, shift) = quantize_multiplier(factor);
         // The kernels shift by at most 31 bits to the right and 30 to the left.
@@ -27,7 +27,7 @@ impl Lowering<'_> {
         Ok(Multiplier { multiplier, shift })
     }
 
-    /// The scales of what `node` reads and writes, in words.
+    /// Describes the scales of what `node` reads and writes.
     pub(super) fn scales(&self, node: &Node) -> String {
         let words = |id: &TensorId| {
             let tensor = self.tensor(*id);
@@ -37,7 +37,7 @@ impl Lowering<'_> {
         list.join(", ")
     }
 
-    /// A factor that the operator needs to be below one.
+    /// Returns a factor that the operator requires to be below one.
     pub(super) fn factor_below_one(&self, node: &Node, factor: f64) -> Result<Multiplier> {
         match self.factor(node, factor)? {
             below if below.shift <= 0 => Ok(below),
@@ -49,7 +49,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The range that a fused activation leaves of an int8 output: TensorFlow Lite's
+    /// Returns the range of an int8 output after a fused activation: TensorFlow Lite's
     /// `CalculateActivationRangeQuantized`.
     pub(super) fn activation_range(&self, node: &Node, activation: Activation, output: TensorId) -> Result<[i32; 2]> {
         let (scale, zero_point) = self.int8(node, output)?;
@@ -69,7 +69,7 @@ impl Lowering<'_> {
     }
 }
 
-/// A real number in a quantization, rounded half away from zero.
+/// Returns the code of a real value in a quantization, rounded half away from zero.
 pub(super) fn quantize(real: f32, scale: f32, zero_point: i32) -> i32 {
     ((real / scale).round() as i32).saturating_add(zero_point)
 }

@@ -17,7 +17,7 @@ impl Lowering<'_> {
         self.output_is(node, (1.0 / 256.0, -128), "1/256")?;
         let greatest = f64::from(i32::MAX);
         let factor = f64::from(beta) * f64::from(scale) * f64::from(1 << (31 - INTEGER_BITS));
-        // Not `min`, which makes a number of NaN.
+        // `min` would turn NaN into a number, so it is not used.
         let factor = if factor > greatest { greatest } else { factor };
         let [input_multiplier, input_left_shift] = self.factor_up_to_31(node, factor)?;
         let radius = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << (31 - INTEGER_BITS));

@@ -7,7 +7,8 @@ use tealight_format::Operator;
 use tealight_format::ops::Svdf;
 
 impl Lowering<'_> {
-    /// The output's range is the type's: TensorFlow Lite Micro's reference kernel does not apply the activation.
+    /// Lowers SVDF. The output's range is the type's: TensorFlow Lite Micro's reference kernel does not apply the
+    /// activation.
     pub(super) fn svdf(&mut self, node: &Node, rank: i32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let [feature, time, state] = [1, 2, 4].map(|k| self.graph.input(node, k));
@@ -39,8 +40,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The bias in the scale of the state times the time weights, `sums`. TensorFlow Lite Micro takes one as it is whose scale
-    /// is nearer to that than 1e-5, and refuses others.
+    /// Returns the bias in the scale of the state times the time weights, `sums`. TensorFlow Lite Micro takes a bias
+    /// unchanged if its scale differs from that by less than 1e-5, and refuses others.
     fn svdf_bias(&mut self, node: &Node, bias: TensorId, sums: f64) -> Result<TensorId> {
         const NEAR: f64 = 1e-5;
         self.constant(node, 3, ElementType::I32)?;
@@ -56,7 +57,7 @@ impl Lowering<'_> {
         self.add_constant(bias, "rescaled", ElementType::I32, shape, bytes)
     }
 
-    /// The scale of the time weights or the state, int16 or int8.
+    /// Returns the scale of the time weights or the state, int16 or int8.
     fn svdf_scale(&self, node: &Node, id: TensorId) -> Result<f64> {
         let tensor = self.tensor(id);
         if !matches!(tensor.dtype, ElementType::I8 | ElementType::I16) {

@@ -1,9 +1,9 @@
-//! Removes nodes whose results nobody reads.
+//! Removes nodes whose results are not read.
 
 use crate::ir::Op;
 use crate::ir::graph::{Graph, Node, NodeOp};
 
-/// Removes nodes that have no effect. A node that writes state has one.
+/// Removes nodes without effect. Writing state is an effect.
 pub(crate) fn remove_dead(mut graph: Graph) -> Graph {
     let mut needed = vec![false; graph.tensors.len()];
     for &id in &graph.outputs {
@@ -23,7 +23,7 @@ pub(crate) fn remove_dead(mut graph: Graph) -> Graph {
     graph
 }
 
-/// Whether `node` does something beside writing its outputs.
+/// Returns whether `node` does anything beside writing its outputs.
 pub(super) fn has_effect(graph: &Graph, node: &Node) -> bool {
     match &node.op {
         NodeOp::Ir(op) => matches!(op, Op::AssignVariable | Op::CallOnce { .. } | Op::Svdf { .. }),

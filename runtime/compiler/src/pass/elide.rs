@@ -4,8 +4,8 @@ use crate::diag::Result;
 use crate::ir::Op;
 use crate::ir::graph::{Graph, NodeOp};
 
-/// Replaces RESHAPE, SQUEEZE and EXPAND_DIMS: their output becomes a view of their input. The output's shape is the
-/// file's; that it has as many elements is checked.
+/// Replaces RESHAPE, SQUEEZE and EXPAND_DIMS: their output becomes a view of their input. The output's shape is that in
+/// the file, after a check that it has as many elements.
 pub(crate) fn elide(mut graph: Graph) -> Result<Graph> {
     let mut kept = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {

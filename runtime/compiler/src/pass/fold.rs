@@ -1,8 +1,8 @@
-//! Computes what is known at compile time: the arithmetic on shapes that exporters leave in a graph, and constants that
-//! are reshaped, sliced or converted.
+//! Computes what is known at compile time: the shape arithmetic that exporters leave in a graph, and constants that are
+//! reshaped, sliced or converted.
 //!
-//! The work of a node is known before it is done ([`work`]), and is counted against the network's [`Limit`]: a small file can
-//! ask for much by few nodes.
+//! The work of a node is known before it is done ([`work`]) and is counted against the network's [`Limit`], because a
+//! few nodes of a small file can require very much.
 
 use super::{dead, requantize};
 use crate::cut::{cuts, dimension, walk};
@@ -13,13 +13,13 @@ use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use tealight_kernels::unary;
 
-/// The most elements of a result of arithmetic: it is on shapes, which are short.
+/// The maximum number of elements of an arithmetic result. Arithmetic is folded for shapes, which are short.
 const LONGEST: usize = 1 << 16;
 
 /// Replaces nodes whose results are constants by the constants.
 ///
 /// # Errors
-/// The results, or what is read for them, are more than `limit` allows; or a node contradicts itself.
+/// The results, or what must be read for them, exceed `limit`; or a node contradicts itself.
 pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let mut kept = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {
@@ -34,7 +34,7 @@ pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
             NodeOp::Ir(op) => evaluate(&graph, &node, op, limit)?,
             NodeOp::Kernel(_) => None,
         };
-        // Where the results are not what the outputs need, the node is left for lowering, which says what is wrong.
+        // If the results do not fit the outputs, the node is left for lowering, which reports what is wrong.
         let fits = |results: &Vec<Bytes>| {
             results.len() == node.outputs.len()
                 && results
@@ -55,13 +55,15 @@ pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Whether all that `node` does is to write its outputs: where these have no elements, nothing is left to compute.
+/// Returns whether the only effect of `node` is to write its outputs. If these have no elements, nothing is left to
+/// compute.
 fn is_pure(graph: &Graph, node: &Node, op: &Op) -> bool {
     !node.outputs.is_empty() && !matches!(op, Op::Unknown { .. }) && !dead::has_effect(graph, node)
 }
 
-/// The output of `node` and its shape, where the file leaves the shape open and it follows from what is known now: of a
-/// RESHAPE whose target is constant, as in the flatten of a network with a dynamic batch, and of functions of one tensor.
+/// Returns the output of `node` and its shape, where the shape is dynamic in the file and now follows from known
+/// values. That covers a RESHAPE with a constant target, as in the flatten of a network with a dynamic batch, and
+/// functions of one tensor.
 fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
     use Op as T;
     let (&[output], NodeOp::Ir(op)) = (&node.outputs[..], &node.op) else { return None };
@@ -98,13 +100,14 @@ fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
     Some((output, shape))
 }
 
-/// Bytes that a tensor's type and shape need.
+/// Returns the bytes that a tensor's type and shape require.
 fn size_of(tensor: &Tensor) -> Option<usize> {
     tensor.dtype.size().and_then(|size| tensor.elements().checked_mul(size))
 }
 
-/// Bytes that folding a node reads or makes, whichever are more: its outputs', or those of inputs that are read to the end.
-/// What only moves pieces reads no more than it makes, and a reshaped constant is the same bytes.
+/// Returns the bytes that folding a node reads or writes, whichever are more: its outputs', or those of inputs that are
+/// read completely. Operators that only move elements read no more than they write, and a reshaped constant keeps its
+/// bytes.
 fn work(op: &Op, inputs: &[&Tensor], outputs: usize) -> u64 {
     let all = |k: usize| inputs.get(k).and_then(|input| input.bytes()).map_or(0, <[u8]>::len);
     let bytes = match op {
@@ -116,7 +119,7 @@ fn work(op: &Op, inputs: &[&Tensor], outputs: usize) -> u64 {
     bytes as u64
 }
 
-/// The constants that `node` gives; `None` if it must run, or cannot be folded.
+/// Returns the constants that `node` computes; `None` if it must run, or cannot be folded.
 fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option<Vec<Bytes>>> {
     let Some(&first) = node.outputs.first() else { return Ok(None) };
     let output = &graph.tensors[first];
@@ -163,7 +166,7 @@ fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option
     })
 }
 
-/// Whether `op` on constants, with a result of type `dtype`, is one that is computed here.
+/// Returns whether `op` on constants, with a result of type `dtype`, is folded.
 fn folds(op: &Op, dtype: ElementType) -> bool {
     match op {
         Op::Concat { activation, .. } => *activation == Activation::None,
@@ -203,7 +206,7 @@ fn same(input: &Tensor, output: &Tensor) -> Option<Vec<Bytes>> {
     }
 }
 
-/// Integers as elements of `dtype`; `None` if one does not fit.
+/// Returns integers as elements of `dtype`; `None` if one does not fit.
 fn integers_to_bytes(values: impl IntoIterator<Item = i64>, dtype: ElementType) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for value in values {
@@ -235,14 +238,14 @@ fn transpose(graph: &Graph, node: &Node, input: &Tensor, output: &Tensor) -> Opt
     walk(input.bytes()?, input.dtype.size()?, 0, &output.shape, &steps)
 }
 
-/// The inputs one after another along `axis` of the output, each as whole pieces of the dimensions from there on.
+/// Concatenates the inputs along `axis` of the output; from that dimension on, each input is contiguous.
 fn concat(inputs: &[&Tensor], output: &Tensor, axis: usize) -> Option<Vec<u8>> {
     let outer: usize = output.shape[..axis].iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize))?;
     if outer == 0 || inputs.iter().any(|input| input.dtype != output.dtype) {
         return None;
     }
     let mut parts: Vec<&[u8]> = inputs.iter().map(|input| input.bytes()).collect::<Option<_>>()?;
-    // What is left gives at least a byte in each round.
+    // Without empty parts, each round of the loop below adds at least one byte.
     parts.retain(|part| !part.is_empty());
     if parts.iter().any(|part| !part.len().is_multiple_of(outer)) || size_of(output) != Some(total(&parts)?) {
         return None;
@@ -260,12 +263,12 @@ fn concat(inputs: &[&Tensor], output: &Tensor, axis: usize) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Bytes of all parts together.
+/// Returns the total number of bytes of all parts.
 fn total(parts: &[&[u8]]) -> Option<usize> {
     parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.len()))
 }
 
-/// Gathers `size` bytes; nothing if they are not as many.
+/// Gathers `size` bytes; `None` if there is another number of them.
 fn gather(input: &Tensor, indices: &Tensor, axis: usize, size: usize) -> Option<Vec<u8>> {
     let product = |dims: &[u32]| dims.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize));
     let (outer, inner) = (product(&input.shape[..axis])?, product(&input.shape[axis + 1..])?);
@@ -275,7 +278,7 @@ fn gather(input: &Tensor, indices: &Tensor, axis: usize, size: usize) -> Option<
         return None;
     }
     let mut out = Vec::with_capacity(size);
-    // Without this, pieces of no bytes would be gathered any number of times.
+    // Otherwise slices of no bytes could be gathered any number of times.
     if size == 0 {
         return Some(out);
     }
@@ -312,7 +315,7 @@ fn fill(value: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     (output.elements() <= LONGEST).then(|| bytes.repeat(output.elements()))
 }
 
-/// The product of all elements; other reductions are not needed for shapes.
+/// Returns the product of all elements; shapes need no other reductions.
 fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     if output.elements() != 1 || input.dtype != output.dtype {
         return None;
@@ -322,7 +325,7 @@ fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 }
 
 fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
-    // What converters make of weights that they store in half precision.
+    // A float16 constant converted to float32: converters add it for weights that they store in half precision.
     if let Some(reals) = input.reals().filter(|_| output.dtype == ElementType::F32) {
         return Some(reals.iter().flat_map(|real| real.to_le_bytes()).collect());
     }
@@ -348,13 +351,13 @@ fn convert(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     requantize::convert(input.bytes()?, input.dtype, requantize::nearest(from, to, output.dtype)?)
 }
 
-/// Elementwise arithmetic on int32 and int64, with broadcasting.
+/// Computes elementwise arithmetic on int32 and int64, with broadcasting.
 fn arithmetic(op: &Op, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
     let &[a, b] = inputs else { return None };
     if a.dtype != output.dtype || b.dtype != output.dtype || !matches!(a.dtype, ElementType::I32 | ElementType::I64) {
         return None;
     }
-    // Integers that stand for themselves; some tools give them a scale of 0 or 1.
+    // Unquantized integers; some tools store them with a scale of 0 or 1.
     let plain = |tensor: &Tensor| match &tensor.quantization {
         Some(quantization) => matches!(quantization.uniform(), Some((0.0 | 1.0, 0))),
         None => true,
@@ -386,7 +389,7 @@ fn floor_div(a: i64, b: i64) -> Option<i64> {
     Some(if a % b != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
 }
 
-/// A constant's integers repeated to `shape`.
+/// Returns a constant's integers, repeated to `shape`.
 fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
     let missing = shape.len().checked_sub(tensor.shape.len())?;
     let mut steps = vec![0i64; shape.len()];
@@ -464,7 +467,7 @@ mod tests {
     #[test]
     fn weights_in_half_precision_become_float32() {
         let mut b = Builder::default();
-        // 1, -2, the least subnormal.
+        // 1, -2 and the smallest subnormal.
         let half = Tensor::constant("half", ElementType::F16, vec![3], [0, 0x3c, 0, 0xc0, 1, 0]);
         let (half, y) = (b.graph.add(half), b.graph.add(Tensor::computed("y", ElementType::F32, vec![3])));
         b.node(Op::Dequantize, &[half], &[y]);
@@ -485,12 +488,12 @@ mod tests {
     #[test]
     fn gathering_or_joining_nothing_any_number_of_times_takes_no_time() {
         let mut b = Builder::default();
-        // 2^31 times three rows of no elements.
+        // 2^31 times three rows without elements.
         let (x, rows, y) = (b.weights(&[1 << 31, 4, 0], &[]), b.ints(&[0, 3, 1]), b.int8(&[1 << 31, 3, 0]));
         b.node(Op::Gather { axis: 1, batch_dims: 0 }, &[x, rows], &[y]);
         let (part, z) = (b.weights(&[1 << 31, 2, 0], &[]), b.int8(&[1 << 31, 4, 0]));
         b.node(Op::Concat { axis: 1, activation: Activation::None }, &[part, part], &[z]);
-        // A million rows of one byte, of as many parts without any.
+        // A million rows of one byte, concatenated with as many empty parts.
         let (row, empty) = (b.weights(&[1 << 20, 1], &vec![7; 1 << 20]), b.weights(&[1 << 20, 0], &[]));
         let joined = b.int8(&[1 << 20, 1]);
         let parts: Vec<_> = std::iter::repeat_n(empty, 1 << 20).chain([row]).collect();
@@ -501,7 +504,7 @@ mod tests {
         assert_eq!(graph.tensors[joined].bytes(), graph.tensors[row].bytes());
     }
 
-    /// A constant of a thousand bytes, joined with itself `doublings` times over.
+    /// A constant of a thousand bytes, concatenated with itself `doublings` times.
     fn doubled(doublings: u32) -> Graph {
         let mut b = Builder::default();
         let mut x = b.weights(&[1000], &[1; 1000]);
@@ -520,7 +523,7 @@ mod tests {
         // 1000 * (2 + 4 + .. + 2^15) still fits into 64 MiB.
         let (what, needed) = ("computing node 15 (Concat) and what comes before it", 131_070_000);
         assert_eq!(error, CompileError::Memory { what: what.into(), needed, limit: 64 << 20 });
-        // Another limit, up or down.
+        // Higher and lower limits.
         let graph = doubled(16);
         let limit = |max_memory| Limit::of(&graph, &Options { max_memory: Some(max_memory), ..Options::default() });
         assert!(fold_within(graph.clone(), &limit(131_070_000)).unwrap().nodes.is_empty());

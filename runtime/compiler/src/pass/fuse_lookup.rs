@@ -1,11 +1,11 @@
-//! Composes tables: two lookups in a row become one, a table that changes nothing goes away, and one that only clamps
-//! becomes the activation of the operator before it.
+//! Composes tables: two consecutive lookups become one, a table that changes nothing is removed, and one that only
+//! clamps becomes the activation of the operator before it.
 
 use crate::ir::graph::{Content, Graph, NodeOp, TensorId};
 use tealight_format::ops::Fused;
 use tealight_format::{Operator, ops};
 
-/// Fuses tables into each other and into the operators before them.
+/// Fuses tables with each other and with the operators before them.
 pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
     let mut uses = base_uses(&graph);
     let mut producer = vec![usize::MAX; graph.tensors.len()];
@@ -22,14 +22,14 @@ pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
             && graph.tensors[input].shape == graph.tensors[output].shape;
         if is_identity(&table) && alike {
             let base = graph.base(input);
-            // The lookup's own reading is one less.
+            // The read by the removed lookup itself no longer counts.
             uses[base] = uses[base] + uses[output] - 1;
             graph.tensors[output].content = graph.tensors[base].content.clone();
             graph.tensors[output].alias = Some(base);
             gone[at] = true;
             continue;
         }
-        // Only what this lookup alone reads can be taken into it.
+        // A producer can be fused only if this lookup alone reads its result.
         let before = producer[input];
         if before == usize::MAX || gone[before] || uses[input] != 1 || graph.base(input) != input {
             continue;
@@ -62,7 +62,7 @@ pub(crate) fn fuse_lookup(mut graph: Graph) -> Graph {
     graph
 }
 
-/// How often the bytes of each tensor are read, through it or its views.
+/// Counts how often the bytes of each tensor are read, directly or through its views.
 fn base_uses(graph: &Graph) -> Vec<usize> {
     let mut uses = vec![0; graph.tensors.len()];
     for &id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&graph.outputs) {
@@ -71,7 +71,7 @@ fn base_uses(graph: &Graph) -> Vec<usize> {
     uses
 }
 
-/// Input, output and table of node `at`, if it is a lookup.
+/// Returns input, output and table of node `at`, if it is a lookup.
 fn lookup(graph: &Graph, at: usize) -> Option<(TensorId, TensorId, Vec<u8>)> {
     let node = &graph.nodes[at];
     let NodeOp::Kernel(Operator::Lookup(_)) = node.op else { return None };
@@ -84,14 +84,14 @@ fn is_identity(table: &[u8]) -> bool {
     table.iter().enumerate().all(|(i, &byte)| i == usize::from(byte))
 }
 
-/// The int8 range that the table clamps to, if it does nothing else.
+/// Returns the int8 range that the table clamps to, if it does nothing else.
 fn clamp(table: &[u8]) -> Option<[i32; 2]> {
     let value = |x: i32| i32::from(table[usize::from(x as u8)].cast_signed());
     let (low, high) = (value(-128), value(127));
     (low <= high && (-128..=127).all(|x| value(x) == x.clamp(low, high))).then_some([low, high])
 }
 
-/// Narrows the activation of `op`, if it has one.
+/// Narrows the activation of `op` and returns whether it has one.
 fn clamp_activation(op: &mut NodeOp, [low, high]: [i32; 2]) -> bool {
     let NodeOp::Kernel(operator) = op else { return false };
     let Fused::Int8(at) = operator.code().fused() else { return false };

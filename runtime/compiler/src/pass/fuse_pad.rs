@@ -1,14 +1,15 @@
-//! Takes a PAD before a convolution into the convolution's own padding.
+//! Fuses a PAD before a convolution into the convolution's own padding.
 //!
-//! Exporters write the asymmetric padding of a strided layer as a PAD and a VALID convolution. A convolution counts taps
-//! outside its input as real zeros, so that a border of the zero point is its own padding; no padded copy is needed.
+//! Exporters write the asymmetric padding of a strided layer as a PAD and a VALID convolution. A convolution treats
+//! taps outside its input as real zeros, so a border of zero points is the same as padding, and no padded copy is
+//! needed.
 
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
 use crate::ir::{Op, Padding, Window};
 use crate::lower::movement::{pad_value, pads};
 
-/// Fuses where it can; leaves the rest as it is.
+/// Fuses where possible; leaves the rest unchanged.
 pub(crate) fn fuse_pad(mut graph: Graph) -> Result<Graph> {
     let uses = graph.uses();
     let mut producer = vec![usize::MAX; graph.tensors.len()];
@@ -35,7 +36,7 @@ pub(crate) fn fuse_pad(mut graph: Graph) -> Result<Graph> {
     Ok(super::dead::remove_dead(graph))
 }
 
-/// The window and the kernel's height and width of a VALID convolution.
+/// Returns the window, and the kernel's height and width, of a VALID convolution.
 fn window_of<'a>(graph: &Graph, node: &'a Node) -> Option<(&'a Window, [u32; 2])> {
     let NodeOp::Ir(Op::Conv2d(window) | Op::DepthwiseConv2d(window)) = &node.op else { return None };
     let weights = node.inputs.get(1).copied().flatten()?;
@@ -47,7 +48,8 @@ fn window_of<'a>(graph: &Graph, node: &'a Node) -> Option<(&'a Window, [u32; 2])
     }
 }
 
-/// What `pad` pads, and by how much above, left, below and right, if that is a border of real zeros around an image.
+/// Returns the input of `pad` and its padding above, left, below and right, if that is a border of real zeros around an
+/// image.
 fn border(graph: &Graph, pad: &Node, padded: TensorId) -> Result<Option<(TensorId, [u32; 4])>> {
     let NodeOp::Ir(op @ (Op::Pad | Op::PadWith)) = &pad.op else { return Ok(None) };
     let input = graph.input(pad, 0)?;
@@ -70,7 +72,8 @@ fn border(graph: &Graph, pad: &Node, padded: TensorId) -> Result<Option<(TensorI
     Ok(zero.then_some((input, [top, left, bottom, right])))
 }
 
-/// Whether the model file takes this padding: less than the kernel's extent, and no window wholly after the input.
+/// Returns whether the model file can hold this padding: less than the kernel's extent, and no window entirely after
+/// the input.
 fn fits(graph: &Graph, input: TensorId, node: &Node, window: &Window, kernel: [u32; 2], explicit: [u32; 4]) -> bool {
     let Some(&output) = node.outputs.first() else { return false };
     let (&[_, h, w, _], &[_, oh, ow, _]) = (&graph.tensors[input].shape[..], &graph.tensors[output].shape[..]) else {
@@ -91,7 +94,7 @@ mod tests {
     use crate::ir::{Op, Padding};
     use crate::testing::{Builder, names, window};
 
-    /// PAD with these paddings, then a 3x3 VALID convolution.
+    /// A PAD with these paddings, then a 3x3 VALID convolution.
     fn padded(pads: [i32; 8], padding: Padding) -> Graph {
         let mut b = Builder::default();
         let x = b.input(&[1, 4, 4, 1]);

@@ -1,4 +1,4 @@
-//! The passes from graph to graph. Each is a function of its own and can be looked at alone.
+//! The passes from graph to graph. Each is a separate function that can be read and tested alone.
 
 pub(crate) mod dead;
 pub(crate) mod elide;

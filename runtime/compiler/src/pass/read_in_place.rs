@@ -1,10 +1,10 @@
-//! Reads state where it lies, instead of a copy of it, where nothing assigns it before the last reader.
+//! Reads state in place instead of through a copy, where nothing assigns the state before the last reader.
 
 use crate::ir::graph::{Graph, NodeOp, TensorId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use tealight_format::Operator;
 
-/// Removes copies from state to the arena that are not needed.
+/// Removes copies of state into the arena that are not needed.
 pub(crate) fn read_in_place(mut graph: Graph) -> Graph {
     let outputs: HashSet<TensorId> = graph.outputs.iter().map(|&id| graph.base(id)).collect();
     let mut uses = Uses::of(&graph);
@@ -20,7 +20,7 @@ pub(crate) fn read_in_place(mut graph: Graph) -> Graph {
         if !graph.tensors[state].is_state() || graph.tensors[output].is_state() || outputs.contains(&output) {
             continue;
         }
-        // A copy into the state may itself be the last reader only if it copies something else.
+        // The range includes the last reader: if that node also assigns the state, the copy stays.
         let last = uses.last_read.get(&output).map_or(at, |&last| last.max(at));
         let assigned = uses.assigned.get(&state).is_some_and(|nodes| nodes.range(at..=last).next().is_some());
         if !assigned {
@@ -35,11 +35,11 @@ pub(crate) fn read_in_place(mut graph: Graph) -> Graph {
     graph
 }
 
-/// Which nodes use the tensors that own memory: made once, so that the pass takes time in proportion to the graph.
+/// The nodes that use each tensor that owns memory. Built once, so the pass takes time proportional to the graph.
 struct Uses {
-    /// The last node that reads each, through it or its views.
+    /// The last node that reads each tensor, directly or through a view.
     last_read: HashMap<TensorId, usize>,
-    /// The nodes that write each, or update it as their state.
+    /// The nodes that write each tensor, or update it as their state.
     assigned: HashMap<TensorId, BTreeSet<usize>>,
 }
 
@@ -61,7 +61,7 @@ impl Uses {
         uses
     }
 
-    /// `from` has become a view of `to`.
+    /// Merges the uses of `from` into those of `to`, after `from` has become a view of `to`.
     fn join(&mut self, from: TensorId, to: TensorId) {
         if let Some(nodes) = self.assigned.remove(&from) {
             self.assigned.entry(to).or_default().extend(nodes);

@@ -1,12 +1,12 @@
-//! Operators that move codes from one tensor to another keep the numbers that the codes stand for.
+//! Makes operators that move codes from one tensor to another keep the real values of the codes.
 //!
 //! A reshape, a slice or a concatenation copies codes, which is right only between tensors of one scale and zero point.
-//! Where a file gives them different ones, a conversion is put before the operator (after it, where one tensor is cut into
-//! several), so that each number is rounded once, to the nearest code. TensorFlow Lite Micro refuses some of these
-//! (CONCATENATION) and copies codes in others (RESHAPE), which gives other numbers. A QUANTIZE of the file itself stays
-//! what TensorFlow Lite Micro computes, which rounds twice.
+//! Where a file states different ones, a conversion is inserted before the operator (after it, where one tensor is
+//! split into several). Each value is then rounded once, to the nearest code. TensorFlow Lite Micro refuses some of
+//! these (CONCATENATION) and copies codes in others (RESHAPE), which changes the values. A QUANTIZE in the file is
+//! computed as in TensorFlow Lite Micro, which rounds twice.
 //!
-//! TensorFlow Lite's pooling and activations are converted where they are lowered.
+//! The inputs and outputs of TensorFlow Lite's pooling and activations are converted where those are lowered.
 
 use crate::diag::{CompileError, Result};
 use crate::ir::Op;
@@ -14,10 +14,10 @@ use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantiz
 use tealight_format::Operator;
 use tealight_kernels::unary::Rescale;
 
-/// The largest factor from one scale to another: the difference of two 8-bit numbers times it stays in 32 bits.
+/// The largest factor from one scale to another: the difference of two 8-bit codes times this factor fits in 32 bits.
 pub(crate) const LARGEST_FACTOR: f64 = 4_194_304.0;
 
-/// Puts conversions between tensors that must share a quantization and do not.
+/// Inserts conversions between tensors that must share a quantization and do not.
 pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for mut node in std::mem::take(&mut graph.nodes) {
@@ -25,7 +25,7 @@ pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
             (&node.op, &node.inputs[..], &node.outputs[..])
             && differ(&mut graph, &node, input, output)?
         {
-            // Numbers outside the output's range count in an average, so its input cannot be converted.
+            // Values outside the output's range contribute to an average, so its input cannot be converted.
             return Err(refusal(&graph, &node, input, output));
         }
         match moved(&node) {
@@ -70,11 +70,11 @@ pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Which operands of an operator hold the same numbers.
+/// Which operands of an operator hold the same values.
 enum Moved {
-    /// These inputs go into the output.
+    /// These inputs are copied into the output.
     Joined(Vec<usize>),
-    /// This input goes into the outputs.
+    /// This input is copied into the outputs.
     Cut(usize),
 }
 
@@ -103,7 +103,7 @@ fn moved(node: &Node) -> Option<Moved> {
     })
 }
 
-/// The same of the model file's operators: of a graph that was built of them, and copies that variables became.
+/// The same for operators of the model file, in a graph that was built from them, and for copies that variables became.
 fn moved_by_kernel(operator: &Operator, node: &Node) -> Option<Moved> {
     use Operator as O;
     Some(match operator {
@@ -115,14 +115,14 @@ fn moved_by_kernel(operator: &Operator, node: &Node) -> Option<Moved> {
     })
 }
 
-/// Whether the codes of `from` must be converted to become those of `to`. A tensor to be written that states no
-/// quantization takes over that of what it is made of.
+/// Returns whether the codes of `from` must be converted before they are copied to `to`. A target without a
+/// quantization takes over that of its source.
 ///
 /// # Errors
 /// The quantizations differ, and cannot be converted.
 fn differ(graph: &mut Graph, node: &Node, from: TensorId, to: TensorId) -> Result<bool> {
     let (source, target) = (&graph.tensors[from], &graph.tensors[to]);
-    // Other types do not go together, which is found where the operator is lowered.
+    // A difference of types is reported when the operator is lowered.
     if source.dtype != target.dtype {
         return Ok(false);
     }
@@ -141,7 +141,7 @@ fn differ(graph: &mut Graph, node: &Node, from: TensorId, to: TensorId) -> Resul
     }
 }
 
-/// The error that two tensors must share a quantization and do not.
+/// Returns the error that two tensors must share a quantization and do not.
 fn refusal(graph: &Graph, node: &Node, from: TensorId, to: TensorId) -> CompileError {
     let words = |id: TensorId| {
         let tensor = &graph.tensors[id];
@@ -156,7 +156,8 @@ fn refusal(graph: &Graph, node: &Node, from: TensorId, to: TensorId) -> CompileE
     )
 }
 
-/// Whether two quantizations with scales along a dimension give each element that `node` moves the same scale.
+/// Returns whether two quantizations with scales along a dimension assign the same scale to each element that `node`
+/// moves.
 fn same_channels(graph: &Graph, node: &Node, from: TensorId, to: TensorId, a: &Quantization, b: &Quantization) -> bool {
     if a.scales != b.scales || a.zero_points != b.zero_points {
         return false;
@@ -188,17 +189,17 @@ fn conversion(node: &Node, from: TensorId, to: TensorId) -> Node {
     Node { op: NodeOp::Ir(Op::Convert), inputs: vec![Some(from)], outputs: vec![to], origin: node.origin }
 }
 
-/// The conversion from one quantization to another of the 8-bit type `to_dtype`, as TensorFlow Lite Micro's QUANTIZE
-/// computes it; `None` if one of them is not for the whole tensor, or a number of the one is far outside the other.
+/// Returns the conversion from one quantization to another of the 8-bit type `to_dtype`, as TensorFlow Lite Micro's
+/// QUANTIZE computes it; `None` if one of them is not for the whole tensor, or the ratio of the scales is too large.
 pub(crate) fn rescale(from: &Quantization, to: &Quantization, to_dtype: ElementType) -> Option<Rescale> {
     let ((scale, zero_point), (to_scale, to_zero_point)) = (from.uniform()?, to.uniform()?);
     let rescale = Rescale::from_scales(scale, zero_point, to_scale, to_zero_point, to_dtype.range_8_bit()?);
-    // A tensor with scale 0 holds only zeros: whatever becomes its codes is 0.
+    // A tensor with scale 0 holds only zeros, so any factor is right.
     (to_scale == 0.0 || f64::from(scale) / f64::from(to_scale) <= LARGEST_FACTOR).then_some(rescale)
 }
 
-/// The conversion of codes from one quantization to another of the 8-bit type `to_dtype`: the nearest code, of two equally
-/// near ones that which is farther from the zero point; `None` where [`rescale`] gives none.
+/// Returns the conversion of codes from one quantization to another of the 8-bit type `to_dtype`, rounded to the
+/// nearest code, halves away from the zero point; `None` where [`rescale`] returns `None`.
 pub(crate) fn nearest(
     from: &Quantization,
     to: &Quantization,
@@ -213,7 +214,8 @@ pub(crate) fn nearest(
     })
 }
 
-/// The codes of a constant in the quantization of `like`, which has the same type; its own if they need no conversion.
+/// Returns the codes of a constant in the quantization of `like`, which has the same type; unchanged if they need no
+/// conversion.
 ///
 /// # Errors
 /// They cannot be converted.
@@ -232,10 +234,10 @@ pub(crate) fn constant_like(graph: &Graph, node: &Node, constant: &Tensor, like:
     }
 }
 
-/// Codes of the type `dtype` in another quantization, by `convert`; `None` if they are not of 8 bits.
+/// Applies `convert` to codes of the type `dtype`; `None` if they are not 8-bit codes.
 pub(crate) fn convert(bytes: &[u8], dtype: ElementType, convert: impl Fn(i32) -> i32) -> Option<Vec<u8>> {
     let [low, _] = dtype.range_8_bit()?;
     let code = |byte: u8| if low < 0 { i32::from(byte.cast_signed()) } else { i32::from(byte) };
-    // The low byte of the result is it, signed or not.
+    // The low byte of the result is the code, signed or not.
     Some(bytes.iter().map(|&byte| convert(code(byte)) as u8).collect())
 }

@@ -1,7 +1,7 @@
 //! Turns variables into state tensors, and reading and assigning them into copies.
 //!
-//! TensorFlow Lite names a variable by a handle that an operator makes, and fills it once, in a graph of its own that
-//! CALL_ONCE runs. Here a variable is a tensor, and what fills it is known at compile time.
+//! In TensorFlow Lite an operator creates a handle that names a variable, and a separate graph, which CALL_ONCE runs,
+//! fills it once. Here a variable is a tensor, and its initial value is known at compile time.
 
 use super::fold::fold;
 use super::requantize::{constant_like, requantize};
@@ -15,13 +15,13 @@ use tealight_format::{Operator, ops};
 /// Variables by name.
 type Named = HashMap<String, TensorId>;
 
-/// Resolves variables, and gives variable tensors their first content.
+/// Resolves variables, and sets the initial value of variable tensors.
 ///
 /// # Errors
-/// What they start from is more than `limit` allows, or is not known; or a node contradicts itself.
+/// The initial values exceed `limit`, or are not known; or a node contradicts itself.
 pub(crate) fn resolve(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let mut initial = HashMap::new();
-    // A graph runs once, however many nodes call it.
+    // Each graph runs once, however many nodes call it.
     let mut subgraphs: Vec<Option<Graph>> = std::mem::take(&mut graph.subgraphs).into_iter().map(Some).collect();
     for node in &graph.nodes {
         if let NodeOp::Ir(Op::CallOnce { subgraph }) = node.op {
@@ -75,7 +75,7 @@ fn copy(node: &Node, from: TensorId, to: TensorId) -> Node {
     }
 }
 
-/// The variable's name behind each handle tensor.
+/// Returns the name of the variable behind each handle tensor.
 fn handles(graph: &Graph) -> HashMap<TensorId, String> {
     let mut handles = HashMap::new();
     for node in &graph.nodes {
@@ -86,7 +86,7 @@ fn handles(graph: &Graph) -> HashMap<TensorId, String> {
     handles
 }
 
-/// Handles are made of nothing, and only read and assigned.
+/// Checks that handles are created without inputs, and only read from and assigned to.
 fn check_handles(graph: &Graph, handles: &HashMap<TensorId, String>) -> Result<()> {
     for node in &graph.nodes {
         let (op, reads) = match &node.op {
@@ -118,7 +118,7 @@ fn check_handles(graph: &Graph, handles: &HashMap<TensorId, String>) -> Result<(
     }
 }
 
-/// The state tensor behind the handle that `node` uses, with the type and shape of `like`.
+/// Returns the state tensor behind the handle that `node` uses, with the type and shape of `like`.
 fn variable(
     graph: &mut Graph,
     node: &Node,
@@ -159,10 +159,10 @@ fn variable(
     Ok(id)
 }
 
-/// What an int8 variable is reset to where its zero point is not 0.
+/// Returns the bytes that an int8 variable is reset to, if its zero point is not 0.
 ///
 /// # Errors
-/// It is more than `limit` allows.
+/// They exceed `limit`.
 fn zero_point_fill(tensor: &Tensor, limit: &Limit) -> Result<Option<Bytes>> {
     match (tensor.dtype, tensor.per_tensor()) {
         (ElementType::I8, Some((_, zero_point))) if zero_point != 0 => {
@@ -174,7 +174,7 @@ fn zero_point_fill(tensor: &Tensor, limit: &Limit) -> Result<Option<Bytes>> {
     }
 }
 
-/// Adds what the graph `init` assigns.
+/// Adds the initial values that the graph `init` assigns.
 ///
 /// # Errors
 /// It does anything else, or computes more than `limit` allows.
@@ -297,7 +297,7 @@ mod tests {
     fn a_graph_that_is_called_many_times_runs_once() {
         let mut graph = counter();
         let call = graph.nodes[0].clone();
-        // A quarter of what is allowed, each time that it runs.
+        // Each run takes a quarter of what is allowed.
         let init = &mut graph.subgraphs[0];
         let part = init.add(Tensor::constant("part", ElementType::I8, vec![1 << 20], vec![1; 1 << 20]));
         let all = init.add(Tensor::computed("all", ElementType::I8, vec![16 << 20]));
@@ -317,7 +317,7 @@ mod tests {
             y = b.int8(&[1]);
             b.node(Op::Svdf { rank: 1, activation: crate::ir::Activation::None }, &[x, state], &[y]);
         }
-        // Of those that nothing uses, nothing is made.
+        // Variables that nothing uses allocate nothing.
         for _ in 0..100 {
             b.state(&[1 << 30]);
         }

@@ -1,4 +1,4 @@
-//! Memory: every buffer of the arena gets its place before anything runs.
+//! Memory planning: every buffer in the arena gets its offset at compile time.
 
 mod order;
 mod place;
@@ -11,37 +11,38 @@ use place::{ALIGN, Buffer, Overlap, Problem};
 use search::Placement;
 use tealight_format::{MAX_LIVE, Place, Work};
 
-/// The most pairs of tensors that may be alive together: far more than networks have.
+/// The maximum number of pairs of tensors with overlapping live ranges: far more than real networks have.
 const MOST_PAIRS: usize = 4_000_000;
 
-/// After this effort no further order of the nodes is tried. One order takes up to about twice as much more; all together
-/// take about three seconds of a desktop processor's core at most.
+/// The effort after which no further order of the nodes is tried. One order takes up to about twice as much more;
+/// together they take at most about three seconds of one core of a desktop processor.
 const MOST_EFFORT: u64 = 300_000_000;
 
-/// Where everything lies.
+/// The offsets and live ranges of everything in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryPlan {
     /// Offset of each tensor that owns memory in the arena or state, from the arena's start.
     pub(crate) offsets: Vec<Option<u32>>,
-    /// First and last node that need each of those tensors.
+    /// Live range of each of those tensors: the first and last node that need it.
     pub(crate) lives: Vec<Option<(u32, u32)>>,
-    /// For each node the offset and length of its scratch value, where it needs one.
+    /// For each node, the offset and length of its scratch value, if it needs one.
     pub(crate) scratch: Vec<Option<(u32, u32)>>,
-    /// Nodes whose output runs over an input.
+    /// Number of nodes whose output overlaps an input.
     pub(crate) overlaps: usize,
     /// Bytes of state, activations and scratch.
     pub(crate) arena_len: u32,
     /// Bytes of state.
     pub(crate) state_len: u32,
-    /// The most bytes that are alive at one node: no placement without overlap needs less.
+    /// Maximum of the bytes that are live at one node: no placement without overlap needs less.
     pub(crate) lower_bound: u32,
-    /// What placing by size without overlap needs.
+    /// Bytes that placing by size without overlap needs.
     pub(crate) greedy_by_size: u32,
-    /// What was done to find the places, as the search counts it.
+    /// The effort spent on the search, as the search counts it.
     pub(crate) effort: u64,
 }
 
-/// First and last node during which each base tensor in the arena must keep its bytes.
+/// Returns the live range of each base tensor in the arena: the first and last node during which it must keep its
+/// bytes.
 pub(crate) fn lives(graph: &Graph) -> Vec<Option<(u32, u32)>> {
     let mut lives: Vec<Option<(u32, u32)>> = vec![None; graph.tensors.len()];
     let in_arena = |id: TensorId| !graph.tensors[id].is_constant() && !graph.tensors[id].is_state();
@@ -67,7 +68,7 @@ pub(crate) fn lives(graph: &Graph) -> Vec<Option<(u32, u32)>> {
     lives
 }
 
-/// Plans the memory of a lowered graph, in the order of its nodes that needs the least.
+/// Plans the memory of a lowered graph, in the order of its nodes that needs the least memory.
 pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
     let orders = order::orders(&graph);
     let mut fewest = usize::MAX;
@@ -82,7 +83,7 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<
         }
         let works;
         (graph.nodes, works) = ordered(&order);
-        // Another order may have fewer tensors alive.
+        // In another order fewer tensors may be live at a time.
         let most = most_alive(&lives(&graph));
         fewest = fewest.min(most);
         if most > MAX_LIVE {
@@ -100,7 +101,7 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<
     Ok((graph, works, found))
 }
 
-/// Plans the memory of a lowered graph as it stands, without a search.
+/// Plans the memory of a lowered graph in its own order, without a search.
 pub(crate) fn plan_fast(graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
     let found = plan(&graph, works, search::by_size)?;
     Ok((graph, works.to_vec(), found))
@@ -165,7 +166,7 @@ fn too_large() -> CompileError {
     CompileError::TooLarge("the network needs more than 4 GiB of memory".into())
 }
 
-/// The state tensors that nodes use, in order.
+/// Returns the state tensors that nodes use, in order.
 fn states(graph: &Graph) -> Vec<TensorId> {
     let mut used = vec![false; graph.tensors.len()];
     for node in &graph.nodes {
@@ -176,20 +177,20 @@ fn states(graph: &Graph) -> Vec<TensorId> {
     (0..graph.tensors.len()).filter(|&id| used[id] && graph.tensors[id].is_state()).collect()
 }
 
-/// Bytes of a tensor; its size has been checked.
+/// Returns the bytes of a tensor, whose size has been checked.
 pub(crate) fn bytes(graph: &Graph, id: TensorId) -> u32 {
     let tensor = &graph.tensors[id];
     tensor.dtype.size().and_then(|size| u32::try_from(tensor.elements().saturating_mul(size)).ok()).unwrap_or(u32::MAX)
 }
 
-/// The scratch value that a node needs in any case.
+/// The scratch value that a node needs whether or not buffers overlap.
 struct Workspace {
     node: usize,
     buffer: usize,
     len: u32,
 }
 
-/// The buffers of the tensors in `owners`, then those of the workspaces.
+/// Builds the placement problem: the buffers of the tensors in `owners`, then those of the workspaces.
 fn problem(
     graph: &Graph,
     works: &[Work],
@@ -228,7 +229,7 @@ fn problem(
                 None => refused.push(index[base]),
             }
         }
-        // The same buffer read twice: the more careful of the two.
+        // If a node reads a buffer twice, keep the larger distance.
         inputs.sort_unstable_by_key(|&(buffer, distance)| (buffer, std::cmp::Reverse(distance)));
         inputs.dedup_by_key(|&mut (buffer, _)| buffer);
         inputs.retain(|(buffer, _)| !refused.contains(buffer));
@@ -240,7 +241,7 @@ fn problem(
     Ok((problem, workspaces))
 }
 
-/// The most tensors alive at one step.
+/// Returns the maximum number of tensors that are live at one step.
 fn most_alive(lives: &[Option<(u32, u32)>]) -> usize {
     let mut firsts: Vec<u32> = lives.iter().flatten().map(|&(first, _)| first).collect();
     let mut lasts: Vec<u32> = lives.iter().flatten().map(|&(_, last)| last).collect();
@@ -256,7 +257,7 @@ fn most_alive(lives: &[Option<(u32, u32)>]) -> usize {
     alive.max().unwrap_or(0)
 }
 
-/// The most bytes alive at one step.
+/// Returns the maximum number of bytes that are live at one step.
 fn live_bytes(problem: &Problem) -> u64 {
     let mut events: Vec<(u32, i64)> = Vec::new();
     for buffer in &problem.buffers {
@@ -280,7 +281,7 @@ mod tests {
     fn those_alive_at_one_step_are_counted() {
         assert_eq!(most_alive(&[]), 0);
         assert_eq!(most_alive(&[None, Some((3, 3))]), 1);
-        // The first ends with the step that begins the second: both are alive there.
+        // The first ends at the step where the second begins: both are live there.
         assert_eq!(most_alive(&[Some((0, 2)), Some((2, 5)), None, Some((3, 9))]), 2);
         assert_eq!(most_alive(&[Some((4, 4)), Some((0, 9)), Some((1, 2)), Some((3, 5)), Some((5, 5))]), 3);
     }

@@ -1,7 +1,8 @@
 //! Other orders in which the nodes can run.
 //!
-//! Where a graph branches, the order decides how much is alive at a time. The file's order is usually good; two others
-//! are worth a try: always taking the node that leaves the fewest bytes alive, and finishing one branch before the next.
+//! Where a graph branches, the order determines how much is live at a time. The file's order is usually good; two
+//! others are tried: always taking the node that leaves the fewest live bytes, and finishing one branch before the
+//! next.
 
 use super::bytes;
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
@@ -10,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 /// Graphs with more nodes keep the file's order.
 const MOST_NODES: usize = 4096;
 
-/// Orders of the nodes to try, the graph's own first, each different from those before.
+/// Returns the orders of the nodes to try, the graph's own first, without duplicates.
 pub(crate) fn orders(graph: &Graph) -> Vec<Vec<usize>> {
     let own: Vec<usize> = (0..graph.nodes.len()).collect();
     let mut orders = vec![own];
@@ -30,8 +31,8 @@ pub(crate) fn orders(graph: &Graph) -> Vec<Vec<usize>> {
     orders
 }
 
-/// For each node those that must run before it: they write what it reads, or use state that it writes, or the other
-/// way round.
+/// Returns for each node those that must run before it: they write what it reads or use state that it writes, or it
+/// uses state that they write.
 fn dependencies(graph: &Graph) -> Vec<Vec<usize>> {
     let mut writer: HashMap<TensorId, usize> = HashMap::new();
     let mut readers: HashMap<TensorId, Vec<usize>> = HashMap::new();
@@ -62,7 +63,7 @@ fn dependencies(graph: &Graph) -> Vec<Vec<usize>> {
     dependencies
 }
 
-/// Always the node after which the fewest bytes are alive; of equals the first.
+/// Always takes the node that leaves the fewest live bytes; the first of equals.
 fn fewest_alive(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
     let arena = |id: TensorId| !graph.tensors[id].is_constant() && !graph.tensors[id].is_state();
     let bases = |node: &Node| {
@@ -73,7 +74,7 @@ fn fewest_alive(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
         bases
     };
     let bases: Vec<Vec<TensorId>> = graph.nodes.iter().map(bases).collect();
-    // The nodes that read each tensor and have not run, and how often it is an output.
+    // For each tensor, the nodes that read it and have not run, and how often it is an output.
     let mut readers: HashMap<TensorId, (BTreeSet<usize>, usize)> = HashMap::new();
     for (node, bases) in bases.iter().enumerate() {
         for &base in bases {
@@ -84,7 +85,7 @@ fn fewest_alive(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
         readers.entry(graph.base(id)).or_default().1 += 1;
     }
     let born = |node: &Node| node.outputs.iter().filter(|&&id| arena(id)).map(|&id| size(graph, id)).sum::<i64>();
-    // How many bytes more are alive after each node.
+    // The change of the number of live bytes by each node.
     let mut change: Vec<i64> = graph.nodes.iter().map(born).collect();
     for (&base, (nodes, outputs)) in &readers {
         if let (Some(&only), 1) = (nodes.first(), nodes.len() + outputs) {
@@ -129,7 +130,7 @@ fn size(graph: &Graph, id: TensorId) -> i64 {
     i64::from(bytes(graph, id))
 }
 
-/// Each node right after what it depends on, those in the graph's order or reversed.
+/// Places each node right after its dependencies, which are taken in the graph's order or in reverse.
 fn depth_first(graph: &Graph, dependencies: &[Vec<usize>], reversed: bool) -> Vec<usize> {
     let mut done = vec![false; graph.nodes.len()];
     let mut order = Vec::with_capacity(graph.nodes.len());
@@ -137,9 +138,9 @@ fn depth_first(graph: &Graph, dependencies: &[Vec<usize>], reversed: bool) -> Ve
     for &node in dependencies.iter().flatten() {
         is_root[node] = false;
     }
-    // Roots are the nodes that nothing waits for; all others come before one of them.
+    // Roots are the nodes that no other node depends on; all others come before one of them.
     for root in (0..graph.nodes.len()).filter(|&node| is_root[node]) {
-        // Each node once to open and once, after what it depends on, to take.
+        // Each node is on the stack twice: to be expanded, and to be taken after its dependencies.
         let mut stack = vec![(root, false)];
         while let Some((node, opened)) = stack.pop() {
             if done[node] {
@@ -171,7 +172,7 @@ mod tests {
 
     const COPY: Operator = Operator::Copy(ops::Copy);
 
-    /// Two branches from one input, interleaved, joined at the end.
+    /// Two branches from one input, interleaved and joined at the end.
     fn branches() -> Graph {
         let mut b = Builder::default();
         let x = b.input(&[4]);

@@ -1,15 +1,16 @@
-//! Where buffers go, given an order in which to place them.
+//! Places buffers in a given order.
 //!
-//! Each buffer takes the lowest offset that none of the placed buffers it shares time with forbids. A pair of buffers
-//! forbids one interval of differences of their offsets: ordinarily those at which they would touch, and for the
-//! output and a dying input of one operator less, since the output may run over what is no longer needed.
+//! Each buffer takes the lowest offset that is not forbidden by an already placed buffer with an overlapping live
+//! range. A pair of buffers forbids one interval of differences of their offsets: normally those at which they would
+//! overlap, and less for the output of an operator and an input whose live range ends there, since the output may
+//! overwrite what is no longer needed.
 
 use std::cell::Cell;
 
-/// Every offset is a multiple of this.
+/// Every offset is a multiple of this, in bytes.
 pub(crate) const ALIGN: u32 = 16;
 
-/// A piece of memory that is needed for a time.
+/// A piece of memory with its live range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Buffer {
     /// Bytes, a multiple of [`ALIGN`].
@@ -20,46 +21,45 @@ pub(crate) struct Buffer {
     pub(crate) last: u32,
 }
 
-/// An output may lie over an input that dies with the operator of `step` if the input starts `distance` bytes or more
-/// after the output. The operator then needs `scratch` bytes besides.
+/// An overlap of an output with inputs whose live ranges end at `step`. It is allowed if the input starts at least
+/// `distance` bytes after the output, and the operator then needs `scratch` more bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Overlap {
     pub(crate) step: u32,
     pub(crate) output: usize,
-    /// (buffer, distance) of each input that may be run over.
+    /// (buffer, distance) of each input that may be overwritten.
     pub(crate) inputs: Vec<(usize, u32)>,
-    /// Bytes of a row.
+    /// Bytes of one row.
     pub(crate) scratch: u32,
 }
 
-/// What is to be placed.
+/// The buffers to place, and the overlaps that are allowed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Problem {
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) overlaps: Vec<Overlap>,
-    /// How much placing has done so far: neighbours that were looked at. Unlike time it is the same on every machine, so that
-    /// what ends by it gives the same result everywhere.
+    /// How many neighbours placing has visited so far. Unlike time, this count is the same on every machine, so a
+    /// search that it limits returns the same result everywhere.
     pub(crate) looked_at: Cell<u64>,
 }
 
-/// A [`Problem`] with some of its overlaps taken: their scratch rows stand after the buffers.
+/// A [`Problem`] with a selection of its overlaps: their scratch rows come after the buffers.
 pub(crate) struct Instance<'a> {
     looked_at: &'a Cell<u64>,
     pub(crate) buffers: Vec<Buffer>,
-    /// For each buffer the others that it shares time with, one buffer's after another's.
+    /// For each buffer, the others with overlapping live ranges; one buffer's list after another's.
     neighbours: Vec<Neighbour>,
-    /// Where the neighbours of each buffer begin, and at last where they end.
+    /// The index in `neighbours` at which each buffer's list begins, and finally the total length.
     starts: Vec<u32>,
-    /// For each taken overlap (its index in the problem) the buffer of its scratch row.
+    /// For each selected overlap: its index in the problem, and the buffer of its scratch row.
     pub(crate) scratch: Vec<(usize, usize)>,
 }
 
-/// Another buffer, and from which difference `own - other` on the two are free of each other (up to minus its own size they
-/// are free too).
+/// Another buffer with an overlapping live range, and the offsets that it forbids.
 #[derive(Clone, Copy, Default)]
 struct Neighbour {
     other: u32,
-    /// Forbidden are offsets in `(other - below, other + above)`, ends not included.
+    /// Offsets in `(other - below, other + above)` are forbidden, ends not included.
     below: u32,
     above: u32,
 }
@@ -73,14 +73,14 @@ impl<'a> Instance<'a> {
             let size = overlap.scratch.next_multiple_of(ALIGN);
             buffers.push(Buffer { size, first: overlap.step, last: overlap.step });
         }
-        // By start, so that only those that can meet are compared.
+        // Sorted by start, so that only buffers that can meet are compared.
         let mut by_first: Vec<usize> = (0..buffers.len()).collect();
         by_first.sort_by_key(|&i| buffers[i].first);
         let meeting = |at: usize| {
             let (all, last) = (&buffers, buffers[by_first[at]].last);
             by_first[at + 1..].iter().copied().take_while(move |&j| all[j].first <= last)
         };
-        // Counted first: a list for each buffer would take more memory, and many pieces of it.
+        // Counted first: a separate list for each buffer would take more memory and many allocations.
         let mut starts = vec![0u32; buffers.len() + 1];
         for (at, &i) in by_first.iter().enumerate() {
             for j in meeting(at) {
@@ -121,21 +121,21 @@ impl<'a> Instance<'a> {
         instance
     }
 
-    /// Counts that all neighbours are looked at; each buffer costs something too.
+    /// Counts a visit of all neighbours, plus a constant for the buffer itself.
     fn count(&self) {
         self.looked_at.set(self.looked_at.get() + (self.neighbours.len() + 4 * self.buffers.len()) as u64);
     }
 
-    /// The others that buffer `i` shares time with.
+    /// Returns the neighbours of buffer `i`.
     fn neighbours(&self, i: usize) -> &[Neighbour] {
         &self.neighbours[self.starts[i] as usize..self.starts[i + 1] as usize]
     }
 
-    /// Places the buffers in this order; gives their offsets and the bytes in all.
+    /// Places the buffers in this order. Returns their offsets and the peak in bytes.
     pub(crate) fn place(&self, order: &[usize]) -> (Vec<u32>, u64) {
         self.count();
         let mut offsets = vec![u32::MAX; self.buffers.len()];
-        // Intervals, packed so that they sort fast: one above the lower end (0 if that is below 0), and the upper end.
+        // Intervals, packed so that they sort fast: the lower end plus one (0 if that is below 0), and the upper end.
         let mut forbidden: Vec<u64> = Vec::new();
         let mut peak = 0u64;
         for &i in order {
@@ -154,13 +154,13 @@ impl<'a> Instance<'a> {
                 }
             }
             peak = peak.max(u64::from(offset) + u64::from(self.buffers[i].size));
-            // Beyond 4 GiB nothing fits any more; the caller sees that by the peak.
+            // Beyond 4 GiB no offset is valid; the caller sees that by the peak.
             offsets[i] = offset.min(u32::MAX - ALIGN + 1);
         }
         (offsets, peak)
     }
 
-    /// The overlaps, of those taken, where output and input really touch at these offsets.
+    /// Returns the selected overlaps where output and input actually overlap at these offsets.
     pub(crate) fn used(&self, problem: &Problem, offsets: &[u32]) -> Vec<usize> {
         let touch = |a: usize, b: usize| {
             u64::from(offsets[a]) < u64::from(offsets[b]) + u64::from(self.buffers[b].size)

@@ -1,19 +1,20 @@
-//! The search for a placement with a low peak: which overlaps to take, and in which order to place.
+//! The search for a placement with a low peak: which overlaps to use, and in which order to place.
 //!
-//! Placing optimally is NP-hard; networks are small. So many cheap tries: some orders that are known to work well, all
-//! overlaps or none or single ones toggled, then random exchanges in the best order found. The search ends early where
-//! nothing lower is possible. The tries are the same for the same problem, so a network always compiles to the same file.
+//! Optimal placement is NP-hard, but networks are small, so many cheap tries are made: some orders that are known to
+//! work well; all overlaps, none, or single ones toggled; then random exchanges in the best order found. The search
+//! ends early where nothing lower is possible. The tries are the same for the same problem, so a network always
+//! compiles to the same file.
 
 use super::place::{Instance, Problem};
 use std::collections::{BTreeMap, HashSet};
 
-/// How much is tried: roughly this many pairs of buffers are looked at.
+/// The effort of the tries: roughly this many pairs of buffers are visited.
 const EFFORT: usize = 60_000_000;
 
-/// How much is done to drop overlaps, in neighbours that are looked at.
+/// The effort of dropping overlaps, in visited neighbours.
 const DROPPING: u64 = 120_000_000;
 
-/// The most random tries. A fuzzer has other inputs to spend its time on.
+/// The maximum number of random tries. Few under a fuzzer, whose time is better spent on other inputs.
 const TRIES: usize = if cfg!(fuzzing) { 40 } else { 3000 };
 
 /// A placement.
@@ -21,11 +22,11 @@ const TRIES: usize = if cfg!(fuzzing) { 40 } else { 3000 };
 pub(crate) struct Placement {
     /// Offset of each of the problem's buffers.
     pub(crate) offsets: Vec<u32>,
-    /// For each overlap that is used, its index and the offset of its scratch row.
+    /// For each overlap in use: its index and the offset of its scratch row.
     pub(crate) scratch: Vec<(usize, u32)>,
-    /// Bytes in all.
+    /// The peak in bytes.
     pub(crate) peak: u64,
-    /// What placing by size, largest first and without any overlap, needs.
+    /// Bytes that placing by size, largest first and without overlap, needs.
     pub(crate) greedy_by_size: u64,
 }
 
@@ -37,12 +38,12 @@ struct Best {
     peak: u64,
 }
 
-/// Finds a placement; never worse than by size without overlap.
+/// Finds a placement that is never worse than placing by size without overlap.
 pub(crate) fn search(problem: &Problem) -> Placement {
-    // Each buffer costs something too, beside its pairs.
+    // Each buffer has a constant cost too, beside its pairs.
     let pairs = 1 + pairs(problem) + 32 * problem.buffers.len();
     let tries = (EFFORT / pairs).min(TRIES);
-    // To toggle an overlap is to place anew in a dozen orders.
+    // Toggling an overlap means placing again in a dozen orders.
     let toggles = (EFFORT / pairs / 12).min(TRIES / 2);
     let least = least(problem);
     let none = vec![false; problem.overlaps.len()];
@@ -78,14 +79,14 @@ fn first(problem: &Problem, taken: &[bool]) -> Best {
     Best { taken: taken.to_vec(), order, offsets, peak }
 }
 
-/// Places by size, without overlap: enough for a network that is only run to be measured.
+/// Places by size, without overlap: sufficient for a network that is only run to be measured.
 pub(crate) fn by_size(problem: &Problem) -> Placement {
     let Best { mut offsets, peak, .. } = first(problem, &vec![false; problem.overlaps.len()]);
     offsets.truncate(problem.buffers.len());
     Placement { offsets, scratch: Vec::new(), peak, greedy_by_size: peak }
 }
 
-/// How many pairs of buffers meet, about.
+/// Returns the approximate number of pairs of buffers with overlapping live ranges.
 pub(crate) fn pairs(problem: &Problem) -> usize {
     let mut events: Vec<(u32, i32)> = Vec::new();
     for buffer in &problem.buffers {
@@ -105,7 +106,7 @@ pub(crate) fn pairs(problem: &Problem) -> usize {
     pairs
 }
 
-/// No placement needs less: the most bytes alive at a step, when an output lies over all that it may lie over.
+/// Returns a lower bound of the peak: the maximum of the live bytes at a step if every allowed overlap were complete.
 fn least(problem: &Problem) -> u64 {
     let mut saved: BTreeMap<u32, u64> = BTreeMap::new();
     for overlap in &problem.overlaps {
@@ -128,7 +129,7 @@ fn least(problem: &Problem) -> u64 {
     least
 }
 
-/// Orders worth trying. The first is by size, largest first.
+/// Returns the orders to try. The first is by size, largest first.
 fn orders(instance: &Instance<'_>) -> Vec<Vec<usize>> {
     let buffers = &instance.buffers;
     let sorted = |key: &dyn Fn(usize) -> (i64, i64, i64)| {
@@ -140,7 +141,7 @@ fn orders(instance: &Instance<'_>) -> Vec<Vec<usize>> {
     let first = |i: usize| i64::from(buffers[i].first);
     let last = |i: usize| i64::from(buffers[i].last);
     let peak = busiest(instance);
-    // Scratch rows stand last.
+    // Scratch rows come last.
     let plain = instance.buffers.len() - instance.scratch.len();
     let is_scratch = |i: usize| i64::from(i >= plain);
     let far = |i: usize| (first(i) - peak).max(peak - last(i)).max(0);
@@ -155,13 +156,13 @@ fn orders(instance: &Instance<'_>) -> Vec<Vec<usize>> {
         sorted(&|i| (-last(i), -first(i), -size(i))),
         sorted(&|i| (far(i), -size(i), 0)),
         sorted(&|i| (far(i), -last(i), -size(i))),
-        // Scratch rows last: they fit into what is left.
+        // Scratch rows last: they fit into the gaps.
         sorted(&|i| (is_scratch(i), -last(i), -first(i))),
         sorted(&|i| (is_scratch(i), far(i), -last(i))),
     ]
 }
 
-/// The step at which the most bytes are alive.
+/// Returns the step with the most live bytes.
 fn busiest(instance: &Instance<'_>) -> i64 {
     let mut events: Vec<(u32, i64)> = Vec::new();
     for buffer in &instance.buffers {
@@ -192,7 +193,7 @@ fn try_orders(problem: &Problem, taken: &[bool], best: &mut Best) -> bool {
     found
 }
 
-/// Takes or drops single overlaps while that lowers the peak.
+/// Toggles single overlaps while that lowers the peak.
 fn toggle(problem: &Problem, best: &mut Best, mut tries: usize, least: u64) {
     loop {
         let mut found = false;
@@ -211,7 +212,7 @@ fn toggle(problem: &Problem, best: &mut Best, mut tries: usize, least: u64) {
     }
 }
 
-/// Moves random buffers to random places in the order; keeps what is not worse.
+/// Moves random buffers to random positions in the order; keeps a change that is not worse.
 fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
     if best.order.len() < 2 || best.peak <= least {
         return;
@@ -238,7 +239,7 @@ fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
     }
 }
 
-/// Drops overlaps that the peak does not need, those of the largest outputs first: copying rows costs time.
+/// Drops overlaps that the peak does not need, those of the largest outputs first: copying rows takes time.
 fn drop_needless(problem: &Problem, best: &mut Best) {
     let end = problem.looked_at.get() + DROPPING;
     let bytes = |i: usize| problem.buffers[problem.overlaps[i].output].size;
@@ -253,7 +254,7 @@ fn drop_needless(problem: &Problem, best: &mut Best) {
         let mut fewer = best.taken.clone();
         fewer[i] = false;
         let instance = Instance::new(problem, &fewer);
-        // The best order, without the dropped scratch row: the rows stand after the buffers, in the overlaps' order.
+        // The best order without the dropped scratch row: rows come after the buffers, in the order of the overlaps.
         let gone = problem.buffers.len() + best.taken[..i].iter().filter(|taken| **taken).count();
         let kept = best.order.iter().filter(|&&b| b != gone).map(|&b| if b > gone { b - 1 } else { b });
         let kept: Vec<usize> = kept.collect();
@@ -271,7 +272,7 @@ fn drop_needless(problem: &Problem, best: &mut Best) {
     }
 }
 
-/// A small generator of pseudo-random numbers (xorshift64*), the same on every machine.
+/// A small pseudo-random number generator (xorshift64*), the same on every machine.
 struct Random(u64);
 
 impl Random {
@@ -301,7 +302,7 @@ mod tests {
                 problem.buffers.push(Buffer { size: size * ALIGN, first: k as u32, last });
             }
             for (k, &(_, distance, scratch)) in rows.iter().enumerate().skip(1) {
-                // Only an input that dies here may be run over.
+                // Only an input whose live range ends here may be overwritten.
                 if let Some(distance) = distance.filter(|_| problem.buffers[k - 1].last == k as u32) {
                     let distance = distance.min(problem.buffers[k].size);
                     let inputs = vec![(k - 1, distance)];
@@ -312,7 +313,7 @@ mod tests {
         })
     }
 
-    /// What must hold of any placement, said without the placer's own tables.
+    /// Checks what must hold for any placement, without using the placer's own tables.
     fn check(problem: &Problem, placement: &Placement) -> Result<(), TestCaseError> {
         let mut all = problem.buffers.clone();
         let mut offsets: Vec<u64> = placement.offsets.iter().map(|&offset| u64::from(offset)).collect();

@@ -1,7 +1,7 @@
-//! What each type of weights would cost in bytes and lose in accuracy, layer by layer.
+//! The size and the accuracy loss of each type of weights, layer by layer.
 //!
-//! Each layer is compiled alone once for each type and run on what it reads in the float network, so a figure speaks of
-//! that layer and of nothing before it.
+//! Each layer is compiled alone, once for each type, and run on its inputs in the float network. A result therefore
+//! concerns that layer only, without the errors of the layers before it.
 
 use super::float_run::{FloatRun, give, internal, memory, open, reals_of};
 use super::measure::step;
@@ -19,37 +19,37 @@ use crate::weight_type::WeightType;
 use std::collections::HashSet;
 use tealight_format::Operator;
 
-/// Most rows of a table that are compared.
+/// The maximum number of rows of a table that are compared.
 const ROWS: u32 = 4096;
 
-/// What is known about the weights of one layer.
+/// The possible weight types of one layer.
 #[derive(Debug)]
 pub(super) struct LayerChoices {
-    /// The node's place in the lowered graph.
+    /// Index of the node in the lowered graph.
     pub(super) node: usize,
-    /// What it writes.
+    /// The output.
     pub(super) output: TensorId,
     /// Its weights.
     pub(super) weights: TensorId,
-    /// What each type would cost.
+    /// The cost of each type.
     pub(super) choices: Vec<Choice>,
 }
 
-/// A layer alone, with its weights in one type.
+/// A layer compiled alone, with its weights in one type.
 struct Alone {
     bytes: Vec<u8>,
-    /// Bytes that it takes to run.
+    /// Bytes that running it takes.
     memory: u64,
-    /// The place of what it reads and what it writes in [`FloatRun::ids`].
+    /// The index of its input and of its output in [`FloatRun::ids`].
     places: [usize; 2],
-    /// How input and output are rounded, if it stands for an int8 layer.
+    /// The quantization of input and output, if it represents an int8 layer.
     rounded: Option<[Params; 2]>,
-    /// Which layer and which of its choices it measures.
+    /// The index of the layer, and of the choice that is measured.
     of: [usize; 2],
     sums: Sums,
 }
 
-/// The choices that each layer of the lowered graph has.
+/// Returns the choices of each layer of the lowered graph.
 pub(super) fn choices(graph: &Graph, samples: Samples<'_>, options: &Options) -> Result<Vec<LayerChoices>> {
     let float = FloatRun::new(graph, options)?;
     let limit = Limit::to_run(graph, options);
@@ -84,7 +84,7 @@ pub(super) fn choices(graph: &Graph, samples: Samples<'_>, options: &Options) ->
     Ok(layers)
 }
 
-/// The weights of a layer that has one constant of them.
+/// Returns the weights of a layer that has exactly one constant of weights.
 fn only_weights(graph: &Graph, node: &Node) -> Option<TensorId> {
     match weights(graph, node)?[..] {
         [id] if graph.tensors[id].is_constant() => Some(id),
@@ -92,7 +92,7 @@ fn only_weights(graph: &Graph, node: &Node) -> Option<TensorId> {
     }
 }
 
-/// The minimum and maximum of each tensor, infinities left out: a border of a max pool may be infinite.
+/// Returns the minimum and maximum of each tensor, without infinities: the border of a max pool may be infinite.
 fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec<[f32; 2]>> {
     let mut extremes = vec![[0f32; 2]; float.ids.len()];
     let infinite =
@@ -115,7 +115,7 @@ fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec
     Ok(extremes)
 }
 
-/// The layer `node` alone in each type that it can have, and what each costs.
+/// Compiles the layer `node` alone in each type that it can have, and returns these with the bytes of each.
 fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Alone, Choice)>> {
     let mut all = Vec::new();
     for of in WeightType::all() {
@@ -146,7 +146,7 @@ fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Res
     Ok((alone, Choice { weights, bytes, snr_db: 0.0, worst: 0.0 }))
 }
 
-/// A graph of `node` alone.
+/// Returns a graph of `node` alone.
 fn single(graph: &Graph, node: &Node) -> Graph {
     let mut layer = Graph::default();
     let inputs: Vec<Option<TensorId>> = node
@@ -168,8 +168,8 @@ fn single(graph: &Graph, node: &Node) -> Graph {
     layer
 }
 
-/// Rounds the weights of a layer alone as int8 does, and gives the bytes that they would have: one for a weight, twelve for
-/// a channel (bias, multiplier, shift). Nothing if the layer has no int8 form.
+/// Rounds the weights of a layer alone as int8 does. Returns the bytes that they would have: one for each weight,
+/// twelve for each channel (bias, multiplier, shift); `None` if the layer has no int8 form.
 fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
     let depthwise = match layer.nodes[0].op {
         NodeOp::Kernel(Operator::Conv2dF32(_) | Operator::FullyConnectedF32(_)) => false,
@@ -190,7 +190,7 @@ fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
     Some(data.len() + 12 * channels.count)
 }
 
-/// The choices of a table that rows are gathered from: each row once.
+/// Returns the choices of a table that rows are gathered from, by comparing the rows themselves.
 fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
     let &[rows, length] = &graph.tensors[id].shape[..] else { return Ok(Vec::new()) };
     let rows = rows.min(ROWS);
@@ -218,7 +218,7 @@ fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
     Ok(choices)
 }
 
-/// Runs each layer alone on what it reads in the float network.
+/// Runs each layer alone on its inputs in the float network.
 fn run(float: &FloatRun, graph: &Graph, samples: Samples<'_>, alone: &mut [Alone]) -> Result<()> {
     let mut sessions: Vec<_> = alone.iter().map(|one| open(&one.bytes)).collect::<Result<_>>()?;
     float.run(samples.iter().step_by(step(graph, samples)), |_, values| {

@@ -1,13 +1,14 @@
-//! Constants that stand for "nothing", made small enough not to widen a range.
+//! Replaces constants that mean "minus infinity" by smaller ones that do not widen a range.
 //!
-//! Converters write what must lose a maximum as a number that nothing else reaches: the border of a max pool as -3.4e38, -1e9
-//! or -inf, masked scores before softmax as -1e9. In float it does not matter how far that is. In int8 the constant shares a
-//! range with the data, or makes the range of a sum, and leaves no codes for anything else.
+//! Converters write a value that must never win a maximum as a number below all others: the border of a max pool as
+//! -3.4e38, -1e9 or -inf, masked scores before softmax as -1e9. In float the magnitude does not matter. In int8 the
+//! constant shares a range with the data, or determines the range of a sum, and leaves no codes for anything else.
 //!
-//! Whether a constant loses everywhere depends on all that is computed from it, so it is tried: a constant is cut to what
-//! the data reach beside it, which becomes the lowest or the highest code, and the network is run. If it gives the same
-//! outputs, bit for bit, the cut constant replaces the other. Where being equal to the data is not enough, as before softmax,
-//! constants are cut to the smallest power of two with which outputs change by less than a code.
+//! Whether a constant never wins depends on everything that is computed from it, so this is tested by running the
+//! network. The constant is clamped to the range of the data beside it, so it becomes the lowest or the highest code.
+//! If the outputs are the same, bit for bit, the clamped constant replaces the original. Where equality with the data
+//! is not enough, as before softmax, constants are clamped to the smallest power of two with which the outputs change
+//! by less than a code.
 
 use super::float_run::FloatRun;
 use super::observe::{moved, numbers};
@@ -21,28 +22,28 @@ use crate::options::Options;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
-/// A constant that is so many times what the data beside it reach leaves them one code or none.
+/// A constant this many times larger than the data beside it leaves the data one code or none.
 const DROWNS: f32 = 256.0;
 
-/// The smallest power of two that constants are cut to: after softmax, what is 8 less than another number is nearly nothing.
+/// The smallest power of two that constants are clamped to: a score that is 8 below another is nearly 0 after softmax.
 const SMALLEST: f32 = 8.0;
 
-/// How many powers of two are tried, from a sixteenth of what the data reach on.
+/// How many powers of two are tried, starting from a sixteenth of the data's magnitude.
 const POWERS: usize = 12;
 
-/// How many constants are tried one by one, where they cannot all be cut: each takes runs of the network.
+/// How many constants are tried one by one if they cannot all be clamped: each takes several runs of the network.
 const MOST: usize = 8;
 
-/// By which part of its greatest magnitude an output may change: a quarter of a code.
+/// The maximum change of an output, relative to its maximum magnitude: a quarter of a code.
 const TOLERANCE: f32 = 1.0 / 1024.0;
 
-/// A constant that leaves no codes to the data beside it, and that the outputs depend on.
+/// A constant that leaves the data beside it no codes, and that the outputs depend on.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Drowning {
     site: String,
     constant: String,
     value: f32,
-    /// The greatest magnitude of the data.
+    /// The maximum magnitude of the data.
     data: f32,
 }
 
@@ -53,10 +54,11 @@ impl Drowning {
     }
 }
 
-/// The network with its constants cut where that changes nothing, and those that drown the data.
+/// Returns the network with its constants clamped where that does not change the results, and the constants that leave
+/// the data no codes.
 ///
-/// `ordinary` are the samples without outliers, if there are any: masks go by those. The first input has the range
-/// `input_range` if that is known.
+/// `ordinary` are the samples without outliers, if there are any; masks are chosen by them. The first input has the
+/// range `input_range` if that is known.
 ///
 /// # Errors
 /// The network has an operator without an int8 form, or an infinite constant that the outputs depend on.
@@ -101,7 +103,7 @@ pub(super) fn cut(
         if found.value.is_infinite() {
             return Err(found.error());
         }
-        // A factor has a range of its own.
+        // A factor has its own range.
         if !matches!(node.op, NodeOp::Ir(Op::Mul(_))) {
             drowning.push(found);
         }
@@ -109,17 +111,17 @@ pub(super) fn cut(
     Ok((graph, drowning))
 }
 
-/// A constant as one node reads it, or what state starts from.
+/// A constant as one node reads it, or the initial value of a state.
 #[derive(Debug)]
 struct Use {
     node: usize,
     id: TensorId,
-    /// A tensor whose range the constant shares; sums and products with it have ranges of their own.
+    /// A tensor that shares its range with the constant; `None` for sums and products, which have their own range.
     group: Option<TensorId>,
 }
 
-/// The constants that are worth a look: those that share a range with data and are not 0, and large ones. Each use of a
-/// constant gets a tensor of its own: what loses at one place may not lose at another.
+/// Returns the constants to examine: those that share a range with data and are not 0, and large ones. Each use of a
+/// constant gets its own tensor, because a constant that never wins in one place may win in another.
 fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
     let (mut uses, mut states) = (Vec::new(), HashSet::new());
     for node in 0..graph.nodes.len() {
@@ -145,7 +147,7 @@ fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
     Ok(uses)
 }
 
-/// The float32 numbers of a constant, or of what state starts from; of other tensors none.
+/// Returns the f32 values of a constant, or of the initial value of a state; none for other tensors.
 fn content(graph: &Graph, id: TensorId) -> Vec<f32> {
     let tensor = &graph.tensors[id];
     match &tensor.content {
@@ -162,23 +164,23 @@ fn set_content(graph: &mut Graph, id: TensorId, numbers: &[f32]) {
     }
 }
 
-/// The number of the greatest magnitude.
+/// Returns the value of maximum magnitude.
 fn greatest(numbers: &[f32]) -> f32 {
     numbers.iter().fold(0.0, |greatest: f32, &number| if number.abs() > greatest.abs() { number } else { greatest })
 }
 
-/// What the network gives with its constants as they are.
+/// The results of the network with its original constants.
 struct Original<'a> {
     options: &'a Options,
-    /// For each sample each output's numbers.
+    /// For each sample, the values of each output.
     outputs: Vec<Vec<Vec<f32>>>,
-    /// The greatest magnitude of each output.
+    /// The maximum magnitude of each output.
     peaks: Vec<f32>,
-    /// The minimum and maximum of what is finite in each tensor.
+    /// The minimum and maximum of the finite values in each tensor.
     extremes: HashMap<TensorId, [f32; 2]>,
 }
 
-/// The places of the outputs in [`FloatRun::ids`].
+/// Returns the indices of the outputs in [`FloatRun::ids`].
 fn output_places(graph: &Graph, float: &FloatRun) -> Vec<usize> {
     graph.outputs.iter().filter_map(|&id| float.place(id)).collect()
 }
@@ -203,8 +205,8 @@ impl<'a> Original<'a> {
         Ok(original)
     }
 
-    /// What the data reach in the group of each tensor that shares a range with others, 0 included: the range of the tensors
-    /// that are computed there. Others of the group hold the constants, too.
+    /// Returns the range of the data, 0 included, in the group of each tensor that shares a range with others: that of
+    /// the tensors that are computed there. Other tensors of the group contain the constants too.
     fn reach(&self, graph: &Graph, input_range: Option<[f32; 2]>) -> Result<HashMap<TensorId, [f32; 2]>> {
         let sharing = Sharing::of(graph)?;
         let moved = moved(graph, &sharing)?;
@@ -224,7 +226,7 @@ impl<'a> Original<'a> {
         Ok((0..graph.tensors.len()).filter_map(of).collect())
     }
 
-    /// The greatest magnitude of what is beside a constant.
+    /// Returns the maximum magnitude of the data beside a constant.
     fn beside(&self, graph: &Graph, one: &Use, reach: &HashMap<TensorId, [f32; 2]>) -> f32 {
         let of_group = one.group.and_then(|group| reach.get(&group)).copied();
         let of_inputs = || reals(graph, &graph.nodes[one.node]).filter_map(|id| self.extremes.get(&id).copied());
@@ -232,7 +234,7 @@ impl<'a> Original<'a> {
         ranges.iter().flatten().fold(0.0, |peak, bound| if bound.is_finite() { peak.max(bound.abs()) } else { peak })
     }
 
-    /// The graph with the cut constants that do not change its outputs.
+    /// Returns the graph with those of the clamped constants that do not change its outputs.
     fn with_losing(&self, graph: Graph, cuts: &[(TensorId, Vec<f32>)], samples: Samples<'_>) -> Result<Graph> {
         let with = |graph: &Graph, cuts: &[(TensorId, Vec<f32>)]| {
             let mut graph = graph.clone();
@@ -256,7 +258,8 @@ impl<'a> Original<'a> {
         Ok(best)
     }
 
-    /// The graph with its masks cut to powers of two; each mask is given with the magnitude of the data beside it.
+    /// Returns the graph with its masks clamped to powers of two. Each mask comes with the magnitude of the data beside
+    /// it.
     fn with_powers(&self, graph: Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Graph> {
         if masks.is_empty() {
             return Ok(graph);
@@ -271,7 +274,8 @@ impl<'a> Original<'a> {
         Ok(best)
     }
 
-    /// The graph with all of these masks cut to the smallest powers of two that leave the outputs within the tolerance.
+    /// Returns the graph with all of these masks clamped to the smallest power of two that keeps the outputs within the
+    /// tolerance.
     fn smallest_power(&self, graph: &Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Option<Graph>> {
         for power in 0..POWERS {
             let mut cut = graph.clone();
@@ -288,14 +292,14 @@ impl<'a> Original<'a> {
         Ok(None)
     }
 
-    /// Whether a graph gives the same outputs but for `tolerance`, a part of the output's greatest magnitude.
+    /// Returns whether a graph has the same outputs within `tolerance`, relative to the output's maximum magnitude.
     fn gives(&self, graph: &Graph, samples: Samples<'_>, tolerance: f32) -> Result<bool> {
         let float = FloatRun::new(graph, self.options)?;
         let places = output_places(graph, &float);
         let same = Cell::new(!places.is_empty());
         float.run(samples.iter().take_while(|_| same.get()), |sample, values| {
             for ((&at, wanted), peak) in places.iter().zip(&self.outputs[sample.index]).zip(&self.peaks) {
-                // An infinite peak leaves nothing to compare with.
+                // With an infinite peak, any finite difference would be within the tolerance.
                 let near =
                     |(found, wanted): (&f32, &f32)| found == wanted || (found - wanted).abs() <= tolerance * peak;
                 let all = peak.is_finite() && values[at].iter().zip(wanted).all(near);
@@ -317,7 +321,7 @@ mod tests {
 
     const FAR: [f32; 4] = [-3.4e38, -1e9, -65504.0, f32::NEG_INFINITY];
 
-    /// What stands between the constant and what takes the maximum.
+    /// The operator between the constant and the maximum.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Between {
         Nothing,
@@ -328,7 +332,7 @@ mod tests {
         Sum,
     }
 
-    /// A picture with a border of `pad`, what is `between`, the pool, and a matrix after it.
+    /// An image with a border of `pad`, the operator `between`, the pool, and a matrix after it.
     fn padded_pool(pad: f32, between: Between, pool: fn(crate::ir::Window) -> Op) -> Graph {
         let mut b = Build::default();
         let x = b.input(&[1, 4, 4, 2]);
@@ -376,7 +380,7 @@ mod tests {
         use Between::{Leaky, Nothing, Relu, Reshape, Sum, Transpose};
         for between in [Nothing, Relu, Leaky, Transpose, Reshape, Sum] {
             for ranges in Ranges::ALL.map(Some) {
-                // A border just below all data, which no range has to be widened for.
+                // A border just below all data, which hardly widens the range.
                 let near = compile(&padded_pool(-2.5, between, Op::MaxPool2d), ranges);
                 assert!(near.1.snr_db > 30.0, "{between:?}: {:#?}", near.1);
                 for pad in FAR {
@@ -407,7 +411,7 @@ mod tests {
         };
         let known = Quantize { input_range: Some([-10.0, 10.0]), ..Quantize::default() };
         assert_eq!(border(&samples, &known), -128);
-        // An outlier below all else, with ranges that hold it and ranges that do not.
+        // An outlier below everything else, with ranges that include it and ranges that do not.
         samples[3][1] = -500.0;
         for ranges in Ranges::ALL.map(Some) {
             assert_eq!(border(&samples, &Quantize { ranges, ..Quantize::default() }), -128);
@@ -428,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_border_that_the_output_depends_on_is_kept_or_named() {
-        // The mean of a window holds it.
+        // The mean of a window includes the border.
         let report = compile(&padded_pool(-1.5, Between::Nothing, Op::AvgPool2d), None).1;
         assert!(report.snr_db > 30.0 && report.warnings.is_empty(), "{report:#?}");
         let report = compile(&padded_pool(-1e4, Between::Nothing, Op::AvgPool2d), None).1;
@@ -443,7 +447,7 @@ mod tests {
         );
     }
 
-    /// A part of constants is joined to the data and loses or does not.
+    /// A constant part is concatenated with the data; `maximum` decides whether it can affect the result.
     fn joined(value: f32, maximum: bool) -> Graph {
         let mut b = Build::default();
         let x = b.input(&[1, 4, 1, 2]);
@@ -473,7 +477,7 @@ mod tests {
         for (op, bound, name) in [(Op::Maximum, low, "maximum"), (Op::Minimum, high, "minimum")] {
             if let Some(bound) = bound {
                 let bound = b.constant(&[bound.len() as u32], bound);
-                // The constant may stand on either side.
+                // The constant may be either operand.
                 let inputs = if name == "maximum" { [y, bound] } else { [bound, y] };
                 y = b.node(op, &inputs, name, &[1, 4]);
             }
@@ -498,7 +502,7 @@ mod tests {
                 assert_eq!(operators(&compiled), operators(&plain), "{far}");
             }
         }
-        // Bounds that cut something.
+        // Bounds that clamp some of the data.
         let report = compile(&clamped(Some(&[-0.25]), Some(&[0.5])), None).1;
         assert!(report.snr_db > 30.0, "{report:#?}");
         let error = refused(&clamped(Some(&[-0.25, 0.0, 0.1, 0.2]), None));
@@ -522,7 +526,7 @@ mod tests {
         for far in [-1e4, -1e9, -3.4e38, f32::NEG_INFINITY] {
             let report = compile(&masked(&[0.0, far, 0.0, far]), None).1;
             assert!(report.warnings.is_empty(), "{far}: {:?}", report.warnings);
-            // Shares of one beside one another, so this is of what is not masked.
+            // The softmax outputs are relative to each other, so this measures those that are not masked.
             let softmax = report.layers.iter().find(|layer| layer.name == "softmax").unwrap();
             assert!(softmax.snr_db > 28.0 && softmax.worst < 0.04, "{far}: {report:#?}");
             assert!(report.agreement > Some(0.95), "{far}: {report:#?}");

@@ -1,4 +1,5 @@
-//! From a float graph to its int8 graph. Tensors keep their numbers, so that the two can be compared one by one.
+//! Converts a float graph to its int8 graph. Tensors keep their indices, so the two graphs can be compared tensor by
+//! tensor.
 
 use super::float_run::FloatRun;
 use super::observe::{Observed, floats};
@@ -14,7 +15,7 @@ use std::collections::HashSet;
 use tealight_format::Operator;
 use tealight_format::ops::{Function, Lookup};
 
-/// The int8 graph of `float`.
+/// Returns the int8 graph of `float`.
 pub(super) fn convert(
     float: &Graph,
     observed: &Observed,
@@ -42,7 +43,7 @@ pub(super) fn convert(
     Ok(graph)
 }
 
-/// Makes a float tensor that is no constant int8; state starts from what it started from.
+/// Makes a computed float tensor or a state int8, with its initial value.
 fn quantize_tensor(graph: &mut Graph, id: TensorId, params: Params) {
     let tensor = &mut graph.tensors[id];
     if tensor.dtype != ElementType::F32 || tensor.is_constant() {
@@ -56,7 +57,7 @@ fn quantize_tensor(graph: &mut Graph, id: TensorId, params: Params) {
             Some(bytes) => quantized(bytes, params).into(),
             None => vec![params.quantize(0.0).cast_unsigned(); elements].into(),
         };
-        // Zeros need no constant, where they are what state is reset to without one.
+        // Zeros need no constant if a reset without one restores them.
         let needed = params.zero_point != 0 || bytes.iter().any(|&byte| byte != 0);
         *first = needed.then_some(bytes);
     }
@@ -66,12 +67,12 @@ fn per_tensor(params: Params) -> Quantization {
     Quantization { scales: vec![params.scale], zero_points: vec![params.zero_point], axis: 0 }
 }
 
-/// Little-endian float32 as int8.
+/// Returns little-endian float32 values as int8.
 fn quantized(bytes: &[u8], params: Params) -> Vec<u8> {
     bytes.as_chunks().0.iter().map(|bytes| params.quantize(f32::from_le_bytes(*bytes)).cast_unsigned()).collect()
 }
 
-/// Numbers that lie nearer than this part of a step to the middle between two codes are as near to both.
+/// A value closer than this part of a step to the middle between two codes counts as equally near to both.
 const NEAR: f32 = 1.0 / 64.0;
 
 struct Builder<'a> {
@@ -104,7 +105,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// A layer with weights: they become int8, the bias int32.
+    /// Converts a layer with weights: the weights become int8, the bias int32.
     fn layer(&mut self, node: &Node, converted: &mut Node) -> Result<()> {
         let (float, input, weights) = (self.float, self.float.input(node, 0)?, self.float.input(node, 1)?);
         let bias = node.inputs.get(2).copied().flatten();
@@ -144,7 +145,8 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// An operator that leaves numbers as they are: what it reads has its output's quantization, or is converted to it.
+    /// Converts an operator that keeps values unchanged: its inputs have its output's quantization, or are converted to
+    /// it.
     fn same(&mut self, node: &Node, converted: &mut Node) -> Result<()> {
         let Some(&output) = node.outputs.first() else { return Ok(()) };
         let params = self.observed.params(output, self.ranges);
@@ -169,8 +171,8 @@ impl Builder<'_> {
         }
     }
 
-    /// The minimum or maximum of codes and one code that is constant: a table. Of two codes that are as near to the constant,
-    /// the one `towards` this part of a step is taken, which clamps less.
+    /// Converts the minimum or maximum with a constant to a table. If two codes are equally near to the constant, the
+    /// one in the direction of `towards` is taken, which clamps less.
     fn clamp(
         &mut self,
         node: &Node,
@@ -206,8 +208,8 @@ impl Builder<'_> {
     }
 }
 
-/// What the layer `node` gives by output channel, on average over places, for the input `mean` with the weights `errors` and
-/// without bias. It is linear, so this is the mean shift that the errors cause.
+/// Returns the mean output of the layer `node` by channel, for the input `mean` with the weights `errors` and without
+/// bias. The layer is linear, so this is the mean shift that the errors cause.
 fn mean_output(
     graph: &Graph,
     node: &Node,
@@ -248,7 +250,7 @@ fn mean_output(
     Ok(shift)
 }
 
-/// Gives the graph float inputs and outputs.
+/// Makes the graph's inputs and outputs float.
 fn float_ends(graph: &mut Graph) {
     let real = |graph: &mut Graph, id: TensorId| {
         let Tensor { name, shape, .. } = graph.tensors[id].clone();

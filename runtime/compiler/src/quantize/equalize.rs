@@ -1,10 +1,11 @@
-//! Cross-layer equalization: the weights of neighbouring layers rescaled against each other, so that no channel of the
-//! tensor between them wastes its range.
+//! Cross-layer equalization: rescales the weights of neighbouring layers against each other, so that every channel of
+//! the tensor between them uses its range well.
 //!
-//! Between two layers stands at most a rectifier, which commutes with positive factors: dividing output channel i of the
-//! first layer by s and multiplying what the second reads of it by s changes no result. With s = sqrt(r1 / r2), where r1 and
-//! r2 are the channel's greatest weights in the two layers, both become sqrt(r1 r2) (Nagel et al., "Data-Free Quantization
-//! Through Weight Equalization and Bias Correction", 2019, equation 11).
+//! At most a ReLU is between the two layers, and it commutes with positive factors. Dividing output channel i of the
+//! first layer by s, and multiplying by s the weights of the second that read it, therefore changes no result. With s =
+//! sqrt(r1 / r2), where r1 and r2 are the maximum magnitudes of the channel's weights in the two layers, both become
+//! sqrt(r1 r2) (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, equation
+//! 11).
 
 use super::Result;
 use super::observe::floats;
@@ -13,10 +14,10 @@ use crate::ir::graph::{Content, Graph, Node, NodeOp, TensorId};
 use crate::ir::{Activation, Op};
 use std::collections::HashMap;
 
-/// How often the pairs of a chain are gone through: each changes its neighbours.
+/// The number of iterations over the pairs of a chain: each pair changes its neighbours.
 const SWEEPS: usize = 20;
 
-/// Two layers, by their place among the nodes, and the channels of the tensor between them.
+/// Two layers, by their node indices, and the channels of the tensor between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pair {
     first: usize,
@@ -24,14 +25,14 @@ struct Pair {
     channels: usize,
 }
 
-/// The same network with its weights equalized; nothing if no two layers allow it.
+/// Returns the same network with equalized weights; `None` if no two layers can be equalized.
 pub(super) fn equalize(graph: &Graph) -> Result<Option<Graph>> {
     let pairs: Vec<Pair> = pairs(graph);
     if pairs.is_empty() {
         return Ok(None);
     }
     let mut graph = graph.clone();
-    // Each layer gets constants of its own.
+    // Each layer gets its own copy of its constants.
     for pair in &pairs {
         for (node, inputs) in [(pair.first, 1..3), (pair.second, 1..2)] {
             for k in inputs {
@@ -50,9 +51,9 @@ pub(super) fn equalize(graph: &Graph) -> Result<Option<Graph>> {
     Ok(Some(graph))
 }
 
-/// All pairs of layers that can be equalized.
+/// Returns all pairs of layers that can be equalized.
 fn pairs(graph: &Graph) -> Vec<Pair> {
-    // The only reader of each tensor; the graph's outputs and what several nodes read have none.
+    // The only reader of each tensor; `None` for the graph's outputs and for tensors that several nodes read.
     let mut readers: HashMap<TensorId, Option<usize>> = graph.outputs.iter().map(|&id| (id, None)).collect();
     for (at, node) in graph.nodes.iter().enumerate() {
         for &id in node.inputs.iter().flatten() {
@@ -63,7 +64,8 @@ fn pairs(graph: &Graph) -> Vec<Pair> {
     (0..graph.nodes.len()).filter_map(|node| pair(graph, node, &readers)).collect()
 }
 
-/// The layer after the layer `node`, if nothing but what commutes with positive factors stands between them.
+/// Returns the pair of the layer `node` and the one after it, if only operators that commute with positive factors are
+/// between them.
 fn pair(graph: &Graph, node: usize, readers: &HashMap<TensorId, Option<usize>>) -> Option<Pair> {
     let first = &graph.nodes[node];
     let rectified = matches!(activation(&first.op)?, Activation::None | Activation::Relu);
@@ -78,7 +80,7 @@ fn pair(graph: &Graph, node: usize, readers: &HashMap<TensorId, Option<usize>>) 
         if reader.inputs.first() != Some(&Some(between)) {
             return None;
         }
-        // A reshape may leave the last dimension as something else than the channels.
+        // After a reshape, the last dimension may no longer be the channels.
         let in_place = graph.tensors[between].shape.last() == Some(&(channels as u32));
         let any_place =
             matches!(&reader.op, NodeOp::Ir(op) if matches!(op, Op::FullyConnected(_) | Op::Relu) || moves(op));
@@ -97,12 +99,12 @@ fn pair(graph: &Graph, node: usize, readers: &HashMap<TensorId, Option<usize>>) 
     }
 }
 
-/// Whether an operator leaves all elements as they are, in their order.
+/// Returns whether an operator keeps all elements and their order.
 fn moves(op: &Op) -> bool {
     matches!(op, Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims)
 }
 
-/// Whether an operator of one tensor commutes with positive factors of the last dimension.
+/// Returns whether an operator of one tensor commutes with positive factors along the last dimension.
 fn commutes(graph: &Graph, node: &Node) -> bool {
     let NodeOp::Ir(op) = &node.op else { return false };
     match op {
@@ -120,13 +122,13 @@ fn commutes(graph: &Graph, node: &Node) -> bool {
     }
 }
 
-/// The constant weights of a layer.
+/// Returns the constant weights of a layer.
 fn weights(graph: &Graph, node: &Node) -> Option<TensorId> {
     activation(&node.op)?;
     node.inputs.get(1).copied().flatten().filter(|&id| graph.tensors[id].is_constant())
 }
 
-/// The activation of a layer with weights.
+/// Returns the activation of a layer with weights.
 fn activation(op: &NodeOp) -> Option<Activation> {
     match op {
         NodeOp::Ir(Op::Conv2d(window) | Op::DepthwiseConv2d(window)) => Some(window.activation),
@@ -140,7 +142,7 @@ fn depthwise(node: &Node) -> bool {
 }
 
 impl Pair {
-    /// The channel of the tensor between the layers that weight `index` of the second one meets.
+    /// Returns the channel, of the tensor between the layers, that weight `index` of the second layer is multiplied by.
     fn channel(&self, graph: &Graph, index: usize) -> Option<usize> {
         let node = &graph.nodes[self.second];
         let shape = &graph.tensors[weights(graph, node)?].shape;
@@ -151,14 +153,14 @@ impl Pair {
                     (o as usize).checked_div(self.channels).filter(|&m| m * self.channels == o as usize)?;
                 (index % o as usize).checked_div(multiplier)
             }
-            // OHWI: with groups, an output reads the channels of its own.
+            // OHWI: with groups, an output reads only the channels of its group.
             (NodeOp::Ir(Op::Conv2d(_)), &[o, h, w, i]) => {
                 let [o, h, w, i] = [o, h, w, i].map(|dim| dim as usize);
                 let groups = self.channels.checked_div(i).filter(|&groups| groups * i == self.channels)?;
                 let output = index.checked_div(h * w * i)?;
                 Some(output.checked_div(o.checked_div(groups)?)? * i + index % i)
             }
-            // OI: pictures that were flattened have their channels last.
+            // OI: a flattened image has its channels last.
             (NodeOp::Ir(Op::FullyConnected(_)), &[_, depth]) => {
                 (depth as usize).is_multiple_of(self.channels).then(|| index % self.channels)
             }
@@ -187,7 +189,7 @@ fn equalize_pair(graph: &mut Graph, pair: Pair) -> Result<()> {
     }
     let factor = |&[r1, r2]: &[f32; 2]| {
         let factor = (r1 / r2).sqrt();
-        // A channel that one of the layers does not use stays as it is.
+        // A channel that one of the layers does not use stays unchanged.
         if factor.is_normal() { factor } else { 1.0 }
     };
     let factors: Vec<f32> = greatest.iter().map(factor).collect();
@@ -216,7 +218,8 @@ mod tests {
     use crate::quantize::float_run::FloatRun;
     use crate::quantize::samples::Samples;
 
-    /// A convolution, one of each channel with two outputs each, one with two groups, a flattened picture and a matrix.
+    /// A convolution, a depthwise one with two outputs for each channel, one with two groups, then a flattened image
+    /// and a matrix.
     fn chain() -> Graph {
         let mut b = Build::default();
         let x = b.input(&[1, 6, 6, 2]);

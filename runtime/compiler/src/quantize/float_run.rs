@@ -19,23 +19,25 @@ type Pair = (usize, usize);
 #[derive(Debug)]
 pub(super) struct FloatRun {
     bytes: Vec<u8>,
-    /// The tensors that [`FloatRun::run`] gives, in that order: the inputs, then what each node writes, but for state.
+    /// The tensors that [`FloatRun::run`] returns, in that order: the inputs, then the outputs of each node, except
+    /// state.
     pub(super) ids: Vec<TensorId>,
-    /// The first place of each of them there.
+    /// The first index of each tensor in `ids`.
     places: HashMap<TensorId, usize>,
     /// Elements of each input.
     inputs: Vec<usize>,
-    /// The value of the plan that each tensor after the inputs is; nothing for one without elements.
+    /// The value of the plan for each tensor after the inputs; `None` for one without elements.
     values: Vec<Option<usize>>,
     /// Bytes that [`FloatRun::run`] takes: arena, file and tensors.
     memory: u64,
 }
 
 impl FloatRun {
-    /// Compiles a graph of float32 tensors; those of other types are not given. All nodes lead to the graph's outputs.
+    /// Compiles a graph of float32 tensors; tensors of other types are not returned. All nodes lead to the graph's
+    /// outputs.
     ///
     /// # Errors
-    /// It cannot be compiled, or to run it takes more memory than `options` allow.
+    /// It cannot be compiled, or running it takes more memory than `options` allow.
     pub(super) fn new(graph: &Graph, options: &Options) -> Result<Self> {
         let real = |&id: &TensorId| {
             let tensor = &graph.tensors[id];
@@ -68,17 +70,17 @@ impl FloatRun {
         Ok(Self { bytes: compiled.bytes, ids, places, inputs, values, memory })
     }
 
-    /// Bytes that [`Self::run`] takes.
+    /// Returns the bytes that [`Self::run`] takes.
     pub(super) fn memory(&self) -> u64 {
         self.memory
     }
 
-    /// The first place of a tensor in [`Self::ids`].
+    /// Returns the first index of a tensor in [`Self::ids`].
     pub(super) fn place(&self, id: TensorId) -> Option<usize> {
         self.places.get(&id).copied()
     }
 
-    /// Runs each sample and hands it to `take` with the tensors.
+    /// Runs each sample and passes it to `take` with the tensors.
     pub(super) fn run<'a>(
         &self,
         samples: impl Iterator<Item = Sample<'a>>,
@@ -95,7 +97,7 @@ impl FloatRun {
             for (k, numbers) in tensors.iter().enumerate() {
                 give(&mut session, k, numbers)?;
             }
-            // A tensor's memory is another's once all have read it.
+            // Copied at once: the memory of a tensor is reused after its last reader.
             let mut copy = |session: &OwnedSession, values: &[Pair]| {
                 for &(at, value) in values {
                     copies[at].clear();
@@ -113,7 +115,8 @@ impl FloatRun {
         Ok(())
     }
 
-    /// (index in `values`, value) of those that no operator writes (views of inputs, state), and of those that each writes.
+    /// Returns (index in `values`, value) of the tensors that no operator writes (views of inputs, state), and of those
+    /// that each operator writes.
     fn by_operator(&self, model: &Model<'_>) -> (Vec<Pair>, Vec<Vec<Pair>>) {
         let writers = writers(model);
         let (mut before, mut written) = (Vec::new(), vec![Vec::new(); model.op_count()]);
@@ -128,17 +131,17 @@ impl FloatRun {
     }
 }
 
-/// The operator that writes each value of a plan.
+/// Returns the operator that writes each value of a plan.
 pub(super) fn writers(model: &Model<'_>) -> HashMap<usize, usize> {
     (0..model.op_count()).map(|op| (usize::from(model.op(op).output), op)).collect()
 }
 
-/// Bytes that a session of a compiled network takes, its file included.
+/// Returns the bytes that a session of a compiled network takes, including its file.
 pub(super) fn memory(compiled: &Compiled) -> u64 {
     u64::from(compiled.report.arena_len) + compiled.bytes.len() as u64
 }
 
-/// A sample's elements, input by input.
+/// Splits a sample into the elements of each input.
 fn parts<'a>(mut numbers: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = &'a [f32]> {
     sizes.iter().map(move |&size| {
         let (part, rest) = numbers.split_at(size.min(numbers.len()));
@@ -147,17 +150,17 @@ fn parts<'a>(mut numbers: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = &'
     })
 }
 
-/// Gives input `k` these real numbers, in its type.
+/// Sets input `k` to these f32 values, converted to its type.
 pub(super) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<()> {
     session::give(session, k, numbers).map_err(|error| internal(&error))
 }
 
-/// A session of a model that the compiler wrote.
+/// Opens a session of a model that the compiler wrote.
 pub(super) fn open(file: &[u8]) -> Result<OwnedSession> {
     OwnedSession::from_bytes(file).map_err(|error| internal(&format!("its own file does not run: {error}")))
 }
 
-/// The error that the compiler is at fault.
+/// Returns the error for a fault of the compiler.
 pub(super) fn internal(what: &str) -> QuantizeError {
     QuantizeError::Compile(CompileError::Internal(what.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Runs a quantized network beside the float one and compares every tensor that both keep.
+//! Runs a quantized network beside the float one and compares every tensor that exists in both.
 
 use super::Result;
 use super::float_run::{FloatRun, give, memory, open, reals_of, writers};
@@ -16,67 +16,67 @@ use std::collections::HashMap;
 use tealight::{Budget, Model, OwnedSession};
 use tealight_format::{DType, Place};
 
-/// Samples that are run to measure a network without state, spread over all.
+/// The number of samples that measure a network without state, spread evenly over all samples.
 const SAMPLES: usize = 200;
 
-/// How far a compiled network is from the float one.
+/// The differences between a compiled network and the float one.
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
     /// Each layer, with the tensor that it writes.
     pub(super) layers: Vec<(TensorId, Layer)>,
-    /// The ratio of the sums over all samples.
+    /// The signal-to-noise ratio, with sums over all samples.
     pub(super) snr_db: f64,
     /// The same without samples that are loud at an output.
     pub(super) ordinary_snr_db: f64,
-    /// The ratio of each sample by itself, with its index; samples whose output is 0 have none.
+    /// The ratio of each single sample, with the sample's index; samples whose output is 0 are left out.
     pub(super) of_samples: Vec<(usize, f64)>,
     pub(super) samples: usize,
     pub(super) agreement: Option<f64>,
-    /// The share of samples whose greatest score is clearly another one than in float.
+    /// The share of samples whose maximum score is clearly a different one than in float.
     clearly_other: f64,
-    /// How each output varies over the samples that are not loud.
+    /// The variation of each output over the samples that are not loud.
     pub(super) variations: Vec<Variation>,
 }
 
-/// How an output varies from sample to sample: root mean squares over its elements.
+/// The variation of an output from sample to sample: root mean squares over its elements.
 #[derive(Debug, Clone)]
 pub(super) struct Variation {
-    /// The tensor that was compared: the output, or what softmax makes it of.
+    /// The tensor that was compared: the output, or the input of its softmax.
     tensor: TensorId,
-    /// What the float network gives there.
+    /// The root mean square of that tensor in the float network.
     size: f64,
-    /// Of the float network, about each element's mean.
+    /// The variation in the float network, about each element's mean.
     float: f64,
-    /// Of the compiled network, about each element's mean.
+    /// The variation in the compiled network, about each element's mean.
     compiled: f64,
     /// The difference of the two networks.
     error: f64,
     /// The output.
     output: TensorId,
-    /// How the output itself varies in the float network.
+    /// The variation of the output itself in the float network.
     shown: f64,
 }
 
-/// How one compiled network did; lists go by the place of a tensor in [`FloatRun::ids`].
+/// The results of one compiled network. Lists are indexed like [`FloatRun::ids`].
 struct Tally {
-    /// For each operator the (place of a tensor, value of the plan) of what it writes, and of views of that.
+    /// For each operator, the (index of a tensor, value of the plan) of its outputs and of views of them.
     written: Vec<Vec<(usize, usize)>>,
     sums: Vec<Sums>,
-    /// What decides about the outputs.
+    /// The results for the tensors that the outputs are judged by.
     told: HashMap<usize, Told>,
     scores: Scores,
     samples: usize,
 }
 
-/// In how many samples the greatest element of the first output is the same as in float.
+/// The number of samples in which the maximum element of the first output is the same as in float.
 #[derive(Default)]
 struct Scores {
     same: usize,
-    /// In how many it is clearly another one: no near tie.
+    /// The number in which it is clearly a different one, not a near tie.
     clearly_other: usize,
 }
 
-/// What is known about an output of a compiled network, or about what softmax made it of.
+/// The results for an output of a compiled network, or for the input of its softmax.
 #[derive(Default)]
 struct Told {
     of_samples: Vec<Sums>,
@@ -85,12 +85,12 @@ struct Told {
     ordinary: Sums,
 }
 
-/// The sums of each element's numbers and of their squares.
+/// For each element, the sum of its values and of their squares.
 #[derive(Default)]
 struct Moments(Vec<[f64; 2]>);
 
-/// Runs the float network `graph` twice, all of `compiled` beside it the second time. They were compiled with
-/// [`Options::keep_tensor_map`](crate::Options::keep_tensor_map) from graphs that number tensors as `graph` does.
+/// Runs the float network `graph` twice, the second time with all of `compiled` beside it. They were compiled with
+/// [`Options::keep_tensor_map`](crate::Options::keep_tensor_map) from graphs with the tensor indices of `graph`.
 pub(super) fn measure(
     graph: &Graph,
     float: &FloatRun,
@@ -129,14 +129,15 @@ pub(super) fn measure(
     Ok(tallies.iter().map(|tally| tally.measured(graph, float, &telling, &indices)).collect())
 }
 
-/// Every which sample is run to measure: with state none is left out, since it is what the samples before made it.
+/// Returns the distance between the samples that are measured: 1 for a network with state, which depends on all samples
+/// before.
 pub(super) fn step(graph: &Graph, samples: Samples<'_>) -> usize {
     let mut read = graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
     let has_state = read.any(|&id| graph.tensors[graph.base(id)].is_state());
     if has_state { 1 } else { samples.count().div_ceil(SAMPLES).max(1) }
 }
 
-/// Which of the samples are loud at one of the places: their numbers would be nearly all of a sum over samples.
+/// Returns which samples are loud at one of the places: their values would dominate a sum over samples.
 fn loud_samples<'a>(
     float: &FloatRun,
     samples: impl Iterator<Item = Sample<'a>>,
@@ -150,7 +151,7 @@ fn loud_samples<'a>(
         Ok(())
     })?;
     let loud: Vec<Vec<bool>> = peaks.iter().map(|peaks| loud(peaks)).collect();
-    // Without a place, none is loud.
+    // If there are no places, no sample is loud.
     Ok((0..count).map(|sample| loud.iter().any(|loud| loud[sample])).collect())
 }
 
@@ -163,7 +164,7 @@ impl Moments {
         }
     }
 
-    /// The root of the mean variance of the elements, of this many samples.
+    /// Returns the square root of the elements' mean variance over this many samples.
     fn deviation(&self, samples: usize) -> f64 {
         let count = samples.max(1) as f64;
         let variance = |[sum, squares]: &[f64; 2]| (squares / count - (sum / count).powi(2)).max(0.0);
@@ -192,12 +193,12 @@ impl Told {
         }
     }
 
-    /// How many samples were not loud.
+    /// Returns how many samples were not loud.
     fn count(&self) -> usize {
         self.ordinary.count.checked_div(self.float.0.len()).unwrap_or(0)
     }
 
-    /// The variation of `tensor`, of which this is; `output` is what becomes of it.
+    /// Returns the variation of `tensor`, whose results these are; `output` is the output that is computed from it.
     fn variation(&self, tensor: TensorId, output: (TensorId, &Self)) -> Variation {
         Variation {
             tensor,
@@ -220,7 +221,7 @@ impl Tally {
             let Some(&value) = values.get(id) else { continue };
             let of = model.value(value);
             let writer = writers.get(&of.alias.map_or(value, usize::from));
-            // State that is read in place is assigned later, and is then no longer what was read.
+            // State that is read in place is assigned later, and then no longer holds what was read.
             if let Some(&op) = writer.filter(|_| of.place != Place::State && matches!(of.dtype, DType::F32 | DType::I8))
             {
                 written[op].push((at, value));
@@ -235,7 +236,7 @@ impl Tally {
         }
     }
 
-    /// Runs one sample, whose tensors are `wanted`, the inputs first; `output` is the place of the first output.
+    /// Runs one sample, whose float tensors are `wanted`, the inputs first; `output` is the index of the first output.
     fn run(
         &mut self,
         session: &mut OwnedSession,
@@ -264,7 +265,7 @@ impl Tally {
         Ok(())
     }
 
-    /// What came of it; `telling` is what softmax makes outputs of.
+    /// Returns the results; `telling` maps each softmax output to the softmax's input.
     fn measured(
         &self,
         graph: &Graph,
@@ -311,12 +312,12 @@ impl Tally {
 }
 
 impl Measured {
-    /// The same with the layers of another measurement.
+    /// Returns the same with the layers of another measurement.
     pub(super) fn with_layers_of(self, other: Self) -> Self {
         Self { layers: other.layers, ..self }
     }
 
-    /// The median of the samples' ratios.
+    /// Returns the median of the samples' ratios.
     pub(super) fn median_snr_db(&self) -> Option<f64> {
         let mut ratios: Vec<f64> = self.of_samples.iter().map(|(_, ratio)| *ratio).collect();
         ratios.sort_by(f64::total_cmp);
@@ -324,12 +325,12 @@ impl Measured {
         Some(if low == high { low } else { f64::midpoint(low, high) })
     }
 
-    /// The sample with the lowest ratio, and the ratio.
+    /// Returns the sample with the lowest ratio, and the ratio.
     pub(super) fn worst(&self) -> Option<(usize, f64)> {
         self.of_samples.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// The report, but for what was tried; `with_choices` adds to its layers what their weights may be.
+    /// Returns the report, except for the trials; `with_choices` adds the possible weight types to its layers.
     pub(super) fn report(
         self,
         warnings: Vec<String>,
@@ -350,7 +351,7 @@ impl Measured {
         }
     }
 
-    /// What looks wrong in the outputs.
+    /// Returns warnings about suspicious outputs.
     ///
     /// `ordinary` is the same network measured on samples without outliers.
     pub(super) fn warnings(&self, graph: &Graph, ordinary: &Self) -> Vec<String> {
@@ -373,34 +374,35 @@ impl Measured {
     }
 }
 
-/// Below this share of inputs with the same greatest score there is a warning.
+/// Below this share of inputs with the same maximum score, a warning is given.
 const LEAST_AGREEMENT: f64 = 0.9;
 
-/// Up to this share of inputs may have clearly another greatest score without a warning: the others are near ties, of which
-/// an output that is no scores of classes may have many.
+/// Up to this share of inputs may clearly have a different maximum score without a warning. The rest are near ties,
+/// which may be frequent in an output that does not hold scores of classes.
 const MOST_OTHERS: f64 = 0.05;
 
-/// By more than this part of what a sample's scores span, a score is clearly less than the greatest.
+/// A score is clearly below the maximum if the difference is more than this part of the range of the sample's scores.
 const NEAR_TIE: f32 = 0.05;
 
-/// Which part of the float network's variation a compiled one must have.
+/// The minimum variation of a compiled network, relative to that of the float network.
 const LEAST_VARIATION: f64 = 0.25;
 
-/// Which part of the float network's variation the errors may have.
+/// The maximum error, relative to the variation of the float network.
 const MOST_ERROR: f64 = 0.5;
 
-/// By less than this an output between -1 and 1 does not vary: a step of its codes.
+/// An output between -1 and 1 that varies less than this, one step of its codes, counts as constant.
 const SATURATED: f64 = 1.0 / 128.0;
 
-/// By less than this part of its size another output does not vary.
+/// Another output that varies less than this part of its size counts as constant.
 const UNCHANGING: f64 = 1e-5;
 
 impl Variation {
-    /// Says so if the compiled network hardly varies where the float one does, or is as far from it as that varies.
+    /// Returns a warning if the compiled network hardly varies where the float one does, or its errors are as large as
+    /// that variation.
     fn warning(&self, graph: &Graph, sharing: Option<&Sharing>) -> Option<String> {
         let Self { tensor, size, float, compiled, error, output, shown } = *self;
         let name = &graph.tensors[tensor].name;
-        // An output that is known to lie between -1 and 1, and hardly moves there, is saturated in both networks.
+        // An output with the fixed range -1 to 1 that hardly varies is saturated in both networks.
         let fixed = sharing.is_some_and(|sharing| sharing.fixed(sharing.root(output)).is_some());
         if float <= UNCHANGING * size || (fixed && shown <= SATURATED) {
             return None;
@@ -420,7 +422,7 @@ impl Variation {
     }
 }
 
-/// The inputs of softmax by its outputs: probabilities saturate, so that what they are made of tells more.
+/// Maps each softmax output to the softmax's input. Probabilities saturate, so their scores show more.
 fn telling(graph: &Graph) -> HashMap<TensorId, TensorId> {
     let softmax = graph.nodes.iter().filter(|node| matches!(node.op, NodeOp::Ir(Op::Softmax { .. })));
     let pair = |node: &Node| Some((*node.outputs.first()?, reals(graph, node).next()?));

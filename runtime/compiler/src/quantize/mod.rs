@@ -1,19 +1,19 @@
 //! Post-training quantization: from a float network and representative inputs to an int8 graph.
 //!
-//! The network is a [`Graph`] of float tensors, from a `.tflite` file ([`import_float`]) or traced from
-//! a framework's model. It is compiled to float32 and run on the inputs; what each tensor held decides its scale and zero
-//! point ([`Ranges`] says how). Weights are symmetric with a scale for each output channel, biases int32: the 8-bit
-//! specification of TensorFlow Lite. Rounding shifts a layer's mean; where it helps, the biases are corrected for that
-//! (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). Whether it helps,
-//! and which ranges are best, is tried, and so are weights that are equalized across layers (the same paper):
-//! [`compile_float`] compiles each combination that [`Quantize`] leaves open, runs the compiled files and keeps the one whose
-//! output is nearest to the float network's; equalized weights must be nearer by half a decibel.
+//! The network is a [`Graph`] of float tensors, from a `.tflite` file ([`import_float`]) or traced from a framework's
+//! model. It is compiled to float32 and run on the inputs; the values of each tensor determine its scale and zero point
+//! ([`Ranges`] lists the methods). Weights are symmetric with a scale for each output channel, biases are int32: the
+//! 8-bit specification of TensorFlow Lite. Rounding shifts a layer's mean; biases can be corrected for that (Nagel et
+//! al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019), and weights can be equalized
+//! across layers (the same paper). Whether these help, and which ranges are best, is found by trial: [`compile_float`]
+//! compiles each combination that [`Quantize`] leaves open, runs the compiled files, and keeps the one whose output is
+//! nearest to the float network's. Equalized weights must be nearer by half a decibel.
 //!
-//! Neither choice goes by numbers that are far from all others. Outliers in the inputs are warned of, and cut where they would
-//! decide. Constants that only ever lose, such as the border of a max pool, become the lowest code and widen no range.
-//! [`Report::warnings`] says where int8 does not follow the float network all the same.
+//! Neither choice depends on values far from all others. Outliers in the inputs cause a warning, and are clamped where
+//! they would decide. Constants that can never win a maximum, such as the border of a max pool, become the lowest code
+//! and widen no range. [`Report::warnings`] lists where int8 nevertheless deviates from the float network.
 //!
-//! A float network may also stay one, with its weights stored smaller: [`compile_weights`].
+//! A float network can also stay float, with its weights stored in smaller types: [`compile_weights`].
 
 mod choices;
 mod constants;
@@ -49,71 +49,71 @@ use outliers::Outliers;
 use samples::Samples;
 use std::collections::HashMap;
 
-/// How to quantize.
+/// Options of quantization.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quantize {
-    /// How ranges are chosen; every way is tried if none is named.
+    /// How ranges are chosen; `None` tries every method.
     pub ranges: Option<Ranges>,
-    /// Whether biases are corrected; tried if not said.
+    /// Whether biases are corrected; `None` tries both.
     pub bias_correction: Option<bool>,
-    /// Whether weights are equalized across layers; tried where layers allow it, if not said.
+    /// Whether weights are equalized across layers; `None` tries both, where layers allow it.
     pub equalize: Option<bool>,
-    /// The first input's least and greatest value, if they are known better than from the samples.
+    /// The first input's minimum and maximum, if they are known better than from the samples.
     pub input_range: Option<[f32; 2]>,
-    /// Keep inputs and outputs float, converted at the network's ends; they are int8 otherwise.
+    /// Keep inputs and outputs float, with conversions at the network's ends; otherwise they are int8.
     pub float_io: bool,
 }
 
 /// Why a float network could not be quantized.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum QuantizeError {
-    /// No samples to calibrate with.
+    /// There are no samples to calibrate with.
     #[error("the calibration data is empty; give inputs such as the network will see, some hundreds if possible")]
     Empty,
-    /// A sample of another size than the network's inputs.
+    /// A sample has another size than the network's inputs.
     #[error("calibration sample {sample} has {found} numbers; the network takes {expected} ({shape})")]
     Shape {
-        /// Its index.
+        /// The sample's index.
         sample: usize,
-        /// How many numbers it has.
+        /// The number of values in the sample.
         found: usize,
-        /// How many the network takes.
+        /// The number of values that the network takes.
         expected: usize,
         /// The inputs' shapes.
         shape: String,
     },
-    /// A number in a sample that is infinite or not a number.
+    /// A value in a sample is infinite or NaN.
     #[error("input `{input}` of calibration sample {sample} is {value} at index {index}; every number must be finite")]
     NotFinite {
         /// The sample's index.
         sample: usize,
-        /// The input.
+        /// The input's name.
         input: String,
-        /// Where in it.
+        /// The index of the value in the input.
         index: usize,
-        /// What is there.
+        /// The value.
         value: f32,
     },
-    /// A number for an input of integers that is none.
+    /// A value for an integer input is not a valid integer.
     #[error("input `{input}` of calibration sample {sample} is {value} at index {index}; it takes whole numbers")]
     NotWhole {
         /// The sample's index.
         sample: usize,
-        /// The input.
+        /// The input's name.
         input: String,
-        /// Where in it.
+        /// The index of the value in the input.
         index: usize,
-        /// What is there.
+        /// The value.
         value: f32,
     },
-    /// An input is one and the same number in all samples.
+    /// An input has the same value in all samples.
     #[error(
         "the calibration data is constant: every number of `{input}` is {value}; give inputs such as the network will see"
     )]
     Constant {
-        /// The input.
+        /// The input's name.
         input: String,
-        /// The number.
+        /// The value.
         value: f32,
     },
     /// The float network overflows on a sample.
@@ -121,14 +121,14 @@ pub enum QuantizeError {
         "layer `{layer}` gives {value} on calibration sample {sample}; the float network itself does not work there"
     )]
     Overflow {
-        /// The layer.
+        /// The layer's name.
         layer: String,
         /// The sample's index.
         sample: usize,
-        /// What it gives.
+        /// The value that it computes.
         value: f32,
     },
-    /// The input's range is not one.
+    /// The input range is invalid.
     #[error("the input range {low} to {high} is not finite, or not from less to more")]
     InputRange {
         /// Its lower end.
@@ -136,37 +136,37 @@ pub enum QuantizeError {
         /// Its upper end.
         high: f32,
     },
-    /// The network computes with integers already.
+    /// The network already computes with integers.
     #[error("the network is quantized already: tensor `{tensor}` is {found}; compile it without calibration")]
     Quantized {
-        /// A tensor that is not float32.
+        /// The name of a tensor that is not float32.
         tensor: String,
         /// Its type.
         found: String,
     },
-    /// A constant that is infinite or not a number.
+    /// A constant is infinite or NaN.
     #[error("constant `{tensor}` is {value} at index {index}; every number must be finite")]
     Weight {
         /// Its name.
         tensor: String,
-        /// Where in it.
+        /// The index of the value in the constant.
         index: usize,
-        /// What is there.
+        /// The value.
         value: f32,
     },
-    /// A constant that leaves no codes to the data that it shares a range with.
+    /// A constant leaves no codes for the data that it shares a range with.
     #[error(
         "constant `{constant}` of {site} is {value:?}, but the data beside it reach {data} at most, and the output depends on \
          both; no 8-bit range holds them: write a constant that is nearer to the data, or compile with --quantize none"
     )]
     Drowning {
-        /// The node that reads it.
+        /// The node that reads the constant.
         site: String,
-        /// Its name.
+        /// The constant's name.
         constant: String,
-        /// Its element of the greatest magnitude.
+        /// The constant's value of maximum magnitude.
         value: f32,
-        /// The greatest magnitude of the data.
+        /// The maximum magnitude of the data.
         data: f32,
     },
     /// The quantized network cannot be compiled.
@@ -177,7 +177,7 @@ pub enum QuantizeError {
 type Result<T> = std::result::Result<T, QuantizeError>;
 
 impl Quantize {
-    /// The network as it is, and equalized, as far as that is left open and is another network.
+    /// Returns the network unchanged and equalized, as far as that option is open and changes the network.
     fn variants(&self, graph: &Graph) -> Result<Vec<(Graph, bool)>> {
         let mut variants = Vec::new();
         if self.equalize != Some(false) {
@@ -189,7 +189,7 @@ impl Quantize {
         Ok(variants)
     }
 
-    /// Each combination that is left open.
+    /// Returns each combination of the open options.
     fn trials(&self) -> Vec<(Ranges, bool)> {
         let ranges = self.ranges.map_or_else(|| Ranges::ALL.to_vec(), |ranges| vec![ranges]);
         let corrections = self.bias_correction.map_or_else(|| vec![false, true], |correct| vec![correct]);
@@ -197,17 +197,17 @@ impl Quantize {
     }
 }
 
-/// Reads a float32 `.tflite` file, to be quantized. Of `options`, [`Options::max_memory`] counts.
+/// Reads a float32 `.tflite` file, to be quantized. Of `options`, only [`Options::max_memory`] is used.
 ///
 /// # Errors
-/// It is none, or computes with integers already.
+/// It is not such a file, or already computes with integers.
 pub fn import_float(bytes: &[u8], options: &Options) -> Result<Graph> {
     network::prepare(import_tflite(bytes)?, options)
 }
 
-/// Quantizes a float network to int8 and compiles it. `samples` are inputs: each holds the elements of all the network's
-/// inputs, one input after another. A network with state is given them in a row. `source` is what the network was read
-/// from, whose hash the file keeps.
+/// Quantizes a float network to int8 and compiles it. `samples` are inputs: each holds the elements of all the
+/// network's inputs, one input after another. A network with state reads them as one sequence. `source` is what the
+/// network was read from, whose hash the file keeps.
 ///
 /// # Errors
 /// [`QuantizeError`] names the sample, tensor or node at fault.
@@ -221,7 +221,7 @@ pub fn compile_float(
     compile_float_streams(network, &[samples.to_vec()], quantize, source, options)
 }
 
-/// As [`compile_float`], by samples in several streams: before the first sample of each, state is as at first.
+/// Like [`compile_float`], with samples in several streams: the state is reset before the first sample of each stream.
 ///
 /// # Errors
 /// As [`compile_float`].
@@ -239,7 +239,7 @@ pub fn compile_float_streams(
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
     let (graph, drowning) = constants::cut(graph, samples, ordinary, quantize.input_range, options)?;
     let refused = |error| match (error, drowning.first()) {
-        // A layer that overflows, and scales that no factor joins, are the constant's doing.
+        // An overflow, or scales whose factor is too large, are consequences of the constant.
         (
             QuantizeError::Overflow { .. } | QuantizeError::Compile(CompileError::InvalidModel { .. }),
             Some(constant),
@@ -247,7 +247,8 @@ pub fn compile_float_streams(
         (error, _) => error,
     };
     let (best, trials) = best_of(quantize, &graph, samples, ordinary, options).map_err(refused)?;
-    // The chosen one again, its memory planned well and without the values that only measuring needed.
+    // Compiles the chosen combination again, with well-planned memory and without the values that only measuring
+    // needed.
     let compiled = compile_graph(best.int8, "quantize", source, options, &mut |_, _| {})?;
     let choices = choices::choices(&crate::driver::lowered(graph, options)?, ordinary.unwrap_or(samples), options)?;
     let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
@@ -258,10 +259,10 @@ pub fn compile_float_streams(
     Ok((compiled, report))
 }
 
-/// What equalized weights must gain to be taken, in decibels: less than other samples would change is no gain.
+/// The minimum gain of equalized weights, in decibels; a smaller gain is within the variation between sets of samples.
 const LEAST_GAIN_DB: f64 = 0.5;
 
-/// The best way so far.
+/// The best combination so far.
 struct Best {
     int8: Graph,
     trial: Trial,
@@ -269,8 +270,8 @@ struct Best {
     warnings: Vec<String>,
 }
 
-/// Tries what `quantize` leaves open; gives the way whose output is nearest to the float network's on ordinary samples, and
-/// all ways. `ordinary` are the samples without outliers, if there are any.
+/// Tries the combinations that `quantize` leaves open. Returns the one whose output is nearest to the float network's
+/// on ordinary samples, and all trials. `ordinary` are the samples without outliers, if there are any.
 fn best_of(
     quantize: &Quantize,
     graph: &Graph,
@@ -300,7 +301,7 @@ fn best_of(
             let (snr_db, ordinary_snr_db) = (measured.snr_db, on_ordinary.ordinary_snr_db);
             let trial = Trial { ranges, bias_correction, equalized, snr_db, ordinary_snr_db };
             trials.push(trial);
-            // The first of equal ones, so the simplest.
+            // On a tie the first combination wins, which is the simplest.
             let enough = |best: &Best| {
                 let gain = if trial.equalized && !best.trial.equalized { LEAST_GAIN_DB } else { 0.0 };
                 trial.ordinary_snr_db > best.trial.ordinary_snr_db + gain
@@ -316,8 +317,8 @@ fn best_of(
     Ok((best.ok_or(QuantizeError::Empty)?, trials))
 }
 
-/// Puts what is known about each layer's weights to what was measured; `stored` tells the type in which the node of the
-/// lowered graph has them.
+/// Adds the possible weight types of each layer to the measured layers; `stored` returns the type in which the node of
+/// the lowered graph stores them.
 fn with_choices(
     layers: Vec<(TensorId, Layer)>,
     choices: Vec<LayerChoices>,
@@ -334,11 +335,12 @@ fn with_choices(
     layers.into_iter().map(layer).collect()
 }
 
-/// Compiles a float network with its weights stored as `options` say, and measures how near it is to itself without that.
+/// Compiles a float network with its weights stored as `options` select, and measures how near it is to the unchanged
+/// network.
 ///
-/// With `least_snr_db`, the types are chosen here: the smallest one for each layer whose output, by itself, keeps that
-/// signal-to-noise ratio. [`Options::layers`] comes first; a layer with state of its own (LSTM, GRU) is not chosen for. The
-/// smaller of two types that keep it may be slower, and each block type that a model uses is linked into its firmware.
+/// With `least_snr_db`, the types are chosen here: for each layer the smallest one with which its output, by itself,
+/// keeps that signal-to-noise ratio. [`Options::layers`] has priority; a layer with its own state (LSTM, GRU) is left
+/// out. The smaller of two such types may be slower, and each block type that a model uses is linked into its firmware.
 ///
 /// # Errors
 /// As [`compile_float`].
@@ -381,7 +383,7 @@ pub fn compile_weights(
     Ok((compiled, measured.report(warnings, |layers| with_choices(layers, choices, stored_as))))
 }
 
-/// The smallest type for each tensor of weights with which every layer that reads it keeps the ratio.
+/// Returns the smallest type for each tensor of weights with which every layer that reads it keeps the ratio.
 fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightType)> {
     let mut all_readers: HashMap<TensorId, Vec<&LayerChoices>> = HashMap::new();
     for layer in layers {
@@ -389,7 +391,7 @@ fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightTy
     }
     let mut chosen: Vec<(TensorId, WeightType)> = Vec::new();
     for layer in layers {
-        // The first of the layers that share weights chooses for all.
+        // The first of the layers that share weights decides for all.
         let Some(readers) = all_readers.remove(&layer.weights) else { continue };
         let keeps = |reader: &&LayerChoices, name: &str| {
             reader.choices.iter().any(|choice| choice.weights == name && choice.snr_db >= least_snr_db)
@@ -397,7 +399,7 @@ fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightTy
         let stored = layer.choices.iter().filter(|choice| choice.weights != choices::INT8);
         let fits = stored.filter(|choice| readers.iter().all(|reader| keeps(reader, choice.weights)));
         let best = fits.min_by(|a, b| a.bytes.cmp(&b.bytes).then(b.snr_db.total_cmp(&a.snr_db)));
-        // f32 loses nothing, so there is always one.
+        // f32 loses nothing, so at least one type qualifies.
         if let Some(of) = best.and_then(|choice| choice.weights.parse().ok()) {
             chosen.push((layer.weights, of));
         }

@@ -9,11 +9,11 @@ use crate::options::Options;
 use crate::pass;
 use std::collections::{HashMap, HashSet};
 
-/// Makes a graph ready for quantization.
+/// Prepares a graph for quantization.
 ///
 /// # Errors
-/// It computes with 8-bit integers already, has a constant that is not a number, or a weight that is infinite, or asks for
-/// more constants than `options` allow. Constants that are no weights may be infinite, as the border of a max pool may.
+/// It already computes with 8-bit integers; a constant is NaN, or a weight is infinite; or it needs more constants than
+/// `options` allow. Constants that are not weights may be infinite, such as the border of a max pool.
 pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
     let limit = Limit::of(&graph, options);
     let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
@@ -34,7 +34,7 @@ pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
         for &id in node.inputs.iter().flatten() {
             let tensor = &graph.tensors[id];
             let (Content::Constant(bytes), ElementType::F32) = (&tensor.content, tensor.dtype) else { continue };
-            // Bytes that many nodes and tensors name are read once.
+            // Bytes that many nodes and tensors share are checked once.
             if !checked.insert((bytes.identity(), is_layer)) {
                 continue;
             }
@@ -47,10 +47,11 @@ pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
     Ok(fuse_activations(graph))
 }
 
-/// Checks that the constants of `graph` may be counted as often as nodes read them: quantizing makes a copy for each.
+/// Checks that the constants of `graph` may be counted once for each node that reads them: quantizing makes a copy for
+/// each.
 ///
 /// # Errors
-/// They are more than `options` allow.
+/// They exceed what `options` allow.
 pub(super) fn check_copies(graph: &Graph, options: &Options) -> Result<()> {
     let limit = Limit::to_run(graph, options);
     for &id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()) {
@@ -62,7 +63,7 @@ pub(super) fn check_copies(graph: &Graph, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Lets each operator apply the activation that alone reads its output.
+/// Fuses each activation into the operator before it, if nothing else reads that operator's output.
 fn fuse_activations(mut graph: Graph) -> Graph {
     let uses = graph.uses();
     let mut fused: HashMap<TensorId, (TensorId, Activation)> = HashMap::new();

@@ -1,4 +1,4 @@
-//! What the tensors of a float graph hold when the samples are run.
+//! Collects the values of the tensors of a float graph while the samples are run.
 
 use super::float_run::FloatRun;
 use super::outliers::loud;
@@ -13,29 +13,29 @@ use crate::options::Options;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-/// What the samples showed, by group of tensors.
+/// The values that were observed, by group of tensors.
 #[derive(Debug)]
 pub(super) struct Observed {
     pub(super) sharing: Sharing,
     seen: HashMap<TensorId, Seen>,
-    /// What was chosen already: choosing takes time.
+    /// Parameters that were already chosen: choosing takes time.
     chosen: RefCell<HashMap<(TensorId, Ranges), Params>>,
     input: Option<TensorId>,
     input_range: Option<[f32; 2]>,
-    /// The mean over the samples of what each layer with weights reads, element by element.
+    /// The mean over the samples of the input of each layer with weights, element by element.
     pub(super) means: HashMap<TensorId, Vec<f32>>,
-    /// Tensors that never change, and those that are far greater in a few samples.
+    /// Warnings of tensors that never change, and of those that are far larger in a few samples.
     pub(super) warnings: Vec<String>,
 }
 
-/// The minimum and maximum of each tensor in each sample: a list of samples, each by the place in [`FloatRun::ids`].
+/// The minimum and maximum of each tensor in each sample: a list of samples, each indexed like [`FloatRun::ids`].
 type Extremes = Vec<Vec<[f32; 2]>>;
 
 impl Observed {
-    /// Runs the samples twice: for the extremes, then for what lies between.
+    /// Runs the samples twice: for the extremes, then for the distribution between them.
     ///
-    /// `ordinary` are the samples without outliers, if there are any; only the extremes hold what they do not. `input_range`
-    /// is that of the first input, if it is known better than from the samples.
+    /// `ordinary` are the samples without outliers, if there are any; outliers count for the extremes only.
+    /// `input_range` is that of the first input, if it is known better than from the samples.
     pub(super) fn collect(
         graph: &Graph,
         float: &FloatRun,
@@ -82,7 +82,7 @@ impl Observed {
         Ok(Self { sharing, seen, chosen, input: graph.inputs.first().copied(), input_range, means, warnings })
     }
 
-    /// The quantization of a tensor.
+    /// Returns the quantization of a tensor.
     pub(super) fn params(&self, id: TensorId, ranges: Ranges) -> Params {
         let root = self.sharing.root(id);
         let is_input = self.input.is_some_and(|input| self.sharing.root(input) == root);
@@ -97,7 +97,7 @@ impl Observed {
     }
 }
 
-/// Runs the samples for the extremes of each tensor.
+/// Runs the samples and returns the extremes of each tensor.
 ///
 /// # Errors
 /// A tensor overflows.
@@ -117,14 +117,14 @@ fn extremes(graph: &Graph, float: &FloatRun, samples: Samples<'_>) -> Result<Ext
     Ok(extremes)
 }
 
-/// The range of no number.
+/// The range of an empty set of values.
 const NOTHING: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
 
 fn widened([low, high]: [f32; 2], by: [f32; 2]) -> [f32; 2] {
     [low.min(by[0]), high.max(by[1])]
 }
 
-/// Warnings of tensors that always held one and the same number.
+/// Returns warnings of tensors that always held the same value.
 fn unchanging(graph: &Graph, float: &FloatRun, extremes: &Extremes) -> Vec<String> {
     let range = |at: usize| extremes.iter().fold(NOTHING, |range, sample| widened(range, sample[at]));
     let tensors = float.ids.iter().enumerate().map(|(at, &id)| (id, range(at)));
@@ -137,7 +137,7 @@ fn unchanging(graph: &Graph, float: &FloatRun, extremes: &Extremes) -> Vec<Strin
     tensors.filter(|(_, [low, high])| low == high).map(warning).collect()
 }
 
-/// The range of each group: of its constants, and of its tensors in the samples that are not loud there.
+/// Returns the range of each group: of its constants, and of its tensors in the samples that are not loud there.
 fn ranges(
     float: &FloatRun,
     sharing: &Sharing,
@@ -162,8 +162,9 @@ fn ranges(
     groups
 }
 
-/// Which samples are loud in a group of tensors, for the groups that have any: there they do not count for ranges that
-/// withstand outliers. It catches what an outlier in a quiet input channel becomes within the network.
+/// Returns which samples are loud in a group of tensors, for the groups that have any. These samples do not count for
+/// ranges that leave out outliers. This finds the effects that an outlier in a quiet input channel has within the
+/// network.
 fn loud_samples(
     float: &FloatRun,
     sharing: &Sharing,
@@ -185,7 +186,7 @@ fn is_loud(loud: &HashMap<TensorId, Vec<bool>>, root: TensorId, sample: usize) -
     loud.get(&root).is_some_and(|loud| loud[sample])
 }
 
-/// Names the first tensor that is loud in some sample.
+/// Returns a warning that names the first tensor that is loud in some sample.
 fn warning_of_loud(
     graph: &Graph,
     float: &FloatRun,
@@ -201,7 +202,8 @@ fn warning_of_loud(
     ))
 }
 
-/// The ranges of the constants that are put into tensors, and of what state starts from, by the group that they come into.
+/// Returns the ranges of constants that are copied into tensors, and of initial values of state, by the group that they
+/// belong to.
 fn constants(graph: &Graph, sharing: &Sharing) -> Result<Vec<(TensorId, [f32; 2])>> {
     let range = |numbers: Vec<f32>| {
         numbers.iter().fold([0.0f32; 2], |[low, high], &number| [low.min(number), high.max(number)])
@@ -223,7 +225,8 @@ fn constants(graph: &Graph, sharing: &Sharing) -> Result<Vec<(TensorId, [f32; 2]
     Ok(ranges)
 }
 
-/// Tensors that hold nothing but constants and numbers of their group's other tensors, which are counted there.
+/// Returns the tensors that hold only constants and values of other tensors of their group, where they are already
+/// counted.
 pub(super) fn moved(graph: &Graph, sharing: &Sharing) -> Result<HashSet<TensorId>> {
     let mut moved = HashSet::new();
     for node in &graph.nodes {
@@ -235,7 +238,7 @@ pub(super) fn moved(graph: &Graph, sharing: &Sharing) -> Result<HashSet<TensorId
     Ok(moved)
 }
 
-/// A sum for each element of what a layer with weights reads.
+/// Returns a sum of zero for each input element of a layer with weights.
 fn sums_of_layers(graph: &Graph) -> Result<HashMap<TensorId, Vec<f64>>> {
     let mut sums = HashMap::new();
     for node in &graph.nodes {
@@ -247,10 +250,10 @@ fn sums_of_layers(graph: &Graph) -> Result<HashMap<TensorId, Vec<f64>>> {
     Ok(sums)
 }
 
-/// The numbers of a float32 constant.
+/// Returns the values of a float32 constant.
 ///
 /// # Errors
-/// One is infinite or not a number.
+/// A value is infinite or NaN.
 pub(super) fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
     let numbers = numbers(tensor.bytes().unwrap_or_default());
     match numbers.iter().enumerate().find(|(_, number)| !number.is_finite()) {

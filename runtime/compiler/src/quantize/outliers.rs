@@ -1,56 +1,57 @@
-//! Numbers in the calibration data that lie far from all others.
+//! Finds values in the calibration data that are far from all others.
 //!
-//! One wrong number sets the range of every tensor that it comes through, and with it the steps of all ordinary numbers. It
-//! also fools a signal-to-noise ratio that is summed over samples, of which it is nearly all the signal. So outliers are
-//! looked for where they come from, in the inputs, and what should withstand them works on samples in which they are cut to
-//! what the others reach. An outlier is told from a long tail by the gap before it.
+//! One wrong value sets the range of every tensor that it passes through, and with it the step of all ordinary values.
+//! It also distorts a signal-to-noise ratio that is summed over samples, because it is nearly all of the signal. So
+//! outliers are looked for at their origin, the inputs, and methods that should withstand them use samples in which
+//! they are clamped to the range of the others. An outlier differs from a long tail by the gap before it.
 
 use super::samples::Samples;
 use crate::ir::graph::{ElementType, Graph};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-/// How many times as far as the next number an outlier reaches: it costs the others two bits.
+/// The ratio of an outlier to the next largest value: an outlier costs the other values two bits.
 const GAP: f32 = 4.0;
 
-/// How many times as far as in the next sample a tensor within the network reaches in a loud one. Such tensors may be empty
-/// but for a few samples, so this takes more to be sure of than [`GAP`].
+/// The ratio of a loud sample to the next, by the maximum magnitude of a tensor within the network. Such tensors may be
+/// almost zero except in a few samples, so the ratio is larger than [`GAP`].
 const LOUD: f32 = 8.0;
 
-/// Of how many samples one may be an outlier as a whole; more of them are a rare kind of input.
+/// At most one sample in this many is an outlier as a whole; if there are more, they are a rare kind of input.
 const SAMPLES: usize = 100;
 
-/// The fewest samples of which one can be told to be unlike the others.
+/// The minimum number of samples to judge whether one is unlike the others.
 const FEWEST: usize = 10;
 
-/// Of how many numbers one may be an outlier.
+/// At most one value in this many is an outlier.
 const NUMBERS: usize = 1000;
 
-/// In how many samples there may be one outlier at the same index. An index that has more holds another quantity than others.
+/// At most one sample in this many has an outlier at the same index. An index with more of them holds another quantity
+/// than the others.
 const PLACES: usize = 20;
 
-/// The fewest samples by which that can be told.
+/// The minimum number of samples to judge that.
 const FEWEST_AT_PLACE: usize = 4;
 
 /// Samples without outliers.
 #[derive(Debug)]
 pub(super) struct Outliers {
-    /// The samples, their outliers cut to the greatest magnitude of other numbers.
+    /// The samples, with outliers clamped to the maximum magnitude of other values.
     pub(super) cut: Vec<Vec<Vec<f32>>>,
-    /// Where the outliers are, for each input that has any.
+    /// The positions of the outliers, for each input that has any.
     pub(super) warnings: Vec<String>,
 }
 
 /// The outliers of one input.
 struct Found {
-    /// The greatest magnitude of other numbers.
+    /// The maximum magnitude of other values.
     limit: f32,
-    /// Sample, index in the input, and what is there.
+    /// Sample, index in the input, and value.
     places: Vec<(usize, usize, f32)>,
 }
 
 impl Outliers {
-    /// Looks for outliers in the inputs of `graph`; nothing if there are none.
+    /// Looks for outliers in the inputs of `graph`; returns `None` if there are none.
     pub(super) fn find(graph: &Graph, samples: Samples<'_>) -> Option<Self> {
         let mut cut: Option<Vec<Vec<Vec<f32>>>> = None;
         let mut warnings = Vec::new();
@@ -93,7 +94,7 @@ fn warning(input: &str, found: &Found) -> String {
     )
 }
 
-/// The outliers among the samples of one input.
+/// Returns the outliers among the samples of one input.
 fn find(samples: &[&[f32]]) -> Option<Found> {
     let peaks: Vec<f32> = samples.iter().map(|sample| peak(sample)).collect();
     let of_numbers = far_numbers(samples);
@@ -114,15 +115,15 @@ fn find(samples: &[&[f32]]) -> Option<Found> {
     (!places.is_empty()).then_some(Found { limit, places })
 }
 
-/// The greatest magnitude that is no outlier among single numbers, if there is an outlier. Zeros do not count: they are
-/// exact in any range.
+/// Returns the maximum magnitude of the single values that are not outliers, if there are outliers. Zeros do not count:
+/// they are exact in any range.
 fn far_numbers(samples: &[&[f32]]) -> Option<f32> {
     let count = samples.iter().flat_map(|sample| *sample).filter(|number| **number != 0.0).count();
     let few = count / NUMBERS;
     if few == 0 || samples.len() < FEWEST_AT_PLACE {
         return None;
     }
-    // The bits of floats that are not negative are in the order of the floats.
+    // The bit patterns of non-negative floats are ordered like the floats.
     let mut greatest = BinaryHeap::with_capacity(few + 2);
     for number in samples.iter().flat_map(|sample| *sample) {
         let bits = Reverse(number.abs().to_bits());
@@ -137,13 +138,13 @@ fn far_numbers(samples: &[&[f32]]) -> Option<f32> {
     before_gap(&sorted, few, GAP)
 }
 
-/// Of magnitudes from the greatest down, the first that no more than `few` of them are a gap away from.
+/// Returns the first of the magnitudes, in descending order, that follows a gap; at most `few` may be before the gap.
 fn before_gap(sorted: &[f32], few: usize, factor: f32) -> Option<f32> {
     let gap = |&k: &usize| sorted[k] > 0.0 && sorted[k - 1] > factor * sorted[k];
     (1..=few.min(sorted.len().saturating_sub(1))).rev().find(gap).map(|k| sorted[k])
 }
 
-/// The greatest peak of ordinary samples, if a few samples have peaks that are far from it.
+/// Returns the maximum peak of ordinary samples, if a few samples have far larger peaks.
 fn gap(peaks: &[f32], factor: f32) -> Option<f32> {
     if peaks.len() < FEWEST {
         return None;
@@ -151,17 +152,17 @@ fn gap(peaks: &[f32], factor: f32) -> Option<f32> {
     let mut sorted = peaks.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
     let limit = before_gap(&sorted, (peaks.len() / SAMPLES).max(1), factor)?;
-    // Where most samples are nearly empty, those that are not are what matters.
+    // If most samples are nearly zero, the ones with large values are the signal, not outliers.
     (sorted[sorted.len() / 2] * 16.0 >= limit).then_some(limit)
 }
 
-/// Which samples are loud, by the greatest magnitude that a tensor within the network has in each.
+/// Returns which samples are loud, given the maximum magnitude of a tensor within the network in each.
 pub(super) fn loud(peaks: &[f32]) -> Vec<bool> {
     let limit = gap(peaks, LOUD).unwrap_or(f32::INFINITY);
     peaks.iter().map(|&peak| peak > limit).collect()
 }
 
-/// The greatest magnitude.
+/// Returns the maximum magnitude.
 pub(super) fn peak(numbers: &[f32]) -> f32 {
     numbers.iter().fold(0.0, |peak, number| peak.max(number.abs()))
 }
@@ -215,7 +216,7 @@ mod tests {
         let mut samples = ordinary(40, 2000);
         samples.iter_mut().for_each(|sample| sample[7] = sample[7] * 100.0 + 500.0);
         assert_eq!(places(&samples), []);
-        // Each is half again the one before it.
+        // Each is 1.5 times the one before it.
         let tail: Vec<Vec<f32>> = (0..40).map(|k| vec![1.5f32.powi(k), 0.1]).collect();
         assert_eq!(places(&tail), []);
     }

@@ -1,19 +1,19 @@
-//! From the numbers that a tensor held to its scale and zero point.
+//! Determines scale and zero point of a tensor from its observed values.
 
 use std::fmt;
 
 /// How the range of an activation is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ranges {
-    /// From the minimum to the maximum seen, outliers of the inputs included.
+    /// From the observed minimum to the maximum, including outliers of the inputs.
     MinMax,
-    /// Leaving out outliers, and of the rest one number in ten thousand at each end.
+    /// Without outliers, and without one value in ten thousand at each end.
     Percentile,
-    /// Leaving out outliers, and of the rest the one with the least mean squared error: a little clipping for finer steps.
+    /// Without outliers, the range with the minimum mean squared error: a little clipping for finer steps.
     Mse,
 }
 
-/// The share of numbers that [`Ranges::Percentile`] leaves out at each end.
+/// The share of values that [`Ranges::Percentile`] leaves out at each end.
 const LEFT_OUT: f64 = 1e-4;
 
 /// Bins of a histogram: eight to each step of an 8-bit range.
@@ -26,23 +26,23 @@ pub(crate) struct Params {
     pub(crate) zero_point: i32,
 }
 
-/// The numbers that a tensor held.
+/// The observed values of a tensor.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     /// The minimum and maximum, outliers included; widened to hold 0.
     all: [f32; 2],
-    /// The minimum of ordinary numbers, at most 0.
+    /// The minimum of ordinary values, at most 0.
     low: f32,
-    /// The maximum of ordinary numbers, at least 0.
+    /// The maximum of ordinary values, at least 0.
     high: f32,
-    /// Numbers in each bin between them, zeros left out: those are exact in any quantization.
+    /// The count of values in each bin between them, without zeros, which are exact in any quantization.
     bins: Vec<u64>,
-    /// How many there were, zeros too.
+    /// The count of all values, including zeros.
     count: u64,
 }
 
 impl Ranges {
-    /// Each way.
+    /// Every method.
     pub const ALL: [Self; 3] = [Self::MinMax, Self::Percentile, Self::Mse];
 }
 
@@ -57,10 +57,10 @@ impl fmt::Display for Ranges {
 }
 
 impl Params {
-    /// The quantization of `low..=high`, widened to hold 0, which it represents exactly.
+    /// Returns the quantization of `low..=high`, widened to hold 0, which it represents exactly.
     pub(super) fn of(low: f32, high: f32) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
-        // A tensor that never holds anything but 0 gets steps of no consequence.
+        // For a tensor that only holds 0, the step does not matter.
         let width = if high > low { f64::from(high) - f64::from(low) } else { 1.0 };
         let scale = ((width / 255.0) as f32).max(f32::MIN_POSITIVE);
         let zero_point = (-128.0 - f64::from(low) / f64::from(scale)).round();
@@ -78,16 +78,16 @@ impl Params {
 }
 
 impl Seen {
-    /// About how many bytes one takes.
+    /// The approximate size of a histogram, in bytes.
     pub(super) const BYTES: u64 = (BINS * size_of::<u64>()) as u64;
 
-    /// Nothing yet, of a tensor whose extremes are known: with outliers, and those of ordinary numbers.
+    /// Creates an empty histogram of a tensor with known extremes: with outliers, and those of ordinary values.
     pub(super) fn new(all: [f32; 2], [low, high]: [f32; 2]) -> Self {
         let all = [all[0].min(0.0), all[1].max(0.0)];
         Self { all, low: low.min(0.0), high: high.max(0.0), bins: vec![0; BINS], count: 0 }
     }
 
-    /// Counts ordinary numbers.
+    /// Counts ordinary values.
     pub(super) fn add(&mut self, numbers: &[f32]) {
         self.count += numbers.len() as u64;
         let per_unit = BINS as f64 / (f64::from(self.high) - f64::from(self.low));
@@ -97,7 +97,7 @@ impl Seen {
         }
     }
 
-    /// The quantization that `ranges` chooses.
+    /// Returns the quantization that the method `ranges` chooses.
     pub(super) fn params(&self, ranges: Ranges) -> Params {
         match ranges {
             Ranges::MinMax => Params::of(self.all[0], self.all[1]),
@@ -106,12 +106,12 @@ impl Seen {
         }
     }
 
-    /// The middle of a bin.
+    /// Returns the middle of a bin.
     fn middle(&self, bin: usize) -> f32 {
         self.low + (self.high - self.low) * ((bin as f32 + 0.5) / BINS as f32)
     }
 
-    /// The first bin at which more numbers than may be left out have gone by.
+    /// Returns the first bin at which the values so far are more than may be left out.
     fn cut(&self, mut bins: impl Iterator<Item = usize>) -> Option<usize> {
         let allowed = (self.count as f64 * LEFT_OUT) as u64;
         let mut left_out = 0;
@@ -129,7 +129,7 @@ impl Seen {
         Params::of(low, high)
     }
 
-    /// Shrinks both ends together, then each alone.
+    /// Searches for the range of minimum error: shrinks both ends together, then each alone.
     fn least_error(&self) -> Params {
         let factors = || (20..=100).map(|percent| percent as f32 / 100.0);
         let best = |candidates: &mut dyn Iterator<Item = [f32; 2]>| {
@@ -144,7 +144,7 @@ impl Seen {
         Params::of(low, high)
     }
 
-    /// The summed squared error of a quantization on what was seen.
+    /// Returns the summed squared error of a quantization on the observed values.
     fn error(&self, params: Params) -> f64 {
         let of_bin = |(bin, &count): (usize, &u64)| {
             let real = self.middle(bin);
@@ -174,7 +174,7 @@ mod tests {
             let params = Params::of(low, high);
             let real = low + t * (high - low);
             let error = (params.dequantize(params.quantize(real)) - real).abs();
-            // The zero point is rounded, so the last step may be cut.
+            // The zero point is rounded, so part of the last step may be clipped.
             prop_assert!(error <= params.scale * 1.001, "{} of {}", error, params.scale);
         }
     }
@@ -184,11 +184,11 @@ mod tests {
         assert_eq!(Params::of(0.0, 1.0), Params { scale: 1.0 / 255.0, zero_point: -128 });
         assert_eq!(Params::of(2.0, 5.1), Params { scale: 0.02, zero_point: -128 });
         assert_eq!(Params::of(-5.1, -1.0), Params { scale: 0.02, zero_point: 127 });
-        // Nothing but zeros.
+        // Only zeros.
         assert_eq!(Params::of(0.0, 0.0).quantize(0.0), -128);
     }
 
-    /// Ten thousand numbers spread evenly over 0..1, and one outlier.
+    /// Ten thousand values spread evenly over 0..1, and one outlier.
     fn with_an_outlier() -> Seen {
         let mut seen = Seen::new([0.0, 40.0], [0.0, 40.0]);
         seen.add(&(1..=10_000).map(|i| i as f32 / 10_000.0).collect::<Vec<_>>());

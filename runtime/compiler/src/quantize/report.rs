@@ -1,40 +1,45 @@
-//! How far a quantized network is from its float one.
+//! The difference between a quantized network and its float original.
 
 use super::Ranges;
 
-/// How far a quantized network is from its float one.
+/// The difference between a quantized network and its float original.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Each tensor that exists in both, in the order in which they are computed.
+    /// Each tensor that exists in both, in the order of computation.
     pub layers: Vec<Layer>,
-    /// Signal-to-noise ratio of the output, or of the last layer's before softmax; of several outputs, of the worst. Signal
-    /// and noise are summed over all samples, so a loud sample outweighs quiet ones: see [`Report::median_snr_db`].
+    /// Signal-to-noise ratio of the output, or of the input of a final softmax; the lowest if there are several
+    /// outputs. Signal and noise are summed over all samples, so a loud sample outweighs quiet ones: see
+    /// [`Report::median_snr_db`].
     pub snr_db: f64,
-    /// The median of the ratios that each sample has by itself; nothing if the output is 0 for every sample.
+    /// The median of the ratios of single samples; `None` if the output is 0 for every sample.
     pub median_snr_db: Option<f64>,
-    /// The lowest of them.
+    /// The minimum of these ratios.
     pub worst_snr_db: Option<f64>,
-    /// Which sample has it, as samples are counted in all streams.
+    /// The index of the sample with that ratio, counted through all streams.
     pub worst_sample: Option<usize>,
-    /// What was chosen, in int8.
+    /// The combination of options that was chosen, for int8.
     pub chosen: Option<Trial>,
-    /// What was tried, in int8.
+    /// The combinations that were tried, for int8.
     pub trials: Vec<Trial>,
     /// How many samples were run.
     pub samples: usize,
-    /// The share of them for which the greatest element of the first output is the same one in both networks; nothing if it
-    /// has one element.
+    /// The share of samples for which the maximum element of the first output is the same in both networks; `None` if
+    /// the output has one element.
     pub agreement: Option<f64>,
-    /// What in the samples or the result looks wrong but does not forbid quantizing: outliers in the inputs; tensors that
-    /// never change; constants beyond what one range holds; an [agreement](Report::agreement) below 90 % where the first
-    /// output holds scores (of its dimensions only the last is not 1) and more than 5 % of the samples are no near ties (the
-    /// two scores differ in float by more than a twentieth of what all scores span); an output that on ordinary samples varies
-    /// less than a quarter of what the float network's does, or whose errors are more than half of that (root mean squares; of
-    /// what softmax makes the output of, where it does). An output between -1 and 1 that varies less than 1/128 does not vary.
+    /// What in the samples or the result looks wrong but does not prevent quantization:
+    ///
+    /// - outliers in the inputs, and tensors that never change;
+    /// - constants beyond what one range can hold;
+    /// - an [agreement](Report::agreement) below 90 %, where the first output holds scores (only its last dimension is
+    ///   not 1) and more than 5 % of the samples are not near ties (in float, the two scores differ by more than a
+    ///   twentieth of the range of all scores);
+    /// - an output that on ordinary samples varies less than a quarter of what the float network's does, or whose
+    ///   errors are more than half of that (root mean squares; of the input of a final softmax, where there is one). An
+    ///   output between -1 and 1 that varies less than 1/128 counts as constant.
     pub warnings: Vec<String>,
 }
 
-/// A way of quantizing, and what came of it.
+/// A combination of options, and its result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trial {
     /// How ranges were chosen.
@@ -43,10 +48,10 @@ pub struct Trial {
     pub bias_correction: bool,
     /// Whether weights were equalized across layers.
     pub equalized: bool,
-    /// As [`Report::snr_db`].
+    /// Like [`Report::snr_db`].
     pub snr_db: f64,
-    /// The same ratio on ordinary samples: outliers in the inputs are cut to what the others reach, and samples that are loud
-    /// at the output are left out. The way for which this is greatest is chosen.
+    /// The same ratio on ordinary samples: outliers in the inputs are clamped to the range of the others, and samples
+    /// that are loud at the output are left out. The combination with the maximum of this ratio is chosen.
     pub ordinary_snr_db: f64,
 }
 
@@ -55,31 +60,31 @@ pub struct Trial {
 pub struct Layer {
     /// Its name in the checkpoint.
     pub name: String,
-    /// What it does.
+    /// Its operator.
     pub kind: String,
-    /// Energy of the float tensor over that of its difference from the dequantized one, in decibels, on samples whose
-    /// outliers are cut.
+    /// Energy of the float tensor divided by that of its difference from the dequantized one, in decibels, on samples
+    /// with clamped outliers.
     pub snr_db: f64,
-    /// The greatest difference of one element.
+    /// The maximum difference of one element.
     pub worst: f32,
     /// Bytes of weights and biases.
     pub bytes: usize,
-    /// The type of its weights: `int8`, or a [`WeightType`](crate::WeightType)'s name. Nothing without weights.
+    /// The type of its weights: `int8`, or a [`WeightType`](crate::WeightType)'s name. `None` without weights.
     pub weights: Option<&'static str>,
-    /// What each type would cost, of a layer with weights and without state.
+    /// The cost of each type, for a layer with weights and without state.
     pub choices: Vec<Choice>,
 }
 
-/// What a layer would be with its weights in one type, and all before it in float.
+/// The result for a layer with its weights in one type, and all layers before it in float.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice {
-    /// The type: as [`Layer::weights`].
+    /// The type, like [`Layer::weights`].
     pub weights: &'static str,
     /// Bytes of weights and biases.
     pub bytes: usize,
-    /// Signal-to-noise ratio of the layer's output; of a table, of its elements.
+    /// Signal-to-noise ratio of the layer's output; for a table, of its elements.
     pub snr_db: f64,
-    /// The greatest difference of one element.
+    /// The maximum difference of one element.
     pub worst: f32,
 }
 
@@ -94,7 +99,7 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn add(&mut self, wanted: &[f32], found: &[f32]) {
-        // Infinities that a float network has on both sides are neither signal nor noise.
+        // Equal infinities in both networks are neither signal nor noise.
         let both = wanted.iter().zip(found).filter(|(wanted, found)| wanted.is_finite() || wanted != found);
         for (&wanted, found) in both {
             let difference = found - wanted;
@@ -105,23 +110,23 @@ impl Sums {
         }
     }
 
-    /// Infinite where the two are equal.
+    /// Returns the signal-to-noise ratio in decibels; infinite where the two are equal.
     pub(super) fn snr_db(&self) -> f64 {
         if self.noise == 0.0 { f64::INFINITY } else { 10.0 * (self.signal / self.noise).log10() }
     }
 
-    /// The root of the mean square of what was wanted.
+    /// Returns the root mean square of the expected values.
     pub(super) fn size(&self) -> f64 {
         (self.signal / self.count.max(1) as f64).sqrt()
     }
 
-    /// The root of the mean squared difference.
+    /// Returns the root mean squared difference.
     pub(super) fn error(&self) -> f64 {
         (self.noise / self.count.max(1) as f64).sqrt()
     }
 }
 
-/// The index of the first greatest number.
+/// Returns the index of the maximum value; the first of equals.
 pub(super) fn greatest(numbers: &[f32]) -> Option<usize> {
     let greatest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     numbers.iter().position(|&number| number == greatest)

@@ -1,12 +1,12 @@
-//! The inputs that a network is calibrated by and measured with.
+//! The inputs for calibration and measurement of a network.
 
 use super::{QuantizeError, Result};
 use crate::ir::graph::{ElementType, Graph, TensorId};
 
 /// Inputs in the order in which they are run.
 ///
-/// A sample is what the network is given for one inference: the elements of all its inputs, one input after another. A
-/// stream is a run of samples at whose start the network's state is as at first; without state, streams are all the same.
+/// A sample is the input of one inference: the elements of all inputs, one input after another. A stream is a sequence
+/// of samples before which the network's state is reset; without state, the division into streams has no effect.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Samples<'a> {
     streams: &'a [Vec<Vec<f32>>],
@@ -15,19 +15,19 @@ pub(super) struct Samples<'a> {
 /// One of the samples.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample<'a> {
-    /// How many samples come before it, in all streams.
+    /// The number of samples before it, in all streams.
     pub(super) index: usize,
-    /// Whether a stream starts with it.
+    /// Whether it is the first of a stream.
     pub(super) first: bool,
     /// The elements of all inputs.
     pub(super) numbers: &'a [f32],
 }
 
 impl<'a> Samples<'a> {
-    /// Checks `streams` against what `graph` takes.
+    /// Checks `streams` against the inputs of `graph`.
     ///
     /// # Errors
-    /// There is none, one does not fit, or an input is the same number throughout.
+    /// There are no samples, one has the wrong size, or an input has the same value throughout.
     pub(super) fn new(graph: &Graph, streams: &'a [Vec<Vec<f32>>]) -> Result<Self> {
         let samples = Self { streams };
         if samples.count() == 0 {
@@ -52,29 +52,29 @@ impl<'a> Samples<'a> {
         Ok(samples)
     }
 
-    /// Samples that were made from checked ones.
+    /// Wraps samples that were derived from checked ones.
     pub(super) fn of_checked(streams: &'a [Vec<Vec<f32>>]) -> Self {
         Self { streams }
     }
 
-    /// All of them.
+    /// Iterates over all samples.
     pub(super) fn iter(self) -> impl Iterator<Item = Sample<'a>> + Clone {
         let streams = self.streams.iter().flat_map(|stream| stream.iter().enumerate());
         streams.enumerate().map(|(index, (at, numbers))| Sample { index, first: at == 0, numbers })
     }
 
-    /// A copy, stream by stream.
+    /// Returns a copy, stream by stream.
     pub(super) fn to_vec(self) -> Vec<Vec<Vec<f32>>> {
         self.streams.to_vec()
     }
 
-    /// How many there are.
+    /// Returns the number of samples.
     pub(super) fn count(self) -> usize {
         self.streams.iter().map(Vec::len).sum()
     }
 }
 
-/// Whether input `id` is finite, differs somewhere, and holds what its type can hold.
+/// Checks that the values of input `id` are finite, not all the same, and valid for its type.
 fn check_input<'a>(graph: &Graph, id: TensorId, samples: impl Iterator<Item = (usize, &'a [f32])>) -> Result<()> {
     let tensor = &graph.tensors[id];
     let mut seen = [f32::INFINITY, f32::NEG_INFINITY];
@@ -83,7 +83,7 @@ fn check_input<'a>(graph: &Graph, id: TensorId, samples: impl Iterator<Item = (u
             return Err(QuantizeError::NotFinite { sample, input: tensor.name.clone(), index, value });
         }
         seen = numbers.iter().fold(seen, |[low, high], &number| [low.min(number), high.max(number)]);
-        // The whole numbers that f32 holds exactly.
+        // f32 holds whole numbers exactly up to this magnitude.
         let whole = |number: f32| number.fract() == 0.0 && number.abs() <= (1 << 24) as f32;
         let wrong = numbers.iter().enumerate().find(|(_, number)| tensor.dtype == ElementType::I32 && !whole(**number));
         if let Some((index, &value)) = wrong {
@@ -97,7 +97,7 @@ fn check_input<'a>(graph: &Graph, id: TensorId, samples: impl Iterator<Item = (u
     Ok(())
 }
 
-/// Whether the input's range is one.
+/// Checks that the input range is valid.
 pub(super) fn check_range(input_range: Option<[f32; 2]>) -> Result<()> {
     match input_range {
         Some([low, high]) if !(low.is_finite() && high.is_finite() && low < high) => {

@@ -1,7 +1,7 @@
-//! Which tensors share a quantization, by what the operators of TensorFlow Lite's 8-bit specification demand.
+//! Groups tensors that must share a quantization under TensorFlow Lite's 8-bit specification.
 //!
-//! An operator that only moves or picks numbers has one quantization for its inputs and its output, so the ranges of those
-//! tensors are one range. Functions with a known range have a fixed output quantization.
+//! An operator that only moves or selects values has one quantization for its inputs and its output, so these tensors
+//! have one common range. Functions with a known range have a fixed output quantization.
 
 use super::range::Params;
 use crate::diag::{Findings, Result};
@@ -18,18 +18,18 @@ const ACCEPTED: &str = "in int8: convolutions, FULLY_CONNECTED, pooling, MEAN, A
 /// How an operator's output is quantized.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Rule {
-    /// By its range; it has constant weights and maybe a bias.
+    /// By its own range; the operator has constant weights and an optional bias.
     Layer,
-    /// By its range.
+    /// By its own range.
     Own,
-    /// As its inputs.
+    /// Like its inputs.
     Same,
-    /// So, always.
+    /// Always with these parameters, as the specification prescribes.
     Fixed(Params),
 }
 
 impl Rule {
-    /// The rule of `node`.
+    /// Returns the rule of `node`.
     ///
     /// # Errors
     /// The operator has no int8 form.
@@ -37,7 +37,7 @@ impl Rule {
         use Op as T;
         let op = match &node.op {
             NodeOp::Ir(op) => op,
-            // What reading and assigning a variable became.
+            // Copies that reading and assigning a variable became.
             NodeOp::Kernel(Operator::Copy(_)) => return Ok(Self::Same),
             NodeOp::Kernel(_) => return Err(graph.unsupported(node, ACCEPTED)),
         };
@@ -82,7 +82,7 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// Groups the real tensors of `graph`.
+    /// Groups the float tensors of `graph`.
     ///
     /// # Errors
     /// The graph has operators without an int8 form.
@@ -105,7 +105,7 @@ impl Sharing {
         Ok(sharing)
     }
 
-    /// The tensor that stands for the group of `id`.
+    /// Returns the tensor that represents the group of `id`.
     pub(super) fn root(&self, mut id: TensorId) -> TensorId {
         while self.parent[id] != id {
             id = self.parent[id];
@@ -113,7 +113,7 @@ impl Sharing {
         id
     }
 
-    /// As [`Self::root`], and makes the way there short for all that lie on it.
+    /// Like [`Self::root`], and shortens the path to the root for all tensors on it.
     fn shorten(&mut self, id: TensorId) -> TensorId {
         let root = self.root(id);
         let mut at = id;
@@ -123,24 +123,25 @@ impl Sharing {
         root
     }
 
-    /// The group's quantization, if an operator prescribes it.
+    /// Returns the group's quantization, if an operator prescribes it.
     pub(super) fn fixed(&self, root: TensorId) -> Option<Params> {
         self.fixed[root]
     }
 
-    /// Joins inputs and outputs; inputs of different fixed quantizations stay apart, to be converted.
+    /// Merges the groups of inputs and outputs; inputs with different fixed quantizations stay separate and are
+    /// converted.
     fn join(&mut self, graph: &Graph, node: &Node) {
         let inputs: Vec<TensorId> = reals(graph, node).map(|id| self.shorten(id)).collect();
         let all_alike = inputs.windows(2).all(|pair| self.fixed[pair[0]] == self.fixed[pair[1]]);
         let mut shared: Vec<TensorId> =
             inputs.into_iter().filter(|&input| all_alike || self.fixed[input].is_none()).collect();
         for &output in &node.outputs {
-            // After the first output, the inputs are few groups.
+            // After the first output, the inputs are in only a few groups.
             let mut seen = HashSet::new();
             shared = shared.into_iter().map(|id| self.shorten(id)).filter(|&root| seen.insert(root)).collect();
             for &input in &shared {
                 let (from, to) = (self.shorten(output), self.shorten(input));
-                // Two functions with ranges of their own that meet in one variable.
+                // Two functions with different fixed quantizations write the same variable.
                 if self.fixed[from].is_some() && self.fixed[to].is_some() && self.fixed[from] != self.fixed[to] {
                     continue;
                 }
@@ -151,7 +152,7 @@ impl Sharing {
     }
 }
 
-/// The real tensors that `node` reads: computed ones and state.
+/// Returns the float tensors that `node` reads: computed ones and state.
 pub(super) fn reals<'a>(graph: &'a Graph, node: &'a Node) -> impl Iterator<Item = TensorId> + 'a {
     node.inputs.iter().flatten().copied().filter(|&id| {
         let tensor = &graph.tensors[id];

@@ -1,4 +1,4 @@
-//! Quantized networks against their float ones.
+//! Compares quantized networks with their float originals.
 
 use super::range::Params;
 use super::*;
@@ -7,7 +7,7 @@ use crate::ir::{Activation, Op, Padding, Window};
 use tealight::{Model, OwnedSession};
 use tealight_format::{Operator, ops};
 
-/// Numbers from -1 to 1 by a rule.
+/// A deterministic sequence of values from -1 to 1.
 pub(super) fn numbers(seed: u32, count: usize) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -69,7 +69,7 @@ pub(super) fn window(padding: Padding, stride: i32, size: i32) -> Window {
     Window { padding, stride, dilation: [1; 2], size, explicit: [0; 4], activation: Activation::None }
 }
 
-/// Every rule of quantization at least once, with branches that meet.
+/// Every rule of quantization at least once, with branches that join.
 fn everything() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 8, 8, 2]);
@@ -116,7 +116,7 @@ fn every_layer_stays_near_the_float_network() {
     assert!(report.trials.iter().all(|trial| trial.snr_db <= report.snr_db));
     assert!(report.snr_db > 25.0 && report.snr_db.is_finite(), "{report:#?}");
     assert!(report.layers.len() > 8, "{report:#?}");
-    // Activations are fused into what they follow, under its name.
+    // Activations are fused into the operators before them, under their names.
     let names: Vec<&str> = report.layers.iter().map(|layer| layer.name.as_str()).collect();
     assert!(names.contains(&"conv") && !names.contains(&"relu"), "{names:?}");
     for layer in &report.layers {
@@ -153,7 +153,7 @@ fn float_ends_take_and_give_real_numbers() {
 
 #[test]
 fn correcting_biases_takes_the_mean_error_away() {
-    // Inputs that are all positive, so that rounding errors of the weights add up to a shift.
+    // All inputs are positive, so rounding errors of the weights add up to a shift.
     let mut b = Build::default();
     let x = b.input(&[1, 64]);
     let mut weights = vec![0.3; 63];
@@ -254,7 +254,7 @@ fn an_int8_network_is_not_calibrated_again() {
 
 #[test]
 fn a_poor_quantization_is_measured_as_poor() {
-    // One weight dwarfs the others of its channel, and only the others are ever used.
+    // One weight is far larger than the others of its channel, and only the others are ever used.
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
     let w = b.constant(&[1, 4], &[1000.0, 1.0, -1.0, 1.0]);
@@ -302,7 +302,8 @@ fn several_inputs_each_have_their_range() {
     assert!(scales[0] < 1e-4 && scales[1] > 5.0, "{scales:?}");
 }
 
-/// A leaky sum: the variable, three quarters of it and the input added, is put out and kept. It starts at `first`.
+/// A leaky sum: three quarters of the variable plus the input, which is the output and the new value. It starts at
+/// `first`.
 fn leaky(first: [f32; 2]) -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
@@ -373,8 +374,8 @@ fn a_variable_starts_from_its_first_content() {
     }
 }
 
-/// Two matrices of weights of one size each, a rectifier between them, and then the rows of the first one grow to `most`
-/// times that while the columns of the second one shrink as much.
+/// Two matrices with weights of equal magnitude and a ReLU between them. Then the rows of the first grow by up to
+/// `most` times while the columns of the second shrink by as much.
 fn two_layers(most: f32) -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 16]);
@@ -399,14 +400,14 @@ fn equalizing_pays_where_channels_differ_and_is_then_chosen() {
         trials.map(|trial| trial.snr_db).fold(f64::NEG_INFINITY, f64::max)
     };
     assert!(best(true) > best(false) + 10.0, "{report:#?}");
-    // Where channels hardly differ there is hardly anything to gain, and the weights stay as they are.
+    // Where the channels hardly differ there is hardly anything to gain, and the weights stay unchanged.
     let even = compile(&two_layers(1.02), &Quantize::default()).1;
     assert!(even.trials.len() == 12 && !even.chosen.unwrap().equalized, "{even:#?}");
     let without = Quantize { equalize: Some(false), ..Quantize::default() };
     assert!(compile(&network, &without).1.trials.iter().all(|trial| !trial.equalized));
 }
 
-/// A convolution and two matrices; the second is of one weight in each block that dwarfs the others.
+/// A convolution and two matrices; each block of the second has one weight far larger than the others.
 fn mixed() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 4, 4, 2]);
@@ -447,7 +448,7 @@ fn the_report_tells_what_each_type_costs() {
     assert_eq!(conv, ["f32", "f16", "int8"]);
     assert!(even.choices.iter().all(|choice| choice.weights != "q4k"));
     assert_eq!((layer("conv").weights, layer("flat").weights), (Some("f32"), None));
-    // What a layer loses here is what is lost before it, too.
+    // The errors before this layer already limit its result.
     assert!(layer("uneven").snr_db <= of(layer("uneven"), "q8_0").snr_db + 1.0);
     assert!(report.snr_db < 60.0 && report.agreement.is_some() && report.chosen.is_none());
 }
@@ -498,12 +499,12 @@ fn a_table_that_is_a_matrix_too_gets_one_type_that_keeps_the_ratio_for_both() {
     }
     let model = Model::parse(&compiled.bytes).unwrap();
     assert_eq!(model.op(0).input(1), model.op(3).input(1));
-    // A token is a whole number.
+    // A token must be a whole number.
     let error = compile_weights(&network, &[vec![vec![0.5]]], None, b"", &options).unwrap_err().to_string();
     assert!(error.contains("input `token` of calibration sample 0 is 0.5"), "{error}");
 }
 
-/// A convolution, a rectifier and a matrix.
+/// A convolution, a ReLU and a matrix.
 fn classifier() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 6, 6, 2]);
@@ -516,7 +517,7 @@ fn classifier() -> Graph {
     b.network(y)
 }
 
-/// The signal-to-noise ratio of a compiled network's first output on these samples, in a row.
+/// Returns the signal-to-noise ratio of a compiled network's first output on these samples, run as one sequence.
 fn nearness(network: &Graph, compiled: &Compiled, samples: &[Vec<f32>]) -> f64 {
     let model = Model::parse(&compiled.bytes).unwrap();
     let mut session = OwnedSession::from_bytes(model.bytes()).unwrap();
@@ -544,7 +545,8 @@ fn ranges(ranges: Ranges) -> Quantize {
     Quantize { ranges: Some(ranges), ..Quantize::default() }
 }
 
-/// What comes of calibrating with `samples`, and how near that is to the float network on the ordinary inputs `held_out`.
+/// Calibrates with `samples`, and measures how near the result is to the float network on the ordinary inputs
+/// `held_out`.
 fn calibrated(network: &Graph, samples: &[Vec<f32>], quantize: &Quantize, held_out: &[Vec<f32>]) -> (Report, f64) {
     let (compiled, report) = compile_float(network, samples, quantize, b"", &Options::default()).unwrap();
     (report, nearness(network, &compiled, held_out))
@@ -590,7 +592,7 @@ fn what_the_loud_sample_hides_in_the_sum_is_seen_in_the_median_and_warned_of() {
     assert!(report.median_snr_db < Some(5.0), "{report:#?}");
     assert!(has(&report, "`matrix` hardly varies over ordinary inputs"), "{:?}", report.warnings);
     assert!(report.agreement < Some(0.9) && has(&report, "the greatest element of output `matrix`"), "{report:#?}");
-    // Without it the sum says the same as the median.
+    // Without the outlier, sum and median agree.
     let report = calibrated(&network, &samples(&network, 64), &ranges(Ranges::MinMax), &bad[..10]).0;
     assert!((report.median_snr_db.unwrap() - report.snr_db).abs() < 6.0, "{report:#?}");
     assert!(report.trials.iter().all(|trial| trial.ordinary_snr_db == trial.snr_db), "{report:#?}");
@@ -600,7 +602,7 @@ fn what_the_loud_sample_hides_in_the_sum_is_seen_in_the_median_and_warned_of() {
 fn one_number_in_a_thousand_sets_no_range() {
     let network = classifier();
     let mut bad = samples(&network, 64);
-    // Four of 4608, in samples of their own.
+    // Four of 4608, each in a separate sample.
     for k in 0..4 {
         bad[k * 15 + 3][k * 11 + 7] = 300.0 * (k + 1) as f32;
     }
@@ -633,7 +635,8 @@ fn an_outlier_in_one_of_several_inputs_or_in_a_quiet_channel_sets_no_range() {
     let (report, db) = calibrated(&network, &bad, &Quantize::default(), &held_out);
     assert!(db > 30.0 && has(&report, "sample 11 is -5000.0 at index 2 of input `x1`"), "{db}: {report:#?}");
 
-    // One element is a thousandth of the others, and weighs a thousand times as much: its outlier is as large as they are.
+    // One element is a thousandth of the others but has a weight a thousand times theirs: its outlier is as large as
+    // they are.
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
     let w = b.constant(&[2, 4], &[1.0, -0.5, 0.25, 1000.0, 0.5, 1.0, 0.5, -800.0]);
@@ -686,7 +689,7 @@ fn an_output_far_from_zero_whose_changes_are_lost_is_warned_of() {
 
 #[test]
 fn low_agreement_is_warned_of_whatever_the_decibels() {
-    // The three scores are nearly one, and which is the greatest is below a step.
+    // The three scores are nearly equal, and the difference at the maximum is below a step.
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
     let w = b.constant(&[3, 4], &[5.0, 0.0, 0.0, 0.0, 5.0, 0.02, 0.0, 0.0, 5.0, 0.0, 0.02, 0.0]);
@@ -715,7 +718,7 @@ fn silence_has_no_ratio_and_one_sample_is_enough() {
 #[test]
 fn weights_that_are_stored_too_small_are_warned_of_and_a_border_may_be_infinite_in_float() {
     let options = Options { quantize: Some(crate::BlockType::Q4_0), ..Options::default() };
-    // Rows whose 32 weights nearly cancel, one of them so large that the others vanish.
+    // Rows whose 32 weights nearly cancel, with one so large that the others round to 0.
     let mut b = Build::default();
     let x = b.input(&[1, 32]);
     let mut rows = numbers(3, 96);
@@ -744,7 +747,7 @@ fn weights_that_are_stored_too_small_are_warned_of_and_a_border_may_be_infinite_
 
 #[test]
 fn near_ties_and_saturated_outputs_are_not_warned_of() {
-    // An output of many nearly equal elements, as of an autoencoder, is no classifier's.
+    // An output of many nearly equal elements, as of an autoencoder, is not that of a classifier.
     let mut b = Build::default();
     let x = b.input(&[1, 8]);
     let w = b.weights("wide", 1, &[200, 8]);
@@ -753,8 +756,8 @@ fn near_ties_and_saturated_outputs_are_not_warned_of() {
     let report = compile(&b.network(y), &Quantize::default()).1;
     assert!(report.agreement < Some(0.9) && report.warnings.is_empty(), "{report:#?}");
 
-    // Scores so far from 0 that their changes are lost: after softmax that does not matter if they are far from one another
-    // and does if they are not.
+    // Scores so far from 0 that their changes are lost. After softmax that does not matter if they are far from each
+    // other; otherwise it does.
     for (first, second, warned) in [(2000.0, 0.0, false), (2000.0, 2000.0, true), (0.0, 0.0, false)] {
         let mut b = Build::default();
         let x = b.input(&[1, 4]);
@@ -772,12 +775,12 @@ fn a_network_that_gives_nothing_is_measured_without_a_panic() {
     let x = b.input(&[1, 4]);
     b.node(Op::Relu, &[x], "relu", &[1, 4]);
     let samples = [numbers(3, 4), numbers(4, 4)];
-    // With no output there is no place whose loudness could be told.
+    // Without an output there are no places to check for loud samples.
     let (compiled, _) = compile_float(&b.0, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
     assert_eq!(Model::parse(&compiled.bytes).unwrap().output_count(), 0);
 }
 
-/// Layers in a row, more than may be alive at a time.
+/// Layers in a row, more than may be live at a time.
 fn long_chain(layers: usize) -> Graph {
     let mut b = Build::default();
     let mut y = b.input(&[1, 4]);
@@ -796,7 +799,7 @@ fn a_network_of_more_layers_than_may_be_alive_at_a_time_is_quantized_and_measure
     let (network, quantize) = (long_chain(300), Quantize { bias_correction: Some(false), ..ranges(Ranges::MinMax) });
     assert!(network.nodes.len() > tealight_format::MAX_LIVE);
     let (_, report) = compile_float(&network, &samples(&network, 4), &quantize, b"", &Options::default()).unwrap();
-    // Tables that follow each other may have become one.
+    // Consecutive tables may have been fused.
     assert!(report.layers.len() > tealight_format::MAX_LIVE, "{}", report.layers.len());
     assert_eq!(report.layers.last().unwrap().name, "layer299");
     assert!(report.layers[0].snr_db > 30.0, "{:?}", report.layers[0]);

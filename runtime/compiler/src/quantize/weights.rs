@@ -1,19 +1,19 @@
 //! The int8 weights of a layer: symmetric, a scale for each output channel; and its int32 biases.
 
-/// Which output channel a weight belongs to, by its index.
+/// The output channel of each weight, by the weight's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Channels {
-    /// How many there are.
+    /// The number of channels.
     pub(super) count: usize,
-    /// The dimension of the weights that they go along.
+    /// The dimension of the weights that the channels belong to.
     pub(super) axis: usize,
-    /// Weights of one channel.
+    /// The number of weights of one channel.
     each: usize,
 }
 
 impl Channels {
-    /// The channels of weights of this `shape`; `None` if there are none. The weights of a depthwise convolution are 1HWO,
-    /// others OHWI or OI.
+    /// Returns the channels of weights of this `shape`; `None` if it is empty. The weights of a depthwise convolution
+    /// are 1HWO, others OHWI or OI.
     pub(super) fn of(shape: &[u32], depthwise: bool) -> Option<Self> {
         let axis = if depthwise { 3 } else { 0 };
         let count = shape.get(axis).copied().unwrap_or(0) as usize;
@@ -21,7 +21,8 @@ impl Channels {
         (count > 0 && all >= count).then(|| Self { count, axis, each: all / count })
     }
 
-    /// The channel of weight `index`: a channel's weights stand together, or those of a tap (1HWO) do.
+    /// Returns the channel of weight `index`: either the weights of a channel are contiguous, or those of a tap are
+    /// (1HWO).
     pub(super) fn of_weight(&self, index: usize) -> usize {
         if self.axis == 0 { index / self.each } else { index % self.count }
     }
@@ -45,7 +46,7 @@ impl Weights {
             *channel = channel.max(weight.abs());
         }
         let scale = |(&greatest, &bias): (&f32, &f32)| {
-            // Fine enough for the weights, coarse enough for the bias to fit into int32 with room for the products.
+            // Fine enough for the weights, and coarse enough for the bias to fit in int32 with room for the products.
             let scale = (greatest / 127.0).max(bias.abs() / (input_scale * (1 << 30) as f32));
             if scale >= f32::MIN_POSITIVE { scale } else { 1.0 }
         };
@@ -56,7 +57,7 @@ impl Weights {
         Self { bytes: data.iter().enumerate().map(quantize).collect(), scales, channels, input_scale }
     }
 
-    /// How far each weight is off.
+    /// Returns the error of each weight.
     pub(super) fn errors(&self, data: &[f32]) -> Vec<f32> {
         let error = |(index, (weight, byte)): (usize, (&f32, &i8))| {
             self.scales[self.channels.of_weight(index)] * f32::from(*byte) - weight
@@ -64,7 +65,7 @@ impl Weights {
         data.iter().zip(&self.bytes).enumerate().map(error).collect()
     }
 
-    /// The biases less `shift`, as little-endian int32 in the scale of the products.
+    /// Returns the biases less `shift`, as little-endian int32 in the scale of the products.
     pub(super) fn bias(&self, bias: &[f32], shift: Option<&Vec<f64>>) -> Vec<u8> {
         let quantize = |(channel, &bias): (usize, &f32)| {
             let shift = shift.map_or(0.0, |shift| shift[channel]);
@@ -86,7 +87,7 @@ mod tests {
         let weights = Weights::new(&data, &bias, 0.01, channels);
         assert_eq!(weights.bytes, [64, -127, 127, 64, 0, 0]);
         assert_eq!(weights.scales[..2], [1.0 / 127.0, 100.0 / 127.0]);
-        // A channel of zeros still gives its bias.
+        // A channel of zeros still adds its bias.
         let biases = weights.bias(&bias, None);
         let last = i32::from_le_bytes([biases[8], biases[9], biases[10], biases[11]]);
         assert!((last as f32 * 0.01 * weights.scales[2] - 7.0).abs() < 1e-3);

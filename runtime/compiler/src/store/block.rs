@@ -5,15 +5,15 @@ use tealight_format::Operator;
 use tealight_format::ops::{BlockType, FullyConnectedBlock, GatherBlock};
 use tealight_kernels::block;
 
-/// Whether `op` has a form with weights in blocks: those that [`operator`] makes one of.
+/// Returns whether `op` has a form with weights in blocks: an operator that [`operator`] accepts.
 pub(super) fn has_form(op: &NodeOp) -> bool {
     matches!(op, NodeOp::Kernel(Operator::FullyConnectedF32(_) | Operator::GatherF32(_)))
 }
 
-/// The operator of `node` on weights in blocks.
+/// Returns the operator of `node` for weights in blocks.
 ///
 /// # Errors
-/// Why it has no such form.
+/// Describes why it has no such form.
 pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Operator, String> {
     let block = of;
     match node.op {
@@ -21,7 +21,7 @@ pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Oper
             Ok(Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: layer.activation }))
         }
         NodeOp::Kernel(Operator::GatherF32(_)) => {
-            // Of a table, the output's rows are what it is read as.
+            // For a table, the rows of the output have the length of the rows that are gathered.
             let shape = |id: Option<TensorId>| id.map(|id| &graph.tensors[id].shape);
             let depth = shape(node.inputs.get(1).copied().flatten()).and_then(|shape| shape.last());
             if depth != shape(node.outputs.first().copied()).and_then(|shape| shape.last()) {
@@ -33,10 +33,10 @@ pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Oper
     }
 }
 
-/// The weights `tensor` in blocks.
+/// Returns the weights `tensor` in blocks.
 ///
 /// # Errors
-/// Why they cannot be.
+/// Describes why they cannot be stored so.
 pub(super) fn stored(tensor: &Tensor, of: BlockType) -> Result<Tensor, String> {
     let &[rows, depth] = &tensor.shape[..] else { return Err("its weights are not of rank 2".into()) };
     if depth == 0 || !depth.is_multiple_of(of.elements()) {

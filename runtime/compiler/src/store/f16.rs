@@ -3,10 +3,10 @@
 use crate::ir::graph::{ElementType, Tensor};
 use tealight_kernels::float::f16;
 
-/// The weights `tensor` as f16.
+/// Returns the weights `tensor` as f16.
 ///
 /// # Errors
-/// One of them is beyond its range, or not finite.
+/// One of them is out of range, or not finite.
 pub(super) fn stored(tensor: &Tensor) -> Result<Tensor, String> {
     let reals = tensor.reals().ok_or("it is no constant")?;
     if let Some(i) = reals.iter().position(|&real| !f16::from_f32(real).is_finite()) {
@@ -63,7 +63,7 @@ mod tests {
             assert_eq!(types, [ElementType::I8, ElementType::F32, ElementType::F32]);
             assert!(report[0].contains("at index 0 is beyond f16"), "{report:?}");
         }
-        // The greatest number that rounds to one in range.
+        // The largest whole number that rounds to a value in range.
         assert_eq!(layer(65_519.0).0[1], ElementType::F16);
     }
 

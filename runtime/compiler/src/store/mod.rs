@@ -1,8 +1,8 @@
-//! How the weights of float layers are stored: as f32, as f16, or in blocks.
+//! The types in which the weights of float layers are stored: f32, f16, or blocks.
 //!
-//! [`Options`] names a type for all layers and others for single ones. A layer is called as its weights are. What a layer
-//! cannot have (blocks that its rows do not fill, f16 of numbers beyond its range) it does not get: then its weights stay
-//! f32 and the report says why, unless the type was asked for that very layer.
+//! [`Options`] selects a type for all layers and others for single ones. A layer is selected by the name of its
+//! weights. If a layer cannot have the type (blocks that its rows do not fill, f16 for values out of its range), its
+//! weights stay f32 and the report states why; if the type was selected for that very layer, it is an error.
 
 mod block;
 mod f16;
@@ -15,15 +15,15 @@ use crate::weight_type::WeightType;
 use std::collections::{HashMap, HashSet};
 use wildmatch::WildMatch;
 
-/// The constants that were made, or why they could not be: from which bytes (their identity) of which shape, in the type of
-/// which name.
+/// The constants that were converted, or why they could not be. The key is the identity of the bytes, the shape, and
+/// the name of the type.
 pub(crate) type Stored = HashMap<(usize, Vec<u32>, &'static str), std::result::Result<TensorId, String>>;
 
-/// Stores the weights of the layers of `graph` as `options` say, and says in `report` what became of them. `chosen` are types
-/// for tensors of weights that no name in the options fits.
+/// Stores the weights of the layers of `graph` as `options` select, and adds the results to `report`. `chosen` lists
+/// types for weights that no name in the options matches.
 ///
 /// # Errors
-/// [`Options::layers`] names a layer that is not there, or a type that it cannot have.
+/// [`Options::layers`] selects a layer that does not exist, or a type that it cannot have.
 pub(crate) fn store(
     mut graph: Graph,
     options: &Options,
@@ -69,11 +69,11 @@ pub(crate) fn store(
     }
 }
 
-/// What is asked for layers by name.
+/// A type that the options select for layers by name.
 struct Wish {
     pattern: WildMatch,
     of: WeightType,
-    /// Whether it speaks of one name.
+    /// Whether it is a single name, without wildcards.
     one: bool,
 }
 
@@ -87,7 +87,8 @@ impl Wish {
     }
 }
 
-/// The weights of a layer of float tensors; nothing if it is none, or if they are stored otherwise already.
+/// Returns the weights of a layer of float tensors; `None` for other nodes, or if they are already stored in another
+/// type.
 pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
     let NodeOp::Kernel(operator) = &node.op else { return None };
     let inputs = operator.weight_inputs();
@@ -96,7 +97,7 @@ pub(crate) fn weights(graph: &Graph, node: &Node) -> Option<Vec<TensorId>> {
     (float && !ids.is_empty() && ids.len() == operator.weight_inputs().len()).then_some(ids)
 }
 
-/// The name of the type in which the weights of `node` are stored; nothing if it has none.
+/// Returns the name of the type in which the weights of `node` are stored; `None` if it has no weights.
 pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
     let NodeOp::Kernel(operator) = &node.op else { return None };
     if let Some(block) = operator.block_type() {
@@ -110,10 +111,10 @@ pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
     }
 }
 
-/// Stores the weights of node `at` by what is asked for all layers; says what became of them.
+/// Stores the weights of node `at` in the type selected for all layers, and returns a description of the result.
 ///
 /// # Errors
-/// Why they stay as they are.
+/// Describes why they stay unchanged.
 fn store_by_default(
     graph: &mut Graph,
     at: usize,
@@ -131,10 +132,10 @@ fn store_by_default(
     }
 }
 
-/// Stores the weights of node `at` as `of`; says what became of them if that is not f32.
+/// Stores the weights of node `at` as `of`. Returns a description of the result unless that is f32.
 ///
 /// # Errors
-/// Why they cannot be stored so.
+/// Describes why they cannot be stored so.
 pub(crate) fn store_one(
     graph: &mut Graph,
     at: usize,
@@ -148,8 +149,8 @@ pub(crate) fn store_one(
         WeightType::Blocks(block) => Some(block::operator(graph, &graph.nodes[at], block)?),
     };
     let mut new_line = false;
-    // The weights of a layer are of one type: all are made before any is put in its place. Layers that share them share what
-    // is made of them, and why nothing is.
+    // The weights of a layer have one type: all are converted before any is replaced. Layers with shared weights also
+    // share the converted ones, or the reason why there are none.
     let mut made = Vec::new();
     for &id in &ids {
         let tensor = &graph.tensors[id];
@@ -198,7 +199,7 @@ pub(crate) mod tests {
 
     const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
-    /// Tokens are looked up in a table, go through two matrices, and are compared with the table.
+    /// Tokens are looked up in a table, multiplied by two matrices, and compared with the table.
     pub(crate) fn tied() -> Graph {
         let mut b = Builder::new();
         let x = b.input("token", ElementType::I32, &[1]);
@@ -261,7 +262,7 @@ pub(crate) mod tests {
         assert!(error.contains("`layer.9`") && error.contains("embedding, layers.0.up, layers.1.up"), "{error}");
         let error = refused(("layers.0.up", WeightType::Blocks(BlockType::Q4K)));
         assert!(error.contains("`layers.0.up` cannot be q4k") && error.contains("blocks of 256"), "{error}");
-        // A pattern means those that can.
+        // A pattern applies only to the layers that can have the type.
         let (ops, report) = compiled(&layers(&[("*", WeightType::Blocks(BlockType::Q4K))]));
         assert_eq!(ops[1], "FullyConnectedF32 ");
         assert!(report[1].contains("layers.0.up.weight: float32, its 32 inputs are not blocks of 256"), "{report:?}");

@@ -1,8 +1,9 @@
-//! The architecture `llama`: a graph that takes one token and gives the scores of the next.
+//! The architecture `llama`: a graph that takes one token and returns the scores of the next.
 //!
-//! Each layer adds two things to the tokens' vectors: grouped attention over all positions so far, whose keys and values lie
-//! in the model's state, and a gated feed-forward network (SwiGLU). Both see the vectors normalized. (Touvron and others,
-//! "Llama 2", 2023.) GGUF stores the rows of queries and keys so that rope turns neighbouring elements together.
+//! Each layer adds two results to the tokens' vectors: grouped-query attention over all positions so far, whose keys
+//! and values are kept in the model's state, and a gated feed-forward network (SwiGLU). The input of both is
+//! normalized. (Touvron and others, "Llama 2", 2023.) GGUF stores the rows of queries and keys in an order in which
+//! RoPE rotates pairs of neighbouring elements.
 
 use super::GgufOptions;
 use super::reader::{Gguf, TensorInfo};
@@ -21,16 +22,16 @@ use tealight_format::ops::{
 };
 use tealight_kernels::float::rope_tables;
 
-/// Positions that the model can keep, if not told otherwise.
+/// The number of positions that the model keeps, unless the options set it.
 const CONTEXT: u32 = 1024;
 
-/// Base of the rope frequencies where the file does not say.
+/// Base of the RoPE frequencies where the file does not state it.
 const ROPE_BASE: f32 = 10_000.0;
 
 /// The range of an operator without a fused activation.
 const ALL: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
-/// What the metadata say.
+/// The sizes that the metadata state.
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
     layers: u32,
@@ -44,13 +45,13 @@ struct Sizes {
     depth: u32,
     epsilon: f32,
     rope_base: f32,
-    /// Positions that the model was made for.
+    /// Positions that the model was trained for.
     trained: u32,
 }
 
 /// Builds the graph of `file`, whose tokenizer has `vocabulary` tokens.
 ///
-/// `source` is the file that it was read from; `limit` counts what is made beside the bytes of the file.
+/// `source` is the file that it was read from; `limit` counts what is allocated beside the bytes of the file.
 pub(super) fn import<'a>(
     file: &'a Gguf<'a>,
     source: Source<'a>,
@@ -73,7 +74,7 @@ pub(super) fn import<'a>(
 
 impl Sizes {
     fn read(file: &Gguf<'_>) -> Result<Self> {
-        // Up to here all products of two sizes fit in 32 bits.
+        // With this bound, products of two sizes fit in 32 bits.
         const MOST: u32 = 1 << 16;
         const EPSILON: &str = "llama.attention.layer_norm_rms_epsilon";
         let size = |key: &str| -> Result<Option<u32>> {
@@ -120,7 +121,7 @@ impl Sizes {
                 return Err(GgufError::Key { key: key.into(), wanted }.into());
             }
         }
-        // Variants that would be computed wrongly.
+        // Variants of the architecture that would be computed wrongly.
         for (key, accepted) in [
             ("llama.rope.dimension_count", sizes.depth),
             ("llama.attention.key_length", sizes.depth),
@@ -138,7 +139,7 @@ impl Sizes {
             let found = format!("`{found}`");
             return Err(GgufError::Unsupported { key: SCALING.into(), found, accepted: "`none`".into() }.into());
         }
-        // Without a type, a factor means that positions are scaled.
+        // Without a type, a factor means linear scaling of the positions.
         for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
             let factor = file.f32(key, f32::MIN..=f32::MAX)?;
             if let Some(found) = factor.filter(|&factor| scaling.is_none() && factor != 0.0 && factor != 1.0) {
@@ -149,12 +150,13 @@ impl Sizes {
         Ok(sizes)
     }
 
-    /// How many positions the model keeps: as many as are asked for, or [`CONTEXT`].
+    /// Returns how many positions the model keeps: as many as the options ask for, or [`CONTEXT`].
     ///
     /// # Errors
-    /// The model was not made for as many, or their keys and values are more than a layer's state can be, or than all can.
+    /// The model was trained for fewer, or their keys and values exceed the maximum size of one state tensor, or of all
+    /// together.
     fn context(&self, options: &GgufOptions) -> Result<u32> {
-        // Of a tensor, and of the whole arena.
+        // Maximum bytes of a tensor, and of the whole arena.
         const LARGEST: [u64; 2] = [(1 << 28) - 1, u32::MAX as u64];
         let context = match options.context {
             None => CONTEXT.min(self.trained),
@@ -166,7 +168,7 @@ impl Sizes {
         let most = (LARGEST[0] / each).min(LARGEST[1] / (each * u64::from(self.layers)));
         if u64::from(context) > most {
             let bytes = u64::from(context) * each;
-            // Below the context, which has 32 bits.
+            // Fits: less than the context, which has 32 bits.
             return Err(GgufError::Cache { context, bytes, layers: self.layers, most: most as u32 }.into());
         }
         Ok(context)
@@ -181,7 +183,7 @@ struct Import<'a> {
     sizes: Sizes,
     context: u32,
     b: Builder,
-    /// Names of the tensors that have been read.
+    /// Names of the tensors that were read.
     read: HashSet<&'a str>,
 }
 
@@ -190,7 +192,7 @@ struct Import<'a> {
 struct Matrix {
     id: TensorId,
     rows: u32,
-    /// The code of its block type, if it is in blocks.
+    /// Its block type, if it is stored in blocks.
     block: Option<BlockType>,
 }
 
@@ -222,7 +224,7 @@ impl<'a> Import<'a> {
         let x = self.norm("output_norm", x)?;
         let head = match self.file.tensor("output.weight") {
             Some(_) => self.matrix("output.weight", vocabulary, width)?,
-            // Tied: the embedding is the output matrix too.
+            // Tied weights: the embedding is also the output matrix.
             None => embedding,
         };
         let scores = self.product("scores", x, head);
@@ -264,7 +266,7 @@ impl<'a> Import<'a> {
         self.b.op(name, add, [x, y], F32, &[1, self.sizes.width])
     }
 
-    /// The norm whose weights are `NAME.weight`.
+    /// Adds the norm whose weights are `NAME.weight`.
     fn norm(&mut self, name: &str, x: TensorId) -> Result<TensorId> {
         let width = self.sizes.width;
         let weight = self.tensor(&format!("{name}.weight"), &[width])?;
@@ -282,7 +284,7 @@ impl<'a> Import<'a> {
         Ok(self.b.op(name, norm, [x, weight], F32, &[1, width]))
     }
 
-    /// The product with the matrix `NAME.weight`.
+    /// Adds the product with the matrix `NAME.weight`.
     fn linear(&mut self, name: &str, x: TensorId, rows: u32, columns: u32) -> Result<TensorId> {
         let matrix = self.matrix(&format!("{name}.weight"), rows, columns)?;
         Ok(self.product(name, x, matrix))
@@ -303,7 +305,7 @@ impl<'a> Import<'a> {
         Ok(self.b.op(name, Operator::RopeF32(rope), [x, place.cos, place.sin, place.position], F32, &shape))
     }
 
-    /// The tensor `name` as a constant, its bytes as they are.
+    /// Returns the tensor `name` as a constant that shares the bytes of the file.
     fn matrix(&mut self, name: &str, rows: u32, columns: u32) -> Result<Matrix> {
         let tensor = self.tensor(name, &[rows, columns])?;
         let bytes = self.source.bytes(tensor.bytes);
@@ -332,7 +334,7 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Where a token stands, for rope and attention.
+/// The position of a token, for RoPE and attention.
 #[derive(Clone, Copy)]
 struct Place {
     position: TensorId,

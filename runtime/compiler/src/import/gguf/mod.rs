@@ -1,7 +1,7 @@
-//! GGUF files: what they hold, and how a language model in one becomes a graph.
+//! GGUF files: what they contain, and how the language model in one becomes a graph.
 //!
-//! Weights stay as they are stored, byte for byte: the blocks of GGML are the model file's blocks too. The tokenizer in the
-//! file becomes a [`Vocabulary`](crate::Vocabulary).
+//! Weights keep their bytes: GGML's blocks are also the model file's blocks. The tokenizer in the file becomes a
+//! [`Vocabulary`](crate::Vocabulary).
 
 mod llama;
 mod reader;
@@ -18,15 +18,16 @@ use reader::Gguf;
 /// Architectures that can be compiled.
 const ARCHITECTURES: &str = "`llama`";
 
-/// What the import of a GGUF file is told.
+/// Options of the import of a GGUF file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GgufOptions {
-    /// How many positions (tokens of prompt and answer) the model keeps; at most what it was made for. 1024 if not given, or
-    /// what it was made for if that is less. Each costs memory for its keys and values in every layer.
+    /// How many positions (tokens of prompt and answer) the model keeps, at most as many as it was trained for. If not
+    /// given: 1024, or what it was trained for if that is less. Each position takes memory for its keys and values in
+    /// every layer.
     pub context: Option<u32>,
 }
 
-/// Whether `bytes` are a GGUF file, or at least meant to be.
+/// Returns whether `bytes` begin like a GGUF file.
 pub fn is_gguf(bytes: &[u8]) -> bool {
     bytes.starts_with(reader::MAGIC)
 }

@@ -10,21 +10,21 @@ use std::ops::RangeInclusive;
 /// The first four bytes of a file.
 pub(crate) const MAGIC: &[u8] = b"GGUF";
 
-/// What tensors are aligned to where the file does not say.
+/// Alignment of tensors where the file does not state one.
 const ALIGNMENT: u64 = 32;
 
-/// Lists in lists, at most; files have none.
+/// Maximum nesting of lists; real files do not nest them.
 const DEEPEST: usize = 4;
 
-/// The fewest bytes of a tensor's entry: the length of its name, its rank, a dimension, its type and its place.
+/// The minimum size of a tensor's entry: the length of its name, its rank, a dimension, its type and its offset.
 const LEAST_TENSOR: u64 = 8 + 4 + 8 + 4 + 8;
 
-/// The fewest bytes of a metadata entry: the length of its key, its type, and a value of one byte.
+/// The minimum size of a metadata entry: the length of its key, its type, and a value of one byte.
 const LEAST_ENTRY: u64 = 8 + 4 + 1;
 
 type Result<T> = std::result::Result<T, GgufError>;
 
-/// A file, as it lies in memory.
+/// A parsed file, in memory.
 #[derive(Debug)]
 pub(crate) struct Gguf<'a> {
     metadata: HashMap<&'a str, Value<'a>>,
@@ -54,16 +54,16 @@ pub(crate) enum Value<'a> {
     List(List<'a>),
 }
 
-/// A list of values of one type, read when it is asked for.
+/// A list of values of one type, read on demand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct List<'a> {
     kind: u32,
     count: u64,
-    /// From the first item on.
+    /// The bytes from the first item on.
     rest: Cursor<'a>,
 }
 
-/// The bytes of a file and a place in them.
+/// The bytes of a file and a position in them.
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'a> {
     bytes: &'a [u8],
@@ -119,22 +119,22 @@ impl<'a> Gguf<'a> {
         Ok(file)
     }
 
-    /// All tensors, in the order of the file.
+    /// Returns all tensors, in the order of the file.
     pub(crate) fn tensors(&self) -> &[TensorInfo<'a>] {
         &self.tensors
     }
 
-    /// The tensor of this name, if there is one.
+    /// Returns the tensor of this name, if there is one.
     pub(crate) fn tensor(&self, name: &str) -> Option<&TensorInfo<'a>> {
         self.by_name.get(name).and_then(|&at| self.tensors.get(at))
     }
 
-    /// The value of `key`, if there is one.
+    /// Returns the value of `key`, if there is one.
     pub(crate) fn value(&self, key: &str) -> Option<Value<'a>> {
         self.metadata.get(key).copied()
     }
 
-    /// The value of `key`, an unsigned integer that fits in 32 bits.
+    /// Returns the value of `key`, an unsigned integer that fits in 32 bits.
     pub(crate) fn u32(&self, key: &str) -> Result<Option<u32>> {
         self.read(key, "an unsigned 32-bit integer", |value| match value {
             Value::Unsigned(n) => u32::try_from(n).ok(),
@@ -143,17 +143,17 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// The value of `key`, a number in single precision that is in `range`.
+    /// Returns the value of `key`, a number in single precision that is in `range`.
     pub(crate) fn f32(&self, key: &str, range: RangeInclusive<f32>) -> Result<Option<f32>> {
         let wanted = format!("a number from {} to {}", range.start(), range.end());
         self.read(key, &wanted, |value| match value {
-            // What is not a number is in no range.
+            // NaN is in no range.
             Value::Real(x) => Some(x as f32).filter(|x| range.contains(x)),
             _ => None,
         })
     }
 
-    /// The value of `key`, yes or no.
+    /// Returns the value of `key`, a boolean.
     pub(crate) fn bool(&self, key: &str) -> Result<Option<bool>> {
         self.read(key, "true or false", |value| match value {
             Value::Bool(yes) => Some(yes),
@@ -161,7 +161,7 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// The value of `key`, a text.
+    /// Returns the value of `key`, a string.
     pub(crate) fn string(&self, key: &str) -> Result<Option<&'a str>> {
         self.read(key, "a text", |value| match value {
             Value::String(text) => Some(text),
@@ -169,7 +169,7 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// The value of `key`, a list of texts.
+    /// Returns the value of `key`, a list of strings.
     pub(crate) fn strings(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
         self.list(key, "a list of texts", |value| match value {
             Value::String(text) => Some(text),
@@ -177,7 +177,7 @@ impl<'a> Gguf<'a> {
         })
     }
 
-    /// The value of `key`, a list of what `take` takes.
+    /// Returns the value of `key`, a list of values, each converted by `take`.
     pub(crate) fn list<T>(
         &self,
         key: &str,
@@ -186,7 +186,7 @@ impl<'a> Gguf<'a> {
     ) -> Result<Option<Vec<T>>> {
         self.read(key, wanted, |value| match value {
             Value::List(List { kind, count, rest: mut cursor }) => {
-                // They were read once already, so that this cannot fail.
+                // Cannot fail: `parse` has read all items once.
                 (0..count).map(|_| take(cursor.value(kind, 1).ok()?)).collect()
             }
             _ => None,
@@ -206,7 +206,7 @@ fn damaged(at: usize, what: impl Into<String>) -> GgufError {
     GgufError::Damaged { at, what: what.into() }
 }
 
-/// A tensor's entry; what it says about its place is not checked yet.
+/// A tensor's entry, whose offset is not checked yet.
 struct Header<'a> {
     /// Where the entry begins.
     at: usize,
@@ -218,7 +218,7 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// The tensor in `file`, whose data begin at `data`.
+    /// Returns the tensor in `file`, whose data section begins at `data`.
     fn locate(&self, file: &'a [u8], data: u64, alignment: u64) -> Result<TensorInfo<'a>> {
         let name = self.name;
         let Some(dtype) = GgmlType::from_code(self.kind) else {
@@ -259,7 +259,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Checks that `count` of something of at least `least` bytes each can follow, before anything is made of them.
+    /// Checks that the remaining bytes can hold `count` items of at least `least` bytes each, before anything is
+    /// allocated for them.
     fn expect(&self, count: u64, least: u64, what: &str) -> Result<()> {
         let left = (self.bytes.len() - self.at) as u64;
         if count.checked_mul(least).is_none_or(|needed| needed > left) {
@@ -270,7 +271,7 @@ impl<'a> Cursor<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let bytes = self.take(N as u64)?;
-        // `take` gives as many as were asked for.
+        // `take` returns exactly `N` bytes.
         Ok(bytes.try_into().unwrap_or([0; N]))
     }
 
@@ -302,7 +303,7 @@ impl<'a> Cursor<'a> {
                 _ => return Err(damaged(at, format!("a dimension of `{name}` is 0 or too large"))),
             }
         }
-        // GGML counts dimensions from the innermost.
+        // GGML lists dimensions from the innermost.
         shape.reverse();
         Ok(Header { at, name, shape, kind: self.u32()?, offset: self.u64()? })
     }
@@ -328,7 +329,7 @@ impl<'a> Cursor<'a> {
                 self.expect(count, least(kind), "items of a list")?;
                 let list = List { kind, count, rest: *self };
                 match kind {
-                    // Those that may be wrong by themselves, or differ in length.
+                    // Types with invalid values (booleans) or of variable length (strings, lists) are read one by one.
                     7..=9 => {
                         for _ in 0..count {
                             self.value(kind, depth + 1)?;
@@ -354,13 +355,13 @@ fn no_type(at: usize, kind: u32) -> GgufError {
     damaged(at, format!("there is no type {kind} of metadata"))
 }
 
-/// The fewest bytes of a metadata value of this type: all of them, but for texts and lists.
+/// Returns the minimum size of a metadata value of this type: its exact size, except for strings and lists.
 fn least(kind: u32) -> u64 {
     match kind {
         0 | 1 | 7 => 1,
         2 | 3 => 2,
         4..=6 => 4,
-        // The length of a text.
+        // The length of a string.
         8 => 8,
         // The type and length of a list.
         9 => 12,

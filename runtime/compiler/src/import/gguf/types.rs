@@ -1,4 +1,4 @@
-//! GGML's tensor types: which there are, and which can be compiled.
+//! GGML's tensor types, and which of them can be compiled.
 
 use tealight_format::ops::BlockType;
 
@@ -24,7 +24,7 @@ macro_rules! accepted {
 use accepted;
 
 impl GgmlType {
-    /// The type with this code (`ggml_type` in GGML).
+    /// Returns the type with this code (`ggml_type` in GGML).
     pub(crate) fn from_code(code: u32) -> Option<Self> {
         Some(match code {
             0 => Self::F32,
@@ -33,7 +33,7 @@ impl GgmlType {
         })
     }
 
-    /// Elements that are stored together, and their bytes.
+    /// Returns the number of elements in a block, and its bytes.
     pub(crate) fn block(self) -> (u64, u64) {
         match self {
             Self::F32 => (1, 4),
@@ -43,7 +43,7 @@ impl GgmlType {
     }
 }
 
-/// What GGML calls the type with this code, for types that cannot be compiled.
+/// Returns GGML's name of the type with this code, for types that cannot be compiled.
 pub(crate) fn name(code: u32) -> String {
     match code {
         24 => "I8".into(),

@@ -1,4 +1,4 @@
-//! TensorFlow Lite files: what they hold, and how they become a [`Graph`](crate::ir::graph::Graph).
+//! TensorFlow Lite files: what they contain, and how they become a [`Graph`](crate::ir::graph::Graph).
 
 mod operators;
 mod reader;

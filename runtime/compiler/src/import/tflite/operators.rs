@@ -1,7 +1,7 @@
-//! TensorFlow Lite's built-in operators, a row each: its code, its name, and how it becomes a neutral operator.
+//! TensorFlow Lite's built-in operators, one row each: the code, the name, and how it becomes a neutral operator.
 //!
-//! A row of an operator that is not compiled has a name only, for messages. An operator's options are read in its row; an
-//! absent table of options means the defaults where all fields have one that makes sense.
+//! The row of an operator that is not compiled has only a name, for messages. An operator's options are read in its
+//! row. A missing options table means the defaults, where every field has a sensible default.
 
 use super::schema::{self, Options};
 use crate::diag::CompileError;
@@ -15,7 +15,7 @@ pub(super) struct Row {
     code: i32,
     /// Its name there.
     pub(super) name: &'static str,
-    /// Makes the neutral operator of a node; `None` if it is not compiled.
+    /// Builds the neutral operator of a node; `None` if it is not compiled.
     pub(super) build: Option<Build>,
 }
 
@@ -31,7 +31,7 @@ impl Row {
     }
 }
 
-/// The row of operator `code`.
+/// Returns the row of operator `code`.
 pub(super) fn row(code: i32) -> Option<&'static Row> {
     usize::try_from(code).ok().and_then(|code| OPERATORS.get(code))
 }
@@ -69,7 +69,7 @@ fn activation(code: i8) -> Activation {
     }
 }
 
-/// The options of `operator`, which must be there.
+/// Returns the options of `operator`, or an error if they are missing.
 fn options<'a, T: Options<'a>>(operator: &schema::Operator<'a>) -> Result<T, Fault> {
     operator.options::<T>().ok_or(Fault::Options)
 }
@@ -86,7 +86,7 @@ fn pool(operator: &schema::Operator<'_>) -> Result<Window, Fault> {
     })
 }
 
-// A row stands at the index of its code: a deleted row does not compile.
+// The row of each code must be at that index: a deleted row does not compile.
 const _: () = {
     let mut i = 0;
     while i < OPERATORS.len() {

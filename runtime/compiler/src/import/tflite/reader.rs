@@ -1,4 +1,4 @@
-//! From the bytes of a file to a graph, with every index checked.
+//! Reads the bytes of a file into a graph, with every index checked.
 
 use super::{operators, schema};
 use crate::diag::{CompileError, Result, Site};
@@ -10,17 +10,18 @@ use crate::kind::{FileKind, kind_of};
 use flatbuffers::Vector;
 use tealight_format::{DType, MAX_RANK};
 
-/// The most tensors, and the most nodes, of all graphs of a file: four times what a model file holds. Tables of a file may be
-/// shared, so that a small one can list very many.
+/// The maximum number of tensors, and of nodes, of all graphs of a file: four times what a model file holds. Tables of
+/// a file may be shared, so a small file can list very many.
 const MOST: usize = 1 << 18;
 
-/// The most dimensions of a tensor. TensorFlow Lite's operators take up to eight.
+/// The maximum number of dimensions of a tensor. TensorFlow Lite's operators take up to eight.
 const MOST_DIMENSIONS: usize = 32;
 
-/// How much is kept of a tensor's name, in bytes. Messages contain names, and other names are made from them.
+/// The maximum length of a tensor's name, in bytes; the rest is cut. Messages contain names, and other names are
+/// derived from them.
 const LONGEST_NAME: usize = 1024;
 
-/// How much is kept of a custom operator's name, in bytes: each node has a copy.
+/// The maximum length of a custom operator's name, in bytes; the rest is cut. Each node has a copy.
 const LONGEST_CUSTOM: usize = 128;
 
 /// Reads a `.tflite` file. The result is its first graph; the others are in `subgraphs`.
@@ -51,7 +52,7 @@ fn corrupt(what: impl Into<String>) -> CompileError {
     CompileError::Corrupt(what.into())
 }
 
-/// Checks how many tensors and nodes the graphs list, before anything is made of them.
+/// Checks how many tensors and nodes the graphs list, before anything is allocated for them.
 fn check_counts(model: &schema::Model<'_>) -> Result<()> {
     let (mut tensors, mut nodes) = (0usize, 0usize);
     for graph in model.subgraphs().iter().flat_map(Vector::iter) {
@@ -66,14 +67,14 @@ fn check_counts(model: &schema::Model<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of each buffer; nothing for those without.
+/// Returns the bytes of each buffer; empty for a buffer without data.
 fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Bytes>> {
     let mut source = Source::new(file);
     let mut buffers = Vec::new();
     for (i, buffer) in model.buffers().iter().flat_map(Vector::iter).enumerate() {
         let bytes = match buffer.data() {
             Some(data) if !data.is_empty() => data.bytes(),
-            // Offsets 0 and 1 stand for "not outside the table".
+            // Offsets 0 and 1 mean that the data are not stored outside the table.
             _ if buffer.offset().unsigned() > 1 => {
                 let range = usize::try_from(buffer.offset().unsigned())
                     .ok()
@@ -88,7 +89,7 @@ fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Bytes>> {
     Ok(buffers)
 }
 
-/// `name`, or the first `longest` bytes of it.
+/// Returns `name`, or its first `longest` bytes.
 fn cut(name: &str, longest: usize) -> &str {
     &name[..name.floor_char_boundary(longest)]
 }
@@ -127,7 +128,7 @@ fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>
     Ok(graph)
 }
 
-/// A tensor without elements that nothing writes is a constant: it needs no bytes.
+/// Turns tensors without elements that nothing writes into constants, which need no bytes.
 fn empty_constants(graph: &mut Graph) {
     let mut written = vec![false; graph.tensors.len()];
     for &id in graph.inputs.iter().chain(graph.nodes.iter().flat_map(|node| &node.outputs)) {
@@ -140,17 +141,17 @@ fn empty_constants(graph: &mut Graph) {
     }
 }
 
-/// Whether a signature is just the shape.
+/// Returns whether a signature is the same as the shape.
 fn agree(signature: &[i32], shape: &[u32]) -> bool {
     signature.len() == shape.len()
         && signature.iter().zip(shape).all(|(&dim, &stored)| i64::from(dim) == i64::from(stored))
 }
 
-/// Checks the inputs and outputs of the main graph: they have elements, and no dynamic dimension but a batch. Outputs without
-/// elements are left out, which a note says.
+/// Checks the inputs and outputs of the main graph: they have elements, and no dynamic dimension except a batch.
+/// Outputs without elements are removed, with a note.
 ///
-/// A batch is the first of several dimensions, stored as 1, and all inputs have it: converters leave it open unless they are
-/// told otherwise. Such a network is compiled for one sample at a time.
+/// A batch is the first of several dimensions, stored as 1, and all inputs have it: converters leave it dynamic by
+/// default. Such a network is compiled for one sample at a time.
 fn check_interface(graph: &mut Graph) -> Result<()> {
     let (empty, outputs): (Vec<TensorId>, Vec<TensorId>) =
         graph.outputs.iter().partition(|&&id| graph.tensors[id].elements() == 0);
@@ -202,7 +203,7 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
     Ok(())
 }
 
-/// Tensors are written once, before they are read, and neither constants nor inputs are.
+/// Checks that each tensor is written once, before it is read, and that no node writes a constant or an input.
 fn check_order(graph: &Graph) -> Result<()> {
     let mut written = vec![false; graph.tensors.len()];
     for &id in &graph.inputs {
@@ -315,7 +316,7 @@ fn element_type(code: i8) -> ElementType {
     }
 }
 
-/// The quantization that `source` gives `tensor`; none for types that have none.
+/// Returns the quantization that `source` states for `tensor`; `None` for types without quantization.
 fn quantization(source: &schema::Tensor<'_>, tensor: &Tensor) -> Result<Option<Quantization>> {
     let Some(q) = source.quantization() else { return Ok(None) };
     let invalid = |what: String| CompileError::InvalidModel { site: Site::Graph, what };
@@ -351,7 +352,7 @@ fn quantization(source: &schema::Tensor<'_>, tensor: &Tensor) -> Result<Option<Q
     Ok(Some(Quantization { scales, zero_points, axis }))
 }
 
-/// The larger of the old one-byte and the new code counts.
+/// Returns the operator code: the larger of the old one-byte field and the new one.
 fn code_of(code: &schema::OperatorCode<'_>) -> i32 {
     code.builtin_code().max(i32::from(code.deprecated_builtin_code()))
 }
@@ -367,7 +368,7 @@ fn code_name(code: &schema::OperatorCode<'_>) -> String {
 
 const CUSTOM: i32 = 32;
 
-/// The operator; `None` if it is not known.
+/// Returns the operator; `None` if it is not supported.
 fn import_op(
     code: &schema::OperatorCode<'_>,
     operator: &schema::Operator<'_>,

@@ -1,12 +1,12 @@
 //! The part of the TensorFlow Lite schema that the importer reads.
 //!
-//! A table's accessors give what the file holds, or the schema's default. Nothing is read before the verifier has
-//! walked it: [`parse`] runs it over every table, vector and string named here, and what is not named here is never
-//! followed. Field numbers are those of the public `schema.fbs`; a field's slot in the vtable is 4 + 2 * number.
+//! A table's accessors return what the file holds, or the schema's default. Nothing is read before the verifier has
+//! checked it: [`parse`] runs it over every table, vector and string named here, and nothing else is ever followed.
+//! Field numbers are those of the public `schema.fbs`; a field's slot in the vtable is 4 + 2 * number.
 //!
-//! 64-bit numbers may lie on any multiple of 4, and are read byte by byte ([`Unaligned64`]): the verifier asks for
-//! multiples of 8, but older converters, and tools that rewrite files, do not keep to them, and TensorFlow Lite runs such
-//! files.
+//! 64-bit numbers may be at any multiple of 4, and are read byte by byte ([`Unaligned64`]). The verifier requires
+//! multiples of 8, but older converters, and tools that rewrite files, do not keep to them, and TensorFlow Lite runs
+//! such files.
 
 use flatbuffers::{
     Follow, ForwardsUOffset, InvalidFlatbuffer, SimpleToVerifyInSlice, Table, VOffsetT, Vector, Verifiable, Verifier,
@@ -42,7 +42,7 @@ impl Unaligned64 {
 impl Follow<'_> for Unaligned64 {
     type Inner = Self;
     unsafe fn follow(buf: &[u8], loc: usize) -> Self {
-        // The verifier has found 8 bytes there; no panic if not.
+        // The verifier has found 8 bytes there; the default only avoids a panic.
         Self(buf.get(loc..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default())
     }
 }
@@ -55,7 +55,7 @@ impl Verifiable for Unaligned64 {
 
 impl SimpleToVerifyInSlice for Unaligned64 {}
 
-/// Declares tables: in brackets scalars, `number name: type = default`; in braces what an offset leads to,
+/// Declares tables: scalars in brackets, `number name: type = default`; fields that are reached by an offset in braces,
 /// `number name: type`.
 macro_rules! tables {
     ($( $(#[doc = $doc:literal])+ $name:ident
@@ -64,7 +64,7 @@ macro_rules! tables {
     )+) => { $(
         $(#[doc = $doc])+
         #[derive(Clone, Copy)]
-        // What a table is there for may be only that it is there.
+        // Of some tables only the presence matters.
         #[allow(dead_code)]
         pub(super) struct $name<'a>(Table<'a>);
 
@@ -114,7 +114,7 @@ tables! {
         2 subgraphs: Tables<'a, SubGraph<'a>>;
         4 buffers: Tables<'a, Buffer<'a>>;
     }
-    /// Which operator a code of the file stands for.
+    /// The operator that a code of the file refers to.
     OperatorCode [
         0 deprecated_builtin_code: i8 = 0;
         2 version: i32 = 1;
@@ -156,7 +156,7 @@ tables! {
         2 scale: Scalars<'a, f32>;
         3 zero_point: Scalars<'a, Unaligned64>;
     }
-    /// Present on sparse tensors. Nothing in it is read.
+    /// Present on sparse tensors. None of its fields is read.
     SparsityParameters [] {}
 }
 
@@ -214,7 +214,7 @@ impl<'a> Operator<'a> {
         unsafe { self.0.get::<Scalars<'a, i32>>(OUTPUTS, None) }
     }
 
-    /// The options, if they are a table of type `T`.
+    /// Returns the options, if they are a table of type `T`.
     pub(super) fn options<T: Options<'a>>(&self) -> Option<T> {
         // SAFETY: the verifier has found a value of this type in the slot, or nothing.
         let code = unsafe { self.0.get::<u8>(OPTIONS_TYPE, None) }.unwrap_or(0);
@@ -354,15 +354,16 @@ options! {
     ] {}
 }
 
-/// Checks the whole file and gives its root; else what is wrong, in words.
+/// Checks the whole file and returns its root; the error describes what is wrong.
 pub(super) fn parse(bytes: &[u8]) -> Result<Model<'_>, String> {
-    // Tables may be shared, so that a walk sees more than the file holds; but not much more in files that tools write.
+    // Tables may be shared, so a walk can visit more bytes than the file holds; but not much more in files that tools
+    // write.
     let max_apparent_size = bytes.len().saturating_mul(8).saturating_add(1 << 16);
     let options = VerifierOptions { max_apparent_size, ..Default::default() };
     flatbuffers::root_with_opts::<Model<'_>>(&options, bytes).map_err(|error| in_words(&error, bytes.len()))
 }
 
-/// What the verifier found, without its trace through the tables.
+/// Describes what the verifier found, without its trace through the tables.
 fn in_words(error: &InvalidFlatbuffer, len: usize) -> String {
     match error {
         InvalidFlatbuffer::RangeOutOfBounds { range, .. } => {

@@ -1,4 +1,4 @@
-//! The network as it stands between two passes of the compiler.
+//! The network between two passes of the compiler.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -13,7 +13,7 @@ pub(crate) struct GraphReport {
     inputs: Vec<usize>,
     outputs: Vec<usize>,
     nodes: Vec<NodeReport>,
-    /// The tensors that are mentioned, by their number.
+    /// The tensors that are used, by their index.
     tensors: BTreeMap<usize, TensorReport>,
 }
 
@@ -37,11 +37,11 @@ struct TensorReport {
     zero_point: Option<i32>,
 }
 
-/// The graph of the `.tflite` file `path` with the bytes `source` after `pass` (the last time, if it runs more
+/// Returns the graph of the `.tflite` file `path` with the bytes `source` after `pass` (the last time, if it runs more
 /// than once): as text, and as a report. Compiling it may take `max_memory` ([`Options::max_memory`]).
 ///
 /// # Errors
-/// There is no such pass, or the network cannot be compiled as far as that.
+/// There is no such pass, or the network cannot be compiled up to that pass.
 pub(crate) fn graph_after(
     path: &Path,
     source: &[u8],
@@ -57,7 +57,7 @@ pub(crate) fn graph_after(
             found = Some((graph.to_string(), report(graph)));
         }
     });
-    // A later pass may fail: the graph before it is what one looks at then.
+    // If a later pass fails, the graph before it is what the user wants to see.
     match (found, compiled) {
         (Some(found), _) => Ok(found),
         (None, Err(error)) => Err(Error::new(format!("cannot compile `{}`", path.display())).cause(error)),

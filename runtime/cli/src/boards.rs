@@ -1,21 +1,21 @@
-//! Boards, as far as their memory decides whether a model fits: Tealight's own, which the program carries, and those of
-//! `board.toml` files.
+//! The memory of boards, to check whether a model fits: Tealight's own boards, whose data the program carries, and
+//! those of `board.toml` files.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
 use tealight_board_spec::{BOARDS, SpecError, Summary};
 
-/// Whether a model fits a board. Bytes everywhere.
+/// Whether a model fits a board. All sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Fit {
     /// Short name of the board.
     pub id: String,
-    /// Its name for people.
+    /// Its display name.
     pub name: String,
     /// Its processor core.
     pub core: String,
-    /// Flash that the model file needs. The program comes on top.
+    /// Flash that the model file needs, without the program.
     pub flash_needed: u64,
     /// Flash that the board has.
     pub flash: u64,
@@ -23,11 +23,11 @@ pub(crate) struct Fit {
     pub ram_needed: u64,
     /// RAM that the board has.
     pub ram: u64,
-    /// Whether both suffice.
+    /// Whether both flash and RAM are sufficient.
     pub fits: bool,
 }
 
-/// Whether a file and an arena of these lengths fit `board`.
+/// Checks whether a file and an arena of these lengths fit `board`.
 pub(crate) fn fit(board: &Summary, file_len: u64, arena_len: u64) -> Fit {
     let Summary { id, name, core, stack, flash, ram } = board.clone();
     let ram_needed = arena_len.saturating_add(stack);
@@ -38,7 +38,7 @@ pub(crate) fn fit(board: &Summary, file_len: u64, arena_len: u64) -> Fit {
 /// Reads a `board.toml`.
 ///
 /// # Errors
-/// The file cannot be read, or lacks something.
+/// The file cannot be read, or lacks a required entry.
 pub(crate) fn read(path: &Path) -> Result<Summary> {
     Summary::read(path).map_err(|error| {
         let failed = Error::new(format!("cannot read the board `{}`", path.display()));
@@ -57,11 +57,11 @@ pub(crate) fn read(path: &Path) -> Result<Summary> {
     })
 }
 
-/// The boards of the nearest folder, from `start` upward, that has any, then those that the program carries and that folder
-/// has not.
+/// Returns the boards of the nearest folder, from `start` upward, that has any, then those that the program carries and
+/// that the folder does not contain.
 ///
 /// # Errors
-/// A `board.toml` of that folder cannot be read, or lacks something.
+/// A `board.toml` of that folder cannot be read, or lacks a required entry.
 pub(crate) fn all(start: &Path) -> Result<Vec<Summary>> {
     let files = start.ancestors().map(tealight_board_spec::files).find(|files| !files.is_empty()).unwrap_or_default();
     let mut boards = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;

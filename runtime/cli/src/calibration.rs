@@ -1,4 +1,5 @@
-//! `tealight compile --calibrate`: reads inputs, quantizes or stores weights smaller, and says what that costs.
+//! `tealight compile --calibrate`: reads inputs, quantizes the network or stores its weights in smaller types, and
+//! reports the loss.
 
 use crate::error::{Error, Result};
 use crate::fidelity::Fidelity;
@@ -65,7 +66,7 @@ enum Io {
 }
 
 impl Calibration {
-    /// Whether the network becomes int8, where `--quantize` said this.
+    /// Returns whether the network becomes int8, given the value of `--quantize`.
     pub(crate) fn int8(&self, quantize: Option<Quantization>) -> bool {
         match quantize {
             None => !self.calibrate.is_empty() && self.min_snr.is_none(),
@@ -73,13 +74,13 @@ impl Calibration {
         }
     }
 
-    /// The option that speaks of int8 only, if one was given.
+    /// Returns the name of an option that was given and applies to int8 only.
     pub(crate) fn only_int8(&self) -> Option<&'static str> {
         let io = (self.io != Io::Int8).then_some("--io");
         self.ranges.map(|_| "--ranges").or(io)
     }
 
-    /// Compiles the float network `input`, quantized or measured by the inputs that are named.
+    /// Compiles the float network `input`, quantized or measured with the inputs that the options name.
     ///
     /// # Errors
     /// The inputs do not fit the network, or it cannot be quantized; `failed` starts the message.

@@ -1,4 +1,4 @@
-//! `tealight compile`: from a trained network to one file.
+//! `tealight compile`: compiles a trained network to one file.
 
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
@@ -147,7 +147,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if name.chars().any(char::is_control) {
         return Err(Error::new("the model's name has a control character").help("give another with --name"));
     }
-    // The output is tried before the work is done, and the input is looked at before that.
+    // The output file is created before the long work, and the input is checked before that.
     let input = model_file::map(&args.input)?;
     let read: Vec<&Path> = std::iter::once(&args.input)
         .chain(&args.labels)
@@ -215,7 +215,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     warnings.into_iter().try_for_each(|warning| screen.warn(warning))
 }
 
-/// Options that do not go together.
+/// Refuses options that exclude each other.
 fn refuse_together(args: &Args, int8: bool) -> Result<()> {
     let (option, cause) = match args.calibration.only_int8() {
         _ if int8 && !args.layers.is_empty() => ("--layer", "an int8 network is int8 as a whole"),
@@ -226,7 +226,7 @@ fn refuse_together(args: &Args, int8: bool) -> Result<()> {
     Err(Error::new(format!("{option} does not go with these options")).cause(cause).help(help).of_usage())
 }
 
-/// Options that do not go with the kind of file.
+/// Refuses options that do not apply to the kind of file.
 fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
     let (option, help) = match args {
         Args { context: Some(_), .. } if !gguf => ("--context", "only a language model in a GGUF file has a context"),
@@ -293,7 +293,7 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     screen.print(format!("\nwrote {}\n", report.output.display()))
 }
 
-/// How the arena compares with `other`: "(arena is 12.5 % below)".
+/// Compares the arena with `other`: "(arena is 12.5 % below)".
 fn difference(report: &Report<'_>, other: u64) -> String {
     let percent = (report.arena_bytes as f64 / other.max(1) as f64 - 1.0) * 100.0;
     if report.arena_bytes == other {
@@ -304,7 +304,7 @@ fn difference(report: &Report<'_>, other: u64) -> String {
     }
 }
 
-/// The lines of a label file, without empty ones at its end.
+/// Returns the lines of a label file, without empty ones at its end.
 fn read_labels(path: &Path) -> Result<Vec<String>> {
     let failed = || Error::new(format!("cannot read the labels `{}`", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failed().cause(error).help("give a UTF-8 text file"))?;
@@ -318,7 +318,7 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
     }
 }
 
-/// Every score needs its label.
+/// Checks that every score has a label.
 fn check_labels(path: &Path, labels: &[String], model: &Model<'_>) -> Result<()> {
     let scores = model.output(0).map_or(0, |output| model.value(output).shape.from_end(0) as usize);
     if labels.len() == scores {

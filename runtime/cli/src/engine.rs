@@ -1,4 +1,4 @@
-//! Whose code computes: Tealight's kernels, or Candle's engine if the program was built with it (feature `candle`).
+//! The choice of an engine: Tealight's kernels, or Candle's engine if the program was built with the feature `candle`.
 
 use crate::error::{Error, Result};
 use crate::table::bytes;
@@ -22,7 +22,7 @@ type Runner = tealight::Kernels;
 pub(crate) type Session<'m> = tealight::Session<'m, ALL_OPS, Runner>;
 
 impl Engine {
-    /// A session for `model`, in `memory`, which is made as large as it must be.
+    /// Creates a session for `model` in `memory`, which is resized as needed.
     ///
     /// # Errors
     /// There is not enough memory, or the program was built without the engine.
@@ -55,7 +55,7 @@ impl Engine {
     }
 }
 
-/// Which code computes what in `session`, and why: some lines.
+/// Describes which code computes which operators in `session`, and why, in a few lines.
 pub(crate) fn describe(session: &Session<'_>) -> String {
     #[cfg(feature = "candle")]
     return session.engine().describe().to_string();

@@ -1,16 +1,16 @@
-//! What a command failed at, why, and what the user can do about it.
+//! Errors of commands: what failed, why, and what the user can do about it.
 
 use crate::escape::{shortened, visible, visible_lines};
 use std::error::Error as StdError;
 use std::fmt;
 
-/// Characters of one part of a message, at most: a name in a file may have a million.
+/// The maximum number of characters of one part of a message: a name in a file may have a million.
 const LONGEST: usize = 4000;
 
 /// The result of a step of a command.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed command: what could not be done (with the place: a path, an operand, a byte), the cause, and a way out.
+/// A failed command: what could not be done (with the position: a path, an operand, a byte), the cause, and a remedy.
 #[derive(Debug)]
 pub struct Error {
     what: String,
@@ -21,41 +21,41 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error that says what could not be done and where.
+    /// Creates an error from what could not be done, and where.
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), cause: None, help: None, quiet: false, usage: false }
     }
 
-    /// Marks it as wrong use of the command: options that do not go together.
+    /// Marks it as wrong use of the command, such as options that exclude each other.
     pub fn of_usage(mut self) -> Self {
         self.usage = true;
         self
     }
 
-    /// Whether it is wrong use of the command.
+    /// Returns whether it is wrong use of the command.
     pub fn is_usage(&self) -> bool {
         self.usage
     }
 
-    /// Adds why.
+    /// Adds the cause.
     pub fn cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// Adds what to do about it.
+    /// Adds what the user can do about it.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The error of writing to standard output. A reader that went away (`tealight inspect … | head`) is no failure.
+    /// Creates the error of writing to standard output. A closed pipe (`tealight inspect … | head`) is not a failure.
     pub fn stdout(error: std::io::Error) -> Self {
         let quiet = error.kind() == std::io::ErrorKind::BrokenPipe;
         Self { quiet, ..Self::new("cannot write to standard output").cause(error) }
     }
 
-    /// Whether the command should end without a word and with success.
+    /// Returns whether the command should end silently and with success.
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -66,7 +66,7 @@ impl fmt::Display for Error {
         write!(f, "error: {}", visible(&shortened(&self.what, LONGEST)))?;
         let mut cause: Option<&dyn StdError> = self.cause.as_deref().map(|cause| cause as &dyn StdError);
         while let Some(error) = cause {
-            // A cause may have several lines; that they are indented tells them from the lines of this message.
+            // The lines of a cause are indented to distinguish them from the lines of this message.
             let text = shortened(&error.to_string(), LONGEST).replace('\n', "\n    ");
             write!(f, "\n  cause: {}", visible_lines(&text))?;
             cause = error.source();

@@ -1,5 +1,5 @@
-//! What `tealight compile --calibrate` says: how near the compiled network is to the float one, and what each type of
-//! weights costs each layer.
+//! The report of `tealight compile --calibrate`: how near the compiled network is to the float one, and what each type
+//! of weights costs each layer.
 
 use crate::error::Result;
 use crate::screen::Screen;
@@ -52,11 +52,11 @@ struct ChoiceReport {
     worst: f32,
 }
 
-/// Types in the table of costs, from the one that is left out last where space is short. All are in `--json`.
+/// The columns of the table of costs; where space is short, the last one is left out first. All are in `--json`.
 const SHOWN: [&str; 8] = ["int8", "q8_0", "q4_0", "f16", "f32", "q6k", "q5_0", "q4k"];
 
 impl Fidelity {
-    /// What is said of a report.
+    /// Converts a report of the compiler.
     pub(crate) fn of(report: Report) -> Self {
         let trial = |Trial { ranges, bias_correction, equalized, snr_db, ordinary_snr_db }: Trial| {
             let ranges = ranges.to_string();
@@ -83,7 +83,7 @@ impl Fidelity {
         }
     }
 
-    /// Writes it as text.
+    /// Prints it as text.
     ///
     /// # Errors
     /// Standard output cannot be written.
@@ -124,12 +124,12 @@ impl Fidelity {
         self.print_costs(screen)
     }
 
-    /// What looks wrong.
+    /// Returns the warnings.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Bytes and signal-to-noise ratio of each layer in each type.
+    /// Prints bytes and signal-to-noise ratio of each layer in each type.
     fn print_costs(&self, screen: &mut Screen) -> Result<()> {
         let has = |of: &&str| self.layers.iter().any(|layer| layer.choices.iter().any(|choice| choice.weights == *of));
         let types: Vec<&'static str> = SHOWN.into_iter().filter(|of| has(of)).collect();
@@ -160,7 +160,7 @@ impl Fidelity {
     }
 }
 
-/// "43.1 dB"; "exact" where nothing was lost, "no signal" where there is nothing but noise.
+/// Formats a ratio: "43.1 dB"; "exact" without any noise, "no signal" if there is only noise.
 fn decibels(snr: f64) -> String {
     match snr {
         f64::INFINITY => "exact".into(),

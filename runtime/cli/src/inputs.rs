@@ -1,4 +1,4 @@
-//! Inputs of a network in files: a file or a folder of files for each input, in real numbers.
+//! Reads the inputs of a network from files, as f32 values: a file or a folder of files for each input.
 
 use crate::error::{Error, Result};
 use crate::table::counted;
@@ -6,11 +6,12 @@ use crate::tensor_file::TensorKind;
 use std::path::{Path, PathBuf};
 use tealight_compiler::graph::{Graph, Tensor};
 
-/// The samples that the files at `paths` hold, one path for each of the network's inputs; `option` named them. A folder's
-/// files are streams of their own; those of all inputs with the same place in the order of names belong together.
+/// Reads the samples from the files at `paths`, one path for each of the network's inputs; `option` is the option that
+/// named them. Each file of a folder is a separate stream; files of different inputs belong together if they have the
+/// same position in the order of names.
 ///
 /// # Errors
-/// A file cannot be read or does not fit its input, or the inputs' files do not go together.
+/// A file cannot be read or does not fit its input, or the inputs' files do not match.
 pub(crate) fn read_streams(option: &str, paths: &[PathBuf], network: &Graph) -> Result<Vec<Vec<Vec<f32>>>> {
     if paths.len() != network.inputs.len() {
         let names: Vec<_> = network.inputs.iter().map(|&id| format!("`{}`", network.tensors[id].name)).collect();
@@ -44,7 +45,7 @@ pub(crate) fn read_streams(option: &str, paths: &[PathBuf], network: &Graph) -> 
     Ok(streams)
 }
 
-/// What a file must hold for an input.
+/// Returns what a file must contain for an input.
 fn kind(input: &Tensor) -> Result<TensorKind> {
     let (name, dtype) = (format!("the network's input `{}`", input.name), input.dtype.dtype());
     let Some(dtype) = dtype else {
@@ -56,7 +57,7 @@ fn kind(input: &Tensor) -> Result<TensorKind> {
     Ok(TensorKind { name, dtype, shape, scale, zero_point, len })
 }
 
-/// The inputs in a file.
+/// Reads the inputs in a file.
 fn read_stream(kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
     let stream = kind.read(file)?;
     let sample = |k| {
@@ -72,7 +73,7 @@ fn read_stream(kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
     (0..stream.count()).map(sample).collect()
 }
 
-/// The file itself, or the folder's .npy and .bin files by name.
+/// Returns the file itself, or the folder's .npy and .bin files by name.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);

@@ -1,4 +1,4 @@
-//! `tealight inspect`: what a model consists of, where in memory everything is and when, and which boards it fits.
+//! `tealight inspect`: the layers of a model, its memory map over time, and the boards that it fits.
 
 use crate::after;
 use crate::boards::{self, Fit};
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Values in the largest picture of the memory.
+/// The maximum number of values in the picture of the memory.
 const MOST_BLOCKS: usize = 4096;
 
 const JSON: &str = "\
@@ -267,7 +267,7 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     screen.print("(bytes; flash: the model file, the program comes on top; RAM: arena, and what the board keeps for the stack)\n")
 }
 
-/// What is left of `available`; below zero what is missing.
+/// Formats what is left of `available`; negative if it is not enough.
 fn left(needed: u64, available: u64) -> String {
     match available.checked_sub(needed) {
         Some(left) => grouped(left),

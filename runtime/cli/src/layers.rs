@@ -1,4 +1,4 @@
-//! What a compiled model consists of, as `tealight inspect` shows it: layers, totals, and who is where in the arena.
+//! The parts of a compiled model, as `tealight inspect` shows them: layers, totals, and the values in the arena.
 
 use crate::picture::Block;
 use serde::Serialize;
@@ -19,11 +19,11 @@ pub(crate) struct Tensor<'m> {
     pub scale: f32,
     /// See `scale`.
     pub zero_point: i32,
-    /// Where it is: `constant`, `arena` or `state`.
+    /// Its place: `constant`, `arena` or `state`.
     pub place: &'static str,
-    /// Its first byte: in the arena, or in the file's data section for a constant.
+    /// Offset of its first byte: in the arena, or in the file's data section for a constant.
     pub offset: u32,
-    /// The name of a constant in the file, its start if it is long.
+    /// The name of a constant in the file, cut if it is long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'m str>,
 }
@@ -35,58 +35,58 @@ pub(crate) struct Layer<'m> {
     pub index: usize,
     /// Its name.
     pub operator: &'static str,
-    /// What a `Lookup` or `UnaryF32` computes; the weights' type of a layer if they are in blocks or f16.
+    /// The function of a `Lookup` or `UnaryF32`; the type of a layer's weights if they are in blocks or f16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<&'static str>,
-    /// What it reads; nothing stands for an optional input that is left out.
+    /// Its inputs; `None` is an omitted optional input.
     pub inputs: Vec<Option<Tensor<'m>>>,
-    /// What it writes.
+    /// Its output.
     pub output: Tensor<'m>,
-    /// Nominal multiply-accumulates.
+    /// Nominal multiply-accumulate operations.
     pub macs: u64,
     /// Bytes of the constants that it reads.
     pub constant_bytes: u64,
-    /// How many pieces it is computed in.
+    /// The number of pieces that it is computed in.
     pub rows: u32,
-    /// The cost of one piece: about its multiply-accumulates, and all else at about its weight.
+    /// The cost of one piece, approximately in multiply-accumulate operations.
     pub row_cost: u32,
-    /// The cost of what is done before the first piece, and for some operators before others.
+    /// The cost of the preparation before the first piece, and for some operators before others.
     pub prepare_cost: u32,
-    /// How many bytes of its inputs the output takes over while it runs.
+    /// The number of bytes of its inputs that the output overwrites while the operator runs.
     pub overlap_bytes: u32,
-    /// Bytes of scratch memory; there is some where there is an overlap.
+    /// Bytes of scratch memory, which an overlap needs.
     pub scratch_bytes: u32,
 }
 
-/// A value that has memory of its own in the arena.
+/// A value with its own memory in the arena.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Resident {
     /// Its index in the plan's value table.
     pub value: usize,
     /// `input`, `output`, `activation`, `scratch` or `state`.
     pub role: &'static str,
-    /// The operator that writes it; nothing for inputs and state.
+    /// The operator that writes it; `None` for inputs and state.
     pub operator: Option<usize>,
-    /// Its first byte in the arena.
+    /// Offset of its first byte in the arena.
     pub offset: u32,
     /// Bytes.
     pub bytes: u32,
-    /// The first operator during which it lives.
+    /// The first operator of its live range.
     pub first: usize,
-    /// The last.
+    /// The last operator of its live range.
     pub last: usize,
 }
 
-/// Sums over the model. Bytes, unless said otherwise.
+/// Sums over the model, in bytes unless stated otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Totals {
-    /// Operators.
+    /// The number of operators.
     pub operators: usize,
-    /// Nominal multiply-accumulates of one inference.
+    /// Nominal multiply-accumulate operations of one inference.
     pub macs: u64,
-    /// Cost of one inference: multiply-accumulates, and other work at about its weight.
+    /// Cost of one inference, approximately in multiply-accumulate operations.
     pub cost: u64,
-    /// Cost of the longest row: what a poll with the smallest budget may do.
+    /// Cost of the longest row: the maximum work of a poll with the smallest budget.
     pub longest_row: u64,
     /// Constants, without padding.
     pub constant_bytes: u64,
@@ -94,21 +94,22 @@ pub(crate) struct Totals {
     pub file_bytes: u64,
     /// Memory that a session needs.
     pub arena_bytes: u64,
-    /// How much of that is streaming state.
+    /// The part of that which is streaming state.
     pub state_bytes: u64,
-    /// The most that lives at one time, with no byte shared.
+    /// The maximum number of bytes that are live at one time, if no bytes are shared.
     pub live_bytes: u64,
 }
 
-/// Bytes of the longest name: thousands of operators may read one constant, whose name may have a million.
+/// The maximum length of a name in bytes: thousands of operators may read one constant, whose name may have a million
+/// bytes.
 const LONGEST_NAME: usize = 256;
 
-/// The names of all constants, in order.
+/// Returns the names of all constants, in order.
 pub(crate) fn names<'m>(model: &Model<'m>) -> Vec<&'m str> {
     model.constant_names().map(|name| &name[..name.floor_char_boundary(LONGEST_NAME)]).collect()
 }
 
-/// All layers of `model`, whose constants have these names, in order.
+/// Returns all layers of `model`, whose constants have these names, in order.
 pub(crate) fn layers<'m>(model: &Model<'_>, names: &[&'m str]) -> Vec<Layer<'m>> {
     (0..model.op_count()).map(|index| layer(model, names, index)).collect()
 }
@@ -145,7 +146,7 @@ fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
     }
 }
 
-/// Value `index` of the plan; `names` are those of the constants.
+/// Returns value `index` of the plan; `names` are those of the constants.
 pub(crate) fn tensor<'m>(model: &Model<'_>, names: &[&'m str], index: usize) -> Tensor<'m> {
     let value = model.value(index);
     Tensor {
@@ -169,15 +170,15 @@ fn place(value: &Value) -> &'static str {
     }
 }
 
-/// How many bytes two tensors in the arena share.
+/// Returns how many bytes two tensors in the arena share.
 fn shared(a: &Tensor<'_>, b: &Tensor<'_>) -> u32 {
     (a.offset + a.bytes).min(b.offset + b.bytes).saturating_sub(a.offset.max(b.offset))
 }
 
-/// Sums over `model`.
+/// Returns the sums over `model`.
 pub(crate) fn totals(model: &Model<'_>) -> Totals {
     let residents = residents(model);
-    // Bytes that begin and that end to live with each operator.
+    // For each operator, the bytes whose live range begins there, and those whose live range ends there.
     let mut changes = vec![(0u64, 0u64); model.op_count() + 1];
     for resident in residents.iter().filter(|resident| resident.role != "scratch" && model.op_count() > 0) {
         let padded = u64::from(resident.bytes).next_multiple_of(16);
@@ -204,7 +205,7 @@ pub(crate) fn totals(model: &Model<'_>) -> Totals {
     }
 }
 
-/// The values that have memory of their own, in the order of the plan. Views of others are left out.
+/// Returns the values with their own memory, in the order of the plan, without views of others.
 pub(crate) fn residents(model: &Model<'_>) -> Vec<Resident> {
     let end = model.op_count().saturating_sub(1);
     let base = |index: usize| model.value(index).alias.map_or(index, usize::from);
@@ -226,7 +227,7 @@ pub(crate) fn residents(model: &Model<'_>) -> Vec<Resident> {
     .collect()
 }
 
-/// The blocks of the memory map's picture.
+/// Returns the blocks of the memory map's picture.
 pub(crate) fn blocks(model: &Model<'_>) -> Vec<Block> {
     let residents = residents(model);
     residents
@@ -250,23 +251,23 @@ pub(crate) fn blocks(model: &Model<'_>) -> Vec<Block> {
         .collect()
 }
 
-/// "1×49×10×1 I8".
+/// Formats a shape: "1×49×10×1".
 pub(crate) fn shape_text(shape: &[u32]) -> String {
     let dims: Vec<_> = shape.iter().map(ToString::to_string).collect();
     if dims.is_empty() { "scalar".into() } else { dims.join("×") }
 }
 
-/// What a layer computes; after it the type of its weights, if they are in blocks or f16.
+/// Returns the name of a layer, followed by the type of its weights if they are in blocks or f16.
 pub(crate) fn title(layer: &Layer<'_>) -> String {
     match layer.function {
         None => layer.operator.into(),
-        // The function says more than that there is a table, or a function.
+        // The function says more than the name of the operator.
         Some(function) if matches!(layer.operator, "Lookup" | "UnaryF32") => function.into(),
         Some(weights) => format!("{} {weights}", layer.operator),
     }
 }
 
-/// The types of a layer's first input and its output: one name if they are the same.
+/// Formats the types of a layer's first input and its output: one name if they are the same.
 pub(crate) fn types_text(layer: &Layer<'_>) -> String {
     let input = layer.inputs.iter().flatten().next().map_or(layer.output.dtype, |input| input.dtype);
     if input == layer.output.dtype { input.into() } else { format!("{input} to {}", layer.output.dtype) }

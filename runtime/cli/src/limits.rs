@@ -1,23 +1,23 @@
-//! What a model may ask for when it is run: memory and work. A file of a kilobyte can ask for 4 GiB, or for hours.
+//! Limits of a model's memory and work when it is run. A file of a kilobyte can require 4 GiB, or hours.
 
 use crate::error::{Error, Result};
 use crate::size::{parse_count, parse_size};
 use crate::table::{bytes, grouped};
 use tealight::Model;
 
-/// What one inference may cost by default: seconds on a desktop processor. A ResNet-50 on pictures of 224×224 takes 4.1
-/// billion multiply-accumulates, and costs somewhat more.
+/// The default limit of the cost of one inference: seconds on a desktop processor. A ResNet-50 on images of 224×224
+/// needs 4.1 billion multiply-accumulate operations, and costs somewhat more.
 pub(crate) const INFERENCE: u64 = 8_000_000_000;
 
-/// What a token of a small language model may cost by default; a hundred of them are made.
+/// The default limit of the cost of a token of a small language model; a text has about a hundred of them.
 #[cfg(feature = "generate")]
 pub(crate) const TOKEN: u64 = 64_000_000;
 
-/// What an inference may cost for each byte of the file, if that is more: a language model uses each of its weights once for
-/// a token. A byte of blocks costs up to 14; attention over a long context comes on top.
+/// The limit of the cost of an inference for each byte of the file, if that is more: a language model uses each of its
+/// weights once for a token. A byte of blocks costs up to 14; attention over a long context is added to that.
 const WORK_PER_BYTE: u64 = 32;
 
-/// What an arena may take by default.
+/// The default limit of the arena, in bytes.
 const MEMORY: u64 = 512 << 20;
 
 /// Options that say what a model may ask for.
@@ -38,10 +38,10 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Checks what `model` asks for; an inference may cost `work` by default.
+    /// Checks the requirements of `model`; `work` is the default limit of the cost of an inference.
     ///
     /// # Errors
-    /// It is more than is allowed; the message names the option.
+    /// They exceed a limit; the message names the option.
     pub(crate) fn check(&self, model: &Model<'_>, work: u64) -> Result<()> {
         let arena = model.arena_len() as u64;
         let most = self.max_memory.unwrap_or(MEMORY);

@@ -1,4 +1,4 @@
-//! The program `tealight`; all it does is in the library.
+//! The program `tealight`; all of its code is in the library.
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! The model that a command works on: a compiled one, mapped into memory and read in place, or a `.tflite` or `.gguf`,
-//! compiled in memory first.
+//! The model of a command: a compiled one, mapped into memory and read in place, or a `.tflite` or `.gguf`, which is
+//! first compiled in memory.
 
 use crate::error::{Error, Result};
 use memmap2::{Mmap, MmapMut};
@@ -13,12 +13,12 @@ use tealight_compiler::{FileKind, Options, compile_tflite, kind_of, kind_of_fold
 #[derive(Debug)]
 pub(crate) struct ModelFile {
     path: PathBuf,
-    /// Page-aligned: more than a model needs.
+    /// Page-aligned, which is more than a model needs.
     bytes: Mmap,
 }
 
 impl ModelFile {
-    /// Opens the file `path`. Whether it is compiled is seen from its content; if not, compiling it may take `max_memory`
+    /// Opens the file `path`. Its content shows whether it is compiled; if not, compiling it may take `max_memory`
     /// ([`Options::max_memory`]).
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl ModelFile {
         Ok(Self { path: path.to_path_buf(), bytes })
     }
 
-    /// The model, checked.
+    /// Returns the model, checked.
     ///
     /// # Errors
     /// The file is not a valid model.
@@ -63,10 +63,10 @@ impl ModelFile {
     }
 }
 
-/// The file `path` in memory. It is mapped, not read: see the help of `--engine`.
+/// Maps the file `path` into memory, without reading it: see the help of `--engine`.
 ///
 /// # Errors
-/// It is not a regular file with something in it, or cannot be read.
+/// It is not a regular file, is empty, or cannot be read.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
     let failed = || Error::new(format!("cannot read the model `{}`", path.display()));
     let open = || -> std::io::Result<(File, std::fs::Metadata)> {
@@ -94,36 +94,36 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
     mapped.map_err(|error| failed().cause(error).help("check that you may read the file"))
 }
 
-/// A copy of `bytes` in pages of their own.
+/// Copies `bytes` to new pages.
 fn in_memory(bytes: &[u8]) -> std::io::Result<Mmap> {
     let mut pages = MmapMut::map_anon(bytes.len())?;
     pages.copy_from_slice(bytes);
     pages.make_read_only()
 }
 
-/// Whether the file is a TensorFlow Lite one, or at least meant to be.
+/// Returns whether the file is a TensorFlow Lite file, or appears to be one by name or content.
 pub(crate) fn is_tflite(path: &Path, bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"TFL3") || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tflite"))
 }
 
-/// The name of a model that is compiled from the file `path` and not given one.
+/// Returns the default name of a model that is compiled from the file `path`.
 pub(crate) fn default_name(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     stem.chars().filter(|letter| !letter.is_control()).collect()
 }
 
-/// What the model calls itself.
+/// Returns the name in the model's metadata.
 pub(crate) fn name(model: &Model<'_>) -> Option<String> {
     model.metadata("name").and_then(unescape)
 }
 
-/// What the elements of the first output stand for; empty if the model does not say.
+/// Returns the labels of the elements of the first output; empty if the model has none.
 pub(crate) fn labels(model: &Model<'_>) -> Vec<String> {
     let text = model.metadata("labels").and_then(unescape);
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
-/// A metadata entry without its JSON escapes.
+/// Returns a metadata entry without its JSON escapes.
 fn unescape(raw: &str) -> Option<String> {
     serde_json::from_str(&format!("\"{raw}\"")).ok()
 }

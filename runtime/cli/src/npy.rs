@@ -9,10 +9,10 @@ use tealight_format::DType;
 /// The start of every file.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// The elements start on a multiple of this.
+/// The offset of the elements is a multiple of this.
 const ALIGNMENT: usize = 64;
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The type as NumPy writes it: `<i2`, `|i1`.
@@ -28,19 +28,19 @@ pub(crate) struct Header {
 /// Why a header was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NpyError {
-    /// The file is shorter than its header says.
+    /// The file ends within the header.
     #[error("the file ends within the .npy header")]
     Truncated,
-    /// The first bytes are others.
+    /// The file does not start with the magic bytes.
     #[error("the file does not start with the .npy magic bytes")]
     Magic,
-    /// A version that did not exist when this was written.
+    /// The version is not known.
     #[error(".npy version {0} is not known")]
     Version(u8),
-    /// The dictionary is not one of plain arrays.
+    /// The dictionary does not describe a plain array.
     #[error("the .npy header is not that of a plain array, at byte {at}")]
     Dictionary {
-        /// Where, from the start of the file.
+        /// The byte offset from the start of the file.
         at: usize,
     },
 }
@@ -65,7 +65,7 @@ impl Header {
             .ok_or(NpyError::Dictionary { at: scanner.at })
     }
 
-    /// The type of the elements, if it is one of a model's and little-endian.
+    /// Returns the type of the elements, if it is one of a model's types and little-endian.
     pub(crate) fn dtype(&self) -> Option<DType> {
         Some(match self.descr.as_str() {
             "|i1" | "<i1" | ">i1" => DType::I8,
@@ -77,10 +77,11 @@ impl Header {
         })
     }
 
-    /// The elements with the last dimension innermost, of `size` bytes each, if they are stored the other way round. `None`
-    /// if they need not be moved, or `elements` has not the length that the shape says.
+    /// Returns the elements, of `size` bytes each, in C order if they are stored in Fortran order. `None` if they need
+    /// not be moved, or the length of `elements` does not match the shape.
     pub(crate) fn in_c_order(&self, elements: &[u8], size: usize) -> Option<Vec<u8>> {
-        // Dimensions of 1 move nothing. Without them there are no more than the element count has binary digits.
+        // Dimensions of 1 move nothing. The number of the others is at most the number of binary digits of the element
+        // count.
         let dims = self.shape.iter().filter(|dim| **dim != 1).map(|dim| usize::try_from(*dim).ok());
         let dims: Vec<usize> = dims.collect::<Option<_>>()?;
         let len = dims.iter().try_fold(size, |len, dim| len.checked_mul(*dim))?;
@@ -114,7 +115,7 @@ impl Header {
     }
 }
 
-/// What NumPy calls a type.
+/// Returns NumPy's name of a type.
 pub(crate) fn descr(dtype: DType) -> &'static str {
     match dtype {
         DType::I8 => "|i1",
@@ -126,10 +127,10 @@ pub(crate) fn descr(dtype: DType) -> &'static str {
     }
 }
 
-/// The bytes before the elements of an array.
+/// Returns the bytes before the elements of an array.
 pub(crate) fn header(dtype: DType, shape: &[u64]) -> Vec<u8> {
     let dims: String = shape.iter().map(|dim| format!("{dim}, ")).collect();
-    // A tuple of one keeps its comma; longer ones are written as Python does.
+    // In Python, a tuple of one element keeps its comma.
     let dims = if shape.len() == 1 { dims.trim_end() } else { dims.trim_end_matches(", ") };
     let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({dims}), }}", descr(dtype));
     let start = MAGIC.len() + 4;
@@ -137,12 +138,12 @@ pub(crate) fn header(dtype: DType, shape: &[u64]) -> Vec<u8> {
         text.push(' ');
     }
     text.push('\n');
-    // Six dimensions of at most twenty digits stay far below the 65,535 bytes of version 1.
+    // At most six dimensions of up to twenty digits are far below the 65,535 bytes of version 1.
     let len = text.len() as u16;
     [MAGIC, &[1, 0], &len.to_le_bytes(), text.as_bytes()].concat()
 }
 
-/// Reads the little of Python's syntax that headers use.
+/// Reads the small part of Python's syntax that headers use.
 struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
@@ -252,7 +253,7 @@ mod tests {
             for size in [1, 2, 4, 8] {
                 let header = Header { descr: String::new(), fortran_order: true, shape: shape.to_vec(), data_at: 0 };
                 let count = shape.iter().product::<u64>();
-                // Element i of the C order, at its place in Fortran order.
+                // Moves element i of the C order to its position in Fortran order.
                 let mut stored = vec![0; count as usize * size];
                 for i in 0..count {
                     let (mut rest, mut stride, mut at) = (i, count, 0);

@@ -1,10 +1,10 @@
-//! The file that a command writes: it appears whole or not at all.
+//! The file that a command writes, completely or not at all.
 
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use tealight_compiler::remove_unfinished;
 
-/// The exit code of a program that was interrupted, by the shells' custom: 128 and the signal.
+/// The exit code of an interrupted program, by the convention of shells: 128 plus the signal.
 const INTERRUPTED: i32 = 130;
 
 /// A file being written.
@@ -15,8 +15,8 @@ pub(crate) struct OutputFile {
 }
 
 impl OutputFile {
-    /// Starts the file `target`; nothing of that name changes yet. `read` are files that the command reads: the target
-    /// must not be one of them.
+    /// Starts the file `target`, without changing an existing one. `read` are files that the command reads, which the
+    /// target must not be.
     ///
     /// # Errors
     /// The folder does not exist or cannot be written, or `target` is a folder or one of `read`.
@@ -34,27 +34,27 @@ impl OutputFile {
         Ok(Self { shown: target.to_path_buf(), file })
     }
 
-    /// Writes `bytes` after what was written before.
+    /// Appends `bytes`.
     ///
     /// # Errors
-    /// What the operating system says, such as a full disk.
+    /// The error of the operating system, such as a full disk.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write(bytes).map_err(|error| cannot_write(&self.shown, error))
     }
 
-    /// Ends the file and gives it its name.
+    /// Completes the file and gives it its name.
     ///
     /// # Errors
-    /// What the operating system says; the target is then as it was.
+    /// The error of the operating system; the target is then as it was.
     pub(crate) fn finish(self) -> Result<()> {
         self.file.finish().map_err(|error| cannot_write(&self.shown, error))
     }
 }
 
-/// Ends the program when the user interrupts it, without leaving a part of a file behind.
+/// Ends the program when the user interrupts it, without leaving an incomplete file behind.
 ///
 /// # Errors
-/// What the operating system says.
+/// The error of the operating system.
 pub fn clean_up_when_interrupted() -> Result<()> {
     let handler = || {
         remove_unfinished();

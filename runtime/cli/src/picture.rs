@@ -1,63 +1,62 @@
-//! The memory map as a picture: time runs to the right, one operator after another; the arena runs down, from its
-//! first byte to its last. A value is a block, as wide as it lives and as high as it is large.
+//! The memory map as a picture. Time runs to the right, one operator after another; the arena runs down, from its first
+//! byte to its last. A value is a block, as wide as its live range and as high as its size.
 //!
 //! With colours, a line of text shows two lines of the picture (half blocks), and touching blocks have different
-//! colours. Without, blocks are filled with shades. A label stands in a block where it fits.
+//! colours. Without colours, blocks are filled with shades. A block has a label where it fits.
 //!
-//! An output that takes over its input's memory while the operator runs shows as a step: the left half of the
-//! operator's column belongs to the input, the right half to the output.
+//! An output that overwrites its input while the operator runs appears as a step: the left half of the operator's
+//! column belongs to the input, the right half to the output.
 
 use crate::table::bytes;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::Range;
 
-/// Lines of text that a large arena takes.
+/// The number of text lines for a large arena.
 const LINES: usize = 18;
 
-/// The widest that an operator is drawn.
+/// The maximum width of an operator, in columns.
 const WIDEST: usize = 8;
 
 /// Columns for offsets, before the picture.
 const MARGIN: usize = 13;
 
-/// Blocks that live at one time in one line, at most, for which it is drawn which takes over which: they are compared in
-/// pairs.
+/// The maximum number of live blocks in one line for which overlaps are drawn, because they are compared in pairs.
 const MOST_ALIVE: usize = 64;
 
-/// Background colours of the 256-colour palette that dark text is readable on.
+/// Background colours of the 256-colour palette on which dark text is readable.
 const PALETTE: [u8; 10] = [110, 179, 108, 174, 146, 186, 73, 180, 139, 151];
 
-/// Fillings without colour, from the start the most different.
+/// Fill characters without colour, the most different ones first.
 const SHADES: [char; 4] = ['░', '▓', '▒', '█'];
 
 /// A value in the arena.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// What is written in it: the long form where there is room, else the short one.
+    /// The label: the long form where there is room, otherwise the short one.
     pub labels: [String; 2],
-    /// Its first byte.
+    /// Offset of its first byte.
     pub offset: u64,
     /// Bytes.
     pub len: u64,
-    /// The first operator during which it lives.
+    /// The first operator of its live range.
     pub first: usize,
-    /// The last.
+    /// The last operator of its live range.
     pub last: usize,
 }
 
-/// What is drawn.
+/// The data of the picture.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture<'a> {
     /// The values.
     pub blocks: &'a [Block],
-    /// How many operators there are.
+    /// The number of operators.
     pub ops: usize,
     /// Bytes of the arena.
     pub arena_len: u64,
 }
 
-/// Which block each cell belongs to, line by line.
+/// The block that each cell belongs to, line by line.
 struct Grid {
     columns: usize,
     cells: Vec<Option<usize>>,
@@ -74,7 +73,7 @@ impl Grid {
 }
 
 impl Picture<'_> {
-    /// The picture, at most `width` columns wide. Empty if there is nothing to draw.
+    /// Draws the picture, at most `width` columns wide. Empty if there is nothing to draw.
     pub(crate) fn draw(&self, width: usize, colour: bool) -> String {
         if self.ops == 0 || self.arena_len == 0 {
             return String::new();
@@ -111,7 +110,7 @@ impl Picture<'_> {
         text
     }
 
-    /// The operators' numbers, each over its column where there is room.
+    /// Returns the operators' numbers, each above its column where there is room.
     fn axis(&self, columns: usize) -> String {
         let mut line = String::new();
         for op in 0..self.ops {
@@ -135,11 +134,11 @@ impl Picture<'_> {
         Grid { columns, cells }
     }
 
-    /// The block that has most of the bytes `from..to` in the span of time that `column` stands for.
+    /// Returns the block with the largest part of the bytes `from..to` in the time span of `column`.
     fn block_at(&self, from: u64, to: u64, column: usize, columns: usize) -> Option<usize> {
         let (op, last_op, late) = if columns >= self.ops {
-            // Where the middle of the column is: in which operator, and whether in its second half, in which the output
-            // has taken over.
+            // The operator at the middle of the column, and whether it is in the second half, in which the output has
+            // overwritten the input.
             let halves = (2 * column + 1) * self.ops / columns;
             (halves / 2, halves / 2, halves % 2 == 1)
         } else {
@@ -161,7 +160,7 @@ impl Picture<'_> {
         clear.or(alive.first()).map(|(index, _)| *index)
     }
 
-    /// The labels' letters, cell by cell of the text.
+    /// Returns the labels' letters, cell by cell of the text.
     fn labels(&self, grid: &Grid, lines: usize, parts: usize) -> Vec<Option<char>> {
         let mut letters = vec![None; lines * grid.columns];
         for (index, block) in self.blocks.iter().enumerate() {
@@ -173,7 +172,7 @@ impl Picture<'_> {
             let Some((label, room)) = Self::label(block, &runs) else { continue };
             let fitting: Vec<_> = runs.iter().filter(|(_, run)| run.len() >= room).collect();
             let Some((line, run)) = fitting.get(fitting.len() / 2) else { continue };
-            // Spaces keep a label apart from the filling, as long as some of that stays.
+            // Spaces separate a label from the fill, as long as some of the fill stays.
             let spaced = run.len() >= label.chars().count() + if runs.len() > 1 { 2 } else { 4 };
             let padded = if spaced { format!(" {label} ") } else { label.clone() };
             let start = run.start + (run.len() - padded.chars().count()) / 2;
@@ -184,7 +183,8 @@ impl Picture<'_> {
         letters
     }
 
-    /// The label that suits a block whose lines are `runs`, and the length of the runs that it may stand in.
+    /// Returns the label that fits a block whose lines are `runs`, and the minimum length of the runs that it is
+    /// written in.
     fn label<'b>(block: &'b Block, runs: &[(usize, Range<usize>)]) -> Option<(&'b String, usize)> {
         let longest = runs.iter().map(|(_, run)| run.len()).max()?;
         let [long, short] = &block.labels;
@@ -194,7 +194,7 @@ impl Picture<'_> {
     }
 }
 
-/// The longest range of columns for which `inside` holds.
+/// Returns the longest range of columns for which `inside` holds.
 fn longest_run(columns: usize, inside: impl Fn(usize) -> bool) -> Option<Range<usize>> {
     let mut best: Option<Range<usize>> = None;
     let mut start = None;
@@ -210,7 +210,7 @@ fn longest_run(columns: usize, inside: impl Fn(usize) -> bool) -> Option<Range<u
     best
 }
 
-/// A paint for each block such that touching ones differ, as far as `paints` suffice.
+/// Returns a paint for each block. Touching blocks differ, as far as `paints` are enough.
 fn colours(grid: &Grid, blocks: usize, paints: usize) -> Vec<usize> {
     let mut touching = vec![BTreeSet::new(); blocks];
     for line in 0..grid.lines() {
@@ -226,7 +226,7 @@ fn colours(grid: &Grid, blocks: usize, paints: usize) -> Vec<usize> {
     }
     let mut paint = vec![0; blocks];
     for block in 0..blocks {
-        // Starting from another paint each time spreads them.
+        // Each block starts its search at another paint, which spreads them.
         let choice = (0..paints).map(|i| (block + i) % paints);
         let free = |paint: &[usize], p: usize| touching[block].range(..block).all(|other| paint[*other] != p);
         paint[block] = choice.clone().find(|p| free(&paint, *p)).unwrap_or(block % paints);

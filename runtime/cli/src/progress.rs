@@ -1,10 +1,10 @@
-//! How far long work has come, on standard error: a stream of inferences as a bar on a terminal and a line now and then
-//! elsewhere; stages of which nobody knows how long they take by name, on a terminal only.
+//! The progress of long work, on standard error. A stream of inferences is a bar on a terminal and an occasional line
+//! elsewhere; stages of unknown length are shown by name, on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
-/// Streams shorter than this say nothing where there is no terminal.
+/// Shorter streams show no progress if there is no terminal.
 const LONG: usize = 100;
 
 /// The state of a stream of inferences.
@@ -16,7 +16,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A stream of `count` inferences that starts now.
+    /// Starts a stream of `count` inferences.
     pub(crate) fn new(count: usize) -> Self {
         let bar = (count > 1 && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("  {bar:32} {pos}/{len} inferences, {eta} left")
@@ -26,7 +26,7 @@ impl Progress {
         Self { bar, count, done: 0 }
     }
 
-    /// One inference has ended.
+    /// Counts an inference that has ended.
     pub(crate) fn step(&mut self) {
         self.done += 1;
         match &self.bar {
@@ -60,7 +60,7 @@ impl Drop for Progress {
 pub(crate) struct Stages(Option<ProgressBar>);
 
 impl Stages {
-    /// Work that begins now.
+    /// Starts the work.
     pub(crate) fn start() -> Self {
         Self(std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
@@ -69,7 +69,7 @@ impl Stages {
         }))
     }
 
-    /// The stage `name` has ended.
+    /// Marks the end of the stage `name`.
     pub(crate) fn next(&mut self, name: &str) {
         if let Some(bar) = &self.0 {
             bar.set_message(format!("after {name}"));

@@ -1,4 +1,4 @@
-//! `tealight run`: inferences on this computer, with the bits that a board gives.
+//! `tealight run`: inferences on this computer, with the same bits as on a board.
 
 use crate::engine::{self, Engine, Session};
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ struct Output<'a> {
 /// Runs the command.
 ///
 /// # Errors
-/// A file cannot be read or written, or is not what the model takes. Then no file is left behind.
+/// A file cannot be read or written, or does not fit the model. In that case no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model, args.limits.max_memory)?;
     let model = file.model()?;
@@ -171,7 +171,7 @@ fn read_inputs(files: &[PathBuf], kinds: &[TensorKind]) -> Result<Vec<Stream>> {
     Ok(streams)
 }
 
-/// Makes `count` inferences in `session` and hands the outputs' bytes of each to `take`.
+/// Runs `count` inferences in `session` and passes the bytes of each one's outputs to `take`.
 fn infer(
     session: &mut Session<'_>,
     inputs: &[Stream],

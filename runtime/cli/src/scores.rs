@@ -1,4 +1,4 @@
-//! The highest elements of an output, as real numbers with their labels.
+//! The highest elements of an output, as real values with their labels.
 
 use crate::error::Result;
 use crate::screen::Screen;
@@ -9,9 +9,9 @@ use serde::Serialize;
 /// One element of an output.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Score {
-    /// Its place among the output's elements.
+    /// Its index among the output's elements.
     pub index: usize,
-    /// What it stands for, if the model says so.
+    /// Its label, if the model has labels.
     pub label: Option<String>,
     /// Its real value.
     pub value: f32,
@@ -19,11 +19,11 @@ pub(crate) struct Score {
     pub raw: f64,
 }
 
-/// The widest bar of a probability.
+/// The maximum width of a probability's bar.
 const BAR: f32 = 24.0;
 
-/// The `count` highest elements of an output in the order of [`tealight::top_k`]: highest first, equal ones in their
-/// order, NaN last.
+/// Returns the `count` highest elements of an output in the order of [`tealight::top_k`]: highest first, equal ones in
+/// their order, NaN last.
 pub(crate) fn top(kind: &TensorKind, bytes: &[u8], labels: &[String], count: usize) -> Vec<Score> {
     let size = kind.dtype.size() as usize;
     let elements = bytes.len() / size;
@@ -36,7 +36,7 @@ pub(crate) fn top(kind: &TensorKind, bytes: &[u8], labels: &[String], count: usi
     top.iter().map(score).collect()
 }
 
-/// The label of element `index`, if there is one for each.
+/// Returns the label of element `index`, if every element has one.
 fn label(labels: &[String], index: usize, count: usize) -> Option<String> {
     if labels.len() == count { labels.get(index).cloned() } else { None }
 }
@@ -58,7 +58,7 @@ pub(crate) fn print(results: &[Vec<Vec<Score>>], outputs: &[TensorKind], screen:
     Ok(())
 }
 
-/// A line for each score; probabilities get a bar.
+/// Formats a line for each score; probabilities get a bar.
 fn lines(scores: &[Score], kind: &TensorKind) -> String {
     let probabilities = scores.iter().all(|score| (0.0..=1.0).contains(&score.value));
     let mut table = Table::new().text("", 0).number("", 0).number("", 1).text("", 2);

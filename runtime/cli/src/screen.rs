@@ -1,17 +1,17 @@
-//! Where a command's report goes: how wide it may be, and whether it may have colours.
+//! The destination of a command's report: its width, and whether it may have colours.
 
 use crate::error::{Error, Result};
 use crate::escape::{visible, visible_json, visible_lines};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-/// The width for reports that do not go to a terminal, in columns. Tables leave nothing out there.
+/// The width of reports that do not go to a terminal, in columns. Tables are not shortened there.
 const PIPE_WIDTH: usize = 100;
 
 /// Narrower terminals are treated as this wide.
 const LEAST_WIDTH: usize = 60;
 
-/// Standard output, and what is known about it.
+/// Standard output, with its properties.
 pub struct Screen {
     out: Box<dyn Write>,
     /// Columns of the terminal; `None` if it is not one.
@@ -21,7 +21,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// The process's standard output. Colours are used on a terminal unless `NO_COLOR` is set or `TERM` is `dumb`.
+    /// Uses the process's standard output, with colours on a terminal unless `NO_COLOR` is set or `TERM` is `dumb`.
     pub fn stdout() -> Self {
         let out = std::io::stdout();
         let terminal = out.is_terminal();
@@ -31,39 +31,39 @@ impl Screen {
         Self { out: Box::new(std::io::BufWriter::new(out)), columns, colour: terminal && !dumb && !set("NO_COLOR") }
     }
 
-    /// What is no terminal, such as a file: no colours, and tables as wide as they are.
+    /// Uses something other than a terminal, such as a file: no colours, and no limit of the width of tables.
     pub fn plain(out: impl Write + 'static) -> Self {
         Self { out: Box::new(out), columns: None, colour: false }
     }
 
-    /// How wide pictures are drawn.
+    /// Returns the width of pictures.
     pub fn width(&self) -> usize {
         self.columns.unwrap_or(PIPE_WIDTH).max(LEAST_WIDTH)
     }
 
-    /// How wide tables may be; `None` for no limit.
+    /// Returns the maximum width of tables; `None` for no limit.
     pub fn table_width(&self) -> Option<usize> {
         self.columns.map(|columns| columns.max(LEAST_WIDTH))
     }
 
-    /// Writes `text`, which may have several lines and may quote a file: every character of it becomes visible.
+    /// Writes `text`, which may have several lines and may quote a file: control characters are made visible.
     pub fn print(&mut self, text: impl Display) -> Result<()> {
         self.write(&visible_lines(&text.to_string()))
     }
 
-    /// Writes a line that starts with `bold`, in bold where colours may be used, and goes on with `rest`. Both may quote a
-    /// file.
+    /// Writes a line: `bold`, in bold where colours may be used, then `rest`. Both may quote a file.
     pub fn heading(&mut self, bold: &str, rest: &str) -> Result<()> {
         let (bold, rest) = (visible(bold), visible(rest));
         self.write(&if self.colour { format!("\x1b[1m{bold}\x1b[0m{rest}\n") } else { format!("{bold}{rest}\n") })
     }
 
-    /// Writes a picture that was drawn for this screen. It may have colours, and must quote nothing.
+    /// Writes a picture that was drawn for this screen. It may have colours, and must not quote a file.
     pub(crate) fn picture(&mut self, picture: &str) -> Result<()> {
         self.write(picture)
     }
 
-    /// Writes text that a model made: as it is, but on a terminal every character but line breaks and tabs becomes visible.
+    /// Writes text that a model generated, unchanged. On a terminal, control characters other than line breaks and tabs
+    /// are made visible.
     #[cfg(feature = "generate")]
     pub(crate) fn generated(&mut self, text: &str) -> Result<()> {
         if self.columns.is_some() { self.print(text) } else { self.write(text) }
@@ -73,31 +73,32 @@ impl Screen {
         self.out.write_all(text.as_bytes()).map_err(Error::stdout)
     }
 
-    /// Writes `value` as JSON, with a line break at its end.
+    /// Writes `value` as JSON, followed by a line break.
     pub fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
         serde_json::to_writer_pretty(VisibleJson(&mut self.out), value).map_err(|error| Error::stdout(error.into()))?;
         self.write("\n")
     }
 
-    /// Writes a warning to standard error, after all that was written so far: there it is seen wherever the report goes.
+    /// Writes a warning to standard error, after everything written so far. It is visible there wherever the report
+    /// goes.
     pub fn warn(&mut self, text: impl Display) -> Result<()> {
         self.finish()?;
         eprintln!("warning: {text}");
         Ok(())
     }
 
-    /// Hands over all that was written.
+    /// Flushes everything that was written.
     pub fn finish(&mut self) -> Result<()> {
         self.out.flush().map_err(Error::stdout)
     }
 }
 
-/// Makes every character of a JSON document visible on its way.
+/// Escapes invisible characters of a JSON document while it is written.
 struct VisibleJson<W>(W);
 
 impl<W: Write> Write for VisibleJson<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A document is handed over in pieces of text.
+        // Each call passes a piece of valid text.
         let text = std::str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         self.0.write_all(visible_json(text).as_bytes())?;
         Ok(bytes.len())
@@ -127,7 +128,7 @@ mod tests {
         }
     }
 
-    /// What `write` writes to a screen, which is a terminal if it has columns.
+    /// Returns what `write` writes to a screen, which is a terminal if it has columns.
     fn written(columns: Option<usize>, write: impl Fn(&mut Screen) -> Result<()>) -> String {
         let out = Written::default();
         let mut screen = Screen { out: Box::new(out.clone()), columns, colour: columns.is_some() };

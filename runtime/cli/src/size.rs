@@ -1,6 +1,6 @@
-//! Sizes of memory and counts as options take them: `4096`, `512M`, `1GiB`.
+//! Sizes of memory and counts in options: `4096`, `512M`, `1GiB`.
 
-/// Units and their bytes, as GNU's programs read them: `M` and `MiB` are powers of 1024, `MB` is a power of 1000.
+/// Units and their bytes, as in GNU's programs: `M` and `MiB` are powers of 1024, `MB` is a power of 1000.
 const UNITS: [(&str, u64); 14] = [
     ("", 1),
     ("b", 1),
@@ -22,7 +22,7 @@ const UNITS: [(&str, u64); 14] = [
 /// all powers of 1024; `KB`, `MB`, `GB`, `TB`, powers of 1000).
 ///
 /// # Errors
-/// The text is not such a size, or more than 64 bits hold; the message says what would be one.
+/// The text is not such a size, or does not fit in 64 bits; the message describes valid sizes.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     parse(text, &UNITS, "give bytes, such as 4096, 512M or 1GiB")
 }
@@ -34,7 +34,7 @@ const THOUSANDS: [(&str, u64); 5] =
 /// Reads a count: digits, and a unit in either case if there is one (`K`, `M`, `G`, `T`, powers of 1000).
 ///
 /// # Errors
-/// The text is not such a count, or more than 64 bits hold; the message says what would be one.
+/// The text is not such a count, or does not fit in 64 bits; the message describes valid counts.
 pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
     parse(text, &THOUSANDS, "give a number, such as 4096, 500M or 20G")
 }
@@ -47,7 +47,7 @@ fn parse(text: &str, units: &[(&str, u64)], help: &str) -> Result<u64, String> {
     let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
     match (number.parse::<u64>(), factor) {
         (Ok(number), Some(factor)) => number.checked_mul(*factor).ok_or_else(|| "it is too large".to_string()),
-        // Digits alone fail only because they are too many.
+        // Digits alone fail only if there are too many.
         (Err(_), Some(_)) if digits > 0 => Err("it is too large".into()),
         _ => Err(help.into()),
     }

@@ -1,8 +1,8 @@
-//! Plain tables: aligned columns, two spaces between them, and a choice of what to leave out when space is short.
+//! Plain tables: aligned columns with two spaces between them, of which some can be left out where space is short.
 
 use crate::escape::{shortened, visible};
 
-/// Characters of a cell, at most: a name in a file may have a million.
+/// The maximum number of characters of a cell: a name in a file may have a million.
 const WIDEST: usize = 200;
 
 /// A table that is filled row by row.
@@ -16,7 +16,7 @@ pub(crate) struct Table {
 struct Column {
     title: &'static str,
     right: bool,
-    /// Columns of the highest rank are left out first; 0 never.
+    /// Columns of the highest rank are left out first; a column of rank 0 always stays.
     rank: u8,
 }
 
@@ -24,12 +24,13 @@ struct Column {
 const GAP: &str = "  ";
 
 impl Table {
-    /// A table without columns.
+    /// Creates a table without columns.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a column of text. Where the table is too wide, columns of the highest `rank` go first; 0 stays.
+    /// Adds a column of text. If the table is too wide, columns of the highest `rank` are left out first; rank 0 always
+    /// stays.
     pub(crate) fn text(mut self, title: &'static str, rank: u8) -> Self {
         self.columns.push(Column { title, right: false, rank });
         self
@@ -41,14 +42,14 @@ impl Table {
         self
     }
 
-    /// Adds a row: one cell for each column. A cell may quote a file.
+    /// Adds a row with one cell for each column. A cell may quote a file.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells = cells.into_iter().map(|cell| visible(&shortened(&cell, WIDEST)).into_owned());
         self.rows.push(cells.collect());
     }
 
-    /// The table as text, at most `width` columns wide if columns can be left out for it, and the titles of those that
-    /// were.
+    /// Returns the table as text, and the titles of the columns that were left out to make it at most `width` columns
+    /// wide.
     pub(crate) fn draw(&self, width: Option<usize>) -> (String, Vec<&'static str>) {
         let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.column_width(column)).collect();
         let total = |shown: &[usize]| {
@@ -90,7 +91,7 @@ impl Table {
     }
 }
 
-/// `number` with commas between groups of three digits.
+/// Formats `number` with commas between groups of three digits.
 pub fn grouped(number: impl Into<u64>) -> String {
     let digits = number.into().to_string();
     let mut text = String::new();
@@ -103,12 +104,12 @@ pub fn grouped(number: impl Into<u64>) -> String {
     text
 }
 
-/// "1 operator", "1,200 operators".
+/// Formats a count: "1 operator", "1,200 operators".
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
-/// `count` bytes, for people.
+/// Formats `count` bytes.
 pub(crate) fn bytes(count: impl Into<u64>) -> String {
     format!("{} B", grouped(count))
 }

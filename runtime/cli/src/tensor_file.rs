@@ -1,7 +1,8 @@
 //! Tensors in files: raw little-endian bytes (`.bin`), or NumPy arrays (`.npy`).
 //!
-//! A file may hold several tensors of one kind in a row; it is then a stream, and each of them is one inference. A
-//! `.npy` of a stream has the count as its first dimension: before the tensor's dimensions, or in place of a leading 1.
+//! A file may hold several tensors of one kind one after another. It is then a stream, and each tensor is one
+//! inference. A `.npy` of a stream has the count as its first dimension: before the tensor's dimensions, or in place of
+//! a leading 1.
 
 use crate::error::{Error, Result};
 use crate::npy;
@@ -11,10 +12,10 @@ use std::fmt;
 use std::path::Path;
 use tealight_format::{DType, Model, Value};
 
-/// The bytes of model input `i` in the file `path`, `.bin` or `.npy`: one, or several in a row.
+/// Returns the bytes of model input `i` in the file `path`, `.bin` or `.npy`: one tensor, or several one after another.
 ///
 /// # Errors
-/// The file cannot be read, or does not hold a whole number of such inputs, or holds none.
+/// The file cannot be read, does not hold a whole number of such inputs, or is empty.
 pub fn read_inputs(model: &Model<'_>, i: usize, path: &Path) -> Result<Vec<u8>> {
     let Some(input) = model.input(i) else { return Err(Error::new(format!("the model has no input {i}"))) };
     let kind = TensorKind::of(format!("input {i}"), &model.value(input));
@@ -22,10 +23,10 @@ pub fn read_inputs(model: &Model<'_>, i: usize, path: &Path) -> Result<Vec<u8>> 
     Ok(stream.data.split_off(stream.at))
 }
 
-/// What one tensor of a file must be.
+/// The properties of one tensor in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TensorKind {
-    /// "input 0".
+    /// Its name in messages: "input 0".
     pub name: String,
     /// Type of its elements.
     pub dtype: DType,
@@ -35,34 +36,34 @@ pub(crate) struct TensorKind {
     pub scale: f32,
     /// See `scale`.
     pub zero_point: i32,
-    /// Bytes of one.
+    /// Bytes of one tensor.
     pub len: usize,
 }
 
-/// Some tensors in a row, in the bytes of their kind.
+/// Tensors of one kind, one after another, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
     data: Vec<u8>,
-    /// Where the first starts.
+    /// Offset of the first tensor.
     at: usize,
     /// Bytes of each.
     len: usize,
 }
 
 impl Stream {
-    /// How many there are.
+    /// Returns the number of tensors.
     pub(crate) fn count(&self) -> usize {
         (self.data.len() - self.at) / self.len
     }
 
-    /// The bytes of tensor `k`, which must be below the count.
+    /// Returns the bytes of tensor `k`, which must be below the count.
     pub(crate) fn get(&self, k: usize) -> &[u8] {
         &self.data[self.at + k * self.len..][..self.len]
     }
 }
 
 impl TensorKind {
-    /// The kind of a model's input or output.
+    /// Returns the kind of a model's input or output.
     pub(crate) fn of(name: String, value: &Value) -> Self {
         Self {
             name,
@@ -77,7 +78,7 @@ impl TensorKind {
     /// Reads the tensors in the file `path`.
     ///
     /// # Errors
-    /// The file cannot be read, or does not hold a whole number of tensors of this kind, or holds none.
+    /// The file cannot be read, does not hold a whole number of tensors of this kind, or is empty.
     pub(crate) fn read(&self, path: &Path) -> Result<Stream> {
         let data = std::fs::read(path).map_err(|error| cannot_read(path, error))?;
         let is_npy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
@@ -100,7 +101,7 @@ impl TensorKind {
         Ok(Stream { data, at, len: self.len })
     }
 
-    /// Checks type and shape; the header's shape is then that of the elements after it.
+    /// Checks type and shape; the shape of the returned header then matches the elements after it.
     fn check_npy(&self, path: &Path, data: &[u8]) -> Result<npy::Header> {
         let refuse = |cause: String| {
             Error::new(format!("`{}` does not fit {}", path.display(), self.name)).cause(cause).help(self.help())
@@ -126,7 +127,7 @@ impl TensorKind {
         Ok(header)
     }
 
-    /// How many tensors of this kind an array of `shape` holds.
+    /// Returns how many tensors of this kind an array of `shape` holds.
     fn count_of(&self, shape: &[u64]) -> Option<u64> {
         match (shape, &self.shape[..]) {
             (shape, own) if shape == own => Some(1),
@@ -136,7 +137,7 @@ impl TensorKind {
         }
     }
 
-    /// The shape of an array of `count` tensors of this kind.
+    /// Returns the shape of an array of `count` tensors of this kind.
     fn shape_of(&self, count: usize) -> Vec<u64> {
         match &self.shape[..] {
             own if count == 1 => own.to_vec(),
@@ -145,7 +146,7 @@ impl TensorKind {
         }
     }
 
-    /// How to make such a file from real numbers.
+    /// Describes how to write such a file from real values.
     fn help(&self) -> String {
         if self.scale > 0.0 && matches!(self.dtype, DType::I8 | DType::U8 | DType::I16) {
             let sign = if self.zero_point < 0 { '-' } else { '+' };
@@ -156,12 +157,12 @@ impl TensorKind {
         }
     }
 
-    /// The real values of a tensor.
+    /// Returns the real values of a tensor.
     pub(crate) fn real(&self, bytes: &[u8]) -> Vec<f32> {
         self.numbers(bytes).map(|number| self.real_of(number)).collect()
     }
 
-    /// The real value of an element.
+    /// Returns the real value of an element.
     pub(crate) fn real_of(&self, number: f64) -> f32 {
         if self.scale > 0.0 && self.dtype != DType::F32 {
             ((number - f64::from(self.zero_point)) * f64::from(self.scale)) as f32
@@ -170,7 +171,7 @@ impl TensorKind {
         }
     }
 
-    /// The elements as they are stored.
+    /// Iterates over the elements as they are stored.
     pub(crate) fn numbers<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = f64> + use<'a> {
         let dtype = self.dtype;
         bytes.chunks_exact(dtype.size() as usize).map(move |element| match (dtype, element) {
@@ -203,7 +204,7 @@ fn cannot_read(path: &Path, error: std::io::Error) -> Error {
 /// Starts the file of `count` inferences' outputs: with a header if its name ends in `.npy`.
 ///
 /// # Errors
-/// The file cannot be made, or is to be a `.npy` of several outputs.
+/// The file cannot be created, or is a `.npy` for several outputs.
 pub(crate) fn create_output(path: &Path, outputs: &[TensorKind], count: usize, read: &[&Path]) -> Result<OutputFile> {
     let is_npy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
     let mut file = OutputFile::create(path, read)?;

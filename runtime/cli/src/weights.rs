@@ -1,25 +1,25 @@
-//! What `tealight compile` is told about the weights of a float32 network.
+//! Options of `tealight compile` for the weights of a float32 network.
 
 use tealight_compiler::{BlockType, WeightType};
 
-/// What `--quantize` names.
+/// The value of `--quantize`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Quantization {
     /// Nothing is quantized.
     None,
     /// The whole network computes with 8-bit integers.
     Int8,
-    /// Weights are stored so.
+    /// Weights are stored in this type.
     Weights(WeightType),
 }
 
 impl Quantization {
-    /// Reads a name.
+    /// Parses a name.
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         match name {
             "none" => Ok(Self::None),
             "int8" => Ok(Self::Int8),
-            // Float weights are what `none` leaves.
+            // `none` already keeps the weights as f32.
             "f32" => Err("say none".into()),
             _ => name.parse().map(Self::Weights).map_err(|_| {
                 let names: Vec<_> = WeightType::all().map(WeightType::name).filter(|name| *name != "f32").collect();
@@ -28,7 +28,7 @@ impl Quantization {
         }
     }
 
-    /// The block type, if it is one.
+    /// Returns the block type, if it is one.
     pub(crate) fn blocks(self) -> Option<BlockType> {
         match self {
             Self::Weights(WeightType::Blocks(block)) => Some(block),
@@ -37,7 +37,7 @@ impl Quantization {
     }
 }
 
-/// Reads what `--layer` says: `NAME=TYPE`.
+/// Parses the value of `--layer`: `NAME=TYPE`.
 pub(crate) fn layer(text: &str) -> Result<(String, WeightType), String> {
     match text.rsplit_once('=') {
         Some((name, of)) if !name.is_empty() => Ok((name.to_string(), of.parse()?)),

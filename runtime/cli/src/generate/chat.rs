@@ -1,8 +1,9 @@
-//! A chat template, rendered in a process of its own.
+//! Renders a chat template in a separate process.
 //!
-//! A template is a program that comes with the model, perhaps from a stranger. Its length and its steps are bounded, but not
-//! what its steps make: forty of them double a text to a terabyte. So `tealight` starts itself once more, with a limit on
-//! memory and time that the operating system keeps. Whatever happens to that process, this one goes on.
+//! A template is a program that comes with the model, perhaps from an untrusted source. Its length and its steps are
+//! limited, but not the memory that its steps allocate: forty of them double a text to a terabyte. So `tealight` starts
+//! itself again, with limits of memory and time that the operating system enforces. If that process fails, this one
+//! continues.
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -13,21 +14,22 @@ use tealight_text::{Conversation, Message, TextError};
 
 use crate::error::{Error, Result};
 
-/// The command that renders what standard input holds.
+/// The command that renders the request in standard input.
 pub(crate) const RENDER: &str = "render-chat";
 
-/// Memory of the process, its program and stack included. (Kept by Unix systems; macOS does not count all of it.)
+/// Maximum memory of the process, including its program and stack. (Enforced by Unix systems; macOS does not count all
+/// of it.)
 #[cfg(unix)]
 const MEMORY: u64 = 640 << 20;
 
-/// Seconds that it may compute.
+/// Maximum computing time in seconds.
 #[cfg(unix)]
 const SECONDS: u64 = 4;
 
-/// How long it is waited for.
+/// How long to wait for the process.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// A conversation as it is handed over.
+/// A conversation, as it is passed to the process.
 #[derive(Deserialize, Serialize)]
 struct Request {
     template: String,
@@ -36,28 +38,28 @@ struct Request {
     end: String,
 }
 
-/// What came of it.
+/// The result of the process.
 #[derive(Deserialize, Serialize)]
 enum Answer {
     Text(String),
     Refused(String),
 }
 
-/// The text of `conversation`.
+/// Returns the text of `conversation`.
 ///
 /// # Errors
-/// [`TextError::Template`]: the template is wrong, or takes more memory or time than it may.
+/// [`TextError::Template`]: the template is wrong, or exceeds its limits of memory or time.
 pub(super) fn render(conversation: &Conversation) -> std::result::Result<String, TextError> {
     let answer = ask(conversation).map_err(|error| TextError::Template(format!("no process renders it: {error}")))?;
     match serde_json::from_slice(&answer) {
         Ok(Answer::Text(text)) => Ok(text),
         Ok(Answer::Refused(why)) => Err(TextError::Template(why)),
-        // It ended without an answer.
+        // The process ended without an answer.
         Err(_) => Err(TextError::Template("it takes too much memory or time, or nests too deeply".into())),
     }
 }
 
-/// Starts this program once more, and gives what it writes: nothing or a part if it was ended.
+/// Starts this program again and returns what it writes, which is incomplete if the process was ended.
 fn ask(conversation: &Conversation) -> io::Result<Vec<u8>> {
     let Conversation { template, messages, begin, end } = conversation.clone();
     let messages = messages.into_iter().map(|message| (message.role, message.content)).collect();
@@ -66,7 +68,7 @@ fn ask(conversation: &Conversation) -> io::Result<Vec<u8>> {
     let mut child = command.arg(RENDER).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
     thread::scope(|scope| {
-        // If it ends early, nothing reads the request; then there is no answer either.
+        // If the process ends early, the request is not read, and there is no answer either.
         scope.spawn(move || input.map(|mut input| input.write_all(&request)));
         let reading = scope.spawn(move || {
             let mut answer = Vec::new();
@@ -77,7 +79,7 @@ fn ask(conversation: &Conversation) -> io::Result<Vec<u8>> {
     })
 }
 
-/// Waits for the process, and ends it if that takes too long.
+/// Waits for the process, and ends it if it takes too long.
 fn wait(child: &mut Child) -> io::Result<()> {
     let start = Instant::now();
     while child.try_wait()?.is_none() {
@@ -113,7 +115,7 @@ pub(crate) fn render_chat() -> Result<()> {
 fn limit_this_process() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     for (resource, most) in [(Resource::As, MEMORY), (Resource::Cpu, SECONDS), (Resource::Core, 0)] {
-        // A limit that stands already may be lower.
+        // An existing limit may be lower.
         let most = Some(getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most)));
         setrlimit(resource, Rlimit { current: most, maximum: most })?;
     }

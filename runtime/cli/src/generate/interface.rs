@@ -1,20 +1,20 @@
-//! What makes a model a language model.
+//! Checks whether a model is a language model.
 
 use tealight::{DType, Model, Operator, Value};
 use tealight_text::Tokenizer;
 
-/// How a language model is spoken to: one token in, a score for every token out.
+/// The interface of a language model: one token in, a score for every token out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interface {
-    /// Positions that it keeps; `None` if there is no limit.
+    /// Positions that its state holds; `None` if there is no limit.
     pub(super) context: Option<u32>,
 }
 
 impl Interface {
-    /// Checks that `model` takes a token and gives a score for each of the tokenizer's.
+    /// Checks that `model` takes a token and returns a score for each token of the tokenizer.
     ///
     /// # Errors
-    /// What it takes or gives instead.
+    /// Describes its actual inputs or outputs.
     pub(super) fn of(model: &Model<'_>, tokenizer: &Tokenizer) -> Result<Self, String> {
         let value = |index: Option<usize>| index.map(|index| model.value(index));
         let token = value(model.input(0)).filter(|input| input.dtype == DType::I32 && input.len == 4);

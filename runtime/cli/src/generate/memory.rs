@@ -1,7 +1,7 @@
 //! The memory of this process.
 
-/// The most physical memory that this process has had, in bytes: Linux's `VmHWM`. It counts the pages of mapped files that
-/// were read, which the system may take back at any time.
+/// Returns the peak of this process's physical memory in bytes: Linux's `VmHWM`. It includes the pages of mapped files
+/// that were read, which the system may drop at any time.
 pub(super) fn peak() -> Option<u64> {
     in_status(&std::fs::read_to_string("/proc/self/status").ok()?)
 }

@@ -91,7 +91,7 @@ struct Report<'a> {
     peak_memory_bytes: Option<u64>,
 }
 
-/// Why a text ended.
+/// The reason why a text ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Stop {
@@ -100,7 +100,7 @@ enum Stop {
     Context,
 }
 
-/// A text that was made.
+/// A generated text.
 struct Made {
     tokens: Vec<u32>,
     text: String,
@@ -155,7 +155,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let mut session = args.engine.session(&model, &mut memory)?;
     let made = speak(args, &tokenizer, &interface, &tokens, &mut session, screen)?;
     let rate = |count: usize, time: Duration| (count > 0).then(|| count as f64 / time.as_secs_f64().max(1e-9));
-    // The prompt's time includes the first token that was made, and with it the scores of all its positions.
+    // The time of the prompt includes the first generated token, and the scores of all its positions.
     let after_first = made.tokens.len().saturating_sub(1);
     let report = Report {
         model: &args.model,
@@ -180,7 +180,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     Ok(())
 }
 
-/// What is said about a text besides the text.
+/// Returns the summary that follows a text.
 fn summary(report: &Report<'_>) -> String {
     let why = match report.stop {
         Stop::End => "",
@@ -220,7 +220,7 @@ fn check_prompt(tokens: &[u32], interface: &Interface) -> Result<()> {
     }
 }
 
-/// Reads the prompt into the model and makes tokens until something stops that.
+/// Reads the prompt into the model and generates tokens until a limit or an end token is reached.
 fn speak(
     args: &Args,
     tokenizer: &Tokenizer,
@@ -266,16 +266,16 @@ fn speak(
     Ok(made)
 }
 
-/// Reads `token` into the model; the scores of the next are its output afterwards.
+/// Reads `token` into the model, whose output is then the scores of the next token.
 fn read(session: &mut Session<'_>, token: u32) {
     if let Some(input) = session.input(0).as_mut().and_then(|input| input.as_slice_mut()) {
-        // The input is one I32: that has been checked.
+        // The input is one I32, as was checked.
         input.fill(token.cast_signed());
     }
     session.run();
 }
 
-/// A score for each token: the output is f32, which has been checked.
+/// Returns a score for each token: the output is f32, as was checked.
 fn scores<'s>(session: &'s Session<'_>) -> &'s [f32] {
     session.output(0).and_then(|output| output.as_slice()).unwrap_or(&[])
 }

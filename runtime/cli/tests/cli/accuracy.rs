@@ -13,7 +13,7 @@ fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
     [b"\x93NUMPY\x01\0\x76\0".as_slice(), header.as_bytes(), b"\n", elements].concat()
 }
 
-/// The float network of the goldens with four inputs; the class of each, and what the reference kernels give.
+/// The float network of the goldens with four inputs, the class of each, and the outputs of the reference kernels.
 fn network() -> (Folder, Vec<u8>, Vec<u8>) {
     let folder = Folder::new();
     let case = float_networks().remove("network").unwrap();
@@ -40,7 +40,7 @@ fn accuracy_is_told_before_and_after() {
     let report = &folder.json(&args)["evaluation"];
     assert_eq!((&report["metric"], &report["samples"]), (&"accuracy".into(), &4.into()));
     assert_eq!((report["float"].as_f64(), report["compiled"].as_f64()), (Some(1.0), Some(1.0)));
-    // One of four is said to be another class, in NumPy's own type of integers.
+    // One of the four targets is changed to another class, in NumPy's default integer type.
     let mut wrong: Vec<u64> = classes.iter().copied().map(u64::from).collect();
     wrong[2] = (wrong[2] + 1) % 5;
     let bytes: Vec<u8> = wrong.iter().flat_map(|class| class.to_le_bytes()).collect();

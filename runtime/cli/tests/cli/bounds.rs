@@ -1,18 +1,18 @@
-//! Files that ask for far more than they hold: every command ends by itself, with little memory.
+//! Files that require far more than they contain: every command ends by itself and uses little memory.
 
 use crate::common::{Folder, Outcome, TEALIGHT};
 use std::process::Command;
 use tealight_testing::gguf;
 use tealight_testing::tflite::{self, ADD, CONCATENATION, F32, GATHER, I8, I32, NONE};
 
-/// Runs `tealight` with 1 GiB of memory. A debug build may take a minute; what would take for ever is ended then.
+/// Runs `tealight` with 1 GiB of memory. A debug build may take a minute; a command that would not end is stopped then.
 fn bounded(folder: &Folder, args: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -v 1048576; exec timeout 60 \"$@\"", "sh", TEALIGHT]).args(args);
     folder.run_program(&mut command)
 }
 
-/// Checks that `file` is refused by every command that takes it, with `part` in the message.
+/// Checks that every command that reads `file` refuses it, with `part` in the message.
 fn is_refused(folder: &Folder, file: &str, part: &str) {
     let out = format!("{file}.safetensors");
     folder.write("x.bin", &[0]);
@@ -47,7 +47,7 @@ fn a_file_whose_buffers_are_the_same_bytes_many_times_over_is_compiled_or_refuse
     assert!(folder.read("same.safetensors").len() < 1_200_000);
     folder.write("shifted.tflite", &ranges(1000, |k| k));
     is_refused(&folder, "shifted.tflite", "the constants up to `w` would take 68000000 bytes");
-    // As many as the importer takes: more nodes than a model holds.
+    // The maximum that the importer accepts, which is more nodes than a model can hold.
     folder.write("many.tflite", &ranges(70_000, |_| 0));
     is_refused(&folder, "many.tflite", "70000 operators");
 }

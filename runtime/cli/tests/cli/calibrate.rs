@@ -1,7 +1,8 @@
-//! `tealight compile --calibrate` with data that have outliers, and networks with constants that do.
+//! `tealight compile --calibrate` with data that contain outliers, and networks whose constants are outliers.
 //!
-//! `tests/cases/calibration` has 64 inputs from a normal distribution, some that are held out, and two networks with what
-//! TensorFlow Lite Micro's float kernels give for these: `plain`, and `padded` with a border of -3.4e38 before its max pool.
+//! `tests/cases/calibration` has 64 inputs from a normal distribution, some held-out inputs, and two networks with the
+//! outputs of TensorFlow Lite Micro's float kernels: `plain`, and `padded` with a border of -3.4e38 before its max
+//! pool.
 
 use crate::common::Folder;
 use serde_json::Value;
@@ -16,7 +17,7 @@ fn case(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/cases/calibration/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// A folder with a network and its inputs, one element of which is another if said so.
+/// A folder with a network and its inputs; `outlier` replaces one element.
 fn folder(network: &str, outlier: Option<(usize, f32)>) -> Folder {
     let folder = Folder::new();
     folder.write("net.tflite", &case(&format!("{network}.tflite")));
@@ -29,7 +30,7 @@ fn folder(network: &str, outlier: Option<(usize, f32)>) -> Folder {
     folder
 }
 
-/// The signal-to-noise ratio of `net.safetensors` on the held-out inputs, in decibels.
+/// Returns the signal-to-noise ratio of `net.safetensors` on the held-out inputs, in decibels.
 fn held_out_snr(folder: &Folder, network: &str) -> f64 {
     folder.succeeds(&["run", "net.safetensors", "--input", "held_out.bin", "--output", "out.bin"]);
     let numbers = |bytes: Vec<u8>| -> Vec<f64> {
@@ -42,7 +43,7 @@ fn held_out_snr(folder: &Folder, network: &str) -> f64 {
     10.0 * (signal / noise).log10()
 }
 
-/// Compiles with these options; gives the warnings, which standard error and `--json` must both have.
+/// Compiles with these options and returns the warnings, which both standard error and `--json` must contain.
 fn warnings(folder: &Folder, options: &[&str]) -> (Vec<String>, Value) {
     let args = [&COMPILE[..], options, &["--json"]].concat();
     let outcome = folder.run(&args);

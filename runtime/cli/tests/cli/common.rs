@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// A folder in which commands run.
 pub(crate) struct Folder(TempDir);
 
-/// What a command said and did.
+/// The outcome of a command.
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -24,7 +24,7 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// The path of `name` in the folder.
+    /// Returns the path of `name` in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -48,7 +48,7 @@ impl Folder {
         Outcome { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
-    /// Runs a command that must succeed; gives what it wrote to standard output.
+    /// Runs a command that must succeed, and returns what it wrote to standard output.
     pub(crate) fn succeeds(&self, args: &[&str]) -> String {
         let outcome = self.run(args);
         assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.err);
@@ -61,7 +61,7 @@ impl Folder {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}"))
     }
 
-    /// Runs a command that must fail with exit code 1, say `parts` on standard error, and leave all files as they were.
+    /// Runs a command that must fail with exit code 1, write `parts` to standard error, and leave all files unchanged.
     pub(crate) fn fails(&self, args: &[&str], parts: &[&str]) {
         self.program_fails(Command::new(TEALIGHT).args(args), 1, parts);
     }
@@ -77,7 +77,7 @@ impl Folder {
         assert!(self.contents() == before, "{command:?} changed the folder");
     }
 
-    /// Every file below the folder, and every empty folder.
+    /// Returns every file below the folder, and every empty folder.
     pub(crate) fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.0.path().to_path_buf()];
@@ -96,7 +96,7 @@ impl Folder {
         found
     }
 
-    /// Puts a golden case's network into the folder as `net.tflite`, and its first inputs as `0.bin`, `1.bin`, …
+    /// Writes a golden case's network to the folder as `net.tflite`, and its first inputs as `0.bin`, `1.bin`, …
     pub(crate) fn golden(name: &str) -> (Self, Case) {
         let folder = Self::new();
         let file = name.split('.').next().unwrap();
@@ -116,15 +116,15 @@ impl Folder {
     }
 }
 
-/// `command` with files limited to half a kilobyte or a whole one, as the shell counts. Writing more fails, as it does on
-/// a full disk.
+/// Returns `command` with a file size limit of half a kilobyte or one kilobyte, depending on the shell. Writing more
+/// fails, as on a full disk.
 pub(crate) fn with_small_files(args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh", TEALIGHT]).args(args);
     command
 }
 
-/// A `.tflite` file whose first operator is turned into `builtin`.
+/// Returns a `.tflite` file whose first operator is replaced by `builtin`.
 pub(crate) fn with_operator(tflite: &[u8], builtin: u8) -> Vec<u8> {
     let mut bytes = tflite.to_vec();
     let word = |at: usize| u32::from_le_bytes(tflite[at..at + 4].try_into().unwrap()) as usize;
@@ -145,7 +145,7 @@ pub(crate) fn with_operator(tflite: &[u8], builtin: u8) -> Vec<u8> {
     bytes
 }
 
-/// The header of a `.npy` file, and the elements.
+/// Returns the header of a `.npy` file, and the elements.
 pub(crate) fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     header.push_str(&" ".repeat(117 - header.len()));
@@ -153,7 +153,7 @@ pub(crate) fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes(), elements].concat()
 }
 
-/// A path that is not below this folder.
+/// Returns a path outside this folder as text.
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

@@ -260,7 +260,7 @@ fn ranges_and_ends_are_as_asked_for() {
     };
     assert_eq!(dtypes(&[]), ["I8", "I8"]);
     assert_eq!(dtypes(&["--io", "float"]), ["F32", "F32"]);
-    // What only speaks of calibration is no use without it.
+    // Options of calibration require it.
     for args in [["--ranges", "mse"], ["--io", "float"]] {
         let args = [&COMPILE[..], &args].concat();
         folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &["--calibrate"]);

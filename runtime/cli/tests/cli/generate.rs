@@ -1,4 +1,4 @@
-//! `tealight generate`: text from a tiny model with random weights, and what it refuses.
+//! `tealight generate`: text from a tiny model with random weights, and the cases that it refuses.
 
 use crate::common::{Folder, TEALIGHT};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ fn folder(change: impl Fn(&mut support::File)) -> Folder {
     folder
 }
 
-/// What a model says that has no token to end with.
+/// A folder with a model that has no end token.
 fn endless() -> Folder {
     folder(|file| file.metadata.retain(|(key, _, _)| key != "tokenizer.ggml.eos_token_id"))
 }
@@ -34,7 +34,7 @@ fn the_text_goes_to_standard_output_and_the_speed_to_standard_error() {
     for part in ["prompt: 1 token,", "answer: 6 tokens,", "--max-tokens", "peak memory"] {
         assert!(outcome.err.contains(part), "no `{part}` in {}", outcome.err);
     }
-    // The tokens are text as the vocabulary says; those for control are none.
+    // The text is the vocabulary's text of the tokens; control tokens have none.
     let word = |token: &serde_json::Value| TOKENS[token.as_u64().unwrap() as usize];
     let text: String =
         report["tokens"].as_array().unwrap().iter().map(word).filter(|word| !word.starts_with('<')).collect();
@@ -54,7 +54,7 @@ fn a_full_context_ends_the_text() {
     let folder = endless();
     let report = folder.json(&["generate", "net.safetensors", "-p", "aaaaaaa", "-n", "100"]);
     assert_eq!(report["stop"], "context");
-    // 7 positions for the prompt, 5 for what was read of the answer; the last token is not read.
+    // 7 positions for the prompt, 5 for the part of the answer that was read; the last token is not read.
     assert_eq!(report["tokens"].as_array().unwrap().len(), 6);
     let outcome = folder.run(&["generate", "net.safetensors", "-p", "aaaaaaa", "-n", "100"]);
     assert!(outcome.err.contains("the context is full"), "{}", outcome.err);
@@ -68,7 +68,7 @@ fn the_model_ends_its_text_itself() {
     let tokens = endless.json(&["generate", "net.safetensors", "-p", "ab", "-n", "9"])["tokens"].clone();
     let fourth = tokens[3].as_u64().unwrap() as u32;
     let first = tokens.as_array().unwrap().iter().position(|token| *token == fourth).unwrap();
-    // The same model, with its fourth token as the one that ends.
+    // The same model, with its fourth token as the end token.
     let folder = folder(|file| file.u32("tokenizer.ggml.eos_token_id", fourth));
     let report = folder.json(&["generate", "net.safetensors", "-p", "ab", "-n", "9"]);
     assert_eq!(report["stop"], "end");

@@ -1,5 +1,5 @@
-//! Files made to do harm: whatever they hold, a command ends by itself with exit code 0, 1 or 2, soon and within 1 GiB, and
-//! what it prints is text.
+//! Hostile files: whatever they contain, a command ends by itself with exit code 0, 1 or 2, within time and 1 GiB, and
+//! its output is valid text.
 
 use crate::common::{Folder, Outcome, TEALIGHT, npy};
 use std::os::unix::process::CommandExt as _;
@@ -13,13 +13,13 @@ use tealight_format::ops::{BatchMatMulF32, BinaryF32, UnaryF32, UnaryFunction};
 use tealight_format::{MAX_HEADER, Operator};
 use tealight_testing::build;
 
-/// How long a command may take on a machine that does other things too, in a build without optimization.
+/// The time limit of a command on a busy machine, in a build without optimization.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs `tealight` with an address space of 1 GiB, and checks that it ends in time and with an exit code of its own.
+/// Runs `tealight` with an address space of 1 GiB, and checks that it ends in time and with one of its exit codes.
 fn guarded(folder: &Folder, args: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
-    // On a system that does not limit the address space, the rest is checked.
+    // If the system does not limit the address space, the rest is still checked.
     command.args(["-c", "ulimit -v 1048576 2>/dev/null; exec \"$@\"", "sh", TEALIGHT]).args(args);
     command.current_dir(folder.path(".")).process_group(0).stdin(Stdio::null());
     let start = Instant::now();
@@ -71,7 +71,7 @@ mod language {
 
     const TOKENS: [&str; 4] = ["a", "b", "ab", "aa"];
 
-    /// A language model: the scores of a token stand in a table.
+    /// A language model that looks up the scores of a token in a table.
     fn model(chat_template: Option<&str>) -> Vec<u8> {
         let mut b = Builder::new();
         let token = b.input("token", I32, &[1]);
@@ -177,7 +177,7 @@ mod language {
 #[test]
 fn what_a_file_says_is_escaped_in_reports_and_messages() {
     const HOSTILE: &str = "\x1b]0;owned\x07\u{9b}2J\u{202e}\n\r";
-    // A header holds no escaped character, so a name can hold those alone that need no escape in JSON.
+    // A header contains no escaped characters, so a name can only contain characters that need no escape in JSON.
     let name = Some("x\u{9b}2J\u{202e}".to_string());
     let options = Options { name, labels: vec![HOSTILE.into(); 3], ..Options::default() };
     let folder = folder(&negative(&[1, 3], &options));
@@ -211,7 +211,7 @@ fn what_a_file_says_is_escaped_in_reports_and_messages() {
 
 #[test]
 fn a_model_that_asks_for_too_much_memory_is_inspected_and_not_run() {
-    // Tensors of 200 MB, in a file of a kilobyte.
+    // Tensors of 200 MB in a file of a kilobyte.
     let (mut b, shape) = (Builder::new(), [50_000_000]);
     let inputs = [(); 4].map(|()| b.input("x", F32, &shape));
     let add = Operator::AddF32(BinaryF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
@@ -222,7 +222,7 @@ fn a_model_that_asks_for_too_much_memory_is_inspected_and_not_run() {
     let run = ["run", "net.safetensors", "-i", "0.bin", "-i", "0.bin", "-i", "0.bin", "-i", "0.bin"];
     refused(&folder, &run, &["1,000,000,000 B for its arena", "536,870,912 B", "--max-memory 1000000000"]);
     assert_eq!(guarded(&folder, &["inspect", "net.safetensors"]).code, Some(0));
-    // With the option it goes on to the input, which does not fit.
+    // With the option, the command continues to the input, which does not fit.
     refused(&folder, &[&run[..], &["--max-memory", "1G"]].concat(), &["200,000,000 B"]);
     for size in ["1.5G", "x", "-1"] {
         assert_eq!(guarded(&folder, &[&run[..], &["--max-memory", size]].concat()).code, Some(2));

@@ -19,14 +19,14 @@ fn a_layer_is_told_with_its_tensors_and_work() {
         assert_eq!(layer["output"]["dtype"], "I8");
         assert_eq!(layer["macs"], 36 * 4 * 27);
         assert_eq!(layer["rows"], 6);
-        // 6 pixels of 4 channels: each the 27 products of 3 lines of 3 taps, and what is done besides.
+        // 6 pixels of 4 channels: each has the 27 products of 3 lines of 3 taps, and the overhead.
         let row = 60 + 6 * (60 + (100 + 25 * 3) + 4 * (8 + 5 * 3 + 27));
         let scratch = if layer["scratch_bytes"] == 0 { 0 } else { 300 + 12 };
         assert_eq!(layer["row_cost"], row + scratch);
         assert_eq!(layer["prepare_cost"], 0);
         assert_eq!(report["totals"]["longest_row"], 1500 + row + scratch);
         assert_eq!(report["totals"]["cost"], 1500 + 6 * (row + scratch));
-        // Weights, and three numbers of four bytes a channel.
+        // Weights, and three values of four bytes for each channel.
         assert_eq!(layer["constant_bytes"], 4 * 27 + 4 * 12);
     }
 }

@@ -1,4 +1,4 @@
-//! The program as its users run it: one file a command.
+//! Tests of the program as users run it: one file for each command.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests too")]
 

@@ -1,4 +1,4 @@
-//! `tealight run`: the golden bytes from every kind of file, and what it refuses.
+//! `tealight run`: the golden bytes from every kind of file, and the cases that it refuses.
 
 use crate::common::{Folder, npy, with_operator, with_small_files};
 use std::io::{BufRead, BufReader};
@@ -144,7 +144,7 @@ fn what_is_no_model_is_refused() {
     let mut damaged = good;
     damaged[plan + 28] ^= 0x10;
     refused(&damaged, &["not a valid model", "arena"]);
-    // A file of another program.
+    // A file written by another program.
     let mut header = r#"{"other":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}"#.to_string();
     header.push_str(&" ".repeat(72 - header.len()));
     let other = [&72u64.to_le_bytes()[..], header.as_bytes(), &[0; 16]].concat();
@@ -240,7 +240,7 @@ fn a_signal_leaves_no_part_of_an_output() {
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(300_000));
     folder.write("out.bin", b"the output before");
     let before = folder.contents();
-    // The interruption is handled; killing cannot be, and leaves nothing where files without a name are to be had.
+    // Interrupts are handled. A kill cannot be, and leaves nothing behind where files without a name are supported.
     let signals = [("-INT", Some(130)), ("-TERM", Some(130)), ("-KILL", None)];
     for (signal, code) in &signals[..if cfg!(target_os = "linux") { 3 } else { 2 }] {
         let mut child = Command::new(crate::common::TEALIGHT)
@@ -249,7 +249,7 @@ fn a_signal_leaves_no_part_of_an_output() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It tells its progress when a tenth is done, and so written.
+        // It reports progress after a tenth, so that part has been written.
         let mut line = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.contains("30000 of 300000"), "{line}");
@@ -286,7 +286,7 @@ fn an_output_keeps_the_mode_of_the_file_that_it_replaces_and_the_links_to_it() {
     folder.succeeds(&["run", "net.safetensors", "-i", "0.bin", "-o", "link.bin"]);
     assert_eq!((mode("out.bin"), folder.read("out.bin")), (0o600, case.steps[0].outputs[0].clone()));
     assert!(folder.path("link.bin").is_symlink());
-    // A new one has what the user's mask leaves.
+    // A new file has the mode that the user's umask allows.
     let mut command = Command::new("sh");
     command.args(["-c", "umask 027; exec \"$@\"", "sh", crate::common::TEALIGHT]);
     folder.run_program(command.args(["run", "net.safetensors", "-i", "0.bin", "-o", "new.bin"]));

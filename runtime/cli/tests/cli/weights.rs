@@ -1,11 +1,11 @@
-//! `tealight compile` with weights stored layer by layer, and what it says of each type.
+//! `tealight compile` with weights stored layer by layer, and its report on each type.
 
 use crate::common::{Folder, TEALIGHT};
 use std::process::Command;
 
 const COMPILE: [&str; 4] = ["compile", "net.tflite", "-o", "net.safetensors"];
 
-/// One fully connected layer of 64 inputs, with some inputs in a row as `inputs.bin`. Gives its name, too.
+/// One fully connected layer of 64 inputs, with several inputs in `inputs.bin`, and its name.
 fn layer() -> (Folder, String) {
     let (folder, _) = Folder::golden("fully_connected_f32.006");
     let one = folder.read("0.bin");
@@ -29,7 +29,7 @@ fn a_layer_gets_the_type_that_is_asked_for_it() {
     assert_eq!(of(&["--layer", &q4]), "q4_0");
     assert_eq!(of(&["--quantize", "q8_0", "--layer", &q4]), "q4_0");
     assert_eq!(of(&["--quantize", "q8_0", "--layer", "*=q4_0", "--layer", &f32]), serde_json::Value::Null);
-    // A pattern means the layers that can have the type.
+    // A pattern applies only to the layers that can have the type.
     assert_eq!(of(&["--layer", "*=q4k"]), serde_json::Value::Null);
     folder.fails(
         &[&COMPILE[..], &["--layer", &format!("{name}=q4k")]].concat(),
@@ -73,7 +73,7 @@ fn what_each_type_costs_is_said_in_a_table_and_in_json() {
     assert!(f16.0 > q8.0 && q8.0 > q4.0 && int8.0 < f16.0, "{choices:?}");
     assert!(f16.1 > q8.1 && q8.1 > q4.1 && q4.1 > 5.0 && int8.1 > 20.0, "{choices:?}");
     assert!(f16.2 < q8.2 && q8.2 < q4.2, "{choices:?}");
-    // The one layer is the network.
+    // The network consists of this one layer.
     assert_eq!(report["quantization"]["snr_db"].as_f64(), Some(q8.1));
     assert!(report["quantization"]["ranges"].is_null());
     assert!(report["quantized"][0].as_str().unwrap().contains("q8_0"));
@@ -81,7 +81,7 @@ fn what_each_type_costs_is_said_in_a_table_and_in_json() {
     for part in ["measured by 2 inputs", "what each type would cost", "q4_0", &format!("{:.1} dB", q8.1)] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    // Nothing is stored otherwise, but the costs are told.
+    // Nothing is stored in another type, but the costs are reported.
     let args = [&COMPILE[..], &["--quantize", "none", "--calibrate", "inputs.bin"]].concat();
     let report = folder.json(&args);
     assert_eq!(report["quantization"]["layers"][0]["weights"], "f32");

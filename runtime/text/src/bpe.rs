@@ -1,8 +1,8 @@
-//! Byte-pair encoding on bytes, as GPT-2 has it.
+//! Byte-pair encoding on bytes, as in GPT-2.
 //!
-//! Its tokens are written with one printable character for each byte: the printable ones of Latin-1 stand for themselves, the
-//! others for the characters from U+0100 on, in order. (Radford and others, "Language models are unsupervised multitask
-//! learners", 2019.)
+//! Its tokens are written with one printable character for each byte: the printable bytes of Latin-1 are written as
+//! themselves, the others as the characters from U+0100 on, in order. (Radford and others, "Language models are
+//! unsupervised multitask learners", 2019.)
 
 use crate::parts::damaged;
 use crate::vocabulary::{BytePairs, CONTROL, USER_DEFINED, check_merge_count, check_size};
@@ -19,7 +19,7 @@ const TOKENS: &str = "tokenizer.tokens";
 const KINDS: &str = "tokenizer.kinds";
 const MERGES: &str = "tokenizer.merges";
 
-/// Ways of splitting a text into words. The second of each group's meanings: digits stand alone.
+/// Methods of splitting a text into words, and whether each digit is a separate word.
 const SPLITS: [(&str, bool); 5] =
     [("gpt-2", false), ("smollm", true), ("starcoder", true), ("refact", true), ("command-r", true)];
 
@@ -30,7 +30,7 @@ pub(crate) struct Bpe {
     names: Vec<String>,
 }
 
-/// What a model file holds of a byte-pair encoding.
+/// The parts of a byte-pair encoding in a model file.
 pub(crate) struct Parts {
     pub(crate) bpe: Bpe,
     /// The bytes of each token.
@@ -40,7 +40,7 @@ pub(crate) struct Parts {
 }
 
 impl Bpe {
-    /// Reads the encoding that `model` holds. Nothing is built of it that has not been checked.
+    /// Reads the encoding from `model`. All parts are checked before anything is built from them.
     pub(crate) fn read(model: &Model<'_>) -> Result<Parts, TextError> {
         let Some(list) = parts::text(model, TOKENS)? else { return Err(damaged(TOKENS, "is missing")) };
         let Some(list) = list.strip_suffix('\0') else { return Err(damaged(TOKENS, "does not end with a zero byte")) };
@@ -79,12 +79,13 @@ impl Bpe {
         Ok(Parts { bpe: Self { tokenizer, names }, bytes, begin, end })
     }
 
-    /// The tokens of `text`. `bytes` are those of each token, as [`read`](Self::read) gives them.
+    /// Returns the tokens of `text`. `bytes` are those of each token, as [`read`](Self::read) returns them.
     pub(crate) fn encode(&self, text: &str, bytes: &[Vec<u8>]) -> Result<Vec<u32>, TextError> {
         let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| TextError::Encode(error.to_string()))?;
         let tokens = encoding.get_ids().to_vec();
-        // The library leaves out bytes without a token, and takes a user-defined token for the bytes that its name would
-        // stand for as a normal one. So the text is put together again. A control token is its name.
+        // The library skips bytes without a token, and confuses the bytes of a user-defined token with those that its
+        // name represents as a normal token. So the text is rebuilt from the tokens and compared. The bytes of a
+        // control token are its name.
         let mut rest = text.as_bytes();
         for &token in &tokens {
             let found = bytes.get(token as usize).filter(|bytes| !bytes.is_empty());
@@ -94,7 +95,7 @@ impl Bpe {
         if rest.is_empty() { Ok(tokens) } else { Err(TextError::Text { text: text.into() }) }
     }
 
-    /// The token as the file has it.
+    /// Returns the token as it is written in the file.
     pub(crate) fn name(&self, token: u32) -> &str {
         usize::try_from(token).ok().and_then(|token| self.names.get(token)).map_or("", String::as_str)
     }
@@ -109,7 +110,7 @@ fn split(name: &str) -> Result<PreTokenizerWrapper, TextError> {
     Ok(if *digits { Sequence::new(vec![Digits::new(true).into(), words.into()]).into() } else { words.into() })
 }
 
-/// The byte that each letter stands for.
+/// Returns the byte that each character represents.
 fn letters() -> HashMap<char, u8> {
     let mut others = '\u{100}'..;
     let letter = |byte: u8| match byte {
@@ -119,7 +120,7 @@ fn letters() -> HashMap<char, u8> {
     (0..=u8::MAX).map(letter).zip(0..=u8::MAX).filter_map(|(letter, byte)| Some((letter?, byte))).collect()
 }
 
-/// The bytes that a token stands for. A character that is no letter of the code stands for itself.
+/// Returns the bytes that a token represents. A character outside the code represents itself.
 fn to_bytes(name: &str, letters: &HashMap<char, u8>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for letter in name.chars() {

@@ -1,53 +1,54 @@
-//! Chat templates: one text from the messages of a conversation.
+//! Chat templates: format the messages of a conversation as one text.
 //!
-//! A template is Jinja, as Hugging Face's tokenizers define it. It comes with the model, perhaps from a stranger, so its work
-//! is bounded: its length, and with that how deep it nests; the steps of its program; the text that it writes. It is
-//! rendered on a thread whose stack is made for the deepest nesting of that length.
+//! A template is Jinja, as Hugging Face's tokenizers define it. It comes with the model, perhaps from an untrusted
+//! source, so its work is limited: its length, and thereby its nesting depth; the steps of its program; the text that
+//! it writes. It is rendered on a thread whose stack is large enough for the deepest nesting of that length.
 //!
-//! One thing is not bounded here: the values that a program of so many steps can make, by doubling a text again and again.
-//! A program that takes models from strangers renders in a process with a memory limit, as `tealight generate` does; a
-//! [`Conversation`] is all that such a process needs to be given.
+//! One thing is not limited here: the memory of the values that a program can build in so many steps, by doubling a
+//! text again and again. A program that accepts untrusted models should render in a process with a memory limit, as
+//! `tealight generate` does; a [`Conversation`] is the complete input of such a process.
 
 use crate::{Message, TextError};
 use minijinja::{Environment, ErrorKind, context, value::Value};
 use std::io::{self, Write};
 use std::thread;
 
-/// Bytes of the longest template. Published ones have up to some 25,000.
+/// The maximum length of a template in bytes. Published ones have up to some 25,000.
 const MAX_TEMPLATE: usize = 1 << 16;
 
-/// Steps of a template's program, at most. A fuzzer, which finds the longest programs, need not wait for them.
+/// The maximum number of steps of a template's program. It is lower for a fuzzer, which would otherwise wait for the
+/// longest programs.
 const FUEL: u64 = if cfg!(fuzzing) { 10_000 } else { 1_000_000 };
 
-/// Bytes of text that a template may write besides its messages.
+/// The maximum number of bytes that a template may write besides its messages.
 const MAX_TEXT: usize = 1 << 20;
 
-/// How often a template may write each message.
+/// The maximum number of times that a template may write each message.
 const MAX_COPIES: usize = 16;
 
-/// Bytes of the stack. A level of nesting takes one byte of the template at least (`-x`, `(x)`), and no more stack than this
-/// for each: measured in a build without optimization by the tests of this crate.
+/// The size of the stack in bytes. A level of nesting takes at least one byte of the template (`-x`, `(x)`), and at
+/// most this much stack: measured in a build without optimization by the tests of this crate.
 const STACK: usize = MAX_TEMPLATE * if cfg!(debug_assertions) { 5 << 10 } else { 2 << 10 };
 
-/// The messages of a conversation, and the template that makes one text of them.
+/// The messages of a conversation, and the template that formats them as one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
     /// The template, in Jinja.
     pub template: String,
-    /// What was said, in order.
+    /// The messages, in order.
     pub messages: Vec<Message>,
-    /// The token that begins a text, empty if there is none.
+    /// The token that begins a text; empty if there is none.
     pub begin: String,
-    /// The token that ends a text, empty if there is none.
+    /// The token that ends a text; empty if there is none.
     pub end: String,
 }
 
 impl Conversation {
-    /// The text up to where the model's answer begins.
+    /// Returns the text up to the point where the model's answer begins.
     ///
     /// # Errors
-    /// The template is longer than 65,536 bytes, is no Jinja, takes too many steps, writes too much, or refuses these
-    /// messages.
+    /// The template is longer than 65,536 bytes, is not valid Jinja, takes too many steps, writes too much, or refuses
+    /// these messages.
     pub fn render(&self) -> Result<String, TextError> {
         let failed = |what: String| TextError::Template(what);
         check_length(&self.template)?;
@@ -83,7 +84,8 @@ impl Conversation {
     }
 }
 
-/// A template as it is kept: an error in the place of one that is too long, which may be as long as a file.
+/// Returns a template in the form in which it is kept. A template that is too long, perhaps as long as the file,
+/// becomes an error.
 pub(crate) fn checked(template: &str) -> Result<String, TextError> {
     check_length(template).map(|()| template.into())
 }
@@ -96,7 +98,7 @@ fn check_length(template: &str) -> Result<(), TextError> {
     Ok(())
 }
 
-/// A text that takes a limited number of bytes.
+/// A text with a limited number of bytes.
 struct Text {
     bytes: Vec<u8>,
     room: usize,

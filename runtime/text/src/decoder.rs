@@ -1,6 +1,6 @@
-//! Whole characters from pieces of text.
+//! Assembles whole characters from pieces of text.
 
-/// Puts the bytes of tokens together to text, and keeps back a character whose bytes are not all there yet.
+/// Joins the bytes of tokens to text, and holds back a character until all of its bytes are there.
 ///
 /// A token of a byte-pair encoding may end inside a character. Bytes that cannot become one are replaced by U+FFFD.
 #[derive(Debug, Clone, Default)]
@@ -9,7 +9,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Adds `bytes` and gives the text that is whole now.
+    /// Adds `bytes` and returns the text that is now complete.
     pub fn push(&mut self, bytes: &[u8]) -> String {
         self.rest.extend_from_slice(bytes);
         let mut text = String::new();
@@ -30,13 +30,13 @@ impl Decoder {
         text
     }
 
-    /// The end of the text: U+FFFD if a character was left unfinished.
+    /// Ends the text and returns U+FFFD if a character is incomplete.
     pub fn finish(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
 }
 
-/// Whether more bytes could make a character of these.
+/// Returns whether more bytes could complete these to a character.
 fn unfinished(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }

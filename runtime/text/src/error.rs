@@ -1,30 +1,30 @@
-//! Why text could not be turned into tokens.
+//! Errors of the conversion between text and tokens.
 
-/// Why text could not be turned into tokens.
+/// Why text could not be converted to tokens, or a tokenizer could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// The model file holds no tokenizer.
+    /// The model file contains no tokenizer.
     #[error("the model has no tokenizer: it is not a language model, or was compiled without one")]
     NoTokenizer,
-    /// A tokenizer of a kind that is not known.
+    /// The kind of the tokenizer is not supported.
     #[error("the model's tokenizer is of the kind {found:?}; known: bpe, chars")]
     Kind {
-        /// What the file says.
+        /// The kind in the file.
         found: String,
     },
-    /// A tokenizer that this program cannot read.
+    /// The tokenizer needs the feature `bpe`.
     #[cfg(not(feature = "bpe"))]
     #[error("the model's tokenizer is a byte-pair encoding, which this program was built without")]
     WithoutBpe,
-    /// A way of splitting text into words that is not known.
+    /// The method of splitting text into words is not supported.
     #[error("the tokenizer splits text as {found:?} does; known: {known}")]
     Split {
-        /// What the file says.
+        /// The method in the file.
         found: String,
-        /// Those that are known.
+        /// The supported methods.
         known: String,
     },
-    /// A part of the tokenizer is missing, or contradicts another.
+    /// A part of the tokenizer is missing, or contradicts another part.
     #[error("the model's tokenizer is damaged: `{part}` {what}")]
     Part {
         /// The constant or the metadata entry.
@@ -32,25 +32,25 @@ pub enum TextError {
         /// What is wrong.
         what: String,
     },
-    /// A character that the model has no token for.
+    /// The model has no token for a character.
     #[error("the model has no token for the character {character:?}")]
     Character {
         /// The character.
         character: char,
     },
-    /// A text some bytes of which are in none of the model's tokens.
+    /// Some bytes of the text are in none of the model's tokens.
     #[error("the model has no tokens for a part of {text:?}")]
     Text {
         /// The text.
         text: String,
     },
-    /// A text that the tokenizer does not take.
+    /// The tokenizer refuses the text.
     #[error("the tokenizer does not take this text: {0}")]
     Encode(String),
-    /// The model was not made for conversations.
+    /// The model has no chat template.
     #[error("the model has no chat template: it continues texts, but was not made for conversations")]
     NoTemplate,
-    /// The chat template does not work.
+    /// The chat template failed.
     #[error("the model's chat template failed: {0}")]
     Template(String),
 }

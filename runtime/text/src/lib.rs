@@ -1,12 +1,12 @@
-//! Text in and out of a Tealight language model.
+//! Converts text to the tokens of a Tealight language model, and back.
 //!
-//! A language model takes numbers, its tokens, and gives a score for each token that may come next. This crate is what lies
-//! between that and text, for programs with an operating system: the [`Tokenizer`] that a model file holds, the [`Decoder`]
-//! that puts pieces of text together, the [`Sampler`] that chooses the next token. What is in the file is written down in the
-//! model format's SPEC.md, section 5.
+//! A language model reads numbers, its tokens, and returns a score for each token that may come next. For programs with
+//! an operating system, this crate provides the steps between that and text: the [`Tokenizer`] in a model file, the
+//! [`Decoder`], which joins pieces of text, and the [`Sampler`], which chooses the next token. Section 5 of the model
+//! format's SPEC.md describes what the file contains.
 //!
-//! Byte-pair encodings and chat templates are the feature `bpe`, on by default; without it, this crate is small and reads
-//! tokenizers of characters only.
+//! The feature `bpe`, on by default, adds byte-pair encodings and chat templates. Without it, this crate is small and
+//! only reads tokenizers of characters.
 //!
 //! ```
 //! # use tealight_compiler::{Options, Vocabulary, builder::{Builder, compile_kernel_graph}, graph::ElementType};

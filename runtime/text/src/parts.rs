@@ -1,13 +1,13 @@
-//! The parts of a tokenizer, as they lie in a model file.
+//! Reads the parts of a tokenizer from a model file.
 
 use crate::TextError;
 use crate::vocabulary::VocabularyFault;
 use tealight_format::{DType, Model};
 
-/// The bytes of the constant `name`, if the model has one.
+/// Returns the bytes of the constant `name`, if the model has one.
 ///
 /// # Errors
-/// It has another type than `dtype`.
+/// Its type is not `dtype`.
 fn find<'m>(model: &Model<'m>, name: &str, dtype: DType) -> Result<Option<&'m [u8]>, TextError> {
     let Some(index) = model.constant_names().position(|constant| constant == name) else { return Ok(None) };
     let value = model.value(index);
@@ -27,19 +27,19 @@ impl From<VocabularyFault> for TextError {
     }
 }
 
-/// The bytes of the U8 constant `name`.
+/// Returns the bytes of the U8 constant `name`.
 #[cfg(feature = "bpe")]
 pub(crate) fn bytes<'m>(model: &Model<'m>, name: &str) -> Result<&'m [u8], TextError> {
     find(model, name, DType::U8)?.ok_or_else(|| damaged(name, "is missing"))
 }
 
-/// The U8 constant `name`, a text.
+/// Returns the U8 constant `name` as text.
 pub(crate) fn text<'m>(model: &Model<'m>, name: &str) -> Result<Option<&'m str>, TextError> {
     let Some(bytes) = find(model, name, DType::U8)? else { return Ok(None) };
     std::str::from_utf8(bytes).map(Some).map_err(|_| damaged(name, "is not UTF-8"))
 }
 
-/// The I32 constant `name`, which holds pairs: its words, none if it is missing.
+/// Returns the words of the I32 constant `name`, which holds pairs; empty if it is missing.
 #[cfg(feature = "bpe")]
 pub(crate) fn pairs<'m>(model: &Model<'m>, name: &str) -> Result<&'m [[[u8; 4]; 2]], TextError> {
     let Some(bytes) = find(model, name, DType::I32)? else { return Ok(&[]) };
@@ -50,11 +50,11 @@ pub(crate) fn pairs<'m>(model: &Model<'m>, name: &str) -> Result<&'m [[[u8; 4]; 
     }
 }
 
-/// The metadata entry `key`, a list of tokens.
+/// Returns the metadata entry `key`, a list of tokens.
 #[cfg(feature = "bpe")]
 pub(crate) fn tokens(model: &Model<'_>, key: &str) -> Result<Vec<u32>, TextError> {
     let Some(list) = model.metadata(key) else { return Ok(Vec::new()) };
     let token = |word: &str| word.parse().map_err(|_| damaged(key, "is not a list of numbers of tokens"));
-    // One more than are read: the check that counts them then says so.
+    // Reads one more than the maximum: the check of the count then reports the error.
     list.split(',').take(crate::vocabulary::MAX_ENDS + 1).map(token).collect()
 }

@@ -3,43 +3,44 @@
 use std::cmp::Ordering;
 use tealight::compare_scores;
 
-/// How the next token is chosen.
+/// Options for the choice of the next token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// What scores are divided by before softmax; 0 takes the highest score.
+    /// Divisor of the scores before softmax; 0 takes the highest score.
     pub temperature: f32,
-    /// Only so many of the highest scores are chosen from; 0 for all.
+    /// The number of highest scores to choose from; 0 for all.
     pub top_k: usize,
-    /// Only the highest scores whose probabilities add up to this are chosen from; 1 for all.
+    /// Choose among the highest scores whose probabilities add up to this; 1 for all.
     pub top_p: f32,
-    /// The same seed gives the same choices, on every computer.
+    /// Seed of the random choices: the same seed leads to the same choices on every computer.
     pub seed: u64,
 }
 
 impl Default for Sampling {
-    /// The highest score.
+    /// Takes the highest score.
     fn default() -> Self {
         Self { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
     }
 }
 
-/// Chooses one token after another.
+/// Chooses tokens, one after another.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     how: Sampling,
     random: u64,
-    /// Scores and their tokens, kept so that a choice allocates nothing.
+    /// Scores and their tokens, kept so that a choice does not allocate.
     candidates: Vec<(f32, u32)>,
 }
 
 impl Sampler {
-    /// A sampler at its start.
+    /// Creates a sampler from its options and seed.
     pub fn new(how: Sampling) -> Self {
         Self { how, random: how.seed, candidates: Vec::new() }
     }
 
-    /// The next token, by the scores of all tokens; `None` if no score is a number. Scores are compared as
-    /// [`tealight::compare_scores`] does, and of equal scores the first is the highest. A token whose score is NaN is never chosen.
+    /// Returns the next token, given the scores of all tokens; `None` if all scores are NaN. Scores are compared as by
+    /// [`tealight::compare_scores`], and of equal scores the first is the highest. A token whose score is NaN is never
+    /// chosen.
     pub fn next(&mut self, scores: &[f32]) -> Option<u32> {
         let Sampling { temperature, top_k, top_p, .. } = self.how;
         if temperature <= 0.0 || top_k == 1 {
@@ -56,7 +57,7 @@ impl Sampler {
         if !most.is_finite() {
             return Some(first);
         }
-        // From here on weights stand in the place of scores; libm's are the same on every computer.
+        // From here on, scores are replaced by weights; libm's results are the same on every computer.
         let mut sum = 0.0;
         for (score, _) in &mut self.candidates {
             *score = libm::expf((*score - most) / temperature);
@@ -77,8 +78,8 @@ impl Sampler {
         Some(chosen.map_or(first, |&(_, token)| token))
     }
 
-    /// A number from 0 to below 1: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-    /// 2014), of which the upper 24 bits.
+    /// Returns a number from 0 to below 1: the upper 24 bits of SplitMix64 (Steele, Lea and Flood, "Fast splittable
+    /// pseudorandom number generators", 2014).
     fn unit(&mut self) -> f32 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;
@@ -88,7 +89,7 @@ impl Sampler {
     }
 }
 
-/// The order of scores with their tokens: the highest score first, then the lowest token.
+/// Orders scores with their tokens: the highest score first, then the lowest token.
 fn best_first(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
     compare_scores(b.0, a.0).then(a.1.cmp(&b.1))
 }
@@ -97,7 +98,7 @@ fn best_first(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
 mod tests {
     use super::{Sampler, Sampling};
 
-    /// How often each of `scores` is chosen in 4000 draws.
+    /// Counts how often each of `scores` is chosen in 4000 draws.
     fn counts(how: Sampling, scores: &[f32]) -> Vec<usize> {
         let mut sampler = Sampler::new(how);
         let mut counts = vec![0; scores.len()];
@@ -138,7 +139,7 @@ mod tests {
         let of = |how| counts(how, &scores).iter().map(|count| *count > 0).collect::<Vec<_>>();
         assert_eq!(of(hot), [true, true, true, true]);
         assert_eq!(of(Sampling { top_k: 2, ..hot }), [false, true, true, false]);
-        // At this temperature the probabilities are 0.23, 0.29, 0.26 and 0.22 or so: three add up to 0.7.
+        // At this temperature the probabilities are about 0.23, 0.29, 0.26 and 0.22: three of them reach 0.7.
         assert_eq!(of(Sampling { top_p: 0.7, ..hot }), [false, true, true, true]);
         assert_eq!(of(Sampling { top_p: 0.0, ..hot }), [false, true, false, false]);
     }

@@ -1,4 +1,4 @@
-//! The tokenizer of a model file.
+//! Reads and applies the tokenizer of a model file.
 
 #[cfg(feature = "bpe")]
 use crate::bpe::{Bpe, Parts};
@@ -8,11 +8,11 @@ use crate::{TextError, parts};
 use std::collections::HashMap;
 use tealight_format::Model;
 
-/// Turns text into a model's tokens, and tokens into bytes of text.
+/// Converts text to a model's tokens, and tokens to bytes of text.
 #[derive(Debug)]
 pub struct Tokenizer {
     kind: Kind,
-    /// The bytes of each token; none for one that is not text.
+    /// The bytes of each token; empty for one that is not text.
     bytes: Vec<Vec<u8>>,
     begin: Option<u32>,
     end: Vec<u32>,
@@ -30,17 +30,17 @@ enum Kind {
 /// A message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Whose it is: `system`, `user` or `assistant`.
+    /// The role of its author: `system`, `user` or `assistant`.
     pub role: String,
-    /// What it says.
+    /// Its text.
     pub content: String,
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer that `model` holds.
+    /// Reads the tokenizer from `model`.
     ///
     /// # Errors
-    /// There is none, it is of an unknown kind, or it contradicts itself.
+    /// There is none, its kind is unknown, or it is inconsistent.
     pub fn read(model: &Model<'_>) -> Result<Self, TextError> {
         match model.metadata("tokenizer") {
             None => Err(TextError::NoTokenizer),
@@ -57,7 +57,7 @@ impl Tokenizer {
         const CHARACTERS: &str = "tokenizer.characters";
         let text = parts::text(model, CHARACTERS)?.ok_or_else(|| parts::damaged(CHARACTERS, "is missing"))?;
         let mut numbers = HashMap::new();
-        // A character that comes twice ends this, so it is bounded by the number of characters that there are.
+        // A duplicate character ends the loop, so it is bounded by the number of different characters.
         for (character, number) in text.chars().zip(0..) {
             if numbers.insert(character, number).is_some() {
                 return Err(parts::damaged(CHARACTERS, format!("has the character {character:?} twice")));
@@ -81,15 +81,15 @@ impl Tokenizer {
         Ok(Self { kind: Kind::Bpe(Box::new(bpe)), bytes, begin, end, chat_template })
     }
 
-    /// How many tokens there are.
+    /// Returns the number of tokens.
     pub fn count(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The tokens of `text`, with the one that begins a text if the model has one.
+    /// Returns the tokens of `text`, preceded by the one that begins a text if the model has one.
     ///
     /// # Errors
-    /// The model has no tokens for a part of it.
+    /// The model has no tokens for a part of the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let mut tokens: Vec<u32> = self.begin.into_iter().collect();
         match &self.kind {
@@ -101,7 +101,7 @@ impl Tokenizer {
             #[cfg(feature = "bpe")]
             Kind::Bpe(bpe) => {
                 let found = bpe.encode(text, &self.bytes)?;
-                // A chat template may have put the first token into the text.
+                // A chat template may already have added the first token to the text.
                 let begun = found.first() == self.begin.as_ref();
                 tokens.extend(found.into_iter().skip(begun.into()));
             }
@@ -109,27 +109,27 @@ impl Tokenizer {
         Ok(tokens)
     }
 
-    /// The bytes that `token` stands for: a piece of UTF-8 that may begin or end inside a character. None for a token that
-    /// is not text, or is not one of the model's.
+    /// Returns the bytes that `token` represents: a piece of UTF-8 that may begin or end inside a character. Empty for
+    /// a token that is not text, or is not one of the model's.
     pub fn bytes(&self, token: u32) -> &[u8] {
         usize::try_from(token).ok().and_then(|token| self.bytes.get(token)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether `token` ends a text.
+    /// Returns whether `token` ends a text.
     pub fn ends(&self, token: u32) -> bool {
         self.end.contains(&token)
     }
 
-    /// The text of a conversation as the model was trained on it, up to where its answer begins.
+    /// Returns the text of a conversation in the form that the model was trained on, up to where its answer begins.
     ///
     /// # Errors
-    /// The model has no chat template, or it does not take these messages: see [`Conversation::render`].
+    /// The model has no chat template, or the template fails or refuses these messages: see [`Conversation::render`].
     #[cfg(feature = "bpe")]
     pub fn chat(&self, messages: &[Message]) -> Result<String, TextError> {
         self.conversation(messages)?.render()
     }
 
-    /// A conversation, and the template that makes one text of it.
+    /// Returns a conversation with the template that formats it as one text.
     ///
     /// # Errors
     /// The model has no chat template, or one that is too long.

@@ -1,36 +1,37 @@
-//! What must hold of a byte-pair encoding before anything is built of it.
+//! Checks a byte-pair encoding before anything is built from it.
 //!
-//! The compiler checks with this what it writes, and [`Tokenizer::read`](crate::Tokenizer::read) what it reads: a model file
-//! may come from anyone, and the library that encodes text panics or does not end on a list of merges that contradicts the
-//! vocabulary. The limits bound memory: that library keeps some five copies of each token and two of each merge.
+//! The compiler checks what it writes, and [`Tokenizer::read`](crate::Tokenizer::read) what it reads, because a model
+//! file may come from anyone. If a list of merges contradicts the vocabulary, the library that encodes text panics or
+//! does not terminate. The limits bound memory: that library keeps about five copies of each token and two of each
+//! merge.
 
 use std::collections::HashMap;
 
-/// The most tokens. The largest published vocabularies have some 262,000.
+/// The maximum number of tokens. The largest published vocabularies have some 262,000.
 pub const MAX_TOKENS: usize = 1 << 19;
 
-/// The most bytes of all tokens together.
+/// The maximum number of bytes of all tokens together.
 pub const MAX_TOKEN_BYTES: usize = 1 << 24;
 
-/// The most merges. Published ones have up to some 515,000.
+/// The maximum number of merges. Published vocabularies have up to some 515,000.
 pub const MAX_MERGES: usize = 1 << 20;
 
-/// The most bytes of what all merges join to, together.
+/// The maximum number of bytes of the results of all merges together.
 pub const MAX_MERGED_BYTES: usize = 1 << 25;
 
-/// The most bytes of the control and user-defined tokens together, which are searched for in every text.
+/// The maximum number of bytes of all control and user-defined tokens together, which are searched for in every text.
 pub const MAX_WHOLE_BYTES: usize = 1 << 20;
 
-/// The most tokens that end a text.
+/// The maximum number of tokens that end a text.
 pub const MAX_ENDS: usize = 1 << 10;
 
 /// GGML's kinds of tokens: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
 const KINDS: std::ops::RangeInclusive<u8> = 1..=6;
 
-/// A control token: it is found in a text as a whole, and is not text.
+/// A control token: matched in a text as a whole, and not text itself.
 pub(crate) const CONTROL: u8 = 3;
 
-/// A user-defined token: it is found in a text as a whole.
+/// A user-defined token: matched in a text as a whole.
 pub(crate) const USER_DEFINED: u8 = 4;
 
 /// A byte-pair encoding as it is stored.
@@ -40,30 +41,31 @@ pub struct BytePairs<'a> {
     pub tokens: &'a [&'a str],
     /// GGML's kind of each token.
     pub kinds: &'a [u8],
-    /// Pairs of tokens that are joined to one, the first to be joined first.
+    /// Pairs of tokens that are merged into one, in order of priority.
     pub merges: &'a [[u32; 2]],
-    /// The token that a text begins with, if one is to be put there.
+    /// The token to put at the beginning of a text, if any.
     pub begin: Option<u32>,
     /// Tokens that end a text.
     pub end: &'a [u32],
 }
 
-/// What is wrong with a vocabulary, and in which part.
+/// A fault in a vocabulary, and the part that it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VocabularyFault {
-    /// The part as a model file names it: `tokenizer.tokens`, `tokenizer.kinds`, `tokenizer.merges`, `tokenizer.begin` or
-    /// `tokenizer.end`.
+    /// The part, by its name in a model file: `tokenizer.tokens`, `tokenizer.kinds`, `tokenizer.merges`,
+    /// `tokenizer.begin` or `tokenizer.end`.
     pub part: &'static str,
-    /// What is wrong with it: a predicate, "has the token "a" twice".
+    /// What is wrong with it, as a predicate: "has the token "a" twice".
     pub what: String,
 }
 
 impl BytePairs<'_> {
-    /// Checks that all parts are in range and agree: tokens differ, none is empty, each has a kind, each merge joins two
-    /// tokens to one that there is. Then joining ends: every merge makes a word one token shorter.
+    /// Checks that all parts are in range and consistent: tokens are distinct and not empty, each has a kind, and each
+    /// merge joins two tokens to an existing one. Encoding then terminates, because every merge makes a word one token
+    /// shorter.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first fault that is found.
     pub fn check(&self) -> Result<(), VocabularyFault> {
         let numbers = self.check_tokens()?;
         self.check_kinds()?;
@@ -151,7 +153,7 @@ const MERGES: &str = "tokenizer.merges";
 const BEGIN: &str = "tokenizer.begin";
 const END: &str = "tokenizer.end";
 
-/// Checks the number of tokens and the sum of their bytes, before anything is made of them.
+/// Checks the number of tokens and the sum of their bytes, before anything is allocated for them.
 pub(crate) fn check_size(count: usize, bytes: usize) -> Result<(), VocabularyFault> {
     if count > MAX_TOKENS || bytes > MAX_TOKEN_BYTES {
         let what = format!("has {count} tokens of {bytes} bytes; at most {MAX_TOKENS} of {MAX_TOKEN_BYTES} are read");
@@ -160,7 +162,7 @@ pub(crate) fn check_size(count: usize, bytes: usize) -> Result<(), VocabularyFau
     Ok(())
 }
 
-/// Checks the number of merges, before anything is made of them.
+/// Checks the number of merges, before anything is allocated for them.
 pub(crate) fn check_merge_count(count: usize) -> Result<(), VocabularyFault> {
     if count > MAX_MERGES {
         return Err(fault(MERGES, format!("has {count} merges; at most {MAX_MERGES} are read")));
@@ -176,7 +178,7 @@ fn index(token: u32) -> usize {
     usize::try_from(token).unwrap_or(usize::MAX)
 }
 
-/// A token in quotes, cut if it is long.
+/// Returns a token in quotes, cut if it is long.
 fn short(token: &str) -> String {
     let start: String = token.chars().take(40).collect();
     if start.len() < token.len() { format!("{start:?}…") } else { format!("{start:?}") }
@@ -218,7 +220,7 @@ mod tests {
         let long = "x".repeat(MAX_WHOLE_BYTES + 1);
         let whole = BytePairs { tokens: &[&long, "b", "ab"], kinds: &[CONTROL, 1, 1], merges: &[], ..GOOD };
         assert!(whole.check().unwrap_err().what.contains("control"));
-        // As an ordinary token it may be that long, but not a thousand merges of such.
+        // An ordinary token may be that long, but not a thousand merges of such tokens.
         let half = "x".repeat(MAX_WHOLE_BYTES / 2);
         let twice = half.repeat(2);
         let merges = vec![[0, 0]; MAX_MERGED_BYTES / MAX_WHOLE_BYTES + 1];

@@ -1,10 +1,10 @@
-//! Chat templates that were made to do harm: each ends, and in an error that says why.
+//! Hostile chat templates: each ends with an error that states why.
 #![cfg(feature = "bpe")]
 #![allow(clippy::unwrap_used)]
 
 use tealight_text::{Conversation, Message, TextError};
 
-/// Bytes of the longest template that is read.
+/// The maximum length of a template that is read, in bytes.
 const LONGEST: usize = 1 << 16;
 
 fn render(template: &str) -> Result<String, String> {
@@ -16,7 +16,7 @@ fn render(template: &str) -> Result<String, String> {
     })
 }
 
-/// `start`, as many of `link` as the longest template has room for, `end`.
+/// Returns `start`, as many of `link` as fit in the longest template, and `end`.
 fn chain(start: &str, link: &str, end: &str) -> String {
     let count = (LONGEST - start.len() - end.len()) / link.len();
     format!("{start}{}{end}", link.repeat(count))
@@ -67,7 +67,7 @@ fn the_deepest_chains_of_every_kind_end() {
         ("", "{%", ""),
         ("", "{#", ""),
     ] {
-        // It ends: with a text or an error, and not by a signal.
+        // It ends with a text or an error, not by a signal.
         let _ = render(&chain(start, link, end));
     }
     assert!(render(&chain("{{", "-", "1}}")).is_ok());

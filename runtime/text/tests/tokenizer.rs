@@ -1,4 +1,4 @@
-//! Tokenizers as they come out of a model file.
+//! Tokenizers that are read from a model file.
 #![cfg(feature = "bpe")]
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use tealight_testing::gguf::{F32, File, Llama, TOKENS};
 use tealight_testing::rng::Rng;
 use tealight_text::{Decoder, Message, TextError, Tokenizer};
 
-/// The smallest model that holds `vocabulary`.
+/// Returns the smallest model that contains `vocabulary`.
 fn model(vocabulary: Option<Vocabulary>) -> Vec<u8> {
     let mut b = Builder::new();
     let x = b.input("x", ElementType::F32, &[1]);
@@ -35,7 +35,7 @@ fn of_gguf(file: &File) -> Tokenizer {
 fn bytes_and_merges() -> Bpe {
     let letter = |byte: u8| match byte {
         b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(byte),
-        // The others are numbered from U+0100 on: 0 to 32, 127 to 160, 173.
+        // The other bytes are numbered from U+0100 on: 0 to 32, 127 to 160, 173.
         0..=32 => char::from_u32(0x100 + u32::from(byte)).unwrap(),
         127..=160 => char::from_u32(0x121 + u32::from(byte) - 127).unwrap(),
         173 => '\u{143}',
@@ -61,8 +61,8 @@ fn bytes_and_merges() -> Bpe {
     Bpe { tokens, kinds, merges, pre: "gpt-2".into(), ..Bpe::default() }
 }
 
-/// Byte-pair encoding of one word as its definition has it: again and again, the pair that comes first in the list of merges
-/// is joined, from the left.
+/// Encodes one word by the definition of byte-pair encoding: repeatedly merges the pair with the highest priority, from
+/// the left.
 fn join(bpe: &Bpe, word: &str) -> Vec<u32> {
     let mut tokens: Vec<u32> = word.bytes().map(u32::from).collect();
     let number = |text: &str| bpe.tokens.iter().position(|token| token == text).unwrap() as u32;
@@ -91,17 +91,17 @@ fn words_are_joined_in_the_order_of_the_merges() {
     };
     assert_eq!(names("hello"), ["hello"]);
     assert_eq!(names("hell"), ["he", "ll"]);
-    // `he llo` comes before `Ġ he`.
+    // `he llo` has priority over `Ġ he`.
     assert_eq!(names("a hellohe"), ["a", "Ġ", "hello", "he"]);
     assert_eq!(names("a he"), ["a", "Ġhe"]);
     assert_eq!(names("a\nb"), ["a", "Ċ", "b"]);
-    // A control token is found as a whole, and is not text.
+    // A control token is matched as a whole, and is not text.
     assert_eq!(names("ab</s>c"), ["a", "b", "</s>", "c"]);
     assert_eq!(decode(&tokenizer, &tokenizer.encode("ab</s>c\n hello").unwrap()), "abc\n hello");
     assert!(tokenizer.ends(1) && !tokenizer.ends(0));
     assert_eq!(tokenizer.count(), TOKENS.len());
     assert_eq!(tokenizer.bytes(1000), b"");
-    // This small vocabulary has not all bytes.
+    // This small vocabulary does not contain all bytes.
     assert_eq!(tokenizer.encode("ax"), Err(TextError::Text { text: "ax".into() }));
 }
 
@@ -162,7 +162,7 @@ fn a_model_without_a_tokenizer_says_so() {
 fn a_damaged_tokenizer_is_refused_and_nothing_panics() {
     let file = model(Some(Vocabulary::Bpe(Bpe { end: vec![3], ..bytes_and_merges() })));
     assert!(read(&file).is_ok());
-    // The tokenizer lies behind the plan, and its metadata in the header.
+    // The tokenizer's constants come after the plan, and its metadata are in the header.
     let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let mut random = Rng(11);
     let mut refused = 0;
@@ -176,7 +176,7 @@ fn a_damaged_tokenizer_is_refused_and_nothing_panics() {
         match Tokenizer::read(&model) {
             Err(_) => refused += 1,
             Ok(tokenizer) => {
-                // Whatever it makes of the text, it ends.
+                // Whatever the tokens are, encoding ends.
                 let _ = tokenizer.encode("the aaab é 12").map(|tokens| decode(&tokenizer, &tokens));
             }
         }
@@ -204,7 +204,7 @@ proptest! {
 
 #[test]
 fn a_text_is_refused_even_where_a_tokens_length_makes_up_for_what_is_left_out() {
-    // `Ġ` is a text of two bytes by its kind, and the library finds it for a space too.
+    // By its kind, `Ġ` is text of two bytes, but the library also finds it for a space.
     let tokens = ["a", "Ġ"].map(String::from).to_vec();
     let bpe = Bpe { tokens, kinds: vec![1, 4], pre: "gpt-2".into(), ..Bpe::default() };
     let tokenizer = read(&model(Some(Vocabulary::Bpe(bpe)))).unwrap();

@@ -1,5 +1,5 @@
-//! A WAV file's features, second by second: `cargo run -p tealight-audio --example features IN.wav OUT.bin`. The output is
-//! what `tealight run models/keyword/keyword.safetensors --input OUT.bin` takes.
+//! Writes a WAV file's features, second by second: `cargo run -p tealight-audio --example features IN.wav OUT.bin`. The
+//! output is an input file for `tealight run models/keyword/keyword.safetensors --input OUT.bin`.
 
 use std::error::Error;
 use tealight_audio::{Features, LogMel, SAMPLE_RATE};

@@ -1,14 +1,15 @@
-//! The last frames in int8, as a network takes them.
+//! The last frames in int8, as the input of a network.
 
-/// A logarithm of energy in int8: an eighth of an octave a step, `8 * (x + 2)`, rounded and cut to -128 to 127.
+/// Quantizes a logarithm of energy to int8 in steps of an eighth of an octave: `8 * (x + 2)`, rounded and clamped to
+/// -128 to 127.
 ///
-/// So -128 is silence ([`crate::FLOOR`] alone), and a full-scale sine is near 127.
+/// -128 is silence ([`crate::FLOOR`] alone), and a full-scale sine is near 127.
 ///
 /// ```
 /// assert_eq!([-18.0, -2.0, 0.0, 13.875].map(tealight_audio::quantized), [-128, 0, 16, 127]);
 /// ```
 pub fn quantized(log2: f32) -> i8 {
-    // A cast saturates.
+    // The cast saturates.
     libm::roundf((log2 + 2.0) * 8.0) as i8
 }
 
@@ -20,17 +21,17 @@ pub struct Features<const FRAMES: usize, const BANDS: usize> {
 }
 
 impl<const FRAMES: usize, const BANDS: usize> Features<FRAMES, BANDS> {
-    /// Silence.
+    /// Starts with silence.
     pub const fn new() -> Self {
         Self { rows: [[i8::MIN; BANDS]; FRAMES] }
     }
 
-    /// Back to silence.
+    /// Resets all frames to silence.
     pub fn reset(&mut self) {
         *self = Self::new();
     }
 
-    /// Takes a frame of [`LogMel`](crate::LogMel), for which the oldest goes.
+    /// Adds a frame of [`LogMel`](crate::LogMel) and drops the oldest.
     pub fn push(&mut self, frame: &[f32; BANDS]) {
         if FRAMES == 0 {
             return;
@@ -41,7 +42,7 @@ impl<const FRAMES: usize, const BANDS: usize> Features<FRAMES, BANDS> {
         }
     }
 
-    /// All frames in a row, oldest first.
+    /// Returns all frames, oldest first.
     pub fn as_slice(&self) -> &[i8] {
         self.rows.as_flattened()
     }

@@ -9,24 +9,24 @@ mod tables;
 pub use features::{Features, quantized};
 pub use log_mel::LogMel;
 
-/// The name of these features in a model file, under `front_end`. Other bits would have another name.
+/// The name of these features in a model file, under `front_end`. Features with other bits need another name.
 pub const LOG_MEL: &str = "tealight-audio log-mel 1";
-/// Samples a second that the features are made for.
+/// The sample rate of the input, in Hz.
 pub const SAMPLE_RATE: usize = 16_000;
-/// Samples that a frame is computed from: 30 ms.
+/// The number of samples in a frame: 30 ms.
 pub const WINDOW: usize = 480;
-/// Samples from the start of a frame to the start of the next: 20 ms.
+/// The number of samples from the start of a frame to the start of the next: 20 ms.
 pub const HOP: usize = 320;
-/// Frequencies in Hz between which the bands lie.
+/// The frequency range of the bands, in Hz.
 pub const RANGE: [f32; 2] = [60.0, 7600.0];
-/// What every band's energy is raised by before the logarithm, so that silence has one: 2⁻¹⁸. A full-scale sine has
-/// about 2¹⁴.
+/// Added to every band's energy before the logarithm, which is then finite for silence: 2⁻¹⁸. The energy of a
+/// full-scale sine is about 2¹⁴.
 pub const FLOOR: f32 = 1.0 / 262_144.0;
 
-/// Points of the Fourier transform: the window and zeros.
+/// The number of points of the Fourier transform: the window, padded with zeros.
 const POINTS: usize = 512;
 
-/// Whole frames in a number of samples.
+/// Returns the number of whole frames in a number of samples.
 ///
 /// ```
 /// assert_eq!(tealight_audio::frames_in(tealight_audio::SAMPLE_RATE), 49);

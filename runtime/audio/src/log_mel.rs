@@ -1,15 +1,15 @@
-//! Samples in, frames out.
+//! Computes frames of log-mel energies from samples.
 //!
-//! A frame is Hann's window over 480 samples, a real transform of 512 points, the power at each frequency, its sum in
-//! each mel band, and the logarithm to base 2. All of it is f32 in one order without fused products, and the logarithm
-//! is `libm`'s, so every target computes the same bits.
+//! A frame is computed by a Hann window over 480 samples, a real transform of 512 points, the power at each frequency,
+//! its sum in each mel band, and the logarithm to base 2. All of it is f32 in a fixed order without fused operations,
+//! and the logarithm is `libm`'s, so every target computes the same bits.
 
 use crate::tables::{HANN, Mel};
 use crate::{FLOOR, HOP, POINTS, WINDOW};
 
-/// Log-mel energies of a stream of samples, in `BANDS` bands (1 to 80; more do not compile).
+/// Computes log-mel energies of a stream of samples, in `BANDS` bands (1 to 80; more do not compile).
 ///
-/// It keeps the samples of the next frame and the transform's numbers: 3,012 bytes.
+/// It holds the samples of the next frame and the values of the transform: 3,012 bytes.
 #[derive(Debug, Clone)]
 pub struct LogMel<const BANDS: usize> {
     recent: [i16; WINDOW],
@@ -20,18 +20,19 @@ pub struct LogMel<const BANDS: usize> {
 impl<const BANDS: usize> LogMel<BANDS> {
     const MEL: &'static Mel = &Mel::new(BANDS);
 
-    /// At the start of a stream.
+    /// Creates the state at the start of a stream.
     pub const fn new() -> Self {
         Self { recent: [0; WINDOW], filled: 0, scratch: [0.0; POINTS] }
     }
 
-    /// Forgets all samples: the next one starts a stream.
+    /// Drops all samples: the next one starts a stream.
     pub fn reset(&mut self) {
         self.filled = 0;
     }
 
-    /// Takes the stream's next samples, any number of them, and hands each frame that they complete to `take`: for each
-    /// band, lowest first, the logarithm to base 2 of its energy plus [`FLOOR`], -18 in silence.
+    /// Adds the stream's next samples, any number of them, and passes each frame that they complete to `take`. A frame
+    /// holds, for each band, lowest first, the logarithm to base 2 of its energy plus [`FLOOR`], which is -18 in
+    /// silence.
     pub fn push(&mut self, samples: &[i16], mut take: impl FnMut(&[f32; BANDS])) {
         for &sample in samples {
             if let Some(next) = self.recent.get_mut(self.filled) {
@@ -46,14 +47,14 @@ impl<const BANDS: usize> LogMel<BANDS> {
         }
     }
 
-    /// The frame of the last [`WINDOW`] samples.
+    /// Computes the frame of the last [`WINDOW`] samples.
     fn frame(&mut self) -> [f32; BANDS] {
         let (windowed, padding) = self.scratch.split_at_mut(WINDOW);
         padding.fill(0.0);
         for ((x, &sample), weight) in windowed.iter_mut().zip(&self.recent).zip(HANN) {
             *x = f32::from(sample) * weight;
         }
-        // The first number holds the two frequencies 0 and 8 kHz, which no band has.
+        // The first value holds the two frequencies 0 and 8 kHz, which are in no band.
         let spectrum = microfft::real::rfft_512(&mut self.scratch);
         let mut energies = [0.0; BANDS];
         let Mel { first, count, band, weight } = Self::MEL;

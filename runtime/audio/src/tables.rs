@@ -4,29 +4,30 @@
 
 use crate::{POINTS, RANGE, SAMPLE_RATE, WINDOW};
 
-/// Hann's window, periodic: `sin²(πn / WINDOW)`, times 2⁻¹⁵, which makes samples from -1 to 1.
+/// The periodic Hann window `sin²(πn / WINDOW)`, times 2⁻¹⁵, which scales samples to -1 to 1.
 pub(crate) const HANN: [f32; WINDOW] = hann();
 
-/// Frequencies of the transform below half the sample rate.
+/// The number of frequencies of the transform below half the sample rate.
 pub(crate) const BINS: usize = POINTS / 2;
 
-/// Triangular bands that are equally wide in mel, each from its left neighbour's centre to its right neighbour's.
+/// Triangular bands of equal width in mel, each from the centre of the band below it to that of the band above.
 ///
-/// A frequency between two centres counts for both bands, more for the nearer, so one weight tells both.
+/// A frequency between two centres contributes to both bands, more to the nearer one. The two weights add up to 1, so
+/// one is stored.
 #[derive(Debug)]
 pub(crate) struct Mel {
-    /// The first bin that lies within the bands.
+    /// The first bin that is inside the bands.
     pub(crate) first: usize,
-    /// Bins that lie within the bands.
+    /// The number of bins that are inside the bands.
     pub(crate) count: usize,
-    /// For each bin the band whose centre is next above. A bin above the last centre has the number of bands.
+    /// For each bin, the band with the next higher centre. A bin above the last centre has the number of bands.
     pub(crate) band: [u8; BINS],
-    /// For each bin its weight in that band; in the one below it has the rest to one.
+    /// For each bin, its weight in that band; its weight in the band below is 1 minus this.
     pub(crate) weight: [f32; BINS],
 }
 
 impl Mel {
-    /// The table for a number of bands, at most 80: with more, some would lie between two bins.
+    /// Computes the table for a number of bands, at most 80: with more, some bands would be between two bins.
     pub(crate) const fn new(bands: usize) -> Self {
         assert!(bands >= 1 && bands <= 80, "there may be 1 to 80 bands");
         let [low, high] = [mel(RANGE[0] as f64), mel(RANGE[1] as f64)];
@@ -49,12 +50,13 @@ impl Mel {
     }
 }
 
-/// Hertz to mel, `1127 ln(1 + f / 700)` (O'Shaughnessy, Speech Communication, 1987).
+/// Converts hertz to mel, `1127 ln(1 + f / 700)` (O'Shaughnessy, Speech Communication, 1987).
 const fn mel(hertz: f64) -> f64 {
     1127.0 * ln(1.0 + hertz / 700.0)
 }
 
-/// Natural logarithm of a number not below 1: halved into 1 to 1.5, then `2 artanh((x - 1) / (x + 1))` as a series.
+/// Natural logarithm for x >= 1: x is halved until it is within 1 to 1.5, then `2 artanh((x - 1) / (x + 1))` is
+/// computed as a series.
 const fn ln(mut x: f64) -> f64 {
     let mut halvings = 0.0;
     while x > 1.5 {
@@ -84,7 +86,7 @@ const fn hann() -> [f32; WINDOW] {
     window
 }
 
-/// Sine of 0 to π/2 by its series.
+/// Sine for 0 to π/2, by its series.
 const fn sin(x: f64) -> f64 {
     let (mut term, mut sum, mut n) = (x, 0.0, 1);
     while n < 30 {

@@ -1,4 +1,5 @@
-//! The front end against plain formulas in f64, in pieces against whole, at the ends of its range, and its recorded bits.
+//! Compares the front end with plain formulas in f64, pieces with the whole stream, the ends of its range, and its
+//! recorded bits.
 
 use std::f64::consts::{PI, TAU};
 use tealight_audio::{FLOOR, Features, HOP, LogMel, RANGE, SAMPLE_RATE, WINDOW, frames_in, quantized};
@@ -18,7 +19,7 @@ fn noise(seed: u64, peak: i64, samples: usize) -> Vec<i16> {
     (0..samples).map(|_| (random(&mut state) as i64).rem_euclid(2 * peak + 1) - peak).map(|x| x as i16).collect()
 }
 
-/// Every kind of signal at least once: noise at several levels, chirps of squares, clicks, silence, extremes.
+/// Every kind of signal at least once: noise at several levels, square chirps, clicks, silence, extremes.
 fn medley() -> Vec<i16> {
     let mut all = Vec::new();
     for (seed, peak) in [(1, 32_767), (2, 3_000), (3, 40), (4, 1)] {
@@ -41,7 +42,8 @@ fn frames<const BANDS: usize>(samples: &[i16]) -> Vec<[f32; BANDS]> {
     frames
 }
 
-/// The same frame by the definitions: a discrete Fourier transform term by term, triangles one by one, all in f64.
+/// Computes the same frame by the definitions: a discrete Fourier transform term by term, and triangles one by one, all
+/// in f64.
 fn by_definition(samples: &[i16], bands: usize) -> Vec<f64> {
     let mel = |f: f64| 1127.0 * (1.0 + f / 700.0).ln();
     let power: Vec<f64> = (0..256)
@@ -170,8 +172,8 @@ fn features_hold_the_last_frames_oldest_first() {
     assert_eq!(features, Features::new());
 }
 
-/// The bits of every frame of the medley, as they were on x86-64 when the front end was written: another target or
-/// another build that gives others would hear otherwise than the networks were trained.
+/// The bits of every frame of the medley, as recorded on x86-64 when the front end was written. With other bits, on
+/// another target or in another build, the features would differ from those that the networks were trained on.
 #[test]
 fn the_bits_are_those_recorded() {
     let mut hash = 0xCBF2_9CE4_8422_2325_u64; // FNV-1a

@@ -1,5 +1,5 @@
-//! What opening a model and its first output bring into memory, by the size of the file:
-//! `cargo run --release -p tealight-candle --example opening`.
+//! Measures the memory that opening a model and its first output take, by the size of the file: `cargo run --release -p
+//! tealight-candle --example opening`.
 
 #![allow(clippy::unwrap_used)] // an example
 

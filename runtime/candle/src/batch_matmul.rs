@@ -1,4 +1,4 @@
-//! BatchMatMulF32: products of activations, as Candle tensors.
+//! BatchMatMulF32: products of activations, computed with Candle tensors.
 
 use crate::product::extend;
 use crate::segments::{Segment, segments};
@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor};
 use tealight::Part;
 use tealight_format::{Shape, ops};
 
-/// Appends the rows of `part` to `output`: a row is one of a product.
+/// Appends the rows of `part` to `output`. A row of the operator is a row of a product.
 pub(crate) fn batch_matmul_f32(op: &ops::BatchMatMulF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
     let [a, b] = [part.input(0)?, part.input(1)?];
     let [a_elements, b_elements] = [a.as_slice::<f32>()?, b.as_slice::<f32>()?];
@@ -24,7 +24,7 @@ pub(crate) fn batch_matmul_f32(op: &ops::BatchMatMulF32, part: &Part<'_>, output
     Some(())
 }
 
-/// Matrix `index` of an operand, or its only one, as it enters the product.
+/// Returns matrix `index` of an operand, or its only one, in the orientation that the product needs.
 fn matrix(elements: &[f32], shape: Shape, index: usize, transposed: bool) -> Result<Tensor> {
     let size = [1, 0].map(|i| shape.from_end(i) as usize);
     let len = size[0] * size[1];

@@ -1,4 +1,4 @@
-//! FullyConnectedBlock: the mapped blocks go to the kernels as they lie in the file.
+//! FullyConnectedBlock: the kernels read the mapped blocks in place.
 
 use crate::cpu::Vectors;
 use crate::description::Runner;
@@ -21,7 +21,7 @@ struct Product<'s> {
     weights: &'s [u8],
 }
 
-/// Appends the rows of `part` to `output`: a row is one element of the operator's output.
+/// Appends the rows of `part` to `output`. A row of the operator is one element of its output.
 pub(crate) fn fully_connected_block(
     op: &ops::FullyConnectedBlock,
     part: &Part<'_>,
@@ -38,8 +38,8 @@ pub(crate) fn fully_connected_block(
 
     let mut sums = Vec::new();
     for Segment { batches, rows } in segments(part.rows(), out_features) {
-        // Candle multiplies with four rows of weights at a time. A part is widened to where it would start and end, so
-        // that cutting changes no bit.
+        // Candle multiplies by four rows of weights at a time. A part is widened to whole groups of four, so splitting
+        // an operator into parts does not change any bit.
         let wide = rows.start & !3..rows.end.next_multiple_of(4).min(out_features);
         let product = Product {
             batches: batches.len(),
@@ -67,7 +67,7 @@ macro_rules! with_candle_of {
     };
 }
 
-/// The code for blocks of one type.
+/// Returns the code for blocks of one type.
 fn multiplier(format: BlockType, runner: Runner) -> impl Fn(&Product<'_>, &mut [f32]) {
     let by_candle: fn(&Product<'_>, &mut [f32]) = tealight_types::for_each_block!(with_candle_of! { format; });
     move |product, output| match runner {
@@ -83,13 +83,13 @@ fn with_candle<T: GgmlType>(product: &Product<'_>, output: &mut [f32]) {
     candle::matmul(sizes, product.activations, blocks, output).expect("the sizes are those of a checked model");
 }
 
-/// Bytes as blocks, in place.
+/// Returns bytes as blocks, in place.
 fn blocks_of<T: GgmlType>(bytes: &[u8]) -> &[T] {
     // SAFETY: `T` is one of Candle's block structs, named above: `repr(C)`, of integers and floats without padding, for
     // which any bytes are a value. `align_to` looks after alignment and length.
     let (before, blocks, after) = unsafe { bytes.align_to::<T>() };
-    // Every tensor of a model file starts on a multiple of 16, a row on a multiple of the block, whose size is one of its
-    // alignment.
+    // Every tensor of a model file starts at a multiple of 16, and a row at a multiple of the block size, which is a
+    // multiple of the block's alignment.
     assert!(before.is_empty() && after.is_empty(), "weights out of alignment");
     blocks
 }

@@ -1,17 +1,17 @@
-//! Conv2dF32: the windows of the image as rows of a matrix, times the weights as they lie in the file.
+//! Conv2dF32: the windows of the image as rows of a matrix (im2col), times the weights as they are stored in the file.
 //!
-//! Weights OHWI are a matrix `[O, H * W * I]`, and a window of an NHWC image a row of `H * W * I` elements, so the product
-//! `[pixels, O]` is the NHWC output without anything transposed.
+//! Weights OHWI are a matrix `[O, H * W * I]`, and a window of an NHWC image is a row of `H * W * I` elements. The
+//! product `[pixels, O]` is therefore the NHWC output, and nothing is transposed.
 
 use crate::product::Product;
 use crate::weights::{decoded, stored};
 use tealight::Part;
 use tealight_format::{Shape, ops};
 
-/// Elements of windows that are laid out at a time: 1 MiB.
+/// The number of window elements that are copied at a time: 1 MiB.
 const WINDOWS: usize = 1 << 18;
 
-/// An image and how windows go over it.
+/// An image, and the geometry of the windows on it.
 struct Windows<'s> {
     image: &'s [f32],
     /// Rows, columns, channels.
@@ -24,7 +24,8 @@ struct Windows<'s> {
     output: [usize; 2],
 }
 
-/// Appends the rows of `part` to `output`: a row is one line of pixels. Convolutions in groups are not for Candle.
+/// Appends the rows of `part` to `output`. A row of the operator is one line of pixels. Grouped convolutions are not
+/// run by Candle.
 pub(crate) fn conv_2d_f32(op: &ops::Conv2dF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
     let (image, weights) = (part.input(0)?, part.input(1)?);
     let [_, height, width, channels] = nhwc(image.shape());
@@ -61,7 +62,7 @@ pub(crate) fn conv_2d_f32(op: &ops::Conv2dF32, part: &Part<'_>, output: &mut Vec
 }
 
 impl Windows<'_> {
-    /// Appends the window of output pixel `pixel`, counted over all images; zeros beyond the border.
+    /// Appends the window of output pixel `pixel`, counted over all images, with zeros outside the image.
     fn append(&self, pixel: usize, matrix: &mut Vec<f32>) {
         let [height, width, channels] = self.size;
         let [output_h, output_w] = self.output;
@@ -78,7 +79,7 @@ impl Windows<'_> {
                     tap_x += 1;
                     continue;
                 };
-                // Neighbouring taps lie side by side.
+                // Without dilation, neighbouring taps are contiguous.
                 let taps = if self.dilation[1] == 1 { (self.kernel[1] - tap_x).min(width - x) } else { 1 };
                 let from = ((image + y) * width + x) * channels;
                 matrix.extend(&self.image[from..from + taps * channels]);
@@ -88,7 +89,7 @@ impl Windows<'_> {
     }
 }
 
-/// `at - pad` where that is below `end`.
+/// Returns `at - pad` if that is in `0..end`.
 fn inside(at: usize, pad: usize, end: usize) -> Option<usize> {
     at.checked_sub(pad).filter(|&at| at < end)
 }

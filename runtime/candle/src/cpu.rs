@@ -1,13 +1,13 @@
-//! Which code suits this processor.
+//! The choice of code for this processor.
 //!
-//! Candle 0.11 asks an x86 processor what it can before it uses vector instructions. On aarch64 its block kernels issue
-//! `sdot` without asking, which cores of Armv8.0 (Cortex-A53, A57, A72: Raspberry Pi 3 and 4) do not have: the process would end with an
-//! illegal instruction. So it is asked here.
+//! On x86, Candle 0.11 checks the processor's features before it uses vector instructions. On aarch64, its block
+//! kernels use `sdot` without a check. Cores of Armv8.0 (Cortex-A53, A57, A72: Raspberry Pi 3 and 4) do not have it,
+//! and the process would end with an illegal instruction. The check is therefore made here.
 
 use crate::description::Runner;
 use tealight_format::ops::BlockType;
 
-/// What the processor has for block products.
+/// The processor's features for block products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "each architecture makes some of them")]
 pub(crate) enum Vectors {
@@ -17,7 +17,7 @@ pub(crate) enum Vectors {
     DotProd,
     /// NEON without them: Candle's kernels cannot run.
     Neon,
-    /// None that Candle uses.
+    /// No features that Candle uses.
     None,
 }
 
@@ -33,9 +33,9 @@ impl Vectors {
         Self::None
     }
 
-    /// Who multiplies blocks of this type.
+    /// Returns whose code multiplies blocks of this type.
     ///
-    /// Where Candle has scalar code only, Tealight's kernels give the same bits and use the vectors that there are.
+    /// Where Candle has only scalar code, Tealight's kernels compute the same bits and use the vector instructions.
     pub(crate) const fn runner(self, block: BlockType) -> Runner {
         let candle_is_scalar = matches!(block, BlockType::Q4_1 | BlockType::Q5_0 | BlockType::Q5_1 | BlockType::Q8_1);
         match self {

@@ -1,4 +1,4 @@
-//! Who computes what in a session, in words.
+//! Describes which code computes what in a session.
 
 use crate::cpu::Vectors;
 use crate::engine::EngineChoice;
@@ -17,27 +17,27 @@ pub enum Runner {
     Tealight,
 }
 
-/// Who computes what in a session, and why. Prints as a few lines of text.
+/// Which code computes what in a session, and why. Displays as a few lines of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The engine that was chosen.
     pub engine: EngineChoice,
-    /// What the processor has for block products.
+    /// The processor's features for block products.
     pub processor: &'static str,
-    /// Threads that share an operator.
+    /// The number of threads that share an operator.
     pub threads: usize,
-    /// Who computes which operators.
+    /// Groups of operators, with the code that computes them.
     pub parts: Vec<Part>,
 }
 
 /// A line of a [`Description`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Which operators.
+    /// The operators.
     pub what: String,
-    /// Who computes them.
+    /// The code that computes them.
     pub runner: Runner,
-    /// Why.
+    /// The reason.
     pub why: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The choice of an engine, and what it computes.
+//! The choice of an engine, and the operators that it computes.
 
 use crate::batch_matmul::batch_matmul_f32;
 use crate::blocks::fully_connected_block;
@@ -14,10 +14,10 @@ use zerocopy::IntoBytes;
 /// Whose code runs a model; see the [crate's docs](crate).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EngineChoice {
-    /// Tealight's kernels: the bits of a microcontroller.
+    /// Tealight's kernels, with the same bits as on a microcontroller.
     #[default]
     Tealight,
-    /// Candle's kernels where they are better, on all threads.
+    /// Candle's kernels where they are faster, on all threads.
     Candle,
 }
 
@@ -47,17 +47,17 @@ impl FromStr for EngineChoice {
 pub struct Engine {
     choice: EngineChoice,
     vectors: Vectors,
-    /// What the last call computed.
+    /// The output of the last call.
     output: Vec<f32>,
 }
 
 impl Engine {
-    /// An engine for this processor.
+    /// Creates an engine for this processor.
     pub fn new(choice: EngineChoice) -> Self {
         Self { choice, vectors: Vectors::detect(), output: Vec::new() }
     }
 
-    /// Which code computes what, and why.
+    /// Describes which code computes what, and why.
     pub fn describe(&self) -> Description {
         Description::new(self.choice, self.vectors)
     }
@@ -76,7 +76,7 @@ impl tealight::Engine for Engine {
             Operator::BatchMatMulF32(op) => batch_matmul_f32(op, part, &mut self.output),
             _ => None,
         };
-        // Little-endian, on every processor that Candle runs on.
+        // Little-endian on every processor that Candle runs on.
         let (bytes, output) = (self.output.as_bytes(), part.output_bytes());
         if computed.is_none() || bytes.len() != output.len() {
             return false;

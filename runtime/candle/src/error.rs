@@ -1,4 +1,4 @@
-//! What can go wrong before a model runs.
+//! Errors before a model runs.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,15 +15,15 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// There is something else than a file with content.
+    /// The path is not a regular file with content.
     #[error("cannot map the model `{}`: it is {what}; give a .safetensors file that `tealight compile` made", path.display())]
     NotAFile {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What it is.
+        /// What it is instead.
         what: &'static str,
     },
     /// The bytes are not a valid model.
@@ -35,7 +35,7 @@ pub enum Error {
     /// There is not enough memory.
     #[error("cannot get {bytes} bytes of memory: free some, or take a smaller model")]
     Memory {
-        /// Bytes that were asked for.
+        /// The number of bytes that were requested.
         bytes: usize,
     },
 }

@@ -14,42 +14,44 @@
 //! ```
 //!
 //! # The file
-//! [`Mapped::open`] maps the file and checks header and plan; it reads no weights and copies nothing. The pages of weights
-//! come in when an operator first reads them, are shared between processes, and may be dropped by the system at any time.
+//! [`Mapped::open`] maps the file and checks header and plan; it reads no weights and copies nothing. The pages of
+//! weights are loaded when an operator first reads them, are shared between processes, and may be dropped by the system
+//! at any time.
 //!
 //! # The two engines
-//! Plan, memory, order and state are the core's in both; only who computes an operator differs.
+//! Plan, memory, order and state are the core's in both; the engines differ only in the code that computes an operator.
 //!
-//! - [`EngineChoice::Tealight`]: the kernels that run on a microcontroller, and so its bits, on one thread.
-//! - [`EngineChoice::Candle`]: block-quantized products and f32 products and convolutions go to Candle's vector code on
-//!   all cores. Blocks are read where they lie in the file, and so are the f32 weights of products of up to seven rows; for
-//!   more rows a copy of an operator's weights lives as long as the operator runs. Operators that Candle has nothing better
-//!   for, all of int8 among them, stay with Tealight's kernels. [`Session::describe`] tells who computes what on this
-//!   processor, and why.
+//! - [`EngineChoice::Tealight`]: the kernels of a microcontroller, with the same bits, on one thread.
+//! - [`EngineChoice::Candle`]: Candle's vector code computes block-quantized products, f32 products and f32
+//!   convolutions on all cores. Blocks are read in place in the file, and so are the f32 weights of products of up to
+//!   seven rows; for more rows, an operator's weights are copied while it runs. Operators for which Candle has nothing
+//!   faster, including all int8 operators, stay with Tealight's kernels. [`Session::describe`] lists which code
+//!   computes what on this processor, and why.
 //!
 //! # How far the engines may differ
-//! Candle adds products up in another order, several at a time, and with fused multiply-adds, so last bits differ. Two
-//! orders of a sum of `n` numbers give results that are at most `n` times 2^-24 of the sum of their magnitudes apart, and
-//! usually some units of 2^-24 times the root of `n`. In a product of blocks both engines quantize the activations alike, and
-//! within a block the sums are of integers and exact; so there `n` is the number of blocks, not of elements. The tests
-//! hold single operators to 4 units of 2^-24 for blocks and 8 for f32.
+//! Candle adds products in another order, several at a time, and with fused multiply-adds, so last bits differ. The
+//! results of two orders of a sum of `n` values differ by at most `n` times 2^-24 of the sum of their magnitudes, and
+//! usually by some units of 2^-24 times the square root of `n`. In a product of blocks both engines quantize the
+//! activations in the same way, and the sums within a block are exact integers, so `n` is the number of blocks, not of
+//! elements. The tests allow 4 units of 2^-24 for single operators on blocks, and 8 for f32.
 //!
-//! In a network that is so in most inferences too. But where products of blocks follow one another, each quantizes its
-//! activations to 8 bits; once a last bit tips one of these roundings, what comes behind is rounded anew in many places.
-//! The outputs then differ as those of two quantizations do: by some hundredths of the greatest score in the decoder that
-//! the tests run.
+//! The same holds for most inferences of a whole network. But consecutive products of blocks each quantize their
+//! activations to 8 bits. When a difference in a last bit changes one of these roundings, many values after it are
+//! rounded differently. The outputs then differ like those of two quantizations: by some hundredths of the maximum
+//! score in the decoder that the tests run.
 //!
-//! Threads share the rows of a product of blocks, never a sum, so their number changes no bit of it. Nor does cutting an
-//! inference with [`Session::poll`]; f32 products of eight rows or more may differ in last bits when they are cut.
+//! Threads share the rows of a product of blocks, never a sum, so their number changes no bit of it. Splitting an
+//! inference with [`Session::poll`] changes no bit either, except in f32 products of eight rows or more, which may
+//! differ in the last bits.
 //!
 //! # Threads
-//! Candle makes its threads when it first needs them, one for each physical core; `RAYON_NUM_THREADS` in the environment of
-//! the process chooses another number. [`threads()`] and [`Session::describe`] tell how many there are. A session of
-//! Tealight's engine runs on the caller's thread.
+//! Candle starts its threads when it first needs them, one for each physical core; the environment variable
+//! `RAYON_NUM_THREADS` sets another number. [`threads()`] and [`Session::describe`] return the number of threads. A
+//! session of Tealight's engine runs on the caller's thread.
 //!
 //! # Trust
-//! With Tealight's engine, running a model that was accepted cannot fail, whoever made it. Candle's code
-//! makes no such promise: use its engine for models whose sender you trust.
+//! With Tealight's engine, running a model that was accepted cannot fail, whoever wrote it. Candle's code makes no such
+//! promise: use its engine only for models from sources that you trust.
 
 mod batch_matmul;
 mod blocks;
@@ -74,7 +76,7 @@ pub use session::Session;
 pub use tealight::{Budget, Model, Position, Progress, Tensor, TensorMut};
 pub use threads::threads;
 
-/// `x` between two bounds. NaN stays.
+/// Clamps `x` between two bounds. NaN stays NaN.
 fn restrict(x: f32, least: f32, greatest: f32) -> f32 {
     if x < least {
         least

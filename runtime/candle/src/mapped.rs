@@ -1,4 +1,4 @@
-//! A model file in memory, checked.
+//! A checked model file in memory.
 
 use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
@@ -11,21 +11,21 @@ use std::path::Path;
 use std::sync::Arc;
 use tealight::{Align16, Model};
 
-/// A model, mapped from its file or held in memory of its own. Cheap to clone: clones and sessions share the bytes.
+/// A model, mapped from its file or held in its own memory. Cheap to clone: clones and sessions share the bytes.
 ///
-/// A mapped file must stay as it is while it is in use: replace a model by renaming a new file over it, never by writing
-/// into it. A file that is shortened meanwhile ends the process with SIGBUS.
+/// A mapped file must not change while it is in use: replace a model by renaming a new file over it, never by writing
+/// into it. If the file is shortened, the process ends with SIGBUS.
 #[derive(Clone)]
 pub struct Mapped(Arc<Checked>);
 
-/// Where a model's bytes are; at a multiple of 16 in any case.
+/// The storage of a model's bytes, which start at a multiple of 16 in both cases.
 enum Bytes {
     Map(Mmap),
     Own { blocks: Vec<Align16>, len: usize },
 }
 
 self_cell!(
-    /// Bytes, and the view of them that the check gave.
+    /// Bytes, and the checked view of them.
     struct Checked {
         owner: Bytes,
         #[covariant]
@@ -75,12 +75,12 @@ impl Mapped {
         Ok(Self(Arc::new(checked)))
     }
 
-    /// The model.
+    /// Returns the model.
     pub fn model(&self) -> &Model<'_> {
         self.0.borrow_dependent()
     }
 
-    /// A new session with memory of its own; its state is as at first.
+    /// Creates a session with its own memory, in its initial state.
     ///
     /// # Errors
     /// If there is not enough memory.
@@ -104,7 +104,7 @@ impl Bytes {
     }
 }
 
-/// `len` bytes of zeros at a multiple of 16, and up to 15 more.
+/// Allocates `len` zero bytes, and up to 15 more, at a multiple of 16.
 pub(crate) fn aligned(len: usize) -> Result<Vec<Align16>> {
     let mut blocks = Vec::new();
     blocks.try_reserve_exact(Align16::count(len)).map_err(|_| Error::Memory { bytes: len })?;

@@ -1,21 +1,22 @@
 //! Products of f32 matrices, by Candle.
 //!
-//! For few rows the weights are read once and in place, by the dot products of Candle's `k_quants::matmul::<f32>`. For more, a
-//! blocked product (Candle's tensors, the crate `gemm`) is several times faster; it needs the weights as a tensor, so
-//! they are copied for the time of the operator.
+//! For few rows, the weights are read once and in place, by the dot products of Candle's `k_quants::matmul::<f32>`. For
+//! more rows, a blocked product (Candle's tensors, the crate `gemm`) is several times faster. It needs the weights as a
+//! tensor, so they are copied while the operator runs.
 
 use crate::restrict;
 use candle_core::quantized::k_quants::matmul;
 use candle_core::{Device, Result, Tensor};
 
-/// From how many rows on the blocked product is used.
+/// The number of rows from which the blocked product is used.
 pub(crate) const BLOCKED: usize = 8;
 
-/// `x` times the transpose of `weights`, plus `bias`, within bounds.
+/// `x` times the transpose of `weights`, plus `bias`, clamped to bounds.
 pub(crate) struct Product<'s> {
-    /// Rows of `x` in the whole operator. The code is chosen by it, so that a part takes the whole's.
+    /// Rows of `x` in the whole operator. It determines the code, so a part of an operator uses the same code as the
+    /// whole.
     pub(crate) all_rows: usize,
-    /// Elements of a row of `x` and of `weights`.
+    /// The number of elements in a row of `x` and of `weights`.
     pub(crate) inner: usize,
     /// `[out, inner]`.
     pub(crate) weights: &'s [f32],

@@ -1,16 +1,16 @@
-//! Rows of an operator whose rows are `width` to a batch: which batches, and which of their rows.
+//! Splits a range of an operator's rows, `width` to a batch, into batches and rows within them.
 
 use std::ops::Range;
 
-/// The same rows of some neighbouring batches.
+/// The same rows of several consecutive batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) batches: Range<usize>,
-    /// Counted from the start of a batch.
+    /// Rows, counted from the start of a batch.
     pub(crate) rows: Range<usize>,
 }
 
-/// `rows` in order: whole batches together, one that is cut by itself.
+/// Returns the segments of `rows` in order: whole batches combined, and each incomplete batch separately.
 pub(crate) fn segments(rows: Range<usize>, width: usize) -> impl Iterator<Item = Segment> {
     let mut at = rows.start;
     std::iter::from_fn(move || {

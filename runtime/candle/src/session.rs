@@ -1,4 +1,4 @@
-//! A model being run: the core's session, with memory of its own.
+//! A session of the core with its own memory.
 
 use crate::description::Description;
 use crate::engine::Engine;
@@ -11,14 +11,14 @@ use tealight::{ALL_OPS, Align16, Budget, Model, Position, Progress, Tensor, Tens
 /// A session of the core that an [`Engine`] serves.
 type Inner<'a> = tealight::Session<'a, ALL_OPS, Engine>;
 
-/// What a session works on.
+/// The data that a session borrows.
 struct Owner {
     model: Mapped,
     memory: MutBorrow<Vec<Align16>>,
 }
 
 self_cell!(
-    /// A session beside what it borrows.
+    /// A session together with the data that it borrows.
     struct Cell {
         owner: Owner,
         #[covariant]
@@ -26,8 +26,8 @@ self_cell!(
     }
 );
 
-/// A model with the memory it runs in, as [`tealight::Session`]: for each inference write the inputs, [`run`](Self::run) or
-/// [`poll`](Self::poll) to the end, read the outputs. [`Mapped::session`] makes one.
+/// A model with the memory it runs in, like [`tealight::Session`]. For each inference, write the inputs,
+/// [`run`](Self::run) or [`poll`](Self::poll) to the end, then read the outputs. [`Mapped::session`] creates one.
 pub struct Session(Cell);
 
 impl Session {
@@ -45,47 +45,47 @@ impl Session {
         self.0.borrow_dependent()
     }
 
-    /// The model.
+    /// Returns the model.
     pub fn model(&self) -> &Model<'_> {
         self.session().model()
     }
 
-    /// Which code computes what, and why.
+    /// Describes which code computes what, and why.
     pub fn describe(&self) -> Description {
         self.session().engine().describe()
     }
 
-    /// Where the session stands: the start, unless an inference is under way.
+    /// Returns the position of the inference: the start, unless one is in progress.
     pub fn position(&self) -> Position {
         self.session().position()
     }
 
-    /// Gives up an inference that is under way and puts the streaming state back to what it was at first.
+    /// Cancels an inference in progress and resets the streaming state to its initial value.
     pub fn reset(&mut self) {
         self.0.with_dependent_mut(|_, session| session.reset());
     }
 
-    /// Model input `i`, to be written before each inference; `None` past the last.
+    /// Returns model input `i`, to be written before each inference; `None` past the last.
     pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
         self.0.with_dependent_mut(|_, session| session.input(i))
     }
 
-    /// Model output `i`, valid after an inference has ended and until the next one starts; `None` past the last.
+    /// Returns model output `i`, valid from the end of an inference to the start of the next; `None` past the last.
     pub fn output(&self, i: usize) -> Option<Tensor<'_>> {
         self.session().output(i)
     }
 
-    /// Value `index` of the plan as it stands in memory; see [`tealight::Session::value`].
+    /// Returns value `index` of the plan as it is in memory; see [`tealight::Session::value`].
     pub fn value(&self, index: usize) -> Tensor<'_> {
         self.session().value(index)
     }
 
-    /// Runs one inference to its end, or the rest of the one that is under way.
+    /// Runs one inference to its end, or the rest of the one in progress.
     pub fn run(&mut self) {
         self.0.with_dependent_mut(|_, session| session.run());
     }
 
-    /// Does as much of the inference as `budget` allows and returns; see [`tealight::Session::poll`].
+    /// Runs as much of the inference as `budget` allows; see [`tealight::Session::poll`].
     pub fn poll(&mut self, budget: Budget) -> Progress {
         self.0.with_dependent_mut(|_, session| session.poll(budget))
     }

@@ -1,5 +1,5 @@
-//! Nearly valid plans of every operator, with any bytes for weights: what is accepted runs by Candle's engine too, and what
-//! Candle does not compute has Tealight's bytes.
+//! Nearly valid plans of every operator, with arbitrary bytes as weights. Every accepted plan also runs with Candle's
+//! engine, and operators that Candle does not compute have Tealight's bytes.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -14,7 +14,7 @@ fn bytes(rng: &mut Rng, count: usize) -> Vec<u8> {
     (0..count).map(|_| rng.next() as u8).collect()
 }
 
-/// The outputs of two inferences in a row.
+/// Returns the outputs of two consecutive inferences.
 fn outputs(model: &Mapped, choice: EngineChoice, seed: u64, cut: bool) -> Vec<Vec<u8>> {
     let mut session = model.session(choice).unwrap();
     let (mut inputs, mut budgets) = (Rng(seed), Rng(seed));

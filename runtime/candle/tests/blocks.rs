@@ -11,11 +11,12 @@ use tealight_format::Operator;
 use tealight_format::ops::{BlockType, FullyConnectedBlock};
 use tealight_kernels::block;
 
-/// How far the engines' outputs may be apart, as a part of the sum of the magnitudes of what is added up. Both add exact sums
-/// over blocks, scaled and rounded, in some order: 4 units of an `f32`'s last place at the whole are more than their errors come to.
+/// The maximum difference between the engines' outputs, relative to the sum of the magnitudes of the summands. Both add
+/// exact sums over blocks, scaled and rounded, in some order; 4 units in the last place of an `f32` are more than their
+/// errors amount to.
 const TOLERANCE: f64 = 4.0 / (1 << 24) as f64;
 
-/// A layer, an input for it, and what its tolerance is a part of.
+/// A layer, an input for it, and the magnitudes that its tolerance is relative to.
 struct Layer {
     model: Mapped,
     input: Vec<f32>,
@@ -23,7 +24,7 @@ struct Layer {
 }
 
 const BATCHES: usize = 3;
-/// With one, two and three columns behind the last four.
+/// With one, two and three columns after the last four.
 const OUTPUTS: Range<usize> = 13..17;
 
 fn through_blocks(of: BlockType, numbers: &[f32]) -> (Vec<u8>, Vec<f32>) {
@@ -82,7 +83,8 @@ fn both_engines_agree_on_every_block_type() {
             differs |= bits(&ours) != bits(&theirs);
             by = Some(runner(&layer, format));
         }
-        // That Candle's code ran shows in some last bit; Tealight's kernels give their own bits on any number of threads.
+        // Candle's code shows by differences in some last bits; Tealight's kernels compute the same bits on any number
+        // of threads.
         assert_eq!(differs, by == Some(Runner::Candle), "{format:?}");
     }
 }

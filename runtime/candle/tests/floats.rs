@@ -10,8 +10,8 @@ use tealight_format::Operator;
 use tealight_format::ops::{BatchMatMulF32, Conv2dF32, FullyConnectedF32};
 use tealight_kernels::float::f16;
 
-/// How far a sum of products may be off, as a part of the sum of their magnitudes: a sum of `n` numbers in any order is off by
-/// less than `n` units of 2^-24; these are off by some of them.
+/// The maximum error of a sum of products, relative to the sum of their magnitudes. A sum of `n` values in any order
+/// has an error below `n` units of 2^-24; here it is some units.
 const TOLERANCE: f64 = 8.0 / (1 << 24) as f64;
 
 const BOUNDS: [f32; 2] = [-1.5, 2.5];
@@ -24,8 +24,8 @@ fn count(dims: &[u32]) -> usize {
     dims.iter().product::<u32>() as usize
 }
 
-/// Runs a model of one operator in both engines, whole and cut, and once more with all numbers positive, which gives the
-/// magnitudes that the tolerance is a part of.
+/// Runs a model of one operator in both engines, whole and in parts, and once more with all values positive, which
+/// computes the magnitudes that the tolerance is relative to.
 fn compare(
     what: &str,
     operator: Operator,
@@ -63,7 +63,7 @@ fn compare(
     }
 }
 
-/// Numbers of a seed, or their magnitudes.
+/// Returns values for a seed, or their magnitudes.
 fn numbers(seed: u64, dims: &[u32], positive: bool) -> Vec<f32> {
     let numbers = Rng(seed).f32s(count(dims)).into_iter();
     numbers.map(|x| if positive { x.abs() } else { x }).collect()
@@ -137,7 +137,7 @@ fn products_of_activations_agree() {
         let [transpose_a, transpose_b] = [seed & 1, seed >> 1 & 1].map(|x| x == 1);
         let order = |transposed, [rows, columns]: [u32; 2]| if transposed { [columns, rows] } else { [rows, columns] };
         let dims = |count: u32, matrix: [u32; 2]| vec![count, matrix[0], matrix[1]];
-        // One matrix may serve for all.
+        // One matrix may be used for all products.
         let a = dims(if seed % 5 == 0 { 1 } else { matrices }, order(transpose_a, [rows, inner]));
         let b = dims(if seed % 7 == 0 { 1 } else { matrices }, order(transpose_b, [inner, columns]));
         let inputs = [rng.f32s(count(&a)), rng.f32s(count(&b))];
@@ -150,7 +150,7 @@ fn products_of_activations_agree() {
 
 #[test]
 fn large_layers_are_run_by_candle() {
-    // Its bits are not Tealight's.
+    // Its bits differ from Tealight's.
     let weights = vec![64, 512];
     let operands = vec![
         Operand::Input(vec![16, 512]),

@@ -1,7 +1,7 @@
 //! The golden operators and networks, run by Candle's engine.
 //!
-//! Integers must be the golden bytes. Floats are near those of TensorFlow Lite Micro and of Tealight's engine: Candle adds up
-//! in its own order, so the tolerance is that which Tealight's kernels are held to against TensorFlow Lite Micro.
+//! Integers must equal the golden bytes. Floats are near those of TensorFlow Lite Micro and of Tealight's engine.
+//! Candle adds in another order, so the tolerance is the one between Tealight's kernels and TensorFlow Lite Micro.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -47,7 +47,7 @@ fn float_networks_agree_with_tealights_engine() {
     let mut networks: Vec<(String, Mapped)> =
         float_networks().into_iter().map(|(name, case)| (name, compiled(&case.model))).collect();
     assert!(!networks.is_empty());
-    // Those of packages that are at hand; `cargo xtask test` fetches them.
+    // Only goldens of packages that are available; `cargo xtask test` fetches them.
     for (id, golden) in goldens().unwrap().iter().filter(|(_, golden)| golden.float) {
         match golden.path(id) {
             Some(path) => networks.push((id.clone(), compiled(&std::fs::read(path).unwrap()))),
@@ -61,7 +61,7 @@ fn float_networks_agree_with_tealights_engine() {
             let ours = infer(&network, EngineChoice::Tealight, &inputs, Slices::Whole);
             for slices in [Slices::Whole, Slices::Random(seed)] {
                 let theirs = infer(&network, EngineChoice::Candle, &inputs, slices);
-                // Over some ten layers the differences of the last bits add up.
+                // Over about ten layers, differences in the last bits accumulate.
                 near(&theirs, &ours, Nearness::Tensor, 10.0)
                     .unwrap_or_else(|error| panic!("{name}, {slices:?}: {error}"));
                 assert!(ours.iter().any(|x| *x != ours[0]), "{name}: the test must be able to fail");

@@ -1,6 +1,6 @@
-//! Opening a model copies no weights, and its first output does not cost more for a larger file.
+//! Tests that opening a model copies no weights, and that its first output does not cost more for a larger file.
 //!
-//! It is shown by what comes into memory, not by the clock. Each measurement is a process of its own.
+//! The tests measure memory, not time. Each measurement runs in a separate process.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
@@ -13,7 +13,7 @@ use std::process::Command;
 
 const MODEL: &str = "TEALIGHT_TEST_MODEL";
 
-/// Run by the test below, in a process of its own.
+/// Run by the test below, in a separate process.
 #[test]
 #[ignore = "the other test runs it"]
 fn measure_one() {
@@ -32,7 +32,7 @@ fn opening_100_megabytes_copies_no_weights_and_touches_no_more_than_10() {
     });
     for [opened, ran] in [small, large] {
         assert!(opened.own < 1000 && ran.own < 1000, "{opened:?}, {ran:?}");
-        // The kernel maps pages around one that is touched that it has at hand: up to 2 MiB at once.
+        // On a page fault the kernel also maps cached pages around the page: up to 2 MiB at once.
         assert!(opened.file < 5000 && ran.file < 5000, "{opened:?}, {ran:?}");
         assert!(opened.file > 0 && opened.faults + ran.faults > 0, "something was read: {opened:?}, {ran:?}");
     }

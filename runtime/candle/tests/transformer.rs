@@ -26,12 +26,12 @@ const KV_HEADS: u32 = 2;
 const DEPTH: u32 = WIDTH / HEADS;
 const CONTEXT: u32 = 16;
 
-/// How far scores may be apart, as a part of the greatest, in most steps: their last bits.
+/// The maximum difference of scores, relative to the maximum score, in most steps: their last bits.
 const USUALLY: f32 = 2e-6;
 
-/// How far in any step. Every product quantizes its activations to 8 bits. Once a last bit has tipped one of these roundings, what
-/// comes behind is rounded anew in many places, and the scores differ as those of two quantizations do. The cache keeps
-/// that for the steps to come.
+/// The maximum difference in any step. Every product quantizes its activations to 8 bits. When a difference in a last
+/// bit changes one of these roundings, many values after it are rounded differently, and the scores differ like those
+/// of two quantizations. The cache keeps these differences for later steps.
 const AT_MOST: f32 = 0.05;
 
 struct Decoder {
@@ -115,14 +115,14 @@ fn decoder(block: BlockType) -> Mapped {
         x = decoder.layer(&format!("layer{layer}"), x, [position, cos, sin]);
     }
     let x = decoder.norm("norm", x);
-    // The embedding is the output matrix too.
+    // The embedding is also the output matrix.
     let scores = decoder.product("scores", x, embedding, TOKENS);
     decoder.b.output(scores);
     let compiled = compile_kernel_graph(decoder.b.finish(), b"", &Options::default()).unwrap();
     Mapped::from_bytes(&compiled.bytes).unwrap()
 }
 
-/// The scores after each of some tokens.
+/// Returns the scores after each of some tokens.
 fn scores(model: &Mapped, choice: EngineChoice, mut budget: impl FnMut() -> Budget) -> Vec<Vec<f32>> {
     let mut session = model.session(choice).unwrap();
     let steps = 0..CONTEXT as i32 + 2; // two beyond the context

@@ -1,4 +1,4 @@
-//! Small models, numbers for them, and how far two engines may differ.
+//! Small models, values for them, and comparisons of two engines.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
 
@@ -8,7 +8,7 @@ use tealight_kernels::float::f16;
 use tealight_testing::build::{Parts, value};
 pub use tealight_testing::rng::Rng;
 
-/// What an operator reads.
+/// An input of an operator.
 pub enum Operand {
     Input(Vec<u32>),
     Reals(Vec<u32>, Vec<f32>),
@@ -75,7 +75,7 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
     parts
 }
 
-/// How an inference is cut.
+/// How an inference is split.
 #[derive(Clone, Copy, Debug)]
 pub enum Slices {
     Whole,
@@ -83,7 +83,7 @@ pub enum Slices {
     Random(u64),
 }
 
-/// The outputs of one inference. Random slices must be some.
+/// Returns the outputs of one inference. With random slices there must be more than one.
 pub fn infer(model: &Mapped, choice: EngineChoice, inputs: &[Vec<f32>], slices: Slices) -> Vec<f32> {
     let mut session = model.session(choice).unwrap();
     for (i, input) in inputs.iter().enumerate() {
@@ -104,7 +104,7 @@ pub fn infer(model: &Mapped, choice: EngineChoice, inputs: &[Vec<f32>], slices: 
     session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
-/// NaN has many bit patterns, of which nobody chooses one.
+/// Returns bit patterns to compare. NaN has many, of which none is specified.
 pub fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
 }

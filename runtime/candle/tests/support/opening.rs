@@ -1,4 +1,4 @@
-//! What opening a model and running it once brings into memory.
+//! Measures the memory that opening a model and running it once take.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // the test and the example each use some of it
 
@@ -11,15 +11,15 @@ use tealight_compiler::graph::ElementType::{F32, I32, U8};
 use tealight_format::Operator;
 use tealight_format::ops::{BlockType, FullyConnectedBlock, GatherBlock};
 
-/// Elements of a row of the table.
+/// The number of elements in a row of the table.
 const DEPTH: u32 = 256;
-/// Bytes of a row in Q8_0.
+/// The number of bytes of a row in Q8_0.
 const ROW: u32 = DEPTH / 32 * 34;
-/// Outputs of the layer behind the table.
+/// The number of outputs of the layer after the table.
 const OUTPUTS: u32 = 64;
 
-/// Writes a model with weights of about `megabytes`: a table of blocks, of which an inference reads one row, and a small
-/// layer behind it. This is how an embedding is read.
+/// Writes a model with weights of about `megabytes`: a table of blocks, of which an inference reads one row like an
+/// embedding, and a small layer after it.
 pub fn write_model(path: &Path, megabytes: u32) {
     let rows = megabytes * 1_000_000 / ROW;
     let bytes =
@@ -38,18 +38,18 @@ pub fn write_model(path: &Path, megabytes: u32) {
     std::fs::write(path, compiled.bytes).unwrap();
 }
 
-/// What a step brought into memory.
+/// The memory that a step added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Growth {
-    /// Resident memory of the process's own, in KiB.
+    /// Private resident memory of the process, in KiB.
     pub own: i64,
-    /// Resident memory that is pages of files, in KiB.
+    /// Resident memory in pages of files, in KiB.
     pub file: i64,
-    /// Page faults that needed no reading from the disk.
+    /// Page faults that did not read from the disk.
     pub faults: i64,
 }
 
-/// What the process has in memory.
+/// Returns the current memory of the process.
 fn now() -> Growth {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let kib = |key: &str| -> i64 {
@@ -57,7 +57,7 @@ fn now() -> Growth {
         line.trim().strip_suffix("kB").unwrap().trim().parse().unwrap()
     };
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    // proc(5): minflt is field 10, the eighth behind the name, which is in parentheses.
+    // proc(5): minflt is field 10, the eighth after the name, which is in parentheses.
     let faults = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(7).unwrap().parse().unwrap();
     // Pages of a file on tmpfs count as shared memory.
     Growth { own: kib("RssAnon:"), file: kib("RssFile:") + kib("RssShmem:"), faults }
@@ -68,10 +68,10 @@ fn since(before: Growth) -> Growth {
     Growth { own: now.own - before.own, file: now.file - before.file, faults: now.faults - before.faults }
 }
 
-/// What opening the file, and then a session with its first output, brought into memory. The process should have done nothing
+/// Returns what opening the file, and then a session with its first output, added. The process should have done nothing
 /// before.
 pub fn measure(path: &Path) -> [Growth; 2] {
-    // What reading the figures itself needs.
+    // Excludes the memory that reading the figures itself needs.
     let _ = now();
     let start = now();
     let model = Mapped::open(path).unwrap();
@@ -84,17 +84,17 @@ pub fn measure(path: &Path) -> [Growth; 2] {
     [opened, since(start)]
 }
 
-/// What a fresh process prints after [`measure`].
+/// Prints the results of [`measure`] from a new process.
 pub fn print(growth: [Growth; 2]) {
     let [a, b] = growth;
     println!("measured {} {} {} {} {} {}", a.own, a.file, a.faults, b.own, b.file, b.faults);
 }
 
-/// Lets a fresh process measure.
+/// Runs a new process that measures, and returns its results.
 pub fn measured_by(command: &mut Command) -> [Growth; 2] {
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    // A test's name may stand before it on the line.
+    // On the same line, the name of a test may come first.
     let figures = text.split_once("measured ").unwrap_or_else(|| panic!("it said {text}")).1.lines().next().unwrap();
     let figures: Vec<i64> = figures.split_whitespace().map(|figure| figure.parse().unwrap()).collect();
     let [a, b, c, d, e, f] = figures[..] else { panic!("it said {text}") };

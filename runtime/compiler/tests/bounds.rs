@@ -1,7 +1,7 @@
-//! What a file states is not what compiling it takes: time and memory follow the file's size, whatever it says.
+//! Tests that time and memory of compiling are bounded by the file's size, whatever the file states.
 //!
-//! Peaks of memory are measured. Where time is at stake, the work that a fault would do is thousands of times what is right,
-//! so that a test would not end.
+//! Peaks of memory are measured. Where time is the subject, a fault would do thousands of times the right amount of
+//! work, and the test would not end.
 #![allow(clippy::unwrap_used)]
 
 use peak_alloc::PeakAlloc;
@@ -19,15 +19,15 @@ use tealight_testing::tflite::{
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// One test at a time: what others make would be measured too.
+/// Held by each test, so that memory allocated by others is not measured.
 static MEASURING: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `work`, which must take at most `most` MiB at a time beside what is there, and end within a minute, ten times what
-/// the slowest takes in a debug build.
+/// Runs `work`, which must allocate at most `most` MiB at a time in addition to what is allocated, and end within a
+/// minute. That is ten times the time of the slowest in a debug build.
 fn within<T>(most: f32, work: impl FnOnce() -> T) -> T {
     MEMORY.reset_peak_usage();
     let (before, start) = (MEMORY.current_usage_as_mb(), Instant::now());
@@ -43,8 +43,8 @@ fn compile(file: &[u8]) -> Result<Compiled, CompileError> {
     compile_tflite(file, &Options::default())
 }
 
-/// A file with a million bytes, a range of which starting at byte `16 + start(k)` each of `count` buffers names; a chain of
-/// ADD reads them all.
+/// A file of a million bytes with `count` buffers, each a range that starts at byte `16 + start(k)`, and a chain of ADD
+/// that reads them all.
 fn ranges(count: i32, start: impl Fn(u64) -> u64) -> Vec<u8> {
     let mut file = File::default();
     let x = file.tensor("x", I8, &[1_000_000], NONE);
@@ -83,7 +83,7 @@ fn constants_that_are_many_times_the_file_are_refused_with_the_tensor_and_both_s
     let CompileError::Memory { what, needed: 68_000_000, limit: 67_108_864 } = &error else { panic!("{error}") };
     assert_eq!(what, "the constants up to `w`");
     assert!(error.to_string().contains("--max-memory"), "{error}");
-    // Another limit lets them in.
+    // With a higher limit they are accepted.
     let options = Options { max_memory: Some(1 << 30), ..Options::default() };
     let compiled = compile_tflite(&file, &options).unwrap();
     assert_eq!(compiled.report.weights_bytes, 100_000_000);
@@ -104,7 +104,7 @@ fn more_tensors_than_any_model_has_are_refused_before_they_are_made() {
     let mut file = File::default();
     let table = file.table("x", F32, &[1], NONE);
     file.tensors = vec![table; 300_000];
-    // The larger a file, the more it may list.
+    // A larger file may list more.
     file.buffer(&vec![0; 8_000_000]);
     let file = file.bytes();
     let error = within(16.0, || compile(&file)).unwrap_err().to_string();
@@ -201,7 +201,7 @@ fn gathering_nothing_many_times_ends() {
     file.node(RELU, &[from], &[to], None);
     (file.inputs, file.outputs) = (vec![from], vec![z, to]);
     let file = file.bytes();
-    // A tensor of nothing is no output that a session can give: it is left out.
+    // A session cannot return a tensor without elements, so the output is removed.
     let compiled = within(16.0, || compile(&file)).unwrap();
     assert_eq!(
         compiled.report.notes,
@@ -209,7 +209,7 @@ fn gathering_nothing_many_times_ends() {
     );
 }
 
-/// A chain of RELU, or as many beside each other.
+/// A chain of RELU, or as many in parallel.
 fn relus(count: i32, beside: bool) -> Vec<u8> {
     let mut file = File::default();
     let x = file.tensor("x", F32, &[4], NONE);
@@ -261,7 +261,7 @@ fn an_output_that_is_listed_very_often_is_refused() {
     assert!(error.contains("a model file holds up to 65534"), "{error}");
 }
 
-/// A `llama` without anything but its metadata.
+/// A `llama` file with only its metadata.
 fn bare(sizes: &[(&str, u32)]) -> gguf::File {
     let mut file = Llama::new(1, gguf::F32, gguf::F32, false).file;
     file.tensors.clear();
@@ -286,10 +286,10 @@ fn a_context_is_checked_before_anything_is_made_for_it() {
         assert!(error.contains(&format!("{context} positions takes {bytes} bytes")), "{error}");
         assert!(error.contains("up to 1048575 positions"), "{error}");
     }
-    // All layers together.
+    // All layers together exceed the limit.
     let file = bare(&[("block_count", 60_000), ("context_length", u32::MAX)]);
     assert!(refused(&file, None).contains("up to 279 positions"), "{}", refused(&file, None));
-    // What a head is, without a byte of it in the file.
+    // The largest head, without a byte of it in the file.
     let widest = [("embedding_length", 65_534), ("attention.head_count", 1), ("attention.head_count_kv", 1)];
     let mut file = bare(&[&widest[..], &[("rope.dimension_count", 65_534), ("context_length", 500)]].concat());
     assert!(refused(&file, None).contains("`token_embd.weight` is missing"));
@@ -330,7 +330,7 @@ fn counts_are_checked_against_the_bytes_that_are_there() {
         let error = counts(tensors, entries, &[0; 100]);
         assert!(error.contains("damaged at byte 24") && error.contains(what), "{error}");
     }
-    // A list `a` of bytes, texts, lists.
+    // A list `a` of bytes, strings, lists.
     for (kind, count) in [(0u32, 1u64 << 62), (8, 1 << 60), (9, 9), (4, 26), (12, 13)] {
         let list = [&1u64.to_le_bytes()[..], b"a", &9u32.to_le_bytes(), &kind.to_le_bytes(), &count.to_le_bytes()];
         let error = counts(0, 1, &[&list.concat()[..], &[0; 100]].concat());
@@ -375,7 +375,7 @@ fn tensors_that_name_the_same_bytes_share_them() {
             add(&format!("blk.{layer}.{name}"), &[512, 512], Vec::new());
         }
     }
-    // Those without bytes of their own lie where the last of them begins.
+    // Tensors without their own bytes all begin at the same offset, that of this last megabyte.
     let bytes = [file.bytes(), vec![0; 1 << 20]].concat();
     let compiled = within(32.0, || compile_gguf(&bytes, &GgufOptions::default(), &Options::default())).unwrap();
     assert!(compiled.bytes.len() < 2_000_000, "{}", compiled.bytes.len());

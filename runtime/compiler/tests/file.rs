@@ -1,4 +1,4 @@
-//! What the written file holds beside the plan.
+//! The content of the written file besides the plan.
 #![allow(clippy::unwrap_used)]
 
 use safetensors::SafeTensors;
@@ -56,7 +56,7 @@ fn constants_lie_in_the_order_of_their_names_however_they_are_read() {
     let compiled = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap();
     let model = Model::parse(&compiled.bytes).unwrap();
     assert!(model.constant_names().eq(["a", "a_2", "m", "z"]));
-    // Each operator still reads its own.
+    // Each operator still reads its own constant.
     let weight = |op| {
         f32::from_le_bytes(*model.constant(&model.operands(&model.op(op)).inputs[1].unwrap()).first_chunk().unwrap())
     };

@@ -1,4 +1,4 @@
-//! GGUF files: what becomes of a tiny `llama`, and what is refused.
+//! GGUF files: a tiny `llama` is compiled and run, and faulty files are refused.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn compile(file: &File, context: Option<u32>) -> Result<Vec<u8>, CompileError> {
     compile_gguf(&file.bytes(), &GgufOptions { context }, &Options::default()).map(|compiled| compiled.bytes)
 }
 
-/// The scores after each of `tokens`.
+/// Returns the scores after each of `tokens`.
 fn scores(file: &[u8], tokens: &[usize]) -> Vec<Vec<f32>> {
     let mut session = OwnedSession::from_bytes(file).unwrap();
     let mut scores = Vec::new();
@@ -38,7 +38,7 @@ fn scores(file: &[u8], tokens: &[usize]) -> Vec<Vec<f32>> {
     scores
 }
 
-/// The same network by the book, in f64: the scores after the last of `tokens`.
+/// Computes the same network by its definition, in f64: the scores after the last of `tokens`.
 fn by_the_book(weights: &BTreeMap<String, Vec<f32>>, tokens: &[usize]) -> Vec<f64> {
     let of = |name: String| -> Vec<f64> { weights[&format!("{name}.weight")].iter().map(|&w| f64::from(w)).collect() };
     let product = |matrix: &[f64], x: &[f64]| -> Vec<f64> {
@@ -48,7 +48,7 @@ fn by_the_book(weights: &BTreeMap<String, Vec<f32>>, tokens: &[usize]) -> Vec<f6
         let square = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
         x.iter().zip(weight).map(|(x, w)| x / (square + f64::from(EPSILON)).sqrt() * w).collect()
     };
-    // Neighbouring elements are one complex number, turned by an angle that grows with the position.
+    // Neighbouring elements are one complex number, rotated by an angle that grows with the position.
     let rope = |x: &mut [f64], position: usize| {
         for head in x.chunks_mut(DEPTH) {
             for (i, pair) in head.chunks_mut(2).enumerate() {
@@ -123,7 +123,7 @@ fn the_scores_are_those_of_the_network_by_the_book() {
     }
 }
 
-/// What a stored tensor stands for.
+/// Returns the f32 values of a stored tensor.
 fn restored(kind: u32, bytes: &[u8]) -> Vec<f32> {
     let blocks = |block: BlockType| {
         let mut reals = vec![0.0; block.row_len(bytes.len())];
@@ -140,7 +140,7 @@ fn restored(kind: u32, bytes: &[u8]) -> Vec<f32> {
 
 #[test]
 fn half_precision_and_blocks_give_the_network_that_they_store() {
-    // In a product with blocks the activations become 8-bit numbers too, and a rounding here makes another there.
+    // A product with blocks also quantizes the activations to 8 bits, and one rounding here changes others later.
     for (name, matrices, embedding, tolerance) in
         [("f16", F16, F16, 2e-5), ("q8_0", Q8_0, Q8_0, 0.05), ("q4_1", Q4_1, Q8_0, 0.05)]
     {
@@ -165,10 +165,10 @@ fn weights_keep_their_bytes_and_their_names() {
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     for tensor in &llama.file.tensors {
         let found = file.tensor(&tensor.name).unwrap();
-        // A tensor is padded to whole 16 bytes.
+        // A tensor is padded to a multiple of 16 bytes.
         assert!(found.data().starts_with(&tensor.bytes), "{}", tensor.name);
     }
-    // Tied: the embedding is there once.
+    // Tied weights: the embedding is stored once.
     let llama = Llama::new(4, Q4_1, Q8_0, false);
     let bytes = compile(&llama.file, None).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -256,7 +256,7 @@ fn what_cannot_be_compiled_is_named() {
         let error = compile(&file, None).unwrap_err().to_string();
         assert!(error.contains(what), "{what}: {error}");
     }
-    // The vocabulary of the tokenizer and of the embedding must be one.
+    // The tokenizer and the embedding must have the same vocabulary size.
     let mut file = Llama::new(7, F32, F32, false).file;
     file.texts("tokenizer.ggml.tokens", &TOKENS[..17]);
     file.integers("tokenizer.ggml.token_type", &[1; 17]);
@@ -272,7 +272,7 @@ fn what_cannot_be_compiled_is_named() {
 fn a_file_cut_off_anywhere_is_refused() {
     let file = Llama::new(8, Q4_1, Q8_0, false).bytes();
     let tokens = file.windows(12).position(|window| window == b"output_norm.").unwrap();
-    // Every length to the end of the table of contents, and some in the tensors.
+    // Every length up to the end of the table of contents, and some in the tensors.
     for len in (0..tokens + 60).chain((tokens + 60..file.len()).step_by(997)) {
         assert!(compile_gguf(&file[..len], &GgufOptions::default(), &Options::default()).is_err(), "{len} bytes");
     }

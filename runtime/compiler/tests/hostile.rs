@@ -1,4 +1,4 @@
-//! Whatever the bytes, compiling ends with a result.
+//! Compiling ends with a result, whatever the bytes are.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/net.rs"]
@@ -80,7 +80,7 @@ fn damaged_float_models_give_a_result_not_a_panic() {
     let (mut taken, mut refused) = (0usize, 0usize);
     for _ in 0..80 {
         let bytes = damaged(&model, &mut random);
-        // Larger ones are only read: running them takes long.
+        // Larger networks are only read, because running them takes long.
         let read = import_tflite(&bytes).ok();
         let read = read.filter(|network| network.tensors.iter().all(|tensor| tensor.elements() < 10_000));
         let Some(network) = read else {
@@ -111,7 +111,7 @@ fn cut_off_models_are_refused() {
     for model in models().iter().take(20) {
         for len in (0..model.len()).step_by(13) {
             let result = compile_tflite(&model[..len], &Options::default());
-            // What is cut off may be padding or bytes of a weight that nothing checks.
+            // The missing bytes may be padding, or part of a weight whose values are not checked.
             assert!(!matches!(result, Err(CompileError::Internal(_))), "{result:?}");
         }
         assert!(compile_tflite(&model[..model.len() / 2], &Options::default()).is_err());
@@ -125,7 +125,7 @@ fn other_files_are_named_as_such() {
     }
 }
 
-/// A network of operators that are put together without a plan: some fit, most do not.
+/// A network of operators that are combined at random: some fit, most do not.
 fn jumble(random: &mut Rng) -> tflite::Net {
     use tflite::{Field, Net, Q};
     // Operators, each with the type of its options.

@@ -1,4 +1,4 @@
-//! What the compiler makes of the MLPerf Tiny models, which are in no package: `TEALIGHT_MLPERF_TINY` names their folder.
+//! Compiles the MLPerf Tiny models, which are in no package: `TEALIGHT_MLPERF_TINY` names their folder.
 #![allow(clippy::unwrap_used)]
 
 use tealight_compiler::{Compiled, Options, compile_tflite};
@@ -11,7 +11,8 @@ fn compiled(name: &str) -> Compiled {
     compile_tflite(&bytes, &Options { keep_tensor_map: true, ..Options::default() }).unwrap()
 }
 
-/// (model, bytes alive at once without overlap, nominal multiply-accumulates), both counted from the source files.
+/// (model, maximum live bytes without overlap, nominal multiply-accumulate operations), both computed from the source
+/// files.
 const MODELS: [(&str, u32, u64); 5] = [
     ("kws", 16_000, 2_656_768),
     ("vww", 55_296, 7_489_664),

@@ -1,5 +1,5 @@
-//! The compiler's modules depend on each other in one direction: errors below the representation, below importers, passes,
-//! lowering, storing and planning, below the driver.
+//! The compiler's modules depend on each other in one direction: errors are at the bottom, then the representation,
+//! then importers, passes, lowering, storing and planning, then the driver.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
-/// The paths of modules that a module names, by `use` or in place. Paths inside the arguments of macros are not seen.
+/// Collects the paths of modules that a module names, by `use` or in place. Paths inside the arguments of macros are
+/// not seen.
 #[derive(Default)]
 struct Named {
     paths: Vec<Vec<String>>,
@@ -24,7 +25,7 @@ impl<'ast> Visit<'ast> for Named {
         self.tree(&item.tree, &mut Vec::new());
     }
 
-    /// `pub(crate)` names no module that the code depends on.
+    /// `pub(crate)` is not a dependency.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -62,7 +63,7 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
 
 type Modules = BTreeMap<Vec<String>, Vec<Vec<String>>>;
 
-/// Reads the module `name` of `file`, and those below it that have files of their own.
+/// Reads the module `name` of `file`, and its submodules in other files.
 fn read(file: &Path, folder: &Path, name: Vec<String>, modules: &mut Modules) {
     let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let parsed = syn::parse_file(&text).unwrap();
@@ -82,8 +83,8 @@ fn read(file: &Path, folder: &Path, name: Vec<String>, modules: &mut Modules) {
     modules.insert(name, named.paths);
 }
 
-/// Which modules each one names by a path from the crate or from a module above it. That a module names what stands below it
-/// by a path of its own (`reader::import`) does not count.
+/// Returns the modules that each module names by a path from the crate or from a parent module. Paths to its own
+/// submodules (`reader::import`) do not count.
 fn edges(modules: &Modules) -> BTreeMap<String, BTreeSet<String>> {
     let mut edges = BTreeMap::new();
     for (name, paths) in modules {
@@ -105,7 +106,7 @@ fn edges(modules: &Modules) -> BTreeMap<String, BTreeSet<String>> {
     edges
 }
 
-/// The modules that are left when those that name no other are taken away again and again: circles, and what leads to them.
+/// Repeatedly removes the modules that name no other, and returns the rest: circles, and modules that lead to them.
 fn circular(mut edges: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     loop {
         let done: Vec<String> =
@@ -125,7 +126,7 @@ fn no_modules_depend_on_each_other_in_a_circle() {
     read(&source.join("lib.rs"), &source, Vec::new(), &mut modules);
     assert!(modules.len() > 50, "only {} modules were read", modules.len());
     let mut edges = edges(&modules);
-    // The root re-exports what stands below it: nothing below names it.
+    // The root re-exports its submodules, so no submodule names the root.
     let to_root: Vec<_> = edges.iter().filter(|(_, targets)| targets.contains("")).map(|(name, _)| name).collect();
     assert!(to_root.is_empty(), "these name re-exports of the crate: {to_root:?}");
     edges.remove("");

@@ -1,5 +1,5 @@
-//! Nearly valid files, TensorFlow Lite's of every operator and GGUF's: what is compiled is a model that runs, and what is not is
-//! refused for a reason that is not the compiler's own. `tests/fuzz` does the same with a fuzzer.
+//! Nearly valid files, TensorFlow Lite's of every operator and GGUF's. A file that compiles is a model that runs, and
+//! the error for any other is not an internal one. `tests/fuzz` does the same with a fuzzer.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -15,8 +15,8 @@ use tealight_testing::{gguf_random, tflite_random};
 
 const LIMITS: Limits = Limits { arena: 1 << 20, cost: 1_000_000 };
 
-/// Runs a test on the bytes from which a file is chosen, and those from which its inputs are. They are the same each time, so
-/// that what the builder reaches is, too; the fuzzer tries others.
+/// Runs a test on the bytes that determine a file, and those that determine its inputs. They are the same each time, so
+/// the builder always reaches the same cases; the fuzzer tries others.
 fn for_choices(cases: u32, test: impl Fn(&[u8], &[u8]) -> Result<(), TestCaseError>) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let bytes = (prop::collection::vec(any::<u8>(), 0..600), prop::collection::vec(any::<u8>(), 0..100));
@@ -24,7 +24,7 @@ fn for_choices(cases: u32, test: impl Fn(&[u8], &[u8]) -> Result<(), TestCaseErr
     TestRunner::new_with_rng(config, rng).run(&bytes, |(choices, rest)| test(&choices, &rest)).unwrap();
 }
 
-/// Whether it was compiled. Then it parses and runs; else it was refused for a reason that is not the compiler's own.
+/// Returns whether the file was compiled. If so, it parses and runs; otherwise the error is not an internal one.
 fn check(compiled: Result<Compiled, CompileError>, rest: &[u8]) -> Result<bool, TestCaseError> {
     match compiled {
         Ok(compiled) => {
@@ -69,7 +69,7 @@ fn a_compiled_language_model_always_parses_and_runs() {
     assert!(taken > 10 && refused > 5, "{taken} taken, {refused} refused");
 }
 
-/// Small language models for the fuzzer to start from. They are made anew with `TEALIGHT_BLESS=1`.
+/// Small language models that the fuzzer starts from. `TEALIGHT_BLESS=1` writes them again.
 #[test]
 fn the_gguf_seeds_of_the_fuzzer_compile() {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds_gguf"));

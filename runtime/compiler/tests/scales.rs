@@ -1,4 +1,5 @@
-//! Operators that copy or compare codes, with tensors of any scales: what comes out is what the scales say, within a step.
+//! Operators that copy or compare codes, with tensors of any scales: the outputs have the values that the scales
+//! require, within a step.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/net.rs"]
@@ -7,11 +8,11 @@ mod tflite;
 use proptest::prelude::*;
 use tflite::{Field, I8, Net, Q, q};
 
-/// Shape of what goes in.
+/// The shape of the inputs.
 const SHAPE: [i32; 4] = [1, 4, 3, 2];
 const COUNT: usize = 24;
 
-/// A quantization: of some 2 decades of scales, any zero point.
+/// A quantization: about two decades of scales, any zero point.
 fn quantization() -> impl Strategy<Value = (f32, i64)> {
     ((-3.0f32..-1.0).prop_map(|exponent| 10f32.powf(exponent)), -128i64..=127)
 }
@@ -28,15 +29,15 @@ fn real(code: u8, (scale, zero_point): (f32, i64)) -> f64 {
     f64::from(scale) * (f64::from(code.cast_signed()) - zero_point as f64)
 }
 
-/// The code nearest to a real number.
+/// The code nearest to a real value.
 fn code(real: f64, (scale, zero_point): (f32, i64)) -> f64 {
     ((real / f64::from(scale)).round() + zero_point as f64).clamp(-128.0, 127.0)
 }
 
-/// What an operator does with the elements of one input, by their indices, where it only moves them.
+/// How an operator moves the elements of one input, if it only moves them.
 type Moves = fn(&[f64]) -> Vec<f64>;
 
-/// A network of one operator from `from` to `to`, and what it does.
+/// A network of one operator from `from` to `to`, and how it moves elements.
 fn moving(which: usize, from: (f32, i64), to: (f32, i64)) -> (&'static str, Net, Moves) {
     let mut net = Net::default();
     let x = net.input(I8, &SHAPE, q(from.0, from.1));
@@ -152,7 +153,7 @@ fn moving(which: usize, from: (f32, i64), to: (f32, i64)) -> (&'static str, Net,
     (name, net, moves)
 }
 
-/// The four numbers of each window of 2 by 2, in steps of 2 rows and 1 column, of 4 rows, 3 columns, 2 channels.
+/// The four values of each window of 2 by 2, in steps of 2 rows and 1 column, of 4 rows, 3 columns, 2 channels.
 fn windows(x: &[f64]) -> impl Iterator<Item = [f64; 4]> + '_ {
     (0..8).map(|i| {
         let (row, column, channel) = (i / 4 * 2, i / 2 % 2, i % 2);
@@ -181,7 +182,7 @@ proptest! {
         let outputs = match net.run(&[&bytes(&codes)]) {
             Ok(outputs) => outputs.concat(),
             Err(error) => {
-                // An average into finer steps than it is computed in.
+                // The output of an average has finer steps than the computation.
                 prop_assert!(name == "AVERAGE_POOL_2D" && to.0 < from.0, "{name}: {error}");
                 let words = error.to_string();
                 prop_assert!(words.contains(&from.0.to_string()) && words.contains(&to.0.to_string()), "{words}");
@@ -209,7 +210,7 @@ proptest! {
         let x = net.input(I8, &SHAPE, q(qa.0, qa.1));
         let (name, wanted): (_, Vec<(u8, (f32, i64))>) = match which {
             0 | 1 => {
-                // The second one is a constant for PACK.
+                // For PACK, the second input is a constant.
                 let second = match which {
                     0 => net.input(I8, &SHAPE, q(qb.0, qb.1)),
                     _ => net.codes(&SHAPE, q(qb.0, qb.1), &b),
@@ -251,14 +252,14 @@ proptest! {
         let x = net.input(I8, &SHAPE, q(qx.0, qx.1));
         let handle = net.tensor(tflite::RESOURCE, &[], None);
         net.op(142, &[], &[handle], Some((111, &[(1, Field::Text("v"))])));
-        // Read first, so that the variable has the scale of this tensor.
+        // Read first, so the variable has the scale of this tensor.
         let old = net.output(I8, &SHAPE, q(qr.0, qr.1));
         net.op(143, &[handle], &[old], None);
         net.op(144, &[handle, x], &[], None);
         let y = net.output(I8, &SHAPE, q(qy.0, qy.1));
         net.op(143, &[handle], &[y], None);
         let outputs = net.run(&[&bytes(&codes)]).unwrap();
-        // At first it is 0.
+        // Its initial value is 0.
         prop_assert!(outputs[0].iter().all(|&code| i64::from(code.cast_signed()) == qr.1));
         for (&found, from) in outputs[1].iter().zip(bytes(&codes)) {
             let kept = code(real(from, qx), qr);
@@ -313,7 +314,7 @@ fn scales_that_cannot_be_converted_are_refused_with_both() {
     net.op(22, &[x, shape], &[y], None);
     refused(&net, &["`t0` has no scale", "`t2` has scale 0.25"]);
 
-    // Scales along a dimension that the reshape moves.
+    // Scales along a dimension that the reshape changes.
     let mut net = Net::default();
     let along = |dimension| Some(Q { scales: vec![0.5, 0.25], zero_points: vec![0, 0], dimension });
     let x = net.input(I8, &[2, 3], along(0));
@@ -431,7 +432,7 @@ fn biases_and_weights_with_zero_points_are_refused_by_name() {
     let y = net.output(I8, &[1, 2], q(0.1, 0));
     net.op(9, &[x, w, b], &[y], None);
     refused(&net, &["tensor `t2` is int64; accepted: int32"]);
-    // A bias that is beyond 32 bits in the scale of the sums.
+    // A bias that does not fit in 32 bits in the scale of the sums.
     net.tensors[b as usize] =
         tflite::Tensor { dtype: tflite::I32, shape: vec![2], q: q(1e9, 0), data: vec![1; 8], ..Default::default() };
     refused(&net, &["its bias `t2` has scale 1000000000", "does not fit 32 bits"]);
@@ -451,14 +452,15 @@ fn the_bias_of_an_svdf_counts_by_its_scale() {
         net.op(27, &[x, feature, time, bias, state], &[y], Some((6, &[(0, Field::Int(1))])));
         net.run(&[&[5, 6]]).unwrap().concat()
     };
-    // 0.0002 is the scale of its sums; TensorFlow Lite Micro takes what is within 1e-5 of it as it is.
+    // 0.0002 is the scale of its sums; TensorFlow Lite Micro accepts a scale within 1e-5 of it and uses the codes
+    // unchanged.
     let plain = run(0.0002, [1000, -2000]);
     assert_eq!(run(0.000_209, [1000, -2000]), plain);
     assert_eq!(run(0.002, [100, -200]), plain);
     assert_ne!(run(0.002, [1000, -2000]), plain);
 }
 
-/// With the answers of TensorFlow Lite Micro.
+/// The expected values are the results of TensorFlow Lite Micro.
 #[test]
 fn a_tensor_with_scale_zero_is_zero() {
     let (zero, some) = (q(0.0, 3), q(0.1, -10));
@@ -490,7 +492,7 @@ fn a_tensor_with_scale_zero_is_zero() {
         let product = net.run(&[&[1, 2, 3, 4], &[5, 6, 7, 8]]).unwrap().concat();
         assert_eq!(product, [i8::cast_unsigned(wanted); 4]);
     }
-    // TensorFlow Lite Micro ends here; by its scale the first input is 0.
+    // TensorFlow Lite Micro fails here. By its scale, the first input is 0.
     let mut net = Net::default();
     let (x, second) = (net.input(I8, &[4], zero), net.input(I8, &[4], q(0.1, 0)));
     let y = net.output(I8, &[4], q(0.1, 1));

@@ -1,4 +1,4 @@
-//! A language model of the model file's operators: built, compiled, and run token by token or several at a time.
+//! A language model built from the model file's operators, compiled, and run with one token or several at a time.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tealight_format::Operator;
 use tealight_format::ops::{AttentionF32, GatherF32, Positions};
 use tealight_testing::llama::{Sizes, Stored, graph, random_weights};
 
-/// The scores after each of `tokens`, read `count` an inference, polled with `budget`.
+/// Returns the scores after each of `tokens`, with `count` tokens for each inference, polled with `budget`.
 fn scores(file: &[u8], tokens: &[i32], count: usize, budget: Budget) -> Vec<Vec<f32>> {
     let mut session = OwnedSession::from_bytes(file).unwrap();
     let mut scores = Vec::new();
@@ -120,12 +120,12 @@ fn a_node_that_breaks_its_rule_is_named() {
 
 #[test]
 fn a_model_of_thirty_layers_compiles_within_seconds() {
-    // The sizes of a model of 135 million weights.
+    // The sizes of a model with 135 million weights.
     let sizes = Sizes { vocabulary: 49152, layers: 30, heads: 9, kv_heads: 3, depth: 64, hidden: 1536, capacity: 512 };
     let started = Instant::now();
     let graph = graph(sizes, Stored::Sized(BlockType::Q4_0), 1);
     let compiled = compile_kernel_graph(graph, b"", &Options::default()).unwrap();
     assert!(compiled.report.weights_bytes > 70_000_000);
-    // A debug build, on a machine with other things to do.
+    // The limit for a debug build on a busy machine.
     assert!(started.elapsed() < Duration::from_secs(90), "{:?}", started.elapsed());
 }

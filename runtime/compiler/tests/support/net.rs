@@ -1,4 +1,4 @@
-//! Small `.tflite` files, written tensor by tensor, and a run of what they are compiled to.
+//! Small `.tflite` files, built tensor by tensor, and functions that compile and run them.
 #![allow(dead_code)] // Each test file uses a part.
 
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
@@ -94,7 +94,7 @@ impl Net {
         self.constant(I8, shape, q, &data)
     }
 
-    /// A constant vector of i32.
+    /// Adds a constant vector of i32.
     pub(crate) fn ints(&mut self, ints: &[i32]) -> i32 {
         let data: Vec<u8> = ints.iter().flat_map(|int| int.to_le_bytes()).collect();
         self.constant(I32, &[ints.len() as i32], None, &data)
@@ -105,7 +105,7 @@ impl Net {
         self.operators.push(Operator { code, inputs: inputs.to_vec(), outputs: outputs.to_vec(), options });
     }
 
-    /// The file.
+    /// Returns the bytes of the file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut b = FlatBufferBuilder::new();
         let mut buffers = vec![table(&mut b, &[])];
@@ -180,7 +180,7 @@ impl Net {
         b.finished_data().to_vec()
     }
 
-    /// What the compiled network gives at its outputs.
+    /// Compiles and runs the network, and returns its outputs.
     pub(crate) fn run(&self, inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, CompileError> {
         run(&self.bytes(), inputs)
     }
@@ -209,12 +209,12 @@ fn table(b: &mut FlatBufferBuilder<'_>, fields: &[(u16, Value)]) -> WIPOffset<Un
     b.end_table(start).as_union_value()
 }
 
-/// What the compiled `.tflite` file gives at its outputs.
+/// Compiles and runs a `.tflite` file, and returns its outputs.
 pub(crate) fn run(tflite: &[u8], inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, CompileError> {
     Ok(run_file(&compile_tflite(tflite, &Options::default())?.bytes, inputs))
 }
 
-/// What a model file gives at its outputs.
+/// Runs a model file, and returns its outputs.
 pub(crate) fn run_file(file: &[u8], inputs: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut session = OwnedSession::from_bytes(file).unwrap();
     for (k, input) in inputs.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! Little-endian reads and writes that work in `const fn` and cannot fail: out-of-range reads give zero.
+//! Little-endian reads and writes that work in `const fn` and cannot fail: out-of-range reads return zero.
 //!
-//! `Model::parse` checks every length before it reads, so the zero is never seen; it is what makes the
-//! readers total, in constants as on a board.
+//! `Model::parse` checks every length before it reads, so the zero is never used. It makes the readers total, in
+//! constants and on a board.
 
 /// The byte at `at`, or 0 past the end.
 pub(crate) const fn u8_at(bytes: &[u8], at: usize) -> u8 {
@@ -33,7 +33,7 @@ pub(crate) const fn u128_at(bytes: &[u8], at: usize) -> u128 {
     (u64_at(bytes, at) as u128) | ((u64_at(bytes, at.wrapping_add(8)) as u128) << 64)
 }
 
-/// Copies `value` into `record` at `at`; what does not fit is left out.
+/// Copies `value` into `record` at `at`; bytes that do not fit are dropped.
 pub(crate) const fn put(record: &mut [u8], at: usize, value: &[u8]) {
     let mut i = 0;
     while i < value.len() && at + i < record.len() {
@@ -42,7 +42,7 @@ pub(crate) const fn put(record: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-/// The bytes `start..start + len`, or nothing where that is not inside.
+/// The bytes `start..start + len`; empty if the range is not inside.
 pub(crate) const fn slice(bytes: &[u8], start: usize, len: usize) -> &[u8] {
     match bytes.split_at_checked(start) {
         Some((_, rest)) => match rest.split_at_checked(len) {
@@ -53,7 +53,7 @@ pub(crate) const fn slice(bytes: &[u8], start: usize, len: usize) -> &[u8] {
     }
 }
 
-/// The `N` bytes from `start` on, or zeros where they are not all inside. Of an array the reads above are single loads.
+/// The `N` bytes from `start` on; zeros if they are not all inside. From an array, the reads above are single loads.
 pub(crate) const fn array<const N: usize>(bytes: &[u8], start: usize) -> &[u8; N] {
     if let Some((_, rest)) = bytes.split_at_checked(start)
         && let Some(array) = rest.first_chunk()

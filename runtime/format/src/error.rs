@@ -1,10 +1,10 @@
-//! Why a file was refused.
+//! The errors of [`Model::parse`](crate::Model::parse).
 
 use crate::ops::OpFault;
 use crate::{FORMAT_VERSION, MAX_LIVE};
 use core::fmt;
 
-/// Why [`Model::parse`](crate::Model::parse) refused a file, and where.
+/// The reason why [`Model::parse`](crate::Model::parse) refused a file, and the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ModelError {
@@ -19,13 +19,13 @@ pub enum ModelError {
     NotTealight,
     /// The plan's format version is not [`FORMAT_VERSION`](crate::FORMAT_VERSION).
     Version {
-        /// The version it has.
+        /// The version of the plan.
         found: u32,
     },
-    /// The plan's tables do not have the size that its header says, or what pads them is not 0.
+    /// The plan's tables do not have the size that its header states, or their padding is not 0.
     PlanSize,
-    /// The plan header counts more constants and inputs than values, other constants than the file has, or more than 65,534
-    /// values or operators, or has a reserved byte set.
+    /// The plan header counts more constants and inputs than values, a number of constants that is not the file's, or
+    /// more than 65,534 values or operators, or has a reserved byte set.
     Counts,
     /// A record of the value table is wrong.
     Value {
@@ -46,24 +46,24 @@ pub enum ModelError {
         /// Its index among inputs and outputs.
         index: u16,
     },
-    /// Two values that live at the same time share memory.
+    /// Two values with overlapping live ranges share memory.
     Overlap {
         /// One of them.
         first: u16,
         /// The other.
         second: u16,
     },
-    /// More than [`MAX_LIVE`](crate::MAX_LIVE) values are alive at one operator.
+    /// More than [`MAX_LIVE`](crate::MAX_LIVE) values are live at one operator.
     TooManyLive {
         /// Its index.
         op: u16,
     },
-    /// The plan states an arena or state length that is not what its values need.
+    /// The plan states an arena or state length other than what its values need.
     ArenaLength {
-        /// What the values need.
+        /// The length that the values need.
         needed: u32,
     },
-    /// The plan states an operator set that is not what its operators need.
+    /// The plan states an operator set other than what its operators need.
     OpSet,
 }
 
@@ -71,7 +71,7 @@ pub enum ModelError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HeaderFault {
-    /// The file is shorter than its header says.
+    /// The file is shorter than its header states.
     Truncated,
     /// The header is longer than 16 MiB, the file than 4 GiB, or there are more than 65,535 tensors.
     TooLong,
@@ -79,18 +79,18 @@ pub enum HeaderFault {
     Utf8,
     /// Not the JSON that safetensors writes.
     Json,
-    /// A tensor name or a metadata key with an escape, or the name of something else (`plan`, `__metadata__`).
+    /// A tensor name or a metadata key contains an escape, or a tensor has a reserved name (`plan`, `__metadata__`).
     Name,
-    /// A tensor name or a metadata key that does not come after the one before it in byte order: it is out of order, or
-    /// stands twice.
+    /// A tensor name or a metadata key is not greater, in byte order, than the one before it: it is out of order or a
+    /// duplicate.
     Order,
-    /// A type that Tealight does not know.
+    /// An element type that Tealight does not support.
     Type,
-    /// A tensor's offsets do not follow the tensor before it, or its size is not what type and shape give.
+    /// A tensor's offsets do not follow the tensor before it, or its size does not match its type and shape.
     Offsets,
     /// The data section, or a tensor, does not start on a multiple of 16 bytes.
     Alignment,
-    /// There are bytes after the last tensor, or fewer than it needs.
+    /// There are bytes after the last tensor, or fewer than the tensors need.
     Length,
 }
 
@@ -98,26 +98,27 @@ pub enum HeaderFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ValueFault {
-    /// An unknown place or type, a rank above 6, or a reserved byte that is set.
+    /// The place or type is unknown, the rank is above 6, or a reserved byte is set.
     Record,
-    /// Its length is not elements times element size, or is 0.
+    /// Its length is 0 or not the number of elements times the element size.
     Length,
     /// It is not on a multiple of 16, or reaches outside its region.
     Range,
-    /// Constants come first and match the file's tensors one to one in order, type, place and (padded) length; this
-    /// one does not.
+    /// It is a constant that does not match the file's tensor in order, type, place and (padded) length. Constants come
+    /// first and match the tensors one to one.
     Constant,
-    /// It views another value but not that value's bytes.
+    /// It is a view of another value, but does not have that value's bytes.
     Alias,
-    /// Its recorded life does not match the operators.
+    /// Its recorded live range does not match the operators.
     Life,
     /// Its initial content is not a constant of its type and length.
     Init,
     /// Its scale is negative or not a number.
     Scale,
-    /// It does not stand where a value of its place must, or its state does not begin where the state before it ends.
+    /// Its index is not where a value of its place belongs, or it is state that does not begin where the state before
+    /// it ends.
     Order,
-    /// It is said to be a channel table and is not a constant of that type and shape, or a multiplier or shift in it is
+    /// It is declared a channel table but is not a constant of that type and shape, or a multiplier or shift in it is
     /// out of range.
     Channels,
 }

@@ -1,48 +1,48 @@
 //! A strict reader of the safetensors header that neither allocates nor recurses, usable in constants.
 //!
-//! It accepts a subset of what the `safetensors` crate accepts: `{`, an optional `__metadata__` object of strings,
-//! then tensor entries in the order of their data, `}`, spaces. Names are plain (no escapes), data is contiguous from 0,
-//! every tensor starts on a multiple of 16 bytes and nothing follows the last one. The first tensor is `plan`; the others,
-//! and the keys of the metadata, stand in the byte order of their names. So a name is compared with the one before it
-//! only, and the time grows with the header's length.
+//! It accepts a subset of what the `safetensors` crate accepts: `{`, an optional `__metadata__` object of strings, then
+//! tensor entries in the order of their data, `}`, spaces. Names are plain (no escapes), data is contiguous from 0,
+//! every tensor starts on a multiple of 16 bytes and nothing follows the last one. The first tensor is `plan`; the
+//! others, and the keys of the metadata, are sorted by name in byte order. To find duplicates, each name is compared
+//! only with the one before it, and so the time is linear in the header's length.
 
 use crate::DType;
 use crate::bytes::{slice, u8_at, u64_at};
 use crate::error::{HeaderFault, ModelError};
 
-/// The longest header in bytes. It has room for 65,535 tensors with names of some hundred bytes; the `safetensors` crate
-/// takes no more than 100 MB.
+/// The maximum length of the header in bytes: enough for 65,535 tensors with names of about a hundred bytes. The
+/// `safetensors` crate accepts up to 100 MB.
 pub const MAX_HEADER: u32 = 1 << 24;
 
 /// The name of the first tensor.
 pub(crate) const PLAN: &[u8] = b"plan";
 
-/// The most tensors: the plan and as many constants as 16-bit indices can name.
+/// The maximum number of tensors: the plan and as many constants as 16-bit indices can address.
 const MAX_TENSORS: u32 = u16::MAX as u32;
 
 /// One tensor of the header. Positions are byte offsets in the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tensor {
     pub(crate) dtype: DType,
-    /// Where the name is, without its quotes.
+    /// Position of the name, without its quotes.
     pub(crate) name_at: usize,
     pub(crate) name_len: usize,
-    /// First byte of its data, from the start of the data section.
+    /// Offset of its data in the data section.
     pub(crate) begin: u32,
-    /// Bytes of its data.
+    /// Length of its data in bytes.
     pub(crate) len: u32,
 }
 
-/// Where the parts of a checked file are.
+/// The positions of the parts of a checked file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
-    /// Where the first tensor entry starts (its opening quote).
+    /// Start of the first tensor entry (its opening quote).
     pub(crate) entries_at: usize,
-    /// Where the metadata object's first key starts; 0 if there is no metadata.
+    /// Start of the metadata object's first key; 0 if there is no metadata.
     pub(crate) metadata_at: usize,
-    /// How many tensors there are.
+    /// The number of tensors.
     pub(crate) tensors: u32,
-    /// Where the data section starts; also where the header ends.
+    /// Start of the data section, which is the end of the header.
     pub(crate) data_at: usize,
 }
 
@@ -73,7 +73,7 @@ impl Cursor<'_> {
         self.at = at;
     }
 
-    /// Skips white space, then takes `token` if it is next.
+    /// Skips white space, then consumes `token` if it is next.
     const fn eat(&mut self, token: u8) -> bool {
         self.skip_space();
         let found = self.at < self.end && self.peek() == token;
@@ -87,7 +87,7 @@ impl Cursor<'_> {
         if self.eat(token) { Ok(()) } else { fail(self.at, HeaderFault::Json) }
     }
 
-    /// Takes a string and gives the place of its content. Escapes are taken where `escapes` says so.
+    /// Consumes a string and returns the position of its content. Escapes are accepted only if `escapes` is set.
     const fn string(&mut self, escapes: bool) -> Scan<(usize, usize)> {
         tri!(self.expect(b'"'));
         let start = self.at;
@@ -103,7 +103,7 @@ impl Cursor<'_> {
                     self.at += 1;
                     match self.peek() {
                         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-                        // Unicode escapes are left out: the header is UTF-8, and surrogates need care.
+                        // Unicode escapes are refused: UTF-8 text does not need them, and surrogates need care.
                         _ => return fail(self.at, HeaderFault::Json),
                     }
                 }
@@ -115,7 +115,7 @@ impl Cursor<'_> {
         Ok((start, len))
     }
 
-    /// Takes an integer below 2^32 without leading zeros.
+    /// Consumes an integer below 2^32 without leading zeros.
     const fn integer(&mut self) -> Scan<u32> {
         self.skip_space();
         let start = self.at;
@@ -138,7 +138,7 @@ impl Cursor<'_> {
         slice(self.bytes, place.0, place.1)
     }
 
-    /// Takes `"name": {"dtype": .., "shape": [..], "data_offsets": [.., ..]}` with the keys in any order.
+    /// Consumes `"name": {"dtype": .., "shape": [..], "data_offsets": [.., ..]}` with the keys in any order.
     const fn tensor(&mut self) -> Scan<Tensor> {
         let (name_at, name_len) = tri!(self.string(false));
         if name_len == 0 || same(self.text((name_at, name_len)), b"__metadata__") {
@@ -184,7 +184,7 @@ impl Cursor<'_> {
         Ok(Tensor { dtype, name_at, name_len, begin, len: end - begin })
     }
 
-    /// Takes `[d, d, ..]` and gives the number of elements, at most 2^32.
+    /// Consumes `[d, d, ..]` and returns the number of elements, at most 2^32.
     const fn shape(&mut self) -> Scan<u64> {
         tri!(self.expect(b'['));
         let mut elements = 1u64;
@@ -244,14 +244,14 @@ const fn precedes(a: &[u8], b: &[u8]) -> bool {
     a.len() < b.len()
 }
 
-/// What a file begins with, up to its first tensor: as much as files of all format versions have in common.
+/// The start of a file, up to its first tensor: the part that files of all format versions have in common.
 #[derive(Clone, Copy)]
 pub(crate) struct Opening<'a> {
-    /// After the first tensor.
+    /// Positioned after the first tensor.
     cursor: Cursor<'a>,
     entries_at: usize,
     metadata_at: usize,
-    /// The first metadata key that does not come after the one before it.
+    /// Position of the first metadata key that is not greater than the one before it.
     unordered: Option<usize>,
     pub(crate) data_at: usize,
     pub(crate) first: Tensor,
@@ -349,7 +349,7 @@ impl Opening<'_> {
         while cursor.eat(b',') {
             cursor.skip_space();
             let tensor = tri!(cursor.tensor());
-            // No plan has more.
+            // More than a plan can use.
             if tensors == MAX_TENSORS {
                 return fail(tensor.name_at, HeaderFault::TooLong);
             }
@@ -407,12 +407,12 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// How many are left.
+    /// The number of entries left.
     pub(crate) const fn left(&self) -> u32 {
         self.left
     }
 
-    /// The name of one of them.
+    /// The name of a tensor.
     pub(crate) const fn name(&self, tensor: &Tensor) -> &'a str {
         match core::str::from_utf8(slice(self.cursor.bytes, tensor.name_at, tensor.name_len)) {
             Ok(name) => name,
@@ -421,7 +421,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// The value of `key` in a checked metadata object, as it stands in the file (escapes not resolved).
+/// The value of `key` in a checked metadata object; escapes are not resolved.
 pub(crate) const fn metadata<'a>(bytes: &'a [u8], header: &Header, key: &[u8]) -> Option<&'a [u8]> {
     if header.metadata_at == 0 {
         return None;

@@ -1,10 +1,11 @@
 //! The Tealight model file: a trained network in one ordinary safetensors file, checked once, read in place.
 //!
 //! A file holds a tensor `plan` (what to compute, in which order, where in memory) and the network's weights.
-//! [`Model::parse`] checks all that running it relies on; it is a `const fn`, so the same check runs in the compiler
-//! for a model built into a program, and on a board for a model that arrived later. After it succeeds nothing can fail.
+//! [`Model::parse`] checks everything that running the model relies on. It is a `const fn`, so the same check runs at
+//! compile time for a model built into a program, and on a board for a model loaded at run time. After it succeeds,
+//! nothing can fail.
 //!
-//! The crate neither allocates nor panics, and has no `unsafe`. `SPEC.md` beside it is the written specification.
+//! The crate neither allocates nor panics, and contains no `unsafe` code. `SPEC.md` in its folder is the specification.
 //!
 //! ```
 //! use tealight_format::{HeaderFault, Model, ModelError};
@@ -15,10 +16,10 @@
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
-// Widening with `as` is the only way in constants.
+// `From` is not available in constants, so integers are widened with `as`.
 #![allow(clippy::cast_lossless)]
 
-/// `?` for constants.
+/// The operator `?`, usable in constants.
 macro_rules! tri {
     ($result:expr) => {
         match $result {

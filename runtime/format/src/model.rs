@@ -13,8 +13,8 @@ use crate::{DType, Shape};
 
 /// A model file that has been checked: everything that running it relies on holds.
 ///
-/// It is a view of the file's bytes; nothing is copied. The accessors cannot fail. An index past a table gives an
-/// empty record, not a panic.
+/// It is a view of the file's bytes; nothing is copied. The accessors cannot fail: for an index past the end of a table
+/// they return an empty record.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
     bytes: &'a [u8],
@@ -22,15 +22,15 @@ pub struct Model<'a> {
     plan: PlanHeader,
 }
 
-/// What the check of a file found out, without the file: an owner of the bytes keeps it beside them, and has the model
-/// again by [`Model::of_checked`] without another check.
+/// The result of checking a file, without the file's bytes. The owner of the bytes keeps it and gets the model back
+/// with [`Model::of_checked`], without another check.
 #[derive(Clone, Copy, Debug)]
 pub struct Checked {
     header: Header,
     plan: PlanHeader,
 }
 
-/// What accessors give for an index past a table.
+/// The value that accessors return for an index past the end of the table.
 const NO_VALUE: Value = Value::new(Place::Constant, DType::U8, Shape::SCALAR, 0);
 
 const NO_OP: Op = Op {
@@ -45,16 +45,17 @@ const NO_OP: Op = Op {
 };
 
 impl<'a> Model<'a> {
-    /// Checks `bytes`, a whole model file, and gives a view of it.
+    /// Checks `bytes`, a whole model file, and returns a view of it.
     ///
-    /// The check is complete: whatever the bytes are, this returns, and if it returns a model then running it cannot
-    /// read or write out of bounds, cannot fail, and ends.
+    /// The check is complete: it ends for any bytes, and if it returns a model, then running that model cannot read or
+    /// write out of bounds, cannot fail, and ends.
     ///
-    /// The time grows with the part of the file that is looked at: the header, the plan, and channel tables; other
-    /// constants are not. `SPEC.md` states how many instructions a byte of it takes at most. It needs some 5 KiB of stack.
+    /// The time is linear in the part of the file that is read: the header, the plan, and channel tables, but not the
+    /// other constants. `SPEC.md` states the maximum number of instructions for each byte of it. About 5 KiB of stack
+    /// are needed.
     ///
     /// # Errors
-    /// The first thing that is wrong, and where: [`ModelError`].
+    /// The first fault that is found, and its place: [`ModelError`].
     pub const fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
         let opening = tri!(header::open(bytes));
         let plan_bytes = slice(bytes, opening.data_at, opening.first.len as usize);
@@ -62,7 +63,7 @@ impl<'a> Model<'a> {
             opening.is_plan() && opening.first.dtype.is(DType::U8) && has_magic(plan_bytes),
             ModelError::NotTealight
         );
-        // Before anything that another version may have otherwise.
+        // First, because everything after it may differ in another version.
         let version = u32_at(plan_bytes, 8);
         ensure!(version == FORMAT_VERSION, ModelError::Version { found: version });
         let header = tri!(opening.finish());
@@ -83,13 +84,13 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
-    /// What the check found out, to be kept beside the bytes.
+    /// The result of the check, for [`of_checked`](Self::of_checked).
     pub const fn checked(&self) -> Checked {
         Checked { header: self.header, plan: self.plan }
     }
 
-    /// The model in `bytes` again, which must be those that [`Model::checked`] was asked about: nothing is checked. Of other
-    /// bytes the accessors return values that do not fit one another.
+    /// Returns the model in `bytes` without checking again. The bytes must be those of the model that returned
+    /// `checked`; for other bytes, the accessors return inconsistent values.
     pub const fn of_checked(bytes: &'a [u8], Checked { header, plan }: Checked) -> Self {
         Self { bytes, header, plan }
     }
@@ -101,37 +102,37 @@ impl<'a> Model<'a> {
         self.bytes
     }
 
-    /// Rows of the value table.
+    /// The number of values in the value table.
     pub const fn value_count(&self) -> usize {
         self.plan.values as usize
     }
 
-    /// How many of the values, from the first, are constants.
+    /// The number of constants: the first of the values.
     pub const fn constant_count(&self) -> usize {
         self.plan.constants as usize
     }
 
-    /// Rows of the operator table.
+    /// The number of operators.
     pub const fn op_count(&self) -> usize {
         self.plan.ops as usize
     }
 
-    /// Model inputs.
+    /// The number of model inputs.
     pub const fn input_count(&self) -> usize {
         self.plan.inputs as usize
     }
 
-    /// Model outputs.
+    /// The number of model outputs.
     pub const fn output_count(&self) -> usize {
         self.plan.outputs as usize
     }
 
-    /// Bytes of memory that a session needs, exactly: state, activations, scratch and alignment.
+    /// The exact number of bytes that a session needs: state, activations, scratch and alignment.
     pub const fn arena_len(&self) -> usize {
         self.plan.arena_len as usize
     }
 
-    /// How many bytes of the arena, from its start, are streaming state.
+    /// The number of bytes of streaming state, at the start of the arena.
     pub const fn state_len(&self) -> usize {
         self.plan.state_len as usize
     }
@@ -177,7 +178,7 @@ impl<'a> Model<'a> {
         operands
     }
 
-    /// Bytes of one row of operator `op`: one of the equal, consecutive pieces of its output.
+    /// The number of bytes of one row of operator `op`: one of the equal, consecutive pieces of its output.
     pub const fn row_bytes(&self, op: &Op) -> u32 {
         match self.value(op.output as usize).len.checked_div(op.rows) {
             Some(row_bytes) => row_bytes,
@@ -185,10 +186,10 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Rows of operator `op` from one preparation to the next, at least 1.
+    /// The number of rows of operator `op` from one preparation to the next, at least 1.
     pub const fn period(&self, op: &Op) -> u32 {
         let rows = match (&op.operator, op.inputs[1]) {
-            // Those of the weights: a batch.
+            // The rows of one batch: as many as the weights have.
             (Operator::FullyConnectedBlock(_), Some(weights)) => self.value(weights as usize).shape.dim(0),
             _ => op.rows,
         };
@@ -237,24 +238,24 @@ impl<'a> Model<'a> {
         (0..model.output_count()).filter_map(move |i| model.output(i))
     }
 
-    /// The bytes of a constant value, in place. Nothing for a value in the arena.
+    /// The bytes of a constant value, in place; empty for a value in the arena.
     pub const fn constant(&self, value: &Value) -> &'a [u8] {
         if !value.is_constant() {
             return &[];
         }
-        // A value that is not this model's may say anything.
+        // The value may come from another model, so nothing is known about its offset.
         slice(self.bytes, self.header.data_at.saturating_add(value.offset as usize), value.len as usize)
     }
 
-    /// The names of the constants in order, as the safetensors header has them.
+    /// The names of the constants, in the order of the safetensors header.
     pub const fn constant_names(&self) -> ConstantNames<'a> {
         let mut entries = Entries::new(self.bytes, &self.header);
-        // The plan comes before them.
+        // Skips the plan, which comes before them.
         let _ = entries.next();
         ConstantNames { entries }
     }
 
-    /// The metadata entry `key`, as it stands in the file: JSON escapes are not resolved.
+    /// The metadata entry `key`, with its JSON escapes not resolved.
     pub const fn metadata(&self, key: &str) -> Option<&'a str> {
         match header::metadata(self.bytes, &self.header, key.as_bytes()) {
             Some(value) => Some(text(value)),
@@ -262,7 +263,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The cost of one inference in one go. A call of `poll` that goes on within an operator adds
+    /// The cost of one inference without interruption. Each call of `poll` that continues within an operator adds
     /// [`CALL_COST`](crate::ops::CALL_COST).
     ///
     /// The unit is about a multiply-accumulate; see [`Work`](crate::Work).
@@ -280,7 +281,8 @@ impl<'a> Model<'a> {
         cost
     }
 
-    /// The most that a call of `poll` with the smallest budget does: the cost of the longest row, with what is done before it.
+    /// The maximum cost of a call of `poll` with the smallest budget: that of the longest row, including its
+    /// preparation.
     pub const fn longest_row(&self) -> u64 {
         let mut longest = 0;
         let mut i = 0;
@@ -295,7 +297,7 @@ impl<'a> Model<'a> {
         longest
     }
 
-    /// Nominal multiply-accumulates of one inference: taps on padding count, other arithmetic does not.
+    /// The nominal number of multiply-accumulates of one inference: taps on padding count, other arithmetic does not.
     pub const fn macs(&self) -> u64 {
         let mut macs = 0u64;
         let mut i = 0;
@@ -306,7 +308,7 @@ impl<'a> Model<'a> {
         macs
     }
 
-    /// Nominal multiply-accumulates of operator `op`.
+    /// The nominal number of multiply-accumulates of operator `op`.
     pub const fn op_macs(&self, op: &Op) -> u64 {
         match op.operator.check_operands(&self.operands(op)) {
             Ok(work) => work.macs,
@@ -327,7 +329,7 @@ impl<'a> Model<'a> {
         self.record(self.plan.ops_at() as usize + index * OP_RECORD)
     }
 
-    /// The life of the value that owns the bytes of value `index`: itself, or the one that it views.
+    /// The live range of the value that owns the bytes of value `index`: the value itself, or the one it is a view of.
     const fn residence(&self, index: u16) -> Residence {
         let mut owner = index;
         let mut record = self.value_record(index as usize);
@@ -350,8 +352,8 @@ impl<'a> Model<'a> {
 
     // ---- checks, in the order of parse ----
 
-    /// Each value's own rules, and their order: constants, which are the file's tensors after the plan; model inputs; state;
-    /// what operators write; views. Gives where those that operators write stand.
+    /// Checks each value by itself, and the order of values: constants, which are the file's tensors after the plan;
+    /// model inputs; state; operator outputs; views. Returns the range of the operator outputs.
     const fn check_values(&self) -> Result<Range, ModelError> {
         let mut entries = Entries::new(self.bytes, &self.header);
         // The plan.
@@ -377,7 +379,7 @@ impl<'a> Model<'a> {
                 let fault = ModelError::Interface { index: (i - constants) as u16 };
                 ensure!(value.is_arena() && value.alias.is_none() && value.first == 0, fault);
             } else if value.alias.is_none() {
-                // No view stands before it.
+                // An operator output must come before all views.
                 ensure!(written.end == i, out_of_order);
                 written.end += 1;
                 if value.is_state() {
@@ -399,14 +401,14 @@ impl<'a> Model<'a> {
     const fn check_value(&self, index: usize, value: &Value) -> Result<(), ValueFault> {
         ensure!(value.is_constant() == (index < self.constant_count()), ValueFault::Constant);
         let Some(elements) = value.shape.elements() else { return Err(ValueFault::Length) };
-        // Half of the address space of a 32-bit core is more than any tensor takes; it keeps index sums from wrapping.
+        // A limit on the elements keeps index sums from wrapping on a 32-bit core.
         ensure!(elements > 0 && elements < 1 << 28, ValueFault::Length);
         ensure!(!value.dtype.is(DType::F16) || value.is_constant(), ValueFault::Record);
         ensure!(value.len == elements * value.dtype.size(), ValueFault::Length);
         ensure!(value.scale >= 0.0 && value.scale.is_finite(), ValueFault::Scale);
         ensure!(value.offset.is_multiple_of(16), ValueFault::Range);
         let (from, to) = match value.place {
-            // Compared with the file's tensor.
+            // Constants are compared with the file's tensor instead.
             Place::Constant => (0, u32::MAX),
             Place::Arena => (self.plan.state_len, self.plan.arena_len),
             Place::State => (0, self.plan.state_len),
@@ -432,7 +434,7 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    /// Model outputs are alive to the end.
+    /// Checks the model outputs, which must be live to the end.
     const fn check_outputs(&self) -> Result<(), ModelError> {
         let mut i = 0;
         while i < self.output_count() {
@@ -446,7 +448,7 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    /// Each operator's rules. What operators write must be the values `written`, one after another.
+    /// Checks each operator. The operators must write the values `written`, one after another.
     const fn check_ops(&self, mut written: Range) -> Result<(), ModelError> {
         let mut live = Live::NONE;
         let mut i = self.constant_count();
@@ -468,15 +470,15 @@ impl<'a> Model<'a> {
             tri!(live.step(self, at, &writes));
             at += 1;
         }
-        // No operator writes what is left over.
+        // Values left over are written by no operator.
         let left = ModelError::Value { value: written.start as u16, fault: ValueFault::Life };
         ensure!(written.start == written.end, left);
         ensure!(set == self.plan.op_set, ModelError::OpSet);
         Ok(())
     }
 
-    /// Checks one operator: operands exist and live, its own rule, its work, and what its output may overlap. Takes what it
-    /// writes from the values `written`, and adds its needs to `set`.
+    /// Checks one operator: its operands exist and are live, its own rule, its work, and the inputs that its output may
+    /// overlap. Removes the value that it writes from `written`, and adds the kernels that it needs to `set`.
     const fn check_op(&self, at: usize, op: &Op, written: &mut Range, set: &mut OpSet) -> Result<Writes, OpFault> {
         ensure!((op.output as usize) < self.value_count(), OpFault::OperandIndex { operand: OUTPUT });
         let mut writes = Writes { output: NONE, scratch: NONE, owners: [NONE; MAX_INPUTS] };
@@ -508,7 +510,8 @@ impl<'a> Model<'a> {
             writes.output = op.output;
         }
 
-        // Where the output lies over an input, the input must die here and stay ahead of it.
+        // If the output overlaps an input, this operator must be the input's last reader, and reading must stay ahead
+        // of writing.
         let mut shares = false;
         let mut k = 0;
         while k < MAX_INPUTS {
@@ -523,7 +526,7 @@ impl<'a> Model<'a> {
             }
             k += 1;
         }
-        // State that an operator writes is its own: nothing else that it reads may be a view of it.
+        // No other input may be a view of the state that the operator writes.
         if let Some(k) = op.operator.state_input()
             && let Some(state) = operands.input(k)
         {
@@ -549,7 +552,7 @@ impl<'a> Model<'a> {
                 };
                 ensure!(value.dtype.is(DType::U8) && value.len == len, OpFault::Scratch);
                 ensure!(value.first as usize == at && value.last as usize == at, OpFault::Scratch);
-                // It must lie apart from what the row is read from, which is alive, and written to.
+                // It must not overlap the output. The inputs are live, so they are compared with it elsewhere.
                 ensure!(!output.is_arena() || !touch(&value, output), OpFault::Scratch);
                 writes.scratch = scratch;
             }
@@ -557,7 +560,7 @@ impl<'a> Model<'a> {
         Ok(writes)
     }
 
-    /// Whether operator `at` may read a value: a constant, state, or an arena value written before and not yet given up.
+    /// Whether operator `at` may read a value: a constant, state, or an arena value that is live.
     const fn is_readable(&self, value: &Residence, at: usize) -> bool {
         if !value.in_arena {
             return true;
@@ -567,16 +570,16 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Where a value's bytes are, and when.
+/// The place and live range of a value's bytes.
 struct Residence {
-    /// The value that owns them.
+    /// The value that owns the bytes.
     owner: u16,
     in_arena: bool,
     first: u16,
     last: u16,
 }
 
-/// Values that follow each other.
+/// Consecutive values.
 #[derive(Clone, Copy)]
 struct Range {
     start: usize,
@@ -584,7 +587,7 @@ struct Range {
 }
 
 impl Range {
-    /// Takes the first value, if it is `index`.
+    /// Removes the first value if it is `index`, and returns whether it was.
     const fn takes(&mut self, index: u16) -> bool {
         let next = self.start < self.end && self.start == index as usize;
         if next {
@@ -614,7 +617,7 @@ impl Writes {
     }
 }
 
-/// The values that are alive, scratch values aside.
+/// The values that are live, without scratch values.
 struct Live {
     spans: [Span; MAX_LIVE],
     count: usize,
@@ -623,8 +626,9 @@ struct Live {
 impl Live {
     const NONE: Self = Self { spans: [Span::EMPTY; MAX_LIVE], count: 0 };
 
-    /// Comes to operator `at`: values that have died are dropped, what it writes must lie apart from the others, and its
-    /// output begins to live. Of the values that the operator reads, those under its output have been judged.
+    /// Advances to operator `at`: drops values that are no longer live, checks that what the operator writes does not
+    /// overlap the others, and adds its output. Overlaps of the output with the operator's inputs are checked
+    /// elsewhere.
     const fn step(&mut self, model: &Model<'_>, at: usize, writes: &Writes) -> Result<(), ModelError> {
         if writes.output == NONE && writes.scratch == NONE {
             return Ok(());
@@ -637,7 +641,7 @@ impl Live {
             let span = &self.spans[i];
             if (span.last as usize) < at {
                 count -= 1;
-                // Their order means nothing.
+                // The order of the spans does not matter.
                 if count < MAX_LIVE {
                     self.spans[i] = self.spans[count];
                 }
@@ -661,7 +665,7 @@ impl Live {
     }
 }
 
-/// The bytes of a checked arena value, and its last operator.
+/// The byte range of a checked arena value, and the last operator of its live range.
 #[derive(Clone, Copy)]
 struct Span {
     start: u32,
@@ -673,7 +677,7 @@ struct Span {
 impl Span {
     const EMPTY: Self = Self { start: 0, end: 0, last: 0, value: NONE };
 
-    /// Of the value `index`; nothing for [`NONE`].
+    /// The span of value `index`; empty for [`NONE`].
     const fn of(model: &Model<'_>, index: u16) -> Self {
         if index == NONE {
             return Self::EMPTY;
@@ -689,7 +693,7 @@ impl Span {
     }
 }
 
-/// The names of a model's constants, in order: what [`Model::constant_names`] gives.
+/// An iterator over the names of a model's constants, in order, from [`Model::constant_names`].
 #[derive(Clone, Debug)]
 pub struct ConstantNames<'a> {
     entries: Entries<'a>,
@@ -728,7 +732,7 @@ const fn touch(a: &Value, b: &Value) -> bool {
     (a.offset as u64) < b.end() && (b.offset as u64) < a.end()
 }
 
-/// Whether the output stays behind the input at every row.
+/// Whether, at every row, writing the output stays behind reading the input.
 const fn clears(access: &RowAccess, work: &Work, input: &Value, output: &Value) -> bool {
     output.offset as u64 + access.distance(work) as u64 <= input.offset as u64
 }

@@ -1,38 +1,39 @@
-//! One row of the operator table, and sets of operators.
+//! One record of the operator table, and sets of operators.
 
 use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
 use crate::ops::{Attrs, BlockType, MAX_INPUTS, OpCode, OpFault, Operator, Work};
 use crate::value::NONE;
 
-/// Bytes of an operator record.
+/// The number of bytes of an operator record.
 pub const OP_RECORD: usize = 96;
 
-/// An operator of the plan: what it does, to which values, and how it divides.
+/// An operator of the plan: what it computes, on which values, and in how many rows.
 ///
 /// Every operator writes exactly one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Op {
-    /// What it does.
+    /// The operator with its attributes.
     pub operator: Operator,
-    /// Value indices of the inputs; the first `count` are listed, `None` among them is an optional input left out.
+    /// Value indices of the first `count` inputs; `None` among them is an absent optional input.
     pub inputs: [Option<u16>; MAX_INPUTS],
-    /// How many inputs are listed.
+    /// The number of inputs listed.
     pub count: u8,
     /// Value index of the output.
     pub output: u16,
-    /// An arena value of one output row, needed when the output shares memory with an input.
+    /// Value index of the scratch value: one output row, needed when the output shares memory with an input, or the
+    /// operator's [`Workspace`](crate::ops::Workspace).
     pub scratch: Option<u16>,
-    /// How it divides. The bytes of a row are not stored: they follow from the output.
+    /// The number of rows. The bytes of a row are not stored; they follow from the output.
     pub rows: u32,
-    /// Cost of one row, with that of the scratch row if there is one.
+    /// Cost of one row, including that of the scratch row if there is one.
     pub row_cost: u32,
-    /// Cost of what is done before the first of every [`Work::period`] rows.
+    /// Cost of the preparation before the first of every [`Work::period`] rows.
     pub prepare_cost: u32,
 }
 
 impl Op {
-    /// An operator on these values, with the work that [`Operator::check`] found. More than [`MAX_INPUTS`] inputs are
-    /// cut off.
+    /// An operator on these values, with the work that [`Operator::check`] has returned. Inputs beyond [`MAX_INPUTS`]
+    /// are dropped.
     pub const fn new(operator: Operator, inputs: &[Option<u16>], output: u16, work: &Work) -> Self {
         let mut op = Self {
             operator,
@@ -53,7 +54,7 @@ impl Op {
         op
     }
 
-    /// The same with a scratch value, by way of which the rows of `work` then go.
+    /// The same operator with a scratch value, through which the rows of `work` are computed.
     #[must_use]
     pub const fn with_scratch(mut self, scratch: u16, work: &Work) -> Self {
         self.scratch = Some(scratch);
@@ -64,7 +65,7 @@ impl Op {
     /// Reads a record.
     ///
     /// # Errors
-    /// What is wrong with it by itself; whether its operands suit it, [`Operator::check`] finds.
+    /// What is wrong with the record by itself. [`Operator::check`] checks it against its operands.
     pub const fn parse(record: &[u8; OP_RECORD]) -> Result<Self, OpFault> {
         Self::parse_with::<true>(record)
     }
@@ -86,7 +87,7 @@ impl Op {
         }
         let operator = tri!(Operator::parse_with::<CHECK>(code, &attrs));
         if CHECK {
-            // Words that the operator does not use must be 0: what it emits again is the whole record.
+            // Words that the operator does not use must be 0, so emitting it again must return the same words.
             let again = operator.emit();
             let mut i = 0;
             while i < attrs.len() {
@@ -157,13 +158,13 @@ impl Op {
             && self.prepare_cost == work.prepare_cost
     }
 
-    /// Input `k`, if it is given.
+    /// Input `k`, if it is present.
     pub const fn input(&self, k: usize) -> Option<u16> {
         if k < MAX_INPUTS { self.inputs[k] } else { None }
     }
 }
 
-/// The cost of a row of `work`, by way of a scratch row if there is one.
+/// The cost of a row of `work`, including the scratch row if there is one.
 const fn row_cost(work: &Work, scratch: Option<u16>) -> u32 {
     match scratch {
         Some(_) => work.row_cost.saturating_add(work.scratch_cost),
@@ -171,9 +172,9 @@ const fn row_cost(work: &Work, scratch: Option<u16>) -> u32 {
     }
 }
 
-/// What a model needs of a runtime, or a session has: bit `code` stands for the operator with that code, bit
-/// 96 + `code` for weights in blocks of the type with that code, bit 112 for weights stored as f16. It is a plain integer
-/// so that it can be a const parameter; what is outside a session's set is not linked. Sets are joined with `|`.
+/// The set of kernels that a model needs, or that a session supports: bit `code` is the operator with that code, bit 96
+/// + `code` weights in blocks of the type with that code, bit 112 weights stored as f16. It is a plain integer, which
+/// can be a const parameter; kernels outside a session's set are not linked. Sets are combined with `|`.
 ///
 /// ```
 /// use tealight_format::{F16_WEIGHTS, OpCode, OpSet, block_set, op_set};
@@ -190,7 +191,7 @@ pub const F16_WEIGHTS: OpSet = 1 << 112;
 /// Every operator, with weights of every type.
 pub const ALL_OPS: OpSet = op_set(OpCode::ALL) | block_set(BlockType::ALL) | F16_WEIGHTS;
 
-/// The operators that do something before some of their rows.
+/// The operators with preparation before some of their rows.
 pub const PREPARING_OPS: OpSet = {
     let (mut set, mut i) = (0, 0);
     while i < OpCode::ALL.len() {

@@ -1,7 +1,7 @@
-//! The plan's header: what stands at the start of the tensor `plan`.
+//! The plan's header, at the start of the tensor `plan`.
 //!
-//! After it come, without gaps: the value records, the operator records, the 16-bit value indices of the model's
-//! outputs, zeros up to a multiple of 16.
+//! It is followed, without gaps, by the value records, the operator records, the 16-bit value indices of the model's
+//! outputs, and zeros up to a multiple of 16.
 
 use crate::bytes::{align16, put, u16_at, u32_at, u64_at, u128_at};
 use crate::op::{OP_RECORD, OpSet};
@@ -13,36 +13,36 @@ pub const MAGIC: [u8; 8] = *b"TEALIGHT";
 /// The version of the plan that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 2;
 
-/// The most values that may be alive at one operator: model inputs and what operators write, views and scratch values
-/// aside. Each operator's output is compared with them, so it bounds the time that an operator's check takes.
+/// The maximum number of values live at one operator: model inputs and operator outputs, but not views and scratch
+/// values. Each operator's output is compared with them, so this bounds the time to check an operator.
 pub const MAX_LIVE: usize = 256;
 
-/// Bytes of the plan header.
+/// The number of bytes of the plan header.
 pub const PLAN_HEADER: usize = 64;
 
 /// Counts and sizes of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanHeader {
-    /// How many of the values, from the first, are constants.
+    /// The number of constants: the first of the values.
     pub constants: u32,
-    /// Rows of the value table.
+    /// The number of records in the value table.
     pub values: u32,
-    /// Rows of the operator table.
+    /// The number of records in the operator table.
     pub ops: u32,
-    /// Model inputs: the values after the constants.
+    /// The number of model inputs: the values after the constants.
     pub inputs: u32,
-    /// Model outputs.
+    /// The number of model outputs.
     pub outputs: u32,
     /// Bytes of memory that a session needs: state, activations and scratch. A multiple of 16.
     pub arena_len: u32,
-    /// How many of those, from the first, are state. A multiple of 16.
+    /// Bytes of state, at the start of the arena. A multiple of 16.
     pub state_len: u32,
     /// The kernels that the operators need.
     pub op_set: OpSet,
 }
 
 impl PlanHeader {
-    /// Reads the 64 bytes after magic and version have been looked at; `None` if a reserved byte is not 0.
+    /// Reads the 64 bytes, whose magic and version the caller checks; `None` if a reserved byte is not 0.
     pub const fn parse(plan: &[u8]) -> Option<Self> {
         if u32_at(plan, 36) != 0 || u64_at(plan, 40) != 0 {
             return None;
@@ -75,7 +75,7 @@ impl PlanHeader {
         header
     }
 
-    /// Bytes of the whole plan, padding included.
+    /// The number of bytes of the whole plan, padding included.
     pub const fn plan_len(&self) -> u64 {
         align16(self.interface_end())
     }

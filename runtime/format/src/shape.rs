@@ -58,7 +58,7 @@ impl Shape {
         if i < self.rank as usize { self.dim(self.rank as usize - 1 - i) } else { 1 }
     }
 
-    /// The dimensions with 1s put before them up to [`MAX_RANK`].
+    /// The dimensions, preceded by 1s to make [`MAX_RANK`].
     pub const fn padded(&self) -> [u32; MAX_RANK] {
         let mut out = [1; MAX_RANK];
         let mut i = 0;
@@ -69,12 +69,12 @@ impl Shape {
         out
     }
 
-    /// The number of elements, or `None` above `u32::MAX`.
+    /// The number of elements; `None` if it exceeds `u32::MAX`.
     pub const fn elements(&self) -> Option<u32> {
         self.product(0, self.rank as usize)
     }
 
-    /// The product of dimensions `from..to`, or `None` above `u32::MAX`.
+    /// The product of dimensions `from..to`; `None` if it exceeds `u32::MAX`.
     pub const fn product(&self, from: usize, to: usize) -> Option<u32> {
         let mut product = 1u32;
         let mut i = from;

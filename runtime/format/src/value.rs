@@ -1,27 +1,27 @@
-//! One row of the value table: a tensor, where it lives, and when.
+//! One record of the value table: a tensor, its place in memory, and its live range.
 
 use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
 use crate::{DType, MAX_RANK, Shape};
 
-/// Bytes of a value record.
+/// The number of bytes of a value record.
 pub const VALUE_RECORD: usize = 64;
 
-/// The index that stands for "none" in 16-bit index fields.
+/// The index that means "none" in 16-bit index fields.
 pub const NONE: u16 = u16::MAX;
 
-/// Where a value's bytes are.
+/// The place of a value's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Place {
     /// In the model file, read in place.
     Constant = 0,
-    /// In the arena, from the operator that writes it to the last that reads it.
+    /// In the arena, from the operator that writes it to the last operator that reads it.
     Arena = 1,
     /// In the arena's state part, kept from one inference to the next.
     State = 2,
 }
 
-/// What the numbers of a value are.
+/// The kind of numbers in a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -45,25 +45,25 @@ pub struct Value {
     pub place: Place,
     /// The type of its elements.
     pub dtype: DType,
-    /// What its numbers are.
+    /// The kind of its numbers.
     pub kind: Kind,
     /// Its dimensions.
     pub shape: Shape,
-    /// First byte: from the start of the file's data section (constant) or of the arena. A multiple of 16.
+    /// Offset of its first byte in the file's data section (constant) or in the arena. A multiple of 16.
     pub offset: u32,
-    /// Length in bytes, without padding: elements times element size.
+    /// Length in bytes, without padding: number of elements times element size.
     pub len: u32,
-    /// Quantization scale: real = scale * (q - zero_point). 0 where the value is not quantized per tensor.
+    /// Quantization scale: real = scale * (q - zero_point). 0 if the value is not quantized per tensor.
     pub scale: f32,
     /// Quantization zero point.
     pub zero_point: i32,
-    /// The first operator during which the value occupies its memory: the one that writes it, or 0 for a model input.
+    /// Start of the live range: the operator that writes the value, or 0 for a model input.
     pub first: u16,
-    /// The last operator during which it does: its last reader, or the number of operators for a model output.
+    /// End of the live range: the last operator that reads it, or the number of operators for a model output.
     pub last: u16,
-    /// This value is another view (other shape, same bytes) of an earlier value.
+    /// For a view, the earlier value that has the same bytes in another shape.
     pub alias: Option<u16>,
-    /// State only: the constant it holds after a reset; zeros if there is none.
+    /// For state, the constant with its content after a reset; `None` for zeros.
     pub init: Option<u16>,
 }
 
@@ -79,7 +79,7 @@ const fn raw(index: Option<u16>) -> u16 {
 }
 
 impl Value {
-    /// A value of any numbers, of `len` bytes, at the start of its place: not quantized, no view, alive at operator 0.
+    /// A plain value of `len` bytes at offset 0: not quantized, not a view, live at operator 0.
     pub const fn new(place: Place, dtype: DType, shape: Shape, len: u32) -> Self {
         Self {
             place,
@@ -187,7 +187,7 @@ impl Value {
         matches!(self.place, Place::State)
     }
 
-    /// The byte after its last, from the same start as `offset`.
+    /// The offset after its last byte, in the same region as `offset`.
     pub const fn end(&self) -> u64 {
         self.offset as u64 + self.len as u64
     }

@@ -1,4 +1,4 @@
-//! Costs: what a plan's records say, what they must agree with, and the sums over a model.
+//! Costs: those in a plan's records, their agreement with the operands, and the sums over a model.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 

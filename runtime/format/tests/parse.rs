@@ -1,4 +1,4 @@
-//! What the parser takes and what it refuses, and that whatever it takes the `safetensors` crate takes too.
+//! Files that the parser accepts and files that it refuses. The `safetensors` crate accepts every file that it accepts.
 
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -117,7 +117,7 @@ fn another_version_is_refused_with_its_number_and_what_to_do() {
     assert_eq!([of(1), of(9)], [1, 9].map(|found| ModelError::Version { found }));
     assert!(of(1).to_string().contains("format version 1") && of(1).to_string().contains("compile it again"));
     assert!(of(9).to_string().contains("format version 9") && of(9).to_string().contains("update Tealight"));
-    // What else such a file has otherwise is not looked at.
+    // Nothing else in such a file is read.
     for header in [r#""__metadata__":{"b":"x","a":"x"},"#, ""] {
         let mut file = named(header, &["b", "a"]);
         let at = plan_at(&file);
@@ -160,7 +160,7 @@ fn plans_that_break_a_rule_are_refused_with_the_rule() {
 #[test]
 fn values_that_live_together_must_lie_apart() {
     let mut parts = relu();
-    // A second input over the first.
+    // A second input overlaps the first.
     parts.values.insert(1, arena(&[3], 0, (0, 1)));
     parts.inputs = 2;
     parts.outputs = vec![3];
@@ -168,20 +168,20 @@ fn values_that_live_together_must_lie_apart() {
     assert_eq!(error(&parts.file()), ModelError::Overlap { first: 1, second: 2 });
     parts.values[1].offset = 32;
     Model::parse(&parts.file()).unwrap();
-    // The output over an input that its operator does not read.
+    // The output overlaps an input that its operator does not read.
     parts.values[2].offset = 32;
     assert_eq!(error(&parts.file()), ModelError::Overlap { first: 2, second: 3 });
-    // A scratch value over an input that is still needed.
+    // A scratch value overlaps an input that is still needed.
     let mut parts = overlapping();
     parts.values[3].offset = 96;
     assert_eq!(error(&parts.file()), ModelError::Overlap { first: 3, second: 5 });
-    // Over one that its operator reads.
+    // A scratch value overlaps an input that its operator reads.
     let mut parts = overlapping();
     parts.values[3].offset = 64;
     assert_eq!(error(&parts.file()), ModelError::Overlap { first: 2, second: 5 });
 }
 
-/// `count` outputs of one byte, each made by a copy of the one input and alive to the end, and the input.
+/// `count` outputs of one byte, each a copy of the single input and live to the end, and the input.
 fn all_alive(count: u16) -> Parts {
     let mut values = vec![arena(&[1], 0, (0, count - 1))];
     values.extend((0..count).map(|i| arena(&[1], 16 * (u32::from(i) + 1), (i, count))));
@@ -196,7 +196,7 @@ fn as_many_values_may_be_alive_as_the_format_bounds() {
     let most = MAX_LIVE as u16;
     Model::parse(&all_alive(most - 1).file()).unwrap();
     assert_eq!(error(&all_alive(most).file()), ModelError::TooManyLive { op: most - 1 });
-    // Of values that die meanwhile there may be more.
+    // There may be more values if some are no longer live.
     let mut parts = all_alive(most);
     parts.values[1].last = 7;
     parts.outputs.remove(0);
@@ -223,7 +223,7 @@ fn an_output_may_come_no_nearer_to_its_input_than_the_rows_allow() {
     parts.op(conv.operator, &conv.inputs[..3], conv.output, None);
     parts.ops.push(add);
     assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Scratch });
-    // Nor if the input is needed later.
+    // Nor may it overlap if the input is needed later.
     let mut parts = overlapping();
     parts.values[0].last = 1;
     assert_eq!(error(&parts.file()), refused);
@@ -276,10 +276,10 @@ fn only_a_channel_table_is_one() {
     let refused = |value| ModelError::Value { value, fault: ValueFault::Channels };
     let file = overlapping().file();
     let kind_at = |i| value_at(&file, i) + 3;
-    // Not said to be one, it is not read as one, and any numbers may be in it.
+    // A constant that is not declared a channel table may contain any numbers.
     let plain = with_byte(file.clone(), kind_at(0), 0);
     assert_eq!(error(&plain), ModelError::Op { op: 0, fault: OpFault::Type { operand: 2 } });
-    // Other constants, and values in memory, are none.
+    // Constants of another type or shape, and values in memory, cannot be channel tables.
     assert_eq!(error(&with_byte(file.clone(), kind_at(1), 1)), refused(1));
     assert_eq!(error(&with_byte(file.clone(), kind_at(2), 1)), refused(2));
     let unknown = ModelError::Value { value: 0, fault: ValueFault::Record };
@@ -304,13 +304,13 @@ fn values_stand_in_the_order_of_the_format() {
     Model::parse(&whole().file()).unwrap();
     type Case = (fn(&mut Parts), ModelError);
     let cases: [Case; 8] = [
-        // A constant after an input, and none where one must be.
+        // A constant after an input, and a missing constant.
         (|p| p.values[1].place = Place::Constant, ModelError::Value { value: 2, fault: ValueFault::Constant }),
-        // State where an input must be.
+        // State in the place of an input.
         (|p| p.values.swap(0, 1), ModelError::Interface { index: 0 }),
         // An input that is written later.
         (|p| (p.values[0].first, p.values[0].last) = (1, 1), ModelError::Interface { index: 0 }),
-        // State after what an operator writes, after a view, not in the order of its bytes, and with a gap before it.
+        // State after an operator output, after a view, not in the order of its bytes, and with a gap before it.
         (|p| p.values.swap(2, 3), ModelError::Value { value: 4, fault: ValueFault::Order }),
         (|p| p.values.swap(3, 4), ModelError::Value { value: 4, fault: ValueFault::Alias }),
         (|p| p.values.swap(1, 2), ModelError::Value { value: 2, fault: ValueFault::Order }),
@@ -329,7 +329,7 @@ fn values_stand_in_the_order_of_the_format() {
         change(&mut parts);
         assert_eq!(error(&parts.file()), expected, "case {i}");
     }
-    // A view of the input stands before what an operator writes.
+    // A view of the input comes before an operator output.
     let mut parts = whole();
     parts.values[4].alias = Some(1);
     parts.values[4].offset = parts.values[0].offset;
@@ -372,7 +372,7 @@ fn what_operators_write_stands_in_their_order() {
     (parts.ops[0].output, parts.ops[0].scratch) = (5, Some(4));
     parts.ops[1].inputs[0] = Some(5);
     assert_eq!(error(&parts.file()), output(0));
-    // A scratch value that is another operator's.
+    // The scratch value of another operator.
     let mut parts = overlapping();
     parts.ops[1].scratch = Some(5);
     assert_eq!(error(&parts.file()), ModelError::Op { op: 1, fault: OpFault::Scratch });
@@ -440,7 +440,7 @@ fn an_operator_may_not_read_the_state_that_it_writes_as_something_else() {
     Model::parse(&parts.file()).unwrap();
     parts.ops[0].inputs[5] = Some(3);
     assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Place { operand: 5 } });
-    // A view of it is no other place.
+    // A view of it has the same place.
     parts.values.push(tealight_format::Value { alias: Some(3), ..parts.values[1] });
     parts.ops[0].inputs[5] = Some(6);
     assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Place { operand: 5 } });
@@ -476,7 +476,7 @@ fn records_read_back_as_they_were_written() {
     }
 }
 
-/// Whatever we take, the safetensors crate takes.
+/// The safetensors crate accepts every file that we accept.
 fn agrees(file: &[u8]) {
     if Model::parse(file).is_ok() {
         SafeTensors::deserialize(file).expect("the safetensors crate must take what we take");
@@ -522,7 +522,7 @@ proptest! {
     }
 }
 
-/// The plan of `relu`, then constants of these names; and this metadata.
+/// The plan of `relu`, then constants with these names; and this metadata.
 fn named(metadata: &str, names: &[&str]) -> Vec<u8> {
     let mut data = relu().plan();
     let mut json = format!(r#"{{{metadata}"plan":{{"dtype":"U8","shape":[{0}],"data_offsets":[0,{0}]}}"#, data.len());
@@ -539,7 +539,7 @@ fn named(metadata: &str, names: &[&str]) -> Vec<u8> {
 fn names_stand_in_byte_order() {
     let fault = |names: &[&str]| match error(&named("", names)) {
         ModelError::Header { fault, .. } => Some(fault),
-        // The names are taken, and the plan, which has one constant, is looked at.
+        // The names are accepted; the error is about the plan, which has one constant.
         ModelError::Counts => None,
         other => panic!("{other:?}"),
     };
@@ -581,7 +581,7 @@ fn a_header_of_many_tensors_is_read_to_its_end() {
     let many = if cfg!(miri) { 10 } else { 65_534 };
     let names: Vec<String> = (0..many).map(|i| format!("{i:05x}")).collect();
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-    // As many tensors as a plan can name: it is looked at, and has one constant.
+    // As many tensors as a plan can address: the error is about the plan, which has one constant.
     assert_eq!(error(&named("", &names)), ModelError::Counts);
     names.push("more");
     if !cfg!(miri) {
@@ -591,7 +591,7 @@ fn a_header_of_many_tensors_is_read_to_its_end() {
 
 #[test]
 fn tables_of_any_length_are_taken() {
-    // As many state values as 16-bit indices can name, one after another.
+    // As many state values as 16-bit indices can address, one after another.
     let count = if cfg!(miri) { 10 } else { 65_534 };
     let parts = Parts {
         values: (0..count).map(|i| build::value(Place::State, DType::I8, &[1], 16 * i, (0, 0))).collect(),
@@ -602,7 +602,7 @@ fn tables_of_any_length_are_taken() {
 
 #[test]
 fn work_and_shapes_of_any_size_are_judged_at_once() {
-    // Nothing is looped over by a dimension: huge ones are refused or taken by arithmetic alone.
+    // No loop runs over a dimension: huge ones are refused or accepted by arithmetic alone.
     for dims in [&[u32::MAX; 6][..], &[1 << 16, 1 << 16], &[1 << 28], &[0, 5], &[u32::MAX]] {
         let mut parts = relu();
         parts.values[0].shape = tealight_format::Shape::new(dims).unwrap();
@@ -654,7 +654,7 @@ fn an_int8_average_of_more_elements_than_its_sum_holds_is_refused() {
     for of in [Operator::AvgPool2d, Operator::MaxPool2d] {
         assert_eq!(check(of(pool([side, side / 2])), &[1, 4096, 4096, 1], &[1, 1, 1, 1]), Ok(()));
         assert_eq!(check(of(pool([side, side / 2 + 1])), &[1, 4096, 4096, 1], &[1, 1, 1, 1]), refused);
-        // What lies outside the input is not summed.
+        // Elements outside the input are not summed.
         assert_eq!(check(of(pool([side, side])), &[1, 4096, 2048, 1], &[1, 1, 1, 1]), Ok(()));
     }
 }

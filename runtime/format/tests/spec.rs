@@ -1,4 +1,4 @@
-//! What SPEC.md says of the operators is what the operators say of themselves.
+//! The table of operators in SPEC.md matches the operators' own facts.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -11,7 +11,7 @@ const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md");
 const START: &str = "<!-- Made from the operators themselves";
 const END: &str = "<!-- End of what is made. -->";
 
-/// The table of operators, and which of them take weights as F16.
+/// The table of operators, and the list of those that accept F16 weights.
 fn made() -> String {
     let mut made = String::from(
         "| code | operator | inputs | attribute words | rows | cost of a row |\n|--:|---|---|---|---|---|\n",

@@ -1,4 +1,4 @@
-//! The rules of the operators of transformers: what they take, the work it makes, and what they refuse.
+//! The rules of the operators of transformers: the operands that they accept, the work, and what they refuse.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -26,7 +26,7 @@ fn state(dtype: DType, dims: &[u32]) -> Option<Value> {
     Some(value(Place::State, dtype, dims, 0, (0, 0)))
 }
 
-/// An operator with operands that it takes.
+/// An operator with operands that it accepts.
 struct Rule {
     operator: Operator,
     inputs: Vec<Option<Value>>,
@@ -44,7 +44,7 @@ impl Rule {
         Operands { inputs, count: self.inputs.len(), output: self.output }
     }
 
-    /// It is taken, and makes this work.
+    /// Checks that it is accepted with this work.
     fn works(&self, rows: u32, row_bytes: u32, row_cost: u32) -> &Self {
         let work = self.work();
         assert_eq!((work.rows, work.row_bytes, work.row_cost), (rows, row_bytes, row_cost));
@@ -61,7 +61,7 @@ impl Rule {
         assert_eq!(self.operator.check(&self.operands()), Err(fault), "{:?}", self.operator);
     }
 
-    /// With another input in the place of `k`, it is refused.
+    /// Checks that it is refused with another input `k`.
     fn input(&self, k: usize, input: Option<Value>, fault: OpFault) -> &Self {
         let mut inputs = self.inputs.clone();
         inputs[k] = input;
@@ -69,19 +69,19 @@ impl Rule {
         self
     }
 
-    /// With another output, it is refused.
+    /// Checks that it is refused with another output.
     fn output(&self, output: Option<Value>, fault: OpFault) -> &Self {
         Self { output: output.unwrap(), inputs: self.inputs.clone(), ..*self }.refused(fault);
         self
     }
 
-    /// With other attributes, it is refused.
+    /// Checks that it is refused with other attributes.
     fn attributes(&self, operator: Operator, fault: OpFault) -> &Self {
         Self { operator, inputs: self.inputs.clone(), ..*self }.refused(fault);
         self
     }
 
-    /// With `word` as its attribute word `index`, it is refused for that.
+    /// Checks that it is refused, for that reason, with `word` as attribute word `index`.
     fn word(&self, index: u8, word: i32) -> &Self {
         let mut attrs = self.operator.emit();
         attrs[usize::from(index)] = word;
@@ -89,7 +89,7 @@ impl Rule {
         self
     }
 
-    /// With one input more or less, it is refused; without one that is not in `optional`, too.
+    /// Checks that it is refused with one input more or fewer, and without any input that is not in `optional`.
     fn counts(&self, optional: &[usize]) -> &Self {
         let fewer = self.inputs[1..].to_vec();
         let more = [&self.inputs[..], &[None]].concat();
@@ -253,7 +253,7 @@ fn products_of_activations_agree_in_their_inner_dimension() {
         .output(arena(F32, &[168]), SHAPE(OUTPUT))
         .word(0, 2)
         .word(1, -1);
-    // Stored the other way round, and one matrix for all.
+    // Stored transposed, and one matrix for all.
     Rule::new(rule(true, true), [arena(F32, &[6, 5, 4]), arena(F32, &[7, 5])], arena(F32, &[6, 4, 7])).works(
         24,
         28,
@@ -273,7 +273,7 @@ fn outputs_may_lie_over_what_is_read_row_by_row() {
     let work = norm.check(&rule.operands()).unwrap();
     assert_eq!(norm.row_access(&rule.operands(), 0).unwrap().distance(&work), 0);
 
-    // A row of 7 elements out of one of 5: the output must start so much earlier that its last row but one ends before
+    // A row of 7 elements from a row of 5: the output must start so much earlier that its second-last row ends before
     // the last row of the input.
     let product = Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: false, transpose_b: false });
     let rule = Rule::new(product, [arena(F32, &[4, 5]), arena(F32, &[5, 7])], arena(F32, &[4, 7]));

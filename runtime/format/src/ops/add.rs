@@ -20,7 +20,7 @@ pub struct AddSub {
     pub b: Multiplier,
     /// Multiplier and shift of the output; the shift is at most 0.
     pub output: Multiplier,
-    /// Least and greatest output value (the fused activation), within -128..=127.
+    /// Minimum and maximum of the output (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 

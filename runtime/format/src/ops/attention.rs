@@ -9,16 +9,17 @@ use crate::{DType, Value};
 /// Attributes of AttentionF32 (Vaswani et al., "Attention is all you need", 2017; grouped heads: Ainslie et al., "GQA",
 /// 2023).
 ///
-/// The cache is state, `[2, capacity, kv_heads, D]`: keys, then values. Before the first row, the new keys and values are
-/// stored at their positions; one outside the cache is dropped. Each row is then the attention of one query head over
-/// all positions up to its own.
+/// The cache is state, `[2, capacity, kv_heads, D]`: keys, then values. Before the first row, the new keys and values
+/// are stored at their positions; those outside the cache are dropped. Each row is then the attention of one query head
+/// over all positions up to its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionF32 {
-    /// Heads of the queries (at least 1).
+    /// The number of query heads (at least 1).
     pub heads: i32,
-    /// Heads of the keys and values; they divide `heads`, and each serves `heads / kv_heads` neighbours.
+    /// The number of key and value heads. It divides `heads`; each is shared by `heads / kv_heads` consecutive query
+    /// heads.
     pub kv_heads: i32,
-    /// Factor of the scores, finite: `1 / √D` in most models.
+    /// Factor applied to the scores, finite: `1 / √D` in most models.
     pub scale: f32,
 }
 
@@ -41,7 +42,7 @@ impl AttentionF32 {
     pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
         match (k, operands.input(4)) {
             (0, Some(cache)) => Some(RowAccess { row_bytes: 4 * cache.shape.from_end(0), stride: 1, lead: 0 }),
-            // The new keys and values are stored before the first row: they are one row, the first.
+            // The new keys and values are stored before the first row, so they count as one row, read first.
             (1 | 2, _) => Some(RowAccess { row_bytes: input.len, stride: 1, lead: 0 }),
             _ => None,
         }
@@ -82,12 +83,12 @@ impl AttentionF32 {
             ensure!(fits, OpFault::Shape { operand: k as u8 });
             k += 1;
         }
-        // Queries and output are as large; the product cannot wrap, since the queries fit.
+        // The output has as many elements as the queries, whose size fits, so the product cannot wrap.
         ensure!(output.len as u64 / 4 == count * self.heads as u64 * depth, OpFault::Shape { operand: OUTPUT });
         let row_cost = sum(&[50, 6 * depth, product(&[capacity, 50 + 4 * depth])]);
         let (rows, row_macs) = (count * self.heads as u64, product(&[2, capacity, depth]));
         let work = tri!(Work::new(rows, 4 * depth, row_cost, row_macs));
-        // Before the first row, the new keys and values go to the cache.
+        // Before the first row, the new keys and values are stored in the cache.
         let stored = product(&[count, sum(&[40, product(&[self.kv_heads as u64, depth])])]);
         work.prepared(stored, work.rows)
     }

@@ -4,8 +4,8 @@ use super::work::{product, sum};
 use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, flag, overlap};
 use crate::{DType, Value};
 
-/// Attributes of BatchMatMulF32. `a` is `[.., R, K]`, `b` is `[.., K, C]`, the output `[.., R, C]`. The matrices of an
-/// operand are as many as the output's, or one for all.
+/// Attributes of BatchMatMulF32. `a` is `[.., R, K]`, `b` is `[.., K, C]`, the output `[.., R, C]`. An operand has as
+/// many matrices as the output, or a single one used for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchMatMulF32 {
     /// Whether `a` is stored `[.., K, R]`.
@@ -30,7 +30,7 @@ without_blocks!(BatchMatMulF32);
 
 impl BatchMatMulF32 {
     pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
-        // A row of the product needs one row of `a`, where each matrix has its own.
+        // A row of the product needs one row of `a`, if each output matrix has its own `a`.
         if k == 0 && !self.transpose_a { overlap::row_for_row(input, &operands.output) } else { None }
     }
 }
@@ -63,20 +63,21 @@ impl BatchMatMulF32 {
         ensure!(of_a == count || of_a == 1, OpFault::Shape { operand: 0 });
         ensure!(of_b == count || of_b == 1, OpFault::Shape { operand: 1 });
         let (columns, inner) = (columns as u64, inner as u64);
-        // Rows of a and of b, both in one piece, are multiplied lane by lane; else sums are read and written for each product.
+        // If rows of a and columns of b are both contiguous, they are multiplied lane by lane. Otherwise sums are read
+        // and written for each product.
         let each = if !self.transpose_a && self.transpose_b { sum(&[20, 2 * inner]) } else { sum(&[2, 6 * inner]) };
         let row_cost = sum(&[35, product(&[columns, each]), product(&[10, inner])]);
         Work::new(product(&[count as u64, rows as u64]), 4 * columns, row_cost, product(&[inner, columns]))
     }
 }
 
-/// Rows and columns of an operand's matrices, as they enter the product.
+/// Rows and columns of an operand's matrices as used in the product.
 const fn matrix(value: &Value, transposed: bool) -> (u32, u32) {
     let (rows, columns) = (value.shape.from_end(1), value.shape.from_end(0));
     if transposed { (columns, rows) } else { (rows, columns) }
 }
 
-/// How many matrices a value of rank 2 or more holds.
+/// The number of matrices in a value of rank 2 or more.
 const fn matrices(value: &Value) -> Option<u32> {
     value.shape.product(0, value.shape.rank().saturating_sub(2))
 }

@@ -1,4 +1,4 @@
-//! Two f32 tensors, element by element: sum, difference, product, quotient, the lesser and the greater.
+//! Elementwise operators on two f32 tensors: sum, difference, product, quotient, minimum and maximum.
 
 use super::mul::{broadcast_work, check_shapes};
 use super::{
@@ -10,7 +10,7 @@ use crate::{DType, Value};
 /// Attributes of AddF32, SubF32, MulF32, DivF32, MinimumF32 and MaximumF32.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BinaryF32 {
-    /// Least and greatest output value (the fused activation); infinities for none.
+    /// Minimum and maximum of the output (the fused activation); infinities for none.
     pub activation: [f32; 2],
 }
 

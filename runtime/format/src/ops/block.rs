@@ -1,7 +1,7 @@
 //! Matrix product of f32 activations with block-quantized constant weights.
 //!
-//! The weights are U8 `[out, row bytes]`: each row is cut into blocks of 32 or 256 elements (GGML's types). The activations
-//! are quantized to blocks as well, one batch at a time, into the operator's scratch value.
+//! The weights are U8 `[out, row bytes]`: each row is divided into blocks of 32 or 256 elements (GGML's types). The
+//! activations are also quantized to blocks, one batch at a time, into the operator's scratch value.
 
 use super::fully_connected::product_work;
 use super::work::ROW;
@@ -10,12 +10,12 @@ use crate::DType;
 
 pub use tealight_types::BlockType;
 
-/// The scratch value that an operator needs for itself.
+/// The workspace of an operator: a scratch value that its preparation writes and its rows read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workspace {
-    /// Its bytes.
+    /// Its length in bytes.
     pub len: u32,
-    /// It is filled anew for each so many rows.
+    /// The number of rows after which it is filled again.
     pub rows: u32,
 }
 
@@ -24,7 +24,7 @@ pub struct Workspace {
 pub struct FullyConnectedBlock {
     /// The type of the weights' blocks.
     pub block: BlockType,
-    /// Least and greatest output value (the fused activation); infinities for none.
+    /// Minimum and maximum of the output (the fused activation); infinities for none.
     pub activation: [f32; 2],
 }
 
@@ -64,7 +64,7 @@ impl FullyConnectedBlock {
         ensure!(units > 0 && row_bytes > 0, OpFault::Shape { operand: 1 });
         ensure!(row_bytes.is_multiple_of(block.bytes()), OpFault::Shape { operand: 1 });
         tri!(operands.real_bias(2, units));
-        // A block has more bytes than an eighth of its elements, so this product fits.
+        // A block has more bytes than an eighth of its number of elements, so this product fits.
         let depth = row_bytes / block.bytes() * block.elements();
         let work = tri!(product_work(&input, &output, units, depth, [ROW, block.mac_cost() as u64]));
         // Before the first row of a batch, its activations are quantized.

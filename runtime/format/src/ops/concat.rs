@@ -1,9 +1,9 @@
-//! Tensors one after another along a dimension.
+//! Concatenation of tensors along a dimension.
 
 use super::work::sum;
 use super::{Attrs, Fused, Input, MAX_INPUTS, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of};
 
-/// Attributes of Concat. The inputs' bytes are copied as they are: one quantization for all.
+/// Attributes of Concat. The inputs' bytes are copied unchanged, so all must have the same quantization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concat {
     /// The dimension along which the inputs follow each other.

@@ -11,13 +11,13 @@ use crate::{DType, Value};
 /// table; the bias has `-input_zero_point * sum(weights)` folded in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
-    /// Rows, columns from one output to the next (at least 1).
+    /// Rows and columns from one output to the next (at least 1).
     pub stride: [i32; 2],
-    /// Rows, columns from one tap to the next (at least 1).
+    /// Rows and columns from one tap to the next (at least 1).
     pub dilation: [i32; 2],
-    /// Rows above and columns to the left of the input that the first window starts with.
+    /// Padding: rows above and columns to the left of the input where the first window starts.
     pub pad: [i32; 2],
-    /// Least and greatest output value (the fused activation), within -128..=127.
+    /// Minimum and maximum of the output (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 
@@ -57,14 +57,14 @@ impl Conv2d {
         tri!(self.check_windows(operands));
         let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.constant(1, DType::I8)));
         let size = tri!(grouped(&input, &weights, &operands.output));
-        // A window is gathered for each pixel and group, run by run, or else multiplied run by run.
+        // For each pixel and group, a window is either gathered run by run, or multiplied in place run by run.
         let runs = size.runs(self.dilation);
         let group = sum(&[100, product(&[25, runs])]);
         let channel = sum(&[8, product(&[5, runs]), size.filter()]);
         size.work(&operands.output, sum(&[60, product(&[size.groups, group]), product(&[size.outputs, channel])]))
     }
 
-    /// Checks what a plain and a depthwise convolution share.
+    /// Makes the checks that a plain and a depthwise convolution have in common.
     const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
@@ -115,22 +115,22 @@ impl DepthwiseConv2d {
         let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.constant(1, DType::I8)));
         let size = tri!(depthwise(&input, &weights, &operands.output));
         let all = sum(&[120, product(&[17, size.taps]), product(&[size.outputs, sum(&[3, product(&[2, size.taps])])])]);
-        // With a depth multiplier, each input channel by itself.
+        // With a depth multiplier, each input channel is computed by itself.
         let single = if size.outputs == size.groups { 0 } else { sum(&[120, product(&[20, size.taps])]) };
         size.work(&operands.output, sum(&[all, product(&[size.groups, single])]))
     }
 }
 
-/// Attributes of a 2-D convolution in f32. The bias is one number an output channel, or left out.
+/// Attributes of a 2-D convolution in f32. The bias is one number for each output channel, or absent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dF32 {
-    /// Rows, columns from one output to the next (at least 1).
+    /// Rows and columns from one output to the next (at least 1).
     pub stride: [i32; 2],
-    /// Rows, columns from one tap to the next (at least 1).
+    /// Rows and columns from one tap to the next (at least 1).
     pub dilation: [i32; 2],
-    /// Rows above and columns to the left of the input that the first window starts with.
+    /// Padding: rows above and columns to the left of the input where the first window starts.
     pub pad: [i32; 2],
-    /// Least and greatest output value (the fused activation); infinities for none.
+    /// Minimum and maximum of the output (the fused activation); infinities for none.
     pub activation: [f32; 2],
 }
 
@@ -175,7 +175,7 @@ impl Conv2dF32 {
         size.work(&operands.output, sum(&[25, product(&[20, size.groups]), product(&[size.outputs, channel])]))
     }
 
-    /// Checks what a plain and a depthwise convolution share.
+    /// Makes the checks that a plain and a depthwise convolution have in common.
     const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
@@ -226,13 +226,13 @@ impl DepthwiseConv2dF32 {
         let size = tri!(depthwise(&input, &weights, &operands.output));
         let channel = sum(&[8, product(&[size.taps, 1 + weight_cost(weights.dtype)])]);
         let all = sum(&[40, product(&[30, size.taps]), product(&[size.outputs, channel])]);
-        // With a depth multiplier, each input channel by itself.
+        // With a depth multiplier, each input channel is computed by itself.
         let single = if size.outputs == size.groups { 0 } else { product(&[12, size.taps]) };
         size.work(&operands.output, sum(&[all, product(&[size.groups, single])]))
     }
 }
 
-/// Checks that the windows of weights `[_, KH, KW, _]` lie on the input.
+/// Checks that the windows of weights `[_, KH, KW, _]` fit on the input.
 const fn check_windows(
     input: &Value,
     weights: &Value,
@@ -251,16 +251,16 @@ const fn check_windows(
     Ok(())
 }
 
-/// The numbers that a convolution's work is made of.
+/// The sizes from which a convolution's work is computed.
 #[derive(Clone, Copy)]
 pub(super) struct Size {
     /// Height and width of the kernel.
     pub(super) kernel: [u64; 2],
     pub(super) taps: u64,
-    /// Groups of channels: each sees `inputs` and makes its part of `outputs`.
+    /// The number of channel groups. Each reads `inputs` channels and computes its part of `outputs`.
     pub(super) groups: u64,
     pub(super) inputs: u64,
-    /// Output channels, of all groups.
+    /// The number of output channels of all groups.
     pub(super) outputs: u64,
 }
 
@@ -271,17 +271,18 @@ impl Size {
         Self { kernel, taps, groups: groups as u64, inputs: inputs as u64, outputs: outputs as u64 }
     }
 
-    /// Multiply-accumulates of one output channel of a pixel.
+    /// The number of multiply-accumulates for one output channel of a pixel.
     pub(super) const fn filter(&self) -> u64 {
         product(&[self.taps, self.inputs])
     }
 
-    /// Pieces of a window that lie side by side in the input: whole lines if all channels of neighbours are taken.
+    /// The number of contiguous runs of a window in the input: one for each line if all channels of adjacent pixels are
+    /// used.
     const fn runs(&self, dilation: [i32; 2]) -> u64 {
         if self.groups == 1 && dilation[1] == 1 { self.kernel[0] } else { self.taps }
     }
 
-    /// The work at `pixel` for each pixel. Rows are the output's image rows.
+    /// The work at a cost of `pixel` for each pixel. Rows are the output's image rows.
     pub(super) const fn work(&self, output: &Value, pixel: u64) -> Result<Work, OpFault> {
         let width = output.shape.dim(2) as u64;
         let rows = tri!(Work::split(output, 2, 0, 0));
@@ -291,7 +292,7 @@ impl Size {
     }
 }
 
-/// Checks OHWI weights: the input's channels divide into groups of the weights' I.
+/// Checks OHWI weights: the input's channels must divide into groups of the weights' I.
 pub(super) const fn grouped(input: &Value, weights: &Value, output: &Value) -> Result<Size, OpFault> {
     let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
     ensure!(w.dim(0) == o.dim(3) && w.dim(3) > 0, OpFault::Shape { operand: 1 });
@@ -301,7 +302,7 @@ pub(super) const fn grouped(input: &Value, weights: &Value, output: &Value) -> R
     Ok(Size::new(weights, groups, w.dim(3), o.dim(3)))
 }
 
-/// Checks 1HWO weights: O a multiple of the input's channels, each a group.
+/// Checks 1HWO weights: O must be a multiple of the input's channels, each of which is a group.
 const fn depthwise(input: &Value, weights: &Value, output: &Value) -> Result<Size, OpFault> {
     let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
     ensure!(w.dim(0) == 1 && w.dim(3) == o.dim(3), OpFault::Shape { operand: 1 });

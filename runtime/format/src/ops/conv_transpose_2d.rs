@@ -1,25 +1,25 @@
-//! Transposed 2-D convolution in f32: each input is spread over a window of the output.
+//! Transposed 2-D convolution in f32: each input contributes to a window of the output.
 
 use super::conv_2d::grouped;
 use super::work::{product, quotient, sum, weight_cost};
 use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, attrs_of, bits, range, words};
 use crate::DType;
 
-/// Attributes of a transposed 2-D convolution. Tap `k` of input `i` goes to output `i * stride + k * dilation - pad`,
-/// where there is one. The bias is one number an output channel, or left out.
+/// Attributes of a transposed 2-D convolution. Tap `k` of input `i` is added to output `i * stride + k * dilation -
+/// pad`, if that is inside. The bias is one number for each output channel, or absent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvTranspose2dF32 {
-    /// Rows, columns of the output from one input to the next (at least 1).
+    /// Rows and columns of the output from one input to the next (at least 1).
     pub stride: [i32; 2],
-    /// Rows, columns from one tap to the next (at least 1).
+    /// Rows and columns from one tap to the next (at least 1).
     pub dilation: [i32; 2],
     /// Rows above and columns to the left that are cut off (at least 0).
     pub pad: [i32; 2],
-    /// Least and greatest output value (the fused activation); infinities for none.
+    /// Minimum and maximum of the output (the fused activation); infinities for none.
     pub activation: [f32; 2],
 }
 
-/// The most that a stride, a window's extent, a pad or a side may be: their sums and products then fit.
+/// The maximum of a stride, a window's extent, a pad or a side, with which their sums and products fit.
 const MOST: u64 = 1 << 24;
 
 impl OpInfo for ConvTranspose2dF32 {
@@ -80,15 +80,15 @@ impl ConvTranspose2dF32 {
     }
 }
 
-/// At most so many of an output's `taps` along an axis meet an input; the others fall between two. The distance of one tap is
-/// `dilation`, of one input `stride`.
+/// The maximum number of an output's `taps` along an axis that meet an input; the others fall between two inputs. Taps
+/// are `dilation` apart, inputs `stride`.
 const fn hits(taps: u64, stride: i32, dilation: i32) -> u64 {
     let (stride, dilation) = (stride as u64, dilation as u64);
     let (mut divisor, mut rest) = (stride, dilation);
     while rest != 0 {
         (divisor, rest) = (rest, divisor % rest);
     }
-    // Neighbours that meet one are a common multiple of both apart.
+    // Taps that meet an input are a common multiple of both distances apart.
     quotient(taps, stride / if divisor == 0 { 1 } else { divisor })
 }
 

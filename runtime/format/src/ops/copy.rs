@@ -1,9 +1,9 @@
-//! Bytes as they are, to another place.
+//! Copies a value unchanged to another place.
 
 use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work};
 
-/// A copy: a streaming variable is read (state to arena) or assigned (arena to state), or a model output that is a
-/// constant or an input is given memory of its own.
+/// A copy. It reads a streaming variable (state to arena), assigns one (arena to state), or gives memory of its own to
+/// a model output that is a constant or an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copy;
 

@@ -10,9 +10,9 @@ use crate::{DType, Value};
 /// `in * input_zero_point * weights_zero_point` folded into the bias as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullyConnected {
-    /// Zero point of the weights: 0 for symmetric ones, as the TensorFlow Lite specification asks.
+    /// Zero point of the weights: 0 for symmetric weights, which the TensorFlow Lite specification requires.
     pub weights_zero_point: i32,
-    /// Least and greatest output value (the fused activation), within -128..=127.
+    /// Minimum and maximum of the output (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 
@@ -52,16 +52,16 @@ impl FullyConnected {
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.channels(2, units));
-        // A zero point of the weights takes the sum of the activations.
+        // A zero point of the weights needs the sum of the activations.
         let each = if self.weights_zero_point == 0 { [30, 1] } else { [60, 2] };
         product_work(&input, &output, units, depth, each)
     }
 }
 
-/// Attributes of a fully connected layer in f32. The bias is one number a neuron, or left out.
+/// Attributes of a fully connected layer in f32. The bias is one number for each neuron, or absent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FullyConnectedF32 {
-    /// Least and greatest output value (the fused activation); infinities for none.
+    /// Minimum and maximum of the output (the fused activation); infinities for none.
     pub activation: [f32; 2],
 }
 
@@ -103,8 +103,8 @@ impl FullyConnectedF32 {
     }
 }
 
-/// The work of a product with `units` rows of `depth`, one element a row. Only the element counts matter:
-/// `[batches.., depth]` becomes `[batches.., units]`. A row costs `fixed`, and `each` for every product.
+/// The work of a product with `units` weight rows of length `depth`; an output row is one element. Only the element
+/// counts matter: `[batches.., depth]` becomes `[batches.., units]`. A row costs `fixed`, and `each` for every product.
 pub(super) const fn product_work(
     input: &Value,
     output: &Value,

@@ -101,7 +101,7 @@ impl GatherBlock {
     }
 }
 
-/// A row of `len` elements for each index. Of the shapes only the element counts matter.
+/// The work of gathering a row of `len` elements for each index. Only the element counts of the shapes matter.
 const fn gather_work(indices: &Value, output: &Value, len: u32, each: u64) -> Result<Work, OpFault> {
     let count = indices.len as u64 / 4;
     ensure!(output.len as u64 / 4 == count * len as u64, OpFault::Shape { operand: OUTPUT });

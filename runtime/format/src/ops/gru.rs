@@ -4,7 +4,7 @@ use super::lstm::recurrent_work;
 use super::{Attrs, Fused, Input, OpFault, OpInfo, Operands, Role, Spec, Work};
 
 /// A GRU cell (Cho et al. 2014; gates reset, update and new, as in PyTorch and candle-nn). It has no attributes. The
-/// output is the new hidden state, which a copy puts where the next step reads it.
+/// output is the new hidden state; a copy stores it for the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GruF32;
 

@@ -1,15 +1,15 @@
-//! What is true of an operator whatever its attributes are.
+//! Facts about an operator that do not depend on the values of its attributes.
 //!
-//! Each attribute struct says it once, in its own file, by [`OpInfo`] and the functions beside it; [`Operator`] and
-//! [`OpCode`](super::OpCode) look it up. Nothing has a default: an operator that leaves something out does not compile.
+//! Each attribute struct states them once, in its own file, with [`OpInfo`] and the functions beside it; [`Operator`]
+//! and [`OpCode`](super::OpCode) look them up. Nothing has a default: an operator with a missing item does not compile.
 
-/// What an input is to its operator.
+/// The role of an operator's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Role {
-    /// A value that flows through the network; a constant may stand in for it.
+    /// A value computed by the network; it may also be a constant.
     Activation,
-    /// Constant weights that have one type.
+    /// Constant weights of a fixed type.
     Weights,
     /// Constant weights of an f32 layer: stored as F32 or as F16.
     FloatWeights,
@@ -17,7 +17,7 @@ pub enum Role {
     Bias,
     /// The channel table of (bias, multiplier, shift).
     Channels,
-    /// A table of all results.
+    /// A table of the results for all inputs.
     Table,
     /// State that the operator writes as well as reads.
     State,
@@ -26,14 +26,14 @@ pub enum Role {
 /// An input of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// What it is to the operator.
+    /// Its role.
     pub role: Role,
-    /// What a constant in its place is called: the last part of the tensor's name in a model file.
+    /// The name of a constant used as this input: the last part of the tensor's name in a model file.
     pub name: &'static str,
 }
 
 impl Input {
-    /// The name of a constant in a place that has no name.
+    /// The name of a constant used as an input without a name of its own.
     pub const CONSTANT: &'static str = "constant";
     /// An activation.
     pub(super) const ACTIVATION: Self = Self::new(Role::Activation, Self::CONSTANT);
@@ -45,10 +45,10 @@ impl Input {
     }
 }
 
-/// The fused activation of an operator: a range that its output is clamped to, in two attribute words.
+/// The fused activation of an operator: the range to which its output is clamped, in two attribute words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fused {
-    /// It has none.
+    /// No fused activation.
     No,
     /// An int8 range, whose first word has this index.
     Int8(u8),
@@ -56,27 +56,28 @@ pub enum Fused {
     F32(u8),
 }
 
-/// An operator's row in the table of SPEC.md, in the terms that its section 3 explains.
+/// An operator's row in the table of SPEC.md, in the notation of its section 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// The inputs and the output.
     pub inputs: &'static str,
     /// The attribute words, in order, separated by `;`.
     pub attributes: &'static str,
-    /// How many rows the output has.
+    /// The number of rows of the output.
     pub rows: &'static str,
     /// The cost of a row.
     pub cost: &'static str,
 }
 
-/// What is true of an operator whatever its attributes are. Beside this trait each attribute struct has `parse`, `emit`,
-/// `check`, `row_access`, `block_type` and `workspace`, which a trait cannot have as `const fn`.
+/// Facts about an operator that do not depend on the values of its attributes. Besides this trait, each attribute
+/// struct has `parse`, `emit`, `check`, `row_access`, `block_type` and `workspace`, which cannot be `const fn` in a
+/// trait.
 pub trait OpInfo {
-    /// The inputs, in order. For an operator that takes several alike, the last is that of all further ones.
+    /// The inputs, in order. For an operator with a variable number of inputs, the last describes all further ones.
     const INPUTS: &'static [Input];
     /// The fused activation.
     const FUSED: Fused;
-    /// Whether something is done before a row and not before each: its cost is a record's preparation cost.
+    /// Whether the operator has preparation before some of its rows. Its cost is the record's preparation cost.
     const PREPARES: bool;
     /// The row in SPEC.md.
     const SPEC: Spec;
@@ -94,7 +95,7 @@ pub(super) const fn input_with(inputs: &[Input], role: Role) -> Option<usize> {
     None
 }
 
-/// A bit for each input with this role: bit k for input k.
+/// A mask of the inputs with this role: bit k for input k.
 pub(super) const fn inputs_with(inputs: &[Input], role: Role) -> u8 {
     let (mut mask, mut k) = (0, 0);
     while k < inputs.len() {
@@ -106,7 +107,7 @@ pub(super) const fn inputs_with(inputs: &[Input], role: Role) -> u8 {
     mask
 }
 
-/// An operator whose output shares memory with no input.
+/// Implements `row_access` for an operator whose output shares memory with no input.
 macro_rules! output_apart {
     ($op:ident) => {
         impl $op {
@@ -122,7 +123,7 @@ macro_rules! output_apart {
     };
 }
 
-/// An operator without weights in blocks and without a workspace.
+/// Implements `block_type` and `workspace` for an operator without block-quantized weights and without a workspace.
 macro_rules! without_blocks {
     ($op:ident) => {
         impl $op {

@@ -6,15 +6,15 @@ use super::{
 };
 use crate::{DType, Value};
 
-/// What a table computes. Only for people: the table says all.
+/// The function that a table computes. It is only informative: the result depends on the table alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Function {
     /// Change of scale, zero point or 8-bit type.
     Requantize = 0,
-    /// Rectifier, with or without an upper bound.
+    /// ReLU, with or without an upper bound.
     Relu = 1,
-    /// Rectifier with a slope for negative values.
+    /// ReLU with a slope for negative values.
     LeakyRelu = 2,
     /// `1 / (1 + exp(-x))`.
     Logistic = 3,

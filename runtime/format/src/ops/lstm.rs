@@ -1,12 +1,12 @@
-//! One step of a long short-term memory, and what it shares with a gated recurrent unit.
+//! One step of a long short-term memory, and the checks that it shares with a gated recurrent unit.
 
 use super::work::{product, sum, weight_cost};
 use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work};
 use crate::{DType, Value};
 
-/// An LSTM cell (Hochreiter and Schmidhuber 1997; gates input, forget, cell and output, as in PyTorch and candle-nn). It
-/// has no attributes. The cell is state and is updated in place; the output is the new hidden state, which a copy puts
-/// where the next step reads it.
+/// An LSTM cell (Hochreiter and Schmidhuber 1997; gates input, forget, cell and output, as in PyTorch and candle-nn).
+/// It has no attributes. The cell is state and is updated in place; the output is the new hidden state, and a copy
+/// stores it for the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LstmF32;
 
@@ -52,8 +52,9 @@ impl LstmF32 {
     }
 }
 
-/// Checks what recurrent layers of `gates` gates share: activations, weights in inputs 1 and 2, the hidden state in input
-/// `state`, the output. Gives the hidden units and the work, one unit of one batch a row, whose functions cost `fixed`.
+/// Checks the operands that recurrent layers with `gates` gates have in common: activations, weights in inputs 1 and 2,
+/// the hidden state in input `state`, the output. Returns the number of hidden units and the work. A row is one unit of
+/// one batch; its activation functions cost `fixed`.
 pub(super) const fn recurrent_work(
     operands: &Operands,
     gates: u32,

@@ -85,8 +85,8 @@ impl MeanF32 {
     }
 }
 
-/// The work of a mean over the dimensions in `mask`, of at most `most` elements each; one element a row. A row costs so much for
-/// every element that is summed, and for every line of them.
+/// The work of a mean over the dimensions in `mask`, each of at most `most` elements. A row is one output element; its
+/// cost has a part for every element that is summed, and a part for every line of elements.
 const fn mean_work(
     input: &Value,
     output: &Value,

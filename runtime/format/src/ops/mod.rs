@@ -1,8 +1,8 @@
 //! The operators of a compiled model: their attributes, their rules, and the work they do.
 //!
-//! Each file holds one operator's whole story as far as the file format knows it: the typed attributes (which
-//! parse from and emit to the record's attribute words), the rule that its operands must satisfy, and how it
-//! divides into rows. A session computes an operator row by row, so that it can stop after any of them.
+//! Each file holds all that the file format specifies about one operator: the typed attributes (parsed from and emitted
+//! to the record's attribute words), the rule that its operands must satisfy, and its division into rows. A session
+//! computes an operator row by row and can stop after any row.
 
 #[macro_use]
 mod info;
@@ -80,21 +80,21 @@ use info::{input_with, inputs_with};
 /// The attribute words of an operator record. Words that an operator does not use are 0.
 pub type Attrs = [i32; 15];
 
-/// The most inputs that an operator takes.
+/// The maximum number of inputs of an operator.
 pub const MAX_INPUTS: usize = 8;
 
-/// The operand number that stands for the output in an [`OpFault`].
+/// The operand number of the output in an [`OpFault`].
 pub const OUTPUT: u8 = u8::MAX;
 
 /// What is wrong with an operator of a plan. `operand` counts the inputs from 0; [`OUTPUT`] is the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OpFault {
-    /// The operator code is not known to this version.
+    /// This version does not know the operator code.
     UnknownOperator,
     /// A reserved byte or an unused attribute word is not 0.
     Reserved,
-    /// The number of inputs is not what the operator takes, or one that it needs is missing.
+    /// The number of inputs is wrong for the operator, or a required input is absent.
     Inputs,
     /// An operand has a type that the operator does not take.
     Type {
@@ -123,9 +123,9 @@ pub enum OpFault {
     },
     /// The cost of a row or of its preparation does not fit in 32 bits.
     TooLarge,
-    /// The record's row count or one of its costs is not what the operands give.
+    /// The record's row count or one of its costs is not what follows from the operands.
     Work,
-    /// An operand index is past the tables.
+    /// An operand index is past the end of the value table.
     OperandIndex {
         /// Which one.
         operand: u8,
@@ -135,18 +135,19 @@ pub enum OpFault {
         /// Which one.
         operand: u8,
     },
-    /// The output is not the next value that operators make, or is not recorded as first used here.
+    /// The output is not the next value for operators to write, or its recorded live range does not begin here.
     Output,
-    /// Input and output overlap nearer than the operator allows, or without a scratch row.
+    /// Input and output overlap by more than the operator allows, or without a scratch row.
     Overlap {
         /// Which one.
         operand: u8,
     },
-    /// The scratch value is not an arena value of one output row, or of what the operator needs, that lives only here.
+    /// The scratch value is not an arena value of one output row (or of the workspace that the operator needs) with a
+    /// live range of only this operator.
     Scratch,
 }
 
-/// How many outer dimensions an elementwise operator's rows count over.
+/// The number of outer dimensions whose product is the row count of an elementwise operator.
 pub const fn elementwise_outer(shape: &Shape) -> usize {
     match shape.rank() {
         0 | 1 => 0,
@@ -158,16 +159,16 @@ pub const fn elementwise_outer(shape: &Shape) -> usize {
 /// The values that an operator works on.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands {
-    /// The inputs; the first `count` are given, `None` among them stands for an optional one left out.
+    /// The first `count` inputs; `None` among them is an absent optional input.
     pub inputs: [Option<Value>; MAX_INPUTS],
-    /// How many inputs the record lists.
+    /// The number of inputs that the record lists.
     pub count: usize,
-    /// The value it writes.
+    /// The value that the operator writes.
     pub output: Value,
 }
 
 impl Operands {
-    /// Input `k`, if it is given.
+    /// Input `k`, if it is present.
     pub const fn input(&self, k: usize) -> Option<Value> {
         if k < self.count && k < MAX_INPUTS { self.inputs[k] } else { None }
     }
@@ -176,7 +177,7 @@ impl Operands {
         if self.count == count { Ok(()) } else { Err(OpFault::Inputs) }
     }
 
-    /// Input `k`, which must be given, of type `dtype`.
+    /// Input `k`, which must be present and of type `dtype`.
     const fn typed(&self, k: usize, dtype: DType) -> Result<Value, OpFault> {
         match self.input(k) {
             None => Err(OpFault::Inputs),
@@ -194,7 +195,7 @@ impl Operands {
         }
     }
 
-    /// Checks input `k`: a table of (bias, multiplier, shift) for each of `count` channels.
+    /// Checks input `k`, which must be a table of (bias, multiplier, shift) for each of `count` channels.
     const fn channels(&self, k: usize, count: u32) -> Result<(), OpFault> {
         let channels = tri!(self.constant(k, DType::I32));
         ensure!(channels.kind.is_channels(), OpFault::Type { operand: k as u8 });
@@ -235,7 +236,7 @@ impl Operands {
         }
     }
 
-    /// Checks input `k`: left out, or a constant of `count` F32 numbers.
+    /// Checks input `k`, which must be absent or a constant of `count` F32 numbers.
     const fn real_bias(&self, k: usize, count: u32) -> Result<(), OpFault> {
         if self.input(k).is_none() {
             return Ok(());
@@ -244,7 +245,7 @@ impl Operands {
         if bias.len as u64 == 4 * count as u64 { Ok(()) } else { Err(OpFault::Shape { operand: k as u8 }) }
     }
 
-    /// Input 0 and the output, which must have one type: operators that only move elements.
+    /// Input 0 of an operator that only moves elements; the output must have the same type.
     const fn moved(&self) -> Result<Value, OpFault> {
         match self.input(0) {
             None => Err(OpFault::Inputs),
@@ -254,7 +255,7 @@ impl Operands {
     }
 }
 
-/// Whether an 8-bit value's zero point is in its type's range and its scale a positive number.
+/// Whether an 8-bit value's zero point is in its type's range and its scale is positive.
 const fn is_quantized(value: &Value) -> bool {
     let in_range = match value.dtype {
         DType::U8 => 0 <= value.zero_point && value.zero_point <= 255,
@@ -263,16 +264,16 @@ const fn is_quantized(value: &Value) -> bool {
     in_range && value.scale > 0.0 && value.scale.is_finite()
 }
 
-/// Whether `channels` is a table of rows (bias, multiplier, shift), whatever is in it.
+/// Whether `channels` has the type and shape of a table of rows (bias, multiplier, shift), whatever its content.
 pub(crate) const fn is_channel_table(channels: &Value) -> bool {
     channels.dtype.is(DType::I32) && channels.shape.rank() == 2 && channels.shape.dim(1) == 3
 }
 
-/// Elements of one int8 average, at most: so many differences of two bytes fit in a 32-bit sum, and one rounded half with
-/// them.
+/// The maximum number of elements in one int8 average: the sum of so many differences of two bytes, and half of their
+/// number for rounding, fit in 32 bits.
 pub const MOST_AVERAGED: u32 = 1 << 23;
 
-// What is read here was checked before, unless `CHECK` is set: then a word that is wrong is refused.
+// The functions below refuse wrong words if `CHECK` is set. Otherwise the words must have been checked before.
 
 /// The two words `attrs[at..at + 2]` as an int8 activation range: -128 <= min <= max <= 127.
 const fn activation<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<[i32; 2], OpFault> {
@@ -379,7 +380,7 @@ const fn bits<const N: usize>(reals: [f32; N]) -> [i32; N] {
     out
 }
 
-/// Puts `values` one after another into attribute words.
+/// Returns attribute words that begin with `values`.
 const fn attrs_of(values: &[i32]) -> Attrs {
     let mut attrs = [0; 15];
     let mut i = 0;
@@ -392,14 +393,14 @@ const fn attrs_of(values: &[i32]) -> Attrs {
 
 macro_rules! operators {
     ($( $(#[doc = $doc:literal])+ $name:ident($attrs:ident) = $code:literal, $kernel:literal; )+) => {
-        /// Which kernel an operator needs. The code is also the bit in an [`OpSet`](crate::OpSet).
+        /// The code of an operator, and of the kernel that it needs. It is also the bit in an [`OpSet`](crate::OpSet).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
         pub enum OpCode { $( $(#[doc = $doc])+ $name = $code, )+ }
 
         impl OpCode {
-            /// All of them, in the order of their codes.
+            /// All operator codes, in order.
             pub const ALL: &'static [Self] = &[ $( Self::$name, )+ ];
 
             /// The operator with this code.
@@ -418,7 +419,7 @@ macro_rules! operators {
         pub enum Operator { $( $(#[doc = $doc])+ $name($attrs), )+ }
 
         impl Operator {
-            /// Which kernel it needs.
+            /// The operator's code.
             pub const fn code(&self) -> OpCode {
                 match self { $( Self::$name(_) => OpCode::$name, )+ }
             }
@@ -426,14 +427,15 @@ macro_rules! operators {
             /// Reads the attributes of operator `code`.
             ///
             /// # Errors
-            /// [`OpFault::Attribute`] for a word that is none of its values; what depends on the operands too, only
-            /// [`check`](Self::check) finds.
+            /// [`OpFault::Attribute`] for a word with an invalid value. Rules that depend on the operands are checked
+            /// by [`check`](Self::check).
             pub const fn parse(code: OpCode, attrs: &Attrs) -> Result<Self, OpFault> {
                 Self::parse_with::<true>(code, attrs)
             }
 
-            /// The same for attributes that are known to [parse](Self::parse), if `CHECK` is not set: a session reads an
-            /// operator again each time it comes to it, and need not have the checks of all of them for that.
+            /// As [`parse`](Self::parse), but without checks if `CHECK` is not set, for attributes that were checked
+            /// before. A session reads an operator again each time it reaches it, and does not need the checks for
+            /// that.
             pub(crate) const fn parse_with<const CHECK: bool>(code: OpCode, attrs: &Attrs) -> Result<Self, OpFault> {
                 Ok(match code { $( OpCode::$name => Self::$name(tri!($attrs::parse::<CHECK>(attrs))), )+ })
             }
@@ -443,12 +445,12 @@ macro_rules! operators {
                 match self { $( Self::$name(op) => op.emit(), )+ }
             }
 
-            /// Checks the operands of an operator that was [parsed](Self::parse) against its rule and returns its work.
+            /// Checks the operands of a [parsed](Self::parse) operator against its rule and returns its work.
             pub(crate) const fn check_operands(&self, operands: &Operands) -> Result<Work, OpFault> {
                 match self { $( Self::$name(op) => op.check(operands), )+ }
             }
 
-            /// How the operator walks input `k`; `None` if the output must not share memory with it.
+            /// The order in which the operator reads input `k`; `None` if the output must not share memory with it.
             pub const fn row_access(&self, operands: &Operands, k: usize) -> Option<RowAccess> {
                 let Some(input) = operands.input(k) else { return None };
                 if !input.is_arena() || !operands.output.is_arena() {
@@ -457,22 +459,23 @@ macro_rules! operators {
                 match self { $( Self::$name(op) => op.row_access(&input, operands, k), )+ }
             }
 
-            /// The type of the operator's weights, if they are in blocks.
+            /// The type of the operator's weights, if they are block-quantized.
             pub const fn block_type(&self) -> Option<BlockType> {
                 match self { $( Self::$name(op) => op.block_type(), )+ }
             }
 
-            /// The scratch value that the operator needs for itself, for those that do. Its output then shares no memory
-            /// with an input.
+            /// The workspace that the operator needs, if any. The output of an operator with a workspace shares no
+            /// memory with an input.
             pub const fn workspace(&self, operands: &Operands) -> Option<Workspace> {
                 match self { $( Self::$name(op) => op.workspace(operands), )+ }
             }
         }
 
-        // What does not depend on the attributes. Each is a constant for each operator, so a program has in it what it
-        // asks for and no more.
+        // Facts that do not depend on the attributes. Each is a constant for each operator, so only those that a
+        // program uses are linked.
         impl OpCode {
-            /// The inputs, in order. For an operator that takes several alike, the last is that of all further ones.
+            /// The inputs, in order. For an operator with a variable number of inputs, the last describes all further
+            /// ones.
             pub const fn inputs(self) -> &'static [Input] {
                 match self { $( Self::$name => <$attrs as OpInfo>::INPUTS, )+ }
             }
@@ -482,7 +485,7 @@ macro_rules! operators {
                 match self { $( Self::$name => <$attrs as OpInfo>::FUSED, )+ }
             }
 
-            /// Whether something is done before a row and not before each.
+            /// Whether the operator has preparation before some of its rows.
             pub const fn prepares(self) -> bool {
                 match self { $( Self::$name => <$attrs as OpInfo>::PREPARES, )+ }
             }
@@ -492,7 +495,7 @@ macro_rules! operators {
                 match self { $( Self::$name => <$attrs as OpInfo>::SPEC, )+ }
             }
 
-            /// What the operator does, in a sentence or two, as its page in the documentation says.
+            /// A description of the operator in a sentence or two: the documentation of its variant.
             pub const fn about(self) -> &'static str {
                 match self { $( Self::$name => concat!($($doc),+), )+ }
             }
@@ -511,8 +514,8 @@ macro_rules! operators {
                 }
             }
 
-            /// A bit for each input that is weights of an f32 layer (bit k for input k): constants that may be stored as
-            /// F16 too.
+            /// A mask of the inputs that are weights of an f32 layer (bit k for input k): constants that may be stored
+            /// as F16 too.
             const fn float_weights(self) -> u8 {
                 match self {
                     $( Self::$name => const { inputs_with(<$attrs as OpInfo>::INPUTS, Role::FloatWeights) }, )+
@@ -543,7 +546,7 @@ operators! {
     Softmax(Softmax) = 8, "Softmax";
     /// Any function of one 8-bit value, as a table. Inputs: activations, table U8 `[256]`.
     Lookup(Lookup) = 9, "Lookup";
-    /// Constant border around a tensor. Input: any type.
+    /// Border of a constant value around a tensor. Input: any type.
     Pad(Pad) = 10, "Pad";
     /// Mean over some dimensions. Input: int8.
     Mean(Mean) = 11, "Mean";
@@ -562,7 +565,7 @@ operators! {
     /// Singular value decomposition filter: one step of a recurrent layer. Inputs: activations, feature weights,
     /// time weights, bias or none, state.
     Svdf(Svdf) = 18, "Svdf";
-    /// Bytes as they are, into or out of state or to another place. Input: any type.
+    /// Copy without change, into or out of state or to another place. Input: any type.
     Copy(Copy) = 19, "Copy";
     /// 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none.
     Conv2dF32(Conv2dF32) = 20, "Conv2dF32";
@@ -591,9 +594,10 @@ operators! {
     FullyConnectedBlock(FullyConnectedBlock) = 31, "FullyConnectedBlock";
     /// Products of matrices in f32. Inputs: a, b.
     BatchMatMulF32(BatchMatMulF32) = 32, "BatchMatMulF32";
-    /// Rows of the last dimension brought to mean 0 and variance 1, in f32. Inputs: activations, weight, bias or none.
+    /// Rows of the last dimension normalized to mean 0 and variance 1, in f32. Inputs: activations, weight, bias or
+    /// none.
     LayerNormF32(LayerNormF32) = 33, "LayerNormF32";
-    /// Rows of the last dimension brought to a mean square of 1, in f32. Inputs: activations, weight.
+    /// Rows of the last dimension normalized to a mean square of 1, in f32. Inputs: activations, weight.
     RmsNormF32(RmsNormF32) = 34, "RmsNormF32";
     /// The positions that this inference reads of a sequence. Input: state I32 `[1]`.
     Positions(Positions) = 35, "Positions";
@@ -616,9 +620,9 @@ operators! {
     ConvTranspose2dF32(ConvTranspose2dF32) = 42, "ConvTranspose2dF32";
     /// Quotient of two f32 tensors, broadcast. Inputs: a, b.
     DivF32(BinaryF32) = 43, "DivF32";
-    /// The lesser of two f32 tensors, broadcast. Inputs: a, b.
+    /// Minimum of two f32 tensors, broadcast. Inputs: a, b.
     MinimumF32(BinaryF32) = 44, "MinimumF32";
-    /// The greater of two f32 tensors, broadcast. Inputs: a, b.
+    /// Maximum of two f32 tensors, broadcast. Inputs: a, b.
     MaximumF32(BinaryF32) = 45, "MaximumF32";
     /// ReLU with a learned slope below 0. Inputs: activations, alpha, broadcast.
     Prelu(Prelu) = 46, "Prelu";
@@ -632,7 +636,7 @@ impl Operator {
     /// # Errors
     /// What is wrong, and with which operand or attribute word.
     pub const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        // One that was put together by hand has any numbers.
+        // An operator that was not parsed may have any attributes.
         tri!(Self::parse(self.code(), &self.emit()));
         self.check_operands(operands)
     }
@@ -658,7 +662,7 @@ impl Operator {
         })
     }
 
-    /// What the operator needs of a runtime: its kernel, and the type of its weights.
+    /// The set that the operator needs: its kernel, and the type of its weights.
     pub const fn needs(&self, operands: &Operands) -> OpSet {
         let mut set = 1 << self.code() as u8;
         if let Some(block) = self.block_type() {

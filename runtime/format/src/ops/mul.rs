@@ -11,7 +11,7 @@ use crate::{MAX_RANK, Value};
 pub struct Mul {
     /// Multiplier and shift from the product of the input scales to the output scale.
     pub output: Multiplier,
-    /// Least and greatest output value (the fused activation), within -128..=127.
+    /// Minimum and maximum of the output (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 
@@ -50,7 +50,7 @@ impl Mul {
     }
 }
 
-/// Two int8 inputs that broadcast to an int8 output.
+/// Checks two int8 inputs that broadcast to an int8 output.
 pub(super) const fn check_broadcast(operands: &Operands) -> Result<(), OpFault> {
     tri!(operands.count_is(2));
     tri!(operands.quantized_output());
@@ -59,13 +59,13 @@ pub(super) const fn check_broadcast(operands: &Operands) -> Result<(), OpFault> 
     check_shapes(operands)
 }
 
-/// The work of two inputs that broadcast, at `each` for an element.
+/// The work of an operator on two inputs that broadcast, at a cost of `each` for an element.
 pub(super) const fn broadcast_work(operands: &Operands, each: u64) -> Result<Work, OpFault> {
     let (Some(a), Some(b)) = (operands.input(0), operands.input(1)) else { return Err(OpFault::Inputs) };
     Work::broadcast(&operands.output, &a.shape, &b.shape, each)
 }
 
-/// Two inputs whose dimensions, aligned at the last, are the output's or 1.
+/// Checks that the dimensions of two inputs, aligned at the last, are those of the output or 1.
 pub(super) const fn check_shapes(operands: &Operands) -> Result<(), OpFault> {
     let output = operands.output.shape.padded();
     let mut k = 0;

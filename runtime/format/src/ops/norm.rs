@@ -9,7 +9,7 @@ use crate::{DType, Value};
 /// normalization", 2016).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerNormF32 {
-    /// What keeps the divisor from 0; finite, not negative.
+    /// Added under the root to keep the divisor above 0; finite, not negative.
     pub epsilon: f32,
 }
 
@@ -54,7 +54,7 @@ impl LayerNormF32 {
 /// normalization", 2019).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsNormF32 {
-    /// What keeps the divisor from 0; finite, not negative.
+    /// Added under the root to keep the divisor above 0; finite, not negative.
     pub epsilon: f32,
 }
 
@@ -93,14 +93,14 @@ impl RmsNormF32 {
     }
 }
 
-/// What keeps a divisor from 0, in the first word.
+/// The epsilon in the first word.
 const fn epsilon<const CHECK: bool>(attrs: &Attrs) -> Result<f32, OpFault> {
     let [epsilon] = reals(attrs, 0);
     ensure!(!CHECK || (epsilon >= 0.0 && epsilon.is_finite()), OpFault::Attribute { index: 0 });
     Ok(epsilon)
 }
 
-/// An input and an output of one shape, a weight for each element of the last dimension.
+/// Checks that input and output have the same shape, and that there is a weight for each element of the last dimension.
 const fn check_norm(operands: &Operands, [fixed, each]: [u64; 2]) -> Result<Work, OpFault> {
     let input = tri!(operands.typed(0, DType::F32));
     let weight = tri!(operands.constant(1, DType::F32));

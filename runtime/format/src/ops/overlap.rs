@@ -1,30 +1,30 @@
-//! How near an operator's output may come to an input that dies with it.
+//! How far an operator's output may overlap an input that no later operator reads.
 //!
-//! An operator that walks its input in step with its output needs, at output row y, only the input from some row on.
-//! So the output may be written over the part of the input that is no longer needed: over itself when the two walk at
-//! the same pace (in place), or from a lower address when the output grows faster. Each row is computed into a scratch
+//! An operator that reads its input in the order of its output needs, at output row y, only the input from some row on.
+//! The output may then overwrite the part of the input that is no longer needed: at the same address if both advance at
+//! the same pace (in place), or from a lower address if the output advances faster. Each row is computed into a scratch
 //! row and then copied, so a row may also overwrite input that it reads itself. This is the memory reuse that Blacker
 //! et al., "Optimising TinyML with diagonal memory optimisation" (2020), describe, at the granularity of rows.
 
 use super::Work;
 use crate::Value;
 
-/// How an operator walks one input while it computes its output rows.
+/// The order in which an operator reads one input while it computes its output rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowAccess {
-    /// Bytes of one input row.
+    /// The number of bytes of one input row.
     pub row_bytes: u32,
-    /// Input rows from one output row to the next.
+    /// The number of input rows from one output row to the next.
     pub stride: u32,
     /// Output row y needs input rows from `y * stride - lead` on.
     pub lead: u32,
 }
 
 impl RowAccess {
-    /// The least distance d such that an input at offset `i` and an output at offset `o` with `i >= o + d` can share
-    /// memory: for every output row y from 1 on, rows before y, written, end at or below the first byte that row y and
-    /// later ones read. The rows' ends and the needed starts are linear in y but for the bend at `lead / stride`, so
-    /// the largest difference is at an end or at the bend.
+    /// The minimum distance d such that an input at offset `i` and an output at offset `o` with `i >= o + d` can share
+    /// memory. The condition: for every output row y from 1 on, the rows before y, already written, end at or below the
+    /// first byte that row y and later rows read. Both positions are linear in y except for the bend at `lead /
+    /// stride`, so the largest difference is at an end or at the bend.
     pub const fn distance(&self, work: &Work) -> u32 {
         let last = work.rows as u64 - 1;
         let bend = match self.lead.checked_div(self.stride) {
@@ -51,7 +51,7 @@ impl RowAccess {
     }
 }
 
-/// Windows over one image: rows of the input are image rows.
+/// The access of windows over one image: input rows are image rows.
 pub(super) const fn windows(input: &Value, stride: i32, pad: i32) -> Option<RowAccess> {
     if input.shape.dim(0) != 1 || input.shape.dim(1) == 0 || stride < 1 || pad < 0 {
         return None;
@@ -70,12 +70,12 @@ pub(super) const fn in_step(input: &Value, output: &Value, outer: usize) -> Opti
     }
 }
 
-/// One input row for each output row, rows being those of the last dimension: the operator goes line by line.
+/// One input row for each output row, where a row is a line of the last dimension: the operator works line by line.
 pub(super) const fn line_for_line(input: &Value, output: &Value) -> Option<RowAccess> {
     in_step(input, output, output.shape.rank().saturating_sub(1))
 }
 
-/// One input row for each output row, rows being those of the last dimension, whatever their length.
+/// One input row for each output row, where a row is a line of the last dimension, whatever its length.
 pub(super) const fn row_for_row(input: &Value, output: &Value) -> Option<RowAccess> {
     let rows = input.shape.product(0, input.shape.rank().saturating_sub(1));
     match (rows, output.shape.product(0, output.shape.rank().saturating_sub(1))) {

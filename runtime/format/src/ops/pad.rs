@@ -6,9 +6,9 @@ use crate::MAX_RANK;
 /// Attributes of Pad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pad {
-    /// Elements put before the input along each of the output's dimensions (words past the rank are 0).
+    /// The number of border elements before the input along each dimension (words past the rank are 0).
     pub before: [i32; MAX_RANK],
-    /// The border's element, its bytes in the low end of the word.
+    /// The border element, in the low bytes of the word.
     pub value: i32,
 }
 

@@ -10,13 +10,13 @@ use crate::{DType, Value};
 /// Attributes of average and maximum pooling. Taps outside the input do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool2d {
-    /// Height, width of the window (at least 1).
+    /// Height and width of the window (at least 1).
     pub window: [i32; 2],
-    /// Rows, columns from one output to the next (at least 1).
+    /// Rows and columns from one output to the next (at least 1).
     pub stride: [i32; 2],
-    /// Rows above and columns to the left of the input that the first window starts with.
+    /// Padding: rows above and columns to the left of the input where the first window starts.
     pub pad: [i32; 2],
-    /// Least and greatest output value (the fused activation), within -128..=127.
+    /// Minimum and maximum of the output (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 
@@ -70,13 +70,13 @@ const fn min(a: u64, b: u64) -> u64 {
 /// Attributes of average and maximum pooling in f32. Taps outside the input do not count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool2dF32 {
-    /// Height, width of the window (at least 1).
+    /// Height and width of the window (at least 1).
     pub window: [i32; 2],
-    /// Rows, columns from one output to the next (at least 1).
+    /// Rows and columns from one output to the next (at least 1).
     pub stride: [i32; 2],
-    /// Rows above and columns to the left of the input that the first window starts with.
+    /// Padding: rows above and columns to the left of the input where the first window starts.
     pub pad: [i32; 2],
-    /// Least and greatest output value (the fused activation); infinities for none.
+    /// Minimum and maximum of the output (the fused activation); infinities for none.
     pub activation: [f32; 2],
 }
 
@@ -119,7 +119,7 @@ impl Pool2dF32 {
     }
 }
 
-/// Checks that the windows lie on the input and that channels stay, and gives the work.
+/// Checks that the windows fit on the input and that the number of channels is the same, and returns the work.
 const fn pool_work(
     input: &Value,
     output: &Value,
@@ -134,7 +134,7 @@ const fn pool_work(
     ensure!(w[0] > 0 && w[1] > 0, OpFault::Attribute { index: 0 });
     ensure!(window_fits(i.dim(1), o.dim(1), w[0] as u32, s[0], 1, p[0]), OpFault::Attribute { index: 2 });
     ensure!(window_fits(i.dim(2), o.dim(2), w[1] as u32, s[1], 1, p[1]), OpFault::Attribute { index: 3 });
-    // Only taps inside the input are work.
+    // Only taps inside the input are counted.
     let taps = product(&[minimum(w[0] as u32, i.dim(1)), minimum(w[1] as u32, i.dim(2))]);
     let (width, channels) = (o.dim(2) as u64, o.dim(3) as u64);
     let pixel = sum(&[35, product(&[8, channels]), product(&[taps, 12 + 3 * channels])]);

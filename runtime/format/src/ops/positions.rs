@@ -1,18 +1,18 @@
 //! The positions of the elements that this inference reads of a sequence.
 //!
-//! A network that reads a sequence step by step must know where it is. One state counts how many positions have been
-//! read; rotary embeddings, position tables and attention take the numbers of the new ones from here.
+//! A network that reads a sequence step by step needs its position in the sequence. One state counts the positions read
+//! so far; rotary embeddings, position tables and attention read the numbers of the new positions from this operator.
 
 use super::work::{ROW, sum};
 use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of};
 use crate::DType;
 
 /// Attributes of Positions. The input is the state, I32 of one element: positions read so far. The output is I32: with
-/// `s` the state brought into `0..=capacity`, element `i` is `min(s + i, capacity)`. Afterwards the state is
+/// `s` the state clamped to `0..=capacity`, element `i` is `min(s + i, capacity)`. Afterwards the state is
 /// `min(s + elements, capacity)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Positions {
-    /// The greatest number of positions (at least 1): where the caches and tables end.
+    /// The maximum number of positions (at least 1): the length of the caches and tables.
     pub capacity: i32,
 }
 

@@ -1,4 +1,4 @@
-//! ReLU with a slope below 0 that is learned, one for each channel or element: int8, and f32.
+//! ReLU with a learned slope below 0 for each channel or element: int8, and f32.
 
 use super::mul::{broadcast_work, check_broadcast, check_shapes};
 use super::{
@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{DType, Value};
 
-/// Attributes of Prelu (He and others, "Delving deep into rectifiers", 2015): `x` from 0 on, `alpha * x` below.
+/// Attributes of Prelu (He and others, "Delving deep into rectifiers", 2015): `x` for `x >= 0`, else `alpha * x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prelu {
-    /// The factor from the input's scale to the output's, from 0 on.
+    /// The factor from the input's scale to the output's, for inputs from 0 on.
     pub positive: Multiplier,
-    /// The factor from the product of the input's and alpha's scale to the output's, below 0.
+    /// The factor from the product of the input's and alpha's scales to the output's, for inputs below 0.
     pub negative: Multiplier,
 }
 

@@ -1,4 +1,4 @@
-//! Between float and 8-bit tensors. Scale and zero point are those of the 8-bit value.
+//! Conversions between f32 and 8-bit tensors. Scale and zero point are those of the 8-bit value.
 
 use super::{
     Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, elementwise_outer, is_quantized,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{DType, Value};
 
-/// Float to 8-bit: `round(x / scale) + zero_point`, half away from zero, clamped to the type.
+/// Quantizes f32 to 8-bit: `round(x / scale) + zero_point`, halves away from zero, clamped to the type's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantize;
 
@@ -46,7 +46,7 @@ impl Quantize {
     }
 }
 
-/// 8-bit to float: `scale * (q - zero_point)`.
+/// Dequantizes 8-bit to f32: `scale * (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dequantize;
 

@@ -6,9 +6,9 @@ use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, 
 /// Attributes of ResizeNearest, as TensorFlow Lite defines them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResizeNearest {
-    /// Whether the corners of input and output are the same points.
+    /// Whether the corner pixels of input and output are aligned.
     pub align_corners: bool,
-    /// Whether pixels are squares with their centres at half coordinates.
+    /// Whether pixel centres are at half-integer coordinates.
     pub half_pixel_centers: bool,
 }
 
@@ -43,7 +43,7 @@ impl ResizeNearest {
         let (i, o) = (&input.shape, &output.shape);
         ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
         ensure!(o.rank() == 4 && o.dim(0) == i.dim(0) && o.dim(3) == i.dim(3), OpFault::Shape { operand: OUTPUT });
-        // The source row is found in f32 arithmetic, exact for sizes up to 2^24.
+        // The source row is computed in f32, which is exact for sizes up to 2^24.
         ensure!(i.dim(1) <= 1 << 24 && i.dim(2) <= 1 << 24, OpFault::Shape { operand: 0 });
         ensure!(o.dim(1) <= 1 << 24 && o.dim(2) <= 1 << 24, OpFault::Shape { operand: OUTPUT });
         let line = product(&[o.dim(3) as u64, output.dtype.size() as u64]).div_ceil(2);

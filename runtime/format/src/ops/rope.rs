@@ -6,13 +6,14 @@ use super::{
 };
 use crate::{DType, Value};
 
-/// Attributes of RopeF32 (Su et al., "RoFormer", 2021). The input is rows of D elements; `heads` neighbouring rows have one
-/// position, and after the last position the first comes again.
+/// Attributes of RopeF32 (Su et al., "RoFormer", 2021). The input consists of rows of D elements; `heads` consecutive
+/// rows have the same position, and the list of positions is repeated for each batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RopeF32 {
-    /// Neighbouring rows of one position (at least 1).
+    /// The number of consecutive rows with the same position (at least 1).
     pub heads: i32,
-    /// Whether neighbours are turned together (elements 2i and 2i + 1) or halves (i and i + D / 2).
+    /// Whether adjacent elements (2i and 2i + 1) are rotated together; otherwise those of the two halves (i and i + D /
+    /// 2).
     pub interleaved: bool,
 }
 

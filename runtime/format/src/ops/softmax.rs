@@ -7,15 +7,16 @@ use super::{
 };
 use crate::{DType, Value};
 
-/// Attributes of Softmax: the difference to the row's maximum is scaled into a fixed-point number with 5 integer
-/// bits (gemmlowp's `FixedPoint<int32, 5>`), `beta` included. The output has scale 1/256 and zero point -128.
+/// Attributes of Softmax: the difference to the row's maximum is scaled, by a factor that includes `beta`, to a
+/// fixed-point number with 5 integer bits (gemmlowp's `FixedPoint<int32, 5>`). The output has scale 1/256 and zero
+/// point -128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Softmax {
-    /// Q31 multiplier of a difference.
+    /// Q31 multiplier applied to a difference.
     pub input_multiplier: i32,
-    /// Left shift of a difference.
+    /// Left shift applied to a difference.
     pub input_left_shift: i32,
-    /// Differences below this count as nothing.
+    /// Minimum difference; elements with a smaller one have probability 0.
     pub diff_min: i32,
 }
 

@@ -9,7 +9,7 @@ use crate::MAX_RANK;
 pub struct StridedSlice {
     /// The first input index along each dimension (words past the rank are 0).
     pub begin: [i32; MAX_RANK],
-    /// The step, which may be negative but not 0 (words past the rank are 1).
+    /// The step along each dimension, which may be negative but not 0 (words past the rank are 1).
     pub stride: [i32; MAX_RANK],
 }
 

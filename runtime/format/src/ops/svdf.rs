@@ -11,13 +11,13 @@ use crate::DType;
 /// as TensorFlow Lite computes it). Filters = units * rank; the state holds `memory` past results of each filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Svdf {
-    /// Filters of one unit (at least 1).
+    /// The number of filters of one unit (at least 1).
     pub rank: i32,
     /// Multiplier and shift from the feature product to the state.
     pub feature: Multiplier,
     /// Multiplier and shift from the time product to the output.
     pub output: Multiplier,
-    /// Least and greatest output value (the fused activation), within -128..=127.
+    /// Minimum and maximum of the output (the fused activation), within -128..=127.
     pub activation: [i32; 2],
 }
 

@@ -1,4 +1,4 @@
-//! Dimensions in another order.
+//! Permutation of a tensor's dimensions.
 
 use super::work::of_last;
 use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of, words};

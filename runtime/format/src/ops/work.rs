@@ -1,53 +1,55 @@
-//! How much an operator does: its rows, and what they cost.
+//! The work of an operator: its rows, and their cost.
 //!
-//! The unit of cost is a multiply-accumulate of an int8 convolution: about three instructions on a Cortex-M4. What else an
-//! operator does is counted by its weight in instructions there, by a formula that stands at the operator and in SPEC.md;
-//! `cargo xtask cost` measures them. A formula covers the worst data and the worst row. So a network runs two to four
-//! instructions a unit, and nothing that a plan can hold more than [`INSTRUCTIONS_PER_UNIT`].
+//! The unit of cost is a multiply-accumulate of an int8 convolution: about three instructions on a Cortex-M4. Other
+//! work is weighted by its instructions on that core, by a formula in the operator's file and in SPEC.md; `cargo xtask
+//! cost` measures them. A formula covers the worst data and the worst row. A common network runs two to four
+//! instructions for each unit of cost, and no valid plan runs more than [`INSTRUCTIONS_PER_UNIT`].
 //!
-//! | cost | is due |
+//! | cost | when it is counted |
 //! |---|---|
 //! | [`CALL_COST`] | for each slice of an operator: once if it runs in one go, and once for each call of `poll` that works on it |
 //! | [`prepare_cost`](Work::prepare_cost) | before row 0, and again after each [`period`](Work::period) rows |
 //! | [`row_cost`](Work::row_cost) | for each row |
-//! | [`scratch_cost`](Work::scratch_cost) | for each row as well, if the operator has a scratch row |
+//! | [`scratch_cost`](Work::scratch_cost) | for each row in addition, if the operator has a scratch row |
 
 use super::{OUTPUT, OpFault, elementwise_outer};
 use crate::{DType, MAX_RANK, Shape, Value};
 
-/// What it costs to go to an operator, or back to one: its record and its operands are read, its kernel is chosen and set up.
+/// The cost of entering an operator, or resuming it: reading its record and operands, selecting and setting up its
+/// kernel.
 pub const CALL_COST: u32 = 1500;
 
-/// At most so many instructions of a Cortex-M4 (Arm MPS2, AN386) are run for a unit of cost.
+/// The maximum number of instructions that a unit of cost takes on a Cortex-M4 (Arm MPS2, AN386).
 pub const INSTRUCTIONS_PER_UNIT: u32 = 8;
 
-/// What a row costs besides its elements where a kernel goes row by row: its place is found.
+/// The cost of a row beyond that of its elements, in a kernel that works row by row: computing its addresses.
 pub(super) const ROW: u64 = 20;
 
-/// The same for an elementwise operator, whose kernel sees all elements of a slice as one run.
+/// The same for an elementwise operator, whose kernel computes all elements of a slice as one run.
 const ELEMENTWISE_ROW: u64 = 2;
 
-/// What a row through a scratch row costs besides: its kernel is called for it alone.
+/// The additional cost of computing a row into a scratch row: the kernel is called for each row separately.
 const SCRATCH_ROW: u64 = 300;
 
-/// How much an operator does.
+/// The work of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// The output is computed in this many equal, consecutive pieces.
+    /// The number of rows: equal, consecutive pieces in which the output is computed.
     pub rows: u32,
-    /// Bytes of one piece.
+    /// The number of bytes of one row.
     pub row_bytes: u32,
-    /// The cost of one piece, without [`scratch_cost`](Self::scratch_cost).
+    /// The cost of one row, without [`scratch_cost`](Self::scratch_cost).
     pub row_cost: u32,
-    /// What a piece costs besides if it is computed into a scratch row and copied to its place. 0 for an operator whose
-    /// scratch value is a [`Workspace`](super::Workspace). The sum with `row_cost` fits in 32 bits.
+    /// The additional cost of a row that is computed into a scratch row and copied to its place. 0 for an operator
+    /// whose scratch value is a [`Workspace`](super::Workspace). The sum with `row_cost` fits in 32 bits.
     pub scratch_cost: u32,
-    /// The cost of what is done before the first of every [`period`](Self::period) rows: new keys and values are stored in the
-    /// cache, activations are quantized into the workspace. 0 for operators that do nothing then.
+    /// The cost of the preparation before the first of every [`period`](Self::period) rows: storing new keys and values
+    /// in the cache, or quantizing activations into the workspace. 0 for operators without preparation.
     pub prepare_cost: u32,
-    /// Rows from one preparation to the next, at least 1: `rows` if there is one.
+    /// The number of rows from one preparation to the next, at least 1. It is `rows` if there is only one preparation.
     pub period: u32,
-    /// Nominal multiply-accumulates of the whole operator: taps on padding count, other arithmetic does not.
+    /// The nominal number of multiply-accumulates of the whole operator: taps on padding count, other arithmetic does
+    /// not.
     pub macs: u64,
 }
 
@@ -73,7 +75,7 @@ impl Work {
         })
     }
 
-    /// The same with something done before the first of every `period` rows.
+    /// The same work with preparation of cost `cost` before the first of every `period` rows.
     pub(super) const fn prepared(mut self, cost: u64, period: u32) -> Result<Self, OpFault> {
         ensure!(cost <= u32::MAX as u64, OpFault::TooLarge);
         self.prepare_cost = cost as u32;
@@ -81,7 +83,7 @@ impl Work {
         Ok(self)
     }
 
-    /// `output` in rows of its last dimensions: all but the outer `outer` ones. A row costs `fixed` and `each` for every
+    /// Splits `output` into rows of all but its `outer` outermost dimensions. A row costs `fixed`, and `each` for every
     /// element.
     pub(super) const fn split(output: &Value, outer: usize, fixed: u64, each: u64) -> Result<Self, OpFault> {
         let (Some(rows), Some(all)) = (output.shape.product(0, outer), output.shape.elements()) else {
@@ -104,8 +106,8 @@ impl Work {
         Self::split(output, output.shape.rank().saturating_sub(1), fixed, each)
     }
 
-    /// The same for operators that only move elements: whole lines where a line of the output lies side by side in the input,
-    /// else one element after another, several bytes of which take a loop.
+    /// The split of operators that only move elements. `in_lines` means that each line of the output is contiguous in
+    /// the input and copied whole; otherwise elements are moved one by one, by a loop if they have several bytes.
     pub(super) const fn moved(output: &Value, in_lines: bool) -> Result<Self, OpFault> {
         let size = output.dtype.size() as u64;
         let each = if in_lines {
@@ -118,8 +120,8 @@ impl Work {
         Self::last_dimension(output, ROW, each)
     }
 
-    /// The split of elementwise operators on two inputs, of these shapes. Where they differ, every line of the output is a run of
-    /// its own, whose place in both is found.
+    /// The split of elementwise operators on two inputs of these shapes. If the shapes differ, every line of the output
+    /// is a separate run, whose position in both inputs is computed.
     pub(super) const fn broadcast(output: &Value, a: &Shape, b: &Shape, each: u64) -> Result<Self, OpFault> {
         let outer = elementwise_outer(&output.shape);
         if a.is(&output.shape) && b.is(&output.shape) {
@@ -143,7 +145,7 @@ pub(super) const fn last_long_dimension(shape: &Shape, mask: u32) -> u32 {
     1
 }
 
-/// The word of the last dimension, of those of each dimension; `none` for a scalar.
+/// The word of the last dimension, out of one word for each dimension; `none` for a scalar.
 pub(super) const fn of_last(words: &[i32; MAX_RANK], rank: usize, none: i32) -> i32 {
     let (mut last, mut i) = (none, 0);
     while i < MAX_RANK && i < rank {
@@ -153,17 +155,17 @@ pub(super) const fn of_last(words: &[i32; MAX_RANK], rank: usize, none: i32) -> 
     last
 }
 
-/// `a / b`, rounded up. No operand that is accepted makes `b` 0; it counts as 1.
+/// `a / b`, rounded up. `b` is 0 only for operands that are refused; it then counts as 1.
 pub(super) const fn quotient(a: u64, b: u64) -> u64 {
     a.div_ceil(if b == 0 { 1 } else { b })
 }
 
-/// What a multiply-accumulate with a weight of this type costs: f16 is converted first.
+/// The cost of a multiply-accumulate with a weight of this type; f16 is converted first.
 pub(super) const fn weight_cost(dtype: DType) -> u64 {
     if dtype.is(DType::F16) { 6 } else { 1 }
 }
 
-/// A sum that stops at the greatest number, which no cost may reach.
+/// A saturating sum. No valid cost reaches the maximum.
 pub(super) const fn sum(terms: &[u64]) -> u64 {
     let mut sum = 0u64;
     let mut i = 0;
@@ -174,7 +176,7 @@ pub(super) const fn sum(terms: &[u64]) -> u64 {
     sum
 }
 
-/// A product that stops at the greatest number. A factor of 0 comes only with an output that is refused.
+/// A saturating product. A factor is 0 only for an output that is refused.
 pub(super) const fn product(factors: &[u64]) -> u64 {
     let mut product = 1u64;
     let mut i = 0;

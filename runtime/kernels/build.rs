@@ -1,4 +1,4 @@
-//! Tells the kernels which instruction set they may use, by `cfg`s of their own: rustc shows few extensions to `cfg`.
+//! Sets `cfg`s for the instruction sets that the kernels may use, because rustc exposes few extensions as `cfg`.
 
 #[path = "build/instruction_set.rs"]
 mod instruction_set;
@@ -13,7 +13,7 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, riscv_v)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
-    // Only a target without floating point lacks it; of this one cargo tells.
+    // Cargo reports the target feature `neon`; among aarch64 targets, only those without floating point lack it.
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let arm_neon = target.starts_with("aarch64") && features.split(',').any(|name| name == "neon");
     match InstructionSet::of(&target, &flags) {

@@ -1,19 +1,19 @@
-//! What the target and the compiler's flags say of the core. The flags name it (`-C target-cpu=cortex-m55`) or its extensions
-//! (`-C target-feature=+v`).
+//! Finds the core's extensions from the target and the compiler's flags, which name the core
+//! (`-C target-cpu=cortex-m55`) or its extensions (`-C target-feature=+v`).
 
 /// Extensions that kernels are written for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct InstructionSet {
     /// DSP of Arm's M profile.
     pub(crate) arm_dsp: bool,
-    /// MVE of Arm's M profile, without vectors of reals.
+    /// MVE of Arm's M profile, without floating-point vectors.
     pub(crate) arm_mve: bool,
-    /// RISC-V's V, or that part of it which is enough.
+    /// RISC-V's V, or a subset that is sufficient for the kernels.
     pub(crate) riscv_v: bool,
 }
 
 impl InstructionSet {
-    /// What there is, or why the flags are refused.
+    /// Returns the core's extensions, or the reason why the flags are refused.
     pub(crate) fn of(target: &str, flags: &Flags) -> Result<Self, &'static str> {
         if target.starts_with("riscv") {
             let vectors = ["v", "zve32x", "zve32f", "zve64x", "zve64f", "zve64d"];
@@ -25,7 +25,7 @@ impl InstructionSet {
         }
         let of_core = |cores: &[&str]| cores.contains(&&*flags.cpu);
         let with_mve = || of_core(&["cortex-m52", "cortex-m55", "cortex-m85"]);
-        // Every core of ARMv7E-M has it, of Armv8-M those that have it are named.
+        // Every ARMv7E-M core has it; Armv8-M cores that have it are listed.
         let with_dsp = || target.starts_with("thumbv7em-") || with_mve() || of_core(&["cortex-m33", "cortex-m35p"]);
         let vectors_of_reals = flags.feature("mve.fp");
         let arm_mve = flags.feature("mve").unwrap_or_else(with_mve) || vectors_of_reals == Some(true);
@@ -39,7 +39,7 @@ impl InstructionSet {
     }
 }
 
-/// What the compiler's flags say of the core; of two that say the same, the later counts.
+/// The compiler's flags about the core. If a flag is repeated, the last one counts.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     cpu: String,
@@ -47,7 +47,7 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// From the words that cargo passes, which it separates by a byte of its own.
+    /// Parses the flags that cargo passes, which are separated by a special byte.
     pub(crate) fn of(encoded: &str) -> Self {
         let mut flags = Self::default();
         let mut words = encoded.split('\x1f');
@@ -65,7 +65,7 @@ impl Flags {
         flags
     }
 
-    /// Whether a feature is switched on or off; `None` where nothing is said of it.
+    /// Whether a feature is enabled or disabled; `None` if the flags do not mention it.
     fn feature(&self, name: &str) -> Option<bool> {
         let said = |feature: &String| (feature.get(1..) == Some(name)).then(|| feature.starts_with('+'));
         self.features.iter().rev().find_map(said)

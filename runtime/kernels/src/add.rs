@@ -1,6 +1,6 @@
 //! Add and Sub, elementwise with broadcasting.
 //!
-//! Both operands are brought to a common scale, twice the greater of the two, with `left_shift` spare
+//! Both operands are converted to a common scale, twice the larger of the two, with `left_shift` spare
 //! bits: `s(x) = ((x - zero_point) << left_shift) * factor`. Then
 //! `out = clamp(zero_point + (s(a) ± s(b)) * output_factor)`.
 //!
@@ -37,7 +37,7 @@ pub struct AddSub {
     pub output_multiplier: i32,
     /// Its shift, not positive.
     pub output_shift: i32,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
 

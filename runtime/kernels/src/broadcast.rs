@@ -1,7 +1,7 @@
-//! Walking two operands and one output together, either operand repeated along some dimensions.
+//! Iteration over two operands and one output together, with either operand repeated along some dimensions.
 //!
-//! A stride of 0 repeats an operand. Neighbouring dimensions along which both operands advance as
-//! one are merged, so that the common cases (equal shapes, a scalar, a vector along the channels)
+//! A stride of 0 repeats an operand. Adjacent dimensions that both operands traverse like a single
+//! dimension are merged. The common cases (equal shapes, a scalar, a vector along the channels) then
 //! become long runs with a constant step.
 
 use core::ops::Range;
@@ -14,11 +14,11 @@ use crate::window::div_rem;
 pub struct Broadcast {
     /// Output shape, padded with leading ones.
     pub dims: [usize; 6],
-    /// Elements from one index to the next in the first operand; 0 where it is repeated.
+    /// Elements from one index to the next in the first operand; 0 in dimensions where it is repeated.
     pub a_strides: [usize; 6],
-    /// Elements from one index to the next in the second operand; 0 where it is repeated.
+    /// Elements from one index to the next in the second operand; 0 in dimensions where it is repeated.
     pub b_strides: [usize; 6],
-    /// Elements of one row: the product of the trailing dimensions that a row covers.
+    /// The number of elements of one row: the product of the trailing dimensions that a row covers.
     pub row_len: usize,
 }
 
@@ -54,7 +54,7 @@ impl Broadcast {
                 b_at = b_at.wrapping_add(i.wrapping_mul(dimension.b_stride));
                 index = rest;
             }
-            // A range of no element has a run of none: take one step at least, to end.
+            // The run of an empty range is empty: advance by at least one, so the loop ends.
             let count = run.len.saturating_sub(within).max(1).min(output.len());
             let Some((now, later)) = output.split_at_mut_checked(count) else {
                 return;
@@ -89,14 +89,14 @@ impl Broadcast {
             } else {
                 break;
             }
-            // It is part of the run now.
+            // The dimension is now part of the run.
             *dimension = Dimension::ONE;
         }
         (run, outer)
     }
 }
 
-/// One dimension, and how far each operand advances along it.
+/// One dimension, and the stride of each operand along it.
 #[derive(Clone, Copy)]
 struct Dimension {
     len: usize,

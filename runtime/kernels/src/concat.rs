@@ -1,7 +1,7 @@
 //! Concat: inputs side by side along one dimension.
 //!
-//! Seen as rows before that dimension, each input fills its own column of every output row, so one
-//! call copies one input and the order of the calls does not matter. All inputs share the output's
+//! A row is an index of the dimensions before that one. Each input fills its own columns of every output row, so one
+//! call copies one input, and the order of the calls does not matter. All inputs share the output's
 //! quantization.
 //!
 //! Source: TensorFlow Lite Micro `reference_ops::Concatenation`.
@@ -10,19 +10,19 @@ use core::ops::Range;
 
 use crate::lines::{copy, for_each_line, run};
 
-/// Where one input of a concatenation goes.
+/// The position of one input in a concatenation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConcatPart {
-    /// Bytes of an output row: of all inputs together.
+    /// The number of bytes of an output row: that of all inputs together.
     pub row_len: usize,
-    /// Byte of the output row where this input begins.
+    /// Offset in the output row, in bytes, where this input begins.
     pub start: usize,
-    /// Bytes of a row of this input.
+    /// The number of bytes of a row of this input.
     pub len: usize,
 }
 
-/// Copies one input to its column of output rows `rows`; `output` holds those rows only, `input` is
-/// whole.
+/// Copies one input to its columns of output rows `rows`; `output` holds those rows only, `input` is
+/// the whole tensor.
 ///
 /// ```
 /// use tealight_kernels::{ConcatPart, concat_part};

@@ -7,8 +7,8 @@
 //! A small window is gathered into one buffer per pixel, with the zero point for taps in the padding,
 //! and multiplied with all filters as a matrix; a 1×1 window is used in place. In a large window, each
 //! clipped kernel row is contiguous in the weights and, without dilation and groups, in the input too:
-//! it is a dot product of two slices, shared by four output channels, and the part of clipped taps is
-//! the zero point times a sum of weights, for which only pixels at the border pay.
+//! it is a dot product of two slices, shared by four output channels. Clipped taps contribute the zero
+//! point times a sum of weights, which is computed only for pixels at the border.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, CONV_2D; TensorFlow Lite Micro
 //! `reference_integer_ops::ConvPerChannel`.
@@ -35,16 +35,16 @@ pub struct Conv2d {
     pub stride: [usize; 2],
     /// Vertical and horizontal dilation.
     pub dilation: [usize; 2],
-    /// Rows of padding above, columns of padding to the left. What is missing below and to the right
-    /// is padding too.
+    /// Rows of padding above, columns of padding to the left. Missing rows below and
+    /// columns to the right are padding too.
     pub pad: [usize; 2],
-    /// Number of groups: each sees `input[3] / groups` channels and makes `output[3] / groups`.
+    /// Number of groups: each reads `input[3] / groups` channels and computes `output[3] / groups`.
     pub groups: usize,
-    /// Quantized value of a real zero in the input: what a tap in the padding reads.
+    /// Quantized value of a real zero in the input, which a tap in the padding reads.
     pub input_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
 
@@ -73,7 +73,7 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
             let first = pixel_start(p.input, [image, y.input, x.input]);
             let mut patch = Patch {
                 input: first,
-                // With a single tap the dilation says nothing, may be huge, and these may wrap.
+                // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
                 input_line: p.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels),
                 weights: (y.taps.start * kernel_width + x.taps.start) * group_inputs,
                 weights_line: kernel_width * group_inputs,
@@ -105,10 +105,10 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
     });
 }
 
-/// Elements of a window that is gathered: beyond it, runs are long enough to be used in place.
+/// The maximum number of elements in a window that is gathered. In a larger one, runs are long enough to use in place.
 const GATHERED: usize = 320;
 
-/// Where one pixel's window lies in the input and in a filter: `lines` kernel rows of `runs`
+/// The position of one pixel's window in the input and in a filter: `lines` kernel rows of `runs`
 /// contiguous pieces of `run_len` elements each.
 struct Patch {
     input: usize,
@@ -136,7 +136,7 @@ impl Patch {
         }
         let gathered = buffer.get_mut(..filter_len)?;
         if self.lines * self.runs * self.run_len < filter_len {
-            // A quantized zero is a byte; another parameter has no meaning.
+            // A valid zero point is in the range of a byte.
             gathered.fill(p.input_zero_point as i8);
         }
         for ky in 0..self.lines {
@@ -154,18 +154,18 @@ impl Patch {
     }
 }
 
-/// What a pixel at the border needs to know of its clipped taps.
+/// The clipped taps of a pixel at the border.
 struct Padding<'a> {
     zero_point: i32,
     window: [&'a Taps; 2],
-    /// Taps in a kernel row.
+    /// The number of taps in a kernel row.
     line: usize,
-    /// Weights of a tap.
+    /// The number of weights of a tap.
     run: usize,
 }
 
 impl Padding<'_> {
-    /// Sum of the weights of `filter` whose taps lie in the padding.
+    /// The sum of the weights of `filter` whose taps are in the padding.
     fn sum(&self, filter: &[i8]) -> i32 {
         let [y, x] = self.window;
         let mut total = 0i32;
@@ -184,7 +184,7 @@ impl Padding<'_> {
     }
 }
 
-/// One pixel of one group: all its output channels, four at a time.
+/// Computes one pixel of one group: all its output channels, four at a time.
 #[expect(clippy::too_many_arguments, reason = "the operands of one pixel, used once")]
 fn convolve(
     patch: &Patch,

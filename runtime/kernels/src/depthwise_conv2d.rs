@@ -1,13 +1,13 @@
 //! DepthwiseConv2d: 2-D convolution of each channel by itself, NHWC input, 1HWO weights.
 //!
-//! Input channel `i` makes output channels `i * m .. (i + 1) * m`, where the depth multiplier `m` is
+//! Output channels `i * m .. (i + 1) * m` read input channel `i`, where the depth multiplier `m` is
 //! `output[3] / input[3]`: `acc = bias[o] + Σ w[ky, kx, o] * x[n, iy, ix, o / m]`, a tap in the
 //! padding reading the input's zero point; then `out = clamp(zero_point + acc * factor[o])`.
 //! All accumulation wraps.
 //!
-//! The weights of one tap lie side by side by channel, as the input does when `m` is 1: a block of
-//! neighbouring channels is summed tap by tap, each tap two slices multiplied element by element. With
-//! `m > 1` a block lies within one input channel, whose value multiplies all of it.
+//! The weights of one tap are contiguous by channel, and so is the input if `m` is 1: a block of
+//! adjacent channels is summed tap by tap, each tap two slices multiplied element by element. With
+//! `m > 1` a block belongs to one input channel, whose value multiplies all of it.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, DEPTHWISE_CONV_2D; TensorFlow Lite
 //! Micro `reference_integer_ops::DepthwiseConvPerChannel`.
@@ -34,14 +34,14 @@ pub struct DepthwiseConv2d {
     pub stride: [usize; 2],
     /// Vertical and horizontal dilation.
     pub dilation: [usize; 2],
-    /// Rows of padding above, columns of padding to the left. What is missing below and to the right
-    /// is padding too.
+    /// Rows of padding above, columns of padding to the left. Missing rows below and
+    /// columns to the right are padding too.
     pub pad: [usize; 2],
-    /// Quantized value of a real zero in the input: what a tap in the padding reads.
+    /// Quantized value of a real zero in the input, which a tap in the padding reads.
     pub input_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
 
@@ -91,26 +91,26 @@ pub fn depthwise_conv2d(
     });
 }
 
-/// Channels that are summed together.
+/// The number of channels that are summed together.
 const BLOCK: usize = 64;
 
-/// Neighbouring output channels of one pixel.
+/// Adjacent output channels of one pixel.
 struct Block<'a> {
     p: &'a DepthwiseConv2d,
     input: &'a [i8],
     weights: &'a [i8],
-    /// Element of the input under the first tap within it, for the block's first channel.
+    /// Index of the input element under the first tap inside the input, for the block's first channel.
     input_at: usize,
-    /// The block's first channel.
+    /// The block's first output channel.
     weights_at: usize,
     output: Output,
-    /// Whether some taps lie in the padding.
+    /// Whether some taps are in the padding.
     clipped: bool,
     window: [&'a Taps; 2],
 }
 
 impl Block<'_> {
-    /// All the given channels. `SHARED`: one input channel makes them all; else each has its own.
+    /// Computes all of `channels`. With `SHARED` they read one input channel; otherwise each has its own.
     #[inline]
     fn channels<const SHARED: bool>(&mut self, channels: &[Channel], outputs: &mut [i8]) {
         let (mut channels, mut outputs) = (channels, outputs);
@@ -131,7 +131,7 @@ impl Block<'_> {
         }
     }
 
-    /// At most [`BLOCK`] channels.
+    /// Computes at most [`BLOCK`] channels.
     #[inline]
     fn compute<const SHARED: bool>(&self, channels: &[Channel], outputs: &mut [i8]) {
         let mut accumulators = [0; BLOCK];
@@ -148,14 +148,14 @@ impl Block<'_> {
         self.output.store(accumulators, channels, outputs);
     }
 
-    /// The taps within the input.
+    /// Adds the taps inside the input.
     #[inline]
     fn taps<const SHARED: bool>(&self, accumulators: &mut [i32]) {
         let [_, _, in_width, in_channels] = self.p.input;
         let [_, kernel_width] = self.p.kernel;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
-        // With a single tap the dilation says nothing, may be huge, and these may wrap.
+        // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
         let [vertical, horizontal] = self.p.dilation;
         let input_line = vertical.wrapping_mul(in_width).wrapping_mul(in_channels);
         let window = Window {
@@ -176,7 +176,7 @@ impl Block<'_> {
         }
     }
 
-    /// The taps in the padding, each reading the input's zero point.
+    /// Adds the taps in the padding, which read the input's zero point.
     fn padding(&self, accumulators: &mut [i32]) {
         let [kernel_height, kernel_width] = self.p.kernel;
         let out_channels = self.p.output[3];

@@ -2,15 +2,15 @@
 //!
 //! A number with `I` integer bits is an `i32` counted in units of `2^(I - 31)` ("Q`I`"): Q0 covers
 //! `[-1, 1)`, Q4 covers `[-16, 16)`. A product of Q`a` and Q`b` is Q`a+b` and is one rounded high
-//! multiply. One is not representable in Q0; its nearest value, `i32::MAX`, stands for it.
+//! multiply. One is not representable in Q0; the nearest value, `i32::MAX`, is used for it.
 //!
 //! `exp` splits its argument into a multiple of 1/4 (a product of constants, one per set bit) and a
-//! rest in `[-1/4, 0)` (four Taylor terms around -1/8). Reciprocals take three Newton-Raphson steps.
+//! remainder in `[-1/4, 0)` (four Taylor terms around -1/8). Reciprocals take three Newton-Raphson steps.
 //! Source: gemmlowp's `fixedpoint.h`, the functions of the same names.
 
 use crate::quant::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul as mul};
 
-/// One in Q0, as near as it gets.
+/// The nearest value to one in Q0.
 const ONE_Q0: i32 = i32::MAX;
 /// One in Q2.
 const ONE_Q2: i32 = 1 << 29;
@@ -40,7 +40,7 @@ pub fn exp_on_negative_values<const INTEGER_BITS: u32>(x: i32) -> i32 {
             result = mul(result, factor);
         }
     }
-    // Below -32 nothing is left; only a Q6 or wider number reaches there.
+    // Below -32 the result is 0; only numbers in Q6 or wider can be that small.
     if INTEGER_BITS > 5 && x < -(1i32.wrapping_shl((fractional_bits + 5) as u32)) {
         result = 0;
     }
@@ -115,7 +115,7 @@ pub fn tanh(x: i32) -> i32 {
 /// `1/x = scale * 2^-bits` with `scale` in Q0.
 #[must_use]
 pub fn reciprocal(x: i32, integer_bits: i32) -> (i32, i32) {
-    // Shifted so that the leading bit stands for one, x is 1 + f; f in Q0 is what is left below it.
+    // With its leading bit as one, x is 1 + f; the bits below it are f in Q0.
     let headroom_plus_one = x.leading_zeros();
     let fraction = (x as u32).wrapping_shl(headroom_plus_one).wrapping_sub(1 << 31) as i32;
     let scale = one_over_one_plus_x_for_x_in_0_1(fraction);

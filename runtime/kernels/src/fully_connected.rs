@@ -5,7 +5,7 @@
 //! (see [`Channel`]), together with `in_features * input_zero_point * weights_zero_point` when the
 //! weights have a zero point. All accumulation wraps.
 //!
-//! Four neurons share each input load; a zero point of the weights costs one sum of the input.
+//! Four neurons share each input load; a zero point of the weights needs one sum of the input.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, FULLY_CONNECTED; TensorFlow Lite Micro
 //! `reference_integer_ops::FullyConnected` and `FullyConnectedPerChannel`.
@@ -21,15 +21,15 @@ use crate::window::div_rem;
 /// Parameters of [`fully_connected`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FullyConnected {
-    /// Inputs of a neuron.
+    /// The number of inputs of a neuron.
     pub in_features: usize,
-    /// Neurons.
+    /// The number of neurons.
     pub out_features: usize,
     /// Quantized value of a real zero in the weights; 0 in nearly every model.
     pub weights_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
 

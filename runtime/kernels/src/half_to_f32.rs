@@ -1,12 +1,12 @@
-//! Half precision to single, in a handful of operations without a branch: the conversion stands in the
-//! inner loops of block products and of layers with f16 weights, where no instruction set may be assumed.
+//! Conversion from half to single precision in a few operations without a branch. It is used in the
+//! inner loops of block products and of layers with f16 weights, where no instruction set can be assumed.
 
 use half::f16;
 
 /// The value of `x`.
 ///
-/// A half's exponent and fraction, moved to a single's place, are the value times 2^-112, subnormals too;
-/// so a multiplication by 2^112 makes it, exactly. Infinities and NaNs get the greatest exponent instead.
+/// A half's exponent and fraction, moved to the position in a single, are the value times 2^-112, also for subnormals;
+/// a multiplication by 2^112 then computes it exactly. Infinities and NaNs get the maximum exponent instead.
 #[inline]
 pub(crate) fn half_to_f32(x: f16) -> f32 {
     /// 2^112.

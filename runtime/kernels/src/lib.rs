@@ -2,19 +2,19 @@
 //! f32 networks in [`float`], and for block-quantized matrices in [`block`].
 //!
 //! A kernel takes a parameter struct, a range of output rows, whole inputs, and an output slice that
-//! holds exactly those rows. Computing rows in any slicing gives the same bytes, so a session can stop
-//! between two rows and go on later. A kernel knows no model, keeps no state, allocates nothing, and
-//! cannot panic: slices that are too short leave part of the output as it was.
+//! holds exactly those rows. The bytes do not depend on how the rows are sliced, so a session can stop
+//! between two rows and continue later. A kernel does not depend on a model, keeps no state, allocates
+//! nothing, and cannot panic: with slices that are too short, part of the output stays unchanged.
 //!
-//! Every int8 kernel gives the bytes of TensorFlow Lite Micro's reference kernels. [`quant`] and
-//! [`fixed_point`] hold the arithmetic that all of them share.
+//! Every int8 kernel returns the same bytes as TensorFlow Lite Micro's reference kernel. [`quant`] and
+//! [`fixed_point`] contain the arithmetic that they share.
 //!
 //! | operator | rows | a row |
 //! |---|---|---|
 //! | [`conv2d()`], [`depthwise_conv2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
-//! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | as [`Broadcast::row_len`] says | |
+//! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | see [`Broadcast::row_len`] | |
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
 //! | [`mean()`] | output elements | one element |
 //! | [`concat_part`] | dimensions before the axis | the rest |
@@ -23,8 +23,8 @@
 //!
 //! # Instruction sets
 //!
-//! The inner loops of the int8 kernels are written in plain Rust, and again for what some cores have beside that. Which of
-//! them are built, the target and the compiler's flags say:
+//! The inner loops of the int8 kernels are written in plain Rust, and again for the extensions of some cores. The
+//! target and the compiler's flags select the version that is built:
 //!
 //! | core | target | flags |
 //! |---|---|---|
@@ -42,8 +42,8 @@
 //! rustflags = ["-C", "target-cpu=cortex-m55", "-C", "target-feature=-mve.fp"]
 //! ```
 //!
-//! The bytes are the same with and without them. The flags leave vectors of reals out, which the compiler would put into the
-//! float kernels: those of MVE flush subnormal numbers to zero, so the build refuses them.
+//! The bytes are the same with and without them. The flags exclude floating-point vectors, which the compiler would use
+//! in the f32 kernels. Those of MVE flush subnormal numbers to zero, so the build refuses flags that enable them.
 //!
 //! # Example
 //!
@@ -110,7 +110,7 @@ mod mul;
 mod pad;
 mod pool2d;
 #[cfg_attr(any(arm_dsp, arm_mve, arm_neon, riscv_v), allow(dead_code))]
-// what the instruction set does better is there to be compared with
+// always built, because the instruction set's versions are compared with it
 mod portable;
 mod prelu;
 pub mod quant;

@@ -1,9 +1,9 @@
-//! Cutting slices into equal lines, and copying, without a branch that panics.
+//! Splitting slices into equal lines, and copying, without a branch that panics.
 
 use core::ops::Range;
 
 /// Calls `f(row, line)` for each of `rows`, with consecutive lines of `len` elements of `output`.
-/// Ends early where `output` does.
+/// Stops early if `output` is too short.
 #[inline]
 pub(crate) fn for_each_line<T>(rows: Range<usize>, len: usize, output: &mut [T], mut f: impl FnMut(usize, &mut [T])) {
     let mut rest = output;
@@ -16,7 +16,7 @@ pub(crate) fn for_each_line<T>(rows: Range<usize>, len: usize, output: &mut [T],
     }
 }
 
-/// The first `len` elements, which are taken off the slice; `None` if there are fewer.
+/// Removes the first `len` elements from the slice and returns them; `None` if there are fewer.
 #[inline]
 pub(crate) fn take<'a, T>(slice: &mut &'a [T], len: usize) -> Option<&'a [T]> {
     let (line, later) = slice.split_at_checked(len)?;
@@ -24,13 +24,13 @@ pub(crate) fn take<'a, T>(slice: &mut &'a [T], len: usize) -> Option<&'a [T]> {
     Some(line)
 }
 
-/// The elements from `from` on; none if there are fewer.
+/// The elements from `from` on; empty if there are fewer.
 #[inline]
 pub(crate) fn tail<T>(slice: &[T], from: usize) -> &[T] {
     slice.get(from..).unwrap_or(&[])
 }
 
-/// `len` elements from `from` on; none if there are fewer.
+/// `len` elements from `from` on; empty if there are fewer.
 #[inline]
 pub(crate) fn run<T>(slice: &[T], from: usize, len: usize) -> &[T] {
     tail(slice, from).get(..len).unwrap_or(&[])

@@ -1,9 +1,9 @@
 //! Lookup: any function of one 8-bit value, as a table.
 //!
-//! Activations alone (Relu, Logistic, Tanh, HardSwish, LeakyRelu) and 8-bit requantization all become
-//! this operator; the compiler fills the table with the functions of [`unary`](crate::unary).
+//! Activation functions that are not fused (Relu, Logistic, Tanh, HardSwish, LeakyRelu) and 8-bit requantization are
+//! all compiled to this operator; the compiler fills the table with the functions of [`unary`](crate::unary).
 
-/// `output[i] = table[input[i]]`, the byte taken as unsigned (int8 values by their bits).
+/// Computes `output[i] = table[input[i]]`. The byte is the index as unsigned, also for int8 values.
 ///
 /// The table has 256 entries. The caller slices input and output to the rows it wants.
 pub fn lookup(table: &[u8], input: &[u8], output: &mut [u8]) {

@@ -1,11 +1,11 @@
-//! What the multiply-accumulate kernels share around their inner loops: where accumulators start, rows of weights against
-//! one input, and requantization.
+//! The parts that the multiply-accumulate kernels share around their inner loops: initial accumulators, rows of weights
+//! times one input, and requantization.
 
 use crate::arch::{ROWS, dot_rows, requantize};
 use crate::lines::{run, take};
 use crate::quant::Channel;
 
-/// What follows an accumulator: the output's zero point and range.
+/// The output's zero point and range, for requantization.
 #[derive(Clone, Copy)]
 pub(crate) struct Output {
     pub(crate) zero_point: i32,
@@ -23,7 +23,7 @@ impl Output {
 /// One output per row of `weights`: the requantized dot product with `input`, started at the channel's
 /// bias plus `offset`.
 ///
-/// Rows are `input.len()` elements, one after the other, and `channels` has one entry per row; four of them or more share
+/// Rows are consecutive, of `input.len()` elements each, and `channels` has one entry per row. Four or more rows share
 /// each load of the input.
 pub(crate) fn matrix_vector(
     input: &[i8],
@@ -52,7 +52,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Multiplies `N` rows together, as often as there are so many, and returns the rest.
+    /// Multiplies `N` rows together as long as there are that many, and returns the remaining rows.
     #[inline]
     fn by<const N: usize>(mut self) -> Self {
         let len = self.input.len();
@@ -68,7 +68,7 @@ impl Rows<'_> {
     }
 }
 
-/// Where the accumulators start.
+/// The initial accumulators.
 #[inline]
 pub(crate) fn bias<const N: usize>(channels: &[Channel; N], offset: i32) -> [i32; N] {
     let mut accumulators = [0; N];

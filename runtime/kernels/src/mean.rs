@@ -1,8 +1,8 @@
 //! Mean over any dimensions.
 //!
-//! `out = clamp(zero_point + (Σ x - n * input_zero_point) * factor / n)`, with `1/n` taken into the
-//! multiplier: shifted left as far as `n` has bits, then divided by `n` as an integer. The sum wraps at 32 bits, which
-//! the model file's rules keep out of reach: `n` is at most 2^23.
+//! `out = clamp(zero_point + (Σ x - n * input_zero_point) * factor / n)`, with `1/n` included in the
+//! multiplier: it is shifted left by the number of bits of `n`, then divided by `n` as an integer. The sum wraps at 32
+//! bits, but cannot reach that in a valid model file, where `n` is at most 2^23.
 //!
 //! Source: TensorFlow Lite Micro `reference_ops::QuantizedMeanOrSum`.
 
@@ -33,7 +33,7 @@ pub struct Mean {
 pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
     let strides = dense_strides(&p.dims);
     let is_reduced = |i: usize| p.reduced & (1 << i) != 0;
-    // A dimension is either walked by the output's index or summed over: 1 in the other role.
+    // A dimension is either indexed by the output or summed over; in the other array its size is 1.
     let mut kept = [1; 6];
     let mut summed = [1; 6];
     for (i, ((kept, summed), dim)) in kept.iter_mut().zip(&mut summed).zip(p.dims).enumerate() {
@@ -54,7 +54,7 @@ pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
         let base = offset_of(unravel(row, &kept));
         let mut sum = 0i32;
         for i in 0..lines {
-            // Element `i * line` of the summed dimensions: 0 in the innermost of them.
+            // Element `i * line` of the summed dimensions; its index in the innermost of them is 0.
             let from = base.wrapping_add(offset_of(unravel(i * line, &summed)));
             let elements = input.get(from..).unwrap_or(&[]).iter().step_by(line_stride).take(line);
             sum = elements.fold(sum, |sum, &x| sum.wrapping_add(i32::from(x)));

@@ -25,7 +25,7 @@ pub struct Mul {
     pub multiplier: i32,
     /// Its shift.
     pub shift: i32,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
 

@@ -14,11 +14,11 @@ pub struct Pad {
     pub input: [usize; 6],
     /// Output shape.
     pub output: [usize; 6],
-    /// Elements of border before the input, per dimension. What is missing after it is border too.
+    /// The number of border elements before the input, per dimension. The rest of the output after it is border too.
     pub before: [usize; 6],
-    /// Bytes of one border element; the first `item` of them count.
+    /// The bytes of one border element, of which the first `item` are used.
     pub value: [u8; 4],
-    /// Bytes of an element, 1 to 4.
+    /// The number of bytes of an element, 1 to 4.
     pub item: usize,
 }
 

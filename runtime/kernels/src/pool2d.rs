@@ -1,10 +1,10 @@
 //! AvgPool2d and MaxPool2d over NHWC.
 //!
-//! Padding takes no part: the average divides by the number of taps within the input, rounding to
-//! nearest, halves away from zero. Input and output share scale and zero point. The sum wraps at 32 bits, which the
-//! model file's rules keep out of reach: at most 2^23 taps meet the input.
+//! Padding does not count: the average divides by the number of taps inside the input, rounding to
+//! nearest, halves away from zero. Input and output share scale and zero point. The sum wraps at 32 bits, but cannot
+//! reach that in a valid model file, where at most 2^23 taps meet the input.
 //!
-//! A block of neighbouring channels is reduced in registers over all taps.
+//! A block of adjacent channels is reduced in registers over all taps.
 //!
 //! Source: TensorFlow Lite Micro `reference_integer_ops::AveragePool` and `MaxPool`.
 
@@ -27,14 +27,14 @@ pub struct Pool2d {
     pub stride: [usize; 2],
     /// Rows of padding above, columns of padding to the left.
     pub pad: [usize; 2],
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
 
 /// Averages output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements, and `output`
 /// holds the lines of `rows` only.
 ///
-/// A window that lies wholly in the padding leaves its pixel as it was.
+/// For a window that is entirely in the padding, the output pixel stays unchanged.
 pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
     pool::<Average>(p, rows, input, output);
 }
@@ -45,11 +45,11 @@ pub fn max_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8
     pool::<Maximum>(p, rows, input, output);
 }
 
-/// How the taps of a window become one value.
+/// The reduction of a window's taps to one value.
 trait Reduction {
     const START: i32;
     fn add(accumulator: i32, x: i8) -> i32;
-    /// The result over `taps` taps; `None` leaves the output as it was.
+    /// The result over `taps` taps; `None` to leave the output unchanged.
     fn finish(accumulator: i32, taps: usize) -> Option<i32>;
 }
 
@@ -108,7 +108,7 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
     });
 }
 
-/// `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
+/// Computes `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
 #[inline]
 fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &[i8], outputs: &mut [i8; N]) {
     let [_, _, width, depth] = p.input;

@@ -1,12 +1,12 @@
 //! The inner loops of the multiply-accumulate kernels, in plain Rust.
 //!
-//! Everything that an instruction set may do better stands here, behind slices and small arrays, so
-//! that another module with the same functions can take this one's place.
+//! Every loop that an instruction set may do faster is in this module, with an interface of slices and small arrays.
+//! Another module with the same functions can replace it.
 
 use crate::lines::tail;
 use crate::quant::{Channel, requantize_accumulator};
 
-/// Rows that are multiplied together where there are so many; four at least.
+/// The number of rows that are multiplied together if there are that many; at least four.
 pub(crate) const ROWS: usize = 4;
 
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.
@@ -49,14 +49,14 @@ pub(crate) fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8
     }
 }
 
-/// Where the taps of a window lie: `lines` kernel rows of `runs` taps each.
+/// The positions of a window's taps: `lines` kernel rows of `runs` taps each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) lines: usize,
     pub(crate) runs: usize,
-    /// From one kernel row to the next, of the input and of the weights. Where there is no next one, it says nothing.
+    /// Distances from one kernel row to the next, in the input and in the weights; ignored if there is only one row.
     pub(crate) line: [usize; 2],
-    /// From one tap to the next within a kernel row, likewise.
+    /// Distances from one tap to the next within a kernel row, likewise.
     pub(crate) run: [usize; 2],
 }
 
@@ -67,13 +67,13 @@ impl Window {
         let (lines, runs) = (self.lines.saturating_sub(1), self.runs.saturating_sub(1));
         let steps = self.line.iter().zip(self.run).zip(lens);
         steps.fold(true, |fits, ((line, run), len)| {
-            // A sum that does not fit is longer than any slice.
+            // A saturated sum exceeds the length of any slice.
             let last = line.saturating_mul(lines).saturating_add(run.saturating_mul(runs));
             fits && last.saturating_add(count) <= len
         })
     }
 
-    /// Calls `f` with what each tap finds in both slices.
+    /// Calls `f` for each tap, with both slices from the tap's position on.
     #[inline]
     pub(crate) fn for_each_tap(&self, input: &[i8], weights: &[i8], mut f: impl FnMut(&[i8], &[i8])) {
         let (mut input_line, mut weights_line) = (input, weights);

@@ -28,7 +28,7 @@ pub struct Prelu {
     pub negative: Multiplier,
 }
 
-/// `input` from 0 on, `input * alpha` below, for output rows `rows`; `output` holds those rows only.
+/// `input` where it is 0 or more, else `input * alpha`, for output rows `rows`; `output` holds those rows only.
 ///
 /// A row is `broadcast.row_len` output elements.
 pub fn prelu(p: &Prelu, rows: Range<usize>, input: &[i8], alpha: &[i8], output: &mut [i8]) {

@@ -1,6 +1,6 @@
 //! Requantization: from an i32 accumulator to 8 bits by a Q31 multiplier and a power of two.
 //!
-//! A real factor `f` is held as `multiplier * 2^(shift - 31)` with the multiplier in `[2^30, 2^31)`.
+//! A real factor `f` is stored as `multiplier * 2^(shift - 31)` with the multiplier in `[2^30, 2^31)`.
 //! A product with it rounds twice, as gemmlowp does: once in the high half of the 64-bit product,
 //! once in the right shift that follows. The two roundings differ (ties upward, then ties away from
 //! zero), so neither may be merged into the other without changing bits.
@@ -11,7 +11,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What a Conv2d, DepthwiseConv2d or FullyConnected needs to know of one output channel.
+/// The bias and the requantization factor of one output channel of Conv2d, DepthwiseConv2d or FullyConnected.
 ///
 /// `bias` is the layer's bias with the constant part of the input's zero point folded in:
 /// `bias + (-input_zero_point) * sum(weights of the channel)`, wrapping. A kernel then sums plain
@@ -19,7 +19,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Channel {
-    /// Where the accumulator starts.
+    /// The initial value of the accumulator.
     pub bias: i32,
     /// Q31 multiplier of the factor `input_scale * weight_scale / output_scale`.
     pub multiplier: i32,
@@ -94,9 +94,9 @@ pub const fn clamp(value: i32, [low, high]: [i32; 2]) -> i32 {
 /// An accumulator to its output byte: scaled by the channel's factor, moved to the output's zero
 /// point, clamped to the activation's range.
 ///
-/// The channel's multiplier is not negative and its shift from -31 to 30, as in every checked model: so
+/// The channel's multiplier must not be negative and its shift must be from -31 to 30, as in every checked model. Then
 /// the one product that saturates does not occur and no shift count is out of range, which saves a
-/// third of the work. Other values give some byte.
+/// third of the work. For other values the result is unspecified.
 #[inline]
 #[must_use]
 pub const fn requantize_accumulator(accumulator: i32, channel: &Channel, zero_point: i32, activation: [i32; 2]) -> i8 {
@@ -110,7 +110,7 @@ pub const fn requantize_accumulator(accumulator: i32, channel: &Channel, zero_po
     clamp(scaled.wrapping_add(zero_point), activation) as i8
 }
 
-/// [`saturating_rounding_doubling_high_mul`] where the product is not `i32::MIN * i32::MIN`.
+/// [`saturating_rounding_doubling_high_mul`] for products other than `i32::MIN * i32::MIN`.
 const fn high_product(a: i32, b: i32) -> i32 {
     ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32
 }
@@ -121,7 +121,7 @@ const fn halve(x: i32, places: i32) -> i32 {
     (doubled >> 1) + (doubled & 1)
 }
 
-/// A real factor as `(multiplier, shift)`, so that `factor ≈ multiplier * 2^(shift - 31)`.
+/// Converts a real factor to `(multiplier, shift)` with `factor ≈ multiplier * 2^(shift - 31)`.
 ///
 /// As TensorFlow Lite's `QuantizeMultiplier`: the mantissa in `[0.5, 1)` is rounded to 31 bits, ties
 /// away from zero, and a factor too small to matter (below `2^-32`) becomes 0. A factor that is not
@@ -137,7 +137,7 @@ pub const fn quantize_multiplier(factor: f64) -> (i32, i32) {
     const MANTISSA_BITS: u32 = 52;
     let bits = factor.to_bits();
     let biased = ((bits >> MANTISSA_BITS) & 0x7ff) as i32;
-    // Zero and subnormals are below any factor that matters; 0x7ff is infinity or NaN.
+    // Zero and subnormals are below 2^-32; an exponent of 0x7ff is infinity or NaN.
     if biased == 0 || biased == 0x7ff {
         return (0, 0);
     }
@@ -157,7 +157,7 @@ pub const fn quantize_multiplier(factor: f64) -> (i32, i32) {
     (multiplier as i32, shift)
 }
 
-/// A shift count from a parameter that nobody may have checked.
+/// A shift count from a parameter that may not have been checked.
 const fn clamp_shift(shift: i32) -> u32 {
     if shift < 0 {
         0
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(requantize_accumulator(5, &channel, 3, [-128, 127]), 8);
         assert_eq!(requantize_accumulator(500, &channel, 3, [-128, 127]), 127);
         assert_eq!(requantize_accumulator(-500, &channel, 3, [3, 100]), 3);
-        // Whatever the zero point, nothing but the clamp's ends is left of it.
+        // With this zero point the sum wraps, and the result is one end of the clamp's range.
         assert_eq!(requantize_accumulator(9, &channel, i32::MAX, [-128, 127]), -128);
     }
 }

@@ -1,7 +1,7 @@
-//! Quantize and Dequantize: between `f32` and 8 bits.
+//! Quantize and Dequantize: conversions between `f32` and 8 bits.
 //!
 //! `q = clamp(round(x / scale) + zero_point)`, halves away from zero; `x = scale * (q - zero_point)`.
-//! Both are one `f32` operation each, so every target gives the same bits.
+//! Each is a single `f32` operation, so the bits are the same on every target.
 //!
 //! Source: TensorFlow Lite Micro `reference_ops::AffineQuantize` and `Dequantize`.
 
@@ -12,9 +12,9 @@ pub struct Quantize {
     pub scale: f32,
     /// Quantized value of a real zero.
     pub zero_point: i32,
-    /// Least output.
+    /// Minimum of the output.
     pub min: i32,
-    /// Greatest output.
+    /// Maximum of the output.
     pub max: i32,
 }
 
@@ -28,7 +28,7 @@ pub struct Dequantize {
 }
 
 impl Quantize {
-    /// One value. What is beyond the range becomes the nearest end of it, NaN the zero point.
+    /// Quantizes one value. Values out of range are clamped, NaN becomes the zero point.
     #[inline]
     fn apply(&self, x: f32) -> i32 {
         let rounded = round_half_away(x / self.scale);
@@ -43,10 +43,10 @@ impl Dequantize {
     }
 }
 
-/// To the nearest integer, halves away from zero, saturating; NaN to 0.
+/// Rounds to the nearest integer, halves away from zero, saturating; NaN becomes 0.
 #[inline]
 pub(crate) fn round_half_away(x: f32) -> i32 {
-    // The conversion truncates and saturates. From 2^23 on there is no fraction left, and below
+    // The conversion truncates and saturates. Values from 2^23 on have no fraction, and below
     // that the subtraction is exact.
     let whole = x as i32;
     let fraction = x - whole as f32;
@@ -73,14 +73,14 @@ pub fn quantize_u8(p: &Quantize, input: &[f32], output: &mut [u8]) {
     }
 }
 
-/// Real values of int8. The caller slices input and output to the rows it wants.
+/// Dequantizes int8. The caller slices input and output to the rows it wants.
 pub fn dequantize_i8(p: &Dequantize, input: &[i8], output: &mut [f32]) {
     for (output, &q) in output.iter_mut().zip(input) {
         *output = p.apply(i32::from(q));
     }
 }
 
-/// Real values of uint8. The caller slices input and output to the rows it wants.
+/// Dequantizes uint8. The caller slices input and output to the rows it wants.
 pub fn dequantize_u8(p: &Dequantize, input: &[u8], output: &mut [f32]) {
     for (output, &q) in output.iter_mut().zip(input) {
         *output = p.apply(i32::from(q));

@@ -1,8 +1,8 @@
 //! ResizeNearest: each output pixel is the nearest input pixel, NHWC.
 //!
-//! Output coordinate `x` reads input coordinate `(x + offset) * scale`, taken down to an integer, or
-//! to the nearest with aligned corners. The product is computed in `f32`, as in the reference: near a
-//! whole number its rounding decides which pixel is read.
+//! Output coordinate `x` reads input coordinate `(x + offset) * scale`, rounded down to an integer, or
+//! to the nearest with aligned corners. The product is computed in `f32`, as in the reference, because its
+//! rounding near an integer decides which pixel is read.
 //!
 //! Source: TensorFlow Lite Micro `reference_ops::ResizeNearestNeighbor`.
 
@@ -18,11 +18,11 @@ pub struct ResizeNearest {
     pub input: [usize; 4],
     /// Output shape, NHWC.
     pub output: [usize; 4],
-    /// Whether the centres of the corner pixels fall together.
+    /// Whether the centres of the corner pixels of input and output are aligned.
     pub align_corners: bool,
-    /// Whether a pixel's coordinate is its centre.
+    /// Whether pixel centres are at half-integer coordinates.
     pub half_pixel_centers: bool,
-    /// Bytes of an element.
+    /// The number of bytes of an element.
     pub item: usize,
 }
 
@@ -51,7 +51,7 @@ fn nearest(p: &ResizeNearest, x: usize, input: usize, output: usize) -> usize {
         if p.align_corners && output > 1 { last as f32 / (output - 1) as f32 } else { input as f32 / output as f32 };
     let offset = if p.half_pixel_centers { 0.5 } else { 0.0 };
     let at = (x as f32 + offset) * scale;
-    // The conversion truncates; nothing here is negative.
+    // The conversion truncates, which rounds down because the value is not negative.
     let whole = at as usize;
     let up = p.align_corners && at - whole as f32 >= 0.5;
     whole.saturating_add(usize::from(up)).min(last)

@@ -2,8 +2,8 @@
 //!
 //! With `d(x) = (x - max) * input_scale * beta` in Q5: `out = exp(d(x)) / Σ exp(d)`, in units of 1/256
 //! from a zero point of -128. Terms with `x - max < diff_min` are too small for Q5 and count as 0.
-//! The sum is Q12.19. From a sum of 512 on every term, at most one, is below half a step of the output, and the
-//! whole row is the zero point; so a sum that saturates is as good as a larger one, and no depth is too long.
+//! The sum is Q12.19. If the sum is 512 or more, each term (at most 1) is below half a step of the output, and the
+//! whole row is the zero point. A saturated sum therefore has the same result as an exact one, and any depth works.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, SOFTMAX; TensorFlow Lite Micro
 //! `reference_ops::Softmax` for int8.
@@ -20,19 +20,20 @@ use crate::quant::{
 const DIFF_INTEGER_BITS: u32 = 5;
 /// Integer bits of the sum of exponentials.
 const SUM_INTEGER_BITS: i32 = 12;
-/// The sum, in units of `2^-19`, from which on every output rounds to zero: 512, two of them for each step of 1/256.
+/// The minimum sum, in units of `2^-19`, for which every output rounds to zero: 512, where a term of 1 is half a step
+/// of 1/256.
 const SUM_OF_ZEROS: u32 = 512 << (31 - SUM_INTEGER_BITS);
 
 /// Parameters of [`softmax`]: int8 in, int8 out with scale 1/256 and zero point -128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Softmax {
-    /// Elements of a row.
+    /// The number of elements of a row.
     pub depth: usize,
     /// Multiplier of `min(beta * input_scale * 2^26, 2^31 - 1)`.
     pub input_multiplier: i32,
     /// Its shift, not negative.
     pub input_left_shift: i32,
-    /// Least difference from the row's maximum that counts.
+    /// Minimum difference from the row's maximum; smaller ones count as 0.
     pub diff_min: i32,
 }
 
@@ -63,7 +64,7 @@ fn softmax_row(p: &Softmax, input: &[i8], output: &mut [i8]) {
         return output.fill(i8::MIN);
     }
     let (scale, bits) = reciprocal(sum.cast_signed(), SUM_INTEGER_BITS);
-    // From Q0 to 1/256, and by the reciprocal's power of two.
+    // The shift from Q0 to 1/256, plus the reciprocal's power of two.
     let exponent = bits.wrapping_add(31 - 8);
     for (output, &x) in output.iter_mut().zip(input) {
         *output = match exp(x) {

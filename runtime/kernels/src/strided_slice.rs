@@ -1,7 +1,7 @@
 //! StridedSlice: every `stride`-th element from `begin` on, in each dimension.
 //!
 //! `output[i] = input[begin + i * stride]`, per dimension; a stride may be negative. Slice, Split and
-//! Unpack are this operator too.
+//! Unpack use this kernel too.
 //!
 //! Source: TensorFlow Lite Micro `reference_ops::StridedSlice`.
 
@@ -21,7 +21,7 @@ pub struct StridedSlice {
     pub begin: [usize; 6],
     /// Input indices from one output index to the next, per dimension.
     pub stride: [isize; 6],
-    /// Bytes of an element.
+    /// The number of bytes of an element.
     pub item: usize,
 }
 

@@ -1,13 +1,13 @@
-//! Svdf: a dense layer over time, factored into features and their past (singular value decomposition
+//! Svdf: a dense layer over time, factored into features and their history (singular value decomposition
 //! filter).
 //!
-//! Each unit has `rank` filters. A filter projects the input to one feature, remembers its last
-//! `memory` features, and weighs them by age. The unit's output is the sum over its filters, plus a
+//! Each unit has `rank` filters. A filter projects the input to one feature, stores its last
+//! `memory` features, and weights them by age. The unit's output is the sum over its filters, plus a
 //! bias:
 //! `feature = clamp16((Σ weights_feature * (x - input_zero_point)) * factor_1)`,
 //! `out = clamp(zero_point + (bias + Σ weights_time * state) * factor_2)`.
 //!
-//! State is shifted by one and the new feature takes the last place, one unit at a time: a unit reads
+//! State is shifted by one and the new feature is stored last, one unit at a time. A unit reads
 //! no other unit's state, so no scratch memory is needed. A row must be computed exactly once per
 //! inference.
 //!
@@ -23,13 +23,13 @@ use crate::window::div_rem;
 /// Parameters of [`svdf`] and [`svdf_i8_state`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Svdf {
-    /// Elements of the input, per batch.
+    /// The number of input elements, per batch.
     pub input_size: usize,
-    /// Outputs, per batch.
+    /// The number of outputs, per batch.
     pub units: usize,
-    /// Filters of a unit.
+    /// The number of filters of a unit.
     pub rank: usize,
-    /// Features that a filter remembers.
+    /// The number of features that a filter stores.
     pub memory: usize,
     /// Quantized value of a real zero in the input.
     pub input_zero_point: i32,
@@ -43,7 +43,7 @@ pub struct Svdf {
     pub multiplier_2: i32,
     /// Its shift.
     pub shift_2: i32,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
 
@@ -67,7 +67,7 @@ pub fn svdf(
     compute(p, 0, rows, input, &weights, state, output);
 }
 
-/// [`svdf`] with 8-bit state and time weights. The state has a zero point of its own.
+/// [`svdf`] with 8-bit state and time weights. The state has its own zero point.
 #[expect(clippy::too_many_arguments, reason = "the operator has five operands")]
 pub fn svdf_i8_state(
     p: &Svdf,
@@ -154,7 +154,7 @@ fn compute<T: State>(
     }
 }
 
-/// Moves every value one place to the front and puts a new one last.
+/// Moves every value one place to the front and stores a new value last.
 fn shift_in<T: Copy>(values: &mut [T], newest: T) {
     let mut next = newest;
     for value in values.iter_mut().rev() {

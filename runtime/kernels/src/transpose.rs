@@ -1,4 +1,4 @@
-//! Transpose: the dimensions in another order.
+//! Transpose: a permutation of the dimensions.
 //!
 //! Source: TensorFlow Lite Micro `reference_ops::Transpose`.
 
@@ -14,7 +14,7 @@ pub struct Transpose {
     pub input: [usize; 6],
     /// Output dimension `i` is input dimension `perm[i]`.
     pub perm: [usize; 6],
-    /// Bytes of an element.
+    /// The number of bytes of an element.
     pub item: usize,
 }
 

@@ -1,7 +1,7 @@
-//! Functions of one 8-bit value: what fills the table of a [`lookup`](crate::lookup()).
+//! Functions of one 8-bit value, which fill the table of a [`lookup`](crate::lookup()).
 //!
-//! There are only 256 arguments, so a compiled model holds the function's table, and these run at
-//! compile time. Each takes the raw quantized value as an `i32` and returns the raw quantized result,
+//! There are only 256 arguments, so a compiled model contains the function's table, and these functions run in the
+//! compiler. Each takes the raw quantized value as an `i32` and returns the raw quantized result,
 //! clamped to the range of its type.
 //!
 //! Sources: TensorFlow Lite Micro's int8 kernels of the same names, and the `Prepare` functions that
@@ -13,12 +13,12 @@ use crate::quant::{clamp, multiply_by_quantized_multiplier, quantize_multiplier,
 /// Integer bits of the argument of [`logistic`] and [`tanh`].
 const INTEGER_BITS: i32 = 4;
 
-/// Parameters of [`logistic`] and [`tanh`]: how an input becomes a Q4 number.
+/// Parameters of [`logistic`] and [`tanh`], which convert an input to a Q4 number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sigmoid {
     /// Quantized value of a real zero in the input.
     pub input_zero_point: i32,
-    /// Distance from the zero point from which on the result is saturated.
+    /// Distance from the zero point beyond which the result is saturated.
     pub input_range_radius: i32,
     /// Multiplier of `input_scale * 2^27`.
     pub input_multiplier: i32,
@@ -32,13 +32,13 @@ impl Sigmoid {
     pub fn from_scale(input_scale: f32, input_zero_point: i32) -> Self {
         let factor = f64::from(input_scale) * f64::from(1 << (31 - INTEGER_BITS));
         let (input_multiplier, input_left_shift) = quantize_multiplier(factor);
-        // The greatest input that the shift leaves below 2^31: 15 in Q4, shifted back.
+        // The maximum input that stays below 2^31 after the shift: 15 in Q4, shifted back.
         let greatest = 15i64 << (31 - INTEGER_BITS);
         let input_range_radius = (greatest >> input_left_shift.clamp(0, 63)) as i32;
         Self { input_zero_point, input_range_radius, input_multiplier, input_left_shift }
     }
 
-    /// The input in Q4, or the sign of a saturated one.
+    /// The input in Q4, or `Err` with the sign of an input that saturates.
     fn argument(&self, x: i32) -> Result<i32, bool> {
         let x = x.wrapping_sub(self.input_zero_point);
         if x <= self.input_range_radius.wrapping_neg() {
@@ -127,8 +127,8 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
     let fine = (x.wrapping_sub(p.input_zero_point) as i16).wrapping_shl(7);
     let preshift = rounding_high_mul_i16(fine, p.output_multiplier);
 
-    // x / 3 in Q15, saturating at ±1. The last left shift follows the product, so that only it can
-    // saturate a value that matters.
+    // x / 3 in Q15, saturating at ±1. One left shift is kept until after the product. The shifts before the product then
+    // saturate only values that end at ±1 anyway, because the multiplier is at least one half.
     let mut reluish = fine;
     if p.reluish_exponent > 0 {
         reluish = saturating_shift_left_i16(reluish, p.reluish_exponent - 1);
@@ -144,7 +144,7 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
     // From [-1, 1] to [0, 1].
     let gate = (i32::from(reluish) + (1 << 15)) >> 1;
 
-    // This product truncates, against the upward bias of the one before.
+    // This product truncates, to compensate for the upward bias of the one before.
     let product = gate * i32::from(preshift) / (1 << 15);
     let output = rounding_divide_by_pot(product, p.output_exponent.saturating_neg()) as i16;
     clamp(i32::from(output.wrapping_add(p.output_zero_point as i16)), [-128, 127])
@@ -198,7 +198,7 @@ impl LeakyRelu {
     }
 }
 
-/// `x` where it is positive, `alpha * x` where not; int8.
+/// `x` if it is positive, else `alpha * x`; int8.
 #[must_use]
 pub fn leaky_relu(p: &LeakyRelu, x: i32) -> i32 {
     let x = x.wrapping_sub(p.input_zero_point);
@@ -219,7 +219,7 @@ pub struct Rescale {
     pub multiplier: i32,
     /// Its shift.
     pub shift: i32,
-    /// Least and greatest output: for [`relu`] from the output's zero point on; for [`requantize`]
+    /// Minimum and maximum of the output: for [`relu`] from the output's zero point on; for [`requantize`]
     /// the range of the output's type (`[-128, 127]` or `[0, 255]`).
     pub range: [i32; 2],
 }
@@ -251,19 +251,19 @@ pub fn relu(p: &Rescale, x: i32) -> i32 {
     p.apply(x)
 }
 
-/// The same real value in another quantization, int8 or uint8 on either side.
+/// Converts a value to another quantization, int8 or uint8 on either side.
 #[must_use]
 pub fn requantize(p: &Rescale, x: i32) -> i32 {
     p.apply(x)
 }
 
-/// `clamp(x, 0, 6)` where input and output share their quantization: `range` is the quantized 0 and 6.
+/// `clamp(x, 0, 6)` for input and output with the same quantization: `range` is the quantized 0 and 6.
 #[must_use]
 pub fn relu6(range: [i32; 2], x: i32) -> i32 {
     clamp(x, range)
 }
 
-/// `clamp(x, -1, 1)` where input and output share their quantization: `range` is the quantized -1 and 1.
+/// `clamp(x, -1, 1)` for input and output with the same quantization: `range` is the quantized -1 and 1.
 #[must_use]
 pub fn relu_n1_to_1(range: [i32; 2], x: i32) -> i32 {
     clamp(x, range)

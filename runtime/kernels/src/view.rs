@@ -3,7 +3,7 @@
 use crate::lines::{copy, for_each_line, run, tail};
 use crate::window::div_rem;
 
-/// The index of `row` in each of `dims`, the last of them fastest.
+/// The index of `row` in each of `dims`; the last changes fastest.
 #[inline]
 pub(crate) fn unravel(row: usize, dims: &[usize]) -> [usize; 6] {
     let mut index = [0; 6];
@@ -14,7 +14,7 @@ pub(crate) fn unravel(row: usize, dims: &[usize]) -> [usize; 6] {
     index
 }
 
-/// Elements from one index to the next of each dimension of a dense tensor.
+/// The number of elements from one index to the next, for each dimension of a dense tensor.
 #[inline]
 pub(crate) fn dense_strides(dims: &[usize; 6]) -> [usize; 6] {
     let mut strides = [1; 6];
@@ -43,7 +43,7 @@ pub(crate) fn gather(input: &[u8], start: usize, step: isize, item: usize, outpu
         return;
     }
     for_each_line(0..output.len(), item, output, |_, output| {
-        // Items are a few bytes: cheaper one by one than as a call to memcpy.
+        // An item has only a few bytes, which are cheaper to copy one by one than with memcpy.
         for (output, &x) in output.iter_mut().zip(tail(input, at.wrapping_mul(item))) {
             *output = x;
         }

@@ -1,4 +1,4 @@
-//! Sliding windows: which taps of a kernel meet the input, along one axis.
+//! Sliding windows: the taps of a kernel that meet the input, along one axis.
 
 use core::ops::Range;
 
@@ -12,12 +12,12 @@ pub(crate) struct Axis {
     pub(crate) pad: usize,
 }
 
-/// The taps of a window that lie within the input; the others are in the padding.
+/// The taps of a window that are inside the input; the others are in the padding.
 #[derive(Clone)]
 pub(crate) struct Taps {
     /// Indices of the taps in the kernel.
     pub(crate) taps: Range<usize>,
-    /// Input coordinate under the first of them.
+    /// Input coordinate of the first tap.
     pub(crate) input: usize,
 }
 
@@ -60,7 +60,7 @@ impl Axis {
 }
 
 impl Taps {
-    /// How many taps meet the input.
+    /// The number of taps that meet the input.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.taps.len()

@@ -1,4 +1,4 @@
-//! The block kernels give what candle-core recorded, and are total. The comparison with candle-core on
+//! The block kernels return recorded results of candle-core, and are total. The comparison with candle-core on
 //! random data is in `tests/candle`.
 
 mod common;
@@ -65,7 +65,7 @@ fn blocks_are_those_that_candle_recorded() {
 
 #[test]
 fn quantized_values_are_near_the_real_ones() {
-    // Half a step of the widest group, and what rounding factors to few bits adds.
+    // Half a step of the widest group, plus the error of rounding factors to few bits.
     let relative = |block| match block {
         BlockType::Q2K => 0.4,
         BlockType::Q3K => 0.25,
@@ -135,7 +135,7 @@ fn any_bytes_and_any_lengths_return() {
             let _ = vec_dot(block, &w[..rng.size(0, 700)], &x[..rng.size(0, 650)]);
             let mut y = vec![0.0; len];
             dequantize(block, &w, &mut y);
-            // Among them NaN and infinities.
+            // These include NaN and infinities.
             let floats: Vec<f32> = (0..len).map(|_| f32::from_bits(rng.next() as u32)).collect();
             quantize(block, &floats, &mut vec![0; rng.size(0, 700)]);
             quantize_activations(block, &floats, &mut vec![0; rng.size(0, 700)]);

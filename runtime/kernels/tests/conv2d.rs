@@ -1,5 +1,5 @@
-//! Conv2d and DepthwiseConv2d against loops written from the definition: a tap in the padding is left
-//! out, every other contributes `w * (x - zero_point)`.
+//! Conv2d and DepthwiseConv2d against loops written from the definition: a tap in the padding is
+//! skipped, every other contributes `w * (x - zero_point)`.
 
 mod common;
 
@@ -23,7 +23,7 @@ impl Window {
         let dilation = if rng.size(0, 2) == 0 { pair(rng, 1, 3) } else { [1, 1] };
         Self {
             size: pair(rng, 1, 8),
-            // Of any size: what lies beyond the input is padding.
+            // Any size: coordinates outside the input are padding.
             output: pair(rng, 1, 6),
             kernel,
             stride: pair(rng, 1, 3),
@@ -44,7 +44,7 @@ fn conv2d_equals_its_definition_and_rows_are_independent() {
     for_seeds(400, |rng| {
         let window = Window::random(rng);
         let groups = if rng.size(0, 3) == 0 { rng.size(2, 3) } else { 1 };
-        // Deep inputs make windows that are not gathered but read in place.
+        // With deep inputs, windows are not gathered but read in place.
         let group_in = if rng.size(0, 2) == 0 { rng.size(30, 70) } else { rng.size(1, 7) };
         let group_out = rng.size(1, 9);
         let [height, width] = window.size;
@@ -100,7 +100,7 @@ fn conv2d_equals_its_definition_and_rows_are_independent() {
 fn depthwise_conv2d_equals_its_definition_and_rows_are_independent() {
     for_seeds(400, |rng| {
         let window = Window::random(rng);
-        // Deep ones take more than one block of channels.
+        // Deep outputs need more than one block of channels.
         let depth = if rng.size(0, 3) == 0 { rng.size(60, 140) } else { rng.size(1, 21) };
         let multiplier = if rng.size(0, 1) == 0 { rng.size(2, 10) } else { 1 };
         let [height, width] = window.size;

@@ -10,7 +10,7 @@ struct Operands {
     broadcast: Broadcast,
     a: Vec<i8>,
     b: Vec<i8>,
-    /// The two elements that make each output element.
+    /// The two input elements of each output element.
     pairs: Vec<(i8, i8)>,
     rows: usize,
 }

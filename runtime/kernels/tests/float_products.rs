@@ -43,11 +43,11 @@ fn a_dense_layer_is_a_matrix_product() {
 
 #[test]
 fn dot_products_are_summed_in_eight_lanes() {
-    // 2^24 + 1 is 2^24 in f32: the order decides what is lost.
+    // 2^24 + 1 is 2^24 in f32, so the result depends on the order.
     let big = 16_777_216.0;
     let p = FullyConnected { in_features: 10, out_features: 1, activation: UNBOUNDED };
     let mut output = [0.0];
-    // Elements 0 and 8 are of one lane, element 4 is added to it before the others.
+    // Elements 0 and 8 are in the same lane; the lane of element 4 is added to it before the others.
     let input = [big, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0];
     fully_connected(&p, 0..1, &input, &[1f32; 10], &[], &mut output);
     // ((big + 1) + 0 + (1 + 0)) + ((1 + 1) + 0)

@@ -67,7 +67,8 @@ fn rope_leaves_rows_beyond_its_tables_as_they_are() {
     assert_eq!(output, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, -9.0, 8.0]);
 }
 
-/// Attention of a whole sequence at once, in f64: `[positions, heads, depth]`. A position sees those up to its own, or all.
+/// Attention of a whole sequence at once, in f64: `[positions, heads, depth]`. A position attends to those up to its
+/// own, or to all.
 fn attention_reference(p: &Attention, length: usize, causal: bool, [q, k, v]: [&[f32]; 3]) -> Vec<f64> {
     let mut output = Vec::new();
     for position in 0..length {
@@ -126,7 +127,7 @@ fn attention_over_a_cache_is_attention_over_the_sequence_whatever_the_steps() {
         }
         assert_near(&output, &attention_reference(&p, length, true, [&q, &k, &v]), TOLERANCE);
 
-        // All at once: not only near, but the same bits.
+        // All positions at once: the same bits, not only close values.
         let at: Vec<i32> = (0..length as i32).collect();
         let mut at_once = vec![0.0; output.len()];
         attention(&p, 0..length * p.heads, &at, &q, &k, &v, &mut at_once);

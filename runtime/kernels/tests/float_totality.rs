@@ -1,15 +1,15 @@
-//! The f32 kernels are total: whatever the parameters and however short the slices, they return.
+//! The f32 kernels are total: they return for all parameters and slice lengths.
 
 use proptest::prelude::*;
 use tealight_kernels::Broadcast;
 use tealight_kernels::float::*;
 
-/// Small sizes, zero among them.
+/// Small sizes, including zero.
 fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
     proptest::array::uniform(0usize..5)
 }
 
-/// Any reals, infinities and NaN among them.
+/// Any f32 values, including infinities and NaN.
 fn reals() -> impl Strategy<Value = Vec<f32>> {
     proptest::collection::vec(proptest::num::f32::ANY, 0..120)
 }

@@ -1,5 +1,5 @@
 //! Pad, StridedSlice, Transpose, ResizeNearest and Concat: every output element is the input element
-//! that the definition names.
+//! of the operator's definition.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! AvgPool2d and MaxPool2d against the taps that lie in the input, collected one by one.
+//! AvgPool2d and MaxPool2d against the taps inside the input, collected one by one.
 
 mod common;
 
@@ -73,7 +73,8 @@ fn a_maximum_is_that_of_the_taps_in_the_input() {
     });
 }
 
-/// Taps of a window that meet the input, at most, by the model file's rules (`MOST_AVERAGED` of the format).
+/// The maximum number of taps of a window that meet the input, by the model file's rules (the format's
+/// `MOST_AVERAGED`).
 const LARGEST_WINDOW: [usize; 2] = [1 << 11, 1 << 12];
 
 #[test]

@@ -1,4 +1,4 @@
-//! The kernels give recorded bits: the same on every target that runs this.
+//! The kernels return the recorded bits on every target that runs this test.
 
 use tealight_kernels::block::BlockType;
 use tealight_kernels::recorded::{BLOCKS, Ours, block_digest, first_difference, float_digests};

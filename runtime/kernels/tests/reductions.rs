@@ -1,4 +1,4 @@
-//! Mean and Softmax: equal in every slicing, near the real value everywhere; Mean equal to its formula,
+//! Mean and Softmax: equal for every slicing, and close to the real value; Mean equal to its formula,
 //! Softmax to rows that the oracle computed.
 
 mod common;
@@ -31,7 +31,7 @@ fn a_mean_equals_its_formula_and_is_within_one_of_the_real_one() {
                 f64::from(i32::from(x) - input_zero_point)
             };
             let sum = indices(summed).map(of).sum::<f64>();
-            // 1/n goes into the multiplier, which keeps as many bits as n has.
+            // 1/n is part of the multiplier, which keeps as many bits as n has.
             let bits = count.ilog2();
             let divided = ((i64::from(multiplier) << bits) / count as i64) as i32;
             let expected = scaled(sum as i32, divided, shift - bits as i32);
@@ -54,7 +54,8 @@ fn a_mean_over_nothing_is_the_input_in_the_other_quantization() {
     assert_eq!(output, [10, 11, 9, 73]);
 }
 
-/// As the reference prepares it: `beta * input_scale` in Q26, and the least difference that Q5 holds.
+/// The parameters as the reference computes them: `beta * input_scale` in Q26, and the minimum difference that Q5
+/// holds.
 fn softmax_of(depth: usize, scale: f64) -> Softmax {
     let (input_multiplier, input_left_shift) = quantize_multiplier((scale * f64::from(1 << 26)).min(2_147_483_647.0));
     let diff_min = -((31i64 << 26 >> input_left_shift) as i32);
@@ -100,13 +101,13 @@ fn softmax_rows_are_the_oracles() {
     );
 }
 
-/// `2^exponent`-th of `x`, to nearest, halves away from zero, whatever the exponent.
+/// `x / 2^exponent`, rounded to nearest, halves away from zero, for any exponent.
 fn divided(x: i128, exponent: u32) -> i128 {
     let half = if exponent == 0 { 0 } else { 1i128 << (exponent - 1) };
     ((x.abs() + half) >> exponent) * x.signum()
 }
 
-/// A row of softmax by its definition, with a sum that has no end and shifts that have none.
+/// A row of softmax by its definition, with a sum and shifts that cannot overflow.
 fn softmax_by_definition(p: &Softmax, input: &[i8]) -> Vec<i8> {
     use tealight_kernels::fixed_point::{exp_on_negative_values, one_over_one_plus_x_for_x_in_0_1};
     let maximum = input.iter().copied().max().map_or(-128, i32::from);
@@ -143,7 +144,7 @@ fn a_softmax_of_any_length_is_its_definition() {
         let kind = rng.size(0, 3);
         let input: Vec<i8> = match kind {
             0 => vec![level as i8; depth],
-            // A few that stand out.
+            // A few outliers.
             1 => (0..depth).map(|i| (level - i32::from(i % 700 != 0)) as i8).collect(),
             2 => (0..depth).map(|_| (level + rng.int(-2, 2)) as i8).collect(),
             _ => rng.bytes(depth),
@@ -152,7 +153,8 @@ fn a_softmax_of_any_length_is_its_definition() {
         softmax(&p, 0..1, &input, &mut output);
         assert_eq!(output, softmax_by_definition(&p, &input), "{depth} elements of kind {kind}: {p:?}");
 
-        // And the real one, to half a step and the roundings of the fixed point, of which the sum has one for each term.
+        // Close to the real value: within half a step plus the fixed-point rounding errors, one for each term of the
+        // sum.
         let top = f64::from(*input.iter().max().unwrap());
         let terms: Vec<f64> = input.iter().map(|&x| ((f64::from(x) - top) * scale).exp()).collect();
         let sum: f64 = terms.iter().sum();
@@ -173,7 +175,7 @@ fn thousands_of_equal_elements_are_all_the_zero_of_softmax() {
     }
 }
 
-/// Elements of a mean, at most, by the model file's rules (`MOST_AVERAGED` of the format).
+/// The maximum number of elements of a mean, by the model file's rules (the format's `MOST_AVERAGED`).
 const LONGEST_MEAN: usize = 1 << 23;
 
 #[test]

@@ -79,7 +79,7 @@ impl Layer {
         for _ in 0..4 {
             let input = rng.bytes(self.batches * self.p.input_size);
             let expected = self.definition(&input, &mut state);
-            // A row changes state: each is computed once, in pieces.
+            // A row changes state, so each is computed exactly once, in several pieces.
             let mut output = vec![0; rows];
             let mut row = 0;
             let mut found = Vec::new();

@@ -1,9 +1,9 @@
-//! Kernels are total: whatever the parameters and however short the slices, they return.
+//! Kernels are total: they return for all parameters and slice lengths.
 
 use proptest::prelude::*;
 use tealight_kernels::*;
 
-/// Small sizes, zero among them.
+/// Small sizes, including zero.
 fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
     proptest::array::uniform(0usize..5)
 }

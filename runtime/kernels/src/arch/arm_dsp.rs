@@ -1,8 +1,8 @@
 //! Arm's DSP extension (ARMv7E-M: Cortex-M4, M7): two 16-bit products in one instruction.
 //!
 //! `SXTB16` widens bytes 0 and 2 of a word, and with a rotation bytes 1 and 3, so a word of four inputs and one of four
-//! weights meet in two `SMLAD`s. The order of the sum differs from the portable loop's, its value does not: sums wrap.
-//! Words are loaded wherever the bytes lie; these cores take unaligned single loads.
+//! weights need two `SMLAD`s. The order of the sum differs from the portable loop's, but not its value, because sums
+//! wrap. Words are loaded at any address; these cores support unaligned single loads.
 
 use crate::portable::{self, Window};
 use crate::quant::Channel;
@@ -10,11 +10,11 @@ use core::arch::asm;
 
 pub(crate) use crate::portable::ROWS;
 
-/// [`portable::dot_rows`]: four rows at a time, four elements of each in one turn of the loop.
+/// [`portable::dot_rows`]: four rows at a time, four elements of each in one iteration.
 #[inline]
 pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
     let words = input.len() / 4;
-    // Where the last row ends. A sum that does not fit is longer than any slice.
+    // End of the last row. A saturated sum exceeds the length of any slice.
     let end = stride.saturating_mul(3).saturating_add(input.len());
     if N != 4 || words == 0 || end > weights.len() {
         return rest(accumulators, input, weights, stride);
@@ -75,13 +75,13 @@ pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8]
     }
 }
 
-/// What whole words of four rows leave over; out of line, to keep the loops around it small.
+/// The elements of four rows that are left over after whole words; out of line, to keep the surrounding loops small.
 #[inline(never)]
 fn rest<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
     portable::dot_rows(accumulators, input, weights, stride);
 }
 
-/// [`portable::multiply_taps`]: tap by tap, four channels in one turn of the loop.
+/// [`portable::multiply_taps`]: tap by tap, four channels in one iteration.
 #[inline]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     let Window { lines, runs, line, run } = *window;
@@ -94,8 +94,8 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
         for _ in 0..lines {
             let (mut input, mut weights) = (input_line, weights_line);
             for _ in 0..runs {
-                // SAFETY: `words * 4` elements of each tap lie within both slices, as `fits` says, and so many accumulators
-                // there are.
+                // SAFETY: `words * 4` elements of each tap lie within both slices, as `fits` has checked, and there are
+                // as many accumulators.
                 unsafe { multiply_add(accumulators.as_mut_ptr(), input, weights, words) };
                 (input, weights) = (input.wrapping_add(run[0]), weights.wrapping_add(run[1]));
             }
@@ -114,11 +114,11 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
 /// Adds to `words * 4` accumulators the products of as many elements of input and weights; `words` is not 0.
 ///
 /// # Safety
-/// So many elements there are behind each pointer.
+/// Each pointer must point to `words * 4` elements.
 #[inline]
 unsafe fn multiply_add(accumulators: *mut i32, input: *const i8, weights: *const i8, words: usize) {
-    // SAFETY: the loop reads `words * 4` bytes of `input` and of `weights`, and reads and writes as many accumulators. The
-    // overflow flag is read by nothing.
+    // SAFETY: the loop reads `words * 4` bytes of `input` and of `weights`, and reads and writes as many accumulators.
+    // Nothing reads the overflow flag.
     unsafe {
         asm!(
             "2:",
@@ -153,10 +153,10 @@ unsafe fn multiply_add(accumulators: *mut i32, input: *const i8, weights: *const
     }
 }
 
-/// [`portable::requantize`]: four outputs in one turn of the loop, clamped as four bytes of a word.
+/// [`portable::requantize`]: four outputs in one iteration, clamped as four bytes of a word.
 ///
-/// A 64-bit product is doubled by `ADDS` and `ADC`, and rounded by the bit that is then the highest of its lower half. A shift
-/// to the right leaves the last bit that falls out in the carry, which rounds it.
+/// A 64-bit product is doubled by `ADDS` and `ADC`, and rounded by the bit that is then the highest of its lower half.
+/// A right shift leaves the last bit shifted out in the carry, which is used for rounding.
 #[inline]
 pub(crate) fn requantize(
     accumulators: &[i32],
@@ -167,7 +167,7 @@ pub(crate) fn requantize(
 ) {
     let len = accumulators.len().min(channels.len()).min(outputs.len());
     let words = len / 4;
-    // Only ends that are bytes can be compared as such.
+    // The clamp on bytes needs bounds that fit in a byte.
     let done = match activation.map(i8::try_from) {
         [Ok(low), Ok(high)] if words > 0 => {
             let [low, high] = [low, high].map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101);
@@ -186,7 +186,7 @@ pub(crate) fn requantize(
                     "adds {low_half}, {low_half}, {low_half}",
                     "adc {x}, {x}, {x}",
                     "add {x}, {x}, {low_half}, lsr #31",
-                    // A negative number is lowered by one, so that its halves go down.
+                    // A negative number is decremented, so that its halves are rounded down.
                     "rsb r3, r3, #0",
                     "asr {low_half}, {x}, #31",
                     "qadd {x}, {x}, {low_half}",
@@ -205,7 +205,7 @@ pub(crate) fn requantize(
                     "subs {words}, {words}, #1",
                     "bne 2b",
                     "b 5f",
-                    // Factors of at least a half, which few layers have: shifted to the left before the product, if at all.
+                    // Factors of at least one half, which few layers have: any left shift comes before the product.
                     ".irp at, 0, 8, 16, 24",
                     "3\\at\\():",
                     "lsl {x}, {x}, r3",

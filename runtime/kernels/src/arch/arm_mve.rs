@@ -1,26 +1,27 @@
 //! Arm's M-profile vector extension (MVE, Helium; Cortex-M52, M55, M85): sixteen products in one instruction.
 //!
-//! `VMLADAVA` multiplies sixteen pairs of bytes and adds all products to a core register. The loops are tail-predicated:
-//! in the last turn the lanes beyond the end load nothing and add nothing, so no length needs a second loop. The order of
-//! a sum differs from the portable loop's, its value does not: sums wrap.
+//! `VMLADAVA` multiplies sixteen pairs of bytes and adds all products to a core register. The loops are
+//! tail-predicated: in the last iteration the lanes beyond the end load nothing and add nothing, so no length needs a
+//! second loop. The order of a sum differs from the portable loop's, but not its value, because sums wrap.
 //!
-//! `VQRDMULH` is the rounded doubling high product, and `VRSHL` the rounding shift, of which the ties go upward: as in the
-//! portable function, a negative number that is shifted is lowered by one before.
+//! `VQRDMULH` is the rounded doubling high product. `VRSHL` is a rounding shift with ties upward; as in the portable
+//! function, a negative number is decremented before it is shifted.
 
-// The compiler keeps counts of its own loops in `lr`, and some of its passes do not see that inline assembly writes it. So
-// every loop here puts it back, and names its other registers, lest one of them be given to it.
+// The compiler keeps the counts of its own loops in `lr`, and some of its passes do not see that inline assembly writes
+// it. Every loop here therefore restores `lr`, and names its other registers, so that none of them is allocated to
+// `lr`.
 
 use crate::portable::Window;
 use crate::quant::Channel;
 use core::arch::asm;
 
-/// [`portable::ROWS`](crate::portable::ROWS): so many that it pays to set up their requantization.
+/// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
 
-/// [`portable::dot_rows`](crate::portable::dot_rows): sixteen elements of four rows in one turn of the loop.
+/// [`portable::dot_rows`](crate::portable::dot_rows): sixteen elements of four rows in one iteration.
 #[inline]
 pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
-    // Where the last row ends. A sum that does not fit is longer than any slice.
+    // End of the last row. A saturated sum exceeds the length of any slice.
     let end = stride.saturating_mul(N.saturating_sub(1)).saturating_add(input.len());
     if input.is_empty() || end > weights.len() {
         return;
@@ -96,24 +97,25 @@ pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8]
 }
 
 /// [`portable::multiply_taps`](crate::portable::multiply_taps): sixteen channels at a time, whose sums stay in registers over
-/// all taps; what is left over by fours.
+/// all taps; remaining channels in groups of four.
 #[inline]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     let Window { lines, runs, line, run } = *window;
     if lines == 0 || runs == 0 || !window.fits(accumulators.len(), [input.len(), weights.len()]) {
         return;
     }
-    // From the end of a kernel row to the start of the next.
+    // Distance from the end of a kernel row to the start of the next.
     let next = [0, 1].map(|i| line[i].wrapping_sub(run[i].wrapping_mul(runs)));
     let (mut input, mut weights) = (input.as_ptr(), weights.as_ptr());
     let (by_16, rest) = accumulators.as_chunks_mut::<16>();
     for accumulators in by_16 {
         // SAFETY: of each tap, sixteen elements of input and weights are read from the chunk's first on, which lie within
-        // both slices, as `fits` says of all the chunks; sixteen accumulators are read and written.
+        // both slices, as `fits` has checked for all the chunks; sixteen accumulators are read and written.
         unsafe {
             asm!(
-                // Products of even and odd bytes are widened by evens and odds again: q0 sums bytes 0, 4, 8 and 12, q1 those
-                // one further, and so on. These loads and stores put them in order.
+                // The products of even and odd bytes are split into even and odd lanes again when they are widened: q0
+                // sums bytes 0, 4, 8 and 12, q1 bytes 1, 5, 9 and 13, and so on. These loads and stores use the same
+                // order.
                 "vld40.32 {{q0, q1, q2, q3}}, [r0]",
                 "vld41.32 {{q0, q1, q2, q3}}, [r0]",
                 "vld42.32 {{q0, q1, q2, q3}}, [r0]",
@@ -168,8 +170,8 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
     }
     let back = [0, 1].map(|i| line[i].wrapping_mul(lines).wrapping_sub(4));
     let steps = [next[0], next[1], back[0], back[1], lines, runs];
-    // SAFETY: as above, four elements of each tap at a time. The whole of it is a loop over `rest`, in whose last turn the
-    // lanes beyond the end read and write nothing.
+    // SAFETY: as above, four elements of each tap at a time. All of it is a loop over `rest`, in whose last iteration
+    // the lanes beyond the end read and write nothing.
     unsafe {
         asm!(
             "mov r12, lr",
@@ -199,7 +201,7 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
             "vstrw.32 q0, [r2], #16",
             "letp lr, 4b",
             "mov lr, r12",
-            // Loads that widen take their address from one of the first eight registers.
+            // Widening loads need their address in one of the first eight registers.
             inout("r0") input => _,
             inout("r1") weights => _,
             inout("r2") rest.as_mut_ptr() => _,
@@ -235,7 +237,7 @@ pub(crate) fn requantize(
     // so the flags are not preserved.
     unsafe {
         asm!(
-            // The addresses of four shifts, a turn before the first.
+            // The addresses of four shifts, one iteration before the first.
             "vidup.u32 q0, r0, #4",
             "vmul.i32 q0, q0, r1",
             "vadd.i32 q0, q0, r2",
@@ -266,7 +268,7 @@ pub(crate) fn requantize(
             in("r1") 3,
             in("r2") channels.as_ptr().wrapping_byte_sub(48 - 8),
             in("r3") low,
-            // A store that narrows takes its address from one of the first eight registers.
+            // Narrowing stores need their address in one of the first eight registers.
             inout("r4") outputs.as_mut_ptr() => _,
             in("r5") high,
             in("r8") zero_point,

@@ -1,11 +1,12 @@
 //! Arm's Advanced SIMD (NEON), which every aarch64 core has: eight products of bytes in one instruction.
 //!
-//! `SMULL` multiplies eight pairs of bytes to 16 bits, which every such product fits, and `SADALP` adds neighbouring products
-//! to sums of 32 bits. The order of a sum differs from the portable loop's, its value does not: sums wrap. What eights leave
-//! over is summed by one more eight that ends with the slice, in which zeros stand for what is summed already.
+//! `SMULL` multiplies eight pairs of bytes to 16 bits, which every such product fits, and `SADALP` adds adjacent
+//! products to 32-bit sums. The order of a sum differs from the portable loop's, but not its value, because sums wrap.
+//! Elements left over are summed by a load of the last eight elements of the slice, with zeros for those that are
+//! already summed.
 //!
-//! `SQRDMULH` is the rounded doubling high product, and `SRSHL` the rounding shift, of which the ties go upward: as in the
-//! portable function, a negative number that is shifted is lowered by one before.
+//! `SQRDMULH` is the rounded doubling high product. `SRSHL` is a rounding shift with ties upward; as in the portable
+//! function, a negative number is decremented before it is shifted.
 
 use crate::portable::{self, Window};
 use crate::quant::Channel;
@@ -16,23 +17,24 @@ use core::arch::aarch64::{
     vqrdmulhq_s32, vreinterpret_s32_s8, vrshlq_s32, vshlq_s32, vshrq_n_s32, vst1q_s32,
 };
 
-/// Rows that are multiplied together: their sums take eight registers of 32.
+/// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;
 
-/// [`portable::dot_rows`]: sixteen elements of each row in one turn of the loop.
+/// [`portable::dot_rows`]: sixteen elements of each row in one iteration.
 #[inline]
 pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
-    // Where the last row ends. A sum that does not fit is longer than any slice.
+    // End of the last row. A saturated sum exceeds the length of any slice.
     let end = stride.saturating_mul(N.saturating_sub(1)).saturating_add(input.len());
     if input.len() < 8 || end > weights.len() {
         return few_products(accumulators, input, weights, stride);
     }
     let rows = core::array::from_fn(|r| weights.as_ptr().wrapping_add(r * stride));
-    // SAFETY: this file is compiled where there is NEON; the input has at least eight elements, and every row as many as it.
+    // SAFETY: this file is compiled only for targets with NEON; the input has at least eight elements, and every row as
+    // many as it.
     unsafe { sum_rows(accumulators, input, rows) };
 }
 
-/// Rows that are shorter than a register; out of line, to keep the loops around it small.
+/// Rows that are shorter than a register; out of line, to keep the surrounding loops small.
 #[inline(never)]
 fn few_products<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
     portable::dot_rows(accumulators, input, weights, stride);
@@ -50,19 +52,19 @@ unsafe fn sum_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], ro
         // SAFETY: the input and each row have sixteen elements from `at` on.
         let x = unsafe { vld1q_s8(input.add(at)) };
         for (sum, row) in sums.iter_mut().zip(rows) {
-            // SAFETY: as said.
+            // SAFETY: as above.
             let [low, high] = products(x, unsafe { vld1q_s8(row.add(at)) });
             *sum = vpadalq_s16(vpadalq_s16(*sum, low), high);
         }
         at += 16;
     }
     if len - at >= 8 {
-        // SAFETY: they have eight elements from `at` on.
+        // SAFETY: the input and each row have eight elements from `at` on.
         unsafe { sum_eight(&mut sums, vld1_s8(input.add(at)), rows, at) };
         at += 8;
     }
     if at < len {
-        // SAFETY: they have at least eight elements.
+        // SAFETY: the input and each row have at least eight elements.
         unsafe { sum_eight(&mut sums, vand_s8(vld1_s8(input.add(len - 8)), keep_last(len - at)), rows, len - 8) };
     }
     for (accumulator, sum) in accumulators.iter_mut().zip(sums) {
@@ -73,12 +75,12 @@ unsafe fn sum_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], ro
 /// Adds the products of eight inputs with the elements of each row from `at` on.
 ///
 /// # Safety
-/// There are eight.
+/// Each row must have eight elements from `at` on.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn sum_eight<const N: usize>(sums: &mut [int32x4_t; N], x: int8x8_t, rows: [*const i8; N], at: usize) {
     for (sum, row) in sums.iter_mut().zip(rows) {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let w = unsafe { vld1_s8(row.add(at)) };
         *sum = vpadalq_s16(*sum, vmull_s8(x, w));
     }
@@ -96,7 +98,7 @@ fn products(x: int8x16_t, w: int8x16_t) -> [int16x8_t; 2] {
 #[target_feature(enable = "neon")]
 fn keep_last(count: usize) -> int8x8_t {
     static MASKS: [i8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
-    // SAFETY: eight of sixteen bytes, from the eighth at most.
+    // SAFETY: reads eight of the sixteen bytes, from index 8 at most.
     unsafe { vld1_s8(MASKS.as_ptr().add(count.min(8))) }
 }
 
@@ -112,8 +114,8 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
     }
     let taps = |at: usize| Taps { window, at: [input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at)] };
     let (mut at, sums) = (0, accumulators.as_mut_ptr());
-    // SAFETY: this file is compiled where there is NEON; sixteen or eight accumulators lie from each place on, and as many
-    // elements of every tap, as `fits` says.
+    // SAFETY: this file is compiled only for targets with NEON; sixteen or eight accumulators lie from each place on,
+    // and as many elements of every tap, as `fits` has checked.
     unsafe {
         while len - at >= 16 {
             sixteen_channels(sums.add(at), taps(at));
@@ -129,13 +131,13 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
     }
 }
 
-/// Fewer channels than a register has; out of line, to keep the loops around it small.
+/// Fewer channels than a register has; out of line, to keep the surrounding loops small.
 #[inline(never)]
 fn few_channels(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     portable::multiply_taps(accumulators, window, input, weights);
 }
 
-/// Where the first tap of a window lies in the input and in the weights.
+/// The position of a window's first tap in the input and in the weights.
 #[derive(Clone, Copy)]
 struct Taps<'a> {
     window: &'a Window,
@@ -160,39 +162,39 @@ impl Taps<'_> {
 }
 
 /// # Safety
-/// There are sixteen sums, and as many elements of every tap.
+/// There must be sixteen sums, and as many elements of every tap.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn sixteen_channels(sums: *mut i32, taps: Taps<'_>) {
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     let [mut a, mut b, mut c, mut d] = unsafe { [0, 4, 8, 12].map(|i| vld1q_s32(sums.add(i))) };
     taps.for_each(|[x, w]| {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let [low, high] = unsafe { products(vld1q_s8(x), vld1q_s8(w)) };
         (a, b) = (vaddw_s16(a, vget_low_s16(low)), vaddw_high_s16(b, low));
         (c, d) = (vaddw_s16(c, vget_low_s16(high)), vaddw_high_s16(d, high));
     });
     for (i, sum) in [a, b, c, d].into_iter().enumerate() {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { vst1q_s32(sums.add(4 * i), sum) };
     }
 }
 
-/// Of eight channels those that `kept` says; the others are as they were.
+/// Computes those of eight channels that the mask `kept` selects; the others stay unchanged.
 ///
 /// # Safety
-/// There are eight sums, and as many elements of every tap.
+/// There must be eight sums, and as many elements of every tap.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn eight_channels(sums: *mut i32, taps: Taps<'_>, kept: int8x8_t) {
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     let [mut a, mut b] = unsafe { [vld1q_s32(sums), vld1q_s32(sums.add(4))] };
     taps.for_each(|[x, w]| {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let products = unsafe { vmull_s8(vand_s8(vld1_s8(x), kept), vld1_s8(w)) };
         (a, b) = (vaddw_s16(a, vget_low_s16(products)), vaddw_high_s16(b, products));
     });
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         vst1q_s32(sums, a);
         vst1q_s32(sums.add(4), b);
@@ -210,7 +212,7 @@ pub(crate) fn requantize(
 ) {
     let fours = accumulators.as_chunks().0.iter().zip(channels.as_chunks().0);
     for ((accumulators, channels), outputs) in fours.zip(outputs.as_chunks_mut().0) {
-        // SAFETY: this file is compiled where there is NEON.
+        // SAFETY: this file is compiled only for targets with NEON.
         *outputs = unsafe { four_bytes(accumulators, channels, zero_point, activation) };
     }
     let done = accumulators.len().min(channels.len()).min(outputs.len()) & !3;
@@ -221,7 +223,7 @@ pub(crate) fn requantize(
     }
 }
 
-/// Fewer than four; out of line, to keep the loops around it small.
+/// Fewer than four; out of line, to keep the surrounding loops small.
 #[inline(never)]
 fn few_bytes(accumulators: &[i32], channels: &[Channel], zero_point: i32, activation: [i32; 2], outputs: &mut [i8]) {
     portable::requantize(accumulators, channels, zero_point, activation, outputs);

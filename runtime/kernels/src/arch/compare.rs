@@ -1,10 +1,10 @@
-//! Compares the instruction set's loops with the portable ones on random slices: on the board itself, where they run.
+//! Compares the instruction set's loops with the portable ones on random slices, on the board on which they run.
 
 use crate::portable::Window;
 use crate::quant::Channel;
 use crate::{arch, portable};
 
-/// Runs `cases` random cases and gives the number of the first in which the two differ.
+/// Runs `cases` random cases and returns the number of the first in which the two differ.
 ///
 /// ```
 /// assert_eq!(tealight_kernels::compare_arch(100), None);
@@ -17,7 +17,7 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
             *byte = random.next() as i8;
         }
         let [input, weights] = &bytes;
-        // Any length, any alignment, any distance of the rows.
+        // Any length, any alignment, any distance between rows.
         let (from, len, stride) = (random.below(8), random.below(33), random.below(40));
         let input = input.get(from..).and_then(|x| x.get(..len)).unwrap_or(&[]);
         let weights = weights.get(random.below(8)..).unwrap_or(&[]);
@@ -43,12 +43,12 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
     None
 }
 
-/// Compares requantization, on accumulators and channels as a checked model may have them.
+/// Compares requantization on accumulators and channels that a checked model may have.
 fn same_bytes(random: &mut Random) -> bool {
     let mut accumulators = [0; 24];
     let mut channels = [Channel { bias: 0, multiplier: 0, shift: 0 }; 24];
     for (accumulator, channel) in accumulators.iter_mut().zip(&mut channels) {
-        // Of any size, so that some outputs lie between the ends of the range.
+        // Of any magnitude, so that some outputs are inside the range.
         *accumulator = (random.next() as i32) >> random.below(32);
         channel.multiplier = (random.next() >> 1) as i32;
         channel.shift = random.below(62) as i32 - 31;

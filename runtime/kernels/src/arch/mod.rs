@@ -1,9 +1,9 @@
 //! The inner loops, in the best version for the instruction set: [`portable`](crate::portable), or another module with
 //! the same functions and the same results, bit for bit.
 //!
-//! `preserves_flags` on a block of assembly speaks of sticky flags too: on Arm Q and GE of the CPSR and QC of the FPSCR, which
-//! multiply-accumulate and saturating instructions set, beside the conditions; on RISC-V `vtype`, `vl` and `vcsr` (The Rust
-//! Reference, "Inline assembly", rules). So it stands only where no instruction sets any of them.
+//! `preserves_flags` on a block of assembly covers sticky flags too: on Arm Q and GE of the CPSR and QC of the FPSCR,
+//! which multiply-accumulate and saturating instructions set, besides the condition flags; on RISC-V `vtype`, `vl` and
+//! `vcsr` (The Rust Reference, "Inline assembly", rules). It is therefore used only if no instruction sets any of them.
 
 #[cfg(all(arm_dsp, not(arm_mve)))]
 mod arm_dsp;

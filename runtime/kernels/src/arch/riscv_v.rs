@@ -1,23 +1,23 @@
-//! RISC-V's vector extension (V, or its part Zve32x for embedded cores), whatever the length of its registers.
+//! RISC-V's vector extension (V, or its subset Zve32x for embedded cores), for any register length.
 //!
-//! Each turn of a loop asks how many elements the registers take (`vsetvli`), so no length needs a second loop. Products of
-//! bytes widen twice on their way to 32 bits: once when they are made, once when they are added. The order of a sum differs
-//! from the portable loop's, its value does not: sums wrap.
+//! Each iteration of a loop requests the number of elements that the registers hold (`vsetvli`), so no length needs a
+//! second loop. Products of bytes are widened to 32 bits in two steps: by the multiplication, and by the addition. The
+//! order of a sum differs from the portable loop's, but not its value, because sums wrap.
 //!
-//! `VSMUL` with rounding to the nearest, ties upward, is the rounded doubling high product, and `VSSRA` the shift that rounds
-//! so too: as in the portable function, a negative number that is shifted is lowered by one before.
+//! `VSMUL` with rounding to nearest, ties upward, is the rounded doubling high product, and `VSSRA` the shift with the
+//! same rounding; as in the portable function, a negative number is decremented before it is shifted.
 
 use crate::portable::Window;
 use crate::quant::Channel;
 use core::arch::asm;
 
-/// [`portable::ROWS`](crate::portable::ROWS): so many that it pays to set up their requantization.
+/// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
 
-/// [`portable::dot_rows`](crate::portable::dot_rows): half the bits of all vector registers, four rows at a time.
+/// [`portable::dot_rows`](crate::portable::dot_rows): four rows at a time, with half the bits of all vector registers.
 #[inline]
 pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
-    // Where the last row ends. A sum that does not fit is longer than any slice.
+    // End of the last row. A saturated sum exceeds the length of any slice.
     let end = stride.saturating_mul(N.saturating_sub(1)).saturating_add(input.len());
     if input.is_empty() || end > weights.len() {
         return;
@@ -125,8 +125,8 @@ pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8]
     }
 }
 
-/// [`portable::multiply_taps`](crate::portable::multiply_taps): as many channels at a time as eight registers take, whose sums
-/// stay there over all taps.
+/// [`portable::multiply_taps`](crate::portable::multiply_taps): as many channels at a time as eight registers hold,
+/// whose sums stay there over all taps.
 #[inline]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     let Window { lines, runs, line, run } = *window;
@@ -134,10 +134,10 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
     if len == 0 || lines == 0 || runs == 0 || !window.fits(len, [input.len(), weights.len()]) {
         return;
     }
-    // From the end of a kernel row to the start of the next.
+    // Distance from the end of a kernel row to the start of the next.
     let next = [0, 1].map(|i| line[i].wrapping_sub(run[i].wrapping_mul(runs)));
-    // SAFETY: of each tap, `len` elements of input and weights are read, which lie within both slices, as `fits` says; `len`
-    // accumulators are read and written.
+    // SAFETY: of each tap, `len` elements of input and weights are read, which lie within both slices, as `fits` has
+    // checked; `len` accumulators are read and written.
     unsafe {
         asm!(
             "4:",
@@ -195,7 +195,7 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
     }
 }
 
-/// [`portable::requantize`](crate::portable::requantize): as many at a time as four registers take.
+/// [`portable::requantize`](crate::portable::requantize): as many at a time as four registers hold.
 #[inline]
 pub(crate) fn requantize(
     accumulators: &[i32],

@@ -1,7 +1,7 @@
-//! BlockGather: rows of a block-quantized table by index, as real values: the embedding of a model whose
+//! BlockGather: rows of a block-quantized table by index, dequantized to f32: the embedding of a model whose
 //! vocabulary is quantized.
 //!
-//! A negative index counts as 0 and one beyond the table as its last row, so that no input can fail.
+//! A negative index counts as 0, one past the end as the last row, so no input can fail.
 
 use core::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::lines::{for_each_line, run};
 pub struct BlockGather {
     /// Type of the table.
     pub block: BlockType,
-    /// Rows of the table.
+    /// The number of rows of the table.
     pub table_rows: usize,
     /// Elements of a row, a multiple of the block's length.
     pub row_len: usize,
@@ -37,7 +37,7 @@ pub fn block_gather(p: &BlockGather, rows: Range<usize>, indices: &[i32], table:
     visit(p.block, Gather(p, rows, indices, table, output));
 }
 
-/// [`block_gather`] for one type: `p.block` is taken to be `B::TYPE`.
+/// [`block_gather`] for one type: `p.block` must be `B::TYPE`.
 pub fn block_gather_of<B: Block>(
     p: &BlockGather,
     rows: Range<usize>,

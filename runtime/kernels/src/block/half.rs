@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct Half([u8; 2]);
 
 impl Half {
-    /// To the nearest half, ties to even.
+    /// Rounds to the nearest half, ties to even.
     #[inline]
     pub(crate) fn from_f32(x: f32) -> Self {
         Self(f16::from_f32(x).to_le_bytes())

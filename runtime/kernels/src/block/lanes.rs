@@ -8,7 +8,7 @@ pub(crate) fn dot<const N: usize>(a: &[i8; N], b: &[i8; N]) -> i32 {
     a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
 }
 
-/// The sum of `x`, first to last, from -0.0: the neutral element, as the standard library has it.
+/// The sum of `x` in order, starting from -0.0, the neutral element, as in the standard library.
 #[inline]
 pub(crate) fn sum(x: &[f32]) -> f32 {
     x.iter().fold(-0.0, |sum, &x| sum + x)
@@ -16,8 +16,8 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
 
 /// `Σ scales[i / 16] * a[i] * b[i]` in eight sums: element `i` goes to sum `i % 8`.
 ///
-/// With `|a| <= 32` and `|scale| <= 128` a sum of two products fits 16 bits, and no sum exceeds 2^24: as
-/// `f32` it is exact.
+/// With `|a| <= 32` and `|scale| <= 128` a sum of two products fits 16 bits, and no sum exceeds 2^24, so it is
+/// exact as `f32`.
 #[inline]
 pub(crate) fn scaled_lanes(a: &[i8; BLOCK_K], b: &[i8; BLOCK_K], scales: &[i16; 16]) -> [i32; 8] {
     let mut lanes = [0i32; 8];

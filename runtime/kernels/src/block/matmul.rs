@@ -25,7 +25,7 @@ pub struct BlockMatMul {
 /// Computes output rows `rows`; a row is one element, feature `row % out_features` of batch
 /// `row / out_features`, and `output` holds the elements of `rows` only.
 ///
-/// `activations` is `[batches, block.activations().row_bytes(in_features)]` bytes, made by
+/// `activations` is `[batches, block.activations().row_bytes(in_features)]` bytes, written by
 /// [`quantize_activations`](super::quantize_activations); `weights` is
 /// `[out_features, block.row_bytes(in_features)]` bytes.
 pub fn block_matmul(p: &BlockMatMul, rows: Range<usize>, activations: &[u8], weights: &[u8], output: &mut [f32]) {
@@ -40,7 +40,7 @@ pub fn block_matmul(p: &BlockMatMul, rows: Range<usize>, activations: &[u8], wei
     visit(p.block, MatMul(p, rows, [activations, weights], output));
 }
 
-/// [`block_matmul`] for one type: `p.block` is taken to be `B::TYPE`.
+/// [`block_matmul`] for one type: `p.block` must be `B::TYPE`.
 pub fn block_matmul_of<B: Block>(
     p: &BlockMatMul,
     rows: Range<usize>,

@@ -1,19 +1,19 @@
 //! Block-quantized matrices: GGML's block types, with Candle's numbers.
 //!
-//! A row of a matrix is cut into blocks of 32 or 256 neighbouring elements. A block holds its elements
-//! as small integers, and the factor (and offset) that makes them real. Rows are bytes: a matrix is a
+//! A row of a matrix is divided into blocks of 32 or 256 consecutive elements. A block contains its elements
+//! as small integers, and the factor (and offset) that converts them to real values. Rows are bytes: a matrix is a
 //! U8 tensor `[rows, row_bytes]`, at any alignment.
 //!
 //! In a product the activations are quantized as well, to 8-bit blocks of the same length
 //! ([`BlockType::activations`]); within a block all sums are integers, and blocks are added up in order,
-//! in `f32`, without fused multiply-add. The sum over a block therefore has one result in any order, and
-//! an instruction set may compute it as it likes.
+//! in `f32`, without fused multiply-add. The sum over a block therefore has the same result in any order, and
+//! an instruction set may compute it in any order.
 //!
-//! Each type has one file, with its layout. [`BlockType`] chooses at run time; [`Block`] is the same
-//! thing at compile time, for a program that wants one type's code only.
+//! Each type has one file, with its layout. [`BlockType`] selects a type at run time, [`Block`] at
+//! compile time, for a program that needs the code of one type only.
 //!
-//! Quantizing keeps Candle's arithmetic, step by step. Candle leaves the sign of some zeros to the
-//! processor (the greatest of `0.0` and `-0.0`); here they are as on x86-64, everywhere. NaN counts as no
+//! Quantization follows Candle's arithmetic step by step. In Candle the sign of some zeros depends on the
+//! processor (the maximum of `0.0` and `-0.0`); here it is that of x86-64 on every target. NaN counts as no
 //! value.
 //!
 //! Sources: candle-core 0.11 `quantized::k_quants` (`from_float`, `to_float`, `vec_dot_unopt`), which
@@ -58,26 +58,26 @@ pub use tealight_types::BlockType;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// Elements of a block of the types without K.
+/// The number of elements in a block of the types without K.
 pub const BLOCK: usize = 32;
-/// Elements of a block of the K types.
+/// The number of elements in a block of the K types.
 pub const BLOCK_K: usize = 256;
 
 /// A block type known at compile time.
 ///
-/// Rows whose length is no multiple of [`Block::LEN`] lose their last elements: a compiler pads them.
+/// If the length of a row is not a multiple of [`Block::LEN`], its last elements are lost; a compiler pads such rows.
 pub trait Block: Copy + FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + 'static {
     /// The same type as a value.
     const TYPE: BlockType;
-    /// Elements of a block.
+    /// The number of elements in a block.
     const LEN: usize;
-    /// The type of the activations that it is multiplied with.
+    /// The type of the activations with which it is multiplied.
     type Activation: Block;
 
     /// Quantizes a row; as many blocks as both slices have.
     fn quantize(input: &[f32], output: &mut [Self]);
 
-    /// Real values of a row; as many blocks as both slices have.
+    /// Dequantizes a row; as many blocks as both slices have.
     fn dequantize(input: &[Self], output: &mut [f32]);
 
     /// The dot product of two rows, over as many blocks as both have.
@@ -91,15 +91,15 @@ pub(crate) fn blocks<B: Block>(bytes: &[u8]) -> &[B] {
     <[B]>::ref_from_prefix_with_elems(bytes, count).map_or(&[], |(blocks, _)| blocks)
 }
 
-/// The whole blocks at the start of `bytes`, to be written.
+/// The whole blocks at the start of `bytes`, for writing.
 #[inline]
 fn blocks_mut<B: Block>(bytes: &mut [u8]) -> &mut [B] {
     let count = bytes.len() / size_of::<B>().max(1);
     <[B]>::mut_from_prefix_with_elems(bytes, count).map_or(&mut [], |(blocks, _)| blocks)
 }
 
-/// Quantizes to blocks of type `block`, as many as both slices have. Rows of whole blocks may follow
-/// each other.
+/// Quantizes to blocks of type `block`, as many as both slices have. The input may be several rows of whole
+/// blocks.
 pub fn quantize(block: BlockType, input: &[f32], output: &mut [u8]) {
     struct Quantize<'a>(&'a [f32], &'a mut [u8]);
     impl types::Visit for Quantize<'_> {
@@ -119,7 +119,7 @@ pub fn quantize_of<B: Block>(input: &[f32], output: &mut [u8]) {
 /// Quantizes activations for a product with weights of type `weights`: to blocks of type
 /// [`weights.activations()`](BlockType::activations).
 pub fn quantize_activations(weights: BlockType, input: &[f32], output: &mut [u8]) {
-    // Not by way of `quantize`, which would link the quantizers of all types.
+    // Does not call `quantize`, which would link the quantizers of all types.
     match weights.activations() {
         BlockType::Q8_1 => BlockQ8_1::quantize(input, blocks_mut(output)),
         BlockType::Q8K => BlockQ8K::quantize(input, blocks_mut(output)),
@@ -127,7 +127,7 @@ pub fn quantize_activations(weights: BlockType, input: &[f32], output: &mut [u8]
     }
 }
 
-/// Real values of blocks of type `block`, as many as both slices have: `input` is bytes of blocks.
+/// Dequantizes blocks of type `block`, as many as both slices have; `input` is the bytes of the blocks.
 pub fn dequantize(block: BlockType, input: &[u8], output: &mut [f32]) {
     struct Dequantize<'a>(&'a [u8], &'a mut [f32]);
     impl types::Visit for Dequantize<'_> {

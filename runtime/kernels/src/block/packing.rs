@@ -1,6 +1,6 @@
-//! Elements of 2, 4 and 5 bits in bytes, as all K types and the types of 32 arrange them.
+//! Packing of elements of 2, 4 and 5 bits into bytes, as in all K types and the types with 32 elements.
 //!
-//! A run of 32 (or 16) bytes holds several runs of as many elements, one above the other: the lowest
+//! A run of 32 (or 16) bytes contains several runs of as many elements: the lowest
 //! bits of the bytes are the first run, the next bits the second.
 
 use super::{BLOCK, BLOCK_K};
@@ -107,7 +107,7 @@ pub(crate) fn add_high_bits(elements: &mut [i8; BLOCK_K], mask: &[u8; 32], value
     }
 }
 
-/// Takes `value` from elements that have it: the inverse of [`add_high_bits`].
+/// Subtracts `value` from the elements that contain it: the inverse of [`add_high_bits`].
 #[inline]
 pub(crate) fn take_high_bits(elements: &mut [u8; BLOCK_K], value: u8) -> [u8; 32] {
     let mut masks = [0; 32];

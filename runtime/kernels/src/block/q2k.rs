@@ -24,7 +24,7 @@ impl BlockQ2K {
     }
 }
 
-/// Rounds `x` to multiples of a 15th of its greatest, and that 15th.
+/// Rounds `x` to multiples of a 15th of its maximum; returns the multiples and that 15th.
 fn fifteenths(x: &[f32; 16]) -> ([u8; 16], Half) {
     let greatest = greatest(x);
     if greatest > 0.0 {

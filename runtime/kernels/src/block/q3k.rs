@@ -46,7 +46,7 @@ impl Scales {
         Self { low, high }
     }
 
-    /// The numbers, less 32.
+    /// The numbers minus 32.
     fn unpack(&self) -> [i16; 16] {
         let mut numbers = [0; 16];
         let (mut low_shift, mut high_shift) = (0, 0);
@@ -67,7 +67,7 @@ impl Scales {
 }
 
 impl BlockQ3K {
-    /// The elements' integers, less 4.
+    /// The elements' integers minus 4.
     #[inline]
     fn elements(&self) -> [i8; BLOCK_K] {
         let mut elements = unpack::<4>(&self.low);

@@ -17,7 +17,7 @@ pub struct BlockQ4_0 {
 }
 
 impl BlockQ4_0 {
-    /// The elements' integers, less 8.
+    /// The elements' integers minus 8.
     #[inline]
     fn elements(&self) -> [i8; BLOCK] {
         let mut elements = nibbles(&self.quants);

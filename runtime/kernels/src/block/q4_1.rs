@@ -1,5 +1,5 @@
-//! Q4_1: 32 elements of 4 bits, a factor and an offset, `d * w + m`: from the least element to the
-//! greatest.
+//! Q4_1: 32 elements of 4 bits, a factor and an offset, `d * w + m`, which span the range from the minimum to
+//! the maximum element.
 
 use super::half::Half;
 use super::lanes::dot;

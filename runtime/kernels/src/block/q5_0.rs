@@ -19,7 +19,7 @@ pub struct BlockQ5_0 {
 }
 
 impl BlockQ5_0 {
-    /// The elements' integers, less 16.
+    /// The elements' integers minus 16.
     #[inline]
     fn elements(&self) -> [i8; BLOCK] {
         let mut elements = quintets(&self.low, self.high);

@@ -1,5 +1,5 @@
-//! Q5_1: 32 elements of 5 bits, a factor and an offset, `d * w + m`: from the least element to the
-//! greatest.
+//! Q5_1: 32 elements of 5 bits, a factor and an offset, `d * w + m`, which span the range from the minimum to
+//! the maximum element.
 
 use super::half::Half;
 use super::lanes::dot;

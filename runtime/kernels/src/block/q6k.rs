@@ -19,7 +19,7 @@ pub struct BlockQ6K {
 }
 
 impl BlockQ6K {
-    /// The elements' integers, less 32.
+    /// The elements' integers minus 32.
     #[inline]
     fn elements(&self) -> [i8; BLOCK_K] {
         let mut elements = unpack::<4>(&self.high);

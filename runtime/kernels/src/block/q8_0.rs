@@ -15,7 +15,7 @@ pub struct BlockQ8_0 {
     quants: [i8; BLOCK],
 }
 
-/// Factor and elements with `x ≈ factor * w`, `|w| <= 127`.
+/// Returns a factor and elements with `x ≈ factor * w`, `|w| <= 127`.
 #[inline]
 pub(super) fn quantize_block(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
     let d = greatest_magnitude(x) / 127.0;

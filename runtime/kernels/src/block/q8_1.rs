@@ -26,7 +26,7 @@ impl Block for BlockQ8_1 {
             let (d, quants) = quantize_block(x);
             let d = Half::from_f32(d);
             let sum: i32 = quants.iter().map(|&w| i32::from(w)).sum();
-            // A product of halves, rounded to a half: that of their f32 values, rounded.
+            // A product of halves, rounded to a half. It is computed in f32, then rounded.
             let sum = Half::from_f32(Half::from_f32(sum as f32).to_f32() * d.to_f32());
             *block = Self { d, sum, quants };
         }

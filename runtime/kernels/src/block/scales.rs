@@ -65,7 +65,7 @@ impl Packed {
 }
 
 impl Head {
-    /// Quantizes to elements of `0..=LEVELS`, which it returns.
+    /// Quantizes to elements in `0..=LEVELS`; returns the head and the elements.
     pub(super) fn quantize<const LEVELS: i32>(x: &[f32; BLOCK_K]) -> (Self, [u8; BLOCK_K]) {
         let x = x.as_chunks::<32>().0;
         let (mut factors, mut offsets) = ([0.0; 8], [0.0; 8]);
@@ -87,7 +87,7 @@ impl Head {
         (head, elements)
     }
 
-    /// Factor and offset of each group, real.
+    /// Factor and offset of each group, in f32.
     fn scales(&self) -> [[f32; 2]; 8] {
         let [factors, offsets] = self.packed.unpack();
         let mut scales = [[0.0; 2]; 8];
@@ -98,7 +98,7 @@ impl Head {
         scales
     }
 
-    /// Real values of `elements`.
+    /// Dequantizes `elements`.
     pub(super) fn dequantize(&self, elements: &[i8; BLOCK_K], output: &mut [f32; BLOCK_K]) {
         let groups = output.as_chunks_mut::<32>().0.iter_mut();
         let groups = groups.zip(elements.as_chunks::<32>().0);
@@ -108,7 +108,7 @@ impl Head {
     }
 }
 
-/// Rounds `x` to multiples of a 63rd of its greatest, and that 63rd.
+/// Rounds `x` to multiples of a 63rd of its maximum; returns the multiples and that 63rd.
 fn sixty_thirds(x: &[f32; 8]) -> ([u8; 8], Half) {
     let greatest = greatest(x);
     let inverse = if greatest > 0.0 { 63.0 / greatest } else { 0.0 };

@@ -1,7 +1,7 @@
-//! Searching the factor of a group of elements that makes the least error.
+//! Search for the factor of a group of elements with the smallest quantization error.
 //!
-//! All of them start from the factor that covers the range, round, and then fit the factor to the
-//! rounded elements by least squares, a few times over.
+//! All searches start from the factor that covers the range, round the elements, and then fit the factor to
+//! the rounded elements by least squares, a few times.
 //!
 //! Sources: GGML `ggml-quants.c` (`make_qkx1_quants`, `make_q3_quants`, `make_qx_quants`), by way of
 //! candle-core 0.11 `quantized::utils`, whose order of operations is kept.
@@ -15,25 +15,25 @@ pub(crate) fn inverse(d: f32) -> f32 {
     if d == 0.0 { 0.0 } else { 1.0 / d }
 }
 
-/// The element that is farthest from zero, the first of several; 0 if there is none.
+/// The element with the largest magnitude, the first of several; 0 if there are no elements.
 #[inline]
 pub(crate) fn farthest(x: &[f32]) -> f32 {
     x.iter().fold(0.0, |farthest: f32, &x| if farthest.abs() < x.abs() { x } else { farthest })
 }
 
-/// The greatest element, at least 0; of equal ones the last.
+/// The maximum of the elements and 0; the last of equal ones.
 #[inline]
 pub(crate) fn greatest(x: &[f32]) -> f32 {
     x.iter().fold(0.0, |greatest, &x| if x >= greatest { x } else { greatest })
 }
 
-/// The greatest distance from zero.
+/// The maximum magnitude.
 #[inline]
 pub(crate) fn greatest_magnitude(x: &[f32]) -> f32 {
     x.iter().fold(0.0, |greatest, x| if x.abs() > greatest { x.abs() } else { greatest })
 }
 
-/// The least and the greatest element; of equal ones the last.
+/// The minimum and the maximum element; the last of equal ones.
 #[inline]
 pub(crate) fn range(x: &[f32]) -> (f32, f32) {
     x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &x| {
@@ -41,7 +41,7 @@ pub(crate) fn range(x: &[f32]) -> (f32, f32) {
     })
 }
 
-/// Factor and offset with which `x ≈ factor * w - offset`, `0 <= w <= LEVELS`. The offset is not
+/// Returns factor and offset with `x ≈ factor * w - offset`, `0 <= w <= LEVELS`. The offset is not
 /// negative.
 pub(crate) fn factor_and_offset<const LEVELS: i32, const N: usize>(x: &[f32; N]) -> (f32, f32) {
     let order = |a: &f32, b: &f32| a.total_cmp(b);
@@ -93,11 +93,11 @@ struct Fit {
     squares: f32,
 }
 
-/// How `weight * w²` is rounded: the two searches below differ in it.
+/// Computes `weight * w²`. The two searches below round it differently.
 type WeightedSquare = fn(f32, f32) -> f32;
 
-/// The factor with which `x ≈ factor * w`, `-LEVELS <= w < LEVELS`, weighing by `x²`: of a group of a
-/// Q3K block.
+/// Returns the factor of a group of a Q3K block, with `x ≈ factor * w`, `-LEVELS <= w < LEVELS`, and errors weighted by
+/// `x²`.
 pub(crate) fn factor_q3<const LEVELS: i32, const N: usize>(x: &[f32; N]) -> f32 {
     let farthest = farthest(x);
     if farthest == 0.0 {
@@ -110,12 +110,12 @@ pub(crate) fn factor_q3<const LEVELS: i32, const N: usize>(x: &[f32; N]) -> f32 
     fit.products / fit.squares
 }
 
-/// [`factor_q3`] with a few rounds of fitting all elements at once before, and the elements: of a group
-/// of a Q6K block.
+/// Returns the factor of a group of a Q6K block, and writes its elements. It is [`factor_q3`], preceded by a few rounds
+/// of fitting all elements at once.
 pub(crate) fn factor_q6<const LEVELS: i32, const N: usize>(x: &[f32; N], elements: &mut [i8; N]) -> f32 {
     let farthest = farthest(x);
     if farthest == 0.0 {
-        // Not the middle, which is what a zero would be: the factor makes it one.
+        // The minimum instead of the middle, which would represent zero. The factor is 0, so all represent zero.
         *elements = [(-LEVELS) as i8; N];
         return 0.0;
     }
@@ -156,7 +156,7 @@ fn round<const LEVELS: i32, const N: usize>(
     fit
 }
 
-/// Moves single elements as long as the fit gets better, five rounds at most.
+/// Changes single elements as long as the fit improves, five rounds at most.
 fn refine<const LEVELS: i32, const N: usize>(
     x: &[f32; N],
     square: WeightedSquare,
@@ -178,7 +178,7 @@ fn refine<const LEVELS: i32, const N: usize>(
 }
 
 impl Fit {
-    /// The best element for `x` if all others stay, if it is another one than `old` and the fit gains.
+    /// The best element for `x` if all others stay; `None` if it is `old` or does not improve the fit.
     fn with_best<const LEVELS: i32>(self, x: f32, old: i8, square: WeightedSquare) -> Option<(i8, Self)> {
         let weight = x * x;
         let without = self.products - weight * x * f32::from(old);

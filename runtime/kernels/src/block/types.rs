@@ -1,4 +1,4 @@
-//! From a block type to the Rust type of its blocks.
+//! Maps a block type to the Rust type of its blocks.
 
 use super::{
     Block, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0,
@@ -6,7 +6,7 @@ use super::{
 };
 use tealight_types::{BlockType, for_each_block};
 
-/// Something to be done with a block type.
+/// An operation on a block type.
 pub(crate) trait Visit {
     type Output;
     fn visit<B: Block>(self) -> Self::Output;

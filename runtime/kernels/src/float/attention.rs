@@ -1,12 +1,12 @@
 //! Scaled dot-product attention over a cache of keys and values.
 //!
 //! A network that reads a sequence step by step keeps the keys and values of all earlier positions in its
-//! state. [`cache`] stores those of the new positions, one or several; [`attention`] then gives, for each
-//! new position and head, `Σ_t softmax_t(scale * q · k_t) * v_t` over the positions it may see: all up to its own.
+//! state. [`cache`] stores those of the new positions, one or several; [`attention`] then computes, for each
+//! new position and head, `Σ_t softmax_t(scale * q · k_t) * v_t` over all positions up to its own.
 //!
-//! The softmax is computed in one pass: a running maximum, and a rescaled sum and output whenever a score
-//! exceeds it (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). So there are no
-//! scores to store. Positions are taken in order.
+//! The softmax is computed in one pass with a running maximum; sum and output are rescaled whenever a score
+//! exceeds it (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). No scores need to be
+//! stored. Positions are processed in order.
 //!
 //! Source: Vaswani and others, "Attention is all you need" (2017); grouped heads: Ainslie and others, "GQA"
 //! (2023).
@@ -20,13 +20,13 @@ use crate::window::div_rem;
 /// Parameters of [`cache`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cache {
-    /// Elements of a position: heads of keys (or values) times the elements of a head.
+    /// The number of elements of a position: key (or value) heads times the elements of a head.
     pub len: usize,
 }
 
-/// Stores new rows `rows` of `input`; a row is the `len` elements of one position, and `positions` says for each row of
-/// `input` which one. `cache` is `[capacity, len]`. Positions below 0 or beyond the capacity are dropped; of equal ones
-/// the last stays.
+/// Stores new rows `rows` of `input`; a row is the `len` elements of one position, and `positions` has the position of
+/// each row of `input`. `cache` is `[capacity, len]`. Positions below 0 or beyond the capacity are dropped; the last of
+/// equal positions is kept.
 pub fn cache(p: &Cache, rows: Range<usize>, positions: &[i32], input: &[f32], cache: &mut [f32]) {
     for row in rows {
         let Some(&position) = positions.get(row) else {
@@ -43,13 +43,14 @@ pub fn cache(p: &Cache, rows: Range<usize>, positions: &[i32], input: &[f32], ca
 /// Parameters of [`attention`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Attention {
-    /// Heads of the queries.
+    /// The number of query heads.
     pub heads: usize,
-    /// Heads of the keys and values, which divide `heads`: each serves `heads / kv_heads` neighbours.
+    /// The number of key and value heads. It divides `heads`; each is shared by `heads / kv_heads` consecutive query
+    /// heads.
     pub kv_heads: usize,
-    /// Elements of a head.
+    /// The number of elements of a head.
     pub depth: usize,
-    /// Factor of the scores: `1 / √depth` in most models.
+    /// Factor applied to the scores: `1 / √depth` in most models.
     pub scale: f32,
 }
 
@@ -57,7 +58,7 @@ pub struct Attention {
 /// `row / heads`, and `output` holds those rows only.
 ///
 /// `queries` is `[positions, heads, depth]`; `keys` and `values` are caches `[capacity, kv_heads, depth]`. Query `i`
-/// sees the positions from 0 to `positions[i]`, as far as the caches go; one that sees none gives zeros.
+/// attends to the positions from 0 to `positions[i]` that are in the caches. If there are none, the output is zeros.
 pub fn attention(
     p: &Attention,
     rows: Range<usize>,
@@ -90,7 +91,7 @@ pub fn attention(
     });
 }
 
-/// A softmax under way: what has been added so far is relative to `most`.
+/// A softmax in progress: the terms added so far are relative to the running maximum `most`.
 struct Online {
     most: f32,
     sum: f32,

@@ -1,7 +1,7 @@
 //! BatchMatMul: products of matrices that are both activations.
 //!
-//! `out[n, i, j] = Σ a[n, i, k] * b[n, k, j]`, either operand stored transposed. If only `b` is, an
-//! element is a dot product; else its sum runs over `k` in order, from 0.
+//! `out[n, i, j] = Σ a[n, i, k] * b[n, k, j]`; either operand may be stored transposed. If only `b` is, an
+//! element is a dot product; otherwise its sum runs over `k` in order, from 0.
 
 use core::ops::Range;
 
@@ -19,9 +19,9 @@ pub struct BatchMatMul {
     pub inner: usize,
     /// Columns of `b` and of the product.
     pub columns: usize,
-    /// `a` is stored `[inner, rows]`.
+    /// Whether `a` is stored `[inner, rows]`.
     pub transpose_a: bool,
-    /// `b` is stored `[columns, inner]`.
+    /// Whether `b` is stored `[columns, inner]`.
     pub transpose_b: bool,
     /// Elements from one matrix of `a` to the next: 0 to use one for all.
     pub a_stride: usize,

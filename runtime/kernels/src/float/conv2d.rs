@@ -24,12 +24,12 @@ pub struct Conv2d {
     pub stride: [usize; 2],
     /// Vertical and horizontal dilation.
     pub dilation: [usize; 2],
-    /// Rows of padding above, columns of padding to the left. What is missing below and to the right is
-    /// padding too.
+    /// Rows of padding above, columns of padding to the left. Missing rows below and columns to
+    /// the right are padding too.
     pub pad: [usize; 2],
-    /// Number of groups: each sees `input[3] / groups` channels and makes `output[3] / groups`.
+    /// Number of groups: each reads `input[3] / groups` channels and computes `output[3] / groups`.
     pub groups: usize,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
 
@@ -51,7 +51,7 @@ pub fn conv2d<W: Weight>(
     let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
     let (group_inputs, group_outputs) = (in_channels / groups, out_channels / groups);
     let filter_len = kernel_height * kernel_width * group_inputs;
-    // With a single tap the dilation says nothing, may be huge, and these may wrap.
+    // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
     let line_step = p.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels);
     let tap_step = p.dilation[1].wrapping_mul(in_channels);
 
@@ -61,11 +61,11 @@ pub fn conv2d<W: Weight>(
         for_each_line(0..out_width, out_channels, line, |x, pixel| {
             let x = horizontal.clip(x);
             let first = pixel_start(p.input, [image, y.input, x.input]);
-            // Neighbouring taps of a kernel row are one run where they are neighbours in the input too.
+            // The taps of a kernel row are one run if they are contiguous in the input too.
             let is_run = group_inputs == in_channels && (p.dilation[1] <= 1 || x.len() == 1);
             let (runs, run_len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
             for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
-                // A window without a tap in the input starts anywhere, and then this may wrap too.
+                // If no tap is in the input, the start is meaningless, and this sum may wrap too.
                 let first = first.wrapping_add(group * group_inputs);
                 let filters = (group * group_outputs..).zip(outputs);
                 for (filter, output) in filters {

@@ -1,5 +1,5 @@
-//! ConvTranspose2d: the convolution that spreads each input over a window of the output; NHWC input, OHWI
-//! weights.
+//! ConvTranspose2d: transposed convolution, in which each input contributes to a window of the output; NHWC
+//! input, OHWI weights.
 //!
 //! `out[n, y, x, o] = clamp(Σ w[o, ky, kx, i] * in[n, iy, ix, i] + bias[o])` over the taps and inputs with
 //! `iy * stride + ky * dilation - pad = y`, and likewise in `x`. Each tap starts at lane 0 of the eight
@@ -23,15 +23,15 @@ pub struct ConvTranspose2d {
     pub output: [usize; 4],
     /// Kernel height and width.
     pub kernel: [usize; 2],
-    /// Distance of neighbouring inputs in the output, vertical and horizontal.
+    /// Distance of adjacent inputs in the output, vertical and horizontal.
     pub stride: [usize; 2],
     /// Vertical and horizontal dilation.
     pub dilation: [usize; 2],
     /// Rows cut off above, columns cut off to the left.
     pub pad: [usize; 2],
-    /// Number of groups: each sees `input[3] / groups` channels and makes `output[3] / groups`.
+    /// Number of groups: each reads `input[3] / groups` channels and computes `output[3] / groups`.
     pub groups: usize,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
 

@@ -1,4 +1,4 @@
-//! DepthwiseConv2d: one filter, or a few, of its own for each input channel; NHWC input, 1HWO weights.
+//! DepthwiseConv2d: each input channel has its own filter, or several; NHWC input, 1HWO weights.
 //!
 //! `out[n, y, x, o] = clamp(Σ w[ky, kx, o] * in[n, iy, ix, o / multiplier] + bias[o])`; taps in the
 //! padding add nothing. The sum of a channel runs over its taps in order, from 0.
@@ -25,7 +25,7 @@ pub struct DepthwiseConv2d {
     pub dilation: [usize; 2],
     /// Rows of padding above, columns of padding to the left.
     pub pad: [usize; 2],
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
 

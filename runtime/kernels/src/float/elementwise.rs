@@ -10,7 +10,7 @@ use crate::broadcast::Broadcast;
 pub struct Elementwise {
     /// Shapes.
     pub broadcast: Broadcast,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
 
@@ -35,8 +35,8 @@ elementwise! {
     mul: |a, b| a * b;
     /// `a / b`.
     div: |a, b| a / b;
-    /// The lesser of both; `a` if they do not compare.
+    /// The minimum of both; `a` if one of them is NaN.
     minimum: |a, b| if b < a { b } else { a };
-    /// The greater of both; `a` if they do not compare.
+    /// The maximum of both; `a` if one of them is NaN.
     maximum: |a, b| if b > a { b } else { a };
 }

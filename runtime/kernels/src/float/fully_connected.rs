@@ -12,11 +12,11 @@ use crate::window::div_rem;
 /// Parameters of [`fully_connected`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FullyConnected {
-    /// Inputs of a neuron.
+    /// The number of inputs of a neuron.
     pub in_features: usize,
-    /// Neurons.
+    /// The number of neurons.
     pub out_features: usize,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
 

@@ -1,6 +1,6 @@
 //! Gather: rows of a table by index, as an embedding looks them up.
 //!
-//! A negative index counts as 0 and one beyond the table as its last row, so that no input can fail.
+//! A negative index counts as 0, one past the end as the last row, so no input can fail.
 
 use core::ops::Range;
 
@@ -10,9 +10,9 @@ use crate::lines::{for_each_line, run};
 /// Parameters of [`gather`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gather {
-    /// Rows of the table.
+    /// The number of rows of the table.
     pub table_rows: usize,
-    /// Elements of a row.
+    /// The number of elements of a row.
     pub row_len: usize,
 }
 
@@ -27,7 +27,7 @@ pub fn gather<W: Weight>(p: &Gather, rows: Range<usize>, indices: &[i32], table:
     });
 }
 
-/// Index number `row`, brought into the table.
+/// Index number `row`, clamped to the table.
 #[inline]
 pub(crate) fn index(indices: &[i32], row: usize, table_rows: usize) -> usize {
     let index = indices.get(row).copied().unwrap_or(0).max(0) as usize;

@@ -4,8 +4,8 @@
 //! `r = logistic(x_r + h_r)`, `z = logistic(x_z + h_z)`, `n = tanh(x_n + r * h_n)`,
 //! `h' = (1 - z) * n + z * h`. All products are dot products.
 //!
-//! The hidden state is read by all rows, so the new one is an output, to be copied over the old when all
-//! rows are done.
+//! All rows read the hidden state, so the new one is an output, which the caller copies over the old one when
+//! all rows are done.
 //!
 //! Sources: Cho and others (2014); gates as in PyTorch and candle-nn `rnn::GRU`.
 
@@ -20,9 +20,9 @@ use crate::window::div_rem;
 /// Parameters of [`gru`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gru {
-    /// Elements of the input, per batch.
+    /// The number of input elements, per batch.
     pub input_size: usize,
-    /// Hidden units, per batch.
+    /// The number of hidden units, per batch.
     pub hidden_size: usize,
 }
 

@@ -4,9 +4,9 @@
 //! `c' = logistic(z_f) * c + logistic(z_i) * tanh(z_g)`, `h' = logistic(z_o) * tanh(c')`. Each `z` is
 //! `(W x + U h) + b`, and both products are dot products.
 //!
-//! A cell is a row's own and is updated in place; the hidden state is read by all rows, so the new one is
-//! an output, to be copied over the old when all rows are done. A row must be computed exactly once per
-//! step.
+//! A cell is used by one row only and is updated in place. All rows read the hidden state, so the new one is
+//! an output, which the caller copies over the old one when all rows are done. A row must be computed exactly
+//! once per step.
 //!
 //! Sources: Hochreiter and Schmidhuber (1997); gates as in PyTorch and candle-nn `rnn::LSTM`.
 
@@ -21,9 +21,9 @@ use crate::window::div_rem;
 /// Parameters of [`lstm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lstm {
-    /// Elements of the input, per batch.
+    /// The number of input elements, per batch.
     pub input_size: usize,
-    /// Hidden units, per batch.
+    /// The number of hidden units, per batch.
     pub hidden_size: usize,
 }
 
@@ -32,7 +32,7 @@ pub struct Lstm {
 ///
 /// `input` is `[batches, input_size]`, `hidden` and `cell` are `[batches, hidden_size]`, `weights_input`
 /// `[4 * hidden_size, input_size]`, `weights_hidden` `[4 * hidden_size, hidden_size]`, `bias`
-/// `[4 * hidden_size]` (the sum of both, where a checkpoint has two) or empty.
+/// `[4 * hidden_size]` (the sum of both, if a checkpoint has two) or empty.
 #[expect(clippy::too_many_arguments, reason = "the operator has six operands")]
 pub fn lstm<W: Weight>(
     p: &Lstm,

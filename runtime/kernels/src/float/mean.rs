@@ -18,7 +18,7 @@ pub struct Mean {
 /// `output` holds the elements of `rows` only.
 pub fn mean(p: &Mean, rows: Range<usize>, input: &[f32], output: &mut [f32]) {
     let strides = dense_strides(&p.dims);
-    // A dimension is either walked by the output's index or summed over: 1 in the other role.
+    // A dimension is either indexed by the output or summed over; in the other array its size is 1.
     let (mut kept, mut summed) = ([1; 6], [1; 6]);
     for (i, ((kept, summed), dim)) in kept.iter_mut().zip(&mut summed).zip(p.dims).enumerate() {
         *(if p.reduced & (1 << i) != 0 { summed } else { kept }) = dim;

@@ -1,12 +1,12 @@
 //! The f32 kernels, with weights stored as f32 or f16.
 //!
 //! Every sum has a fixed order, no product is fused with a sum, and `exp`, `tanh` and the like are those
-//! of `libm`, on the host too. So every target gives the same bits (but for the bits of a NaN, which
-//! the processor chooses).
+//! of `libm`, on the host too. The bits are therefore the same on every target (except those of a NaN,
+//! which depend on the processor).
 //!
 //! Dot products and long sums have one order everywhere: element `i` goes to sum `i % 8`, and in the end
 //! the eight sums are added as `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))`. Vector units of 4 or 8 lanes
-//! compute that directly. Where a kernel's sum goes another way, its module says how.
+//! compute that directly. If a kernel sums in another order, its module documents it.
 //!
 //! f16 is storage only: a weight is converted as it is read, and arithmetic is f32.
 //!
@@ -15,7 +15,7 @@
 //! | [`conv2d()`], [`depthwise_conv2d()`], [`conv_transpose2d()`], [`avg_pool2d`], [`max_pool2d`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`batch_matmul()`] | batches × rows of the first operand | a row of the product |
-//! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`], [`prelu()`] | as [`Broadcast::row_len`](crate::Broadcast::row_len) says | |
+//! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`], [`prelu()`] | see [`Broadcast::row_len`] | |
 //! | [`softmax()`], [`layer_norm`], [`rms_norm`] | all dimensions but the last | the last dimension |
 //! | [`rope()`] | positions × heads | the elements of a head |
 //! | [`gather()`] | indices | a row of the table |
@@ -25,7 +25,9 @@
 //! | [`mean()`] | output elements | one element |
 //! | [`unary()`] | | the caller slices |
 //!
-//! Pad, StridedSlice, Transpose and the other movers work on bytes and serve f32 too.
+//! Pad, StridedSlice, Transpose and the other kernels that only move elements work on bytes, and so on f32 too.
+//!
+//! [`Broadcast::row_len`]: crate::Broadcast::row_len
 
 mod attention;
 mod batch_matmul;
@@ -67,10 +69,10 @@ pub use softmax::{Softmax, softmax};
 pub use sum::Weight;
 pub use unary::{UnaryFunction, unary};
 
-/// No bounds: an activation that lets everything pass.
+/// No bounds: the range of an operator without a fused activation.
 pub const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
-/// Into an inclusive range; NaN stays. The lower end wins in an empty range.
+/// Clamps to an inclusive range; NaN stays. If the range is empty, the minimum is returned.
 #[inline]
 fn clamp(x: f32, [least, most]: [f32; 2]) -> f32 {
     if x < least {
@@ -82,7 +84,7 @@ fn clamp(x: f32, [least, most]: [f32; 2]) -> f32 {
     }
 }
 
-/// Element `i` of an optional operand, 0 if it is left out.
+/// Element `i` of an optional operand; 0 if the operand is absent.
 #[inline]
 fn at<W: Weight>(operand: &[W], i: usize) -> f32 {
     operand.get(i).map_or(0.0, |x| x.to_f32())

@@ -13,9 +13,9 @@ use crate::lines::{for_each_line, run};
 /// Parameters of [`layer_norm`] and [`rms_norm`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Norm {
-    /// Elements of a row.
+    /// The number of elements of a row.
     pub depth: usize,
-    /// What keeps the divisor from 0.
+    /// Added under the root to keep the divisor above 0.
     pub epsilon: f32,
 }
 

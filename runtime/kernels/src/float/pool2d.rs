@@ -1,7 +1,7 @@
 //! AvgPool2d and MaxPool2d over NHWC.
 //!
-//! The average sums the taps within the input in order, from 0, and divides by their number, or by all
-//! of the window's if padding counts. The maximum starts from minus infinity and ignores NaN.
+//! The average sums the taps inside the input in order, from 0, and divides by their number, or by the size
+//! of the window if padding counts. The maximum starts from minus infinity and ignores NaN.
 
 use core::ops::Range;
 
@@ -22,16 +22,16 @@ pub struct Pool2d {
     pub stride: [usize; 2],
     /// Rows of padding above, columns of padding to the left.
     pub pad: [usize; 2],
-    /// The average divides by the size of the window, as if the padding held zeros.
+    /// Whether the average divides by the size of the window, as if the padding contained zeros.
     pub count_padding: bool,
-    /// Least and greatest output.
+    /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
 
 /// Averages output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements, and `output`
 /// holds the lines of `rows` only.
 ///
-/// A window that lies wholly in the padding gives 0.
+/// The average of a window that is entirely in the padding is 0.
 pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[f32], output: &mut [f32]) {
     let all = p.window[0].wrapping_mul(p.window[1]);
     pool(
@@ -55,7 +55,7 @@ pub fn max_pool2d(p: &Pool2d, rows: Range<usize>, input: &[f32], output: &mut [f
     pool(p, rows, input, output, f32::NEG_INFINITY, greater, |most, _| most);
 }
 
-/// Folds the taps of each window with `add`; `finish` takes the number of taps too.
+/// Folds the taps of each window with `add`, then calls `finish` with the result and the number of taps.
 #[inline]
 fn pool(
     p: &Pool2d,

@@ -6,8 +6,8 @@ use core::ops::Range;
 
 use crate::broadcast::Broadcast;
 
-/// `input` from 0 on, `input * alpha` below, for output rows `rows`, of `broadcast.row_len` elements; `output` holds
-/// those rows only.
+/// `input` where it is 0 or more, else `input * alpha`, for output rows `rows`, of `broadcast.row_len` elements;
+/// `output` holds those rows only.
 pub fn prelu(broadcast: &Broadcast, rows: Range<usize>, input: &[f32], alpha: &[f32], output: &mut [f32]) {
     broadcast.for_each(rows, input, alpha, output, |x, alpha| if x >= 0.0 { x } else { x * alpha });
 }

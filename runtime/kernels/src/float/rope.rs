@@ -1,8 +1,8 @@
 //! Rope: rotary position embedding.
 //!
-//! The elements of a head are taken as points of the plane, and point `i` of position `t` is turned by the
+//! The elements of a head are treated as points in the plane, and point `i` of position `t` is rotated by the
 //! angle `t * base^(-2i / depth)`: `(a, b)` becomes `(a * cos - b * sin, a * sin + b * cos)`. A point is a pair
-//! of neighbours (interleaved) or elements `i` and `i + depth / 2` (half-split).
+//! of adjacent elements (interleaved) or elements `i` and `i + depth / 2` (half-split).
 //!
 //! Sources: Su and others, "RoFormer" (2021); candle-nn `rotary_emb::rope` (half-split) and `rope_i`
 //! (interleaved).
@@ -16,19 +16,20 @@ use crate::window::div_rem;
 /// Parameters of [`rope`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rope {
-    /// Elements of a head, even.
+    /// The number of elements of a head, even.
     pub depth: usize,
-    /// Neighbouring rows of one position: the number of heads if they stand inside the positions, else 1.
+    /// The number of consecutive rows with the same position: that of the heads if they are the inner dimension, else
+    /// 1.
     pub rows_per_position: usize,
-    /// A point is a pair of neighbours; else its elements are half a head apart.
+    /// Whether a point is a pair of adjacent elements; otherwise its elements are half a head apart.
     pub interleaved: bool,
 }
 
-/// Turns output rows `rows`; a row is `depth` elements of position
+/// Rotates output rows `rows`; a row is `depth` elements of position
 /// `positions[row / rows_per_position % positions.len()]`, and `output` holds those rows only.
 ///
-/// `cos` and `sin` are `[table positions, depth / 2]`. A row whose position is below 0 or beyond their end is copied as it
-/// is.
+/// `cos` and `sin` are `[table positions, depth / 2]`. A row whose position is below 0 or beyond their end is copied
+/// unchanged.
 pub fn rope(
     p: &Rope,
     rows: Range<usize>,

@@ -8,7 +8,7 @@ use crate::lines::{for_each_line, run};
 /// Parameters of [`softmax`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Softmax {
-    /// Elements of a row.
+    /// The number of elements of a row.
     pub depth: usize,
     /// Factor of the input, not negative; 1 in nearly every model.
     pub beta: f32,

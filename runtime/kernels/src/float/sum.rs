@@ -1,4 +1,4 @@
-//! The order of all long sums, and the types of weights.
+//! Long sums, which all have the same order, and the types of weights.
 
 use crate::half_to_f32::half_to_f32;
 use half::f16;
@@ -23,7 +23,7 @@ impl Weight for f16 {
     }
 }
 
-/// A sum in eight lanes. Each slice that is added starts at lane 0.
+/// A sum in eight lanes. Each slice that is added to it starts at lane 0.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Sum([f32; 8]);
 
@@ -43,7 +43,7 @@ impl Sum {
         }
     }
 
-    /// Adds the products of the elements of two slices of one length.
+    /// Adds the products of the elements of two slices of the same length.
     #[inline]
     pub(super) fn add_products<W: Weight>(&mut self, x: &[f32], w: &[W]) {
         self.add(x, w, |x, w| x * w.to_f32());
@@ -56,7 +56,7 @@ impl Sum {
     }
 }
 
-/// The dot product of two slices of one length.
+/// The dot product of two slices of the same length.
 #[inline]
 pub(super) fn dot<W: Weight>(x: &[f32], w: &[W]) -> f32 {
     let mut sum = Sum::default();

@@ -1,7 +1,7 @@
 //! Functions of one element.
 //!
-//! Each is a public function of its own; [`UnaryFunction`] chooses at run time. `erf`, `exp` and the like are
-//! `libm`'s.
+//! Each is a separate public function; [`UnaryFunction`] selects one at run time. `erf`, `exp` and the like are those
+//! of `libm`.
 
 use super::clamp;
 pub use tealight_types::UnaryFunction;
@@ -34,7 +34,7 @@ pub fn unary(f: UnaryFunction, input: &[f32], output: &mut [f32]) {
     }
 }
 
-/// Applies `f` to each element: for a program that wants one function's code only.
+/// Applies `f` to each element, for a program that needs the code of one function only.
 #[inline]
 pub fn map(input: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
     for (output, &x) in output.iter_mut().zip(input) {

@@ -6,16 +6,16 @@ use super::{Digest, Random};
 
 /// Elements of a row: two of the longest blocks.
 const ROW: usize = 2 * BLOCK_K;
-/// At least the bytes of a row, whatever its type.
+/// An upper bound of the bytes of a row of any type.
 const ROW_BYTES: usize = 1024;
 /// Rows of each type.
 const ROWS: u32 = 48;
 
-/// What a digest is made of, ours or another's that must give the same bits.
+/// The functions that a digest is computed from: those of this crate, or of another that must return the same bits.
 pub trait Blocks {
     /// Quantizes a row.
     fn quantize(&self, block: BlockType, row: &[f32], bytes: &mut [u8]);
-    /// Real values of a row.
+    /// Dequantizes a row.
     fn dequantize(&self, block: BlockType, bytes: &[u8], row: &mut [f32]);
     /// The product of a row of weights with one of activations.
     fn vec_dot(&self, block: BlockType, weights: &[u8], activations: &[u8]) -> f32;
@@ -39,7 +39,7 @@ impl Blocks for Ours {
     }
 }
 
-/// The digest of the blocks, real values and products that `kernels` makes of random rows.
+/// The digest of the blocks, dequantized values and products that `kernels` computes from random rows.
 pub fn block_digest(kernels: &impl Blocks, block: BlockType) -> u64 {
     let mut random = Random::new(block as u64);
     let mut digest = Digest::default();
@@ -87,7 +87,7 @@ fn fill(random: &mut Random, row: &mut [f32; ROW]) {
     }
 }
 
-/// What candle-core 0.11.1 gives on x86-64 (`tests/candle` computes them again).
+/// The digests of candle-core 0.11.1 on x86-64 (`tests/candle` computes them again).
 pub const BLOCKS: [(BlockType, u64); 12] = [
     (BlockType::Q4_0, 0x125e_cc56_2a23_6a1b),
     (BlockType::Q4_1, 0xd66f_0314_1e9b_c4cb),

@@ -5,7 +5,7 @@ use crate::float::*;
 
 use super::Digest;
 
-/// Pseudo-random reals in `[-2, 2)`.
+/// Pseudo-random f32 values in `[-2, 2)`.
 fn signal<const N: usize>(seed: u32) -> [f32; N] {
     core::array::from_fn(|i| {
         let hash = (i as u32).wrapping_add(7919u32.wrapping_mul(seed)).wrapping_mul(2_654_435_761) >> 8;
@@ -63,7 +63,7 @@ pub(super) fn digests() -> [(&'static str, u64); 31] {
         ("avg_pool2d", digest(|y| avg_pool2d(&pool, 0..4, &x, y))),
         ("fully_connected", digest(|y| fully_connected(&dense, 0..96, &x, &w, &b, y))),
         ("fully_connected, f16", digest(|y| fully_connected(&dense, 0..96, &x, &halves, &b, y))),
-        // Some vector units round what is smaller than the least normal number to zero.
+        // Some vector units flush subnormal numbers to zero.
         ("fully_connected, subnormal products", {
             let (x, w) = (signal::<360>(1).map(|x| 1e-25 * x), signal::<540>(2).map(|w| 1e-14 * w));
             digest(|y| fully_connected(&dense, 0..96, &x, &w, &[0.0; 12], y))
@@ -99,7 +99,7 @@ pub(super) fn digests() -> [(&'static str, u64); 31] {
     ]
 }
 
-/// What they are on x86-64, where the other tests of the f32 kernels found their values right.
+/// The digests on x86-64, where the other tests check the values of the f32 kernels.
 pub(super) const RECORDED: [(&str, u64); 31] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),

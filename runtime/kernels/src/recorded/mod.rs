@@ -1,7 +1,8 @@
-//! What the kernels give on fixed pseudo-random data, as digests: a new target computes them again.
+//! Digests of the kernels' results on fixed pseudo-random data, for comparison on a new target.
 //!
-//! f32 and block kernels have the same bits everywhere. [`first_difference`] says whether they do where it runs; it needs no
-//! memory but some 40 KB of stack, so a board can call it before it trusts its compiler and its floating-point unit.
+//! f32 and block kernels must return the same bits on every target. [`first_difference`] checks this on the target it
+//! runs on. It needs about 40 KB of stack and no other memory, so a board can use it to test its compiler and
+//! floating-point unit.
 //!
 //! ```
 //! assert_eq!(tealight_kernels::recorded::first_difference(), None);
@@ -60,7 +61,7 @@ impl Digest {
         Self(bytes.iter().fold(self.0, add))
     }
 
-    /// The bits of reals. Of NaN there are many, of which neither side chooses one.
+    /// Adds the bits of f32 values. All NaNs count as one, because their bits are not specified.
     fn reals(self, reals: &[f32]) -> Self {
         let bits = |x: &f32| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
         reals.iter().fold(self, |digest, x| digest.bytes(&bits(x).to_le_bytes()))
@@ -82,12 +83,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Below `end`.
+    /// A random integer below `end`.
     fn below(&mut self, end: u32) -> u32 {
         ((self.next() >> 32) as u32).checked_rem(end).unwrap_or(0)
     }
 
-    /// In `[-1, 1)`.
+    /// A random number in `[-1, 1)`.
     fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }

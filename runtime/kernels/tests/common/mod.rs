@@ -1,5 +1,5 @@
-//! What the kernel tests share: seeded random numbers, requantization from its definition, and the
-//! check that rows computed piece by piece are the rows computed at once.
+//! Shared parts of the kernel tests: seeded random numbers, requantization from its definition, and the
+//! check that rows computed piece by piece equal the rows computed at once.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
 
@@ -56,7 +56,7 @@ pub fn scaled(x: i32, multiplier: i32, shift: i32) -> i32 {
     (if high < 0 { -magnitude } else { magnitude }) as i32
 }
 
-/// To the output's zero point and into the activation's range.
+/// Adds the output's zero point and clamps to the activation's range.
 pub fn output(scaled: i32, zero_point: i32, activation: [i32; 2]) -> i8 {
     let value = i64::from(scaled) + i64::from(zero_point);
     value.max(activation[0].into()).min(activation[1].into()) as i8
@@ -81,7 +81,7 @@ impl Channels {
         }
     }
 
-    /// What a kernel takes: each bias with `folded(channel)` added.
+    /// The channels for a kernel: each bias with `folded(channel)` added.
     pub fn folded(&self, folded: impl Fn(usize) -> i64) -> Vec<Channel> {
         (0..self.bias.len())
             .map(|i| Channel {
@@ -99,7 +99,7 @@ impl Channels {
     }
 }
 
-/// Every index of `dims`, the last dimension fastest.
+/// Every index of `dims`; the last dimension changes fastest.
 pub fn indices<const N: usize>(dims: [usize; N]) -> impl Iterator<Item = [usize; N]> {
     (0..dims.iter().product()).map(move |mut flat: usize| {
         let mut index = [0; N];

@@ -1,4 +1,4 @@
-//! What the tests of the f32 kernels share: random reals, comparison with an f64 reference, and weights in
+//! Shared parts of the tests of the f32 kernels: random f32 values, comparison with an f64 reference, and weights in
 //! both storage types.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::common::{self, Rng};
 use tealight_kernels::float::f16;
 
-/// In `[-1, 1)`, some of them 0. All have 11 bits at most, so that f16 holds them too.
+/// Random values in `[-1, 1)`, some of them 0. All have at most 11 significant bits, so f16 represents them exactly.
 pub fn reals(rng: &mut Rng, len: usize) -> Vec<f32> {
     let real = |rng: &mut Rng| if rng.size(0, 9) == 0 { 0.0 } else { rng.int(-1024, 1023) as f32 / 1024.0 };
     (0..len).map(|_| real(rng)).collect()
@@ -18,7 +18,7 @@ pub fn halves(x: &[f32]) -> Vec<f16> {
     x.iter().map(|&x| f16::from_f32(x)).collect()
 }
 
-/// Every element within `tolerance` of the reference, relative to `1 + |reference|`.
+/// Checks that every element is within `tolerance` of the reference, relative to `1 + |reference|`.
 pub fn assert_near(actual: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(actual.len(), expected.len());
     for (i, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
@@ -27,7 +27,7 @@ pub fn assert_near(actual: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// What [`common::by_rows`] gives, of a kernel that must give the same bits with weights of f32 and f16.
+/// The result of [`common::by_rows`] for a kernel that must return the same bits with f32 and f16 weights.
 pub fn by_rows_and_storage(
     rng: &mut Rng,
     [rows, row_len]: [usize; 2],

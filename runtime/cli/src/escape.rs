@@ -1,26 +1,26 @@
-//! Text from files on its way to a terminal.
+//! Escapes text from files before it is written to a terminal.
 //!
-//! Names, labels and messages may come from a stranger's file. A terminal obeys control characters in them: it clears the
-//! screen, changes its title, or shows text in another order than it stands there. All text of the program passes here, in
-//! [`Screen`](crate::Screen), in tables and in [`Error`](crate::Error); what would not show as itself is written as Rust and
-//! JSON write it.
+//! Names, labels and messages may come from an untrusted file. A terminal interprets control characters in them: it
+//! clears the screen, changes its title, or shows text in another order. All text of the program is escaped, in
+//! [`Screen`](crate::Screen), in tables and in [`Error`](crate::Error): characters that would not be shown as
+//! themselves are written in the notation of Rust and JSON.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// `text` on one line, every character of it visible: control characters, line breaks, and those that change the order or
-/// the look of others (U+202E and the like) become `\n`, `\u{1b}`, `\u{202e}`.
+/// Returns `text` on one line with every character visible: control characters, line breaks, and those that change the
+/// order or the look of others (U+202E and the like) become `\n`, `\u{1b}`, `\u{202e}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
     replace(text, hidden, |c, out| out.extend(c.escape_default()))
 }
 
-/// The same for a text of several lines: line breaks and tabs stay.
+/// Like [`visible`] for a text of several lines: line breaks and tabs stay.
 pub fn visible_lines(text: &str) -> Cow<'_, str> {
     replace(text, |c| hidden(c) && c != '\n' && c != '\t', |c, out| out.extend(c.escape_default()))
 }
 
-/// A JSON document that shows as itself too, and means the same: such characters can only stand in its strings, and become
-/// `\u001b`. Line breaks between its elements stay.
+/// Returns an equivalent JSON document with every character visible: hidden characters can only occur in its strings,
+/// and become `\u001b`. Line breaks between its elements stay.
 pub(crate) fn visible_json(document: &str) -> Cow<'_, str> {
     let escape = |c: char, out: &mut String| {
         for unit in c.encode_utf16(&mut [0; 2]) {
@@ -31,7 +31,7 @@ pub(crate) fn visible_json(document: &str) -> Cow<'_, str> {
     replace(document, |c| hidden(c) && c != '\n', escape)
 }
 
-/// At most `most` characters of `text`, with a sign if something was left out.
+/// Returns at most `most` characters of `text`, with a mark if something was left out.
 pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         None => text.into(),
@@ -39,8 +39,9 @@ pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// Whether a terminal does not show a character as itself: control characters, line and paragraph separators, and the
-/// invisible ones that direct or annotate others (Unicode's general category Cf, but for the joiners of words and emoji).
+/// Returns whether a terminal does not show a character as itself: control characters, line and paragraph separators,
+/// and the invisible ones that direct or annotate others (Unicode's general category Cf, except the joiners of words
+/// and emoji).
 fn hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

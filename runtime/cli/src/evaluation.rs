@@ -39,8 +39,8 @@ pub(crate) struct Scores {
 }
 
 impl Evaluation {
-    /// Measures the file that `source` was compiled to, and `source` as it is if it is a float network. `max_memory` is what
-    /// compiling and running it may take ([`Options::max_memory`]).
+    /// Measures the file that `source` was compiled to, and also `source` itself if it is a float network. Compiling
+    /// and running it may take `max_memory` bytes ([`Options::max_memory`]).
     ///
     /// # Errors
     /// Inputs or targets cannot be read, or do not fit the network.
@@ -95,7 +95,7 @@ impl Scores {
         }
     }
 
-    /// Writes them as text.
+    /// Prints them as text.
     ///
     /// # Errors
     /// Standard output cannot be written.
@@ -115,7 +115,7 @@ impl Scores {
     }
 }
 
-/// The targets in a `.npy` file.
+/// Reads the targets from a `.npy` file.
 fn read_targets(path: &Path) -> Result<Targets> {
     let failed = || Error::new(format!("cannot read the targets `{}`", path.display()));
     let help = "save a .npy: integers [N], or floats with N as the first dimension";
@@ -156,7 +156,7 @@ fn read_targets(path: &Path) -> Result<Targets> {
     }
 }
 
-/// Bytes of an element of the types below.
+/// Returns the bytes of an element of the types below.
 fn element_size(descr: &str) -> Option<usize> {
     Some(match descr {
         "|i1" | "|u1" => 1,
@@ -167,7 +167,7 @@ fn element_size(descr: &str) -> Option<usize> {
     })
 }
 
-/// The elements of a type of integers, which NumPy calls so.
+/// Returns the elements of an integer type, by its NumPy name.
 fn integers(descr: &str, bytes: &[u8]) -> Option<Vec<i64>> {
     Some(match descr {
         "|i1" => bytes.iter().map(|&byte| i64::from(byte.cast_signed())).collect(),
@@ -176,13 +176,13 @@ fn integers(descr: &str, bytes: &[u8]) -> Option<Vec<i64>> {
         "<u2" => bytes.as_chunks().0.iter().map(|b| i64::from(u16::from_le_bytes(*b))).collect(),
         "<i4" => bytes.as_chunks().0.iter().map(|b| i64::from(i32::from_le_bytes(*b))).collect(),
         "<u4" => bytes.as_chunks().0.iter().map(|b| i64::from(u32::from_le_bytes(*b))).collect(),
-        // What does not fit is no class either.
+        // A value that does not fit is not a valid class.
         "<i8" | "<u8" => bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect(),
         _ => return None,
     })
 }
 
-/// The elements of a type of floats.
+/// Returns the elements of a float type.
 fn floats(descr: &str, bytes: &[u8]) -> Option<Vec<f32>> {
     Some(match descr {
         "<f4" => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),

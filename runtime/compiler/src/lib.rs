@@ -28,18 +28,18 @@
 //! | pass | what it does |
 //! |---|---|
 //! | `import` | verifies the file and reads it, every index checked |
-//! | `variables` | variables become state, what fills them becomes their first content |
+//! | `variables` | variables become state, and what fills them becomes its initial value |
 //! | `requantize` | codes that are copied to a tensor of another scale are converted |
-//! | `fold` | computes what is constant: arithmetic on shapes, reshaped or converted constants |
+//! | `fold` | computes constant results: arithmetic on shapes, reshaped or converted constants |
 //! | `dead` | removes what nothing reads |
 //! | `fuse_pad` | a border of zeros becomes the padding of the convolution after it |
 //! | `elide` | reshapes become views |
 //! | `lower` | neutral operators become the model file's, with their quantized parameters |
-//! | `store` | weights of float layers become f16 or blocks, where that is asked for |
+//! | `store` | weights of float layers become f16 or blocks, as the options select |
 //! | `fuse_lookup` | tables are composed, or become the activation of the operator before them |
-//! | `read_in_place` | state is read where it lies when nothing assigns it first |
-//! | `outputs` | every output gets memory of its own |
-//! | `order` | the order of the operators, and the place of every tensor |
+//! | `read_in_place` | state is read in place when nothing assigns it first |
+//! | `outputs` | every output gets its own memory |
+//! | `order` | determines the order of the operators, and the offset of every tensor |
 //!
 //! # Memory
 //!
@@ -72,14 +72,14 @@
 //!
 //! | what | bound |
 //! |---|---|
-//! | the file's bytes | held once; constants are ranges of it, and equal ranges are one, also in the file that is written |
+//! | the file's bytes | held once; constants are ranges of it, and equal ranges are stored once, also in the output |
 //! | tensors, nodes of a `.tflite` file | 262,144 each; more dimensions than 32 and longer names than 1 KiB are refused or cut |
-//! | counts and lengths in a GGUF file | the bytes that are left, before anything is made of them |
+//! | counts and lengths in a GGUF file | the bytes that remain, before anything is allocated for them |
 //! | what is computed beforehand, tables, and constants as they are written | [`Options::max_memory`]: eight times what the network's constants take, at least 64 MiB |
-//! | passes | in proportion to tensors, nodes and their inputs; weights that layers share are read once |
+//! | passes | proportional to tensors, nodes and their inputs; weights that layers share are read once |
 //! | what calibration and evaluation run a network in, and constants that several layers read, counted for each of them | [`Options::max_memory`]: eight times what the network's constants take, at least 512 MiB |
 //! | operators, inputs, outputs, tensors of a model | 65,534 each |
-//! | the plan of memory | an effort that is counted, and at most four million pairs of tensors that are alive together |
+//! | the memory plan | a counted effort, and at most four million pairs of tensors that are live at the same time |
 
 mod cut;
 mod diag;

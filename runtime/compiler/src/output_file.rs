@@ -120,7 +120,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.finish()
 }
 
-/// Removes the file that is being written, if it has a name of its own. For a program that ends without unwinding, for
+/// Removes the file that is being written, if it has a temporary name. For a program that ends without unwinding, for
 /// example on an interrupt by the user.
 pub fn remove_unfinished() {
     if let Some(path) = Unfinished::take() {

@@ -1,4 +1,4 @@
-//! What is read of a `.tflite` file, and how what is not read is named.
+//! The parts of a `.tflite` file that are read, and the errors for those that are not supported.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/net.rs"]

@@ -1,4 +1,4 @@
-//! Runs the program `tealight` in a folder of its own, on networks of the golden files.
+//! Runs the program `tealight` in a separate folder, on networks of the golden files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

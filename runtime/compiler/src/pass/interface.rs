@@ -1,4 +1,4 @@
-//! Gives every model output memory of its own.
+//! Assigns every model output its own memory.
 
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use std::collections::HashSet;

@@ -134,7 +134,7 @@ impl Seen {
         let factors = || (20..=100).map(|percent| percent as f32 / 100.0);
         let best = |candidates: &mut dyn Iterator<Item = [f32; 2]>| {
             let error = |range: &[f32; 2]| self.error(Params::of(range[0], range[1]));
-            // The first of equal ones would be the narrowest.
+            // `min_by` returns the first of equals, so the callers pass the widest range first.
             candidates.map(|range| (error(&range), range)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, range)| range)
         };
         let whole = [self.low, self.high];

@@ -127,8 +127,8 @@ pub fn hard_swish(p: &HardSwish, x: i32) -> i32 {
     let fine = (x.wrapping_sub(p.input_zero_point) as i16).wrapping_shl(7);
     let preshift = rounding_high_mul_i16(fine, p.output_multiplier);
 
-    // x / 3 in Q15, saturating at ±1. One left shift is kept until after the product. The shifts before the product then
-    // saturate only values that end at ±1 anyway, because the multiplier is at least one half.
+    // x / 3 in Q15, saturating at ±1. One left shift is kept until after the product. The shifts before the product
+    // then saturate only values that end at ±1 anyway, because the multiplier is at least one half.
     let mut reluish = fine;
     if p.reluish_exponent > 0 {
         reluish = saturating_shift_left_i16(reluish, p.reluish_exponent - 1);

@@ -172,9 +172,9 @@ const fn row_cost(work: &Work, scratch: Option<u16>) -> u32 {
     }
 }
 
-/// The set of kernels that a model needs, or that a session supports: bit `code` is the operator with that code, bit 96
-/// + `code` weights in blocks of the type with that code, bit 112 weights stored as f16. It is a plain integer, which
-/// can be a const parameter; kernels outside a session's set are not linked. Sets are combined with `|`.
+/// The set of kernels that a model needs, or that a session supports: bit `code` is the operator with that code, bit
+/// `96 + code` weights in blocks of the type with that code, bit 112 weights stored as f16. It is a plain integer,
+/// which can be a const parameter; kernels outside a session's set are not linked. Sets are combined with `|`.
 ///
 /// ```
 /// use tealight_format::{F16_WEIGHTS, OpCode, OpSet, block_set, op_set};

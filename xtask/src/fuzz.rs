@@ -291,7 +291,11 @@ fn finding(printed: &str) -> Finding {
     let lines: Vec<&str> = printed.lines().collect();
     let said = match lines.iter().position(|line| line.contains("panicked at")) {
         Some(at) => lines[at..].iter().take(4).copied().collect(),
-        None => lines.iter().filter(|line| line.contains("ERROR: ")).copied().collect::<Vec<_>>(),
+        None => lines
+            .iter()
+            .filter(|line| line.contains("ERROR: ") || line.contains("memory allocation of"))
+            .copied()
+            .collect::<Vec<_>>(),
     };
     Finding { input, said: said.join("\n") }
 }

@@ -59,7 +59,8 @@ impl Bpe {
         let vocabulary: Vocab = names.iter().cloned().zip(0..).collect();
         let name = |token: u32| names.get(token as usize).cloned().unwrap_or_default();
         let merges: Vec<_> = merges.into_iter().map(|[left, right]| (name(left), name(right))).collect();
-        let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).build();
+        // The library keeps its cache of words in a variable of the thread, which a dropped tokenizer leaves behind.
+        let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).cache_capacity(0).build();
         let mut tokenizer = Tokenizer::new(bpe.map_err(|error| damaged(MERGES, format!("does not fit: {error}")))?);
         tokenizer.with_pre_tokenizer(Some(split(model.metadata("tokenizer.pre").unwrap_or_default())?));
         let of_kind =

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeSet;
-use tealight::{Budget, F16_WEIGHTS, Model, OwnedSession};
+use tealight::{Budget, Model, OwnedSession};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_kernels::float::f16;
 use tealight_tests::models::splitmix64;
@@ -48,7 +48,7 @@ fn layers_with_f16_weights_give_the_bits_of_rounded_weights() {
             let half = compile_tflite(&case.model, &Options { f16: true, ..Options::default() }).unwrap();
             let model = Model::parse(&half.bytes).unwrap();
             let layers = (0..model.op_count()).filter(|&i| model.op(i).operator.weight_inputs().len() > 0).count();
-            assert_eq!(model.op_set() & F16_WEIGHTS != 0, layers > 0, "{name}");
+            assert_eq!(model.op_set().has_f16(), layers > 0, "{name}");
             assert_eq!(half.report.quantized.len(), layers, "{name}: {:?}", half.report.quantized);
             let expected = run(&rounded(&float), &case, Budget::unlimited);
             assert!(run(&half.bytes, &case, Budget::unlimited) == expected, "{name}");

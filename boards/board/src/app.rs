@@ -13,12 +13,12 @@ use crate::text::Continuing;
 use crate::{Board, Outcome, calibrate};
 use embedded_hal::digital::OutputPin;
 use embedded_io::Write;
-use tealight::{Arena, Embedded, Session};
+use tealight::{Arena, Embedded, Ops, Session};
 
 /// Runs `model` once for each input in a row, from `embedded` if given, else from the board's input; then exits.
-pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
+pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops>(
     board: &mut B,
-    model: &'static Embedded<NEEDED, OPS>,
+    model: &'static Embedded<NEEDED, O>,
     arena: &'static mut Arena<GIVEN>,
     embedded: Option<&'static [u8]>,
 ) -> ! {
@@ -41,16 +41,9 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
 }
 
 /// The same for a model that listens: its inputs are seconds of sound, of which `sound` makes its features.
-pub fn app_audio<
-    B: Board,
-    const NEEDED: usize,
-    const GIVEN: usize,
-    const OPS: u128,
-    const FRAMES: usize,
-    const BANDS: usize,
->(
+pub fn app_audio<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops, const FRAMES: usize, const BANDS: usize>(
     board: &mut B,
-    model: &'static Embedded<NEEDED, OPS>,
+    model: &'static Embedded<NEEDED, O>,
     arena: &'static mut Arena<GIVEN>,
     sound: &'static mut Sound<FRAMES, BANDS>,
     embedded: Option<&'static [u8]>,
@@ -62,9 +55,9 @@ pub fn app_audio<
 }
 
 /// The same for a language model: the input is a prompt, and the model continues it with its own tokens.
-pub fn app_text<B: Board, const NEEDED: usize, const GIVEN: usize, const OPS: u128>(
+pub fn app_text<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops>(
     board: &mut B,
-    model: &'static Embedded<NEEDED, OPS>,
+    model: &'static Embedded<NEEDED, O>,
     arena: &'static mut Arena<GIVEN>,
     embedded: Option<&'static [u8]>,
 ) -> ! {
@@ -84,7 +77,7 @@ pub fn app_loadable<B: Board>(
 ) -> ! {
     start(board);
     let result = match tealight::Model::parse(file) {
-        Ok(model) => match Session::<{ tealight::ALL_OPS }>::load(&model, memory) {
+        Ok(model) => match Session::<tealight::AllOps>::load(&model, memory) {
             Ok(mut session) => {
                 fact!("tealight model_cost={}", model.cost());
                 fact!("tealight longest_row={}", model.longest_row());
@@ -183,11 +176,7 @@ fn end<B: Board>(board: &mut B, result: Result<u32, Failure>) -> ! {
 }
 
 /// Runs inferences until the inputs end; says how many.
-fn serve<B: Board, const OPS: u128>(
-    board: &mut B,
-    session: &mut Session<'_, OPS>,
-    feed: &mut impl Feed,
-) -> Result<u32, Failure> {
+fn serve<B: Board, O: Ops>(board: &mut B, session: &mut Session<'_, O>, feed: &mut impl Feed) -> Result<u32, Failure> {
     fact!("tealight arena_bytes={}", session.model().arena_len() as u32);
     fact!("tealight state_bytes={}", session.model().state_len() as u32);
     let (inputs, outputs) = (session.model().input_count(), session.model().output_count());
@@ -222,7 +211,7 @@ fn serve<B: Board, const OPS: u128>(
 
 /// Whether the model's first input takes elements of another type than its own.
 #[cfg(feature = "compare-arch")]
-fn takes_another_type<const OPS: u128>(session: &mut Session<'_, OPS>) -> bool {
+fn takes_another_type<O: Ops>(session: &mut Session<'_, O>) -> bool {
     let Some(mut input) = session.input(0) else { return false };
     let copied = match input.dtype() {
         tealight::DType::U8 => input.copy_from(&[-56_i8]),
@@ -232,7 +221,7 @@ fn takes_another_type<const OPS: u128>(session: &mut Session<'_, OPS>) -> bool {
 }
 
 /// Writes the model's outputs one after another.
-fn write_outputs<B: Board, const OPS: u128>(board: &mut B, session: &Session<'_, OPS>) -> Result<(), Failure> {
+fn write_outputs<B: Board, O: Ops>(board: &mut B, session: &Session<'_, O>) -> Result<(), Failure> {
     let sink = board.output().ok_or(Failure::NoOutput)?;
     for index in 0..session.model().output_count() {
         let Some(tensor) = session.output(index) else { break };

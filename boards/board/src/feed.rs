@@ -3,9 +3,9 @@
 use crate::Board;
 use crate::log::fact;
 use embedded_io::Read;
-use tealight::Session;
 #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
 use tealight::{FORMAT_VERSION, ModelError};
+use tealight::{Ops, Session};
 
 /// Why an app stopped before its inputs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,22 +71,14 @@ impl Failure {
 /// Brings inputs.
 pub(crate) trait Feed {
     /// Fills the model's inputs; false where the inputs have ended.
-    fn fill<B: Board, const OPS: u128>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, OPS>,
-    ) -> Result<bool, Failure>;
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure>;
 }
 
 /// Inputs as they are: built into the image, or from the board.
 pub(crate) struct Plain(pub(crate) Option<&'static [u8]>);
 
 impl Feed for Plain {
-    fn fill<B: Board, const OPS: u128>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, OPS>,
-    ) -> Result<bool, Failure> {
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
         let mut any = false;
         for index in 0..session.model().input_count() {
             let Some(mut tensor) = session.input(index) else { break };

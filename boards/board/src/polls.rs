@@ -7,7 +7,7 @@
 use crate::Board;
 use crate::feed::{Failure, next};
 use embedded_io::Write;
-use tealight::{ALL_OPS, Budget, Model, Session};
+use tealight::{AllOps, Budget, Model, Session};
 
 /// Stands for a poll to the end of an operator.
 const LAYER: u64 = u64::MAX;
@@ -34,7 +34,7 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
     let Some(file) = file.get_mut(..u32::from_le_bytes(file_len) as usize) else { return Err(Failure::InputCut) };
     whole(board, file)?;
     let model = Model::parse(file).map_err(Failure::Parse)?;
-    let mut session = Session::<{ ALL_OPS }>::load(&model, arena).map_err(Failure::Load)?;
+    let mut session = Session::<AllOps>::load(&model, arena).map_err(Failure::Load)?;
     let mut left = u32::from_le_bytes(input_len) as usize;
     for index in 0..model.input_count() {
         let Some(mut tensor) = session.input(index) else { break };

@@ -4,7 +4,7 @@ use crate::Board;
 use crate::feed::{Failure, Feed, next};
 use crate::log::fact;
 use embedded_io::Write;
-use tealight::Session;
+use tealight::{Ops, Session};
 use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
 
 /// Samples that are taken at a time, as a microphone's buffer would give them: 20 ms.
@@ -41,11 +41,7 @@ pub(crate) struct Listening<'a, const FRAMES: usize, const BANDS: usize> {
 }
 
 impl<const FRAMES: usize, const BANDS: usize> Feed for Listening<'_, FRAMES, BANDS> {
-    fn fill<B: Board, const OPS: u128>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, OPS>,
-    ) -> Result<bool, Failure> {
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
         let Sound { log_mel, features } = &mut *self.sound;
         log_mel.reset();
         features.reset();

@@ -4,7 +4,7 @@ use crate::Board;
 use crate::feed::{Failure, Feed, next};
 use crate::log::fact;
 use crate::sampler::Sampler;
-use tealight::Session;
+use tealight::{Ops, Session};
 
 /// What the board's input begins with, little-endian: the temperature (f32; 0 for the likeliest token each time), the seed
 /// (u64), and how many tokens to make (u32). The tokens of the prompt follow, i32, at least one.
@@ -45,11 +45,7 @@ impl Continuing {
 }
 
 impl Feed for Continuing {
-    fn fill<B: Board, const OPS: u128>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, OPS>,
-    ) -> Result<bool, Failure> {
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
         let mut text = match self.under_way {
             Some(text) => text,
             None => self.header(board)?,
@@ -79,6 +75,6 @@ impl Feed for Continuing {
 }
 
 /// The scores of all tokens.
-fn scores<'s, const OPS: u128>(session: &'s Session<'_, OPS>) -> Result<&'s [f32], Failure> {
+fn scores<'s, O: Ops>(session: &'s Session<'_, O>) -> Result<&'s [f32], Failure> {
     session.output(0).and_then(|output| output.as_slice()).ok_or(Failure::NoText)
 }

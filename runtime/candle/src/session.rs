@@ -6,10 +6,10 @@ use crate::error::{Error, Result};
 use crate::mapped::{Mapped, aligned};
 use self_cell::{MutBorrow, self_cell};
 use std::fmt;
-use tealight::{ALL_OPS, Align16, Budget, Model, Position, Progress, Tensor, TensorMut};
+use tealight::{Align16, AllOps, Budget, Model, Position, Progress, Tensor, TensorMut};
 
 /// A session of the core that an [`Engine`] serves.
-type Inner<'a> = tealight::Session<'a, ALL_OPS, Engine>;
+type Inner<'a> = tealight::Session<'a, AllOps, Engine>;
 
 /// The data that a session borrows.
 struct Owner {
@@ -36,7 +36,7 @@ impl Session {
         let owner = Owner { model, memory: MutBorrow::new(memory) };
         let cell = Cell::try_new(owner, |owner| {
             let memory = Align16::bytes_mut(owner.memory.borrow_mut());
-            tealight::Session::<ALL_OPS>::load(owner.model.model(), memory).map(|session| session.with_engine(engine))
+            tealight::Session::<AllOps>::load(owner.model.model(), memory).map(|session| session.with_engine(engine))
         });
         cell.map(Self).map_err(Error::Load)
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::table::bytes;
-use tealight::{ALL_OPS, Align16, Model};
+use tealight::{Align16, AllOps, Model};
 
 /// Whose code computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -19,7 +19,7 @@ type Runner = tealight_candle::Engine;
 type Runner = tealight::Kernels;
 
 /// A session that an [`Engine`] serves.
-pub(crate) type Session<'m> = tealight::Session<'m, ALL_OPS, Runner>;
+pub(crate) type Session<'m> = tealight::Session<'m, AllOps, Runner>;
 
 impl Engine {
     /// Creates a session for `model` in `memory`, which is resized as needed.
@@ -33,7 +33,7 @@ impl Engine {
             Error::new(format!("cannot get {} for the arena", bytes(model.arena_len() as u64))).cause(error)
         })?;
         memory.resize(count, Align16::ZERO);
-        let session = tealight::Session::<ALL_OPS>::load(model, Align16::bytes_mut(memory));
+        let session = tealight::Session::<AllOps>::load(model, Align16::bytes_mut(memory));
         session.map(|session| session.with_engine(runner)).map_err(|e| Error::new("cannot run the model").cause(e))
     }
 

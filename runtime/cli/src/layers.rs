@@ -2,7 +2,7 @@
 
 use crate::picture::Block;
 use serde::Serialize;
-use tealight_format::{F16_WEIGHTS, Model, Op, Operator, Value};
+use tealight_format::{Model, Op, Operator, Value};
 
 /// A tensor that a layer reads or writes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,7 +141,7 @@ fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
     match &op.operator {
         Operator::Lookup(lookup) => Some(lookup.function.name()),
         Operator::UnaryF32(unary) => Some(unary.function.name()),
-        operator if operator.needs(&model.operands(op)) & F16_WEIGHTS != 0 => Some("f16"),
+        operator if operator.needs(&model.operands(op)).has_f16() => Some("f16"),
         operator => Some(operator.block_type()?.name()),
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use tealight_format::{
-    DType, Kind, MAX_HEADER, Model, NONE, Op as PlanOp, Place, PlanHeader, Shape, Value, Work, align16,
+    DType, Kind, MAX_HEADER, Model, NONE, Op as PlanOp, OpSet, Place, PlanHeader, Shape, Value, Work, align16,
 };
 
 /// Name and version of this compiler, as written to `generator`.
@@ -81,10 +81,10 @@ pub(crate) fn write(
     attached.iter().try_for_each(|tensor| writer.attach(tensor))?;
     writer.sort_constants();
     writer.add_memory(options.keep_tensor_map)?;
-    let (mut ops, mut op_set) = (Vec::new(), 0);
+    let (mut ops, mut op_set) = (Vec::new(), OpSet::EMPTY);
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
         let op = writer.op(at, node, work)?;
-        op_set |= op.operator.needs(&operands(graph, node)?);
+        op_set = op_set.union(op.operator.needs(&operands(graph, node)?));
         ops.push(op);
     }
     let Writer { mut constants, memory, index, .. } = writer;

@@ -1,21 +1,24 @@
 //! Models that are compiled into the program.
 
-use tealight_format::{FORMAT_VERSION, HeaderFault, Model, ModelError, OpSet};
+use crate::linked::Ops;
+use core::fmt;
+use core::marker::PhantomData;
+use tealight_format::{FORMAT_VERSION, HeaderFault, Model, ModelError};
 
 /// A model among the program's constants, checked while the program was compiled; declared by
-/// [`include_model!`](crate::include_model). `ARENA` is the memory that it needs, in bytes, and `OPS` its set of
+/// [`include_model!`](crate::include_model). `ARENA` is the memory that it needs, in bytes, and `O` its set of
 /// kernels; both are read from the file.
-#[derive(Clone, Copy, Debug)]
-pub struct Embedded<const ARENA: usize, const OPS: OpSet> {
+pub struct Embedded<const ARENA: usize, O> {
     model: Model<'static>,
+    ops: PhantomData<fn() -> O>,
 }
 
-impl<const ARENA: usize, const OPS: OpSet> Embedded<ARENA, OPS> {
-    /// Wraps a checked model. `ARENA` and `OPS` must match the model, and its bytes must be aligned to 16.
+impl<const ARENA: usize, O: Ops> Embedded<ARENA, O> {
+    /// Wraps a checked model. `ARENA` and `O` must match the model, and its bytes must be aligned to 16.
     #[doc(hidden)]
     pub const fn new(model: Model<'static>) -> Self {
-        assert!(model.arena_len() == ARENA && model.op_set() == OPS, "use include_model!");
-        Self { model }
+        assert!(model.arena_len() == ARENA && model.op_set().is(&O::SET), "use include_model!");
+        Self { model, ops: PhantomData }
     }
 
     /// The exact number of bytes that a session needs.
@@ -26,6 +29,20 @@ impl<const ARENA: usize, const OPS: OpSet> Embedded<ARENA, OPS> {
     /// The model.
     pub const fn model(&self) -> &Model<'static> {
         &self.model
+    }
+}
+
+impl<const ARENA: usize, O> Clone for Embedded<ARENA, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<const ARENA: usize, O> Copy for Embedded<ARENA, O> {}
+
+impl<const ARENA: usize, O> fmt::Debug for Embedded<ARENA, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("model", &self.model).finish()
     }
 }
 
@@ -76,7 +93,7 @@ const fn complaint(error: &ModelError) -> &'static str {
 /// |---|---|
 /// | `MODEL` | the model, a static of type [`Embedded`](crate::Embedded) |
 /// | `ARENA_LEN`, `Arena` | the number of bytes that a session needs, and an [`Arena`](crate::Arena) of that size |
-/// | `OPS` | the kernels that are linked |
+/// | `Ops` | the kernels that are linked, as a type: see [`Ops`](crate::Ops) |
 /// | `Session<'m>` | a session of this model, from `Session::new(&mut arena)`; derefs to [`Session`](crate::Session) |
 /// | `Input`, `Output` | array types for the elements of the first input and of the first output |
 /// | `INPUT`, `OUTPUT` | shape and quantization of these two |
@@ -169,10 +186,16 @@ macro_rules! include_model {
 
             /// The exact number of bytes that a session needs.
             pub const ARENA_LEN: usize = CHECKED.arena_len();
-            /// The kernels that are linked.
-            pub const OPS: $crate::OpSet = CHECKED.op_set();
+            /// The kernels that are linked: those that the model needs.
+            #[derive(Clone, Copy, Debug)]
+            pub struct Ops;
+
+            impl $crate::Ops for Ops {
+                const SET: $crate::OpSet = CHECKED.op_set();
+            }
+
             /// The model.
-            pub static MODEL: $crate::Embedded<ARENA_LEN, OPS> = $crate::Embedded::new(CHECKED);
+            pub static MODEL: $crate::Embedded<ARENA_LEN, Ops> = $crate::Embedded::new(CHECKED);
             /// The memory that a session works in.
             pub type Arena = $crate::Arena<ARENA_LEN>;
             /// Shape and quantization of the first input.
@@ -188,7 +211,7 @@ macro_rules! include_model {
 
             /// A session of the model.
             #[derive(Debug)]
-            pub struct Session<'m>($crate::Session<'m, OPS>);
+            pub struct Session<'m>($crate::Session<'m, Ops>);
 
             impl<'m> Session<'m> {
                 /// Creates a session that works in `arena`.
@@ -217,7 +240,7 @@ macro_rules! include_model {
             }
 
             impl<'m> core::ops::Deref for Session<'m> {
-                type Target = $crate::Session<'m, OPS>;
+                type Target = $crate::Session<'m, Ops>;
 
                 fn deref(&self) -> &Self::Target {
                     &self.0
@@ -238,9 +261,17 @@ macro_rules! include_model {
         mod $name {
             static BYTES: &$crate::Aligned<[u8]> = &$crate::Aligned(*include_bytes!($path));
             pub(super) const MODEL: $crate::Model<'static> = $crate::parse_embedded(&BYTES.0);
+
+            /// The kernels that the model needs.
+            #[derive(Clone, Copy, Debug)]
+            pub struct Ops;
+
+            impl $crate::Ops for Ops {
+                const SET: $crate::OpSet = MODEL.op_set();
+            }
         }
         $(#[$meta])*
-        $vis static $name: $crate::Embedded<{ $name::MODEL.arena_len() }, { $name::MODEL.op_set() }> =
+        $vis static $name: $crate::Embedded<{ $name::MODEL.arena_len() }, $name::Ops> =
             $crate::Embedded::new($name::MODEL);
     };
 }

@@ -1,10 +1,11 @@
 //! Computes some rows of one operator.
 
+use crate::linked::Ops;
 use crate::memory::{Reader, Rest, cut, range};
 use crate::ops::{prepare, run};
 use crate::tensor::copy;
 use core::ops::Range;
-use tealight_format::{Model, Op, OpSet, Operands, Operator};
+use tealight_format::{Model, Op, Operands, Operator};
 
 /// What an operator works with: its operands, the rows to compute, and where they go.
 pub(crate) struct Call<'s> {
@@ -22,7 +23,7 @@ pub(crate) struct Call<'s> {
 /// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch value
 /// and copied to its place; any other output is written directly. An operator with a workspace uses the scratch value
 /// for it.
-pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
+pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
     let operands = &model.operands(op);
     let output = range(&operands.output);
     let row_len = model.row_bytes(op) as usize;
@@ -34,7 +35,7 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
     let rows = rows.start as usize..rows.end as usize;
     let Some(scratch) = op.scratch else {
         let (output, reader) = cut(model, &mut rest, place(&rows));
-        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
+        run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
         return;
     };
     let scratch = model.value(scratch.into());
@@ -49,11 +50,11 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
             if into == 0 {
                 let (output, reader) = cut(model, &mut rest, range(&scratch));
                 let rows = rows.clone();
-                prepare::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
+                prepare::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
             }
             let (output, reader) = cut(model, &mut rest, place(&rows));
             let workspace = reader.bytes(Some(scratch));
-            run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace });
+            run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace });
         }
         return;
     }
@@ -61,7 +62,7 @@ pub(crate) fn execute<const OPS: OpSet>(model: &Model<'_>, memory: &mut [u8], op
         let rows = row..row.wrapping_add(1);
         let target = place(&rows);
         let (output, reader) = cut(model, &mut rest, range(&scratch));
-        run::<OPS>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
+        run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
         let (target, reader) = cut(model, &mut rest, target);
         copy(reader.bytes(Some(scratch)), target);
     }

@@ -1,8 +1,9 @@
 //! The types of a model's first input and output for [`include_model!`](crate::include_model), known at compile time.
 
 use crate::element::Element;
+use crate::linked::Ops;
 use crate::session::Session;
-use tealight_format::{DType, Model, OpSet, Shape, Value};
+use tealight_format::{DType, Model, Shape, Value};
 
 /// Represents the element type with this [`code`].
 #[doc(hidden)]
@@ -64,7 +65,7 @@ pub const fn len_of(value: &Value) -> usize {
 
 /// Copies `elements` to the first input, which has this type and number.
 #[doc(hidden)]
-pub fn write_input<const OPS: OpSet, T: Element>(session: &mut Session<'_, OPS>, elements: &[T]) {
+pub fn write_input<O: Ops, T: Element>(session: &mut Session<'_, O>, elements: &[T]) {
     if let Some(mut input) = session.input(0) {
         // It cannot fail: the type and number were read from the model.
         let _ = input.copy_from(elements);
@@ -74,8 +75,8 @@ pub fn write_input<const OPS: OpSet, T: Element>(session: &mut Session<'_, OPS>,
 /// The elements of the first output, which has this type and number. `zeros` is for the case that cannot occur: an
 /// output of another type or number.
 #[doc(hidden)]
-pub fn read_output<'s, const OPS: OpSet, T: Element, const N: usize>(
-    session: &'s Session<'_, OPS>,
+pub fn read_output<'s, O: Ops, T: Element, const N: usize>(
+    session: &'s Session<'_, O>,
     zeros: &'static [T; N],
 ) -> &'s [T; N] {
     session.output(0).and_then(|output| output.as_slice::<T>()?.first_chunk()).unwrap_or(zeros)

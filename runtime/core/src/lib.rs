@@ -25,13 +25,13 @@
 //! A model that arrives at run time, from a flash slot or a file, is checked when it is loaded:
 //!
 //! ```
-//! use tealight::{ALL_OPS, Arena, Model, Session};
+//! use tealight::{AllOps, Arena, Model, Session};
 //!
 //! # tealight::include_model!(static RELU = "../tests/relu.safetensors");
 //! # let received: &[u8] = RELU.model().bytes();
 //! let model = Model::parse(received)?; // 16-byte aligned bytes
 //! let mut arena = Arena::<1024>::new();
-//! let mut session = Session::<ALL_OPS>::load(&model, arena.bytes_mut())?;
+//! let mut session = Session::<AllOps>::load(&model, arena.bytes_mut())?;
 //! session.run();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -49,6 +49,7 @@ mod embedded;
 mod engine;
 mod execute;
 mod interface;
+mod linked;
 mod memory;
 mod ops;
 #[cfg(feature = "alloc")]
@@ -65,12 +66,12 @@ pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
 #[doc(hidden)]
 pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write_input};
+pub use linked::{AllOps, Ops};
 #[cfg(feature = "alloc")]
 pub use owned::{AlignedBytes, OpenError, OwnedSession};
 pub use score::{argmax, compare_scores, top_k};
 pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 pub use tealight_format::{
-    ALL_OPS, BlockType, DType, F16_WEIGHTS, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place,
-    Shape, Value, block_set, block_set_has, op_set, op_set_has,
+    BlockType, DType, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Shape, Value,
 };
 pub use tensor::{Tensor, TensorError, TensorMut};

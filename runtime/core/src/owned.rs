@@ -2,12 +2,13 @@
 
 use crate::arena::Align16;
 use crate::engine::{Engine, Kernels};
+use crate::linked::AllOps;
 use crate::memory::range;
 use crate::session::{Budget, LoadError, Position, Progress, Session, view};
 use crate::tensor::{Tensor, TensorMut};
 use alloc::vec::Vec;
 use core::fmt;
-use tealight_format::{ALL_OPS, Checked, Model, ModelError};
+use tealight_format::{Checked, Model, ModelError};
 
 /// A copy of a file's bytes, aligned to 16.
 #[derive(Clone, Debug)]
@@ -119,7 +120,7 @@ impl<B: AsRef<[u8]>> OwnedSession<B> {
         let checked = model.checked();
         let mut memory = zeros(model.arena_len())?;
         // Makes the remaining checks, and initializes the state.
-        Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).map_err(OpenError::Load)?;
+        Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).map_err(OpenError::Load)?;
         Ok(Self { bytes, checked, memory, position: Position::default(), engine: Kernels })
     }
 
@@ -185,7 +186,7 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
     }
 
     /// Calls `work` with a session that borrows what this one owns.
-    fn with<T>(&mut self, work: impl FnOnce(&mut Session<'_, ALL_OPS, &mut E>) -> T) -> T {
+    fn with<T>(&mut self, work: impl FnOnce(&mut Session<'_, AllOps, &mut E>) -> T) -> T {
         let model = Model::of_checked(self.bytes.as_ref(), self.checked);
         let memory = Align16::bytes_mut(&mut self.memory);
         let mut session = Session::resume(model, memory, self.position, &mut self.engine);

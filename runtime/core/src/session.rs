@@ -4,13 +4,13 @@ use crate::arena::{Align16, Arena};
 use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
+use crate::linked::{AllOps, Ops};
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
+use core::marker::PhantomData;
 use tealight_format::ops::CALL_COST;
-use tealight_format::{
-    BlockType, F16_WEIGHTS, Model, Op, OpCode, OpSet, PREPARING_OPS, Value, block_set_has, op_set_has,
-};
+use tealight_format::{BlockType, Model, Op, OpCode, Value};
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Limit {
     }
 }
 
-/// A model with the memory that it runs in. `OPS` is the set of kernels that are linked.
+/// A model with the memory that it runs in. `O` is the set of kernels that are linked: see [`Ops`].
 ///
 /// A session is created from an [`Embedded`] model with [`new`](Self::new), which cannot fail, or from a model loaded
 /// at run time with [`load`](Self::load) or [`load_within`](Self::load_within). Then, for each inference: write all the
@@ -189,44 +189,43 @@ impl Limit {
 /// the outputs. Streaming state is kept from one inference to the next until [`reset`](Self::reset).
 ///
 /// `E` may compute operators in place of the kernels: see [`with_engine`](Self::with_engine).
-#[derive(Debug)]
-pub struct Session<'m, const OPS: OpSet, E = Kernels> {
+pub struct Session<'m, O = AllOps, E = Kernels> {
     model: Model<'m>,
     memory: &'m mut [u8],
     position: Position,
     engine: E,
+    ops: PhantomData<fn() -> O>,
 }
 
-impl<'m, const OPS: OpSet> Session<'m, OPS> {
+impl<'m, O: Ops> Session<'m, O> {
     /// Creates a session for a model that is part of the program. An arena that is too small is a compile error.
     pub fn new<const ARENA: usize, const N: usize>(
-        model: &'static Embedded<ARENA, OPS>,
+        model: &'static Embedded<ARENA, O>,
         arena: &'m mut Arena<N>,
     ) -> Self {
         const { assert!(N >= ARENA, "the arena is smaller than the model needs: give it the model's arena_len()") }
         Self::start(model.model(), arena.bytes_mut())
     }
 
-    /// Creates a session for a model that was loaded at run time. `OPS` names the kernels that such a model may need:
-    /// [`ALL_OPS`](crate::ALL_OPS), or an [`op_set`](crate::op_set), combined by `|` with a
-    /// [`block_set`](crate::block_set) and [`F16_WEIGHTS`](crate::F16_WEIGHTS) for models with such weights.
+    /// Creates a session for a model that was loaded at run time. `O` names the kernels that such a model may need:
+    /// [`AllOps`], or a smaller set of a type that implements [`Ops`].
     ///
     /// # Errors
     /// [`LoadError`] if memory or model are not aligned to 16, the memory is smaller than
-    /// [`Model::arena_len`], or the model needs an operator or a type of weights outside `OPS`.
+    /// [`Model::arena_len`], or the model needs an operator or a type of weights outside `O`.
     pub fn load(model: &Model<'m>, memory: &'m mut [u8]) -> Result<Self, LoadError> {
-        let missing = model.op_set() & !OPS;
+        let missing = model.op_set().without(O::SET);
         for &operator in OpCode::ALL {
-            if op_set_has(missing, operator) {
+            if missing.has(operator) {
                 return Err(LoadError::MissingOperator { operator });
             }
         }
         for &block in BlockType::ALL {
-            if block_set_has(missing, block) {
+            if missing.has_block(block) {
                 return Err(LoadError::MissingBlockType { block });
             }
         }
-        if missing & F16_WEIGHTS != 0 {
+        if missing.has_f16() {
             return Err(LoadError::MissingF16);
         }
         if !model.bytes().as_ptr().cast::<Align16>().is_aligned() {
@@ -244,7 +243,7 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     /// As [`load`](Self::load), but refuses a model that needs more work than `limit` allows, before any of it runs.
     ///
     /// ```
-    /// use tealight::{ALL_OPS, Arena, Budget, Limit, LoadError, Model, Session};
+    /// use tealight::{AllOps, Arena, Budget, Limit, LoadError, Model, Session};
     ///
     /// # tealight::include_model!(static RELU = "../tests/relu.safetensors");
     /// # let received: &[u8] = RELU.model().bytes();
@@ -254,12 +253,12 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     ///
     /// let model = Model::parse(received)?;
     /// let mut arena = Arena::<1024>::new();
-    /// let mut session = Session::<ALL_OPS>::load_within(&model, arena.bytes_mut(), LIMIT)?;
+    /// let mut session = Session::<AllOps>::load_within(&model, arena.bytes_mut(), LIMIT)?;
     /// // No call does more than the budget, and an inference takes about a hundred calls at most.
     /// while session.poll(Budget::macs(BUDGET)).is_pending() {}
     ///
     /// let strict = Limit::none().longest_row(1);
-    /// let refused = Session::<ALL_OPS>::load_within(&model, arena.bytes_mut(), strict);
+    /// let refused = Session::<AllOps>::load_within(&model, arena.bytes_mut(), strict);
     /// assert!(matches!(refused, Err(LoadError::RowTooLong { allowed: 1, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -274,24 +273,26 @@ impl<'m, const OPS: OpSet> Session<'m, OPS> {
     fn start(model: &Model<'m>, memory: &'m mut [u8]) -> Self {
         // Cleared so that the model cannot read what the memory held before.
         memory.fill(0);
-        let mut session = Self { model: *model, memory, position: Position::default(), engine: Kernels };
+        let mut session =
+            Self { model: *model, memory, position: Position::default(), engine: Kernels, ops: PhantomData };
         session.reset();
         session
     }
 
     /// The same session, reset, with an engine that is offered each operator before the kernels compute it.
-    pub fn with_engine<E: Engine>(self, engine: E) -> Session<'m, OPS, E> {
-        let mut session = Session { model: self.model, memory: self.memory, position: self.position, engine };
+    pub fn with_engine<E: Engine>(self, engine: E) -> Session<'m, O, E> {
+        let mut session =
+            Session { model: self.model, memory: self.memory, position: self.position, engine, ops: PhantomData };
         session.reset();
         session
     }
 }
 
-impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
+impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
     /// Continues at `position`, with a model and a memory that [`load`](Session::load) has accepted before.
     #[cfg(feature = "alloc")]
     pub(crate) fn resume(model: Model<'m>, memory: &'m mut [u8], position: Position, engine: E) -> Self {
-        Self { model, memory, position, engine }
+        Self { model, memory, position, engine, ops: PhantomData }
     }
 
     /// The engine that may compute operators in place of the kernels.
@@ -369,7 +370,7 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
             }
             let op: Op = self.model.op(index);
             let rows_left = op.rows.saturating_sub(row);
-            let mut slice = affordable::<OPS>(&self.model, &op, row, left.saturating_sub(CALL_COST.into()));
+            let mut slice = affordable::<O>(&self.model, &op, row, left.saturating_sub(CALL_COST.into()));
             if slice.rows == 0 && rows_left > 0 {
                 if !must_work {
                     return Progress::Pending;
@@ -379,7 +380,7 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
             let rows = slice.rows;
             let range = row..row.saturating_add(rows);
             if !offer(&mut self.engine, &self.model, self.memory, &op, range.clone()) {
-                execute::<OPS>(&self.model, self.memory, &op, range);
+                execute::<O>(&self.model, self.memory, &op, range);
             }
             must_work = false;
             left = left.saturating_sub(slice.cost).saturating_sub(CALL_COST.into());
@@ -392,6 +393,12 @@ impl<'m, const OPS: OpSet, E: Engine> Session<'m, OPS, E> {
                 }
             }
         }
+    }
+}
+
+impl<O, E> fmt::Debug for Session<'_, O, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("position", &self.position).finish_non_exhaustive()
     }
 }
 
@@ -410,9 +417,9 @@ struct Slice {
 }
 
 /// The largest number of rows of `op`, from `row` on, that cost at most `left`, including their preparation.
-fn affordable<const OPS: OpSet>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice {
+fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice {
     let (row_cost, rows_left) = (u64::from(op.row_cost).max(1), op.rows.saturating_sub(row));
-    if const { OPS & PREPARING_OPS == 0 } || op.prepare_cost == 0 {
+    if const { !O::SET.prepares() } || op.prepare_cost == 0 {
         let all = row_cost.saturating_mul(rows_left.into());
         if all <= left {
             return Slice { rows: rows_left, cost: all };

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight::{ALL_OPS, Align16, Budget, Engine, Kernels, Model, Operator, Part, Session};
+use tealight::{Align16, AllOps, Budget, Engine, Kernels, Model, Operator, Part, Session};
 use tealight_testing::build::{Parts, overlapping};
 
 /// Computes additions itself: the test's inputs and output have the same scale, so it adds int8 values. `seen` counts
@@ -42,13 +42,13 @@ impl Engine for Numbering {
     }
 }
 
-fn with_session<E: Engine, T>(engine: E, test: impl FnOnce(&mut Session<'_, ALL_OPS, E>) -> T) -> T {
+fn with_session<E: Engine, T>(engine: E, test: impl FnOnce(&mut Session<'_, AllOps, E>) -> T) -> T {
     let file = Parts::file(&overlapping());
     let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
     Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
     let model = Model::parse(&Align16::bytes(&blocks)[..file.len()]).unwrap();
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let session = Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     test(&mut session.with_engine(engine))
 }
 
@@ -56,7 +56,7 @@ fn image(seed: u8) -> Vec<i8> {
     (0..64u8).map(|i| (i.wrapping_mul(37).wrapping_add(seed)) as i8 / 4).collect()
 }
 
-fn infer<E: Engine>(session: &mut Session<'_, ALL_OPS, E>, budget: Budget) -> Vec<i8> {
+fn infer<E: Engine>(session: &mut Session<'_, AllOps, E>, budget: Budget) -> Vec<i8> {
     session.input(0).unwrap().copy_from(&image(3)).unwrap();
     session.input(1).unwrap().copy_from(&image(99)).unwrap();
     while session.poll(budget).is_pending() {}

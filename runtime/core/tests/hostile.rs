@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::cell::RefCell;
-use tealight::{ALL_OPS, Align16, DType, Model, OpCode, Operator, Place, Session};
+use tealight::{Align16, AllOps, DType, Model, OpCode, Operator, Place, Session};
 use tealight_format::ops::{Conv2dF32, Copy, Pool2d};
 use tealight_testing::build::{self, Parts, arena, overlapping, relu, value};
 use tealight_testing::exercise::{self, Limits, Outcome, aligned, exercise};
@@ -178,7 +178,7 @@ fn run(parts: &Parts, input: &[i8]) -> Vec<u8> {
     let mut blocks = aligned(&file);
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     session.input(0).unwrap().copy_from(input).unwrap();
     session.run();
     session.output(0).unwrap().as_bytes().to_vec()

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight::{ALL_OPS, Align16, Budget, DType, F16_WEIGHTS, LoadError, Model, Operator, Place, Session};
+use tealight::{Align16, AllOps, Budget, DType, LoadError, Model, OpCode, OpSet, Operator, Ops, Place, Session};
 use tealight_format::ops::{Copy, GruF32, LstmF32};
 use tealight_kernels::float::f16;
 use tealight_testing::build::{Parts, value};
@@ -136,7 +136,7 @@ fn run(parts: &Parts, budget: Budget) -> [Vec<Vec<f32>>; 2] {
     Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     [(); 2].map(|()| {
         session.reset();
         let step = |input: Vec<f32>| {
@@ -184,6 +184,10 @@ fn a_session_without_f16_refuses_such_weights_by_name() {
     Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let refused = Session::<{ ALL_OPS & !F16_WEIGHTS }>::load(&model, Align16::bytes_mut(&mut memory)).err();
+    struct WithoutF16;
+    impl Ops for WithoutF16 {
+        const SET: OpSet = OpSet::of(OpCode::ALL);
+    }
+    let refused = Session::<WithoutF16>::load(&model, Align16::bytes_mut(&mut memory)).err();
     assert_eq!(refused, Some(LoadError::MissingF16));
 }

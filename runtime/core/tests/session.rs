@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use tealight::{
-    ALL_OPS, Align16, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, Operator, Place, Position,
-    Progress, Session, TensorError, block_set, op_set,
+    Align16, AllOps, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, OpSet, Operator, Ops, Place,
+    Position, Progress, Session, TensorError,
 };
 use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
 use tealight_testing::build::{Parts, arena, overlapping, relu, value};
@@ -18,12 +18,12 @@ fn aligned(file: &[u8]) -> Vec<Align16> {
     blocks
 }
 
-fn with_session<T>(parts: &Parts, test: impl FnOnce(&mut Session<'_, ALL_OPS>) -> T) -> T {
+fn with_session<T>(parts: &Parts, test: impl FnOnce(&mut Session<'_, AllOps>) -> T) -> T {
     let file = parts.file();
     let mut blocks = aligned(&file);
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    test(&mut Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap())
+    test(&mut Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).unwrap())
 }
 
 /// What `build::overlapping` computes, from its definition: half the sum of the 3x3 neighbourhood (twice the multiplier
@@ -177,16 +177,20 @@ fn elements_of_another_type_or_number_are_refused_and_change_nothing() {
 
 #[test]
 fn models_that_cannot_run_here_are_refused_with_the_reason() {
+    struct OnlyConv2d;
+    impl Ops for OnlyConv2d {
+        const SET: OpSet = OpSet::of(&[OpCode::Conv2d]);
+    }
     let file = relu().file();
     let mut blocks = aligned(&file);
     let bytes = &Align16::bytes_mut(&mut blocks)[..file.len()];
     let model = Model::parse(bytes).unwrap();
     let mut arena = Arena::<64>::new();
     let memory = arena.bytes_mut();
-    let refused = |result: Result<Session<'_, ALL_OPS>, LoadError>| result.expect_err("must be refused");
+    let refused = |result: Result<Session<'_, AllOps>, LoadError>| result.expect_err("must be refused");
     assert_eq!(refused(Session::load(&model, &mut memory[..16])), LoadError::ArenaTooSmall { needed: 32, given: 16 });
     assert_eq!(refused(Session::load(&model, &mut memory[1..])), LoadError::MisalignedMemory);
-    let other = Session::<{ op_set(&[OpCode::Conv2d]) }>::load(&model, memory).err();
+    let other = Session::<OnlyConv2d>::load(&model, memory).err();
     assert_eq!(other, Some(LoadError::MissingOperator { operator: OpCode::Lookup }));
 
     let mut shifted = vec![Align16::ZERO; Align16::count(file.len() + 1)];
@@ -221,11 +225,15 @@ fn block_layer(block: BlockType) -> Parts {
 
 #[test]
 fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
+    struct OnlyQ8_0;
+    impl Ops for OnlyQ8_0 {
+        const SET: OpSet = OpSet::of(&[OpCode::FullyConnectedBlock]).with_blocks(&[BlockType::Q8_0]);
+    }
     for &block in BlockType::ALL {
         let file = block_layer(block).file();
         let mut blocks = aligned(&file);
         let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
-        let run = |session: &mut Session<'_, ALL_OPS>| {
+        let run = |session: &mut Session<'_, AllOps>| {
             session.input(0).unwrap().copy_from(&vec![1f32; block.elements() as usize]).unwrap();
             session.run();
             session.output(0).unwrap().as_bytes().to_vec()
@@ -234,9 +242,8 @@ fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
         let expected = run(&mut Session::load(&model, Align16::bytes_mut(&mut memory)).unwrap());
         assert_ne!(expected, [0; 4], "{block:?}: the test must be able to fail");
 
-        const ONE: u128 = op_set(&[OpCode::FullyConnectedBlock]) | block_set(&[BlockType::Q8_0]);
         let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-        match Session::<ONE>::load(&model, Align16::bytes_mut(&mut memory)) {
+        match Session::<OnlyQ8_0>::load(&model, Align16::bytes_mut(&mut memory)) {
             Ok(mut session) => {
                 assert_eq!(block, BlockType::Q8_0);
                 session.input(0).unwrap().copy_from(&[1f32; 32]).unwrap();
@@ -392,7 +399,7 @@ fn a_model_of_more_work_than_the_limit_is_refused_with_both_numbers() {
     assert!(cost > longest);
     let load = |limit| {
         let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-        Session::<ALL_OPS>::load_within(&model, Align16::bytes_mut(&mut memory), limit).map(drop)
+        Session::<AllOps>::load_within(&model, Align16::bytes_mut(&mut memory), limit).map(drop)
     };
     assert_eq!(load(Limit::none()), Ok(()));
     assert_eq!(load(Limit::none().cost(cost).longest_row(longest)), Ok(()));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use tealight::{ALL_OPS, Align16, Budget, DType, Model, Operator, Place, Session};
+use tealight::{Align16, AllOps, Budget, DType, Model, Operator, Place, Session};
 use tealight_format::ops::{
     AttentionF32, BatchMatMulF32, BlockType, GatherBlock, GatherF32, LayerNormF32, Positions, RopeF32,
 };
@@ -77,7 +77,7 @@ fn run(operator: Operator, inputs: &[Option<Given>], dtype: DType, dims: &[u32],
     Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(&file);
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     let mut outputs = Vec::new();
     for &budget in budgets {
         for (i, Given(_, _, _, bytes)) in given.iter().filter(|g| g.0 == Place::Arena).enumerate() {

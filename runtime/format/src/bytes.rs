@@ -28,11 +28,6 @@ pub(crate) const fn u64_at(bytes: &[u8], at: usize) -> u64 {
     (u32_at(bytes, at) as u64) | ((u32_at(bytes, at.wrapping_add(4)) as u64) << 32)
 }
 
-/// The little-endian `u128` at `at`.
-pub(crate) const fn u128_at(bytes: &[u8], at: usize) -> u128 {
-    (u64_at(bytes, at) as u128) | ((u64_at(bytes, at.wrapping_add(8)) as u128) << 64)
-}
-
 /// Copies `value` into `record` at `at`; bytes that do not fit are dropped.
 pub(crate) const fn put(record: &mut [u8], at: usize, value: &[u8]) {
     let mut i = 0;

@@ -25,7 +25,7 @@ pub enum ModelError {
     /// The plan's tables do not have the size that its header states, or their padding is not 0.
     PlanSize,
     /// The plan header counts more constants and inputs than values, a number of constants that is not the file's, or
-    /// more than 65,534 values or operators, or has a reserved byte set.
+    /// more than 65,534 values or operators.
     Counts,
     /// A record of the value table is wrong.
     Value {

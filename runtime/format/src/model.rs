@@ -3,7 +3,8 @@
 use crate::bytes::{align16, array, i32_at, slice, u8_at, u16_at, u32_at};
 use crate::error::{ModelError, ValueFault};
 use crate::header::{self, Entries, Header};
-use crate::op::{OP_RECORD, Op, OpSet};
+use crate::op::{OP_RECORD, Op};
+use crate::op_set::OpSet;
 use crate::ops::{
     CALL_COST, MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
 };
@@ -67,7 +68,7 @@ impl<'a> Model<'a> {
         let version = u32_at(plan_bytes, 8);
         ensure!(version == FORMAT_VERSION, ModelError::Version { found: version });
         let header = tri!(opening.finish());
-        let Some(plan) = PlanHeader::parse(plan_bytes) else { return Err(ModelError::Counts) };
+        let plan = PlanHeader::parse(plan_bytes);
         ensure!(plan.constants < NONE as u32 && plan.constants + 1 == header.tensors, ModelError::Counts);
         ensure!(plan.values < NONE as u32 && plan.ops < NONE as u32, ModelError::Counts);
         ensure!(plan.constants + plan.inputs <= plan.values, ModelError::Counts);
@@ -456,7 +457,7 @@ impl<'a> Model<'a> {
             tri!(live.step(self, 0, &Writes { output: i as u16, scratch: NONE, owners: [NONE; MAX_INPUTS] }));
             i += 1;
         }
-        let mut set = 0;
+        let mut set = OpSet::EMPTY;
         let mut at = 0;
         while at < self.op_count() {
             let op = match Op::parse(self.op_record(at)) {
@@ -473,7 +474,7 @@ impl<'a> Model<'a> {
         // Values left over are written by no operator.
         let left = ModelError::Value { value: written.start as u16, fault: ValueFault::Life };
         ensure!(written.start == written.end, left);
-        ensure!(set == self.plan.op_set, ModelError::OpSet);
+        ensure!(set.is(&self.plan.op_set), ModelError::OpSet);
         Ok(())
     }
 
@@ -498,7 +499,7 @@ impl<'a> Model<'a> {
         let output = &operands.output;
         let work = tri!(op.operator.check_operands(&operands));
         ensure!(op.does(&work), OpFault::Work);
-        *set |= op.operator.needs(&operands);
+        *set = set.union(op.operator.needs(&operands));
 
         ensure!(output.alias.is_none(), OpFault::Output);
         if output.is_state() {

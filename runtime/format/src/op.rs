@@ -1,7 +1,7 @@
-//! One record of the operator table, and sets of operators.
+//! One record of the operator table.
 
 use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
-use crate::ops::{Attrs, BlockType, MAX_INPUTS, OpCode, OpFault, Operator, Work};
+use crate::ops::{Attrs, MAX_INPUTS, OpCode, OpFault, Operator, Work};
 use crate::value::NONE;
 
 /// The number of bytes of an operator record.
@@ -170,71 +170,4 @@ const fn row_cost(work: &Work, scratch: Option<u16>) -> u32 {
         Some(_) => work.row_cost.saturating_add(work.scratch_cost),
         None => work.row_cost,
     }
-}
-
-/// The set of kernels that a model needs, or that a session supports: bit `code` is the operator with that code, bit
-/// `96 + code` weights in blocks of the type with that code, bit 112 weights stored as f16. It is a plain integer,
-/// which can be a const parameter; kernels outside a session's set are not linked. Sets are combined with `|`.
-///
-/// ```
-/// use tealight_format::{F16_WEIGHTS, OpCode, OpSet, block_set, op_set};
-/// use tealight_format::ops::BlockType;
-///
-/// const SMALL: OpSet = op_set(&[OpCode::FullyConnectedBlock, OpCode::UnaryF32]) | block_set(&[BlockType::Q8_0]);
-/// assert_eq!(SMALL & F16_WEIGHTS, 0);
-/// ```
-pub type OpSet = u128;
-
-/// Weights stored as f16.
-pub const F16_WEIGHTS: OpSet = 1 << 112;
-
-/// Every operator, with weights of every type.
-pub const ALL_OPS: OpSet = op_set(OpCode::ALL) | block_set(BlockType::ALL) | F16_WEIGHTS;
-
-/// The operators with preparation before some of their rows.
-pub const PREPARING_OPS: OpSet = {
-    let (mut set, mut i) = (0, 0);
-    while i < OpCode::ALL.len() {
-        if OpCode::ALL[i].prepares() {
-            set |= op_set(&[OpCode::ALL[i]]);
-        }
-        i += 1;
-    }
-    set
-};
-
-/// The set of these operators, with weights as f32 or int8.
-pub const fn op_set(codes: &[OpCode]) -> OpSet {
-    let mut set = 0;
-    let mut i = 0;
-    while i < codes.len() {
-        set |= 1 << codes[i] as u8;
-        i += 1;
-    }
-    set
-}
-
-/// The set of weights in blocks of these types.
-pub const fn block_set(types: &[BlockType]) -> OpSet {
-    let mut set = 0;
-    let mut i = 0;
-    while i < types.len() {
-        set |= block_bit(types[i]);
-        i += 1;
-    }
-    set
-}
-
-/// Whether operator `code` is in `set`.
-pub const fn op_set_has(set: OpSet, code: OpCode) -> bool {
-    set >> code as u8 & 1 == 1
-}
-
-/// Whether weights in blocks of type `block` are in `set`.
-pub const fn block_set_has(set: OpSet, block: BlockType) -> bool {
-    set & block_bit(block) != 0
-}
-
-const fn block_bit(block: BlockType) -> OpSet {
-    1 << (96 + block as i32)
 }

@@ -3,8 +3,9 @@
 //! It is followed, without gaps, by the value records, the operator records, the 16-bit value indices of the model's
 //! outputs, and zeros up to a multiple of 16.
 
-use crate::bytes::{align16, put, u16_at, u32_at, u64_at, u128_at};
-use crate::op::{OP_RECORD, OpSet};
+use crate::bytes::{align16, put, u16_at, u32_at, u64_at};
+use crate::op::OP_RECORD;
+use crate::op_set::OpSet;
 use crate::value::VALUE_RECORD;
 
 /// The first eight bytes of a plan.
@@ -42,12 +43,9 @@ pub struct PlanHeader {
 }
 
 impl PlanHeader {
-    /// Reads the 64 bytes, whose magic and version the caller checks; `None` if a reserved byte is not 0.
-    pub const fn parse(plan: &[u8]) -> Option<Self> {
-        if u32_at(plan, 36) != 0 || u64_at(plan, 40) != 0 {
-            return None;
-        }
-        Some(Self {
+    /// Reads the 64 bytes, whose magic and version the caller checks.
+    pub const fn parse(plan: &[u8]) -> Self {
+        Self {
             constants: u32_at(plan, 12),
             values: u32_at(plan, 16),
             ops: u32_at(plan, 20),
@@ -55,8 +53,8 @@ impl PlanHeader {
             outputs: u16_at(plan, 26) as u32,
             arena_len: u32_at(plan, 28),
             state_len: u32_at(plan, 32),
-            op_set: u128_at(plan, 48),
-        })
+            op_set: OpSet::parse(plan),
+        }
     }
 
     /// Writes magic, version and the fields.
@@ -71,7 +69,7 @@ impl PlanHeader {
         put(&mut header, 26, &(self.outputs as u16).to_le_bytes());
         put(&mut header, 28, &self.arena_len.to_le_bytes());
         put(&mut header, 32, &self.state_len.to_le_bytes());
-        put(&mut header, 48, &self.op_set.to_le_bytes());
+        self.op_set.emit(&mut header);
         header
     }
 

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 use tealight_format::ops::{Copy, FullyConnectedF32, Function, Lookup, LstmF32, Multiplier};
 use tealight_format::{
-    DType, F16_WEIGHTS, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, Operator, Place, ValueFault,
-    op_set,
+    DType, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, OpSet, Operator, Place, ValueFault,
 };
 use tealight_testing::build::{self, Parts, arena, op_at, overlapping, plan_at, relu, value_at, with_header};
 
@@ -413,10 +412,16 @@ fn the_stated_needs_must_be_those_of_the_operators() {
     parts.op(Operator::FullyConnectedF32(layer), &[Some(1), Some(0), None], 2, None);
     let file = parts.file();
     let needs = Model::parse(&file).unwrap().op_set();
-    assert_eq!(needs, op_set(&[OpCode::FullyConnectedF32]) | F16_WEIGHTS);
+    assert_eq!(needs, OpSet::of(&[OpCode::FullyConnectedF32]).with_f16());
     // The bit of f16 is bit 0 of byte 14 of the set.
     let at = plan_at(&file) + 48 + 14;
-    assert_eq!(error(&with_byte(file, at, 0)), ModelError::OpSet);
+    assert_eq!(error(&with_byte(file.clone(), at, 0)), ModelError::OpSet);
+    // Operator 100, which this version does not know: bit 4 of byte 36.
+    let file = with_byte(file.clone(), plan_at(&file) + 36, 1 << 4);
+    assert_eq!(error(&file), ModelError::OpSet);
+    let record = op_at(&file, 3, 0);
+    let fault = OpFault::UnknownOperator;
+    assert_eq!(error(&with_byte(file, record, 100)), ModelError::Op { op: 0, fault });
 }
 
 #[test]

@@ -9,11 +9,11 @@ use cap::Cap;
 use exercise::{Limits, Outcome, exercise};
 use random::Choices;
 use std::alloc::System;
-pub use tealight_testing::{build, exercise, gguf, gguf_random, random, tflite_random as tflite};
-use tealight::{ALL_OPS, Align16, DType, Model, Session};
+use tealight::{Align16, AllOps, DType, Model, Session};
 use tealight_compiler::quantize::QuantizeError;
 use tealight_compiler::{CompileError, Compiled, Options};
 use tealight_format::ops::BlockType;
+pub use tealight_testing::{build, exercise, gguf, gguf_random, random, tflite_random as tflite};
 
 /// What one input may hold at a time, with what the target keeps: 256 MiB. Beyond it, the process aborts, which is a finding.
 #[global_allocator]
@@ -73,7 +73,7 @@ pub fn two_inferences(file: &[u8], choose: &mut Choices<'_>) -> Option<Vec<Vec<u
     let mut blocks = exercise::aligned(file);
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).ok()?;
     let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
-    let mut session = Session::<ALL_OPS>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
+    let mut session = Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).unwrap();
     let mut outputs = Vec::new();
     for _ in 0..2 {
         for i in 0..model.input_count() {

@@ -2,8 +2,8 @@
 
 use tealight_format::ops::{AddSub, Conv2d, Function, Lookup, Multiplier};
 use tealight_format::{
-    DType, F16_WEIGHTS, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape,
-    VALUE_RECORD, Value, align16, block_set,
+    DType, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape, VALUE_RECORD, Value,
+    align16,
 };
 
 /// A constant: name, type, dimensions, bytes.
@@ -47,18 +47,18 @@ impl Parts {
 
     /// What the operators need of a runtime.
     fn op_set(&self) -> OpSet {
-        let mut set = 0;
+        let mut set = OpSet::EMPTY;
         for op in &self.ops {
-            set |= 1 << op.operator.code() as u8;
+            set = set.union(OpSet::of(&[op.operator.code()]));
             if let Some(block) = op.operator.block_type() {
-                set |= block_set(&[block]);
+                set = set.with_blocks(&[block]);
             }
             let is_f16 = |k: usize| {
                 let constant = op.input(k).and_then(|i| self.constants.get(usize::from(i)));
                 constant.is_some_and(|(_, dtype, ..)| *dtype == DType::F16)
             };
             if op.operator.weight_inputs().any(is_f16) {
-                set |= F16_WEIGHTS;
+                set = set.with_f16();
             }
         }
         set

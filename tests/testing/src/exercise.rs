@@ -2,7 +2,7 @@
 
 use crate::cost::cost_between;
 use crate::random::Choices;
-use tealight::{ALL_OPS, Align16, Budget, DType, Model, Position, Session};
+use tealight::{Align16, AllOps, Budget, DType, Model, Position, Session};
 
 /// Bytes of canary before and after the arena.
 const CANARY: usize = 64;
@@ -100,14 +100,14 @@ fn read_all(model: &Model<'_>) {
     let _ = (model.metadata("name"), model.metadata(""), model.macs());
 }
 
-fn with_session<T>(model: &Model<'_>, work: impl FnOnce(&mut Session<'_, ALL_OPS>) -> T) -> T {
+fn with_session<T>(model: &Model<'_>, work: impl FnOnce(&mut Session<'_, AllOps>) -> T) -> T {
     let arena = model.arena_len();
     let mut memory = vec![Align16::ZERO; Align16::count(arena + 2 * CANARY)];
     let memory = Align16::bytes_mut(&mut memory);
     memory.fill(CANARY_BYTE);
     let result = {
         let part = &mut memory[CANARY..CANARY + arena];
-        work(&mut Session::<ALL_OPS>::load(model, part).unwrap())
+        work(&mut Session::<AllOps>::load(model, part).unwrap())
     };
     let mut canary = memory[..CANARY].iter().chain(&memory[CANARY + arena..]);
     assert!(canary.all(|&byte| byte == CANARY_BYTE), "a byte outside the arena has changed");
@@ -126,9 +126,9 @@ fn random_inputs(model: &Model<'_>, choose: &mut Choices<'_>) -> Vec<Vec<u8>> {
 
 /// Writes the inputs, runs, and gives the bytes of all outputs.
 fn infer<'m>(
-    session: &mut Session<'m, ALL_OPS>,
+    session: &mut Session<'m, AllOps>,
     inputs: &[Vec<u8>],
-    run: impl FnOnce(&mut Session<'m, ALL_OPS>),
+    run: impl FnOnce(&mut Session<'m, AllOps>),
 ) -> Vec<Vec<u8>> {
     for (i, bytes) in inputs.iter().enumerate() {
         session.input(i).unwrap().copy_from_bytes(bytes).unwrap();
@@ -156,7 +156,7 @@ fn infer<'m>(
 ///
 /// # Panics
 /// If a poll does more than its budget, or than the longest row.
-fn poll(session: &mut Session<'_, ALL_OPS>, choose: &mut Choices<'_>) {
+fn poll(session: &mut Session<'_, AllOps>, choose: &mut Choices<'_>) {
     let most = (session.model().cost() / 16 + 2).min(u64::from(u32::MAX)) as u32;
     loop {
         let (budget, units) = match choose.below(4) {

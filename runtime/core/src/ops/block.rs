@@ -1,8 +1,8 @@
 //! FullyConnectedBlock: the activations of a batch are quantized into the workspace, then multiplied.
 
 use crate::execute::Call;
+use crate::linked::Ops;
 use tealight_format::ops::{self, BlockType};
-use tealight_format::{OpSet, block_set_has};
 use tealight_kernels::block::{self, Block, BlockMatMul};
 
 /// Calls `$function` with the Rust type of the blocks of type `$format`, if the set `$ops` contains it.
@@ -13,7 +13,7 @@ macro_rules! with_block {
     (@ $ops:ident, $format:expr, $function:ident $arguments:tt, $( $name:ident $block:ident $row:tt )+) => {
         match $format {
             $( BlockType::$name => {
-                if const { block_set_has($ops, BlockType::$name) } {
+                if const { $ops::SET.has_block(BlockType::$name) } {
                     $function::<block::$block> $arguments;
                 }
             } )+
@@ -24,8 +24,8 @@ macro_rules! with_block {
 pub(super) use with_block;
 
 /// Quantizes the activations of the batch that the rows belong to.
-pub(super) fn quantize_activations<const OPS: OpSet>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
-    with_block!(OPS, op.block, quantize_activations_of(call));
+pub(super) fn quantize_activations<O: Ops>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
+    with_block!(O, op.block, quantize_activations_of(call));
 }
 
 fn quantize_activations_of<B: Block>(call: Call<'_>) {
@@ -36,8 +36,8 @@ fn quantize_activations_of<B: Block>(call: Call<'_>) {
     block::quantize_of::<B::Activation>(input, call.output);
 }
 
-pub(super) fn fully_connected_block<const OPS: OpSet>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
-    with_block!(OPS, op.block, fully_connected_of(op, call));
+pub(super) fn fully_connected_block<O: Ops>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
+    with_block!(O, op.block, fully_connected_of(op, call));
 }
 
 fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_>) {

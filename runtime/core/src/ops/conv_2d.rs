@@ -2,7 +2,8 @@
 
 use super::{nhwc, unsigned};
 use crate::execute::Call;
-use tealight_format::{OpSet, ops};
+use crate::linked::Ops;
+use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
@@ -43,7 +44,7 @@ pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     kernels::depthwise_conv2d(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn conv_2d_f32<const OPS: OpSet>(op: &ops::Conv2dF32, mut call: Call<'_>) {
+pub(super) fn conv_2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = float::Conv2d {
@@ -57,10 +58,10 @@ pub(super) fn conv_2d_f32<const OPS: OpSet>(op: &ops::Conv2dF32, mut call: Call<
         activation: op.activation,
     };
     let (x, bias) = (call.reals(0), call.reals(2));
-    with_weights!(OPS, call, W => float::conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
+    with_weights!(O, call, W => float::conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }
 
-pub(super) fn depthwise_conv_2d_f32<const OPS: OpSet>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
+pub(super) fn depthwise_conv_2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
     let p = float::DepthwiseConv2d {
@@ -73,5 +74,5 @@ pub(super) fn depthwise_conv_2d_f32<const OPS: OpSet>(op: &ops::DepthwiseConv2dF
         activation: op.0.activation,
     };
     let (x, bias) = (call.reals(0), call.reals(2));
-    with_weights!(OPS, call, W => float::depthwise_conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
+    with_weights!(O, call, W => float::depthwise_conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }

@@ -2,10 +2,11 @@
 
 use super::{nhwc, unsigned};
 use crate::execute::Call;
-use tealight_format::{OpSet, ops};
+use crate::linked::Ops;
+use tealight_format::ops;
 use tealight_kernels::float;
 
-pub(super) fn conv_transpose_2d_f32<const OPS: OpSet>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
+pub(super) fn conv_transpose_2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = float::ConvTranspose2d {
@@ -19,7 +20,7 @@ pub(super) fn conv_transpose_2d_f32<const OPS: OpSet>(op: &ops::ConvTranspose2dF
         activation: op.activation,
     };
     let (x, bias) = (call.reals(0), call.reals(2));
-    with_weights!(OPS, call, W => {
+    with_weights!(O, call, W => {
         float::conv_transpose2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out());
     });
 }

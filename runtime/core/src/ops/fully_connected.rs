@@ -1,7 +1,8 @@
 //! FullyConnected, int8 and f32.
 
 use crate::execute::Call;
-use tealight_format::{OpSet, ops};
+use crate::linked::Ops;
+use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
@@ -18,7 +19,7 @@ pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
     kernels::fully_connected(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn fully_connected_f32<const OPS: OpSet>(op: &ops::FullyConnectedF32, mut call: Call<'_>) {
+pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call: Call<'_>) {
     let weights = call.input(1).shape;
     let p = float::FullyConnected {
         in_features: weights.dim(1) as usize,
@@ -26,5 +27,5 @@ pub(super) fn fully_connected_f32<const OPS: OpSet>(op: &ops::FullyConnectedF32,
         activation: op.activation,
     };
     let (x, bias) = (call.reals(0), call.reals(2));
-    with_weights!(OPS, call, W => float::fully_connected::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
+    with_weights!(O, call, W => float::fully_connected::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }

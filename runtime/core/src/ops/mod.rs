@@ -1,14 +1,14 @@
 //! Calls the kernels for the plan's operators: one file for each operator.
 //!
-//! Each file converts attributes and shapes to the kernel's parameters. Only the operators in the const parameter `OPS`
-//! are reachable, so the linker drops the other kernels.
+//! Each file converts attributes and shapes to the kernel's parameters. Only the operators in the set `O` are reachable, so
+//! the linker drops the other kernels.
 
 /// Evaluates `$body` with `$weight` as the type in which the weights, input 1 of `$call`, are stored: `f32`, or `f16`
 /// if the set `$ops` contains it.
 macro_rules! with_weights {
     ($ops:ident, $call:ident, $weight:ident => $body:expr) => {
         if $call.input(1).dtype == tealight_format::DType::F16 {
-            if const { $ops & tealight_format::F16_WEIGHTS != 0 } {
+            if const { $ops::SET.has_f16() } {
                 type $weight = tealight_kernels::float::f16;
                 $body;
             }
@@ -50,19 +50,20 @@ mod transpose;
 mod unary_f32;
 
 use crate::execute::Call;
+use crate::linked::Ops;
 use crate::tensor::{slice_of, slice_of_mut};
 use tealight_format::ops::elementwise_outer;
-use tealight_format::{DType, OpSet, Operator, Shape, Value, op_set_has};
+use tealight_format::{DType, Operator, Shape, Value};
 use tealight_kernels::{Broadcast, Channel};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Runs one call of `operator` if it is in `OPS`.
-pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
+/// Runs one call of `operator` if it is in the set `O`.
+pub(crate) fn run<O: Ops>(operator: &Operator, call: Call<'_>) {
     macro_rules! dispatch {
         ($($name:ident => $function:path),+ $(,)?) => {
             match operator {
                 $( Operator::$name(op) => {
-                    if const { op_set_has(OPS, tealight_format::OpCode::$name) } {
+                    if const { O::SET.has(tealight_format::OpCode::$name) } {
                         $function(op, call);
                     }
                 } )+
@@ -90,9 +91,9 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         Dequantize => quantize::dequantize,
         Svdf => svdf::svdf,
         Copy => copy::copy,
-        Conv2dF32 => conv_2d::conv_2d_f32::<OPS>,
-        DepthwiseConv2dF32 => conv_2d::depthwise_conv_2d_f32::<OPS>,
-        FullyConnectedF32 => fully_connected::fully_connected_f32::<OPS>,
+        Conv2dF32 => conv_2d::conv_2d_f32::<O>,
+        DepthwiseConv2dF32 => conv_2d::depthwise_conv_2d_f32::<O>,
+        FullyConnectedF32 => fully_connected::fully_connected_f32::<O>,
         AvgPool2dF32 => pool_2d::avg_pool_2d_f32,
         MaxPool2dF32 => pool_2d::max_pool_2d_f32,
         AddF32 => binary_f32::add_f32,
@@ -101,18 +102,18 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
         SoftmaxF32 => softmax::softmax_f32,
         UnaryF32 => unary_f32::unary_f32,
         MeanF32 => mean::mean_f32,
-        FullyConnectedBlock => block::fully_connected_block::<OPS>,
+        FullyConnectedBlock => block::fully_connected_block::<O>,
         BatchMatMulF32 => batch_matmul::batch_matmul_f32,
         LayerNormF32 => norm::layer_norm_f32,
         RmsNormF32 => norm::rms_norm_f32,
         Positions => positions::positions,
         RopeF32 => rope::rope_f32,
         AttentionF32 => attention::attention_f32,
-        GatherF32 => gather::gather_f32::<OPS>,
-        GatherBlock => gather::gather_block::<OPS>,
-        LstmF32 => lstm::lstm_f32::<OPS>,
-        GruF32 => gru::gru_f32::<OPS>,
-        ConvTranspose2dF32 => conv_transpose_2d::conv_transpose_2d_f32::<OPS>,
+        GatherF32 => gather::gather_f32::<O>,
+        GatherBlock => gather::gather_block::<O>,
+        LstmF32 => lstm::lstm_f32::<O>,
+        GruF32 => gru::gru_f32::<O>,
+        ConvTranspose2dF32 => conv_transpose_2d::conv_transpose_2d_f32::<O>,
         DivF32 => binary_f32::div_f32,
         MinimumF32 => binary_f32::minimum_f32,
         MaximumF32 => binary_f32::maximum_f32,
@@ -122,11 +123,11 @@ pub(crate) fn run<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
 }
 
 /// Writes the workspace for the rows of `call`, for operators that have one. The call's output is the workspace.
-pub(crate) fn prepare<const OPS: OpSet>(operator: &Operator, call: Call<'_>) {
+pub(crate) fn prepare<O: Ops>(operator: &Operator, call: Call<'_>) {
     if let Operator::FullyConnectedBlock(op) = operator
-        && const { op_set_has(OPS, tealight_format::OpCode::FullyConnectedBlock) }
+        && const { O::SET.has(tealight_format::OpCode::FullyConnectedBlock) }
     {
-        block::quantize_activations::<OPS>(op, call);
+        block::quantize_activations::<O>(op, call);
     }
 }
 

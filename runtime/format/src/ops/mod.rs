@@ -73,7 +73,7 @@ pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
-use crate::op::{F16_WEIGHTS, OpSet, block_set};
+use crate::op_set::OpSet;
 use crate::{DType, Shape, Value};
 use info::{input_with, inputs_with};
 
@@ -393,7 +393,7 @@ const fn attrs_of(values: &[i32]) -> Attrs {
 
 macro_rules! operators {
     ($( $(#[doc = $doc:literal])+ $name:ident($attrs:ident) = $code:literal, $kernel:literal; )+) => {
-        /// The code of an operator, and of the kernel that it needs. It is also the bit in an [`OpSet`](crate::OpSet).
+        /// The code of an operator, and of the kernel that it needs. Its kernel's place in an [`OpSet`](crate::OpSet).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
@@ -664,9 +664,9 @@ impl Operator {
 
     /// The set that the operator needs: its kernel, and the type of its weights.
     pub const fn needs(&self, operands: &Operands) -> OpSet {
-        let mut set = 1 << self.code() as u8;
+        let mut set = OpSet::of(&[self.code()]);
         if let Some(block) = self.block_type() {
-            set |= block_set(&[block]);
+            set = set.with_blocks(&[block]);
         }
         let weights = self.code().float_weights();
         let mut k = 0;
@@ -675,7 +675,7 @@ impl Operator {
                 && let Some(value) = operands.input(k)
                 && value.dtype.is(DType::F16)
             {
-                set |= F16_WEIGHTS;
+                set = set.with_f16();
             }
             k += 1;
         }

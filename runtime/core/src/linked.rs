@@ -1,0 +1,35 @@
+//! The kernels that a session links.
+
+use tealight_format::OpSet;
+
+/// A set of kernels as a type: the kernels that a [`Session`](crate::Session) links. It can only run models that need
+/// no others.
+///
+/// [`include_model!`](crate::include_model) declares one for each model: exactly the kernels that the model needs. A
+/// program that loads models at run time takes [`AllOps`], or names a smaller set:
+///
+/// ```
+/// use tealight::{BlockType, OpCode, OpSet, Ops, Session};
+///
+/// struct Small;
+///
+/// impl Ops for Small {
+///     const SET: OpSet = OpSet::of(&[OpCode::FullyConnectedBlock, OpCode::UnaryF32]).with_blocks(&[BlockType::Q8_0]);
+/// }
+///
+/// struct Controller<'m> {
+///     net: Session<'m, Small>,
+/// }
+/// ```
+pub trait Ops {
+    /// The set.
+    const SET: OpSet;
+}
+
+/// Every operator, with weights of every type.
+#[derive(Clone, Copy, Debug)]
+pub struct AllOps;
+
+impl Ops for AllOps {
+    const SET: OpSet = OpSet::ALL;
+}

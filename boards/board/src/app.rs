@@ -28,7 +28,7 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops>(
         end(board, Err(Failure::Arch));
     }
     #[cfg(feature = "compare-arch")]
-    if tealight_kernels::recorded::first_difference().is_some() {
+    if tealight_kernels::selftest::first_difference().is_some() {
         end(board, Err(Failure::Recorded));
     }
     let mut session = Session::new(model, arena);

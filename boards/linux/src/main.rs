@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         eprintln!("error: the loops of this instruction set differ from the portable ones in random case {case}");
         return ExitCode::FAILURE;
     }
-    if let Some(kernel) = tealight_kernels::recorded::first_difference() {
+    if let Some(kernel) = tealight_kernels::selftest::first_difference() {
         eprintln!("error: the recorded bits are not those of {kernel:?}");
         return ExitCode::FAILURE;
     }

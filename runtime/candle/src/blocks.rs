@@ -9,7 +9,7 @@ use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants as candle;
 use tealight::Part;
 use tealight_format::ops::{self, BlockType};
-use tealight_kernels::block::{self, BlockMatMul, quantize_activations};
+use tealight_kernels::block::{self, FullyConnectedBlock, quantize_activations};
 
 /// A product of activations `[batches, in_features]` with the transpose of weights `[out_features, in_features]`.
 struct Product<'s> {
@@ -97,10 +97,10 @@ fn blocks_of<T: GgmlType>(bytes: &[u8]) -> &[T] {
 /// Multiplies with Tealight's kernels.
 fn with_kernels(block: BlockType, product: &Product<'_>, output: &mut [f32]) {
     let Product { in_features, out_features, activations, weights, .. } = *product;
-    let p = BlockMatMul { block, in_features, out_features };
+    let p = FullyConnectedBlock { block, in_features, out_features };
     let mut quantized = vec![0; block.activations().row_bytes(activations.len())];
     quantize_activations(block, activations, &mut quantized);
     in_chunks(output, |start, output| {
-        block::block_matmul(&p, start..start + output.len(), &quantized, weights, output);
+        block::fully_connected_block(&p, start..start + output.len(), &quantized, weights, output);
     });
 }

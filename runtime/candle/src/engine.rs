@@ -2,7 +2,7 @@
 
 use crate::batch_matmul::batch_matmul_f32;
 use crate::blocks::fully_connected_block;
-use crate::conv_2d::conv_2d_f32;
+use crate::conv2d::conv2d_f32;
 use crate::cpu::Vectors;
 use crate::description::Description;
 use crate::fully_connected::fully_connected_f32;
@@ -72,7 +72,7 @@ impl tealight::Engine for Engine {
         let computed = match part.operator() {
             Operator::FullyConnectedBlock(op) => fully_connected_block(op, part, self.vectors, &mut self.output),
             Operator::FullyConnectedF32(op) => fully_connected_f32(op, part, &mut self.output),
-            Operator::Conv2dF32(op) => conv_2d_f32(op, part, &mut self.output),
+            Operator::Conv2dF32(op) => conv2d_f32(op, part, &mut self.output),
             Operator::BatchMatMulF32(op) => batch_matmul_f32(op, part, &mut self.output),
             _ => None,
         };

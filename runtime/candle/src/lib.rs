@@ -55,7 +55,7 @@
 
 mod batch_matmul;
 mod blocks;
-mod conv_2d;
+mod conv2d;
 mod cpu;
 mod description;
 mod engine;

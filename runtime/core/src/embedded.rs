@@ -68,7 +68,7 @@ const fn complaint(error: &ModelError) -> &'static str {
             "include_model!: a safetensors file, but its data is not aligned to 16 bytes: make it with `tealight compile`"
         }
         ModelError::Header { .. } => {
-            "include_model!: not a valid safetensors file: `tealight inspect FILE` tells where it is wrong"
+            "include_model!: not a valid safetensors file: `tealight inspect FILE` reports where it is wrong"
         }
         ModelError::NotTealight => "include_model!: not a compiled model: make one with `tealight compile`",
         ModelError::Version { found } if *found < FORMAT_VERSION => {
@@ -77,7 +77,7 @@ const fn complaint(error: &ModelError) -> &'static str {
         ModelError::Version { .. } => {
             "include_model!: the model was compiled for a newer format version: update Tealight, or compile it with this version's `tealight compile`"
         }
-        _ => "include_model!: the model's plan is invalid: `tealight inspect FILE` tells where",
+        _ => "include_model!: the model's plan is invalid: `tealight inspect FILE` reports where",
     }
 }
 

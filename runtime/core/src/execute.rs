@@ -1,7 +1,7 @@
 //! Computes some rows of one operator.
 
 use crate::linked::Ops;
-use crate::memory::{Reader, Rest, cut, range};
+use crate::memory::{Reader, WithoutState, range, split_output};
 use crate::ops::{prepare, run};
 use crate::tensor::copy;
 use core::ops::Range;
@@ -34,7 +34,7 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: &Op, row
     };
     let rows = rows.start as usize..rows.end as usize;
     let Some(scratch) = op.scratch else {
-        let (output, reader) = cut(model, &mut rest, place(&rows));
+        let (output, reader) = split_output(model, &mut rest, place(&rows));
         run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
         return;
     };
@@ -48,11 +48,11 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: &Op, row
             start = rows.end;
             // The workspace, written before the first row of a period, serves all its rows, in later calls too.
             if into == 0 {
-                let (output, reader) = cut(model, &mut rest, range(&scratch));
+                let (output, reader) = split_output(model, &mut rest, range(&scratch));
                 let rows = rows.clone();
                 prepare::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
             }
-            let (output, reader) = cut(model, &mut rest, place(&rows));
+            let (output, reader) = split_output(model, &mut rest, place(&rows));
             let workspace = reader.bytes(Some(scratch));
             run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace });
         }
@@ -61,23 +61,23 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: &Op, row
     for row in rows {
         let rows = row..row.wrapping_add(1);
         let target = place(&rows);
-        let (output, reader) = cut(model, &mut rest, range(&scratch));
+        let (output, reader) = split_output(model, &mut rest, range(&scratch));
         run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
-        let (target, reader) = cut(model, &mut rest, target);
+        let (target, reader) = split_output(model, &mut rest, target);
         copy(reader.bytes(Some(scratch)), target);
     }
 }
 
 /// The state that the operator writes, and the rest of the memory. State lies before all activations.
-fn split_state<'s>(memory: &'s mut [u8], operator: &Operator, operands: &Operands) -> (&'s mut [u8], Rest<'s>) {
+fn split_state<'s>(memory: &'s mut [u8], operator: &Operator, operands: &Operands) -> (&'s mut [u8], WithoutState<'s>) {
     let Some(state) = operator.state_input().and_then(|k| operands.input(k)) else {
-        return (&mut [], Rest { below: &[], above: memory, base: 0 });
+        return (&mut [], WithoutState { below: &[], above: memory, base: 0 });
     };
     let at = range(&state);
     if let Some((before, above)) = memory.split_at_mut_checked(at.end)
         && let Some((below, state)) = before.split_at_mut_checked(at.start)
     {
-        return (state, Rest { below, above, base: at.end });
+        return (state, WithoutState { below, above, base: at.end });
     }
-    (&mut [], Rest { below: &[], above: &mut [], base: 0 })
+    (&mut [], WithoutState { below: &[], above: &mut [], base: 0 })
 }

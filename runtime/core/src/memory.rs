@@ -12,7 +12,7 @@ pub(crate) const fn range(value: &Value) -> Range<usize> {
 
 /// The arena without the state that an operator writes: the bytes below that state, and those above it, which start at
 /// arena byte `base`. For an operator that writes no state, `above` is the whole arena.
-pub(crate) struct Rest<'s> {
+pub(crate) struct WithoutState<'s> {
     pub(crate) below: &'s [u8],
     pub(crate) above: &'s mut [u8],
     pub(crate) base: usize,
@@ -20,7 +20,11 @@ pub(crate) struct Rest<'s> {
 
 /// Splits off the arena range `at`, above the state, for writing, and returns it with a reader of all the rest. For a
 /// range outside of that part, both are empty.
-pub(crate) fn cut<'s>(model: &'s Model<'s>, rest: &'s mut Rest<'_>, at: Range<usize>) -> (&'s mut [u8], Reader<'s>) {
+pub(crate) fn split_output<'s>(
+    model: &'s Model<'s>,
+    rest: &'s mut WithoutState<'_>,
+    at: Range<usize>,
+) -> (&'s mut [u8], Reader<'s>) {
     let len = at.end.wrapping_sub(at.start);
     if let Some((before, above)) = rest.above.split_at_mut_checked(at.start.wrapping_sub(rest.base))
         && let Some((middle, after)) = above.split_at_mut_checked(len)

@@ -159,14 +159,14 @@ impl Limit {
     }
 
     /// The same limit, with a maximum for the cost of one inference: [`Model::cost`].
-    pub const fn cost(self, most: u64) -> Self {
-        Self { cost: most, ..self }
+    pub const fn cost(self, max: u64) -> Self {
+        Self { cost: max, ..self }
     }
 
     /// The same limit, with a maximum for the cost of the longest row: [`Model::longest_row`]. No call of
     /// [`Session::poll`] then does more than the larger of this and its budget.
-    pub const fn longest_row(self, most: u64) -> Self {
-        Self { longest_row: most, ..self }
+    pub const fn longest_row(self, max: u64) -> Self {
+        Self { longest_row: max, ..self }
     }
 
     const fn check(self, model: &Model<'_>) -> Result<(), LoadError> {

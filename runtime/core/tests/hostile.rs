@@ -202,7 +202,7 @@ fn a_copy_to_another_shape_copies_everything() {
 }
 
 #[test]
-fn a_window_of_any_extent_is_judged_without_overflow() {
+fn a_window_of_any_extent_is_checked_without_overflow() {
     // 2^48 taps of 2^20 elements: the work would exceed 64 bits if taps in the padding were counted.
     let pool = |size, width| {
         let attrs = Pool2d { window: [size; 2], stride: [1, 1], pad: [0, 0], activation: [-128, 127] };

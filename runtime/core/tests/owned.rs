@@ -54,7 +54,7 @@ fn state_and_position_survive_between_calls_and_reset_restores_them() {
 }
 
 #[test]
-fn bytes_that_lie_aligned_are_used_where_they_are() {
+fn aligned_bytes_are_used_in_place() {
     struct Borrowed<'a>(&'a [u8]);
     impl AsRef<[u8]> for Borrowed<'_> {
         fn as_ref(&self) -> &[u8] {
@@ -75,7 +75,7 @@ fn bytes_that_lie_aligned_are_used_where_they_are() {
 }
 
 #[test]
-fn what_is_no_model_is_refused_with_the_reason() {
+fn bytes_that_are_not_a_model_are_refused_with_the_reason() {
     assert_eq!(OwnedSession::from_bytes(b"no model").err(), Model::parse(b"no model").err().map(OpenError::Model));
     let mut file = delay();
     let at = file.windows(8).position(|bytes| bytes == tealight_format::MAGIC).unwrap();
@@ -100,7 +100,7 @@ impl Engine for Threes {
 }
 
 #[test]
-fn an_engine_is_asked_and_kept() {
+fn an_engine_is_offered_operators_and_kept() {
     let mut session = OwnedSession::from_bytes(&delay()).unwrap().with_engine(Threes::default());
     assert_eq!(step(&mut session, 1, Budget::unlimited()), [3; 16]);
     assert_eq!(session.engine().0, 2);

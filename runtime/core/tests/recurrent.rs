@@ -168,12 +168,12 @@ fn check(layer: &Layer) {
 }
 
 #[test]
-fn an_lstm_steps_as_its_equations_say() {
+fn an_lstm_follows_its_equations() {
     check(&Layer::new(4, 1));
 }
 
 #[test]
-fn a_gru_steps_as_its_equations_say() {
+fn a_gru_follows_its_equations() {
     check(&Layer::new(3, 2));
 }
 

@@ -65,7 +65,7 @@ fn run_overlapping(budgets: impl Fn(usize) -> Budget) -> Vec<i8> {
 }
 
 #[test]
-fn an_output_over_its_input_gives_the_same_bytes_as_apart() {
+fn an_output_over_its_input_has_the_same_bytes_as_one_apart() {
     let expected = expected_overlapping(&image(3), &image(99));
     assert!(expected.iter().any(|&q| q != expected[0]), "the test must be able to fail");
     assert_eq!(run_overlapping(|_| Budget::unlimited()), expected);
@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 200 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_budgets_give_the_same_bytes(budgets in prop::collection::vec(0u64..9000, 1..20)) {
+    fn any_budgets_produce_the_same_bytes(budgets in prop::collection::vec(0u64..9000, 1..20)) {
         let expected = expected_overlapping(&image(3), &image(99));
         prop_assert_eq!(run_overlapping(|i| Budget::macs(budgets[i % budgets.len()])), expected);
     }
@@ -142,7 +142,7 @@ fn state_survives_a_run_and_reset_restores_it() {
 }
 
 #[test]
-fn a_reset_gives_up_an_inference_under_way() {
+fn a_reset_abandons_an_inference_in_progress() {
     with_session(&overlapping(), |session| {
         assert!(session.poll(Budget::macs(1)).is_pending());
         session.reset();
@@ -259,7 +259,7 @@ fn a_session_with_one_type_of_blocks_runs_that_one_and_refuses_the_others() {
 }
 
 #[test]
-fn outputs_can_be_read_as_real_numbers() {
+fn outputs_can_be_read_as_f32() {
     with_session(&relu(), |session| {
         session.input(0).unwrap().copy_from(&[3i8, 9, -4]).unwrap();
         session.run();
@@ -296,7 +296,7 @@ fn copy_of(dtype: DType, scale: f32, zero_point: i32) -> Parts {
 }
 
 #[test]
-fn f32_numbers_are_quantized_for_an_input_and_come_back_from_an_output() {
+fn f32_values_are_quantized_into_an_input_and_dequantized_from_an_output() {
     with_session(&copy_of(DType::I8, 0.5, 3), |session| {
         let mut input = session.input(0).unwrap();
         // Halves are rounded away from zero, values out of range are clamped, NaN becomes the zero point.
@@ -362,7 +362,7 @@ fn batches() -> Parts {
 }
 
 #[test]
-fn what_is_prepared_before_a_row_is_paid_by_the_poll_that_does_it() {
+fn preparation_before_a_row_counts_for_the_poll_that_does_it() {
     with_session(&batches(), |session| {
         let op = session.model().op(0);
         let (call, row, prepared) = (u64::from(CALL_COST), u64::from(op.row_cost), u64::from(op.prepare_cost));

@@ -111,7 +111,7 @@ fn positions_go_on_from_inference_to_inference_up_to_the_capacity() {
 }
 
 #[test]
-fn a_product_of_activations_takes_each_matrix_or_one_for_all() {
+fn a_product_of_activations_repeats_a_single_matrix() {
     const N: u32 = 3;
     let (rows, inner, columns) = (2u32, 4u32, 5u32);
     for (transpose_a, transpose_b, of_a, of_b) in [
@@ -166,7 +166,7 @@ fn a_layer_norm_without_a_bias_adds_nothing() {
 }
 
 #[test]
-fn gathers_read_rows_of_reals_and_of_blocks() {
+fn gathers_read_rows_of_f32_and_of_blocks() {
     let indices = [2, 0, 7, -1];
     let rows = [2usize, 0, 2, 0];
     let table = reals(&[3, 4]);

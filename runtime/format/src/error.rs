@@ -110,7 +110,7 @@ pub enum ValueFault {
     /// It is a view of another value, but does not have that value's bytes.
     Alias,
     /// Its recorded live range does not match the operators.
-    Life,
+    LiveRange,
     /// Its initial content is not a constant of its type and length.
     Init,
     /// Its scale is negative or not a number.
@@ -140,16 +140,18 @@ impl fmt::Display for ModelError {
                 "compiled for format version {found}, which is newer than this version of Tealight reads \
                  ({FORMAT_VERSION}): update Tealight, or compile it with this version's `tealight compile`"
             ),
-            Self::PlanSize => f.write_str("the plan is not as long as its header says, or its padding is not 0"),
+            Self::PlanSize => {
+                f.write_str("the plan does not have the length that its header states, or its padding is not 0")
+            }
             Self::Counts => f.write_str("the plan header's counts are out of range"),
             Self::Value { value, fault } => write!(f, "value {value}: {fault}"),
             Self::Op { op, fault } => write!(f, "operator {op}: {fault}"),
             Self::Interface { index } => write!(f, "model input or output {index} is not a usable value"),
             Self::Overlap { first, second } => {
-                write!(f, "values {first} and {second} live at the same time in the same memory")
+                write!(f, "values {first} and {second} are live at the same time in the same memory")
             }
             Self::TooManyLive { op } => {
-                write!(f, "more than {MAX_LIVE} values are alive at operator {op}")
+                write!(f, "more than {MAX_LIVE} values are live at operator {op}")
             }
             Self::ArenaLength { needed } => {
                 write!(f, "the stated arena or state length is wrong: the values need {needed} bytes")
@@ -168,7 +170,7 @@ impl fmt::Display for HeaderFault {
             Self::TooLong => "header or file too long",
             Self::Utf8 => "the header is not UTF-8",
             Self::Json => "the header is not the JSON of a safetensors file",
-            Self::Name => "a name has an escape or is kept for something else",
+            Self::Name => "a name has an escape or is reserved",
             Self::Order => "names are not in byte order, or one is repeated",
             Self::Type => "a tensor type that is not supported",
             Self::Offsets => "a tensor's offsets do not follow the one before, or do not match its shape",
@@ -184,13 +186,13 @@ impl fmt::Display for ValueFault {
             Self::Record => "the record has an unknown code or a reserved byte set",
             Self::Length => "its length does not match its shape",
             Self::Range => "it is misaligned or outside its region",
-            Self::Constant => "it does not match the tensor of the file that it stands for",
+            Self::Constant => "it does not match its tensor of the file",
             Self::Alias => "it views bytes that are not another value's",
-            Self::Life => "its life does not match the operators",
+            Self::LiveRange => "its live range does not match the operators",
             Self::Init => "its initial content is not a constant of its size",
             Self::Scale => "its scale is not a finite, non-negative number",
             Self::Order => "it is out of order in the value table",
-            Self::Channels => "it is no channel table, or a multiplier or shift in it is out of range",
+            Self::Channels => "it is not a channel table, or a multiplier or shift in it is out of range",
         })
     }
 }
@@ -218,15 +220,17 @@ impl fmt::Display for OpFault {
             Self::Place { operand } => write!(f, "{} is in memory that it cannot use", Operand(operand)),
             Self::Attribute { index } => write!(f, "attribute {index} is out of range"),
             Self::TooLarge => f.write_str("a row's work does not fit in 32 bits"),
-            Self::Work => f.write_str("row count or cost is not what its operands give"),
+            Self::Work => f.write_str("row count or cost does not follow from its operands"),
             Self::OperandIndex { operand } => write!(f, "{} is past the value table", Operand(operand)),
-            Self::NotLive { operand } => write!(f, "{} is not alive here", Operand(operand)),
-            Self::Output => f.write_str("its output is not the next value in the table, or not first used here"),
+            Self::NotLive { operand } => write!(f, "{} is not live here", Operand(operand)),
+            Self::Output => {
+                f.write_str("its output is not the next value in the table, or its live range does not begin here")
+            }
             Self::Overlap { operand } => {
-                write!(f, "its output is too near {} or has no scratch row", Operand(operand))
+                write!(f, "its output overlaps {} by too much, or has no scratch row", Operand(operand))
             }
             Self::Scratch => f.write_str(
-                "its scratch value is not the next in the table, or not one output row that lives only here",
+                "its scratch value is not the next in the table, or not one output row that is live only here",
             ),
         }
     }

@@ -415,7 +415,7 @@ impl<'a> Model<'a> {
             Place::State => (0, self.plan.state_len),
         };
         ensure!(from <= value.offset && value.end() <= to as u64, ValueFault::Range);
-        ensure!(value.first <= value.last && value.last as u32 <= self.plan.ops, ValueFault::Life);
+        ensure!(value.first <= value.last && value.last as u32 <= self.plan.ops, ValueFault::LiveRange);
         if let Some(alias) = value.alias {
             ensure!((alias as usize) < index && !value.is_constant(), ValueFault::Alias);
             let base = self.value(alias as usize);
@@ -472,7 +472,7 @@ impl<'a> Model<'a> {
             at += 1;
         }
         // Values left over are written by no operator.
-        let left = ModelError::Value { value: written.start as u16, fault: ValueFault::Life };
+        let left = ModelError::Value { value: written.start as u16, fault: ValueFault::LiveRange };
         ensure!(written.start == written.end, left);
         ensure!(set.is(&self.plan.op_set), ModelError::OpSet);
         Ok(())

@@ -49,7 +49,7 @@ fn with_model<T>(parts: &Parts, look: impl FnOnce(&Model<'_>) -> T) -> T {
 }
 
 #[test]
-fn what_is_done_before_a_row_is_counted_each_time() {
+fn preparation_before_a_row_is_counted_each_time() {
     with_model(&blocks(), |model| {
         let op = model.op(0);
         // Quantizing 32 activations, and a row of 32 products.
@@ -106,7 +106,7 @@ fn operators_of_one_element_cost_a_call_each() {
 }
 
 #[test]
-fn a_record_that_says_less_or_more_is_refused() {
+fn a_record_with_other_costs_than_the_work_is_refused() {
     let refused = ModelError::Op { op: 0, fault: OpFault::Work };
     for parts in [blocks(), attention(5, 3), overlapping()] {
         let changes: [fn(&mut Op); 4] = [

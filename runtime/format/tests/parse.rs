@@ -44,7 +44,7 @@ fn the_core_crate_has_this_example_file() {
 }
 
 #[test]
-fn an_index_past_a_table_gives_an_empty_record() {
+fn an_index_past_a_table_returns_an_empty_record() {
     let file = relu().file();
     let model = Model::parse(&file).unwrap();
     assert_eq!(model.value(99).len, 0);
@@ -127,7 +127,7 @@ fn another_version_is_refused_with_its_number_and_what_to_do() {
 }
 
 #[test]
-fn an_unknown_operator_is_refused_where_it_stands() {
+fn an_unknown_operator_is_refused_with_its_index() {
     let file = relu().file();
     let at = op_at(&file, 3, 0);
     assert_eq!(error(&with_byte(file, at, 99)), ModelError::Op { op: 0, fault: OpFault::UnknownOperator });
@@ -140,7 +140,7 @@ fn plans_that_break_a_rule_are_refused_with_the_rule() {
         (|p| p.values[1].offset = 0, ModelError::Op { op: 0, fault: OpFault::Scratch }),
         (|p| p.values[1].offset = 8, ModelError::Value { value: 2, fault: ValueFault::Range }),
         (|p| p.values[1].last = 0, ModelError::Interface { index: 1 }),
-        (|p| p.values[0].first = 1, ModelError::Value { value: 1, fault: ValueFault::Life }),
+        (|p| p.values[0].first = 1, ModelError::Value { value: 1, fault: ValueFault::LiveRange }),
         (|p| p.values[0].scale = f32::NAN, ModelError::Value { value: 1, fault: ValueFault::Scale }),
         (|p| p.ops[0].rows = 2, ModelError::Op { op: 0, fault: OpFault::Work }),
         (|p| p.ops[0].row_cost -= 1, ModelError::Op { op: 0, fault: OpFault::Work }),
@@ -157,7 +157,7 @@ fn plans_that_break_a_rule_are_refused_with_the_rule() {
 }
 
 #[test]
-fn values_that_live_together_must_lie_apart() {
+fn values_that_are_live_at_the_same_time_must_not_overlap() {
     let mut parts = relu();
     // A second input overlaps the first.
     parts.values.insert(1, arena(&[3], 0, (0, 1)));
@@ -181,7 +181,7 @@ fn values_that_live_together_must_lie_apart() {
 }
 
 /// `count` outputs of one byte, each a copy of the single input and live to the end, and the input.
-fn all_alive(count: u16) -> Parts {
+fn all_live(count: u16) -> Parts {
     let mut values = vec![arena(&[1], 0, (0, count - 1))];
     values.extend((0..count).map(|i| arena(&[1], 16 * (u32::from(i) + 1), (i, count))));
     let mut parts = Parts { values, inputs: 1, outputs: (1..=count).collect(), ..Parts::default() };
@@ -191,18 +191,18 @@ fn all_alive(count: u16) -> Parts {
 
 #[test]
 #[cfg_attr(miri, ignore = "takes minutes")]
-fn as_many_values_may_be_alive_as_the_format_bounds() {
-    let most = MAX_LIVE as u16;
-    Model::parse(&all_alive(most - 1).file()).unwrap();
-    assert_eq!(error(&all_alive(most).file()), ModelError::TooManyLive { op: most - 1 });
+fn the_number_of_live_values_is_limited() {
+    let max = MAX_LIVE as u16;
+    Model::parse(&all_live(max - 1).file()).unwrap();
+    assert_eq!(error(&all_live(max).file()), ModelError::TooManyLive { op: max - 1 });
     // There may be more values if some are no longer live.
-    let mut parts = all_alive(most);
+    let mut parts = all_live(max);
     parts.values[1].last = 7;
     parts.outputs.remove(0);
     Model::parse(&parts.file()).unwrap();
     // Inputs count too.
-    let values = (0..=most).map(|i| arena(&[1], 16 * u32::from(i), (0, 0))).collect();
-    let mut parts = Parts { values, inputs: most + 1, ..Parts::default() };
+    let values = (0..=max).map(|i| arena(&[1], 16 * u32::from(i), (0, 0))).collect();
+    let mut parts = Parts { values, inputs: max + 1, ..Parts::default() };
     assert_eq!(error(&parts.file()), ModelError::TooManyLive { op: 0 });
     parts.values.pop();
     parts.inputs -= 1;
@@ -210,7 +210,7 @@ fn as_many_values_may_be_alive_as_the_format_bounds() {
 }
 
 #[test]
-fn an_output_may_come_no_nearer_to_its_input_than_the_rows_allow() {
+fn an_output_must_keep_the_distance_to_its_input_that_its_rows_need() {
     // Row y of a 3x3 convolution needs input rows from y - 1 on: with rows of 8 bytes, 8 bytes of distance.
     let mut parts = overlapping();
     let refused = ModelError::Op { op: 0, fault: OpFault::Overlap { operand: 0 } };
@@ -229,7 +229,7 @@ fn an_output_may_come_no_nearer_to_its_input_than_the_rows_allow() {
 }
 
 #[test]
-fn a_stated_arena_that_is_not_the_needed_one_is_refused() {
+fn an_arena_length_that_is_not_the_needed_one_is_refused() {
     let file = relu().file();
     let at = plan_at(&file) + 28;
     assert_eq!(error(&with_byte(file, at, 48)), ModelError::ArenaLength { needed: 32 });
@@ -239,7 +239,7 @@ fn a_stated_arena_that_is_not_the_needed_one_is_refused() {
 fn a_value_that_nothing_writes_is_refused() {
     let mut parts = relu();
     parts.values.push(arena(&[16], 32, (0, 0)));
-    assert_eq!(error(&parts.file()), ModelError::Value { value: 3, fault: ValueFault::Life });
+    assert_eq!(error(&parts.file()), ModelError::Value { value: 3, fault: ValueFault::LiveRange });
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_multiplier_or_shift_out_of_range_is_refused() {
 }
 
 #[test]
-fn only_a_channel_table_is_one() {
+fn a_channel_table_must_have_its_type_shape_and_place() {
     let refused = |value| ModelError::Value { value, fault: ValueFault::Channels };
     let file = overlapping().file();
     let kind_at = |i| value_at(&file, i) + 3;
@@ -286,7 +286,7 @@ fn only_a_channel_table_is_one() {
 }
 
 #[test]
-fn values_stand_in_the_order_of_the_format() {
+fn values_are_in_the_order_of_the_format() {
     let out_of_order = |value| ModelError::Value { value, fault: ValueFault::Order };
     let state = |offset| build::value(Place::State, DType::I8, &[3], offset, (0, 1));
     // Input, two states, an output, a view of it.
@@ -339,7 +339,7 @@ fn values_stand_in_the_order_of_the_format() {
 }
 
 #[test]
-fn what_operators_write_stands_in_their_order() {
+fn operator_outputs_are_in_the_order_of_the_operators() {
     let output = |op| ModelError::Op { op, fault: OpFault::Output };
     let copies = || {
         let mut parts = Parts {
@@ -378,7 +378,7 @@ fn what_operators_write_stands_in_their_order() {
 }
 
 #[test]
-fn as_many_constants_are_counted_as_the_file_has() {
+fn the_number_of_constants_must_be_that_of_the_file() {
     let file = relu().file();
     for constants in [0, 2, 255] {
         let at = plan_at(&file) + 12;
@@ -398,7 +398,7 @@ fn half_precision_is_for_constants_only() {
 }
 
 #[test]
-fn the_stated_needs_must_be_those_of_the_operators() {
+fn the_operator_set_must_be_that_of_the_operators() {
     // One neuron with f16 weights.
     let real = |dims: &[u32], offset, life| build::value(Place::Arena, DType::F32, dims, offset, life);
     let mut parts = Parts {
@@ -425,7 +425,7 @@ fn the_stated_needs_must_be_those_of_the_operators() {
 }
 
 #[test]
-fn an_operator_may_not_read_the_state_that_it_writes_as_something_else() {
+fn an_operator_must_not_read_the_state_that_it_writes_through_another_input() {
     let constant =
         |name, dims: &[u32]| (name, DType::F32, dims.to_vec(), vec![0; 4 * dims.iter().product::<u32>() as usize]);
     let mut parts = Parts {
@@ -541,7 +541,7 @@ fn named(metadata: &str, names: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn names_stand_in_byte_order() {
+fn names_must_be_in_byte_order() {
     let fault = |names: &[&str]| match error(&named("", names)) {
         ModelError::Header { fault, .. } => Some(fault),
         // The names are accepted; the error is about the plan, which has one constant.
@@ -558,7 +558,7 @@ fn names_stand_in_byte_order() {
 }
 
 #[test]
-fn metadata_keys_stand_in_byte_order() {
+fn metadata_keys_must_be_in_byte_order() {
     let fault = |keys: &[&str]| {
         let entries: Vec<String> = keys.iter().map(|key| format!(r#""{key}":"x""#)).collect();
         match error(&named(&format!(r#""__metadata__":{{{}}},"#, entries.join(",")), &["a", "b"])) {
@@ -595,7 +595,7 @@ fn a_header_of_many_tensors_is_read_to_its_end() {
 }
 
 #[test]
-fn tables_of_any_length_are_taken() {
+fn tables_of_any_length_are_accepted() {
     // As many state values as 16-bit indices can address, one after another.
     let count = if cfg!(miri) { 10 } else { 65_534 };
     let parts = Parts {
@@ -606,7 +606,7 @@ fn tables_of_any_length_are_taken() {
 }
 
 #[test]
-fn work_and_shapes_of_any_size_are_judged_at_once() {
+fn work_and_shapes_of_any_size_are_checked_without_loops_over_elements() {
     // No loop runs over a dimension: huge ones are refused or accepted by arithmetic alone.
     for dims in [&[u32::MAX; 6][..], &[1 << 16, 1 << 16], &[1 << 28], &[0, 5], &[u32::MAX]] {
         let mut parts = relu();
@@ -624,7 +624,7 @@ fn work_and_shapes_of_any_size_are_judged_at_once() {
 }
 
 #[test]
-fn accessors_take_any_index_and_any_value() {
+fn accessors_accept_any_index_and_any_value() {
     let file = relu().file();
     let model = Model::parse(&file).unwrap();
     let foreign = tealight_format::Value { offset: u32::MAX, len: u32::MAX, ..model.value(0) };
@@ -634,7 +634,7 @@ fn accessors_take_any_index_and_any_value() {
 #[test]
 fn an_int8_average_of_more_elements_than_its_sum_holds_is_refused() {
     use tealight_format::Operands;
-    use tealight_format::ops::{MOST_AVERAGED, Mean, MeanF32, Pool2d};
+    use tealight_format::ops::{MAX_AVERAGED, Mean, MeanF32, Pool2d};
     let check = |operator: Operator, input: &[u32], output: &[u32]| {
         let of = |dims| {
             if matches!(operator, Operator::MeanF32(_)) {
@@ -649,10 +649,10 @@ fn an_int8_average_of_more_elements_than_its_sum_holds_is_refused() {
     };
     let refused = Err(OpFault::Attribute { index: 0 });
     let mean = Operator::Mean(Mean { reduced: 0b11, output: Multiplier::new(1 << 30, 0) });
-    assert_eq!(check(mean, &[2, MOST_AVERAGED / 2, 3], &[3]), Ok(()));
-    assert_eq!(check(mean, &[3, MOST_AVERAGED / 2, 3], &[3]), refused);
+    assert_eq!(check(mean, &[2, MAX_AVERAGED / 2, 3], &[3]), Ok(()));
+    assert_eq!(check(mean, &[3, MAX_AVERAGED / 2, 3], &[3]), refused);
     let mean = Operator::MeanF32(MeanF32 { reduced: 0b11 });
-    assert_eq!(check(mean, &[3, MOST_AVERAGED / 2, 3], &[3]), Ok(()));
+    assert_eq!(check(mean, &[3, MAX_AVERAGED / 2, 3], &[3]), Ok(()));
 
     let pool = |window| Pool2d { window, stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
     let side = 1 << 12;

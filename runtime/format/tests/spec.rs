@@ -34,7 +34,7 @@ fn made() -> String {
 }
 
 #[test]
-fn the_table_of_operators_in_spec_md_is_what_the_operators_say() {
+fn the_operator_table_of_spec_md_is_up_to_date() {
     let spec = fs::read_to_string(SPEC).unwrap();
     let start = spec.find(START).unwrap();
     let start = start + spec[start..].find("-->\n").unwrap() + "-->\n".len();
@@ -51,7 +51,7 @@ fn the_table_of_operators_in_spec_md_is_what_the_operators_say() {
 }
 
 #[test]
-fn every_operator_has_inputs_and_a_row_that_says_what_it_does() {
+fn every_operator_has_inputs_and_a_described_row() {
     for code in OpCode::ALL {
         let (spec, inputs) = (code.spec(), code.inputs());
         assert!(!inputs.is_empty() && !code.about().trim().is_empty(), "{}", code.name());

@@ -119,7 +119,7 @@ fn positions_come_from_a_counter_in_the_state() {
 }
 
 #[test]
-fn gathers_give_a_row_of_the_table_for_each_index() {
+fn gathers_return_a_row_of_the_table_for_each_index() {
     let rule = Rule::new(
         Operator::GatherF32(GatherF32),
         [arena(I32, &[2, 3]), constant(F32, &[9, 4])],
@@ -267,7 +267,7 @@ fn products_of_activations_agree_in_their_inner_dimension() {
 }
 
 #[test]
-fn outputs_may_lie_over_what_is_read_row_by_row() {
+fn outputs_may_share_memory_with_inputs_that_are_read_row_by_row() {
     let norm = Operator::RmsNormF32(RmsNormF32 { epsilon: 0.0 });
     let rule = Rule::new(norm, [arena(F32, &[6, 8]), constant(F32, &[8])], arena(F32, &[6, 8]));
     let work = norm.check(&rule.operands()).unwrap();

@@ -27,11 +27,11 @@ impl InstructionSet {
         let with_mve = || of_core(&["cortex-m52", "cortex-m55", "cortex-m85"]);
         // Every ARMv7E-M core has it; Armv8-M cores that have it are listed.
         let with_dsp = || target.starts_with("thumbv7em-") || with_mve() || of_core(&["cortex-m33", "cortex-m35p"]);
-        let vectors_of_reals = flags.feature("mve.fp");
-        let arm_mve = flags.feature("mve").unwrap_or_else(with_mve) || vectors_of_reals == Some(true);
-        if arm_mve && vectors_of_reals != Some(false) {
+        let f32_vectors = flags.feature("mve.fp");
+        let arm_mve = flags.feature("mve").unwrap_or_else(with_mve) || f32_vectors == Some(true);
+        if arm_mve && f32_vectors != Some(false) {
             return Err(
-                "MVE's vectors of reals flush subnormal numbers to zero, so float kernels would give other bits than \
+                "MVE's f32 vectors flush subnormal numbers to zero, so float kernels would return other bits than \
                  elsewhere: add `-C target-feature=-mve.fp` to the flags that name the core",
             );
         }

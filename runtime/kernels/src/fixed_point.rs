@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_is_near_the_real_one() {
+    fn exp_is_near_its_definition() {
         for x in steps(i64::from(i32::MIN), 0) {
             let (result, real) = (from_q(exp_on_negative_values::<5>(x), 0), from_q(x, 5).exp());
             assert!((result - real).abs() < 3e-7, "exp({}) = {result}, not {real}", from_q(x, 5));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn logistic_and_tanh_are_near_the_real_ones_and_odd() {
+    fn logistic_and_tanh_are_near_their_definitions_and_odd() {
         for x in steps(i64::from(i32::MIN) + 1, i64::from(i32::MAX)) {
             let real = from_q(x, 4);
             let logistic_error = from_q(logistic::<4>(x), 0) - 1.0 / (1.0 + (-real).exp());
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn reciprocals_are_near_the_real_ones() {
+    fn reciprocals_are_near_their_definitions() {
         for x in steps(1, i64::from(i32::MAX)) {
             let (scale, bits) = reciprocal(x, 12);
             let result = from_q(scale, 0) * 2f64.powi(-bits);

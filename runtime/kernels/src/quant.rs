@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_out_of_range_is_taken_as_the_nearest_in_range() {
+    fn a_shift_out_of_range_is_clamped() {
         assert_eq!(rounding_divide_by_pot(i32::MAX, 1000), rounding_divide_by_pot(i32::MAX, 31));
         assert_eq!(multiply_by_quantized_multiplier(7, 1 << 30, i32::MIN), 0);
         assert_eq!(

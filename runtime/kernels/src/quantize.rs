@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn values_beyond_the_range_become_its_ends() {
+    fn values_beyond_the_range_are_clamped() {
         let p = Quantize { scale: 0.1, zero_point: 5, min: -128, max: 127 };
         let mut output = [0i8; 5];
         let input = [1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_survives_the_way_there_and_back() {
+    fn every_byte_survives_a_round_trip() {
         for (scale, zero_point) in [(0.1, 0), (1.0 / 256.0, -128), (3.7e-3, 17)] {
             let q: std::vec::Vec<i8> = (-128..=127).collect();
             let (mut x, mut back) = ([0f32; 256], [0i8; 256]);

@@ -33,8 +33,8 @@ impl Sigmoid {
         let factor = f64::from(input_scale) * f64::from(1 << (31 - INTEGER_BITS));
         let (input_multiplier, input_left_shift) = quantize_multiplier(factor);
         // The maximum input that stays below 2^31 after the shift: 15 in Q4, shifted back.
-        let greatest = 15i64 << (31 - INTEGER_BITS);
-        let input_range_radius = (greatest >> input_left_shift.clamp(0, 63)) as i32;
+        let max = 15i64 << (31 - INTEGER_BITS);
+        let input_range_radius = (max >> input_left_shift.clamp(0, 63)) as i32;
         Self { input_zero_point, input_range_radius, input_multiplier, input_left_shift }
     }
 

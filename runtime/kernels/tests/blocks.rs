@@ -5,8 +5,8 @@ mod common;
 
 use common::{by_rows, for_seeds};
 use tealight_kernels::block::{
-    BlockGather, BlockMatMul, BlockType, block_gather, block_matmul, dequantize, quantize, quantize_activations,
-    vec_dot,
+    BlockType, FullyConnectedBlock, GatherBlock, dequantize, fully_connected_block, gather_block, quantize,
+    quantize_activations, vec_dot,
 };
 
 /// Of a row of 512 elements quantized by candle-core 0.11.1 on x86-64: hashes of the blocks and of their
@@ -64,7 +64,7 @@ fn blocks_are_those_that_candle_recorded() {
 }
 
 #[test]
-fn quantized_values_are_near_the_real_ones() {
+fn quantized_values_are_near_the_original_values() {
     // Half a step of the widest group, plus the error of rounding factors to few bits.
     let relative = |block| match block {
         BlockType::Q2K => 0.4,
@@ -94,9 +94,9 @@ fn a_matrix_product_is_the_same_in_every_slicing() {
             let mut activations = vec![0; 2 * block.activations().row_bytes(512)];
             let input = [signal(4), signal(5)].concat();
             quantize_activations(block, &input, &mut activations);
-            let p = BlockMatMul { block, in_features, out_features };
+            let p = FullyConnectedBlock { block, in_features, out_features };
             let output = by_rows(rng, batches * out_features, 1, |rows, output| {
-                block_matmul(&p, rows, &activations, &weights, output);
+                fully_connected_block(&p, rows, &activations, &weights, output);
             });
             let row = block.activations().row_bytes(512);
             for (i, output) in output.iter().enumerate() {
@@ -109,13 +109,13 @@ fn a_matrix_product_is_the_same_in_every_slicing() {
 }
 
 #[test]
-fn gather_gives_the_real_values_of_rows_and_clamps_what_is_outside() {
+fn gather_returns_dequantized_rows_and_clamps_indices_out_of_range() {
     for_seeds(5, |rng| {
         for &block in BlockType::ALL {
             let table: Vec<u8> = (0..3).flat_map(|row| quantized(block, &signal(row))).collect();
-            let p = BlockGather { block, table_rows: 3, row_len: 512 };
+            let p = GatherBlock { block, table_rows: 3, row_len: 512 };
             let output = by_rows(rng, 4, 512, |rows, output| {
-                block_gather(&p, rows, &[2, i32::MIN, 1, i32::MAX], &table, output);
+                gather_block(&p, rows, &[2, i32::MIN, 1, i32::MAX], &table, output);
             });
             let mut real = vec![0.0; 3 * 512];
             dequantize(block, &table, &mut real);
@@ -143,11 +143,11 @@ fn any_bytes_and_any_lengths_return() {
                 0 => usize::MAX,
                 _ => rng.size(0, 600),
             };
-            let p = BlockMatMul { block, in_features: size(rng), out_features: size(rng) };
+            let p = FullyConnectedBlock { block, in_features: size(rng), out_features: size(rng) };
             let start = size(rng);
-            block_matmul(&p, start..size(rng), &x, &w, &mut y);
-            let p = BlockGather { block, table_rows: size(rng), row_len: rng.size(0, 600) };
-            block_gather(&p, 0..rng.size(0, 9), &[-1, 0, 1, i32::MAX], &w, &mut y);
+            fully_connected_block(&p, start..size(rng), &x, &w, &mut y);
+            let p = GatherBlock { block, table_rows: size(rng), row_len: rng.size(0, 600) };
+            gather_block(&p, 0..rng.size(0, 9), &[-1, 0, 1, i32::MAX], &w, &mut y);
         }
     });
 }

@@ -2,11 +2,11 @@
 //! sums of at most a few hundred products of magnitude 1.
 
 mod common;
-#[path = "common/reals.rs"]
-mod reals;
+#[path = "common/floats.rs"]
+mod floats;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, tap};
-use reals::{assert_near, by_rows_and_storage, halves, reals};
+use floats::{assert_near, by_rows_and_storage, floats, halves};
 use tealight_kernels::float::{
     Conv2d, ConvTranspose2d, DepthwiseConv2d, Pool2d, UNBOUNDED, avg_pool2d, conv_transpose2d, conv2d,
     depthwise_conv2d, max_pool2d,
@@ -44,10 +44,10 @@ fn a_convolution_is_the_sum_over_its_window() {
         };
         let p = Conv2d { output: [p.input[0], p.output[1], p.output[2], p.output[3]], ..p };
         let filter = [p.output[3], p.kernel[0], p.kernel[1], group_inputs];
-        let input = reals(rng, p.input.iter().product());
-        let weights = reals(rng, filter.iter().product());
+        let input = floats(rng, p.input.iter().product());
+        let weights = floats(rng, filter.iter().product());
         let bias_len = rng.size(0, 1) * p.output[3];
-        let bias = reals(rng, bias_len);
+        let bias = floats(rng, bias_len);
         let of_halves = halves(&weights);
         let [images, out_height, out_width, out_channels] = p.output;
         let output = by_rows_and_storage(
@@ -88,9 +88,9 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
             activation: activation(rng),
         };
         let filter = [1, p.kernel[0], p.kernel[1], p.output[3]];
-        let input = reals(rng, p.input.iter().product());
-        let weights = reals(rng, filter.iter().product());
-        let bias = reals(rng, p.output[3]);
+        let input = floats(rng, p.input.iter().product());
+        let weights = floats(rng, filter.iter().product());
+        let bias = floats(rng, p.output[3]);
         let of_halves = halves(&weights);
         let output = by_rows_and_storage(
             rng,
@@ -131,9 +131,9 @@ fn a_transposed_convolution_spreads_each_input_over_its_window() {
             activation: UNBOUNDED,
         };
         let filter = [p.output[3], p.kernel[0], p.kernel[1], group_inputs];
-        let input = reals(rng, p.input.iter().product());
-        let weights = reals(rng, filter.iter().product());
-        let bias = reals(rng, p.output[3]);
+        let input = floats(rng, p.input.iter().product());
+        let weights = floats(rng, filter.iter().product());
+        let bias = floats(rng, p.output[3]);
         let of_halves = halves(&weights);
         let output = by_rows_and_storage(
             rng,
@@ -175,7 +175,7 @@ fn a_pool_is_the_mean_or_the_maximum_of_its_window() {
             count_padding: rng.size(0, 1) == 1,
             activation: UNBOUNDED,
         };
-        let input = reals(rng, p.input.iter().product());
+        let input = floats(rng, p.input.iter().product());
         let [rows, row_len] = [images * p.output[1], p.output[2] * depth];
         let average = by_rows(rng, rows, row_len, |rows, output| avg_pool2d(&p, rows, &input, output));
         let maximum = by_rows(rng, rows, row_len, |rows, output| max_pool2d(&p, rows, &input, output));

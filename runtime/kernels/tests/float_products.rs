@@ -2,11 +2,11 @@
 //! every slicing. Tolerance: `1e-5 * (1 + |x|)`.
 
 mod common;
-#[path = "common/reals.rs"]
-mod reals;
+#[path = "common/floats.rs"]
+mod floats;
 
 use common::{by_rows, flat, for_seeds, indices};
-use reals::{assert_near, by_rows_and_storage, halves, reals};
+use floats::{assert_near, by_rows_and_storage, floats, halves};
 use tealight_kernels::Broadcast;
 use tealight_kernels::float::unary as scalar;
 use tealight_kernels::float::{
@@ -21,9 +21,9 @@ fn a_dense_layer_is_a_matrix_product() {
     for_seeds(150, |rng| {
         let (in_features, out_features, batches) = (rng.size(1, 70), rng.size(1, 9), rng.size(1, 3));
         let p = FullyConnected { in_features, out_features, activation: [-1.0, 3.0] };
-        let input = reals(rng, batches * in_features);
-        let weights = reals(rng, out_features * in_features);
-        let bias = reals(rng, out_features);
+        let input = floats(rng, batches * in_features);
+        let weights = floats(rng, out_features * in_features);
+        let bias = floats(rng, out_features);
         let of_halves = halves(&weights);
         let output = by_rows_and_storage(
             rng,
@@ -67,7 +67,7 @@ fn a_batch_product_takes_either_operand_transposed() {
             a_stride: rows * inner,
             b_stride: rng.size(0, 1) * inner * columns,
         };
-        let (a, b) = (reals(rng, batches * rows * inner), reals(rng, batches * inner * columns));
+        let (a, b) = (floats(rng, batches * rows * inner), floats(rng, batches * inner * columns));
         let output = by_rows(rng, batches * rows, columns, |rows, output| batch_matmul(&p, rows, &a, &b, output));
         let of = |[n, i, j]: [usize; 3]| {
             let product = |k: usize| {
@@ -104,8 +104,8 @@ fn elementwise_operators_repeat_an_operand() {
             },
             activation: [-1.5, 2.0],
         };
-        let a = reals(rng, rows * depth);
-        let b: Vec<f32> = reals(rng, depth).iter().map(|x| x + 1.5).collect();
+        let a = floats(rng, rows * depth);
+        let b: Vec<f32> = floats(rng, depth).iter().map(|x| x + 1.5).collect();
         for (kernel, real) in operators {
             let output = by_rows(rng, rows, depth, |rows, output| kernel(&p, rows, &a, &b, output));
             let of = |i: usize| real(a[i].into(), b[i % depth].into()).clamp(-1.5, 2.0);
@@ -122,7 +122,7 @@ fn a_mean_is_over_the_dimensions_it_names() {
     for_seeds(200, |rng| {
         let dims: [usize; 6] = std::array::from_fn(|_| rng.size(1, 4));
         let p = Mean { dims, reduced: rng.size(0, 63) as u32 };
-        let input = reals(rng, dims.iter().product());
+        let input = floats(rng, dims.iter().product());
         let is_reduced = |i: usize| p.reduced >> i & 1 == 1;
         let kept: [usize; 6] = std::array::from_fn(|i| if is_reduced(i) { 1 } else { dims[i] });
         let summed: [usize; 6] = std::array::from_fn(|i| if is_reduced(i) { dims[i] } else { 1 });
@@ -140,7 +140,7 @@ fn softmax_is_of_sum_one_and_of_the_exponentials() {
     for_seeds(100, |rng| {
         let (rows, depth) = (rng.size(1, 5), rng.size(1, 50));
         let p = Softmax { depth, beta: if rng.size(0, 1) == 0 { 1.0 } else { 0.5 } };
-        let input: Vec<f32> = reals(rng, rows * depth).iter().map(|x| x * 100.0).collect();
+        let input: Vec<f32> = floats(rng, rows * depth).iter().map(|x| x * 100.0).collect();
         let output = by_rows(rng, rows, depth, |rows, output| softmax(&p, rows, &input, output));
         let mut expected = Vec::new();
         for row in input.chunks(depth) {
@@ -156,8 +156,8 @@ fn normalizations_follow_their_formulas() {
     for_seeds(100, |rng| {
         let (rows, depth) = (rng.size(1, 5), rng.size(2, 70));
         let p = Norm { depth, epsilon: 1e-3 };
-        let input: Vec<f32> = reals(rng, rows * depth).iter().map(|x| 10.0 * x + 3.0).collect();
-        let (weight, bias) = (reals(rng, depth), reals(rng, depth));
+        let input: Vec<f32> = floats(rng, rows * depth).iter().map(|x| 10.0 * x + 3.0).collect();
+        let (weight, bias) = (floats(rng, depth), floats(rng, depth));
         let [half_weight, half_bias] = [halves(&weight), halves(&bias)];
         let layer = by_rows_and_storage(
             rng,
@@ -190,7 +190,7 @@ fn normalizations_follow_their_formulas() {
 }
 
 #[test]
-fn functions_of_one_element_are_near_the_real_ones() {
+fn functions_of_one_element_are_near_their_definitions() {
     type Real = fn(f64) -> f64;
     let logistic: Real = |x| 1.0 / (1.0 + (-x).exp());
     let cases: [(UnaryFunction, Real); 18] = [

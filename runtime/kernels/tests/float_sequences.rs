@@ -1,11 +1,11 @@
 //! The f32 kernels of sequence models against f64, in every slicing. Tolerance: `1e-5 * (1 + |x|)`.
 
 mod common;
-#[path = "common/reals.rs"]
-mod reals;
+#[path = "common/floats.rs"]
+mod floats;
 
 use common::{Rng, by_rows, for_seeds};
-use reals::{assert_near, by_rows_and_storage, halves, reals};
+use floats::{assert_near, by_rows_and_storage, floats, halves};
 use tealight_kernels::float::{
     Attention, Cache, Gather, Gru, Lstm, Rope, attention, cache, gather, gru, lstm, rope, rope_tables,
 };
@@ -13,7 +13,7 @@ use tealight_kernels::float::{
 const TOLERANCE: f64 = 1e-5;
 
 #[test]
-fn gather_fetches_rows_and_clamps_what_is_outside() {
+fn gather_returns_rows_and_clamps_indices_out_of_range() {
     let p = Gather { table_rows: 3, row_len: 2 };
     let table = [0.0f32, 1.0, 10.0, 11.0, 20.0, 21.0];
     let indices = [2, 0, -5, i32::MAX, 1];
@@ -39,7 +39,7 @@ fn rope_turns_each_point_by_its_positions_angle() {
         let [cos, sin] = &mut tables;
         rope_tables(100.0, depth, cos, sin);
         let [cos, sin] = &tables;
-        let input = reals(rng, heads * positions * depth);
+        let input = floats(rng, heads * positions * depth);
         let output =
             by_rows(rng, heads * positions, depth, |rows, output| rope(&p, rows, &at, &input, cos, sin, output));
         let mut expected = vec![0.0; input.len()];
@@ -58,7 +58,7 @@ fn rope_turns_each_point_by_its_positions_angle() {
 }
 
 #[test]
-fn rope_leaves_rows_beyond_its_tables_as_they_are() {
+fn rope_copies_rows_beyond_its_tables() {
     let p = Rope { depth: 2, rows_per_position: 1, interleaved: false };
     let at = [2, -1, i32::MIN, i32::MAX, 1];
     let mut output = [f32::NAN; 10];
@@ -105,7 +105,7 @@ fn attention_over_a_cache_is_attention_over_the_sequence_whatever_the_steps() {
     for_seeds(60, |rng| {
         let (p, length) = (heads(rng), rng.size(1, 12));
         let (width, kv_width) = (p.heads * p.depth, p.kv_heads * p.depth);
-        let [q, k, v] = [width, kv_width, kv_width].map(|width| reals(rng, length * width));
+        let [q, k, v] = [width, kv_width, kv_width].map(|width| floats(rng, length * width));
         let mut caches = [vec![f32::NAN; length * kv_width], vec![f32::NAN; length * kv_width]];
         let mut output = Vec::new();
         let mut start = 0;
@@ -142,7 +142,7 @@ fn queries_at_the_last_position_see_all_positions() {
         let p = heads(rng);
         let at = vec![length as i32 - 1; length];
         let (width, kv_width) = (p.heads * p.depth, p.kv_heads * p.depth);
-        let [q, k, v] = [width, kv_width, kv_width].map(|width| reals(rng, length * width));
+        let [q, k, v] = [width, kv_width, kv_width].map(|width| floats(rng, length * width));
         let output =
             by_rows(rng, length * p.heads, p.depth, |rows, output| attention(&p, rows, &at, &q, &k, &v, output));
         assert_near(&output, &attention_reference(&p, length, false, [&q, &k, &v]), TOLERANCE);
@@ -159,7 +159,7 @@ fn scores_far_apart_do_not_overflow() {
 }
 
 #[test]
-fn positions_outside_the_cache_are_not_stored_and_see_what_there_is() {
+fn positions_outside_the_cache_are_not_stored_and_attend_to_the_cache() {
     let p = Attention { heads: 1, kv_heads: 1, depth: 1, scale: 1.0 };
     let mut stored = [10.0, 20.0];
     cache(&Cache { len: 1 }, 0..6, &[2, -1, i32::MAX, i32::MIN, 1, 1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &mut stored);
@@ -197,15 +197,15 @@ fn an_lstm_follows_its_equations_over_several_steps() {
     for_seeds(40, |rng| {
         let (input_size, hidden_size, batches) = (rng.size(1, 20), rng.size(1, 12), rng.size(1, 2));
         let p = Lstm { input_size, hidden_size };
-        let [w, u] = [input_size, hidden_size].map(|size| reals(rng, 4 * hidden_size * size));
+        let [w, u] = [input_size, hidden_size].map(|size| floats(rng, 4 * hidden_size * size));
         let [half_w, half_u] = [halves(&w), halves(&u)];
-        let bias = reals(rng, 4 * hidden_size);
+        let bias = floats(rng, 4 * hidden_size);
         let zeros = vec![0.0; 4 * hidden_size];
         let units = batches * hidden_size;
         let (mut hidden, mut cell) = (vec![0f32; units], vec![0f32; units]);
         let (mut real_hidden, mut real_cell) = (vec![0f64; units], vec![0f64; units]);
         for _ in 0..4 {
-            let input = reals(rng, batches * input_size);
+            let input = floats(rng, batches * input_size);
             let before = cell.clone();
             let mut cells = [before.clone(), before];
             let [at_once, of_halves] = &mut cells;
@@ -247,13 +247,13 @@ fn a_gru_follows_its_equations_over_several_steps() {
     for_seeds(40, |rng| {
         let (input_size, hidden_size, batches) = (rng.size(1, 20), rng.size(1, 12), rng.size(1, 2));
         let p = Gru { input_size, hidden_size };
-        let [w, u] = [input_size, hidden_size].map(|size| reals(rng, 3 * hidden_size * size));
+        let [w, u] = [input_size, hidden_size].map(|size| floats(rng, 3 * hidden_size * size));
         let [half_w, half_u] = [halves(&w), halves(&u)];
-        let [b, c] = [3 * hidden_size; 2].map(|len| reals(rng, len));
+        let [b, c] = [3 * hidden_size; 2].map(|len| floats(rng, len));
         let units = batches * hidden_size;
         let (mut hidden, mut real_hidden) = (vec![0f32; units], vec![0f64; units]);
         for _ in 0..4 {
-            let input = reals(rng, batches * input_size);
+            let input = floats(rng, batches * input_size);
             let next = by_rows_and_storage(
                 rng,
                 [units, 1],

@@ -10,7 +10,7 @@ fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
 }
 
 /// Any f32 values, including infinities and NaN.
-fn reals() -> impl Strategy<Value = Vec<f32>> {
+fn floats() -> impl Strategy<Value = Vec<f32>> {
     proptest::collection::vec(proptest::num::f32::ANY, 0..120)
 }
 
@@ -26,7 +26,7 @@ proptest! {
     fn convolutions_and_pools_return(
         input in dims(), output in dims(), kernel in dims(), stride in dims(), dilation in dims(), pad in dims(),
         groups in 0usize..5, activation in any::<[f32; 2]>(), count_padding in any::<bool>(), rows in 0usize..9,
-        x in reals(), w in reals(), bias in reals(), len in 0usize..200,
+        x in floats(), w in floats(), bias in floats(), len in 0usize..200,
     ) {
         let out = &mut vec![0.0; len][..];
         let p = Conv2d { input, output, kernel, stride, dilation, pad, groups, activation };
@@ -43,7 +43,7 @@ proptest! {
     #[test]
     fn products_and_sums_return(
         sizes in dims::<6>(), a_strides in dims(), b_strides in dims(), row_len in 0usize..9, reduced in any::<u32>(),
-        activation in any::<[f32; 2]>(), flags in any::<[bool; 2]>(), rows in 0usize..9, a in reals(), b in reals(),
+        activation in any::<[f32; 2]>(), flags in any::<[bool; 2]>(), rows in 0usize..9, a in floats(), b in floats(),
         len in 0usize..99,
     ) {
         let out = &mut vec![0.0; len][..];
@@ -67,7 +67,7 @@ proptest! {
     #[test]
     fn kernels_of_sequences_return(
         sizes in dims::<6>(), flags in any::<[bool; 2]>(), indices in any::<[i32; 5]>(), scale in any::<f32>(),
-        rows in 0usize..9, a in reals(), b in reals(), c in reals(), len in 0usize..99,
+        rows in 0usize..9, a in floats(), b in floats(), c in floats(), len in 0usize..99,
     ) {
         let out = &mut vec![0.0; len][..];
         let [heads, kv_heads, depth, positions, start, row_len] = sizes;
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn functions_of_one_element_return(x in reals(), p in any::<[f32; 2]>()) {
+    fn functions_of_one_element_return(x in floats(), p in any::<[f32; 2]>()) {
         let functions = [
             UnaryFunction::Clamp(p), UnaryFunction::LeakyRelu(p[0]), UnaryFunction::Elu(p[0]), UnaryFunction::HardSigmoid, UnaryFunction::HardSwish,
             UnaryFunction::Logistic, UnaryFunction::Tanh, UnaryFunction::Gelu, UnaryFunction::GeluTanh, UnaryFunction::Silu, UnaryFunction::Softplus, UnaryFunction::Erf,

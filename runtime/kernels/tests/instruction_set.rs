@@ -16,7 +16,7 @@ fn found(target: &str, words: &[&str]) -> InstructionSet {
 }
 
 #[test]
-fn a_target_alone_says_the_least_that_its_cores_have() {
+fn a_target_without_flags_has_what_all_its_cores_have() {
     let none = InstructionSet::default();
     for target in
         ["thumbv6m-none-eabi", "thumbv7m-none-eabi", M33, "riscv64gc-unknown-none-elf", "x86_64-unknown-linux-gnu"]
@@ -43,7 +43,7 @@ fn a_core_is_found_in_every_spelling_of_the_flag() {
 }
 
 #[test]
-fn mve_is_taken_without_vectors_of_reals_only() {
+fn mve_with_f32_vectors_is_refused() {
     let core = "-Ctarget-cpu=cortex-m55";
     assert!(of(M33, &[core]).unwrap_err().contains("-mve.fp"));
     assert!(of(M33, &["-Ctarget-feature=+mve.fp"]).is_err());
@@ -53,7 +53,7 @@ fn mve_is_taken_without_vectors_of_reals_only() {
 }
 
 #[test]
-fn vectors_of_risc_v_are_found_by_their_names() {
+fn vector_extensions_of_risc_v_are_found_by_their_names() {
     for features in ["+v", "+zba,+zve32x", "+zve64x"] {
         let flag = format!("-Ctarget-feature={features}");
         assert!(found("riscv32imac-unknown-none-elf", &[&flag]).riscv_v, "{flag}");

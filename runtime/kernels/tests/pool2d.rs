@@ -43,7 +43,7 @@ fn clamped(p: &Pool2d, value: i32) -> i8 {
 }
 
 #[test]
-fn an_average_is_the_real_one_rounded_with_halves_away_from_zero() {
+fn an_average_is_the_exact_value_rounded_with_halves_away_from_zero() {
     for_seeds(300, |rng| {
         let (p, input) = layer(rng);
         let average = |taps: Vec<i32>| {
@@ -74,7 +74,7 @@ fn a_maximum_is_that_of_the_taps_in_the_input() {
 }
 
 /// The maximum number of taps of a window that meet the input, by the model file's rules (the format's
-/// `MOST_AVERAGED`).
+/// `MAX_AVERAGED`).
 const LARGEST_WINDOW: [usize; 2] = [1 << 11, 1 << 12];
 
 #[test]

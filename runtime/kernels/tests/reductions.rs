@@ -8,7 +8,7 @@ use tealight_kernels::quant::quantize_multiplier;
 use tealight_kernels::{Mean, Softmax, mean, softmax};
 
 #[test]
-fn a_mean_equals_its_formula_and_is_within_one_of_the_real_one() {
+fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
     for_seeds(400, |rng| {
         let dims: [usize; 6] = std::array::from_fn(|_| rng.size(1, 4));
         let reduced = rng.size(0, 63) as u32;
@@ -63,7 +63,7 @@ fn softmax_of(depth: usize, scale: f64) -> Softmax {
 }
 
 #[test]
-fn a_softmax_is_within_one_of_the_real_one() {
+fn a_softmax_is_within_one_of_the_exact_value() {
     for_seeds(300, |rng| {
         let (rows, depth) = (rng.size(1, 5), rng.size(1, 40));
         let scale = rng.from(1, 500) as f64 / 1000.0;
@@ -83,7 +83,7 @@ fn a_softmax_is_within_one_of_the_real_one() {
 
 /// From TensorFlow Lite Micro's interpreter (PyPI `tflite-micro` 0.dev20261023182759).
 #[test]
-fn softmax_rows_are_the_oracles() {
+fn softmax_rows_equal_those_of_the_oracle() {
     let check = |scale: f32, input: &[i8], expected: &[i8]| {
         let mut output = vec![0; input.len()];
         softmax(&softmax_of(input.len(), scale.into()), 0..1, input, &mut output);
@@ -132,7 +132,7 @@ fn softmax_by_definition(p: &Softmax, input: &[i8]) -> Vec<i8> {
 }
 
 #[test]
-fn a_softmax_of_any_length_is_its_definition() {
+fn a_softmax_of_any_length_equals_its_definition() {
     for_seeds(if cfg!(miri) { 1 } else { 400 }, |rng| {
         let around = rng.size(1, 5000);
         let depth = *[1, 2, 511, 512, 513, 600, 1023, 1024, 2048, 4095, 4096, 4097, 5000, 8191, 8192, 8193, 20_000]
@@ -175,7 +175,7 @@ fn thousands_of_equal_elements_are_all_the_zero_of_softmax() {
     }
 }
 
-/// The maximum number of elements of a mean, by the model file's rules (the format's `MOST_AVERAGED`).
+/// The maximum number of elements of a mean, by the model file's rules (the format's `MAX_AVERAGED`).
 const LONGEST_MEAN: usize = 1 << 23;
 
 #[test]

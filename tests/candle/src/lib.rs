@@ -7,7 +7,7 @@
 use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants as candle;
 use tealight_kernels::block::BlockType;
-use tealight_kernels::recorded::Blocks;
+use tealight_kernels::selftest::Blocks;
 
 /// One block type of candle-core, on bytes.
 pub struct Candle {
@@ -75,7 +75,7 @@ fn from_bytes<T: GgmlType>(bytes: &[u8]) -> Vec<T> {
     blocks
 }
 
-/// Candle, for the digests that boards compare ([`tealight_kernels::recorded`]).
+/// Candle, for the digests that boards compare ([`tealight_kernels::selftest`]).
 #[derive(Debug)]
 pub struct Recorder;
 

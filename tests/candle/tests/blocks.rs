@@ -2,9 +2,9 @@
 
 use tealight_candle_tests::{Candle, Recorder};
 use tealight_kernels::block::{
-    BlockMatMul, BlockType, block_matmul, dequantize, quantize, quantize_activations, vec_dot,
+    BlockType, FullyConnectedBlock, dequantize, fully_connected_block, quantize, quantize_activations, vec_dot,
 };
-use tealight_kernels::recorded::{BLOCKS, block_digest};
+use tealight_kernels::selftest::{BLOCKS, block_digest};
 use tealight_testing::rng::Rng;
 
 /// A row whose blocks are of different kinds: dense, one-sided, sparse, constant, with a far
@@ -124,9 +124,9 @@ fn a_matrix_product_is_made_of_candles_sums() {
         let theirs = (Candle::of(block.activations()).quantize)(&input);
         assert_eq!(activations, theirs);
 
-        let p = BlockMatMul { block, in_features, out_features };
+        let p = FullyConnectedBlock { block, in_features, out_features };
         let mut output = vec![0.0; batches * out_features];
-        block_matmul(&p, 0..output.len(), &activations, &weights, &mut output);
+        fully_connected_block(&p, 0..output.len(), &activations, &weights, &mut output);
         let mut expected = Vec::new();
         for x in activations.chunks(block.activations().row_bytes(in_features)) {
             for w in weights.chunks(block.row_bytes(in_features)) {

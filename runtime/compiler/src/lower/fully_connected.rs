@@ -1,7 +1,7 @@
 //! Fully connected layers.
 
 use super::Lowering;
-use super::conv::Layout;
+use super::conv2d::Layout;
 use crate::diag::Result;
 use crate::ir::Activation;
 use crate::ir::graph::Node;

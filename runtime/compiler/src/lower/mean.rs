@@ -5,7 +5,7 @@ use crate::cut::dimension;
 use crate::diag::Result;
 use crate::ir::graph::{Node, TensorId};
 use tealight_format::Operator;
-use tealight_format::ops::{MOST_AVERAGED, Mean, MeanF32};
+use tealight_format::ops::{MAX_AVERAGED, Mean, MeanF32};
 
 impl Lowering<'_> {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
@@ -14,10 +14,10 @@ impl Lowering<'_> {
         let reduced = self.reduced_dimensions(node, input)?;
         let dims = self.tensor(input).shape.iter().enumerate();
         let count = dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, &dim)| u64::from(dim)).product::<u64>();
-        if count > u64::from(MOST_AVERAGED) {
+        if count > u64::from(MAX_AVERAGED) {
             return Err(self
                 .graph
-                .unsupported(node, format!("a mean of up to {MOST_AVERAGED} int8 elements, not {count}")));
+                .unsupported(node, format!("a mean of up to {MAX_AVERAGED} int8 elements, not {count}")));
         }
         // The kernel itself divides by the number of elements.
         let factor = self.factor(node, self.over_scale_of(node, scale, output)?)?;

@@ -5,14 +5,14 @@
 //! rule is checked in one place, by [`check`], with the code that also checks a model file.
 
 mod binary;
-mod conv;
+mod conv2d;
 mod fault;
 mod float;
 mod fully_connected;
 mod lookup;
 mod mean;
 pub(crate) mod movement;
-mod pool;
+mod pool2d;
 mod prelu;
 mod scale;
 mod softmax;
@@ -48,7 +48,7 @@ struct Lowering<'a> {
     /// The new nodes.
     nodes: Vec<Node>,
     /// Sums of weights, shared by layers that share their weights.
-    sums: HashMap<conv::Summed, Rc<[i32]>>,
+    sums: HashMap<conv2d::Summed, Rc<[i32]>>,
     /// Counts the constants that are added.
     limit: &'a Limit,
 }
@@ -106,12 +106,12 @@ impl Lowering<'_> {
             Op::AvgPool2d(ref window) => self.pool(node, window, Operator::AvgPool2d),
             Op::MaxPool2d(ref window) if f32 => self.pool_f32(node, window, Operator::MaxPool2dF32),
             Op::MaxPool2d(ref window) => self.pool(node, window, Operator::MaxPool2d),
-            Op::Conv2d(ref window) if f32 => self.conv_2d_f32(node, window, Operator::Conv2dF32),
-            Op::Conv2d(ref window) => self.conv_2d(node, window),
+            Op::Conv2d(ref window) if f32 => self.conv2d_f32(node, window, Operator::Conv2dF32),
+            Op::Conv2d(ref window) => self.conv2d(node, window),
             Op::DepthwiseConv2d(ref window) if f32 => {
-                self.conv_2d_f32(node, window, |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv)))
+                self.conv2d_f32(node, window, |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv)))
             }
-            Op::DepthwiseConv2d(ref window) => self.depthwise_conv_2d(node, window),
+            Op::DepthwiseConv2d(ref window) => self.depthwise_conv2d(node, window),
             Op::FullyConnected(activation) if f32 => self.fully_connected_f32(node, activation),
             Op::FullyConnected(activation) => self.fully_connected(node, activation),
             Op::Softmax { beta } if f32 => self.softmax_f32(node, beta),
@@ -141,7 +141,7 @@ impl Lowering<'_> {
             Op::Elu if f32 => self.unary_f32(node, UnaryFunction::Elu(1.0)),
             Op::Div(_) | Op::Minimum | Op::Maximum | Op::Elu => Err(self.only_f32(node)),
             Op::Unary(function) => self.unary_f32(node, function),
-            Op::ConvTranspose2d(ref window) => self.conv_transpose_2d_f32(node, window),
+            Op::ConvTranspose2d(ref window) => self.conv_transpose2d_f32(node, window),
             // For int8 tensors only.
             Op::Svdf { rank, .. } => self.svdf(node, rank),
             // Conversions between types and scales.

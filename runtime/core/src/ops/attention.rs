@@ -9,14 +9,14 @@ pub(super) fn attention_f32(op: &ops::AttentionF32, mut call: Call<'_>) {
     let [heads, kv_heads] = unsigned([op.heads, op.kv_heads]);
     let depth = call.input(4).shape.from_end(0) as usize;
     let p = Attention { heads, kv_heads, depth, scale: op.scale };
-    let (queries, positions) = (call.reals(0), call.slice(3));
+    let (queries, positions) = (call.f32s(0), call.slice(3));
     let state = call.state::<f32>();
     let Some((keys, values)) = state.split_at_mut_checked(state.len() / 2) else { return };
     if call.rows.start == 0 {
         let new = positions.len();
         let p = Cache { len: kv_heads.wrapping_mul(depth) };
-        float::cache(&p, 0..new, positions, call.reals(1), keys);
-        float::cache(&p, 0..new, positions, call.reals(2), values);
+        float::cache(&p, 0..new, positions, call.f32s(1), keys);
+        float::cache(&p, 0..new, positions, call.f32s(2), values);
     }
     float::attention(&p, call.rows.clone(), positions, queries, keys, values, call.out());
 }

@@ -15,7 +15,7 @@ pub(super) fn batch_matmul_f32(op: &ops::BatchMatMulF32, mut call: Call<'_>) {
         a_stride: stride(a),
         b_stride: stride(call.input(1).shape),
     };
-    let (a, b) = (call.reals(0), call.reals(1));
+    let (a, b) = (call.f32s(0), call.f32s(1));
     float::batch_matmul(&p, call.rows.clone(), a, b, call.out());
 }
 

@@ -5,32 +5,32 @@ use tealight_format::ops::BinaryF32;
 use tealight_kernels::float::{self, Elementwise};
 
 pub(super) fn add_f32(op: &BinaryF32, mut call: Call<'_>) {
-    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
     float::add(&p, call.rows.clone(), a, b, call.out());
 }
 
 pub(super) fn sub_f32(op: &BinaryF32, mut call: Call<'_>) {
-    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
     float::sub(&p, call.rows.clone(), a, b, call.out());
 }
 
 pub(super) fn mul_f32(op: &BinaryF32, mut call: Call<'_>) {
-    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
     float::mul(&p, call.rows.clone(), a, b, call.out());
 }
 
 pub(super) fn div_f32(op: &BinaryF32, mut call: Call<'_>) {
-    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
     float::div(&p, call.rows.clone(), a, b, call.out());
 }
 
 pub(super) fn minimum_f32(op: &BinaryF32, mut call: Call<'_>) {
-    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
     float::minimum(&p, call.rows.clone(), a, b, call.out());
 }
 
 pub(super) fn maximum_f32(op: &BinaryF32, mut call: Call<'_>) {
-    let (p, a, b) = (params(op, &call), call.reals(0), call.reals(1));
+    let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
     float::maximum(&p, call.rows.clone(), a, b, call.out());
 }
 

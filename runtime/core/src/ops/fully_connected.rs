@@ -26,6 +26,6 @@ pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call:
         out_features: weights.dim(0) as usize,
         activation: op.activation,
     };
-    let (x, bias) = (call.reals(0), call.reals(2));
+    let (x, bias) = (call.f32s(0), call.f32s(2));
     with_weights!(O, call, W => float::fully_connected::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }

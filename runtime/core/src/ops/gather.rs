@@ -1,10 +1,10 @@
 //! GatherF32 and GatherBlock.
 
-use super::block::with_block;
+use super::fully_connected_block::with_block;
 use crate::execute::Call;
 use crate::linked::Ops;
 use tealight_format::ops::{self, BlockType};
-use tealight_kernels::block::{self, Block, BlockGather};
+use tealight_kernels::block::{self, Block};
 use tealight_kernels::float;
 
 pub(super) fn gather_f32<O: Ops>(_: &ops::GatherF32, mut call: Call<'_>) {
@@ -20,11 +20,11 @@ pub(super) fn gather_block<O: Ops>(op: &ops::GatherBlock, call: Call<'_>) {
 
 fn gather_of<B: Block>(mut call: Call<'_>) {
     let table = call.input(1).shape;
-    let p = BlockGather {
+    let p = block::GatherBlock {
         block: B::TYPE,
         table_rows: table.dim(0) as usize,
         row_len: B::TYPE.row_len(table.dim(1) as usize),
     };
     let (indices, table) = (call.slice(0), call.bytes(1));
-    block::block_gather_of::<B>(&p, call.rows.clone(), indices, table, call.out());
+    block::gather_block_of::<B>(&p, call.rows.clone(), indices, table, call.out());
 }

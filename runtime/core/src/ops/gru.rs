@@ -9,8 +9,8 @@ use tealight_kernels::float;
 pub(super) fn gru_f32<O: Ops>(_: &ops::GruF32, mut call: Call<'_>) {
     let [input_size, hidden_size] = recurrent_sizes(&call);
     let p = float::Gru { input_size, hidden_size };
-    let (rows, x, hidden) = (call.rows.clone(), call.reals(0), call.reals(5));
-    let (bias, recurrent_bias) = (call.reals(3), call.reals(4));
+    let (rows, x, hidden) = (call.rows.clone(), call.f32s(0), call.f32s(5));
+    let (bias, recurrent_bias) = (call.f32s(3), call.f32s(4));
     let output = call.out();
     with_weights!(O, call, W => {
         float::gru::<W>(&p, rows, x, hidden, call.slice(1), call.slice(2), bias, recurrent_bias, output);

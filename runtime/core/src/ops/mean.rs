@@ -23,7 +23,7 @@ pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
 pub(super) fn mean_f32(op: &ops::MeanF32, mut call: Call<'_>) {
     let shape = call.input(0).shape;
     let p = float::Mean { dims: sizes(shape), reduced: moved(op.reduced, shape) };
-    let x = call.reals(0);
+    let x = call.f32s(0);
     float::mean(&p, call.rows.clone(), x, call.out());
 }
 

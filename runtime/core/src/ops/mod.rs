@@ -23,12 +23,12 @@ mod add;
 mod attention;
 mod batch_matmul;
 mod binary_f32;
-mod block;
 mod concat;
-mod conv_2d;
-mod conv_transpose_2d;
+mod conv2d;
+mod conv_transpose2d;
 mod copy;
 mod fully_connected;
+mod fully_connected_block;
 mod gather;
 mod gru;
 mod lookup;
@@ -37,7 +37,7 @@ mod mean;
 mod mul;
 mod norm;
 mod pad;
-mod pool_2d;
+mod pool2d;
 mod positions;
 mod prelu;
 mod quantize;
@@ -71,11 +71,11 @@ pub(crate) fn run<O: Ops>(operator: &Operator, call: Call<'_>) {
         };
     }
     dispatch! {
-        Conv2d => conv_2d::conv_2d,
-        DepthwiseConv2d => conv_2d::depthwise_conv_2d,
+        Conv2d => conv2d::conv2d,
+        DepthwiseConv2d => conv2d::depthwise_conv2d,
         FullyConnected => fully_connected::fully_connected,
-        AvgPool2d => pool_2d::avg_pool_2d,
-        MaxPool2d => pool_2d::max_pool_2d,
+        AvgPool2d => pool2d::avg_pool2d,
+        MaxPool2d => pool2d::max_pool2d,
         Add => add::add,
         Sub => add::sub,
         Mul => mul::mul,
@@ -91,18 +91,18 @@ pub(crate) fn run<O: Ops>(operator: &Operator, call: Call<'_>) {
         Dequantize => quantize::dequantize,
         Svdf => svdf::svdf,
         Copy => copy::copy,
-        Conv2dF32 => conv_2d::conv_2d_f32::<O>,
-        DepthwiseConv2dF32 => conv_2d::depthwise_conv_2d_f32::<O>,
+        Conv2dF32 => conv2d::conv2d_f32::<O>,
+        DepthwiseConv2dF32 => conv2d::depthwise_conv2d_f32::<O>,
         FullyConnectedF32 => fully_connected::fully_connected_f32::<O>,
-        AvgPool2dF32 => pool_2d::avg_pool_2d_f32,
-        MaxPool2dF32 => pool_2d::max_pool_2d_f32,
+        AvgPool2dF32 => pool2d::avg_pool2d_f32,
+        MaxPool2dF32 => pool2d::max_pool2d_f32,
         AddF32 => binary_f32::add_f32,
         SubF32 => binary_f32::sub_f32,
         MulF32 => binary_f32::mul_f32,
         SoftmaxF32 => softmax::softmax_f32,
         UnaryF32 => unary_f32::unary_f32,
         MeanF32 => mean::mean_f32,
-        FullyConnectedBlock => block::fully_connected_block::<O>,
+        FullyConnectedBlock => fully_connected_block::fully_connected_block::<O>,
         BatchMatMulF32 => batch_matmul::batch_matmul_f32,
         LayerNormF32 => norm::layer_norm_f32,
         RmsNormF32 => norm::rms_norm_f32,
@@ -113,7 +113,7 @@ pub(crate) fn run<O: Ops>(operator: &Operator, call: Call<'_>) {
         GatherBlock => gather::gather_block::<O>,
         LstmF32 => lstm::lstm_f32::<O>,
         GruF32 => gru::gru_f32::<O>,
-        ConvTranspose2dF32 => conv_transpose_2d::conv_transpose_2d_f32::<O>,
+        ConvTranspose2dF32 => conv_transpose2d::conv_transpose2d_f32::<O>,
         DivF32 => binary_f32::div_f32,
         MinimumF32 => binary_f32::minimum_f32,
         MaximumF32 => binary_f32::maximum_f32,
@@ -127,7 +127,7 @@ pub(crate) fn prepare<O: Ops>(operator: &Operator, call: Call<'_>) {
     if let Operator::FullyConnectedBlock(op) = operator
         && const { O::SET.has(tealight_format::OpCode::FullyConnectedBlock) }
     {
-        block::quantize_activations::<O>(op, call);
+        fully_connected_block::quantize_activations::<O>(op, call);
     }
 }
 
@@ -149,7 +149,7 @@ impl<'s> Call<'s> {
         self.slice(k)
     }
 
-    fn reals(&self, k: usize) -> &'s [f32] {
+    fn f32s(&self, k: usize) -> &'s [f32] {
         self.slice(k)
     }
 

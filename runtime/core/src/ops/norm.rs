@@ -6,13 +6,13 @@ use tealight_kernels::float::{self, Norm};
 
 pub(super) fn layer_norm_f32(op: &ops::LayerNormF32, mut call: Call<'_>) {
     let p = params(op.epsilon, &call);
-    let (x, weight, bias) = (call.reals(0), call.reals(1), call.reals(2));
+    let (x, weight, bias) = (call.f32s(0), call.f32s(1), call.f32s(2));
     float::layer_norm(&p, call.rows.clone(), x, weight, bias, call.out());
 }
 
 pub(super) fn rms_norm_f32(op: &ops::RmsNormF32, mut call: Call<'_>) {
     let p = params(op.epsilon, &call);
-    let (x, weight) = (call.reals(0), call.reals(1));
+    let (x, weight) = (call.f32s(0), call.f32s(1));
     float::rms_norm(&p, call.rows.clone(), x, weight, call.out());
 }
 

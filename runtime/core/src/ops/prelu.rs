@@ -19,6 +19,6 @@ pub(super) fn prelu(op: &ops::Prelu, mut call: Call<'_>) {
 }
 
 pub(super) fn prelu_f32(_: &ops::PreluF32, mut call: Call<'_>) {
-    let (broadcast, x, alpha) = (call.broadcast(), call.reals(0), call.reals(1));
+    let (broadcast, x, alpha) = (call.broadcast(), call.f32s(0), call.f32s(1));
     float::prelu(&broadcast, call.rows.clone(), x, alpha, call.out());
 }

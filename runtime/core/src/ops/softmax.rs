@@ -18,6 +18,6 @@ pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_>) {
 
 pub(super) fn softmax_f32(op: &ops::SoftmaxF32, mut call: Call<'_>) {
     let p = float::Softmax { depth: call.operands.output.shape.from_end(0) as usize, beta: op.beta };
-    let x = call.reals(0);
+    let x = call.f32s(0);
     float::softmax(&p, call.rows.clone(), x, call.out());
 }

@@ -2,7 +2,7 @@
 
 use super::work::{product, sum};
 use super::{
-    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, reals, words,
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, f32_words, words,
 };
 use crate::{DType, Value};
 
@@ -51,7 +51,7 @@ impl AttentionF32 {
 
 impl AttentionF32 {
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
-        let ([heads, kv_heads], [scale]) = (words(attrs, 0), reals(attrs, 2));
+        let ([heads, kv_heads], [scale]) = (words(attrs, 0), f32_words(attrs, 2));
         ensure!(!CHECK || heads >= 1, OpFault::Attribute { index: 0 });
         ensure!(!CHECK || (kv_heads >= 1 && heads % kv_heads == 0), OpFault::Attribute { index: 1 });
         ensure!(!CHECK || scale.is_finite(), OpFault::Attribute { index: 2 });
@@ -67,7 +67,7 @@ impl AttentionF32 {
         tri!(operands.count_is(Self::INPUTS.len()));
         let positions = tri!(operands.typed(3, DType::I32));
         let cache = tri!(operands.typed(4, DType::F32));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         ensure!(cache.is_state(), OpFault::Place { operand: 4 });
         ensure!(cache.shape.rank() == 4 && cache.shape.dim(0) == 2, OpFault::Shape { operand: 4 });
         ensure!(cache.shape.dim(2) == self.kv_heads as u32, OpFault::Shape { operand: 4 });

@@ -48,7 +48,7 @@ impl BatchMatMulF32 {
         tri!(operands.count_is(Self::INPUTS.len()));
         let a = tri!(operands.typed(0, DType::F32));
         let b = tri!(operands.typed(1, DType::F32));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         ensure!(a.shape.rank() >= 2, OpFault::Shape { operand: 0 });
         ensure!(b.shape.rank() >= 2, OpFault::Shape { operand: 1 });
         ensure!(output.shape.rank() >= 2, OpFault::Shape { operand: OUTPUT });

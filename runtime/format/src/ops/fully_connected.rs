@@ -93,12 +93,12 @@ impl FullyConnectedF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.real_weights(1));
-        let output = tri!(operands.real_output());
+        let weights = tri!(operands.f32_weights(1));
+        let output = tri!(operands.f32_output());
         ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
-        tri!(operands.real_bias(2, units));
+        tri!(operands.f32_bias(2, units));
         product_work(&input, &output, units, depth, [35, weight_cost(weights.dtype)])
     }
 }

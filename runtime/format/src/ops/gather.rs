@@ -40,8 +40,8 @@ impl GatherF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let indices = tri!(operands.typed(0, DType::I32));
-        let table = tri!(operands.real_weights(1));
-        let output = tri!(operands.real_output());
+        let table = tri!(operands.f32_weights(1));
+        let output = tri!(operands.f32_output());
         ensure!(table.shape.rank() == 2, OpFault::Shape { operand: 1 });
         gather_work(&indices, &output, table.shape.dim(1), weight_cost(table.dtype))
     }
@@ -81,7 +81,7 @@ impl GatherBlock {
         tri!(operands.count_is(Self::INPUTS.len()));
         let indices = tri!(operands.typed(0, DType::I32));
         let table = tri!(operands.constant(1, DType::U8));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         let block = self.block;
         ensure!(table.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let row_bytes = table.shape.dim(1);

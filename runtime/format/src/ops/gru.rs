@@ -42,8 +42,8 @@ impl GruF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let (hidden, work) = tri!(recurrent_work(operands, 3, 230, 5));
-        tri!(operands.real_bias(3, 3 * hidden));
-        tri!(operands.real_bias(4, 3 * hidden));
+        tri!(operands.f32_bias(3, 3 * hidden));
+        tri!(operands.f32_bias(4, 3 * hidden));
         Ok(work)
     }
 }

@@ -44,7 +44,7 @@ impl LstmF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let (hidden, work) = tri!(recurrent_work(operands, 4, 300, 5));
-        tri!(operands.real_bias(3, 4 * hidden));
+        tri!(operands.f32_bias(3, 4 * hidden));
         let cell = tri!(operands.typed(4, DType::F32));
         ensure!(cell.is_state(), OpFault::Place { operand: 4 });
         ensure!(cell.len == operands.output.len, OpFault::Shape { operand: 4 });
@@ -62,9 +62,9 @@ pub(super) const fn recurrent_work(
     state: u8,
 ) -> Result<(u32, Work), OpFault> {
     let input = tri!(operands.typed(0, DType::F32));
-    let (weights, recurrent) = (tri!(operands.real_weights(1)), tri!(operands.real_weights(2)));
+    let (weights, recurrent) = (tri!(operands.f32_weights(1)), tri!(operands.f32_weights(2)));
     let hidden = tri!(operands.typed(state as usize, DType::F32));
-    let output = tri!(operands.real_output());
+    let output = tri!(operands.f32_output());
     ensure!(recurrent.dtype.is(weights.dtype), OpFault::Type { operand: 2 });
     ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
     ensure!(recurrent.shape.rank() == 2, OpFault::Shape { operand: 2 });

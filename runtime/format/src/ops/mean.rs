@@ -2,7 +2,7 @@
 
 use super::work::{ROW, last_long_dimension, product, quotient, sum};
 use super::{
-    Attrs, Fused, Input, MOST_AVERAGED, Multiplier, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of, multiplier,
+    Attrs, Fused, Input, MAX_AVERAGED, Multiplier, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of, multiplier,
 };
 use crate::{DType, Value};
 
@@ -43,7 +43,7 @@ impl Mean {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        mean_work(&input, &output, self.reduced, MOST_AVERAGED, [3, 20])
+        mean_work(&input, &output, self.reduced, MAX_AVERAGED, [3, 20])
     }
 }
 
@@ -81,17 +81,17 @@ impl MeanF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        mean_work(&input, &tri!(operands.real_output()), self.reduced, u32::MAX, [15, 0])
+        mean_work(&input, &tri!(operands.f32_output()), self.reduced, u32::MAX, [15, 0])
     }
 }
 
-/// The work of a mean over the dimensions in `mask`, each of at most `most` elements. A row is one output element; its
+/// The work of a mean over the dimensions in `mask`, each of at max `max` elements. A row is one output element; its
 /// cost has a part for every element that is summed, and a part for every line of elements.
 const fn mean_work(
     input: &Value,
     output: &Value,
     mask: i32,
-    most: u32,
+    max: u32,
     [each, line]: [u64; 2],
 ) -> Result<Work, OpFault> {
     let rank = input.shape.rank();
@@ -108,7 +108,7 @@ const fn mean_work(
         }
         i += 1;
     }
-    ensure!(reduced <= most as u64, OpFault::Attribute { index: 0 });
+    ensure!(reduced <= max as u64, OpFault::Attribute { index: 0 });
     ensure!(kept == (output.len / output.dtype.size()) as u64, OpFault::Shape { operand: OUTPUT });
     let lines = quotient(reduced, last_long_dimension(&input.shape, mask as u32) as u64);
     let row_cost = sum(&[ROW, product(&[each, reduced]), product(&[line, lines])]);

@@ -11,12 +11,12 @@ mod add;
 mod attention;
 mod batch_matmul;
 mod binary_f32;
-mod block;
 mod concat;
-mod conv_2d;
-mod conv_transpose_2d;
+mod conv2d;
+mod conv_transpose2d;
 mod copy;
 mod fully_connected;
+mod fully_connected_block;
 mod gather;
 mod gru;
 mod lookup;
@@ -26,7 +26,7 @@ mod mul;
 mod norm;
 mod overlap;
 mod pad;
-mod pool_2d;
+mod pool2d;
 mod positions;
 mod prelu;
 mod quantize;
@@ -43,12 +43,12 @@ pub use add::AddSub;
 pub use attention::AttentionF32;
 pub use batch_matmul::BatchMatMulF32;
 pub use binary_f32::BinaryF32;
-pub use block::{BlockType, FullyConnectedBlock, Workspace};
 pub use concat::Concat;
-pub use conv_2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
-pub use conv_transpose_2d::ConvTranspose2dF32;
+pub use conv_transpose2d::ConvTranspose2dF32;
+pub use conv2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
 pub use copy::Copy;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use fully_connected_block::{BlockType, FullyConnectedBlock, Workspace};
 pub use gather::{GatherBlock, GatherF32};
 pub use gru::GruF32;
 pub use info::{Fused, Input, OpInfo, Role, Spec};
@@ -59,7 +59,7 @@ pub use mul::Mul;
 pub use norm::{LayerNormF32, RmsNormF32};
 pub use overlap::RowAccess;
 pub use pad::Pad;
-pub use pool_2d::{Pool2d, Pool2dF32};
+pub use pool2d::{Pool2d, Pool2dF32};
 pub use positions::Positions;
 pub use prelu::{Prelu, PreluF32};
 pub use quantize::{Dequantize, Quantize};
@@ -224,12 +224,12 @@ impl Operands {
     }
 
     /// The output, which must be an F32 tensor.
-    const fn real_output(&self) -> Result<Value, OpFault> {
+    const fn f32_output(&self) -> Result<Value, OpFault> {
         if self.output.dtype.is(DType::F32) { Ok(self.output) } else { Err(OpFault::Type { operand: OUTPUT }) }
     }
 
     /// Input `k`, which must be the constant weights of an f32 layer: F32, or stored as F16.
-    const fn real_weights(&self, k: usize) -> Result<Value, OpFault> {
+    const fn f32_weights(&self, k: usize) -> Result<Value, OpFault> {
         match self.input(k) {
             Some(value) if value.dtype.is(DType::F16) => self.constant(k, DType::F16),
             _ => self.constant(k, DType::F32),
@@ -237,7 +237,7 @@ impl Operands {
     }
 
     /// Checks input `k`, which must be absent or a constant of `count` F32 numbers.
-    const fn real_bias(&self, k: usize, count: u32) -> Result<(), OpFault> {
+    const fn f32_bias(&self, k: usize, count: u32) -> Result<(), OpFault> {
         if self.input(k).is_none() {
             return Ok(());
         }
@@ -271,7 +271,7 @@ pub(crate) const fn is_channel_table(channels: &Value) -> bool {
 
 /// The maximum number of elements in one int8 average: the sum of so many differences of two bytes, and half of their
 /// number for rounding, fit in 32 bits.
-pub const MOST_AVERAGED: u32 = 1 << 23;
+pub const MAX_AVERAGED: u32 = 1 << 23;
 
 // The functions below refuse wrong words if `CHECK` is set. Otherwise the words must have been checked before.
 
@@ -287,7 +287,7 @@ const fn activation<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<[i32;
 
 /// The two words `attrs[at..at + 2]` as a range of f32: neither is NaN, min <= max.
 const fn range<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<[f32; 2], OpFault> {
-    let range: [f32; 2] = reals(attrs, at);
+    let range: [f32; 2] = f32_words(attrs, at);
     if !CHECK || range[0] <= range[1] { Ok(range) } else { Err(OpFault::Attribute { index: at as u8 }) }
 }
 
@@ -358,7 +358,7 @@ const fn words<const N: usize>(attrs: &Attrs, at: usize) -> [i32; N] {
 }
 
 /// Reads `N` words as f32.
-const fn reals<const N: usize>(attrs: &Attrs, at: usize) -> [f32; N] {
+const fn f32_words<const N: usize>(attrs: &Attrs, at: usize) -> [f32; N] {
     let words = words::<N>(attrs, at);
     let mut out = [0.0; N];
     let mut i = 0;
@@ -370,11 +370,11 @@ const fn reals<const N: usize>(attrs: &Attrs, at: usize) -> [f32; N] {
 }
 
 /// The words of f32 attributes.
-const fn bits<const N: usize>(reals: [f32; N]) -> [i32; N] {
+const fn bits<const N: usize>(values: [f32; N]) -> [i32; N] {
     let mut out = [0; N];
     let mut i = 0;
     while i < N {
-        out[i] = reals[i].to_bits().cast_signed();
+        out[i] = values[i].to_bits().cast_signed();
         i += 1;
     }
     out

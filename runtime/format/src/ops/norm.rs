@@ -1,7 +1,8 @@
 //! LayerNorm and RmsNorm along the last dimension, in f32.
 
 use super::{
-    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, attrs_of, bits, overlap, reals,
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, attrs_of, bits, f32_words,
+    overlap,
 };
 use crate::{DType, Value};
 
@@ -45,7 +46,7 @@ impl LayerNormF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
-        tri!(operands.real_bias(2, operands.output.shape.from_end(0)));
+        tri!(operands.f32_bias(2, operands.output.shape.from_end(0)));
         check_norm(operands, [40, 7])
     }
 }
@@ -95,7 +96,7 @@ impl RmsNormF32 {
 
 /// The epsilon in the first word.
 const fn epsilon<const CHECK: bool>(attrs: &Attrs) -> Result<f32, OpFault> {
-    let [epsilon] = reals(attrs, 0);
+    let [epsilon] = f32_words(attrs, 0);
     ensure!(!CHECK || (epsilon >= 0.0 && epsilon.is_finite()), OpFault::Attribute { index: 0 });
     Ok(epsilon)
 }
@@ -104,7 +105,7 @@ const fn epsilon<const CHECK: bool>(attrs: &Attrs) -> Result<f32, OpFault> {
 const fn check_norm(operands: &Operands, [fixed, each]: [u64; 2]) -> Result<Work, OpFault> {
     let input = tri!(operands.typed(0, DType::F32));
     let weight = tri!(operands.constant(1, DType::F32));
-    let output = tri!(operands.real_output());
+    let output = tri!(operands.f32_output());
     ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
     ensure!(weight.len as u64 == 4 * output.shape.from_end(0) as u64, OpFault::Shape { operand: 1 });
     Work::last_dimension(&output, fixed, each)

@@ -85,7 +85,7 @@ impl PreluF32 {
         tri!(operands.count_is(Self::INPUTS.len()));
         tri!(operands.typed(0, DType::F32));
         tri!(operands.typed(1, DType::F32));
-        tri!(operands.real_output());
+        tri!(operands.f32_output());
         tri!(check_shapes(operands));
         broadcast_work(operands, 6)
     }

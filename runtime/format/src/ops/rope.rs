@@ -58,7 +58,7 @@ impl RopeF32 {
         let cos = tri!(operands.constant(1, DType::F32));
         let sin = tri!(operands.constant(2, DType::F32));
         let positions = tri!(operands.typed(3, DType::I32));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
         let depth = input.shape.from_end(0);
         ensure!(depth.is_multiple_of(2), OpFault::Shape { operand: 0 });

@@ -2,7 +2,7 @@
 
 use super::work::ROW;
 use super::{
-    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, overlap, reals,
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, f32_words, overlap,
     words,
 };
 use crate::{DType, Value};
@@ -26,7 +26,7 @@ impl OpInfo for Softmax {
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
         inputs: "q, same shape",
-        attributes: "multiplier, left shift (0 to 31), least difference (≤ 0)",
+        attributes: "multiplier, left shift (0 to 31), minimum difference (≤ 0)",
         rows: "outer(1)",
         cost: "150 + 64 an element",
     };
@@ -91,7 +91,7 @@ impl SoftmaxF32 {
 
 impl SoftmaxF32 {
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
-        let [beta] = reals(attrs, 0);
+        let [beta] = f32_words(attrs, 0);
         ensure!(!CHECK || (beta >= 0.0 && beta.is_finite()), OpFault::Attribute { index: 0 });
         Ok(Self { beta })
     }
@@ -103,7 +103,7 @@ impl SoftmaxF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
         Work::last_dimension(&output, ROW, 24)
     }

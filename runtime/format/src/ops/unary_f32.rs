@@ -2,7 +2,7 @@
 
 use super::{
     Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, attrs_of, bits, elementwise_outer,
-    overlap, reals,
+    f32_words, overlap,
 };
 use crate::{DType, Value};
 
@@ -38,9 +38,9 @@ impl UnaryF32 {
 impl UnaryF32 {
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         if !CHECK {
-            return Ok(Self { function: UnaryFunction::read(attrs[0], reals(attrs, 1)) });
+            return Ok(Self { function: UnaryFunction::read(attrs[0], f32_words(attrs, 1)) });
         }
-        match UnaryFunction::parse(attrs[0], reals(attrs, 1)) {
+        match UnaryFunction::parse(attrs[0], f32_words(attrs, 1)) {
             Ok(function) => Ok(Self { function }),
             Err(index) => Err(OpFault::Attribute { index }),
         }
@@ -54,7 +54,7 @@ impl UnaryF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         ensure!(input.shape.is(&output.shape), OpFault::Shape { operand: OUTPUT });
         let cost = match self.function {
             UnaryFunction::LeakyRelu(_)

@@ -1,4 +1,4 @@
-//! BlockGather: rows of a block-quantized table by index, dequantized to f32: the embedding of a model whose
+//! GatherBlock: rows of a block-quantized table by index, dequantized to f32: the embedding of a model whose
 //! vocabulary is quantized.
 //!
 //! A negative index counts as 0, one past the end as the last row, so no input can fail.
@@ -10,9 +10,9 @@ use super::{Block, BlockType, blocks};
 use crate::float::gather_index;
 use crate::lines::{for_each_line, run};
 
-/// Parameters of [`block_gather`].
+/// Parameters of [`gather_block`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockGather {
+pub struct GatherBlock {
     /// Type of the table.
     pub block: BlockType,
     /// The number of rows of the table.
@@ -25,21 +25,21 @@ pub struct BlockGather {
 /// rows of `rows` only.
 ///
 /// `table` is `[table_rows, block.row_bytes(row_len)]` bytes.
-pub fn block_gather(p: &BlockGather, rows: Range<usize>, indices: &[i32], table: &[u8], output: &mut [f32]) {
-    struct Gather<'a>(&'a BlockGather, Range<usize>, &'a [i32], &'a [u8], &'a mut [f32]);
+pub fn gather_block(p: &GatherBlock, rows: Range<usize>, indices: &[i32], table: &[u8], output: &mut [f32]) {
+    struct Gather<'a>(&'a GatherBlock, Range<usize>, &'a [i32], &'a [u8], &'a mut [f32]);
     impl Visit for Gather<'_> {
         type Output = ();
         fn visit<B: Block>(self) {
             let Self(p, rows, indices, table, output) = self;
-            block_gather_of::<B>(p, rows, indices, table, output);
+            gather_block_of::<B>(p, rows, indices, table, output);
         }
     }
     visit(p.block, Gather(p, rows, indices, table, output));
 }
 
-/// [`block_gather`] for one type: `p.block` must be `B::TYPE`.
-pub fn block_gather_of<B: Block>(
-    p: &BlockGather,
+/// [`gather_block`] for one type: `p.block` must be `B::TYPE`.
+pub fn gather_block_of<B: Block>(
+    p: &GatherBlock,
     rows: Range<usize>,
     indices: &[i32],
     table: &[u8],

@@ -19,10 +19,10 @@
 //! Sources: candle-core 0.11 `quantized::k_quants` (`from_float`, `to_float`, `vec_dot_unopt`), which
 //! follows GGML's `ggml-quants.c`.
 
+mod fully_connected;
 mod gather;
 mod half;
 mod lanes;
-mod matmul;
 mod packing;
 mod q2k;
 mod q3k;
@@ -40,8 +40,8 @@ mod scales;
 mod search;
 mod types;
 
-pub use gather::{BlockGather, block_gather, block_gather_of};
-pub use matmul::{BlockMatMul, block_matmul, block_matmul_of};
+pub use fully_connected::{FullyConnectedBlock, fully_connected_block, fully_connected_block_of};
+pub use gather::{GatherBlock, gather_block, gather_block_of};
 pub use q2k::BlockQ2K;
 pub use q3k::BlockQ3K;
 pub use q4_0::BlockQ4_0;

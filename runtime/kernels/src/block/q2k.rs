@@ -3,7 +3,7 @@
 
 use super::half::Half;
 use super::packing::{pack, unpack};
-use super::search::{factor_and_offset, greatest, nearest};
+use super::search::{factor_and_offset, maximum, nearest};
 use super::{BLOCK_K, Block, BlockQ8K, BlockType};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -26,11 +26,11 @@ impl BlockQ2K {
 
 /// Rounds `x` to multiples of a 15th of its maximum; returns the multiples and that 15th.
 fn fifteenths(x: &[f32; 16]) -> ([u8; 16], Half) {
-    let greatest = greatest(x);
-    if greatest > 0.0 {
-        let inverse = 15.0 / greatest;
+    let max = maximum(x);
+    if max > 0.0 {
+        let inverse = 15.0 / max;
         let rounded = x.map(|x| nearest(inverse * x) as u8);
-        (rounded, Half::from_f32(greatest / 15.0))
+        (rounded, Half::from_f32(max / 15.0))
     } else {
         ([0; 16], Half::from_f32(0.0))
     }

@@ -24,11 +24,11 @@ impl Block for BlockQ4_1 {
 
     fn quantize(input: &[f32], output: &mut [Self]) {
         for (x, block) in input.as_chunks::<BLOCK>().0.iter().zip(output) {
-            let (least, most) = range(x);
-            let d = (most - least) / 15.0;
+            let (min, max) = range(x);
+            let d = (max - min) / 15.0;
             let inverse = inverse(d);
-            let elements = x.map(|x| (((x - least) * inverse + 0.5) as u8).min(15));
-            *block = Self { d: Half::from_f32(d), m: Half::from_f32(least), quants: pack_nibbles(&elements) };
+            let elements = x.map(|x| (((x - min) * inverse + 0.5) as u8).min(15));
+            *block = Self { d: Half::from_f32(d), m: Half::from_f32(min), quants: pack_nibbles(&elements) };
         }
     }
 

@@ -26,12 +26,12 @@ impl Block for BlockQ5_1 {
 
     fn quantize(input: &[f32], output: &mut [Self]) {
         for (x, block) in input.as_chunks::<BLOCK>().0.iter().zip(output) {
-            let (least, most) = range(x);
-            let d = (most - least) / 31.0;
+            let (min, max) = range(x);
+            let d = (max - min) / 31.0;
             let inverse = inverse(d);
-            let elements = x.map(|x| ((x - least) * inverse + 0.5) as u8);
+            let elements = x.map(|x| ((x - min) * inverse + 0.5) as u8);
             let (low, high) = pack_quintets(&elements);
-            let (d, m) = (Half::from_f32(d), Half::from_f32(least));
+            let (d, m) = (Half::from_f32(d), Half::from_f32(min));
             *block = Self { d, m, high, low };
         }
     }

@@ -4,7 +4,7 @@ use super::BLOCK_K;
 use super::BlockQ8K;
 use super::half::Half;
 use super::lanes::{scaled_lanes, sum};
-use super::search::{factor_and_offset, greatest, nearest};
+use super::search::{factor_and_offset, maximum, nearest};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Pairs 0 to 3 are the low 6 bits of `factors` and `offsets`. Of pairs 4 to 7, `low` has the low
@@ -110,10 +110,10 @@ impl Head {
 
 /// Rounds `x` to multiples of a 63rd of its maximum; returns the multiples and that 63rd.
 fn sixty_thirds(x: &[f32; 8]) -> ([u8; 8], Half) {
-    let greatest = greatest(x);
-    let inverse = if greatest > 0.0 { 63.0 / greatest } else { 0.0 };
+    let max = maximum(x);
+    let inverse = if max > 0.0 { 63.0 / max } else { 0.0 };
     let rounded = x.map(|x| nearest(inverse * x).min(63) as u8);
-    (rounded, Half::from_f32(greatest / 63.0))
+    (rounded, Half::from_f32(max / 63.0))
 }
 
 /// The dot product of rows of Q4K or Q5K, block by block.

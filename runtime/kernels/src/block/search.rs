@@ -23,21 +23,21 @@ pub(crate) fn farthest(x: &[f32]) -> f32 {
 
 /// The maximum of the elements and 0; the last of equal ones.
 #[inline]
-pub(crate) fn greatest(x: &[f32]) -> f32 {
-    x.iter().fold(0.0, |greatest, &x| if x >= greatest { x } else { greatest })
+pub(crate) fn maximum(x: &[f32]) -> f32 {
+    x.iter().fold(0.0, |max, &x| if x >= max { x } else { max })
 }
 
 /// The maximum magnitude.
 #[inline]
 pub(crate) fn greatest_magnitude(x: &[f32]) -> f32 {
-    x.iter().fold(0.0, |greatest, x| if x.abs() > greatest { x.abs() } else { greatest })
+    x.iter().fold(0.0, |max, x| if x.abs() > max { x.abs() } else { max })
 }
 
 /// The minimum and the maximum element; the last of equal ones.
 #[inline]
 pub(crate) fn range(x: &[f32]) -> (f32, f32) {
-    x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &x| {
-        (if x <= least { x } else { least }, if x >= most { x } else { most })
+    x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), &x| {
+        (if x <= min { x } else { min }, if x >= max { x } else { max })
     })
 }
 
@@ -45,36 +45,36 @@ pub(crate) fn range(x: &[f32]) -> (f32, f32) {
 /// negative.
 pub(crate) fn factor_and_offset<const LEVELS: i32, const N: usize>(x: &[f32; N]) -> (f32, f32) {
     let order = |a: &f32, b: &f32| a.total_cmp(b);
-    let least = x.iter().copied().min_by(order).unwrap_or(0.0);
-    let most = x.iter().copied().max_by(order).unwrap_or(0.0);
-    if least == most {
+    let min = x.iter().copied().min_by(order).unwrap_or(0.0);
+    let max = x.iter().copied().max_by(order).unwrap_or(0.0);
+    if min == max {
         return (0.0, 0.0);
     }
-    let mut least = if least < 0.0 { least } else { 0.0 };
-    let mut inverse = LEVELS as f32 / (most - least);
+    let mut min = if min < 0.0 { min } else { 0.0 };
+    let mut inverse = LEVELS as f32 / (max - min);
     let mut factor = 1.0 / inverse;
     let mut elements = [0u8; N];
     for _ in 0..5 {
         let (mut products, mut squares, mut changed) = (0.0, 0, false);
         for (element, x) in elements.iter_mut().zip(x) {
-            let w = nearest(inverse * (x - least)).clamp(0, LEVELS);
+            let w = nearest(inverse * (x - min)).clamp(0, LEVELS);
             changed |= w as u8 != *element;
             *element = w as u8;
-            products += (x - least) * w as f32;
+            products += (x - min) * w as f32;
             squares += w * w;
         }
         factor = products / squares as f32;
         let rests: [f32; N] = rests(x, &elements, factor);
-        least = sum(&rests) / N as f32;
-        if least > 0.0 {
-            least = 0.0;
+        min = sum(&rests) / N as f32;
+        if min > 0.0 {
+            min = 0.0;
         }
         inverse = 1.0 / factor;
         if !changed {
             break;
         }
     }
-    (factor, -least)
+    (factor, -min)
 }
 
 /// `x - factor * w`.

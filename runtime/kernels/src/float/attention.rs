@@ -76,7 +76,7 @@ pub fn attention(
         let (kv_head, _) = div_rem(head, group);
         let last = positions.get(query_index).and_then(|&position| usize::try_from(position).ok());
         let seen = last.map_or(0, |last| last.saturating_add(1)).min(capacity);
-        let mut softmax = Online { most: f32::NEG_INFINITY, sum: 0.0 };
+        let mut softmax = Online { max: f32::NEG_INFINITY, sum: 0.0 };
         output.fill(0.0);
         for t in 0..seen {
             let from = (t.wrapping_mul(p.kv_heads).wrapping_add(kv_head)).wrapping_mul(p.depth);
@@ -93,22 +93,22 @@ pub fn attention(
 
 /// A softmax in progress: the terms added so far are relative to the running maximum `most`.
 struct Online {
-    most: f32,
+    max: f32,
     sum: f32,
 }
 
 impl Online {
     #[inline]
     fn add(&mut self, score: f32, value: &[f32], output: &mut [f32]) {
-        if score > self.most {
-            let factor = libm::expf(self.most - score);
-            self.most = score;
+        if score > self.max {
+            let factor = libm::expf(self.max - score);
+            self.max = score;
             self.sum *= factor;
             for output in &mut *output {
                 *output *= factor;
             }
         }
-        let weight = libm::expf(score - self.most);
+        let weight = libm::expf(score - self.max);
         self.sum += weight;
         add_scaled(output, weight, value);
     }

@@ -74,11 +74,11 @@ pub const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 /// Clamps to an inclusive range; NaN stays. If the range is empty, the minimum is returned.
 #[inline]
-fn clamp(x: f32, [least, most]: [f32; 2]) -> f32 {
-    if x < least {
-        least
-    } else if x > most {
-        most
+fn clamp(x: f32, [min, max]: [f32; 2]) -> f32 {
+    if x < min {
+        min
+    } else if x > max {
+        max
     } else {
         x
     }

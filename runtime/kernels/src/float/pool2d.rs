@@ -51,8 +51,8 @@ pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[f32], output: &mut [f
 /// Takes the maxima of output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements, and
 /// `output` holds the lines of `rows` only.
 pub fn max_pool2d(p: &Pool2d, rows: Range<usize>, input: &[f32], output: &mut [f32]) {
-    let greater = |most, x| if x > most { x } else { most };
-    pool(p, rows, input, output, f32::NEG_INFINITY, greater, |most, _| most);
+    let max_of = |max, x| if x > max { x } else { max };
+    pool(p, rows, input, output, f32::NEG_INFINITY, max_of, |max, _| max);
 }
 
 /// Folds the taps of each window with `add`, then calls `finish` with the result and the number of taps.

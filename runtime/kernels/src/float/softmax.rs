@@ -18,9 +18,9 @@ pub struct Softmax {
 pub fn softmax(p: &Softmax, rows: Range<usize>, input: &[f32], output: &mut [f32]) {
     for_each_line(rows, p.depth, output, |row, output| {
         let input = run(input, row.wrapping_mul(p.depth), p.depth);
-        let most = input.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most });
+        let max = input.iter().fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max });
         for (output, x) in output.iter_mut().zip(input) {
-            *output = libm::expf((x - most) * p.beta);
+            *output = libm::expf((x - max) * p.beta);
         }
         let sum = sum_of(output, |x| x);
         for output in output {

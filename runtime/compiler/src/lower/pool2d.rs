@@ -9,7 +9,7 @@ use crate::diag::Result;
 use crate::ir::Window;
 use crate::ir::graph::Node;
 use tealight_format::Operator;
-use tealight_format::ops::{MOST_AVERAGED, Pool2d, Pool2dF32};
+use tealight_format::ops::{MAX_AVERAGED, Pool2d, Pool2dF32};
 
 impl Lowering<'_> {
     pub(super) fn pool(&mut self, node: &Node, window: &Window, kind: fn(Pool2d) -> Operator) -> Result<()> {
@@ -18,8 +18,8 @@ impl Lowering<'_> {
         let [height, width] = window.size.map(|size| u32::try_from(size).unwrap_or(0));
         if let [_, rows, columns, _] = self.tensor(input).shape[..] {
             let taps = u64::from(height.min(rows)) * u64::from(width.min(columns));
-            if taps > u64::from(MOST_AVERAGED) {
-                let accepted = format!("a window of up to {MOST_AVERAGED} int8 elements, not {taps}");
+            if taps > u64::from(MAX_AVERAGED) {
+                let accepted = format!("a window of up to {MAX_AVERAGED} int8 elements, not {taps}");
                 return Err(self.graph.unsupported(node, accepted));
             }
         }

@@ -23,9 +23,9 @@ pub trait Blocks {
 
 /// The kernels of this crate.
 #[derive(Clone, Copy, Debug)]
-pub struct Ours;
+pub struct TealightBlocks;
 
-impl Blocks for Ours {
+impl Blocks for TealightBlocks {
     fn quantize(&self, block: BlockType, row: &[f32], bytes: &mut [u8]) {
         block::quantize(block, row, bytes);
     }
@@ -57,7 +57,7 @@ pub fn block_digest(kernels: &impl Blocks, block: BlockType) -> u64 {
         fill(&mut random, &mut row);
         kernels.quantize(block.activations(), &row, activations);
         let product = kernels.vec_dot(block, weights, activations);
-        digest = digest.bytes(weights).bytes(activations).reals(&real).reals(&[product]);
+        digest = digest.bytes(weights).bytes(activations).f32s(&real).f32s(&[product]);
     }
     digest.0
 }

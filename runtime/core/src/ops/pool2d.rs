@@ -6,12 +6,12 @@ use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
-pub(super) fn avg_pool_2d(op: &ops::Pool2d, mut call: Call<'_>) {
+pub(super) fn avg_pool2d(op: &ops::Pool2d, mut call: Call<'_>) {
     let (p, x) = (params(op, &call), call.i8s(0));
     kernels::avg_pool2d(&p, call.rows.clone(), x, call.out());
 }
 
-pub(super) fn max_pool_2d(op: &ops::Pool2d, mut call: Call<'_>) {
+pub(super) fn max_pool2d(op: &ops::Pool2d, mut call: Call<'_>) {
     let (p, x) = (params(op, &call), call.i8s(0));
     kernels::max_pool2d(&p, call.rows.clone(), x, call.out());
 }
@@ -27,13 +27,13 @@ fn params(op: &ops::Pool2d, call: &Call<'_>) -> kernels::Pool2d {
     }
 }
 
-pub(super) fn avg_pool_2d_f32(op: &ops::Pool2dF32, mut call: Call<'_>) {
-    let (p, x) = (params_f32(op, &call), call.reals(0));
+pub(super) fn avg_pool2d_f32(op: &ops::Pool2dF32, mut call: Call<'_>) {
+    let (p, x) = (params_f32(op, &call), call.f32s(0));
     float::avg_pool2d(&p, call.rows.clone(), x, call.out());
 }
 
-pub(super) fn max_pool_2d_f32(op: &ops::Pool2dF32, mut call: Call<'_>) {
-    let (p, x) = (params_f32(op, &call), call.reals(0));
+pub(super) fn max_pool2d_f32(op: &ops::Pool2dF32, mut call: Call<'_>) {
+    let (p, x) = (params_f32(op, &call), call.f32s(0));
     float::max_pool2d(&p, call.rows.clone(), x, call.out());
 }
 

@@ -5,13 +5,13 @@
 //! floating-point unit.
 //!
 //! ```
-//! assert_eq!(tealight_kernels::recorded::first_difference(), None);
+//! assert_eq!(tealight_kernels::selftest::first_difference(), None);
 //! ```
 
 mod blocks;
 mod float;
 
-pub use blocks::{BLOCKS, Blocks, Ours, block_digest};
+pub use blocks::{BLOCKS, Blocks, TealightBlocks, block_digest};
 
 use crate::block::BlockType;
 
@@ -38,7 +38,7 @@ pub fn first_difference() -> Option<Difference> {
         }
     }
     for (block, recorded) in BLOCKS {
-        if block_digest(&Ours, block) != recorded {
+        if block_digest(&TealightBlocks, block) != recorded {
             return Some(Difference::Blocks(block));
         }
     }
@@ -62,9 +62,9 @@ impl Digest {
     }
 
     /// Adds the bits of f32 values. All NaNs count as one, because their bits are not specified.
-    fn reals(self, reals: &[f32]) -> Self {
+    fn f32s(self, values: &[f32]) -> Self {
         let bits = |x: &f32| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
-        reals.iter().fold(self, |digest, x| digest.bytes(&bits(x).to_le_bytes()))
+        values.iter().fold(self, |digest, x| digest.bytes(&bits(x).to_le_bytes()))
     }
 }
 

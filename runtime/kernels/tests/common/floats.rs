@@ -9,7 +9,7 @@ use super::common::{self, Rng};
 use tealight_kernels::float::f16;
 
 /// Random values in `[-1, 1)`, some of them 0. All have at most 11 significant bits, so f16 represents them exactly.
-pub fn reals(rng: &mut Rng, len: usize) -> Vec<f32> {
+pub fn floats(rng: &mut Rng, len: usize) -> Vec<f32> {
     let real = |rng: &mut Rng| if rng.size(0, 9) == 0 { 0.0 } else { rng.int(-1024, 1023) as f32 / 1024.0 };
     (0..len).map(|_| real(rng)).collect()
 }

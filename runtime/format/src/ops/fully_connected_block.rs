@@ -49,21 +49,21 @@ impl FullyConnectedBlock {
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        let [least, greatest] = bits(self.activation);
-        attrs_of(&[self.block as i32, least, greatest])
+        let [min, max] = bits(self.activation);
+        attrs_of(&[self.block as i32, min, max])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let weights = tri!(operands.constant(1, DType::U8));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         let block = self.block;
         ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let (units, row_bytes) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && row_bytes > 0, OpFault::Shape { operand: 1 });
         ensure!(row_bytes.is_multiple_of(block.bytes()), OpFault::Shape { operand: 1 });
-        tri!(operands.real_bias(2, units));
+        tri!(operands.f32_bias(2, units));
         // A block has more bytes than an eighth of its number of elements, so this product fits.
         let depth = row_bytes / block.bytes() * block.elements();
         let work = tri!(product_work(&input, &output, units, depth, [ROW, block.mac_cost() as u64]));

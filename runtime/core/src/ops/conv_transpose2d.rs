@@ -6,7 +6,7 @@ use crate::linked::Ops;
 use tealight_format::ops;
 use tealight_kernels::float;
 
-pub(super) fn conv_transpose_2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
+pub(super) fn conv_transpose2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = float::ConvTranspose2d {
@@ -19,7 +19,7 @@ pub(super) fn conv_transpose_2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut ca
         groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
         activation: op.activation,
     };
-    let (x, bias) = (call.reals(0), call.reals(2));
+    let (x, bias) = (call.f32s(0), call.f32s(2));
     with_weights!(O, call, W => {
         float::conv_transpose2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out());
     });

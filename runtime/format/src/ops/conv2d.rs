@@ -168,7 +168,7 @@ impl Conv2dF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(self.check_windows(operands));
-        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.real_weights(1)));
+        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.f32_weights(1)));
         let size = tri!(grouped(&input, &weights, &operands.output));
         let products = product(&[size.filter(), weight_cost(weights.dtype)]);
         let channel = sum(&[8, product(&[35, size.runs(self.dilation)]), products]);
@@ -179,9 +179,9 @@ impl Conv2dF32 {
     const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.real_weights(1));
-        let output = tri!(operands.real_output());
-        tri!(operands.real_bias(2, output.shape.dim(3)));
+        let weights = tri!(operands.f32_weights(1));
+        let output = tri!(operands.f32_output());
+        tri!(operands.f32_bias(2, output.shape.dim(3)));
         check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad)
     }
 }
@@ -222,7 +222,7 @@ impl DepthwiseConv2dF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(self.0.check_windows(operands));
-        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.real_weights(1)));
+        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.f32_weights(1)));
         let size = tri!(depthwise(&input, &weights, &operands.output));
         let channel = sum(&[8, product(&[size.taps, 1 + weight_cost(weights.dtype)])]);
         let all = sum(&[40, product(&[30, size.taps]), product(&[size.outputs, channel])]);

@@ -21,7 +21,7 @@ pub(super) enum Layout {
 pub(super) type Summed = (usize, usize, Layout, i32);
 
 impl Lowering<'_> {
-    pub(super) fn conv_2d(&mut self, node: &Node, window: &Window) -> Result<()> {
+    pub(super) fn conv2d(&mut self, node: &Node, window: &Window) -> Result<()> {
         // OHWI: a channel's weights are contiguous.
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
@@ -30,7 +30,7 @@ impl Lowering<'_> {
         self.emit_with_channels(node, Operator::Conv2d(conv), channels)
     }
 
-    pub(super) fn depthwise_conv_2d(&mut self, node: &Node, window: &Window) -> Result<()> {
+    pub(super) fn depthwise_conv2d(&mut self, node: &Node, window: &Window) -> Result<()> {
         // 1HWO: a tap's weights are contiguous.
         let conv = self.convolution(node, window)?;
         let weights = self.graph.input(node, 1)?;
@@ -273,7 +273,7 @@ impl Lowering<'_> {
         self.add_constant(weights, "channels", ElementType::I32, vec![biases.len() as u32, 3], bytes)
     }
 
-    pub(super) fn conv_2d_f32(&mut self, node: &Node, window: &Window, kind: fn(Conv2dF32) -> Operator) -> Result<()> {
+    pub(super) fn conv2d_f32(&mut self, node: &Node, window: &Window, kind: fn(Conv2dF32) -> Operator) -> Result<()> {
         let weights = self.graph.input(node, 1)?;
         let &[_, height, width, _] = &self.tensor(weights).shape[..] else {
             return Err(self.wrong_rank(node, "weights of 4 dimensions"));
@@ -289,7 +289,7 @@ impl Lowering<'_> {
 
     /// TRANSPOSE_CONV reads the output's shape, weights OHWI, the activations, and an optional bias. Its padding is
     /// that of the convolution in the opposite direction: TensorFlow Lite's `ComputePaddingHeightWidth` of the output.
-    pub(super) fn conv_transpose_2d_f32(&mut self, node: &Node, window: &Window) -> Result<()> {
+    pub(super) fn conv_transpose2d_f32(&mut self, node: &Node, window: &Window) -> Result<()> {
         self.graph.input(node, 0)?;
         let (weights, input, output) = (self.graph.input(node, 1)?, self.input_f32(node, 2)?, self.output_f32(node)?);
         self.constant(node, 1, ElementType::F32)?;

@@ -26,7 +26,7 @@ struct Windows<'s> {
 
 /// Appends the rows of `part` to `output`. A row of the operator is one line of pixels. Grouped convolutions are not
 /// run by Candle.
-pub(crate) fn conv_2d_f32(op: &ops::Conv2dF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
+pub(crate) fn conv2d_f32(op: &ops::Conv2dF32, part: &Part<'_>, output: &mut Vec<f32>) -> Option<()> {
     let (image, weights) = (part.input(0)?, part.input(1)?);
     let [_, height, width, channels] = nhwc(image.shape());
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape());

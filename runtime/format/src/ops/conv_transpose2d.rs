@@ -1,6 +1,6 @@
 //! Transposed 2-D convolution in f32: each input contributes to a window of the output.
 
-use super::conv_2d::grouped;
+use super::conv2d::grouped;
 use super::work::{product, quotient, sum, weight_cost};
 use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, attrs_of, bits, range, words};
 use crate::DType;
@@ -52,9 +52,9 @@ impl ConvTranspose2dF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.real_weights(1));
-        let output = tri!(operands.real_output());
-        tri!(operands.real_bias(2, output.shape.dim(3)));
+        let weights = tri!(operands.f32_weights(1));
+        let output = tri!(operands.f32_output());
+        tri!(operands.f32_bias(2, output.shape.dim(3)));
         let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
         ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
         ensure!(w.rank() == 4, OpFault::Shape { operand: 1 });

@@ -2,7 +2,7 @@
 
 use super::work::{ROW, product, sum};
 use super::{
-    Attrs, Fused, Input, MOST_AVERAGED, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
+    Attrs, Fused, Input, MAX_AVERAGED, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
     bits, overlap, range, window_fits, words,
 };
 use crate::{DType, Value};
@@ -58,7 +58,7 @@ impl Pool2d {
         let (height, width) = (input.shape.dim(1) as u64, input.shape.dim(2) as u64);
         // A negative size is refused below.
         let taps = min(self.window[0] as u64, height).saturating_mul(min(self.window[1] as u64, width));
-        ensure!(taps <= MOST_AVERAGED as u64, OpFault::Attribute { index: 0 });
+        ensure!(taps <= MAX_AVERAGED as u64, OpFault::Attribute { index: 0 });
         pool_work(&input, &output, self.window, self.stride, self.pad)
     }
 }
@@ -114,7 +114,7 @@ impl Pool2dF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let output = tri!(operands.real_output());
+        let output = tri!(operands.f32_output());
         pool_work(&input, &output, self.window, self.stride, self.pad)
     }
 }

@@ -1,4 +1,4 @@
-//! BlockMatMul: activations times a block-quantized matrix.
+//! FullyConnectedBlock: activations times a block-quantized matrix.
 //!
 //! `out[b, o] = weights[o] · activations[b]`, each product as [`Block::vec_dot`] sums it.
 //!
@@ -11,9 +11,9 @@ use super::{Block, BlockType, blocks};
 use crate::lines::run;
 use crate::window::div_rem;
 
-/// Parameters of [`block_matmul`].
+/// Parameters of [`fully_connected_block`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockMatMul {
+pub struct FullyConnectedBlock {
     /// Type of the weights; the activations have type [`BlockType::activations`].
     pub block: BlockType,
     /// Elements of a row of the weights, a multiple of the block's length.
@@ -28,21 +28,27 @@ pub struct BlockMatMul {
 /// `activations` is `[batches, block.activations().row_bytes(in_features)]` bytes, written by
 /// [`quantize_activations`](super::quantize_activations); `weights` is
 /// `[out_features, block.row_bytes(in_features)]` bytes.
-pub fn block_matmul(p: &BlockMatMul, rows: Range<usize>, activations: &[u8], weights: &[u8], output: &mut [f32]) {
-    struct MatMul<'a>(&'a BlockMatMul, Range<usize>, [&'a [u8]; 2], &'a mut [f32]);
+pub fn fully_connected_block(
+    p: &FullyConnectedBlock,
+    rows: Range<usize>,
+    activations: &[u8],
+    weights: &[u8],
+    output: &mut [f32],
+) {
+    struct MatMul<'a>(&'a FullyConnectedBlock, Range<usize>, [&'a [u8]; 2], &'a mut [f32]);
     impl Visit for MatMul<'_> {
         type Output = ();
         fn visit<B: Block>(self) {
             let Self(p, rows, [activations, weights], output) = self;
-            block_matmul_of::<B>(p, rows, activations, weights, output);
+            fully_connected_block_of::<B>(p, rows, activations, weights, output);
         }
     }
     visit(p.block, MatMul(p, rows, [activations, weights], output));
 }
 
-/// [`block_matmul`] for one type: `p.block` must be `B::TYPE`.
-pub fn block_matmul_of<B: Block>(
-    p: &BlockMatMul,
+/// [`fully_connected_block`] for one type: `p.block` must be `B::TYPE`.
+pub fn fully_connected_block_of<B: Block>(
+    p: &FullyConnectedBlock,
     rows: Range<usize>,
     activations: &[u8],
     weights: &[u8],

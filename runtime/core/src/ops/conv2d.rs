@@ -7,7 +7,7 @@ use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
-pub(super) fn conv_2d(op: &ops::Conv2d, mut call: Call<'_>) {
+pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = kernels::Conv2d {
@@ -26,7 +26,7 @@ pub(super) fn conv_2d(op: &ops::Conv2d, mut call: Call<'_>) {
     kernels::conv2d(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
+pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
     let p = kernels::DepthwiseConv2d {
@@ -44,7 +44,7 @@ pub(super) fn depthwise_conv_2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     kernels::depthwise_conv2d(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn conv_2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
+pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = float::Conv2d {
@@ -57,11 +57,11 @@ pub(super) fn conv_2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
         groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
         activation: op.activation,
     };
-    let (x, bias) = (call.reals(0), call.reals(2));
+    let (x, bias) = (call.f32s(0), call.f32s(2));
     with_weights!(O, call, W => float::conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }
 
-pub(super) fn depthwise_conv_2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
+pub(super) fn depthwise_conv2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
     let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
     let p = float::DepthwiseConv2d {
@@ -73,6 +73,6 @@ pub(super) fn depthwise_conv_2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut ca
         pad: unsigned(op.0.pad),
         activation: op.0.activation,
     };
-    let (x, bias) = (call.reals(0), call.reals(2));
+    let (x, bias) = (call.f32s(0), call.f32s(2));
     with_weights!(O, call, W => float::depthwise_conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
 }

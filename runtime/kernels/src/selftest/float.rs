@@ -17,7 +17,7 @@ fn signal<const N: usize>(seed: u32) -> [f32; N] {
 fn digest(kernel: impl FnOnce(&mut [f32])) -> u64 {
     let mut output = [0.0; 96];
     kernel(&mut output);
-    Digest::default().reals(&output).0
+    Digest::default().f32s(&output).0
 }
 
 fn of_function(f: UnaryFunction) -> u64 {

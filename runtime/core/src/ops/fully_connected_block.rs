@@ -3,7 +3,7 @@
 use crate::execute::Call;
 use crate::linked::Ops;
 use tealight_format::ops::{self, BlockType};
-use tealight_kernels::block::{self, Block, BlockMatMul};
+use tealight_kernels::block::{self, Block};
 
 /// Calls `$function` with the Rust type of the blocks of type `$format`, if the set `$ops` contains it.
 macro_rules! with_block {
@@ -32,7 +32,7 @@ fn quantize_activations_of<B: Block>(call: Call<'_>) {
     let p = params::<B>(&call);
     let batch = call.rows.start.checked_div(p.out_features).unwrap_or(0);
     let start = batch.wrapping_mul(p.in_features);
-    let input = call.reals(0).get(start..start.wrapping_add(p.in_features)).unwrap_or(&[]);
+    let input = call.f32s(0).get(start..start.wrapping_add(p.in_features)).unwrap_or(&[]);
     block::quantize_of::<B::Activation>(input, call.output);
 }
 
@@ -45,26 +45,26 @@ fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_
     // The workspace holds the activations of one batch, so rows are counted from the start of the batch.
     let first = call.rows.start.checked_rem(p.out_features).unwrap_or(0);
     let rows = first..first.wrapping_add(call.rows.len());
-    let (activations, weights, bias) = (call.workspace, call.bytes(1), call.reals(2));
+    let (activations, weights, bias) = (call.workspace, call.bytes(1), call.f32s(2));
     let output = call.out();
-    block::block_matmul_of::<B>(&p, rows, activations, weights, output);
-    let [least, greatest] = op.activation;
+    block::fully_connected_block_of::<B>(&p, rows, activations, weights, output);
+    let [min, max] = op.activation;
     for (i, output) in output.iter_mut().enumerate() {
         let sum = *output + bias.get(first.wrapping_add(i)).copied().unwrap_or(0.0);
         // Unlike `f32::max` and `f32::min`, the comparisons keep NaN.
-        *output = if sum < least {
-            least
-        } else if sum > greatest {
-            greatest
+        *output = if sum < min {
+            min
+        } else if sum > max {
+            max
         } else {
             sum
         };
     }
 }
 
-fn params<B: Block>(call: &Call<'_>) -> BlockMatMul {
+fn params<B: Block>(call: &Call<'_>) -> block::FullyConnectedBlock {
     let weights = call.input(1).shape;
-    BlockMatMul {
+    block::FullyConnectedBlock {
         block: B::TYPE,
         in_features: B::TYPE.row_len(weights.dim(1) as usize),
         out_features: weights.dim(0) as usize,

@@ -45,7 +45,7 @@ impl Lowering<'_> {
         activation: Activation,
         kind: fn(BinaryF32) -> Operator,
     ) -> Result<()> {
-        let (a, b) = (self.graph.input(node, 0)?, self.input_f32(node, 1)?);
+        let (a, b) = (self.input_f32(node, 0)?, self.input_f32(node, 1)?);
         let activation = self.range_f32(node, activation)?;
         let output = self.output_f32(node)?;
         self.emit(node, kind(BinaryF32 { activation }), &[Some(a), Some(b)], output);

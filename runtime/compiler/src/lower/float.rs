@@ -4,7 +4,7 @@
 //! range.
 
 use super::Lowering;
-use crate::diag::{CompileError, Result};
+use crate::diag::Result;
 use crate::ir::Activation;
 use crate::ir::graph::{ElementType, Node, TensorId};
 use tealight_format::Operator;
@@ -42,14 +42,6 @@ impl Lowering<'_> {
     /// that.
     pub(super) fn of_f32(&self, node: &Node) -> bool {
         matches!(node.inputs.first(), Some(&Some(input)) if self.tensor(input).dtype == ElementType::F32)
-    }
-
-    /// Returns the error for an operator that only has an f32 form.
-    pub(super) fn only_f32(&self, node: &Node) -> CompileError {
-        match self.graph.input(node, 0) {
-            Ok(input) => self.type_error(node, input, "float32"),
-            Err(missing) => missing,
-        }
     }
 
     /// Returns input `k`, which must be float32.

@@ -1,6 +1,6 @@
 //! From neutral operators to those of the model file, with all quantized parameters computed.
 //!
-//! Each file here lowers one family of operators, in int8 and in f32; [`Lowering::node`] has a row for each operator. A
+//! Each file here lowers one family of operators, in int8 and in f32; [`row`] has a row for each operator. A
 //! lowering checks what its parameters depend on (types, quantization, constants). Whether shapes follow the operator's
 //! rule is checked in one place, by [`check`], with the code that also checks a model file.
 
@@ -24,26 +24,129 @@ use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use std::collections::HashMap;
 use std::rc::Rc;
-use tealight_format::ops::{DepthwiseConv2dF32, UnaryFunction};
+use tealight_format::ops::DepthwiseConv2dF32;
 use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
-const ACCEPTED: &str = "int8 and float32 networks of convolutions, FULLY_CONNECTED, SVDF, pooling, MEAN, SOFTMAX, \
-    activations, arithmetic, pads, slices, joins and reshapes; `tealight compile --help` lists the operators";
+const ACCEPTED: &str = "int8 and float32 networks of the operators that `tealight compile --help` lists";
 
-/// The operators of TensorFlow Lite that can be compiled, as text: a line for each kind.
-pub const OPERATORS: &str = "\
-int8 and float32: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, \
-FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PACK, PAD, PADV2, PRELU, QUANTIZE, RELU, RELU6, \
-RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, TANH, \
-TRANSPOSE, UNPACK
-int8: SVDF
-float32: ABS, COS, DIV, ELU, EXP, GELU, LOG, MAXIMUM, MINIMUM, NEG, RSQRT, SIN, SQRT, SQUARE, TRANSPOSE_CONV
-variables: ASSIGN_VARIABLE, CALL_ONCE, READ_VARIABLE, VAR_HANDLE
-integer constants: ADD, CAST, DIV, FILL, FLOOR_DIV, GATHER, MAXIMUM, MINIMUM, MUL, REDUCE_PROD, SHAPE, SUB";
+/// Lowers a node to one form of its operator.
+type Form<'a> = Box<dyn Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a>;
+
+/// The forms that a neutral operator has in a model file.
+pub(crate) enum Row<'a> {
+    /// A form for f32 tensors and one for int8 tensors.
+    Both {
+        /// For a first input of type f32.
+        f32: Form<'a>,
+        /// For any other.
+        int8: Form<'a>,
+    },
+    /// For f32 tensors only.
+    F32(Form<'a>),
+    /// For int8 tensors only.
+    Int8(Form<'a>),
+    /// For f32 and int8 tensors: it moves elements, or converts between types and scales.
+    Any(Form<'a>),
+    /// For f32 and int8 tensors: its output is a view of its input. The pass `elide` has removed it.
+    View,
+    /// A variable of the network. The pass `variables` has replaced it.
+    Variable,
+    /// For constants only, which the pass `fold` computes.
+    Constant,
+    /// None: it is not supported.
+    None,
+}
+
+/// The row of each operator. All operators pass through this match, so an operator without a row does not compile. The
+/// list [`OPERATORS`] is made from it.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "a path to the method would be of one lifetime only")]
+pub(crate) fn row(op: &Op) -> Row<'_> {
+    use tealight_format::ops::UnaryFunction as F;
+    match *op {
+        Op::Add(act) => {
+            both(move |l, n| l.binary_f32(n, act, Operator::AddF32), move |l, n| l.add_sub(n, act, Operator::Add))
+        }
+        Op::Sub(act) => {
+            both(move |l, n| l.binary_f32(n, act, Operator::SubF32), move |l, n| l.add_sub(n, act, Operator::Sub))
+        }
+        Op::Mul(act) => both(move |l, n| l.binary_f32(n, act, Operator::MulF32), move |l, n| l.mul(n, act)),
+        Op::AvgPool2d(ref window) => {
+            both(|l, n| l.pool_f32(n, window, Operator::AvgPool2dF32), |l, n| l.pool(n, window, Operator::AvgPool2d))
+        }
+        Op::MaxPool2d(ref window) => {
+            both(|l, n| l.pool_f32(n, window, Operator::MaxPool2dF32), |l, n| l.pool(n, window, Operator::MaxPool2d))
+        }
+        Op::Conv2d(ref window) => both(|l, n| l.conv2d_f32(n, window, Operator::Conv2dF32), |l, n| l.conv2d(n, window)),
+        Op::DepthwiseConv2d(ref window) => both(
+            |l, n| l.conv2d_f32(n, window, |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv))),
+            |l, n| l.depthwise_conv2d(n, window),
+        ),
+        Op::FullyConnected(act) => {
+            both(move |l, n| l.fully_connected_f32(n, act), move |l, n| l.fully_connected(n, act))
+        }
+        Op::Softmax { beta } => both(move |l, n| l.softmax_f32(n, beta), move |l, n| l.softmax(n, beta)),
+        Op::Relu => both(|l, n| l.unary_f32(n, F::Clamp([0.0, f32::INFINITY])), |l, n| l.relu(n)),
+        Op::Relu6 => both(|l, n| l.unary_f32(n, F::Clamp([0.0, 6.0])), |l, n| l.relu6(n)),
+        Op::ReluN1To1 => both(|l, n| l.unary_f32(n, F::Clamp([-1.0, 1.0])), |l, n| l.relu_n1_to_1(n)),
+        Op::LeakyRelu { alpha } => {
+            both(move |l, n| l.unary_f32(n, F::LeakyRelu(alpha)), move |l, n| l.leaky_relu(n, alpha))
+        }
+        Op::Prelu => both(|l, n| l.prelu_f32(n), |l, n| l.prelu(n)),
+        Op::HardSwish => both(|l, n| l.unary_f32(n, F::HardSwish), |l, n| l.hard_swish(n)),
+        Op::Logistic => both(|l, n| l.unary_f32(n, F::Logistic), |l, n| l.logistic(n)),
+        Op::Tanh => both(|l, n| l.unary_f32(n, F::Tanh), |l, n| l.tanh(n)),
+        Op::Mean => both(|l, n| l.mean_f32(n), |l, n| l.mean(n)),
+        Op::Div(act) => f32(move |l, n| l.binary_f32(n, act, Operator::DivF32)),
+        Op::Minimum => f32(|l, n| l.binary_f32(n, Activation::None, Operator::MinimumF32)),
+        Op::Maximum => f32(|l, n| l.binary_f32(n, Activation::None, Operator::MaximumF32)),
+        Op::Elu => f32(|l, n| l.unary_f32(n, F::Elu(1.0))),
+        Op::Unary(function) => f32(move |l, n| l.unary_f32(n, function)),
+        Op::ConvTranspose2d(ref window) => f32(|l, n| l.conv_transpose2d_f32(n, window)),
+        Op::Svdf { rank, .. } => int8(move |l, n| l.svdf(n, rank)),
+        Op::Quantize => any(|l, n| l.quantize(n)),
+        Op::Convert => any(|l, n| l.convert_codes(n)),
+        Op::Dequantize => any(|l, n| l.dequantize(n)),
+        Op::Concat { axis, activation } => any(move |l, n| l.concatenation(n, axis, activation)),
+        Op::Pack { axis } => any(move |l, n| l.pack(n, axis)),
+        Op::Pad | Op::PadWith => any(|l, n| l.pad(n, op)),
+        Op::Transpose => any(|l, n| l.transpose(n)),
+        Op::ResizeNearest { align_corners, half_pixel_centers } => {
+            any(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
+        }
+        Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any(|l, n| l.cut(n, op)),
+        Op::Cast | Op::Fill | Op::FloorDiv | Op::Gather { .. } | Op::ReduceProd | Op::Shape => Row::Constant,
+        Op::ExpandDims | Op::Reshape { .. } | Op::Squeeze { .. } => Row::View,
+        Op::AssignVariable | Op::CallOnce { .. } | Op::ReadVariable | Op::VarHandle { .. } => Row::Variable,
+        Op::Unknown { .. } => Row::None,
+    }
+}
+
+fn both<'a>(
+    f32: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a,
+    int8: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a,
+) -> Row<'a> {
+    Row::Both { f32: Box::new(f32), int8: Box::new(int8) }
+}
+
+fn f32<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a> {
+    Row::F32(Box::new(form))
+}
+
+fn int8<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a> {
+    Row::Int8(Box::new(form))
+}
+
+fn any<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a> {
+    Row::Any(Box::new(form))
+}
+
+/// The operators of TensorFlow Lite that can be compiled, as text: a line for each kind. The file is made from the rows of
+/// the importer and of [`row`]: a test in `import/tflite/operators.rs` compares it, and writes it.
+pub const OPERATORS: &str = include_str!("../compiled.txt");
 
 /// A graph whose neutral operators are being replaced by the model file's.
-struct Lowering<'a> {
+pub(crate) struct Lowering<'a> {
     graph: Graph,
     /// The new nodes.
     nodes: Vec<Node>,
@@ -91,85 +194,15 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Lowers `node` by the row of its operator, to its f32 or int8 form. All operators pass through this match, so an
-    /// operator without a row does not compile.
+    /// Lowers `node` to the form that its row has for it.
     fn node(&mut self, node: &Node, op: &Op) -> Result<()> {
-        let f32 = self.of_f32(node);
-        match *op {
-            Op::Add(activation) if f32 => self.binary_f32(node, activation, Operator::AddF32),
-            Op::Add(activation) => self.add_sub(node, activation, Operator::Add),
-            Op::Sub(activation) if f32 => self.binary_f32(node, activation, Operator::SubF32),
-            Op::Sub(activation) => self.add_sub(node, activation, Operator::Sub),
-            Op::Mul(activation) if f32 => self.binary_f32(node, activation, Operator::MulF32),
-            Op::Mul(activation) => self.mul(node, activation),
-            Op::AvgPool2d(ref window) if f32 => self.pool_f32(node, window, Operator::AvgPool2dF32),
-            Op::AvgPool2d(ref window) => self.pool(node, window, Operator::AvgPool2d),
-            Op::MaxPool2d(ref window) if f32 => self.pool_f32(node, window, Operator::MaxPool2dF32),
-            Op::MaxPool2d(ref window) => self.pool(node, window, Operator::MaxPool2d),
-            Op::Conv2d(ref window) if f32 => self.conv2d_f32(node, window, Operator::Conv2dF32),
-            Op::Conv2d(ref window) => self.conv2d(node, window),
-            Op::DepthwiseConv2d(ref window) if f32 => {
-                self.conv2d_f32(node, window, |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv)))
-            }
-            Op::DepthwiseConv2d(ref window) => self.depthwise_conv2d(node, window),
-            Op::FullyConnected(activation) if f32 => self.fully_connected_f32(node, activation),
-            Op::FullyConnected(activation) => self.fully_connected(node, activation),
-            Op::Softmax { beta } if f32 => self.softmax_f32(node, beta),
-            Op::Softmax { beta } => self.softmax(node, beta),
-            Op::Relu if f32 => self.unary_f32(node, UnaryFunction::Clamp([0.0, f32::INFINITY])),
-            Op::Relu => self.relu(node),
-            Op::Relu6 if f32 => self.unary_f32(node, UnaryFunction::Clamp([0.0, 6.0])),
-            Op::Relu6 => self.relu6(node),
-            Op::ReluN1To1 if f32 => self.unary_f32(node, UnaryFunction::Clamp([-1.0, 1.0])),
-            Op::ReluN1To1 => self.relu_n1_to_1(node),
-            Op::LeakyRelu { alpha } if f32 => self.unary_f32(node, UnaryFunction::LeakyRelu(alpha)),
-            Op::LeakyRelu { alpha } => self.leaky_relu(node, alpha),
-            Op::Prelu if f32 => self.prelu_f32(node),
-            Op::Prelu => self.prelu(node),
-            Op::HardSwish if f32 => self.unary_f32(node, UnaryFunction::HardSwish),
-            Op::HardSwish => self.hard_swish(node),
-            Op::Logistic if f32 => self.unary_f32(node, UnaryFunction::Logistic),
-            Op::Logistic => self.logistic(node),
-            Op::Tanh if f32 => self.unary_f32(node, UnaryFunction::Tanh),
-            Op::Tanh => self.tanh(node),
-            Op::Mean if f32 => self.mean_f32(node),
-            Op::Mean => self.mean(node),
-            // For f32 tensors only.
-            Op::Div(activation) if f32 => self.binary_f32(node, activation, Operator::DivF32),
-            Op::Minimum if f32 => self.binary_f32(node, Activation::None, Operator::MinimumF32),
-            Op::Maximum if f32 => self.binary_f32(node, Activation::None, Operator::MaximumF32),
-            Op::Elu if f32 => self.unary_f32(node, UnaryFunction::Elu(1.0)),
-            Op::Div(_) | Op::Minimum | Op::Maximum | Op::Elu => Err(self.only_f32(node)),
-            Op::Unary(function) => self.unary_f32(node, function),
-            Op::ConvTranspose2d(ref window) => self.conv_transpose2d_f32(node, window),
-            // For int8 tensors only.
-            Op::Svdf { rank, .. } => self.svdf(node, rank),
-            // Conversions between types and scales.
-            Op::Quantize => self.quantize(node),
-            Op::Convert => self.convert_codes(node),
-            Op::Dequantize => self.dequantize(node),
-            // For any type: elements are moved.
-            Op::Concat { axis, activation } => self.concatenation(node, axis, activation),
-            Op::Pack { axis } => self.pack(node, axis),
-            Op::Pad | Op::PadWith => self.pad(node, op),
-            Op::Transpose => self.transpose(node),
-            Op::ResizeNearest { align_corners, half_pixel_centers } => {
-                self.resize_nearest(node, align_corners, half_pixel_centers)
-            }
-            Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => self.cut(node, op),
-            // For constants only, which the pass `fold` computes.
-            Op::Cast | Op::Fill | Op::FloorDiv | Op::Gather { .. } | Op::ReduceProd | Op::Shape => {
+        match row(op) {
+            Row::Both { f32, .. } if self.of_f32(node) => f32(self, node),
+            Row::Both { int8: form, .. } | Row::F32(form) | Row::Int8(form) | Row::Any(form) => form(self, node),
+            Row::Constant => {
                 Err(self.graph.unsupported(node, "constant inputs: it is computed when the network is compiled"))
             }
-            // The passes `elide` and `variables` have removed these.
-            Op::ExpandDims
-            | Op::Reshape { .. }
-            | Op::Squeeze { .. }
-            | Op::AssignVariable
-            | Op::CallOnce { .. }
-            | Op::ReadVariable
-            | Op::VarHandle { .. }
-            | Op::Unknown { .. } => Err(self.graph.unsupported(node, ACCEPTED)),
+            Row::View | Row::Variable | Row::None => Err(self.graph.unsupported(node, ACCEPTED)),
         }
     }
 

@@ -191,7 +191,8 @@ fn folds(op: &Op, dtype: ElementType) -> bool {
     }
 }
 
-fn is_arithmetic(op: &Op) -> bool {
+/// Returns whether integer constants are folded by `op` itself, whatever its form in the model file.
+pub(crate) fn is_arithmetic(op: &Op) -> bool {
     arithmetic_function(op).is_some()
 }
 

@@ -35,6 +35,8 @@ mod weights;
 pub(crate) use range::Params;
 pub use range::Ranges;
 pub use report::{Choice, Layer, Report, Trial};
+#[cfg(test)]
+pub(crate) use sharing::Int8;
 
 use crate::diag::CompileError;
 use crate::driver::{Compiled, compile_graph, compile_to_measure, import_tflite};

@@ -10,14 +10,14 @@ use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
 use std::collections::HashSet;
 use tealight_format::Operator;
 
-/// What can be quantized, for errors.
-const ACCEPTED: &str = "in int8: convolutions, FULLY_CONNECTED, pooling, MEAN, ADD, SUB, MUL, MAXIMUM and MINIMUM with one \
-    number, SOFTMAX, TANH, LOGISTIC, HARD_SWISH, RELU and its kin, PRELU, pads, slices, joins and reshapes; --quantize none keeps the \
-    network in float32";
+/// What can be quantized, for errors. The list of operators is made from the rows of the importer and of [`Int8::of`]: a test
+/// in `import/tflite/operators.rs` compares it, and writes it.
+const ACCEPTED: &str =
+    concat!("in int8: ", include_str!("../quantized.txt"), "; --quantize none keeps the network in float32");
 
 /// How an operator's output is quantized.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// By its own range; the operator has constant weights and an optional bias.
     Layer,
     /// By its own range.
@@ -28,26 +28,29 @@ pub(super) enum Rule {
     Fixed(Params),
 }
 
-impl Rule {
-    /// Returns the rule of `node`.
-    ///
-    /// # Errors
-    /// The operator has no int8 form.
-    pub(super) fn of(graph: &Graph, node: &Node) -> Result<Self> {
+/// Whether an operator can be quantized to int8.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Int8 {
+    /// Yes, by this rule.
+    Always(Rule),
+    /// By this rule, if one of its inputs is a constant.
+    WithConstant(Rule),
+    /// No.
+    Never,
+}
+
+impl Int8 {
+    /// Returns whether `op` can be quantized, and how. All operators pass through this match, so an operator that it does
+    /// not name does not compile.
+    pub(crate) fn of(op: &Op) -> Self {
         use Op as T;
-        let op = match &node.op {
-            NodeOp::Ir(op) => op,
-            // Copies that reading and assigning a variable became.
-            NodeOp::Kernel(Operator::Copy(_)) => return Ok(Self::Same),
-            NodeOp::Kernel(_) => return Err(graph.unsupported(node, ACCEPTED)),
-        };
-        Ok(match op {
-            T::Conv2d(_) | T::DepthwiseConv2d(_) | T::FullyConnected(_) => Self::Layer,
+        Self::Always(match op {
+            T::Conv2d(_) | T::DepthwiseConv2d(_) | T::FullyConnected(_) => Rule::Layer,
             T::Add(_) | T::Sub(_) | T::Mul(_) | T::Mean | T::Relu | T::LeakyRelu { .. } | T::Prelu | T::HardSwish => {
-                Self::Own
+                Rule::Own
             }
-            T::Softmax { .. } | T::Logistic => Self::Fixed(Params { scale: 1.0 / 256.0, zero_point: -128 }),
-            T::Tanh => Self::Fixed(Params { scale: 1.0 / 128.0, zero_point: 0 }),
+            T::Softmax { .. } | T::Logistic => Rule::Fixed(Params { scale: 1.0 / 256.0, zero_point: -128 }),
+            T::Tanh => Rule::Fixed(Params { scale: 1.0 / 128.0, zero_point: 0 }),
             T::AvgPool2d(_)
             | T::MaxPool2d(_)
             | T::Concat { .. }
@@ -65,12 +68,48 @@ impl Rule {
             | T::Split
             | T::SplitV
             | T::Unpack { .. }
-            | T::ResizeNearest { .. } => Self::Same,
-            T::Maximum | T::Minimum if node.inputs.iter().flatten().any(|&id| graph.tensors[id].is_constant()) => {
-                Self::Same
-            }
-            _ => return Err(graph.unsupported(node, ACCEPTED)),
+            | T::ResizeNearest { .. } => Rule::Same,
+            T::Maximum | T::Minimum => return Self::WithConstant(Rule::Same),
+            T::Div(_)
+            | T::Unary(_)
+            | T::Elu
+            | T::ConvTranspose2d(_)
+            | T::Svdf { .. }
+            | T::Quantize
+            | T::Convert
+            | T::Dequantize
+            | T::Cast
+            | T::Fill
+            | T::FloorDiv
+            | T::Gather { .. }
+            | T::ReduceProd
+            | T::Shape
+            | T::AssignVariable
+            | T::CallOnce { .. }
+            | T::ReadVariable
+            | T::VarHandle { .. }
+            | T::Unknown { .. } => return Self::Never,
         })
+    }
+}
+
+impl Rule {
+    /// Returns the rule of `node`.
+    ///
+    /// # Errors
+    /// The operator has no int8 form.
+    pub(super) fn of(graph: &Graph, node: &Node) -> Result<Self> {
+        let has_constant = || node.inputs.iter().flatten().any(|&id| graph.tensors[id].is_constant());
+        match &node.op {
+            NodeOp::Ir(op) => match Int8::of(op) {
+                Int8::Always(rule) => Ok(rule),
+                Int8::WithConstant(rule) if has_constant() => Ok(rule),
+                Int8::WithConstant(_) | Int8::Never => Err(graph.unsupported(node, ACCEPTED)),
+            },
+            // Copies that reading and assigning a variable became.
+            NodeOp::Kernel(Operator::Copy(_)) => Ok(Self::Same),
+            NodeOp::Kernel(_) => Err(graph.unsupported(node, ACCEPTED)),
+        }
     }
 }
 

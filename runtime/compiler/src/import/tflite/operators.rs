@@ -420,14 +420,59 @@ const OPERATORS: [Row; 210] = [
 
 #[cfg(test)]
 mod tests {
-    use super::OPERATORS;
-    use std::collections::BTreeSet;
+    use super::{OPERATORS, schema};
+    use crate::ir::Op;
+    use crate::lower::{Row, row};
+    use crate::pass::fold::is_arithmetic;
+    use crate::quantize::Int8;
+
+    /// The operators that are compiled: the name in the schema, and the neutral operator for the schema's default options.
+    fn compiled() -> Vec<(&'static str, Op)> {
+        let rows = OPERATORS.iter().filter_map(|row| Some((row.name, row.build?)));
+        let sample = |build: super::Build| {
+            // One of the types in the union of options is that of the operator.
+            let of_type = |code| build(&schema::with_default_options(code).operator()).ok();
+            (0..=u8::MAX).find_map(of_type)
+        };
+        rows.map(|(name, build)| (name, sample(build).unwrap_or_else(|| panic!("{name} takes no options")))).collect()
+    }
+
+    /// The names of the operators for which `holds`, in order.
+    fn names(holds: impl Fn(&Op) -> bool) -> String {
+        let mut names: Vec<_> = compiled().into_iter().filter(|(_, op)| holds(op)).map(|(name, _)| name).collect();
+        assert!(!names.is_empty());
+        names.sort_unstable();
+        names.join(", ")
+    }
+
+    /// Compares `text` with the file `name`, or writes it if `TEALIGHT_BLESS` is set.
+    fn check(name: &str, text: &str) {
+        let path = format!("{}/src/{name}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("TEALIGHT_BLESS").is_some() {
+            std::fs::write(path, text).unwrap();
+        } else {
+            let stale = format!("{path} is stale: `TEALIGHT_BLESS=1 cargo test -p tealight-compiler --lib` writes it");
+            assert!(std::fs::read_to_string(&path).unwrap() == text, "{stale}:\n{text}");
+        }
+    }
 
     #[test]
-    fn the_list_of_what_is_compiled_names_the_operators_that_are_read() {
-        let read: BTreeSet<&str> = OPERATORS.iter().filter(|row| row.build.is_some()).map(|row| row.name).collect();
-        let lists = crate::lower::OPERATORS.lines().filter_map(|line| line.split_once(": "));
-        let listed: BTreeSet<&str> = lists.flat_map(|(_, names)| names.split(", ")).collect();
-        assert_eq!(read, listed);
+    fn the_list_of_compiled_operators_is_up_to_date() {
+        let lines = [
+            ("int8 and float32", names(|op| matches!(row(op), Row::Both { .. } | Row::Any(_) | Row::View))),
+            ("int8", names(|op| matches!(row(op), Row::Int8(_)))),
+            ("float32", names(|op| matches!(row(op), Row::F32(_)))),
+            ("variables", names(|op| matches!(row(op), Row::Variable))),
+            ("integer constants", names(|op| matches!(row(op), Row::Constant) || is_arithmetic(op))),
+        ];
+        check("compiled.txt", &lines.map(|(kind, names)| format!("{kind}: {names}")).join("\n"));
+        assert!(compiled().iter().all(|(_, op)| !matches!(row(op), Row::None)), "a row without a lowering");
+    }
+
+    #[test]
+    fn the_list_of_quantized_operators_is_up_to_date() {
+        let always = names(|op| matches!(Int8::of(op), Int8::Always(_)));
+        let with_constant = names(|op| matches!(Int8::of(op), Int8::WithConstant(_)));
+        check("quantized.txt", &format!("{always}; with a constant: {with_constant}"));
     }
 }

@@ -390,3 +390,28 @@ fn in_words(error: &InvalidFlatbuffer, len: usize) -> String {
         InvalidFlatbuffer::DepthLimitReached => "its tables are nested deeper than any network's".into(),
     }
 }
+
+/// An operator whose options are a table without fields: all have the schema's default.
+#[cfg(test)]
+pub(super) fn with_default_options(code: u8) -> DefaultOptions {
+    let mut b = flatbuffers::FlatBufferBuilder::new();
+    let start = b.start_table();
+    let options = b.end_table(start);
+    let start = b.start_table();
+    b.push_slot_always(OPTIONS, options);
+    b.push_slot_always(OPTIONS_TYPE, code);
+    let operator = b.end_table(start);
+    b.finish_minimal(operator);
+    DefaultOptions(b.finished_data().to_vec())
+}
+
+/// The bytes of an operator.
+#[cfg(test)]
+pub(super) struct DefaultOptions(Vec<u8>);
+
+#[cfg(test)]
+impl DefaultOptions {
+    pub(super) fn operator(&self) -> Operator<'_> {
+        flatbuffers::root::<Operator<'_>>(&self.0).unwrap()
+    }
+}

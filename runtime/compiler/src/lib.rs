@@ -8,7 +8,7 @@
 //! ```
 //! use tealight_compiler::{Options, compile_tflite};
 //!
-//! A network of one ReLU on three int8 values.
+//! // A network of one ReLU on three int8 values.
 //! let source = include_bytes!("../tests/relu.tflite");
 //! let compiled = compile_tflite(source, &Options { name: Some("relu".into()), ..Options::default() })?;
 //!

@@ -21,6 +21,7 @@ use crate::matrix::{Output, bias, matrix_vector};
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
+use tealight_types::Window2d;
 
 /// Parameters of [`conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,15 +30,8 @@ pub struct Conv2d {
     pub input: [usize; 4],
     /// Output shape, NHWC.
     pub output: [usize; 4],
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Vertical and horizontal stride.
-    pub stride: [usize; 2],
-    /// Vertical and horizontal dilation.
-    pub dilation: [usize; 2],
-    /// Rows of padding above, columns of padding to the left. Missing rows below and
-    /// columns to the right are padding too.
-    pub pad: [usize; 2],
+    /// The window of an output pixel in the input.
+    pub window: Window2d,
     /// Number of groups: each reads `input[3] / groups` channels and computes `output[3] / groups`.
     pub groups: usize,
     /// Quantized value of a real zero in the input, which a tap in the padding reads.
@@ -55,8 +49,8 @@ pub struct Conv2d {
 pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], channels: &[Channel], output: &mut [i8]) {
     let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
-    let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
-    let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
+    let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
+    let [vertical, horizontal] = Axis::pair(p.input, &p.window);
 
     let group_inputs = in_channels / groups;
     let group_outputs = out_channels / groups;
@@ -74,15 +68,15 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
             let mut patch = Patch {
                 input: first,
                 // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
-                input_line: p.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels),
+                input_line: p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels),
                 weights: (y.taps.start * kernel_width + x.taps.start) * group_inputs,
                 weights_line: kernel_width * group_inputs,
                 lines: y.len(),
                 runs: x.len(),
                 run_len: group_inputs,
-                input_run: p.dilation[1].wrapping_mul(in_channels),
+                input_run: p.window.dilation[1].wrapping_mul(in_channels),
             };
-            if group_inputs == in_channels && (p.dilation[1] <= 1 || x.len() == 1) {
+            if group_inputs == in_channels && (p.window.dilation[1] <= 1 || x.len() == 1) {
                 patch.run_len *= patch.runs;
                 patch.runs = 1;
             }

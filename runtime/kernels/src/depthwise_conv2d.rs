@@ -20,6 +20,7 @@ use crate::matrix::Output;
 use crate::portable::{Window, multiply_add_scalar};
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
+use tealight_types::Window2d;
 
 /// Parameters of [`depthwise_conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +29,8 @@ pub struct DepthwiseConv2d {
     pub input: [usize; 4],
     /// Output shape, NHWC; its channels are a multiple of the input's.
     pub output: [usize; 4],
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Vertical and horizontal stride.
-    pub stride: [usize; 2],
-    /// Vertical and horizontal dilation.
-    pub dilation: [usize; 2],
-    /// Rows of padding above, columns of padding to the left. Missing rows below and
-    /// columns to the right are padding too.
-    pub pad: [usize; 2],
+    /// The window of an output pixel in the input.
+    pub window: Window2d,
     /// Quantized value of a real zero in the input, which a tap in the padding reads.
     pub input_zero_point: i32,
     /// Quantized value of a real zero in the output.
@@ -58,7 +52,7 @@ pub fn depthwise_conv2d(
 ) {
     let [.., in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
-    let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
+    let [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let (multiplier, _) = div_rem(out_channels, in_channels);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
@@ -152,11 +146,11 @@ impl Block<'_> {
     #[inline]
     fn taps<const SHARED: bool>(&self, accumulators: &mut [i32]) {
         let [_, _, in_width, in_channels] = self.p.input;
-        let [_, kernel_width] = self.p.kernel;
+        let [_, kernel_width] = self.p.window.kernel;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
         // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
-        let [vertical, horizontal] = self.p.dilation;
+        let [vertical, horizontal] = self.p.window.dilation;
         let input_line = vertical.wrapping_mul(in_width).wrapping_mul(in_channels);
         let window = Window {
             lines: y.len(),
@@ -178,7 +172,7 @@ impl Block<'_> {
 
     /// Adds the taps in the padding, which read the input's zero point.
     fn padding(&self, accumulators: &mut [i32]) {
-        let [kernel_height, kernel_width] = self.p.kernel;
+        let [kernel_height, kernel_width] = self.p.window.kernel;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
         for ky in 0..kernel_height {

@@ -52,7 +52,7 @@
 //! accumulator to output is `0.5 * 0.25 / 0.25 = 0.5`.
 //!
 //! ```
-//! use tealight_kernels::{Channel, Conv2d, conv2d, quant::quantize_multiplier};
+//! use tealight_kernels::{Channel, Conv2d, Window2d, conv2d, quant::quantize_multiplier};
 //!
 //! let (input_zero_point, weights) = (1, [3i8, -2]);
 //! let (multiplier, shift) = quantize_multiplier(0.5);
@@ -62,10 +62,7 @@
 //! let p = Conv2d {
 //!     input: [1, 2, 1, 2],
 //!     output: [1, 2, 1, 1],
-//!     kernel: [1, 1],
-//!     stride: [1, 1],
-//!     dilation: [1, 1],
-//!     pad: [0, 0],
+//!     window: Window2d { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0] },
 //!     groups: 1,
 //!     input_zero_point,
 //!     output_zero_point: 0,
@@ -145,4 +142,5 @@ pub use resize_nearest::{ResizeNearest, resize_nearest};
 pub use softmax::{Softmax, softmax};
 pub use strided_slice::{StridedSlice, strided_slice};
 pub use svdf::{Svdf, svdf, svdf_i8_state};
+pub use tealight_types::Window2d;
 pub use transpose::{Transpose, transpose};

@@ -13,6 +13,7 @@ use core::ops::Range;
 use crate::lines::{for_each_line, tail};
 use crate::quant::clamp;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
+use tealight_types::Window2d;
 
 /// Parameters of [`avg_pool2d`] and [`max_pool2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +22,8 @@ pub struct Pool2d {
     pub input: [usize; 4],
     /// Output shape, NHWC, with the input's channels.
     pub output: [usize; 4],
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Vertical and horizontal stride.
-    pub stride: [usize; 2],
-    /// Rows of padding above, columns of padding to the left.
-    pub pad: [usize; 2],
+    /// The window of an output pixel in the input; its dilation counts as 1.
+    pub window: Window2d,
     /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
@@ -85,7 +82,7 @@ impl Reduction for Maximum {
 fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
     let [.., depth] = p.input;
     let [_, out_height, out_width, _] = p.output;
-    let [vertical, horizontal] = Axis::pair(p.input, p.window, p.stride, [1, 1], p.pad);
+    let [vertical, horizontal] = Axis::pair(p.input, &Window2d { dilation: [1, 1], ..p.window });
 
     for_each_line(rows, out_width * depth, output, |row, line| {
         let (image, y) = div_rem(row, out_height);

@@ -1,6 +1,7 @@
 //! Sliding windows: the taps of a kernel that meet the input, along one axis.
 
 use core::ops::Range;
+use tealight_types::Window2d;
 
 /// One axis of a sliding window.
 #[derive(Clone, Copy)]
@@ -24,14 +25,8 @@ pub(crate) struct Taps {
 impl Axis {
     /// The vertical and the horizontal axis of a window over an NHWC input.
     #[inline]
-    pub(crate) fn pair(
-        input: [usize; 4],
-        kernel: [usize; 2],
-        stride: [usize; 2],
-        dilation: [usize; 2],
-        pad: [usize; 2],
-    ) -> [Self; 2] {
-        let [_, height, width, _] = input;
+    pub(crate) fn pair([_, height, width, _]: [usize; 4], window: &Window2d) -> [Self; 2] {
+        let Window2d { kernel, stride, dilation, pad } = window;
         let axis = |input, kernel, stride, dilation, pad| Self { input, kernel, stride, dilation, pad };
         [
             axis(height, kernel[0], stride[0], dilation[0], pad[0]),

@@ -4,37 +4,33 @@
 mod common;
 
 use common::{Channels, Rng, by_rows, flat, for_seeds, indices, tap};
-use tealight_kernels::{Conv2d, DepthwiseConv2d, conv2d, depthwise_conv2d};
+use tealight_kernels::{Conv2d, DepthwiseConv2d, Window2d, conv2d, depthwise_conv2d};
 
 /// Sizes of a random layer without its channels.
-struct Window {
-    size: [usize; 2],
+struct Sizes {
+    input: [usize; 2],
     output: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    pad: [usize; 2],
+    window: Window2d,
 }
 
-impl Window {
+impl Sizes {
     fn random(rng: &mut Rng) -> Self {
         let pair = |rng: &mut Rng, low, high| [rng.size(low, high), rng.size(low, high)];
         let kernel = pair(rng, 1, 4);
         let dilation = if rng.size(0, 2) == 0 { pair(rng, 1, 3) } else { [1, 1] };
+        let pad = [0, 1].map(|i| rng.size(0, kernel[i] * dilation[i]));
         Self {
-            size: pair(rng, 1, 8),
+            input: pair(rng, 1, 8),
             // Any size: coordinates outside the input are padding.
             output: pair(rng, 1, 6),
-            kernel,
-            stride: pair(rng, 1, 3),
-            dilation,
-            pad: [rng.size(0, kernel[0] * dilation[0]), rng.size(0, kernel[1] * dilation[1])],
+            window: Window2d { kernel, stride: pair(rng, 1, 3), dilation, pad },
         }
     }
 
     /// The input pixel under a tap.
     fn tap(&self, [y, x]: [usize; 2], [ky, kx]: [usize; 2]) -> Option<[usize; 2]> {
-        let axis = |i: usize| [self.stride[i], self.dilation[i], self.pad[i], self.size[i]];
+        let Window2d { stride, dilation, pad, .. } = self.window;
+        let axis = |i: usize| [stride[i], dilation[i], pad[i], self.input[i]];
         Some([tap(y, ky, axis(0))?, tap(x, kx, axis(1))?])
     }
 }
@@ -42,21 +38,18 @@ impl Window {
 #[test]
 fn conv2d_equals_its_definition_and_rows_are_independent() {
     for_seeds(400, |rng| {
-        let window = Window::random(rng);
+        let sizes = Sizes::random(rng);
         let groups = if rng.size(0, 3) == 0 { rng.size(2, 3) } else { 1 };
         // With deep inputs, windows are not gathered but read in place.
         let group_in = if rng.size(0, 2) == 0 { rng.size(30, 70) } else { rng.size(1, 7) };
         let group_out = rng.size(1, 9);
-        let [height, width] = window.size;
-        let [out_height, out_width] = window.output;
-        let [kernel_height, kernel_width] = window.kernel;
+        let [height, width] = sizes.input;
+        let [out_height, out_width] = sizes.output;
+        let [kernel_height, kernel_width] = sizes.window.kernel;
         let p = Conv2d {
             input: [rng.size(1, 2), height, width, group_in * groups],
             output: [1, out_height, out_width, group_out * groups],
-            kernel: window.kernel,
-            stride: window.stride,
-            dilation: window.dilation,
-            pad: window.pad,
+            window: sizes.window,
             groups,
             input_zero_point: rng.zero_point(),
             output_zero_point: rng.zero_point(),
@@ -73,7 +66,7 @@ fn conv2d_equals_its_definition_and_rows_are_independent() {
             .map(|[n, y, x, o]| {
                 let mut sum = 0;
                 for [ky, kx, i] in indices([kernel_height, kernel_width, group_in]) {
-                    if let Some([iy, ix]) = window.tap([y, x], [ky, kx]) {
+                    if let Some([iy, ix]) = sizes.tap([y, x], [ky, kx]) {
                         let channel = o / group_out * group_in + i;
                         let x = i64::from(input[flat(p.input, [n, iy, ix, channel])]);
                         let w = i64::from(weights[flat(filter, [o, ky, kx, i])]);
@@ -99,21 +92,18 @@ fn conv2d_equals_its_definition_and_rows_are_independent() {
 #[test]
 fn depthwise_conv2d_equals_its_definition_and_rows_are_independent() {
     for_seeds(400, |rng| {
-        let window = Window::random(rng);
+        let sizes = Sizes::random(rng);
         // Deep outputs need more than one block of channels.
         let depth = if rng.size(0, 3) == 0 { rng.size(60, 140) } else { rng.size(1, 21) };
         let multiplier = if rng.size(0, 1) == 0 { rng.size(2, 10) } else { 1 };
-        let [height, width] = window.size;
-        let [out_height, out_width] = window.output;
-        let [kernel_height, kernel_width] = window.kernel;
+        let [height, width] = sizes.input;
+        let [out_height, out_width] = sizes.output;
+        let [kernel_height, kernel_width] = sizes.window.kernel;
         let batches = rng.size(1, 2);
         let p = DepthwiseConv2d {
             input: [batches, height, width, depth],
             output: [batches, out_height, out_width, depth * multiplier],
-            kernel: window.kernel,
-            stride: window.stride,
-            dilation: window.dilation,
-            pad: window.pad,
+            window: sizes.window,
             input_zero_point: rng.zero_point(),
             output_zero_point: rng.zero_point(),
             activation: rng.activation(),
@@ -126,8 +116,8 @@ fn depthwise_conv2d_equals_its_definition_and_rows_are_independent() {
         let expected: Vec<i8> = indices(p.output)
             .map(|[n, y, x, o]| {
                 let mut sum = 0;
-                for [ky, kx] in indices(window.kernel) {
-                    if let Some([iy, ix]) = window.tap([y, x], [ky, kx]) {
+                for [ky, kx] in indices(sizes.window.kernel) {
+                    if let Some([iy, ix]) = sizes.tap([y, x], [ky, kx]) {
                         let x = i64::from(input[flat(p.input, [n, iy, ix, o / multiplier])]);
                         let w = i64::from(weights[flat(filter, [ky, kx, o])]);
                         sum += w * (x - i64::from(p.input_zero_point));

@@ -7,6 +7,7 @@ mod floats;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, tap};
 use floats::{assert_near, by_rows_and_storage, floats, halves};
+use tealight_kernels::Window2d;
 use tealight_kernels::float::{
     Conv2d, ConvTranspose2d, DepthwiseConv2d, Pool2d, UNBOUNDED, avg_pool2d, conv_transpose2d, conv2d,
     depthwise_conv2d, max_pool2d,
@@ -35,15 +36,17 @@ fn a_convolution_is_the_sum_over_its_window() {
         let p = Conv2d {
             input: [rng.size(1, 2), height, width, groups * group_inputs],
             output: [0, rng.size(1, 6), rng.size(1, 6), groups * group_outputs],
-            kernel: pair(rng, 1, 4),
-            stride: pair(rng, 1, 3),
-            dilation: pair(rng, 1, 2),
-            pad: pair(rng, 0, 3),
+            window: Window2d {
+                kernel: pair(rng, 1, 4),
+                stride: pair(rng, 1, 3),
+                dilation: pair(rng, 1, 2),
+                pad: pair(rng, 0, 3),
+            },
             groups,
             activation: activation(rng),
         };
         let p = Conv2d { output: [p.input[0], p.output[1], p.output[2], p.output[3]], ..p };
-        let filter = [p.output[3], p.kernel[0], p.kernel[1], group_inputs];
+        let filter = [p.output[3], p.window.kernel[0], p.window.kernel[1], group_inputs];
         let input = floats(rng, p.input.iter().product());
         let weights = floats(rng, filter.iter().product());
         let bias_len = rng.size(0, 1) * p.output[3];
@@ -58,9 +61,9 @@ fn a_convolution_is_the_sum_over_its_window() {
         );
         let of = |[n, y, x, o]: [usize; 4]| {
             let mut sum = f64::from(*bias.get(o).unwrap_or(&0.0));
-            for [ky, kx, i] in indices([p.kernel[0], p.kernel[1], group_inputs]) {
-                let iy = tap(y, ky, [p.stride[0], p.dilation[0], p.pad[0], p.input[1]]);
-                let ix = tap(x, kx, [p.stride[1], p.dilation[1], p.pad[1], p.input[2]]);
+            for [ky, kx, i] in indices([p.window.kernel[0], p.window.kernel[1], group_inputs]) {
+                let iy = tap(y, ky, [p.window.stride[0], p.window.dilation[0], p.window.pad[0], p.input[1]]);
+                let ix = tap(x, kx, [p.window.stride[1], p.window.dilation[1], p.window.pad[1], p.input[2]]);
                 let (Some(iy), Some(ix)) = (iy, ix) else { continue };
                 let channel = o / group_outputs * group_inputs + i;
                 let x = input[flat(p.input, [n, iy, ix, channel])];
@@ -81,13 +84,15 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
         let p = DepthwiseConv2d {
             input: [images, height, width, in_channels],
             output: [images, rng.size(1, 6), rng.size(1, 6), in_channels * multiplier],
-            kernel: pair(rng, 1, 4),
-            stride: pair(rng, 1, 3),
-            dilation: pair(rng, 1, 2),
-            pad: pair(rng, 0, 3),
+            window: Window2d {
+                kernel: pair(rng, 1, 4),
+                stride: pair(rng, 1, 3),
+                dilation: pair(rng, 1, 2),
+                pad: pair(rng, 0, 3),
+            },
             activation: activation(rng),
         };
-        let filter = [1, p.kernel[0], p.kernel[1], p.output[3]];
+        let filter = [1, p.window.kernel[0], p.window.kernel[1], p.output[3]];
         let input = floats(rng, p.input.iter().product());
         let weights = floats(rng, filter.iter().product());
         let bias = floats(rng, p.output[3]);
@@ -100,9 +105,9 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
         );
         let of = |[n, y, x, o]: [usize; 4]| {
             let mut sum = f64::from(bias[o]);
-            for [ky, kx] in indices(p.kernel) {
-                let iy = tap(y, ky, [p.stride[0], p.dilation[0], p.pad[0], p.input[1]]);
-                let ix = tap(x, kx, [p.stride[1], p.dilation[1], p.pad[1], p.input[2]]);
+            for [ky, kx] in indices(p.window.kernel) {
+                let iy = tap(y, ky, [p.window.stride[0], p.window.dilation[0], p.window.pad[0], p.input[1]]);
+                let ix = tap(x, kx, [p.window.stride[1], p.window.dilation[1], p.window.pad[1], p.input[2]]);
                 let (Some(iy), Some(ix)) = (iy, ix) else { continue };
                 let x = input[flat(p.input, [n, iy, ix, o / multiplier])];
                 sum += f64::from(x) * f64::from(weights[flat(filter, [0, ky, kx, o])]);
@@ -123,14 +128,16 @@ fn a_transposed_convolution_spreads_each_input_over_its_window() {
         let p = ConvTranspose2d {
             input: [images, height, width, groups * group_inputs],
             output: [images, rng.size(1, 9), rng.size(1, 9), groups * group_outputs],
-            kernel: pair(rng, 1, 4),
-            stride: pair(rng, 1, 3),
-            dilation: pair(rng, 1, 2),
-            pad: pair(rng, 0, 2),
+            window: Window2d {
+                kernel: pair(rng, 1, 4),
+                stride: pair(rng, 1, 3),
+                dilation: pair(rng, 1, 2),
+                pad: pair(rng, 0, 2),
+            },
             groups,
             activation: UNBOUNDED,
         };
-        let filter = [p.output[3], p.kernel[0], p.kernel[1], group_inputs];
+        let filter = [p.output[3], p.window.kernel[0], p.window.kernel[1], group_inputs];
         let input = floats(rng, p.input.iter().product());
         let weights = floats(rng, filter.iter().product());
         let bias = floats(rng, p.output[3]);
@@ -144,9 +151,10 @@ fn a_transposed_convolution_spreads_each_input_over_its_window() {
         let mut expected: Vec<f64> = indices(p.output).map(|[.., o]| f64::from(bias[o])).collect();
         for [n, iy, ix, channel] in indices(p.input) {
             let (group, i) = (channel / group_inputs, channel % group_inputs);
-            for [ky, kx, within] in indices([p.kernel[0], p.kernel[1], group_outputs]) {
+            for [ky, kx, within] in indices([p.window.kernel[0], p.window.kernel[1], group_outputs]) {
                 let to = |axis: usize, i: usize, k: usize| {
-                    let to = (i * p.stride[axis] + k * p.dilation[axis]).checked_sub(p.pad[axis])?;
+                    let to =
+                        (i * p.window.stride[axis] + k * p.window.dilation[axis]).checked_sub(p.window.pad[axis])?;
                     (to < p.output[axis + 1]).then_some(to)
                 };
                 let (Some(y), Some(x)) = (to(0, iy, ky), to(1, ix, kx)) else { continue };
@@ -169,9 +177,12 @@ fn a_pool_is_the_mean_or_the_maximum_of_its_window() {
         let p = Pool2d {
             input: [images, height, width, depth],
             output: [images, rng.size(1, 5), rng.size(1, 5), depth],
-            window: pair(rng, 1, 4),
-            stride: pair(rng, 1, 3),
-            pad: pair(rng, 0, 3),
+            window: Window2d {
+                kernel: pair(rng, 1, 4),
+                stride: pair(rng, 1, 3),
+                dilation: [1, 1],
+                pad: pair(rng, 0, 3),
+            },
             count_padding: rng.size(0, 1) == 1,
             activation: UNBOUNDED,
         };
@@ -180,23 +191,23 @@ fn a_pool_is_the_mean_or_the_maximum_of_its_window() {
         let average = by_rows(rng, rows, row_len, |rows, output| avg_pool2d(&p, rows, &input, output));
         let maximum = by_rows(rng, rows, row_len, |rows, output| max_pool2d(&p, rows, &input, output));
         let window = |[n, y, x, c]: [usize; 4]| -> Vec<f64> {
-            let taps = indices(p.window).filter_map(|[ky, kx]| {
-                let iy = tap(y, ky, [p.stride[0], 1, p.pad[0], height])?;
-                let ix = tap(x, kx, [p.stride[1], 1, p.pad[1], width])?;
+            let taps = indices(p.window.kernel).filter_map(|[ky, kx]| {
+                let iy = tap(y, ky, [p.window.stride[0], 1, p.window.pad[0], height])?;
+                let ix = tap(x, kx, [p.window.stride[1], 1, p.window.pad[1], width])?;
                 Some(f64::from(input[flat(p.input, [n, iy, ix, c])]))
             });
             taps.collect()
         };
-        let all = p.window[0] * p.window[1];
+        let all = p.window.kernel[0] * p.window.kernel[1];
         let mean = |at| {
             let window = window(at);
             let count = if p.count_padding { all } else { window.len().max(1) };
             window.iter().sum::<f64>() / count as f64
         };
         assert_near(&average, &indices(p.output).map(mean).collect::<Vec<_>>(), TOLERANCE);
-        let greatest = |at| window(at).into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let max = |at| window(at).into_iter().fold(f64::NEG_INFINITY, f64::max);
         for (at, &maximum) in indices(p.output).zip(&maximum) {
-            assert_eq!(f64::from(maximum), greatest(at));
+            assert_eq!(f64::from(maximum), max(at));
         }
     });
 }

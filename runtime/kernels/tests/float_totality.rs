@@ -1,8 +1,8 @@
 //! The f32 kernels are total: they return for all parameters and slice lengths.
 
 use proptest::prelude::*;
-use tealight_kernels::Broadcast;
 use tealight_kernels::float::*;
+use tealight_kernels::{Broadcast, Window2d};
 
 /// Small sizes, including zero.
 fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
@@ -29,13 +29,14 @@ proptest! {
         x in floats(), w in floats(), bias in floats(), len in 0usize..200,
     ) {
         let out = &mut vec![0.0; len][..];
-        let p = Conv2d { input, output, kernel, stride, dilation, pad, groups, activation };
+        let window = Window2d { kernel, stride, dilation, pad };
+        let p = Conv2d { input, output, window, groups, activation };
         conv2d(&p, 1..rows, &x, &w, &bias, out);
-        let p = ConvTranspose2d { input, output, kernel, stride, dilation, pad, groups, activation };
+        let p = ConvTranspose2d { input, output, window, groups, activation };
         conv_transpose2d(&p, 1..rows, &x, &w, &bias, out);
-        let p = DepthwiseConv2d { input, output, kernel, stride, dilation, pad, activation };
+        let p = DepthwiseConv2d { input, output, window, activation };
         depthwise_conv2d(&p, 1..rows, &x, &w, &bias, out);
-        let p = Pool2d { input, output, window: kernel, stride, pad, count_padding, activation };
+        let p = Pool2d { input, output, window, count_padding, activation };
         avg_pool2d(&p, 1..rows, &x, out);
         max_pool2d(&p, 1..rows, &x, out);
     }

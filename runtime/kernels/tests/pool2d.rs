@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, tap};
-use tealight_kernels::{Pool2d, avg_pool2d, max_pool2d};
+use tealight_kernels::{Pool2d, Window2d, avg_pool2d, max_pool2d};
 
 /// A random layer all of whose windows meet the input, with its input.
 fn layer(rng: &mut Rng) -> (Pool2d, Vec<i8>) {
@@ -11,14 +11,17 @@ fn layer(rng: &mut Rng) -> (Pool2d, Vec<i8>) {
     let mut p = Pool2d {
         input: [n, rng.size(1, 8), rng.size(1, 8), c],
         output: [n, 1, 1, c],
-        window: [rng.size(1, 4), rng.size(1, 4)],
-        stride: [rng.size(1, 3), rng.size(1, 3)],
-        pad: [0, 0],
+        window: Window2d {
+            kernel: [rng.size(1, 4), rng.size(1, 4)],
+            stride: [rng.size(1, 3), rng.size(1, 3)],
+            dilation: [1, 1],
+            pad: [0, 0],
+        },
         activation: rng.activation(),
     };
     for i in 0..2 {
-        p.pad[i] = rng.size(0, p.window[i] - 1);
-        p.output[1 + i] = 1 + (p.input[1 + i] - 1 + p.pad[i]) / p.stride[i];
+        p.window.pad[i] = rng.size(0, p.window.kernel[i] - 1);
+        p.output[1 + i] = 1 + (p.input[1 + i] - 1 + p.window.pad[i]) / p.window.stride[i];
     }
     let input = rng.bytes(p.input.iter().product());
     (p, input)
@@ -26,10 +29,10 @@ fn layer(rng: &mut Rng) -> (Pool2d, Vec<i8>) {
 
 /// The inputs under each window.
 fn windows(p: &Pool2d, input: &[i8]) -> Vec<Vec<i32>> {
-    let axis = |i: usize| [p.stride[i], 1, p.pad[i], p.input[1 + i]];
+    let axis = |i: usize| [p.window.stride[i], 1, p.window.pad[i], p.input[1 + i]];
     indices(p.output)
         .map(|[n, y, x, c]| {
-            let taps = indices(p.window).filter_map(|[ky, kx]| {
+            let taps = indices(p.window.kernel).filter_map(|[ky, kx]| {
                 let (iy, ix) = (tap(y, ky, axis(0))?, tap(x, kx, axis(1))?);
                 Some(i32::from(input[flat(p.input, [n, iy, ix, c])]))
             });
@@ -85,9 +88,7 @@ fn the_largest_average_that_a_model_may_have_does_not_wrap() {
         let p = Pool2d {
             input: [1, height, width, 1],
             output: [1, 1, 1, 1],
-            window: LARGEST_WINDOW,
-            stride: [1, 1],
-            pad: [0, 0],
+            window: Window2d { kernel: LARGEST_WINDOW, stride: [1, 1], dilation: [1, 1], pad: [0, 0] },
             activation: [-128, 127],
         };
         let mut output = [99];

@@ -47,17 +47,18 @@ proptest! {
         len in 0usize..200,
     ) {
         let out = &mut vec![0; len][..];
+        let window = Window2d { kernel, stride, dilation, pad };
         let p = Conv2d {
-            input, output, kernel, stride, dilation, pad, groups, input_zero_point,
+            input, output, window, groups, input_zero_point,
             output_zero_point, activation,
         };
         conv2d(&p, 1..rows, &x, &w, &channels, out);
         let p = DepthwiseConv2d {
-            input, output, kernel, stride, dilation, pad, input_zero_point, output_zero_point,
+            input, output, window, input_zero_point, output_zero_point,
             activation,
         };
         depthwise_conv2d(&p, 1..rows, &x, &w, &channels, out);
-        let p = Pool2d { input, output, window: kernel, stride, pad, activation };
+        let p = Pool2d { input, output, window, activation };
         avg_pool2d(&p, 1..rows, &x, out);
         max_pool2d(&p, 1..rows, &x, out);
     }

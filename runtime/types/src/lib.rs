@@ -2,7 +2,8 @@
 //!
 //! `tealight-format` describes a compiled network and `tealight-kernels` computes it; neither depends on the other. The
 //! types that both use are defined here: element types ([`DType`]), types of quantized blocks ([`BlockType`]),
-//! functions of one value ([`UnaryFunction`]), and the factor between two quantizations ([`Multiplier`]).
+//! functions of one value ([`UnaryFunction`]), the factor between two quantizations ([`Multiplier`]), and the geometry of
+//! windows ([`Window2d`]).
 //!
 //! Everything is `Copy`, and everything that a check at compile time needs is `const fn`.
 #![no_std]
@@ -12,8 +13,10 @@ mod block;
 mod dtype;
 mod multiplier;
 mod unary;
+mod window;
 
 pub use block::BlockType;
 pub use dtype::DType;
 pub use multiplier::Multiplier;
 pub use unary::UnaryFunction;
+pub use window::Window2d;

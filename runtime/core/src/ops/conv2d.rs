@@ -1,6 +1,6 @@
 //! Conv2d and DepthwiseConv2d, int8 and f32.
 
-use super::{nhwc, unsigned};
+use super::{groups, nhwc};
 use crate::execute::Call;
 use crate::linked::Ops;
 use tealight_format::ops;
@@ -9,15 +9,11 @@ use tealight_kernels::float;
 
 pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
-    let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = kernels::Conv2d {
         input: nhwc(input.shape),
         output: nhwc(output.shape),
-        kernel: [kernel_h, kernel_w],
-        stride: unsigned(op.stride),
-        dilation: unsigned(op.dilation),
-        pad: unsigned(op.pad),
-        groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
+        window: op.window2d(&weights.shape),
+        groups: groups(&input, &weights),
         input_zero_point: input.zero_point,
         output_zero_point: output.zero_point,
         activation: op.activation,
@@ -28,14 +24,10 @@ pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
 
 pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
-    let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
     let p = kernels::DepthwiseConv2d {
         input: nhwc(input.shape),
         output: nhwc(output.shape),
-        kernel: [kernel_h, kernel_w],
-        stride: unsigned(op.0.stride),
-        dilation: unsigned(op.0.dilation),
-        pad: unsigned(op.0.pad),
+        window: op.0.window2d(&weights.shape),
         input_zero_point: input.zero_point,
         output_zero_point: output.zero_point,
         activation: op.0.activation,
@@ -46,15 +38,11 @@ pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
 
 pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
-    let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = float::Conv2d {
         input: nhwc(input.shape),
         output: nhwc(output.shape),
-        kernel: [kernel_h, kernel_w],
-        stride: unsigned(op.stride),
-        dilation: unsigned(op.dilation),
-        pad: unsigned(op.pad),
-        groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
+        window: op.window2d(&weights.shape),
+        groups: groups(&input, &weights),
         activation: op.activation,
     };
     let (x, bias) = (call.f32s(0), call.f32s(2));
@@ -63,14 +51,10 @@ pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
 
 pub(super) fn depthwise_conv2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
-    let [_, kernel_h, kernel_w, _] = nhwc(weights.shape);
     let p = float::DepthwiseConv2d {
         input: nhwc(input.shape),
         output: nhwc(output.shape),
-        kernel: [kernel_h, kernel_w],
-        stride: unsigned(op.0.stride),
-        dilation: unsigned(op.0.dilation),
-        pad: unsigned(op.0.pad),
+        window: op.0.window2d(&weights.shape),
         activation: op.0.activation,
     };
     let (x, bias) = (call.f32s(0), call.f32s(2));

@@ -1,6 +1,6 @@
 //! ConvTranspose2dF32.
 
-use super::{nhwc, unsigned};
+use super::{groups, nhwc};
 use crate::execute::Call;
 use crate::linked::Ops;
 use tealight_format::ops;
@@ -8,15 +8,11 @@ use tealight_kernels::float;
 
 pub(super) fn conv_transpose2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
-    let [_, kernel_h, kernel_w, depth] = nhwc(weights.shape);
     let p = float::ConvTranspose2d {
         input: nhwc(input.shape),
         output: nhwc(output.shape),
-        kernel: [kernel_h, kernel_w],
-        stride: unsigned(op.stride),
-        dilation: unsigned(op.dilation),
-        pad: unsigned(op.pad),
-        groups: (input.shape.dim(3) as usize).checked_div(depth).unwrap_or(1),
+        window: op.window2d(&weights.shape),
+        groups: groups(&input, &weights),
         activation: op.activation,
     };
     let (x, bias) = (call.f32s(0), call.f32s(2));

@@ -211,6 +211,11 @@ fn nhwc(shape: Shape) -> [usize; 4] {
     [0, 1, 2, 3].map(|i| shape.dim(i) as usize)
 }
 
+/// The number of channel groups of a convolution with OHWI weights.
+fn groups(input: &Value, weights: &Value) -> usize {
+    input.shape.dim(3).checked_div(weights.shape.dim(3)).unwrap_or(1) as usize
+}
+
 /// The number of elements of a recurrent layer's input and hidden state, per batch: the row lengths of its weights.
 fn recurrent_sizes(call: &Call<'_>) -> [usize; 2] {
     [1, 2].map(|k| call.input(k).shape.dim(1) as usize)

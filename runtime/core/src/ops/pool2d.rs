@@ -1,6 +1,6 @@
 //! AvgPool2d and MaxPool2d, int8 and f32.
 
-use super::{nhwc, unsigned};
+use super::nhwc;
 use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
@@ -20,9 +20,7 @@ fn params(op: &ops::Pool2d, call: &Call<'_>) -> kernels::Pool2d {
     kernels::Pool2d {
         input: nhwc(call.input(0).shape),
         output: nhwc(call.operands.output.shape),
-        window: unsigned(op.window),
-        stride: unsigned(op.stride),
-        pad: unsigned(op.pad),
+        window: op.window2d(),
         activation: op.activation,
     }
 }
@@ -41,9 +39,7 @@ fn params_f32(op: &ops::Pool2dF32, call: &Call<'_>) -> float::Pool2d {
     float::Pool2d {
         input: nhwc(call.input(0).shape),
         output: nhwc(call.operands.output.shape),
-        window: unsigned(op.window),
-        stride: unsigned(op.stride),
-        pad: unsigned(op.pad),
+        window: op.window2d(),
         count_padding: false,
         activation: op.activation,
     }

@@ -2,8 +2,11 @@
 
 use super::conv2d::grouped;
 use super::work::{product, quotient, sum, weight_cost};
-use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, attrs_of, bits, range, words};
-use crate::DType;
+use super::{
+    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, attrs_of, bits, range, sizes, words,
+};
+use crate::{DType, Shape};
+use tealight_types::Window2d;
 
 /// Attributes of a transposed 2-D convolution. Tap `k` of input `i` is added to output `i * stride + k * dilation -
 /// pad`, if that is inside. The bias is one number for each output channel, or absent.
@@ -20,7 +23,7 @@ pub struct ConvTranspose2dF32 {
 }
 
 /// The maximum of a stride, a window's extent, a pad or a side, with which their sums and products fit.
-const MOST: u64 = 1 << 24;
+const MAX: u64 = 1 << 24;
 
 impl OpInfo for ConvTranspose2dF32 {
     const INPUTS: &'static [Input] =
@@ -39,6 +42,13 @@ without_blocks!(ConvTranspose2dF32);
 output_apart!(ConvTranspose2dF32);
 
 impl ConvTranspose2dF32 {
+    /// The window over the image, of weights `[_, KH, KW, _]`; for checked attributes.
+    #[inline]
+    pub const fn window2d(&self, weights: &Shape) -> Window2d {
+        let kernel = [weights.dim(1) as usize, weights.dim(2) as usize];
+        Window2d { kernel, stride: sizes(self.stride), dilation: sizes(self.dilation), pad: sizes(self.pad) }
+    }
+
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         let activation = tri!(range::<CHECK>(attrs, 6));
         Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })
@@ -63,9 +73,9 @@ impl ConvTranspose2dF32 {
         while axis < 2 {
             let (size, stride, dilation) = (w.dim(axis + 1), self.stride[axis], self.dilation[axis]);
             let fits = is_side(size as i64) && is_side(stride as i64) && is_side(dilation as i64);
-            ensure!(fits && (size as u64 - 1) * (dilation as u64) < MOST, OpFault::Attribute { index: axis as u8 });
+            ensure!(fits && (size as u64 - 1) * (dilation as u64) < MAX, OpFault::Attribute { index: axis as u8 });
             let pad = self.pad[axis];
-            ensure!(pad >= 0 && (pad as u64) < MOST, OpFault::Attribute { index: 4 + axis as u8 });
+            ensure!(pad >= 0 && (pad as u64) < MAX, OpFault::Attribute { index: 4 + axis as u8 });
             ensure!(is_side(o.dim(axis + 1) as i64), OpFault::Shape { operand: OUTPUT });
             axis += 1;
         }
@@ -93,5 +103,5 @@ const fn hits(taps: u64, stride: i32, dilation: i32) -> u64 {
 }
 
 const fn is_side(length: i64) -> bool {
-    1 <= length && length <= MOST as i64
+    1 <= length && length <= MAX as i64
 }

@@ -344,7 +344,12 @@ const fn window_fits(input: u32, output: u32, size: u32, stride: i32, dilation: 
     (output as u64 - 1) * (stride as u64) < input as u64 + pad as u64
 }
 
-/// Reads up to `N` words into an array of unsigned sizes.
+/// Words that were checked not to be negative.
+const fn sizes([a, b]: [i32; 2]) -> [usize; 2] {
+    [a.cast_unsigned() as usize, b.cast_unsigned() as usize]
+}
+
+/// Reads up to `N` words; 0 past the last.
 const fn words<const N: usize>(attrs: &Attrs, at: usize) -> [i32; N] {
     let mut out = [0; N];
     let mut i = 0;

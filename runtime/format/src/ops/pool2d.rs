@@ -3,9 +3,10 @@
 use super::work::{ROW, product, sum};
 use super::{
     Attrs, Fused, Input, MAX_AVERAGED, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
-    bits, overlap, range, window_fits, words,
+    bits, overlap, range, sizes, window_fits, words,
 };
 use crate::{DType, Value};
+use tealight_types::Window2d;
 
 /// Attributes of average and maximum pooling. Taps outside the input do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,12 @@ impl Pool2d {
 }
 
 impl Pool2d {
+    /// The window over the image; for checked attributes.
+    #[inline]
+    pub const fn window2d(&self) -> Window2d {
+        Window2d { kernel: sizes(self.window), stride: sizes(self.stride), dilation: [1, 1], pad: sizes(self.pad) }
+    }
+
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         let activation = tri!(activation::<CHECK>(attrs, 6));
         Ok(Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation })
@@ -101,6 +108,12 @@ impl Pool2dF32 {
 }
 
 impl Pool2dF32 {
+    /// The window over the image; for checked attributes.
+    #[inline]
+    pub const fn window2d(&self) -> Window2d {
+        Window2d { kernel: sizes(self.window), stride: sizes(self.stride), dilation: [1, 1], pad: sizes(self.pad) }
+    }
+
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         let activation = tri!(range::<CHECK>(attrs, 6));
         Ok(Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation })

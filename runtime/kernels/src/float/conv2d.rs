@@ -10,6 +10,7 @@ use super::sum::{Sum, Weight};
 use super::{at, clamp};
 use crate::lines::{for_each_line, run};
 use crate::window::{Axis, div_rem, pixel_start};
+use tealight_types::Window2d;
 
 /// Parameters of [`conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,15 +19,8 @@ pub struct Conv2d {
     pub input: [usize; 4],
     /// Output shape, NHWC.
     pub output: [usize; 4],
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Vertical and horizontal stride.
-    pub stride: [usize; 2],
-    /// Vertical and horizontal dilation.
-    pub dilation: [usize; 2],
-    /// Rows of padding above, columns of padding to the left. Missing rows below and columns to
-    /// the right are padding too.
-    pub pad: [usize; 2],
+    /// The window of an output pixel in the input.
+    pub window: Window2d,
     /// Number of groups: each reads `input[3] / groups` channels and computes `output[3] / groups`.
     pub groups: usize,
     /// Minimum and maximum of the output.
@@ -47,13 +41,13 @@ pub fn conv2d<W: Weight>(
 ) {
     let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
-    let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
-    let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
+    let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
+    let [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let (group_inputs, group_outputs) = (in_channels / groups, out_channels / groups);
     let filter_len = kernel_height * kernel_width * group_inputs;
     // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
-    let line_step = p.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels);
-    let tap_step = p.dilation[1].wrapping_mul(in_channels);
+    let line_step = p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels);
+    let tap_step = p.window.dilation[1].wrapping_mul(in_channels);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
@@ -62,7 +56,7 @@ pub fn conv2d<W: Weight>(
             let x = horizontal.clip(x);
             let first = pixel_start(p.input, [image, y.input, x.input]);
             // The taps of a kernel row are one run if they are contiguous in the input too.
-            let is_run = group_inputs == in_channels && (p.dilation[1] <= 1 || x.len() == 1);
+            let is_run = group_inputs == in_channels && (p.window.dilation[1] <= 1 || x.len() == 1);
             let (runs, run_len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
             for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
                 // If no tap is in the input, the start is meaningless, and this sum may wrap too.

@@ -13,6 +13,7 @@ use super::sum::{Sum, Weight};
 use super::{at, clamp};
 use crate::lines::{for_each_line, run};
 use crate::window::{div_rem, pixel_start};
+use tealight_types::Window2d;
 
 /// Parameters of [`conv_transpose2d`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,14 +22,8 @@ pub struct ConvTranspose2d {
     pub input: [usize; 4],
     /// Output shape, NHWC.
     pub output: [usize; 4],
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Distance of adjacent inputs in the output, vertical and horizontal.
-    pub stride: [usize; 2],
-    /// Vertical and horizontal dilation.
-    pub dilation: [usize; 2],
-    /// Rows cut off above, columns cut off to the left.
-    pub pad: [usize; 2],
+    /// The window. Its padding is the number of output rows above and columns to the left that are cut off.
+    pub window: Window2d,
     /// Number of groups: each reads `input[3] / groups` channels and computes `output[3] / groups`.
     pub groups: usize,
     /// Minimum and maximum of the output.
@@ -41,8 +36,9 @@ impl ConvTranspose2d {
     fn source(&self, axis: usize, output: usize, tap: usize) -> Option<usize> {
         let of = |pair: [usize; 2]| if axis == 0 { pair[0] } else { pair[1] };
         let [_, height, width, _] = self.input;
-        let distance = output.wrapping_add(of(self.pad)).checked_sub(tap.wrapping_mul(of(self.dilation)))?;
-        let (source, rest) = div_rem(distance, of(self.stride));
+        let distance =
+            output.wrapping_add(of(self.window.pad)).checked_sub(tap.wrapping_mul(of(self.window.dilation)))?;
+        let (source, rest) = div_rem(distance, of(self.window.stride));
         (rest == 0 && source < of([height, width])).then_some(source)
     }
 }
@@ -59,7 +55,7 @@ pub fn conv_transpose2d<W: Weight>(
     bias: &[f32],
     output: &mut [f32],
 ) {
-    let ([kernel_height, kernel_width], groups) = (p.kernel, p.groups.max(1));
+    let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
     let [_, out_height, out_width, out_channels] = p.output;
     let (group_inputs, group_outputs) = (p.input[3] / groups, out_channels / groups);
     for_each_line(rows, out_width * out_channels, output, |row, line| {

@@ -9,6 +9,7 @@ use super::sum::{Weight, add_scaled};
 use super::{at, clamp};
 use crate::lines::{for_each_line, run, tail};
 use crate::window::{Axis, div_rem, pixel_start};
+use tealight_types::Window2d;
 
 /// Parameters of [`depthwise_conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,14 +18,8 @@ pub struct DepthwiseConv2d {
     pub input: [usize; 4],
     /// Output shape, NHWC; channels are a multiple of the input's.
     pub output: [usize; 4],
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Vertical and horizontal stride.
-    pub stride: [usize; 2],
-    /// Vertical and horizontal dilation.
-    pub dilation: [usize; 2],
-    /// Rows of padding above, columns of padding to the left.
-    pub pad: [usize; 2],
+    /// The window of an output pixel in the input.
+    pub window: Window2d,
     /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
@@ -43,7 +38,7 @@ pub fn depthwise_conv2d<W: Weight>(
     let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
     let multiplier = out_channels / in_channels.max(1);
-    let [vertical, horizontal] = Axis::pair(p.input, p.kernel, p.stride, p.dilation, p.pad);
+    let [vertical, horizontal] = Axis::pair(p.input, &p.window);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
@@ -54,9 +49,9 @@ pub fn depthwise_conv2d<W: Weight>(
             pixel.fill(0.0);
             for (line, ky) in y.taps.clone().enumerate() {
                 for (column, kx) in x.taps.clone().enumerate() {
-                    let step = line * p.dilation[0] * in_width + column * p.dilation[1];
+                    let step = line * p.window.dilation[0] * in_width + column * p.window.dilation[1];
                     let inputs = run(input, first + step * in_channels, in_channels);
-                    let weights = tail(weights, (ky * p.kernel[1] + kx) * out_channels);
+                    let weights = tail(weights, (ky * p.window.kernel[1] + kx) * out_channels);
                     add_tap(inputs, weights, multiplier, pixel);
                 }
             }

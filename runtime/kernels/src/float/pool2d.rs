@@ -8,6 +8,7 @@ use core::ops::Range;
 use super::clamp;
 use crate::lines::{for_each_line, run};
 use crate::window::{Axis, div_rem, pixel_start};
+use tealight_types::Window2d;
 
 /// Parameters of [`avg_pool2d`] and [`max_pool2d`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,12 +17,8 @@ pub struct Pool2d {
     pub input: [usize; 4],
     /// Output shape, NHWC, with the input's channels.
     pub output: [usize; 4],
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Vertical and horizontal stride.
-    pub stride: [usize; 2],
-    /// Rows of padding above, columns of padding to the left.
-    pub pad: [usize; 2],
+    /// The window of an output pixel in the input; its dilation counts as 1.
+    pub window: Window2d,
     /// Whether the average divides by the size of the window, as if the padding contained zeros.
     pub count_padding: bool,
     /// Minimum and maximum of the output.
@@ -33,7 +30,7 @@ pub struct Pool2d {
 ///
 /// The average of a window that is entirely in the padding is 0.
 pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[f32], output: &mut [f32]) {
-    let all = p.window[0].wrapping_mul(p.window[1]);
+    let all = p.window.kernel[0].wrapping_mul(p.window.kernel[1]);
     pool(
         p,
         rows,
@@ -68,7 +65,7 @@ fn pool(
 ) {
     let [.., width, depth] = p.input;
     let [_, out_height, out_width, _] = p.output;
-    let [vertical, horizontal] = Axis::pair(p.input, p.window, p.stride, [1, 1], p.pad);
+    let [vertical, horizontal] = Axis::pair(p.input, &Window2d { dilation: [1, 1], ..p.window });
     for_each_line(rows, out_width * depth, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);

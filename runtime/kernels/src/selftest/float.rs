@@ -1,7 +1,7 @@
 //! Digests of the f32 kernels.
 
-use crate::Broadcast;
 use crate::float::*;
+use crate::{Broadcast, Window2d};
 
 use super::Digest;
 
@@ -30,15 +30,16 @@ fn of_function(f: UnaryFunction) -> u64 {
 pub(super) fn digests() -> [(&'static str, u64); 31] {
     let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
     let halves = w.map(f16::from_f32);
-    let (input, kernel, stride, dilation, pad) = ([2, 5, 6, 12], [3, 3], [2, 1], [1, 2], [1, 2]);
+    let input = [2, 5, 6, 12];
+    let window = Window2d { kernel: [3, 3], stride: [2, 1], dilation: [1, 2], pad: [1, 2] };
     let output = [2, 2, 3, 8];
     let activation = UNBOUNDED;
-    let conv = Conv2d { input, output, kernel, stride, dilation, pad, groups: 2, activation };
+    let conv = Conv2d { input, output, window, groups: 2, activation };
     let depthwise = [2, 2, 2, 24];
-    let depthwise = DepthwiseConv2d { input, output: depthwise, kernel, stride, dilation, pad, activation };
-    let transpose = ConvTranspose2d { input, output, kernel, stride, dilation, pad, groups: 2, activation };
-    let (window, count_padding) = ([3, 3], false);
-    let pool = Pool2d { input, output: [2, 2, 2, 12], window, stride: [2, 2], pad: [0, 0], count_padding, activation };
+    let depthwise = DepthwiseConv2d { input, output: depthwise, window, activation };
+    let transpose = ConvTranspose2d { input, output, window, groups: 2, activation };
+    let window = Window2d { kernel: [3, 3], stride: [2, 2], dilation: [1, 1], pad: [0, 0] };
+    let pool = Pool2d { input, output: [2, 2, 2, 12], window, count_padding: false, activation };
     let dense = FullyConnected { in_features: 45, out_features: 12, activation };
     let product = BatchMatMul {
         rows: 8,

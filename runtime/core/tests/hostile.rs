@@ -229,10 +229,10 @@ fn a_single_tap_may_have_any_dilation_and_stride_on_hosts_of_any_width() {
         let step = size.map(|size| if size == 1 { odd } else { 1 });
         let (input, output) = ([1, 3, 2, 4], [1, 1, 1, 6]);
         let weights = [6, size[0], size[1], 2];
-        let reals = |count: u32| vec![0u8; 4 * count as usize];
+        let zeros = |count: u32| vec![0u8; 4 * count as usize];
         let dims = |dims: &[u32]| dims.iter().product::<u32>();
         let mut parts = Parts {
-            constants: vec![("w", DType::F32, weights.to_vec(), reals(dims(&weights)))],
+            constants: vec![("w", DType::F32, weights.to_vec(), zeros(dims(&weights)))],
             values: vec![
                 value(Place::Arena, DType::F32, &input, 0, (0, 0)),
                 value(Place::Arena, DType::F32, &output, 96, (0, 1)),

@@ -12,25 +12,25 @@ use tealight_testing::build::{Parts, value};
 /// A tensor of a test: its place, type and dimensions, and the bytes of a constant or of an input.
 struct Given(Place, DType, Vec<u32>, Vec<u8>);
 
-fn reals(dims: &[u32]) -> Vec<f32> {
+fn values(dims: &[u32]) -> Vec<f32> {
     // Irregular, but the same in each run.
     (0..dims.iter().product()).map(|i: u32| ((i * 37 + dims[0] * 11) % 29) as f32 / 8.0 - 1.75).collect()
 }
 
-fn bytes(reals: &[f32]) -> Vec<u8> {
-    reals.iter().flat_map(|real| real.to_le_bytes()).collect()
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 fn integers(values: &[i32]) -> Given {
     Given(Place::Arena, DType::I32, vec![values.len() as u32], values.iter().flat_map(|i| i.to_le_bytes()).collect())
 }
 
-fn real(dims: &[u32]) -> Given {
-    Given(Place::Arena, DType::F32, dims.to_vec(), bytes(&reals(dims)))
+fn activation(dims: &[u32]) -> Given {
+    Given(Place::Arena, DType::F32, dims.to_vec(), bytes(&values(dims)))
 }
 
 fn constant(dims: &[u32]) -> Given {
-    Given(Place::Constant, DType::F32, dims.to_vec(), bytes(&reals(dims)))
+    Given(Place::Constant, DType::F32, dims.to_vec(), bytes(&values(dims)))
 }
 
 fn state(dtype: DType, dims: &[u32]) -> Given {
@@ -126,7 +126,7 @@ fn a_product_of_activations_repeats_a_single_matrix() {
     ] {
         let a_dims = if transpose_a { [of_a, inner, rows] } else { [of_a, rows, inner] };
         let b_dims = if transpose_b { [of_b, columns, inner] } else { [of_b, inner, columns] };
-        let (a, b) = (reals(&a_dims), reals(&b_dims));
+        let (a, b) = (values(&a_dims), values(&b_dims));
         let mut expected = Vec::new();
         for n in 0..N {
             for i in 0..rows {
@@ -145,19 +145,22 @@ fn a_product_of_activations_repeats_a_single_matrix() {
             }
         }
         let operator = Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a, transpose_b });
-        near(&result(operator, &[Some(real(&a_dims)), Some(real(&b_dims))], &[N, rows, columns]), &expected);
+        near(
+            &result(operator, &[Some(activation(&a_dims)), Some(activation(&b_dims))], &[N, rows, columns]),
+            &expected,
+        );
     }
 }
 
 #[test]
 fn a_layer_norm_without_a_bias_adds_nothing() {
     let operator = Operator::LayerNormF32(LayerNormF32 { epsilon: 1e-5 });
-    let inputs = |bias| [Some(real(&[2, 6])), Some(constant(&[6])), bias];
+    let inputs = |bias| [Some(activation(&[2, 6])), Some(constant(&[6])), bias];
     let (without, with) =
         (result(operator, &inputs(None), &[2, 6]), result(operator, &inputs(Some(constant(&[6, 1]))), &[2, 6]));
-    let bias = reals(&[6, 1]);
+    let bias = values(&[6, 1]);
     near(&with, &without.iter().zip(bias.iter().cycle()).map(|(x, b)| x + b).collect::<Vec<_>>());
-    let weight = reals(&[6]);
+    let weight = values(&[6]);
     for row in without.chunks(6) {
         let plain: Vec<f32> = row.iter().zip(&weight).map(|(x, w)| x / w).collect();
         assert!(plain.iter().sum::<f32>().abs() < 1e-4);
@@ -169,11 +172,11 @@ fn a_layer_norm_without_a_bias_adds_nothing() {
 fn gathers_read_rows_of_f32_and_of_blocks() {
     let indices = [2, 0, 7, -1];
     let rows = [2usize, 0, 2, 0];
-    let table = reals(&[3, 4]);
+    let table = values(&[3, 4]);
     let found = result(Operator::GatherF32(GatherF32), &[Some(integers(&indices)), Some(constant(&[3, 4]))], &[4, 4]);
     assert_eq!(found, rows.map(|row| &table[row * 4..][..4]).concat());
 
-    let table = reals(&[3, 256]);
+    let table = values(&[3, 256]);
     for of in [BlockType::Q8_0, BlockType::Q4_1, BlockType::Q6K] {
         let row_bytes = 256 / of.elements() * of.bytes();
         let mut blocks = vec![0; 3 * row_bytes as usize];
@@ -189,12 +192,13 @@ fn gathers_read_rows_of_f32_and_of_blocks() {
 
 #[test]
 fn rope_counts_heads_inside_or_outside_the_positions() {
-    let (table, x) = (reals(&[4, 1]), reals(&[2, 3, 2]));
+    let (table, x) = (values(&[4, 1]), values(&[2, 3, 2]));
     let positions = |heads: u32| if heads == 3 { vec![1, 3] } else { vec![1, 3, 0] };
     for (heads, interleaved) in [(3, false), (1, true)] {
         let operator = Operator::RopeF32(RopeF32 { heads, interleaved });
         let at = positions(heads as u32);
-        let inputs = [Some(real(&[2, 3, 2])), Some(constant(&[4, 1])), Some(constant(&[4, 1])), Some(integers(&at))];
+        let inputs =
+            [Some(activation(&[2, 3, 2])), Some(constant(&[4, 1])), Some(constant(&[4, 1])), Some(integers(&at))];
         // Sine and cosine are the same table: the kernel rotates by any pair of values, not only by an angle.
         let mut expected = Vec::new();
         for (row, point) in x.chunks(2).enumerate() {
@@ -215,7 +219,7 @@ fn attention_stores_keys_and_values_once_and_sees_earlier_ones() {
     for positions in [[0, 1], [1, 0], [2, 2], [-1, 9]] {
         let inputs = [
             Some(zeros()),
-            Some(real(&[2, 1])),
+            Some(activation(&[2, 1])),
             Some(values()),
             Some(integers(&positions)),
             Some(state(DType::F32, &[2, 4, 1, 1])),

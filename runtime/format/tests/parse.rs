@@ -400,10 +400,10 @@ fn half_precision_is_for_constants_only() {
 #[test]
 fn the_operator_set_must_be_that_of_the_operators() {
     // One neuron with f16 weights.
-    let real = |dims: &[u32], offset, life| build::value(Place::Arena, DType::F32, dims, offset, life);
+    let f32_value = |dims: &[u32], offset, life| build::value(Place::Arena, DType::F32, dims, offset, life);
     let mut parts = Parts {
         constants: vec![("weights", DType::F16, vec![1, 2], vec![0, 0x3c, 0, 0x3c])],
-        values: vec![real(&[2], 0, (0, 0)), real(&[1], 16, (0, 1))],
+        values: vec![f32_value(&[2], 0, (0, 0)), f32_value(&[1], 16, (0, 1))],
         inputs: 1,
         outputs: vec![2],
         ..Parts::default()

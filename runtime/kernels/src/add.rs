@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use crate::broadcast::Broadcast;
 use crate::quant::{clamp, multiply_by_multiplier_smaller_than_one};
+use tealight_types::Multiplier;
 
 /// Parameters of [`add`] and [`sub`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +26,12 @@ pub struct AddSub {
     pub output_zero_point: i32,
     /// Spare bits of the common scale; 20 for 8-bit operands.
     pub left_shift: i32,
-    /// Multiplier of `a_scale / (2 * max(a_scale, b_scale))`.
-    pub a_multiplier: i32,
-    /// Its shift, not positive.
-    pub a_shift: i32,
-    /// Multiplier of `b_scale / (2 * max(a_scale, b_scale))`.
-    pub b_multiplier: i32,
-    /// Its shift, not positive.
-    pub b_shift: i32,
-    /// Multiplier of `2 * max(a_scale, b_scale) / (2^left_shift * output_scale)`.
-    pub output_multiplier: i32,
-    /// Its shift, not positive.
-    pub output_shift: i32,
+    /// `a_scale / (2 * max(a_scale, b_scale))`; its shift is not positive.
+    pub a: Multiplier,
+    /// `b_scale / (2 * max(a_scale, b_scale))`; its shift is not positive.
+    pub b: Multiplier,
+    /// `2 * max(a_scale, b_scale) / (2^left_shift * output_scale)`; its shift is not positive.
+    pub output: Multiplier,
     /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
@@ -45,13 +40,13 @@ impl AddSub {
     #[inline]
     fn scaled_a(&self, a: i8) -> i32 {
         let shifted = self.shifted(a, self.a_zero_point);
-        multiply_by_multiplier_smaller_than_one(shifted, self.a_multiplier, self.a_shift)
+        multiply_by_multiplier_smaller_than_one(shifted, self.a.multiplier, self.a.shift)
     }
 
     #[inline]
     fn scaled_b(&self, b: i8) -> i32 {
         let shifted = self.shifted(b, self.b_zero_point);
-        multiply_by_multiplier_smaller_than_one(shifted, self.b_multiplier, self.b_shift)
+        multiply_by_multiplier_smaller_than_one(shifted, self.b.multiplier, self.b.shift)
     }
 
     #[inline]
@@ -61,7 +56,7 @@ impl AddSub {
 
     #[inline]
     fn output(&self, raw: i32) -> i8 {
-        let scaled = multiply_by_multiplier_smaller_than_one(raw, self.output_multiplier, self.output_shift);
+        let scaled = multiply_by_multiplier_smaller_than_one(raw, self.output.multiplier, self.output.shift);
         clamp(scaled.wrapping_add(self.output_zero_point), self.activation) as i8
     }
 }

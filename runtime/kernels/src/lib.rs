@@ -142,5 +142,5 @@ pub use resize_nearest::{ResizeNearest, resize_nearest};
 pub use softmax::{Softmax, softmax};
 pub use strided_slice::{StridedSlice, strided_slice};
 pub use svdf::{Svdf, svdf, svdf_i8_state};
-pub use tealight_types::Window2d;
+pub use tealight_types::{Multiplier, Window2d};
 pub use transpose::{Transpose, transpose};

@@ -10,6 +10,7 @@ use core::ops::Range;
 
 use crate::quant::{clamp, multiply_by_quantized_multiplier};
 use crate::view::{dense_strides, unravel};
+use tealight_types::Multiplier;
 
 /// Parameters of [`mean`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +23,8 @@ pub struct Mean {
     pub input_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Multiplier of `input_scale / output_scale`, without the division by the number of elements.
-    pub multiplier: i32,
-    /// Its shift.
-    pub shift: i32,
+    /// `input_scale / output_scale`, without the division by the number of elements.
+    pub output: Multiplier,
 }
 
 /// Computes output rows `rows`; a row is one element, counted over the dimensions that are kept, and
@@ -43,7 +42,7 @@ pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
         index.into_iter().zip(strides).fold(0usize, |at, (i, stride)| at.wrapping_add(i.wrapping_mul(stride)))
     };
     let count = summed.iter().fold(1usize, |n, &dim| n.wrapping_mul(dim));
-    let Some((multiplier, shift)) = divided(p.multiplier, p.shift, count) else {
+    let Some(Multiplier { multiplier, shift }) = divided(p.output, count) else {
         return;
     };
     let (line, line_stride) = innermost(&summed, &strides);
@@ -72,9 +71,9 @@ fn innermost(summed: &[usize; 6], strides: &[usize; 6]) -> (usize, usize) {
 }
 
 /// The factor divided by `count`; `None` for a count of 0.
-fn divided(multiplier: i32, shift: i32, count: usize) -> Option<(i32, i32)> {
+fn divided(Multiplier { multiplier, shift }: Multiplier, count: usize) -> Option<Multiplier> {
     let bits = (count as u64).checked_ilog2()? as i32;
     let bits = bits.min(32).min(shift.saturating_add(31)).max(0);
     let multiplier = (i64::from(multiplier) << bits).checked_div(count as i64)?;
-    Some((multiplier as i32, shift.saturating_sub(bits)))
+    Some(Multiplier { multiplier: multiplier as i32, shift: shift.saturating_sub(bits) })
 }

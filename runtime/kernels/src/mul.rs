@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use crate::broadcast::Broadcast;
 use crate::quant::{clamp, multiply_by_quantized_multiplier};
+use tealight_types::Multiplier;
 
 /// Parameters of [`mul`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +22,8 @@ pub struct Mul {
     pub b_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Multiplier of `a_scale * b_scale / output_scale`.
-    pub multiplier: i32,
-    /// Its shift.
-    pub shift: i32,
+    /// `a_scale * b_scale / output_scale`.
+    pub output: Multiplier,
     /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
@@ -36,7 +35,7 @@ pub fn mul(p: &Mul, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
     p.broadcast.for_each(rows, a, b, output, |a, b| {
         let a = i32::from(a).wrapping_sub(p.a_zero_point);
         let b = i32::from(b).wrapping_sub(p.b_zero_point);
-        let scaled = multiply_by_quantized_multiplier(a.wrapping_mul(b), p.multiplier, p.shift);
+        let scaled = multiply_by_quantized_multiplier(a.wrapping_mul(b), p.output.multiplier, p.output.shift);
         clamp(scaled.wrapping_add(p.output_zero_point), p.activation) as i8
     });
 }

@@ -19,6 +19,7 @@ use crate::arch::dot_rows;
 use crate::portable::sum;
 use crate::quant::{clamp, multiply_by_quantized_multiplier};
 use crate::window::div_rem;
+use tealight_types::Multiplier;
 
 /// Parameters of [`svdf`] and [`svdf_i8_state`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +36,10 @@ pub struct Svdf {
     pub input_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Multiplier of `input_scale * weights_feature_scale / state_scale`.
-    pub multiplier_1: i32,
-    /// Its shift.
-    pub shift_1: i32,
-    /// Multiplier of `state_scale * weights_time_scale / output_scale`.
-    pub multiplier_2: i32,
-    /// Its shift.
-    pub shift_2: i32,
+    /// `input_scale * weights_feature_scale / state_scale`.
+    pub feature: Multiplier,
+    /// `state_scale * weights_time_scale / output_scale`.
+    pub output: Multiplier,
     /// Minimum and maximum of the output.
     pub activation: [i32; 2],
 }
@@ -134,7 +131,7 @@ fn compute<T: State>(
             let mut feature = [input_offset.wrapping_mul(sum(feature_weights))];
             dot_rows(&mut feature, input, feature_weights, p.input_size);
             let [feature] = feature;
-            let feature = multiply_by_quantized_multiplier(feature, p.multiplier_1, p.shift_1);
+            let feature = multiply_by_quantized_multiplier(feature, p.feature.multiplier, p.feature.shift);
             let feature = clamp(feature.wrapping_add(state_zero_point), T::RANGE);
 
             let past = batch.wrapping_mul(p.units.wrapping_mul(p.rank)).wrapping_add(filter);
@@ -149,7 +146,7 @@ fn compute<T: State>(
                 total = total.wrapping_add(w.into().wrapping_mul(s));
             }
         }
-        let scaled = multiply_by_quantized_multiplier(total, p.multiplier_2, p.shift_2);
+        let scaled = multiply_by_quantized_multiplier(total, p.output.multiplier, p.output.shift);
         *output = clamp(scaled.wrapping_add(p.output_zero_point), p.activation) as i8;
     }
 }

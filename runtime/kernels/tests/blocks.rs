@@ -53,9 +53,9 @@ fn blocks_are_those_that_candle_recorded() {
     for (block, bytes, values, dot) in RECORDED {
         let w = quantized(block, &signal(1));
         assert_eq!(hash(&w), bytes, "{block:?}");
-        let mut real = vec![0.0; 512];
-        dequantize(block, &w, &mut real);
-        let bits: Vec<u8> = real.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let mut dequantized = vec![0.0; 512];
+        dequantize(block, &w, &mut dequantized);
+        let bits: Vec<u8> = dequantized.iter().flat_map(|x| x.to_le_bytes()).collect();
         assert_eq!(hash(&bits), values, "{block:?}");
         let mut x = vec![0; block.activations().row_bytes(512)];
         quantize_activations(block, &signal(2), &mut x);
@@ -78,9 +78,9 @@ fn quantized_values_are_near_the_original_values() {
         let x = &signal(3)[..256];
         let mut y = vec![0.0; 256];
         dequantize(block, &quantized(block, x), &mut y);
-        let greatest = x.iter().fold(0f32, |greatest, x| greatest.max(x.abs()));
+        let max = x.iter().fold(0f32, |max, x| max.max(x.abs()));
         for (x, y) in x.iter().zip(&y) {
-            assert!((x - y).abs() <= relative(block) * greatest, "{block:?}: {y}, not {x}");
+            assert!((x - y).abs() <= relative(block) * max, "{block:?}: {y}, not {x}");
         }
     }
 }
@@ -117,9 +117,10 @@ fn gather_returns_dequantized_rows_and_clamps_indices_out_of_range() {
             let output = by_rows(rng, 4, 512, |rows, output| {
                 gather_block(&p, rows, &[2, i32::MIN, 1, i32::MAX], &table, output);
             });
-            let mut real = vec![0.0; 3 * 512];
-            dequantize(block, &table, &mut real);
-            let rows: Vec<f32> = [2, 0, 1, 2].iter().flat_map(|&row| real[row * 512..][..512].to_vec()).collect();
+            let mut dequantized = vec![0.0; 3 * 512];
+            dequantize(block, &table, &mut dequantized);
+            let rows: Vec<f32> =
+                [2, 0, 1, 2].iter().flat_map(|&row| dequantized[row * 512..][..512].to_vec()).collect();
             assert_eq!(output, rows);
         }
     });

@@ -3,8 +3,7 @@
 mod common;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, output, scaled};
-use tealight_kernels::{AddSub, Broadcast, Mul, Prelu, add, mul, prelu, sub};
-use tealight_types::Multiplier;
+use tealight_kernels::{AddSub, Broadcast, Mul, Multiplier, Prelu, add, mul, prelu, sub};
 
 struct Operands {
     broadcast: Broadcast,
@@ -61,20 +60,17 @@ fn add_and_sub_equal_their_formula() {
             b_zero_point: rng.zero_point(),
             output_zero_point: rng.zero_point(),
             left_shift: 20,
-            a_multiplier: rng.multiplier(),
-            a_shift: rng.int(-3, 0),
-            b_multiplier: rng.multiplier(),
-            b_shift: rng.int(-3, 0),
-            output_multiplier: rng.multiplier(),
-            output_shift: rng.int(-20, -16),
+            a: Multiplier::new(rng.multiplier(), rng.int(-3, 0)),
+            b: Multiplier::new(rng.multiplier(), rng.int(-3, 0)),
+            output: Multiplier::new(rng.multiplier(), rng.int(-20, -16)),
             activation: rng.activation(),
         };
         let expected = |sign: i32| -> Vec<i8> {
             let formula = |&(a, b): &(i8, i8)| {
                 let a = (i32::from(a) - p.a_zero_point) << 20;
                 let b = (i32::from(b) - p.b_zero_point) << 20;
-                let sum = scaled(a, p.a_multiplier, p.a_shift) + sign * scaled(b, p.b_multiplier, p.b_shift);
-                let scaled = scaled(sum, p.output_multiplier, p.output_shift);
+                let sum = scaled(a, p.a.multiplier, p.a.shift) + sign * scaled(b, p.b.multiplier, p.b.shift);
+                let scaled = scaled(sum, p.output.multiplier, p.output.shift);
                 output(scaled, p.output_zero_point, p.activation)
             };
             pairs.iter().map(formula).collect()
@@ -99,13 +95,12 @@ fn mul_equals_its_formula() {
             a_zero_point: rng.zero_point(),
             b_zero_point: rng.zero_point(),
             output_zero_point: rng.zero_point(),
-            multiplier: rng.multiplier(),
-            shift: rng.int(-9, -4),
+            output: Multiplier::new(rng.multiplier(), rng.int(-9, -4)),
             activation: rng.activation(),
         };
         let formula = |&(a, b): &(i8, i8)| {
             let product = (i32::from(a) - p.a_zero_point) * (i32::from(b) - p.b_zero_point);
-            output(scaled(product, p.multiplier, p.shift), p.output_zero_point, p.activation)
+            output(scaled(product, p.output.multiplier, p.output.shift), p.output_zero_point, p.activation)
         };
         let expected: Vec<i8> = pairs.iter().map(formula).collect();
         let product = by_rows(rng, rows, broadcast.row_len, |rows, out| {
@@ -143,8 +138,7 @@ fn operands_of_one_shape_need_no_strides() {
         a_zero_point: 0,
         b_zero_point: 0,
         output_zero_point: 0,
-        multiplier: 1 << 30,
-        shift: 1,
+        output: Multiplier::new(1 << 30, 1),
         activation: [-128, 127],
     };
     let mut output = [0; 2];

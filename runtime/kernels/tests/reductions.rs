@@ -5,7 +5,7 @@ mod common;
 
 use common::{by_rows, flat, for_seeds, indices, scaled};
 use tealight_kernels::quant::quantize_multiplier;
-use tealight_kernels::{Mean, Softmax, mean, softmax};
+use tealight_kernels::{Mean, Multiplier, Softmax, mean, softmax};
 
 #[test]
 fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
@@ -15,7 +15,7 @@ fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
         let factor = rng.from(100, 3000) as f64 / 1000.0;
         let (multiplier, shift) = quantize_multiplier(factor);
         let (input_zero_point, output_zero_point) = (rng.int(-20, 20), rng.int(-20, 20));
-        let p = Mean { dims, reduced, input_zero_point, output_zero_point, multiplier, shift };
+        let p = Mean { dims, reduced, input_zero_point, output_zero_point, output: Multiplier { multiplier, shift } };
         let input = rng.bytes(dims.iter().product());
 
         let is_reduced = |i: usize| reduced >> i & 1 == 1;
@@ -47,8 +47,8 @@ fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
 #[test]
 fn a_mean_over_nothing_is_the_input_in_the_other_quantization() {
     let (multiplier, shift) = quantize_multiplier(0.5);
-    let p =
-        Mean { dims: [1, 1, 1, 1, 1, 4], reduced: 0, input_zero_point: 1, output_zero_point: 10, multiplier, shift };
+    let output = Multiplier { multiplier, shift };
+    let p = Mean { dims: [1, 1, 1, 1, 1, 4], reduced: 0, input_zero_point: 1, output_zero_point: 10, output };
     let mut output = [0; 4];
     mean(&p, 0..4, &[1, 3, -1, 127], &mut output);
     assert_eq!(output, [10, 11, 9, 73]);
@@ -187,7 +187,13 @@ fn the_longest_mean_that_a_model_may_have_does_not_wrap() {
         [(-128, 127, -128), (127, -128, 127), (-128, -128, 0), (5, 5, 0), (127, 100, 27)]
     {
         let dims = [1, 1, 1, 1, 1, count];
-        let p = Mean { dims, reduced: 1 << 5, input_zero_point, output_zero_point: 0, multiplier, shift };
+        let p = Mean {
+            dims,
+            reduced: 1 << 5,
+            input_zero_point,
+            output_zero_point: 0,
+            output: Multiplier { multiplier, shift },
+        };
         let mut output = [99];
         mean(&p, 0..1, &vec![x; count], &mut output);
         assert_eq!(output, [expected], "{x} with zero point {input_zero_point}");

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Rng, for_seeds, output, scaled};
-use tealight_kernels::{Svdf, svdf, svdf_i8_state};
+use tealight_kernels::{Multiplier, Svdf, svdf, svdf_i8_state};
 
 struct Layer {
     p: Svdf,
@@ -25,10 +25,8 @@ fn layer(rng: &mut Rng, state_bits: u32) -> Layer {
         memory,
         input_zero_point: rng.zero_point(),
         output_zero_point: rng.zero_point(),
-        multiplier_1: rng.multiplier(),
-        shift_1: if state_bits == 16 { -3 } else { -10 },
-        multiplier_2: rng.multiplier(),
-        shift_2: if state_bits == 16 { -22 } else { -9 },
+        feature: Multiplier::new(rng.multiplier(), if state_bits == 16 { -3 } else { -10 }),
+        output: Multiplier::new(rng.multiplier(), if state_bits == 16 { -22 } else { -9 }),
         activation: rng.activation(),
     };
     Layer {
@@ -59,7 +57,7 @@ impl Layer {
                         i32::from(self.feature[filter * p.input_size + i]) * x
                     })
                     .sum();
-                let feature = scaled(feature, p.multiplier_1, p.shift_1) + self.state_zero_point;
+                let feature = scaled(feature, p.feature.multiplier, p.feature.shift) + self.state_zero_point;
                 past[p.memory - 1] = feature.clamp(self.state_range[0], self.state_range[1]);
                 let total = &mut totals[batch * p.units + filter / p.rank];
                 for (age, &s) in past.iter().enumerate() {
@@ -68,7 +66,9 @@ impl Layer {
                 }
             }
         }
-        let finish = |&total: &i32| output(scaled(total, p.multiplier_2, p.shift_2), p.output_zero_point, p.activation);
+        let finish = |&total: &i32| {
+            output(scaled(total, p.output.multiplier, p.output.shift), p.output_zero_point, p.activation)
+        };
         totals.iter().map(finish).collect()
     }
 

@@ -73,21 +73,16 @@ proptest! {
         let out = &mut vec![0; len][..];
         let broadcast = Broadcast { dims: sizes, a_strides, b_strides, row_len };
         let [a_zero_point, b_zero_point, output_zero_point] = z;
-        let [left_shift, a_shift, b_shift, output_shift] = shifts;
-        let [a_multiplier, b_multiplier, output_multiplier] = multipliers;
+        let [left_shift, shifts @ ..] = shifts;
+        let [positive, negative, output] = [0, 1, 2].map(|i| Multiplier::new(multipliers[i], shifts[i]));
         let p = AddSub {
-            broadcast, a_zero_point, b_zero_point, output_zero_point, left_shift, a_multiplier,
-            a_shift, b_multiplier, b_shift, output_multiplier, output_shift, activation,
+            broadcast, a_zero_point, b_zero_point, output_zero_point, left_shift, a: positive, b: negative, output,
+            activation,
         };
         add(&p, 1..rows, &a, &b, out);
         sub(&p, 1..rows, &a, &b, out);
-        let (multiplier, shift) = (a_multiplier, a_shift);
-        let p = Mul {
-            broadcast, a_zero_point, b_zero_point, output_zero_point, multiplier, shift, activation,
-        };
+        let p = Mul { broadcast, a_zero_point, b_zero_point, output_zero_point, output, activation };
         mul(&p, 1..rows, &a, &b, out);
-        let positive = tealight_types::Multiplier { multiplier, shift };
-        let negative = tealight_types::Multiplier { multiplier: b_multiplier, shift: b_shift };
         let (input_zero_point, alpha_zero_point) = (a_zero_point, b_zero_point);
         let p = Prelu { broadcast, input_zero_point, alpha_zero_point, output_zero_point, positive, negative };
         prelu(&p, 1..rows, &a, &b, out);
@@ -99,8 +94,7 @@ proptest! {
         fully_connected(&p, 1..rows, &a, &b, &channels, out);
         let p = Svdf {
             input_size, units, rank, memory, input_zero_point: a_zero_point, output_zero_point,
-            multiplier_1: multiplier, shift_1: shift, multiplier_2: b_multiplier,
-            shift_2: b_shift, activation,
+            feature: negative, output, activation,
         };
         svdf_i8_state(&p, b_zero_point, 1..rows, &a, &b, &a, &[b_zero_point], &mut b.clone(), out);
         svdf(&p, 1..rows, &a, &b, &[i16::MIN; 30], &[], &mut [i16::MIN; 30], out);
@@ -113,7 +107,8 @@ proptest! {
     ) {
         let out = &mut vec![0; len][..];
         let [input_zero_point, output_zero_point] = z;
-        let p = Mean { dims: sizes, reduced, input_zero_point, output_zero_point, multiplier, shift };
+        let output = Multiplier { multiplier, shift };
+        let p = Mean { dims: sizes, reduced, input_zero_point, output_zero_point, output };
         mean(&p, 1..rows, &x, out);
         let p = Softmax { depth, input_multiplier: multiplier, input_left_shift: shift, diff_min };
         softmax(&p, 1..rows, &x, out);

@@ -21,12 +21,9 @@ fn params(op: &ops::AddSub, call: &Call<'_>) -> kernels::AddSub {
         b_zero_point: call.input(1).zero_point,
         output_zero_point: call.operands.output.zero_point,
         left_shift: op.left_shift,
-        a_multiplier: op.a.multiplier,
-        a_shift: op.a.shift,
-        b_multiplier: op.b.multiplier,
-        b_shift: op.b.shift,
-        output_multiplier: op.output.multiplier,
-        output_shift: op.output.shift,
+        a: op.a,
+        b: op.b,
+        output: op.output,
         activation: op.activation,
     }
 }

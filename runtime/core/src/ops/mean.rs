@@ -13,8 +13,7 @@ pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
         reduced: moved(op.reduced, input.shape),
         input_zero_point: input.zero_point,
         output_zero_point: call.operands.output.zero_point,
-        multiplier: op.output.multiplier,
-        shift: op.output.shift,
+        output: op.output,
     };
     let x = call.i8s(0);
     kernels::mean(&p, call.rows.clone(), x, call.out());

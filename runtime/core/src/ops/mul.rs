@@ -10,8 +10,7 @@ pub(super) fn mul(op: &ops::Mul, mut call: Call<'_>) {
         a_zero_point: call.input(0).zero_point,
         b_zero_point: call.input(1).zero_point,
         output_zero_point: call.operands.output.zero_point,
-        multiplier: op.output.multiplier,
-        shift: op.output.shift,
+        output: op.output,
         activation: op.activation,
     };
     let (a, b) = (call.i8s(0), call.i8s(1));

@@ -15,10 +15,8 @@ pub(super) fn svdf(op: &ops::Svdf, mut call: Call<'_>) {
         memory: time.shape.dim(1) as usize,
         input_zero_point: input.zero_point,
         output_zero_point: call.operands.output.zero_point,
-        multiplier_1: op.feature.multiplier,
-        shift_1: op.feature.shift,
-        multiplier_2: op.output.multiplier,
-        shift_2: op.output.shift,
+        feature: op.feature,
+        output: op.output,
         activation: op.activation,
     };
     let (rows, x, feature, bias) = (call.rows.clone(), call.i8s(0), call.i8s(1), call.slice(3));

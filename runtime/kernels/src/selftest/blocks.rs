@@ -43,7 +43,7 @@ impl Blocks for TealightBlocks {
 pub fn block_digest(kernels: &impl Blocks, block: BlockType) -> u64 {
     let mut random = Random::new(block as u64);
     let mut digest = Digest::default();
-    let (mut row, mut real) = ([0.0; ROW], [0.0; ROW]);
+    let (mut row, mut dequantized) = ([0.0; ROW], [0.0; ROW]);
     let (mut weights, mut activations) = ([0; ROW_BYTES], [0; ROW_BYTES]);
     let of = |bytes: &'_ mut [u8; ROW_BYTES], block: BlockType| -> usize { block.row_bytes(ROW).min(bytes.len()) };
     for _ in 0..ROWS {
@@ -51,13 +51,13 @@ pub fn block_digest(kernels: &impl Blocks, block: BlockType) -> u64 {
         let weights = weights.get_mut(..len).unwrap_or(&mut []);
         fill(&mut random, &mut row);
         kernels.quantize(block, &row, weights);
-        kernels.dequantize(block, weights, &mut real);
+        kernels.dequantize(block, weights, &mut dequantized);
         let len = of(&mut activations, block.activations());
         let activations = activations.get_mut(..len).unwrap_or(&mut []);
         fill(&mut random, &mut row);
         kernels.quantize(block.activations(), &row, activations);
         let product = kernels.vec_dot(block, weights, activations);
-        digest = digest.bytes(weights).bytes(activations).f32s(&real).f32s(&[product]);
+        digest = digest.bytes(weights).bytes(activations).f32s(&dequantized).f32s(&[product]);
     }
     digest.0
 }

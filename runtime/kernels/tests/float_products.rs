@@ -10,7 +10,7 @@ use floats::{assert_near, by_rows_and_storage, floats, halves};
 use tealight_kernels::Broadcast;
 use tealight_kernels::float::unary as scalar;
 use tealight_kernels::float::{
-    BatchMatMul, Elementwise, FullyConnected, Mean, Norm, Softmax, UNBOUNDED, UnaryFunction, add, batch_matmul, div,
+    BatchMatMul, Binary, FullyConnected, Mean, Norm, Softmax, UNBOUNDED, UnaryFunction, add, batch_matmul, div,
     fully_connected, layer_norm, maximum, mean, minimum, mul, prelu, rms_norm, softmax, sub, unary,
 };
 
@@ -83,7 +83,7 @@ fn a_batch_product_takes_either_operand_transposed() {
 
 #[test]
 fn elementwise_operators_repeat_an_operand() {
-    type Kernel = fn(&Elementwise, std::ops::Range<usize>, &[f32], &[f32], &mut [f32]);
+    type Kernel = fn(&Binary, std::ops::Range<usize>, &[f32], &[f32], &mut [f32]);
     type Real = fn(f64, f64) -> f64;
     let operators: [(Kernel, Real); 6] = [
         (add, |a, b| a + b),
@@ -95,7 +95,7 @@ fn elementwise_operators_repeat_an_operand() {
     ];
     for_seeds(50, |rng| {
         let (rows, depth) = (rng.size(1, 5), rng.size(1, 9));
-        let p = Elementwise {
+        let p = Binary {
             broadcast: Broadcast {
                 dims: [1, 1, 1, 1, rows, depth],
                 a_strides: [0, 0, 0, 0, depth, 1],

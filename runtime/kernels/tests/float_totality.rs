@@ -50,7 +50,7 @@ proptest! {
         let out = &mut vec![0.0; len][..];
         let broadcast = Broadcast { dims: sizes, a_strides, b_strides, row_len };
         for operator in [add, sub, mul, div, minimum, maximum] {
-            operator(&Elementwise { broadcast, activation }, 1..rows, &a, &b, out);
+            operator(&Binary { broadcast, activation }, 1..rows, &a, &b, out);
         }
         prelu(&broadcast, 1..rows, &a, &b, out);
         mean(&Mean { dims: sizes, reduced }, 1..rows, &a, out);

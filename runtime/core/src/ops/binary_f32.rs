@@ -2,7 +2,7 @@
 
 use crate::execute::Call;
 use tealight_format::ops::BinaryF32;
-use tealight_kernels::float::{self, Elementwise};
+use tealight_kernels::float;
 
 pub(super) fn add_f32(op: &BinaryF32, mut call: Call<'_>) {
     let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
@@ -34,6 +34,6 @@ pub(super) fn maximum_f32(op: &BinaryF32, mut call: Call<'_>) {
     float::maximum(&p, call.rows.clone(), a, b, call.out());
 }
 
-fn params(op: &BinaryF32, call: &Call<'_>) -> Elementwise {
-    Elementwise { broadcast: call.broadcast(), activation: op.activation }
+fn params(op: &BinaryF32, call: &Call<'_>) -> float::Binary {
+    float::Binary { broadcast: call.broadcast(), activation: op.activation }
 }

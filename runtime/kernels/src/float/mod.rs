@@ -31,10 +31,10 @@
 
 mod attention;
 mod batch_matmul;
+mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod depthwise_conv2d;
-mod elementwise;
 mod fully_connected;
 mod gather;
 mod gru;
@@ -50,10 +50,10 @@ pub mod unary;
 
 pub use attention::{Attention, Cache, attention, cache};
 pub use batch_matmul::{BatchMatMul, batch_matmul};
+pub use binary::{Binary, add, div, maximum, minimum, mul, sub};
 pub use conv_transpose2d::{ConvTranspose2d, conv_transpose2d};
 pub use conv2d::{Conv2d, conv2d};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};
-pub use elementwise::{Elementwise, add, div, maximum, minimum, mul, sub};
 pub use fully_connected::{FullyConnected, fully_connected};
 pub(crate) use gather::index as gather_index;
 pub use gather::{Gather, gather};

@@ -55,7 +55,7 @@ pub(super) fn digests() -> [(&'static str, u64); 31] {
     let turn = Rope { depth: 8, rows_per_position: 2, interleaved: false };
     let (mut cos, mut sin) = ([0.0; 96], [0.0; 96]);
     rope_tables(10_000.0, 8, &mut cos, &mut sin);
-    let elements = Elementwise { broadcast: Broadcast::elementwise(96, 96), activation };
+    let elements = Binary { broadcast: Broadcast::elementwise(96, 96), activation };
 
     [
         ("conv2d", digest(|y| conv2d(&conv, 0..4, &x, &w, &b, y))),

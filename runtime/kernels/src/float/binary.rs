@@ -5,28 +5,28 @@ use core::ops::Range;
 use super::clamp;
 use crate::broadcast::Broadcast;
 
-/// Parameters of the elementwise operators.
+/// Parameters of the operators on two tensors.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Elementwise {
+pub struct Binary {
     /// Shapes.
     pub broadcast: Broadcast,
     /// Minimum and maximum of the output.
     pub activation: [f32; 2],
 }
 
-macro_rules! elementwise {
+macro_rules! binary {
     ($(#[$doc:meta] $name:ident: $f:expr;)*) => {$(
         #[$doc]
         ///
         /// Computes output rows `rows`, of `broadcast.row_len` elements; `output` holds those rows only.
-        pub fn $name(p: &Elementwise, rows: Range<usize>, a: &[f32], b: &[f32], output: &mut [f32]) {
+        pub fn $name(p: &Binary, rows: Range<usize>, a: &[f32], b: &[f32], output: &mut [f32]) {
             let f: fn(f32, f32) -> f32 = $f;
             p.broadcast.for_each(rows, a, b, output, |a, b| clamp(f(a, b), p.activation));
         }
     )*};
 }
 
-elementwise! {
+binary! {
     /// `a + b`.
     add: |a, b| a + b;
     /// `a - b`.

@@ -2,8 +2,8 @@
 //!
 //! `tealight-format` describes a compiled network and `tealight-kernels` computes it; neither depends on the other. The
 //! types that both use are defined here: element types ([`DType`]), types of quantized blocks ([`BlockType`]),
-//! functions of one value ([`UnaryFunction`]), the factor between two quantizations ([`Multiplier`]), and the geometry of
-//! windows ([`Window2d`]).
+//! functions of one value ([`UnaryFunction`]), the factor between two quantizations ([`Multiplier`]), and the geometry
+//! of windows ([`Window2d`]).
 //!
 //! Everything is `Copy`, and everything that a check at compile time needs is `const fn`.
 #![no_std]

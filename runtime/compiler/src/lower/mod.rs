@@ -141,8 +141,9 @@ fn any<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a
     Row::Any(Box::new(form))
 }
 
-/// The operators of TensorFlow Lite that can be compiled, as text: a line for each kind. The file is made from the rows of
-/// the importer and of [`row`]: a test in `import/tflite/operators.rs` compares it, and writes it.
+/// The operators of TensorFlow Lite that can be compiled, as text: a line for each kind.
+// The file is made from the rows of the importer and of `row`: a test in `import/tflite/operators.rs` compares it, and
+// writes it.
 pub const OPERATORS: &str = include_str!("../compiled.txt");
 
 /// A graph whose neutral operators are being replaced by the model file's.

@@ -10,8 +10,8 @@ use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
 use std::collections::HashSet;
 use tealight_format::Operator;
 
-/// What can be quantized, for errors. The list of operators is made from the rows of the importer and of [`Int8::of`]: a test
-/// in `import/tflite/operators.rs` compares it, and writes it.
+/// What can be quantized, for errors. The list of operators is made from the rows of the importer and of [`Int8::of`]:
+/// a test in `import/tflite/operators.rs` compares it, and writes it.
 const ACCEPTED: &str =
     concat!("in int8: ", include_str!("../quantized.txt"), "; --quantize none keeps the network in float32");
 
@@ -40,8 +40,8 @@ pub(crate) enum Int8 {
 }
 
 impl Int8 {
-    /// Returns whether `op` can be quantized, and how. All operators pass through this match, so an operator that it does
-    /// not name does not compile.
+    /// Returns whether `op` can be quantized, and how. All operators pass through this match, so an operator that it
+    /// does not name does not compile.
     pub(crate) fn of(op: &Op) -> Self {
         use Op as T;
         Self::Always(match op {

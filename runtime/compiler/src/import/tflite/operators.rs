@@ -426,7 +426,7 @@ mod tests {
     use crate::pass::fold::is_arithmetic;
     use crate::quantize::Int8;
 
-    /// The operators that are compiled: the name in the schema, and the neutral operator for the schema's default options.
+    /// The operators that are compiled: the name in the schema, and the neutral operator for default options.
     fn compiled() -> Vec<(&'static str, Op)> {
         let rows = OPERATORS.iter().filter_map(|row| Some((row.name, row.build?)));
         let sample = |build: super::Build| {

@@ -184,6 +184,8 @@ fn serve<B: Board, O: Ops>(board: &mut B, session: &mut Session<'_, O>, feed: &m
     let mut stack = 0;
     let mut inferences = 0_u32;
     while feed.fill(board, session)? {
+        #[cfg(feature = "seed-faults")]
+        let fault = crate::seeds::chosen(session);
         // An LED that does not obey is no reason to stop.
         let _ = board.led().set_high();
         let meter = Meter::paint(board);
@@ -192,14 +194,8 @@ fn serve<B: Board, O: Ops>(board: &mut B, session: &mut Session<'_, O>, feed: &m
         let ticks = board.ticks().wrapping_sub(start);
         stack = meter.high_water().max(stack);
         let _ = board.led().set_low();
-        #[cfg(feature = "seed-panic")]
-        let ticks = seeded_panic(ticks);
-        #[cfg(feature = "seed-fault")]
-        let ticks = seeded_fault(ticks);
-        #[cfg(feature = "seed-overflow")]
-        let ticks = seeded_overflow(ticks);
-        #[cfg(feature = "seed-hang")]
-        seeded_hang();
+        #[cfg(feature = "seed-faults")]
+        let ticks = crate::seeds::cause(fault, ticks);
         fact!("tealight inference_ticks={}", ticks);
         note!(debug, "inference {}: stack of {} bytes so far", inferences, stack);
         write_outputs(board, session)?;
@@ -228,36 +224,4 @@ fn write_outputs<B: Board, O: Ops>(board: &mut B, session: &Session<'_, O>) -> R
         sink.write_all(tensor.as_bytes()).map_err(|_| Failure::OutputWrite)?;
     }
     Ok(())
-}
-
-/// Indexes by a number that is past the end.
-#[cfg(feature = "seed-panic")]
-fn seeded_panic(ticks: u32) -> u32 {
-    let table = [1_u32, 2, 3];
-    ticks.wrapping_add(table[(ticks | 3) as usize])
-}
-
-/// Reads where no board has memory.
-#[cfg(feature = "seed-fault")]
-fn seeded_fault(ticks: u32) -> u32 {
-    // SAFETY: nothing relies on what is read: the read faults, which is what it is for.
-    ticks ^ unsafe { core::ptr::read_volatile(0xE800_0000_usize as *const u32) }
-}
-
-/// Comes to no end.
-#[cfg(feature = "seed-hang")]
-fn seeded_hang() {
-    while core::hint::black_box(true) {}
-}
-
-/// Calls itself until the stack is full.
-#[cfg(feature = "seed-overflow")]
-#[inline(never)]
-fn seeded_overflow(ticks: u32) -> u32 {
-    let kept = core::hint::black_box([ticks; 8]);
-    if ticks == u32::MAX {
-        0
-    } else {
-        seeded_overflow(ticks | 1).wrapping_add(core::hint::black_box(kept).iter().fold(0, |all, one| all ^ one))
-    }
 }

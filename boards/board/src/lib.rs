@@ -23,6 +23,8 @@ mod machine;
 mod polls;
 pub mod report;
 mod sampler;
+#[cfg(feature = "seed-faults")]
+mod seeds;
 #[cfg(all(target_os = "none", feature = "semihosting"))]
 mod semihosted;
 #[cfg(all(target_os = "none", feature = "semihosting"))]

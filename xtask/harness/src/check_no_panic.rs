@@ -62,8 +62,8 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
             );
         }
     }
-    if forbidden_symbols(context, &board, &model, &["seed-panic"])?.is_empty() {
-        bail!("the check did not see the panic of the feature `seed-panic`, so it would see no other");
+    if forbidden_symbols(context, &board, &model, &["seed-faults"])?.is_empty() {
+        bail!("the check did not see the panic of the feature `seed-faults`, so it would see no other");
     }
     Ok(())
 }

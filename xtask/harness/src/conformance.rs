@@ -14,14 +14,12 @@ use crate::linux;
 use crate::model::ModelFile;
 use crate::on_board::{self, Options, run_on_board};
 use crate::progress::{Progress, say};
+use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::table;
 use anyhow::{Context as _, Result, bail};
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use std::num::NonZero;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tealight_cli::grouped;
 use tealight_tests::digests::Digests;
 use tealight_tests::models::{self, Golden, MLPERF_TINY};
@@ -204,22 +202,11 @@ pub type Choice<'a> = &'a (dyn Fn(&Board, &Subject) -> bool + Sync);
 /// Runs the chosen models on each board, as many boards at a time as this machine has cores; those that do not fit a board are
 /// passed over there. All boards, which are set up, are run even if one fails.
 pub fn on_boards(boards: &[Board], subjects: &[Subject], chosen: Choice<'_>) -> Result<Vec<Cost>> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut outcomes = Vec::new();
-        while let Some(board) = boards.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // A shell belongs to one thread.
-            let subjects: Vec<_> = subjects.iter().filter(|subject| chosen(board, subject)).collect();
-            outcomes.push(Context::new().and_then(|context| on_one_board(&context, board, &subjects, false)));
-        }
-        outcomes
-    };
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(boards.len());
-    let outcomes: Vec<Result<Vec<Cost>>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|cause| resume_unwind(cause))).collect()
-    });
-    Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    let costs = on_each(boards, |context, board| {
+        let subjects: Vec<_> = subjects.iter().filter(|subject| chosen(board, subject)).collect();
+        on_one_board(context, board, &subjects, false)
+    })?;
+    Ok(costs.concat())
 }
 
 fn cost_table(costs: &[Cost]) -> Table {

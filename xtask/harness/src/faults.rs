@@ -1,89 +1,118 @@
-//! `cargo xtask faults`: firmware that goes wrong says so and ends, on each board.
+//! `cargo xtask faults`: firmware that fails reports why and ends, on each board.
 //!
-//! Features of the app seed a panic, a read where no memory is, a stack that runs over, and a loop without an end, which the
-//! time limit ends. A damaged model is refused by the board itself, with the reason.
+//! The app's feature `seed-faults` builds in a panic, a read of an address without memory, a stack overflow, and an endless
+//! loop, which the time limit ends; the first byte of the input chooses one. A damaged model is refused by the board itself,
+//! with the reason.
 
-use crate::board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::fit::DoesNotFit;
 use crate::model::ModelFile;
 use crate::on_board::{Options, run_on_board};
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use crate::run;
+use crate::side_by_side::on_each;
 use anyhow::{Context as _, Result, bail};
 use std::time::Duration;
 
-/// Something that goes wrong.
+/// A fault that is built in.
 struct Seed {
-    /// The feature that makes it go wrong.
-    feature: &'static str,
-    /// Whether the model is damaged.
-    damaged: bool,
-    /// One of these is in what is said of it; on RISC-V a bad read has a name of its own.
-    said: &'static [&'static str],
-    /// How long it may take.
+    name: &'static str,
+    /// The first byte of the input (`seeds.rs` of `tealight-board`).
+    byte: u8,
+    /// The report contains one of these; on RISC-V a bad read has a name of its own.
+    reported: &'static [&'static str],
+    /// How long the run may take.
     limit: Duration,
 }
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The faults after an inference.
 const SEEDS: &[Seed] = &[
-    Seed { feature: "seed-panic", damaged: false, said: &["panic at "], limit: LIMIT },
-    Seed { feature: "seed-fault", damaged: false, said: &["hard-fault at pc:", "load-fault at pc:"], limit: LIMIT },
-    Seed { feature: "seed-overflow", damaged: false, said: &["(stack-overflow at sp:"], limit: LIMIT },
+    Seed { name: "a panic", byte: 1, reported: &["panic at "], limit: LIMIT },
+    Seed { name: "a bad read", byte: 2, reported: &["hard-fault at pc:", "load-fault at pc:"], limit: LIMIT },
+    Seed { name: "a stack overflow", byte: 3, reported: &["(stack-overflow at sp:"], limit: LIMIT },
     Seed {
-        feature: "seed-hang",
-        damaged: false,
-        said: &["did not end within 3 s and was stopped"],
-        limit: Duration::from_secs(3),
-    },
-    Seed {
-        feature: "loadable",
-        damaged: true,
-        said: &["it refused the model: compiled for format version"],
-        limit: LIMIT,
+        name: "an endless loop",
+        byte: 4,
+        reported: &["did not end within 2 s and was stopped"],
+        limit: Duration::from_secs(2),
     },
 ];
+
+/// A model that the board refuses.
+const REFUSED: Seed = Seed {
+    name: "a damaged model",
+    byte: 0,
+    reported: &["it refused the model: compiled for format version"],
+    limit: LIMIT,
+};
 
 /// The smallest of our own models: it fits every board.
 const MODEL: &str = "anomaly";
 
-/// Runs a small model with each seed.
+/// Causes each fault on a board.
 pub fn faults(context: &Context, board: &str) -> Result<()> {
     let board = board::find_emulated(&context.root, board)?;
-    let (mut model, inputs) = run::demonstration_of(context, MODEL)?;
-    let whole = model.bytes.clone();
-    for Seed { feature, damaged, said, limit } in SEEDS {
-        let progress = Progress::start(format!("{} with {feature} on {}", model.name, board.id));
-        model.bytes.clone_from(&whole);
-        if *damaged {
-            damage(&mut model)?;
-        }
-        let options = Options { features: &[feature], limit: *limit, ..Options::default() };
-        match run_on_board(context, &board, &model, &inputs, options) {
-            Ok(_) => bail!("{} ran through with {feature}", board.id),
-            // Firmware with all operators is larger than some boards.
-            Err(error) if *damaged && error.is::<DoesNotFit>() => {
-                drop(progress);
-                eprintln!("  --  {error}");
-            }
-            Err(error) => {
-                let error = error.to_string();
-                if !said.iter().any(|part| error.contains(part)) {
-                    bail!("{} with {feature} did not report `{}` but:\n{error}", board.id, said.join("` or `"));
-                }
-                let first = error.lines().next().unwrap_or_default();
-                progress.done(first.strip_prefix("the firmware stopped: ").unwrap_or(first));
-            }
-        }
+    let (model, inputs) = run::demonstration_of(context, MODEL)?;
+    on_one_board(context, &board, &model, &inputs)
+}
+
+/// Causes each fault on every one of these boards, which are set up.
+pub fn on_boards(context: &Context, boards: &[Board]) -> Result<()> {
+    let (model, inputs) = run::demonstration_of(context, MODEL)?;
+    on_each(boards, |context, board| on_one_board(context, board, &model, &inputs)).map(drop)
+}
+
+fn on_one_board(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<()> {
+    for seed in SEEDS {
+        let mut inputs = inputs.to_vec();
+        *inputs.first_mut().context("the model has no input")? = seed.byte;
+        let options = Options { features: &["seed-faults"], limit: seed.limit, ..Options::default() };
+        cause(context, board, seed, model, &inputs, options)?;
+    }
+    let mut damaged = model.clone();
+    damage(&mut damaged)?;
+    let options = Options { features: &["loadable"], limit: REFUSED.limit, ..Options::default() };
+    match cause(context, board, &REFUSED, &damaged, inputs, options) {
+        // Firmware with all operators is larger than some boards.
+        Err(error) if error.is::<DoesNotFit>() => say(&format!("  --  {error}")),
+        caused => caused?,
     }
     Ok(())
 }
 
+/// Runs firmware, which must fail and report what `seed` says.
+fn cause(
+    context: &Context,
+    board: &Board,
+    seed: &Seed,
+    model: &ModelFile,
+    inputs: &[u8],
+    options: Options<'_>,
+) -> Result<()> {
+    let Seed { name, reported, .. } = seed;
+    let progress = Progress::start(format!("{name} on {}", board.id));
+    match run_on_board(context, board, model, inputs, options) {
+        Ok(_) => bail!("{} ran to the end in spite of {name}", board.id),
+        Err(error) if error.is::<DoesNotFit>() => Err(error),
+        Err(error) => {
+            let error = error.to_string();
+            if !reported.iter().any(|part| error.contains(part)) {
+                bail!("{} with {name} did not report `{}` but:\n{error}", board.id, reported.join("` or `"));
+            }
+            let first = error.lines().next().unwrap_or_default();
+            progress.done(first.strip_prefix("the firmware stopped: ").unwrap_or(first));
+            Ok(())
+        }
+    }
+}
+
 /// Makes it a model of an older format version: byte 8 of its first tensor, the plan (SPEC.md).
 fn damage(model: &mut ModelFile) -> Result<()> {
-    let length = model.bytes.first_chunk().map(|length| u64::from_le_bytes(*length)).context("the model is cut")?;
+    let length = model.bytes.first_chunk().map(|length| u64::from_le_bytes(*length)).context("the model is cut off")?;
     let version = usize::try_from(length)?.checked_add(8 + 8).and_then(|at| model.bytes.get_mut(at));
-    *version.context("the model is cut")? -= 1;
+    *version.context("the model is cut off")? -= 1;
     Ok(())
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | boards, and what this machine needs for them | [`board`], [`boards`], [`linux`], [`setup`], [`emulator`], [`backports`], [`fetch`] |
 //! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
-//! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`] |
+//! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | what a user gives and sees | [`run`], [`text`], [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
 //! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`parsing`] |
 //! | checks | [`subject`], [`conformance`], [`faults`], [`repeat`] |
@@ -45,6 +45,7 @@ pub mod repeat;
 pub mod report;
 pub mod run;
 pub mod setup;
+pub mod side_by_side;
 pub mod subject;
 pub mod table;
 pub mod text;

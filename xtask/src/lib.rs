@@ -4,17 +4,14 @@
 //! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
 
 mod examples;
-pub mod figures;
-pub mod fuzz;
-pub mod llm;
 pub mod new_board;
 mod publish;
 pub mod renew;
 pub mod test;
-pub mod zoo;
+pub mod train;
 
 pub use tealight_harness::{Context, Usage};
 use tealight_harness::{
-    board, check_no_panic, conformance, context, cost, emulator, error, faults, fetch, firmware, layout, limit, linux,
-    model, on_board, parsing, progress, repeat, setup, subject, table,
+    board, check_no_panic, conformance, context, cost, emulator, error, eval, faults, fetch, firmware, fuzz, layout,
+    limit, linux, llm, model, on_board, parsing, progress, repeat, setup, subject, table,
 };

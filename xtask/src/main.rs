@@ -5,19 +5,19 @@ use std::process::ExitCode;
 use tealight_harness::bench::BenchArgs;
 use tealight_harness::build::BuildArgs;
 use tealight_harness::cost::CostArgs;
+use tealight_harness::eval::EvalArgs;
+use tealight_harness::fuzz::FuzzArgs;
 use tealight_harness::layout::LayoutArgs;
+use tealight_harness::llm::LlmArgs;
 use tealight_harness::log::LogArgs;
 use tealight_harness::run::RunArgs;
 use tealight_harness::{
-    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, faults, fetch, layout, log,
-    parsing, repeat, run, setup,
+    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, eval, faults, fetch, figures,
+    fuzz, layout, llm, log, parsing, repeat, run, setup,
 };
-use xtask::fuzz::FuzzArgs;
-use xtask::llm::LlmArgs;
 use xtask::new_board::NewBoardArgs;
 use xtask::test::TestArgs;
-use xtask::zoo::EvalArgs;
-use xtask::{figures, fuzz, llm, new_board, renew, test, zoo};
+use xtask::{new_board, renew, test, train};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -150,9 +150,9 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::NewBoard(args) => new_board::new_board(&context, args),
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
-        Task::Train { name, keep_weights } => zoo::train(&context, name, *keep_weights),
+        Task::Train { name, keep_weights } => train::train(&context, name, *keep_weights),
         Task::Renew => renew::renew(&context),
-        Task::Eval(args) => zoo::eval(&context, args),
+        Task::Eval(args) => eval::eval(&context, args),
         Task::Bench(args) => bench::bench(&context, args),
         Task::Figures { tables } => figures::figures(&context, tables),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),

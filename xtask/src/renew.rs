@@ -8,7 +8,7 @@ use crate::context::{Context, run_quietly};
 use crate::fetch::sha256;
 use crate::model::own_models;
 use crate::progress::{Progress, say};
-use crate::zoo;
+use crate::train;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub fn renew(context: &Context) -> Result<()> {
         progress.done("");
     }
     for name in own_models(context)? {
-        zoo::train(context, &name, true)?;
+        train::train(context, &name, true)?;
     }
     let after = digests(&context.root)?;
     let changed = after.iter().filter(|(file, digest)| before.get(*file) != Some(digest));

@@ -15,8 +15,8 @@ use crate::layout::LayoutArgs;
 use crate::linux::{self, OnLinux as _};
 use crate::subject::{Subject, subjects};
 use crate::{
-    check_no_panic, conformance, cost, emulator, examples, faults, fetch, firmware, fuzz, layout, llm, parsing,
-    publish, repeat, setup, table, zoo,
+    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, fuzz, layout, llm, parsing,
+    publish, repeat, setup, table,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -227,7 +227,7 @@ fn with_candle(context: &Context) -> Result<()> {
     let packages = [&["--release", "--features", "tealight-cli/candle"][..], &packages].concat();
     cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
     cargo(context, &[&["test"], &packages[..]].concat())?;
-    zoo::check(context, board::DEFAULT)
+    eval::check_after_tests(context, board::DEFAULT)
 }
 
 /// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.

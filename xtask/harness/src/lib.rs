@@ -9,8 +9,8 @@
 //! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
 //! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | what a user gives and sees | [`run`], [`text`], [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
-//! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`parsing`] |
-//! | checks | [`subject`], [`conformance`], [`faults`], [`repeat`] |
+//! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`eval`], [`figures`], [`llm`], [`parsing`] |
+//! | checks | [`subject`], [`conformance`], [`faults`], [`repeat`], [`fuzz`] |
 
 pub mod answer;
 pub mod backports;
@@ -25,14 +25,18 @@ pub mod context;
 pub mod cost;
 pub mod emulator;
 pub mod error;
+pub mod eval;
 pub mod faults;
 pub mod fetch;
+pub mod figures;
 pub mod firmware;
 pub mod fit;
+pub mod fuzz;
 pub mod input;
 pub mod layout;
 pub mod limit;
 pub mod linux;
+pub mod llm;
 pub mod log;
 pub mod model;
 pub mod on_board;

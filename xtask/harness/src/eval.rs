@@ -1,7 +1,7 @@
-//! `cargo xtask train` and `cargo xtask eval`: our own models.
+//! `cargo xtask eval`: our own models on held-out data, on this machine and on a board.
 //!
-//! Candle takes minutes to build, so xtask does not link it: the crate `tealight-models` has a program of its own, which
-//! is built when it is needed.
+//! Candle takes minutes to build, so this crate does not link it: the crate `tealight-models` has a program of its own,
+//! which is built when it is needed.
 
 use crate::board::{self, Board};
 use crate::context::{Context, run_quietly};
@@ -13,7 +13,7 @@ use crate::{fetch, setup, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use xshell::cmd;
 
 /// What to measure, and where.
@@ -86,7 +86,11 @@ struct OnBoard {
 /// Models whose data programs speak.
 const SPOKEN: &[&str] = &["keyword"];
 
-fn check_names(context: &Context, names: &[String]) -> Result<()> {
+/// Refuses a name that is none of our own models'.
+///
+/// # Errors
+/// [`Usage`], with the names there are.
+pub fn check_names(context: &Context, names: &[String]) -> Result<()> {
     let all = own_models(context)?;
     match names.iter().find(|name| !all.contains(name)) {
         Some(name) => Err(Usage(format!("there is no model `{name}`; there are: {}", all.join(", "))).into()),
@@ -94,41 +98,28 @@ fn check_names(context: &Context, names: &[String]) -> Result<()> {
     }
 }
 
-/// Puts the data of models at hand: packages, and the programs that speak.
-fn ensure_data(context: &Context, names: &[String]) -> Result<()> {
+/// Fetches the data of models (of all, if `names` is empty), and installs the programs that speak.
+pub fn ensure_data(context: &Context, names: &[String]) -> Result<()> {
     if names.is_empty() || names.iter().any(|name| SPOKEN.contains(&name.as_str())) {
         setup::ensure_speech(context)?;
     }
     fetch::data(context)
 }
 
-/// Builds the models' program and gives its path.
-fn program(context: &Context) -> Result<std::path::PathBuf> {
+/// Builds the models' program and returns its path.
+pub fn program(context: &Context) -> Result<PathBuf> {
     let shell = &context.shell;
     let cargo = context.cargo();
     let progress = Progress::start("building tealight-models (Candle takes minutes the first time)");
     run_quietly(cmd!(shell, "{cargo} build --release --package tealight-models"))?;
     progress.done("");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("target"), Into::into);
-    Ok(target.join("release").join(format!("tealight-models{}", std::env::consts::EXE_SUFFIX)))
+    Ok(built_program(context))
 }
 
-/// Trains a model, or quantizes its weights again.
-pub fn train(context: &Context, name: &str, keep_weights: bool) -> Result<()> {
-    let names = [name.to_string()];
-    check_names(context, &names)?;
-    ensure_data(context, &names)?;
-    let program = program(context)?;
-    let shell = &context.shell;
-    let keep = keep_weights.then_some("--keep-weights");
-    // glibc gives every large tensor back to the system, and to get it again costs a third of the time: let it keep some.
-    let memory = (1_u64 << 32).to_string();
-    cmd!(shell, "{program} train {name} {keep...}")
-        .env("MALLOC_TRIM_THRESHOLD_", &memory)
-        .env("MALLOC_MMAP_THRESHOLD_", &memory)
-        .quiet()
-        .run()
-        .with_context(|| format!("training {name}"))
+/// Where cargo puts the models' program.
+fn built_program(context: &Context) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("target"), PathBuf::from);
+    target.join("release").join(format!("tealight-models{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Measures models on the host and, if asked, on a board.
@@ -136,7 +127,19 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     check_names(context, &args.names)?;
     let board = args.board.as_ref().map(|id| board::find_emulated(&context.root, id)).transpose()?;
     ensure_data(context, &args.names)?;
-    let program = program(context)?;
+    measure(context, &program(context)?, board.as_ref(), args)
+}
+
+/// Measures every model, on the host and on a board, with the program that the tests of `tealight-models` have just built: to
+/// build it alone takes as long again, because cargo chooses other features of what Candle depends on.
+pub fn check_after_tests(context: &Context, board: &str) -> Result<()> {
+    let board = board::find_emulated(&context.root, board)?;
+    let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: 200, json: false };
+    ensure_data(context, &args.names)?;
+    measure(context, &built_program(context), Some(&board), &args)
+}
+
+fn measure(context: &Context, program: &Path, board: Option<&Board>, args: &EvalArgs) -> Result<()> {
     let shell = &context.shell;
     let names = &args.names;
     // Whatever runs whole models runs them in float too from now on.
@@ -145,10 +148,10 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     let progress = Progress::start("measuring on the host");
     let output = cmd!(shell, "{program} eval --json {names...}").quiet().read()?;
     progress.done("");
-    let mut figures: Vec<Figures> = serde_json::from_str(&output).context("tealight-models gave no figures")?;
+    let mut figures: Vec<Figures> = serde_json::from_str(&output).context("tealight-models printed no figures")?;
     for figures in &mut figures {
-        if let Some(board) = &board {
-            figures.board = Some(on_board(context, &program, board, &figures.name, args.count)?);
+        if let Some(board) = board {
+            figures.board = Some(on_board(context, program, board, &figures.name, args.count)?);
         }
     }
     if args.json {
@@ -163,11 +166,6 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Measures every model, on the host and on a board.
-pub fn check(context: &Context, board: &str) -> Result<()> {
-    eval(context, &EvalArgs { names: Vec::new(), board: Some(board.into()), count: 200, json: false })
 }
 
 /// Runs `count` held-out inputs on the board and compares its outputs with the host's.
@@ -236,7 +234,7 @@ mod tests {
     #[test]
     fn an_unknown_model_is_answered_with_those_there_are() {
         let context = Context::new().unwrap();
-        let error = train(&context, "toaster", false).unwrap_err();
+        let error = check_names(&context, &["toaster".into()]).unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains("digits"), "{error:#}");
     }
 

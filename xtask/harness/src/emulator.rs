@@ -125,6 +125,11 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     };
     let too_old = |reason: String| TooOld { binary: binary.clone(), version, least, reason };
     let by_hand = format!("install {binary} {least} or newer by hand");
+    // Another process may have unpacked it meanwhile.
+    let _lock = setup::lock(context)?;
+    if let Found::Good(program) = find(context, qemu)? {
+        return Ok(program);
+    }
     let progress = Progress::start(format!("unpacking a newer {binary} than {version} beside it"));
     backports::unpack(&context.shell, &setup::package_of_apt(Package::Qemu(binary)), &beside(context, binary))
         .map_err(|error| too_old(format!("{error:#}\n{by_hand}")))?;

@@ -1,6 +1,7 @@
 //! Set-up: Rust targets, QEMU and cross linkers. What is missing is installed where that is permitted, else the command is given.
 //!
-//! `run` and `test` ask for what they need by themselves, so running `setup` first is optional.
+//! `run` and `test` ask for what they need by themselves, so running `setup` first is optional. Processes that ask at the same
+//! time install one after the other ([`lock`]).
 
 use crate::board::Board;
 use crate::board::LinuxBoard;
@@ -9,6 +10,7 @@ use crate::emulator;
 use crate::linux::OnLinux as _;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
+use std::fs::File;
 use xshell::{Cmd, Shell, cmd};
 
 /// Sets up everything that the boards need.
@@ -25,6 +27,16 @@ pub fn setup(context: &Context) -> Result<()> {
         eprintln!("  ok  {} can run here", board.id);
     }
     Ok(())
+}
+
+/// Waits until no other process of this workspace installs anything; the others wait until the lock is dropped. What was
+/// missing before may be there after.
+pub fn lock(context: &Context) -> Result<File> {
+    let file = context.cache().join("setup.lock");
+    std::fs::create_dir_all(context.cache())
+        .and_then(|()| File::create(&file))
+        .and_then(|lock| lock.lock().map(|()| lock))
+        .with_context(|| format!("cannot lock {}", file.display()))
 }
 
 /// Sets up what one board needs.
@@ -55,6 +67,7 @@ pub fn ensure_target(context: &Context, target: &str) -> Result<()> {
              install rustup (https://rustup.rs), or your system's package of that target"
         );
     }
+    let _lock = lock(context)?;
     let progress = Progress::start(format!("installing the Rust target {target}"));
     run_quietly(cmd!(shell, "rustup target add {target}"))
         .with_context(|| format!("the Rust target {target} is missing and did not install"))?;
@@ -90,6 +103,7 @@ fn ensure(context: &Context, what: &str, probe: Cmd<'_>, installs: &[&str]) -> R
     if try_read(probe).is_some() {
         return Ok(());
     }
+    let _lock = lock(context)?;
     let shell = &context.shell;
     let progress = Progress::start(format!("installing {what}"));
     let mut outcome = Ok(());
@@ -145,6 +159,7 @@ pub fn install(context: &Context, lacking: &str, package: Package<'_>) -> Result
     let Some(prefix) = manager.privilege(shell) else {
         bail!("{lacking}, and installing it needs a password; type:\n    {typed}");
     };
+    let _lock = lock(context)?;
     let progress = Progress::start(format!("installing {} with {}", manager.package(package), manager.program()));
     for command in commands {
         let words = command.trim_start_matches("sudo ").split(' ');

@@ -1,9 +1,11 @@
 //! `cargo xtask`, the front door: setting up, testing, fetching, training, renewing. What is done with boards is in
 //! `tealight-harness`.
 //!
-//! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
+//! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with
+//! `--json`.
 
 mod examples;
+mod lanes;
 pub mod new_board;
 mod publish;
 pub mod renew;
@@ -13,5 +15,5 @@ pub mod train;
 pub use tealight_harness::{Context, Usage};
 use tealight_harness::{
     board, check_no_panic, conformance, context, cost, emulator, error, eval, faults, fetch, firmware, fuzz, layout,
-    limit, linux, llm, model, on_board, parsing, progress, repeat, setup, subject, table,
+    limit, linux, llm, model, on_board, parsing, progress, repeat, setup, side_by_side, subject, table,
 };

@@ -1,9 +1,12 @@
-//! `cargo xtask test`: everything that CI runs, what fails fastest first; or what can be tested of some boards.
+//! `cargo xtask test`: everything that CI runs, or what can be tested of some boards.
 //!
-//! A step of CI is a row of `STEPS`; adding one is adding a row. `--fast` leaves out what takes minutes; `--full` adds the
-//! long tail: every model on every board, the program on every Linux board, the language model, Miri and fuzzing at length.
-//! Steps that share no build folder with the others run beside them, in a process of their own, whose output is shown when it
-//! ends: building firmware and emulating it keep one processor busy, not two.
+//! A step of CI is a row of `STEPS`; adding one is adding a row. `--fast` runs what takes less than minutes; `--full`
+//! adds the long tail: every model on every board, the program on every Linux board, the language model, Miri and
+//! fuzzing at length.
+//!
+//! Steps that write the same build folder follow one another in a lane, in the order of the table. The lanes run side
+//! by side, because linking firmware and emulating it each keep one processor busy. A step is a process of its own;
+//! what it prints is shown when it ends.
 
 use crate::board::LinuxBoard;
 use crate::board::{self, Board};
@@ -11,8 +14,10 @@ use crate::context::Context;
 use crate::error::Usage;
 use crate::firmware::Level;
 use crate::fuzz::FuzzArgs;
+use crate::lanes::{self, Outcome};
 use crate::layout::LayoutArgs;
 use crate::linux::{self, OnLinux as _};
+use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::{
     check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, fuzz, layout, llm, parsing,
@@ -20,8 +25,6 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 use tealight_tests::models::MLPERF_TINY;
 use xshell::cmd;
@@ -37,95 +40,92 @@ enum Extent {
     Full,
 }
 
-/// Something that must succeed.
+/// Steps that write the same build folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// Programs for this machine and for Linux boards: the profiles `dev` and `release`.
+    Host,
+    /// Firmware: the profile `firmware`.
+    Boards,
+    /// What the nightly compiler builds.
+    Nightly,
+}
+
+/// A part of the tests.
 struct Step {
     name: &'static str,
+    lane: Lane,
     /// The smallest extent that it is part of.
     from: Extent,
+    /// A step of another lane that must have ended before this one begins.
+    after: Option<&'static str>,
     run: fn(&Context, Extent) -> Result<()>,
 }
 
-/// Steps that run beside the others, from the first of these that takes minutes on.
-const BESIDE: &[Step] = &[
-    Step { name: "Miri", from: Extent::Usual, run: miri },
-    Step { name: "fuzzing, a short run", from: Extent::Usual, run: fuzz_shortly },
-];
+const FETCHING: &str = "fetching models";
+const HOST_TESTS: &str = "host tests";
+const WITH_CANDLE: &str = "with Candle: our models, and the block kernels against its own";
 
-/// All other steps in order.
+impl Step {
+    const fn new(lane: Lane, from: Extent, name: &'static str, run: fn(&Context, Extent) -> Result<()>) -> Self {
+        Self { name, lane, from, after: None, run }
+    }
+
+    const fn after(self, name: &'static str) -> Self {
+        Self { after: Some(name), ..self }
+    }
+}
+
+/// All steps. Those of a lane run in this order.
 const STEPS: &[Step] = &[
-    Step { name: "format", from: Extent::Fast, run: |context, _| format(context) },
-    Step { name: "clippy, host", from: Extent::Fast, run: |context, _| clippy_host(context) },
-    Step { name: "clippy, firmware", from: Extent::Fast, run: |context, _| clippy_firmware(context) },
-    Step { name: "documentation", from: Extent::Fast, run: |context, _| documentation(context) },
-    Step { name: "fetching models", from: Extent::Fast, run: |context, _| fetch_models(context) },
-    Step { name: "host tests", from: Extent::Fast, run: |context, _| host_tests(context) },
-    Step { name: "format, kernels and core in 32 bits", from: Extent::Fast, run: |context, _| in_32_bits(context) },
-    Step {
-        name: "no panic and no allocation in the firmware",
-        from: Extent::Fast,
-        run: |context, _| no_panic(context),
-    },
-    Step {
-        name: "packages as they would be published",
-        from: Extent::Usual,
-        run: |context, _| publish::package(context),
-    },
-    Step {
-        name: "dependencies: licences, bans, sources, advisories",
-        from: Extent::Usual,
-        run: |context, _| publish::dependencies(context),
-    },
-    Step {
-        name: "boards of real hardware: built, and laid out as their chips want it",
-        from: Extent::Usual,
-        run: |context, _| hardware(context),
-    },
-    Step {
-        name: "examples: built, and run where an emulator can",
-        from: Extent::Usual,
-        run: |context, _| examples::examples(context),
-    },
-    Step {
-        name: "with Candle: our models, and the block kernels against its own",
-        from: Extent::Usual,
-        run: |context, _| with_candle(context),
-    },
-    Step {
-        name: "a language model, beside Candle and on emulated Arm",
-        from: Extent::Full,
-        run: |context, _| language_model(context),
-    },
-    Step { name: "conformance on the boards", from: Extent::Usual, run: conformance_on_boards },
-    Step {
-        name: "faults are reported on the boards",
-        from: Extent::Usual,
-        run: |context, _| faults_on_boards(context),
-    },
-    Step {
-        name: "the same bits on Linux boards of other architectures, and tealight itself",
-        from: Extent::Usual,
-        run: linux_boards,
-    },
-    Step {
-        name: "Candle's engine on Armv8, without and with dot products",
-        from: Extent::Usual,
-        run: |context, _| candle_on_arm(context),
-    },
-    Step {
-        name: "runs repeat exactly, in each kind of firmware",
-        from: Extent::Usual,
-        run: |context, _| repeats(context),
-    },
-    Step {
-        name: "checking a model takes time in proportion to its file",
-        from: Extent::Usual,
-        run: |context, _| parsing_on_board(context),
-    },
-    Step {
-        name: "polls run no more instructions than their costs allow",
-        from: Extent::Usual,
-        run: |context, _| costs(context),
-    },
+    Step::new(Lane::Host, Extent::Fast, "format", |context, _| format(context)),
+    Step::new(Lane::Host, Extent::Fast, "clippy, host", |context, _| clippy_host(context)),
+    Step::new(Lane::Host, Extent::Fast, "documentation", |context, _| documentation(context)),
+    Step::new(Lane::Host, Extent::Fast, HOST_TESTS, |context, _| host_tests(context)).after(FETCHING),
+    Step::new(Lane::Host, Extent::Fast, "format, kernels and core in 32 bits", |context, _| in_32_bits(context)),
+    Step::new(Lane::Host, Extent::Usual, "packages as they would be published", |context, _| publish::package(context)),
+    Step::new(Lane::Host, Extent::Usual, "dependencies: licences, bans, sources, advisories", |context, _| {
+        publish::dependencies(context)
+    }),
+    Step::new(Lane::Host, Extent::Usual, WITH_CANDLE, |context, _| with_candle(context)),
+    Step::new(Lane::Host, Extent::Full, "a language model, beside Candle and on emulated Arm", |context, _| {
+        language_model(context)
+    }),
+    Step::new(
+        Lane::Host,
+        Extent::Usual,
+        "the same bits on Linux boards of other architectures, and tealight itself",
+        linux_boards,
+    ),
+    Step::new(Lane::Host, Extent::Usual, "Candle's engine on Armv8, without and with dot products", |context, _| {
+        candle_on_arm(context)
+    }),
+    Step::new(Lane::Host, Extent::Usual, "examples: built, and run where an emulator can", |context, _| {
+        examples::examples(context)
+    }),
+    Step::new(Lane::Boards, Extent::Fast, FETCHING, |context, _| fetch_models(context)),
+    Step::new(Lane::Boards, Extent::Fast, "clippy, firmware", |context, _| clippy_firmware(context)),
+    Step::new(Lane::Boards, Extent::Fast, "no panic and no allocation in the firmware", |context, _| no_panic(context)),
+    Step::new(
+        Lane::Boards,
+        Extent::Usual,
+        "boards of real hardware: built, and laid out as their chips want it",
+        |context, _| hardware(context),
+    ),
+    Step::new(Lane::Boards, Extent::Usual, "faults are reported on the boards", |context, _| faults_on_boards(context)),
+    Step::new(Lane::Boards, Extent::Usual, "runs repeat exactly, in each kind of firmware", |context, _| {
+        repeats(context)
+    }),
+    Step::new(Lane::Boards, Extent::Usual, "checking a model takes time in proportion to its file", |context, _| {
+        parsing_on_board(context)
+    }),
+    Step::new(Lane::Boards, Extent::Usual, "polls run no more instructions than their costs allow", |context, _| {
+        costs(context)
+    }),
+    // The step with Candle compiles our models in f32.
+    Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
+    Step::new(Lane::Nightly, Extent::Usual, "Miri", miri).after(HOST_TESTS),
+    Step::new(Lane::Nightly, Extent::Usual, "fuzzing, a short run", fuzz_shortly),
 ];
 
 /// What Miri runs, a line a run: it is some thousand times slower than the machine, so long random tests are left out.
@@ -135,16 +135,16 @@ const MIRI: &[&[&str]] = &[
     &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
 
-// Crates that only link for a board are told apart from the host's by `default-members`.
+// `default-members` are the crates of the host; the others only link for a board.
 
 fn format(context: &Context) -> Result<()> {
     setup::ensure_component(context, "fmt", "rustfmt")?;
-    cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` mends it")?;
+    cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` fixes it")?;
     for board in Board::built_only(&context.root)? {
         let manifest = board.manifest().display().to_string();
         let command = ["fmt", "--manifest-path", &manifest];
         cargo(context, &[&command[..], &["--check"]].concat())
-            .with_context(|| format!("`cargo {}` mends it", command.join(" ")))?;
+            .with_context(|| format!("`cargo {}` fixes it", command.join(" ")))?;
     }
     Ok(())
 }
@@ -160,7 +160,7 @@ fn clippy_firmware(context: &Context) -> Result<()> {
         setup::ensure_target(context, &board.target)?;
         // What features choose is the same on every board.
         let features: &[&[&str]] = if board.id == board::DEFAULT {
-            &[&[], &["audio"], &["loadable"], &["measure-parse"], &["text"]]
+            &[&[], &["audio"], &["loadable"], &["measure-parse"], &["seed-faults"], &["text"]]
         } else {
             &[&[]]
         };
@@ -179,20 +179,20 @@ fn documentation(context: &Context) -> Result<()> {
     Ok(command.quiet().run()?)
 }
 
-/// The host's tests run those golden models that are at hand; this puts them there.
+/// The host's tests run the golden models whose files are in the cache.
 fn fetch_models(context: &Context) -> Result<()> {
     fetch::fetch(context, &[])
 }
 
 fn host_tests(context: &Context) -> Result<()> {
     cargo(context, &["test", "--no-fail-fast"])?;
-    // Tests that need files which a clone has not are ignored by a bare `cargo test`.
-    let mut words = vec!["test", "--no-fail-fast", "--package", "tealight-tests", "--tests"];
-    if std::env::var_os(MLPERF_TINY).is_some() {
-        words.extend(["--package", "tealight-compiler", "--", "--ignored"]);
-    } else {
+    // A bare `cargo test` ignores tests that need files which a clone does not contain. Those of all packages are run,
+    // though few have any: for some packages alone, cargo would choose other features of what they share, and build it
+    // again.
+    let mut words = vec!["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--", "--ignored"];
+    if std::env::var_os(MLPERF_TINY).is_none() {
         println!("skipped: the networks of MLPerf Tiny ({MLPERF_TINY} names their folder)");
-        words.extend(["--", "--ignored", "--skip", "mlperf"]);
+        words.extend(["--skip", "mlperf"]);
     }
     cargo(context, &words)
 }
@@ -204,8 +204,8 @@ fn no_panic(context: &Context) -> Result<()> {
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }
 
-/// Boards that nothing here runs. `cargo clippy` would compile their HALs once more, which takes minutes; clippy in the place
-/// of the compiler finds them built.
+/// Boards that nothing here runs. `cargo clippy` would compile their HALs once more, which takes minutes; clippy in the
+/// place of the compiler finds them built.
 fn hardware(context: &Context) -> Result<()> {
     layout::layout(context, &LayoutArgs::default())?;
     let model = check_no_panic::model_file(context)?;
@@ -221,14 +221,24 @@ fn hardware(context: &Context) -> Result<()> {
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
+///
+/// `cargo clippy` would check Candle and then `cargo test` compile it. clippy in the place of the compiler does with
+/// one build; the words that `cargo clippy` would pass to it are in a variable.
 fn with_candle(context: &Context) -> Result<()> {
+    setup::ensure_component(context, "clippy", "clippy")?;
     let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
-    let packages = [&["--release", "--features", "tealight-cli/candle"][..], &packages].concat();
-    cargo(context, &[&["clippy", "--all-targets"], &packages[..], &["--", "-D", "warnings"]].concat())?;
-    cargo(context, &[&["test"], &packages[..]].concat())?;
+    let (shell, cargo) = (&context.shell, context.cargo());
+    cmd!(shell, "{cargo} test --release --features tealight-cli/candle {packages...}")
+        .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+        .env("CLIPPY_ARGS", ["-D", "warnings"].join(CLIPPY_SEPARATOR))
+        .quiet()
+        .run()?;
     eval::check_after_tests(context, board::DEFAULT)
 }
+
+/// Between words in `CLIPPY_ARGS`.
+const CLIPPY_SEPARATOR: &str = "__CLIPPY_HACKERY__";
 
 /// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.
 fn language_model(context: &Context) -> Result<()> {
@@ -258,12 +268,13 @@ fn conformance_on_boards(context: &Context, extent: Extent) -> Result<()> {
     }
 }
 
-/// A panic, a fault and a stack that runs over are told on every board.
+/// A panic, a fault, a stack overflow and a hang are reported on every board.
 fn faults_on_boards(context: &Context) -> Result<()> {
-    emulator::boards_here(context)?.iter().try_for_each(|board| faults::faults(context, &board.id))
+    faults::on_boards(context, &emulator::boards_here(context)?)
 }
 
-/// Every kind of model on each; `tealight` itself, which takes minutes to build for one, on one of them or, under `--full`, on all.
+/// Every kind of model on each; `tealight` itself, which takes minutes to build for one, on one of them or, under
+/// `--full`, on all.
 fn linux_boards(context: &Context, extent: Extent) -> Result<()> {
     LinuxBoard::all(&context.root)?.iter().try_for_each(|board| {
         let program = extent == Extent::Full || board.id == CANDLE_BOARD;
@@ -274,20 +285,22 @@ fn linux_boards(context: &Context, extent: Extent) -> Result<()> {
 /// The Linux board that Candle is built for in any case.
 const CANDLE_BOARD: &str = "linux-aarch64";
 
-/// Where the processor lacks what Candle's kernels use, they would end the process: so all its tests run on both kinds.
+/// On a processor without the instructions that they use, Candle's kernels would end the process. So all its tests run
+/// on processors with and without them.
 fn candle_on_arm(context: &Context) -> Result<()> {
     let board =
         LinuxBoard::find(&context.root, CANDLE_BOARD)?.with_context(|| format!("there is no {CANDLE_BOARD}"))?;
     board.ensure(context)?;
-    // What an emulator has in memory says nothing.
+    // The memory that an emulator takes is not the program's.
     board.test(context, "tealight-candle", &["opening"])
 }
 
-/// And the kernels wherever the compiler is told of a core's own instructions.
+/// And the kernels on every board whose compiler flags enable instructions of its core.
 fn repeats(context: &Context) -> Result<()> {
     repeat::repeat(context, board::DEFAULT)?;
-    let boards = emulator::boards_here(context)?;
-    boards.iter().filter(|board| !board.rustflags().is_empty()).try_for_each(|board| repeat::compare(context, board))
+    let mut boards = emulator::boards_here(context)?;
+    boards.retain(|board| !board.rustflags().is_empty());
+    on_each(&boards, repeat::compare).map(drop)
 }
 
 fn parsing_on_board(context: &Context) -> Result<()> {
@@ -315,14 +328,14 @@ fn miri(context: &Context, extent: Extent) -> Result<()> {
     Ok(())
 }
 
-/// Long enough to see that the targets work and that nothing lies near the surface.
+/// Long enough to show that the targets work and to find what is easy to find.
 fn fuzz_shortly(context: &Context, extent: Extent) -> Result<()> {
     let seconds = if extent == Extent::Full { 120 } else { 12 };
     fuzz::fuzz(context, &FuzzArgs { seconds, ..FuzzArgs::default() })
 }
 
-/// With checks of overflow, which a debug build has: arithmetic on sizes that holds in 64 bits may not in 32, as boards have
-/// them. On a processor that runs 32-bit programs itself, or emulated.
+/// With checks of overflow, which a debug build has: arithmetic on sizes that holds in 64 bits may not in 32, as boards
+/// have them. On a processor that runs 32-bit programs itself, or emulated.
 fn in_32_bits(context: &Context) -> Result<()> {
     let crates = ["--package", "tealight-format", "--package", "tealight-kernels", "--package", "tealight", "--tests"];
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
@@ -346,10 +359,11 @@ fn cargo(context: &Context, words: &[&str]) -> Result<()> {
 /// What to test.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Leaves out what takes minutes
+    /// Leaves out what takes minutes: for each commit
     #[arg(long, conflicts_with_all = ["board", "all"])]
     pub fast: bool,
-    /// Adds the long tail: every model on every board, the program on every Linux board, the language model, long fuzzing
+    /// Adds the long tail: every model on every board, the program on every Linux board, the language model, long
+    /// fuzzing
     #[arg(long, conflicts_with_all = ["fast", "board", "all"])]
     pub full: bool,
     /// Only this board: every model that fits it, and that its faults are reported; may be given more than once
@@ -361,28 +375,26 @@ pub struct TestArgs {
     /// Only the steps whose names contain this text; may be given more than once
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["fast", "board", "all"])]
     pub step: Vec<String>,
+    /// Only the step of this name, without a summary: how the task runs a step in a process of its own
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["fast", "board", "all", "step"])]
+    pub alone: Option<String>,
 }
 
 /// A step under its name.
 type Named = (String, Box<dyn Fn(&Context) -> Result<()>>);
 
-/// How a step ended.
-struct Outcome {
-    name: String,
-    seconds: u64,
-    passed: bool,
-}
-
 /// Runs what is asked for.
 pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
     let start = Instant::now();
-    // Its path, before a step builds this program anew and the path is that of a deleted file.
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
     let extent = match (args.fast, args.full) {
         (true, _) => Extent::Fast,
         (_, true) => Extent::Full,
         _ => Extent::Usual,
     };
+    if let Some(name) = &args.alone {
+        let step = STEPS.iter().find(|step| step.name == name).with_context(|| format!("there is no step `{name}`"))?;
+        return (step.run)(context, extent);
+    }
     let outcomes = if args.all {
         let mut ids: Vec<String> = emulator::boards_here(context)?.into_iter().map(|board| board.id).collect();
         ids.extend(LinuxBoard::all(&context.root)?.into_iter().map(|board| board.id));
@@ -391,28 +403,14 @@ pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
         run_all(context, &of_boards(context, &args.board)?)
     } else if !args.step.is_empty() {
         let asked = |step: &&Step| args.step.iter().any(|text| step.name.contains(text.as_str()));
-        let steps: Vec<&Step> = STEPS.iter().chain(BESIDE).filter(asked).collect();
+        let steps: Vec<&Step> = STEPS.iter().filter(asked).collect();
         if let Some(text) = args.step.iter().find(|text| !steps.iter().any(|step| step.name.contains(text.as_str()))) {
-            let known: Vec<&str> = STEPS.iter().chain(BESIDE).map(|step| step.name).collect();
+            let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
             return Err(Usage(format!("no step's name contains `{text}`; the steps are: {}", known.join("; "))).into());
         }
         run_all(context, &named(steps, extent))
     } else {
-        // What takes less than minutes comes first, alone.
-        let (fast, more): (Vec<&Step>, Vec<&Step>) =
-            STEPS.iter().filter(|step| step.from <= extent).partition(|step| step.from == Extent::Fast);
-        let mut outcomes = run_all(context, &named(fast, extent));
-        if extent > Extent::Fast {
-            std::thread::scope(|scope| {
-                let beside = scope.spawn(|| run_beside(&program, extent));
-                outcomes.extend(run_all(context, &named(more, extent)));
-                match beside.join() {
-                    Ok(beside) => outcomes.extend(beside),
-                    Err(cause) => std::panic::resume_unwind(cause),
-                }
-            });
-        }
-        outcomes
+        run_lanes(extent)?
     };
     sum_up(&outcomes, start.elapsed().as_secs())
 }
@@ -427,7 +425,6 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
     let mut steps: Vec<Named> = vec![("fetching models".into(), Box::new(fetch_models))];
     for id in ids {
         let linux = LinuxBoard::find(&context.root, id)?.is_some();
-        // One that there is not is wrong usage.
         if !linux && board::find(&context.root, id)?.qemu.is_none() {
             let args = LayoutArgs { board: vec![id.clone()], ..LayoutArgs::default() };
             steps.push((format!("layout of {id}"), Box::new(move |context| layout::layout(context, &args))));
@@ -444,38 +441,39 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
     Ok(steps)
 }
 
-/// Runs the steps, all of them even if one fails.
+/// Runs the steps in this process one after another, all of them even if one fails.
 fn run_all(context: &Context, steps: &[Named]) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
-    for (name, run) in steps {
+    let run = |(name, run): &Named| {
         println!("== {name}");
         let begun = Instant::now();
-        let outcome = run(context);
-        let seconds = begun.elapsed().as_secs();
-        match &outcome {
-            Ok(()) => println!("== {name}: passed ({seconds} s)"),
-            Err(error) => println!("== {name}: FAILED ({seconds} s)\n{error:#}"),
+        let ended = run(context);
+        let outcome = Outcome { name: name.clone(), seconds: begun.elapsed().as_secs(), passed: ended.is_ok() };
+        println!("{}", outcome.line());
+        if let Err(error) = ended {
+            println!("{error:#}");
         }
-        outcomes.push(Outcome { name: name.clone(), seconds, passed: outcome.is_ok() });
-    }
-    outcomes
+        outcome
+    };
+    steps.iter().map(run).collect()
 }
 
-/// Runs each of [`BESIDE`] as `xtask test --step` would, and shows what it printed.
-fn run_beside(program: &Path, extent: Extent) -> Vec<Outcome> {
-    let run = |step: &Step| {
-        let begun = Instant::now();
-        let mut command = Command::new(program);
-        command.args(["test", "--step", step.name]).args((extent == Extent::Full).then_some("--full"));
-        let output = command.output();
-        let (passed, printed) = match output {
-            Ok(output) => (output.status.success(), [output.stdout, output.stderr].concat()),
-            Err(error) => (false, error.to_string().into_bytes()),
-        };
-        println!("== beside: {}", String::from_utf8_lossy(&printed).trim_end().replace('\n', "\n== beside: "));
-        Outcome { name: step.name.into(), seconds: begun.elapsed().as_secs(), passed }
-    };
-    BESIDE.iter().map(run).collect()
+/// Runs the steps of this extent in their lanes, each in a process of its own.
+fn run_lanes(extent: Extent) -> Result<Vec<Outcome>> {
+    // A copy, because a step builds this program anew.
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let program = folder.path().join("xtask");
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    std::fs::copy(this, &program).context("cannot copy this program")?;
+    Ok(lanes::run(&entries(extent), |step| {
+        let words = ["test", "--alone", step.name, "--full"];
+        lanes::run_apart(&program, &words[..if extent == Extent::Full { 4 } else { 3 }])
+    }))
+}
+
+/// The steps of this extent.
+fn entries(extent: Extent) -> Vec<lanes::Entry> {
+    let steps = STEPS.iter().filter(|step| step.from <= extent);
+    steps.map(|step| lanes::Entry { name: step.name, lane: step.lane as usize, after: step.after }).collect()
 }
 
 /// Shows how long each step took, and in the last lines what failed.
@@ -496,4 +494,35 @@ fn sum_up(outcomes: &[Outcome], seconds: u64) -> Result<()> {
         bail!("{} of the steps failed", failed.len());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_step_waits_for_one_that_waits_for_it_or_that_there_is_not() {
+        for extent in [Extent::Fast, Extent::Usual, Extent::Full] {
+            let steps = entries(extent);
+            // Each step ends when those before it in its lane have, and the one that it waits for.
+            let mut ended: Vec<&str> = Vec::new();
+            let ready = |ended: &[&str], step: &lanes::Entry| {
+                let first = steps.iter().find(|other| other.lane == step.lane && !ended.contains(&other.name));
+                first.is_some_and(|first| first.name == step.name)
+                    && step.after.is_none_or(|before| ended.contains(&before))
+            };
+            while let Some(step) = steps.iter().find(|step| ready(&ended, step)) {
+                ended.push(step.name);
+            }
+            assert_eq!(ended.len(), steps.len(), "{extent:?}: only {ended:?} can end");
+        }
+    }
+
+    #[test]
+    fn a_failed_step_is_named_and_counted() {
+        let outcome = |name: &str, passed| Outcome { name: name.into(), seconds: 1, passed };
+        sum_up(&[outcome("a", true)], 1).unwrap();
+        let error = sum_up(&[outcome("a", true), outcome("b", false)], 1).unwrap_err();
+        assert_eq!(error.to_string(), "1 of the steps failed");
+    }
 }

@@ -23,7 +23,7 @@ const MODELS: [(&str, u32, u64); 5] = [
 
 #[test]
 #[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
-fn the_models_compile_and_need_no_more_memory_than_is_alive() {
+fn mlperf_models_compile_and_need_no_more_memory_than_is_alive() {
     for (name, alive, macs) in MODELS {
         let compiled = compiled(name);
         let report = &compiled.report;
@@ -35,7 +35,7 @@ fn the_models_compile_and_need_no_more_memory_than_is_alive() {
 
 #[test]
 #[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
-fn outputs_over_dying_inputs_save_at_least_a_quarter_where_layers_are_alike() {
+fn mlperf_outputs_over_dying_inputs_save_at_least_a_quarter_where_layers_are_alike() {
     for name in ["kws", "vww", "ic", "sww"] {
         let compiled = compiled(name);
         let report = &compiled.report;
@@ -46,7 +46,7 @@ fn outputs_over_dying_inputs_save_at_least_a_quarter_where_layers_are_alike() {
 
 #[test]
 #[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
-fn a_model_compiles_to_the_same_bytes_each_time() {
+fn mlperf_models_compile_to_the_same_bytes_each_time() {
     for (name, ..) in MODELS {
         assert_eq!(compiled(name).bytes, compiled(name).bytes, "{name}");
     }
@@ -54,7 +54,7 @@ fn a_model_compiles_to_the_same_bytes_each_time() {
 
 #[test]
 #[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
-fn every_activation_of_the_source_is_a_value_with_its_shape() {
+fn mlperf_activations_of_the_source_are_each_a_value_with_its_shape() {
     let compiled = compiled("kws");
     let model = Model::parse(&compiled.bytes).unwrap();
     // Input, nine layers, the pooled tensor and its view, logits, probabilities.

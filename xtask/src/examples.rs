@@ -53,5 +53,5 @@ fn cargo(context: &Context, folder: &Path, words: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&printed).into_owned())
 }
 
-/// Enough to build a HAL on a slow machine. An example that loops without an end is stopped.
+/// Enough to build a HAL on a slow machine. An example that never ends is stopped.
 const LIMIT: Duration = Duration::from_secs(900);

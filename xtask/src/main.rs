@@ -33,7 +33,7 @@ enum Task {
     Run(RunArgs),
     /// Builds a board's firmware with a network, as a file to flash
     Build(BuildArgs),
-    /// Shows what firmware says on a serial port, or has said into a file, in words
+    /// Decodes the log that firmware writes to a serial port, or has written to a file
     Log(LogArgs),
     /// Runs everything that CI runs, or what can be tested of some boards
     Test(TestArgs),
@@ -43,7 +43,7 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
-    /// Makes the folder of a new board from that of the nearest one
+    /// Creates the folder of a new board from that of the most similar one
     NewBoard(NewBoardArgs),
     /// Installs what the boards need: Rust targets, QEMU, cross linkers
     Setup,
@@ -60,13 +60,13 @@ enum Task {
         #[arg(long)]
         keep_weights: bool,
     },
-    /// Compiles our own models again, and makes the models of tests: for a change of the format or of the compiler
+    /// Compiles our own models and the models of tests again, after a change of the format or of the compiler
     Renew,
     /// Measures our own models on held-out data
     Eval(EvalArgs),
-    /// Measures models on boards, side by side, and checks that each model gives the same bytes on all of them
+    /// Measures models on boards, side by side, and checks that each model outputs the same bytes on all of them
     Bench(BenchArgs),
-    /// Measures again what the pages table beside other runtimes and boards, and writes the tables
+    /// Measures again what the tables of the pages compare with other runtimes and boards, and writes the tables
     Figures {
         /// Tables to write [default: all]
         tables: Vec<String>,
@@ -82,21 +82,22 @@ enum Task {
         /// Models to run [default: all]
         models: Vec<String>,
     },
-    /// Measures what the costs in a plan are worth in instructions on a Cortex-M4, and refuses those that are too low
+    /// Measures the instructions of a unit of cost on a Cortex-M4, and fails where a plan states too low a cost
     Cost(CostArgs),
-    /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels give the recorded bits
+    /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels return the recorded bits
     Repeat {
         /// Board to run on
         #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
     },
-    /// Measures what checking a model file costs a board, for each of its bytes, and compares with what the format states
+    /// Measures the instructions for checking a model file, by byte, and compares them with the bound that the format
+    /// states
     Parsing {
         /// Board to run on
         #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
     },
-    /// Checks that firmware that panics, faults or overruns its stack says so and ends
+    /// Checks that firmware that panics, faults or overflows its stack reports it and ends
     Faults {
         /// Board to run on
         #[arg(long, default_value = tealight_harness::board::DEFAULT)]
@@ -114,9 +115,10 @@ enum Task {
         #[arg(default_values = ["q8_0", "q4_0"])]
         types: Vec<String>,
     },
-    /// Builds the boards of real hardware and checks that their chips would find what they start from
+    /// Builds the boards of real hardware and checks that their chips could start the images
     Layout(LayoutArgs),
-    /// Continues a text with a language model of 135 million weights, beside Candle's own, and on emulated Arm processors
+    /// Continues a text with a language model of 135 million weights, beside Candle's own, and on emulated Arm
+    /// processors
     Llm(LlmArgs),
     /// Fuzzes what reads a file, and everything that it accepts
     Fuzz(FuzzArgs),

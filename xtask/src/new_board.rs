@@ -11,7 +11,7 @@ use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What to make, and from what.
+/// The new board, and the board that it is copied from.
 #[derive(Debug, Args)]
 pub struct NewBoardArgs {
     /// The new board: its folder, its crate, and what `--board` takes
@@ -38,7 +38,7 @@ pub fn new_board(context: &Context, args: &NewBoardArgs) -> Result<()> {
         "{folder} is a copy of {like} by the name {id}. To make it yours:\n  \
          board.toml   core, target, memory and stack; [qemu] only if QEMU has the board\n  \
          src/main.rs  {main_rs}\n\
-         then `cargo xtask {then} --board {id}`. boards/README.md tells the rest.",
+         then `cargo xtask {then} --board {id}`. boards/README.md explains the rest.",
         folder = folder.display(),
         id = args.id,
         like = like.folder.display()
@@ -46,7 +46,7 @@ pub fn new_board(context: &Context, args: &NewBoardArgs) -> Result<()> {
     Ok(())
 }
 
-/// Writes the folder beside that of the other board, whole or not at all, and says where it is.
+/// Writes the folder beside that of the other board, whole or not at all, and returns its path.
 fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     let starts = id.starts_with(|first: char| first.is_ascii_lowercase());
     if !starts || !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
@@ -61,7 +61,7 @@ fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     let folder = like.folder.with_file_name(id);
     let told = folder.display();
     if root.join(&folder).exists() {
-        return Err(Usage(format!("{told} is there already")).into());
+        return Err(Usage(format!("{told} exists already")).into());
     }
     let from = root.join(&like.folder);
     let boards = from.parent().unwrap_or(root);
@@ -75,7 +75,7 @@ fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     put("Cargo.toml", with_values(&read("Cargo.toml")?, &[("name", id), ("description", &description)]))?;
     put("build.rs", read("build.rs")?)?;
     put("src/main.rs", main_rs(&read("src/main.rs")?, id, name, &like.core))?;
-    fs::rename(new.path(), root.join(&folder)).with_context(|| format!("cannot make {told}"))?;
+    fs::rename(new.path(), root.join(&folder)).with_context(|| format!("cannot create {told}"))?;
     Ok(folder)
 }
 

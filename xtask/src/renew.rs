@@ -1,8 +1,8 @@
-//! `cargo xtask renew`: makes the compiled models of the repository again, and what is recorded of them.
+//! `cargo xtask renew`: compiles the models of the repository again, and records their outputs.
 //!
-//! For a change of the format, or of what the compiler writes: our own models are compiled from their float weights, with the
-//! answers that their goldens hold; the small models of tests and the fuzzer's seeds are made by the tests that compare them.
-//! What the goldens of networks and operators hold does not depend on a file, and stays.
+//! For a change of the format, or of what the compiler writes: our own models are compiled from their float weights,
+//! with the answers that their goldens hold; the small models of tests and the fuzzer's seeds are written by the tests
+//! that compare them. What the goldens of networks and operators hold does not depend on a file, and stays.
 
 use crate::context::{Context, run_quietly};
 use crate::fetch::sha256;
@@ -25,7 +25,7 @@ const BLESSED: &[[&str; 3]] = &[
 /// Where compiled models and what is recorded of them lie.
 const FOLDERS: &[&str] = &["models", "runtime/core/tests", "tests/fuzz/seeds", "boards/spec/src"];
 
-/// Makes everything again and says what came out otherwise than it was.
+/// Writes everything again and reports which files changed.
 pub fn renew(context: &Context) -> Result<()> {
     let before = digests(&context.root)?;
     let (shell, cargo) = (&context.shell, context.cargo());
@@ -48,7 +48,7 @@ pub fn renew(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The digests of the files that are made here, and of some beside them.
+/// The digests of the files that are written here, and of some others beside them.
 fn digests(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let mut digests = BTreeMap::new();
     let mut folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| root.join(folder)).collect();

@@ -13,7 +13,8 @@ pub fn train(context: &Context, name: &str, keep_weights: bool) -> Result<()> {
     let program = program(context)?;
     let shell = &context.shell;
     let keep = keep_weights.then_some("--keep-weights");
-    // glibc gives every large tensor back to the system, and to get it again costs a third of the time: let it keep some.
+    // glibc returns every large tensor to the system, and asking for it again takes a third of the time: it may keep
+    // some.
     let memory = (1_u64 << 32).to_string();
     cmd!(shell, "{program} train {name} {keep...}")
         .env("MALLOC_TRIM_THRESHOLD_", &memory)

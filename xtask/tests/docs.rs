@@ -1,5 +1,5 @@
-//! Every page of the repository: links lead somewhere, paths exist, command lines are ones that the programs take, Rust code is
-//! compiled, and what is generated is not stale. With `TEALIGHT_BLESS` set, what is generated is written again.
+//! Every page of the repository: links lead somewhere, paths exist, command lines are ones that the programs take, Rust
+//! code is compiled, and what is generated is not stale. With `TEALIGHT_BLESS` set, what is generated is written again.
 
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 

@@ -8,13 +8,14 @@ use tealight_cli::visible;
 pub struct Score {
     /// Its place in the output.
     pub index: usize,
-    /// What it stands for, if the model says so.
+    /// Its label, if the model has labels.
     pub label: Option<String>,
     /// Its real value.
     pub value: f32,
 }
 
-/// The `count` highest of `values` in the order of [`tealight::top_k`]: highest first, equal ones in their order, NaN last.
+/// The `count` highest of `values` in the order of [`tealight::top_k`]: highest first, equal ones in their order, NaN
+/// last.
 pub fn top(values: &[f32], labels: &[String], count: usize) -> Vec<Score> {
     let mut top = vec![(0, 0.0); count.min(values.len())];
     let top = tealight::top_k(values.iter().copied(), &mut top);

@@ -1,8 +1,8 @@
 //! A newer program than a Debian release has, from its backports, unpacked into a folder of its own.
 //!
-//! Nothing is installed and no password is needed: apt works on lists and archives of its own, with this system's sources,
-//! each entry of the release followed by one of its backports, and with the system's list of packages less those of QEMU. So it
-//! fetches the programs asked for and those libraries that the system lacks, and replaces nothing.
+//! Nothing is installed and no password is needed: apt works on lists and archives of its own, with this system's
+//! sources, each entry of the release followed by one of its backports, and with the system's list of packages less
+//! those of QEMU. So it fetches the programs asked for and those libraries that the system lacks, and replaces nothing.
 
 use crate::context::{run_quietly, try_read};
 use anyhow::{Context as _, Result, bail};
@@ -62,7 +62,7 @@ pub fn unpack(shell: &Shell, package: &str, folder: &Path) -> Result<()> {
     std::fs::rename(&root, folder).with_context(|| format!("cannot move {package} to {}", folder.display()))
 }
 
-/// Runs apt-get; the error is the first of those that it tells.
+/// Runs apt-get; the error is the first that it prints.
 fn apt(shell: &Shell, options: &[String], words: &[&str]) -> Result<()> {
     let options = options.iter().flat_map(|option| ["-o", option]);
     let output = cmd!(shell, "apt-get {options...} {words...}").quiet().ignore_status().output()?;
@@ -146,8 +146,8 @@ fn added_stanzas(text: &str, release: &str) -> String {
     added
 }
 
-/// dpkg's list of packages without those whose names begin with `prefix`; the rest with no more than that they are there, so that
-/// none needs what is left out.
+/// dpkg's list of packages without those whose names begin with `prefix`; the rest with no more than that they are
+/// there, so that none needs what is left out.
 fn without(packages: &str, prefix: &str) -> String {
     const KEPT: &[&str] = &["Package:", "Status:", "Architecture:", "Multi-Arch:", "Version:", "Provides:"];
     let mut list = String::new();

@@ -1,7 +1,7 @@
 //! `cargo xtask blocks`: a fully connected layer with its weights in blocks, on a board and on the host.
 //!
-//! The layer is one of the operator goldens. Both must give the same bits; the table says what each type costs. Weights
-//! stored as f16 can be compared too.
+//! The layer is one of the operator goldens. Both must return the same bits; the table shows what each type costs.
+//! Weights stored as f16 can be compared too.
 
 use crate::board::{self, Board};
 use crate::context::Context;
@@ -134,7 +134,7 @@ fn cost(context: &Context, board: &Board, weights: Weights) -> Result<Cost> {
     let model = ModelFile::from_compiled(compiled, LAYER.1, Path::new(LAYER.1))?;
     let run = run_on_board(context, board, &model, &input, Options::default())?;
     if run.outputs != expected {
-        bail!("{weights} gives other bits on {} than on this machine", board.id);
+        bail!("{weights} returns other bits on {} than on this machine", board.id);
     }
     progress.done("the same bits as here");
     let model_bytes = model.bytes.len() as u64;

@@ -1,4 +1,4 @@
-//! The boards that tasks name; what a board is stands in its `board.toml`, and xtask knows boards by nothing else.
+//! The boards that tasks name. Everything about a board is in its `board.toml`.
 
 use crate::error::Usage;
 use crate::linux;
@@ -21,7 +21,8 @@ pub fn find(root: &Path, id: &str) -> Result<Board> {
     })
 }
 
-/// The board called `id`, for a task that runs firmware; if nothing runs it, a usage error that says what can be done.
+/// The board called `id`, for a task that runs firmware; if no emulator has it, a usage error that says what can be
+/// done.
 pub fn find_emulated(root: &Path, id: &str) -> Result<Board> {
     let board = find(root, id)?;
     if board.qemu.is_some() {
@@ -29,7 +30,8 @@ pub fn find_emulated(root: &Path, id: &str) -> Result<Board> {
     }
     let emulated: Vec<_> = Board::emulated(root)?.into_iter().map(|board| board.id).collect();
     let text = format!(
-        "{id} is real hardware that no emulator has: its image is built and checked by `cargo xtask layout --board {id}`, \
+        "{id} is real hardware that no emulator has: its image is built and checked by \
+         `cargo xtask layout --board {id}`, \
          and nothing here runs it; the boards that run here are: {}",
         emulated.join(", ")
     );

@@ -69,7 +69,13 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     progress.done("");
     let inferences = embedded.as_ref().map_or(0, |_| inputs.len() / model.input_bytes().max(1));
     if args.json {
-        let json = json!({ "board": board.id, "model": model.name, "image": output, "sizes": sizes, "inferences": inferences });
+        let json = json!({
+            "board": board.id,
+            "model": model.name,
+            "image": output,
+            "sizes": sizes,
+            "inferences": inferences,
+        });
         println!("{}", serde_json::to_string_pretty(&json)?);
         return Ok(());
     }
@@ -79,6 +85,6 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
         0 => println!("it waits for its inputs"),
         count => println!("with the inputs of {count} inferences built in"),
     }
-    println!("`cargo xtask log {output} FILE` reads what it says from a serial port or a file");
+    println!("`cargo xtask log {output} FILE` decodes its log from a serial port or a file");
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Checks on the linked image that the firmware cannot panic and does not allocate.
 //!
 //! A panic in Rust ends in a function of `core::panicking`; if the image has none, no code that was linked can panic.
-//! Four images are looked at: one for a single model, one that makes features of sound before, one that continues a text,
-//! and one that takes any model and so links every kernel and the parser. A fifth, with a possible panic built in, proves
-//! that the check sees one.
+//! Four images are checked: one for a single model, one that computes features from sound before, one that continues a
+//! text, and one that takes any model and so links every kernel and the parser. A fifth, with a possible panic built
+//! in, proves that the check detects one.
 
 use crate::board::{self, Board};
 use crate::context::Context;
@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 use object::{Object, ObjectSymbol};
 use std::path::{Path, PathBuf};
 
-/// The model whose firmware is looked at.
+/// The model whose firmware is checked.
 const MODEL: &str = "person_detect";
 
 /// Of ours, from large to small.
@@ -43,7 +43,7 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
     let model = stable_copy(context, &model_for(context, &board)?)?;
     for (what, features) in [
         ("one model", &[][..]),
-        ("a model that listens", &["audio"]),
+        ("a model with sound as its input", &["audio"]),
         ("a model that continues texts", &["text"]),
         ("any model", &["loadable"]),
     ] {
@@ -63,12 +63,12 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
         }
     }
     if forbidden_symbols(context, &board, &model, &["seed-faults"])?.is_empty() {
-        bail!("the check did not see the panic of the feature `seed-faults`, so it would see no other");
+        bail!("the check did not detect the panic of the feature `seed-faults`, so it would detect no other");
     }
     Ok(())
 }
 
-/// The compiled model whose firmware is looked at.
+/// The compiled model whose firmware is checked.
 pub fn model_file(context: &Context) -> Result<PathBuf> {
     stable_copy(context, &ModelFile::open(&fetch::model(context, MODEL)?, &[])?)
 }
@@ -89,13 +89,13 @@ fn model_for(context: &Context, board: &Board) -> Result<ModelFile> {
 /// Builds an image and lists what it should not have.
 fn forbidden_symbols(context: &Context, board: &Board, model: &Path, features: &[&str]) -> Result<Vec<String>> {
     let named = if features.is_empty() { "no features".into() } else { features.join(", ") };
-    let progress = Progress::start(format!("looking into the firmware of {} with {named}", board.id));
+    let progress = Progress::start(format!("checking the symbols of {} with {named}", board.id));
     let recipe = Recipe { board, name: "the model", model, embedded_input: None, features, log: Level::Trace };
     let image = std::fs::read(firmware::build(context, recipe)?)?;
     let symbols = symbols(&image)?;
     // An image without symbols would pass whatever it held.
     if !symbols.iter().any(|symbol| symbol.starts_with("tealight_board::")) {
-        bail!("the image of {} has no symbols to look at", board.id);
+        bail!("the image of {} has no symbols to check", board.id);
     }
     let found: Vec<_> = symbols.into_iter().filter(|symbol| is_forbidden(symbol)).collect();
     progress.done(&format!("{} forbidden symbols", found.len()));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn panics_and_allocation_are_seen_in_both_manglings() {
+    fn panics_and_allocation_are_detected_in_both_manglings() {
         assert!(demangled_is_forbidden("_ZN4core9panicking5panic17h0123456789abcdefE"));
         assert!(demangled_is_forbidden("_RNvNtCs1234_4core9panicking18panic_bounds_check"));
         assert!(demangled_is_forbidden("_ZN5alloc7raw_vec17capacity_overflow17h0123456789abcdefE"));

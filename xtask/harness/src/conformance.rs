@@ -1,8 +1,8 @@
 //! `cargo xtask conformance`: whole models on a board, their output bytes against the golden ones.
 //!
-//! `tests/golden/models.json` says which models, how their inputs are made, and what must come out. A case's input is
-//! made by the same rule, and its hash compared, so that both sides are known to speak of the same input. A float network
-//! must give the bits that it gives on the host (`tests/golden/f32.json`).
+//! `tests/golden/models.json` lists the models, the rules that generate their inputs, and the digests of their outputs.
+//! The digest of an input is compared first, which shows that both sides run the same input. A float network must
+//! output the same bits as on the host (`tests/golden/f32.json`).
 
 use crate::board::LinuxBoard;
 use crate::board::{self, Board};
@@ -51,7 +51,7 @@ pub struct Cost {
     pub output_sha256: String,
 }
 
-/// A golden model that is at hand.
+/// A golden model whose file is here.
 #[derive(Debug)]
 pub struct GoldenModel {
     /// Its key among the goldens.
@@ -69,7 +69,7 @@ pub struct Group {
     cases: Vec<(String, String)>,
 }
 
-/// The golden models that are at hand, or those named.
+/// The golden models whose files are here, or those named.
 pub fn golden_models(context: &Context, only: &[String]) -> Result<Vec<GoldenModel>> {
     let goldens = models::goldens().context("cannot read tests/golden/models.json")?;
     if let Some(unknown) = only.iter().find(|id| !goldens.contains_key(*id)) {
@@ -87,7 +87,7 @@ pub fn golden_models(context: &Context, only: &[String]) -> Result<Vec<GoldenMod
         }
     }
     if !absent.is_empty() {
-        eprintln!("  not at hand: {} (set {MLPERF_TINY} to their folder)", absent.join(", "));
+        eprintln!("  missing: {} (set {MLPERF_TINY} to their folder)", absent.join(", "));
     }
     if found.is_empty() {
         bail!("there is no golden model to run");
@@ -96,11 +96,11 @@ pub fn golden_models(context: &Context, only: &[String]) -> Result<Vec<GoldenMod
 }
 
 impl GoldenModel {
-    /// Compiles it, and groups its cases: a model with state is started anew for each.
+    /// Compiles it, and groups its cases: a model with state restarts for each.
     pub fn open(&self) -> Result<(ModelFile, Vec<Group>)> {
         let (id, golden) = (&self.id, &self.golden);
         if sha256(&self.tflite) != golden.sha256 {
-            bail!("{id} is not the model that the goldens were made with");
+            bail!("{id} is not the model that the goldens were recorded with");
         }
         let model = ModelFile::compile(&self.tflite, id, &[], golden.file.as_ref())?;
         // Of a float network the goldens hold what is near; its bits must be those of the host.
@@ -114,7 +114,7 @@ impl GoldenModel {
         for (name, case) in &golden.cases {
             let input = golden.input(name).with_context(|| format!("`{name}` names no rule for an input"))?;
             if sha256(&input) != case.input_sha256 {
-                bail!("the input of case {name} of {id} is not made as the goldens' was");
+                bail!("the input of case {name} of {id} differs from the goldens' input");
             }
             let digest = match &digests {
                 Some(digests) => digests.get(name).with_context(|| format!("no digest of case {name} of {id}"))?,
@@ -147,7 +147,7 @@ impl Group {
     }
 }
 
-/// Runs every model that is at hand and fits, or those named, on a board, and tables what each cost.
+/// Runs every model that is here and fits, or those named, on a board, and prints a table of their costs.
 pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) -> Result<()> {
     if let Some(board) = LinuxBoard::find(&context.root, board)? {
         return linux::conformance(context, &board, only, json);
@@ -199,8 +199,8 @@ pub fn on_one_board(context: &Context, board: &Board, subjects: &[&Subject], all
 /// Whether to run a model on a board.
 pub type Choice<'a> = &'a (dyn Fn(&Board, &Subject) -> bool + Sync);
 
-/// Runs the chosen models on each board, as many boards at a time as this machine has cores; those that do not fit a board are
-/// passed over there. All boards, which are set up, are run even if one fails.
+/// Runs the chosen models on each board, as many boards at a time as this machine has cores; those that do not fit a
+/// board are passed over there. All boards, which are set up, are run even if one fails.
 pub fn on_boards(boards: &[Board], subjects: &[Subject], chosen: Choice<'_>) -> Result<Vec<Cost>> {
     let costs = on_each(boards, |context, board| {
         let subjects: Vec<_> = subjects.iter().filter(|subject| chosen(board, subject)).collect();

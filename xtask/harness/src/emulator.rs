@@ -36,7 +36,7 @@ pub enum Found {
 
 /// A board that this system's QEMU is too old for; tasks for all boards pass over it.
 #[derive(Debug, Error)]
-#[error("{binary} is {version}, and the board needs {least} or newer, which could not be had: {reason}")]
+#[error("{binary} is {version}, and the board needs {least} or newer, which could not be installed: {reason}")]
 pub struct TooOld {
     binary: String,
     version: Version,
@@ -110,7 +110,7 @@ pub fn find(context: &Context, qemu: &Qemu) -> Result<Found> {
 /// The QEMU that a board needs: installed if the system has none, and unpacked beside it if the system's is too old.
 ///
 /// # Errors
-/// [`TooOld`] if no newer one can be had.
+/// [`TooOld`] if no newer one can be installed.
 pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     let binary = &qemu.binary;
     let mut found = find(context, qemu)?;
@@ -140,7 +140,8 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     Ok(program)
 }
 
-/// The boards that can be emulated here, set up. One that QEMU is too old for is left out, and the reason said.
+/// The boards that can be emulated here, set up. A board that QEMU is too old for is left out, with the reason on
+/// stderr.
 pub fn boards_here(context: &Context) -> Result<Vec<Board>> {
     let mut here = Vec::new();
     for board in Board::emulated(&context.root)? {

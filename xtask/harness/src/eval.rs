@@ -32,7 +32,7 @@ pub struct EvalArgs {
     pub json: bool,
 }
 
-/// What a model can do, measured on held-out data.
+/// The quality of a model, measured on held-out data.
 #[derive(Debug, Deserialize, Serialize)]
 struct Figures {
     name: String,
@@ -68,22 +68,22 @@ struct Part {
     samples: usize,
 }
 
-/// What the board answered.
+/// The outputs of the board.
 #[derive(Debug, Deserialize, Serialize)]
 struct OnBoard {
     id: String,
     /// Inputs that were run.
     samples: usize,
-    /// How many of their outputs equal the host's, bit for bit, and their features, where the board makes these.
+    /// How many of their outputs equal the host's, bit for bit, and their features, where the board computes these.
     equal: usize,
     /// Instructions of the first inference.
     instructions: u64,
-    /// Instructions that it took to make its features.
+    /// Instructions for computing its features.
     #[serde(skip_serializing_if = "Option::is_none")]
     front_end_instructions: Option<u64>,
 }
 
-/// Models whose data programs speak.
+/// Models whose data are synthesized speech.
 const SPOKEN: &[&str] = &["keyword"];
 
 /// Refuses a name that is none of our own models'.
@@ -98,7 +98,7 @@ pub fn check_names(context: &Context, names: &[String]) -> Result<()> {
     }
 }
 
-/// Fetches the data of models (of all, if `names` is empty), and installs the programs that speak.
+/// Fetches the data of models (of all, if `names` is empty), and installs the speech synthesizers.
 pub fn ensure_data(context: &Context, names: &[String]) -> Result<()> {
     if names.is_empty() || names.iter().any(|name| SPOKEN.contains(&name.as_str())) {
         setup::ensure_speech(context)?;
@@ -130,8 +130,8 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     measure(context, &program(context)?, board.as_ref(), args)
 }
 
-/// Measures every model, on the host and on a board, with the program that the tests of `tealight-models` have just built: to
-/// build it alone takes as long again, because cargo chooses other features of what Candle depends on.
+/// Measures every model, on the host and on a board, with the program that the tests of `tealight-models` have just
+/// built: to build it alone takes as long again, because cargo chooses other features of what Candle depends on.
 pub fn check_after_tests(context: &Context, board: &str) -> Result<()> {
     let board = board::find_emulated(&context.root, board)?;
     let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: 200, json: false };
@@ -183,7 +183,7 @@ fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count:
     let each = (model.feature_bytes() + model.output_bytes()).max(1);
     let answers = run.written(&model);
     if host.len() != each * answers.len() {
-        bail!("the host gave {} bytes for {} inputs, {} gave {each} each", host.len(), answers.len(), board.id);
+        bail!("the host wrote {} bytes for {} inputs, {} wrote {each} each", host.len(), answers.len(), board.id);
     }
     let equal = host.chunks(each).zip(&answers).filter(|(host, board)| host == *board).count();
     progress.done("");

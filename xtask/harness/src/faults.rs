@@ -1,8 +1,8 @@
 //! `cargo xtask faults`: firmware that fails reports why and ends, on each board.
 //!
-//! The app's feature `seed-faults` builds in a panic, a read of an address without memory, a stack overflow, and an endless
-//! loop, which the time limit ends; the first byte of the input chooses one. A damaged model is refused by the board itself,
-//! with the reason.
+//! The app's feature `seed-faults` builds in a panic, a read of an address without memory, a stack overflow, and an
+//! endless loop, which the time limit ends; the first byte of the input chooses one. A damaged model is refused by the
+//! board itself, with the reason.
 
 use crate::board::{self, Board};
 use crate::context::Context;

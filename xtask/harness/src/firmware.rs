@@ -24,7 +24,7 @@ pub struct Recipe<'a> {
     pub embedded_input: Option<&'a Path>,
     /// Features of `tealight-board`, which choose the app.
     pub features: &'a [&'a str],
-    /// The least level of what is built into its log.
+    /// The minimum level of what is built into its log.
     pub log: Level,
 }
 
@@ -87,9 +87,9 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
     executable(&messages, id).with_context(|| format!("cargo built no image for {id}"))
 }
 
-/// A command of cargo for a board's crate, with what the compiler is told of the board's core.
+/// A command of cargo for a board's crate, with the compiler flags of the board's core.
 ///
-/// The flags are part of what cargo tells artifacts apart by: boards that share a target do not replace each other's.
+/// Cargo distinguishes artifacts by these flags, so boards that share a target do not replace each other's.
 pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
     let shell = &context.shell;
     let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());

@@ -1,4 +1,4 @@
-//! Whether a model fits a board: told before anything is built where that can be known, by the linker otherwise.
+//! Whether a model fits a board: decided before anything is built where possible, by the linker otherwise.
 
 use crate::board::Board;
 use crate::model::ModelFile;
@@ -10,8 +10,8 @@ use thiserror::Error;
 pub enum DoesNotFit {
     /// The arena and the stack take more than the RAM.
     #[error(
-        "{model} does not fit {board}: its arena of {} bytes and the stack of {} need {} bytes of RAM, and there are {}; \
-         a board with more RAM runs it",
+        "{model} does not fit {board}: its arena of {} bytes and the stack of {} need {} bytes of RAM, and there \
+         are {}; a board with more RAM runs it",
         grouped(*arena), grouped(*stack), grouped(arena + stack), grouped(*ram)
     )]
     Ram {
@@ -28,7 +28,8 @@ pub enum DoesNotFit {
     },
     /// The model's file alone takes more than the flash.
     #[error(
-        "{model} does not fit {board}: its file has {} bytes, and there are {} bytes of flash; a board with more flash runs it",
+        "{model} does not fit {board}: its file has {} bytes, and there are {} bytes of flash; a board with more \
+         flash runs it",
         grouped(*file), grouped(*flash)
     )]
     Flash {
@@ -43,7 +44,8 @@ pub enum DoesNotFit {
     },
     /// Model, code and variables together take more than there is.
     #[error(
-        "{model} does not fit {board}: with the firmware's code and variables it needs {} bytes of {memory}, and there are {}{}",
+        "{model} does not fit {board}: with the firmware's code and variables it needs {} bytes of {memory}, and there \
+         are {}{}",
         grouped(*needed), grouped(*length), of_stack(*stack)
     )]
     Linked {
@@ -62,7 +64,7 @@ pub enum DoesNotFit {
     },
 }
 
-/// What is said of the stack's part.
+/// The clause about the stack.
 fn of_stack(stack: u64) -> String {
     if stack == 0 { String::new() } else { format!(", of which the stack has {}", grouped(stack)) }
 }
@@ -81,13 +83,13 @@ pub fn check(board: &Board, model: &ModelFile) -> Result<(), DoesNotFit> {
     Ok(())
 }
 
-/// What the linker's errors say of a region that is too small; `None` if they say something else.
+/// The refusal in the linker's errors, if a region is too small.
 pub fn linker_refusal(board: &Board, model: &str, errors: &str) -> Option<DoesNotFit> {
     let overflow = |region: &str| {
         let words = format!("will not fit in region '{region}': overflowed by ");
         let numbers =
             errors.split(words.as_str()).skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
-        // Each section that lies past the end is told; the last one says how much is missing in all.
+        // The linker lists each section past the end; the last one states how much is missing in all.
         numbers.max()
     };
     let refusal = |memory, over, length, stack| {
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_linkers_words_become_a_refusal() {
+    fn the_linkers_errors_become_a_refusal() {
         let text = "rust-lld: error: section '.bss' will not fit in region 'RAM': overflowed by 120 bytes\n\
                     rust-lld: error: section '.uninit' will not fit in region 'RAM': overflowed by 128 bytes\n";
         let refusal = linker_refusal(&small(9000, 4096), "m", text).unwrap();

@@ -56,7 +56,8 @@ const TARGETS: &[Target] = &[
 /// No input may take longer, in seconds; it is a finding then.
 const SLOWEST: u32 = 10;
 
-/// Nor may a target take more memory, in MiB. What one input holds at a time, its allocator bounds (`tests/fuzz/src/lib.rs`).
+/// Nor may a target take more memory, in MiB. What one input holds at a time, its allocator bounds
+/// (`tests/fuzz/src/lib.rs`).
 const LARGEST: u32 = 1024;
 
 /// What to fuzz, and for how long.
@@ -125,9 +126,9 @@ enum Length {
 
 /// Runs the targets, all of them even if one finds something.
 ///
-/// The crates under test have hardly any unsafe code, so the sanitizer of memory is left out: overflow and bounds checks find
-/// what there is to find, in a fraction of the build time. So is the tracing of comparisons: dictionaries and seeds hold what
-/// it would learn, and with it a text, which libraries compare much, takes three times as long.
+/// The crates under test have hardly any unsafe code, so the sanitizer of memory is left out: overflow and bounds
+/// checks find what there is to find, in a fraction of the build time. So is the tracing of comparisons: dictionaries
+/// and seeds hold what it would learn, and with it a text, which libraries compare much, takes three times as long.
 pub fn fuzz(context: &Context, args: &FuzzArgs) -> Result<()> {
     let targets = chosen(&args.target)?;
     let file = context.cache().join("fuzz.json");
@@ -187,7 +188,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
     names.iter().map(find).collect()
 }
 
-/// Builds the targets and gives the folder of their programs.
+/// Builds the targets and returns the folder of their programs.
 fn build(context: &Context, targets: &[&Target]) -> Result<PathBuf> {
     let shell = &context.shell;
     setup::ensure_nightly(context)?;
@@ -214,7 +215,7 @@ fn build(context: &Context, targets: &[&Target]) -> Result<PathBuf> {
     Ok(tools.join("fuzz").join(host).join("release"))
 }
 
-/// Writes the networks of the goldens as files, if a target starts from them, and gives their folder.
+/// Writes the networks of the goldens as files, if a target starts from them, and returns their folder.
 fn write_goldens(context: &Context, targets: &[&Target]) -> Result<PathBuf> {
     let folder = context.cache().join("fuzz-goldens");
     if targets.iter().any(|target| matches!(target.seeds, Seeds::Goldens)) {
@@ -233,8 +234,8 @@ fn write_goldens(context: &Context, targets: &[&Target]) -> Result<PathBuf> {
 fn run(folder: &Path, target: &'static Target, program: &Path, goldens: &Path, length: Length) -> Result<Outcome> {
     let Target { name, longest, .. } = target;
     let (corpus, artifacts) = (folder.join("corpus").join(name), folder.join("artifacts").join(name));
-    std::fs::create_dir_all(&corpus).with_context(|| format!("cannot make {}", corpus.display()))?;
-    std::fs::create_dir_all(&artifacts).with_context(|| format!("cannot make {}", artifacts.display()))?;
+    std::fs::create_dir_all(&corpus).with_context(|| format!("cannot create {}", corpus.display()))?;
+    std::fs::create_dir_all(&artifacts).with_context(|| format!("cannot create {}", artifacts.display()))?;
     let mut command = Command::new(program);
     command.arg(corpus);
     match target.seeds {
@@ -270,7 +271,7 @@ fn run(folder: &Path, target: &'static Target, program: &Path, goldens: &Path, l
     let seconds = start.elapsed().as_secs_f64();
     let printed = String::from_utf8_lossy(&output.stderr);
     let executions =
-        executions(&printed).with_context(|| format!("{name} does not tell its executions:\n{printed}"))?;
+        executions(&printed).with_context(|| format!("{name} does not print how many inputs it had:\n{printed}"))?;
     let finding = (!output.status.success()).then(|| finding(&printed));
     progress.done(&match &finding {
         None => format!("{executions} inputs, nothing found"),
@@ -279,13 +280,13 @@ fn run(folder: &Path, target: &'static Target, program: &Path, goldens: &Path, l
     Ok(Outcome { target: name, executions, seconds, finding })
 }
 
-/// How many inputs libFuzzer says that there were.
+/// The number of inputs in libFuzzer's statistics.
 fn executions(printed: &str) -> Option<u64> {
     let line = printed.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
     line.trim().parse().ok()
 }
 
-/// What libFuzzer and the panic say of a finding.
+/// The finding in what libFuzzer and the panic printed.
 fn finding(printed: &str) -> Finding {
     let input = printed.lines().find_map(|line| line.split_once("Test unit written to ")).map(|(_, path)| path.into());
     let lines: Vec<&str> = printed.lines().collect();
@@ -371,7 +372,8 @@ fn show(outcomes: &[Outcome], sums: &Sums, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Installs cargo-fuzz into the folder `tools` if it is not there, and gives its path.
+/// Installs cargo-fuzz into the folder `tools` if it is not there, and returns its path. Without optimization, which it
+/// does not need: it only starts cargo.
 fn ensure_cargo_fuzz(context: &Context, tools: &Path) -> Result<PathBuf> {
     let shell = &context.shell;
     let program = tools.join("bin/cargo-fuzz");
@@ -380,7 +382,7 @@ fn ensure_cargo_fuzz(context: &Context, tools: &Path) -> Result<PathBuf> {
     }
     let progress = Progress::start(format!("installing cargo-fuzz {CARGO_FUZZ}"));
     let cargo = context.cargo();
-    run_quietly(cmd!(shell, "{cargo} install cargo-fuzz --version {CARGO_FUZZ} --locked --root {tools}"))?;
+    run_quietly(cmd!(shell, "{cargo} install cargo-fuzz --debug --version {CARGO_FUZZ} --locked --root {tools}"))?;
     progress.done("");
     Ok(program)
 }

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use std::path::Path;
 use tealight_format::Model;
 
-/// Reads a file of inputs: `.pgm` is one picture, `.npy` one or several inputs of a model that has one, anything else is
-/// the inputs of one inference after another. A model that listens takes `.wav`, or raw 16 kHz samples.
+/// Reads a file of inputs: `.pgm` is one picture, `.npy` one or several inputs of a model that has one, anything else
+/// is the inputs of one inference after another. A model that listens takes `.wav`, or raw 16 kHz samples.
 pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     let bytes = read(file)?;
     let inputs = match file.extension().and_then(|extension| extension.to_str()) {
@@ -36,7 +36,7 @@ pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
 /// A NumPy array as the model's only input, or several in a row.
 fn from_array(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     if model.inputs.len() != 1 {
-        bail!("{} has {} inputs, an array is one; give raw bytes", model.name, model.inputs.len());
+        bail!("{} has {} inputs, an array is one; pass raw bytes", model.name, model.inputs.len());
     }
     let parsed = Model::parse(&model.bytes)?;
     Ok(tealight_cli::read_inputs(&parsed, 0, file)?)
@@ -45,7 +45,7 @@ fn from_array(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
 /// A WAV file's samples, seconds in a row; the last is filled up with silence.
 fn from_sound(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     if !model.listens {
-        bail!("{} does not listen: its file names no front end that makes its input of sound", model.name);
+        bail!("{} takes no sound: its file names no front end", model.name);
     }
     let reader = hound::WavReader::open(file).with_context(|| format!("{} is no WAV file", file.display()))?;
     let spec = reader.spec();
@@ -53,7 +53,7 @@ fn from_sound(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     if found != (tealight_audio::SAMPLE_RATE, 1, 16, hound::SampleFormat::Int) {
         bail!(
             "{} has {} channels of {} bits at {} Hz; the front end takes one of 16 bits at {} Hz. \
-             `sox IN.wav -c 1 -b 16 -r {} OUT.wav` makes it so",
+             `sox IN.wav -c 1 -b 16 -r {} OUT.wav` converts it",
             file.display(),
             spec.channels,
             spec.bits_per_sample,
@@ -68,7 +68,7 @@ fn from_sound(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     Ok(samples.into_iter().flat_map(i16::to_le_bytes).collect())
 }
 
-/// A grey picture as the model's only input: black is the least value of the type, white the greatest.
+/// A grey picture as the model's only input: black is the minimum of the type, white the maximum.
 fn from_picture(picture: &Picture, model: &ModelFile) -> Result<Vec<u8>> {
     let [tensor] = &model.inputs[..] else {
         bail!("{} has {} inputs, a picture is one", model.name, model.inputs.len());
@@ -80,7 +80,7 @@ fn from_picture(picture: &Picture, model: &ModelFile) -> Result<Vec<u8>> {
     match tensor.dtype {
         "U8" => Ok(picture.pixels.clone()),
         "I8" => Ok(picture.pixels.iter().map(|pixel| pixel ^ 0x80).collect()),
-        other => bail!("{} takes {other}, a picture is made for I8 and U8", model.name),
+        other => bail!("{} takes {other}, a picture is accepted for I8 and U8", model.name),
     }
 }
 

@@ -1,14 +1,16 @@
-//! What is done with boards: firmware is built, run in an emulator, measured and checked.
+//! Builds firmware for boards, runs it in an emulator, measures it and checks it.
 //!
-//! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with `--json`.
-//! `cargo xtask` is the front door to the tasks; it adds those that concern no board.
+//! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with
+//! `--json`. `cargo xtask` is the front door to the tasks; it adds those that concern no board.
 //!
 //! | for | modules |
 //! |---|---|
-//! | boards, and what this machine needs for them | [`board`], [`boards`], [`linux`], [`setup`], [`emulator`], [`backports`], [`fetch`] |
+//! | boards | [`board`], [`boards`], [`linux`] |
+//! | set-up of this machine | [`setup`], [`emulator`], [`backports`], [`fetch`] |
 //! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
 //! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
-//! | what a user gives and sees | [`run`], [`text`], [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
+//! | tasks for a user | [`run`], [`text`] |
+//! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
 //! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`eval`], [`figures`], [`llm`], [`parsing`] |
 //! | checks | [`subject`], [`conformance`], [`faults`], [`repeat`], [`fuzz`] |
 

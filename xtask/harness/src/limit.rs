@@ -1,4 +1,4 @@
-//! Runs a program that must come back: at its time limit it is stopped, and the error says so.
+//! Runs a program with a time limit, at which it is stopped with an error.
 
 use anyhow::{Context as _, Result, bail};
 use std::io::Read;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub enum End {
     /// By itself.
     Exit(ExitStatus),
-    /// It was stopped, for it had done what it had to.
+    /// It was stopped when its work was done.
     Done,
     /// It was stopped at its time limit.
     Late,
@@ -19,7 +19,7 @@ pub enum End {
 /// Waits for a program's end; stops it when it is `done`, or at the limit. What it prints is to be read meanwhile.
 ///
 /// # Errors
-/// The system does not tell how it is.
+/// The system does not report its state.
 pub fn wait(child: &mut Child, limit: Duration, done: impl Fn() -> bool) -> std::io::Result<End> {
     let start = Instant::now();
     loop {
@@ -36,7 +36,8 @@ pub fn wait(child: &mut Child, limit: Duration, done: impl Fn() -> bool) -> std:
     }
 }
 
-/// Runs `command` without input and gives what it printed. Its output is read meanwhile, so that a full pipe cannot stop it.
+/// Runs `command` without input and returns what it printed. Its output is read meanwhile, so that a full pipe cannot
+/// block it.
 ///
 /// # Errors
 /// It cannot be started, or did not end within `limit`. That it failed is in its status.
@@ -61,10 +62,10 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<Output> {
     Ok(Output { status, stdout, stderr })
 }
 
-/// Runs `command` as [`output`] does; it must succeed. Gives its standard output.
+/// Runs `command` as [`output`] does; it must succeed. Returns its standard output.
 ///
 /// # Errors
-/// As [`output`], or it failed: then the error has what it said.
+/// As [`output`], or it failed: then the error contains its standard error.
 pub fn succeed(command: &mut Command, limit: Duration) -> Result<Vec<u8>> {
     let output = output(command, limit)?;
     if !output.status.success() {

@@ -21,7 +21,7 @@ pub struct LogArgs {
     pub source: Option<PathBuf>,
 }
 
-/// Shows what a board says, to the end of its report or of what there is.
+/// Shows the log of a board, up to the end of its report or of the source.
 ///
 /// # Errors
 /// Something cannot be read, or the board reports an error.
@@ -40,7 +40,7 @@ pub fn log(args: &LogArgs) -> Result<()> {
     }
 }
 
-/// Gives every line of a source, to the report's end; returns the error that ended the report, if one did.
+/// Passes on every line of a source, up to the report's end. Returns the error that ended the report, if one did.
 fn show(texts: &Texts, source: &mut dyn Read, mut line: impl FnMut(&str)) -> Result<Option<String>> {
     let mut reader = texts.reader();
     let mut piece = [0; 4096];
@@ -70,19 +70,19 @@ impl Texts {
     /// Takes them from an ELF image.
     ///
     /// # Errors
-    /// The image has no log, or one of a version that this program does not know.
+    /// The image has no log, or one of an unknown version.
     pub fn of(image: &[u8]) -> Result<Self> {
         let table = Table::parse(image).context("the image's log cannot be read")?;
         table.map(Self).context("the image has no log; does its build script link `defmt.x`?")
     }
 
-    /// A reader of what the image says.
+    /// A reader of the image's log.
     pub fn reader(&self) -> Reader<'_> {
         Reader::Frames(self.0.new_stream_decoder())
     }
 }
 
-/// Makes lines of what comes in pieces.
+/// Assembles lines from pieces.
 pub enum Reader<'a> {
     /// Frames of defmt.
     Frames(Box<dyn StreamDecoder + Send + Sync + 'a>),
@@ -91,7 +91,7 @@ pub enum Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Takes the next bytes, and gives each line that ends with them, without its end.
+    /// Takes the next bytes, and passes on each line that ends in them, without its line end.
     pub fn push(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
         match self {
             Self::Text(begun) => {

@@ -16,7 +16,7 @@ pub struct ModelFile {
     pub name: String,
     /// The compiled file.
     pub bytes: Vec<u8>,
-    /// What each element of the first output stands for; empty if unknown.
+    /// What each element of the first output represents; empty if unknown.
     pub labels: Vec<String>,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
@@ -24,7 +24,7 @@ pub struct ModelFile {
     pub arena_bytes: u64,
     /// Whether it keeps something from one inference to the next.
     pub has_state: bool,
-    /// Whether it listens: the firmware takes seconds of sound, and makes the model's input of them.
+    /// Whether its input is sound: the firmware takes seconds of sound, and computes the model's input from them.
     pub listens: bool,
     /// Whether it continues texts: its file holds a tokenizer.
     pub speaks: bool,

@@ -11,10 +11,10 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A run may take this long unless the user says otherwise.
+/// The default time limit of a run.
 pub const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-/// What a run gave.
+/// The results of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
     /// The firmware's own report.
@@ -23,7 +23,7 @@ pub struct Run {
     pub sizes: Sizes,
     /// Seconds that the emulation took on this machine.
     pub seconds: f64,
-    /// What the front end made of each input, in a row; empty without one.
+    /// The features that the front end computed from each input, in a row; empty without one.
     #[serde(skip)]
     pub features: Vec<u8>,
     /// The outputs of all inferences in a row.
@@ -32,7 +32,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// What the firmware wrote for each input: features, if it makes them, then outputs.
+    /// What the firmware wrote for each input: features, if it computes them, then outputs.
     pub fn written(&self, model: &ModelFile) -> Vec<Vec<u8>> {
         let features = |index: usize| self.features.chunks(model.feature_bytes().max(1)).nth(index).unwrap_or(&[]);
         let outputs = self.outputs.chunks(model.output_bytes().max(1)).enumerate();
@@ -40,16 +40,16 @@ impl Run {
     }
 }
 
-/// How the firmware is made and run.
+/// How the firmware is built and run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// Features of `tealight-board`, which choose the app.
     pub features: &'a [&'a str],
-    /// Builds the inputs into the image instead of giving them through the host.
+    /// Builds the inputs into the image, which otherwise reads them from the host.
     pub embed_input: bool,
     /// How long the emulator may take.
     pub limit: Duration,
-    /// The least level of what is built into the firmware's log.
+    /// The minimum level of what is built into the firmware's log.
     pub log: Level,
 }
 
@@ -80,11 +80,11 @@ pub fn run_on_board(
     let report = Report::parse(&console)?;
     let inferences = inputs.len() / wanted;
     if report.instructions.len() != inferences {
-        bail!("{inferences} inferences were given, {} were run", report.instructions.len());
+        bail!("{inferences} inferences were requested, {} were run", report.instructions.len());
     }
     let each = model.feature_bytes() + model.output_bytes();
     if written.len() != inferences * each {
-        bail!("{inferences} inferences gave {} bytes of output instead of {each} each", written.len());
+        bail!("{inferences} inferences wrote {} bytes of output instead of {each} each", written.len());
     }
     let (mut features, mut outputs) = (Vec::new(), Vec::new());
     for one in written.chunks(each.max(1)) {
@@ -95,7 +95,7 @@ pub fn run_on_board(
     Ok(Run { report, sizes, seconds, features, outputs })
 }
 
-/// What firmware left when it was run.
+/// The results of running an image.
 pub struct Emulated {
     /// Its console.
     pub console: String,
@@ -107,8 +107,7 @@ pub struct Emulated {
     pub seconds: f64,
 }
 
-/// Builds firmware around the model and runs it with `input` as its input. `watch` is given every line of its console as it
-/// comes.
+/// Builds firmware with the model and runs it on `input`. Calls `watch` with each line of its console as it arrives.
 pub fn emulate(
     context: &Context,
     board: &Board,
@@ -123,7 +122,7 @@ pub fn emulate(
     };
     let program = emulator::ensure(context, qemu)?;
     let folder =
-        tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot make a temporary folder")?;
+        tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot create a temporary folder")?;
     let write = |name: &str, bytes: &[u8]| {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
@@ -165,7 +164,7 @@ pub fn emulate(
     };
     let console = qemu::run(program.command(), qemu, job, &attended)?;
     let seconds = start.elapsed().as_secs_f64();
-    // Firmware that failed says so on its console, and may have written nothing.
+    // Firmware that failed reports it on its console, and may have written nothing.
     let written = match board.console.kind {
         ConsoleKind::Semihosting => std::fs::read(folder.path().join("output.bin")).unwrap_or_default(),
         ConsoleKind::Uart | ConsoleKind::Rtt => report::outputs(&console)?,

@@ -1,7 +1,7 @@
 //! `cargo xtask parsing`: what it costs a board to check a model file, in instructions for each of its bytes.
 //!
-//! `SPEC.md` of the format states a bound. It holds for ordinary models, and for files that ask for as much work as their
-//! bytes can; twice the bytes are at most about twice the work.
+//! `SPEC.md` of the format states a bound. It holds for ordinary models, and for files that ask for as much work as
+//! their bytes can; twice the bytes are at most about twice the work.
 
 use crate::board::{self, Board, ConsoleKind};
 use crate::context::Context;
@@ -17,7 +17,8 @@ use tealight_cli::grouped;
 use tealight_format::{Model, OpCode};
 use tealight_tests::heavy;
 
-/// The most instructions that `Model::parse` takes for a byte of a file on a Cortex-M4, as the specification says.
+/// The maximum number of instructions that `Model::parse` takes for a byte of a file on a Cortex-M4, as the
+/// specification states.
 const MOST: f64 = 100.0;
 
 /// Instructions that it takes besides.
@@ -84,17 +85,17 @@ fn committed(context: &Context) -> Result<Vec<(String, Vec<u8>)>> {
     names.into_iter().map(file).collect()
 }
 
-/// That the specification says what is asserted here.
+/// Checks that the specification states the bound that is asserted here.
 fn is_stated(context: &Context) -> Result<()> {
     let spec = std::fs::read_to_string(context.root.join(SPEC)).with_context(|| format!("cannot read {SPEC}"))?;
     let stated = format!("{MOST} instructions for each byte of the file, and {} besides", grouped(FIXED));
     if !spec.split_whitespace().collect::<Vec<_>>().join(" ").contains(&stated) {
-        bail!("{SPEC} does not say `{stated}`");
+        bail!("{SPEC} does not contain `{stated}`");
     }
     Ok(())
 }
 
-/// Runs the firmware that parses what is given to it. Gives the deepest stack too.
+/// Runs the firmware that parses its input. Returns the deepest stack too.
 fn on_board(context: &Context, board: &Board, files: Vec<(String, Vec<u8>)>) -> Result<(Vec<Parsed>, u64)> {
     let mut input = Vec::new();
     for (name, file) in &files {
@@ -124,7 +125,7 @@ fn judge(parsed: &[Parsed]) -> Result<()> {
     }
     let worst = parsed.iter().map(Parsed::each).fold(0.0, f64::max);
     if worst < MOST / 2.0 {
-        bail!("the bound of {MOST} instructions a byte says little: no file takes more than {worst:.1}");
+        bail!("the bound of {MOST} instructions a byte is too loose: no file takes more than {worst:.1}");
     }
     for pair in parsed.windows(2).filter(|pair| pair[0].name == pair[1].name) {
         let ratio = pair[1].instructions as f64 / pair[0].instructions as f64;
@@ -162,7 +163,7 @@ mod tests {
         judge(&[parsed("a", 100_000, 60.0), parsed("a", 200_000, 62.0)]).unwrap();
         let refused = |files: &[Parsed]| judge(files).unwrap_err().to_string();
         assert!(refused(&[parsed("a", 100_000, 101.0)]).contains("a takes 10,100,000 instructions"));
-        assert!(refused(&[parsed("a", 100_000, 30.0)]).contains("says little"));
+        assert!(refused(&[parsed("a", 100_000, 30.0)]).contains("too loose"));
         assert!(refused(&[parsed("a", 100_000, 30.0), parsed("a", 200_000, 60.0)]).contains("times the instructions"));
     }
 }

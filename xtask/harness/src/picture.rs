@@ -72,7 +72,7 @@ impl Picture {
         }
         let pixels = bytes.get(at + 1..).unwrap_or_default();
         if Some(pixels.len()) != width.checked_mul(height) {
-            return Err(format!("the PGM header says {width} x {height}, the file has {} pixels", pixels.len()));
+            return Err(format!("the PGM header states {width} x {height}, the file has {} pixels", pixels.len()));
         }
         Ok(Self { width, height, pixels: pixels.to_vec() })
     }

@@ -1,4 +1,4 @@
-//! Says on stderr what is going on: a spinner on a terminal, plain lines elsewhere.
+//! Progress on stderr: a spinner on a terminal, plain lines elsewhere.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The spinners: there may be several at a time.
 static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Says something beside the spinners.
+/// Prints a line above the spinners.
 pub fn say(line: &str) {
     SPINNERS.suspend(|| eprintln!("{line}"));
 }
@@ -39,7 +39,7 @@ impl Progress {
         Self { spinner, what, start: Instant::now() }
     }
 
-    /// Says that it is done, with a remark ("48 kB"), and how long it took.
+    /// Reports the end, with a remark ("48 kB") and the time that it took.
     pub fn done(self, remark: &str) {
         if let Some(bar) = &self.spinner {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! Runs a firmware image in QEMU and returns what it printed. It always comes back: a run has a time limit.
+//! Runs a firmware image in QEMU, with a time limit, and returns what it printed.
 
 use crate::board::{ConsoleKind, Qemu};
 use crate::limit::{self, End};
@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Sees the lines of a console.
+/// Is called with each line of a console.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// What runs in the emulator.
@@ -30,7 +30,8 @@ pub struct Job<'a> {
     pub limit: Duration,
 }
 
-/// Runs firmware to its end in the emulator that `program` starts; gives the lines of its console, each of which `watch` is given as it comes.
+/// Runs firmware to its end in the emulator that `program` starts. Returns the lines of its console; calls `watch` with
+/// each as it arrives.
 ///
 /// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
 pub fn run(program: Command, qemu: &Qemu, job: Job<'_>, watch: Watch<'_>) -> Result<String> {
@@ -42,7 +43,7 @@ pub fn run(program: Command, qemu: &Qemu, job: Job<'_>, watch: Watch<'_>) -> Res
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}; `cargo xtask setup` installs it", qemu.binary))?;
-    // On a wire nothing ends but the report.
+    // On a wire only the report has an end.
     let wire = child.stdin.take().map(Mutex::new);
     let ended = AtomicBool::new(false);
     let attended = |line: &str| {
@@ -51,7 +52,7 @@ pub fn run(program: Command, qemu: &Qemu, job: Job<'_>, watch: Watch<'_>) -> Res
             if report::is_ready(line)
                 && let Ok(mut wire) = wire.lock()
             {
-                // Firmware that stopped listening says so itself.
+                // Firmware that stopped reading reports why itself.
                 let length = u32::try_from(job.input.len()).unwrap_or(u32::MAX).to_le_bytes();
                 let _ = wire.write_all(&length).and_then(|()| wire.write_all(job.input)).and_then(|()| wire.flush());
             }
@@ -74,8 +75,8 @@ fn with_arguments(mut command: Command, qemu: &Qemu, job: Job<'_>) -> Command {
     command
 }
 
-/// Waits for the end, which may be that `ended` is set, or for the limit; the console is read meanwhile so that a full pipe
-/// cannot stop the child.
+/// Waits for the end, which may be that `ended` is set, or for the limit; the console is read meanwhile so that a full
+/// pipe cannot stop the child.
 fn finish(
     mut child: Child,
     reader: Reader<'_>,
@@ -94,13 +95,13 @@ fn finish(
     let end = end?;
     if let End::Late = end {
         bail!(
-            "{name} did not end within {} s and was stopped; `--timeout SECONDS` gives it longer.\n\
+            "{name} did not end within {} s and was stopped; `--timeout SECONDS` allows it more.\n\
              Its console so far:\n{}",
             limit.as_secs(),
             tail(&console)
         );
     }
-    // The report says better than the exit status why firmware failed.
+    // The report explains better than the exit status why firmware failed.
     if let End::Exit(status) = end
         && !status.success()
         && !console.lines().any(report::is_last)
@@ -147,20 +148,20 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_hangs_is_stopped_and_said_to_be() {
+    fn a_run_that_hangs_is_stopped_and_reported() {
         let error = ran("echo half; exec sleep 60", Duration::from_millis(300), &|_| {}).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("did not end within") && text.contains("half"), "{text}");
     }
 
     #[test]
-    fn a_run_that_fails_without_a_report_shows_its_own_words() {
+    fn a_run_that_fails_without_a_report_shows_its_error() {
         let error = ran("echo bad machine >&2; exit 1", Duration::from_secs(9), &|_| {}).unwrap_err();
         assert!(error.to_string().contains("bad machine"));
     }
 
     #[test]
-    fn every_line_is_seen_when_it_comes() {
+    fn every_line_is_passed_on_when_it_arrives() {
         let seen = Mutex::new(Vec::new());
         let watch = |line: &str| seen.lock().unwrap().push(line.to_string());
         let console = ran("echo one; printf 'two\\nrest'", Duration::from_secs(9), &watch).unwrap();

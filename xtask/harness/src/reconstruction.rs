@@ -1,4 +1,4 @@
-//! What a network that gives its input back answered: both drawn channel by channel, and how far they are apart.
+//! The output of a network that reconstructs its input: both drawn channel by channel, and the distance between them.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Verdict {
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 impl Reconstruction {
-    /// What the score of an input and its output says.
+    /// What the score of an input and its output means.
     pub fn verdict(&self, input: &[f32], output: &[f32]) -> Verdict {
         let squares = input.iter().zip(output).map(|(a, b)| f64::from(a - b).powi(2));
         let score = squares.sum::<f64>() / input.len().max(1) as f64;

@@ -1,5 +1,6 @@
-//! Checks that a run is the same each time: instruction counts to the last digit, and answers in each kind of firmware. One
-//! kind compares its kernels first: inner loops with portable ones, all f32 and block kernels with their recorded bits.
+//! Checks that a run is the same each time: instruction counts to the last digit, and answers in each kind of firmware.
+//! One kind compares its kernels first: inner loops with portable ones, all f32 and block kernels with their recorded
+//! bits.
 
 use crate::board::{self, Board};
 use crate::context::Context;

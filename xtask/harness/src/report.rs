@@ -3,13 +3,13 @@
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
-/// Version of the report that this reader knows.
+/// Version of the report that this reader supports.
 const VERSION: u64 = 4;
 
 /// In a second. An instruction takes one.
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// What firmware says about a run.
+/// What firmware reports about a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The board, by its own word.
@@ -21,9 +21,9 @@ pub struct Report {
     /// Instructions of each parse of a file, where these are measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parses: Vec<u64>,
-    /// What a loaded model costs: an inference, and its longest row. Firmware that embeds a model does not say it.
+    /// What a loaded model costs: an inference, and its longest row. Firmware that embeds a model does not report it.
     pub model_cost: Option<[u64; 2]>,
-    /// Tokens that a language model made.
+    /// Tokens that a language model generated.
     pub tokens: Vec<u32>,
     /// Length of a clock tick in instructions, rounded up: the counts' resolution.
     pub resolution: u64,
@@ -47,12 +47,12 @@ pub fn is_last(line: &str) -> bool {
     ["tealight done=", "tealight error="].iter().any(|start| line.starts_with(start))
 }
 
-/// Whether a line says that the board waits for its inputs.
+/// Whether a line reports that the board waits for its inputs.
 pub fn is_ready(line: &str) -> bool {
     line.starts_with("tealight ready=")
 }
 
-/// The number that a console says of `key`.
+/// The number after `key` on a console.
 pub fn number(console: &str, key: &str) -> Option<u64> {
     let facts = console.lines().filter_map(|line| line.strip_prefix("tealight ")?.split_once('='));
     facts.into_iter().find_map(|(found, value)| (found == key).then(|| value.parse().ok())?)
@@ -81,7 +81,7 @@ impl Report {
             let (key, value) =
                 fact.split_once('=').with_context(|| format!("the board's report has a line without `=`: `{fact}`"))?;
             let number = || -> Result<u64> {
-                value.parse().with_context(|| format!("the board's report says `{fact}`, not a number"))
+                value.parse().with_context(|| format!("the board's report contains `{fact}`, which is not a number"))
             };
             match key {
                 "version" => {
@@ -119,7 +119,7 @@ impl Report {
             bail!("the board says {done} inferences, but reported {reported}");
         }
         if ticks_per_second == 0 {
-            bail!("the board's report does not say how fast its clock is");
+            bail!("the board's report does not contain the frequency of its clock");
         }
         report.resolution = NANOSECONDS.div_ceil(ticks_per_second);
         let instructions =
@@ -134,7 +134,7 @@ impl Report {
     }
 }
 
-/// What a person should make of the firmware's error word.
+/// Explains the firmware's error word.
 fn explain(word: &str) -> String {
     match word {
         "input-not-found" => "it found no input file".into(),
@@ -142,15 +142,15 @@ fn explain(word: &str) -> String {
         "input-not-readable" => "its input file could not be read".into(),
         "input-ends-within-an-inference" => "the input is not a whole number of inferences long".into(),
         "input-longer-than-the-memory" => "a file is longer than the memory that it keeps for one".into(),
-        "model-takes-other-features" => "the model takes other features than the firmware makes of sound".into(),
-        "model-continues-no-text" => "the model takes no token, or gives no scores to choose one by".into(),
+        "model-takes-other-features" => "the model takes other features than the firmware computes from sound".into(),
+        "model-continues-no-text" => "the model takes no token, or returns no scores to choose one by".into(),
         "output-not-writable" => "it could not write its output file; is the disk full?".into(),
         "instruction-set-differs" => "an inner loop for its instruction set differs from the portable one".into(),
         other if other.starts_with("model-refused: ") => {
             format!("it refused the model: {}", other.trim_start_matches("model-refused: "))
         }
         other if other.starts_with("stack-overflow") => {
-            format!("its stack ran over ({other}); `stack` in its board.toml gives it more")
+            format!("its stack overflowed ({other}); increase `stack` in its board.toml")
         }
         other => other.into(),
     }

@@ -71,7 +71,7 @@ struct Demo {
     input: Vec<DemoInput>,
     /// For a language model.
     text: Option<text::Demo>,
-    /// For a network that gives its input back.
+    /// For a network that reconstructs its input.
     reconstruction: Option<Reconstruction>,
 }
 
@@ -99,7 +99,7 @@ struct Source {
 }
 
 impl RunArgs {
-    /// How the firmware is made and run.
+    /// How the firmware is built and run.
     fn options(&self) -> Options<'static> {
         let limit = Duration::from_secs(self.timeout);
         Options { embed_input: self.embed, limit, log: self.log, ..Options::default() }
@@ -174,11 +174,14 @@ fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, re
         return Ok(());
     }
     println!("\n{}", costs(board, model, &written.run));
-    eprintln!("  ok  {} tokens; this machine makes the same, with the same scores bit for bit", written.tokens.len());
+    eprintln!(
+        "  ok  {} tokens; this machine generates the same, with the same scores bit for bit",
+        written.tokens.len()
+    );
     Ok(())
 }
 
-/// Reads or compiles a model, and says so.
+/// Reads or compiles a model, and reports it.
 fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
     let progress = Progress::start(format!("reading {}", file.display()));
     let model = ModelFile::open(file, labels)?;
@@ -248,7 +251,7 @@ fn load_all(model: &ModelFile, sources: &[Source]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What the network took and gave, inference by inference.
+/// Inputs and outputs of the network, inference by inference.
 fn each<'a>(model: &ModelFile, inputs: &'a [u8], run: &'a Run) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     let (taken, bytes) = match model.feature_bytes() {
         0 => (inputs, model.input_bytes()),

@@ -1,7 +1,8 @@
-//! Set-up: Rust targets, QEMU and cross linkers. What is missing is installed where that is permitted, else the command is given.
+//! Set-up: Rust targets, QEMU and cross linkers. What is missing is installed where that is permitted, else the
+//! command is printed.
 //!
-//! `run` and `test` ask for what they need by themselves, so running `setup` first is optional. Processes that ask at the same
-//! time install one after the other ([`lock`]).
+//! `run` and `test` ask for what they need by themselves, so running `setup` first is optional. Processes that ask at
+//! the same time install one after the other ([`lock`]).
 
 use crate::board::Board;
 use crate::board::LinuxBoard;
@@ -29,8 +30,8 @@ pub fn setup(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Waits until no other process of this workspace installs anything; the others wait until the lock is dropped. What was
-/// missing before may be there after.
+/// Waits until no other process of this workspace installs anything; the others wait until the lock is dropped. What
+/// was missing before may be there after.
 pub fn lock(context: &Context) -> Result<File> {
     let file = context.cache().join("setup.lock");
     std::fs::create_dir_all(context.cache())
@@ -119,7 +120,7 @@ fn ensure(context: &Context, what: &str, probe: Cmd<'_>, installs: &[&str]) -> R
     Ok(())
 }
 
-/// Installs the programs that speak, unless they are there.
+/// Installs the speech synthesizers, unless they are there.
 pub fn ensure_speech(context: &Context) -> Result<()> {
     // A list of voices, because flite answers `--version` as if that were wrong.
     for (program, question) in [("espeak-ng", "--voices"), ("flite", "-lv")] {
@@ -140,7 +141,7 @@ pub enum Package<'a> {
     Pip,
     /// Node's npm.
     Npm,
-    /// A program that speaks.
+    /// A speech synthesizer.
     Speech(&'a str),
     /// QEMU's user mode emulators.
     QemuUser,
@@ -152,7 +153,7 @@ pub enum Package<'a> {
 pub fn install(context: &Context, lacking: &str, package: Package<'_>) -> Result<()> {
     let shell = &context.shell;
     let Some(manager) = Manager::find(shell) else {
-        bail!("{lacking}, and this system has no package manager that xtask knows; install it by hand");
+        bail!("{lacking}, and this system has no package manager that xtask supports; install it by hand");
     };
     let commands = manager.commands(&manager.package(package));
     let typed = commands.join(" && ");

@@ -1,5 +1,5 @@
-//! Whole models with inputs and what must come out: the golden networks, and our own models, whose outputs on a board must be
-//! those of this machine.
+//! Whole models with inputs and what must come out: the golden networks, and our own models, whose outputs on a board
+//! must be those of this machine.
 
 use crate::conformance::{Group, golden_models};
 use crate::context::Context;
@@ -21,7 +21,7 @@ pub struct Subject {
     pub kind: &'static str,
     /// Compiled.
     pub model: ModelFile,
-    /// Each begins anew.
+    /// Each starts with fresh state.
     pub runs: Vec<Run>,
 }
 
@@ -39,14 +39,17 @@ pub struct Run {
 /// What must come out of a run.
 #[derive(Debug)]
 pub enum Expected {
-    /// These bytes, which this machine gave.
+    /// These bytes, which this machine computed.
     Bytes(Vec<u8>),
     /// Outputs of `output_bytes` each, with the digests of a group of golden cases.
     Golden(Group, usize),
 }
 
 impl Expected {
-    /// Compares outputs with it; the error says what differs.
+    /// Compares outputs with it.
+    ///
+    /// # Errors
+    /// They differ: where.
     pub fn compare(&self, found: &[u8]) -> Result<()> {
         match self {
             Expected::Golden(group, output_bytes) => group.compare(found, *output_bytes),
@@ -66,7 +69,7 @@ impl Subject {
     }
 }
 
-/// The golden networks that are at hand and our own models; or those named.
+/// The golden networks whose files are here and our own models; or those named.
 pub fn subjects(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
     let mut subjects = own_models(context, only)?;
     let rest: Vec<String> = only.iter().filter(|id| !subjects.iter().any(|own| own.id == **id)).cloned().collect();
@@ -150,7 +153,7 @@ pub(crate) fn random_inputs(model: &ModelFile) -> Vec<u8> {
     tensors.flat_map(|tensor| random(tensor.dtype, tensor.bytes, &mut state)).collect()
 }
 
-/// Random elements: reals from -2 to 2, indices below 64, any bytes.
+/// Random elements: f32 values from -2 to 2, indices below 64, any bytes.
 fn random(dtype: &str, bytes: usize, state: &mut u64) -> Vec<u8> {
     match dtype {
         "F32" => (0..bytes / 4)
@@ -168,8 +171,8 @@ mod tests {
     #[test]
     fn random_inputs_are_numbers_that_models_take() {
         let mut state = 1;
-        let reals = random("F32", 4000, &mut state);
-        assert!(reals.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).abs() <= 2.0));
+        let values = random("F32", 4000, &mut state);
+        assert!(values.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).abs() <= 2.0));
         let indices = random("I32", 4000, &mut state);
         assert!(indices.as_chunks().0.iter().all(|b| (0..64).contains(&i32::from_le_bytes(*b))));
         assert_eq!(random("I8", 7, &mut state).len(), 7);

@@ -1,4 +1,4 @@
-//! A language model on a board: it continues a prompt, and what it writes appears as it is made.
+//! A language model on a board: it continues a prompt, and the text appears as it is generated.
 
 use crate::board::Board;
 use crate::context::Context;
@@ -22,13 +22,13 @@ pub struct TextArgs {
     /// For a language model: the text to continue
     #[arg(long)]
     pub prompt: Option<String>,
-    /// Tokens to make at most; the model's context is another limit [default: 200]
+    /// Maximum number of tokens to generate; the model's context is another limit [default: 200]
     #[arg(long)]
     pub max_tokens: Option<u32>,
     /// What scores are divided by before one is drawn; 0 for the likeliest token each time [default: 0]
     #[arg(long)]
     pub temperature: Option<f32>,
-    /// Where random numbers begin: the same seed gives the same text [default: 0]
+    /// Seed of the random numbers: the same seed generates the same text [default: 0]
     #[arg(long)]
     pub seed: Option<u64>,
 }
@@ -57,7 +57,7 @@ pub struct Request {
 pub struct Written {
     /// The run.
     pub run: Run,
-    /// The text that was made, without the prompt.
+    /// The generated text, without the prompt.
     pub text: String,
     /// Its tokens.
     pub tokens: Vec<u32>,
@@ -89,7 +89,8 @@ impl Request {
     }
 }
 
-/// Lets the model continue the prompt on the board, and compares with the host. `show` is given the text piece by piece.
+/// Lets the model continue the prompt on the board, and compares with the host. `show` is given the text piece by
+/// piece.
 pub fn write(
     context: &Context,
     board: &Board,
@@ -143,7 +144,7 @@ pub fn write(
     Ok(Written { run, text, tokens })
 }
 
-/// How many tokens a model can make after a prompt of `len`: the last is not read any more.
+/// How many tokens a model can generate after a prompt of `len`: the last one is not read any more.
 fn room(model: &Model<'_>, len: usize) -> Result<u32> {
     let capacity = |index| match model.op(index).operator {
         Operator::Positions(positions) => u32::try_from(positions.capacity).ok(),
@@ -157,7 +158,7 @@ fn room(model: &Model<'_>, len: usize) -> Result<u32> {
     }
 }
 
-/// The tokens that this machine makes, and all scores on the way.
+/// The tokens that this machine generates, and all scores on the way.
 fn on_host(model: &ModelFile, prompt: &[u32], count: u32, request: &Request) -> Result<(Vec<u32>, Vec<u8>)> {
     let mut session = OwnedSession::from_bytes(&model.bytes).map_err(|error| anyhow!("{error}"))?;
     let Request { temperature, seed, .. } = *request;
@@ -178,7 +179,7 @@ fn on_host(model: &ModelFile, prompt: &[u32], count: u32, request: &Request) -> 
     }
     let mut tokens = Vec::new();
     while tokens.len() < count as usize {
-        let token = sampler.next(&last).context("the model gives no scores")?;
+        let token = sampler.next(&last).context("the model returns no scores")?;
         tokens.push(token);
         if tokens.len() < count as usize {
             last = step(token)?;

@@ -1,5 +1,5 @@
-//! Models of one operator at which a cost is most likely to be too small: the slowest data, and shapes that are nearly all
-//! overhead. Random plans seldom hold them.
+//! Models of one operator at which a cost is most likely to be too small: the slowest data, and shapes that are nearly
+//! all overhead. Random plans seldom hold them.
 
 use tealight_format::ops::{
     AttentionF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy, DepthwiseConv2d, FullyConnected,
@@ -227,7 +227,7 @@ fn products() -> Vec<Extreme> {
         ];
         all.push(one(block.name(), Operator::FullyConnectedBlock(layer), operands, (DType::F32, &[10, 1]), false));
     }
-    // Scores that rise: the sum is scaled anew at every position. Many new positions before the first row.
+    // Scores that rise: the sum is scaled again at every position. Many new positions before the first row.
     for (count, capacity, depth) in [(1, 200, 1), (1, 200, 32), (1000, 1, 1), (500, 2, 16), (40, 40, 8)] {
         let attrs = AttentionF32 { heads: 1, kv_heads: 1, scale: 1.0 };
         let (dims, cache) = ([count, 1, depth], [2, capacity, 1, depth]);

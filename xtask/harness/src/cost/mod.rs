@@ -1,9 +1,9 @@
 //! `cargo xtask cost`: what the costs in a plan are worth in instructions.
 //!
-//! Models of all operators, random ones and the extreme ones, are run on an emulated board by firmware that times single polls:
-//! whole operators, single rows, and polls with random budgets. A session on this machine does the same polls, and so says what
-//! each of them did. No poll may run more than [`INSTRUCTIONS_PER_UNIT`] instructions for a unit of its budget, or of the longest
-//! row where that is more; nor an operator or a row for a unit of its cost.
+//! Models of all operators, random ones and the extreme ones, are run on an emulated board by firmware that times
+//! single polls: whole operators, single rows, and polls with random budgets. A session on this machine does the same
+//! polls, and so tells what each of them did. No poll may run more than [`INSTRUCTIONS_PER_UNIT`] instructions for a
+//! unit of its budget, or of the longest row where that is more; nor an operator or a row for a unit of its cost.
 
 mod extremes;
 
@@ -53,7 +53,7 @@ const PLANS: u32 = 1000;
 /// The features of the firmware.
 const FEATURES: &[&str] = &["measure-polls"];
 
-/// Stands for a budget to the end of an operator.
+/// Represents a budget to the end of an operator.
 const LAYER: u64 = u64::MAX;
 
 /// Larger models are left out: the firmware has half of this for a file, and half for an arena.
@@ -133,9 +133,9 @@ pub fn cost(context: &Context, args: &CostArgs) -> Result<()> {
     } else {
         println!("{}", as_table(&worths));
     }
-    // All operators, or the plans have become too dull to say anything.
+    // All operators must occur, or the plans no longer cover them.
     if let Some(missing) = OpCode::ALL.iter().find(|code| !worths.iter().any(|worth| worth.operator == code.name())) {
-        bail!("no model of {} was measured: give more plans", missing.name());
+        bail!("no model of {} was measured: pass more plans", missing.name());
     }
     Ok(())
 }

@@ -29,7 +29,8 @@ fn second_stage(flash: Option<&[u8]>) -> Result<(), String> {
     }
 }
 
-/// The CRC that the boot ROM computes: the usual polynomial, most significant bit first, begun with ones and not inverted.
+/// The CRC that the boot ROM computes: the usual polynomial, most significant bit first, begun with ones and not
+/// inverted.
 fn crc32(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| (crc << 1) ^ if crc >> 31 == 1 { 0x04C1_1DB7 } else { 0 })
@@ -48,7 +49,8 @@ const TYPE_MASK: u32 = 0x770F;
 const TYPE_ARM: u32 = 0x1001;
 const TYPE_RISCV: u32 = 0x1101;
 
-/// The RP2350's image definition, the first block in the first 4 KiB: an executable for these cores, in a loop of its own.
+/// The RP2350's image definition, the first block in the first 4 KiB: an executable for these cores, in a loop of its
+/// own.
 fn image_definition(flash: &[u8], riscv: bool) -> Result<(), String> {
     let words: Vec<u32> = flash.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
     let Some(start) = words.iter().position(|&word| word == BLOCK_START) else {

@@ -1,4 +1,4 @@
-//! What an ELF image says of itself, as far as its layout goes.
+//! The layout of an ELF image.
 
 use anyhow::{Context as _, Result, bail};
 use object::elf::{PT_LOAD, SHF_ALLOC, SHF_EXECINSTR};
@@ -10,7 +10,7 @@ use std::ops::Range;
 /// A linked image.
 #[derive(Clone, Debug)]
 pub(super) struct Image {
-    /// Where the linker says that it starts.
+    /// The entry point that the linker set.
     pub(super) entry: u64,
     /// What has an address.
     pub(super) sections: Vec<Section>,

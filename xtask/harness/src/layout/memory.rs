@@ -14,8 +14,8 @@ pub(super) fn check(board: &Board, image: &Image) -> Vec<String> {
         }
         let Some(stored) = &section.stored else { continue };
         let range = stored.address..stored.address.saturating_add(stored.bytes.len() as u64);
-        // Espressif's boot loader copies what belongs into RAM there; all others start in flash, or where `reset` says, and
-        // copy by themselves.
+        // Espressif's boot loader copies what belongs into RAM there; all others start in flash, or where `reset` says,
+        // and copy by themselves.
         let copied = board.boot == Some(Boot::EspIdf);
         if !copied && place(board, &range).is_none_or(|(memory, _)| !["flash", "reset"].contains(&memory)) {
             findings.push(format!("{} is stored at {:#x}, which is not flash", told(section), stored.address));

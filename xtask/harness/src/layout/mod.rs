@@ -1,8 +1,8 @@
-//! `cargo xtask layout`: boards of real hardware are built, and their linked images are looked at as the chip would.
+//! `cargo xtask layout`: boards of real hardware are built, and their images are checked as the chip would read them.
 //!
-//! Nothing here runs on such a board. What can be known without it is whether the chip would find what it starts from: every
-//! section in a memory that there is, the stack in RAM, a vector table or entry point that leads into code, and what the boot
-//! loader looks for. `board.toml` says what memory there is; the rest is the chips' own rules.
+//! Nothing here runs on such a board. What can be known without it is whether the chip would find what it starts from:
+//! every section in a memory that there is, the stack in RAM, a vector table or entry point that leads into code, and
+//! what the boot loader looks for. `board.toml` lists the memory; the rest are the chips' own rules.
 
 mod boot;
 mod image;

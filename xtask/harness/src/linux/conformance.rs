@@ -1,8 +1,8 @@
 //! Models of every kind on a Linux board, on each of its processors: the same output bytes as on this machine.
 //!
-//! They are the golden networks (whose bytes are TensorFlow Lite Micro's, or the digests of `f32.json`), every golden of a
-//! single operator, a layer with its weights in each type of block, recurrent layers, all f32 layers in f16 too, and our own
-//! models.
+//! They are the golden networks (whose bytes are TensorFlow Lite Micro's, or the digests of `f32.json`), every golden
+//! of a single operator, a layer with its weights in each type of block, recurrent layers, all f32 layers in f16 too,
+//! and our own models.
 
 use super::{EMULATED, OnLinux as _, PACKAGE, program, recurrent};
 use crate::blocks::{self, Weights};
@@ -95,14 +95,14 @@ fn compare(context: &Context, board: &LinuxBoard, jobs: &[Job], program: bool, j
         table.add_rows(used.iter().map(program::Outcome::row));
         println!("{table}");
     }
-    eprintln!("  {} gives the same bytes as this machine", board.id);
+    eprintln!("  {} returns the same bytes as this machine", board.id);
     Ok(())
 }
 
 /// Runs all jobs in one process and compares.
 fn run(board: &LinuxBoard, cpu: &str, runner: &Path, jobs: &[Job]) -> Result<Outcome> {
     let progress = Progress::start(format!("{} models on {}, {cpu}", jobs.len(), board.id));
-    let folder = tempfile::Builder::new().prefix("tealight-linux-").tempdir().context("cannot make a folder")?;
+    let folder = tempfile::Builder::new().prefix("tealight-linux-").tempdir().context("cannot create a folder")?;
     let file = |i: usize, part: &str| folder.path().join(format!("{i}.{part}"));
     for (i, job) in jobs.iter().enumerate() {
         std::fs::write(file(i, "model"), &job.model).context("cannot write a model")?;
@@ -141,7 +141,7 @@ impl Job {
     }
 }
 
-/// The golden networks that are at hand, and our own models; or those named.
+/// The golden networks whose files are here, and our own models; or those named.
 fn whole_models(context: &Context, only: &[String]) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
     for subject in subjects(context, only)? {
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_that_differs_or_lacks_is_told() {
+    fn a_byte_that_differs_or_is_missing_is_reported() {
         let expected = Expected::Bytes(vec![1, 2, 3]);
         expected.compare(&[1, 2, 3]).unwrap();
         let told = |found: &[u8]| expected.compare(found).unwrap_err().to_string();

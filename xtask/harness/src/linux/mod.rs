@@ -1,7 +1,7 @@
 //! Linux boards: a processor with Linux, emulated in user mode. Each is a folder of `boards/linux` with a `board.toml`.
 //!
-//! Nothing is flashed. One program, `tealight-linux`, takes models and inputs from files, so that one run checks hundreds of
-//! models; then `tealight` itself is used on a few.
+//! Nothing is flashed. One program, `tealight-linux`, takes models and inputs from files, so that one run checks
+//! hundreds of models; then `tealight` itself is used on a few.
 
 mod conformance;
 mod program;
@@ -130,7 +130,7 @@ fn has_linker(board: &LinuxBoard, context: &Context) -> bool {
     linker == "rust-lld" || try_read(cmd!(shell, "{linker} --version")).is_some()
 }
 
-/// What cargo says of what it makes.
+/// The messages of cargo about what it builds.
 fn messages(board: &LinuxBoard, context: &Context, words: &[&str]) -> Result<String> {
     let command = cargo(board, context, words).arg("--message-format=json-render-diagnostics");
     let output = command.ignore_status().output()?;

@@ -1,8 +1,8 @@
-//! The program `tealight` itself on a Linux board, on each of its processors, used as a person would: it compiles a network,
-//! inspects the model and runs it with both engines.
+//! The program `tealight` itself on a Linux board, on each of its processors, used as a person would: it compiles a
+//! network, inspects the model and runs it with both engines.
 //!
-//! Files and reports must be those of this machine, byte for byte. Only Candle's engine adds up in its own order, which depends on
-//! the processor; its outputs must be near.
+//! Files and reports must be those of this machine, byte for byte. Only Candle's engine adds up in its own order, which
+//! depends on the processor; its outputs must be near.
 
 use super::{EMULATED, OnLinux as _};
 use crate::blocks;
@@ -30,7 +30,7 @@ struct Kind {
     name: &'static str,
     network: &'static str,
     arguments: &'static [&'static str],
-    /// Whether Candle's engine leaves it to Tealight's kernels, which give the same bits.
+    /// Whether Candle's engine leaves it to Tealight's kernels, which return the same bits.
     integers: bool,
 }
 
@@ -136,7 +136,7 @@ fn interpreter(program: &[u8]) -> Result<Option<String>> {
 
 /// A folder with the networks as `.tflite`, and their inputs.
 fn networks() -> Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("tealight-program-").tempdir().context("cannot make a folder")?;
+    let folder = tempfile::Builder::new().prefix("tealight-program-").tempdir().context("cannot create a folder")?;
     let network = ops::float_networks().remove(NETWORK).context("the golden network is gone")?;
     for (name, case) in [(NETWORK, network), (LAYER, blocks::golden_layer()?)] {
         let write = |end: &str, bytes: &[u8]| std::fs::write(folder.path().join(format!("{name}.{end}")), bytes);
@@ -155,18 +155,18 @@ fn run_here(arguments: &[OsString], report: &Path) -> Result<()> {
     cli.run(&mut Screen::plain(file)).map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// The files of one kind of model that one processor makes.
+/// The files that one processor writes for one kind of model.
 struct Files<'a> {
     kind: &'a Kind,
     folder: &'a Path,
-    /// Has the model under the name that it has wherever it is made, since reports tell names.
+    /// Contains the model under the same name on every processor, because reports contain names.
     own: PathBuf,
 }
 
 impl<'a> Files<'a> {
     fn new(folder: &'a Path, kind: &'a Kind, who: &str) -> Result<Self> {
         let own = folder.join(who).join(kind.name);
-        std::fs::create_dir_all(&own).context("cannot make a folder")?;
+        std::fs::create_dir_all(&own).context("cannot create a folder")?;
         Ok(Self { kind, folder, own })
     }
 
@@ -228,7 +228,7 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    /// What Candle's engine said of the processor.
+    /// The instruction set that Candle's engine reported.
     fn vectors(&self) -> Result<String> {
         let report: serde_json::Value = serde_json::from_slice(&on_board::read(&self.own("candle.json"))?)?;
         let engine = report["engine"].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_model_is_another_and_none_but_f32_has_all_weights_in_f32() {
+    fn kinds_of_models_differ_and_only_f32_has_all_weights_in_f32() {
         let folder = networks().unwrap();
         let make = |kind| Files::new(folder.path(), kind, "here").unwrap().make(run_here).unwrap();
         let sizes: Vec<u64> =
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_asks_for_a_dynamic_linker_is_seen() {
+    fn a_program_that_needs_a_dynamic_linker_is_detected() {
         let this = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         // Tests of xtask are linked dynamically on the systems that it runs on, where those have ELF programs at all.
         if cfg!(all(target_os = "linux", target_env = "gnu")) {

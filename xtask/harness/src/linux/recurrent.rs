@@ -1,4 +1,4 @@
-//! Recurrent layers, which no file format brings: built operator by operator, with random weights.
+//! Recurrent layers, which no importer produces: built operator by operator, with random weights.
 
 use anyhow::Result;
 use tealight_compiler::Options;
@@ -28,22 +28,22 @@ pub(super) fn layers() -> Result<Vec<(String, Vec<u8>)>> {
 fn layer(gates: u32, f16: bool) -> Result<Vec<u8>> {
     let mut random = gates.into();
     let mut b = Builder::new();
-    let mut reals = |b: &mut Builder, name: &str, shape: &[u32]| {
+    let mut weights = |b: &mut Builder, name: &str, shape: &[u32]| {
         let count = shape.iter().product::<u32>();
-        let real = |_| (splitmix64(&mut random) >> 40) as f32 / (1 << 24) as f32 - 0.5;
-        b.reals(name, shape, &(0..count).map(real).collect::<Vec<f32>>())
+        let weight = |_| (splitmix64(&mut random) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        b.reals(name, shape, &(0..count).map(weight).collect::<Vec<f32>>())
     };
     let (rows, state) = (gates * HIDDEN, [BATCHES, HIDDEN]);
     let x = b.input("x", F32, &[BATCHES, INPUT]);
-    let w = reals(&mut b, "weights", &[rows, INPUT]);
-    let u = reals(&mut b, "recurrent_weights", &[rows, HIDDEN]);
-    let bias = reals(&mut b, "bias", &[rows]);
+    let w = weights(&mut b, "weights", &[rows, INPUT]);
+    let u = weights(&mut b, "recurrent_weights", &[rows, HIDDEN]);
+    let bias = weights(&mut b, "bias", &[rows]);
     let hidden = b.state("hidden", F32, &state);
     let y = if gates == 4 {
         let cell = b.state("cell", F32, &state);
         b.op("y", Operator::LstmF32(LstmF32), [x, w, u, bias, cell, hidden], F32, &state)
     } else {
-        let recurrent_bias = reals(&mut b, "recurrent_bias", &[rows]);
+        let recurrent_bias = weights(&mut b, "recurrent_bias", &[rows]);
         b.op("y", Operator::GruF32(GruF32), [x, w, u, bias, recurrent_bias, hidden], F32, &state)
     };
     b.assign(y, hidden);

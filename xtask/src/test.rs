@@ -154,6 +154,7 @@ fn clippy_host(context: &Context) -> Result<()> {
     cargo(context, &["clippy", "--all-targets", "--", "-D", "warnings"])
 }
 
+/// With the profile of firmware, whose folder no other lane writes.
 fn clippy_firmware(context: &Context) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)? {
@@ -165,7 +166,8 @@ fn clippy_firmware(context: &Context) -> Result<()> {
             &[&[]]
         };
         for features in features {
-            let command = firmware::cargo(context, &board, &["clippy"], features).args(["--", "-D", "warnings"]);
+            let command = firmware::cargo(context, &board, &["clippy", "--profile", "firmware"], features)
+                .args(["--", "-D", "warnings"]);
             command.env("TEALIGHT_MODEL", &model).run()?;
         }
     }

@@ -213,6 +213,6 @@ mod tests {
         let text = "tealight version=4\ntealight error=panic at src/x.rs:12\n";
         assert!(refusal(text).contains("panic at src/x.rs:12"));
         assert!(refusal("tealight version=9\n").contains("version 9"));
-        assert!(refusal(&GOOD.replace("ticks_per_second=25000000", "state_bytes=1")).contains("how fast"));
+        assert!(refusal(&GOOD.replace("ticks_per_second=25000000", "state_bytes=1")).contains("frequency"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::board;
 use crate::context::Context;
-use crate::{limit, setup};
+use crate::{emulator, limit};
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ const EXPECTED: &str = "expected.txt";
 pub(crate) fn examples(context: &Context) -> Result<()> {
     // Its emulator and its target are the examples', too.
     let board = board::find(&context.root, board::DEFAULT)?;
-    setup::ensure_board(context, &board)?;
+    emulator::ensure_board(context, &board)?;
     let (mut built, mut run) = (0, 0);
     for folder in folders(&context.root.join("examples"))? {
         cargo(context, &folder, &["fmt", "--check"])?;

@@ -14,6 +14,6 @@ pub mod train;
 
 pub use tealight_harness::{Context, Usage};
 use tealight_harness::{
-    board, check_no_panic, conformance, context, cost, emulator, error, eval, faults, fetch, firmware, fuzz, layout,
-    limit, linux, llm, model, on_board, parsing, progress, repeat, setup, side_by_side, subject, table,
+    board, check_no_panic, conformance, context, cost, emulator, error, eval, faults, fetch, files, firmware, fuzz,
+    install, layout, limit, linux, llm, model, parsing, progress, repeat, side_by_side, subject, table,
 };

@@ -5,7 +5,7 @@
 //! that compare them. What the goldens of networks and operators hold does not depend on a file, and stays.
 
 use crate::context::{Context, run_quietly};
-use crate::fetch::sha256;
+use crate::files::sha256;
 use crate::model::own_models;
 use crate::progress::{Progress, say};
 use crate::train;
@@ -61,7 +61,7 @@ fn digests(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
                 .extension()
                 .is_some_and(|kind| ["safetensors", "json", "bin", "in"].iter().any(|one| kind == *one))
             {
-                let bytes = crate::on_board::read(&path)?;
+                let bytes = crate::files::read(&path)?;
                 digests.insert(path, sha256(&bytes));
             }
         }

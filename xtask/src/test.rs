@@ -20,8 +20,8 @@ use crate::linux::{self, OnLinux as _};
 use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::{
-    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, fuzz, layout, llm, parsing,
-    publish, repeat, setup, table,
+    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, fuzz, install, layout, llm,
+    parsing, publish, repeat, table,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -138,7 +138,7 @@ const MIRI: &[&[&str]] = &[
 // `default-members` are the crates of the host; the others only link for a board.
 
 fn format(context: &Context) -> Result<()> {
-    setup::ensure_component(context, "fmt", "rustfmt")?;
+    install::ensure_component(context, "fmt", "rustfmt")?;
     cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` fixes it")?;
     for board in Board::built_only(&context.root)? {
         let manifest = board.manifest().display().to_string();
@@ -150,7 +150,7 @@ fn format(context: &Context) -> Result<()> {
 }
 
 fn clippy_host(context: &Context) -> Result<()> {
-    setup::ensure_component(context, "clippy", "clippy")?;
+    install::ensure_component(context, "clippy", "clippy")?;
     cargo(context, &["clippy", "--all-targets", "--", "-D", "warnings"])
 }
 
@@ -158,7 +158,7 @@ fn clippy_host(context: &Context) -> Result<()> {
 fn clippy_firmware(context: &Context) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)? {
-        setup::ensure_target(context, &board.target)?;
+        install::ensure_target(context, &board.target)?;
         // What features choose is the same on every board.
         let features: &[&[&str]] = if board.id == board::DEFAULT {
             &[&[], &["audio"], &["loadable"], &["measure-parse"], &["seed-faults"], &["text"]]
@@ -227,7 +227,7 @@ fn hardware(context: &Context) -> Result<()> {
 /// `cargo clippy` would check Candle and then `cargo test` compile it. clippy in the place of the compiler does with
 /// one build; the words that `cargo clippy` would pass to it are in a variable.
 fn with_candle(context: &Context) -> Result<()> {
-    setup::ensure_component(context, "clippy", "clippy")?;
+    install::ensure_component(context, "clippy", "clippy")?;
     let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
     let (shell, cargo) = (&context.shell, context.cargo());
@@ -315,7 +315,7 @@ fn costs(context: &Context) -> Result<()> {
 
 fn miri(context: &Context, extent: Extent) -> Result<()> {
     let shell = &context.shell;
-    setup::ensure_miri(context)?;
+    install::ensure_miri(context)?;
     let cases = if extent == Extent::Full { "8" } else { "2" };
     for words in MIRI {
         let words = words.iter();
@@ -342,7 +342,7 @@ fn in_32_bits(context: &Context) -> Result<()> {
     let crates = ["--package", "tealight-format", "--package", "tealight-kernels", "--package", "tealight", "--tests"];
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         const TARGET: &str = "i686-unknown-linux-musl";
-        setup::ensure_target(context, TARGET)?;
+        install::ensure_target(context, TARGET)?;
         let (shell, cargo) = (&context.shell, context.cargo());
         let command = cmd!(shell, "{cargo} test --target {TARGET} --no-fail-fast {crates...}");
         return Ok(command.env("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld").quiet().run()?);

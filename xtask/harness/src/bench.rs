@@ -7,7 +7,6 @@ use crate::conformance::{Cost, on_boards};
 use crate::context::Context;
 use crate::emulator;
 use crate::error::Usage;
-use crate::setup;
 use crate::subject::subjects;
 use crate::table;
 use anyhow::{Result, bail};
@@ -38,7 +37,7 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
         emulator::boards_here(context)?
     } else {
         let named = args.board.iter().map(|id| board::find_emulated(&context.root, id)).collect::<Result<Vec<_>>>()?;
-        named.iter().try_for_each(|board| setup::ensure_board(context, board))?;
+        named.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
         named
     };
     let subjects = subjects(context, &args.models)?;

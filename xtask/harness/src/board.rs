@@ -1,7 +1,6 @@
 //! The boards that tasks name. Everything about a board is in its `board.toml`.
 
 use crate::error::Usage;
-use crate::linux;
 use anyhow::Result;
 use std::path::Path;
 pub use tealight_board_spec::{Board, Boot, ConsoleKind, LinuxBoard, Qemu, Version};
@@ -11,7 +10,7 @@ pub const DEFAULT: &str = "mps2-an386";
 
 /// The board called `id`; if there is none, a usage error that lists those there are.
 pub fn find(root: &Path, id: &str) -> Result<Board> {
-    linux::refuse(root, id)?;
+    refuse_linux(root, id)?;
     let boards = Board::all(root)?;
     let linux = LinuxBoard::all(root)?.into_iter().map(|board| board.id);
     let known: Vec<_> = boards.iter().map(|board| board.id.clone()).chain(linux).collect();
@@ -38,6 +37,16 @@ pub fn find_emulated(root: &Path, id: &str) -> Result<Board> {
     Err(Usage(text).into())
 }
 
+/// The error for a task that only firmware boards can do.
+fn refuse_linux(root: &Path, id: &str) -> Result<()> {
+    match LinuxBoard::find(root, id)? {
+        Some(_) => {
+            Err(Usage(format!("{id} runs Linux: only `cargo xtask conformance` and `cargo xtask test` take it")).into())
+        }
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +69,13 @@ mod tests {
         assert!(error.is::<Usage>());
         let text = error.to_string();
         assert!(text.contains("layout --board pico") && text.contains(DEFAULT), "{text}");
+    }
+
+    #[test]
+    fn firmware_tasks_refuse_a_linux_board() {
+        let root = &crate::context::root();
+        let error = refuse_linux(root, "linux-aarch64").unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("conformance"));
+        refuse_linux(root, "mps2-an386").unwrap();
     }
 }

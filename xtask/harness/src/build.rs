@@ -6,7 +6,7 @@ use crate::firmware::{self, Level, Recipe};
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
 use crate::run;
-use crate::{fetch, fit};
+use crate::{files, fit};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
@@ -65,7 +65,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     let image = std::fs::read(&built)?;
     let sizes = firmware::sizes(&image)?;
     let output = args.output.clone().unwrap_or_else(|| format!("{}-{}.elf", board.id, model.name).into());
-    fetch::write_whole(&output, &image)?;
+    files::write_whole(&output, &image)?;
     progress.done("");
     let inferences = embedded.as_ref().map_or(0, |_| inputs.len() / model.input_bytes().max(1));
     if args.json {

@@ -6,8 +6,8 @@ use crate::backports;
 use crate::board::Version;
 use crate::board::{Board, Qemu};
 use crate::context::{Context, try_read};
+use crate::install::{self, Package};
 use crate::progress::Progress;
-use crate::setup::{self, Package};
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     let binary = &qemu.binary;
     let mut found = find(context, qemu)?;
     if found == Found::Missing {
-        setup::install(context, &format!("{binary} is not installed"), Package::Qemu(binary))?;
+        install::install(context, &format!("{binary} is not installed"), Package::Qemu(binary))?;
         found = find(context, qemu)?;
     }
     let (version, least) = match found {
@@ -126,12 +126,12 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     let too_old = |reason: String| TooOld { binary: binary.clone(), version, least, reason };
     let by_hand = format!("install {binary} {least} or newer by hand");
     // Another process may have unpacked it meanwhile.
-    let _lock = setup::lock(context)?;
+    let _lock = install::lock(context)?;
     if let Found::Good(program) = find(context, qemu)? {
         return Ok(program);
     }
     let progress = Progress::start(format!("unpacking a newer {binary} than {version} beside it"));
-    backports::unpack(&context.shell, &setup::package_of_apt(Package::Qemu(binary)), &beside(context, binary))
+    backports::unpack(&context.shell, &install::package_of_apt(Package::Qemu(binary)), &beside(context, binary))
         .map_err(|error| too_old(format!("{error:#}\n{by_hand}")))?;
     let Found::Good(program) = find(context, qemu)? else {
         return Err(too_old(format!("that of the backports is not newer\n{by_hand}")).into());
@@ -140,12 +140,21 @@ pub fn ensure(context: &Context, qemu: &Qemu) -> Result<Program> {
     Ok(program)
 }
 
+/// Sets up what one board needs.
+pub fn ensure_board(context: &Context, board: &Board) -> Result<()> {
+    install::ensure_target(context, &board.target)?;
+    if let Some(qemu) = &board.qemu {
+        ensure(context, qemu)?;
+    }
+    Ok(())
+}
+
 /// The boards that can be emulated here, set up. A board that QEMU is too old for is left out, with the reason on
 /// stderr.
 pub fn boards_here(context: &Context) -> Result<Vec<Board>> {
     let mut here = Vec::new();
     for board in Board::emulated(&context.root)? {
-        match setup::ensure_board(context, &board) {
+        match ensure_board(context, &board) {
             Ok(()) => here.push(board),
             Err(error) if error.is::<TooOld>() => eprintln!("  --  {} is left out: {error}", board.id),
             Err(error) => return Err(error),

@@ -7,9 +7,9 @@ use crate::board::{self, Board};
 use crate::context::{Context, run_quietly};
 use crate::error::Usage;
 use crate::model::{ModelFile, own_models};
-use crate::on_board::{self, Options, run_on_board};
+use crate::on_board::{Options, run_on_board};
 use crate::progress::Progress;
-use crate::{fetch, setup, table};
+use crate::{emulator, fetch, files, install, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ pub fn check_names(context: &Context, names: &[String]) -> Result<()> {
 /// Fetches the data of models (of all, if `names` is empty), and installs the speech synthesizers.
 pub fn ensure_data(context: &Context, names: &[String]) -> Result<()> {
     if names.is_empty() || names.iter().any(|name| SPOKEN.contains(&name.as_str())) {
-        setup::ensure_speech(context)?;
+        install::ensure_speech(context)?;
     }
     fetch::data(context)
 }
@@ -170,7 +170,7 @@ fn measure(context: &Context, program: &Path, board: Option<&Board>, args: &Eval
 
 /// Runs `count` held-out inputs on the board and compares its outputs with the host's.
 fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count: usize) -> Result<OnBoard> {
-    setup::ensure_board(context, board)?;
+    emulator::ensure_board(context, board)?;
     let folder = tempfile::tempdir()?;
     let [inputs, outputs] = ["inputs.bin", "outputs.bin"].map(|file| folder.path().join(file));
     let (shell, number) = (&context.shell, count.to_string());
@@ -178,8 +178,8 @@ fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count:
     let file = context.root.join("models").join(name).join(format!("{name}.safetensors"));
     let model = ModelFile::open(&file, &[])?;
     let progress = Progress::start(format!("running {count} inputs of {name} on {}", board.id));
-    let run = run_on_board(context, board, &model, &on_board::read(&inputs)?, Options::default())?;
-    let host = on_board::read(&outputs)?;
+    let run = run_on_board(context, board, &model, &files::read(&inputs)?, Options::default())?;
+    let host = files::read(&outputs)?;
     let each = (model.feature_bytes() + model.output_bytes()).max(1);
     let answers = run.written(&model);
     if host.len() != each * answers.len() {

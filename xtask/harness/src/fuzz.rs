@@ -5,7 +5,7 @@
 
 use crate::context::{Context, run_quietly, try_read};
 use crate::progress::Progress;
-use crate::{Usage, limit, setup, table};
+use crate::{Usage, install, limit, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -191,7 +191,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
 /// Builds the targets and returns the folder of their programs.
 fn build(context: &Context, targets: &[&Target]) -> Result<PathBuf> {
     let shell = &context.shell;
-    setup::ensure_nightly(context)?;
+    install::ensure_nightly(context)?;
     let tools = context.root.join("target/tools");
     let fuzz = ensure_cargo_fuzz(context, &tools)?;
     let version = cmd!(shell, "rustup run nightly rustc -vV").quiet().read()?;

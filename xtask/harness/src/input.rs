@@ -1,7 +1,7 @@
 //! Inputs for a model, from files: raw little-endian values in the model's own type, NumPy arrays, pictures, or sound.
 
+use crate::files::read;
 use crate::model::{ModelFile, Tensor};
-use crate::on_board::read;
 use crate::picture::Picture;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::path::Path;

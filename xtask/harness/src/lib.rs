@@ -6,13 +6,13 @@
 //! | for | modules |
 //! |---|---|
 //! | boards | [`board`], [`boards`], [`linux`] |
-//! | set-up of this machine | [`setup`], [`emulator`], [`backports`], [`fetch`] |
+//! | set-up of this machine | [`setup`], [`install`], [`emulator`], [`backports`], [`fetch`], [`files`] |
 //! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
 //! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
 //! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`eval`], [`figures`], [`llm`], [`parsing`] |
-//! | checks | [`subject`], [`conformance`], [`faults`], [`repeat`], [`fuzz`] |
+//! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`] |
 
 pub mod answer;
 pub mod backports;
@@ -31,10 +31,13 @@ pub mod eval;
 pub mod faults;
 pub mod fetch;
 pub mod figures;
+pub mod files;
 pub mod firmware;
 pub mod fit;
 pub mod fuzz;
+pub mod golden;
 pub mod input;
+pub mod install;
 pub mod layout;
 pub mod limit;
 pub mod linux;

@@ -3,7 +3,7 @@
 //! `cargo xtask log` does it for a board that something else runs.
 
 use crate::error::Usage;
-use crate::on_board::read;
+use crate::files::read;
 use crate::report;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;

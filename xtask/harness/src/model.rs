@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Usage;
-use crate::on_board::read;
+use crate::files::read;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;

@@ -2,13 +2,13 @@
 
 use crate::board::{Board, ConsoleKind};
 use crate::context::Context;
+use crate::files::{sha256, write_whole};
 use crate::firmware::{self, Level, Recipe, Sizes};
 use crate::model::ModelFile;
 use crate::report::Report;
 use crate::{emulator, fit, qemu, report};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The default time limit of a run.
@@ -175,14 +175,9 @@ pub fn emulate(
 /// Puts the model where its path depends on its contents alone, so that building the same firmware again costs nothing.
 pub fn stable_copy(context: &Context, model: &ModelFile) -> Result<std::path::PathBuf> {
     let folder = context.cache().join("compiled");
-    let file = folder.join(format!("{}.safetensors", crate::fetch::sha256(&model.bytes)));
+    let file = folder.join(format!("{}.safetensors", sha256(&model.bytes)));
     if !file.is_file() {
-        crate::fetch::write_whole(&file, &model.bytes)?;
+        write_whole(&file, &model.bytes)?;
     }
     Ok(file)
-}
-
-/// Reads a file; the error names it.
-pub fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }

@@ -5,7 +5,8 @@
 
 use crate::board::{self, Board, ConsoleKind};
 use crate::context::Context;
-use crate::on_board::{self, Options, emulate, read};
+use crate::files::read;
+use crate::on_board::{self, Options, emulate};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run;

@@ -11,7 +11,7 @@ use crate::picture::Picture;
 use crate::progress::Progress;
 use crate::reconstruction::Reconstruction;
 use crate::text::{self, Request, TextArgs};
-use crate::{fetch, input, setup, table};
+use crate::{emulator, files, input, table};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
@@ -124,14 +124,14 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         return Err(Usage(format!("{} takes no --prompt with its inputs, or is no language model", model.name)).into());
     }
     let bytes = load_all(&model, &inputs)?;
-    setup::ensure_board(context, &board)?;
+    emulator::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
     let what = format!("building {} for {} and running it", model.name, board.id);
     let progress = Progress::start(what);
     let run = run_on_board(context, &board, &model, &bytes, args.options())?;
     progress.done("");
     if let Some(file) = &args.output {
-        fetch::write_whole(file, &run.outputs)?;
+        files::write_whole(file, &run.outputs)?;
     }
     if args.json {
         let mut json = as_json(&board, &model, &run);
@@ -155,11 +155,11 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
 
 /// Runs a language model on a prompt.
 fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, request: &Request) -> Result<()> {
-    setup::ensure_board(context, board)?;
+    emulator::ensure_board(context, board)?;
     eprintln!("  ... building {} for {} and running it", model.name, board.id);
     let written = text::write(context, board, model, request, args.options(), !args.json)?;
     if let Some(file) = &args.output {
-        fetch::write_whole(file, &written.run.outputs)?;
+        files::write_whole(file, &written.run.outputs)?;
     }
     if args.json {
         let mut json = as_json(board, model, &written.run);
@@ -218,7 +218,7 @@ fn folder(context: &Context, name: &Path) -> PathBuf {
 /// One of our own models, and what it shows of itself.
 fn demo(context: &Context, name: &Path) -> Result<Subject> {
     let folder = folder(context, name);
-    let text = String::from_utf8(on_board::read(&folder.join("demo.toml"))?)?;
+    let text = String::from_utf8(files::read(&folder.join("demo.toml"))?)?;
     let demo: Demo = toml::from_str(&text).with_context(|| format!("in {}", folder.join("demo.toml").display()))?;
     let model = open(&folder.join(demo.model), &[])?;
     let inputs = demo.input.into_iter().map(|input| Source { file: folder.join(input.file), is: Some(input.is) });

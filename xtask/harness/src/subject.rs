@@ -1,8 +1,8 @@
 //! Whole models with inputs and what must come out: the golden networks, and our own models, whose outputs on a board
 //! must be those of this machine.
 
-use crate::conformance::{Group, golden_models};
 use crate::context::Context;
+use crate::golden::{Group, golden_models};
 use crate::model::ModelFile;
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;

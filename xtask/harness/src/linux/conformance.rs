@@ -12,7 +12,7 @@ use crate::limit;
 use crate::model::ModelFile;
 use crate::progress::Progress;
 use crate::subject::{Expected, random_inputs, run_here, subjects};
-use crate::{on_board, table};
+use crate::{files, table};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::json;
@@ -113,7 +113,7 @@ fn run(board: &LinuxBoard, cpu: &str, runner: &Path, jobs: &[Job]) -> Result<Out
     let seconds = start.elapsed().as_secs_f64();
     let mut failures = Vec::new();
     for (i, job) in jobs.iter().enumerate() {
-        if let Err(error) = job.expected.compare(&on_board::read(&file(i, "output"))?) {
+        if let Err(error) = job.expected.compare(&files::read(&file(i, "output"))?) {
             failures.push(format!("{}: {error}", job.name));
         }
     }

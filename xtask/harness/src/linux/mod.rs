@@ -11,10 +11,9 @@ pub use conformance::{all_models, conformance};
 pub use program::build as build_program;
 
 use crate::context::{Context, try_read};
-use crate::error::Usage;
 use crate::firmware::{executable, executables};
+use crate::install::{self, Package};
 use crate::limit;
-use crate::setup::{self, Package};
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,7 +51,7 @@ pub trait OnLinux {
 impl OnLinux for LinuxBoard {
     fn lacking(&self, context: &Context) -> Result<Vec<String>> {
         let mut lacking = Vec::new();
-        if !setup::has_target(context, &self.target) {
+        if !install::has_target(context, &self.target) {
             lacking.push(format!("Rust target {} is not installed", self.target));
         }
         if !has_linker(self, context) {
@@ -65,15 +64,15 @@ impl OnLinux for LinuxBoard {
     }
 
     fn ensure(&self, context: &Context) -> Result<()> {
-        setup::ensure_target(context, &self.target)?;
+        install::ensure_target(context, &self.target)?;
         if !has_linker(self, context) {
             let triple = self.linker.trim_end_matches("-gcc");
-            setup::install(context, &format!("{} is not installed", self.linker), Package::CrossToolchain(triple))?;
+            install::install(context, &format!("{} is not installed", self.linker), Package::CrossToolchain(triple))?;
         }
         if found(context, &self.emulator)?.is_none() {
             let Emulator { binary, version, .. } = &self.emulator;
             let lacking = format!("{binary} {version} or newer is not installed");
-            setup::install(context, &lacking, Package::QemuUser)?;
+            install::install(context, &lacking, Package::QemuUser)?;
             if found(context, &self.emulator)?.is_none() {
                 bail!("{lacking}, and this system's package is not it; install QEMU's user mode emulators by hand");
             }
@@ -163,27 +162,4 @@ fn found(context: &Context, emulator: &Emulator) -> Result<Option<Version>> {
     let (shell, binary, min) = (&context.shell, &emulator.binary, emulator.min_version()?);
     let version = try_read(cmd!(shell, "{binary} --version")).and_then(|text| Version::find(&text));
     Ok(version.filter(|&version| version >= min))
-}
-
-/// The error for a task that only firmware boards can do.
-pub fn refuse(root: &Path, id: &str) -> Result<()> {
-    match LinuxBoard::find(root, id)? {
-        Some(_) => {
-            Err(Usage(format!("{id} runs Linux: only `cargo xtask conformance` and `cargo xtask test` take it")).into())
-        }
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn firmware_tasks_refuse_a_linux_board() {
-        let root = &crate::context::root();
-        let error = refuse(root, "linux-aarch64").unwrap_err();
-        assert!(error.is::<Usage>() && error.to_string().contains("conformance"));
-        refuse(root, "mps2-an386").unwrap();
-    }
 }

@@ -8,8 +8,8 @@ use super::{EMULATED, OnLinux as _};
 use crate::blocks;
 use crate::board::LinuxBoard;
 use crate::context::Context;
+use crate::files;
 use crate::limit;
-use crate::on_board;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser as _;
@@ -105,7 +105,7 @@ pub(super) fn check(context: &Context, board: &LinuxBoard) -> Result<Vec<Outcome
 pub fn build(context: &Context, board: &LinuxBoard) -> Result<PathBuf> {
     let progress = Progress::start(format!("building tealight for {}", board.target));
     let program = board.build(context, "tealight-cli", "tealight", &["candle"])?;
-    if let Some(interpreter) = interpreter(&on_board::read(&program)?)? {
+    if let Some(interpreter) = interpreter(&files::read(&program)?)? {
         bail!("{} is not linked statically: it asks for {interpreter}", program.display());
     }
     progress.done("static");
@@ -196,7 +196,7 @@ impl<'a> Files<'a> {
     /// Runs with Candle's engine, and compares with the output of Tealight's.
     fn candle(&self, run: impl Fn(&[OsString], &Path) -> Result<()>) -> Result<()> {
         run(&self.run_words("candle.bin", &["--engine=candle", "--json"]), &self.own("candle.json"))?;
-        let [ours, candles] = ["output.bin", "candle.bin"].map(|name| on_board::read(&self.own(name)));
+        let [ours, candles] = ["output.bin", "candle.bin"].map(|name| files::read(&self.own(name)));
         let (ours, candles) = (ours?, candles?);
         if self.kind.integers {
             ensure!(ours == candles, "with Candle's engine the output differs");
@@ -218,7 +218,7 @@ impl<'a> Files<'a> {
     fn compare(&self, other: &Files<'_>) -> Result<()> {
         for name in ["model.safetensors", "output.bin", "compile.txt", "inspect.txt", "run.txt"] {
             let read = |files: &Files<'_>| {
-                let bytes = on_board::read(&files.own(name))?;
+                let bytes = files::read(&files.own(name))?;
                 // Reports name the files, whose folders differ.
                 let text = String::from_utf8_lossy(&bytes).replace(&*files.own.to_string_lossy(), "");
                 anyhow::Ok(if name.ends_with(".txt") { text.into_bytes() } else { bytes })
@@ -230,7 +230,7 @@ impl<'a> Files<'a> {
 
     /// The instruction set that Candle's engine reported.
     fn vectors(&self) -> Result<String> {
-        let report: serde_json::Value = serde_json::from_slice(&on_board::read(&self.own("candle.json"))?)?;
+        let report: serde_json::Value = serde_json::from_slice(&files::read(&self.own("candle.json"))?)?;
         let engine = report["engine"].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
         let vectors = engine.strip_prefix("engine candle").and_then(|rest| rest.rsplit_once(", "));
         Ok(vectors.with_context(|| format!("the report names no processor but `{engine}`"))?.1.into())

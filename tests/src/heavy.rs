@@ -35,23 +35,27 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "channel tables", is_model: true, file: channels },
     Kind { name: "operators", is_model: true, file: |length| operators(length, 1, 1, false) },
     Kind { name: "operators of eight inputs", is_model: true, file: |length| operators(length, 8, 1, false) },
-    Kind { name: "operators while much is alive", is_model: true, file: |length| operators(length, 1, MOST, false) },
     Kind {
-        name: "operators of eight inputs while much is alive",
+        name: "operators while much is live",
         is_model: true,
-        file: |length| operators(length, 8, MOST, false),
+        file: |length| operators(length, 1, MAX_LIVE_BESIDE, false),
     },
     Kind {
-        name: "operators with scratch values while much is alive",
+        name: "operators of eight inputs while much is live",
         is_model: true,
-        file: |length| operators(length, 1, MOST, true),
+        file: |length| operators(length, 8, MAX_LIVE_BESIDE, false),
     },
-    Kind { name: "operators that write state while much is alive", is_model: true, file: into_state },
+    Kind {
+        name: "operators with scratch values while much is live",
+        is_model: true,
+        file: |length| operators(length, 1, MAX_LIVE_BESIDE, true),
+    },
+    Kind { name: "operators that write state while much is live", is_model: true, file: into_state },
     Kind { name: "operators that share one channel table", is_model: true, file: shared_channels },
 ];
 
-/// As many values as may be alive beside an operator's output.
-const MOST: usize = MAX_LIVE - 1;
+/// The maximum number of values that may be live beside an operator's output.
+const MAX_LIVE_BESIDE: usize = MAX_LIVE - 1;
 
 /// Bytes of a value and of an operator record.
 const VALUE: usize = 64;
@@ -173,15 +177,15 @@ fn shared_channels(length: usize) -> Vec<u8> {
     convolutions(length / 2 / (OP + VALUE), (length / 2 / 13) as u32).file()
 }
 
-/// Inputs that are alive to the end, `alive` of them, views of the first, and operators that read eight views or one and
+/// Inputs that are live to the end, `live` of them, views of the first, and operators that read eight views or one and
 /// write what dies at once.
-fn operators(length: usize, inputs: usize, alive: usize, with_scratch: bool) -> Vec<u8> {
+fn operators(length: usize, inputs: usize, live: usize, with_scratch: bool) -> Vec<u8> {
     let written = 1 + usize::from(with_scratch);
-    let count = length.saturating_sub(alive * VALUE) / (OP + written * VALUE);
+    let count = length.saturating_sub(live * VALUE) / (OP + written * VALUE);
     let last = count as u16;
-    let mut values: Vec<Value> = (0..alive as u32).map(|i| arena(&[1; 6], 16 * i, (0, last))).collect();
-    let offset = |i: usize| 16 * (alive + i % 2) as u32;
-    let scratch_offset = 16 * (alive + 2) as u32;
+    let mut values: Vec<Value> = (0..live as u32).map(|i| arena(&[1; 6], 16 * i, (0, last))).collect();
+    let offset = |i: usize| 16 * (live + i % 2) as u32;
+    let scratch_offset = 16 * (live + 2) as u32;
     for i in 0..count {
         let life = (i as u16, i as u16);
         values.push(arena(&[1, 1, 1, 1, 1, inputs as u32], offset(i), life));
@@ -196,10 +200,10 @@ fn operators(length: usize, inputs: usize, alive: usize, with_scratch: bool) -> 
     } else {
         (Operator::Concat(Concat { axis: 5 }), (0..inputs as u16).map(|k| Some(view + k)).collect())
     };
-    let mut parts = Parts { values, inputs: alive as u16, ..Parts::default() };
-    parts.op(operator, &read, alive as u16, with_scratch.then_some(alive as u16 + 1));
+    let mut parts = Parts { values, inputs: live as u16, ..Parts::default() };
+    parts.op(operator, &read, live as u16, with_scratch.then_some(live as u16 + 1));
     let op = parts.ops[0];
-    let at = |i: usize| (alive + written * i) as u16;
+    let at = |i: usize| (live + written * i) as u16;
     parts.ops = vec![op; count];
     for (i, op) in parts.ops.iter_mut().enumerate() {
         (op.output, op.scratch) = (at(i), with_scratch.then_some(at(i) + 1));
@@ -208,18 +212,18 @@ fn operators(length: usize, inputs: usize, alive: usize, with_scratch: bool) -> 
 }
 
 fn into_state(length: usize) -> Vec<u8> {
-    let alive = MOST;
-    let count = length.saturating_sub((alive + 1) * VALUE) / OP;
+    let live = MAX_LIVE_BESIDE;
+    let count = length.saturating_sub((live + 1) * VALUE) / OP;
     let last = count as u16;
-    let mut values: Vec<Value> = (0..alive as u32).map(|i| arena(&[1], 16 * (i + 1), (0, last))).collect();
+    let mut values: Vec<Value> = (0..live as u32).map(|i| arena(&[1], 16 * (i + 1), (0, last))).collect();
     values.push(value(Place::State, DType::I8, &[1], 0, (0, 0)));
-    let mut parts = Parts { values, inputs: alive as u16, ..Parts::default() };
-    parts.op(Operator::Copy(Copy), &[Some(0)], alive as u16, None);
+    let mut parts = Parts { values, inputs: live as u16, ..Parts::default() };
+    parts.op(Operator::Copy(Copy), &[Some(0)], live as u16, None);
     parts.ops = vec![parts.ops[0]; count];
     parts.file()
 }
 
-/// The operator `code` of a model again and again, in a file of about `length` bytes, while much is alive. `None` where the
+/// The operator `code` of a model again and again, in a file of about `length` bytes, while much is live. `None` where the
 /// model has no such operator that writes to the arena.
 pub fn repeated(model: &Model<'_>, code: OpCode, length: usize) -> Option<Vec<u8>> {
     const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
@@ -241,7 +245,7 @@ pub fn repeated(model: &Model<'_>, code: OpCode, length: usize) -> Option<Vec<u8
         parts.constants.push((name, v.dtype, v.shape.dims().to_vec(), model.constant(&v).to_vec()));
     }
     let written = 1 + usize::from(workspace.is_some());
-    let fixed = length.saturating_sub((MOST + order.len()) * VALUE);
+    let fixed = length.saturating_sub((MAX_LIVE_BESIDE + order.len()) * VALUE);
     let count = fixed / (OP + written * VALUE);
     let life = |from: usize, to: usize| (from as u16, to as u16);
     let mut end = 0;
@@ -255,7 +259,7 @@ pub fn repeated(model: &Model<'_>, code: OpCode, length: usize) -> Option<Vec<u8
         order.push(i);
         parts.values.push(placed(model.value(i.into()), life(0, count)));
     }
-    for _ in inputs.len()..MOST {
+    for _ in inputs.len()..MAX_LIVE_BESIDE {
         order.push(u16::MAX);
         parts.values.push(placed(arena(&[1], 0, (0, 0)), life(0, count)));
     }
@@ -301,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_every_kind_have_their_length_and_are_what_they_are_said_to_be() {
+    fn files_of_every_kind_have_the_stated_length_and_kind() {
         for Kind { name, is_model, file } in KINDS {
             for length in [20_000, 100_000] {
                 let file = file(length);

@@ -44,9 +44,9 @@ impl Difference {
     pub fn of(a: &[f32], b: &[f32], len: usize) -> Self {
         let (mut worst, mut squares) = (0.0f64, 0.0);
         for (a, b) in a.chunks(len).zip(b.chunks(len)) {
-            let (least, most) = b.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &x| (l.min(x), m.max(x)));
+            let (min, max) = b.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &x| (l.min(x), m.max(x)));
             for (a, b) in a.iter().zip(b) {
-                let difference = f64::from((a - b).abs() / (most - least));
+                let difference = f64::from((a - b).abs() / (max - min));
                 worst = worst.max(difference);
                 squares += difference * difference;
             }

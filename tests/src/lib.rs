@@ -11,8 +11,8 @@ pub mod digests;
 pub mod heavy;
 pub mod language;
 pub mod models;
-pub mod nearness;
 pub mod ops;
+pub mod tolerance;
 
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;

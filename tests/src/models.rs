@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_golden_inputs_are_made_as_the_oracle_made_them() {
+    fn the_golden_inputs_are_generated_as_by_the_oracle() {
         for (id, golden) in goldens().unwrap() {
             for (name, case) in &golden.cases {
                 let input = golden.input(name).unwrap();

@@ -3,8 +3,8 @@
 //! Each file holds cases: a `.tflite` model of one operator (or a few that belong together), and what TensorFlow Lite
 //! Micro answers to one or more invocations in a row.
 
-use crate::nearness::{Nearness, near, reals};
 use crate::root;
+use crate::tolerance::{Tolerance, floats, near};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -73,7 +73,7 @@ pub fn check_all(mut run: impl FnMut(&Case) -> Result<Vec<Vec<Vec<u8>>>, String>
     for file in files() {
         for (name, case) in cases(&file) {
             count += 1;
-            let compared = run(&case).and_then(|found| compare(&case, &found, Nearness::of_operator(&file)));
+            let compared = run(&case).and_then(|found| compare(&case, &found, Tolerance::of_operator(&file)));
             if let Err(error) = compared {
                 failures.push(format!("{name} ({}): {error}", case.about));
             }
@@ -83,7 +83,7 @@ pub fn check_all(mut run: impl FnMut(&Case) -> Result<Vec<Vec<Vec<u8>>>, String>
     assert!(failures.is_empty(), "{} of {count} cases fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn compare(case: &Case, found: &[Vec<Vec<u8>>], nearness: Nearness) -> Result<(), String> {
+fn compare(case: &Case, found: &[Vec<Vec<u8>>], tolerance: Tolerance) -> Result<(), String> {
     if found.len() != case.steps.len() {
         return Err(format!("{} steps were run of {}", found.len(), case.steps.len()));
     }
@@ -92,8 +92,8 @@ fn compare(case: &Case, found: &[Vec<Vec<u8>>], nearness: Nearness) -> Result<()
             return Err(format!("step {k} has {} outputs, expected {}", found.len(), step.outputs.len()));
         }
         for (i, (expected, found)) in step.outputs.iter().zip(found).enumerate() {
-            if nearness != Nearness::Exact {
-                near(&reals(found), &reals(expected), nearness, 1.0)
+            if tolerance != Tolerance::Exact {
+                near(&floats(found), &floats(expected), tolerance, 1.0)
                     .map_err(|error| format!("step {k}, output {i} {error}"))?;
             } else if found != expected {
                 let at = found.iter().zip(expected).position(|(a, b)| a != b);

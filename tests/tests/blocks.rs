@@ -9,8 +9,8 @@ use tealight::{Budget, Model, OwnedSession};
 use tealight_compiler::{BlockType, Compiled, Options, compile_tflite};
 use tealight_kernels::block;
 use tealight_tests::models::splitmix64;
-use tealight_tests::nearness::reals;
 use tealight_tests::ops::{Case, cases};
+use tealight_tests::tolerance::floats;
 
 fn compile(case: &Case, quantize: Option<BlockType>) -> Compiled {
     compile_tflite(&case.model, &Options { quantize, ..Options::default() }).unwrap()
@@ -38,33 +38,33 @@ fn through_blocks(of: BlockType, values: &[f32], depth: usize) -> Vec<f32> {
 fn reference(of: BlockType, float: &Compiled, input: &[f32]) -> (Vec<f64>, usize) {
     let model = Model::parse(&float.bytes).unwrap();
     let op = model.op(0);
-    let constant = |k: usize| op.input(k).map(|index| reals(model.constant(&model.value(index.into()))));
+    let constant = |k: usize| op.input(k).map(|index| floats(model.constant(&model.value(index.into()))));
     let shape = model.value(op.input(1).unwrap().into()).shape;
     let (units, depth) = (shape.dim(0) as usize, shape.dim(1) as usize);
     let weights = through_blocks(of, &constant(1).unwrap(), depth);
     let bias = constant(2).unwrap_or_else(|| vec![0.0; units]);
     let input = through_blocks(of.activations(), input, depth);
     let tealight::Operator::FullyConnectedF32(layer) = op.operator else { panic!("not a float layer") };
-    let [least, greatest] = layer.activation.map(f64::from);
+    let [min, max] = layer.activation.map(f64::from);
     let mut outputs = Vec::new();
     for x in input.chunks_exact(depth) {
         for (w, bias) in weights.chunks_exact(depth).zip(&bias) {
             let sum: f64 = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
-            outputs.push((sum + f64::from(*bias)).max(least).min(greatest));
+            outputs.push((sum + f64::from(*bias)).max(min).min(max));
         }
     }
     (outputs, depth)
 }
 
 #[test]
-fn layers_in_blocks_compute_what_their_blocks_stand_for() {
+fn layers_in_blocks_compute_with_the_dequantized_weights() {
     let (mut compared, mut seed) = (0, 5);
     for (name, case) in cases("fully_connected_f32") {
         let float = compile(&case, None);
         let input = &case.steps[0].inputs[0];
         for &of in BlockType::ALL {
             let compiled = compile(&case, Some(of));
-            let (expected, depth) = reference(of, &float, &reals(input));
+            let (expected, depth) = reference(of, &float, &floats(input));
             let is_in_blocks = compiled.bytes != float.bytes;
             assert_eq!(is_in_blocks, depth.is_multiple_of(of.elements() as usize), "{name} {of:?}");
             assert_eq!(compiled.report.quantized.len(), 1, "{name} {of:?}");
@@ -74,7 +74,7 @@ fn layers_in_blocks_compute_what_their_blocks_stand_for() {
             let found = run(&compiled, input, Budget::unlimited);
             let polled = run(&compiled, input, || Budget::macs(splitmix64(&mut seed) % 8000));
             assert_eq!(found, polled, "{name} {of:?}: the slicing shows");
-            let largest = expected.iter().fold(0f64, |most, x| most.max(x.abs()));
+            let largest = expected.iter().fold(0f64, |max, x| max.max(x.abs()));
             assert_eq!(found.len(), expected.len());
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 // The order of f32 sums, and a sum of a block that is kept as f16 (the types with an offset).
@@ -88,7 +88,7 @@ fn layers_in_blocks_compute_what_their_blocks_stand_for() {
 }
 
 #[test]
-fn eight_bits_are_near_the_float_layer_and_four_bits_less_so() {
+fn q8_0_is_nearer_to_the_float_layer_than_q4_0() {
     let case = &cases("fully_connected_f32")["fully_connected_f32.007"];
     let input = &case.steps[0].inputs[0];
     let float = run(&compile(case, None), input, Budget::unlimited);

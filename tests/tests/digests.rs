@@ -42,7 +42,7 @@ fn settle(part: fn(&mut Digests) -> &mut BTreeMap<String, Cases>, found: BTreeMa
 }
 
 #[test]
-fn f32_operators_give_the_bits_that_were_written_down() {
+fn f32_operators_match_the_recorded_bits() {
     let found: BTreeMap<String, Cases> = files()
         .into_iter()
         .filter(|file| file.ends_with("_f32"))
@@ -60,7 +60,7 @@ fn f32_operators_give_the_bits_that_were_written_down() {
 
 #[test]
 #[ignore = "needs the third-party models: `cargo xtask test` fetches them (or `cargo xtask fetch`, then `--ignored`)"]
-fn f32_networks_give_the_bits_that_were_written_down() {
+fn f32_networks_match_the_recorded_bits() {
     let mut found = BTreeMap::new();
     for (id, golden) in goldens().unwrap().iter().filter(|(_, golden)| golden.float) {
         let path = golden.path(id).unwrap_or_else(|| panic!("{id} is not in the cache: run `cargo xtask fetch`"));

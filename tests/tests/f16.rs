@@ -7,8 +7,8 @@ use tealight::{Budget, Model, OwnedSession};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_kernels::float::f16;
 use tealight_tests::models::splitmix64;
-use tealight_tests::nearness::reals;
 use tealight_tests::ops::{Case, cases};
+use tealight_tests::tolerance::floats;
 
 fn run(model: &[u8], case: &Case, mut budget: impl FnMut() -> Budget) -> Vec<u8> {
     let mut session = OwnedSession::from_bytes(model).unwrap();
@@ -30,7 +30,7 @@ fn rounded(file: &[u8]) -> Vec<u8> {
             let bytes = model.constant(&model.value(op.input(k).unwrap().into()));
             let at = bytes.as_ptr() as usize - file.as_ptr() as usize;
             if done.insert(at) {
-                let weights = reals(bytes).into_iter().flat_map(|x| f16::from_f32(x).to_f32().to_le_bytes());
+                let weights = floats(bytes).into_iter().flat_map(|x| f16::from_f32(x).to_f32().to_le_bytes());
                 let weights: Vec<u8> = weights.collect();
                 patched[at..at + weights.len()].copy_from_slice(&weights);
             }
@@ -40,7 +40,7 @@ fn rounded(file: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn layers_with_f16_weights_give_the_bits_of_rounded_weights() {
+fn layers_with_f16_weights_match_rounded_f32_weights() {
     let (mut compared, mut seed) = (0, 3);
     for file in ["conv2d_f32", "depthwise_conv2d_f32", "fully_connected_f32", "conv_transpose2d_f32", "graphs_f32"] {
         for (name, case) in cases(file) {
@@ -57,9 +57,9 @@ fn layers_with_f16_weights_give_the_bits_of_rounded_weights() {
                 "{name}: slices"
             );
             // Rounding to 11 bits shows, and not by much.
-            let plain = reals(&run(&float, &case, Budget::unlimited));
-            let largest = plain.iter().fold(0f32, |most, x| most.max(x.abs()));
-            let off = plain.iter().zip(reals(&expected)).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            let plain = floats(&run(&float, &case, Budget::unlimited));
+            let largest = plain.iter().fold(0f32, |max, x| max.max(x.abs()));
+            let off = plain.iter().zip(floats(&expected)).fold(0f32, |max, (a, b)| max.max((a - b).abs()));
             if layers > 0 {
                 assert!(0.0 < off && off < 2e-3 * largest, "{name}: off by {off} of {largest}");
                 compared += 1;

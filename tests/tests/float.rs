@@ -4,11 +4,11 @@ use tealight::OwnedSession;
 use tealight_compiler::quantize::{Quantize, compile_float, import_float};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::models::splitmix64;
-use tealight_tests::nearness::{Nearness, near, reals};
 use tealight_tests::ops::float_networks;
+use tealight_tests::tolerance::{Tolerance, floats, near};
 
 #[test]
-fn a_float_network_gives_what_the_reference_kernels_give() {
+fn a_float_network_matches_the_reference_kernels() {
     let networks = float_networks();
     assert!(!networks.is_empty());
     for (name, case) in networks {
@@ -19,7 +19,7 @@ fn a_float_network_gives_what_the_reference_kernels_give() {
             session.input(0).unwrap().copy_from_bytes(&step.inputs[0]).unwrap();
             session.run();
             let found = session.output(0).unwrap().as_slice::<f32>().unwrap();
-            near(found, &reals(&step.outputs[0]), Nearness::Tensor, 1.0).unwrap_or_else(|e| panic!("{name} {e}"));
+            near(found, &floats(&step.outputs[0]), Tolerance::Tensor, 1.0).unwrap_or_else(|e| panic!("{name} {e}"));
         }
     }
 }

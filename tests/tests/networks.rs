@@ -7,8 +7,8 @@ use tealight::{Budget, Model, OwnedSession, Position};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_testing::cost::cost_between;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
-use tealight_tests::nearness::{Nearness, near};
 use tealight_tests::sha256;
+use tealight_tests::tolerance::{Tolerance, near};
 
 /// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::nearness): each
 /// layer adds to it.
@@ -28,7 +28,8 @@ fn check_float(id: &str, golden: &Golden, tflite: &[u8]) {
         session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         session.run();
         let output = session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec();
-        near(&output, &case.output, Nearness::Tensor, LAYERS).unwrap_or_else(|e| panic!("{id} {name}: the output {e}"));
+        near(&output, &case.output, Tolerance::Tensor, LAYERS)
+            .unwrap_or_else(|e| panic!("{id} {name}: the output {e}"));
 
         session.input(0).unwrap().copy_from_bytes(&input).unwrap();
         while session.poll(Budget::macs(splitmix64(&mut seed) % 200_000)).is_pending() {}
@@ -44,7 +45,7 @@ fn check_float(id: &str, golden: &Golden, tflite: &[u8]) {
                 found = session.value(value).as_slice::<f32>().unwrap().to_vec();
             }
         }
-        near(&found, &case.logits, Nearness::Tensor, LAYERS).unwrap_or_else(|e| panic!("{id} {name}: the logits {e}"));
+        near(&found, &case.logits, Tolerance::Tensor, LAYERS).unwrap_or_else(|e| panic!("{id} {name}: the logits {e}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every operator, over random shapes and every attribute, gives the bytes of TensorFlow Lite Micro's reference kernels.
 //!
-//! Sums and functions of f32 operators (files `*_f32`) are compared under a tolerance instead: `nearness.rs` says why. That
+//! Sums and functions of f32 operators (files `*_f32`) are compared under a tolerance instead: `tolerance.rs` says why. That
 //! our own bits are the same everywhere is another test: see `digests.rs`.
 
 use tealight::{Budget, OwnedSession};

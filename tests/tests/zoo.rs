@@ -42,7 +42,7 @@ fn open(folder: &Path) -> (String, Vec<u8>, Golden) {
 }
 
 #[test]
-fn every_model_gives_its_golden_vectors() {
+fn every_model_matches_its_golden_vectors() {
     let folders = folders();
     assert!(!folders.is_empty());
     let mut seed = 3;
@@ -102,7 +102,7 @@ fn gesture_is_small_and_mostly_right() {
 }
 
 #[test]
-fn anomaly_gives_what_it_knows_back_better_than_what_it_does_not() {
+fn anomaly_reconstructs_known_exercises_better_than_others() {
     let (name, file, golden) = open(&root().join("models/anomaly"));
     let model = Model::parse(&file).unwrap();
     assert_eq!(model.metadata("name"), Some(name.as_str()));
@@ -123,9 +123,9 @@ fn anomaly_gives_what_it_knows_back_better_than_what_it_does_not() {
     let of = |normal: bool| golden.cases.iter().filter(move |case| case.label.ends_with(": normal") == normal);
     let worst_known = of(true).map(score).fold(0.0, f32::max);
     assert!(of(true).count() >= 3 && of(false).count() >= 6);
-    let told = of(false).filter(|case| score(case) > worst_known).count();
+    let found = of(false).filter(|case| score(case) > worst_known).count();
     // Nearly all pairs of held-out windows are in order.
-    assert!(told * 10 >= of(false).count() * 8, "{told} of {}", of(false).count());
+    assert!(found * 10 >= of(false).count() * 8, "{found} of {}", of(false).count());
 }
 
 /// `continuation.json`: a text that a model continued, the likeliest character each time.

@@ -41,7 +41,7 @@ fn outputs(model: &Mapped, choice: EngineChoice, seed: u64, cut: bool) -> Vec<Ve
 }
 
 #[test]
-fn what_is_accepted_runs_by_candles_engine() {
+fn every_accepted_model_runs_with_the_candle_engine() {
     let (mut ran, mut by_candle) = (0, 0);
     for seed in 0..4000 {
         let choices = bytes(&mut Rng(seed), 900);

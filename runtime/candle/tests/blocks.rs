@@ -90,7 +90,7 @@ fn both_engines_agree_on_every_block_type() {
 }
 
 #[test]
-fn cutting_an_inference_changes_no_bit() {
+fn slicing_an_inference_changes_no_bit() {
     for &format in BlockType::ALL {
         for (seed, outputs) in (0..4).flat_map(|seed| OUTPUTS.map(move |outputs| (seed, outputs))) {
             let layer = layer(format, outputs, &mut Rng(seed));

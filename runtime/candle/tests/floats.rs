@@ -149,7 +149,7 @@ fn products_of_activations_agree() {
 }
 
 #[test]
-fn large_layers_are_run_by_candle() {
+fn large_layers_run_with_candle() {
     // Its bits differ from Tealight's.
     let weights = vec![64, 512];
     let operands = vec![

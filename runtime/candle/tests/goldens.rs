@@ -11,8 +11,8 @@ use support::{Rng, Slices, infer};
 use tealight_candle::{Budget, EngineChoice, Mapped};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_tests::models::goldens;
-use tealight_tests::nearness::{Nearness, near};
 use tealight_tests::ops::{Case, Step, check_all, float_networks};
+use tealight_tests::tolerance::{Tolerance, near};
 
 fn compiled(tflite: &[u8]) -> Mapped {
     Mapped::from_bytes(&compile_tflite(tflite, &Options::default()).unwrap().bytes).unwrap()
@@ -32,12 +32,12 @@ fn run(case: &Case, mut budget: impl FnMut() -> Budget) -> Result<Vec<Vec<Vec<u8
 }
 
 #[test]
-fn operators_equal_the_goldens() {
+fn operators_match_the_goldens() {
     check_all(|case| run(case, Budget::unlimited));
 }
 
 #[test]
-fn operators_equal_the_goldens_when_polled_in_random_slices() {
+fn operators_match_the_goldens_when_polled_in_random_slices() {
     let mut rng = Rng(7);
     check_all(|case| run(case, || Budget::macs(rng.below(6000))));
 }
@@ -62,7 +62,7 @@ fn float_networks_agree_with_tealights_engine() {
             for slices in [Slices::Whole, Slices::Random(seed)] {
                 let theirs = infer(&network, EngineChoice::Candle, &inputs, slices);
                 // Over about ten layers, differences in the last bits accumulate.
-                near(&theirs, &ours, Nearness::Tensor, 10.0)
+                near(&theirs, &ours, Tolerance::Tensor, 10.0)
                     .unwrap_or_else(|error| panic!("{name}, {slices:?}: {error}"));
                 assert!(ours.iter().any(|x| *x != ours[0]), "{name}: the test must be able to fail");
             }

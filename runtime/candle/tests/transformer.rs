@@ -32,7 +32,7 @@ const USUALLY: f32 = 2e-6;
 /// The maximum difference in any step. Every product quantizes its activations to 8 bits. When a difference in a last
 /// bit changes one of these roundings, many values after it are rounded differently, and the scores differ like those
 /// of two quantizations. The cache keeps these differences for later steps.
-const AT_MOST: f32 = 0.05;
+const TOLERANCE: f32 = 0.05;
 
 struct Decoder {
     b: Builder,
@@ -43,8 +43,8 @@ struct Decoder {
 impl Decoder {
     fn matrix(&mut self, name: &str, rows: u32, columns: u32) -> TensorId {
         let scale = (3.0 / columns as f32).sqrt();
-        let reals: Vec<f32> = self.rng.f32s((rows * columns) as usize).iter().map(|x| x * scale).collect();
-        self.b.blocks(name, self.block, [rows, columns], &reals).unwrap()
+        let values: Vec<f32> = self.rng.f32s((rows * columns) as usize).iter().map(|x| x * scale).collect();
+        self.b.blocks(name, self.block, [rows, columns], &values).unwrap()
     }
 
     fn product(&mut self, name: &str, x: TensorId, matrix: TensorId, rows: u32) -> TensorId {
@@ -58,7 +58,7 @@ impl Decoder {
     }
 
     fn norm(&mut self, name: &str, x: TensorId) -> TensorId {
-        let weight = self.b.reals(&format!("{name}.weight"), &[WIDTH], &[1.0; WIDTH as usize]);
+        let weight = self.b.floats(&format!("{name}.weight"), &[WIDTH], &[1.0; WIDTH as usize]);
         self.b.op(name, Operator::RmsNormF32(RmsNormF32 { epsilon: 1e-5 }), [x, weight], F32, &[1, WIDTH])
     }
 
@@ -76,16 +76,16 @@ impl Decoder {
         let cache = self.b.state(&of("cache"), F32, &[2, CONTEXT, KV_HEADS, DEPTH]);
         let scale = 1.0 / (DEPTH as f32).sqrt();
         let attention = AttentionF32 { heads: HEADS as i32, kv_heads: KV_HEADS as i32, scale };
-        let seen = self.b.op(
+        let attended = self.b.op(
             &of("attention"),
             Operator::AttentionF32(attention),
             [q, k, v, position, cache],
             F32,
             &[1, WIDTH],
         );
-        let seen = self.linear(&of("out"), seen, WIDTH, WIDTH);
+        let attended = self.linear(&of("out"), attended, WIDTH, WIDTH);
         let add = Operator::AddF32(BinaryF32 { activation: ALL });
-        let x = self.b.op(&of("add"), add, [x, seen], F32, &[1, WIDTH]);
+        let x = self.b.op(&of("add"), add, [x, attended], F32, &[1, WIDTH]);
         let y = self.norm(&of("norm2"), x);
         let (gate, up) = (self.linear(&of("gate"), y, HIDDEN, WIDTH), self.linear(&of("up"), y, HIDDEN, WIDTH));
         let silu = UnaryF32 { function: UnaryFunction::Silu };
@@ -100,14 +100,14 @@ impl Decoder {
 fn decoder(block: BlockType) -> Mapped {
     let mut decoder = Decoder { b: Builder::new(), rng: Rng(1), block };
     let token = decoder.b.input("token", I32, &[1]);
-    let seen = decoder.b.state("positions", I32, &[1]);
+    let attended = decoder.b.state("positions", I32, &[1]);
     let positions = Operator::Positions(Positions { capacity: CONTEXT as i32 });
-    let position = decoder.b.op("position", positions, [seen], I32, &[1]);
+    let position = decoder.b.op("position", positions, [attended], I32, &[1]);
     let points = (CONTEXT * DEPTH / 2) as usize;
     let (mut cos, mut sin) = (vec![0.0; points], vec![0.0; points]);
     rope_tables(10_000.0, DEPTH as usize, &mut cos, &mut sin);
     let [cos, sin] =
-        [("cos", cos), ("sin", sin)].map(|(name, table)| decoder.b.reals(name, &[CONTEXT, DEPTH / 2], &table));
+        [("cos", cos), ("sin", sin)].map(|(name, table)| decoder.b.floats(name, &[CONTEXT, DEPTH / 2], &table));
     let embedding = decoder.matrix("embedding", TOKENS, WIDTH);
     let gather = Operator::GatherBlock(GatherBlock { block });
     let mut x = decoder.b.op("embedded", gather, [token, embedding], F32, &[1, WIDTH]);
@@ -135,7 +135,7 @@ fn scores(model: &Mapped, choice: EngineChoice, mut budget: impl FnMut() -> Budg
 }
 
 #[test]
-fn both_engines_score_the_next_token_alike() {
+fn both_engines_compute_the_same_next_token_scores() {
     let (mut steps, mut alike) = (0, 0);
     for &block in BlockType::ALL {
         let model = decoder(block);
@@ -145,7 +145,7 @@ fn both_engines_score_the_next_token_alike() {
         for (step, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
             let greatest = ours.iter().fold(0f32, |most, x| most.max(x.abs()));
             let off = ours.iter().zip(theirs).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / greatest;
-            assert!(off <= AT_MOST, "{block:?}, step {step}: off by {off} of the greatest score");
+            assert!(off <= TOLERANCE, "{block:?}, step {step}: off by {off} of the greatest score");
             steps += 1;
             alike += u32::from(off <= USUALLY);
         }
@@ -154,7 +154,7 @@ fn both_engines_score_the_next_token_alike() {
 }
 
 #[test]
-fn cutting_a_step_changes_no_bit() {
+fn slicing_a_step_changes_no_bit() {
     let model = decoder(BlockType::Q4K);
     let whole = scores(&model, EngineChoice::Candle, Budget::unlimited);
     let mut rng = Rng(5);

@@ -2,7 +2,7 @@
 
 use crate::diag::CompileError;
 use crate::limit::Limit;
-use crate::session::give;
+use crate::session::write_input;
 use tealight::{Model, OwnedSession};
 
 /// The expected first output for each held-out input.
@@ -117,7 +117,7 @@ pub fn evaluate(
             for (k, &size) in sizes.iter().enumerate() {
                 let (numbers, after) = rest.split_at(size);
                 rest = after;
-                give(&mut session, k, numbers).map_err(EvaluateError::Model)?;
+                write_input(&mut session, k, numbers).map_err(EvaluateError::Model)?;
             }
             session.run();
             let found = session.output(0);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn rejects_inputs_and_targets_that_do_not_fit() {
         let refused = |streams: &[Vec<Vec<f32>>], targets: Targets| {
             evaluate(&negative(), streams, &targets, None).unwrap_err().to_string()
         };

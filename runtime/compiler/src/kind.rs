@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_a_file_is_enough_and_no_bytes_are_too_few() {
+    fn identifies_a_file_by_its_start_and_accepts_any_length() {
         let onnx = [&[8, 10][..], &bytes_field(2, b"pytorch"), &[7 << 3 | 2, 0xff, 0xff, 0x7f]].concat();
         for len in 0..onnx.len() {
             kind_of(&onnx[..len]);

@@ -81,7 +81,6 @@
 //! | operators, inputs, outputs, tensors of a model | 65,534 each |
 //! | the memory plan | a counted effort, and at most four million pairs of tensors that are live at the same time |
 
-mod cut;
 mod diag;
 mod driver;
 pub mod evaluate;
@@ -97,6 +96,7 @@ mod pass;
 mod plan;
 pub mod quantize;
 mod session;
+mod slice;
 mod store;
 #[cfg(test)]
 mod testing;

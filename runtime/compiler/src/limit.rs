@@ -12,10 +12,10 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 /// The minimum of the limit, in bytes.
-pub(crate) const LEAST: u64 = 64 << 20;
+pub(crate) const MIN_LIMIT: u64 = 64 << 20;
 
 /// The minimum of the limit for running a network, in bytes: the default limit of the command line.
-const LEAST_TO_RUN: u64 = 512 << 20;
+const MIN_LIMIT_TO_RUN: u64 = 512 << 20;
 
 /// The limit above the minimum, as a multiple of the bytes that the network holds.
 ///
@@ -33,7 +33,7 @@ pub(crate) struct Limit {
 impl Limit {
     /// Creates the limit for a network that holds `held` bytes.
     pub(crate) fn new(held: u64, options: &Options) -> Self {
-        let limit = options.max_memory.unwrap_or(held.saturating_mul(FACTOR).max(LEAST));
+        let limit = options.max_memory.unwrap_or(held.saturating_mul(FACTOR).max(MIN_LIMIT));
         Self { limit, made: Cell::new(0) }
     }
 
@@ -44,7 +44,7 @@ impl Limit {
 
     /// Creates the limit for the memory to run a network that holds `held` bytes.
     pub(crate) fn to_run_held(held: u64, max_memory: Option<u64>) -> Self {
-        let limit = max_memory.unwrap_or(held.saturating_mul(FACTOR).max(LEAST_TO_RUN));
+        let limit = max_memory.unwrap_or(held.saturating_mul(FACTOR).max(MIN_LIMIT_TO_RUN));
         Self { limit, made: Cell::new(0) }
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Names {
 }
 
 /// The maximum length of a name's stem.
-const LONGEST: usize = 40;
+const MAX_STEM: usize = 40;
 
 /// Path segments that do not help to identify a layer.
 const NOISE: [&str; 8] = ["depthwise", "resource", "kernel", "weights", "weight", "bias", "filter", "w"];
@@ -35,7 +35,7 @@ impl Names {
     /// Returns a name for input `k` of `node`, a constant.
     pub(crate) fn constant(&mut self, graph: &Graph, node: &Node, k: usize) -> String {
         let own = node.inputs.get(k).copied().flatten().filter(|_| self.as_given);
-        if let Some(name) = own.and_then(|id| given(&graph.tensors[id].name)) {
+        if let Some(name) = own.and_then(|id| sanitized(&graph.tensors[id].name)) {
             return self.free(|count| if count == 1 { name.clone() } else { format!("{name}_{count}") });
         }
         let operator = match &node.op {
@@ -92,23 +92,23 @@ pub(crate) fn layer_name(graph: &Graph, node: &Node) -> String {
         NodeOp::Ir(op) if !op.has_weights() => None,
         _ => node.inputs.get(1).copied().flatten().filter(|&id| graph.tensors[id].is_constant()),
     };
-    let named = |id: TensorId| telling(&graph.tensors[id].name);
+    let named = |id: TensorId| identifying(&graph.tensors[id].name);
     let output = node.outputs.first().copied();
     weights.and_then(named).or_else(|| output.and_then(named)).unwrap_or_else(|| node.op.name().to_string())
 }
 
 /// Returns the part of a tensor's name that identifies the layer: a checkpoint's name without the word for weights, or
 /// the stem of a converter's path.
-fn telling(name: &str) -> Option<String> {
+fn identifying(name: &str) -> Option<String> {
     if name.contains(['/', ';', ':']) {
         return stem(name);
     }
     let name = name.strip_suffix(".weight").unwrap_or(name);
-    given(name).filter(|name| !NAMELESS.iter().any(|nameless| name.contains(nameless)))
+    sanitized(name).filter(|name| !NAMELESS.iter().any(|nameless| name.contains(nameless)))
 }
 
 /// Returns a name with `_` for characters that a header would have to escape; `None` if it is empty.
-fn given(name: &str) -> Option<String> {
+fn sanitized(name: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_graphic() && c != '"' && c != '\\' { c } else { '_' };
     // Names that begin with two underscores belong to the container.
     let name: String = name.trim_start_matches('_').chars().map(plain).collect();
@@ -125,7 +125,7 @@ pub(crate) fn stem(name: &str) -> Option<String> {
     let own = layers.iter().find(|layer| !FUSED.iter().any(|fused| layer.starts_with(fused)));
     let last = || plain(name.split(';').next()?.rsplit(['/', ':']).find(|segment| segment.parse::<u64>().is_err())?);
     let mut stem = own.or(layers.first()).cloned().or_else(last)?;
-    stem.truncate(LONGEST);
+    stem.truncate(MAX_STEM);
     (!stem.is_empty() && !NAMELESS.iter().any(|nameless| stem.contains(nameless))).then_some(stem)
 }
 
@@ -160,11 +160,11 @@ fn kind(code: OpCode) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, given, stem};
+    use super::{Names, sanitized, stem};
     use std::cell::Cell;
 
     #[test]
-    fn the_telling_part_of_a_name_is_kept() {
+    fn keeps_the_identifying_part_of_a_name() {
         for (name, expected) in [
             ("functional_1/conv2d_3/Conv2D", "conv2d_3"),
             ("model/dense/MatMul", "dense"),
@@ -181,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn equal_names_are_told_apart() {
+    fn equal_names_are_made_distinct() {
         let mut names = Names::new(false);
         assert_eq!([names.unique("a", "weights"), names.unique("a", "weights")], ["a.weights", "a_2.weights"]);
     }
 
     #[test]
-    fn a_name_is_found_without_trying_all_that_were_given_before() {
+    fn finds_a_free_name_without_trying_all_earlier_ones() {
         let mut names = Names::new(false);
         let tried = Cell::new(0);
         let candidates = |count| {
@@ -195,17 +195,17 @@ mod tests {
             format!("a_{count}")
         };
         names.reserve("a_3");
-        let given: Vec<String> = (0..1000).map(|_| names.free(candidates)).collect();
-        assert_eq!((&given[2][..], &given[999][..]), ("a_4", "a_1001"));
+        let sanitized: Vec<String> = (0..1000).map(|_| names.free(candidates)).collect();
+        assert_eq!((&sanitized[2][..], &sanitized[999][..]), ("a_4", "a_1001"));
         // The first candidate, by which the next is known, and that one; and the one that is taken.
         assert_eq!(tried.get(), 2 * 1000 + 1);
     }
 
     #[test]
     fn names_that_are_kept_lose_only_what_a_header_would_escape() {
-        assert_eq!(given("blk.0.attn_q.weight").as_deref(), Some("blk.0.attn_q.weight"));
-        assert_eq!(given("__metadata__").as_deref(), Some("metadata__"));
-        assert_eq!(given("a\"b\\c d\u{e9}").as_deref(), Some("a_b_c_d_"));
-        assert_eq!(given(""), None);
+        assert_eq!(sanitized("blk.0.attn_q.weight").as_deref(), Some("blk.0.attn_q.weight"));
+        assert_eq!(sanitized("__metadata__").as_deref(), Some("metadata__"));
+        assert_eq!(sanitized("a\"b\\c d\u{e9}").as_deref(), Some("a_b_c_d_"));
+        assert_eq!(sanitized(""), None);
     }
 }

@@ -26,14 +26,14 @@ const MAX_LINKS: usize = 40;
 pub struct OutputFile {
     target: PathBuf,
     writer: BufWriter<File>,
-    place: Place,
+    destination: Destination,
     /// Metadata of the file that is replaced, if there is one.
     old: Option<Metadata>,
 }
 
 /// Where the bytes go until the file is complete.
 #[derive(Debug)]
-enum Place {
+enum Destination {
     /// To the target itself.
     Target,
     /// To a file without a name.
@@ -55,7 +55,7 @@ impl OutputFile {
             Some(old) if old.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Some(old) if !old.is_file() => {
                 let writer = BufWriter::new(File::options().write(true).open(&target)?);
-                return Ok(Self { target, writer, place: Place::Target, old: None });
+                return Ok(Self { target, writer, destination: Destination::Target, old: None });
             }
             _ => {}
         }
@@ -63,11 +63,11 @@ impl OutputFile {
         // Checked first, because the error of a temporary file contains a name that means nothing to the user.
         fs::metadata(folder.join("."))?;
         remove_abandoned(folder);
-        let (file, place) = match unnamed(folder) {
-            Some(file) => (file, Place::Unnamed),
+        let (file, destination) = match unnamed(folder) {
+            Some(file) => (file, Destination::Unnamed),
             None => named(folder)?,
         };
-        Ok(Self { target, writer: BufWriter::new(file), place, old })
+        Ok(Self { target, writer: BufWriter::new(file), destination, old })
     }
 
     /// Returns the path of the file that is written, with all links followed.
@@ -91,17 +91,17 @@ impl OutputFile {
     pub fn finish(mut self) -> io::Result<()> {
         self.writer.flush()?;
         let file = self.writer.get_ref();
-        if matches!(self.place, Place::Target) {
+        if matches!(self.destination, Destination::Target) {
             return Ok(());
         }
         if let Some(old) = &self.old {
             keep_rights(file, old)?;
         }
         file.sync_all()?;
-        match self.place {
-            Place::Target => {}
-            Place::Unnamed => name(file, &self.target, self.old.is_some())?,
-            Place::Named(path) => {
+        match self.destination {
+            Destination::Target => {}
+            Destination::Unnamed => name(file, &self.target, self.old.is_some())?,
+            Destination::Named(path) => {
                 path.persist(&self.target).map_err(|error| error.error)?;
                 Unfinished::set(None);
             }
@@ -213,7 +213,7 @@ fn name(_: &File, _: &Path, _: bool) -> io::Result<()> {
 }
 
 /// Creates a file in `folder` with a temporary name, locked so that it is not removed as abandoned.
-fn named(folder: &Path) -> io::Result<(File, Place)> {
+fn named(folder: &Path) -> io::Result<(File, Destination)> {
     loop {
         let (file, path) = builder().tempfile_in(folder)?.into_parts();
         // Where files cannot be locked, none is removed as abandoned either.
@@ -221,7 +221,7 @@ fn named(folder: &Path) -> io::Result<(File, Place)> {
         // Another process may have removed it before it was locked.
         if path.exists() {
             Unfinished::set(Some(&path));
-            return Ok((file, Place::Named(path)));
+            return Ok((file, Destination::Named(path)));
         }
     }
 }
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_has_no_name_before_it_is_whole() {
+    fn an_output_has_no_name_before_it_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let mut output = OutputFile::create(&folder.path().join("a.bin")).unwrap();
         output.write(b"new").unwrap();
@@ -299,17 +299,17 @@ mod tests {
     }
 
     #[test]
-    fn an_abandoned_part_is_removed_by_the_next_output_and_one_being_written_is_not() {
+    fn removes_an_abandoned_temporary_file_but_not_one_in_use() {
         let folder = tempfile::tempdir().unwrap();
         let (abandoned, other) = (folder.path().join(".tealight-x.part"), folder.path().join("x.part"));
         fs::write(&abandoned, b"half").unwrap();
         fs::write(&other, b"of somebody else").unwrap();
-        let (mut file, place) = named(folder.path()).unwrap();
+        let (mut file, destination) = named(folder.path()).unwrap();
         file.write_all(b"first").unwrap();
         write_file(&folder.path().join("second"), b"second").unwrap();
         assert!(!abandoned.exists() && other.exists());
         let first = folder.path().join("first");
-        let output = OutputFile { target: first.clone(), writer: BufWriter::new(file), place, old: None };
+        let output = OutputFile { target: first.clone(), writer: BufWriter::new(file), destination, old: None };
         output.finish().unwrap();
         assert_eq!(fs::read(first).unwrap(), b"first");
         assert_eq!(names(folder.path()).len(), 3);
@@ -317,19 +317,20 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_is_replaced_keeps_its_mode_and_a_new_one_has_what_the_mask_leaves() {
+    fn a_replaced_file_keeps_its_mode_and_a_new_one_follows_the_umask() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let (target, plain) = (folder.path().join("a"), folder.path().join("plain"));
         File::create(&plain).unwrap();
-        for place in [unnamed(folder.path()).map(|file| (file, Place::Unnamed)), named(folder.path()).ok()] {
-            let Some((file, place)) = place else { continue };
+        for destination in [unnamed(folder.path()).map(|file| (file, Destination::Unnamed)), named(folder.path()).ok()]
+        {
+            let Some((file, destination)) = destination else { continue };
             fs::write(&target, b"old").unwrap();
             fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
             let old = fs::metadata(&target).ok();
             let writer = BufWriter::new(file);
-            OutputFile { target: target.clone(), writer, place, old }.finish().unwrap();
+            OutputFile { target: target.clone(), writer, destination, old }.finish().unwrap();
             assert_eq!((mode(&target), fs::read(&target).unwrap()), (0o640, vec![]));
             fs::remove_file(&target).unwrap();
         }

@@ -8,7 +8,7 @@ use tealight_format::DType;
 ///
 /// # Errors
 /// The input takes another number of values, or has a type that f32 values cannot be converted to.
-pub(crate) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<(), String> {
+pub(crate) fn write_input(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<(), String> {
     let no_input = || format!("it has no input {k}");
     let value = session.model().value(session.model().input(k).ok_or_else(no_input)?);
     let params = Params { scale: value.scale, zero_point: value.zero_point };
@@ -34,7 +34,7 @@ pub(crate) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Res
 }
 
 /// Returns the values of a tensor of type float32 or int8, as f32.
-pub(crate) fn reals_of(session: &OwnedSession, value: usize) -> Vec<f32> {
+pub(crate) fn values_of(session: &OwnedSession, value: usize) -> Vec<f32> {
     let of = session.model().value(value);
     let params = Params { scale: of.scale, zero_point: of.zero_point };
     let tensor = session.value(value);

@@ -110,7 +110,10 @@ impl Bpe {
             CompileError::Vocabulary(format!("{part} {what}"))
         })?;
         if self.pre.chars().any(char::is_control) {
-            return Err(CompileError::Vocabulary(format!("the way of splitting {:?} is not a name", self.pre)));
+            return Err(CompileError::Vocabulary(format!(
+                "the name of the pre-tokenizer {:?} has a control character",
+                self.pre
+            )));
         }
         Ok(())
     }
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vocabulary_that_contradicts_itself_is_refused_with_what_is_wrong() {
+    fn rejects_an_inconsistent_vocabulary_with_the_reason() {
         bpe().parts().unwrap();
         for (what, broken) in [
             ("\"a\" twice", Bpe { tokens: ["a", "b", "a"].map(String::from).to_vec(), ..bpe() }),
@@ -154,7 +157,7 @@ mod tests {
             ("2 entries for 3 tokens", Bpe { kinds: vec![1, 1], ..bpe() }),
             ("joins the tokens 0 and 3", Bpe { merges: vec![[0, 3]], ..bpe() }),
             ("names the token 9", Bpe { end: vec![9], ..bpe() }),
-            ("not a name", Bpe { pre: "a\u{1b}".into(), ..bpe() }),
+            ("control character", Bpe { pre: "a\u{1b}".into(), ..bpe() }),
             ("no token", Bpe::default()),
         ] {
             let error = broken.parts().unwrap_err().to_string();

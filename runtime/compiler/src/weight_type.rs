@@ -43,7 +43,7 @@ impl FromStr for WeightType {
     fn from_str(name: &str) -> std::result::Result<Self, String> {
         Self::all().find(|of| of.name() == name).ok_or_else(|| {
             let names: Vec<_> = Self::all().map(Self::name).collect();
-            format!("there are {}", names.join(", "))
+            format!("accepted: {}", names.join(", "))
         })
     }
 }

@@ -256,7 +256,7 @@ impl Writer<'_> {
         let graph = self.graph;
         let base = graph.base(id);
         let Some(offset) = self.plan.offsets[base] else { return Ok(()) };
-        let (first, last) = self.plan.lives[base].unwrap_or((0, graph.nodes.len() as u32));
+        let (first, last) = self.plan.live_ranges[base].unwrap_or((0, graph.nodes.len() as u32));
         let alias =
             if base == id { None } else { Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16) };
         let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };

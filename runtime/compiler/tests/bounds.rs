@@ -99,7 +99,7 @@ fn a_limit_is_what_constants_may_take_to_the_byte() {
 }
 
 #[test]
-fn more_tensors_than_any_model_has_are_refused_before_they_are_made() {
+fn rejects_too_many_tensors_before_allocating_them() {
     let _alone = alone();
     let mut file = File::default();
     let table = file.table("x", F32, &[1], NONE);
@@ -108,11 +108,11 @@ fn more_tensors_than_any_model_has_are_refused_before_they_are_made() {
     file.buffer(&vec![0; 8_000_000]);
     let file = file.bytes();
     let error = within(16.0, || compile(&file)).unwrap_err().to_string();
-    assert!(error.contains("300000 tensors; up to 262144"), "{error}");
+    assert!(error.contains("300000 tensors; at most 262144"), "{error}");
 }
 
 #[test]
-fn a_name_of_a_megabyte_is_not_copied_for_every_node_that_it_is_in() {
+fn does_not_copy_a_name_of_a_megabyte_for_every_node() {
     let _alone = alone();
     let name = "n".repeat(1 << 20);
     let mut file = File::default();
@@ -230,7 +230,7 @@ fn relus(count: i32, beside: bool) -> Vec<u8> {
 }
 
 #[test]
-fn long_chains_are_compiled_up_to_as_many_operators_as_a_model_holds() {
+fn compiles_long_chains_up_to_the_maximum_of_operators() {
     let _alone = alone();
     let file = relus(1500, false);
     let compiled = within(64.0, || compile(&file)).unwrap();
@@ -241,12 +241,12 @@ fn long_chains_are_compiled_up_to_as_many_operators_as_a_model_holds() {
 }
 
 #[test]
-fn branches_are_planned_and_too_many_of_them_refused() {
+fn plans_branches_and_rejects_too_many() {
     let _alone = alone();
     let file = relus(60, true);
     assert_eq!(within(64.0, || compile(&file)).unwrap().report.arena_len, 61 * 16);
     let error = within(200.0, || compile(&relus(10_000, true))).unwrap_err().to_string();
-    assert!(error.contains("10001 tensors are alive at once") && error.contains("up to 256"), "{error}");
+    assert!(error.contains("10001 tensors are live at once") && error.contains("up to 256"), "{error}");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn rope_tables_are_counted() {
 }
 
 #[test]
-fn counts_are_checked_against_the_bytes_that_are_there() {
+fn counts_are_checked_against_the_remaining_bytes() {
     let _alone = alone();
     let counts = |tensors: u64, entries: u64, rest: &[u8]| {
         let head = [&b"GGUF"[..], &3u32.to_le_bytes(), &tensors.to_le_bytes(), &entries.to_le_bytes()].concat();
@@ -382,7 +382,7 @@ fn tensors_that_name_the_same_bytes_share_them() {
 }
 
 #[test]
-fn numbers_that_make_no_sense_are_refused() {
+fn rejects_invalid_hyperparameters() {
     let _alone = alone();
     let norm = "llama.attention.layer_norm_rms_epsilon";
     let base = "llama.rope.freq_base";

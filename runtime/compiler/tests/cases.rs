@@ -22,7 +22,7 @@ fn error(case: &str) -> String {
 }
 
 #[test]
-fn networks_whose_scales_differ_or_are_zero_give_what_the_scales_say() {
+fn networks_with_different_or_zero_scales_compute_by_their_scales() {
     // The first one's `expected.bin` rounds halves to even, all arithmetic here away from zero: they are a step apart there.
     for (case, steps) in [
         ("average_pool_different_scales", 1),
@@ -45,7 +45,7 @@ fn networks_whose_scales_differ_or_are_zero_give_what_the_scales_say() {
 
 /// `expected.bin` is the oracle's output for each byte of `input0.bin`.
 #[test]
-fn numbers_of_64_bits_may_lie_on_multiples_of_4() {
+fn accepts_64_bit_numbers_aligned_to_4_bytes() {
     let (model, inputs) = (model("unaligned_zero_point"), file("unaligned_zero_point", "input0.bin").unwrap());
     let outputs: Vec<u8> =
         inputs.iter().flat_map(|&input| tflite::run(&model, &[&[input]]).unwrap().concat()).collect();
@@ -61,7 +61,7 @@ fn prelu_multiplies_what_is_below_0_by_its_channels_slope() {
 }
 
 #[test]
-fn what_is_refused_says_what_where_and_what_to_do() {
+fn errors_report_what_where_and_what_to_do() {
     let cases: [(&str, &[&str]); 9] = [
         ("dilated_conv1d_f32", &["SPACE_TO_BATCH_ND (node 1), BATCH_TO_SPACE_ND (node 3)"]),
         ("dilated_conv1d_i8", &["SPACE_TO_BATCH_ND (node 1), BATCH_TO_SPACE_ND (node 3)"]),
@@ -85,7 +85,7 @@ fn what_is_refused_says_what_where_and_what_to_do() {
 }
 
 #[test]
-fn a_dynamic_batch_is_taken_as_1_and_said() {
+fn a_dynamic_batch_is_taken_as_1_and_noted() {
     let compiled = compile_tflite(&model("dynamic_batch_flatten"), &Options::default()).unwrap();
     assert_eq!(compiled.report.notes, ["the batch of `t0` [-1, 3, 3, 2] is dynamic; compiled for a batch of 1"]);
 }

@@ -43,13 +43,13 @@ fn every_tensor_lies_on_a_multiple_of_16() {
 }
 
 #[test]
-fn constants_lie_in_the_order_of_their_names_however_they_are_read() {
+fn constants_are_stored_in_the_order_of_their_names() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[1, 2]);
     let product = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
     let mut y = x;
     for (name, weight) in [("z", 1.0), ("a", 2.0), ("m", 3.0), ("a", 4.0)] {
-        let w = b.reals(name, &[2, 2], &[weight; 4]);
+        let w = b.floats(name, &[2, 2], &[weight; 4]);
         y = b.op(name, product, [Some(y), Some(w), None], F32, &[1, 2]);
     }
     b.output(y);
@@ -64,7 +64,7 @@ fn constants_lie_in_the_order_of_their_names_however_they_are_read() {
 }
 
 #[test]
-fn more_tensors_alive_than_a_file_takes_are_refused_with_their_number() {
+fn rejects_too_many_live_tensors_with_their_number() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[4]);
     for i in 0..MAX_LIVE {
@@ -74,12 +74,12 @@ fn more_tensors_alive_than_a_file_takes_are_refused_with_their_number() {
     }
     // The last operator reads the input and writes the last output.
     let error = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap_err().to_string();
-    assert!(error.contains(&format!("{} tensors are alive at once", MAX_LIVE + 1)), "{error}");
+    assert!(error.contains(&format!("{} tensors are live at once", MAX_LIVE + 1)), "{error}");
     assert!(error.contains(&format!("holds up to {MAX_LIVE}: split the network into several models")), "{error}");
 }
 
 #[test]
-fn branches_that_are_more_than_a_file_takes_alive_are_run_one_after_another() {
+fn runs_branches_one_after_another_if_too_many_would_be_live() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[4]);
     let abs = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Abs });

@@ -11,14 +11,14 @@ use tealight_testing::gguf::{
 };
 use tealight_testing::rng::Rng;
 
-const Q4_1: Store<'static> = (3, &|reals| blocks(BlockType::Q4_1, reals));
-const Q8_0: Store<'static> = (8, &|reals| blocks(BlockType::Q8_0, reals));
+const Q4_1: Store<'static> = (3, &|values| blocks(BlockType::Q4_1, values));
+const Q8_0: Store<'static> = (8, &|values| blocks(BlockType::Q8_0, values));
 const F16: Store<'static> =
-    (1, &|reals| reals.iter().flat_map(|&real| half::f16::from_f32(real).to_le_bytes()).collect());
+    (1, &|values| values.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes()).collect());
 
-fn blocks(block: BlockType, reals: &[f32]) -> Vec<u8> {
-    let mut bytes = vec![0; block.row_bytes(reals.len())];
-    block::quantize(block, reals, &mut bytes);
+fn blocks(block: BlockType, values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; block.row_bytes(values.len())];
+    block::quantize(block, values, &mut bytes);
     bytes
 }
 
@@ -39,7 +39,7 @@ fn scores(file: &[u8], tokens: &[usize]) -> Vec<Vec<f32>> {
 }
 
 /// Computes the same network by its definition, in f64: the scores after the last of `tokens`.
-fn by_the_book(weights: &BTreeMap<String, Vec<f32>>, tokens: &[usize]) -> Vec<f64> {
+fn textbook(weights: &BTreeMap<String, Vec<f32>>, tokens: &[usize]) -> Vec<f64> {
     let of = |name: String| -> Vec<f64> { weights[&format!("{name}.weight")].iter().map(|&w| f64::from(w)).collect() };
     let product = |matrix: &[f64], x: &[f64]| -> Vec<f64> {
         matrix.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
@@ -105,14 +105,14 @@ fn by_the_book(weights: &BTreeMap<String, Vec<f32>>, tokens: &[usize]) -> Vec<f6
 }
 
 #[test]
-fn the_scores_are_those_of_the_network_by_the_book() {
+fn the_scores_match_a_textbook_implementation() {
     for (seed, head) in [(1, false), (2, true)] {
         let llama = Llama::new(seed, F32, F32, head);
         let file = compile(&llama.file, None).unwrap();
         let mut random = Rng(seed + 100);
         let tokens: Vec<usize> = (0..20).map(|_| random.index(TOKENS.len())).collect();
         for (count, scores) in (1..).zip(scores(&file, &tokens)) {
-            let expected = by_the_book(&llama.weights, &tokens[..count]);
+            let expected = textbook(&llama.weights, &tokens[..count]);
             let largest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
             for (got, expected) in scores.iter().zip(&expected) {
                 // Sums of some hundred products in f32, through two layers.
@@ -126,9 +126,9 @@ fn the_scores_are_those_of_the_network_by_the_book() {
 /// Returns the f32 values of a stored tensor.
 fn restored(kind: u32, bytes: &[u8]) -> Vec<f32> {
     let blocks = |block: BlockType| {
-        let mut reals = vec![0.0; block.row_len(bytes.len())];
-        block::dequantize(block, bytes, &mut reals);
-        reals
+        let mut values = vec![0.0; block.row_len(bytes.len())];
+        block::dequantize(block, bytes, &mut values);
+        values
     };
     match kind {
         0 => bytes.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect(),
@@ -139,7 +139,7 @@ fn restored(kind: u32, bytes: &[u8]) -> Vec<f32> {
 }
 
 #[test]
-fn half_precision_and_blocks_give_the_network_that_they_store() {
+fn f16_and_block_weights_compute_the_network_that_they_store() {
     // A product with blocks also quantizes the activations to 8 bits, and one rounding here changes others later.
     for (name, matrices, embedding, tolerance) in
         [("f16", F16, F16, 2e-5), ("q8_0", Q8_0, Q8_0, 0.05), ("q4_1", Q4_1, Q8_0, 0.05)]
@@ -150,7 +150,7 @@ fn half_precision_and_blocks_give_the_network_that_they_store() {
         }
         let file = compile(&llama.file, None).unwrap();
         let tokens = [4, 9, 14, 3, 0, 7];
-        let expected = by_the_book(&llama.weights, &tokens);
+        let expected = textbook(&llama.weights, &tokens);
         let got = scores(&file, &tokens).pop().unwrap();
         let largest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
         let worst = got.iter().zip(&expected).map(|(got, x)| (f64::from(*got) - x).abs()).fold(0.0, f64::max);
@@ -179,7 +179,7 @@ fn weights_keep_their_bytes_and_their_names() {
 }
 
 #[test]
-fn the_context_is_what_was_asked_for_up_to_what_the_model_was_made_for() {
+fn the_context_is_as_requested_up_to_that_of_training() {
     let llama = Llama::new(5, F32, F32, false);
     let state = |context| {
         let bytes = compile(&llama.file, context).unwrap();
@@ -189,7 +189,7 @@ fn the_context_is_what_was_asked_for_up_to_what_the_model_was_made_for() {
     assert_eq!(state(Some(10)), 10 * cache + 16);
     assert_eq!(state(None), TRAINED as usize * cache + 16);
     let error = compile(&llama.file, Some(TRAINED + 1)).unwrap_err().to_string();
-    assert!(error.contains("49 positions") && error.contains("up to 48"), "{error}");
+    assert!(error.contains("49 positions") && error.contains("at most 48"), "{error}");
 
     let mut long = llama.file;
     long.u32("llama.context_length", 5000);
@@ -208,7 +208,7 @@ fn both_versions_and_other_alignments_are_read() {
 }
 
 #[test]
-fn what_cannot_be_compiled_is_named() {
+fn reports_what_cannot_be_compiled() {
     type Change = fn(&mut File);
     let changes: [(&str, Change); 24] = [
         ("`general.architecture` is `mamba`; accepted: `llama`", |f| f.text("general.architecture", "mamba")),
@@ -222,7 +222,7 @@ fn what_cannot_be_compiled_is_named() {
         ("`llama.expert_count` is 8; accepted: 0", |f| f.u32("llama.expert_count", 8)),
         ("`llama.rope.scaling.type` is `yarn`", |f| f.text("llama.rope.scaling.type", "yarn")),
         ("`blk.1.ffn_up.weight` is missing", |f| f.tensors.retain(|tensor| tensor.name != "blk.1.ffn_up.weight")),
-        ("`blk.0.attn_q.bias` is not a part", |f| {
+        ("`blk.0.attn_q.bias` is not known", |f| {
             let mut bias = f.tensor("output_norm.weight").clone();
             bias.name = "blk.0.attn_q.bias".into();
             f.tensors.push(bias);
@@ -244,11 +244,11 @@ fn what_cannot_be_compiled_is_named() {
         ("the key `general.architecture` occurs twice", |f| f.metadata.push(f.metadata[0].clone())),
         ("`general.alignment` is missing or not a power of two", |f| f.u32("general.alignment", 24)),
         ("`tokenizer.ggml.model` is `llama`; accepted: `gpt2`", |f| f.text("tokenizer.ggml.model", "llama")),
-        ("`tokenizer.ggml.merges` is missing or not two tokens that join to one (merge 1 is \"h x\")", |f| {
+        ("`tokenizer.ggml.merges` is missing or not pairs of tokens that join to a token (merge 1 is \"h x\")", |f| {
             f.texts("tokenizer.ggml.merges", &["h e", "h x"]);
         }),
         ("the list of tokens that end a text names the token 99", |f| f.u32("tokenizer.ggml.eos_token_id", 99)),
-        ("a truth value is neither 0 nor 1", |f| f.entry("x", 7, vec![2])),
+        ("a bool is neither 0 nor 1", |f| f.entry("x", 7, vec![2])),
     ];
     for (what, change) in changes {
         let mut file = Llama::new(7, F32, F32, false).file;
@@ -279,7 +279,7 @@ fn a_file_cut_off_anywhere_is_refused() {
 }
 
 #[test]
-fn no_bytes_make_it_panic() {
+fn no_input_bytes_cause_a_panic() {
     let file = Llama::new(9, Q4_1, Q8_0, true).bytes();
     let contents = file.windows(12).position(|window| window == b"output_norm.").unwrap() + 100;
     let mut random = Rng(10);

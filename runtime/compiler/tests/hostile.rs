@@ -50,7 +50,7 @@ fn damaged(model: &[u8], random: &mut Rng) -> Vec<u8> {
 }
 
 #[test]
-fn damaged_models_give_a_result_not_a_panic() {
+fn damaged_models_do_not_panic() {
     let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
     let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(7);
     println!("seed {seed}");
@@ -71,7 +71,7 @@ fn damaged_models_give_a_result_not_a_panic() {
 }
 
 #[test]
-fn damaged_float_models_give_a_result_not_a_panic() {
+fn damaged_float_models_do_not_panic() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/float.safetensors");
     let file = std::fs::read(path).unwrap();
     let model = safetensors::SafeTensors::deserialize(&file).unwrap().tensor("network/model").unwrap().data().to_vec();
@@ -119,7 +119,7 @@ fn cut_off_models_are_refused() {
 }
 
 #[test]
-fn other_files_are_named_as_such() {
+fn reports_files_of_other_kinds() {
     for bytes in [&b""[..], b"TFL3", b"PK\x03\x04 a zip file"] {
         assert!(matches!(compile_tflite(bytes, &Options::default()), Err(CompileError::NotTflite(_))));
     }
@@ -291,7 +291,7 @@ fn jumble(random: &mut Rng) -> tflite::Net {
 }
 
 #[test]
-fn networks_put_together_without_a_plan_run_or_are_refused() {
+fn random_networks_run_or_are_refused() {
     let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
     let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     println!("seed {seed}");

@@ -23,19 +23,19 @@ const MODELS: [(&str, u32, u64); 5] = [
 
 #[test]
 #[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
-fn mlperf_models_compile_and_need_no_more_memory_than_is_alive() {
-    for (name, alive, macs) in MODELS {
+fn mlperf_models_compile_and_need_at_most_the_memory_of_live_tensors() {
+    for (name, live, macs) in MODELS {
         let compiled = compiled(name);
         let report = &compiled.report;
-        assert_eq!((report.lower_bound, report.macs), (alive, macs), "{name}");
-        assert!(report.arena_len <= alive, "{name} needs {}", report.arena_len);
+        assert_eq!((report.lower_bound, report.macs), (live, macs), "{name}");
+        assert!(report.arena_len <= live, "{name} needs {}", report.arena_len);
         assert_eq!(Model::parse(&compiled.bytes).unwrap().arena_len(), report.arena_len as usize);
     }
 }
 
 #[test]
 #[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
-fn mlperf_outputs_over_dying_inputs_save_at_least_a_quarter_where_layers_are_alike() {
+fn mlperf_overlapping_outputs_with_inputs_saves_at_least_a_quarter() {
     for name in ["kws", "vww", "ic", "sww"] {
         let compiled = compiled(name);
         let report = &compiled.report;

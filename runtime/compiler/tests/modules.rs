@@ -136,7 +136,7 @@ fn no_modules_depend_on_each_other_in_a_circle() {
 }
 
 #[test]
-fn a_circle_is_found() {
+fn finds_a_circular_dependency() {
     let edge = |to: &[&str]| to.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let chain = BTreeMap::from([("a".into(), edge(&["b"])), ("b".into(), edge(&["c"])), ("c".into(), edge(&[]))]);
     assert!(circular(chain.clone()).is_empty());

@@ -82,7 +82,7 @@ fn shapes_that_follow_a_dynamic_flatten_are_worked_out() {
 }
 
 #[test]
-fn tensors_without_elements_are_tensors() {
+fn accepts_tensors_without_elements() {
     // One part of a split is empty; it goes into a concatenation.
     let mut net = Net::default();
     let x = net.input(I8, &[2, 3], q(0.5, 0));
@@ -102,7 +102,7 @@ fn tensors_without_elements_are_tensors() {
 }
 
 #[test]
-fn what_writes_a_tensor_twice_is_told_from_what_writes_a_constant() {
+fn distinguishes_a_second_write_from_a_write_to_a_constant() {
     let mut net = relu(&[(&[4], &[])]);
     let y = net.outputs[0];
     net.op(19, &[0], &[y], None);
@@ -146,7 +146,7 @@ fn everything_that_is_not_supported_is_listed_at_once() {
 }
 
 #[test]
-fn a_shape_that_breaks_a_rule_is_shown_with_the_others_under_the_names_of_the_file() {
+fn reports_a_wrong_shape_with_all_operands_and_their_names() {
     // Operator, shapes of inputs (float32), shape of the output, options.
     type Case<'a> = (i32, &'a [&'a [i32]], &'a [i32], Option<(u8, &'a [(u16, Field)])>);
     let concatenation = [(0, Field::Int(0))];
@@ -175,7 +175,7 @@ fn a_shape_that_breaks_a_rule_is_shown_with_the_others_under_the_names_of_the_fi
 }
 
 #[test]
-fn damage_is_told_in_one_line_without_a_trace() {
+fn damage_is_reported_in_one_line() {
     let bytes = relu(&[(&[1, 4], &[1, 4])]).bytes();
     let mut seen = 0;
     for at in (8..bytes.len() - 4).step_by(4) {
@@ -193,7 +193,7 @@ fn damage_is_told_in_one_line_without_a_trace() {
 }
 
 #[test]
-fn files_of_another_kind_are_named_with_the_way_to_one_that_is_read() {
+fn reports_the_kind_of_another_file_and_how_to_convert_it() {
     for (bytes, kind, way) in [
         (
             &b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0c\0\0\0net/data.pkl"[..],

@@ -175,7 +175,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_operator_that_moves_numbers_keeps_them(
+    fn data_movement_keeps_values_across_scales(
         which in 0..OPERATORS, from in quantization(), to in quantization(), codes in codes(),
     ) {
         let (name, net, moves) = moving(which, from, to);
@@ -202,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn joined_tensors_keep_their_numbers(
+    fn concatenated_tensors_keep_their_values(
         quantizations in prop::collection::vec(quantization(), 4), a in codes(), b in codes(), which in 0..3usize,
     ) {
         let [qa, qb, qy, qv] = quantizations[..] else { unreachable!() };
@@ -244,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn a_variable_keeps_numbers_whatever_the_scales_of_its_readers_and_writers(
+    fn a_variable_keeps_its_values_for_any_scales_of_its_readers_and_writers(
         quantizations in prop::collection::vec(quantization(), 3), codes in codes(),
     ) {
         let [qx, qr, qy] = quantizations[..] else { unreachable!() };
@@ -269,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bias_of_any_scale_counts_by_its_scale_or_as_the_oracle_takes_it(
+    fn a_bias_of_any_scale_is_rescaled_or_added_as_the_oracle_does(
         (x, w, y) in (0.01f32..0.1, 0.001f32..0.1, 0.01f32..0.5), b in (-5.0f32..-1.0).prop_map(|e| 10f32.powf(e)),
         codes in codes(), bias in prop::collection::vec(-2000i32..2000, 2),
     ) {
@@ -330,7 +330,7 @@ fn scales_that_cannot_be_converted_are_refused_with_both() {
 }
 
 #[test]
-fn graphs_of_the_model_files_operators_are_converted_too() {
+fn requantizes_graphs_of_kernel_operators_too() {
     use tealight_compiler::graph::{ElementType, Quantization};
     use tealight_compiler::{Options, builder};
     use tealight_format::{Operator, ops};
@@ -355,7 +355,7 @@ fn graphs_of_the_model_files_operators_are_converted_too() {
 }
 
 #[test]
-fn what_the_oracle_computes_against_the_scales_is_noted() {
+fn notes_where_the_oracle_ignores_the_scales() {
     let notes = |net: &Net| {
         let compiled = tealight_compiler::compile_tflite(&net.bytes(), &tealight_compiler::Options::default());
         compiled.unwrap().report.notes.join("\n")
@@ -381,7 +381,7 @@ fn what_the_oracle_computes_against_the_scales_is_noted() {
 }
 
 #[test]
-fn uint8_is_converted_too() {
+fn converts_uint8_networks() {
     let mut net = Net::default();
     let x = net.input(tflite::U8, &[4], q(0.5, 128));
     let (shape, y) = (net.ints(&[2, 2]), net.output(tflite::U8, &[2, 2], q(0.25, 10)));
@@ -462,7 +462,7 @@ fn the_bias_of_an_svdf_counts_by_its_scale() {
 
 /// The expected values are the results of TensorFlow Lite Micro.
 #[test]
-fn a_tensor_with_scale_zero_is_zero() {
+fn a_tensor_with_scale_0_is_zero() {
     let (zero, some) = (q(0.0, 3), q(0.1, -10));
     let unary = |code, from: &Option<Q>, to: &Option<Q>, options| {
         let mut net = Net::default();

@@ -34,7 +34,7 @@ fn scores(file: &[u8], tokens: &[i32], count: usize, budget: Budget) -> Vec<Vec<
 fn tokens_read_one_by_one_or_several_at_a_time_or_in_slices_give_the_same_bits() {
     let weights = random_weights(&Sizes::SMALL);
     let tokens = [3, 17, 0, 39, 39, 8, 21, 30, 2, 11, 5, 6];
-    for stored in [Stored::Reals(&weights), Stored::Blocks(BlockType::Q8_0, &weights)] {
+    for stored in [Stored::Floats(&weights), Stored::Blocks(BlockType::Q8_0, &weights)] {
         let compile =
             |count| compile_kernel_graph(graph(Sizes::SMALL, stored, count), b"", &Options::default()).unwrap().bytes;
         let one = scores(&compile(1), &tokens, 1, Budget::unlimited());
@@ -50,14 +50,14 @@ fn tokens_read_one_by_one_or_several_at_a_time_or_in_slices_give_the_same_bits()
 #[test]
 fn a_model_whose_caches_are_full_goes_on_without_new_positions() {
     let weights = random_weights(&Sizes::SMALL);
-    let file = compile_kernel_graph(graph(Sizes::SMALL, Stored::Reals(&weights), 1), b"", &Options::default());
+    let file = compile_kernel_graph(graph(Sizes::SMALL, Stored::Floats(&weights), 1), b"", &Options::default());
     let many: Vec<i32> = (0..Sizes::SMALL.capacity as i32 + 5).collect();
     let scores = scores(&file.unwrap().bytes, &many, 1, Budget::unlimited());
     assert!(scores.iter().flatten().all(|score| score.is_finite()));
 }
 
 #[test]
-fn a_tied_table_is_in_the_file_once_and_under_its_own_name() {
+fn a_tied_table_is_stored_once_under_its_own_name() {
     let weights = random_weights(&Sizes::SMALL);
     let graph = graph(Sizes::SMALL, Stored::Blocks(BlockType::Q8_0, &weights), 1);
     let compiled = compile_kernel_graph(graph, b"", &Options::default()).unwrap();
@@ -70,7 +70,7 @@ fn a_tied_table_is_in_the_file_once_and_under_its_own_name() {
 }
 
 #[test]
-fn what_writes_state_is_kept_even_if_nobody_reads_what_it_gives() {
+fn keeps_state_writers_whose_output_is_never_read() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[1, 2, 4]);
     let seen = b.state("seen", I32, &[1]);
@@ -99,7 +99,7 @@ fn what_writes_state_is_kept_even_if_nobody_reads_what_it_gives() {
 fn a_node_that_breaks_its_rule_is_named() {
     let mut b = Builder::new();
     let x = b.input("x", I32, &[3]);
-    let table = b.reals("table", &[5, 2], &[0.0; 10]);
+    let table = b.floats("table", &[5, 2], &[0.0; 10]);
     let y = b.op("y", Operator::GatherF32(GatherF32), [x, table], F32, &[3, 5]);
     b.output(y);
     let error = compile_kernel_graph(b.finish(), b"", &Options::default()).unwrap_err().to_string();

@@ -74,7 +74,7 @@ fn blocks_have_candles_sizes() {
 }
 
 #[test]
-fn quantizing_gives_candles_bytes() {
+fn quantizing_matches_candles_bytes() {
     for_seeds(1500, |rng, block, candle| {
         let x = row(rng, 1024);
         let (ours, theirs) = (quantized(block, &x), (candle.quantize)(&x));
@@ -84,7 +84,7 @@ fn quantizing_gives_candles_bytes() {
 }
 
 #[test]
-fn dequantizing_any_bytes_gives_candles_values() {
+fn dequantizing_any_bytes_matches_candle() {
     for_seeds(200, |rng, block, candle| {
         let bytes = bytes(rng, 4 * block.bytes() as usize);
         let mut y = vec![0.0; 4 * block.elements() as usize];
@@ -94,7 +94,7 @@ fn dequantizing_any_bytes_gives_candles_values() {
 }
 
 #[test]
-fn products_of_quantized_rows_give_candles_sums() {
+fn products_of_quantized_rows_match_candle() {
     for_seeds(300, |rng, block, candle| {
         let w = quantized(block, &row(rng, 2048));
         let x = quantized(block.activations(), &row(rng, 2048));
@@ -104,7 +104,7 @@ fn products_of_quantized_rows_give_candles_sums() {
 }
 
 #[test]
-fn products_of_any_bytes_give_candles_sums() {
+fn products_of_any_bytes_match_candle() {
     for_seeds(300, |rng, block, candle| {
         let w = bytes(rng, 4 * block.bytes() as usize);
         let x = bytes(rng, 4 * block.activations().bytes() as usize);
@@ -114,7 +114,7 @@ fn products_of_any_bytes_give_candles_sums() {
 }
 
 #[test]
-fn a_matrix_product_is_made_of_candles_sums() {
+fn a_matrix_product_consists_of_candles_sums() {
     for_seeds(20, |rng, block, candle| {
         let (batches, in_features, out_features) = (3, 512, 5);
         let weights = quantized(block, &row(rng, out_features * in_features));

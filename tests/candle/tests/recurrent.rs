@@ -60,17 +60,17 @@ fn ours(checkpoint: &Checkpoint, gates: usize) -> Vec<Vec<f32>> {
     let (rows, state) = ((gates * HIDDEN) as u32, [BATCHES as u32, HIDDEN as u32]);
     let mut b = Builder::new();
     let x = b.input("x", F32, &[BATCHES as u32, INPUT as u32]);
-    let w = b.reals("w", &[rows, INPUT as u32], &weights(checkpoint, "weight_ih_l0"));
-    let u = b.reals("u", &[rows, HIDDEN as u32], &weights(checkpoint, "weight_hh_l0"));
+    let w = b.floats("w", &[rows, INPUT as u32], &weights(checkpoint, "weight_ih_l0"));
+    let u = b.floats("u", &[rows, HIDDEN as u32], &weights(checkpoint, "weight_hh_l0"));
     let [first, second] = ["bias_ih_l0", "bias_hh_l0"].map(|name| weights(checkpoint, name));
     let hidden = b.state("hidden", F32, &state);
     let y = if gates == 4 {
         let sum: Vec<f32> = first.iter().zip(&second).map(|(a, b)| a + b).collect();
-        let bias = b.reals("bias", &[rows], &sum);
+        let bias = b.floats("bias", &[rows], &sum);
         let cell = b.state("cell", F32, &state);
         b.op("y", Operator::LstmF32(LstmF32), [x, w, u, bias, cell, hidden], F32, &state)
     } else {
-        let (first, second) = (b.reals("bias", &[rows], &first), b.reals("recurrent_bias", &[rows], &second));
+        let (first, second) = (b.floats("bias", &[rows], &first), b.floats("recurrent_bias", &[rows], &second));
         b.op("y", Operator::GruF32(GruF32), [x, w, u, first, second, hidden], F32, &state)
     };
     b.assign(y, hidden);
@@ -108,7 +108,7 @@ fn compare(ours: &[Vec<f32>], theirs: &[Vec<f32>]) {
 }
 
 #[test]
-fn an_lstm_gives_what_candle_gives() {
+fn an_lstm_matches_candle() {
     let checkpoint = checkpoint(4);
     let vb = VarBuilder::from_tensors(checkpoint.clone(), DType::F32, &Device::Cpu);
     let layer = lstm(INPUT, HIDDEN, LSTMConfig::default(), vb).unwrap();
@@ -116,7 +116,7 @@ fn an_lstm_gives_what_candle_gives() {
 }
 
 #[test]
-fn a_gru_gives_what_candle_gives() {
+fn a_gru_matches_candle() {
     let checkpoint = checkpoint(3);
     let vb = VarBuilder::from_tensors(checkpoint.clone(), DType::F32, &Device::Cpu);
     let layer = gru(INPUT, HIDDEN, GRUConfig::default(), vb).unwrap();

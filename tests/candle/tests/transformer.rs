@@ -52,9 +52,9 @@ struct Llama {
 
 impl Llama {
     fn new(sizes: Sizes, weights: &[(String, Vec<u32>, Vec<f32>)]) -> Result<Self> {
-        let tensor = |(name, shape, reals): &(String, Vec<u32>, Vec<f32>)| {
+        let tensor = |(name, shape, values): &(String, Vec<u32>, Vec<f32>)| {
             let shape: Vec<usize> = shape.iter().map(|&dim| dim as usize).collect();
-            Ok((name.clone(), Tensor::from_slice(reals, shape, &Device::Cpu)?))
+            Ok((name.clone(), Tensor::from_slice(values, shape, &Device::Cpu)?))
         };
         let weights = weights.iter().map(tensor).collect::<Result<_>>()?;
         Ok(Self { sizes, weights, caches: vec![None; sizes.layers as usize] })
@@ -116,7 +116,7 @@ impl Llama {
 }
 
 #[test]
-fn a_language_model_gives_candles_scores_after_each_token() {
+fn a_language_model_matches_candles_scores_after_each_token() {
     let weights = random_weights(&Sizes::SMALL);
     let tokens = [7u32, 7, 31, 0, 12, 39, 5, 7, 22, 18, 3, 31];
     let mut candle = Llama::new(Sizes::SMALL, &weights).unwrap();
@@ -129,12 +129,12 @@ fn a_language_model_gives_candles_scores_after_each_token() {
             .chunks(count)
             .map(|tokens| vec![tokens.iter().flat_map(|token| token.to_le_bytes()).collect()])
             .collect();
-        let ours = run(graph(Sizes::SMALL, Stored::Reals(&weights), count as u32), &inferences).concat();
+        let ours = run(graph(Sizes::SMALL, Stored::Floats(&weights), count as u32), &inferences).concat();
         assert_near(&ours, &expected.concat(), &format!("{count} tokens an inference"));
     }
 }
 
-fn reals(seed: u32, len: usize) -> Vec<f32> {
+fn values(seed: u32, len: usize) -> Vec<f32> {
     let mut state = seed;
     std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -144,21 +144,21 @@ fn reals(seed: u32, len: usize) -> Vec<f32> {
     .collect()
 }
 
-fn bytes(reals: &[f32]) -> Vec<u8> {
-    reals.iter().flat_map(|real| real.to_le_bytes()).collect()
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|real| real.to_le_bytes()).collect()
 }
 
-fn tensor(reals: &[f32], shape: &[usize]) -> Tensor {
-    Tensor::from_slice(reals, shape, &Device::Cpu).unwrap()
+fn tensor(values: &[f32], shape: &[usize]) -> Tensor {
+    Tensor::from_slice(values, shape, &Device::Cpu).unwrap()
 }
 
 #[test]
-fn a_layer_norm_and_both_gelus_give_candles_numbers() {
-    let (x, weight, bias) = (reals(1, 5 * 48), reals(2, 48), reals(3, 48));
+fn layer_norm_and_gelu_match_candle() {
+    let (x, weight, bias) = (values(1, 5 * 48), values(2, 48), values(3, 48));
     let normed = |of: Option<UnaryFunction>| {
         let mut b = Builder::new();
         let input = b.input("x", F32, &[5, 48]);
-        let (w, c) = (b.reals("weight", &[48], &weight), b.reals("bias", &[48], &bias));
+        let (w, c) = (b.floats("weight", &[48], &weight), b.floats("bias", &[48], &bias));
         let operator = Operator::LayerNormF32(LayerNormF32 { epsilon: EPSILON });
         let mut y = b.op("y", operator, [input, w, c], F32, &[5, 48]);
         if let Some(function) = of {
@@ -176,12 +176,12 @@ fn a_layer_norm_and_both_gelus_give_candles_numbers() {
 }
 
 #[test]
-fn attention_of_batched_products_gives_candles_numbers() {
+fn attention_matches_candle() {
     // An encoder's attention: no cache, every position sees every other.
     let (heads, positions, depth) = (3u32, 7u32, 16u32);
     let shape = [heads, positions, depth];
     let all = shape.map(|dim| dim as usize);
-    let [q, k, v] = [4, 5, 6].map(|seed| reals(seed, all.iter().product()));
+    let [q, k, v] = [4, 5, 6].map(|seed| values(seed, all.iter().product()));
     let mut b = Builder::new();
     let [a, c, d] = ["q", "k", "v"].map(|name| b.input(name, F32, &shape));
     let product = |transpose_b| Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a: false, transpose_b });

@@ -48,8 +48,8 @@ fn quantized(data: &[u8]) {
         .collect();
     if rest.one_in(2) {
         let options = options(&mut rest);
-        let least = rest.one_in(2).then_some(20.0);
-        check_quantized(compile_weights(&network, &[samples], least, b"", &options), &mut rest);
+        let min_snr = rest.one_in(2).then_some(20.0);
+        check_quantized(compile_weights(&network, &[samples], min_snr, b"", &options), &mut rest);
         return;
     }
     let quantize = Quantize {

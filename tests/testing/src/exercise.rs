@@ -157,16 +157,16 @@ fn infer<'m>(
 /// # Panics
 /// If a poll does more than its budget, or than the longest row.
 fn poll(session: &mut Session<'_, AllOps>, choose: &mut Choices<'_>) {
-    let most = (session.model().cost() / 16 + 2).min(u64::from(u32::MAX)) as u32;
+    let max = (session.model().cost() / 16 + 2).min(u64::from(u32::MAX)) as u32;
     loop {
         let (budget, units) = match choose.below(4) {
             0 => (Budget::layer(), u64::MAX),
             1 => {
-                let units = choose.below(most).into();
+                let units = choose.below(max).into();
                 (Budget::macs(units), units)
             }
             2 => (Budget::macs(0), 0),
-            _ => (Budget::macs(most.into()), most.into()),
+            _ => (Budget::macs(max.into()), max.into()),
         };
         let from = session.position();
         let done = session.poll(budget).is_done();

@@ -127,7 +127,7 @@ pub const TOKENS: [&str; 18] =
 pub type Store<'a> = (u32, &'a dyn Fn(&[f32]) -> Vec<u8>);
 
 /// As they are.
-pub const F32: Store<'static> = (0, &|reals| reals.iter().flat_map(|real| real.to_le_bytes()).collect());
+pub const F32: Store<'static> = (0, &|values| values.iter().flat_map(|value| value.to_le_bytes()).collect());
 
 impl Llama {
     /// Matrices are stored by `matrices`, the embedding by `embedding`, the rest as F32. Without `head`, the embedding is
@@ -189,15 +189,15 @@ impl Llama {
 
     fn add(&mut self, random: &mut Rng, name: &str, shape: &[usize], (kind, store): Store<'_>) {
         let count = shape.iter().product();
-        let reals: Vec<f32> = match shape {
+        let values: Vec<f32> = match shape {
             [_] => (0..count).map(|_| 1.0 + 0.2 * random.unit()).collect(),
             // Of a size that keeps the vectors' own.
             _ => (0..count).map(|_| 2.0 * random.unit() / (shape[1] as f32).sqrt()).collect(),
         };
         let name = format!("{name}.weight");
         let shape = shape.iter().map(|&dim| dim as u64).collect();
-        self.file.tensors.push(Tensor { name: name.clone(), shape, kind, bytes: store(&reals) });
-        self.weights.insert(name, reals);
+        self.file.tensors.push(Tensor { name: name.clone(), shape, kind, bytes: store(&values) });
+        self.weights.insert(name, values);
     }
 
     /// The bytes of the file.

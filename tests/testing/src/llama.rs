@@ -68,11 +68,11 @@ pub fn random_weights(sizes: &Sizes) -> Vec<(String, Vec<u32>, Vec<f32>)> {
     let mut unit = || rng.unit();
     let fill = |(name, shape): (String, Vec<u32>)| {
         let len = shape.iter().product::<u32>();
-        let reals = match shape[..] {
+        let values = match shape[..] {
             [_, columns] => (0..len).map(|_| unit() * (3.0 / columns as f32).sqrt()).collect(),
             _ => (0..len).map(|_| 1.0 + 0.3 * unit()).collect(),
         };
-        (name, shape, reals)
+        (name, shape, values)
     };
     sizes.weights().into_iter().map(fill).collect()
 }
@@ -81,7 +81,7 @@ pub fn random_weights(sizes: &Sizes) -> Vec<(String, Vec<u32>, Vec<f32>)> {
 #[derive(Clone, Copy)]
 pub enum Stored<'a> {
     /// In f32.
-    Reals(&'a [(String, Vec<u32>, Vec<f32>)]),
+    Floats(&'a [(String, Vec<u32>, Vec<f32>)]),
     /// In blocks of this type.
     Blocks(BlockType, &'a [(String, Vec<u32>, Vec<f32>)]),
     /// In blocks of this type, of bytes that mean nothing: for a model of which only the size matters.
@@ -107,12 +107,12 @@ pub fn graph(sizes: Sizes, stored: Stored<'_>, count: u32) -> Graph {
     let table = [sizes.capacity, sizes.depth / 2];
     let (mut cos, mut sin) = (vec![0.0; (table[0] * table[1]) as usize], vec![0.0; (table[0] * table[1]) as usize]);
     rope_tables(BASE, sizes.depth as usize, &mut cos, &mut sin);
-    let tables = [b.reals("cos", &table, &cos), b.reals("sin", &table, &sin)];
+    let tables = [b.floats("cos", &table, &cos), b.floats("sin", &table, &sin)];
     let mut writer = Writer { b, sizes, stored, positions, tables, count };
 
     let embedding = writer.matrix("embed_tokens");
     let gather = match stored {
-        Stored::Reals(_) => Operator::GatherF32(GatherF32),
+        Stored::Floats(_) => Operator::GatherF32(GatherF32),
         Stored::Blocks(block, _) | Stored::Sized(block) => Operator::GatherBlock(GatherBlock { block }),
     };
     let shape = [count, sizes.width()];
@@ -159,13 +159,13 @@ impl Writer<'_> {
     }
 
     fn norm(&mut self, name: &str, x: TensorId) -> TensorId {
-        let reals = match self.stored {
-            Stored::Reals(weights) | Stored::Blocks(_, weights) => {
+        let values = match self.stored {
+            Stored::Floats(weights) | Stored::Blocks(_, weights) => {
                 weights.iter().find(|weight| weight.0 == name).unwrap().2.clone()
             }
             Stored::Sized(_) => vec![1.0; self.sizes.width() as usize],
         };
-        let weight = self.b.reals(name, &[self.sizes.width()], &reals);
+        let weight = self.b.floats(name, &[self.sizes.width()], &values);
         let shape = self.b.tensor(x).shape.clone();
         let operator = Operator::RmsNormF32(RmsNormF32 { epsilon: EPSILON });
         self.b.op(name, operator, [x, weight], F32, &shape)
@@ -180,13 +180,13 @@ impl Writer<'_> {
 
     fn matrix(&mut self, name: &str) -> TensorId {
         let shape = self.sizes.weights().into_iter().find(|weight| weight.0 == name).unwrap().1;
-        let reals = |weights: &'_ [(String, Vec<u32>, Vec<f32>)]| {
+        let values = |weights: &'_ [(String, Vec<u32>, Vec<f32>)]| {
             weights.iter().find(|weight| weight.0 == name).unwrap().2.clone()
         };
         match self.stored {
-            Stored::Reals(weights) => self.b.reals(name, &shape, &reals(weights)),
+            Stored::Floats(weights) => self.b.floats(name, &shape, &values(weights)),
             Stored::Blocks(block, weights) => {
-                self.b.blocks(name, block, [shape[0], shape[1]], &reals(weights)).unwrap()
+                self.b.blocks(name, block, [shape[0], shape[1]], &values(weights)).unwrap()
             }
             Stored::Sized(block) => {
                 let row_bytes = shape[1] / block.elements() * block.bytes();
@@ -206,7 +206,7 @@ impl Writer<'_> {
     fn product_with(&mut self, name: &str, x: TensorId, weights: TensorId, units: u32) -> TensorId {
         let activation = UNBOUNDED;
         let operator = match self.stored {
-            Stored::Reals(_) => Operator::FullyConnectedF32(FullyConnectedF32 { activation }),
+            Stored::Floats(_) => Operator::FullyConnectedF32(FullyConnectedF32 { activation }),
             Stored::Blocks(block, _) | Stored::Sized(block) => {
                 Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation })
             }

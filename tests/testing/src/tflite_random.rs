@@ -35,7 +35,7 @@ pub enum Field {
     Byte(i8),
     Bool(bool),
     Int(i32),
-    Real(f32),
+    Float(f32),
     Ints(Vec<i32>),
     Text(String),
 }
@@ -365,8 +365,8 @@ impl Build<'_, '_> {
             (tensor.scales, tensor.zero_points) = (vec![scale], vec![zero_point]);
         }
         let options = match code {
-            25 => Some((9, vec![(0, Field::Real(self.choose.pick(&[1.0, 0.1, 20.0])))])),
-            98 => Some((75, vec![(0, Field::Real(self.choose.pick(&[0.1, 0.0, -2.0])))])),
+            25 => Some((9, vec![(0, Field::Float(self.choose.pick(&[1.0, 0.1, 20.0])))])),
+            98 => Some((75, vec![(0, Field::Float(self.choose.pick(&[0.1, 0.0, -2.0])))])),
             150 => Some((116, vec![(0, Field::Bool(self.choose.one_in(2)))])),
             _ => None,
         };
@@ -428,8 +428,8 @@ impl Build<'_, '_> {
         }
         let rank = shape.len() + usize::from(pack);
         let axis = self.axis(rank);
-        let most = if self.choose.one_in(8) { 12 } else { 4 };
-        let count = self.choose.between(1, most);
+        let max = if self.choose.one_in(8) { 12 } else { 4 };
+        let count = self.choose.between(1, max);
         let mut inputs = vec![first];
         let mut total = shape.get(axis).copied().unwrap_or(0);
         for _ in 1..count {
@@ -639,8 +639,8 @@ impl Build<'_, '_> {
                 let from = self.shape(x);
                 let axis = self.axis(from.len());
                 let count = self.choose.below(4);
-                let most = from[axis].max(1);
-                let at: Vec<i32> = (0..count).map(|_| self.choose.between(0, most - 1)).collect();
+                let max = from[axis].max(1);
+                let at: Vec<i32> = (0..count).map(|_| self.choose.between(0, max - 1)).collect();
                 let mut to = from.clone();
                 to[axis] = count as i32;
                 let axis = Field::Int(self.signed(axis, from.len()));
@@ -747,8 +747,8 @@ impl Build<'_, '_> {
                     let count = self.choose.pick(&divisors);
                     vec![dim / count; count as usize]
                 } else {
-                    let least = if self.choose.one_in(8) { 0 } else { 1 };
-                    let first = self.choose.between(least, dim.max(1));
+                    let min = if self.choose.one_in(8) { 0 } else { 1 };
+                    let first = self.choose.between(min, dim.max(1));
                     if first == dim { vec![dim] } else { vec![first, dim - first] }
                 };
                 let mut outputs = Vec::new();
@@ -830,7 +830,7 @@ impl Build<'_, '_> {
 }
 
 /// A number where arithmetic goes wrong.
-fn odd_real(choose: &mut Choices<'_>) -> f32 {
+fn odd_f32(choose: &mut Choices<'_>) -> f32 {
     match choose.below(3) {
         0 => choose.pick(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, -1.0, 1e38, 1e-38, 1e-45, f32::MAX]),
         _ => f32::from_bits(choose.word()),
@@ -859,8 +859,8 @@ fn change(choose: &mut Choices<'_>, graph: &mut Graph) {
                 tensor.signature =
                     Some(tensor.shape.iter().map(|&dim| if choose.one_in(2) { -1 } else { dim }).collect());
             }
-            5 => tensor.scales = vec![odd_real(choose)],
-            6 => tensor.scales = (0..choose.below(5)).map(|_| odd_real(choose)).collect(),
+            5 => tensor.scales = vec![odd_f32(choose)],
+            6 => tensor.scales = (0..choose.below(5)).map(|_| odd_f32(choose)).collect(),
             7 => tensor.zero_points = vec![choose.pick(&[i64::MAX, i64::MIN, 128, -129, 256, odd.into()])],
             8 => tensor.axis = odd,
             9 => tensor.bytes = other.bytes,
@@ -908,7 +908,7 @@ fn change(choose: &mut Choices<'_>, graph: &mut Graph) {
                 Field::Byte(byte) => *byte = odd as i8,
                 Field::Bool(bool) => *bool = !*bool,
                 Field::Int(int) => *int = odd,
-                Field::Real(real) => *real = odd_real(choose),
+                Field::Float(float) => *float = odd_f32(choose),
                 Field::Ints(ints) => ints.push(odd),
                 Field::Text(text) => text.push(choose.pick(&['\u{1b}', '\0', '/', 'é'])),
             }
@@ -1060,7 +1060,7 @@ fn table(b: &mut Builder<'_>, fields: &[(u16, Field)]) -> Table {
             (Field::Byte(byte), _) => b.push_slot_always(at, *byte),
             (Field::Bool(bool), _) => b.push_slot_always(at, *bool),
             (Field::Int(int), _) => b.push_slot_always(at, *int),
-            (Field::Real(real), _) => b.push_slot_always(at, *real),
+            (Field::Float(float), _) => b.push_slot_always(at, *float),
             (Field::Ints(_) | Field::Text(_), Written::Plain) => {}
         }
     }

@@ -33,7 +33,7 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 }
 
 #[test]
-fn accuracy_is_told_before_and_after() {
+fn reports_the_accuracy_before_and_after() {
     let (folder, classes, _) = network();
     folder.write("targets.npy", &npy("|u1", "(4,)", &classes));
     let args = [&COMPILE[..], &EVALUATE, &["--calibrate", "inputs.bin"]].concat();
@@ -51,7 +51,7 @@ fn accuracy_is_told_before_and_after() {
 }
 
 #[test]
-fn errors_are_told_for_targets_that_are_no_classes() {
+fn reports_the_error_for_targets_that_are_not_classes() {
     let (folder, _, outputs) = network();
     folder.write("targets.npy", &npy("<f4", "(4, 5)", &outputs));
     let report = &folder.json(&[&COMPILE[..], &EVALUATE, &["--calibrate", "inputs.bin"]].concat())["evaluation"];
@@ -72,7 +72,7 @@ fn errors_are_told_for_targets_that_are_no_classes() {
 }
 
 #[test]
-fn an_int8_network_is_evaluated_as_it_is() {
+fn evaluates_an_int8_network() {
     let (folder, case) = Folder::golden("softmax.000");
     folder.write("inputs.bin", &case.steps[0].inputs[0]);
     let output: Vec<i8> = case.steps[0].outputs[0].iter().map(|byte| byte.cast_signed()).collect();
@@ -89,7 +89,7 @@ fn an_int8_network_is_evaluated_as_it_is() {
 }
 
 #[test]
-fn inputs_and_targets_that_do_not_fit_are_named_and_leave_no_file() {
+fn inputs_and_targets_that_do_not_fit_are_reported_and_leave_no_file() {
     let (folder, classes, outputs) = network();
     let args = [&COMPILE[..], &EVALUATE].concat();
     for (targets, parts) in [

@@ -91,7 +91,7 @@ fn calibration_and_evaluation_take_no_more_memory_than_they_may() {
 }
 
 #[test]
-fn folding_that_would_not_end_ends() {
+fn constant_folding_is_bounded() {
     let folder = Folder::new();
     let mut file = tflite::File::default();
     let (empty, zeros) = (file.buffer(&[]), file.buffer(&[0; 4000]));
@@ -120,7 +120,7 @@ fn folding_that_would_not_end_ends() {
 }
 
 #[test]
-fn a_language_model_says_nothing_that_is_believed_before_it_is_checked() {
+fn checks_what_a_language_model_states_before_using_it() {
     let folder = Folder::new();
     let mut llama = gguf::Llama::new(1, gguf::F32, gguf::F32, false).file;
     llama.u32("llama.context_length", u32::MAX);
@@ -135,5 +135,5 @@ fn a_language_model_says_nothing_that_is_believed_before_it_is_checked() {
     let list = [&9u32.to_le_bytes()[..], &0u32.to_le_bytes(), &(1u64 << 62).to_le_bytes()].concat();
     let head = [&b"GGUF"[..], &3u32.to_le_bytes(), &0u64.to_le_bytes(), &1u64.to_le_bytes(), &1u64.to_le_bytes(), b"a"];
     folder.write("list.gguf", &[head.concat(), list].concat());
-    is_refused(&folder, "list.gguf", "items of a list are expected, but 0 bytes are left");
+    is_refused(&folder, "list.gguf", "items of a list are expected here, but only 0 bytes are left");
 }

@@ -58,7 +58,7 @@ fn warnings(folder: &Folder, options: &[&str]) -> (Vec<String>, Value) {
 }
 
 #[test]
-fn data_without_outliers_are_not_warned_of() {
+fn does_not_warn_of_data_without_outliers() {
     for network in ["plain", "padded"] {
         let folder = folder(network, None);
         for ranges in [&[][..], &["--ranges", "minmax"], &["--ranges", "percentile"], &["--ranges", "mse"]] {
@@ -73,7 +73,7 @@ fn data_without_outliers_are_not_warned_of() {
 }
 
 #[test]
-fn one_wrong_number_in_the_data_is_named_and_sets_no_range() {
+fn one_wrong_value_is_reported_and_does_not_set_the_range() {
     let folder = folder("plain", Some((3 * 72, 1e4)));
     for ranges in [&[][..], &["--ranges", "percentile"], &["--ranges", "mse"]] {
         let (warnings, report) = warnings(&folder, ranges);
@@ -86,11 +86,11 @@ fn one_wrong_number_in_the_data_is_named_and_sets_no_range() {
 }
 
 #[test]
-fn a_range_that_an_outlier_sets_is_warned_of_whatever_the_decibels() {
+fn warns_of_a_range_set_by_an_outlier_at_any_ratio() {
     let folder = folder("plain", Some((3 * 72, 1e4)));
     let (warnings, report) = warnings(&folder, &["--ranges", "minmax"]);
     assert!(report["snr_db"].as_f64().unwrap() > 40.0 && report["median_snr_db"].as_f64().unwrap() < 3.0, "{report}");
-    for part in ["calibration sample 3 is 10000.0", "same as in float for 56.2 % of the inputs", "hardly varies"] {
+    for part in ["calibration sample 3 is 10000.0", "same as in float for only 56.2 % of the inputs", "hardly varies"] {
         assert!(warnings.iter().any(|warning| warning.contains(part)), "{part}: {warnings:?}");
     }
     let text = folder.succeeds(&[&COMPILE[..], &["--ranges", "minmax"]].concat());
@@ -98,7 +98,7 @@ fn a_range_that_an_outlier_sets_is_warned_of_whatever_the_decibels() {
 }
 
 #[test]
-fn numbers_that_are_none_are_refused_with_their_place() {
+fn rejects_nan_with_its_position() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let folder = folder("plain", Some((3 * 72 + 5, value)));
         folder.fails(&COMPILE, &["`inputs.npy`", &format!("sample 3 is {value} at index 5")]);

@@ -42,14 +42,14 @@ fn the_report_agrees_with_the_file() {
 }
 
 #[test]
-fn the_file_has_the_rights_of_any_new_file() {
+fn a_new_file_has_default_permissions() {
     let (folder, _) = Folder::compiled("softmax.000");
     let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions();
     assert_eq!(mode("net.safetensors"), mode("net.tflite"));
 }
 
 #[test]
-fn what_is_no_network_is_refused() {
+fn rejects_files_that_are_not_networks() {
     let (folder, case) = Folder::golden("conv2d.000");
     folder.write("net.tflite", b"this is not a network, it is a line of text");
     folder.fails(&COMPILE, &["cannot compile `net.tflite`", "not a TensorFlow Lite file"]);
@@ -66,7 +66,7 @@ fn what_is_no_network_is_refused() {
 }
 
 #[test]
-fn how_the_network_was_read_is_noted() {
+fn notes_how_the_network_was_read() {
     let (folder, _) = Folder::golden("conv2d.000");
     assert!(!folder.succeeds(&COMPILE).contains("note: "));
     let model = include_bytes!("../../../compiler/tests/cases/dynamic_batch_flatten/model.tflite");
@@ -77,7 +77,7 @@ fn how_the_network_was_read_is_noted() {
 }
 
 #[test]
-fn the_operators_that_are_compiled_are_in_the_help() {
+fn the_help_lists_the_supported_operators() {
     let help = Folder::new().succeeds(&["compile", "--help"]);
     for part in ["DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "READ_VARIABLE"] {
         assert!(help.contains(part), "no `{part}` in {help}");
@@ -94,7 +94,7 @@ fn truncation_anywhere_is_refused() {
 }
 
 #[test]
-fn an_operator_that_is_not_supported_is_named_with_its_node() {
+fn reports_an_unsupported_operator_with_its_node() {
     const EXP: u8 = 47;
     let (folder, case) = Folder::golden("conv2d.000");
     folder.write("net.tflite", &with_operator(&case.model, EXP));
@@ -117,7 +117,7 @@ fn labels_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn a_target_that_cannot_be_written_is_named() {
+fn reports_a_target_that_cannot_be_written() {
     let (folder, _) = Folder::golden("softmax.000");
     let to = |target: &str, parts: &[&str]| folder.fails(&["compile", "net.tflite", "-o", target], parts);
     to("none/x.safetensors", &["`none/x.safetensors`", "No such file", "make it first"]);
@@ -128,7 +128,7 @@ fn a_target_that_cannot_be_written_is_named() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_that_nobody_may_write_to_is_named() {
+fn reports_a_folder_without_write_permission() {
     let (folder, _) = Folder::golden("softmax.000");
     folder.fails(&["compile", "net.tflite", "-o", "/proc/x.safetensors"], &["`/proc/x.safetensors`"]);
     folder.fails(&["compile", "net.tflite", "-o", "/dev/full"], &["`/dev/full`", "No space left"]);
@@ -136,7 +136,7 @@ fn a_folder_that_nobody_may_write_to_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_full_disk_leaves_no_part_of_a_file_and_the_old_one_as_it_was() {
+fn a_full_disk_leaves_the_old_file_unchanged() {
     let (folder, _) = Folder::golden("fusing.000");
     folder.program_fails(
         &mut with_small_files(&COMPILE),
@@ -149,7 +149,7 @@ fn a_full_disk_leaves_no_part_of_a_file_and_the_old_one_as_it_was() {
 }
 
 #[test]
-fn wrong_use_is_exit_code_2() {
+fn a_usage_error_is_exit_code_2() {
     let (folder, _) = Folder::golden("softmax.000");
     for args in
         [&[][..], &["compile"], &["compile", "net.tflite"], &["decompile"], &["compile", "a", "-o", "b", "--top"]]
@@ -159,7 +159,7 @@ fn wrong_use_is_exit_code_2() {
 }
 
 #[test]
-fn a_path_outside_the_folder_is_no_different() {
+fn a_path_outside_the_folder_works_the_same() {
     let (folder, _) = Folder::golden("softmax.000");
     let elsewhere = Folder::new();
     let (input, output) = (folder.path("net.tflite"), folder.path("net.safetensors"));
@@ -193,7 +193,7 @@ fn a_float_network_is_quantized_by_given_inputs() {
 }
 
 #[test]
-fn bad_calibration_data_is_named_and_leaves_no_file() {
+fn bad_calibration_data_is_reported_and_leaves_no_file() {
     let folder = Folder::new();
     let (model, inputs) = float_network();
     folder.write("net.tflite", &model);
@@ -220,7 +220,7 @@ fn bad_calibration_data_is_named_and_leaves_no_file() {
 const CALIBRATE: [&str; 6] = ["compile", "net.tflite", "-o", "net.safetensors", "--quantize", "int8"];
 
 #[test]
-fn a_folder_of_inputs_calibrates_as_they_would_in_a_row() {
+fn a_folder_of_inputs_calibrates_like_one_file() {
     let folder = Folder::new();
     let (model, inputs) = float_network();
     folder.write("net.tflite", &model);
@@ -241,7 +241,7 @@ fn a_folder_of_inputs_calibrates_as_they_would_in_a_row() {
 }
 
 #[test]
-fn ranges_and_ends_are_as_asked_for() {
+fn ranges_and_io_types_are_as_requested() {
     let folder = Folder::new();
     let (model, inputs) = float_network();
     folder.write("net.tflite", &model);
@@ -268,7 +268,7 @@ fn ranges_and_ends_are_as_asked_for() {
 }
 
 #[test]
-fn a_network_that_is_int8_already_is_not_calibrated() {
+fn rejects_calibration_of_an_int8_network() {
     let (folder, _) = Folder::golden("conv2d.000");
     folder.write("inputs.bin", &[0; 64]);
     let args = [&CALIBRATE[..], &["--calibrate", "inputs.bin"]].concat();
@@ -293,7 +293,7 @@ fn an_array_of_another_shape_or_type_does_not_calibrate() {
 }
 
 #[test]
-fn float_layers_go_into_blocks_and_the_report_says_which() {
+fn float_layers_are_stored_in_blocks_and_reported() {
     // 64 inputs are two blocks of 32, but not one of 256.
     let (folder, _) = Folder::golden("fully_connected_f32.006");
     let plain = folder.json(&COMPILE);
@@ -309,7 +309,7 @@ fn float_layers_go_into_blocks_and_the_report_says_which() {
     assert_eq!(inspected["layers"][0]["inputs"][1]["dtype"], "F16");
     assert!(folder.succeeds(&["inspect", "net.safetensors"]).contains("FullyConnectedF32 f16"));
     let text = folder.succeeds(&[&COMPILE[..], &["--quantize", "q4k"]].concat());
-    assert!(text.contains("float32, its 64 inputs are not blocks of 256"), "{text}");
+    assert!(text.contains("float32, its 64 inputs are not whole blocks of 256"), "{text}");
     let outcome = folder.run(&[&COMPILE[..], &["--quantize", "q9"]].concat());
     assert!(outcome.code == Some(2) && outcome.err.contains("q8_0"), "{}", outcome.err);
 }

@@ -87,7 +87,7 @@ fn a_seed_chooses_and_repeats() {
 }
 
 #[test]
-fn a_question_is_put_into_the_models_template() {
+fn formats_a_question_with_the_models_template() {
     let folder = endless();
     // `b` for the user, then what the user says, then `a` for the assistant.
     let plain = folder.json(&["generate", "net.safetensors", "-p", "bhelloa", "-n", "1"]);
@@ -109,7 +109,7 @@ fn the_prompt_may_come_from_standard_input() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_not_an_error() {
     let folder = endless();
     let mut command = Command::new(TEALIGHT);
     command.args(["generate", "net.gguf", "-p", "a"]).current_dir(folder.path("."));
@@ -120,7 +120,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_the_reason() {
+fn rejects_options_that_do_not_fit_with_the_reason() {
     let folder = endless();
     folder.fails(&["generate", "net.safetensors", "-p", ""], &["the prompt is empty"]);
     folder.fails(&["generate", "net.safetensors", "-p", "-x"], &["no tokens for", "\"-x\""]);
@@ -137,7 +137,7 @@ fn what_does_not_fit_is_refused_with_the_reason() {
 }
 
 #[test]
-fn wrong_options_are_wrong_use() {
+fn wrong_options_are_usage_errors() {
     let folder = endless();
     let (other, _) = Folder::golden("conv2d.000");
     for (folder, args, parts) in [

@@ -75,7 +75,7 @@ mod language {
     fn model(chat_template: Option<&str>) -> Vec<u8> {
         let mut b = Builder::new();
         let token = b.input("token", I32, &[1]);
-        let table = b.reals("table", &[4, 4], &[0.0; 16]);
+        let table = b.floats("table", &[4, 4], &[0.0; 16]);
         let scores = b.op("scores", Operator::GatherF32(GatherF32), [token, table], F32, &[1, 4]);
         b.output(scores);
         let vocabulary = Vocabulary::Bpe(Bpe {
@@ -103,7 +103,7 @@ mod language {
     }
 
     #[test]
-    fn a_template_that_takes_too_much_is_refused_and_does_no_harm() {
+    fn rejects_a_template_over_its_limits() {
         let in_turns = |step: &str| {
             format!("{{% set ns = namespace(x='xxxxxxxx') %}}{{% for i in range(60) %}}{step}{{% endfor %}}")
         };
@@ -138,7 +138,7 @@ mod language {
     }
 
     #[test]
-    fn a_template_of_a_useful_kind_is_rendered() {
+    fn renders_a_common_template() {
         let template = "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t ~ m.content %}{% endfor %}\
                         {% macro both(x) %}{{ x }}{{ x }}{% endmacro %}{{ both(ns.t) }}";
         let folder = folder(&model(Some(template)));
@@ -147,7 +147,7 @@ mod language {
     }
 
     #[test]
-    fn a_tokenizer_that_contradicts_itself_is_refused_by_its_part() {
+    fn rejects_an_inconsistent_tokenizer_and_names_the_part() {
         let args = ["generate", "net.safetensors", "-p", "abaa", "-n", "2"];
         assert_eq!(folder(&with("tokenizer.merges", |_| {})).run(&args).code, Some(0));
         for (name, file) in [
@@ -175,7 +175,7 @@ mod language {
 }
 
 #[test]
-fn what_a_file_says_is_escaped_in_reports_and_messages() {
+fn escapes_the_text_of_a_file_in_reports_and_messages() {
     const HOSTILE: &str = "\x1b]0;owned\x07\u{9b}2J\u{202e}\n\r";
     // A header contains no escaped characters, so a name can only contain characters that need no escape in JSON.
     let name = Some("x\u{9b}2J\u{202e}".to_string());
@@ -274,7 +274,7 @@ fn a_model_of_thousands_of_operators_is_inspected_in_time() {
 }
 
 #[test]
-fn names_and_labels_that_fit_in_no_header_are_too_large_and_no_fault_of_the_compiler() {
+fn rejects_names_and_labels_that_exceed_the_header() {
     let (folder, _) = Folder::golden("softmax.000");
     folder.write("labels.txt", "a label\n".repeat(600_000).as_bytes());
     let compile = ["compile", "net.tflite", "-o", "x.safetensors"];
@@ -295,7 +295,7 @@ fn names_and_labels_that_fit_in_no_header_are_too_large_and_no_fault_of_the_comp
 }
 
 #[test]
-fn arrays_with_absurd_headers_are_refused_at_once() {
+fn rejects_arrays_with_absurd_headers_at_once() {
     let folder = folder(&negative(&[2, 3], &Options::default()));
     let header = |version: u8, text: &str| {
         let len = (text.len() as u32).to_le_bytes();

@@ -7,7 +7,7 @@ const BOARD: &str = "id = 'tiny'\nname = 'A tiny board'\ncore = 'Cortex-M0+'\nta
                      [memory.flash]\norigin = 0\nlength = 65536\n[memory.ram]\norigin = 0x2000_0000\nlength = 4608\n";
 
 #[test]
-fn a_layer_is_told_with_its_tensors_and_work() {
+fn reports_a_layer_with_its_tensors_and_cost() {
     let (folder, _) = Folder::compiled("conv2d.000");
     for model in ["net.safetensors", "net.tflite"] {
         let report = folder.json(&["inspect", model]);
@@ -49,7 +49,7 @@ fn the_memory_map_is_that_of_the_plan() {
 }
 
 #[test]
-fn the_picture_is_plain_where_there_is_no_terminal() {
+fn the_picture_has_no_colours_without_a_terminal() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let text = folder.succeeds(&["inspect", "net.safetensors"]);
     assert!(!text.contains('\x1b'), "{text}");
@@ -61,7 +61,7 @@ fn the_picture_is_plain_where_there_is_no_terminal() {
 }
 
 #[test]
-fn boards_are_judged_by_flash_and_ram() {
+fn checks_boards_by_flash_and_ram() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let arena = Model::parse(&folder.read("net.safetensors")).unwrap().arena_len();
     let ram = arena + 512;
@@ -79,7 +79,7 @@ fn boards_are_judged_by_flash_and_ram() {
 }
 
 #[test]
-fn boards_of_the_repository_around_are_found() {
+fn finds_the_boards_of_the_repository() {
     let (folder, _) = Folder::compiled("conv2d.000");
     std::fs::create_dir_all(folder.path("boards/tiny")).unwrap();
     folder.write("boards/tiny/board.toml", BOARD.as_bytes());
@@ -87,7 +87,7 @@ fn boards_of_the_repository_around_are_found() {
 }
 
 #[test]
-fn every_board_with_firmware_is_judged_outside_the_repository_too() {
+fn checks_every_board_with_firmware_outside_the_repository() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let report = folder.json(&["inspect", "net.safetensors"]);
     let ids: Vec<_> = report["boards"].as_array().unwrap().iter().map(|board| board["id"].as_str().unwrap()).collect();
@@ -98,7 +98,7 @@ fn every_board_with_firmware_is_judged_outside_the_repository_too() {
 }
 
 #[test]
-fn a_board_that_cannot_be_read_is_named() {
+fn reports_a_board_that_cannot_be_read() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let board = |parts: &[&str]| folder.fails(&["inspect", "net.safetensors", "--board", "b.toml"], parts);
     board(&["`b.toml`", "No such file"]);
@@ -118,7 +118,7 @@ fn a_network_that_cannot_be_compiled_is_refused() {
 }
 
 #[test]
-fn the_network_is_shown_after_each_pass() {
+fn shows_the_network_after_each_pass() {
     let (folder, case) = Folder::compiled("conv2d.000");
     let text = folder.succeeds(&["inspect", "net.tflite", "--after", "import"]);
     assert!(text.contains("Conv2d(%"), "{text}");

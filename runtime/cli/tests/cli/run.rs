@@ -4,7 +4,7 @@ use crate::common::{Folder, npy, with_operator, with_small_files};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 #[cfg(feature = "candle")]
-use tealight_tests::nearness::{Nearness, near, reals};
+use tealight_tests::tolerance::{Tolerance, floats, near};
 
 #[test]
 fn outputs_are_the_golden_bytes_from_both_kinds_of_model() {
@@ -16,7 +16,7 @@ fn outputs_are_the_golden_bytes_from_both_kinds_of_model() {
 }
 
 #[test]
-fn inputs_are_taken_in_order_and_outputs_come_one_after_another() {
+fn inputs_and_outputs_are_in_order() {
     let (folder, case) = Folder::compiled("concatenation.000");
     folder.succeeds(&["run", "net.safetensors", "-i", "0.bin", "-i", "1.bin", "-o", "out.bin"]);
     assert_eq!(folder.read("out.bin"), case.steps[0].outputs[0]);
@@ -108,7 +108,7 @@ fn arrays_of_another_type_or_shape_are_refused() {
 }
 
 #[test]
-fn files_must_be_as_many_as_inputs_and_equally_long() {
+fn rejects_another_number_or_length_of_input_files() {
     let (folder, case) = Folder::compiled("concatenation.000");
     folder.fails(&["run", "net.safetensors", "-i", "0.bin"], &["has 2 inputs", "1 input file"]);
     folder.write("0.bin", &case.steps[0].inputs[0].repeat(3));
@@ -119,7 +119,7 @@ fn files_must_be_as_many_as_inputs_and_equally_long() {
 }
 
 #[test]
-fn what_is_no_model_is_refused() {
+fn rejects_files_that_are_not_models() {
     let (folder, case) = Folder::compiled("conv2d.000");
     let good = folder.read("net.safetensors");
     let refused = |bytes: &[u8], parts: &[&str]| {
@@ -160,7 +160,7 @@ fn what_is_no_model_is_refused() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_named() {
+fn reports_an_output_that_cannot_be_written() {
     let (folder, _) = Folder::compiled("split.000");
     let to =
         |target: &str, parts: &[&str]| folder.fails(&["run", "net.safetensors", "-i", "0.bin", "-o", target], parts);
@@ -174,7 +174,7 @@ fn an_output_that_cannot_be_written_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_full_disk_leaves_no_part_of_an_output() {
+fn a_full_disk_leaves_no_partial_output() {
     let (folder, case) = Folder::compiled("conv2d.000");
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(1000));
     let args = ["run", "net.safetensors", "-i", "long.bin", "-o", "out.bin"];
@@ -188,7 +188,7 @@ fn a_full_disk_leaves_no_part_of_an_output() {
 }
 
 #[test]
-fn a_long_stream_tells_its_progress_on_standard_error() {
+fn a_long_stream_reports_progress_on_standard_error() {
     let (folder, case) = Folder::compiled("softmax.000");
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(1000));
     let outcome = folder.run(&["run", "net.safetensors", "-i", "long.bin", "--json", "-o", "out.bin"]);
@@ -201,7 +201,7 @@ fn a_long_stream_tells_its_progress_on_standard_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn standard_output_that_is_closed_is_no_failure_and_one_that_is_full_is() {
+fn a_closed_standard_output_is_not_an_error_but_a_full_one_is() {
     let (folder, case) = Folder::compiled("softmax.000");
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(5000));
     let mut child = Command::new(crate::common::TEALIGHT)
@@ -226,7 +226,7 @@ fn standard_output_that_is_closed_is_no_failure_and_one_that_is_full_is() {
 }
 
 #[test]
-fn wrong_use_is_exit_code_2() {
+fn a_usage_error_is_exit_code_2() {
     let (folder, _) = Folder::golden("softmax.000");
     for args in [&["run", "net.tflite"][..], &["run"], &["run", "net.tflite", "-i", "0.bin", "--top", "0"]] {
         folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &["--help"]);
@@ -235,7 +235,7 @@ fn wrong_use_is_exit_code_2() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_leaves_no_part_of_an_output() {
+fn a_signal_leaves_no_partial_output() {
     let (folder, case) = Folder::compiled("conv2d.000");
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(300_000));
     folder.write("out.bin", b"the output before");
@@ -262,7 +262,7 @@ fn a_signal_leaves_no_part_of_an_output() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_limit_of_files_that_ends_the_program_leaves_no_part_of_an_output() {
+fn a_file_size_limit_leaves_no_partial_output() {
     let (folder, case) = Folder::compiled("conv2d.000");
     folder.write("long.bin", &case.steps[0].inputs[0].repeat(1000));
     let before = folder.contents();
@@ -295,7 +295,7 @@ fn an_output_keeps_the_mode_of_the_file_that_it_replaces_and_the_links_to_it() {
 
 #[test]
 #[cfg(not(feature = "candle"))]
-fn an_engine_that_is_not_there_is_refused_with_how_to_get_it() {
+fn rejects_a_missing_engine_and_explains_how_to_build_it() {
     let (folder, _) = Folder::compiled("conv2d_f32.000");
     let outcome = folder.run(&["run", "net.safetensors", "-i", "0.bin", "-o", "out.bin", "--engine", "candle"]);
     assert_eq!(outcome.code, Some(1));
@@ -305,13 +305,13 @@ fn an_engine_that_is_not_there_is_refused_with_how_to_get_it() {
 
 #[test]
 #[cfg(feature = "candle")]
-fn candles_engine_gives_nearly_the_same() {
+fn the_candle_engine_gives_nearly_the_same_outputs() {
     let (folder, case) = Folder::compiled("conv2d_f32.000");
     for engine in ["tealight", "candle"] {
         let out = format!("{engine}.bin");
         folder.succeeds(&["run", "net.safetensors", "-i", "0.bin", "-o", &out, "--engine", engine]);
-        let (found, expected) = (reals(&folder.read(&out)), reals(&case.steps[0].outputs[0]));
-        near(&found, &expected, Nearness::Tensor, 1.0).unwrap();
+        let (found, expected) = (floats(&folder.read(&out)), floats(&case.steps[0].outputs[0]));
+        near(&found, &expected, Tolerance::Tensor, 1.0).unwrap();
     }
     let report = folder.json(&["run", "net.safetensors", "-i", "0.bin", "--engine", "candle"]);
     assert!(report["engine"].as_str().unwrap().starts_with("engine candle"), "{report}");

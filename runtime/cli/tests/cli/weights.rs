@@ -19,7 +19,7 @@ fn layer() -> (Folder, String) {
 }
 
 #[test]
-fn a_layer_gets_the_type_that_is_asked_for_it() {
+fn a_layer_gets_the_requested_type() {
     let (folder, name) = layer();
     let of = |args: &[&str]| {
         folder.succeeds(&[&COMPILE[..], args].concat());
@@ -33,20 +33,20 @@ fn a_layer_gets_the_type_that_is_asked_for_it() {
     assert_eq!(of(&["--layer", "*=q4k"]), serde_json::Value::Null);
     folder.fails(
         &[&COMPILE[..], &["--layer", &format!("{name}=q4k")]].concat(),
-        &[&name, "cannot be q4k", "not blocks of 256"],
+        &[&name, "cannot be q4k", "not whole blocks of 256"],
     );
 }
 
 #[test]
-fn layers_are_not_mixed_with_int8() {
+fn rejects_layer_types_in_an_int8_network() {
     let (folder, name) = layer();
     let wish = format!("{name}=q8_0");
     let refuse = |args: &[&str], part: &str| {
         let args = [&COMPILE[..], &["--calibrate", "inputs.bin"], args].concat();
         folder.program_fails(Command::new(TEALIGHT).args(args), 2, &[part]);
     };
-    refuse(&["--layer", &wish], "int8 as a whole");
-    refuse(&["--quantize", "int8", "--layer", &wish], "int8 as a whole");
+    refuse(&["--layer", &wish], "all layers of an int8 network are int8");
+    refuse(&["--quantize", "int8", "--layer", &wish], "all layers of an int8 network are int8");
     refuse(&["--quantize", "q8_0", "--ranges", "mse"], "--ranges");
     refuse(&["--quantize", "f16", "--io", "float"], "--io");
     refuse(&["--quantize", "q8_0", "--min-snr", "30"], "--min-snr");
@@ -57,7 +57,7 @@ fn layers_are_not_mixed_with_int8() {
 }
 
 #[test]
-fn what_each_type_costs_is_said_in_a_table_and_in_json() {
+fn reports_the_cost_of_each_type_in_a_table_and_in_json() {
     let (folder, name) = layer();
     let args = [&COMPILE[..], &["--quantize", "q8_0", "--calibrate", "inputs.bin"]].concat();
     let report = folder.json(&args);
@@ -78,7 +78,8 @@ fn what_each_type_costs_is_said_in_a_table_and_in_json() {
     assert!(report["quantization"]["ranges"].is_null());
     assert!(report["quantized"][0].as_str().unwrap().contains("q8_0"));
     let text = folder.succeeds(&args);
-    for part in ["measured by 2 inputs", "what each type would cost", "q4_0", &format!("{:.1} dB", q8.1)] {
+    for part in ["measured by 2 inputs", "the cost of each type for a layer alone", "q4_0", &format!("{:.1} dB", q8.1)]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
     // Nothing is stored in another type, but the costs are reported.
@@ -89,7 +90,7 @@ fn what_each_type_costs_is_said_in_a_table_and_in_json() {
 }
 
 #[test]
-fn the_smallest_type_that_keeps_the_ratio_is_taken() {
+fn chooses_the_smallest_type_that_keeps_the_ratio() {
     let (folder, _) = layer();
     let taken = |least: &str| {
         let report = folder.json(&[&COMPILE[..], &["--calibrate", "inputs.bin", "--min-snr", least]].concat());

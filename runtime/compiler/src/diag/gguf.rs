@@ -42,16 +42,16 @@ pub enum GgufError {
         accepted: String,
     },
     /// The context is longer than the model allows.
-    #[error("a context of {context} positions is not possible; the model was made for up to {most}")]
+    #[error("a context of {context} positions is not possible; the model was trained for at most {max}")]
     Context {
         /// The context asked for.
         context: u32,
         /// The maximum context.
-        most: u32,
+        max: u32,
     },
     /// The keys and values of the context are too large for a memory plan.
     #[error(
-        "a context of {context} positions takes {bytes} bytes of keys and values in each of {layers} layers; up to {most} \
+        "a context of {context} positions takes {bytes} bytes of keys and values in each of {layers} layers; up to {max} \
          positions are possible"
     )]
     Cache {
@@ -62,7 +62,7 @@ pub enum GgufError {
         /// How many layers there are.
         layers: u32,
         /// The maximum context.
-        most: u32,
+        max: u32,
     },
     /// A tensor is missing.
     #[error("the tensor `{tensor}` is missing")]
@@ -71,7 +71,7 @@ pub enum GgufError {
         tensor: String,
     },
     /// No layer reads a tensor. Leaving it out would result in another model.
-    #[error("the tensor `{tensor}` is not a part of this architecture as it is known here; accepted: {accepted}")]
+    #[error("the tensor `{tensor}` is not known in this architecture; accepted: {accepted}")]
     UnknownTensor {
         /// Its name.
         tensor: String,

@@ -24,7 +24,7 @@ use tealight_kernels::block;
 /// // silu(w * x), without a bias.
 /// let mut b = Builder::new();
 /// let x = b.input("x", F32, &[1, 2]);
-/// let w = b.reals("w", &[3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+/// let w = b.floats("w", &[3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 /// let product = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
 /// let y = b.op("y", product, [Some(x), Some(w), None], F32, &[1, 3]);
 /// let silu = Operator::UnaryF32(UnaryF32 { function: UnaryFunction::Silu });
@@ -61,8 +61,8 @@ impl Builder {
     }
 
     /// Adds an F32 constant.
-    pub fn reals(&mut self, name: &str, shape: &[u32], reals: &[f32]) -> TensorId {
-        let bytes: Vec<u8> = reals.iter().flat_map(|real| real.to_le_bytes()).collect();
+    pub fn floats(&mut self, name: &str, shape: &[u32], floats: &[f32]) -> TensorId {
+        let bytes: Vec<u8> = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
         self.constant(name, ElementType::F32, shape, bytes)
     }
 
@@ -75,9 +75,9 @@ impl Builder {
     /// Adds a matrix `[rows, columns]` quantized to blocks: a U8 constant `[rows, row bytes]`.
     ///
     /// # Errors
-    /// [`CompileError::InvalidModel`] if `columns` is not a multiple of the block's elements, or `reals` does not hold
+    /// [`CompileError::InvalidModel`] if `columns` is not a multiple of the block's elements, or `floats` does not hold
     /// `rows * columns` finite values.
-    pub fn blocks(&mut self, name: &str, of: BlockType, [rows, columns]: [u32; 2], reals: &[f32]) -> Result<TensorId> {
+    pub fn blocks(&mut self, name: &str, of: BlockType, [rows, columns]: [u32; 2], floats: &[f32]) -> Result<TensorId> {
         let invalid = |what: String| CompileError::InvalidModel {
             site: Site::Graph,
             what: format!("constant `{name}` [{rows}, {columns}] in blocks of type {}: {what}", of.name()),
@@ -85,15 +85,15 @@ impl Builder {
         if columns == 0 || !columns.is_multiple_of(of.elements()) {
             return Err(invalid(format!("its rows are not whole blocks of {} elements", of.elements())));
         }
-        if Some(reals.len()) != (rows as usize).checked_mul(columns as usize) {
-            return Err(invalid(format!("it has {} elements", reals.len())));
+        if Some(floats.len()) != (rows as usize).checked_mul(columns as usize) {
+            return Err(invalid(format!("it has {} elements", floats.len())));
         }
-        if reals.iter().any(|real| !real.is_finite()) {
+        if floats.iter().any(|float| !float.is_finite()) {
             return Err(invalid("its elements are not all finite".into()));
         }
         let row_bytes = columns / of.elements() * of.bytes();
         let mut bytes = vec![0; rows as usize * row_bytes as usize];
-        block::quantize(of, reals, &mut bytes);
+        block::quantize(of, floats, &mut bytes);
         Ok(self.constant(name, ElementType::U8, &[rows, row_bytes], bytes))
     }
 
@@ -137,7 +137,7 @@ impl Builder {
         let from = &self.graph.tensors[tensor];
         let view = Tensor { shape: shape.to_vec(), alias: Some(base), ..from.clone() };
         if view.elements() != from.elements() {
-            let what = format!("a view {shape:?} of `{}` {:?}: as many elements are needed", from.name, from.shape);
+            let what = format!("a view {shape:?} of `{}` {:?} must have as many elements", from.name, from.shape);
             return Err(CompileError::InvalidModel { site: Site::Graph, what });
         }
         Ok(self.graph.add(view))

@@ -19,17 +19,17 @@ use std::sync::{Arc, OnceLock};
 /// assert_eq!(bytes.len(), 3);
 /// ```
 #[derive(Clone)]
-pub struct Bytes(Arc<Part>);
+pub struct Bytes(Arc<Shared>);
 
-struct Part {
+struct Shared {
     owner: Arc<[u8]>,
     range: Range<usize>,
     hash: OnceLock<u64>,
 }
 
 impl Bytes {
-    fn part(owner: Arc<[u8]>, range: Range<usize>) -> Self {
-        Self(Arc::new(Part { owner, range, hash: OnceLock::new() }))
+    fn shared(owner: Arc<[u8]>, range: Range<usize>) -> Self {
+        Self(Arc::new(Shared { owner, range, hash: OnceLock::new() }))
     }
 
     /// Returns a number that identifies these bytes and their clones, as long as one of them is held. Other bytes of
@@ -84,7 +84,7 @@ impl fmt::Debug for Bytes {
 impl From<Arc<[u8]>> for Bytes {
     fn from(bytes: Arc<[u8]>) -> Self {
         let range = 0..bytes.len();
-        Self::part(bytes, range)
+        Self::shared(bytes, range)
     }
 }
 
@@ -127,15 +127,15 @@ impl<'a> Source<'a> {
     }
 
     /// Returns these bytes, a range of the file as the caller holds it. Bytes from elsewhere are copied.
-    pub(crate) fn bytes(&mut self, part: &[u8]) -> Bytes {
-        let start = part.as_ptr().addr().checked_sub(self.original.as_ptr().addr());
-        let range = start.and_then(|start| Some(start..start.checked_add(part.len())?));
+    pub(crate) fn bytes(&mut self, shared: &[u8]) -> Bytes {
+        let start = shared.as_ptr().addr().checked_sub(self.original.as_ptr().addr());
+        let range = start.and_then(|start| Some(start..start.checked_add(shared.len())?));
         match range.filter(|range| range.end <= self.file.len()) {
             Some(range) => {
-                let new = || Bytes::part(self.file.clone(), range.clone());
+                let new = || Bytes::shared(self.file.clone(), range.clone());
                 self.ranges.entry(range.clone()).or_insert_with(new).clone()
             }
-            None => Bytes::from(part),
+            None => Bytes::from(shared),
         }
     }
 }

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn scales_that_are_no_numbers_negative_or_absurd_are_refused() {
+    fn rejects_scales_that_are_not_finite_negative_or_too_large() {
         for scale in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.5, -f32::MIN_POSITIVE, 1e30, f32::MAX] {
             let error = with_scale(scale, 0).unwrap_err();
             assert!(error.contains(&format!("a scale of tensor `t0` is {scale}")), "{error}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_that_are_no_numbers_or_absurd_are_refused() {
+    fn rejects_attributes_that_are_not_finite_or_too_large() {
         let with = |op: Op| {
             let mut b = Builder::default();
             let (x, y) = (b.input(&[4]), b.int8(&[4]));

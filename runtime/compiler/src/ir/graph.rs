@@ -14,7 +14,7 @@ use tealight_format::{DType, Operator};
 use tealight_kernels::float::f16;
 
 /// The maximum length of a list of axes, sizes and the like.
-const LONGEST_LIST: usize = 64;
+const MAX_LIST: usize = 64;
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
@@ -264,7 +264,7 @@ impl Tensor {
     }
 
     /// Returns the elements of a constant of type float32 or float16.
-    pub fn reals(&self) -> Option<Vec<f32>> {
+    pub fn f32_values(&self) -> Option<Vec<f32>> {
         let bytes = self.bytes()?;
         match self.dtype {
             ElementType::F32 => Some(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
@@ -283,7 +283,7 @@ impl Tensor {
 }
 
 /// The maximum number of operands of each kind that a message names.
-const MOST_IN_WORDS: usize = 9;
+const MAX_DESCRIBED: usize = 9;
 
 impl Graph {
     /// Adds a tensor and returns its index.
@@ -307,20 +307,20 @@ impl Graph {
     }
 
     /// Describes a tensor: `` `x` int8[1, 4] ``.
-    pub(crate) fn in_words(&self, id: TensorId) -> String {
+    pub(crate) fn describe(&self, id: TensorId) -> String {
         let Tensor { name, dtype, shape, .. } = &self.tensors[id];
         format!("`{name}` {dtype}{shape:?}")
     }
 
     /// Describes the inputs and outputs of `node`.
-    pub(crate) fn operands_in_words(&self, node: &Node) -> String {
+    pub(crate) fn describe_operands(&self, node: &Node) -> String {
         let list = |ids: &mut dyn Iterator<Item = TensorId>| {
-            let words: Vec<String> = ids.take(MOST_IN_WORDS).map(|id| self.in_words(id)).collect();
+            let words: Vec<String> = ids.take(MAX_DESCRIBED).map(|id| self.describe(id)).collect();
             words.join(", ")
         };
         let inputs = list(&mut node.inputs.iter().flatten().copied());
         let outputs = list(&mut node.outputs.iter().copied());
-        format!("it makes {outputs} of {}", if inputs.is_empty() { "nothing" } else { &inputs })
+        format!("it computes {outputs} from {}", if inputs.is_empty() { "nothing" } else { &inputs })
     }
 
     /// Returns the error that `node` breaks a rule.
@@ -354,10 +354,10 @@ impl Graph {
         let tensor = &self.tensors[self.input(node, k)?];
         match tensor.each_integer() {
             // Longer ones are not read: many nodes may name one list.
-            Some(integers) if integers.len() <= LONGEST_LIST => Ok(integers.collect()),
+            Some(integers) if integers.len() <= MAX_LIST => Ok(integers.collect()),
             Some(integers) => {
                 let what = format!("input {k}, `{}`, is a list of {} integers", tensor.name, integers.len());
-                Err(self.invalid(node, format!("{what}; up to {LONGEST_LIST} make sense")))
+                Err(self.invalid(node, format!("{what}; at most {MAX_LIST} are accepted")))
             }
             None => Err(self.unsupported(node, format!("a constant of integers for input {k}, `{}`", tensor.name))),
         }

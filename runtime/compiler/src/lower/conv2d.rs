@@ -83,9 +83,9 @@ impl Lowering<'_> {
             };
             if output != expected {
                 let what = format!(
-                    "its output has {output} {} where its window gives {expected}: {}",
+                    "its output has {output} {} where its window requires {expected}: {}",
                     ["rows", "columns"][axis],
-                    self.graph.operands_in_words(node)
+                    self.graph.describe_operands(node)
                 );
                 return Err(self.graph.invalid(node, what));
             }
@@ -123,7 +123,7 @@ impl Lowering<'_> {
                 let found = quantization.map_or("no scale".to_string(), ToString::to_string);
                 let what = format!(
                     "its weights {} have {found}; accepted: one scale, or {outputs} along dimension {axis}",
-                    self.graph.in_words(weights)
+                    self.graph.describe(weights)
                 );
                 return Err(self.graph.invalid(node, what));
             }
@@ -201,7 +201,7 @@ impl Lowering<'_> {
     /// differs from that of the sums by more than 0.02 of the output's; such a bias is rescaled here. With scales by
     /// channel, and in convolutions, it does not check the bias's scale.
     fn dense_biases(&self, node: &Node, biases: Vec<i32>) -> Result<Vec<i32>> {
-        const NEAR: f64 = 0.02;
+        const TOLERANCE: f64 = 0.02;
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let (Some(bias), Some((weights_scale, _))) =
             (node.inputs.get(2).copied().flatten(), self.tensor(weights).per_tensor())
@@ -210,19 +210,19 @@ impl Lowering<'_> {
         };
         let sums = f64::from(self.int8(node, input)?.0) * f64::from(weights_scale);
         let output = f64::from(self.int8(node, self.graph.output(node)?)?.0);
-        self.in_scale_of_sums(node, bias, biases, sums, NEAR * output)
+        self.in_scale_of_sums(node, bias, biases, sums, TOLERANCE * output)
     }
 
     /// Adds a note if a bias that is added unchanged, as in TensorFlow Lite Micro, has another scale than its sums.
     fn note_bias_scale(&mut self, node: &Node, weights: &[f32]) -> Result<()> {
-        const NEAR: f64 = 0.01;
+        const TOLERANCE: f64 = 0.01;
         let input = f64::from(self.int8(node, self.graph.input(node, 0)?)?.0);
         let Some(bias) = node.inputs.get(2).copied().flatten() else { return Ok(()) };
         let Tensor { name, quantization: Some(quantization), .. } = self.tensor(bias) else { return Ok(()) };
         let scales = quantization.scales.iter().cycle();
         let is_far = |(&weight, &scale): (&f32, &f32)| {
             let sums = input * f64::from(weight);
-            (sums - f64::from(scale)).abs() > NEAR * sums
+            (sums - f64::from(scale)).abs() > TOLERANCE * sums
         };
         if weights.iter().zip(scales).any(is_far) {
             let note = format!(
@@ -236,21 +236,21 @@ impl Lowering<'_> {
     }
 
     /// Returns the codes `biases` of the tensor `bias` in the scale `sums`, if its own scale differs from that by more
-    /// than `near`.
+    /// than `tolerance`.
     pub(super) fn in_scale_of_sums(
         &self,
         node: &Node,
         bias: TensorId,
         biases: Vec<i32>,
         sums: f64,
-        near: f64,
+        tolerance: f64,
     ) -> Result<Vec<i32>> {
         let Tensor { name, quantization: Some(quantization), .. } = self.tensor(bias) else { return Ok(biases) };
         let scale = |index: usize| {
             let scales = &quantization.scales;
             f64::from(if scales.len() == 1 { scales[0] } else { scales.get(index).copied().unwrap_or(0.0) })
         };
-        if (sums - scale(0)).abs() <= near {
+        if (sums - scale(0)).abs() <= tolerance {
             return Ok(biases);
         }
         let rescaled = |(index, code): (usize, i32)| {
@@ -304,7 +304,7 @@ impl Lowering<'_> {
         };
         let shape: Vec<i64> = self.tensor(output).shape.iter().map(|&dim| i64::from(dim)).collect();
         if self.graph.constant_integers(node, 0)? != shape {
-            let what = format!("its first input says another shape: {}", self.graph.operands_in_words(node));
+            let what = format!("its first input states another output shape: {}", self.graph.describe_operands(node));
             return Err(self.graph.invalid(node, what));
         }
         let mut pad = [0; 2];
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_are_summed_as_each_layer_has_them() {
+    fn sums_shared_bytes_for_the_shape_of_each_layer() {
         // As 1HWO, channel k has weights k and k + 2; as OHWI, 2 * k and 2 * k + 1.
         for (depthwise, sums) in [(true, [1 + 3, 2 + 4]), (false, [1 + 2, 3 + 4])] {
             let mut b = Builder::default();

@@ -6,7 +6,7 @@ use tealight_format::ops::OUTPUT;
 use tealight_format::{OpFault, Operator};
 
 /// Returns the error that `lowered`, which the file's `node` became, breaks the rule of `operator`.
-pub(super) fn in_words(
+pub(super) fn describe(
     graph: &Graph,
     node: &Node,
     lowered: &Node,
@@ -19,29 +19,29 @@ pub(super) fn in_words(
     };
     // Tensors that the compiler added are not named: the user does not know them.
     let named = |at: u8| operand(at).filter(|&id| is_of(graph, node, id));
-    let subject = |at: u8| named(at).map_or("one of its tensors".to_string(), |id| graph.in_words(id));
+    let subject = |at: u8| named(at).map_or("one of its tensors".to_string(), |id| graph.describe(id));
     let what = match fault {
-        OpFault::Inputs => format!("it has {} inputs, too many or too few", node.inputs.len()),
-        OpFault::Type { operand } => format!("{} has a type that it does not take there", subject(operand)),
+        OpFault::Inputs => format!("it has the wrong number of inputs, {}", node.inputs.len()),
+        OpFault::Type { operand } => format!("{} has a type that the operator does not accept there", subject(operand)),
         OpFault::Shape { operand } => match named(operand) {
-            Some(id) => format!("the shape of {} does not fit", graph.in_words(id)),
+            Some(id) => format!("the shape of {} does not fit", graph.describe(id)),
             None => "its shapes do not fit together".to_string(),
         },
         OpFault::Quantization { operand } => {
             let id = named(operand);
             let quantization = id.and_then(|id| graph.tensors[id].quantization.as_ref());
             let found = quantization.map_or("no scale".to_string(), ToString::to_string);
-            format!("{} has {found}, which it does not take", subject(operand))
+            format!("{} has {found}, which the operator does not accept", subject(operand))
         }
         OpFault::Place { operand } => {
             let constant = operand_is_constant(graph, lowered, operand);
             format!("{} must{} be a constant", subject(operand), if constant { " not" } else { "" })
         }
-        OpFault::Attribute { index } => format!("its {} cannot be taken", attribute(operator, index)),
+        OpFault::Attribute { index } => format!("its {} is not accepted", attribute(operator, index)),
         OpFault::TooLarge => "it is too large: one row of its output takes 2^32 steps or more".to_string(),
         _ => "its operands do not fit together".to_string(),
     };
-    graph.invalid(node, format!("{what}: {}", graph.operands_in_words(node)))
+    graph.invalid(node, format!("{what}: {}", graph.describe_operands(node)))
 }
 
 /// Returns whether `id` is an operand of `node`, or a view of one.

@@ -12,7 +12,7 @@ use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
 impl Lowering<'_> {
     pub(super) fn relu(&mut self, node: &Node) -> Result<()> {
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
-        self.factor_of_table(node, 1.0)?;
+        self.table_factor(node, 1.0)?;
         let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [out_zero.max(-128), 127]);
         self.table(node, Function::Relu, |x| unary::relu(&p, x))
     }
@@ -24,8 +24,7 @@ impl Lowering<'_> {
         let [from, to] = self.int8_ends(node)?;
         if from != to {
             let (site, scales) = (self.graph.site(node), self.scales(node));
-            let note =
-                format!("{site}: {scales}, but its codes stay as they are, as TensorFlow Lite Micro leaves them");
+            let note = format!("{site}: {scales}, but its codes are copied unchanged, as TensorFlow Lite Micro does");
             self.graph.notes.push(note);
         }
         self.table(node, Function::Relu, |x| unary::relu6(range, x))
@@ -38,7 +37,7 @@ impl Lowering<'_> {
         if (scale, zero) == (out_scale, out_zero) {
             return self.table(node, Function::Relu, |x| unary::relu_n1_to_1(range, x));
         }
-        self.factor_of_table(node, 1.0)?;
+        self.table_factor(node, 1.0)?;
         let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [-128, 127]);
         self.table(node, Function::Relu, |x| unary::requantize(&p, unary::relu_n1_to_1(range, x)))
     }
@@ -51,8 +50,8 @@ impl Lowering<'_> {
 
     pub(super) fn leaky_relu(&mut self, node: &Node, alpha: f32) -> Result<()> {
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
-        self.factor_of_table(node, 1.0)?;
-        self.factor_of_table(node, f64::from(alpha.abs()))?;
+        self.table_factor(node, 1.0)?;
+        self.table_factor(node, f64::from(alpha.abs()))?;
         let p = LeakyRelu::from_scales(alpha, scale, zero, out_scale, out_zero);
         self.table(node, Function::LeakyRelu, |x| unary::leaky_relu(&p, x))
     }
@@ -133,7 +132,7 @@ impl Lowering<'_> {
     }
 
     /// Checks that the factor from the input's scale to the output's, times `slope`, is not too large.
-    fn factor_of_table(&self, node: &Node, slope: f64) -> Result<()> {
+    fn table_factor(&self, node: &Node, slope: f64) -> Result<()> {
         let [(scale, _), _] = self.int8_ends(node)?;
         let factor = self.over_scale_of(node, slope * f64::from(scale), self.graph.output(node)?)?;
         if factor <= LARGEST_FACTOR {

@@ -1,9 +1,9 @@
 //! Mean.
 
 use super::Lowering;
-use crate::cut::dimension;
 use crate::diag::Result;
 use crate::ir::graph::{Node, TensorId};
+use crate::slice::dimension;
 use tealight_format::Operator;
 use tealight_format::ops::{MAX_AVERAGED, Mean, MeanF32};
 

@@ -114,7 +114,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::ResizeNearest { align_corners, half_pixel_centers } => {
             any(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
         }
-        Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any(|l, n| l.cut(n, op)),
+        Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any(|l, n| l.slice(n, op)),
         Op::Cast | Op::Fill | Op::FloorDiv | Op::Gather { .. } | Op::ReduceProd | Op::Shape => Row::Constant,
         Op::ExpandDims | Op::Reshape { .. } | Op::Squeeze { .. } => Row::View,
         Op::AssignVariable | Op::CallOnce { .. } | Op::ReadVariable | Op::VarHandle { .. } => Row::Variable,
@@ -189,7 +189,7 @@ impl Lowering<'_> {
         for lowered in &self.nodes[first..] {
             if let NodeOp::Kernel(operator) = &lowered.op {
                 let checked = operator.check(&operands(&self.graph, lowered)?);
-                checked.map_err(|fault| fault::in_words(&self.graph, &node, lowered, operator, fault))?;
+                checked.map_err(|fault| fault::describe(&self.graph, &node, lowered, operator, fault))?;
             }
         }
         Ok(())
@@ -201,7 +201,7 @@ impl Lowering<'_> {
             Row::Both { f32, .. } if self.of_f32(node) => f32(self, node),
             Row::Both { int8: form, .. } | Row::F32(form) | Row::Int8(form) | Row::Any(form) => form(self, node),
             Row::Constant => {
-                Err(self.graph.unsupported(node, "constant inputs: it is computed when the network is compiled"))
+                Err(self.graph.unsupported(node, "constant inputs (it is computed when the network is compiled)"))
             }
             Row::View | Row::Variable | Row::None => Err(self.graph.unsupported(node, ACCEPTED)),
         }
@@ -219,7 +219,7 @@ impl Lowering<'_> {
 
     /// Returns the error that a tensor has another number of dimensions than the operator accepts.
     fn wrong_rank(&self, node: &Node, needed: &str) -> CompileError {
-        self.graph.invalid(node, format!("it needs {needed}: {}", self.graph.operands_in_words(node)))
+        self.graph.invalid(node, format!("it needs {needed}: {}", self.graph.describe_operands(node)))
     }
 
     fn type_error(&self, node: &Node, id: TensorId, accepted: &str) -> CompileError {
@@ -301,14 +301,14 @@ pub(crate) fn check(graph: &Graph) -> Result<Vec<Work>> {
             return Err(graph.unsupported(node, ACCEPTED));
         };
         if let Some(&id) = node.inputs.iter().flatten().find(|&&id| !is_there(&written, id)) {
-            return Err(graph.invalid(node, format!("it reads {}, which nothing writes", graph.in_words(id))));
+            return Err(graph.invalid(node, format!("it reads {}, which nothing writes", graph.describe(id))));
         }
         let work = operator.check(&operands(graph, node)?);
-        works.push(work.map_err(|fault| fault::in_words(graph, node, node, operator, fault))?);
+        works.push(work.map_err(|fault| fault::describe(graph, node, node, operator, fault))?);
         node.outputs.iter().for_each(|&id| written[graph.base(id)] = true);
     }
     if let Some(&id) = graph.outputs.iter().find(|&&id| !is_there(&written, id)) {
-        let what = format!("nothing writes its output {}", graph.in_words(id));
+        let what = format!("nothing writes its output {}", graph.describe(id));
         return Err(CompileError::InvalidModel { site: Site::Graph, what });
     }
     Ok(works)
@@ -355,7 +355,7 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
     };
     let len = shape.elements().and_then(|elements| elements.checked_mul(dtype.size())).filter(|&len| len < 1 << 28);
     let Some(len) = len.filter(|&len| len > 0) else {
-        return Err(graph.unsupported(node, format!("1 byte to 256 MiB for a tensor, not {}", graph.in_words(id))));
+        return Err(graph.unsupported(node, format!("1 byte to 256 MiB for a tensor, not {}", graph.describe(id))));
     };
     let base = &graph.tensors[graph.base(id)];
     let place = if base.is_constant() {

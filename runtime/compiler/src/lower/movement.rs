@@ -1,10 +1,10 @@
 //! Operators that only move elements.
 
 use super::Lowering;
-use crate::cut::{self, Cut};
 use crate::diag::Result;
 use crate::ir::graph::{Bytes, Content, ElementType, Node, Tensor, TensorId};
 use crate::ir::{Activation, Op};
+use crate::slice::{self, Slice};
 use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
 use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
 
@@ -58,32 +58,34 @@ impl Lowering<'_> {
     }
 
     /// Emits a slice for each output of STRIDED_SLICE, SLICE, SPLIT, SPLIT_V and UNPACK.
-    pub(super) fn cut(&mut self, node: &Node, op: &Op) -> Result<()> {
-        let Some((input, cuts)) = cut::cuts(&self.graph, node, op)? else {
+    pub(super) fn slice(&mut self, node: &Node, op: &Op) -> Result<()> {
+        let Some((input, slices)) = slice::slices(&self.graph, node, op)? else {
             return Err(self.graph.unsupported(node, super::ACCEPTED));
         };
-        for (cut, &output) in cuts.iter().zip(&node.outputs) {
-            self.cut_one(node, input, cut, output)?;
+        for (slice, &output) in slices.iter().zip(&node.outputs) {
+            self.slice_one(node, input, slice, output)?;
         }
         Ok(())
     }
 
-    fn cut_one(&mut self, node: &Node, input: TensorId, cut: &Cut, output: TensorId) -> Result<()> {
+    fn slice_one(&mut self, node: &Node, input: TensorId, slice: &Slice, output: TensorId) -> Result<()> {
         if self.tensor(input).dtype != self.tensor(output).dtype {
             return Err(self.type_error(node, output, "the type of its input"));
         }
-        if cut.shape.contains(&0) {
+        if slice.shape.contains(&0) {
             self.graph.tensors[output].content = Content::Constant(Bytes::from([]));
             return Ok(());
         }
-        if cut.is_whole(&self.tensor(input).shape) {
+        if slice.is_whole(&self.tensor(input).shape) {
             self.make_view(output, input);
             return Ok(());
         }
-        let slice =
-            StridedSlice { begin: self.words(node, &cut.begin, |_| 0)?, stride: self.words(node, &cut.stride, |_| 1)? };
-        let written = self.written(output, &cut.shape);
-        self.emit(node, Operator::StridedSlice(slice), &[Some(input)], written);
+        let operator = StridedSlice {
+            begin: self.words(node, &slice.begin, |_| 0)?,
+            stride: self.words(node, &slice.stride, |_| 1)?,
+        };
+        let written = self.written(output, &slice.shape);
+        self.emit(node, Operator::StridedSlice(operator), &[Some(input)], written);
         Ok(())
     }
 
@@ -92,7 +94,7 @@ impl Lowering<'_> {
             return Err(self.graph.unsupported(node, "no fused activation"));
         }
         let output = self.graph.output(node)?;
-        let axis = cut::dimension(&self.graph, node, i64::from(axis), self.tensor(output).shape.len())?;
+        let axis = slice::dimension(&self.graph, node, i64::from(axis), self.tensor(output).shape.len())?;
         let inputs = (0..node.inputs.len()).map(|k| self.graph.input(node, k)).collect::<Result<Vec<_>>>()?;
         self.concat(node, inputs, axis, output)
     }
@@ -128,7 +130,7 @@ impl Lowering<'_> {
     /// PACK: inserts the new dimension in each input, then concatenates them along it.
     pub(super) fn pack(&mut self, node: &Node, axis: i32) -> Result<()> {
         let output = self.graph.output(node)?;
-        let axis = cut::dimension(&self.graph, node, i64::from(axis), self.tensor(output).shape.len())?;
+        let axis = slice::dimension(&self.graph, node, i64::from(axis), self.tensor(output).shape.len())?;
         let mut inputs = Vec::new();
         for k in 0..node.inputs.len() {
             let input = self.graph.input(node, k)?;
@@ -152,7 +154,7 @@ impl Lowering<'_> {
             if before < 0 || after < 0 || padded != self.tensor(output).shape.get(i).map(|&dim| i64::from(dim)) {
                 let what = format!(
                     "its padding {before}, {after} of dimension {i} does not fit: {}",
-                    self.graph.operands_in_words(node)
+                    self.graph.describe_operands(node)
                 );
                 return Err(self.graph.invalid(node, what));
             }
@@ -170,7 +172,7 @@ impl Lowering<'_> {
         named.sort_unstable();
         if !named.iter().copied().eq((0i64..).take(self.tensor(input).shape.len())) {
             let what =
-                format!("its permutation {perm:?} does not name each dimension of {} once", self.graph.in_words(input));
+                format!("its permutation {perm:?} does not name each dimension of {} once", self.graph.describe(input));
             return Err(self.graph.invalid(node, what));
         }
         let transpose = Transpose { perm: self.words(node, &perm, |i| i as i32)? };
@@ -183,7 +185,7 @@ impl Lowering<'_> {
         let size = self.graph.constant_integers(node, 1)?;
         let shape = &self.tensor(output).shape;
         if shape.len() != 4 || size != [i64::from(shape[1]), i64::from(shape[2])] {
-            let what = format!("its size is {size:?}: {}", self.graph.operands_in_words(node));
+            let what = format!("its size is {size:?}: {}", self.graph.describe_operands(node));
             return Err(self.graph.invalid(node, what));
         }
         let resize = ResizeNearest { align_corners, half_pixel_centers };
@@ -197,7 +199,7 @@ pub(crate) fn pads(graph: &crate::ir::graph::Graph, node: &Node) -> Result<Vec<[
     let rank = graph.tensors[graph.input(node, 0)?].shape.len();
     let flat = graph.constant_integers(node, 1)?;
     if flat.len() != 2 * rank {
-        return Err(graph.invalid(node, format!("its paddings are {} numbers for {rank} dimensions", flat.len())));
+        return Err(graph.invalid(node, format!("it has {} paddings for {rank} dimensions", flat.len())));
     }
     Ok(flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
 }

@@ -21,7 +21,7 @@ impl Lowering<'_> {
         // The kernels shift by at most 31 bits to the right and 30 to the left.
         if !(factor >= 0.0 && factor.is_finite() && shift <= 30) {
             let what =
-                format!("its scales give the factor {factor:.3e}, and at most 2^30 is taken: {}", self.scales(node));
+                format!("its scales give the factor {factor:.3e}; at most 2^30 is accepted: {}", self.scales(node));
             return Err(self.graph.invalid(node, what));
         }
         Ok(Multiplier { multiplier, shift })
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_same_window_starts_where_tensorflow_starts_it() {
+    fn same_padding_starts_the_window_where_tensorflow_does() {
         let mut b = Builder::default();
         let (x, w, y) = (b.input(&[1, 5, 6, 1]), b.weights(&[1, 3, 3, 1], &[0; 9]), b.int8(&[1, 3, 3, 1]));
         b.node(Op::Conv2d(window(Padding::Same, 2)), &[x, w], &[y]);

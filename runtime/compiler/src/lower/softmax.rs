@@ -15,10 +15,10 @@ impl Lowering<'_> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let (scale, _) = self.int8(node, input)?;
         self.output_is(node, (1.0 / 256.0, -128), "1/256")?;
-        let greatest = f64::from(i32::MAX);
+        let max = f64::from(i32::MAX);
         let factor = f64::from(beta) * f64::from(scale) * f64::from(1 << (31 - INTEGER_BITS));
         // `min` would turn NaN into a number, so it is not used.
-        let factor = if factor > greatest { greatest } else { factor };
+        let factor = if factor > max { max } else { factor };
         let [input_multiplier, input_left_shift] = self.factor_up_to_31(node, factor)?;
         let radius = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << (31 - INTEGER_BITS));
         let diff_min = -((radius / f64::from(1u32 << input_left_shift)).floor() as i32);

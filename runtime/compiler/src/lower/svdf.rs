@@ -43,12 +43,12 @@ impl Lowering<'_> {
     /// Returns the bias in the scale of the state times the time weights, `sums`. TensorFlow Lite Micro takes a bias
     /// unchanged if its scale differs from that by less than 1e-5, and refuses others.
     fn svdf_bias(&mut self, node: &Node, bias: TensorId, sums: f64) -> Result<TensorId> {
-        const NEAR: f64 = 1e-5;
+        const TOLERANCE: f64 = 1e-5;
         self.constant(node, 3, ElementType::I32)?;
         self.bias_has_no_zero_point(node, bias)?;
         let integers = self.tensor(bias).integers().unwrap_or_default();
         let codes: Vec<i32> = integers.into_iter().map(|code| code as i32).collect();
-        let rescaled = self.in_scale_of_sums(node, bias, codes.clone(), sums, NEAR)?;
+        let rescaled = self.in_scale_of_sums(node, bias, codes.clone(), sums, TOLERANCE)?;
         if rescaled == codes {
             return Ok(bias);
         }

@@ -41,7 +41,7 @@ mod tests {
     use tealight_format::{Operator, ops};
 
     #[test]
-    fn a_result_that_nobody_reads_is_not_computed() {
+    fn removes_a_node_whose_result_is_never_read() {
         let mut b = Builder::default();
         let (x, y, unread, further) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]), b.int8(&[4]));
         b.node(Op::Relu, &[x], &[y]);
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_writes_state_stays() {
+    fn keeps_nodes_that_write_state() {
         let mut b = Builder::default();
         let (x, state) = (b.input(&[4]), b.state(&[4]));
         b.node(Operator::Copy(ops::Copy), &[x], &[state]);

@@ -17,9 +17,9 @@ pub(crate) fn elide(mut graph: Graph) -> Result<Graph> {
         let (from, to) = (&graph.tensors[input], &graph.tensors[output]);
         if from.dtype != to.dtype || from.elements() != to.elements() {
             let what = format!(
-                "it makes {} from {}: as many elements of one type are needed",
-                graph.in_words(output),
-                graph.in_words(input)
+                "it makes {} of {}: both must have the same type and number of elements",
+                graph.describe(output),
+                graph.describe(input)
             );
             return Err(graph.invalid(&node, what));
         }

@@ -5,16 +5,16 @@
 //! few nodes of a small file can require very much.
 
 use super::{dead, requantize};
-use crate::cut::{cuts, dimension, walk};
 use crate::diag::Result;
 use crate::ir::bytes::Bytes;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
+use crate::slice::{dimension, slices, walk};
 use tealight_kernels::unary;
 
 /// The maximum number of elements of an arithmetic result. Arithmetic is folded for shapes, which are short.
-const LONGEST: usize = 1 << 16;
+const MAX_ELEMENTS: usize = 1 << 16;
 
 /// Replaces nodes whose results are constants by the constants.
 ///
@@ -134,15 +134,15 @@ fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option
     let size = node.outputs.iter().try_fold(0usize, |size, &id| size.checked_add(size_of(&graph.tensors[id])?));
     let Some(size) = size else { return Ok(None) };
     let of_shapes = is_arithmetic(op) || matches!(op, Op::Fill | Op::Gather { .. });
-    if of_shapes && output.elements() > LONGEST {
+    if of_shapes && output.elements() > MAX_ELEMENTS {
         return Ok(None);
     }
     let what = || format!("computing {} and what comes before it", graph.site(node));
     limit.make(work(op, &inputs, size), what)?;
-    if let Some((input, cuts)) = cuts(graph, node, op)? {
+    if let Some((input, slices)) = slices(graph, node, op)? {
         let input = &graph.tensors[input];
         let (Some(bytes), Some(item)) = (input.bytes(), input.dtype.size()) else { return Ok(None) };
-        let parts = cuts.iter().map(|cut| Some(Bytes::from(cut.take(bytes, &input.shape, item)?)));
+        let parts = slices.iter().map(|slice| Some(Bytes::from(slice.take(bytes, &input.shape, item)?)));
         return Ok(parts.collect());
     }
     Ok(match op {
@@ -275,7 +275,7 @@ fn gather(input: &Tensor, indices: &Tensor, axis: usize, size: usize) -> Option<
     let (outer, inner) = (product(&input.shape[..axis])?, product(&input.shape[axis + 1..])?);
     let (piece, rows) = (inner.checked_mul(input.dtype.size()?)?, input.shape[axis] as usize);
     let (bytes, indices) = (input.bytes()?, indices.each_integer()?);
-    if indices.len().checked_mul(outer)?.checked_mul(piece)? != size || size > LONGEST {
+    if indices.len().checked_mul(outer)?.checked_mul(piece)? != size || size > MAX_ELEMENTS {
         return None;
     }
     let mut out = Vec::with_capacity(size);
@@ -295,7 +295,7 @@ fn gather(input: &Tensor, indices: &Tensor, axis: usize, size: usize) -> Option<
 }
 
 fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
-    tensor.reals().filter(|_| tensor.dtype == ElementType::F32)
+    tensor.f32_values().filter(|_| tensor.dtype == ElementType::F32)
 }
 
 fn cast(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
@@ -313,7 +313,7 @@ fn cast(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 
 fn fill(value: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     let bytes = value.bytes().filter(|_| value.dtype == output.dtype && value.elements() == 1)?;
-    (output.elements() <= LONGEST).then(|| bytes.repeat(output.elements()))
+    (output.elements() <= MAX_ELEMENTS).then(|| bytes.repeat(output.elements()))
 }
 
 /// Returns the product of all elements; shapes need no other reductions.
@@ -327,8 +327,8 @@ fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
 
 fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     // A float16 constant converted to float32: converters add it for weights that they store in half precision.
-    if let Some(reals) = input.reals().filter(|_| output.dtype == ElementType::F32) {
-        return Some(reals.iter().flat_map(|real| real.to_le_bytes()).collect());
+    if let Some(values) = input.f32_values().filter(|_| output.dtype == ElementType::F32) {
+        return Some(values.iter().flat_map(|real| real.to_le_bytes()).collect());
     }
     let (scale, zero_point) = input.per_tensor().filter(|_| output.dtype == ElementType::F32)?;
     input.dtype.range_8_bit()?;
@@ -473,11 +473,11 @@ mod tests {
         let (half, y) = (b.graph.add(half), b.graph.add(Tensor::computed("y", ElementType::F32, vec![3])));
         b.node(Op::Dequantize, &[half], &[y]);
         let graph = fold(b.output(y)).unwrap();
-        assert_eq!(graph.tensors[y].reals().unwrap(), [1.0, -2.0, 2f32.powi(-24)]);
+        assert_eq!(graph.tensors[y].f32_values().unwrap(), [1.0, -2.0, 2f32.powi(-24)]);
     }
 
     #[test]
-    fn arithmetic_that_overflows_or_divides_by_zero_is_left_alone() {
+    fn does_not_fold_arithmetic_that_overflows_or_divides_by_zero() {
         let mut b = Builder::default();
         let (a, zero, y) = (b.ints(&[i32::MAX]), b.ints(&[0]), b.int32(&[1]));
         b.node(Op::Div(Activation::None), &[a, zero], &[y]);
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn gathering_or_joining_nothing_any_number_of_times_takes_no_time() {
+    fn gathers_and_concatenations_of_nothing_take_no_time() {
         let mut b = Builder::default();
         // 2^31 times three rows without elements.
         let (x, rows, y) = (b.weights(&[1 << 31, 4, 0], &[]), b.ints(&[0, 3, 1]), b.int8(&[1 << 31, 3, 0]));
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn what_doubles_again_and_again_is_refused_by_the_node_that_is_too_much() {
+    fn rejects_constants_that_double_repeatedly_at_the_node_over_the_limit() {
         assert!(fold(doubled(12)).unwrap().nodes.is_empty());
         let error = fold(doubled(21)).unwrap_err();
         // 1000 * (2 + 4 + .. + 2^15) still fits into 64 MiB.
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transposition_to_another_shape_is_left_alone() {
+    fn does_not_fold_a_transpose_with_a_wrong_shape() {
         for (perm, shape) in [([1, 0], [2, 3]), ([0, 0], [2, 2]), ([1, 0], [3, 1])] {
             let mut b = Builder::default();
             let (w, perm, y) = (b.weights(&[2, 3], &[1, 2, 3, 4, 5, 6]), b.ints(&perm), b.int8(&shape));

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn two_lookups_in_a_row_become_one() {
+    fn composes_two_lookups_in_a_row() {
         let mut b = Builder::default();
         let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
         lookup(&mut b, x, m, |x| x / 2);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lookup_that_something_else_reads_too_stays() {
+    fn a_lookup_with_another_reader_is_not_fused() {
         let mut b = Builder::default();
         let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
         lookup(&mut b, x, m, |x| x / 2);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clamp_into_another_quantization_stays() {
+    fn a_clamp_into_another_quantization_is_not_fused() {
         let mut b = Builder::default();
         let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8_with(&[4], 0.25, 3));
         mul(&mut b, x, m);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_changes_nothing_goes_away() {
+    fn removes_an_identity_lookup() {
         let mut b = Builder::default();
         let (x, m, y) = (b.input(&[4]), b.int8(&[4]), b.int8(&[4]));
         lookup(&mut b, x, m, |x| x);

@@ -29,7 +29,7 @@ pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
             return Err(refusal(&graph, &node, input, output));
         }
         match moved(&node) {
-            Some(Moved::Joined(inputs)) => {
+            Some(Moved::Concatenated(inputs)) => {
                 let &[output] = &node.outputs[..] else {
                     nodes.push(node);
                     continue;
@@ -45,7 +45,7 @@ pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
                 }
                 nodes.push(node);
             }
-            Some(Moved::Cut(k)) => {
+            Some(Moved::Sliced(k)) => {
                 let Some(input) = node.inputs.get(k).copied().flatten() else {
                     nodes.push(node);
                     continue;
@@ -55,9 +55,9 @@ pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
                     let output = node.outputs[k];
                     if differ(&mut graph, &node, input, output)? {
                         let like = graph.tensors[input].quantization.clone();
-                        let cut = converted(&mut graph, output, like);
-                        after.push(conversion(&node, cut, output));
-                        node.outputs[k] = cut;
+                        let sliced = converted(&mut graph, output, like);
+                        after.push(conversion(&node, sliced, output));
+                        node.outputs[k] = sliced;
                     }
                 }
                 nodes.push(node);
@@ -73,9 +73,9 @@ pub(crate) fn requantize(mut graph: Graph) -> Result<Graph> {
 /// Which operands of an operator hold the same values.
 enum Moved {
     /// These inputs are copied into the output.
-    Joined(Vec<usize>),
+    Concatenated(Vec<usize>),
     /// This input is copied into the outputs.
-    Cut(usize),
+    Sliced(usize),
 }
 
 fn moved(node: &Node) -> Option<Moved> {
@@ -93,12 +93,14 @@ fn moved(node: &Node) -> Option<Moved> {
         | T::StridedSlice(_)
         | T::Pad
         | T::ResizeNearest { .. }
-        | T::Gather { .. } => Moved::Joined(vec![0]),
-        T::PadWith => Moved::Joined(vec![0, 2]),
-        T::Fill => Moved::Joined(vec![1]),
-        T::Concat { .. } | T::Pack { .. } | T::Minimum | T::Maximum => Moved::Joined((0..node.inputs.len()).collect()),
-        T::Split => Moved::Cut(1),
-        T::SplitV | T::Unpack { .. } => Moved::Cut(0),
+        | T::Gather { .. } => Moved::Concatenated(vec![0]),
+        T::PadWith => Moved::Concatenated(vec![0, 2]),
+        T::Fill => Moved::Concatenated(vec![1]),
+        T::Concat { .. } | T::Pack { .. } | T::Minimum | T::Maximum => {
+            Moved::Concatenated((0..node.inputs.len()).collect())
+        }
+        T::Split => Moved::Sliced(1),
+        T::SplitV | T::Unpack { .. } => Moved::Sliced(0),
         _ => return None,
     })
 }
@@ -107,9 +109,9 @@ fn moved(node: &Node) -> Option<Moved> {
 fn moved_by_kernel(operator: &Operator, node: &Node) -> Option<Moved> {
     use Operator as O;
     Some(match operator {
-        O::Concat(_) => Moved::Joined((0..node.inputs.len()).collect()),
+        O::Concat(_) => Moved::Concatenated((0..node.inputs.len()).collect()),
         O::Copy(_) | O::Pad(_) | O::ResizeNearest(_) | O::StridedSlice(_) | O::Transpose(_) | O::MaxPool2d(_) => {
-            Moved::Joined(vec![0])
+            Moved::Concatenated(vec![0])
         }
         _ => return None,
     })

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fills_a_variable_is_converted_to_its_scale() {
+    fn a_value_assigned_to_a_variable_is_converted_to_its_scale() {
         let mut graph = counter();
         let init = &mut graph.subgraphs[0];
         let value = init.nodes[1].inputs[1].unwrap();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_something_computes_with_is_refused() {
+    fn rejects_arithmetic_on_a_variable_handle() {
         let mut graph = counter();
         let handle = graph.nodes[3].inputs[0].unwrap();
         let y = graph.nodes[2].outputs[0];
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_nothing_fills_starts_as_its_zero_point() {
+    fn a_variable_without_an_initial_value_starts_at_its_zero_point() {
         let mut graph = counter();
         graph.nodes.remove(0);
         let graph = resolve(graph).unwrap();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_graph_that_is_called_many_times_runs_once() {
+    fn an_initial_graph_that_is_called_many_times_runs_once() {
         let mut graph = counter();
         let call = graph.nodes[0].clone();
         // Each run takes a quarter of what is allowed.

@@ -12,11 +12,11 @@ use search::Placement;
 use tealight_format::{MAX_LIVE, Place, Work};
 
 /// The maximum number of pairs of tensors with overlapping live ranges: far more than real networks have.
-const MOST_PAIRS: usize = 4_000_000;
+const MAX_PAIRS: usize = 4_000_000;
 
 /// The effort after which no further order of the nodes is tried. One order takes up to about twice as much more;
 /// together they take at most about three seconds of one core of a desktop processor.
-const MOST_EFFORT: u64 = 300_000_000;
+const MAX_EFFORT: u64 = 300_000_000;
 
 /// The offsets and live ranges of everything in memory.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct MemoryPlan {
     /// Offset of each tensor that owns memory in the arena or state, from the arena's start.
     pub(crate) offsets: Vec<Option<u32>>,
     /// Live range of each of those tensors: the first and last node that need it.
-    pub(crate) lives: Vec<Option<(u32, u32)>>,
+    pub(crate) live_ranges: Vec<Option<(u32, u32)>>,
     /// For each node, the offset and length of its scratch value, if it needs one.
     pub(crate) scratch: Vec<Option<(u32, u32)>>,
     /// Number of nodes whose output overlaps an input.
@@ -43,14 +43,14 @@ pub(crate) struct MemoryPlan {
 
 /// Returns the live range of each base tensor in the arena: the first and last node during which it must keep its
 /// bytes.
-pub(crate) fn lives(graph: &Graph) -> Vec<Option<(u32, u32)>> {
-    let mut lives: Vec<Option<(u32, u32)>> = vec![None; graph.tensors.len()];
+pub(crate) fn live_ranges(graph: &Graph) -> Vec<Option<(u32, u32)>> {
+    let mut live_ranges: Vec<Option<(u32, u32)>> = vec![None; graph.tensors.len()];
     let in_arena = |id: TensorId| !graph.tensors[id].is_constant() && !graph.tensors[id].is_state();
     let mut touch = |id: TensorId, first: u32, last: u32| {
         let base = graph.base(id);
         if in_arena(base) {
-            let life = lives[base].get_or_insert((first, last));
-            *life = (life.0.min(first), life.1.max(last));
+            let range = live_ranges[base].get_or_insert((first, last));
+            *range = (range.0.min(first), range.1.max(last));
         }
     };
     for &id in &graph.inputs {
@@ -65,28 +65,28 @@ pub(crate) fn lives(graph: &Graph) -> Vec<Option<(u32, u32)>> {
     for &id in &graph.outputs {
         touch(id, end, end);
     }
-    lives
+    live_ranges
 }
 
 /// Plans the memory of a lowered graph, in the order of its nodes that needs the least memory.
 pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
     let orders = order::orders(&graph);
-    let mut fewest = usize::MAX;
+    let mut fewest_live = usize::MAX;
     let nodes = std::mem::take(&mut graph.nodes);
     let ordered =
         |order: &[usize]| -> (Vec<Node>, Vec<Work>) { order.iter().map(|&at| (nodes[at].clone(), works[at])).unzip() };
     let mut best: Option<(Vec<usize>, MemoryPlan)> = None;
     let mut effort = 0;
     for order in orders {
-        if effort > MOST_EFFORT {
+        if effort > MAX_EFFORT {
             break;
         }
         let works;
         (graph.nodes, works) = ordered(&order);
         // In another order fewer tensors may be live at a time.
-        let most = most_alive(&lives(&graph));
-        fewest = fewest.min(most);
-        if most > MAX_LIVE {
+        let max = max_live(&live_ranges(&graph));
+        fewest_live = fewest_live.min(max);
+        if max > MAX_LIVE {
             continue;
         }
         let found = plan(&graph, &works, search::search)?;
@@ -95,7 +95,7 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<
             best = Some((order, found));
         }
     }
-    let (order, found) = best.ok_or_else(|| too_many_alive(fewest))?;
+    let (order, found) = best.ok_or_else(|| too_many_live(fewest_live))?;
     let works;
     (graph.nodes, works) = ordered(&order);
     Ok((graph, works, found))
@@ -118,16 +118,16 @@ fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Res
             .and_then(|size| state_len.checked_add(size))
             .ok_or_else(too_large)?;
     }
-    let lives = lives(graph);
-    let owners: Vec<TensorId> = (0..graph.tensors.len()).filter(|&id| lives[id].is_some()).collect();
-    let most = most_alive(&lives);
-    if most > MAX_LIVE {
-        return Err(too_many_alive(most));
+    let live_ranges = live_ranges(graph);
+    let owners: Vec<TensorId> = (0..graph.tensors.len()).filter(|&id| live_ranges[id].is_some()).collect();
+    let max = max_live(&live_ranges);
+    if max > MAX_LIVE {
+        return Err(too_many_live(max));
     }
-    let (problem, workspaces) = problem(graph, works, &lives, &owners)?;
-    if search::pairs(&problem) > MOST_PAIRS {
+    let (problem, workspaces) = problem(graph, works, &live_ranges, &owners)?;
+    if search::pairs(&problem) > MAX_PAIRS {
         return Err(CompileError::TooLarge(format!(
-            "{} tensors, too many of them alive at once; split the network into several models",
+            "{} tensors, too many of them live at once; split the network into several models",
             owners.len()
         )));
     }
@@ -151,13 +151,23 @@ fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Res
     let overlaps = placement.scratch.len();
     let lower_bound = state_len.saturating_add(u32::try_from(live_bytes(&problem)).unwrap_or(u32::MAX));
     let greedy_by_size = state_len.saturating_add(u32::try_from(placement.greedy_by_size).unwrap_or(u32::MAX));
-    let effort = problem.looked_at.get();
-    Ok(MemoryPlan { offsets, lives, scratch, overlaps, arena_len, state_len, lower_bound, greedy_by_size, effort })
+    let effort = problem.visited.get();
+    Ok(MemoryPlan {
+        offsets,
+        live_ranges,
+        scratch,
+        overlaps,
+        arena_len,
+        state_len,
+        lower_bound,
+        greedy_by_size,
+        effort,
+    })
 }
 
-fn too_many_alive(most: usize) -> CompileError {
+fn too_many_live(max: usize) -> CompileError {
     CompileError::TooLarge(format!(
-        "{most} tensors are alive at once, model inputs and outputs among them; a model file holds up to {MAX_LIVE}: split the \
+        "{max} tensors are live at once, model inputs and outputs among them; a model file holds up to {MAX_LIVE}: split the \
          network into several models, give it fewer inputs and outputs, or join those into larger tensors"
     ))
 }
@@ -194,14 +204,14 @@ struct Workspace {
 fn problem(
     graph: &Graph,
     works: &[Work],
-    lives: &[Option<(u32, u32)>],
+    live_ranges: &[Option<(u32, u32)>],
     owners: &[TensorId],
 ) -> Result<(Problem, Vec<Workspace>)> {
     let mut index = vec![usize::MAX; graph.tensors.len()];
     let mut problem = Problem::default();
     for &id in owners {
         index[id] = problem.buffers.len();
-        let (first, last) = lives[id].unwrap_or_default();
+        let (first, last) = live_ranges[id].unwrap_or_default();
         let size = bytes(graph, id).checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;
         problem.buffers.push(Buffer { size, first, last });
     }
@@ -221,7 +231,7 @@ fn problem(
         let mut refused = Vec::new();
         for (k, &id) in node.inputs.iter().enumerate() {
             let Some(base) = id.map(|id| graph.base(id)) else { continue };
-            if lives[base].is_none_or(|(_, last)| last as usize != at) {
+            if live_ranges[base].is_none_or(|(_, last)| last as usize != at) {
                 continue;
             }
             match operator.row_access(&operands, k) {
@@ -242,19 +252,19 @@ fn problem(
 }
 
 /// Returns the maximum number of tensors that are live at one step.
-fn most_alive(lives: &[Option<(u32, u32)>]) -> usize {
-    let mut firsts: Vec<u32> = lives.iter().flatten().map(|&(first, _)| first).collect();
-    let mut lasts: Vec<u32> = lives.iter().flatten().map(|&(_, last)| last).collect();
+fn max_live(live_ranges: &[Option<(u32, u32)>]) -> usize {
+    let mut firsts: Vec<u32> = live_ranges.iter().flatten().map(|&(first, _)| first).collect();
+    let mut lasts: Vec<u32> = live_ranges.iter().flatten().map(|&(_, last)| last).collect();
     firsts.sort_unstable();
     lasts.sort_unstable();
     let mut dead = 0;
-    let alive = firsts.iter().enumerate().map(|(begun, &first)| {
+    let live = firsts.iter().enumerate().map(|(begun, &first)| {
         while lasts[dead] < first {
             dead += 1;
         }
         begun + 1 - dead
     });
-    alive.max().unwrap_or(0)
+    live.max().unwrap_or(0)
 }
 
 /// Returns the maximum number of bytes that are live at one step.
@@ -265,24 +275,24 @@ fn live_bytes(problem: &Problem) -> u64 {
         events.push((buffer.last + 1, -i64::from(buffer.size)));
     }
     events.sort_unstable();
-    let (mut live, mut most) = (0i64, 0i64);
+    let (mut live, mut max) = (0i64, 0i64);
     for (_, bytes) in events {
         live += bytes;
-        most = most.max(live);
+        max = max.max(live);
     }
-    most as u64
+    max as u64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::most_alive;
+    use super::max_live;
 
     #[test]
-    fn those_alive_at_one_step_are_counted() {
-        assert_eq!(most_alive(&[]), 0);
-        assert_eq!(most_alive(&[None, Some((3, 3))]), 1);
+    fn counts_the_maximum_of_live_tensors() {
+        assert_eq!(max_live(&[]), 0);
+        assert_eq!(max_live(&[None, Some((3, 3))]), 1);
         // The first ends at the step where the second begins: both are live there.
-        assert_eq!(most_alive(&[Some((0, 2)), Some((2, 5)), None, Some((3, 9))]), 2);
-        assert_eq!(most_alive(&[Some((4, 4)), Some((0, 9)), Some((1, 2)), Some((3, 5)), Some((5, 5))]), 3);
+        assert_eq!(max_live(&[Some((0, 2)), Some((2, 5)), None, Some((3, 9))]), 2);
+        assert_eq!(max_live(&[Some((4, 4)), Some((0, 9)), Some((1, 2)), Some((3, 5)), Some((5, 5))]), 3);
     }
 }

@@ -9,18 +9,18 @@ use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use std::collections::{BTreeSet, HashMap};
 
 /// Graphs with more nodes keep the file's order.
-const MOST_NODES: usize = 4096;
+const MAX_NODES: usize = 4096;
 
 /// Returns the orders of the nodes to try, the graph's own first, without duplicates.
 pub(crate) fn orders(graph: &Graph) -> Vec<Vec<usize>> {
     let own: Vec<usize> = (0..graph.nodes.len()).collect();
     let mut orders = vec![own];
-    if graph.nodes.len() > MOST_NODES {
+    if graph.nodes.len() > MAX_NODES {
         return orders;
     }
     let dependencies = dependencies(graph);
     for order in [
-        fewest_alive(graph, &dependencies),
+        min_live(graph, &dependencies),
         depth_first(graph, &dependencies, false),
         depth_first(graph, &dependencies, true),
     ] {
@@ -64,7 +64,7 @@ fn dependencies(graph: &Graph) -> Vec<Vec<usize>> {
 }
 
 /// Always takes the node that leaves the fewest live bytes; the first of equals.
-fn fewest_alive(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
+fn min_live(graph: &Graph, dependencies: &[Vec<usize>]) -> Vec<usize> {
     let arena = |id: TensorId| !graph.tensors[id].is_constant() && !graph.tensors[id].is_state();
     let bases = |node: &Node| {
         let mut bases: Vec<TensorId> = node.inputs.iter().flatten().map(|&id| graph.base(id)).collect();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_is_finished_before_the_next_where_that_keeps_less_alive() {
+    fn finishes_a_branch_before_the_next_if_that_needs_less_memory() {
         assert!(orders(&branches()).contains(&vec![0, 2, 1, 3, 4]));
     }
 

@@ -40,12 +40,12 @@ pub(crate) struct Problem {
     pub(crate) overlaps: Vec<Overlap>,
     /// How many neighbours placing has visited so far. Unlike time, this count is the same on every machine, so a
     /// search that it limits returns the same result everywhere.
-    pub(crate) looked_at: Cell<u64>,
+    pub(crate) visited: Cell<u64>,
 }
 
 /// A [`Problem`] with a selection of its overlaps: their scratch rows come after the buffers.
 pub(crate) struct Instance<'a> {
-    looked_at: &'a Cell<u64>,
+    visited: &'a Cell<u64>,
     pub(crate) buffers: Vec<Buffer>,
     /// For each buffer, the others with overlapping live ranges; one buffer's list after another's.
     neighbours: Vec<Neighbour>,
@@ -116,14 +116,14 @@ impl<'a> Instance<'a> {
                 }
             }
         }
-        let instance = Self { looked_at: &problem.looked_at, buffers, neighbours, starts, scratch };
+        let instance = Self { visited: &problem.visited, buffers, neighbours, starts, scratch };
         instance.count();
         instance
     }
 
     /// Counts a visit of all neighbours, plus a constant for the buffer itself.
     fn count(&self) {
-        self.looked_at.set(self.looked_at.get() + (self.neighbours.len() + 4 * self.buffers.len()) as u64);
+        self.visited.set(self.visited.get() + (self.neighbours.len() + 4 * self.buffers.len()) as u64);
     }
 
     /// Returns the neighbours of buffer `i`.

@@ -45,22 +45,22 @@ pub(crate) fn search(problem: &Problem) -> Placement {
     let tries = (EFFORT / pairs).min(TRIES);
     // Toggling an overlap means placing again in a dozen orders.
     let toggles = (EFFORT / pairs / 12).min(TRIES / 2);
-    let least = least(problem);
+    let lower_bound = lower_bound(problem);
     let none = vec![false; problem.overlaps.len()];
     let mut best = first(problem, &none);
     let greedy_by_size = best.peak;
     try_orders(problem, &none, &mut best);
-    climb(problem, &mut best, tries / 4, least);
-    if !problem.overlaps.is_empty() && best.peak > least {
+    climb(problem, &mut best, tries / 4, lower_bound);
+    if !problem.overlaps.is_empty() && best.peak > lower_bound {
         let all = vec![true; problem.overlaps.len()];
         let mut with_all = Best { taken: all.clone(), order: Vec::new(), offsets: Vec::new(), peak: u64::MAX };
         try_orders(problem, &all, &mut with_all);
-        climb(problem, &mut with_all, tries, least);
+        climb(problem, &mut with_all, tries, lower_bound);
         if with_all.peak < best.peak {
             best = with_all;
         }
-        toggle(problem, &mut best, toggles, least);
-        climb(problem, &mut best, tries, least);
+        toggle(problem, &mut best, toggles, lower_bound);
+        climb(problem, &mut best, tries, lower_bound);
         drop_needless(problem, &mut best);
     }
     let instance = Instance::new(problem, &best.taken);
@@ -107,7 +107,7 @@ pub(crate) fn pairs(problem: &Problem) -> usize {
 }
 
 /// Returns a lower bound of the peak: the maximum of the live bytes at a step if every allowed overlap were complete.
-fn least(problem: &Problem) -> u64 {
+fn lower_bound(problem: &Problem) -> u64 {
     let mut saved: BTreeMap<u32, u64> = BTreeMap::new();
     for overlap in &problem.overlaps {
         let inputs = overlap.inputs.iter().map(|&(input, _)| u64::from(problem.buffers[input].size)).sum::<u64>();
@@ -119,14 +119,14 @@ fn least(problem: &Problem) -> u64 {
         events.push((buffer.last + 1, false, u64::from(buffer.size)));
     }
     events.sort_unstable();
-    let (mut live, mut least, mut events) = (0, 0, events.into_iter().peekable());
+    let (mut live, mut lower_bound, mut events) = (0, 0, events.into_iter().peekable());
     while let Some((step, born, bytes)) = events.next() {
         live = if born { live + bytes } else { live - bytes };
         if events.peek().is_none_or(|next| next.0 > step) {
-            least = least.max(live.saturating_sub(saved.get(&step).copied().unwrap_or(0)));
+            lower_bound = lower_bound.max(live.saturating_sub(saved.get(&step).copied().unwrap_or(0)));
         }
     }
-    least
+    lower_bound
 }
 
 /// Returns the buffers in ascending order of `key`, and where that is equal, of their index.
@@ -157,7 +157,7 @@ fn orders(instance: &Instance<'_>) -> Vec<Vec<usize>> {
     // Scratch rows come last.
     let plain = instance.buffers.len() - instance.scratch.len();
     let is_scratch = |i: usize| i64::from(i >= plain);
-    let far = |i: usize| (first(i) - peak).max(peak - last(i)).max(0);
+    let distance = |i: usize| (first(i) - peak).max(peak - last(i)).max(0);
     vec![
         largest_first(instance),
         sorted(&|i| (-size(i), -first(i), 0)),
@@ -167,11 +167,11 @@ fn orders(instance: &Instance<'_>) -> Vec<Vec<usize>> {
         sorted(&|i| (last(i), -size(i), 0)),
         sorted(&|i| (-last(i), -size(i), 0)),
         sorted(&|i| (-last(i), -first(i), -size(i))),
-        sorted(&|i| (far(i), -size(i), 0)),
-        sorted(&|i| (far(i), -last(i), -size(i))),
+        sorted(&|i| (distance(i), -size(i), 0)),
+        sorted(&|i| (distance(i), -last(i), -size(i))),
         // Scratch rows last: they fit into the gaps.
         sorted(&|i| (is_scratch(i), -last(i), -first(i))),
-        sorted(&|i| (is_scratch(i), far(i), -last(i))),
+        sorted(&|i| (is_scratch(i), distance(i), -last(i))),
     ]
 }
 
@@ -183,11 +183,11 @@ fn busiest(instance: &Instance<'_>) -> i64 {
         events.push((buffer.last + 1, -i64::from(buffer.size)));
     }
     events.sort_unstable();
-    let (mut live, mut most, mut step) = (0, -1, 0);
+    let (mut live, mut peak, mut step) = (0, -1, 0);
     for (at, bytes) in events {
         live += bytes;
-        if live > most {
-            (most, step) = (live, i64::from(at));
+        if live > peak {
+            (peak, step) = (live, i64::from(at));
         }
     }
     step
@@ -207,11 +207,11 @@ fn try_orders(problem: &Problem, taken: &[bool], best: &mut Best) -> bool {
 }
 
 /// Toggles single overlaps while that lowers the peak.
-fn toggle(problem: &Problem, best: &mut Best, mut tries: usize, least: u64) {
+fn toggle(problem: &Problem, best: &mut Best, mut tries: usize, lower_bound: u64) {
     loop {
         let mut found = false;
         for i in 0..problem.overlaps.len() {
-            if tries == 0 || best.peak <= least {
+            if tries == 0 || best.peak <= lower_bound {
                 return;
             }
             tries -= 1;
@@ -226,8 +226,8 @@ fn toggle(problem: &Problem, best: &mut Best, mut tries: usize, least: u64) {
 }
 
 /// Moves random buffers to random positions in the order; keeps a change that is not worse.
-fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
-    if best.order.len() < 2 || best.peak <= least {
+fn climb(problem: &Problem, best: &mut Best, tries: usize, lower_bound: u64) {
+    if best.order.len() < 2 || best.peak <= lower_bound {
         return;
     }
     let instance = Instance::new(problem, &best.taken);
@@ -243,7 +243,7 @@ fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
         if found <= peak {
             if found < best.peak {
                 *best = Best { taken: best.taken.clone(), order: next.clone(), offsets, peak: found };
-                if found <= least {
+                if found <= lower_bound {
                     return;
                 }
             }
@@ -254,14 +254,14 @@ fn climb(problem: &Problem, best: &mut Best, tries: usize, least: u64) {
 
 /// Drops overlaps that the peak does not need, those of the largest outputs first: copying rows takes time.
 fn drop_needless(problem: &Problem, best: &mut Best) {
-    let end = problem.looked_at.get() + DROPPING;
+    let end = problem.visited.get() + DROPPING;
     let bytes = |i: usize| problem.buffers[problem.overlaps[i].output].size;
     let mut taken: Vec<usize> = (0..problem.overlaps.len()).filter(|&i| best.taken[i]).collect();
     taken.sort_by_key(|&i| (std::cmp::Reverse(bytes(i)), i));
     let used = Instance::new(problem, &best.taken).used(problem, &best.offsets);
     let used: HashSet<usize> = used.into_iter().collect();
     for i in taken {
-        if problem.looked_at.get() > end {
+        if problem.visited.get() > end {
             return;
         }
         let mut fewer = best.taken.clone();
@@ -370,7 +370,7 @@ mod tests {
         }
 
         #[test]
-        fn without_overlaps_nothing_is_below_the_bytes_alive(mut problem in problems()) {
+        fn without_overlaps_the_peak_is_at_least_the_live_bytes(mut problem in problems()) {
             problem.overlaps.clear();
             let placement = search(&problem);
             check(&problem, &placement)?;
@@ -398,11 +398,11 @@ mod tests {
         let (buffers, overlaps) = ((0..20_000).map(buffer).collect(), (1..20_000).map(overlap).collect());
         let problem = Problem { buffers, overlaps, ..Problem::default() };
         assert_eq!(search(&problem).peak, 80);
-        assert!(problem.looked_at.get() < 300_000_000, "{}", problem.looked_at.get());
+        assert!(problem.visited.get() < 300_000_000, "{}", problem.visited.get());
     }
 
     #[test]
-    fn an_overlap_that_the_peak_does_not_need_is_not_taken() {
+    fn drops_an_overlap_that_does_not_lower_the_peak() {
         let sizes = [8000, 8000, 16, 16];
         let buffers = (0..4).map(|k| Buffer { size: sizes[k], first: k as u32, last: k as u32 + 1 }).collect();
         let overlap = |k: usize| Overlap { step: k as u32, output: k, inputs: vec![(k - 1, 0)], scratch: 16 };

@@ -3,7 +3,7 @@
 //! Each layer is compiled alone, once for each type, and run on its inputs in the float network. A result therefore
 //! concerns that layer only, without the errors of the layers before it.
 
-use super::float_run::{FloatRun, give, internal, memory, open, reals_of};
+use super::float_run::{FloatRun, internal, memory, open, values_of, write_input};
 use super::measure::step;
 use super::range::Params;
 use super::report::{Choice, Sums};
@@ -36,7 +36,7 @@ pub(super) struct LayerChoices {
 }
 
 /// A layer compiled alone, with its weights in one type.
-struct Alone {
+struct SingleLayer {
     bytes: Vec<u8>,
     /// Bytes that running it takes.
     memory: u64,
@@ -56,7 +56,7 @@ pub(super) fn choices(graph: &Graph, samples: Samples<'_>, options: &Options) ->
     limit.make(float.memory(), || "running the float network".into())?;
     let extremes = extremes(&float, graph, samples)?;
     let mut layers = Vec::new();
-    let mut alone = Vec::new();
+    let mut single_layers = Vec::new();
     for (node, one) in graph.nodes.iter().enumerate() {
         let (Some(id), Some(&output)) = (only_weights(graph, one), one.outputs.first()) else { continue };
         let mut layer = LayerChoices { node, output, weights: id, choices: Vec::new() };
@@ -70,14 +70,14 @@ pub(super) fn choices(graph: &Graph, samples: Samples<'_>, options: &Options) ->
             for (one, choice) in candidates(graph, one, ranges)? {
                 let what = || format!("each layer by itself in each type, up to `{}`,", graph.tensors[id].name);
                 limit.make(one.memory, what)?;
-                alone.push(Alone { places: [from, to], of: [layers.len(), layer.choices.len()], ..one });
+                single_layers.push(SingleLayer { places: [from, to], of: [layers.len(), layer.choices.len()], ..one });
                 layer.choices.push(choice);
             }
         }
         layers.push(layer);
     }
-    run(&float, graph, samples, &mut alone)?;
-    for one in alone {
+    run(&float, graph, samples, &mut single_layers)?;
+    for one in single_layers {
         let choice = &mut layers[one.of[0]].choices[one.of[1]];
         (choice.snr_db, choice.worst) = (one.sums.snr_db(), one.sums.worst);
     }
@@ -96,7 +96,7 @@ fn only_weights(graph: &Graph, node: &Node) -> Option<TensorId> {
 fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec<[f32; 2]>> {
     let mut extremes = vec![[0f32; 2]; float.ids.len()];
     let infinite =
-        |tensor: &Tensor| tensor.reals().is_some_and(|numbers| numbers.iter().any(|number| number.is_infinite()));
+        |tensor: &Tensor| tensor.f32_values().is_some_and(|numbers| numbers.iter().any(|number| number.is_infinite()));
     let has_infinite = graph.tensors.iter().any(infinite);
     let outputs: HashSet<TensorId> = graph.outputs.iter().copied().collect();
     float.run(samples.iter().step_by(step(graph, samples)), |sample, values| {
@@ -116,7 +116,7 @@ fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec
 }
 
 /// Compiles the layer `node` alone in each type that it can have, and returns these with the bytes of each.
-fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Alone, Choice)>> {
+fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(SingleLayer, Choice)>> {
     let mut all = Vec::new();
     for of in WeightType::all() {
         let mut layer = single(graph, node);
@@ -126,9 +126,9 @@ fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Al
     }
     let mut layer = single(graph, node);
     if let Some(bytes) = round_to_int8(&mut layer, ranges[0]) {
-        let (alone, mut choice) = one(layer, INT8, Some(ranges))?;
+        let (single_layers, mut choice) = one(layer, INT8, Some(ranges))?;
         choice.bytes = bytes;
-        all.push((alone, choice));
+        all.push((single_layers, choice));
     }
     Ok(all)
 }
@@ -137,13 +137,14 @@ fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Al
 pub(super) const INT8: &str = "int8";
 
 /// Compiles a layer alone.
-fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Result<(Alone, Choice)> {
+fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Result<(SingleLayer, Choice)> {
     let read = layer.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
     let bytes = read.filter_map(|&id| layer.tensors[id].bytes()).map(<[u8]>::len).sum();
     let compiled = compile_to_measure(layer, &Options::default())?;
     let memory = memory(&compiled);
-    let alone = Alone { bytes: compiled.bytes, memory, places: [0; 2], rounded, of: [0; 2], sums: Sums::default() };
-    Ok((alone, Choice { weights, bytes, snr_db: 0.0, worst: 0.0 }))
+    let single_layers =
+        SingleLayer { bytes: compiled.bytes, memory, places: [0; 2], rounded, of: [0; 2], sums: Sums::default() };
+    Ok((single_layers, Choice { weights, bytes, snr_db: 0.0, worst: 0.0 }))
 }
 
 /// Returns a graph of `node` alone.
@@ -178,9 +179,9 @@ fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
     };
     let constant = |k: usize| layer.nodes[0].inputs.get(k).copied().flatten();
     let id = constant(1)?;
-    let data = layer.tensors[id].reals()?;
+    let data = layer.tensors[id].f32_values()?;
     let channels = Channels::of(&layer.tensors[id].shape, depthwise)?;
-    let bias = constant(2).and_then(|id| layer.tensors[id].reals()).unwrap_or_else(|| vec![0.0; channels.count]);
+    let bias = constant(2).and_then(|id| layer.tensors[id].f32_values()).unwrap_or_else(|| vec![0.0; channels.count]);
     if bias.len() != channels.count {
         return None;
     }
@@ -194,7 +195,7 @@ fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
 fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
     let &[rows, length] = &graph.tensors[id].shape[..] else { return Ok(Vec::new()) };
     let rows = rows.min(ROWS);
-    let wanted = graph.tensors[id].reals().unwrap_or_default();
+    let wanted = graph.tensors[id].f32_values().unwrap_or_default();
     let indices: Vec<f32> = (0..rows).map(|row| row as f32).collect();
     let mut choices = Vec::new();
     for of in WeightType::all() {
@@ -205,13 +206,13 @@ fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
         if store_one(&mut layer, 0, of, &mut Stored::new()).is_err() {
             continue;
         }
-        let (alone, mut choice) = one(layer, of.name(), None)?;
-        let mut session = open(&alone.bytes)?;
-        give(&mut session, 0, &indices)?;
+        let (single_layers, mut choice) = one(layer, of.name(), None)?;
+        let mut session = open(&single_layers.bytes)?;
+        write_input(&mut session, 0, &indices)?;
         session.run();
         let mut sums = Sums::default();
         let output = session.model().output(0).ok_or_else(|| internal("the table has no output"))?;
-        sums.add(&wanted, &reals_of(&session, output));
+        sums.add(&wanted, &values_of(&session, output));
         (choice.snr_db, choice.worst) = (sums.snr_db(), sums.worst);
         choices.push(choice);
     }
@@ -219,17 +220,17 @@ fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
 }
 
 /// Runs each layer alone on its inputs in the float network.
-fn run(float: &FloatRun, graph: &Graph, samples: Samples<'_>, alone: &mut [Alone]) -> Result<()> {
-    let mut sessions: Vec<_> = alone.iter().map(|one| open(&one.bytes)).collect::<Result<_>>()?;
+fn run(float: &FloatRun, graph: &Graph, samples: Samples<'_>, single_layers: &mut [SingleLayer]) -> Result<()> {
+    let mut sessions: Vec<_> = single_layers.iter().map(|one| open(&one.bytes)).collect::<Result<_>>()?;
     float.run(samples.iter().step_by(step(graph, samples)), |_, values| {
-        for (one, session) in alone.iter_mut().zip(&mut sessions) {
+        for (one, session) in single_layers.iter_mut().zip(&mut sessions) {
             let [from, to] = one.places.map(|at| values[at]);
             let round = |params: Params, numbers: &[f32]| -> Vec<f32> {
                 numbers.iter().map(|&number| params.dequantize(params.quantize(number))).collect()
             };
             match one.rounded {
-                Some([input, _]) => give(session, 0, &round(input, from))?,
-                None => give(session, 0, from)?,
+                Some([input, _]) => write_input(session, 0, &round(input, from))?,
+                None => write_input(session, 0, from)?,
             }
             session.run();
             let output = session.output(0).and_then(|output| output.as_slice::<f32>());

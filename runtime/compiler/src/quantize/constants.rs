@@ -14,7 +14,7 @@ use super::float_run::FloatRun;
 use super::observe::{moved, numbers};
 use super::outliers::peak;
 use super::samples::Samples;
-use super::sharing::{Rule, Sharing, reals};
+use super::sharing::{Rule, Sharing, f32_inputs};
 use super::{QuantizeError, Result};
 use crate::ir::Op;
 use crate::ir::graph::{Content, ElementType, Graph, NodeOp, TensorId};
@@ -23,7 +23,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 /// A constant this many times larger than the data beside it leaves the data one code or none.
-const DROWNS: f32 = 256.0;
+const DOMINATES: f32 = 256.0;
 
 /// The smallest power of two that constants are clamped to: a score that is 8 below another is nearly 0 after softmax.
 const SMALLEST: f32 = 8.0;
@@ -32,14 +32,14 @@ const SMALLEST: f32 = 8.0;
 const POWERS: usize = 12;
 
 /// How many constants are tried one by one if they cannot all be clamped: each takes several runs of the network.
-const MOST: usize = 8;
+const MAX_SINGLE: usize = 8;
 
 /// The maximum change of an output, relative to its maximum magnitude: a quarter of a code.
 const TOLERANCE: f32 = 1.0 / 1024.0;
 
 /// A constant that leaves the data beside it no codes, and that the outputs depend on.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Drowning {
+pub(super) struct DominantConstant {
     site: String,
     constant: String,
     value: f32,
@@ -47,10 +47,10 @@ pub(super) struct Drowning {
     data: f32,
 }
 
-impl Drowning {
+impl DominantConstant {
     pub(super) fn error(&self) -> QuantizeError {
         let Self { site, constant, value, data } = self.clone();
-        QuantizeError::Drowning { site, constant, value, data }
+        QuantizeError::DominantConstant { site, constant, value, data }
     }
 }
 
@@ -62,13 +62,13 @@ impl Drowning {
 ///
 /// # Errors
 /// The network has an operator without an int8 form, or an infinite constant that the outputs depend on.
-pub(super) fn cut(
+pub(super) fn clamp_constants(
     mut graph: Graph,
     samples: Samples<'_>,
     ordinary: Option<Samples<'_>>,
     input_range: Option<[f32; 2]>,
     options: &Options,
-) -> Result<(Graph, Vec<Drowning>)> {
+) -> Result<(Graph, Vec<DominantConstant>)> {
     let uses = uses(&mut graph)?;
     if uses.is_empty() {
         return Ok((graph, Vec::new()));
@@ -79,36 +79,36 @@ pub(super) fn cut(
     for one in &uses {
         let Some(&[low, high]) = one.group.and_then(|group| reach.get(&group)) else { continue };
         let numbers = content(&graph, one.id);
-        let cut: Vec<f32> = numbers.iter().map(|number| number.clamp(low, high)).collect();
-        if cut != numbers {
-            losing.push((one.id, cut));
+        let clamped: Vec<f32> = numbers.iter().map(|number| number.clamp(low, high)).collect();
+        if clamped != numbers {
+            losing.push((one.id, clamped));
         }
     }
-    graph = original.with_losing(graph, &losing, samples)?;
+    graph = original.with_clamped(graph, &losing, samples)?;
     if let Some(ordinary) = ordinary {
         original = Original::run(&graph, ordinary, options)?;
     }
     let beside: Vec<(&Use, f32)> = uses.iter().map(|one| (one, original.beside(&graph, one, &reach))).collect();
     let is_far = |graph: &Graph, &(one, beside): &(&Use, f32)| {
-        let magnitude = greatest(&content(graph, one.id)).abs();
-        magnitude.is_infinite() || (beside > 0.0 && magnitude > DROWNS * beside)
+        let magnitude = largest(&content(graph, one.id)).abs();
+        magnitude.is_infinite() || (beside > 0.0 && magnitude > DOMINATES * beside)
     };
     let masks: Vec<(&Use, f32)> = beside.into_iter().filter(|one| is_far(&graph, one)).collect();
-    graph = original.with_powers(graph, &masks, ordinary.unwrap_or(samples))?;
-    let mut drowning = Vec::new();
+    graph = original.with_powers_of_two(graph, &masks, ordinary.unwrap_or(samples))?;
+    let mut dominant = Vec::new();
     for (one, data) in masks.into_iter().filter(|one| is_far(&graph, one)) {
         let node = &graph.nodes[one.node];
         let (site, constant) = (graph.site(node).to_string(), graph.tensors[one.id].name.clone());
-        let found = Drowning { site, constant, value: greatest(&content(&graph, one.id)), data };
+        let found = DominantConstant { site, constant, value: largest(&content(&graph, one.id)), data };
         if found.value.is_infinite() {
             return Err(found.error());
         }
         // A factor has its own range.
         if !matches!(node.op, NodeOp::Ir(Op::Mul(_))) {
-            drowning.push(found);
+            dominant.push(found);
         }
     }
-    Ok((graph, drowning))
+    Ok((graph, dominant))
 }
 
 /// A constant as one node reads it, or the initial value of a state.
@@ -131,8 +131,8 @@ fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
             let Some(id) = graph.nodes[node].inputs[input] else { continue };
             let numbers = content(graph, id);
             let shares = rule == Rule::Same || graph.tensors[id].is_state();
-            let least = if shares { 0.0 } else { DROWNS };
-            if !numbers.iter().any(|number| number.abs() > least) {
+            let min_magnitude = if shares { 0.0 } else { DOMINATES };
+            if !numbers.iter().any(|number| number.abs() > min_magnitude) {
                 continue;
             }
             if !graph.tensors[id].is_state() {
@@ -165,8 +165,8 @@ fn set_content(graph: &mut Graph, id: TensorId, numbers: &[f32]) {
 }
 
 /// Returns the value of maximum magnitude.
-fn greatest(numbers: &[f32]) -> f32 {
-    numbers.iter().fold(0.0, |greatest: f32, &number| if number.abs() > greatest.abs() { number } else { greatest })
+fn largest(numbers: &[f32]) -> f32 {
+    numbers.iter().fold(0.0, |largest: f32, &number| if number.abs() > largest.abs() { number } else { largest })
 }
 
 /// The results of the network with its original constants.
@@ -229,29 +229,29 @@ impl<'a> Original<'a> {
     /// Returns the maximum magnitude of the data beside a constant.
     fn beside(&self, graph: &Graph, one: &Use, reach: &HashMap<TensorId, [f32; 2]>) -> f32 {
         let of_group = one.group.and_then(|group| reach.get(&group)).copied();
-        let of_inputs = || reals(graph, &graph.nodes[one.node]).filter_map(|id| self.extremes.get(&id).copied());
+        let of_inputs = || f32_inputs(graph, &graph.nodes[one.node]).filter_map(|id| self.extremes.get(&id).copied());
         let ranges = of_group.map_or_else(|| of_inputs().collect(), |range| vec![range]);
         ranges.iter().flatten().fold(0.0, |peak, bound| if bound.is_finite() { peak.max(bound.abs()) } else { peak })
     }
 
     /// Returns the graph with those of the clamped constants that do not change its outputs.
-    fn with_losing(&self, graph: Graph, cuts: &[(TensorId, Vec<f32>)], samples: Samples<'_>) -> Result<Graph> {
-        let with = |graph: &Graph, cuts: &[(TensorId, Vec<f32>)]| {
+    fn with_clamped(&self, graph: Graph, clamped: &[(TensorId, Vec<f32>)], samples: Samples<'_>) -> Result<Graph> {
+        let with = |graph: &Graph, clamped: &[(TensorId, Vec<f32>)]| {
             let mut graph = graph.clone();
-            cuts.iter().for_each(|(id, numbers)| set_content(&mut graph, *id, numbers));
+            clamped.iter().for_each(|(id, numbers)| set_content(&mut graph, *id, numbers));
             graph
         };
-        if cuts.is_empty() {
+        if clamped.is_empty() {
             return Ok(graph);
         }
-        let all = with(&graph, cuts);
-        if self.gives(&all, samples, 0.0)? {
+        let all = with(&graph, clamped);
+        if self.same_outputs(&all, samples, 0.0)? {
             return Ok(all);
         }
         let mut best = graph;
-        for one in cuts.iter().take(MOST).filter(|_| cuts.len() > 1) {
+        for one in clamped.iter().take(MAX_SINGLE).filter(|_| clamped.len() > 1) {
             let next = with(&best, std::slice::from_ref(one));
-            if self.gives(&next, samples, 0.0)? {
+            if self.same_outputs(&next, samples, 0.0)? {
                 best = next;
             }
         }
@@ -260,7 +260,7 @@ impl<'a> Original<'a> {
 
     /// Returns the graph with its masks clamped to powers of two. Each mask comes with the magnitude of the data beside
     /// it.
-    fn with_powers(&self, graph: Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Graph> {
+    fn with_powers_of_two(&self, graph: Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Graph> {
         if masks.is_empty() {
             return Ok(graph);
         }
@@ -268,7 +268,7 @@ impl<'a> Original<'a> {
             return Ok(found);
         }
         let mut best = graph;
-        for one in masks.iter().take(MOST).filter(|_| masks.len() > 1) {
+        for one in masks.iter().take(MAX_SINGLE).filter(|_| masks.len() > 1) {
             best = self.smallest_power(&best, std::slice::from_ref(one), samples)?.unwrap_or(best);
         }
         Ok(best)
@@ -278,31 +278,31 @@ impl<'a> Original<'a> {
     /// tolerance.
     fn smallest_power(&self, graph: &Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Option<Graph>> {
         for power in 0..POWERS {
-            let mut cut = graph.clone();
+            let mut clamped = graph.clone();
             for (one, beside) in masks {
                 let first = SMALLEST.max((beside / 16.0).log2().floor().exp2());
                 let limit = first * (power as f32).exp2();
-                let numbers = content(&cut, one.id).into_iter().map(|number| number.clamp(-limit, limit));
-                set_content(&mut cut, one.id, &numbers.collect::<Vec<_>>());
+                let numbers = content(&clamped, one.id).into_iter().map(|number| number.clamp(-limit, limit));
+                set_content(&mut clamped, one.id, &numbers.collect::<Vec<_>>());
             }
-            if self.gives(&cut, samples, TOLERANCE)? {
-                return Ok(Some(cut));
+            if self.same_outputs(&clamped, samples, TOLERANCE)? {
+                return Ok(Some(clamped));
             }
         }
         Ok(None)
     }
 
     /// Returns whether a graph has the same outputs within `tolerance`, relative to the output's maximum magnitude.
-    fn gives(&self, graph: &Graph, samples: Samples<'_>, tolerance: f32) -> Result<bool> {
+    fn same_outputs(&self, graph: &Graph, samples: Samples<'_>, tolerance: f32) -> Result<bool> {
         let float = FloatRun::new(graph, self.options)?;
         let places = output_places(graph, &float);
         let same = Cell::new(!places.is_empty());
         float.run(samples.iter().take_while(|_| same.get()), |sample, values| {
             for ((&at, wanted), peak) in places.iter().zip(&self.outputs[sample.index]).zip(&self.peaks) {
                 // With an infinite peak, any finite difference would be within the tolerance.
-                let near =
+                let within_tolerance =
                     |(found, wanted): (&f32, &f32)| found == wanted || (found - wanted).abs() <= tolerance * peak;
-                let all = peak.is_finite() && values[at].iter().zip(wanted).all(near);
+                let all = peak.is_finite() && values[at].iter().zip(wanted).all(within_tolerance);
                 same.set(same.get() && all);
             }
             Ok(())
@@ -376,25 +376,28 @@ mod tests {
     }
 
     #[test]
-    fn a_border_that_only_loses_a_maximum_is_the_lowest_code_however_far_it_is() {
+    fn a_border_that_never_wins_a_maximum_becomes_the_lowest_code() {
         use Between::{Leaky, Nothing, Relu, Reshape, Sum, Transpose};
         for between in [Nothing, Relu, Leaky, Transpose, Reshape, Sum] {
             for ranges in Ranges::ALL.map(Some) {
                 // A border just below all data, which hardly widens the range.
-                let near = compile(&padded_pool(-2.5, between, Op::MaxPool2d), ranges);
-                assert!(near.1.snr_db > 30.0, "{between:?}: {:#?}", near.1);
+                let within_tolerance = compile(&padded_pool(-2.5, between, Op::MaxPool2d), ranges);
+                assert!(within_tolerance.1.snr_db > 30.0, "{between:?}: {:#?}", within_tolerance.1);
                 for pad in FAR {
                     let (compiled, report) = compile(&padded_pool(pad, between, Op::MaxPool2d), ranges);
                     assert!(report.warnings.is_empty(), "{pad} {between:?}: {:?}", report.warnings);
                     assert!(report.median_snr_db > Some(30.0), "{pad} {between:?}: {report:#?}");
-                    assert!(compiled.bytes == near.0.bytes, "{pad} {between:?} is not as a border that is near");
+                    assert!(
+                        compiled.bytes == within_tolerance.0.bytes,
+                        "{pad} {between:?} is not as a border that is near"
+                    );
                 }
             }
         }
     }
 
     #[test]
-    fn a_border_is_the_lowest_code_of_whatever_sets_the_range() {
+    fn a_pool_border_becomes_the_lowest_code_of_the_range() {
         let mut b = Build::default();
         let x = b.input(&[1, 2, 2, 1]);
         let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
@@ -419,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn an_infinite_constant_that_does_not_lose_is_named() {
+    fn rejects_an_infinite_constant_that_the_output_depends_on() {
         for op in [Op::Mul(Activation::None), Op::Add(Activation::None)] {
             let mut b = Build::default();
             let x = b.input(&[1, 4]);
@@ -431,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_border_that_the_output_depends_on_is_kept_or_named() {
+    fn a_border_that_the_output_depends_on_is_kept_or_reported() {
         // The mean of a window includes the border.
         let report = compile(&padded_pool(-1.5, Between::Nothing, Op::AvgPool2d), None).1;
         assert!(report.snr_db > 30.0 && report.warnings.is_empty(), "{report:#?}");
@@ -460,11 +463,11 @@ mod tests {
     }
 
     #[test]
-    fn a_joined_constant_that_only_loses_does_not_widen_the_range() {
-        let near = compile(&joined(-1.0, true), Some(Ranges::MinMax)).0.bytes;
+    fn a_concatenated_constant_that_never_wins_does_not_widen_the_range() {
+        let within_tolerance = compile(&joined(-1.0, true), Some(Ranges::MinMax)).0.bytes;
         for value in FAR {
             let (compiled, report) = compile(&joined(value, true), Some(Ranges::MinMax));
-            assert!(compiled.bytes == near && report.snr_db > 35.0, "{value}: {report:#?}");
+            assert!(compiled.bytes == within_tolerance && report.snr_db > 35.0, "{value}: {report:#?}");
         }
         let kept = compile(&joined(-3.0, false), Some(Ranges::MinMax)).1;
         assert!(kept.snr_db > 30.0 && kept.warnings.is_empty(), "{kept:#?}");
@@ -492,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn minimum_and_maximum_with_a_number_are_clamps_and_what_always_loses_costs_nothing() {
+    fn minimum_and_maximum_with_a_constant_become_clamps() {
         let plain = compile(&clamped(None, None), Some(Ranges::MinMax)).0;
         for far in FAR {
             let of_each = [far, far * 2.0, far, far];
@@ -522,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_before_softmax_leaves_the_scores_their_codes() {
+    fn a_mask_before_softmax_does_not_widen_the_range_of_the_scores() {
         for far in [-1e4, -1e9, -3.4e38, f32::NEG_INFINITY] {
             let report = compile(&masked(&[0.0, far, 0.0, far]), None).1;
             assert!(report.warnings.is_empty(), "{far}: {:?}", report.warnings);
@@ -534,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_that_is_computed_from_an_input_is_cut_by_its_factor() {
+    fn the_factor_of_a_computed_mask_is_clamped() {
         let mut b = Build::default();
         let (x, which) = (b.input(&[1, 4]), b.input(&[1, 4]));
         let far = b.constant(&[], &[-1e9]);
@@ -551,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn state_that_starts_from_a_number_that_loses_does_not_widen_the_range() {
+    fn an_initial_value_of_state_that_never_wins_does_not_widen_the_range() {
         let mut b = Build::default();
         let x = b.input(&[1, 1, 1, 2]);
         let [state, old] = ["state", "old"].map(|name| b.real(name, &[1, 1, 1, 2]));

@@ -5,7 +5,7 @@ use super::float_run::FloatRun;
 use super::observe::{Observed, floats};
 use super::range::Params;
 use super::samples::Sample;
-use super::sharing::{Rule, reals};
+use super::sharing::{Rule, f32_inputs};
 use super::weights::{Channels, Weights};
 use super::{Ranges, Result};
 use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
@@ -29,7 +29,7 @@ pub(super) fn convert(
     for &id in float.inputs.iter().chain(written) {
         quantize_tensor(&mut graph, id, observed.params(id, ranges));
     }
-    for id in float.nodes.iter().flat_map(|node| reals(float, node)) {
+    for id in float.nodes.iter().flat_map(|node| f32_inputs(float, node)) {
         quantize_tensor(&mut graph, id, observed.params(id, ranges));
     }
     let mut builder = Builder { float, observed, ranges, correct_bias, options, graph };
@@ -73,7 +73,7 @@ fn quantized(bytes: &[u8], params: Params) -> Vec<u8> {
 }
 
 /// A value closer than this part of a step to the middle between two codes counts as equally near to both.
-const NEAR: f32 = 1.0 / 64.0;
+const NEAR_INTEGER: f32 = 1.0 / 64.0;
 
 struct Builder<'a> {
     float: &'a Graph,
@@ -150,7 +150,7 @@ impl Builder<'_> {
     fn same(&mut self, node: &Node, converted: &mut Node) -> Result<()> {
         let Some(&output) = node.outputs.first() else { return Ok(()) };
         let params = self.observed.params(output, self.ranges);
-        let computed: HashSet<TensorId> = reals(self.float, node).collect();
+        let computed: HashSet<TensorId> = f32_inputs(self.float, node).collect();
         for id in converted.inputs.iter_mut().flatten() {
             let tensor = &self.float.tensors[*id];
             if tensor.is_constant() && tensor.dtype == ElementType::F32 {
@@ -165,8 +165,8 @@ impl Builder<'_> {
             }
         }
         match node.op {
-            NodeOp::Ir(Op::Maximum) => self.clamp(node, converted, params, i8::max, -NEAR),
-            NodeOp::Ir(Op::Minimum) => self.clamp(node, converted, params, i8::min, NEAR),
+            NodeOp::Ir(Op::Maximum) => self.clamp(node, converted, params, i8::max, -NEAR_INTEGER),
+            NodeOp::Ir(Op::Minimum) => self.clamp(node, converted, params, i8::min, NEAR_INTEGER),
             _ => Ok(()),
         }
     }
@@ -182,7 +182,7 @@ impl Builder<'_> {
         towards: f32,
     ) -> Result<()> {
         let tensors = node.inputs.iter().flatten().map(|&id| &self.float.tensors[id]);
-        let numbers = tensors.filter(|tensor| tensor.is_constant()).find_map(Tensor::reals).unwrap_or_default();
+        let numbers = tensors.filter(|tensor| tensor.is_constant()).find_map(Tensor::f32_values).unwrap_or_default();
         let code = |number: &f32| params.quantize(number + towards * params.scale);
         let bound = numbers.first().map(code).unwrap_or_default();
         let output = &self.graph.tensors[self.float.output(node)?];

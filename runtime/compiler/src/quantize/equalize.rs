@@ -178,13 +178,13 @@ fn equalize_pair(graph: &mut Graph, pair: Pair) -> Result<()> {
     };
     let (mut before, mut after) = (floats(&graph.tensors[first])?, floats(&graph.tensors[second])?);
     let met: Vec<usize> = (0..after.len()).filter_map(|index| pair.channel(graph, index)).collect();
-    let mut greatest = vec![[0f32; 2]; pair.channels];
+    let mut maxima = vec![[0f32; 2]; pair.channels];
     for (index, weight) in before.iter().enumerate() {
-        let [r1, _] = &mut greatest[channels.of_weight(index)];
+        let [r1, _] = &mut maxima[channels.of_weight(index)];
         *r1 = r1.max(weight.abs());
     }
     for (&channel, weight) in met.iter().zip(&after) {
-        let [_, r2] = &mut greatest[channel];
+        let [_, r2] = &mut maxima[channel];
         *r2 = r2.max(weight.abs());
     }
     let factor = |&[r1, r2]: &[f32; 2]| {
@@ -192,7 +192,7 @@ fn equalize_pair(graph: &mut Graph, pair: Pair) -> Result<()> {
         // A channel that one of the layers does not use stays unchanged.
         if factor.is_normal() { factor } else { 1.0 }
     };
-    let factors: Vec<f32> = greatest.iter().map(factor).collect();
+    let factors: Vec<f32> = maxima.iter().map(factor).collect();
     before.iter_mut().enumerate().for_each(|(index, weight)| *weight /= factors[channels.of_weight(index)]);
     after.iter_mut().zip(met).for_each(|(weight, channel)| *weight *= factors[channel]);
     put(graph, first, &before);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equalized_network_gives_the_same() {
+    fn an_equalized_network_computes_the_same_outputs() {
         let graph = chain();
         let found = pairs(&graph);
         let places: Vec<[usize; 3]> = found.iter().map(|pair| [pair.first, pair.second, pair.channels]).collect();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_weights_of_a_channel_become_equal() {
+    fn equalizes_the_maximum_weights_of_each_channel() {
         let mut b = Build::default();
         let x = b.input(&[1, 2]);
         let w = b.constant(&[2, 2], &[100.0, 50.0, 0.25, 0.125]);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_commute_or_is_read_twice_is_left_alone() {
+    fn does_not_fuse_what_does_not_commute_or_is_read_twice() {
         for (op, read_twice) in [(Op::Relu6, false), (Op::Tanh, false), (Op::HardSwish, false), (Op::Relu, true)] {
             let mut b = Build::default();
             let x = b.input(&[1, 2]);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reshape_between_pictures_is_left_alone() {
+    fn does_not_equalize_across_a_reshape_between_images() {
         let mut b = Build::default();
         let x = b.input(&[1, 2, 2, 4]);
         let w = b.weights("a", 1, &[4, 1, 1, 4]);

@@ -8,7 +8,7 @@ use crate::ir::graph::{Content, ElementType, Graph, TensorId};
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::session;
-pub(super) use crate::session::reals_of;
+pub(super) use crate::session::values_of;
 use std::collections::HashMap;
 use tealight::{Budget, Model, OwnedSession};
 
@@ -95,7 +95,7 @@ impl FloatRun {
             }
             let mut tensors: Vec<&[f32]> = parts(sample.numbers, &self.inputs).collect();
             for (k, numbers) in tensors.iter().enumerate() {
-                give(&mut session, k, numbers)?;
+                write_input(&mut session, k, numbers)?;
             }
             // Copied at once: the memory of a tensor is reused after its last reader.
             let mut copy = |session: &OwnedSession, values: &[Pair]| {
@@ -151,8 +151,8 @@ fn parts<'a>(mut numbers: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = &'
 }
 
 /// Sets input `k` to these f32 values, converted to its type.
-pub(super) fn give(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<()> {
-    session::give(session, k, numbers).map_err(|error| internal(&error))
+pub(super) fn write_input(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<()> {
+    session::write_input(session, k, numbers).map_err(|error| internal(&error))
 }
 
 /// Opens a session of a model that the compiler wrote.

@@ -1,11 +1,11 @@
 //! Runs a quantized network beside the float one and compares every tensor that exists in both.
 
 use super::Result;
-use super::float_run::{FloatRun, give, memory, open, reals_of, writers};
+use super::float_run::{FloatRun, memory, open, values_of, write_input, writers};
 use super::outliers::{loud, peak};
-use super::report::{Layer, Report, Sums, greatest};
+use super::report::{Layer, Report, Sums, argmax};
 use super::samples::{Sample, Samples};
-use super::sharing::{Sharing, reals};
+use super::sharing::{Sharing, f32_inputs};
 use crate::driver::Compiled;
 use crate::ir::Op;
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
@@ -63,7 +63,7 @@ struct Tally {
     written: Vec<Vec<(usize, usize)>>,
     sums: Vec<Sums>,
     /// The results for the tensors that the outputs are judged by.
-    told: HashMap<usize, Told>,
+    judged: HashMap<usize, OutputSums>,
     scores: Scores,
     samples: usize,
 }
@@ -78,7 +78,7 @@ struct Scores {
 
 /// The results for an output of a compiled network, or for the input of its softmax.
 #[derive(Default)]
-struct Told {
+struct OutputSums {
     of_samples: Vec<Sums>,
     float: Moments,
     compiled: Moments,
@@ -101,20 +101,22 @@ pub(super) fn measure(
     let limit = Limit::to_run(graph, options);
     limit.make(float.memory(), || "running the float network".into())?;
     for compiled in compiled {
-        limit.make(memory(compiled), || "running the float network and all ways of quantizing it".into())?;
+        limit.make(memory(compiled), || "running the float network and every quantized variant of it".into())?;
     }
     let mut sessions: Vec<_> = compiled.iter().map(|compiled| open(&compiled.bytes)).collect::<Result<_>>()?;
     let place = |id: TensorId| float.place(id);
-    let telling = telling(graph);
-    let told = graph.outputs.iter().flat_map(|&id| [telling.get(&id).copied(), Some(id)]).flatten().filter_map(place);
-    let mut told: Vec<usize> = told.collect();
-    told.sort_unstable();
-    told.dedup();
-    let tally = |(compiled, session): (&&Compiled, &OwnedSession)| Tally::new(compiled, &session.model(), float, &told);
+    let softmax_inputs = softmax_inputs(graph);
+    let judged =
+        graph.outputs.iter().flat_map(|&id| [softmax_inputs.get(&id).copied(), Some(id)]).flatten().filter_map(place);
+    let mut judged: Vec<usize> = judged.collect();
+    judged.sort_unstable();
+    judged.dedup();
+    let tally =
+        |(compiled, session): (&&Compiled, &OwnedSession)| Tally::new(compiled, &session.model(), float, &judged);
     let mut tallies: Vec<Tally> = compiled.iter().zip(&sessions).map(tally).collect();
     let output = graph.outputs.first().and_then(|&id| place(id));
     let run = || samples.iter().step_by(step(graph, samples));
-    let loud = loud_samples(float, run(), &told)?;
+    let loud = loud_samples(float, run(), &judged)?;
     let mut indices = Vec::new();
     float.run(run(), |sample, wanted| {
         for (session, tally) in sessions.iter_mut().zip(&mut tallies) {
@@ -126,7 +128,7 @@ pub(super) fn measure(
         indices.push(sample.index);
         Ok(())
     })?;
-    Ok(tallies.iter().map(|tally| tally.measured(graph, float, &telling, &indices)).collect())
+    Ok(tallies.iter().map(|tally| tally.measured(graph, float, &softmax_inputs, &indices)).collect())
 }
 
 /// Returns the distance between the samples that are measured: 1 for a network with state, which depends on all samples
@@ -174,14 +176,14 @@ impl Moments {
 
 impl Scores {
     fn add(&mut self, wanted: &[f32], found: &[f32]) {
-        let (Some(first), Some(other)) = (greatest(wanted), greatest(found)) else { return };
+        let (Some(first), Some(other)) = (argmax(wanted), argmax(found)) else { return };
         let lowest = wanted.iter().copied().fold(f32::INFINITY, f32::min);
         self.same += usize::from(first == other);
         self.clearly_other += usize::from(wanted[first] - wanted[other] > NEAR_TIE * (wanted[first] - lowest));
     }
 }
 
-impl Told {
+impl OutputSums {
     fn add(&mut self, wanted: &[f32], found: &[f32], loud: bool) {
         let mut sums = Sums::default();
         sums.add(wanted, found);
@@ -213,7 +215,7 @@ impl Told {
 }
 
 impl Tally {
-    fn new(compiled: &Compiled, model: &Model<'_>, float: &FloatRun, told: &[usize]) -> Self {
+    fn new(compiled: &Compiled, model: &Model<'_>, float: &FloatRun, judged: &[usize]) -> Self {
         let writers = writers(model);
         let values: HashMap<TensorId, usize> = compiled.tensors.iter().copied().collect();
         let mut written = vec![Vec::new(); model.op_count()];
@@ -230,7 +232,7 @@ impl Tally {
         Self {
             written,
             sums: vec![Sums::default(); float.ids.len()],
-            told: told.iter().map(|&at| (at, Told::default())).collect(),
+            judged: judged.iter().map(|&at| (at, OutputSums::default())).collect(),
             scores: Scores::default(),
             samples: 0,
         }
@@ -246,15 +248,15 @@ impl Tally {
         loud: bool,
     ) -> Result<()> {
         for (k, numbers) in wanted.iter().take(inputs).enumerate() {
-            give(session, k, numbers)?;
+            write_input(session, k, numbers)?;
         }
         for written in &self.written {
             let _ = session.poll(Budget::layer());
             for &(at, value) in written {
-                let found = reals_of(session, value);
+                let found = values_of(session, value);
                 self.sums[at].add(wanted[at], &found);
-                if let Some(told) = self.told.get_mut(&at) {
-                    told.add(wanted[at], &found, loud);
+                if let Some(judged) = self.judged.get_mut(&at) {
+                    judged.add(wanted[at], &found, loud);
                 }
                 if Some(at) == output {
                     self.scores.add(wanted[at], &found);
@@ -265,12 +267,12 @@ impl Tally {
         Ok(())
     }
 
-    /// Returns the results; `telling` maps each softmax output to the softmax's input.
+    /// Returns the results; `softmax_inputs` maps each softmax output to the softmax's input.
     fn measured(
         &self,
         graph: &Graph,
         float: &FloatRun,
-        telling: &HashMap<TensorId, TensorId>,
+        softmax_inputs: &HashMap<TensorId, TensorId>,
         indices: &[usize],
     ) -> Measured {
         let place = |id: TensorId| float.place(id).filter(|&at| self.sums[at].count > 0);
@@ -281,32 +283,32 @@ impl Tally {
             let (snr_db, worst) = (sums.snr_db(), sums.worst);
             Some((output, Layer { name, kind, snr_db, worst, bytes: 0, weights: None, choices: Vec::new() }))
         };
-        let told: Vec<(usize, &Told, Variation)> = graph
+        let judged: Vec<(usize, &OutputSums, Variation)> = graph
             .outputs
             .iter()
             .filter_map(|&id| {
-                let at = telling.get(&id).copied().and_then(place).or_else(|| place(id))?;
-                let told = self.told.get(&at)?;
-                let output = place(id).and_then(|at| self.told.get(&at)).unwrap_or(told);
-                Some((at, told, told.variation(float.ids[at], (id, output))))
+                let at = softmax_inputs.get(&id).copied().and_then(place).or_else(|| place(id))?;
+                let judged = self.judged.get(&at)?;
+                let output = place(id).and_then(|at| self.judged.get(&at)).unwrap_or(judged);
+                Some((at, judged, judged.variation(float.ids[at], (id, output))))
             })
             .collect();
         let lowest = |ratios: &mut dyn Iterator<Item = f64>| ratios.fold(f64::INFINITY, f64::min);
         let of_sample = |(k, &index): (usize, &usize)| {
-            let with_signal = told.iter().map(|(_, told, _)| told.of_samples[k]).filter(|sums| sums.signal > 0.0);
+            let with_signal = judged.iter().map(|(_, judged, _)| judged.of_samples[k]).filter(|sums| sums.signal > 0.0);
             let ratios: Vec<f64> = with_signal.map(|sums| sums.snr_db()).collect();
             (!ratios.is_empty()).then(|| (index, lowest(&mut ratios.into_iter())))
         };
         let first = graph.outputs.first().filter(|&&id| graph.tensors[id].elements() > 1 && place(id).is_some());
         Measured {
             layers: graph.nodes.iter().filter_map(layer).collect(),
-            snr_db: lowest(&mut told.iter().map(|&(at, ..)| self.sums[at].snr_db())),
-            ordinary_snr_db: lowest(&mut told.iter().map(|(_, told, _)| told.ordinary.snr_db())),
+            snr_db: lowest(&mut judged.iter().map(|&(at, ..)| self.sums[at].snr_db())),
+            ordinary_snr_db: lowest(&mut judged.iter().map(|(_, judged, _)| judged.ordinary.snr_db())),
             of_samples: indices.iter().enumerate().filter_map(of_sample).collect(),
             samples: self.samples,
             agreement: first.map(|_| self.scores.same as f64 / self.samples.max(1) as f64),
             clearly_other: self.scores.clearly_other as f64 / self.samples.max(1) as f64,
-            variations: told.into_iter().map(|(.., variation)| variation).collect(),
+            variations: judged.into_iter().map(|(.., variation)| variation).collect(),
         }
     }
 }
@@ -359,10 +361,10 @@ impl Measured {
         let scores = |id: &&TensorId| {
             graph.tensors[**id].shape.split_last().is_some_and(|(_, dims)| dims.iter().all(|&dim| dim == 1))
         };
-        let share = self.agreement.filter(|&share| share < LEAST_AGREEMENT && self.clearly_other > MOST_OTHERS);
+        let share = self.agreement.filter(|&share| share < MIN_AGREEMENT && self.clearly_other > MAX_CLEARLY_OTHER);
         if let (Some(share), Some(&id)) = (share, graph.outputs.first().filter(scores)) {
             warnings.push(format!(
-                "the greatest element of output `{}` is the same as in float for {:.1} % of the inputs only",
+                "the largest element of output `{}` is the same as in float for only {:.1} % of the inputs",
                 graph.tensors[id].name,
                 share * 100.0
             ));
@@ -375,20 +377,20 @@ impl Measured {
 }
 
 /// Below this share of inputs with the same maximum score, a warning is given.
-const LEAST_AGREEMENT: f64 = 0.9;
+const MIN_AGREEMENT: f64 = 0.9;
 
 /// Up to this share of inputs may clearly have a different maximum score without a warning. The rest are near ties,
 /// which may be frequent in an output that does not hold scores of classes.
-const MOST_OTHERS: f64 = 0.05;
+const MAX_CLEARLY_OTHER: f64 = 0.05;
 
 /// A score is clearly below the maximum if the difference is more than this part of the range of the sample's scores.
 const NEAR_TIE: f32 = 0.05;
 
 /// The minimum variation of a compiled network, relative to that of the float network.
-const LEAST_VARIATION: f64 = 0.25;
+const MIN_VARIATION: f64 = 0.25;
 
 /// The maximum error, relative to the variation of the float network.
-const MOST_ERROR: f64 = 0.5;
+const MAX_ERROR: f64 = 0.5;
 
 /// An output between -1 and 1 that varies less than this, one step of its codes, counts as constant.
 const SATURATED: f64 = 1.0 / 128.0;
@@ -407,13 +409,13 @@ impl Variation {
         if float <= UNCHANGING * size || (fixed && shown <= SATURATED) {
             return None;
         }
-        let advice = "look for outliers in the data, or keep the network in float32";
-        if compiled < LEAST_VARIATION * float {
+        let advice = "check the data for outliers, or keep the network in float32";
+        if compiled < MIN_VARIATION * float {
             return Some(format!(
                 "`{name}` hardly varies over ordinary inputs: by {compiled:.3e}, in float by {float:.3e} (root mean square); {advice}"
             ));
         }
-        (error > MOST_ERROR * float).then(|| {
+        (error > MAX_ERROR * float).then(|| {
             format!(
                 "the errors of `{name}` over ordinary inputs are {error:.3e}, where it varies by {float:.3e} in float (root mean \
                  square); {advice}"
@@ -423,8 +425,8 @@ impl Variation {
 }
 
 /// Maps each softmax output to the softmax's input. Probabilities saturate, so their scores show more.
-fn telling(graph: &Graph) -> HashMap<TensorId, TensorId> {
+fn softmax_inputs(graph: &Graph) -> HashMap<TensorId, TensorId> {
     let softmax = graph.nodes.iter().filter(|node| matches!(node.op, NodeOp::Ir(Op::Softmax { .. })));
-    let pair = |node: &Node| Some((*node.outputs.first()?, reals(graph, node).next()?));
+    let pair = |node: &Node| Some((*node.outputs.first()?, f32_inputs(graph, node).next()?));
     softmax.filter_map(pair).collect()
 }

@@ -131,7 +131,7 @@ pub enum QuantizeError {
         value: f32,
     },
     /// The input range is invalid.
-    #[error("the input range {low} to {high} is not finite, or not from less to more")]
+    #[error("the input range {low} to {high} must be finite, with the lower end first")]
     InputRange {
         /// Its lower end.
         low: f32,
@@ -161,7 +161,7 @@ pub enum QuantizeError {
         "constant `{constant}` of {site} is {value:?}, but the data beside it reach {data} at most, and the output depends on \
          both; no 8-bit range holds them: write a constant that is nearer to the data, or compile with --quantize none"
     )]
-    Drowning {
+    DominantConstant {
         /// The node that reads the constant.
         site: String,
         /// The constant's name.
@@ -238,9 +238,9 @@ pub fn compile_float_streams(
     network::check_copies(&graph, options)?;
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
-    let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
-    let (graph, drowning) = constants::cut(graph, samples, ordinary, quantize.input_range, options)?;
-    let refused = |error| match (error, drowning.first()) {
+    let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.clipped));
+    let (graph, dominant) = constants::clamp_constants(graph, samples, ordinary, quantize.input_range, options)?;
+    let refused = |error| match (error, dominant.first()) {
         // An overflow, or scales whose factor is too large, are consequences of the constant.
         (
             QuantizeError::Overflow { .. } | QuantizeError::Compile(CompileError::InvalidModel { .. }),
@@ -254,7 +254,7 @@ pub fn compile_float_streams(
     let compiled = compile_graph(best.int8, "quantize", source, options, &mut |_, _| {})?;
     let choices = choices::choices(&crate::driver::lowered(graph, options)?, ordinary.unwrap_or(samples), options)?;
     let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
-    warnings.extend(drowning.iter().map(|constant| constant.error().to_string()));
+    warnings.extend(dominant.iter().map(|constant| constant.error().to_string()));
     warnings.extend(best.warnings);
     let mut report = best.measured.report(warnings, |layers| with_choices(layers, choices, |_| Some(choices::INT8)));
     (report.chosen, report.trials) = (Some(best.trial), trials);
@@ -262,7 +262,7 @@ pub fn compile_float_streams(
 }
 
 /// The minimum gain of equalized weights, in decibels; a smaller gain is within the variation between sets of samples.
-const LEAST_GAIN_DB: f64 = 0.5;
+const MIN_GAIN_DB: f64 = 0.5;
 
 /// The best combination so far.
 struct Best {
@@ -305,7 +305,7 @@ fn best_of(
             trials.push(trial);
             // On a tie the first combination wins, which is the simplest.
             let enough = |best: &Best| {
-                let gain = if trial.equalized && !best.trial.equalized { LEAST_GAIN_DB } else { 0.0 };
+                let gain = if trial.equalized && !best.trial.equalized { MIN_GAIN_DB } else { 0.0 };
                 trial.ordinary_snr_db > best.trial.ordinary_snr_db + gain
             };
             if best.as_ref().is_none_or(enough) {
@@ -340,7 +340,7 @@ fn with_choices(
 /// Compiles a float network with its weights stored as `options` select, and measures how near it is to the unchanged
 /// network.
 ///
-/// With `least_snr_db`, the types are chosen here: for each layer the smallest one with which its output, by itself,
+/// With `min_snr_db`, the types are chosen here: for each layer the smallest one with which its output, by itself,
 /// keeps that signal-to-noise ratio. [`Options::layers`] has priority; a layer with its own state (LSTM, GRU) is left
 /// out. The smaller of two such types may be slower, and each block type that a model uses is linked into its firmware.
 ///
@@ -349,7 +349,7 @@ fn with_choices(
 pub fn compile_weights(
     network: &Graph,
     streams: &[Vec<Vec<f32>>],
-    least_snr_db: Option<f64>,
+    min_snr_db: Option<f64>,
     source: &[u8],
     options: &Options,
 ) -> Result<(Compiled, Report)> {
@@ -357,10 +357,10 @@ pub fn compile_weights(
     network::check_copies(&graph, options)?;
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
-    let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.cut));
+    let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.clipped));
     let lowered = crate::driver::lowered(graph.clone(), options)?;
     let choices = choices::choices(&lowered, ordinary.unwrap_or(samples), options)?;
-    let chosen = least_snr_db.map(|least| choose(&choices, least)).unwrap_or_default();
+    let chosen = min_snr_db.map(|min_db| choose(&choices, min_db)).unwrap_or_default();
     let mut lines = Vec::new();
     let stored = crate::store::store(lowered, options, &chosen, &mut lines)?;
     let plain = Options { quantize: None, f16: false, layers: Vec::new(), ..options.clone() };
@@ -386,7 +386,7 @@ pub fn compile_weights(
 }
 
 /// Returns the smallest type for each tensor of weights with which every layer that reads it keeps the ratio.
-fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightType)> {
+fn choose(layers: &[LayerChoices], min_snr_db: f64) -> Vec<(TensorId, WeightType)> {
     let mut all_readers: HashMap<TensorId, Vec<&LayerChoices>> = HashMap::new();
     for layer in layers {
         all_readers.entry(layer.weights).or_default().push(layer);
@@ -396,7 +396,7 @@ fn choose(layers: &[LayerChoices], least_snr_db: f64) -> Vec<(TensorId, WeightTy
         // The first of the layers that share weights decides for all.
         let Some(readers) = all_readers.remove(&layer.weights) else { continue };
         let keeps = |reader: &&LayerChoices, name: &str| {
-            reader.choices.iter().any(|choice| choice.weights == name && choice.snr_db >= least_snr_db)
+            reader.choices.iter().any(|choice| choice.weights == name && choice.snr_db >= min_snr_db)
         };
         let stored = layer.choices.iter().filter(|choice| choice.weights != choices::INT8);
         let fits = stored.filter(|choice| readers.iter().all(|reader| keeps(reader, choice.weights)));

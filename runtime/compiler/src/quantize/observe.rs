@@ -2,9 +2,9 @@
 
 use super::float_run::FloatRun;
 use super::outliers::loud;
-use super::range::{Params, Ranges, Seen};
+use super::range::{Histogram, Params, Ranges};
 use super::samples::{Samples, check_range};
-use super::sharing::{Rule, Sharing, reals};
+use super::sharing::{Rule, Sharing, f32_inputs};
 use super::{QuantizeError, Result};
 use crate::ir::Op;
 use crate::ir::graph::{Content, Graph, NodeOp, Tensor, TensorId};
@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 #[derive(Debug)]
 pub(super) struct Observed {
     pub(super) sharing: Sharing,
-    seen: HashMap<TensorId, Seen>,
+    histograms: HashMap<TensorId, Histogram>,
     /// Parameters that were already chosen: choosing takes time.
     chosen: RefCell<HashMap<(TensorId, Ranges), Params>>,
     input: Option<TensorId>,
@@ -50,25 +50,27 @@ impl Observed {
         let constants = constants(graph, &sharing)?;
         let all = extremes(graph, float, samples)?;
         let mut warnings = unchanging(graph, float, &all);
-        let cut = ordinary.map(|ordinary| extremes(graph, float, ordinary)).transpose()?;
-        let (samples, extremes) = (ordinary.unwrap_or(samples), cut.as_ref().unwrap_or(&all));
+        let clipped = ordinary.map(|ordinary| extremes(graph, float, ordinary)).transpose()?;
+        let (samples, extremes) = (ordinary.unwrap_or(samples), clipped.as_ref().unwrap_or(&all));
         let loud = loud_samples(float, &sharing, &moved, extremes);
         warnings.extend(warning_of_loud(graph, float, &sharing, &loud));
         let groups: HashSet<TensorId> = float.ids.iter().map(|&id| sharing.root(id)).collect();
         let limit = Limit::to_run(graph, options);
         limit.make(float.memory(), || "running the float network".into())?;
-        limit.make(groups.len() as u64 * Seen::BYTES, || format!("observing {} groups of tensors", groups.len()))?;
+        limit
+            .make(groups.len() as u64 * Histogram::BYTES, || format!("observing {} groups of tensors", groups.len()))?;
         let whole = ranges(float, &sharing, &constants, &all, &HashMap::new());
         let ordinary = ranges(float, &sharing, &constants, extremes, &loud);
-        let range = |(root, all): (TensorId, [f32; 2])| (root, Seen::new(all, *ordinary.get(&root).unwrap_or(&all)));
-        let mut seen: HashMap<TensorId, Seen> = whole.into_iter().map(range).collect();
+        let range =
+            |(root, all): (TensorId, [f32; 2])| (root, Histogram::new(all, *ordinary.get(&root).unwrap_or(&all)));
+        let mut histograms: HashMap<TensorId, Histogram> = whole.into_iter().map(range).collect();
         let mut sums = sums_of_layers(graph)?;
         float.run(samples.iter(), |sample, values| {
             for (&id, numbers) in float.ids.iter().zip(values) {
                 let root = sharing.root(id);
                 let counts = !moved.contains(&id) && !is_loud(&loud, root, sample.index);
-                if let Some(seen) = seen.get_mut(&root).filter(|_| counts) {
-                    seen.add(numbers);
+                if let Some(histogram) = histograms.get_mut(&root).filter(|_| counts) {
+                    histogram.add(numbers);
                 }
                 if let Some(sums) = sums.get_mut(&id) {
                     sums.iter_mut().zip(*numbers).for_each(|(sum, &number)| *sum += f64::from(number));
@@ -79,18 +81,18 @@ impl Observed {
         let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| (sum / samples.count() as f64) as f32).collect();
         let means = sums.into_iter().map(|(id, sums)| (id, mean(sums))).collect();
         let chosen = RefCell::default();
-        Ok(Self { sharing, seen, chosen, input: graph.inputs.first().copied(), input_range, means, warnings })
+        Ok(Self { sharing, histograms, chosen, input: graph.inputs.first().copied(), input_range, means, warnings })
     }
 
     /// Returns the quantization of a tensor.
     pub(super) fn params(&self, id: TensorId, ranges: Ranges) -> Params {
         let root = self.sharing.root(id);
         let is_input = self.input.is_some_and(|input| self.sharing.root(input) == root);
-        match (self.sharing.fixed(root), self.input_range, self.seen.get(&root)) {
+        match (self.sharing.fixed(root), self.input_range, self.histograms.get(&root)) {
             (Some(params), _, _) => params,
             (None, Some([low, high]), _) if is_input => Params::of(low, high),
-            (None, _, Some(seen)) => {
-                *self.chosen.borrow_mut().entry((root, ranges)).or_insert_with(|| seen.params(ranges))
+            (None, _, Some(histogram)) => {
+                *self.chosen.borrow_mut().entry((root, ranges)).or_insert_with(|| histogram.params(ranges))
             }
             (None, _, None) => Params::of(0.0, 0.0),
         }
@@ -196,7 +198,7 @@ fn warning_of_loud(
     let of = |&id: &TensorId| Some((id, loud.get(&sharing.root(id))?.iter().position(|&loud| loud)?));
     let (id, sample) = float.ids.iter().find_map(of)?;
     Some(format!(
-        "tensor `{}` is far greater in calibration sample {sample} than in the others; look whether that sample is like what \
+        "tensor `{}` is far larger in calibration sample {sample} than in the others; check whether that sample is like what \
          the network will see",
         graph.tensors[id].name
     ))
@@ -216,7 +218,7 @@ fn constants(graph: &Graph, sharing: &Sharing) -> Result<Vec<(TensorId, [f32; 2]
                 ranges.push((root, range(floats(&graph.tensors[*id])?)));
             }
         }
-        for id in reals(graph, node) {
+        for id in f32_inputs(graph, node) {
             if let Content::State(Some(bytes)) = &graph.tensors[id].content {
                 ranges.push((sharing.root(id), range(numbers(bytes))));
             }
@@ -231,7 +233,7 @@ pub(super) fn moved(graph: &Graph, sharing: &Sharing) -> Result<HashSet<TensorId
     let mut moved = HashSet::new();
     for node in &graph.nodes {
         if Rule::of(graph, node)? == Rule::Same {
-            let within = |id: &TensorId| reals(graph, node).all(|input| sharing.root(input) == sharing.root(*id));
+            let within = |id: &TensorId| f32_inputs(graph, node).all(|input| sharing.root(input) == sharing.root(*id));
             moved.extend(node.outputs.iter().copied().filter(within));
         }
     }

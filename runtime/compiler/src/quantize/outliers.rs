@@ -21,7 +21,7 @@ const LOUD: f32 = 8.0;
 const SAMPLES: usize = 100;
 
 /// The minimum number of samples to judge whether one is unlike the others.
-const FEWEST: usize = 10;
+const MIN_SAMPLES: usize = 10;
 
 /// At most one value in this many is an outlier.
 const NUMBERS: usize = 1000;
@@ -31,19 +31,19 @@ const NUMBERS: usize = 1000;
 const PLACES: usize = 20;
 
 /// The minimum number of samples to judge that.
-const FEWEST_AT_PLACE: usize = 4;
+const MIN_SAMPLES_AT_INDEX: usize = 4;
 
 /// Samples without outliers.
 #[derive(Debug)]
 pub(super) struct Outliers {
     /// The samples, with outliers clamped to the maximum magnitude of other values.
-    pub(super) cut: Vec<Vec<Vec<f32>>>,
+    pub(super) clipped: Vec<Vec<Vec<f32>>>,
     /// The positions of the outliers, for each input that has any.
     pub(super) warnings: Vec<String>,
 }
 
 /// The outliers of one input.
-struct Found {
+struct InputOutliers {
     /// The maximum magnitude of other values.
     limit: f32,
     /// Sample, index in the input, and value.
@@ -53,7 +53,7 @@ struct Found {
 impl Outliers {
     /// Looks for outliers in the inputs of `graph`; returns `None` if there are none.
     pub(super) fn find(graph: &Graph, samples: Samples<'_>) -> Option<Self> {
-        let mut cut: Option<Vec<Vec<Vec<f32>>>> = None;
+        let mut clipped: Option<Vec<Vec<Vec<f32>>>> = None;
         let mut warnings = Vec::new();
         let mut start = 0;
         for &id in &graph.inputs {
@@ -66,22 +66,22 @@ impl Outliers {
             let parts: Vec<&[f32]> = samples.iter().map(|sample| &sample.numbers[range.clone()]).collect();
             let Some(found) = find(&parts) else { continue };
             warnings.push(warning(&tensor.name, &found));
-            let cut = cut.get_or_insert_with(|| samples.to_vec());
-            let mut all: Vec<&mut Vec<f32>> = cut.iter_mut().flatten().collect();
+            let clipped = clipped.get_or_insert_with(|| samples.to_vec());
+            let mut all: Vec<&mut Vec<f32>> = clipped.iter_mut().flatten().collect();
             for &(sample, index, value) in &found.places {
                 all[sample][range.start + index] = found.limit.copysign(value);
             }
         }
-        cut.map(|cut| Self { cut, warnings })
+        clipped.map(|clipped| Self { clipped, warnings })
     }
 }
 
-fn warning(input: &str, found: &Found) -> String {
+fn warning(input: &str, found: &InputOutliers) -> String {
     let (sample, index, value) = found
         .places
         .iter()
         .copied()
-        .fold((0, 0, 0.0f32), |most, place| if place.2.abs() > most.2.abs() { place } else { most });
+        .fold((0, 0, 0.0f32), |largest, place| if place.2.abs() > largest.2.abs() { place } else { largest });
     let more = match found.places.len() - 1 {
         0 => String::new(),
         1 => " (and one more is like it)".into(),
@@ -89,15 +89,15 @@ fn warning(input: &str, found: &Found) -> String {
     };
     format!(
         "calibration sample {sample} is {value:?} at index {index} of input `{input}`{more}, where other numbers reach {} at \
-         most: an outlier; look whether it is a fault of the data",
+         most: an outlier; check whether it is an error in the data",
         found.limit
     )
 }
 
 /// Returns the outliers among the samples of one input.
-fn find(samples: &[&[f32]]) -> Option<Found> {
+fn find(samples: &[&[f32]]) -> Option<InputOutliers> {
     let peaks: Vec<f32> = samples.iter().map(|sample| peak(sample)).collect();
-    let of_numbers = far_numbers(samples);
+    let of_numbers = ordinary_limit(samples);
     let limit = match (gap(&peaks, GAP), of_numbers) {
         (Some(a), Some(b)) => a.min(b),
         (a, b) => a.or(b)?,
@@ -112,29 +112,29 @@ fn find(samples: &[&[f32]]) -> Option<Found> {
     }
     let few = (samples.len() / PLACES).max(1);
     places.retain(|(_, index, _)| at_index.get(index).is_some_and(|&count| count <= few));
-    (!places.is_empty()).then_some(Found { limit, places })
+    (!places.is_empty()).then_some(InputOutliers { limit, places })
 }
 
 /// Returns the maximum magnitude of the single values that are not outliers, if there are outliers. Zeros do not count:
 /// they are exact in any range.
-fn far_numbers(samples: &[&[f32]]) -> Option<f32> {
+fn ordinary_limit(samples: &[&[f32]]) -> Option<f32> {
     let count = samples.iter().flat_map(|sample| *sample).filter(|number| **number != 0.0).count();
     let few = count / NUMBERS;
-    if few == 0 || samples.len() < FEWEST_AT_PLACE {
+    if few == 0 || samples.len() < MIN_SAMPLES_AT_INDEX {
         return None;
     }
     // The bit patterns of non-negative floats are ordered like the floats.
-    let mut greatest = BinaryHeap::with_capacity(few + 2);
+    let mut largest = BinaryHeap::with_capacity(few + 2);
     for number in samples.iter().flat_map(|sample| *sample) {
         let bits = Reverse(number.abs().to_bits());
-        if greatest.len() <= few {
-            greatest.push(bits);
-        } else if greatest.peek().is_some_and(|smallest| bits < *smallest) {
-            greatest.pop();
-            greatest.push(bits);
+        if largest.len() <= few {
+            largest.push(bits);
+        } else if largest.peek().is_some_and(|smallest| bits < *smallest) {
+            largest.pop();
+            largest.push(bits);
         }
     }
-    let sorted: Vec<f32> = greatest.into_sorted_vec().into_iter().map(|Reverse(bits)| f32::from_bits(bits)).collect();
+    let sorted: Vec<f32> = largest.into_sorted_vec().into_iter().map(|Reverse(bits)| f32::from_bits(bits)).collect();
     before_gap(&sorted, few, GAP)
 }
 
@@ -146,7 +146,7 @@ fn before_gap(sorted: &[f32], few: usize, factor: f32) -> Option<f32> {
 
 /// Returns the maximum peak of ordinary samples, if a few samples have far larger peaks.
 fn gap(peaks: &[f32], factor: f32) -> Option<f32> {
-    if peaks.len() < FEWEST {
+    if peaks.len() < MIN_SAMPLES {
         return None;
     }
     let mut sorted = peaks.to_vec();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_far_from_all_others_is_an_outlier_at_either_end() {
+    fn one_value_far_from_all_others_is_an_outlier_at_either_end() {
         let mut samples = ordinary(64, 4);
         assert_eq!(places(&samples), []);
         for value in [1e4, -1e4, 5.0, f32::MAX] {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_in_a_thousand_is_an_outlier_in_whatever_samples_it_is() {
+    fn one_value_in_a_thousand_is_an_outlier_in_any_sample() {
         let mut samples = ordinary(10, 3000);
         for (k, sample) in samples.iter_mut().enumerate() {
             sample[k * 11] = 50.0 * (k + 1) as f32;
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_that_is_louder_as_a_whole_is_cut() {
+    fn clamps_a_sample_that_is_louder_as_a_whole() {
         let mut samples = ordinary(40, 16);
         samples[3].iter_mut().for_each(|number| *number *= 1000.0);
         let found = places(&samples);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantity_in_another_unit_and_a_long_tail_are_no_outliers() {
+    fn another_unit_and_a_long_tail_are_not_outliers() {
         let mut samples = ordinary(40, 2000);
         samples.iter_mut().for_each(|sample| sample[7] = sample[7] * 100.0 + 500.0);
         assert_eq!(places(&samples), []);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn rare_loud_samples_are_a_kind_of_input_if_there_are_several_of_them() {
+    fn several_rare_loud_samples_are_not_outliers() {
         let mut samples = ordinary(100, 4);
         for k in [10, 40, 70] {
             samples[k].iter_mut().for_each(|number| *number *= 20.0);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_and_few_samples_leave_nothing_to_compare_with() {
+    fn finds_no_outliers_in_silence_or_few_samples() {
         let mut samples = vec![vec![0.0; 8]; 40];
         samples[5] = numbers(1, 8);
         assert_eq!(places(&samples), []);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_samples_are_cut_to_what_the_others_reach_and_the_warning_names_the_place() {
+    fn clamps_outliers_and_names_their_position() {
         let mut b = Build::default();
         let (x, y) = (b.input(&[1, 2]), b.input(&[1, 3]));
         b.0.outputs = vec![x, y];
@@ -255,10 +255,10 @@ mod tests {
         let others = streams.iter().flatten().flat_map(|sample| &sample[2..]).filter(|number| number.abs() < 2.0);
         let reach = others.fold(0f32, |reach, number| reach.max(number.abs()));
         let outliers = Outliers::find(&b.0, Samples::new(&b.0, &streams).unwrap()).unwrap();
-        assert_eq!(outliers.cut[2][4][3], -reach);
+        assert_eq!(outliers.clipped[2][4][3], -reach);
         let [warning] = &outliers.warnings[..] else { panic!("{:?}", outliers.warnings) };
         assert!(warning.starts_with("calibration sample 20 is -10000.0 at index 1 of input `x1`, where"), "{warning}");
         streams[2][4][3] = -reach;
-        assert_eq!(outliers.cut, streams);
+        assert_eq!(outliers.clipped, streams);
     }
 }

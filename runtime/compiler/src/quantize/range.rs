@@ -28,7 +28,7 @@ pub(crate) struct Params {
 
 /// The observed values of a tensor.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct Histogram {
     /// The minimum and maximum, outliers included; widened to hold 0.
     all: [f32; 2],
     /// The minimum of ordinary values, at most 0.
@@ -77,7 +77,7 @@ impl Params {
     }
 }
 
-impl Seen {
+impl Histogram {
     /// The approximate size of a histogram, in bytes.
     pub(super) const BYTES: u64 = (BINS * size_of::<u64>()) as u64;
 
@@ -102,7 +102,7 @@ impl Seen {
         match ranges {
             Ranges::MinMax => Params::of(self.all[0], self.all[1]),
             Ranges::Percentile => self.percentile(),
-            Ranges::Mse => self.least_error(),
+            Ranges::Mse => self.min_error(),
         }
     }
 
@@ -112,7 +112,7 @@ impl Seen {
     }
 
     /// Returns the first bin at which the values so far are more than may be left out.
-    fn cut(&self, mut bins: impl Iterator<Item = usize>) -> Option<usize> {
+    fn first_kept(&self, mut bins: impl Iterator<Item = usize>) -> Option<usize> {
         let allowed = (self.count as f64 * LEFT_OUT) as u64;
         let mut left_out = 0;
         bins.find(|&bin| {
@@ -122,7 +122,7 @@ impl Seen {
     }
 
     fn percentile(&self) -> Params {
-        let (first, last) = (self.cut(0..BINS), self.cut((0..BINS).rev()));
+        let (first, last) = (self.first_kept(0..BINS), self.first_kept((0..BINS).rev()));
         let width = (self.high - self.low) / BINS as f32;
         let low = first.map_or(self.low, |bin| self.low + width * bin as f32);
         let high = last.map_or(self.high, |bin| self.low + width * (bin + 1) as f32);
@@ -130,7 +130,7 @@ impl Seen {
     }
 
     /// Searches for the range of minimum error: shrinks both ends together, then each alone.
-    fn least_error(&self) -> Params {
+    fn min_error(&self) -> Params {
         let factors = || (20..=100).map(|percent| percent as f32 / 100.0);
         let best = |candidates: &mut dyn Iterator<Item = [f32; 2]>| {
             let error = |range: &[f32; 2]| self.error(Params::of(range[0], range[1]));
@@ -170,7 +170,7 @@ mod tests {
         }
 
         #[test]
-        fn numbers_in_the_range_are_off_by_at_most_half_a_step(low in -100f32..0.0, high in 0.1f32..100.0, t in 0f32..1.0) {
+        fn values_in_the_range_are_off_by_at_most_half_a_step(low in -100f32..0.0, high in 0.1f32..100.0, t in 0f32..1.0) {
             let params = Params::of(low, high);
             let real = low + t * (high - low);
             let error = (params.dequantize(params.quantize(real)) - real).abs();
@@ -189,18 +189,18 @@ mod tests {
     }
 
     /// Ten thousand values spread evenly over 0..1, and one outlier.
-    fn with_an_outlier() -> Seen {
-        let mut seen = Seen::new([0.0, 40.0], [0.0, 40.0]);
-        seen.add(&(1..=10_000).map(|i| i as f32 / 10_000.0).collect::<Vec<_>>());
-        seen.add(&[40.0]);
-        seen
+    fn with_an_outlier() -> Histogram {
+        let mut histogram = Histogram::new([0.0, 40.0], [0.0, 40.0]);
+        histogram.add(&(1..=10_000).map(|i| i as f32 / 10_000.0).collect::<Vec<_>>());
+        histogram.add(&[40.0]);
+        histogram
     }
 
     #[test]
-    fn each_way_treats_an_outlier_as_it_says() {
-        let seen = with_an_outlier();
+    fn each_range_method_treats_an_outlier_as_documented() {
+        let histogram = with_an_outlier();
         let top = |ranges| {
-            let params = seen.params(ranges);
+            let params = histogram.params(ranges);
             params.dequantize(127)
         };
         assert!((top(Ranges::MinMax) - 40.0).abs() < 0.1);
@@ -210,20 +210,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_extremes_hold_what_is_no_ordinary_number() {
-        let mut seen = Seen::new([-1e30, 1e4], [-1.0, 1.0]);
-        seen.add(&(-1000..=1000).map(|i| i as f32 / 1000.0).collect::<Vec<_>>());
-        assert_eq!(seen.params(Ranges::MinMax), Params::of(-1e30, 1e4));
+    fn only_min_max_ranges_include_outliers() {
+        let mut histogram = Histogram::new([-1e30, 1e4], [-1.0, 1.0]);
+        histogram.add(&(-1000..=1000).map(|i| i as f32 / 1000.0).collect::<Vec<_>>());
+        assert_eq!(histogram.params(Ranges::MinMax), Params::of(-1e30, 1e4));
         for ranges in [Ranges::Percentile, Ranges::Mse] {
-            assert!((seen.params(ranges).scale - 2.0 / 255.0).abs() < 2e-4, "{ranges}");
+            assert!((histogram.params(ranges).scale - 2.0 / 255.0).abs() < 2e-4, "{ranges}");
         }
     }
 
     #[test]
-    fn the_least_error_is_no_greater_than_that_of_the_whole_range() {
-        let mut seen = Seen::new([-3.0, 9.0], [-3.0, 9.0]);
-        seen.add(&(0..5_000).map(|i| 9.0 * (i as f32 / 5_000.0).powi(8) - 0.5).collect::<Vec<_>>());
-        let [mse, whole] = [Ranges::Mse, Ranges::MinMax].map(|ranges| seen.error(seen.params(ranges)));
+    fn the_minimum_error_is_at_most_that_of_the_whole_range() {
+        let mut histogram = Histogram::new([-3.0, 9.0], [-3.0, 9.0]);
+        histogram.add(&(0..5_000).map(|i| 9.0 * (i as f32 / 5_000.0).powi(8) - 0.5).collect::<Vec<_>>());
+        let [mse, whole] = [Ranges::Mse, Ranges::MinMax].map(|ranges| histogram.error(histogram.params(ranges)));
         assert!(mse < whole, "{mse} against {whole}");
     }
 }

@@ -127,7 +127,7 @@ impl Sums {
 }
 
 /// Returns the index of the maximum value; the first of equals.
-pub(super) fn greatest(numbers: &[f32]) -> Option<usize> {
-    let greatest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    numbers.iter().position(|&number| number == greatest)
+pub(super) fn argmax(numbers: &[f32]) -> Option<usize> {
+    let argmax = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    numbers.iter().position(|&number| number == argmax)
 }

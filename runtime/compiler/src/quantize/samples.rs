@@ -77,12 +77,12 @@ impl<'a> Samples<'a> {
 /// Checks that the values of input `id` are finite, not all the same, and valid for its type.
 fn check_input<'a>(graph: &Graph, id: TensorId, samples: impl Iterator<Item = (usize, &'a [f32])>) -> Result<()> {
     let tensor = &graph.tensors[id];
-    let mut seen = [f32::INFINITY, f32::NEG_INFINITY];
+    let mut range = [f32::INFINITY, f32::NEG_INFINITY];
     for (sample, numbers) in samples {
         if let Some((index, &value)) = numbers.iter().enumerate().find(|(_, number)| !number.is_finite()) {
             return Err(QuantizeError::NotFinite { sample, input: tensor.name.clone(), index, value });
         }
-        seen = numbers.iter().fold(seen, |[low, high], &number| [low.min(number), high.max(number)]);
+        range = numbers.iter().fold(range, |[low, high], &number| [low.min(number), high.max(number)]);
         // f32 holds whole numbers exactly up to this magnitude.
         let whole = |number: f32| number.fract() == 0.0 && number.abs() <= (1 << 24) as f32;
         let wrong = numbers.iter().enumerate().find(|(_, number)| tensor.dtype == ElementType::I32 && !whole(**number));
@@ -91,8 +91,8 @@ fn check_input<'a>(graph: &Graph, id: TensorId, samples: impl Iterator<Item = (u
             return Err(QuantizeError::NotWhole { sample, input, index, value });
         }
     }
-    if seen[0] == seen[1] && tensor.dtype == ElementType::F32 {
-        return Err(QuantizeError::Constant { input: tensor.name.clone(), value: seen[0] });
+    if range[0] == range[1] && tensor.dtype == ElementType::F32 {
+        return Err(QuantizeError::Constant { input: tensor.name.clone(), value: range[0] });
     }
     Ok(())
 }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_calibration_data_is_named() {
+    fn rejects_bad_calibration_data_with_the_reason() {
         let graph = graph(&[(ElementType::F32, &[1, 2])]);
         assert!(refused(&graph, &[]).contains("empty"));
         assert!(Samples::new(&graph, &[]).unwrap_err().to_string().contains("empty"));
@@ -155,12 +155,12 @@ mod tests {
         let graph = graph(&[(ElementType::F32, &[1])]);
         let streams = [vec![vec![1.0], vec![2.0]], vec![], vec![vec![3.0]]];
         let samples = Samples::new(&graph, &streams).unwrap();
-        let seen: Vec<_> = samples.iter().map(|sample| (sample.index, sample.first, sample.numbers[0])).collect();
-        assert_eq!(seen, [(0, true, 1.0), (1, false, 2.0), (2, true, 3.0)]);
+        let range: Vec<_> = samples.iter().map(|sample| (sample.index, sample.first, sample.numbers[0])).collect();
+        assert_eq!(range, [(0, true, 1.0), (1, false, 2.0), (2, true, 3.0)]);
     }
 
     #[test]
-    fn an_input_range_that_is_none_is_refused() {
+    fn rejects_an_invalid_input_range() {
         assert!(check_range(Some([0.0, 1.0])).is_ok());
         for range in [[1.0, 1.0], [1.0, 0.0], [0.0, f32::NAN], [0.0, f32::INFINITY]] {
             let error = check_range(Some(range)).unwrap_err();

@@ -170,7 +170,7 @@ impl Sharing {
     /// Merges the groups of inputs and outputs; inputs with different fixed quantizations stay separate and are
     /// converted.
     fn join(&mut self, graph: &Graph, node: &Node) {
-        let inputs: Vec<TensorId> = reals(graph, node).map(|id| self.shorten(id)).collect();
+        let inputs: Vec<TensorId> = f32_inputs(graph, node).map(|id| self.shorten(id)).collect();
         let all_alike = inputs.windows(2).all(|pair| self.fixed[pair[0]] == self.fixed[pair[1]]);
         let mut shared: Vec<TensorId> =
             inputs.into_iter().filter(|&input| all_alike || self.fixed[input].is_none()).collect();
@@ -192,7 +192,7 @@ impl Sharing {
 }
 
 /// Returns the float tensors that `node` reads: computed ones and state.
-pub(super) fn reals<'a>(graph: &'a Graph, node: &'a Node) -> impl Iterator<Item = TensorId> + 'a {
+pub(super) fn f32_inputs<'a>(graph: &'a Graph, node: &'a Node) -> impl Iterator<Item = TensorId> + 'a {
     node.inputs.iter().flatten().copied().filter(|&id| {
         let tensor = &graph.tensors[id];
         tensor.dtype == ElementType::F32 && !tensor.is_constant()
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_moves_numbers_shares_and_what_has_a_fixed_range_is_converted() {
+    fn data_movement_shares_ranges_and_fixed_ranges_are_converted() {
         let mut b = Builder::default();
         let [x, moved, a, soft, joined, flat] = std::array::from_fn(|_| real(&mut b));
         b.node(Op::Transpose, &[x], &[moved]);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_shares_with_what_assigns_and_reads_it() {
+    fn a_variable_shares_its_quantization_with_its_writer_and_readers() {
         let mut b = Builder::default();
         let [x, y, old, state] = std::array::from_fn(|_| real(&mut b));
         b.graph.tensors[state].content = Content::State(None);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_to_the_root_of_a_large_group_is_short() {
+    fn the_path_to_the_root_of_a_large_group_is_short() {
         let mut b = Builder::default();
         let parts: Vec<TensorId> = (0..20_000).map(|_| real(&mut b)).collect();
         let [all, again] = std::array::from_fn(|_| real(&mut b));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_without_an_int8_form_is_named() {
+    fn rejects_an_operator_without_an_int8_form() {
         let mut b = Builder::default();
         let [x, y] = std::array::from_fn(|_| real(&mut b));
         b.node(Op::Elu, &[x], &[y]);

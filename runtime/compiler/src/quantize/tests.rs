@@ -127,7 +127,7 @@ fn every_layer_stays_near_the_float_network() {
 }
 
 #[test]
-fn float_ends_take_and_give_real_numbers() {
+fn float_inputs_and_outputs_hold_f32_values() {
     let network = everything();
     let quantize = Quantize { float_io: true, ..Quantize::default() };
     let (compiled, report) = compile(&network, &quantize);
@@ -176,7 +176,7 @@ fn refused(network: &Graph, samples: &[Vec<f32>]) -> String {
 }
 
 #[test]
-fn bad_calibration_data_is_named() {
+fn rejects_bad_calibration_data_with_the_reason() {
     let network = everything();
     let good = samples(&network, 1).remove(0);
     let with = |value: f32| {
@@ -196,7 +196,7 @@ fn bad_calibration_data_is_named() {
 }
 
 #[test]
-fn a_tensor_that_never_changes_is_warned_of_by_name() {
+fn warns_of_a_tensor_that_never_changes() {
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
     let w = b.constant(&[1, 2], &[-1.0, -1.0]);
@@ -216,7 +216,7 @@ fn without_weights() -> Graph {
 }
 
 #[test]
-fn damaged_weights_and_unknown_operators_are_named() {
+fn rejects_damaged_weights_and_unknown_operators_by_name() {
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
     let w = b.constant(&[1, 2], &[1.0, f32::NAN]);
@@ -324,7 +324,7 @@ fn leaky(first: [f32; 2]) -> Graph {
 }
 
 #[test]
-fn variables_are_quantized_by_what_they_come_to_hold() {
+fn variables_are_quantized_by_all_values_assigned_to_them() {
     let network = leaky([0.0, 0.0]);
     // All ones: the sum grows to 4, far beyond any input.
     let streams: Vec<Vec<Vec<f32>>> = (0..4).map(|k| vec![vec![1.0, 0.1 * k as f32]; 20]).collect();
@@ -356,7 +356,7 @@ fn variables_are_quantized_by_what_they_come_to_hold() {
 }
 
 #[test]
-fn a_variable_starts_from_its_first_content() {
+fn a_variable_keeps_its_initial_value() {
     let network = leaky([3.0, -2.0]);
     let samples: Vec<Vec<f32>> = (0..8).map(|seed| numbers(seed, 2)).collect();
     let streams: Vec<Vec<Vec<f32>>> = samples.into_iter().map(|sample| vec![sample]).collect();
@@ -430,7 +430,7 @@ fn weights(network: &Graph, least: Option<f64>, options: &Options) -> (Compiled,
 }
 
 #[test]
-fn the_report_tells_what_each_type_costs() {
+fn the_report_lists_the_cost_of_each_type() {
     let report = weights(&mixed(), None, &Options { quantize: Some(crate::BlockType::Q8_0), ..Options::default() }).1;
     let layer = |name: &str| report.layers.iter().find(|layer| layer.name == name).unwrap();
     let of = |layer: &Layer, weights: &str| *layer.choices.iter().find(|choice| choice.weights == weights).unwrap();
@@ -471,7 +471,7 @@ fn the_smallest_type_that_keeps_the_ratio_is_chosen() {
 }
 
 #[test]
-fn a_named_layer_is_not_chosen_for() {
+fn a_layer_with_a_requested_type_keeps_that_type() {
     let q8 = crate::WeightType::Blocks(crate::BlockType::Q8_0);
     let options = Options { layers: vec![("un*".into(), q8)], ..Options::default() };
     let report = weights(&mixed(), Some(10.0), &options).1;
@@ -485,7 +485,7 @@ fn a_named_layer_is_not_chosen_for() {
 }
 
 #[test]
-fn a_table_that_is_a_matrix_too_gets_one_type_that_keeps_the_ratio_for_both() {
+fn chooses_one_type_for_a_table_that_is_also_a_matrix() {
     let network = crate::store::tests::tied();
     let streams = [(0..8).map(|token| vec![token as f32]).collect::<Vec<_>>()];
     let options = Options { keep_names: true, ..Options::default() };
@@ -530,11 +530,11 @@ fn nearness(network: &Graph, compiled: &Compiled, samples: &[Vec<f32>]) -> f64 {
         let mut rest = sample.numbers;
         for (k, id) in network.inputs.iter().enumerate() {
             let (numbers, after) = rest.split_at(network.tensors[*id].elements());
-            float_run::give(&mut session, k, numbers)?;
+            float_run::write_input(&mut session, k, numbers)?;
             rest = after;
         }
         session.run();
-        sums.add(values[place], &float_run::reals_of(&session, model.output(0).unwrap()));
+        sums.add(values[place], &float_run::values_of(&session, model.output(0).unwrap()));
         Ok(())
     };
     float.run(samples.iter(), compare).unwrap();
@@ -557,7 +557,7 @@ fn has(report: &Report, part: &str) -> bool {
 }
 
 #[test]
-fn one_wrong_number_sets_no_range_but_that_of_extremes_which_is_warned_of() {
+fn one_wrong_value_sets_only_the_min_max_range_and_is_reported() {
     let network = classifier();
     let good = samples(&network, 64);
     let held_out: Vec<Vec<f32>> = (1000..1040).map(|seed| numbers(seed * 13, 72)).collect();
@@ -583,7 +583,7 @@ fn one_wrong_number_sets_no_range_but_that_of_extremes_which_is_warned_of() {
 }
 
 #[test]
-fn what_the_loud_sample_hides_in_the_sum_is_seen_in_the_median_and_warned_of() {
+fn the_median_shows_errors_that_a_loud_sample_hides_in_the_sum() {
     let network = classifier();
     let mut bad = samples(&network, 64);
     bad[17][5] = 1e4;
@@ -591,7 +591,7 @@ fn what_the_loud_sample_hides_in_the_sum_is_seen_in_the_median_and_warned_of() {
     assert!(report.snr_db > 30.0, "{report:#?}");
     assert!(report.median_snr_db < Some(5.0), "{report:#?}");
     assert!(has(&report, "`matrix` hardly varies over ordinary inputs"), "{:?}", report.warnings);
-    assert!(report.agreement < Some(0.9) && has(&report, "the greatest element of output `matrix`"), "{report:#?}");
+    assert!(report.agreement < Some(0.9) && has(&report, "the largest element of output `matrix`"), "{report:#?}");
     // Without the outlier, sum and median agree.
     let report = calibrated(&network, &samples(&network, 64), &ranges(Ranges::MinMax), &bad[..10]).0;
     assert!((report.median_snr_db.unwrap() - report.snr_db).abs() < 6.0, "{report:#?}");
@@ -599,7 +599,7 @@ fn what_the_loud_sample_hides_in_the_sum_is_seen_in_the_median_and_warned_of() {
 }
 
 #[test]
-fn one_number_in_a_thousand_sets_no_range() {
+fn one_value_in_a_thousand_does_not_set_the_range() {
     let network = classifier();
     let mut bad = samples(&network, 64);
     // Four of 4608, each in a separate sample.
@@ -614,7 +614,7 @@ fn one_number_in_a_thousand_sets_no_range() {
 }
 
 #[test]
-fn a_sample_in_another_unit_sets_no_range() {
+fn a_sample_in_another_unit_does_not_set_the_range() {
     let network = classifier();
     let mut bad = samples(&network, 40);
     bad[7].iter_mut().for_each(|number| *number *= 255.0);
@@ -624,7 +624,7 @@ fn a_sample_in_another_unit_sets_no_range() {
 }
 
 #[test]
-fn an_outlier_in_one_of_several_inputs_or_in_a_quiet_channel_sets_no_range() {
+fn an_outlier_in_one_input_or_a_quiet_channel_does_not_set_the_range() {
     let mut b = Build::default();
     let (x0, x1) = (b.input(&[1, 4]), b.input(&[1, 4]));
     let y = b.node(Op::Add(Activation::None), &[x0, x1], "sum", &[1, 4]);
@@ -652,11 +652,11 @@ fn an_outlier_in_one_of_several_inputs_or_in_a_quiet_channel_sets_no_range() {
     bad[20][3] = 1.0;
     let (report, db) = calibrated(&network, &bad, &Quantize::default(), &held_out);
     assert!(db > clean - 3.0, "{db} dB instead of {clean}: {report:#?}");
-    assert!(has(&report, "`mixed` is far greater in calibration sample 20"), "{:?}", report.warnings);
+    assert!(has(&report, "`mixed` is far larger in calibration sample 20"), "{:?}", report.warnings);
 }
 
 #[test]
-fn an_outlier_does_not_live_on_in_state() {
+fn an_outlier_does_not_persist_in_state() {
     let network = leaky([0.0, 0.0]);
     let mut streams: Vec<Vec<Vec<f32>>> = samples(&network, 80).chunks(20).map(<[Vec<f32>]>::to_vec).collect();
     streams[1][3][1] = 1e5;
@@ -672,7 +672,7 @@ fn an_outlier_does_not_live_on_in_state() {
 }
 
 #[test]
-fn an_output_far_from_zero_whose_changes_are_lost_is_warned_of() {
+fn warns_of_an_output_whose_variation_is_lost() {
     let far = |offset: f32| {
         let mut b = Build::default();
         let x = b.input(&[1, 4]);
@@ -688,7 +688,7 @@ fn an_output_far_from_zero_whose_changes_are_lost_is_warned_of() {
 }
 
 #[test]
-fn low_agreement_is_warned_of_whatever_the_decibels() {
+fn warns_of_low_agreement_at_any_signal_to_noise_ratio() {
     // The three scores are nearly equal, and the difference at the maximum is below a step.
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
@@ -697,12 +697,12 @@ fn low_agreement_is_warned_of_whatever_the_decibels() {
     let report = compile(&b.network(y), &Quantize::default()).1;
     assert!(report.snr_db > 30.0 && report.agreement < Some(0.9), "{report:#?}");
     let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
-    let share = format!("for {:.1} % of the inputs only", report.agreement.unwrap() * 100.0);
-    assert!(warning.starts_with("the greatest element of output `matrix`") && warning.ends_with(&share), "{warning}");
+    let share = format!("for only {:.1} % of the inputs", report.agreement.unwrap() * 100.0);
+    assert!(warning.starts_with("the largest element of output `matrix`") && warning.ends_with(&share), "{warning}");
 }
 
 #[test]
-fn silence_has_no_ratio_and_one_sample_is_enough() {
+fn silent_samples_do_not_count_in_the_worst_ratio() {
     let network = classifier();
     let mut silent = samples(&network, 20);
     silent.iter_mut().step_by(2).for_each(|sample| sample.fill(0.0));
@@ -716,7 +716,7 @@ fn silence_has_no_ratio_and_one_sample_is_enough() {
 }
 
 #[test]
-fn weights_that_are_stored_too_small_are_warned_of_and_a_border_may_be_infinite_in_float() {
+fn warns_of_weights_in_too_small_a_type_and_accepts_an_infinite_border() {
     let options = Options { quantize: Some(crate::BlockType::Q4_0), ..Options::default() };
     // Rows whose 32 weights nearly cancel, with one so large that the others round to 0.
     let mut b = Build::default();
@@ -746,7 +746,7 @@ fn weights_that_are_stored_too_small_are_warned_of_and_a_border_may_be_infinite_
 }
 
 #[test]
-fn near_ties_and_saturated_outputs_are_not_warned_of() {
+fn does_not_warn_of_near_ties_and_saturated_outputs() {
     // An output of many nearly equal elements, as of an autoencoder, is not that of a classifier.
     let mut b = Build::default();
     let x = b.input(&[1, 8]);
@@ -770,7 +770,7 @@ fn near_ties_and_saturated_outputs_are_not_warned_of() {
 }
 
 #[test]
-fn a_network_that_gives_nothing_is_measured_without_a_panic() {
+fn measures_a_network_without_outputs() {
     let mut b = Build::default();
     let x = b.input(&[1, 4]);
     b.node(Op::Relu, &[x], "relu", &[1, 4]);
@@ -795,7 +795,7 @@ fn long_chain(layers: usize) -> Graph {
 }
 
 #[test]
-fn a_network_of_more_layers_than_may_be_alive_at_a_time_is_quantized_and_measured() {
+fn quantizes_a_network_of_more_layers_than_may_be_live_at_once() {
     let (network, quantize) = (long_chain(300), Quantize { bias_correction: Some(false), ..ranges(Ranges::MinMax) });
     assert!(network.nodes.len() > tealight_format::MAX_LIVE);
     let (_, report) = compile_float(&network, &samples(&network, 4), &quantize, b"", &Options::default()).unwrap();
@@ -836,7 +836,7 @@ fn memory_to_run_in_is_limited() {
         compile_float(&network, &samples(&network, 2), &quantize, b"", &options)
     };
     for (max_memory, what) in
-        [(1 << 20, "running the float network on the inputs"), (9 << 20, "all ways of quantizing it")]
+        [(1 << 20, "running the float network on the inputs"), (9 << 20, "every quantized variant of it")]
     {
         let error = compile(max_memory).unwrap_err().to_string();
         assert!(error.contains(what) && error.contains(&max_memory.to_string()), "{error}");
@@ -846,7 +846,7 @@ fn memory_to_run_in_is_limited() {
 }
 
 #[test]
-fn what_is_observed_is_counted() {
+fn memory_for_observation_counts_against_the_limit() {
     let network = long_chain(300);
     let options = Options { max_memory: Some(3 << 20), ..Options::default() };
     let error = compile_float(&network, &samples(&network, 2), &Quantize::default(), b"", &options).unwrap_err();

@@ -40,17 +40,17 @@ pub(super) struct Weights {
 impl Weights {
     /// Quantizes the weights `data`. There is a bias for each channel.
     pub(super) fn new(data: &[f32], bias: &[f32], input_scale: f32, channels: Channels) -> Self {
-        let mut greatest = vec![0f32; bias.len()];
+        let mut maxima = vec![0f32; bias.len()];
         for (index, weight) in data.iter().enumerate() {
-            let channel = &mut greatest[channels.of_weight(index)];
+            let channel = &mut maxima[channels.of_weight(index)];
             *channel = channel.max(weight.abs());
         }
-        let scale = |(&greatest, &bias): (&f32, &f32)| {
+        let scale = |(&maxima, &bias): (&f32, &f32)| {
             // Fine enough for the weights, and coarse enough for the bias to fit in int32 with room for the products.
-            let scale = (greatest / 127.0).max(bias.abs() / (input_scale * (1 << 30) as f32));
+            let scale = (maxima / 127.0).max(bias.abs() / (input_scale * (1 << 30) as f32));
             if scale >= f32::MIN_POSITIVE { scale } else { 1.0 }
         };
-        let scales: Vec<f32> = greatest.iter().zip(bias).map(scale).collect();
+        let scales: Vec<f32> = maxima.iter().zip(bias).map(scale).collect();
         let quantize = |(index, weight): (usize, &f32)| {
             (f64::from(*weight) / f64::from(scales[channels.of_weight(index)])).round().clamp(-127.0, 127.0) as i8
         };

@@ -25,11 +25,11 @@ pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Oper
             let shape = |id: Option<TensorId>| id.map(|id| &graph.tensors[id].shape);
             let depth = shape(node.inputs.get(1).copied().flatten()).and_then(|shape| shape.last());
             if depth != shape(node.outputs.first().copied()).and_then(|shape| shape.last()) {
-                return Err(format!("its rows of {} are not those of its output", depth.unwrap_or(&0)));
+                return Err(format!("its rows of {} elements do not match its output", depth.unwrap_or(&0)));
             }
             Ok(Operator::GatherBlock(GatherBlock { block }))
         }
-        _ => Err(format!("{} takes no blocks", node.op.name())),
+        _ => Err(format!("{} cannot read weights in blocks", node.op.name())),
     }
 }
 
@@ -40,14 +40,14 @@ pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Oper
 pub(super) fn stored(tensor: &Tensor, of: BlockType) -> Result<Tensor, String> {
     let &[rows, depth] = &tensor.shape[..] else { return Err("its weights are not of rank 2".into()) };
     if depth == 0 || !depth.is_multiple_of(of.elements()) {
-        return Err(format!("its {depth} inputs are not blocks of {}", of.elements()));
+        return Err(format!("its {depth} inputs are not whole blocks of {}", of.elements()));
     }
-    let reals = tensor.reals().ok_or("it is no constant")?;
-    if let Some(index) = reals.iter().position(|real| !real.is_finite()) {
-        return Err(format!("{} at index {index} is no number that blocks hold", reals[index]));
+    let values = tensor.f32_values().ok_or("it is not a constant")?;
+    if let Some(index) = values.iter().position(|real| !real.is_finite()) {
+        return Err(format!("{} at index {index} cannot be stored in a block", values[index]));
     }
     let row_bytes = depth / of.elements() * of.bytes();
     let mut bytes = vec![0; rows as usize * row_bytes as usize];
-    block::quantize(of, &reals, &mut bytes);
+    block::quantize(of, &values, &mut bytes);
     Ok(Tensor::constant(tensor.name.clone(), ElementType::U8, vec![rows, row_bytes], bytes))
 }

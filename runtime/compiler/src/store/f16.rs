@@ -8,11 +8,11 @@ use tealight_kernels::float::f16;
 /// # Errors
 /// One of them is out of range, or not finite.
 pub(super) fn stored(tensor: &Tensor) -> Result<Tensor, String> {
-    let reals = tensor.reals().ok_or("it is no constant")?;
-    if let Some(i) = reals.iter().position(|&real| !f16::from_f32(real).is_finite()) {
-        return Err(format!("{} at index {i} is beyond f16, which ends at {}", reals[i], f16::MAX));
+    let values = tensor.f32_values().ok_or("it is not a constant")?;
+    if let Some(i) = values.iter().position(|&real| !f16::from_f32(real).is_finite()) {
+        return Err(format!("{} at index {i} is beyond the maximum of f16, {}", values[i], f16::MAX));
     }
-    let bytes: Vec<u8> = reals.iter().flat_map(|&real| f16::from_f32(real).to_le_bytes()).collect();
+    let bytes: Vec<u8> = values.iter().flat_map(|&real| f16::from_f32(real).to_le_bytes()).collect();
     Ok(Tensor::constant(tensor.name.clone(), ElementType::F16, tensor.shape.clone(), bytes))
 }
 
@@ -25,7 +25,7 @@ mod tests {
     use tealight_format::Operator;
     use tealight_format::ops::{FullyConnectedF32, LstmF32};
 
-    fn reals(b: &mut Builder, shape: &[u32], value: f32) -> usize {
+    fn values(b: &mut Builder, shape: &[u32], value: f32) -> usize {
         let count = shape.iter().product::<u32>() as usize;
         b.graph.add(Tensor::constant("w", ElementType::F32, shape.to_vec(), value.to_le_bytes().repeat(count)))
     }
@@ -42,7 +42,7 @@ mod tests {
     fn layer(weight: f32) -> (Vec<ElementType>, Vec<String>) {
         let mut b = Builder::default();
         let (x, y) = (b.int8(&[2]), b.int8(&[1]));
-        let (weights, bias) = (reals(&mut b, &[1, 2], weight), reals(&mut b, &[1], 0.1));
+        let (weights, bias) = (values(&mut b, &[1, 2], weight), values(&mut b, &[1], 0.1));
         let layer = FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] };
         b.node(Operator::FullyConnectedF32(layer), &[x, weights, bias], &[y]);
         let mut report = Vec::new();
@@ -50,18 +50,18 @@ mod tests {
     }
 
     #[test]
-    fn weights_become_f16_and_biases_stay() {
+    fn weights_become_f16_and_biases_stay_f32() {
         let (types, report) = layer(0.1);
         assert_eq!(types, [ElementType::I8, ElementType::F16, ElementType::F32]);
         assert_eq!(report, ["w: f16, 8 B to 4 B"]);
     }
 
     #[test]
-    fn weights_beyond_f16_stay_and_the_report_says_so() {
+    fn weights_beyond_f16_stay_f32_and_are_reported() {
         for weight in [65_520.0, -1e30, f32::INFINITY, f32::NAN] {
             let (types, report) = layer(weight);
             assert_eq!(types, [ElementType::I8, ElementType::F32, ElementType::F32]);
-            assert!(report[0].contains("at index 0 is beyond f16"), "{report:?}");
+            assert!(report[0].contains("at index 0 is beyond the maximum of f16"), "{report:?}");
         }
         // The largest whole number that rounds to a value in range.
         assert_eq!(layer(65_519.0).0[1], ElementType::F16);
@@ -71,8 +71,8 @@ mod tests {
     fn the_two_matrices_of_a_cell_keep_one_type() {
         let mut b = Builder::default();
         let (x, cell, hidden, y) = (b.int8(&[1]), b.state(&[1]), b.state(&[1]), b.int8(&[1]));
-        let (weights, recurrent) = (reals(&mut b, &[4, 1], 0.5), reals(&mut b, &[4, 1], 1e9));
-        let bias = reals(&mut b, &[4], 0.0);
+        let (weights, recurrent) = (values(&mut b, &[4, 1], 0.5), values(&mut b, &[4, 1], 1e9));
+        let bias = values(&mut b, &[4], 0.0);
         b.node(Operator::LstmF32(LstmF32), &[x, weights, recurrent, bias, cell, hidden], &[y]);
         let mut report = Vec::new();
         let graph = store_f16(b.output(y), &mut report);

@@ -30,29 +30,30 @@ pub(crate) fn store(
     chosen: &[(TensorId, WeightType)],
     report: &mut Vec<String>,
 ) -> Result<Graph> {
-    let wishes: Vec<Wish> = options.layers.iter().map(|(name, of)| Wish::new(name, *of)).collect();
-    let mut met = vec![false; wishes.len()];
+    let selections: Vec<LayerSelection> =
+        options.layers.iter().map(|(name, of)| LayerSelection::new(name, *of)).collect();
+    let mut met = vec![false; selections.len()];
     let chosen: HashMap<TensorId, WeightType> = chosen.iter().rev().copied().collect();
     let mut stored = Stored::new();
     let (mut names, mut known) = (Vec::new(), HashSet::new());
     for at in 0..graph.nodes.len() {
         let Some(weights) = weights(&graph, &graph.nodes[at]) else { continue };
         let (name, full) = (layer_name(&graph, &graph.nodes[at]), graph.tensors[weights[0]].name.clone());
-        let mut wish = None;
-        for (k, one) in wishes.iter().enumerate().filter(|(_, one)| one.names(&name) || one.names(&full)) {
+        let mut selection = None;
+        for (k, one) in selections.iter().enumerate().filter(|(_, one)| one.names(&name) || one.names(&full)) {
             met[k] = true;
-            wish = Some(one);
+            selection = Some(one);
         }
         let chosen = chosen.get(&weights[0]).copied();
-        let result = match wish.map(|wish| wish.of).or(chosen) {
+        let result = match selection.map(|selection| selection.of).or(chosen) {
             Some(of) => store_one(&mut graph, at, of, &mut stored),
             None => store_by_default(&mut graph, at, options, &mut stored),
         };
-        match (result, wish) {
+        match (result, selection) {
             (Ok(None), _) => {}
             (Ok(Some(line)), _) => report.push(line),
-            (Err(why), Some(wish)) if wish.one => {
-                return Err(CompileError::LayerType { layer: name, wanted: wish.of.to_string(), why });
+            (Err(why), Some(selection)) if selection.exact => {
+                return Err(CompileError::LayerType { layer: name, wanted: selection.of.to_string(), why });
             }
             (Err(why), _) => report.push(format!("{full}: float32, {why}")),
         }
@@ -70,16 +71,16 @@ pub(crate) fn store(
 }
 
 /// A type that the options select for layers by name.
-struct Wish {
+struct LayerSelection {
     pattern: WildMatch,
     of: WeightType,
     /// Whether it is a single name, without wildcards.
-    one: bool,
+    exact: bool,
 }
 
-impl Wish {
+impl LayerSelection {
     fn new(name: &str, of: WeightType) -> Self {
-        Self { pattern: WildMatch::new(name), of, one: !name.contains(['*', '?']) }
+        Self { pattern: WildMatch::new(name), of, exact: !name.contains(['*', '?']) }
     }
 
     fn names(&self, layer: &str) -> bool {
@@ -154,7 +155,7 @@ pub(crate) fn store_one(
     let mut made = Vec::new();
     for &id in &ids {
         let tensor = &graph.tensors[id];
-        let Content::Constant(bytes) = &tensor.content else { return Err("it is no constant".into()) };
+        let Content::Constant(bytes) = &tensor.content else { return Err("it is not a constant".into()) };
         let key = (bytes.identity(), tensor.shape.clone(), of.name());
         let new = match stored.get(&key) {
             Some(known) => known.clone()?,
@@ -206,11 +207,11 @@ pub(crate) mod tests {
         let numbers = |seed: usize, count: usize| -> Vec<f32> {
             (0..count).map(|i| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0).collect()
         };
-        let table = b.reals("embedding.weight", &[8, 32], &numbers(1, 256));
+        let table = b.floats("embedding.weight", &[8, 32], &numbers(1, 256));
         let mut y = b.op("embedded", Operator::GatherF32(GatherF32), [x, table], ElementType::F32, &[1, 32]);
         let product = Operator::FullyConnectedF32(FullyConnectedF32 { activation: NO_BOUNDS });
         for (k, name) in ["layers.0.up.weight", "layers.1.up.weight"].into_iter().enumerate() {
-            let w = b.reals(name, &[32, 32], &numbers(k + 2, 1024));
+            let w = b.floats(name, &[32, 32], &numbers(k + 2, 1024));
             y = b.op(name, product, [Some(y), Some(w), None], ElementType::F32, &[1, 32]);
         }
         let y = b.op("logits", product, [Some(y), Some(table), None], ElementType::F32, &[1, 8]);
@@ -229,13 +230,13 @@ pub(crate) mod tests {
         (ops.collect(), compiled.report.quantized)
     }
 
-    fn layers(wishes: &[(&str, WeightType)]) -> Options {
-        let layers = wishes.iter().map(|&(name, of)| (name.to_string(), of)).collect();
+    fn layers(selections: &[(&str, WeightType)]) -> Options {
+        let layers = selections.iter().map(|&(name, of)| (name.to_string(), of)).collect();
         Options { quantize: Some(BlockType::Q4_0), layers, ..Options::default() }
     }
 
     #[test]
-    fn a_table_that_is_a_matrix_too_is_stored_once() {
+    fn stores_a_table_that_is_also_a_matrix_once() {
         let (ops, report) = compiled(&layers(&[]));
         assert_eq!(ops[0], "GatherBlock q4_0");
         assert_eq!(ops[3], "FullyConnectedBlock q4_0");
@@ -256,8 +257,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_layer_that_is_not_there_or_a_type_that_it_cannot_have_is_named() {
-        let refused = |wish| compile_kernel_graph(tied(), b"", &layers(&[wish])).unwrap_err().to_string();
+    fn rejects_an_unknown_layer_and_a_type_that_the_layer_cannot_have() {
+        let refused = |selection| compile_kernel_graph(tied(), b"", &layers(&[selection])).unwrap_err().to_string();
         let error = refused(("layer.9", WeightType::F16));
         assert!(error.contains("`layer.9`") && error.contains("embedding, layers.0.up, layers.1.up"), "{error}");
         let error = refused(("layers.0.up", WeightType::Blocks(BlockType::Q4K)));
@@ -265,7 +266,10 @@ pub(crate) mod tests {
         // A pattern applies only to the layers that can have the type.
         let (ops, report) = compiled(&layers(&[("*", WeightType::Blocks(BlockType::Q4K))]));
         assert_eq!(ops[1], "FullyConnectedF32 ");
-        assert!(report[1].contains("layers.0.up.weight: float32, its 32 inputs are not blocks of 256"), "{report:?}");
+        assert!(
+            report[1].contains("layers.0.up.weight: float32, its 32 inputs are not whole blocks of 256"),
+            "{report:?}"
+        );
     }
 
     #[test]
@@ -273,6 +277,6 @@ pub(crate) mod tests {
         for of in WeightType::all() {
             assert_eq!(of.to_string().parse(), Ok(of));
         }
-        assert!("q9".parse::<WeightType>().unwrap_err().starts_with("there are f32, f16, q4_0"));
+        assert!("q9".parse::<WeightType>().unwrap_err().starts_with("accepted: f32, f16, q4_0"));
     }
 }

@@ -1,6 +1,6 @@
 //! Convolutions and pools.
 
-use super::{Builder, F32, I8, Proposal, Usual, is_image};
+use super::{Builder, DefaultDims, F32, I8, Proposal, is_image};
 use tealight_format::ops::{
     Conv2d, Conv2dF32, ConvTranspose2dF32, DepthwiseConv2d, DepthwiseConv2dF32, Pool2d, Pool2dF32,
 };
@@ -8,63 +8,63 @@ use tealight_format::{DType, OpCode, Operator};
 
 impl Builder<'_, '_> {
     /// A convolution, depthwise or not, with its weights and bias.
-    pub(super) fn conv(&mut self, code: OpCode, usual: &Usual) -> Proposal {
-        let real = matches!(code, OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32);
-        let kinds = if real { F32 } else { I8 };
-        let x = self.operand(kinds, is_image, &usual.image);
+    pub(super) fn conv(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let float = matches!(code, OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32);
+        let kinds = if float { F32 } else { I8 };
+        let x = self.operand(kinds, is_image, &defaults.image);
         let s = self.get(x).shape;
         let (kh, kw) = (self.size(4), self.size(4));
         let (v, oh) = self.window(s.dim(1), kh, true);
         let (h, ow) = self.window(s.dim(2), kw, true);
         let (stride, dilation, pad) = ([v[0], h[0]], [v[1], h[1]], [v[2], h[2]]);
         let attrs = Conv2d { stride, dilation, pad, activation: self.activation() };
-        let real_attrs = Conv2dF32 { stride, dilation, pad, activation: self.real_activation() };
+        let f32_attrs = Conv2dF32 { stride, dilation, pad, activation: self.f32_activation() };
         let many = self.size(5);
         let (operator, o, weights) = if matches!(code, OpCode::Conv2d | OpCode::Conv2dF32) {
             let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
             let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
             let o = groups * many;
-            let operator = if real { Operator::Conv2dF32(real_attrs) } else { Operator::Conv2d(attrs) };
+            let operator = if float { Operator::Conv2dF32(f32_attrs) } else { Operator::Conv2d(attrs) };
             (operator, o, [o, kh, kw, s.dim(3) / groups])
         } else {
             let many = if self.choose.one_in(2) { many } else { 1 };
             let o = s.dim(3) * many;
-            let operator = if real {
-                Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(real_attrs))
+            let operator = if float {
+                Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(f32_attrs))
             } else {
                 Operator::DepthwiseConv2d(DepthwiseConv2d(attrs))
             };
             (operator, o, [1, kh, kw, o])
         };
-        let w = if real { self.real_weights(&weights) } else { self.constant(DType::I8, &weights) };
-        let c = if real { self.real_bias(o) } else { Some(self.channels(o)) };
+        let w = if float { self.f32_weights(&weights) } else { self.constant(DType::I8, &weights) };
+        let c = if float { self.f32_bias(o) } else { Some(self.channels(o)) };
         Proposal::new(operator, vec![Some(x), Some(w), c], kinds[0], vec![s.dim(0), oh, ow, o])
     }
 
     /// A transposed convolution.
-    pub(super) fn conv_transpose(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(F32, is_image, &usual.image);
+    pub(super) fn conv_transpose(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, is_image, &defaults.image);
         let s = self.get(x).shape;
         let (kh, kw) = (self.size(4), self.size(4));
-        let mut pair = |most| [(); 2].map(|()| self.choose.between(1, most));
+        let mut pair = |max| [(); 2].map(|()| self.choose.between(1, max));
         let (stride, dilation, out) = (pair(3), pair(3), pair(9).map(|side| side as u32));
         let pad = [(); 2].map(|()| self.choose.between(0, 4));
-        let activation = self.real_activation();
+        let activation = self.f32_activation();
         let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
         let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
         let o = groups * self.size(4);
-        let w = self.real_weights(&[o, kh, kw, s.dim(3) / groups]);
-        let bias = self.real_bias(o);
+        let w = self.f32_weights(&[o, kh, kw, s.dim(3) / groups]);
+        let bias = self.f32_bias(o);
         let attrs = ConvTranspose2dF32 { stride, dilation, pad, activation };
         let out = vec![s.dim(0), out[0], out[1], o];
         Proposal::new(Operator::ConvTranspose2dF32(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
     }
 
     /// A pool.
-    pub(super) fn pool(&mut self, code: OpCode, usual: &Usual) -> Proposal {
-        let real = matches!(code, OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32);
-        let kinds = if real { F32 } else { I8 };
-        let x = self.operand(kinds, is_image, &usual.image);
+    pub(super) fn pool(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let float = matches!(code, OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32);
+        let kinds = if float { F32 } else { I8 };
+        let x = self.operand(kinds, is_image, &defaults.image);
         let s = self.get(x).shape;
         let mut window = [(); 2].map(|()| self.size(4) as i32);
         if self.choose.one_in(8) {
@@ -74,12 +74,12 @@ impl Builder<'_, '_> {
         let (h, ow) = self.window(s.dim(2), window[1] as u32, false);
         let (stride, pad) = ([v[0], h[0]], [v[2], h[2]]);
         let attrs = Pool2d { window, stride, pad, activation: self.activation() };
-        let real_attrs = Pool2dF32 { window, stride, pad, activation: self.real_activation() };
+        let f32_attrs = Pool2dF32 { window, stride, pad, activation: self.f32_activation() };
         let operator = match code {
             OpCode::AvgPool2d => Operator::AvgPool2d(attrs),
             OpCode::MaxPool2d => Operator::MaxPool2d(attrs),
-            OpCode::AvgPool2dF32 => Operator::AvgPool2dF32(real_attrs),
-            _ => Operator::MaxPool2dF32(real_attrs),
+            OpCode::AvgPool2dF32 => Operator::AvgPool2dF32(f32_attrs),
+            _ => Operator::MaxPool2dF32(f32_attrs),
         };
         Proposal::new(operator, vec![Some(x)], kinds[0], vec![s.dim(0), oh, ow, s.dim(3)])
     }

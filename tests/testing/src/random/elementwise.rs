@@ -1,6 +1,6 @@
 //! What is computed element by element.
 
-use super::{BYTES, Builder, F32, I8, Proposal, Usual, small};
+use super::{BYTES, Builder, DefaultDims, F32, I8, Proposal, small};
 use tealight_format::ops::{
     AddSub, BinaryF32, Dequantize, Function, Lookup, Mul, Prelu, PreluF32, Quantize, UnaryF32, UnaryFunction,
 };
@@ -8,9 +8,9 @@ use tealight_format::{DType, OpCode, Operator, Shape};
 
 impl Builder<'_, '_> {
     /// An operator of two tensors, element by element, broadcast.
-    pub(super) fn binary(&mut self, code: OpCode, usual: &Usual) -> Proposal {
+    pub(super) fn binary(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         let kinds = if matches!(code, OpCode::Add | OpCode::Sub | OpCode::Mul) { I8 } else { F32 };
-        let a = self.operand(kinds, small, &usual.dims);
+        let a = self.operand(kinds, small, &defaults.dims);
         let mut out = self.get(a).shape.dims().to_vec();
         let mut other = out.clone();
         for (o, d) in other.iter_mut().zip(&mut out) {
@@ -26,17 +26,17 @@ impl Builder<'_, '_> {
         let wanted = Shape::new(&other).unwrap();
         let b = self.operand(kinds, |v| v.shape.is(&wanted), &other);
         let activation = self.activation();
-        let real_attrs = BinaryF32 { activation: self.real_activation() };
+        let f32_attrs = BinaryF32 { activation: self.f32_activation() };
         let operator = if code == OpCode::Mul {
             Operator::Mul(Mul { output: self.multiplier(), activation })
         } else if kinds == F32 {
             match code {
-                OpCode::AddF32 => Operator::AddF32(real_attrs),
-                OpCode::SubF32 => Operator::SubF32(real_attrs),
-                OpCode::DivF32 => Operator::DivF32(real_attrs),
-                OpCode::MinimumF32 => Operator::MinimumF32(real_attrs),
-                OpCode::MaximumF32 => Operator::MaximumF32(real_attrs),
-                _ => Operator::MulF32(real_attrs),
+                OpCode::AddF32 => Operator::AddF32(f32_attrs),
+                OpCode::SubF32 => Operator::SubF32(f32_attrs),
+                OpCode::DivF32 => Operator::DivF32(f32_attrs),
+                OpCode::MinimumF32 => Operator::MinimumF32(f32_attrs),
+                OpCode::MaximumF32 => Operator::MaximumF32(f32_attrs),
+                _ => Operator::MulF32(f32_attrs),
             }
         } else {
             let (mut a, mut b) = (self.multiplier(), self.multiplier());
@@ -50,9 +50,9 @@ impl Builder<'_, '_> {
     }
 
     /// A rectifier with slopes below 0: one for all, one for each channel, or one for each element.
-    pub(super) fn prelu(&mut self, code: OpCode, usual: &Usual) -> Proposal {
+    pub(super) fn prelu(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         let kinds = if code == OpCode::Prelu { I8 } else { F32 };
-        let x = self.operand(kinds, small, &usual.dims);
+        let x = self.operand(kinds, small, &defaults.dims);
         let out = self.get(x).shape.dims().to_vec();
         let alpha = match (self.choose.below(3), out.last()) {
             (0, Some(_)) => vec![1],
@@ -70,11 +70,11 @@ impl Builder<'_, '_> {
     }
 
     /// A function of one f32 number.
-    pub(super) fn unary(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(F32, small, &usual.dims);
+    pub(super) fn unary(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, small, &defaults.dims);
         let code = self.choose.below(UnaryFunction::COUNT as u32) as i32;
         let parameters = match code {
-            0 => self.real_activation(),
+            0 => self.f32_activation(),
             1 | 2 => [self.choose.pick(&[0.1, 1.0, -2.0, 0.0]), 0.0],
             _ => [0.0; 2],
         };
@@ -85,8 +85,8 @@ impl Builder<'_, '_> {
     }
 
     /// A function of one int8 value, by its table.
-    pub(super) fn lookup(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(BYTES, small, &usual.dims);
+    pub(super) fn lookup(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(BYTES, small, &defaults.dims);
         let table = self.constant(DType::U8, &[256]);
         let attrs = Lookup { function: Function::from_code(self.choose.between(0, 6)).unwrap() };
         let dtype = self.choose.pick(BYTES);
@@ -94,15 +94,15 @@ impl Builder<'_, '_> {
     }
 
     /// From f32 to 8 bits.
-    pub(super) fn quantize_f32(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(F32, small, &usual.dims);
+    pub(super) fn quantize_f32(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, small, &defaults.dims);
         let dtype = self.choose.pick(BYTES);
         Proposal::new(Operator::Quantize(Quantize), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
     }
 
     /// From 8 bits to f32.
-    pub(super) fn dequantize(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(BYTES, small, &usual.dims);
+    pub(super) fn dequantize(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(BYTES, small, &defaults.dims);
         Proposal::new(Operator::Dequantize(Dequantize), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
     }
 }

@@ -30,7 +30,7 @@ const ALL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::I32, DType::F32
 const F32: &[DType] = &[DType::F32];
 
 /// Dimensions for operands that need no others.
-struct Usual {
+struct DefaultDims {
     dims: Vec<u32>,
     image: Vec<u32>,
 }
@@ -113,7 +113,7 @@ pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
             builder.view();
         }
     }
-    builder.lives();
+    builder.assign_live_ranges();
     builder.memory();
     let mut parts = builder.finish();
     if wrong {
@@ -165,20 +165,20 @@ impl Builder<'_, '_> {
         self.parts.values[i].alias.map_or(i, usize::from)
     }
 
-    /// From 1 to `most`, or, in larger plans, to a multiple of it.
-    fn size(&mut self, most: i32) -> u32 {
+    /// From 1 to `max`, or, in larger plans, to a multiple of it.
+    fn size(&mut self, max: i32) -> u32 {
         let larger = self.scale > 1 && self.choose.one_in(2);
-        self.choose.between(1, if larger { most * self.scale } else { most }) as u32
+        self.choose.between(1, if larger { max * self.scale } else { max }) as u32
     }
 
-    fn dims(&mut self, rank: usize, most: i32) -> Vec<u32> {
-        at_most(4096, (0..rank).map(|_| self.size(most)).collect())
+    fn dims(&mut self, rank: usize, max: i32) -> Vec<u32> {
+        at_most(4096, (0..rank).map(|_| self.size(max)).collect())
     }
 
     fn any_dims(&mut self) -> Vec<u32> {
         let rank = self.choose.below(7) as usize;
-        let most = if rank > 4 { 3 } else { 5 };
-        self.dims(rank, most)
+        let max = if rank > 4 { 3 } else { 5 };
+        self.dims(rank, max)
     }
 
     fn image(&mut self) -> Vec<u32> {
@@ -261,7 +261,7 @@ impl Builder<'_, '_> {
         if self.choose.one_in(3) { [a.min(b), a.max(b)] } else { [-128, 127] }
     }
 
-    fn real_activation(&mut self) -> [f32; 2] {
+    fn f32_activation(&mut self) -> [f32; 2] {
         match self.choose.below(4) {
             0 => [0.0, f32::INFINITY],
             1 => [0.0, 6.0],
@@ -271,13 +271,13 @@ impl Builder<'_, '_> {
     }
 
     /// Weights of an f32 layer, stored as F32 or F16.
-    fn real_weights(&mut self, dims: &[u32]) -> Ref {
+    fn f32_weights(&mut self, dims: &[u32]) -> Ref {
         let dtype = self.choose.pick(&[DType::F32, DType::F32, DType::F16]);
         self.constant(dtype, dims)
     }
 
     /// A bias of `count` reals, or none.
-    fn real_bias(&mut self, count: u32) -> Option<Ref> {
+    fn f32_bias(&mut self, count: u32) -> Option<Ref> {
         if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }
     }
 
@@ -314,26 +314,26 @@ impl Builder<'_, '_> {
         };
         let extent = (i64::from(size) - 1) * i64::from(dilation) + 1;
         let pad = self.choose.below(extent.min(1 << 24) as u32) as i32;
-        let most = (i64::from(input) + i64::from(pad) - 1) / i64::from(stride) + 1;
-        let output = self.choose.between(1, most.min(9) as i32) as u32;
+        let max = (i64::from(input) + i64::from(pad) - 1) / i64::from(stride) + 1;
+        let output = self.choose.between(1, max.min(9) as i32) as u32;
         ([stride, dilation, pad], output)
     }
 
     /// Adds one operator, if its operands suit it (or, seldom, all the same).
     fn step(&mut self, code: OpCode) {
-        let usual = Usual { dims: self.any_dims(), image: self.image() };
+        let defaults = DefaultDims { dims: self.any_dims(), image: self.image() };
         let Proposal { operator, inputs, dtype, out } = match code {
             OpCode::Conv2d | OpCode::DepthwiseConv2d | OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32 => {
-                self.conv(code, &usual)
+                self.conv(code, &defaults)
             }
-            OpCode::FullyConnected => self.fully_connected(&usual),
-            OpCode::FullyConnectedF32 => self.fully_connected_f32(&usual),
+            OpCode::FullyConnected => self.fully_connected(&defaults),
+            OpCode::FullyConnectedF32 => self.fully_connected_f32(&defaults),
             OpCode::FullyConnectedBlock => self.fully_connected_block(),
             OpCode::AvgPool2d | OpCode::MaxPool2d | OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32 => {
-                self.pool(code, &usual)
+                self.pool(code, &defaults)
             }
-            OpCode::ConvTranspose2dF32 => self.conv_transpose(&usual),
-            OpCode::LstmF32 | OpCode::GruF32 => self.recurrent(code, &usual),
+            OpCode::ConvTranspose2dF32 => self.conv_transpose(&defaults),
+            OpCode::LstmF32 | OpCode::GruF32 => self.recurrent(code, &defaults),
             OpCode::Add
             | OpCode::Sub
             | OpCode::Mul
@@ -342,28 +342,28 @@ impl Builder<'_, '_> {
             | OpCode::MulF32
             | OpCode::DivF32
             | OpCode::MinimumF32
-            | OpCode::MaximumF32 => self.binary(code, &usual),
-            OpCode::Prelu | OpCode::PreluF32 => self.prelu(code, &usual),
-            OpCode::SoftmaxF32 => self.softmax_f32(&usual),
-            OpCode::UnaryF32 => self.unary(&usual),
+            | OpCode::MaximumF32 => self.binary(code, &defaults),
+            OpCode::Prelu | OpCode::PreluF32 => self.prelu(code, &defaults),
+            OpCode::SoftmaxF32 => self.softmax_f32(&defaults),
+            OpCode::UnaryF32 => self.unary(&defaults),
             OpCode::BatchMatMulF32 => self.batch_matmul(),
-            OpCode::LayerNormF32 | OpCode::RmsNormF32 => self.norm(code, &usual),
+            OpCode::LayerNormF32 | OpCode::RmsNormF32 => self.norm(code, &defaults),
             OpCode::Positions => self.positions_of_state(),
             OpCode::RopeF32 => self.rope(),
             OpCode::AttentionF32 => self.attention(),
-            OpCode::GatherF32 | OpCode::GatherBlock => self.gather(code, &usual),
-            OpCode::Softmax => self.softmax(&usual),
-            OpCode::Lookup => self.lookup(&usual),
-            OpCode::Pad => self.pad(&usual),
-            OpCode::Mean | OpCode::MeanF32 => self.mean(code, &usual),
-            OpCode::Concat => self.concat(&usual),
-            OpCode::StridedSlice => self.strided_slice(&usual),
-            OpCode::Transpose => self.transpose(&usual),
-            OpCode::ResizeNearest => self.resize_nearest(&usual),
-            OpCode::Quantize => self.quantize_f32(&usual),
-            OpCode::Dequantize => self.dequantize(&usual),
-            OpCode::Svdf => self.svdf(&usual),
-            OpCode::Copy => self.copy(&usual),
+            OpCode::GatherF32 | OpCode::GatherBlock => self.gather(code, &defaults),
+            OpCode::Softmax => self.softmax(&defaults),
+            OpCode::Lookup => self.lookup(&defaults),
+            OpCode::Pad => self.pad(&defaults),
+            OpCode::Mean | OpCode::MeanF32 => self.mean(code, &defaults),
+            OpCode::Concat => self.concat(&defaults),
+            OpCode::StridedSlice => self.strided_slice(&defaults),
+            OpCode::Transpose => self.transpose(&defaults),
+            OpCode::ResizeNearest => self.resize_nearest(&defaults),
+            OpCode::Quantize => self.quantize_f32(&defaults),
+            OpCode::Dequantize => self.dequantize(&defaults),
+            OpCode::Svdf => self.svdf(&defaults),
+            OpCode::Copy => self.copy(&defaults),
         };
         let output = if code == OpCode::Copy && self.choose.one_in(3) {
             self.state(dtype, &out)

@@ -1,13 +1,13 @@
 //! What moves elements.
 
-use super::{ALL, Builder, Proposal, Usual, is_image, small};
+use super::{ALL, Builder, DefaultDims, Proposal, is_image, small};
 use tealight_format::ops::{Concat, Copy, Pad, ResizeNearest, StridedSlice, Transpose};
 use tealight_format::{MAX_RANK, Operator, Value};
 
 impl Builder<'_, '_> {
     /// Padding.
-    pub(super) fn pad(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(ALL, small, &usual.dims);
+    pub(super) fn pad(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(ALL, small, &defaults.dims);
         let mut out = self.get(x).shape.dims().to_vec();
         let mut before = [0; MAX_RANK];
         for (dim, before) in out.iter_mut().zip(&mut before) {
@@ -19,8 +19,8 @@ impl Builder<'_, '_> {
     }
 
     /// A concatenation of one to five tensors.
-    pub(super) fn concat(&mut self, usual: &Usual) -> Proposal {
-        let a = self.operand(ALL, |v| small(v) && v.shape.rank() > 0, &usual.image);
+    pub(super) fn concat(&mut self, defaults: &DefaultDims) -> Proposal {
+        let a = self.operand(ALL, |v| small(v) && v.shape.rank() > 0, &defaults.image);
         let first = self.get(a);
         let axis = self.choose.below(first.shape.rank() as u32) as usize;
         let mut out = first.shape.dims().to_vec();
@@ -39,8 +39,8 @@ impl Builder<'_, '_> {
     }
 
     /// A slice, forward or backward.
-    pub(super) fn strided_slice(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(ALL, small, &usual.dims);
+    pub(super) fn strided_slice(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(ALL, small, &defaults.dims);
         let mut out = self.get(x).shape.dims().to_vec();
         let (mut begin, mut stride) = ([0; MAX_RANK], [1i32; MAX_RANK]);
         for ((dim, begin), stride) in out.iter_mut().zip(&mut begin).zip(&mut stride) {
@@ -56,8 +56,8 @@ impl Builder<'_, '_> {
     }
 
     /// Any permutation of the dimensions.
-    pub(super) fn transpose(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(ALL, small, &usual.dims);
+    pub(super) fn transpose(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(ALL, small, &defaults.dims);
         let s = self.get(x).shape;
         let mut perm = [0, 1, 2, 3, 4, 5];
         for i in (1..s.rank()).rev() {
@@ -68,8 +68,8 @@ impl Builder<'_, '_> {
     }
 
     /// An image resized.
-    pub(super) fn resize_nearest(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(ALL, is_image, &usual.image);
+    pub(super) fn resize_nearest(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(ALL, is_image, &defaults.image);
         let s = self.get(x).shape;
         let attrs = ResizeNearest {
             align_corners: self.choose.between(0, 1) == 1,
@@ -81,8 +81,8 @@ impl Builder<'_, '_> {
     }
 
     /// A copy, with the same dimensions or others of the same product.
-    pub(super) fn copy(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(ALL, small, &usual.dims);
+    pub(super) fn copy(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(ALL, small, &defaults.dims);
         let v = self.get(x);
         let out = if self.choose.one_in(2) { v.shape.dims().to_vec() } else { self.other_dims(&v.shape) };
         Proposal::new(Operator::Copy(Copy), vec![Some(x)], v.dtype, out)

@@ -1,13 +1,13 @@
 //! Dense layers and products of matrices.
 
-use super::{Builder, F32, I8, Proposal, Usual, small};
+use super::{Builder, DefaultDims, F32, I8, Proposal, small};
 use tealight_format::ops::{BatchMatMulF32, BlockType, FullyConnected, FullyConnectedBlock, FullyConnectedF32};
 use tealight_format::{DType, Operator, Shape, Value};
 
 impl Builder<'_, '_> {
     /// An int8 dense layer.
-    pub(super) fn fully_connected(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(I8, small, &usual.dims);
+    pub(super) fn fully_connected(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I8, small, &defaults.dims);
         let len = self.get(x).len;
         let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
         let depth = self.choose.pick(&divisors);
@@ -27,15 +27,15 @@ impl Builder<'_, '_> {
     }
 
     /// A dense layer in f32.
-    pub(super) fn fully_connected_f32(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(F32, small, &usual.dims);
+    pub(super) fn fully_connected_f32(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, small, &defaults.dims);
         let len = self.get(x).len / 4;
         let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
         let depth = self.choose.pick(&divisors);
         let units = self.size(9);
-        let attrs = FullyConnectedF32 { activation: self.real_activation() };
-        let w = self.real_weights(&[units, depth]);
-        let bias = self.real_bias(units);
+        let attrs = FullyConnectedF32 { activation: self.f32_activation() };
+        let w = self.f32_weights(&[units, depth]);
+        let bias = self.f32_bias(units);
         Proposal::new(
             Operator::FullyConnectedF32(attrs),
             vec![Some(x), Some(w), bias],
@@ -51,9 +51,9 @@ impl Builder<'_, '_> {
         let depth = blocks * block.elements();
         let x = self.operand(F32, |v| small(v) && (v.len / 4).is_multiple_of(depth), &[batches, depth]);
         let units = self.size(5);
-        let attrs = FullyConnectedBlock { block, activation: self.real_activation() };
+        let attrs = FullyConnectedBlock { block, activation: self.f32_activation() };
         let w = self.constant(DType::U8, &[units, blocks * block.bytes()]);
-        let bias = self.real_bias(units);
+        let bias = self.f32_bias(units);
         let out = vec![self.get(x).len / 4 / depth, units];
         Proposal::new(Operator::FullyConnectedBlock(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
     }

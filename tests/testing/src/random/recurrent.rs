@@ -1,24 +1,24 @@
 //! Layers that keep a state from step to step.
 
-use super::{Builder, F32, I8, Proposal, Ref, Usual, small};
+use super::{Builder, DefaultDims, F32, I8, Proposal, Ref, small};
 use tealight_format::ops::{GruF32, LstmF32, Svdf};
 use tealight_format::{DType, OpCode, Operator};
 
 impl Builder<'_, '_> {
     /// A step of an LSTM or a GRU.
-    pub(super) fn recurrent(&mut self, code: OpCode, usual: &Usual) -> Proposal {
-        let x = self.operand(F32, small, &usual.dims);
+    pub(super) fn recurrent(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, small, &defaults.dims);
         let len = self.get(x).len / 4;
         let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
         let depth = self.choose.pick(&divisors);
         let (batches, units) = (len / depth, self.size(6));
         let gates = if code == OpCode::LstmF32 { 4 } else { 3 };
-        let w = self.real_weights(&[gates * units, depth]);
+        let w = self.f32_weights(&[gates * units, depth]);
         // Sometimes of the other type, which is refused.
         let kind = self.get(w).dtype;
         let kind = if self.choose.one_in(16) { DType::F32 } else { kind };
         let recurrent = self.constant(kind, &[gates * units, units]);
-        let bias = self.real_bias(gates * units);
+        let bias = self.f32_bias(gates * units);
         let out = [batches, units];
         let hidden = if self.choose.one_in(2) {
             Ref::Value(self.state(DType::F32, &out))
@@ -34,15 +34,15 @@ impl Builder<'_, '_> {
             };
             (Operator::LstmF32(LstmF32), Some(cell))
         } else {
-            (Operator::GruF32(GruF32), self.real_bias(gates * units))
+            (Operator::GruF32(GruF32), self.f32_bias(gates * units))
         };
         let inputs = vec![Some(x), Some(w), Some(recurrent), bias, fourth, Some(hidden)];
         Proposal::new(operator, inputs, DType::F32, out.to_vec())
     }
 
     /// A singular value decomposition filter and its state.
-    pub(super) fn svdf(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(I8, |v| small(v) && !v.is_state(), &usual.dims);
+    pub(super) fn svdf(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I8, |v| small(v) && !v.is_state(), &defaults.dims);
         let len = self.get(x).len;
         let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
         let depth = self.choose.pick(&divisors);

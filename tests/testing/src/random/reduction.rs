@@ -1,14 +1,14 @@
 //! What is computed over whole rows.
 
-use super::{Builder, F32, I8, Proposal, Usual, small};
+use super::{Builder, DefaultDims, F32, I8, Proposal, small};
 use tealight_format::ops::{LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32};
 use tealight_format::{DType, OpCode, Operator};
 
 impl Builder<'_, '_> {
     /// An int8 softmax.
-    pub(super) fn softmax(&mut self, usual: &Usual) -> Proposal {
+    pub(super) fn softmax(&mut self, defaults: &DefaultDims) -> Proposal {
         // A row whose sum of exponentials wraps, now and then.
-        let dims = if self.choose.one_in(8) { vec![9000] } else { usual.dims.clone() };
+        let dims = if self.choose.one_in(8) { vec![9000] } else { defaults.dims.clone() };
         let x = self.operand(I8, |v| v.len < 20_000, &dims);
         let attrs = Softmax {
             input_multiplier: self.multiplier().multiplier,
@@ -19,15 +19,15 @@ impl Builder<'_, '_> {
     }
 
     /// A softmax in f32.
-    pub(super) fn softmax_f32(&mut self, usual: &Usual) -> Proposal {
-        let x = self.operand(F32, small, &usual.dims);
+    pub(super) fn softmax_f32(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, small, &defaults.dims);
         let attrs = SoftmaxF32 { beta: self.choose.pick(&[1.0, 0.0, 0.5, 1e30]) };
         Proposal::new(Operator::SoftmaxF32(attrs), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
     }
 
     /// A normalization over the last dimension.
-    pub(super) fn norm(&mut self, code: OpCode, usual: &Usual) -> Proposal {
-        let x = self.operand(F32, small, &usual.dims);
+    pub(super) fn norm(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, small, &defaults.dims);
         let out = self.get(x).shape.dims().to_vec();
         let depth = *out.last().unwrap_or(&1);
         let weight = self.constant(DType::F32, &[depth]);
@@ -35,15 +35,15 @@ impl Builder<'_, '_> {
         if code == OpCode::RmsNormF32 {
             Proposal::new(Operator::RmsNormF32(RmsNormF32 { epsilon }), vec![Some(x), Some(weight)], DType::F32, out)
         } else {
-            let inputs = vec![Some(x), Some(weight), self.real_bias(depth)];
+            let inputs = vec![Some(x), Some(weight), self.f32_bias(depth)];
             Proposal::new(Operator::LayerNormF32(LayerNormF32 { epsilon }), inputs, DType::F32, out)
         }
     }
 
     /// A mean over any dimensions.
-    pub(super) fn mean(&mut self, code: OpCode, usual: &Usual) -> Proposal {
+    pub(super) fn mean(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         let kinds = if code == OpCode::Mean { I8 } else { F32 };
-        let x = self.operand(kinds, small, &usual.dims);
+        let x = self.operand(kinds, small, &defaults.dims);
         let s = self.get(x).shape;
         let reduced = self.choose.below(1 << s.rank()) as i32;
         let keep = self.choose.one_in(2);

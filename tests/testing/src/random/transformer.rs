@@ -1,6 +1,6 @@
 //! Operators of transformers.
 
-use super::{Builder, F32, Proposal, Ref, Usual};
+use super::{Builder, DefaultDims, F32, Proposal, Ref};
 use tealight_format::ops::{AttentionF32, BlockType, GatherBlock, GatherF32, Positions, RopeF32};
 use tealight_format::{DType, OpCode, Operator, Shape};
 
@@ -34,7 +34,7 @@ impl Builder<'_, '_> {
     pub(super) fn attention(&mut self) -> Proposal {
         let positions = self.positions();
         let count = self.get(positions).shape.elements().unwrap();
-        let [kv_heads, group, depth] = [3, 3, 4].map(|most| self.size(most));
+        let [kv_heads, group, depth] = [3, 3, 4].map(|max| self.size(max));
         let capacity = self.size(6);
         let mut part = |heads: u32| {
             let dims = [count, heads, depth];
@@ -50,14 +50,14 @@ impl Builder<'_, '_> {
     }
 
     /// Rows of a table, in f32, f16 or blocks.
-    pub(super) fn gather(&mut self, code: OpCode, usual: &Usual) -> Proposal {
-        let indices = self.operand(&[DType::I32], |v| v.len <= 64, &usual.dims);
+    pub(super) fn gather(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let indices = self.operand(&[DType::I32], |v| v.len <= 64, &defaults.dims);
         let mut out = vec![self.get(indices).shape.elements().unwrap()];
         let rows = self.choose.between(1, 5) as u32;
         if code == OpCode::GatherF32 {
             let len = self.size(6);
             out.push(len);
-            let table = self.real_weights(&[rows, len]);
+            let table = self.f32_weights(&[rows, len]);
             Proposal::new(Operator::GatherF32(GatherF32), vec![Some(indices), Some(table)], DType::F32, out)
         } else {
             let block = self.choose.pick(BlockType::ALL);

@@ -21,8 +21,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tealight_cli::{Cli, Screen};
-use tealight_tests::nearness::{Nearness, near, reals};
 use tealight_tests::ops;
+use tealight_tests::tolerance::{Tolerance, floats, near};
 use tempfile::TempDir;
 
 /// A model: its name, the network that it is compiled from, and how.
@@ -202,7 +202,7 @@ impl<'a> Files<'a> {
             ensure!(ours == candles, "with Candle's engine the output differs");
             return Ok(());
         }
-        near(&reals(&candles), &reals(&ours), Nearness::Tensor, LAYERS)
+        near(&floats(&candles), &floats(&ours), Tolerance::Tensor, LAYERS)
             .map_err(|error| anyhow::anyhow!("with Candle's engine the output {error}"))
     }
 

@@ -31,7 +31,7 @@ fn layer(gates: u32, f16: bool) -> Result<Vec<u8>> {
     let mut weights = |b: &mut Builder, name: &str, shape: &[u32]| {
         let count = shape.iter().product::<u32>();
         let weight = |_| (splitmix64(&mut random) >> 40) as f32 / (1 << 24) as f32 - 0.5;
-        b.reals(name, shape, &(0..count).map(weight).collect::<Vec<f32>>())
+        b.floats(name, shape, &(0..count).map(weight).collect::<Vec<f32>>())
     };
     let (rows, state) = (gates * HIDDEN, [BATCHES, HIDDEN]);
     let x = b.input("x", F32, &[BATCHES, INPUT]);

@@ -75,14 +75,14 @@ pub(super) fn import<'a>(
 impl Sizes {
     fn read(file: &Gguf<'_>) -> Result<Self> {
         // With this bound, products of two sizes fit in 32 bits.
-        const MOST: u32 = 1 << 16;
+        const MAX: u32 = 1 << 16;
         const EPSILON: &str = "llama.attention.layer_norm_rms_epsilon";
         let size = |key: &str| -> Result<Option<u32>> {
             let key = format!("llama.{key}");
             match file.u32(&key)? {
                 Some(0) => Err(GgufError::Key { key, wanted: "at least 1".into() }.into()),
-                Some(n) if n >= MOST && !key.ends_with("context_length") => {
-                    Err(GgufError::Key { key, wanted: format!("below {MOST}") }.into())
+                Some(n) if n >= MAX && !key.ends_with("context_length") => {
+                    Err(GgufError::Key { key, wanted: format!("below {MAX}") }.into())
                 }
                 found => Ok(found),
             }
@@ -157,19 +157,19 @@ impl Sizes {
     /// together.
     fn context(&self, options: &GgufOptions) -> Result<u32> {
         // Maximum bytes of a tensor, and of the whole arena.
-        const LARGEST: [u64; 2] = [(1 << 28) - 1, u32::MAX as u64];
+        const MAX_CACHE: [u64; 2] = [(1 << 28) - 1, u32::MAX as u64];
         let context = match options.context {
             None => CONTEXT.min(self.trained),
             Some(context) if (1..=self.trained).contains(&context) => context,
-            Some(context) => return Err(GgufError::Context { context, most: self.trained }.into()),
+            Some(context) => return Err(GgufError::Context { context, max: self.trained }.into()),
         };
         // Keys and values of all heads, in f32.
         let each = 2 * 4 * u64::from(self.kv_heads) * u64::from(self.depth);
-        let most = (LARGEST[0] / each).min(LARGEST[1] / (each * u64::from(self.layers)));
-        if u64::from(context) > most {
+        let max = (MAX_CACHE[0] / each).min(MAX_CACHE[1] / (each * u64::from(self.layers)));
+        if u64::from(context) > max {
             let bytes = u64::from(context) * each;
             // Fits: less than the context, which has 32 bits.
-            return Err(GgufError::Cache { context, bytes, layers: self.layers, most: most as u32 }.into());
+            return Err(GgufError::Cache { context, bytes, layers: self.layers, max: max as u32 }.into());
         }
         Ok(context)
     }
@@ -201,17 +201,17 @@ impl<'a> Import<'a> {
         let Sizes { layers, width, depth, rope_base, .. } = self.sizes;
         let embedding = self.matrix("token_embd.weight", vocabulary, width)?;
         let token = self.b.input("token", I32, &[1]);
-        let seen = self.b.state("positions", I32, &[1]);
+        let counter = self.b.state("positions", I32, &[1]);
         let capacity = self.context as i32;
-        let position = self.b.op("position", Operator::Positions(Positions { capacity }), [seen], I32, &[1]);
+        let position = self.b.op("position", Operator::Positions(Positions { capacity }), [counter], I32, &[1]);
         let points = self.context as usize * (depth as usize / 2);
         let what = || format!("the rope tables for {} positions of {depth} elements", self.context);
         self.limit.make(2 * 4 * points as u64, what)?;
         let (mut cos, mut sin) = (vec![0.0; points], vec![0.0; points]);
         rope_tables(rope_base, depth as usize, &mut cos, &mut sin);
-        let cos = self.b.reals("rope.cos", &[self.context, depth / 2], &cos);
-        let sin = self.b.reals("rope.sin", &[self.context, depth / 2], &sin);
-        let place = Place { position, cos, sin };
+        let cos = self.b.floats("rope.cos", &[self.context, depth / 2], &cos);
+        let sin = self.b.floats("rope.sin", &[self.context, depth / 2], &sin);
+        let at = Position { position, cos, sin };
 
         let gather = match embedding.block {
             Some(block) => Operator::GatherBlock(GatherBlock { block }),
@@ -219,7 +219,7 @@ impl<'a> Import<'a> {
         };
         let mut x = self.b.op("token_embd", gather, [token, embedding.id], F32, &[1, width]);
         for layer in 0..layers {
-            x = self.layer(&format!("blk.{layer}"), x, place)?;
+            x = self.layer(&format!("blk.{layer}"), x, at)?;
         }
         let x = self.norm("output_norm", x)?;
         let head = match self.file.tensor("output.weight") {
@@ -232,7 +232,7 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    fn layer(&mut self, name: &str, x: TensorId, place: Place) -> Result<TensorId> {
+    fn layer(&mut self, name: &str, x: TensorId, at: Position) -> Result<TensorId> {
         let Sizes { width, hidden, heads, kv_heads, depth, .. } = self.sizes;
         let of = |part: &str| format!("{name}.{part}");
 
@@ -240,15 +240,15 @@ impl<'a> Import<'a> {
         let queries = self.linear(&of("attn_q"), y, heads * depth, width)?;
         let keys = self.linear(&of("attn_k"), y, kv_heads * depth, width)?;
         let values = self.linear(&of("attn_v"), y, kv_heads * depth, width)?;
-        let queries = self.rope(&of("rope_q"), queries, heads, place)?;
-        let keys = self.rope(&of("rope_k"), keys, kv_heads, place)?;
+        let queries = self.rope(&of("rope_q"), queries, heads, at)?;
+        let keys = self.rope(&of("rope_k"), keys, kv_heads, at)?;
         let cache = self.b.state(&of("cache"), F32, &[2, self.context, kv_heads, depth]);
         let attention =
             AttentionF32 { heads: heads as i32, kv_heads: kv_heads as i32, scale: 1.0 / (depth as f32).sqrt() };
-        let inputs = [queries, keys, values, place.position, cache];
-        let seen = self.b.op(&of("attn"), Operator::AttentionF32(attention), inputs, F32, &[1, heads * depth]);
-        let seen = self.linear(&of("attn_output"), seen, width, heads * depth)?;
-        let x = self.add(&of("attn_add"), x, seen);
+        let inputs = [queries, keys, values, at.position, cache];
+        let attended = self.b.op(&of("attn"), Operator::AttentionF32(attention), inputs, F32, &[1, heads * depth]);
+        let attended = self.linear(&of("attn_output"), attended, width, heads * depth)?;
+        let x = self.add(&of("attn_add"), x, attended);
 
         let y = self.norm(&of("ffn_norm"), x)?;
         let gate = self.linear(&of("ffn_gate"), y, hidden, width)?;
@@ -270,7 +270,7 @@ impl<'a> Import<'a> {
     fn norm(&mut self, name: &str, x: TensorId) -> Result<TensorId> {
         let width = self.sizes.width;
         let weight = self.tensor(&format!("{name}.weight"), &[width])?;
-        let reals = match weight.dtype {
+        let bytes = match weight.dtype {
             GgmlType::F32 => self.source.bytes(weight.bytes),
             GgmlType::F16 => {
                 let what = || format!("`{}` and what was widened before it", weight.name);
@@ -279,7 +279,7 @@ impl<'a> Import<'a> {
             }
             GgmlType::Block(_) => return Err(wrong_type(weight, "F32, F16")),
         };
-        let weight = self.b.constant(weight.name, F32, &[width], reals);
+        let weight = self.b.constant(weight.name, F32, &[width], bytes);
         let norm = Operator::RmsNormF32(RmsNormF32 { epsilon: self.sizes.epsilon });
         Ok(self.b.op(name, norm, [x, weight], F32, &[1, width]))
     }
@@ -298,11 +298,11 @@ impl<'a> Import<'a> {
         self.b.op(name, product, [Some(x), Some(matrix.id), None], F32, &[1, matrix.rows])
     }
 
-    fn rope(&mut self, name: &str, x: TensorId, heads: u32, place: Place) -> Result<TensorId> {
+    fn rope(&mut self, name: &str, x: TensorId, heads: u32, at: Position) -> Result<TensorId> {
         let shape = [heads, self.sizes.depth];
         let x = self.b.view(x, &shape)?;
         let rope = RopeF32 { heads: heads as i32, interleaved: true };
-        Ok(self.b.op(name, Operator::RopeF32(rope), [x, place.cos, place.sin, place.position], F32, &shape))
+        Ok(self.b.op(name, Operator::RopeF32(rope), [x, at.cos, at.sin, at.position], F32, &shape))
     }
 
     /// Returns the tensor `name` as a constant that shares the bytes of the file.
@@ -336,7 +336,7 @@ impl<'a> Import<'a> {
 
 /// The position of a token, for RoPE and attention.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     position: TensorId,
     cos: TensorId,
     sin: TensorId,

@@ -17,10 +17,10 @@ const ALIGNMENT: u64 = 32;
 const DEEPEST: usize = 4;
 
 /// The minimum size of a tensor's entry: the length of its name, its rank, a dimension, its type and its offset.
-const LEAST_TENSOR: u64 = 8 + 4 + 8 + 4 + 8;
+const MIN_TENSOR: u64 = 8 + 4 + 8 + 4 + 8;
 
 /// The minimum size of a metadata entry: the length of its key, its type, and a value of one byte.
-const LEAST_ENTRY: u64 = 8 + 4 + 1;
+const MIN_ENTRY: u64 = 8 + 4 + 1;
 
 type Result<T> = std::result::Result<T, GgufError>;
 
@@ -83,8 +83,8 @@ impl<'a> Gguf<'a> {
             return Err(GgufError::Version { found: version });
         }
         let (tensors, entries) = (cursor.u64()?, cursor.u64()?);
-        cursor.expect(tensors, LEAST_TENSOR, "tensors")?;
-        cursor.expect(entries, LEAST_ENTRY, "metadata entries")?;
+        cursor.expect(tensors, MIN_TENSOR, "tensors")?;
+        cursor.expect(entries, MIN_ENTRY, "metadata entries")?;
         let mut metadata = HashMap::new();
         for _ in 0..entries {
             let at = cursor.at;
@@ -255,16 +255,16 @@ impl<'a> Cursor<'a> {
                 self.at += bytes.len();
                 Ok(bytes)
             }
-            None => Err(damaged(self.at, format!("{count} bytes are expected, past the end of the file"))),
+            None => Err(damaged(self.at, format!("{count} bytes are expected here, but the file ends before them"))),
         }
     }
 
-    /// Checks that the remaining bytes can hold `count` items of at least `least` bytes each, before anything is
+    /// Checks that the remaining bytes can hold `count` items of at least `min_size` bytes each, before anything is
     /// allocated for them.
-    fn expect(&self, count: u64, least: u64, what: &str) -> Result<()> {
+    fn expect(&self, count: u64, min_size: u64, what: &str) -> Result<()> {
         let left = (self.bytes.len() - self.at) as u64;
-        if count.checked_mul(least).is_none_or(|needed| needed > left) {
-            return Err(damaged(self.at, format!("{count} {what} are expected, but {left} bytes are left")));
+        if count.checked_mul(min_size).is_none_or(|needed| needed > left) {
+            return Err(damaged(self.at, format!("{count} {what} are expected here, but only {left} bytes are left")));
         }
         Ok(())
     }
@@ -321,12 +321,12 @@ impl<'a> Cursor<'a> {
             7 => match self.array::<1>()?[0] {
                 0 => Value::Bool(false),
                 1 => Value::Bool(true),
-                _ => return Err(damaged(at, "a truth value is neither 0 nor 1")),
+                _ => return Err(damaged(at, "a bool is neither 0 nor 1")),
             },
             8 => Value::String(self.string()?),
             9 if depth < DEEPEST => {
                 let (kind, count) = (self.u32()?, self.u64()?);
-                self.expect(count, least(kind), "items of a list")?;
+                self.expect(count, min_size(kind), "items of a list")?;
                 let list = List { kind, count, rest: *self };
                 match kind {
                     // Types with invalid values (booleans) or of variable length (strings, lists) are read one by one.
@@ -336,13 +336,13 @@ impl<'a> Cursor<'a> {
                         }
                     }
                     0..=12 => {
-                        self.take(count.saturating_mul(least(kind)))?;
+                        self.take(count.saturating_mul(min_size(kind)))?;
                     }
                     other => return Err(no_type(at, other)),
                 }
                 Value::List(list)
             }
-            9 => return Err(damaged(at, "lists lie too deep in lists")),
+            9 => return Err(damaged(at, "lists are nested too deeply")),
             10 => Value::Unsigned(self.u64()?),
             11 => Value::Signed(i64::from_le_bytes(self.array()?)),
             12 => Value::Real(f64::from_le_bytes(self.array()?)),
@@ -356,7 +356,7 @@ fn no_type(at: usize, kind: u32) -> GgufError {
 }
 
 /// Returns the minimum size of a metadata value of this type: its exact size, except for strings and lists.
-fn least(kind: u32) -> u64 {
+fn min_size(kind: u32) -> u64 {
     match kind {
         0 | 1 | 7 => 1,
         2 | 3 => 2,

@@ -64,7 +64,7 @@ fn merges(file: &Gguf<'_>, tokens: &[&str]) -> Result<Vec<[u32; 2]>, GgufError> 
     for (i, merge) in file.strings(MERGES)?.unwrap_or_default().into_iter().enumerate() {
         merges.push(pair(merge).ok_or_else(|| GgufError::Key {
             key: MERGES.into(),
-            wanted: format!("two tokens that join to one (merge {i} is {merge:?})"),
+            wanted: format!("pairs of tokens that join to a token (merge {i} is {merge:?})"),
         })?);
     }
     Ok(merges)

@@ -55,7 +55,7 @@ pub(crate) fn name(code: u32) -> String {
         34 => "TQ1_0".into(),
         35 => "TQ2_0".into(),
         16..=23 | 29 => format!("one of the IQ types (code {code})"),
-        _ => format!("of the unknown type {code}"),
+        _ => format!("of an unknown type (code {code})"),
     }
 }
 

@@ -12,17 +12,17 @@ use tealight_format::{DType, MAX_RANK};
 
 /// The maximum number of tensors, and of nodes, of all graphs of a file: four times what a model file holds. Tables of
 /// a file may be shared, so a small file can list very many.
-const MOST: usize = 1 << 18;
+const MAX_ENTRIES: usize = 1 << 18;
 
 /// The maximum number of dimensions of a tensor. TensorFlow Lite's operators take up to eight.
-const MOST_DIMENSIONS: usize = 32;
+const MAX_DIMENSIONS: usize = 32;
 
 /// The maximum length of a tensor's name, in bytes; the rest is cut. Messages contain names, and other names are
 /// derived from them.
-const LONGEST_NAME: usize = 1024;
+const MAX_NAME: usize = 1024;
 
 /// The maximum length of a custom operator's name, in bytes; the rest is cut. Each node has a copy.
-const LONGEST_CUSTOM: usize = 128;
+const MAX_CUSTOM: usize = 128;
 
 /// Reads a `.tflite` file. The result is its first graph; the others are in `subgraphs`.
 pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
@@ -60,8 +60,10 @@ fn check_counts(model: &schema::Model<'_>) -> Result<()> {
         nodes = nodes.saturating_add(graph.operators().map_or(0, |operators| operators.len()));
     }
     for (count, what) in [(tensors, "tensors"), (nodes, "nodes")] {
-        if count > MOST {
-            return Err(CompileError::TooLarge(format!("the file lists {count} {what}; up to {MOST} are read")));
+        if count > MAX_ENTRIES {
+            return Err(CompileError::TooLarge(format!(
+                "the file lists {count} {what}; at most {MAX_ENTRIES} are read"
+            )));
         }
     }
     Ok(())
@@ -89,9 +91,9 @@ fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Bytes>> {
     Ok(buffers)
 }
 
-/// Returns `name`, or its first `longest` bytes.
-fn cut(name: &str, longest: usize) -> &str {
-    &name[..name.floor_char_boundary(longest)]
+/// Returns `name`, or its first `max` bytes.
+fn truncated(name: &str, max: usize) -> &str {
+    &name[..name.floor_char_boundary(max)]
 }
 
 fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>], buffers: &[Bytes]) -> Result<Graph> {
@@ -157,7 +159,7 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
         graph.outputs.iter().partition(|&&id| graph.tensors[id].elements() == 0);
     let needed = graph.inputs.iter().find(|&&id| graph.tensors[id].elements() == 0);
     if let Some(&id) = needed.or(empty.first().filter(|_| outputs.is_empty())) {
-        let what = format!("{} has no elements; accepted: inputs and outputs with some", graph.in_words(id));
+        let what = format!("{} has no elements; accepted: inputs and outputs with some", graph.describe(id));
         return Err(CompileError::InvalidModel { site: Site::Graph, what });
     }
     for &id in graph.inputs.iter().chain(&outputs) {
@@ -171,11 +173,11 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
             });
         }
         if shape.len() > MAX_RANK {
-            let what = format!("{} has more than {MAX_RANK} dimensions", graph.in_words(id));
+            let what = format!("{} has more than {MAX_RANK} dimensions", graph.describe(id));
             return Err(CompileError::InvalidModel { site: Site::Graph, what });
         }
     }
-    let left_out = |&id: &TensorId| format!("output {} has no elements, and is left out", graph.in_words(id));
+    let left_out = |&id: &TensorId| format!("output {} has no elements, and is left out", graph.describe(id));
     let mut notes: Vec<String> = empty.iter().map(left_out).collect();
     let signature = |id: &TensorId| graph.signatures.get(id);
     let has_batch = |id| signature(id).is_some_and(|dims| dims.len() > 1 && dims[0] < 0);
@@ -264,11 +266,11 @@ fn optional_list(indices: Option<Vector<'_, i32>>, count: usize, node: usize) ->
 }
 
 fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes]) -> Result<Tensor> {
-    let name = source.name().map(|name| cut(name, LONGEST_NAME)).filter(|name| !name.is_empty());
+    let name = source.name().map(|name| truncated(name, MAX_NAME)).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| format!("tensor_{index}"), str::to_string);
     let dtype = element_type(source.element_type());
     let rank = source.shape().map_or(0, |shape| shape.len());
-    if rank > MOST_DIMENSIONS {
+    if rank > MAX_DIMENSIONS {
         return Err(corrupt(format!("tensor {index} (`{name}`) has {rank} dimensions")));
     }
     let dims: Vec<i32> = source.shape().iter().flat_map(Vector::iter).collect();
@@ -359,7 +361,7 @@ fn code_of(code: &schema::OperatorCode<'_>) -> i32 {
 
 fn code_name(code: &schema::OperatorCode<'_>) -> String {
     match (code_of(code), code.custom_code()) {
-        (CUSTOM, Some(custom)) => format!("CUSTOM {}", cut(custom, LONGEST_CUSTOM)),
+        (CUSTOM, Some(custom)) => format!("CUSTOM {}", truncated(custom, MAX_CUSTOM)),
         (number, _) => {
             operators::row(number).map_or_else(|| format!("operator code {number}"), |row| row.name.to_string())
         }

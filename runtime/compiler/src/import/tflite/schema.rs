@@ -373,7 +373,7 @@ fn in_words(error: &InvalidFlatbuffer, len: usize) -> String {
             format!("the offset at byte {position} leads outside it")
         }
         InvalidFlatbuffer::Unaligned { position, .. } => {
-            format!("the number at byte {position} does not lie on a multiple of its size")
+            format!("the number at byte {position} is not aligned to its size")
         }
         InvalidFlatbuffer::Utf8Error { range, .. } => {
             format!("the text at bytes {} to {} is not UTF-8", range.start, range.end)
@@ -385,9 +385,9 @@ fn in_words(error: &InvalidFlatbuffer, len: usize) -> String {
         InvalidFlatbuffer::InconsistentUnion { field, field_type, .. } => {
             format!("only one of the fields `{field}` and `{field_type}` is there")
         }
-        InvalidFlatbuffer::TooManyTables => "it has more tables than any network".into(),
-        InvalidFlatbuffer::ApparentSizeTooLarge => "its tables share their parts far more than any network's".into(),
-        InvalidFlatbuffer::DepthLimitReached => "its tables are nested deeper than any network's".into(),
+        InvalidFlatbuffer::TooManyTables => "it has more tables than any valid network".into(),
+        InvalidFlatbuffer::ApparentSizeTooLarge => "its tables share parts far more than in any valid network".into(),
+        InvalidFlatbuffer::DepthLimitReached => "its tables are nested deeper than in any valid network".into(),
     }
 }
 

@@ -6,14 +6,14 @@ use crate::ir::{Op, SliceMasks};
 
 /// A slice of a tensor: along dimension i the indices `begin[i] + k * stride[i]` for k below `shape[i]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cut {
+pub(crate) struct Slice {
     pub(crate) begin: Vec<i64>,
     pub(crate) stride: Vec<i64>,
     /// As many dimensions as the input has, even if the output drops some.
     pub(crate) shape: Vec<u32>,
 }
 
-impl Cut {
+impl Slice {
     /// Returns the slice that is all of a tensor of this shape.
     fn whole(shape: &[u32]) -> Self {
         Self { begin: vec![0; shape.len()], stride: vec![1; shape.len()], shape: shape.to_vec() }
@@ -79,8 +79,8 @@ pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: 
 ///
 /// # Errors
 /// If begins, sizes or axes are not constant, or do not match the outputs' shapes.
-pub(crate) fn cuts(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(TensorId, Vec<Cut>)>> {
-    let (input, cuts) = match op {
+pub(crate) fn slices(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(TensorId, Vec<Slice>)>> {
+    let (input, slices) = match op {
         Op::StridedSlice(masks) => (0, vec![strided_slice(graph, node, masks)?]),
         Op::Slice => (0, vec![slice(graph, node)?]),
         Op::Split => (1, split(graph, node, 1, 0)?),
@@ -88,18 +88,18 @@ pub(crate) fn cuts(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(Tensor
         Op::Unpack { axis } => (0, unpack(graph, node, *axis)?),
         _ => return Ok(None),
     };
-    if cuts.len() != node.outputs.len() {
-        return Err(graph.invalid(node, format!("it has {} outputs instead of {}", node.outputs.len(), cuts.len())));
+    if slices.len() != node.outputs.len() {
+        return Err(graph.invalid(node, format!("it has {} outputs instead of {}", node.outputs.len(), slices.len())));
     }
-    for (cut, &output) in cuts.iter().zip(&node.outputs) {
-        let count = cut.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize));
+    for (slice, &output) in slices.iter().zip(&node.outputs) {
+        let count = slice.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim as usize));
         if count != Some(graph.tensors[output].elements()) {
             let (name, shape) = (&graph.tensors[output].name, &graph.tensors[output].shape);
-            let what = format!("it cuts {:?}, but its output `{name}` is {shape:?}", cut.shape);
+            let what = format!("it slices out {:?}, but its output `{name}` is {shape:?}", slice.shape);
             return Err(graph.invalid(node, what));
         }
     }
-    Ok(Some((graph.input(node, input)?, cuts)))
+    Ok(Some((graph.input(node, input)?, slices)))
 }
 
 /// Returns a constant index list with one entry for each dimension of input 0.
@@ -112,14 +112,14 @@ fn per_dimension(graph: &Graph, node: &Node, k: usize) -> Result<Vec<i64>> {
     Ok(list)
 }
 
-fn strided_slice(graph: &Graph, node: &Node, masks: &SliceMasks) -> Result<Cut> {
+fn strided_slice(graph: &Graph, node: &Node, masks: &SliceMasks) -> Result<Slice> {
     if masks.ellipsis != 0 || masks.new_axis != 0 {
-        return Err(graph.unsupported(node, "slices without ellipsis and new axes"));
+        return Err(graph.unsupported(node, "slices without an ellipsis or new axes"));
     }
     let shape = &graph.tensors[graph.input(node, 0)?].shape;
     let (begin, end) = (per_dimension(graph, node, 1)?, per_dimension(graph, node, 2)?);
     let stride = per_dimension(graph, node, 3)?;
-    let mut cut = Cut { begin: Vec::new(), stride: Vec::new(), shape: Vec::new() };
+    let mut slice = Slice { begin: Vec::new(), stride: Vec::new(), shape: Vec::new() };
     for (i, &size) in shape.iter().enumerate() {
         let (size, step) = (i64::from(size), stride[i]);
         if step == 0 || size == 0 {
@@ -137,28 +137,31 @@ fn strided_slice(graph: &Graph, node: &Node, masks: &SliceMasks) -> Result<Cut> 
             let (distance, step) = if step > 0 { (to - from, step) } else { (from - to, step.saturating_neg()) };
             (distance.max(0).saturating_add(step - 1)) / step
         };
-        cut.begin.push(from);
-        cut.stride.push(if count == 1 { 1 } else { step });
-        cut.shape.push(count as u32);
+        slice.begin.push(from);
+        slice.stride.push(if count == 1 { 1 } else { step });
+        slice.shape.push(count as u32);
     }
-    Ok(cut)
+    Ok(slice)
 }
 
-fn slice(graph: &Graph, node: &Node) -> Result<Cut> {
+fn slice(graph: &Graph, node: &Node) -> Result<Slice> {
     let shape = &graph.tensors[graph.input(node, 0)?].shape;
     let (begin, size) = (per_dimension(graph, node, 1)?, per_dimension(graph, node, 2)?);
-    let mut cut = Cut::whole(shape);
+    let mut slice = Slice::whole(shape);
     for (i, &dim) in shape.iter().enumerate() {
         // Size -1 means everything from `begin` to the end.
         let left = i64::from(dim).saturating_sub(begin[i]);
         let size = if size[i] == -1 { left } else { size[i] };
         if begin[i] < 0 || size < 0 || size > left {
-            return Err(graph.invalid(node, format!("it takes {size} from {} of dimension {i}, {dim} long", begin[i])));
+            return Err(graph.invalid(
+                node,
+                format!("it takes {size} elements from index {} of dimension {i}, which has {dim}", begin[i]),
+            ));
         }
-        cut.begin[i] = begin[i];
-        cut.shape[i] = size as u32;
+        slice.begin[i] = begin[i];
+        slice.shape[i] = size as u32;
     }
-    Ok(cut)
+    Ok(slice)
 }
 
 /// Returns the dimension for an `axis` that may be negative.
@@ -166,57 +169,62 @@ pub(crate) fn dimension(graph: &Graph, node: &Node, axis: i64, rank: usize) -> R
     let index = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     match usize::try_from(index) {
         Ok(index) if index < rank => Ok(index),
-        _ => Err(graph.invalid(node, format!("axis {axis} of {rank} dimensions"))),
+        _ => Err(graph.invalid(node, format!("axis {axis} is out of range for {rank} dimensions"))),
     }
 }
 
-fn split(graph: &Graph, node: &Node, input: usize, axis: usize) -> Result<Vec<Cut>> {
+fn split(graph: &Graph, node: &Node, input: usize, axis: usize) -> Result<Vec<Slice>> {
     let shape = &graph.tensors[graph.input(node, input)?].shape;
     let Some(&axis) = graph.constant_integers(node, axis)?.first() else {
-        return Err(graph.invalid(node, "its axis is empty"));
+        return Err(graph.invalid(node, "its axis input is empty"));
     };
     let axis = dimension(graph, node, axis, shape.len())?;
-    let mut cuts = Vec::new();
+    let mut slices = Vec::new();
     let mut begin = 0i64;
     for &output in &node.outputs {
         let Some(&size) = graph.tensors[output].shape.get(axis) else {
             return Err(graph.invalid(node, "its outputs have fewer dimensions than its input"));
         };
-        let mut cut = Cut::whole(shape);
-        cut.begin[axis] = begin;
-        cut.shape[axis] = size;
+        let mut slice = Slice::whole(shape);
+        slice.begin[axis] = begin;
+        slice.shape[axis] = size;
         begin += i64::from(size);
-        cuts.push(cut);
+        slices.push(slice);
     }
     if begin != i64::from(shape[axis]) {
-        return Err(graph.invalid(node, format!("its outputs have {begin} of {} along its axis", shape[axis])));
+        return Err(graph.invalid(
+            node,
+            format!("its outputs have {begin} elements along the axis; its input has {}", shape[axis]),
+        ));
     }
-    Ok(cuts)
+    Ok(slices)
 }
 
-fn unpack(graph: &Graph, node: &Node, axis: i32) -> Result<Vec<Cut>> {
+fn unpack(graph: &Graph, node: &Node, axis: i32) -> Result<Vec<Slice>> {
     let shape = &graph.tensors[graph.input(node, 0)?].shape;
     let axis = dimension(graph, node, i64::from(axis), shape.len())?;
     if shape[axis] as usize != node.outputs.len() {
-        return Err(graph.invalid(node, format!("it has {} outputs for {}", node.outputs.len(), shape[axis])));
+        return Err(
+            graph.invalid(node, format!("it has {} outputs for an axis of length {}", node.outputs.len(), shape[axis]))
+        );
     }
-    let cut = |index: usize| {
-        let mut cut = Cut::whole(shape);
-        cut.begin[axis] = index as i64;
-        cut.shape[axis] = 1;
-        cut
+    let slice = |index: usize| {
+        let mut slice = Slice::whole(shape);
+        slice.begin[axis] = index as i64;
+        slice.shape[axis] = 1;
+        slice
     };
-    Ok((0..node.outputs.len()).map(cut).collect())
+    Ok((0..node.outputs.len()).map(slice).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cut, cuts};
+    use super::{Slice, slices};
     use crate::ir::{Op, SliceMasks};
     use crate::testing::Builder;
 
     /// The slice of a [4, 5] tensor by STRIDED_SLICE with these begins, ends, strides and masks.
-    fn slice(begin: [i32; 2], end: [i32; 2], stride: [i32; 2], masks: [i32; 3], to: &[u32]) -> Cut {
+    fn slice(begin: [i32; 2], end: [i32; 2], stride: [i32; 2], masks: [i32; 3], to: &[u32]) -> Slice {
         let mut b = Builder::default();
         let (x, y) = (b.input(&[4, 5]), b.int8(to));
         let [begin, end, stride] = [begin, end, stride].map(|words| b.ints(&words));
@@ -224,29 +232,29 @@ mod tests {
         let op = Op::StridedSlice(masks);
         b.node(op.clone(), &[x, begin, end, stride], &[y]);
         let graph = b.output(y);
-        cuts(&graph, &graph.nodes[0], &op).unwrap().unwrap().1.remove(0)
+        slices(&graph, &graph.nodes[0], &op).unwrap().unwrap().1.remove(0)
     }
 
     #[test]
-    fn strided_slices_follow_tensorflows_index_rules() {
-        let cut = slice([1, -4], [3, 5], [1, 2], [0, 0, 0], &[2, 2]);
-        assert_eq!((cut.begin, cut.stride, cut.shape), (vec![1, 1], vec![1, 2], vec![2, 2]));
+    fn strided_slices_follow_the_index_rules_of_tensorflow() {
+        let found = slice([1, -4], [3, 5], [1, 2], [0, 0, 0], &[2, 2]);
+        assert_eq!((found.begin, found.stride, found.shape), (vec![1, 1], vec![1, 2], vec![2, 2]));
         // Backwards over a whole dimension, by masks.
-        let cut = slice([0, 0], [4, 0], [1, -2], [2, 2, 0], &[4, 3]);
-        assert_eq!((cut.begin, cut.stride, cut.shape), (vec![0, 4], vec![1, -2], vec![4, 3]));
+        let found = slice([0, 0], [4, 0], [1, -2], [2, 2, 0], &[4, 3]);
+        assert_eq!((found.begin, found.stride, found.shape), (vec![0, 4], vec![1, -2], vec![4, 3]));
         // One row, whose dimension is removed in the output.
-        let cut = slice([-1, 0], [0, 5], [1, 1], [0, 0, 1], &[5]);
-        assert_eq!((cut.begin, cut.shape), (vec![3, 0], vec![1, 5]));
+        let found = slice([-1, 0], [0, 5], [1, 1], [0, 0, 1], &[5]);
+        assert_eq!((found.begin, found.shape), (vec![3, 0], vec![1, 5]));
         // Ends beyond the tensor are clamped.
-        let cut = slice([2, 3], [100, 100], [1, 1], [0, 0, 0], &[2, 2]);
-        assert_eq!((cut.begin, cut.shape), (vec![2, 3], vec![2, 2]));
+        let found = slice([2, 3], [100, 100], [1, 1], [0, 0, 0], &[2, 2]);
+        assert_eq!((found.begin, found.shape), (vec![2, 3], vec![2, 2]));
     }
 
     #[test]
-    fn a_cut_takes_its_elements_and_none_from_outside() {
-        let cut = Cut { begin: vec![1, 2], stride: vec![1, -2], shape: vec![2, 2] };
+    fn take_returns_the_slice_and_refuses_one_outside_the_tensor() {
+        let found = Slice { begin: vec![1, 2], stride: vec![1, -2], shape: vec![2, 2] };
         let bytes: Vec<u8> = (0..12).collect();
-        assert_eq!(cut.take(&bytes, &[3, 4], 1), Some(vec![6, 4, 10, 8]));
-        assert_eq!(cut.take(&bytes, &[2, 4], 1), None);
+        assert_eq!(found.take(&bytes, &[3, 4], 1), Some(vec![6, 4, 10, 8]));
+        assert_eq!(found.take(&bytes, &[2, 4], 1), None);
     }
 }

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_series_are_sine_and_logarithm() {
+    fn the_series_approximate_sine_and_logarithm() {
         for i in 0..=1000 {
             let x = f64::from(i) / 1000.0;
             let angle = x * std::f64::consts::FRAC_PI_2;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn every_band_has_a_bin_and_its_triangle_peaks_at_its_centre() {
+    fn every_band_has_a_bin_and_peaks_at_its_centre() {
         for bands in 1..=80 {
             let table = Mel::new(bands);
             let mut heaviest = vec![0.0_f32; bands];

@@ -75,7 +75,7 @@ fn by_definition(samples: &[i16], bands: usize) -> Vec<f64> {
 }
 
 #[test]
-fn frames_are_what_the_definitions_say() {
+fn frames_match_the_definition() {
     let samples = medley();
     let frames = frames::<40>(&samples);
     assert_eq!(frames.len(), frames_in(samples.len()));
@@ -106,7 +106,7 @@ fn another_number_of_bands_follows_the_same_definitions() {
 }
 
 #[test]
-fn any_pieces_of_a_stream_give_the_frames_of_the_whole() {
+fn a_stream_in_pieces_gives_the_frames_of_the_whole() {
     let samples = medley();
     let whole = frames::<40>(&samples);
     for seed in 0..20 {
@@ -124,7 +124,7 @@ fn any_pieces_of_a_stream_give_the_frames_of_the_whole() {
 }
 
 #[test]
-fn a_reset_stream_starts_anew() {
+fn reset_restarts_the_stream() {
     let samples = noise(6, 5_000, 2_000);
     let mut log_mel = LogMel::<40>::new();
     log_mel.push(&medley(), |_| ());
@@ -135,7 +135,7 @@ fn a_reset_stream_starts_anew() {
 }
 
 #[test]
-fn silence_is_the_least_value_exactly() {
+fn silence_is_exactly_the_minimum_value() {
     for frame in frames::<40>(&[0; 2_000]) {
         assert_eq!(frame, [-18.0; 40]);
     }
@@ -175,7 +175,7 @@ fn features_hold_the_last_frames_oldest_first() {
 /// The bits of every frame of the medley, as recorded on x86-64 when the front end was written. With other bits, on
 /// another target or in another build, the features would differ from those that the networks were trained on.
 #[test]
-fn the_bits_are_those_recorded() {
+fn the_output_bits_are_as_recorded() {
     let mut hash = 0xCBF2_9CE4_8422_2325_u64; // FNV-1a
     for byte in frames::<40>(&medley()).as_flattened().iter().flat_map(|x| x.to_bits().to_le_bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn boards_are_found_from_folders_below_and_come_before_those_that_the_program_carries() {
+    fn finds_boards_from_a_subfolder_and_lists_them_before_the_built_in_ones() {
         let folder = tempfile::tempdir().unwrap();
         let board = |path: &str, text: &str| {
             let folder = folder.path().join(path);

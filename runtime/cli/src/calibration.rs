@@ -14,28 +14,29 @@ use tealight_compiler::{Compiled, Options};
 /// What is said about inputs to quantize and to measure by.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Calibration {
-    /// Inputs to quantize a float32 network by: a file or a folder of files, float32, .npy or .bin
+    /// Inputs to calibrate a float32 network with: a file or a folder of files, float32, .npy or .bin
     ///
-    /// A file holds one input or any number in a row; of a .npy, the count is the first dimension. Some hundreds that are
-    /// like what the network will see are enough. A folder's files are taken in the order of their names. A network with
-    /// variables is given a file's inputs one after another, and starts afresh with each file. Of several inputs, give the
-    /// option once for each, in their order. The network becomes int8, unless --quantize or --min-snr says otherwise; then
-    /// the inputs serve to measure what storing the weights smaller loses.
+    /// A file holds one or more inputs; for a .npy, the first dimension is their number. A few hundred inputs similar
+    /// to those in use are enough. The files in a folder are read in the order of their names. If the network has
+    /// variables, the inputs of one file are run in sequence, and the state is reset before each file. If the network
+    /// has several inputs, give the option once for each, in their order. The network becomes int8 unless --quantize or
+    /// --min-snr selects another type; the inputs then measure the error of the smaller weights.
     #[arg(long, value_name = "INPUTS", required_if_eq("quantize", "int8"))]
     pub(crate) calibrate: Vec<PathBuf>,
-    /// How the range of each tensor is chosen for int8; the best by the output's error, if not given
+    /// How the range of each tensor is chosen for int8; by default all methods are tried, and the one with the smallest
+    /// output error is used
     ///
-    /// An outlier is a number, one of a thousand at most, or one loud input of a hundred, that is more than four times as far
-    /// from 0 as all others. Outliers are warned of, and the choice does not go by them.
+    /// An outlier is a value that is more than four times as far from 0 as all others, if it is at most one value in a
+    /// thousand or belongs to at most one input in a hundred. Outliers are reported, and do not affect the choice.
     #[arg(long, value_name = "HOW", requires = "calibrate", conflicts_with = "min_snr")]
     ranges: Option<RangesArg>,
-    /// What an int8 network takes and gives
+    /// The type of an int8 network's inputs and outputs
     #[arg(long, value_name = "TYPE", default_value = "int8", requires = "calibrate", conflicts_with = "min_snr")]
     io: Io,
     /// Store the weights of each float32 layer in the smallest type that keeps this signal-to-noise ratio, in decibels
     ///
-    /// The ratio is that of the layer's own output, on what the layer reads in the float network. Types are f32, f16 and, for
-    /// fully connected layers and tables, the block types. --layer comes first.
+    /// The ratio is measured at the layer's own output, with the layer's inputs taken from the float network. The types
+    /// are f32, f16 and, for fully connected layers and tables, the block types. --layer takes precedence.
     #[arg(long, value_name = "DB", requires = "calibrate", conflicts_with = "quantize", value_parser = decibels)]
     min_snr: Option<f64>,
 }
@@ -49,19 +50,19 @@ fn decibels(text: &str) -> std::result::Result<f64, String> {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum RangesArg {
-    /// From the minimum to the maximum seen, outliers included
+    /// From the observed minimum to the maximum, outliers included
     Minmax,
-    /// Without outliers, and without one number in ten thousand at each end
+    /// Without outliers, and without one value in ten thousand at each end
     Percentile,
-    /// With the least squared error, outliers left out
+    /// With the minimum squared error, without outliers
     Mse,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 enum Io {
-    /// 8-bit integers, as the network computes with
+    /// 8-bit integers, as inside the network
     Int8,
-    /// Real numbers, converted at the network's ends
+    /// float32, converted inside the network
     Float,
 }
 

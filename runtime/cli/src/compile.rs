@@ -29,40 +29,42 @@ pub(crate) struct Args {
     /// The file to write
     #[arg(short, long, value_name = "OUT.safetensors")]
     output: PathBuf,
-    /// Text file with what each element of the first output stands for, one a line
+    /// Text file with the label of each element of the first output, one per line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
-    /// What becomes of a float32 network: `none`, `int8` (with --calibrate), `f16`, or a block type: `q8_0`, `q4_0`, ...
+    /// How a float32 network is quantized: `none`, `int8` (with --calibrate), `f16`, or a block type: `q8_0`, `q4_0`,
+    /// ...
     ///
-    /// A block type stores the weights of fully connected layers in blocks. A layer whose inputs are not a multiple of the
-    /// block's length (32; 256 for the types with k) stays as it is; the report says which. `f16` stores the weights of
-    /// convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
+    /// A block type stores the weights of fully connected layers in blocks. A layer whose number of inputs is not a
+    /// multiple of the block length (32; 256 for the types with k) is not changed; the report lists it. `f16` stores
+    /// the weights of convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
     #[arg(long, value_name = "TYPE", value_parser = Quantization::parse)]
     quantize: Option<Quantization>,
-    /// The type of one float32 layer's weights: f32, f16 or a block type, whatever --quantize or --min-snr says of others
+    /// The type of one float32 layer's weights: f32, f16 or a block type, regardless of --quantize and --min-snr
     ///
-    /// May be given several times; the last that fits a layer counts. NAME may hold * (any characters) and ? (any one); it
-    /// then means the layers that can have the type. An int8 network is int8 as a whole: there the option is refused.
+    /// May be given several times; the last one that matches a layer applies. NAME may contain * (any characters) and ?
+    /// (any one character); it then selects those of the matching layers that can have the type. Not for an int8
+    /// network, all of whose layers are int8.
     #[arg(long = "layer", value_name = "NAME=TYPE", value_parser = layer)]
     layers: Vec<(String, WeightType)>,
-    /// Positions (tokens of prompt and answer) that a language model keeps; 1024, or what it was made for if that is less
+    /// The context of a language model in positions (tokens of prompt and answer); the default is 1024, or the length
+    /// that the model was trained for if that is less
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
-    /// The most bytes that the constants of the network may take, those included that are computed beforehand: 256M, 1G
+    /// The maximum memory for the network's constants, including those computed at compile time: 256M, 1G
     ///
-    /// Eight times the constants of the input, and at least 64M, if not given: more is asked for by files that were made to
-    /// do harm, rarely by others. With --calibrate or --evaluate, running the network may take as much again; at least 512M, if
-    /// not given.
+    /// The default is eight times the constants of the input, and at least 64M. Valid networks rarely need more. With
+    /// --calibrate or --evaluate, running the network may use the same amount again; the default is then at least 512M.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
     #[command(flatten)]
     calibration: Calibration,
     #[command(flatten)]
     evaluation: Evaluation,
-    /// Report in JSON
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
 }
@@ -76,15 +78,15 @@ Keys of --json (lengths in bytes):
   input, output, name   the two files, and the model's name
   operators, macs       of one inference
   constant_bytes        weights, tables and other constants
-  plan_bytes            operators, shapes and places
+  plan_bytes            operators, shapes and offsets
   file_bytes            the whole file
   arena_bytes           RAM that it runs in, streaming state included
   state_bytes           streaming state alone
-  lower_bound_bytes     the most that lives at one time, if no byte is shared
+lower_bound_bytes     the maximum that is live at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   passes                [{name, summary}]: what the compiler did
   notes                 what to know about how the network was read, a sentence each
-  quantized             with f16 or a block type, what became of the weights of each layer
+  quantized             with f16 or a block type, how the weights of each layer are stored
   quantization          with --calibrate: {ranges, bias_correction, equalized, samples, snr_db, median_snr_db, worst_snr_db,
                         worst_sample, agreement, trials: [{ranges, bias_correction, equalized, snr_db, ordinary_snr_db}],
                         layers: [{name, kind, weights, snr_db, worst, bytes, choices: [{weights, bytes, snr_db, worst}]}],
@@ -92,21 +94,21 @@ Keys of --json (lengths in bytes):
                         one, summed over the inputs; median_snr_db and worst_snr_db are of the ratios that each input has
                         by itself, worst_sample is the input with the lowest, from 0 (inputs whose output is 0 do not
                         count). A ratio is null where nothing was lost (worst is 0) or where there is no signal. agreement
-                        is the share of inputs with the same greatest output in float and compiled, null if the output is
-                        one number; worst is the greatest difference of one element; ranges is null and trials is empty
-                        unless the network becomes int8: the trial with the greatest ordinary_snr_db is taken, which is
-                        without outliers. A layer's snr_db holds what is lost before it, too; choices tell what each type
-                        of weights would cost that layer by itself. warnings are on standard error, too: outliers in the
-                        inputs, tensors that never change, constants that leave no codes to the data; agreement below
+                        is the share of inputs with the same largest output in float and compiled, null if the output is
+                        one number; worst is the largest difference of one element; ranges is null and trials is empty
+                        unless the network becomes int8: the trial with the highest ordinary_snr_db is taken, which is
+                        without outliers. A layer's snr_db includes the errors of the layers before it; choices list what
+                        each type of weights would cost that layer alone. warnings are also on standard error: outliers in the
+                        inputs, tensors that never change, constants that leave no codes for the data; agreement below
                         90 % where the output holds scores, near ties aside; an output that on ordinary inputs varies
                         less than a quarter of what it does in float, or is off by more than half of that
   evaluation            with --evaluate: {metric, samples, float, compiled}: accuracy (the share of inputs whose class is
-                        the greatest output), or rms_error with float_worst and compiled_worst, the greatest difference
-                        of one element. float is null if the source is no float network";
+                        the largest output), or rms_error with float_worst and compiled_worst, the largest difference
+                        of one element. float is null if the source is not a float network";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct CompileReport<'a> {
     input: &'a Path,
     output: &'a Path,
     name: &'a str,
@@ -183,7 +185,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         (compiled, Some(fidelity))
     };
     let model = Model::parse(&compiled.bytes)
-        .map_err(|error| failed().cause(error).help("this is a fault of the compiler: please report it"))?;
+        .map_err(|error| failed().cause(error).help("this is a bug in the compiler; please report it"))?;
     if let (Some(path), Some(labels)) = (&args.labels, &labels) {
         check_labels(path, labels, &model)?;
     }
@@ -191,7 +193,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     file.write(&compiled.bytes)?;
     file.finish()?;
     let found = &compiled.report;
-    let report = Report {
+    let report = CompileReport {
         input: &args.input,
         output: &args.output,
         name: &name,
@@ -218,12 +220,12 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
 /// Refuses options that exclude each other.
 fn refuse_together(args: &Args, int8: bool) -> Result<()> {
     let (option, cause) = match args.calibration.only_int8() {
-        _ if int8 && !args.layers.is_empty() => ("--layer", "an int8 network is int8 as a whole"),
-        Some(option) if !int8 => (option, "it speaks of int8 networks"),
+        _ if int8 && !args.layers.is_empty() => ("--layer", "all layers of an int8 network are int8"),
+        Some(option) if !int8 => (option, "it applies to int8 networks only"),
         _ => return Ok(()),
     };
     let help = "leave it out, or choose another --quantize";
-    Err(Error::new(format!("{option} does not go with these options")).cause(cause).help(help).of_usage())
+    Err(Error::new(format!("{option} cannot be combined with these options")).cause(cause).help(help).of_usage())
 }
 
 /// Refuses options that do not apply to the kind of file.
@@ -240,14 +242,14 @@ fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
             ("--layer", "the weights of a GGUF file stay as they are stored")
         }
         Args { evaluation: Evaluation { targets: Some(_), .. }, .. } if gguf => {
-            ("--evaluate", "only networks of TensorFlow Lite files are evaluated")
+            ("--evaluate", "only networks from TensorFlow Lite files can be evaluated")
         }
         _ => return Ok(()),
     };
-    Err(Error::new(format!("{option} does not go with `{}`", args.input.display())).help(help).of_usage())
+    Err(Error::new(format!("{option} cannot be used with `{}`", args.input.display())).help(help).of_usage())
 }
 
-fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
+fn print(report: &CompileReport<'_>, screen: &mut Screen) -> Result<()> {
     let title = format!("{}: {}, {} MACs", report.name, counted(report.operators, "operator"), grouped(report.macs));
     screen.heading(&title, "")?;
     screen.print("\n")?;
@@ -255,7 +257,7 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     let mut line = |what: &str, count: u64, note: String| table.row([what.into(), bytes(count), note]);
     line("file", report.file_bytes, String::new());
     line("  constants", report.constant_bytes, "weights, tables, biases".into());
-    line("  plan", report.plan_bytes, "operators, shapes, places".into());
+    line("  plan", report.plan_bytes, "operators, shapes, offsets".into());
     let state = match report.state_bytes {
         0 => String::new(),
         state => format!("of which streaming state: {}", bytes(state)),
@@ -294,7 +296,7 @@ fn print(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
 }
 
 /// Compares the arena with `other`: "(arena is 12.5 % below)".
-fn difference(report: &Report<'_>, other: u64) -> String {
+fn difference(report: &CompileReport<'_>, other: u64) -> String {
     let percent = (report.arena_bytes as f64 / other.max(1) as f64 - 1.0) * 100.0;
     if report.arena_bytes == other {
         "(the same)".into()

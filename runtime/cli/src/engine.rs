@@ -4,24 +4,24 @@ use crate::error::{Error, Result};
 use crate::table::bytes;
 use tealight::{Align16, AllOps, Model};
 
-/// Whose code computes.
+/// The kernels that compute the operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Engine {
-    /// Tealight's kernels: the bits that a board gives
+pub(crate) enum EngineArg {
+    /// Tealight's kernels: the same bits as on a board
     Tealight,
-    /// Candle's where they are faster, on all cores; outputs differ in last bits
+    /// Candle's kernels where they are faster, on all cores; outputs differ in the last bits
     Candle,
 }
 
 #[cfg(feature = "candle")]
-type Runner = tealight_candle::Engine;
+type Runner = tealight_candle::CandleEngine;
 #[cfg(not(feature = "candle"))]
 type Runner = tealight::Kernels;
 
-/// A session that an [`Engine`] serves.
+/// A session that an [`EngineArg`] serves.
 pub(crate) type Session<'m> = tealight::Session<'m, AllOps, Runner>;
 
-impl Engine {
+impl EngineArg {
     /// Creates a session for `model` in `memory`, which is resized as needed.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Engine {
         let runner = self.runner()?;
         let count = Align16::count(model.arena_len());
         memory.try_reserve_exact(count).map_err(|error| {
-            Error::new(format!("cannot get {} for the arena", bytes(model.arena_len() as u64))).cause(error)
+            Error::new(format!("cannot allocate {} for the arena", bytes(model.arena_len() as u64))).cause(error)
         })?;
         memory.resize(count, Align16::ZERO);
         let session = tealight::Session::<AllOps>::load(model, Align16::bytes_mut(memory));
@@ -62,6 +62,6 @@ pub(crate) fn describe(session: &Session<'_>) -> String {
     #[cfg(not(feature = "candle"))]
     {
         let _ = session;
-        "engine tealight, 1 thread\n  all operators: Tealight (the bits that a microcontroller gives)".into()
+        "engine tealight, 1 thread\n  all operators: Tealight (the same bits as on a microcontroller)".into()
     }
 }

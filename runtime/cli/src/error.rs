@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 /// The maximum number of characters of one part of a message: a name in a file may have a million.
-const LONGEST: usize = 4000;
+const MAX_LEN: usize = 4000;
 
 /// The result of a step of a command.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -63,16 +63,16 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", visible(&shortened(&self.what, LONGEST)))?;
+        write!(f, "error: {}", visible(&shortened(&self.what, MAX_LEN)))?;
         let mut cause: Option<&dyn StdError> = self.cause.as_deref().map(|cause| cause as &dyn StdError);
         while let Some(error) = cause {
             // The lines of a cause are indented to distinguish them from the lines of this message.
-            let text = shortened(&error.to_string(), LONGEST).replace('\n', "\n    ");
+            let text = shortened(&error.to_string(), MAX_LEN).replace('\n', "\n    ");
             write!(f, "\n  cause: {}", visible_lines(&text))?;
             cause = error.source();
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  help: {}", visible(&shortened(help, LONGEST)))?;
+            write!(f, "\n  help: {}", visible(&shortened(help, MAX_LEN)))?;
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_visible_and_of_bounded_length_whatever_it_quotes() {
+    fn a_message_is_visible_and_of_bounded_length_for_any_text() {
         let name = "\x1b]0;owned\x07\u{9b}\u{202e}\r";
         let cause = std::io::Error::other(format!("`{name}`\n  help: run this"));
         let text = Error::new(format!("cannot read `{name}\n`")).cause(cause).help(name).to_string();
@@ -98,12 +98,12 @@ mod tests {
         assert!(text.contains("\n      help: run this"), "{text}");
         let long = "x".repeat(1 << 20);
         assert!(
-            Error::new(&long).cause(std::io::Error::other(long.clone())).help(&long).to_string().len() < 4 * LONGEST
+            Error::new(&long).cause(std::io::Error::other(long.clone())).help(&long).to_string().len() < 4 * MAX_LEN
         );
     }
 
     #[test]
-    fn a_message_says_what_why_and_what_to_do() {
+    fn a_message_reports_what_failed_why_and_what_to_do() {
         let error = Error::new("cannot read `a`").cause(std::io::Error::other("broken")).help("mend it");
         assert_eq!(error.to_string(), "error: cannot read `a`\n  cause: broken\n  help: mend it");
     }

@@ -31,9 +31,9 @@ pub(crate) fn visible_json(document: &str) -> Cow<'_, str> {
     replace(document, |c| hidden(c) && c != '\n', escape)
 }
 
-/// Returns at most `most` characters of `text`, with a mark if something was left out.
-pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(most) {
+/// Returns at most `max` characters of `text`, with a mark if something was left out.
+pub(crate) fn shortened(text: &str, max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max) {
         None => text.into(),
         Some((at, _)) => format!("{}…", &text[..at]).into(),
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_becomes_visible() {
+    fn escapes_control_characters() {
         for (text, shown) in [
             ("plain é 🌍 \\n", "plain é 🌍 \\n"),
             ("\x1b[31mred\x07", "\\u{1b}[31mred\\u{7}"),

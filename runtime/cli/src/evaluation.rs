@@ -14,13 +14,15 @@ use tealight_compiler::{Options, compile_tflite, import_tflite};
 /// What is said about held-out inputs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Evaluation {
-    /// Held-out inputs to measure the accuracy with, before and after: as for --calibrate, and not the same ones
+    /// Held-out inputs to measure the accuracy before and after, as for --calibrate; they must be other inputs
     #[arg(long, value_name = "INPUTS", requires = "targets")]
     pub(crate) evaluate: Vec<PathBuf>,
-    /// What they should give: a .npy of one class for each (integers, [N]), or of the first output for each (floats)
+    /// The expected results: a .npy of one class for each input (integers, [N]), or of the first output for each
+    /// (floats)
     ///
-    /// Classes count from 0; an input is right if its class is the first output's greatest element. With floats, the error
-    /// of the first output is given: the root of the mean squared difference, and the greatest difference of one element.
+    /// Classes are numbered from 0; an input is correct if its class is the index of the largest element of the first
+    /// output. With floats, the report contains the root mean squared error of the first output and the largest
+    /// difference of one element.
     #[arg(long, value_name = "LABELS.npy", requires = "evaluate")]
     pub(crate) targets: Option<PathBuf>,
 }

@@ -97,7 +97,7 @@ impl Fidelity {
             None => format!("measured by {}: ", counted(self.samples, "input")),
         };
         let agreement = self.agreement.map_or_else(String::new, |share| {
-            format!("; the same greatest output as in float for {:.1} % of the inputs", share * 100.0)
+            format!("; the same largest output as in float for {:.1} % of the inputs", share * 100.0)
         });
         let each = match (self.median_snr_db, self.worst_snr_db, self.worst_sample) {
             (Some(median), Some(worst), Some(sample)) => {
@@ -136,7 +136,7 @@ impl Fidelity {
         if types.is_empty() {
             return Ok(());
         }
-        screen.print("\nwhat each type would cost a layer by itself, in bytes and in signal to noise\n")?;
+        screen.print("\nthe cost of each type for a layer alone, in bytes and in signal-to-noise ratio\n")?;
         let mut table = Table::new().text("layer", 0);
         for (rank, of) in types.iter().enumerate() {
             table = table.number(of, rank as u8);
@@ -156,7 +156,7 @@ impl Fidelity {
         if left_out.is_empty() {
             return Ok(());
         }
-        screen.print(format!("left out for want of space, but in --json: {}\n", left_out.join(", ")))
+        screen.print(format!("left out for lack of space (--json has them): {}\n", left_out.join(", ")))
     }
 }
 

@@ -30,13 +30,15 @@ pub(crate) fn read_streams(option: &str, paths: &[PathBuf], network: &Graph) -> 
         }
         if streams.len() != read.len() {
             let what = format!("`{}` has {}", paths[k].display(), counted(read.len(), "file"));
-            let help = format!("`{}` has {}; give every input as many", paths[0].display(), streams.len());
+            let help =
+                format!("`{}` has {}; give every input the same number of files", paths[0].display(), streams.len());
             return Err(Error::new(what).help(help));
         }
         for ((stream, more), file) in streams.iter_mut().zip(read).zip(files) {
             if stream.len() != more.len() {
                 let what = format!("`{}` holds {}", file.display(), counted(more.len(), "input"));
-                let help = format!("`{}` holds {} to go with them", paths[0].display(), stream.len());
+                let help =
+                    format!("`{}` holds {}; the files must hold the same number", paths[0].display(), stream.len());
                 return Err(Error::new(what).help(help));
             }
             stream.iter_mut().zip(more).for_each(|(sample, more)| sample.extend(more));
@@ -61,7 +63,7 @@ fn kind(input: &Tensor) -> Result<TensorKind> {
 fn read_stream(kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
     let stream = kind.read(file)?;
     let sample = |k| {
-        let sample = kind.real(stream.get(k));
+        let sample = kind.to_f32(stream.get(k));
         match sample.iter().enumerate().find(|(_, number)| !number.is_finite()) {
             Some((index, value)) => {
                 let what = format!("`{}`: sample {k} is {value} at index {index}", file.display());

@@ -24,36 +24,36 @@ use tealight_compiler::{FileKind, kind_of};
 pub(crate) struct Args {
     /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
     model: PathBuf,
-    /// A board.toml file; may be given several times
+    /// A board.toml file to check the model against; may be given several times
     #[arg(long = "board", value_name = "FILE.toml")]
     boards: Vec<PathBuf>,
-    /// Show the network as it stands after this pass of the compiler instead; only for a .tflite
+    /// Show the network after this compiler pass instead; only for a .tflite
     ///
-    /// A wrong name lists the passes. Of one that runs more than once, the last time counts.
+    /// An unknown name lists the passes. If a pass runs more than once, its last result is shown.
     #[arg(long, value_name = "PASS", conflicts_with = "boards")]
     after: Option<String>,
-    /// The most bytes that the constants of a .tflite or .gguf may take, as for `tealight compile`: 256M, 1G
+    /// The maximum memory for the constants of a .tflite or .gguf, as in `tealight compile`: 256M, 1G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
-    /// Report in JSON
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
 }
 
 /// The maximum number of values in the picture of the memory.
-const MOST_BLOCKS: usize = 4096;
+const MAX_REGIONS: usize = 4096;
 
 const JSON: &str = "\
 Keys of --json (lengths in bytes, indices from 0):
   model            the file
-  name, labels     what the model says about itself
+  name, labels     the model's own metadata
   inputs, outputs  [tensor]
   layers           [{index, operator, function, inputs: [tensor or null],
                    output: tensor, macs, constant_bytes, rows, row_cost,
                    prepare_cost, overlap_bytes, scratch_bytes}]
   totals           {operators, macs, cost, longest_row, constant_bytes,
                    file_bytes, arena_bytes, state_bytes, live_bytes}: costs
-                   in about multiply-accumulates, all other work counted
+                   in about multiply-accumulates, including all other work
   memory           [{value, role, operator, offset, bytes, first, last}]: role
                    is input, output, activation, scratch or state; it lives
                    from operator first to operator last
@@ -62,17 +62,17 @@ Keys of --json (lengths in bytes, indices from 0):
                    the board's stack
   tensor           {value, shape, dtype, bytes, scale, zero_point, place,
                    offset, name}: place is constant, arena or state; only
-                   constants have a name, of which 256 bytes are told
+                   constants have a name, cut to 256 bytes
 With --after, inputs and outputs are numbers of tensors, and there are:
   nodes            [{index, operator, origin, inputs, outputs}]: origin is
                    the node of the .tflite
   tensors          by number: {name, dtype, shape, kind, view_of, scale,
                    zero_point}: kind is computed, constant or state; scale is
-                   null where the tensor has not one alone";
+                   null unless the tensor has exactly one";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct InspectReport<'a> {
     model: &'a Path,
     name: Option<String>,
     labels: Vec<String>,
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let model = file.model()?;
     let boards = read_boards(&args.boards)?;
     let names = layers::names(&model);
-    let report = Report {
+    let report = InspectReport {
         model: &args.model,
         name: model_file::name(&model),
         labels: model_file::labels(&model),
@@ -138,11 +138,11 @@ fn read_boards(named: &[PathBuf]) -> Result<Vec<Summary>> {
     if !named.is_empty() {
         return named.iter().map(|path| boards::read(path)).collect();
     }
-    let here = std::env::current_dir().map_err(|error| Error::new("cannot tell the current folder").cause(error))?;
+    let here = std::env::current_dir().map_err(|error| Error::new("cannot find the current folder").cause(error))?;
     boards::all(&here)
 }
 
-fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
+fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> {
     let totals = &report.totals;
     let name = report.name.clone().unwrap_or_else(|| report.model.display().to_string());
     let macs = grouped(totals.macs);
@@ -162,7 +162,7 @@ fn print_summary(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
     }
     let constants = bytes(totals.constant_bytes);
     table.row(["file".into(), format!("{}, of which constants {constants}", bytes(totals.file_bytes))]);
-    let mut arena = format!("{}; most alive at one time {}", bytes(totals.arena_bytes), bytes(totals.live_bytes));
+    let mut arena = format!("{}; maximum live at one time {}", bytes(totals.arena_bytes), bytes(totals.live_bytes));
     if totals.state_bytes > 0 {
         arena.push_str(&format!("; state {}", bytes(totals.state_bytes)));
     }
@@ -181,7 +181,7 @@ fn tensor_text(tensor: &Tensor<'_>) -> String {
     format!("{} {}, {}{quantization}", layers::shape_text(&tensor.shape), tensor.dtype, bytes(tensor.bytes))
 }
 
-fn print_layers(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
+fn print_layers(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> {
     let mut table = Table::new()
         .number("#", 0)
         .text("operator", 0)
@@ -226,10 +226,11 @@ fn print_layers(report: &Report<'_>, screen: &mut Screen) -> Result<()> {
 }
 
 fn print_memory(model: &Model<'_>, screen: &mut Screen) -> Result<()> {
-    let blocks = layers::blocks(model);
-    let picture = Picture { blocks: &blocks, ops: model.op_count(), arena_len: model.arena_len() as u64 };
-    if blocks.len() > MOST_BLOCKS {
-        let what = format!("{}: too many for a picture of the memory; --json has them", counted(blocks.len(), "value"));
+    let regions = layers::regions(model);
+    let picture = Picture { regions: &regions, ops: model.op_count(), arena_len: model.arena_len() as u64 };
+    if regions.len() > MAX_REGIONS {
+        let what =
+            format!("{}: too many for a picture of the memory; --json has them", counted(regions.len(), "value"));
         return screen.print(format!("{what}\n\n"));
     }
     let drawn = picture.draw(screen.width(), screen.colour);
@@ -264,7 +265,7 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
     screen.heading(title, "")?;
     screen.print(rows)?;
-    screen.print("(bytes; flash: the model file, the program comes on top; RAM: arena, and what the board keeps for the stack)\n")
+    screen.print("(bytes; flash: the model file, without the program; RAM: the arena and the board's stack)\n")
 }
 
 /// Formats what is left of `available`; negative if it is not enough.

@@ -1,6 +1,6 @@
 //! The parts of a compiled model, as `tealight inspect` shows them: layers, totals, and the values in the arena.
 
-use crate::picture::Block;
+use crate::picture::Region;
 use serde::Serialize;
 use tealight_format::{Model, Op, Operator, Value};
 
@@ -102,11 +102,11 @@ pub(crate) struct Totals {
 
 /// The maximum length of a name in bytes: thousands of operators may read one constant, whose name may have a million
 /// bytes.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// Returns the names of all constants, in order.
 pub(crate) fn names<'m>(model: &Model<'m>) -> Vec<&'m str> {
-    model.constant_names().map(|name| &name[..name.floor_char_boundary(LONGEST_NAME)]).collect()
+    model.constant_names().map(|name| &name[..name.floor_char_boundary(MAX_NAME)]).collect()
 }
 
 /// Returns all layers of `model`, whose constants have these names, in order.
@@ -186,11 +186,11 @@ pub(crate) fn totals(model: &Model<'_>) -> Totals {
         changes[resident.last].1 += padded;
     }
     let mut live = 0;
-    let alive = changes.iter().map(|(begins, ends)| {
+    let live_at_each = changes.iter().map(|(begins, ends)| {
         live += begins;
-        let alive = live;
+        let live_at_each = live;
         live -= ends;
-        alive
+        live_at_each
     });
     Totals {
         operators: model.op_count(),
@@ -201,7 +201,7 @@ pub(crate) fn totals(model: &Model<'_>) -> Totals {
         file_bytes: model.bytes().len() as u64,
         arena_bytes: model.arena_len() as u64,
         state_bytes: model.state_len() as u64,
-        live_bytes: alive.max().unwrap_or(0),
+        live_bytes: live_at_each.max().unwrap_or(0),
     }
 }
 
@@ -228,7 +228,7 @@ pub(crate) fn residents(model: &Model<'_>) -> Vec<Resident> {
 }
 
 /// Returns the blocks of the memory map's picture.
-pub(crate) fn blocks(model: &Model<'_>) -> Vec<Block> {
+pub(crate) fn regions(model: &Model<'_>) -> Vec<Region> {
     let residents = residents(model);
     residents
         .iter()
@@ -240,7 +240,7 @@ pub(crate) fn blocks(model: &Model<'_>) -> Vec<Block> {
                 ("input", _) => ["input".into(), "in".into()],
                 _ => ["state".into(), "st".into()],
             };
-            Block {
+            Region {
                 labels,
                 offset: resident.offset.into(),
                 len: resident.bytes.into(),

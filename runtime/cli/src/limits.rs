@@ -20,19 +20,21 @@ const WORK_PER_BYTE: u64 = 32;
 /// The default limit of the arena, in bytes.
 const MEMORY: u64 = 512 << 20;
 
-/// Options that say what a model may ask for.
+/// Options that limit the resources of a model.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Limits {
-    /// Refuse a model that needs more memory than this for its arena (state, caches and activations); 512M, if not given
+    /// Refuse a model that needs more memory than this for its arena (state, caches and activations); the default is
+    /// 512M
     ///
-    /// Bytes, or with a unit: 512M, 2G. A .tflite or .gguf that is compiled in memory may take as much for its constants. `tealight inspect` tells what a model needs. A language model's arena grows with
-    /// its context.
+    /// Bytes, or with a unit: 512M, 2G. A .tflite or .gguf that is compiled in memory may use the same amount for its
+    /// constants. `tealight inspect` shows how much a model needs. The arena of a language model grows with its
+    /// context.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_memory: Option<u64>,
-    /// Refuse a model of which one inference costs more than this
+    /// Refuse a model if one inference costs more than this
     ///
-    /// A number, or with a unit: 500M, 20G (powers of 1000). `tealight inspect --json` tells what an inference costs. Without
-    /// the option, `run` takes 8G, `generate` 64M for each token; or 32 for each byte of the model file if that is more.
+    /// A number, or with a unit: 500M, 20G (powers of 1000). `tealight inspect --json` shows the cost of an inference.
+    /// The default is 8G for `run` and 64M per token for `generate`, or 32 per byte of the model file if that is more.
     #[arg(long, value_name = "COST", value_parser = parse_count)]
     max_work: Option<u64>,
 }
@@ -44,19 +46,19 @@ impl Limits {
     /// They exceed a limit; the message names the option.
     pub(crate) fn check(&self, model: &Model<'_>, work: u64) -> Result<()> {
         let arena = model.arena_len() as u64;
-        let most = self.max_memory.unwrap_or(MEMORY);
-        if arena > most {
-            let what = format!("the model needs {} for its arena, more than the {}", bytes(arena), bytes(most));
+        let limit = self.max_memory.unwrap_or(MEMORY);
+        if arena > limit {
+            let what = format!("the model needs {} for its arena, more than the {}", bytes(arena), bytes(limit));
             return Err(Error::new(format!("{what} that --max-memory allows"))
                 .help(format!("if you trust the model and have the memory, give --max-memory {arena} or more")));
         }
         let (cost, file) = (model.cost(), model.bytes().len() as u64);
-        let most = self.max_work.unwrap_or_else(|| work.max(file.saturating_mul(WORK_PER_BYTE)));
-        if cost > most {
+        let limit = self.max_work.unwrap_or_else(|| work.max(file.saturating_mul(WORK_PER_BYTE)));
+        if cost > limit {
             let what = format!("one inference of the model costs {} units of about a", grouped(cost));
             return Err(Error::new(format!(
                 "{what} multiply-accumulate, more than the {} of --max-work",
-                grouped(most)
+                grouped(limit)
             ))
             .help(format!("if you trust the model and have the time, give --max-work {cost} or more")));
         }

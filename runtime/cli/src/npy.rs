@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn reads_what_it_writes() {
         for shape in [&[][..], &[7], &[1, 49, 10, 1], &[u64::MAX; 6]] {
             for dtype in [DType::I8, DType::U8, DType::I16, DType::I32, DType::F32] {
                 let bytes = header(dtype, shape);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_in_fortran_order_are_put_into_c_order_whatever_the_rank_and_type() {
+    fn converts_fortran_order_to_c_order_for_any_rank_and_type() {
         for shape in [&[][..], &[5], &[2, 3], &[1, 7, 1], &[3, 1, 2, 4], &[2, 2, 2, 2, 2, 3], &[1; 300]] {
             for size in [1, 2, 4, 8] {
                 let header = Header { descr: String::new(), fortran_order: true, shape: shape.to_vec(), data_at: 0 };
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_that_is_not_that_of_the_elements_moves_nothing() {
+    fn a_shape_of_another_size_than_the_elements_changes_nothing() {
         for shape in [vec![u64::MAX; 4], vec![1 << 33, 1 << 33], vec![0, 3], vec![2, 4]] {
             let header = Header { descr: String::new(), fortran_order: true, shape, data_at: 0 };
             assert_eq!(header.in_c_order(&[0; 6], 1), None);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_headers_are_refused_whatever_is_cut_or_changed() {
+    fn rejects_headers_with_any_damage() {
         let good = header(DType::I16, &[3, 4]);
         for len in 0..good.len() {
             assert!(Header::parse(&good[..len]).is_err(), "{len} bytes");

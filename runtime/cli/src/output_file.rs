@@ -21,12 +21,12 @@ impl OutputFile {
     /// # Errors
     /// The folder does not exist or cannot be written, or `target` is a folder or one of `read`.
     pub(crate) fn create(target: &Path, read: &[&Path]) -> Result<Self> {
-        let real = target.canonicalize().ok();
-        if let Some(same) = read.iter().find(|path| real.is_some() && path.canonicalize().ok() == real) {
+        let canonical = target.canonicalize().ok();
+        if let Some(same) = read.iter().find(|path| canonical.is_some() && path.canonicalize().ok() == canonical) {
             let what = format!("the output `{}` is also an input, `{}`", target.display(), same.display());
             return Err(Error::new(what).help("write to another file"));
         }
-        if real.is_some_and(|path| path.is_dir()) {
+        if canonical.is_some_and(|path| path.is_dir()) {
             let what = format!("cannot write `{}`: it is a folder", target.display());
             return Err(Error::new(what).help("name a file in it"));
         }

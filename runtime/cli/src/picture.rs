@@ -22,7 +22,7 @@ const WIDEST: usize = 8;
 const MARGIN: usize = 13;
 
 /// The maximum number of live blocks in one line for which overlaps are drawn, because they are compared in pairs.
-const MOST_ALIVE: usize = 64;
+const MAX_LIVE: usize = 64;
 
 /// Background colours of the 256-colour palette on which dark text is readable.
 const PALETTE: [u8; 10] = [110, 179, 108, 174, 146, 186, 73, 180, 139, 151];
@@ -32,7 +32,7 @@ const SHADES: [char; 4] = ['░', '▓', '▒', '█'];
 
 /// A value in the arena.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Block {
+pub(crate) struct Region {
     /// The label: the long form where there is room, otherwise the short one.
     pub labels: [String; 2],
     /// Offset of its first byte.
@@ -49,7 +49,7 @@ pub(crate) struct Block {
 #[derive(Clone, Debug)]
 pub(crate) struct Picture<'a> {
     /// The values.
-    pub blocks: &'a [Block],
+    pub regions: &'a [Region],
     /// The number of operators.
     pub ops: usize,
     /// Bytes of the arena.
@@ -83,7 +83,7 @@ impl Picture<'_> {
         let lines = LINES.min(self.arena_len.div_ceil(16) as usize);
         let parts = if colour { 2 } else { 1 };
         let grid = self.grid(columns, lines * parts);
-        let paint = colours(&grid, self.blocks.len(), if colour { PALETTE.len() } else { SHADES.len() });
+        let paint = colours(&grid, self.regions.len(), if colour { PALETTE.len() } else { SHADES.len() });
         let labels = self.labels(&grid, lines, parts);
         let mut text = self.axis(columns);
         for line in 0..lines {
@@ -128,14 +128,14 @@ impl Picture<'_> {
             let from = line as u64 * self.arena_len / lines as u64;
             let to = (line as u64 + 1) * self.arena_len / lines as u64;
             for column in 0..columns {
-                cells.push(self.block_at(from, to, column, columns));
+                cells.push(self.region_at(from, to, column, columns));
             }
         }
         Grid { columns, cells }
     }
 
     /// Returns the block with the largest part of the bytes `from..to` in the time span of `column`.
-    fn block_at(&self, from: u64, to: u64, column: usize, columns: usize) -> Option<usize> {
+    fn region_at(&self, from: u64, to: u64, column: usize, columns: usize) -> Option<usize> {
         let (op, last_op, late) = if columns >= self.ops {
             // The operator at the middle of the column, and whether it is in the second half, in which the output has
             // overwritten the input.
@@ -144,32 +144,32 @@ impl Picture<'_> {
         } else {
             (column * self.ops / columns, ((column + 1) * self.ops).div_ceil(columns) - 1, true)
         };
-        let alive = |block: &&(usize, &Block)| block.1.first <= last_op && op <= block.1.last;
-        let shared = |block: &Block| (block.offset + block.len).min(to).saturating_sub(block.offset.max(from));
-        let with_overlap = self.blocks.iter().enumerate().filter(|(_, block)| shared(block) > 0);
+        let live = |region: &&(usize, &Region)| region.1.first <= last_op && op <= region.1.last;
+        let shared = |region: &Region| (region.offset + region.len).min(to).saturating_sub(region.offset.max(from));
+        let with_overlap = self.regions.iter().enumerate().filter(|(_, region)| shared(region) > 0);
         let candidates: Vec<_> = with_overlap.collect::<Vec<_>>();
-        let alive: Vec<_> = candidates.iter().filter(alive).collect();
-        let taken_over = |block: &Block| {
-            alive.len() <= MOST_ALIVE
-                && alive.iter().any(|(_, other)| {
-                    let apart = block.offset + block.len <= other.offset || other.offset + other.len <= block.offset;
-                    !apart && if late { other.first > block.first } else { other.first < block.first }
+        let live: Vec<_> = candidates.iter().filter(live).collect();
+        let taken_over = |region: &Region| {
+            live.len() <= MAX_LIVE
+                && live.iter().any(|(_, other)| {
+                    let apart = region.offset + region.len <= other.offset || other.offset + other.len <= region.offset;
+                    !apart && if late { other.first > region.first } else { other.first < region.first }
                 })
         };
-        let clear = alive.iter().filter(|(_, block)| !taken_over(block)).max_by_key(|(_, block)| shared(block));
-        clear.or(alive.first()).map(|(index, _)| *index)
+        let clear = live.iter().filter(|(_, region)| !taken_over(region)).max_by_key(|(_, region)| shared(region));
+        clear.or(live.first()).map(|(index, _)| *index)
     }
 
     /// Returns the labels' letters, cell by cell of the text.
     fn labels(&self, grid: &Grid, lines: usize, parts: usize) -> Vec<Option<char>> {
         let mut letters = vec![None; lines * grid.columns];
-        for (index, block) in self.blocks.iter().enumerate() {
+        for (index, region) in self.regions.iter().enumerate() {
             let inside =
                 |line: usize, column: usize| (0..parts).all(|part| grid.at(line * parts + part, column) == Some(index));
             let runs: Vec<_> = (0..lines)
                 .filter_map(|line| longest_run(grid.columns, |c| inside(line, c)).map(|run| (line, run)))
                 .collect();
-            let Some((label, room)) = Self::label(block, &runs) else { continue };
+            let Some((label, room)) = Self::label(region, &runs) else { continue };
             let fitting: Vec<_> = runs.iter().filter(|(_, run)| run.len() >= room).collect();
             let Some((line, run)) = fitting.get(fitting.len() / 2) else { continue };
             // Spaces separate a label from the fill, as long as some of the fill stays.
@@ -185,9 +185,9 @@ impl Picture<'_> {
 
     /// Returns the label that fits a block whose lines are `runs`, and the minimum length of the runs that it is
     /// written in.
-    fn label<'b>(block: &'b Block, runs: &[(usize, Range<usize>)]) -> Option<(&'b String, usize)> {
+    fn label<'b>(region: &'b Region, runs: &[(usize, Range<usize>)]) -> Option<(&'b String, usize)> {
         let longest = runs.iter().map(|(_, run)| run.len()).max()?;
-        let [long, short] = &block.labels;
+        let [long, short] = &region.labels;
         let choices = [(long, 4), (long, 2), (short, 2), (long, 0), (short, 0)];
         let needed = choices.map(|(label, margin)| (label, label.chars().count() + margin));
         needed.into_iter().find(|(_, room)| *room <= longest)
@@ -211,8 +211,8 @@ fn longest_run(columns: usize, inside: impl Fn(usize) -> bool) -> Option<Range<u
 }
 
 /// Returns a paint for each block. Touching blocks differ, as far as `paints` are enough.
-fn colours(grid: &Grid, blocks: usize, paints: usize) -> Vec<usize> {
-    let mut touching = vec![BTreeSet::new(); blocks];
+fn colours(grid: &Grid, regions: usize, paints: usize) -> Vec<usize> {
+    let mut touching = vec![BTreeSet::new(); regions];
     for line in 0..grid.lines() {
         for column in 0..grid.columns {
             let Some(own) = grid.at(line, column) else { continue };
@@ -224,12 +224,12 @@ fn colours(grid: &Grid, blocks: usize, paints: usize) -> Vec<usize> {
             }
         }
     }
-    let mut paint = vec![0; blocks];
-    for block in 0..blocks {
+    let mut paint = vec![0; regions];
+    for region in 0..regions {
         // Each block starts its search at another paint, which spreads them.
-        let choice = (0..paints).map(|i| (block + i) % paints);
-        let free = |paint: &[usize], p: usize| touching[block].range(..block).all(|other| paint[*other] != p);
-        paint[block] = choice.clone().find(|p| free(&paint, *p)).unwrap_or(block % paints);
+        let choice = (0..paints).map(|i| (region + i) % paints);
+        let free = |paint: &[usize], p: usize| touching[region].range(..region).all(|other| paint[*other] != p);
+        paint[region] = choice.clone().find(|p| free(&paint, *p)).unwrap_or(region % paints);
     }
     paint
 }
@@ -250,14 +250,14 @@ fn cell(text: &mut String, upper: Option<u8>, lower: Option<u8>, label: Option<c
 mod tests {
     use super::*;
 
-    fn block(label: &str, offset: u64, len: u64, first: usize, last: usize) -> Block {
-        Block { labels: [format!("{label} long"), label.into()], offset, len, first, last }
+    fn region(label: &str, offset: u64, len: u64, first: usize, last: usize) -> Region {
+        Region { labels: [format!("{label} long"), label.into()], offset, len, first, last }
     }
 
     #[test]
-    fn blocks_stand_where_and_when_the_values_live() {
-        let blocks = [block("a", 0, 32, 0, 1), block("b", 32, 16, 1, 1)];
-        let drawn = Picture { blocks: &blocks, ops: 2, arena_len: 48 }.draw(MARGIN + 16, false);
+    fn draws_values_at_their_offset_and_live_range() {
+        let regions = [region("a", 0, 32, 0, 1), region("b", 32, 16, 1, 1)];
+        let drawn = Picture { regions: &regions, ops: 2, arena_len: 48 }.draw(MARGIN + 16, false);
         let expected = "   operator  0       1\n\
                         \x20       0 B │░░░░░░░░░░░░░░░░\n\
                         \x20           │░░░░ a long ░░░░\n\
@@ -267,48 +267,49 @@ mod tests {
     }
 
     #[test]
-    fn an_output_takes_its_inputs_memory_over_in_the_middle_of_the_operator() {
-        let blocks = [block("a", 0, 16, 0, 0), block("b", 0, 16, 0, 1)];
-        let mut blocks = blocks.to_vec();
-        blocks[0].last = 1;
-        blocks[1].first = 1;
-        let picture = Picture { blocks: &blocks, ops: 2, arena_len: 16 };
+    fn draws_an_in_place_output_from_the_middle_of_its_operator() {
+        let regions = [region("a", 0, 16, 0, 0), region("b", 0, 16, 0, 1)];
+        let mut regions = regions.to_vec();
+        regions[0].last = 1;
+        regions[1].first = 1;
+        let picture = Picture { regions: &regions, ops: 2, arena_len: 16 };
         let grid = picture.grid(8, 1);
         assert_eq!(grid.cells.iter().map(|cell| cell.unwrap()).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 1, 1]);
     }
 
     #[test]
-    fn a_value_is_drawn_without_gaps_whatever_the_width() {
-        let blocks = [block("a", 0, 16, 0, 1), block("b", 0, 16, 1, 2), block("c", 0, 16, 2, 6)];
+    fn draws_a_value_without_gaps_at_any_width() {
+        let regions = [region("a", 0, 16, 0, 1), region("b", 0, 16, 1, 2), region("c", 0, 16, 2, 6)];
         for columns in 7..60 {
-            let grid = Picture { blocks: &blocks, ops: 7, arena_len: 16 }.grid(columns, 1);
+            let grid = Picture { regions: &regions, ops: 7, arena_len: 16 }.grid(columns, 1);
             let drawn: Vec<_> = grid.cells.iter().map(|cell| cell.unwrap()).collect();
             assert!(drawn.is_sorted(), "{columns} columns: {drawn:?}");
         }
     }
 
     #[test]
-    fn no_line_is_wider_than_asked_for_whatever_the_number_of_operators() {
+    fn no_line_is_wider_than_requested_for_any_number_of_operators() {
         for ops in [1, 3, 50, 67, 68, 200] {
-            let blocks: Vec<_> = (0..ops).map(|op| block(&op.to_string(), 16 * (op as u64 % 7), 40, op, op)).collect();
-            let drawn = Picture { blocks: &blocks, ops, arena_len: 160 }.draw(80, true);
+            let regions: Vec<_> =
+                (0..ops).map(|op| region(&op.to_string(), 16 * (op as u64 % 7), 40, op, op)).collect();
+            let drawn = Picture { regions: &regions, ops, arena_len: 160 }.draw(80, true);
             for line in drawn.lines() {
                 assert!(console::measure_text_width(line) <= 80, "{ops} operators: {line}");
             }
-            assert!(!Picture { blocks: &blocks, ops, arena_len: 160 }.draw(80, false).contains('\x1b'));
+            assert!(!Picture { regions: &regions, ops, arena_len: 160 }.draw(80, false).contains('\x1b'));
         }
     }
 
     #[test]
-    fn touching_blocks_have_different_paints() {
-        let blocks = [block("a", 0, 16, 0, 3), block("b", 16, 16, 0, 1), block("c", 16, 16, 2, 3)];
-        let grid = Picture { blocks: &blocks, ops: 4, arena_len: 32 }.grid(8, 2);
+    fn adjacent_values_have_different_colours() {
+        let regions = [region("a", 0, 16, 0, 3), region("b", 16, 16, 0, 1), region("c", 16, 16, 2, 3)];
+        let grid = Picture { regions: &regions, ops: 4, arena_len: 32 }.grid(8, 2);
         let paint = colours(&grid, 3, 4);
         assert!(paint[0] != paint[1] && paint[0] != paint[2] && paint[1] != paint[2]);
     }
 
     #[test]
-    fn nothing_is_drawn_of_nothing() {
-        assert_eq!(Picture { blocks: &[], ops: 0, arena_len: 0 }.draw(80, false), "");
+    fn an_empty_picture_is_empty() {
+        assert_eq!(Picture { regions: &[], ops: 0, arena_len: 0 }.draw(80, false), "");
     }
 }

@@ -1,6 +1,6 @@
 //! `tealight run`: inferences on this computer, with the same bits as on a board.
 
-use crate::engine::{self, Engine, Session};
+use crate::engine::{self, EngineArg, Session};
 use crate::error::{Error, Result};
 use crate::limits::{self, Limits};
 use crate::model_file::{self, ModelFile};
@@ -22,29 +22,29 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
     model: PathBuf,
-    /// Input file, .bin or .npy; one for each input of the model, in order
+    /// An input file, .bin or .npy; one for each input of the model, in order
     #[arg(short, long = "input", value_name = "FILE", required = true)]
     inputs: Vec<PathBuf>,
-    /// Write the outputs here
+    /// Write the outputs to this file
     ///
-    /// Raw little-endian elements: the outputs of the model one after another, inference by inference. If the name ends
-    /// in .npy: an array, with the number of inferences as its first dimension; only for models with one output. The
-    /// file appears whole or not at all.
+    /// Raw little-endian elements: for each inference, the outputs of the model one after another. If the name ends in
+    /// .npy: an array with the number of inferences as its first dimension, only for models with one output. If the
+    /// command fails, no file is written.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How many of the highest scores of each output to show
+    /// The number of highest scores to show for each output
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// Whose code computes
+    /// The kernels that compute the operators
     ///
-    /// With candle, standard error says which code computes what on this processor, and why. With either, the model file is
-    /// mapped and read in place: leave it alone meanwhile. One that another program shortens ends this one by a signal
-    /// (SIGBUS), and one that it changes may give anything.
-    #[arg(long, value_enum, default_value_t = Engine::Tealight)]
-    engine: Engine,
+    /// With candle, standard error lists which kernels compute which operators on this processor, and why. The model
+    /// file is mapped into memory and read in place, so it must not change meanwhile: if it is shortened, this program
+    /// ends with SIGBUS; if it is modified, the results are undefined.
+    #[arg(long, value_enum, default_value_t = EngineArg::Tealight)]
+    engine: EngineArg,
     #[command(flatten)]
     limits: Limits,
-    /// Report in JSON
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
 }
@@ -52,18 +52,18 @@ pub(crate) struct Args {
 const JSON: &str = "\
 Keys of --json:
   model       the model file
-  engine      which code computed what, and why
-  inferences  how many were made
-  outputs     [{shape, dtype, scale, zero_point}]: what the outputs are
+  engine      which kernels computed which operators, and why
+  inferences  the number of inferences
+  outputs     [{shape, dtype, scale, zero_point}]
   results     for each inference, for each output, the highest scores first:
-              [{index, label, value, raw}]. value is the real number, raw the
-              element as it is stored; null stands for what JSON has no number
-              for. Not with --output.
+              [{index, label, value, raw}]. value is dequantized, raw is the
+              element as stored; null represents an infinity or NaN.
+              Not with --output.
   output      the file written; only with --output";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct RunReport<'a> {
     model: &'a Path,
     engine: String,
     inferences: usize,
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let mut memory = Vec::new();
     let mut session = args.engine.session(&model, &mut memory)?;
     let described = engine::describe(&session);
-    if args.engine == Engine::Candle && !args.json {
+    if args.engine == EngineArg::Candle && !args.json {
         eprintln!("{described}");
     }
     let mut results = Vec::new();
@@ -131,7 +131,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
             scale: kind.scale,
             zero_point: kind.zero_point,
         });
-        return screen.json(&Report {
+        return screen.json(&RunReport {
             model: &args.model,
             engine: described,
             inferences: count,

@@ -28,7 +28,7 @@ pub(crate) fn top(kind: &TensorKind, bytes: &[u8], labels: &[String], count: usi
     let size = kind.dtype.size() as usize;
     let elements = bytes.len() / size;
     let mut top = vec![(0, 0.0); count.min(elements)];
-    let top = tealight::top_k(kind.numbers(bytes).map(|number| kind.real_of(number)), &mut top);
+    let top = tealight::top_k(kind.numbers(bytes).map(|number| kind.floats_of(number)), &mut top);
     let score = |&(index, value): &(usize, f32)| {
         let raw = kind.numbers(&bytes[index * size..][..size]).next().unwrap_or(f64::NAN);
         Score { index, label: label(labels, index, elements), value, raw }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_scores_keep_their_order_and_what_is_no_number_comes_last() {
+    fn equal_scores_keep_their_order_and_nan_comes_last() {
         let bytes: Vec<u8> = [f32::NAN, 1.0, 1.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         let scores = top(&kind(DType::F32, 0.0), &bytes, &[], 3);
         assert_eq!(scores.iter().map(|score| score.index).collect::<Vec<_>>(), [1, 2, 0]);

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 const PIPE_WIDTH: usize = 100;
 
 /// Narrower terminals are treated as this wide.
-const LEAST_WIDTH: usize = 60;
+const MIN_WIDTH: usize = 60;
 
 /// Standard output, with its properties.
 pub struct Screen {
@@ -38,12 +38,12 @@ impl Screen {
 
     /// Returns the width of pictures.
     pub fn width(&self) -> usize {
-        self.columns.unwrap_or(PIPE_WIDTH).max(LEAST_WIDTH)
+        self.columns.unwrap_or(PIPE_WIDTH).max(MIN_WIDTH)
     }
 
     /// Returns the maximum width of tables; `None` for no limit.
     pub fn table_width(&self) -> Option<usize> {
-        self.columns.map(|columns| columns.max(LEAST_WIDTH))
+        self.columns.map(|columns| columns.max(MIN_WIDTH))
     }
 
     /// Writes `text`, which may have several lines and may quote a file: control characters are made visible.
@@ -141,7 +141,7 @@ mod tests {
     const SHOWN: &str = "\\u{1b}[2J\\u{9b}\\u{202e}";
 
     #[test]
-    fn what_a_file_says_is_visible_in_every_way_of_writing() {
+    fn escapes_the_text_of_a_file_in_every_output_format() {
         for columns in [None, Some(80)] {
             let text = written(columns, |screen| screen.print(format!("a {HOSTILE}\n")));
             assert_eq!(text, format!("a {SHOWN}\n"));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn generated_text_is_visible_on_a_terminal_and_as_it_is_elsewhere() {
+    fn escapes_generated_text_only_on_a_terminal() {
         assert_eq!(written(Some(80), |screen| screen.generated(HOSTILE)), SHOWN);
         assert_eq!(written(None, |screen| screen.generated(HOSTILE)), HOSTILE);
     }

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn rejects_invalid_sizes() {
         for text in ["", "M", "-1", "1.5G", "1e9", "0x10", "12Q", "1 2", "512MM", "٣"] {
             assert!(parse_size(text).unwrap_err().contains("512M"), "{text}");
         }

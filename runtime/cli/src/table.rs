@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_stays_on_its_line_and_short_whatever_it_quotes() {
+    fn a_cell_is_short_and_on_one_line_for_any_text() {
         let mut table = Table::new().text("name", 0);
         table.row(["a\nb\x1b[2J".into()]);
         table.row(["x".repeat(1 << 20)]);

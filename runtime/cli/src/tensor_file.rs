@@ -151,19 +151,19 @@ impl TensorKind {
         if self.scale > 0.0 && matches!(self.dtype, DType::I8 | DType::U8 | DType::I16) {
             let sign = if self.zero_point < 0 { '-' } else { '+' };
             let zero_point = self.zero_point.unsigned_abs();
-            format!("from real numbers x: round(x / {}) {sign} {zero_point}, clipped to the type", self.scale)
+            format!("from floating-point values x: round(x / {}) {sign} {zero_point}, clipped to the type", self.scale)
         } else {
-            "give one after another for several inferences".into()
+            "a file may hold one after another for several inferences".into()
         }
     }
 
     /// Returns the real values of a tensor.
-    pub(crate) fn real(&self, bytes: &[u8]) -> Vec<f32> {
-        self.numbers(bytes).map(|number| self.real_of(number)).collect()
+    pub(crate) fn to_f32(&self, bytes: &[u8]) -> Vec<f32> {
+        self.numbers(bytes).map(|number| self.floats_of(number)).collect()
     }
 
     /// Returns the real value of an element.
-    pub(crate) fn real_of(&self, number: f64) -> f32 {
+    pub(crate) fn floats_of(&self, number: f64) -> f32 {
         if self.scale > 0.0 && self.dtype != DType::F32 {
             ((number - f64::from(self.zero_point)) * f64::from(self.scale)) as f32
         } else {
@@ -196,7 +196,7 @@ fn cannot_read(path: &Path, error: std::io::Error) -> Error {
     let help = match error.kind() {
         NotFound => "check the path",
         IsADirectory => "give a file in this folder",
-        _ => "check the file and that you may read it",
+        _ => "check that it is a readable file",
     };
     Error::new(format!("cannot read `{}`", path.display())).cause(error).help(help)
 }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_may_have_the_count_before_its_shape_or_as_its_first_dimension() {
+    fn accepts_the_count_before_the_shape_or_as_the_first_dimension() {
         let kind = kind(DType::I8, &[1, 2]);
         for (shape, count) in [(&[1, 2][..], 1), (&[3, 2], 3), (&[3, 1, 2], 3)] {
             let data = [npy::header(DType::I8, shape), vec![9; 2 * count]].concat();
@@ -281,9 +281,9 @@ mod tests {
     }
 
     #[test]
-    fn elements_become_real_numbers() {
-        assert_eq!(kind(DType::I8, &[2]).real(&[3, 0xff]), [0.0, -2.0]);
-        assert_eq!(kind(DType::I16, &[1]).real(&[0, 1]), [126.5]);
-        assert_eq!(kind(DType::F32, &[1]).real(&2.5f32.to_le_bytes()), [2.5]);
+    fn dequantizes_elements() {
+        assert_eq!(kind(DType::I8, &[2]).to_f32(&[3, 0xff]), [0.0, -2.0]);
+        assert_eq!(kind(DType::I16, &[1]).to_f32(&[0, 1]), [126.5]);
+        assert_eq!(kind(DType::F32, &[1]).to_f32(&2.5f32.to_le_bytes()), [2.5]);
     }
 }

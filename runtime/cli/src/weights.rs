@@ -20,10 +20,10 @@ impl Quantization {
             "none" => Ok(Self::None),
             "int8" => Ok(Self::Int8),
             // `none` already keeps the weights as f32.
-            "f32" => Err("say none".into()),
+            "f32" => Err("use none".into()),
             _ => name.parse().map(Self::Weights).map_err(|_| {
                 let names: Vec<_> = WeightType::all().map(WeightType::name).filter(|name| *name != "f32").collect();
-                format!("there are none, int8, {}", names.join(", "))
+                format!("accepted: none, int8, {}", names.join(", "))
             }),
         }
     }
@@ -58,6 +58,6 @@ mod tests {
             assert!(layer(bad).is_err(), "{bad}");
         }
         assert_eq!(Quantization::parse("q8_0"), Ok(Quantization::Weights(q8)));
-        assert!(Quantization::parse("q9").unwrap_err().starts_with("there are none, int8, f16, q4_0"));
+        assert!(Quantization::parse("q9").unwrap_err().starts_with("accepted: none, int8, f16, q4_0"));
     }
 }

@@ -55,7 +55,8 @@ impl Conversation {
         thread::scope(|scope| {
             let builder = thread::Builder::new().name("chat template".into()).stack_size(STACK);
             let rendering = builder.spawn_scoped(scope, || self.render_here());
-            let rendering = rendering.map_err(|error| failed(format!("there is no memory to render it: {error}")))?;
+            let rendering =
+                rendering.map_err(|error| failed(format!("there is not enough memory to render it: {error}")))?;
             rendering.join().unwrap_or_else(|_| Err(failed("the library that renders it panicked".into())))
         })
     }
@@ -68,8 +69,8 @@ impl Conversation {
         });
         let messages = self.messages.iter().map(|Message { role, content }| context! { role, content });
         let messages: Vec<Value> = messages.collect();
-        let said: usize = self.messages.iter().map(|message| message.role.len() + message.content.len()).sum();
-        let room = MAX_TEXT.saturating_add(said.saturating_mul(MAX_COPIES));
+        let content_len: usize = self.messages.iter().map(|message| message.role.len() + message.content.len()).sum();
+        let room = MAX_TEXT.saturating_add(content_len.saturating_mul(MAX_COPIES));
         let (bos_token, eos_token) = (&self.begin, &self.end);
         let context = context! { messages, add_generation_prompt => true, bos_token, eos_token };
         let mut text = Text { bytes: Vec::new(), room, full: false };

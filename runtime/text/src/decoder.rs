@@ -5,19 +5,19 @@
 /// A token of a byte-pair encoding may end inside a character. Bytes that cannot become one are replaced by U+FFFD.
 #[derive(Debug, Clone, Default)]
 pub struct Decoder {
-    rest: Vec<u8>,
+    pending: Vec<u8>,
 }
 
 impl Decoder {
     /// Adds `bytes` and returns the text that is now complete.
     pub fn push(&mut self, bytes: &[u8]) -> String {
-        self.rest.extend_from_slice(bytes);
+        self.pending.extend_from_slice(bytes);
         let mut text = String::new();
         let mut used = 0;
-        for chunk in self.rest.utf8_chunks() {
+        for chunk in self.pending.utf8_chunks() {
             text.push_str(chunk.valid());
             used += chunk.valid().len();
-            let left = self.rest.len() - used;
+            let left = self.pending.len() - used;
             if !chunk.invalid().is_empty() {
                 if chunk.invalid().len() == left && unfinished(chunk.invalid()) {
                     break;
@@ -26,13 +26,13 @@ impl Decoder {
                 used += chunk.invalid().len();
             }
         }
-        self.rest.drain(..used);
+        self.pending.drain(..used);
         text
     }
 
     /// Ends the text and returns U+FFFD if a character is incomplete.
     pub fn finish(&mut self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
+        String::from_utf8_lossy(&std::mem::take(&mut self.pending)).into_owned()
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_character_comes_when_its_last_byte_does() {
+    fn a_character_is_returned_with_its_last_byte() {
         let mut decoder = Decoder::default();
         let texts: Vec<String> = "aé🌍".bytes().map(|byte| decoder.push(&[byte])).collect();
         assert_eq!(texts, ["a", "", "é", "", "", "", "🌍"]);
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_become_a_character_is_replaced() {
+    fn replaces_invalid_utf8() {
         let mut decoder = Decoder::default();
         assert_eq!(decoder.push(b"a\xffb\xe2\x82"), "a\u{fffd}b");
         assert_eq!(decoder.push(b"x"), "\u{fffd}x");
@@ -65,16 +65,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces_give_what_they_give_at_once(bytes: Vec<u8>, cuts: Vec<u8>) {
+        fn decoding_in_pieces_equals_decoding_at_once(bytes: Vec<u8>, cuts: Vec<u8>) {
             let mut decoder = Decoder::default();
             let mut text = String::new();
-            let mut rest = &bytes[..];
+            let mut pending = &bytes[..];
             for cut in cuts {
-                let (piece, after) = rest.split_at(usize::from(cut).min(rest.len()));
+                let (piece, after) = pending.split_at(usize::from(cut).min(pending.len()));
                 text += &decoder.push(piece);
-                rest = after;
+                pending = after;
             }
-            text += &decoder.push(rest);
+            text += &decoder.push(pending);
             text += &decoder.finish();
             prop_assert_eq!(text, String::from_utf8_lossy(&bytes));
         }

@@ -54,7 +54,7 @@ pub(crate) fn pairs<'m>(model: &Model<'m>, name: &str) -> Result<&'m [[[u8; 4]; 
 #[cfg(feature = "bpe")]
 pub(crate) fn tokens(model: &Model<'_>, key: &str) -> Result<Vec<u32>, TextError> {
     let Some(list) = model.metadata(key) else { return Ok(Vec::new()) };
-    let token = |word: &str| word.parse().map_err(|_| damaged(key, "is not a list of numbers of tokens"));
+    let token = |word: &str| word.parse().map_err(|_| damaged(key, "is not a list of token numbers"));
     // Reads one more than the maximum: the check of the count then reports the error.
     list.split(',').take(crate::vocabulary::MAX_ENDS + 1).map(token).collect()
 }

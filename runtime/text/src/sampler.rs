@@ -26,7 +26,7 @@ impl Default for Sampling {
 /// Chooses tokens, one after another.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    how: Sampling,
+    options: Sampling,
     random: u64,
     /// Scores and their tokens, kept so that a choice does not allocate.
     candidates: Vec<(f32, u32)>,
@@ -34,15 +34,15 @@ pub struct Sampler {
 
 impl Sampler {
     /// Creates a sampler from its options and seed.
-    pub fn new(how: Sampling) -> Self {
-        Self { how, random: how.seed, candidates: Vec::new() }
+    pub fn new(options: Sampling) -> Self {
+        Self { options, random: options.seed, candidates: Vec::new() }
     }
 
     /// Returns the next token, given the scores of all tokens; `None` if all scores are NaN. Scores are compared as by
     /// [`tealight::compare_scores`], and of equal scores the first is the highest. A token whose score is NaN is never
     /// chosen.
     pub fn next(&mut self, scores: &[f32]) -> Option<u32> {
-        let Sampling { temperature, top_k, top_p, .. } = self.how;
+        let Sampling { temperature, top_k, top_p, .. } = self.options;
         if temperature <= 0.0 || top_k == 1 {
             return tealight::argmax(scores.iter().copied()).map(|(token, _)| token as u32);
         }
@@ -53,14 +53,14 @@ impl Sampler {
             self.candidates.truncate(top_k);
         }
         self.candidates.sort_unstable_by(best_first);
-        let (most, first) = *self.candidates.first()?;
-        if !most.is_finite() {
+        let (max, first) = *self.candidates.first()?;
+        if !max.is_finite() {
             return Some(first);
         }
         // From here on, scores are replaced by weights; libm's results are the same on every computer.
         let mut sum = 0.0;
         for (score, _) in &mut self.candidates {
-            *score = libm::expf((*score - most) / temperature);
+            *score = libm::expf((*score - max) / temperature);
             sum += *score;
         }
         let mut kept = 0.0;
@@ -99,8 +99,8 @@ mod tests {
     use super::{Sampler, Sampling};
 
     /// Counts how often each of `scores` is chosen in 4000 draws.
-    fn counts(how: Sampling, scores: &[f32]) -> Vec<usize> {
-        let mut sampler = Sampler::new(how);
+    fn counts(options: Sampling, scores: &[f32]) -> Vec<usize> {
+        let mut sampler = Sampler::new(options);
         let mut counts = vec![0; scores.len()];
         for _ in 0..4000 {
             counts[sampler.next(scores).unwrap() as usize] += 1;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_score_is_taken_and_the_first_of_equals() {
+    fn takes_the_highest_score_and_the_first_of_equals() {
         let mut sampler = Sampler::new(Sampling::default());
         assert_eq!(sampler.next(&[0.0, 3.0, f32::NAN, 3.0]), Some(1));
         assert_eq!(sampler.next(&[f32::NAN, f32::NEG_INFINITY]), Some(1));
@@ -133,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn what_top_k_and_top_p_leave_out_is_never_chosen() {
+    fn never_chooses_what_top_k_and_top_p_exclude() {
         let scores = [1.0, 4.0, 3.0, 2.0];
         let hot = Sampling { temperature: 10.0, seed: 1, ..Sampling::default() };
-        let of = |how| counts(how, &scores).iter().map(|count| *count > 0).collect::<Vec<_>>();
+        let of = |options| counts(options, &scores).iter().map(|count| *count > 0).collect::<Vec<_>>();
         assert_eq!(of(hot), [true, true, true, true]);
         assert_eq!(of(Sampling { top_k: 2, ..hot }), [false, true, true, false]);
         // At this temperature the probabilities are about 0.23, 0.29, 0.26 and 0.22: three of them reach 0.7.
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_repeats_its_choices_and_another_makes_others() {
+    fn a_seed_repeats_its_choices_and_another_does_not() {
         let scores: Vec<f32> = (0..50).map(|i| (i % 7) as f32 / 3.0).collect();
         let run = |seed| {
             let mut sampler = Sampler::new(Sampling { temperature: 1.0, seed, ..Sampling::default() });

@@ -72,13 +72,15 @@ impl BytePairs<'_> {
         self.check_merges(&numbers)?;
         let known = |token: u32| index(token) < self.tokens.len();
         if let Some(token) = self.begin.filter(|&token| !known(token)) {
-            return Err(fault(BEGIN, format!("names the token {token}, but there are {}", self.tokens.len())));
+            return Err(fault(BEGIN, format!("names the token {token}, but there are only {}", self.tokens.len())));
         }
         if self.end.len() > MAX_ENDS {
             return Err(fault(END, format!("names {} tokens; at most {MAX_ENDS} are read", self.end.len())));
         }
         match self.end.iter().find(|&&token| !known(token)) {
-            Some(token) => Err(fault(END, format!("names the token {token}, but there are {}", self.tokens.len()))),
+            Some(token) => {
+                Err(fault(END, format!("names the token {token}, but there are only {}", self.tokens.len())))
+            }
             None => Ok(()),
         }
     }
@@ -129,17 +131,18 @@ impl BytePairs<'_> {
             let [left, right] = pair.map(|token| self.tokens.get(index(token)));
             let (Some(left), Some(right)) = (left, right) else {
                 let [a, b] = pair;
-                let what = format!("joins the tokens {a} and {b} (merge {i}), but there are {}", self.tokens.len());
+                let what =
+                    format!("joins the tokens {a} and {b} (merge {i}), but there are only {}", self.tokens.len());
                 return Err(fault(MERGES, what));
             };
             bytes += left.len() + right.len();
             if bytes > MAX_MERGED_BYTES {
-                return Err(fault(MERGES, format!("joins to more than {MAX_MERGED_BYTES} bytes in all")));
+                return Err(fault(MERGES, format!("joins to more than {MAX_MERGED_BYTES} bytes in total")));
             }
             joined.clear();
             joined.extend([*left, *right]);
             if !numbers.contains_key(&*joined) {
-                let what = format!("joins to {} (merge {i}), which is none of the tokens", short(&joined));
+                let what = format!("joins to {} (merge {i}), which is not a token", short(&joined));
                 return Err(fault(MERGES, what));
             }
         }
@@ -192,7 +195,7 @@ mod tests {
         BytePairs { tokens: &["a", "b", "ab"], kinds: &[1, 1, 1], merges: &[[0, 1]], begin: Some(0), end: &[1, 2] };
 
     #[test]
-    fn a_vocabulary_that_contradicts_itself_is_refused_with_the_part() {
+    fn rejects_an_inconsistent_vocabulary_and_names_the_part() {
         GOOD.check().unwrap();
         let many = vec![0; MAX_ENDS + 1];
         for (part, what, broken) in [

@@ -23,7 +23,7 @@ fn chain(start: &str, link: &str, end: &str) -> String {
 }
 
 #[test]
-fn the_deepest_chains_of_every_kind_end() {
+fn the_deepest_chains_of_every_kind_terminate() {
     for (start, link, end) in [
         ("{{", "-", "1}}"),
         ("{{", "not ", "1}}"),
@@ -88,7 +88,7 @@ fn a_template_that_writes_too_much_is_refused() {
 }
 
 #[test]
-fn templates_that_call_themselves_or_never_end_are_refused() {
+fn rejects_recursive_and_endless_templates() {
     for (template, why) in [
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
         ("{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}", "recursion"),
@@ -100,7 +100,7 @@ fn templates_that_call_themselves_or_never_end_are_refused() {
 }
 
 #[test]
-fn values_that_nest_as_deep_as_the_steps_allow_end() {
+fn values_nested_as_deep_as_allowed_terminate() {
     for (template, end) in [
         ("{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}", "ok"),
         ("{% set ns = namespace(x={}) %}{% for i in range(99999) %}{% set ns.x = {1: ns.x} %}{% endfor %}", "ok"),

@@ -83,7 +83,7 @@ fn decode(tokenizer: &Tokenizer, tokens: &[u32]) -> String {
 }
 
 #[test]
-fn words_are_joined_in_the_order_of_the_merges() {
+fn applies_merges_in_order() {
     let tokenizer = of_gguf(&Llama::new(1, F32, F32, false).file);
     let names = |text: &str| {
         let tokens = tokenizer.encode(text).unwrap();
@@ -106,7 +106,7 @@ fn words_are_joined_in_the_order_of_the_merges() {
 }
 
 #[test]
-fn the_first_token_is_put_there_once_if_the_model_wants_it() {
+fn adds_the_begin_token_once_if_the_model_requires_it() {
     let mut file = Llama::new(1, F32, F32, false).file;
     file.entry("tokenizer.ggml.add_bos_token", 7, vec![1]);
     let tokenizer = of_gguf(&file);
@@ -135,7 +135,7 @@ fn a_conversation_follows_the_models_template() {
 }
 
 #[test]
-fn digits_stand_alone_where_the_split_says_so() {
+fn digits_are_split_where_the_pre_tokenizer_requires() {
     let of = |pre: &str| read(&model(Some(Vocabulary::Bpe(Bpe { pre: pre.into(), ..bytes_and_merges() })))).unwrap();
     assert_eq!(decode(&of("gpt-2"), &of("gpt-2").encode("12 12").unwrap()), "12 12");
     assert_eq!(of("gpt-2").encode("12").unwrap().len(), 1);
@@ -145,7 +145,7 @@ fn digits_stand_alone_where_the_split_says_so() {
 }
 
 #[test]
-fn characters_are_tokens_and_others_are_refused() {
+fn encodes_known_characters_and_rejects_others() {
     let tokenizer = read(&model(Some(Vocabulary::Chars("\n aé🌍".chars().collect())))).unwrap();
     let tokens = tokenizer.encode("é a\n🌍").unwrap();
     assert_eq!(tokens, [3, 1, 2, 0, 4]);
@@ -154,7 +154,7 @@ fn characters_are_tokens_and_others_are_refused() {
 }
 
 #[test]
-fn a_model_without_a_tokenizer_says_so() {
+fn reports_a_model_without_a_tokenizer() {
     assert_eq!(read(&model(None)).unwrap_err(), TextError::NoTokenizer);
 }
 
@@ -188,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn words_are_encoded_as_the_definition_says(word in "[a-fhtx]{0,12}") {
+    fn encodes_words_by_the_definition(word in "[a-fhtx]{0,12}") {
         let bpe = bytes_and_merges();
         let expected = join(&bpe, &word);
         let tokenizer = read(&model(Some(Vocabulary::Bpe(bpe)))).unwrap();
@@ -196,14 +196,14 @@ proptest! {
     }
 
     #[test]
-    fn any_text_comes_back_as_it_was(text: String) {
+    fn decoding_an_encoded_text_returns_it(text: String) {
         let tokenizer = read(&model(Some(Vocabulary::Bpe(bytes_and_merges())))).unwrap();
         prop_assert_eq!(decode(&tokenizer, &tokenizer.encode(&text).unwrap()), text);
     }
 }
 
 #[test]
-fn a_text_is_refused_even_where_a_tokens_length_makes_up_for_what_is_left_out() {
+fn rejects_a_text_with_missing_bytes_even_if_the_lengths_match() {
     // By its kind, `Ġ` is text of two bytes, but the library also finds it for a space.
     let tokens = ["a", "Ġ"].map(String::from).to_vec();
     let bpe = Bpe { tokens, kinds: vec![1, 4], pre: "gpt-2".into(), ..Bpe::default() };

@@ -50,7 +50,8 @@ enum Answer {
 /// # Errors
 /// [`TextError::Template`]: the template is wrong, or exceeds its limits of memory or time.
 pub(super) fn render(conversation: &Conversation) -> std::result::Result<String, TextError> {
-    let answer = ask(conversation).map_err(|error| TextError::Template(format!("no process renders it: {error}")))?;
+    let answer = ask(conversation)
+        .map_err(|error| TextError::Template(format!("cannot start a process to render it: {error}")))?;
     match serde_json::from_slice(&answer) {
         Ok(Answer::Text(text)) => Ok(text),
         Ok(Answer::Refused(why)) => Err(TextError::Template(why)),
@@ -98,7 +99,7 @@ fn wait(child: &mut Child) -> io::Result<()> {
 /// # Errors
 /// There is no request, or the answer cannot be written.
 pub(crate) fn render_chat() -> Result<()> {
-    let failed = || Error::new("this command is for `tealight generate --chat`").help("give that");
+    let failed = || Error::new("this command is internal to `tealight generate --chat`").help("use that instead");
     limit_this_process().map_err(|error| failed().cause(error))?;
     let request: Request = serde_json::from_reader(io::stdin().lock()).map_err(|error| failed().cause(error))?;
     let Request { template, messages, begin, end } = request;
@@ -114,10 +115,10 @@ pub(crate) fn render_chat() -> Result<()> {
 #[cfg(unix)]
 fn limit_this_process() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    for (resource, most) in [(Resource::As, MEMORY), (Resource::Cpu, SECONDS), (Resource::Core, 0)] {
+    for (resource, max) in [(Resource::As, MEMORY), (Resource::Cpu, SECONDS), (Resource::Core, 0)] {
         // An existing limit may be lower.
-        let most = Some(getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most)));
-        setrlimit(resource, Rlimit { current: most, maximum: most })?;
+        let max = Some(getrlimit(resource).maximum.map_or(max, |maximum| maximum.min(max)));
+        setrlimit(resource, Rlimit { current: max, maximum: max })?;
     }
     Ok(())
 }

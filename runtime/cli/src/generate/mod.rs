@@ -4,7 +4,7 @@ mod chat;
 mod interface;
 mod memory;
 
-use crate::engine::{self, Engine, Session};
+use crate::engine::{self, EngineArg, Session};
 use crate::error::{Error, Result};
 use crate::limits::{self, Limits};
 use crate::model_file::ModelFile;
@@ -20,9 +20,9 @@ use tealight_text::{Decoder, Message, Sampler, Sampling, TextError, Tokenizer};
 
 /// Continue a text with a language model
 ///
-/// The text appears on standard output while it is made, on a terminal with its control characters escaped; how fast that
-/// went, on standard error. It ends where the model ends
-/// it, after --max-tokens, or when the model's context is full.
+/// The text appears on standard output as it is generated, with control characters escaped if that is a terminal; the
+/// speed is reported on standard error. Generation ends when the model ends the text, after --max-tokens, or when the
+/// model's context is full.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
@@ -31,52 +31,52 @@ pub(crate) struct Args {
     /// The text to continue; `-` reads it from standard input
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
-    /// The prompt is a question to a model that was trained for conversations: put it into the model's chat template
+    /// Format the prompt with the model's chat template, as a question to a model that was trained for conversations
     #[arg(long)]
     chat: bool,
-    /// The most tokens to make
+    /// The maximum number of tokens to generate
     #[arg(short = 'n', long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     max_tokens: u32,
-    /// How freely the next token is chosen: 0 takes the likeliest, 1 goes by the model's own probabilities
+    /// The randomness of the choice: 0 takes the most likely token, 1 follows the model's probabilities
     #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
     temperature: f32,
-    /// Choose among the K likeliest tokens only; 0 for all
+    /// Choose among the K most likely tokens only; 0 for all
     #[arg(long, value_name = "K", default_value_t = 0)]
     top_k: usize,
-    /// Choose among the likeliest tokens that together have the probability P
+    /// Choose among the most likely tokens whose probabilities add up to P
     #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = probability)]
     top_p: f32,
-    /// The same seed makes the same choices
+    /// The seed of the choices; the same seed repeats them
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Whose code computes; standard error says in the end which code computed what
+    /// The kernels that compute the operators; standard error lists at the end which kernels computed which operators
     ///
-    /// The model file is mapped and read in place: leave it alone meanwhile. One that another program shortens ends this one
-    /// by a signal (SIGBUS), and one that it changes may give anything.
-    #[arg(long, value_enum, default_value_t = Engine::Tealight)]
-    engine: Engine,
+    /// The model file is mapped into memory and read in place, so it must not change meanwhile: if it is shortened,
+    /// this program ends with SIGBUS; if it is modified, the results are undefined.
+    #[arg(long, value_enum, default_value_t = EngineArg::Tealight)]
+    engine: EngineArg,
     #[command(flatten)]
     limits: Limits,
-    /// Report in JSON when all is done, the text in it
+    /// Print the report, including the text, as JSON at the end
     #[arg(long)]
     json: bool,
 }
 
 const JSON: &str = "\
 Keys of --json:
-  model, engine                   the model file; which code computed what, and why
-  context                         positions that the model keeps; null if it has no limit
-  prompt_tokens                   the tokens that the prompt became, the template's among them
-  tokens, text                    the tokens that were made, and their text
+  model, engine                   the model file; which kernels computed which operators, and why
+  context                         the number of positions that the model keeps; null if unlimited
+  prompt_tokens                   the tokens of the prompt, including those of the template
+  tokens, text                    the generated tokens, and their text
   stop                            why it ended: end (the model ended it), max_tokens, or context (it is full)
   prompt_seconds, prompt_rate     time for the prompt, and tokens a second
-  answer_seconds, answer_rate     the same for the tokens that were made after the first; null where there is none
-  peak_memory_bytes               the most physical memory that the process had, the mapped model's pages among it;
-                                  null where the system does not tell";
+  answer_seconds, answer_rate     the same for the generated tokens after the first; null if there are none
+  peak_memory_bytes               the peak of the process's physical memory, including the mapped model's pages;
+                                  null where the system does not report it";
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct GenerateReport<'a> {
     model: &'a Path,
     engine: String,
     context: Option<u32>,
@@ -101,7 +101,7 @@ enum Stop {
 }
 
 /// A generated text.
-struct Made {
+struct Generated {
     tokens: Vec<u32>,
     text: String,
     stop: Stop,
@@ -134,7 +134,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let refuse = |error: &TextError| match error {
         TextError::NoTokenizer => "give a model that was compiled from a .gguf",
         TextError::NoTemplate | TextError::Template(_) => "leave out --chat",
-        TextError::Character { .. } | TextError::Text { .. } => "leave what the model does not know out of the prompt",
+        TextError::Character { .. } | TextError::Text { .. } => {
+            "remove from the prompt the characters that the model has no token for"
+        }
         _ => "compile the model again with this version of `tealight`",
     };
     let cannot = |error: TextError| {
@@ -153,23 +155,23 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     check_prompt(&tokens, &interface)?;
     let mut memory = Vec::new();
     let mut session = args.engine.session(&model, &mut memory)?;
-    let made = speak(args, &tokenizer, &interface, &tokens, &mut session, screen)?;
+    let generated = generate(args, &tokenizer, &interface, &tokens, &mut session, screen)?;
     let rate = |count: usize, time: Duration| (count > 0).then(|| count as f64 / time.as_secs_f64().max(1e-9));
     // The time of the prompt includes the first generated token, and the scores of all its positions.
-    let after_first = made.tokens.len().saturating_sub(1);
-    let report = Report {
+    let after_first = generated.tokens.len().saturating_sub(1);
+    let report = GenerateReport {
         model: &args.model,
         engine: engine::describe(&session),
         context: interface.context,
         prompt_tokens: &tokens,
-        stop: made.stop,
-        prompt_seconds: made.prompt.as_secs_f64(),
-        prompt_rate: rate(tokens.len(), made.prompt).unwrap_or_default(),
-        answer_seconds: (after_first > 0).then_some(made.answer.as_secs_f64()),
-        answer_rate: rate(after_first, made.answer),
+        stop: generated.stop,
+        prompt_seconds: generated.prompt.as_secs_f64(),
+        prompt_rate: rate(tokens.len(), generated.prompt).unwrap_or_default(),
+        answer_seconds: (after_first > 0).then_some(generated.answer.as_secs_f64()),
+        answer_rate: rate(after_first, generated.answer),
         peak_memory_bytes: memory::peak(),
-        tokens: made.tokens,
-        text: made.text,
+        tokens: generated.tokens,
+        text: generated.text,
     };
     if args.json {
         return screen.json(&report);
@@ -181,7 +183,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
 }
 
 /// Returns the summary that follows a text.
-fn summary(report: &Report<'_>) -> String {
+fn summary(report: &GenerateReport<'_>) -> String {
     let why = match report.stop {
         Stop::End => "",
         Stop::MaxTokens => "; stopped at --max-tokens",
@@ -221,14 +223,14 @@ fn check_prompt(tokens: &[u32], interface: &Interface) -> Result<()> {
 }
 
 /// Reads the prompt into the model and generates tokens until a limit or an end token is reached.
-fn speak(
+fn generate(
     args: &Args,
     tokenizer: &Tokenizer,
     interface: &Interface,
     prompt: &[u32],
     session: &mut Session<'_>,
     screen: &mut Screen,
-) -> Result<Made> {
+) -> Result<Generated> {
     let mut sampler =
         Sampler::new(Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, seed: args.seed });
     let start = Instant::now();
@@ -241,29 +243,34 @@ fn speak(
     let answering = Instant::now();
     let prompt_time = answering - start;
     let room = interface.context.map_or(usize::MAX, |context| context as usize - prompt.len());
-    let mut made =
-        Made { tokens: Vec::new(), text: String::new(), stop: Stop::End, prompt: prompt_time, answer: Duration::ZERO };
+    let mut generated = Generated {
+        tokens: Vec::new(),
+        text: String::new(),
+        stop: Stop::End,
+        prompt: prompt_time,
+        answer: Duration::ZERO,
+    };
     let mut decoder = Decoder::default();
-    let mut say = |text: String, whole: &mut String| {
+    let mut emit = |text: String, whole: &mut String| {
         whole.push_str(&text);
         if args.json || text.is_empty() { Ok(()) } else { screen.generated(&text).and_then(|()| screen.finish()) }
     };
     while let Some(token) = sampler.next(scores(session)).filter(|&token| !tokenizer.ends(token)) {
-        made.tokens.push(token);
-        say(decoder.push(tokenizer.bytes(token)), &mut made.text)?;
-        if made.tokens.len() >= args.max_tokens as usize {
-            made.stop = Stop::MaxTokens;
+        generated.tokens.push(token);
+        emit(decoder.push(tokenizer.bytes(token)), &mut generated.text)?;
+        if generated.tokens.len() >= args.max_tokens as usize {
+            generated.stop = Stop::MaxTokens;
             break;
         }
-        if made.tokens.len() > room {
-            made.stop = Stop::Context;
+        if generated.tokens.len() > room {
+            generated.stop = Stop::Context;
             break;
         }
         read(session, token);
     }
-    say(decoder.finish(), &mut made.text)?;
-    made.answer = answering.elapsed();
-    Ok(made)
+    emit(decoder.finish(), &mut generated.text)?;
+    generated.answer = answering.elapsed();
+    Ok(generated)
 }
 
 /// Reads `token` into the model, whose output is then the scores of the next token.

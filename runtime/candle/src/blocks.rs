@@ -1,8 +1,8 @@
 //! FullyConnectedBlock: the kernels read the mapped blocks in place.
 
+use crate::clamp;
 use crate::cpu::Vectors;
 use crate::description::Runner;
-use crate::restrict;
 use crate::segments::{Segment, segments};
 use crate::threads::in_chunks;
 use candle_core::quantized::GgmlType;
@@ -12,7 +12,7 @@ use tealight_format::ops::{self, BlockType};
 use tealight_kernels::block::{self, FullyConnectedBlock, quantize_activations};
 
 /// A product of activations `[batches, in_features]` with the transpose of weights `[out_features, in_features]`.
-struct Product<'s> {
+struct BlockProduct<'s> {
     batches: usize,
     in_features: usize,
     out_features: usize,
@@ -34,14 +34,14 @@ pub(crate) fn fully_connected_block(
     let [out_features, row_bytes] = [0, 1].map(|i| weights.shape().dim(i) as usize);
     let in_features = row_bytes / format.bytes() as usize * format.elements() as usize;
     let bias = part.input(2).and_then(|bias| bias.as_slice::<f32>());
-    let [least, greatest] = op.activation;
+    let [min, max] = op.activation;
 
     let mut sums = Vec::new();
     for Segment { batches, rows } in segments(part.rows(), out_features) {
         // Candle multiplies by four rows of weights at a time. A part is widened to whole groups of four, so splitting
         // an operator into parts does not change any bit.
         let wide = rows.start & !3..rows.end.next_multiple_of(4).min(out_features);
-        let product = Product {
+        let product = BlockProduct {
             batches: batches.len(),
             in_features,
             out_features: wide.len(),
@@ -54,7 +54,7 @@ pub(crate) fn fully_connected_block(
         for sums in sums.chunks_exact(wide.len()) {
             for (row, sum) in wide.clone().zip(sums).filter(|(row, _)| rows.contains(row)) {
                 let sum = sum + bias.map_or(0.0, |bias| bias[row]);
-                output.push(restrict(sum, least, greatest));
+                output.push(clamp(sum, min, max));
             }
         }
     }
@@ -68,8 +68,8 @@ macro_rules! with_candle_of {
 }
 
 /// Returns the code for blocks of one type.
-fn multiplier(format: BlockType, runner: Runner) -> impl Fn(&Product<'_>, &mut [f32]) {
-    let by_candle: fn(&Product<'_>, &mut [f32]) = tealight_types::for_each_block!(with_candle_of! { format; });
+fn multiplier(format: BlockType, runner: Runner) -> impl Fn(&BlockProduct<'_>, &mut [f32]) {
+    let by_candle: fn(&BlockProduct<'_>, &mut [f32]) = tealight_types::for_each_block!(with_candle_of! { format; });
     move |product, output| match runner {
         Runner::Candle => by_candle(product, output),
         Runner::Tealight | Runner::TealightThreads => with_kernels(format, product, output),
@@ -77,7 +77,7 @@ fn multiplier(format: BlockType, runner: Runner) -> impl Fn(&Product<'_>, &mut [
 }
 
 /// Multiplies with Candle's kernels.
-fn with_candle<T: GgmlType>(product: &Product<'_>, output: &mut [f32]) {
+fn with_candle<T: GgmlType>(product: &BlockProduct<'_>, output: &mut [f32]) {
     let sizes = (product.batches, product.in_features, product.out_features);
     let blocks = blocks_of::<T>(product.weights);
     candle::matmul(sizes, product.activations, blocks, output).expect("the sizes are those of a checked model");
@@ -95,8 +95,8 @@ fn blocks_of<T: GgmlType>(bytes: &[u8]) -> &[T] {
 }
 
 /// Multiplies with Tealight's kernels.
-fn with_kernels(block: BlockType, product: &Product<'_>, output: &mut [f32]) {
-    let Product { in_features, out_features, activations, weights, .. } = *product;
+fn with_kernels(block: BlockType, product: &BlockProduct<'_>, output: &mut [f32]) {
+    let BlockProduct { in_features, out_features, activations, weights, .. } = *product;
     let p = FullyConnectedBlock { block, in_features, out_features };
     let mut quantized = vec![0; block.activations().row_bytes(activations.len())];
     quantize_activations(block, activations, &mut quantized);

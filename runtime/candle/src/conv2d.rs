@@ -3,7 +3,7 @@
 //! Weights OHWI are a matrix `[O, H * W * I]`, and a window of an NHWC image is a row of `H * W * I` elements. The
 //! product `[pixels, O]` is therefore the NHWC output, and nothing is transposed.
 
-use crate::product::Product;
+use crate::product::MatrixProduct;
 use crate::weights::{decoded, stored};
 use tealight::Part;
 use tealight_format::{Shape, ops};
@@ -43,7 +43,7 @@ pub(crate) fn conv2d_f32(op: &ops::Conv2dF32, part: &Part<'_>, output: &mut Vec<
         pad: op.pad.map(|x| x as usize),
         output: [output_h, output_w],
     };
-    let product = Product {
+    let product = MatrixProduct {
         all_rows: part.row_count() * output_w,
         inner: kernel_h * kernel_w * channels,
         weights: &decoded(stored(&weights)?),

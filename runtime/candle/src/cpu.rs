@@ -9,7 +9,7 @@ use tealight_format::ops::BlockType;
 
 /// The processor's features for block products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "each architecture makes some of them")]
+#[allow(dead_code, reason = "each architecture constructs only some of them")]
 pub(crate) enum Vectors {
     /// AVX2 and FMA.
     Avx2,

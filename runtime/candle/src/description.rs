@@ -27,12 +27,12 @@ pub struct Description {
     /// The number of threads that share an operator.
     pub threads: usize,
     /// Groups of operators, with the code that computes them.
-    pub parts: Vec<Part>,
+    pub parts: Vec<DescriptionLine>,
 }
 
 /// A line of a [`Description`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct DescriptionLine {
     /// The operators.
     pub what: String,
     /// The code that computes them.
@@ -45,8 +45,8 @@ impl Description {
     pub(crate) fn new(engine: EngineChoice, vectors: Vectors) -> Self {
         let (threads, parts) = match engine {
             EngineChoice::Tealight => {
-                let why = "the bits that a microcontroller gives";
-                (1, vec![Part { what: "all operators".into(), runner: Runner::Tealight, why }])
+                let why = "the same bits as on a microcontroller";
+                (1, vec![DescriptionLine { what: "all operators".into(), runner: Runner::Tealight, why }])
             }
             EngineChoice::Candle => (threads(), candle(vectors)),
         };
@@ -54,28 +54,30 @@ impl Description {
     }
 }
 
-fn candle(vectors: Vectors) -> Vec<Part> {
+fn candle(vectors: Vectors) -> Vec<DescriptionLine> {
     let mut parts = Vec::new();
     for runner in [Runner::Candle, Runner::TealightThreads] {
         let blocks = BlockType::ALL.iter().filter(|block| vectors.runner(**block) == runner);
         let names: Vec<_> = blocks.map(|block| block.name()).collect();
         if !names.is_empty() {
             let why = match (runner, vectors) {
-                (Runner::Candle, _) => "it has vector code for them, which reads the weights in place",
-                (_, Vectors::Neon) => "Candle's need the dot product instructions, which this processor does not have",
+                (Runner::Candle, _) => "Candle has vector code for them, which reads the weights in place",
+                (_, Vectors::Neon) => {
+                    "Candle's kernels need the dot product instructions, which this processor does not have"
+                }
                 _ => "Candle has only scalar code for them, of the same bits",
             };
-            parts.push(Part { what: format!("products of blocks {}", names.join(" ")), runner, why });
+            parts.push(DescriptionLine { what: format!("products of blocks {}", names.join(" ")), runner, why });
         }
     }
     let what = "f32 matrix products and convolutions".into();
     let why = match vectors {
-        Vectors::None => "it multiplies in blocks that fit the caches, on all threads",
-        _ => "it has vector code for them",
+        Vectors::None => "Candle multiplies in blocks that fit the caches, on all threads",
+        _ => "Candle has vector code for them",
     };
-    parts.push(Part { what, runner: Runner::Candle, why });
-    let (what, why) = ("all other operators".into(), "Candle has nothing better for them; int8 it does not have");
-    parts.push(Part { what, runner: Runner::Tealight, why });
+    parts.push(DescriptionLine { what, runner: Runner::Candle, why });
+    let (what, why) = ("all other operators".into(), "Candle has no faster code for them, and none for int8");
+    parts.push(DescriptionLine { what, runner: Runner::Tealight, why });
     parts
 }
 
@@ -94,7 +96,7 @@ impl fmt::Display for Description {
         let Self { engine, processor, threads, parts } = self;
         let s = if *threads == 1 { "" } else { "s" };
         write!(f, "engine {engine}, {threads} thread{s}, {processor}")?;
-        for Part { what, runner, why } in parts {
+        for DescriptionLine { what, runner, why } in parts {
             write!(f, "\n  {what}: {runner} ({why})")?;
         }
         Ok(())
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_block_type_is_told_once_on_every_processor() {
+    fn describes_each_block_type_once_on_every_processor() {
         for vectors in [Vectors::Avx2, Vectors::DotProd, Vectors::Neon, Vectors::None] {
             let text = Description::new(EngineChoice::Candle, vectors).to_string();
             for block in BlockType::ALL {
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn candles_block_kernels_are_left_alone_where_they_would_be_an_illegal_instruction() {
+    fn does_not_use_candles_block_kernels_where_they_are_illegal_instructions() {
         assert!(BlockType::ALL.iter().all(|&block| Vectors::Neon.runner(block) != Runner::Candle));
         assert!(BlockType::ALL.iter().any(|&block| Vectors::DotProd.runner(block) == Runner::Candle));
     }

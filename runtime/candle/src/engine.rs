@@ -37,21 +37,21 @@ impl FromStr for EngineChoice {
         match name {
             "tealight" => Ok(Self::Tealight),
             "candle" => Ok(Self::Candle),
-            _ => Err(format!("there is no engine `{name}`: give `tealight` or `candle`")),
+            _ => Err(format!("there is no engine `{name}`: use `tealight` or `candle`")),
         }
     }
 }
 
 /// Computes operators for a session of the core.
 #[derive(Clone, Debug)]
-pub struct Engine {
+pub struct CandleEngine {
     choice: EngineChoice,
     vectors: Vectors,
     /// The output of the last call.
     output: Vec<f32>,
 }
 
-impl Engine {
+impl CandleEngine {
     /// Creates an engine for this processor.
     pub fn new(choice: EngineChoice) -> Self {
         Self { choice, vectors: Vectors::detect(), output: Vec::new() }
@@ -63,7 +63,7 @@ impl Engine {
     }
 }
 
-impl tealight::Engine for Engine {
+impl tealight::Engine for CandleEngine {
     fn compute(&mut self, part: &mut Part<'_>) -> bool {
         if self.choice == EngineChoice::Tealight {
             return false;

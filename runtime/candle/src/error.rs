@@ -27,13 +27,13 @@ pub enum Error {
         what: &'static str,
     },
     /// The bytes are not a valid model.
-    #[error("not a valid model: make it with `tealight compile`")]
+    #[error("not a valid model: compile it again with `tealight compile`")]
     Model(#[source] ModelError),
     /// The model cannot run here.
     #[error("cannot run the model")]
     Load(#[source] LoadError),
     /// There is not enough memory.
-    #[error("cannot get {bytes} bytes of memory: free some, or take a smaller model")]
+    #[error("cannot allocate {bytes} bytes: free some memory, or use a smaller model")]
     Memory {
         /// The number of bytes that were requested.
         bytes: usize,

@@ -1,6 +1,6 @@
 //! FullyConnectedF32.
 
-use crate::product::{BLOCKED, Product};
+use crate::product::{BLOCKED, MatrixProduct};
 use crate::segments::{Segment, segments};
 use crate::threads::in_chunks;
 use crate::weights::{Stored, decoded, stored};
@@ -29,7 +29,7 @@ pub(crate) fn fully_connected_f32(op: &ops::FullyConnectedF32, part: &Part<'_>, 
         weights => decoded(weights),
     };
     for Segment { batches, rows } in segments(part.rows(), out_features) {
-        let product = Product {
+        let product = MatrixProduct {
             all_rows,
             inner,
             weights: weights.get(rows.start * inner..rows.end * inner)?,

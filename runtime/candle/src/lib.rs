@@ -25,7 +25,7 @@
 //! - [`EngineChoice::Candle`]: Candle's vector code computes block-quantized products, f32 products and f32
 //!   convolutions on all cores. Blocks are read in place in the file, and so are the f32 weights of products of up to
 //!   seven rows; for more rows, an operator's weights are copied while it runs. Operators for which Candle has nothing
-//!   faster, including all int8 operators, stay with Tealight's kernels. [`Session::describe`] lists which code
+//!   faster, including all int8 operators, stay with Tealight's kernels. [`MappedSession::describe`] lists which code
 //!   computes what on this processor, and why.
 //!
 //! # How far the engines may differ
@@ -41,12 +41,12 @@
 //! score in the decoder that the tests run.
 //!
 //! Threads share the rows of a product of blocks, never a sum, so their number changes no bit of it. Splitting an
-//! inference with [`Session::poll`] changes no bit either, except in f32 products of eight rows or more, which may
+//! inference with [`MappedSession::poll`] changes no bit either, except in f32 products of eight rows or more, which may
 //! differ in the last bits.
 //!
 //! # Threads
 //! Candle starts its threads when it first needs them, one for each physical core; the environment variable
-//! `RAYON_NUM_THREADS` sets another number. [`threads()`] and [`Session::describe`] return the number of threads. A
+//! `RAYON_NUM_THREADS` sets another number. [`threads()`] and [`MappedSession::describe`] return the number of threads. A
 //! session of Tealight's engine runs on the caller's thread.
 //!
 //! # Trust
@@ -69,19 +69,19 @@ mod threads;
 mod weights;
 
 pub use description::{Description, Part, Runner};
-pub use engine::{Engine, EngineChoice};
+pub use engine::{CandleEngine, EngineChoice};
 pub use error::{Error, Result};
 pub use mapped::Mapped;
-pub use session::Session;
+pub use session::MappedSession;
 pub use tealight::{Budget, Model, Position, Progress, Tensor, TensorMut};
 pub use threads::threads;
 
 /// Clamps `x` between two bounds. NaN stays NaN.
-fn restrict(x: f32, least: f32, greatest: f32) -> f32 {
-    if x < least {
-        least
-    } else if x > greatest {
-        greatest
+fn clamp(x: f32, min: f32, max: f32) -> f32 {
+    if x < min {
+        min
+    } else if x > max {
+        max
     } else {
         x
     }

@@ -1,8 +1,8 @@
 //! A checked model file in memory.
 
-use crate::engine::{Engine, EngineChoice};
+use crate::engine::{CandleEngine, EngineChoice};
 use crate::error::{Error, Result};
-use crate::session::Session;
+use crate::session::MappedSession;
 use memmap2::Mmap;
 use self_cell::self_cell;
 use std::fmt;
@@ -84,8 +84,8 @@ impl Mapped {
     ///
     /// # Errors
     /// If there is not enough memory.
-    pub fn session(&self, choice: EngineChoice) -> Result<Session> {
-        Session::new(self.clone(), Engine::new(choice))
+    pub fn session(&self, choice: EngineChoice) -> Result<MappedSession> {
+        MappedSession::new(self.clone(), CandleEngine::new(choice))
     }
 }
 

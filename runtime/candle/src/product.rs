@@ -4,7 +4,7 @@
 //! more rows, a blocked product (Candle's tensors, the crate `gemm`) is several times faster. It needs the weights as a
 //! tensor, so they are copied while the operator runs.
 
-use crate::restrict;
+use crate::clamp;
 use candle_core::quantized::k_quants::matmul;
 use candle_core::{Device, Result, Tensor};
 
@@ -12,7 +12,7 @@ use candle_core::{Device, Result, Tensor};
 pub(crate) const BLOCKED: usize = 8;
 
 /// `x` times the transpose of `weights`, plus `bias`, clamped to bounds.
-pub(crate) struct Product<'s> {
+pub(crate) struct MatrixProduct<'s> {
     /// Rows of `x` in the whole operator. It determines the code, so a part of an operator uses the same code as the
     /// whole.
     pub(crate) all_rows: usize,
@@ -25,16 +25,16 @@ pub(crate) struct Product<'s> {
     pub(crate) activation: [f32; 2],
 }
 
-impl Product<'_> {
+impl MatrixProduct<'_> {
     /// Appends the product with the rows `x` to `output`.
     pub(crate) fn append(&self, x: &[f32], output: &mut Vec<f32>) -> Result<()> {
         let columns = self.weights.len() / self.inner;
         let start = output.len();
         multiply(self.all_rows >= BLOCKED, x, self.weights, self.inner, output)?;
-        let [least, greatest] = self.activation;
+        let [min, max] = self.activation;
         for row in output[start..].chunks_exact_mut(columns) {
             for (i, x) in row.iter_mut().enumerate() {
-                *x = restrict(*x + self.bias.get(i).copied().unwrap_or(0.0), least, greatest);
+                *x = clamp(*x + self.bias.get(i).copied().unwrap_or(0.0), min, max);
             }
         }
         Ok(())

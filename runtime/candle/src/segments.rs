@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_hold_every_row_once_and_in_order() {
+    fn segments_contain_every_row_once_and_in_order() {
         for (width, start, end) in (1..6).flat_map(|w| (0..13).flat_map(move |s| (s..20).map(move |e| (w, s, e)))) {
             let rows: Vec<usize> = segments(start..end, width)
                 .flat_map(|Segment { batches, rows }| {
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_batches_stay_together() {
+    fn whole_batches_are_not_split() {
         let found: Vec<_> = segments(3..17, 4).collect();
         let segment = |batches, rows| Segment { batches, rows };
         assert_eq!(found, [segment(0..1, 3..4), segment(1..4, 0..4), segment(4..5, 0..1)]);

@@ -1,15 +1,15 @@
 //! A session of the core with its own memory.
 
 use crate::description::Description;
-use crate::engine::Engine;
+use crate::engine::CandleEngine;
 use crate::error::{Error, Result};
 use crate::mapped::{Mapped, aligned};
 use self_cell::{MutBorrow, self_cell};
 use std::fmt;
 use tealight::{Align16, AllOps, Budget, Model, Position, Progress, Tensor, TensorMut};
 
-/// A session of the core that an [`Engine`] serves.
-type Inner<'a> = tealight::Session<'a, AllOps, Engine>;
+/// A session of the core that a [`CandleEngine`] serves.
+type Inner<'a> = tealight::Session<'a, AllOps, CandleEngine>;
 
 /// The data that a session borrows.
 struct Owner {
@@ -19,7 +19,7 @@ struct Owner {
 
 self_cell!(
     /// A session together with the data that it borrows.
-    struct Cell {
+    struct SessionCell {
         owner: Owner,
         #[covariant]
         dependent: Inner,
@@ -28,13 +28,13 @@ self_cell!(
 
 /// A model with the memory it runs in, like [`tealight::Session`]. For each inference, write the inputs,
 /// [`run`](Self::run) or [`poll`](Self::poll) to the end, then read the outputs. [`Mapped::session`] creates one.
-pub struct Session(Cell);
+pub struct MappedSession(SessionCell);
 
-impl Session {
-    pub(crate) fn new(model: Mapped, engine: Engine) -> Result<Self> {
+impl MappedSession {
+    pub(crate) fn new(model: Mapped, engine: CandleEngine) -> Result<Self> {
         let memory = aligned(model.model().arena_len())?;
         let owner = Owner { model, memory: MutBorrow::new(memory) };
-        let cell = Cell::try_new(owner, |owner| {
+        let cell = SessionCell::try_new(owner, |owner| {
             let memory = Align16::bytes_mut(owner.memory.borrow_mut());
             tealight::Session::<AllOps>::load(owner.model.model(), memory).map(|session| session.with_engine(engine))
         });
@@ -91,9 +91,9 @@ impl Session {
     }
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for MappedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
+        f.debug_struct("MappedSession")
             .field("model", self.model())
             .field("position", &self.position())
             .finish_non_exhaustive()

@@ -7,7 +7,7 @@ use candle_core::quantized::gguf_file::Content;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_llama::ModelWeights;
 use std::io::{Read, Seek};
-use tealight_candle::Session;
+use tealight_candle::MappedSession;
 
 /// A model that reads tokens.
 pub struct Candle {
@@ -43,7 +43,7 @@ impl Candle {
 ///
 /// # Errors
 /// The model does not take a token.
-pub fn read(session: &mut Session, token: u32) -> Result<Vec<f32>> {
+pub fn read(session: &mut MappedSession, token: u32) -> Result<Vec<f32>> {
     let mut input = session.input(0).context("the model has no input")?;
     input.copy_from(&[i32::try_from(token)?]).context("the model takes no token")?;
     session.run();
@@ -52,6 +52,6 @@ pub fn read(session: &mut Session, token: u32) -> Result<Vec<f32>> {
 }
 
 /// The token with the greatest score, the first of equals.
-pub fn greatest(scores: &[f32]) -> u32 {
+pub fn argmax(scores: &[f32]) -> u32 {
     tealight::argmax(scores.iter().copied()).map_or(0, |(token, _)| token as u32)
 }

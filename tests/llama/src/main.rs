@@ -8,7 +8,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tealight_candle::{EngineChoice, Mapped};
-use tealight_llama_tests::{Candle, greatest, read};
+use tealight_llama_tests::{Candle, argmax, read};
 use tealight_tests::language::{Compared, Difference, Spoken};
 
 #[derive(Parser)]
@@ -86,11 +86,11 @@ fn main() -> Result<()> {
 /// Continues `prompt` by the greatest scores, which `read` gives after some tokens.
 fn speak(prompt: &[u32], count: usize, mut read: impl FnMut(&[u32]) -> Result<Vec<f32>>) -> Result<Spoken> {
     let start = Instant::now();
-    let mut tokens = vec![greatest(&read(prompt)?)];
+    let mut tokens = vec![argmax(&read(prompt)?)];
     let prompt_seconds = start.elapsed().as_secs_f64();
     let start = Instant::now();
     while tokens.len() < count {
-        let next = greatest(&read(&tokens[tokens.len() - 1..])?);
+        let next = argmax(&read(&tokens[tokens.len() - 1..])?);
         tokens.push(next);
     }
     let answer_seconds = start.elapsed().as_secs_f64();
@@ -105,7 +105,7 @@ fn compare(model: &Path, text: &[u32], candle: &Path, exact: &Path) -> Result<Co
     let (mut same_choice, mut tealight) = (0, Vec::new());
     for (&token, candle) in text.iter().zip(candle.chunks_exact(len)) {
         let scores = read(&mut session, token)?;
-        same_choice += usize::from(greatest(&scores) == greatest(candle));
+        same_choice += usize::from(argmax(&scores) == argmax(candle));
         tealight.extend(scores);
     }
     Ok(Compared {

@@ -11,9 +11,9 @@ use tealight_testing::gguf::{F32, Llama, Store, TOKENS};
 use tealight_testing::rng::Rng;
 use tealight_tests::language::Difference;
 
-fn blocks(block: BlockType, reals: &[f32]) -> Vec<u8> {
-    let mut bytes = vec![0; block.row_bytes(reals.len())];
-    block::quantize(block, reals, &mut bytes);
+fn blocks(block: BlockType, values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; block.row_bytes(values.len())];
+    block::quantize(block, values, &mut bytes);
     bytes
 }
 
@@ -32,7 +32,7 @@ fn worst(llama: &Llama, random: &mut Rng) -> f64 {
 }
 
 #[test]
-fn float_networks_agree_with_candle_but_for_last_bits() {
+fn float_networks_agree_with_candle_except_for_last_bits() {
     let mut random = Rng(1);
     for (seed, head) in [(21, false), (22, true)] {
         // Sums in another order, and another exp: through two layers.
@@ -42,10 +42,10 @@ fn float_networks_agree_with_candle_but_for_last_bits() {
 }
 
 #[test]
-fn block_networks_agree_with_candle_but_for_roundings_of_activations() {
-    let q4_0: Store<'_> = (2, &|reals| blocks(BlockType::Q4_0, reals));
-    let q4_1: Store<'_> = (3, &|reals| blocks(BlockType::Q4_1, reals));
-    let q8_0: Store<'_> = (8, &|reals| blocks(BlockType::Q8_0, reals));
+fn block_networks_agree_with_candle_except_for_rounded_activations() {
+    let q4_0: Store<'_> = (2, &|values| blocks(BlockType::Q4_0, values));
+    let q4_1: Store<'_> = (3, &|values| blocks(BlockType::Q4_1, values));
+    let q8_0: Store<'_> = (8, &|values| blocks(BlockType::Q8_0, values));
     let mut random = Rng(2);
     for (name, matrices, head) in [("q4_0", q4_0, true), ("q4_1", q4_1, false), ("q8_0", q8_0, true)] {
         let worst = worst(&Llama::new(23, matrices, q8_0, head), &mut random);

@@ -1,23 +1,23 @@
-//! What an app may ask of a board.
+//! The interface between an app and a board.
 
-/// How a firmware run ended; a board passes it to whoever started it.
+/// The result of a firmware run; a board passes it to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Every inference was run and its output written.
     Success,
-    /// Something failed; the console says what.
+    /// Something failed; the reason is in the log.
     Failure,
 }
 
-/// A board: its status LED, where inputs come from and outputs go, its clock, its stack.
+/// A board: its status LED, its input and output, its clock and its stack.
 ///
-/// Its console is the [log's](crate::log), which a board gives it when it starts.
+/// Its console is that of the [log](crate::log), which the board sets at start-up.
 pub trait Board {
-    /// Shines while the network runs.
+    /// The status LED, lit while the network runs.
     type Led: embedded_hal::digital::OutputPin;
-    /// Gives the inputs: those of one inference after those of another, until its end.
+    /// The source of inputs: those of one inference after those of another, until its end.
     type Input: embedded_io::Read;
-    /// Takes the outputs in the same order.
+    /// The sink of outputs, in the same order.
     type Output: embedded_io::Write;
 
     /// The board's identifier, the name of its folder.
@@ -35,13 +35,13 @@ pub trait Board {
     /// The sink of outputs, or `None` where there is none.
     fn output(&mut self) -> Option<&mut Self::Output>;
 
-    /// A free-running count that goes up and wraps at 2³².
+    /// Returns a free-running count that increases and wraps at 2³².
     fn ticks(&mut self) -> u32;
 
-    /// Lowest and highest address (exclusive) of the memory kept for the stack.
+    /// Returns the lowest and the highest address (exclusive) of the memory reserved for the stack.
     fn stack(&self) -> (usize, usize);
 
-    /// Runs a loop of exactly `instructions` instructions (a multiple of two), to calibrate the clock by.
+    /// Runs a loop of exactly `instructions` instructions (a multiple of two), to calibrate the clock.
     fn spin(&mut self, instructions: u32);
 
     /// Ends the run.

@@ -1,23 +1,23 @@
-//! Ties clock ticks to instructions: a loop of known length is timed at every start.
+//! Relates clock ticks to instructions: a loop of known length is timed at every start.
 //!
-//! Under QEMU's `-icount shift=0` one instruction takes one virtual nanosecond, so the loop must measure its own length
-//! to within a tick. On silicon the same two numbers give the cycles of an instruction in a tight loop.
+//! Under QEMU's `-icount shift=0` one instruction takes one virtual nanosecond, so the measured length of the loop must
+//! be right to within a tick. On silicon the same two numbers give the cycles per instruction of a tight loop.
 
 use crate::Board;
 
-/// Length of the calibration loop in instructions.
+/// The length of the calibration loop in instructions.
 pub const INSTRUCTIONS: u32 = 1_000_000;
 
-/// Ticks that the calibration loop took, without those that it takes to read the clock and to call the loop.
+/// Returns the ticks of the calibration loop, without those for reading the clock and calling the loop.
 pub fn ticks<B: Board>(board: &mut B) -> u32 {
     let whole = timed(board, INSTRUCTIONS + SHORT);
     whole.wrapping_sub(timed(board, SHORT))
 }
 
-/// Length of the shortest loop.
+/// The length of the shortest loop.
 const SHORT: u32 = 2;
 
-/// Ticks around a loop.
+/// Returns the ticks around a loop.
 #[inline(never)]
 fn timed<B: Board>(board: &mut B, instructions: u32) -> u32 {
     let start = board.ticks();
@@ -33,7 +33,7 @@ pub fn spin(instructions: u32) {
     if rounds == 0 {
         return;
     }
-    // SAFETY: the loop touches nothing but its own register and the flags.
+    // SAFETY: the loop changes only its own register and the flags.
     unsafe {
         #[cfg(target_arch = "arm")]
         core::arch::asm!(

@@ -1,14 +1,14 @@
-//! The entry of a board's image: the one place where a board, a model and an app come together.
+//! The entry point of a board's image, where a board, a model and an app are combined.
 
-/// Makes the image of a board: `tealight_board::firmware!(Machine)` after the definition of the [`Machine`](crate::Machine);
-/// `firmware!(wired Machine)` for one whose console is a wire.
+/// Defines the image of a board: `tealight_board::firmware!(Machine)` after the definition of the
+/// [`Machine`](crate::Machine); `firmware!(wired Machine)` if its console is a UART or RTT.
 #[macro_export]
 macro_rules! firmware {
     (wired $machine:ty) => {
         $crate::firmware!(board $crate::Wired::<$machine>::take());
     };
     (board $board:expr) => {
-        /// What the start-up code calls, once.
+        /// The function that the start-up code calls, once.
         #[unsafe(export_name = "main")]
         extern "C" fn tealight_main() -> ! {
             $crate::guard_stack();
@@ -20,11 +20,11 @@ macro_rules! firmware {
     };
 }
 
-/// Runs the app on a board, `tealight_board::run!(board)`, for good. Once in a program.
+/// Runs the app on a board, `tealight_board::run!(board)`, and never returns. Once in a program.
 ///
-/// The features of `tealight-board` choose the app: `audio`, `text`, `loadable`, or none of them. The build script
-/// (`tealight-board-build`) names the compiled model to embed, `TEALIGHT_MODEL` or a model of digits, and the file of inputs
-/// to embed, if there is one: `TEALIGHT_INPUT`.
+/// The features of `tealight-board` select the app: `audio`, `text`, `loadable`, or none of them. The build script
+/// (`tealight-board-build`) sets the path of the compiled model to embed, `TEALIGHT_MODEL` or a model of digits, and
+/// that of the inputs to embed, if there are any: `TEALIGHT_INPUT`.
 #[macro_export]
 macro_rules! run {
     ($board:expr) => {{
@@ -37,7 +37,7 @@ macro_rules! run {
     }};
 }
 
-/// Calls a function `app(board, model, arena, rest…)` with the model that is embedded, and memory of its size.
+/// Calls a function `app(board, model, arena, rest…)` with the embedded model and an arena of its size.
 #[cfg(any(feature = "audio", feature = "text", not(feature = "loadable")))]
 #[doc(hidden)]
 #[macro_export]
@@ -52,7 +52,7 @@ macro_rules! run_embedded {
     }};
 }
 
-/// Runs the app for one model whose inputs come as they are.
+/// Runs the app for one model whose inputs need no conversion.
 #[cfg(not(any(feature = "audio", feature = "loadable", feature = "text")))]
 #[doc(hidden)]
 #[macro_export]
@@ -62,7 +62,7 @@ macro_rules! run_app {
     };
 }
 
-/// Runs the app for a model that continues a text.
+/// Runs the app for a language model.
 #[cfg(all(feature = "text", not(feature = "audio")))]
 #[doc(hidden)]
 #[macro_export]
@@ -72,13 +72,13 @@ macro_rules! run_app {
     };
 }
 
-/// Runs the app for a model whose inputs are sound.
+/// Runs the app for an audio model.
 #[cfg(feature = "audio")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_app {
     ($board:expr, $input:expr) => {{
-        // A second of features as `models/keyword` takes them.
+        // The features of one second, as `models/keyword` takes them.
         static mut SOUND: $crate::Sound<49, 40> = $crate::Sound::new();
         // SAFETY: this is the only place that names it, and it is run once.
         let sound = unsafe { &mut *(&raw mut SOUND) };
@@ -102,16 +102,16 @@ macro_rules! run_app {
     }};
 }
 
-/// A model's file in the image, aligned as a flash slot is.
+/// A model file in the image, aligned like a flash slot.
 #[doc(hidden)]
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub struct Slot<T: ?Sized>(pub T);
 
-/// A number of bytes that the build script wrote.
+/// Parses a number of bytes that the build script wrote.
 ///
 /// # Panics
-/// At compile time, if it is no number.
+/// At compile time, if it is not a number.
 #[doc(hidden)]
 pub const fn bytes(decimal: &str) -> usize {
     match usize::from_str_radix(decimal, 10) {

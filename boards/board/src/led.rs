@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 use embedded_hal::digital::{ErrorType, OutputPin};
 
-/// For a board that has none.
+/// The LED of a board that has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoLed;
 
@@ -21,30 +21,31 @@ impl OutputPin for NoLed {
     }
 }
 
-/// An LED that one write to a register lights and another puts out: enough for most chips' ports.
+/// An LED that is switched on by one register write and off by another, which covers most chips' ports.
 ///
-/// High is lit, however the LED is wired.
+/// `set_high` switches it on, however the LED is wired.
 #[derive(Debug)]
-pub struct Register {
+pub struct RegisterLed {
     lit: (*mut u32, u32),
     dark: (*mut u32, u32),
 }
 
-impl Register {
-    /// The address and value of the write that lights it, and of the one that puts it out.
+impl RegisterLed {
+    /// Creates it from the address and value of the write that switches it on, and of the one that switches it off.
     ///
     /// # Safety
-    /// Both addresses are those of registers that may be written so, and nothing else in the image writes to them.
+    /// Both must be addresses of registers that may be written with these values, and nothing else in the image may
+    /// write to them.
     pub const unsafe fn new(lit: (usize, u32), dark: (usize, u32)) -> Self {
         Self { lit: (lit.0 as *mut u32, lit.1), dark: (dark.0 as *mut u32, dark.1) }
     }
 }
 
-impl ErrorType for Register {
+impl ErrorType for RegisterLed {
     type Error = Infallible;
 }
 
-impl OutputPin for Register {
+impl OutputPin for RegisterLed {
     fn set_low(&mut self) -> Result<(), Infallible> {
         // SAFETY: `new` was told that it is a register.
         unsafe { self.dark.0.write_volatile(self.dark.1) };
@@ -58,7 +59,7 @@ impl OutputPin for Register {
     }
 }
 
-/// An LED that is lit while its pin is low, as one between the supply and the pin is. High is lit here too.
+/// An LED that is on while its pin is low, as one between the supply and the pin is. `set_high` switches it on.
 #[derive(Clone, Copy, Debug)]
 pub struct ActiveLow<P>(pub P);
 
@@ -76,10 +77,10 @@ impl<P: OutputPin> OutputPin for ActiveLow<P> {
     }
 }
 
-/// Writes registers one after another: what a port needs before its pin is an output.
+/// Writes registers one after another, to configure a pin as an output.
 ///
 /// # Safety
-/// They are registers that may be written so.
+/// They must be registers that may be written with these values.
 pub unsafe fn prepare(writes: &[(usize, u32)]) {
     for &(register, value) in writes {
         // SAFETY: as the caller says.
@@ -92,11 +93,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lit_led_is_a_write_to_one_register_and_a_dark_one_to_another() {
+    fn writes_the_registers_of_an_led() {
         let mut registers = [0_u32; 2];
         let [set, clear] = [0, 1].map(|i| &raw mut registers[i] as usize);
         // SAFETY: they are words that nothing else writes to.
-        let mut led = unsafe { Register::new((set, 1 << 9), (clear, 1 << 9)) };
+        let mut led = unsafe { RegisterLed::new((set, 1 << 9), (clear, 1 << 9)) };
         led.set_high().unwrap();
         assert_eq!(registers, [1 << 9, 0]);
         // SAFETY: they are words that nothing else writes to.

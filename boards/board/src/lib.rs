@@ -1,9 +1,8 @@
-//! What all boards share: the [`Board`] trait, the firmware [`mod@app`], its [`report`] in the [`log`], and the meters of
-//! time ([`calibrate`]) and of stack ([`stack`]).
+//! What all boards share: the [`Board`] trait, the firmware [`mod@app`], its [`report`] in the [`log`], and the
+//! measurement of time ([`calibrate`]) and stack ([`stack`]).
 //!
-//! The idea: an app is written once, over [`Board`]; a board's `main.rs` only wires its
-//! peripherals to it ([`firmware!`]).
-//! Nothing here formats with `core::fmt` or indexes a slice, so that an image built from it has no path to a panic.
+//! An app is written once, for any [`Board`]; a board's `main.rs` only connects its peripherals to it ([`firmware!`]).
+//! Nothing here formats with `core::fmt` or indexes a slice, so an image built from it contains no path to a panic.
 
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -15,7 +14,7 @@ pub mod clock;
 mod entry;
 #[cfg(target_os = "none")]
 mod fault;
-mod feed;
+mod input;
 pub mod led;
 pub mod log;
 mod machine;
@@ -59,12 +58,12 @@ pub use tealight;
 #[cfg(target_os = "none")]
 pub use wired::{ByteReader, Incoming, Outgoing, Wire, Wired};
 
-// The start-up code, which nothing names.
+// Links the start-up code, which nothing refers to.
 #[cfg(all(target_os = "none", feature = "start", target_arch = "arm"))]
 use cortex_m_rt as _;
 #[cfg(all(target_os = "none", feature = "start", any(target_arch = "riscv32", target_arch = "riscv64")))]
 use riscv_rt as _;
-// The critical section of a single core, which nothing names.
+// Links the critical section of a single core, which nothing refers to.
 #[cfg(all(target_os = "none", feature = "single-core", target_arch = "arm"))]
 use cortex_m as _;
 #[cfg(all(target_os = "none", feature = "single-core", any(target_arch = "riscv32", target_arch = "riscv64")))]

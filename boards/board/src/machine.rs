@@ -1,9 +1,8 @@
-//! What differs between boards, whatever their way to the host is.
+//! The hardware of a board, independent of its connection to the host.
 
 use embedded_hal::digital::OutputPin;
 
-/// A board's hardware, as far as the app needs it: what `Semihosted` and `Wired` make a
-/// [`Board`](crate::Board) of.
+/// A board's hardware, as far as the app needs it: `Semihosted` and `Wired` turn it into a [`Board`](crate::Board).
 pub trait Machine {
     /// The status LED.
     type Led: OutputPin;
@@ -14,12 +13,12 @@ pub trait Machine {
     /// Ticks of [`Machine::ticks`] in a second.
     const TICKS_PER_SECOND: u32;
 
-    /// Takes the hardware and starts its clock; called once.
+    /// Takes ownership of the hardware and starts its clock; called once.
     fn take() -> Self;
 
     /// The status LED; [`NoLed`](crate::led::NoLed) where there is none.
     fn led(&mut self) -> &mut Self::Led;
 
-    /// A free-running count that goes up and wraps at 2³².
+    /// Returns a free-running count that increases and wraps at 2³².
     fn ticks(&mut self) -> u32;
 }

@@ -1,18 +1,18 @@
-//! Times single polls of any models: the measurement behind the costs in a plan.
+//! Measures the time of single polls of any model, which the costs in a plan are based on.
 //!
-//! The board's input is jobs in a row. A job is three little-endian u32 (the bytes of a model file, the bytes of its inputs,
-//! how many polls), the file, the inputs, and a u64 for each poll: its budget, or [`LAYER`]. The output is a u32 for each
-//! poll: its ticks.
+//! The board's input is a sequence of jobs. A job consists of three little-endian u32 (the length of a model file, the
+//! length of its inputs, the number of polls), the file, the inputs, and a u64 for each poll: its budget, or [`LAYER`].
+//! The output is a u32 for each poll: its ticks.
 
 use crate::Board;
-use crate::feed::{Failure, next};
+use crate::input::{Failure, next};
 use embedded_io::Write;
 use tealight::{AllOps, Budget, Model, Session};
 
-/// Stands for a poll to the end of an operator.
+/// Represents a poll to the end of an operator.
 const LAYER: u64 = u64::MAX;
 
-/// Does all jobs in `memory`, of which the model files take one half and the arenas the other; says how many there were.
+/// Runs all jobs and returns their number. One half of `memory` holds the model file, the other the arena.
 pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, Failure> {
     let mut jobs = 0_u32;
     let mut header = [0; 12];
@@ -20,7 +20,7 @@ pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, F
         match next(board, &mut None, &mut header)? {
             0 => return Ok(jobs),
             12 => job(board, header, memory)?,
-            _ => return Err(Failure::InputCut),
+            _ => return Err(Failure::InputTruncated),
         }
         jobs = jobs.wrapping_add(1);
     }
@@ -28,10 +28,10 @@ pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, F
 
 fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(), Failure> {
     let (words, _) = header.as_chunks::<4>();
-    let &[file_len, input_len, polls] = words else { return Err(Failure::InputCut) };
+    let &[file_len, input_len, polls] = words else { return Err(Failure::InputTruncated) };
     let half = (memory.len() / 2) & !15;
-    let Some((file, arena)) = memory.split_at_mut_checked(half) else { return Err(Failure::InputCut) };
-    let Some(file) = file.get_mut(..u32::from_le_bytes(file_len) as usize) else { return Err(Failure::InputCut) };
+    let Some((file, arena)) = memory.split_at_mut_checked(half) else { return Err(Failure::InputTruncated) };
+    let Some(file) = file.get_mut(..u32::from_le_bytes(file_len) as usize) else { return Err(Failure::InputTruncated) };
     whole(board, file)?;
     let model = Model::parse(file).map_err(Failure::Parse)?;
     let mut session = Session::<AllOps>::load(&model, arena).map_err(Failure::Load)?;
@@ -43,7 +43,7 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
         whole(board, bytes)?;
     }
     if left != 0 {
-        return Err(Failure::InputCut);
+        return Err(Failure::InputTruncated);
     }
     for _ in 0..u32::from_le_bytes(polls) {
         let mut budget = [0; 8];
@@ -65,5 +65,5 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
 /// Fills `bytes` from the board's input.
 fn whole<B: Board>(board: &mut B, bytes: &mut [u8]) -> Result<(), Failure> {
     let wanted = bytes.len();
-    if next(board, &mut None, bytes)? == wanted { Ok(()) } else { Err(Failure::InputCut) }
+    if next(board, &mut None, bytes)? == wanted { Ok(()) } else { Err(Failure::InputTruncated) }
 }

@@ -1,7 +1,8 @@
 //! The choice of the next token, without memory of its own.
 //!
-//! It chooses as `tealight-text`'s sampler does from all tokens, so that the board and `tealight generate` write the same
-//! text. That one sorts the scores; this one looks for the next lower score again and again, which takes no room.
+//! It chooses as the sampler of `tealight-text` does among all tokens, so the board and `tealight generate` produce the
+//! same text. That sampler sorts the scores; this one searches for the next lower score each time, which needs no
+//! memory.
 
 use core::cmp::Ordering;
 use tealight::compare_scores;
@@ -9,28 +10,28 @@ use tealight::compare_scores;
 /// Chooses one token after another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sampler {
-    /// What scores are divided by before softmax; 0 takes the highest score.
+    /// Divisor of the scores before softmax; 0 takes the highest score.
     pub(crate) temperature: f32,
-    /// Where the random numbers begin.
+    /// The state of the random number generator.
     pub(crate) random: u64,
 }
 
 impl Sampler {
-    /// The number of the next token by the scores of all; `None` if no score is a number. Of equal scores the first is the
-    /// highest, and NaN is never chosen.
+    /// Returns the next token, given the scores of all; `None` if no score is a number. Of equal scores the first is
+    /// the highest, and NaN is never chosen.
     pub(crate) fn next(&mut self, scores: &[f32]) -> Option<u32> {
-        let (first, most) = falling(scores).next()?;
-        // Written so that NaN is no temperature.
+        let (first, max) = descending(scores).next()?;
+        // Written so that a NaN temperature takes the highest score.
         let tempered = self.temperature > 0.0;
-        if !tempered || !most.is_finite() {
+        if !tempered || !max.is_finite() {
             return Some(first);
         }
         let weights = || {
-            let weight = |(token, score): (u32, f32)| (token, libm::expf((score - most) / self.temperature));
-            falling(scores).map(weight)
+            let weight = |(token, score): (u32, f32)| (token, libm::expf((score - max) / self.temperature));
+            descending(scores).map(weight)
         };
         let sum = weights().fold(0.0_f32, |sum, (_, weight)| sum + weight);
-        // What is too small to make the sum any greater is not chosen.
+        // A token whose weight is too small to change the sum is not chosen.
         let mut kept = 0.0_f32;
         let mut last = 0_usize;
         for (_, weight) in weights() {
@@ -49,8 +50,8 @@ impl Sampler {
     }
 }
 
-/// Tokens and their scores, the highest score first; without those whose score is NaN.
-fn falling(scores: &[f32]) -> impl Iterator<Item = (u32, f32)> {
+/// Returns the tokens and their scores, the highest score first, without those whose score is NaN.
+fn descending(scores: &[f32]) -> impl Iterator<Item = (u32, f32)> {
     let numbered = move || (0_u32..).zip(scores.iter().copied()).filter(|(_, score)| !score.is_nan());
     let order = |a: &(u32, f32), b: &(u32, f32)| compare_scores(b.1, a.1).then(a.0.cmp(&b.0));
     let mut before: Option<(u32, f32)> = None;
@@ -61,8 +62,8 @@ fn falling(scores: &[f32]) -> impl Iterator<Item = (u32, f32)> {
     })
 }
 
-/// A number from 0 to below 1: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-/// 2014), of which the upper 24 bits.
+/// Returns a number from 0 to below 1: the upper 24 bits of SplitMix64 (Steele, Lea and Flood, "Fast splittable
+/// pseudorandom number generators", 2014).
 fn unit(random: &mut u64) -> f32 {
     *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *random;
@@ -76,12 +77,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_chooses_what_the_hosts_sampler_chooses() {
+    fn chooses_the_same_tokens_as_the_host_sampler() {
         let mut random = 7;
         for case in 0..105_u32 {
             let count = 1 + (unit(&mut random) * 90.0) as usize;
             let mut scores: Vec<f32> = (0..count).map(|_| 20.0 * unit(&mut random) - 10.0).collect();
-            // Equal scores, and what is no score.
+            // Equal scores, and NaN.
             if case % 3 == 0 {
                 scores.iter_mut().for_each(|score| *score = score.round());
             }

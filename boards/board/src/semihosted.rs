@@ -1,6 +1,6 @@
-//! A board that a host debugs or emulates: its report, inputs and outputs go through semihosting.
+//! A board under a debugger or emulator: its report, inputs and outputs go through semihosting.
 //!
-//! What is left to say of such a board is its clock and its LED.
+//! Only its clock and its LED remain to be described.
 
 use crate::semihosting::{self, File};
 use crate::{Board, Machine, Outcome, calibrate, keep, log, stack};
@@ -14,7 +14,7 @@ pub struct Semihosted<M> {
 }
 
 impl<M: Machine> Semihosted<M> {
-    /// Takes the machine. Without a host to talk to, it ends the run.
+    /// Takes ownership of the machine. Without a host, it ends the run.
     pub fn take() -> Self {
         let Some(console) = File::console() else { semihosting::exit(Outcome::Failure) };
         log::start(keep!(console => File));

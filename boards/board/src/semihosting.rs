@@ -1,6 +1,7 @@
-//! Files, console and exit of the host that debugs or emulates the board (Arm semihosting; RISC-V has the same calls).
+//! Files, console and exit status of the host that debugs or emulates the board (Arm semihosting; RISC-V has the same
+//! calls).
 //!
-//! The calls are made without any formatting, because formatting can panic.
+//! The calls are made without formatting, which can panic.
 
 use crate::Outcome;
 use core::ffi::CStr;
@@ -13,25 +14,24 @@ use semihosting::sys::arm_compat::{ExitReason, OpenMode, sys_exit_extended, sys_
 pub struct File(BorrowedFd<'static>);
 
 impl File {
-    /// Opens a file of the host for reading, or says `None`.
+    /// Opens a file of the host for reading; returns `None` if it cannot.
     pub fn open(name: &CStr) -> Option<Self> {
         Self::with_mode(name, OpenMode::RDONLY_BINARY)
     }
 
-    /// Creates a file of the host, or says `None`.
+    /// Creates a file of the host; returns `None` if it cannot.
     pub fn create(name: &CStr) -> Option<Self> {
         Self::with_mode(name, OpenMode::WRONLY_TRUNC_BINARY)
     }
 
-    /// The host's console.
+    /// Opens the host's console.
     pub fn console() -> Option<Self> {
         Self::with_mode(c":tt", OpenMode::WRONLY_TRUNC)
     }
 
     fn with_mode(name: &CStr, mode: OpenMode) -> Option<Self> {
         let file = sys_open(name, mode).ok()?.into_raw_fd();
-        // An open file is never -1; said again, so that no check of it is linked that could panic.
-        // SAFETY: the file is open, and nothing closes it.
+        // An open file is never -1; the check here removes a check that could panic from the linked code.
         (file != -1).then(|| Self(unsafe { BorrowedFd::borrow_raw(file) }))
     }
 }

@@ -1,4 +1,4 @@
-//! Critical sections of one aarch64 core, for which no crate of the field has any: its interrupts are masked.
+//! Critical sections of a single aarch64 core, for which no published crate has any: its interrupts are masked.
 
 use core::arch::asm;
 use critical_section::{Impl, RawRestoreState, set_impl};
@@ -7,17 +7,17 @@ struct SingleCore;
 
 set_impl!(SingleCore);
 
-// SAFETY: no interrupt comes between the two calls, and the other cores sleep.
+// SAFETY: no interrupt occurs between the two calls, and the other cores are asleep.
 unsafe impl Impl for SingleCore {
     unsafe fn acquire() -> RawRestoreState {
         let masked;
-        // SAFETY: masking interrupts has no effect on memory; no access is moved over it, for the compiler knows no better.
+        // SAFETY: masking interrupts has no effect on memory; without `nomem`, the compiler moves no access over it.
         unsafe { asm!("mrs {masked}, daif", "msr daifset, #0b1111", masked = out(reg) masked, options(nostack)) };
         masked
     }
 
     unsafe fn release(masked: RawRestoreState) {
-        // SAFETY: they are as `acquire` found them.
+        // SAFETY: restores the mask that `acquire` found.
         unsafe { asm!("msr daif, {masked}", masked = in(reg) masked, options(nostack)) };
     }
 }

@@ -1,20 +1,20 @@
-//! Inputs from sound: samples in, features into the model.
+//! Inputs from sound: computes a model's features from samples.
 
 use crate::Board;
-use crate::feed::{Failure, Feed, next};
-use crate::log::fact;
+use crate::input::{Failure, InputSource, next};
+use crate::log::emit;
 use embedded_io::Write;
 use tealight::{Ops, Session};
 use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
 
-/// Samples that are taken at a time, as a microphone's buffer would give them: 20 ms.
+/// The number of samples read at a time, as from a microphone's buffer: 20 ms.
 const PIECE: usize = HOP;
 
-/// A listener: each second of 16 kHz samples becomes `FRAMES` frames of `BANDS` bands, by the code that made the features
-/// to train with.
+/// The audio front end: it converts each second of 16 kHz samples to `FRAMES` frames of `BANDS` bands, with the code
+/// that computed the features for training.
 ///
-/// The board's input holds seconds of i16 samples. Its output gets the features of each before the model's outputs, so
-/// that the host can compare them too.
+/// The board's input holds seconds of i16 samples. The features of each second are written to the board's output before
+/// the model's outputs, so the host can compare them too.
 #[derive(Debug)]
 pub struct Sound<const FRAMES: usize, const BANDS: usize> {
     log_mel: LogMel<BANDS>,
@@ -22,7 +22,7 @@ pub struct Sound<const FRAMES: usize, const BANDS: usize> {
 }
 
 impl<const FRAMES: usize, const BANDS: usize> Sound<FRAMES, BANDS> {
-    /// Before the first second.
+    /// Creates it, before the first second.
     pub const fn new() -> Self {
         Self { log_mel: LogMel::new(), features: Features::new() }
     }
@@ -34,14 +34,18 @@ impl<const FRAMES: usize, const BANDS: usize> Default for Sound<FRAMES, BANDS> {
     }
 }
 
-/// A listener and what it listens to, where that is built into the image.
-pub(crate) struct Listening<'a, const FRAMES: usize, const BANDS: usize> {
+/// The audio front end, and its samples if they are built into the image.
+pub(crate) struct AudioInput<'a, const FRAMES: usize, const BANDS: usize> {
     pub(crate) sound: &'a mut Sound<FRAMES, BANDS>,
     pub(crate) embedded: Option<&'static [u8]>,
 }
 
-impl<const FRAMES: usize, const BANDS: usize> Feed for Listening<'_, FRAMES, BANDS> {
-    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
+impl<const FRAMES: usize, const BANDS: usize> InputSource for AudioInput<'_, FRAMES, BANDS> {
+    fn fill<B: Board, O: Ops>(
+        &mut self,
+        board: &mut B,
+        session: &mut Session<'_, O>,
+    ) -> Result<bool, Failure> {
         let Sound { log_mel, features } = &mut *self.sound;
         log_mel.reset();
         features.reset();
@@ -52,7 +56,7 @@ impl<const FRAMES: usize, const BANDS: usize> Feed for Listening<'_, FRAMES, BAN
                 return Ok(false);
             }
             if read != bytes.len() {
-                return Err(Failure::InputCut);
+                return Err(Failure::InputTruncated);
             }
             for (sample, bytes) in samples.iter_mut().zip(bytes.as_chunks().0) {
                 *sample = i16::from_le_bytes(*bytes);
@@ -61,7 +65,7 @@ impl<const FRAMES: usize, const BANDS: usize> Feed for Listening<'_, FRAMES, BAN
             log_mel.push(&samples, |frame| features.push(frame));
             ticks = ticks.wrapping_add(board.ticks().wrapping_sub(start));
         }
-        fact!("tealight front_end_ticks={}", ticks);
+        emit!("tealight front_end_ticks={}", ticks);
         let mut input = session.input(0).ok_or(Failure::Features)?;
         input.copy_from(features.as_slice()).map_err(|_| Failure::Features)?;
         let sink = board.output().ok_or(Failure::NoOutput)?;

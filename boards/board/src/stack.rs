@@ -1,8 +1,8 @@
-//! The stack's high-water mark: unused stack is painted, and what lost its paint was used.
+//! The stack's high-water mark: unused stack is painted, and words that have lost their paint were used.
 
 use crate::Board;
 
-/// Lowest and highest address (exclusive) of the memory that `memory.x` keeps for the stack.
+/// Returns the lowest and the highest address (exclusive) of the memory that `memory.x` reserves for the stack.
 #[cfg(target_os = "none")]
 pub fn bounds() -> (usize, usize) {
     unsafe extern "C" {
@@ -15,13 +15,13 @@ pub fn bounds() -> (usize, usize) {
 /// A word that code is unlikely to push by itself.
 const PAINT: u32 = 0x7EA1_1687;
 
-/// Kept unpainted at the stack's end, where a HAL may have a word that it watches.
+/// Bytes left unpainted at the end of the stack, where a HAL may keep a guard word.
 const FLOOR: usize = 64;
 
-/// Kept unpainted below the painter's own frame.
+/// Bytes left unpainted below the painter's own frame.
 const MARGIN: usize = 256;
 
-/// At most this much is painted, so that a board with megabytes of stack starts fast.
+/// The maximum number of bytes to paint, so that a board with megabytes of stack starts fast.
 const PAINTED: usize = 64 * 1024;
 
 /// A painted stack.
@@ -51,7 +51,8 @@ impl Meter {
         Self { bottom, top }
     }
 
-    /// Bytes from the top of the stack to the deepest word that lost its paint; 0 where there was no room to paint.
+    /// Returns the bytes from the top of the stack to the deepest word that lost its paint; 0 if there was no room to
+    /// paint.
     pub fn high_water(&self) -> usize {
         let mut address = self.bottom;
         while address < self.top {

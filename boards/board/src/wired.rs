@@ -1,32 +1,33 @@
-//! A board whose only way to the world is a wire: a UART, or a debugger's RTT.
+//! A board whose only connection is serial: a UART, or a debugger's RTT.
 //!
-//! What it says and what it answers goes out as the [log's](crate::log) frames: a run of output bytes is a line
-//! `tealight output=[..]`. Inputs come in as they are, after the number of their bytes (u32, little-endian), because a wire has
-//! no end; or they are built into the image.
+//! Its log and its outputs are sent as the [log's](crate::log) frames: a run of output bytes is a line `tealight
+//! output=[..]`. Inputs are received as raw bytes, after their number (u32, little-endian), because the connection has
+//! no end of file; or they are built into the image.
 
 use crate::{Board, Machine, Outcome, calibrate, fault, stack};
 use defmt::println;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadExactError, Write};
 
-/// A machine with a wire.
+/// A machine with a serial connection.
 pub trait Wire: Machine {
-    /// Where inputs come from.
+    /// The receiver of inputs.
     type Reader: Read;
 
-    /// The end of the wire on which inputs come, or `None` if it goes one way only.
+    /// Returns the receiver, or `None` if the connection only sends.
     fn reader(&mut self) -> Option<&mut Self::Reader>;
 }
 
-/// A serial port that gives a byte at a time, as most HALs' do, for a [`Wire::Reader`].
+/// A serial port that returns one byte at a time, as most HALs' do, for a [`Wire::Reader`].
 #[derive(Debug)]
 pub struct ByteReader<P> {
     port: P,
-    /// Waits for a byte; false if the port failed.
+    /// Waits for a byte; returns false if the port failed.
     receive: fn(&mut P, &mut [u8]) -> bool,
 }
 
 impl<P> ByteReader<P> {
-    /// `receive` waits for one byte, which it writes to a slice of length 1, and tells whether it came.
+    /// Creates it from `receive`, which waits for one byte, writes it to a slice of length 1, and returns whether it
+    /// arrived.
     pub const fn new(port: P, receive: fn(&mut P, &mut [u8]) -> bool) -> Self {
         Self { port, receive }
     }
@@ -44,7 +45,7 @@ impl<P> Read for ByteReader<P> {
     }
 }
 
-/// A board of a machine with a wire. [`Machine::take`] has given the log its console.
+/// A board of a machine with a serial connection. [`Machine::take`] has set the console of the log.
 #[derive(Debug)]
 pub struct Wired<M> {
     input: Incoming<M>,
@@ -52,7 +53,7 @@ pub struct Wired<M> {
 }
 
 impl<M: Wire> Wired<M> {
-    /// Takes the machine.
+    /// Takes ownership of the machine.
     pub fn take() -> Self {
         Self { input: Incoming { machine: M::take(), left: None }, output: Outgoing }
     }
@@ -97,11 +98,11 @@ impl<M: Wire> Board for Wired<M> {
     }
 }
 
-/// Inputs as they come.
+/// The inputs as they are received.
 #[derive(Debug)]
 pub struct Incoming<M> {
     machine: M,
-    /// Bytes still to come, once their number has come.
+    /// The number of bytes still to be received, once it is known.
     left: Option<u32>,
 }
 
@@ -115,7 +116,7 @@ impl<M: Wire> Read for Incoming<M> {
         let left = match self.left {
             Some(left) => left,
             None => {
-                // Whoever sends may wait for this.
+                // The sender may wait for this.
                 println!("tealight ready=1");
                 let mut length = [0; 4];
                 reader.read_exact(&mut length).map_err(|error| match error {
@@ -133,7 +134,7 @@ impl<M: Wire> Read for Incoming<M> {
     }
 }
 
-/// Outputs as frames of the log.
+/// The outputs as frames of the log.
 #[derive(Debug)]
 pub struct Outgoing;
 
@@ -155,5 +156,5 @@ impl Write for Outgoing {
     }
 }
 
-/// Output bytes in a line at most.
+/// The maximum number of output bytes in a line.
 const PIECE: usize = 256;

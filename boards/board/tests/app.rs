@@ -106,7 +106,7 @@ impl Board for Memory {
 }
 
 /// What [`RELU`] needs.
-type Small = Arena<{ RELU.arena_len() }>;
+type ReluArena = Arena<{ RELU.arena_len() }>;
 
 /// Runs an app; gives its outcome, console and output.
 fn run_app<const N: usize>(
@@ -127,16 +127,16 @@ fn run_app<const N: usize>(
 
 /// The app whose inputs are the model's.
 fn run(input: Option<&'static [u8]>, embedded: Option<&'static [u8]>) -> (Outcome, String, Vec<u8>) {
-    run_app(input, |board, arena: &'static mut Small| app(board, &RELU, arena, embedded))
+    run_app(input, |board, arena: &'static mut ReluArena| app(board, &RELU, arena, embedded))
 }
 
 /// The app that listens; the model takes one frame of three bands.
-fn listen(samples: &[i16], built_in: bool) -> (Outcome, String, Vec<u8>) {
+fn run_audio(samples: &[i16], built_in: bool) -> (Outcome, String, Vec<u8>) {
     let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let bytes: &'static [u8] = bytes.leak();
     let (input, embedded) = if built_in { (None, Some(bytes)) } else { (Some(bytes), None) };
     let sound = Box::leak(Box::new(Sound::<1, 3>::new()));
-    run_app(input, |board, arena: &'static mut Small| app_audio(board, &RELU, arena, sound, embedded))
+    run_app(input, |board, arena: &'static mut ReluArena| app_audio(board, &RELU, arena, sound, embedded))
 }
 
 /// Seconds of a tone that grows.
@@ -145,7 +145,7 @@ fn tone(seconds: usize) -> Vec<i16> {
 }
 
 #[test]
-fn a_second_of_sound_becomes_features_and_these_an_answer() {
+fn a_second_of_sound_becomes_features_and_an_output() {
     let samples = tone(2);
     let mut wanted = Vec::new();
     for second in samples.chunks(SAMPLE_RATE) {
@@ -156,7 +156,7 @@ fn a_second_of_sound_becomes_features_and_these_an_answer() {
     }
     assert!(wanted.iter().any(|&byte| byte != 0));
     for built_in in [false, true] {
-        let (outcome, console, output) = listen(&samples, built_in);
+        let (outcome, console, output) = run_audio(&samples, built_in);
         assert_eq!((outcome, &output), (Outcome::Success, &wanted));
         // Fifty pieces, each timed by two readings of the clock.
         assert_eq!(console.matches(&format!("tealight front_end_ticks={}\n", 10 * SAMPLE_RATE / HOP)).count(), 2);
@@ -165,9 +165,9 @@ fn a_second_of_sound_becomes_features_and_these_an_answer() {
 }
 
 #[test]
-fn sound_that_ends_within_a_second_is_an_error_after_the_whole_ones() {
+fn incomplete_sound_is_an_error_after_the_complete_seconds() {
     for samples in [SAMPLE_RATE + 1, SAMPLE_RATE + HOP, 2 * SAMPLE_RATE - 1] {
-        let (outcome, console, output) = listen(&tone(2)[..samples], false);
+        let (outcome, console, output) = run_audio(&tone(2)[..samples], false);
         assert_eq!((outcome, output.len()), (Outcome::Failure, 6), "{samples} samples");
         assert!(console.ends_with("tealight error=input-ends-within-an-inference\n"), "{console}");
     }
@@ -178,14 +178,14 @@ fn a_model_that_takes_other_features_is_refused() {
     let sound = Box::leak(Box::new(Sound::<2, 3>::new()));
     let input: &'static [u8] = vec![0; 2 * SAMPLE_RATE].leak();
     let (outcome, console, _) =
-        run_app(Some(input), |board, arena: &'static mut Small| app_audio(board, &RELU, arena, sound, None));
+        run_app(Some(input), |board, arena: &'static mut ReluArena| app_audio(board, &RELU, arena, sound, None));
     assert_eq!(outcome, Outcome::Failure);
     assert!(console.ends_with("tealight error=model-takes-other-features\n"), "{console}");
 }
 
 #[test]
 fn elements_of_another_type_are_refused() {
-    let mut arena = Small::new();
+    let mut arena = ReluArena::new();
     let mut session = tealight::Session::new(&RELU, &mut arena);
     let mut input = session.input(0).expect("the model has an input");
     let refused = input.copy_from(&[200u8, 0, 5]);
@@ -216,7 +216,7 @@ fn built_in_inputs_are_taken_before_the_boards() {
 }
 
 #[test]
-fn an_input_that_ends_within_an_inference_is_an_error_after_the_whole_ones() {
+fn an_incomplete_input_is_an_error_after_the_complete_ones() {
     let (outcome, console, output) = run(Some(&[1, 2, 3, 4]), None);
     assert_eq!((outcome, &output[..]), (Outcome::Failure, &[1, 2, 3][..]));
     assert!(console.ends_with("tealight error=input-ends-within-an-inference\n"));
@@ -237,7 +237,7 @@ fn request(temperature: f32, seed: u64, count: u32, prompt: &[i32]) -> &'static 
 
 /// Runs `test` where the stack has room for the language model's memory, which is made there first.
 fn with_room(test: fn()) {
-    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(test).expect("a thread is given");
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(test).expect("cannot start a thread");
     thread.join().expect("the test holds");
 }
 
@@ -279,14 +279,14 @@ fn continued() {
         }
         let (outcome, console, output) = continue_text(request(temperature, seed, 5, &prompt), built_in);
         assert_eq!((outcome, output == scores), (Outcome::Success, true), "{console}");
-        let said = console.lines().filter_map(|line| line.strip_prefix("tealight token=")?.parse().ok());
-        assert_eq!(said.collect::<Vec<i32>>(), tokens, "temperature {temperature}, seed {seed}");
+        let printed = console.lines().filter_map(|line| line.strip_prefix("tealight token=")?.parse().ok());
+        assert_eq!(printed.collect::<Vec<i32>>(), tokens, "temperature {temperature}, seed {seed}");
         assert!(console.ends_with("tealight done=7\n"), "{console}");
     }
 }
 
 #[test]
-fn a_text_without_a_beginning_or_a_model_of_texts_is_an_error() {
+fn a_text_without_a_prompt_or_a_language_model_is_an_error() {
     with_room(refused);
 }
 
@@ -301,7 +301,7 @@ fn refused() {
         assert!(console.ends_with(&format!("tealight error={error}\n")), "{console}");
     }
     let input = request(0.0, 0, 5, &[1]);
-    let (outcome, console, _) = run_app(Some(input), |board, arena: &'static mut Small| {
+    let (outcome, console, _) = run_app(Some(input), |board, arena: &'static mut ReluArena| {
         app_text(board, &RELU, arena, None);
     });
     assert_eq!(outcome, Outcome::Failure);

@@ -1,22 +1,22 @@
 //! The build script of every board: `fn main() { tealight_board_build::main() }`.
 //!
-//! The idea: what a board is stands in its `board.toml` and nowhere else. The script writes the linker's `memory.x` from
-//! it, and hands the firmware its name.
+//! A board is described in its `board.toml` and nowhere else. The script writes the linker's `memory.x` from it, and
+//! passes the board's name to the firmware.
 
 use std::path::PathBuf;
 use std::{env, fs};
 use tealight_board_spec::{Board, Boot, Region};
 
-/// At most this much is kept for the arena of a model that is loaded at run time.
+/// The maximum size of the arena of a model that is loaded at run time.
 const LOADABLE: u64 = 512 * 1024;
 
-/// Bytes of the RP2040's second stage.
+/// The size of the RP2040's second-stage boot loader in bytes.
 const BOOT2: u64 = 256;
 
-/// Hands the linker its memory map, and the firmware its name and the model and input that it embeds.
+/// Passes the linker its memory map, and the firmware its name and the model and input to embed.
 ///
 /// # Panics
-/// If `board.toml` cannot be read or describes no memory, with the reason: cargo shows it.
+/// If `board.toml` cannot be read or has no memory regions; cargo shows the reason.
 pub fn main() {
     println!("cargo:rerun-if-changed=board.toml");
     let text = fs::read_to_string("board.toml").expect("a board's folder has a board.toml");
@@ -45,12 +45,12 @@ pub fn main() {
     }
 }
 
-/// The model that an image has where `TEALIGHT_MODEL` names none: handwritten digits.
+/// The model of an image if `TEALIGHT_MODEL` is not set: handwritten digits.
 fn default_model() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/digits/digits.safetensors")
 }
 
-/// Writes `memory.x` and links by it and by the start-up crate's script.
+/// Writes `memory.x`, and links with it and with the start-up crate's script.
 fn link_from_memory_x(board: &Board, architecture: &str) {
     let memory = memory_x(board, architecture).unwrap_or_else(|error| panic!("in board.toml: {error}"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -70,19 +70,18 @@ fn region<'a>(board: &'a Board, name: &str) -> Result<&'a Region, String> {
     board.memory.get(name).ok_or_else(|| format!("the table `[memory.{name}]` is missing"))
 }
 
-/// The linker's memory map.
+/// Returns the linker's memory map.
 ///
-/// The stack lies below the variables, where it can grow into nothing: on most chips nothing is mapped below the RAM, so
-/// that a stack that runs over is a fault and no silent damage. What is left of the RAM is all that variables may take,
-/// and the linker refuses what does not fit.
+/// The stack is below the variables. On most chips nothing is mapped below the RAM, so a stack overflow is a fault
+/// instead of silent damage. The rest of the RAM is for variables, and the linker reports variables that do not fit.
 ///
-/// A region `reset` takes the section `.reset`: for a machine that starts elsewhere than its image does.
+/// A region `reset` holds the section `.reset`, for a machine that starts elsewhere than its image does.
 fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
     let (flash, ram, stack) = (region(board, "flash")?, region(board, "ram")?, board.stack);
     if stack % 16 != 0 || stack >= ram.length {
         return Err(format!("`stack = {stack}` must be a multiple of 16 and less than the RAM, {}", ram.length));
     }
-    // The RP2040's second stage has the first bytes of the flash for itself.
+    // The first bytes of the flash belong to the RP2040's second-stage boot loader.
     let (boot2, first) = match board.boot {
         Some(Boot::Rp2040) => (format!("  BOOT2 : ORIGIN = {:#x}, LENGTH = {BOOT2:#x}\n", flash.origin), BOOT2),
         _ => (String::new(), 0),
@@ -121,32 +120,34 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
     ))
 }
 
-/// What the map of an aarch64 core's memory covers with one entry.
+/// The size of one block of an aarch64 core's memory map.
 const BLOCK: u64 = 2 << 20;
 
-/// Where the map of an aarch64 core's memory ends.
+/// The end of an aarch64 core's memory map.
 const MAPPED: u64 = 1 << 32;
 
-/// The bounds of what an aarch64 board's start-up code maps: flash, RAM, and devices if there are any.
+/// Returns the bounds of the memory that an aarch64 board's start-up code maps: flash, RAM, and devices if there are
+/// any.
 ///
-/// An entry of the map is a whole block of one kind, and the block below the RAM is nobody's: a stack that runs over faults.
+/// A block of the map has one kind of memory, and the block below the RAM is not mapped, so that a stack overflow
+/// faults.
 fn aarch64_map(board: &Board) -> Result<String, String> {
     let (flash, ram) = (region(board, "flash")?, region(board, "ram")?);
     let none = Region { origin: 0, length: 0, window_of: None };
     let devices = board.memory.get("devices").unwrap_or(&none);
     if ram.origin % BLOCK != 0 {
-        return Err("`[memory.ram]` must begin at a multiple of 2 MiB, of which the map of the memory is made".into());
+        return Err("`[memory.ram]` must begin at a multiple of 2 MiB, the block size of the memory map".into());
     }
     let blocks = |region: &Region| region.origin / BLOCK..(region.origin + region.length).div_ceil(BLOCK);
     let mut bounds = String::new();
     for (name, region) in [("flash", flash), ("ram", ram), ("devices", devices)] {
         let end = region.origin + region.length;
         if end > MAPPED {
-            return Err(format!("`[memory.{name}]` ends above 4 GiB, where the map of the memory ends"));
+            return Err(format!("`[memory.{name}]` ends above 4 GiB, where the memory map ends"));
         }
         if name != "ram" && blocks(region).any(|block| block + 1 == blocks(ram).start || blocks(ram).contains(&block)) {
             return Err(format!(
-                "`[memory.{name}]` takes part of a block of 2 MiB of `[memory.ram]`, or of the one below it"
+                "`[memory.{name}]` shares a block of 2 MiB with `[memory.ram]`, or uses the block below it"
             ));
         }
         bounds += &format!("_{name}_start = {:#x};\n_{name}_end = {end:#x};\n", region.origin);
@@ -154,7 +155,7 @@ fn aarch64_map(board: &Board) -> Result<String, String> {
     Ok(bounds)
 }
 
-/// Where what the chip looks for lies, among the sections of the start-up crate's script.
+/// Returns the sections that the chip's boot loader looks for, placed among those of the start-up crate's script.
 fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
     match boot {
         Some(Boot::Rp2040) => "SECTIONS { .boot2 : { KEEP(*(.boot2)) } > BOOT2 } INSERT BEFORE .vector_table;\n",
@@ -173,7 +174,7 @@ fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
     }
 }
 
-/// Bytes for the arena of a model that is loaded at run time: half of what the stack leaves.
+/// Returns the size of the arena of a model that is loaded at run time: half of the RAM without the stack.
 fn loadable_memory(board: &Board) -> u64 {
     (board.length("ram").saturating_sub(board.stack) / 2).min(LOADABLE) & !15
 }
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stack_lies_below_the_variables_and_both_are_the_ram() {
+    fn the_stack_is_below_the_variables_and_both_fill_the_ram() {
         let text = memory_x(&board(0x1000), "arm").unwrap();
         assert!(text.contains("STACK : ORIGIN = 0x20000000, LENGTH = 0x1000\n"), "{text}");
         assert!(text.contains("RAM : ORIGIN = 0x20001000, LENGTH = 0x3000\n"), "{text}");
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_chip_looks_for_lies_where_it_looks() {
+    fn boot_sections_are_where_the_chip_looks_for_them() {
         let with = |boot| Board { boot: Some(boot), ..board(0x1000) };
         let text = memory_x(&with(Boot::Rp2040), "arm").unwrap();
         assert!(text.contains("BOOT2 : ORIGIN = 0x0, LENGTH = 0x100\n"), "{text}");
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_that_is_no_part_of_the_ram_is_refused() {
+    fn rejects_a_stack_that_does_not_fit_the_ram() {
         assert!(memory_x(&board(0x4000), "arm").unwrap_err().contains("stack = 16384"));
         assert!(memory_x(&board(8), "arm").is_err());
         let mut without = board(16);
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_aarch64_board_is_mapped_by_blocks_that_keep_the_stack_apart() {
+    fn maps_an_aarch64_board_with_a_gap_below_the_stack() {
         let (flash, ram) = (|| region(0x8_0000, 0xF8_0000), || region(0x120_0000, 0x80_0000));
         let devices = || region(0x3F00_0000, 0x100_0000);
         let mapped = |flash, ram, devices| Board {
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_starts_elsewhere_gets_a_section_for_it() {
+    fn a_machine_with_another_reset_address_gets_a_section_for_it() {
         let mut elsewhere = board(0x1000);
         elsewhere.memory.insert("reset".into(), region(0x8000_0000, 0x80));
         let text = memory_x(&elsewhere, "riscv32").unwrap();
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loaded_model_has_half_of_what_the_stack_leaves() {
+    fn a_loaded_model_has_half_of_the_ram_without_the_stack() {
         assert_eq!(loadable_memory(&board(0x1000)), 0x1800);
     }
 }

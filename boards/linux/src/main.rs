@@ -1,16 +1,17 @@
-//! What a Linux board runs for `cargo xtask conformance`: models on inputs from files, their outputs to files.
+//! The program that a Linux board runs for `cargo xtask conformance`: it runs models on inputs from files and writes
+//! their outputs to files.
 //!
-//! `tealight-linux FOLDER COUNT` runs model `I.model` of the folder once for each of the inputs that lie in a row in
-//! `I.input`, for each I below COUNT, and writes all outputs in a row to `I.output`; a model without inputs runs once. Before that it compares
-//! the inner loops of its instruction set with the portable ones, and all f32 and block kernels with what they gave elsewhere. The
-//! exit code is 0, 1 if something went wrong, 2 for wrong arguments.
+//! `tealight-linux FOLDER COUNT` runs model `I.model` of the folder once for each of the consecutive inputs in
+//! `I.input`, for each I below COUNT, and writes all outputs to `I.output`; a model without inputs runs once. Before
+//! that it compares the inner loops of its instruction set with the portable ones, and all f32 and block kernels with
+//! their recorded results. The exit code is 0, 1 if something failed, or 2 for wrong arguments.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tealight::OwnedSession;
 
-/// Random cases of the instruction set's inner loops.
+/// The number of random cases for the instruction set's inner loops.
 const ARCH_CASES: u32 = 5_000;
 
 fn main() -> ExitCode {
@@ -18,11 +19,11 @@ fn main() -> ExitCode {
     let folder = arguments.next().map(PathBuf::from);
     let count = arguments.next().and_then(|count| count.to_str()?.parse::<usize>().ok());
     let (Some(folder), Some(count), None) = (folder, count, arguments.next()) else {
-        eprintln!("error: give a folder, and how many models are in it");
+        eprintln!("usage: tealight-linux FOLDER COUNT");
         return ExitCode::from(2);
     };
     if let Some(case) = tealight_kernels::compare_arch(ARCH_CASES) {
-        eprintln!("error: the loops of this instruction set differ from the portable ones in random case {case}");
+        eprintln!("error: the kernels of this instruction set differ from the portable ones in random case {case}");
         return ExitCode::FAILURE;
     }
     if let Some(kernel) = tealight_kernels::selftest::first_difference() {
@@ -39,14 +40,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs a model on each input in a row.
+/// Runs a model on each input.
 fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     let mut session = OwnedSession::from_bytes(&std::fs::read(model)?)?;
     let [input_count, output_count] = [session.model().input_count(), session.model().output_count()];
     let inputs = std::fs::read(input)?;
     let mut left = &inputs[..];
     let mut outputs = Vec::new();
-    // Without inputs there is nothing to count inferences by.
+    // Without inputs, the number of inferences is 1.
     let mut once = input_count == 0;
     if once && !left.is_empty() {
         return Err("the model has no inputs, but its file of inputs is not empty".into());

@@ -1,4 +1,4 @@
-//! The program on this machine: what it makes of models and files.
+//! Runs the program on this machine with models and files.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ use tealight_compiler::graph::{ElementType::F32, TensorId};
 use tealight_format::Operator;
 use tealight_format::ops::{UnaryF32, UnaryFunction};
 
-/// A model whose output is -x of what `source` gives.
+/// Returns a model whose output is -x of the result of `source`.
 fn negative(source: impl Fn(&mut Builder) -> TensorId) -> Vec<u8> {
     let mut b = Builder::new();
     let x = source(&mut b);
@@ -23,7 +23,7 @@ fn floats(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
-/// Runs one model on `input`; gives how it went, and the outputs.
+/// Runs one model on `input`; returns the program's output and the model's.
 fn run(model: &[u8], input: &[u8]) -> (Output, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let file = |part: &str| folder.path().join(format!("0.{part}"));
@@ -50,6 +50,6 @@ fn a_model_without_inputs_runs_once_and_takes_none() {
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(outputs, floats(&[-7.0]));
     let (ended, _) = run(&model, &[0; 4]);
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(ended.status.code() == Some(1) && said.contains("no inputs"), "{said}");
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(1) && message.contains("no inputs"), "{message}");
 }

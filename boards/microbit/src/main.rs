@@ -5,7 +5,7 @@
 
 use tealight_board::Machine;
 use tealight_board::clock::nrf;
-use tealight_board::led::{Register, prepare};
+use tealight_board::led::{RegisterLed, prepare};
 
 /// Base of TIMER0, the one with a 32-bit mode (nRF51 Series Reference Manual, chapter 18).
 const TIMER0: usize = 0x4000_8000;
@@ -15,17 +15,17 @@ const OUTSET: usize = 0x5000_0508;
 const OUTCLR: usize = 0x5000_050C;
 const DIRSET: usize = 0x5000_0518;
 
-/// The LED at the top left of the matrix shines while its row (P0.13) is high and its column (P0.4) is low.
+/// The LED at the top left of the matrix is on while its row (P0.13) is high and its column (P0.4) is low.
 const ROW: u32 = 1 << 13;
 const COLUMN: u32 = 1 << 4;
 
 struct Microbit {
     clock: nrf::Timer,
-    led: Register,
+    led: RegisterLed,
 }
 
 impl Machine for Microbit {
-    type Led = Register;
+    type Led = RegisterLed;
 
     const ID: &'static str = env!("TEALIGHT_BOARD");
     const TICKS_PER_SECOND: u32 = 16_000_000;
@@ -36,12 +36,12 @@ impl Machine for Microbit {
         // SAFETY: the registers are the port's, and nothing else in this image uses it.
         let led = unsafe {
             prepare(&[(OUTCLR, ROW | COLUMN), (DIRSET, ROW | COLUMN)]);
-            Register::new((OUTSET, ROW), (OUTCLR, ROW))
+            RegisterLed::new((OUTSET, ROW), (OUTCLR, ROW))
         };
         Self { clock, led }
     }
 
-    fn led(&mut self) -> &mut Register {
+    fn led(&mut self) -> &mut RegisterLed {
         &mut self.led
     }
 

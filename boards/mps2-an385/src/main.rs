@@ -21,7 +21,7 @@ unsafe impl Image for Mps2An385 {
 unsafe impl Uart for Mps2An385 {
     /// Table of the APB peripherals.
     const UART0: usize = 0x4000_4000;
-    /// Of the 25 MHz, at 115,200 bauds.
+    /// 25 MHz divided by 115,200 baud.
     const BIT: u32 = 217;
 }
 

@@ -5,7 +5,7 @@
 
 use tealight_board::Machine;
 use tealight_board::clock::systick;
-use tealight_board::led::{Register, prepare};
+use tealight_board::led::{RegisterLed, prepare};
 
 /// Clocks of the ports: bit 0 is port A (STM32F405 Reference Manual RM0090, 7.3.10).
 const AHB1ENR: usize = 0x4002_3830;
@@ -18,14 +18,14 @@ const PIN: u32 = 10;
 
 struct Netduinoplus2 {
     clock: systick::SysTick,
-    led: Register,
+    led: RegisterLed,
 }
 
 impl Machine for Netduinoplus2 {
-    type Led = Register;
+    type Led = RegisterLed;
 
     const ID: &'static str = env!("TEALIGHT_BOARD");
-    // As QEMU clocks it; the chip itself starts at 16 MHz.
+    // The clock in QEMU; the chip itself starts at 16 MHz.
     const TICKS_PER_SECOND: u32 = 168_000_000;
 
     fn take() -> Self {
@@ -34,12 +34,12 @@ impl Machine for Netduinoplus2 {
         // SAFETY: the registers are the port's, and nothing else in this image uses it.
         let led = unsafe {
             prepare(&[(AHB1ENR, 1), (GPIOA_MODER, 0xA800_0000 | (1 << (2 * PIN)))]);
-            Register::new((GPIOA_BSRR, 1 << PIN), (GPIOA_BSRR, 1 << (PIN + 16)))
+            RegisterLed::new((GPIOA_BSRR, 1 << PIN), (GPIOA_BSRR, 1 << (PIN + 16)))
         };
         Self { clock, led }
     }
 
-    fn led(&mut self) -> &mut Register {
+    fn led(&mut self) -> &mut RegisterLed {
         &mut self.led
     }
 

@@ -1,4 +1,4 @@
-//! QEMU's RISC-V virt machines, which differ in their cores alone: a board is an [`Image`].
+//! QEMU's RISC-V virt machines. They only differ in their cores; a board is an [`Image`].
 
 #![no_std]
 #![cfg(target_os = "none")]
@@ -8,14 +8,14 @@ use tealight_board::Machine;
 use tealight_board::clock::cycle;
 use tealight_board::led::NoLed;
 
-/// What differs between the machines.
+/// The differences between the machines.
 pub trait Image {
     /// The board's identifier: `env!("TEALIGHT_BOARD")`.
     const ID: &'static str;
 }
 
-/// Puts a jump to the start-up code at the address at which QEMU starts the machine (`[memory.reset]` in board.toml). Once in
-/// a program, and in its own crate: the linker leaves out of a library what nothing names.
+/// Places a jump to the start-up code at the address at which QEMU starts the machine (`[memory.reset]` in board.toml).
+/// Once in a program, and in the program's own crate: the linker drops code of a library that nothing refers to.
 #[macro_export]
 macro_rules! reset {
     () => {
@@ -23,7 +23,7 @@ macro_rules! reset {
     };
 }
 
-/// A virt machine: a counter of cycles and no LED.
+/// A virt machine: a cycle counter and no LED.
 pub struct Virt<I> {
     led: NoLed,
     image: PhantomData<I>,

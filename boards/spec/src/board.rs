@@ -11,29 +11,29 @@ use std::path::{Path, PathBuf};
 pub struct Board {
     /// Identifier: the name of the folder and of the crate.
     pub id: String,
-    /// The folder, from the root of the workspace on; empty where a text was parsed.
+    /// The path of the folder, relative to the root of the workspace; empty if a text was parsed.
     #[serde(skip_deserializing)]
     pub folder: PathBuf,
-    /// Name for people.
+    /// Display name.
     pub name: String,
     /// Processor core.
     pub core: String,
     /// Rust target triple.
     pub target: String,
-    /// The core as the compiler names it, where it has more than the baseline of its target.
+    /// The compiler's name of the core, if it has more than the baseline of its target.
     pub target_cpu: Option<String>,
-    /// What the core has beside that (`+v`), or lacks (`-mve.fp`).
+    /// Features that the core has in addition (`+v`), or lacks (`-mve.fp`).
     #[serde(default)]
     pub target_features: Vec<String>,
-    /// Bytes of RAM kept for the stack, at the lowest addresses of the RAM.
+    /// Bytes of RAM reserved for the stack, at the lowest addresses of the RAM.
     pub stack: u64,
-    /// What the chip needs to find in flash before it starts an image; nothing on most.
+    /// What the chip's boot loader requires in flash before it starts an image; most need nothing.
     pub boot: Option<Boot>,
-    /// Memory regions by name; `flash` and `ram` are always there.
+    /// Memory regions by name; `flash` and `ram` are always present.
     pub memory: BTreeMap<String, Region>,
-    /// How QEMU emulates it. Without it the board is built and its image checked, but nothing runs.
+    /// The QEMU machine. Without it, the board is built and its image is checked, but not run.
     pub qemu: Option<Qemu>,
-    /// Where the report comes from.
+    /// The source of the report.
     pub console: Console,
 }
 
@@ -45,11 +45,11 @@ pub struct Region {
     pub origin: u64,
     /// Bytes.
     pub length: u64,
-    /// The region of which this is a second view, from its first byte on.
+    /// The region that this is a second view of, from its first byte on.
     pub window_of: Option<String>,
 }
 
-/// What a chip's boot loader looks for in an image. The HAL brings it.
+/// What a chip's boot loader looks for in an image. The HAL provides it.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Boot {
@@ -57,7 +57,7 @@ pub enum Boot {
     Rp2040,
     /// RP2350: an image definition, in the first 4 KiB of the image (RP2350 datasheet, 5.9.5).
     Rp2350,
-    /// Espressif's second stage: an app descriptor. `esp-hal` brings whole linker scripts.
+    /// Espressif's second-stage boot loader: an app descriptor. `esp-hal` provides complete linker scripts.
     EspIdf,
 }
 
@@ -71,12 +71,12 @@ pub struct Qemu {
     pub machine: String,
     /// Minimum version that emulates the machine well enough.
     pub version: String,
-    /// Further arguments of the emulator.
+    /// Additional arguments of the emulator.
     #[serde(default)]
     pub arguments: Vec<String>,
 }
 
-/// The report's way to the host.
+/// The connection over which the report reaches the host.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Console {
@@ -90,28 +90,28 @@ pub struct Console {
 pub enum ConsoleKind {
     /// Arm semihosting: console and files of the host.
     Semihosting,
-    /// A serial port, over which inputs come too.
+    /// A serial port, which also receives inputs.
     Uart,
-    /// A debugger's real-time transfer: buffers in RAM that it reads and fills.
+    /// A debugger's real-time transfer: buffers in RAM that it reads and writes.
     Rtt,
 }
 
 impl Qemu {
-    /// The minimum version as a number.
+    /// Returns the minimum version as a number.
     ///
     /// # Errors
-    /// [`SpecError::Version`]; a [`Board`] that was parsed has none.
+    /// [`SpecError::Version`]; never for a [`Board`] that was parsed.
     pub fn min_version(&self) -> Result<Version, SpecError> {
         self.version.parse().map_err(|reason| SpecError::Version { table: "qemu", reason })
     }
 }
 
 impl Board {
-    /// Reads the text of a `board.toml` that lies in the folder `folder`.
+    /// Parses the text of a `board.toml` in the folder `folder`.
     ///
     /// # Errors
-    /// [`SpecError`] for a text that is not TOML, a key that is missing, unknown or of another type, or a value that would go
-    /// wrong in the build, in the linker or in the emulator.
+    /// [`SpecError`] for a text that is not TOML, a key that is missing, unknown or of another type, or a value that
+    /// would fail in the build, the linker or the emulator.
     pub fn parse(text: &str, folder: &str) -> Result<Self, SpecError> {
         let board: Board = toml::from_str(text)?;
         if board.id != folder {
@@ -127,7 +127,7 @@ impl Board {
                 return Err(SpecError::Window { region: name.clone(), of: of.clone() });
             }
         }
-        // Cargo splits its variables at blanks, the compiler its list of features at commas.
+        // Cargo splits its variables at spaces, and the compiler its list of features at commas.
         let blank = |word: &String| word.contains(|c: char| c.is_whitespace() || c == ',');
         if let Some(word) = board.target_cpu.iter().chain(&board.target_features).find(|word| blank(word)) {
             return Err(SpecError::Word(word.clone()));
@@ -144,7 +144,7 @@ impl Board {
         Ok(board)
     }
 
-    /// The compiler's flags for the core, each flag one word.
+    /// Returns the compiler's flags for the core, each flag one word.
     pub fn rustflags(&self) -> Vec<String> {
         let cpu = self.target_cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}"));
         let features =
@@ -152,15 +152,16 @@ impl Board {
         cpu.chain(features).collect()
     }
 
-    /// The length of a memory region in bytes; 0 if there is no such region.
+    /// Returns the length of a memory region in bytes; 0 if there is no such region.
     pub fn length(&self, region: &str) -> u64 {
         self.memory.get(region).map_or(0, |region| region.length)
     }
 
-    /// Every board with firmware in the workspace at `root`: those in `boards` first, each folder sorted by identifier.
+    /// Returns every board with firmware in the workspace at `root`: those in `boards` first, each folder sorted by
+    /// identifier.
     ///
     /// # Errors
-    /// [`SpecError::Read`] if there is no folder `boards`, and for the first file that is refused.
+    /// [`SpecError::Read`] if there is no folder `boards`, and the error of the first file that is refused.
     pub fn all(root: &Path) -> Result<Vec<Self>, SpecError> {
         files_in(&root.join("boards"))?;
         let read = |file: PathBuf| {
@@ -171,23 +172,23 @@ impl Board {
         files(root).into_iter().map(read).collect()
     }
 
-    /// The boards that QEMU emulates: firmware can be run on these.
+    /// Returns the boards that QEMU emulates: their firmware can be run.
     ///
     /// # Errors
-    /// As [`Board::all`].
+    /// As for [`Board::all`].
     pub fn emulated(root: &Path) -> Result<Vec<Self>, SpecError> {
         Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_some()).collect())
     }
 
-    /// The boards without an emulator: their images are built and checked.
+    /// Returns the boards without an emulator: their images are built and checked.
     ///
     /// # Errors
-    /// As [`Board::all`].
+    /// As for [`Board::all`].
     pub fn built_only(root: &Path) -> Result<Vec<Self>, SpecError> {
         Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_none()).collect())
     }
 
-    /// The crate's manifest, from the root of the workspace on.
+    /// Returns the path of the crate's manifest, relative to the root of the workspace.
     pub fn manifest(&self) -> PathBuf {
         self.folder.join("Cargo.toml")
     }

@@ -1,8 +1,8 @@
-//! The one reader of `board.toml`, the file that says what a board is.
+//! The parser of `board.toml`, the description of a board.
 //!
-//! Three programs read it: the build script of the board's firmware, which writes the linker's memory map; `cargo xtask`, which
-//! builds the board, emulates it and checks its image; and `tealight inspect`, which says whether a model fits. They differ in
-//! what they need:
+//! Three programs use it: the build script of the board's firmware, which writes the linker's memory map; `cargo xtask`,
+//! which builds the board, emulates it and checks its image; and `tealight inspect`, which checks whether a model fits.
+//! They need different parts:
 //!
 //! | type | reads | refuses |
 //! |---|---|---|
@@ -26,36 +26,36 @@ pub use version::Version;
 
 use std::path::{Path, PathBuf};
 
-/// Where boards with firmware are: those that need nothing but the main workspace, and those on the HALs of their chips.
+/// The folders of boards with firmware: those that only need the main workspace, and those on the HALs of their chips.
 const FOLDERS: [&str; 3] = ["boards", "boards/hardware", "boards/espressif"];
 
-/// Why a description of a board was refused.
+/// The reason why a description of a board is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// Not TOML, or a key is missing, unknown, or of the wrong type.
     #[error(transparent)]
     Toml(#[from] toml::de::Error),
-    /// The key `id` and the folder do not match.
-    #[error("`id = \"{id}\"` is not `{expected}`, as the folder has it")]
+    /// The key `id` and the name of the folder differ.
+    #[error("`id = \"{id}\"` must be `{expected}`, the name of the folder")]
     Id {
-        /// What the file says.
+        /// The identifier in the file.
         id: String,
-        /// What it should say.
+        /// The identifier that it must have.
         expected: String,
     },
-    /// A table of `[memory]` that every board has is missing.
+    /// A table of `[memory]` that every board needs is missing.
     #[error("the table `[memory.{0}]` is missing")]
     Region(&'static str),
     /// `window-of` of a region names no region.
-    #[error("`window-of = \"{of}\"` of `[memory.{region}]` names no region")]
+    #[error("`window-of = \"{of}\"` of `[memory.{region}]` is not the name of a region")]
     Window {
         /// The region.
         region: String,
-        /// What its `window-of` says.
+        /// The value of its `window-of`.
         of: String,
     },
-    /// A word for the compiler has a blank or a comma, at which it would be split.
-    #[error("`{0}` names no processor and no single feature")]
+    /// A word for the compiler contains a space or a comma, at which it would be split.
+    #[error("`{0}` is neither a processor nor a single feature")]
     Word(String),
     /// A word of `target-features` has no sign.
     #[error("`{0}` in `target-features` begins with neither `+` nor `-`")]
@@ -65,21 +65,21 @@ pub enum SpecError {
     Version {
         /// The table that holds the version.
         table: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// QEMU has no debugger that would read the report over RTT.
-    #[error("`kind = \"rtt\"` needs a debugger that reads it, and in QEMU there is none")]
+    /// QEMU has no debugger to read a report over RTT.
+    #[error("`kind = \"rtt\"` needs a debugger, which QEMU does not have")]
     Rtt,
     /// A Linux board names no processor.
-    #[error("`cpus` names no processor")]
+    #[error("`cpus` is empty")]
     NoCpu,
     /// A file or folder cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// A file was refused.
@@ -92,7 +92,7 @@ pub enum SpecError {
     },
 }
 
-/// The paths `*/board.toml` in `folder`, sorted.
+/// Returns the paths `*/board.toml` in `folder`, sorted.
 ///
 /// # Errors
 /// [`SpecError::Read`] if the folder cannot be listed.
@@ -104,13 +104,13 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
     Ok(files)
 }
 
-/// The `board.toml` of each board with firmware in the workspace at `root`: those in `boards` first, each folder sorted.
-/// Folders that are not there have none.
+/// Returns the `board.toml` of each board with firmware in the workspace at `root`: those in `boards` first, each
+/// folder sorted. Missing folders are skipped.
 pub fn files(root: &Path) -> Vec<PathBuf> {
     FOLDERS.iter().flat_map(|folder| files_in(&root.join(folder)).unwrap_or_default()).collect()
 }
 
-/// What `parse` makes of the text of a file and the name of its folder; an error names the file.
+/// Calls `parse` with the text of a file and the name of its folder; an error names the file.
 fn read<T>(file: &Path, parse: impl FnOnce(&str, &str) -> Result<T, SpecError>) -> Result<T, SpecError> {
     let text = std::fs::read_to_string(file).map_err(|source| SpecError::Read { path: file.into(), source })?;
     let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();

@@ -10,11 +10,11 @@ use std::path::Path;
 pub struct LinuxBoard {
     /// Identifier: `linux-` and the name of the folder.
     pub id: String,
-    /// Name for people.
+    /// Display name.
     pub name: String,
     /// Rust target triple.
     pub target: String,
-    /// What links its programs: `rust-lld`, or the C compiler of a cross toolchain.
+    /// The linker of its programs: `rust-lld`, or the C compiler of a cross toolchain.
     pub linker: String,
     /// The emulator.
     pub emulator: Emulator,
@@ -28,26 +28,26 @@ pub struct Emulator {
     pub binary: String,
     /// Minimum version.
     pub version: String,
-    /// The processors to emulate, as its `-cpu` names them; one at least.
+    /// The processors to emulate, as named by its option `-cpu`; at least one.
     pub cpus: Vec<String>,
 }
 
 impl Emulator {
-    /// The minimum version as a number.
+    /// Returns the minimum version as a number.
     ///
     /// # Errors
-    /// [`SpecError::Version`]; a [`LinuxBoard`] that was parsed has none.
+    /// [`SpecError::Version`]; never for a [`LinuxBoard`] that was parsed.
     pub fn min_version(&self) -> Result<Version, SpecError> {
         self.version.parse().map_err(|reason| SpecError::Version { table: "emulator", reason })
     }
 }
 
 impl LinuxBoard {
-    /// Reads the text of a `board.toml` that lies in the folder `folder`.
+    /// Parses the text of a `board.toml` in the folder `folder`.
     ///
     /// # Errors
-    /// [`SpecError`] for a text that is not TOML, a key that is missing, unknown or of another type, a version that is none,
-    /// or an emulator without processors.
+    /// [`SpecError`] for a text that is not TOML, a key that is missing, unknown or of another type, an invalid
+    /// version, or an emulator without processors.
     pub fn parse(text: &str, folder: &str) -> Result<Self, SpecError> {
         let board: Self = toml::from_str(text)?;
         let expected = format!("linux-{folder}");
@@ -61,18 +61,18 @@ impl LinuxBoard {
         Ok(board)
     }
 
-    /// Every Linux board of the workspace at `root`, sorted by identifier.
+    /// Returns every Linux board of the workspace at `root`, sorted by identifier.
     ///
     /// # Errors
-    /// [`SpecError::Read`] if there is no folder `boards/linux`, and for the first file that is refused.
+    /// [`SpecError::Read`] if there is no folder `boards/linux`, and the error of the first file that is refused.
     pub fn all(root: &Path) -> Result<Vec<Self>, SpecError> {
         files_in(&root.join("boards").join("linux"))?.iter().map(|file| read(file, Self::parse)).collect()
     }
 
-    /// The Linux board called `id`, if there is one.
+    /// Returns the Linux board called `id`, if there is one.
     ///
     /// # Errors
-    /// As [`LinuxBoard::all`].
+    /// As for [`LinuxBoard::all`].
     pub fn find(root: &Path, id: &str) -> Result<Option<Self>, SpecError> {
         Ok(Self::all(root)?.into_iter().find(|board| board.id == id))
     }

@@ -1,22 +1,22 @@
 //! The boards of Tealight's repository, for programs that run elsewhere.
 //!
-//! The table is made from the `board.toml` files, because a published crate holds no files outside its own folder. The test
-//! `tests/listed.rs` compares it with them, and writes it anew where `TEALIGHT_BLESS` is set.
+//! The table is generated from the `board.toml` files, because a published crate contains no files outside its own
+//! folder. The test `tests/listed.rs` compares the two, and writes the table if `TEALIGHT_BLESS` is set.
 
 /// A [`Summary`](crate::Summary) that is known at compile time. Lengths in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Identifier.
     pub id: &'static str,
-    /// Name for people.
+    /// Display name.
     pub name: &'static str,
     /// Processor core.
     pub core: &'static str,
-    /// RAM kept for the stack.
+    /// RAM reserved for the stack.
     pub stack: u64,
     /// Flash, for code and models.
     pub flash: u64,
-    /// RAM, the stack's part included.
+    /// RAM, including the stack.
     pub ram: u64,
 }
 

@@ -1,30 +1,31 @@
-//! What decides whether a model fits a board.
+//! The properties of a board that decide whether a model fits.
 
 use crate::{Board, Listed, SpecError, read};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A board, as far as its memory decides whether a model fits. Lengths in bytes.
+/// The parts of a board that decide whether a model fits. Lengths in bytes.
 ///
-/// Read from a `board.toml` that may say less than a [`Board`] must, or more: a board of one's own is described by five keys.
+/// Read from a `board.toml` with fewer keys than a [`Board`] needs, or with more: five keys describe a board of one's
+/// own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Identifier.
     pub id: String,
-    /// Name for people.
+    /// Display name.
     pub name: String,
     /// Processor core.
     pub core: String,
-    /// RAM kept for the stack.
+    /// RAM reserved for the stack.
     pub stack: u64,
     /// Flash, for code and models.
     pub flash: u64,
-    /// RAM, the stack's part included.
+    /// RAM, including the stack.
     pub ram: u64,
 }
 
-/// The keys that a [`Summary`] is made of.
+/// The keys that a [`Summary`] is read from.
 #[derive(Deserialize)]
 struct Keys {
     id: String,
@@ -40,11 +41,11 @@ struct Length {
 }
 
 impl Summary {
-    /// Reads the text of a `board.toml`; keys that it does not need are passed over.
+    /// Parses the text of a `board.toml`; other keys are ignored.
     ///
     /// # Errors
-    /// [`SpecError::Toml`] if the text is not TOML or lacks `id`, `name`, `core` or `stack`; [`SpecError::Region`] if there is
-    /// no `[memory.flash]` or `[memory.ram]`.
+    /// [`SpecError::Toml`] if the text is not TOML or lacks `id`, `name`, `core` or `stack`; [`SpecError::Region`] if
+    /// there is no `[memory.flash]` or `[memory.ram]`.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let Keys { id, name, core, stack, memory } = toml::from_str(text)?;
         let length = |region| memory.get(region).map(|found| found.length).ok_or(SpecError::Region(region));

@@ -1,4 +1,4 @@
-//! Version numbers of tools, as far as comparing them needs.
+//! Version numbers of tools, for comparisons.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub struct Version([u32; 3]);
 
 impl Version {
-    /// The first thing in `text` that looks like a version (`major.minor`, digits and dots).
+    /// Returns the first part of `text` that looks like a version (`major.minor`, digits and dots).
     pub fn find(text: &str) -> Option<Self> {
         text.split(|c: char| c.is_whitespace() || c == '(' || c == ')')
             .filter(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn qemus_own_version_line_is_understood() {
+    fn parses_the_version_line_of_qemu() {
         let line = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)";
         assert_eq!(Version::find(line).unwrap().to_string(), "7.2.22");
         let line = "QEMU emulator version 10.0.2 (qemu-10.0.2-1.fc42)";
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_version_is_named() {
+    fn rejects_an_invalid_version_with_the_text() {
         assert!("new".parse::<Version>().unwrap_err().contains("`new`"));
     }
 }

@@ -1,4 +1,4 @@
-//! Descriptions are read whole, and a wrong one is refused by the name of what is wrong.
+//! Complete descriptions are read, and a wrong one is refused with the name of what is wrong.
 
 use std::path::{Path, PathBuf};
 use tealight_board_spec::{Board, ConsoleKind, LinuxBoard, SpecError, Summary};
@@ -43,7 +43,7 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn a_whole_description_is_read() {
+fn reads_a_complete_description() {
     let board = Board::parse(BOARD, "x1").unwrap();
     assert_eq!(board.memory["ram"].origin, 0x2000_0000);
     assert_eq!((board.length("ram"), board.length("rom")), (0x800, 0));
@@ -62,7 +62,7 @@ fn the_compilers_flags_are_those_of_the_core() {
 }
 
 #[test]
-fn a_wrong_description_is_refused_by_the_name_of_what_is_wrong() {
+fn rejects_a_wrong_description_with_the_reason() {
     assert!(refusal(&BOARD.replace("id = \"x1\"", "id = \"x2\"")).contains("x2"));
     assert!(refusal(&BOARD.replace("memory.ram", "memory.sram")).contains("[memory.ram]"));
     assert!(refusal(&BOARD.replace("\"7.2\"", "\"new\"")).contains("`new`"));
@@ -79,7 +79,7 @@ fn a_wrong_description_is_refused_by_the_name_of_what_is_wrong() {
 }
 
 #[test]
-fn a_summary_needs_less_and_agrees_with_the_whole() {
+fn a_summary_needs_fewer_keys_and_agrees_with_the_board() {
     let whole = Board::parse(BOARD, "x1").unwrap();
     assert_eq!(Summary::parse(BOARD).unwrap(), Summary::from(&whole));
     let short = "id = 'x1'\nname = 'X'\ncore = 'Cortex-M4F'\nstack = 1024\n\

@@ -1,4 +1,4 @@
-//! The table that programs carry is that of the folders.
+//! The built-in table equals the folders.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ fn table(boards: &[Board]) -> String {
 }
 
 #[test]
-fn the_boards_that_programs_carry_are_those_of_the_folders() {
+fn the_built_in_boards_are_those_of_the_folders() {
     let boards = Board::all(&root()).unwrap();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/boards.in");
     if std::env::var_os("TEALIGHT_BLESS").is_some() {
@@ -39,8 +39,8 @@ fn the_boards_that_programs_carry_are_those_of_the_folders() {
 }
 
 #[test]
-fn no_folder_of_a_board_is_passed_over() {
-    // Counted by another way than the library's: every board.toml with a stack, however deep it lies.
+fn lists_every_folder_of_a_board() {
+    // Counted independently of the library: every board.toml with a stack, at any depth.
     let mut folders = vec![root().join("boards")];
     let mut ids = Vec::new();
     while let Some(folder) = folders.pop() {

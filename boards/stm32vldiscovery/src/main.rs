@@ -5,7 +5,7 @@
 
 use tealight_board::Machine;
 use tealight_board::clock::systick;
-use tealight_board::led::{Register, prepare};
+use tealight_board::led::{RegisterLed, prepare};
 
 /// Clocks of the ports: bit 4 is port C (STM32F100 Reference Manual RM0041, 6.3.7).
 const APB2ENR: usize = 0x4002_1018;
@@ -18,14 +18,14 @@ const PIN: u32 = 9;
 
 struct Stm32vldiscovery {
     clock: systick::SysTick,
-    led: Register,
+    led: RegisterLed,
 }
 
 impl Machine for Stm32vldiscovery {
-    type Led = Register;
+    type Led = RegisterLed;
 
     const ID: &'static str = env!("TEALIGHT_BOARD");
-    // As QEMU clocks it; the chip itself starts at 8 MHz.
+    // The clock in QEMU; the chip itself starts at 8 MHz.
     const TICKS_PER_SECOND: u32 = 24_000_000;
 
     fn take() -> Self {
@@ -34,12 +34,12 @@ impl Machine for Stm32vldiscovery {
         // SAFETY: the registers are the port's, and nothing else in this image uses it.
         let led = unsafe {
             prepare(&[(APB2ENR, 1 << 4), (GPIOC_CRH, 0x4444_4424)]);
-            Register::new((GPIOC_BSRR, 1 << PIN), (GPIOC_BSRR, 1 << (PIN + 16)))
+            RegisterLed::new((GPIOC_BSRR, 1 << PIN), (GPIOC_BSRR, 1 << (PIN + 16)))
         };
         Self { clock, led }
     }
 
-    fn led(&mut self) -> &mut Register {
+    fn led(&mut self) -> &mut RegisterLed {
         &mut self.led
     }
 

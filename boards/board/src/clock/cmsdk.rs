@@ -9,7 +9,7 @@ const VALUE: usize = 1;
 const RELOAD: usize = 2;
 const CTRL_ENABLE: u32 = 1;
 
-/// One APB timer, running freely over the full 32 bits.
+/// An APB timer, running freely over the full 32 bits.
 #[derive(Debug)]
 pub struct Timer {
     registers: *mut u32,
@@ -19,10 +19,10 @@ impl Timer {
     /// Starts the timer.
     ///
     /// # Safety
-    /// `address` is the base of a CMSDK APB timer that nothing else uses.
+    /// `address` must be the base of a CMSDK APB timer that nothing else uses.
     pub unsafe fn start(address: usize) -> Self {
         let timer = Self { registers: address as *mut u32 };
-        // SAFETY: the caller says that the timer's registers are there.
+        // SAFETY: the caller guarantees the timer's registers.
         unsafe {
             write_volatile(timer.registers.add(CTRL), 0);
             write_volatile(timer.registers.add(RELOAD), u32::MAX);
@@ -32,10 +32,10 @@ impl Timer {
         timer
     }
 
-    /// Ticks of the timer's clock since an unspecified moment; wraps at 2³².
+    /// Returns the ticks of the timer's clock since an unspecified moment; wraps at 2³².
     #[inline(always)]
     pub fn ticks(&self) -> u32 {
-        // SAFETY: `start` was told that the registers are there; reading VALUE has no effect.
+        // SAFETY: the caller of `start` guarantees the registers; reading VALUE has no effect.
         !unsafe { read_volatile(self.registers.add(VALUE)) }
     }
 }

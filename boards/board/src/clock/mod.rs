@@ -1,4 +1,5 @@
-//! Counters that boards tell time by. Each counts on under QEMU's `-icount`, where an instruction takes a nanosecond.
+//! The counters that boards measure time with. Each advances under QEMU's `-icount`, where an instruction takes a
+//! nanosecond.
 
 #[cfg(target_arch = "arm")]
 pub mod cmsdk;

@@ -22,19 +22,19 @@ impl Timer {
     /// Starts the timer.
     ///
     /// # Safety
-    /// `base` is that of an nRF TIMER with a 32-bit mode, which nothing else uses.
+    /// `base` must be that of an nRF TIMER with a 32-bit mode that nothing else uses.
     pub unsafe fn start(base: usize) -> Self {
         for (register, value) in [(BITMODE, BITMODE_32), (PRESCALER, 0), (TASKS_CLEAR, 1), (TASKS_START, 1)] {
-            // SAFETY: the caller says that the timer's registers are there.
+            // SAFETY: the caller guarantees the timer's registers.
             unsafe { write_volatile((base + register) as *mut u32, value) };
         }
         Self { base }
     }
 
-    /// Ticks since the start; wraps at 2³².
+    /// Returns the ticks since the start; wraps at 2³².
     #[inline(always)]
     pub fn ticks(&self) -> u32 {
-        // SAFETY: `start` was told that the registers are there; a capture changes nothing but CC0.
+        // SAFETY: the caller of `start` guarantees the registers; a capture changes only CC0.
         unsafe {
             write_volatile((self.base + TASKS_CAPTURE0) as *mut u32, 1);
             read_volatile((self.base + CC0) as *const u32)

@@ -11,7 +11,7 @@ pub struct CycleCounter(());
 impl CycleCounter {
     /// Starts it: all counters on, this one enabled, at every level.
     pub fn start() -> Self {
-        // SAFETY: EL1 may write them; they touch nothing but the counters.
+        // SAFETY: EL1 may write these registers, which only affect the counters.
         unsafe {
             asm!(
                 "msr pmccfiltr_el0, xzr",
@@ -29,7 +29,7 @@ impl CycleCounter {
         Self(())
     }
 
-    /// Cycles since an unspecified moment; wraps at 2³².
+    /// Returns the cycles since an unspecified moment; wraps at 2³².
     #[inline(always)]
     pub fn ticks(&self) -> u32 {
         let count: u64;

@@ -1,4 +1,4 @@
-//! SysTick, the 24-bit counter in most Cortex-M cores, made 32 bits wide: its interrupt counts the laps.
+//! SysTick, the 24-bit counter in most Cortex-M cores, extended to 32 bits: its interrupt counts the overflows.
 //!
 //! Registers in the Arm v7-M Architecture Reference Manual, B3.3.
 
@@ -12,7 +12,7 @@ const CVR: *mut u32 = 0xE000_E018 as *mut u32;
 const CSR_RUN: u32 = 0b111;
 const LAP: u32 = 1 << 24;
 
-/// Counts before the lap under way.
+/// The count of all completed periods.
 static LAPS: AtomicU32 = AtomicU32::new(0);
 
 /// SysTick at the processor's clock.
@@ -23,9 +23,9 @@ impl SysTick {
     /// Starts it.
     ///
     /// # Safety
-    /// The core has a SysTick, and nothing else uses it.
+    /// The core must have a SysTick, and nothing else may use it.
     pub unsafe fn start() -> Self {
-        // SAFETY: the registers of every SysTick lie there.
+        // SAFETY: every SysTick has these registers.
         unsafe {
             write_volatile(RVR, LAP - 1);
             write_volatile(CVR, 0);
@@ -34,12 +34,12 @@ impl SysTick {
         Self(())
     }
 
-    /// Ticks since the start; wraps at 2³².
+    /// Returns the ticks since the start; wraps at 2³².
     #[inline(always)]
     pub fn ticks(&self) -> u32 {
         loop {
             let laps = LAPS.load(Ordering::Relaxed);
-            // SAFETY: `start` was told that the register is there; reading has no effect on the count.
+            // SAFETY: the caller of `start` guarantees the register; reading has no effect on the count.
             let down = unsafe { read_volatile(CVR) };
             if laps == LAPS.load(Ordering::Relaxed) {
                 return laps.wrapping_add((LAP - 1).wrapping_sub(down));
@@ -50,6 +50,6 @@ impl SysTick {
 
 #[cortex_m_rt::exception]
 fn SysTick() {
-    // No other code writes it, so load and store are enough; the smallest cores have no more.
+    // No other code writes it, so a load and a store are enough; the smallest cores have no atomic addition.
     LAPS.store(LAPS.load(Ordering::Relaxed).wrapping_add(LAP), Ordering::Relaxed);
 }

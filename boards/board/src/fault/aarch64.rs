@@ -5,7 +5,7 @@ use crate::stack;
 use core::arch::{asm, global_asm};
 use defmt::intern;
 
-// One vector is like another: what happened stands in the syndrome. It reports from a fresh stack.
+// All vectors are the same: the syndrome register describes the exception. It is reported on a fresh stack.
 global_asm!(
     ".section .text._fault_vectors, \"ax\"",
     ".balign 2048",
@@ -22,13 +22,13 @@ global_asm!(
     report = sym report,
 );
 
-/// The map of the memory has nothing below the stack.
+/// The memory map has nothing below the stack.
 pub fn guard_stack() {}
 
-/// At most this much is pushed by one instruction.
+/// The maximum number of bytes pushed by one instruction.
 const PUSHED: usize = 512;
 
-/// The syndrome's class is numbered as in the Arm Architecture Reference Manual, D19.2.37 (ESR_EL1).
+/// Exception classes as in the Arm Architecture Reference Manual, D19.2.37 (ESR_EL1).
 extern "C" fn report(stack_pointer: usize) -> ! {
     let (syndrome, address, pc): (usize, usize, usize);
     // SAFETY: reading them has no effect.
@@ -44,7 +44,7 @@ extern "C" fn report(stack_pointer: usize) -> ! {
         0x24 | 0x25 => intern!("load-fault"),
         _ => intern!("trap"),
     };
-    // A push that faults leaves the stack pointer as it was before it.
+    // A push that faults leaves the stack pointer unchanged.
     let pushed = class == 0x25 && (1..=PUSHED).contains(&stack::bounds().0.wrapping_sub(address));
     fail(what, if pushed { address } else { stack_pointer }, || pc)
 }

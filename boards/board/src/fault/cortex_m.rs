@@ -1,10 +1,10 @@
-//! Cortex-M: every fault is a hard fault, as no other is enabled.
+//! Cortex-M: every fault is a hard fault, because no other is enabled.
 
 use super::fail;
 use core::arch::naked_asm;
 use defmt::intern;
 
-/// Replaces the runtime crate's handler: reports from a fresh stack.
+/// Replaces the runtime crate's handler, and reports on a fresh stack.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn HardFault() -> ! {
@@ -23,11 +23,11 @@ unsafe extern "C" fn HardFault() -> ! {
 const PC: usize = 24;
 
 extern "C" fn report(frame: usize) -> ! {
-    // SAFETY: unless the stack ran over, the frame lies on it, where the core pushed it.
+    // SAFETY: unless the stack overflowed, the frame is on it, where the core pushed it.
     fail(intern!("hard-fault"), frame, || unsafe { core::ptr::read_volatile((frame + PC) as *const usize) })
 }
 
-/// Forbids the 256 bytes below the stack, so that a stack that runs over is a fault where something lies below it too:
+/// Denies access to the 256 bytes below the stack, so that a stack overflow is a fault even if memory lies below it:
 /// region 0 of the memory protection unit, if the core has one (Arm v7-M Architecture Reference Manual, B3.5).
 #[cfg(armv7m)]
 pub fn guard_stack() {
@@ -44,10 +44,10 @@ pub fn guard_stack() {
     const VALID: u32 = 1 << 4;
     // No access at all, 2⁸ bytes.
     const FORBIDDEN: u32 = (7 << 1) | 1;
-    // All other memory as without the unit; off while a fault is handled.
+    // All other memory keeps its default attributes; the unit is off while a fault is handled.
     const ON: u32 = (1 << 2) | 1;
     let below = ((&raw const _stack_end) as u32).wrapping_sub(256);
-    // SAFETY: the registers of every v7-M core lie there, and nothing of the image lies below the stack's end.
+    // SAFETY: every v7-M core has these registers, and nothing of the image is below the stack's end.
     unsafe {
         if read_volatile(TYPE) & REGIONS != 0 {
             write_volatile(RBAR, below | VALID);
@@ -58,14 +58,14 @@ pub fn guard_stack() {
     barrier();
 }
 
-/// What is set is in force from the next instruction on.
+/// The settings apply from the next instruction on.
 #[cfg(armv7m)]
 fn barrier() {
-    // SAFETY: barriers touch nothing.
+    // SAFETY: barriers have no effect on memory.
     unsafe { core::arch::asm!("dsb", "isb", options(nostack, preserves_flags)) };
 }
 
-/// Sets the stack's limit, which a push below it faults at (Armv8-M Architecture Reference Manual, MSPLIM).
+/// Sets the stack limit; a push below it faults (Armv8-M Architecture Reference Manual, MSPLIM).
 #[cfg(armv8m)]
 pub fn guard_stack() {
     unsafe extern "C" {
@@ -76,6 +76,6 @@ pub fn guard_stack() {
     unsafe { core::arch::asm!("msr msplim, {end}", end = in(reg) end, options(nostack, preserves_flags)) };
 }
 
-/// The other cores: the memory maps of their boards have nothing below the stack.
+/// For other cores: the memory maps of their boards have nothing below the stack.
 #[cfg(not(any(armv7m, armv8m)))]
 pub fn guard_stack() {}

@@ -1,6 +1,6 @@
-//! What ends a run that went wrong: each says in the log what and where, and ends with failure.
+//! The handlers of panics and faults: each logs what happened and where, and ends the run with failure.
 //!
-//! A fault's handler first takes the whole stack for itself, so that it can report a stack that ran over too.
+//! The handler of a fault first takes the whole stack, so that it can also report a stack overflow.
 
 #[cfg(all(feature = "faults", target_arch = "aarch64"))]
 mod aarch64;
@@ -29,7 +29,7 @@ fn panic(info: &core::panic::PanicInfo) -> ! {
     stop(Outcome::Failure)
 }
 
-/// Ends the run: the host takes the outcome, or nobody does and the core waits for a reset.
+/// Ends the run with the host; without a host, the core waits for a reset.
 pub(crate) fn stop(outcome: Outcome) -> ! {
     #[cfg(feature = "semihosting")]
     crate::semihosting::exit(outcome);
@@ -42,7 +42,7 @@ pub(crate) fn stop(outcome: Outcome) -> ! {
     }
 }
 
-/// Says what fault there was, and where the program counter stood; or that the stack ran over, if its pointer did.
+/// Reports the fault and its program counter, or a stack overflow if the stack pointer shows one.
 #[cfg(feature = "faults")]
 fn fail(what: defmt::Str, stack_pointer: usize, pc: impl FnOnce() -> usize) -> ! {
     log::rescue();

@@ -1,5 +1,5 @@
-//! The log of a microcontroller: one global logger of defmt. A frame is gathered and then written in few pieces, because a call
-//! of the host takes long.
+//! The log of a microcontroller: a global logger of defmt. A frame is buffered and then written in few pieces, because
+//! each call to the host takes long.
 
 use core::cell::UnsafeCell;
 use critical_section::RestoreState;
@@ -7,36 +7,36 @@ use defmt::{Encoder, Logger};
 use embedded_io::Write;
 use heapless::Vec;
 
-/// Bytes of a frame that are gathered before they are written. Most frames are shorter.
+/// The size of the buffer for a frame. Most frames are shorter.
 const GATHERED: usize = 64;
 
-/// Gives the log its console. What is logged before is lost.
+/// Sets the console of the log. Anything logged before is lost.
 pub fn start<C: Write>(console: &'static mut C) {
     critical_section::with(|_| {
-        // SAFETY: within a critical section nothing else reaches the state.
+        // SAFETY: within a critical section nothing else accesses the state.
         let state = unsafe { &mut *LOG.0.get() };
         state.sink.console = Some(Console { context: core::ptr::from_mut(console).cast(), write: write::<C> });
     });
 }
 
-/// Drops a frame under way. For handlers that interrupted it and never return to it.
+/// Discards an unfinished frame. For handlers that interrupted it and never return to it.
 pub(crate) fn rescue() {
-    // SAFETY: what was interrupted does not go on, so nothing else reaches the state.
+    // SAFETY: the interrupted code never continues, so nothing else accesses the state.
     let state = unsafe { &mut *LOG.0.get() };
     state.encoder = Encoder::new();
     state.sink.gathered.clear();
 }
 
-/// A console of any type.
+/// A console of any type, without its type.
 struct Console {
     context: *mut (),
     write: unsafe fn(*mut (), &[u8]),
 }
 
-/// Writes to the console of type `C` at `context`. One that does not take it has nobody who could be told, so errors end here.
+/// Writes to the console of type `C` at `context`. Errors are ignored: there is no other place to report them.
 ///
 /// # Safety
-/// `context` is a `&'static mut C` that nothing else uses.
+/// `context` must be a `&'static mut C` that nothing else uses.
 unsafe fn write<C: Write>(context: *mut (), bytes: &[u8]) {
     // SAFETY: as the caller says.
     let console = unsafe { &mut *context.cast::<C>() };
@@ -57,14 +57,14 @@ impl State {
     }
 }
 
-/// Where encoded bytes go.
+/// The destination of encoded bytes.
 struct Sink {
     gathered: Vec<u8, GATHERED>,
     console: Option<Console>,
 }
 
 impl Sink {
-    /// Takes bytes, of which the encoder gives one at a time.
+    /// Buffers bytes; the encoder passes one at a time.
     fn gather(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if self.gathered.is_full() {
@@ -74,10 +74,10 @@ impl Sink {
         }
     }
 
-    /// Writes what is gathered.
+    /// Writes the buffered bytes.
     fn write(&mut self) {
         if let Some(console) = &self.console {
-            // SAFETY: `start` was given the console for good.
+            // SAFETY: `start` took the console as `&'static mut`, so it is still valid.
             unsafe { (console.write)(console.context, &self.gathered) };
         }
         self.gathered.clear();
@@ -86,7 +86,7 @@ impl Sink {
 
 struct Log(UnsafeCell<State>);
 
-// SAFETY: the state is reached within critical sections only.
+// SAFETY: the state is only accessed within critical sections.
 unsafe impl Sync for Log {}
 
 static LOG: Log = Log(UnsafeCell::new(State {
@@ -101,7 +101,7 @@ struct Frames;
 // SAFETY: `acquire` begins a critical section and `release` ends it; between them no interrupt logs.
 unsafe impl Logger for Frames {
     fn acquire() {
-        // SAFETY: `release` is called with what this gives, in the opposite order.
+        // SAFETY: `release` is called with the returned state, in reverse order.
         let restore = unsafe { critical_section::acquire() };
         // SAFETY: a critical section has begun.
         let state = unsafe { &mut *LOG.0.get() };
@@ -110,7 +110,7 @@ unsafe impl Logger for Frames {
     }
 
     unsafe fn flush() {
-        // Every frame is written when it ends.
+        // Every frame is written as it ends.
     }
 
     unsafe fn release() {

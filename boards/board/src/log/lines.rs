@@ -1,4 +1,4 @@
-//! The log of a host, where tests run the app: it has room for texts, so they are lines.
+//! The log of a host, where tests run the app: lines of text, since a host has room for them.
 
 use std::cell::RefCell;
 use std::fmt::Arguments;
@@ -12,7 +12,7 @@ pub(crate) fn line(text: Arguments<'_>) {
     LINES.with_borrow_mut(|lines| *lines += &format!("{text}\n"));
 }
 
-/// What this thread has logged since it was last asked.
+/// Returns and clears what this thread has logged.
 pub fn take() -> String {
     LINES.take()
 }

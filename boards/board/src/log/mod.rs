@@ -1,8 +1,8 @@
-//! The log: all that a board says, as defmt's frames, to whatever console the board has.
+//! The log: everything a board reports, as defmt frames on whatever console the board has.
 //!
-//! The idea: the texts stay in the image's debug information, and xtask, which has the image, puts them back. So a line costs a
-//! few bytes of flash and of wire, and one wire carries the [report](crate::report), the app's messages and the last words of a
-//! panic alike.
+//! The texts stay in the image's debug information, and xtask, which has the image, decodes the frames. A line
+//! therefore costs a few bytes of flash and of transfer, and one connection carries the [report](crate::report), the
+//! app's messages and the message of a panic.
 
 #[cfg(target_os = "none")]
 mod frames;
@@ -18,19 +18,20 @@ pub(crate) use lines::line;
 #[cfg(not(target_os = "none"))]
 pub use lines::take;
 
-/// Keeps a value for good, `keep!(value => Type)`, and gives a `&'static mut` to it: a console for `start`. Runs once.
+/// Stores a value in a static, `keep!(value => Type)`, and returns a `&'static mut` to it: a console for `start`. Must
+/// run only once.
 #[macro_export]
 macro_rules! keep {
     ($value:expr => $type:ty) => {{
         static mut KEPT: Option<$type> = None;
-        // SAFETY: this is the only place that names it, and it is run once.
+        // SAFETY: this is the only place that refers to it, and it runs once.
         let kept: &'static mut Option<$type> = unsafe { &mut *(&raw mut KEPT) };
         kept.insert($value)
     }};
 }
 
 /// Writes a line of the report.
-macro_rules! fact {
+macro_rules! emit {
     ($format:literal $(, $value:expr)*) => {{
         #[cfg(target_os = "none")]
         defmt::println!($format $(, $value)*);
@@ -38,10 +39,10 @@ macro_rules! fact {
         $crate::log::line(format_args!($format $(, $value)*));
     }};
 }
-pub(crate) use fact;
+pub(crate) use emit;
 
-/// Logs for people, at one of defmt's levels.
-macro_rules! note {
+/// Logs a message for people, at one of defmt's levels.
+macro_rules! log {
     ($level:ident, $format:literal $(, $value:expr)*) => {{
         #[cfg(target_os = "none")]
         defmt::$level!($format $(, $value)*);
@@ -49,4 +50,4 @@ macro_rules! note {
         $crate::log::line(format_args!(concat!(stringify!($level), " ", $format) $(, $value)*));
     }};
 }
-pub(crate) use note;
+pub(crate) use log;

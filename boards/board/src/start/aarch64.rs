@@ -1,16 +1,16 @@
-//! Start-up of a bare aarch64 core (Cortex-A), from whatever started it to `main`.
+//! Start-up of a bare aarch64 core (Cortex-A), from the loader to `main`.
 //!
-//! The idea: the core runs at EL1 whatever level it was entered at, and with an identity map of what `board.toml` names and of
+//! The core runs at EL1 whatever level it was entered at, with an identity map of the regions in `board.toml` and
 //! nothing else: code read-only, variables not executable, devices uncached. Every other access is a fault. Memory and
-//! atomics are only what Rust takes them for once the map is on, so that comes before any variable is written.
+//! atomics behave as Rust expects only once the map is on, so it is enabled before any variable is written.
 //!
 //! Registers as in the Arm Architecture Reference Manual for A-profile (DDI 0487), D19.2.
 
 use core::arch::{asm, global_asm};
 use core::ptr::write_volatile;
 
-// The other cores wait for ever. From EL3 (where some emulators begin) down to EL2 (where loaders of kernels do) and EL1, the
-// next level is given the floating point unit, the timers and the performance counters.
+// The other cores wait forever. From EL3 (where some emulators begin) down to EL2 (where kernel loaders begin) and EL1,
+// each level gives the next one access to the floating-point unit, the timers and the performance counters.
 global_asm!(
     ".section .init, \"ax\"",
     ".global _start",
@@ -92,22 +92,22 @@ global_asm!(
     sctlr = const SCTLR,
 );
 
-/// System control of EL1: the bits that are always one, the stack pointer aligned, and on with instruction cache, data
-/// cache and map.
+/// System control of EL1: the bits that are always one, stack pointer alignment checks, and the instruction cache, data
+/// cache and map enabled.
 const SCTLR: u64 = RES1 | (1 << 12) | (1 << 3) | (1 << 2) | 1;
 const RES1: u64 = (1 << 29) | (1 << 28) | (1 << 23) | (1 << 22) | (1 << 20) | (1 << 11);
 
-/// A block of the map: what one descriptor of level 2 covers.
+/// A block of the map: the memory covered by one descriptor of level 2.
 const BLOCK: usize = 2 << 20;
 
-/// As many are 4 GiB.
+/// The number of blocks in 4 GiB.
 const BLOCKS: usize = 2048;
 
 /// Four tables of level 2, one after another, and the one of level 1.
 #[repr(C, align(4096))]
 struct Tables([u64; BLOCKS + 4]);
 
-/// Not cleared at the start, for it is in use before.
+/// Not cleared at start-up, because it is in use before that.
 #[unsafe(link_section = ".uninit.tables")]
 static mut TABLES: Tables = Tables([0; BLOCKS + 4]);
 
@@ -134,7 +134,7 @@ unsafe extern "C" {
     static _devices_end: u8;
 }
 
-/// Writes the map and turns it on, and the caches with it.
+/// Writes the map and enables it, together with the caches.
 extern "C" fn map_memory() {
     let tables = (&raw mut TABLES).cast::<u64>();
     map(tables, 0, BLOCKS * BLOCK, None);
@@ -147,7 +147,7 @@ extern "C" fn map_memory() {
         // SAFETY: the last four entries.
         unsafe { write_volatile(root.wrapping_add(quarter), table as u64 | TABLE) };
     }
-    // SAFETY: the map gives every address that the image uses to itself, so nothing moves under the code that runs.
+    // SAFETY: the map is the identity for every address that the image uses, so the running code does not move.
     unsafe {
         asm!(
             "msr mair_el1, {mair}",
@@ -172,11 +172,12 @@ extern "C" fn map_memory() {
 
 /// Maps the blocks that a region touches to themselves, or to nothing.
 ///
-/// Without the map the core takes aligned accesses only, so the entries are written one by one, which `volatile` warrants.
+/// Without the map the core only allows aligned accesses, so the entries are written one by one, which `volatile`
+/// guarantees.
 fn map(tables: *mut u64, start: usize, end: usize, kind: Option<u64>) {
     for block in start / BLOCK..end.div_ceil(BLOCK).min(BLOCKS) {
         let entry = kind.map_or(0, |kind| (block * BLOCK) as u64 | kind);
-        // SAFETY: there are so many entries.
+        // SAFETY: the table has that many entries.
         unsafe { write_volatile(tables.wrapping_add(block), entry) };
     }
 }

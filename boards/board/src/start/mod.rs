@@ -1,3 +1,3 @@
-//! The start-up code of the cores for which no crate of the field has any that serves.
+//! The start-up code of the cores for which no published crate has a suitable one.
 
 mod aarch64;

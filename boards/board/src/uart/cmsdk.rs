@@ -14,21 +14,21 @@ const STATE_TX_FULL: u32 = 1;
 const STATE_RX_FULL: u32 = 2;
 const CTRL_TX_AND_RX: u32 = 3;
 
-/// The end that sends.
+/// The transmitter.
 #[derive(Debug)]
 pub struct Sender(*mut u32);
 
-/// The end that receives.
+/// The receiver.
 #[derive(Debug)]
 pub struct Receiver(*mut u32);
 
-/// Starts a UART, `divisor` (16 at least) of its clock's ticks for a bit.
+/// Starts a UART with `divisor` (at least 16) ticks of its clock per bit.
 ///
 /// # Safety
-/// `address` is the base of a CMSDK APB UART that nothing else uses.
+/// `address` must be the base of a CMSDK APB UART that nothing else uses.
 pub unsafe fn start(address: usize, divisor: u32) -> (Sender, Receiver) {
     let registers = address as *mut u32;
-    // SAFETY: the caller says that the UART's registers are there.
+    // SAFETY: the caller guarantees the UART's registers.
     unsafe {
         write_volatile(registers.add(BAUDDIV), divisor);
         write_volatile(registers.add(CTRL), CTRL_TX_AND_RX);
@@ -38,7 +38,7 @@ pub unsafe fn start(address: usize, divisor: u32) -> (Sender, Receiver) {
 
 /// Waits for bits of the state to be clear, or set.
 fn wait(registers: *mut u32, bits: u32, set: bool) {
-    // SAFETY: `start` was told that the registers are there; reading the state changes nothing.
+    // SAFETY: the caller of `start` guarantees the registers; reading the state has no effect.
     while (unsafe { read_volatile(registers.add(STATE)) } & bits != 0) != set {}
 }
 
@@ -50,7 +50,7 @@ impl Write for Sender {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         for &byte in bytes {
             wait(self.0, STATE_TX_FULL, false);
-            // SAFETY: `start` was told that the registers are there, and the buffer takes a byte.
+            // SAFETY: the caller of `start` guarantees the registers, and the buffer has room for a byte.
             unsafe { write_volatile(self.0.add(DATA), u32::from(byte)) };
         }
         Ok(bytes.len())
@@ -71,7 +71,7 @@ impl Read for Receiver {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
         let Some(byte) = bytes.first_mut() else { return Ok(0) };
         wait(self.0, STATE_RX_FULL, true);
-        // SAFETY: `start` was told that the registers are there, and the buffer has a byte.
+        // SAFETY: the caller of `start` guarantees the registers, and the buffer has a byte.
         *byte = unsafe { read_volatile(self.0.add(DATA)) } as u8;
         Ok(1)
     }

@@ -1,4 +1,4 @@
-//! Serial ports, for boards whose console is one.
+//! Serial ports, for boards with a serial console.
 
 #[cfg(target_arch = "arm")]
 pub mod cmsdk;

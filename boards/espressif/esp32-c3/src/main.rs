@@ -1,6 +1,6 @@
 //! Tealight on ESP32-C3 Super Mini (RV32IMC).
 //!
-//! What it says and takes goes by the chip's own USB port.
+//! Log, inputs and outputs go over the chip's own USB port.
 
 #![no_std]
 #![no_main]
@@ -13,7 +13,7 @@ use esp_hal::usb::usb_serial_jtag::{UsbSerialJtag, UsbSerialJtagRx, UsbSerialJta
 use tealight_board::led::ActiveLow;
 use tealight_board::{Machine, Wire, Wired, keep, log};
 
-// What the boot loader looks for.
+// The app descriptor for the boot loader.
 esp_bootloader_esp_idf::esp_app_desc!();
 
 struct Esp32C3 {

@@ -1,6 +1,6 @@
 //! Tealight on Nordic nRF52840-DK (Cortex-M4F).
 //!
-//! What it says and takes goes by RTT through the debugger on the board.
+//! Log, inputs and outputs go over RTT, through the debugger on the board.
 
 #![no_std]
 #![no_main]
@@ -29,7 +29,7 @@ impl Machine for Nrf52840Dk {
         let mut config = Config::default();
         config.hfclk_source = HfclkSource::ExternalXtal;
         let chip = embassy_nrf::init(config);
-        let mut core = cortex_m::Peripherals::take().expect("nothing has taken them before");
+        let mut core = cortex_m::Peripherals::take().expect("the peripherals are taken once");
         core.DCB.enable_trace();
         core.DWT.enable_cycle_counter();
         let channels = rtt_init! {
@@ -58,7 +58,8 @@ impl Wire for Nrf52840Dk {
     }
 }
 
-/// What the debugger reads. One that does makes the channel wait for it; without one, what finds no room is lost.
+/// The channel that the debugger reads. While a debugger reads it, the channel blocks when it is full; without one,
+/// data that does not fit is lost.
 struct Sender(UpChannel);
 
 impl ErrorType for Sender {
@@ -76,7 +77,7 @@ impl Write for Sender {
     }
 }
 
-/// What the debugger writes.
+/// The channel that the debugger writes.
 struct Receiver(DownChannel);
 
 impl ErrorType for Receiver {
@@ -84,7 +85,7 @@ impl ErrorType for Receiver {
 }
 
 impl Read for Receiver {
-    /// Waits for a byte at least.
+    /// Waits for at least one byte.
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
         while !bytes.is_empty() {
             let read = self.0.read(bytes);

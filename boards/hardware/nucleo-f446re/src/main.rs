@@ -1,6 +1,6 @@
 //! Tealight on ST Nucleo-F446RE (Cortex-M4F).
 //!
-//! What it says and takes goes by USART 2, which the debugger on the board has as a serial port.
+//! Log, inputs and outputs go over USART 2, which the debugger on the board provides as a serial port.
 
 #![no_std]
 #![no_main]
@@ -31,11 +31,11 @@ impl Machine for NucleoF446re {
 
     fn take() -> Self {
         let chip = embassy_stm32::init(clocks());
-        let mut core = cortex_m::Peripherals::take().expect("nothing has taken them before");
+        let mut core = cortex_m::Peripherals::take().expect("the peripherals are taken once");
         core.DCB.enable_trace();
         core.DWT.enable_cycle_counter();
         let uart = Uart::new_blocking(chip.USART2, chip.PA3, chip.PA2, usart::Config::default());
-        let (sender, receiver) = uart.expect("115,200 bauds are within reach of this clock").split();
+        let (sender, receiver) = uart.expect("this clock can produce 115,200 baud").split();
         log::start(keep!(sender => UartTx<'static, Blocking>));
         Self {
             led: Output::new(chip.PA5, Level::Low, Speed::Low),
@@ -52,7 +52,7 @@ impl Machine for NucleoF446re {
     }
 }
 
-/// 168 MHz from the 8 MHz that the debugger gives.
+/// 168 MHz from the debugger's 8 MHz clock.
 fn clocks() -> Config {
     let mut config = Config::default();
     config.rcc.hse = Some(Hse { freq: Hertz(8_000_000), mode: HseMode::Bypass });

@@ -1,6 +1,6 @@
 //! Tealight on ST Nucleo-H743ZI (Cortex-M7).
 //!
-//! What it says and takes goes by USART 3, which the debugger on the board has as a serial port.
+//! Log, inputs and outputs go over USART 3, which the debugger on the board provides as a serial port.
 
 #![no_std]
 #![no_main]
@@ -31,14 +31,14 @@ impl Machine for NucleoH743zi {
 
     fn take() -> Self {
         let chip = embassy_stm32::init(clocks());
-        let mut core = cortex_m::Peripherals::take().expect("nothing has taken them before");
+        let mut core = cortex_m::Peripherals::take().expect("the peripherals are taken once");
         core.SCB.enable_icache();
         core.SCB.enable_dcache(&mut core.CPUID);
         core.DCB.enable_trace();
         DWT::unlock();
         core.DWT.enable_cycle_counter();
         let uart = Uart::new_blocking(chip.USART3, chip.PD9, chip.PD8, usart::Config::default());
-        let (sender, receiver) = uart.expect("115,200 bauds are within reach of this clock").split();
+        let (sender, receiver) = uart.expect("this clock can produce 115,200 baud").split();
         log::start(keep!(sender => UartTx<'static, Blocking>));
         Self {
             led: Output::new(chip.PB0, Level::Low, Speed::Low),
@@ -55,7 +55,7 @@ impl Machine for NucleoH743zi {
     }
 }
 
-/// 400 MHz from the 8 MHz that the debugger gives.
+/// 400 MHz from the debugger's 8 MHz clock.
 fn clocks() -> Config {
     let mut config = Config::default();
     config.rcc.hse = Some(Hse { freq: Hertz(8_000_000), mode: HseMode::Bypass });

@@ -1,6 +1,6 @@
 //! Tealight on Raspberry Pi Pico (Cortex-M0+).
 //!
-//! What it says and takes goes by UART 0, on pins 1 and 2 of the board.
+//! Log, inputs and outputs go over UART 0, on pins 1 and 2 of the board.
 
 #![no_std]
 #![no_main]
@@ -41,7 +41,7 @@ impl Machine for Pico {
     }
 
     fn ticks(&mut self) -> u32 {
-        // The core counts no cycles; the chip's timer counts microseconds.
+        // The core has no cycle counter; the chip's timer counts microseconds.
         Instant::now().as_micros() as u32
     }
 }

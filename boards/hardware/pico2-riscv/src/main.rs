@@ -1,6 +1,6 @@
 //! Tealight on Raspberry Pi Pico 2, RISC-V cores (RV32IMAC).
 //!
-//! What it says and takes goes by UART 0, on pins 1 and 2 of the board.
+//! Log, inputs and outputs go over UART 0, on pins 1 and 2 of the board.
 
 #![no_std]
 #![no_main]
@@ -16,12 +16,12 @@ use rp235x_hal::{Sio, Watchdog, sio};
 use tealight_board::clock::cycle;
 use tealight_board::{Machine, Wire, keep, log};
 
-/// What the boot ROM looks for.
+/// The image definition for the boot ROM.
 #[unsafe(link_section = ".start_block")]
 #[used]
 static IMAGE: ImageDef = ImageDef::secure_exe();
 
-/// Hertz of the board's crystal.
+/// The frequency of the board's crystal in hertz.
 const CRYSTAL: u32 = 12_000_000;
 
 type Wires = (Pin<Gpio0, FunctionUart, PullDown>, Pin<Gpio1, FunctionUart, PullDown>);
@@ -38,9 +38,9 @@ impl Machine for Pico2Riscv {
     const TICKS_PER_SECOND: u32 = 150_000_000;
 
     fn take() -> Self {
-        // SAFETY: nothing has locked any of them yet.
+        // SAFETY: none of the spin locks is held yet.
         unsafe { sio::spinlock_reset() };
-        let mut chip = Peripherals::take().expect("nothing has taken them before");
+        let mut chip = Peripherals::take().expect("the peripherals are taken once");
         let mut watchdog = Watchdog::new(chip.WATCHDOG);
         let clocks = init_clocks_and_plls(
             CRYSTAL,
@@ -51,14 +51,14 @@ impl Machine for Pico2Riscv {
             &mut chip.RESETS,
             &mut watchdog,
         );
-        let clock = clocks.expect("the crystal is the one that the board has").peripheral_clock.freq();
+        let clock = clocks.expect("the crystal frequency is that of the board").peripheral_clock.freq();
         let pins = Pins::new(chip.IO_BANK0, chip.PADS_BANK0, Sio::new(chip.SIO).gpio_bank0, &mut chip.RESETS);
         let uart =
             UartPeripheral::new(chip.UART0, (pins.gpio0.into_function(), pins.gpio1.into_function()), &mut chip.RESETS);
         let uart = uart.enable(UartConfig::default(), clock);
-        let (receiver, sender) = uart.expect("115,200 bauds are within reach of this clock").split();
+        let (receiver, sender) = uart.expect("this clock can produce 115,200 baud").split();
         log::start(keep!(sender => Writer<UART0, Wires>));
-        // SAFETY: the register stops counters, and does so from reset on; all are to count.
+        // SAFETY: the register only stops counters, as it does after a reset; here it starts all of them.
         unsafe { asm!("csrw mcountinhibit, zero", options(nomem, nostack)) };
         Self { led: pins.gpio25.into_push_pull_output(), receiver }
     }

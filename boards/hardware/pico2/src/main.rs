@@ -1,6 +1,6 @@
 //! Tealight on Raspberry Pi Pico 2, Arm cores (Cortex-M33).
 //!
-//! What it says and takes goes by UART 0, on pins 1 and 2 of the board.
+//! Log, inputs and outputs go over UART 0, on pins 1 and 2 of the board.
 
 #![no_std]
 #![no_main]
@@ -26,7 +26,7 @@ impl Machine for Pico2 {
 
     fn take() -> Self {
         let chip = embassy_rp::init(Config::default());
-        let mut core = cortex_m::Peripherals::take().expect("nothing has taken them before");
+        let mut core = cortex_m::Peripherals::take().expect("the peripherals are taken once");
         core.DCB.enable_trace();
         core.DWT.enable_cycle_counter();
         let uart = Uart::new_blocking(chip.UART0, chip.PIN_0, chip.PIN_1, uart::Config::default());

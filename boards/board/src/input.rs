@@ -1,24 +1,24 @@
-//! Where an app's inputs come from, and what can go wrong.
+//! The sources of an app's inputs, and the reasons why an app stops.
 
 use crate::Board;
-use crate::log::fact;
+use crate::log::emit;
 use embedded_io::Read;
 #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
 use tealight::{FORMAT_VERSION, ModelError};
 use tealight::{Ops, Session};
 
-/// Why an app stopped before its inputs ended.
+/// The reason why an app stopped before its inputs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     NoInput,
     NoOutput,
     InputRead,
-    InputCut,
+    InputTruncated,
     OutputWrite,
     Features,
     NoText,
     #[cfg(feature = "measure-parse")]
-    InputLong,
+    InputTooLong,
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
     Parse(ModelError),
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
@@ -26,59 +26,67 @@ pub(crate) enum Failure {
     #[cfg(feature = "compare-arch")]
     Arch,
     #[cfg(feature = "compare-arch")]
-    Recorded,
+    RecordedBits,
     #[cfg(feature = "compare-arch")]
     OtherType,
 }
 
 impl Failure {
-    /// Ends the report with it.
-    pub(crate) fn say(self) {
+    /// Writes it as the last line of the report.
+    pub(crate) fn report(self) {
         match self {
-            Failure::NoInput => fact!("tealight error=input-not-found"),
-            Failure::NoOutput => fact!("tealight error=output-not-created"),
-            Failure::InputRead => fact!("tealight error=input-not-readable"),
-            Failure::InputCut => fact!("tealight error=input-ends-within-an-inference"),
-            Failure::OutputWrite => fact!("tealight error=output-not-writable"),
-            Failure::Features => fact!("tealight error=model-takes-other-features"),
-            Failure::NoText => fact!("tealight error=model-continues-no-text"),
+            Failure::NoInput => emit!("tealight error=input-not-found"),
+            Failure::NoOutput => emit!("tealight error=output-not-created"),
+            Failure::InputRead => emit!("tealight error=input-not-readable"),
+            Failure::InputTruncated => emit!("tealight error=input-ends-within-an-inference"),
+            Failure::OutputWrite => emit!("tealight error=output-not-writable"),
+            Failure::Features => emit!("tealight error=model-takes-other-features"),
+            Failure::NoText => emit!("tealight error=model-continues-no-text"),
             #[cfg(feature = "measure-parse")]
-            Failure::InputLong => fact!("tealight error=input-longer-than-the-memory"),
+            Failure::InputTooLong => emit!("tealight error=input-longer-than-the-memory"),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
-            Failure::Parse(ModelError::Version { found }) if found < FORMAT_VERSION => fact!(
+            Failure::Parse(ModelError::Version { found }) if found < FORMAT_VERSION => emit!(
                 "tealight error=model-refused: compiled for format version {}, which this firmware no longer reads: compile it again with this version's `tealight compile`",
                 found
             ),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
-            Failure::Parse(ModelError::Version { found }) => fact!(
+            Failure::Parse(ModelError::Version { found }) => emit!(
                 "tealight error=model-refused: compiled for format version {}, which is newer than this firmware reads: update the firmware, or compile it with this version's `tealight compile`",
                 found
             ),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
-            Failure::Parse(error) => fact!("tealight error=model-refused: {}", error),
+            Failure::Parse(error) => emit!("tealight error=model-refused: {}", error),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
-            Failure::Load(error) => fact!("tealight error=model-refused: {}", error),
+            Failure::Load(error) => emit!("tealight error=model-refused: {}", error),
             #[cfg(feature = "compare-arch")]
-            Failure::Arch => fact!("tealight error=instruction-set-differs"),
+            Failure::Arch => emit!("tealight error=instruction-set-differs"),
             #[cfg(feature = "compare-arch")]
-            Failure::Recorded => fact!("tealight error=kernels-differ-from-the-recorded-bits"),
+            Failure::RecordedBits => emit!("tealight error=kernels-differ-from-the-recorded-bits"),
             #[cfg(feature = "compare-arch")]
-            Failure::OtherType => fact!("tealight error=an-input-takes-elements-of-another-type"),
+            Failure::OtherType => emit!("tealight error=an-input-takes-elements-of-another-type"),
         }
     }
 }
 
-/// Brings inputs.
-pub(crate) trait Feed {
-    /// Fills the model's inputs; false where the inputs have ended.
-    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure>;
+/// A source of inputs.
+pub(crate) trait InputSource {
+    /// Fills the model's inputs; returns false if there are no more.
+    fn fill<B: Board, O: Ops>(
+        &mut self,
+        board: &mut B,
+        session: &mut Session<'_, O>,
+    ) -> Result<bool, Failure>;
 }
 
-/// Inputs as they are: built into the image, or from the board.
-pub(crate) struct Plain(pub(crate) Option<&'static [u8]>);
+/// Inputs without conversion: built into the image, or from the board.
+pub(crate) struct RawInput(pub(crate) Option<&'static [u8]>);
 
-impl Feed for Plain {
-    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
+impl InputSource for RawInput {
+    fn fill<B: Board, O: Ops>(
+        &mut self,
+        board: &mut B,
+        session: &mut Session<'_, O>,
+    ) -> Result<bool, Failure> {
         let mut any = false;
         for index in 0..session.model().input_count() {
             let Some(mut tensor) = session.input(index) else { break };
@@ -89,7 +97,7 @@ impl Feed for Plain {
                 return Ok(false);
             }
             if read != wanted {
-                return Err(Failure::InputCut);
+                return Err(Failure::InputTruncated);
             }
             any = true;
         }
@@ -97,7 +105,7 @@ impl Feed for Plain {
     }
 }
 
-/// The next bytes of what is built into the image, or else of the board's input; says how many there were.
+/// Reads the next bytes of the embedded input, or of the board's input if there is none; returns their number.
 pub(crate) fn next<B: Board>(
     board: &mut B,
     embedded: &mut Option<&'static [u8]>,
@@ -109,7 +117,7 @@ pub(crate) fn next<B: Board>(
     }
 }
 
-/// Reads until `bytes` is full or the source ends; says how many bytes.
+/// Reads until `bytes` is full or the source ends; returns the number of bytes read.
 fn fill<R: Read>(source: &mut R, bytes: &mut [u8]) -> Result<usize, Failure> {
     let mut filled = 0_usize;
     while let Some(rest) = bytes.get_mut(filled..) {

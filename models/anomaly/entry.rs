@@ -6,7 +6,7 @@ use crate::export::{self, Compiled, Recipe};
 use crate::gesture::EXERCISES;
 use crate::gesture::data::{self as watch, Data, Reading, Recording};
 use crate::random::Random;
-use crate::{Figures, Place, trace, weights};
+use crate::{Figures, Paths, trace, weights};
 use anyhow::{Context as _, Result, anyhow, bail};
 use tealight::Model;
 use tealight_compiler::graph::Graph;
@@ -24,11 +24,11 @@ const GOLDENS: usize = 14;
 /// The share of normal windows of training whose scores are below the threshold.
 const BELOW: f64 = 0.95;
 /// Least area under the curve of both networks.
-const LEAST: f64 = 0.9;
+const MIN_SCORE: f64 = 0.9;
 /// Most that quantization may take from it.
-const LOSS: f64 = 0.01;
+const MAX_LOSS: f64 = 0.01;
 /// Most bytes of the compiled file.
-const BYTES: u64 = 60_000;
+const MAX_BYTES: u64 = 60_000;
 
 /// The compiled file, which gives scores.
 struct Scores {
@@ -51,10 +51,10 @@ impl Scores {
         let input = data::bytes(window);
         let back = self.compiled.run(&input)?;
         let input: Vec<i8> = input.into_iter().map(u8::cast_signed).collect();
-        let real = |numbers: &[i8], (scale, zero_point)| -> Vec<f32> {
+        let f32_constant = |numbers: &[i8], (scale, zero_point)| -> Vec<f32> {
             numbers.iter().map(|&q| scale * (i32::from(q) - zero_point) as f32).collect()
         };
-        Ok(score(&real(&input, self.scales[0]), &real(&back, self.scales[1])))
+        Ok(score(&f32_constant(&input, self.scales[0]), &f32_constant(&back, self.scales[1])))
     }
 
     fn all<'a>(&mut self, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<f64>> {
@@ -107,18 +107,18 @@ fn threshold(scores: &mut Scores, data: &Data) -> Result<f64> {
 }
 
 /// What `cargo xtask run` shows: one normal window and one that is not.
-fn show(place: &Place, cases: &[(Vec<u8>, String)], threshold: f64) -> Result<()> {
+fn show(paths: &Paths, cases: &[(Vec<u8>, String)], threshold: f64) -> Result<()> {
     let mut demo = format!(
         "model = \"{NAME}.safetensors\"\n\n[reconstruction]\nchannels = [\"ax\", \"ay\", \"az\", \"wx\", \"wy\", \"wz\"]\n\
          threshold = {threshold:.3}\n"
     );
     for (file, end) in [("normal.bin", ": normal"), ("anomaly.bin", ": an anomaly")] {
         let case = cases.iter().find(|(_, what)| what.ends_with(end));
-        let (input, what) = case.with_context(|| format!("no golden vector is of {end}"))?;
-        export::write(&place.file(NAME, file), input)?;
+        let (input, what) = case.with_context(|| format!("no golden vector is {end}"))?;
+        export::write(&paths.file(NAME, file), input)?;
         demo.push_str(&format!("\n[[input]]\nfile = \"{file}\"\nis = \"{what}\"\n"));
     }
-    export::write(&place.file(NAME, "demo.toml"), demo.as_bytes())
+    export::write(&paths.file(NAME, "demo.toml"), demo.as_bytes())
 }
 
 impl crate::Entry for Entry {
@@ -126,19 +126,19 @@ impl crate::Entry for Entry {
         NAME
     }
 
-    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
-        let data = watch::load(&place.cache)?;
-        let float = place.file(NAME, "anomaly.float.safetensors");
+    fn train(&self, paths: &Paths, keep_weights: bool) -> Result<()> {
+        let data = watch::load(&paths.cache)?;
+        let float = paths.file(NAME, "anomaly.float.safetensors");
         if !keep_weights {
             let normal: Vec<&Recording> = data.training.iter().filter(|one| data::is_normal(one)).collect();
             export::write(&float, &weights::save(&training::train(&normal)?)?)?;
         }
         let file = compile(&export::read(&float)?, &data)?;
         let cases = spread(&data, GOLDENS)?;
-        export::write_model(place, NAME, &file, &cases)?;
+        export::write_model(paths, NAME, &file, &cases)?;
         let mut scores = Scores::new(&file)?;
         let threshold = threshold(&mut scores, &data)?;
-        show(place, &cases, threshold)?;
+        show(paths, &cases, threshold)?;
         let mut above = |normal: bool| {
             let scores = scores.all(windows(&data.held_out, normal))?;
             let above = scores.iter().filter(|score| **score > threshold).count();
@@ -149,7 +149,7 @@ impl crate::Entry for Entry {
             above(true)?,
             above(false)?
         );
-        eprintln!("  held out: {:?}", self.evaluate(place)?);
+        eprintln!("  held out: {}", self.evaluate(paths)?);
         Ok(())
     }
 
@@ -157,10 +157,10 @@ impl crate::Entry for Entry {
         network(checkpoint)
     }
 
-    fn evaluate(&self, place: &Place) -> Result<Figures> {
-        let data = watch::load(&place.cache)?;
-        let model = weights::load(&export::read(&place.file(NAME, "anomaly.float.safetensors"))?, Anomaly::load)?;
-        let file = export::read(&place.file(NAME, "anomaly.safetensors"))?;
+    fn evaluate(&self, paths: &Paths) -> Result<Figures> {
+        let data = watch::load(&paths.cache)?;
+        let model = weights::load(&export::read(&paths.file(NAME, "anomaly.float.safetensors"))?, Anomaly::load)?;
+        let file = export::read(&paths.file(NAME, "anomaly.safetensors"))?;
         let mut scores = Scores::new(&file)?;
         let float = |normal: bool| {
             let returned = training::returned(&model, windows(&data.held_out, normal))?;
@@ -178,14 +178,17 @@ impl crate::Entry for Entry {
             parts: Vec::new(),
         };
         let least = figures.float.min(figures.quantized);
-        if least < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
-            bail!("{figures:?} is worse than promised: AUC {LEAST}, {LOSS} lost by quantization, {BYTES} bytes");
+        if least < MIN_SCORE || figures.float - figures.quantized > MAX_LOSS || figures.bytes > MAX_BYTES {
+            bail!(
+                "{figures}; required: an AUC of at least {MIN_SCORE}, at most {MAX_LOSS} lost by quantization, \
+                 at most {MAX_BYTES} bytes"
+            );
         }
         Ok(figures)
     }
 
-    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
-        let data = watch::load(&place.cache)?;
+    fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>> {
+        let data = watch::load(&paths.cache)?;
         Ok(spread(&data, count)?.into_iter().flat_map(|(input, _)| input).collect())
     }
 }

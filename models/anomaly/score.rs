@@ -28,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn the_area_is_the_share_of_pairs_in_order() {
+    fn the_auc_is_the_share_of_pairs_in_order() {
         assert_eq!(auc(&[1.0, 2.0], &[3.0, 4.0]), 1.0);
         assert_eq!(auc(&[3.0, 4.0], &[1.0, 2.0]), 0.0);
         assert_eq!(auc(&[1.0, 3.0], &[2.0, 3.0]), (0.5 + 0.75) / 2.0);

@@ -3,9 +3,9 @@
 
 use super::data::numbers;
 use super::{Anomaly, LEN};
-use crate::descent::Descent;
 use crate::gesture::data::{Reading, Recording, distorted};
-use crate::random::{Fresh, Random};
+use crate::random::{Random, VarInit};
+use crate::trainer::Trainer;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
@@ -30,23 +30,23 @@ fn tensor(windows: &[Vec<f32>]) -> Result<Tensor> {
 /// # Errors
 /// Those of Candle.
 pub fn train(recordings: &[&Recording]) -> Result<BTreeMap<String, Var>> {
-    let fresh = Fresh::new(SEED);
-    let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
+    let init = VarInit::new(SEED);
+    let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
     let model = Anomaly::load(vb)?;
-    let weights = fresh.weights();
-    let mut descent = Descent::new("training anomaly", &weights, RATE, STEPS)?;
+    let weights = init.weights();
+    let mut trainer = Trainer::new("training anomaly", &weights, RATE, STEPS)?;
     let mut random = Random::new(SEED);
     let mut sum = 0.0;
     for step in 1..=STEPS {
         let mut window = || numbers(&distorted(&recordings[random.below(recordings.len())].readings, &mut random));
         let windows = tensor(&(0..BATCH).map(|_| window()).collect::<Vec<_>>())?;
-        sum += descent.step(&loss::mse(&model.forward(&windows)?, &windows)?)?;
+        sum += trainer.step(&loss::mse(&model.forward(&windows)?, &windows)?)?;
         if step % 500 == 0 {
-            descent.say(&format!("step {step} of {STEPS}: mean squared error {:.4}", sum / 500.0));
+            trainer.print(&format!("step {step} of {STEPS}: mean squared error {:.4}", sum / 500.0));
             sum = 0.0;
         }
     }
-    descent.finish();
+    trainer.finish();
     Ok(weights)
 }
 

@@ -73,8 +73,8 @@ pub fn bits(file: &[u8], pieces: &[&[u32]]) -> Result<f64> {
     let mut session = OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let (mut sum, mut count) = (0.0, 0);
     for piece in pieces {
-        let Some((_, seen)) = piece.split_last() else { continue };
-        for (scores, &next) in scores(&mut session, seen)?.iter().zip(&piece[1..]) {
+        let Some((_, context)) = piece.split_last() else { continue };
+        for (scores, &next) in scores(&mut session, context)?.iter().zip(&piece[1..]) {
             sum += surprise(scores, next as usize);
             count += 1;
         }
@@ -84,9 +84,9 @@ pub fn bits(file: &[u8], pieces: &[&[u32]]) -> Result<f64> {
 
 /// Minus the logarithm of the softmax of `scores` at `next`.
 fn surprise(scores: &[f32], next: usize) -> f64 {
-    let most = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let sum: f64 = scores.iter().map(|&score| (f64::from(score) - most).exp()).sum();
-    sum.ln() + most - scores.get(next).map_or(f64::NEG_INFINITY, |&score| f64::from(score))
+    let max = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = scores.iter().map(|&score| (f64::from(score) - max).exp()).sum();
+    sum.ln() + max - scores.get(next).map_or(f64::NEG_INFINITY, |&score| f64::from(score))
 }
 
 /// A text and how the network continues it, the likeliest character each time, until the context is full; and the

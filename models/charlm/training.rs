@@ -2,8 +2,8 @@
 
 use super::data::Data;
 use super::{CONTEXT, CharLm};
-use crate::descent::Descent;
-use crate::random::{Fresh, Random};
+use crate::random::{Random, VarInit};
+use crate::trainer::Trainer;
 use anyhow::{Result, bail};
 use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
@@ -64,23 +64,23 @@ pub fn bits(model: &CharLm, pieces: &[&[u32]]) -> Result<f64> {
 /// # Errors
 /// Those of Candle.
 pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
-    let fresh = Fresh::new(SEED);
-    let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
+    let init = VarInit::new(SEED);
+    let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
     let model = CharLm::load(vb)?;
-    let weights = fresh.weights();
-    let mut descent = Descent::new("training charlm", &weights, RATE, STEPS)?;
+    let weights = init.weights();
+    let mut trainer = Trainer::new("training charlm", &weights, RATE, STEPS)?;
     let mut random = Random::new(SEED);
     let mut sum = 0.0;
     for step in 1..=STEPS {
         let starts = (0..BATCH).map(|_| random.below(data.training.len() - CONTEXT));
         let pieces: Vec<&[u32]> = starts.map(|start| &data.training[start..=start + CONTEXT]).collect();
-        sum += descent.step(&surprise(&model, &pieces)?)?;
+        sum += trainer.step(&surprise(&model, &pieces)?)?;
         if step % 100 == 0 {
             let bits = sum / 100.0 / std::f64::consts::LN_2;
-            descent.say(&format!("step {step} of {STEPS}: {bits:.4} bits for a character"));
+            trainer.print(&format!("step {step} of {STEPS}: {bits:.4} bits per character"));
             sum = 0.0;
         }
     }
-    descent.finish();
+    trainer.finish();
     Ok(weights)
 }

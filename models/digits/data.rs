@@ -50,7 +50,7 @@ struct File {
 pub fn load(cache: &Path) -> Result<Data> {
     let file = cache.join(ARCHIVE);
     let archive = std::fs::File::open(&file)
-        .with_context(|| format!("cannot read {}; `cargo xtask fetch mnist` puts it there", file.display()))?;
+        .with_context(|| format!("cannot read {}; fetch it with `cargo xtask fetch mnist`", file.display()))?;
     let mut samples = vec![Vec::new(); 10];
     let mut archive = tar::Archive::new(GzDecoder::new(archive));
     for entry in archive.entries()? {
@@ -62,7 +62,7 @@ pub fn load(cache: &Path) -> Result<Data> {
         let File { data } = serde_json::from_reader(std::io::BufReader::new(entry))
             .with_context(|| format!("{} in {}", path.display(), file.display()))?;
         if !data.len().is_multiple_of(SIZE * SIZE) {
-            bail!("{} holds {} numbers, which is no whole number of pictures", path.display(), data.len());
+            bail!("{} holds {} numbers, which is not a whole number of images", path.display(), data.len());
         }
         // The package rounds brightness to thousandths of the whole.
         let picture = |numbers: &[f32]| numbers.iter().map(|v| (v * 255.0).round() as u8).collect();

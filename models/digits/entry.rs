@@ -2,8 +2,8 @@
 
 use super::data::{self, Data, Sample};
 use super::{Digits, SIZE, training};
-use crate::export::{self, Compiled, Recipe, greatest};
-use crate::{Figures, Place, trace, weights};
+use crate::export::{self, Compiled, Recipe, argmax};
+use crate::{Figures, Paths, trace, weights};
 use anyhow::{Context as _, Result, bail};
 use tealight_compiler::graph::Graph;
 
@@ -18,11 +18,11 @@ const CALIBRATION: usize = 500;
 /// Held-out digits in the golden vectors.
 const GOLDENS: usize = 12;
 /// Least share of held-out digits that both networks get right.
-const LEAST: f64 = 0.985;
+const MIN_SCORE: f64 = 0.985;
 /// Most that quantization may take from it.
-const LOSS: f64 = 0.003;
+const MAX_LOSS: f64 = 0.003;
 /// Most bytes of the compiled file.
-const BYTES: u64 = 60_000;
+const MAX_BYTES: u64 = 60_000;
 /// The digit that is shown as an example.
 const SHOWN: &str = "5";
 
@@ -52,7 +52,7 @@ fn correct(file: &[u8], samples: &[Sample]) -> Result<usize> {
     let mut compiled = Compiled::new(file)?;
     let mut right = 0;
     for sample in samples {
-        right += usize::from(greatest(&compiled.run(&bytes(sample))?) == usize::from(sample.digit));
+        right += usize::from(argmax(&compiled.run(&bytes(sample))?) == usize::from(sample.digit));
     }
     Ok(right)
 }
@@ -62,9 +62,9 @@ impl crate::Entry for Entry {
         NAME
     }
 
-    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
-        let data = data::load(&place.cache)?;
-        let float = place.file(NAME, "digits.float.safetensors");
+    fn train(&self, paths: &Paths, keep_weights: bool) -> Result<()> {
+        let data = data::load(&paths.cache)?;
+        let float = paths.file(NAME, "digits.float.safetensors");
         if !keep_weights {
             export::write(&float, &weights::save(&training::train(&data)?)?)?;
         }
@@ -74,8 +74,8 @@ impl crate::Entry for Entry {
         // What `cargo xtask run` shows: a digit that a picture of text shows well.
         let shown = cases.iter().position(|(_, label)| label == SHOWN);
         let shown = shown.with_context(|| format!("there is no {SHOWN} among the golden vectors"))?;
-        export::write_all(place, NAME, &file, &cases, shown)?;
-        let figures = self.evaluate(place)?;
+        export::write_all(paths, NAME, &file, &cases, shown)?;
+        let figures = self.evaluate(paths)?;
         eprintln!(
             "  held out: {:.2} % in float, {:.2} % in int8, of {}",
             100.0 * figures.float,
@@ -89,10 +89,10 @@ impl crate::Entry for Entry {
         network(checkpoint)
     }
 
-    fn evaluate(&self, place: &Place) -> Result<Figures> {
-        let data = data::load(&place.cache)?;
-        let model = weights::load(&export::read(&place.file(NAME, "digits.float.safetensors"))?, Digits::load)?;
-        let file = export::read(&place.file(NAME, "digits.safetensors"))?;
+    fn evaluate(&self, paths: &Paths) -> Result<Figures> {
+        let data = data::load(&paths.cache)?;
+        let model = weights::load(&export::read(&paths.file(NAME, "digits.float.safetensors"))?, Digits::load)?;
+        let file = export::read(&paths.file(NAME, "digits.safetensors"))?;
         let samples = data.held_out.len();
         let figures = Figures {
             name: NAME.into(),
@@ -105,14 +105,17 @@ impl crate::Entry for Entry {
             parts: Vec::new(),
         };
         let right = figures.float.min(figures.quantized);
-        if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
-            bail!("{figures:?} is worse than promised: {LEAST} right, {LOSS} lost by quantization, {BYTES} bytes");
+        if right < MIN_SCORE || figures.float - figures.quantized > MAX_LOSS || figures.bytes > MAX_BYTES {
+            bail!(
+                "{figures}; required: an accuracy of at least {MIN_SCORE}, at most {MAX_LOSS} lost by quantization, \
+                 at most {MAX_BYTES} bytes"
+            );
         }
         Ok(figures)
     }
 
-    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
-        let data = data::load(&place.cache)?;
+    fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>> {
+        let data = data::load(&paths.cache)?;
         if count > data.held_out.len() {
             bail!("there are {} held-out digits, not {count}", data.held_out.len());
         }

@@ -2,8 +2,8 @@
 
 use super::data::{Data, Sample, distort};
 use super::{Digits, SIZE};
-use crate::descent::Descent;
-use crate::random::{Fresh, Random};
+use crate::random::{Random, VarInit};
+use crate::trainer::Trainer;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
@@ -23,14 +23,14 @@ const RATE: f64 = 2e-3;
 /// # Errors
 /// Those of Candle.
 pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
-    let fresh = Fresh::new(SEED);
-    let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
+    let init = VarInit::new(SEED);
+    let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
     let model = Digits::load(vb)?;
-    let weights = fresh.weights();
+    let weights = init.weights();
     let mut random = Random::new(SEED);
     let mut order: Vec<usize> = (0..data.training.len()).collect();
     let steps = EPOCHS * order.len().div_ceil(BATCH);
-    let mut descent = Descent::new("training digits", &weights, RATE, steps)?;
+    let mut trainer = Trainer::new("training digits", &weights, RATE, steps)?;
     for epoch in 0..EPOCHS {
         random.shuffle(&mut order);
         let mut sum = 0.0;
@@ -41,17 +41,17 @@ pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
             let x = Tensor::from_vec(pixels, (samples.len(), 1, SIZE, SIZE), &Device::Cpu)?;
             let wanted = Tensor::new(digits, &Device::Cpu)?;
             let loss = loss::cross_entropy(&model.logits(&x)?, &wanted)?;
-            sum += descent.step(&loss)? * samples.len() as f64;
+            sum += trainer.step(&loss)? * samples.len() as f64;
         }
         let right = correct(&model, &data.held_out)?;
-        descent.say(&format!(
+        trainer.print(&format!(
             "epoch {} of {EPOCHS}: loss {:.4}, held out {:.2} %",
             epoch + 1,
             sum / order.len() as f64,
             100.0 * right as f64 / data.held_out.len() as f64
         ));
     }
-    descent.finish();
+    trainer.finish();
     Ok(weights)
 }
 

@@ -88,7 +88,7 @@ pub fn load(cache: &Path) -> Result<Data> {
         let (rows, rest) = array.data.as_chunks::<CHANNELS>();
         let (exercise, person) = (exercise as usize, person as u32);
         if array.dims != [rows.len(), CHANNELS] || !rest.is_empty() || exercise >= EXERCISES.len() {
-            bail!("{WHEEL} holds a recording of {:?} of exercise {exercise}", array.dims);
+            bail!("{WHEEL} holds a recording of exercise {exercise} with the shape {:?}", array.dims);
         }
         let readings = rows.iter().map(|row| row.map(|value| value as f32)).collect();
         let recording = Recording { person, exercise, readings };
@@ -107,7 +107,9 @@ fn check_normalization(recordings: &[Recording]) -> Result<()> {
         let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
         let off = |constant: f32, value: f64| (f64::from(constant) - value).abs() > 0.000_6;
         if off(MEAN[channel], mean) || off(DEVIATION[channel], deviation) {
-            bail!("channel {channel} has mean {mean} and deviation {deviation}, which the constants do not say");
+            bail!(
+                "channel {channel} has mean {mean} and deviation {deviation}, unlike the constants MEAN and DEVIATION"
+            );
         }
     }
     Ok(())

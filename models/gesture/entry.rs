@@ -2,9 +2,9 @@
 
 use super::data::{self, Data, Reading, Recording};
 use super::{CHANNELS, EXERCISES, Gesture, WINDOW, training};
-use crate::export::{self, Compiled, Recipe, greatest};
+use crate::export::{self, Compiled, Recipe, argmax};
 use crate::random::Random;
-use crate::{Figures, Place, Recordings, layout, trace, weights};
+use crate::{Figures, Paths, Recordings, layout, trace, weights};
 use anyhow::{Context as _, Result, bail};
 use tealight_compiler::graph::Graph;
 
@@ -19,11 +19,11 @@ const CALIBRATION: usize = 500;
 /// Held-out windows in the golden vectors.
 const GOLDENS: usize = 14;
 /// Least share of held-out windows that both networks get right.
-const LEAST: f64 = 0.89;
+const MIN_SCORE: f64 = 0.89;
 /// Most that quantization may take from it.
-const LOSS: f64 = 0.01;
+const MAX_LOSS: f64 = 0.01;
 /// Most bytes of the compiled file.
-const BYTES: u64 = 40_000;
+const MAX_BYTES: u64 = 40_000;
 
 /// The input's bytes.
 fn bytes(window: &[Reading]) -> Vec<u8> {
@@ -68,7 +68,7 @@ fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
 
 /// What the compiled file takes each window for.
 fn answers<'a>(compiled: &mut Compiled, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<usize>> {
-    windows.map(|window| Ok(greatest(&compiled.run(&bytes(window))?))).collect()
+    windows.map(|window| Ok(argmax(&compiled.run(&bytes(window))?))).collect()
 }
 
 /// How much of the held-out data is answered rightly.
@@ -98,17 +98,17 @@ impl crate::Entry for Entry {
         NAME
     }
 
-    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
-        let data = data::load(&place.cache)?;
-        let float = place.file(NAME, "gesture.float.safetensors");
+    fn train(&self, paths: &Paths, keep_weights: bool) -> Result<()> {
+        let data = data::load(&paths.cache)?;
+        let float = paths.file(NAME, "gesture.float.safetensors");
         if !keep_weights {
             export::write(&float, &weights::save(&training::train(&data)?)?)?;
         }
         let file = compile(&export::read(&float)?, &data)?;
         let cases: Vec<_> =
             spread(&data, GOLDENS)?.into_iter().map(|(input, exercise)| (input, EXERCISES[exercise].into())).collect();
-        export::write_all(place, NAME, &file, &cases, 0)?;
-        eprintln!("  held out: {:?}", self.evaluate(place)?);
+        export::write_all(paths, NAME, &file, &cases, 0)?;
+        eprintln!("  held out: {}", self.evaluate(paths)?);
         Ok(())
     }
 
@@ -116,10 +116,10 @@ impl crate::Entry for Entry {
         network(checkpoint)
     }
 
-    fn evaluate(&self, place: &Place) -> Result<Figures> {
-        let data = data::load(&place.cache)?;
-        let model = weights::load(&export::read(&place.file(NAME, "gesture.float.safetensors"))?, Gesture::load)?;
-        let file = export::read(&place.file(NAME, "gesture.safetensors"))?;
+    fn evaluate(&self, paths: &Paths) -> Result<Figures> {
+        let data = data::load(&paths.cache)?;
+        let model = weights::load(&export::read(&paths.file(NAME, "gesture.float.safetensors"))?, Gesture::load)?;
+        let file = export::read(&paths.file(NAME, "gesture.safetensors"))?;
         let mut compiled = Compiled::new(&file)?;
         let [mut float, mut quantized] = [Tally::default(), Tally::default()];
         for one in &data.held_out {
@@ -142,14 +142,17 @@ impl crate::Entry for Entry {
             parts: Vec::new(),
         };
         let right = figures.float.min(figures.quantized);
-        if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
-            bail!("{figures:?} is worse than promised: {LEAST} right, {LOSS} lost by quantization, {BYTES} bytes");
+        if right < MIN_SCORE || figures.float - figures.quantized > MAX_LOSS || figures.bytes > MAX_BYTES {
+            bail!(
+                "{figures}; required: an accuracy of at least {MIN_SCORE}, at most {MAX_LOSS} lost by quantization, \
+                 at most {MAX_BYTES} bytes"
+            );
         }
         Ok(figures)
     }
 
-    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
-        let data = data::load(&place.cache).context("the recordings")?;
+    fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>> {
+        let data = data::load(&paths.cache).context("the recordings")?;
         Ok(spread(&data, count)?.into_iter().flat_map(|(input, _)| input).collect())
     }
 }

@@ -3,8 +3,8 @@
 
 use super::data::{self, Data, Reading, Recording};
 use super::{CHANNELS, Gesture, WINDOW};
-use crate::descent::Descent;
-use crate::random::{Fresh, Random};
+use crate::random::{Random, VarInit};
+use crate::trainer::Trainer;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
@@ -32,11 +32,11 @@ pub fn tensor(windows: &[Vec<f32>]) -> Result<Tensor> {
 /// # Errors
 /// Those of Candle.
 pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
-    let fresh = Fresh::new(SEED);
-    let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
+    let init = VarInit::new(SEED);
+    let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
     let model = Gesture::load(vb)?;
-    let weights = fresh.weights();
-    let mut descent = Descent::new("training gesture", &weights, RATE, STEPS)?;
+    let weights = init.weights();
+    let mut trainer = Trainer::new("training gesture", &weights, RATE, STEPS)?;
     let mut random = Random::new(SEED);
     let mut sum = 0.0;
     for step in 1..=STEPS {
@@ -45,13 +45,13 @@ pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
             chosen.iter().map(|one| data::numbers(&data::distorted(&one.readings, &mut random))).collect();
         let exercises: Vec<u32> = chosen.iter().map(|one| one.exercise as u32).collect();
         let wanted = Tensor::new(exercises, &Device::Cpu)?;
-        sum += descent.step(&loss::cross_entropy(&model.logits(&tensor(&windows)?)?, &wanted)?)?;
+        sum += trainer.step(&loss::cross_entropy(&model.logits(&tensor(&windows)?)?, &wanted)?)?;
         if step % 500 == 0 {
-            descent.say(&format!("step {step} of {STEPS}: loss {:.4}", sum / 500.0));
+            trainer.print(&format!("step {step} of {STEPS}: loss {:.4}", sum / 500.0));
             sum = 0.0;
         }
     }
-    descent.finish();
+    trainer.finish();
     Ok(weights)
 }
 

@@ -58,16 +58,16 @@ pub fn features(samples: &[i16]) -> Second {
 /// # Errors
 /// If words cannot be spoken.
 pub fn training(cache: &Path) -> Result<Vec<Example>> {
-    let said = voices::training();
-    let clips = speech::speak(cache, "training", &said)?;
-    let voices = others(&said, &clips);
-    let silent = said.len() * SCENES * SILENT / 100;
-    let count = said.len() * SCENES + silent;
-    in_parallel("making scenes to train with", count, |index| {
+    let utterances = voices::training();
+    let clips = speech::synthesize(cache, "training", &utterances)?;
+    let voices = others(&utterances, &clips);
+    let silent = utterances.len() * SCENES * SILENT / 100;
+    let count = utterances.len() * SCENES + silent;
+    in_parallel("creating training scenes", count, |index| {
         let mut random = Random::new(0x5EED_0000 + index as u64);
-        let scene = Scene { noisy: random.unit() < 0.65, least_snr: 0.0, most_snr: 30.0 };
+        let scene = Scene { noisy: random.unit() < 0.65, min_snr: 0.0, max_snr: 30.0 };
         let (word, class) = match index.checked_sub(silent) {
-            Some(spoken) => (Some(&*clips[spoken / SCENES]), said[spoken / SCENES].class),
+            Some(spoken) => (Some(&*clips[spoken / SCENES]), utterances[spoken / SCENES].class),
             None => (None, SILENCE),
         };
         Example { features: features(&scene.compose(word, &voices, &mut random)), class }
@@ -79,16 +79,16 @@ pub fn training(cache: &Path) -> Result<Vec<Example>> {
 /// # Errors
 /// If words cannot be spoken.
 pub fn held_out(cache: &Path) -> Result<Vec<HeldOut>> {
-    let said = voices::held_out();
-    let clips = speech::speak(cache, "held-out", &said)?;
-    let voices = others(&said, &clips);
-    let silent = said.len() * SILENT / 100;
-    let mut seconds = in_parallel("making held-out scenes", said.len() + silent, |index| {
+    let utterances = voices::held_out();
+    let clips = speech::synthesize(cache, "held-out", &utterances)?;
+    let voices = others(&utterances, &clips);
+    let silent = utterances.len() * SILENT / 100;
+    let mut seconds = in_parallel("creating held-out scenes", utterances.len() + silent, |index| {
         let mut random = Random::new(0xE7A1_0000 + index as u64);
         let noisy = random.unit() < 0.5;
-        let scene = Scene { noisy, least_snr: 0.0, most_snr: 20.0 };
+        let scene = Scene { noisy, min_snr: 0.0, max_snr: 20.0 };
         let (word, class, engine) = match index.checked_sub(silent) {
-            Some(spoken) => (Some(&*clips[spoken]), said[spoken].class, Some(said[spoken].engine)),
+            Some(spoken) => (Some(&*clips[spoken]), utterances[spoken].class, Some(utterances[spoken].engine)),
             None => (None, SILENCE, None),
         };
         HeldOut { samples: scene.compose(word, &voices, &mut random), class, group: Group { engine, noisy } }
@@ -98,8 +98,8 @@ pub fn held_out(cache: &Path) -> Result<Vec<HeldOut>> {
 }
 
 /// The clips that are no keyword, to make babble of.
-fn others(said: &[Utterance], clips: &[Vec<i16>]) -> Vec<Vec<i16>> {
-    said.iter().zip(clips).filter(|(one, _)| one.class == UNKNOWN).map(|(_, clip)| clip.clone()).collect()
+fn others(utterances: &[Utterance], clips: &[Vec<i16>]) -> Vec<Vec<i16>> {
+    utterances.iter().zip(clips).filter(|(one, _)| one.class == UNKNOWN).map(|(_, clip)| clip.clone()).collect()
 }
 
 /// What a word is put into.
@@ -107,8 +107,8 @@ fn others(said: &[Utterance], clips: &[Vec<i16>]) -> Vec<Vec<i16>> {
 struct Scene {
     noisy: bool,
     /// Range of the ratio of the word to the noise, in dB.
-    least_snr: f64,
-    most_snr: f64,
+    min_snr: f64,
+    max_snr: f64,
 }
 
 impl Scene {
@@ -118,11 +118,11 @@ impl Scene {
         // Root mean square of the word, or of noise alone.
         let level = amplitude(random.between(-36.0, -10.0));
         if let Some(word) = word {
-            self.place(word, level, &mut sound, random);
+            self.insert(word, level, &mut sound, random);
         }
         if self.noisy {
             let (below, voices) = match word {
-                Some(_) => (random.between(self.least_snr, self.most_snr), voices),
+                Some(_) => (random.between(self.min_snr, self.max_snr), voices),
                 None => (random.between(-10.0, 40.0), &[][..]),
             };
             let gain = level * amplitude(-below) / FULL;
@@ -141,7 +141,7 @@ impl Scene {
         sound.into_iter().map(|x| x.round() as i16).collect()
     }
 
-    fn place(self, word: &[i16], level: f32, sound: &mut Vec<f32>, random: &mut Random) {
+    fn insert(self, word: &[i16], level: f32, sound: &mut Vec<f32>, random: &mut Random) {
         let mut word: Vec<f32> = word.iter().take(SAMPLES).map(|&sample| f32::from(sample)).collect();
         if self.noisy && random.unit() < 0.7 {
             word = sound::coloured(&word, random);
@@ -186,7 +186,7 @@ fn in_parallel<T: Send>(what: &str, count: usize, make: impl Fn(usize) -> T + Sy
     for part in parts {
         match part {
             Ok(part) => made.extend(part),
-            Err(_) => bail!("{what}: a thread has panicked"),
+            Err(_) => bail!("{what}: a thread panicked"),
         }
     }
     made.sort_by_key(|(index, _)| *index);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_seed_determines_a_scene() {
-        let scene = Scene { noisy: true, least_snr: 0.0, most_snr: 20.0 };
+        let scene = Scene { noisy: true, min_snr: 0.0, max_snr: 20.0 };
         for seed in 0..30 {
             let once = scene.compose(Some(&word()), &[word()], &mut Random::new(seed));
             assert_eq!(once.len(), SAMPLES);
@@ -215,8 +215,8 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_scene_holds_the_word_whole_and_nothing_else() {
-        let scene = Scene { noisy: false, least_snr: 0.0, most_snr: 20.0 };
+    fn a_quiet_scene_contains_the_whole_word_and_nothing_else() {
+        let scene = Scene { noisy: false, min_snr: 0.0, max_snr: 20.0 };
         for seed in 0..30 {
             let second = scene.compose(Some(&word()), &[], &mut Random::new(seed));
             let loud: Vec<usize> = (0..SAMPLES).filter(|&at| second[at].abs() > 60).collect();
@@ -229,12 +229,12 @@ mod tests {
 
     #[test]
     fn a_word_longer_than_a_second_is_cut() {
-        let scene = Scene { noisy: false, least_snr: 0.0, most_snr: 20.0 };
+        let scene = Scene { noisy: false, min_snr: 0.0, max_snr: 20.0 };
         assert_eq!(scene.compose(Some(&word().repeat(3)), &[], &mut Random::new(1)).len(), SAMPLES);
     }
 
     #[test]
-    fn things_are_made_in_order() {
+    fn results_are_in_order() {
         assert_eq!(in_parallel("counting", 1_000, |index| index).unwrap(), (0..1_000).collect::<Vec<_>>());
     }
 }

@@ -3,9 +3,9 @@
 use super::data::{self, Example, Group, HeldOut, Second};
 use super::voices::Engine;
 use super::{BANDS, FRAMES, Keyword, LABELS, RANGE, UNKNOWN, training};
-use crate::export::{self, Compiled, Recipe, greatest};
+use crate::export::{self, Compiled, Recipe, argmax};
 use crate::random::Random;
-use crate::{Figures, Part, Place, layout, trace, weights};
+use crate::{Figures, PartFigures, Paths, layout, trace, weights};
 use anyhow::{Context as _, Result, bail};
 use tealight_audio::SAMPLE_RATE;
 use tealight_compiler::graph::Graph;
@@ -19,11 +19,11 @@ const NAME: &str = "keyword";
 /// Training seconds that it is calibrated with.
 const CALIBRATION: usize = 500;
 /// Least share of held-out seconds that both networks get right.
-const LEAST: f64 = 0.82;
+const MIN_SCORE: f64 = 0.82;
 /// Most that quantization may take from it.
-const LOSS: f64 = 0.01;
+const MAX_LOSS: f64 = 0.01;
 /// Most bytes of the compiled file.
-const BYTES: u64 = 60_000;
+const MAX_BYTES: u64 = 60_000;
 /// The class that is shown as an example.
 const SHOWN: usize = 0;
 
@@ -75,10 +75,10 @@ fn examples(held_out: &[HeldOut], file: &[u8]) -> Result<Vec<HeldOut>> {
     for (class, label) in LABELS.iter().enumerate() {
         let mut of_class = held_out.iter().filter(|one| one.class == class && one.group.noisy);
         let mut right = |one: &&HeldOut| {
-            compiled.run(&bytes(&data::features(&one.samples))).is_ok_and(|scores| greatest(&scores) == class)
+            compiled.run(&bytes(&data::features(&one.samples))).is_ok_and(|scores| argmax(&scores) == class)
         };
         let one = of_class.find(|one| right(one));
-        found.push(one.with_context(|| format!("no `{label}` is answered rightly"))?.clone());
+        found.push(one.with_context(|| format!("no held-out `{label}` is recognized"))?.clone());
     }
     Ok(found)
 }
@@ -89,11 +89,11 @@ struct Answers {
     quantized: Vec<usize>,
 }
 
-fn answers(place: &Place, held_out: &[HeldOut]) -> Result<Answers> {
-    let model = weights::load(&export::read(&place.file(NAME, "keyword.float.safetensors"))?, Keyword::load)?;
-    let mut compiled = Compiled::new(&export::read(&place.file(NAME, "keyword.safetensors"))?)?;
+fn answers(paths: &Paths, held_out: &[HeldOut]) -> Result<Answers> {
+    let model = weights::load(&export::read(&paths.file(NAME, "keyword.float.safetensors"))?, Keyword::load)?;
+    let mut compiled = Compiled::new(&export::read(&paths.file(NAME, "keyword.safetensors"))?)?;
     let seconds: Vec<Second> = held_out.iter().map(|one| data::features(&one.samples)).collect();
-    let quantized = seconds.iter().map(|second| Ok(greatest(&compiled.run(&bytes(second))?))).collect::<Result<_>>()?;
+    let quantized = seconds.iter().map(|second| Ok(argmax(&compiled.run(&bytes(second))?))).collect::<Result<_>>()?;
     Ok(Answers { float: training::answers(&model, &seconds)?, quantized })
 }
 
@@ -104,13 +104,13 @@ fn part(
     answers: &Answers,
     belongs: impl Fn(&HeldOut) -> bool,
     right: impl Fn(&HeldOut, usize) -> bool,
-) -> Part {
+) -> PartFigures {
     let chosen = |answers: &[usize]| -> Vec<bool> {
         held_out.iter().zip(answers).filter(|(one, _)| belongs(one)).map(|(one, &answer)| right(one, answer)).collect()
     };
     let share = |right: &[bool]| right.iter().filter(|&&right| right).count() as f64 / right.len().max(1) as f64;
     let [float, quantized] = [chosen(&answers.float), chosen(&answers.quantized)];
-    Part { name: name.into(), float: share(&float), quantized: share(&quantized), samples: quantized.len() }
+    PartFigures { name: name.into(), float: share(&float), quantized: share(&quantized), samples: quantized.len() }
 }
 
 /// Whether the answer is what the second is.
@@ -119,9 +119,9 @@ fn is_right(one: &HeldOut, answer: usize) -> bool {
 }
 
 /// Every class, then every group, then how often no keyword is heard where there is none.
-fn parts(held_out: &[HeldOut], answers: &Answers) -> Vec<Part> {
+fn parts(held_out: &[HeldOut], answers: &Answers) -> Vec<PartFigures> {
     let of_class = |class| part(LABELS[class], held_out, answers, |one| one.class == class, is_right);
-    let mut parts: Vec<Part> = (0..LABELS.len()).map(of_class).collect();
+    let mut parts: Vec<PartFigures> = (0..LABELS.len()).map(of_class).collect();
     for (engine, name) in [(Engine::Espeak, "espeak-ng"), (Engine::Flite, "flite")] {
         for (noisy, noise) in [(false, "clean"), (true, "noisy")] {
             let group = Group { engine: Some(engine), noisy };
@@ -138,19 +138,19 @@ impl crate::Entry for Entry {
         NAME
     }
 
-    fn train(&self, place: &Place, keep_weights: bool) -> Result<()> {
-        let data = data::training(&place.cache)?;
-        let float = place.file(NAME, "keyword.float.safetensors");
+    fn train(&self, paths: &Paths, keep_weights: bool) -> Result<()> {
+        let data = data::training(&paths.cache)?;
+        let float = paths.file(NAME, "keyword.float.safetensors");
         if !keep_weights {
             export::write(&float, &weights::save(&training::train(&data)?)?)?;
         }
         let file = compile(&export::read(&float)?, &data)?;
-        let examples = examples(&data::held_out(&place.cache)?, &file)?;
+        let examples = examples(&data::held_out(&paths.cache)?, &file)?;
         let case = |one: &HeldOut| (bytes(&data::features(&one.samples)), LABELS[one.class].to_string());
         let cases: Vec<_> = examples.iter().map(case).collect();
-        export::write_model(place, NAME, &file, &cases)?;
-        export::write_demo(place, NAME, "sample.wav", &wav(&examples[SHOWN].samples)?, LABELS[SHOWN])?;
-        eprintln!("  held out: {:#?}", self.evaluate(place)?);
+        export::write_model(paths, NAME, &file, &cases)?;
+        export::write_demo(paths, NAME, "sample.wav", &wav(&examples[SHOWN].samples)?, LABELS[SHOWN])?;
+        eprintln!("  held out: {}", self.evaluate(paths)?);
         Ok(())
     }
 
@@ -158,9 +158,9 @@ impl crate::Entry for Entry {
         network(checkpoint)
     }
 
-    fn evaluate(&self, place: &Place) -> Result<Figures> {
-        let held_out = data::held_out(&place.cache)?;
-        let answers = answers(place, &held_out)?;
+    fn evaluate(&self, paths: &Paths) -> Result<Figures> {
+        let held_out = data::held_out(&paths.cache)?;
+        let answers = answers(paths, &held_out)?;
         let all = part("", &held_out, &answers, |_| true, is_right);
         let figures = Figures {
             name: NAME.into(),
@@ -168,19 +168,22 @@ impl crate::Entry for Entry {
             float: all.float,
             quantized: all.quantized,
             samples: all.samples,
-            bytes: export::read(&place.file(NAME, "keyword.safetensors"))?.len() as u64,
+            bytes: export::read(&paths.file(NAME, "keyword.safetensors"))?.len() as u64,
             recordings: None,
             parts: parts(&held_out, &answers),
         };
         let right = figures.float.min(figures.quantized);
-        if right < LEAST || figures.float - figures.quantized > LOSS || figures.bytes > BYTES {
-            bail!("{figures:?} is worse than promised: {LEAST} right, {LOSS} lost by quantization, {BYTES} bytes");
+        if right < MIN_SCORE || figures.float - figures.quantized > MAX_LOSS || figures.bytes > MAX_BYTES {
+            bail!(
+                "{figures}; required: an accuracy of at least {MIN_SCORE}, at most {MAX_LOSS} lost by quantization, \
+                 at most {MAX_BYTES} bytes"
+            );
         }
         Ok(figures)
     }
 
-    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>> {
-        let held_out = data::held_out(&place.cache)?;
+    fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>> {
+        let held_out = data::held_out(&paths.cache)?;
         if count > held_out.len() {
             bail!("there are {} held-out seconds, not {count}", held_out.len());
         }

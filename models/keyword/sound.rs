@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_pass_what_they_should() {
+    fn filters_pass_their_band() {
         let tone = |hertz: f32| -> Vec<f32> {
             (0..SAMPLE_RATE).map(|n| (TAU * hertz * n as f32 / SAMPLE_RATE as f32).sin()).collect()
         };

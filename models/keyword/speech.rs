@@ -13,13 +13,13 @@ use tealight_audio::SAMPLE_RATE;
 ///
 /// # Errors
 /// If a program is not installed or fails, or a file cannot be read or written.
-pub fn speak(cache: &Path, what: &str, said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
+pub fn synthesize(cache: &Path, what: &str, utterances: &[Utterance]) -> Result<Vec<Vec<i16>>> {
     let versions = format!("{} {}", version("espeak-ng")?, version("flite")?);
     let folder = cache.join("speech");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let bar = Bar::new(&format!("speaking {} words, {what}", said.len()), said.len());
-    let mut clips = Vec::with_capacity(said.len());
-    for block in said.chunks(BLOCK) {
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let bar = Bar::new(&format!("synthesizing {} words, {what}", utterances.len()), utterances.len());
+    let mut clips = Vec::with_capacity(utterances.len());
+    for block in utterances.chunks(BLOCK) {
         let key = crate::export::sha256(format!("{versions} {block:?}").as_bytes());
         let file = folder.join(format!("{}.bin", &key[..32]));
         let kept = std::fs::read(&file).ok().and_then(|bytes| unpacked(&bytes));
@@ -50,7 +50,7 @@ fn version(program: &str) -> Result<String> {
 }
 
 /// Runs the programs on all processors; the order of the results is that of the utterances.
-fn spoken(said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
+fn spoken(utterances: &[Utterance]) -> Result<Vec<Vec<i16>>> {
     let folder = tempfile::tempdir()?;
     let (next, workers) = (AtomicUsize::new(0), std::thread::available_parallelism().map_or(1, usize::from));
     let work = |worker: usize| -> Result<Vec<(usize, Vec<i16>)>> {
@@ -58,17 +58,22 @@ fn spoken(said: &[Utterance]) -> Result<Vec<Vec<i16>>> {
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(utterance) = said.get(index) else { return Ok(done) };
-            done.push((index, one(utterance, &file).with_context(|| format!("{utterance:?}"))?));
+            let Some(utterance) = utterances.get(index) else { return Ok(done) };
+            done.push((
+                index,
+                one(utterance, &file).with_context(|| {
+                    format!("cannot synthesize `{}` in the voice {}", utterance.text, utterance.voice)
+                })?,
+            ));
         }
     };
     let results: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
         threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
-    let mut clips = vec![Vec::new(); said.len()];
+    let mut clips = vec![Vec::new(); utterances.len()];
     for result in results {
-        let Ok(done) = result else { bail!("a thread that speaks has panicked") };
+        let Ok(done) = result else { bail!("a thread of the speech synthesis panicked") };
         for (index, clip) in done? {
             clips[index] = clip;
         }
@@ -92,9 +97,10 @@ fn one(utterance: &Utterance, file: &PathBuf) -> Result<Vec<i16>> {
             command
         }
     };
-    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("cannot start {program}"))?;
     if !output.status.success() {
-        bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        bail!("{program} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     let (samples, rate) = read(file)?;
     let ratio = f64::from(rate) / SAMPLE_RATE as f64 * f64::from(utterance.play) / 100.0;
@@ -102,7 +108,7 @@ fn one(utterance: &Utterance, file: &PathBuf) -> Result<Vec<i16>> {
     let clip = trimmed(&whole);
     // No word is shorter than a twentieth of a second.
     if clip.len() < SAMPLE_RATE / 20 {
-        bail!("{command:?} gave {} samples of sound", clip.len());
+        bail!("{program} wrote {} samples, too few for a word", clip.len());
     }
     Ok(clip.iter().map(|x| x.round() as i16).collect())
 }
@@ -143,8 +149,8 @@ pub fn resampled(samples: &[f32], ratio: f64) -> Vec<f32> {
         let last = ((centre + reach) as usize).min(samples.len().saturating_sub(1));
         let mut sum = 0.0;
         for (at, &sample) in samples.iter().enumerate().take(last + 1).skip(first) {
-            let place = (at as f64 - centre).abs() * cutoff * FINE as f64;
-            let (point, part) = (place as usize, place.fract());
+            let paths = (at as f64 - centre).abs() * cutoff * FINE as f64;
+            let (point, part) = (paths as usize, paths.fract());
             if let Some([before, after]) = kernel.get(point..point + 2) {
                 sum += f64::from(sample) * (before + (after - before) * part);
             }
@@ -158,8 +164,8 @@ pub fn resampled(samples: &[f32], ratio: f64) -> Vec<f32> {
 fn trimmed(samples: &[f32]) -> &[f32] {
     const STEP: usize = SAMPLE_RATE / 100;
     let energies: Vec<f32> = samples.chunks(STEP).map(|chunk| chunk.iter().map(|x| x * x).sum()).collect();
-    let least = energies.iter().copied().fold(0.0, f32::max) * 1e-4;
-    let loud = |energy: &f32| *energy > least;
+    let min = energies.iter().copied().fold(0.0, f32::max) * 1e-4;
+    let loud = |energy: &f32| *energy > min;
     let first = energies.iter().position(loud).unwrap_or(0).saturating_sub(1) * STEP;
     let last = energies.iter().rposition(loud).map_or(0, |last| (last + 2) * STEP).min(samples.len());
     samples.get(first..last).unwrap_or(&[])
@@ -215,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn clips_are_kept_as_they_are_and_a_cut_file_is_not_taken() {
+    fn clips_are_cached_unchanged_and_a_truncated_file_is_not_used() {
         let clips = vec![vec![1, -2, i16::MIN], vec![], vec![i16::MAX]];
         let bytes = packed(&clips);
         assert_eq!(unpacked(&bytes), Some(clips));

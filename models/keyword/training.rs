@@ -3,8 +3,8 @@
 
 use super::data::{Example, Second};
 use super::{BANDS, FRAMES, Keyword};
-use crate::descent::Descent;
-use crate::random::{Fresh, Random};
+use crate::random::{Random, VarInit};
+use crate::trainer::Trainer;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
@@ -37,11 +37,11 @@ pub fn tensor(seconds: &[Vec<f32>]) -> Result<Tensor> {
 /// # Errors
 /// Those of Candle.
 pub fn train(data: &[Example]) -> Result<BTreeMap<String, Var>> {
-    let fresh = Fresh::new(SEED);
-    let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
+    let init = VarInit::new(SEED);
+    let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
     let model = Keyword::load(vb)?;
-    let weights = fresh.weights();
-    let mut descent = Descent::new("training keyword", &weights, RATE, STEPS)?;
+    let weights = init.weights();
+    let mut trainer = Trainer::new("training keyword", &weights, RATE, STEPS)?;
     let mut random = Random::new(SEED);
     let mut sum = 0.0;
     for step in 1..=STEPS {
@@ -49,13 +49,13 @@ pub fn train(data: &[Example]) -> Result<BTreeMap<String, Var>> {
         let seconds: Vec<Vec<f32>> = chosen.iter().map(|one| numbers(&masked(&one.features, &mut random))).collect();
         let classes: Vec<u32> = chosen.iter().map(|one| one.class as u32).collect();
         let wanted = Tensor::new(classes, &Device::Cpu)?;
-        sum += descent.step(&loss::cross_entropy(&model.logits(&tensor(&seconds)?)?, &wanted)?)?;
+        sum += trainer.step(&loss::cross_entropy(&model.logits(&tensor(&seconds)?)?, &wanted)?)?;
         if step % 500 == 0 {
-            descent.say(&format!("step {step} of {STEPS}: loss {:.4}", sum / 500.0));
+            trainer.add(&format!("step {step} of {STEPS}: loss {:.4}", sum / 500.0));
             sum = 0.0;
         }
     }
-    descent.finish();
+    trainer.finish();
     Ok(weights)
 }
 
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bands_come_one_after_another() {
+    fn the_bands_are_in_order() {
         let features: Vec<i8> = (0..FRAMES * BANDS).map(|at| (at / BANDS) as i8).collect();
         let numbers = numbers(&features);
         assert_eq!(numbers[..FRAMES], (0..FRAMES).map(|frame| frame as f32 / 32.0).collect::<Vec<_>>());

@@ -68,15 +68,15 @@ pub struct Utterance {
 }
 
 /// Says `words` of `class`, `count` times in all, each time in another way.
-struct Speaker<'a> {
+struct Synthesizer<'a> {
     engine: Engine,
     voice: &'a str,
     random: &'a mut Random,
-    said: &'a mut Vec<Utterance>,
+    utterances: &'a mut Vec<Utterance>,
 }
 
-impl Speaker<'_> {
-    fn say(&mut self, words: &[&str], class: usize, count: usize) {
+impl Synthesizer<'_> {
+    fn add(&mut self, words: &[&str], class: usize, count: usize) {
         for _ in 0..count {
             let random = &mut *self.random;
             let pick = |random: &mut Random, of: &[&str]| of[random.below(of.len())].to_string();
@@ -90,16 +90,16 @@ impl Speaker<'_> {
             let text = pick(random, words) + &pick(random, &["", ".", ".", "?", "!"]);
             let play = random.between(86.0, 116.0) as u32;
             let (speed, pitch) = (speed as u32, pitch as u32);
-            self.said.push(Utterance { engine: self.engine, voice, speed, pitch, play, text, class });
+            self.utterances.push(Utterance { engine: self.engine, voice, speed, pitch, play, text, class });
         }
     }
 
     /// Every keyword `each` times and other words `others` times.
-    fn say_all(&mut self, each: usize, others: &[&str], count: usize) {
+    fn add_all(&mut self, each: usize, others: &[&str], count: usize) {
         for (class, word) in KEYWORDS.iter().enumerate() {
-            self.say(&[word], class, each);
+            self.add(&[word], class, each);
         }
-        self.say(others, KEYWORDS.len(), count);
+        self.add(others, KEYWORDS.len(), count);
     }
 }
 
@@ -132,16 +132,18 @@ fn spoken(
     flite_each: usize,
     flite_others: usize,
 ) -> Vec<Utterance> {
-    let (mut random, mut said) = (Random::new(seed), Vec::new());
+    let (mut random, mut utterances) = (Random::new(seed), Vec::new());
     for voice in variants {
-        let mut speaker = Speaker { engine: Engine::Espeak, voice, random: &mut random, said: &mut said };
-        speaker.say_all(each, words, others);
+        let mut speaker =
+            Synthesizer { engine: Engine::Espeak, voice, random: &mut random, utterances: &mut utterances };
+        speaker.add_all(each, words, others);
     }
     for voice in flite {
-        let mut speaker = Speaker { engine: Engine::Flite, voice, random: &mut random, said: &mut said };
-        speaker.say_all(flite_each, words, flite_others);
+        let mut speaker =
+            Synthesizer { engine: Engine::Flite, voice, random: &mut random, utterances: &mut utterances };
+        speaker.add_all(flite_each, words, flite_others);
     }
-    said
+    utterances
 }
 
 #[cfg(test)]
@@ -149,12 +151,12 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn variants(said: &[Utterance]) -> BTreeSet<&str> {
-        said.iter().map(|one| one.voice.split('+').next_back().unwrap()).collect()
+    fn variants(utterances: &[Utterance]) -> BTreeSet<&str> {
+        utterances.iter().map(|one| one.voice.split('+').next_back().unwrap()).collect()
     }
 
     #[test]
-    fn nobody_speaks_on_both_sides() {
+    fn no_voice_is_in_both_sets() {
         let (training, held_out) = (training(), held_out());
         let (training, held_out) = (variants(&training), variants(&held_out));
         assert_eq!((training.len(), held_out.len()), (list(VARIANTS).len() + 4, list(HELD_OUT_VARIANTS).len() + 1));
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_are_no_keywords_and_some_are_never_trained_with() {
+    fn unknown_words_are_not_keywords_and_some_are_held_out() {
         let (known, new) = (list(OTHER_WORDS), list(HELD_OUT_WORDS));
         for word in known.iter().chain(&new) {
             assert!(!KEYWORDS.contains(word), "{word}");
@@ -177,12 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn everyone_says_every_keyword() {
-        for (said, least) in [(training(), 6), (held_out(), 8)] {
-            for voice in variants(&said) {
+    fn every_voice_has_every_keyword() {
+        for (utterances, min) in [(training(), 6), (held_out(), 8)] {
+            for voice in variants(&utterances) {
                 for (class, word) in KEYWORDS.iter().enumerate() {
-                    let count = said.iter().filter(|one| one.voice.ends_with(voice) && one.class == class).count();
-                    assert!(count >= least, "{voice} says {word} {count} times");
+                    let count =
+                        utterances.iter().filter(|one| one.voice.ends_with(voice) && one.class == class).count();
+                    assert!(count >= min, "{voice} says {word} {count} times");
                 }
             }
         }

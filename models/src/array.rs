@@ -3,7 +3,7 @@
 //! Candle does not show how a tensor was made, so a model's `forward` is generic over [`Array`] and runs twice: on
 //! [`Tensor`] it computes, on [`Traced`](crate::trace::Traced) it writes down the network.
 
-use crate::along;
+use crate::conv1d;
 use crate::layers::{Conv2d, Linear};
 use crate::sequence::{self, Attention, Embedding, RmsNorm};
 use candle_core::{D, Result, Tensor};
@@ -57,13 +57,13 @@ impl Array for Tensor {
     }
 
     fn conv2d(&self, layer: &Conv2d) -> Result<Self> {
-        if !layer.is_along() {
+        if !layer.is_fast() {
             return self.apply(layer.candle());
         }
         let (weight, config) = (layer.candle().weight(), layer.candle().config());
         let sums = match config.groups {
-            1 => along::conv1d(self, weight, config.stride)?,
-            _ => along::depthwise_conv1d(self, weight)?,
+            1 => conv1d::conv1d(self, weight, config.stride)?,
+            _ => conv1d::depthwise_conv1d(self, weight)?,
         };
         match layer.candle().bias() {
             Some(bias) => sums.broadcast_add(&bias.reshape((1, (), 1, 1))?),

@@ -1,6 +1,6 @@
 //! From a traced network to a model's files, and the compiled file at work.
 
-use crate::Place;
+use crate::Paths;
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -78,7 +78,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The first of the greatest numbers.
-pub fn greatest(numbers: &[i8]) -> usize {
+pub fn argmax(numbers: &[i8]) -> usize {
     let best = numbers.iter().enumerate().max_by_key(|&(index, number)| (number, std::cmp::Reverse(index)));
     best.map_or(0, |(index, _)| index)
 }
@@ -103,9 +103,9 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// If they cannot be read, or are of another network.
-pub fn float(model: &dyn crate::Entry, place: &Place) -> Result<Vec<u8>> {
+pub fn float(model: &dyn crate::Entry, paths: &Paths) -> Result<Vec<u8>> {
     let name = model.name();
-    let checkpoint = read(&place.file(name, &format!("{name}.float.safetensors")))?;
+    let checkpoint = read(&paths.file(name, &format!("{name}.float.safetensors")))?;
     let options = Options { name: Some(format!("{name}.f32")), ..Options::default() };
     Ok(compile_kernel_graph(model.network(&checkpoint)?, &checkpoint, &options)?.bytes)
 }
@@ -169,30 +169,30 @@ impl Recipe<'_> {
 ///
 /// # Errors
 /// As [`write_model`].
-pub fn write_all(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
+pub fn write_all(paths: &Paths, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
     let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
-    write_model(place, name, file, cases)?;
-    write_demo(place, name, "sample.bin", sample, label)
+    write_model(paths, name, file, cases)?;
+    write_demo(paths, name, "sample.bin", sample, label)
 }
 
 /// Writes a compiled file and its golden vectors from `cases` (input, truth).
 ///
 /// # Errors
 /// If a file cannot be written, or an input does not fit.
-pub fn write_model(place: &Place, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
-    write(&place.file(name, &format!("{name}.safetensors")), file)?;
+pub fn write_model(paths: &Paths, name: &str, file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<()> {
+    write(&paths.file(name, &format!("{name}.safetensors")), file)?;
     let golden = serde_json::to_string_pretty(&golden(file, cases)?)?;
-    write(&place.file(name, "golden.json"), golden.as_bytes())
+    write(&paths.file(name, "golden.json"), golden.as_bytes())
 }
 
 /// Writes what a model shows of itself: an input as the firmware takes it, in the file `sample`, which is a `label`.
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn write_demo(place: &Place, name: &str, sample: &str, input: &[u8], label: &str) -> Result<()> {
-    write(&place.file(name, sample), input)?;
+pub fn write_demo(paths: &Paths, name: &str, sample: &str, input: &[u8], label: &str) -> Result<()> {
+    write(&paths.file(name, sample), input)?;
     let demo = format!("model = \"{name}.safetensors\"\n\n[[input]]\nfile = \"{sample}\"\nis = \"{label}\"\n");
-    write(&place.file(name, "demo.toml"), demo.as_bytes())
+    write(&paths.file(name, "demo.toml"), demo.as_bytes())
 }
 
 /// What quantization did, as text.
@@ -225,10 +225,10 @@ pub fn sizes(file: &[u8]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::greatest;
+    use super::argmax;
 
     #[test]
-    fn of_equal_numbers_the_first_is_the_greatest() {
-        assert_eq!([greatest(&[-3, 5, 5]), greatest(&[]), greatest(&[-128])], [1, 0, 0]);
+    fn argmax_takes_the_first_of_equal_values() {
+        assert_eq!([argmax(&[-3, 5, 5]), argmax(&[]), argmax(&[-128])], [1, 0, 0]);
     }
 }

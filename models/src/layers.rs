@@ -10,7 +10,7 @@ use candle_nn::{Conv2dConfig, VarBuilder};
 pub struct Conv2d {
     candle: candle_nn::Conv2d,
     name: String,
-    along: bool,
+    fast: bool,
 }
 
 /// A product with a matrix `[out, in]`.
@@ -26,7 +26,7 @@ pub struct Linear {
 /// If the checkpoint lacks a weight or has it in another shape.
 pub fn conv2d(inputs: usize, outputs: usize, size: usize, config: Conv2dConfig, vb: VarBuilder) -> Result<Conv2d> {
     let name = vb.prefix();
-    Ok(Conv2d { candle: candle_nn::conv2d(inputs, outputs, size, config, vb)?, name, along: false })
+    Ok(Conv2d { candle: candle_nn::conv2d(inputs, outputs, size, config, vb)?, name, fast: false })
 }
 
 /// As [`conv2d`], without a bias.
@@ -41,10 +41,10 @@ pub fn conv2d_no_bias(
     vb: VarBuilder,
 ) -> Result<Conv2d> {
     let name = vb.prefix();
-    Ok(Conv2d { candle: candle_nn::conv2d_no_bias(inputs, outputs, size, config, vb)?, name, along: false })
+    Ok(Conv2d { candle: candle_nn::conv2d_no_bias(inputs, outputs, size, config, vb)?, name, fast: false })
 }
 
-/// A convolution along the last dimension of `[N, C, 1, W]`, without padding, with a bias: `weight`
+/// A convolution fast the last dimension of `[N, C, 1, W]`, without padding, with a bias: `weight`
 /// `[out, in, 1, size]` and `bias` under `vb`. Candle trains through it only where windows leave no rest.
 ///
 /// # Errors
@@ -54,15 +54,15 @@ pub fn conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: Var
     let weight = vb.get_with_hints((outputs, inputs, 1, size), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?;
     let bias = vb.get_with_hints(outputs, "bias", candle_nn::Init::Uniform { lo: -bound, up: bound })?;
     let config = Conv2dConfig { stride, ..Conv2dConfig::default() };
-    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), along: false })
+    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), fast: false })
 }
 
-/// As [`conv1d`], but trained through in [`along`](crate::along)'s way, which is many times faster and takes any width.
+/// As [`conv1d`], but trained through in [`conv1d`](crate::conv1d)'s way, which is many times faster and takes any width.
 ///
 /// # Errors
 /// As [`conv2d`].
 pub fn fast_conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: VarBuilder) -> Result<Conv2d> {
-    Ok(Conv2d { along: true, ..conv1d(inputs, outputs, size, stride, vb)? })
+    Ok(Conv2d { fast: true, ..conv1d(inputs, outputs, size, stride, vb)? })
 }
 
 /// As [`fast_conv1d`] with stride 1, each channel by itself: `weight` `[channels, 1, 1, size]`. More than one channel.
@@ -74,7 +74,7 @@ pub fn depthwise_conv1d(channels: usize, size: usize, vb: VarBuilder) -> Result<
     let weight = vb.get_with_hints((channels, 1, 1, size), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?;
     let bias = vb.get_with_hints(channels, "bias", candle_nn::Init::Uniform { lo: -bound, up: bound })?;
     let config = Conv2dConfig { groups: channels, ..Conv2dConfig::default() };
-    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), along: true })
+    Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), fast: true })
 }
 
 /// A matrix with a bias: `weight` and `bias` under `vb`.
@@ -104,9 +104,9 @@ impl Conv2d {
         x.conv2d(self)
     }
 
-    /// Whether [`along`](crate::along) computes it.
-    pub(crate) fn is_along(&self) -> bool {
-        self.along
+    /// Whether [`conv1d`](crate::conv1d) computes it.
+    pub(crate) fn is_fast(&self) -> bool {
+        self.fast
     }
 
     /// candle-nn's layer.

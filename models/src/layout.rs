@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_and_kernels_put_their_channels_last() {
+    fn images_and_kernels_become_channels_last() {
         // Two channels of 1 x 3.
         assert_eq!(elements(&[1., 2., 3., 10., 20., 30.], &[1, 2, 1, 3]), [1., 10., 2., 20., 3., 30.]);
         assert_eq!(shape(&[1, 2, 4, 3]), [1, 4, 3, 2]);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_follows_a_flattened_picture() {
+    fn a_matrix_can_follow_a_flattened_image() {
         let dims = [1, 2, 1, 3];
         let layout = Layout::of(&dims).flattened(&dims);
         assert_eq!(layout, Layout::Flat { channels: 2, pixels: 3 });

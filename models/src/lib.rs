@@ -59,9 +59,8 @@
 //! `cargo xtask train NAME` makes the files again, `cargo xtask eval` measures the card's figures. A new model is a folder
 //! and a line in [`MODELS`].
 
-pub mod along;
 pub mod array;
-pub mod descent;
+pub mod conv1d;
 pub mod export;
 pub mod layers;
 pub mod layout;
@@ -70,6 +69,7 @@ pub mod progress;
 pub mod random;
 pub mod sequence;
 pub mod trace;
+pub mod trainer;
 pub mod weights;
 pub mod wheel;
 
@@ -86,6 +86,7 @@ pub mod keyword;
 
 use anyhow::Result;
 use serde::Serialize;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use tealight_compiler::graph::Graph;
 
@@ -101,7 +102,7 @@ pub trait Entry: Sync {
     ///
     /// # Errors
     /// If data is missing, or a file cannot be read or written.
-    fn train(&self, place: &Place, keep_weights: bool) -> Result<()>;
+    fn train(&self, paths: &Paths, keep_weights: bool) -> Result<()>;
 
     /// What the float weights of a checkpoint compute, without quantization.
     ///
@@ -113,13 +114,13 @@ pub trait Entry: Sync {
     ///
     /// # Errors
     /// As [`Entry::train`], and if the figures are worse than the model promises.
-    fn evaluate(&self, place: &Place) -> Result<Figures>;
+    fn evaluate(&self, paths: &Paths) -> Result<Figures>;
 
     /// `count` held-out inputs as the firmware takes them, in a row.
     ///
     /// # Errors
     /// As [`Entry::train`].
-    fn inputs(&self, place: &Place, count: usize) -> Result<Vec<u8>>;
+    fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>>;
 
     /// What the firmware makes of one of the inputs before the network takes it; nothing for most models.
     fn features(&self, input: &[u8]) -> Option<Vec<u8>> {
@@ -148,12 +149,26 @@ pub struct Figures {
     pub recordings: Option<Recordings>,
     /// The same of some of the samples, or of another compiled file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Part>,
+    pub parts: Vec<PartFigures>,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, metric, float, quantized, samples, bytes, recordings, parts } = self;
+        write!(f, "{name}: {metric} {float:.4} in float, {quantized:.4} compiled, {samples} samples, {bytes} bytes")?;
+        if let Some(Recordings { float, quantized, samples }) = recordings {
+            write!(f, "; {float:.4} in float, {quantized:.4} compiled over {samples} recordings")?;
+        }
+        for PartFigures { name, float, quantized, samples } in parts {
+            write!(f, "; {name}: {float:.4} in float, {quantized:.4} compiled, {samples} samples")?;
+        }
+        Ok(())
+    }
 }
 
 /// What a model can do with some of the samples, or another compiled file of it with all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Part {
+pub struct PartFigures {
     /// Which.
     pub name: String,
     /// Of the float weights.
@@ -177,14 +192,14 @@ pub struct Recordings {
 
 /// Where files are.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Paths {
     /// The folder of fetched packages.
     pub cache: PathBuf,
     /// The folder that holds a folder for each model.
     pub models: PathBuf,
 }
 
-impl Place {
+impl Paths {
     /// In the repository.
     pub fn new() -> Self {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
@@ -197,7 +212,7 @@ impl Place {
     }
 }
 
-impl Default for Place {
+impl Default for Paths {
     fn default() -> Self {
         Self::new()
     }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
-use tealight_models::{Entry, MODELS, Place, export};
+use tealight_models::{Entry, MODELS, Paths, export};
 
 /// Trains, quantizes and measures the models
 #[derive(Parser)]
@@ -64,13 +64,13 @@ fn all() -> Vec<String> {
 }
 
 fn main() -> Result<()> {
-    let place = Place::new();
+    let paths = Paths::new();
     match Arguments::parse().task {
-        Task::Train { name, keep_weights } => find(&name)?.train(&place, keep_weights),
+        Task::Train { name, keep_weights } => find(&name)?.train(&paths, keep_weights),
         Task::Eval { names, json } => {
             let names = if names.is_empty() { all() } else { names };
             let models = names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
-            let figures = models.into_iter().map(|model| model.evaluate(&place)).collect::<Result<Vec<_>>>()?;
+            let figures = models.into_iter().map(|model| model.evaluate(&paths)).collect::<Result<Vec<_>>>()?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&figures)?);
                 return Ok(());
@@ -91,13 +91,13 @@ fn main() -> Result<()> {
             std::fs::create_dir_all(&folder)?;
             MODELS.iter().try_for_each(|model| {
                 let name = model.name();
-                export::write(&folder.join(format!("{name}.f32.safetensors")), &export::float(*model, &place)?)
+                export::write(&folder.join(format!("{name}.f32.safetensors")), &export::float(*model, &paths)?)
             })
         }
         Task::Answers { name, count, inputs, outputs } => {
             let model = find(&name)?;
-            let bytes = model.inputs(&place, count)?;
-            let file = export::read(&place.file(&name, &format!("{name}.safetensors")))?;
+            let bytes = model.inputs(&paths, count)?;
+            let file = export::read(&paths.file(&name, &format!("{name}.safetensors")))?;
             let each = bytes.len() / count.max(1);
             // Firmware with a front end writes the features too.
             let inputs_of: Vec<_> = bytes.chunks(each.max(1)).map(|input| (model.features(input), input)).collect();

@@ -31,6 +31,22 @@ enum Value {
     },
 }
 
+impl Value {
+    /// Returns the name of the kind of value, for messages.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Int(_) => "a number",
+            Self::Text(_) => "text",
+            Self::Tuple(_) => "a tuple",
+            Self::List(_) => "a list",
+            Self::Dict(_) => "a dictionary",
+            Self::Global(_) => "a function or class",
+            Self::Called { .. } => "a call",
+        }
+    }
+}
+
 /// A pickle that was read.
 #[derive(Debug)]
 pub struct Pickle {
@@ -92,30 +108,30 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self) -> Result<Id> {
-        self.stack.pop().context("the pickle takes a value that is not there")
+        self.stack.pop().context("the pickle pops from an empty stack")
     }
 
     fn top(&self) -> Result<Id> {
-        self.stack.last().copied().context("the pickle takes a value that is not there")
+        self.stack.last().copied().context("the pickle pops from an empty stack")
     }
 
     fn tuple(&mut self, length: usize) -> Result<()> {
-        let from = self.stack.len().checked_sub(length).context("the pickle takes a value that is not there")?;
+        let from = self.stack.len().checked_sub(length).context("the pickle pops from an empty stack")?;
         let items = self.stack.split_off(from);
         self.push(Value::Tuple(items));
         Ok(())
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Id>> {
+    fn pop_mark(&mut self) -> Result<Vec<Id>> {
         let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len());
-        Ok(self.stack.split_off(mark.context("the pickle lacks a mark")?))
+        Ok(self.stack.split_off(mark.context("the pickle has no mark on its stack")?))
     }
 
     fn append(&mut self, items: &[Id]) -> Result<()> {
         let list = self.top()?;
         match &mut self.values[list] {
             Value::List(list) => list.extend(items),
-            other => bail!("the pickle appends to {other:?}"),
+            other => bail!("the pickle appends to {}", other.kind()),
         }
         Ok(())
     }
@@ -127,7 +143,7 @@ impl Machine<'_> {
     }
 
     fn recall(&mut self, key: u32) -> Result<()> {
-        self.stack.push(*self.memo.get(&key).context("the pickle recalls what it never kept")?);
+        self.stack.push(*self.memo.get(&key).context("the pickle reads a memo entry that it never wrote")?);
         Ok(())
     }
 
@@ -169,7 +185,7 @@ impl Machine<'_> {
             0x86 => self.tuple(2)?,
             0x87 => self.tuple(3)?,
             b't' => {
-                let items = self.since_mark()?;
+                let items = self.pop_mark()?;
                 self.push(Value::Tuple(items));
             }
             b']' => self.push(Value::List(Vec::new())),
@@ -179,15 +195,15 @@ impl Machine<'_> {
                 self.append(&[item])?;
             }
             b'e' => {
-                let items = self.since_mark()?;
+                let items = self.pop_mark()?;
                 self.append(&items)?;
             }
             b'u' => {
-                let items = self.since_mark()?;
+                let items = self.pop_mark()?;
                 let dict = self.top()?;
                 match &mut self.values[dict] {
                     Value::Dict(dict) => dict.extend(items.as_chunks().0.iter().map(|&[key, value]| (key, value))),
-                    other => bail!("the pickle sets an item of {other:?}"),
+                    other => bail!("the pickle sets an item of {}", other.kind()),
                 }
             }
             b'R' => {
@@ -195,11 +211,11 @@ impl Machine<'_> {
                 self.push(Value::Called { function, arguments, state: None });
             }
             b'b' => {
-                let told = self.pop()?;
+                let state_value = self.pop()?;
                 let object = self.top()?;
                 match &mut self.values[object] {
-                    Value::Called { state, .. } => *state = Some(told),
-                    other => bail!("the pickle sets the state of {other:?}"),
+                    Value::Called { state, .. } => *state = Some(state_value),
+                    other => bail!("the pickle sets the state of {}", other.kind()),
                 }
             }
             b'q' => {
@@ -218,7 +234,7 @@ impl Machine<'_> {
                 let key = u32::from_le_bytes(self.bytes()?);
                 self.recall(key)?;
             }
-            other => bail!("the pickle has the instruction {other:#04x}, which is not read"),
+            other => bail!("the pickle has the opcode {other:#04x}, which is not supported"),
         }
         Ok(false)
     }
@@ -236,7 +252,7 @@ impl Pickle {
         let length = usize::from(u16::from_le_bytes(*length));
         let (header, rest) = rest.split_at_checked(length).context("the .npy file is cut off")?;
         if !header.windows(4).any(|text| text == b"'|O'") {
-            bail!("the .npy file holds no object");
+            bail!("the .npy file does not hold an object");
         }
         Self::read(rest)
     }
@@ -266,7 +282,9 @@ impl Pickle {
     /// # Errors
     /// If it is no dictionary or lacks the key.
     pub fn get(&self, dict: Id, key: &str) -> Result<Id> {
-        let Value::Dict(items) = &self.values[dict] else { bail!("no dictionary that might have {key}") };
+        let Value::Dict(items) = &self.values[dict] else {
+            bail!("expected a dictionary with {key}, found {}", self.values[dict].kind())
+        };
         let found = items.iter().find(|(name, _)| self.values[*name] == Value::Text(key.into()));
         found.map(|(_, value)| *value).with_context(|| format!("the dictionary has no {key}"))
     }
@@ -278,7 +296,7 @@ impl Pickle {
     pub fn list(&self, id: Id) -> Result<&[Id]> {
         match &self.values[id] {
             Value::List(items) => Ok(items),
-            other => bail!("{other:?} is no list"),
+            other => bail!("expected a list, found {}", other.kind()),
         }
     }
 
@@ -286,7 +304,7 @@ impl Pickle {
     fn tuple<const N: usize>(&self, id: Id) -> Result<[Id; N]> {
         match &self.values[id] {
             Value::Tuple(items) => items.as_slice().try_into().context("a tuple has another length"),
-            other => bail!("{other:?} is no tuple"),
+            other => bail!("expected a tuple, found {}", other.kind()),
         }
     }
 
@@ -296,14 +314,14 @@ impl Pickle {
             Value::Called { function, arguments, state } if self.values[*function] == Value::Global(name.into()) => {
                 Ok((*arguments, *state))
             }
-            other => bail!("{other:?} is not made by {name}"),
+            other => bail!("expected a call of {name}, found {}", other.kind()),
         }
     }
 
     fn text(&self, id: Id) -> Result<&str> {
         match &self.values[id] {
             Value::Text(text) => Ok(text),
-            other => bail!("{other:?} is no text"),
+            other => bail!("expected text, found {}", other.kind()),
         }
     }
 
@@ -313,7 +331,7 @@ impl Pickle {
         let Value::Tuple(shape) = &self.values[shape] else { bail!("an array without a shape") };
         let dims = shape.iter().map(|&dim| match self.values[dim] {
             Value::Int(dim) => Ok(usize::try_from(dim)?),
-            _ => bail!("a dimension is no number"),
+            _ => bail!("a dimension is not a number"),
         });
         let [name, _, _] = self.tuple(self.called(dtype, "numpy dtype")?.0)?;
         let (dims, fortran) = (dims.collect::<Result<_>>()?, self.values[fortran] == Value::Int(1));
@@ -336,14 +354,14 @@ impl Pickle {
         let data: Vec<f64> = match dtype {
             "f8" => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
             "i8" => bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
-            other => bail!("an array of {other} is not read"),
+            other => bail!("an array of {other} is not supported"),
         };
         if data.len() != dims.iter().product::<usize>() {
             bail!("an array of {dims:?} has {} elements", data.len());
         }
         let data = match dims[..] {
             [rows, columns] if fortran => (0..data.len()).map(|at| data[at % columns * rows + at / columns]).collect(),
-            _ if fortran && dims.len() > 2 => bail!("an array of {dims:?} in Fortran's order is not read"),
+            _ if fortran && dims.len() > 2 => bail!("an array of {dims:?} in Fortran order is not supported"),
             _ => data,
         };
         Ok(Numbers { dims, data })
@@ -396,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_pickle_is_refused() {
+    fn rejects_other_pickles() {
         let good = pickle("()", &[1], 0x89, "f8", &bytes(&[1.]));
         assert!(numbers(&good).is_ok());
         for length in 0..good.len() {

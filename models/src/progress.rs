@@ -27,7 +27,7 @@ impl Bar {
     }
 
     /// Says something in between.
-    pub fn say(&self, text: &str) {
+    pub fn print(&self, text: &str) {
         match &self.0 {
             Some(bar) => bar.println(format!("  {text}")),
             None => eprintln!("  {text}"),

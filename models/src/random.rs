@@ -57,12 +57,12 @@ impl Random {
 
 /// Weights to train: made as a model asks for them by name, each from a generator of its own.
 #[derive(Debug, Clone)]
-pub struct Fresh {
+pub struct VarInit {
     seed: u64,
     made: Arc<Mutex<BTreeMap<String, Var>>>,
 }
 
-impl Fresh {
+impl VarInit {
     /// Weights that `seed` determines.
     pub fn new(seed: u64) -> Self {
         Self { seed, made: Arc::default() }
@@ -74,7 +74,7 @@ impl Fresh {
     }
 }
 
-impl SimpleBackend for Fresh {
+impl SimpleBackend for VarInit {
     fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(var) = made.get(name) {
@@ -101,7 +101,7 @@ impl SimpleBackend for Fresh {
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        candle_core::bail!("the weight {name} is asked for without a shape")
+        candle_core::bail!("the weight {name} is requested without a shape")
     }
 
     fn contains_tensor(&self, _: &str) -> bool {
@@ -115,13 +115,13 @@ mod tests {
     use candle_nn::VarBuilder;
 
     #[test]
-    fn a_seed_determines_the_weights_and_another_gives_others() {
+    fn a_seed_determines_the_weights() {
         let weights = |seed| {
-            let fresh = Fresh::new(seed);
-            let vb = VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu);
+            let init = VarInit::new(seed);
+            let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
             candle_nn::linear(3, 2, vb.pp("fc")).unwrap();
-            assert_eq!(fresh.weights().keys().collect::<Vec<_>>(), ["fc.bias", "fc.weight"]);
-            fresh.weights()["fc.weight"].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            assert_eq!(init.weights().keys().collect::<Vec<_>>(), ["fc.bias", "fc.weight"]);
+            init.weights()["fc.weight"].flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
         assert_eq!(weights(1), weights(1));
         assert_ne!(weights(1), weights(2));

@@ -113,7 +113,9 @@ impl Attention {
     /// If heads cannot be shared evenly, or a head's length is odd.
     pub fn new(heads: usize, kv_heads: usize, head_len: usize, context: usize, theta: f64) -> Result<Self> {
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) || !head_len.is_multiple_of(2) {
-            bail!("attention of {heads} heads of {head_len} over {kv_heads}: heads share evenly, their length is even");
+            bail!(
+                "attention: {heads} heads must be a multiple of {kv_heads} key heads, and their length {head_len} must be even"
+            );
         }
         let angle = |at: usize| {
             let (position, pair) = (at / (head_len / 2), at % (head_len / 2));

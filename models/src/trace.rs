@@ -52,7 +52,7 @@ fn written(
         bail!("the output was not computed from the input");
     }
     if let Layout::Flat { .. } = output.layout {
-        bail!("the output is a flattened picture: flatten no output, or put a linear layer behind it");
+        bail!("the output is a flattened image: do not flatten it, or add a linear layer after it");
     }
     network.borrow_mut().outputs.push(output.value);
     Ok(network.take())
@@ -89,10 +89,10 @@ impl Traced {
     ) -> Result<Self> {
         for other in others {
             if !Rc::ptr_eq(&self.network, &other.network) {
-                bail!("{}: its inputs are of two networks", op.name());
+                bail!("{}: its inputs belong to different networks", op.name());
             }
             if self.layout != other.layout {
-                bail!("{}: one input is a flattened picture, the other is not", op.name());
+                bail!("{}: one input is a flattened image, the other is not", op.name());
             }
             if self.dims != other.dims {
                 bail!("{}: its inputs are {:?} and {:?}", op.name(), self.dims, other.dims);
@@ -129,13 +129,13 @@ impl Traced {
 
     /// The rows and columns that a window of `size` has places in, in this picture.
     fn places(&self, name: &str, size: [usize; 2], window: &Window) -> Result<[usize; 2]> {
-        let &[_, _, h, w] = &self.dims[..] else { bail!("{name}: its input is {:?}, not a picture", self.dims) };
-        let place = |axis: usize, length: usize| {
+        let &[_, _, h, w] = &self.dims[..] else { bail!("{name}: its input is {:?}, not an image", self.dims) };
+        let paths = |axis: usize, length: usize| {
             let extent = size[axis].checked_sub(1)? * window.dilation[axis] as usize + 1;
             let around = (window.explicit[axis] + window.explicit[axis + 2]) as usize;
             Some((length + around).checked_sub(extent)?.checked_div(window.stride[axis] as usize)? + 1)
         };
-        match (place(0, h), place(1, w)) {
+        match (paths(0, h), paths(1, w)) {
             (Some(h), Some(w)) => Ok([h, w]),
             _ => bail!("{name}: its window {size:?} does not fit into {:?}", self.dims),
         }
@@ -166,16 +166,16 @@ fn plain(dims: &[usize]) -> Vec<u32> {
     dims.iter().map(|&dim| dim as u32).collect()
 }
 
-fn real(name: String, shape: Vec<u32>, numbers: &[f32]) -> graph::Tensor {
+fn f32_constant(name: String, shape: Vec<u32>, numbers: &[f32]) -> graph::Tensor {
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     graph::Tensor::constant(name, ElementType::F32, shape, bytes)
 }
 
 /// Weights and bias of the layer `name`, for the graph.
 fn constants(name: &str, shape: Vec<u32>, weights: &[f32], bias: Option<&Tensor>) -> Result<Vec<graph::Tensor>> {
-    let mut constants = vec![real(name.to_string(), shape, weights)];
+    let mut constants = vec![f32_constant(name.to_string(), shape, weights)];
     if let Some(bias) = bias {
-        constants.push(real(format!("{name}/bias"), plain(bias.dims()), &numbers(bias)?));
+        constants.push(f32_constant(format!("{name}/bias"), plain(bias.dims()), &numbers(bias)?));
     }
     Ok(constants)
 }
@@ -206,7 +206,7 @@ impl Array for Traced {
 
     fn linear(&self, layer: &Linear) -> Result<Self> {
         let (candle, name) = (layer.candle(), layer.name());
-        let &[outputs, inputs] = candle.weight().dims() else { bail!("{name}: its weights are no matrix") };
+        let &[outputs, inputs] = candle.weight().dims() else { bail!("{name}: its weights are not a matrix") };
         if self.layout == Layout::ChannelsLast || self.dims.len() < 2 {
             bail!("{name}: its input is {:?}, not [N, in] or [N, T, in]", self.dims);
         }
@@ -260,7 +260,7 @@ impl Array for Traced {
     }
 
     fn flatten(&self) -> Result<Self> {
-        let Some((&n, rest)) = self.dims.split_first() else { bail!("flatten: a number has no dimensions") };
+        let Some((&n, rest)) = self.dims.split_first() else { bail!("flatten: a scalar has no dimensions") };
         let dims = vec![n, rest.iter().product::<usize>()];
         let op = Op::Reshape { new_shape: Some(dims.iter().map(|&dim| dim as i32).collect()) };
         self.push("", op, &[], Vec::new(), dims, self.layout.flattened(&self.dims))
@@ -268,7 +268,7 @@ impl Array for Traced {
 
     fn softmax(&self) -> Result<Self> {
         if self.layout != Layout::Same {
-            bail!("softmax: its input is a picture or a flattened one; the last dimension lies elsewhere there");
+            bail!("softmax: its input is an image or a flattened one, whose last dimension is elsewhere");
         }
         self.same_shape(Op::Softmax { beta: 1.0 })
     }

@@ -31,7 +31,7 @@ pub enum WeightError {
         expected: Vec<usize>,
     },
     /// Weights that the model does not ask for.
-    #[error("the checkpoint has weights that the model does not know: {0}")]
+    #[error("the checkpoint has weights that the model does not use: {0}")]
     Unknown(String),
 }
 
@@ -57,7 +57,7 @@ impl SimpleBackend for Checkpoint {
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        candle_core::bail!("the weight {name} is asked for without a shape")
+        candle_core::bail!("the weight {name} is requested without a shape")
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_and_a_model_must_agree() {
+    fn rejects_a_checkpoint_that_does_not_match_the_model() {
         let good: [(&str, &[usize]); 2] = [("fc.weight", &[2, 3]), ("fc.bias", &[2])];
         assert!(load(&checkpoint(&good), |vb| linear(3, 2, vb.pp("fc"))).is_ok());
         assert!(refused(&good[..1]).contains("no weight `fc.bias` [2]; it has: fc.weight"));
@@ -124,7 +124,7 @@ mod tests {
             refused(&[("fc.weight", &[3, 2]), good[1]])
                 .contains("`fc.weight` is [3, 2] in the checkpoint; the model takes [2, 3]")
         );
-        assert!(refused(&[good[0], good[1], ("fc2.bias", &[2])]).contains("does not know: fc2.bias"));
+        assert!(refused(&[good[0], good[1], ("fc2.bias", &[2])]).contains("does not use: fc2.bias"));
         assert!(load(b"not a file", |vb| linear(3, 2, vb.pp("fc"))).is_err());
     }
 }

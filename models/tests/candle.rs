@@ -13,12 +13,12 @@ use tealight_models::array::Array;
 use tealight_models::digits::Digits;
 use tealight_models::gesture::Gesture;
 use tealight_models::layers::{Conv2d, Linear, conv2d, conv2d_no_bias, linear, linear_no_bias};
-use tealight_models::random::{Fresh, Random};
+use tealight_models::random::{Random, VarInit};
 use tealight_models::trace::trace;
-use tealight_models::{Place, export, layout, weights};
+use tealight_models::{Paths, export, layout, weights};
 
 /// Every layer of [`Array`] once.
-struct Everything {
+struct AllLayers {
     stem: Conv2d,
     depthwise: Conv2d,
     grouped: Conv2d,
@@ -26,7 +26,7 @@ struct Everything {
     fc2: Linear,
 }
 
-impl Everything {
+impl AllLayers {
     fn load(vb: VarBuilder) -> Result<Self> {
         let config = Conv2dConfig::default();
         let depthwise = Conv2dConfig { padding: 1, groups: 6, ..config };
@@ -71,8 +71,8 @@ fn close(ours: &[f32], candle: &Tensor, tolerance: f32) {
 
 #[test]
 fn every_layer_computes_what_candle_computes() {
-    let fresh = Fresh::new(5);
-    let model = Everything::load(VarBuilder::from_backend(Box::new(fresh), DType::F32, Device::Cpu)).unwrap();
+    let init = VarInit::new(5);
+    let model = AllLayers::load(VarBuilder::from_backend(Box::new(init), DType::F32, Device::Cpu)).unwrap();
     let dims = [1, 3, 12, 16];
     let network = trace(&dims, |x| model.forward(x)).unwrap();
     let mut random = Random::new(9);
@@ -85,7 +85,7 @@ fn every_layer_computes_what_candle_computes() {
 
 #[test]
 fn the_digits_traced_compute_what_candle_computes() {
-    let file = export::read(&Place::new().file("digits", "digits.float.safetensors")).unwrap();
+    let file = export::read(&Paths::new().file("digits", "digits.float.safetensors")).unwrap();
     let model = weights::load(&file, Digits::load).unwrap();
     let network = trace(&[1, 1, 28, 28], |x| model.forward(x)).unwrap();
     let mut random = Random::new(1);
@@ -99,7 +99,7 @@ fn the_digits_traced_compute_what_candle_computes() {
 
 #[test]
 fn gesture_traced_computes_what_candle_computes() {
-    let file = export::read(&Place::new().file("gesture", "gesture.float.safetensors")).unwrap();
+    let file = export::read(&Paths::new().file("gesture", "gesture.float.safetensors")).unwrap();
     let model = weights::load(&file, Gesture::load).unwrap();
     let dims = [1, 6, 1, 128];
     let network = trace(&dims, |x| model.forward(x)).unwrap();
@@ -113,7 +113,7 @@ fn gesture_traced_computes_what_candle_computes() {
 
 #[test]
 fn anomaly_traced_computes_what_candle_computes() {
-    let file = export::read(&Place::new().file("anomaly", "anomaly.float.safetensors")).unwrap();
+    let file = export::read(&Paths::new().file("anomaly", "anomaly.float.safetensors")).unwrap();
     let model = weights::load(&file, Anomaly::load).unwrap();
     let dims = [1, anomaly::LEN];
     let network = trace(&dims, |x| model.forward(x)).unwrap();
@@ -126,9 +126,9 @@ fn anomaly_traced_computes_what_candle_computes() {
 }
 
 #[test]
-fn what_does_not_fit_is_named_while_it_is_written_down() {
-    let fresh = Fresh::new(5);
-    let vb = VarBuilder::from_backend(Box::new(fresh), DType::F32, Device::Cpu);
+fn tracing_reports_shapes_that_do_not_fit() {
+    let init = VarInit::new(5);
+    let vb = VarBuilder::from_backend(Box::new(init), DType::F32, Device::Cpu);
     let fc = linear(10, 2, vb.pp("head")).unwrap();
     let refused = |dims: &[usize]| trace(dims, |x| fc.forward(&x.flatten()?)).unwrap_err().to_string();
     assert!(refused(&[1, 2, 2, 2]).contains("head"));
@@ -147,7 +147,7 @@ fn what_does_not_fit_is_named_while_it_is_written_down() {
 }
 
 #[test]
-fn a_weight_that_is_no_number_is_named_when_it_is_quantized() {
+fn reports_a_nan_weight_when_quantizing() {
     let weight = Var::new(&[[1.0f32, f32::NAN]], &Device::Cpu).unwrap();
     let file = weights::save(&[("fc.weight".to_string(), weight)].into()).unwrap();
     let layer = weights::load(&file, |vb| linear_no_bias(2, 1, vb.pp("fc"))).unwrap();
@@ -158,13 +158,13 @@ fn a_weight_that_is_no_number_is_named_when_it_is_quantized() {
 }
 
 #[test]
-fn the_compiled_digits_stay_near_the_float_ones() {
-    let place = Place::new();
-    let model = weights::load(&export::read(&place.file("digits", "digits.float.safetensors")).unwrap(), Digits::load);
+fn the_compiled_digits_are_near_the_float_ones() {
+    let paths = Paths::new();
+    let model = weights::load(&export::read(&paths.file("digits", "digits.float.safetensors")).unwrap(), Digits::load);
     let model = model.unwrap();
     let mut compiled =
-        export::Compiled::new(&export::read(&place.file("digits", "digits.safetensors")).unwrap()).unwrap();
-    let golden = export::read(&place.file("digits", "golden.json")).unwrap();
+        export::Compiled::new(&export::read(&paths.file("digits", "digits.safetensors")).unwrap()).unwrap();
+    let golden = export::read(&paths.file("digits", "golden.json")).unwrap();
     let golden: export::Golden = serde_json::from_slice(&golden).unwrap();
     let (mut signal, mut noise) = (0.0, 0.0);
     for case in &golden.cases {

@@ -5,13 +5,13 @@ use candle_core::Tensor;
 use tealight::OwnedSession;
 use tealight_compiler::Options;
 use tealight_compiler::builder::compile_kernel_graph;
-use tealight_models::export::{self, Compiled, Golden, greatest};
+use tealight_models::export::{self, Compiled, Golden, argmax};
 use tealight_models::keyword::{BANDS, FRAMES, Keyword, LABELS, SAMPLES, data, speech, training};
 use tealight_models::random::Random;
-use tealight_models::{Place, layout, trace, weights};
+use tealight_models::{Paths, layout, trace, weights};
 
 fn file(name: &str) -> Vec<u8> {
-    export::read(&Place::new().file("keyword", name)).unwrap()
+    export::read(&Paths::new().file("keyword", name)).unwrap()
 }
 
 fn golden() -> Golden {
@@ -25,15 +25,15 @@ fn bytes(hex: &str) -> Vec<i8> {
 
 /// The front end's bits on speech, as they were when the network was trained.
 #[test]
-fn the_sample_sounds_as_its_golden_features_say() {
-    let (samples, rate) = speech::read(&Place::new().file("keyword", "sample.wav")).unwrap();
+fn the_sample_has_its_golden_features() {
+    let (samples, rate) = speech::read(&Paths::new().file("keyword", "sample.wav")).unwrap();
     assert_eq!((samples.len(), rate), (SAMPLES, 16_000));
     let samples: Vec<i16> = samples.iter().map(|&x| x as i16).collect();
     assert_eq!(data::features(&samples), bytes(&golden().cases[0].input));
 }
 
 #[test]
-fn the_compiled_network_gives_the_golden_answers() {
+fn the_compiled_network_gives_the_golden_outputs() {
     let golden = golden();
     let model = file("keyword.safetensors");
     assert_eq!(export::sha256(&model), golden.model);
@@ -41,7 +41,7 @@ fn the_compiled_network_gives_the_golden_answers() {
     for case in &golden.cases {
         let input: Vec<u8> = bytes(&case.input).iter().map(|x| x.cast_unsigned()).collect();
         assert_eq!(compiled.run(&input).unwrap(), case.output, "{}", case.label);
-        assert_eq!(LABELS[greatest(&case.output)], case.label);
+        assert_eq!(LABELS[argmax(&case.output)], case.label);
     }
 }
 

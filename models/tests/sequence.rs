@@ -10,16 +10,16 @@ use tealight_models::array::Array;
 use tealight_models::charlm::compiled::{compiled, scores};
 use tealight_models::charlm::{self, CharLm};
 use tealight_models::layers::{Linear, linear, linear_no_bias};
-use tealight_models::random::{Fresh, Random};
+use tealight_models::random::{Random, VarInit};
 use tealight_models::sequence::{Attention, Embedding, RmsNorm, embedding, rms_norm};
 use tealight_models::trace::{trace, trace_step};
-use tealight_models::{Place, export, weights};
+use tealight_models::{Paths, export, weights};
 
 const WORDS: usize = 20;
 const CONTEXT: usize = 12;
 
 /// One layer of every kind: two heads of keys serve four of queries, the table is the last matrix too.
-struct Small {
+struct TinyTransformer {
     table: Embedding,
     norm: RmsNorm,
     query: Linear,
@@ -30,9 +30,9 @@ struct Small {
     last: RmsNorm,
 }
 
-impl Small {
+impl TinyTransformer {
     fn new() -> Self {
-        let vb = VarBuilder::from_backend(Box::new(Fresh::new(5)), DType::F32, Device::Cpu);
+        let vb = VarBuilder::from_backend(Box::new(VarInit::new(5)), DType::F32, Device::Cpu);
         let build = || {
             anyhow::Ok(Self {
                 table: embedding(WORDS, 32, vb.pp("table"))?,
@@ -50,17 +50,17 @@ impl Small {
 
     fn forward<A: Array>(&self, x: &A) -> Result<A> {
         let x = self.table.forward(x)?;
-        let seen = self.norm.forward(&x)?;
-        let [query, key, value] = [&self.query, &self.key, &self.value].map(|layer| layer.forward(&seen));
-        let seen = self.attention.forward(&query?, &key?, &value?)?;
-        let x = x.add(&self.out.forward(&seen)?.silu()?)?;
+        let hidden = self.norm.forward(&x)?;
+        let [query, key, value] = [&self.query, &self.key, &self.value].map(|layer| layer.forward(&hidden));
+        let hidden = self.attention.forward(&query?, &key?, &value?)?;
+        let x = x.add(&self.out.forward(&hidden)?.silu()?)?;
         self.table.products(&self.last.forward(&x)?)
     }
 }
 
 /// What the compiled network gives for `words`, `each` in a step, compared with Candle's over all of them.
 fn compare(each: usize) {
-    let model = Small::new();
+    let model = TinyTransformer::new();
     let network = trace_step(each, |x| model.forward(x)).unwrap();
     let file = compile_kernel_graph(network, b"", &Options::default()).unwrap().bytes;
     let mut session = OwnedSession::from_bytes(&file).unwrap();
@@ -97,8 +97,8 @@ fn steps_of_several_words_compute_it_too() {
 }
 
 #[test]
-fn what_does_not_fit_is_named_while_it_is_written_down() {
-    let model = Small::new();
+fn tracing_reports_shapes_that_do_not_fit() {
+    let model = TinyTransformer::new();
     let error = trace(&[1, 1], |x| model.forward(x)).unwrap_err().to_string();
     assert!(error.contains("table") && error.contains("trace_step"), "{error}");
     let error = trace_step(1, |x| model.attention.forward(&model.table.forward(x)?, x, x)).unwrap_err().to_string();
@@ -117,7 +117,7 @@ fn sentence() -> Vec<u32> {
 
 #[test]
 fn charlm_step_by_step_computes_what_candle_computes_over_the_text() {
-    let checkpoint = export::read(&Place::new().file("charlm", "charlm.float.safetensors")).unwrap();
+    let checkpoint = export::read(&Paths::new().file("charlm", "charlm.float.safetensors")).unwrap();
     let model = weights::load(&checkpoint, CharLm::load).unwrap();
     let text = sentence();
     let whole = Tensor::from_slice(&text, (1, text.len()), &Device::Cpu).unwrap();
@@ -133,10 +133,10 @@ fn charlm_step_by_step_computes_what_candle_computes_over_the_text() {
 
 #[test]
 fn charlms_files_are_compiled_from_its_weights() {
-    let place = Place::new();
-    let checkpoint = export::read(&place.file("charlm", "charlm.float.safetensors")).unwrap();
+    let paths = Paths::new();
+    let checkpoint = export::read(&paths.file("charlm", "charlm.float.safetensors")).unwrap();
     for (blocks, name) in charlm::FILES {
         let file = compiled(&checkpoint, Some(blocks)).unwrap();
-        assert!(file == export::read(&place.file("charlm", name)).unwrap(), "{name}");
+        assert!(file == export::read(&paths.file("charlm", name)).unwrap(), "{name}");
     }
 }

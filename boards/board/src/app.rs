@@ -42,14 +42,7 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops>(
 }
 
 /// Like [`app`] for an audio model: each input is a second of sound, from which `sound` computes the model's features.
-pub fn app_audio<
-    B: Board,
-    const NEEDED: usize,
-    const GIVEN: usize,
-    O: Ops,
-    const FRAMES: usize,
-    const BANDS: usize,
->(
+pub fn app_audio<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops, const FRAMES: usize, const BANDS: usize>(
     board: &mut B,
     model: &'static Embedded<NEEDED, O>,
     arena: &'static mut Arena<GIVEN>,

@@ -71,22 +71,14 @@ impl Failure {
 /// A source of inputs.
 pub(crate) trait InputSource {
     /// Fills the model's inputs; returns false if there are no more.
-    fn fill<B: Board, O: Ops>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, O>,
-    ) -> Result<bool, Failure>;
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure>;
 }
 
 /// Inputs without conversion: built into the image, or from the board.
 pub(crate) struct RawInput(pub(crate) Option<&'static [u8]>);
 
 impl InputSource for RawInput {
-    fn fill<B: Board, O: Ops>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, O>,
-    ) -> Result<bool, Failure> {
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
         let mut any = false;
         for index in 0..session.model().input_count() {
             let Some(mut tensor) = session.input(index) else { break };

@@ -41,11 +41,7 @@ pub(crate) struct AudioInput<'a, const FRAMES: usize, const BANDS: usize> {
 }
 
 impl<const FRAMES: usize, const BANDS: usize> InputSource for AudioInput<'_, FRAMES, BANDS> {
-    fn fill<B: Board, O: Ops>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, O>,
-    ) -> Result<bool, Failure> {
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
         let Sound { log_mel, features } = &mut *self.sound;
         log_mel.reset();
         features.reset();

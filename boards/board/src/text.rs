@@ -47,11 +47,7 @@ impl TextInput {
 }
 
 impl InputSource for TextInput {
-    fn fill<B: Board, O: Ops>(
-        &mut self,
-        board: &mut B,
-        session: &mut Session<'_, O>,
-    ) -> Result<bool, Failure> {
+    fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
         let mut text = match self.under_way {
             Some(text) => text,
             None => self.header(board)?,

@@ -4,7 +4,7 @@
 //! were is one state, the keys and values of attention are another for each layer. Both come out the same because
 //! attention is causal.
 
-use super::{Traced, numbers, plain, real, written};
+use super::{Traced, f32_constant, numbers, plain, written};
 use crate::layout::Layout;
 use crate::sequence::{Attention, Embedding, RmsNorm};
 use candle_core::{Result, Tensor, bail};
@@ -37,7 +37,7 @@ impl Traced {
     }
 
     fn tensor_table(&self, name: &str, tensor: &Tensor) -> Result<TensorId> {
-        self.table(real(name.to_string(), plain(tensor.dims()), &numbers(tensor)?))
+        self.table(f32_constant(name.to_string(), plain(tensor.dims()), &numbers(tensor)?))
     }
 
     /// This value as a sequence `[1, positions, features]`; the number of its positions.
@@ -52,7 +52,7 @@ impl Traced {
         let name = layer.name();
         let is_number = self.network.borrow().tensors[self.value].dtype == ElementType::I32;
         let (&[n, positions], true) = (&self.dims[..], is_number) else {
-            bail!("{name}: its input {:?} is no sequence of numbers: trace the network with trace_step", self.dims);
+            bail!("{name}: its input {:?} is not a sequence of numbers: trace the network with trace_step", self.dims);
         };
         let table = self.tensor_table(name, layer.table())?;
         let dims = vec![n, positions, layer.table().dim(1)?];
@@ -82,7 +82,7 @@ impl Traced {
         let found = network.nodes.iter().find(|node| matches!(node.op, NodeOp::Kernel(Operator::Positions(_))));
         if let Some(node) = found {
             if node.op != wanted {
-                bail!("attention: its context of {context} positions is not that of the attention before it");
+                bail!("attention: its context of {context} positions differs from that of the attention before it");
             }
             return Ok(node.outputs[0]);
         }
@@ -109,7 +109,7 @@ impl Traced {
 
     pub(super) fn attending(&self, keys: &Self, values: &Self, layer: &Attention) -> Result<Self> {
         if !Rc::ptr_eq(&self.network, &keys.network) || !Rc::ptr_eq(&self.network, &values.network) {
-            bail!("attention: its inputs are of two networks");
+            bail!("attention: its inputs belong to different networks");
         }
         let (heads, kv_heads, len) = (layer.heads, layer.kv_heads, layer.head_len);
         let count = self.positions("attention", heads * len)?;

@@ -12,7 +12,7 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
     let (n, channels, _, _) = x.dims4()?;
     let (outputs, inputs, height, size) = weight.dims4()?;
     if (inputs, height) != (channels, 1) {
-        bail!("no convolution of {:?} and {:?}", x.shape(), weight.shape());
+        bail!("conv1d: an input of {:?} does not fit weights of {:?}", x.shape(), weight.shape());
     }
     let windows = x.contiguous()?.apply_op1(Unfold { size, stride })?;
     let sums = windows.matmul(&weight.reshape((outputs, channels * size))?.t()?)?;
@@ -38,7 +38,7 @@ impl Unfold {
     /// How many windows a row of this width has.
     fn windows(self, width: usize) -> Result<usize> {
         if self.size == 0 || self.stride == 0 || width < self.size {
-            bail!("no windows of {} with stride {} in {width}", self.size, self.stride);
+            bail!("conv1d: a window of {} with stride {} does not fit a width of {width}", self.size, self.stride);
         }
         Ok((width - self.size) / self.stride + 1)
     }
@@ -68,7 +68,7 @@ impl CustomOp1 for Unfold {
         let (x, width) = rows(x, layout)?;
         let (n, channels, height, _) = layout.shape().dims4()?;
         if height != 1 {
-            bail!("only what has height 1 is unfolded, not {:?}", layout.shape());
+            bail!("conv1d: the height must be 1, not {:?}", layout.shape());
         }
         let shape = Shape::from((n * self.windows(width)?, channels * self.size));
         let mut out = vec![0f32; shape.elem_count()];
@@ -78,9 +78,9 @@ impl CustomOp1 for Unfold {
         Ok((CpuStorage::F32(out), shape))
     }
 
-    fn bwd(&self, x: &Tensor, _: &Tensor, slope: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let fold = Fold { unfold: *self, dims: x.dims4()? };
-        Ok(Some(slope.contiguous()?.apply_op1_no_bwd(&fold)?))
+        Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&fold)?))
     }
 }
 
@@ -89,12 +89,12 @@ impl CustomOp1 for Fold {
         "fold"
     }
 
-    fn cpu_fwd(&self, slope: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (slope, _) = rows(slope, layout)?;
+    fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (grad, _) = rows(grad, layout)?;
         let (size, shape) = (self.unfold.size, Shape::from(self.dims));
         let mut out = vec![0f32; shape.elem_count()];
         self.unfold.runs(self.dims, |to, from| {
-            out[to..to + size].iter_mut().zip(&slope[from..from + size]).for_each(|(out, slope)| *out += slope);
+            out[to..to + size].iter_mut().zip(&grad[from..from + size]).for_each(|(out, grad)| *out += grad);
         })?;
         Ok((CpuStorage::F32(out), shape))
     }
@@ -134,7 +134,7 @@ impl CustomOp2 for Kind {
             Self::Forward => lb.shape().dims4()? == (channels, 1, 1, wb) && wb <= wa,
         };
         if height != 1 || wb == 0 || !paired {
-            bail!("no depthwise convolution of {:?} and {:?}", la.shape(), lb.shape());
+            bail!("depthwise_conv1d: an input of {:?} does not fit weights of {:?}", la.shape(), lb.shape());
         }
         let (dims, width) = match self {
             Self::Forward => ((n, channels, 1, wa + 1 - wb), wa + 1 - wb),
@@ -156,13 +156,13 @@ impl CustomOp2 for Kind {
                 Self::Input => {
                     let out = &mut out[row * width..][..width];
                     for (tap, weight) in b[channel * wb..][..wb].iter().enumerate() {
-                        out[tap..].iter_mut().zip(a).for_each(|(out, slope)| *out += weight * slope);
+                        out[tap..].iter_mut().zip(a).for_each(|(out, grad)| *out += weight * grad);
                     }
                 }
                 Self::Weight => {
-                    let slopes = &b[row * wb..][..wb];
+                    let grads = &b[row * wb..][..wb];
                     for (tap, out) in out[channel * width..][..width].iter_mut().enumerate() {
-                        *out += slopes.iter().zip(&a[tap..]).map(|(slope, x)| slope * x).sum::<f32>();
+                        *out += grads.iter().zip(&a[tap..]).map(|(grad, x)| grad * x).sum::<f32>();
                     }
                 }
             }
@@ -170,10 +170,10 @@ impl CustomOp2 for Kind {
         Ok((CpuStorage::F32(out), shape))
     }
 
-    fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, slope: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let slope = slope.contiguous()?;
-        let of_input = slope.apply_op2_no_bwd(weight, &Self::Input)?;
-        let of_weight = x.apply_op2_no_bwd(&slope, &Self::Weight)?;
+    fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let of_input = grad.apply_op2_no_bwd(weight, &Self::Input)?;
+        let of_weight = x.apply_op2_no_bwd(&grad, &Self::Weight)?;
         Ok((Some(of_input), Some(of_weight)))
     }
 }
@@ -183,7 +183,7 @@ fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], usiz
     let width = layout.dims().last().copied().unwrap_or(0);
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(elements), Some((start, end))) => Ok((&elements[start..end], width)),
-        _ => bail!("a depthwise convolution takes contiguous f32 tensors on the processor"),
+        _ => bail!("depthwise_conv1d: its tensors must be contiguous f32 on the CPU"),
     }
 }
 
@@ -209,14 +209,14 @@ mod tests {
         near(ours, candles);
         let (n, channels, height, width) = ours.dims4().unwrap();
         let outer = random([n, channels, height, width], source);
-        let slopes = |y: &Tensor| (y * outer.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
-        let (ours, candles) = (slopes(ours), slopes(candles));
+        let grads = |y: &Tensor| (y * outer.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+        let (ours, candles) = (grads(ours), grads(candles));
         near(ours.get(x).unwrap(), candles.get(x).unwrap());
         near(ours.get(weight).unwrap(), candles.get(weight).unwrap());
     }
 
     #[test]
-    fn depthwise_values_and_slopes_are_those_of_candle() {
+    fn depthwise_values_and_gradients_match_candle() {
         let mut source = Random::new(3);
         for (n, channels, width, size) in [(1, 1, 1, 1), (3, 5, 9, 4), (2, 4, 7, 7), (4, 3, 20, 5)] {
             let x = random([n, channels, 1, width], &mut source);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_slopes_are_those_of_candle() {
+    fn values_and_gradients_match_candle() {
         let mut source = Random::new(4);
         for (n, inputs, outputs, width, size, stride) in
             [(1, 1, 1, 1, 1, 1), (3, 5, 2, 9, 1, 1), (2, 3, 6, 9, 5, 2), (2, 4, 3, 11, 3, 2)]
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_that_do_not_fit_are_refused() {
+    fn rejects_shapes_that_do_not_fit() {
         let mut source = Random::new(3);
         for (x, weight) in [([1, 2, 1, 4], [2, 1, 1, 5]), ([1, 2, 1, 4], [3, 1, 1, 2]), ([1, 2, 2, 4], [2, 1, 1, 2])] {
             let (x, weight) = (random(x, &mut source), random(weight, &mut source));

@@ -12,7 +12,7 @@ const WARM: f64 = 100.0;
 const DECAY: f64 = 1e-3;
 
 /// A training under way.
-pub struct Descent {
+pub struct Trainer {
     optimizer: AdamW,
     rate: f64,
     steps: usize,
@@ -20,7 +20,7 @@ pub struct Descent {
     bar: Bar,
 }
 
-impl Descent {
+impl Trainer {
     /// A training of `weights` in a known number of steps, `rate` the greatest; `what` is announced.
     ///
     /// # Errors
@@ -46,8 +46,8 @@ impl Descent {
     }
 
     /// Says something in between.
-    pub fn say(&self, text: &str) {
-        self.bar.say(text);
+    pub fn print(&self, text: &str) {
+        self.bar.print(text);
     }
 
     /// The training is done.

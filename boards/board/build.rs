@@ -1,5 +1,5 @@
-//! Tells the architectures of Cortex-M apart, which Rust's own `cfg` does not; hands the linker the script of aarch64, which
-//! no crate has.
+//! Tells the architectures of Cortex-M apart, which Rust's own `cfg` does not; hands the linker the script of aarch64,
+//! which no crate has.
 
 use std::path::PathBuf;
 use std::{env, fs};

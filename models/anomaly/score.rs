@@ -6,8 +6,8 @@ pub fn score(window: &[f32], back: &[f32]) -> f64 {
     squares.sum::<f64>() / window.len().max(1) as f64
 }
 
-/// The area under the receiver operating characteristic: the share of pairs of a normal and an anomalous window in which
-/// the anomalous one scores higher; of equal scores, half. NaN if there is no pair.
+/// The area under the receiver operating characteristic: the share of pairs of a normal and an anomalous window in
+/// which the anomalous one scores higher; of equal scores, half. NaN if there is no pair.
 pub fn auc(normal: &[f64], anomalous: &[f64]) -> f64 {
     let mut sorted = normal.to_vec();
     sorted.sort_by(f64::total_cmp);

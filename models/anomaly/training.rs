@@ -1,5 +1,5 @@
-//! How the network is trained: on distorted windows of the normal exercises of the people who are not held out, all from
-//! one seed. It never sees an anomaly.
+//! How the network is trained: on distorted windows of the normal exercises of the people who are not held out, all
+//! from one seed. It never sees an anomaly.
 
 use super::data::numbers;
 use super::{Anomaly, LEN};

@@ -40,7 +40,8 @@ pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>>
     let network = network(checkpoint)?;
     let vocabulary = Some(Vocabulary::Chars(data::CHARACTERS.chars().collect()));
     let name = Some("charlm".to_string());
-    // The table is read at both ends of the network, and is 2 % of it: four bits for its weights cost more than they save.
+    // The table is read at both ends of the network, and is 2 % of it: four bits for its weights cost more than they
+    // save.
     let layers = match blocks {
         Some(BlockType::Q4_0) => vec![("embedding".to_string(), WeightType::Blocks(BlockType::Q8_0))],
         _ => Vec::new(),

@@ -48,8 +48,8 @@ pub fn text(numbers: &[u32]) -> String {
     numbers.iter().filter_map(|&number| CHARACTERS.chars().nth(number as usize)).collect()
 }
 
-/// A chapter as the network reads it: a paragraph is a line, typographic quotes and dashes are ASCII's, and what is left
-/// of other characters is dropped.
+/// A chapter as the network reads it: a paragraph is a line, typographic quotes and dashes are ASCII's, and what is
+/// left of other characters is dropped.
 fn plain(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     let lines: String =

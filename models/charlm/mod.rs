@@ -33,8 +33,8 @@ const EPSILON: f64 = 1e-5;
 /// How fast the rotation by position slows from one pair of features to the next.
 const THETA: f64 = 10_000.0;
 
-/// The network: as Llama's, small. Input `[N, T]`, numbers of characters; output `[N, T, characters]`, a number for each
-/// character that might come next.
+/// The network: as Llama's, small. Input `[N, T]`, numbers of characters; output `[N, T, characters]`, a number for
+/// each character that might come next.
 #[derive(Debug, Clone)]
 pub struct CharLm {
     embedding: Embedding,

@@ -43,7 +43,8 @@ struct File {
     data: Vec<f32>,
 }
 
-/// Reads the package's archive and divides the digits: all of them shuffled with seed 1, the last [`HELD_OUT`] held out.
+/// Reads the package's archive and divides the digits: all of them shuffled with seed 1, the last [`HELD_OUT`] held
+/// out.
 ///
 /// # Errors
 /// If the archive is not at hand or not as the package has it.

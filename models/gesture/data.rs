@@ -7,7 +7,8 @@ use crate::wheel;
 use anyhow::{Result, bail};
 use std::path::Path;
 
-/// People who are held out: never trained on, never calibrated with. The last three by number, chosen before any training.
+/// People who are held out: never trained on, never calibrated with. The last three by number, chosen before any
+/// training.
 pub const HELD_OUT: [u32; 3] = [8, 9, 10];
 
 /// The package's archive, among the wheels of the cache.

@@ -1,5 +1,5 @@
-//! How the network is trained: on distorted windows of the people who are not held out, all from one seed. Nothing of the
-//! others is looked at meanwhile.
+//! How the network is trained: on distorted windows of the people who are not held out, all from one seed. Nothing of
+//! the others is looked at meanwhile.
 
 use super::data::{self, Data, Reading, Recording};
 use super::{CHANNELS, Gesture, WINDOW};

@@ -1,4 +1,5 @@
-//! What happens to a word on its way to a microphone: noise, echo, filters, gain, clipping. Samples are f32 of i16's range.
+//! What happens to a word on its way to a microphone: noise, echo, filters, gain, clipping. Samples are f32 of i16's
+//! range.
 
 use crate::random::Random;
 use std::f32::consts::TAU;
@@ -158,8 +159,8 @@ fn high_pass(samples: &[f32], hertz: f32) -> Vec<f32> {
     low_pass(samples, hertz).into_iter().zip(samples).map(|(low, x)| x - low).collect()
 }
 
-/// A band around `centre`, `quality` times narrower than it is high: two poles and two zeros (R. Bristow-Johnson, Cookbook
-/// formulae for audio equalizer biquads, band pass of constant 0 dB peak).
+/// A band around `centre`, `quality` times narrower than it is high: two poles and two zeros (R. Bristow-Johnson,
+/// Cookbook formulae for audio equalizer biquads, band pass of constant 0 dB peak).
 fn peak(samples: &[f32], centre: f32, quality: f32) -> Vec<f32> {
     let (sine, cosine) = (TAU * centre / SAMPLE_RATE as f32).sin_cos();
     let alpha = sine / (2.0 * quality);

@@ -1,5 +1,5 @@
-//! How the network is trained: on scenes of the voices that are not held out, all from one seed. Nothing of the others is
-//! looked at meanwhile.
+//! How the network is trained: on scenes of the voices that are not held out, all from one seed. Nothing of the others
+//! is looked at meanwhile.
 
 use super::data::{Example, Second};
 use super::{BANDS, FRAMES, Keyword};

@@ -15,8 +15,8 @@ pub const HELD_OUT_WORDS: &str = "\
     bread coffee dark every follow green hundred island jump kitchen lemon money never often people quick road \
     sheila slow start ten visual wonderful yard";
 
-/// Variants of espeak-ng's voice that are trained with. Relatives, as `steph` and `steph2`, stand on one side; `f` and `m`
-/// with a number are voices of their own.
+/// Variants of espeak-ng's voice that are trained with. Relatives, as `steph` and `steph2`, stand on one side; `f` and
+/// `m` with a number are voices of their own.
 const VARIANTS: &str = "\
     adam Alex Alicia Andrea anika anikaRobot announcer antonio benjamin boris caleb croak Demonic Denis Diogo ed f1 \
     f3 f4 f5 fast Gene Gene2 grandma gustave Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta klatt klatt2 \

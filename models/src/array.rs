@@ -26,8 +26,8 @@ pub trait Array: Clone {
     fn tanh(&self) -> Result<Self>;
     /// `x * clamp(x + 3, 0, 6) / 6`.
     fn hard_swish(&self) -> Result<Self>;
-    /// The greatest of each window `[height, width]`, which lies inside the picture. Candle trains through it only where
-    /// windows neither overlap nor leave a rest.
+    /// The greatest of each window `[height, width]`, which lies inside the picture. Candle trains through it only
+    /// where windows neither overlap nor leave a rest.
     fn max_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self>;
     /// The mean of each window `[height, width]`, which lies inside the picture.
     fn avg_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self>;

@@ -1,6 +1,7 @@
 //! Convolutions along the last dimension, to train through. Candle's own give the same numbers, but their slopes take
-//! many times what the arithmetic costs: it takes a grouped convolution apart into one for each group, and finds the slope
-//! at the input by a transposed convolution. Here a depthwise one is a loop, and any other one product of two matrices.
+//! many times what the arithmetic costs: it takes a grouped convolution apart into one for each group, and finds the
+//! slope at the input by a transposed convolution. Here a depthwise one is a loop, and any other one product of two
+//! matrices.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
@@ -108,8 +109,8 @@ pub fn depthwise_conv1d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op2(&weight.contiguous()?, Kind::Forward)
 }
 
-/// The convolution and its two slopes. Each pairs the rows (channel by channel) of two tensors; the second is the weight,
-/// or the slope at the output.
+/// The convolution and its two slopes. Each pairs the rows (channel by channel) of two tensors; the second is the
+/// weight, or the slope at the output.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// Of the input and the weight: the output.

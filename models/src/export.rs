@@ -31,8 +31,8 @@ pub struct Case {
     pub output: Vec<i8>,
 }
 
-/// What the compiled model gives for each of the inputs. What it keeps from one inference to the next, it keeps from one
-/// input to the next.
+/// What the compiled model gives for each of the inputs. What it keeps from one inference to the next, it keeps from
+/// one input to the next.
 ///
 /// # Errors
 /// If it is no model, or an input is of another size.
@@ -164,8 +164,8 @@ impl Recipe<'_> {
     }
 }
 
-/// Writes a compiled file, its golden vectors from `cases` (input, truth), and `cases[shown]` as what the model shows of
-/// itself.
+/// Writes a compiled file, its golden vectors from `cases` (input, truth), and `cases[shown]` as what the model shows
+/// of itself.
 ///
 /// # Errors
 /// As [`write_model`].

@@ -57,7 +57,8 @@ pub fn conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: Var
     Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), fast: false })
 }
 
-/// As [`conv1d`], but trained through in [`conv1d`](crate::conv1d)'s way, which is many times faster and takes any width.
+/// As [`conv1d`], but trained through in [`conv1d`](crate::conv1d)'s way, which is many times faster and takes any
+/// width.
 ///
 /// # Errors
 /// As [`conv2d`].

@@ -39,25 +39,27 @@
 //!
 //! // Written down, quantized by representative inputs, compiled.
 //! let network = trace::trace(&[1, 4], |x| net.forward(x))?;
-//! let samples: Vec<Vec<f32>> = (0..50).map(|i| (0..4).map(|j| ((i * 7 + j * 3) % 11) as f32 - 5.0).collect()).collect();
-//! let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), &checkpoint, &Options::default())?;
+//! let sample = |i: usize| (0..4).map(|j| ((i * 7 + j * 3) % 11) as f32 - 5.0).collect();
+//! let samples: Vec<Vec<f32>> = (0..50).map(sample).collect();
+//! let (compiled, report) =
+//!     compile_float(&network, &samples, &Quantize::default(), &checkpoint, &Options::default())?;
 //! assert!(report.snr_db > 20.0);
 //! # let _ = (scores, compiled.bytes);
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 //!
-//! Pictures are `[N, C, H, W]` in Candle and `[N, H, W, C]` in the compiled file; [`layout`] moves the weights. Samples for
-//! the compiler, and inputs of the compiled model, are in the file's order: [`layout::elements`] puts them so.
+//! Pictures are `[N, C, H, W]` in Candle and `[N, H, W, C]` in the compiled file; [`layout`] moves the weights. Samples
+//! for the compiler, and inputs of the compiled model, are in the file's order: [`layout::elements`] puts them so.
 //!
-//! A network that reads a sequence, as language models do, takes its layers from [`sequence`] too. Its `forward` sees the
-//! whole sequence on Candle's tensors; [`trace::trace_step`] writes down the step that reads the next position, with the
-//! keys and values of attention as state. `models/charlm` is an example.
+//! A network that reads a sequence, as language models do, takes its layers from [`sequence`] too. Its `forward` sees
+//! the whole sequence on Candle's tensors; [`trace::trace_step`] writes down the step that reads the next position,
+//! with the keys and values of attention as state. `models/charlm` is an example.
 //!
 //! # The models
 //!
-//! Each has a folder with its definition, training, card (`README.md`), float weights, compiled file and golden vectors.
-//! `cargo xtask train NAME` makes the files again, `cargo xtask eval` measures the card's figures. A new model is a folder
-//! and a line in [`MODELS`].
+//! Each has a folder with its definition, training, card (`README.md`), float weights, compiled file and golden
+//! vectors. `cargo xtask train NAME` makes the files again, `cargo xtask eval` measures the card's figures. A new model
+//! is a folder and a line in [`MODELS`].
 
 pub mod array;
 pub mod conv1d;

@@ -1,8 +1,8 @@
 //! Reads NumPy arrays out of a pickle, which is how `numpy.save` writes objects that are no plain arrays.
 //!
-//! A pickle is a program for a stack machine that may call any function of Python. Nothing is called here: a call is kept
-//! as a value of its own, and an array is recognized by the calls that NumPy writes for it. Values live in one list and
-//! are meant by their number there, so that a value may be changed after others refer to it.
+//! A pickle is a program for a stack machine that may call any function of Python. Nothing is called here: a call is
+//! kept as a value of its own, and an array is recognized by the calls that NumPy writes for it. Values live in one
+//! list and are meant by their number there, so that a value may be changed after others refer to it.
 //!
 //! The instructions are those of protocol 2 that NumPy uses; `pickletools` in Python's library documents each.
 

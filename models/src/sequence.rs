@@ -1,8 +1,8 @@
-//! Layers of networks that read a text position by position: tables, norms, attention. As in [`layers`](crate::layers), a
-//! layer holds Candle's weights and the name that they have in the checkpoint.
+//! Layers of networks that read a text position by position: tables, norms, attention. As in [`layers`](crate::layers),
+//! a layer holds Candle's weights and the name that they have in the checkpoint.
 //!
-//! A tensor is a whole sequence `[N, T, features]`, and positions count from 0. Every operation here is made of Candle's
-//! differentiable ones, so that a network trains through it; Candle's fused kernels have no gradient.
+//! A tensor is a whole sequence `[N, T, features]`, and positions count from 0. Every operation here is made of
+//! Candle's differentiable ones, so that a network trains through it; Candle's fused kernels have no gradient.
 
 use crate::array::Array;
 use candle_core::{D, DType, Device, Result, Tensor, bail};

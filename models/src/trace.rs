@@ -30,7 +30,8 @@ pub struct Traced {
 /// [`compile_float`](tealight_compiler::quantize::compile_float) to be quantized.
 ///
 /// # Errors
-/// If layers do not fit together, or the output is a flattened picture: put a linear layer behind it, or leave it as it is.
+/// If layers do not fit together, or the output is a flattened picture: put a linear layer behind it, or leave it as it
+/// is.
 pub fn trace(dims: &[usize], forward: impl FnOnce(&Traced) -> Result<Traced>) -> Result<Graph> {
     let input = graph::Tensor::computed("input", ElementType::F32, layout::shape(dims));
     written(input, dims, Layout::of(dims), forward)
@@ -76,8 +77,8 @@ fn window(size: [usize; 2], stride: [usize; 2], dilation: usize, pad: usize) -> 
 }
 
 impl Traced {
-    /// Adds a node that reads this value, `others` and the constants of the layer `name`. `dims` are Candle's dimensions of
-    /// what it gives.
+    /// Adds a node that reads this value, `others` and the constants of the layer `name`. `dims` are Candle's
+    /// dimensions of what it gives.
     fn push(
         &self,
         name: &str,

@@ -1,4 +1,5 @@
-//! How every network here is trained: AdamW, its step growing over the first hundred steps and then falling along a cosine.
+//! How every network here is trained: AdamW, its step growing over the first hundred steps and then falling along a
+//! cosine.
 
 use crate::progress::Bar;
 use anyhow::Result;

@@ -223,8 +223,8 @@ fn into_state(length: usize) -> Vec<u8> {
     parts.file()
 }
 
-/// The operator `code` of a model again and again, in a file of about `length` bytes, while much is live. `None` where the
-/// model has no such operator that writes to the arena.
+/// The operator `code` of a model again and again, in a file of about `length` bytes, while much is live. `None` where
+/// the model has no such operator that writes to the arena.
 pub fn repeated(model: &Model<'_>, code: OpCode, length: usize) -> Option<Vec<u8>> {
     const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let mut ops = (0..model.op_count()).map(|i| model.op(i));

@@ -63,8 +63,8 @@ pub fn float_networks() -> BTreeMap<String, Case> {
     networks
 }
 
-/// Runs every golden case and compares: integers by their bytes, floats as near as their operator allows. `run` gives the
-/// outputs of each of the case's steps.
+/// Runs every golden case and compares: integers by their bytes, floats as near as their operator allows. `run` gives
+/// the outputs of each of the case's steps.
 ///
 /// # Panics
 /// If a case cannot be run or differs, with all that do; or if hardly any were found.

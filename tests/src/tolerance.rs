@@ -1,7 +1,7 @@
 //! How near f32 outputs must be to those of TensorFlow Lite Micro.
 //!
-//! TensorFlow Lite Micro adds the products of a sum one after another where ours go to eight partial sums, and takes the C
-//! library's `exp` where ours is `libm`'s. So last bits differ, and in a network they add up.
+//! TensorFlow Lite Micro adds the products of a sum one after another where ours go to eight partial sums, and takes
+//! the C library's `exp` where ours is `libm`'s. So last bits differ, and in a network they add up.
 
 /// How far an output may be off, as a part of what [`Tolerance`] names: about 40 units in the last place.
 pub const TOLERANCE: f32 = 5e-6;

@@ -1,7 +1,7 @@
 //! Fully connected layers with block-quantized weights.
 //!
-//! That the blocks and their products are Candle's, bit for bit, is shown for the kernels (`tests/candle`). Here a layer of a
-//! whole compiled network is compared with real arithmetic on what its blocks stand for.
+//! That the blocks and their products are Candle's, bit for bit, is shown for the kernels (`tests/candle`). Here a
+//! layer of a whole compiled network is compared with real arithmetic on what its blocks stand for.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 

@@ -1,7 +1,8 @@
-//! Every operator, over random shapes and every attribute, gives the bytes of TensorFlow Lite Micro's reference kernels.
+//! Every operator, over random shapes and every attribute, gives the bytes of TensorFlow Lite Micro's reference
+//! kernels.
 //!
-//! Sums and functions of f32 operators (files `*_f32`) are compared under a tolerance instead: `tolerance.rs` says why. That
-//! our own bits are the same everywhere is another test: see `digests.rs`.
+//! Sums and functions of f32 operators (files `*_f32`) are compared under a tolerance instead: `tolerance.rs` says why.
+//! That our own bits are the same everywhere is another test: see `digests.rs`.
 
 use tealight::{Budget, OwnedSession};
 use tealight_compiler::{Options, compile_tflite};

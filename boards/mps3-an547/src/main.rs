@@ -7,7 +7,8 @@ use tealight_board::Machine;
 use tealight_board::clock::systick;
 use tealight_board::led::RegisterLed;
 
-/// The register of the user LEDs (its secure alias; Application Note AN547, FPGA system control and I/O). LED 0 is bit 0.
+/// The register of the user LEDs (its secure alias; Application Note AN547, FPGA system control and I/O). LED 0 is bit
+/// 0.
 const LEDS: usize = 0x5930_2000;
 
 struct Mps3An547 {

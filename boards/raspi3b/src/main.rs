@@ -7,7 +7,8 @@ use tealight_board::Machine;
 use tealight_board::clock::pmccntr::CycleCounter;
 use tealight_board::led::{RegisterLed, prepare};
 
-/// The modes of pins 20 to 29, three bits each, and the registers that set and clear pins (BCM2835 ARM Peripherals, 6.1).
+/// The modes of pins 20 to 29, three bits each, and the registers that set and clear pins (BCM2835 ARM Peripherals,
+/// 6.1).
 const GPFSEL2: usize = 0x3F20_0008;
 const GPSET0: usize = 0x3F20_001C;
 const GPCLR0: usize = 0x3F20_0028;

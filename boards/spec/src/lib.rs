@@ -1,8 +1,8 @@
 //! The parser of `board.toml`, the description of a board.
 //!
-//! Three programs use it: the build script of the board's firmware, which writes the linker's memory map; `cargo xtask`,
-//! which builds the board, emulates it and checks its image; and `tealight inspect`, which checks whether a model fits.
-//! They need different parts:
+//! Three programs use it: the build script of the board's firmware, which writes the linker's memory map; `cargo
+//! xtask`, which builds the board, emulates it and checks its image; and `tealight inspect`, which checks whether a
+//! model fits. They need different parts:
 //!
 //! | type | reads | refuses |
 //! |---|---|---|

@@ -1,5 +1,6 @@
-//! A handwritten digit in a control loop, on Nordic's nRF52840-DK: `cargo run --release` in this folder, with probe-rs installed.
-//! Its LED 1 shines while the network computes; the answer goes by RTT. (Built in CI, not run on a board yet.)
+//! A handwritten digit in a control loop, on Nordic's nRF52840-DK: `cargo run --release` in this folder, with probe-rs
+//! installed. Its LED 1 shines while the network computes; the answer goes by RTT. (Built in CI, not run on a board
+//! yet.)
 
 #![no_std]
 #![no_main]

@@ -1,7 +1,8 @@
-//! Layers of networks that read a text position by position, written down as one step: a few positions in, state between.
+//! Layers of networks that read a text position by position, written down as one step: a few positions in, state
+//! between.
 //!
-//! On Candle's tensors a sequence is there as a whole. The compiled network reads the next positions only: how many there
-//! were is one state, the keys and values of attention are another for each layer. Both come out the same because
+//! On Candle's tensors a sequence is there as a whole. The compiled network reads the next positions only: how many
+//! there were is one state, the keys and values of attention are another for each layer. Both come out the same because
 //! attention is causal.
 
 use super::{Traced, f32_constant, numbers, plain, written};
@@ -14,8 +15,9 @@ use tealight_compiler::ir::{Activation, Op};
 use tealight_format::Operator;
 use tealight_format::ops::{AttentionF32, GatherF32, Positions, RmsNormF32, RopeF32};
 
-/// As [`trace`](super::trace), of a network that reads a sequence of numbers, such as characters or words: what `forward`
-/// computes for the next `positions` of it. The input is I32 `[1, positions]`; for a text that is continued one by one, 1.
+/// As [`trace`](super::trace), of a network that reads a sequence of numbers, such as characters or words: what
+/// `forward` computes for the next `positions` of it. The input is I32 `[1, positions]`; for a text that is continued
+/// one by one, 1.
 ///
 /// # Errors
 /// As [`trace`](super::trace).

@@ -13,8 +13,8 @@ pub fn quantized(log2: f32) -> i8 {
     libm::roundf((log2 + 2.0) * 8.0) as i8
 }
 
-/// The last `FRAMES` frames of `BANDS` bands, oldest first: the input `[1, 1, FRAMES, BANDS]` or `[1, FRAMES, BANDS, 1]`
-/// of a network, `FRAMES * BANDS` bytes.
+/// The last `FRAMES` frames of `BANDS` bands, oldest first: the input `[1, 1, FRAMES, BANDS]` or `[1, FRAMES, BANDS,
+/// 1]` of a network, `FRAMES * BANDS` bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Features<const FRAMES: usize, const BANDS: usize> {
     rows: [[i8; BANDS]; FRAMES],

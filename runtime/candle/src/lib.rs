@@ -41,13 +41,13 @@
 //! score in the decoder that the tests run.
 //!
 //! Threads share the rows of a product of blocks, never a sum, so their number changes no bit of it. Splitting an
-//! inference with [`MappedSession::poll`] changes no bit either, except in f32 products of eight rows or more, which may
-//! differ in the last bits.
+//! inference with [`MappedSession::poll`] changes no bit either, except in f32 products of eight rows or more, which
+//! may differ in the last bits.
 //!
 //! # Threads
 //! Candle starts its threads when it first needs them, one for each physical core; the environment variable
-//! `RAYON_NUM_THREADS` sets another number. [`threads()`] and [`MappedSession::describe`] return the number of threads. A
-//! session of Tealight's engine runs on the caller's thread.
+//! `RAYON_NUM_THREADS` sets another number. [`threads()`] and [`MappedSession::describe`] return the number of threads.
+//! A session of Tealight's engine runs on the caller's thread.
 //!
 //! # Trust
 //! With Tealight's engine, running a model that was accepted cannot fail, whoever wrote it. Candle's code makes no such
@@ -68,7 +68,7 @@ mod session;
 mod threads;
 mod weights;
 
-pub use description::{Description, Part, Runner};
+pub use description::{Description, DescriptionLine, Runner};
 pub use engine::{CandleEngine, EngineChoice};
 pub use error::{Error, Result};
 pub use mapped::Mapped;

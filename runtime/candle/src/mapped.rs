@@ -53,9 +53,9 @@ impl Mapped {
         if metadata.len() == 0 {
             return not_a_file("empty");
         }
-        // SAFETY: the map is read-only. Rust asks that the bytes do not change while they are borrowed, which no program
-        // can enforce for a file; it is asked of the user, in the docs of this type. What the map is used for stays in
-        // bounds whatever the bytes become: every access to a model is checked against the map's length.
+        // SAFETY: the map is read-only. Rust asks that the bytes do not change while they are borrowed, which no
+        // program can enforce for a file; it is asked of the user, in the docs of this type. What the map is used for
+        // stays in bounds whatever the bytes become: every access to a model is checked against the map's length.
         let map = unsafe { Mmap::map(&file) }.map_err(read)?;
         Self::check(Bytes::Map(map))
     }

@@ -1,7 +1,7 @@
 //! The header of NumPy's `.npy` files, as far as tensors of the model's types need it.
 //!
-//! Written from the format's description, `numpy.lib.format`, versions 1.0 to 3.0: eight bytes of magic and version, the
-//! length of the header, a Python dictionary with the keys `descr`, `fortran_order` and `shape`, then the elements.
+//! Written from the format's description, `numpy.lib.format`, versions 1.0 to 3.0: eight bytes of magic and version,
+//! the length of the header, a Python dictionary with the keys `descr`, `fortran_order` and `shape`, then the elements.
 
 use std::fmt;
 use tealight_format::DType;

@@ -2,7 +2,7 @@
 //! elsewhere; stages of unknown length are shown by name, on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 /// Shorter streams show no progress if there is no terminal.
 const LONG: usize = 100;
@@ -32,7 +32,8 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.inc(1),
             None if self.count >= LONG && self.tenth() != self.tenth_before() => {
-                eprintln!("  {} of {} inferences", self.done, self.count);
+                // A closed standard error does not stop the run.
+                let _ = writeln!(std::io::stderr(), "  {} of {} inferences", self.done, self.count);
             }
             None => {}
         }

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 /// Run a model on input files
 ///
 /// An input file holds raw little-endian elements in the model's own type (.bin), or is a NumPy array (.npy) of that
-/// type and shape. A file that holds k inputs in a row is a stream: k inferences, with the model's state kept from one to
-/// the next. In a .npy, k is the first dimension, before the input's own or in place of a leading 1.
+/// type and shape. A file that holds k inputs in a row is a stream: k inferences, with the model's state kept from one
+/// to the next. In a .npy, k is the first dimension, before the input's own or in place of a leading 1.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {

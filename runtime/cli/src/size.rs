@@ -18,8 +18,8 @@ const UNITS: [(&str, u64); 14] = [
     ("tb", 1_000_000_000_000),
 ];
 
-/// Reads a number of bytes: digits, and a unit in either case if it is not bytes (`K`, `M`, `G`, `T`, the same with `iB`,
-/// all powers of 1024; `KB`, `MB`, `GB`, `TB`, powers of 1000).
+/// Reads a number of bytes: digits, and a unit in either case if it is not bytes (`K`, `M`, `G`, `T`, the same with
+/// `iB`, all powers of 1024; `KB`, `MB`, `GB`, `TB`, powers of 1000).
 ///
 /// # Errors
 /// The text is not such a size, or does not fit in 64 bits; the message describes valid sizes.

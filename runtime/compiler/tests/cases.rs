@@ -23,7 +23,8 @@ fn error(case: &str) -> String {
 
 #[test]
 fn networks_with_different_or_zero_scales_compute_by_their_scales() {
-    // The first one's `expected.bin` rounds halves to even, all arithmetic here away from zero: they are a step apart there.
+    // The first one's `expected.bin` rounds halves to even, all arithmetic here away from zero: they are a step apart
+    // there.
     for (case, steps) in [
         ("average_pool_different_scales", 1),
         ("concat_different_scales", 0),

@@ -231,7 +231,7 @@ mod tests {
         let joined = BytePairs { tokens, kinds: &[1, 1], merges: &merges[1..], begin: None, end: &[] };
         joined.check().unwrap();
         let fault = BytePairs { merges: &merges, ..joined }.check().unwrap_err();
-        assert!(fault.what.contains("bytes in all"), "{fault:?}");
+        assert!(fault.what.contains("bytes in total"), "{fault:?}");
         for (count, bytes) in [(MAX_TOKENS + 1, 0), (0, MAX_TOKEN_BYTES + 1)] {
             check_size(count, bytes).unwrap_err();
         }

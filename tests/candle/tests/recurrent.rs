@@ -1,7 +1,7 @@
 //! Recurrent layers against candle-nn's, over a sequence, with weights from one checkpoint.
 //!
-//! Candle adds both products and the biases in another order and takes the platform's `exp` and `tanh`, so last bits differ;
-//! gates are bounded, so what differs does not grow. The tolerance is 4 units in the last place of 1.
+//! Candle adds both products and the biases in another order and takes the platform's `exp` and `tanh`, so last bits
+//! differ; gates are bounded, so what differs does not grow. The tolerance is 4 units in the last place of 1.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 

@@ -1,9 +1,9 @@
-//! Transformers beside Candle in f32: a language model in the manner of Llama, token by token, and the operators that it
-//! does not have.
+//! Transformers beside Candle in f32: a language model in the manner of Llama, token by token, and the operators that
+//! it does not have.
 //!
-//! Candle's matrix products and sums add in another order than ours, and its `exp` and `erf` are other implementations. So
-//! the two agree but for rounding: each element must be within `TOLERANCE * (1 + |x|)`. Here all elements are of the order
-//! of 1, and differ by some units of 2^-23: at most 1e-6 was seen.
+//! Candle's matrix products and sums add in another order than ours, and its `exp` and `erf` are other implementations.
+//! So the two agree but for rounding: each element must be within `TOLERANCE * (1 + |x|)`. Here all elements are of the
+//! order of 1, and differ by some units of 2^-23: at most 1e-6 was seen.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 

@@ -1,7 +1,7 @@
 //! Networks chosen by the bytes, through the compiler's other entrances: what compiles parses and runs.
 //!
-//! A plan that the parser takes is compiled as a graph, and planned anew it has the same outputs. A float network is quantized
-//! by a few samples, and stored with its weights made smaller.
+//! A plan that the parser takes is compiled as a graph, and planned anew it has the same outputs. A float network is
+//! quantized by a few samples, and stored with its weights made smaller.
 
 #![no_main]
 #![allow(clippy::unwrap_used)] // a failed unwrap is a finding

@@ -1,5 +1,5 @@
-//! The container, beside the `safetensors` crate. What we take, it takes, with the same tensors. What it writes of tensors that
-//! keep our rules, we take; of others, we refuse it as the rule says that they break.
+//! The container, beside the `safetensors` crate. What we take, it takes, with the same tensors. What it writes of
+//! tensors that keep our rules, we take; of others, we refuse it as the rule says that they break.
 
 #![no_main]
 #![allow(clippy::unwrap_used)] // a failed unwrap is a finding

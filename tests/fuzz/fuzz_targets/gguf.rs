@@ -1,4 +1,5 @@
-//! Nearly valid GGUF files, chosen by the bytes: what compiles parses and runs, and its tokenizer and template are read back.
+//! Nearly valid GGUF files, chosen by the bytes: what compiles parses and runs, and its tokenizer and template are read
+//! back.
 
 #![no_main]
 

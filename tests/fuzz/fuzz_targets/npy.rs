@@ -1,5 +1,5 @@
-//! The command line's reader of `.npy` headers, beside a simple definition of them: any bytes are read or refused; a header that
-//! follows the format's description is read as it says; what is written is read again.
+//! The command line's reader of `.npy` headers, beside a simple definition of them: any bytes are read or refused; a
+//! header that follows the format's description is read as it says; what is written is read again.
 
 #![no_main]
 #![allow(clippy::unwrap_used)] // a failed unwrap is a finding

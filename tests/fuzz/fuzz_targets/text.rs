@@ -1,5 +1,5 @@
-//! Tokenizers and chat templates of model files, chosen by the bytes or made of them: they are read or refused, and what is
-//! read turns texts into tokens and back, and renders conversations.
+//! Tokenizers and chat templates of model files, chosen by the bytes or made of them: they are read or refused, and
+//! what is read turns texts into tokens and back, and renders conversations.
 
 #![no_main]
 

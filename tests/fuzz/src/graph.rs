@@ -4,8 +4,8 @@ use crate::build::Parts;
 use tealight_compiler::graph::{Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor};
 use tealight_format::{Operator, Value};
 
-/// Gives values between which an operator moves codes one scale and zero point: else the compiler converts between them, and
-/// the plan by hand does not.
+/// Gives values between which an operator moves codes one scale and zero point: else the compiler converts between
+/// them, and the plan by hand does not.
 pub fn share_scales(parts: &mut Parts) {
     let constants = parts.constants.len();
     let index = |i: u16| usize::from(i).checked_sub(constants).filter(|&i| i < parts.values.len());
@@ -89,7 +89,8 @@ fn listed(index: Option<u16>) -> Option<usize> {
     index.filter(|&index| index != u16::MAX).map(usize::from)
 }
 
-/// What a state starts from. Without bytes, the compiler would take real zeros, which are not zero bytes where it is quantized.
+/// What a state starts from. Without bytes, the compiler would take real zeros, which are not zero bytes where it is
+/// quantized.
 fn initial(parts: &Parts, value: &Value) -> Vec<u8> {
     let base = listed(value.alias).map_or(*value, |base| parts.values[base - parts.constants.len()]);
     let bytes = listed(base.init).map(|init| parts.constants[init].3.clone());

@@ -1,4 +1,5 @@
-//! What the fuzz targets share: builders of nearly valid files, which property tests have too, and what must hold of files.
+//! What the fuzz targets share: builders of nearly valid files, which property tests have too, and what must hold of
+//! files.
 
 #![allow(missing_docs, clippy::unwrap_used)] // a failed unwrap is a finding
 
@@ -15,7 +16,8 @@ use tealight_compiler::{CompileError, Compiled, Options};
 use tealight_format::ops::BlockType;
 pub use tealight_testing::{build, exercise, gguf, gguf_random, random, tflite_random as tflite};
 
-/// What one input may hold at a time, with what the target keeps: 256 MiB. Beyond it, the process aborts, which is a finding.
+/// What one input may hold at a time, with what the target keeps: 256 MiB. Beyond it, the process aborts, which is a
+/// finding.
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 
@@ -40,7 +42,8 @@ pub fn options(choose: &mut Choices<'_>) -> Options {
     }
 }
 
-/// What was compiled parses and runs; what was not, was refused for a reason that is not the compiler's own. Gives the file.
+/// What was compiled parses and runs; what was not, was refused for a reason that is not the compiler's own. Gives the
+/// file.
 pub fn check(compiled: Result<Compiled, CompileError>, choose: &mut Choices<'_>) -> Option<Vec<u8>> {
     match compiled {
         Ok(compiled) => {

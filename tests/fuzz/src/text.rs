@@ -46,8 +46,8 @@ pub fn check(file: &[u8], choose: &mut Choices<'_>) -> Option<TextError> {
     None
 }
 
-/// Whether the model's template may make values of any size, by multiplying a text or by joining it with itself again and
-/// again. That is the one thing that rendering does not bound: the process that does it has a memory limit.
+/// Whether the model's template may make values of any size, by multiplying a text or by joining it with itself again
+/// and again. That is the one thing that rendering does not bound: the process that does it has a memory limit.
 fn grows(model: &Model<'_>) -> bool {
     let mut constants = model.constant_names().enumerate();
     let Some((at, _)) = constants.find(|(_, name)| *name == "tokenizer.chat_template") else { return false };

@@ -9,8 +9,8 @@ use tealight_format::{
 /// A constant: name, type, dimensions, bytes.
 pub type Constant = (&'static str, DType, Vec<u32>, Vec<u8>);
 
-/// What goes into a file, as it stands there. `values` are those after the constants; the first `inputs` of them are the
-/// model's inputs.
+/// What goes into a file, as it stands there. `values` are those after the constants; the first `inputs` of them are
+/// the model's inputs.
 #[derive(Clone, Default)]
 pub struct Parts {
     pub constants: Vec<Constant>,
@@ -98,8 +98,8 @@ impl Parts {
         self.ops.push(scratch.map_or(op, |scratch| op.with_scratch(scratch, &work)));
     }
 
-    /// The same in the order that a file needs: constants by name, then `inputs`, state by offset, what operators write, and
-    /// views.
+    /// The same in the order that a file needs: constants by name, then `inputs`, state by offset, what operators
+    /// write, and views.
     pub fn arranged(&self, inputs: &[u16]) -> Self {
         let constants = self.constants.len();
         let value = |i: u16| usize::from(i).checked_sub(constants).and_then(|i| self.values.get(i));

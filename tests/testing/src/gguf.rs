@@ -118,8 +118,8 @@ pub const TRAINED: u32 = 48;
 pub const EPSILON: f32 = 1e-5;
 pub const ROPE_BASE: f32 = 500.0;
 
-/// The vocabulary: letters, a space, what merges make of them, the byte of a line break, one byte of a longer character, and
-/// three control tokens.
+/// The vocabulary: letters, a space, what merges make of them, the byte of a line break, one byte of a longer
+/// character, and three control tokens.
 pub const TOKENS: [&str; 18] =
     ["<s>", "</s>", "a", "b", "c", "d", "e", "h", "l", "o", "Ġ", "he", "ll", "llo", "hello", "Ġhe", "Ċ", "Ã"];
 
@@ -130,8 +130,8 @@ pub type Store<'a> = (u32, &'a dyn Fn(&[f32]) -> Vec<u8>);
 pub const F32: Store<'static> = (0, &|values| values.iter().flat_map(|value| value.to_le_bytes()).collect());
 
 impl Llama {
-    /// Matrices are stored by `matrices`, the embedding by `embedding`, the rest as F32. Without `head`, the embedding is
-    /// the output matrix too.
+    /// Matrices are stored by `matrices`, the embedding by `embedding`, the rest as F32. Without `head`, the embedding
+    /// is the output matrix too.
     pub fn new(seed: u64, matrices: Store<'_>, embedding: Store<'_>, head: bool) -> Self {
         let mut file = File::default();
         file.text("general.architecture", "llama");

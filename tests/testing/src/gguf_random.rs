@@ -1,5 +1,5 @@
-//! Nearly valid GGUF files of tiny language models, chosen by bytes: sizes, types of weights, tokenizer and template; in some
-//! files a few things are changed.
+//! Nearly valid GGUF files of tiny language models, chosen by bytes: sizes, types of weights, tokenizer and template;
+//! in some files a few things are changed.
 
 use crate::gguf::{File, Tensor};
 use crate::random::Choices;

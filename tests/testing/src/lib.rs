@@ -1,4 +1,5 @@
-//! What tests and fuzz targets of several crates share. Nothing here is published, and no crate but tests depends on it.
+//! What tests and fuzz targets of several crates share. Nothing here is published, and no crate but tests depends on
+//! it.
 //!
 //! | module | what |
 //! |---|---|
@@ -11,8 +12,8 @@
 //! | `gguf_random`, `tflite_random` | nearly valid sources, chosen by bytes (feature `sources`) |
 //! | `llama` | a language model as a graph of the compiler (feature `graphs`) |
 //!
-//! The tests in a crate's `tests` folder may use it although it depends on that crate. Unit tests may not: they are compiled
-//! with the crate, whose types are then others than those here.
+//! The tests in a crate's `tests` folder may use it although it depends on that crate. Unit tests may not: they are
+//! compiled with the crate, whose types are then others than those here.
 
 #![allow(missing_docs, reason = "fields and functions of builders are named after what they set")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]

@@ -80,7 +80,8 @@ impl File {
         self.buffers.len() as u32 - 1
     }
 
-    /// A tensor's table, which is in no list yet; int8 ones have scale 0.5 and zero point 3, constants of int8 zero point 0.
+    /// A tensor's table, which is in no list yet; int8 ones have scale 0.5 and zero point 3, constants of int8 zero
+    /// point 0.
     pub fn table(&mut self, name: &str, kind: i8, shape: &[i32], buffer: u32) -> Table {
         let (name, shape) = (self.b.create_string(name), self.b.create_vector(shape));
         let quantization = (kind == I8).then(|| {

@@ -1,8 +1,8 @@
 //! Nearly valid TensorFlow Lite files of all operators that the importer knows, chosen by bytes.
 //!
-//! A network is built step by step: each operator finds operands that suit it, makes the constants that it needs, and has
-//! the output that its rule gives. Then, in some files, a few things are changed: types, shapes, quantization, attributes,
-//! buffers, indices. So most files are taken, and those that are refused are wrong in one place.
+//! A network is built step by step: each operator finds operands that suit it, makes the constants that it needs, and
+//! has the output that its rule gives. Then, in some files, a few things are changed: types, shapes, quantization,
+//! attributes, buffers, indices. So most files are taken, and those that are refused are wrong in one place.
 
 use crate::random::Choices;
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};

@@ -23,7 +23,8 @@ fn is_refused(folder: &Folder, file: &str, part: &str) {
     }
 }
 
-/// A network that adds `count` constants to its input; constant k is a megabyte of the file from byte `16 + start(k)` on.
+/// A network that adds `count` constants to its input; constant k is a megabyte of the file from byte `16 + start(k)`
+/// on.
 fn ranges(count: u64, start: impl Fn(u64) -> u64) -> Vec<u8> {
     let mut file = tflite::File::default();
     let mut y = file.tensor("x", I8, &[1_000_000], NONE);

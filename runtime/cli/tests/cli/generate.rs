@@ -127,7 +127,7 @@ fn rejects_options_that_do_not_fit_with_the_reason() {
     let long = "a".repeat(13);
     folder.fails(&["generate", "net.safetensors", "-p", &long], &["13 tokens", "12 positions", "--context"]);
     folder.fails(&["generate", "none.safetensors", "-p", "a"], &["none.safetensors"]);
-    folder.fails(&["compile", "net.gguf", "-o", "x.safetensors", "--context", "49"], &["49 positions", "up to 48"]);
+    folder.fails(&["compile", "net.gguf", "-o", "x.safetensors", "--context", "49"], &["49 positions", "at most 48"]);
 
     let (other, _) = Folder::compiled("conv2d.000");
     other.fails(&["generate", "net.safetensors", "-p", "a"], &["no tokenizer", ".gguf"]);

@@ -1,7 +1,7 @@
 //! The compiler's own representation of a network: a graph of tensors, and of nodes with neutral operators.
 //!
-//! Importers produce it, passes rewrite it, and lowering replaces its operators ([`Op`]) by those of the model file. It does
-//! not depend on the files that networks come from: the names of operators in a source file, for messages, are in
+//! Importers produce it, passes rewrite it, and lowering replaces its operators ([`Op`]) by those of the model file. It
+//! does not depend on the files that networks come from: the names of operators in a source file, for messages, are in
 //! [`Graph::operators`](graph::Graph::operators).
 
 pub(crate) mod builder;

@@ -17,7 +17,7 @@ pub(crate) fn elide(mut graph: Graph) -> Result<Graph> {
         let (from, to) = (&graph.tensors[input], &graph.tensors[output]);
         if from.dtype != to.dtype || from.elements() != to.elements() {
             let what = format!(
-                "it makes {} of {}: both must have the same type and number of elements",
+                "it makes {} from {}: both must have the same type and number of elements",
                 graph.describe(output),
                 graph.describe(input)
             );

@@ -1,9 +1,9 @@
 //! Random, nearly valid plans: every operator with random attributes, shapes, lives and memory.
 //!
-//! The builder makes choices from a string of bytes, so a fuzzer's mutations and a property test's shrinking both work on
-//! plans. An operator is built by its rule, with odd values here and there; one whose operands do not suit it is mostly
-//! dropped, so that the others are reached. Lives are then computed and memory is planned with reuse and overlap, and at
-//! last some field may be broken.
+//! The builder makes choices from a string of bytes, so a fuzzer's mutations and a property test's shrinking both work
+//! on plans. An operator is built by its rule, with odd values here and there; one whose operands do not suit it is
+//! mostly dropped, so that the others are reached. Lives are then computed and memory is planned with reuse and
+//! overlap, and at last some field may be broken.
 
 mod choices;
 mod convolution;
@@ -231,7 +231,8 @@ impl Builder<'_, '_> {
         i
     }
 
-    /// A value of these types, with elements, that fits, if there is one and the choice falls on it; else a new one of dimensions `dims`.
+    /// A value of these types, with elements, that fits, if there is one and the choice falls on it; else a new one of
+    /// dimensions `dims`.
     fn operand(&mut self, dtypes: &[DType], fits: impl Fn(&Value) -> bool, dims: &[u32]) -> Ref {
         let found: Vec<usize> = (0..self.parts.values.len())
             .filter(|&i| {

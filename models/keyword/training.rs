@@ -51,7 +51,7 @@ pub fn train(data: &[Example]) -> Result<BTreeMap<String, Var>> {
         let wanted = Tensor::new(classes, &Device::Cpu)?;
         sum += trainer.step(&loss::cross_entropy(&model.logits(&tensor(&seconds)?)?, &wanted)?)?;
         if step % 500 == 0 {
-            trainer.add(&format!("step {step} of {STEPS}: loss {:.4}", sum / 500.0));
+            trainer.print(&format!("step {step} of {STEPS}: loss {:.4}", sum / 500.0));
             sum = 0.0;
         }
     }

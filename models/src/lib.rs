@@ -13,7 +13,7 @@
 //! use tealight_compiler::{Options, quantize::{Quantize, compile_float}};
 //! use tealight_models::array::Array;
 //! use tealight_models::layers::{Linear, linear};
-//! use tealight_models::random::Fresh;
+//! use tealight_models::random::VarInit;
 //! use tealight_models::{trace, weights};
 //!
 //! struct Net { fc1: Linear, fc2: Linear }
@@ -29,9 +29,9 @@
 //! }
 //!
 //! // Train as ever: the variables are candle-nn's. (These are untrained.)
-//! let fresh = Fresh::new(1);
-//! Net::load(VarBuilder::from_backend(Box::new(fresh.clone()), DType::F32, Device::Cpu))?;
-//! let checkpoint = weights::save(&fresh.weights())?; // the bytes of a safetensors file
+//! let init = VarInit::new(1);
+//! Net::load(VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu))?;
+//! let checkpoint = weights::save(&init.weights())?; // the bytes of a safetensors file
 //!
 //! // A checkpoint must hold exactly the weights that the model asks for.
 //! let net = weights::load(&checkpoint, Net::load)?;

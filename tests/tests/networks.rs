@@ -10,7 +10,7 @@ use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::sha256;
 use tealight_tests::tolerance::{Tolerance, near};
 
-/// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::nearness): each
+/// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::tolerance): each
 /// layer adds to it.
 const LAYERS: f32 = 4.0;
 

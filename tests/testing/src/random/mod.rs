@@ -277,7 +277,7 @@ impl Builder<'_, '_> {
         self.constant(dtype, dims)
     }
 
-    /// A bias of `count` reals, or none.
+    /// A bias of `count` f32 values, or none.
     fn f32_bias(&mut self, count: u32) -> Option<Ref> {
         if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }
     }

@@ -3,27 +3,27 @@
 use super::READINGS;
 use crate::gesture::data::{self, Reading, Recording};
 
-/// The exercises that are normal, by number: internal and external rotation. To do anything else is an anomaly.
+/// The indices of the normal exercises: internal and external rotation. Any other is an anomaly.
 pub const NORMAL: [usize; 2] = [3, 4];
 
-/// Whether a recording is of a normal exercise.
+/// Returns whether a recording is of a normal exercise.
 pub fn is_normal(recording: &Recording) -> bool {
     NORMAL.contains(&recording.exercise)
 }
 
-/// The steps of a window: each the mean of some readings.
+/// Returns the steps of a window: each is the mean of some readings.
 fn steps(window: &[Reading]) -> impl Iterator<Item = Reading> {
     window.chunks_exact(READINGS).map(|readings| {
         std::array::from_fn(|channel| readings.iter().map(|reading| reading[channel]).sum::<f32>() / READINGS as f32)
     })
 }
 
-/// A window as the network takes it, step by step.
+/// Returns a window as the network's input, step by step.
 pub fn numbers(window: &[Reading]) -> Vec<f32> {
     steps(window).flat_map(data::normalized).collect()
 }
 
-/// The bytes of a window as the compiled model takes it.
+/// Returns a window as the bytes of the compiled model's input.
 pub fn bytes(window: &[Reading]) -> Vec<u8> {
     steps(window).flat_map(data::quantized).map(i8::cast_unsigned).collect()
 }

@@ -1,4 +1,4 @@
-//! The model's files: how they are made, and how they are measured.
+//! The creation and the measurement of the model's files.
 
 use super::score::{auc, score};
 use super::{Anomaly, LEN, data, training};
@@ -11,26 +11,26 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use tealight::Model;
 use tealight_compiler::graph::Graph;
 
-/// The autoencoder among the models.
+/// The entry of the autoencoder.
 #[derive(Debug)]
 pub struct Entry;
 
-/// Its folder and the stem of its files.
+/// The name of its folder and of its files.
 const NAME: &str = "anomaly";
-/// Normal windows of training that it is calibrated with.
+/// The number of normal training windows for calibration.
 const CALIBRATION: usize = 500;
-/// Held-out windows in the golden vectors.
+/// The number of held-out windows in the golden vectors.
 const GOLDENS: usize = 14;
-/// The share of normal windows of training whose scores are below the threshold.
+/// The share of normal training windows with scores below the threshold.
 const BELOW: f64 = 0.95;
-/// Least area under the curve of both networks.
+/// The minimum area under the curve of both networks.
 const MIN_SCORE: f64 = 0.9;
-/// Most that quantization may take from it.
+/// The maximum loss by quantization.
 const MAX_LOSS: f64 = 0.01;
-/// Most bytes of the compiled file.
+/// The maximum size of the compiled file in bytes.
 const MAX_BYTES: u64 = 60_000;
 
-/// The compiled file, which gives scores.
+/// The compiled file, which computes scores.
 struct Scores {
     compiled: Compiled,
     /// Scale and zero point of input and output.
@@ -62,12 +62,12 @@ impl Scores {
     }
 }
 
-/// The windows of recordings that are normal, or of the others.
+/// Returns the windows of recordings that are normal, or of the others.
 fn windows(recordings: &[Recording], normal: bool) -> impl Iterator<Item = &[Reading]> {
     recordings.iter().filter(move |one| data::is_normal(one) == normal).flat_map(Recording::windows)
 }
 
-/// `count` of the held-out windows as inputs, from beginning to end, with what each is.
+/// Returns `count` held-out windows as inputs, spread over the data, each with its label.
 fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, String)>> {
     let what = |one: &Recording| {
         let known = if data::is_normal(one) { "normal" } else { "an anomaly" };
@@ -82,7 +82,7 @@ fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, String)>> {
     Ok((0..count).map(at).map(|(window, what)| (data::bytes(window), what.clone())).collect())
 }
 
-/// What the weights of a checkpoint compute.
+/// Returns the network of a checkpoint.
 fn network(checkpoint: &[u8]) -> Result<Graph> {
     let model = weights::load(checkpoint, Anomaly::load)?;
     Ok(trace::trace(&[1, LEN], |x| model.forward(x))?)
@@ -98,7 +98,7 @@ fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
     Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels: Vec::new() }.compile()
 }
 
-/// The score that [`BELOW`] of the normal windows of training stay below.
+/// Returns the score that [`BELOW`] of the normal training windows are below.
 fn threshold(scores: &mut Scores, data: &Data) -> Result<f64> {
     let mut normal = scores.all(windows(&data.training, true))?;
     normal.sort_by(f64::total_cmp);
@@ -106,7 +106,7 @@ fn threshold(scores: &mut Scores, data: &Data) -> Result<f64> {
     normal.get(at).copied().context("there is no normal window in training")
 }
 
-/// What `cargo xtask run` shows: one normal window and one that is not.
+/// Writes the example for `cargo xtask run`: one normal window and one anomaly.
 fn show(paths: &Paths, cases: &[(Vec<u8>, String)], threshold: f64) -> Result<()> {
     let mut demo = format!(
         "model = \"{NAME}.safetensors\"\n\n[reconstruction]\nchannels = [\"ax\", \"ay\", \"az\", \"wx\", \"wy\", \"wz\"]\n\

@@ -1,5 +1,5 @@
-//! Is this the movement that it knows? An autoencoder: a window of a smartwatch's sensors to the same window, through
-//! fewer numbers than it has. What it has seen in training comes back nearly as it was; other movements do not.
+//! Detects unknown movements. An autoencoder reconstructs a window of a smartwatch's sensors from fewer values than it
+//! has. Movements from training are reconstructed well, others are not.
 
 pub mod data;
 mod entry;
@@ -14,18 +14,18 @@ use crate::layers::{Linear, linear};
 use candle_core::Result;
 use candle_nn::VarBuilder;
 
-/// Readings that become one step: their mean.
+/// The number of readings averaged into one step.
 pub const READINGS: usize = 4;
-/// Steps of a window.
+/// The number of steps in a window.
 pub const STEPS: usize = crate::gesture::WINDOW / READINGS;
-/// Numbers of a window, step by step.
+/// The number of values in a window, step by step.
 pub const LEN: usize = STEPS * CHANNELS;
-/// Numbers that a window must pass through.
+/// The size of the bottleneck.
 const CODE: usize = 24;
-/// Numbers on the way there and back.
+/// The size of the hidden layers.
 const WIDTH: usize = 96;
 
-/// Four matrices. Input and output `[N, LEN]`, step by step, six normalized channels each.
+/// Four fully connected layers. Input and output `[N, LEN]`, step by step, six normalized channels each.
 #[derive(Debug, Clone)]
 pub struct Anomaly {
     enc1: Linear,
@@ -35,7 +35,7 @@ pub struct Anomaly {
 }
 
 impl Anomaly {
-    /// The network with the weights that `vb` gives.
+    /// Loads the network with the weights of `vb`.
     ///
     /// # Errors
     /// If a weight is missing or of another shape.
@@ -48,7 +48,7 @@ impl Anomaly {
         })
     }
 
-    /// The window as it comes back.
+    /// Returns the reconstructed window.
     ///
     /// # Errors
     /// If `x` is of another shape.

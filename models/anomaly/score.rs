@@ -1,13 +1,13 @@
-//! How far a window is from what came back, and how well that tells the known from the unknown.
+//! The reconstruction error of a window, and how well it separates normal windows from anomalies.
 
-/// Mean squared difference of a window and what came back: the score.
+/// Returns the mean squared difference of a window and its reconstruction: the score.
 pub fn score(window: &[f32], back: &[f32]) -> f64 {
     let squares = window.iter().zip(back).map(|(a, b)| f64::from(a - b).powi(2));
     squares.sum::<f64>() / window.len().max(1) as f64
 }
 
-/// The area under the receiver operating characteristic: the share of pairs of a normal and an anomalous window in
-/// which the anomalous one scores higher; of equal scores, half. NaN if there is no pair.
+/// Returns the area under the receiver operating characteristic: the share of pairs of a normal and an anomalous window
+/// in which the anomalous one has the higher score; equal scores count half. NaN if there is no pair.
 pub fn auc(normal: &[f64], anomalous: &[f64]) -> f64 {
     let mut sorted = normal.to_vec();
     sorted.sort_by(f64::total_cmp);

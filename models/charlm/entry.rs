@@ -1,4 +1,4 @@
-//! The model's files: how they are made, and how they are measured.
+//! The creation and the measurement of the model's files.
 
 use super::compiled::{self, compiled};
 use super::data::{self, Data};
@@ -9,24 +9,24 @@ use anyhow::{Result, bail};
 use tealight_compiler::BlockType;
 use tealight_compiler::graph::Graph;
 
-/// The language model among the models.
+/// The entry of the language model.
 #[derive(Debug)]
 pub struct Entry;
 
-/// Its folder and the stem of its files.
+/// The name of its folder and of its files.
 const NAME: &str = "charlm";
-/// Held-out pieces that are measured, of [`CONTEXT`] characters each.
+/// The number of held-out pieces to measure, of [`CONTEXT`] characters each.
 const PIECES: usize = 100;
-/// What the text of the golden continuation begins with.
+/// The prompt of the golden continuation.
 const PROMPT: &str = "The white whale ";
-/// Most bits that the next character may cost in float.
+/// The maximum number of bits per character in float.
 const MAX_BITS: f64 = 2.2;
-/// Most bits that Q8_0 may add.
+/// The maximum number of bits that Q8_0 adds.
 const MAX_LOSS: f64 = 0.01;
-/// Most bytes of the compiled file.
+/// The maximum size of the compiled file in bytes.
 const MAX_BYTES: u64 = 400_000;
 
-/// Bits for a character of each compiled type, measured on `pieces`.
+/// Prints the bits per character of each compiled type, measured on `pieces`.
 fn table(checkpoint: &[u8], data: &Data) -> Result<()> {
     let pieces = training::pieces(&data.held_out, PIECES)?;
     let candle = training::bits(&weights::load(checkpoint, CharLm::load)?, &pieces)?;

@@ -1,4 +1,4 @@
-//! A character at a time: a small causal transformer that continues a text.
+//! A character-level language model: a small causal transformer that continues a text.
 
 pub mod compiled;
 pub mod data;
@@ -14,27 +14,27 @@ use candle_core::Result;
 use candle_nn::VarBuilder;
 use tealight_compiler::BlockType;
 
-/// The types of blocks that the weights are compiled to, and the files.
+/// The block types for the weights, and the files.
 pub const FILES: [(BlockType, &str); 2] =
     [(BlockType::Q8_0, "charlm.safetensors"), (BlockType::Q4_0, "charlm.q4_0.safetensors")];
 
-/// The most characters of a text.
+/// The maximum number of characters of a text.
 pub const CONTEXT: usize = 256;
-/// Numbers that stand for a character inside the network; like every length here, a whole number of blocks of 32.
+/// The size of a character's embedding; like every size here, a multiple of the block length 32.
 pub const WIDTH: usize = 96;
-/// Layers of attention and matrices.
+/// The number of transformer layers.
 const LAYERS: usize = 4;
-/// Heads of attention.
+/// The number of attention heads.
 const HEADS: usize = 3;
-/// Numbers between the two matrices of a layer.
+/// The hidden size of the feed-forward network.
 const HIDDEN: usize = 128;
-/// Added to a mean square.
+/// The epsilon of the norms.
 const EPSILON: f64 = 1e-5;
-/// How fast the rotation by position slows from one pair of features to the next.
+/// The base of the rotary position embedding.
 const THETA: f64 = 10_000.0;
 
-/// The network: as Llama's, small. Input `[N, T]`, numbers of characters; output `[N, T, characters]`, a number for
-/// each character that might come next.
+/// The network: a small Llama. Input `[N, T]`, character indices; output `[N, T, characters]`, a score for each
+/// possible next character.
 #[derive(Debug, Clone)]
 pub struct CharLm {
     embedding: Embedding,
@@ -42,7 +42,7 @@ pub struct CharLm {
     norm: RmsNorm,
 }
 
-/// Attention and a gated pair of matrices, each beside the path that they add to.
+/// Attention and a gated feed-forward network, each with a residual connection.
 #[derive(Debug, Clone)]
 struct Layer {
     attention_norm: RmsNorm,
@@ -85,7 +85,7 @@ impl Layer {
 }
 
 impl CharLm {
-    /// The network with the weights that `vb` gives.
+    /// Loads the network with the weights of `vb`.
     ///
     /// # Errors
     /// If a weight is missing or of another shape.
@@ -98,10 +98,10 @@ impl CharLm {
         })
     }
 
-    /// A number for each character that might come next, after each character; their softmax is a probability.
+    /// Returns a score for each possible next character after each character; their softmax is a probability.
     ///
     /// # Errors
-    /// If there are more than [`CONTEXT`] characters, or a number stands for none.
+    /// If there are more than [`CONTEXT`] characters, or an index has no character.
     pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
         let mut x = self.embedding.forward(x)?;
         for layer in &self.layers {

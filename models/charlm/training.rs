@@ -1,4 +1,4 @@
-//! How the network is trained: on pieces from anywhere in the chapters that are not held out, all from one seed.
+//! Trains the network on random pieces of the chapters that are not held out, from one seed.
 
 use super::data::Data;
 use super::{CONTEXT, CharLm};
@@ -9,18 +9,18 @@ use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
 use std::collections::BTreeMap;
 
-/// Everything random comes from this.
+/// The seed of all randomness.
 const SEED: u64 = 20_261_121;
-/// How often the weights are moved.
+/// The number of training steps.
 const STEPS: usize = 6_000;
-/// Pieces that move them once.
+/// The batch size in pieces.
 const BATCH: usize = 8;
-/// The greatest step.
+/// The maximum learning rate.
 const RATE: f64 = 3e-3;
-/// Pieces in a row that are measured at once.
+/// The number of pieces measured at once.
 const MEASURED: usize = 16;
 
-/// Pieces of text, each as the network sees it and as it goes on: `[pieces, CONTEXT]`, the second one character later.
+/// Returns pieces of text as input and target: `[pieces, CONTEXT]`, the second one character later.
 fn tensors(pieces: &[&[u32]]) -> Result<[Tensor; 2]> {
     let part = |start: usize| {
         let numbers: Vec<u32> = pieces.iter().flat_map(|piece| piece[start..start + CONTEXT].iter().copied()).collect();
@@ -29,16 +29,16 @@ fn tensors(pieces: &[&[u32]]) -> Result<[Tensor; 2]> {
     Ok([part(0)?, part(1)?])
 }
 
-/// Mean surprise at each next character, in nats.
+/// Returns the mean cross-entropy of each next character, in nats.
 fn surprise(model: &CharLm, pieces: &[&[u32]]) -> Result<Tensor> {
     let [x, next] = tensors(pieces)?;
     Ok(loss::cross_entropy(&model.forward(&x)?.flatten_to(D::Minus2)?, &next.flatten_all()?)?)
 }
 
-/// `count` pieces of a text from beginning to end, of one character more than the network's context.
+/// Returns `count` pieces spread over a text, each one character longer than the network's context.
 ///
 /// # Errors
-/// If the text is shorter than so many.
+/// If the text is too short.
 pub fn pieces(text: &[u32], count: usize) -> Result<Vec<&[u32]>> {
     let all: Vec<&[u32]> = text.windows(CONTEXT + 1).step_by(CONTEXT).collect();
     if count > all.len() {
@@ -47,10 +47,10 @@ pub fn pieces(text: &[u32], count: usize) -> Result<Vec<&[u32]>> {
     Ok((0..count).map(|index| all[index * all.len() / count]).collect())
 }
 
-/// Bits that each next character of `pieces` costs the network, in the mean.
+/// Returns the mean number of bits that each next character of `pieces` costs the network.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn bits(model: &CharLm, pieces: &[&[u32]]) -> Result<f64> {
     let mut sum = 0.0;
     for some in pieces.chunks(MEASURED) {
@@ -59,10 +59,10 @@ pub fn bits(model: &CharLm, pieces: &[&[u32]]) -> Result<f64> {
     Ok(sum / pieces.len() as f64 / std::f64::consts::LN_2)
 }
 
-/// Trains and gives the weights by name.
+/// Trains and returns the weights by name.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
     let init = VarInit::new(SEED);
     let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);

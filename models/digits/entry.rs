@@ -1,4 +1,4 @@
-//! The model's files: how they are made, and how they are measured.
+//! The creation and the measurement of the model's files.
 
 use super::data::{self, Data, Sample};
 use super::{Digits, SIZE, training};
@@ -7,23 +7,23 @@ use crate::{Figures, Paths, trace, weights};
 use anyhow::{Context as _, Result, bail};
 use tealight_compiler::graph::Graph;
 
-/// The digits among the models.
+/// The entry of the digits.
 #[derive(Debug)]
 pub struct Entry;
 
-/// Its folder and the stem of its files.
+/// The name of its folder and of its files.
 const NAME: &str = "digits";
-/// Training digits that it is calibrated with.
+/// The number of training digits for calibration.
 const CALIBRATION: usize = 500;
-/// Held-out digits in the golden vectors.
+/// The number of held-out digits in the golden vectors.
 const GOLDENS: usize = 12;
-/// Least share of held-out digits that both networks get right.
+/// The minimum accuracy of both networks on held-out digits.
 const MIN_SCORE: f64 = 0.985;
-/// Most that quantization may take from it.
+/// The maximum loss by quantization.
 const MAX_LOSS: f64 = 0.003;
-/// Most bytes of the compiled file.
+/// The maximum size of the compiled file in bytes.
 const MAX_BYTES: u64 = 60_000;
-/// The digit that is shown as an example.
+/// The digit of the example.
 const SHOWN: &str = "5";
 
 /// The input's bytes: 0 is -128, 255 is 127.
@@ -31,7 +31,7 @@ fn bytes(sample: &Sample) -> Vec<u8> {
     sample.pixels.iter().map(|pixel| pixel ^ 0x80).collect()
 }
 
-/// What the weights of a checkpoint compute.
+/// Returns the network of a checkpoint.
 fn network(checkpoint: &[u8]) -> Result<Graph> {
     let model = weights::load(checkpoint, Digits::load)?;
     Ok(trace::trace(&[1, 1, SIZE, SIZE], |x| model.forward(x))?)
@@ -42,12 +42,12 @@ fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
     let network = network(checkpoint)?;
     let samples: Vec<Vec<f32>> = data.training.iter().take(CALIBRATION).map(|s| s.numbers().collect()).collect();
     let labels = (0..10).map(|digit| digit.to_string()).collect();
-    // Every brightness is a byte, so the input loses nothing.
+    // Every brightness is a byte, so the input is exact.
     let input_range = [0.0, 1.0];
     Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels }.compile()
 }
 
-/// How many of `samples` the compiled file gets right.
+/// Returns how many of `samples` the compiled file classifies correctly.
 fn correct(file: &[u8], samples: &[Sample]) -> Result<usize> {
     let mut compiled = Compiled::new(file)?;
     let mut right = 0;
@@ -71,7 +71,7 @@ impl crate::Entry for Entry {
         let file = compile(&export::read(&float)?, &data)?;
         let cases: Vec<_> =
             data.held_out.iter().take(GOLDENS).map(|sample| (bytes(sample), sample.digit.to_string())).collect();
-        // What `cargo xtask run` shows: a digit that a picture of text shows well.
+        // The example for `cargo xtask run`: a digit that is easy to see as text.
         let shown = cases.iter().position(|(_, label)| label == SHOWN);
         let shown = shown.with_context(|| format!("there is no {SHOWN} among the golden vectors"))?;
         export::write_all(paths, NAME, &file, &cases, shown)?;

@@ -1,4 +1,4 @@
-//! Handwritten digits: a picture of 28 × 28 to one of ten digits.
+//! Handwritten digits: classifies an image of 28 × 28.
 
 pub mod data;
 mod entry;
@@ -11,12 +11,13 @@ use crate::layers::{Conv2d, Linear, conv2d, linear};
 use candle_core::Result;
 use candle_nn::{Conv2dConfig, VarBuilder};
 
-/// Rows and columns of a picture.
+/// The number of rows and columns of an image.
 pub const SIZE: usize = 28;
 
-/// Three convolutions and a matrix. Input `[N, 1, 28, 28]`, 0 (paper) to 1 (ink); output `[N, 10]`, probabilities.
+/// Three convolutions and a fully connected layer. Input `[N, 1, 28, 28]`, 0 (paper) to 1 (ink); output `[N, 10]`,
+/// probabilities.
 ///
-/// The first convolution steps by two, so that no layer's memory is larger than a few times the picture.
+/// The first convolution has stride two, so no layer's memory is larger than a few times the image.
 #[derive(Debug, Clone)]
 pub struct Digits {
     conv1: Conv2d,
@@ -26,7 +27,7 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// The network with the weights that `vb` gives.
+    /// Loads the network with the weights of `vb`.
     ///
     /// # Errors
     /// If a weight is missing or of another shape.
@@ -40,7 +41,7 @@ impl Digits {
         })
     }
 
-    /// One number for each digit; the greatest is the answer.
+    /// Returns a score for each digit.
     ///
     /// # Errors
     /// If `x` is of another shape.
@@ -51,10 +52,10 @@ impl Digits {
         self.fc.forward(&x.flatten()?)
     }
 
-    /// A probability for each digit.
+    /// Returns a probability for each digit.
     ///
     /// # Errors
-    /// As [`Digits::logits`].
+    /// As for [`Digits::logits`].
     pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
         self.logits(x)?.softmax()
     }

@@ -1,4 +1,4 @@
-//! How the network is trained: on distorted digits, all from one seed.
+//! Trains the network on augmented digits, from one seed.
 
 use super::data::{Data, Sample, distort};
 use super::{Digits, SIZE};
@@ -9,19 +9,19 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
 use std::collections::BTreeMap;
 
-/// Everything random comes from this.
+/// The seed of all randomness.
 const SEED: u64 = 20_261_121;
-/// Times that every digit is seen.
+/// The number of epochs.
 const EPOCHS: usize = 24;
-/// Digits in a step.
+/// The batch size in digits.
 const BATCH: usize = 64;
-/// The greatest step.
+/// The maximum learning rate.
 const RATE: f64 = 2e-3;
 
-/// Trains and gives the weights by name.
+/// Trains and returns the weights by name.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
     let init = VarInit::new(SEED);
     let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
@@ -55,10 +55,10 @@ pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
     Ok(weights)
 }
 
-/// How many of `samples` the float network gets right.
+/// Returns how many of `samples` the float network classifies correctly.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn correct(model: &Digits, samples: &[Sample]) -> Result<usize> {
     let mut right = 0;
     for batch in samples.chunks(500) {

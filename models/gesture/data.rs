@@ -7,63 +7,63 @@ use crate::wheel;
 use anyhow::{Result, bail};
 use std::path::Path;
 
-/// People who are held out: never trained on, never calibrated with. The last three by number, chosen before any
+/// The people who are held out, never used for training or calibration: the last three by number, chosen before any
 /// training.
 pub const HELD_OUT: [u32; 3] = [8, 9, 10];
 
 /// The package's archive, among the wheels of the cache.
 pub const WHEEL: &str = "seglearn-1.2.5-py3-none-any.whl";
 
-/// Mean of each channel over the recordings of the people who are not held out: g, then radians a second.
+/// The mean of each channel over the recordings of the people who are not held out: g, then radians per second.
 pub const MEAN: [f32; CHANNELS] = [-0.011, 0.385, -0.139, 0.021, -0.005, 0.016];
 
-/// Standard deviation of each channel over the same.
+/// The standard deviation of each channel over the same recordings.
 pub const DEVIATION: [f32; CHANNELS] = [0.934, 0.504, 0.566, 1.041, 2.594, 1.121];
 
-/// Normalized values end here; an int8 of the input is the normalized value times 32.
+/// The range of normalized values; an int8 of the input is the normalized value times 32.
 pub const RANGE: [f32; 2] = [-4.0, 127.0 / 32.0];
 
-/// Six numbers, fifty times a second.
+/// Six values, fifty times a second.
 pub type Reading = [f32; CHANNELS];
 
-/// Someone doing an exercise twenty times with the watch on one wrist.
+/// A person doing an exercise twenty times with the watch on one wrist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    /// Who, by number.
+    /// The number of the person.
     pub person: u32,
-    /// What, as in [`EXERCISES`].
+    /// The index of the exercise in [`EXERCISES`].
     pub exercise: usize,
-    /// As measured: g, then radians a second.
+    /// As measured: g, then radians per second.
     pub readings: Vec<Reading>,
 }
 
 /// The recordings, divided by people.
 #[derive(Debug)]
 pub struct Data {
-    /// To train and calibrate with.
+    /// For training and calibration.
     pub training: Vec<Recording>,
-    /// To measure with.
+    /// For measurement.
     pub held_out: Vec<Recording>,
 }
 
-/// A reading in standard deviations from the mean, cut to [`RANGE`].
+/// Returns a reading in standard deviations from the mean, clamped to [`RANGE`].
 pub fn normalized(reading: Reading) -> Reading {
     std::array::from_fn(|at| ((reading[at] - MEAN[at]) / DEVIATION[at]).clamp(RANGE[0], RANGE[1]))
 }
 
-/// A reading as the compiled model takes it: normalized, times 32, rounded.
+/// Returns a reading as the compiled model's input: normalized, times 32, rounded.
 pub fn quantized(reading: Reading) -> [i8; CHANNELS] {
     normalized(reading).map(|value| (value * 32.0).round() as i8)
 }
 
-/// Readings normalized in Candle's order, one channel after another.
+/// Returns normalized readings in Candle's order, one channel after another.
 pub fn numbers(window: &[Reading]) -> Vec<f32> {
     let window: Vec<Reading> = window.iter().map(|&reading| normalized(reading)).collect();
     (0..CHANNELS).flat_map(|channel| window.iter().map(move |reading| reading[channel])).collect()
 }
 
 impl Recording {
-    /// Its windows, half overlapping; a rest at the end is left out.
+    /// Returns its windows, half overlapping; a remainder at the end is left out.
     pub fn windows(&self) -> impl Iterator<Item = &[Reading]> {
         self.readings.windows(WINDOW).step_by(STEP)
     }
@@ -72,7 +72,7 @@ impl Recording {
 /// Reads the package's recordings and divides them.
 ///
 /// # Errors
-/// If the package is not at hand or not as expected.
+/// If the package is missing or unexpected.
 pub fn load(cache: &Path) -> Result<Data> {
     let file = wheel::read(cache, "seglearn", WHEEL, "seglearn/data/watch_dataset.npy")?;
     let pickle = Pickle::from_npy(&file)?;
@@ -99,7 +99,7 @@ pub fn load(cache: &Path) -> Result<Data> {
     Ok(data)
 }
 
-/// That [`MEAN`] and [`DEVIATION`] are those of the recordings.
+/// Checks that [`MEAN`] and [`DEVIATION`] are those of the recordings.
 fn check_normalization(recordings: &[Recording]) -> Result<()> {
     for channel in 0..CHANNELS {
         let values = || recordings.iter().flat_map(|one| &one.readings).map(|reading| f64::from(reading[channel]));
@@ -116,8 +116,8 @@ fn check_normalization(recordings: &[Recording]) -> Result<()> {
     Ok(())
 }
 
-/// A window from anywhere in a recording, as another might have done it: a little faster or slower, stronger or weaker,
-/// the watch turned a little on the wrist.
+/// Returns a random window of a recording, augmented: slightly faster or slower, stronger or weaker, and with the watch
+/// rotated on the wrist.
 pub fn distorted(readings: &[Reading], random: &mut Random) -> Vec<Reading> {
     let speed = random.between(0.8, 1.25);
     let span = (WINDOW - 1) as f64 * speed;
@@ -137,7 +137,7 @@ pub fn distorted(readings: &[Reading], random: &mut Random) -> Vec<Reading> {
     (0..WINDOW).map(one).collect()
 }
 
-/// Around an axis of any direction by an angle of about ten degrees: Rodrigues's formula.
+/// Returns a rotation around a random axis by about ten degrees, by Rodrigues's formula.
 fn rotation(random: &mut Random) -> [[f32; 3]; 3] {
     let axis: [f64; 3] = std::array::from_fn(|_| random.normal());
     let length = axis.iter().map(|a| a * a).sum::<f64>().sqrt().max(1e-9);

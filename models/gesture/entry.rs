@@ -1,4 +1,4 @@
-//! The model's files: how they are made, and how they are measured.
+//! The creation and the measurement of the model's files.
 
 use super::data::{self, Data, Reading, Recording};
 use super::{CHANNELS, EXERCISES, Gesture, WINDOW, training};
@@ -8,21 +8,21 @@ use crate::{Figures, Paths, Recordings, layout, trace, weights};
 use anyhow::{Context as _, Result, bail};
 use tealight_compiler::graph::Graph;
 
-/// The exercises among the models.
+/// The entry of the exercises.
 #[derive(Debug)]
 pub struct Entry;
 
-/// Its folder and the stem of its files.
+/// The name of its folder and of its files.
 const NAME: &str = "gesture";
-/// Training windows that it is calibrated with.
+/// The number of training windows for calibration.
 const CALIBRATION: usize = 500;
-/// Held-out windows in the golden vectors.
+/// The number of held-out windows in the golden vectors.
 const GOLDENS: usize = 14;
-/// Least share of held-out windows that both networks get right.
+/// The minimum accuracy of both networks on held-out windows.
 const MIN_SCORE: f64 = 0.89;
-/// Most that quantization may take from it.
+/// The maximum loss by quantization.
 const MAX_LOSS: f64 = 0.01;
-/// Most bytes of the compiled file.
+/// The maximum size of the compiled file in bytes.
 const MAX_BYTES: u64 = 40_000;
 
 /// The input's bytes.
@@ -30,12 +30,12 @@ fn bytes(window: &[Reading]) -> Vec<u8> {
     window.iter().flat_map(|&reading| data::quantized(reading)).map(i8::cast_unsigned).collect()
 }
 
-/// Every window with what it is.
+/// Returns every window with its label.
 fn windows(recordings: &[Recording]) -> Vec<(&[Reading], usize)> {
     recordings.iter().flat_map(|one| one.windows().map(|window| (window, one.exercise))).collect()
 }
 
-/// `count` of the held-out windows as inputs, from beginning to end, with what each is.
+/// Returns `count` held-out windows as inputs, spread over the data, each with its label.
 fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, usize)>> {
     let windows = windows(&data.held_out);
     if count > windows.len() {
@@ -48,7 +48,7 @@ fn spread(data: &Data, count: usize) -> Result<Vec<(Vec<u8>, usize)>> {
 /// Candle's dimensions of the input.
 const DIMS: [usize; 4] = [1, CHANNELS, 1, WINDOW];
 
-/// What the weights of a checkpoint compute.
+/// Returns the network of a checkpoint.
 fn network(checkpoint: &[u8]) -> Result<Graph> {
     let model = weights::load(checkpoint, Gesture::load)?;
     Ok(trace::trace(&DIMS, |x| model.forward(x))?)
@@ -66,12 +66,12 @@ fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
     Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels }.compile()
 }
 
-/// What the compiled file takes each window for.
+/// Returns the class of each window by the compiled file.
 fn answers<'a>(compiled: &mut Compiled, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<usize>> {
     windows.map(|window| Ok(argmax(&compiled.run(&bytes(window))?))).collect()
 }
 
-/// How much of the held-out data is answered rightly.
+/// The number of correct answers on held-out data.
 #[derive(Default)]
 struct Tally {
     windows: usize,
@@ -81,7 +81,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts a recording whose windows were answered so; its own answer is theirs by majority, of equals the first.
+    /// Counts a recording with these answers for its windows; its own answer is their majority, or the first of equals.
     fn add(&mut self, exercise: usize, answers: &[usize]) {
         let votes = |of: usize| answers.iter().filter(|&&answer| answer == of).count();
         let all = std::array::from_fn::<_, { EXERCISES.len() }, _>(votes);

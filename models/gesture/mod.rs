@@ -1,4 +1,5 @@
-//! Exercises of the shoulder: a window of 2.56 seconds of a smartwatch's accelerometer and gyroscope to one of seven.
+//! Shoulder exercises: classifies a window of 2.56 seconds of a smartwatch's accelerometer and gyroscope into seven
+//! classes.
 
 pub mod data;
 mod entry;
@@ -11,13 +12,13 @@ use crate::layers::{Conv2d, Linear, conv1d, linear};
 use candle_core::Result;
 use candle_nn::VarBuilder;
 
-/// Samples in a window, 50 a second.
+/// The number of samples in a window, 50 per second.
 pub const WINDOW: usize = 128;
-/// Samples from the start of a window to the start of the next.
+/// The number of samples between the starts of two windows.
 pub const STEP: usize = 64;
 /// Acceleration along three axes, then rotation around them.
 pub const CHANNELS: usize = 6;
-/// What is told apart, by its number in the data.
+/// The classes, by their number in the data.
 pub const EXERCISES: [&str; 7] = [
     "pendulum",
     "abduction",
@@ -28,10 +29,10 @@ pub const EXERCISES: [&str; 7] = [
     "upright row",
 ];
 
-/// Three convolutions along time, a mean over time and a matrix. Input `[N, 6, 1, 128]`, normalized as in
-/// [`data::normalized`]; output `[N, 7]`, probabilities.
+/// Three convolutions along time, a mean over time and a fully connected layer. Input `[N, 6, 1, 128]`, normalized as
+/// in [`data::normalized`]; output `[N, 7]`, probabilities.
 ///
-/// Every convolution steps by two and has no padding. The mean makes the answer the same wherever in the window a
+/// Every convolution has stride two and no padding. The mean makes the result independent of where in the window a
 /// movement is.
 #[derive(Debug, Clone)]
 pub struct Gesture {
@@ -42,7 +43,7 @@ pub struct Gesture {
 }
 
 impl Gesture {
-    /// The network with the weights that `vb` gives.
+    /// Loads the network with the weights of `vb`.
     ///
     /// # Errors
     /// If a weight is missing or of another shape.
@@ -55,7 +56,7 @@ impl Gesture {
         })
     }
 
-    /// One number for each exercise; the greatest is the answer.
+    /// Returns a score for each exercise.
     ///
     /// # Errors
     /// If `x` is of another shape.
@@ -66,10 +67,10 @@ impl Gesture {
         self.fc.forward(&x.flatten()?)
     }
 
-    /// A probability for each exercise.
+    /// Returns a probability for each exercise.
     ///
     /// # Errors
-    /// As [`Gesture::logits`].
+    /// As for [`Gesture::logits`].
     pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
         self.logits(x)?.softmax()
     }

@@ -1,5 +1,4 @@
-//! How the network is trained: on distorted windows of the people who are not held out, all from one seed. Nothing of
-//! the others is looked at meanwhile.
+//! Trains the network on augmented windows of the people who are not held out, from one seed. The others are not used.
 
 use super::data::{self, Data, Reading, Recording};
 use super::{CHANNELS, Gesture, WINDOW};
@@ -10,27 +9,27 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
 use std::collections::BTreeMap;
 
-/// Everything random comes from this.
+/// The seed of all randomness.
 const SEED: u64 = 20_261_121;
-/// How often the weights are moved.
+/// The number of training steps.
 const STEPS: usize = 4_000;
-/// Windows that move them once.
+/// The batch size in windows.
 const BATCH: usize = 64;
-/// The greatest step.
+/// The maximum learning rate.
 const RATE: f64 = 2e-3;
 
-/// Windows as Candle takes them.
+/// Returns windows as a Candle tensor.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn tensor(windows: &[Vec<f32>]) -> Result<Tensor> {
     Ok(Tensor::from_vec(windows.concat(), (windows.len(), CHANNELS, 1, WINDOW), &Device::Cpu)?)
 }
 
-/// Trains and gives the weights by name.
+/// Trains and returns the weights by name.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
     let init = VarInit::new(SEED);
     let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);
@@ -55,10 +54,10 @@ pub fn train(data: &Data) -> Result<BTreeMap<String, Var>> {
     Ok(weights)
 }
 
-/// What the float network takes each window for.
+/// Returns the class of each window by the float network.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn answers<'a>(model: &Gesture, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<usize>> {
     let windows: Vec<Vec<f32>> = windows.map(data::numbers).collect();
     let answers = model.logits(&tensor(&windows)?)?.argmax(1)?.to_vec1::<u32>()?;

@@ -1,4 +1,4 @@
-//! Seconds of sound: words where they may stand, near or far, in a quiet or a noisy place, and their features.
+//! Seconds of sound: words at random positions, near or far, in a quiet or a noisy place, and their features.
 
 use super::voices::{self, Engine, Utterance};
 use super::{BANDS, FRAMES, SAMPLES, SILENCE, UNKNOWN, sound, speech};
@@ -9,15 +9,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tealight_audio::{Features, LogMel};
 
-/// Scenes that each training word is put into.
+/// The number of scenes for each training word.
 const SCENES: usize = 3;
-/// Scenes without speech, of a hundred with.
+/// The number of scenes without speech per hundred with speech.
 const SILENT: usize = 8;
 
-/// Int8 features of a second, frame by frame.
+/// The int8 features of a second, frame by frame.
 pub type Second = Vec<i8>;
 
-/// Features and what they are.
+/// Features and their class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// [`FRAMES`] times [`BANDS`].
@@ -26,10 +26,10 @@ pub struct Example {
     pub class: usize,
 }
 
-/// Where held-out sound comes from, in groups that are counted by themselves.
+/// The source of held-out sound, in groups that are measured separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
-    /// The program that speaks; none in silence.
+    /// The program that synthesized the speech; `None` for silence.
     pub engine: Option<Engine>,
     /// Whether there is noise, echo and the like.
     pub noisy: bool,
@@ -38,25 +38,25 @@ pub struct Group {
 /// A held-out second.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldOut {
-    /// As from a microphone at 16 kHz.
+    /// 16 kHz samples.
     pub samples: Vec<i16>,
     /// As in [`LABELS`](super::LABELS).
     pub class: usize,
-    /// Where it is from.
+    /// Its source.
     pub group: Group,
 }
 
-/// The features of a second of samples, by the firmware's own code.
+/// Returns the features of a second of samples, by the firmware's own code.
 pub fn features(samples: &[i16]) -> Second {
     let mut features = Features::<FRAMES, BANDS>::new();
     LogMel::<BANDS>::new().push(samples, |frame| features.push(frame));
     features.as_slice().to_vec()
 }
 
-/// What to train with.
+/// Returns the training data.
 ///
 /// # Errors
-/// If words cannot be spoken.
+/// If speech cannot be synthesized.
 pub fn training(cache: &Path) -> Result<Vec<Example>> {
     let utterances = voices::training();
     let clips = speech::synthesize(cache, "training", &utterances)?;
@@ -74,10 +74,10 @@ pub fn training(cache: &Path) -> Result<Vec<Example>> {
     })
 }
 
-/// What to measure with, in an order in which every part is like the whole.
+/// Returns the held-out data, in an order in which every part resembles the whole.
 ///
 /// # Errors
-/// If words cannot be spoken.
+/// If speech cannot be synthesized.
 pub fn held_out(cache: &Path) -> Result<Vec<HeldOut>> {
     let utterances = voices::held_out();
     let clips = speech::synthesize(cache, "held-out", &utterances)?;
@@ -97,25 +97,25 @@ pub fn held_out(cache: &Path) -> Result<Vec<HeldOut>> {
     Ok(seconds)
 }
 
-/// The clips that are no keyword, to make babble of.
+/// Returns the clips that are not keywords, for babble.
 fn others(utterances: &[Utterance], clips: &[Vec<i16>]) -> Vec<Vec<i16>> {
     utterances.iter().zip(clips).filter(|(one, _)| one.class == UNKNOWN).map(|(_, clip)| clip.clone()).collect()
 }
 
-/// What a word is put into.
+/// The surroundings of a word.
 #[derive(Debug, Clone, Copy)]
 struct Scene {
     noisy: bool,
-    /// Range of the ratio of the word to the noise, in dB.
+    /// The range of the signal-to-noise ratio, in dB.
     min_snr: f64,
     max_snr: f64,
 }
 
 impl Scene {
-    /// A second of sound with the word, if any, wholly inside where it fits.
+    /// Returns a second of sound that contains the whole word, if any, at a random position.
     fn compose(self, word: Option<&[i16]>, voices: &[Vec<i16>], random: &mut Random) -> Vec<i16> {
         let mut sound = vec![0.0; SAMPLES];
-        // Root mean square of the word, or of noise alone.
+        // The root mean square of the word, or of noise alone.
         let level = amplitude(random.between(-36.0, -10.0));
         if let Some(word) = word {
             self.insert(word, level, &mut sound, random);
@@ -133,7 +133,7 @@ impl Scene {
                 sound.iter_mut().for_each(|x| *x *= gain);
             }
         } else {
-            // What a converter adds by itself.
+            // The converter's own noise.
             let gain = random.between(0.0, 3.0) as f32;
             sound.iter_mut().for_each(|x| *x += gain * random.normal() as f32);
         }
@@ -155,15 +155,15 @@ impl Scene {
     }
 }
 
-/// The greatest amplitude.
+/// Returns the maximum amplitude.
 const FULL: f32 = 32_768.0;
 
-/// The amplitude of a level in dB below full scale.
+/// Returns the amplitude of a level in dB below full scale.
 fn amplitude(decibels: f64) -> f32 {
     FULL * 10f64.powf(decibels / 20.0) as f32
 }
 
-/// Makes `count` things on all processors, in order.
+/// Computes `count` results on all processors, in order.
 fn in_parallel<T: Send>(what: &str, count: usize, make: impl Fn(usize) -> T + Sync) -> Result<Vec<T>> {
     let bar = Bar::new(what, count);
     let (next, workers) = (AtomicUsize::new(0), std::thread::available_parallelism().map_or(1, usize::from));

@@ -1,4 +1,4 @@
-//! The model's files: how they are made, and how they are measured.
+//! The creation and the measurement of the model's files.
 
 use super::data::{self, Example, Group, HeldOut, Second};
 use super::voices::Engine;
@@ -10,21 +10,21 @@ use anyhow::{Context as _, Result, bail};
 use tealight_audio::SAMPLE_RATE;
 use tealight_compiler::graph::Graph;
 
-/// The keywords among the models.
+/// The entry of the keywords.
 #[derive(Debug)]
 pub struct Entry;
 
-/// Its folder and the stem of its files.
+/// The name of its folder and of its files.
 const NAME: &str = "keyword";
-/// Training seconds that it is calibrated with.
+/// The number of training seconds for calibration.
 const CALIBRATION: usize = 500;
-/// Least share of held-out seconds that both networks get right.
+/// The minimum accuracy of both networks on held-out seconds.
 const MIN_SCORE: f64 = 0.82;
-/// Most that quantization may take from it.
+/// The maximum loss by quantization.
 const MAX_LOSS: f64 = 0.01;
-/// Most bytes of the compiled file.
+/// The maximum size of the compiled file in bytes.
 const MAX_BYTES: u64 = 60_000;
-/// The class that is shown as an example.
+/// The class of the example.
 const SHOWN: usize = 0;
 
 /// The input's bytes.
@@ -32,7 +32,7 @@ fn bytes(features: &[i8]) -> Vec<u8> {
     features.iter().map(|x| x.cast_unsigned()).collect()
 }
 
-/// Samples as a WAV file.
+/// Returns samples as a WAV file.
 fn wav(samples: &[i16]) -> Result<Vec<u8>> {
     let spec = hound::WavSpec {
         channels: 1,
@@ -50,7 +50,7 @@ fn wav(samples: &[i16]) -> Result<Vec<u8>> {
 /// Candle's dimensions of the input.
 const DIMS: [usize; 4] = [1, BANDS, 1, FRAMES];
 
-/// What the weights of a checkpoint compute.
+/// Returns the network of a checkpoint.
 fn network(checkpoint: &[u8]) -> Result<Graph> {
     let model = weights::load(checkpoint, Keyword::load)?;
     Ok(trace::trace(&DIMS, |x| model.forward(x))?)
@@ -68,7 +68,7 @@ fn compile(checkpoint: &[u8], data: &[Example]) -> Result<Vec<u8>> {
     recipe.compile_behind(Some(tealight_audio::LOG_MEL))
 }
 
-/// The first held-out second of each class that is noisy, and is answered rightly.
+/// Returns the first held-out second of each class that is noisy and is classified correctly.
 fn examples(held_out: &[HeldOut], file: &[u8]) -> Result<Vec<HeldOut>> {
     let mut compiled = Compiled::new(file)?;
     let mut found = Vec::new();
@@ -83,7 +83,7 @@ fn examples(held_out: &[HeldOut], file: &[u8]) -> Result<Vec<HeldOut>> {
     Ok(found)
 }
 
-/// What both networks answer to each held-out second.
+/// Returns the answers of both networks for each held-out second.
 struct Answers {
     float: Vec<usize>,
     quantized: Vec<usize>,
@@ -97,7 +97,7 @@ fn answers(paths: &Paths, held_out: &[HeldOut]) -> Result<Answers> {
     Ok(Answers { float: training::answers(&model, &seconds)?, quantized })
 }
 
-/// The share of the seconds that `belongs` chooses whose answer is `right`.
+/// Returns the share of the seconds selected by `belongs` whose answer is `right`.
 fn part(
     name: &str,
     held_out: &[HeldOut],
@@ -113,12 +113,12 @@ fn part(
     PartFigures { name: name.into(), float: share(&float), quantized: share(&quantized), samples: quantized.len() }
 }
 
-/// Whether the answer is what the second is.
+/// Returns whether the answer is the second's class.
 fn is_right(one: &HeldOut, answer: usize) -> bool {
     answer == one.class
 }
 
-/// Every class, then every group, then how often no keyword is heard where there is none.
+/// Returns figures for every class, for every group, and for how often no keyword is detected where there is none.
 fn parts(held_out: &[HeldOut], answers: &Answers) -> Vec<PartFigures> {
     let of_class = |class| part(LABELS[class], held_out, answers, |one| one.class == class, is_right);
     let mut parts: Vec<PartFigures> = (0..LABELS.len()).map(of_class).collect();

@@ -1,4 +1,4 @@
-//! Ten spoken words, told apart from other words and from no speech, in a second of sound.
+//! Ten spoken words, distinguished from other words and from no speech, in a second of sound.
 
 pub mod data;
 mod entry;
@@ -17,24 +17,24 @@ use tealight_audio::{SAMPLE_RATE, frames_in};
 
 /// The words.
 pub const KEYWORDS: [&str; 10] = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"];
-/// What is told apart: the words, another word, no speech.
+/// The classes: the words, another word, no speech.
 pub const LABELS: [&str; 12] =
     ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "unknown", "silence"];
-/// Number of the class of other words.
+/// The class of other words.
 pub const UNKNOWN: usize = 10;
-/// Number of the class of no speech.
+/// The class of no speech.
 pub const SILENCE: usize = 11;
-/// Samples that an answer is about: a second.
+/// The number of samples of an input: a second.
 pub const SAMPLES: usize = SAMPLE_RATE;
-/// Frames of a second.
+/// The number of frames in a second.
 pub const FRAMES: usize = frames_in(SAMPLES);
-/// Bands of a frame.
+/// The number of bands in a frame.
 pub const BANDS: usize = 40;
 
-/// Features end here; an int8 of the input is a feature times 32.
+/// The maximum magnitude of features; an int8 of the input is a feature times 32.
 pub const RANGE: [f32; 2] = [-4.0, 127.0 / 32.0];
 
-/// A layer along time, then one across channels.
+/// A depthwise convolution along time, then a pointwise one.
 #[derive(Debug, Clone)]
 struct Separable {
     depthwise: Conv2d,
@@ -54,10 +54,10 @@ impl Separable {
     }
 }
 
-/// A convolution along time over all bands, separable convolutions, a mean over time, a matrix. Input
+/// A convolution along time over all bands, separable convolutions, a mean over time, a fully connected layer. Input
 /// `[N, 40, 1, 49]`: bands as channels, int8 features over 32; output `[N, 12]`, probabilities.
 ///
-/// The bands are channels, so no kernel slides over frequency; nothing is padded, so every frame counts alike.
+/// The bands are channels, so no kernel slides over frequency; there is no padding, so every frame counts equally.
 #[derive(Debug, Clone)]
 pub struct Keyword {
     stem: Conv2d,
@@ -65,11 +65,11 @@ pub struct Keyword {
     fc: Linear,
 }
 
-/// Channels of every layer but the last.
+/// The number of channels of every layer but the last.
 const CHANNELS: usize = 80;
 
 impl Keyword {
-    /// The network with the weights that `vb` gives.
+    /// Loads the network with the weights of `vb`.
     ///
     /// # Errors
     /// If a weight is missing or of another shape.
@@ -82,7 +82,7 @@ impl Keyword {
         })
     }
 
-    /// One number for each of [`LABELS`]; the greatest is the answer.
+    /// Returns a score for each of [`LABELS`].
     ///
     /// # Errors
     /// If `x` is of another shape.
@@ -94,10 +94,10 @@ impl Keyword {
         self.fc.forward(&x.avg_pool2d([1, 7], [1, 7])?.flatten()?)
     }
 
-    /// A probability for each of [`LABELS`].
+    /// Returns a probability for each of [`LABELS`].
     ///
     /// # Errors
-    /// As [`Keyword::logits`].
+    /// As for [`Keyword::logits`].
     pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
         self.logits(x)?.softmax()
     }

@@ -1,14 +1,14 @@
-//! What happens to a word on its way to a microphone: noise, echo, filters, gain, clipping. Samples are f32 of i16's
-//! range.
+//! Augmentation of words: noise, echo, filters, gain, clipping. Samples are f32 in the range of i16.
 
 use crate::random::Random;
 use std::f32::consts::TAU;
 use tealight_audio::SAMPLE_RATE;
 
-/// Noises that there are; babble, a further one, is made of speech.
+/// The number of kinds of noise; babble, a further one, consists of speech.
 const NOISES: usize = 6;
 
-/// Noise of a random kind, of mean square 1: white, pink, brown, hum, engine, clicks, or if there are `voices`, babble.
+/// Returns noise of a random kind with mean square 1: white, pink, brown, hum, engine, clicks, or babble if there are
+/// `voices`.
 pub fn noise(length: usize, voices: &[Vec<i16>], random: &mut Random) -> Vec<f32> {
     let kinds = if voices.is_empty() { NOISES } else { NOISES + 2 };
     let mut noise = match random.below(kinds) {
@@ -27,7 +27,7 @@ pub fn noise(length: usize, voices: &[Vec<i16>], random: &mut Random) -> Vec<f32
     noise
 }
 
-/// Mean square.
+/// Returns the mean square.
 pub fn power(samples: &[f32]) -> f32 {
     samples.iter().map(|x| x * x).sum::<f32>() / samples.len().max(1) as f32
 }
@@ -36,7 +36,7 @@ fn white(length: usize, random: &mut Random) -> Vec<f32> {
     (0..length).map(|_| random.normal() as f32).collect()
 }
 
-/// Power falls with frequency: three poles and zeros that approximate it (P. Kellet's filter).
+/// Pink noise: three poles and zeros approximate power that falls with frequency (P. Kellet's filter).
 fn pink(length: usize, random: &mut Random) -> Vec<f32> {
     let mut b = [0.0_f32; 3];
     let one = |x: f32| {
@@ -48,7 +48,7 @@ fn pink(length: usize, random: &mut Random) -> Vec<f32> {
     white(length, random).into_iter().map(one).collect()
 }
 
-/// Power falls with frequency squared, above some 20 Hz.
+/// Brown noise: power falls with frequency squared, above about 20 Hz.
 fn brown(length: usize, random: &mut Random) -> Vec<f32> {
     let mut sum = 0.0;
     let one = |x: f32| {
@@ -58,7 +58,7 @@ fn brown(length: usize, random: &mut Random) -> Vec<f32> {
     white(length, random).into_iter().map(one).collect()
 }
 
-/// Mains or a fan: some harmonics of one tone.
+/// Mains hum or a fan: some harmonics of one tone.
 fn hum(length: usize, random: &mut Random) -> Vec<f32> {
     let base = random.between(45.0, 240.0);
     let tones: Vec<[f32; 3]> = (1..=12)
@@ -70,7 +70,7 @@ fn hum(length: usize, random: &mut Random) -> Vec<f32> {
     (0..length).map(|n| -> f32 { sum(n) }).zip(hiss).map(|(tone, hiss)| tone + 0.02 * hiss).collect()
 }
 
-/// Noise of a band, swelling some times a second.
+/// Band noise that swells a few times a second.
 fn engine(length: usize, random: &mut Random) -> Vec<f32> {
     let [centre, rate, depth] = [random.between(200.0, 4_000.0), random.between(1.0, 30.0), random.between(0.2, 0.9)];
     let mut band = peak(&white(length, random), centre as f32, 30.0);
@@ -80,7 +80,7 @@ fn engine(length: usize, random: &mut Random) -> Vec<f32> {
     band
 }
 
-/// Some clicks and knocks that die away within milliseconds, over a little noise.
+/// Clicks and knocks that decay within milliseconds, over weak noise.
 fn clicks(length: usize, random: &mut Random) -> Vec<f32> {
     let mut sound: Vec<f32> = white(length, random).into_iter().map(|x| 0.01 * x).collect();
     for _ in 0..1 + random.below(12) {
@@ -95,7 +95,7 @@ fn clicks(length: usize, random: &mut Random) -> Vec<f32> {
     sound
 }
 
-/// Several people at once.
+/// Several people speaking at once.
 fn babble(length: usize, voices: &[Vec<i16>], random: &mut Random) -> Vec<f32> {
     let mut sound = vec![0.0; length];
     for _ in 0..4 + random.below(6) {
@@ -112,7 +112,7 @@ fn babble(length: usize, voices: &[Vec<i16>], random: &mut Random) -> Vec<f32> {
     sound
 }
 
-/// A room: forty to eighty reflections that die away, by 60 dB in 0.1 to 0.7 seconds.
+/// A room: forty to eighty reflections that decay by 60 dB in 0.1 to 0.7 seconds.
 pub fn echo(samples: &[f32], random: &mut Random) -> Vec<f32> {
     let time = random.between(0.1, 0.7);
     let strength = random.between(0.2, 0.8);
@@ -130,7 +130,7 @@ pub fn echo(samples: &[f32], random: &mut Random) -> Vec<f32> {
     sound
 }
 
-/// A microphone and its case: a low end, a high end, sometimes a resonance.
+/// A microphone and its case: a high pass, a low pass, sometimes a resonance.
 pub fn coloured(samples: &[f32], random: &mut Random) -> Vec<f32> {
     let mut sound = high_pass(samples, random.between(20.0, 350.0) as f32);
     if random.unit() < 0.6 {
@@ -144,7 +144,7 @@ pub fn coloured(samples: &[f32], random: &mut Random) -> Vec<f32> {
     sound
 }
 
-/// One pole.
+/// A one-pole filter.
 fn low_pass(samples: &[f32], hertz: f32) -> Vec<f32> {
     let keep = (-TAU * hertz / SAMPLE_RATE as f32).exp();
     let mut state = 0.0;

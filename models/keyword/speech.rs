@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tealight_audio::SAMPLE_RATE;
 
-/// What every utterance sounds like, in the same order: 16 kHz, the silence around the word cut off. From the cache, or
-/// spoken now; `what` is announced. What is spoken is kept in blocks, so that an interrupted run goes on where it was.
+/// Returns the sound of every utterance, in the same order: 16 kHz, without the silence around the word. It is read
+/// from the cache, or synthesized; `what` is shown. Results are cached in blocks, so an interrupted run can continue.
 ///
 /// # Errors
 /// If a program is not installed or fails, or a file cannot be read or written.
@@ -36,20 +36,20 @@ pub fn synthesize(cache: &Path, what: &str, utterances: &[Utterance]) -> Result<
     Ok(clips)
 }
 
-/// Utterances in a file of the cache.
+/// The number of utterances in a file of the cache.
 const BLOCK: usize = 200;
 
-/// What a program says of its version: another version may sound otherwise.
+/// Returns the version of a program: another version may sound different.
 fn version(program: &str) -> Result<String> {
     let output = Command::new(program).arg("--version").output();
     let output = output.with_context(|| format!("cannot start {program}; install the package `{program}`"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    // Where data lies is not part of it.
+    // The location of its data is not part of it.
     Ok(text.lines().filter(|line| line.contains("ersion") || line.contains("NG")).collect::<String>())
 }
 
-/// Runs the programs on all processors; the order of the results is that of the utterances.
+/// Runs the programs on all processors; results are in the order of the utterances.
 fn spoken(utterances: &[Utterance]) -> Result<Vec<Vec<i16>>> {
     let folder = tempfile::tempdir()?;
     let (next, workers) = (AtomicUsize::new(0), std::thread::available_parallelism().map_or(1, usize::from));
@@ -81,7 +81,7 @@ fn spoken(utterances: &[Utterance]) -> Result<Vec<Vec<i16>>> {
     Ok(clips)
 }
 
-/// Says one utterance through the file.
+/// Synthesizes one utterance, through the file.
 fn one(utterance: &Utterance, file: &PathBuf) -> Result<Vec<i16>> {
     let Utterance { voice, speed, pitch, text, .. } = utterance;
     let mut command = match utterance.engine {
@@ -113,10 +113,10 @@ fn one(utterance: &Utterance, file: &PathBuf) -> Result<Vec<i16>> {
     Ok(clip.iter().map(|x| x.round() as i16).collect())
 }
 
-/// A mono 16-bit WAV file's samples and rate.
+/// Returns a mono 16-bit WAV file's samples and rate.
 ///
 /// # Errors
-/// If it is not one.
+/// If it is not such a file.
 pub fn read(file: &Path) -> Result<(Vec<f32>, u32)> {
     let reader = hound::WavReader::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let spec = reader.spec();
@@ -127,11 +127,11 @@ pub fn read(file: &Path) -> Result<(Vec<f32>, u32)> {
     Ok((samples.with_context(|| format!("in {}", file.display()))?, spec.sample_rate))
 }
 
-/// Plays `ratio` times faster: a sinc under Hann's window, which lets through what both rates have.
+/// Resamples to play `ratio` times faster: a windowed sinc (Hann) that keeps the frequencies of both rates.
 pub fn resampled(samples: &[f32], ratio: f64) -> Vec<f32> {
-    /// Zero crossings of the sinc to each side.
+    /// The number of zero crossings of the sinc on each side.
     const REACH: usize = 16;
-    /// Points of its table between two of them.
+    /// The number of table entries between two of them.
     const FINE: usize = 128;
     let kernel: Vec<f64> = (0..=REACH * FINE + 1)
         .map(|point| {
@@ -160,7 +160,7 @@ pub fn resampled(samples: &[f32], ratio: f64) -> Vec<f32> {
     (0..(samples.len() as f64 / ratio) as usize).map(one).collect()
 }
 
-/// From the first to the last 10 ms that are less than 40 dB below the loudest, and 10 ms around.
+/// Returns the sound from the first to the last 10 ms that are less than 40 dB below the maximum, with 10 ms around it.
 fn trimmed(samples: &[f32]) -> &[f32] {
     const STEP: usize = SAMPLE_RATE / 100;
     let energies: Vec<f32> = samples.chunks(STEP).map(|chunk| chunk.iter().map(|x| x * x).sum()).collect();
@@ -171,7 +171,7 @@ fn trimmed(samples: &[f32]) -> &[f32] {
     samples.get(first..last).unwrap_or(&[])
 }
 
-/// Each clip's length in samples, then its samples.
+/// Serializes clips: each clip's length in samples, then its samples.
 fn packed(clips: &[Vec<i16>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for clip in clips {
@@ -206,7 +206,7 @@ mod tests {
                 assert!((found - wanted).abs() < 0.01, "{hertz} Hz at {rate}, sample {n}: {found} against {wanted}");
             }
         }
-        // What the new rate cannot have is gone.
+        // Frequencies above the new rate's limit are removed.
         let high: Vec<f32> = (0..4_000).map(|n| sine(10_000.0, 22_050.0, n)).collect();
         assert!(resampled(&high, 22_050.0 / 16_000.0).iter().skip(100).take(2_500).all(|x| x.abs() < 0.01));
     }

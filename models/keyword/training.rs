@@ -1,5 +1,4 @@
-//! How the network is trained: on scenes of the voices that are not held out, all from one seed. Nothing of the others
-//! is looked at meanwhile.
+//! Trains the network on scenes of the voices that are not held out, from one seed. The others are not used.
 
 use super::data::{Example, Second};
 use super::{BANDS, FRAMES, Keyword};
@@ -10,32 +9,32 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, loss};
 use std::collections::BTreeMap;
 
-/// Everything random comes from this.
+/// The seed of all randomness.
 const SEED: u64 = 20_261_121;
-/// How often the weights are moved.
+/// The number of training steps.
 const STEPS: usize = 8_000;
-/// Seconds that move them once.
+/// The batch size in seconds.
 const BATCH: usize = 128;
-/// The greatest step.
+/// The maximum learning rate.
 const RATE: f64 = 3e-3;
 
-/// A second's features in Candle's order, one band after another, as the network takes them.
+/// Returns a second's features in Candle's order, one band after another, as the network's input.
 pub fn numbers(features: &[i8]) -> Vec<f32> {
     (0..BANDS * FRAMES).map(|at| f32::from(features[at % FRAMES * BANDS + at / FRAMES]) / 32.0).collect()
 }
 
-/// Seconds as Candle takes them.
+/// Returns seconds as a Candle tensor.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn tensor(seconds: &[Vec<f32>]) -> Result<Tensor> {
     Ok(Tensor::from_vec(seconds.concat(), (seconds.len(), BANDS, 1, FRAMES), &Device::Cpu)?)
 }
 
-/// Trains and gives the weights by name.
+/// Trains and returns the weights by name.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn train(data: &[Example]) -> Result<BTreeMap<String, Var>> {
     let init = VarInit::new(SEED);
     let vb = VarBuilder::from_backend(Box::new(init.clone()), DType::F32, Device::Cpu);

@@ -1,14 +1,14 @@
-//! What a model computes with: a Candle tensor when it is trained or tried, a recorder when it is compiled.
+//! What a model computes with: a Candle tensor in training and evaluation, a recorder for compilation.
 //!
-//! Candle does not show how a tensor was made, so a model's `forward` is generic over [`Array`] and runs twice: on
-//! [`Tensor`] it computes, on [`Traced`](crate::trace::Traced) it writes down the network.
+//! Candle does not record how a tensor was computed, so a model's `forward` is generic over [`Array`] and runs twice:
+//! on [`Tensor`] it computes, on [`Traced`](crate::trace::Traced) it records the network.
 
 use crate::conv1d;
 use crate::layers::{Conv2d, Linear};
 use crate::sequence::{self, Attention, Embedding, RmsNorm};
 use candle_core::{D, Result, Tensor};
 
-/// A tensor of numbers, or one that is only written down. Pictures are `[N, C, H, W]`, as in Candle.
+/// A tensor, or a recorded value. Images are `[N, C, H, W]`, as in Candle.
 pub trait Array: Clone {
     /// Dimensions, outermost first.
     fn dims(&self) -> Vec<usize>;
@@ -26,28 +26,28 @@ pub trait Array: Clone {
     fn tanh(&self) -> Result<Self>;
     /// `x * clamp(x + 3, 0, 6) / 6`.
     fn hard_swish(&self) -> Result<Self>;
-    /// The greatest of each window `[height, width]`, which lies inside the picture. Candle trains through it only
-    /// where windows neither overlap nor leave a rest.
+    /// The maximum of each window `[height, width]`, which must be inside the image. Candle's gradient is correct only
+    /// if windows neither overlap nor leave a remainder.
     fn max_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self>;
-    /// The mean of each window `[height, width]`, which lies inside the picture.
+    /// The mean of each window `[height, width]`, which must be inside the image.
     fn avg_pool2d(&self, window: [usize; 2], stride: [usize; 2]) -> Result<Self>;
-    /// The sum of two of the same shape.
+    /// The sum of two arrays of the same shape.
     fn add(&self, other: &Self) -> Result<Self>;
-    /// The product of two of the same shape, element by element.
+    /// The element-wise product of two arrays of the same shape.
     fn mul(&self, other: &Self) -> Result<Self>;
-    /// All dimensions but the first in one.
+    /// Flattens all dimensions but the first.
     fn flatten(&self) -> Result<Self>;
-    /// `exp(x)` over its sum along the last dimension.
+    /// Softmax along the last dimension.
     fn softmax(&self) -> Result<Self>;
     /// `x / (1 + exp(-x))`.
     fn silu(&self) -> Result<Self>;
-    /// The rows of a table that these numbers name; on `[N, T]`.
+    /// The rows of a table with these indices; on `[N, T]`.
     fn embedding(&self, layer: &Embedding) -> Result<Self>;
-    /// The products of each vector with every row of a table.
+    /// The dot products of each vector with every row of a table.
     fn products(&self, layer: &Embedding) -> Result<Self>;
-    /// Each vector over its root mean square, times a weight for each feature.
+    /// Each vector divided by its root mean square, times a weight for each feature.
     fn rms_norm(&self, layer: &RmsNorm) -> Result<Self>;
-    /// Causal attention of these queries to keys and values, queries and keys rotated by their positions.
+    /// Causal attention of queries to keys and values; queries and keys are rotated by their positions.
     fn attention(&self, keys: &Self, values: &Self, layer: &Attention) -> Result<Self>;
 }
 

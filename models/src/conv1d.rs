@@ -1,14 +1,14 @@
-//! Convolutions along the last dimension, to train through. Candle's own give the same numbers, but their slopes take
-//! many times what the arithmetic costs: it takes a grouped convolution apart into one for each group, and finds the
-//! slope at the input by a transposed convolution. Here a depthwise one is a loop, and any other one product of two
+//! Differentiable convolutions along the last dimension. Candle's own compute the same values, but their gradients take
+//! many times the arithmetic: Candle splits a grouped convolution into one for each group, and computes the gradient of
+//! the input by a transposed convolution. Here a depthwise convolution is a loop, and any other is a product of two
 //! matrices.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-/// `x` `[N, C, 1, W]` with `weight` `[O, C, 1, size]`, without padding: `[N, O, 1, (W - size) / stride + 1]`.
+/// Convolves `x` `[N, C, 1, W]` with `weight` `[O, C, 1, size]`, without padding: `[N, O, 1, (W - size) / stride + 1]`.
 ///
 /// # Errors
-/// If the shapes are others.
+/// If the shapes do not match.
 pub fn conv1d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
     let (n, channels, _, _) = x.dims4()?;
     let (outputs, inputs, height, size) = weight.dims4()?;
@@ -20,23 +20,23 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
     sums.reshape((n, (), outputs))?.transpose(1, 2)?.contiguous()?.unsqueeze(2)
 }
 
-/// Each window of all channels of `[N, C, 1, W]` in a row: `[N * windows, C * size]`.
+/// Unfolds each window of all channels of `[N, C, 1, W]` to a row: `[N * windows, C * size]`.
 #[derive(Debug, Clone, Copy)]
 struct Unfold {
     size: usize,
     stride: usize,
 }
 
-/// The slope at what was unfolded: every element gathers what its copies have.
+/// The gradient of [`Unfold`]: every element sums the gradients of its copies.
 #[derive(Debug, Clone, Copy)]
 struct Fold {
     unfold: Unfold,
-    /// Of what was unfolded.
+    /// The dimensions of the input of [`Unfold`].
     dims: (usize, usize, usize, usize),
 }
 
 impl Unfold {
-    /// How many windows a row of this width has.
+    /// Returns the number of windows in a row of this width.
     fn windows(self, width: usize) -> Result<usize> {
         if self.size == 0 || self.stride == 0 || width < self.size {
             bail!("conv1d: a window of {} with stride {} does not fit a width of {width}", self.size, self.stride);
@@ -44,7 +44,7 @@ impl Unfold {
         Ok((width - self.size) / self.stride + 1)
     }
 
-    /// Calls `each` with the start of every run of `size` elements, among the elements and among the unfolded ones.
+    /// Calls `each` with the start of every run of `size` elements, in the input and in the unfolded rows.
     fn runs(self, dims: (usize, usize, usize, usize), mut each: impl FnMut(usize, usize)) -> Result<()> {
         let (n, channels, _, width) = dims;
         let windows = self.windows(width)?;
@@ -101,23 +101,23 @@ impl CustomOp1 for Fold {
     }
 }
 
-/// `x` `[N, C, 1, W]` with `weight` `[C, 1, 1, size]`, stride 1, without padding: `[N, C, 1, W - size + 1]`.
+/// Convolves `x` `[N, C, 1, W]` with `weight` `[C, 1, 1, size]`, stride 1, without padding: `[N, C, 1, W - size + 1]`.
 ///
 /// # Errors
-/// If the shapes are others.
+/// If the shapes do not match.
 pub fn depthwise_conv1d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op2(&weight.contiguous()?, Kind::Forward)
 }
 
-/// The convolution and its two slopes. Each pairs the rows (channel by channel) of two tensors; the second is the
-/// weight, or the slope at the output.
+/// The convolution and its two gradients. Each combines the rows (channel by channel) of two tensors; the second is the
+/// weight, or the gradient of the output.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Of the input and the weight: the output.
+    /// From the input and the weight: the output.
     Forward,
-    /// Of the slope at the output and the weight: the slope at the input.
+    /// From the gradient of the output and the weight: the gradient of the input.
     Input,
-    /// Of the input and the slope at the output: the slope at the weight.
+    /// From the input and the gradient of the output: the gradient of the weight.
     Weight,
 }
 
@@ -179,7 +179,7 @@ impl CustomOp2 for Kind {
     }
 }
 
-/// A contiguous tensor's elements and the length of its rows.
+/// Returns a contiguous tensor's elements and the length of its rows.
 fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], usize)> {
     let width = layout.dims().last().copied().unwrap_or(0);
     match (storage, layout.contiguous_offsets()) {
@@ -205,7 +205,7 @@ mod tests {
         assert!(worst < 1e-4, "{worst}");
     }
 
-    /// Two ways to the same output have the same slopes.
+    /// Checks that two ways of computing an output also have the same gradients.
     fn agree(x: &Var, weight: &Var, ours: &Tensor, candles: &Tensor, source: &mut Random) {
         near(ours, candles);
         let (n, channels, height, width) = ours.dims4().unwrap();

@@ -1,4 +1,4 @@
-//! From a traced network to a model's files, and the compiled file at work.
+//! From a traced network to a model's files, and running the compiled file.
 
 use crate::Paths;
 use anyhow::{Context as _, Result, anyhow};
@@ -11,7 +11,7 @@ use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, Report, compile_float};
 
-/// `golden.json`: inputs of a compiled model, and what it answers.
+/// `golden.json`: inputs of a compiled model, and its outputs.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Golden {
     /// SHA-256 of the model file.
@@ -20,10 +20,10 @@ pub struct Golden {
     pub cases: Vec<Case>,
 }
 
-/// An input, the answer, and the truth.
+/// An input, its output, and its true label.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Case {
-    /// What it really is.
+    /// The true label.
     pub label: String,
     /// The input's bytes in hexadecimal.
     pub input: String,
@@ -31,11 +31,10 @@ pub struct Case {
     pub output: Vec<i8>,
 }
 
-/// What the compiled model gives for each of the inputs. What it keeps from one inference to the next, it keeps from
-/// one input to the next.
+/// Returns the outputs of the compiled model for each of the inputs. State is kept from one input to the next.
 ///
 /// # Errors
-/// If it is no model, or an input is of another size.
+/// If the file is not a model, or an input has another size.
 pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
     let mut session = OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     let mut answer = |input| {
@@ -50,18 +49,18 @@ pub fn answers<'a>(file: &[u8], inputs: impl Iterator<Item = &'a [u8]>) -> Resul
 pub struct Compiled(OwnedSession);
 
 impl Compiled {
-    /// Checks the file and gives it memory.
+    /// Checks the file and allocates its memory.
     ///
     /// # Errors
-    /// If it is no model.
+    /// If the file is not a model.
     pub fn new(file: &[u8]) -> Result<Self> {
         Ok(Self(OwnedSession::from_bytes(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?))
     }
 
-    /// The answer to an input.
+    /// Returns the output for an input.
     ///
     /// # Errors
-    /// If the input is of another size.
+    /// If the input has another size.
     pub fn run(&mut self, input: &[u8]) -> Result<Vec<i8>> {
         let session = &mut self.0;
         session.reset();
@@ -72,37 +71,37 @@ impl Compiled {
     }
 }
 
-/// The SHA-256 of some bytes in hexadecimal.
+/// Returns the SHA-256 of some bytes in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The first of the greatest numbers.
+/// Returns the index of the maximum; of equal values, the first.
 pub fn argmax(numbers: &[i8]) -> usize {
     let best = numbers.iter().enumerate().max_by_key(|&(index, number)| (number, std::cmp::Reverse(index)));
     best.map_or(0, |(index, _)| index)
 }
 
-/// Reads a file; the error names it.
+/// Reads a file; an error names it.
 ///
 /// # Errors
-/// That it cannot be read.
+/// If it cannot be read.
 pub fn read(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file completely or not at all.
 ///
 /// # Errors
-/// That it cannot be written.
+/// If it cannot be written.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     tealight_compiler::write_file(file, bytes).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// A model's float weights, compiled without quantization.
+/// Compiles a model's float weights without quantization.
 ///
 /// # Errors
-/// If they cannot be read, or are of another network.
+/// If they cannot be read, or belong to another network.
 pub fn float(model: &dyn crate::Entry, paths: &Paths) -> Result<Vec<u8>> {
     let name = model.name();
     let checkpoint = read(&paths.file(name, &format!("{name}.float.safetensors")))?;
@@ -110,7 +109,7 @@ pub fn float(model: &dyn crate::Entry, paths: &Paths) -> Result<Vec<u8>> {
     Ok(compile_kernel_graph(model.network(&checkpoint)?, &checkpoint, &options)?.bytes)
 }
 
-/// Golden vectors: what `file` answers to each of (input, truth).
+/// Returns golden vectors: the outputs of `file` for each of (input, label).
 ///
 /// # Errors
 /// If an input does not fit.
@@ -124,24 +123,24 @@ pub fn golden(file: &[u8], cases: &[(Vec<u8>, String)]) -> Result<Golden> {
     Ok(Golden { model: sha256(file), cases })
 }
 
-/// What a model's compiled file is made of.
+/// What a model's compiled file is built from.
 pub struct Recipe<'a> {
     /// The model's name.
     pub name: &'a str,
     /// The network with its float weights.
     pub network: &'a Graph,
-    /// The file that the weights are from.
+    /// The checkpoint that the weights come from.
     pub checkpoint: &'a [u8],
     /// Inputs to calibrate with.
     pub samples: &'a [Vec<f32>],
-    /// Least and greatest value of the input.
+    /// The minimum and maximum of the input.
     pub input_range: [f32; 2],
-    /// What each output stands for.
+    /// The label of each output element.
     pub labels: Vec<String>,
 }
 
 impl Recipe<'_> {
-    /// Quantizes and compiles; says what that cost.
+    /// Quantizes and compiles, and prints the quality of the result.
     ///
     /// # Errors
     /// If the network cannot be quantized with these inputs.
@@ -149,10 +148,10 @@ impl Recipe<'_> {
         self.compile_behind(None)
     }
 
-    /// The same for a network whose input a front end makes; the file names it.
+    /// Like [`Recipe::compile`], for a network whose input a front end computes; the file names the front end.
     ///
     /// # Errors
-    /// As [`Recipe::compile`].
+    /// As for [`Recipe::compile`].
     pub fn compile_behind(self, front_end: Option<&str>) -> Result<Vec<u8>> {
         let quantize = Quantize { input_range: Some(self.input_range), ..Quantize::default() };
         let (name, front_end) = (Some(self.name.into()), front_end.map(String::from));
@@ -164,18 +163,17 @@ impl Recipe<'_> {
     }
 }
 
-/// Writes a compiled file, its golden vectors from `cases` (input, truth), and `cases[shown]` as what the model shows
-/// of itself.
+/// Writes a compiled file, its golden vectors from `cases` (input, label), and `cases[shown]` as the model's example.
 ///
 /// # Errors
-/// As [`write_model`].
+/// As for [`write_model`].
 pub fn write_all(paths: &Paths, name: &str, file: &[u8], cases: &[(Vec<u8>, String)], shown: usize) -> Result<()> {
     let (sample, label) = cases.get(shown).with_context(|| format!("{name} has no example {shown}"))?;
     write_model(paths, name, file, cases)?;
     write_demo(paths, name, "sample.bin", sample, label)
 }
 
-/// Writes a compiled file and its golden vectors from `cases` (input, truth).
+/// Writes a compiled file and its golden vectors from `cases` (input, label).
 ///
 /// # Errors
 /// If a file cannot be written, or an input does not fit.
@@ -185,7 +183,7 @@ pub fn write_model(paths: &Paths, name: &str, file: &[u8], cases: &[(Vec<u8>, St
     write(&paths.file(name, "golden.json"), golden.as_bytes())
 }
 
-/// Writes what a model shows of itself: an input as the firmware takes it, in the file `sample`, which is a `label`.
+/// Writes a model's example: an input for the firmware, in the file `sample`, with the label `label`.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -195,7 +193,7 @@ pub fn write_demo(paths: &Paths, name: &str, sample: &str, input: &[u8], label: 
     write(&paths.file(name, "demo.toml"), demo.as_bytes())
 }
 
-/// What quantization did, as text.
+/// Returns the report of a quantization as text.
 pub fn describe(report: &Report) -> String {
     let mut text = String::from("  layer                 operator            SNR [dB]   worst difference    bytes\n");
     for layer in &report.layers {
@@ -214,10 +212,10 @@ pub fn describe(report: &Report) -> String {
     text
 }
 
-/// The summary of a compiled file: size, arena, multiply-accumulates.
+/// Returns the summary of a compiled file: size, arena, multiply-accumulates.
 ///
 /// # Errors
-/// If it is no model.
+/// If the file is not a model.
 pub fn sizes(file: &[u8]) -> Result<String> {
     let model = Model::parse(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
     Ok(format!("{} bytes, arena {} bytes, {} multiply-accumulates", file.len(), model.arena_len(), model.macs()))

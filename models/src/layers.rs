@@ -1,5 +1,5 @@
-//! Layers under candle-nn's names, made by functions with candle-nn's arguments. A layer is candle-nn's own, and
-//! remembers the name that its weights have in the checkpoint.
+//! Layers with candle-nn's names and constructors. A layer is candle-nn's own, together with the name of its weights in
+//! the checkpoint.
 
 use crate::array::Array;
 use candle_core::Result;
@@ -44,8 +44,8 @@ pub fn conv2d_no_bias(
     Ok(Conv2d { candle: candle_nn::conv2d_no_bias(inputs, outputs, size, config, vb)?, name, fast: false })
 }
 
-/// A convolution fast the last dimension of `[N, C, 1, W]`, without padding, with a bias: `weight`
-/// `[out, in, 1, size]` and `bias` under `vb`. Candle trains through it only where windows leave no rest.
+/// A convolution along the last dimension of `[N, C, 1, W]`, without padding, with a bias: `weight` `[out, in, 1,
+/// size]` and `bias` under `vb`. Candle's gradient is correct only if windows leave no remainder.
 ///
 /// # Errors
 /// As [`conv2d`].
@@ -57,7 +57,7 @@ pub fn conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb: Var
     Ok(Conv2d { candle: candle_nn::Conv2d::new(weight, Some(bias), config), name: vb.prefix(), fast: false })
 }
 
-/// As [`conv1d`], but trained through in [`conv1d`](crate::conv1d)'s way, which is many times faster and takes any
+/// Like [`conv1d`], but computed by [`conv1d`](crate::conv1d), whose gradient is many times faster and correct for any
 /// width.
 ///
 /// # Errors
@@ -66,7 +66,8 @@ pub fn fast_conv1d(inputs: usize, outputs: usize, size: usize, stride: usize, vb
     Ok(Conv2d { fast: true, ..conv1d(inputs, outputs, size, stride, vb)? })
 }
 
-/// As [`fast_conv1d`] with stride 1, each channel by itself: `weight` `[channels, 1, 1, size]`. More than one channel.
+/// Like [`fast_conv1d`] with stride 1, each channel separately: `weight` `[channels, 1, 1, size]`. For more than one
+/// channel.
 ///
 /// # Errors
 /// As [`conv2d`].
@@ -105,7 +106,7 @@ impl Conv2d {
         x.conv2d(self)
     }
 
-    /// Whether [`conv1d`](crate::conv1d) computes it.
+    /// Returns whether [`conv1d`](crate::conv1d) computes it.
     pub(crate) fn is_fast(&self) -> bool {
         self.fast
     }
@@ -125,7 +126,7 @@ impl Linear {
     /// Runs the layer.
     ///
     /// # Errors
-    /// If the input's last dimension is another.
+    /// If the input has another last dimension.
     pub fn forward<A: Array>(&self, x: &A) -> Result<A> {
         x.linear(self)
     }

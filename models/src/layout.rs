@@ -1,18 +1,18 @@
-//! Candle's order of elements and Tealight's: pictures are `[N, C, H, W]` there and `[N, H, W, C]` here.
+//! The order of elements in Candle and in Tealight: images are `[N, C, H, W]` there and `[N, H, W, C]` here.
 //!
-//! The numbers are the same, only their places differ. Weights are moved once, when a model is traced; nothing is moved
-//! when it runs. A flattened picture keeps Tealight's order, so the matrix that reads it gets its columns moved.
+//! Only the order differs. Weights are reordered once, when a model is traced; nothing is reordered when it runs. A
+//! flattened image keeps Tealight's order, so the columns of the matrix that reads it are reordered.
 
 use candle_core::{Result, bail};
 
-/// How the elements of a traced value lie, next to Candle's order.
+/// The order of a traced value's elements, compared with Candle's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// As in Candle.
     Same,
-    /// A picture `[N, C, H, W]` that lies as `[N, H, W, C]`.
+    /// An image `[N, C, H, W]` that is stored as `[N, H, W, C]`.
     ChannelsLast,
-    /// `[N, C * H * W]` that lies as `[N, H * W * C]`.
+    /// `[N, C * H * W]` that is stored as `[N, H * W * C]`.
     Flat {
         /// C.
         channels: usize,
@@ -22,12 +22,12 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The layout of a value of `dims` that was not flattened.
+    /// Returns the layout of a value of `dims` that was not flattened.
     pub fn of(dims: &[usize]) -> Self {
         if dims.len() == 4 { Self::ChannelsLast } else { Self::Same }
     }
 
-    /// The layout after all dimensions but the first became one.
+    /// Returns the layout after flattening all dimensions but the first.
     pub fn flattened(self, dims: &[usize]) -> Self {
         match (self, dims) {
             // With one channel, or one pixel, the orders are the same.
@@ -39,7 +39,7 @@ impl Layout {
         }
     }
 
-    /// The rows of a matrix `[out, in]` moved so that they meet an input of this layout.
+    /// Returns the rows of a matrix `[out, in]`, reordered for an input of this layout.
     pub fn columns(self, matrix: &[f32]) -> Vec<f32> {
         match self {
             Self::Flat { channels, pixels } => {
@@ -50,13 +50,13 @@ impl Layout {
     }
 }
 
-/// Tealight's dimensions of a value of Candle's `dims`.
+/// Returns Tealight's dimensions of a value with Candle's `dims`.
 pub fn shape(dims: &[usize]) -> Vec<u32> {
     let order: &[usize] = if dims.len() == 4 { &[0, 2, 3, 1] } else { &[0, 1, 2, 3] };
     order.iter().take(dims.len()).map(|&axis| dims[axis] as u32).collect()
 }
 
-/// Candle's elements of one value of `dims` in Tealight's order: what a compiled model takes as input.
+/// Reorders Candle's elements of one value of `dims` to Tealight's order, which is the input of a compiled model.
 pub fn elements(data: &[f32], dims: &[usize]) -> Vec<f32> {
     match *dims {
         [_, channels, h, w] => data.chunks(channels * h * w).flat_map(|x| transposed(x, channels, h * w)).collect(),
@@ -64,8 +64,8 @@ pub fn elements(data: &[f32], dims: &[usize]) -> Vec<f32> {
     }
 }
 
-/// Convolution weights `[out, in, height, width]` as `[out, height, width, in]`; for one input channel to each group of
-/// a depthwise convolution as `[1, height, width, out]`. With the new dimensions.
+/// Reorders convolution weights `[out, in, height, width]` to `[out, height, width, in]`, or to `[1, height, width,
+/// out]` if they are depthwise (one input channel per group). Also returns the new dimensions.
 pub fn kernel(data: &[f32], dims: &[usize], depthwise: bool) -> Result<(Vec<u32>, Vec<f32>)> {
     let &[outputs, inputs, height, width] = dims else { bail!("convolution weights {dims:?} are not of rank 4") };
     let taps = height * width;
@@ -77,7 +77,7 @@ pub fn kernel(data: &[f32], dims: &[usize], depthwise: bool) -> Result<(Vec<u32>
     }
 }
 
-/// A matrix of `rows` by `columns`, transposed.
+/// Transposes a matrix of `rows` by `columns`.
 fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..rows * columns).map(|at| matrix[at % rows * columns + at / rows]).collect()
 }
@@ -105,7 +105,7 @@ mod tests {
         let (x, row) = ([1., 2., 3., 4., 5., 6.], [1., 10., 100., 1e3, 1e4, 1e5]);
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         assert_eq!(dot(&layout.columns(&row), &elements(&x, &dims)), dot(&row, &x));
-        // Nothing to do for one channel, one pixel, or after a matrix.
+        // Nothing changes for one channel, one pixel, or after a matrix.
         assert_eq!(Layout::of(&[1, 1, 4, 4]).flattened(&[1, 1, 4, 4]), Layout::Same);
         assert_eq!(Layout::of(&[1, 8, 1, 1]).flattened(&[1, 8, 1, 1]), Layout::Same);
         assert_eq!(Layout::of(&[1, 8]).flattened(&[1, 8]), Layout::Same);

@@ -1,11 +1,11 @@
-//! Networks that are defined and trained with Candle here, and the way from Candle to a Tealight model file.
+//! Networks that are defined and trained with Candle, and the path from Candle to a Tealight model file.
 //!
 //! # Bring a Candle model of your own
 //!
-//! A model is a struct with `load(vb)` and `forward`, as in candle-nn; two things differ. Layers come from [`layers`]
-//! instead of candle-nn (same names, same arguments, candle-nn's layers inside), and `forward` is generic over
-//! [`Array`](array::Array) instead of taking a tensor, because Candle does not tell afterwards how a tensor was made.
-//! On a Candle tensor it computes; on a [`Traced`](trace::Traced) value it writes down the network.
+//! A model is a struct with `load(vb)` and `forward`, as in candle-nn, with two differences. Layers come from
+//! [`layers`] instead of candle-nn (same names, same arguments, candle-nn's layers inside), and `forward` is generic
+//! over [`Array`](array::Array) instead of taking a tensor, because Candle does not record how a tensor was computed.
+//! On a Candle tensor it computes; on a [`Traced`](trace::Traced) value it records the network.
 //!
 //! ```
 //! use candle_core::{DType, Device, Result, Tensor};
@@ -48,17 +48,18 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 //!
-//! Pictures are `[N, C, H, W]` in Candle and `[N, H, W, C]` in the compiled file; [`layout`] moves the weights. Samples
-//! for the compiler, and inputs of the compiled model, are in the file's order: [`layout::elements`] puts them so.
+//! Images are `[N, C, H, W]` in Candle and `[N, H, W, C]` in the compiled file; [`layout`] reorders the weights.
+//! Samples for the compiler, and inputs of the compiled model, are in the file's order: [`layout::elements`] reorders
+//! them.
 //!
-//! A network that reads a sequence, as language models do, takes its layers from [`sequence`] too. Its `forward` sees
-//! the whole sequence on Candle's tensors; [`trace::trace_step`] writes down the step that reads the next position,
-//! with the keys and values of attention as state. `models/charlm` is an example.
+//! A network that reads a sequence, as language models do, also takes layers from [`sequence`]. On Candle's tensors,
+//! its `forward` sees the whole sequence; [`trace::trace_step`] records the step that reads the next position, with the
+//! keys and values of attention as state. `models/charlm` is an example.
 //!
 //! # The models
 //!
 //! Each has a folder with its definition, training, card (`README.md`), float weights, compiled file and golden
-//! vectors. `cargo xtask train NAME` makes the files again, `cargo xtask eval` measures the card's figures. A new model
+//! vectors. `cargo xtask train NAME` regenerates the files, `cargo xtask eval` measures the card's figures. A new model
 //! is a folder and a line in [`MODELS`].
 
 pub mod array;
@@ -92,64 +93,64 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use tealight_compiler::graph::Graph;
 
-/// Every model.
+/// All models.
 pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &charlm::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
 
 /// A model of this folder.
 pub trait Entry: Sync {
-    /// Its name, which is its folder's.
+    /// Returns its name, which is that of its folder.
     fn name(&self) -> &'static str;
 
-    /// Trains it, unless the weights in its folder are to be kept, and writes its files.
+    /// Trains it, unless `keep_weights` is set, and writes its files.
     ///
     /// # Errors
     /// If data is missing, or a file cannot be read or written.
     fn train(&self, paths: &Paths, keep_weights: bool) -> Result<()>;
 
-    /// What the float weights of a checkpoint compute, without quantization.
+    /// Returns the network of a checkpoint's float weights, without quantization.
     ///
     /// # Errors
-    /// If the checkpoint is of another network.
+    /// If the checkpoint belongs to another network.
     fn network(&self, checkpoint: &[u8]) -> Result<Graph>;
 
     /// Measures the files in its folder on held-out data.
     ///
     /// # Errors
-    /// As [`Entry::train`], and if the figures are worse than the model promises.
+    /// As for [`Entry::train`], and if the figures are below the model's requirements.
     fn evaluate(&self, paths: &Paths) -> Result<Figures>;
 
-    /// `count` held-out inputs as the firmware takes them, in a row.
+    /// Returns `count` consecutive held-out inputs in the form that the firmware takes.
     ///
     /// # Errors
-    /// As [`Entry::train`].
+    /// As for [`Entry::train`].
     fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>>;
 
-    /// What the firmware makes of one of the inputs before the network takes it; nothing for most models.
+    /// Returns the features that the firmware computes from an input before the network; `None` for most models.
     fn features(&self, input: &[u8]) -> Option<Vec<u8>> {
         let _ = input;
         None
     }
 }
 
-/// What a model can do, measured on held-out data.
+/// The quality of a model, measured on held-out data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
     /// The model.
     pub name: String,
-    /// What is measured.
+    /// The metric.
     pub metric: String,
-    /// Of the float weights, run by Candle.
+    /// The value for the float weights, run by Candle.
     pub float: f64,
-    /// Of the compiled file, run by Tealight.
+    /// The value for the compiled file, run by Tealight.
     pub quantized: f64,
-    /// On how many held-out samples.
+    /// The number of held-out samples.
     pub samples: usize,
-    /// Bytes of the compiled file.
+    /// The size of the compiled file in bytes.
     pub bytes: u64,
-    /// The same where a recording is one sample: its windows vote.
+    /// The same for whole recordings: their windows vote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings: Option<Recordings>,
-    /// The same of some of the samples, or of another compiled file.
+    /// The same for some of the samples, or for another compiled file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<PartFigures>,
 }
@@ -168,47 +169,47 @@ impl fmt::Display for Figures {
     }
 }
 
-/// What a model can do with some of the samples, or another compiled file of it with all.
+/// The quality of a model on some of the samples, or of another compiled file of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PartFigures {
-    /// Which.
+    /// The name of the part.
     pub name: String,
-    /// Of the float weights.
+    /// The value for the float weights.
     pub float: f64,
-    /// Of the compiled file.
+    /// The value for the compiled file.
     pub quantized: f64,
-    /// How many.
+    /// The number of samples.
     pub samples: usize,
 }
 
-/// What a model can do with whole recordings.
+/// The quality of a model on whole recordings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recordings {
-    /// Of the float weights.
+    /// The value for the float weights.
     pub float: f64,
-    /// Of the compiled file.
+    /// The value for the compiled file.
     pub quantized: f64,
-    /// How many recordings.
+    /// The number of recordings.
     pub samples: usize,
 }
 
-/// Where files are.
+/// The locations of files.
 #[derive(Debug, Clone)]
 pub struct Paths {
     /// The folder of fetched packages.
     pub cache: PathBuf,
-    /// The folder that holds a folder for each model.
+    /// The folder with a folder for each model.
     pub models: PathBuf,
 }
 
 impl Paths {
-    /// In the repository.
+    /// Returns those of the repository.
     pub fn new() -> Self {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
         Self { cache: models.join("../target/tealight-cache"), models }
     }
 
-    /// A file of a model.
+    /// Returns the path of a model's file.
     pub fn file(&self, model: &str, name: &str) -> PathBuf {
         self.models.join(model).join(name)
     }

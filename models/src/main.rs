@@ -36,17 +36,17 @@ enum Task {
         /// Folder for the files
         folder: PathBuf,
     },
-    /// Writes held-out inputs of a model, and what it answers to them on this machine
+    /// Writes held-out inputs of a model, and its outputs for them on this machine
     Answers {
         /// The model
         name: String,
-        /// How many
+        /// The number of inputs
         #[arg(long, default_value_t = 200)]
         count: usize,
-        /// File for the inputs, in a row
+        /// The file for the inputs
         #[arg(long)]
         inputs: PathBuf,
-        /// File for the outputs, in a row
+        /// The file for the outputs
         #[arg(long)]
         outputs: PathBuf,
     },
@@ -99,7 +99,7 @@ fn main() -> Result<()> {
             let bytes = model.inputs(&paths, count)?;
             let file = export::read(&paths.file(&name, &format!("{name}.safetensors")))?;
             let each = bytes.len() / count.max(1);
-            // Firmware with a front end writes the features too.
+            // Firmware with a front end also writes the features.
             let inputs_of: Vec<_> = bytes.chunks(each.max(1)).map(|input| (model.features(input), input)).collect();
             let given = inputs_of.iter().map(|(features, input)| features.as_deref().unwrap_or(input));
             let mut answers = Vec::new();

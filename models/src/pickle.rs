@@ -1,15 +1,15 @@
-//! Reads NumPy arrays out of a pickle, which is how `numpy.save` writes objects that are no plain arrays.
+//! Reads NumPy arrays from a pickle, the format in which `numpy.save` writes objects that are not plain arrays.
 //!
-//! A pickle is a program for a stack machine that may call any function of Python. Nothing is called here: a call is
-//! kept as a value of its own, and an array is recognized by the calls that NumPy writes for it. Values live in one
-//! list and are meant by their number there, so that a value may be changed after others refer to it.
+//! A pickle is a program for a stack machine that may call any Python function. Nothing is called here: a call becomes
+//! a value, and an array is recognized by the calls that NumPy writes for it. Values are stored in one list and
+//! referred to by index, so a value can change after others refer to it.
 //!
-//! The instructions are those of protocol 2 that NumPy uses; `pickletools` in Python's library documents each.
+//! The opcodes are those of protocol 2 that NumPy uses; Python's `pickletools` documents each.
 
 use anyhow::{Context as _, Result, bail};
 use std::collections::HashMap;
 
-/// The number of a value.
+/// The index of a value.
 pub type Id = usize;
 
 /// A value of Python.
@@ -23,7 +23,7 @@ enum Value {
     Dict(Vec<(Id, Id)>),
     /// A function or class, `module name`.
     Global(String),
-    /// What a function would have returned, and what it was told afterwards.
+    /// A call of a function, and the state that was set on its result afterwards.
     Called {
         function: Id,
         arguments: Id,
@@ -63,7 +63,7 @@ pub struct Numbers {
     pub data: Vec<f64>,
 }
 
-/// An array as it was written.
+/// An array as it is stored.
 struct Array<'a> {
     dims: Vec<usize>,
     /// Whether the first dimension is innermost.
@@ -73,7 +73,7 @@ struct Array<'a> {
     dtype: &'a str,
 }
 
-/// The machine that a pickle is a program for.
+/// The stack machine that executes a pickle.
 struct Machine<'a> {
     rest: &'a [u8],
     values: Vec<Value>,
@@ -147,7 +147,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Performs the next instruction; true at the end.
+    /// Executes the next opcode; returns true at the end.
     fn step(&mut self) -> Result<bool> {
         let [code] = self.bytes()?;
         match code {
@@ -244,9 +244,9 @@ impl Pickle {
     /// Reads the object in a `.npy` file that holds one.
     ///
     /// # Errors
-    /// If the file is not of that kind, or holds what NumPy does not write for arrays, lists and dictionaries.
+    /// If the file has another format, or contains what NumPy does not write for arrays, lists and dictionaries.
     pub fn from_npy(file: &[u8]) -> Result<Self> {
-        // Format: magic, version, length of a header in text, header; numpy.lib.format documents it.
+        // The format is magic, version, length of the text header, header; see numpy.lib.format.
         let rest = file.strip_prefix(b"\x93NUMPY\x01\x00").context("not a .npy file of version 1")?;
         let (length, rest) = rest.split_first_chunk().context("the .npy file is cut off")?;
         let length = usize::from(u16::from_le_bytes(*length));
@@ -266,10 +266,10 @@ impl Pickle {
         Ok(Self { values: machine.values, root })
     }
 
-    /// The object, taken out of an array that holds nothing else.
+    /// Returns the object in an array that contains nothing else.
     ///
     /// # Errors
-    /// If there is no such array around it.
+    /// If there is no such array.
     pub fn object(&self) -> Result<Id> {
         match self.list(self.array(self.root)?.contents)? {
             [object] => Ok(*object),
@@ -277,10 +277,10 @@ impl Pickle {
         }
     }
 
-    /// A value of a dictionary.
+    /// Returns a value of a dictionary.
     ///
     /// # Errors
-    /// If it is no dictionary or lacks the key.
+    /// If it is not a dictionary or lacks the key.
     pub fn get(&self, dict: Id, key: &str) -> Result<Id> {
         let Value::Dict(items) = &self.values[dict] else {
             bail!("expected a dictionary with {key}, found {}", self.values[dict].kind())
@@ -289,10 +289,10 @@ impl Pickle {
         found.map(|(_, value)| *value).with_context(|| format!("the dictionary has no {key}"))
     }
 
-    /// The items of a list.
+    /// Returns the items of a list.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not a list.
     pub fn list(&self, id: Id) -> Result<&[Id]> {
         match &self.values[id] {
             Value::List(items) => Ok(items),
@@ -300,7 +300,7 @@ impl Pickle {
         }
     }
 
-    /// The items of a tuple of a known length.
+    /// Returns the items of a tuple of known length.
     fn tuple<const N: usize>(&self, id: Id) -> Result<[Id; N]> {
         match &self.values[id] {
             Value::Tuple(items) => items.as_slice().try_into().context("a tuple has another length"),
@@ -308,7 +308,7 @@ impl Pickle {
         }
     }
 
-    /// What a call of `name` was given and told.
+    /// Returns the arguments of a call of `name`, and the state that was set.
     fn called(&self, id: Id, name: &str) -> Result<(Id, Option<Id>)> {
         match &self.values[id] {
             Value::Called { function, arguments, state } if self.values[*function] == Value::Global(name.into()) => {
@@ -338,13 +338,13 @@ impl Pickle {
         Ok(Array { dims, fortran, contents, dtype: self.text(name)? })
     }
 
-    /// An array of 64-bit numbers, whole or not.
+    /// Returns an array of 64-bit integers or floats.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not such an array.
     pub fn numbers(&self, id: Id) -> Result<Numbers> {
         let Array { dims, fortran, contents, dtype } = self.array(id)?;
-        // Bytes are written as text whose characters are the bytes.
+        // Bytes are stored as text with one character per byte.
         let [text, encoding] = self.tuple(self.called(contents, "_codecs encode")?.0)?;
         if self.text(encoding)? != "latin1" {
             bail!("an array's bytes are not written as latin1");

@@ -1,4 +1,4 @@
-//! How far a task is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of a task: a bar on a terminal, an occasional line elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 pub struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    /// Announces the task.
+    /// Starts the task and prints its name.
     pub fn new(what: &str, steps: usize) -> Self {
         if !std::io::stderr().is_terminal() {
             eprintln!("  ... {what}");
@@ -19,14 +19,14 @@ impl Bar {
         Self(Some(ProgressBar::new(steps as u64).with_style(style).with_message(what.to_string())))
     }
 
-    /// `done` steps are done.
+    /// Sets the number of finished steps.
     pub fn step(&self, done: usize) {
         if let Some(bar) = &self.0 {
             bar.set_position(done as u64);
         }
     }
 
-    /// Says something in between.
+    /// Prints a line above the bar.
     pub fn print(&self, text: &str) {
         match &self.0 {
             Some(bar) => bar.println(format!("  {text}")),
@@ -34,7 +34,7 @@ impl Bar {
         }
     }
 
-    /// The task is done.
+    /// Ends the task.
     pub fn finish(self) {
         if let Some(bar) = self.0 {
             bar.finish_and_clear();

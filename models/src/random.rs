@@ -1,4 +1,4 @@
-//! Repeatable randomness: the same seed gives the same weights, order and distortions on every machine.
+//! Reproducible randomness: the same seed gives the same weights, order and distortions on every machine.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::Init;
@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Random(u64);
 
 impl Random {
-    /// The generator that `seed` starts.
+    /// Creates a generator from a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -26,28 +26,28 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Uniform in `[0, 1)`.
+    /// Returns a value uniform in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Uniform in `[low, high)`.
+    /// Returns a value uniform in `[low, high)`.
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + self.unit() * (high - low)
     }
 
-    /// Uniform in `0..count`.
+    /// Returns an integer uniform in `0..count`.
     pub fn below(&mut self, count: usize) -> usize {
         (self.unit() * count as f64) as usize
     }
 
-    /// Normal with mean 0 and deviation 1: Box and Muller's transform.
+    /// Returns a value from the standard normal distribution, by the Box-Muller transform.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
-    /// Fisher and Yates's shuffle.
+    /// Shuffles a slice (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for at in (1..items.len()).rev() {
             items.swap(at, self.below(at + 1));
@@ -55,7 +55,7 @@ impl Random {
     }
 }
 
-/// Weights to train: made as a model asks for them by name, each from a generator of its own.
+/// Initial weights: created when a model requests them by name, each from its own generator.
 #[derive(Debug, Clone)]
 pub struct VarInit {
     seed: u64,
@@ -63,12 +63,12 @@ pub struct VarInit {
 }
 
 impl VarInit {
-    /// Weights that `seed` determines.
+    /// Creates the source of the weights that `seed` determines.
     pub fn new(seed: u64) -> Self {
         Self { seed, made: Arc::default() }
     }
 
-    /// All weights made so far, by name.
+    /// Returns all weights created so far, by name.
     pub fn weights(&self) -> BTreeMap<String, Var> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

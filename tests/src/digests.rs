@@ -1,7 +1,7 @@
-//! Digests of our own f32 outputs: `tests/golden/f32.json`.
+//! Digests of Tealight's own f32 outputs: `tests/golden/f32.json`.
 //!
-//! The f32 kernels give the same bits on every target. The digests are made on the host (with `TEALIGHT_BLESS=1`); the
-//! tests compare them there, and `cargo xtask conformance` on a board.
+//! The f32 kernels compute the same bits on every target. The digests are generated on the host (with
+//! `TEALIGHT_BLESS=1`); tests compare them there, and `cargo xtask conformance` on a board.
 
 use crate::root;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Goldens of single operators: `tests/golden/ops/*.safetensors`.
 //!
-//! Each file holds cases: a `.tflite` model of one operator (or a few that belong together), and what TensorFlow Lite
-//! Micro answers to one or more invocations in a row.
+//! Each file holds cases: a `.tflite` model of one operator (or a few that belong together), and the outputs of
+//! TensorFlow Lite Micro for one or more consecutive invocations.
 
 use crate::root;
 use crate::tolerance::{Tolerance, floats, near};
@@ -63,8 +63,8 @@ pub fn float_networks() -> BTreeMap<String, Case> {
     networks
 }
 
-/// Runs every golden case and compares: integers by their bytes, floats as near as their operator allows. `run` gives
-/// the outputs of each of the case's steps.
+/// Runs every golden case and compares: integers by their bytes, floats within the tolerance of their operator. `run`
+/// returns the outputs of each of the case's steps.
 ///
 /// # Panics
 /// If a case cannot be run or differs, with all that do; or if hardly any were found.

@@ -1,24 +1,25 @@
-//! How near f32 outputs must be to those of TensorFlow Lite Micro.
+//! The tolerance of f32 outputs compared with those of TensorFlow Lite Micro.
 //!
-//! TensorFlow Lite Micro adds the products of a sum one after another where ours go to eight partial sums, and takes
-//! the C library's `exp` where ours is `libm`'s. So last bits differ, and in a network they add up.
+//! TensorFlow Lite Micro adds the products of a sum one after another, where Tealight adds to eight partial sums, and
+//! it uses the C library's `exp` instead of `libm`'s. Last bits therefore differ, and the differences add up in a
+//! network.
 
-/// How far an output may be off, as a part of what [`Tolerance`] names: about 40 units in the last place.
+/// The maximum difference, relative to what [`Tolerance`] names: about 40 units in the last place.
 pub const TOLERANCE: f32 = 5e-6;
 
-/// What the outputs must be.
+/// How outputs are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tolerance {
-    /// The same bytes: integers, and single operations of f32, which IEEE 754 defines to the last bit.
+    /// Equal bytes: integers, and single f32 operations, which IEEE 754 defines to the last bit.
     Exact,
-    /// Near, to the part of each element: functions of one number.
+    /// Relative to each element: functions of one value.
     Elements,
-    /// Near, to the part of the tensor's largest magnitude: sums that cancel are off by units of their parts.
+    /// Relative to the tensor's largest magnitude: sums that cancel have errors of the order of their terms.
     Tensor,
 }
 
 impl Tolerance {
-    /// What the outputs of an operator's goldens must be. The f32 operators have names that end in `_f32`.
+    /// Returns how the outputs of an operator's goldens are compared. The f32 operators have names that end in `_f32`.
     pub fn of_operator(file: &str) -> Self {
         match file {
             "add_f32" | "sub_f32" | "mul_f32" | "div_f32" | "minimum_f32" | "maximum_f32" | "max_pool2d_f32"
@@ -33,7 +34,7 @@ impl Tolerance {
 /// Compares `found` with what is `expected`; `factor` widens the tolerance.
 ///
 /// # Errors
-/// The first element that is further off than [`TOLERANCE`] allows, or differs at all where it must not.
+/// The first element that differs by more than [`TOLERANCE`] allows, or at all if it must be equal.
 pub fn near(found: &[f32], expected: &[f32], tolerance: Tolerance, factor: f32) -> Result<(), String> {
     if found.len() != expected.len() {
         return Err(format!("has {} elements instead of {}", found.len(), expected.len()));
@@ -42,11 +43,11 @@ pub fn near(found: &[f32], expected: &[f32], tolerance: Tolerance, factor: f32) 
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
         let magnitude = match tolerance {
             Tolerance::Exact => 0.0,
-            // Where functions cross 0 their arguments' last bits show: no element counts as less than 0.01.
+            // Near a function's zeros, the last bits of the arguments matter: no element counts as smaller than 0.01.
             Tolerance::Elements => b.abs().max(0.01),
             Tolerance::Tensor => largest,
         };
-        // A NaN is not near.
+        // A NaN is outside the tolerance.
         let is_near = (a - b).abs() <= factor * TOLERANCE * magnitude;
         if !is_near {
             return Err(format!("is off at element {i}: {a}, expected {b}; the largest is {largest}"));
@@ -55,7 +56,7 @@ pub fn near(found: &[f32], expected: &[f32], tolerance: Tolerance, factor: f32) 
     Ok(())
 }
 
-/// Little-endian bytes as elements.
+/// Returns little-endian bytes as elements.
 pub fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }

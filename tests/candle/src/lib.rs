@@ -1,8 +1,7 @@
-//! The block kernels of `tealight-kernels` beside those of `candle-core`: the same operations of both,
-//! on bytes.
+//! Compares the block kernels of `tealight-kernels` with those of `candle-core`: the same operations of both, on bytes.
 //!
-//! Building candle-core takes minutes, so this crate is no default member of the workspace:
-//! `cargo test --package tealight-candle-tests`.
+//! Building candle-core takes minutes, so this crate is not a default member of the workspace: `cargo test --package
+//! tealight-candle-tests`.
 
 use candle_core::quantized::GgmlType;
 use candle_core::quantized::k_quants as candle;
@@ -93,7 +92,7 @@ impl Blocks for Recorder {
     }
 }
 
-/// Pages whose Rust code is compiled and run with the documentation's tests.
+/// Pages whose Rust code is compiled and run as documentation tests.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../../README.md")]

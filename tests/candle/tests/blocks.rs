@@ -1,4 +1,4 @@
-//! Every block type gives Candle's bits: quantizing, dequantizing, and the dot product.
+//! Every block type matches Candle's bits: quantization, dequantization, and the dot product.
 
 use tealight_candle_tests::{Candle, Recorder};
 use tealight_kernels::block::{
@@ -7,8 +7,8 @@ use tealight_kernels::block::{
 use tealight_kernels::selftest::{BLOCKS, block_digest};
 use tealight_testing::rng::Rng;
 
-/// A row whose blocks are of different kinds: dense, one-sided, sparse, constant, with a far
-/// outlier, of a few levels, tiny, large, with zeros of both signs.
+/// A row with blocks of different kinds: dense, one-sided, sparse, constant, with an extreme outlier, with a few
+/// levels, tiny, large, with zeros of both signs.
 fn row(rng: &mut Rng, len: usize) -> Vec<f32> {
     let mut row = Vec::new();
     while row.len() < len {
@@ -60,7 +60,7 @@ fn quantized(block: BlockType, x: &[f32]) -> Vec<u8> {
     bytes
 }
 
-/// NaN has many bit patterns, of which neither side chooses one.
+/// NaN has many bit patterns, and the two sides may produce different ones.
 fn bits(x: &[f32]) -> Vec<u32> {
     let of = |x: &f32| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
     x.iter().map(of).collect()

@@ -1,7 +1,7 @@
-//! Recurrent layers against candle-nn's, over a sequence, with weights from one checkpoint.
+//! Recurrent layers compared with candle-nn's, over a sequence, with weights from one checkpoint.
 //!
-//! Candle adds both products and the biases in another order and takes the platform's `exp` and `tanh`, so last bits
-//! differ; gates are bounded, so what differs does not grow. The tolerance is 4 units in the last place of 1.
+//! Candle adds both products and the biases in another order and uses the platform's `exp` and `tanh`, so last bits
+//! differ; gates are bounded, so differences do not grow. The tolerance is 4 units in the last place of 1.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -23,7 +23,7 @@ const BATCHES: usize = 2;
 const STEPS: usize = 20;
 const TOLERANCE: f32 = 5e-7;
 
-/// `count` numbers between -`bound` and `bound`.
+/// Returns `count` values between -`bound` and `bound`.
 fn numbers(seed: u64, count: usize, bound: f32) -> Vec<f32> {
     let mut state = seed;
     let number = |_| (splitmix64(&mut state) >> 40) as f32 / (1 << 23) as f32 * bound - bound;
@@ -34,7 +34,8 @@ fn inputs() -> Vec<Vec<f32>> {
     (0..STEPS as u64).map(|step| numbers(100 + step, BATCHES * INPUT, 2.0)).collect()
 }
 
-/// A checkpoint of a layer of `gates` gates: weights as candle-nn initializes them, in size, and biases.
+/// Returns a checkpoint of a layer of `gates` gates: weights with the magnitude of candle-nn's initialization, and
+/// biases.
 type Checkpoint = HashMap<String, Tensor>;
 
 fn checkpoint(gates: usize) -> Checkpoint {
@@ -55,7 +56,7 @@ fn weights(checkpoint: &Checkpoint, name: &str) -> Vec<f32> {
     checkpoint[name].flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// A layer of `gates` gates, compiled and run over the inputs.
+/// Compiles a layer of `gates` gates and runs it on the inputs.
 fn ours(checkpoint: &Checkpoint, gates: usize) -> Vec<Vec<f32>> {
     let (rows, state) = ((gates * HIDDEN) as u32, [BATCHES as u32, HIDDEN as u32]);
     let mut b = Builder::new();
@@ -85,7 +86,7 @@ fn ours(checkpoint: &Checkpoint, gates: usize) -> Vec<Vec<f32>> {
     inputs().into_iter().map(step).collect()
 }
 
-/// The same by candle-nn: `hidden` gives the hidden state of a layer's state.
+/// Runs the layer with candle-nn: `hidden` returns the hidden state of a layer's state.
 fn theirs<L: RNN>(layer: &L, hidden: impl Fn(&L::State) -> &Tensor) -> Vec<Vec<f32>> {
     let mut state = layer.zero_state(BATCHES).unwrap();
     let step = |input: Vec<f32>| {

@@ -1,9 +1,9 @@
-//! Transformers beside Candle in f32: a language model in the manner of Llama, token by token, and the operators that
-//! it does not have.
+//! Transformers compared with Candle in f32: a Llama-style language model, token by token, and the operators that it
+//! does not have.
 //!
-//! Candle's matrix products and sums add in another order than ours, and its `exp` and `erf` are other implementations.
-//! So the two agree but for rounding: each element must be within `TOLERANCE * (1 + |x|)`. Here all elements are of the
-//! order of 1, and differ by some units of 2^-23: at most 1e-6 was seen.
+//! Candle's matrix products and sums add in another order than Tealight's, and its `exp` and `erf` are other
+//! implementations. The two therefore agree except for rounding: each element must be within `TOLERANCE * (1 + |x|)`.
+//! Here all elements are of the order of 1, and differ by a few units of 2^-23; the observed maximum is 1e-6.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -28,7 +28,7 @@ fn assert_near(ours: &[f32], candle: &[f32], what: &str) {
     }
 }
 
-/// Compiles the graph and gives its first output after each of the inferences, whose inputs are given as bytes.
+/// Compiles the graph and returns its first output after each of the inferences, whose inputs are bytes.
 fn run(graph: Graph, inferences: &[Vec<Vec<u8>>]) -> Vec<Vec<f32>> {
     let file = compile_kernel_graph(graph, b"", &Options::default()).unwrap().bytes;
     let mut session = OwnedSession::from_bytes(&file).unwrap();
@@ -43,7 +43,7 @@ fn run(graph: Graph, inferences: &[Vec<Vec<u8>>]) -> Vec<Vec<f32>> {
     outputs
 }
 
-/// The model in Candle, with its caches as tensors that grow.
+/// The model in Candle, with caches as growing tensors.
 struct Llama {
     sizes: Sizes,
     weights: HashMap<String, Tensor>,
@@ -68,7 +68,7 @@ impl Llama {
         x.matmul(&self.weights[name].t()?)
     }
 
-    /// `[1, width]` to `[1, heads, 1, depth]`, turned to `position`.
+    /// Rotates `[1, width]` to `position`: `[1, heads, 1, depth]`.
     fn turned(&self, x: &Tensor, position: usize) -> Result<Tensor> {
         let depth = self.sizes.depth as usize;
         let frequencies: Vec<f32> = (0..depth / 2).map(|i| 1.0 / BASE.powf(2.0 * i as f32 / depth as f32)).collect();
@@ -80,7 +80,7 @@ impl Llama {
         x.reshape((1, 1, (), self.sizes.depth as usize))?.transpose(1, 2)?.contiguous()
     }
 
-    /// Scores of what follows `token`, the next one.
+    /// Returns the scores of the token after `token`.
     fn step(&mut self, token: u32, position: usize) -> Result<Vec<f32>> {
         let group = (self.sizes.heads / self.sizes.kv_heads) as usize;
         let scale = 1.0 / f64::from(self.sizes.depth).sqrt();
@@ -96,7 +96,7 @@ impl Llama {
                 Some([keys, values]) => [Tensor::cat(&[keys, &k], 2)?, Tensor::cat(&[values, &v], 2)?],
             };
             self.caches[layer] = Some([k.clone(), v.clone()]);
-            // Each head of keys and values serves a group of neighbours.
+            // Each head of keys and values serves a group of consecutive query heads.
             let repeat = |x: &Tensor| -> Result<Tensor> {
                 let (b, heads, t, depth) = x.dims4()?;
                 x.unsqueeze(2)?.expand((b, heads, group, t, depth))?.reshape((b, heads * group, t, depth))
@@ -177,7 +177,7 @@ fn layer_norm_and_gelu_match_candle() {
 
 #[test]
 fn attention_matches_candle() {
-    // An encoder's attention: no cache, every position sees every other.
+    // An encoder's attention: no cache, and every position sees every other.
     let (heads, positions, depth) = (3u32, 7u32, 16u32);
     let shape = [heads, positions, depth];
     let all = shape.map(|dim| dim as usize);

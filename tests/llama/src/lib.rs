@@ -1,6 +1,6 @@
-//! A language model in a GGUF file, run by Candle's own `quantized_llama`: what Tealight's numbers are held against.
+//! A language model in a GGUF file, run by Candle's own `quantized_llama`, as the reference for Tealight.
 //!
-//! Building Candle takes minutes, so this crate is no default member of the workspace.
+//! Building Candle takes minutes, so this crate is not a default member of the workspace.
 
 use anyhow::{Context as _, Result};
 use candle_core::quantized::gguf_file::Content;
@@ -19,7 +19,7 @@ impl Candle {
     /// Reads a GGUF file.
     ///
     /// # Errors
-    /// Candle cannot read it.
+    /// If Candle cannot read it.
     pub fn load(mut file: impl Read + Seek) -> Result<Self> {
         let content = Content::read(&mut file).context("Candle cannot read the GGUF file")?;
         let model =
@@ -27,10 +27,10 @@ impl Candle {
         Ok(Self { model, seen: 0 })
     }
 
-    /// Reads `tokens`, all at once; gives the scores of what may come after the last.
+    /// Reads `tokens`, all at once; returns the scores of the token after the last.
     ///
     /// # Errors
-    /// Candle's.
+    /// Errors of Candle.
     pub fn read(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
         let input = Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?;
         let scores = self.model.forward(&input, self.seen)?.squeeze(0)?.to_vec1()?;
@@ -39,10 +39,10 @@ impl Candle {
     }
 }
 
-/// Reads one token with Tealight; gives the scores of what may come after it.
+/// Reads one token with Tealight; returns the scores of the token after it.
 ///
 /// # Errors
-/// The model does not take a token.
+/// If the model does not take a token.
 pub fn read(session: &mut MappedSession, token: u32) -> Result<Vec<f32>> {
     let mut input = session.input(0).context("the model has no input")?;
     input.copy_from(&[i32::try_from(token)?]).context("the model takes no token")?;
@@ -51,7 +51,7 @@ pub fn read(session: &mut MappedSession, token: u32) -> Result<Vec<f32>> {
     Ok(scores.to_vec())
 }
 
-/// The token with the greatest score, the first of equals.
+/// Returns the token with the highest score; of equals, the first.
 pub fn argmax(scores: &[f32]) -> u32 {
     tealight::argmax(scores.iter().copied()).map_or(0, |(token, _)| token as u32)
 }

@@ -25,7 +25,7 @@ enum Task {
         /// The tokens of the text
         #[arg(long, value_delimiter = ',', required = true)]
         prompt: Vec<u32>,
-        /// Tokens to make
+        /// The number of tokens to generate
         #[arg(long)]
         count: usize,
     },
@@ -50,10 +50,10 @@ enum Task {
         model: PathBuf,
         #[arg(long, value_delimiter = ',', required = true)]
         text: Vec<u32>,
-        /// Candle's scores, as it computes
+        /// Candle's scores, with its own arithmetic
         #[arg(long)]
         candle: PathBuf,
-        /// Candle's scores, all weights turned to f32 beforehand
+        /// Candle's scores, with all weights converted to f32 first
         #[arg(long)]
         exact: PathBuf,
     },
@@ -67,7 +67,7 @@ fn main() -> Result<()> {
         }
         Task::Mapped { model, prompt, count } => {
             let mut session = Mapped::open(&model)?.session(EngineChoice::Candle)?;
-            // One token at a time; of a prompt, only the last scores matter.
+            // One token at a time; for a prompt, only the last scores matter.
             let next = |tokens: &[u32]| tokens.iter().try_fold(Vec::new(), |_, &token| read(&mut session, token));
             print(&speak(&prompt, count, next)?)
         }
@@ -83,7 +83,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Continues `prompt` by the greatest scores, which `read` gives after some tokens.
+/// Continues `prompt` with the highest scores, which `read` returns after some tokens.
 fn speak(prompt: &[u32], count: usize, mut read: impl FnMut(&[u32]) -> Result<Vec<f32>>) -> Result<Spoken> {
     let start = Instant::now();
     let mut tokens = vec![argmax(&read(prompt)?)];

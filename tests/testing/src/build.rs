@@ -9,8 +9,8 @@ use tealight_format::{
 /// A constant: name, type, dimensions, bytes.
 pub type Constant = (&'static str, DType, Vec<u32>, Vec<u8>);
 
-/// What goes into a file, as it stands there. `values` are those after the constants; the first `inputs` of them are
-/// the model's inputs.
+/// The contents of a file, in order. `values` are those after the constants; the first `inputs` of them are the model's
+/// inputs.
 #[derive(Clone, Default)]
 pub struct Parts {
     pub constants: Vec<Constant>,
@@ -45,7 +45,7 @@ impl Parts {
         }
     }
 
-    /// What the operators need of a runtime.
+    /// The requirements of the operators on a runtime.
     fn op_set(&self) -> OpSet {
         let mut set = OpSet::EMPTY;
         for op in &self.ops {
@@ -83,7 +83,7 @@ impl Parts {
         values
     }
 
-    /// Adds an operator with the work that its operands make.
+    /// Adds an operator with the work of its operands.
     pub fn op(&mut self, operator: Operator, inputs: &[Option<u16>], output: u16, scratch: Option<u16>) {
         let values = self.all_values();
         let mut operands = Operands { inputs: [None; 8], count: inputs.len(), output: values[usize::from(output)] };
@@ -98,8 +98,7 @@ impl Parts {
         self.ops.push(scratch.map_or(op, |scratch| op.with_scratch(scratch, &work)));
     }
 
-    /// The same in the order that a file needs: constants by name, then `inputs`, state by offset, what operators
-    /// write, and views.
+    /// Reorders for a file: constants by name, then `inputs`, state by offset, what operators write, and views.
     pub fn arranged(&self, inputs: &[u16]) -> Self {
         let constants = self.constants.len();
         let value = |i: u16| usize::from(i).checked_sub(constants).and_then(|i| self.values.get(i));
@@ -206,7 +205,7 @@ pub fn op_at(file: &[u8], values: usize, i: usize) -> usize {
     value_at(file, values) + i * OP_RECORD
 }
 
-/// Three int8 numbers through a rectifier.
+/// A ReLU of three int8 values.
 pub fn relu() -> Parts {
     let table = (0..=255u8).map(|q| if (q as i8) < 0 { 0 } else { q }).collect();
     let mut parts = Parts {
@@ -220,8 +219,8 @@ pub fn relu() -> Parts {
     parts
 }
 
-/// A 3x3 convolution of an 8x8x1 image over itself (the output lies two rows before the input, with a scratch row),
-/// then its sum with a second input, in place.
+/// A 3x3 convolution of an 8x8x1 image in place (the output starts two rows before the input, with a scratch row), then
+/// its sum with a second input, in place.
 pub fn overlapping() -> Parts {
     let weights = vec![1u8; 9];
     let channels = [0i32, 1 << 30, -1].iter().flat_map(|x| x.to_le_bytes()).collect();

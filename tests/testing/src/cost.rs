@@ -1,9 +1,9 @@
-//! The cost of what a poll did, by the plan's records.
+//! The cost of a poll, by the plan's records.
 
 use tealight::{Model, Position};
 use tealight_format::ops::CALL_COST;
 
-/// The cost of all that lies between two positions, in one go.
+/// Returns the cost of everything between two positions.
 pub fn cost_between(model: &Model<'_>, from: Position, to: Position) -> u64 {
     let Position { mut op, mut row } = from;
     let mut cost = 0u64;

@@ -1,4 +1,4 @@
-//! Runs whatever the parser accepts, and checks what must hold for any model.
+//! Runs any model that the parser accepts, and checks what must hold for it.
 
 use crate::cost::cost_between;
 use crate::random::Choices;
@@ -8,7 +8,7 @@ use tealight::{Align16, AllOps, Budget, DType, Model, Position, Session};
 const CANARY: usize = 64;
 const CANARY_BYTE: u8 = 0xa5;
 
-/// What became of a file.
+/// The result for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Refused,
@@ -17,31 +17,31 @@ pub enum Outcome {
     Ran,
 }
 
-/// How large a model may be to be run here.
+/// The maximum size of a model to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub arena: usize,
     pub cost: u64,
 }
 
-/// A file at a multiple of 16, as a memory map or a linker would place it.
+/// Copies a file to a multiple of 16, as a memory map or a linker would place it.
 pub fn aligned(file: &[u8]) -> Vec<Align16> {
     let mut blocks = vec![Align16::ZERO; Align16::count(file.len())];
     Align16::bytes_mut(&mut blocks)[..file.len()].copy_from_slice(file);
     blocks
 }
 
-/// Parses `file`. If it is a model: reads all of it, and runs it with random inputs and random slicing.
+/// Parses `file`. If it is a model, reads all of it, and runs it with random inputs and random slicing.
 ///
 /// # Panics
-/// If anything panics on the way, the slicing changes a bit, an inference depends on what its memory held before, or a
+/// If anything panics, the slicing changes a bit, an inference depends on the previous contents of its memory, or a
 /// byte outside the arena changes.
 pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcome {
     let mut blocks = aligned(file);
     let bytes: &[u8] = &Align16::bytes_mut(&mut blocks)[..file.len()];
     let Ok(model) = Model::parse(bytes) else { return Outcome::Refused };
     read_all(&model);
-    // It shows every byte, which takes longer than all the rest for a large file.
+    // It reads every byte, which takes longer than everything else for a large file.
     if file.len() < 4096 {
         let _ = format!("{model:?}");
     }
@@ -58,7 +58,7 @@ pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcom
         let one = infer(session, &first, |session| poll(session, choose));
         let two = infer(session, &second, |session| poll(session, choose));
         assert_eq!((&one, &two), (&whole.0, &whole.1), "the slicing shows in the outputs");
-        // Half-way through, give up and start again, in the memory that all this has left behind.
+        // Stops half-way and starts again, in the memory that this leaves behind.
         let _ = session.poll(Budget::macs(model.cost() / 2));
         session.reset();
         infer(session, &first, |session| poll(session, choose))
@@ -67,7 +67,7 @@ pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcom
     Outcome::Ran
 }
 
-/// The outputs of one inference with random inputs; `None` if the file is refused.
+/// Returns the outputs of one inference with random inputs; `None` if the file is refused.
 pub fn outputs(file: &[u8], choose: &mut Choices<'_>) -> Option<Vec<Vec<u8>>> {
     let mut blocks = aligned(file);
     let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).ok()?;
@@ -124,7 +124,7 @@ fn random_inputs(model: &Model<'_>, choose: &mut Choices<'_>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Writes the inputs, runs, and gives the bytes of all outputs.
+/// Writes the inputs, runs, and returns the bytes of all outputs.
 fn infer<'m>(
     session: &mut Session<'m, AllOps>,
     inputs: &[Vec<u8>],
@@ -139,7 +139,8 @@ fn infer<'m>(
             let output = session.output(i).unwrap();
             let _ = output.argmax();
             match output.dtype() {
-                // Which NaN comes of an operation on two is the processor's choice, and the compiler may swap them.
+                // Which NaN results from an operation on two depends on the processor, and the compiler may swap the
+                // operands.
                 DType::F32 => output
                     .as_slice::<f32>()
                     .unwrap()

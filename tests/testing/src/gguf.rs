@@ -1,13 +1,13 @@
-//! Small GGUF files, written by hand: what a converter would write of a tiny `llama`.
+//! Small GGUF files, written by hand: the output of a converter for a tiny `llama`.
 
 use crate::rng::Rng;
 use std::collections::BTreeMap;
 
-/// A GGUF file in the making.
+/// A GGUF file under construction.
 #[derive(Clone)]
 pub struct File {
     pub version: u32,
-    /// The alignment of tensors that is written; 32 goes without saying.
+    /// The alignment of tensors that is written; 32 is the default and is not written.
     pub alignment: u32,
     /// Key, type and bytes of each entry.
     pub metadata: Vec<(String, u32, Vec<u8>)>,
@@ -36,7 +36,7 @@ impl Default for File {
 }
 
 impl File {
-    /// Puts an entry in, in the place of one of the same key.
+    /// Sets an entry, replacing one with the same key.
     pub fn entry(&mut self, key: &str, kind: u32, value: Vec<u8>) {
         self.metadata.retain(|(old, _, _)| old != key);
         self.metadata.push((key.into(), kind, value));
@@ -123,10 +123,10 @@ pub const ROPE_BASE: f32 = 500.0;
 pub const TOKENS: [&str; 18] =
     ["<s>", "</s>", "a", "b", "c", "d", "e", "h", "l", "o", "Ġ", "he", "ll", "llo", "hello", "Ġhe", "Ċ", "Ã"];
 
-/// How weights are stored: GGML's code, and the bytes of some numbers.
+/// How weights are stored: GGML's code, and a function to the bytes.
 pub type Store<'a> = (u32, &'a dyn Fn(&[f32]) -> Vec<u8>);
 
-/// As they are.
+/// Unchanged.
 pub const F32: Store<'static> = (0, &|values| values.iter().flat_map(|value| value.to_le_bytes()).collect());
 
 impl Llama {
@@ -191,7 +191,7 @@ impl Llama {
         let count = shape.iter().product();
         let values: Vec<f32> = match shape {
             [_] => (0..count).map(|_| 1.0 + 0.2 * random.unit()).collect(),
-            // Of a size that keeps the vectors' own.
+            // With a magnitude that keeps that of the vectors.
             _ => (0..count).map(|_| 2.0 * random.unit() / (shape[1] as f32).sqrt()).collect(),
         };
         let name = format!("{name}.weight");

@@ -1,4 +1,4 @@
-//! A small language model in the manner of Llama, of random weights: its graph, for tests.
+//! A small Llama-style language model with random weights, as a graph for tests.
 
 use crate::rng::Rng;
 use tealight_compiler::BlockType;
@@ -62,7 +62,8 @@ impl Sizes {
     }
 }
 
-/// Random weights: norms about 1, matrices so that activations keep their size. The same for the same sizes.
+/// Returns random weights: norms about 1, and matrices that keep the magnitude of activations. The same for the same
+/// sizes.
 pub fn random_weights(sizes: &Sizes) -> Vec<(String, Vec<u32>, Vec<f32>)> {
     let mut rng = Rng(1);
     let mut unit = || rng.unit();
@@ -84,7 +85,7 @@ pub enum Stored<'a> {
     Floats(&'a [(String, Vec<u32>, Vec<f32>)]),
     /// In blocks of this type.
     Blocks(BlockType, &'a [(String, Vec<u32>, Vec<f32>)]),
-    /// In blocks of this type, of bytes that mean nothing: for a model of which only the size matters.
+    /// In blocks of this type, with meaningless bytes: for a model of which only the size matters.
     Sized(BlockType),
 }
 
@@ -97,7 +98,7 @@ struct Writer<'a> {
     count: u32,
 }
 
-/// A model that reads `count` tokens an inference and gives the scores of what follows each.
+/// Returns a model that reads `count` tokens per inference and outputs the scores of the token after each.
 pub fn graph(sizes: Sizes, stored: Stored<'_>, count: u32) -> Graph {
     let mut b = Builder::new();
     let tokens = b.input("tokens", I32, &[count]);
@@ -190,7 +191,7 @@ impl Writer<'_> {
             }
             Stored::Sized(block) => {
                 let row_bytes = shape[1] / block.elements() * block.bytes();
-                // Different ones for each matrix, since equal constants are stored once.
+                // Different for each matrix, since equal constants are stored once.
                 let bytes: Vec<u8> = name.bytes().cycle().take(shape[0] as usize * row_bytes as usize).collect();
                 self.b.constant(name, U8, &[shape[0], row_bytes], bytes)
             }

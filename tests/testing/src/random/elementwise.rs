@@ -1,4 +1,4 @@
-//! What is computed element by element.
+//! Element-wise operators.
 
 use super::{BYTES, Builder, DefaultDims, F32, I8, Proposal, small};
 use tealight_format::ops::{
@@ -7,7 +7,7 @@ use tealight_format::ops::{
 use tealight_format::{DType, OpCode, Operator, Shape};
 
 impl Builder<'_, '_> {
-    /// An operator of two tensors, element by element, broadcast.
+    /// A binary operator with broadcasting.
     pub(super) fn binary(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         let kinds = if matches!(code, OpCode::Add | OpCode::Sub | OpCode::Mul) { I8 } else { F32 };
         let a = self.operand(kinds, small, &defaults.dims);
@@ -49,7 +49,7 @@ impl Builder<'_, '_> {
         Proposal::new(operator, inputs, kinds[0], out)
     }
 
-    /// A rectifier with slopes below 0: one for all, one for each channel, or one for each element.
+    /// A PReLU with slopes for all elements, for each channel, or for each element.
     pub(super) fn prelu(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         let kinds = if code == OpCode::Prelu { I8 } else { F32 };
         let x = self.operand(kinds, small, &defaults.dims);
@@ -69,7 +69,7 @@ impl Builder<'_, '_> {
         Proposal::new(operator, vec![Some(x), Some(alpha)], kinds[0], out)
     }
 
-    /// A function of one f32 number.
+    /// A function of one f32 value.
     pub(super) fn unary(&mut self, defaults: &DefaultDims) -> Proposal {
         let x = self.operand(F32, small, &defaults.dims);
         let code = self.choose.below(UnaryFunction::COUNT as u32) as i32;
@@ -78,7 +78,7 @@ impl Builder<'_, '_> {
             1 | 2 => [self.choose.pick(&[0.1, 1.0, -2.0, 0.0]), 0.0],
             _ => [0.0; 2],
         };
-        // Parameters that are refused have no function: what is refused shows elsewhere.
+        // Parameters that are refused have no function; other tests cover them.
         let function = UnaryFunction::parse(code, parameters).unwrap_or(UnaryFunction::Tanh);
         let attrs = UnaryF32 { function };
         Proposal::new(Operator::UnaryF32(attrs), vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())

@@ -1,10 +1,10 @@
-//! When values are live, and where they lie: planned with reuse and overlap.
+//! Live ranges and offsets of values, with reuse and overlap.
 
 use super::{Builder, Ref};
 use tealight_format::{Operands, Value, align16};
 
 impl Builder<'_, '_> {
-    /// Sets when each value is live.
+    /// Computes the live range of each value.
     pub(super) fn assign_live_ranges(&mut self) {
         let ops = self.steps.len() as u16;
         for (at, step) in self.steps.iter().enumerate() {
@@ -26,7 +26,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Gives every value its place: state first, then each value where nothing live is, or over an input that dies.
+    /// Assigns offsets: state first, then each value where nothing live is, or over an input whose live range ends.
     pub(super) fn memory(&mut self) {
         let mut end = 0;
         for v in self.parts.values.iter_mut().filter(|v| v.is_state() && v.alias.is_none()) {

@@ -1,9 +1,9 @@
-//! Random, nearly valid plans: every operator with random attributes, shapes, lives and memory.
+//! Random, nearly valid plans: every operator with random attributes, shapes, live ranges and memory.
 //!
 //! The builder makes choices from a string of bytes, so a fuzzer's mutations and a property test's shrinking both work
-//! on plans. An operator is built by its rule, with odd values here and there; one whose operands do not suit it is
-//! mostly dropped, so that the others are reached. Lives are then computed and memory is planned with reuse and
-//! overlap, and at last some field may be broken.
+//! on plans. An operator is built by its rule, with occasional odd values; one with unsuitable operands is mostly
+//! dropped, so that the others are reached. Live ranges are then computed and memory is planned with reuse and overlap,
+//! and finally a field may be broken.
 
 mod choices;
 mod convolution;
@@ -29,13 +29,13 @@ const BYTES: &[DType] = &[DType::I8, DType::U8];
 const ALL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::I32, DType::F32];
 const F32: &[DType] = &[DType::F32];
 
-/// Dimensions for operands that need no others.
+/// Default dimensions of operands.
 struct DefaultDims {
     dims: Vec<u32>,
     image: Vec<u32>,
 }
 
-/// An operator that its operands may suit, and the type and dimensions of its output.
+/// A proposed operator, and the type and dimensions of its output.
 struct Proposal {
     operator: Operator,
     inputs: Vec<Option<Ref>>,
@@ -57,7 +57,7 @@ fn is_image(v: &Value) -> bool {
     v.shape.rank() == 4 && small(v)
 }
 
-/// For an operator that its operands do not suit.
+/// For an operator with unsuitable operands.
 const ANY_WORK: Work =
     Work { rows: 1, row_bytes: 1, row_cost: 1, scratch_cost: 0, prepare_cost: 0, period: 1, macs: 0 };
 
@@ -78,7 +78,7 @@ struct Step {
 
 struct Builder<'c, 'b> {
     choose: &'c mut Choices<'b>,
-    /// Some sizes are up to so many times as large as usual.
+    /// The maximum factor by which some sizes are larger than usual.
     scale: i32,
     parts: Parts,
     constants: Vec<Value>,
@@ -130,7 +130,7 @@ pub fn apart(parts: &Parts) -> Parts {
     let mut parts = parts.clone();
     let mut end = parts.values.iter().filter(|v| v.is_state()).map(Value::end).max().map_or(0, align16) as u32;
     for i in 0..parts.values.len() {
-        // A broken alias may be the index that stands for none.
+        // A broken alias may be the index that means none.
         let base = parts.values[i].alias.and_then(|base| usize::from(base).checked_sub(parts.constants.len()));
         let base = base.and_then(|base| parts.values.get(base).copied());
         let v = &mut parts.values[i];
@@ -144,7 +144,7 @@ pub fn apart(parts: &Parts) -> Parts {
     parts
 }
 
-/// These dimensions, the largest halved until there are fewer than `count` elements.
+/// Halves the largest of these dimensions until there are fewer than `count` elements.
 fn at_most(count: u32, mut dims: Vec<u32>) -> Vec<u32> {
     while dims.iter().product::<u32>() >= count {
         let largest = dims.iter_mut().max().unwrap();
@@ -165,7 +165,7 @@ impl Builder<'_, '_> {
         self.parts.values[i].alias.map_or(i, usize::from)
     }
 
-    /// From 1 to `max`, or, in larger plans, to a multiple of it.
+    /// Returns 1 to `max`, or, in larger plans, up to a multiple of it.
     fn size(&mut self, max: i32) -> u32 {
         let larger = self.scale > 1 && self.choose.one_in(2);
         self.choose.between(1, if larger { max * self.scale } else { max }) as u32

@@ -51,7 +51,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
         std::fs::write(file, &inputs).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let progress = Progress::start(format!("building {} for {}", model.name, board.id));
-    let built = firmware::build(
+    let image = firmware::build(
         context,
         Recipe {
             board: &board,
@@ -62,7 +62,6 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
             log: args.log,
         },
     )?;
-    let image = std::fs::read(&built)?;
     let sizes = firmware::sizes(&image)?;
     let output = args.output.clone().unwrap_or_else(|| format!("{}-{}.elf", board.id, model.name).into());
     files::write_whole(&output, &image)?;

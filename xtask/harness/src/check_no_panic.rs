@@ -91,7 +91,7 @@ fn forbidden_symbols(context: &Context, board: &Board, model: &Path, features: &
     let named = if features.is_empty() { "no features".into() } else { features.join(", ") };
     let progress = Progress::start(format!("checking the symbols of {} with {named}", board.id));
     let recipe = Recipe { board, name: "the model", model, embedded_input: None, features, log: Level::Trace };
-    let image = std::fs::read(firmware::build(context, recipe)?)?;
+    let image = firmware::build(context, recipe)?;
     let symbols = symbols(&image)?;
     // An image without symbols would pass whatever it held.
     if !symbols.iter().any(|symbol| symbol.starts_with("tealight_board::")) {

@@ -1,7 +1,9 @@
-//! Files: read whole, written whole, and their digests.
+//! Files: read whole, written whole, locked, and their digests.
 
+use crate::context::Context;
 use anyhow::{Context as _, Result};
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::path::Path;
 
 /// Reads a file; the error names it.
@@ -16,6 +18,16 @@ pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
         .map_or(Ok(()), std::fs::create_dir_all)
         .and_then(|()| tealight_compiler::write_file(file, bytes))
         .with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Waits for the lock of this name, which excludes other processes of this workspace until it is dropped.
+pub fn lock(context: &Context, name: &str) -> Result<File> {
+    let folder = context.cache().join("locks");
+    let file = folder.join(name);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| File::create(&file))
+        .and_then(|lock| lock.lock().map(|()| lock))
+        .with_context(|| format!("cannot lock {}", file.display()))
 }
 
 /// The SHA-256 of `bytes` in lower-case hexadecimal.

@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::context::Context;
+use crate::files;
 use crate::fit;
 use crate::install;
 use anyhow::{Context as _, Result, bail};
@@ -59,10 +60,12 @@ impl Level {
     }
 }
 
-/// Builds the firmware and returns its ELF image.
-pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
+/// Builds the firmware and returns its ELF image. Only one process at a time builds for a board, because the next build
+/// replaces the file that is read here.
+pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<Vec<u8>> {
     let board = recipe.board;
     install::ensure_target(context, &board.target)?;
+    let _lock = files::lock(context, &format!("firmware-{}", board.id))?;
     let model = std::path::absolute(recipe.model)?;
     let id = &board.id;
     let mut command = cargo(context, board, &["build", "--profile", "firmware"], recipe.features)
@@ -84,7 +87,7 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<PathBuf> {
         }
         bail!("the firmware for {id} with the model {} did not build:\n{}", model.display(), errors.trim_end());
     }
-    executable(&messages, id).with_context(|| format!("cargo built no image for {id}"))
+    files::read(&executable(&messages, id).with_context(|| format!("cargo built no image for {id}"))?)
 }
 
 /// A command of cargo for a board's crate, with the compiler flags of the board's core.

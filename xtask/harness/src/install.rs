@@ -3,6 +3,7 @@
 //! Processes that ask at the same time install one after the other ([`lock`]).
 
 use crate::context::{Context, run_quietly, try_read};
+use crate::files;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
 use std::fs::File;
@@ -11,11 +12,7 @@ use xshell::{Cmd, Shell, cmd};
 /// Waits until no other process of this workspace installs anything; the others wait until the lock is dropped. What
 /// was missing before may be there after.
 pub fn lock(context: &Context) -> Result<File> {
-    let file = context.cache().join("setup.lock");
-    std::fs::create_dir_all(context.cache())
-        .and_then(|()| File::create(&file))
-        .and_then(|lock| lock.lock().map(|()| lock))
-        .with_context(|| format!("cannot lock {}", file.display()))
+    files::lock(context, "install")
 }
 
 /// Whether the Rust target's core library is installed.

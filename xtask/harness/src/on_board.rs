@@ -130,7 +130,7 @@ pub fn emulate(
     };
     let input_file = write("input.bin", input)?;
     let model_file = stable_copy(context, model)?;
-    let built = firmware::build(
+    let image = firmware::build(
         context,
         Recipe {
             board,
@@ -141,8 +141,6 @@ pub fn emulate(
             log: options.log,
         },
     )?;
-    // A copy, so that another build cannot replace the image under the emulator.
-    let image = std::fs::read(&built)?;
     let image_file = write("firmware.elf", &image)?;
     if options.embed_input {
         std::fs::remove_file(&input_file)?;

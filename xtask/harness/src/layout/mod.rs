@@ -100,7 +100,7 @@ fn of_board(context: &Context, board: &Board, model: &ModelFile) -> Result<Layou
     let features = model.features();
     let file = stable_copy(context, model)?;
     let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: None, features, log: Level::Info };
-    let image = Image::parse(&std::fs::read(firmware::build(context, recipe)?)?)?;
+    let image = Image::parse(&firmware::build(context, recipe)?)?;
     let layout = look(board, &model.name, &image);
     progress.done(&match layout.findings.len() {
         0 => "nothing wrong".into(),

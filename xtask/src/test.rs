@@ -19,9 +19,10 @@ use crate::layout::LayoutArgs;
 use crate::linux::{self, OnLinux as _};
 use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
+use crate::table::table;
 use crate::{
     check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, fuzz, install, layout, llm,
-    parsing, publish, repeat, table,
+    parsing, publish, repeat,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -480,10 +481,9 @@ fn entries(extent: Extent) -> Vec<lanes::Entry> {
 
 /// Shows how long each step took, and in the last lines what failed.
 fn sum_up(outcomes: &[Outcome], seconds: u64) -> Result<()> {
-    let mut table = table::table();
-    table.set_header(["step", "seconds", ""]);
+    let mut table = table(&["step"], &["seconds"], &[""]);
     for Outcome { name, seconds, passed } in outcomes {
-        table.add_row([name.clone(), seconds.to_string(), if *passed { "passed" } else { "FAILED" }.into()]);
+        table.row([name.clone(), seconds.to_string(), if *passed { "passed" } else { "FAILED" }.into()]);
     }
     println!("{table}");
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed).collect();

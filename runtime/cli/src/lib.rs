@@ -32,7 +32,7 @@ pub use error::{Error, Result};
 pub use escape::{visible, visible_lines};
 pub use output_file::clean_up_when_interrupted;
 pub use screen::Screen;
-pub use table::grouped;
+pub use table::{Table, grouped};
 pub use tensor_file::read_inputs;
 
 /// Compile a trained network into one file, run it, look into it

@@ -1,13 +1,14 @@
 //! Plain tables: aligned columns with two spaces between them, of which some can be left out where space is short.
 
 use crate::escape::{shortened, visible};
+use std::fmt;
 
 /// The maximum number of characters of a cell: a name in a file may have a million.
 const WIDEST: usize = 200;
 
 /// A table that is filled row by row.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
+pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
@@ -25,32 +26,32 @@ const GAP: &str = "  ";
 
 impl Table {
     /// Creates a table without columns.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a column of text. If the table is too wide, columns of the highest `rank` are left out first; rank 0 always
     /// stays.
-    pub(crate) fn text(mut self, title: &'static str, rank: u8) -> Self {
+    pub fn text(mut self, title: &'static str, rank: u8) -> Self {
         self.columns.push(Column { title, right: false, rank });
         self
     }
 
     /// Adds a column of numbers, aligned to the right.
-    pub(crate) fn number(mut self, title: &'static str, rank: u8) -> Self {
+    pub fn number(mut self, title: &'static str, rank: u8) -> Self {
         self.columns.push(Column { title, right: true, rank });
         self
     }
 
     /// Adds a row with one cell for each column. A cell may quote a file.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells = cells.into_iter().map(|cell| visible(&shortened(&cell, WIDEST)).into_owned());
         self.rows.push(cells.collect());
     }
 
     /// Returns the table as text, and the titles of the columns that were left out to make it at most `width` columns
     /// wide.
-    pub(crate) fn draw(&self, width: Option<usize>) -> (String, Vec<&'static str>) {
+    pub fn draw(&self, width: Option<usize>) -> (String, Vec<&'static str>) {
         let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.column_width(column)).collect();
         let total = |shown: &[usize]| {
             shown.iter().map(|column| widths[*column] + GAP.len()).sum::<usize>().saturating_sub(GAP.len())
@@ -91,6 +92,13 @@ impl Table {
     }
 }
 
+/// All columns, without an end of the last line.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.draw(None).0.trim_end_matches('\n'))
+    }
+}
+
 /// Formats `number` with commas between groups of three digits.
 pub fn grouped(number: impl Into<u64>) -> String {
     let digits = number.into().to_string();
@@ -123,6 +131,7 @@ mod tests {
         let mut table = Table::new().text("name", 0).number("n", 1).number("more", 2);
         table.row(["a".into(), "1".into(), "22".into()]);
         table.row(["bbb×".into(), "333".into(), "4".into()]);
+        assert_eq!(table.to_string(), "name    n  more\na       1    22\nbbb×  333     4");
         assert_eq!(table.draw(None), ("name    n  more\na       1    22\nbbb×  333     4\n".into(), vec![]));
         assert_eq!(table.draw(Some(9)), ("name    n\na       1\nbbb×  333\n".into(), vec!["more"]));
         assert_eq!(table.draw(Some(2)).1, ["more", "n"]);

@@ -8,10 +8,9 @@ use crate::context::Context;
 use crate::emulator;
 use crate::error::Usage;
 use crate::subject::subjects;
-use crate::table;
+use crate::table::{Table, table};
 use anyhow::{Result, bail};
 use clap::Args;
-use comfy_table::CellAlignment;
 use std::collections::BTreeMap;
 use tealight_cli::grouped;
 
@@ -67,12 +66,12 @@ fn same_digests(costs: &[Cost]) -> Result<()> {
     Ok(())
 }
 
-fn as_table(costs: &[Cost]) -> comfy_table::Table {
-    let mut table = table::table();
-    table.set_header(["model", "board", "instructions", "arena B", "stack B", "RAM B", "flash B", "outputs"]);
+fn as_table(costs: &[Cost]) -> Table {
+    let mut table =
+        table(&["model", "board"], &["instructions", "arena B", "stack B", "RAM B", "flash B"], &["outputs"]);
     for cost in costs {
         let digest: String = cost.output_sha256.chars().take(12).collect();
-        table.add_row([
+        table.row([
             cost.model.clone(),
             cost.board.clone(),
             grouped(cost.instructions),
@@ -83,9 +82,6 @@ fn as_table(costs: &[Cost]) -> comfy_table::Table {
             digest,
         ]);
     }
-    table.column_iter_mut().skip(2).take(5).for_each(|column| {
-        column.set_cell_alignment(CellAlignment::Right);
-    });
     table
 }
 

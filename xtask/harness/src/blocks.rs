@@ -9,9 +9,8 @@ use crate::error::Usage;
 use crate::model::ModelFile;
 use crate::on_board::{Options, run_on_board};
 use crate::progress::Progress;
-use crate::table;
+use crate::table::table;
 use anyhow::{Context as _, Result, bail};
-use comfy_table::CellAlignment;
 use serde::Serialize;
 use std::path::Path;
 use tealight::OwnedSession;
@@ -108,17 +107,14 @@ pub fn blocks(context: &Context, board: &str, names: &[String], json: bool) -> R
         println!("{}", serde_json::to_string_pretty(&costs)?);
         return Ok(());
     }
-    let mut table = table::table();
-    table.set_header(["weights", "MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime B"]);
+    let mut table =
+        table(&["weights"], &["MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime B"], &[]);
     for cost in &costs {
         let mut row = vec![cost.weights.to_string(), grouped(cost.macs), grouped(cost.instructions)];
         row.push(format!("{:.2}", cost.instructions as f64 / cost.macs.max(1) as f64));
         row.extend([cost.arena_bytes, cost.stack_bytes, cost.model_bytes, cost.runtime_bytes].map(grouped));
-        table.add_row(row);
+        table.row(row);
     }
-    table.column_iter_mut().skip(1).for_each(|column| {
-        column.set_cell_alignment(CellAlignment::Right);
-    });
     println!("{table}");
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::emulator::{self, Found};
 use crate::install::has_target;
 use crate::linux::OnLinux as _;
-use crate::table;
+use crate::table::table;
 use anyhow::Result;
 use serde_json::json;
 
@@ -37,8 +37,7 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&list)?);
         return Ok(());
     }
-    let mut table = table::table();
-    table.set_header(["board", "core", "flash", "RAM", "emulated by", "runs here"]);
+    let mut table = table(&["board", "core"], &["flash", "RAM"], &["emulated by", "runs here"]);
     for (board, lacking) in &rows {
         let emulator = board
             .qemu
@@ -46,12 +45,12 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
             .map_or("built only".into(), |qemu| format!("{} {} -M {}", qemu.binary, qemu.version, qemu.machine));
         let here = if board.qemu.is_none() && lacking.is_empty() { "no: built only".into() } else { here(lacking) };
         let size = |region: &str| board.memory.get(region).map_or("-".into(), |memory| kib(memory.length));
-        table.add_row([&board.id, &board.core, &size("flash"), &size("ram"), &emulator, &here]);
+        table.row([&board.id, &board.core, &size("flash"), &size("ram"), &emulator, &here].map(String::clone));
     }
     for (board, lacking) in &linux {
         let emulator = format!("{} {}", board.emulator.binary, board.emulator.version);
         let here = here(lacking);
-        table.add_row([&board.id, &board.emulator.cpus.join(", "), "-", "-", &emulator, &here]);
+        table.row([&*board.id, &board.emulator.cpus.join(", "), "-", "-", &emulator, &here].map(String::from));
     }
     println!("{table}");
     if rows.iter().map(|(_, lacking)| lacking).chain(linux.iter().map(|(_, lacking)| lacking)).any(|l| !l.is_empty()) {

@@ -12,9 +12,8 @@ use crate::on_board::{Options, run_on_board};
 use crate::progress::{Progress, say};
 use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
-use crate::table;
+use crate::table::{Table, table};
 use anyhow::{Context as _, Result, bail};
-use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use tealight_cli::grouped;
 
@@ -108,11 +107,11 @@ pub fn on_boards(boards: &[Board], subjects: &[Subject], chosen: Choice<'_>) -> 
 }
 
 fn cost_table(costs: &[Cost]) -> Table {
-    let mut table = table::table();
-    table.set_header(["model", "MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime B"]);
+    let mut table =
+        table(&["model"], &["MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime B"], &[]);
     for cost in costs {
         let per_mac = format!("{:.2}", cost.instructions as f64 / cost.macs.max(1) as f64);
-        table.add_row([
+        table.row([
             cost.model.clone(),
             grouped(cost.macs),
             grouped(cost.instructions),
@@ -123,9 +122,6 @@ fn cost_table(costs: &[Cost]) -> Table {
             grouped(cost.runtime_bytes),
         ]);
     }
-    table.column_iter_mut().skip(1).for_each(|column| {
-        column.set_cell_alignment(CellAlignment::Right);
-    });
     table
 }
 

@@ -9,7 +9,8 @@ use crate::error::Usage;
 use crate::model::{ModelFile, own_models};
 use crate::on_board::{Options, run_on_board};
 use crate::progress::Progress;
-use crate::{emulator, fetch, files, install, table};
+use crate::table::{Table, table};
+use crate::{emulator, fetch, files, install};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -192,14 +193,10 @@ fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count:
     Ok(OnBoard { id: board.id.clone(), samples: answers.len(), equal, instructions, front_end_instructions })
 }
 
-fn as_table(figures: &[Figures]) -> comfy_table::Table {
-    let mut table = table::table();
+fn as_table(figures: &[Figures]) -> Table {
     let with_board = figures.iter().any(|figures| figures.board.is_some());
-    let mut header = vec!["model", "metric", "float", "quantized", "held-out samples", "bytes"];
-    if with_board {
-        header.push("equal on the board");
-    }
-    table.set_header(header);
+    let board: &[_] = if with_board { &["equal on the board"] } else { &[] };
+    let mut table = table(&["model", "metric"], &["float", "quantized", "held-out samples", "bytes"], board);
     for figures in figures {
         let mut row = vec![
             figures.name.clone(),
@@ -212,10 +209,10 @@ fn as_table(figures: &[Figures]) -> comfy_table::Table {
         if let Some(board) = &figures.board {
             row.push(format!("{} of {} on {}", board.equal, board.samples, board.id));
         }
-        table.add_row(row);
+        table.row(row);
         let mut add = |metric: String, float: f64, quantized: f64, samples: usize| {
             let [float, quantized] = [float, quantized].map(|share| format!("{share:.4}"));
-            table.add_row([String::new(), metric, float, quantized, samples.to_string(), String::new()]);
+            table.row([String::new(), metric, float, quantized, samples.to_string(), String::new()]);
         };
         if let Some(whole) = &figures.recordings {
             add(format!("{} of recordings", figures.metric), whole.float, whole.quantized, whole.samples);

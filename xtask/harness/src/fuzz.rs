@@ -5,7 +5,8 @@
 
 use crate::context::{Context, run_quietly, try_read};
 use crate::progress::Progress;
-use crate::{Usage, install, limit, table};
+use crate::table::table;
+use crate::{Usage, install, limit};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -341,11 +342,10 @@ fn show_sums(sums: &Sums, targets: &[&Target], json: bool) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&of)?);
         return Ok(());
     }
-    let mut table = table::table();
-    table.set_header(["target", "inputs without a finding", "hours"]);
+    let mut table = table(&["target"], &["inputs without a finding", "hours"], &[]);
     for target in targets {
         let Sum { executions, seconds } = sums.of(target.name);
-        table.add_row([target.name.to_string(), executions.to_string(), format!("{:.2}", seconds / 3600.0)]);
+        table.row([target.name.to_string(), executions.to_string(), format!("{:.2}", seconds / 3600.0)]);
     }
     println!("{table}");
     Ok(())
@@ -356,12 +356,11 @@ fn show(outcomes: &[Outcome], sums: &Sums, json: bool) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "targets": outcomes, "sums": sums }))?);
         return Ok(());
     }
-    let mut table = table::table();
-    table.set_header(["target", "inputs", "a second", "inputs without a finding, over all runs"]);
+    let mut table = table(&["target"], &["inputs", "a second", "inputs without a finding, over all runs"], &[]);
     for Outcome { target, executions, seconds, .. } in outcomes {
         let rate = *executions as f64 / seconds.max(1.0);
         let sum = sums.of(target).executions.to_string();
-        table.add_row([(*target).to_string(), executions.to_string(), format!("{rate:.0}"), sum]);
+        table.row([(*target).to_string(), executions.to_string(), format!("{rate:.0}"), sum]);
     }
     println!("{table}");
     for Outcome { target, finding, .. } in outcomes {

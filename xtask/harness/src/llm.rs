@@ -6,13 +6,13 @@
 
 use crate::board::LinuxBoard;
 use crate::context::{Context, run_quietly};
+use crate::fetch;
 use crate::limit;
 use crate::linux::{self, OnLinux as _};
 use crate::progress::Progress;
-use crate::{fetch, table};
+use crate::table::table;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use comfy_table::CellAlignment;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -342,12 +342,11 @@ fn succeed(command: &mut Command) -> Result<Vec<u8>> {
 
 fn print(report: &Report) {
     println!("{}{}\n", report.prompt, report.text);
-    let mut table = table::table();
-    table.set_header(["", "threads", "prompt tokens/s", "tokens/s", "peak memory B", "same tokens"]);
+    let mut table = table(&[""], &["threads", "prompt tokens/s", "tokens/s", "peak memory B", "same tokens"], &[]);
     for speed in &report.speeds {
         let memory = speed.peak_memory_bytes.map_or_else(|| "unknown".into(), grouped);
         let [prompt, answer] = [speed.prompt_rate, speed.answer_rate].map(|rate| format!("{rate:.1}"));
-        table.add_row([
+        table.row([
             speed.who.to_string(),
             speed.threads.to_string(),
             prompt,
@@ -356,9 +355,6 @@ fn print(report: &Report) {
             speed.same_tokens.to_string(),
         ]);
     }
-    table.column_iter_mut().skip(1).for_each(|column| {
-        column.set_cell_alignment(CellAlignment::Right);
-    });
     println!("{table}\n");
     println!("with Candle's kernels, Tealight is {:.2} times as fast as Candle's own", report.ratio);
     let Compared { positions, same_choice, tealight_candle, tealight_exact, candle_exact } = report.scores;

@@ -6,13 +6,13 @@
 use crate::board::{self, Board, ConsoleKind};
 use crate::context::Context;
 use crate::files::read;
+use crate::model;
 use crate::on_board::{self, Options, emulate};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run;
-use crate::{model, table};
+use crate::table::{Table, table};
 use anyhow::{Context as _, Result, anyhow, bail};
-use comfy_table::{CellAlignment, Table};
 use std::time::Duration;
 use tealight_cli::grouped;
 use tealight_format::{Model, OpCode};
@@ -139,15 +139,11 @@ fn judge(parsed: &[Parsed]) -> Result<()> {
 }
 
 fn as_table(parsed: &[Parsed]) -> Table {
-    let mut table = table::table();
-    table.set_header(["file", "bytes", "instructions", "per byte"]);
+    let mut table = table(&["file"], &["bytes", "instructions", "per byte"], &[]);
     for file in parsed {
         let [bytes, instructions] = [file.bytes as u64, file.instructions].map(grouped);
-        table.add_row([file.name.clone(), bytes, instructions, format!("{:.1}", file.each())]);
+        table.row([file.name.clone(), bytes, instructions, format!("{:.1}", file.each())]);
     }
-    table.column_iter_mut().skip(1).for_each(|column| {
-        column.set_cell_alignment(CellAlignment::Right);
-    });
     table
 }
 

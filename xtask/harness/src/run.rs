@@ -10,11 +10,11 @@ use crate::on_board::{self, Options, Run, run_on_board};
 use crate::picture::Picture;
 use crate::progress::Progress;
 use crate::reconstruction::Reconstruction;
+use crate::table::table;
 use crate::text::{self, Request, TextArgs};
-use crate::{emulator, files, input, table};
+use crate::{emulator, files, input};
 use anyhow::{Context as _, Result};
 use clap::Args;
-use comfy_table::{CellAlignment, Table};
 use serde::Deserialize;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -307,16 +307,15 @@ fn show(
 }
 
 /// What the run cost.
-fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
+fn costs(board: &Board, model: &ModelFile, run: &Run) -> String {
     let report = &run.report;
     let per_mac = |count: u64| match model.macs {
         0 => String::new(),
         macs => format!(" ({:.2} per multiply-accumulate)", count as f64 / macs as f64),
     };
-    let mut table = table::table();
-    table.set_header([format!("{} on {}", model.name, board.name), String::new(), String::new()]);
+    let mut table = table(&[""], &[""], &[""]);
     let mut row = |what: &str, number: u64, remark: String| {
-        table.add_row([what.to_string(), grouped(number), remark]);
+        table.row([what.to_string(), grouped(number), remark]);
     };
     let first = report.instructions.first().copied().unwrap_or(0);
     row("instructions of one inference", first, per_mac(first).trim().to_string());
@@ -338,10 +337,8 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> Table {
     row("  model", model_bytes, "bytes, read in place".into());
     row("  runtime and app", run.sizes.flash.saturating_sub(model_bytes), "bytes".into());
     row("emulated in", (run.seconds * 1000.0) as u64, "ms on this machine".into());
-    if let Some(column) = table.column_mut(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    // Its columns have no titles, so the table begins with an empty line.
+    format!("{} on {}{table}", model.name, board.name)
 }
 
 /// The whole of a run as one JSON value.

@@ -1,10 +1,10 @@
-//! The look of tables on the terminal: columns, and a line under the header.
+//! Tables on the terminal, as `tealight` prints them.
 
-use comfy_table::{LineStyle, Table, TableStyle};
+pub use tealight_cli::Table;
 
-/// An empty table.
-pub fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-    table
+/// Creates a table with columns of text, then columns of numbers, which are aligned to the right, then more columns of text.
+pub fn table(texts: &[&'static str], numbers: &[&'static str], remarks: &[&'static str]) -> Table {
+    let table = texts.iter().fold(Table::new(), |table, title| table.text(title, 0));
+    let table = numbers.iter().fold(table, |table, title| table.number(title, 0));
+    remarks.iter().fold(table, |table, title| table.text(title, 0))
 }

@@ -12,10 +12,10 @@ use crate::context::Context;
 use crate::model::ModelFile;
 use crate::on_board::{self, Options};
 use crate::progress::Progress;
-use crate::{report, table};
+use crate::report;
+use crate::table::{Table, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use comfy_table::CellAlignment;
 use extremes::extremes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -291,16 +291,12 @@ fn judge(jobs: &[Job]) -> Result<Vec<Worth>> {
     Ok(worths.into_iter().filter_map(of).collect())
 }
 
-fn as_table(worths: &[Worth]) -> comfy_table::Table {
-    let mut table = table::table();
-    table.set_header(["instructions a unit of", "measured", "minimum", "median", "maximum", "at"]);
+fn as_table(worths: &[Worth]) -> Table {
+    let mut table = table(&["instructions a unit of"], &["measured", "minimum", "median", "maximum"], &["at"]);
     for worth in worths {
         let figures = [worth.minimum, worth.median, worth.maximum].map(|figure| format!("{figure:.2}"));
         let start = [worth.operator.to_string(), worth.measured.to_string()];
-        table.add_row([&start[..], &figures, std::slice::from_ref(&worth.at)].concat());
+        table.row([&start[..], &figures, std::slice::from_ref(&worth.at)].concat());
     }
-    table.column_iter_mut().skip(1).take(4).for_each(|column| {
-        column.set_cell_alignment(CellAlignment::Right);
-    });
     table
 }

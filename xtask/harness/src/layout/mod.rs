@@ -11,6 +11,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+use crate::Usage;
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
@@ -19,7 +20,7 @@ use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
 use crate::run::model_and_inputs;
-use crate::{Usage, table};
+use crate::table::{Table, table};
 use anyhow::{Result, bail};
 use clap::Args;
 use image::Image;
@@ -124,11 +125,10 @@ fn look(board: &Board, model: &str, image: &Image) -> Layout {
     }
 }
 
-fn as_table(layouts: &[Layout]) -> comfy_table::Table {
-    let mut table = table::table();
-    table.set_header(["board", "model", "flash in use", "of", "RAM: variables", "stack", "of", "layout"]);
+fn as_table(layouts: &[Layout]) -> Table {
+    let mut table = table(&["board", "model"], &["flash in use", "of", "RAM: variables", "stack", "of"], &["layout"]);
     for layout in layouts {
-        table.add_row([
+        table.row([
             layout.board.clone(),
             layout.model.clone(),
             grouped(layout.flash),

@@ -8,11 +8,12 @@ use super::{EMULATED, OnLinux as _, PACKAGE, program, recurrent};
 use crate::blocks::{self, Weights};
 use crate::board::LinuxBoard;
 use crate::context::Context;
+use crate::files;
 use crate::limit;
 use crate::model::ModelFile;
 use crate::progress::Progress;
 use crate::subject::{Expected, random_inputs, run_here, subjects};
-use crate::{files, table};
+use crate::table::table;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::json;
@@ -79,21 +80,21 @@ fn compare(context: &Context, board: &LinuxBoard, jobs: &[Job], program: bool, j
         println!("{}", serde_json::to_string_pretty(&json!({ "models": outcomes, "program": used }))?);
         return Ok(());
     }
-    let mut table = table::table();
-    table.set_header(["board", "processor", "networks", "operators", "weights", "own models", "seconds"]);
+    let mut models =
+        table(&["board", "processor"], &["networks", "operators", "weights", "own models", "seconds"], &[]);
     for outcome in &outcomes {
         let counts = [outcome.networks, outcome.operators, outcome.weights, outcome.models].map(|n| n.to_string());
         let mut row = vec![outcome.board.clone(), outcome.cpu.clone()];
         row.extend(counts);
         row.push(format!("{:.1}", outcome.seconds));
-        table.add_row(row);
+        models.row(row);
     }
-    println!("{table}");
+    println!("{models}");
     if !used.is_empty() {
-        let mut table = table::table();
-        table.set_header(["board", "processor", "tealight itself on", "Candle's engine finds", "seconds"]);
-        table.add_rows(used.iter().map(program::Outcome::row));
-        println!("{table}");
+        let mut programs =
+            table(&["board", "processor", "tealight itself on", "Candle's engine finds"], &["seconds"], &[]);
+        used.iter().for_each(|outcome| programs.row(outcome.row()));
+        println!("{programs}");
     }
     eprintln!("  {} returns the same bytes as this machine", board.id);
     Ok(())

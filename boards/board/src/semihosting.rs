@@ -32,6 +32,7 @@ impl File {
     fn with_mode(name: &CStr, mode: OpenMode) -> Option<Self> {
         let file = sys_open(name, mode).ok()?.into_raw_fd();
         // An open file is never -1; the check here removes a check that could panic from the linked code.
+        // SAFETY: the file is open, and nothing closes it.
         (file != -1).then(|| Self(unsafe { BorrowedFd::borrow_raw(file) }))
     }
 }

@@ -10,8 +10,8 @@ use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::sha256;
 use tealight_tests::tolerance::{Tolerance, near};
 
-/// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::tolerance): each
-/// layer adds to it.
+/// How far the output of a whole f32 network may be off, as a multiple of [`TOLERANCE`](tealight_tests::tolerance):
+/// each layer adds to it.
 const LAYERS: f32 = 4.0;
 
 /// Checks all cases of a float network: its output and what goes into its softmax, under a tolerance.

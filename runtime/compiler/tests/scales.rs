@@ -189,8 +189,8 @@ proptest! {
                 return Ok(());
             }
         };
-        let reals: Vec<f64> = bytes(&codes).into_iter().map(|code| real(code, from)).collect();
-        let wanted = moves(&reals);
+        let values: Vec<f64> = bytes(&codes).into_iter().map(|code| real(code, from)).collect();
+        let wanted = moves(&values);
         prop_assert_eq!(outputs.len(), wanted.len());
         for (i, (found, wanted)) in outputs.iter().zip(wanted).enumerate() {
             let wanted = code(wanted, to);

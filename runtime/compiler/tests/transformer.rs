@@ -112,8 +112,8 @@ fn a_node_that_breaks_its_rule_is_named() {
     let mut b = Builder::new();
     let x = b.input("x", F32, &[3, 2]);
     assert!(b.view(x, &[7]).unwrap_err().to_string().contains("[7]"));
-    for (shape, reals) in [([1, 33], 33), ([1, 0], 0), ([2, 32], 32)] {
-        assert!(b.blocks("w", BlockType::Q4_0, shape, &vec![0.0; reals]).is_err());
+    for (shape, count) in [([1, 33], 33), ([1, 0], 0), ([2, 32], 32)] {
+        assert!(b.blocks("w", BlockType::Q4_0, shape, &vec![0.0; count]).is_err());
     }
     assert!(b.blocks("w", BlockType::Q4_0, [1, 32], &[f32::NAN; 32]).unwrap_err().to_string().contains("finite"));
 }

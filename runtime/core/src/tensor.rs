@@ -283,8 +283,8 @@ impl TensorMut<'_> {
         Ok(())
     }
 
-    /// Quantizes `numbers` into it, one for each element: `round(x / scale) + zero_point`, clamped to the type's range, as
-    /// the operator Quantize computes it (in f32, halves rounded away from zero, NaN to the zero point). For an f32
+    /// Quantizes `numbers` into it, one for each element: `round(x / scale) + zero_point`, clamped to the type's range,
+    /// as the operator Quantize computes it (in f32, halves rounded away from zero, NaN to the zero point). For an f32
     /// tensor, the numbers are copied unchanged.
     ///
     /// # Errors

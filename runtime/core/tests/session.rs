@@ -42,7 +42,8 @@ fn expected_overlapping(image: &[i8], other: &[i8]) -> Vec<i8> {
             let half = (f64::from(sum) / 2.0 + 0.5).floor() as i32;
             let quarter = (f64::from(half) / 2.0).round() as i32;
             let conv = quarter.clamp(-128, 127);
-            // Both operands are halved after a shift by 20, and the sum halved and shifted back by 18: 2^20 / 2 / 2 = 2^18.
+            // Both operands are halved after a shift by 20, and the sum halved and shifted back by 18:
+            // 2^20 / 2 / 2 = 2^18.
             (conv + i32::from(other[i as usize])).clamp(-128, 127) as i8
         })
         .collect()

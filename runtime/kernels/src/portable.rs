@@ -88,8 +88,8 @@ impl Window {
     }
 }
 
-/// Adds to `accumulators[i]` the product of input and weight `i` of every tap of a window. If the taps do not lie within
-/// both slices, nothing is added.
+/// Adds to `accumulators[i]` the product of input and weight `i` of every tap of a window. If the taps do not lie
+/// within both slices, nothing is added.
 #[inline]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     if window.fits(accumulators.len(), [input.len(), weights.len()]) {

@@ -55,7 +55,8 @@ fn moves_codes(operator: &Operator) -> bool {
     )
 }
 
-/// The network of `parts`, a plan that the parser takes, without what the planner decides: places, lives, scratch.
+/// The network of `parts`, a plan that the parser takes, without what the planner decides: offsets, live ranges,
+/// scratch.
 pub fn of(parts: &Parts) -> Graph {
     let mut graph = Graph::default();
     for (i, (name, dtype, dims, bytes)) in parts.constants.iter().enumerate() {

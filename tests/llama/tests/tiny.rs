@@ -50,7 +50,7 @@ fn block_networks_agree_with_candle_except_for_rounded_activations() {
     for (name, matrices, head) in [("q4_0", q4_0, true), ("q4_1", q4_1, false), ("q8_0", q8_0, true)] {
         let worst = worst(&Llama::new(23, matrices, q8_0, head), &mut random);
         // Both make the activations of each product 8-bit numbers. A last bit before that tips a rounding now and then,
-        // by 1/127 of the greatest of 32 activations.
+        // by 1/127 of the largest of 32 activations.
         assert!(worst < 0.02, "{name}: {worst}");
     }
 }

@@ -1,6 +1,6 @@
-//! Golden networks: `tests/golden/models.json` lists the models, the rules that generate their inputs, and the digests of
-//! their outputs. The digest of an input is compared first, which shows that both sides run the same input. A float network
-//! must output the same bits as on the host (`tests/golden/f32.json`).
+//! Golden networks: `tests/golden/models.json` lists the models, the rules that generate their inputs, and the digests
+//! of their outputs. The digest of an input is compared first, which shows that both sides run the same input. A float
+//! network must output the same bits as on the host (`tests/golden/f32.json`).
 
 use crate::context::Context;
 use crate::error::Usage;

@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: everything that the boards need. The other tasks ask for what they need themselves, so running it
-//! first is optional.
+//! `cargo xtask setup`: everything that the boards need. The other tasks ask for what they need themselves, so running
+//! it first is optional.
 
 use crate::board::{Board, LinuxBoard};
 use crate::context::Context;

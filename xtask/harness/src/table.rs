@@ -2,7 +2,8 @@
 
 pub use tealight_cli::Table;
 
-/// Creates a table with columns of text, then columns of numbers, which are aligned to the right, then more columns of text.
+/// Creates a table with columns of text, then columns of numbers, which are aligned to the right, then more columns of
+/// text.
 pub fn table(texts: &[&'static str], numbers: &[&'static str], remarks: &[&'static str]) -> Table {
     let table = texts.iter().fold(Table::new(), |table, title| table.text(title, 0));
     let table = numbers.iter().fold(table, |table, title| table.number(title, 0));

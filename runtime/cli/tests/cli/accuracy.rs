@@ -21,8 +21,8 @@ fn network() -> (Folder, Vec<u8>, Vec<u8>) {
     folder.write("inputs.bin", &case.steps.iter().flat_map(|step| step.inputs[0].clone()).collect::<Vec<u8>>());
     let outputs: Vec<Vec<f32>> = case.steps.iter().map(|step| floats(&step.outputs[0])).collect();
     let class = |output: &Vec<f32>| {
-        let greatest = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        output.iter().position(|&x| x == greatest).unwrap() as u8
+        let highest = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        output.iter().position(|&x| x == highest).unwrap() as u8
     };
     let classes = outputs.iter().map(class).collect();
     (folder, classes, outputs.iter().flatten().flat_map(|x| x.to_le_bytes()).collect())

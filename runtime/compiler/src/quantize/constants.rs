@@ -569,7 +569,7 @@ mod tests {
         let join = Op::Concat { axis: 2, activation: Activation::None };
         let y = b.node(join, &[old, x], "join", &[1, 1, 2, 2]);
         let pool = crate::ir::Window { size: [1, 2], ..window(Padding::Valid, 1, 1) };
-        let y = b.node(Op::MaxPool2d(pool), &[y], "greatest", &[1, 1, 1, 2]);
+        let y = b.node(Op::MaxPool2d(pool), &[y], "max", &[1, 1, 1, 2]);
         b.0.nodes.push(copy(x, state));
         let report = compile(&b.network(y), Some(Ranges::MinMax)).1;
         assert!(report.snr_db > 35.0 && report.warnings.is_empty(), "{report:#?}");

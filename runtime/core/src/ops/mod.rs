@@ -1,7 +1,7 @@
 //! Calls the kernels for the plan's operators: one file for each operator.
 //!
-//! Each file converts attributes and shapes to the kernel's parameters. Only the operators in the set `O` are reachable,
-//! so the linker drops the other kernels.
+//! Each file converts attributes and shapes to the kernel's parameters. Only the operators in the set `O` are
+//! reachable, so the linker drops the other kernels.
 
 /// Evaluates `$body` with `$weight` as the type in which the weights, input 1 of `$call`, are stored: `f32`, or `f16`
 /// if the set `$ops` contains it.

@@ -615,8 +615,8 @@ operators! {
     /// Rows of a block-quantized table, in f32. Inputs: indices I32, table U8 `[rows, row bytes]`.
     GatherBlock(GatherBlock) = 39, "GatherBlock";
 
-    /// One step of a long short-term memory in f32. Inputs: activations `[.., in]`, weights `[4 * hidden, in]`, recurrent
-    /// weights `[4 * hidden, hidden]`, bias `[4 * hidden]` or none, cell (state), hidden.
+    /// One step of a long short-term memory in f32. Inputs: activations `[.., in]`, weights `[4 * hidden, in]`,
+    /// recurrent weights `[4 * hidden, hidden]`, bias `[4 * hidden]` or none, cell (state), hidden.
     LstmF32(LstmF32) = 40, "LstmF32";
     /// One step of a gated recurrent unit in f32. Inputs: activations `[.., in]`, weights `[3 * hidden, in]`, recurrent
     /// weights `[3 * hidden, hidden]`, their biases `[3 * hidden]` or none, hidden.

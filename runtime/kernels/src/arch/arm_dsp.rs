@@ -171,9 +171,9 @@ pub(crate) fn requantize(
     let done = match activation.map(i8::try_from) {
         [Ok(low), Ok(high)] if words > 0 => {
             let [low, high] = [low, high].map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101);
-            // SAFETY: the loop reads `words * 4` elements of `accumulators` and the last two fields, at bytes 4 and 8 of
-            // twelve, of as many `channels`, and writes as many bytes of `outputs`; each has at least `len` elements. The
-            // flags that saturation and `SSUB8` set are read by nothing else.
+            // SAFETY: the loop reads `words * 4` elements of `accumulators` and the last two fields, at bytes 4 and 8
+            // of twelve, of as many `channels`, and writes as many bytes of `outputs`; each has at least `len`
+            // elements. The flags that saturation and `SSUB8` set are read by nothing else.
             unsafe {
                 asm!(
                     "2:",

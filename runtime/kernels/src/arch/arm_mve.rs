@@ -96,8 +96,8 @@ pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8]
     }
 }
 
-/// [`portable::multiply_taps`](crate::portable::multiply_taps): sixteen channels at a time, whose sums stay in registers over
-/// all taps; remaining channels in groups of four.
+/// [`portable::multiply_taps`](crate::portable::multiply_taps): sixteen channels at a time, whose sums stay in
+/// registers over all taps; remaining channels in groups of four.
 #[inline]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     let Window { lines, runs, line, run } = *window;
@@ -109,8 +109,8 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
     let (mut input, mut weights) = (input.as_ptr(), weights.as_ptr());
     let (by_16, rest) = accumulators.as_chunks_mut::<16>();
     for accumulators in by_16 {
-        // SAFETY: of each tap, sixteen elements of input and weights are read from the chunk's first on, which lie within
-        // both slices, as `fits` has checked for all the chunks; sixteen accumulators are read and written.
+        // SAFETY: of each tap, sixteen elements of input and weights are read from the chunk's first on, which lie
+        // within both slices, as `fits` has checked for all the chunks; sixteen accumulators are read and written.
         unsafe {
             asm!(
                 // The products of even and odd bytes are split into even and odd lanes again when they are widened: q0
@@ -232,9 +232,9 @@ pub(crate) fn requantize(
     if len == 0 {
         return;
     }
-    // SAFETY: the loop reads `len` elements of `accumulators` and the last two fields, at bytes 4 and 8 of twelve, of as many
-    // `channels`, and writes as many bytes to `outputs`; each slice has at least `len` elements. Saturation sets FPSCR.QC,
-    // so the flags are not preserved.
+    // SAFETY: the loop reads `len` elements of `accumulators` and the last two fields, at bytes 4 and 8 of twelve, of
+    // as many `channels`, and writes as many bytes to `outputs`; each slice has at least `len` elements. Saturation
+    // sets FPSCR.QC, so the flags are not preserved.
     unsafe {
         asm!(
             // The addresses of four shifts, one iteration before the first.

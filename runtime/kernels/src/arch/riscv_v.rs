@@ -208,8 +208,8 @@ pub(crate) fn requantize(
     if len == 0 {
         return;
     }
-    // SAFETY: the loop reads `len` elements of `accumulators` and the last two fields, at bytes 4 and 8 of twelve, of as many
-    // `channels`, and writes as many bytes to `outputs`; each slice has at least `len` elements.
+    // SAFETY: the loop reads `len` elements of `accumulators` and the last two fields, at bytes 4 and 8 of twelve, of
+    // as many `channels`, and writes as many bytes to `outputs`; each slice has at least `len` elements.
     unsafe {
         asm!(
             "csrwi vxrm, 0",

@@ -62,8 +62,8 @@ pub fn block_digest(kernels: &impl Blocks, block: BlockType) -> u64 {
     digest.0
 }
 
-/// A row whose parts are of different kinds: dense, one-sided, sparse, constant, with a far outlier, of a few levels, tiny,
-/// large.
+/// A row whose parts are of different kinds: dense, one-sided, sparse, constant, with a far outlier, of a few levels,
+/// tiny, large.
 fn fill(random: &mut Random, row: &mut [f32; ROW]) {
     for part in row.chunks_mut(32) {
         let kind = random.below(9);

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .common import ACTIVATIONS, Case, Model, Q, fitted, operator, reals, scale, words, zero_point
+from .common import ACTIVATIONS, Case, Model, Q, dequantize, fitted, operator, scale, words, zero_point
 
 SHAPES = [
     ((1, 4, 4, 3), (1, 4, 4, 3)),
@@ -36,7 +36,7 @@ def binary(name):
             g = model.main
             a_q = Q(scale(rng, 0.01, 0.08), zero_point(rng))
             b_q = a_q if same_q else Q(scale(rng, 0.0005, 0.5) if far else scale(rng, 0.01, 0.08), zero_point(rng))
-            samples = [reals(q, rng.integers(-128, 128, 4096)) for q in (a_q, b_q)]
+            samples = [dequantize(q, rng.integers(-128, 128, 4096)) for q in (a_q, b_q)]
             y_q = fitted(FUNCTIONS[name](*samples))
             if act in ("relu6", "relu_n1_to_1"):
                 y_q = Q(np.clip(y_q.scale[0], 0.01, 0.06), int(rng.integers(-60, 60)))
@@ -88,8 +88,8 @@ def prelu_case(shape, alpha_shape, low=-0.5, high=0.9):
         g = model.main
         x_q, a_q = Q(scale(rng, 0.01, 0.08), zero_point(rng)), Q((high - low) / 255, int(rng.integers(-100, 101)))
         alpha = rng.integers(-128, 128, alpha_shape, dtype=np.int8)
-        x = reals(x_q, rng.integers(-128, 128, 4096))
-        y_q = fitted(np.where(x >= 0, x, x * reals(a_q, rng.choice(alpha.ravel(), 4096))))
+        x = dequantize(x_q, rng.integers(-128, 128, 4096))
+        y_q = fitted(np.where(x >= 0, x, x * dequantize(a_q, rng.choice(alpha.ravel(), 4096))))
         y = g.output(shape, y_q)
         g.op("PRELU", [g.input(shape, x_q), g.const(alpha, a_q)], [y])
         return Case(model, words(input=shape, alpha=alpha_shape, x_q=x_q, a_q=a_q, y_q=y_q))

@@ -40,14 +40,14 @@ def quant(rng, low=0.002, high=0.2):
     return Q(scale(rng, low, high), zero_point(rng))
 
 
-def fitted(reals):
+def fitted(values):
     """The quantization a converter would give to these values: nearly all of them inside, zero exact."""
-    low, high = min(np.quantile(reals, 0.02), 0.0), max(np.quantile(reals, 0.98), 0.0)
+    low, high = min(np.quantile(values, 0.02), 0.0), max(np.quantile(values, 0.98), 0.0)
     step = max(high - low, 1e-6) / 255
     return Q(step, int(np.clip(round(-128 - low / step), -128, 127)))
 
 
-def reals(q, values):
+def dequantize(q, values):
     return float(q.scale[0]) * (values.astype(np.float64) - float(q.zero_point[0]))
 
 

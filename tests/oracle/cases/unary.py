@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .common import Case, Model, Q, fitted, operator, reals, scale, words, zero_point
+from .common import Case, Model, Q, dequantize, fitted, operator, scale, words, zero_point
 
 SHAPES = [(256,), (2, 128), (1, 4, 8, 8), (4, 8, 8), (2, 2, 4, 2, 8)]
 
@@ -87,7 +87,7 @@ def hard_swish():
             return q
         if i % 4 == 1:
             return Q(float(q.scale[0]) * rng.uniform(0.3, 1.3), zero_point(rng))
-        x = reals(q, np.arange(-128, 128))
+        x = dequantize(q, np.arange(-128, 128))
         return fitted(x * np.clip(x + 3, 0, 6) / 6)
 
     yield from unary("HARD_SWISH", any_q(0.005, 0.15), out, 24)

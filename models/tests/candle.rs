@@ -133,7 +133,7 @@ fn tracing_reports_shapes_that_do_not_fit() {
     let refused = |dims: &[usize]| trace(dims, |x| fc.forward(&x.flatten()?)).unwrap_err().to_string();
     assert!(refused(&[1, 2, 2, 2]).contains("head"));
     let error = trace(&[1, 2, 3, 3], Array::flatten).unwrap_err().to_string();
-    assert!(error.contains("flattened picture"), "{error}");
+    assert!(error.contains("flattened image"), "{error}");
     let conv = conv2d(3, 4, 3, Conv2dConfig::default(), vb.pp("stem")).unwrap();
     assert!(trace(&[1, 1, 8, 8], |x| conv.forward(x)).unwrap_err().to_string().contains("stem"));
     let error = trace(&[1, 3, 2, 8], |x| conv.forward(x)).unwrap_err().to_string();

@@ -232,7 +232,7 @@ fn with_candle(context: &Context) -> Result<()> {
     let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
     let (shell, cargo) = (&context.shell, context.cargo());
-    cmd!(shell, "{cargo} test --release --features tealight-cli/candle {packages...}")
+    cmd!(shell, "{cargo} test --no-fail-fast --release --features tealight-cli/candle {packages...}")
         .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
         .env("CLIPPY_ARGS", ["-D", "warnings"].join(CLIPPY_SEPARATOR))
         .quiet()

@@ -141,7 +141,7 @@ fn tracing_reports_shapes_that_do_not_fit() {
     let error = trace(&[1, 3, 4, 4], |x| x.max_pool2d([5, 1], [1, 1])).unwrap_err().to_string();
     assert!(error.contains("MaxPool2d") && error.contains("[5, 1]"), "{error}");
     let error = trace(&[1, 4], |x| x.max_pool2d([1, 1], [1, 1])).unwrap_err().to_string();
-    assert!(error.contains("not a picture"), "{error}");
+    assert!(error.contains("not an image"), "{error}");
     let error = trace(&[1, 3, 4, 4], |x| x.max_pool2d([2, 2], [2, 2])?.add(x)).unwrap_err().to_string();
     assert!(error.contains("Add: its inputs are"), "{error}");
 }

@@ -53,7 +53,7 @@ pub fn ensure_component(context: &Context, command: &str, component: &str) -> Re
 /// Asks rustup for the nightly toolchain unless it is there.
 pub fn ensure_nightly(context: &Context) -> Result<()> {
     let shell = &context.shell;
-    let install = "rustup toolchain install nightly --profile minimal";
+    let install = "rustup toolchain install nightly --no-self-update --profile minimal";
     ensure(context, "the nightly toolchain", cmd!(shell, "rustup run nightly rustc --version"), &[install])
 }
 
@@ -61,7 +61,7 @@ pub fn ensure_nightly(context: &Context) -> Result<()> {
 pub fn ensure_miri(context: &Context) -> Result<()> {
     let shell = &context.shell;
     let add = "rustup component add --toolchain nightly miri rust-src";
-    let install = "rustup toolchain install nightly --profile minimal --component miri,rust-src";
+    let install = "rustup toolchain install nightly --no-self-update --profile minimal --component miri,rust-src";
     ensure(context, "Miri", cmd!(shell, "rustup run nightly cargo miri --version"), &[add, install])
 }
 

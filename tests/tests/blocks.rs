@@ -1,7 +1,7 @@
 //! Fully connected layers with block-quantized weights.
 //!
 //! That the blocks and their products are Candle's, bit for bit, is shown for the kernels (`tests/candle`). Here a
-//! layer of a whole compiled network is compared with real arithmetic on what its blocks stand for.
+//! layer of a whole compiled network is compared with f64 arithmetic on the values that its blocks represent.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -23,7 +23,7 @@ fn run(compiled: &Compiled, input: &[u8], mut budget: impl FnMut() -> Budget) ->
     session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
-/// The real numbers that `values` become when they are quantized, in rows of `depth`.
+/// The values that the blocks of quantized `values` represent, in rows of `depth`.
 fn through_blocks(of: BlockType, values: &[f32], depth: usize) -> Vec<f32> {
     let mut out = vec![0.0; values.len()];
     for (row, out) in values.chunks_exact(depth).zip(out.chunks_exact_mut(depth)) {

@@ -3,10 +3,9 @@
 use super::work::{product, sum, weight_cost};
 use super::{
     Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, activation, attrs_of, bits,
-    overlap, range, sizes, window_fits, words,
+    overlap, range, window_fits, words,
 };
-use crate::{DType, Shape, Value};
-use tealight_types::Window2d;
+use crate::{DType, Value};
 
 /// Attributes of a 2-D convolution. Each output channel has its own bias, multiplier and shift in the `channels`
 /// table; the bias has `-input_zero_point * sum(weights)` folded in.
@@ -36,6 +35,7 @@ impl OpInfo for Conv2d {
 }
 
 without_blocks!(Conv2d);
+window_of_weights!(Conv2d);
 
 impl Conv2d {
     pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
@@ -44,13 +44,6 @@ impl Conv2d {
 }
 
 impl Conv2d {
-    /// The window over the image, of weights `[_, KH, KW, _]`; for checked attributes.
-    #[inline]
-    pub const fn window2d(&self, weights: &Shape) -> Window2d {
-        let kernel = [weights.dim(1) as usize, weights.dim(2) as usize];
-        Window2d { kernel, stride: sizes(self.stride), dilation: sizes(self.dilation), pad: sizes(self.pad) }
-    }
-
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         let activation = tri!(activation::<CHECK>(attrs, 6));
         Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })
@@ -156,6 +149,7 @@ impl OpInfo for Conv2dF32 {
 }
 
 without_blocks!(Conv2dF32);
+window_of_weights!(Conv2dF32);
 
 impl Conv2dF32 {
     pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
@@ -164,13 +158,6 @@ impl Conv2dF32 {
 }
 
 impl Conv2dF32 {
-    /// The window over the image, of weights `[_, KH, KW, _]`; for checked attributes.
-    #[inline]
-    pub const fn window2d(&self, weights: &Shape) -> Window2d {
-        let kernel = [weights.dim(1) as usize, weights.dim(2) as usize];
-        Window2d { kernel, stride: sizes(self.stride), dilation: sizes(self.dilation), pad: sizes(self.pad) }
-    }
-
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         let activation = tri!(range::<CHECK>(attrs, 6));
         Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })

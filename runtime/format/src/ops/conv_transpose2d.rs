@@ -2,11 +2,8 @@
 
 use super::conv2d::grouped;
 use super::work::{product, quotient, sum, weight_cost};
-use super::{
-    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, attrs_of, bits, range, sizes, words,
-};
-use crate::{DType, Shape};
-use tealight_types::Window2d;
+use super::{Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, attrs_of, bits, range, words};
+use crate::DType;
 
 /// Attributes of a transposed 2-D convolution. Tap `k` of input `i` is added to output `i * stride + k * dilation -
 /// pad`, if that is inside. The bias is one number for each output channel, or absent.
@@ -39,16 +36,10 @@ impl OpInfo for ConvTranspose2dF32 {
 }
 
 without_blocks!(ConvTranspose2dF32);
+window_of_weights!(ConvTranspose2dF32);
 output_apart!(ConvTranspose2dF32);
 
 impl ConvTranspose2dF32 {
-    /// The window over the image, of weights `[_, KH, KW, _]`; for checked attributes.
-    #[inline]
-    pub const fn window2d(&self, weights: &Shape) -> Window2d {
-        let kernel = [weights.dim(1) as usize, weights.dim(2) as usize];
-        Window2d { kernel, stride: sizes(self.stride), dilation: sizes(self.dilation), pad: sizes(self.pad) }
-    }
-
     pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
         let activation = tri!(range::<CHECK>(attrs, 6));
         Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })

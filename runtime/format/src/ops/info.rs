@@ -123,6 +123,25 @@ macro_rules! output_apart {
     };
 }
 
+/// Implements `window2d` for a convolution: attributes with stride, dilation and pad, and the kernel of its weights.
+macro_rules! window_of_weights {
+    ($op:ident) => {
+        impl $op {
+            /// The window over the image, of weights `[_, KH, KW, _]`; for checked attributes.
+            #[inline]
+            pub const fn window2d(&self, weights: &$crate::Shape) -> tealight_types::Window2d {
+                let kernel = [weights.dim(1) as usize, weights.dim(2) as usize];
+                tealight_types::Window2d {
+                    kernel,
+                    stride: super::sizes(self.stride),
+                    dilation: super::sizes(self.dilation),
+                    pad: super::sizes(self.pad),
+                }
+            }
+        }
+    };
+}
+
 /// Implements `block_type` and `workspace` for an operator without block-quantized weights and without a workspace.
 macro_rules! without_blocks {
     ($op:ident) => {

@@ -263,6 +263,8 @@ fn run(folder: &Path, target: &'static Target, program: &Path, goldens: &Path, l
         format!("-rss_limit_mb={LARGEST}"),
         format!("-artifact_prefix={}/", artifacts.display()),
         "-len_control=0".into(),
+        // No other process adds to the corpus, and reading its folder again each second takes time.
+        "-reload=0".into(),
         "-print_final_stats=1".into(),
         "-verbosity=0".into(),
     ]);

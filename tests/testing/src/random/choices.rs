@@ -52,14 +52,13 @@ impl<'a> Choices<'a> {
     pub fn bytes(&mut self, n: usize) -> Vec<u8> {
         // A few choices spread over many bytes (xorshift64; George Marsaglia, "Xorshift RNGs", 2003).
         let mut state = u64::from(self.word()).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut bytes = Vec::with_capacity(n.next_multiple_of(8));
-        while bytes.len() < n {
+        let mut bytes = vec![0; n];
+        for chunk in bytes.chunks_mut(8) {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            bytes.extend(state.to_le_bytes());
+            chunk.copy_from_slice(&state.to_le_bytes()[..chunk.len()]);
         }
-        bytes.truncate(n);
         bytes
     }
 }

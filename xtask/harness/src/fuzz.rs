@@ -118,6 +118,9 @@ struct Sum {
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Sums(BTreeMap<String, Sum>);
 
+/// The exit status of libFuzzer after a signal that asks it to end (`InterruptExitCode` in its `FuzzerOptions.h`).
+const INTERRUPTED: i32 = 72;
+
 /// How long a target runs.
 #[derive(Clone, Copy, Debug)]
 enum Length {
@@ -275,8 +278,10 @@ fn run(folder: &Path, target: &'static Target, program: &Path, goldens: &Path, l
     let printed = String::from_utf8_lossy(&output.stderr);
     let executions =
         executions(&printed).with_context(|| format!("{name} does not print how many inputs it had:\n{printed}"))?;
-    let finding = (!output.status.success()).then(|| finding(&printed));
+    let interrupted = output.status.code() == Some(INTERRUPTED);
+    let finding = (!output.status.success() && !interrupted).then(|| finding(&printed));
     progress.done(&match &finding {
+        None if interrupted => format!("interrupted after {executions} inputs, nothing found"),
         None => format!("{executions} inputs, nothing found"),
         Some(_) => format!("{executions} inputs, A FINDING"),
     });

@@ -48,8 +48,8 @@ enum Lane {
     Host,
     /// Firmware: the profile `firmware`.
     Boards,
-    /// What the nightly compiler builds.
-    Nightly,
+    /// What has build folders of its own, most of it built by the nightly compiler.
+    Others,
 }
 
 /// A part of the tests.
@@ -83,11 +83,6 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Host, Extent::Fast, "clippy, host", |context, _| clippy_host(context)),
     Step::new(Lane::Host, Extent::Fast, "documentation", |context, _| documentation(context)),
     Step::new(Lane::Host, Extent::Fast, HOST_TESTS, |context, _| host_tests(context)).after(FETCHING),
-    Step::new(Lane::Host, Extent::Fast, "format, kernels and core in 32 bits", |context, _| in_32_bits(context)),
-    Step::new(Lane::Host, Extent::Usual, "packages as they would be published", |context, _| publish::package(context)),
-    Step::new(Lane::Host, Extent::Usual, "dependencies: licences, bans, sources, advisories", |context, _| {
-        publish::dependencies(context)
-    }),
     Step::new(Lane::Host, Extent::Usual, WITH_CANDLE, |context, _| with_candle(context)),
     Step::new(Lane::Host, Extent::Full, "a language model, beside Candle and on emulated Arm", |context, _| {
         language_model(context)
@@ -101,11 +96,8 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Host, Extent::Usual, "Candle's engine on Armv8, without and with dot products", |context, _| {
         candle_on_arm(context)
     }),
-    Step::new(Lane::Host, Extent::Usual, "examples: built, and run where an emulator can", |context, _| {
-        examples::examples(context)
-    }),
     Step::new(Lane::Boards, Extent::Fast, FETCHING, |context, _| fetch_models(context)),
-    Step::new(Lane::Boards, Extent::Fast, "clippy, firmware", |context, _| clippy_firmware(context)),
+    Step::new(Lane::Boards, Extent::Fast, "clippy, firmware", clippy_firmware),
     Step::new(Lane::Boards, Extent::Fast, "no panic and no allocation in the firmware", |context, _| no_panic(context)),
     Step::new(
         Lane::Boards,
@@ -123,14 +115,44 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Boards, Extent::Usual, "polls run no more instructions than their costs allow", |context, _| {
         costs(context)
     }),
+    Step::new(Lane::Boards, Extent::Usual, "examples: built, and run where an emulator can", |context, _| {
+        examples::examples(context)
+    }),
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
-    Step::new(Lane::Nightly, Extent::Usual, "Miri", miri).after(HOST_TESTS),
-    Step::new(Lane::Nightly, Extent::Usual, "fuzzing, a short run", fuzz_shortly),
+    Step::new(Lane::Others, Extent::Usual, "packages as they would be published", |context, _| {
+        publish::package(context)
+    }),
+    Step::new(Lane::Others, Extent::Usual, "dependencies: licences, bans, sources, advisories", |context, _| {
+        publish::dependencies(context)
+    }),
+    // Build scripts of 32-bit programs are built where those of the host's tests are.
+    Step::new(Lane::Others, Extent::Usual, "format, kernels and core in 32 bits", |context, _| in_32_bits(context))
+        .after(HOST_TESTS),
+    Step::new(Lane::Others, Extent::Usual, "Miri", miri),
+    Step::new(Lane::Others, Extent::Usual, "fuzzing, a short run", fuzz_shortly),
 ];
 
 /// What Miri runs, a line a run: it is some thousand times slower than the machine, so long random tests are left out.
 const MIRI: &[&[&str]] = &[
+    &["--package", "tealight-kernels", "--lib", "--", "--skip", "every_half"],
+    &["--package", "tealight-format", "--test", "parse", "--", "never_panic"],
+    &[
+        "--package",
+        "tealight",
+        "--tests",
+        "--",
+        "--skip",
+        "any_budgets",
+        "--skip",
+        "a_poll_does",
+        "--skip",
+        "equations",
+    ],
+];
+
+/// What it runs under `--full`.
+const MIRI_AT_LENGTH: &[&[&str]] = &[
     &["--package", "tealight-kernels", "--lib"],
     &["--package", "tealight-format", "--tests"],
     &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
@@ -151,21 +173,21 @@ fn format(context: &Context) -> Result<()> {
 }
 
 fn clippy_host(context: &Context) -> Result<()> {
-    install::ensure_component(context, "clippy", "clippy")?;
     cargo(context, &["clippy", "--all-targets", "--", "-D", "warnings"])
 }
 
+/// The default board with each feature, which choose the same on every board; except under `--fast`, the others as well.
+///
 /// With the profile of firmware, whose folder no other lane writes.
-fn clippy_firmware(context: &Context) -> Result<()> {
+fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)? {
-        install::ensure_target(context, &board.target)?;
-        // What features choose is the same on every board.
-        let features: &[&[&str]] = if board.id == board::DEFAULT {
-            &[&[], &["audio"], &["loadable"], &["measure-parse"], &["seed-faults"], &["text"]]
-        } else {
-            &[&[]]
+        let features: &[&[&str]] = match (board.id == board::DEFAULT, extent) {
+            (true, _) => &[&[], &["audio"], &["loadable"], &["measure-parse"], &["seed-faults"], &["text"]],
+            (false, Extent::Fast) => continue,
+            (false, _) => &[&[]],
         };
+        install::ensure_target(context, &board.target)?;
         for features in features {
             let command = firmware::cargo(context, &board, &["clippy", "--profile", "firmware"], features)
                 .args(["--", "-D", "warnings"]);
@@ -207,15 +229,14 @@ fn no_panic(context: &Context) -> Result<()> {
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }
 
-/// Boards that nothing here runs. `cargo clippy` would compile their HALs once more, which takes minutes; clippy in the
-/// place of the compiler finds them built.
+/// Boards that nothing here runs. `cargo clippy` would compile their HALs once more, which takes minutes.
 fn hardware(context: &Context) -> Result<()> {
     layout::layout(context, &LayoutArgs::default())?;
     let model = check_no_panic::model_file(context)?;
     for board in Board::built_only(&context.root)? {
         firmware::cargo(context, &board, &["rustc", "--profile", "firmware"], &[])
             .args(["--", "-D", "warnings"])
-            .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+            .envs(CHECKED)
             .env("DEFMT_LOG", Level::Info.name())
             .env("TEALIGHT_MODEL", &model)
             .run()?;
@@ -224,24 +245,23 @@ fn hardware(context: &Context) -> Result<()> {
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
-///
-/// `cargo clippy` would check Candle and then `cargo test` compile it. clippy in the place of the compiler does with
-/// one build; the words that `cargo clippy` would pass to it are in a variable.
 fn with_candle(context: &Context) -> Result<()> {
-    install::ensure_component(context, "clippy", "clippy")?;
     let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
     let (shell, cargo) = (&context.shell, context.cargo());
     cmd!(shell, "{cargo} test --no-fail-fast --release --features tealight-cli/candle {packages...}")
-        .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
-        .env("CLIPPY_ARGS", ["-D", "warnings"].join(CLIPPY_SEPARATOR))
+        .envs(CHECKED)
         .quiet()
         .run()?;
     eval::check_after_tests(context, board::DEFAULT)
 }
 
-/// Between words in `CLIPPY_ARGS`.
-const CLIPPY_SEPARATOR: &str = "__CLIPPY_HACKERY__";
+/// Variables that put clippy in the place of the compiler. `cargo clippy` would check all dependencies, which `cargo
+/// test` would then compile; this does with one build. The second holds the words that `cargo clippy` would pass.
+///
+/// clippy leaves out optimizations before code generation, so what is measured is never built by it.
+const CHECKED: [(&str, &str); 2] =
+    [("RUSTC_WORKSPACE_WRAPPER", "clippy-driver"), ("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings")];
 
 /// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.
 fn language_model(context: &Context) -> Result<()> {
@@ -317,8 +337,8 @@ fn costs(context: &Context) -> Result<()> {
 fn miri(context: &Context, extent: Extent) -> Result<()> {
     let shell = &context.shell;
     install::ensure_miri(context)?;
-    let cases = if extent == Extent::Full { "8" } else { "2" };
-    for words in MIRI {
+    let (runs, cases) = if extent == Extent::Full { (MIRI_AT_LENGTH, "8") } else { (MIRI, "2") };
+    for words in runs {
         let words = words.iter();
         cmd!(shell, "rustup run nightly cargo miri test {words...}")
             .env_remove("RUSTUP_TOOLCHAIN")
@@ -333,7 +353,7 @@ fn miri(context: &Context, extent: Extent) -> Result<()> {
 
 /// Long enough to show that the targets work and to find what is easy to find.
 fn fuzz_shortly(context: &Context, extent: Extent) -> Result<()> {
-    let seconds = if extent == Extent::Full { 120 } else { 12 };
+    let seconds = if extent == Extent::Full { 120 } else { 6 };
     fuzz::fuzz(context, &FuzzArgs { seconds, ..FuzzArgs::default() })
 }
 
@@ -411,16 +431,11 @@ pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
             let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
             return Err(Usage(format!("no step's name contains `{text}`; the steps are: {}", known.join("; "))).into());
         }
-        run_all(context, &named(steps, extent))
+        run_lanes(context, &steps, extent)?
     } else {
-        run_lanes(extent)?
+        run_lanes(context, &steps_of(extent), extent)?
     };
     sum_up(&outcomes, start.elapsed().as_secs())
-}
-
-fn named<'a>(steps: impl IntoIterator<Item = &'a Step>, extent: Extent) -> Vec<Named> {
-    let steps = steps.into_iter().map(|step| (step.name, step.run));
-    steps.map(|(name, run)| -> Named { (name.into(), Box::new(move |context| run(context, extent))) }).collect()
 }
 
 /// All that can be tested on these boards alone.
@@ -444,7 +459,7 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
     Ok(steps)
 }
 
-/// Runs the steps in this process one after another, all of them even if one fails.
+/// Runs the tests of boards in this process one after another, all of them even if one fails.
 fn run_all(context: &Context, steps: &[Named]) -> Vec<Outcome> {
     let run = |(name, run): &Named| {
         println!("== {name}");
@@ -460,23 +475,29 @@ fn run_all(context: &Context, steps: &[Named]) -> Vec<Outcome> {
     steps.iter().map(run).collect()
 }
 
-/// Runs the steps of this extent in their lanes, each in a process of its own.
-fn run_lanes(extent: Extent) -> Result<Vec<Outcome>> {
+/// Runs the steps in their lanes, each in a process of its own.
+fn run_lanes(context: &Context, steps: &[&Step], extent: Extent) -> Result<Vec<Outcome>> {
+    install::ensure_component(context, "clippy", "clippy")?;
     // A copy, because a step builds this program anew.
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let program = folder.path().join("xtask");
     let this = std::env::current_exe().context("cannot find this program's own file")?;
     std::fs::copy(this, &program).context("cannot copy this program")?;
-    Ok(lanes::run(&entries(extent), |step| {
-        let words = ["test", "--alone", step.name, "--full"];
-        lanes::run_apart(&program, &words[..if extent == Extent::Full { 4 } else { 3 }])
+    Ok(lanes::run(&entries(steps), |step| {
+        let mut words = vec!["test", "--alone", step.name];
+        words.extend((extent == Extent::Full).then_some("--full"));
+        lanes::run_apart(&program, &words)
     }))
 }
 
 /// The steps of this extent.
-fn entries(extent: Extent) -> Vec<lanes::Entry> {
-    let steps = STEPS.iter().filter(|step| step.from <= extent);
-    steps.map(|step| lanes::Entry { name: step.name, lane: step.lane as usize, after: step.after }).collect()
+fn steps_of(extent: Extent) -> Vec<&'static Step> {
+    STEPS.iter().filter(|step| step.from <= extent).collect()
+}
+
+/// The steps as the lanes see them.
+fn entries(steps: &[&Step]) -> Vec<lanes::Entry> {
+    steps.iter().map(|step| lanes::Entry { name: step.name, lane: step.lane as usize, after: step.after }).collect()
 }
 
 /// Shows how long each step took, and in the last lines what failed.
@@ -505,7 +526,7 @@ mod tests {
     #[test]
     fn no_step_waits_for_one_that_waits_for_it_or_that_there_is_not() {
         for extent in [Extent::Fast, Extent::Usual, Extent::Full] {
-            let steps = entries(extent);
+            let steps = entries(&steps_of(extent));
             // Each step ends when those before it in its lane have, and the one that it waits for.
             let mut ended: Vec<&str> = Vec::new();
             let ready = |ended: &[&str], step: &lanes::Entry| {

@@ -7,11 +7,13 @@
 use peak_alloc::PeakAlloc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::graph::Graph;
-use tealight_compiler::{CompileError, Compiled, Options, compile_tflite, import_tflite};
+use tealight_compiler::{BlockType, CompileError, Compiled, Options, compile_tflite, import_tflite};
 use tealight_format::Model;
 use tealight_testing::gguf::{self, Llama};
+use tealight_testing::llama::{Sizes, Stored, graph};
 use tealight_testing::tflite::{
     self, ADD, CONCATENATION, CUSTOM, DEPTHWISE_CONV_2D, F32, FULLY_CONNECTED, File, GATHER, I8, NONE, RELU,
 };
@@ -177,6 +179,26 @@ fn weights_that_many_layers_share_are_stored_in_another_type_once() {
         let file = chain(last);
         assert_eq!(within(32.0, || compile_tflite(&file, &options)).unwrap().report.weights_bytes, bytes);
     }
+}
+
+#[test]
+fn weights_that_many_layers_share_are_summed_once() {
+    let _alone = alone();
+    let mut file = File::default();
+    let (bytes, mut y) = (file.buffer(&vec![1; 1_000_000]), file.tensor("x", I8, &[1, 1000], NONE));
+    file.inputs.push(y);
+    let w = file.tensor("w", I8, &[1000, 1000], bytes);
+    // Each layer has 12 kB of channels. If the weights were read again for every layer, it would take minutes.
+    for _ in 0..5000 {
+        let next = file.tensor("y", I8, &[1, 1000], NONE);
+        file.node(FULLY_CONNECTED, &[y, w], &[next], None);
+        y = next;
+    }
+    file.outputs.push(y);
+    let file = file.bytes();
+    let compiled = within(256.0, || compile(&file)).unwrap();
+    // One table of channels: all layers have the same scales.
+    assert_eq!(compiled.report.weights_bytes, 1_000_000 + 12_000);
 }
 
 #[test]
@@ -427,4 +449,15 @@ fn rejects_invalid_hyperparameters() {
     let mut file = Llama::new(1, gguf::F32, gguf::F32, false).file;
     file.f32("llama.rope.scaling.factor", 1.0);
     compile_gguf(&file.bytes(), &GgufOptions::default(), &Options::default()).unwrap();
+}
+
+#[test]
+fn compiles_a_language_model_of_thirty_layers() {
+    let _alone = alone();
+    // The sizes of a model with 135 million weights.
+    let sizes = Sizes { vocabulary: 49152, layers: 30, heads: 9, kv_heads: 3, depth: 64, hidden: 1536, capacity: 512 };
+    let graph = graph(sizes, Stored::Sized(BlockType::Q4_0), 1);
+    // The file that is written, and what is written of it at a time.
+    let compiled = within(180.0, || compile_kernel_graph(graph, b"", &Options::default())).unwrap();
+    assert!(compiled.report.weights_bytes > 70_000_000);
 }

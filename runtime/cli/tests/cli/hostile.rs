@@ -4,7 +4,6 @@
 use crate::common::{Folder, Outcome, TEALIGHT, npy};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 use tealight::Model;
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::graph::ElementType::{F32, I32};
@@ -13,21 +12,17 @@ use tealight_format::ops::{BatchMatMulF32, BinaryF32, UnaryF32, UnaryFunction};
 use tealight_format::{MAX_HEADER, Operator};
 use tealight_testing::build;
 
-/// The time limit of a command on a busy machine, in a build without optimization.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Runs `tealight` with an address space of 1 GiB, and checks that it ends in time and with one of its exit codes.
+/// Runs `tealight` with an address space of 1 GiB and 30 seconds of processor time (10 are enough for an optimized
+/// build), and checks that it ends with one of its exit codes.
 fn guarded(folder: &Folder, args: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
-    // If the system does not limit the address space, the rest is still checked.
-    command.args(["-c", "ulimit -v 1048576 2>/dev/null; exec \"$@\"", "sh", TEALIGHT]).args(args);
+    // If the system does not limit the address space, the rest is still checked. At the limit of time a signal ends it.
+    command.args(["-c", "ulimit -t 30; ulimit -v 1048576 2>/dev/null; exec \"$@\"", "sh", TEALIGHT]).args(args);
     command.current_dir(folder.path(".")).process_group(0).stdin(Stdio::null());
-    let start = Instant::now();
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let outcome = Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
-    assert!(start.elapsed() < PATIENCE, "{args:?} took {:?}", start.elapsed());
     assert!(matches!(outcome.code, Some(0..=2)), "{args:?}: {:?} {}", output.status, outcome.err);
     for text in [&outcome.out, &outcome.err] {
         let obeyed = |c: char| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));

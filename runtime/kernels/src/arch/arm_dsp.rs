@@ -13,18 +13,19 @@ pub(crate) use crate::portable::ROWS;
 /// [`portable::dot_rows`]: four rows at a time, four elements of each in one iteration.
 #[inline]
 pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8], stride: usize) {
-    let words = input.len() / 4;
+    let Some([a0, a1, a2, a3]) = accumulators.first_chunk_mut().filter(|_| N == 4) else {
+        return rest(accumulators, input, weights, stride);
+    };
     // End of the last row. A saturated sum exceeds the length of any slice.
     let end = stride.saturating_mul(3).saturating_add(input.len());
-    if N != 4 || words == 0 || end > weights.len() {
-        return rest(accumulators, input, weights, stride);
-    }
-    let Some([a0, a1, a2, a3]) = accumulators.first_chunk_mut() else { return };
+    let words = if end <= weights.len() { input.len() / 4 } else { 0 };
     // SAFETY: the loop reads `words * 4` bytes from `input` and from each of the four rows of `weights`, the last of
     // which ends within it, as checked above. It writes no memory and has no other effect than the sticky overflow flag
     // of the status register, which nothing reads.
     unsafe {
         asm!(
+            "cmp {words}, #0",
+            "beq 3f",
             "2:",
             "ldr {x}, [{input}], #4",
             "sxtb16 {even}, {x}",
@@ -52,6 +53,7 @@ pub(crate) fn dot_rows<const N: usize>(accumulators: &mut [i32; N], input: &[i8]
             "smlad {a0}, {x}, {w}, {a0}",
             "subs {words}, {words}, #1",
             "bne 2b",
+            "3:",
             input = inout(reg) input.as_ptr() => _,
             row = inout(reg) weights.as_ptr() => _,
             stride = in(reg) stride,

@@ -2,7 +2,7 @@
 //!
 //! Each does one kind of work as often as its bytes can ask for. All but those that say so are models.
 
-use tealight_format::ops::{Concat, Conv2d, Copy};
+use tealight_format::ops::{ActivationRange, Concat, Conv2d, Copy};
 use tealight_format::{DType, MAX_LIVE, Model, OpCode, Operator, Place, Value, align16};
 use tealight_testing::build::{self, Constant, Parts, arena, value};
 
@@ -162,7 +162,7 @@ fn convolutions(ops: usize, channels: u32) -> Parts {
         inputs: 1,
         ..Parts::default()
     };
-    let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: [-128, 127] };
+    let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: ActivationRange::FULL };
     parts.op(Operator::Conv2d(conv), &[Some(2), Some(1), Some(0)], 3, None);
     parts.ops = vec![parts.ops[0]; ops];
     parts.ops.iter_mut().zip(3..).for_each(|(op, output)| op.output = output);

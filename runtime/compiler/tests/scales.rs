@@ -349,7 +349,7 @@ fn requantizes_graphs_of_kernel_operators_too() {
     let transpose = Operator::Transpose(ops::Transpose { perm: [1, 0, 2, 3, 4, 5] });
     let compiled = built(transpose, [&[2, 3], &[3, 2]]).unwrap();
     assert_eq!(tflite::run_file(&compiled.bytes, &[&[1, 2, 3, 4, 5, 6]]), [[2, 8, 4, 10, 6, 12]]);
-    let window = ops::Pool2d { window: [1, 1], stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
+    let window = ops::Pool2d { window: [1, 1], stride: [1, 1], pad: [0, 0], activation: ops::ActivationRange::FULL };
     let error = built(Operator::AvgPool2d(window), [&[1, 1, 1, 1]; 2]).unwrap_err().to_string();
     assert!(error.contains("`x` has scale 0.5") && error.contains("`y` has scale 0.25"), "{error}");
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::cell::RefCell;
 use tealight::{Align16, AllOps, DType, Model, OpCode, Operator, Place, Session};
-use tealight_format::ops::{Conv2dF32, Copy, Pool2d};
+use tealight_format::ops::{ActivationRange, Conv2dF32, Copy, Pool2d};
 use tealight_testing::build::{self, Parts, arena, overlapping, relu, value};
 use tealight_testing::exercise::{self, Limits, Outcome, aligned, exercise};
 use tealight_testing::random::{self, Choices};
@@ -205,7 +205,7 @@ fn a_copy_to_another_shape_copies_everything() {
 fn a_window_of_any_extent_is_checked_without_overflow() {
     // 2^48 taps of 2^20 elements: the work would exceed 64 bits if taps in the padding were counted.
     let pool = |size, width| {
-        let attrs = Pool2d { window: [size; 2], stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
+        let attrs = Pool2d { window: [size; 2], stride: [1, 1], pad: [0, 0], activation: ActivationRange::FULL };
         let input = arena(&[1, 1, width, 4], 0, (0, 0));
         let output = value(Place::Arena, DType::I8, &[1, 1, width, 4], align(input.end()), (0, 1));
         let mut parts = Parts { values: vec![input, output], inputs: 1, outputs: vec![1], ..Parts::default() };

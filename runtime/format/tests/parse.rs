@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use safetensors::SafeTensors;
-use tealight_format::ops::{Copy, FullyConnectedF32, Function, Lookup, LstmF32, Multiplier};
+use tealight_format::ops::{ActivationRange, Copy, FullyConnectedF32, Function, Lookup, LstmF32, Mul, Multiplier};
 use tealight_format::{
     DType, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, OpSet, Operator, Place, ValueFault,
 };
@@ -254,6 +254,22 @@ fn a_reserved_byte_that_is_set_is_refused() {
     let file = relu().file();
     let at = value_at(&file, 1) + 60;
     assert_eq!(error(&with_byte(file, at, 1)), ModelError::Value { value: 1, fault: ValueFault::Record });
+}
+
+#[test]
+fn the_range_of_an_int8_output_is_ordered_and_within_the_type() {
+    let mul = Mul { output: Multiplier::new(1 << 30, 0), activation: ActivationRange::FULL };
+    let parse = |min, max| {
+        let mut attrs = Operator::Mul(mul).emit();
+        attrs[2..4].copy_from_slice(&[min, max]);
+        Operator::parse(OpCode::Mul, &attrs).map(|operator| operator.emit()[2..4].to_vec())
+    };
+    for (min, max) in [(-128, 127), (0, 127), (5, 5), (-128, -128), (127, 127)] {
+        assert_eq!(parse(min, max), Ok(vec![min, max]));
+    }
+    for (min, max) in [(5, 4), (127, -128), (-129, 0), (0, 128), (256, 257), (i32::MIN, i32::MAX), (0, i32::MIN)] {
+        assert_eq!(parse(min, max), Err(OpFault::Attribute { index: 2 }), "{min} {max}");
+    }
 }
 
 #[test]
@@ -654,7 +670,7 @@ fn an_int8_average_of_more_elements_than_its_sum_holds_is_refused() {
     let mean = Operator::MeanF32(MeanF32 { reduced: 0b11 });
     assert_eq!(check(mean, &[3, MAX_AVERAGED / 2, 3], &[3]), Ok(()));
 
-    let pool = |window| Pool2d { window, stride: [1, 1], pad: [0, 0], activation: [-128, 127] };
+    let pool = |window| Pool2d { window, stride: [1, 1], pad: [0, 0], activation: ActivationRange::FULL };
     let side = 1 << 12;
     for of in [Operator::AvgPool2d, Operator::MaxPool2d] {
         assert_eq!(check(of(pool([side, side / 2])), &[1, 4096, 4096, 1], &[1, 1, 1, 1]), Ok(()));

@@ -10,8 +10,8 @@
 use core::ops::Range;
 
 use crate::broadcast::Broadcast;
-use crate::quant::{clamp, multiply_by_multiplier_smaller_than_one};
-use tealight_types::Multiplier;
+use crate::quant::multiply_by_multiplier_smaller_than_one;
+use tealight_types::{ActivationRange, Multiplier};
 
 /// Parameters of [`add`] and [`sub`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub struct AddSub {
     pub b: Multiplier,
     /// `2 * max(a_scale, b_scale) / (2^left_shift * output_scale)`; its shift is not positive.
     pub output: Multiplier,
-    /// Minimum and maximum of the output.
-    pub activation: [i32; 2],
+    /// The range of the output.
+    pub activation: ActivationRange,
 }
 
 impl AddSub {
@@ -57,7 +57,7 @@ impl AddSub {
     #[inline]
     fn output(&self, raw: i32) -> i8 {
         let scaled = multiply_by_multiplier_smaller_than_one(raw, self.output.multiplier, self.output.shift);
-        clamp(scaled.wrapping_add(self.output_zero_point), self.activation) as i8
+        self.activation.clamp(scaled.wrapping_add(self.output_zero_point))
     }
 }
 

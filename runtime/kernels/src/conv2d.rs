@@ -21,7 +21,7 @@ use crate::matrix::{Output, bias, matrix_vector};
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
-use tealight_types::Window2d;
+use tealight_types::{ActivationRange, Window2d};
 
 /// Parameters of [`conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub struct Conv2d {
     pub input_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Minimum and maximum of the output.
-    pub activation: [i32; 2],
+    /// The range of the output.
+    pub activation: ActivationRange,
 }
 
 /// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.

@@ -20,7 +20,7 @@ use crate::matrix::Output;
 use crate::portable::{Window, multiply_add_scalar};
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
-use tealight_types::Window2d;
+use tealight_types::{ActivationRange, Window2d};
 
 /// Parameters of [`depthwise_conv2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,8 @@ pub struct DepthwiseConv2d {
     pub input_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Minimum and maximum of the output.
-    pub activation: [i32; 2],
+    /// The range of the output.
+    pub activation: ActivationRange,
 }
 
 /// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.

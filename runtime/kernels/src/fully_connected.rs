@@ -17,6 +17,7 @@ use crate::matrix::{Output, matrix_vector};
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::div_rem;
+use tealight_types::ActivationRange;
 
 /// Parameters of [`fully_connected`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub struct FullyConnected {
     pub weights_zero_point: i32,
     /// Quantized value of a real zero in the output.
     pub output_zero_point: i32,
-    /// Minimum and maximum of the output.
-    pub activation: [i32; 2],
+    /// The range of the output.
+    pub activation: ActivationRange,
 }
 
 /// Computes output rows `rows`; a row is one element, neuron `row % out_features` of batch

@@ -52,7 +52,7 @@
 //! accumulator to output is `0.5 * 0.25 / 0.25 = 0.5`.
 //!
 //! ```
-//! use tealight_kernels::{Channel, Conv2d, Window2d, conv2d, quant::quantize_multiplier};
+//! use tealight_kernels::{ActivationRange, Channel, Conv2d, Window2d, conv2d, quant::quantize_multiplier};
 //!
 //! let (input_zero_point, weights) = (1, [3i8, -2]);
 //! let (multiplier, shift) = quantize_multiplier(0.5);
@@ -66,7 +66,7 @@
 //!     groups: 1,
 //!     input_zero_point,
 //!     output_zero_point: 0,
-//!     activation: [-128, 127],
+//!     activation: ActivationRange::FULL,
 //! };
 //! let input = [11i8, 3, -5, 10];
 //! let mut output = [0i8; 2];
@@ -142,5 +142,5 @@ pub use resize_nearest::{ResizeNearest, resize_nearest};
 pub use softmax::{Softmax, softmax};
 pub use strided_slice::{StridedSlice, strided_slice};
 pub use svdf::{Svdf, svdf, svdf_i8_state};
-pub use tealight_types::{Multiplier, Window2d};
+pub use tealight_types::{ActivationRange, Multiplier, Window2d};
 pub use transpose::{Transpose, transpose};

@@ -4,12 +4,13 @@
 use crate::arch::{ROWS, dot_rows, requantize};
 use crate::lines::{run, take};
 use crate::quant::Channel;
+use tealight_types::ActivationRange;
 
 /// The output's zero point and range, for requantization.
 #[derive(Clone, Copy)]
 pub(crate) struct Output {
     pub(crate) zero_point: i32,
-    pub(crate) activation: [i32; 2],
+    pub(crate) activation: ActivationRange,
 }
 
 impl Output {

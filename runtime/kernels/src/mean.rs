@@ -8,9 +8,9 @@
 
 use core::ops::Range;
 
-use crate::quant::{clamp, multiply_by_quantized_multiplier};
+use crate::quant::multiply_by_quantized_multiplier;
 use crate::view::{dense_strides, unravel};
-use tealight_types::Multiplier;
+use tealight_types::{ActivationRange, Multiplier};
 
 /// Parameters of [`mean`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
             sum = elements.fold(sum, |sum, &x| sum.wrapping_add(i32::from(x)));
         }
         let scaled = multiply_by_quantized_multiplier(sum.wrapping_sub(offset), multiplier, shift);
-        *output = clamp(scaled.wrapping_add(p.output_zero_point), [-128, 127]) as i8;
+        *output = ActivationRange::FULL.clamp(scaled.wrapping_add(p.output_zero_point));
     }
 }
 

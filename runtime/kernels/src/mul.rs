@@ -8,8 +8,8 @@
 use core::ops::Range;
 
 use crate::broadcast::Broadcast;
-use crate::quant::{clamp, multiply_by_quantized_multiplier};
-use tealight_types::Multiplier;
+use crate::quant::multiply_by_quantized_multiplier;
+use tealight_types::{ActivationRange, Multiplier};
 
 /// Parameters of [`mul`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct Mul {
     pub output_zero_point: i32,
     /// `a_scale * b_scale / output_scale`.
     pub output: Multiplier,
-    /// Minimum and maximum of the output.
-    pub activation: [i32; 2],
+    /// The range of the output.
+    pub activation: ActivationRange,
 }
 
 /// `a * b` for output rows `rows`; `output` holds those rows only.
@@ -36,6 +36,6 @@ pub fn mul(p: &Mul, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
         let a = i32::from(a).wrapping_sub(p.a_zero_point);
         let b = i32::from(b).wrapping_sub(p.b_zero_point);
         let scaled = multiply_by_quantized_multiplier(a.wrapping_mul(b), p.output.multiplier, p.output.shift);
-        clamp(scaled.wrapping_add(p.output_zero_point), p.activation) as i8
+        p.activation.clamp(scaled.wrapping_add(p.output_zero_point))
     });
 }

@@ -11,9 +11,8 @@
 use core::ops::Range;
 
 use crate::lines::{for_each_line, tail};
-use crate::quant::clamp;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
-use tealight_types::Window2d;
+use tealight_types::{ActivationRange, Window2d};
 
 /// Parameters of [`avg_pool2d`] and [`max_pool2d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +23,8 @@ pub struct Pool2d {
     pub output: [usize; 4],
     /// The window of an output pixel in the input; its dilation counts as 1.
     pub window: Window2d,
-    /// Minimum and maximum of the output.
-    pub activation: [i32; 2],
+    /// The range of the output.
+    pub activation: ActivationRange,
 }
 
 /// Averages output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements, and `output`
@@ -127,7 +126,7 @@ fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &
     let taps = y.len() * x.len();
     for (output, accumulator) in outputs.iter_mut().zip(accumulators) {
         if let Some(value) = R::finish(accumulator, taps) {
-            *output = clamp(value, p.activation) as i8;
+            *output = p.activation.clamp(value);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::lines::tail;
 use crate::quant::{Channel, requantize_accumulator};
+use tealight_types::ActivationRange;
 
 /// The number of rows that are multiplied together if there are that many; at least four.
 pub(crate) const ROWS: usize = 4;
@@ -111,7 +112,7 @@ pub(crate) fn requantize(
     accumulators: &[i32],
     channels: &[Channel],
     zero_point: i32,
-    activation: [i32; 2],
+    activation: ActivationRange,
     outputs: &mut [i8],
 ) {
     for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {

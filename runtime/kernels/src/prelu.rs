@@ -8,8 +8,8 @@
 use core::ops::Range;
 
 use crate::broadcast::Broadcast;
-use crate::quant::{clamp, multiply_by_quantized_multiplier};
-use tealight_types::Multiplier;
+use crate::quant::multiply_by_quantized_multiplier;
+use tealight_types::{ActivationRange, Multiplier};
 
 /// Parameters of [`prelu`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,6 @@ pub fn prelu(p: &Prelu, rows: Range<usize>, input: &[i8], alpha: &[i8], output: 
         let (x, Multiplier { multiplier, shift }) =
             if x >= 0 { (x, p.positive) } else { (x.wrapping_mul(a), p.negative) };
         let scaled = multiply_by_quantized_multiplier(x, multiplier, shift);
-        clamp(scaled.wrapping_add(p.output_zero_point), [-128, 127]) as i8
+        ActivationRange::FULL.clamp(scaled.wrapping_add(p.output_zero_point))
     });
 }

@@ -9,6 +9,7 @@
 //! (`SaturatingRoundingDoublingHighMul`, `RoundingDivideByPOT`); TensorFlow Lite Micro's
 //! `MultiplyByQuantizedMultiplier` with double rounding.
 
+use tealight_types::ActivationRange;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The bias and the requantization factor of one output channel of Conv2d, DepthwiseConv2d or FullyConnected.
@@ -99,7 +100,12 @@ pub const fn clamp(value: i32, [low, high]: [i32; 2]) -> i32 {
 /// third of the work. For other values the result is unspecified.
 #[inline]
 #[must_use]
-pub const fn requantize_accumulator(accumulator: i32, channel: &Channel, zero_point: i32, activation: [i32; 2]) -> i8 {
+pub const fn requantize_accumulator(
+    accumulator: i32,
+    channel: &Channel,
+    zero_point: i32,
+    activation: ActivationRange,
+) -> i8 {
     let Channel { multiplier, shift, .. } = *channel;
     let scaled = if shift > 0 {
         high_product(accumulator.wrapping_shl(shift.cast_unsigned()), multiplier)
@@ -107,7 +113,7 @@ pub const fn requantize_accumulator(accumulator: i32, channel: &Channel, zero_po
         let product = high_product(accumulator, multiplier);
         if shift == 0 { product } else { halve(product.saturating_add(product >> 31), !shift) }
     };
-    clamp(scaled.wrapping_add(zero_point), activation) as i8
+    activation.clamp(scaled.wrapping_add(zero_point))
 }
 
 /// [`saturating_rounding_doubling_high_mul`] for products other than `i32::MIN * i32::MIN`.
@@ -267,10 +273,11 @@ mod tests {
     #[test]
     fn requantization_clamps_to_the_activation() {
         let channel = Channel { bias: 0, multiplier: 1 << 30, shift: 1 };
-        assert_eq!(requantize_accumulator(5, &channel, 3, [-128, 127]), 8);
-        assert_eq!(requantize_accumulator(500, &channel, 3, [-128, 127]), 127);
-        assert_eq!(requantize_accumulator(-500, &channel, 3, [3, 100]), 3);
+        assert_eq!(requantize_accumulator(5, &channel, 3, ActivationRange::FULL), 8);
+        assert_eq!(requantize_accumulator(500, &channel, 3, ActivationRange::FULL), 127);
+        let activation = ActivationRange::new(3, 100).unwrap();
+        assert_eq!(requantize_accumulator(-500, &channel, 3, activation), 3);
         // With this zero point the sum wraps, and the result is one end of the clamp's range.
-        assert_eq!(requantize_accumulator(9, &channel, i32::MAX, [-128, 127]), -128);
+        assert_eq!(requantize_accumulator(9, &channel, i32::MAX, ActivationRange::FULL), -128);
     }
 }

@@ -13,8 +13,9 @@ use core::ops::Range;
 use crate::fixed_point::{exp_on_negative_values, reciprocal};
 use crate::lines::{for_each_line, run};
 use crate::quant::{
-    clamp, multiply_by_multiplier_greater_than_one, rounding_divide_by_pot, saturating_rounding_doubling_high_mul,
+    multiply_by_multiplier_greater_than_one, rounding_divide_by_pot, saturating_rounding_doubling_high_mul,
 };
+use tealight_types::ActivationRange;
 
 /// Integer bits of a scaled difference.
 const DIFF_INTEGER_BITS: u32 = 5;
@@ -71,7 +72,7 @@ fn softmax_row(p: &Softmax, input: &[i8], output: &mut [i8]) {
             Some(term) => {
                 let quotient = saturating_rounding_doubling_high_mul(scale, term);
                 let quotient = rounding_divide_by_pot(quotient, exponent);
-                clamp(quotient.wrapping_add(i32::from(i8::MIN)), [-128, 127]) as i8
+                ActivationRange::FULL.clamp(quotient.wrapping_add(i32::from(i8::MIN)))
             }
             None => i8::MIN,
         };

@@ -19,7 +19,7 @@ use crate::arch::dot_rows;
 use crate::portable::sum;
 use crate::quant::{clamp, multiply_by_quantized_multiplier};
 use crate::window::div_rem;
-use tealight_types::Multiplier;
+use tealight_types::{ActivationRange, Multiplier};
 
 /// Parameters of [`svdf`] and [`svdf_i8_state`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub struct Svdf {
     pub feature: Multiplier,
     /// `state_scale * weights_time_scale / output_scale`.
     pub output: Multiplier,
-    /// Minimum and maximum of the output.
-    pub activation: [i32; 2],
+    /// The range of the output.
+    pub activation: ActivationRange,
 }
 
 /// Computes output rows `rows`; a row is one element, unit `row % units` of batch `row / units`, and
@@ -147,7 +147,7 @@ fn compute<T: State>(
             }
         }
         let scaled = multiply_by_quantized_multiplier(total, p.output.multiplier, p.output.shift);
-        *output = clamp(scaled.wrapping_add(p.output_zero_point), p.activation) as i8;
+        *output = p.activation.clamp(scaled.wrapping_add(p.output_zero_point));
     }
 }
 

@@ -9,6 +9,7 @@
 
 use crate::fixed_point;
 use crate::quant::{clamp, multiply_by_quantized_multiplier, quantize_multiplier, rounding_divide_by_pot};
+use tealight_types::ActivationRange;
 
 /// Integer bits of the argument of [`logistic`] and [`tanh`].
 const INTEGER_BITS: i32 = 4;
@@ -259,12 +260,12 @@ pub fn requantize(p: &Rescale, x: i32) -> i32 {
 
 /// `clamp(x, 0, 6)` for input and output with the same quantization: `range` is the quantized 0 and 6.
 #[must_use]
-pub fn relu6(range: [i32; 2], x: i32) -> i32 {
-    clamp(x, range)
+pub fn relu6(range: ActivationRange, x: i32) -> i32 {
+    i32::from(range.clamp(x))
 }
 
 /// `clamp(x, -1, 1)` for input and output with the same quantization: `range` is the quantized -1 and 1.
 #[must_use]
-pub fn relu_n1_to_1(range: [i32; 2], x: i32) -> i32 {
-    clamp(x, range)
+pub fn relu_n1_to_1(range: ActivationRange, x: i32) -> i32 {
+    i32::from(range.clamp(x))
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, output, scaled};
-use tealight_kernels::{AddSub, Broadcast, Mul, Multiplier, Prelu, add, mul, prelu, sub};
+use tealight_kernels::{ActivationRange, AddSub, Broadcast, Mul, Multiplier, Prelu, add, mul, prelu, sub};
 
 struct Operands {
     broadcast: Broadcast,
@@ -123,7 +123,7 @@ fn prelu_equals_its_formula() {
             let x = i32::from(x) - input_zero_point;
             let below = x * (i32::from(alpha) - alpha_zero_point);
             let (of, by) = if x < 0 { (below, negative) } else { (x, positive) };
-            output(scaled(of, by.multiplier, by.shift), output_zero_point, [-128, 127])
+            output(scaled(of, by.multiplier, by.shift), output_zero_point, ActivationRange::FULL)
         };
         let expected: Vec<i8> = pairs.iter().map(formula).collect();
         let found = by_rows(rng, rows, broadcast.row_len, |rows, out| prelu(&p, rows, &a, &b, out));
@@ -139,7 +139,7 @@ fn operands_of_one_shape_need_no_strides() {
         b_zero_point: 0,
         output_zero_point: 0,
         output: Multiplier::new(1 << 30, 1),
-        activation: [-128, 127],
+        activation: ActivationRange::FULL,
     };
     let mut output = [0; 2];
     mul(&p, 1..2, &[1, 2, 3, 4], &[5, 6, 7, 8], &mut output);

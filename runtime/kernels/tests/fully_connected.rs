@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Channels, by_rows, flat, for_seeds, indices};
-use tealight_kernels::{Channel, FullyConnected, fully_connected};
+use tealight_kernels::{ActivationRange, Channel, FullyConnected, fully_connected};
 
 #[test]
 fn fully_connected_equals_its_definition_and_rows_are_independent() {
@@ -50,7 +50,7 @@ fn an_accumulator_wraps() {
         out_features: 1,
         weights_zero_point: 0,
         output_zero_point: 0,
-        activation: [-128, 127],
+        activation: ActivationRange::FULL,
     };
     let channels = [Channel { bias: i32::MAX, multiplier: 1 << 30, shift: 1 - 24 }];
     let mut output = [0];

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, tap};
-use tealight_kernels::{Pool2d, Window2d, avg_pool2d, max_pool2d};
+use tealight_kernels::{ActivationRange, Pool2d, Window2d, avg_pool2d, max_pool2d};
 
 /// A random layer all of whose windows meet the input, with its input.
 fn layer(rng: &mut Rng) -> (Pool2d, Vec<i8>) {
@@ -42,7 +42,8 @@ fn windows(p: &Pool2d, input: &[i8]) -> Vec<Vec<i32>> {
 }
 
 fn clamped(p: &Pool2d, value: i32) -> i8 {
-    value.max(p.activation[0]).min(p.activation[1]) as i8
+    let [min, max] = p.activation.bounds();
+    value.max(min).min(max) as i8
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn the_largest_average_that_a_model_may_have_does_not_wrap() {
             input: [1, height, width, 1],
             output: [1, 1, 1, 1],
             window: Window2d { kernel: LARGEST_WINDOW, stride: [1, 1], dilation: [1, 1], pad: [0, 0] },
-            activation: [-128, 127],
+            activation: ActivationRange::FULL,
         };
         let mut output = [99];
         avg_pool2d(&p, 0..1, &vec![x; height * width], &mut output);

@@ -5,7 +5,7 @@ mod common;
 
 use common::{by_rows, flat, for_seeds, indices, scaled};
 use tealight_kernels::quant::quantize_multiplier;
-use tealight_kernels::{Mean, Multiplier, Softmax, mean, softmax};
+use tealight_kernels::{ActivationRange, Mean, Multiplier, Softmax, mean, softmax};
 
 #[test]
 fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
@@ -35,7 +35,7 @@ fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
             let bits = count.ilog2();
             let divided = ((i64::from(multiplier) << bits) / count as i64) as i32;
             let expected = scaled(sum as i32, divided, shift - bits as i32);
-            assert_eq!(output, common::output(expected, output_zero_point, [-128, 127]), "{p:?}");
+            assert_eq!(output, common::output(expected, output_zero_point, ActivationRange::FULL), "{p:?}");
 
             let real = sum / count as f64 * factor;
             let real = (real + f64::from(output_zero_point)).clamp(-128.0, 127.0);

@@ -17,6 +17,10 @@ fn pair() -> impl Strategy<Value = [i32; 2]> {
     [int(), int()]
 }
 
+fn activation() -> impl Strategy<Value = ActivationRange> {
+    any::<[i8; 2]>().prop_map(|[a, b]| ActivationRange::new(a.min(b), a.max(b)).unwrap())
+}
+
 fn bytes() -> impl Strategy<Value = Vec<i8>> {
     proptest::collection::vec(any::<i8>(), 0..200)
 }
@@ -43,7 +47,7 @@ proptest! {
     fn convolutions_and_pools_return(
         input in dims(), output in dims(), kernel in dims(), stride in dims(), dilation in dims(),
         pad in dims(), groups in 0usize..5, input_zero_point in int(), output_zero_point in int(),
-        activation in pair(), rows in 0usize..9, x in bytes(), w in bytes(), channels in channels(),
+        activation in activation(), rows in 0usize..9, x in bytes(), w in bytes(), channels in channels(),
         len in 0usize..200,
     ) {
         let out = &mut vec![0; len][..];
@@ -67,7 +71,7 @@ proptest! {
     fn sums_and_products_return(
         sizes in dims::<6>(), a_strides in dims(), b_strides in dims(), row_len in 0usize..9,
         z in proptest::array::uniform3(int()), shifts in proptest::array::uniform4(int()),
-        multipliers in proptest::array::uniform3(int()), activation in pair(), rows in 0usize..9,
+        multipliers in proptest::array::uniform3(int()), activation in activation(), rows in 0usize..9,
         a in bytes(), b in bytes(), channels in channels(), len in 0usize..99,
     ) {
         let out = &mut vec![0; len][..];
@@ -135,7 +139,7 @@ proptest! {
 
     #[test]
     fn scalar_functions_return(
-        z in pair(), m in pair(), s in pair(), range in pair(), x in int(), scales in any::<[f32; 3]>(),
+        z in pair(), m in pair(), s in pair(), range in pair(), activation in activation(), x in int(), scales in any::<[f32; 3]>(),
         q in any::<[i16; 2]>(),
     ) {
         let [input_scale, output_scale, alpha] = scales;
@@ -163,7 +167,7 @@ proptest! {
         let _ = (unary::leaky_relu(&leaky, x), unary::leaky_relu(&of_scales, x));
         let p = unary::Rescale::from_scales(
             input_scale, input_zero_point, output_scale, output_zero_point, range);
-        let _ = (unary::relu(&p, x), unary::requantize(&p, x), unary::relu6(range, x));
+        let _ = (unary::relu(&p, x), unary::requantize(&p, x), unary::relu6(activation, x));
         let p = Quantize { scale: input_scale, zero_point: z[0], min: range[0], max: range[1] };
         quantize_i8(&p, &scales, &mut [0; 5]);
         let p = Dequantize { scale: input_scale, zero_point: z[0] };

@@ -2,19 +2,21 @@
 //!
 //! `tealight-format` describes a compiled network and `tealight-kernels` computes it; neither depends on the other. The
 //! types that both use are defined here: element types ([`DType`]), types of quantized blocks ([`BlockType`]),
-//! functions of one value ([`UnaryFunction`]), the factor between two quantizations ([`Multiplier`]), and the geometry
-//! of windows ([`Window2d`]).
+//! functions of one value ([`UnaryFunction`]), the factor between two quantizations ([`Multiplier`]), the range of an int8
+//! output ([`ActivationRange`]), and the geometry of windows ([`Window2d`]).
 //!
 //! Everything is `Copy`, and everything that a check at compile time needs is `const fn`.
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod activation;
 mod block;
 mod dtype;
 mod multiplier;
 mod unary;
 mod window;
 
+pub use activation::ActivationRange;
 pub use block::BlockType;
 pub use dtype::DType;
 pub use multiplier::Multiplier;

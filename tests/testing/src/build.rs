@@ -1,6 +1,6 @@
 //! Writes small model files by hand, independently of the compiler.
 
-use tealight_format::ops::{AddSub, Conv2d, Function, Lookup, Multiplier};
+use tealight_format::ops::{ActivationRange, AddSub, Conv2d, Function, Lookup, Multiplier};
 use tealight_format::{
     DType, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape, VALUE_RECORD, Value,
     align16,
@@ -241,11 +241,16 @@ pub fn overlapping() -> Parts {
         outputs: vec![6],
         ..Parts::default()
     };
-    let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [1, 1], activation: [-128, 127] };
+    let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [1, 1], activation: ActivationRange::FULL };
     parts.op(Operator::Conv2d(conv), &[Some(2), Some(1), Some(0)], 4, Some(5));
     let half = Multiplier::new(1 << 30, 0);
-    let add =
-        AddSub { left_shift: 20, a: half, b: half, output: Multiplier::new(1 << 30, -18), activation: [-128, 127] };
+    let add = AddSub {
+        left_shift: 20,
+        a: half,
+        b: half,
+        output: Multiplier::new(1 << 30, -18),
+        activation: ActivationRange::FULL,
+    };
     parts.op(Operator::Add(add), &[Some(4), Some(3)], 6, Some(7));
     parts
 }

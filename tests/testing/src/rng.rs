@@ -1,5 +1,7 @@
 //! Random numbers from a seed: the same on every machine.
 
+use tealight_kernels::ActivationRange;
+
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): adds to `state` and
 /// returns the next number.
 pub fn splitmix64(state: &mut u64) -> u64 {
@@ -77,13 +79,13 @@ impl Rng {
     }
 
     /// An int8 activation range, mostly the whole one.
-    pub fn activation(&mut self) -> [i32; 2] {
+    pub fn activation(&mut self) -> ActivationRange {
         match self.size(0, 2) {
             0 => {
-                let low = self.int(-128, 100);
-                [low, self.int(low, 127)]
+                let min = self.int(-128, 100);
+                ActivationRange::new(min as i8, self.int(min, 127) as i8).unwrap_or(ActivationRange::FULL)
             }
-            _ => [-128, 127],
+            _ => ActivationRange::FULL,
         }
     }
 

@@ -1,7 +1,6 @@
 //! Functions of one 8-bit value, as tables; and conversions between float and 8 bits.
 
 use super::Lowering;
-use super::scale::quantize;
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Node, Quantization, Tensor, TensorId};
 use crate::pass::requantize::{LARGEST_FACTOR, nearest, rescale};
@@ -20,7 +19,7 @@ impl Lowering<'_> {
     /// RELU6 as TensorFlow Lite Micro computes it: it clamps codes in the input's quantization, whatever the output's
     /// is.
     pub(super) fn relu6(&mut self, node: &Node) -> Result<()> {
-        let range = self.clamp_range(node, 0.0, 6.0)?;
+        let range = self.codes_between(node, [0.0, 6.0], self.graph.input(node, 0)?)?;
         let [from, to] = self.int8_ends(node)?;
         if from != to {
             let (site, scales) = (self.graph.site(node), self.scales(node));
@@ -32,7 +31,7 @@ impl Lowering<'_> {
 
     /// Clamps, then converts to the output's quantization. TensorFlow Lite Micro does not support this operator.
     pub(super) fn relu_n1_to_1(&mut self, node: &Node) -> Result<()> {
-        let range = self.clamp_range(node, -1.0, 1.0)?;
+        let range = self.codes_between(node, [-1.0, 1.0], self.graph.input(node, 0)?)?;
         let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
         if (scale, zero) == (out_scale, out_zero) {
             return self.table(node, Function::Relu, |x| unary::relu_n1_to_1(range, x));
@@ -40,12 +39,6 @@ impl Lowering<'_> {
         self.table_factor(node, 1.0)?;
         let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [-128, 127]);
         self.table(node, Function::Relu, |x| unary::requantize(&p, unary::relu_n1_to_1(range, x)))
-    }
-
-    /// Returns the codes of real bounds in the quantization of the input.
-    fn clamp_range(&self, node: &Node, low: f32, high: f32) -> Result<[i32; 2]> {
-        let [(scale, zero), _] = self.int8_ends(node)?;
-        Ok([low, high].map(|bound| quantize(bound, scale, zero).clamp(-128, 127)))
     }
 
     pub(super) fn leaky_relu(&mut self, node: &Node, alpha: f32) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::diag::Result;
 use crate::ir::Window;
 use crate::ir::graph::Node;
 use tealight_format::Operator;
-use tealight_format::ops::{MAX_AVERAGED, Pool2d, Pool2dF32};
+use tealight_format::ops::{ActivationRange, MAX_AVERAGED, Pool2d, Pool2dF32};
 
 impl Lowering<'_> {
     pub(super) fn pool(&mut self, node: &Node, window: &Window, kind: fn(Pool2d) -> Operator) -> Result<()> {
@@ -28,7 +28,7 @@ impl Lowering<'_> {
             window: window.size,
             stride: window.stride,
             pad: self.window_pad(node, window, [height, width])?,
-            activation: if from == to { activation } else { [-128, 127] },
+            activation: if from == to { activation } else { ActivationRange::FULL },
         };
         let operator = kind(pool);
         if from == to {
@@ -44,7 +44,7 @@ impl Lowering<'_> {
         pooled.quantization = self.tensor(input).quantization.clone();
         let pooled = self.graph.add(pooled);
         self.emit(node, operator, &[Some(input)], pooled);
-        self.convert(node, pooled, output, activation)
+        self.convert(node, pooled, output, activation.bounds())
     }
 
     pub(super) fn pool_f32(&mut self, node: &Node, window: &Window, kind: fn(Pool2dF32) -> Operator) -> Result<()> {

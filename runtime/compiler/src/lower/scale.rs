@@ -4,7 +4,7 @@ use super::Lowering;
 use crate::diag::{CompileError, Result};
 use crate::ir::Activation;
 use crate::ir::graph::{Node, TensorId};
-use tealight_format::ops::Multiplier;
+use tealight_format::ops::{ActivationRange, Multiplier};
 use tealight_kernels::quant::quantize_multiplier;
 
 impl Lowering<'_> {
@@ -51,16 +51,29 @@ impl Lowering<'_> {
 
     /// Returns the range of an int8 output after a fused activation: TensorFlow Lite's
     /// `CalculateActivationRangeQuantized`.
-    pub(super) fn activation_range(&self, node: &Node, activation: Activation, output: TensorId) -> Result<[i32; 2]> {
-        let (scale, zero_point) = self.int8(node, output)?;
-        let [low, high] = match activation {
-            Activation::None => return Ok([-128, 127]),
-            Activation::Relu => [quantize(0.0, scale, zero_point), 127],
-            Activation::Relu6 => [quantize(0.0, scale, zero_point), quantize(6.0, scale, zero_point)],
-            Activation::ReluN1To1 => [quantize(-1.0, scale, zero_point), quantize(1.0, scale, zero_point)],
+    pub(super) fn activation_range(
+        &self,
+        node: &Node,
+        activation: Activation,
+        output: TensorId,
+    ) -> Result<ActivationRange> {
+        let bounds = match activation {
+            Activation::None => [f32::NEG_INFINITY, f32::INFINITY],
+            Activation::Relu => [0.0, f32::INFINITY],
+            Activation::Relu6 => [0.0, 6.0],
+            Activation::ReluN1To1 => [-1.0, 1.0],
             Activation::Other(code) => return Err(self.unknown_activation(node, code)),
         };
-        Ok([low.clamp(-128, 127), high.clamp(-128, 127)])
+        self.codes_between(node, bounds, output)
+    }
+
+    /// Returns the codes from the first of two f32 bounds to the second, in the quantization of the int8 tensor `id`.
+    pub(super) fn codes_between(&self, node: &Node, bounds: [f32; 2], id: TensorId) -> Result<ActivationRange> {
+        let (scale, zero_point) = self.int8(node, id)?;
+        let [min, max] = bounds.map(|bound| ActivationRange::FULL.clamp(quantize(bound, scale, zero_point)));
+        ActivationRange::new(min, max).ok_or_else(|| {
+            self.graph.invalid(node, format!("its activation's bounds are out of order: {}", self.scales(node)))
+        })
     }
 
     pub(super) fn unknown_activation(&self, node: &Node, code: i8) -> CompileError {
@@ -120,7 +133,8 @@ mod tests {
         // Zero point 3; factor 0.5 * 0.25 / 0.5 = 0.25.
         assert_eq!(channels, [100 - 3 * 3, 1 << 30, -1, -50 - 3, 1 << 30, -1]);
         let crate::ir::graph::NodeOp::Kernel(Operator::Conv2d(conv)) = graph.nodes[0].op else { panic!() };
-        assert_eq!(conv, ops::Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: [3, 15] });
+        let activation = ops::ActivationRange::new(3, 15).unwrap();
+        assert_eq!(conv, ops::Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::Lowering;
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Node, TensorId};
 use tealight_format::Operator;
-use tealight_format::ops::Svdf;
+use tealight_format::ops::{ActivationRange, Svdf};
 
 impl Lowering<'_> {
     /// Lowers SVDF. The output's range is the type's: TensorFlow Lite Micro's reference kernel does not apply the
@@ -29,7 +29,7 @@ impl Lowering<'_> {
             rank,
             feature: self.factor(node, input_scale * feature_scale / state_scale)?,
             output: self.factor(node, self.over_scale_of(node, state_scale * time_scale, output)?)?,
-            activation: [-128, 127],
+            activation: ActivationRange::FULL,
         };
         let bias = match node.inputs.get(3).copied().flatten() {
             Some(bias) => Some(self.svdf_bias(node, bias, state_scale * time_scale)?),

@@ -2,7 +2,7 @@
 //! clamps becomes the activation of the operator before it.
 
 use crate::ir::graph::{Content, Graph, NodeOp, TensorId};
-use tealight_format::ops::Fused;
+use tealight_format::ops::{ActivationRange, Fused};
 use tealight_format::{Operator, ops};
 
 /// Fuses tables with each other and with the operators before them.
@@ -85,19 +85,19 @@ fn is_identity(table: &[u8]) -> bool {
 }
 
 /// Returns the int8 range that the table clamps to, if it does nothing else.
-fn clamp(table: &[u8]) -> Option<[i32; 2]> {
-    let value = |x: i32| i32::from(table[usize::from(x as u8)].cast_signed());
-    let (low, high) = (value(-128), value(127));
-    (low <= high && (-128..=127).all(|x| value(x) == x.clamp(low, high))).then_some([low, high])
+fn clamp(table: &[u8]) -> Option<ActivationRange> {
+    let value = |x: i8| table[usize::from(x.cast_unsigned())].cast_signed();
+    let range = ActivationRange::new(value(i8::MIN), value(i8::MAX))?;
+    (i8::MIN..=i8::MAX).all(|x| value(x) == range.clamp(x.into())).then_some(range)
 }
 
 /// Narrows the activation of `op` and returns whether it has one.
-fn clamp_activation(op: &mut NodeOp, [low, high]: [i32; 2]) -> bool {
+fn clamp_activation(op: &mut NodeOp, range: ActivationRange) -> bool {
     let NodeOp::Kernel(operator) = op else { return false };
     let Fused::Int8(at) = operator.code().fused() else { return false };
     let (at, mut attrs) = (usize::from(at), operator.emit());
-    let Some(range) = attrs.get_mut(at..at + 2) else { return false };
-    range.iter_mut().for_each(|bound| *bound = (*bound).clamp(low, high));
+    let Some(bounds) = attrs.get_mut(at..at + 2) else { return false };
+    bounds.iter_mut().for_each(|bound| *bound = range.clamp(*bound).into());
     match Operator::parse(operator.code(), &attrs) {
         Ok(narrowed) => *operator = narrowed,
         Err(_) => return false,
@@ -119,11 +119,8 @@ mod tests {
     }
 
     fn mul(b: &mut Builder, x: TensorId, y: TensorId) {
-        b.node(
-            Operator::Mul(ops::Mul { output: ops::Multiplier::new(1 << 30, 0), activation: [-100, 127] }),
-            &[x, x],
-            &[y],
-        );
+        let activation = ops::ActivationRange::new(-100, 127).unwrap();
+        b.node(Operator::Mul(ops::Mul { output: ops::Multiplier::new(1 << 30, 0), activation }), &[x, x], &[y]);
     }
 
     #[test]
@@ -159,7 +156,7 @@ mod tests {
         assert_eq!(names(&graph), ["Mul"]);
         assert_eq!(graph.nodes[0].outputs, [y]);
         let NodeOp::Kernel(Operator::Mul(mul)) = graph.nodes[0].op else { panic!() };
-        assert_eq!(mul.activation, [3, 15]);
+        assert_eq!(mul.activation.bounds(), [3, 15]);
     }
 
     #[test]

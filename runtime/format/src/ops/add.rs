@@ -1,8 +1,8 @@
 //! Sum and difference of two int8 tensors.
 
 use super::{
-    Attrs, Fused, Input, Multiplier, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
-    elementwise_outer,
+    ActivationRange, Attrs, Fused, Input, Multiplier, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation,
+    attrs_of, elementwise_outer,
     mul::{broadcast_work, check_broadcast},
     multiplier, overlap,
 };
@@ -20,8 +20,8 @@ pub struct AddSub {
     pub b: Multiplier,
     /// Multiplier and shift of the output; the shift is at most 0.
     pub output: Multiplier,
-    /// Minimum and maximum of the output (the fused activation), within -128..=127.
-    pub activation: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRange,
 }
 
 impl OpInfo for AddSub {
@@ -56,7 +56,7 @@ impl AddSub {
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        let (a, b, o, r) = (self.a, self.b, self.output, self.activation);
+        let (a, b, o, r) = (self.a, self.b, self.output, self.activation.bounds());
         attrs_of(&[self.left_shift, a.multiplier, a.shift, b.multiplier, b.shift, o.multiplier, o.shift, r[0], r[1]])
     }
 

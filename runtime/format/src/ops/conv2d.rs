@@ -2,8 +2,8 @@
 
 use super::work::{product, sum, weight_cost};
 use super::{
-    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, activation, attrs_of, bits,
-    overlap, range, window_fits, words,
+    ActivationRange, Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, activation,
+    attrs_of, bits, overlap, range, window_fits, words,
 };
 use crate::{DType, Value};
 
@@ -17,8 +17,8 @@ pub struct Conv2d {
     pub dilation: [i32; 2],
     /// Padding: rows above and columns to the left of the input where the first window starts.
     pub pad: [i32; 2],
-    /// Minimum and maximum of the output (the fused activation), within -128..=127.
-    pub activation: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRange,
 }
 
 impl OpInfo for Conv2d {
@@ -50,7 +50,7 @@ impl Conv2d {
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        let (s, d, p, a) = (self.stride, self.dilation, self.pad, self.activation);
+        let (s, d, p, a) = (self.stride, self.dilation, self.pad, self.activation.bounds());
         attrs_of(&[s[0], s[1], d[0], d[1], p[0], p[1], a[0], a[1]])
     }
 

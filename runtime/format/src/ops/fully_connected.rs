@@ -2,7 +2,8 @@
 
 use super::work::{product, sum, weight_cost};
 use super::{
-    Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, activation, attrs_of, bits, range,
+    ActivationRange, Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, activation, attrs_of,
+    bits, range,
 };
 use crate::{DType, Value};
 
@@ -12,8 +13,8 @@ use crate::{DType, Value};
 pub struct FullyConnected {
     /// Zero point of the weights: 0 for symmetric weights, which the TensorFlow Lite specification requires.
     pub weights_zero_point: i32,
-    /// Minimum and maximum of the output (the fused activation), within -128..=127.
-    pub activation: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRange,
 }
 
 impl OpInfo for FullyConnected {
@@ -40,7 +41,8 @@ impl FullyConnected {
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.weights_zero_point, self.activation[0], self.activation[1]])
+        let [min, max] = self.activation.bounds();
+        attrs_of(&[self.weights_zero_point, min, max])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {

@@ -68,7 +68,7 @@ pub use rope::RopeF32;
 pub use softmax::{Softmax, SoftmaxF32};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
-pub use tealight_types::Multiplier;
+pub use tealight_types::{ActivationRange, Multiplier};
 pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
@@ -275,13 +275,16 @@ pub const MAX_AVERAGED: u32 = 1 << 23;
 
 // The functions below refuse wrong words if `CHECK` is set. Otherwise the words must have been checked before.
 
-/// The two words `attrs[at..at + 2]` as an int8 activation range: -128 <= min <= max <= 127.
-const fn activation<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<[i32; 2], OpFault> {
-    let range: [i32; 2] = words(attrs, at);
-    if !CHECK || (-128 <= range[0] && range[0] <= range[1] && range[1] <= 127) {
-        Ok(range)
-    } else {
-        Err(OpFault::Attribute { index: at as u8 })
+/// The two words `attrs[at..at + 2]` as the range of an int8 output: -128 <= min <= max <= 127.
+const fn activation<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<ActivationRange, OpFault> {
+    let bounds: [i32; 2] = words(attrs, at);
+    let (min, max) = (bounds[0] as i8, bounds[1] as i8);
+    let fault = OpFault::Attribute { index: at as u8 };
+    ensure!(!CHECK || (min as i32 == bounds[0] && max as i32 == bounds[1]), fault);
+    match ActivationRange::new(min, max) {
+        Some(range) => Ok(range),
+        None if CHECK => Err(fault),
+        None => Ok(ActivationRange::FULL),
     }
 }
 

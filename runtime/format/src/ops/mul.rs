@@ -1,8 +1,8 @@
 //! Product of two int8 tensors, and the broadcasting rule that it shares with Add and Sub.
 
 use super::{
-    Attrs, Fused, Input, Multiplier, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
-    elementwise_outer, multiplier, overlap,
+    ActivationRange, Attrs, Fused, Input, Multiplier, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work,
+    activation, attrs_of, elementwise_outer, multiplier, overlap,
 };
 use crate::{MAX_RANK, Value};
 
@@ -11,8 +11,8 @@ use crate::{MAX_RANK, Value};
 pub struct Mul {
     /// Multiplier and shift from the product of the input scales to the output scale.
     pub output: Multiplier,
-    /// Minimum and maximum of the output (the fused activation), within -128..=127.
-    pub activation: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRange,
 }
 
 impl OpInfo for Mul {
@@ -41,7 +41,8 @@ impl Mul {
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        attrs_of(&[self.output.multiplier, self.output.shift, self.activation[0], self.activation[1]])
+        let [min, max] = self.activation.bounds();
+        attrs_of(&[self.output.multiplier, self.output.shift, min, max])
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {

@@ -2,8 +2,8 @@
 
 use super::work::{ROW, product, sum};
 use super::{
-    Attrs, Fused, Input, MAX_AVERAGED, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work, activation, attrs_of,
-    bits, overlap, range, sizes, window_fits, words,
+    ActivationRange, Attrs, Fused, Input, MAX_AVERAGED, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work,
+    activation, attrs_of, bits, overlap, range, sizes, window_fits, words,
 };
 use crate::{DType, Value};
 use tealight_types::Window2d;
@@ -17,8 +17,8 @@ pub struct Pool2d {
     pub stride: [i32; 2],
     /// Padding: rows above and columns to the left of the input where the first window starts.
     pub pad: [i32; 2],
-    /// Minimum and maximum of the output (the fused activation), within -128..=127.
-    pub activation: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRange,
 }
 
 impl OpInfo for Pool2d {
@@ -54,7 +54,7 @@ impl Pool2d {
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        let (w, s, p, a) = (self.window, self.stride, self.pad, self.activation);
+        let (w, s, p, a) = (self.window, self.stride, self.pad, self.activation.bounds());
         attrs_of(&[w[0], w[1], s[0], s[1], p[0], p[1], a[0], a[1]])
     }
 

@@ -2,8 +2,8 @@
 
 use super::work::{ROW, product, sum};
 use super::{
-    Attrs, Fused, Input, Multiplier, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, activation, attrs_of,
-    multiplier,
+    ActivationRange, Attrs, Fused, Input, Multiplier, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, activation,
+    attrs_of, multiplier,
 };
 use crate::DType;
 
@@ -17,8 +17,8 @@ pub struct Svdf {
     pub feature: Multiplier,
     /// Multiplier and shift from the time product to the output.
     pub output: Multiplier,
-    /// Minimum and maximum of the output (the fused activation), within -128..=127.
-    pub activation: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRange,
 }
 
 impl OpInfo for Svdf {
@@ -51,7 +51,7 @@ impl Svdf {
     }
 
     pub(super) const fn emit(&self) -> Attrs {
-        let (f, o, a) = (self.feature, self.output, self.activation);
+        let (f, o, a) = (self.feature, self.output, self.activation.bounds());
         attrs_of(&[self.rank, f.multiplier, f.shift, o.multiplier, o.shift, a[0], a[1]])
     }
 

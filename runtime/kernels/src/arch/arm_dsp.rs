@@ -7,6 +7,7 @@
 use crate::portable::{self, Window};
 use crate::quant::Channel;
 use core::arch::asm;
+use tealight_types::ActivationRange;
 
 pub(crate) use crate::portable::ROWS;
 
@@ -164,79 +165,75 @@ pub(crate) fn requantize(
     accumulators: &[i32],
     channels: &[Channel],
     zero_point: i32,
-    activation: [i32; 2],
+    activation: ActivationRange,
     outputs: &mut [i8],
 ) {
     let len = accumulators.len().min(channels.len()).min(outputs.len());
     let words = len / 4;
-    // The clamp on bytes needs bounds that fit in a byte.
-    let done = match activation.map(i8::try_from) {
-        [Ok(low), Ok(high)] if words > 0 => {
-            let [low, high] = [low, high].map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101);
-            // SAFETY: the loop reads `words * 4` elements of `accumulators` and the last two fields, at bytes 4 and 8
-            // of twelve, of as many `channels`, and writes as many bytes of `outputs`; each has at least `len`
-            // elements. The flags that saturation and `SSUB8` set are read by nothing else.
-            unsafe {
-                asm!(
-                    "2:",
-                    ".irp at, 0, 8, 16, 24",
-                    "ldr {x}, [{accumulators}], #4",
-                    "ldrd r2, r3, [{channels}], #12",
-                    "cmp r3, #0",
-                    "bge 3\\at\\()f",
-                    "smull {low_half}, {x}, {x}, r2",
-                    "adds {low_half}, {low_half}, {low_half}",
-                    "adc {x}, {x}, {x}",
-                    "add {x}, {x}, {low_half}, lsr #31",
-                    // A negative number is decremented, so that its halves are rounded down.
-                    "rsb r3, r3, #0",
-                    "asr {low_half}, {x}, #31",
-                    "qadd {x}, {x}, {low_half}",
-                    "asrs {x}, {x}, r3",
-                    "adc {x}, {x}, #0",
-                    "4\\at\\():",
-                    "add {x}, {x}, {zero_point}",
-                    "ssat {x}, #8, {x}",
-                    "bfi {word}, {x}, #\\at, #8",
-                    ".endr",
-                    "ssub8 {x}, {word}, {low}",
-                    "sel {word}, {word}, {low}",
-                    "ssub8 {x}, {high}, {word}",
-                    "sel {word}, {word}, {high}",
-                    "str {word}, [{outputs}], #4",
-                    "subs {words}, {words}, #1",
-                    "bne 2b",
-                    "b 5f",
-                    // Factors of at least one half, which few layers have: any left shift comes before the product.
-                    ".irp at, 0, 8, 16, 24",
-                    "3\\at\\():",
-                    "lsl {x}, {x}, r3",
-                    "smull {low_half}, {x}, {x}, r2",
-                    "adds {low_half}, {low_half}, {low_half}",
-                    "adc {x}, {x}, {x}",
-                    "add {x}, {x}, {low_half}, lsr #31",
-                    "b 4\\at\\()b",
-                    ".endr",
-                    "5:",
-                    accumulators = inout(reg) accumulators.as_ptr() => _,
-                    channels = inout(reg) channels.as_ptr().wrapping_byte_add(4) => _,
-                    outputs = inout(reg) outputs.as_mut_ptr() => _,
-                    words = inout(reg) words => _,
-                    zero_point = in(reg) zero_point,
-                    low = in(reg) low,
-                    high = in(reg) high,
-                    word = out(reg) _,
-                    low_half = out(reg) _,
-                    x = out(reg) _,
-                    out("r2") _,
-                    out("r3") _,
-                    options(nostack),
-                );
-            }
-            words * 4
+    if words > 0 {
+        let [low, high] = [activation.min(), activation.max()].map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101);
+        // SAFETY: the loop reads `words * 4` elements of `accumulators` and the last two fields, at bytes 4 and 8
+        // of twelve, of as many `channels`, and writes as many bytes of `outputs`; each has at least `len`
+        // elements. The flags that saturation and `SSUB8` set are read by nothing else.
+        unsafe {
+            asm!(
+                "2:",
+                ".irp at, 0, 8, 16, 24",
+                "ldr {x}, [{accumulators}], #4",
+                "ldrd r2, r3, [{channels}], #12",
+                "cmp r3, #0",
+                "bge 3\\at\\()f",
+                "smull {low_half}, {x}, {x}, r2",
+                "adds {low_half}, {low_half}, {low_half}",
+                "adc {x}, {x}, {x}",
+                "add {x}, {x}, {low_half}, lsr #31",
+                // A negative number is decremented, so that its halves are rounded down.
+                "rsb r3, r3, #0",
+                "asr {low_half}, {x}, #31",
+                "qadd {x}, {x}, {low_half}",
+                "asrs {x}, {x}, r3",
+                "adc {x}, {x}, #0",
+                "4\\at\\():",
+                "add {x}, {x}, {zero_point}",
+                "ssat {x}, #8, {x}",
+                "bfi {word}, {x}, #\\at, #8",
+                ".endr",
+                "ssub8 {x}, {word}, {low}",
+                "sel {word}, {word}, {low}",
+                "ssub8 {x}, {high}, {word}",
+                "sel {word}, {word}, {high}",
+                "str {word}, [{outputs}], #4",
+                "subs {words}, {words}, #1",
+                "bne 2b",
+                "b 5f",
+                // Factors of at least one half, which few layers have: any left shift comes before the product.
+                ".irp at, 0, 8, 16, 24",
+                "3\\at\\():",
+                "lsl {x}, {x}, r3",
+                "smull {low_half}, {x}, {x}, r2",
+                "adds {low_half}, {low_half}, {low_half}",
+                "adc {x}, {x}, {x}",
+                "add {x}, {x}, {low_half}, lsr #31",
+                "b 4\\at\\()b",
+                ".endr",
+                "5:",
+                accumulators = inout(reg) accumulators.as_ptr() => _,
+                channels = inout(reg) channels.as_ptr().wrapping_byte_add(4) => _,
+                outputs = inout(reg) outputs.as_mut_ptr() => _,
+                words = inout(reg) words => _,
+                zero_point = in(reg) zero_point,
+                low = in(reg) low,
+                high = in(reg) high,
+                word = out(reg) _,
+                low_half = out(reg) _,
+                x = out(reg) _,
+                out("r2") _,
+                out("r3") _,
+                options(nostack),
+            );
         }
-        _ => 0,
-    };
+    }
+    let done = words * 4;
     if len > done
         && let (Some(accumulators), Some(channels), Some(outputs)) =
             (accumulators.get(done..), channels.get(done..), outputs.get_mut(done..))

@@ -14,6 +14,7 @@
 use crate::portable::Window;
 use crate::quant::Channel;
 use core::arch::asm;
+use tealight_types::ActivationRange;
 
 /// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
@@ -225,13 +226,14 @@ pub(crate) fn requantize(
     accumulators: &[i32],
     channels: &[Channel],
     zero_point: i32,
-    [low, high]: [i32; 2],
+    activation: ActivationRange,
     outputs: &mut [i8],
 ) {
     let len = accumulators.len().min(channels.len()).min(outputs.len());
     if len == 0 {
         return;
     }
+    let [low, high] = activation.bounds();
     // SAFETY: the loop reads `len` elements of `accumulators` and the last two fields, at bytes 4 and 8 of twelve, of
     // as many `channels`, and writes as many bytes to `outputs`; each slice has at least `len` elements. Saturation
     // sets FPSCR.QC, so the flags are not preserved.

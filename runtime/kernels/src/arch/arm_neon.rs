@@ -16,6 +16,7 @@ use core::arch::aarch64::{
     vld3q_s32, vmaxq_s32, vminq_s32, vmovn_s16, vmovn_s32, vmull_high_s8, vmull_s8, vpadalq_s16, vqaddq_s32,
     vqrdmulhq_s32, vreinterpret_s32_s8, vrshlq_s32, vshlq_s32, vshrq_n_s32, vst1q_s32,
 };
+use tealight_types::ActivationRange;
 
 /// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;
@@ -207,7 +208,7 @@ pub(crate) fn requantize(
     accumulators: &[i32],
     channels: &[Channel],
     zero_point: i32,
-    activation: [i32; 2],
+    activation: ActivationRange,
     outputs: &mut [i8],
 ) {
     let fours = accumulators.as_chunks().0.iter().zip(channels.as_chunks().0);
@@ -225,7 +226,13 @@ pub(crate) fn requantize(
 
 /// Fewer than four; out of line, to keep the surrounding loops small.
 #[inline(never)]
-fn few_bytes(accumulators: &[i32], channels: &[Channel], zero_point: i32, activation: [i32; 2], outputs: &mut [i8]) {
+fn few_bytes(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: ActivationRange,
+    outputs: &mut [i8],
+) {
     portable::requantize(accumulators, channels, zero_point, activation, outputs);
 }
 
@@ -235,11 +242,12 @@ fn four_bytes(
     accumulators: &[i32; 4],
     channels: &[Channel; 4],
     zero_point: i32,
-    [lowest, highest]: [i32; 2],
+    activation: ActivationRange,
 ) -> [i8; 4] {
     // SAFETY: four channels are twelve numbers, and there are four accumulators.
     let (int32x4x3_t(_, multipliers, shifts), sums) =
         unsafe { (vld3q_s32(channels.as_ptr().cast()), vld1q_s32(accumulators.as_ptr())) };
+    let [lowest, highest] = activation.bounds();
     let zero = vdupq_n_s32(0);
     let (left, right) = (vmaxq_s32(shifts, zero), vminq_s32(shifts, zero));
     let product = vqrdmulhq_s32(vshlq_s32(sums, left), multipliers);

@@ -3,6 +3,7 @@
 use crate::portable::Window;
 use crate::quant::Channel;
 use crate::{arch, portable};
+use tealight_types::ActivationRange;
 
 /// Runs `cases` random cases and returns the number of the first in which the two differ.
 ///
@@ -55,7 +56,8 @@ fn same_bytes(random: &mut Random) -> bool {
     }
     let accumulators = accumulators.get(..random.below(25)).unwrap_or(&[]);
     let zero_point = random.below(256) as i32 - 128;
-    let activation = [random.below(256) as i32 - 128, random.below(256) as i32 - 128];
+    let (a, b) = (random.next() as i8, random.next() as i8);
+    let activation = ActivationRange::new(a.min(b), a.max(b)).unwrap_or(ActivationRange::FULL);
     let (mut a, mut b) = ([7i8; 24], [7i8; 24]);
     arch::requantize(accumulators, &channels, zero_point, activation, &mut a);
     portable::requantize(accumulators, &channels, zero_point, activation, &mut b);

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use tealight_kernels::Channel;
+use tealight_kernels::{ActivationRange, Channel};
 pub use tealight_testing::rng::Rng;
 
 /// Runs `test` with `cases` seeds (few of them under Miri); a failure prints its seed.
@@ -57,9 +57,10 @@ pub fn scaled(x: i32, multiplier: i32, shift: i32) -> i32 {
 }
 
 /// Adds the output's zero point and clamps to the activation's range.
-pub fn output(scaled: i32, zero_point: i32, activation: [i32; 2]) -> i8 {
+pub fn output(scaled: i32, zero_point: i32, activation: ActivationRange) -> i8 {
     let value = i64::from(scaled) + i64::from(zero_point);
-    value.max(activation[0].into()).min(activation[1].into()) as i8
+    let [min, max] = activation.bounds();
+    value.max(min.into()).min(max.into()) as i8
 }
 
 /// A layer's channels, drawn so that sums of `taps` products mostly land in the int8 range.
@@ -93,7 +94,7 @@ impl Channels {
     }
 
     /// The output of channel `i` whose products sum to `sum`.
-    pub fn output(&self, i: usize, sum: i64, zero_point: i32, activation: [i32; 2]) -> i8 {
+    pub fn output(&self, i: usize, sum: i64, zero_point: i32, activation: ActivationRange) -> i8 {
         let sum = (i64::from(self.bias[i]) + sum) as i32;
         output(scaled(sum, self.multiplier[i], self.shift[i]), zero_point, activation)
     }

@@ -20,7 +20,7 @@ pub use choices::Choices;
 
 use crate::build::{Parts, value};
 use damage::{break_operator, break_value};
-use tealight_format::ops::Multiplier;
+use tealight_format::ops::{ActivationRange, Multiplier};
 use tealight_format::{DType, Kind, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
 /// Types of operands.
@@ -257,9 +257,10 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn activation(&mut self) -> [i32; 2] {
-        let (a, b) = (self.choose.between(-128, 127), self.choose.between(-128, 127));
-        if self.choose.one_in(3) { [a.min(b), a.max(b)] } else { [-128, 127] }
+    fn activation(&mut self) -> ActivationRange {
+        let (a, b) = (self.choose.between(-128, 127) as i8, self.choose.between(-128, 127) as i8);
+        let narrow = ActivationRange::new(a.min(b), a.max(b)).filter(|_| self.choose.one_in(3));
+        narrow.unwrap_or(ActivationRange::FULL)
     }
 
     fn f32_activation(&mut self) -> [f32; 2] {

@@ -2,8 +2,9 @@
 //! all overhead. Random plans seldom hold them.
 
 use tealight_format::ops::{
-    AttentionF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy, DepthwiseConv2d, FullyConnected,
-    FullyConnectedBlock, Function, Lookup, Mul, Multiplier, Softmax, Svdf, Transpose, UnaryF32, UnaryFunction,
+    ActivationRange, AttentionF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy, DepthwiseConv2d,
+    FullyConnected, FullyConnectedBlock, Function, Lookup, Mul, Multiplier, Softmax, Svdf, Transpose, UnaryF32,
+    UnaryFunction,
 };
 use tealight_format::{DType, Operator, Place, Value, align16};
 use tealight_testing::build::{Parts, value};
@@ -168,7 +169,7 @@ fn windows() -> Vec<Extreme> {
         let weights = [outputs, kernel[0], kernel[1], c / groups];
         let [taps, count] = [kernel[0] * kernel[1], weights.iter().product::<u32>()];
         let name = format!("{image:?} {weights:?} {dilation:?}");
-        let conv = Conv2d { stride, dilation, pad, activation: [-128, 127] };
+        let conv = Conv2d { stride, dilation, pad, activation: ActivationRange::FULL };
         let bytes = |n: u32| (0..n).map(|i| i as u8).collect::<Vec<u8>>();
         let all_of = h * w * c;
         let x = || input(DType::I8, &[1, h, w, c], bytes(all_of));
@@ -208,7 +209,7 @@ fn windows() -> Vec<Extreme> {
 fn products() -> Vec<Extreme> {
     let mut all = Vec::new();
     for (units, depth, zero_point) in [(1, 1, 5), (1, 7, 5), (3, 2, 0), (1, 64, 5), (64, 3, 5)] {
-        let layer = FullyConnected { weights_zero_point: zero_point, activation: [-128, 127] };
+        let layer = FullyConnected { weights_zero_point: zero_point, activation: ActivationRange::FULL };
         let operands = vec![
             input(DType::I8, &[40, depth], vec![9; 40 * depth as usize]),
             constant(DType::I8, &[units, depth], vec![7; (units * depth) as usize]),
@@ -248,7 +249,7 @@ fn products() -> Vec<Extreme> {
             rank,
             feature: Multiplier::new(1 << 30, -3),
             output: Multiplier::new(1 << 30, -3),
-            activation: [-128, 127],
+            activation: ActivationRange::FULL,
         };
         let filters = 4 * rank as u32;
         let operands = vec![
@@ -272,7 +273,7 @@ fn small() -> Vec<Extreme> {
         let operands = vec![input(DType::I8, &[50, 1], vec![1; 50]), constant(DType::U8, &[256], vec![3; 256])];
         let lookup = Operator::Lookup(Lookup { function: Function::Relu });
         all.push(one(&of("Lookup"), lookup, operands, (DType::I8, &[50, 1]), scratch));
-        let mul = Operator::Mul(Mul { output: Multiplier::new(1 << 30, -3), activation: [-128, 127] });
+        let mul = Operator::Mul(Mul { output: Multiplier::new(1 << 30, -3), activation: ActivationRange::FULL });
         let [a, b] = [&[2, 1, 2, 1, 2, 1][..], &[1, 2, 1, 2, 1, 2]].map(|dims| input(DType::I8, dims, vec![1; 8]));
         all.push(one(&of("Mul"), mul, vec![a, b], (DType::I8, &[2; 6]), scratch));
         let transpose = Transpose { perm: [5, 3, 4, 2, 0, 1] };
@@ -281,7 +282,7 @@ fn small() -> Vec<Extreme> {
         let parts: Vec<_> = (0..8).map(|_| input(DType::I8, &[50, 1], vec![1; 50])).collect();
         let concat = Operator::Concat(Concat { axis: 1 });
         all.push(one(&of("Concat"), concat, parts, (DType::I8, &[50, 8]), scratch));
-        let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: [-128, 127] };
+        let conv = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [0, 0], activation: ActivationRange::FULL };
         let operands = vec![
             input(DType::I8, &[50, 1, 1, 1], vec![1; 50]),
             constant(DType::I8, &[1, 1, 1, 1], vec![1]),

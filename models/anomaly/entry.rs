@@ -10,6 +10,7 @@ use crate::{Figures, Paths, trace, weights};
 use anyhow::{Context as _, Result, anyhow, bail};
 use tealight::Model;
 use tealight_compiler::graph::Graph;
+use tealight_format::Quantization;
 
 /// The entry of the autoencoder.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ const MAX_BYTES: u64 = 60_000;
 struct Scores {
     compiled: Compiled,
     /// Scale and zero point of input and output.
-    scales: [(f32, i32); 2],
+    quantizations: [Quantization; 2],
 }
 
 impl Scores {
@@ -43,18 +44,18 @@ impl Scores {
         let (Some(input), Some(output)) = (model.input(0), model.output(0)) else {
             return Err(anyhow!("the model lacks an input or an output"));
         };
-        let scales = [input, output].map(|index| model.value(index)).map(|value| (value.scale, value.zero_point));
-        Ok(Self { compiled: Compiled::new(file)?, scales })
+        let quantizations = [input, output].map(|index| model.value(index).quantization);
+        Ok(Self { compiled: Compiled::new(file)?, quantizations })
     }
 
     fn of(&mut self, window: &[Reading]) -> Result<f64> {
         let input = data::bytes(window);
         let back = self.compiled.run(&input)?;
         let input: Vec<i8> = input.into_iter().map(u8::cast_signed).collect();
-        let f32_constant = |numbers: &[i8], (scale, zero_point)| -> Vec<f32> {
-            numbers.iter().map(|&q| scale * (i32::from(q) - zero_point) as f32).collect()
+        let f32_constant = |numbers: &[i8], quantization: Quantization| -> Vec<f32> {
+            numbers.iter().map(|&q| quantization.dequantize(q.into())).collect()
         };
-        Ok(score(&f32_constant(&input, self.scales[0]), &f32_constant(&back, self.scales[1])))
+        Ok(score(&f32_constant(&input, self.quantizations[0]), &f32_constant(&back, self.quantizations[1])))
     }
 
     fn all<'a>(&mut self, windows: impl Iterator<Item = &'a [Reading]>) -> Result<Vec<f64>> {

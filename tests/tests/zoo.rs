@@ -114,8 +114,8 @@ fn anomaly_reconstructs_known_exercises_better_than_others() {
         let pairs = input.iter().map(|byte| byte.cast_signed()).zip(case.output.iter().copied());
         pairs
             .map(|(a, b)| {
-                let a = from.scale * (i32::from(a) - from.zero_point) as f32;
-                let b = to.scale * (i32::from(b) - to.zero_point) as f32;
+                let a = from.quantization.dequantize(a.into());
+                let b = to.quantization.dequantize(b.into());
                 (a - b) * (a - b) / input.len() as f32
             })
             .sum()

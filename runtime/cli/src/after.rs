@@ -92,7 +92,7 @@ fn tensor(tensor: &Tensor) -> TensorReport {
             Content::State(_) => "state",
         },
         view_of: tensor.alias,
-        scale: tensor.per_tensor().map(|(scale, _)| scale),
-        zero_point: tensor.per_tensor().map(|(_, zero_point)| zero_point),
+        scale: tensor.per_tensor().map(|quantization| quantization.scale),
+        zero_point: tensor.per_tensor().map(|quantization| quantization.zero_point),
     }
 }

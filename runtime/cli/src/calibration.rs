@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::fidelity::Fidelity;
 use crate::inputs::read_streams;
-use crate::weights::Quantization;
+use crate::weights::QuantizeTo;
 use std::path::PathBuf;
 use tealight_compiler::quantize::{
     Quantize, QuantizeError, Ranges, compile_float_streams, compile_weights, import_float,
@@ -68,10 +68,10 @@ enum Io {
 
 impl Calibration {
     /// Returns whether the network becomes int8, given the value of `--quantize`.
-    pub(crate) fn int8(&self, quantize: Option<Quantization>) -> bool {
+    pub(crate) fn int8(&self, quantize: Option<QuantizeTo>) -> bool {
         match quantize {
             None => !self.calibrate.is_empty() && self.min_snr.is_none(),
-            Some(quantize) => quantize == Quantization::Int8,
+            Some(quantize) => quantize == QuantizeTo::Int8,
         }
     }
 

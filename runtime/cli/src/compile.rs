@@ -10,7 +10,7 @@ use crate::progress::Stages;
 use crate::screen::Screen;
 use crate::size::parse_size;
 use crate::table::{Table, bytes, counted, grouped};
-use crate::weights::{Quantization, layer};
+use crate::weights::{QuantizeTo, layer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
@@ -41,8 +41,8 @@ pub(crate) struct Args {
     /// A block type stores the weights of fully connected layers in blocks. A layer whose number of inputs is not a
     /// multiple of the block length (32; 256 for the types with k) is not changed; the report lists it. `f16` stores
     /// the weights of convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
-    #[arg(long, value_name = "TYPE", value_parser = Quantization::parse)]
-    quantize: Option<Quantization>,
+    #[arg(long, value_name = "TYPE", value_parser = QuantizeTo::parse)]
+    quantize: Option<QuantizeTo>,
     /// The type of one float32 layer's weights: f32, f16 or a block type, regardless of --quantize and --min-snr
     ///
     /// May be given several times; the last one that matches a layer applies. NAME may contain * (any characters) and ?
@@ -164,8 +164,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let options = Options {
         name: Some(name.clone()),
         labels: labels.clone().unwrap_or_default(),
-        quantize: args.quantize.and_then(Quantization::blocks),
-        f16: args.quantize == Some(Quantization::Weights(WeightType::F16)),
+        quantize: args.quantize.and_then(QuantizeTo::blocks),
+        f16: args.quantize == Some(QuantizeTo::Weights(WeightType::F16)),
         layers: args.layers.clone(),
         max_memory: args.max_memory,
         ..Options::default()
@@ -232,7 +232,7 @@ fn refuse_together(args: &Args, int8: bool) -> Result<()> {
 fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
     let (option, help) = match args {
         Args { context: Some(_), .. } if !gguf => ("--context", "only a language model in a GGUF file has a context"),
-        Args { quantize: Some(quantize), .. } if gguf && *quantize != Quantization::None => {
+        Args { quantize: Some(quantize), .. } if gguf && *quantize != QuantizeTo::None => {
             ("this --quantize", "the weights of a GGUF file stay as they are stored")
         }
         Args { calibration: Calibration { calibrate, .. }, .. } if gguf && !calibrate.is_empty() => {

@@ -5,6 +5,7 @@ use crate::table::counted;
 use crate::tensor_file::TensorKind;
 use std::path::{Path, PathBuf};
 use tealight_compiler::graph::{Graph, Tensor};
+use tealight_format::Quantization;
 
 /// Reads the samples from the files at `paths`, one path for each of the network's inputs; `option` is the option that
 /// named them. Each file of a folder is a separate stream; files of different inputs belong together if they have the
@@ -53,10 +54,10 @@ fn kind(input: &Tensor) -> Result<TensorKind> {
     let Some(dtype) = dtype else {
         return Err(Error::new(format!("{name} is {}", input.dtype)).help("no file holds such inputs"));
     };
-    let (scale, zero_point) = input.per_tensor().unwrap_or((0.0, 0));
+    let quantization = input.per_tensor().unwrap_or(Quantization::NONE);
     let len = input.elements().saturating_mul(dtype.size() as usize);
     let shape = input.shape.iter().copied().map(u64::from).collect();
-    Ok(TensorKind { name, dtype, shape, scale, zero_point, len })
+    Ok(TensorKind { name, dtype, shape, quantization, len })
 }
 
 /// Reads the inputs in a file.

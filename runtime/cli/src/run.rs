@@ -128,8 +128,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         let outputs = outputs.iter().map(|kind| Output {
             shape: &kind.shape,
             dtype: kind.dtype.name(),
-            scale: kind.scale,
-            zero_point: kind.zero_point,
+            scale: kind.quantization.scale,
+            zero_point: kind.quantization.zero_point,
         });
         return screen.json(&RunReport {
             model: &args.model,

@@ -64,7 +64,7 @@ fn lines(scores: &[Score], kind: &TensorKind) -> String {
     let mut table = Table::new().text("", 0).number("", 0).number("", 1).text("", 2);
     for score in scores {
         let name = score.label.clone().unwrap_or_else(|| format!("[{}]", score.index));
-        let raw = if kind.scale > 0.0 { format!("({})", score.raw) } else { String::new() };
+        let raw = if kind.quantization.scale > 0.0 { format!("({})", score.raw) } else { String::new() };
         let bar = if probabilities { "█".repeat((score.value * BAR).round() as usize) } else { String::new() };
         table.row([name, format!("{:.4}", score.value), raw, bar]);
     }
@@ -74,10 +74,16 @@ fn lines(scores: &[Score], kind: &TensorKind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tealight_format::DType;
+    use tealight_format::{DType, Quantization};
 
     fn kind(dtype: DType, scale: f32) -> TensorKind {
-        TensorKind { name: "output 0".into(), dtype, shape: vec![1, 3], scale, zero_point: -128, len: 3 }
+        TensorKind {
+            name: "output 0".into(),
+            dtype,
+            shape: vec![1, 3],
+            quantization: Quantization::new(scale, -128),
+            len: 3,
+        }
     }
 
     #[test]

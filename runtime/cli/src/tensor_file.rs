@@ -10,7 +10,7 @@ use crate::output_file::OutputFile;
 use crate::table::bytes;
 use std::fmt;
 use std::path::Path;
-use tealight_format::{DType, Model, Value};
+use tealight_format::{DType, Model, Quantization, Value};
 
 /// Returns the bytes of model input `i` in the file `path`, `.bin` or `.npy`: one tensor, or several one after another.
 ///
@@ -32,10 +32,8 @@ pub(crate) struct TensorKind {
     pub dtype: DType,
     /// Its dimensions.
     pub shape: Vec<u64>,
-    /// Real value = scale * (element - zero point); 0 if it is not quantized.
-    pub scale: f32,
-    /// See `scale`.
-    pub zero_point: i32,
+    /// What its integers represent.
+    pub quantization: Quantization,
     /// Bytes of one tensor.
     pub len: usize,
 }
@@ -69,8 +67,7 @@ impl TensorKind {
             name,
             dtype: value.dtype,
             shape: value.shape.dims().iter().map(|dim| u64::from(*dim)).collect(),
-            scale: value.scale,
-            zero_point: value.zero_point,
+            quantization: value.quantization,
             len: value.len as usize,
         }
     }
@@ -148,10 +145,11 @@ impl TensorKind {
 
     /// Describes how to write such a file from real values.
     fn help(&self) -> String {
-        if self.scale > 0.0 && matches!(self.dtype, DType::I8 | DType::U8 | DType::I16) {
-            let sign = if self.zero_point < 0 { '-' } else { '+' };
-            let zero_point = self.zero_point.unsigned_abs();
-            format!("from floating-point values x: round(x / {}) {sign} {zero_point}, clipped to the type", self.scale)
+        let Quantization { scale, zero_point } = self.quantization;
+        if scale > 0.0 && matches!(self.dtype, DType::I8 | DType::U8 | DType::I16) {
+            let sign = if zero_point < 0 { '-' } else { '+' };
+            let zero_point = zero_point.unsigned_abs();
+            format!("from floating-point values x: round(x / {scale}) {sign} {zero_point}, clipped to the type")
         } else {
             "a file may hold one after another for several inferences".into()
         }
@@ -164,8 +162,9 @@ impl TensorKind {
 
     /// Returns the real value of an element.
     pub(crate) fn floats_of(&self, number: f64) -> f32 {
-        if self.scale > 0.0 && self.dtype != DType::F32 {
-            ((number - f64::from(self.zero_point)) * f64::from(self.scale)) as f32
+        let Quantization { scale, zero_point } = self.quantization;
+        if scale > 0.0 && self.dtype != DType::F32 {
+            ((number - f64::from(zero_point)) * f64::from(scale)) as f32
         } else {
             number as f32
         }
@@ -226,7 +225,13 @@ mod tests {
 
     fn kind(dtype: DType, shape: &[u64]) -> TensorKind {
         let len = (shape.iter().product::<u64>() as u32 * dtype.size()) as usize;
-        TensorKind { name: "input 0".into(), dtype, shape: shape.to_vec(), scale: 0.5, zero_point: 3, len }
+        TensorKind {
+            name: "input 0".into(),
+            dtype,
+            shape: shape.to_vec(),
+            quantization: Quantization::new(0.5, 3),
+            len,
+        }
     }
 
     fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {

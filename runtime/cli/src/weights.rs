@@ -4,7 +4,7 @@ use tealight_compiler::{BlockType, WeightType};
 
 /// The value of `--quantize`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Quantization {
+pub(crate) enum QuantizeTo {
     /// Nothing is quantized.
     None,
     /// The whole network computes with 8-bit integers.
@@ -13,7 +13,7 @@ pub(crate) enum Quantization {
     Weights(WeightType),
 }
 
-impl Quantization {
+impl QuantizeTo {
     /// Parses a name.
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         match name {
@@ -57,7 +57,7 @@ mod tests {
         for bad in ["q8_0", "=q8_0", "dense=", "dense=q9", ""] {
             assert!(layer(bad).is_err(), "{bad}");
         }
-        assert_eq!(Quantization::parse("q8_0"), Ok(Quantization::Weights(q8)));
-        assert!(Quantization::parse("q9").unwrap_err().starts_with("accepted: none, int8, f16, q4_0"));
+        assert_eq!(QuantizeTo::parse("q8_0"), Ok(QuantizeTo::Weights(q8)));
+        assert!(QuantizeTo::parse("q9").unwrap_err().starts_with("accepted: none, int8, f16, q4_0"));
     }
 }

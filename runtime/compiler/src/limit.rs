@@ -92,7 +92,7 @@ impl Limit {
 
 /// Returns the key that distinguishes a constant in the file that is written.
 fn written_as<'a>(tensor: &'a Tensor, bytes: &Bytes) -> (usize, ElementType, &'a [u32], Option<(u32, i32)>) {
-    let quantization = tensor.per_tensor().map(|(scale, zero_point)| (scale.to_bits(), zero_point));
+    let quantization = tensor.per_tensor().map(|q| (q.scale.to_bits(), q.zero_point));
     (bytes.identity(), tensor.dtype, &tensor.shape, quantization)
 }
 

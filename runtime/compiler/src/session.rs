@@ -11,15 +11,16 @@ use tealight_format::DType;
 pub(crate) fn write_input(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<(), String> {
     let no_input = || format!("it has no input {k}");
     let value = session.model().value(session.model().input(k).ok_or_else(no_input)?);
-    let params = Params { scale: value.scale, zero_point: value.zero_point };
+    let params = Params(value.quantization);
     let mut input = session.input(k).ok_or_else(no_input)?;
     let copied = match value.dtype {
         DType::F32 => input.copy_from(numbers),
-        DType::I8 if value.scale > 0.0 => {
+        DType::I8 if value.quantization.scale > 0.0 => {
             input.copy_from(&numbers.iter().map(|&number| params.quantize(number)).collect::<Vec<_>>())
         }
-        DType::U8 if value.scale > 0.0 => {
-            let steps = |number: f32| (number / value.scale).round() + value.zero_point as f32;
+        DType::U8 if value.quantization.scale > 0.0 => {
+            let steps =
+                |number: f32| (number / value.quantization.scale).round() + value.quantization.zero_point as f32;
             input.copy_from(&numbers.iter().map(|&number| steps(number) as u8).collect::<Vec<_>>())
         }
         DType::I32 => input.copy_from(&numbers.iter().map(|&number| number as i32).collect::<Vec<_>>()),
@@ -36,7 +37,7 @@ pub(crate) fn write_input(session: &mut OwnedSession, k: usize, numbers: &[f32])
 /// Returns the values of a tensor of type float32 or int8, as f32.
 pub(crate) fn values_of(session: &OwnedSession, value: usize) -> Vec<f32> {
     let of = session.model().value(value);
-    let params = Params { scale: of.scale, zero_point: of.zero_point };
+    let params = Params(of.quantization);
     let tensor = session.value(value);
     match tensor.as_slice::<i8>() {
         Some(bytes) => bytes.iter().map(|&byte| params.dequantize(byte)).collect(),

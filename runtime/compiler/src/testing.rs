@@ -1,10 +1,11 @@
 //! Small graphs for the tests of the passes.
 
 use crate::diag::Result;
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::ir::{Activation, Op, Padding, Window};
 use crate::limit::Limit;
 use crate::options::Options;
+use tealight_format::Quantization;
 
 /// A graph under construction, with one call for each operator.
 #[derive(Default)]
@@ -12,8 +13,8 @@ pub(crate) struct Builder {
     pub(crate) graph: Graph,
 }
 
-pub(crate) fn quantized(scale: f32, zero_point: i32) -> Option<Quantization> {
-    Some(Quantization { scales: vec![scale], zero_points: vec![zero_point], axis: 0 })
+pub(crate) fn quantized(scale: f32, zero_point: i32) -> Option<TensorQuantization> {
+    Some(Quantization::new(scale, zero_point).into())
 }
 
 impl Builder {

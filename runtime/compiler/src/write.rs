@@ -185,8 +185,13 @@ impl Writer<'_> {
     }
 
     fn add_constant(&mut self, value: Value, bytes: &Bytes, name: impl FnOnce(&mut Names) -> String) -> usize {
-        let key =
-            (value.dtype as u8, value.shape.dims().to_vec(), value.scale.to_bits(), value.zero_point, bytes.clone());
+        let key = (
+            value.dtype as u8,
+            value.shape.dims().to_vec(),
+            value.quantization.scale.to_bits(),
+            value.quantization.zero_point,
+            bytes.clone(),
+        );
         *self.known.entry(key).or_insert_with(|| {
             let value = Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value };
             self.constants.push(Constant { name: name(&mut self.names), value, bytes: bytes.clone() });

@@ -331,9 +331,9 @@ fn scales_that_cannot_be_converted_are_refused_with_both() {
 
 #[test]
 fn requantizes_graphs_of_kernel_operators_too() {
-    use tealight_compiler::graph::{ElementType, Quantization};
+    use tealight_compiler::graph::ElementType;
     use tealight_compiler::{Options, builder};
-    use tealight_format::{Operator, ops};
+    use tealight_format::{Operator, Quantization, ops};
     let built = |operator: Operator, shapes: [&[u32]; 2]| {
         let mut b = builder::Builder::new();
         let x = b.input("x", ElementType::I8, shapes[0]);
@@ -341,8 +341,7 @@ fn requantizes_graphs_of_kernel_operators_too() {
         b.output(y);
         let mut graph = b.finish();
         for (id, scale) in [(x, 0.5), (y, 0.25)] {
-            let q = Quantization { scales: vec![scale], zero_points: vec![0], axis: 0 };
-            graph.tensors[id].quantization = Some(q);
+            graph.tensors[id].quantization = Some(Quantization::new(scale, 0).into());
         }
         builder::compile_kernel_graph(graph, b"", &Options::default())
     };

@@ -72,6 +72,6 @@ pub use owned::{AlignedBytes, OpenError, OwnedSession};
 pub use score::{argmax, compare_scores, top_k};
 pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 pub use tealight_format::{
-    BlockType, DType, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Shape, Value,
+    BlockType, DType, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Quantization, Shape, Value,
 };
 pub use tensor::{Tensor, TensorError, TensorMut};

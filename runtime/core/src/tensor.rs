@@ -3,9 +3,9 @@
 use crate::element::Element;
 use crate::score;
 use core::fmt;
-use tealight_format::{DType, Shape, Value};
+use tealight_format::{DType, Quantization, Shape, Value};
 use tealight_kernels::float::{Weight, f16};
-use tealight_kernels::{Quantize, quantize_i8, quantize_u8};
+use tealight_kernels::{quantize_i8, quantize_u8};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A tensor that can be read.
@@ -101,14 +101,19 @@ macro_rules! describe {
                 self.value.shape
             }
 
+            /// What its elements represent; [`Quantization::NONE`] if it is not quantized.
+            pub const fn quantization(&self) -> Quantization {
+                self.value.quantization
+            }
+
             /// The quantization scale: an element `q` represents `scale * (q - zero_point)`. 0 if it is not quantized.
             pub const fn scale(&self) -> f32 {
-                self.value.scale
+                self.value.quantization.scale
             }
 
             /// The quantization zero point.
             pub const fn zero_point(&self) -> i32 {
-                self.value.zero_point
+                self.value.quantization.zero_point
             }
 
             /// The number of its elements.
@@ -171,8 +176,9 @@ impl<'s> Tensor<'s> {
     /// The value that element `i` represents, as f32; `None` past the last element. A quantized element represents
     /// `scale * (q - zero_point)`, an integer without a scale its own value.
     pub fn get_f32(&self, i: usize) -> Option<f32> {
-        let scale = if self.value.scale == 0.0 { 1.0 } else { self.value.scale };
-        let quantized = |q: i32| scale * q.wrapping_sub(self.value.zero_point) as f32;
+        let Quantization { scale, zero_point } = self.value.quantization;
+        let quantization = Quantization::new(if scale == 0.0 { 1.0 } else { scale }, zero_point);
+        let quantized = |q: i32| quantization.dequantize(q);
         match self.value.dtype {
             DType::I8 => slice_of::<i8>(self.bytes).get(i).map(|&q| quantized(i32::from(q))),
             DType::U8 => self.bytes.get(i).map(|&q| quantized(i32::from(q))),
@@ -291,19 +297,18 @@ impl TensorMut<'_> {
     /// [`TensorError::NotQuantized`] if it is neither f32, nor i8 or u8 with a scale; [`TensorError::Length`] if the
     /// number of elements differs. Nothing is written in either case.
     pub fn quantize_from(&mut self, numbers: &[f32]) -> Result<(), TensorError> {
-        let Value { dtype, scale, zero_point, .. } = self.value;
+        let Value { dtype, quantization, .. } = self.value;
         if dtype == DType::F32 {
             return self.copy_from(numbers);
         }
-        let quantize = |min, max| Quantize { scale, zero_point, min, max };
         match dtype {
-            DType::I8 if scale > 0.0 => {
+            DType::I8 if quantization.scale > 0.0 => {
                 check_len(self.len(), numbers.len())?;
-                quantize_i8(&quantize(-128, 127), numbers, slice_of_mut(self.bytes));
+                quantize_i8(quantization, numbers, slice_of_mut(self.bytes));
             }
-            DType::U8 if scale > 0.0 => {
+            DType::U8 if quantization.scale > 0.0 => {
                 check_len(self.len(), numbers.len())?;
-                quantize_u8(&quantize(0, 255), numbers, self.bytes);
+                quantize_u8(quantization, numbers, self.bytes);
             }
             _ => return Err(TensorError::NotQuantized { dtype }),
         }

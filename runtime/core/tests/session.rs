@@ -7,6 +7,7 @@ use tealight::{
     Align16, AllOps, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, OpSet, Operator, Ops, Place,
     Position, Progress, Session, TensorError,
 };
+use tealight_format::Quantization;
 use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
 use tealight_testing::build::{Parts, arena, overlapping, relu, value};
 use tealight_testing::cost::cost_between;
@@ -284,7 +285,7 @@ fn outputs_can_be_read_as_f32() {
 fn copy_of(dtype: DType, scale: f32, zero_point: i32) -> Parts {
     let quantized = |offset, live| {
         let value = value(Place::Arena, dtype, &[4], offset, live);
-        tealight::Value { scale, zero_point, ..value }
+        tealight::Value { quantization: Quantization::new(scale, zero_point), ..value }
     };
     let mut parts = Parts {
         values: vec![quantized(0, (0, 0)), quantized(16, (0, 1))],

@@ -58,5 +58,5 @@ pub use op_set::OpSet;
 pub use ops::{Attrs, BlockType, MAX_INPUTS, OUTPUT, OpCode, OpFault, Operands, Operator, RowAccess, Work};
 pub use plan::{FORMAT_VERSION, MAGIC, MAX_LIVE, PLAN_HEADER, PlanHeader};
 pub use shape::{MAX_RANK, Shape};
-pub use tealight_types::DType;
+pub use tealight_types::{DType, Quantization};
 pub use value::{Kind, NONE, Place, VALUE_RECORD, Value};

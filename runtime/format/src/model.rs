@@ -406,7 +406,7 @@ impl<'a> Model<'a> {
         ensure!(elements > 0 && elements < 1 << 28, ValueFault::Length);
         ensure!(!value.dtype.is(DType::F16) || value.is_constant(), ValueFault::Record);
         ensure!(value.len == elements * value.dtype.size(), ValueFault::Length);
-        ensure!(value.scale >= 0.0 && value.scale.is_finite(), ValueFault::Scale);
+        ensure!(value.quantization.scale >= 0.0 && value.quantization.scale.is_finite(), ValueFault::Scale);
         ensure!(value.offset.is_multiple_of(16), ValueFault::Range);
         let (from, to) = match value.place {
             // Constants are compared with the file's tensor instead.

@@ -1,7 +1,7 @@
 //! One record of the value table: a tensor, its place in memory, and its live range.
 
 use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
-use crate::{DType, MAX_RANK, Shape};
+use crate::{DType, MAX_RANK, Quantization, Shape};
 
 /// The number of bytes of a value record.
 pub const VALUE_RECORD: usize = 64;
@@ -53,10 +53,8 @@ pub struct Value {
     pub offset: u32,
     /// Length in bytes, without padding: number of elements times element size.
     pub len: u32,
-    /// Quantization scale: real = scale * (q - zero_point). 0 if the value is not quantized per tensor.
-    pub scale: f32,
-    /// Quantization zero point.
-    pub zero_point: i32,
+    /// What its integers represent; [`Quantization::NONE`] if the value is not quantized per tensor.
+    pub quantization: Quantization,
     /// Start of the live range: the operator that writes the value, or 0 for a model input.
     pub first: u16,
     /// End of the live range: the last operator that reads it, or the number of operators for a model output.
@@ -88,8 +86,7 @@ impl Value {
             shape,
             offset: 0,
             len,
-            scale: 0.0,
-            zero_point: 0,
+            quantization: Quantization::NONE,
             first: 0,
             last: 0,
             alias: None,
@@ -140,8 +137,7 @@ impl Value {
             shape,
             offset: u32_at(record, 28),
             len: u32_at(record, 32),
-            scale: f32::from_bits(u32_at(record, 36)),
-            zero_point: i32_at(record, 40),
+            quantization: Quantization::new(f32::from_bits(u32_at(record, 36)), i32_at(record, 40)),
             first: u16_at(record, 44),
             last: u16_at(record, 46),
             alias: index(u16_at(record, 48)),
@@ -163,8 +159,8 @@ impl Value {
         }
         put(&mut record, 28, &self.offset.to_le_bytes());
         put(&mut record, 32, &self.len.to_le_bytes());
-        put(&mut record, 36, &self.scale.to_bits().to_le_bytes());
-        put(&mut record, 40, &self.zero_point.to_le_bytes());
+        put(&mut record, 36, &self.quantization.scale.to_bits().to_le_bytes());
+        put(&mut record, 40, &self.quantization.zero_point.to_le_bytes());
         put(&mut record, 44, &self.first.to_le_bytes());
         put(&mut record, 46, &self.last.to_le_bytes());
         put(&mut record, 48, &raw(self.alias).to_le_bytes());

@@ -141,7 +141,7 @@ fn plans_that_break_a_rule_are_refused_with_the_rule() {
         (|p| p.values[1].offset = 8, ModelError::Value { value: 2, fault: ValueFault::Range }),
         (|p| p.values[1].last = 0, ModelError::Interface { index: 1 }),
         (|p| p.values[0].first = 1, ModelError::Value { value: 1, fault: ValueFault::LiveRange }),
-        (|p| p.values[0].scale = f32::NAN, ModelError::Value { value: 1, fault: ValueFault::Scale }),
+        (|p| p.values[0].quantization.scale = f32::NAN, ModelError::Value { value: 1, fault: ValueFault::Scale }),
         (|p| p.ops[0].rows = 2, ModelError::Op { op: 0, fault: OpFault::Work }),
         (|p| p.ops[0].row_cost -= 1, ModelError::Op { op: 0, fault: OpFault::Work }),
         (|p| p.ops[0].prepare_cost = 1, ModelError::Op { op: 0, fault: OpFault::Work }),

@@ -9,7 +9,7 @@
 
 use crate::fixed_point;
 use crate::quant::{clamp, multiply_by_quantized_multiplier, quantize_multiplier, rounding_divide_by_pot};
-use tealight_types::ActivationRange;
+use tealight_types::{ActivationRange, Quantization};
 
 /// Integer bits of the argument of [`logistic`] and [`tanh`].
 const INTEGER_BITS: i32 = 4;
@@ -28,15 +28,15 @@ pub struct Sigmoid {
 }
 
 impl Sigmoid {
-    /// The parameters for an input's scale and zero point.
+    /// The parameters for an input's quantization.
     #[must_use]
-    pub fn from_scale(input_scale: f32, input_zero_point: i32) -> Self {
-        let factor = f64::from(input_scale) * f64::from(1 << (31 - INTEGER_BITS));
+    pub fn from_scale(input: Quantization) -> Self {
+        let factor = f64::from(input.scale) * f64::from(1 << (31 - INTEGER_BITS));
         let (input_multiplier, input_left_shift) = quantize_multiplier(factor);
         // The maximum input that stays below 2^31 after the shift: 15 in Q4, shifted back.
         let max = 15i64 << (31 - INTEGER_BITS);
         let input_range_radius = (max >> input_left_shift.clamp(0, 63)) as i32;
-        Self { input_zero_point, input_range_radius, input_multiplier, input_left_shift }
+        Self { input_zero_point: input.zero_point, input_range_radius, input_multiplier, input_left_shift }
     }
 
     /// The input in Q4, or `Err` with the sign of an input that saturates.
@@ -93,21 +93,21 @@ pub struct HardSwish {
 }
 
 impl HardSwish {
-    /// The parameters for the scales and zero points of input and output.
+    /// The parameters for the quantizations of input and output.
     ///
     /// The factors are `f64` quotients of the `f32` scales, as in TensorFlow Lite Micro.
     #[must_use]
-    pub fn from_scales(input_scale: f32, input_zero_point: i32, output_scale: f32, output_zero_point: i32) -> Self {
-        let fine_input_scale = f64::from(input_scale) / 128.0;
+    pub fn from_scales(input: Quantization, output: Quantization) -> Self {
+        let fine_input_scale = f64::from(input.scale) / 128.0;
         let q15 = |factor: f64| {
             let (multiplier, exponent) = quantize_multiplier(factor);
             (to_q15(multiplier), exponent)
         };
-        let (output_multiplier, output_exponent) = q15(fine_input_scale / f64::from(output_scale));
+        let (output_multiplier, output_exponent) = q15(fine_input_scale / f64::from(output.scale));
         let (reluish_multiplier, reluish_exponent) = q15(fine_input_scale * 32768.0 / 3.0);
         Self {
-            input_zero_point,
-            output_zero_point,
+            input_zero_point: input.zero_point,
+            output_zero_point: output.zero_point,
             output_multiplier,
             output_exponent,
             reluish_multiplier,
@@ -180,22 +180,23 @@ pub struct LeakyRelu {
 }
 
 impl LeakyRelu {
-    /// The parameters for a slope below zero and the scales and zero points of input and output.
+    /// The parameters for a slope below zero and the quantizations of input and output.
     ///
     /// The factors are `f64` quotients of the `f32` scales, as in TensorFlow Lite Micro.
     #[must_use]
-    pub fn from_scales(
-        alpha: f32,
-        input_scale: f32,
-        input_zero_point: i32,
-        output_scale: f32,
-        output_zero_point: i32,
-    ) -> Self {
+    pub fn from_scales(alpha: f32, input: Quantization, output: Quantization) -> Self {
         let (identity_multiplier, identity_shift) =
-            quantize_multiplier(f64::from(input_scale) / f64::from(output_scale));
+            quantize_multiplier(f64::from(input.scale) / f64::from(output.scale));
         let (alpha_multiplier, alpha_shift) =
-            quantize_multiplier(f64::from(input_scale) * f64::from(alpha) / f64::from(output_scale));
-        Self { input_zero_point, output_zero_point, identity_multiplier, identity_shift, alpha_multiplier, alpha_shift }
+            quantize_multiplier(f64::from(input.scale) * f64::from(alpha) / f64::from(output.scale));
+        Self {
+            input_zero_point: input.zero_point,
+            output_zero_point: output.zero_point,
+            identity_multiplier,
+            identity_shift,
+            alpha_multiplier,
+            alpha_shift,
+        }
     }
 }
 
@@ -226,17 +227,11 @@ pub struct Rescale {
 }
 
 impl Rescale {
-    /// The parameters for the scales and zero points of input and output.
+    /// The parameters for the quantizations of input and output.
     #[must_use]
-    pub fn from_scales(
-        input_scale: f32,
-        input_zero_point: i32,
-        output_scale: f32,
-        output_zero_point: i32,
-        range: [i32; 2],
-    ) -> Self {
-        let (multiplier, shift) = quantize_multiplier(f64::from(input_scale) / f64::from(output_scale));
-        Self { input_zero_point, output_zero_point, multiplier, shift, range }
+    pub fn from_scales(input: Quantization, output: Quantization, range: [i32; 2]) -> Self {
+        let (multiplier, shift) = quantize_multiplier(f64::from(input.scale) / f64::from(output.scale));
+        Self { input_zero_point: input.zero_point, output_zero_point: output.zero_point, multiplier, shift, range }
     }
 
     fn apply(&self, x: i32) -> i32 {

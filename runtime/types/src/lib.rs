@@ -2,8 +2,9 @@
 //!
 //! `tealight-format` describes a compiled network and `tealight-kernels` computes it; neither depends on the other. The
 //! types that both use are defined here: element types ([`DType`]), types of quantized blocks ([`BlockType`]),
-//! functions of one value ([`UnaryFunction`]), the factor between two quantizations ([`Multiplier`]), the range of an int8
-//! output ([`ActivationRange`]), and the geometry of windows ([`Window2d`]).
+//! functions of one value ([`UnaryFunction`]), what the integers of a tensor represent ([`Quantization`]), the factor
+//! between two quantizations ([`Multiplier`]), the range of an int8 output ([`ActivationRange`]), and the geometry of
+//! windows ([`Window2d`]).
 //!
 //! Everything is `Copy`, and everything that a check at compile time needs is `const fn`.
 #![no_std]
@@ -13,6 +14,7 @@ mod activation;
 mod block;
 mod dtype;
 mod multiplier;
+mod quantization;
 mod unary;
 mod window;
 
@@ -20,5 +22,6 @@ pub use activation::ActivationRange;
 pub use block::BlockType;
 pub use dtype::DType;
 pub use multiplier::Multiplier;
+pub use quantization::{Quantization, round_half_away};
 pub use unary::UnaryFunction;
 pub use window::Window2d;

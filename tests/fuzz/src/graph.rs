@@ -1,7 +1,7 @@
 //! A hand-made plan as a graph, for the compiler to plan anew.
 
 use crate::build::Parts;
-use tealight_compiler::graph::{Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor};
+use tealight_compiler::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor};
 use tealight_format::{Operator, Value};
 
 /// Gives values between which an operator moves codes one scale and zero point: else the compiler converts between
@@ -32,10 +32,10 @@ pub fn share_scales(parts: &mut Parts) {
         }
     }
     for (i, leader) in leaders.into_iter().enumerate() {
-        let Value { dtype, scale, zero_point, .. } = parts.values[leader];
+        let Value { dtype, quantization, .. } = parts.values[leader];
         let value = &mut parts.values[i];
         if value.dtype == dtype {
-            (value.scale, value.zero_point) = (scale, zero_point);
+            value.quantization = quantization;
         }
     }
 }
@@ -65,9 +65,8 @@ pub fn of(parts: &Parts) -> Graph {
     }
     for (i, value) in parts.values.iter().enumerate() {
         let mut tensor = Tensor::computed(format!("v{i}"), value.dtype.into(), value.shape.dims().to_vec());
-        if value.scale > 0.0 {
-            let (scales, zero_points) = (vec![value.scale], vec![value.zero_point]);
-            tensor.quantization = Some(Quantization { scales, zero_points, axis: 0 });
+        if value.quantization.scale > 0.0 {
+            tensor.quantization = Some(value.quantization.into());
         }
         tensor.alias = listed(value.alias);
         if value.is_state() {

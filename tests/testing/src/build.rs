@@ -2,8 +2,8 @@
 
 use tealight_format::ops::{ActivationRange, AddSub, Conv2d, Function, Lookup, Multiplier};
 use tealight_format::{
-    DType, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Shape, VALUE_RECORD, Value,
-    align16,
+    DType, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Quantization, Shape,
+    VALUE_RECORD, Value, align16,
 };
 
 /// A constant: name, type, dimensions, bytes.
@@ -24,7 +24,13 @@ pub fn value(place: Place, dtype: DType, dims: &[u32], offset: u32, life: (u16, 
     let shape = Shape::new(dims).unwrap();
     let len = shape.elements().unwrap() * dtype.size();
     let scale = if dtype.is_8_bit() { 1.0 } else { 0.0 };
-    Value { offset, scale, first: life.0, last: life.1, ..Value::new(place, dtype, shape, len) }
+    Value {
+        offset,
+        quantization: Quantization::new(scale, 0),
+        first: life.0,
+        last: life.1,
+        ..Value::new(place, dtype, shape, len)
+    }
 }
 
 pub fn arena(dims: &[u32], offset: u32, life: (u16, u16)) -> Value {
@@ -69,7 +75,7 @@ impl Parts {
         let mut values = Vec::new();
         for (_, dtype, dims, bytes) in &self.constants {
             let mut v = value(Place::Constant, *dtype, dims, offset, (0, 0));
-            v.scale = 0.0;
+            v.quantization.scale = 0.0;
             values.push(v);
             offset += align16(bytes.len() as u64) as u32;
         }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
 use tealight_compiler::{Options, compile_tflite};
-use tealight_format::{DType, Model, ModelError, Value};
+use tealight_format::{DType, Model, ModelError, Quantization, Value};
 
 /// A compiled model.
 #[derive(Clone, Debug)]
@@ -145,8 +145,8 @@ impl Tensor {
         Self {
             dtype: value.dtype.name(),
             shape: value.shape.dims().to_vec(),
-            scale: value.scale,
-            zero_point: value.zero_point,
+            scale: value.quantization.scale,
+            zero_point: value.quantization.zero_point,
             bytes: value.len as usize,
         }
     }
@@ -155,7 +155,7 @@ impl Tensor {
     pub fn real(&self, bytes: &[u8]) -> Vec<f32> {
         let dequantize = |q: i32| match self.scale {
             0.0 => q as f32,
-            scale => scale * (q - self.zero_point) as f32,
+            scale => Quantization::new(scale, self.zero_point).dequantize(q),
         };
         let is = |dtype: DType| dtype.name() == self.dtype;
         if is(DType::F32) {

@@ -68,7 +68,7 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
     let scratch = operator.workspace(&all).map(|workspace| {
         parts.values.push(place(DType::U8, &[workspace.len], (0, 0)));
         let scratch = parts.values.last_mut().unwrap();
-        scratch.scale = 0.0;
+        scratch.quantization.scale = 0.0;
         index + 1
     });
     parts.op(operator, &inputs, index, scratch);

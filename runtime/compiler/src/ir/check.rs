@@ -4,7 +4,7 @@
 
 use super::op::Op;
 use crate::diag::{CompileError, Result, Site};
-use crate::ir::graph::{Content, ElementType, Graph, NodeOp, Quantization, Tensor};
+use crate::ir::graph::{Content, ElementType, Graph, NodeOp, Tensor, TensorQuantization};
 
 /// The largest scale. With it an 8-bit tensor holds values up to about 10^12, which no real network has.
 const LARGEST_SCALE: f32 = 4_294_967_296.0;
@@ -36,8 +36,8 @@ pub(crate) fn check(graph: &Graph) -> Result<()> {
 }
 
 /// Checks the quantization of `tensor`; the error describes what is wrong with it.
-fn check_quantization(tensor: &Tensor, quantization: &Quantization) -> std::result::Result<(), String> {
-    let Quantization { scales, zero_points, axis } = quantization;
+fn check_quantization(tensor: &Tensor, quantization: &TensorQuantization) -> std::result::Result<(), String> {
+    let TensorQuantization { scales, zero_points, axis } = quantization;
     let name = &tensor.name;
     if let Some(scale) = scales.iter().find(|scale| !(0.0..=LARGEST_SCALE).contains(*scale)) {
         return Err(format!("a scale of tensor `{name}` is {scale}; accepted: 0 to 2^32"));

@@ -10,7 +10,7 @@ use super::op::Op;
 use crate::diag::{CompileError, Result, Site};
 use std::collections::BTreeMap;
 use std::fmt;
-use tealight_format::{DType, Operator};
+use tealight_format::{DType, Operator, Quantization};
 use tealight_kernels::float::f16;
 
 /// The maximum length of a list of axes, sizes and the like.
@@ -53,7 +53,7 @@ pub struct Tensor {
     /// Dimensions, outermost first.
     pub shape: Vec<u32>,
     /// Scale and zero point of its integers; `None` if it is not quantized.
-    pub quantization: Option<Quantization>,
+    pub quantization: Option<TensorQuantization>,
     /// Where its content comes from.
     pub content: Content,
     /// The tensor whose bytes this one shares, under another shape. That may be a view too: see [`Graph::base`].
@@ -71,10 +71,10 @@ pub enum Content {
     State(Option<Bytes>),
 }
 
-/// Quantization parameters: real = scale * (integer - zero_point), per tensor (one scale) or per slice along a
+/// What the integers of a tensor represent: one [`Quantization`] for all of them, or one for each slice along a
 /// dimension.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Quantization {
+pub struct TensorQuantization {
     /// One scale, or one for each index along `axis`. With a scale of 0, all values are 0.
     pub scales: Vec<f32>,
     /// Zero points, as many as scales.
@@ -165,20 +165,26 @@ impl ElementType {
     }
 }
 
-impl Quantization {
-    /// Returns scale and zero point, if they are the same for all elements.
-    pub fn uniform(&self) -> Option<(f32, i32)> {
-        let (&scale, zero_point) = (self.scales.first()?, self.zero_points.first().copied().unwrap_or(0));
-        let alike = self.scales.iter().all(|&other| other == scale)
-            && self.zero_points.iter().all(|&other| other == zero_point);
-        alike.then_some((scale, zero_point))
+impl From<Quantization> for TensorQuantization {
+    fn from(Quantization { scale, zero_point }: Quantization) -> Self {
+        Self { scales: vec![scale], zero_points: vec![zero_point], axis: 0 }
     }
 }
 
-impl fmt::Display for Quantization {
+impl TensorQuantization {
+    /// Returns the quantization, if it is the same for all elements.
+    pub fn uniform(&self) -> Option<Quantization> {
+        let (&scale, zero_point) = (self.scales.first()?, self.zero_points.first().copied().unwrap_or(0));
+        let alike = self.scales.iter().all(|&other| other == scale)
+            && self.zero_points.iter().all(|&other| other == zero_point);
+        alike.then_some(Quantization::new(scale, zero_point))
+    }
+}
+
+impl fmt::Display for TensorQuantization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.uniform() {
-            Some((scale, zero_point)) => write!(f, "scale {scale} and zero point {zero_point}"),
+            Some(Quantization { scale, zero_point }) => write!(f, "scale {scale} and zero point {zero_point}"),
             None => write!(f, "{} scales along dimension {}", self.scales.len(), self.axis),
         }
     }
@@ -273,10 +279,12 @@ impl Tensor {
         }
     }
 
-    /// Returns scale and zero point, where the tensor is quantized as a whole.
-    pub fn per_tensor(&self) -> Option<(f32, i32)> {
+    /// Returns the quantization, where the tensor is quantized as a whole.
+    pub fn per_tensor(&self) -> Option<Quantization> {
         match &self.quantization {
-            Some(q) if q.scales.len() == 1 => Some((q.scales[0], q.zero_points.first().copied().unwrap_or(0))),
+            Some(q) if q.scales.len() == 1 => {
+                Some(Quantization::new(q.scales[0], q.zero_points.first().copied().unwrap_or(0)))
+            }
             _ => None,
         }
     }
@@ -439,7 +447,7 @@ impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tensor = &self.0.tensors[self.1];
         write!(f, "{} {}{:?}", Named(self.0, self.1), tensor.dtype, tensor.shape)?;
-        if let Some((scale, zero_point)) = tensor.per_tensor() {
+        if let Some(Quantization { scale, zero_point }) = tensor.per_tensor() {
             write!(f, " q({scale}, {zero_point})")?;
         }
         write!(f, " {:?}", tensor.name)

@@ -14,7 +14,7 @@ impl Lowering<'_> {
     pub(super) fn add_sub(&mut self, node: &Node, activation: Activation, kind: fn(AddSub) -> Operator) -> Result<()> {
         let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
         let activation = self.activation_range(node, activation, output)?;
-        let (scale_a, scale_b) = (self.int8(node, a)?.0, self.int8(node, b)?.0);
+        let (scale_a, scale_b) = (self.int8(node, a)?.scale, self.int8(node, b)?.scale);
         let twice = 2.0 * f64::from(scale_a.max(scale_b));
         // If both scales are 0, both inputs are 0, and so is their sum.
         let share = |scale: f32| if twice > 0.0 { f64::from(scale) / twice } else { 0.0 };
@@ -33,7 +33,7 @@ impl Lowering<'_> {
     pub(super) fn mul(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
         let activation = self.activation_range(node, activation, output)?;
-        let (scale_a, scale_b) = (f64::from(self.int8(node, a)?.0), f64::from(self.int8(node, b)?.0));
+        let (scale_a, scale_b) = (f64::from(self.int8(node, a)?.scale), f64::from(self.int8(node, b)?.scale));
         let factor = self.factor(node, self.over_scale_of(node, scale_a * scale_b, output)?)?;
         self.emit(node, Operator::Mul(Mul { output: factor, activation }), &[Some(a), Some(b)], output);
         Ok(())

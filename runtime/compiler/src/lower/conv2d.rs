@@ -5,8 +5,8 @@ use crate::diag::Result;
 use crate::ir::graph::{Content, ElementType, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Op, Padding, Window};
 use std::rc::Rc;
-use tealight_format::Operator;
 use tealight_format::ops::{self, Conv2dF32, ConvTranspose2dF32, Multiplier};
+use tealight_format::{Operator, Quantization};
 
 /// The memory layout of a layer's weights by output channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,7 +111,7 @@ impl Lowering<'_> {
     ) -> Result<TensorId> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let output = self.graph.output(node)?;
-        let (input_scale, input_zero) = self.int8(node, input)?;
+        let Quantization { scale: input_scale, zero_point: input_zero } = self.int8(node, input)?;
         if self.constant(node, 1, ElementType::I8)?.len() < outputs {
             return Err(self.graph.invalid(node, "it has no weights"));
         }
@@ -203,20 +203,20 @@ impl Lowering<'_> {
     fn dense_biases(&self, node: &Node, biases: Vec<i32>) -> Result<Vec<i32>> {
         const TOLERANCE: f64 = 0.02;
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
-        let (Some(bias), Some((weights_scale, _))) =
+        let (Some(bias), Some(Quantization { scale: weights_scale, .. })) =
             (node.inputs.get(2).copied().flatten(), self.tensor(weights).per_tensor())
         else {
             return Ok(biases);
         };
-        let sums = f64::from(self.int8(node, input)?.0) * f64::from(weights_scale);
-        let output = f64::from(self.int8(node, self.graph.output(node)?)?.0);
+        let sums = f64::from(self.int8(node, input)?.scale) * f64::from(weights_scale);
+        let output = f64::from(self.int8(node, self.graph.output(node)?)?.scale);
         self.in_scale_of_sums(node, bias, biases, sums, TOLERANCE * output)
     }
 
     /// Adds a note if a bias that is added unchanged, as in TensorFlow Lite Micro, has another scale than its sums.
     fn note_bias_scale(&mut self, node: &Node, weights: &[f32]) -> Result<()> {
         const TOLERANCE: f64 = 0.01;
-        let input = f64::from(self.int8(node, self.graph.input(node, 0)?)?.0);
+        let input = f64::from(self.int8(node, self.graph.input(node, 0)?)?.scale);
         let Some(bias) = node.inputs.get(2).copied().flatten() else { return Ok(()) };
         let Tensor { name, quantization: Some(quantization), .. } = self.tensor(bias) else { return Ok(()) };
         let scales = quantization.scales.iter().cycle();

@@ -19,7 +19,7 @@ impl Lowering<'_> {
         };
         // If the weights have one scale, their zero point need not be 0.
         let weights_zero_point = match self.tensor(weights).per_tensor() {
-            Some(_) => self.int8(node, weights)?.1,
+            Some(_) => self.int8(node, weights)?.zero_point,
             None => 0,
         };
         let channels = self.channels(node, outputs as usize, 0, weights_zero_point, Layout::Together)?;

@@ -2,17 +2,17 @@
 
 use super::Lowering;
 use crate::diag::{CompileError, Result};
-use crate::ir::graph::{Content, ElementType, Node, Quantization, Tensor, TensorId};
+use crate::ir::graph::{Content, ElementType, Node, Tensor, TensorId, TensorQuantization};
 use crate::pass::requantize::{LARGEST_FACTOR, nearest, rescale};
-use tealight_format::Operator;
 use tealight_format::ops::{Dequantize, Function, Lookup, Quantize, UnaryF32, UnaryFunction};
+use tealight_format::{Operator, Quantization};
 use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
 
 impl Lowering<'_> {
     pub(super) fn relu(&mut self, node: &Node) -> Result<()> {
-        let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
+        let [from, to] = self.int8_ends(node)?;
         self.table_factor(node, 1.0)?;
-        let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [out_zero.max(-128), 127]);
+        let p = Rescale::from_scales(from, to, [to.zero_point.max(-128), 127]);
         self.table(node, Function::Relu, |x| unary::relu(&p, x))
     }
 
@@ -32,26 +32,26 @@ impl Lowering<'_> {
     /// Clamps, then converts to the output's quantization. TensorFlow Lite Micro does not support this operator.
     pub(super) fn relu_n1_to_1(&mut self, node: &Node) -> Result<()> {
         let range = self.codes_between(node, [-1.0, 1.0], self.graph.input(node, 0)?)?;
-        let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
-        if (scale, zero) == (out_scale, out_zero) {
+        let [from, to] = self.int8_ends(node)?;
+        if from == to {
             return self.table(node, Function::Relu, |x| unary::relu_n1_to_1(range, x));
         }
         self.table_factor(node, 1.0)?;
-        let p = Rescale::from_scales(scale, zero, out_scale, out_zero, [-128, 127]);
+        let p = Rescale::from_scales(from, to, [-128, 127]);
         self.table(node, Function::Relu, |x| unary::requantize(&p, unary::relu_n1_to_1(range, x)))
     }
 
     pub(super) fn leaky_relu(&mut self, node: &Node, alpha: f32) -> Result<()> {
-        let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
+        let [from, to] = self.int8_ends(node)?;
         self.table_factor(node, 1.0)?;
         self.table_factor(node, f64::from(alpha.abs()))?;
-        let p = LeakyRelu::from_scales(alpha, scale, zero, out_scale, out_zero);
+        let p = LeakyRelu::from_scales(alpha, from, to);
         self.table(node, Function::LeakyRelu, |x| unary::leaky_relu(&p, x))
     }
 
     pub(super) fn hard_swish(&mut self, node: &Node) -> Result<()> {
-        let [(scale, zero), (out_scale, out_zero)] = self.int8_ends(node)?;
-        let p = HardSwish::from_scales(scale, zero, out_scale, out_zero);
+        let [from, to] = self.int8_ends(node)?;
+        let p = HardSwish::from_scales(from, to);
         // The last step can only shift right; TensorFlow Lite Micro refuses such scales too.
         if p.output_exponent > 0 {
             let what = format!("its input's scale is 128 times its output's, or more: {}", self.scales(node));
@@ -61,16 +61,16 @@ impl Lowering<'_> {
     }
 
     pub(super) fn logistic(&mut self, node: &Node) -> Result<()> {
-        let [(scale, zero), _] = self.int8_ends(node)?;
-        self.output_is(node, (1.0 / 256.0, -128), "1/256")?;
-        let p = Sigmoid::from_scale(scale, zero);
+        let [from, _] = self.int8_ends(node)?;
+        self.output_is(node, Quantization::new(1.0 / 256.0, -128), "1/256")?;
+        let p = Sigmoid::from_scale(from);
         self.table(node, Function::Logistic, |x| unary::logistic(&p, x))
     }
 
     pub(super) fn tanh(&mut self, node: &Node) -> Result<()> {
-        let [(scale, zero), _] = self.int8_ends(node)?;
-        self.output_is(node, (1.0 / 128.0, 0), "1/128")?;
-        let p = Sigmoid::from_scale(scale, zero);
+        let [from, _] = self.int8_ends(node)?;
+        self.output_is(node, Quantization::new(1.0 / 128.0, 0), "1/128")?;
+        let p = Sigmoid::from_scale(from);
         self.table(node, Function::Tanh, |x| unary::tanh(&p, x))
     }
 
@@ -114,7 +114,11 @@ impl Lowering<'_> {
     }
 
     /// Returns the quantizations of a conversion's input and output, and the output's type.
-    fn ends(&self, input: TensorId, output: TensorId) -> Option<(&Quantization, &Quantization, ElementType)> {
+    fn ends(
+        &self,
+        input: TensorId,
+        output: TensorId,
+    ) -> Option<(&TensorQuantization, &TensorQuantization, ElementType)> {
         let (from, to) = (self.tensor(input), self.tensor(output));
         Some((from.quantization.as_ref()?, to.quantization.as_ref()?, to.dtype))
     }
@@ -126,7 +130,7 @@ impl Lowering<'_> {
 
     /// Checks that the factor from the input's scale to the output's, times `slope`, is not too large.
     fn table_factor(&self, node: &Node, slope: f64) -> Result<()> {
-        let [(scale, _), _] = self.int8_ends(node)?;
+        let [Quantization { scale, .. }, _] = self.int8_ends(node)?;
         let factor = self.over_scale_of(node, slope * f64::from(scale), self.graph.output(node)?)?;
         if factor <= LARGEST_FACTOR {
             return Ok(());
@@ -136,20 +140,21 @@ impl Lowering<'_> {
     }
 
     /// Checks that the output has the only quantization that the operator can produce.
-    pub(super) fn output_is(&self, node: &Node, expected: (f32, i32), scale: &str) -> Result<()> {
+    pub(super) fn output_is(&self, node: &Node, expected: Quantization, scale: &str) -> Result<()> {
         let output = self.graph.output(node)?;
         if self.int8(node, output)? == expected {
             return Ok(());
         }
         let Tensor { name, quantization, .. } = self.tensor(output);
         let found = quantization.as_ref().map_or("no scale".to_string(), ToString::to_string);
-        let what = format!("its output `{name}` has {found}; accepted: scale {scale} and zero point {}", expected.1);
+        let what =
+            format!("its output `{name}` has {found}; accepted: scale {scale} and zero point {}", expected.zero_point);
         Err(self.graph.invalid(node, what))
     }
 
     pub(super) fn dequantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let (scale, zero_point) = self.quantization(node, input)?;
+        let Quantization { scale, zero_point } = self.quantization(node, input)?;
         if self.tensor(output).dtype != ElementType::F32 {
             return Err(self.type_error(node, output, "float32"));
         }
@@ -164,8 +169,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Returns scale and zero point of an int8 input and of an int8 output.
-    fn int8_ends(&self, node: &Node) -> Result<[(f32, i32); 2]> {
+    /// Returns the quantizations of an int8 input and of an int8 output.
+    fn int8_ends(&self, node: &Node) -> Result<[Quantization; 2]> {
         Ok([self.int8(node, self.graph.input(node, 0)?)?, self.int8(node, self.graph.output(node)?)?])
     }
 

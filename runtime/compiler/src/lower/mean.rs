@@ -10,7 +10,7 @@ use tealight_format::ops::{MAX_AVERAGED, Mean, MeanF32};
 impl Lowering<'_> {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let scale = f64::from(self.int8(node, input)?.0);
+        let scale = f64::from(self.int8(node, input)?.scale);
         let reduced = self.reduced_dimensions(node, input)?;
         let dims = self.tensor(input).shape.iter().enumerate();
         let count = dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, &dim)| u64::from(dim)).product::<u64>();

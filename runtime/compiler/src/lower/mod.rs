@@ -25,7 +25,7 @@ use crate::limit::Limit;
 use std::collections::HashMap;
 use std::rc::Rc;
 use tealight_format::ops::DepthwiseConv2dF32;
-use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Shape, Value, Work};
+use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Quantization, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
 const ACCEPTED: &str = "int8 and float32 networks of the operators that `tealight compile --help` lists";
@@ -232,28 +232,28 @@ impl Lowering<'_> {
         }
     }
 
-    /// Returns scale and zero point of a tensor that must be int8 and quantized as a whole.
-    fn int8(&self, node: &Node, id: TensorId) -> Result<(f32, i32)> {
+    /// Returns the quantization of a tensor that must be int8 and quantized as a whole.
+    fn int8(&self, node: &Node, id: TensorId) -> Result<Quantization> {
         if self.tensor(id).dtype != ElementType::I8 {
             return Err(self.type_error(node, id, "int8"));
         }
         self.quantization(node, id)
     }
 
-    /// Returns scale and zero point of an 8-bit tensor that must be quantized as a whole.
-    fn quantization(&self, node: &Node, id: TensorId) -> Result<(f32, i32)> {
+    /// Returns the quantization of an 8-bit tensor that must be quantized as a whole.
+    fn quantization(&self, node: &Node, id: TensorId) -> Result<Quantization> {
         let tensor = self.tensor(id);
         let Some(range) = tensor.dtype.range_8_bit() else {
             return Err(self.type_error(node, id, "int8 or uint8"));
         };
         match tensor.per_tensor() {
             // A scale of 0 means that all values are 0.
-            Some((scale, zero_point))
+            Some(quantization @ Quantization { scale, zero_point })
                 if scale.is_finite() && scale >= 0.0 && range[0] <= zero_point && zero_point <= range[1] =>
             {
-                Ok((scale, zero_point))
+                Ok(quantization)
             }
-            Some((scale, zero_point)) => {
+            Some(Quantization { scale, zero_point }) => {
                 let what = format!("tensor `{}` has scale {scale} and zero point {zero_point}", tensor.name);
                 Err(self.graph.invalid(node, what))
             }
@@ -365,12 +365,14 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
     } else {
         Place::Arena
     };
-    let (scale, zero_point) = match tensor.per_tensor() {
+    let quantization = match tensor.per_tensor() {
         // The model file has no 8-bit value with scale 0. With the smallest positive scale, the values and the factor
         // are 0 in practice.
-        Some((0.0, zero_point)) if tensor.dtype.range_8_bit().is_some() => (f32::MIN_POSITIVE, zero_point),
-        Some((scale, zero_point)) if scale.is_finite() && scale > 0.0 => (scale, zero_point),
-        _ => (0.0, 0),
+        Some(Quantization { scale: 0.0, zero_point }) if tensor.dtype.range_8_bit().is_some() => {
+            Quantization::new(f32::MIN_POSITIVE, zero_point)
+        }
+        Some(quantization) if quantization.scale.is_finite() && quantization.scale > 0.0 => quantization,
+        _ => Quantization::NONE,
     };
     if dtype.is(DType::F16) && !base.is_constant() {
         return Err(CompileError::UnsupportedType {
@@ -380,5 +382,5 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
             accepted: "float32; only constants may be float16".into(),
         });
     }
-    Ok(Value { scale, zero_point, ..Value::new(place, dtype, shape, len) })
+    Ok(Value { quantization, ..Value::new(place, dtype, shape, len) })
 }

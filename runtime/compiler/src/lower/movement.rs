@@ -221,7 +221,7 @@ pub(crate) fn pad_value(graph: &crate::ir::graph::Graph, node: &Node, op: &Op) -
         };
     }
     match (output.dtype, output.per_tensor()) {
-        (ElementType::I8 | ElementType::U8, Some((_, zero_point))) => Ok(zero_point & 0xff),
+        (ElementType::I8 | ElementType::U8, Some(quantization)) => Ok(quantization.zero_point & 0xff),
         (ElementType::I8 | ElementType::U8, None) => {
             Err(graph.invalid(node, format!("`{}` needs one scale and zero point", output.name)))
         }

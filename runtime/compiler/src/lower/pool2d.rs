@@ -35,7 +35,7 @@ impl Lowering<'_> {
             self.emit(node, operator, &[Some(input)], output);
             return Ok(());
         }
-        if matches!(operator, Operator::AvgPool2d(_)) && to.0 < from.0 {
+        if matches!(operator, Operator::AvgPool2d(_)) && to.scale < from.scale {
             let what =
                 format!("its output has a finer scale than its input: {}; accepted: one scale", self.scales(node));
             return Err(self.graph.invalid(node, what));

@@ -9,7 +9,7 @@ use tealight_format::ops::{Prelu, PreluF32};
 impl Lowering<'_> {
     pub(super) fn prelu(&mut self, node: &Node) -> Result<()> {
         let (input, alpha, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
-        let (scale, alpha_scale) = (f64::from(self.int8(node, input)?.0), f64::from(self.int8(node, alpha)?.0));
+        let (scale, alpha_scale) = (f64::from(self.int8(node, input)?.scale), f64::from(self.int8(node, alpha)?.scale));
         let prelu = Prelu {
             positive: self.factor(node, self.over_scale_of(node, scale, output)?)?,
             negative: self.factor(node, self.over_scale_of(node, scale * alpha_scale, output)?)?,

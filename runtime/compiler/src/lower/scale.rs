@@ -11,7 +11,7 @@ impl Lowering<'_> {
     /// Returns `numerator` divided by the scale of the int8 tensor `output`. For an output with scale 0, which is
     /// always 0, the factor is 0, as in TensorFlow Lite Micro.
     pub(super) fn over_scale_of(&self, node: &Node, numerator: f64, output: TensorId) -> Result<f64> {
-        let scale = f64::from(self.int8(node, output)?.0);
+        let scale = f64::from(self.int8(node, output)?.scale);
         Ok(if scale > 0.0 { numerator / scale } else { 0.0 })
     }
 
@@ -69,8 +69,8 @@ impl Lowering<'_> {
 
     /// Returns the codes from the first of two f32 bounds to the second, in the quantization of the int8 tensor `id`.
     pub(super) fn codes_between(&self, node: &Node, bounds: [f32; 2], id: TensorId) -> Result<ActivationRange> {
-        let (scale, zero_point) = self.int8(node, id)?;
-        let [min, max] = bounds.map(|bound| ActivationRange::FULL.clamp(quantize(bound, scale, zero_point)));
+        let quantization = self.int8(node, id)?;
+        let [min, max] = bounds.map(|bound| quantization.quantize(bound));
         ActivationRange::new(min, max).ok_or_else(|| {
             self.graph.invalid(node, format!("its activation's bounds are out of order: {}", self.scales(node)))
         })
@@ -82,14 +82,8 @@ impl Lowering<'_> {
     }
 }
 
-/// Returns the code of a real value in a quantization, rounded half away from zero.
-pub(super) fn quantize(real: f32, scale: f32, zero_point: i32) -> i32 {
-    ((real / scale).round() as i32).saturating_add(zero_point)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::quantize;
     use crate::ir::{Activation, Op, Padding};
     use crate::testing::{Builder, lower, window};
     use tealight_format::{Operator, ops};
@@ -111,12 +105,6 @@ mod tests {
         ] {
             assert_eq!(quantize_multiplier(factor), (multiplier, shift), "{factor}");
         }
-    }
-
-    #[test]
-    fn real_bounds_round_half_away_from_zero() {
-        assert_eq!([quantize(6.0, 0.4, -10), quantize(-1.0, 0.4, 5), quantize(0.0, 0.1, 7)], [5, 2, 7]);
-        assert_eq!(quantize(6.0, 1e-30, 1), i32::MAX);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::Lowering;
 use crate::diag::Result;
 use crate::ir::graph::Node;
-use tealight_format::Operator;
 use tealight_format::ops::{Softmax, SoftmaxF32};
+use tealight_format::{Operator, Quantization};
 
 /// Integer bits of a scaled difference.
 const INTEGER_BITS: i32 = 5;
@@ -13,8 +13,8 @@ impl Lowering<'_> {
     /// TensorFlow Lite's `PreprocessSoftmaxScaling` and `CalculateInputRadius`.
     pub(super) fn softmax(&mut self, node: &Node, beta: f32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let (scale, _) = self.int8(node, input)?;
-        self.output_is(node, (1.0 / 256.0, -128), "1/256")?;
+        let Quantization { scale, .. } = self.int8(node, input)?;
+        self.output_is(node, Quantization::new(1.0 / 256.0, -128), "1/256")?;
         let max = f64::from(i32::MAX);
         let factor = f64::from(beta) * f64::from(scale) * f64::from(1 << (31 - INTEGER_BITS));
         // `min` would turn NaN into a number, so it is not used.

@@ -3,8 +3,8 @@
 use super::Lowering;
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Node, TensorId};
-use tealight_format::Operator;
 use tealight_format::ops::{ActivationRange, Svdf};
+use tealight_format::{Operator, Quantization};
 
 impl Lowering<'_> {
     /// Lowers SVDF. The output's range is the type's: TensorFlow Lite Micro's reference kernel does not apply the
@@ -13,8 +13,8 @@ impl Lowering<'_> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let [feature, time, state] = [1, 2, 4].map(|k| self.graph.input(node, k));
         let (feature, time, state) = (feature?, time?, state?);
-        let input_scale = f64::from(self.int8(node, input)?.0);
-        let (feature_scale, feature_zero) = self.int8(node, feature)?;
+        let input_scale = f64::from(self.int8(node, input)?.scale);
+        let Quantization { scale: feature_scale, zero_point: feature_zero } = self.int8(node, feature)?;
         let feature_scale = f64::from(feature_scale);
         if feature_zero != 0 {
             let what =
@@ -64,7 +64,9 @@ impl Lowering<'_> {
             return Err(self.type_error(node, id, "int16 or int8"));
         }
         match (tensor.per_tensor(), &tensor.quantization) {
-            (Some((scale, 0)), _) if scale.is_finite() && scale > 0.0 => Ok(f64::from(scale)),
+            (Some(Quantization { scale, zero_point: 0 }), _) if scale.is_finite() && scale > 0.0 => {
+                Ok(f64::from(scale))
+            }
             (_, found) => {
                 let found = found.as_ref().map_or("no scale".to_string(), ToString::to_string);
                 let what =

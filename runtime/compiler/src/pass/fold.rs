@@ -11,6 +11,7 @@ use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, Tensor
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use crate::slice::{dimension, slices, walk};
+use tealight_format::Quantization;
 use tealight_kernels::unary;
 
 /// The maximum number of elements of an arithmetic result. Arithmetic is folded for shapes, which are short.
@@ -330,9 +331,9 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     if let Some(values) = input.f32_values().filter(|_| output.dtype == ElementType::F32) {
         return Some(values.iter().flat_map(|real| real.to_le_bytes()).collect());
     }
-    let (scale, zero_point) = input.per_tensor().filter(|_| output.dtype == ElementType::F32)?;
+    let quantization = input.per_tensor().filter(|_| output.dtype == ElementType::F32)?;
     input.dtype.range_8_bit()?;
-    let real = |value: i64| (scale * (value as i32).wrapping_sub(zero_point) as f32).to_le_bytes();
+    let real = |value: i64| quantization.dequantize(value as i32).to_le_bytes();
     Some(input.each_integer()?.flat_map(real).collect())
 }
 
@@ -341,10 +342,13 @@ fn quantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
         let rescale = requantize::rescale(from, to, output.dtype)?;
         return requantize::convert(bytes, input.dtype, |code| unary::requantize(&rescale, code));
     }
-    let (scale, zero_point) = output.per_tensor().filter(|&(scale, _)| scale > 0.0)?;
-    let [low, high] = output.dtype.range_8_bit()?;
-    let whole = |&real: &f32| ((real / scale).round() as i32).saturating_add(zero_point).clamp(low, high) as u8;
-    Some(floats(input)?.iter().map(whole).collect())
+    let to = output.per_tensor().filter(|to| to.scale > 0.0)?;
+    let numbers = floats(input)?;
+    match output.dtype {
+        ElementType::I8 => Some(numbers.iter().map(|&x| to.quantize(x).cast_unsigned()).collect()),
+        ElementType::U8 => Some(numbers.iter().map(|&x| to.quantize_u8(x)).collect()),
+        _ => None,
+    }
 }
 
 fn convert(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
@@ -360,7 +364,7 @@ fn arithmetic(op: &Op, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
     }
     // Unquantized integers; some tools store them with a scale of 0 or 1.
     let plain = |tensor: &Tensor| match &tensor.quantization {
-        Some(quantization) => matches!(quantization.uniform(), Some((0.0 | 1.0, 0))),
+        Some(quantization) => matches!(quantization.uniform(), Some(Quantization { scale: 0.0 | 1.0, zero_point: 0 })),
         None => true,
     };
     if ![a, b, output].into_iter().all(plain) {

@@ -55,7 +55,7 @@ fn border(graph: &Graph, pad: &Node, padded: TensorId) -> Result<Option<(TensorI
     let input = graph.input(pad, 0)?;
     let (from, to) = (&graph.tensors[input], &graph.tensors[padded]);
     let zero_point = match from.per_tensor() {
-        Some((_, zero_point)) => zero_point & 0xff,
+        Some(quantization) => quantization.zero_point & 0xff,
         None if from.dtype == ElementType::F32 => 0,
         None => return Ok(None),
     };

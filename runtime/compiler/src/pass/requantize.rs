@@ -10,7 +10,7 @@
 
 use crate::diag::{CompileError, Result};
 use crate::ir::Op;
-use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use tealight_format::Operator;
 use tealight_kernels::unary::Rescale;
 
@@ -160,7 +160,14 @@ fn refusal(graph: &Graph, node: &Node, from: TensorId, to: TensorId) -> CompileE
 
 /// Returns whether two quantizations with scales along a dimension assign the same scale to each element that `node`
 /// moves.
-fn same_channels(graph: &Graph, node: &Node, from: TensorId, to: TensorId, a: &Quantization, b: &Quantization) -> bool {
+fn same_channels(
+    graph: &Graph,
+    node: &Node,
+    from: TensorId,
+    to: TensorId,
+    a: &TensorQuantization,
+    b: &TensorQuantization,
+) -> bool {
     if a.scales != b.scales || a.zero_points != b.zero_points {
         return false;
     }
@@ -181,7 +188,7 @@ fn same_channels(graph: &Graph, node: &Node, from: TensorId, to: TensorId, a: &Q
 }
 
 /// Adds a tensor like `id` with another quantization.
-fn converted(graph: &mut Graph, id: TensorId, quantization: Option<Quantization>) -> TensorId {
+fn converted(graph: &mut Graph, id: TensorId, quantization: Option<TensorQuantization>) -> TensorId {
     let Tensor { name, dtype, shape, .. } = &graph.tensors[id];
     let tensor = Tensor { quantization, ..Tensor::computed(name.clone(), *dtype, shape.clone()) };
     graph.add(tensor)
@@ -193,22 +200,22 @@ fn conversion(node: &Node, from: TensorId, to: TensorId) -> Node {
 
 /// Returns the conversion from one quantization to another of the 8-bit type `to_dtype`, as TensorFlow Lite Micro's
 /// QUANTIZE computes it; `None` if one of them is not for the whole tensor, or the ratio of the scales is too large.
-pub(crate) fn rescale(from: &Quantization, to: &Quantization, to_dtype: ElementType) -> Option<Rescale> {
-    let ((scale, zero_point), (to_scale, to_zero_point)) = (from.uniform()?, to.uniform()?);
-    let rescale = Rescale::from_scales(scale, zero_point, to_scale, to_zero_point, to_dtype.range_8_bit()?);
+pub(crate) fn rescale(from: &TensorQuantization, to: &TensorQuantization, to_dtype: ElementType) -> Option<Rescale> {
+    let (from, to) = (from.uniform()?, to.uniform()?);
+    let rescale = Rescale::from_scales(from, to, to_dtype.range_8_bit()?);
     // A tensor with scale 0 holds only zeros, so any factor is right.
-    (to_scale == 0.0 || f64::from(scale) / f64::from(to_scale) <= LARGEST_FACTOR).then_some(rescale)
+    (to.scale == 0.0 || f64::from(from.scale) / f64::from(to.scale) <= LARGEST_FACTOR).then_some(rescale)
 }
 
 /// Returns the conversion of codes from one quantization to another of the 8-bit type `to_dtype`, rounded to the
 /// nearest code, halves away from the zero point; `None` where [`rescale`] returns `None`.
 pub(crate) fn nearest(
-    from: &Quantization,
-    to: &Quantization,
+    from: &TensorQuantization,
+    to: &TensorQuantization,
     to_dtype: ElementType,
 ) -> Option<impl Fn(i32) -> i32 + Copy + use<>> {
     let Rescale { input_zero_point, output_zero_point, range: [low, high], .. } = rescale(from, to, to_dtype)?;
-    let (scale, to_scale) = (f64::from(from.uniform()?.0), f64::from(to.uniform()?.0));
+    let (scale, to_scale) = (f64::from(from.uniform()?.scale), f64::from(to.uniform()?.scale));
     Some(move |code| {
         let real = f64::from(code - input_zero_point) * scale;
         let steps = if to_scale == 0.0 { 0 } else { (real / to_scale).round() as i32 };

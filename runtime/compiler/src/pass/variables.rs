@@ -10,7 +10,7 @@ use crate::ir::Op;
 use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
 use std::collections::HashMap;
-use tealight_format::{Operator, ops};
+use tealight_format::{Operator, Quantization, ops};
 
 /// Variables by name.
 type Named = HashMap<String, TensorId>;
@@ -165,7 +165,7 @@ fn variable(
 /// They exceed `limit`.
 fn zero_point_fill(tensor: &Tensor, limit: &Limit) -> Result<Option<Bytes>> {
     match (tensor.dtype, tensor.per_tensor()) {
-        (ElementType::I8, Some((_, zero_point))) if zero_point != 0 => {
+        (ElementType::I8, Some(Quantization { zero_point, .. })) if zero_point != 0 => {
             let what = || format!("what the variable `{}` starts from", tensor.name);
             limit.make(tensor.elements() as u64, what)?;
             Ok(Some(vec![zero_point as u8; tensor.elements()].into()))

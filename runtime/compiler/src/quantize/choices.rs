@@ -185,7 +185,7 @@ fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
     if bias.len() != channels.count {
         return None;
     }
-    let errors = Weights::new(&data, &bias, input.scale, channels).errors(&data);
+    let errors = Weights::new(&data, &bias, input.0.scale, channels).errors(&data);
     let bytes: Vec<u8> = data.iter().zip(errors).flat_map(|(weight, error)| (weight + error).to_le_bytes()).collect();
     layer.tensors[id].content = Content::Constant(bytes.into());
     Some(data.len() + 12 * channels.count)

@@ -8,7 +8,7 @@ use super::samples::Sample;
 use super::sharing::{Rule, f32_inputs};
 use super::weights::{Channels, Weights};
 use super::{Ranges, Result};
-use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::ir::{Activation, Op};
 use crate::options::Options;
 use std::collections::HashSet;
@@ -51,20 +51,16 @@ fn quantize_tensor(graph: &mut Graph, id: TensorId, params: Params) {
     }
     let elements = tensor.elements();
     tensor.dtype = ElementType::I8;
-    tensor.quantization = Some(per_tensor(params));
+    tensor.quantization = Some(params.0.into());
     if let Content::State(first) = &mut tensor.content {
         let bytes: Bytes = match first {
             Some(bytes) => quantized(bytes, params).into(),
             None => vec![params.quantize(0.0).cast_unsigned(); elements].into(),
         };
         // Zeros need no constant if a reset without one restores them.
-        let needed = params.zero_point != 0 || bytes.iter().any(|&byte| byte != 0);
+        let needed = params.0.zero_point != 0 || bytes.iter().any(|&byte| byte != 0);
         *first = needed.then_some(bytes);
     }
-}
-
-fn per_tensor(params: Params) -> Quantization {
-    Quantization { scales: vec![params.scale], zero_points: vec![params.zero_point], axis: 0 }
 }
 
 /// Returns little-endian float32 values as int8.
@@ -126,7 +122,7 @@ impl Builder<'_> {
         if biases.len() != channels.count {
             return Err(wrong(biases.len()).into());
         }
-        let input_scale = self.observed.params(input, self.ranges).scale;
+        let input_scale = self.observed.params(input, self.ranges).0.scale;
         let quantized = Weights::new(&data, &biases, input_scale, channels);
         let shift = match self.observed.means.get(&input) {
             Some(mean) if self.correct_bias => {
@@ -137,7 +133,8 @@ impl Builder<'_> {
         let bytes: Vec<u8> = quantized.bytes.iter().map(|byte| byte.cast_unsigned()).collect();
         let mut new = Tensor::constant(tensor.name.clone(), ElementType::I8, tensor.shape.clone(), bytes);
         let zero_points = vec![0; channels.count];
-        new.quantization = Some(Quantization { scales: quantized.scales.clone(), zero_points, axis: channels.axis });
+        new.quantization =
+            Some(TensorQuantization { scales: quantized.scales.clone(), zero_points, axis: channels.axis });
         let name = bias.map_or_else(|| format!("{}/bias", tensor.name), |id| float.tensors[id].name.clone());
         let bytes = quantized.bias(&biases, shift.as_ref());
         let new_bias = Tensor::constant(name, ElementType::I32, vec![channels.count as u32], bytes);
@@ -158,7 +155,7 @@ impl Builder<'_> {
             } else if computed.contains(id) && self.observed.params(*id, self.ranges) != params {
                 let Tensor { name, shape, .. } = tensor;
                 let mut tensor = Tensor::computed(name.clone(), ElementType::I8, shape.clone());
-                tensor.quantization = Some(per_tensor(params));
+                tensor.quantization = Some(params.0.into());
                 let from = std::mem::replace(id, self.graph.add(tensor));
                 let op = NodeOp::Ir(Op::Quantize);
                 self.graph.nodes.push(Node { op, inputs: vec![Some(from)], outputs: vec![*id], origin: node.origin });
@@ -183,7 +180,7 @@ impl Builder<'_> {
     ) -> Result<()> {
         let tensors = node.inputs.iter().flatten().map(|&id| &self.float.tensors[id]);
         let numbers = tensors.filter(|tensor| tensor.is_constant()).find_map(Tensor::f32_values).unwrap_or_default();
-        let code = |number: &f32| params.quantize(number + towards * params.scale);
+        let code = |number: &f32| params.quantize(number + towards * params.0.scale);
         let bound = numbers.first().map(code).unwrap_or_default();
         let output = &self.graph.tensors[self.float.output(node)?];
         let mut computed = converted.inputs.iter().flatten().filter(|&&id| !self.graph.tensors[id].is_constant());
@@ -203,7 +200,7 @@ impl Builder<'_> {
     fn constant(&mut self, tensor: &Tensor, params: Params) -> TensorId {
         let bytes = quantized(tensor.bytes().unwrap_or_default(), params);
         let mut new = Tensor::constant(tensor.name.clone(), ElementType::I8, tensor.shape.clone(), bytes);
-        new.quantization = Some(per_tensor(params));
+        new.quantization = Some(params.0.into());
         self.graph.add(new)
     }
 }

@@ -1,6 +1,7 @@
 //! Determines scale and zero point of a tensor from its observed values.
 
 use std::fmt;
+use tealight_format::Quantization;
 
 /// How the range of an activation is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,12 +20,9 @@ const LEFT_OUT: f64 = 1e-4;
 /// Bins of a histogram: eight to each step of an 8-bit range.
 pub(super) const BINS: usize = 2048;
 
-/// Scale and zero point of an int8 tensor: real = scale * (integer - zero point).
+/// The quantization that is chosen for an int8 tensor, with a conversion in f64.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Params {
-    pub(crate) scale: f32,
-    pub(crate) zero_point: i32,
-}
+pub(crate) struct Params(pub(crate) Quantization);
 
 /// The observed values of a tensor.
 #[derive(Debug, Clone)]
@@ -64,16 +62,16 @@ impl Params {
         let width = if high > low { f64::from(high) - f64::from(low) } else { 1.0 };
         let scale = ((width / 255.0) as f32).max(f32::MIN_POSITIVE);
         let zero_point = (-128.0 - f64::from(low) / f64::from(scale)).round();
-        Self { scale, zero_point: zero_point.clamp(-128.0, 127.0) as i32 }
+        Self(Quantization::new(scale, zero_point.clamp(-128.0, 127.0) as i32))
     }
 
     pub(crate) fn quantize(self, real: f32) -> i8 {
-        let steps = (f64::from(real) / f64::from(self.scale)).round() + f64::from(self.zero_point);
+        let steps = (f64::from(real) / f64::from(self.0.scale)).round() + f64::from(self.0.zero_point);
         steps.clamp(-128.0, 127.0) as i8
     }
 
     pub(crate) fn dequantize(self, integer: i8) -> f32 {
-        self.scale * (i32::from(integer) - self.zero_point) as f32
+        self.0.dequantize(integer.into())
     }
 }
 
@@ -164,8 +162,8 @@ mod tests {
         #[test]
         fn zero_is_exact_and_every_zero_point_is_an_int8(low in -1e6f32..1e6, width in 0f32..1e6) {
             let params = Params::of(low, low + width);
-            prop_assert!((-128..=127).contains(&params.zero_point));
-            prop_assert!(params.scale > 0.0 && params.scale.is_finite());
+            prop_assert!((-128..=127).contains(&params.0.zero_point));
+            prop_assert!(params.0.scale > 0.0 && params.0.scale.is_finite());
             prop_assert_eq!(params.dequantize(params.quantize(0.0)), 0.0);
         }
 
@@ -175,15 +173,15 @@ mod tests {
             let real = low + t * (high - low);
             let error = (params.dequantize(params.quantize(real)) - real).abs();
             // The zero point is rounded, so part of the last step may be clipped.
-            prop_assert!(error <= params.scale * 1.001, "{} of {}", error, params.scale);
+            prop_assert!(error <= params.0.scale * 1.001, "{} of {}", error, params.0.scale);
         }
     }
 
     #[test]
     fn known_ranges_give_the_known_parameters() {
-        assert_eq!(Params::of(0.0, 1.0), Params { scale: 1.0 / 255.0, zero_point: -128 });
-        assert_eq!(Params::of(2.0, 5.1), Params { scale: 0.02, zero_point: -128 });
-        assert_eq!(Params::of(-5.1, -1.0), Params { scale: 0.02, zero_point: 127 });
+        assert_eq!(Params::of(0.0, 1.0), Params(Quantization::new(1.0 / 255.0, -128)));
+        assert_eq!(Params::of(2.0, 5.1), Params(Quantization::new(0.02, -128)));
+        assert_eq!(Params::of(-5.1, -1.0), Params(Quantization::new(0.02, 127)));
         // Only zeros.
         assert_eq!(Params::of(0.0, 0.0).quantize(0.0), -128);
     }
@@ -215,7 +213,7 @@ mod tests {
         histogram.add(&(-1000..=1000).map(|i| i as f32 / 1000.0).collect::<Vec<_>>());
         assert_eq!(histogram.params(Ranges::MinMax), Params::of(-1e30, 1e4));
         for ranges in [Ranges::Percentile, Ranges::Mse] {
-            assert!((histogram.params(ranges).scale - 2.0 / 255.0).abs() < 2e-4, "{ranges}");
+            assert!((histogram.params(ranges).0.scale - 2.0 / 255.0).abs() < 2e-4, "{ranges}");
         }
     }
 

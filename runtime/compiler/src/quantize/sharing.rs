@@ -8,7 +8,7 @@ use crate::diag::{Findings, Result};
 use crate::ir::Op;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
 use std::collections::HashSet;
-use tealight_format::Operator;
+use tealight_format::{Operator, Quantization};
 
 /// What can be quantized, for errors. The list of operators is made from the rows of the importer and of [`Int8::of`]:
 /// a test in `import/tflite/operators.rs` compares it, and writes it.
@@ -49,8 +49,8 @@ impl Int8 {
             T::Add(_) | T::Sub(_) | T::Mul(_) | T::Mean | T::Relu | T::LeakyRelu { .. } | T::Prelu | T::HardSwish => {
                 Rule::Own
             }
-            T::Softmax { .. } | T::Logistic => Rule::Fixed(Params { scale: 1.0 / 256.0, zero_point: -128 }),
-            T::Tanh => Rule::Fixed(Params { scale: 1.0 / 128.0, zero_point: 0 }),
+            T::Softmax { .. } | T::Logistic => Rule::Fixed(Params(Quantization::new(1.0 / 256.0, -128))),
+            T::Tanh => Rule::Fixed(Params(Quantization::new(1.0 / 128.0, 0))),
             T::AvgPool2d(_)
             | T::MaxPool2d(_)
             | T::Concat { .. }
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(root(a), root(joined));
         assert_ne!(root(joined), root(soft));
         assert_eq!(root(flat), root(soft));
-        assert_eq!(sharing.fixed(root(flat)), Some(Params { scale: 1.0 / 256.0, zero_point: -128 }));
+        assert_eq!(sharing.fixed(root(flat)), Some(Params(Quantization::new(1.0 / 256.0, -128))));
         assert_eq!(sharing.fixed(root(joined)), None);
     }
 

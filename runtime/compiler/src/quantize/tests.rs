@@ -298,7 +298,7 @@ fn several_inputs_each_have_their_range() {
     let (compiled, report) = compile_float(&network, &samples, &Quantize::default(), b"", &Options::default()).unwrap();
     assert!(report.snr_db > 35.0, "{report:#?}");
     let model = Model::parse(&compiled.bytes).unwrap();
-    let scales = [0, 1].map(|k| model.value(model.input(k).unwrap()).scale);
+    let scales = [0, 1].map(|k| model.value(model.input(k).unwrap()).quantization.scale);
     assert!(scales[0] < 1e-4 && scales[1] > 5.0, "{scales:?}");
 }
 
@@ -342,12 +342,11 @@ fn variables_are_quantized_by_all_values_assigned_to_them() {
     let (input, output) = (model.value(model.input(0).unwrap()), model.value(model.output(0).unwrap()));
     let mut float = 0.0f32;
     for step in 0..20 {
-        let real = Params { scale: input.scale, zero_point: input.zero_point };
+        let real = Params(input.quantization);
         session.input(0).unwrap().copy_from(&[real.quantize(1.0); 2]).unwrap();
         session.run();
         float = 0.75 * float + 1.0;
-        let found = output.scale
-            * (i32::from(session.output(0).unwrap().as_slice::<i8>().unwrap()[0]) - output.zero_point) as f32;
+        let found = output.quantization.dequantize(session.output(0).unwrap().as_slice::<i8>().unwrap()[0].into());
         assert!((found - float).abs() < 0.1, "step {step}: {found} instead of {float}");
     }
     // In one stream the later samples start from where the earlier ones ended.
@@ -364,12 +363,12 @@ fn a_variable_keeps_its_initial_value() {
         compile_float_streams(&network, &streams, &Quantize::default(), b"", &Options::default()).unwrap();
     let model = Model::parse(&compiled.bytes).unwrap();
     let mut session = OwnedSession::from_bytes(model.bytes()).unwrap();
-    let zero = model.value(model.input(0).unwrap()).zero_point as i8;
+    let zero = model.value(model.input(0).unwrap()).quantization.zero_point as i8;
     session.input(0).unwrap().copy_from(&[zero; 2]).unwrap();
     session.run();
     let output = model.value(model.output(0).unwrap());
     for (byte, wanted) in session.output(0).unwrap().as_slice::<i8>().unwrap().iter().zip([2.25, -1.5]) {
-        let found = output.scale * (i32::from(*byte) - output.zero_point) as f32;
+        let found = output.quantization.dequantize((*byte).into());
         assert!((found - wanted).abs() < 0.05, "{found} instead of {wanted}");
     }
 }

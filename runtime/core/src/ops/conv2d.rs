@@ -14,8 +14,8 @@ pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
         output: nhwc(output.shape),
         window: op.window2d(&weights.shape),
         groups: groups(&input, &weights),
-        input_zero_point: input.zero_point,
-        output_zero_point: output.zero_point,
+        input_zero_point: input.quantization.zero_point,
+        output_zero_point: output.quantization.zero_point,
         activation: op.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
@@ -28,8 +28,8 @@ pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
         input: nhwc(input.shape),
         output: nhwc(output.shape),
         window: op.0.window2d(&weights.shape),
-        input_zero_point: input.zero_point,
-        output_zero_point: output.zero_point,
+        input_zero_point: input.quantization.zero_point,
+        output_zero_point: output.quantization.zero_point,
         activation: op.0.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));

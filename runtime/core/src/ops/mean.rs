@@ -11,8 +11,8 @@ pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
     let p = kernels::Mean {
         dims: sizes(input.shape),
         reduced: moved(op.reduced, input.shape),
-        input_zero_point: input.zero_point,
-        output_zero_point: call.operands.output.zero_point,
+        input_zero_point: input.quantization.zero_point,
+        output_zero_point: call.operands.output.quantization.zero_point,
         output: op.output,
     };
     let x = call.i8s(0);

@@ -13,8 +13,8 @@ pub(super) fn svdf(op: &ops::Svdf, mut call: Call<'_>) {
         units: (feature.dim(0) as usize).checked_div(rank).unwrap_or(0),
         rank,
         memory: time.shape.dim(1) as usize,
-        input_zero_point: input.zero_point,
-        output_zero_point: call.operands.output.zero_point,
+        input_zero_point: input.quantization.zero_point,
+        output_zero_point: call.operands.output.quantization.zero_point,
         feature: op.feature,
         output: op.output,
         activation: op.activation,
@@ -25,6 +25,16 @@ pub(super) fn svdf(op: &ops::Svdf, mut call: Call<'_>) {
         kernels::svdf(&p, rows, x, feature, time, bias, call.state(), call.out());
     } else {
         let time = call.slice(2);
-        kernels::svdf_i8_state(&p, state.zero_point, rows, x, feature, time, bias, call.state(), call.out());
+        kernels::svdf_i8_state(
+            &p,
+            state.quantization.zero_point,
+            rows,
+            x,
+            feature,
+            time,
+            bias,
+            call.state(),
+            call.out(),
+        );
     }
 }

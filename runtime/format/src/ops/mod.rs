@@ -74,7 +74,7 @@ pub use unary_f32::{UnaryF32, UnaryFunction};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
 use crate::op_set::OpSet;
-use crate::{DType, Shape, Value};
+use crate::{DType, Quantization, Shape, Value};
 use info::{input_with, inputs_with};
 
 /// The attribute words of an operator record. Words that an operator does not use are 0.
@@ -257,11 +257,12 @@ impl Operands {
 
 /// Whether an 8-bit value's zero point is in its type's range and its scale is positive.
 const fn is_quantized(value: &Value) -> bool {
+    let Quantization { scale, zero_point } = value.quantization;
     let in_range = match value.dtype {
-        DType::U8 => 0 <= value.zero_point && value.zero_point <= 255,
-        _ => -128 <= value.zero_point && value.zero_point <= 127,
+        DType::U8 => 0 <= zero_point && zero_point <= 255,
+        _ => -128 <= zero_point && zero_point <= 127,
     };
-    in_range && value.scale > 0.0 && value.scale.is_finite()
+    in_range && scale > 0.0 && scale.is_finite()
 }
 
 /// Whether `channels` has the type and shape of a table of rows (bias, multiplier, shift), whatever its content.

@@ -7,7 +7,7 @@
 //! candle-core 0.11 `quantized::utils`, whose order of operations is kept.
 
 use super::lanes::sum;
-pub(crate) use crate::quantize::round_half_away as nearest;
+pub(crate) use tealight_types::round_half_away as nearest;
 
 /// `1 / d`, or 0 for 0.
 #[inline]

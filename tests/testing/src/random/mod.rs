@@ -191,8 +191,8 @@ impl Builder<'_, '_> {
 
     fn quantize(&mut self, mut v: Value) -> Value {
         if v.dtype.is_8_bit() {
-            v.scale = self.choose.pick(&[1.0, 0.5, 0.007, 1e-30, 1e30]);
-            v.zero_point = i32::from(self.choose.byte()) - if v.dtype == DType::I8 { 128 } else { 0 };
+            v.quantization.scale = self.choose.pick(&[1.0, 0.5, 0.007, 1e-30, 1e30]);
+            v.quantization.zero_point = i32::from(self.choose.byte()) - if v.dtype == DType::I8 { 128 } else { 0 };
         }
         v
     }
@@ -441,7 +441,7 @@ impl Builder<'_, '_> {
         }
         let dims = self.other_dims(&base.shape);
         let view = value(base.place, base.dtype, &dims, 0, (0, 0));
-        let view = Value { scale: base.scale, zero_point: base.zero_point, alias: Some(i as u16), ..view };
+        let view = Value { quantization: base.quantization, alias: Some(i as u16), ..view };
         self.parts.values.push(view);
         if self.choose.one_in(4) {
             self.outputs.push(self.parts.values.len() - 1);

@@ -5,7 +5,7 @@ use crate::diag::{CompileError, Result, Site};
 use crate::ir::Op;
 use crate::ir::bytes::Source;
 use crate::ir::check::check;
-use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Quantization, Tensor, TensorId};
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::kind::{FileKind, kind_of};
 use flatbuffers::Vector;
 use tealight_format::{DType, MAX_RANK};
@@ -319,7 +319,7 @@ fn element_type(code: i8) -> ElementType {
 }
 
 /// Returns the quantization that `source` states for `tensor`; `None` for types without quantization.
-fn quantization(source: &schema::Tensor<'_>, tensor: &Tensor) -> Result<Option<Quantization>> {
+fn quantization(source: &schema::Tensor<'_>, tensor: &Tensor) -> Result<Option<TensorQuantization>> {
     let Some(q) = source.quantization() else { return Ok(None) };
     let invalid = |what: String| CompileError::InvalidModel { site: Site::Graph, what };
     let name = &tensor.name;
@@ -351,7 +351,7 @@ fn quantization(source: &schema::Tensor<'_>, tensor: &Tensor) -> Result<Option<Q
     }
     // Converters write a bias's scales along the dimension of the weights that they belong to.
     let axis = if tensor.shape.len() == 1 { 0 } else { usize::try_from(q.quantized_dimension()).unwrap_or(usize::MAX) };
-    Ok(Some(Quantization { scales, zero_points, axis }))
+    Ok(Some(TensorQuantization { scales, zero_points, axis }))
 }
 
 /// Returns the operator code: the larger of the old one-byte field and the new one.

@@ -8,7 +8,7 @@ use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_fuzz::{check, gguf_random, split, text};
 use tealight_text::TextError;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: text::expect_panics_of_the_renderer(), |data: &[u8]| {
     let (mut rest, mut choices) = split(data);
     // Tables and caches for many positions take longer than all the rest.
     let context = if rest.one_in(32) { None } else { Some(rest.pick(&[1, 1, 4, 0, u32::MAX])) };

@@ -7,7 +7,7 @@ use tealight::DType;
 use tealight_fuzz::random::Choices;
 use tealight_fuzz::{split, text};
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: text::expect_panics_of_the_renderer(), |data: &[u8]| {
     let Some((&how, data)) = data.split_first() else { return };
     if how % 4 > 0 {
         let (mut rest, mut choices) = split(data);

@@ -103,6 +103,9 @@ pub struct DebugPort<T> {
     locked: bool,
     words: Vec<(u32, u32)>,
     inverted: Vec<(u32, u8)>,
+    /// Addresses whose reading is noticed, and whether one was read.
+    watched: Vec<u32>,
+    was_read: bool,
 }
 
 impl<T: Target> DebugPort<T> {
@@ -123,6 +126,8 @@ impl<T: Target> DebugPort<T> {
             locked: false,
             words: Vec::new(),
             inverted: Vec::new(),
+            watched: Vec::new(),
+            was_read: false,
         }
     }
 
@@ -261,6 +266,15 @@ impl<T: Target> DebugPort<T> {
 
     pub(crate) fn read_inverted(&mut self, address: u32, bits: u8) {
         self.inverted.push((address, bits));
+    }
+
+    pub(crate) fn watch(&mut self, address: u32) {
+        self.watched.push(address);
+    }
+
+    /// Whether a watched address was read since this was asked last.
+    pub(crate) fn watched_was_read(&mut self) -> bool {
+        std::mem::take(&mut self.was_read)
     }
 
     fn answers(&self, transfer: Transfer) -> bool {
@@ -453,6 +467,8 @@ impl<T: Target> DebugPort<T> {
     fn read_bytes(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), TargetError> {
         self.check(address, bytes.len())?;
         self.target.read(address, bytes)?;
+        let read = |place: &&u32| place.checked_sub(address).is_some_and(|offset| (offset as usize) < bytes.len());
+        self.was_read |= self.watched.iter().any(|place| read(&place));
         let mut at = |place: u32, change: &dyn Fn(u8) -> u8| {
             if let Some(byte) = place.checked_sub(address).and_then(|offset| bytes.get_mut(offset as usize)) {
                 *byte = change(*byte);
@@ -487,7 +503,8 @@ impl<T: Target> DebugPort<T> {
     fn in_a_row(&self, transfer: Transfer) -> usize {
         let words = self.csw & 0x37 == 0x12 && self.tar.is_multiple_of(4);
         // What is not memory has effects.
-        let memory = self.tar < 0xE000_0000 && self.words.is_empty() && self.inverted.is_empty();
+        let faultless = self.words.is_empty() && self.inverted.is_empty() && self.watched.is_empty();
+        let memory = self.tar < 0xE000_0000 && faultless;
         let data_register = transfer.to_access_port && transfer.address == 0xC && self.select == 0;
         let usual = self.control & (STICKY | POWER) == POWER && self.answers(transfer) && !self.locked;
         if words && memory && data_register && usual { ((BLOCK - self.tar % BLOCK) / 4) as usize } else { 1 }

@@ -16,6 +16,11 @@ pub enum Fault {
         /// The packet.
         packet: u64,
     },
+    /// The probe is unplugged when a byte of memory is read, before it answers.
+    UnpluggedAtRead {
+        /// The byte's address.
+        address: u32,
+    },
     /// The probe's server ends the connection in an orderly way when this packet arrives, as if it was shut down.
     Closed {
         /// The packet.

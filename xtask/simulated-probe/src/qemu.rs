@@ -2,9 +2,9 @@
 //!
 //! What QEMU does otherwise than a chip under a debugger, and what is done about it:
 //! - An instruction BKPT does not stop the core. Flash algorithms return to one, so a breakpoint is set where the link
-//!   register leads, if BKPT is there. Others end in a hard fault.
-//! - A core that locks up ends QEMU. So a core that would begin in memory without code is not started; it counts as
-//!   locked up.
+//!   register leads, if BKPT is there. Others end in a hard fault. A core that is resumed at a BKPT stays there.
+//! - A core that locks up ends QEMU. So a core that would begin in memory without code is not started, and one whose
+//!   fault handler is an erased vector is stopped before it; both count as locked up.
 //! - The server takes commands only while the whole machine stands still: an access to the memory of a running core
 //!   stops it for that while.
 //! - The server of older versions has no registers MSP, PSP, CONTROL and the like. They are moved by two instructions
@@ -14,10 +14,13 @@ use crate::gdb::{Client, Numbered};
 use crate::{Activity, Register, Target, TargetError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// How long the emulator may take to start.
+const START: Duration = Duration::from_secs(10);
 
 /// How long a reset may take.
 const RESET: Duration = Duration::from_secs(2);
@@ -25,8 +28,14 @@ const RESET: Duration = Duration::from_secs(2);
 /// What no reset leaves in the program counter.
 const NOWHERE: u64 = 0xDEAD_BEE0;
 
+/// Where an erased vector leads.
+const ERASED: u32 = 0xFFFF_FFFE;
+
 /// `b .`, twice.
 const LOOP: [u8; 4] = [0xFE, 0xE7, 0xFE, 0xE7];
+
+/// The high byte of an instruction BKPT (Armv6-M Architecture Reference Manual, A6.7.12).
+const BKPT: u8 = 0xBE;
 
 /// Of the program status: the instruction set, which is always Thumb.
 const THUMB: u64 = 1 << 24;
@@ -60,16 +69,11 @@ impl Qemu {
     ///
     /// # Errors
     /// It cannot be started, or ends at once; its own words are on this process's standard error.
-    pub fn start(mut command: Command, machine: Machine) -> io::Result<Self> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let input: OwnedFd = theirs.try_clone()?.into();
-        let output: OwnedFd = theirs.into();
-        let words = ["-display", "none", "-serial", "none", "-monitor", "none", "-S", "-gdb", "stdio"];
-        let child = command.args(words).stdin(Stdio::from(input)).stdout(Stdio::from(output)).spawn()?;
-        // The command holds their ends.
-        drop(command);
-        let process = Process(child);
-        let mut gdb = Client::new(ours)?;
+    pub fn start(command: Command, machine: Machine) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tealight-gdb-").tempdir()?;
+        let socket = folder.path().join("gdb");
+        let mut process = Process(leashed(&command, &socket).spawn()?);
+        let mut gdb = Client::new(connect(&socket, &mut process)?)?;
         let registers = gdb.registers()?;
         let (breakpoints, running, lockup) = (BTreeSet::new(), false, false);
         let mut qemu = Self { gdb, _process: process, machine, registers, breakpoints, running, lockup };
@@ -166,7 +170,7 @@ impl Qemu {
     /// Whether an instruction BKPT is at `address`.
     fn is_bkpt(&mut self, address: u32) -> Result<bool, TargetError> {
         let mut code = [0; 2];
-        Ok(self.gdb.read(address, &mut code).map_err(gone)? && code[1] == 0xBE)
+        Ok(self.gdb.read(address, &mut code).map_err(gone)? && code[1] == BKPT)
     }
 
     fn remove_breakpoints(&mut self) -> Result<(), TargetError> {
@@ -257,10 +261,12 @@ impl Target for Qemu {
         let pc = self.get(15)? as u32 & !1;
         let mut code = [0; 2];
         self.lockup = !self.gdb.read(pc, &mut code).map_err(gone)? || code == [0xFF; 2];
-        if self.lockup {
+        // A core that stands at a BKPT stays there.
+        if self.lockup || code[1] == BKPT {
             return Ok(());
         }
         self.breakpoints.extend(breakpoints);
+        self.breakpoints.insert(ERASED);
         let link = self.get(14)? as u32 & !1;
         if self.is_bkpt(link)? {
             self.breakpoints.insert(link);
@@ -294,7 +300,8 @@ impl Target for Qemu {
         }
         self.running = false;
         self.remove_breakpoints()?;
-        Ok(Activity::Breakpoint)
+        self.lockup = self.get(15)? as u32 == ERASED;
+        Ok(if self.lockup { Activity::Lockup } else { Activity::Breakpoint })
     }
 
     fn reset(&mut self) -> Result<(), TargetError> {
@@ -313,13 +320,44 @@ impl Target for Qemu {
     }
 }
 
-/// A process, which ends when this is dropped.
+/// The emulator's command, as one of a shell that ends the emulator when its own standard input ends: with this process,
+/// however that ends.
+fn leashed(command: &Command, socket: &Path) -> Command {
+    const LEASH: &str = r#"command -v "$1" >/dev/null || exit 127; "$@" </dev/null & emulator=$!; read -r _; kill -9 "$emulator"; wait"#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", LEASH, "sh"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let words = ["-display", "none", "-serial", "none", "-monitor", "none", "-S", "-gdb", "chardev:gdb"];
+    shell.args(words).arg("-chardev");
+    shell.arg(format!("socket,id=gdb,server=on,wait=off,path={}", socket.display()));
+    shell.stdin(Stdio::piped()).stdout(Stdio::null());
+    shell
+}
+
+/// Waits for the emulator's socket.
+fn connect(socket: &Path, process: &mut Process) -> io::Result<UnixStream> {
+    let begun = Instant::now();
+    loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if begun.elapsed() > START || process.0.try_wait()?.is_some() => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// The shell with the emulator; both end when this is dropped.
 #[derive(Debug)]
 struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        drop(self.0.stdin.take());
         let _ = self.0.wait();
     }
 }

@@ -69,6 +69,11 @@ impl Switch {
         self.0.faults().push(fault);
     }
 
+    /// Takes the faults back that have not happened yet.
+    pub fn clear(&self) {
+        self.0.faults().clear();
+    }
+
     /// Unplugs the probe: at the next packet.
     pub fn unplug(&self) {
         self.inject(Fault::Unplugged { packet: self.packets() });
@@ -293,6 +298,9 @@ impl<T: Target> Server<T> {
         }
         let commands = commands.packet(packet)?;
         let mut bytes = self.perform(&commands, &faults).packets();
+        if self.port.watched_was_read() {
+            return Ok(Reply { bytes: Vec::new(), end: Some(End::Cut) });
+        }
         if here(&|packet| Fault::UnpluggedInside { packet }) {
             bytes.truncate(bytes.len() / 2);
             return Ok(Reply { bytes, end: Some(End::Cut) });
@@ -366,6 +374,7 @@ impl<T: Target> Server<T> {
                 Fault::NeverHalts => self.port.never_halt(),
                 Fault::Word { address, value } => self.port.read_word_as(address, value),
                 Fault::Inverted { address, bits } => self.port.read_inverted(address, bits),
+                Fault::UnpluggedAtRead { address } => self.port.watch(address),
                 Fault::Unplugged { .. }
                 | Fault::UnpluggedInside { .. }
                 | Fault::Closed { .. }

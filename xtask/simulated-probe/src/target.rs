@@ -1,5 +1,7 @@
 //! What is behind the debug hardware: a core and its memory.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 /// A register of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Register {
@@ -101,4 +103,47 @@ pub trait Target {
     /// # Errors
     /// The target is gone.
     fn reset(&mut self) -> Result<(), TargetError>;
+}
+
+/// A target that its owner keeps a hand on while a probe serves it.
+impl<T: Target> Target for Arc<Mutex<T>> {
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), TargetError> {
+        held(self).read(address, bytes)
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), TargetError> {
+        held(self).write(address, bytes)
+    }
+
+    fn read_register(&mut self, register: Register) -> Result<u32, TargetError> {
+        held(self).read_register(register)
+    }
+
+    fn write_register(&mut self, register: Register, value: u32) -> Result<(), TargetError> {
+        held(self).write_register(register, value)
+    }
+
+    fn resume(&mut self, breakpoints: &[u32]) -> Result<(), TargetError> {
+        held(self).resume(breakpoints)
+    }
+
+    fn step(&mut self) -> Result<(), TargetError> {
+        held(self).step()
+    }
+
+    fn halt(&mut self) -> Result<(), TargetError> {
+        held(self).halt()
+    }
+
+    fn activity(&mut self) -> Result<Activity, TargetError> {
+        held(self).activity()
+    }
+
+    fn reset(&mut self) -> Result<(), TargetError> {
+        held(self).reset()
+    }
+}
+
+fn held<T>(target: &Arc<Mutex<T>>) -> MutexGuard<'_, T> {
+    target.lock().unwrap_or_else(PoisonError::into_inner)
 }

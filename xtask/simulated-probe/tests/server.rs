@@ -124,6 +124,15 @@ fn faults_of_the_chip_are_seen_on_the_wire() {
     assert_eq!(flipped.last_chunk(), Some(&(Chip::CORTEX_M0.dpidr ^ 1).to_le_bytes()));
 }
 
+#[test]
+fn a_probe_can_be_unplugged_by_reading_an_address() {
+    let probe = probe().with(Fault::UnpluggedAtRead { address: RAM + 6 });
+    assert_eq!(peek(&mut connect(&probe), RAM).len(), 6);
+    let mut host = connect(&probe);
+    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| peek(&mut host, RAM + 4)));
+    assert!(found.is_err(), "{found:?}");
+}
+
 /// Reads a word, a packet for each step.
 fn peek(host: &mut TcpStream, address: u32) -> Vec<u8> {
     identify_chip(host).unwrap();

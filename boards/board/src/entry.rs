@@ -16,7 +16,27 @@ macro_rules! firmware {
         }
     };
     ($machine:ty) => {
-        $crate::firmware!(board $crate::Semihosted::<$machine>::take());
+        $crate::firmware!(board $crate::connected!($machine));
+    };
+}
+
+/// The board of a machine without a connection of its own: the host's semihosting, or with the feature `rtt` a debugger.
+#[cfg(not(feature = "rtt"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! connected {
+    ($machine:ty) => {
+        $crate::Semihosted::<$machine>::take()
+    };
+}
+
+/// The board of a machine whose log a debugger reads.
+#[cfg(feature = "rtt")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! connected {
+    ($machine:ty) => {
+        $crate::Wired::<$crate::rtt::Rtt<$machine>>::take()
     };
 }
 

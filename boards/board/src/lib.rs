@@ -21,6 +21,8 @@ mod machine;
 #[cfg(feature = "measure-polls")]
 mod polls;
 pub mod report;
+#[cfg(all(target_os = "none", feature = "rtt"))]
+pub mod rtt;
 mod sampler;
 #[cfg(feature = "seed-faults")]
 mod seeds;

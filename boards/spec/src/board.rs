@@ -35,6 +35,40 @@ pub struct Board {
     pub qemu: Option<Qemu>,
     /// The source of the report.
     pub console: Console,
+    /// How an image gets into the board's flash. Without it, `cargo xtask flash` does not know how.
+    pub flash: Option<Flash>,
+}
+
+/// How an image gets into a board's flash.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(tag = "method", rename_all = "kebab-case")]
+pub enum Flash {
+    /// A debug probe runs the chip's flash algorithm.
+    Probe(ByProbe),
+}
+
+/// What a debug probe needs to know of a chip.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ByProbe {
+    /// The chip's name in probe-rs's database, or in `description`.
+    pub chip: String,
+    /// A file in the board's folder that describes a chip which the database lacks.
+    pub description: Option<PathBuf>,
+    /// Where the chip states the size of its flash.
+    pub size: Option<StatedSize>,
+}
+
+/// Registers that state the size of a chip's flash.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StatedSize {
+    /// Their addresses. Their contents are multiplied.
+    pub registers: Vec<u64>,
+    /// The width of each in bits: 16 or 32.
+    pub bits: u8,
+    /// Bytes of the unit that the product is in.
+    pub unit: u64,
 }
 
 /// A memory region.
@@ -140,6 +174,11 @@ impl Board {
             if board.console.kind == ConsoleKind::Rtt {
                 return Err(SpecError::Rtt);
             }
+        }
+        if let Some(Flash::Probe(ByProbe { size: Some(size), .. })) = &board.flash
+            && (![16, 32].contains(&size.bits) || size.registers.is_empty())
+        {
+            return Err(SpecError::StatedSize);
         }
         Ok(board)
     }

@@ -18,7 +18,7 @@ mod listed;
 mod summary;
 mod version;
 
-pub use board::{Board, Boot, Console, ConsoleKind, Qemu, Region};
+pub use board::{Board, Boot, ByProbe, Console, ConsoleKind, Flash, Qemu, Region, StatedSize};
 pub use linux::{Emulator, LinuxBoard};
 pub use listed::{BOARDS, Listed};
 pub use summary::Summary;
@@ -71,6 +71,9 @@ pub enum SpecError {
     /// QEMU has no debugger to read a report over RTT.
     #[error("`kind = \"rtt\"` needs a debugger, which QEMU does not have")]
     Rtt,
+    /// The registers that state a flash's size are none, or of another width.
+    #[error("`[flash.size]` needs registers of 16 or 32 bits")]
+    StatedSize,
     /// A Linux board names no processor.
     #[error("`cpus` is empty")]
     NoCpu,

@@ -1,7 +1,7 @@
 //! Complete descriptions are read, and a wrong one is refused with the name of what is wrong.
 
 use std::path::{Path, PathBuf};
-use tealight_board_spec::{Board, ConsoleKind, LinuxBoard, SpecError, Summary};
+use tealight_board_spec::{Board, ConsoleKind, Flash, LinuxBoard, SpecError, Summary};
 
 const BOARD: &str = r#"
     id = "x1"
@@ -49,6 +49,19 @@ fn reads_a_complete_description() {
     assert_eq!((board.length("ram"), board.length("rom")), (0x800, 0));
     assert_eq!(board.qemu.unwrap().min_version().unwrap(), "7.2".parse().unwrap());
     assert_eq!(board.console.kind, ConsoleKind::Semihosting);
+}
+
+#[test]
+fn a_board_says_how_it_is_flashed() {
+    let with = |table: &str| format!("{BOARD}[flash]\nmethod = \"probe\"\nchip = \"X1\"\n{table}");
+    let size = "[flash.size]\nregisters = [0x10, 0x14]\nbits = 32\nunit = 1\n";
+    let Some(Flash::Probe(by)) = Board::parse(&with(size), "x1").unwrap().flash else { panic!("by a probe") };
+    assert_eq!((by.chip.as_str(), by.size.unwrap().registers), ("X1", vec![0x10, 0x14]));
+    assert!(Board::parse(BOARD, "x1").unwrap().flash.is_none());
+    assert!(refusal(&with(&size.replace("32", "8"))).contains("[flash.size]"));
+    assert!(refusal(&with(&size.replace("0x10, 0x14", ""))).contains("[flash.size]"));
+    assert!(refusal(&with("speed = 1\n")).contains("speed"));
+    assert!(refusal(&with("").replace("probe", "pigeon")).contains("pigeon"));
 }
 
 #[test]

@@ -31,9 +31,9 @@ fn panic(info: &core::panic::PanicInfo) -> ! {
 
 /// Ends the run with the host; without a host, the core waits for a reset.
 pub(crate) fn stop(outcome: Outcome) -> ! {
-    #[cfg(feature = "semihosting")]
+    #[cfg(all(feature = "semihosting", not(feature = "rtt")))]
     crate::semihosting::exit(outcome);
-    #[cfg(not(feature = "semihosting"))]
+    #[cfg(any(not(feature = "semihosting"), feature = "rtt"))]
     {
         let _ = outcome;
         loop {

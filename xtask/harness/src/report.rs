@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+pub use tealight_console::{is_fact, is_last, is_ready};
 
 /// Version of the report that this reader supports.
 const VERSION: u64 = 4;
@@ -35,21 +36,6 @@ pub struct Report {
     pub state_bytes: u64,
     /// Deepest stack during inference, in bytes from the stack's top.
     pub stack_bytes: u64,
-}
-
-/// Whether a line is part of a report.
-pub fn is_fact(line: &str) -> bool {
-    line.starts_with("tealight ")
-}
-
-/// Whether a line ends a report.
-pub fn is_last(line: &str) -> bool {
-    ["tealight done=", "tealight error="].iter().any(|start| line.starts_with(start))
-}
-
-/// Whether a line reports that the board waits for its inputs.
-pub fn is_ready(line: &str) -> bool {
-    line.starts_with("tealight ready=")
 }
 
 /// The number after `key` on a console.

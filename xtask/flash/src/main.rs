@@ -1,0 +1,278 @@
+//! Flashes a board by a debug probe, and shows its log. `cargo xtask flash` runs it with an image that it builds.
+
+use clap::{Args, Parser, Subcommand};
+use probe_rs::probe::list::{Accessibility, Lister};
+use probe_rs::{Session, Target};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tealight_board_spec::{Board, ByProbe};
+use tealight_flash::image::Image;
+use tealight_flash::supervise::{Event, Reporter, Stage, WORKER, supervise};
+use tealight_flash::{Error, board, chip, monitor, probes};
+
+mod progress;
+
+use progress::Progress;
+
+/// Flashes a board by a debug probe, and shows its log
+#[derive(Parser)]
+#[command(name = "tealight-flash")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Flashes an image, starts it and shows its log
+    Flash {
+        /// The ELF image
+        image: PathBuf,
+        #[command(flatten)]
+        by: By,
+        /// Proves that the image fits the chip and draws its memory, without a probe
+        #[arg(long)]
+        dry_run: bool,
+        /// Does not show the log
+        #[arg(long)]
+        no_monitor: bool,
+    },
+    /// Shows the log of the image that the board runs
+    Monitor {
+        /// The ELF image
+        image: PathBuf,
+        #[command(flatten)]
+        by: By,
+        /// Resets the board first
+        #[arg(long)]
+        reset: bool,
+    },
+    /// Lists the debug probes
+    Probes,
+    /// Resets the board
+    Reset {
+        #[command(flatten)]
+        by: By,
+    },
+    /// Erases all of the board's flash
+    Erase {
+        #[command(flatten)]
+        by: By,
+        /// Does not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Which board, by which probe.
+#[derive(Args)]
+struct By {
+    /// The board
+    #[arg(long)]
+    board: String,
+    /// The debug probe: VID:PID or VID:PID:SERIAL, as `probes` lists it [default: the only one there is]
+    #[arg(long)]
+    probe: Option<String>,
+    /// Seconds that the probe may take for one step
+    #[arg(long, default_value_t = 15)]
+    timeout: u64,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if std::env::var_os(WORKER).is_some() {
+        return work(arguments.task);
+    }
+    match perform(&arguments.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((text, code)) => {
+            eprintln!("error: {text}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Does what needs no probe, and has a worker do the rest.
+fn perform(task: &Task) -> Result<(), (String, u8)> {
+    let refused = |error: Error| (error.to_string(), error.exit_code());
+    let timeout = match task {
+        Task::Probes => {
+            list();
+            return Ok(());
+        }
+        Task::Flash { image, by, dry_run: true, .. } => return prove(image, by).map_err(refused),
+        Task::Erase { by, yes } => {
+            confirm(by, *yes).map_err(refused)?;
+            by.timeout
+        }
+        Task::Flash { by, .. } | Task::Monitor { by, .. } | Task::Reset { by } => by.timeout,
+    };
+    // The worker ends the log in order when the user stops both.
+    let _ = ctrlc::set_handler(|| {});
+    let this = std::env::current_exe().map_err(|error| (format!("cannot find this program: {error}"), 1))?;
+    let mut worker = Command::new(this);
+    worker.args(std::env::args_os().skip(1));
+    let mut progress = Progress::default();
+    let done = supervise(worker, Duration::from_secs(timeout), |event| progress.show(event));
+    progress.finish();
+    done.map_err(|failure| (failure.to_string(), failure.exit_code()))
+}
+
+/// The process that works. It speaks to the one that started it.
+fn work(task: Task) -> ExitCode {
+    let mut reporter = Reporter::new(std::io::stdout());
+    let (by, work): (By, Work) = match task {
+        Task::Flash { image, by, no_monitor, .. } => {
+            (by, Box::new(move |board, reporter| flash(board, &image, no_monitor, reporter)))
+        }
+        Task::Monitor { image, by, reset } => {
+            (by, Box::new(move |board, reporter| show(board, &image, reset, reporter)))
+        }
+        Task::Reset { by } => (by, Box::new(|board, _| board::reset(&mut board.attach()?))),
+        Task::Erase { by, .. } => (by, Box::new(erase)),
+        Task::Probes => return ExitCode::SUCCESS,
+    };
+    match Found::find(&by).and_then(|board| work(&board, &mut reporter)) {
+        Ok(()) => {
+            reporter.say(Event::Finished);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            reporter.say(Event::Failed { text: error.to_string(), code: error.exit_code() });
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Work with a board.
+type Work = Box<dyn FnOnce(&Found, &mut Reporter) -> Result<(), Error>>;
+
+/// A board, its chip, and the choice of its probe.
+struct Found {
+    board: Board,
+    by: ByProbe,
+    chip: Target,
+    probe: Option<String>,
+}
+
+impl Found {
+    fn find(by: &By) -> Result<Self, Error> {
+        let root = board::root();
+        let (board, by_probe) = board::find(&root, &by.board)?;
+        let chip = board::chip(&root, &board, &by_probe)?;
+        Ok(Self { board, by: by_probe, chip, probe: by.probe.clone() })
+    }
+
+    fn attach(&self) -> Result<Session, Error> {
+        let probe = probes::choose(&Lister::new(), self.probe.as_deref())?;
+        board::attach(probes::open(&probe)?, self.chip.clone())
+    }
+
+    fn compare(&self, session: &mut Session) -> Result<(), Error> {
+        board::compare(session, &self.board, &self.by)
+    }
+}
+
+fn flash(board: &Found, file: &Path, no_monitor: bool, reporter: &mut Reporter) -> Result<(), Error> {
+    let image = Image::read(file)?;
+    chip::check(&board.chip, &image)?;
+    if !no_monitor && (image.rtt.is_none() || image.texts.is_none()) {
+        return Err(Error::NoLogInImage);
+    }
+    let ends = stopped_by_user();
+    reporter.say(Event::Stage(Stage::Attach));
+    let mut session = board.attach()?;
+    board.compare(&mut session)?;
+    board::halt(&mut session)?;
+    reporter.say(Event::Ended(Stage::Attach));
+    board::program(&mut session, &image, reporter)?;
+    reporter.say(Event::Stage(Stage::Start));
+    if no_monitor {
+        board::reset(&mut session)?;
+        reporter.say(Event::Finished);
+        return Ok(());
+    }
+    monitor::start(&mut session, &image)?;
+    reporter.say(Event::Ended(Stage::Start));
+    log(&mut session, &image, &ends, reporter)
+}
+
+fn show(board: &Found, file: &Path, reset: bool, reporter: &mut Reporter) -> Result<(), Error> {
+    let image = Image::read(file)?;
+    let ends = stopped_by_user();
+    reporter.say(Event::Stage(Stage::Attach));
+    let mut session = board.attach()?;
+    if reset {
+        monitor::start(&mut session, &image)?;
+    }
+    log(&mut session, &image, &ends, reporter)
+}
+
+/// Shows the log. How it ended is said before the session ends.
+fn log(session: &mut Session, image: &Image, ends: &Arc<AtomicBool>, reporter: &mut Reporter) -> Result<(), Error> {
+    monitor::monitor(session, image, ends, reporter)?;
+    reporter.say(Event::Finished);
+    Ok(())
+}
+
+fn erase(board: &Found, reporter: &mut Reporter) -> Result<(), Error> {
+    reporter.say(Event::Stage(Stage::Attach));
+    let mut session = board.attach()?;
+    board.compare(&mut session)?;
+    board::erase(&mut session, reporter)?;
+    reporter.say(Event::Finished);
+    Ok(())
+}
+
+/// Proves that an image fits, and draws where it goes.
+fn prove(file: &Path, by: &By) -> Result<(), Error> {
+    let (image, found) = (Image::read(file)?, Found::find(by)?);
+    chip::check(&found.chip, &image)?;
+    println!("{}", chip::layout(&found.chip, &found.board, &image).trim_end());
+    Ok(())
+}
+
+/// Asks whether to erase, unless that is answered.
+fn confirm(by: &By, yes: bool) -> Result<(), Error> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::NotConfirmed);
+    }
+    eprint!("Erase all of the flash of {}, and what is on it? [y/N] ", by.board);
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_err() || !matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Err(Error::NotConfirmed);
+    }
+    Ok(())
+}
+
+fn list() {
+    let found = probes::all(&Lister::new());
+    if found.is_empty() {
+        println!("no debug probe was found");
+    }
+    for probe in found {
+        let open = match probe.accessibility {
+            Accessibility::Accessible => "",
+            Accessibility::PermissionDenied => "  (this user may not open it; `flash` says what to do)",
+        };
+        println!("{}  {}{open}", probes::selector(&probe.info), probe.info.identifier);
+    }
+}
+
+/// Is set when the user stops the program: then the log ends in order.
+fn stopped_by_user() -> Arc<AtomicBool> {
+    let ends = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&ends);
+    // Without a handler, the program ends at once.
+    let _ = ctrlc::set_handler(move || set.store(true, Ordering::Relaxed));
+    ends
+}

@@ -1,0 +1,111 @@
+//! The log of running firmware, over RTT.
+//!
+//! Before firmware is started, its control block is marked: an old one is wiped, so that it cannot be taken for the new
+//! one, and the flags ask firmware of Tealight (`tealight_board::rtt`) to wait for a reader from its first line on. Other
+//! firmware is set to wait when its control block is found.
+
+use crate::Error;
+use crate::error::chain;
+use crate::image::Image;
+use crate::supervise::{Event, Reporter, Stage};
+use probe_rs::rtt::{ChannelMode, Rtt, ScanRegion};
+use probe_rs::{Core, CoreStatus, MemoryInterface as _, Session};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tealight_console::is_last;
+
+/// How long firmware may take until its control block is there.
+const START: Duration = Duration::from_secs(3);
+
+/// How long a core may take to stop.
+const HALT: Duration = Duration::from_millis(500);
+
+/// The longest pause between two looks at a channel in which nothing came.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where the flags of the first channel are in a control block: after the identifier, two numbers, and five words.
+const FLAGS: u64 = 16 + 2 * 4 + 5 * 4;
+
+/// `tealight_board::rtt::BLOCKING_FROM_START`.
+const BLOCKING_FROM_START: u32 = 0x7EA1_0002;
+
+/// Resets the board and starts its firmware, with its control block marked.
+///
+/// # Errors
+/// [`Error::Start`], or [`Error::NoLogInImage`].
+pub fn start(session: &mut Session, image: &Image) -> Result<(), Error> {
+    let block = image.rtt.ok_or(Error::NoLogInImage)?;
+    let failed = |error: probe_rs::Error| Error::Start(chain(&error));
+    let mut core = session.core(0).map_err(failed)?;
+    core.reset_and_halt(HALT).map_err(failed)?;
+    core.write_32(block, &[0; 4]).map_err(failed)?;
+    core.write_word_32(block + FLAGS, BLOCKING_FROM_START).map_err(failed)?;
+    core.run().map_err(failed)
+}
+
+/// Shows the log, decoded by the texts of the image, until the firmware's report ends or `ends` is set. Firmware that
+/// goes on after that does not wait for a reader any more.
+///
+/// # Errors
+/// There is no log, it can no longer be read, or the report ends by an error.
+pub fn monitor(
+    session: &mut Session,
+    image: &Image,
+    ends: &Arc<AtomicBool>,
+    reporter: &mut Reporter,
+) -> Result<(), Error> {
+    reporter.say(Event::Stage(Stage::Log));
+    let (Some(block), Some(texts)) = (image.rtt, &image.texts) else { return Err(Error::NoLogInImage) };
+    let failed = |text: String| Error::Log(text);
+    let mut core = session.core(0).map_err(|error| failed(chain(&error)))?;
+    let mut rtt = find(&mut core, block, reporter)?;
+    let channel = rtt.up_channels().iter().position(|channel| channel.name() == Some("defmt")).unwrap_or(0);
+    let channel = rtt.up_channel(channel).ok_or_else(|| failed("it has no channel".into()))?;
+    channel.set_mode(&mut core, ChannelMode::BlockIfFull).map_err(|error| failed(chain(&error)))?;
+    let mut reader = texts.reader();
+    let mut piece = [0; 4096];
+    let mut pause = Duration::ZERO;
+    let mut last = None;
+    while last.is_none() && !ends.load(Ordering::Relaxed) {
+        let count = channel.read(&mut core, &mut piece).map_err(|error| failed(chain(&error)))?;
+        reader.push(piece.get(..count).unwrap_or_default(), |line| {
+            reporter.say(Event::Line(line.into()));
+            if is_last(line) {
+                last = Some(line.strip_prefix("tealight error=").map(String::from));
+            }
+        });
+        if count > 0 {
+            pause = Duration::ZERO;
+            continue;
+        }
+        reporter.say(Event::Alive);
+        pause = (2 * pause).clamp(Duration::from_millis(1), PAUSE);
+        std::thread::sleep(pause);
+    }
+    channel.set_mode(&mut core, ChannelMode::NoBlockSkip).map_err(|error| failed(chain(&error)))?;
+    match last.flatten() {
+        Some(error) => Err(Error::Firmware(error)),
+        None => Ok(()),
+    }
+}
+
+/// Waits for the control block.
+fn find(core: &mut Core<'_>, block: u64, reporter: &mut Reporter) -> Result<Rtt, Error> {
+    let begun = Instant::now();
+    loop {
+        match Rtt::attach_region(core, &ScanRegion::Exact(block)) {
+            Ok(rtt) => return Ok(rtt),
+            Err(probe_rs::rtt::Error::ControlBlockNotFound | probe_rs::rtt::Error::ControlBlockCorrupted(_)) => {}
+            Err(error) => return Err(Error::Log(chain(&error))),
+        }
+        if core.status().map_err(|error| Error::Log(chain(&error)))? == CoreStatus::LockedUp {
+            return Err(Error::Lockup);
+        }
+        if begun.elapsed() > START {
+            return Err(Error::NoLog(START.as_secs()));
+        }
+        reporter.say(Event::Alive);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,91 @@
+//! Progress on stderr: bars on a terminal, lines elsewhere. The log goes to stdout.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::time::Instant;
+use tealight_flash::supervise::{Event, Stage};
+
+/// Shows events.
+#[derive(Default)]
+pub(crate) struct Progress {
+    totals: HashMap<&'static str, u64>,
+    bar: Option<ProgressBar>,
+    begun: Option<Instant>,
+    bytes: u64,
+}
+
+impl Progress {
+    /// Shows one.
+    pub(crate) fn show(&mut self, event: &Event) {
+        match event {
+            Event::Stage(stage) => self.begin(*stage),
+            Event::Total(stage, bytes) => *self.totals.entry(name(*stage)).or_default() += bytes,
+            Event::Done(_, bytes) => {
+                self.bytes += bytes;
+                if let Some(bar) = &self.bar {
+                    bar.inc(*bytes);
+                }
+            }
+            Event::Ended(stage) => self.end(*stage),
+            Event::Fact(text) => self.above(|| eprintln!("      {text}")),
+            Event::Line(text) => self.above(|| println!("{text}")),
+            Event::Alive | Event::Finished | Event::Failed { .. } => {}
+        }
+    }
+
+    /// Removes what is drawn.
+    pub(crate) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn begin(&mut self, stage: Stage) {
+        self.finish();
+        (self.begun, self.bytes) = (Some(Instant::now()), 0);
+        let total = self.totals.get(name(stage)).copied();
+        if !std::io::stderr().is_terminal() {
+            eprintln!("  ... {}", name(stage));
+            return;
+        }
+        let template = match total {
+            Some(_) => "  {spinner} {msg} [{bar:32}] {bytes} of {total_bytes} ({elapsed})",
+            None => "  {spinner} {msg} ({elapsed})",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total.unwrap_or(0)).with_style(style).with_message(name(stage));
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        self.bar = Some(bar);
+    }
+
+    fn end(&mut self, stage: Stage) {
+        self.finish();
+        let seconds = self.begun.take().map_or(0.0, |begun| begun.elapsed().as_secs_f64());
+        match self.bytes {
+            0 => eprintln!("  ok  {} ({seconds:.1} s)", name(stage)),
+            bytes => {
+                let rate = bytes as f64 / 1024.0 / seconds.max(0.001);
+                eprintln!("  ok  {}: {bytes} bytes ({seconds:.1} s, {rate:.0} KiB/s)", name(stage));
+            }
+        }
+    }
+
+    fn above(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Attach => "attaching, and comparing the chip with the board",
+        Stage::Erase => "erasing",
+        Stage::Program => "programming",
+        Stage::Verify => "verifying",
+        Stage::Start => "starting the firmware",
+        Stage::Log => "reading the log",
+    }
+}

@@ -1,0 +1,239 @@
+//! Each fault of wire, probe and chip ends in a message that says what is wrong, a failing exit code, and a true word on
+//! the state of the board.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+mod common;
+
+use common::{Emulated, OLD, Shown, image, old, run, small, write};
+use probe_rs::probe::list::Lister;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use tealight_flash::supervise::{Cause, Event, Failure, Reporter, Stage, State, supervise};
+use tealight_flash::{Error, board, monitor, probes};
+use tealight_simulated_probe::{Fault, Switch};
+
+const UNTOUCHED: &str = "nothing in the board's flash was changed";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The program flashes the small image to a board with a fault.
+fn flashed(emulated: &Emulated, words: &[&str]) -> Shown {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), &small());
+    let selector = emulated.probe.selector();
+    let usual = ["flash", file.to_str().unwrap(), "--board", "microbit", "--no-monitor", "--probe", &selector];
+    run(&[&usual, words].concat())
+}
+
+/// A fault before anything is erased: its message, and that nothing was.
+fn refused(fault: Fault, text: &str) {
+    refused_within(fault, text, "10");
+}
+
+fn refused_within(fault: Fault, text: &str, timeout: &str) {
+    let emulated = Emulated::microbit();
+    emulated.probe.switch().inject(fault);
+    let shown = flashed(&emulated, &["--timeout", timeout]);
+    assert_eq!(shown.code, Some(1), "{fault:?}: {shown:?}");
+    assert!(shown.stderr.contains(text), "{fault:?}: {}", shown.stderr);
+    assert!(shown.stderr.contains(UNTOUCHED), "{fault:?}: {}", shown.stderr);
+    assert!(!shown.stderr.contains("panicked"), "{}", shown.stderr);
+    assert!(emulated.flash(OLD) == old(), "{fault:?}: the flash was changed");
+}
+
+#[test]
+fn a_board_without_faults_is_flashed() {
+    let emulated = Emulated::microbit();
+    let shown = flashed(&emulated, &[]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(emulated.flash(0x600) == small());
+    // Only the pages of the image were erased.
+    assert!(emulated.flash(OLD)[0x800..] == old()[0x800..]);
+}
+
+#[test]
+fn another_chip_is_refused() {
+    refused(
+        Fault::Word { address: 0xE000_ED00, value: 0x410C_C601 },
+        "its core is Cortex-M0+, and that of microbit is Cortex-M0",
+    );
+    refused(Fault::Word { address: 0xE000_ED00, value: 0x410F_C123 }, "an unknown one (part 0xc12)");
+    refused(
+        Fault::Word { address: 0x1000_0014, value: 0x80 },
+        "131072 bytes of flash, and that of microbit has 262144",
+    );
+}
+
+#[test]
+fn a_chip_that_cannot_be_reached_is_refused() {
+    refused(Fault::NoTarget, "the chip does not answer");
+    refused(Fault::Locked, "the chip is locked");
+}
+
+#[test]
+fn a_core_that_does_not_stop_is_refused() {
+    refused(Fault::NeverHalts, "the core does not stop");
+}
+
+#[test]
+fn a_probe_that_says_nothing_more_is_given_up() {
+    for packet in [0, 20, 60] {
+        refused_within(Fault::Silent { packet }, "did not answer for 2 s", "2");
+    }
+}
+
+/// A driver reads the end of a connection as nothing, again and again.
+#[test]
+fn a_connection_that_ends_in_order_does_not_leave_the_command_hanging() {
+    refused_within(Fault::Closed { packet: 30 }, "did not answer for 2 s", "2");
+}
+
+/// Has a worker flash the small image, with a hand on the faults: `at` is called with every event.
+fn flash(selector: &str, at: impl FnMut(&Event)) -> Result<(), Failure> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), &small());
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_tealight-flash"));
+    worker.arg("flash").arg(file).args(["--board", "microbit", "--no-monitor", "--probe", selector]);
+    supervise(worker, PATIENCE, at)
+}
+
+/// Checks that a failure says the truth about the flash.
+fn check_state(emulated: &Emulated, failure: &Failure, what: &str) {
+    let (now, old, new) = (emulated.flash(OLD), old(), small());
+    let is_new = now[..new.len()] == new[..];
+    match failure.state {
+        State::Untouched => assert!(now == old, "{what}: {failure}"),
+        State::Partial => assert!(!failure.to_string().contains("verified"), "{what}: {failure}"),
+        State::Unverified | State::Flashed => assert!(is_new, "{what}: {failure}"),
+        State::Erasing => panic!("{what}: {failure}"),
+    }
+    // Beyond the image's pages nothing changes.
+    assert!(now[0x800..] == old[0x800..], "{what}");
+}
+
+#[test]
+fn a_probe_that_is_unplugged_in_any_stage_is_told_with_the_state() {
+    let emulated = Emulated::microbit();
+    // After its first page, a stage has another to do.
+    for stage in [Stage::Erase, Stage::Program] {
+        emulated.restore();
+        let switch = emulated.probe.switch();
+        let mut unplugged = false;
+        let failure = flash(&emulated.probe.selector(), |event| {
+            if !unplugged && matches!(event, Event::Done(begun, _) if *begun == stage) {
+                unplugged = true;
+                switch.unplug();
+            }
+        })
+        .unwrap_err();
+        assert_eq!((failure.stage, failure.state), (stage, State::Partial), "{failure}");
+        assert!(failure.to_string().contains("no working firmware until it is flashed again"), "{failure}");
+        check_state(&emulated, &failure, "unplugged");
+    }
+    // Only verifying reads the flash.
+    let second = Emulated::microbit();
+    second.probe.switch().inject(Fault::UnpluggedAtRead { address: 0x480 });
+    let failure = flash(&second.probe.selector(), |_| {}).unwrap_err();
+    assert_eq!((failure.stage, failure.state), (Stage::Verify, State::Unverified), "{failure}");
+    assert!(failure.to_string().contains("is not verified"), "{failure}");
+    check_state(&second, &failure, "unplugged");
+    // What was left half done can be flashed again.
+    emulated.restore();
+    flash(&emulated.probe.selector(), |_| {}).unwrap();
+    assert!(emulated.flash(0x600) == small());
+}
+
+/// How many packets and transfers it takes to flash the small image.
+fn count(emulated: &Emulated) -> (u64, u64) {
+    let switch = emulated.probe.switch();
+    let before = (switch.packets(), switch.transfers());
+    flash(&emulated.probe.selector(), |_| {}).unwrap();
+    (switch.packets() - before.0, switch.transfers() - before.1)
+}
+
+/// The stride of a sweep: every packet if `TEALIGHT_EVERY_PACKET` is set, otherwise about `runs` of them.
+fn stride(count: u64, runs: u64) -> usize {
+    if std::env::var_os("TEALIGHT_EVERY_PACKET").is_some() { 1 } else { (count / runs).max(1) as usize }
+}
+
+/// Flashes with a fault at each of many places, and checks each end.
+fn sweep(places: fn((u64, u64)) -> u64, fault: impl Fn(&Switch, u64) -> Fault) {
+    let emulated = Emulated::microbit();
+    let switch = emulated.probe.switch();
+    let places = places(count(&emulated));
+    assert!(places > 100, "only {places} places");
+    let begun = Instant::now();
+    let (mut runs, mut failed) = (0, 0);
+    for place in (0..places).step_by(stride(places, 40)) {
+        emulated.restore();
+        let fault = fault(&switch, place);
+        switch.inject(fault);
+        let selector = emulated.probe.selector();
+        match flash(&selector, |_| {}) {
+            // The fault came after all was done, or never: how often a core is asked for its state varies.
+            Ok(()) => assert!(emulated.flash(0x600) == small(), "{place} of {places}: {fault:?}"),
+            Err(failure) => {
+                assert!(!matches!(failure.cause, Cause::Silent(_)), "{place} of {places}: {fault:?}: {failure}");
+                check_state(&emulated, &failure, &format!("{place} of {places}: {fault:?}"));
+                failed += 1;
+            }
+        }
+        switch.clear();
+        runs += 1;
+    }
+    println!("{runs} of {places} places in {:.1} s, {failed} failed", begun.elapsed().as_secs_f64());
+    assert!(2 * failed > runs, "{failed} of {runs} were noticed");
+    // The board is as good as before.
+    flash(&emulated.probe.selector(), |_| {}).unwrap();
+    assert!(emulated.flash(0x600) == small());
+}
+
+#[test]
+fn the_wire_cut_between_any_two_packets_leaves_no_command_hanging_or_lying() {
+    let cut = |switch: &Switch, place| Fault::Unplugged { packet: switch.packets() + place };
+    sweep(|(packets, _)| packets, cut);
+}
+
+#[test]
+fn the_wire_cut_inside_any_packet_leaves_no_command_hanging_or_lying() {
+    let cut = |switch: &Switch, place| Fault::UnpluggedInside { packet: switch.packets() + place };
+    sweep(|(packets, _)| packets, cut);
+}
+
+#[test]
+fn a_bit_flipped_in_any_transfer_is_an_error_or_without_effect() {
+    let flip = |switch: &Switch, place| Fault::FlippedBit { transfer: switch.transfers() + place };
+    sweep(|(_, transfers)| transfers, flip);
+}
+
+#[test]
+fn what_was_programmed_wrong_is_found_when_it_is_verified() {
+    let emulated = Emulated::microbit();
+    emulated.probe.switch().inject(Fault::Inverted { address: 0x312, bits: 4 });
+    let shown = flashed(&emulated, &[]);
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    assert!(shown.stderr.contains("what is in flash is not what was programmed"), "{}", shown.stderr);
+    assert!(shown.stderr.contains("is not verified: flash again"), "{}", shown.stderr);
+}
+
+#[test]
+fn firmware_without_a_log_is_told_and_stays_flashed() {
+    let emulated = Emulated::microbit();
+    let probe = probes::choose(&Lister::new(), Some(&emulated.probe.selector())).unwrap();
+    let (described, by) = board::find(&board::root(), "microbit").unwrap();
+    let target = board::chip(&board::root(), &described, &by).unwrap();
+    let mut image = image(small());
+    image.rtt = Some(0x2000_2000);
+    image.texts = serde_json::from_str(r#"{"timestamp":null,"encoding":"Rzcobs","bitflags":{},"entries":{}}"#).ok();
+    assert!(image.texts.is_some());
+    let mut reporter = Reporter::new(std::io::sink());
+    let mut session = board::attach(probes::open(&probe).unwrap(), target).unwrap();
+    board::program(&mut session, &image, &mut reporter).unwrap();
+    monitor::start(&mut session, &image).unwrap();
+    let ends = Arc::new(AtomicBool::new(false));
+    let error = monitor::monitor(&mut session, &image, &ends, &mut reporter).unwrap_err();
+    assert!(matches!(error, Error::NoLog(_)), "{error}");
+    assert!(emulated.flash(0x600) == small());
+}

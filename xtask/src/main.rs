@@ -6,6 +6,7 @@ use tealight_harness::bench::BenchArgs;
 use tealight_harness::build::BuildArgs;
 use tealight_harness::cost::CostArgs;
 use tealight_harness::eval::EvalArgs;
+use tealight_harness::flash::{FlashArgs, ProbeArgs};
 use tealight_harness::fuzz::FuzzArgs;
 use tealight_harness::layout::LayoutArgs;
 use tealight_harness::llm::LlmArgs;
@@ -13,7 +14,7 @@ use tealight_harness::log::LogArgs;
 use tealight_harness::run::RunArgs;
 use tealight_harness::{
     Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, eval, faults, fetch, figures,
-    fuzz, layout, llm, log, parsing, repeat, run, setup,
+    flash, fuzz, layout, llm, log, parsing, repeat, run, setup,
 };
 use xtask::new_board::NewBoardArgs;
 use xtask::test::TestArgs;
@@ -33,6 +34,28 @@ enum Task {
     Run(RunArgs),
     /// Builds a board's firmware with a network, as a file to flash
     Build(BuildArgs),
+    /// Flashes a board's firmware with a network by a debug probe, and shows its log and its answer
+    Flash(FlashArgs),
+    /// Shows the log of the firmware that was flashed last
+    Monitor {
+        #[command(flatten)]
+        by: ProbeArgs,
+        /// Resets the board first
+        #[arg(long)]
+        reset: bool,
+    },
+    /// Lists the debug probes
+    Probes,
+    /// Resets a board by its debug probe
+    Reset(ProbeArgs),
+    /// Erases all of a board's flash
+    Erase {
+        #[command(flatten)]
+        by: ProbeArgs,
+        /// Does not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Decodes the log that firmware writes to a serial port, or has written to a file
     Log(LogArgs),
     /// Runs everything that CI runs, or what can be tested of some boards
@@ -134,6 +157,8 @@ fn main() -> ExitCode {
     let task = Arguments::parse().task;
     match perform(&task) {
         Ok(()) => ExitCode::SUCCESS,
+        // The program that found the error has shown it.
+        Err(error) if error.is::<error::Said>() => ExitCode::from(error::exit_code(&error)),
         Err(error) => {
             eprintln!("error: {}", tealight_cli::visible_lines(&format!("{error:#}")));
             ExitCode::from(error::exit_code(&error))
@@ -146,6 +171,11 @@ fn perform(task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Run(args) => run::run(&context, args),
         Task::Build(args) => build::build(&context, args),
+        Task::Flash(args) => flash::flash(&context, args),
+        Task::Monitor { by, reset } => flash::monitor(&context, by, *reset),
+        Task::Probes => flash::probes(&context),
+        Task::Reset(by) => flash::reset(&context, by),
+        Task::Erase { by, yes } => flash::erase(&context, by, *yes),
         Task::Log(args) => log::log(args),
         Task::Test(args) => test::test(&context, args),
         Task::Boards { json } => boards::boards(&context, *json),

@@ -21,8 +21,8 @@ use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::table::table;
 use crate::{
-    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, fuzz, install, layout, llm,
-    parsing, publish, repeat,
+    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash_check, fuzz, install,
+    layout, llm, parsing, publish, repeat,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -120,6 +120,8 @@ const STEPS: &[Step] = &[
     }),
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
+    // It builds programs for this machine, too, so it is where the other lane is done with them.
+    Step::new(Lane::Boards, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
     Step::new(Lane::Others, Extent::Usual, "packages as they would be published", |context, _| {
         publish::package(context)
     }),
@@ -324,6 +326,21 @@ fn repeats(context: &Context) -> Result<()> {
     let mut boards = emulator::boards_here(context)?;
     boards.retain(|board| !board.rustflags().is_empty());
     on_each(&boards, repeat::compare).map(drop)
+}
+
+/// Unmodified probe-rs flashes emulated boards, whose networks must answer as this machine; and each fault ends in a
+/// message. Under `--full` the wire is cut at every packet, otherwise at some.
+///
+/// clippy in the place of the compiler, as for Candle: probe-rs is built once.
+fn flashing(context: &Context, extent: Extent) -> Result<()> {
+    let (shell, cargo) = (&context.shell, context.cargo());
+    flash_check::flash_check(context)?;
+    let tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash")
+        .envs(CHECKED)
+        .quiet();
+    let every = (extent == Extent::Full).then_some("1");
+    every.into_iter().fold(tests, |tests, every| tests.env("TEALIGHT_EVERY_PACKET", every)).run()?;
+    Ok(())
 }
 
 fn parsing_on_board(context: &Context) -> Result<()> {

@@ -30,9 +30,10 @@ pub struct Recipe<'a> {
 }
 
 /// How much firmware logs besides its report: what is below the level is not built into it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Level {
     /// The report alone.
+    #[default]
     Off,
     /// What went wrong.
     Error,

@@ -9,10 +9,10 @@
 //! | set-up of this machine | [`setup`], [`install`], [`emulator`], [`backports`], [`fetch`], [`files`] |
 //! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
 //! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
-//! | tasks for a user | [`run`], [`text`] |
+//! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
 //! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`eval`], [`figures`], [`llm`], [`parsing`] |
-//! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`] |
+//! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`] |
 
 pub mod answer;
 pub mod backports;
@@ -34,6 +34,8 @@ pub mod figures;
 pub mod files;
 pub mod firmware;
 pub mod fit;
+pub mod flash;
+pub mod flash_check;
 pub mod fuzz;
 pub mod golden;
 pub mod input;

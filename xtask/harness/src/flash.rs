@@ -1,0 +1,264 @@
+//! `cargo xtask flash` and its kin: a board's firmware built around a model, and handed to the program `tealight-flash`,
+//! which talks to the board by a debug probe.
+//!
+//! The program is started, and not linked, so that building xtask does not build probe-rs.
+
+use crate::answer;
+use crate::board::{self, Board, ConsoleKind};
+use crate::context::{Context, run_quietly};
+use crate::error::{Said, Usage};
+use crate::firmware::{self, Level, Recipe};
+use crate::model::ModelFile;
+use crate::on_board::stable_copy;
+use crate::progress::Progress;
+use crate::{files, fit, report, run};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use xshell::cmd;
+
+/// Scores shown of an answer.
+const TOP: usize = 3;
+
+/// What to flash, and where.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FlashArgs {
+    /// The board, and its probe
+    #[command(flatten)]
+    pub by: ProbeArgs,
+    /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Inputs to build in, as `run` takes them [default for our own models: held-out ones]
+    #[arg(long, requires = "model")]
+    pub input: Vec<PathBuf>,
+    /// What the firmware logs besides its report
+    #[arg(long, value_enum, default_value_t = Level::Info)]
+    pub log: Level,
+    /// Proves that firmware and model fit the chip and draws its memory, without a probe
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Does not show the log
+    #[arg(long)]
+    pub no_monitor: bool,
+}
+
+/// Which board, by which probe.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ProbeArgs {
+    /// The board
+    #[arg(long, default_value = "")]
+    pub board: String,
+    /// The debug probe: VID:PID or VID:PID:SERIAL, as `cargo xtask probes` lists it [default: the only one there is]
+    #[arg(long)]
+    pub probe: Option<String>,
+    /// Seconds that the probe may take for one step
+    #[arg(long, default_value_t = 15)]
+    pub timeout: u64,
+}
+
+impl ProbeArgs {
+    /// The words for the program.
+    fn words(&self) -> Vec<String> {
+        let mut words = vec!["--board".into(), self.board.clone(), "--timeout".into(), self.timeout.to_string()];
+        words.extend(self.probe.iter().flat_map(|probe| ["--probe".into(), probe.clone()]));
+        words
+    }
+}
+
+/// Builds firmware with the model, flashes it, and shows its log and its answers.
+///
+/// # Errors
+/// Something does not fit or cannot be built; what goes wrong with the board was said by the program.
+pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
+    let board = find(context, &args.by.board)?;
+    let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
+    let image = image(context, &board, &model, &inputs, args.log)?;
+    let program = program(context)?;
+    let mut words = vec!["flash".into(), image.display().to_string()];
+    words.extend(args.by.words());
+    words.extend(args.dry_run.then(|| "--dry-run".into()));
+    // A board that logs over its serial port has no log for a debugger.
+    let silent = args.no_monitor || board.console.kind == ConsoleKind::Uart;
+    words.extend(silent.then(|| "--no-monitor".into()));
+    let console = told(&program, &words)?;
+    print!("{}", answers(&model, &console)?);
+    Ok(())
+}
+
+/// Shows the log of what was flashed last.
+///
+/// # Errors
+/// Nothing was flashed from here, or what the program said.
+pub fn monitor(context: &Context, by: &ProbeArgs, reset: bool) -> Result<()> {
+    let board = find(context, &by.board)?;
+    let image = flashed(context, &board);
+    if !image.is_file() {
+        return Err(Usage(format!(
+            "the texts of the log are in the image, and none was flashed to {} from here; `cargo xtask flash` does",
+            board.id
+        ))
+        .into());
+    }
+    let mut words = vec!["monitor".into(), image.display().to_string()];
+    words.extend(by.words());
+    words.extend(reset.then(|| "--reset".into()));
+    told(&program(context)?, &words).map(drop)
+}
+
+/// Lists the debug probes.
+///
+/// # Errors
+/// What the program said.
+pub fn probes(context: &Context) -> Result<()> {
+    told(&program(context)?, &["probes".into()]).map(drop)
+}
+
+/// Resets a board.
+///
+/// # Errors
+/// What the program said.
+pub fn reset(context: &Context, by: &ProbeArgs) -> Result<()> {
+    find(context, &by.board)?;
+    let words = [&["reset".into()], &by.words()[..]].concat();
+    told(&program(context)?, &words).map(drop)
+}
+
+/// Erases a board's flash.
+///
+/// # Errors
+/// It was not confirmed, or what the program said.
+pub fn erase(context: &Context, by: &ProbeArgs, yes: bool) -> Result<()> {
+    find(context, &by.board)?;
+    let mut words = [&["erase".into()], &by.words()[..]].concat();
+    words.extend(yes.then(|| "--yes".into()));
+    told(&program(context)?, &words).map(drop)
+}
+
+/// The board called `id`, if `board.toml` says how it is flashed.
+fn find(context: &Context, id: &str) -> Result<Board> {
+    let flashable: Vec<_> = Board::all(&context.root)?.into_iter().filter(|board| board.flash.is_some()).collect();
+    if let Some(board) = flashable.iter().find(|board| board.id == id) {
+        return Ok(board.clone());
+    }
+    let known: Vec<&str> = flashable.iter().map(|board| board.id.as_str()).collect();
+    let known = known.join(", ");
+    if id.is_empty() {
+        return Err(Usage(format!("name the board by --board; those that can be flashed are: {known}")).into());
+    }
+    board::find(&context.root, id)?;
+    Err(Usage(format!("{id} cannot be flashed: its board.toml has no `[flash]`; boards that have it: {known}")).into())
+}
+
+/// Builds firmware with the model and its inputs, whose log a debugger can read, and returns the file of the image.
+///
+/// # Errors
+/// The model does not fit, or the firmware does not build.
+pub fn image(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8], log: Level) -> Result<PathBuf> {
+    fit::check(board, model)?;
+    let file = stable_copy(context, model)?;
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let input = folder.path().join("input.bin");
+    std::fs::write(&input, inputs).with_context(|| format!("cannot write {}", input.display()))?;
+    let mut features = model.features().to_vec();
+    if board.console.kind == ConsoleKind::Semihosting {
+        features.push("rtt");
+    }
+    let progress = Progress::start(format!("building {} for {}", model.name, board.id));
+    let recipe = Recipe {
+        board,
+        name: &model.name,
+        model: &file,
+        embedded_input: (!inputs.is_empty()).then_some(&*input),
+        features: &features,
+        log,
+    };
+    let image = firmware::build(context, recipe)?;
+    let output = flashed(context, board);
+    files::write_whole(&output, &image)?;
+    progress.done("");
+    Ok(output)
+}
+
+/// Where the image is kept that was flashed last.
+fn flashed(context: &Context, board: &Board) -> PathBuf {
+    context.cache().join("flashed").join(format!("{}.elf", board.id))
+}
+
+/// Builds the program and returns its path.
+///
+/// # Errors
+/// It does not build.
+pub fn program(context: &Context) -> Result<PathBuf> {
+    let (shell, cargo) = (&context.shell, context.cargo());
+    let progress = Progress::start("building tealight-flash (probe-rs takes minutes the first time)");
+    run_quietly(cmd!(shell, "{cargo} build --release --package tealight-flash"))?;
+    progress.done("");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("target"), PathBuf::from);
+    Ok(target.join("release").join(format!("tealight-flash{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Runs the program, shows what it prints as it comes, and returns it.
+pub(crate) fn told(program: &Path, words: &[String]) -> Result<String> {
+    let mut child = Command::new(program)
+        .args(words)
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let mut console = String::new();
+    if let Some(pipe) = child.stdout.take() {
+        for line in BufReader::new(pipe).lines() {
+            let line = line.context("tealight-flash can no longer be heard")?;
+            println!("{line}");
+            console += &line;
+            console.push('\n');
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        return Err(Said(status.code().map_or(1, |code| if code == 2 { 2 } else { 1 })).into());
+    }
+    Ok(console)
+}
+
+/// The answers in a report: the highest scores of each inference.
+fn answers(model: &ModelFile, console: &str) -> Result<String> {
+    let outputs = report::outputs(console)?;
+    let each = model.feature_bytes() + model.output_bytes();
+    let Some(tensor) = model.outputs.first().filter(|_| each > 0) else { return Ok(String::new()) };
+    let mut text = String::new();
+    for (index, written) in outputs.chunks_exact(each).enumerate() {
+        let output = written.get(model.feature_bytes()..).unwrap_or_default();
+        let values = tensor.real(output.get(..tensor.bytes).unwrap_or(output));
+        text += &format!("\nInference {}\n{}", index + 1, answer::lines(&answer::top(&values, &model.labels, TOP)));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_that_cannot_be_flashed_is_answered_with_those_that_can() {
+        let context = Context::new().unwrap();
+        find(&context, "microbit").unwrap();
+        for id in ["", "raspi3b"] {
+            let error = find(&context, id).unwrap_err();
+            assert!(error.is::<Usage>() && error.to_string().contains("microbit"), "{error}");
+        }
+        assert!(find(&context, "toaster").unwrap_err().to_string().contains("`toaster`"));
+    }
+
+    #[test]
+    fn what_the_program_prints_is_returned_and_its_failure_keeps_its_exit_code() {
+        let shell = |script: &str| told(Path::new("sh"), &["-c".into(), script.into()]);
+        assert_eq!(shell("echo one; echo two").unwrap(), "one\ntwo\n");
+        for (script, code) in [("exit 2", 2), ("exit 1", 1), ("exit 77", 1)] {
+            assert_eq!(crate::error::exit_code(&shell(script).unwrap_err()), code);
+        }
+        assert!(told(Path::new("/no such program"), &[]).unwrap_err().to_string().contains("cannot start"));
+    }
+}

@@ -333,8 +333,10 @@ fn repeats(context: &Context) -> Result<()> {
 ///
 /// clippy in the place of the compiler, as for Candle: probe-rs is built once.
 fn flashing(context: &Context, extent: Extent) -> Result<()> {
-    let (shell, cargo) = (&context.shell, context.cargo());
     flash_check::flash_check(context)?;
+    let words = ["--profile", "firmware", "--package", "flash-algorithm", "--target", "thumbv6m-none-eabi"];
+    cargo(context, &[&["clippy"], &words[..], &["--", "-D", "warnings"]].concat())?;
+    let (shell, cargo) = (&context.shell, context.cargo());
     let tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash")
         .envs(CHECKED)
         .quiet();

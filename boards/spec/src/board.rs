@@ -55,6 +55,8 @@ pub struct ByProbe {
     pub chip: String,
     /// A file in the board's folder that describes a chip which the database lacks.
     pub description: Option<PathBuf>,
+    /// The crate in `boards` that is the flash algorithm of `description`.
+    pub algorithm: Option<String>,
     /// Where the chip states the size of its flash.
     pub size: Option<StatedSize>,
 }

@@ -53,13 +53,18 @@ pub fn find(root: &Path, id: &str) -> Result<(Board, ByProbe), Error> {
     Ok((board, by))
 }
 
-/// The chip of a board.
+/// The chip of a board; `algorithm` is the ELF file of its flash algorithm, if that is not in probe-rs's database.
 ///
 /// # Errors
-/// [`Error::Chip`].
-pub fn chip(root: &Path, board: &Board, by: &ByProbe) -> Result<Target, Error> {
-    let file = by.description.as_ref().map(|file| root.join(&board.folder).join(file));
-    crate::chip::find(&by.chip, file.as_deref())
+/// [`Error::Chip`], or [`Error::NoAlgorithm`].
+pub fn chip(root: &Path, board: &Board, by: &ByProbe, algorithm: Option<&Path>) -> Result<Target, Error> {
+    if by.algorithm.is_some() && algorithm.is_none() {
+        return Err(Error::NoAlgorithm(board.id.clone()));
+    }
+    match &by.description {
+        Some(file) => crate::chip::described(&by.chip, &root.join(&board.folder).join(file), algorithm),
+        None => crate::chip::find(&by.chip),
+    }
 }
 
 /// Attaches to the chip.

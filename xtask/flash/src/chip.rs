@@ -3,26 +3,65 @@
 use crate::Error;
 use crate::error::chain;
 use crate::image::Image;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use probe_rs::Target;
 use probe_rs::config::{MemoryRegion, Registry};
+use probe_rs_target::{ChipFamily, RawFlashAlgorithm};
 use std::ops::Range;
 use std::path::Path;
 use tealight_board_spec::Board;
 
-/// Looks a chip up: in probe-rs's database, and in the description of it in `file` if that is given.
+/// Looks a chip up in probe-rs's database.
 ///
 /// # Errors
 /// [`Error::Chip`].
-pub fn find(chip: &str, file: Option<&Path>) -> Result<Target, Error> {
-    let refused = |reason: String| Error::Chip { chip: chip.into(), reason };
-    let mut registry = Registry::from_builtin_families();
-    if let Some(file) = file {
-        let text = std::fs::read_to_string(file).map_err(|error| refused(format!("{}: {error}", file.display())))?;
-        registry
-            .add_target_family_from_yaml(&text)
-            .map_err(|error| refused(format!("{}: {}", file.display(), chain(&error))))?;
+pub fn find(chip: &str) -> Result<Target, Error> {
+    let registry = Registry::from_builtin_families();
+    registry.get_target_by_name(chip).map_err(|error| refused(chip, chain(&error)))
+}
+
+/// Reads a chip's description from `file`. If `algorithm` is given, it is an ELF file with the code of the flash
+/// algorithm.
+///
+/// # Errors
+/// [`Error::Chip`].
+pub fn described(chip: &str, file: &Path, algorithm: Option<&Path>) -> Result<Target, Error> {
+    let in_file = |file: &Path, reason: String| refused(chip, format!("{}: {reason}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| in_file(file, error.to_string()))?;
+    let mut family: ChipFamily = yaml_serde::from_str(&text).map_err(|error| in_file(file, error.to_string()))?;
+    if let Some(code) = algorithm {
+        let elf = std::fs::read(code).map_err(|error| in_file(code, error.to_string()))?;
+        for algorithm in &mut family.flash_algorithms {
+            fill(algorithm, &elf).map_err(|reason| in_file(code, reason))?;
+        }
     }
-    registry.get_target_by_name(chip).map_err(|error| refused(chain(&error)))
+    let mut registry = Registry::new();
+    registry.add_target_family(family).map_err(|error| in_file(file, chain(&error)))?;
+    registry.get_target_by_name(chip).map_err(|error| in_file(file, chain(&error)))
+}
+
+fn refused(chip: &str, reason: String) -> Error {
+    Error::Chip { chip: chip.into(), reason }
+}
+
+/// Puts code into a flash algorithm, and the addresses of its functions.
+fn fill(algorithm: &mut RawFlashAlgorithm, elf: &[u8]) -> Result<(), String> {
+    let file = object::File::parse(elf).map_err(|error| error.to_string())?;
+    let text = file.section_by_name(".text").ok_or("it has no code")?;
+    let function = |name: &str| {
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+        // The lowest bit tells the instruction set.
+        symbol.map(|symbol| symbol.address() & !1).ok_or_else(|| format!("it has no function {name}"))
+    };
+    algorithm.instructions = text.data().map_err(|error| error.to_string())?.into();
+    algorithm.instructions.resize(algorithm.instructions.len().next_multiple_of(4), 0);
+    algorithm.pc_init = Some(function("Init")?);
+    algorithm.pc_uninit = Some(function("UnInit")?);
+    algorithm.pc_erase_sector = function("EraseSector")?;
+    algorithm.pc_program_page = function("ProgramPage")?;
+    algorithm.pc_verify = Some(function("Verify")?);
+    algorithm.data_section_offset = algorithm.instructions.len() as u64;
+    Ok(())
 }
 
 /// Proves that all of an image goes into flash of the chip.
@@ -94,6 +133,7 @@ fn bar(range: &Range<u64>, parts: impl Iterator<Item = (u64, u64)>) -> String {
 mod tests {
     use super::*;
     use crate::image::{Section, Segment};
+    use tealight_board_spec::Flash;
 
     fn image(address: u64, length: usize) -> Image {
         let segments = vec![Segment { address, bytes: vec![0; length] }];
@@ -104,7 +144,7 @@ mod tests {
     fn microbit() -> (Target, Board) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let board = Board::all(&root).unwrap().into_iter().find(|board| board.id == "microbit").unwrap();
-        (find("nRF51822_xxAA", None).unwrap(), board)
+        (find("nRF51822_xxAA").unwrap(), board)
     }
 
     #[test]
@@ -128,8 +168,32 @@ mod tests {
 
     #[test]
     fn an_unknown_chip_is_refused() {
-        assert!(matches!(find("nRF99", None), Err(Error::Chip { .. })));
-        let error = find("nRF99", Some(Path::new("/no such file"))).unwrap_err().to_string();
+        assert!(matches!(find("nRF99"), Err(Error::Chip { .. })));
+        let error = described("nRF99", Path::new("/no such file"), None).unwrap_err().to_string();
         assert!(error.contains("/no such file"), "{error}");
+    }
+
+    #[test]
+    fn the_descriptions_of_boards_are_those_of_their_memories() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut checked = 0;
+        for board in Board::all(&root).unwrap() {
+            let Some(Flash::Probe(by)) = &board.flash else { continue };
+            let chip = match &by.description {
+                Some(file) => described(&by.chip, &root.join(&board.folder).join(file), None).unwrap(),
+                None => find(&by.chip).unwrap(),
+            };
+            let board_flash = &board.memory["flash"];
+            let whole = image(board_flash.origin, board_flash.length as usize);
+            check(&chip, &whole).unwrap_or_else(|error| panic!("{}: {error}", board.id));
+            let ram = &board.memory["ram"];
+            let inside = |region: &MemoryRegion| {
+                let range = region.address_range();
+                region.is_ram() && range.start <= ram.origin && range.end > ram.origin
+            };
+            assert!(chip.memory_map.iter().any(inside), "{}: {:x?}", board.id, chip.memory_map);
+            checked += 1;
+        }
+        assert!(checked > 2);
     }
 }

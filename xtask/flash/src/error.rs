@@ -100,6 +100,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// The board's flash algorithm is not built.
+    #[error("the flash algorithm of {0} is one of ours; `cargo xtask flash` builds it and names it by --algorithm")]
+    NoAlgorithm(String),
+
     /// The core does not stop.
     #[error("the core does not stop: {0}\nA reset by hand while flashing starts may help.")]
     Halt(String),
@@ -181,6 +185,7 @@ impl Error {
             | Self::NotFlashable(_)
             | Self::NoBoard { .. }
             | Self::NoLogInImage
+            | Self::NoAlgorithm(_)
             | Self::NotConfirmed => 2,
             _ => 1,
         }

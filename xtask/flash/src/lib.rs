@@ -16,7 +16,7 @@
 //! use tealight_flash::chip;
 //!
 //! // What probe-rs knows of the micro:bit's chip, without any probe.
-//! let chip = chip::find("nRF51822_xxAA", None)?;
+//! let chip = chip::find("nRF51822_xxAA")?;
 //! let flash = chip.memory_region_by_address(0).expect("its flash begins at 0");
 //! assert_eq!(flash.address_range(), 0..0x4_0000);
 //! # Ok::<(), tealight_flash::Error>(())

@@ -77,6 +77,9 @@ struct By {
     /// The debug probe: VID:PID or VID:PID:SERIAL, as `probes` lists it [default: the only one there is]
     #[arg(long)]
     probe: Option<String>,
+    /// The ELF file of the flash algorithm, for a board that has one of its own
+    #[arg(long)]
+    algorithm: Option<PathBuf>,
     /// Seconds that the probe may take for one step
     #[arg(long, default_value_t = 15)]
     timeout: u64,
@@ -163,7 +166,7 @@ impl Found {
     fn find(by: &By) -> Result<Self, Error> {
         let root = board::root();
         let (board, by_probe) = board::find(&root, &by.board)?;
-        let chip = board::chip(&root, &board, &by_probe)?;
+        let chip = board::chip(&root, &board, &by_probe, by.algorithm.as_deref())?;
         Ok(Self { board, by: by_probe, chip, probe: by.probe.clone() })
     }
 

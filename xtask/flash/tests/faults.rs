@@ -223,7 +223,7 @@ fn firmware_without_a_log_is_told_and_stays_flashed() {
     let emulated = Emulated::microbit();
     let probe = probes::choose(&Lister::new(), Some(&emulated.probe.selector())).unwrap();
     let (described, by) = board::find(&board::root(), "microbit").unwrap();
-    let target = board::chip(&board::root(), &described, &by).unwrap();
+    let target = board::chip(&board::root(), &described, &by, None).unwrap();
     let mut image = image(small());
     image.rtt = Some(0x2000_2000);
     image.texts = serde_json::from_str(r#"{"timestamp":null,"encoding":"Rzcobs","bitflags":{},"entries":{}}"#).ok();

@@ -19,6 +19,12 @@ fn an_unknown_board_and_one_without_flashing_are_refused() {
 }
 
 #[test]
+fn a_board_whose_flash_algorithm_is_not_built_is_refused() {
+    let shown = run(&["reset", "--board", "mps2-an386", "--probe", NOWHERE]);
+    assert!(shown.code == Some(2) && shown.stderr.contains("--algorithm"), "{shown:?}");
+}
+
+#[test]
 fn erasing_asks_and_without_a_terminal_refuses() {
     let shown = run(&["erase", "--board", "microbit", "--probe", NOWHERE]);
     assert_eq!(shown.code, Some(2), "{shown:?}");

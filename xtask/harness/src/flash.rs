@@ -11,12 +11,13 @@ use crate::firmware::{self, Level, Recipe};
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
-use crate::{files, fit, report, run};
+use crate::{files, fit, install, report, run};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tealight_board_spec::{ByProbe, Flash};
 use xshell::cmd;
 
 /// Scores shown of an answer.
@@ -60,12 +61,41 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// The words for the program.
-    fn words(&self) -> Vec<String> {
-        let mut words = vec!["--board".into(), self.board.clone(), "--timeout".into(), self.timeout.to_string()];
+    /// The words for the program. The board's flash algorithm is built, if it is one of ours.
+    fn words(&self, context: &Context, board: &Board) -> Result<Vec<String>> {
+        let mut words = vec!["--timeout".into(), self.timeout.to_string()];
         words.extend(self.probe.iter().flat_map(|probe| ["--probe".into(), probe.clone()]));
-        words
+        words.extend(board_words(context, board)?);
+        Ok(words)
     }
+}
+
+/// The words that name a board and its flash algorithm, which is built if it is one of ours.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn board_words(context: &Context, board: &Board) -> Result<Vec<String>> {
+    let mut words = vec!["--board".into(), board.id.clone()];
+    if let Some(Flash::Probe(ByProbe { algorithm: Some(package), .. })) = &board.flash {
+        words.extend(["--algorithm".into(), algorithm(context, package)?.display().to_string()]);
+    }
+    Ok(words)
+}
+
+/// The target that every Cortex-M runs.
+const ALGORITHM_TARGET: &str = "thumbv6m-none-eabi";
+
+/// Builds a flash algorithm and returns its ELF file.
+fn algorithm(context: &Context, package: &str) -> Result<PathBuf> {
+    install::ensure_target(context, ALGORITHM_TARGET)?;
+    let (shell, cargo) = (&context.shell, context.cargo());
+    let messages = cmd!(
+        shell,
+        "{cargo} build --profile firmware --package {package} --target {ALGORITHM_TARGET} --message-format=json"
+    );
+    let messages = messages.env_remove("RUSTFLAGS").quiet().ignore_stderr().read();
+    let messages = messages.with_context(|| format!("`cargo build --package {package}` failed"))?;
+    firmware::executable(&messages, package).with_context(|| format!("cargo built no {package}"))
 }
 
 /// Builds firmware with the model, flashes it, and shows its log and its answers.
@@ -78,7 +108,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     let image = image(context, &board, &model, &inputs, args.log)?;
     let program = program(context)?;
     let mut words = vec!["flash".into(), image.display().to_string()];
-    words.extend(args.by.words());
+    words.extend(args.by.words(context, &board)?);
     words.extend(args.dry_run.then(|| "--dry-run".into()));
     // A board that logs over its serial port has no log for a debugger.
     let silent = args.no_monitor || board.console.kind == ConsoleKind::Uart;
@@ -103,7 +133,7 @@ pub fn monitor(context: &Context, by: &ProbeArgs, reset: bool) -> Result<()> {
         .into());
     }
     let mut words = vec!["monitor".into(), image.display().to_string()];
-    words.extend(by.words());
+    words.extend(by.words(context, &board)?);
     words.extend(reset.then(|| "--reset".into()));
     told(&program(context)?, &words).map(drop)
 }
@@ -121,8 +151,8 @@ pub fn probes(context: &Context) -> Result<()> {
 /// # Errors
 /// What the program said.
 pub fn reset(context: &Context, by: &ProbeArgs) -> Result<()> {
-    find(context, &by.board)?;
-    let words = [&["reset".into()], &by.words()[..]].concat();
+    let board = find(context, &by.board)?;
+    let words = [&["reset".into()], &by.words(context, &board)?[..]].concat();
     told(&program(context)?, &words).map(drop)
 }
 
@@ -131,8 +161,8 @@ pub fn reset(context: &Context, by: &ProbeArgs) -> Result<()> {
 /// # Errors
 /// It was not confirmed, or what the program said.
 pub fn erase(context: &Context, by: &ProbeArgs, yes: bool) -> Result<()> {
-    find(context, &by.board)?;
-    let mut words = [&["erase".into()], &by.words()[..]].concat();
+    let board = find(context, &by.board)?;
+    let mut words = [&["erase".into()], &by.words(context, &board)?[..]].concat();
     words.extend(yes.then(|| "--yes".into()));
     told(&program(context)?, &words).map(drop)
 }

@@ -54,9 +54,10 @@ fn on_board(context: &Context, program: &std::path::Path, board: &Board) -> Resu
     let (model, inputs) = run::demonstration(context)?;
     let image = flash::image(context, board, &model, &inputs, Level::Debug)?;
     let probe = simulated(context, board)?;
-    let words = ["flash", &image.display().to_string(), "--board", &board.id, "--probe", &probe.selector()];
+    let mut words = ["flash", &image.display().to_string(), "--probe", &probe.selector()].map(String::from).to_vec();
+    words.extend(flash::board_words(context, board)?);
     let begun = Instant::now();
-    let console = flash::told(program, &words.map(String::from))?;
+    let console = flash::told(program, &words)?;
     let seconds = begun.elapsed().as_secs_f64();
     let (found, expected) = (report::outputs(&console)?, run_here(&model.bytes, &inputs)?);
     if found != expected {

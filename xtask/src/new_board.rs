@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tealight_board_spec::{ByProbe, Flash};
 
 /// The new board, and the board that it is copied from.
 #[derive(Debug, Args)]
@@ -74,6 +75,11 @@ fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     let description = format!("Tealight on {name}");
     put("Cargo.toml", with_values(&read("Cargo.toml")?, &[("name", id), ("description", &description)]))?;
     put("build.rs", read("build.rs")?)?;
+    // A chip that probe-rs does not know is described in the folder.
+    if let Some(Flash::Probe(ByProbe { description: Some(file), .. })) = &like.flash {
+        let file = file.to_string_lossy();
+        put(&file, read(&file)?)?;
+    }
     put("src/main.rs", main_rs(&read("src/main.rs")?, id, name, &like.core))?;
     fs::rename(new.path(), root.join(&folder)).with_context(|| format!("cannot create {told}"))?;
     Ok(folder)
@@ -132,8 +138,13 @@ mod tests {
         for board in Board::all(&real).unwrap() {
             let (from, to) = (real.join(&board.folder), root.path().join(&board.folder));
             fs::create_dir_all(to.join("src")).unwrap();
-            for file in ["board.toml", "Cargo.toml", "build.rs", "src/main.rs"] {
-                fs::copy(from.join(file), to.join(file)).unwrap();
+            let files = ["board.toml", "Cargo.toml", "build.rs", "src/main.rs"].map(String::from);
+            let description = match &board.flash {
+                Some(Flash::Probe(ByProbe { description: Some(file), .. })) => Some(file.display().to_string()),
+                _ => None,
+            };
+            for file in files.into_iter().chain(description) {
+                fs::copy(from.join(&file), to.join(&file)).unwrap();
             }
         }
         root
@@ -149,6 +160,9 @@ mod tests {
             let board = Board::all(root.path()).unwrap().into_iter().find(|board| board.id == id).unwrap();
             assert_eq!((board.name.as_str(), &board.target, board.stack), ("My own board", &like.target, like.stack));
             assert_eq!(board.qemu.map(|qemu| qemu.machine), like.qemu.map(|qemu| qemu.machine));
+            if let Some(Flash::Probe(ByProbe { description: Some(file), .. })) = &board.flash {
+                assert!(folder.join(file).is_file(), "{}", file.display());
+            }
             let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
             assert_eq!(manifest["package"]["name"].as_str(), Some(id.as_str()));
             assert_eq!(manifest["bin"][0]["name"].as_str(), Some(id.as_str()));

@@ -158,7 +158,7 @@ fn main() -> ExitCode {
     match perform(&task) {
         Ok(()) => ExitCode::SUCCESS,
         // The program that found the error has shown it.
-        Err(error) if error.is::<error::Said>() => ExitCode::from(error::exit_code(&error)),
+        Err(error) if error.is::<error::Reported>() => ExitCode::from(error::exit_code(&error)),
         Err(error) => {
             eprintln!("error: {}", tealight_cli::visible_lines(&format!("{error:#}")));
             ExitCode::from(error::exit_code(&error))

@@ -20,7 +20,7 @@ const LENGTH: u32 = 512;
 /// The identifier, backwards: so that it stands in the image in no form that a search would find.
 const IDENTIFIER: [u8; 16] = *b"\0\0\0\0\0\0TTR REGGES";
 
-/// The name of the channel, by which debuggers know what it carries.
+/// The name of the channel: debuggers take it for the format of what it carries.
 static NAME: [u8; 6] = *b"defmt\0";
 
 /// Flags that a debugger writes before the firmware starts, to have the mode be [`BLOCKING`] from there on.
@@ -31,7 +31,7 @@ const BLOCKING: u32 = 2;
 /// The bits of the flags that are the mode.
 const MODE: u32 = 3;
 
-/// A channel as debuggers know it.
+/// A channel, laid out as debuggers expect it.
 #[repr(C)]
 struct Channel {
     name: *const u8,
@@ -135,7 +135,7 @@ impl Write for Sender {
             // SAFETY: the index is below the buffer's length.
             unsafe { write_volatile(buffer.add(write as usize), byte) };
             write = (write + 1) % LENGTH;
-            // The byte is there before the index says so.
+            // The byte is there before the index that counts it.
             fence(Ordering::SeqCst);
             // SAFETY: as above.
             unsafe { write_volatile(&raw mut (*self.0).up.write, write) };

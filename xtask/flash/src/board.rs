@@ -38,7 +38,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).into()
 }
 
-/// The board called `id`, and what a probe needs to know of it.
+/// The board called `id`, and what a probe needs of it.
 ///
 /// # Errors
 /// There is none, or it is not flashed by a probe.
@@ -145,7 +145,7 @@ pub fn halt(session: &mut Session) -> Result<(), Error> {
 /// Erases what the image needs, programs it and verifies it.
 ///
 /// # Errors
-/// What went wrong. The reporter has been told the state of the board.
+/// What went wrong. The state of the board was reported.
 pub fn program(session: &mut Session, image: &Image, reporter: &mut Reporter) -> Result<(), Error> {
     let mut loader = session.target().flash_loader();
     for segment in &image.segments {
@@ -153,7 +153,7 @@ pub fn program(session: &mut Session, image: &Image, reporter: &mut Reporter) ->
     }
     let mut options = DownloadOptions::default();
     options.verify = true;
-    options.progress = FlashProgress::new(|event| tell(reporter, &event));
+    options.progress = FlashProgress::new(|event| pass_on(reporter, &event));
     loader.commit(session, options).map_err(|error| match error {
         FlashError::Verify => Error::Verify,
         FlashError::ResetAndHalt(source) => Error::Halt(chain(&source)),
@@ -168,12 +168,12 @@ pub fn program(session: &mut Session, image: &Image, reporter: &mut Reporter) ->
 /// # Errors
 /// [`Error::Write`].
 pub fn erase(session: &mut Session, reporter: &mut Reporter) -> Result<(), Error> {
-    reporter.say(Event::Stage(Stage::Erase));
+    reporter.report(Event::Stage(Stage::Erase));
     reporter.state(State::Erasing);
-    let mut progress = FlashProgress::new(|_| reporter.say(Event::Alive));
+    let mut progress = FlashProgress::new(|_| reporter.report(Event::Alive));
     flashing::erase_all(session, &mut progress, false).map_err(|error| Error::Write(chain(&error)))?;
     drop(progress);
-    reporter.say(Event::Ended(Stage::Erase));
+    reporter.report(Event::Ended(Stage::Erase));
     Ok(())
 }
 
@@ -187,7 +187,7 @@ pub fn reset(session: &mut Session) -> Result<(), Error> {
 }
 
 /// Passes progress on, and keeps the state of the board.
-fn tell(reporter: &mut Reporter, event: &ProgressEvent) {
+fn pass_on(reporter: &mut Reporter, event: &ProgressEvent) {
     let stage = |operation: &ProgressOperation| match operation {
         ProgressOperation::Fill | ProgressOperation::Erase => Stage::Erase,
         ProgressOperation::Program => Stage::Program,
@@ -195,19 +195,19 @@ fn tell(reporter: &mut Reporter, event: &ProgressEvent) {
     };
     match event {
         ProgressEvent::AddProgressBar { operation, total: Some(total) } => {
-            reporter.say(Event::Total(stage(operation), *total));
+            reporter.report(Event::Total(stage(operation), *total));
         }
         ProgressEvent::Started(operation) => {
-            reporter.say(Event::Stage(stage(operation)));
+            reporter.report(Event::Stage(stage(operation)));
             reporter.state(match operation {
                 ProgressOperation::Fill => State::Untouched,
                 ProgressOperation::Erase | ProgressOperation::Program => State::Partial,
                 ProgressOperation::Verify => State::Unverified,
             });
         }
-        ProgressEvent::Progress { operation, size, .. } => reporter.say(Event::Done(stage(operation), *size)),
-        ProgressEvent::Finished(operation) => reporter.say(Event::Ended(stage(operation))),
-        ProgressEvent::DiagnosticMessage { message } => reporter.say(Event::Fact(message.clone())),
+        ProgressEvent::Progress { operation, size, .. } => reporter.report(Event::Done(stage(operation), *size)),
+        ProgressEvent::Finished(operation) => reporter.report(Event::Ended(stage(operation))),
+        ProgressEvent::DiagnosticMessage { message } => reporter.report(Event::Fact(message.clone())),
         _ => {}
     }
 }

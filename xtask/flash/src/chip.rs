@@ -1,4 +1,4 @@
-//! The chip as probe-rs knows it, and the proof that an image fits it.
+//! The chip in probe-rs's database, and the proof that an image fits it.
 
 use crate::Error;
 use crate::error::chain;
@@ -50,7 +50,7 @@ fn fill(algorithm: &mut RawFlashAlgorithm, elf: &[u8]) -> Result<(), String> {
     let text = file.section_by_name(".text").ok_or("it has no code")?;
     let function = |name: &str| {
         let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
-        // The lowest bit tells the instruction set.
+        // The lowest bit is the instruction set.
         symbol.map(|symbol| symbol.address() & !1).ok_or_else(|| format!("it has no function {name}"))
     };
     algorithm.instructions = text.data().map_err(|error| error.to_string())?.into();

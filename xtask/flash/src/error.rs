@@ -1,8 +1,8 @@
-//! What can go wrong.
+//! What can go wrong, and what to do about it.
 
 use std::path::PathBuf;
 
-/// An error that says what to do.
+/// An error, with what to do in its message.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no probe.
@@ -91,7 +91,7 @@ pub enum Error {
         end: u64,
     },
 
-    /// probe-rs does not know the chip, or its description is wrong.
+    /// The chip is not in probe-rs's database, or its description is wrong.
     #[error("the chip `{chip}` of board.toml cannot be used: {reason}")]
     Chip {
         /// The chip.
@@ -154,7 +154,7 @@ pub enum Error {
     #[error("the image has no log over RTT; `--no-monitor` flashes it all the same")]
     NoLogInImage,
 
-    /// `board.toml` says nothing of flashing.
+    /// `board.toml` does not state how the board is flashed.
     #[error("the board.toml of {0} has no `[flash]` that names a chip: it cannot be flashed")]
     NotFlashable(String),
 

@@ -6,16 +6,16 @@
 //! | read the image, and prove that the chip's memory holds it | [`image`], [`chip`] |
 //! | attach, compare chip and board, erase, program, verify, reset | [`board`](mod@board) |
 //! | show the log | [`monitor`](mod@monitor) |
-//! | notice a probe that no longer answers, and tell the state of the board | [`supervise`](mod@supervise) |
+//! | notice a probe that no longer answers, and report the state of the board | [`supervise`](mod@supervise) |
 //!
-//! What can go wrong is an [`Error`]; it says what to do, and [`supervise::Failure`] says what state the board is in.
+//! What can go wrong is an [`Error`], with what to do; a [`supervise::Failure`] adds the state that the board is in.
 //! `cargo xtask flash` builds an image and runs this crate's program with it. It is a crate of its own, so that nothing
 //! else builds probe-rs.
 //!
 //! ```
 //! use tealight_flash::chip;
 //!
-//! // What probe-rs knows of the micro:bit's chip, without any probe.
+//! // The micro:bit's chip in probe-rs's database, without any probe.
 //! let chip = chip::find("nRF51822_xxAA")?;
 //! let flash = chip.memory_region_by_address(0).expect("its flash begins at 0");
 //! assert_eq!(flash.address_range(), 0..0x4_0000);

@@ -68,6 +68,9 @@ enum Task {
     },
 }
 
+/// Seconds that a chip may take to erase all of its flash, of which it reports nothing meanwhile.
+const WHOLE_ERASE: u64 = 120;
+
 /// Which board, by which probe.
 #[derive(Args)]
 struct By {
@@ -110,7 +113,7 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
         Task::Flash { image, by, dry_run: true, .. } => return prove(image, by).map_err(refused),
         Task::Erase { by, yes } => {
             confirm(by, *yes).map_err(refused)?;
-            by.timeout
+            by.timeout.max(WHOLE_ERASE)
         }
         Task::Flash { by, .. } | Task::Monitor { by, .. } | Task::Reset { by } => by.timeout,
     };
@@ -125,7 +128,7 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
     done.map_err(|failure| (failure.to_string(), failure.exit_code()))
 }
 
-/// The process that works. It speaks to the one that started it.
+/// The process that works. It reports to the one that started it.
 fn work(task: Task) -> ExitCode {
     let mut reporter = Reporter::new(std::io::stdout());
     let (by, work): (By, Work) = match task {
@@ -141,11 +144,11 @@ fn work(task: Task) -> ExitCode {
     };
     match Found::find(&by).and_then(|board| work(&board, &mut reporter)) {
         Ok(()) => {
-            reporter.say(Event::Finished);
+            reporter.report(Event::Finished);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            reporter.say(Event::Failed { text: error.to_string(), code: error.exit_code() });
+            reporter.report(Event::Failed { text: error.to_string(), code: error.exit_code() });
             ExitCode::from(error.exit_code())
         }
     }
@@ -187,27 +190,27 @@ fn flash(board: &Found, file: &Path, no_monitor: bool, reporter: &mut Reporter) 
         return Err(Error::NoLogInImage);
     }
     let ends = stopped_by_user();
-    reporter.say(Event::Stage(Stage::Attach));
+    reporter.report(Event::Stage(Stage::Attach));
     let mut session = board.attach()?;
     board.compare(&mut session)?;
     board::halt(&mut session)?;
-    reporter.say(Event::Ended(Stage::Attach));
+    reporter.report(Event::Ended(Stage::Attach));
     board::program(&mut session, &image, reporter)?;
-    reporter.say(Event::Stage(Stage::Start));
+    reporter.report(Event::Stage(Stage::Start));
     if no_monitor {
         board::reset(&mut session)?;
-        reporter.say(Event::Finished);
+        reporter.report(Event::Finished);
         return Ok(());
     }
     monitor::start(&mut session, &image)?;
-    reporter.say(Event::Ended(Stage::Start));
+    reporter.report(Event::Ended(Stage::Start));
     log(&mut session, &image, &ends, reporter)
 }
 
 fn show(board: &Found, file: &Path, reset: bool, reporter: &mut Reporter) -> Result<(), Error> {
     let image = Image::read(file)?;
     let ends = stopped_by_user();
-    reporter.say(Event::Stage(Stage::Attach));
+    reporter.report(Event::Stage(Stage::Attach));
     let mut session = board.attach()?;
     if reset {
         monitor::start(&mut session, &image)?;
@@ -215,19 +218,19 @@ fn show(board: &Found, file: &Path, reset: bool, reporter: &mut Reporter) -> Res
     log(&mut session, &image, &ends, reporter)
 }
 
-/// Shows the log. How it ended is said before the session ends.
+/// Shows the log. How it ended is reported before the session ends.
 fn log(session: &mut Session, image: &Image, ends: &Arc<AtomicBool>, reporter: &mut Reporter) -> Result<(), Error> {
     monitor::monitor(session, image, ends, reporter)?;
-    reporter.say(Event::Finished);
+    reporter.report(Event::Finished);
     Ok(())
 }
 
 fn erase(board: &Found, reporter: &mut Reporter) -> Result<(), Error> {
-    reporter.say(Event::Stage(Stage::Attach));
+    reporter.report(Event::Stage(Stage::Attach));
     let mut session = board.attach()?;
     board.compare(&mut session)?;
     board::erase(&mut session, reporter)?;
-    reporter.say(Event::Finished);
+    reporter.report(Event::Finished);
     Ok(())
 }
 
@@ -265,7 +268,7 @@ fn list() {
     for probe in found {
         let open = match probe.accessibility {
             Accessibility::Accessible => "",
-            Accessibility::PermissionDenied => "  (this user may not open it; `flash` says what to do)",
+            Accessibility::PermissionDenied => "  (this user may not open it; `flash` shows what to do)",
         };
         println!("{}  {}{open}", probes::selector(&probe.info), probe.info.identifier);
     }

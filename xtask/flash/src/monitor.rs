@@ -1,7 +1,7 @@
 //! The log of running firmware, over RTT.
 //!
 //! Before firmware is started, its control block is marked: an old one is wiped, so that it cannot be taken for the new
-//! one, and the flags ask firmware of Tealight (`tealight_board::rtt`) to wait for a reader from its first line on. Other
+//! one, and the flags make firmware of Tealight (`tealight_board::rtt`) wait for a reader from its first line on. Other
 //! firmware is set to wait when its control block is found.
 
 use crate::Error;
@@ -55,7 +55,7 @@ pub fn monitor(
     ends: &Arc<AtomicBool>,
     reporter: &mut Reporter,
 ) -> Result<(), Error> {
-    reporter.say(Event::Stage(Stage::Log));
+    reporter.report(Event::Stage(Stage::Log));
     let (Some(block), Some(texts)) = (image.rtt, &image.texts) else { return Err(Error::NoLogInImage) };
     let failed = |text: String| Error::Log(text);
     let mut core = session.core(0).map_err(|error| failed(chain(&error)))?;
@@ -70,7 +70,7 @@ pub fn monitor(
     while last.is_none() && !ends.load(Ordering::Relaxed) {
         let count = channel.read(&mut core, &mut piece).map_err(|error| failed(chain(&error)))?;
         reader.push(piece.get(..count).unwrap_or_default(), |line| {
-            reporter.say(Event::Line(line.into()));
+            reporter.report(Event::Line(line.into()));
             if is_last(line) {
                 last = Some(line.strip_prefix("tealight error=").map(String::from));
             }
@@ -79,7 +79,7 @@ pub fn monitor(
             pause = Duration::ZERO;
             continue;
         }
-        reporter.say(Event::Alive);
+        reporter.report(Event::Alive);
         pause = (2 * pause).clamp(Duration::from_millis(1), PAUSE);
         std::thread::sleep(pause);
     }
@@ -105,7 +105,7 @@ fn find(core: &mut Core<'_>, block: u64, reporter: &mut Reporter) -> Result<Rtt,
         if begun.elapsed() > START {
             return Err(Error::NoLog(START.as_secs()));
         }
-        reporter.say(Event::Alive);
+        reporter.report(Event::Alive);
         std::thread::sleep(Duration::from_millis(5));
     }
 }

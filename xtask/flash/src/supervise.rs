@@ -3,7 +3,7 @@
 //! A driver may wait forever for a probe that no longer answers, or panic about an answer that makes no sense, and panic
 //! again when it then ends the session, which ends its process. So the work is a process of its own. It writes what it
 //! does to its standard output, a line of JSON each; this side shows it, and gives up when nothing comes. However the
-//! work ends, the failure says what state the board is in.
+//! work ends, the failure contains the state that the board is in.
 
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -62,7 +62,7 @@ impl State {
     }
 }
 
-/// What the work says.
+/// A report of the work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A stage begins.
@@ -97,7 +97,7 @@ struct Line {
     event: Event,
 }
 
-/// How the work speaks.
+/// The worker's end: it writes events.
 pub struct Reporter {
     output: Box<dyn Write>,
     state: State,
@@ -109,33 +109,33 @@ impl Reporter {
         Self { output: Box::new(output), state: State::Untouched }
     }
 
-    /// Says something. Where nothing listens any more, the process ends.
-    pub fn say(&mut self, event: Event) {
+    /// Reports an event. If nothing reads it any more, the process ends.
+    pub fn report(&mut self, event: Event) {
         let line = serde_json::to_string(&Line { state: self.state, event }).unwrap_or_default();
         if writeln!(self.output, "{line}").and_then(|()| self.output.flush()).is_err() {
             std::process::exit(1);
         }
     }
 
-    /// Says what state the board is in from now on.
+    /// Sets the state that the board is in from here on.
     pub fn state(&mut self, state: State) {
         self.state = state;
-        self.say(Event::Alive);
+        self.report(Event::Alive);
     }
 }
 
 /// Why work failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
-    /// It says so itself.
+    /// It reported why.
     #[error("{text}")]
-    Said {
+    Reported {
         /// Why, and what to do.
         text: String,
         /// The exit code.
         code: u8,
     },
-    /// It said nothing for this many seconds.
+    /// It reported nothing for this many seconds.
     #[error("the debug probe did not answer for {0} s\nUnplug it and plug it in again.")]
     Silent(u64),
     /// The probe's driver gave up.
@@ -161,7 +161,7 @@ impl Failure {
     /// The exit code of a program that ends by it.
     pub fn exit_code(&self) -> u8 {
         match self.cause {
-            Cause::Said { code, .. } => code,
+            Cause::Reported { code, .. } => code,
             Cause::Silent(_) | Cause::Driver(_) => 1,
         }
     }
@@ -180,11 +180,11 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Runs a worker, and passes on what it says. If it says nothing for `patience`, it is ended.
+/// Runs a worker, and passes on what it reports. If it reports nothing for `patience`, it is ended.
 ///
 /// # Errors
 /// A [`Failure`].
-pub fn supervise(mut worker: Command, patience: Duration, mut heard: impl FnMut(&Event)) -> Result<(), Failure> {
+pub fn supervise(mut worker: Command, patience: Duration, mut observe: impl FnMut(&Event)) -> Result<(), Failure> {
     let (mut stage, mut state) = (Stage::Attach, State::Untouched);
     let started = worker.env(WORKER, "1").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = match started {
@@ -208,11 +208,11 @@ pub fn supervise(mut worker: Command, patience: Duration, mut heard: impl FnMut(
                     Event::Stage(begun) => stage = *begun,
                     Event::Finished => end = Some(Ok(())),
                     Event::Failed { text, code } => {
-                        end = Some(Err(Cause::Said { text: text.clone(), code: *code }));
+                        end = Some(Err(Cause::Reported { text: text.clone(), code: *code }));
                     }
                     _ => {}
                 }
-                heard(&line.event);
+                observe(&line.event);
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
@@ -222,8 +222,8 @@ pub fn supervise(mut worker: Command, patience: Duration, mut heard: impl FnMut(
         }
     }
     drop(child);
-    let said = || Cause::Driver(panic_of(&errors.join().unwrap_or_default()));
-    end.unwrap_or_else(|| Err(said())).map_err(|cause| Failure { cause, stage, state })
+    let driver = || Cause::Driver(panic_of(&errors.join().unwrap_or_default()));
+    end.unwrap_or_else(|| Err(driver())).map_err(|cause| Failure { cause, stage, state })
 }
 
 /// A process, which ends when this is dropped.
@@ -251,10 +251,10 @@ fn lines(pipe: Option<impl Read + Send + 'static>) -> Receiver<Line> {
     lines
 }
 
-/// What the first panic on a standard error says.
+/// The message of the first panic on a standard error.
 fn panic_of(errors: &str) -> String {
     let after = errors.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
-    after.map_or_else(|| "it ended without a word".into(), String::from)
+    after.map_or_else(|| "it ended without a message".into(), String::from)
 }
 
 #[cfg(test)]
@@ -275,7 +275,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
-    fn what_a_worker_says_is_passed_on_and_what_follows_its_end_makes_no_difference() {
+    fn what_a_worker_reports_is_passed_on_and_what_follows_its_end_makes_no_difference() {
         let mut events = Vec::new();
         let script = line(State::Flashed, Event::Stage(Stage::Log)) + &line(State::Flashed, Event::Finished) + "exit 3";
         supervise(shell(&script), LONG, |event| events.push(event.clone())).unwrap();

@@ -1,5 +1,5 @@
-//! Each fault of wire, probe and chip ends in a message that says what is wrong, a failing exit code, and a true word on
-//! the state of the board.
+//! Each fault of wire, probe and chip ends in a message about what is wrong, a failing exit code, and the true state of
+//! the board.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -78,7 +78,7 @@ fn a_core_that_does_not_stop_is_refused() {
 }
 
 #[test]
-fn a_probe_that_says_nothing_more_is_given_up() {
+fn a_probe_that_stops_answering_is_given_up() {
     for packet in [0, 20, 60] {
         refused_within(Fault::Silent { packet }, "did not answer for 2 s", "2");
     }
@@ -99,7 +99,7 @@ fn flash(selector: &str, at: impl FnMut(&Event)) -> Result<(), Failure> {
     supervise(worker, PATIENCE, at)
 }
 
-/// Checks that a failure says the truth about the flash.
+/// Checks that the state in a failure is that of the flash.
 fn check_state(emulated: &Emulated, failure: &Failure, what: &str) {
     let (now, old, new) = (emulated.flash(OLD), old(), small());
     let is_new = now[..new.len()] == new[..];
@@ -114,7 +114,7 @@ fn check_state(emulated: &Emulated, failure: &Failure, what: &str) {
 }
 
 #[test]
-fn a_probe_that_is_unplugged_in_any_stage_is_told_with_the_state() {
+fn a_probe_that_is_unplugged_in_any_stage_is_reported_with_the_state() {
     let emulated = Emulated::microbit();
     // After its first page, a stage has another to do.
     for stage in [Stage::Erase, Stage::Program] {
@@ -219,7 +219,7 @@ fn what_was_programmed_wrong_is_found_when_it_is_verified() {
 }
 
 #[test]
-fn firmware_without_a_log_is_told_and_stays_flashed() {
+fn firmware_without_a_log_is_reported_and_stays_flashed() {
     let emulated = Emulated::microbit();
     let probe = probes::choose(&Lister::new(), Some(&emulated.probe.selector())).unwrap();
     let (described, by) = board::find(&board::root(), "microbit").unwrap();

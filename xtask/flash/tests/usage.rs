@@ -1,4 +1,4 @@
-//! Wrong usage is an error with exit code 2 that says what would be right, and needs no probe.
+//! Wrong usage is an error with exit code 2 that names what would be right, and needs no probe.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 

@@ -5,15 +5,15 @@
 #[error("{0}")]
 pub struct Usage(pub String);
 
-/// A program that was started has said what is wrong, and ended with this exit code.
+/// A program that was started has shown its error, and ended with this exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("see above")]
-pub struct Said(pub u8);
+pub struct Reported(pub u8);
 
 /// Exit code of an error: 2 for wrong usage, 1 for everything else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref() {
-        Some(Said(code)) => *code,
+        Some(Reported(code)) => *code,
         None if error.is::<Usage>() => 2,
         None => 1,
     }
@@ -27,6 +27,6 @@ mod tests {
     fn wrong_usage_exits_with_2_and_other_errors_with_1() {
         assert_eq!(exit_code(&Usage("x".into()).into()), 2);
         assert_eq!(exit_code(&anyhow::anyhow!("x")), 1);
-        assert_eq!(exit_code(&Said(2).into()), 2);
+        assert_eq!(exit_code(&Reported(2).into()), 2);
     }
 }

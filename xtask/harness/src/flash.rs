@@ -6,7 +6,7 @@
 use crate::answer;
 use crate::board::{self, Board, ConsoleKind};
 use crate::context::{Context, run_quietly};
-use crate::error::{Said, Usage};
+use crate::error::{Reported, Usage};
 use crate::firmware::{self, Level, Recipe};
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
@@ -101,7 +101,7 @@ fn algorithm(context: &Context, package: &str) -> Result<PathBuf> {
 /// Builds firmware with the model, flashes it, and shows its log and its answers.
 ///
 /// # Errors
-/// Something does not fit or cannot be built; what goes wrong with the board was said by the program.
+/// Something does not fit or cannot be built, or the program failed, which has shown why.
 pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     let board = find(context, &args.by.board)?;
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
@@ -113,7 +113,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     // A board that logs over its serial port has no log for a debugger.
     let silent = args.no_monitor || board.console.kind == ConsoleKind::Uart;
     words.extend(silent.then(|| "--no-monitor".into()));
-    let console = told(&program, &words)?;
+    let console = run_shown(&program, &words)?;
     print!("{}", answers(&model, &console)?);
     Ok(())
 }
@@ -121,7 +121,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
 /// Shows the log of what was flashed last.
 ///
 /// # Errors
-/// Nothing was flashed from here, or what the program said.
+/// Nothing was flashed from here, or the program failed.
 pub fn monitor(context: &Context, by: &ProbeArgs, reset: bool) -> Result<()> {
     let board = find(context, &by.board)?;
     let image = flashed(context, &board);
@@ -135,39 +135,39 @@ pub fn monitor(context: &Context, by: &ProbeArgs, reset: bool) -> Result<()> {
     let mut words = vec!["monitor".into(), image.display().to_string()];
     words.extend(by.words(context, &board)?);
     words.extend(reset.then(|| "--reset".into()));
-    told(&program(context)?, &words).map(drop)
+    run_shown(&program(context)?, &words).map(drop)
 }
 
 /// Lists the debug probes.
 ///
 /// # Errors
-/// What the program said.
+/// The program failed.
 pub fn probes(context: &Context) -> Result<()> {
-    told(&program(context)?, &["probes".into()]).map(drop)
+    run_shown(&program(context)?, &["probes".into()]).map(drop)
 }
 
 /// Resets a board.
 ///
 /// # Errors
-/// What the program said.
+/// The program failed.
 pub fn reset(context: &Context, by: &ProbeArgs) -> Result<()> {
     let board = find(context, &by.board)?;
     let words = [&["reset".into()], &by.words(context, &board)?[..]].concat();
-    told(&program(context)?, &words).map(drop)
+    run_shown(&program(context)?, &words).map(drop)
 }
 
 /// Erases a board's flash.
 ///
 /// # Errors
-/// It was not confirmed, or what the program said.
+/// It was not confirmed, or the program failed.
 pub fn erase(context: &Context, by: &ProbeArgs, yes: bool) -> Result<()> {
     let board = find(context, &by.board)?;
     let mut words = [&["erase".into()], &by.words(context, &board)?[..]].concat();
     words.extend(yes.then(|| "--yes".into()));
-    told(&program(context)?, &words).map(drop)
+    run_shown(&program(context)?, &words).map(drop)
 }
 
-/// The board called `id`, if `board.toml` says how it is flashed.
+/// The board called `id`, if its `board.toml` states how it is flashed.
 fn find(context: &Context, id: &str) -> Result<Board> {
     let flashable: Vec<_> = Board::all(&context.root)?.into_iter().filter(|board| board.flash.is_some()).collect();
     if let Some(board) = flashable.iter().find(|board| board.id == id) {
@@ -231,7 +231,7 @@ pub fn program(context: &Context) -> Result<PathBuf> {
 }
 
 /// Runs the program, shows what it prints as it comes, and returns it.
-pub(crate) fn told(program: &Path, words: &[String]) -> Result<String> {
+pub(crate) fn run_shown(program: &Path, words: &[String]) -> Result<String> {
     let mut child = Command::new(program)
         .args(words)
         .stdout(Stdio::piped())
@@ -240,7 +240,7 @@ pub(crate) fn told(program: &Path, words: &[String]) -> Result<String> {
     let mut console = String::new();
     if let Some(pipe) = child.stdout.take() {
         for line in BufReader::new(pipe).lines() {
-            let line = line.context("tealight-flash can no longer be heard")?;
+            let line = line.context("cannot read the output of tealight-flash")?;
             println!("{line}");
             console += &line;
             console.push('\n');
@@ -248,7 +248,7 @@ pub(crate) fn told(program: &Path, words: &[String]) -> Result<String> {
     }
     let status = child.wait()?;
     if !status.success() {
-        return Err(Said(status.code().map_or(1, |code| if code == 2 { 2 } else { 1 })).into());
+        return Err(Reported(status.code().map_or(1, |code| if code == 2 { 2 } else { 1 })).into());
     }
     Ok(console)
 }
@@ -284,11 +284,11 @@ mod tests {
 
     #[test]
     fn what_the_program_prints_is_returned_and_its_failure_keeps_its_exit_code() {
-        let shell = |script: &str| told(Path::new("sh"), &["-c".into(), script.into()]);
+        let shell = |script: &str| run_shown(Path::new("sh"), &["-c".into(), script.into()]);
         assert_eq!(shell("echo one; echo two").unwrap(), "one\ntwo\n");
         for (script, code) in [("exit 2", 2), ("exit 1", 1), ("exit 77", 1)] {
             assert_eq!(crate::error::exit_code(&shell(script).unwrap_err()), code);
         }
-        assert!(told(Path::new("/no such program"), &[]).unwrap_err().to_string().contains("cannot start"));
+        assert!(run_shown(Path::new("/no such program"), &[]).unwrap_err().to_string().contains("cannot start"));
     }
 }

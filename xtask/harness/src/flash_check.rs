@@ -1,6 +1,6 @@
 //! Flashing, end to end, on emulated boards: the program `tealight-flash` with unmodified probe-rs, a simulated probe, and
-//! the chip's flash algorithm and the firmware running in QEMU. The log must be whole, and the network's answers in it
-//! those of this machine.
+//! the chip's flash algorithm and the firmware running in QEMU. The log must be whole to the last frame, and the network's
+//! answers in it those of this machine.
 
 use crate::board::Board;
 use crate::context::Context;
@@ -15,6 +15,9 @@ use tealight_simulated_probe::{Chip, Machine, Qemu, SimulatedProbe};
 /// The debug hardware of the cores, by the names in `board.toml`.
 const CHIPS: &[(&str, Chip)] =
     &[("Cortex-M0", Chip::CORTEX_M0), ("Cortex-M4F", Chip::CORTEX_M4), ("Cortex-M55", Chip::CORTEX_M55)];
+
+/// Inferences, so that the log is several times as long as the buffer that it goes through.
+const INFERENCES: u32 = 48;
 
 /// Every emulated board that can be flashed.
 ///
@@ -51,28 +54,36 @@ pub fn simulated(context: &Context, board: &Board) -> Result<SimulatedProbe<Qemu
 }
 
 fn on_board(context: &Context, program: &std::path::Path, board: &Board) -> Result<()> {
-    let (model, inputs) = run::demonstration(context)?;
+    let (model, input) = run::demonstration(context)?;
+    // Inputs of which no two are the same.
+    let inputs: Vec<u8> = (0..INFERENCES)
+        .flat_map(|turn| input.iter().map(move |byte| byte.rotate_left(turn % 8) ^ turn as u8))
+        .collect();
     let image = flash::image(context, board, &model, &inputs, Level::Debug)?;
     let probe = simulated(context, board)?;
     let mut words = ["flash", &image.display().to_string(), "--probe", &probe.selector()].map(String::from).to_vec();
     words.extend(flash::board_words(context, board)?);
     let begun = Instant::now();
-    let console = flash::told(program, &words)?;
+    let console = flash::run_shown(program, &words)?;
     let seconds = begun.elapsed().as_secs_f64();
     let (found, expected) = (report::outputs(&console)?, run_here(&model.bytes, &inputs)?);
     if found != expected {
         bail!("the network answers {found:?}, and on this machine {expected:?}");
     }
-    let inferences = inputs.len() / model.input_bytes().max(1);
-    if report::number(&console, "done") != Some(inferences as u64) {
-        bail!("the report ends after other than {inferences} inferences:\n{console}");
+    if report::number(&console, "done") != Some(INFERENCES.into()) {
+        bail!("the report ends after other than {INFERENCES} inferences:\n{console}");
     }
-    for text in ["tealight version=", &format!("tealight board={}", board.id), "INFO the model has", "DEBUG inference"]
-    {
-        if !console.lines().any(|line| line.starts_with(text)) {
-            bail!("the log lacks `{text}`:\n{console}");
+    let each = (0..INFERENCES).map(|inference| format!("DEBUG inference {inference}:"));
+    let once = ["tealight version=".into(), format!("tealight board={}", board.id), "INFO the model has".into()];
+    for text in once.into_iter().chain(each) {
+        if console.lines().filter(|line| line.starts_with(&text)).count() != 1 {
+            bail!("the log does not have one line `{text}`:\n{console}");
         }
     }
-    println!("{}: flashed, verified, started, {inferences} answers as on this machine in {seconds:.1} s", board.id);
+    let lines = console.lines().count();
+    println!(
+        "{}: flashed, verified, started; {INFERENCES} answers as on this machine, {lines} lines of log, in {seconds:.1} s",
+        board.id
+    );
     Ok(())
 }

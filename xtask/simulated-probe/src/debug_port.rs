@@ -4,7 +4,7 @@
 //! - A read of the access port is posted: it returns what the read before it found, and RDBUFF returns the last.
 //! - An access that fails sets a sticky flag. From then on everything is answered by FAULT, but reads of DPIDR and
 //!   CTRL/STAT and writes of ABORT, which clears the flag.
-//! - The access port answers once the debug and the system domain have power, which CTRL/STAT asks for and acknowledges.
+//! - The access port answers once the debug and the system domain have power, which is requested and acknowledged in CTRL/STAT.
 //! - TAR increments within 1 KiB: after the last byte of such a block follows its first.
 
 use crate::chip::Chip;
@@ -93,7 +93,7 @@ pub struct DebugPort<T> {
     core: CoreDebug,
     sequences: Sequences,
     control: u32,
-    /// Power that was asked for and is not acknowledged yet.
+    /// Power that was requested and is not acknowledged yet.
     power_comes: bool,
     select: u32,
     csw: u32,
@@ -236,7 +236,7 @@ impl<T: Target> DebugPort<T> {
     /// The parity of a transfer's data was wrong.
     pub(crate) fn wrong_parity(&mut self, transfer: Transfer) -> Answer {
         if transfer.data.is_some() {
-            // The chip notices, and says so in its next answer.
+            // The chip sets a flag, which makes its next answer a fault.
             self.control |= WDATAERR;
             return Answer::Written;
         }

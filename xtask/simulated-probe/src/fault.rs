@@ -31,7 +31,7 @@ pub enum Fault {
         /// The packet.
         packet: u64,
     },
-    /// A bit of this transfer is flipped; its parity tells.
+    /// A bit of this transfer is flipped; the parity is wrong.
     FlippedBit {
         /// The transfer.
         transfer: u64,

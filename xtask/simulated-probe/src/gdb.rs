@@ -31,8 +31,8 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         let mut client = Self { stream, received: Vec::new() };
-        client.ask(b"qSupported")?;
-        client.ask(b"?")?;
+        client.request(b"qSupported")?;
+        client.request(b"?")?;
         Ok(client)
     }
 
@@ -61,7 +61,7 @@ impl Client {
         let mut text = Vec::new();
         loop {
             let words = format!("qXfer:features:read:{file}:{:x},{DESCRIPTION_PIECE:x}", text.len());
-            let answer = self.ask(words.as_bytes())?;
+            let answer = self.request(words.as_bytes())?;
             match answer.split_first() {
                 Some((b'm', piece)) => text.extend_from_slice(piece),
                 Some((b'l', piece)) => {
@@ -77,7 +77,7 @@ impl Client {
     pub(crate) fn read(&mut self, address: u32, bytes: &mut [u8]) -> io::Result<bool> {
         let mut address = address;
         for piece in bytes.chunks_mut(PIECE) {
-            let answer = self.ask(format!("m{address:x},{:x}", piece.len()).as_bytes())?;
+            let answer = self.request(format!("m{address:x},{:x}", piece.len()).as_bytes())?;
             if answer.first() == Some(&b'E') {
                 return Ok(false);
             }
@@ -96,7 +96,7 @@ impl Client {
         let mut address = address;
         for piece in bytes.chunks(PIECE) {
             let words = format!("M{address:x},{:x}:{}", piece.len(), to_digits(piece));
-            if self.ask(words.as_bytes())? != b"OK" {
+            if self.request(words.as_bytes())? != b"OK" {
                 return Ok(false);
             }
             address = address.wrapping_add(piece.len() as u32);
@@ -105,7 +105,7 @@ impl Client {
     }
 
     pub(crate) fn read_register(&mut self, register: Numbered) -> io::Result<u64> {
-        let answer = self.ask(format!("p{:x}", register.number).as_bytes())?;
+        let answer = self.request(format!("p{:x}", register.number).as_bytes())?;
         let bytes = from_digits(&answer).filter(|bytes| bytes.len() == register.bytes && bytes.len() <= 8);
         let mut value = [0; 8];
         let bytes = bytes.ok_or_else(|| unexpected(&answer))?;
@@ -143,7 +143,7 @@ impl Client {
     }
 
     pub(crate) fn step(&mut self) -> io::Result<()> {
-        let answer = self.ask(b"s")?;
+        let answer = self.request(b"s")?;
         if stopped(&answer) { Ok(()) } else { Err(unexpected(&answer)) }
     }
 
@@ -169,11 +169,11 @@ impl Client {
     }
 
     fn expect_ok(&mut self, words: &[u8]) -> io::Result<()> {
-        let answer = self.ask(words)?;
+        let answer = self.request(words)?;
         if answer == b"OK" { Ok(()) } else { Err(unexpected(&answer)) }
     }
 
-    fn ask(&mut self, words: &[u8]) -> io::Result<Vec<u8>> {
+    fn request(&mut self, words: &[u8]) -> io::Result<Vec<u8>> {
         self.send(words)?;
         self.answer(LIMIT)?.ok_or_else(|| io::ErrorKind::TimedOut.into())
     }

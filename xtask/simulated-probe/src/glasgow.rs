@@ -6,7 +6,7 @@
 
 use crate::debug_port::{Answer, Transfer};
 
-/// What the applet says it is.
+/// The identification of the applet.
 const IDENTITY: &[u8] = b"probe-rs,v01";
 /// The clock that the divisor divides, in hertz.
 const CLOCK: u32 = 48_000_000;

@@ -42,7 +42,7 @@ const THUMB: u64 = 1 << 24;
 /// And the state of a conditional block, in which instructions may be passed over.
 const CONDITIONAL: u64 = 0x0600_FC00;
 
-/// Memory of a machine that the target needs to know.
+/// Addresses of a machine that the target depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// The address of the vector table after a reset.

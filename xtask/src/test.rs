@@ -337,9 +337,7 @@ fn flashing(context: &Context, extent: Extent) -> Result<()> {
     let words = ["--profile", "firmware", "--package", "flash-algorithm", "--target", "thumbv6m-none-eabi"];
     cargo(context, &[&["clippy"], &words[..], &["--", "-D", "warnings"]].concat())?;
     let (shell, cargo) = (&context.shell, context.cargo());
-    let tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash")
-        .envs(CHECKED)
-        .quiet();
+    let tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash").envs(CHECKED).quiet();
     let every = (extent == Extent::Full).then_some("1");
     every.into_iter().fold(tests, |tests, every| tests.env("TEALIGHT_EVERY_PACKET", every)).run()?;
     Ok(())

@@ -120,7 +120,7 @@ const STEPS: &[Step] = &[
     }),
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
-    // It builds programs for this machine, too, so it is where the other lane is done with them.
+    // It builds optimized programs for this machine, and so would wait while the step with Candle builds its own.
     Step::new(Lane::Boards, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
     Step::new(Lane::Others, Extent::Usual, "packages as they would be published", |context, _| {
         publish::package(context)
@@ -337,10 +337,11 @@ fn flashing(context: &Context, extent: Extent) -> Result<()> {
     let words = ["--profile", "firmware", "--package", "flash-algorithm", "--target", "thumbv6m-none-eabi"];
     cargo(context, &[&["clippy"], &words[..], &["--", "-D", "warnings"]].concat())?;
     let (shell, cargo) = (&context.shell, context.cargo());
-    let tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash").envs(CHECKED).quiet();
-    let every = (extent == Extent::Full).then_some("1");
-    every.into_iter().fold(tests, |tests, every| tests.env("TEALIGHT_EVERY_PACKET", every)).run()?;
-    Ok(())
+    let mut tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash").envs(CHECKED);
+    if extent == Extent::Full {
+        tests = tests.env("TEALIGHT_EVERY_PACKET", "1");
+    }
+    Ok(tests.quiet().run()?)
 }
 
 fn parsing_on_board(context: &Context) -> Result<()> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tealight_board_spec::{Board, ByProbe, Flash, StatedSize};
 
 /// How long a core may take to stop.
-const HALT: Duration = Duration::from_millis(500);
+pub(crate) const HALT: Duration = Duration::from_millis(500);
 
 /// A Cortex-M's identification register.
 const CPUID: u64 = 0xE000_ED00;

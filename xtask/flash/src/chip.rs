@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn microbit() -> (Target, Board) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = crate::board::root();
         let board = Board::all(&root).unwrap().into_iter().find(|board| board.id == "microbit").unwrap();
         (find("nRF51822_xxAA").unwrap(), board)
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_descriptions_of_boards_are_those_of_their_memories() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = crate::board::root();
         let mut checked = 0;
         for board in Board::all(&root).unwrap() {
             let Some(Flash::Probe(by)) = &board.flash else { continue };

@@ -5,6 +5,7 @@
 //! firmware is set to wait when its control block is found.
 
 use crate::Error;
+use crate::board::HALT;
 use crate::error::chain;
 use crate::image::Image;
 use crate::supervise::{Event, Reporter, Stage};
@@ -17,9 +18,6 @@ use tealight_console::is_last;
 
 /// How long firmware may take until its control block is there.
 const START: Duration = Duration::from_secs(3);
-
-/// How long a core may take to stop.
-const HALT: Duration = Duration::from_millis(500);
 
 /// The longest pause between two looks at a channel in which nothing came.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -1,8 +1,9 @@
 //! `cargo xtask build`: a board's firmware with a model, as a file to flash.
 
-use crate::board;
+use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
+use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
 use crate::run;
@@ -43,30 +44,12 @@ pub struct BuildArgs {
 pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     let board = board::find(&context.root, &args.board)?;
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
-    fit::check(&board, &model)?;
-    let file = stable_copy(context, &model)?;
-    let folder = tempfile::tempdir()?;
-    let embedded = (!args.no_input && !inputs.is_empty()).then(|| folder.path().join("input.bin"));
-    if let Some(file) = &embedded {
-        std::fs::write(file, &inputs).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    let progress = Progress::start(format!("building {} for {}", model.name, board.id));
-    let image = firmware::build(
-        context,
-        Recipe {
-            board: &board,
-            name: &model.name,
-            model: &file,
-            embedded_input: embedded.as_deref(),
-            features: model.features(),
-            log: args.log,
-        },
-    )?;
+    let inputs = if args.no_input { Vec::new() } else { inputs };
+    let image = image(context, &board, &model, &inputs, model.features(), args.log)?;
     let sizes = firmware::sizes(&image)?;
     let output = args.output.clone().unwrap_or_else(|| format!("{}-{}.elf", board.id, model.name).into());
     files::write_whole(&output, &image)?;
-    progress.done("");
-    let inferences = embedded.as_ref().map_or(0, |_| inputs.len() / model.input_bytes().max(1));
+    let inferences = inputs.len() / model.input_bytes().max(1);
     if args.json {
         let json = json!({
             "board": board.id,
@@ -86,4 +69,35 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     }
     println!("`cargo xtask log {output} FILE` decodes its log from a serial port or a file");
     Ok(())
+}
+
+/// Builds firmware around a model and its inputs, if there are any, and returns its ELF image.
+///
+/// # Errors
+/// The model does not fit, or the firmware does not build.
+pub(crate) fn image(
+    context: &Context,
+    board: &Board,
+    model: &ModelFile,
+    inputs: &[u8],
+    features: &[&str],
+    log: Level,
+) -> Result<Vec<u8>> {
+    fit::check(board, model)?;
+    let file = stable_copy(context, model)?;
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let input = folder.path().join("input.bin");
+    std::fs::write(&input, inputs).with_context(|| format!("cannot write {}", input.display()))?;
+    let recipe = Recipe {
+        board,
+        name: &model.name,
+        model: &file,
+        embedded_input: (!inputs.is_empty()).then_some(&*input),
+        features,
+        log,
+    };
+    let progress = Progress::start(format!("building {} for {}", model.name, board.id));
+    let image = firmware::build(context, recipe)?;
+    progress.done("");
+    Ok(image)
 }

@@ -37,6 +37,12 @@ impl Context {
         self.cache().join("float")
     }
 
+    /// Where cargo puts the optimized program of this name.
+    pub fn release_program(&self, name: &str) -> PathBuf {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
+        target.join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+
     /// The cargo that runs this task.
     pub fn cargo(&self) -> String {
         std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())

@@ -114,13 +114,7 @@ pub fn program(context: &Context) -> Result<PathBuf> {
     let progress = Progress::start("building tealight-models (Candle takes minutes the first time)");
     run_quietly(cmd!(shell, "{cargo} build --release --package tealight-models"))?;
     progress.done("");
-    Ok(built_program(context))
-}
-
-/// Where cargo puts the models' program.
-fn built_program(context: &Context) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("target"), PathBuf::from);
-    target.join("release").join(format!("tealight-models{}", std::env::consts::EXE_SUFFIX))
+    Ok(context.release_program("tealight-models"))
 }
 
 /// Measures models on the host and, if asked, on a board.
@@ -137,7 +131,7 @@ pub fn check_after_tests(context: &Context, board: &str) -> Result<()> {
     let board = board::find_emulated(&context.root, board)?;
     let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: 200, json: false };
     ensure_data(context, &args.names)?;
-    measure(context, &built_program(context), Some(&board), &args)
+    measure(context, &context.release_program("tealight-models"), Some(&board), &args)
 }
 
 fn measure(context: &Context, program: &Path, board: Option<&Board>, args: &EvalArgs) -> Result<()> {

@@ -7,11 +7,10 @@ use crate::answer;
 use crate::board::{self, Board, ConsoleKind};
 use crate::context::{Context, run_quietly};
 use crate::error::{Reported, Usage};
-use crate::firmware::{self, Level, Recipe};
+use crate::firmware::{self, Level};
 use crate::model::ModelFile;
-use crate::on_board::stable_copy;
 use crate::progress::Progress;
-use crate::{files, fit, install, report, run};
+use crate::{build, files, install, report, run};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::io::{BufRead as _, BufReader};
@@ -187,28 +186,13 @@ fn find(context: &Context, id: &str) -> Result<Board> {
 /// # Errors
 /// The model does not fit, or the firmware does not build.
 pub fn image(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8], log: Level) -> Result<PathBuf> {
-    fit::check(board, model)?;
-    let file = stable_copy(context, model)?;
-    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let input = folder.path().join("input.bin");
-    std::fs::write(&input, inputs).with_context(|| format!("cannot write {}", input.display()))?;
     let mut features = model.features().to_vec();
     if board.console.kind == ConsoleKind::Semihosting {
         features.push("rtt");
     }
-    let progress = Progress::start(format!("building {} for {}", model.name, board.id));
-    let recipe = Recipe {
-        board,
-        name: &model.name,
-        model: &file,
-        embedded_input: (!inputs.is_empty()).then_some(&*input),
-        features: &features,
-        log,
-    };
-    let image = firmware::build(context, recipe)?;
+    let image = build::image(context, board, model, inputs, &features, log)?;
     let output = flashed(context, board);
     files::write_whole(&output, &image)?;
-    progress.done("");
     Ok(output)
 }
 
@@ -226,8 +210,7 @@ pub fn program(context: &Context) -> Result<PathBuf> {
     let progress = Progress::start("building tealight-flash (probe-rs takes minutes the first time)");
     run_quietly(cmd!(shell, "{cargo} build --release --package tealight-flash"))?;
     progress.done("");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("tealight-flash{}", std::env::consts::EXE_SUFFIX)))
+    Ok(context.release_program("tealight-flash"))
 }
 
 /// Runs the program, shows what it prints as it comes, and returns it.

@@ -189,7 +189,7 @@ impl<T: Target> DebugPort<T> {
                 self.select = data;
                 Answer::Written
             }
-            (false, 8, None) => Answer::Read(self.posted),
+            // RESEND and RDBUFF.
             (false, _, None) => Answer::Read(self.posted),
             (false, _, Some(_)) => Answer::Written,
             (true, ..) if self.control & POWER != POWER => {

@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tealight_board_spec::{ByProbe, Flash};
 
 /// The new board, and the board that it is copied from.
 #[derive(Debug, Args)]
@@ -76,13 +75,18 @@ fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     put("Cargo.toml", with_values(&read("Cargo.toml")?, &[("name", id), ("description", &description)]))?;
     put("build.rs", read("build.rs")?)?;
     // A chip that probe-rs does not know is described in the folder.
-    if let Some(Flash::Probe(ByProbe { description: Some(file), .. })) = &like.flash {
+    for file in descriptions(like) {
         let file = file.to_string_lossy();
         put(&file, read(&file)?)?;
     }
     put("src/main.rs", main_rs(&read("src/main.rs")?, id, name, &like.core))?;
     fs::rename(new.path(), root.join(&folder)).with_context(|| format!("cannot create {told}"))?;
     Ok(folder)
+}
+
+/// The files in a board's folder that describe its chip.
+fn descriptions(board: &Board) -> Vec<&Path> {
+    board.flash.iter().filter_map(|way| way.chip().1).collect()
 }
 
 /// A TOML text in which each line `key = …` of these keys has another string.
@@ -139,11 +143,8 @@ mod tests {
             let (from, to) = (real.join(&board.folder), root.path().join(&board.folder));
             fs::create_dir_all(to.join("src")).unwrap();
             let files = ["board.toml", "Cargo.toml", "build.rs", "src/main.rs"].map(String::from);
-            let description = match &board.flash {
-                Some(Flash::Probe(ByProbe { description: Some(file), .. })) => Some(file.display().to_string()),
-                _ => None,
-            };
-            for file in files.into_iter().chain(description) {
+            let described = descriptions(&board).into_iter().map(|file| file.display().to_string());
+            for file in files.into_iter().chain(described) {
                 fs::copy(from.join(&file), to.join(&file)).unwrap();
             }
         }
@@ -159,8 +160,9 @@ mod tests {
             assert_eq!(folder.parent(), root.path().join(&like.folder).parent());
             let board = Board::all(root.path()).unwrap().into_iter().find(|board| board.id == id).unwrap();
             assert_eq!((board.name.as_str(), &board.target, board.stack), ("My own board", &like.target, like.stack));
-            assert_eq!(board.qemu.map(|qemu| qemu.machine), like.qemu.map(|qemu| qemu.machine));
-            if let Some(Flash::Probe(ByProbe { description: Some(file), .. })) = &board.flash {
+            let machine = |board: &Board| board.qemu.as_ref().map(|qemu| qemu.machine.clone());
+            assert_eq!(machine(&board), machine(&like));
+            for file in descriptions(&board) {
                 assert!(folder.join(file).is_file(), "{}", file.display());
             }
             let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();

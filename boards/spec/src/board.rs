@@ -35,16 +35,42 @@ pub struct Board {
     pub qemu: Option<Qemu>,
     /// The source of the report.
     pub console: Console,
-    /// How an image gets into the board's flash. Without it, `cargo xtask flash` does not know how.
-    pub flash: Option<Flash>,
+    /// The ways in which an image gets into the board's flash, the usual one first. Without any, `cargo xtask flash`
+    /// does not know how.
+    #[serde(default)]
+    pub flash: Vec<Flash>,
 }
 
-/// How an image gets into a board's flash.
+/// A way in which an image gets into a board's flash.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(tag = "method", rename_all = "kebab-case")]
 pub enum Flash {
     /// A debug probe runs the chip's flash algorithm.
     Probe(ByProbe),
+    /// The chip's boot loader is a USB drive, to which a UF2 file is written.
+    Uf2(ByUf2),
+    /// The chip's boot loader answers on a serial port.
+    Serial(BySerial),
+}
+
+impl Flash {
+    /// Returns the way's `method` in `board.toml`.
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Probe(_) => "probe",
+            Self::Uf2(_) => "uf2",
+            Self::Serial(_) => "serial",
+        }
+    }
+
+    /// Returns the chip's name in probe-rs's database, and the file in the board's folder that describes it instead.
+    pub fn chip(&self) -> (&str, Option<&Path>) {
+        match self {
+            Self::Probe(by) => (&by.chip, by.description.as_deref()),
+            Self::Uf2(by) => (&by.chip, None),
+            Self::Serial(by) => (&by.chip, by.description.as_deref()),
+        }
+    }
 }
 
 /// What a debug probe needs to know of a chip.
@@ -59,6 +85,38 @@ pub struct ByProbe {
     pub algorithm: Option<String>,
     /// Where the chip states the size of its flash.
     pub size: Option<StatedSize>,
+}
+
+/// What a UF2 file needs to know of a chip.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ByUf2 {
+    /// The chip's name in probe-rs's database, whose memory map an image must fit.
+    pub chip: String,
+    /// The chip and its cores, as a UF2 file states them.
+    pub family: Uf2Family,
+}
+
+/// Families of UF2 files.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Uf2Family {
+    /// RP2040.
+    Rp2040,
+    /// RP2350, its Arm cores in their secure state.
+    Rp2350ArmS,
+    /// RP2350, its RISC-V cores.
+    Rp2350Riscv,
+}
+
+/// What the boot loader on a serial port needs to know of a chip.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BySerial {
+    /// The chip's name in espflash, and in `description`.
+    pub chip: String,
+    /// A file in the board's folder that describes the chip's memory, which probe-rs's database lacks.
+    pub description: Option<PathBuf>,
 }
 
 /// Registers that state the size of a chip's flash.
@@ -177,10 +235,15 @@ impl Board {
                 return Err(SpecError::Rtt);
             }
         }
-        if let Some(Flash::Probe(ByProbe { size: Some(size), .. })) = &board.flash
-            && (![16, 32].contains(&size.bits) || size.registers.is_empty())
-        {
-            return Err(SpecError::StatedSize);
+        for (index, way) in board.flash.iter().enumerate() {
+            if board.flash[..index].iter().any(|before| before.method() == way.method()) {
+                return Err(SpecError::TwoWays(way.method()));
+            }
+            if let Flash::Probe(ByProbe { size: Some(size), .. }) = way
+                && (![16, 32].contains(&size.bits) || size.registers.is_empty())
+            {
+                return Err(SpecError::StatedSize);
+            }
         }
         Ok(board)
     }
@@ -191,6 +254,11 @@ impl Board {
         let features =
             (!self.target_features.is_empty()).then(|| format!("-Ctarget-feature={}", self.target_features.join(",")));
         cpu.chain(features).collect()
+    }
+
+    /// Returns what a debug probe needs to know of the board's chip, if it is flashed by one.
+    pub fn by_probe(&self) -> Option<&ByProbe> {
+        self.flash.iter().find_map(|way| if let Flash::Probe(by) = way { Some(by) } else { None })
     }
 
     /// Returns the length of a memory region in bytes; 0 if there is no such region.

@@ -18,7 +18,9 @@ mod listed;
 mod summary;
 mod version;
 
-pub use board::{Board, Boot, ByProbe, Console, ConsoleKind, Flash, Qemu, Region, StatedSize};
+pub use board::{
+    Board, Boot, ByProbe, BySerial, ByUf2, Console, ConsoleKind, Flash, Qemu, Region, StatedSize, Uf2Family,
+};
 pub use linux::{Emulator, LinuxBoard};
 pub use listed::{BOARDS, Listed};
 pub use summary::Summary;
@@ -74,6 +76,9 @@ pub enum SpecError {
     /// The registers that state a flash's size are none, or of another width.
     #[error("`[flash.size]` needs registers of 16 or 32 bits")]
     StatedSize,
+    /// Two tables of `[[flash]]` have the same method.
+    #[error("two tables `[[flash]]` have `method = \"{0}\"`")]
+    TwoWays(&'static str),
     /// A Linux board names no processor.
     #[error("`cpus` is empty")]
     NoCpu,

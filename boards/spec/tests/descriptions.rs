@@ -1,7 +1,7 @@
 //! Complete descriptions are read, and a wrong one is refused with the name of what is wrong.
 
 use std::path::{Path, PathBuf};
-use tealight_board_spec::{Board, ConsoleKind, Flash, LinuxBoard, SpecError, Summary};
+use tealight_board_spec::{Board, ConsoleKind, LinuxBoard, SpecError, Summary};
 
 const BOARD: &str = r#"
     id = "x1"
@@ -53,15 +53,24 @@ fn reads_a_complete_description() {
 
 #[test]
 fn a_board_says_how_it_is_flashed() {
-    let with = |table: &str| format!("{BOARD}[flash]\nmethod = \"probe\"\nchip = \"X1\"\n{table}");
+    let with = |table: &str| format!("{BOARD}[[flash]]\nmethod = \"probe\"\nchip = \"X1\"\n{table}");
     let size = "[flash.size]\nregisters = [0x10, 0x14]\nbits = 32\nunit = 1\n";
-    let Some(Flash::Probe(by)) = Board::parse(&with(size), "x1").unwrap().flash else { panic!("by a probe") };
-    assert_eq!((by.chip.as_str(), by.size.unwrap().registers), ("X1", vec![0x10, 0x14]));
-    assert!(Board::parse(BOARD, "x1").unwrap().flash.is_none());
+    let board = Board::parse(&with(size), "x1").unwrap();
+    let by = board.by_probe().unwrap();
+    assert_eq!((by.chip.as_str(), &by.size.as_ref().unwrap().registers[..]), ("X1", &[0x10, 0x14][..]));
+    let bare = Board::parse(BOARD, "x1").unwrap();
+    assert!(bare.flash.is_empty() && bare.by_probe().is_none());
     assert!(refusal(&with(&size.replace("32", "8"))).contains("[flash.size]"));
     assert!(refusal(&with(&size.replace("0x10, 0x14", ""))).contains("[flash.size]"));
     assert!(refusal(&with("speed = 1\n")).contains("speed"));
     assert!(refusal(&with("").replace("probe", "pigeon")).contains("pigeon"));
+    let uf2 = "[[flash]]\nmethod = \"uf2\"\nchip = \"X1\"\nfamily = \"rp2350-arm-s\"\n";
+    let both = Board::parse(&format!("{BOARD}{uf2}{}", with("").replace(BOARD, "")), "x1").unwrap();
+    let ways: Vec<_> = both.flash.iter().map(|way| (way.method(), way.chip().0)).collect();
+    assert_eq!(ways, [("uf2", "X1"), ("probe", "X1")]);
+    assert!(both.by_probe().is_some());
+    assert!(refusal(&with(&uf2.replace("rp2350-arm-s", "rp9"))).contains("rp9"));
+    assert!(refusal(&with(&with("").replace(BOARD, ""))).contains("`method = \"probe\"`"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use probe_rs::probe::Probe;
 use probe_rs::{MemoryInterface as _, Permissions, Session, Target};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tealight_board_spec::{Board, ByProbe, Flash, StatedSize};
+use tealight_board_spec::{Board, ByProbe, StatedSize};
 
 /// How long a core may take to stop.
 pub(crate) const HALT: Duration = Duration::from_millis(500);
@@ -44,13 +44,37 @@ pub fn root() -> PathBuf {
 /// There is none, or it is not flashed by a probe.
 pub fn find(root: &Path, id: &str) -> Result<(Board, ByProbe), Error> {
     let boards = Board::all(root)?;
-    let known: Vec<&str> = boards.iter().filter(|board| board.flash.is_some()).map(|board| board.id.as_str()).collect();
+    let known: Vec<&str> =
+        boards.iter().filter(|board| !board.flash.is_empty()).map(|board| board.id.as_str()).collect();
     let known = known.join(", ");
     let board = boards.into_iter().find(|board| board.id == id);
     let board = board.ok_or_else(|| Error::NoBoard { id: id.into(), known })?;
-    let Some(Flash::Probe(by)) = &board.flash else { return Err(Error::NotFlashable(id.into())) };
-    let by = by.clone();
+    let by = board.by_probe().cloned().ok_or_else(|| Error::NotFlashable(id.into()))?;
     Ok((board, by))
+}
+
+/// The board called `id` and its chip, however it is flashed; `algorithm` is as for [`chip`].
+///
+/// # Errors
+/// There is no such board, it cannot be flashed, or its chip is not known.
+pub fn described(root: &Path, id: &str, algorithm: Option<&Path>) -> Result<(Board, Target), Error> {
+    match find(root, id) {
+        Ok((board, by)) => {
+            let target = chip(root, &board, &by, algorithm)?;
+            Ok((board, target))
+        }
+        Err(Error::NotFlashable(_)) => {
+            let board = Board::all(root)?.into_iter().find(|board| board.id == id);
+            let way = board.as_ref().and_then(|board| Some((board, board.flash.first()?)));
+            let (board, way) = way.ok_or_else(|| Error::NotFlashable(id.into()))?;
+            let target = match way.chip() {
+                (name, Some(file)) => crate::chip::described(name, &root.join(&board.folder).join(file), None)?,
+                (name, None) => crate::chip::find(name)?,
+            };
+            Ok((board.clone(), target))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The chip of a board; `algorithm` is the ELF file of its flash algorithm, if that is not in probe-rs's database.

@@ -5,11 +5,11 @@ use crate::error::chain;
 use crate::image::Image;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use probe_rs::Target;
-use probe_rs::config::{MemoryRegion, Registry};
+use probe_rs::config::Registry;
 use probe_rs_target::{ChipFamily, RawFlashAlgorithm};
 use std::ops::Range;
 use std::path::Path;
-use tealight_board_spec::Board;
+use tealight_board_spec::{Board, Boot};
 
 /// Looks a chip up in probe-rs's database.
 ///
@@ -64,39 +64,57 @@ fn fill(algorithm: &mut RawFlashAlgorithm, elf: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Proves that all of an image goes into flash of the chip.
+/// The memories of the board: what the chip and `board.toml` both have. A chip may address more flash than a board has.
+fn memories<'a>(target: &'a Target, board: &'a Board) -> impl Iterator<Item = Memory> + 'a {
+    target.memory_map.iter().flat_map(|region| {
+        board.memory.values().filter_map(|stated| {
+            let whole = region.address_range();
+            let range = whole.start.max(stated.origin)..whole.end.min(stated.origin + stated.length);
+            let flash = region.is_nvm();
+            (range.start < range.end && (flash || region.is_ram())).then_some(Memory { range, flash })
+        })
+    })
+}
+
+/// A memory of a board.
+struct Memory {
+    range: Range<u64>,
+    flash: bool,
+}
+
+/// Proves that all of an image goes into flash of the board, as far as its chip has it.
 ///
 /// # Errors
 /// [`Error::OutsideOfMemory`] names what does not.
-pub fn check(target: &Target, image: &Image) -> Result<(), Error> {
+pub fn check(target: &Target, board: &Board, image: &Image) -> Result<(), Error> {
+    // Espressif's boot loader copies from its own place in flash into RAM what belongs there.
+    let copied = board.boot == Some(Boot::EspIdf);
     for segment in &image.segments {
         let mut address = segment.address;
         while address < segment.end() {
-            let region = flash(target).find(|range| range.contains(&address));
-            let Some(range) = region else {
+            let mut fitting = memories(target, board).filter(|memory| memory.flash || copied);
+            let Some(memory) = fitting.find(|memory| memory.range.contains(&address)) else {
                 return Err(Error::OutsideOfMemory { chip: target.name.clone(), start: address, end: segment.end() });
             };
-            address = range.end;
+            address = memory.range.end;
         }
+    }
+    let (needed, length) = (image.len(), board.length("flash"));
+    if needed > length {
+        return Err(Error::FlashFull { board: board.id.clone(), needed, length });
     }
     Ok(())
 }
 
-/// The flash of the chip.
-fn flash(target: &Target) -> impl Iterator<Item = Range<u64>> {
-    target.memory_map.iter().filter_map(MemoryRegion::as_nvm_region).map(|region| region.range.clone())
-}
-
-/// A picture of the chip's memory with the image in it, a line a section.
+/// A picture of the board's memory with the image in it, a line a section.
 pub fn layout(target: &Target, board: &Board, image: &Image) -> String {
     let mut text = format!("{} on {} ({})\n", board.id, target.name, board.core);
-    for region in &target.memory_map {
-        let range = region.address_range();
+    for Memory { range, flash } in memories(target, board) {
         let inside: Vec<_> = image.sections.iter().filter(|section| range.contains(&section.address)).collect();
         if inside.is_empty() {
             continue;
         }
-        let kind = if region.is_nvm() { "flash" } else { "RAM" };
+        let kind = if flash { "flash" } else { "RAM" };
         let length = range.end - range.start;
         let used: u64 = inside.iter().map(|section| section.length).sum();
         text += &format!(
@@ -133,7 +151,7 @@ fn bar(range: &Range<u64>, parts: impl Iterator<Item = (u64, u64)>) -> String {
 mod tests {
     use super::*;
     use crate::image::{Section, Segment};
-    use tealight_board_spec::Flash;
+    use probe_rs::config::MemoryRegion;
 
     fn image(address: u64, length: usize) -> Image {
         let segments = vec![Segment { address, bytes: vec![0; length] }];
@@ -149,12 +167,32 @@ mod tests {
 
     #[test]
     fn an_image_fits_to_the_last_byte_and_not_beyond() {
-        let (chip, _) = microbit();
-        check(&chip, &image(0, 0x4_0000)).unwrap();
-        let error = check(&chip, &image(0x3_FFF0, 0x11)).unwrap_err();
+        let (chip, mut board) = microbit();
+        check(&chip, &board, &image(0, 0x4_0000)).unwrap();
+        let error = check(&chip, &board, &image(0x3_FFF0, 0x11)).unwrap_err();
         assert!(matches!(error, Error::OutsideOfMemory { start: 0x4_0000, end: 0x4_0001, .. }), "{error}");
         // RAM is no flash.
-        assert!(check(&chip, &image(0x2000_0000, 4)).is_err());
+        assert!(check(&chip, &board, &image(0x2000_0000, 4)).is_err());
+        // A board may have less flash than its chip addresses, or state more.
+        board.memory.get_mut("flash").unwrap().length = 0x1_0000;
+        assert!(check(&chip, &board, &image(0xFFF0, 0x11)).is_err());
+        board.memory.get_mut("flash").unwrap().length = 0x10_0000;
+        assert!(check(&chip, &board, &image(0x3_FFF0, 0x11)).is_err());
+    }
+
+    #[test]
+    fn what_espressifs_boot_loader_copies_may_lie_in_ram_and_takes_room_in_flash() {
+        let root = crate::board::root();
+        let (mut board, chip) = crate::board::described(&root, "esp32-c3", None).unwrap();
+        let two = |first: u64, second: u64| Image {
+            segments: [image(first, 0x100).segments, image(second, 0x100).segments].concat(),
+            ..image(first, 0)
+        };
+        check(&chip, &board, &two(0x3C00_0020, 0x4038_0000)).unwrap();
+        assert!(check(&chip, &board, &two(0x3C00_0020, 0x4000_0000)).is_err());
+        board.memory.get_mut("flash").unwrap().length = 0x1FF;
+        let error = check(&chip, &board, &two(0x3C00_0020, 0x4038_0000)).unwrap_err();
+        assert!(matches!(error, Error::FlashFull { needed: 0x200, length: 0x1FF, .. }), "{error}");
     }
 
     #[test]
@@ -177,15 +215,15 @@ mod tests {
     fn the_descriptions_of_boards_are_those_of_their_memories() {
         let root = crate::board::root();
         let mut checked = 0;
-        for board in Board::all(&root).unwrap() {
-            let Some(Flash::Probe(by)) = &board.flash else { continue };
-            let chip = match &by.description {
-                Some(file) => described(&by.chip, &root.join(&board.folder).join(file), None).unwrap(),
-                None => find(&by.chip).unwrap(),
+        let boards = Board::all(&root).unwrap();
+        for (board, way) in boards.iter().flat_map(|board| board.flash.iter().map(move |way| (board, way))) {
+            let chip = match way.chip() {
+                (name, Some(file)) => described(name, &root.join(&board.folder).join(file), None).unwrap(),
+                (name, None) => find(name).unwrap(),
             };
             let board_flash = &board.memory["flash"];
             let whole = image(board_flash.origin, board_flash.length as usize);
-            check(&chip, &whole).unwrap_or_else(|error| panic!("{}: {error}", board.id));
+            check(&chip, board, &whole).unwrap_or_else(|error| panic!("{}: {error}", board.id));
             let ram = &board.memory["ram"];
             let inside = |region: &MemoryRegion| {
                 let range = region.address_range();

@@ -1,6 +1,7 @@
 //! What can go wrong, and what to do about it.
 
 use std::path::PathBuf;
+use tealight_board_spec::{Board, Flash};
 
 /// An error, with what to do in its message.
 #[derive(Debug, thiserror::Error)]
@@ -8,9 +9,9 @@ pub enum Error {
     /// There is no probe.
     #[error(
         "no debug probe was found\n\
-         Is it plugged in, by a cable that carries data? `cargo xtask probes` lists what is found."
+         Is it plugged in, by a cable that carries data? `cargo xtask probes` lists what is found.{0}"
     )]
-    NoProbe,
+    NoProbe(&'static str),
 
     /// The chosen probe is not there.
     #[error("there is no debug probe `{0}`\n`cargo xtask probes` lists what is found.")]
@@ -77,9 +78,20 @@ pub enum Error {
         found: u64,
     },
 
-    /// A part of the image is in no memory of the chip.
+    /// All of the image is more than the board's flash.
+    #[error("the image does not fit {board}: it has {needed} bytes, and the board's flash has {length}")]
+    FlashFull {
+        /// The board.
+        board: String,
+        /// Bytes of the image.
+        needed: u64,
+        /// Bytes of the flash.
+        length: u64,
+    },
+
+    /// A part of the image is in no memory of the chip and the board.
     #[error(
-        "the image does not fit {chip}: its bytes from {start:#010x} to {end:#010x} are in no flash of the chip\n\
+        "the image does not fit {chip}: its bytes from {start:#010x} to {end:#010x} are in no flash of the board\n\
          Was it built for another board?"
     )]
     OutsideOfMemory {
@@ -155,7 +167,7 @@ pub enum Error {
     NoLogInImage,
 
     /// `board.toml` does not state how the board is flashed.
-    #[error("the board.toml of {0} has no `[flash]` that names a chip: it cannot be flashed")]
+    #[error("the board.toml of {0} has no `[[flash]]` with `method = \"probe\"`: no debug probe flashes it")]
     NotFlashable(String),
 
     /// A description of boards is wrong.
@@ -188,6 +200,19 @@ impl Error {
             | Self::NoAlgorithm(_)
             | Self::NotConfirmed => 2,
             _ => 1,
+        }
+    }
+}
+
+impl Error {
+    /// The error, with what else flashes the board if there is no probe.
+    pub fn beside(self, board: &Board) -> Self {
+        let uf2 = board.flash.iter().any(|way| matches!(way, Flash::Uf2(_)));
+        match self {
+            Self::NoProbe(_) if uf2 => Self::NoProbe(
+                "\nWithout a debug probe: hold BOOTSEL while you plug the board in, and use `--by uf2` instead.",
+            ),
+            other => other,
         }
     }
 }

@@ -174,7 +174,7 @@ impl Found {
     }
 
     fn attach(&self) -> Result<Session, Error> {
-        let probe = probes::choose(&Lister::new(), self.probe.as_deref())?;
+        let probe = probes::choose(&Lister::new(), self.probe.as_deref()).map_err(|error| error.beside(&self.board))?;
         board::attach(probes::open(&probe)?, self.chip.clone())
     }
 
@@ -185,7 +185,7 @@ impl Found {
 
 fn flash(board: &Found, file: &Path, no_monitor: bool, reporter: &mut Reporter) -> Result<(), Error> {
     let image = Image::read(file)?;
-    chip::check(&board.chip, &image)?;
+    chip::check(&board.chip, &board.board, &image)?;
     if !no_monitor && (image.rtt.is_none() || image.texts.is_none()) {
         return Err(Error::NoLogInImage);
     }
@@ -236,9 +236,10 @@ fn erase(board: &Found, reporter: &mut Reporter) -> Result<(), Error> {
 
 /// Proves that an image fits, and draws where it goes.
 fn prove(file: &Path, by: &By) -> Result<(), Error> {
-    let (image, found) = (Image::read(file)?, Found::find(by)?);
-    chip::check(&found.chip, &image)?;
-    println!("{}", chip::layout(&found.chip, &found.board, &image).trim_end());
+    let image = Image::read(file)?;
+    let (board, chip) = board::described(&board::root(), &by.board, by.algorithm.as_deref())?;
+    chip::check(&chip, &board, &image)?;
+    println!("{}", chip::layout(&chip, &board, &image).trim_end());
     Ok(())
 }
 

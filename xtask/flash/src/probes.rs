@@ -30,7 +30,7 @@ pub fn choose(lister: &Lister, chosen: Option<&str>) -> Result<DebugProbeInfo, E
         }
     };
     match (&found[..], chosen) {
-        ([], None) => Err(Error::NoProbe),
+        ([], None) => Err(Error::NoProbe("")),
         ([], Some(text)) => Err(Error::NoSuchProbe(text.into())),
         ([probe], _) if probe.accessibility == Accessibility::PermissionDenied => {
             Err(Error::NoPermission { name: probe.info.identifier.clone(), rule: udev_rule(&probe.info) })
@@ -97,7 +97,7 @@ mod tests {
     fn without_a_choice_the_only_probe_is_taken() {
         let [a, b] = ["a", "b"].map(|serial| probe(serial, Accessibility::Accessible));
         assert_eq!(chosen(std::slice::from_ref(&a), None).unwrap(), "0d28:0204:a");
-        assert!(matches!(chosen(&[], None), Err(Error::NoProbe)));
+        assert!(matches!(chosen(&[], None), Err(Error::NoProbe(""))));
         let error = chosen(&[a, b], None).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let text = error.to_string();

@@ -11,7 +11,7 @@ const NOWHERE: &str = "20b7:9db1:tcp:127.0.0.1:1";
 
 #[test]
 fn an_unknown_board_and_one_without_flashing_are_refused() {
-    for (id, text) in [("toaster", "there are: microbit"), ("raspi3b", "has no `[flash]`")] {
+    for (id, text) in [("toaster", "there are: microbit"), ("raspi3b", "has no `[[flash]]`")] {
         let shown = run(&["reset", "--board", id, "--probe", NOWHERE]);
         assert_eq!(shown.code, Some(2), "{shown:?}");
         assert!(shown.stderr.contains(text), "{}", shown.stderr);

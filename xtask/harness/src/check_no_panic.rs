@@ -47,7 +47,7 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
         ("a model that continues texts", &["text"]),
         ("any model", &["loadable"]),
     ];
-    if board.flash.is_some() {
+    if board.by_probe().is_some() {
         kinds.push(("one model, with its log over RTT", &["rtt"]));
     }
     for (what, features) in kinds {

@@ -16,7 +16,7 @@ use clap::Args;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tealight_board_spec::{ByProbe, Flash};
+use tealight_board_spec::ByProbe;
 use xshell::cmd;
 
 /// Scores shown of an answer.
@@ -75,7 +75,7 @@ impl ProbeArgs {
 /// It does not build.
 pub(crate) fn board_words(context: &Context, board: &Board) -> Result<Vec<String>> {
     let mut words = vec!["--board".into(), board.id.clone()];
-    if let Some(Flash::Probe(ByProbe { algorithm: Some(package), .. })) = &board.flash {
+    if let Some(ByProbe { algorithm: Some(package), .. }) = board.by_probe() {
         words.extend(["--algorithm".into(), algorithm(context, package)?.display().to_string()]);
     }
     Ok(words)
@@ -168,7 +168,7 @@ pub fn erase(context: &Context, by: &ProbeArgs, yes: bool) -> Result<()> {
 
 /// The board called `id`, if its `board.toml` states how it is flashed.
 fn find(context: &Context, id: &str) -> Result<Board> {
-    let flashable: Vec<_> = Board::all(&context.root)?.into_iter().filter(|board| board.flash.is_some()).collect();
+    let flashable: Vec<_> = Board::all(&context.root)?.into_iter().filter(|board| !board.flash.is_empty()).collect();
     if let Some(board) = flashable.iter().find(|board| board.id == id) {
         return Ok(board.clone());
     }
@@ -178,7 +178,7 @@ fn find(context: &Context, id: &str) -> Result<Board> {
         return Err(Usage(format!("name the board by --board; those that can be flashed are: {known}")).into());
     }
     board::find(&context.root, id)?;
-    Err(Usage(format!("{id} cannot be flashed: its board.toml has no `[flash]`; boards that have it: {known}")).into())
+    Err(Usage(format!("{id} cannot be flashed: its board.toml has no `[[flash]]`; boards that have it: {known}")).into())
 }
 
 /// Builds firmware with the model and its inputs, whose log a debugger can read, and returns the file of the image.

@@ -26,7 +26,7 @@ const INFERENCES: u32 = 48;
 pub fn flash_check(context: &Context) -> Result<()> {
     let program = flash::program(context)?;
     let mut checked = 0;
-    for board in Board::emulated(&context.root)?.into_iter().filter(|board| board.flash.is_some()) {
+    for board in Board::emulated(&context.root)?.into_iter().filter(|board| board.by_probe().is_some()) {
         emulator::ensure_board(context, &board)?;
         on_board(context, &program, &board).with_context(|| format!("on {}", board.id))?;
         checked += 1;

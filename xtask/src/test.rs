@@ -21,8 +21,8 @@ use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::table::table;
 use crate::{
-    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash_check, fuzz, install,
-    layout, llm, parsing, publish, repeat,
+    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash, flash_check, fuzz,
+    install, layout, llm, parsing, publish, repeat,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -93,6 +93,8 @@ const STEPS: &[Step] = &[
         "the same bits on Linux boards of other architectures, and tealight itself",
         linux_boards,
     ),
+    // With the program that the step before has built.
+    Step::new(Lane::Host, Extent::Usual, "a Linux board, over ssh", |context, _| flash::check_linux(context)),
     Step::new(Lane::Host, Extent::Usual, "Candle's engine on Armv8, without and with dot products", |context, _| {
         candle_on_arm(context)
     }),
@@ -122,6 +124,8 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
     // It builds optimized programs for this machine, and so would wait while the step with Candle builds its own.
     Step::new(Lane::Boards, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
+    // It builds espflash, and fetches Python packages.
+    Step::new(Lane::Boards, Extent::Full, "flashing over a serial port, by a mock", |context, _| serial(context)),
     Step::new(Lane::Others, Extent::Usual, "packages as they would be published", |context, _| {
         publish::package(context)
     }),
@@ -342,6 +346,14 @@ fn flashing(context: &Context, extent: Extent) -> Result<()> {
         tests = tests.env("TEALIGHT_EVERY_PACKET", "1");
     }
     Ok(tests.quiet().run()?)
+}
+
+/// As [`flashing`], for the program with espflash.
+fn serial(context: &Context) -> Result<()> {
+    flash::check_serial(context)?;
+    let (shell, cargo) = (&context.shell, context.cargo());
+    let tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash-serial");
+    Ok(tests.envs(CHECKED).quiet().run()?)
 }
 
 fn parsing_on_board(context: &Context) -> Result<()> {

@@ -41,7 +41,8 @@ pub fn find_emulated(root: &Path, id: &str) -> Result<Board> {
 fn refuse_linux(root: &Path, id: &str) -> Result<()> {
     match LinuxBoard::find(root, id)? {
         Some(_) => {
-            Err(Usage(format!("{id} runs Linux: only `cargo xtask conformance` and `cargo xtask test` take it")).into())
+            let text = "`cargo xtask conformance`, `cargo xtask test` and, with --to, `cargo xtask flash`";
+            Err(Usage(format!("{id} runs Linux: only {text} take it")).into())
         }
         None => Ok(()),
     }

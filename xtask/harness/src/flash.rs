@@ -3,8 +3,16 @@
 //!
 //! The program is started, and not linked, so that building xtask does not build probe-rs.
 
+mod drive;
+mod linux;
+mod linux_check;
+mod serial;
+mod serial_check;
+mod uf2;
+mod way;
+
 use crate::answer;
-use crate::board::{self, Board, ConsoleKind};
+use crate::board::{self, Board, ConsoleKind, LinuxBoard};
 use crate::context::{Context, run_quietly};
 use crate::error::{Reported, Usage};
 use crate::firmware::{self, Level};
@@ -16,8 +24,12 @@ use clap::Args;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tealight_board_spec::ByProbe;
+use tealight_board_spec::{ByProbe, Flash};
 use xshell::cmd;
+
+pub use linux_check::check as check_linux;
+pub use serial_check::check as check_serial;
+pub use way::Way;
 
 /// Scores shown of an answer.
 const TOP: usize = 3;
@@ -28,6 +40,22 @@ pub struct FlashArgs {
     /// The board, and its probe
     #[command(flatten)]
     pub by: ProbeArgs,
+    /// The way in, of those that the board has [default: its first one, or what --probe or --to belong to]
+    #[arg(long = "by", value_enum)]
+    pub way: Option<Way>,
+    /// Where to: for `uf2` the drive of the board's boot loader, a folder or a file [default: the drive that is found];
+    /// the port for `serial` [default: the only one that may be such a board]; for a Linux board USER@HOST, USER@HOST:FOLDER, or a folder of this machine
+    #[arg(long, conflicts_with = "probe")]
+    pub to: Option<String>,
+    /// For `serial`: does not reset the chip, which is put into its boot loader before, and reset after, by hand
+    #[arg(long)]
+    pub no_reset: bool,
+    /// For a Linux board: also writes a systemd unit of this name, and enables it
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// For a Linux board: the configuration file of ssh [default: ssh's own]
+    #[arg(long, value_name = "FILE")]
+    pub ssh_config: Option<PathBuf>,
     /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
     #[arg(long)]
     pub model: Option<PathBuf>,
@@ -40,7 +68,7 @@ pub struct FlashArgs {
     /// Proves that firmware and model fit the chip and draws its memory, without a probe
     #[arg(long)]
     pub dry_run: bool,
-    /// Does not show the log
+    /// Does not show the log, or run the model on a Linux board
     #[arg(long)]
     pub no_monitor: bool,
 }
@@ -102,7 +130,19 @@ fn algorithm(context: &Context, package: &str) -> Result<PathBuf> {
 /// # Errors
 /// Something does not fit or cannot be built, or the program failed, which has shown why.
 pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
+    if let Some(board) = LinuxBoard::find(&context.root, &args.by.board)? {
+        return linux::flash(context, &board, args);
+    }
+    if args.service.is_some() || args.ssh_config.is_some() {
+        return Err(Usage("--service and --ssh-config are for Linux boards".into()).into());
+    }
     let board = find(context, &args.by.board)?;
+    let way = way::choose(&board, args.way, args.by.probe.is_some(), args.to.is_some())?;
+    match way {
+        Flash::Uf2(by) if !args.dry_run => return drive::flash(context, &board, by, args),
+        Flash::Serial(by) if !args.dry_run => return serial::flash(context, &board, by, args),
+        _ => {}
+    }
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
     let image = image(context, &board, &model, &inputs, args.log)?;
     let program = program(context)?;
@@ -178,7 +218,8 @@ fn find(context: &Context, id: &str) -> Result<Board> {
         return Err(Usage(format!("name the board by --board; those that can be flashed are: {known}")).into());
     }
     board::find(&context.root, id)?;
-    Err(Usage(format!("{id} cannot be flashed: its board.toml has no `[[flash]]`; boards that have it: {known}")).into())
+    Err(Usage(format!("{id} cannot be flashed: its board.toml has no `[[flash]]`; boards that have it: {known}"))
+        .into())
 }
 
 /// Builds firmware with the model and its inputs, whose log a debugger can read, and returns the file of the image.
@@ -194,6 +235,13 @@ pub fn image(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8],
     let output = flashed(context, board);
     files::write_whole(&output, &image)?;
     Ok(output)
+}
+
+/// The UF2 file of an image, for a board that takes one.
+pub(crate) fn uf2_file(board: &Board, image: &[u8]) -> Option<Result<Vec<u8>>> {
+    let family = board.flash.iter().find_map(|way| if let Flash::Uf2(by) = way { Some(by.family) } else { None })?;
+    let flash = board.memory.get("flash").map_or(0..0, |flash| flash.origin..flash.origin + flash.length);
+    Some(uf2::file(image, &flash, family))
 }
 
 /// Where the image is kept that was flashed last.

@@ -111,6 +111,8 @@ pub enum Package<'a> {
     Speech(&'a str),
     /// QEMU's user mode emulators.
     QemuUser,
+    /// The client of ssh.
+    SshClient,
     /// The C compiler and library that link for this GNU triple.
     CrossToolchain(&'a str),
 }
@@ -185,6 +187,9 @@ impl Manager {
             (_, Package::Npm) => "npm".into(),
             (_, Package::Speech(program)) => program.into(),
             (_, Package::QemuUser) => "qemu-user".into(),
+            (Self::Apt, Package::SshClient) => "openssh-client".into(),
+            (Self::Dnf, Package::SshClient) => "openssh-clients".into(),
+            (Self::Pacman | Self::Brew, Package::SshClient) => "openssh".into(),
             (Self::Apt, Package::CrossToolchain(triple)) => {
                 // Debian names the library by its own name of the architecture.
                 let architecture = match triple {

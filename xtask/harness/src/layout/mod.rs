@@ -16,6 +16,7 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
 use crate::fit::{self, DoesNotFit};
+use crate::flash;
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
 use crate::progress::Progress;
@@ -101,8 +102,10 @@ fn of_board(context: &Context, board: &Board, model: &ModelFile) -> Result<Layou
     let features = model.features();
     let file = stable_copy(context, model)?;
     let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: None, features, log: Level::Info };
-    let image = Image::parse(&firmware::build(context, recipe)?)?;
-    let layout = look(board, &model.name, &image);
+    let image = firmware::build(context, recipe)?;
+    let mut layout = look(board, &model.name, &Image::parse(&image)?);
+    // A boot loader that takes UF2 gets all of it.
+    layout.findings.extend(flash::uf2_file(board, &image).and_then(|file| Some(format!("{:#}", file.err()?))));
     progress.done(&match layout.findings.len() {
         0 => "nothing wrong".into(),
         count => format!("{count} things wrong"),

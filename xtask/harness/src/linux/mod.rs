@@ -9,6 +9,7 @@ mod recurrent;
 
 pub use conformance::{all_models, conformance};
 pub use program::build as build_program;
+pub(crate) use program::run_here as run_program_here;
 
 use crate::context::{Context, try_read};
 use crate::firmware::{executable, executables};

@@ -148,7 +148,7 @@ fn networks() -> Result<TempDir> {
 }
 
 /// Runs the command in this process; its report goes to a file.
-fn run_here(arguments: &[OsString], report: &Path) -> Result<()> {
+pub(crate) fn run_here(arguments: &[OsString], report: &Path) -> Result<()> {
     let file = File::create(report).context("cannot write a report")?;
     let words = [OsString::from("tealight")].into_iter().chain(arguments.iter().cloned());
     let cli = Cli::try_parse_from(words)?;

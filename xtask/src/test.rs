@@ -21,8 +21,8 @@ use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::table::table;
 use crate::{
-    check_no_panic, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash, flash_check, fuzz,
-    install, layout, llm, parsing, publish, repeat,
+    check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash,
+    flash_check, fuzz, install, layout, llm, parsing, publish, repeat,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -107,6 +107,7 @@ const STEPS: &[Step] = &[
         "boards of real hardware: built, and laid out as their chips want it",
         |context, _| hardware(context),
     ),
+    Step::new(Lane::Boards, Extent::Usual, "boards of real hardware on emulated chips answer as this machine", chips),
     Step::new(Lane::Boards, Extent::Usual, "faults are reported on the boards", |context, _| faults_on_boards(context)),
     Step::new(Lane::Boards, Extent::Usual, "runs repeat exactly, in each kind of firmware", |context, _| {
         repeats(context)
@@ -248,6 +249,14 @@ fn hardware(context: &Context) -> Result<()> {
             .run()?;
     }
     Ok(())
+}
+
+/// clippy and the tests of the emulators' program, which is no default member; then the images that the step before has
+/// built for the most part.
+fn chips(context: &Context, extent: Extent) -> Result<()> {
+    let (shell, cargo) = (&context.shell, context.cargo());
+    cmd!(shell, "{cargo} test --release --package tealight-chip-emulator").envs(CHECKED).quiet().run()?;
+    chip_check::chip_check(context, extent == Extent::Full)
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
@@ -476,6 +485,11 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
         if !linux && board::find(&context.root, id)?.qemu.is_none() {
             let args = LayoutArgs { board: vec![id.clone()], ..LayoutArgs::default() };
             steps.push((format!("layout of {id}"), Box::new(move |context| layout::layout(context, &args))));
+            let board = id.clone();
+            let models = move |context: &Context| conformance::conformance(context, &board, &[], false);
+            if board::find_running(&context.root, id).is_ok() {
+                steps.push((format!("models on an emulated chip of {id}"), Box::new(models)));
+            }
             continue;
         }
         let board = id.clone();

@@ -31,8 +31,11 @@ pub struct Board {
     pub boot: Option<Boot>,
     /// Memory regions by name; `flash` and `ram` are always present.
     pub memory: BTreeMap<String, Region>,
-    /// The QEMU machine. Without it, the board is built and its image is checked, but not run.
+    /// The QEMU machine, if QEMU has the board.
     pub qemu: Option<Qemu>,
+    /// The emulator of the chip, for a board of real hardware. Without it and `qemu`, the board is built and its image
+    /// is checked, but not run.
+    pub chip_emulator: Option<ChipEmulator>,
     /// The source of the report.
     pub console: Console,
     /// The ways in which an image gets into the board's flash, the usual one first. Without any, `cargo xtask flash`
@@ -170,6 +173,47 @@ pub struct Qemu {
     pub arguments: Vec<String>,
 }
 
+/// An emulator of a board's chip: of its cores and memory, and of as much of its peripherals as the firmware waits for.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ChipEmulator {
+    /// The program.
+    pub program: ChipProgram,
+    /// The chip's name in the program.
+    pub chip: String,
+    /// Instructions that the emulator executes in a second of the clock that the report is in; absent if the emulator's
+    /// clock does not count instructions.
+    pub instructions_per_second: Option<u64>,
+    /// Faults that the emulator does not raise, by their names in `cargo xtask faults`.
+    #[serde(default)]
+    pub not_raised: Vec<String>,
+}
+
+/// Programs that emulate chips.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChipProgram {
+    /// The crates `rp2040-emu` and `rp2350-emu`. Firmware can send on the emulated serial port, and receives nothing.
+    RpEmu,
+    /// Unicorn, with the registers of the chip answered by a script.
+    Unicorn,
+}
+
+impl ChipProgram {
+    /// Returns the program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RpEmu => "rp-emu",
+            Self::Unicorn => "unicorn",
+        }
+    }
+
+    /// Returns whether firmware can receive inputs on the board's own wire.
+    pub fn receives(self) -> bool {
+        self == Self::Unicorn
+    }
+}
+
 /// The connection over which the report reaches the host.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -289,7 +333,15 @@ impl Board {
         Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_some()).collect())
     }
 
-    /// Returns the boards without an emulator: their images are built and checked.
+    /// Returns the boards whose chip is emulated, but which QEMU does not have.
+    ///
+    /// # Errors
+    /// As for [`Board::all`].
+    pub fn chips(root: &Path) -> Result<Vec<Self>, SpecError> {
+        Ok(Self::all(root)?.into_iter().filter(|board| board.chip_emulator.is_some()).collect())
+    }
+
+    /// Returns the boards of real hardware, which QEMU does not have: their images are built and checked.
     ///
     /// # Errors
     /// As for [`Board::all`].

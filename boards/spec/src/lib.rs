@@ -19,7 +19,8 @@ mod summary;
 mod version;
 
 pub use board::{
-    Board, Boot, ByProbe, BySerial, ByUf2, Console, ConsoleKind, Flash, Qemu, Region, StatedSize, Uf2Family,
+    Board, Boot, ByProbe, BySerial, ByUf2, ChipEmulator, ChipProgram, Console, ConsoleKind, Flash, Qemu, Region,
+    StatedSize, Uf2Family,
 };
 pub use linux::{Emulator, LinuxBoard};
 pub use listed::{BOARDS, Listed};

@@ -3,7 +3,7 @@
 //! A model's outputs have one digest, whatever the board: two that differ are a failure.
 
 use crate::board;
-use crate::conformance::{Cost, on_boards};
+use crate::conformance::{Cost, none, on_boards};
 use crate::context::Context;
 use crate::emulator;
 use crate::error::Usage;
@@ -20,7 +20,7 @@ pub struct BenchArgs {
     /// Board to measure on; may be given more than once
     #[arg(long, required_unless_present = "all", conflicts_with = "all")]
     pub board: Vec<String>,
-    /// Measures on every board that runs here
+    /// Measures on every board that QEMU emulates here
     #[arg(long)]
     pub all: bool,
     /// Prints one JSON value instead of a table
@@ -35,7 +35,7 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
     let boards = if args.all {
         emulator::boards_here(context)?
     } else {
-        let named = args.board.iter().map(|id| board::find_emulated(&context.root, id)).collect::<Result<Vec<_>>>()?;
+        let named = args.board.iter().map(|id| board::find_running(&context.root, id)).collect::<Result<Vec<_>>>()?;
         named.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
         named
     };
@@ -74,7 +74,7 @@ fn as_table(costs: &[Cost]) -> Table {
         table.row([
             cost.model.clone(),
             cost.board.clone(),
-            grouped(cost.instructions),
+            cost.instructions.map_or_else(none, grouped),
             grouped(cost.arena_bytes),
             grouped(cost.stack_bytes),
             grouped(cost.ram_bytes),
@@ -95,7 +95,7 @@ mod tests {
             board: board.into(),
             cases: 1,
             macs: 0,
-            instructions: 0,
+            instructions: None,
             arena_bytes: 0,
             stack_bytes: 0,
             model_bytes: 0,

@@ -3,7 +3,7 @@
 use crate::error::Usage;
 use anyhow::Result;
 use std::path::Path;
-pub use tealight_board_spec::{Board, Boot, ConsoleKind, LinuxBoard, Qemu, Version};
+pub use tealight_board_spec::{Board, Boot, ChipEmulator, ChipProgram, ConsoleKind, LinuxBoard, Qemu, Version};
 
 /// The board that tasks use when none is named.
 pub const DEFAULT: &str = "mps2-an386";
@@ -20,8 +20,8 @@ pub fn find(root: &Path, id: &str) -> Result<Board> {
     })
 }
 
-/// The board called `id`, for a task that runs firmware; if no emulator has it, a usage error that says what can be
-/// done.
+/// The board called `id`, for a task that counts instructions or sends files; if QEMU does not have it, a usage error
+/// that says what can be done.
 pub fn find_emulated(root: &Path, id: &str) -> Result<Board> {
     let board = find(root, id)?;
     if board.qemu.is_some() {
@@ -29,12 +29,29 @@ pub fn find_emulated(root: &Path, id: &str) -> Result<Board> {
     }
     let emulated: Vec<_> = Board::emulated(root)?.into_iter().map(|board| board.id).collect();
     let text = format!(
-        "{id} is real hardware that no emulator has: its image is built and checked by \
-         `cargo xtask layout --board {id}`, \
-         and nothing here runs it; the boards that run here are: {}",
+        "{id} is real hardware that QEMU does not have: its image is built and checked by \
+         `cargo xtask layout --board {id}`, and `cargo xtask run`, `conformance`, `bench` and `faults` run it if its chip \
+         is emulated; the boards that this task takes are: {}",
         emulated.join(", ")
     );
     Err(Usage(text).into())
+}
+
+/// The board called `id`, for a task that runs firmware and takes what comes out: QEMU has it, or its chip is emulated.
+pub fn find_running(root: &Path, id: &str) -> Result<Board> {
+    let board = find(root, id)?;
+    if board.chip_emulator.is_some() { Ok(board) } else { find_emulated(root, id) }
+}
+
+/// Instructions that a board's emulator executes in a second of the clock that the board reports in; `None` if its clock
+/// does not count them.
+///
+/// Under QEMU's `-icount shift=0` an instruction is a nanosecond.
+pub fn instructions_per_second(board: &Board) -> Option<u64> {
+    match &board.chip_emulator {
+        Some(chip) => chip.instructions_per_second,
+        None => Some(1_000_000_000),
+    }
 }
 
 /// The error for a task that only firmware boards can do.
@@ -62,10 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_runs_firmware_refuses_a_board_that_is_built_only() {
+    fn a_task_that_counts_instructions_refuses_a_board_that_qemu_does_not_have() {
         let root = &crate::context::root();
         find_emulated(root, DEFAULT).unwrap();
         find(root, "pico").unwrap();
+        find_running(root, DEFAULT).unwrap();
+        find_running(root, "pico").unwrap();
         let error = find_emulated(root, "pico").unwrap_err();
         assert!(error.is::<Usage>());
         let text = error.to_string();

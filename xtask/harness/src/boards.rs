@@ -29,7 +29,7 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
         };
         let mut list = Vec::new();
         for (board, lacking) in &rows {
-            list.push(row(serde_json::to_value(board)?, board.qemu.is_some(), lacking));
+            list.push(row(serde_json::to_value(board)?, runs(board), lacking));
         }
         for (board, lacking) in &linux {
             list.push(row(serde_json::to_value(board)?, true, lacking));
@@ -39,11 +39,12 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
     }
     let mut table = table(&["board", "core"], &["flash", "RAM"], &["emulated by", "runs here"]);
     for (board, lacking) in &rows {
-        let emulator = board
-            .qemu
-            .as_ref()
-            .map_or("built only".into(), |qemu| format!("{} {} -M {}", qemu.binary, qemu.version, qemu.machine));
-        let here = if board.qemu.is_none() && lacking.is_empty() { "no: built only".into() } else { here(lacking) };
+        let emulator = match (&board.qemu, &board.chip_emulator) {
+            (Some(qemu), _) => format!("{} {} -M {}", qemu.binary, qemu.version, qemu.machine),
+            (None, Some(chip)) => format!("emulated chip: {}", chip.program.name()),
+            (None, None) => "built only".into(),
+        };
+        let here = if !runs(board) && lacking.is_empty() { "no: built only".into() } else { here(lacking) };
         let size = |region: &str| board.memory.get(region).map_or("-".into(), |memory| kib(memory.length));
         table.row([&board.id, &board.core, &size("flash"), &size("ram"), &emulator, &here].map(String::clone));
     }
@@ -57,6 +58,11 @@ pub fn boards(context: &Context, as_json: bool) -> Result<()> {
         println!("`cargo xtask setup` installs what is missing.");
     }
     Ok(())
+}
+
+/// Whether something emulates it.
+fn runs(board: &Board) -> bool {
+    board.qemu.is_some() || board.chip_emulator.is_some()
 }
 
 fn here(lacking: &[String]) -> String {

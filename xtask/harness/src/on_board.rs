@@ -1,12 +1,12 @@
 //! One run of a model on a board: firmware built, inputs in, outputs and report out.
 
-use crate::board::{Board, ConsoleKind};
+use crate::board::{self, Board, ConsoleKind};
 use crate::context::Context;
 use crate::files::{sha256, write_whole};
 use crate::firmware::{self, Level, Recipe, Sizes};
 use crate::model::ModelFile;
 use crate::report::Report;
-use crate::{emulator, fit, qemu, report};
+use crate::{chip, emulator, fit, qemu, report};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -77,10 +77,10 @@ pub fn run_on_board(
     }
     let options = Options { features: &features, ..options };
     let Emulated { console, written, sizes, seconds } = emulate(context, board, model, inputs, options, &|_| {})?;
-    let report = Report::parse(&console)?;
+    let report = Report::parse(&console, board::instructions_per_second(board))?;
     let inferences = inputs.len() / wanted;
-    if report.instructions.len() != inferences {
-        bail!("{inferences} inferences were requested, {} were run", report.instructions.len());
+    if report.inferences != inferences {
+        bail!("{inferences} inferences were requested, {} were run", report.inferences);
     }
     let each = model.feature_bytes() + model.output_bytes();
     if written.len() != inferences * each {
@@ -117,10 +117,10 @@ pub fn emulate(
     watch: qemu::Watch<'_>,
 ) -> Result<Emulated> {
     fit::check(board, model)?;
-    let Some(qemu) = &board.qemu else {
-        bail!("{} is not emulated by QEMU", board.id);
-    };
-    let program = emulator::ensure(context, qemu)?;
+    // An emulated wire that takes no inputs: they are built in.
+    let receives = board.chip_emulator.as_ref().is_none_or(|chip| chip.program.receives());
+    let options = Options { embed_input: options.embed_input || !receives, ..options };
+    let (name, program) = starter(context, board)?;
     let folder =
         tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot create a temporary folder")?;
     let write = |name: &str, bytes: &[u8]| {
@@ -160,7 +160,7 @@ pub fn emulate(
             eprintln!("  {}: {line}", board.id);
         }
     };
-    let console = qemu::run(program.command(), qemu, job, &attended)?;
+    let console = qemu::run(program(job), &name, job, &attended)?;
     let seconds = start.elapsed().as_secs_f64();
     // Firmware that failed reports it on its console, and may have written nothing.
     let written = match board.console.kind {
@@ -168,6 +168,23 @@ pub fn emulate(
         ConsoleKind::Uart | ConsoleKind::Rtt => report::outputs(&console)?,
     };
     Ok(Emulated { console, written, sizes: firmware::sizes(&image)?, seconds })
+}
+
+/// Makes the command that runs a job.
+type Starter = Box<dyn FnOnce(qemu::Job<'_>) -> std::process::Command>;
+
+/// The name of the board's emulator, and how it is started.
+fn starter(context: &Context, board: &Board) -> Result<(String, Starter)> {
+    if let Some(emulated) = board.chip_emulator.clone() {
+        let program = chip::ensure(context, emulated.program)?;
+        let name = format!("the emulated chip of {}", board.id);
+        return Ok((name, Box::new(move |job| program.command(&emulated.chip, job.image))));
+    }
+    let Some(qemu) = board.qemu.clone() else {
+        bail!("nothing here emulates {}", board.id);
+    };
+    let program = emulator::ensure(context, &qemu)?;
+    Ok((qemu.binary.clone(), Box::new(move |job| qemu::command(program.command(), &qemu, job))))
 }
 
 /// Puts the model where its path depends on its contents alone, so that building the same firmware again costs nothing.

@@ -1,4 +1,7 @@
-//! Runs a firmware image in QEMU, with a time limit, and returns what it printed.
+//! Runs a firmware image in an emulator, with a time limit, and returns what it printed.
+//!
+//! QEMU's boards and emulated chips share one interface: a program that runs the image, with the board's console on its
+//! standard output and, for a board with a wire, what the board receives on its standard input.
 
 use crate::board::{ConsoleKind, Qemu};
 use crate::limit::{self, End};
@@ -30,19 +33,17 @@ pub struct Job<'a> {
     pub limit: Duration,
 }
 
-/// Runs firmware to its end in the emulator that `program` starts. Returns the lines of its console; calls `watch` with
-/// each as it arrives.
-///
-/// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
-pub fn run(program: Command, qemu: &Qemu, job: Job<'_>, watch: Watch<'_>) -> Result<String> {
+/// Runs firmware to its end in the emulator called `name` that `program` starts. Returns the lines of its console; calls
+/// `watch` with each as it arrives.
+pub fn run(mut program: Command, name: &str, job: Job<'_>, watch: Watch<'_>) -> Result<String> {
     let texts = Texts::of(&std::fs::read(job.image)?)?;
-    let mut child = with_arguments(program, qemu, job)
+    let mut child = program
         .current_dir(job.folder)
         .stdin(if job.console == ConsoleKind::Semihosting { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start {}; `cargo xtask setup` installs it", qemu.binary))?;
+        .with_context(|| format!("cannot start {name}; `cargo xtask setup` installs it"))?;
     // On a wire only the report has an end.
     let wire = child.stdin.take().map(Mutex::new);
     let ended = AtomicBool::new(false);
@@ -61,10 +62,13 @@ pub fn run(program: Command, qemu: &Qemu, job: Job<'_>, watch: Watch<'_>) -> Res
             }
         }
     };
-    finish(child, texts.reader(), &qemu.binary, job.limit, &attended, &ended)
+    finish(child, texts.reader(), name, job.limit, &attended, &ended)
 }
 
-fn with_arguments(mut command: Command, qemu: &Qemu, job: Job<'_>) -> Command {
+/// The command that runs an image in QEMU, which `command` starts.
+///
+/// `-icount shift=0` makes an instruction one virtual nanosecond; `sleep=off` lets time run as fast as the host can.
+pub fn command(mut command: Command, qemu: &Qemu, job: Job<'_>) -> Command {
     command.args(["-M", &qemu.machine]).args(["-display", "none", "-monitor", "none"]);
     match job.console {
         ConsoleKind::Semihosting => command.args(["-serial", "none", "-semihosting-config", "enable=on,target=native"]),

@@ -7,15 +7,15 @@ pub use tealight_console::{is_fact, is_last, is_ready};
 /// Version of the report that this reader supports.
 const VERSION: u64 = 4;
 
-/// In a second. An instruction takes one.
-const NANOSECONDS: u64 = 1_000_000_000;
-
 /// What firmware reports about a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The board, by its own word.
     pub board: String,
-    /// Instructions of each inference, exact to the tick of the board's clock.
+    /// How many inferences were run.
+    #[serde(skip)]
+    pub inferences: usize,
+    /// Instructions of each inference, exact to the tick of the board's clock; none if the clock does not count them.
     pub instructions: Vec<u64>,
     /// Instructions of the front end before each inference, if it has one.
     pub front_end: Vec<u64>,
@@ -56,8 +56,12 @@ pub fn outputs(console: &str) -> Result<Vec<u8>> {
 }
 
 impl Report {
-    /// Reads a console's text. A report that is cut, of another version, or off in its calibration is refused.
-    pub fn parse(console: &str) -> Result<Self> {
+    /// Reads a console's text. `rate` is how many instructions the emulator executes in a second of the board's clock;
+    /// without it, the clock counts no instructions, and the report has no figures in them.
+    ///
+    /// # Errors
+    /// The report is cut, of another version, off in its calibration, or it ends with the firmware's own error.
+    pub fn parse(console: &str, rate: Option<u64>) -> Result<Self> {
         let mut report = Self::default();
         let (mut ticks, mut front_end, mut parses) = (Vec::new(), Vec::new(), Vec::new());
         let mut calibration = (0, 0);
@@ -107,9 +111,10 @@ impl Report {
         if ticks_per_second == 0 {
             bail!("the board's report does not contain the frequency of its clock");
         }
-        report.resolution = NANOSECONDS.div_ceil(ticks_per_second);
-        let instructions =
-            |ticks: u64| (u128::from(ticks) * u128::from(NANOSECONDS) / u128::from(ticks_per_second)) as u64;
+        report.inferences = ticks.len();
+        let Some(rate) = rate else { return Ok(report) };
+        report.resolution = rate.div_ceil(ticks_per_second);
+        let instructions = |ticks: u64| (u128::from(ticks) * u128::from(rate) / u128::from(ticks_per_second)) as u64;
         report.calibration = instructions(calibration.1);
         if report.calibration.abs_diff(calibration.0) > 2 * report.resolution {
             bail!("the board's clock is off: a loop of {} instructions measured {}", calibration.0, report.calibration);
@@ -153,13 +158,16 @@ mod tests {
         tealight inference_ticks=100\ntealight inference_ticks=101\n\
         tealight stack_bytes=700\ntealight done=2\n";
 
+    /// An instruction is a nanosecond.
+    const QEMU: Option<u64> = Some(1_000_000_000);
+
     fn refusal(text: &str) -> String {
-        format!("{:#}", Report::parse(text).unwrap_err())
+        format!("{:#}", Report::parse(text, QEMU).unwrap_err())
     }
 
     #[test]
     fn a_whole_report_is_read_and_other_lines_are_passed_over() {
-        let report = Report::parse(GOOD).unwrap();
+        let report = Report::parse(GOOD, QEMU).unwrap();
         assert_eq!(report.instructions, [4000, 4040]);
         assert_eq!((report.arena_bytes, report.state_bytes, report.stack_bytes), (4096, 16, 700));
         assert_eq!(report.calibration, 1_000_040);
@@ -169,7 +177,7 @@ mod tests {
     fn outputs_in_a_report_are_put_in_a_row() {
         let text = GOOD.replace("tealight done", "tealight output=[1, 2, 255]\ntealight output=[7]\ntealight done");
         assert_eq!(outputs(&text).unwrap(), [1, 2, 255, 7]);
-        Report::parse(&text).unwrap();
+        Report::parse(&text, QEMU).unwrap();
         assert!(outputs("tealight output=[1, 256]").unwrap_err().to_string().contains("256"));
     }
 
@@ -183,8 +191,15 @@ mod tests {
     #[test]
     fn a_tick_may_be_any_part_of_a_second() {
         let text = GOOD.replace("=25000000", "=24000000").replace("=25001", "=24000");
-        let report = Report::parse(&text).unwrap();
+        let report = Report::parse(&text, QEMU).unwrap();
         assert_eq!((&report.instructions[..], report.resolution), (&[4166, 4208][..], 42));
+    }
+
+    #[test]
+    fn a_clock_that_counts_no_instructions_gives_no_figures() {
+        let report = Report::parse(&GOOD.replace("25001", "50001"), None).unwrap();
+        assert_eq!((report.inferences, report.instructions.len(), report.calibration), (2, 0, 0));
+        assert_eq!((report.arena_bytes, report.stack_bytes), (4096, 700));
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl RunArgs {
 
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
-    let board = board::find_emulated(&context.root, &args.board)?;
+    let board = board::find_running(&context.root, &args.board)?;
     if let Some(file) = &args.model
         && args.input.is_empty()
         && args.text.prompt.is_none()
@@ -126,7 +126,8 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let bytes = load_all(&model, &inputs)?;
     emulator::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
-    let what = format!("building {} for {} and running it", model.name, board.id);
+    let on = if is_chip(&board) { " on an emulated chip" } else { "" };
+    let what = format!("building {} for {} and running it{on}", model.name, board.id);
     let progress = Progress::start(what);
     let run = run_on_board(context, &board, &model, &bytes, args.options())?;
     progress.done("");
@@ -306,6 +307,11 @@ fn show(
     print!("{}", answer::lines(&scores(model, outputs)));
 }
 
+/// Whether only the board's chip is emulated.
+fn is_chip(board: &Board) -> bool {
+    board.chip_emulator.is_some()
+}
+
 /// What the run cost.
 fn costs(board: &Board, model: &ModelFile, run: &Run) -> String {
     let report = &run.report;
@@ -317,9 +323,11 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> String {
     let mut row = |what: &str, number: u64, remark: String| {
         table.row([what.to_string(), grouped(number), remark]);
     };
-    let first = report.instructions.first().copied().unwrap_or(0);
-    row("instructions of one inference", first, per_mac(first).trim().to_string());
-    if report.instructions.iter().any(|count| *count != first) {
+    let first = report.instructions.first().copied();
+    if let Some(first) = first {
+        row("instructions of one inference", first, per_mac(first).trim().to_string());
+    }
+    if report.instructions.iter().any(|count| Some(*count) != first) {
         let low = report.instructions.iter().min().copied().unwrap_or(0);
         let high = report.instructions.iter().max().copied().unwrap_or(0);
         row("  lowest", low, String::new());
@@ -338,7 +346,7 @@ fn costs(board: &Board, model: &ModelFile, run: &Run) -> String {
     row("  runtime and app", run.sizes.flash.saturating_sub(model_bytes), "bytes".into());
     row("emulated in", (run.seconds * 1000.0) as u64, "ms on this machine".into());
     // Its columns have no titles, so the table begins with an empty line.
-    format!("{} on {}{table}", model.name, board.name)
+    format!("{} on {}{}{table}", model.name, board.name, if is_chip(board) { ", an emulated chip" } else { "" })
 }
 
 /// The whole of a run as one JSON value.
@@ -348,6 +356,7 @@ fn as_json(board: &Board, model: &ModelFile, run: &Run) -> serde_json::Value {
         run.outputs.chunks(model.output_bytes().max(1)).map(|outputs| scores(model, outputs)).collect();
     json!({
         "board": board.id,
+        "emulated_chip": is_chip(board),
         "model": model.name,
         "macs": model.macs,
         "answers": answers,

@@ -3,7 +3,8 @@
 
 use crate::board::{Board, LinuxBoard};
 use crate::context::Context;
-use crate::emulator::{self, ensure_board};
+use crate::emulator;
+use crate::install;
 use crate::linux::OnLinux as _;
 use anyhow::Result;
 
@@ -13,7 +14,7 @@ pub fn setup(context: &Context) -> Result<()> {
         eprintln!("  ok  {} can run here", board.id);
     }
     for board in Board::built_only(&context.root)? {
-        ensure_board(context, &board)?;
+        install::ensure_target(context, &board.target)?;
         eprintln!("  ok  {} can be built here", board.id);
     }
     for board in LinuxBoard::all(&context.root)? {

@@ -1,6 +1,6 @@
 //! A language model on a board: it continues a prompt, and the text appears as it is generated.
 
-use crate::board::Board;
+use crate::board::{Board, instructions_per_second};
 use crate::context::Context;
 use crate::error::Usage;
 use crate::model::ModelFile;
@@ -122,7 +122,7 @@ pub fn write(
     }
     let options = Options { features: &["text"], ..options };
     let emulated = emulate(context, board, model, &request.input(&prompt, count), options, &say)?;
-    let report = Report::parse(&emulated.console)?;
+    let report = Report::parse(&emulated.console, instructions_per_second(board))?;
     if show {
         println!();
     }

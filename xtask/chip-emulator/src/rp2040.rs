@@ -1,0 +1,34 @@
+//! The RP2040, by the crate `rp2040-emu`.
+//!
+//! It has neither the chip's boot ROM nor its flash controller, so the ROM and the second boot stage are skipped: the
+//! core starts at the vector table behind the second stage, as if both had run (RP2040 datasheet, 2.8.1).
+
+use crate::Chip;
+use crate::image::Image;
+use anyhow::{Result, anyhow, bail};
+use rp2040_emu::{Emulator, EmulatorBuilder};
+
+/// The length of the second stage, with its checksum.
+const SECOND_STAGE: u32 = 0x100;
+/// Cycles of a call of `run`.
+const PIECE: u64 = 100_000;
+
+pub(crate) struct Rp2040(Emulator);
+
+pub(crate) fn start(image: &Image) -> Result<Rp2040> {
+    let mut chip = EmulatorBuilder::new(rp2040_emu::Config::default()).build().map_err(|error| anyhow!("{error:?}"))?;
+    chip.load_flash(&image.flash);
+    chip.direct_boot_from_flash(SECOND_STAGE);
+    Ok(Rp2040(chip))
+}
+
+impl Chip for Rp2040 {
+    fn run(&mut self) -> Result<Vec<u8>> {
+        self.0.run(PIECE).map_err(|error| anyhow!("{error:?}"))?;
+        let sent = self.0.drain_uart0_tx_log();
+        if sent.is_empty() && self.0.core(0).is_halted() {
+            bail!("the core is locked up at {:#010x}", self.0.core(0).regs.pc());
+        }
+        Ok(sent)
+    }
+}

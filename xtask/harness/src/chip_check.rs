@@ -1,0 +1,57 @@
+//! The images of boards of real hardware on emulated chips: each must answer as this machine, byte for byte.
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::fit::DoesNotFit;
+use crate::on_board::{Options, run_on_board};
+use crate::progress::{Progress, say};
+use crate::subject::run_here;
+use crate::{conformance, emulator, run, subject};
+use anyhow::{Result, bail};
+
+/// The models that CI runs: an int8 network with convolutions, and one that keeps a state.
+const MODELS: &[&str] = &["digits", "gesture"];
+
+/// Runs models on every emulated chip; with `all`, every model that fits.
+///
+/// # Errors
+/// A board does not run, or answers otherwise.
+pub fn chip_check(context: &Context, all: bool) -> Result<()> {
+    let boards = Board::chips(&context.root)?;
+    boards.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
+    if all {
+        let subjects = subject::subjects(context, &[])?;
+        conformance::on_boards(&boards, &subjects, &|_, _| true)?;
+        return Ok(());
+    }
+    for board in &boards {
+        for name in MODELS {
+            on_board(context, board, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs one of our own models on its demonstration's inputs.
+///
+/// # Errors
+/// It does not run, or answers otherwise than this machine.
+pub fn on_board(context: &Context, board: &Board, name: &str) -> Result<()> {
+    let (model, inputs) = run::demonstration_of(context, name)?;
+    let progress = Progress::start(format!("{name} on {}, an emulated chip", board.id));
+    let run = match run_on_board(context, board, &model, &inputs, Options::default()) {
+        Err(error) if error.is::<DoesNotFit>() => {
+            drop(progress);
+            say(&format!("  --  {error}"));
+            return Ok(());
+        }
+        run => run?,
+    };
+    let expected = run_here(&model.bytes, &inputs)?;
+    if run.outputs != expected {
+        bail!("{name} on {} answers {:?}, and on this machine {expected:?}", board.id, run.outputs);
+    }
+    let (bytes, seconds) = (expected.len(), run.seconds);
+    progress.done(&format!("{bytes} bytes as on this machine, emulated in {seconds:.1} s"));
+    Ok(())
+}

@@ -1,7 +1,8 @@
 """The chips: their memory, and what their registers answer beyond what was written to them.
 
-A register that is not listed reads as it was written, or as 0. Each rule has its source: RM is a reference manual of
-STMicroelectronics, PS Nordic's product specification, TRM Espressif's technical reference manual.
+A register that is not listed reads as it was written, or as 0. Each rule names its register, under which it is found in
+its source: RM is a reference manual of STMicroelectronics, PS Nordic's product specification, TRM Espressif's technical
+reference manual.
 """
 
 from dataclasses import dataclass, field
@@ -80,13 +81,13 @@ STM32F446 = Chip(
     sends=0x40004404,
     reset={0x40023800: 0x83},
     answers={
-        0x40023800: [follows((1, 0), (17, 16), (25, 24), (27, 26), (29, 28))],  # RCC_CR (RM0390, 6.3.1)
-        0x40023808: [follows((2, 0), (3, 1))],  # RCC_CFGR: SWS follows SW (RM0390, 6.3.3)
-        0x40023874: [follows((1, 0))],  # RCC_CSR: LSIRDY (RM0390, 6.3.21)
-        # PWR_CSR: BRR, VOSRDY, ODRDY, ODSWRDY (RM0390, 5.4.2)
+        0x40023800: [follows((1, 0), (17, 16), (25, 24), (27, 26), (29, 28))],  # RCC_CR (RM0390)
+        0x40023808: [follows((2, 0), (3, 1))],  # RCC_CFGR: SWS follows SW (RM0390)
+        0x40023874: [follows((1, 0))],  # RCC_CSR: LSIRDY (RM0390)
+        # PWR_CSR: BRR, VOSRDY, ODRDY, ODSWRDY (RM0390)
         0x40007004: [ones(1 << 3 | 1 << 14 | 1 << 16 | 1 << 17)],
-        0x40004400: [ones(1 << 6 | 1 << 7), received(5)],  # USART2_SR: TC, TXE, RXNE (RM0390, 25.6.1)
-        0x40004404: [takes],  # USART2_DR (RM0390, 25.6.2)
+        0x40004400: [ones(1 << 6 | 1 << 7), received(5)],  # USART2_SR: TC, TXE, RXNE (RM0390)
+        0x40004404: [takes],  # USART2_DR (RM0390)
     },
 )
 
@@ -103,15 +104,15 @@ STM32H743 = Chip(
     sends=0x40004828,
     reset={0x58024400: 0x01},
     answers={
-        # RCC_CR: the ready bits, HSIDIVF, D1CKRDY and D2CKRDY (RM0433, 8.7.2)
+        # RCC_CR: the ready bits, HSIDIVF, D1CKRDY and D2CKRDY (RM0433)
         0x58024400: [follows((2, 0), (8, 7), (13, 12), (17, 16), (25, 24), (27, 26), (29, 28)), ones(0xC020)],
-        0x58024410: [follows((3, 0), (4, 1), (5, 2))],  # RCC_CFGR: SWS follows SW (RM0433, 8.7.6)
-        0x58024474: [follows((1, 0))],  # RCC_CSR: LSIRDY (RM0433, 8.7.36)
-        0x58024804: [ones(1 << 13)],  # PWR_CSR1: ACTVOSRDY (RM0433, 6.8.2)
-        0x58024818: [ones(1 << 13)],  # PWR_D3CR: VOSRDY (RM0433, 6.8.6)
-        # USART3_ISR: TC, TXE, TEACK, REACK, RXNE (RM0433, 48.7.8)
+        0x58024410: [follows((3, 0), (4, 1), (5, 2))],  # RCC_CFGR: SWS follows SW (RM0433)
+        0x58024474: [follows((1, 0))],  # RCC_CSR: LSIRDY (RM0433)
+        0x58024804: [ones(1 << 13)],  # PWR_CSR1: ACTVOSRDY (RM0433)
+        0x58024818: [ones(1 << 13)],  # PWR_D3CR: VOSRDY (RM0433)
+        # USART3_ISR: TC, TXE, TEACK, REACK, RXNE (RM0433)
         0x4000481C: [ones(1 << 6 | 1 << 7 | 1 << 21 | 1 << 22), received(5)],
-        0x40004824: [takes],  # USART3_RDR (RM0433, 48.7.11)
+        0x40004824: [takes],  # USART3_RDR (RM0433)
     },
 )
 

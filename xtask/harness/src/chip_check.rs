@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 /// The models that CI runs: an int8 network with convolutions, and one that keeps a state.
 const MODELS: &[&str] = &["digits", "gesture"];
 
-/// Boards whose emulator lacks floating-point instructions that these models use: they end in a hard fault.
+/// Boards on whose emulator f32 models end in a hard fault.
 const WITHOUT_FLOATS: &[&str] = &["pico2"];
 
 /// Runs models on every emulated chip; with `all`, every model that fits.

@@ -12,9 +12,6 @@ use anyhow::{Result, bail};
 /// The models that CI runs: an int8 network with convolutions, and one that keeps a state.
 const MODELS: &[&str] = &["digits", "gesture"];
 
-/// Boards on whose emulator f32 models end in a hard fault.
-const WITHOUT_FLOATS: &[&str] = &["pico2"];
-
 /// Runs models on every emulated chip; with `all`, every model that fits.
 ///
 /// # Errors
@@ -25,8 +22,8 @@ pub fn chip_check(context: &Context, all: bool) -> Result<()> {
     if all {
         let subjects = subject::subjects(context, &[])?;
         let floats = |subject: &Subject| subject.model.inputs.iter().any(|tensor| tensor.dtype == "F32");
-        let chosen =
-            |board: &Board, subject: &Subject| !(WITHOUT_FLOATS.contains(&board.id.as_str()) && floats(subject));
+        let wrong = |board: &Board| board.chip_emulator.as_ref().is_some_and(|chip| chip.wrong_f32);
+        let chosen = |board: &Board, subject: &Subject| !(wrong(board) && floats(subject));
         conformance::on_boards(&boards, &subjects, &chosen)?;
         return Ok(());
     }

@@ -271,7 +271,7 @@ pub(crate) fn run_shown(program: &Path, words: &[String]) -> Result<String> {
     let mut console = String::new();
     if let Some(pipe) = child.stdout.take() {
         for line in BufReader::new(pipe).lines() {
-            let line = line.context("cannot read the output of tealight-flash")?;
+            let line = line.with_context(|| format!("cannot read the output of {}", program.display()))?;
             println!("{line}");
             console += &line;
             console.push('\n');

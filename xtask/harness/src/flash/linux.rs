@@ -223,7 +223,7 @@ impl Remote {
         ssh.args(["-T", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]);
         ssh.args(["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o"]);
         ssh.arg(format!("ControlPath={}", self.socket.path().join("s").display()));
-        // Without a terminal nobody could answer a question.
+        // Without a terminal, ssh fails instead of asking for a password.
         if !std::io::stdin().is_terminal() {
             ssh.args(["-o", "BatchMode=yes"]);
         }
@@ -246,7 +246,7 @@ impl Remote {
             .context("cannot start ssh; is it installed?")?;
         let pipe = child.stdin.take();
         let mut output = std::thread::scope(|scope| {
-            // What the board does not take is told by its exit code and its words.
+            // If the board stops reading, its exit code and its error output tell why.
             scope.spawn(move || pipe.map(|mut pipe| pipe.write_all(input)));
             child.wait_with_output()
         })?;

@@ -59,7 +59,7 @@ pub fn check(context: &Context) -> Result<()> {
     let asked = std::fs::read_to_string(server.file("systemctl"))?;
     ensure!(asked == "--user daemon-reload\n--user enable digits.service\n", "systemctl was asked for\n{asked}");
 
-    // Each fault: what is set up for it, where to, and what is told.
+    // Each fault: its name for `board_script`, the destination, and a part of the expected error.
     let missing = format!("board:{}", server.file("none").display());
     for (fault, to, told) in [
         ("machine x86_64", "board:", "its `uname -m` is `x86_64`, and that of linux-aarch64 is aarch64"),

@@ -1,5 +1,6 @@
-//! A board's console: its frames of defmt, put back into words with what the image has of them, and what the lines say of
-//! the board's report.
+//! What the programs that talk to a board share. Above all its console: its frames of defmt, put back into words with what
+//! the image has of them, and what the lines say of the board's report. Besides, [errors](error_line) in one line, and the
+//! [`bar`] of their progress.
 //!
 //! The texts of a log are in the image's debug information, and not on the board.
 //!
@@ -13,6 +14,10 @@
 //! assert_eq!(lines, ["tealight board=x1", "tealight done=2"]);
 //! assert!(is_last(&lines[1]));
 //! ```
+
+mod progress;
+
+pub use progress::{Unit, bar};
 
 use defmt_decoder::{DecodeError, Frame, StreamDecoder, Table};
 
@@ -34,7 +39,30 @@ pub fn is_fact(line: &str) -> bool {
 
 /// Whether a line ends a report.
 pub fn is_last(line: &str) -> bool {
-    ["tealight done=", "tealight error="].iter().any(|start| line.starts_with(start))
+    end(line).is_some()
+}
+
+/// How a line ends a report, if it does: in order, or by this error of the firmware.
+fn end(line: &str) -> Option<Result<(), &str>> {
+    match line.strip_prefix("tealight error=") {
+        Some(error) => Some(Err(error)),
+        None => line.starts_with("tealight done=").then_some(Ok(())),
+    }
+}
+
+/// An error and its causes, in one line.
+pub fn error_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some errors repeat their cause.
+        if !text.contains(&cause_text) {
+            text = format!("{}: {cause_text}", text.trim_end_matches('.'));
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// Whether a line reports that the board waits for its inputs.
@@ -97,6 +125,18 @@ impl Reader<'_> {
         }
     }
 
+    /// Like [`Reader::push`]; returns how the report ended, if a line ended it: in order, or by an error of the firmware.
+    pub fn push_report(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) -> Option<Result<(), String>> {
+        let mut ended = None;
+        self.push(bytes, |text| {
+            line(text);
+            if let Some(how) = end(text) {
+                ended = Some(how.map_err(String::from));
+            }
+        });
+        ended
+    }
+
     /// What is left when nothing more comes: a line without an end.
     pub fn finish(self, mut line: impl FnMut(&str)) {
         match self {
@@ -148,6 +188,26 @@ mod tests {
         let whole = frames.concat();
         let (start, end) = whole.split_at(4);
         assert_eq!(lines(texts.reader(), &[start, end]), expected);
+    }
+
+    #[test]
+    fn the_end_of_a_report_is_returned_and_what_follows_it_is_passed_on() {
+        let mut reader = Reader::Text(Vec::new());
+        let mut seen = 0;
+        let mut push = |bytes: &[u8]| reader.push_report(bytes, |_| seen += 1);
+        assert_eq!(push(b"tealight board=x1\ntealight do"), None);
+        assert_eq!(push(b"ne=2\nmore\n"), Some(Ok(())));
+        assert_eq!(push(b"tealight error=panic at x\n"), Some(Err("panic at x".into())));
+        assert_eq!(seen, 4);
+    }
+
+    #[test]
+    fn an_errors_causes_stand_behind_it_and_none_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Link(&'static str, #[source] Option<Box<Link>>);
+        let chain = Link("It failed.", Some(Box::new(Link("no wire", Some(Box::new(Link("wire", None)))))));
+        assert_eq!(error_line(&chain), "It failed: no wire");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serialport::FlowControl;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tealight_console::Texts;
+use tealight_console::{Texts, error_line};
 
 mod error;
 mod monitor;
@@ -84,14 +84,14 @@ fn perform(arguments: &Arguments, progress: &mut Progress) -> Result<(), Error> 
     let port = Port::find(arguments.port.as_deref())?;
     progress.begin(format!("asking the boot loader on {}", port.name));
     let mut flasher = connect(&port, chip, arguments)?;
-    let found = flasher.flash_detect().map_err(|error| Error::Attach(error::chain(&error)))?;
+    let found = flasher.flash_detect().map_err(|error| Error::Attach(error_line(&error)))?;
     if let Some(found) = found.filter(|found| found.size() < arguments.flash) {
         return Err(Error::FlashTooSmall { expected: arguments.flash, found: found.size() });
     }
     progress.end();
     flasher.load_image_to_flash(progress, format).map_err(|error| match error {
         espflash::Error::VerifyFailed => Error::Verify,
-        other => Error::Write(error::chain(&other)),
+        other => Error::Write(error_line(&other)),
     })?;
     progress.flashed();
     if arguments.no_monitor {
@@ -112,7 +112,7 @@ fn format<'a>(path: &Path, image: &'a [u8], chip: Chip, flash: u32) -> Result<Im
     let size = sizes.into_iter().find(|size| size.size() == flash).ok_or(Error::FlashSize(flash))?;
     let data = FlashData::new(FlashSettings::new(None, Some(size), None), 0, None, chip, chip.default_xtal_frequency());
     let image = IdfBootloaderFormat::new(image, &data, None, None, None, None);
-    image.map(ImageFormat::EspIdf).map_err(|error| Error::Image { path: path.into(), reason: error::chain(&error) })
+    image.map(ImageFormat::EspIdf).map_err(|error| Error::Image { path: path.into(), reason: error_line(&error) })
 }
 
 /// Connects to the boot loader, which must be that of the chip.
@@ -129,6 +129,6 @@ fn connect(port: &Port, chip: Chip, arguments: &Arguments) -> Result<Flasher, Er
     let connection = Connection::new(serial, port.usb.clone(), after, before, BAUD);
     Flasher::connect(connection, true, true, false, Some(chip), None).map_err(|error| match error {
         espflash::Error::ChipMismatch(expected, found) => Error::WrongChip { expected, found },
-        other => Error::Attach(error::chain(&other)),
+        other => Error::Attach(error_line(&other)),
     })
 }

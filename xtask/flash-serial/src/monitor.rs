@@ -6,7 +6,7 @@
 use crate::Error;
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
-use tealight_console::{Reader, Texts, is_last};
+use tealight_console::{Reader, Texts};
 
 /// How long it may take until anything comes.
 const START: Duration = Duration::from_secs(15);
@@ -42,17 +42,8 @@ pub(crate) fn show(source: &mut impl Read, texts: &Texts, mut line: impl FnMut(&
                 None => boot = Some(text),
             }
         }
-        let mut last = None;
-        frames.push(bytes, |text| {
-            line(text);
-            if is_last(text) {
-                last = Some(text.strip_prefix("tealight error=").map(String::from));
-            }
-        });
-        match last {
-            Some(Some(error)) => return Err(Error::Firmware(error)),
-            Some(None) => return Ok(()),
-            None => {}
+        if let Some(ended) = frames.push_report(bytes, &mut line) {
+            return ended.map_err(Error::Firmware);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Progress on stderr: a bar on a terminal, lines elsewhere. The log goes to stdout.
 
 use espflash::target::ProgressCallbacks;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal as _;
+use indicatif::ProgressBar;
 use std::time::Instant;
+use tealight_console::{Unit, bar};
 
 /// What is being done, and the state that the board is in.
 #[derive(Default)]
@@ -63,18 +63,7 @@ impl Progress {
     fn start(&mut self, what: String, total: Option<usize>) {
         self.clear();
         self.begun = Some(Instant::now());
-        if std::io::stderr().is_terminal() {
-            let template = match total {
-                Some(_) => "  {spinner} {msg} [{bar:32}] {pos} of {len} blocks ({elapsed})",
-                None => "  {spinner} {msg} ({elapsed})",
-            };
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total.unwrap_or(0) as u64).with_style(style).with_message(what.clone());
-            bar.enable_steady_tick(std::time::Duration::from_millis(100));
-            self.bar = Some(bar);
-        } else {
-            eprintln!("  ... {what}");
-        }
+        self.bar = bar(&what, total.map(|blocks| (blocks as u64, Unit::Blocks)));
         self.what = what;
     }
 }

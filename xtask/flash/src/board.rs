@@ -1,7 +1,6 @@
 //! A board behind a probe: attached to, compared with its description, programmed, verified and reset.
 
 use crate::Error;
-use crate::error::chain;
 use crate::image::Image;
 use crate::supervise::{Event, Reporter, Stage, State};
 use probe_rs::architecture::arm::ArmError;
@@ -11,6 +10,7 @@ use probe_rs::{MemoryInterface as _, Permissions, Session, Target};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tealight_board_spec::{Board, ByProbe, StatedSize};
+use tealight_console::error_line;
 
 /// How long a core may take to stop.
 pub(crate) const HALT: Duration = Duration::from_millis(500);
@@ -97,7 +97,7 @@ pub fn chip(root: &Path, board: &Board, by: &ByProbe, algorithm: Option<&Path>) 
 /// It does not answer, or is locked.
 pub fn attach(probe: Probe, target: Target) -> Result<Session, Error> {
     probe.attach(target, Permissions::default()).map_err(|error| {
-        let text = chain(&error);
+        let text = error_line(&error);
         match &error {
             probe_rs::Error::MissingPermissions(_) => Error::Locked(text),
             probe_rs::Error::Arm(arm) if is_refused(arm) => Error::Locked(text),
@@ -126,10 +126,10 @@ fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
 /// # Errors
 /// It is another chip.
 pub fn compare(session: &mut Session, board: &Board, by: &ByProbe) -> Result<(), Error> {
-    let mut core = session.core(0).map_err(|error| Error::Attach(chain(&error)))?;
+    let mut core = session.core(0).map_err(|error| Error::Attach(error_line(&error)))?;
     let read = |error: probe_rs::Error| match is_refused(&error) {
-        true => Error::Locked(chain(&error)),
-        false => Error::Attach(chain(&error)),
+        true => Error::Locked(error_line(&error)),
+        false => Error::Attach(error_line(&error)),
     };
     if board.core.starts_with("Cortex-M") {
         let part = core.read_word_32(CPUID).map_err(read)? >> 4 & 0xFFF;
@@ -162,8 +162,8 @@ pub fn compare(session: &mut Session, board: &Board, by: &ByProbe) -> Result<(),
 /// # Errors
 /// [`Error::Halt`].
 pub fn halt(session: &mut Session) -> Result<(), Error> {
-    let mut core = session.core(0).map_err(|error| Error::Halt(chain(&error)))?;
-    core.halt(HALT).map(drop).map_err(|error| Error::Halt(chain(&error)))
+    let mut core = session.core(0).map_err(|error| Error::Halt(error_line(&error)))?;
+    core.halt(HALT).map(drop).map_err(|error| Error::Halt(error_line(&error)))
 }
 
 /// Erases what the image needs, programs it and verifies it.
@@ -173,15 +173,15 @@ pub fn halt(session: &mut Session) -> Result<(), Error> {
 pub fn program(session: &mut Session, image: &Image, reporter: &mut Reporter) -> Result<(), Error> {
     let mut loader = session.target().flash_loader();
     for segment in &image.segments {
-        loader.add_data(segment.address, &segment.bytes).map_err(|error| Error::Write(chain(&error)))?;
+        loader.add_data(segment.address, &segment.bytes).map_err(|error| Error::Write(error_line(&error)))?;
     }
     let mut options = DownloadOptions::default();
     options.verify = true;
     options.progress = FlashProgress::new(|event| pass_on(reporter, &event));
     loader.commit(session, options).map_err(|error| match error {
         FlashError::Verify => Error::Verify,
-        FlashError::ResetAndHalt(source) => Error::Halt(chain(&source)),
-        other => Error::Write(chain(&other)),
+        FlashError::ResetAndHalt(source) => Error::Halt(error_line(&source)),
+        other => Error::Write(error_line(&other)),
     })?;
     reporter.state(State::Flashed);
     Ok(())
@@ -195,7 +195,7 @@ pub fn erase(session: &mut Session, reporter: &mut Reporter) -> Result<(), Error
     reporter.report(Event::Stage(Stage::Erase));
     reporter.state(State::Erasing);
     let mut progress = FlashProgress::new(|_| reporter.report(Event::Alive));
-    flashing::erase_all(session, &mut progress, false).map_err(|error| Error::Write(chain(&error)))?;
+    flashing::erase_all(session, &mut progress, false).map_err(|error| Error::Write(error_line(&error)))?;
     drop(progress);
     reporter.report(Event::Ended(Stage::Erase));
     Ok(())
@@ -206,8 +206,8 @@ pub fn erase(session: &mut Session, reporter: &mut Reporter) -> Result<(), Error
 /// # Errors
 /// [`Error::Start`].
 pub fn reset(session: &mut Session) -> Result<(), Error> {
-    let mut core = session.core(0).map_err(|error| Error::Start(chain(&error)))?;
-    core.reset().map_err(|error| Error::Start(chain(&error)))
+    let mut core = session.core(0).map_err(|error| Error::Start(error_line(&error)))?;
+    core.reset().map_err(|error| Error::Start(error_line(&error)))
 }
 
 /// Passes progress on, and keeps the state of the board.

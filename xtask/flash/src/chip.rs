@@ -1,7 +1,6 @@
 //! The chip in probe-rs's database, and the proof that an image fits it.
 
 use crate::Error;
-use crate::error::chain;
 use crate::image::Image;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use probe_rs::Target;
@@ -10,6 +9,7 @@ use probe_rs_target::{ChipFamily, RawFlashAlgorithm};
 use std::ops::Range;
 use std::path::Path;
 use tealight_board_spec::{Board, Boot};
+use tealight_console::error_line;
 
 /// Looks a chip up in probe-rs's database.
 ///
@@ -17,7 +17,7 @@ use tealight_board_spec::{Board, Boot};
 /// [`Error::Chip`].
 pub fn find(chip: &str) -> Result<Target, Error> {
     let registry = Registry::from_builtin_families();
-    registry.get_target_by_name(chip).map_err(|error| refused(chip, chain(&error)))
+    registry.get_target_by_name(chip).map_err(|error| refused(chip, error_line(&error)))
 }
 
 /// Reads a chip's description from `file`. If `algorithm` is given, it is an ELF file with the code of the flash
@@ -36,8 +36,8 @@ pub fn described(chip: &str, file: &Path, algorithm: Option<&Path>) -> Result<Ta
         }
     }
     let mut registry = Registry::new();
-    registry.add_target_family(family).map_err(|error| in_file(file, chain(&error)))?;
-    registry.get_target_by_name(chip).map_err(|error| in_file(file, chain(&error)))
+    registry.add_target_family(family).map_err(|error| in_file(file, error_line(&error)))?;
+    registry.get_target_by_name(chip).map_err(|error| in_file(file, error_line(&error)))
 }
 
 fn refused(chip: &str, reason: String) -> Error {

@@ -220,18 +220,3 @@ impl Error {
 fn list(probes: &[String]) -> String {
     probes.iter().map(|probe| format!("  --probe {probe}")).collect::<Vec<_>>().join("\n")
 }
-
-/// An error and its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some errors repeat their cause.
-        if !text.contains(&cause_text) {
-            text = format!("{}: {cause_text}", text.trim_end_matches('.'));
-        }
-        source = cause.source();
-    }
-    text
-}

@@ -6,7 +6,6 @@
 
 use crate::Error;
 use crate::board::HALT;
-use crate::error::chain;
 use crate::image::Image;
 use crate::supervise::{Event, Reporter, Stage};
 use probe_rs::rtt::{ChannelMode, Rtt, ScanRegion};
@@ -14,7 +13,7 @@ use probe_rs::{Core, CoreStatus, MemoryInterface as _, Session};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tealight_console::is_last;
+use tealight_console::error_line;
 
 /// How long firmware may take until its control block is there.
 const START: Duration = Duration::from_secs(3);
@@ -34,7 +33,7 @@ const BLOCKING_FROM_START: u32 = 0x7EA1_0002;
 /// [`Error::Start`], or [`Error::NoLogInImage`].
 pub fn start(session: &mut Session, image: &Image) -> Result<(), Error> {
     let block = image.rtt.ok_or(Error::NoLogInImage)?;
-    let failed = |error: probe_rs::Error| Error::Start(chain(&error));
+    let failed = |error: probe_rs::Error| Error::Start(error_line(&error));
     let mut core = session.core(0).map_err(failed)?;
     core.reset_and_halt(HALT).map_err(failed)?;
     core.write_32(block, &[0; 4]).map_err(failed)?;
@@ -56,23 +55,19 @@ pub fn monitor(
     reporter.report(Event::Stage(Stage::Log));
     let (Some(block), Some(texts)) = (image.rtt, &image.texts) else { return Err(Error::NoLogInImage) };
     let failed = |text: String| Error::Log(text);
-    let mut core = session.core(0).map_err(|error| failed(chain(&error)))?;
+    let mut core = session.core(0).map_err(|error| failed(error_line(&error)))?;
     let mut rtt = find(&mut core, block, reporter)?;
     let channel = rtt.up_channels().iter().position(|channel| channel.name() == Some("defmt")).unwrap_or(0);
     let channel = rtt.up_channel(channel).ok_or_else(|| failed("it has no channel".into()))?;
-    channel.set_mode(&mut core, ChannelMode::BlockIfFull).map_err(|error| failed(chain(&error)))?;
+    channel.set_mode(&mut core, ChannelMode::BlockIfFull).map_err(|error| failed(error_line(&error)))?;
     let mut reader = texts.reader();
     let mut piece = [0; 4096];
     let mut pause = Duration::ZERO;
-    let mut last = None;
-    while last.is_none() && !ends.load(Ordering::Relaxed) {
-        let count = channel.read(&mut core, &mut piece).map_err(|error| failed(chain(&error)))?;
-        reader.push(piece.get(..count).unwrap_or_default(), |line| {
-            reporter.report(Event::Line(line.into()));
-            if is_last(line) {
-                last = Some(line.strip_prefix("tealight error=").map(String::from));
-            }
-        });
+    let mut ended = None;
+    while ended.is_none() && !ends.load(Ordering::Relaxed) {
+        let count = channel.read(&mut core, &mut piece).map_err(|error| failed(error_line(&error)))?;
+        let bytes = piece.get(..count).unwrap_or_default();
+        ended = reader.push_report(bytes, |line| reporter.report(Event::Line(line.into())));
         if count > 0 {
             pause = Duration::ZERO;
             continue;
@@ -81,11 +76,8 @@ pub fn monitor(
         pause = (2 * pause).clamp(Duration::from_millis(1), PAUSE);
         std::thread::sleep(pause);
     }
-    channel.set_mode(&mut core, ChannelMode::NoBlockSkip).map_err(|error| failed(chain(&error)))?;
-    match last.flatten() {
-        Some(error) => Err(Error::Firmware(error)),
-        None => Ok(()),
-    }
+    channel.set_mode(&mut core, ChannelMode::NoBlockSkip).map_err(|error| failed(error_line(&error)))?;
+    ended.unwrap_or(Ok(())).map_err(Error::Firmware)
 }
 
 /// Waits for the control block.
@@ -95,9 +87,9 @@ fn find(core: &mut Core<'_>, block: u64, reporter: &mut Reporter) -> Result<Rtt,
         match Rtt::attach_region(core, &ScanRegion::Exact(block)) {
             Ok(rtt) => return Ok(rtt),
             Err(probe_rs::rtt::Error::ControlBlockNotFound | probe_rs::rtt::Error::ControlBlockCorrupted(_)) => {}
-            Err(error) => return Err(Error::Log(chain(&error))),
+            Err(error) => return Err(Error::Log(error_line(&error))),
         }
-        if core.status().map_err(|error| Error::Log(chain(&error)))? == CoreStatus::LockedUp {
+        if core.status().map_err(|error| Error::Log(error_line(&error)))? == CoreStatus::LockedUp {
             return Err(Error::Lockup);
         }
         if begun.elapsed() > START {

@@ -1,9 +1,9 @@
 //! Finding the debug probe.
 
 use crate::Error;
-use crate::error::chain;
 use probe_rs::probe::list::{Accessibility, Lister, ProbeListItem};
 use probe_rs::probe::{DebugProbeInfo, DebugProbeSelector, Probe};
+use tealight_console::error_line;
 
 /// The probes that are found, with those that this user may not open.
 pub fn all(lister: &Lister) -> Vec<ProbeListItem> {
@@ -45,7 +45,7 @@ pub fn choose(lister: &Lister, chosen: Option<&str>) -> Result<DebugProbeInfo, E
 /// # Errors
 /// [`Error::Open`].
 pub fn open(probe: &DebugProbeInfo) -> Result<Probe, Error> {
-    probe.open().map_err(|error| Error::Open(chain(&error)))
+    probe.open().map_err(|error| Error::Open(error_line(&error)))
 }
 
 /// The lines that let the user at the screen open a probe: its USB device, and the HID device that older ones are.

@@ -1,9 +1,9 @@
 //! Progress on stderr: bars on a terminal, lines elsewhere. The log goes to stdout.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::collections::HashMap;
-use std::io::IsTerminal as _;
 use std::time::Instant;
+use tealight_console::{Unit, bar};
 use tealight_flash::supervise::{Event, Stage};
 
 /// Shows events.
@@ -44,19 +44,8 @@ impl Progress {
     fn begin(&mut self, stage: Stage) {
         self.finish();
         (self.begun, self.bytes) = (Some(Instant::now()), 0);
-        let total = self.totals.get(name(stage)).copied();
-        if !std::io::stderr().is_terminal() {
-            eprintln!("  ... {}", name(stage));
-            return;
-        }
-        let template = match total {
-            Some(_) => "  {spinner} {msg} [{bar:32}] {bytes} of {total_bytes} ({elapsed})",
-            None => "  {spinner} {msg} ({elapsed})",
-        };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(total.unwrap_or(0)).with_style(style).with_message(name(stage));
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        self.bar = Some(bar);
+        let total = self.totals.get(name(stage)).map(|&bytes| (bytes, Unit::Bytes));
+        self.bar = bar(name(stage), total);
     }
 
     fn end(&mut self, stage: Stage) {

@@ -2,7 +2,6 @@
 
 use crate::error::Usage;
 use crate::files::read;
-use crate::report;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::fs::File;
@@ -47,15 +46,8 @@ fn show(texts: &Texts, source: &mut dyn Read, mut line: impl FnMut(&str)) -> Res
         if count == 0 {
             return Ok(None);
         }
-        let mut last = None;
-        reader.push(&piece[..count], |text| {
-            line(text);
-            if report::is_last(text) {
-                last = Some(text.strip_prefix("tealight error=").map(String::from));
-            }
-        });
-        if let Some(error) = last {
-            return Ok(error);
+        if let Some(ended) = reader.push_report(&piece[..count], &mut line) {
+            return Ok(ended.err());
         }
     }
 }

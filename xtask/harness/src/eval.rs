@@ -109,12 +109,7 @@ pub fn ensure_data(context: &Context, names: &[String]) -> Result<()> {
 
 /// Builds the models' program and returns its path.
 pub fn program(context: &Context) -> Result<PathBuf> {
-    let shell = &context.shell;
-    let cargo = context.cargo();
-    let progress = Progress::start("building tealight-models (Candle takes minutes the first time)");
-    run_quietly(cmd!(shell, "{cargo} build --release --package tealight-models"))?;
-    progress.done("");
-    Ok(context.release_program("tealight-models"))
+    context.build_program("tealight-models", "Candle takes minutes")
 }
 
 /// Measures models on the host and, if asked, on a board.

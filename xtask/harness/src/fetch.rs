@@ -306,6 +306,22 @@ pub fn python_with_pip(context: &Context) -> Result<String> {
     bail!("there is no Python with pip; install Python 3 and pip so that `python3 -m pip --version` works")
 }
 
+/// Installs the packages of a list with hashes into `folder`, which must not exist. It is there whole, or not at all.
+///
+/// # Errors
+/// There is no pip, or it fails.
+pub fn pip_install(context: &Context, list: &Path, options: &[&str], folder: &Path) -> Result<()> {
+    let (shell, python) = (&context.shell, python_with_pip(context)?);
+    let parent = folder.parent().context("a folder of packages has a parent")?;
+    std::fs::create_dir_all(parent)?;
+    // Installed elsewhere and moved, so that an interrupted installation does not look complete.
+    let fresh = tempfile::tempdir_in(parent)?;
+    let target = fresh.path().join("packages");
+    let usual = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"];
+    run_quietly(cmd!(shell, "{python} -m pip install {usual...} {options...} --target {target} --requirement {list}"))?;
+    std::fs::rename(&target, folder).with_context(|| format!("cannot write {}", folder.display()))
+}
+
 // ---- npm ----
 
 /// The archive of an npm package in the cache, downloaded if it is not there.

@@ -13,11 +13,10 @@ mod way;
 
 use crate::answer;
 use crate::board::{self, Board, ConsoleKind, LinuxBoard};
-use crate::context::{Context, run_quietly};
+use crate::context::Context;
 use crate::error::{Reported, Usage};
 use crate::firmware::{self, Level};
 use crate::model::ModelFile;
-use crate::progress::Progress;
 use crate::{build, files, install, report, run};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -254,11 +253,7 @@ fn flashed(context: &Context, board: &Board) -> PathBuf {
 /// # Errors
 /// It does not build.
 pub fn program(context: &Context) -> Result<PathBuf> {
-    let (shell, cargo) = (&context.shell, context.cargo());
-    let progress = Progress::start("building tealight-flash (probe-rs takes minutes the first time)");
-    run_quietly(cmd!(shell, "{cargo} build --release --package tealight-flash"))?;
-    progress.done("");
-    Ok(context.release_program("tealight-flash"))
+    context.build_program("tealight-flash", "probe-rs takes minutes")
 }
 
 /// Runs the program, shows what it prints as it comes, and returns it.

@@ -2,13 +2,11 @@
 
 use super::FlashArgs;
 use crate::board::Board;
-use crate::context::{Context, run_quietly};
-use crate::progress::Progress;
+use crate::context::Context;
 use crate::run;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tealight_board_spec::BySerial;
-use xshell::cmd;
 
 /// Builds firmware with the model, flashes it, and shows its log and its answers.
 ///
@@ -38,9 +36,5 @@ pub(super) fn words(image: &Path, board: &Board, by: &BySerial, port: Option<&st
 /// # Errors
 /// It does not build.
 pub(super) fn program(context: &Context) -> Result<PathBuf> {
-    let (shell, cargo) = (&context.shell, context.cargo());
-    let progress = Progress::start("building tealight-flash-serial (espflash takes a minute the first time)");
-    run_quietly(cmd!(shell, "{cargo} build --release --package tealight-flash-serial"))?;
-    progress.done("");
-    Ok(context.release_program("tealight-flash-serial"))
+    context.build_program("tealight-flash-serial", "espflash takes a minute")
 }

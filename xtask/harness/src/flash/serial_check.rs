@@ -3,7 +3,7 @@
 //! computes the MD5 of that which the program compares. It runs no firmware, so there is no log.
 
 use super::serial;
-use crate::context::{Context, run_quietly};
+use crate::context::Context;
 use crate::fetch;
 use crate::firmware::Level;
 use crate::limit;
@@ -16,7 +16,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tealight_board_spec::Flash;
 use tempfile::TempDir;
-use xshell::cmd;
 
 /// The board.
 const BOARD: &str = "esp32-c3";
@@ -82,21 +81,13 @@ pub fn check(context: &Context) -> Result<()> {
 
 /// Where the mock is, installed into the cache if it is not there.
 fn site(context: &Context) -> Result<PathBuf> {
-    let shell = &context.shell;
     let folder = context.cache().join("esp32-mock-bootloader-0.3.0");
     if folder.is_dir() {
         return Ok(folder);
     }
-    let python = fetch::python_with_pip(context)?;
     let progress = Progress::start("fetching esp32-mock-bootloader from PyPI");
-    std::fs::create_dir_all(context.cache())?;
-    // Installed elsewhere and moved, so that an interrupted installation does not look complete.
-    let fresh = tempfile::tempdir_in(context.cache())?;
-    let (target, list) = (fresh.path().join("site"), context.root.join(PACKAGES));
-    let options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"];
-    run_quietly(cmd!(shell, "{python} -m pip install {options...} --target {target} --requirement {list}"))
+    fetch::pip_install(context, &context.root.join(PACKAGES), &[], &folder)
         .context("pip cannot install esp32-mock-bootloader; is the network reachable?")?;
-    std::fs::rename(&target, &folder)?;
     progress.done("");
     Ok(folder)
 }

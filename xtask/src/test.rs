@@ -251,8 +251,7 @@ fn hardware(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// clippy and the tests of the emulators' program, which is no default member; then the images that the step before has
-/// built for the most part.
+/// clippy and the tests of the emulators' program; then images, the HALs of which the step before has built.
 fn chips(context: &Context, extent: Extent) -> Result<()> {
     optimized_tests(context, "tealight-chip-emulator").run()?;
     chip_check::chip_check(context, extent == Extent::Full)

@@ -251,9 +251,13 @@ fn hardware(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// clippy and the tests of the emulators' program; then images, the HALs of which the step before has built.
+/// clippy and the tests of the emulators' program, and those of the script; then images, the HALs of which the step before
+/// has built.
 fn chips(context: &Context, extent: Extent) -> Result<()> {
+    let shell = &context.shell;
     optimized_tests(context, "tealight-chip-emulator").run()?;
+    let tests = cmd!(shell, "python3 -m unittest discover --quiet --start-directory xtask/chip-emulator/unicorn");
+    tests.env("PYTHONDONTWRITEBYTECODE", "1").quiet().run()?;
     chip_check::chip_check(context, extent == Extent::Full)
 }
 

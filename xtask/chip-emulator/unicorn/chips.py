@@ -8,7 +8,6 @@ reference manual.
 from dataclasses import dataclass, field
 
 from unicorn import arm_const as arm
-from unicorn import riscv_const as riscv
 
 
 def ones(mask):
@@ -52,9 +51,8 @@ class Chip:
     code: list = field(default_factory=list)
     # Registers of the core that Unicorn lacks.
     csrs: dict = field(default_factory=dict)
-    # Functions in the chip's ROM.
-    rom: object = None
-    rom_range: range = range(0)
+    # Addresses of the chip's ROM, whose functions are in `rom.py`.
+    rom: range = range(0)
 
 
 # The system space of an Arm core is memory, except for what `run.py` does with the cycle counter.
@@ -117,27 +115,6 @@ STM32H743 = Chip(
 )
 
 
-def esp32c3_rom(machine, address):
-    """What the chip's ROM has, under the names that esp-hal's linker scripts give these addresses. All else there
-    returns at once; an image that needs its result does not run."""
-    core = machine.core
-    registers = [riscv.UC_RISCV_REG_A0, riscv.UC_RISCV_REG_A1, riscv.UC_RISCV_REG_A2, riscv.UC_RISCV_REG_A3]
-    a0, a1, a2, a3 = (core.reg_read(register) for register in registers)
-    if address == 0x40000354:  # memset
-        core.mem_write(a0, bytes([a1 & 0xFF]) * a2)
-    elif address in (0x40000358, 0x4000035C):  # memcpy, memmove
-        core.mem_write(a0, bytes(core.mem_read(a1, a2)))
-    elif address == 0x40000360:  # memcmp
-        first, second = bytes(core.mem_read(a0, a2)), bytes(core.mem_read(a1, a2))
-        core.reg_write(registers[0], ((first > second) - (first < second)) & 0xFFFFFFFF)
-    elif address == 0x400008AC:  # __udivdi3
-        quotient = (a0 | a1 << 32) // ((a2 | a3 << 32) or 1)
-        core.reg_write(registers[0], quotient & 0xFFFFFFFF)
-        core.reg_write(registers[1], quotient >> 32)
-    else:
-        core.reg_write(registers[0], 1 if address == 0x40000018 else 0)  # rtc_get_reset_reason: power on
-
-
 # The system timer counts 16 MHz, and the core has 160 MHz (TRM, System Timer).
 INSTRUCTIONS_PER_TICK = 10
 
@@ -155,8 +132,7 @@ ESP32C3 = Chip(
     sends=0x60043000,
     code=[(0x40380000, 0x60000), (0x42000000, 0x400000)],
     csrs={0x7E2: lambda machine: machine.instructions & 0xFFFFFFFF},  # mpccr, the cycle counter (TRM, CPU)
-    rom=esp32c3_rom,
-    rom_range=range(0x40000000, 0x40060000),
+    rom=range(0x40000000, 0x40060000),
     answers={
         # USB_SERIAL_JTAG_EP1_CONF_REG: room to send, a byte received (TRM, USB Serial/JTAG Controller)
         0x60043004: [ones(1 << 1), received(2)],

@@ -17,6 +17,7 @@ from unicorn import arm_const as arm
 from unicorn import riscv_const as riscv
 
 from chips import CHIPS
+from rom import Rom
 
 ARM, RISCV = 40, 243  # e_machine
 
@@ -85,8 +86,9 @@ class Machine:
             self.core.mem_write(stored_at if image.machine == ARM else address, data)
         if chip.rom:
             # Every function returns: `ret`.
-            size = len(chip.rom_range)
-            self.core.mem_write(chip.rom_range.start, struct.pack("<I", 0x00008067) * (size // 4))
+            size = len(chip.rom)
+            self.rom = Rom(image.symbols, chip.rom, ARGUMENTS)
+            self.core.mem_write(chip.rom.start, struct.pack("<I", 0x00008067) * (size // 4))
         self.core.hook_add(unicorn.UC_HOOK_BLOCK, self.block)
 
     def block(self, core, address, size, _):
@@ -95,8 +97,9 @@ class Machine:
         if length is None:
             length = self.lengths[address, size] = self.count(bytes(core.mem_read(address, size)))
         self.instructions += length
-        if self.chip.rom and address in self.chip.rom_range:
-            self.chip.rom(self, address)
+        if address in self.chip.rom and (wrong := self.rom.call(core, address)):
+            print(wrong, file=sys.stderr, flush=True)
+            os._exit(1)
         if self.rtt:
             self.blocks += 1
             if self.blocks % 256 == 0:
@@ -240,6 +243,9 @@ class Machine:
             if self.waits > 1000:
                 time.sleep(0.001)
 
+
+# The registers of a function's arguments, a0 to a7.
+ARGUMENTS = [riscv.UC_RISCV_REG_X10 + index for index in range(8)]
 
 # yield, wfi and wfe.
 HINTS = (b"\x10\xbf", b"\x30\xbf", b"\x20\xbf")

@@ -1,5 +1,6 @@
 //! Steps in lanes: those of a lane follow one another, and the lanes run side by side.
 
+use crate::cpu_time;
 use anyhow::{Context as _, Result, bail};
 use std::io::{Read as _, Seek as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,19 +24,32 @@ pub(crate) struct Entry {
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) seconds: u64,
+    /// Of the step's processes; `None` where the system does not tell it.
+    pub(crate) cpu_seconds: Option<u64>,
     pub(crate) passed: bool,
+}
+
+/// What a step's process left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) passed: bool,
+    /// What it printed.
+    pub(crate) printed: String,
+    pub(crate) cpu_seconds: Option<u64>,
 }
 
 impl Outcome {
     /// The line that ends a step's output.
     pub(crate) fn line(&self) -> String {
-        format!("== {}: {} ({} s)", self.name, if self.passed { "passed" } else { "FAILED" }, self.seconds)
+        let passed = if self.passed { "passed" } else { "FAILED" };
+        let cpu = self.cpu_seconds.map(|seconds| format!(", CPU {seconds} s")).unwrap_or_default();
+        format!("== {}: {passed} ({} s{cpu})", self.name, self.seconds)
     }
 }
 
-/// Runs the steps, all of them even if one fails, and shows what each printed when it ends. `run` returns whether a
-/// step passed, and what it printed. The outcomes are in the order of the steps.
-pub(crate) fn run(steps: &[Entry], run: impl Fn(&Entry) -> Result<(bool, String)> + Sync) -> Vec<Outcome> {
+/// Runs the steps, all of them even if one fails, and shows what each printed when it ends. The outcomes
+/// are in the order of the steps.
+pub(crate) fn run(steps: &[Entry], run: impl Fn(&Entry) -> Result<Ended> + Sync) -> Vec<Outcome> {
     let (ended, changed) = (Mutex::new(Vec::<Outcome>::new()), Condvar::new());
     let has_ended = |ended: &[Outcome], name: &str| ended.iter().any(|outcome| outcome.name == name);
     let (ended_of, run_of) = (&ended, &run);
@@ -49,8 +63,12 @@ pub(crate) fn run(steps: &[Entry], run: impl Fn(&Entry) -> Result<(bool, String)
             let begun = Instant::now();
             // A panic must not leave others waiting for this step.
             let result = catch_unwind(AssertUnwindSafe(|| run_of(step))).unwrap_or_else(|_| bail!("it panicked"));
-            let (passed, printed) = result.unwrap_or_else(|error| (false, format!("{error:#}")));
-            let outcome = Outcome { name: step.name.into(), seconds: begun.elapsed().as_secs(), passed };
+            let Ended { passed, printed, cpu_seconds } = result.unwrap_or_else(|error| Ended {
+                passed: false,
+                printed: format!("{error:#}"),
+                cpu_seconds: None,
+            });
+            let outcome = Outcome { name: step.name.into(), seconds: begun.elapsed().as_secs(), cpu_seconds, passed };
             let mut ended = ended_of.lock().unwrap_or_else(PoisonError::into_inner);
             // Under the lock, so that the output of two steps is not mixed.
             println!("== {}\n{}\n{}", step.name, printed.trim_end(), outcome.line());
@@ -69,8 +87,8 @@ pub(crate) fn run(steps: &[Entry], run: impl Fn(&Entry) -> Result<(bool, String)
     ended
 }
 
-/// Runs `program` with `words`. Returns whether it succeeded, and what it printed on both streams, in order.
-pub(crate) fn run_apart(program: &Path, words: &[&str]) -> Result<(bool, String)> {
+/// Runs `program` with `words`. What it printed on both streams is in order, without the line of its CPU time.
+pub(crate) fn run_apart(program: &Path, words: &[&str]) -> Result<Ended> {
     // One file for both streams keeps their order.
     let mut printed = tempfile::tempfile().context("cannot create a temporary file")?;
     let status = Command::new(program)
@@ -83,7 +101,8 @@ pub(crate) fn run_apart(program: &Path, words: &[&str]) -> Result<(bool, String)
     printed.rewind()?;
     let mut bytes = Vec::new();
     printed.read_to_end(&mut bytes)?;
-    Ok((status.success(), String::from_utf8_lossy(&bytes).into_owned()))
+    let (cpu_seconds, printed) = cpu_time::taken_from(&String::from_utf8_lossy(&bytes));
+    Ok(Ended { passed: status.success(), printed, cpu_seconds })
 }
 
 #[cfg(test)]
@@ -98,12 +117,16 @@ mod tests {
         Entry { name: "e", lane: 2, after: Some("a step that is not run") },
     ];
 
+    fn ended(passed: bool, printed: &str, cpu_seconds: Option<u64>) -> Ended {
+        Ended { passed, printed: printed.into(), cpu_seconds }
+    }
+
     #[test]
     fn a_step_waits_for_its_lane_and_for_the_step_that_it_names() {
         let begun = Mutex::new(Vec::new());
         let outcomes = run(STEPS, |step| {
             begun.lock().unwrap().push(step.name);
-            Ok((true, String::new()))
+            Ok(ended(true, "", None))
         });
         assert_eq!(begun.into_inner().unwrap(), ["c", "a", "b", "d", "e"]);
         assert!(outcomes.iter().map(|outcome| outcome.name.as_str()).eq(["a", "b", "c", "d", "e"]));
@@ -112,11 +135,13 @@ mod tests {
     #[test]
     fn a_step_that_fails_or_cannot_be_started_stops_no_other() {
         let outcomes = run(STEPS, |step| match step.name {
-            "c" => Ok((false, "bad".into())),
+            "c" => Ok(ended(false, "bad", Some(3))),
             "b" => bail!("no program"),
             "d" => panic!("seeded"),
-            _ => Ok((true, String::new())),
+            _ => Ok(ended(true, "", None)),
         });
+        assert_eq!(outcomes[2].line(), "== c: FAILED (0 s, CPU 3 s)");
+        assert_eq!(outcomes[1].line(), "== b: FAILED (0 s)");
         let passed: Vec<bool> = outcomes.iter().map(|outcome| outcome.passed).collect();
         assert_eq!(passed, [true, false, false, false, true]);
     }
@@ -124,8 +149,10 @@ mod tests {
     #[test]
     fn both_streams_of_a_program_are_shown_in_order_with_its_success() {
         let shell = |script: &str| run_apart(Path::new("sh"), &["-c", script]).unwrap();
-        assert_eq!(shell("echo one; echo two >&2; echo three"), (true, "one\ntwo\nthree\n".into()));
-        assert_eq!(shell("echo bad >&2; exit 3"), (false, "bad\n".into()));
+        assert_eq!(shell("echo one; echo two >&2; echo three"), ended(true, "one\ntwo\nthree\n", None));
+        assert_eq!(shell("echo bad >&2; exit 3"), ended(false, "bad\n", None));
+        let told = format!("echo one; echo '{}'; echo bad >&2; exit 1", cpu_time::line(5));
+        assert_eq!(shell(&told), ended(false, "one\nbad\n", Some(5)));
         assert!(run_apart(Path::new("/no such program"), &[]).is_err());
     }
 }

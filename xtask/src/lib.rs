@@ -4,6 +4,7 @@
 //! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with
 //! `--json`.
 
+mod cpu_time;
 mod examples;
 mod lanes;
 pub mod new_board;

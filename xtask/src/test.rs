@@ -11,6 +11,7 @@
 use crate::board::LinuxBoard;
 use crate::board::{self, Board};
 use crate::context::Context;
+use crate::cpu_time;
 use crate::error::Usage;
 use crate::firmware::Level;
 use crate::fuzz::FuzzArgs;
@@ -19,7 +20,7 @@ use crate::layout::LayoutArgs;
 use crate::linux::{self, OnLinux as _};
 use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
-use crate::table::table;
+use crate::table::{Table, table};
 use crate::{
     check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash,
     flash_check, fuzz, install, layout, llm, parsing, publish, repeat,
@@ -460,7 +461,11 @@ pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
     };
     if let Some(name) = &args.alone {
         let step = STEPS.iter().find(|step| step.name == name).with_context(|| format!("there is no step `{name}`"))?;
-        return (step.run)(context, extent);
+        let ended = (step.run)(context, extent);
+        if let Some(seconds) = cpu_time::seconds() {
+            println!("{}", cpu_time::line(seconds));
+        }
+        return ended;
     }
     let outcomes = if args.all {
         let mut ids: Vec<String> = emulator::boards_here(context)?.into_iter().map(|board| board.id).collect();
@@ -512,9 +517,14 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
 fn run_all(context: &Context, steps: &[Named]) -> Vec<Outcome> {
     let run = |(name, run): &Named| {
         println!("== {name}");
-        let begun = Instant::now();
+        let (begun, cpu_before) = (Instant::now(), cpu_time::seconds());
         let ended = run(context);
-        let outcome = Outcome { name: name.clone(), seconds: begun.elapsed().as_secs(), passed: ended.is_ok() };
+        let outcome = Outcome {
+            name: name.clone(),
+            seconds: begun.elapsed().as_secs(),
+            cpu_seconds: cpu_time::seconds().zip(cpu_before).map(|(after, before)| after - before),
+            passed: ended.is_ok(),
+        };
         println!("{}", outcome.line());
         if let Err(error) = ended {
             println!("{error:#}");
@@ -549,18 +559,25 @@ fn entries(steps: &[&Step]) -> Vec<lanes::Entry> {
     steps.iter().map(|step| lanes::Entry { name: step.name, lane: step.lane as usize, after: step.after }).collect()
 }
 
+/// How long each step took.
+fn times(outcomes: &[Outcome]) -> Table {
+    let mut table = table(&["step"], &["seconds", "CPU seconds"], &[""]);
+    for Outcome { name, seconds, cpu_seconds, passed } in outcomes {
+        let cpu_seconds = cpu_seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
+        table.row([name.clone(), seconds.to_string(), cpu_seconds, if *passed { "passed" } else { "FAILED" }.into()]);
+    }
+    table
+}
+
 /// Shows how long each step took, and in the last lines what failed.
 fn sum_up(outcomes: &[Outcome], seconds: u64) -> Result<()> {
-    let mut table = table(&["step"], &["seconds"], &[""]);
-    for Outcome { name, seconds, passed } in outcomes {
-        table.row([name.clone(), seconds.to_string(), if *passed { "passed" } else { "FAILED" }.into()]);
-    }
-    println!("{table}");
+    println!("{}", times(outcomes));
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed).collect();
     for outcome in &failed {
         println!("failed: {}", outcome.name);
     }
-    println!("in {seconds} s");
+    let cpu_seconds: u64 = outcomes.iter().filter_map(|outcome| outcome.cpu_seconds).sum();
+    println!("in {seconds} s, CPU {cpu_seconds} s");
     println!("{} passed, {} failed", outcomes.len() - failed.len(), failed.len());
     if !failed.is_empty() {
         bail!("{} of the steps failed", failed.len());
@@ -592,9 +609,18 @@ mod tests {
 
     #[test]
     fn a_failed_step_is_named_and_counted() {
-        let outcome = |name: &str, passed| Outcome { name: name.into(), seconds: 1, passed };
+        let outcome = |name: &str, passed| Outcome { name: name.into(), seconds: 1, cpu_seconds: Some(2), passed };
         sum_up(&[outcome("a", true)], 1).unwrap();
         let error = sum_up(&[outcome("a", true), outcome("b", false)], 1).unwrap_err();
         assert_eq!(error.to_string(), "1 of the steps failed");
+    }
+
+    #[test]
+    fn a_cpu_time_that_is_not_known_is_left_empty() {
+        let outcome = |name: &str, cpu_seconds| Outcome { name: name.into(), seconds: 4, cpu_seconds, passed: true };
+        let shown = times(&[outcome("a", Some(17)), outcome("b", None)]).to_string();
+        let words: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert!(words.contains(&vec!["a", "4", "17", "passed"]), "{shown}");
+        assert!(words.contains(&vec!["b", "4", "passed"]), "{shown}");
     }
 }

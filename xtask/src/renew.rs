@@ -18,7 +18,7 @@ use xshell::cmd;
 const BLESSED: &[[&str; 3]] = &[
     ["tealight-format", "parse", "the_core_crate_has_this_example_file"],
     ["tealight-format", "spec", "the_operator_table_of_spec_md_is_up_to_date"],
-    ["tealight-board-spec", "listed", "the_boards_that_programs_carry_are_those_of_the_folders"],
+    ["tealight-board-spec", "listed", "the_built_in_boards_are_those_of_the_folders"],
     ["tealight", "hostile", "the_seeds_of_the_fuzzer_are_models"],
 ];
 

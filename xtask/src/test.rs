@@ -171,7 +171,7 @@ const MIRI_AT_LENGTH: &[&[&str]] = &[
 fn format(context: &Context) -> Result<()> {
     install::ensure_component(context, "fmt", "rustfmt")?;
     cargo(context, &["fmt", "--all", "--check"]).context("`cargo fmt --all` fixes it")?;
-    for board in Board::built_only(&context.root)? {
+    for board in Board::on_hals(&context.root)? {
         let manifest = board.manifest().display().to_string();
         let command = ["fmt", "--manifest-path", &manifest];
         cargo(context, &[&command[..], &["--check"]].concat())
@@ -186,10 +186,10 @@ fn clippy_host(context: &Context) -> Result<()> {
 
 /// The default board with each feature, which choose the same on every board; except under `--fast`, the others as well.
 ///
-/// With the profile of firmware, whose folder no other lane writes.
+/// With the profile of firmware, whose folder no other lane writes. Boards on HALs are left to [`hardware`].
 fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
-    for board in Board::emulated(&context.root)? {
+    for board in Board::emulated(&context.root)?.into_iter().filter(|board| !board.is_on_hal()) {
         let features: &[&[&str]] = match (board.id == board::DEFAULT, extent) {
             (true, _) => &[&[], &["audio"], &["loadable"], &["measure-parse"], &["seed-faults"], &["text"]],
             (false, Extent::Fast) => continue,
@@ -237,11 +237,11 @@ fn no_panic(context: &Context) -> Result<()> {
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }
 
-/// Boards that nothing here runs. `cargo clippy` would compile their HALs once more, which takes minutes.
+/// Boards on HALs. `cargo clippy` would compile their HALs once more, which takes minutes.
 fn hardware(context: &Context) -> Result<()> {
     layout::layout(context, &LayoutArgs::default())?;
     let model = check_no_panic::model_file(context)?;
-    for board in Board::built_only(&context.root)? {
+    for board in Board::on_hals(&context.root)? {
         firmware::cargo(context, &board, &["rustc", "--profile", "firmware"], &[])
             .args(["--", "-D", "warnings"])
             .envs(CHECKED)

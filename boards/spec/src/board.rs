@@ -1,6 +1,6 @@
 //! A board with firmware.
 
-use crate::{SpecError, Version, files, files_in, read};
+use crate::{FOLDER, SpecError, Version, files, files_in, read};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -319,7 +319,7 @@ impl Board {
     /// # Errors
     /// [`SpecError::Read`] if there is no folder `boards`, and the error of the first file that is refused.
     pub fn all(root: &Path) -> Result<Vec<Self>, SpecError> {
-        files_in(&root.join("boards"))?;
+        files_in(&root.join(FOLDER))?;
         let read = |file: PathBuf| {
             let board = read(&file, Self::parse)?;
             let folder = file.parent().unwrap_or(root);
@@ -344,12 +344,18 @@ impl Board {
         Ok(Self::all(root)?.into_iter().filter(|board| board.chip_emulator.is_some()).collect())
     }
 
-    /// Returns the boards of real hardware, which QEMU does not have: their images are built and checked.
+    /// Returns the boards on the HALs of their chips, as firmware for real hardware is: crates in workspaces of their
+    /// own, whose images are checked. QEMU may have one of them, too.
     ///
     /// # Errors
     /// As for [`Board::all`].
-    pub fn built_only(root: &Path) -> Result<Vec<Self>, SpecError> {
-        Ok(Self::all(root)?.into_iter().filter(|board| board.qemu.is_none()).collect())
+    pub fn on_hals(root: &Path) -> Result<Vec<Self>, SpecError> {
+        Ok(Self::all(root)?.into_iter().filter(Self::is_on_hal).collect())
+    }
+
+    /// Returns whether the board's crate is on the HAL of its chip, and so not in the main workspace.
+    pub fn is_on_hal(&self) -> bool {
+        self.folder.parent() != Some(Path::new(FOLDER))
     }
 
     /// Returns the path of the crate's manifest, relative to the root of the workspace.

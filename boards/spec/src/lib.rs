@@ -29,8 +29,11 @@ pub use version::Version;
 
 use std::path::{Path, PathBuf};
 
-/// The folders of boards with firmware: those that only need the main workspace, and those on the HALs of their chips.
-const FOLDERS: [&str; 3] = ["boards", "boards/hardware", "boards/espressif"];
+/// The folder of boards with firmware that only need the main workspace.
+const FOLDER: &str = "boards";
+
+/// The folders of boards with firmware: that, and those of boards on the HALs of their chips.
+const FOLDERS: [&str; 3] = [FOLDER, "boards/hardware", "boards/espressif"];
 
 /// The reason why a description of a board is refused.
 #[derive(Debug, thiserror::Error)]

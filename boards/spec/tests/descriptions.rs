@@ -116,9 +116,14 @@ fn a_summary_needs_fewer_keys_and_agrees_with_the_board() {
 #[test]
 fn every_board_of_the_workspace_is_well_described() {
     let (all, emulated) = (Board::all(&root()).unwrap(), Board::emulated(&root()).unwrap());
-    let built_only = Board::built_only(&root()).unwrap();
-    assert!(emulated.len() >= 16 && built_only.len() >= 7);
-    assert_eq!(all.len(), emulated.len() + built_only.len());
+    let (chips, on_hals) = (Board::chips(&root()).unwrap(), Board::on_hals(&root()).unwrap());
+    assert!(emulated.len() >= 17 && chips.len() >= 7 && on_hals.len() >= 8);
+    // None runs in two emulators.
+    assert!(!all.iter().any(|board| board.qemu.is_some() && board.chip_emulator.is_some()));
+    // QEMU runs the start-up code of a HAL, too.
+    assert!(on_hals.iter().any(|board| board.qemu.is_some()));
+    assert!(chips.iter().all(Board::is_on_hal));
+    assert!(on_hals.iter().all(|board| !root().join("boards").join(&board.id).exists()));
     assert!(all.iter().all(|board| root().join(board.manifest()).is_file()));
     assert!(LinuxBoard::all(&root()).unwrap().len() >= 3);
     assert!(LinuxBoard::find(&root(), "linux-aarch64").unwrap().is_some());

@@ -13,7 +13,7 @@ pub fn setup(context: &Context) -> Result<()> {
     for board in emulator::boards_here(context)? {
         eprintln!("  ok  {} can run here", board.id);
     }
-    for board in Board::built_only(&context.root)? {
+    for board in Board::all(&context.root)?.into_iter().filter(|board| board.qemu.is_none()) {
         install::ensure_target(context, &board.target)?;
         eprintln!("  ok  {} can be built here", board.id);
     }

@@ -32,7 +32,7 @@ use tealight_cli::grouped;
 /// What to look at.
 #[derive(Debug, Default, Args)]
 pub struct LayoutArgs {
-    /// Only this board; may be given more than once [default: all that are built only]
+    /// Only this board; may be given more than once [default: all on the HALs of their chips]
     #[arg(long, value_name = "BOARD")]
     pub board: Vec<String>,
     /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
@@ -63,7 +63,7 @@ struct Layout {
 /// Builds the boards and checks their images.
 pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
     let boards = if args.board.is_empty() {
-        Board::built_only(&context.root)?
+        Board::on_hals(&context.root)?
     } else {
         args.board.iter().map(|id| board::find(&context.root, id)).collect::<Result<_>>()?
     };

@@ -66,7 +66,7 @@ pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
 #[doc(hidden)]
 pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write_input};
-pub use linked::{AllOps, Ops};
+pub use linked::{AllOps, Int8Ops, Ops};
 #[cfg(feature = "alloc")]
 pub use owned::{AlignedBytes, OpenError, OwnedSession};
 pub use score::{argmax, compare_scores, top_k};

@@ -33,3 +33,11 @@ pub struct AllOps;
 impl Ops for AllOps {
     const SET: OpSet = OpSet::ALL;
 }
+
+/// The operators of int8 networks, [`OpSet::INT8`]: half of the flash of [`AllOps`] on a core without floating point.
+#[derive(Clone, Copy, Debug)]
+pub struct Int8Ops;
+
+impl Ops for Int8Ops {
+    const SET: OpSet = OpSet::INT8;
+}

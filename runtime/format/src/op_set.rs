@@ -37,6 +37,31 @@ impl OpSet {
     /// Every operator, with weights of every type.
     pub const ALL: Self = Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16();
 
+    /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends.
+    pub const INT8: Self = Self::of(&[
+        OpCode::Conv2d,
+        OpCode::DepthwiseConv2d,
+        OpCode::FullyConnected,
+        OpCode::AvgPool2d,
+        OpCode::MaxPool2d,
+        OpCode::Add,
+        OpCode::Sub,
+        OpCode::Mul,
+        OpCode::Softmax,
+        OpCode::Lookup,
+        OpCode::Pad,
+        OpCode::Mean,
+        OpCode::Concat,
+        OpCode::StridedSlice,
+        OpCode::Transpose,
+        OpCode::ResizeNearest,
+        OpCode::Quantize,
+        OpCode::Dequantize,
+        OpCode::Svdf,
+        OpCode::Copy,
+        OpCode::Prelu,
+    ]);
+
     /// The operators with preparation before some of their rows.
     const PREPARING: Self = {
         let (mut set, mut i) = (Self::EMPTY, 0);
@@ -217,6 +242,15 @@ mod tests {
         state_len: 0,
         op_set: OpSet::EMPTY,
     };
+
+    #[test]
+    fn an_operator_is_one_of_int8_networks_or_named_after_f32_or_blocks() {
+        for &code in OpCode::ALL {
+            let other = ["F32", "Block", "Positions"].iter().any(|end| code.name().ends_with(end));
+            assert_eq!(OpSet::INT8.has(code), !other, "{}", code.name());
+        }
+        assert!(!OpSet::INT8.has_f16() && OpSet::INT8.without(OpSet::ALL).is(&OpSet::EMPTY));
+    }
 
     #[test]
     fn every_code_below_192_has_a_bit_of_its_own_in_set_and_header() {

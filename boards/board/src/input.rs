@@ -1,11 +1,13 @@
 //! The sources of an app's inputs, and the reasons why an app stops.
 
 use crate::Board;
+use crate::bytes::fill;
 use crate::log::emit;
-use embedded_io::Read;
 #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
 use tealight::{FORMAT_VERSION, ModelError};
 use tealight::{Ops, Session};
+#[cfg(feature = "model-slot")]
+use tealight_slot::SlotError;
 
 /// The reason why an app stopped before its inputs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) enum Failure {
     Parse(ModelError),
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
     Load(tealight::LoadError),
+    #[cfg(feature = "model-slot")]
+    Slot(tealight_slot::SlotError),
     #[cfg(feature = "compare-arch")]
     Arch,
     #[cfg(feature = "compare-arch")]
@@ -58,6 +62,19 @@ impl Failure {
             Failure::Parse(error) => emit!("tealight error=model-refused: {}", error),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
             Failure::Load(error) => emit!("tealight error=model-refused: {}", error),
+            #[cfg(feature = "model-slot")]
+            Failure::Slot(SlotError::Empty) => {
+                emit!("tealight error=no-model: the model slot is empty, or writing it was interrupted")
+            }
+            #[cfg(feature = "model-slot")]
+            Failure::Slot(SlotError::Version { found }) => {
+                emit!(
+                    "tealight error=no-model: the model slot is laid out in version {}, which this firmware does not read",
+                    found
+                )
+            }
+            #[cfg(feature = "model-slot")]
+            Failure::Slot(_) => emit!("tealight error=model-damaged: the model slot's checksum is another"),
             #[cfg(feature = "compare-arch")]
             Failure::Arch => emit!("tealight error=instruction-set-differs"),
             #[cfg(feature = "compare-arch")]
@@ -104,23 +121,7 @@ pub(crate) fn next<B: Board>(
     bytes: &mut [u8],
 ) -> Result<usize, Failure> {
     match embedded {
-        Some(source) => fill(source, bytes),
-        None => fill(board.input().ok_or(Failure::NoInput)?, bytes),
+        Some(source) => fill(source, bytes).map_err(|_| Failure::InputRead),
+        None => fill(board.input().ok_or(Failure::NoInput)?, bytes).map_err(|_| Failure::InputRead),
     }
-}
-
-/// Reads until `bytes` is full or the source ends; returns the number of bytes read.
-fn fill<R: Read>(source: &mut R, bytes: &mut [u8]) -> Result<usize, Failure> {
-    let mut filled = 0_usize;
-    while let Some(rest) = bytes.get_mut(filled..) {
-        if rest.is_empty() {
-            break;
-        }
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(read) => filled = filled.saturating_add(read),
-            Err(_) => return Err(Failure::InputRead),
-        }
-    }
-    Ok(filled)
 }

@@ -5,8 +5,8 @@
 //! The output is a u32 for each poll: its ticks.
 
 use crate::Board;
+use crate::bytes::write_all;
 use crate::input::{Failure, next};
-use embedded_io::Write;
 use tealight::{AllOps, Budget, Model, Session};
 
 /// Represents a poll to the end of an operator.
@@ -57,7 +57,9 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
         let ticks = board.ticks().wrapping_sub(start);
         let _ = core::hint::black_box(progress);
         let sink = board.output().ok_or(Failure::NoOutput)?;
-        sink.write_all(&ticks.to_le_bytes()).map_err(|_| Failure::OutputWrite)?;
+        if !write_all(sink, &ticks.to_le_bytes()) {
+            return Err(Failure::OutputWrite);
+        }
     }
     Ok(())
 }

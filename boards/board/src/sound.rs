@@ -1,9 +1,9 @@
 //! Inputs from sound: computes a model's features from samples.
 
 use crate::Board;
+use crate::bytes::write_all;
 use crate::input::{Failure, InputSource, next};
 use crate::log::emit;
-use embedded_io::Write;
 use tealight::{Ops, Session};
 use tealight_audio::{Features, HOP, LogMel, SAMPLE_RATE};
 
@@ -65,7 +65,9 @@ impl<const FRAMES: usize, const BANDS: usize> InputSource for AudioInput<'_, FRA
         let mut input = session.input(0).ok_or(Failure::Features)?;
         input.copy_from(features.as_slice()).map_err(|_| Failure::Features)?;
         let sink = board.output().ok_or(Failure::NoOutput)?;
-        sink.write_all(input.as_bytes()).map_err(|_| Failure::OutputWrite)?;
+        if !write_all(sink, input.as_bytes()) {
+            return Err(Failure::OutputWrite);
+        }
         Ok(true)
     }
 }

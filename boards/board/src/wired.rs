@@ -4,9 +4,10 @@
 //! output=[..]`. Inputs are received as raw bytes, after their number (u32, little-endian), because the connection has
 //! no end of file; or they are built into the image.
 
+use crate::bytes::fill;
 use crate::{Board, Machine, Outcome, calibrate, fault, stack};
 use defmt::println;
-use embedded_io::{ErrorKind, ErrorType, Read, ReadExactError, Write};
+use embedded_io::{ErrorKind, ErrorType, Read, Write};
 
 /// A machine with a serial connection.
 pub trait Wire: Machine {
@@ -119,10 +120,9 @@ impl<M: Wire> Read for Incoming<M> {
                 // The sender may wait for this.
                 println!("tealight ready=1");
                 let mut length = [0; 4];
-                reader.read_exact(&mut length).map_err(|error| match error {
-                    ReadExactError::UnexpectedEof => ErrorKind::BrokenPipe,
-                    ReadExactError::Other(_) => ErrorKind::Other,
-                })?;
+                if fill(reader, &mut length).map_err(|_| ErrorKind::Other)? < length.len() {
+                    return Err(ErrorKind::BrokenPipe);
+                }
                 u32::from_le_bytes(length)
             }
         };

@@ -1,6 +1,7 @@
 //! The log of a microcontroller: a global logger of defmt. A frame is buffered and then written in few pieces, because
 //! each call to the host takes long.
 
+use crate::bytes::write_all;
 use core::cell::UnsafeCell;
 use critical_section::RestoreState;
 use defmt::{Encoder, Logger};
@@ -40,7 +41,7 @@ struct Console {
 unsafe fn write<C: Write>(context: *mut (), bytes: &[u8]) {
     // SAFETY: as the caller says.
     let console = unsafe { &mut *context.cast::<C>() };
-    let _ = console.write_all(bytes);
+    let _ = write_all(console, bytes);
     let _ = console.flush();
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A streaming model's state is kept from one inference to the next.
 
+use crate::bytes::write_all;
 #[cfg(feature = "measure-parse")]
 use crate::input;
 use crate::input::{Failure, InputSource, RawInput};
@@ -12,7 +13,6 @@ use crate::stack::Meter;
 use crate::text::TextInput;
 use crate::{Board, Outcome, calibrate};
 use embedded_hal::digital::OutputPin;
-use embedded_io::Write;
 use tealight::{Arena, Embedded, Ops, Session};
 
 /// Runs `model` once for each input, then exits. The inputs are consecutive bytes in `embedded` if that is given,
@@ -77,18 +77,50 @@ pub fn app_loadable<B: Board>(
     embedded: Option<&'static [u8]>,
 ) -> ! {
     start(board);
-    let result = match tealight::Model::parse(file) {
-        Ok(model) => match Session::<tealight::AllOps>::load(&model, memory) {
-            Ok(mut session) => {
-                emit!("tealight model_cost={}", model.cost());
-                emit!("tealight longest_row={}", model.longest_row());
-                serve(board, &mut session, &mut RawInput(embedded))
-            }
-            Err(error) => Err(Failure::Load(error)),
-        },
-        Err(error) => Err(Failure::Parse(error)),
+    let result = load(board, file, memory, embedded);
+    end(board, result)
+}
+
+/// Like [`app_loadable`] for the model in `slot`, on the slot's inputs if it has any, otherwise on those of the board.
+#[cfg(all(feature = "model-slot", not(any(feature = "measure-parse", feature = "measure-polls"))))]
+pub fn app_slot<B: Board>(board: &mut B, slot: &'static [u8], memory: &'static mut [u8]) -> ! {
+    start(board);
+    let result = match tealight_slot::read(slot) {
+        Ok(found) => {
+            emit!("tealight slot_model_bytes={}", found.model.len() as u32);
+            load(board, found.model, memory, (!found.inputs.is_empty()).then_some(found.inputs))
+        }
+        Err(error) => Err(Failure::Slot(error)),
     };
     end(board, result)
+}
+
+/// The operators that firmware links which loads models.
+#[cfg(all(
+    feature = "loadable",
+    not(any(feature = "int8-only", feature = "measure-parse", feature = "measure-polls"))
+))]
+type Linked = tealight::AllOps;
+#[cfg(all(
+    feature = "loadable",
+    feature = "int8-only",
+    not(any(feature = "measure-parse", feature = "measure-polls"))
+))]
+type Linked = tealight::Int8Ops;
+
+/// Parses a model and runs it.
+#[cfg(all(feature = "loadable", not(any(feature = "measure-parse", feature = "measure-polls"))))]
+fn load<B: Board>(
+    board: &mut B,
+    file: &'static [u8],
+    memory: &'static mut [u8],
+    embedded: Option<&'static [u8]>,
+) -> Result<u32, Failure> {
+    let model = tealight::Model::parse(file).map_err(Failure::Parse)?;
+    let mut session = Session::<Linked>::load(&model, memory).map_err(Failure::Load)?;
+    emit!("tealight model_cost={}", model.cost());
+    emit!("tealight longest_row={}", model.longest_row());
+    serve(board, &mut session, &mut RawInput(embedded))
 }
 
 /// With `measure-parse`: parses the files in the board's input and reports the time of each. Each file is preceded by
@@ -226,7 +258,9 @@ fn write_outputs<B: Board, O: Ops>(board: &mut B, session: &Session<'_, O>) -> R
     let sink = board.output().ok_or(Failure::NoOutput)?;
     for index in 0..session.model().output_count() {
         let Some(tensor) = session.output(index) else { break };
-        sink.write_all(tensor.as_bytes()).map_err(|_| Failure::OutputWrite)?;
+        if !write_all(sink, tensor.as_bytes()) {
+            return Err(Failure::OutputWrite);
+        }
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ macro_rules! connected {
 
 /// Runs the app on a board, `tealight_board::run!(board)`, and never returns. Once in a program.
 ///
-/// The features of `tealight-board` select the app: `audio`, `text`, `loadable`, or none of them. The build script
+/// The features of `tealight-board` select the app: `audio`, `text`, `loadable`, `model-slot`, or none of them. The build script
 /// (`tealight-board-build`) sets the path of the compiled model to embed, `TEALIGHT_MODEL` or a model of digits, and
 /// that of the inputs to embed, if there are any: `TEALIGHT_INPUT`.
 #[macro_export]
@@ -106,8 +106,27 @@ macro_rules! run_app {
     }};
 }
 
+/// Runs the app for the model in the slot, whose first contents the image brings along.
+#[cfg(all(feature = "model-slot", not(any(feature = "audio", feature = "text"))))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_app {
+    ($board:expr, $input:expr) => {{
+        #[used]
+        #[unsafe(link_section = ".model_slot")]
+        static FIRST: $crate::Slot<[u8; include_bytes!(env!("TEALIGHT_MODEL")).len()]> =
+            $crate::Slot(*include_bytes!(env!("TEALIGHT_MODEL")));
+        const ARENA: usize = $crate::bytes(env!("TEALIGHT_LOADABLE_MEMORY"));
+        static mut MEMORY: $crate::tealight::Arena<ARENA> = $crate::tealight::Arena::new();
+        let mut board = $board;
+        // SAFETY: this is the only place that names it, and it is run once.
+        let arena = unsafe { &mut *(&raw mut MEMORY) };
+        $crate::app_slot(&mut board, $crate::slot(), arena.bytes_mut())
+    }};
+}
+
 /// Runs the app for any model that fits: it is parsed at run time.
-#[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "text"))))]
+#[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "model-slot", feature = "text"))))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_app {
@@ -120,6 +139,19 @@ macro_rules! run_app {
         let arena = unsafe { &mut *(&raw mut MEMORY) };
         $crate::app_loadable(&mut board, &MODEL.0, arena.bytes_mut(), $input)
     }};
+}
+
+/// Returns the model slot: the region that the linker's script, which `tealight-board-build` writes, keeps for it.
+#[cfg(all(target_os = "none", feature = "model-slot"))]
+#[doc(hidden)]
+pub fn slot() -> &'static [u8] {
+    unsafe extern "C" {
+        static _model_slot: u8;
+        static _model_slot_end: u8;
+    }
+    let (start, end) = (&raw const _model_slot, &raw const _model_slot_end);
+    // SAFETY: the symbols are the bounds of a region of flash, which nothing writes while the firmware runs.
+    unsafe { core::slice::from_raw_parts(start, end.addr().saturating_sub(start.addr())) }
 }
 
 /// A model file in the image, aligned like a flash slot.

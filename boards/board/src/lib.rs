@@ -8,6 +8,7 @@
 
 pub mod app;
 mod board;
+mod bytes;
 pub mod calibrate;
 #[cfg(target_os = "none")]
 pub mod clock;
@@ -44,8 +45,13 @@ mod wired;
 
 #[cfg(feature = "loadable")]
 pub use app::app_loadable;
+#[cfg(feature = "model-slot")]
+pub use app::app_slot;
 pub use app::{app, app_audio, app_text};
 pub use board::{Board, Outcome};
+#[cfg(all(target_os = "none", feature = "model-slot"))]
+#[doc(hidden)]
+pub use entry::slot;
 #[doc(hidden)]
 pub use entry::{Slot, bytes};
 #[cfg(all(target_os = "none", feature = "faults"))]

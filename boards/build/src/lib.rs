@@ -7,9 +7,6 @@ use std::path::PathBuf;
 use std::{env, fs};
 use tealight_board_spec::{Board, Boot, Region};
 
-/// The maximum size of the arena of a model that is loaded at run time.
-const LOADABLE: u64 = 512 * 1024;
-
 /// The size of the RP2040's second-stage boot loader in bytes.
 const BOOT2: u64 = 256;
 
@@ -32,12 +29,13 @@ pub fn main() {
     println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-env=TEALIGHT_BOARD={}", board.id);
-    println!("cargo:rustc-env=TEALIGHT_LOADABLE_MEMORY={}", loadable_memory(&board));
+    println!("cargo:rustc-env=TEALIGHT_LOADABLE_MEMORY={}", board.loadable_arena());
 
     println!("cargo:rerun-if-env-changed=TEALIGHT_MODEL");
     if env::var_os("TEALIGHT_MODEL").is_none() {
         println!("cargo:rustc-env=TEALIGHT_MODEL={}", default_model().display());
     }
+    println!("cargo:rerun-if-env-changed=TEALIGHT_SLOT");
     println!("cargo:rerun-if-env-changed=TEALIGHT_INPUT");
     println!("cargo::rustc-check-cfg=cfg(embedded_input)");
     if env::var_os("TEALIGHT_INPUT").is_some() {
@@ -52,7 +50,8 @@ fn default_model() -> PathBuf {
 
 /// Writes `memory.x`, and links with it and with the start-up crate's script.
 fn link_from_memory_x(board: &Board, architecture: &str) {
-    let memory = memory_x(board, architecture).unwrap_or_else(|error| panic!("in board.toml: {error}"));
+    let slot = env::var_os("TEALIGHT_SLOT").is_some();
+    let memory = memory_x(board, architecture, slot).unwrap_or_else(|error| panic!("in board.toml: {error}"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(out.join("memory.x"), memory).expect("OUT_DIR is writable");
     println!("cargo:rustc-link-search={}", out.display());
@@ -75,8 +74,10 @@ fn region<'a>(board: &'a Board, name: &str) -> Result<&'a Region, String> {
 /// The stack is below the variables. On most chips nothing is mapped below the RAM, so a stack overflow is a fault
 /// instead of silent damage. The rest of the RAM is for variables, and the linker reports variables that do not fit.
 ///
+/// With `slot`, the firmware has only the flash below the board's model slot, and the section `.model_slot` is in it.
+///
 /// A region `reset` holds the section `.reset`, for a machine that starts elsewhere than its image does.
-fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
+fn memory_x(board: &Board, architecture: &str, slot: bool) -> Result<String, String> {
     let (flash, ram, stack) = (region(board, "flash")?, region(board, "ram")?, board.stack);
     if stack % 16 != 0 || stack >= ram.length {
         return Err(format!("`stack = {stack}` must be a multiple of 16 and less than the RAM, {}", ram.length));
@@ -86,14 +87,18 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
         Some(Boot::Rp2040) => (format!("  BOOT2 : ORIGIN = {:#x}, LENGTH = {BOOT2:#x}\n", flash.origin), BOOT2),
         _ => (String::new(), 0),
     };
-    if flash.length <= first {
+    let (flash_end, slot) = match slot {
+        true => model_slot(board)?,
+        false => (flash.origin + flash.length, (String::new(), "")),
+    };
+    if flash_end <= flash.origin + first {
         return Err(format!("`[memory.flash]` must have more than {first} bytes"));
     }
     let regions = format!(
         "{boot2}  FLASH : ORIGIN = {:#x}, LENGTH = {:#x}\n  STACK : ORIGIN = {:#x}, LENGTH = {stack:#x}\n  \
          RAM : ORIGIN = {:#x}, LENGTH = {:#x}\n",
         flash.origin + first,
-        flash.length - first,
+        flash_end - flash.origin - first,
         ram.origin,
         ram.origin + stack,
         ram.length - stack,
@@ -102,7 +107,7 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
         let region = format!("  RESET : ORIGIN = {:#x}, LENGTH = {:#x}\n", reset.origin, reset.length);
         (region, "SECTIONS { .reset : { KEEP(*(.reset)) } > RESET } INSERT BEFORE .text;\n")
     });
-    let (reset, section) = reset;
+    let ((reset, section), (slot, slot_section)) = (reset, slot);
     let aliases = if architecture.starts_with("riscv") {
         ["TEXT = FLASH", "RODATA = FLASH", "DATA = RAM", "BSS = RAM", "HEAP = RAM", "STACK = STACK"]
             .map(|alias| alias.split_once(" = ").unwrap_or_default())
@@ -114,10 +119,22 @@ fn memory_x(board: &Board, architecture: &str) -> Result<String, String> {
         String::new()
     };
     Ok(format!(
-        "MEMORY\n{{\n{regions}{reset}}}\n{aliases}{section}\
+        "MEMORY\n{{\n{regions}{reset}{slot}}}\n{aliases}{section}{slot_section}\
          _stack_end = ORIGIN(STACK);\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n{}",
         boot_sections(board.boot, architecture)
     ))
+}
+
+/// A region of the linker's memory map, and the sections in it.
+type Lines = (String, &'static str);
+
+/// Returns where the flash ends for firmware with a model slot, and the slot.
+fn model_slot(board: &Board) -> Result<(u64, Lines), String> {
+    let slot = board.model_slot.ok_or("the table `[model-slot]` is missing, which firmware with a model slot needs")?;
+    let region = format!("  MODEL_SLOT : ORIGIN = {:#x}, LENGTH = {:#x}\n", slot.origin, slot.length);
+    let section = "_model_slot = ORIGIN(MODEL_SLOT);\n_model_slot_end = ORIGIN(MODEL_SLOT) + LENGTH(MODEL_SLOT);\n\
+                   SECTIONS { .model_slot : { KEEP(*(.model_slot)) } > MODEL_SLOT } INSERT AFTER .rodata;\n";
+    Ok((slot.origin, (region, section)))
 }
 
 /// The size of one block of an aarch64 core's memory map.
@@ -174,14 +191,10 @@ fn boot_sections(boot: Option<Boot>, architecture: &str) -> &'static str {
     }
 }
 
-/// Returns the size of the arena of a model that is loaded at run time: half of the RAM without the stack.
-fn loadable_memory(board: &Board) -> u64 {
-    (board.length("ram").saturating_sub(board.stack) / 2).min(LOADABLE) & !15
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tealight_board_spec::{ModelSlot, SlotOperators};
 
     fn region(origin: u64, length: u64) -> Region {
         Region { origin, length, window_of: None }
@@ -197,33 +210,33 @@ mod tests {
 
     #[test]
     fn the_stack_is_below_the_variables_and_both_fill_the_ram() {
-        let text = memory_x(&board(0x1000), "arm").unwrap();
+        let text = memory_x(&board(0x1000), "arm", false).unwrap();
         assert!(text.contains("STACK : ORIGIN = 0x20000000, LENGTH = 0x1000\n"), "{text}");
         assert!(text.contains("RAM : ORIGIN = 0x20001000, LENGTH = 0x3000\n"), "{text}");
         assert!(!text.contains("REGION_ALIAS"));
-        assert!(memory_x(&board(0x1000), "riscv32").unwrap().contains("REGION_ALIAS(\"REGION_BSS\", RAM);"));
+        assert!(memory_x(&board(0x1000), "riscv32", false).unwrap().contains("REGION_ALIAS(\"REGION_BSS\", RAM);"));
     }
 
     #[test]
     fn boot_sections_are_where_the_chip_looks_for_them() {
         let with = |boot| Board { boot: Some(boot), ..board(0x1000) };
-        let text = memory_x(&with(Boot::Rp2040), "arm").unwrap();
+        let text = memory_x(&with(Boot::Rp2040), "arm", false).unwrap();
         assert!(text.contains("BOOT2 : ORIGIN = 0x0, LENGTH = 0x100\n"), "{text}");
         assert!(text.contains("FLASH : ORIGIN = 0x100, LENGTH = 0x3ff00\n"), "{text}");
-        let arm = memory_x(&with(Boot::Rp2350), "arm").unwrap();
+        let arm = memory_x(&with(Boot::Rp2350), "arm", false).unwrap();
         assert!(arm.contains(".start_block") && arm.contains("AFTER .vector_table"), "{arm}");
-        let riscv = memory_x(&with(Boot::Rp2350), "riscv32").unwrap();
+        let riscv = memory_x(&with(Boot::Rp2350), "riscv32", false).unwrap();
         assert!(riscv.find(".init") < riscv.find(".start_block") && riscv.contains("BEFORE .text"), "{riscv}");
-        assert!(!memory_x(&board(0x1000), "arm").unwrap().contains("SECTIONS"));
+        assert!(!memory_x(&board(0x1000), "arm", false).unwrap().contains("SECTIONS"));
     }
 
     #[test]
     fn rejects_a_stack_that_does_not_fit_the_ram() {
-        assert!(memory_x(&board(0x4000), "arm").unwrap_err().contains("stack = 16384"));
-        assert!(memory_x(&board(8), "arm").is_err());
+        assert!(memory_x(&board(0x4000), "arm", false).unwrap_err().contains("stack = 16384"));
+        assert!(memory_x(&board(8), "arm", false).is_err());
         let mut without = board(16);
         without.memory.remove("ram");
-        assert!(memory_x(&without, "arm").unwrap_err().contains("[memory.ram]"));
+        assert!(memory_x(&without, "arm", false).unwrap_err().contains("[memory.ram]"));
     }
 
     #[test]
@@ -234,10 +247,10 @@ mod tests {
             memory: [("flash", flash), ("ram", ram), ("devices", devices)].map(|(n, r)| (n.into(), r)).into(),
             ..board(0x1000)
         };
-        let text = memory_x(&mapped(flash(), ram(), devices()), "aarch64").unwrap();
+        let text = memory_x(&mapped(flash(), ram(), devices()), "aarch64", false).unwrap();
         assert!(text.contains("_flash_start = 0x80000;\n_flash_end = 0x1000000;\n"), "{text}");
         assert!(text.contains("_devices_start = 0x3f000000;\n_devices_end = 0x40000000;\n"), "{text}");
-        let refusal = |flash, ram, devices| memory_x(&mapped(flash, ram, devices), "aarch64").unwrap_err();
+        let refusal = |flash, ram, devices| memory_x(&mapped(flash, ram, devices), "aarch64", false).unwrap_err();
         assert!(refusal(region(0x8_0000, 0xF8_0001), ram(), devices()).contains("[memory.flash]"));
         assert!(refusal(flash(), region(0x130_0000, 0x80_0000), devices()).contains("[memory.ram]"));
         assert!(refusal(flash(), ram(), region(0x19F_0000, 1)).contains("[memory.devices]"));
@@ -245,21 +258,25 @@ mod tests {
     }
 
     #[test]
+    fn firmware_with_a_model_slot_has_the_flash_below_it() {
+        let slot = ModelSlot { origin: 0x2_0000, length: 0x1_0000, operators: SlotOperators::All };
+        let text = memory_x(&Board { model_slot: Some(slot), ..board(0x1000) }, "arm", true).unwrap();
+        assert!(text.contains("FLASH : ORIGIN = 0x0, LENGTH = 0x20000\n"), "{text}");
+        assert!(text.contains("MODEL_SLOT : ORIGIN = 0x20000, LENGTH = 0x10000\n"), "{text}");
+        assert!(memory_x(&board(0x1000), "arm", true).unwrap_err().contains("[model-slot]"));
+    }
+
+    #[test]
     fn a_machine_with_another_reset_address_gets_a_section_for_it() {
         let mut elsewhere = board(0x1000);
         elsewhere.memory.insert("reset".into(), region(0x8000_0000, 0x80));
-        let text = memory_x(&elsewhere, "riscv32").unwrap();
+        let text = memory_x(&elsewhere, "riscv32", false).unwrap();
         assert!(text.contains("RESET : ORIGIN = 0x80000000, LENGTH = 0x80\n") && text.contains("> RESET"), "{text}");
-        assert!(!memory_x(&board(0x1000), "riscv32").unwrap().contains("RESET"));
+        assert!(!memory_x(&board(0x1000), "riscv32", false).unwrap().contains("RESET"));
     }
 
     #[test]
     fn the_default_model_is_there() {
         assert!(default_model().is_file());
-    }
-
-    #[test]
-    fn a_loaded_model_has_half_of_the_ram_without_the_stack() {
-        assert_eq!(loadable_memory(&board(0x1000)), 0x1800);
     }
 }

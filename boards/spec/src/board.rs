@@ -31,6 +31,8 @@ pub struct Board {
     pub boot: Option<Boot>,
     /// Memory regions by name; `flash` and `ram` are always present.
     pub memory: BTreeMap<String, Region>,
+    /// The part of the flash in which a model is replaced without the firmware, which then has what is below it.
+    pub model_slot: Option<ModelSlot>,
     /// The QEMU machine, if QEMU has the board.
     pub qemu: Option<Qemu>,
     /// The emulator of the chip, for a board of real hardware. Without it and `qemu`, the board is built and its image
@@ -132,6 +134,37 @@ pub struct StatedSize {
     pub bits: u8,
     /// Bytes of the unit that the product is in.
     pub unit: u64,
+}
+
+/// The part of a board's flash that is kept for a model (`tealight-slot`), in firmware that takes its model from there.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelSlot {
+    /// First address: that of a sector which is erased at once, and a multiple of 4,096.
+    pub origin: u64,
+    /// Bytes: whole sectors.
+    pub length: u64,
+    /// The operators that the firmware links.
+    #[serde(default)]
+    pub operators: SlotOperators,
+}
+
+/// Operators of firmware with a model slot.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum SlotOperators {
+    /// All.
+    #[default]
+    All,
+    /// Those of int8 networks, where all do not fit.
+    Int8,
+}
+
+impl ModelSlot {
+    /// Returns the first address after the slot.
+    pub fn end(&self) -> u64 {
+        self.origin.saturating_add(self.length)
+    }
 }
 
 /// A memory region.
@@ -247,6 +280,12 @@ impl Qemu {
     }
 }
 
+/// What the first address of a model slot is a multiple of, and its length is more than: the bytes of its header.
+const SLOT_UNIT: u64 = 4096;
+
+/// The maximum size of the arena of a model that is loaded at run time.
+const LOADABLE: u64 = 512 * 1024;
+
 impl Board {
     /// Parses the text of a `board.toml` in the folder `folder`.
     ///
@@ -282,6 +321,17 @@ impl Board {
                 return Err(SpecError::Rtt);
             }
         }
+        if let Some(slot) = &board.model_slot {
+            let flash = &board.memory["flash"];
+            let end = flash.origin.saturating_add(flash.length);
+            if slot.origin <= flash.origin
+                || slot.end() > end
+                || slot.origin % SLOT_UNIT != 0
+                || slot.length <= SLOT_UNIT
+            {
+                return Err(SpecError::ModelSlot);
+            }
+        }
         for (index, way) in board.flash.iter().enumerate() {
             if board.flash[..index].iter().any(|before| before.method() == way.method()) {
                 return Err(SpecError::TwoWays(way.method()));
@@ -311,6 +361,12 @@ impl Board {
     /// Returns the length of a memory region in bytes; 0 if there is no such region.
     pub fn length(&self, region: &str) -> u64 {
         self.memory.get(region).map_or(0, |region| region.length)
+    }
+
+    /// Returns the bytes that firmware keeps for the arena of a model which it loads at run time: three quarters of the RAM without
+    /// the stack, and at most 512 KiB.
+    pub fn loadable_arena(&self) -> u64 {
+        (self.length("ram").saturating_sub(self.stack) / 4 * 3).min(LOADABLE) & !15
     }
 
     /// Returns every board with firmware in the workspace at `root`: those in `boards` first, each folder sorted by

@@ -19,8 +19,8 @@ mod summary;
 mod version;
 
 pub use board::{
-    Board, Boot, ByProbe, BySerial, ByUf2, ChipEmulator, ChipProgram, Console, ConsoleKind, Flash, Qemu, Region,
-    StatedSize, Uf2Family,
+    Board, Boot, ByProbe, BySerial, ByUf2, ChipEmulator, ChipProgram, Console, ConsoleKind, Flash, ModelSlot, Qemu,
+    Region, SlotOperators, StatedSize, Uf2Family,
 };
 pub use linux::{Emulator, LinuxBoard};
 pub use listed::{BOARDS, Listed};
@@ -80,6 +80,11 @@ pub enum SpecError {
     /// The registers that state a flash's size are none, or of another width.
     #[error("`[flash.size]` needs registers of 16 or 32 bits")]
     StatedSize,
+    /// The model slot is no part of the flash that leaves room for firmware, or too short for a header.
+    #[error(
+        "`[model-slot]` must be a part of `[memory.flash]` above its start, begin at a multiple of 4096, and be longer"
+    )]
+    ModelSlot,
     /// Two tables of `[[flash]]` have the same method.
     #[error("two tables `[[flash]]` have `method = \"{0}\"`")]
     TwoWays(&'static str),

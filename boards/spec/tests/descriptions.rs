@@ -74,6 +74,25 @@ fn a_board_says_how_it_is_flashed() {
 }
 
 #[test]
+fn a_model_slot_is_a_part_of_the_flash_that_leaves_room_for_firmware() {
+    let with = |origin: &str, length: &str| {
+        let board = BOARD.replace("length = 0x1000", "length = 0x8000");
+        board.replace("[qemu]", &format!("[model-slot]\norigin = {origin}\nlength = {length}\n[qemu]"))
+    };
+    let slot = Board::parse(&with("0x4000", "0x4000"), "x1").unwrap().model_slot.unwrap();
+    assert_eq!((slot.origin, slot.end()), (0x4000, 0x8000));
+    assert_eq!(Board::parse(BOARD, "x1").unwrap().model_slot, None);
+    for (origin, length) in [("0", "0x4000"), ("0x4000", "0x4001"), ("0x4010", "0x2000"), ("0x4000", "0x1000")] {
+        assert!(refusal(&with(origin, length)).contains("[model-slot]"), "{origin} {length}");
+    }
+}
+
+#[test]
+fn a_model_loaded_at_run_time_has_three_quarters_of_the_ram_without_the_stack() {
+    assert_eq!(Board::parse(BOARD, "x1").unwrap().loadable_arena(), 0x300);
+}
+
+#[test]
 fn the_compilers_flags_are_those_of_the_core() {
     assert!(Board::parse(BOARD, "x1").unwrap().rustflags().is_empty());
     let with = BOARD.replace("stack =", "target-cpu = \"c1\"\ntarget-features = [\"+a\", \"-b\"]\nstack =");

@@ -191,7 +191,7 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| !board.is_on_hal()) {
         let features: &[&[&str]] = match (board.id == board::DEFAULT, extent) {
-            (true, _) => &[&[], &["audio"], &["loadable"], &["measure-parse"], &["seed-faults"], &["text"]],
+            (true, _) => &[&[], &["audio"], &["model-slot"], &["measure-parse"], &["seed-faults"], &["text"]],
             (false, Extent::Fast) => continue,
             (false, _) => &[&[]],
         };

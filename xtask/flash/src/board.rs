@@ -171,20 +171,42 @@ pub fn halt(session: &mut Session) -> Result<(), Error> {
 /// # Errors
 /// What went wrong. The state of the board was reported.
 pub fn program(session: &mut Session, image: &Image, reporter: &mut Reporter) -> Result<(), Error> {
+    let segments = image.segments.iter().map(|segment| (segment.address, &segment.bytes[..]));
+    let progress = FlashProgress::new(|event| pass_on(reporter, &event, States::IMAGE));
+    commit(session, segments, Sectors::Erase, progress)?;
+    reporter.state(State::Flashed);
+    Ok(())
+}
+
+/// Whether sectors are erased before they are programmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sectors {
+    /// They are.
+    Erase,
+    /// They are erased already.
+    AreErased,
+}
+
+/// Programs bytes at addresses of flash, and verifies them.
+pub(crate) fn commit<'a>(
+    session: &mut Session,
+    segments: impl Iterator<Item = (u64, &'a [u8])>,
+    sectors: Sectors,
+    progress: FlashProgress<'_>,
+) -> Result<(), Error> {
     let mut loader = session.target().flash_loader();
-    for segment in &image.segments {
-        loader.add_data(segment.address, &segment.bytes).map_err(|error| Error::Write(error_line(&error)))?;
+    for (address, bytes) in segments {
+        loader.add_data(address, bytes).map_err(|error| Error::Write(error_line(&error)))?;
     }
     let mut options = DownloadOptions::default();
     options.verify = true;
-    options.progress = FlashProgress::new(|event| pass_on(reporter, &event));
+    options.skip_erase = sectors == Sectors::AreErased;
+    options.progress = progress;
     loader.commit(session, options).map_err(|error| match error {
         FlashError::Verify => Error::Verify,
         FlashError::ResetAndHalt(source) => Error::Halt(error_line(&source)),
         other => Error::Write(error_line(&other)),
-    })?;
-    reporter.state(State::Flashed);
-    Ok(())
+    })
 }
 
 /// Erases all of the chip's flash.
@@ -210,8 +232,23 @@ pub fn reset(session: &mut Session) -> Result<(), Error> {
     core.reset().map_err(|error| Error::Start(error_line(&error)))
 }
 
+/// The states that a board is in while flash is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct States {
+    /// Before anything is erased.
+    pub(crate) before: State,
+    /// While it is erased and programmed.
+    pub(crate) changing: State,
+    /// While it is verified.
+    pub(crate) unverified: State,
+}
+
+impl States {
+    const IMAGE: Self = Self { before: State::Untouched, changing: State::Partial, unverified: State::Unverified };
+}
+
 /// Passes progress on, and keeps the state of the board.
-fn pass_on(reporter: &mut Reporter, event: &ProgressEvent) {
+pub(crate) fn pass_on(reporter: &mut Reporter, event: &ProgressEvent, states: States) {
     let stage = |operation: &ProgressOperation| match operation {
         ProgressOperation::Fill | ProgressOperation::Erase => Stage::Erase,
         ProgressOperation::Program => Stage::Program,
@@ -224,9 +261,9 @@ fn pass_on(reporter: &mut Reporter, event: &ProgressEvent) {
         ProgressEvent::Started(operation) => {
             reporter.report(Event::Stage(stage(operation)));
             reporter.state(match operation {
-                ProgressOperation::Fill => State::Untouched,
-                ProgressOperation::Erase | ProgressOperation::Program => State::Partial,
-                ProgressOperation::Verify => State::Unverified,
+                ProgressOperation::Fill => states.before,
+                ProgressOperation::Erase | ProgressOperation::Program => states.changing,
+                ProgressOperation::Verify => states.unverified,
             });
         }
         ProgressEvent::Progress { operation, size, .. } => reporter.report(Event::Done(stage(operation), *size)),

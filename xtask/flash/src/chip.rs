@@ -156,7 +156,7 @@ mod tests {
     fn image(address: u64, length: usize) -> Image {
         let segments = vec![Segment { address, bytes: vec![0; length] }];
         let sections = vec![Section { name: ".text".into(), address, length: length as u64 }];
-        Image { segments, sections, rtt: None, texts: None }
+        Image { segments, sections, rtt: None, texts: None, slot: None }
     }
 
     fn microbit() -> (Target, Board) {

@@ -166,6 +166,48 @@ pub enum Error {
     #[error("the image has no log over RTT; `--no-monitor` flashes it all the same")]
     NoLogInImage,
 
+    /// The image takes its model from no slot.
+    #[error(
+        "the firmware that was flashed last has its model built in: flash firmware with a model slot first, by \
+         `cargo xtask flash --loadable`"
+    )]
+    NoSlotInImage,
+
+    /// The contents of the model slot are longer than the slot.
+    #[error("the model and its inputs do not fit the model slot: they have {needed} bytes, and the slot has {length}")]
+    SlotFull {
+        /// Bytes of the contents, the header included.
+        needed: u64,
+        /// Bytes of the slot.
+        length: u64,
+    },
+
+    /// The file with the slot's contents cannot be read, or is none.
+    #[error("{path} holds no contents of a model slot: {reason}")]
+    Slot {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+
+    /// The firmware in flash cannot be compared.
+    #[error("the firmware in flash cannot be read: {0}")]
+    Compare(String),
+
+    /// The firmware in flash is not that of the image.
+    #[error(
+        "the board has other firmware than the one that was flashed last from here (it differs at {0:#010x}): flash \
+         firmware with a model slot first, by `cargo xtask flash --loadable`"
+    )]
+    OtherFirmware(u64),
+
+    /// The firmware in flash changed while a model was written.
+    #[error(
+        "the firmware in flash is no longer as it was, from {0:#010x} on: flash it again by `cargo xtask flash --loadable`"
+    )]
+    FirmwareChanged(u64),
+
     /// `board.toml` does not state how the board is flashed.
     #[error("the board.toml of {0} has no `[[flash]]` with `method = \"probe\"`: no debug probe flashes it")]
     NotFlashable(String),
@@ -197,6 +239,7 @@ impl Error {
             | Self::NotFlashable(_)
             | Self::NoBoard { .. }
             | Self::NoLogInImage
+            | Self::NoSlotInImage
             | Self::NoAlgorithm(_)
             | Self::NotConfirmed => 2,
             _ => 1,

@@ -3,6 +3,7 @@
 use crate::Error;
 use object::read::elf::{ElfFile32, ProgramHeader as _};
 use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, elf};
+use std::ops::Range;
 use std::path::Path;
 use tealight_console::Texts;
 
@@ -44,7 +45,12 @@ pub struct Image {
     pub rtt: Option<u64>,
     /// The texts of the log, if the firmware has one.
     pub texts: Option<Texts>,
+    /// The addresses of the model slot, if the firmware takes its model from one (`tealight-slot`).
+    pub slot: Option<Range<u64>>,
 }
+
+/// The section of the model slot, and the symbols of its bounds, which boards' linker scripts define.
+const SLOT: [&str; 3] = [".model_slot", "_model_slot", "_model_slot_end"];
 
 impl Image {
     /// Reads an image.
@@ -81,18 +87,53 @@ impl Image {
             address: section.address(),
             length: section.size(),
         });
-        let rtt = elf.symbols().find(|symbol| symbol.name() == Ok("_SEGGER_RTT") && !symbol.is_undefined());
+        let symbol = |name: &str| {
+            let found = elf.symbols().find(|symbol| symbol.name() == Ok(name) && !symbol.is_undefined());
+            found.map(|symbol| symbol.address())
+        };
+        let [_, start, end] = SLOT;
         Ok(Self {
             segments,
             sections: sections.collect(),
-            rtt: rtt.map(|symbol| symbol.address()),
+            rtt: symbol("_SEGGER_RTT"),
             texts: Texts::of(file).ok(),
+            slot: symbol(start).zip(symbol(end)).map(|(start, end)| start..end),
         })
     }
 
     /// Bytes that go into flash.
     pub fn len(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes.len() as u64).sum()
+    }
+
+    /// What goes into flash but not into the model slot.
+    pub fn firmware(&self) -> impl Iterator<Item = &Segment> {
+        let in_slot = |segment: &Segment| self.slot.as_ref().is_some_and(|slot| slot.contains(&segment.address));
+        self.segments.iter().filter(move |segment| !in_slot(segment))
+    }
+
+    /// Returns the addresses of the model slot, for contents of this many bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoSlotInImage`], or [`Error::SlotFull`].
+    pub fn slot_for(&self, needed: u64) -> Result<Range<u64>, Error> {
+        let slot = self.slot.clone().ok_or(Error::NoSlotInImage)?;
+        let length = slot.end.saturating_sub(slot.start);
+        if needed > length {
+            return Err(Error::SlotFull { needed, length });
+        }
+        Ok(slot)
+    }
+
+    /// The image as it is in flash once other contents of this many bytes are in the model slot, for a picture of it.
+    ///
+    /// # Errors
+    /// As for [`Image::slot_for`].
+    pub fn with_slot(mut self, contents: u64) -> Result<Self, Error> {
+        self.slot_for(contents)?;
+        let [name, ..] = SLOT;
+        self.sections.iter_mut().filter(|section| section.name == name).for_each(|section| section.length = contents);
+        Ok(self)
     }
 
     /// Whether there are none; never of an image that was read.

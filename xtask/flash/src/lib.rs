@@ -5,6 +5,7 @@
 //! | find the probe | [`probes`] |
 //! | read the image, and prove that the chip's memory holds it | [`image`], [`chip`] |
 //! | attach, compare chip and board, erase, program, verify, reset | [`board`](mod@board) |
+//! | replace the model of firmware that has a slot for it | [`slot`] |
 //! | show the log | [`monitor`](mod@monitor) |
 //! | notice a probe that no longer answers, and report the state of the board | [`supervise`](mod@supervise) |
 //!
@@ -28,6 +29,7 @@ mod error;
 pub mod image;
 pub mod monitor;
 pub mod probes;
+pub mod slot;
 pub mod supervise;
 
 pub use error::Error;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tealight_board_spec::{Board, ByProbe};
 use tealight_flash::image::Image;
+use tealight_flash::slot::{self, Contents};
 use tealight_flash::supervise::{Event, Reporter, Stage, WORKER, supervise};
 use tealight_flash::{Error, board, chip, monitor, probes};
 
@@ -35,6 +36,22 @@ enum Task {
         #[command(flatten)]
         by: By,
         /// Proves that the image fits the chip and draws its memory, without a probe
+        #[arg(long)]
+        dry_run: bool,
+        /// Does not show the log
+        #[arg(long)]
+        no_monitor: bool,
+    },
+    /// Replaces the model of the firmware that the board has, starts it and shows its log
+    Model {
+        /// The contents of the model slot
+        contents: PathBuf,
+        /// The ELF image of the firmware that the board has
+        #[arg(long)]
+        image: PathBuf,
+        #[command(flatten)]
+        by: By,
+        /// Proves that the contents fit the slot and draws the chip's memory, without a probe
         #[arg(long)]
         dry_run: bool,
         /// Does not show the log
@@ -110,12 +127,17 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
             list();
             return Ok(());
         }
-        Task::Flash { image, by, dry_run: true, .. } => return prove(image, by).map_err(refused),
+        Task::Flash { image, by, dry_run: true, .. } => {
+            return Image::read(image).and_then(|image| prove(&image, by)).map_err(refused);
+        }
+        Task::Model { contents, image, by, dry_run: true, .. } => {
+            return with_contents(image, contents).and_then(|image| prove(&image, by)).map_err(refused);
+        }
         Task::Erase { by, yes } => {
             confirm(by, *yes).map_err(refused)?;
             by.timeout.max(WHOLE_ERASE)
         }
-        Task::Flash { by, .. } | Task::Monitor { by, .. } | Task::Reset { by } => by.timeout,
+        Task::Flash { by, .. } | Task::Model { by, .. } | Task::Monitor { by, .. } | Task::Reset { by } => by.timeout,
     };
     // The worker ends the log in order when the user stops both.
     let _ = ctrlc::set_handler(|| {});
@@ -133,7 +155,10 @@ fn work(task: Task) -> ExitCode {
     let mut reporter = Reporter::new(std::io::stdout());
     let (by, work): (By, Work) = match task {
         Task::Flash { image, by, no_monitor, .. } => {
-            (by, Box::new(move |board, reporter| flash(board, &image, no_monitor, reporter)))
+            (by, Box::new(move |board, reporter| flash(board, &image, None, no_monitor, reporter)))
+        }
+        Task::Model { contents, image, by, no_monitor, .. } => {
+            (by, Box::new(move |board, reporter| flash(board, &image, Some(&contents), no_monitor, reporter)))
         }
         Task::Monitor { image, by, reset } => {
             (by, Box::new(move |board, reporter| show(board, &image, reset, reporter)))
@@ -183,9 +208,20 @@ impl Found {
     }
 }
 
-fn flash(board: &Found, file: &Path, no_monitor: bool, reporter: &mut Reporter) -> Result<(), Error> {
+/// Programs an image, or only the contents of its model slot, and starts the firmware.
+fn flash(
+    board: &Found,
+    file: &Path,
+    contents: Option<&Path>,
+    no_monitor: bool,
+    reporter: &mut Reporter,
+) -> Result<(), Error> {
     let image = Image::read(file)?;
     chip::check(&board.chip, &board.board, &image)?;
+    let contents = contents.map(Contents::read).transpose()?;
+    if let Some(contents) = &contents {
+        image.slot_for(contents.len())?;
+    }
     if !no_monitor && (image.rtt.is_none() || image.texts.is_none()) {
         return Err(Error::NoLogInImage);
     }
@@ -195,7 +231,10 @@ fn flash(board: &Found, file: &Path, no_monitor: bool, reporter: &mut Reporter) 
     board.compare(&mut session)?;
     board::halt(&mut session)?;
     reporter.report(Event::Ended(Stage::Attach));
-    board::program(&mut session, &image, reporter)?;
+    match &contents {
+        None => board::program(&mut session, &image, reporter)?,
+        Some(contents) => slot::program(&mut session, &image, contents, reporter)?,
+    }
     reporter.report(Event::Stage(Stage::Start));
     if no_monitor {
         board::reset(&mut session)?;
@@ -234,12 +273,16 @@ fn erase(board: &Found, reporter: &mut Reporter) -> Result<(), Error> {
     Ok(())
 }
 
+/// An image once other contents are in its model slot.
+fn with_contents(image: &Path, contents: &Path) -> Result<Image, Error> {
+    Image::read(image)?.with_slot(Contents::read(contents)?.len())
+}
+
 /// Proves that an image fits, and draws where it goes.
-fn prove(file: &Path, by: &By) -> Result<(), Error> {
-    let image = Image::read(file)?;
+fn prove(image: &Image, by: &By) -> Result<(), Error> {
     let (board, chip) = board::described(&board::root(), &by.board, by.algorithm.as_deref())?;
-    chip::check(&chip, &board, &image)?;
-    println!("{}", chip::layout(&chip, &board, &image).trim_end());
+    chip::check(&chip, &board, image)?;
+    println!("{}", chip::layout(&chip, &board, image).trim_end());
     Ok(())
 }
 

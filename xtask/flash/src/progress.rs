@@ -71,9 +71,11 @@ impl Progress {
 fn name(stage: Stage) -> &'static str {
     match stage {
         Stage::Attach => "attaching, and comparing the chip with the board",
+        Stage::Compare => "comparing the firmware in flash with its image",
         Stage::Erase => "erasing",
         Stage::Program => "programming",
         Stage::Verify => "verifying",
+        Stage::Header => "writing the header of the model slot",
         Stage::Start => "starting the firmware",
         Stage::Log => "reading the log",
     }

@@ -20,12 +20,16 @@ pub const WORKER: &str = "TEALIGHT_FLASH_WORKER";
 pub enum Stage {
     /// Opening the probe, attaching to the chip and comparing it with the board.
     Attach,
+    /// Comparing the firmware in flash with its image.
+    Compare,
     /// Erasing flash.
     Erase,
     /// Programming it.
     Program,
     /// Comparing it.
     Verify,
+    /// Writing the header of the model slot.
+    Header,
     /// Starting the firmware.
     Start,
     /// Reading its log.
@@ -45,6 +49,12 @@ pub enum State {
     Flashed,
     /// The whole flash is being erased.
     Erasing,
+    /// The model slot has no valid header.
+    NoModel,
+    /// The model slot is written, and not known to be right.
+    ModelUnverified,
+    /// The model is in its slot, verified.
+    ModelFlashed,
 }
 
 impl State {
@@ -58,6 +68,11 @@ impl State {
             Self::Unverified => "the image was programmed, and is not verified: flash again",
             Self::Flashed => "the image is in flash, and verified",
             Self::Erasing => "the board's flash is erased in part: flash or erase it again",
+            Self::NoModel => {
+                "its firmware is as before, and has no model: it reports that, and runs none, until one is flashed"
+            }
+            Self::ModelUnverified => "the model was programmed, and is not verified: flash it again",
+            Self::ModelFlashed => "the model is in its slot, and verified",
         }
     }
 }

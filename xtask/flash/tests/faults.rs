@@ -6,11 +6,14 @@
 mod common;
 
 use common::{Emulated, OLD, Shown, image, old, run, small, write};
+use probe_rs::Session;
 use probe_rs::probe::list::Lister;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+use tealight_flash::image::Image;
+use tealight_flash::slot::{self, Contents};
 use tealight_flash::supervise::{Cause, Event, Failure, Reporter, Stage, State, supervise};
 use tealight_flash::{Error, board, monitor, probes};
 use tealight_simulated_probe::{Fault, Switch};
@@ -107,7 +110,7 @@ fn check_state(emulated: &Emulated, failure: &Failure, what: &str) {
         State::Untouched => assert!(now == old, "{what}: {failure}"),
         State::Partial => assert!(!failure.to_string().contains("verified"), "{what}: {failure}"),
         State::Unverified | State::Flashed => assert!(is_new, "{what}: {failure}"),
-        State::Erasing => panic!("{what}: {failure}"),
+        State::Erasing | State::NoModel | State::ModelUnverified | State::ModelFlashed => panic!("{what}: {failure}"),
     }
     // Beyond the image's pages nothing changes.
     assert!(now[0x800..] == old[0x800..], "{what}");
@@ -218,18 +221,55 @@ fn what_was_programmed_wrong_is_found_when_it_is_verified() {
     assert!(shown.stderr.contains("is not verified: flash again"), "{}", shown.stderr);
 }
 
-#[test]
-fn firmware_without_a_log_is_reported_and_stays_flashed() {
-    let emulated = Emulated::microbit();
+/// A session with an emulated board.
+fn attached(emulated: &Emulated) -> Session {
     let probe = probes::choose(&Lister::new(), Some(&emulated.probe.selector())).unwrap();
     let (described, by) = board::find(&board::root(), "microbit").unwrap();
     let target = board::chip(&board::root(), &described, &by, None).unwrap();
+    board::attach(probes::open(&probe).unwrap(), target).unwrap()
+}
+
+#[test]
+fn only_the_slot_of_the_firmware_that_is_there_is_written() {
+    const SLOT: usize = 0x2_8000;
+    let emulated = Emulated::microbit();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.slot");
+    let bytes = tealight_slot::contents(&[0xA5; 9000], &[0x5A; 100], 0x1_8000).unwrap();
+    std::fs::write(&file, &bytes).unwrap();
+    let contents = Contents::read(&file).unwrap();
+    let slot = SLOT as u64..0x4_0000;
+    let with = |firmware| Image { slot: Some(slot.clone()), ..image(firmware) };
+    let mut reporter = Reporter::new(std::io::sink());
+    let mut session = attached(&emulated);
+    let before = emulated.flash(0x4_0000);
+
+    let error = slot::program(&mut session, &with(small()), &contents, &mut reporter).unwrap_err();
+    assert!(matches!(error, Error::OtherFirmware(0x100)), "{error}");
+    let error = slot::program(&mut session, &image(old()), &contents, &mut reporter).unwrap_err();
+    assert!(matches!(error, Error::NoSlotInImage), "{error}");
+    let short = Image { slot: Some(slot.start..slot.start + 0x2000), ..with(old()) };
+    let error = slot::program(&mut session, &short, &contents, &mut reporter).unwrap_err();
+    assert!(matches!(error, Error::SlotFull { length: 0x2000, .. }), "{error}");
+    assert!(emulated.flash(0x4_0000) == before, "something was written");
+
+    slot::program(&mut session, &with(old()), &contents, &mut reporter).unwrap();
+    let after = emulated.flash(0x4_0000);
+    assert!(after[..SLOT] == before[..SLOT] && after[SLOT..][..bytes.len()] == bytes);
+    // What follows is erased or as before.
+    let rest = SLOT + bytes.len().next_multiple_of(1024);
+    assert!(after[rest..] == before[rest..]);
+}
+
+#[test]
+fn firmware_without_a_log_is_reported_and_stays_flashed() {
+    let emulated = Emulated::microbit();
     let mut image = image(small());
     image.rtt = Some(0x2000_2000);
     image.texts = serde_json::from_str(r#"{"timestamp":null,"encoding":"Rzcobs","bitflags":{},"entries":{}}"#).ok();
     assert!(image.texts.is_some());
     let mut reporter = Reporter::new(std::io::sink());
-    let mut session = board::attach(probes::open(&probe).unwrap(), target).unwrap();
+    let mut session = attached(&emulated);
     board::program(&mut session, &image, &mut reporter).unwrap();
     monitor::start(&mut session, &image).unwrap();
     let ends = Arc::new(AtomicBool::new(false));

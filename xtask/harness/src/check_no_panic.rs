@@ -2,8 +2,8 @@
 //!
 //! A panic in Rust ends in a function of `core::panicking`; if the image has none, no code that was linked can panic.
 //! Four images are checked: one for a single model, one that computes features from sound before, one that continues a
-//! text, and one that takes any model and so links every kernel and the parser; of a board that can be flashed, one that
-//! logs over RTT, too. Another, with a possible panic built in, proves that the check detects one.
+//! text, and one that takes any model and so links every kernel and the parser; of a board with a model slot, one that
+//! takes its model from there; and of a board that can be flashed, one that logs over RTT. Another, with a possible panic built in, proves that the check detects one.
 
 use crate::board::{self, Board};
 use crate::context::Context;
@@ -41,12 +41,16 @@ const FORBIDDEN: [&str; 9] = [
 pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
     let board = board::find(&context.root, board)?;
     let model = stable_copy(context, &model_for(context, &board)?)?;
+    let from_slot = firmware::with_slot(&board, &[]);
     let mut kinds: Vec<(&str, &[&str])> = vec![
         ("one model", &[]),
         ("a model with sound as its input", &["audio"]),
         ("a model that continues texts", &["text"]),
         ("any model", &["loadable"]),
     ];
+    if board.model_slot.is_some() {
+        kinds.push(("a model from a slot in flash", &from_slot));
+    }
     if board.by_probe().is_some() {
         kinds.push(("one model, with its log over RTT", &["rtt"]));
     }

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use object::{Object, ObjectSection, SectionFlags, SectionKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use tealight_board_spec::SlotOperators;
 use xshell::{Cmd, cmd};
 
 /// What to build.
@@ -81,8 +82,9 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<Vec<u8>> {
     let messages = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        if let Some(refusal) = fit::linker_refusal(board, recipe.name, &messages)
-            .or_else(|| fit::linker_refusal(board, recipe.name, &errors))
+        let memories = memories(board, recipe.features);
+        if let Some(refusal) = fit::linker_refusal(&memories, recipe.name, &messages)
+            .or_else(|| fit::linker_refusal(&memories, recipe.name, &errors))
         {
             return Err(refusal.into());
         }
@@ -91,17 +93,43 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<Vec<u8>> {
     files::read(&executable(&messages, id).with_context(|| format!("cargo built no image for {id}"))?)
 }
 
+/// The features of firmware with the board's model slot: those of its log, and the slot's.
+pub fn with_slot<'a>(board: &Board, features: &[&'a str]) -> Vec<&'a str> {
+    let int8_only = board.model_slot.is_some_and(|slot| slot.operators == SlotOperators::Int8);
+    let operators = int8_only.then_some("int8-only");
+    features.iter().copied().chain([MODEL_SLOT]).chain(operators).collect()
+}
+
+/// The board with the memories that firmware with these features has: with a model slot, the flash below it.
+fn memories(board: &Board, features: &[&str]) -> Board {
+    let mut board = board.clone();
+    if let Some(slot) = board.model_slot.filter(|_| features.contains(&MODEL_SLOT))
+        && let Some(flash) = board.memory.get_mut("flash")
+    {
+        flash.length = slot.origin.saturating_sub(flash.origin);
+    }
+    board
+}
+
+/// The feature of `tealight-board` for firmware that takes its model from the board's model slot. `TEALIGHT_MODEL` is then
+/// the slot's contents.
+pub const MODEL_SLOT: &str = "model-slot";
+
 /// A command of cargo for a board's crate, with the compiler flags of the board's core.
 ///
 /// Cargo distinguishes artifacts by these flags, so boards that share a target do not replace each other's.
 pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
     let shell = &context.shell;
     let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
+    let slot = features.contains(&MODEL_SLOT).then_some(("TEALIGHT_SLOT", "1"));
     let features: Vec<_> = features.iter().map(|feature| format!("tealight-board/{feature}")).collect();
     let features = features.join(",");
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
     cmd!(shell, "{cargo} {words...} --manifest-path {manifest} --package {id} --target {target} --features {features}")
         .env(variable, board.rustflags().join(" "))
+        // The memory map of the firmware depends on it.
+        .env_remove("TEALIGHT_SLOT")
+        .envs(slot)
         // They would count instead.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

@@ -26,6 +26,22 @@ pub enum DoesNotFit {
         /// Bytes of RAM.
         ram: u64,
     },
+    /// The arena takes more than firmware keeps for a model that it loads at run time.
+    #[error(
+        "{model} does not fit the firmware with a model slot of {board}: its arena needs {} bytes, and that firmware keeps {} \
+         for any model; built into the firmware, it may fit",
+        grouped(*arena), grouped(*kept)
+    )]
+    Loaded {
+        /// Model.
+        model: String,
+        /// Board.
+        board: String,
+        /// Bytes of its arena.
+        arena: u64,
+        /// Bytes that are kept.
+        kept: u64,
+    },
     /// The model's file alone takes more than the flash.
     #[error(
         "{model} does not fit {board}: its file has {} bytes, and there are {} bytes of flash; a board with more \
@@ -83,6 +99,16 @@ pub fn check(board: &Board, model: &ModelFile) -> Result<(), DoesNotFit> {
     Ok(())
 }
 
+/// Refuses a model that cannot fit firmware which loads models at run time.
+pub fn check_loaded(board: &Board, model: &ModelFile) -> Result<(), DoesNotFit> {
+    check(board, model)?;
+    let (arena, kept) = (model.arena_bytes, board.loadable_arena());
+    if arena > kept {
+        return Err(DoesNotFit::Loaded { model: model.name.clone(), board: board.id.clone(), arena, kept });
+    }
+    Ok(())
+}
+
 /// The refusal in the linker's errors, if a region is too small.
 pub fn linker_refusal(board: &Board, model: &str, errors: &str) -> Option<DoesNotFit> {
     let overflow = |region: &str| {
@@ -125,6 +151,18 @@ mod tests {
         }
         let error = check(&small(bytes - 1, ram), &model).unwrap_err().to_string();
         assert!(error.contains(&grouped(bytes)) && error.contains(&grouped(bytes - 1)), "{error}");
+    }
+
+    #[test]
+    fn a_model_that_is_loaded_has_what_firmware_keeps_for_any() {
+        let file = crate::context::root().join("models/digits/digits.safetensors");
+        let model = ModelFile::open(&file, &[]).unwrap();
+        let board = |ram| small(1 << 20, 1024 + ram);
+        let kept = |ram: &u64| board(*ram).loadable_arena() >= model.arena_bytes;
+        let enough = (model.arena_bytes..).find(kept).unwrap();
+        assert_eq!(check_loaded(&board(enough), &model), Ok(()));
+        let error = check_loaded(&board(enough - 1), &model).unwrap_err().to_string();
+        assert!(error.contains(&grouped(model.arena_bytes)) && error.contains("built into the firmware"), "{error}");
     }
 
     #[test]

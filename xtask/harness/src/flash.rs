@@ -8,6 +8,7 @@ mod linux;
 mod linux_check;
 mod serial;
 mod serial_check;
+mod slot;
 mod uf2;
 mod way;
 
@@ -17,10 +18,12 @@ use crate::context::Context;
 use crate::error::{Reported, Usage};
 use crate::firmware::{self, Level};
 use crate::model::ModelFile;
+use crate::on_board::stable_file;
 use crate::{build, files, install, report, run};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::io::{BufRead as _, BufReader};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tealight_board_spec::{ByProbe, Flash};
@@ -61,6 +64,12 @@ pub struct FlashArgs {
     /// Inputs to build in, as `run` takes them [default for our own models: held-out ones]
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
+    /// Builds firmware that takes its model from a slot in flash, where `--model-only` replaces it
+    #[arg(long)]
+    pub loadable: bool,
+    /// Replaces the model in the slot of firmware that was flashed by `--loadable`, and nothing else: nothing is built
+    #[arg(long, conflicts_with_all = ["loadable", "log"])]
+    pub model_only: bool,
     /// What the firmware logs besides its report
     #[arg(long, value_enum, default_value_t = Level::Info)]
     pub log: Level,
@@ -138,14 +147,20 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     let board = find(context, &args.by.board)?;
     let way = way::choose(&board, args.way, args.by.probe.is_some(), args.to.is_some())?;
     match way {
+        Flash::Uf2(by) if args.model_only && !args.dry_run => return slot::to_drive(context, &board, by, args),
         Flash::Uf2(by) if !args.dry_run => return drive::flash(context, &board, by, args),
         Flash::Serial(by) if !args.dry_run => return serial::flash(context, &board, by, args),
         _ => {}
     }
-    let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
-    let image = image(context, &board, &model, &inputs, args.log)?;
+    let (model, mut words) = if args.model_only {
+        let slot::Update { model, file } = slot::update(context, &board, args)?;
+        (model, model_words(&file, &flashed_image(context, &board)?))
+    } else {
+        let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
+        let image = image(context, &board, &model, &inputs, args.into())?;
+        (model, vec!["flash".into(), image.display().to_string()])
+    };
     let program = program(context)?;
-    let mut words = vec!["flash".into(), image.display().to_string()];
     words.extend(args.by.words(context, &board)?);
     words.extend(args.dry_run.then(|| "--dry-run".into()));
     // A board that logs over its serial port has no log for a debugger.
@@ -162,14 +177,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
 /// Nothing was flashed from here, or the program failed.
 pub fn monitor(context: &Context, by: &ProbeArgs, reset: bool) -> Result<()> {
     let board = find(context, &by.board)?;
-    let image = flashed(context, &board);
-    if !image.is_file() {
-        return Err(Usage(format!(
-            "the texts of the log are in the image, and none was flashed to {} from here; `cargo xtask flash` does",
-            board.id
-        ))
-        .into());
-    }
+    let image = flashed_image(context, &board)?;
     let mut words = vec!["monitor".into(), image.display().to_string()];
     words.extend(by.words(context, &board)?);
     words.extend(reset.then(|| "--reset".into()));
@@ -221,26 +229,80 @@ fn find(context: &Context, id: &str) -> Result<Board> {
         .into())
 }
 
+/// How a flashed image is built.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// What the firmware logs besides its report.
+    pub log: Level,
+    /// Whether the firmware takes its model from the board's model slot.
+    pub loadable: bool,
+}
+
+impl From<&FlashArgs> for Build {
+    fn from(args: &FlashArgs) -> Self {
+        Self { log: args.log, loadable: args.loadable }
+    }
+}
+
 /// Builds firmware with the model and its inputs, whose log a debugger can read, and returns the file of the image.
 ///
 /// # Errors
 /// The model does not fit, or the firmware does not build.
-pub fn image(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8], log: Level) -> Result<PathBuf> {
+pub fn image(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8], how: Build) -> Result<PathBuf> {
     let mut features = model.features().to_vec();
     if board.console.kind == ConsoleKind::Semihosting {
         features.push("rtt");
     }
-    let image = build::image(context, board, model, inputs, &features, log)?;
+    let image = match how.loadable {
+        true => slot::image(context, board, model, inputs, &features, how.log)?,
+        false => build::image(context, board, model, inputs, &features, how.log)?,
+    };
     let output = flashed(context, board);
     files::write_whole(&output, &image)?;
     Ok(output)
 }
 
+/// The contents of the board's model slot, as [`model_words`] has them flashed.
+///
+/// # Errors
+/// The board has no slot, or the model does not fit it.
+pub(crate) fn slot_file(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<PathBuf> {
+    stable_file(context, &slot::contents(board, model, inputs)?, "slot")
+}
+
+/// The words for the program by which it puts contents into the model slot of an image that is in flash.
+pub(crate) fn model_words(contents: &Path, image: &Path) -> Vec<String> {
+    let path = |path: &Path| path.display().to_string();
+    vec!["model".into(), path(contents), "--image".into(), path(image)]
+}
+
 /// The UF2 file of an image, for a board that takes one.
 pub(crate) fn uf2_file(board: &Board, image: &[u8]) -> Option<Result<Vec<u8>>> {
     let family = board.flash.iter().find_map(|way| if let Flash::Uf2(by) = way { Some(by.family) } else { None })?;
-    let flash = board.memory.get("flash").map_or(0..0, |flash| flash.origin..flash.origin + flash.length);
-    Some(uf2::file(image, &flash, family))
+    let file = uf2::segments(image).and_then(|segments| uf2::file(&segments, &flash_range(board), family));
+    Some(file)
+}
+
+/// The addresses of the board's flash.
+fn flash_range(board: &Board) -> Range<u64> {
+    board.memory.get("flash").map_or(0..0, |flash| flash.origin..flash.origin + flash.length)
+}
+
+/// The image that was flashed last, which has the texts of its log and the addresses of its model slot.
+///
+/// # Errors
+/// None was flashed from here.
+fn flashed_image(context: &Context, board: &Board) -> Result<PathBuf> {
+    let image = flashed(context, board);
+    if !image.is_file() {
+        return Err(Usage(format!(
+            "no firmware was flashed to {} from here, and what the board has is not known; `cargo xtask flash` flashes \
+             some, with `--loadable` such whose model `--model-only` replaces",
+            board.id
+        ))
+        .into());
+    }
+    Ok(image)
 }
 
 /// Where the image is kept that was flashed last.

@@ -6,11 +6,15 @@ use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
 use crate::firmware::Level;
+use crate::flash::{self, Build};
+use crate::model::ModelFile;
 use crate::subject::run_here;
-use crate::{emulator, flash, report, run};
+use crate::{emulator, report, run};
 use anyhow::{Context as _, Result, bail};
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
-use tealight_simulated_probe::{Chip, Machine, Qemu, SimulatedProbe};
+use tealight_simulated_probe::{Chip, Fault, Machine, Qemu, SimulatedProbe};
 
 /// The debug hardware of the cores, by the names in `board.toml`.
 const CHIPS: &[(&str, Chip)] =
@@ -29,6 +33,7 @@ pub fn flash_check(context: &Context) -> Result<()> {
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| board.by_probe().is_some()) {
         emulator::ensure_board(context, &board)?;
         on_board(context, &program, &board).with_context(|| format!("on {}", board.id))?;
+        models_alone(context, &program, &board).with_context(|| format!("in the model slot of {}", board.id))?;
         checked += 1;
     }
     if checked == 0 {
@@ -53,13 +58,13 @@ pub fn simulated(context: &Context, board: &Board) -> Result<SimulatedProbe<Qemu
     SimulatedProbe::start(*chip, target).context("the simulated probe does not start")
 }
 
-fn on_board(context: &Context, program: &std::path::Path, board: &Board) -> Result<()> {
+fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
     let (model, input) = run::demonstration(context)?;
     // Inputs of which no two are the same.
     let inputs: Vec<u8> = (0..INFERENCES)
         .flat_map(|turn| input.iter().map(move |byte| byte.rotate_left(turn % 8) ^ turn as u8))
         .collect();
-    let image = flash::image(context, board, &model, &inputs, Level::Debug)?;
+    let image = flash::image(context, board, &model, &inputs, Build { log: Level::Debug, loadable: false })?;
     let probe = simulated(context, board)?;
     let mut words = ["flash", &image.display().to_string(), "--probe", &probe.selector()].map(String::from).to_vec();
     words.extend(flash::board_words(context, board)?);
@@ -87,3 +92,73 @@ fn on_board(context: &Context, program: &std::path::Path, board: &Board) -> Resu
     );
     Ok(())
 }
+
+/// The model that replaces the first one.
+const SECOND: &str = "gesture";
+
+/// Firmware with a model slot answers; after its model alone was replaced, it answers as the other model does. Where the
+/// power goes while the model is written, the firmware reports that it has no valid one.
+fn models_alone(context: &Context, program: &Path, board: &Board) -> Result<()> {
+    let (first, input) = run::demonstration(context)?;
+    let (second, other_input) = run::demonstration_of(context, SECOND)?;
+    let image = flash::image(context, board, &first, &input, Build { log: Level::Info, loadable: true })?;
+    let other = flash::slot_file(context, board, &second, &other_input)?;
+    let probe = simulated(context, board)?;
+    let board_words = flash::board_words(context, board)?;
+    let words = |words: Vec<String>| [words, vec!["--probe".into(), probe.selector()], board_words.clone()].concat();
+    let quietly = |words: &[String]| Command::new(program).args(words).output().context("cannot run the program again");
+    let answers = |console: &str, model: &ModelFile, input: &[u8]| {
+        let (found, expected) = (report::outputs(console)?, run_here(&model.bytes, input)?);
+        if found != expected {
+            bail!("{} answers {found:?}, and on this machine {expected:?}", model.name);
+        }
+        Ok(())
+    };
+    let whole = vec!["flash".into(), image.display().to_string()];
+    answers(&flash::run_shown(program, &words(whole.clone()))?, &first, &input)?;
+    let update = words(flash::model_words(&other, &image));
+    let (before, begun) = (probe.switch().packets(), Instant::now());
+    answers(&flash::run_shown(program, &update)?, &second, &other_input)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let packets = probe.switch().packets() - before;
+    println!("{}: only the model replaced, in {seconds:.1} s; the firmware read back before and after", board.id);
+    // It was started and its log read, too, but most packets are the model's.
+    let (mut refused, mut cuts) = (0, 0);
+    for part in 1..CUTS {
+        let packet = probe.switch().packets() + packets * part / CUTS;
+        probe.switch().inject(Fault::Unplugged { packet });
+        let cut = quietly(&update)?;
+        probe.switch().clear();
+        if cut.status.success() {
+            continue;
+        }
+        let monitor = vec!["monitor".into(), image.display().to_string(), "--reset".into()];
+        let after = quietly(&words(monitor))?;
+        let (console, errors) = (String::from_utf8_lossy(&after.stdout), String::from_utf8_lossy(&after.stderr));
+        cuts += 1;
+        if after.status.success() {
+            // The power went before the slot was touched, or after it was whole.
+            answers(&console, &second, &other_input)?;
+        } else if NO_MODEL.iter().any(|text| errors.contains(text)) && report::outputs(&console)?.is_empty() {
+            refused += 1;
+        } else {
+            bail!("after the power went at packet {part}/{CUTS}, the firmware reports:\n{console}{errors}");
+        }
+        // From a valid model again.
+        let mended = quietly(&update)?;
+        if !mended.status.success() {
+            bail!("the model cannot be written again:\n{}", String::from_utf8_lossy(&mended.stderr));
+        }
+    }
+    if refused == 0 {
+        bail!("of {cuts} cuts none left the board without a valid model");
+    }
+    println!("{}: of {cuts} power cuts, {refused} left no valid model, which the firmware reported", board.id);
+    Ok(())
+}
+
+/// Parts that an update is divided into; between them the power goes.
+const CUTS: u64 = 6;
+
+/// What the firmware reports without a valid model.
+const NO_MODEL: [&str; 2] = ["no-model", "model-damaged"];

@@ -189,10 +189,15 @@ fn starter(context: &Context, board: &Board) -> Result<(String, Starter)> {
 
 /// Puts the model where its path depends on its contents alone, so that building the same firmware again costs nothing.
 pub fn stable_copy(context: &Context, model: &ModelFile) -> Result<std::path::PathBuf> {
+    stable_file(context, &model.bytes, "safetensors")
+}
+
+/// Puts a model, or the contents of a model slot, where the path depends on the contents and the extension alone.
+pub fn stable_file(context: &Context, bytes: &[u8], extension: &str) -> Result<std::path::PathBuf> {
     let folder = context.cache().join("compiled");
-    let file = folder.join(format!("{}.safetensors", sha256(&model.bytes)));
+    let file = folder.join(format!("{}.{extension}", sha256(bytes)));
     if !file.is_file() {
-        write_whole(&file, &model.bytes)?;
+        write_whole(&file, bytes)?;
     }
     Ok(file)
 }

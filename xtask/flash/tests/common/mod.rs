@@ -37,7 +37,7 @@ pub(crate) fn small() -> Vec<u8> {
 
 /// An image of these bytes at the start of the flash.
 pub(crate) fn image(bytes: Vec<u8>) -> Image {
-    Image { segments: vec![Segment { address: 0, bytes }], sections: Vec::new(), rtt: None, texts: None }
+    Image { segments: vec![Segment { address: 0, bytes }], sections: Vec::new(), rtt: None, texts: None, slot: None }
 }
 
 /// An ELF file of these bytes, with one segment.

@@ -31,14 +31,37 @@ const RESTART: Duration = Duration::from_secs(20);
 pub(super) fn flash(context: &Context, board: &Board, by: &ByUf2, args: &FlashArgs) -> Result<()> {
     let (model, inputs) = super::run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
     let name = format!("{}-{}.uf2", board.id, model.name);
-    // Found before anything is built.
-    let to = Destination::find(board, uf2::board_id(by.family), args.to.as_deref().map(Path::new), &name)?;
-    let image = super::image(context, board, &model, &inputs, args.log)?;
-    let file = super::uf2_file(board, &files::read(&image)?).context("the board takes no UF2 file")??;
+    let mut shown = PathBuf::new();
+    write(board, by, args, &name, || {
+        let image = super::image(context, board, &model, &inputs, args.into())?;
+        let file = super::uf2_file(board, &files::read(&image)?).context("the board takes no UF2 file")??;
+        shown = image;
+        Ok(file)
+    })?;
+    println!(
+        "`cargo xtask log {} PORT` shows its log, from the serial port that its UART is wired to",
+        shown.display()
+    );
+    Ok(())
+}
+
+/// Writes a file to the board's drive or where `--to` says. The place is found before the file is made.
+///
+/// # Errors
+/// There is no such drive, the file cannot be made, or the drive does not take it.
+pub(super) fn write(
+    board: &Board,
+    by: &ByUf2,
+    args: &FlashArgs,
+    name: &str,
+    make: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<()> {
+    let to = Destination::find(board, uf2::board_id(by.family), args.to.as_deref().map(Path::new), name)?;
+    let file = make()?;
     match to {
         Destination::Drive(drive) => {
-            drive.write(&name, &file, RESTART)?;
-            println!("{} has taken the firmware and restarted", board.id);
+            drive.write(name, &file, RESTART)?;
+            println!("{} has taken the file and restarted", board.id);
         }
         Destination::File(path) => {
             files::write_whole(&path, &file)?;
@@ -50,10 +73,6 @@ pub(super) fn flash(context: &Context, board: &Board, by: &ByUf2, args: &FlashAr
             );
         }
     }
-    println!(
-        "`cargo xtask log {} PORT` shows its log, from the serial port that its UART is wired to",
-        image.display()
-    );
     Ok(())
 }
 
@@ -228,7 +247,7 @@ fn unescaped(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::uf2::tests::{FLASH, elf};
+    use super::super::uf2::tests::FLASH;
     use super::*;
     use tealight_board_spec::Uf2Family;
     use tempfile::{TempDir, tempdir};
@@ -303,7 +322,7 @@ mod tests {
     #[test]
     fn a_file_is_written_whole_and_the_boards_restart_is_awaited() {
         let (folder, drive) = boot("RPI-RP2");
-        let bytes = uf2::file(&elf(&[(0x1000_0000, &[3; 5000])]), &FLASH, Uf2Family::Rp2040).unwrap();
+        let bytes = uf2::file(&[(0x1000_0000, &[3; 5000])], &FLASH, Uf2Family::Rp2040).unwrap();
         let board = restarts(folder.path().into(), bytes.clone());
         drive.write("pico.uf2", &bytes, Duration::from_secs(20)).unwrap();
         assert!(board.join().unwrap());

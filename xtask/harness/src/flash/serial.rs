@@ -14,7 +14,7 @@ use tealight_board_spec::BySerial;
 /// The firmware cannot be built, or the program failed, which has shown why.
 pub(super) fn flash(context: &Context, board: &Board, by: &BySerial, args: &FlashArgs) -> Result<()> {
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
-    let image = super::image(context, board, &model, &inputs, args.log)?;
+    let image = super::image(context, board, &model, &inputs, args.into())?;
     let mut words = words(&image, board, by, args.to.as_deref());
     words.extend(args.no_monitor.then(|| "--no-monitor".into()));
     words.extend(args.no_reset.then(|| "--no-reset".into()));

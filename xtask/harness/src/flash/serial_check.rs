@@ -33,7 +33,7 @@ pub fn check(context: &Context) -> Result<()> {
     let by = board.flash.iter().find_map(|way| if let Flash::Serial(by) = way { Some(by) } else { None });
     let by = by.with_context(|| format!("{BOARD} is not flashed over a serial port"))?;
     let (model, inputs) = run::demonstration(context)?;
-    let image = super::image(context, &board, &model, &inputs, Level::Info)?;
+    let image = super::image(context, &board, &model, &inputs, super::Build { log: Level::Info, loadable: false })?;
     let mocks = Mocks { python: fetch::python_with_pip(context)?, site: site(context)? };
     let program = serial::program(context)?;
     let flash = |port: &str| {

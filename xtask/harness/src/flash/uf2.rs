@@ -56,12 +56,31 @@ pub(super) fn board_id(family: Uf2Family) -> &'static str {
     }
 }
 
-/// Makes the UF2 file of an ELF image: all that is loaded, which must lie in `flash`.
+/// Bytes of flash, and the address of the first.
+pub(super) type Segment<'a> = (u64, &'a [u8]);
+
+/// What is loaded of an ELF image.
 ///
 /// # Errors
-/// It is no ELF image, some of it lies elsewhere, or nothing of it is loaded.
-pub(super) fn file(image: &[u8], flash: &Range<u64>, family: Uf2Family) -> Result<Vec<u8>> {
-    let pages = pages(image, flash)?;
+/// It is none.
+pub(super) fn segments(image: &[u8]) -> Result<Vec<Segment<'_>>> {
+    let elf = ElfFile32::<Endianness>::parse(image).context("the image is no ELF file of a 32-bit board")?;
+    let mut segments = Vec::new();
+    for header in elf.elf_program_headers() {
+        let bytes = header.data(elf.endian(), image).ok().context("a segment is outside of the image's file")?;
+        if header.p_type(elf.endian()) == elf::PT_LOAD && !bytes.is_empty() {
+            segments.push((header.p_paddr(elf.endian()).into(), bytes));
+        }
+    }
+    Ok(segments)
+}
+
+/// Makes the UF2 file of segments, which must lie in `flash`.
+///
+/// # Errors
+/// Some of them lie elsewhere, or there are none.
+pub(super) fn file(segments: &[Segment<'_>], flash: &Range<u64>, family: Uf2Family) -> Result<Vec<u8>> {
+    let pages = pages(segments, flash)?;
     let count = pages.len() as u32;
     let mut file = Vec::with_capacity(BLOCK * (pages.len() + 1));
     if family != Uf2Family::Rp2040 {
@@ -76,16 +95,10 @@ pub(super) fn file(image: &[u8], flash: &Range<u64>, family: Uf2Family) -> Resul
     Ok(file)
 }
 
-/// The pages of flash that a UF2 file needs of an image, by their addresses.
-fn pages(image: &[u8], flash: &Range<u64>) -> Result<BTreeMap<u32, [u8; PAGE]>> {
-    let elf = ElfFile32::<Endianness>::parse(image).context("the image is no ELF file of a 32-bit board")?;
+/// The pages of flash that a UF2 file needs of segments, by their addresses.
+fn pages(segments: &[Segment<'_>], flash: &Range<u64>) -> Result<BTreeMap<u32, [u8; PAGE]>> {
     let mut pages = BTreeMap::new();
-    for header in elf.elf_program_headers() {
-        let bytes = header.data(elf.endian(), image).ok().context("a segment is outside of the image's file")?;
-        if header.p_type(elf.endian()) != elf::PT_LOAD || bytes.is_empty() {
-            continue;
-        }
-        let start = u64::from(header.p_paddr(elf.endian()));
+    for &(start, bytes) in segments {
         let end = start + bytes.len() as u64;
         if start < flash.start || end > flash.end {
             bail!("the image's bytes from {start:#010x} to {end:#010x} are not in the flash of the board");
@@ -131,7 +144,7 @@ pub(super) mod tests {
     pub(in super::super) const FLASH: Range<u64> = 0x1000_0000..0x1020_0000;
 
     /// An ELF file with these segments: their addresses in memory, and their bytes.
-    pub(in super::super) fn elf(segments: &[(u32, &[u8])]) -> Vec<u8> {
+    fn elf(segments: &[(u32, &[u8])]) -> Vec<u8> {
         let mut file = b"\x7FELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
         let half = |file: &mut Vec<u8>, value: u16| file.extend(value.to_le_bytes());
         let word = |file: &mut Vec<u8>, value: u32| file.extend(value.to_le_bytes());
@@ -169,7 +182,7 @@ pub(super) mod tests {
             (Uf2Family::Rp2350Riscv, 0xE48B_FF5A),
         ] {
             let image = elf(&[(0x1000_0000, &bytes[..300]), (0x1000_012C, &bytes[300..])]);
-            let uf2 = file(&image, &FLASH, family).unwrap();
+            let uf2 = file(&segments(&image).unwrap(), &FLASH, family).unwrap();
             let (found, families) = uf2_decode::convert_from_uf2(&uf2).map_err(|error| format!("{error:?}")).unwrap();
             assert_eq!(families[&number], 0x1000_0000);
             let before = if family == Uf2Family::Rp2040 { 0 } else { PAGE };
@@ -182,7 +195,7 @@ pub(super) mod tests {
     #[test]
     fn blocks_are_numbered_and_pages_that_an_image_leaves_free_are_in_the_file_except_after_its_last() {
         // 16 pages are a sector. The image is in the 3rd page of one, and in the first of one four sectors on.
-        let uf2 = file(&elf(&[(0x1000_0210, &[1]), (0x1000_4000, &[2])]), &FLASH, Uf2Family::Rp2040).unwrap();
+        let uf2 = file(&[(0x1000_0210, &[1]), (0x1000_4000, &[2])], &FLASH, Uf2Family::Rp2040).unwrap();
         let (blocks, []) = uf2.as_chunks::<BLOCK>() else { panic!("{} bytes", uf2.len()) };
         assert_eq!(blocks.len(), 16 + 1);
         for (index, block) in blocks.iter().enumerate() {
@@ -196,7 +209,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_file_for_an_rp2350_begins_with_the_block_of_its_erratum() {
-        let uf2 = file(&elf(&[(0x1000_0000, &[7; 256])]), &FLASH, Uf2Family::Rp2350Riscv).unwrap();
+        let uf2 = file(&[(0x1000_0000, &[7; 256])], &FLASH, Uf2Family::Rp2350Riscv).unwrap();
         let first = words(&uf2[..BLOCK]);
         assert_eq!(first[..8], [0x0A32_4655, 0x9E5D_5157, 0xA000, 0x10FF_FF00, 256, 0, 2, 0xE48B_FF57]);
         assert!(first[8..72].iter().all(|&word| word == 0xEFEF_EFEF));
@@ -207,11 +220,11 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_not_in_flash_or_no_image_is_refused() {
-        let refusal = |image: &[u8]| format!("{:#}", file(image, &FLASH, Uf2Family::Rp2040).unwrap_err());
-        let ram = elf(&[(0x1000_0000, &[1; 16]), (0x2000_0000, &[1; 16])]);
-        assert!(refusal(&ram).contains("0x20000000 to 0x20000010"), "{}", refusal(&ram));
-        assert!(refusal(&elf(&[(0x101F_FFFF, &[1; 2])])).contains("0x101fffff to 0x10200001"));
-        assert!(refusal(&elf(&[])).contains("nothing"));
-        assert!(refusal(b"no image").contains("no ELF"));
+        let refusal = |segments: &[Segment<'_>]| file(segments, &FLASH, Uf2Family::Rp2040).unwrap_err().to_string();
+        let ram = refusal(&[(0x1000_0000, &[1; 16]), (0x2000_0000, &[1; 16])]);
+        assert!(ram.contains("0x20000000 to 0x20000010"), "{ram}");
+        assert!(refusal(&[(0x101F_FFFF, &[1; 2])]).contains("0x101fffff to 0x10200001"));
+        assert!(refusal(&[]).contains("nothing"));
+        assert!(segments(b"no image").unwrap_err().to_string().contains("no ELF"));
     }
 }

@@ -49,6 +49,8 @@ fn folders(examples: &Path) -> Result<Vec<PathBuf>> {
 fn cargo(context: &Context, folder: &Path, words: &[&str]) -> Result<String> {
     let mut command = Command::new(context.cargo());
     command.args(words).current_dir(folder).env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    // Its own profile decides.
+    command.env_remove("CARGO_PROFILE_RELEASE_LTO");
     let printed = limit::succeed(&mut command, LIMIT).with_context(|| format!("in {}", folder.display()))?;
     Ok(String::from_utf8_lossy(&printed).into_owned())
 }

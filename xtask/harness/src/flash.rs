@@ -139,12 +139,21 @@ fn algorithm(context: &Context, package: &str) -> Result<PathBuf> {
 /// Something does not fit or cannot be built, or the program failed, which has shown why.
 pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     if let Some(board) = LinuxBoard::find(&context.root, &args.by.board)? {
+        if args.loadable || args.model_only {
+            return Err(Usage(
+                "--loadable and --model-only are for boards with firmware: on a Linux board the model is a file".into(),
+            )
+            .into());
+        }
         return linux::flash(context, &board, args);
     }
     if args.service.is_some() || args.ssh_config.is_some() {
         return Err(Usage("--service and --ssh-config are for Linux boards".into()).into());
     }
     let board = find(context, &args.by.board)?;
+    if args.loadable || args.model_only {
+        slot::of(&board)?;
+    }
     let way = way::choose(&board, args.way, args.by.probe.is_some(), args.to.is_some())?;
     match way {
         Flash::Uf2(by) if args.model_only && !args.dry_run => return slot::to_drive(context, &board, by, args),

@@ -18,7 +18,7 @@ use tealight_format::{Model, OpCode, OpSet};
 ///
 /// # Errors
 /// It has none.
-fn of(board: &Board) -> Result<ModelSlot> {
+pub(super) fn of(board: &Board) -> Result<ModelSlot> {
     let slot = board
         .model_slot
         .with_context(|| Usage(format!("{} has no model slot: its board.toml has no `[model-slot]`", board.id)))?;
@@ -96,7 +96,6 @@ pub(super) struct Update {
 /// # Errors
 /// As for [`contents`], or there is no such model.
 pub(super) fn update(context: &Context, board: &Board, args: &FlashArgs) -> Result<Update> {
-    of(board)?;
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
     let file = stable_file(context, &contents(board, &model, &inputs)?, "slot")?;
     Ok(Update { model, file })
@@ -119,6 +118,7 @@ pub(super) fn to_drive(context: &Context, board: &Board, by: &ByUf2, args: &Flas
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flash::{ProbeArgs, flash};
 
     fn board(id: &str) -> Board {
         Board::all(&crate::context::root()).unwrap().into_iter().find(|board| board.id == id).unwrap()
@@ -153,5 +153,17 @@ mod tests {
         let many = vec![0; 0x2_0000];
         let error = contents(&board("microbit"), &model("digits"), &many).unwrap_err();
         assert!(format!("{error:#}").contains("does not fit the model slot of microbit"), "{error:#}");
+    }
+    #[test]
+    fn a_board_without_a_slot_is_flashed_neither_with_one_nor_in_it() {
+        let context = Context::new().unwrap();
+        for (id, part) in [("esp32-c3", "has no model slot"), ("linux-aarch64", "the model is a file")] {
+            for (loadable, model_only) in [(true, false), (false, true)] {
+                let by = ProbeArgs { board: id.into(), ..ProbeArgs::default() };
+                let error =
+                    flash(&context, &FlashArgs { by, loadable, model_only, ..FlashArgs::default() }).unwrap_err();
+                assert!(error.is::<Usage>() && error.to_string().contains(part), "{error}");
+            }
+        }
     }
 }

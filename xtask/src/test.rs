@@ -13,7 +13,6 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::cpu_time;
 use crate::error::Usage;
-use crate::firmware::Level;
 use crate::fuzz::FuzzArgs;
 use crate::lanes::{self, Outcome};
 use crate::layout::LayoutArgs;
@@ -237,19 +236,11 @@ fn no_panic(context: &Context) -> Result<()> {
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }
 
-/// Boards on HALs. `cargo clippy` would compile their HALs once more, which takes minutes.
+/// Boards on HALs: clippy, in the place of the compiler, and the layout of their images. `cargo clippy` would compile their
+/// HALs once more, which takes minutes; of what is in the images, it checks the boards' crates alone.
 fn hardware(context: &Context) -> Result<()> {
-    layout::layout(context, &LayoutArgs::default())?;
-    let model = check_no_panic::model_file(context)?;
-    for board in Board::on_hals(&context.root)? {
-        firmware::cargo(context, &board, &["rustc", "--profile", "firmware"], &[])
-            .args(["--", "-D", "warnings"])
-            .envs(CHECKED)
-            .env("DEFMT_LOG", Level::Info.name())
-            .env("TEALIGHT_MODEL", &model)
-            .run()?;
-    }
-    Ok(())
+    let _checked = CHECKED.map(|(name, value)| context.shell.push_env(name, value));
+    layout::layout(context, &LayoutArgs::default())
 }
 
 /// clippy and the tests of the emulators' program, and those of the script; then images, the HALs of which the step before
@@ -347,16 +338,18 @@ fn repeats(context: &Context) -> Result<()> {
 /// Unmodified probe-rs flashes emulated boards, whose networks must answer as this machine; and each fault ends in a
 /// message. Under `--full` the wire is cut at every packet, otherwise at some.
 ///
-/// clippy in the place of the compiler, as for Candle: probe-rs is built once.
+/// clippy in the place of the compiler, as for Candle: probe-rs, and the program, which its tests start, are built once.
 fn flashing(context: &Context, extent: Extent) -> Result<()> {
-    flash_check::flash_check(context)?;
+    // The emulator of its tests.
+    emulator::ensure_board(context, &board::find_emulated(&context.root, board::DEFAULT)?)?;
     let words = ["--profile", "firmware", "--package", "flash-algorithm", "--target", "thumbv6m-none-eabi"];
     cargo(context, &[&["clippy"], &words[..], &["--", "-D", "warnings"]].concat())?;
     let mut tests = optimized_tests(context, "tealight-flash");
     if extent == Extent::Full {
         tests = tests.env("TEALIGHT_EVERY_PACKET", "1");
     }
-    Ok(tests.run()?)
+    tests.run()?;
+    flash_check::flash_check(context, &context.release_program("tealight-flash"))
 }
 
 /// clippy and the tests of a package that is no default member, optimized as its program is.

@@ -23,18 +23,17 @@ const CHIPS: &[(&str, Chip)] =
 /// Inferences, so that the log is several times as long as the buffer that it goes through.
 const INFERENCES: u32 = 48;
 
-/// Every emulated board that can be flashed.
+/// Every emulated board that can be flashed, by the program at this path.
 ///
 /// # Errors
 /// One of them failed.
-pub fn flash_check(context: &Context) -> Result<()> {
-    let program = flash::program(context)?;
+pub fn flash_check(context: &Context, program: &Path) -> Result<()> {
     let (mut checked, mut slots) = (0, 0);
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| board.by_probe().is_some()) {
         emulator::ensure_board(context, &board)?;
-        on_board(context, &program, &board).with_context(|| format!("on {}", board.id))?;
+        on_board(context, program, &board).with_context(|| format!("on {}", board.id))?;
         if board.model_slot.is_some() {
-            models_alone(context, &program, &board).with_context(|| format!("in the model slot of {}", board.id))?;
+            models_alone(context, program, &board).with_context(|| format!("in the model slot of {}", board.id))?;
             slots += 1;
         }
         checked += 1;

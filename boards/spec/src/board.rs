@@ -217,9 +217,6 @@ pub struct ChipEmulator {
     /// Instructions that the emulator executes in a second of the clock that the report is in; absent if the emulator's
     /// clock does not count instructions.
     pub instructions_per_second: Option<u64>,
-    /// Whether the emulator's floating point differs from the chip's, so that f32 models answer otherwise or fault.
-    #[serde(default)]
-    pub wrong_f32: bool,
     /// Faults that the emulator does not raise, by their names in `cargo xtask faults`.
     #[serde(default)]
     pub not_raised: Vec<String>,

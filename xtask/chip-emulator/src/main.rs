@@ -1,4 +1,4 @@
-//! Runs a board's firmware on an emulated chip: `tealight-chip-emulator rp2040|rp2350|rp2350-riscv IMAGE`.
+//! Runs a board's firmware on an emulated chip: `tealight-chip-emulator rp2040|rp2350-riscv IMAGE`.
 //!
 //! What the chip sends on its UART 0 goes to stdout. Nothing ends a run but who started it: firmware for a serial port
 //! has no way to say that it is done, except in what it sends.
@@ -24,7 +24,7 @@ trait Chip {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [chip, image] = &words[..] else {
-        eprintln!("usage: tealight-chip-emulator rp2040|rp2350|rp2350-riscv IMAGE");
+        eprintln!("usage: tealight-chip-emulator rp2040|rp2350-riscv IMAGE");
         return ExitCode::from(2);
     };
     match run(chip, image) {
@@ -41,8 +41,7 @@ fn run(chip: &str, image: &str) -> Result<()> {
     let image = Image::parse(&bytes).with_context(|| format!("in {image}"))?;
     let mut chip: Box<dyn Chip> = match chip {
         "rp2040" => Box::new(rp2040::start(&image)?),
-        "rp2350" => Box::new(rp2350::start_arm(image)?),
-        "rp2350-riscv" => Box::new(rp2350::start_riscv(&image)?),
+        "rp2350-riscv" => Box::new(rp2350::start(&image)?),
         _ => bail!("no chip is called `{chip}`"),
     };
     let mut out = std::io::stdout().lock();

@@ -2,7 +2,7 @@
 
 A register that is not listed reads as it was written, or as 0. Each rule names its register, under which it is found in
 its source: RM is a reference manual of STMicroelectronics, PS Nordic's product specification, TRM Espressif's technical
-reference manual.
+reference manual, DS Raspberry Pi's RP2350 datasheet.
 """
 
 from dataclasses import dataclass, field
@@ -31,6 +31,21 @@ def received(bit):
     return lambda machine, value: value & ~(1 << bit) | bool(machine.input) << bit
 
 
+def opposite(register):
+    """The bits that are not set in another register, of which all are set at reset."""
+    return lambda machine, _: ~machine.registers.get(register, 0xFFFFFFFF) & 0xFFFFFFFF
+
+
+def selected(register, mask):
+    """One bit: the one whose number another register has in these bits."""
+    return lambda machine, _: 1 << (machine.registers.get(register, 0) & mask)
+
+
+def nothing_received(bit):
+    """This bit tells that no byte has been received."""
+    return lambda machine, value: value & ~(1 << bit) | (not machine.input) << bit
+
+
 def takes(machine, value):
     """Reads the byte that has been received."""
     return machine.input.take()
@@ -45,6 +60,9 @@ class Chip:
     # The register that sends a byte of the console; none if it is RTT.
     sends: int = -1
     rtt: bool = False
+    # Registers whose bits are also changed by writes to other addresses: 0x1000 on they are inverted, 0x2000 on set, 0x3000
+    # on cleared.
+    aliased: range = range(0)
     # First values of registers.
     reset: dict = field(default_factory=dict)
     # Where code is stored that is looked through for unknown registers.
@@ -147,4 +165,36 @@ ESP32C3 = Chip(
     },
 )
 
-CHIPS = {"nrf52840": NRF52840, "stm32f446": STM32F446, "stm32h743": STM32H743, "esp32c3": ESP32C3}
+# The core has 150 MHz, and the timer counts microseconds.
+INSTRUCTIONS_PER_MICROSECOND = 150
+
+RP2350 = Chip(
+    core=arm.UC_CPU_ARM_CORTEX_M33,
+    memory=[(0x10000000, 0x400000), (0x20000000, 0x82000), SYSTEM],
+    # Peripherals of APB and AHB, and SIO.
+    registers=[(0x40000000, 0x20000000), (0xD0000000, 0x40000)],
+    sends=0x40070000,
+    # Atomic register access (DS, Address map)
+    aliased=range(0x40000000, 0x60000000),
+    answers={
+        0x40020008: [opposite(0x40020000)],  # RESETS RESET_DONE follows RESET (DS, Resets)
+        0x40048004: [ones(1 << 31 | 1 << 12)],  # XOSC STATUS: STABLE, ENABLED (DS, Crystal oscillator)
+        0x40050000: [ones(1 << 31)],  # PLL_SYS CS: LOCK (DS, PLL)
+        0x40058000: [ones(1 << 31)],  # PLL_USB CS: LOCK
+        0x40010038: [selected(0x40010030, 0b11)],  # CLOCKS CLK_REF_SELECTED follows SRC of CLK_REF_CTRL (DS, Clocks)
+        0x40010044: [selected(0x4001003C, 0b1)],  # CLOCKS CLK_SYS_SELECTED follows SRC of CLK_SYS_CTRL
+        # TIMER0 TIMERAWH, TIMERAWL (DS, System timers)
+        0x400B0024: [lambda machine, _: machine.instructions // INSTRUCTIONS_PER_MICROSECOND >> 32],
+        0x400B0028: [lambda machine, _: machine.instructions // INSTRUCTIONS_PER_MICROSECOND & 0xFFFFFFFF],
+        0x40070018: [ones(1 << 7), nothing_received(4)],  # UART0 UARTFR: TXFE, RXFE (DS, UART)
+        0x40070000: [takes],  # UART0 UARTDR
+    },
+)
+
+CHIPS = {
+    "nrf52840": NRF52840,
+    "stm32f446": STM32F446,
+    "stm32h743": STM32H743,
+    "rp2350": RP2350,
+    "esp32c3": ESP32C3,
+}

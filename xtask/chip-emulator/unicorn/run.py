@@ -117,7 +117,7 @@ class Machine:
         return count
 
     def read(self, _, offset, size, base):
-        address = base + offset
+        address, _ = self.unaliased(base + offset)
         word = address & ~3
         value = self.registers.get(word, 0)
         for rule in self.chip.answers.get(word, ()):
@@ -125,7 +125,9 @@ class Machine:
         return value >> 8 * (address & 3) & (1 << 8 * size) - 1
 
     def write(self, _, offset, size, value, base):
-        address = base + offset
+        address, change = self.unaliased(base + offset)
+        if change:
+            value = change(self.registers.get(address, 0), value)
         if address == self.chip.sends:
             send(bytes([value & 0xFF]))
         elif size == 4:
@@ -134,6 +136,12 @@ class Machine:
             mask = (1 << 8 * size) - 1 << 8 * (address & 3)
             word = address & ~3
             self.registers[word] = self.registers.get(word, 0) & ~mask | value << 8 * (address & 3) & mask
+
+    def unaliased(self, address):
+        """The address of the register, and how a write there changes its bits, unless it replaces them."""
+        if address not in self.chip.aliased:
+            return address, None
+        return address & ~0x3000, CHANGES[address >> 12 & 3]
 
     def poll(self):
         """Reads and writes the buffers of SEGGER's Real-Time Transfer, as a debugger does."""
@@ -246,6 +254,9 @@ class Machine:
 
 # The registers of a function's arguments, a0 to a7.
 ARGUMENTS = [riscv.UC_RISCV_REG_X10 + index for index in range(8)]
+
+# What a write to an alias of a register does to its bits.
+CHANGES = (None, lambda old, new: old ^ new, lambda old, new: old | new, lambda old, new: old & ~new)
 
 # yield, wfi and wfe.
 HINTS = (b"\x10\xbf", b"\x30\xbf", b"\x20\xbf")

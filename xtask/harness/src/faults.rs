@@ -40,7 +40,7 @@ const SEEDS: &[Seed] = &[
     Seed {
         name: "a stack overflow",
         byte: 3,
-        // An emulated Cortex-M0+ or M33 that cannot push a fault's frame stops, and the emulator tells it.
+        // An emulated Cortex-M0+ that cannot push a fault's frame stops, and the emulator tells it.
         reported: &["(stack-overflow at sp:", "the core is locked up at", "exception_handler/mod.rs:"],
         limit: LIMIT,
     },

@@ -74,6 +74,11 @@ fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     let description = format!("Tealight on {name}");
     put("Cargo.toml", with_values(&read("Cargo.toml")?, &[("name", id), ("description", &description)]))?;
     put("build.rs", read("build.rs")?)?;
+    // The runner of `cargo run` names the board.
+    if from.join(RUNNER).is_file() {
+        fs::create_dir(new.path().join(".cargo"))?;
+        put(RUNNER, read(RUNNER)?.replace(&format!("\"{}\"", like.id), &format!("\"{id}\"")))?;
+    }
     // A chip that probe-rs does not know is described in the folder.
     for file in descriptions(like) {
         let file = file.to_string_lossy();
@@ -83,6 +88,9 @@ fn write(root: &Path, id: &str, name: &str, like: &Board) -> Result<PathBuf> {
     fs::rename(new.path(), root.join(&folder)).with_context(|| format!("cannot create {told}"))?;
     Ok(folder)
 }
+
+/// The settings of cargo in the folder of a board on a HAL.
+const RUNNER: &str = ".cargo/config.toml";
 
 /// The files in a board's folder that describe its chip.
 fn descriptions(board: &Board) -> Vec<&Path> {
@@ -144,7 +152,11 @@ mod tests {
             fs::create_dir_all(to.join("src")).unwrap();
             let files = ["board.toml", "Cargo.toml", "build.rs", "src/main.rs"].map(String::from);
             let described = descriptions(&board).into_iter().map(|file| file.display().to_string());
-            for file in files.into_iter().chain(described) {
+            let runner = board.is_on_hal().then(|| RUNNER.to_string());
+            if runner.is_some() {
+                fs::create_dir(to.join(".cargo")).unwrap();
+            }
+            for file in files.into_iter().chain(described).chain(runner) {
                 fs::copy(from.join(&file), to.join(&file)).unwrap();
             }
         }
@@ -172,6 +184,10 @@ mod tests {
             let new = format!("MyBoard{i}");
             for part in [format!("struct {new}"), format!("for {new} ")] {
                 assert!(main.contains(&part), "no `{part}` in\n{main}");
+            }
+            if board.is_on_hal() {
+                let runner = fs::read_to_string(folder.join(RUNNER)).unwrap();
+                assert!(runner.contains(&format!("/flash-image\", \"{id}\"]")), "{runner}");
             }
             let (named, taken) = (format!("{new});"), format!("<{new}>"));
             assert!(main.contains(&named) || main.contains(&taken), "nothing runs {new} in\n{main}");

@@ -22,7 +22,7 @@ use crate::subject::{Subject, subjects};
 use crate::table::{Table, table};
 use crate::{
     check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash,
-    flash_check, fuzz, install, layout, llm, parsing, publish, repeat,
+    flash_check, fuzz, install, layout, llm, parsing, publish, repeat, runners,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -125,6 +125,11 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
     // It builds optimized programs for this machine, and so would wait while the step with Candle builds its own.
     Step::new(Lane::Boards, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
+    // With the program that the step before has built. While the host's tests are built, the runner would wait for cargo.
+    Step::new(Lane::Boards, Extent::Usual, "`cargo run` in a board's folder flashes it", |context, _| {
+        runners::runners(context)
+    })
+    .after(HOST_TESTS),
     // It builds espflash, and fetches Python packages.
     Step::new(Lane::Boards, Extent::Full, "flashing over a serial port, by a mock", |context, _| serial(context)),
     Step::new(Lane::Others, Extent::Usual, "packages as they would be published", |context, _| {

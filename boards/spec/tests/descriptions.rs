@@ -148,3 +148,32 @@ fn every_board_of_the_workspace_is_well_described() {
     assert!(LinuxBoard::find(&root(), "linux-aarch64").unwrap().is_some());
     assert!(Board::all(Path::new("none")).is_err());
 }
+
+/// The settings of cargo in the folder of each board on a HAL say what its `board.toml` says.
+#[test]
+fn cargo_run_in_the_folder_of_a_board_on_a_hal_flashes_that_board() {
+    for board in Board::on_hals(&root()).unwrap() {
+        let folder = root().join(&board.folder);
+        let text = std::fs::read_to_string(folder.join(".cargo/config.toml")).unwrap();
+        let settings: toml::Table = text.parse().unwrap();
+        assert_eq!(settings["build"]["target"].as_str(), Some(board.target.as_str()), "{}", board.id);
+        let target = &settings["target"][board.target.as_str()];
+        let words = |key: &str| -> Vec<&str> {
+            target
+                .get(key)
+                .map_or(&[][..], |words| words.as_array().unwrap())
+                .iter()
+                .filter_map(|w| w.as_str())
+                .collect()
+        };
+        assert_eq!(words("rustflags"), board.rustflags(), "{}", board.id);
+        let [program, id] = words("runner")[..] else { panic!("{}: {text}", board.id) };
+        assert!(folder.join(program).is_file() && id == board.id, "{}: {program} {id}", board.id);
+        let input = settings["env"]["TEALIGHT_INPUT"]["value"].as_str().unwrap();
+        assert!(folder.join(input).is_file(), "{}: {input}", board.id);
+        // Beside it is the line for the usual program.
+        let probe = board.by_probe().map(|by| format!("runner = \"probe-rs run --chip {}\"", by.chip));
+        let other = probe.unwrap_or_else(|| "runner = \"".into());
+        assert!(text.lines().any(|line| line.starts_with('#') && line.contains(&other)), "{}: {text}", board.id);
+    }
+}

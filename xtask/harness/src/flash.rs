@@ -4,6 +4,8 @@
 //! The program is started, and not linked, so that building xtask does not build probe-rs.
 
 mod drive;
+mod firmware;
+mod last;
 mod linux;
 mod linux_check;
 mod serial;
@@ -16,12 +18,13 @@ use crate::answer;
 use crate::board::{self, Board, ConsoleKind, LinuxBoard};
 use crate::context::Context;
 use crate::error::{Reported, Usage};
-use crate::firmware::{self, Level};
+use crate::firmware::Level;
 use crate::model::ModelFile;
 use crate::on_board::stable_file;
 use crate::{build, files, install, report, run};
 use anyhow::{Context as _, Result};
 use clap::Args;
+use firmware::Firmware;
 use std::io::{BufRead as _, BufReader};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -58,6 +61,9 @@ pub struct FlashArgs {
     /// For a Linux board: the configuration file of ssh [default: ssh's own]
     #[arg(long, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,
+    /// Flashes this ELF image instead of building one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "input", "log", "loadable", "model_only"])]
+    pub image: Option<PathBuf>,
     /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
     #[arg(long)]
     pub model: Option<PathBuf>,
@@ -84,8 +90,8 @@ pub struct FlashArgs {
 /// Which board, by which probe.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ProbeArgs {
-    /// The board
-    #[arg(long, default_value = "")]
+    /// The board [default: the one that was flashed last from this clone]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub board: String,
     /// The debug probe: VID:PID or VID:PID:SERIAL, as `cargo xtask probes` lists it [default: the only one there is]
     #[arg(long)]
@@ -130,10 +136,10 @@ fn algorithm(context: &Context, package: &str) -> Result<PathBuf> {
     );
     let messages = messages.env_remove("RUSTFLAGS").quiet().ignore_stderr().read();
     let messages = messages.with_context(|| format!("`cargo build --package {package}` failed"))?;
-    firmware::executable(&messages, package).with_context(|| format!("cargo built no {package}"))
+    crate::firmware::executable(&messages, package).with_context(|| format!("cargo built no {package}"))
 }
 
-/// Builds firmware with the model, flashes it, and shows its log and its answers.
+/// Builds firmware with the model or takes the image, flashes it, and shows its log and its answers.
 ///
 /// # Errors
 /// Something does not fit or cannot be built, or the program failed, which has shown why.
@@ -150,7 +156,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     if args.service.is_some() || args.ssh_config.is_some() {
         return Err(Usage("--service and --ssh-config are for Linux boards".into()).into());
     }
-    let board = find(context, &args.by.board)?;
+    let board = chosen(context, &args.by.board)?;
     if args.loadable || args.model_only {
         slot::of(&board)?;
     }
@@ -161,22 +167,26 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
         Flash::Serial(by) if !args.dry_run => return serial::flash(context, &board, by, args),
         _ => {}
     }
-    let (model, mut words) = if args.model_only {
+    let (firmware, mut words) = if args.model_only {
         let slot::Update { model, file } = slot::update(context, &board, args)?;
-        (model, model_words(&file, &flashed_image(context, &board)?))
+        let words = model_words(&file, &flashed_image(context, &board)?);
+        (Firmware::Model { model, inputs: Vec::new(), how: args.into() }, words)
     } else {
-        let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
-        let image = image(context, &board, &model, &inputs, args.into())?;
-        (model, vec!["flash".into(), image.display().to_string()])
+        let firmware = Firmware::of(context, args)?;
+        let image = firmware.image(context, &board)?;
+        (firmware, vec!["flash".into(), image.display().to_string()])
     };
     let program = program(context)?;
+    if !args.dry_run {
+        last::remember(context, &board)?;
+    }
     words.extend(args.by.words(context, &board)?);
     words.extend(args.dry_run.then(|| "--dry-run".into()));
     // A board that logs over its serial port has no log for a debugger.
     let silent = args.no_monitor || board.console.kind == ConsoleKind::Uart;
     words.extend(silent.then(|| "--no-monitor".into()));
     let console = run_shown(&program, &words)?;
-    print!("{}", answers(&model, &console)?);
+    print!("{}", firmware.answers(&console)?);
     Ok(())
 }
 
@@ -185,7 +195,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
 /// # Errors
 /// Nothing was flashed from here, or the program failed.
 pub fn monitor(context: &Context, by: &ProbeArgs, reset: bool) -> Result<()> {
-    let board = find(context, &by.board)?;
+    let board = chosen(context, &by.board)?;
     let image = flashed_image(context, &board)?;
     let mut words = vec!["monitor".into(), image.display().to_string()];
     words.extend(by.words(context, &board)?);
@@ -206,7 +216,7 @@ pub fn probes(context: &Context) -> Result<()> {
 /// # Errors
 /// The program failed.
 pub fn reset(context: &Context, by: &ProbeArgs) -> Result<()> {
-    let board = find(context, &by.board)?;
+    let board = chosen(context, &by.board)?;
     let words = [&["reset".into()], &by.words(context, &board)?[..]].concat();
     run_shown(&program(context)?, &words).map(drop)
 }
@@ -216,10 +226,21 @@ pub fn reset(context: &Context, by: &ProbeArgs) -> Result<()> {
 /// # Errors
 /// It was not confirmed, or the program failed.
 pub fn erase(context: &Context, by: &ProbeArgs, yes: bool) -> Result<()> {
-    let board = find(context, &by.board)?;
+    let board = chosen(context, &by.board)?;
     let mut words = [&["erase".into()], &by.words(context, &board)?[..]].concat();
     words.extend(yes.then(|| "--yes".into()));
     run_shown(&program(context)?, &words).map(drop)
+}
+
+/// The board called `id`, or if that is empty the one that was flashed last, of which stderr tells.
+fn chosen(context: &Context, id: &str) -> Result<Board> {
+    match last::board(context).filter(|_| id.is_empty()) {
+        Some(last) => {
+            eprintln!("  --  the board is {last}, which was flashed last; --board names another");
+            find(context, &last)
+        }
+        None => find(context, id),
+    }
 }
 
 /// The board called `id`, if its `board.toml` states how it is flashed.

@@ -5,7 +5,7 @@
 //! it is, and the chip restarts when it has the last block, whereupon the drive is gone. That is the sign that all went
 //! well. Anywhere else the file is written under a temporary name and then renamed.
 
-use super::{FlashArgs, uf2};
+use super::{Firmware, FlashArgs, last, uf2};
 use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
@@ -24,16 +24,16 @@ const INFO: &str = "INFO_UF2.TXT";
 /// How long the board may take from the last byte until its drive is gone.
 const RESTART: Duration = Duration::from_secs(20);
 
-/// Builds firmware with the model, and writes it to the board's drive or where `--to` says.
+/// Builds firmware with the model or takes the image, and writes it to the board's drive or where `--to` says.
 ///
 /// # Errors
 /// There is no such drive, the firmware cannot be built, or the drive does not take it.
 pub(super) fn flash(context: &Context, board: &Board, by: &ByUf2, args: &FlashArgs) -> Result<()> {
-    let (model, inputs) = super::run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
-    let name = format!("{}-{}.uf2", board.id, model.name);
+    let firmware = Firmware::of(context, args)?;
+    let name = format!("{}.uf2", firmware.name(board));
     let mut shown = PathBuf::new();
-    write(board, by, args, &name, || {
-        let image = super::image(context, board, &model, &inputs, args.into())?;
+    write(context, board, by, args, &name, || {
+        let image = firmware.image(context, board)?;
         let file = super::uf2_file(board, &files::read(&image)?).context("the board takes no UF2 file")??;
         shown = image;
         Ok(file)
@@ -50,6 +50,7 @@ pub(super) fn flash(context: &Context, board: &Board, by: &ByUf2, args: &FlashAr
 /// # Errors
 /// There is no such drive, the file cannot be made, or the drive does not take it.
 pub(super) fn write(
+    context: &Context,
     board: &Board,
     by: &ByUf2,
     args: &FlashArgs,
@@ -60,6 +61,7 @@ pub(super) fn write(
     let file = make()?;
     match to {
         Destination::Drive(drive) => {
+            last::remember(context, board)?;
             drive.write(name, &file, RESTART)?;
             println!("{} has taken the file and restarted", board.id);
         }

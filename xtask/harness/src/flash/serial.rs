@@ -1,25 +1,26 @@
 //! By the boot loader on a chip's serial port: the program `tealight-flash-serial`, which has the library espflash.
 
-use super::FlashArgs;
+use super::{Firmware, FlashArgs, last};
 use crate::board::Board;
 use crate::context::Context;
-use crate::run;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tealight_board_spec::BySerial;
 
-/// Builds firmware with the model, flashes it, and shows its log and its answers.
+/// Builds firmware with the model or takes the image, flashes it, and shows its log and its answers.
 ///
 /// # Errors
 /// The firmware cannot be built, or the program failed, which has shown why.
 pub(super) fn flash(context: &Context, board: &Board, by: &BySerial, args: &FlashArgs) -> Result<()> {
-    let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
-    let image = super::image(context, board, &model, &inputs, args.into())?;
+    let firmware = Firmware::of(context, args)?;
+    let image = firmware.image(context, board)?;
     let mut words = words(&image, board, by, args.to.as_deref());
     words.extend(args.no_monitor.then(|| "--no-monitor".into()));
     words.extend(args.no_reset.then(|| "--no-reset".into()));
-    let console = super::run_shown(&program(context)?, &words)?;
-    print!("{}", super::answers(&model, &console)?);
+    let program = program(context)?;
+    last::remember(context, board)?;
+    let console = super::run_shown(&program, &words)?;
+    print!("{}", firmware.answers(&console)?);
     Ok(())
 }
 

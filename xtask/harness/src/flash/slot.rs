@@ -110,7 +110,7 @@ pub(super) fn to_drive(context: &Context, board: &Board, by: &ByUf2, args: &Flas
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
     let contents = contents(board, &model, &inputs)?;
     let file = uf2::file(&[(slot.origin, &contents)], &super::flash_range(board), by.family)?;
-    drive::write(board, by, args, &format!("{}-{}-model.uf2", board.id, model.name), || Ok(file))?;
+    drive::write(context, board, by, args, &format!("{}-{}-model.uf2", board.id, model.name), || Ok(file))?;
     println!("it takes effect in firmware with a model slot, as `--loadable` builds it");
     Ok(())
 }

@@ -67,8 +67,9 @@ pub fn monitor(
     while ended.is_none() && !ends.load(Ordering::Relaxed) {
         let count = channel.read(&mut core, &mut piece).map_err(|error| failed(error_line(&error)))?;
         let bytes = piece.get(..count).unwrap_or_default();
-        ended = reader.push_report(bytes, |line| reporter.report(Event::Line(line.into())));
         if count > 0 {
+            reporter.report(Event::Done(Stage::Log, count as u64));
+            ended = reader.push_report(bytes, |line| reporter.report(Event::Line(line.into())));
             pause = Duration::ZERO;
             continue;
         }
@@ -76,6 +77,7 @@ pub fn monitor(
         pause = (2 * pause).clamp(Duration::from_millis(1), PAUSE);
         std::thread::sleep(pause);
     }
+    reporter.report(Event::Ended(Stage::Log));
     channel.set_mode(&mut core, ChannelMode::NoBlockSkip).map_err(|error| failed(error_line(&error)))?;
     ended.unwrap_or(Ok(())).map_err(Error::Firmware)
 }

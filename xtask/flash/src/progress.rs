@@ -13,6 +13,8 @@ pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     begun: Option<Instant>,
     bytes: u64,
+    /// Lines of the log; each is one of its frames.
+    lines: u64,
 }
 
 impl Progress {
@@ -21,7 +23,11 @@ impl Progress {
         match event {
             Event::Stage(stage) => self.begin(*stage),
             Event::Total(stage, bytes) => *self.totals.entry(name(*stage)).or_default() += bytes,
-            Event::Done(_, bytes) => {
+            Event::Done(stage, bytes) => {
+                // The log begins with its first bytes, whenever the firmware gets there.
+                if *stage == Stage::Log && self.bytes == 0 {
+                    self.begun = Some(Instant::now());
+                }
                 self.bytes += bytes;
                 if let Some(bar) = &self.bar {
                     bar.inc(*bytes);
@@ -29,7 +35,10 @@ impl Progress {
             }
             Event::Ended(stage) => self.end(*stage),
             Event::Fact(text) => self.above(|| eprintln!("      {text}")),
-            Event::Line(text) => self.above(|| println!("{text}")),
+            Event::Line(text) => {
+                self.lines += 1;
+                self.above(|| println!("{text}"));
+            }
             Event::Alive | Event::Finished | Event::Failed { .. } => {}
         }
     }
@@ -43,7 +52,7 @@ impl Progress {
 
     fn begin(&mut self, stage: Stage) {
         self.finish();
-        (self.begun, self.bytes) = (Some(Instant::now()), 0);
+        (self.begun, self.bytes, self.lines) = (Some(Instant::now()), 0, 0);
         let total = self.totals.get(name(stage)).map(|&bytes| (bytes, Unit::Bytes));
         self.bar = bar(name(stage), total);
     }
@@ -51,11 +60,17 @@ impl Progress {
     fn end(&mut self, stage: Stage) {
         self.finish();
         let seconds = self.begun.take().map_or(0.0, |begun| begun.elapsed().as_secs_f64());
-        match self.bytes {
-            0 => eprintln!("  ok  {} ({seconds:.1} s)", name(stage)),
-            bytes => {
-                let rate = bytes as f64 / 1024.0 / seconds.max(0.001);
-                eprintln!("  ok  {}: {bytes} bytes ({seconds:.1} s, {rate:.0} KiB/s)", name(stage));
+        let per_second = |count: u64| count as f64 / seconds.max(0.001);
+        let (bytes, rate) = (self.bytes, per_second(self.bytes) / 1024.0);
+        match (bytes, self.lines) {
+            (0, _) => eprintln!("  ok  {} ({seconds:.1} s)", name(stage)),
+            (_, 0) => eprintln!("  ok  {}: {bytes} bytes ({seconds:.1} s, {rate:.0} KiB/s)", name(stage)),
+            (_, lines) => {
+                let lines_rate = per_second(lines);
+                eprintln!(
+                    "  ok  {}: {bytes} bytes, {lines} lines ({seconds:.1} s, {rate:.0} KiB/s, {lines_rate:.0} lines/s)",
+                    name(stage)
+                );
             }
         }
     }

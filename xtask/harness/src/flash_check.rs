@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
-use tealight_simulated_probe::{Chip, Fault, Machine, Qemu, SimulatedProbe};
+use tealight_simulated_probe::{Chip, Fault, Machine, Qemu, SimulatedProbe, Traffic};
 
 /// The debug hardware of the cores, by the names in `board.toml`.
 const CHIPS: &[(&str, Chip)] =
@@ -92,7 +92,20 @@ fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
         "{}: flashed, verified, started; {INFERENCES} answers as on this machine, {lines} lines of log, in {seconds:.1} s",
         board.id
     );
+    println!("{}: {}", board.id, traffic(probe));
     Ok(())
+}
+
+/// What went over a probe's connections, which it ends.
+fn traffic(probe: SimulatedProbe<Qemu>) -> String {
+    let switch = probe.switch();
+    let Traffic { requests, waited } = probe.stop().traffic();
+    format!(
+        "{} packets to the probe with {} transfers; {requests} requests to QEMU's debug server, waited for {:.1} s",
+        switch.packets(),
+        switch.transfers(),
+        waited.as_secs_f64()
+    )
 }
 
 /// The model that replaces the first one.

@@ -22,18 +22,35 @@ pub(crate) struct Numbered {
     pub(crate) bytes: usize,
 }
 
+/// What went between a target and the debug server of its emulator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests to the server.
+    pub requests: u64,
+    /// How long their answers were waited for.
+    pub waited: Duration,
+}
+
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: UnixStream,
     received: Vec<u8>,
+    /// A packet was received whose acknowledgement goes before the next request, in one piece with it.
+    unacknowledged: bool,
+    traffic: Traffic,
 }
 
 impl Client {
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
-        let mut client = Self { stream, received: Vec::new() };
+        let (received, unacknowledged, traffic) = (Vec::new(), false, Traffic::default());
+        let mut client = Self { stream, received, unacknowledged, traffic };
         client.request(b"qSupported")?;
         client.request(b"?")?;
         Ok(client)
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// The registers by their names, as the server describes them.
@@ -163,7 +180,7 @@ impl Client {
 
     /// Stops the processor that was let run.
     pub(crate) fn interrupt(&mut self) -> io::Result<()> {
-        self.stream.write_all(&[3])?;
+        self.put(&[3])?;
         let answer = self.answer(LIMIT)?.ok_or(io::ErrorKind::TimedOut)?;
         if stopped(&answer) { Ok(()) } else { Err(unexpected(&answer)) }
     }
@@ -182,16 +199,31 @@ impl Client {
         let mut packet = vec![b'$'];
         packet.extend_from_slice(words);
         packet.extend(format!("#{:02x}", sum(words)).into_bytes());
-        self.stream.write_all(&packet)
+        self.put(&packet)
+    }
+
+    /// Sends bytes, after the acknowledgement that is due.
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.traffic.requests += 1;
+        if std::mem::take(&mut self.unacknowledged) {
+            return self.stream.write_all(&[b"+", bytes].concat());
+        }
+        self.stream.write_all(bytes)
     }
 
     /// The next packet, or `None` if there is none in time.
     fn answer(&mut self, limit: Duration) -> io::Result<Option<Vec<u8>>> {
-        let end = Instant::now() + limit;
+        let begun = Instant::now();
+        let answer = self.packet_until(begun + limit);
+        self.traffic.waited += begun.elapsed();
+        answer
+    }
+
+    fn packet_until(&mut self, end: Instant) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some((packet, rest)) = packet(&self.received)? {
                 self.received.drain(..rest);
-                self.stream.write_all(b"+")?;
+                self.unacknowledged = true;
                 return Ok(Some(packet));
             }
             let left = end.saturating_duration_since(Instant::now());

@@ -44,6 +44,7 @@ mod target;
 pub use chip::{Chip, Comparators};
 pub use debug_port::{Answer, DebugPort, Transfer};
 pub use fault::Fault;
+pub use gdb::Traffic;
 pub use memory::Memory;
 pub use qemu::{Machine, Qemu};
 pub use server::{SimulatedProbe, Switch};

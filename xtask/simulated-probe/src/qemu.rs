@@ -10,7 +10,7 @@
 //! - The server of older versions has no registers MSP, PSP, CONTROL and the like. They are moved by two instructions
 //!   in RAM, which the core runs; what was there is put back.
 
-use crate::gdb::{Client, Numbered};
+use crate::gdb::{Client, Numbered, Traffic};
 use crate::{Activity, Register, Target, TargetError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -79,6 +79,11 @@ impl Qemu {
         let mut qemu = Self { gdb, _process: process, machine, registers, breakpoints, running, lockup };
         qemu.fill()?;
         Ok(qemu)
+    }
+
+    /// What went between this target and the emulator's debug server since the start.
+    pub fn traffic(&self) -> Traffic {
+        self.gdb.traffic()
     }
 
     /// Puts firmware that does nothing where there is none.

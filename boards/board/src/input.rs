@@ -64,14 +64,14 @@ impl Failure {
             Failure::Load(error) => emit!("tealight error=model-refused: {}", error),
             #[cfg(feature = "model-slot")]
             Failure::Slot(SlotError::Empty) => {
-                emit!("tealight error=no-model: the model slot is empty, or writing it was interrupted")
+                emit!("tealight error=no-model: the model slot is empty, or writing it was interrupted");
             }
             #[cfg(feature = "model-slot")]
             Failure::Slot(SlotError::Version { found }) => {
                 emit!(
                     "tealight error=no-model: the model slot is laid out in version {}, which this firmware does not read",
                     found
-                )
+                );
             }
             #[cfg(feature = "model-slot")]
             Failure::Slot(_) => emit!("tealight error=model-damaged: the model slot's checksum is another"),

@@ -20,8 +20,11 @@ use tealight_simulated_probe::{Chip, Fault, Machine, Qemu, SimulatedProbe, Traff
 const CHIPS: &[(&str, Chip)] =
     &[("Cortex-M0", Chip::CORTEX_M0), ("Cortex-M4F", Chip::CORTEX_M4), ("Cortex-M55", Chip::CORTEX_M55)];
 
-/// Inferences, so that the log is several times as long as the buffer that it goes through.
-const INFERENCES: u32 = 48;
+/// A small network, so that the log is not waited for.
+const FIRST: &str = "anomaly";
+
+/// Inferences, so that the log is a hundred times as long as the buffer that it goes through.
+const INFERENCES: u32 = 256;
 
 /// Every emulated board that can be flashed, by the program at this path.
 ///
@@ -61,8 +64,9 @@ pub fn simulated(context: &Context, board: &Board) -> Result<SimulatedProbe<Qemu
 }
 
 fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
-    let (model, input) = run::demonstration(context)?;
-    // Inputs of which no two are the same.
+    let (model, inputs) = run::demonstration_of(context, FIRST)?;
+    let input = inputs.get(..model.input_bytes()).context("the demonstration has no input")?;
+    // Inputs that differ.
     let inputs: Vec<u8> = (0..INFERENCES)
         .flat_map(|turn| input.iter().map(move |byte| byte.rotate_left(turn % 8) ^ turn as u8))
         .collect();
@@ -71,7 +75,7 @@ fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
     let mut words = ["flash", &image.display().to_string(), "--probe", &probe.selector()].map(String::from).to_vec();
     words.extend(flash::board_words(context, board)?);
     let begun = Instant::now();
-    let console = flash::run_shown(program, &words)?;
+    let console = shown_in_short(program, &words)?;
     let seconds = begun.elapsed().as_secs_f64();
     let (found, expected) = (report::outputs(&console)?, run_here(&model.bytes, &inputs)?);
     if found != expected {
@@ -94,6 +98,17 @@ fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
     );
     println!("{}: {}", board.id, traffic(probe));
     Ok(())
+}
+
+/// Runs the program, shows what it did, and returns the log, which it does not show.
+fn shown_in_short(program: &Path, words: &[String]) -> Result<String> {
+    let output = Command::new(program).args(words).output().context("cannot run the program")?;
+    let (console, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        bail!("the program failed:\n{console}{errors}");
+    }
+    errors.lines().filter(|line| line.starts_with("  ok  ")).for_each(|line| println!("{line}"));
+    Ok(console.into_owned())
 }
 
 /// What went over a probe's connections, which it ends.
@@ -121,7 +136,7 @@ fn models_alone(context: &Context, program: &Path, board: &Board) -> Result<()> 
     let probe = simulated(context, board)?;
     let board_words = flash::board_words(context, board)?;
     let words = |words: Vec<String>| [words, vec!["--probe".into(), probe.selector()], board_words.clone()].concat();
-    let quietly = |words: &[String]| Command::new(program).args(words).output().context("cannot run the program again");
+    let quietly = |words: &[String]| Command::new(program).args(words).output().context("cannot run the program");
     let answers = |console: &str, model: &ModelFile, input: &[u8]| {
         let (found, expected) = (report::outputs(console)?, run_here(&model.bytes, input)?);
         if found != expected {
@@ -130,10 +145,10 @@ fn models_alone(context: &Context, program: &Path, board: &Board) -> Result<()> 
         Ok(())
     };
     let whole = vec!["flash".into(), image.display().to_string()];
-    answers(&flash::run_shown(program, &words(whole.clone()))?, &first, &input)?;
+    answers(&shown_in_short(program, &words(whole))?, &first, &input)?;
     let update = words(flash::model_words(&other, &image));
     let (before, begun) = (probe.switch().packets(), Instant::now());
-    answers(&flash::run_shown(program, &update)?, &second, &other_input)?;
+    answers(&shown_in_short(program, &update)?, &second, &other_input)?;
     let seconds = begun.elapsed().as_secs_f64();
     let packets = probe.switch().packets() - before;
     println!("{}: only the model replaced, in {seconds:.1} s; the firmware read back before and after", board.id);

@@ -26,7 +26,7 @@ pub(crate) enum Failure {
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
     Load(tealight::LoadError),
     #[cfg(feature = "model-slot")]
-    Slot(tealight_slot::SlotError),
+    Slot(SlotError),
     #[cfg(feature = "compare-arch")]
     Arch,
     #[cfg(feature = "compare-arch")]

@@ -3,7 +3,8 @@
 //! A panic in Rust ends in a function of `core::panicking`; if the image has none, no code that was linked can panic.
 //! Four images are checked: one for a single model, one that computes features from sound before, one that continues a
 //! text, and one that takes any model and so links every kernel and the parser; of a board with a model slot, one that
-//! takes its model from there; and of a board that can be flashed, one that logs over RTT. Another, with a possible panic built in, proves that the check detects one.
+//! takes its model from there; and of a board that can be flashed, one that logs over RTT. Another, with a possible panic
+//! built in, proves that the check detects one.
 
 use crate::board::{self, Board};
 use crate::context::Context;

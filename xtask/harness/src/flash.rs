@@ -20,7 +20,6 @@ use crate::context::Context;
 use crate::error::{Reported, Usage};
 use crate::firmware::Level;
 use crate::model::ModelFile;
-use crate::on_board::stable_file;
 use crate::{build, files, install, report, run};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -297,7 +296,7 @@ pub fn image(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8],
 /// # Errors
 /// The board has no slot, or the model does not fit it.
 pub(crate) fn slot_file(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<PathBuf> {
-    stable_file(context, &slot::contents(board, model, inputs)?, "slot")
+    slot::file(context, board, model, inputs)
 }
 
 /// The words for the program by which it puts contents into the model slot of an image that is in flash.

@@ -29,7 +29,7 @@ pub(super) fn of(board: &Board) -> Result<ModelSlot> {
 ///
 /// # Errors
 /// The board has no slot, or the model does not fit it or needs a front end.
-pub(crate) fn contents(board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<Vec<u8>> {
+fn contents(board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<Vec<u8>> {
     let slot = of(board)?;
     if !model.features().is_empty() {
         let takes = if model.listens { "takes sound" } else { "continues texts" };
@@ -50,6 +50,14 @@ pub(crate) fn contents(board: &Board, model: &ModelFile, inputs: &[u8]) -> Resul
     }
     let contents = tealight_slot::contents(&model.bytes, inputs, slot.length);
     contents.with_context(|| format!("{} does not fit the model slot of {}", model.name, board.id))
+}
+
+/// Puts the contents of the board's slot for a model and its inputs where the path depends on them alone.
+///
+/// # Errors
+/// As for [`contents`], or the file cannot be written.
+pub(super) fn file(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<PathBuf> {
+    stable_file(context, &contents(board, model, inputs)?, "slot")
 }
 
 /// The first operator that the model needs and the firmware does not link.
@@ -74,7 +82,7 @@ pub(super) fn image(
     features: &[&str],
     log: Level,
 ) -> Result<Vec<u8>> {
-    let file = stable_file(context, &contents(board, model, inputs)?, "slot")?;
+    let file = file(context, board, model, inputs)?;
     let features = firmware::with_slot(board, features);
     let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: None, features: &features, log };
     let progress = Progress::start(format!("building firmware with a model slot for {}", board.id));
@@ -97,7 +105,7 @@ pub(super) struct Update {
 /// As for [`contents`], or there is no such model.
 pub(super) fn update(context: &Context, board: &Board, args: &FlashArgs) -> Result<Update> {
     let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
-    let file = stable_file(context, &contents(board, &model, &inputs)?, "slot")?;
+    let file = file(context, board, &model, &inputs)?;
     Ok(Update { model, file })
 }
 
@@ -154,6 +162,7 @@ mod tests {
         let error = contents(&board("microbit"), &model("digits"), &many).unwrap_err();
         assert!(format!("{error:#}").contains("does not fit the model slot of microbit"), "{error:#}");
     }
+
     #[test]
     fn a_board_without_a_slot_is_flashed_neither_with_one_nor_in_it() {
         let context = Context::new().unwrap();

@@ -396,8 +396,8 @@ fn miri(context: &Context, extent: Extent) -> Result<()> {
 
 /// Long enough to show that the targets work and to find what is easy to find.
 fn fuzz_shortly(context: &Context, extent: Extent) -> Result<()> {
-    let seconds = if extent == Extent::Full { 120 } else { 6 };
-    fuzz::fuzz(context, &FuzzArgs { seconds, ..FuzzArgs::default() })
+    let (seconds, quick) = if extent == Extent::Full { (120, false) } else { (3, true) };
+    fuzz::fuzz(context, &FuzzArgs { seconds, quick, ..FuzzArgs::default() })
 }
 
 /// With checks of overflow, which a debug build has: arithmetic on sizes that holds in 64 bits may not in 32, as boards

@@ -3,7 +3,7 @@
 //! A target is a row of `TARGETS`. How many inputs each has had without a finding is summed over runs, in a file of the
 //! cache: `--sums` shows it. What a target finds it keeps in `tests/fuzz/artifacts`; its sum starts again from there.
 
-use crate::context::{Context, run_quietly, try_read};
+use crate::context::{Context, run_quietly};
 use crate::progress::Progress;
 use crate::table::table;
 use crate::{Usage, install, limit};
@@ -18,8 +18,11 @@ use std::time::{Duration, Instant};
 use tealight_tests::ops;
 use xshell::cmd;
 
-/// The version of cargo-fuzz that is installed below `target/`.
-const CARGO_FUZZ: &str = "0.13.2";
+/// What libFuzzer needs of the compiler: the passes by which it counts what an input reaches, as `cargo fuzz build` asks for
+/// them, and checks of overflow.
+const INSTRUMENTED: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+                            -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+                            -Cllvm-args=-sanitizer-coverage-pc-table --cfg fuzzing -Cdebug-assertions";
 
 /// A target of `tests/fuzz`.
 struct Target {
@@ -79,6 +82,9 @@ pub struct FuzzArgs {
     /// Shows how many inputs each target has had without a finding, over all runs, and ends
     #[arg(long)]
     pub sums: bool,
+    /// Builds most of it without optimization: a build in a fraction of the time, for a run of seconds
+    #[arg(long)]
+    pub quick: bool,
     /// Prints one JSON value instead of a table
     #[arg(long)]
     pub json: bool,
@@ -86,7 +92,7 @@ pub struct FuzzArgs {
 
 impl Default for FuzzArgs {
     fn default() -> Self {
-        Self { target: Vec::new(), seconds: 60, hours: None, runs: None, sums: false, json: false }
+        Self { target: Vec::new(), seconds: 60, hours: None, runs: None, sums: false, quick: false, json: false }
     }
 }
 
@@ -148,7 +154,7 @@ pub fn fuzz(context: &Context, args: &FuzzArgs) -> Result<()> {
         (_, Some(hours)) => return Err(Usage(format!("{hours} hours are no time to fuzz")).into()),
         _ => Length::Seconds(args.seconds),
     };
-    let programs = build(context, &targets)?;
+    let programs = build(context, &targets, args.quick)?;
     let seeds = write_goldens(context, &targets)?;
     let folder = context.root.join("tests/fuzz");
     let (queue, outcomes) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
@@ -192,31 +198,31 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
     names.iter().map(find).collect()
 }
 
-/// Builds the targets and returns the folder of their programs.
-fn build(context: &Context, targets: &[&Target]) -> Result<PathBuf> {
+/// Builds the targets and returns the folder of their programs. `quick` is the profile `dev`, in which most is not
+/// optimized.
+fn build(context: &Context, targets: &[&Target], quick: bool) -> Result<PathBuf> {
     let shell = &context.shell;
     install::ensure_nightly(context)?;
-    let tools = context.root.join("target/tools");
-    let fuzz = ensure_cargo_fuzz(context, &tools)?;
     let version = cmd!(shell, "rustup run nightly rustc -vV").quiet().read()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not name its host")?;
-    let folder = context.root.join("tests/fuzz");
+    let manifest = context.root.join("tests/fuzz/Cargo.toml");
+    let built = context.root.join("target/tools/fuzz");
     let progress = Progress::start("building the fuzz targets");
-    // All of them in one go, or each of a few.
-    let names: Vec<&[&str]> = match targets {
-        all if all.len() == TARGETS.len() => vec![&[]],
-        some => some.iter().map(|target| std::slice::from_ref(&target.name)).collect(),
-    };
-    for name in names {
-        let options = ["--sanitizer", "none", "--no-trace-compares", "--target", host, "--fuzz-dir"];
-        let command = cmd!(shell, "rustup run nightly {fuzz} fuzz build {options...} {folder} {name...}")
-            .env_remove("RUSTUP_TOOLCHAIN")
-            .env_remove("CARGO")
-            .env("CARGO_TARGET_DIR", tools.join("fuzz"));
-        run_quietly(command).context("the fuzz targets could not be built")?;
-    }
+    let (profile, units, folder) =
+        if quick { ("dev", "", "debug") } else { ("release", " -Ccodegen-units=1", "release") };
+    let names = targets.iter().flat_map(|target| ["--bin", target.name]);
+    let command = cmd!(
+        shell,
+        "rustup run nightly cargo build --profile {profile} --manifest-path {manifest} --target {host} {names...}"
+    )
+    .env("RUSTFLAGS", format!("{INSTRUMENTED}{units}"))
+    .env("CARGO_TARGET_DIR", &built)
+    .env_remove("RUSTUP_TOOLCHAIN")
+    .env_remove("CARGO")
+    .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    run_quietly(command).context("the fuzz targets could not be built")?;
     progress.done("");
-    Ok(tools.join("fuzz").join(host).join("release"))
+    Ok(built.join(host).join(folder))
 }
 
 /// Writes the networks of the goldens as files, if a target starts from them, and returns their folder.
@@ -376,21 +382,6 @@ fn show(outcomes: &[Outcome], sums: &Sums, json: bool) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Installs cargo-fuzz into the folder `tools` if it is not there, and returns its path. Without optimization, which it
-/// does not need: it only starts cargo.
-fn ensure_cargo_fuzz(context: &Context, tools: &Path) -> Result<PathBuf> {
-    let shell = &context.shell;
-    let program = tools.join("bin/cargo-fuzz");
-    if try_read(cmd!(shell, "{program} --version")).is_some_and(|text| text.contains(CARGO_FUZZ)) {
-        return Ok(program);
-    }
-    let progress = Progress::start(format!("installing cargo-fuzz {CARGO_FUZZ}"));
-    let cargo = context.cargo();
-    run_quietly(cmd!(shell, "{cargo} install cargo-fuzz --debug --version {CARGO_FUZZ} --locked --root {tools}"))?;
-    progress.done("");
-    Ok(program)
 }
 
 #[cfg(test)]

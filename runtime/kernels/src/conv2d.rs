@@ -4,20 +4,20 @@
 //! padding reads the input's zero point; then `out = clamp(zero_point + acc * factor[o])`.
 //! All accumulation wraps.
 //!
-//! A small window is gathered into one buffer per pixel, with the zero point for taps in the padding,
-//! and multiplied with all filters as a matrix; a 1×1 window is used in place. In a large window, each
-//! clipped kernel row is contiguous in the weights and, without dilation and groups, in the input too:
-//! it is a dot product of two slices, shared by four output channels. Clipped taps contribute the zero
-//! point times a sum of weights, which is computed only for pixels at the border.
+//! The windows of adjacent pixels are multiplied together with all filters, as matrices. Windows inside
+//! the input are used in place if each of their kernel rows is one long run of elements. Others are
+//! gathered in a buffer, with the zero point for taps in the padding. A window at the border that is too
+//! large for the buffer is a dot product of two slices for each clipped kernel row, and clipped taps
+//! contribute the zero point times a sum of weights.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, CONV_2D; TensorFlow Lite Micro
 //! `reference_integer_ops::ConvPerChannel`.
 
 use core::ops::Range;
 
-use crate::arch::dot_rows;
+use crate::arch::{SHORTEST_RUN, dot_rows, multiply};
 use crate::lines::{copy, for_each_line, run, tail, take};
-use crate::matrix::{Output, bias, matrix_vector};
+use crate::matrix::{Filters, Inputs, Output, bias};
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
@@ -47,60 +47,179 @@ pub struct Conv2d {
 /// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, and `output`
 /// holds the lines of `rows` only.
 pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], channels: &[Channel], output: &mut [i8]) {
-    let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
-    let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
-
-    let group_inputs = in_channels / groups;
-    let group_outputs = out_channels / groups;
-    let filter_len = kernel_height * kernel_width * group_inputs;
-
-    let finish = Output { zero_point: p.output_zero_point, activation: p.activation };
-    let mut buffer = [0; GATHERED];
+    let whole = horizontal.whole_windows(out_width);
+    let layer = Layer::new(p, input, weights, channels);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
-        for_each_line(0..out_width, out_channels, line, |x, pixel| {
-            let x = horizontal.clip(x);
-            let first = pixel_start(p.input, [image, y.input, x.input]);
-            let mut patch = Patch {
-                input: first,
-                // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
-                input_line: p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels),
-                weights: (y.taps.start * kernel_width + x.taps.start) * group_inputs,
-                weights_line: kernel_width * group_inputs,
-                lines: y.len(),
-                runs: x.len(),
-                run_len: group_inputs,
-                input_run: p.window.dilation[1].wrapping_mul(in_channels),
+        let whole = if y.len() == vertical.kernel && layer.has_long_runs() { whole.clone() } else { 0..0 };
+        let (mut x, mut line) = (0, line);
+        while x < out_width {
+            let patch = layer.patch(image, &y, &horizontal.clip(x));
+            let count = if whole.contains(&x) {
+                layer.multiply_in_place(&patch, whole.end - x, line);
+                whole.end - x
+            } else if layer.filter_len <= GATHERED {
+                let end = if x < whole.start { whole.start } else { out_width };
+                layer.multiply_gathered(image, &y, horizontal, x..end, line)
+            } else {
+                layer.convolve(&patch, &y, &horizontal.clip(x), line);
+                1
             };
-            if group_inputs == in_channels && (p.window.dilation[1] <= 1 || x.len() == 1) {
-                patch.run_len *= patch.runs;
-                patch.runs = 1;
-            }
-            let clipped = y.len() < kernel_height || x.len() < kernel_width;
-            let padding =
-                Padding { zero_point: p.input_zero_point, window: [&y, &x], line: kernel_width, run: group_inputs };
-            let padding = clipped.then_some(&padding);
-            let (mut channels, mut weights) = (channels, weights);
-            for_each_line(0..groups, group_outputs, pixel, |_, outputs| {
-                let group_channels = take(&mut channels, group_outputs).unwrap_or(&[]);
-                let filters = take(&mut weights, group_outputs * filter_len).unwrap_or(&[]);
-                if let Some(inputs) = patch.gather(p, filter_len, input, &mut buffer) {
-                    matrix_vector(inputs, filters, group_channels, 0, finish, outputs);
-                } else {
-                    convolve(&patch, padding, input, filters, filter_len, group_channels, finish, outputs);
-                }
-                patch.input = patch.input.wrapping_add(group_inputs);
-            });
-        });
+            x += count;
+            line = line.get_mut(count * out_channels..).unwrap_or(&mut []);
+        }
     });
 }
 
 /// The maximum number of elements in a window that is gathered. In a larger one, runs are long enough to use in place.
 const GATHERED: usize = 320;
+
+/// The operands, with the sizes of a group.
+struct Layer<'a> {
+    p: &'a Conv2d,
+    input: &'a [i8],
+    weights: &'a [i8],
+    channels: &'a [Channel],
+    groups: usize,
+    inputs: usize,
+    outputs: usize,
+    filter_len: usize,
+}
+
+impl<'a> Layer<'a> {
+    fn new(p: &'a Conv2d, input: &'a [i8], weights: &'a [i8], channels: &'a [Channel]) -> Self {
+        let groups = p.groups.max(1);
+        let inputs = p.input[3] / groups;
+        let [height, width] = p.window.kernel;
+        Self {
+            p,
+            input,
+            weights,
+            channels,
+            groups,
+            inputs,
+            outputs: p.output[3] / groups,
+            filter_len: height * width * inputs,
+        }
+    }
+
+    /// Whether each row of a window is one run of input, and the runs are so long that copying them is not worthwhile.
+    fn has_long_runs(&self) -> bool {
+        let [height, width] = self.p.window.kernel;
+        self.is_contiguous(width) && (height == 1 || width * self.inputs >= SHORTEST_RUN)
+    }
+
+    /// Whether `taps` adjacent taps of a kernel row are one run of input.
+    fn is_contiguous(&self, taps: usize) -> bool {
+        taps == 1 || (self.groups == 1 && self.p.window.dilation[1] <= 1)
+    }
+
+    /// The weights and channels of a group.
+    fn filters(&self, group: usize) -> Filters<'a> {
+        let size = self.outputs * self.filter_len;
+        Filters {
+            weights: run(self.weights, group * size, size),
+            channels: run(self.channels, group * self.outputs, self.outputs),
+            len: self.filter_len,
+            offset: 0,
+            output: Output { zero_point: self.p.output_zero_point, activation: self.p.activation },
+        }
+    }
+
+    /// The window, clipped to `y` and `x`, of a pixel in the first group.
+    fn patch(&self, image: usize, y: &Taps, x: &Taps) -> Patch {
+        let [_, _, in_width, in_channels] = self.p.input;
+        let [_, kernel_width] = self.p.window.kernel;
+        let [vertical, horizontal] = self.p.window.dilation;
+        let mut patch = Patch {
+            input: pixel_start(self.p.input, [image, y.input, x.input]),
+            // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
+            input_line: vertical.wrapping_mul(in_width).wrapping_mul(in_channels),
+            weights: (y.taps.start * kernel_width + x.taps.start) * self.inputs,
+            weights_line: kernel_width * self.inputs,
+            lines: y.len(),
+            runs: x.len(),
+            run_len: self.inputs,
+            input_run: horizontal.wrapping_mul(in_channels),
+        };
+        if self.is_contiguous(patch.runs) {
+            patch.run_len *= patch.runs;
+            patch.runs = 1;
+        }
+        patch
+    }
+
+    /// Multiplies the windows of `count` adjacent pixels, of which `patch` is the first, without copying them.
+    fn multiply_in_place(&self, patch: &Patch, count: usize, pixels: &mut [i8]) {
+        let step = self.p.window.stride[1].wrapping_mul(self.p.input[3]);
+        let Patch { lines, input_line: line, run_len: run, .. } = *patch;
+        for group in 0..self.groups {
+            let values = tail(self.input, patch.input.wrapping_add(group * self.inputs));
+            let outputs = pixels.get_mut(group * self.outputs..).unwrap_or(&mut []);
+            let inputs = Inputs { values, count, step, lines, line, run };
+            multiply(&self.filters(group), &inputs, self.p.output[3], outputs);
+        }
+    }
+
+    /// Copies the windows of as many of the pixels `xs` as fit into a buffer, and multiplies them. Returns their number.
+    fn multiply_gathered(
+        &self,
+        image: usize,
+        y: &Taps,
+        horizontal: Axis,
+        xs: Range<usize>,
+        pixels: &mut [i8],
+    ) -> usize {
+        let len = self.filter_len;
+        let count = (GATHERED / len.max(1)).min(xs.len()).max(1);
+        let mut buffer = [0; GATHERED];
+        for group in 0..self.groups {
+            for_each_line(xs.start..xs.start + count, len, &mut buffer, |x, window| {
+                let mut patch = self.patch(image, y, &horizontal.clip(x));
+                patch.input = patch.input.wrapping_add(group * self.inputs);
+                patch.gather(self.input, self.p.input_zero_point, window);
+            });
+            let outputs = pixels.get_mut(group * self.outputs..).unwrap_or(&mut []);
+            let inputs = Inputs { values: &buffer, count, step: len, lines: 1, line: 0, run: len };
+            multiply(&self.filters(group), &inputs, self.p.output[3], outputs);
+        }
+        count
+    }
+
+    /// Computes one pixel whose window is clipped and too large for the buffer: all its output channels, four at a time.
+    fn convolve(&self, patch: &Patch, y: &Taps, x: &Taps, pixel: &mut [i8]) {
+        let padding = Padding {
+            zero_point: self.p.input_zero_point,
+            window: [y, x],
+            line: self.p.window.kernel[1],
+            run: self.inputs,
+        };
+        for_each_line(0..self.groups, self.outputs, pixel, |group, outputs| {
+            let filters = self.filters(group);
+            let input = tail(self.input, group * self.inputs);
+            let mut weights = filters.weights;
+            let (channels_by_4, channels) = filters.channels.as_chunks::<4>();
+            let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
+            for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
+                let mut accumulators = bias(channels, 0);
+                accumulate(&mut accumulators, patch, &padding, input, weights, filters.len);
+                filters.output.store(&accumulators, channels, outputs);
+                weights = tail(weights, 4 * filters.len);
+            }
+            let left = channels.as_chunks::<1>().0.iter();
+            for (channel, outputs) in left.zip(outputs.as_chunks_mut::<1>().0) {
+                let mut accumulators = bias(channel, 0);
+                accumulate(&mut accumulators, patch, &padding, input, weights, filters.len);
+                filters.output.store(&accumulators, channel, outputs);
+                weights = tail(weights, filters.len);
+            }
+        });
+    }
+}
 
 /// The position of one pixel's window in the input and in a filter: `lines` kernel rows of `runs`
 /// contiguous pieces of `run_len` elements each.
@@ -116,22 +235,12 @@ struct Patch {
 }
 
 impl Patch {
-    /// The window's inputs in the order of a filter's weights; `None` if there are too many of them.
+    /// Copies the window's inputs in the order of a filter's weights, with the zero point for taps in the padding.
     #[inline]
-    fn gather<'a>(
-        &self,
-        p: &Conv2d,
-        filter_len: usize,
-        input: &'a [i8],
-        buffer: &'a mut [i8; GATHERED],
-    ) -> Option<&'a [i8]> {
-        if self.lines == 1 && self.runs == 1 && self.run_len == filter_len {
-            return Some(run(input, self.input, filter_len));
-        }
-        let gathered = buffer.get_mut(..filter_len)?;
-        if self.lines * self.runs * self.run_len < filter_len {
+    fn gather(&self, input: &[i8], zero_point: i32, window: &mut [i8]) {
+        if self.lines * self.runs * self.run_len < window.len() {
             // A valid zero point is in the range of a byte.
-            gathered.fill(p.input_zero_point as i8);
+            window.fill(zero_point as i8);
         }
         for ky in 0..self.lines {
             let from = self.input.wrapping_add(ky.wrapping_mul(self.input_line));
@@ -139,12 +248,11 @@ impl Patch {
             for kx in 0..self.runs {
                 let from = from.wrapping_add(kx.wrapping_mul(self.input_run));
                 let at = at.wrapping_add(kx.wrapping_mul(self.run_len));
-                if let Some(to) = gathered.get_mut(at..at.wrapping_add(self.run_len)) {
+                if let Some(to) = window.get_mut(at..at.wrapping_add(self.run_len)) {
                     copy(to, run(input, from, self.run_len));
                 }
             }
         }
-        Some(gathered)
     }
 }
 
@@ -178,42 +286,12 @@ impl Padding<'_> {
     }
 }
 
-/// Computes one pixel of one group: all its output channels, four at a time.
-#[expect(clippy::too_many_arguments, reason = "the operands of one pixel, used once")]
-fn convolve(
-    patch: &Patch,
-    padding: Option<&Padding<'_>>,
-    input: &[i8],
-    filters: &[i8],
-    filter_len: usize,
-    channels: &[Channel],
-    output: Output,
-    outputs: &mut [i8],
-) {
-    let mut filters = filters;
-    let (channels_by_4, channels) = channels.as_chunks::<4>();
-    let (outputs_by_4, outputs) = outputs.as_chunks_mut::<4>();
-    for (channels, outputs) in channels_by_4.iter().zip(outputs_by_4) {
-        let mut accumulators = bias(channels, 0);
-        accumulate(&mut accumulators, patch, padding, input, filters, filter_len);
-        output.store(&accumulators, channels, outputs);
-        filters = tail(filters, 4 * filter_len);
-    }
-    let left = channels.as_chunks::<1>().0.iter();
-    for (channel, outputs) in left.zip(outputs.as_chunks_mut::<1>().0) {
-        let mut accumulators = bias(channel, 0);
-        accumulate(&mut accumulators, patch, padding, input, filters, filter_len);
-        output.store(&accumulators, channel, outputs);
-        filters = tail(filters, filter_len);
-    }
-}
-
 /// Adds the whole window to the accumulators of `N` filters.
 #[inline]
 fn accumulate<const N: usize>(
     accumulators: &mut [i32; N],
     patch: &Patch,
-    padding: Option<&Padding<'_>>,
+    padding: &Padding<'_>,
     input: &[i8],
     filters: &[i8],
     filter_len: usize,
@@ -230,12 +308,10 @@ fn accumulate<const N: usize>(
         from_line = from_line.wrapping_add(patch.input_line);
         weights_at = weights_at.wrapping_add(patch.weights_line);
     }
-    if let Some(padding) = padding {
-        let mut filters = filters;
-        for accumulator in accumulators {
-            let filter = take(&mut filters, filter_len).unwrap_or(&[]);
-            let part = padding.zero_point.wrapping_mul(padding.sum(filter));
-            *accumulator = accumulator.wrapping_add(part);
-        }
+    let mut filters = filters;
+    for accumulator in accumulators {
+        let filter = take(&mut filters, filter_len).unwrap_or(&[]);
+        let part = padding.zero_point.wrapping_mul(padding.sum(filter));
+        *accumulator = accumulator.wrapping_add(part);
     }
 }

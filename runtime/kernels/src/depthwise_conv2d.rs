@@ -6,18 +6,19 @@
 //! All accumulation wraps.
 //!
 //! The weights of one tap are contiguous by channel, and so is the input if `m` is 1: a block of
-//! adjacent channels is summed tap by tap, each tap two slices multiplied element by element. With
-//! `m > 1` a block belongs to one input channel, whose value multiplies all of it.
+//! adjacent channels is summed tap by tap, each tap two slices multiplied element by element, for all
+//! adjacent pixels whose windows lie inside the input. With `m > 1` a block belongs to one input channel,
+//! whose value multiplies all of it.
 //!
 //! Sources: TensorFlow Lite 8-bit quantization specification, DEPTHWISE_CONV_2D; TensorFlow Lite
 //! Micro `reference_integer_ops::DepthwiseConvPerChannel`.
 
 use core::ops::Range;
 
-use crate::arch::multiply_taps;
+use crate::arch::{depthwise, multiply_taps};
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
-use crate::portable::{Window, multiply_add_scalar};
+use crate::portable::{Steps, Window, multiply_add_scalar};
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::{ActivationRange, Window2d};
@@ -50,140 +51,160 @@ pub fn depthwise_conv2d(
     channels: &[Channel],
     output: &mut [i8],
 ) {
-    let [.., in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
-    let (multiplier, _) = div_rem(out_channels, in_channels);
+    let (multiplier, _) = div_rem(out_channels, p.input[3]);
+    let whole = horizontal.whole_windows(out_width);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
-        for_each_line(0..out_width, out_channels, line, |x, pixel| {
-            let x = horizontal.clip(x);
-            let first = pixel_start(p.input, [image, y.input, x.input]);
-            let mut block = Block {
+        let (mut x, mut line) = (0, line);
+        while x < out_width {
+            // Pixels whose windows are clipped in the same way are computed together.
+            let count = if whole.contains(&x) { whole.end - x } else { 1 };
+            let x_taps = horizontal.clip(x);
+            let pixels = Pixels {
                 p,
-                input,
+                input: tail(input, pixel_start(p.input, [image, y.input, x_taps.input])),
                 weights,
-                input_at: first,
-                weights_at: 0,
-                output: Output { zero_point: p.output_zero_point, activation: p.activation },
-                clipped: y.len() < vertical.kernel || x.len() < horizontal.kernel,
-                window: [&y, &x],
+                channels,
+                count,
+                window: [&y, &x_taps],
+                clipped: y.len() < vertical.kernel || x_taps.len() < horizontal.kernel,
             };
             if multiplier == 1 {
-                block.channels::<false>(channels, pixel);
-                return;
+                pixels.compute(line);
+            } else {
+                pixels.compute_shared(multiplier, line);
             }
-            let mut channels = channels;
-            for_each_line(0..in_channels, multiplier, pixel, |_, outputs| {
-                let channels = take(&mut channels, multiplier).unwrap_or(&[]);
-                block.channels::<true>(channels, outputs);
-                block.input_at = block.input_at.wrapping_add(1);
-            });
-        });
+            x += count;
+            line = line.get_mut(count * out_channels..).unwrap_or(&mut []);
+        }
     });
 }
 
 /// The number of channels that are summed together.
 const BLOCK: usize = 64;
 
-/// Adjacent output channels of one pixel.
-struct Block<'a> {
+/// Adjacent output pixels whose windows have the same taps inside the input.
+struct Pixels<'a> {
     p: &'a DepthwiseConv2d,
+    /// From the first pixel's first tap inside the input on.
     input: &'a [i8],
     weights: &'a [i8],
-    /// Index of the input element under the first tap inside the input, for the block's first channel.
-    input_at: usize,
-    /// The block's first output channel.
-    weights_at: usize,
-    output: Output,
+    channels: &'a [Channel],
+    count: usize,
+    window: [&'a Taps; 2],
     /// Whether some taps are in the padding.
     clipped: bool,
-    window: [&'a Taps; 2],
 }
 
-impl Block<'_> {
-    /// Computes all of `channels`. With `SHARED` they read one input channel; otherwise each has its own.
-    #[inline]
-    fn channels<const SHARED: bool>(&mut self, channels: &[Channel], outputs: &mut [i8]) {
-        let (mut channels, mut outputs) = (channels, outputs);
-        while !outputs.is_empty() {
-            let count = outputs.len().min(BLOCK);
-            let Some(now) = take(&mut channels, count) else {
-                return;
-            };
-            let Some((these, later)) = outputs.split_at_mut_checked(count) else {
-                return;
-            };
-            self.compute::<SHARED>(now, these);
-            outputs = later;
-            self.weights_at = self.weights_at.wrapping_add(count);
-            if !SHARED {
-                self.input_at = self.input_at.wrapping_add(count);
-            }
+impl Pixels<'_> {
+    /// Computes all channels, each from its own input channel.
+    fn compute(&self, outputs: &mut [i8]) {
+        let [.., in_channels] = self.p.input;
+        let out_channels = self.p.output[3];
+        let steps =
+            Steps { count: self.count, input: self.p.window.stride[1].wrapping_mul(in_channels), output: out_channels };
+        let (mut channels, mut at) = (run(self.channels, 0, out_channels), 0);
+        while !channels.is_empty() {
+            let count = channels.len().min(BLOCK);
+            let Some(now) = take(&mut channels, count) else { return };
+            self.with_initial(now, at, |initial| {
+                let (input, weights) = (tail(self.input, at), tail(self.weights, self.first_weight() + at));
+                let outputs = outputs.get_mut(at..).unwrap_or(&mut []);
+                depthwise(initial, &self.taps(), &steps, input, weights, now, self.output(), outputs);
+            });
+            at += count;
         }
     }
 
-    /// Computes at most [`BLOCK`] channels.
-    #[inline]
-    fn compute<const SHARED: bool>(&self, channels: &[Channel], outputs: &mut [i8]) {
-        let mut accumulators = [0; BLOCK];
-        let Some(accumulators) = accumulators.get_mut(..channels.len()) else {
-            return;
-        };
-        for (accumulator, channel) in accumulators.iter_mut().zip(channels) {
-            *accumulator = channel.bias;
-        }
-        self.taps::<SHARED>(accumulators);
-        if self.clipped {
-            self.padding(accumulators);
-        }
-        self.output.store(accumulators, channels, outputs);
+    /// Computes all channels, `multiplier` of them from each input channel.
+    fn compute_shared(&self, multiplier: usize, outputs: &mut [i8]) {
+        let [.., in_channels] = self.p.input;
+        let step = self.p.window.stride[1].wrapping_mul(in_channels);
+        for_each_line(0..self.count, self.p.output[3], outputs, |pixel, outputs| {
+            let (mut channels, mut at) = (self.channels, 0);
+            for_each_line(0..in_channels, multiplier, outputs, |channel, mut outputs| {
+                let input = tail(self.input, pixel.wrapping_mul(step).wrapping_add(channel));
+                while !outputs.is_empty() {
+                    let count = outputs.len().min(BLOCK);
+                    let Some(now) = take(&mut channels, count) else { return };
+                    let Some((these, later)) = outputs.split_at_mut_checked(count) else { return };
+                    self.with_initial(now, at, |accumulators| {
+                        self.taps().for_each_tap(input, tail(self.weights, self.first_weight() + at), |x, weights| {
+                            let factor = x.first().copied().unwrap_or(0);
+                            multiply_add_scalar(accumulators, factor.into(), weights);
+                        });
+                        self.output().store(accumulators, now, these);
+                    });
+                    outputs = later;
+                    at += count;
+                }
+            });
+        });
     }
 
-    /// Adds the taps inside the input.
-    #[inline]
-    fn taps<const SHARED: bool>(&self, accumulators: &mut [i32]) {
+    fn output(&self) -> Output {
+        Output { zero_point: self.p.output_zero_point, activation: self.p.activation }
+    }
+
+    /// The index of the first weight of the first tap inside the input.
+    fn first_weight(&self) -> usize {
+        let [y, x] = self.window;
+        (y.taps.start * self.p.window.kernel[1] + x.taps.start) * self.p.output[3]
+    }
+
+    /// The taps inside the input.
+    fn taps(&self) -> Window {
         let [_, _, in_width, in_channels] = self.p.input;
-        let [_, kernel_width] = self.p.window.kernel;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
         // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
         let [vertical, horizontal] = self.p.window.dilation;
         let input_line = vertical.wrapping_mul(in_width).wrapping_mul(in_channels);
-        let window = Window {
+        Window {
             lines: y.len(),
             runs: x.len(),
-            line: [input_line, kernel_width * out_channels],
+            line: [input_line, self.p.window.kernel[1] * out_channels],
             run: [horizontal.wrapping_mul(in_channels), out_channels],
-        };
-        let first = (y.taps.start * kernel_width + x.taps.start) * out_channels + self.weights_at;
-        let (input, weights) = (tail(self.input, self.input_at), tail(self.weights, first));
-        if SHARED {
-            window.for_each_tap(input, weights, |input, weights| {
-                let factor = input.first().copied().unwrap_or(0);
-                multiply_add_scalar(accumulators, factor.into(), weights);
-            });
-        } else {
-            multiply_taps(accumulators, &window, input, weights);
         }
     }
 
-    /// Adds the taps in the padding, which read the input's zero point.
-    fn padding(&self, accumulators: &mut [i32]) {
-        let [kernel_height, kernel_width] = self.p.window.kernel;
-        let out_channels = self.p.output[3];
-        let [y, x] = self.window;
-        for ky in 0..kernel_height {
-            for kx in 0..kernel_width {
-                if y.taps.contains(&ky) && x.taps.contains(&kx) {
-                    continue;
-                }
-                let at = (ky * kernel_width + kx) * out_channels + self.weights_at;
-                let weights = run(self.weights, at, accumulators.len());
-                multiply_add_scalar(accumulators, self.p.input_zero_point, weights);
-            }
+    /// Calls `f` with the initial accumulators of at most [`BLOCK`] channels, the first of which is `at`: each
+    /// channel's bias, and the products of the taps in the padding, which read the input's zero point.
+    #[inline]
+    fn with_initial(&self, channels: &[Channel], at: usize, f: impl FnOnce(&mut [i32])) {
+        let mut accumulators = [0; BLOCK];
+        let Some(accumulators) = accumulators.get_mut(..channels.len()) else { return };
+        for (accumulator, channel) in accumulators.iter_mut().zip(channels) {
+            *accumulator = channel.bias;
+        }
+        if self.clipped {
+            self.padding(accumulators, at);
+        }
+        f(accumulators);
+    }
+
+    /// Adds the taps in the padding: the kernel rows above and below the input, and in the others the taps to the left
+    /// and to the right of it.
+    fn padding(&self, accumulators: &mut [i32], at: usize) {
+        // A valid zero point is in the range of a byte.
+        let zero_points = [self.p.input_zero_point as i8; BLOCK];
+        let ([height, width], out_channels) = (self.p.window.kernel, self.p.output[3]);
+        let [y, x] = self.window.map(|taps| taps.taps.clone());
+        let parts = [(0..y.start, 0..width), (y.end..height, 0..width), (y.clone(), 0..x.start), (y, x.end..width)];
+        let zero_points = run(&zero_points, 0, accumulators.len());
+        for (lines, runs) in parts {
+            let first = (lines.start * width + runs.start) * out_channels + at;
+            let window = Window {
+                lines: lines.len(),
+                runs: runs.len(),
+                line: [0, width * out_channels],
+                run: [0, out_channels],
+            };
+            multiply_taps(accumulators, &window, zero_points, tail(self.weights, first));
         }
     }
 }

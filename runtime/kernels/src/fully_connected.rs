@@ -12,8 +12,9 @@
 
 use core::ops::Range;
 
-use crate::lines::tail;
-use crate::matrix::{Output, matrix_vector};
+use crate::arch::multiply;
+use crate::lines::{run, tail};
+use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::div_rem;
@@ -63,8 +64,14 @@ pub fn fully_connected(
             0 => 0,
             zero_point => zero_point.wrapping_neg().wrapping_mul(sum(input)),
         };
-        let weights = tail(weights, neuron * p.in_features);
-        matrix_vector(input, weights, tail(channels, neuron), offset, finish, now);
+        let filters = Filters {
+            weights: tail(weights, neuron * p.in_features),
+            channels: run(channels, neuron, count),
+            len: p.in_features,
+            offset,
+            output: finish,
+        };
+        multiply(&filters, &Inputs::one(input), count, now);
         (batch, neuron, output) = (batch + 1, 0, later);
     }
 }

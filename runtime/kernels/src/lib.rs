@@ -92,6 +92,7 @@ mod add;
 mod arch;
 pub mod block;
 mod broadcast;
+mod composed;
 mod concat;
 mod conv2d;
 mod depthwise_conv2d;

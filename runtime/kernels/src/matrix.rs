@@ -1,13 +1,11 @@
-//! The parts that the multiply-accumulate kernels share around their inner loops: initial accumulators, rows of weights
-//! times one input, and requantization.
+//! The operands of products of inputs with the rows of a weight matrix: what convolutions and matrix-vector products share.
 
-use crate::arch::{ROWS, dot_rows, requantize};
-use crate::lines::{run, take};
+use crate::arch::requantize;
 use crate::quant::Channel;
 use tealight_types::ActivationRange;
 
 /// The output's zero point and range, for requantization.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     pub(crate) zero_point: i32,
     pub(crate) activation: ActivationRange,
@@ -21,51 +19,53 @@ impl Output {
     }
 }
 
-/// One output per row of `weights`: the requantized dot product with `input`, started at the channel's
-/// bias plus `offset`.
+/// The rows of a weight matrix, one for each output channel: `channels.len()` consecutive rows of `len` elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filters<'a> {
+    pub(crate) weights: &'a [i8],
+    pub(crate) channels: &'a [Channel],
+    pub(crate) len: usize,
+    /// Added to every accumulator, besides the channel's bias.
+    pub(crate) offset: i32,
+    pub(crate) output: Output,
+}
+
+/// The inputs of `count` outputs, such as the windows of adjacent pixels.
 ///
-/// Rows are consecutive, of `input.len()` elements each, and `channels` has one entry per row. Four or more rows share
-/// each load of the input.
-pub(crate) fn matrix_vector(
-    input: &[i8],
-    weights: &[i8],
-    channels: &[Channel],
-    offset: i32,
-    output: Output,
-    outputs: &mut [i8],
-) {
-    let channels = run(channels, 0, outputs.len());
-    let mut rest = Rows { input, weights, channels, offset, output, outputs };
-    if ROWS > 4 {
-        rest = rest.by::<ROWS>();
-    }
-    rest.by::<4>().by::<1>();
+/// Input `i` starts at element `i * step`. It consists of `lines` runs of `run` elements, which start `line` elements
+/// apart; a filter has all of its elements in this order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) values: &'a [i8],
+    pub(crate) count: usize,
+    pub(crate) step: usize,
+    pub(crate) lines: usize,
+    /// Ignored if there is only one line.
+    pub(crate) line: usize,
+    pub(crate) run: usize,
 }
 
-/// Rows of weights that are still to be multiplied with an input.
-struct Rows<'a> {
-    input: &'a [i8],
-    weights: &'a [i8],
-    channels: &'a [Channel],
-    offset: i32,
-    output: Output,
-    outputs: &'a mut [i8],
-}
-
-impl Rows<'_> {
-    /// Multiplies `N` rows together as long as there are that many, and returns the remaining rows.
+impl<'a> Inputs<'a> {
+    /// One input without gaps.
     #[inline]
-    fn by<const N: usize>(mut self) -> Self {
-        let len = self.input.len();
-        let (channels, rest) = self.channels.as_chunks::<N>();
-        let (outputs, outputs_rest) = self.outputs.as_chunks_mut::<N>();
-        for (channels, outputs) in channels.iter().zip(outputs) {
-            let Some(rows) = take(&mut self.weights, N * len) else { break };
-            let mut accumulators = bias(channels, self.offset);
-            dot_rows(&mut accumulators, self.input, rows, len);
-            self.output.store(&accumulators, channels, outputs);
-        }
-        Self { channels: rest, outputs: outputs_rest, ..self }
+    pub(crate) fn one(values: &'a [i8]) -> Self {
+        Self { values, count: 1, step: 0, lines: 1, line: 0, run: values.len() }
+    }
+
+    /// Whether all inputs lie within the values, all rows of `filters` within their weights, and all outputs, those of
+    /// adjacent inputs `output_step` elements apart, within `outputs` elements; and an input has as many elements as a
+    /// row.
+    #[inline]
+    pub(crate) fn fit(&self, filters: &Filters<'_>, output_step: usize, outputs: usize) -> bool {
+        // A saturated sum exceeds the length of any slice.
+        let last = self.count.saturating_sub(1);
+        let lines = self.line.saturating_mul(self.lines.saturating_sub(1));
+        let inputs = self.step.saturating_mul(last).saturating_add(lines).saturating_add(self.run);
+        let rows = filters.channels.len();
+        inputs <= self.values.len()
+            && self.lines.saturating_mul(self.run) == filters.len
+            && filters.len.saturating_mul(rows) <= filters.weights.len()
+            && output_step.saturating_mul(last).saturating_add(rows) <= outputs
     }
 }
 

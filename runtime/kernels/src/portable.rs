@@ -10,6 +10,9 @@ use tealight_types::ActivationRange;
 /// The number of rows that are multiplied together if there are that many; at least four.
 pub(crate) const ROWS: usize = 4;
 
+/// The minimum number of adjacent input elements with which a window's row is used in place rather than copied.
+pub(crate) const SHORTEST_RUN: usize = 16;
+
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.
 ///
 /// Row `r` starts at element `r * stride`. Each input is loaded once for all rows. If a row does
@@ -62,10 +65,19 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Whether the window has no taps.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines == 0 || self.runs == 0
+    }
+
     /// Whether `count` elements of every tap lie within slices of these lengths.
     #[inline]
     pub(crate) fn fits(&self, count: usize, lens: [usize; 2]) -> bool {
-        let (lines, runs) = (self.lines.saturating_sub(1), self.runs.saturating_sub(1));
+        if self.is_empty() {
+            return true;
+        }
+        let (lines, runs) = (self.lines - 1, self.runs - 1);
         let steps = self.line.iter().zip(self.run).zip(lens);
         steps.fold(true, |fits, ((line, run), len)| {
             // A saturated sum exceeds the length of any slice.
@@ -95,6 +107,28 @@ impl Window {
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     if window.fits(accumulators.len(), [input.len(), weights.len()]) {
         window.for_each_tap(input, weights, |input, weights| multiply_add(accumulators, input, weights));
+    }
+}
+
+/// Adjacent outputs: their number, and the distances from one to the next in the input and in the output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steps {
+    pub(crate) count: usize,
+    pub(crate) input: usize,
+    pub(crate) output: usize,
+}
+
+impl Steps {
+    /// Whether all outputs, of `channels` channels each, lie within `outputs` elements, and all taps of their windows
+    /// within slices of the lengths `[input, weights]`.
+    #[inline]
+    pub(crate) fn fit(&self, window: &Window, channels: usize, [input, weights]: [usize; 2], outputs: usize) -> bool {
+        // A saturated sum exceeds the length of any slice.
+        let last = self.count.saturating_sub(1);
+        let reach = if window.is_empty() { 0 } else { self.input.saturating_mul(last) };
+        let room = input.checked_sub(reach);
+        room.is_some_and(|input| window.fits(channels, [input, weights]))
+            && self.output.saturating_mul(last).saturating_add(channels) <= outputs
     }
 }
 

@@ -52,6 +52,16 @@ impl Axis {
         let input = origin.wrapping_add(start.wrapping_mul(dilation)).saturating_sub(self.pad);
         Taps { taps: start..end, input }
     }
+
+    /// The output coordinates below `outputs` whose windows have all taps inside the input.
+    #[inline]
+    pub(crate) fn whole_windows(self, outputs: usize) -> Range<usize> {
+        let extent = self.kernel.saturating_sub(1).saturating_mul(self.dilation.max(1)).saturating_add(1);
+        let Some(room) = self.pad.saturating_add(self.input).checked_sub(extent) else { return 0..0 };
+        let stride = self.stride.max(1);
+        let range = self.pad.div_ceil(stride)..(room / stride).saturating_add(1).min(outputs);
+        if range.is_empty() { 0..0 } else { range }
+    }
 }
 
 impl Taps {
@@ -91,6 +101,7 @@ mod tests {
                     let inside: std::vec::Vec<usize> =
                         (0..kernel).filter(|&k| (0..input as i64).contains(&at(k))).collect();
                     let clipped = axis.clip(output);
+                    assert_eq!(axis.whole_windows(9).contains(&output), inside.len() == kernel);
                     assert_eq!(clipped.taps.clone().collect::<std::vec::Vec<_>>(), inside);
                     if let Some(&first) = inside.first() {
                         assert_eq!(clipped.input as i64, at(first));

@@ -9,7 +9,8 @@ use crate::quant::Channel;
 use core::arch::asm;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::portable::ROWS;
+pub(crate) use crate::composed::{depthwise, multiply};
+pub(crate) use crate::portable::{ROWS, SHORTEST_RUN};
 
 /// [`portable::dot_rows`]: four rows at a time, four elements of each in one iteration.
 #[inline]

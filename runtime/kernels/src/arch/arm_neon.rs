@@ -18,6 +18,9 @@ use core::arch::aarch64::{
 };
 use tealight_types::ActivationRange;
 
+pub(crate) use crate::composed::{depthwise, multiply};
+pub(crate) use crate::portable::SHORTEST_RUN;
+
 /// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;
 

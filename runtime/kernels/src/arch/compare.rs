@@ -1,7 +1,9 @@
 //! Compares the instruction set's loops with the portable ones on random slices, on the board on which they run.
 
-use crate::portable::Window;
-use crate::quant::Channel;
+use crate::lines::{run, tail};
+use crate::matrix::{Filters, Inputs, Output};
+use crate::portable::{Steps, Window};
+use crate::quant::{Channel, requantize_accumulator};
 use crate::{arch, portable};
 use tealight_types::ActivationRange;
 
@@ -37,7 +39,8 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
         let from = random.below(40);
         arch::multiply_taps(c.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
         portable::multiply_taps(d.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
-        if a != b || c != d || !same_bytes(&mut random) {
+        let same = a == b && c == d && same_bytes(&mut random) && same_products(&mut random) && same_taps(&mut random);
+        if !same {
             return Some(case);
         }
     }
@@ -64,6 +67,104 @@ fn same_bytes(random: &mut Random) -> bool {
     a == b
 }
 
+/// The number of elements of an operand.
+const SIZE: usize = 400;
+
+/// Compares the products of several inputs with several rows with their definition.
+fn same_products(random: &mut Random) -> bool {
+    let (values, weights) = (random.bytes(), random.bytes());
+    let channels: [Channel; 21] = random.channels();
+    let channels = run(&channels, 0, random.below(22));
+    let (lines, run_len) = (1 + random.below(3), random.below(40));
+    let inputs = Inputs {
+        values: tail(&values, random.below(8)),
+        count: random.below(8),
+        step: random.below(40),
+        lines,
+        line: random.below(60),
+        run: run_len,
+    };
+    let filters = Filters {
+        weights: tail(&weights, random.below(8)),
+        channels,
+        len: lines * run_len,
+        offset: random.next() as i32,
+        output: random.output(),
+    };
+    let step = channels.len() + random.below(5);
+    let (mut a, mut b) = ([7i8; SIZE], [7i8; SIZE]);
+    arch::multiply(&filters, &inputs, step, &mut a);
+    if inputs.fit(&filters, step, SIZE) {
+        for i in 0..inputs.count {
+            for (r, channel) in channels.iter().enumerate() {
+                let mut sum = channel.bias.wrapping_add(filters.offset);
+                for line in 0..lines {
+                    let x = run(inputs.values, i * inputs.step + line * inputs.line, run_len);
+                    let w = run(filters.weights, r * filters.len + line * run_len, run_len);
+                    sum = sum.wrapping_add(dot_product(x, w));
+                }
+                store(&mut b, i * step + r, sum, channel, filters.output);
+            }
+        }
+    }
+    a == b
+}
+
+/// Compares a depthwise convolution of several pixels with its definition.
+fn same_taps(random: &mut Random) -> bool {
+    let (input, weights) = (random.bytes(), random.bytes());
+    let (input, weights) = (tail(&input, random.below(8)), tail(&weights, random.below(8)));
+    let channels: [Channel; 41] = random.channels();
+    let channels = run(&channels, 0, random.below(42));
+    let mut initial = [0; 41];
+    for initial in &mut initial {
+        *initial = random.next() as i32 >> random.below(32);
+    }
+    let initial = run(&initial, 0, channels.len());
+    let window = Window {
+        lines: random.below(4),
+        runs: random.below(4),
+        line: [random.below(60), random.below(60)],
+        run: [random.below(45), random.below(45)],
+    };
+    let output = random.output();
+    let steps = Steps { count: random.below(7), input: random.below(45), output: channels.len() + random.below(5) };
+    let (mut a, mut b) = ([7i8; SIZE], [7i8; SIZE]);
+    arch::depthwise(initial, &window, &steps, input, weights, channels, output, &mut a);
+    if steps.fit(&window, channels.len(), [input.len(), weights.len()], SIZE) {
+        for i in 0..steps.count {
+            for ((c, channel), &initial) in channels.iter().enumerate().zip(initial) {
+                let mut sum = initial;
+                for tap in 0..window.lines * window.runs {
+                    let (line, column) = (tap.checked_div(window.runs).unwrap_or(0), tap.checked_rem(window.runs));
+                    let at =
+                        |k: usize| line * at_index(window.line, k) + column.unwrap_or(0) * at_index(window.run, k) + c;
+                    let x = run(input, i * steps.input + at(0), 1);
+                    sum = sum.wrapping_add(dot_product(x, run(weights, at(1), 1)));
+                }
+                store(&mut b, i * steps.output + c, sum, channel, output);
+            }
+        }
+    }
+    a == b
+}
+
+/// Element `k` of two.
+fn at_index(pair: [usize; 2], k: usize) -> usize {
+    pair.get(k).copied().unwrap_or(0)
+}
+
+fn dot_product(x: &[i8], w: &[i8]) -> i32 {
+    x.iter().zip(w).fold(0, |sum, (&x, &w)| sum.wrapping_add(i32::from(x) * i32::from(w)))
+}
+
+/// Requantizes a sum and writes it to element `at`.
+fn store(outputs: &mut [i8], at: usize, sum: i32, channel: &Channel, output: Output) {
+    if let Some(byte) = outputs.get_mut(at) {
+        *byte = requantize_accumulator(sum, channel, output.zero_point, output.activation);
+    }
+}
+
 /// Marsaglia, "Xorshift RNGs" (2003).
 struct Random(u32);
 
@@ -73,6 +174,37 @@ impl Random {
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
         self.0
+    }
+
+    fn bytes(&mut self) -> [i8; SIZE] {
+        let mut bytes = [0; SIZE];
+        for byte in &mut bytes {
+            // Of any magnitude, and often at the ends of the range.
+            *byte = match self.below(8) {
+                0 => i8::MIN,
+                1 => i8::MAX,
+                _ => self.next() as i8,
+            };
+        }
+        bytes
+    }
+
+    /// Channels that a checked model may have, most of which map sums of few products into the range of a byte.
+    fn channels<const N: usize>(&mut self) -> [Channel; N] {
+        let mut channels = [Channel { bias: 0, multiplier: 0, shift: 0 }; N];
+        for channel in &mut channels {
+            channel.bias = self.next() as i32 >> (8 + self.below(24));
+            channel.multiplier = (self.next() >> 1) as i32;
+            channel.shift = if self.below(8) == 0 { self.below(62) as i32 - 31 } else { -(self.below(16) as i32) };
+        }
+        channels
+    }
+
+    fn output(&mut self) -> Output {
+        let (a, b) = (self.next() as i8, self.next() as i8);
+        let narrow = ActivationRange::new(a.min(b), a.max(b)).unwrap_or(ActivationRange::FULL);
+        let activation = if self.below(2) == 0 { narrow } else { ActivationRange::FULL };
+        Output { zero_point: self.below(256) as i32 - 128, activation }
     }
 
     fn below(&mut self, n: usize) -> usize {

@@ -15,16 +15,18 @@ mod arm_neon;
 mod riscv_v;
 
 #[cfg(all(arm_dsp, not(arm_mve)))]
-pub(crate) use arm_dsp::{ROWS, dot_rows, multiply_taps, requantize};
+pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_mve)]
-pub(crate) use arm_mve::{ROWS, dot_rows, multiply_taps, requantize};
+pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_neon)]
-pub(crate) use arm_neon::{ROWS, dot_rows, multiply_taps, requantize};
+pub(crate) use arm_neon::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
-pub(crate) use riscv_v::{ROWS, dot_rows, multiply_taps, requantize};
+pub(crate) use riscv_v::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
-pub(crate) use crate::portable::{ROWS, dot_rows, multiply_taps, requantize};
+pub(crate) use crate::composed::{depthwise, multiply};
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
+pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

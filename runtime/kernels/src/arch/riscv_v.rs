@@ -12,6 +12,9 @@ use crate::quant::Channel;
 use core::arch::asm;
 use tealight_types::ActivationRange;
 
+pub(crate) use crate::composed::{depthwise, multiply};
+pub(crate) use crate::portable::SHORTEST_RUN;
+
 /// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
 

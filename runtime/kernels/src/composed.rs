@@ -1,0 +1,92 @@
+//! Matrix products and depthwise convolutions composed of smaller loops of the instruction set, for those that have no
+//! version of their own.
+
+use crate::arch::{ROWS, dot_rows, multiply_taps};
+use crate::lines::{copy, run, tail, take};
+use crate::matrix::{Filters, Inputs, Output, bias};
+use crate::portable::{Steps, Window};
+use crate::quant::Channel;
+
+/// Computes for each input `i` and each row `r` of the weights
+/// `outputs[i * output_step + r] = requantized(bias[r] + offset + dot product)`.
+///
+/// If the operands do not fit their slices, nothing is written.
+pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    if !inputs.fit(filters, output_step, outputs.len()) {
+        return;
+    }
+    let (mut values, mut outputs) = (inputs.values, outputs);
+    for _ in 0..inputs.count {
+        let Some(now) = outputs.get_mut(..filters.channels.len()) else { return };
+        let rest = Rows { filters, inputs, values, weights: filters.weights, channels: filters.channels, outputs: now };
+        let rest = if ROWS > 4 { rest.by::<ROWS>() } else { rest };
+        rest.by::<4>().by::<1>();
+        values = tail(values, inputs.step);
+        outputs = outputs.get_mut(output_step..).unwrap_or(&mut []);
+    }
+}
+
+/// Rows of weights that are still to be multiplied with one input.
+struct Rows<'a> {
+    filters: &'a Filters<'a>,
+    inputs: &'a Inputs<'a>,
+    /// From the input's first element on.
+    values: &'a [i8],
+    weights: &'a [i8],
+    channels: &'a [Channel],
+    outputs: &'a mut [i8],
+}
+
+impl Rows<'_> {
+    /// Multiplies `N` rows together as long as there are that many, and returns the remaining rows.
+    #[inline]
+    fn by<const N: usize>(mut self) -> Self {
+        let (len, inputs) = (self.filters.len, self.inputs);
+        let (channels, rest) = self.channels.as_chunks::<N>();
+        let (outputs, outputs_rest) = self.outputs.as_chunks_mut::<N>();
+        for (channels, outputs) in channels.iter().zip(outputs) {
+            let Some(mut rows) = take(&mut self.weights, N * len) else { break };
+            let (mut accumulators, mut values) = (bias(channels, self.filters.offset), self.values);
+            for _ in 0..inputs.lines {
+                dot_rows(&mut accumulators, run(values, 0, inputs.run), rows, len);
+                (values, rows) = (tail(values, inputs.line), tail(rows, inputs.run));
+            }
+            self.filters.output.store(&accumulators, channels, outputs);
+        }
+        Self { channels: rest, outputs: outputs_rest, ..self }
+    }
+}
+
+/// Computes `channels.len()` channels of adjacent pixels of a depthwise convolution, all of whose windows have the same
+/// taps: for pixel `i` and channel `c`, the requantized sum of `initial[c]` and of the products of all taps.
+///
+/// Pixel `i` has its first tap at element `i * steps.input` of `input`, and its outputs from element
+/// `i * steps.output` on. If the operands do not fit their slices, nothing is written.
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
+#[inline]
+pub(crate) fn depthwise(
+    initial: &[i32],
+    window: &Window,
+    steps: &Steps,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let count = channels.len();
+    if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
+        return;
+    }
+    let (mut input, mut outputs) = (input, outputs);
+    for _ in 0..steps.count {
+        let mut accumulators = [0; 64];
+        let Some(accumulators) = accumulators.get_mut(..count) else { return };
+        copy(accumulators, initial);
+        multiply_taps(accumulators, window, input, weights);
+        let Some(pixel) = outputs.get_mut(..count) else { return };
+        output.store(accumulators, channels, pixel);
+        input = tail(input, steps.input);
+        outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
+    }
+}

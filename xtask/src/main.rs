@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tealight_harness::bench::BenchArgs;
+use tealight_harness::budget::BudgetArgs;
 use tealight_harness::build::BuildArgs;
 use tealight_harness::cost::CostArgs;
 use tealight_harness::eval::EvalArgs;
@@ -13,8 +14,8 @@ use tealight_harness::llm::LlmArgs;
 use tealight_harness::log::LogArgs;
 use tealight_harness::run::RunArgs;
 use tealight_harness::{
-    Context, bench, blocks, boards, build, check_no_panic, conformance, cost, error, eval, faults, fetch, figures,
-    flash, fuzz, layout, llm, log, parsing, repeat, run, setup,
+    Context, bench, blocks, boards, budget, build, check_no_panic, conformance, cost, error, eval, faults, fetch,
+    figures, flash, fuzz, layout, llm, log, parsing, repeat, run, setup,
 };
 use xtask::new_board::NewBoardArgs;
 use xtask::test::TestArgs;
@@ -89,6 +90,8 @@ enum Task {
     Eval(EvalArgs),
     /// Measures models on boards, side by side, and checks that each model outputs the same bytes on all of them
     Bench(BenchArgs),
+    /// Compares the instructions of every layer of many models, on a board of each kind of core, with the recorded ones
+    Budget(BudgetArgs),
     /// Measures again what the tables of the pages compare with other runtimes and boards, and writes the tables
     Figures {
         /// Tables to write [default: all]
@@ -186,6 +189,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Renew => renew::renew(&context),
         Task::Eval(args) => eval::eval(&context, args),
         Task::Bench(args) => bench::bench(&context, args),
+        Task::Budget(args) => budget::budget(&context, args),
         Task::Figures { tables } => figures::figures(&context, tables),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Cost(args) => cost::cost(&context, args),

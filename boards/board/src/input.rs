@@ -19,7 +19,7 @@ pub(crate) enum Failure {
     OutputWrite,
     Features,
     NoText,
-    #[cfg(feature = "measure-parse")]
+    #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
     InputTooLong,
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
     Parse(ModelError),
@@ -46,7 +46,7 @@ impl Failure {
             Failure::OutputWrite => emit!("tealight error=output-not-writable"),
             Failure::Features => emit!("tealight error=model-takes-other-features"),
             Failure::NoText => emit!("tealight error=model-continues-no-text"),
-            #[cfg(feature = "measure-parse")]
+            #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
             Failure::InputTooLong => emit!("tealight error=input-longer-than-the-memory"),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
             Failure::Parse(ModelError::Version { found }) if found < FORMAT_VERSION => emit!(

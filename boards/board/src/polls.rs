@@ -12,7 +12,7 @@ use tealight::{AllOps, Budget, Model, Session};
 /// Represents a poll to the end of an operator.
 const LAYER: u64 = u64::MAX;
 
-/// Runs all jobs and returns their number. One half of `memory` holds the model file, the other the arena.
+/// Runs all jobs and returns their number. `memory` holds the model file, and after it the arena.
 pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, Failure> {
     let mut jobs = 0_u32;
     let mut header = [0; 12];
@@ -29,9 +29,11 @@ pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, F
 fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(), Failure> {
     let (words, _) = header.as_chunks::<4>();
     let &[file_len, input_len, polls] = words else { return Err(Failure::InputTruncated) };
-    let half = (memory.len() / 2) & !15;
-    let Some((file, arena)) = memory.split_at_mut_checked(half) else { return Err(Failure::InputTruncated) };
-    let Some(file) = file.get_mut(..u32::from_le_bytes(file_len) as usize) else { return Err(Failure::InputTruncated) };
+    let file_len = u32::from_le_bytes(file_len) as usize;
+    let Some((file, arena)) = memory.split_at_mut_checked(file_len.saturating_add(15) & !15) else {
+        return Err(Failure::InputTooLong);
+    };
+    let Some(file) = file.get_mut(..file_len) else { return Err(Failure::InputTooLong) };
     whole(board, file)?;
     let model = Model::parse(file).map_err(Failure::Parse)?;
     let mut session = Session::<AllOps>::load(&model, arena).map_err(Failure::Load)?;

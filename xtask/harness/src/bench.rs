@@ -1,13 +1,16 @@
 //! `cargo xtask bench`: what each model costs on each board that it fits, side by side.
 //!
-//! A model's outputs have one digest, whatever the board: two that differ are a failure.
+//! A model's outputs have one digest, whatever the board: two that differ are a failure. Beside the counts stand those
+//! of another runtime where there are some (see [`peers`](crate::peers)).
 
-use crate::board;
+use crate::board::{self, Board};
 use crate::conformance::{Cost, none, on_boards};
 use crate::context::Context;
 use crate::emulator;
 use crate::error::Usage;
-use crate::subject::subjects;
+use crate::layers::{Measured, layers_table, measure};
+use crate::side_by_side::on_each;
+use crate::subject::{Subject, subjects};
 use crate::table::{Table, table};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -23,6 +26,9 @@ pub struct BenchArgs {
     /// Measures on every board that QEMU emulates here
     #[arg(long)]
     pub all: bool,
+    /// Counts the instructions of each layer
+    #[arg(long)]
+    pub layers: bool,
     /// Prints one JSON value instead of a table
     #[arg(long)]
     pub json: bool,
@@ -40,6 +46,9 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
         named
     };
     let subjects = subjects(context, &args.models)?;
+    if args.layers {
+        return by_layer(&boards, &subjects, args.json);
+    }
     let mut costs = on_boards(&boards, &subjects, &|_, _| true)?;
     if costs.is_empty() {
         return Err(Usage("no model fits these boards".into()).into());
@@ -54,6 +63,26 @@ pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
     same_digests(&costs)
 }
 
+/// Counts the layers of the models that fit each board.
+fn by_layer(boards: &[Board], subjects: &[Subject], json: bool) -> Result<()> {
+    if let Some(board) = boards.iter().find(|board| board.qemu.is_none()) {
+        return Err(Usage(format!("--layers counts on boards that QEMU emulates, which {} is not", board.id)).into());
+    }
+    let models: Vec<_> = subjects.iter().filter_map(Measured::first_of).collect();
+    let layers = on_each(boards, |context, board| measure(context, board, &models))?.concat();
+    if layers.is_empty() {
+        return Err(Usage("no model fits these boards".into()).into());
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&layers)?);
+        return Ok(());
+    }
+    for model in &layers {
+        println!("{} on {}\n{}", model.model, model.board, layers_table(model));
+    }
+    Ok(())
+}
+
 /// Refuses outputs of a model that differ between boards.
 fn same_digests(costs: &[Cost]) -> Result<()> {
     let mut first: BTreeMap<&str, &Cost> = BTreeMap::new();
@@ -66,15 +95,28 @@ fn same_digests(costs: &[Cost]) -> Result<()> {
     Ok(())
 }
 
+/// The columns of numbers.
+const COLUMNS: [&str; 8] = ["instructions", "per MAC", "peer's", "ratio", "arena B", "stack B", "RAM B", "flash B"];
+
+/// A quotient with two places, if there are both numbers.
+fn ratio(count: Option<u64>, of: Option<u64>) -> String {
+    match (count, of) {
+        (Some(count), Some(of)) => format!("{:.2}", count as f64 / of.max(1) as f64),
+        _ => none(),
+    }
+}
+
 fn as_table(costs: &[Cost]) -> Table {
-    let mut table =
-        table(&["model", "board"], &["instructions", "arena B", "stack B", "RAM B", "flash B"], &["outputs"]);
+    let mut table = table(&["model", "board"], &COLUMNS, &["outputs"]);
     for cost in costs {
         let digest: String = cost.output_sha256.chars().take(12).collect();
         table.row([
             cost.model.clone(),
             cost.board.clone(),
             cost.instructions.map_or_else(none, grouped),
+            ratio(cost.instructions, Some(cost.macs)),
+            cost.peer_instructions.map_or_else(none, grouped),
+            ratio(cost.instructions, cost.peer_instructions),
             grouped(cost.arena_bytes),
             grouped(cost.stack_bytes),
             grouped(cost.ram_bytes),
@@ -93,6 +135,7 @@ mod tests {
         Cost {
             model: model.into(),
             board: board.into(),
+            core: String::new(),
             cases: 1,
             macs: 0,
             instructions: None,
@@ -102,6 +145,8 @@ mod tests {
             runtime_bytes: 0,
             ram_bytes: 0,
             output_sha256: digest.into(),
+            peer: None,
+            peer_instructions: None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::files::sha256;
 use crate::fit::DoesNotFit;
 use crate::linux;
 use crate::on_board::{Options, run_on_board};
+use crate::peers::Peers;
 use crate::progress::{Progress, say};
 use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
@@ -24,6 +25,8 @@ pub struct Cost {
     pub model: String,
     /// Board.
     pub board: String,
+    /// Its core.
+    pub core: String,
     /// Inferences whose outputs were equal.
     pub cases: usize,
     /// Multiply-accumulates of an inference.
@@ -42,6 +45,12 @@ pub struct Cost {
     pub ram_bytes: u64,
     /// Of all outputs in a row.
     pub output_sha256: String,
+    /// Another runtime with figures for this core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// Its instructions for the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_instructions: Option<u64>,
 }
 
 /// Runs every model that is here and fits, or those named, on a board, and prints a table of their costs.
@@ -142,9 +151,12 @@ fn model_conforms(context: &Context, board: &Board, subject: &Subject) -> Result
     }
     let run = first.context("there is no case for it")?;
     let model_bytes = model.bytes.len() as u64;
+    let peers = Peers::read(&context.root)?;
+    let peer = peers.find(&board.core, &subject.id);
     Ok(Cost {
         model: subject.id.clone(),
         board: board.id.clone(),
+        core: board.core.clone(),
         cases: subject.inferences(),
         macs: model.macs,
         instructions: run.report.instructions.first().copied(),
@@ -154,5 +166,7 @@ fn model_conforms(context: &Context, board: &Board, subject: &Subject) -> Result
         runtime_bytes: run.sizes.flash.saturating_sub(model_bytes),
         ram_bytes: run.sizes.ram + run.report.stack_bytes,
         output_sha256: sha256(&outputs),
+        peer: peer.map(|(runtime, _)| runtime.into()),
+        peer_instructions: peer.map(|(_, figures)| figures.instructions),
     })
 }

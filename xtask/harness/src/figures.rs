@@ -1,11 +1,12 @@
 //! `cargo xtask figures`: measures again what the pages table, and writes the tables.
 //!
 //! A table of a page is between two comments with its name. It is written from what other tasks print with `--json`;
-//! the figures of TensorFlow Lite Micro beside them are recorded in `docs/tflm.json`.
+//! the figures of TensorFlow Lite Micro beside them are recorded in `docs/peers.json`.
 
 use crate::board;
 use crate::context::Context;
 use crate::error::Usage;
+use crate::peers::{PeerFigures, Peers};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ struct Table {
     page: &'static str,
     /// What measures it.
     tasks: &'static [Task],
-    rows: fn(&[&Figures], &Tflm) -> Result<String>,
+    rows: fn(&[&Figures], &Peers) -> Result<String>,
 }
 
 const TABLES: &[Table] = &[
@@ -93,6 +94,8 @@ struct Figures {
     #[serde(alias = "weights")]
     model: String,
     board: String,
+    #[serde(default)]
+    core: String,
     macs: u64,
     instructions: u64,
     arena_bytes: u64,
@@ -109,22 +112,6 @@ impl Figures {
     }
 }
 
-/// What `docs/tflm.json` has of TensorFlow Lite Micro.
-#[derive(Debug, Deserialize)]
-struct Tflm {
-    /// The largest sum of tensors alive at once, for each network.
-    floors: BTreeMap<String, u64>,
-    /// For each board, for each network.
-    boards: BTreeMap<String, BTreeMap<String, Peer>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Peer {
-    instructions: u64,
-    arena_bytes: u64,
-    runtime_flash_bytes: u64,
-}
-
 /// Measures the tables of these names, or all, and writes them into their pages.
 ///
 /// # Errors
@@ -134,8 +121,7 @@ pub fn figures(context: &Context, names: &[String]) -> Result<()> {
         let tables: Vec<_> = TABLES.iter().map(|table| table.name).collect();
         return Err(Usage(format!("there is no table `{name}`; the tables are {}", tables.join(", "))).into());
     }
-    let tflm = std::fs::read(context.root.join("docs").join("tflm.json"))?;
-    let tflm = serde_json::from_slice(&tflm).context("in docs/tflm.json")?;
+    let peers = Peers::read(&context.root)?;
     let mut measured: BTreeMap<Task, Vec<Figures>> = BTreeMap::new();
     for table in TABLES.iter().filter(|table| names.is_empty() || names.iter().any(|name| name == table.name)) {
         for &task in table.tasks {
@@ -144,7 +130,7 @@ pub fn figures(context: &Context, names: &[String]) -> Result<()> {
             }
         }
         let figures: Vec<&Figures> = table.tasks.iter().filter_map(|task| measured.get(task)).flatten().collect();
-        write(&context.root, table, &(table.rows)(&figures, &tflm)?)?;
+        write(&context.root, table, &(table.rows)(&figures, &peers)?)?;
     }
     Ok(())
 }
@@ -177,8 +163,8 @@ fn table(text: &[&str], numbers: &[&str], rows: impl IntoIterator<Item = Vec<Str
 /// A row for each network of MLPerf Tiny, on each board, with the figures of TensorFlow Lite Micro.
 fn beside_tflm(
     figures: &[&Figures],
-    tflm: &Tflm,
-    row: impl Fn(&str, &Figures, &Peer, u64) -> Vec<String>,
+    peers: &Peers,
+    row: impl Fn(&str, &Figures, &PeerFigures, u64) -> Vec<String>,
 ) -> Result<Vec<Vec<String>>> {
     let mut boards: Vec<&str> = figures.iter().map(|figures| figures.board.as_str()).collect();
     boards.dedup();
@@ -187,8 +173,8 @@ fn beside_tflm(
         for [id, name] in NETWORKS {
             let model = format!("mlperf_{id}");
             let ours = figures.iter().find(|figures| figures.board == board && figures.model == model);
-            let peer = tflm.boards.get(board).and_then(|networks| networks.get(*id));
-            let (Some(ours), Some(peer), Some(floor)) = (ours, peer, tflm.floors.get(*id)) else {
+            let peer = ours.and_then(|ours| peers.find(&ours.core, &model));
+            let (Some(ours), Some((_, peer)), Some(floor)) = (ours, peer, peers.floors.get(*id)) else {
                 bail!("there are no figures of {model} on {board}");
             };
             rows.push(row(name, ours, peer, *floor));
@@ -197,8 +183,8 @@ fn beside_tflm(
     Ok(rows)
 }
 
-fn front_page(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
-    let rows = beside_tflm(figures, tflm, |name, ours, peer, _| {
+fn front_page(figures: &[&Figures], peers: &Peers) -> Result<String> {
+    let rows = beside_tflm(figures, peers, |name, ours, peer, _| {
         vec![
             name.into(),
             grouped(ours.instructions),
@@ -213,8 +199,8 @@ fn front_page(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
     Ok(table(&["network"], &titles, rows))
 }
 
-fn cortex_m4f(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
-    let rows = beside_tflm(figures, tflm, |name, ours, peer, floor| {
+fn cortex_m4f(figures: &[&Figures], peers: &Peers) -> Result<String> {
+    let rows = beside_tflm(figures, peers, |name, ours, peer, floor| {
         let mut row = vec![name.into(), grouped(ours.macs), grouped(ours.instructions), ours.per_mac()];
         let bytes = [
             peer.instructions,
@@ -245,8 +231,8 @@ fn cortex_m4f(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
     Ok(table(&["network"], &titles, rows))
 }
 
-fn other_cores(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
-    let rows = beside_tflm(figures, tflm, |name, ours, peer, _| {
+fn other_cores(figures: &[&Figures], peers: &Peers) -> Result<String> {
+    let rows = beside_tflm(figures, peers, |name, ours, peer, _| {
         let mut row = vec![format!("`{}`", ours.board), name.into()];
         let numbers = [
             ours.instructions,
@@ -263,7 +249,7 @@ fn other_cores(figures: &[&Figures], tflm: &Tflm) -> Result<String> {
     Ok(table(&["board", "network"], &titles, rows))
 }
 
-fn boards(figures: &[&Figures], _: &Tflm) -> Result<String> {
+fn boards(figures: &[&Figures], _: &Peers) -> Result<String> {
     let rows = figures.iter().map(|ours| {
         let flash = ours.model_bytes + ours.runtime_bytes;
         let numbers = [ours.instructions, ours.arena_bytes, ours.stack_bytes, ours.ram_bytes, flash];
@@ -274,7 +260,7 @@ fn boards(figures: &[&Figures], _: &Tflm) -> Result<String> {
     Ok(table(&["board"], &["instructions", "arena B", "stack B", "RAM B", "flash B"], rows))
 }
 
-fn weights(figures: &[&Figures], _: &Tflm) -> Result<String> {
+fn weights(figures: &[&Figures], _: &Peers) -> Result<String> {
     let rows = figures.iter().map(|ours| {
         let mut row = vec![ours.model.clone(), grouped(ours.macs), grouped(ours.instructions), ours.per_mac()];
         row.extend([ours.arena_bytes, ours.stack_bytes, ours.model_bytes, ours.runtime_bytes].map(grouped));
@@ -301,15 +287,11 @@ mod tests {
 
     #[test]
     fn a_table_has_a_row_for_each_network_with_its_peer_beside_it() {
-        let peer = |instructions| Peer { instructions, arena_bytes: 20_000, runtime_flash_bytes: 50_000 };
-        let peers = NETWORKS.iter().map(|[id, _]| (String::from(*id), peer(2_000_000))).collect();
-        let tflm = Tflm {
-            floors: NETWORKS.iter().map(|[id, _]| (String::from(*id), 9)).collect(),
-            boards: BTreeMap::from([("m".into(), peers)]),
-        };
+        let peers = Peers::read(&Context::new().unwrap().root).unwrap();
         let ours = |id: &str| Figures {
             model: format!("mlperf_{id}"),
             board: "m".into(),
+            core: "Cortex-M4F".into(),
             macs: 1000,
             instructions: 1500,
             arena_bytes: 16,
@@ -320,10 +302,10 @@ mod tests {
         };
         let figures: Vec<Figures> = NETWORKS.iter().rev().map(|[id, _]| ours(id)).collect();
         let figures: Vec<&Figures> = figures.iter().collect();
-        let rows = front_page(&figures, &tflm).unwrap();
+        let rows = front_page(&figures, &peers).unwrap();
         assert_eq!(rows.lines().nth(1), Some("|---|--:|--:|--:|--:|--:|--:|"));
-        assert_eq!(rows.lines().nth(2), Some("| kws (DS-CNN) | 1,500 | 2,000,000 | 16 | 20,000 | 3 | 50,000 |"));
+        assert_eq!(rows.lines().nth(2), Some("| kws (DS-CNN) | 1,500 | 7,697,758 | 16 | 22,820 | 3 | 54,716 |"));
         assert_eq!(rows.lines().count(), 2 + NETWORKS.len());
-        assert!(front_page(&figures[1..], &tflm).is_err(), "a network is missing");
+        assert!(front_page(&figures[1..], &peers).is_err(), "a network is missing");
     }
 }

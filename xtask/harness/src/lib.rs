@@ -11,7 +11,7 @@
 //! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
-//! | measurements | [`bench`](mod@bench), [`blocks`], [`cost`], [`eval`], [`figures`], [`llm`], [`parsing`] |
+//! | measurements | [`bench`](mod@bench), [`layers`], [`peers`], [`budget`], [`blocks`], [`cost`], [`polls`], [`eval`], [`figures`], [`llm`], [`parsing`] |
 //! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`], [`chip_check`] |
 
 pub mod answer;
@@ -20,6 +20,7 @@ pub mod bench;
 pub mod blocks;
 pub mod board;
 pub mod boards;
+pub mod budget;
 pub mod build;
 pub mod check_no_panic;
 pub mod chip;
@@ -42,6 +43,7 @@ pub mod fuzz;
 pub mod golden;
 pub mod input;
 pub mod install;
+pub mod layers;
 pub mod layout;
 pub mod limit;
 pub mod linux;
@@ -50,7 +52,9 @@ pub mod log;
 pub mod model;
 pub mod on_board;
 pub mod parsing;
+pub mod peers;
 pub mod picture;
+pub mod polls;
 pub mod progress;
 pub mod qemu;
 pub mod reconstruction;

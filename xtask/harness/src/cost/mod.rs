@@ -9,21 +9,17 @@ mod extremes;
 
 use crate::board::{self, Board};
 use crate::context::Context;
-use crate::model::ModelFile;
-use crate::on_board::{self, Options};
+use crate::polls::{self, LAYER};
 use crate::progress::Progress;
-use crate::report;
 use crate::table::{Table, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use extremes::extremes;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::Path;
 use tealight::{Budget, OwnedSession, Position};
 use tealight_format::ops::INSTRUCTIONS_PER_UNIT;
 use tealight_format::{DType, Model, OpCode};
-use tealight_testing::build;
 use tealight_testing::cost::cost_between;
 use tealight_testing::random::{self, Choices};
 
@@ -49,12 +45,6 @@ impl Default for CostArgs {
 
 /// Enough to meet each operator some hundred times.
 const PLANS: u32 = 1000;
-
-/// The features of the firmware.
-const FEATURES: &[&str] = &["measure-polls"];
-
-/// Represents a budget to the end of an operator.
-const LAYER: u64 = u64::MAX;
 
 /// Larger models are left out: the firmware has half of this for a file, and half for an arena.
 const MEMORY: usize = 512 * 1024;
@@ -219,34 +209,17 @@ fn random_input(model: &Model<'_>, choose: &mut impl Iterator<Item = u8>) -> Vec
     input
 }
 
-/// Does all jobs on the board; see `tealight_board::polls` for what goes in and comes out.
+/// Does all jobs on the board.
 fn measure(context: &Context, board: &Board, jobs: &mut [Job]) -> Result<()> {
-    let mut bundle = Vec::new();
-    for job in &*jobs {
-        for count in [job.file.len(), job.input.len(), job.polls.len()] {
-            bundle.extend(u32::try_from(count)?.to_le_bytes());
+    let timed = jobs.iter().map(|job| {
+        let budgets = job.polls.iter().map(|poll| poll.budget).collect();
+        polls::Job { file: &job.file, input: &job.input, budgets }
+    });
+    let times = polls::time_polls(context, board, &timed.collect::<Vec<_>>())?;
+    for (job, instructions) in jobs.iter_mut().zip(times.instructions) {
+        for (poll, instructions) in job.polls.iter_mut().zip(instructions) {
+            poll.instructions = instructions;
         }
-        bundle.extend(&job.file);
-        bundle.extend(&job.input);
-        bundle.extend(job.polls.iter().flat_map(|poll| poll.budget.to_le_bytes()));
-    }
-    // The firmware embeds a model as all do, which nothing reads.
-    let model = ModelFile::from_compiled(build::relu().file(), "relu", Path::new("relu"))?;
-    let options = Options { features: FEATURES, ..Options::default() };
-    let run = on_board::emulate(context, board, &model, &bundle, options, &|_| {})?;
-    let done = report::number(&run.console, "done");
-    if done != Some(jobs.len() as u64) {
-        bail!("the firmware did not do all of the {} inferences:\n{}", jobs.len(), run.console);
-    }
-    let per_second =
-        report::number(&run.console, "ticks_per_second").context("the report has no speed of the clock")?;
-    let (ticks, _) = run.written.as_chunks::<4>();
-    let polls: Vec<&mut Poll> = jobs.iter_mut().flat_map(|job| &mut job.polls).collect();
-    if ticks.len() != polls.len() {
-        bail!("the firmware timed {} polls of {}", ticks.len(), polls.len());
-    }
-    for (poll, ticks) in polls.into_iter().zip(ticks) {
-        poll.instructions = u64::from(u32::from_le_bytes(*ticks)) * 1_000_000_000 / per_second.max(1);
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ pub struct Board {
     pub name: String,
     /// Processor core.
     pub core: String,
+    /// The core's clock in hertz, from which milliseconds are estimated; none for a machine that only an emulator has.
+    pub clock: Option<u64>,
     /// Rust target triple.
     pub target: String,
     /// The compiler's name of the core, if it has more than the baseline of its target.

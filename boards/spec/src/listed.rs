@@ -12,6 +12,8 @@ pub struct Listed {
     pub name: &'static str,
     /// Processor core.
     pub core: &'static str,
+    /// The core's clock in hertz, if the board is real hardware.
+    pub clock: Option<u64>,
     /// RAM reserved for the stack.
     pub stack: u64,
     /// Flash, for code and models.

@@ -17,6 +17,8 @@ pub struct Summary {
     pub name: String,
     /// Processor core.
     pub core: String,
+    /// The core's clock in hertz, if it is stated.
+    pub clock: Option<u64>,
     /// RAM reserved for the stack.
     pub stack: u64,
     /// Flash, for code and models.
@@ -31,6 +33,7 @@ struct Keys {
     id: String,
     name: String,
     core: String,
+    clock: Option<u64>,
     stack: u64,
     memory: BTreeMap<String, Length>,
 }
@@ -47,9 +50,9 @@ impl Summary {
     /// [`SpecError::Toml`] if the text is not TOML or lacks `id`, `name`, `core` or `stack`; [`SpecError::Region`] if
     /// there is no `[memory.flash]` or `[memory.ram]`.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
-        let Keys { id, name, core, stack, memory } = toml::from_str(text)?;
+        let Keys { id, name, core, clock, stack, memory } = toml::from_str(text)?;
         let length = |region| memory.get(region).map(|found| found.length).ok_or(SpecError::Region(region));
-        Ok(Self { id, name, core, stack, flash: length("flash")?, ram: length("ram")? })
+        Ok(Self { id, name, core, clock, stack, flash: length("flash")?, ram: length("ram")? })
     }
 
     /// Reads a `board.toml`.
@@ -63,14 +66,14 @@ impl Summary {
 
 impl From<&Board> for Summary {
     fn from(board: &Board) -> Self {
-        let Board { id, name, core, .. } = board.clone();
-        Self { id, name, core, stack: board.stack, flash: board.length("flash"), ram: board.length("ram") }
+        let Board { id, name, core, clock, .. } = board.clone();
+        Self { id, name, core, clock, stack: board.stack, flash: board.length("flash"), ram: board.length("ram") }
     }
 }
 
 impl From<&Listed> for Summary {
     fn from(board: &Listed) -> Self {
-        let Listed { id, name, core, stack, flash, ram } = *board;
-        Self { id: id.into(), name: name.into(), core: core.into(), stack, flash, ram }
+        let Listed { id, name, core, clock, stack, flash, ram } = *board;
+        Self { id: id.into(), name: name.into(), core: core.into(), clock, stack, flash, ram }
     }
 }

@@ -13,10 +13,10 @@ fn root() -> PathBuf {
 fn table(boards: &[Board]) -> String {
     let mut text = String::from("// Made from the board.toml files by `cargo xtask renew`.\n&[\n");
     for board in boards {
-        let Summary { id, name, core, stack, flash, ram } = Summary::from(board);
+        let Summary { id, name, core, clock, stack, flash, ram } = Summary::from(board);
         writeln!(
             text,
-            "    Listed {{\n        id: {id:?},\n        name: {name:?},\n        core: {core:?},\n        \
+            "    Listed {{\n        id: {id:?},\n        name: {name:?},\n        core: {core:?},\n        clock: {clock:?},\n        \
              stack: {stack},\n        flash: {flash},\n        ram: {ram},\n    }},"
         )
         .unwrap();

@@ -2,12 +2,14 @@
 //! those of `board.toml` files.
 
 use crate::error::{Error, Result};
+use crate::prediction::{Predictor, cycles_per_instruction};
 use serde::Serialize;
 use std::path::Path;
+use tealight::Model;
 use tealight_board_spec::{BOARDS, SpecError, Summary};
 
 /// Whether a model fits a board. All sizes are in bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Fit {
     /// Short name of the board.
     pub id: String,
@@ -25,14 +27,53 @@ pub(crate) struct Fit {
     pub ram: u64,
     /// Whether both flash and RAM are sufficient.
     pub fits: bool,
+    /// Instructions of an inference, predicted; `None` if the table has no such core or operator.
+    pub instructions: Option<u64>,
+    /// Milliseconds of an inference, estimated from the instructions; `None` if the board has no clock.
+    pub milliseconds: Option<f64>,
+}
+
+/// Checks whether `model` fits `board`, and predicts its instructions there.
+pub(crate) fn fit(board: &Summary, model: &Model<'_>, predictor: &Predictor) -> Fit {
+    let instructions = predictor.instructions(model, &board.core);
+    let milliseconds = instructions.and_then(|count| milliseconds(count, board));
+    Fit { instructions, milliseconds, ..memory_fit(board, model.bytes().len() as u64, model.arena_len() as u64) }
 }
 
 /// Checks whether a file and an arena of these lengths fit `board`.
-pub(crate) fn fit(board: &Summary, file_len: u64, arena_len: u64) -> Fit {
-    let Summary { id, name, core, stack, flash, ram } = board.clone();
+fn memory_fit(board: &Summary, file_len: u64, arena_len: u64) -> Fit {
+    let Summary { id, name, core, clock: _, stack, flash, ram } = board.clone();
     let ram_needed = arena_len.saturating_add(stack);
     let fits = file_len <= flash && ram_needed <= ram;
-    Fit { id, name, core, flash_needed: file_len, flash, ram_needed, ram, fits }
+    let (instructions, milliseconds) = (None, None);
+    Fit { id, name, core, flash_needed: file_len, flash, ram_needed, ram, fits, instructions, milliseconds }
+}
+
+/// The time of so many instructions at the board's clock.
+fn milliseconds(instructions: u64, board: &Summary) -> Option<f64> {
+    let cycles = instructions as f64 * cycles_per_instruction(&board.core)?;
+    Some((cycles * 1e6 / board.clock? as f64).round() / 1e3)
+}
+
+/// Returns the boards that `named` means: paths of `board.toml` files, or identifiers of the boards that [`all`] finds
+/// from `start`.
+///
+/// # Errors
+/// A file cannot be read or lacks an entry, or there is no such board.
+pub(crate) fn named(named: &[String], start: &Path) -> Result<Vec<Summary>> {
+    let find = |name: &String| {
+        let path = Path::new(name);
+        if path.extension().is_some() || path.components().count() > 1 {
+            return read(path);
+        }
+        let boards = all(start)?;
+        let known: Vec<_> = boards.iter().map(|board| board.id.clone()).collect();
+        boards.into_iter().find(|board| board.id == *name).ok_or_else(|| {
+            Error::new(format!("there is no board `{name}`"))
+                .help(format!("give the path of a board.toml, or one of: {}", known.join(", ")))
+        })
+    };
+    named.iter().map(find).collect()
 }
 
 /// Reads a `board.toml`.
@@ -81,9 +122,29 @@ mod tests {
     #[test]
     fn a_model_fits_up_to_the_last_byte() {
         let board = Summary::parse(SMALL).unwrap();
-        assert!(fit(&board, 0x1_0000, 16384 - 4096).fits);
-        assert!(!fit(&board, 0x1_0001, 0).fits);
-        assert!(!fit(&board, 0, 16384 - 4096 + 1).fits);
+        assert!(memory_fit(&board, 0x1_0000, 16384 - 4096).fits);
+        assert!(!memory_fit(&board, 0x1_0001, 0).fits);
+        assert!(!memory_fit(&board, 0, 16384 - 4096 + 1).fits);
+    }
+
+    #[test]
+    fn time_is_cycles_at_the_clock_of_the_board() {
+        let board = Summary { clock: Some(16_000_000), core: "Cortex-M0".into(), ..Summary::parse(SMALL).unwrap() };
+        let cycles = 16_000.0 * cycles_per_instruction("Cortex-M0").unwrap();
+        assert_eq!(milliseconds(16_000, &board), Some((cycles / 16.0).round() / 1e3));
+        assert_eq!(milliseconds(16_000, &Summary { clock: None, ..board }), None);
+    }
+
+    #[test]
+    fn a_board_is_named_by_its_identifier_or_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("board.toml");
+        std::fs::write(&file, SMALL).unwrap();
+        let names = ["pico".to_string(), file.display().to_string()];
+        let boards = named(&names, folder.path()).unwrap();
+        assert_eq!([&*boards[0].id, &*boards[1].id], ["pico", "small"]);
+        let error = named(&["toaster".into()], folder.path()).unwrap_err();
+        assert!(format!("{error}").contains("toaster"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::layers::{self, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
+use crate::prediction::Predictor;
 use crate::screen::Screen;
 use crate::size::parse_size;
 use crate::table::{Table, bytes, counted, grouped};
@@ -17,20 +18,24 @@ use tealight_compiler::{FileKind, kind_of};
 
 /// Show a model's layers, its memory map, and which boards it fits
 ///
-/// Boards are the board.toml files named with --board; without any, those of the nearest folder `boards` from here
-/// upward, and all that Tealight has firmware for.
+/// For each board: whether the model fits, and a prediction of its instructions and milliseconds. Boards are those named
+/// with --board; without any, those of the nearest folder `boards` from here upward, and all that Tealight has firmware
+/// for.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
     /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
     model: PathBuf,
-    /// A board.toml file to check the model against; may be given several times
-    #[arg(long = "board", value_name = "FILE.toml")]
-    boards: Vec<PathBuf>,
+    /// A board to check the model against, by its name or its board.toml file; may be given several times
+    #[arg(long = "board", value_name = "BOARD")]
+    boards: Vec<String>,
+    /// Check the model against all boards, which is the default
+    #[arg(long, conflicts_with = "boards")]
+    all_boards: bool,
     /// Show the network after this compiler pass instead; only for a .tflite
     ///
     /// An unknown name lists the passes. If a pass runs more than once, its last result is shown.
-    #[arg(long, value_name = "PASS", conflicts_with = "boards")]
+    #[arg(long, value_name = "PASS", conflicts_with_all = ["boards", "all_boards"])]
     after: Option<String>,
     /// The maximum memory for the constants of a .tflite or .gguf, as in `tealight compile`: 256M, 1G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
@@ -58,8 +63,10 @@ Keys of --json (lengths in bytes, indices from 0):
                    is input, output, activation, scratch or state; it lives
                    from operator first to operator last
   boards           [{id, name, core, flash_needed, flash, ram_needed, ram,
-                   fits}]: flash for the model file, RAM for the arena and
-                   the board's stack
+                   fits, instructions, milliseconds}]: flash for the model
+                   file, RAM for the arena and the board's stack;
+                   instructions are predicted, milliseconds estimated from
+                   them; null where there is no figure
   tensor           {value, shape, dtype, bytes, scale, zero_point, place,
                    offset, name}: place is constant, arena or state; only
                    constants have a name, cut to 256 bytes
@@ -96,6 +103,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let model = file.model()?;
     let boards = read_boards(&args.boards)?;
     let names = layers::names(&model);
+    let predictor = Predictor::carried();
     let report = InspectReport {
         model: &args.model,
         name: model_file::name(&model),
@@ -105,10 +113,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         layers: layers::layers(&model, &names),
         totals: layers::totals(&model),
         memory: layers::residents(&model),
-        boards: boards
-            .iter()
-            .map(|board| boards::fit(board, model.bytes().len() as u64, model.arena_len() as u64))
-            .collect(),
+        boards: boards.iter().map(|board| boards::fit(board, &model, &predictor)).collect(),
     };
     if args.json {
         return screen.json(&report);
@@ -134,12 +139,9 @@ fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
     if args.json { screen.json(&report) } else { screen.print(text) }
 }
 
-fn read_boards(named: &[PathBuf]) -> Result<Vec<Summary>> {
-    if !named.is_empty() {
-        return named.iter().map(|path| boards::read(path)).collect();
-    }
+fn read_boards(named: &[String]) -> Result<Vec<Summary>> {
     let here = std::env::current_dir().map_err(|error| Error::new("cannot find the current folder").cause(error))?;
-    boards::all(&here)
+    if named.is_empty() { boards::all(&here) } else { boards::named(named, &here) }
 }
 
 fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> {
@@ -245,8 +247,9 @@ fn print_memory(model: &Model<'_>, screen: &mut Screen) -> Result<()> {
 fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     let mut table = Table::new().text("board", 0).text("core", 1).text("fits", 0);
     for title in ["flash", "of", "left", "RAM", "of", "left"] {
-        table = table.number(title, 0);
+        table = table.number(title, 2);
     }
+    table = table.number("instructions", 0).number("ms", 0);
     for fit in fits {
         let verdict = if fit.fits { "yes" } else { "no" };
         table.row([
@@ -259,13 +262,18 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
             grouped(fit.ram_needed),
             grouped(fit.ram),
             left(fit.ram_needed, fit.ram),
+            fit.instructions.map_or_else(String::new, grouped),
+            fit.milliseconds.map_or_else(String::new, |time| format!("{time:.1}")),
         ]);
     }
     let (text, _) = table.draw(screen.table_width());
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));
     screen.heading(title, "")?;
     screen.print(rows)?;
-    screen.print("(bytes; flash: the model file, without the program; RAM: the arena and the board's stack)\n")
+    screen.print(
+        "(bytes; flash: the model file, without the program; RAM: the arena and the board's stack; instructions are \
+         predicted,\n and milliseconds estimated from them)\n",
+    )
 }
 
 /// Formats what is left of `available`; negative if it is not enough.

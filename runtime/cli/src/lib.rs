@@ -19,6 +19,7 @@ mod model_file;
 mod npy;
 mod output_file;
 mod picture;
+pub mod prediction;
 mod progress;
 mod run;
 mod scores;

@@ -4,23 +4,30 @@
 //! One image a board runs all models, layer by layer.
 
 use crate::blocks::{self, Weights};
-use crate::board;
+use crate::board::{self, Board};
+use crate::conformance::none;
 use crate::context::Context;
 use crate::emulator;
 use crate::files::write_whole;
 use crate::layers::{Layers, Measured, measure};
+use crate::prediction;
 use crate::progress::say;
 use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
-use crate::table::table;
+use crate::table::{Table, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tealight_cli::grouped;
+use tealight_cli::prediction::{Core, Predictor};
+use tealight_format::Model;
 
 /// Where the counts lie.
 const FILE: &str = "tests/instructions.json";
+
+/// The table that `tealight inspect` predicts from.
+const PREDICTION: &str = "runtime/cli/src/prediction.json";
 
 /// A board of each kind of core, all with memory for the models.
 const BOARDS: &[&str] =
@@ -73,9 +80,10 @@ pub fn budget(context: &Context, args: &BudgetArgs) -> Result<()> {
     boards.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
     let subjects = committed_subjects(context)?;
     let layers = layers_by_weights()?;
-    let networks = subjects.iter().filter(|subject| subject.model.macs <= MOST_MACS).filter_map(Measured::first_of);
+    let networks = subjects.iter().filter(|subject| subject.model.macs <= MOST_MACS);
+    let networks: Vec<_> = networks.filter_map(Measured::first_of).collect();
     let generated = layers.iter().map(|(id, file, input)| Measured { id, file, input });
-    let models: Vec<Measured<'_>> = networks.chain(generated).collect();
+    let models: Vec<Measured<'_>> = networks.iter().copied().chain(generated).collect();
     let measured = on_each(&boards, |context, board| measure(context, board, &models))?.concat();
     let path = context.root.join(FILE);
     let mut budget: Budget = match std::fs::read(&path) {
@@ -88,6 +96,11 @@ pub fn budget(context: &Context, args: &BudgetArgs) -> Result<()> {
             budget.entry(model.board.clone()).or_default().insert(model.model.clone(), counts(model));
         }
         write_whole(&path, text(&budget)?.as_bytes())?;
+        let generated = prediction::generate();
+        let cores = on_each(&boards, |context, board| prediction::fit(context, board, &generated))?;
+        let text = predictor_text(cores)?;
+        write_whole(&context.root.join(PREDICTION), text.as_bytes())?;
+        println!("{}", prediction_table(&serde_json::from_str(&text)?, &boards, &networks, &measured)?);
         say(&format!("  {} models on {} boards: {FILE} written", models.len(), boards.len()));
         return Ok(());
     }
@@ -191,6 +204,53 @@ fn show(changes: &[Change], json: bool) -> Result<()> {
     let layers = changes.len();
     say(&format!("  {layers} models on boards compared with {FILE}"));
     Ok(())
+}
+
+/// The networks' counts beside what the table predicts for them.
+fn prediction_table(
+    predictor: &Predictor,
+    boards: &[Board],
+    networks: &[Measured<'_>],
+    measured: &[Layers],
+) -> Result<Table> {
+    let mut table = table(&["network", "board"], &["counted", "predicted", "%"], &[]);
+    let mut errors = Vec::new();
+    for Layers { model: id, board, layers, .. } in measured {
+        let network = networks.iter().find(|network| network.id == id);
+        let core = boards.iter().find(|known| known.id == *board).map(|board| &board.core);
+        let (Some(network), Some(core)) = (network, core) else { continue };
+        let model = Model::parse(network.file).map_err(|error| anyhow::anyhow!("{id}: {error}"))?;
+        let counted: u64 = layers.iter().map(|layer| layer.instructions).sum();
+        let predicted = predictor.instructions(&model, core);
+        let percent = predicted.map(|predicted| 100.0 * (predicted as f64 / counted.max(1) as f64 - 1.0));
+        errors.extend(percent.map(f64::abs));
+        table.row([
+            id.clone(),
+            board.clone(),
+            grouped(counted),
+            predicted.map_or_else(none, grouped),
+            percent.map_or_else(none, |percent| format!("{percent:+.1}")),
+        ]);
+    }
+    errors.sort_by(f64::total_cmp);
+    if let (Some(median), Some(most)) = (errors.get(errors.len() / 2), errors.last()) {
+        say(&format!("  predicted within {median:.1} % in the median, {most:.1} % at most"));
+    }
+    Ok(table)
+}
+
+/// Cores that execute the code of another one, whose factors are theirs.
+const SAME_CODE: &[(&str, &[&str])] = &[("Cortex-M4F", &["Cortex-M7", "Cortex-M33"]), ("RV32IMAC", &["RV32IMC"])];
+
+/// The table's text: a line for each operator.
+fn predictor_text(mut cores: Vec<Core>) -> Result<String> {
+    for core in &mut cores {
+        let others = SAME_CODE.iter().filter(|(name, _)| core.cores.iter().any(|core| core == name));
+        let others: Vec<String> = others.flat_map(|(_, others)| others.iter().map(ToString::to_string)).collect();
+        core.cores.extend(others);
+    }
+    let text = serde_json::to_string(&Predictor::new(cores))?;
+    Ok(text.replace("\"],\"operators\":{", "\"],\"operators\":{\n").replace("],\"", "],\n\"").replace("]}}", "]}}\n"))
 }
 
 /// The file's text: a line for each model.

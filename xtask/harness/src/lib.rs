@@ -11,7 +11,7 @@
 //! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
-//! | measurements | [`bench`](mod@bench), [`layers`], [`peers`], [`budget`], [`blocks`], [`cost`], [`polls`], [`eval`], [`figures`], [`llm`], [`parsing`] |
+//! | measurements | [`bench`](mod@bench), [`layers`], [`peers`], [`budget`], [`blocks`], [`prediction`], [`cost`], [`polls`], [`eval`], [`figures`], [`llm`], [`parsing`] |
 //! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`], [`chip_check`] |
 
 pub mod answer;
@@ -55,6 +55,7 @@ pub mod parsing;
 pub mod peers;
 pub mod picture;
 pub mod polls;
+pub mod prediction;
 pub mod progress;
 pub mod qemu;
 pub mod reconstruction;

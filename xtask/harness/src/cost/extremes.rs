@@ -10,14 +10,14 @@ use tealight_format::{DType, Operator, Place, Value, align16};
 use tealight_testing::build::{Parts, value};
 
 /// A model by its name, and its inputs.
-pub(super) struct Extreme {
+pub(crate) struct Extreme {
     pub name: String,
     pub parts: Parts,
     pub input: Vec<u8>,
 }
 
 /// An input of one operator.
-enum Operand {
+pub(crate) enum Operand {
     Constant(DType, Vec<u32>, Vec<u8>),
     Input(DType, Vec<u32>, Vec<u8>),
     /// With what it holds at first.
@@ -27,11 +27,11 @@ enum Operand {
 
 use Operand::{Constant, Input, State};
 
-fn constant(dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Operand {
+pub(crate) fn constant(dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Operand {
     Constant(dtype, dims.to_vec(), bytes)
 }
 
-fn input(dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Operand {
+pub(crate) fn input(dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Operand {
     Input(dtype, dims.to_vec(), bytes)
 }
 
@@ -40,7 +40,13 @@ fn state(dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Operand {
 }
 
 /// The model of `operator` on these inputs. Its rows go through a scratch row if `scratch`.
-fn one(name: &str, operator: Operator, operands: Vec<Operand>, output: (DType, &[u32]), scratch: bool) -> Extreme {
+pub(crate) fn one(
+    name: &str,
+    operator: Operator,
+    operands: Vec<Operand>,
+    output: (DType, &[u32]),
+    scratch: bool,
+) -> Extreme {
     let mut parts = Parts::default();
     let (mut inputs, mut input) = (Vec::new(), Vec::new());
     for operand in &operands {
@@ -95,11 +101,11 @@ fn one(name: &str, operator: Operator, operands: Vec<Operand>, output: (DType, &
     Extreme { name: name.into(), parts: parts.arranged(&inputs), input }
 }
 
-fn floats(numbers: impl IntoIterator<Item = f32>) -> Vec<u8> {
+pub(crate) fn floats(numbers: impl IntoIterator<Item = f32>) -> Vec<u8> {
     numbers.into_iter().flat_map(f32::to_le_bytes).collect()
 }
 
-fn channels(count: u32) -> Vec<u8> {
+pub(crate) fn channels(count: u32) -> Vec<u8> {
     [0, 1 << 30, -3].map(i32::to_le_bytes).concat().repeat(count as usize)
 }
 

@@ -5,7 +5,7 @@
 //! polls, and so tells what each of them did. No poll may run more than [`INSTRUCTIONS_PER_UNIT`] instructions for a
 //! unit of its budget, or of the longest row where that is more; nor an operator or a row for a unit of its cost.
 
-mod extremes;
+pub(crate) mod extremes;
 
 use crate::board::{self, Board};
 use crate::context::Context;

@@ -10,15 +10,21 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build/instruction_set.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, riscv_v)");
+    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_vfp, riscv_v)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
     // Cargo reports the target feature `neon`; among aarch64 targets, only those without floating point lack it.
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let arm_neon = target.starts_with("aarch64") && features.split(',').any(|name| name == "neon");
     match InstructionSet::of(&target, &flags) {
-        Ok(InstructionSet { arm_dsp, arm_mve, riscv_v }) => {
-            let extensions = [("arm_dsp", arm_dsp), ("arm_mve", arm_mve), ("arm_neon", arm_neon), ("riscv_v", riscv_v)];
+        Ok(InstructionSet { arm_dsp, arm_mve, arm_vfp, riscv_v }) => {
+            let extensions = [
+                ("arm_dsp", arm_dsp),
+                ("arm_mve", arm_mve),
+                ("arm_neon", arm_neon),
+                ("arm_vfp", arm_vfp),
+                ("riscv_v", riscv_v),
+            ];
             for (name, there) in extensions {
                 if there {
                     println!("cargo:rustc-cfg={name}");

@@ -8,6 +8,8 @@ pub(crate) struct InstructionSet {
     pub(crate) arm_dsp: bool,
     /// MVE of Arm's M profile, without floating-point vectors.
     pub(crate) arm_mve: bool,
+    /// The floating-point unit of Arm's M profile, with single precision at least.
+    pub(crate) arm_vfp: bool,
     /// RISC-V's V, or a subset that is sufficient for the kernels.
     pub(crate) riscv_v: bool,
 }
@@ -35,7 +37,10 @@ impl InstructionSet {
                  elsewhere: add `-C target-feature=-mve.fp` to the flags that name the core",
             );
         }
-        Ok(Self { arm_dsp: flags.feature("dsp").unwrap_or_else(with_dsp), arm_mve, riscv_v: false })
+        let arm_dsp = flags.feature("dsp").unwrap_or_else(with_dsp);
+        // Functions take and return numbers in its registers.
+        let arm_vfp = target.ends_with("-eabihf");
+        Ok(Self { arm_dsp, arm_mve, arm_vfp, riscv_v: false })
     }
 }
 

@@ -23,12 +23,13 @@
 //!
 //! # Instruction sets
 //!
-//! The inner loops of the int8 kernels are written in plain Rust, and again for the extensions of some cores. The
+//! The inner loops of the kernels are written in plain Rust, and again for the extensions of some cores. The
 //! target and the compiler's flags select the version that is built:
 //!
 //! | core | target | flags |
 //! |---|---|---|
 //! | Cortex-M4, M7 | `thumbv7em-*` | |
+//! | Cortex-M4F, M7, M33, M55 with a floating-point unit, for f32 | `thumbv*-eabihf` | |
 //! | Cortex-M33, M35P with DSP | `thumbv8m.main-*` | `-C target-cpu=cortex-m33` |
 //! | Cortex-M52, M55, M85 with MVE | `thumbv8m.main-*` | `-C target-cpu=cortex-m55 -C target-feature=-mve.fp` |
 //! | 64-bit Arm with NEON | `aarch64-*` | |

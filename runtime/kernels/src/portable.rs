@@ -88,7 +88,7 @@ impl Window {
 
     /// Calls `f` for each tap, with both slices from the tap's position on.
     #[inline]
-    pub(crate) fn for_each_tap(&self, input: &[i8], weights: &[i8], mut f: impl FnMut(&[i8], &[i8])) {
+    pub(crate) fn for_each_tap<X, W>(&self, input: &[X], weights: &[W], mut f: impl FnMut(&[X], &[W])) {
         let (mut input_line, mut weights_line) = (input, weights);
         for _ in 0..self.lines {
             let (mut input, mut weights) = (input_line, weights_line);

@@ -1,5 +1,6 @@
 //! Compares the instruction set's loops with the portable ones on random slices, on the board on which they run.
 
+use super::compare_float;
 use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
@@ -39,7 +40,12 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
         let from = random.below(40);
         arch::multiply_taps(c.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
         portable::multiply_taps(d.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
-        let same = a == b && c == d && same_bytes(&mut random) && same_products(&mut random) && same_taps(&mut random);
+        let same = a == b
+            && c == d
+            && same_bytes(&mut random)
+            && same_products(&mut random)
+            && same_taps(&mut random)
+            && compare_float::same(&mut random);
         if !same {
             return Some(case);
         }
@@ -166,10 +172,10 @@ fn store(outputs: &mut [i8], at: usize, sum: i32, channel: &Channel, output: Out
 }
 
 /// Marsaglia, "Xorshift RNGs" (2003).
-struct Random(u32);
+pub(super) struct Random(u32);
 
 impl Random {
-    fn next(&mut self) -> u32 {
+    pub(super) fn next(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
@@ -207,7 +213,7 @@ impl Random {
         Output { zero_point: self.below(256) as i32 - 128, activation }
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         (self.next() as usize).checked_rem(n).unwrap_or(0)
     }
 }

@@ -11,6 +11,8 @@ mod arm_dsp;
 mod arm_mve;
 #[cfg(arm_neon)]
 mod arm_neon;
+#[cfg(arm_vfp)]
+mod arm_vfp;
 #[cfg(riscv_v)]
 mod riscv_v;
 
@@ -28,5 +30,20 @@ pub(crate) use crate::composed::{depthwise, multiply};
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
 
+#[cfg(not(arm_vfp))]
+pub(crate) use crate::float::products::{depthwise_f32, multiply_f32};
+#[cfg(arm_vfp)]
+pub(crate) use arm_vfp::{Element, depthwise_f32, multiply_f32};
+
+/// What an instruction set needs for a type of weights: nothing.
+#[cfg(not(arm_vfp))]
+pub trait Element {}
+#[cfg(not(arm_vfp))]
+impl Element for f32 {}
+#[cfg(not(arm_vfp))]
+impl Element for half::f16 {}
+
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;
+#[cfg(feature = "compare-arch")]
+mod compare_float;

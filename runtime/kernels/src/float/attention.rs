@@ -13,8 +13,8 @@
 
 use core::ops::Range;
 
-use super::sum::{add_scaled, dot};
-use crate::lines::{copy, for_each_line, run};
+use super::sum::{add_scaled, dot_rows};
+use crate::lines::{copy, for_each_line, run, tail};
 use crate::window::div_rem;
 
 /// Parameters of [`cache`].
@@ -39,6 +39,9 @@ pub fn cache(p: &Cache, rows: Range<usize>, positions: &[i32], input: &[f32], ca
         }
     }
 }
+
+/// The number of positions whose scores are computed together.
+const SCORES: usize = 8;
 
 /// Parameters of [`attention`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,10 +81,18 @@ pub fn attention(
         let seen = last.map_or(0, |last| last.saturating_add(1)).min(capacity);
         let mut softmax = Online { max: f32::NEG_INFINITY, sum: 0.0 };
         output.fill(0.0);
-        for t in 0..seen {
-            let from = (t.wrapping_mul(p.kv_heads).wrapping_add(kv_head)).wrapping_mul(p.depth);
-            let (key, value) = (run(keys, from, p.depth), run(values, from, p.depth));
-            softmax.add(dot(query, key) * p.scale, value, output);
+        let step = p.kv_heads.wrapping_mul(p.depth);
+        let mut from = kv_head.wrapping_mul(p.depth);
+        let mut left = seen;
+        while left > 0 {
+            let mut scores = [0.0; SCORES];
+            let scores = scores.get_mut(..left.min(SCORES)).unwrap_or(&mut []);
+            dot_rows(query, tail(keys, from), step, scores);
+            for &mut score in &mut *scores {
+                softmax.add(score * p.scale, run(values, from, p.depth), output);
+                from = from.wrapping_add(step);
+            }
+            left = left.saturating_sub(SCORES);
         }
         if seen > 0 {
             for output in output {

@@ -6,7 +6,7 @@
 use core::ops::Range;
 
 use super::at;
-use super::sum::{add_scaled, dot};
+use super::sum::{add_scaled, dot_rows};
 use crate::lines::{for_each_line, run, tail};
 use crate::window::div_rem;
 
@@ -38,9 +38,7 @@ pub fn batch_matmul(p: &BatchMatMul, rows: Range<usize>, a: &[f32], b: &[f32], o
         let b = tail(b, batch.wrapping_mul(p.b_stride));
         if p.transpose_b && !p.transpose_a {
             let a = run(a, i * p.inner, p.inner);
-            for (j, output) in line.iter_mut().enumerate() {
-                *output = dot(a, run(b, j * p.inner, p.inner));
-            }
+            dot_rows(a, b, p.inner, line);
             return;
         }
         line.fill(0.0);

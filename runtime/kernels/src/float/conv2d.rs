@@ -6,9 +6,11 @@
 
 use core::ops::Range;
 
-use super::sum::{Sum, Weight};
-use super::{at, clamp};
-use crate::lines::{for_each_line, run};
+use super::add_bias;
+use super::sum::Weight;
+use crate::arch;
+use crate::lines::{for_each_line, run, tail};
+use crate::portable::Window;
 use crate::window::{Axis, div_rem, pixel_start};
 use tealight_types::Window2d;
 
@@ -58,23 +60,16 @@ pub fn conv2d<W: Weight>(
             // The taps of a kernel row are one run if they are contiguous in the input too.
             let is_run = group_inputs == in_channels && (p.window.dilation[1] <= 1 || x.len() == 1);
             let (runs, run_len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
+            let line = [line_step, kernel_width.wrapping_mul(group_inputs)];
+            let window = Window { lines: y.len(), runs, line, run: [tap_step, run_len] };
+            let tap = (y.taps.start * kernel_width + x.taps.start) * group_inputs;
             for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
                 // If no tap is in the input, the start is meaningless, and this sum may wrap too.
-                let first = first.wrapping_add(group * group_inputs);
-                let filters = (group * group_outputs..).zip(outputs);
-                for (filter, output) in filters {
-                    let weights = run(weights, filter * filter_len, filter_len);
-                    let mut sum = Sum::default();
-                    for (line, ky) in y.taps.clone().enumerate() {
-                        let from = first.wrapping_add(line.wrapping_mul(line_step));
-                        let tap = (ky * kernel_width + x.taps.start) * group_inputs;
-                        for i in 0..runs {
-                            let inputs = run(input, from.wrapping_add(i.wrapping_mul(tap_step)), run_len);
-                            sum.add_products(inputs, run(weights, tap + i * run_len, run_len));
-                        }
-                    }
-                    *output = clamp(sum.total() + at(bias, filter), p.activation);
-                }
+                let input = tail(input, first.wrapping_add(group * group_inputs));
+                let filter = group * group_outputs;
+                let weights = tail(run(weights, filter * filter_len, group_outputs * filter_len), tap);
+                arch::multiply_f32(&window, run_len, input, weights, filter_len, outputs);
+                add_bias(outputs, tail(bias, filter), p.activation);
             });
         });
     });

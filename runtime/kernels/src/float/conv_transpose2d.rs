@@ -9,7 +9,7 @@
 
 use core::ops::Range;
 
-use super::sum::{Sum, Weight};
+use super::sum::{Sum, Weight, add_products};
 use super::{at, clamp};
 use crate::lines::{for_each_line, run};
 use crate::window::{div_rem, pixel_start};
@@ -63,7 +63,7 @@ pub fn conv_transpose2d<W: Weight>(
         for_each_line(0..out_width, out_channels, line, |x, pixel| {
             for (o, output) in pixel.iter_mut().enumerate() {
                 let (group, _) = div_rem(o, group_outputs);
-                let mut sum = Sum::default();
+                let mut sum = [Sum::default()];
                 for ky in 0..kernel_height {
                     let Some(iy) = p.source(0, y, ky) else { continue };
                     for kx in 0..kernel_width {
@@ -71,9 +71,10 @@ pub fn conv_transpose2d<W: Weight>(
                         let from = pixel_start(p.input, [image, iy, ix]) + group * group_inputs;
                         let tap = (o * kernel_height + ky) * kernel_width + kx;
                         let weights = run(weights, tap * group_inputs, group_inputs);
-                        sum.add_products(run(input, from, group_inputs), weights);
+                        add_products(&mut sum, run(input, from, group_inputs), [weights]);
                     }
                 }
+                let [sum] = sum;
                 *output = clamp(sum.total() + at(bias, o), p.activation);
             }
         });

@@ -6,8 +6,10 @@
 use core::ops::Range;
 
 use super::sum::{Weight, add_scaled};
-use super::{at, clamp};
-use crate::lines::{for_each_line, run, tail};
+use super::{add_bias, at};
+use crate::arch;
+use crate::lines::{for_each_line, tail};
+use crate::portable::Window;
 use crate::window::{Axis, div_rem, pixel_start};
 use tealight_types::Window2d;
 
@@ -38,6 +40,11 @@ pub fn depthwise_conv2d<W: Weight>(
     let [_, _, in_width, in_channels] = p.input;
     let [_, out_height, out_width, out_channels] = p.output;
     let multiplier = out_channels / in_channels.max(1);
+    let kernel_width = p.window.kernel[1];
+    // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
+    let dilation = p.window.dilation.map(|dilation| dilation.wrapping_mul(in_channels));
+    let line_step = [dilation[0].wrapping_mul(in_width), kernel_width.wrapping_mul(out_channels)];
+    let run_step = [dilation[1], out_channels];
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
@@ -46,32 +53,33 @@ pub fn depthwise_conv2d<W: Weight>(
         for_each_line(0..out_width, out_channels, line, |x, pixel| {
             let x = horizontal.clip(x);
             let first = pixel_start(p.input, [image, y.input, x.input]);
-            pixel.fill(0.0);
-            for (line, ky) in y.taps.clone().enumerate() {
-                for (column, kx) in x.taps.clone().enumerate() {
-                    let step = line * p.window.dilation[0] * in_width + column * p.window.dilation[1];
-                    let inputs = run(input, first + step * in_channels, in_channels);
-                    let weights = tail(weights, (ky * p.window.kernel[1] + kx) * out_channels);
-                    add_tap(inputs, weights, multiplier, pixel);
-                }
+            let window = Window { lines: y.len(), runs: x.len(), line: line_step, run: run_step };
+            let input = tail(input, first);
+            let tap = (y.taps.start * kernel_width + x.taps.start) * out_channels;
+            let weights = tail(weights, tap);
+            if multiplier == 1 {
+                arch::depthwise_f32(&window, input, weights, pixel);
+            } else {
+                several_filters(&window, [in_channels, multiplier], input, weights, pixel);
             }
-            for (o, output) in pixel.iter_mut().enumerate() {
-                *output = clamp(*output + at(bias, o), p.activation);
-            }
+            add_bias(pixel, bias, p.activation);
         });
     });
 }
 
-/// Adds one tap's products to all channels.
+/// The sums of a pixel if each of its `channels` has `multiplier` filters.
 #[inline]
-fn add_tap<W: Weight>(inputs: &[f32], weights: &[W], multiplier: usize, outputs: &mut [f32]) {
-    if multiplier == 1 {
-        for ((output, x), w) in outputs.iter_mut().zip(inputs).zip(weights) {
-            *output += x * w.to_f32();
-        }
-    } else {
-        for_each_line(0..inputs.len(), multiplier, outputs, |i, outputs| {
-            add_scaled(outputs, at(inputs, i), tail(weights, i * multiplier));
+fn several_filters<W: Weight>(
+    window: &Window,
+    [channels, multiplier]: [usize; 2],
+    input: &[f32],
+    weights: &[W],
+    outputs: &mut [f32],
+) {
+    outputs.fill(0.0);
+    window.for_each_tap(input, weights, |input, weights| {
+        for_each_line(0..channels, multiplier, outputs, |i, outputs| {
+            add_scaled(outputs, at(input, i), tail(weights, i * multiplier));
         });
-    }
+    });
 }

@@ -4,9 +4,9 @@
 
 use core::ops::Range;
 
-use super::sum::{Weight, dot};
-use super::{at, clamp};
-use crate::lines::run;
+use super::add_bias;
+use super::sum::{Weight, dot_rows};
+use crate::lines::{run, tail};
 use crate::window::div_rem;
 
 /// Parameters of [`fully_connected`].
@@ -33,10 +33,16 @@ pub fn fully_connected<W: Weight>(
     bias: &[f32],
     output: &mut [f32],
 ) {
-    for (row, output) in rows.zip(output) {
+    let (mut row, mut rest) = (rows.start, output);
+    // The neurons of a batch at once.
+    while !rest.is_empty() {
         let (batch, neuron) = div_rem(row, p.out_features);
+        let count = p.out_features.saturating_sub(neuron).clamp(1, rest.len());
+        let Some((outputs, later)) = rest.split_at_mut_checked(count) else { return };
         let input = run(input, batch.wrapping_mul(p.in_features), p.in_features);
-        let weights = run(weights, neuron.wrapping_mul(p.in_features), p.in_features);
-        *output = clamp(dot(input, weights) + at(bias, neuron), p.activation);
+        let weights = tail(weights, neuron.wrapping_mul(p.in_features));
+        dot_rows(input, weights, p.in_features, outputs);
+        add_bias(outputs, tail(bias, neuron), p.activation);
+        (row, rest) = (row.wrapping_add(count), later);
     }
 }

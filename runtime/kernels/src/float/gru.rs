@@ -12,9 +12,9 @@
 use core::ops::Range;
 
 use super::at;
-use super::sum::{Weight, dot};
+use super::sum::{Weight, dot_rows};
 use super::unary::logistic;
-use crate::lines::run;
+use crate::lines::{run, tail};
 use crate::window::div_rem;
 
 /// Parameters of [`gru`].
@@ -48,13 +48,17 @@ pub fn gru<W: Weight>(
         let (batch, unit) = div_rem(row, p.hidden_size);
         let input = run(input, batch.wrapping_mul(p.input_size), p.input_size);
         let hidden = run(hidden, batch.wrapping_mul(p.hidden_size), p.hidden_size);
-        let gate = |gate: usize| {
-            let i = gate.wrapping_mul(p.hidden_size).wrapping_add(unit);
-            let of_input = dot(input, run(weights_input, i.wrapping_mul(p.input_size), p.input_size));
-            let of_hidden = dot(hidden, run(weights_hidden, i.wrapping_mul(p.hidden_size), p.hidden_size));
-            (of_input + at(bias_input, i), of_hidden + at(bias_hidden, i))
+        let gates_of = |x: &[f32], weights: &[W], bias: &[f32]| {
+            let mut gates = [0.0; 3];
+            let row = unit.wrapping_mul(x.len());
+            dot_rows(x, tail(weights, row), p.hidden_size.wrapping_mul(x.len()), &mut gates);
+            for (gate, sum) in gates.iter_mut().enumerate() {
+                *sum += at(bias, gate.wrapping_mul(p.hidden_size).wrapping_add(unit));
+            }
+            gates
         };
-        let [(x_reset, h_reset), (x_update, h_update), (x_new, h_new)] = [gate(0), gate(1), gate(2)];
+        let [x_reset, x_update, x_new] = gates_of(input, weights_input, bias_input);
+        let [h_reset, h_update, h_new] = gates_of(hidden, weights_hidden, bias_hidden);
         let reset = logistic(x_reset + h_reset);
         let update = logistic(x_update + h_update);
         let new = libm::tanhf(x_new + reset * h_new);

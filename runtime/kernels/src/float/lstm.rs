@@ -13,9 +13,9 @@
 use core::ops::Range;
 
 use super::at;
-use super::sum::{Weight, dot};
+use super::sum::{Weight, dot_rows};
 use super::unary::logistic;
-use crate::lines::run;
+use crate::lines::{run, tail};
 use crate::window::div_rem;
 
 /// Parameters of [`lstm`].
@@ -49,14 +49,19 @@ pub fn lstm<W: Weight>(
         let (batch, unit) = div_rem(row, p.hidden_size);
         let input = run(input, batch.wrapping_mul(p.input_size), p.input_size);
         let hidden = run(hidden, batch.wrapping_mul(p.hidden_size), p.hidden_size);
-        let gate = |gate: usize| {
-            let i = gate.wrapping_mul(p.hidden_size).wrapping_add(unit);
-            let of_input = dot(input, run(weights_input, i.wrapping_mul(p.input_size), p.input_size));
-            let of_hidden = dot(hidden, run(weights_hidden, i.wrapping_mul(p.hidden_size), p.hidden_size));
-            of_input + of_hidden + at(bias, i)
+        let gates_of = |x: &[f32], weights: &[W]| {
+            let mut gates = [0.0; 4];
+            let row = unit.wrapping_mul(x.len());
+            dot_rows(x, tail(weights, row), p.hidden_size.wrapping_mul(x.len()), &mut gates);
+            gates
         };
+        let mut gates = gates_of(input, weights_input);
+        for (gate, (z, of_hidden)) in gates.iter_mut().zip(gates_of(hidden, weights_hidden)).enumerate() {
+            *z = *z + of_hidden + at(bias, gate.wrapping_mul(p.hidden_size).wrapping_add(unit));
+        }
+        let [z_i, z_f, z_g, z_o] = gates;
         let Some(cell) = cell.get_mut(row) else { return };
-        *cell = logistic(gate(1)) * *cell + logistic(gate(0)) * libm::tanhf(gate(2));
-        *output = logistic(gate(3)) * libm::tanhf(*cell);
+        *cell = logistic(z_f) * *cell + logistic(z_i) * libm::tanhf(z_g);
+        *output = logistic(z_o) * libm::tanhf(*cell);
     }
 }

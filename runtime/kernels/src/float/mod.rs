@@ -43,6 +43,8 @@ mod mean;
 mod norm;
 mod pool2d;
 mod prelu;
+#[cfg_attr(arm_vfp, allow(dead_code))] // always built, so that no target can break it
+pub(crate) mod products;
 mod rope;
 mod softmax;
 mod sum;
@@ -81,6 +83,14 @@ fn clamp(x: f32, [min, max]: [f32; 2]) -> f32 {
         max
     } else {
         x
+    }
+}
+
+/// Adds the biases to sums, 0 if there are none, and clamps them.
+#[inline]
+fn add_bias(sums: &mut [f32], bias: &[f32], activation: [f32; 2]) {
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum = clamp(*sum + at(bias, i), activation);
     }
 }
 

@@ -1,10 +1,12 @@
 //! Long sums, which all have the same order, and the types of weights.
 
+use crate::arch;
 use crate::half_to_f32::half_to_f32;
+use crate::portable::Window;
 use half::f16;
 
-/// An element of stored weights.
-pub trait Weight: Copy {
+/// An element of stored weights: f32 or f16.
+pub trait Weight: Copy + arch::Element {
     /// Its value.
     fn to_f32(self) -> f32;
 }
@@ -28,27 +30,15 @@ impl Weight for f16 {
 pub(super) struct Sum([f32; 8]);
 
 impl Sum {
-    /// Adds `f(x, w)` of the elements of both slices.
+    /// Adds to each lane the product of its elements; at most eight.
     #[inline]
-    fn add<W: Copy>(&mut self, x: &[f32], w: &[W], f: impl Fn(f32, W) -> f32) {
-        let (x, x_rest) = x.as_chunks::<8>();
-        let (w, w_rest) = w.as_chunks::<8>();
-        for (x, w) in x.iter().zip(w) {
-            for ((lane, &x), &w) in self.0.iter_mut().zip(x).zip(w) {
-                *lane += f(x, w);
-            }
-        }
-        for ((lane, &x), &w) in self.0.iter_mut().zip(x_rest).zip(w_rest) {
-            *lane += f(x, w);
+    fn add_lanes<W: Weight>(&mut self, x: &[f32], w: &[W]) {
+        for ((lane, &x), &w) in self.0.iter_mut().zip(x).zip(w) {
+            *lane += x * w.to_f32();
         }
     }
 
-    /// Adds the products of the elements of two slices of the same length.
-    #[inline]
-    pub(super) fn add_products<W: Weight>(&mut self, x: &[f32], w: &[W]) {
-        self.add(x, w, |x, w| x * w.to_f32());
-    }
-
+    /// The sum of the lanes.
     #[inline]
     pub(super) fn total(self) -> f32 {
         let [a, b, c, d, e, f, g, h] = self.0;
@@ -56,19 +46,39 @@ impl Sum {
     }
 }
 
-/// The dot product of two slices of the same length.
+/// Adds to each sum the products of the elements of `x` and of its row, which has the same length.
 #[inline]
-pub(super) fn dot<W: Weight>(x: &[f32], w: &[W]) -> f32 {
-    let mut sum = Sum::default();
-    sum.add_products(x, w);
-    sum.total()
+pub(super) fn add_products<W: Weight, const N: usize>(sums: &mut [Sum; N], x: &[f32], rows: [&[W]; N]) {
+    let (x, x_rest) = x.as_chunks::<8>();
+    let chunks = rows.map(|row| row.as_chunks::<8>());
+    for (i, x) in x.iter().enumerate() {
+        for (sum, (row, _)) in sums.iter_mut().zip(chunks) {
+            if let Some(w) = row.get(i) {
+                sum.add_lanes(x, w);
+            }
+        }
+    }
+    for (sum, (_, w_rest)) in sums.iter_mut().zip(chunks) {
+        sum.add_lanes(x_rest, w_rest);
+    }
+}
+
+/// Writes to `outputs[r]` the dot product of `x` with row `r` of `weights`, which starts at element `r * stride`.
+#[inline]
+pub(super) fn dot_rows<W: Weight>(x: &[f32], weights: &[W], stride: usize, outputs: &mut [f32]) {
+    let window = Window { lines: 1, runs: 1, line: [0; 2], run: [0; 2] };
+    arch::multiply_f32(&window, x.len(), x, weights, stride, outputs);
 }
 
 /// The sum of `f(x)` over a slice.
 #[inline]
 pub(super) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut sum = Sum::default();
-    sum.add(x, x, |x, _| f(x));
+    for x in x.chunks(8) {
+        for (lane, &x) in sum.0.iter_mut().zip(x) {
+            *lane += f(x);
+        }
+    }
     sum.total()
 }
 

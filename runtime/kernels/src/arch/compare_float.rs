@@ -1,0 +1,94 @@
+//! Compares the instruction set's f32 loops with their definitions.
+
+use super::compare::Random;
+use crate::arch;
+use crate::float::{Weight, f16};
+use crate::lines::{run, tail};
+use crate::portable::Window;
+
+/// The number of elements of an operand, and of outputs with those after them, which must not change.
+const SIZE: usize = 160;
+const OUTPUTS: usize = 48;
+
+/// Compares a case with weights in f32 and in f16.
+pub(super) fn same(random: &mut Random) -> bool {
+    let mut input = [0.0; SIZE];
+    let (mut weights, mut halves) = ([0.0; SIZE], [f16::ZERO; SIZE]);
+    for x in input.iter_mut().chain(&mut weights) {
+        *x = number(random);
+    }
+    for half in &mut halves {
+        *half = f16::from_bits(random.next() as u16);
+    }
+    let (input, from) = (tail(&input, random.below(8)), random.below(8));
+    same_products(random, input, tail(&weights, from))
+        && same_products(random, input, tail(&halves, from))
+        && same_taps(random, input, tail(&weights, from))
+        && same_taps(random, input, tail(&halves, from))
+}
+
+/// A number of ordinary magnitude, or any bits: subnormal, infinite, not a number.
+fn number(random: &mut Random) -> f32 {
+    let bits = random.next();
+    // Sign and fraction, and an exponent from -8 to 7.
+    let ordinary = (bits & 0x807F_FFFF) | (119 + random.below(16) as u32) << 23;
+    f32::from_bits(if random.below(64) == 0 { bits } else { ordinary })
+}
+
+fn window(random: &mut Random) -> Window {
+    Window {
+        lines: random.below(4),
+        runs: random.below(4),
+        line: [random.below(30), random.below(30)],
+        run: [random.below(30), random.below(30)],
+    }
+}
+
+fn same_products<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bool {
+    let (window, len, stride, count) = (window(random), random.below(30), random.below(40), random.below(6));
+    let (mut a, mut b) = ([7.0; OUTPUTS], [7.0; OUTPUTS]);
+    arch::multiply_f32(&window, len, input, weights, stride, a.get_mut(..count).unwrap_or(&mut []));
+    let reach = if window.is_empty() { 0 } else { count.saturating_sub(1) * stride };
+    if reach <= weights.len() && window.fits(len, [input.len(), weights.len() - reach]) {
+        for (r, output) in b.iter_mut().enumerate().take(count) {
+            *output = eight_lanes(&window, len, input, tail(weights, r * stride));
+        }
+    }
+    same_bits(&a, &b)
+}
+
+/// The definition of a product.
+fn eight_lanes<W: Weight>(window: &Window, len: usize, input: &[f32], weights: &[W]) -> f32 {
+    let mut lanes = [0.0; 8];
+    window.for_each_tap(input, weights, |x, w| {
+        for (i, (x, w)) in run(x, 0, len).iter().zip(w).enumerate() {
+            if let Some(lane) = lanes.get_mut(i % 8) {
+                *lane += x * w.to_f32();
+            }
+        }
+    });
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bool {
+    let (window, count) = (window(random), random.below(40));
+    let (mut a, mut b) = ([7.0; OUTPUTS], [7.0; OUTPUTS]);
+    arch::depthwise_f32(&window, input, weights, a.get_mut(..count).unwrap_or(&mut []));
+    if window.fits(count, [input.len(), weights.len()]) {
+        for (c, output) in b.iter_mut().enumerate().take(count) {
+            *output = 0.0;
+            window.for_each_tap(input, weights, |x, w| {
+                if let (Some(x), Some(w)) = (x.get(c), w.get(c)) {
+                    *output += x * w.to_f32();
+                }
+            });
+        }
+    }
+    same_bits(&a, &b)
+}
+
+/// Whether all bits are the same, except those of NaNs.
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
+}

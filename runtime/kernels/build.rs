@@ -10,19 +10,23 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build/instruction_set.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_vfp, riscv_v)");
+    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, arm_vfp, riscv_m, riscv_v)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
     // Cargo reports the target feature `neon`; among aarch64 targets, only those without floating point lack it.
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
-    let arm_neon = target.starts_with("aarch64") && features.split(',').any(|name| name == "neon");
+    let has = |feature| features.split(',').any(|name| name == feature);
+    let arm_neon = target.starts_with("aarch64") && has("neon");
     match InstructionSet::of(&target, &flags) {
         Ok(InstructionSet { arm_dsp, arm_mve, arm_vfp, riscv_v }) => {
+            let mainline = ["thumbv7m-", "thumbv8m.main-"].iter().any(|name| target.starts_with(name));
             let extensions = [
                 ("arm_dsp", arm_dsp),
                 ("arm_mve", arm_mve),
                 ("arm_neon", arm_neon),
+                ("arm_v7m", mainline && !arm_dsp && !arm_mve),
                 ("arm_vfp", arm_vfp),
+                ("riscv_m", target.starts_with("riscv") && has("m") && !riscv_v),
                 ("riscv_v", riscv_v),
             ];
             for (name, there) in extensions {

@@ -115,6 +115,9 @@ enum Task {
         /// Board to run on
         #[arg(long, default_value = tealight_harness::board::DEFAULT)]
         board: String,
+        /// Only compares the board's kernels with the portable and the recorded ones
+        #[arg(long)]
+        kernels: bool,
     },
     /// Measures the instructions for checking a model file, by byte, and compares them with the bound that the format
     /// states
@@ -193,7 +196,10 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Figures { tables } => figures::figures(&context, tables),
         Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
         Task::Cost(args) => cost::cost(&context, args),
-        Task::Repeat { board } => repeat::repeat(&context, board),
+        Task::Repeat { board, kernels: true } => {
+            repeat::compare(&context, &tealight_harness::board::find_emulated(&context.root, board)?)
+        }
+        Task::Repeat { board, .. } => repeat::repeat(&context, board),
         Task::Parsing { board } => parsing::parsing(&context, board),
         Task::Faults { board } => faults::faults(&context, board),
         Task::Blocks { board, json, types } => blocks::blocks(&context, board, types, *json),

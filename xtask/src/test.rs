@@ -336,9 +336,12 @@ fn candle_on_arm(context: &Context) -> Result<()> {
 fn repeats(context: &Context) -> Result<()> {
     repeat::repeat(context, board::DEFAULT)?;
     let mut boards = emulator::boards_here(context)?;
-    boards.retain(|board| !board.rustflags().is_empty());
+    boards.retain(|board| !board.rustflags().is_empty() || WITHOUT_EXTENSIONS.contains(&board.id.as_str()));
     on_each(&boards, repeat::compare).map(drop)
 }
+
+/// One board of each version of the kernels that a target without flags has, besides the default board's.
+const WITHOUT_EXTENSIONS: &[&str] = &["microbit", "mps2-an385", "riscv32-virt", "riscv64-virt"];
 
 /// Unmodified probe-rs flashes emulated boards, whose networks must answer as this machine; and each fault ends in a
 /// message. Under `--full` the wire is cut at every packet, otherwise at some.

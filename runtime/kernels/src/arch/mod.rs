@@ -11,8 +11,12 @@ mod arm_dsp;
 mod arm_mve;
 #[cfg(arm_neon)]
 mod arm_neon;
+#[cfg(arm_v7m)]
+mod arm_v7m;
 #[cfg(arm_vfp)]
 mod arm_vfp;
+#[cfg(riscv_m)]
+mod riscv_m;
 #[cfg(riscv_v)]
 mod riscv_v;
 
@@ -22,12 +26,16 @@ pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, mult
 pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+#[cfg(arm_v7m)]
+pub(crate) use arm_v7m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+#[cfg(riscv_m)]
+pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v7m, riscv_m, riscv_v)))]
 pub(crate) use crate::composed::{depthwise, multiply};
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v7m, riscv_m, riscv_v)))]
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
 
 #[cfg(not(arm_vfp))]

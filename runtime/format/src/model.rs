@@ -148,7 +148,7 @@ impl<'a> Model<'a> {
         if index >= self.plan.values as usize {
             return NO_VALUE;
         }
-        match Value::parse(self.value_record(index)) {
+        match Value::read(self.value_record(index)) {
             Some(value) => value,
             None => NO_VALUE,
         }
@@ -214,7 +214,7 @@ impl<'a> Model<'a> {
     /// Model input `i`: its type, shape, quantization and place; `None` past the last.
     pub const fn input_value(&self, i: usize) -> Option<Value> {
         match self.input(i) {
-            Some(index) => Value::parse(self.value_record(index)),
+            Some(index) => Value::read(self.value_record(index)),
             None => None,
         }
     }
@@ -222,7 +222,7 @@ impl<'a> Model<'a> {
     /// Model output `i`: its type, shape, quantization and place; `None` past the last.
     pub const fn output_value(&self, i: usize) -> Option<Value> {
         match self.output(i) {
-            Some(index) => Value::parse(self.value_record(index)),
+            Some(index) => Value::read(self.value_record(index)),
             None => None,
         }
     }

@@ -96,6 +96,15 @@ impl Value {
 
     /// Reads a record; `None` if a code in it is unknown or a reserved byte is not 0.
     pub const fn parse(record: &[u8; VALUE_RECORD]) -> Option<Self> {
+        Self::parse_with::<true>(record)
+    }
+
+    /// Reads a record that [`parse`](Self::parse) has accepted before.
+    pub(crate) const fn read(record: &[u8; VALUE_RECORD]) -> Option<Self> {
+        Self::parse_with::<false>(record)
+    }
+
+    const fn parse_with<const CHECK: bool>(record: &[u8; VALUE_RECORD]) -> Option<Self> {
         let place = match u8_at(record, 0) {
             0 => Place::Constant,
             1 => Place::Arena,
@@ -116,7 +125,7 @@ impl Value {
         let mut i = 0;
         while i < MAX_RANK {
             dims[i] = u32_at(record, 4 + 4 * i);
-            if i >= rank && dims[i] != 1 {
+            if CHECK && i >= rank && dims[i] != 1 {
                 return None;
             }
             i += 1;
@@ -124,7 +133,7 @@ impl Value {
         let Some((dims, _)) = dims.split_at_checked(rank) else { return None };
         let Some(shape) = Shape::new(dims) else { return None };
         let mut i = 52;
-        while i < VALUE_RECORD {
+        while CHECK && i < VALUE_RECORD {
             if u8_at(record, i) != 0 {
                 return None;
             }

@@ -416,6 +416,23 @@ struct Slice {
     cost: u64,
 }
 
+/// `dividend / divisor`, of which only the low 32 bits are right if it is larger: long division, one bit at a time, because
+/// the compiler's division of 64 bits takes 900 bytes of a board's flash.
+const fn quotient(dividend: u64, divisor: u32) -> u32 {
+    let (mut remainder, mut quotient) = (0u64, 0u32);
+    let mut bit = u64::BITS;
+    while bit > 0 {
+        bit -= 1;
+        remainder = (remainder << 1) | ((dividend >> bit) & 1);
+        quotient <<= 1;
+        if remainder >= divisor as u64 {
+            remainder -= divisor as u64;
+            quotient |= 1;
+        }
+    }
+    quotient
+}
+
 /// The largest number of rows of `op`, from `row` on, that cost at most `left`, including their preparation.
 fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice {
     let (row_cost, rows_left) = (u64::from(op.row_cost).max(1), op.rows.saturating_sub(row));
@@ -424,8 +441,8 @@ fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice 
         if all <= left {
             return Slice { rows: rows_left, cost: all };
         }
-        let rows = left.checked_div(row_cost).unwrap_or(0);
-        return Slice { rows: rows as u32, cost: rows.saturating_mul(row_cost) };
+        let rows = quotient(left, op.row_cost.max(1));
+        return Slice { rows, cost: row_cost.saturating_mul(rows.into()) };
     }
     let (period, prepare_cost) = (model.period(op), u64::from(op.prepare_cost));
     let mut slice = Slice { rows: 0, cost: 0 };
@@ -435,7 +452,8 @@ fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice 
         let before = if into == 0 { prepare_cost } else { 0 };
         let spare = left.saturating_sub(slice.cost).saturating_sub(before);
         let rows = period.wrapping_sub(into).min(rows_left.wrapping_sub(slice.rows));
-        let rows = u64::from(rows).min(spare.checked_div(row_cost).unwrap_or(0)) as u32;
+        let rows =
+            if row_cost.saturating_mul(rows.into()) <= spare { rows } else { quotient(spare, op.row_cost.max(1)) };
         if rows == 0 {
             break;
         }
@@ -446,4 +464,26 @@ fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice 
         }
     }
     slice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quotient;
+
+    #[test]
+    fn a_quotient_is_that_of_division() {
+        let numbers =
+            [0, 1, 2, 3, 7, 1000, 0xffff, 0x1_0000, 0xffff_fffe, 0xffff_ffff, 0x1_0000_0000, 0x1234_5678_9abc];
+        for dividend in numbers {
+            for divisor in numbers.iter().filter_map(|&number| u32::try_from(number).ok()).filter(|&number| number > 0)
+            {
+                assert_eq!(
+                    quotient(dividend, divisor),
+                    (dividend / u64::from(divisor)) as u32,
+                    "{dividend} / {divisor}"
+                );
+            }
+        }
+        assert_eq!(quotient(u64::MAX, u32::MAX), (u64::MAX / u64::from(u32::MAX)) as u32);
+    }
 }

@@ -1,6 +1,7 @@
 //! The kernels that a session links.
 
-use tealight_format::OpSet;
+use core::marker::PhantomData;
+use tealight_format::{OpSet, OpSetOf};
 
 /// A set of kernels as a type: the kernels that a [`Session`](crate::Session) links. It can only run models that need
 /// no others.
@@ -24,6 +25,13 @@ use tealight_format::OpSet;
 pub trait Ops {
     /// The set.
     const SET: OpSet;
+}
+
+/// The set `O`, for reading a plan's operators.
+pub(crate) struct Linked<O>(PhantomData<O>);
+
+impl<O: Ops> OpSetOf for Linked<O> {
+    const SET: OpSet = O::SET;
 }
 
 /// Every operator, with weights of every type.

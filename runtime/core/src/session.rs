@@ -4,7 +4,7 @@ use crate::arena::{Align16, Arena};
 use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
-use crate::linked::{AllOps, Ops};
+use crate::linked::{AllOps, Linked, Ops};
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
@@ -368,7 +368,7 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
                 self.position = Position::default();
                 return Progress::Done;
             }
-            let op: Op = self.model.op(index);
+            let op: Op = self.model.op_in::<Linked<O>>(index);
             let rows_left = op.rows.saturating_sub(row);
             let mut slice = affordable::<O>(&self.model, &op, row, left.saturating_sub(CALL_COST.into()));
             if slice.rows == 0 && rows_left > 0 {

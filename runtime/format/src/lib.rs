@@ -54,7 +54,7 @@ pub use error::{HeaderFault, ModelError, ValueFault};
 pub use header::MAX_HEADER;
 pub use model::{Checked, ConstantNames, Model};
 pub use op::{OP_RECORD, Op};
-pub use op_set::OpSet;
+pub use op_set::{OpSet, OpSetOf};
 pub use ops::{Attrs, BlockType, MAX_INPUTS, OUTPUT, OpCode, OpFault, Operands, Operator, RowAccess, Work};
 pub use plan::{FORMAT_VERSION, MAGIC, MAX_LIVE, PLAN_HEADER, PlanHeader};
 pub use shape::{MAX_RANK, Shape};

@@ -4,7 +4,7 @@ use crate::bytes::{align16, array, i32_at, slice, u8_at, u16_at, u32_at};
 use crate::error::{ModelError, ValueFault};
 use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op};
-use crate::op_set::OpSet;
+use crate::op_set::{OpSet, OpSetOf};
 use crate::ops::{
     CALL_COST, MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
 };
@@ -163,6 +163,15 @@ impl<'a> Model<'a> {
             Ok(op) => op,
             Err(_) => NO_OP,
         }
+    }
+
+    /// Operator `index`, as [`op`](Self::op), if it is in the set `O`: code for reading other operators is not linked. One
+    /// that is not in the set has no rows.
+    pub fn op_in<O: OpSetOf>(&self, index: usize) -> Op {
+        if index >= self.plan.ops as usize {
+            return NO_OP;
+        }
+        Op::read_in::<O>(self.op_record(index)).unwrap_or(NO_OP)
     }
 
     /// The values that operator `op` works on.

@@ -1,6 +1,7 @@
 //! One record of the operator table.
 
 use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
+use crate::op_set::OpSetOf;
 use crate::ops::{Attrs, MAX_INPUTS, OpCode, OpFault, Operator, Work};
 use crate::value::NONE;
 
@@ -75,16 +76,17 @@ impl Op {
         Self::parse_with::<false>(record)
     }
 
+    /// As [`read`](Self::read), for operators in the set `O`; `None` for others.
+    pub(crate) fn read_in<O: OpSetOf>(record: &[u8; OP_RECORD]) -> Option<Self> {
+        let operator = Operator::read_in::<O>(OpCode::from_code(u8_at(record, 0))?, &attributes(record))?;
+        Self::with_operator::<false>(record, operator).ok()
+    }
+
     const fn parse_with<const CHECK: bool>(record: &[u8; OP_RECORD]) -> Result<Self, OpFault> {
         let Some(code) = OpCode::from_code(u8_at(record, 0)) else { return Err(OpFault::UnknownOperator) };
         let count = u8_at(record, 1);
         ensure!(!CHECK || count as usize <= MAX_INPUTS, OpFault::Inputs);
-        let mut attrs: Attrs = [0; 15];
-        let mut i = 0;
-        while i < attrs.len() {
-            attrs[i] = i32_at(record, 32 + 4 * i);
-            i += 1;
-        }
+        let attrs = attributes(record);
         let operator = tri!(Operator::parse_with::<CHECK>(code, &attrs));
         if CHECK {
             // Words that the operator does not use must be 0, so emitting it again must return the same words.
@@ -95,6 +97,12 @@ impl Op {
                 i += 1;
             }
         }
+        Self::with_operator::<CHECK>(record, operator)
+    }
+
+    /// Reads all of a record but the operator.
+    const fn with_operator<const CHECK: bool>(record: &[u8; OP_RECORD], operator: Operator) -> Result<Self, OpFault> {
+        let count = u8_at(record, 1);
         let mut inputs = [None; MAX_INPUTS];
         let mut k = 0;
         while k < MAX_INPUTS {
@@ -162,6 +170,17 @@ impl Op {
     pub const fn input(&self, k: usize) -> Option<u16> {
         if k < MAX_INPUTS { self.inputs[k] } else { None }
     }
+}
+
+/// The attribute words of a record.
+const fn attributes(record: &[u8; OP_RECORD]) -> Attrs {
+    let mut attrs: Attrs = [0; 15];
+    let mut i = 0;
+    while i < attrs.len() {
+        attrs[i] = i32_at(record, 32 + 4 * i);
+        i += 1;
+    }
+    attrs
 }
 
 /// The cost of a row of `work`, including the scratch row if there is one.

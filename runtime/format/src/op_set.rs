@@ -27,6 +27,12 @@ pub struct OpSet {
     flags: u16,
 }
 
+/// A set of operators as a type, which a program names at compile time: [`Model::op_in`](crate::Model::op_in).
+pub trait OpSetOf {
+    /// The set.
+    const SET: OpSet;
+}
+
 impl OpSet {
     /// The number of operator codes that a set has room for.
     pub const CODES: usize = 192;

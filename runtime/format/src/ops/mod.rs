@@ -73,7 +73,7 @@ pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
-use crate::op_set::OpSet;
+use crate::op_set::{OpSet, OpSetOf};
 use crate::{DType, Quantization, Shape, Value};
 use info::{input_with, inputs_with};
 
@@ -447,6 +447,19 @@ macro_rules! operators {
             /// that.
             pub(crate) const fn parse_with<const CHECK: bool>(code: OpCode, attrs: &Attrs) -> Result<Self, OpFault> {
                 Ok(match code { $( OpCode::$name => Self::$name(tri!($attrs::parse::<CHECK>(attrs))), )+ })
+            }
+
+            /// Reads the attribute words of an operator in the set `O`, which were checked before; [`None`] for any
+            /// other operator. No code for reading those is linked.
+            pub(crate) fn read_in<O: OpSetOf>(code: OpCode, attrs: &Attrs) -> Option<Self> {
+                match code {
+                    $( OpCode::$name => {
+                        if const { !O::SET.has(OpCode::$name) } {
+                            return None;
+                        }
+                        Some(Self::$name($attrs::parse::<false>(attrs).ok()?))
+                    } )+
+                }
             }
 
             /// Writes the attribute words that [`parse`](Self::parse) reads.

@@ -359,6 +359,8 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
     /// [`INSTRUCTIONS_PER_UNIT`](tealight_format::ops::INSTRUCTIONS_PER_UNIT); `cargo xtask cost` measures it. Work
     /// outside of `poll` is not included: [`reset`](Self::reset) takes time in proportion to the state, loading in
     /// proportion to the memory.
+    // Out of line, so that its size is not counted as that of the program around it.
+    #[inline(never)]
     pub fn poll(&mut self, budget: Budget) -> Progress {
         let mut left = budget.cost;
         let mut must_work = true;

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
 use crate::model::ModelFile;
 use crate::on_board::stable_copy;
+use crate::parts;
 use crate::progress::Progress;
 use crate::run;
 use crate::{files, fit};
@@ -47,6 +48,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     let inputs = if args.no_input { Vec::new() } else { inputs };
     let image = image(context, &board, &model, &inputs, model.features(), args.log)?;
     let sizes = firmware::sizes(&image)?;
+    let parts = parts::parts(&image, sizes.flash)?;
     let output = args.output.clone().unwrap_or_else(|| format!("{}-{}.elf", board.id, model.name).into());
     files::write_whole(&output, &image)?;
     let inferences = inputs.len() / model.input_bytes().max(1);
@@ -56,6 +58,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
             "model": model.name,
             "image": output,
             "sizes": sizes,
+            "parts": parts,
             "inferences": inferences,
         });
         println!("{}", serde_json::to_string_pretty(&json)?);
@@ -63,6 +66,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     }
     let output = output.display();
     println!("{output}: {} bytes of flash, {} of variables", grouped(sizes.flash), grouped(sizes.ram));
+    println!("{}", parts::parts_table(&parts));
     match inferences {
         0 => println!("it waits for its inputs"),
         count => println!("with the inputs of {count} inferences built in"),

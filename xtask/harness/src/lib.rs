@@ -7,7 +7,7 @@
 //! |---|---|
 //! | boards | [`board`], [`boards`], [`linux`] |
 //! | set-up of this machine | [`setup`], [`install`], [`emulator`], [`backports`], [`fetch`], [`files`] |
-//! | an image | [`firmware`], [`build`](mod@build), [`fit`], [`layout`], [`check_no_panic`] |
+//! | an image | [`firmware`], [`build`](mod@build), [`parts`], [`fit`], [`layout`], [`check_no_panic`] |
 //! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
@@ -52,6 +52,7 @@ pub mod log;
 pub mod model;
 pub mod on_board;
 pub mod parsing;
+pub mod parts;
 pub mod peers;
 pub mod picture;
 pub mod polls;

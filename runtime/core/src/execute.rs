@@ -39,7 +39,9 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: &Op, row
         return;
     };
     let scratch = model.value(scratch.into());
-    if let Some(workspace) = op.operator.workspace(operands) {
+    if const { O::SET.prepares() }
+        && let Some(workspace) = op.operator.workspace(operands)
+    {
         let period = (workspace.rows as usize).max(1);
         let mut start = rows.start;
         while start < rows.end {

@@ -8,14 +8,15 @@
 //! `product + 2^30`, less `2^31` if the sum is negative, halved by taking the upper half. A shift by less than two places
 //! is done in steps.
 
-use crate::matrix::{Filters, Inputs};
+use crate::lines::{copy, tail};
+use crate::matrix::{Filters, Inputs, Output};
+use crate::portable::{self, Steps, Window};
 use crate::quant::Channel;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::composed::depthwise;
-pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
+pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows};
 
 /// The operands of the functions below, which multiply one or two inputs with `groups` groups of rows. `weights`,
 /// `channels` and `outputs` are those of the first group, and afterwards those that follow the last one.
@@ -371,3 +372,211 @@ tile!(
     concat!("ldrsb r10, [r0], #1\n", "ldrsb r12, [r1], #1\n", "mla r4, r10, r12, r4"),
     ""
 );
+
+/// The number of channels whose taps are summed in registers.
+const BLOCK: usize = 8;
+
+/// A window's taps for [`add_taps`]; neither number is 0.
+#[repr(C)]
+struct Taps {
+    lines: usize,
+    runs: usize,
+    /// Distances from one tap to the next, in the input and in the weights.
+    run: [usize; 2],
+    /// Distances from the end of a kernel row to the next one.
+    gap: [usize; 2],
+}
+
+impl Taps {
+    fn of(window: &Window) -> Self {
+        let Window { lines, runs, line, run } = *window;
+        let gap = |k: [usize; 2]| k[0].wrapping_sub(runs.wrapping_mul(k[1]));
+        Self { lines, runs, run, gap: [gap([line[0], run[0]]), gap([line[1], run[1]])] }
+    }
+}
+
+/// Computes `channels.len()` channels of adjacent pixels of a depthwise convolution: see [`crate::composed::depthwise`].
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
+#[inline(never)]
+pub(crate) fn depthwise(
+    initial: &[i32],
+    window: &Window,
+    steps: &Steps,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let count = channels.len();
+    if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
+        return;
+    }
+    let taps = Taps::of(window);
+    let (mut input, mut outputs) = (input, outputs);
+    for _ in 0..steps.count {
+        let (initial, initial_rest) = initial.as_chunks::<BLOCK>();
+        let (blocks, channels_rest) = channels.as_chunks::<BLOCK>();
+        let mut at = 0;
+        for (initial, channels) in initial.iter().zip(blocks) {
+            let mut sums = *initial;
+            if !window.is_empty() {
+                let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
+                // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fit` has
+                // checked.
+                unsafe { add_taps(&mut sums, input, weights, &taps) };
+            }
+            let Some(pixel) = outputs.get_mut(at..) else { return };
+            output.store(&sums, channels, pixel);
+            at += BLOCK;
+        }
+        if !channels_rest.is_empty() {
+            let mut sums = [0; BLOCK];
+            let Some(sums) = sums.get_mut(..channels_rest.len()) else { return };
+            copy(sums, initial_rest);
+            portable::multiply_taps(sums, window, tail(input, at), tail(weights, at));
+            let Some(pixel) = outputs.get_mut(at..) else { return };
+            output.store(sums, channels_rest, pixel);
+        }
+        input = tail(input, steps.input);
+        outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
+    }
+}
+
+/// [`portable::multiply_taps`]: eight channels at a time.
+#[inline(never)]
+pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
+    if window.is_empty() || !window.fits(accumulators.len(), [input.len(), weights.len()]) {
+        return;
+    }
+    let taps = Taps::of(window);
+    let mut at = 0;
+    let (blocks, rest) = accumulators.as_chunks_mut::<BLOCK>();
+    for sums in blocks {
+        let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
+        // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fits` has checked.
+        unsafe { add_taps(sums, input, weights, &taps) };
+        at += BLOCK;
+    }
+    if !rest.is_empty() {
+        portable::multiply_taps(rest, window, tail(input, at), tail(weights, at));
+    }
+}
+
+/// Adds the products of every tap of eight channels to their sums.
+///
+/// # Safety
+/// `input` and `weights` must point to the first tap, and eight elements of every tap must lie within allocated memory.
+#[unsafe(naked)]
+unsafe extern "C" fn add_taps(sums: &mut [i32; BLOCK], input: *const i8, weights: *const i8, taps: &Taps) {
+    naked_asm!(
+        "push {{r0, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, lr}}",
+        "sub sp, #8",
+        "ldm r0, {{r4, r5, r6, r7, r8, r9, r10, r11}}",
+        "ldr r12, [r3, #{lines}]",
+        "2:",
+        "str r12, [sp, #4]",
+        "ldr r0, [r3, #{runs}]",
+        "ldrd r3, lr, [r3, #{run}]",
+        "3:",
+        "str r0, [sp]",
+        ".irp at, 0, 1, 2, 3, 4, 5, 6, 7",
+        "ldrsb r0, [r1, #\\at]",
+        "ldrsb r12, [r2, #\\at]",
+        ".if \\at == 0",
+        "mla r4, r0, r12, r4",
+        ".elseif \\at == 1",
+        "mla r5, r0, r12, r5",
+        ".elseif \\at == 2",
+        "mla r6, r0, r12, r6",
+        ".elseif \\at == 3",
+        "mla r7, r0, r12, r7",
+        ".elseif \\at == 4",
+        "mla r8, r0, r12, r8",
+        ".elseif \\at == 5",
+        "mla r9, r0, r12, r9",
+        ".elseif \\at == 6",
+        "mla r10, r0, r12, r10",
+        ".else",
+        "mla r11, r0, r12, r11",
+        ".endif",
+        ".endr",
+        "add r1, r1, r3",
+        "add r2, r2, lr",
+        "ldr r0, [sp]",
+        "subs r0, #1",
+        "bne 3b",
+        "ldr r3, [sp, #12]",
+        "ldrd r0, r12, [r3, #{gap}]",
+        "add r1, r1, r0",
+        "add r2, r2, r12",
+        "ldr r12, [sp, #4]",
+        "subs r12, #1",
+        "bne 2b",
+        "ldr r0, [sp, #8]",
+        "stm r0, {{r4, r5, r6, r7, r8, r9, r10, r11}}",
+        "add sp, #8",
+        "pop {{r0, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, pc}}",
+        lines = const offset_of!(Taps, lines),
+        runs = const offset_of!(Taps, runs),
+        run = const offset_of!(Taps, run),
+        gap = const offset_of!(Taps, gap),
+    )
+}
+
+/// [`portable::requantize`].
+#[inline]
+pub(crate) fn requantize(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: ActivationRange,
+    outputs: &mut [i8],
+) {
+    let len = accumulators.len().min(channels.len()).min(outputs.len());
+    if len == 0 {
+        return;
+    }
+    // SAFETY: each slice has `len` elements, at least one.
+    unsafe { requantize_all(accumulators.as_ptr(), channels.as_ptr(), outputs.as_mut_ptr(), len, zero_point) };
+    if activation != ActivationRange::FULL {
+        clamp(activation, len, 0, 1, outputs);
+    }
+}
+
+/// Requantizes `len` accumulators to the full range of a byte; `len` is not 0.
+///
+/// # Safety
+/// The pointers must be those of `len` elements each.
+#[unsafe(naked)]
+unsafe extern "C" fn requantize_all(
+    accumulators: *const i32,
+    channels: *const Channel,
+    outputs: *mut i8,
+    len: usize,
+    zero_point: i32,
+) {
+    naked_asm!(
+        "push {{r4, r5, r6, r10, r11, lr}}",
+        "mov r5, r2",
+        "mov r6, r3",
+        "ldr r3, [sp, #24]",
+        "mov r2, #0x40000000",
+        "adds r1, #4",
+        "2:",
+        "ldr r4, [r0], #4",
+        "ldrd r10, r11, [r1], #12",
+        "rsbs r11, r11, #-1",
+        "ble 4f",
+        requantize!("r4"),
+        "3:",
+        "strb r4, [r5], #1",
+        "subs r6, #1",
+        "bne 2b",
+        "pop {{r4, r5, r6, r10, r11, pc}}",
+        "4:",
+        requantize_seldom!("r4"),
+        "b 3b",
+        seldom = sym requantize_seldom,
+    )
+}

@@ -4,12 +4,14 @@
 //! tile of three inputs and four rows has its sums, operands and all seven addresses in registers: seven loads for twelve
 //! products, and the addresses advance every four elements. A single input is multiplied with eight rows.
 
+use crate::lines::{copy, tail};
 use crate::matrix::{Filters, Inputs, Output};
+use crate::portable::{self, Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
 use core::arch::asm;
+use tealight_types::ActivationRange;
 
-pub(crate) use crate::composed::depthwise;
-pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
+pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows};
 
 /// Some inputs, and the rows that are still to be multiplied with them.
 #[derive(Clone, Copy)]
@@ -683,5 +685,174 @@ unsafe fn dot_1x1(sums: &mut [[i32; 1]; 1], values: *const i8, _: usize, weights
             w0 = out(reg) _,
             options(readonly, nostack),
         );
+    }
+}
+
+/// The number of channels whose taps are summed in registers.
+const BLOCK: usize = 8;
+
+/// Computes `channels.len()` channels of adjacent pixels of a depthwise convolution: see [`crate::composed::depthwise`].
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
+#[inline(never)]
+pub(crate) fn depthwise(
+    initial: &[i32],
+    window: &Window,
+    steps: &Steps,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let count = channels.len();
+    if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
+        return;
+    }
+    let (mut input, mut outputs) = (input, outputs);
+    for _ in 0..steps.count {
+        let (initial, initial_rest) = initial.as_chunks::<BLOCK>();
+        let (blocks, channels_rest) = channels.as_chunks::<BLOCK>();
+        let mut at = 0;
+        for (initial, channels) in initial.iter().zip(blocks) {
+            let mut sums = *initial;
+            if !window.is_empty() {
+                // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fit` has
+                // checked.
+                unsafe {
+                    add_taps(&mut sums, window, input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
+                };
+            }
+            let Some(pixel) = outputs.get_mut(at..) else { return };
+            output.store(&sums, channels, pixel);
+            at += BLOCK;
+        }
+        if !channels_rest.is_empty() {
+            let mut sums = [0; BLOCK];
+            let Some(sums) = sums.get_mut(..channels_rest.len()) else { return };
+            copy(sums, initial_rest);
+            portable::multiply_taps(sums, window, tail(input, at), tail(weights, at));
+            let Some(pixel) = outputs.get_mut(at..) else { return };
+            output.store(sums, channels_rest, pixel);
+        }
+        input = tail(input, steps.input);
+        outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
+    }
+}
+
+/// [`portable::multiply_taps`]: eight channels at a time.
+#[inline(never)]
+pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
+    if window.is_empty() || !window.fits(accumulators.len(), [input.len(), weights.len()]) {
+        return;
+    }
+    let mut at = 0;
+    let (blocks, rest) = accumulators.as_chunks_mut::<BLOCK>();
+    for sums in blocks {
+        // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fits` has checked.
+        unsafe { add_taps(sums, window, input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at)) };
+        at += BLOCK;
+    }
+    if !rest.is_empty() {
+        portable::multiply_taps(rest, window, tail(input, at), tail(weights, at));
+    }
+}
+
+/// Adds the products of every tap of eight channels to their sums.
+///
+/// # Safety
+/// The window must have taps. `input` and `weights` must point to the first one, and eight elements of every tap must lie
+/// within allocated memory.
+#[inline(never)]
+unsafe fn add_taps(sums: &mut [i32; BLOCK], window: &Window, input: *const i8, weights: *const i8) {
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = sums;
+    let rest = |k: [usize; 2]| k[0].wrapping_sub(window.runs.wrapping_mul(k[1]));
+    let gap = [rest([window.line[0], window.run[0]]), rest([window.line[1], window.run[1]])];
+    // SAFETY: the loops read eight elements of each tap.
+    unsafe {
+        asm!(
+            "2:",
+            "mv {runs}, {count}",
+            "3:",
+            "lb {x0}, 0({input})",
+            "lb {w0}, 0({weights})",
+            "lb {x1}, 1({input})",
+            "lb {w1}, 1({weights})",
+            "mul {x0}, {x0}, {w0}",
+            "mul {x1}, {x1}, {w1}",
+            "add {s0}, {s0}, {x0}",
+            "add {s1}, {s1}, {x1}",
+            "lb {x0}, 2({input})",
+            "lb {w0}, 2({weights})",
+            "lb {x1}, 3({input})",
+            "lb {w1}, 3({weights})",
+            "mul {x0}, {x0}, {w0}",
+            "mul {x1}, {x1}, {w1}",
+            "add {s2}, {s2}, {x0}",
+            "add {s3}, {s3}, {x1}",
+            "lb {x0}, 4({input})",
+            "lb {w0}, 4({weights})",
+            "lb {x1}, 5({input})",
+            "lb {w1}, 5({weights})",
+            "mul {x0}, {x0}, {w0}",
+            "mul {x1}, {x1}, {w1}",
+            "add {s4}, {s4}, {x0}",
+            "add {s5}, {s5}, {x1}",
+            "lb {x0}, 6({input})",
+            "lb {w0}, 6({weights})",
+            "lb {x1}, 7({input})",
+            "lb {w1}, 7({weights})",
+            "mul {x0}, {x0}, {w0}",
+            "mul {x1}, {x1}, {w1}",
+            "add {s6}, {s6}, {x0}",
+            "add {s7}, {s7}, {x1}",
+            "add {input}, {input}, {run0}",
+            "add {weights}, {weights}, {run1}",
+            "addi {runs}, {runs}, -1",
+            "bnez {runs}, 3b",
+            "add {input}, {input}, {gap0}",
+            "add {weights}, {weights}, {gap1}",
+            "addi {lines}, {lines}, -1",
+            "bnez {lines}, 2b",
+            input = inout(reg) input => _,
+            weights = inout(reg) weights => _,
+            lines = inout(reg) window.lines => _,
+            count = in(reg) window.runs,
+            run0 = in(reg) window.run[0],
+            run1 = in(reg) window.run[1],
+            gap0 = in(reg) gap[0],
+            gap1 = in(reg) gap[1],
+            runs = out(reg) _,
+            x0 = out(reg) _,
+            x1 = out(reg) _,
+            w0 = out(reg) _,
+            w1 = out(reg) _,
+            s0 = inout(reg) *s0,
+            s1 = inout(reg) *s1,
+            s2 = inout(reg) *s2,
+            s3 = inout(reg) *s3,
+            s4 = inout(reg) *s4,
+            s5 = inout(reg) *s5,
+            s6 = inout(reg) *s6,
+            s7 = inout(reg) *s7,
+            options(readonly, nostack),
+        );
+    }
+}
+
+/// [`portable::requantize`].
+#[inline]
+pub(crate) fn requantize(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: ActivationRange,
+    outputs: &mut [i8],
+) {
+    let output = Output { zero_point, activation };
+    for ((byte, &sum), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
+        *byte = match Scale::of(channel, output) {
+            Some(scale) => scale.requantize(sum),
+            None => seldom(sum, channel, output),
+        };
     }
 }

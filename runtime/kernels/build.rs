@@ -20,10 +20,12 @@ fn main() {
     match InstructionSet::of(&target, &flags) {
         Ok(InstructionSet { arm_dsp, arm_mve, arm_vfp, riscv_v }) => {
             let mainline = ["thumbv7m-", "thumbv8m.main-"].iter().any(|name| target.starts_with(name));
+            let baseline = ["thumbv6m-", "thumbv8m.base-"].iter().any(|name| target.starts_with(name));
             let extensions = [
                 ("arm_dsp", arm_dsp),
                 ("arm_mve", arm_mve),
                 ("arm_neon", arm_neon),
+                ("arm_v6m", baseline),
                 ("arm_v7m", mainline && !arm_dsp && !arm_mve),
                 ("arm_vfp", arm_vfp),
                 ("riscv_m", target.starts_with("riscv") && has("m") && !riscv_v),

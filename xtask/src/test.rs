@@ -341,7 +341,7 @@ fn repeats(context: &Context) -> Result<()> {
 }
 
 /// One board of each version of the kernels that a target without flags has, besides the default board's.
-const WITHOUT_EXTENSIONS: &[&str] = &["microbit", "mps2-an385", "riscv32-virt", "riscv64-virt"];
+const WITHOUT_EXTENSIONS: &[&str] = &["mps2-an385", "mps2-an385-v6m", "riscv32-virt", "riscv64-virt"];
 
 /// Unmodified probe-rs flashes emulated boards, whose networks must answer as this machine; and each fault ends in a
 /// message. Under `--full` the wire is cut at every packet, otherwise at some.

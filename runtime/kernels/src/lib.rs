@@ -93,7 +93,8 @@ mod add;
 mod arch;
 pub mod block;
 mod broadcast;
-#[cfg_attr(any(arm_v7m, riscv_m), allow(dead_code))] // for those instruction sets that have no version of their own
+#[cfg_attr(any(arm_v6m, arm_v7m, riscv_m), allow(dead_code))]
+// for those instruction sets that have no version of their own
 mod composed;
 mod concat;
 mod conv2d;
@@ -109,7 +110,7 @@ mod mean;
 mod mul;
 mod pad;
 mod pool2d;
-#[cfg_attr(any(arm_dsp, arm_mve, arm_neon, arm_v7m, riscv_m, riscv_v), allow(dead_code))]
+#[cfg_attr(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v), allow(dead_code))]
 // always built, because the instruction set's versions are compared with it
 mod portable;
 mod prelu;

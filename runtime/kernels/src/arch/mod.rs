@@ -11,6 +11,8 @@ mod arm_dsp;
 mod arm_mve;
 #[cfg(arm_neon)]
 mod arm_neon;
+#[cfg(arm_v6m)]
+mod arm_v6m;
 #[cfg(arm_v7m)]
 mod arm_v7m;
 #[cfg(arm_vfp)]
@@ -26,6 +28,8 @@ pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, mult
 pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+#[cfg(arm_v6m)]
+pub(crate) use arm_v6m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_v7m)]
 pub(crate) use arm_v7m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_m)]
@@ -33,9 +37,9 @@ pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, mult
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v7m, riscv_m, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v)))]
 pub(crate) use crate::composed::{depthwise, multiply};
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v7m, riscv_m, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v)))]
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
 
 #[cfg(not(arm_vfp))]

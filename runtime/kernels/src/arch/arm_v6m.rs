@@ -1,0 +1,568 @@
+//! Arm's M profile with 16-bit Thumb instructions alone (ARMv6-M: Cortex-M0 and M0+).
+//!
+//! Eight registers take part in most instructions. A byte is loaded with its sign only at the sum of two of them, a product
+//! overwrites a factor, and there is no 64-bit product. An input is multiplied with four rows: one index serves all five
+//! addresses, and the sums are in the upper registers, which an addition can reach.
+//!
+//! Requantization composes the upper half of the 64-bit product of four products of halves, with what the two roundings
+//! need added on the way, and shifts once. The carry of the shift is the last rounding.
+
+use crate::lines::{copy, tail};
+use crate::matrix::{Filters, Inputs, Output};
+use crate::portable::{self, Steps, Window};
+use crate::quant::{Channel, requantize_accumulator};
+use core::arch::naked_asm;
+use core::mem::offset_of;
+use tealight_types::ActivationRange;
+
+pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows};
+
+/// The operands of the functions below, which multiply an input with `groups` groups of rows. `weights`, `channels` and
+/// `outputs` are those of the first group, and afterwards those that follow the last one.
+#[repr(C)]
+struct Tile {
+    values: *const i8,
+    weights: *const i8,
+    /// The length of a row.
+    len: usize,
+    /// The number of runs of an input; 0 if they are empty.
+    lines: usize,
+    run: usize,
+    /// From the end of a run to the start of the next one.
+    gap: usize,
+    channels: *const Channel,
+    /// Added to each bias.
+    offset: i32,
+    zero_point: i32,
+    outputs: *mut i8,
+    groups: usize,
+}
+
+/// Computes for each input `i` and each row `r` of the weights
+/// `outputs[i * output_step + r] = requantized(bias[r] + offset + dot product)`.
+///
+/// If the operands do not fit their slices, nothing is written.
+#[inline(never)]
+pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    if !inputs.fit(filters, output_step, outputs.len()) {
+        return;
+    }
+    let rows = filters.channels.len();
+    let (mut values, mut bytes) = (inputs.values.as_ptr(), outputs.as_mut_ptr());
+    for _ in 0..inputs.count {
+        let mut tile = Tile {
+            values,
+            weights: filters.weights.as_ptr(),
+            len: filters.len,
+            lines: if inputs.run == 0 { 0 } else { inputs.lines },
+            run: inputs.run,
+            gap: inputs.line.wrapping_sub(inputs.run),
+            channels: filters.channels.as_ptr(),
+            offset: filters.offset,
+            zero_point: filters.output.zero_point,
+            outputs: bytes,
+            groups: rows / 4,
+        };
+        if rows >= 4 {
+            // SAFETY: the input, the rows, their channels and their outputs lie within their slices, as `fit` has checked.
+            unsafe { tile_1x4(&mut tile) };
+        }
+        tile.groups = rows % 4;
+        if tile.groups > 0 {
+            // SAFETY: likewise; `tile` has advanced by four rows a group.
+            unsafe { tile_1x1(&mut tile) };
+        }
+        values = values.wrapping_add(inputs.step);
+        bytes = bytes.wrapping_add(output_step);
+    }
+    if filters.output.activation != ActivationRange::FULL {
+        clamp(filters.output.activation, rows, output_step, inputs.count, outputs);
+    }
+}
+
+/// Clamps `count` times `rows` outputs, `step` elements apart, from the full range of a byte to the activation's.
+fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
+    let mut outputs = outputs;
+    for _ in 0..count {
+        for output in outputs.iter_mut().take(rows) {
+            *output = activation.clamp((*output).into());
+        }
+        outputs = outputs.get_mut(step..).unwrap_or(&mut []);
+    }
+}
+
+/// Defines a function that multiplies groups of rows with an input. `r0` points to the end of a run of the input, and the
+/// registers from `r1` on to those of the rows; `r5` is the negative index of an element. `r6` and `r7` are free.
+macro_rules! tile {
+    (
+        $(#[$doc:meta])* $name:ident, $rows:literal, $advance:literal,
+        [$($row:literal => $weights:literal, $sum:literal, $after:literal;)+]
+    ) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// All operands must lie within allocated memory, and the number of groups must not be 0.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(tile: &mut Tile) {
+            naked_asm!(
+                "push {{r4, r5, r6, r7, lr}}",
+                "mov r4, r8",
+                "mov r5, r9",
+                "mov r6, r10",
+                "mov r7, r11",
+                "push {{r4, r5, r6, r7}}",
+                "push {{r0}}",
+                "sub sp, #8",
+                "2:",
+                "ldr r0, [sp, #8]",
+                "ldr r1, [r0, #{channels}]",
+                "ldr r2, [r0, #{offset}]",
+                $(
+                    concat!("ldr r3, [r1, #12*", $row, "]"),
+                    "adds r3, r3, r2",
+                    concat!("mov ", $sum, ", r3"),
+                )+
+                "ldr r6, [r0, #{len}]",
+                "ldr r1, [r0, #{weights}]",
+                // The next row, up to the next group.
+                $(concat!("adds ", $after, ", ", $weights, ", r6"),)+
+                concat!("mov r7, ", $advance),
+                "str r7, [r0, #{weights}]",
+                "ldr r5, [r0, #{lines}]",
+                "ldr r7, [r0, #{run}]",
+                "ldr r0, [r0, #{values}]",
+                "cmp r5, #0",
+                "beq 7f",
+                "3:",
+                "str r5, [sp]",
+                "adds r0, r0, r7",
+                $(concat!("adds ", $weights, ", ", $weights, ", r7"),)+
+                "rsbs r5, r7, #0",
+                // The elements that are no block of four.
+                "lsls r6, r5, #30",
+                "beq 5f",
+                "4:",
+                "ldrsb r6, [r0, r5]",
+                $(
+                    concat!("ldrsb r7, [", $weights, ", r5]"),
+                    "muls r7, r6, r7",
+                    concat!("add ", $sum, ", r7"),
+                )+
+                "adds r5, #1",
+                "lsls r6, r5, #30",
+                "bne 4b",
+                "cmp r5, #0",
+                "beq 6f",
+                "5:",
+                ".rept 4",
+                "ldrsb r6, [r0, r5]",
+                $(
+                    concat!("ldrsb r7, [", $weights, ", r5]"),
+                    "muls r7, r6, r7",
+                    concat!("add ", $sum, ", r7"),
+                )+
+                "adds r5, #1",
+                ".endr",
+                "bne 5b",
+                "6:",
+                "ldr r5, [sp]",
+                "subs r5, #1",
+                "beq 7f",
+                "ldr r6, [sp, #8]",
+                "ldr r7, [r6, #{gap}]",
+                "adds r0, r0, r7",
+                "ldr r7, [r6, #{run}]",
+                "b 3b",
+                "7:",
+                "ldr r0, [sp, #8]",
+                "ldr r1, [r0, #{channels}]",
+                "mov r12, r1",
+                concat!("adds r1, #12*", $rows),
+                "str r1, [r0, #{channels}]",
+                "ldr r6, [r0, #{zero_point}]",
+                "ldr r1, [r0, #{outputs}]",
+                "str r1, [sp]",
+                concat!("adds r1, #", $rows),
+                "str r1, [r0, #{outputs}]",
+                "movs r7, #1",
+                "lsls r7, r7, #14",
+                $(
+                    concat!("mov r0, ", $sum),
+                    "bl {requantize}",
+                    "ldr r2, [sp]",
+                    concat!("strb r0, [r2, #", $row, "]"),
+                )+
+                "ldr r0, [sp, #8]",
+                "ldr r1, [r0, #{groups}]",
+                "subs r1, #1",
+                "str r1, [r0, #{groups}]",
+                "beq 8f",
+                "b 2b",
+                "8:",
+                "add sp, #12",
+                "pop {{r4, r5, r6, r7}}",
+                "mov r8, r4",
+                "mov r9, r5",
+                "mov r10, r6",
+                "mov r11, r7",
+                "pop {{r4, r5, r6, r7, pc}}",
+                values = const offset_of!(Tile, values),
+                weights = const offset_of!(Tile, weights),
+                len = const offset_of!(Tile, len),
+                lines = const offset_of!(Tile, lines),
+                run = const offset_of!(Tile, run),
+                gap = const offset_of!(Tile, gap),
+                channels = const offset_of!(Tile, channels),
+                offset = const offset_of!(Tile, offset),
+                zero_point = const offset_of!(Tile, zero_point),
+                outputs = const offset_of!(Tile, outputs),
+                groups = const offset_of!(Tile, groups),
+                requantize = sym requantize_next,
+            )
+        }
+    };
+}
+
+tile!(
+    /// Multiplies an input with four rows.
+    tile_1x4, 4, "r5",
+    [0 => "r1", "r8", "r2"; 1 => "r2", "r9", "r3"; 2 => "r3", "r10", "r4"; 3 => "r4", "r11", "r5";]
+);
+
+tile!(
+    /// Multiplies an input with one row.
+    tile_1x1, 1, "r2",
+    [0 => "r1", "r8", "r2";]
+);
+
+/// Requantizes `r0` to the full range of a byte, with the channel at `r12`, which is moved to the next one, the zero point
+/// in `r6` and `2^14` in `r7`. Changes `r1` to `r5`.
+///
+/// With the halves of the sum, `a`, and of the multiplier, `m`, the upper half of their product is `a1 * m1` and that of
+/// `a1 * m0 + a0 * m1 + (a0 * m0 >> 16)`. To this sum, `2^14` is added for the first rounding; for a negative `a`, `2^15`
+/// is subtracted, so that halves go down in the second one.
+///
+/// # Safety
+/// It is called by the functions of this module, not by the calling convention that is declared.
+#[unsafe(naked)]
+unsafe extern "C" fn requantize_next() {
+    naked_asm!(
+        "mov r2, r12",
+        "ldr r1, [r2, #4]",
+        "ldr r5, [r2, #8]",
+        "adds r2, #12",
+        "mov r12, r2",
+        // A right shift less one.
+        "adds r5, #1",
+        "rsbs r5, r5, #0",
+        "ble 6f",
+        "uxth r2, r0",
+        "asrs r0, r0, #16",
+        "bmi 3f",
+        "uxth r3, r1",
+        "lsrs r1, r1, #16",
+        "mov r4, r2",
+        "muls r4, r3, r4",
+        "lsrs r4, r4, #16",
+        "muls r3, r0, r3",
+        "muls r2, r1, r2",
+        "muls r0, r1, r0",
+        "adds r2, r2, r3",
+        "adds r2, r2, r4",
+        "adds r2, r2, r7",
+        "lsrs r2, r2, #16",
+        "adds r0, r0, r2",
+        "asrs r0, r5",
+        "adcs r0, r6",
+        "2:",
+        "sxtb r2, r0",
+        "cmp r2, r0",
+        "bne 4f",
+        "bx lr",
+        "3:",
+        "uxth r3, r1",
+        "lsrs r1, r1, #16",
+        "mov r4, r2",
+        "muls r4, r3, r4",
+        "lsrs r4, r4, #16",
+        "muls r3, r0, r3",
+        "muls r2, r1, r2",
+        "muls r0, r1, r0",
+        "adds r2, r2, r3",
+        "adds r2, r2, r4",
+        "subs r2, r2, r7",
+        "asrs r2, r2, #16",
+        "adds r0, r0, r2",
+        "asrs r0, r5",
+        "adcs r0, r6",
+        "sxtb r2, r0",
+        "cmp r2, r0",
+        "bne 4f",
+        "bx lr",
+        // The end of the range.
+        "4:",
+        "asrs r0, r0, #31",
+        "movs r2, #127",
+        "eors r0, r2",
+        "bx lr",
+        "6:",
+        "push {{r2, lr}}",
+        "mov r1, r2",
+        "subs r1, #12",
+        "mov r2, r6",
+        "bl {seldom}",
+        "pop {{r2, r3}}",
+        "mov r12, r2",
+        "bx r3",
+        seldom = sym seldom,
+    )
+}
+
+/// Requantizes with a left shift or a right shift by one place.
+extern "C" fn seldom(sum: i32, channel: &Channel, zero_point: i32) -> i32 {
+    requantize_accumulator(sum, channel, zero_point, ActivationRange::FULL).into()
+}
+
+/// [`portable::requantize`].
+#[inline]
+pub(crate) fn requantize(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: ActivationRange,
+    outputs: &mut [i8],
+) {
+    let len = accumulators.len().min(channels.len()).min(outputs.len());
+    if len == 0 {
+        return;
+    }
+    let start = outputs.as_mut_ptr();
+    // SAFETY: each slice has `len` elements, at least one.
+    unsafe { requantize_all(accumulators.as_ptr(), channels.as_ptr(), start, start.wrapping_add(len), zero_point) };
+    if activation != ActivationRange::FULL {
+        clamp(activation, len, 0, 1, outputs);
+    }
+}
+
+/// Requantizes accumulators to the full range of a byte, until `outputs` has reached `end`.
+///
+/// # Safety
+/// The pointers must be those of as many elements each, not 0.
+#[unsafe(naked)]
+unsafe extern "C" fn requantize_all(
+    accumulators: *const i32,
+    channels: *const Channel,
+    outputs: *mut i8,
+    end: *mut i8,
+    zero_point: i32,
+) {
+    naked_asm!(
+        "push {{r4, r5, r6, r7, lr}}",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "push {{r4, r5, r6}}",
+        "mov r8, r0",
+        "mov r12, r1",
+        "mov r9, r2",
+        "mov r10, r3",
+        "ldr r6, [sp, #32]",
+        "movs r7, #1",
+        "lsls r7, r7, #14",
+        "2:",
+        "mov r1, r8",
+        "ldm r1!, {{r0}}",
+        "mov r8, r1",
+        "bl {requantize}",
+        "mov r1, r9",
+        "strb r0, [r1]",
+        "adds r1, #1",
+        "mov r9, r1",
+        "cmp r1, r10",
+        "bne 2b",
+        "pop {{r4, r5, r6}}",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "pop {{r4, r5, r6, r7, pc}}",
+        requantize = sym requantize_next,
+    )
+}
+
+/// The number of channels whose taps are summed in registers.
+const BLOCK: usize = 4;
+
+/// A window's taps for [`add_taps`]; neither number is 0.
+#[repr(C)]
+struct Taps {
+    lines: usize,
+    /// The extent of a kernel row: the number of its taps times `run`.
+    extent: usize,
+    /// The distance from one tap to the next, in the input and in the weights, not 0.
+    run: usize,
+    /// Distances from the end of a kernel row to the next one.
+    gap: [usize; 2],
+}
+
+impl Taps {
+    /// The taps of a window; `None` if it has none, or if their distances in the input and in the weights differ.
+    fn of(window: &Window) -> Option<Self> {
+        let Window { lines, runs, line, run: [run, other] } = *window;
+        let extent = runs.wrapping_mul(run);
+        let taps = Self { lines, extent, run, gap: line.map(|line| line.wrapping_sub(extent)) };
+        (!window.is_empty() && run == other && run != 0).then_some(taps)
+    }
+}
+
+/// Computes `channels.len()` channels of adjacent pixels of a depthwise convolution: see [`crate::composed::depthwise`].
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
+#[inline(never)]
+pub(crate) fn depthwise(
+    initial: &[i32],
+    window: &Window,
+    steps: &Steps,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let count = channels.len();
+    if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
+        return;
+    }
+    let taps = Taps::of(window);
+    let (mut input, mut outputs) = (input, outputs);
+    for _ in 0..steps.count {
+        let (initial, initial_rest) = initial.as_chunks::<BLOCK>();
+        let (blocks, channels_rest) = channels.as_chunks::<BLOCK>();
+        let mut at = 0;
+        for (initial, channels) in initial.iter().zip(blocks) {
+            let mut sums = *initial;
+            match &taps {
+                Some(taps) => {
+                    let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
+                    // SAFETY: four elements from `at` on of each tap lie within both slices, as `fit` has checked.
+                    unsafe { add_taps(&mut sums, input, weights, taps) };
+                }
+                None => portable::multiply_taps(&mut sums, window, tail(input, at), tail(weights, at)),
+            }
+            let Some(pixel) = outputs.get_mut(at..) else { return };
+            output.store(&sums, channels, pixel);
+            at += BLOCK;
+        }
+        if !channels_rest.is_empty() {
+            let mut sums = [0; BLOCK];
+            let Some(sums) = sums.get_mut(..channels_rest.len()) else { return };
+            copy(sums, initial_rest);
+            portable::multiply_taps(sums, window, tail(input, at), tail(weights, at));
+            let Some(pixel) = outputs.get_mut(at..) else { return };
+            output.store(sums, channels_rest, pixel);
+        }
+        input = tail(input, steps.input);
+        outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
+    }
+}
+
+/// [`portable::multiply_taps`]: four channels at a time.
+#[inline(never)]
+pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
+    if !window.fits(accumulators.len(), [input.len(), weights.len()]) {
+        return;
+    }
+    let Some(taps) = Taps::of(window) else { return portable::multiply_taps(accumulators, window, input, weights) };
+    let mut at = 0;
+    let (blocks, rest) = accumulators.as_chunks_mut::<BLOCK>();
+    for sums in blocks {
+        let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
+        // SAFETY: four elements from `at` on of each tap lie within both slices, as `fits` has checked.
+        unsafe { add_taps(sums, input, weights, &taps) };
+        at += BLOCK;
+    }
+    if !rest.is_empty() {
+        portable::multiply_taps(rest, window, tail(input, at), tail(weights, at));
+    }
+}
+
+/// Adds the products of every tap of four channels to their sums.
+///
+/// # Safety
+/// `input` and `weights` must point to the first tap, and four elements of every tap must lie within allocated memory.
+#[unsafe(naked)]
+unsafe extern "C" fn add_taps(sums: &mut [i32; BLOCK], input: *const i8, weights: *const i8, taps: &Taps) {
+    naked_asm!(
+        "push {{r4, r5, r6, r7, lr}}",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "mov r7, r11",
+        "push {{r4, r5, r6, r7}}",
+        "push {{r0, r3}}",
+        "ldm r0!, {{r4, r5, r6, r7}}",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
+        "mov r0, r1",
+        "mov r1, r2",
+        "ldr r4, [r3, #{lines}]",
+        "push {{r4}}",
+        "ldr r4, [r3, #{run}]",
+        "mov lr, r4",
+        "movs r4, #0",
+        "movs r5, #1",
+        "movs r6, #2",
+        "movs r7, #3",
+        "2:",
+        "ldr r2, [r3, #{extent}]",
+        "adds r2, r2, r0",
+        "mov r12, r2",
+        "3:",
+        "ldrsb r2, [r0, r4]",
+        "ldrsb r3, [r1, r4]",
+        "muls r2, r3, r2",
+        "add r8, r2",
+        "ldrsb r2, [r0, r5]",
+        "ldrsb r3, [r1, r5]",
+        "muls r2, r3, r2",
+        "add r9, r2",
+        "ldrsb r2, [r0, r6]",
+        "ldrsb r3, [r1, r6]",
+        "muls r2, r3, r2",
+        "add r10, r2",
+        "ldrsb r2, [r0, r7]",
+        "ldrsb r3, [r1, r7]",
+        "muls r2, r3, r2",
+        "add r11, r2",
+        "add r0, lr",
+        "add r1, lr",
+        "cmp r0, r12",
+        "bne 3b",
+        "ldr r3, [sp, #8]",
+        "ldr r2, [r3, #{gap}]",
+        "adds r0, r0, r2",
+        "ldr r2, [r3, #{gap} + 4]",
+        "adds r1, r1, r2",
+        "ldr r2, [sp]",
+        "subs r2, #1",
+        "str r2, [sp]",
+        "bne 2b",
+        "ldr r0, [sp, #4]",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "mov r7, r11",
+        "stm r0!, {{r4, r5, r6, r7}}",
+        "add sp, #12",
+        "pop {{r4, r5, r6, r7}}",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
+        "pop {{r4, r5, r6, r7, pc}}",
+        lines = const offset_of!(Taps, lines),
+        extent = const offset_of!(Taps, extent),
+        run = const offset_of!(Taps, run),
+        gap = const offset_of!(Taps, gap),
+    )
+}

@@ -1,4 +1,4 @@
-//! Conversion from half to single precision in a few operations without a branch. It is used in the
+//! Conversion between half and single precision. To single, it takes a few operations without a branch; it is used in the
 //! inner loops of block products and of layers with f16 weights, where no instruction set can be assumed.
 
 use half::f16;
@@ -17,6 +17,12 @@ pub(crate) fn half_to_f32(x: f16) -> f32 {
     let finite = (f32::from_bits(magnitude) * REBIAS).to_bits();
     let magnitude = if magnitude >= INFINITE { magnitude | 0x7F80_0000 } else { finite };
     f32::from_bits(magnitude | ((bits & 0x8000) << 16))
+}
+
+/// Rounds to the nearest half, ties to even.
+#[inline]
+pub(crate) fn f32_to_half(x: f32) -> f16 {
+    f16::from_f32(x)
 }
 
 #[cfg(test)]

@@ -102,6 +102,7 @@ mod depthwise_conv2d;
 pub mod fixed_point;
 pub mod float;
 mod fully_connected;
+#[cfg_attr(arm_vfp, allow(dead_code))] // always built, because the instruction set's version is compared with it
 mod half_to_f32;
 mod lines;
 mod lookup;

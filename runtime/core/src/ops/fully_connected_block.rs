@@ -4,6 +4,7 @@ use crate::execute::Call;
 use crate::linked::Ops;
 use tealight_format::ops::{self, BlockType};
 use tealight_kernels::block::{self, Block};
+use tealight_kernels::float;
 
 /// Calls `$function` with the Rust type of the blocks of type `$format`, if the set `$ops` contains it.
 macro_rules! with_block {
@@ -48,18 +49,7 @@ fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_
     let (activations, weights, bias) = (call.workspace, call.bytes(1), call.f32s(2));
     let output = call.out();
     block::fully_connected_block_of::<B>(&p, rows, activations, weights, output);
-    let [min, max] = op.activation;
-    for (i, output) in output.iter_mut().enumerate() {
-        let sum = *output + bias.get(first.wrapping_add(i)).copied().unwrap_or(0.0);
-        // Unlike `f32::max` and `f32::min`, the comparisons keep NaN.
-        *output = if sum < min {
-            min
-        } else if sum > max {
-            max
-        } else {
-            sum
-        };
-    }
+    float::add_bias(output, bias.get(first..).unwrap_or(&[]), op.activation);
 }
 
 fn params<B: Block>(call: &Call<'_>) -> block::FullyConnectedBlock {

@@ -9,10 +9,14 @@
 //! the nearest, subnormal numbers not flushed to zero, IEEE halves.
 
 use crate::float::Weight;
-use crate::float::products::rows_fit;
+use crate::float::products::{self, rows_fit};
+use crate::lines::tail;
 use crate::portable::Window;
 use core::arch::asm;
 use half::f16;
+
+/// The sums of two rows before the first product.
+static ZEROS: [f32; 16] = [0.0; 16];
 
 /// The taps of a window that is not empty, as the assembly reads them. Distances are in bytes.
 #[repr(C)]
@@ -31,7 +35,11 @@ impl Taps {
     /// The taps of `window`, runs of `len` elements; a weight has `weight_bytes` bytes.
     #[inline]
     fn new(window: &Window, len: usize, weight_bytes: usize) -> Self {
-        let Window { lines, runs, line, run } = *window;
+        let Window { lines, runs, line, run } = match *window {
+            // A column is walked as a row, because there is less to do from one tap to the next.
+            Window { lines, runs: 1, line, .. } => Window { lines: 1, runs: lines, line, run: line },
+            row_by_row => row_by_row,
+        };
         let [mut run_gaps, mut line_gaps] = [[0; 2]; 2];
         let gaps = run_gaps.iter_mut().zip(&mut line_gaps);
         for (((run_gap, line_gap), bytes), (run, line)) in
@@ -78,19 +86,17 @@ pub(crate) fn multiply_f32<W: Weight>(
         return outputs.fill(0.0);
     }
     let taps = Taps::new(window, len, size_of::<W>());
-    let (input, mut row) = (input.as_ptr(), weights.as_ptr());
-    let (pairs, last) = outputs.as_chunks_mut::<2>();
-    for pair in pairs {
-        let next = row.wrapping_add(stride);
+    let mut row = weights.as_ptr();
+    for outputs in outputs.chunks_mut(2) {
+        let mut totals = [0.0; 2];
+        // A single row is multiplied twice.
+        let next = if outputs.len() == 2 { row.wrapping_add(stride) } else { row };
         // SAFETY: all taps of as many rows as there are outputs lie within the slices, as checked above.
-        unsafe { W::multiply_pair(&taps, input, [row, next], pair) };
+        unsafe { W::multiply_pair(&taps, input.as_ptr(), [row, next], &mut totals) };
+        for (output, total) in outputs.iter_mut().zip(totals) {
+            *output = total;
+        }
         row = next.wrapping_add(stride);
-    }
-    if let [output] = last {
-        let mut pair = [0.0; 2];
-        // SAFETY: as above; the row is multiplied twice.
-        unsafe { W::multiply_pair(&taps, input, [row, row], &mut pair) };
-        [*output, _] = pair;
     }
 }
 
@@ -268,6 +274,24 @@ macro_rules! eight_lanes {
     };
 }
 
+/// Replaces four numbers by one, each if its comparison with that has a result.
+macro_rules! replace_if {
+    ($condition:literal, $bound:literal) => {
+        replace_if!(@ $condition, $bound, "s0" "s1" "s2" "s3")
+    };
+    (@ $condition:literal, $bound:literal, $($x:literal)*) => {
+        concat!($(replace_if!(@@ $condition, $bound, $x)),*)
+    };
+    (@@ $condition:literal, $bound:literal, $x:literal) => {
+        concat!(
+            "vcmp.f32 ", $x, ", ", $bound, "
+            vmrs APSR_nzcv, FPSCR
+            it ", $condition, "
+            vmov", $condition, ".f32 ", $x, ", ", $bound, "\n"
+        )
+    };
+}
+
 impl Element for f32 {
     #[inline]
     unsafe fn multiply_pair(taps: &Taps, input: *const f32, [row, next]: [*const Self; 2], totals: &mut [f32; 2]) {
@@ -275,7 +299,7 @@ impl Element for f32 {
         // write both totals.
         unsafe {
             asm!(
-                clear!(0 1 2 3 4 5 6 7),
+                "vldmia {n}, {{s0-s15}}",
                 "ldr {lines}, [{taps}]",
                 "2:",
                 "ldr {runs}, [{taps}, #4]",
@@ -325,7 +349,7 @@ impl Element for f32 {
                 w1 = inout(reg) next => _,
                 lines = out(reg) _,
                 runs = out(reg) _,
-                n = out(reg) _,
+                n = inout(reg) &raw const ZEROS => _,
                 outputs = in(reg) totals,
                 out("d0") _,
                 out("d1") _,
@@ -457,7 +481,7 @@ impl Element for f16 {
         // write both totals. Two weights are loaded at once only where both rows are at a multiple of four bytes.
         unsafe {
             asm!(
-                clear!(0 1 2 3 4 5 6 7),
+                "vldmia {n}, {{s0-s15}}",
                 "ldr {lines}, [{taps}]",
                 "2:",
                 "ldr {runs}, [{taps}, #4]",
@@ -522,7 +546,7 @@ impl Element for f16 {
                 w1 = inout(reg) next => _,
                 lines = out(reg) _,
                 runs = out(reg) _,
-                n = out(reg) _,
+                n = inout(reg) &raw const ZEROS => _,
                 w = out(reg) _,
                 outputs = in(reg) totals,
                 out("d0") _,
@@ -648,4 +672,89 @@ impl Element for f16 {
             }
         }
     }
+}
+
+/// [`products::add_bias`](crate::float::products::add_bias): four at a time.
+#[inline(never)]
+pub(crate) fn add_bias(sums: &mut [f32], bias: &[f32], [min, max]: [f32; 2]) {
+    // In an empty range the order of the comparisons matters.
+    let fours = if bias.len() < sums.len() || min > max { 0 } else { sums.len() / 4 };
+    if fours > 0 {
+        // SAFETY: the loop reads `fours * 4` elements of both slices and writes as many sums. It does nothing for a bound
+        // beyond which no number lies.
+        unsafe {
+            asm!(
+                "vmov s8, s9, {min}, {max}",
+                "2:",
+                "vldmia {sums}, {{s0-s3}}",
+                "vldmia {bias}!, {{s4-s7}}",
+                "vadd.f32 s0, s0, s4",
+                "vadd.f32 s1, s1, s5",
+                "vadd.f32 s2, s2, s6",
+                "vadd.f32 s3, s3, s7",
+                "cbz r1, 3f",
+                replace_if!("gt", "s9"),
+                "3:",
+                "cbz r0, 4f",
+                replace_if!("mi", "s8"),
+                "4:",
+                "vstmia {sums}!, {{s0-s3}}",
+                "subs {fours}, {fours}, #1",
+                "bne 2b",
+                sums = inout(reg) sums.as_mut_ptr() => _,
+                bias = inout(reg) bias.as_ptr() => _,
+                fours = inout(reg) fours => _,
+                min = in(reg) min.to_bits(),
+                max = in(reg) max.to_bits(),
+                in("r0") u32::from(min > f32::NEG_INFINITY),
+                in("r1") u32::from(max < f32::INFINITY),
+                out("d0") _,
+                out("d1") _,
+                out("d2") _,
+                out("d3") _,
+                out("d4") _,
+                options(nostack),
+            );
+        }
+    }
+    let done = fours * 4;
+    if let Some(rest) = sums.get_mut(done..) {
+        products::add_bias(rest, tail(bias, done), [min, max]);
+    }
+}
+
+/// The value of a half; of one that is not a number, another such.
+#[inline]
+pub(crate) fn half_to_f32(x: f16) -> f32 {
+    let mut bits = u32::from(x.to_bits());
+    // SAFETY: it uses registers only.
+    unsafe {
+        asm!(
+            "vmov s0, {bits}",
+            "vcvtb.f32.f16 s0, s0",
+            "vmov {bits}, s0",
+            bits = inout(reg) bits,
+            out("d0") _,
+            options(pure, nomem, nostack),
+        );
+    }
+    f32::from_bits(bits)
+}
+
+/// Rounds to the nearest half, ties to even.
+#[inline]
+pub(crate) fn f32_to_half(x: f32) -> f16 {
+    let mut bits = x.to_bits();
+    // SAFETY: it uses registers only.
+    unsafe {
+        asm!(
+            "vmov s0, {bits}",
+            "vcvtb.f16.f32 s0, s0",
+            "vmov {bits}, s0",
+            bits = inout(reg) bits,
+            out("d0") _,
+            options(pure, nomem, nostack),
+        );
+    }
+    f16::from_bits(bits as u16)
 }

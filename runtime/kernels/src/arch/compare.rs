@@ -1,6 +1,6 @@
 //! Compares the instruction set's loops with the portable ones on random slices, on the board on which they run.
 
-use super::compare_float;
+use super::{compare_blocks, compare_float};
 use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
@@ -45,7 +45,8 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
             && same_bytes(&mut random)
             && same_products(&mut random)
             && same_taps(&mut random)
-            && compare_float::same(&mut random);
+            && compare_float::same(&mut random)
+            && compare_blocks::same(&mut random);
         if !same {
             return Some(case);
         }

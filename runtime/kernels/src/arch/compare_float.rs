@@ -2,7 +2,7 @@
 
 use super::compare::Random;
 use crate::arch;
-use crate::float::{Weight, f16};
+use crate::float::{Weight, f16, products};
 use crate::lines::{run, tail};
 use crate::portable::Window;
 
@@ -25,6 +25,7 @@ pub(super) fn same(random: &mut Random) -> bool {
         && same_products(random, input, tail(&halves, from))
         && same_taps(random, input, tail(&weights, from))
         && same_taps(random, input, tail(&halves, from))
+        && same_sums(random, input)
 }
 
 /// A number of ordinary magnitude, or any bits: subnormal, infinite, not a number.
@@ -88,7 +89,22 @@ fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bo
     same_bits(&a, &b)
 }
 
+/// Compares the last step, with finite and infinite bounds, often in a wrong order or not numbers.
+fn same_sums(random: &mut Random, bias: &[f32]) -> bool {
+    let mut bound = |infinite| if random.below(3) == 0 { infinite } else { number(random) };
+    let activation = [bound(f32::NEG_INFINITY), bound(f32::INFINITY)];
+    let (bias, count) = (run(bias, 0, random.below(48)), random.below(48));
+    let mut a = [0.0; OUTPUTS];
+    for sum in &mut a {
+        *sum = number(random);
+    }
+    let mut b = a;
+    arch::add_bias(a.get_mut(..count).unwrap_or(&mut []), bias, activation);
+    products::add_bias(b.get_mut(..count).unwrap_or(&mut []), bias, activation);
+    same_bits(&a, &b)
+}
+
 /// Whether all bits are the same, except those of NaNs.
-fn same_bits(a: &[f32], b: &[f32]) -> bool {
+pub(super) fn same_bits(a: &[f32], b: &[f32]) -> bool {
     a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
 }

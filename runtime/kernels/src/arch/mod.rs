@@ -5,6 +5,8 @@
 //! which multiply-accumulate and saturating instructions set, besides the condition flags; on RISC-V `vtype`, `vl` and
 //! `vcsr` (The Rust Reference, "Inline assembly", rules). It is therefore used only if no instruction sets any of them.
 
+#[cfg(all(arm_dsp, arm_vfp))]
+mod arm_blocks;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 mod arm_dsp;
 #[cfg(arm_mve)]
@@ -42,10 +44,17 @@ pub(crate) use crate::composed::{depthwise, multiply};
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v)))]
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
 
+#[cfg(not(all(arm_dsp, arm_vfp)))]
+pub(crate) use crate::block::quantize_block as quantize_q8_0;
+#[cfg(all(arm_dsp, arm_vfp))]
+pub(crate) use arm_blocks::{multiply_q4_0, multiply_q8_0, quantize_q8_0};
+
 #[cfg(not(arm_vfp))]
-pub(crate) use crate::float::products::{depthwise_f32, multiply_f32};
+pub(crate) use crate::float::products::{add_bias, depthwise_f32, multiply_f32};
+#[cfg(not(arm_vfp))]
+pub(crate) use crate::half_to_f32::{f32_to_half, half_to_f32};
 #[cfg(arm_vfp)]
-pub(crate) use arm_vfp::{Element, depthwise_f32, multiply_f32};
+pub(crate) use arm_vfp::{Element, add_bias, depthwise_f32, f32_to_half, half_to_f32, multiply_f32};
 
 /// What an instruction set needs for a type of weights: nothing.
 #[cfg(not(arm_vfp))]
@@ -57,5 +66,7 @@ impl Element for half::f16 {}
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;
+#[cfg(feature = "compare-arch")]
+mod compare_blocks;
 #[cfg(feature = "compare-arch")]
 mod compare_float;

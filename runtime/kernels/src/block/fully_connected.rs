@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::types::{Visit, visit};
 use super::{Block, BlockType, blocks};
-use crate::lines::run;
+use crate::lines::{run, tail};
 use crate::window::div_rem;
 
 /// Parameters of [`fully_connected_block`].
@@ -56,10 +56,14 @@ pub fn fully_connected_block_of<B: Block>(
 ) {
     let (activations, weights) = (blocks::<B::Activation>(activations), blocks::<B>(weights));
     let row_blocks = p.in_features / B::LEN.max(1);
-    for (row, output) in rows.zip(output) {
+    let (mut row, mut rest) = (rows.start, output);
+    // The features of a batch at once.
+    while !rest.is_empty() {
         let (batch, feature) = div_rem(row, p.out_features);
+        let count = p.out_features.saturating_sub(feature).clamp(1, rest.len());
+        let Some((outputs, later)) = rest.split_at_mut_checked(count) else { return };
         let activations = run(activations, batch.wrapping_mul(row_blocks), row_blocks);
-        let weights = run(weights, feature.wrapping_mul(row_blocks), row_blocks);
-        *output = B::vec_dot(weights, activations);
+        B::multiply(tail(weights, feature.wrapping_mul(row_blocks)), activations, outputs);
+        (row, rest) = (row.wrapping_add(count), later);
     }
 }

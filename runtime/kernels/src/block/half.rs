@@ -1,6 +1,6 @@
 //! A half-precision number in two bytes, little-endian.
 
-use crate::half_to_f32::half_to_f32;
+use crate::arch;
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -13,11 +13,11 @@ impl Half {
     /// Rounds to the nearest half, ties to even.
     #[inline]
     pub(crate) fn from_f32(x: f32) -> Self {
-        Self(f16::from_f32(x).to_le_bytes())
+        Self(arch::f32_to_half(x).to_le_bytes())
     }
 
     #[inline]
     pub(crate) fn to_f32(self) -> f32 {
-        half_to_f32(f16::from_le_bytes(self.0))
+        arch::half_to_f32(f16::from_le_bytes(self.0))
     }
 }

@@ -52,10 +52,12 @@ pub use q5_1::BlockQ5_1;
 pub use q5k::BlockQ5K;
 pub use q6k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
+pub(crate) use q8_0::quantize_block;
 pub use q8_1::BlockQ8_1;
 pub use q8k::BlockQ8K;
 pub use tealight_types::BlockType;
 
+use crate::lines::take;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The number of elements in a block of the types without K.
@@ -82,6 +84,16 @@ pub trait Block: Copy + FromBytes + IntoBytes + Immutable + KnownLayout + Unalig
 
     /// The dot product of two rows, over as many blocks as both have.
     fn vec_dot(weights: &[Self], activations: &[Self::Activation]) -> f32;
+
+    /// Writes to each output the dot product of a row of weights with the activations. The rows are adjacent and have
+    /// as many blocks as the activations. If there are too few, some outputs stay unchanged.
+    fn multiply(weights: &[Self], activations: &[Self::Activation], outputs: &mut [f32]) {
+        let mut rows = weights;
+        for output in outputs {
+            let Some(row) = take(&mut rows, activations.len()) else { return };
+            *output = Self::vec_dot(row, activations);
+        }
+    }
 }
 
 /// The whole blocks at the start of `bytes`.

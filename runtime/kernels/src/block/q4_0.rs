@@ -54,4 +54,9 @@ impl Block for BlockQ4_0 {
         }
         sum
     }
+
+    #[cfg(all(arm_dsp, arm_vfp))]
+    fn multiply(weights: &[Self], activations: &[BlockQ8_0], outputs: &mut [f32]) {
+        crate::arch::multiply_q4_0(weights.as_bytes(), activations.as_bytes(), outputs);
+    }
 }

@@ -5,6 +5,7 @@ use super::half::Half;
 use super::lanes::dot;
 use super::search::{greatest_magnitude, inverse, nearest};
 use super::{BLOCK, Block, BlockType};
+use crate::arch;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// 32 elements `d * quants[i]`.
@@ -15,12 +16,13 @@ pub struct BlockQ8_0 {
     quants: [i8; BLOCK],
 }
 
-/// Returns a factor and elements with `x ≈ factor * w`, `|w| <= 127`.
+/// Returns a factor, and writes elements, with `x ≈ factor * w`, `|w| <= 127`.
 #[inline]
-pub(super) fn quantize_block(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
+pub(crate) fn quantize_block(x: &[f32; BLOCK], quants: &mut [i8; BLOCK]) -> f32 {
     let d = greatest_magnitude(x) / 127.0;
     let inverse = inverse(d);
-    (d, x.map(|x| nearest(x * inverse).clamp(-128, 127) as i8))
+    *quants = x.map(|x| nearest(x * inverse).clamp(-128, 127) as i8);
+    d
 }
 
 impl Block for BlockQ8_0 {
@@ -30,9 +32,7 @@ impl Block for BlockQ8_0 {
 
     fn quantize(input: &[f32], output: &mut [Self]) {
         for (x, block) in input.as_chunks().0.iter().zip(output) {
-            let (d, quants) = quantize_block(x);
-            let d = Half::from_f32(d);
-            *block = Self { d, quants };
+            block.d = Half::from_f32(arch::quantize_q8_0(x, &mut block.quants));
         }
     }
 
@@ -49,6 +49,11 @@ impl Block for BlockQ8_0 {
             sum += dot(&w.quants, &x.quants) as f32 * w.d.to_f32() * x.d.to_f32();
         }
         sum
+    }
+
+    #[cfg(all(arm_dsp, arm_vfp))]
+    fn multiply(weights: &[Self], activations: &[Self], outputs: &mut [f32]) {
+        arch::multiply_q8_0(weights.as_bytes(), activations.as_bytes(), outputs);
     }
 }
 

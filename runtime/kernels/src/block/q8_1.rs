@@ -3,8 +3,8 @@
 
 use super::half::Half;
 use super::lanes::dot;
-use super::q8_0::quantize_block;
 use super::{BLOCK, Block, BlockType};
+use crate::arch;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// 32 elements `d * quants[i]`.
@@ -23,12 +23,11 @@ impl Block for BlockQ8_1 {
 
     fn quantize(input: &[f32], output: &mut [Self]) {
         for (x, block) in input.as_chunks().0.iter().zip(output) {
-            let (d, quants) = quantize_block(x);
-            let d = Half::from_f32(d);
-            let sum: i32 = quants.iter().map(|&w| i32::from(w)).sum();
+            let d = Half::from_f32(arch::quantize_q8_0(x, &mut block.quants));
+            let sum: i32 = block.quants.iter().map(|&w| i32::from(w)).sum();
             // A product of halves, rounded to a half. It is computed in f32, then rounded.
             let sum = Half::from_f32(Half::from_f32(sum as f32).to_f32() * d.to_f32());
-            *block = Self { d, sum, quants };
+            (block.d, block.sum) = (d, sum);
         }
     }
 

@@ -71,6 +71,12 @@ pub use softmax::{Softmax, softmax};
 pub use sum::Weight;
 pub use unary::{UnaryFunction, unary};
 
+/// Adds the biases to sums, 0 where there are none, and clamps them to an inclusive range.
+#[inline]
+pub fn add_bias(sums: &mut [f32], bias: &[f32], activation: [f32; 2]) {
+    crate::arch::add_bias(sums, bias, activation);
+}
+
 /// No bounds: the range of an operator without a fused activation.
 pub const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
@@ -83,14 +89,6 @@ fn clamp(x: f32, [min, max]: [f32; 2]) -> f32 {
         max
     } else {
         x
-    }
-}
-
-/// Adds the biases to sums, 0 if there are none, and clamps them.
-#[inline]
-fn add_bias(sums: &mut [f32], bias: &[f32], activation: [f32; 2]) {
-    for (i, sum) in sums.iter_mut().enumerate() {
-        *sum = clamp(*sum + at(bias, i), activation);
     }
 }
 

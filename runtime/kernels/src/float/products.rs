@@ -3,6 +3,7 @@
 //! An instruction set may replace them ([`arch`](crate::arch)); the bits are the same.
 
 use super::sum::{Sum, Weight, add_products};
+use super::{at, clamp};
 use crate::lines::{run, tail};
 use crate::portable::Window;
 
@@ -93,4 +94,11 @@ pub(crate) fn depthwise_f32<W: Weight>(window: &Window, input: &[f32], weights: 
             *sum += x * w.to_f32();
         }
     });
+}
+
+/// Adds the biases to sums, 0 where there are none, and clamps them.
+pub(crate) fn add_bias(sums: &mut [f32], bias: &[f32], activation: [f32; 2]) {
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum = clamp(*sum + at(bias, i), activation);
+    }
 }

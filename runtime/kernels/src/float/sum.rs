@@ -1,7 +1,6 @@
 //! Long sums, which all have the same order, and the types of weights.
 
 use crate::arch;
-use crate::half_to_f32::half_to_f32;
 use crate::portable::Window;
 use half::f16;
 
@@ -21,7 +20,7 @@ impl Weight for f32 {
 impl Weight for f16 {
     #[inline]
     fn to_f32(self) -> f32 {
-        half_to_f32(self)
+        arch::half_to_f32(self)
     }
 }
 

@@ -10,13 +10,17 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build/instruction_set.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    println!("cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, arm_vfp, riscv_m, riscv_v)");
+    println!(
+        "cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, arm_vfp, riscv_m, riscv_v, x86_64_vectors)"
+    );
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
     // Cargo reports the target feature `neon`; among aarch64 targets, only those without floating point lack it.
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let has = |feature| features.split(',').any(|name| name == feature);
     let arm_neon = target.starts_with("aarch64") && has("neon");
+    // Targets of operating systems have SSE2, and with it the conventions for passing vectors. Miri has no CPUID.
+    let x86_64_vectors = target.starts_with("x86_64") && has("sse2") && env::var_os("CARGO_CFG_MIRI").is_none();
     match InstructionSet::of(&target, &flags) {
         Ok(InstructionSet { arm_dsp, arm_mve, arm_vfp, riscv_v }) => {
             let mainline = ["thumbv7m-", "thumbv8m.main-"].iter().any(|name| target.starts_with(name));
@@ -30,6 +34,7 @@ fn main() {
                 ("arm_vfp", arm_vfp),
                 ("riscv_m", target.starts_with("riscv") && has("m") && !riscv_v),
                 ("riscv_v", riscv_v),
+                ("x86_64_vectors", x86_64_vectors),
             ];
             for (name, there) in extensions {
                 if there {

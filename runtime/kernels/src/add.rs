@@ -9,6 +9,7 @@
 
 use core::ops::Range;
 
+use crate::arch::add_some;
 use crate::broadcast::Broadcast;
 use crate::quant::multiply_by_multiplier_smaller_than_one;
 use tealight_types::{ActivationRange, Multiplier};
@@ -65,7 +66,8 @@ impl AddSub {
 ///
 /// A row is `broadcast.row_len` output elements.
 pub fn add(p: &AddSub, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
-    p.broadcast.for_each(rows, a, b, output, |a, b| p.output(p.scaled_a(a).wrapping_add(p.scaled_b(b))));
+    let sum = |a, b| p.output(p.scaled_a(a).wrapping_add(p.scaled_b(b)));
+    p.broadcast.for_each_run(rows, a, b, output, sum, |a, b, output| add_some(p, a, b, output));
 }
 
 /// `a - b` for output rows `rows`; `output` holds those rows only.

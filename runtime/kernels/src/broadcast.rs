@@ -40,6 +40,20 @@ impl Broadcast {
         output: &mut [T],
         f: impl Fn(T, T) -> T,
     ) {
+        self.for_each_run(rows, a, b, output, f, |_, _, _| 0);
+    }
+
+    /// The same; `some` may compute the first elements of operands that lie side by side, and returns their number.
+    #[inline]
+    pub(crate) fn for_each_run<T: Copy>(
+        &self,
+        rows: Range<usize>,
+        a: &[T],
+        b: &[T],
+        output: &mut [T],
+        f: impl Fn(T, T) -> T,
+        some: impl Fn(&[T], &[T], &mut [T]) -> usize,
+    ) {
         let (run, outer) = self.runs();
         let mut at = rows.start.wrapping_mul(self.row_len);
         let len = rows.len().wrapping_mul(self.row_len).min(output.len());
@@ -60,7 +74,7 @@ impl Broadcast {
                 return;
             };
             let (a, b) = (tail(a, a_at), tail(b, b_at));
-            run.apply(a, b, now, &f);
+            run.apply(a, b, now, &f, &some);
             output = later;
             at = at.wrapping_add(count);
         }
@@ -109,9 +123,18 @@ impl Dimension {
 
     /// Writes `f(a, b)` along this dimension.
     #[inline]
-    fn apply<T: Copy>(&self, a: &[T], b: &[T], output: &mut [T], f: impl Fn(T, T) -> T) {
+    fn apply<T: Copy>(
+        &self,
+        a: &[T],
+        b: &[T],
+        output: &mut [T],
+        f: impl Fn(T, T) -> T,
+        some: impl Fn(&[T], &[T], &mut [T]) -> usize,
+    ) {
         match (self.a_stride, self.b_stride) {
             (1, 1) => {
+                let done = some(a, b, output);
+                let (a, b, output) = (tail(a, done), tail(b, done), output.get_mut(done..).unwrap_or(&mut []));
                 for ((output, &a), &b) in output.iter_mut().zip(a).zip(b) {
                     *output = f(a, b);
                 }

@@ -5,7 +5,8 @@
 //! All accumulation wraps.
 //!
 //! The windows of adjacent pixels are multiplied together with all filters, as matrices. Windows inside
-//! the input are used in place if each of their kernel rows is one long run of elements. Others are
+//! the input are used in place if each of their kernel rows is one long run of elements. For others, the
+//! lines of input are copied with their padding if the instruction set has a buffer for them; else they are
 //! gathered in a buffer, with the zero point for taps in the padding. A window at the border that is too
 //! large for the buffer is a dot product of two slices for each clipped kernel row, and clipped taps
 //! contribute the zero point times a sum of weights.
@@ -18,6 +19,7 @@ use core::ops::Range;
 use crate::arch::{SHORTEST_RUN, dot_rows, multiply};
 use crate::lines::{copy, for_each_line, run, tail, take};
 use crate::matrix::{Filters, Inputs, Output, bias};
+use crate::padded::PaddedLines;
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
@@ -48,31 +50,52 @@ pub struct Conv2d {
 /// holds the lines of `rows` only.
 pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], channels: &[Channel], output: &mut [i8]) {
     let [_, out_height, out_width, out_channels] = p.output;
-    let [vertical, horizontal] = Axis::pair(p.input, &p.window);
+    let axes @ [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let whole = horizontal.whole_windows(out_width);
     let layer = Layer::new(p, input, weights, channels);
     if layer.is_pointwise() {
         // All rows of all images are one.
         let at = |input: usize| Taps { taps: 0..1, input };
-        layer.multiply_in_place(&layer.patch(0, &at(rows.start), &at(0)), rows.len() * out_width, output);
+        let patch = layer.patch(0, &at(rows.start), &at(0));
+        layer.multiply_in_place(input, &patch, rows.len() * out_width, output);
         return;
     }
+    let [kernel_height, kernel_width] = p.window.kernel;
+    let room = if layer.is_contiguous(kernel_width) { PaddedLines::room(axes, p.input[3]) } else { 0 };
+    let mut padded = (room > 0).then(PaddedLines::new);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
-        let (image, y) = div_rem(row, out_height);
-        let y = vertical.clip(y);
-        let whole = if y.len() == vertical.kernel && layer.has_long_runs() { whole.clone() } else { 0..0 };
+        let (image, y_out) = div_rem(row, out_height);
+        let y = vertical.clip(y_out);
+        let inside = y.len() == vertical.kernel && layer.has_long_runs();
+        let whole = if inside && out_width > room { whole.clone() } else { 0..0 };
         let (mut x, mut line) = (0, line);
         while x < out_width {
-            let patch = layer.patch(image, &y, &horizontal.clip(x));
+            let end = if x < whole.start { whole.start } else { out_width };
             let count = if whole.contains(&x) {
-                layer.multiply_in_place(&patch, whole.end - x, line);
+                layer.multiply_in_place(input, &layer.patch(image, &y, &horizontal.clip(x)), whole.end - x, line);
                 whole.end - x
+            } else if let Some(padded) = &mut padded {
+                let count = room.min(end - x);
+                let at = [image, y_out, x];
+                // A valid zero point is in the range of a byte.
+                let lines = padded.fill(input, p.input, p.input_zero_point as i8, axes, at, count);
+                let patch = Patch {
+                    input: 0,
+                    input_line: PaddedLines::line(horizontal, p.input[3], count),
+                    input_run: 0,
+                    weights: 0,
+                    weights_line: 0,
+                    lines: kernel_height,
+                    runs: 1,
+                    run_len: kernel_width * layer.inputs,
+                };
+                layer.multiply_in_place(lines, &patch, count, line);
+                count
             } else if layer.filter_len <= GATHERED {
-                let end = if x < whole.start { whole.start } else { out_width };
                 layer.multiply_gathered(image, &y, horizontal, x..end, line)
             } else {
-                layer.convolve(&patch, &y, &horizontal.clip(x), line);
+                layer.convolve(&layer.patch(image, &y, &horizontal.clip(x)), &y, &horizontal.clip(x), line);
                 1
             };
             x += count;
@@ -167,11 +190,11 @@ impl<'a> Layer<'a> {
     }
 
     /// Multiplies the windows of `count` adjacent pixels, of which `patch` is the first, without copying them.
-    fn multiply_in_place(&self, patch: &Patch, count: usize, pixels: &mut [i8]) {
+    fn multiply_in_place(&self, input: &[i8], patch: &Patch, count: usize, pixels: &mut [i8]) {
         let step = self.p.window.stride[1].wrapping_mul(self.p.input[3]);
         let Patch { lines, input_line: line, run_len: run, .. } = *patch;
         for group in 0..self.groups {
-            let values = tail(self.input, patch.input.wrapping_add(group * self.inputs));
+            let values = tail(input, patch.input.wrapping_add(group * self.inputs));
             let outputs = pixels.get_mut(group * self.outputs..).unwrap_or(&mut []);
             let inputs = Inputs { values, count, step, lines, line, run };
             multiply(&self.filters(group), &inputs, self.p.output[3], outputs);

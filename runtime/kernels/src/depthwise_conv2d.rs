@@ -18,6 +18,7 @@ use core::ops::Range;
 use crate::arch::{depthwise, multiply_taps};
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
+use crate::padded::PaddedLines;
 use crate::portable::{Steps, Window, multiply_add_scalar};
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
@@ -52,36 +53,123 @@ pub fn depthwise_conv2d(
     output: &mut [i8],
 ) {
     let [_, out_height, out_width, out_channels] = p.output;
-    let [vertical, horizontal] = Axis::pair(p.input, &p.window);
-    let (multiplier, _) = div_rem(out_channels, p.input[3]);
-    let whole = horizontal.whole_windows(out_width);
-
+    let layer = Layer::new(p, weights, channels);
+    if layer.is_column() {
+        // The rows of an image are the pixels of one row.
+        let p = DepthwiseConv2d { input: swap(p.input), output: swap(p.output), window: swap_axes(&p.window), ..*p };
+        let layer = Layer::new(&p, weights, channels);
+        let mut padded = layer.padded_lines();
+        let (mut rows, mut output) = (rows, output);
+        while !rows.is_empty() {
+            let (image, y) = div_rem(rows.start, out_height);
+            let count = rows.len().min(out_height.saturating_sub(y).max(1));
+            let Some((now, later)) = output.split_at_mut_checked(count * out_channels) else { return };
+            layer.compute_line([image, 0], y..y + count, &mut padded, input, now);
+            (rows, output) = (rows.start + count..rows.end, later);
+        }
+        return;
+    }
+    let mut padded = layer.padded_lines();
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
-        let y = vertical.clip(y);
-        let (mut x, mut line) = (0, line);
-        while x < out_width {
-            // Pixels whose windows are clipped in the same way are computed together.
-            let count = if whole.contains(&x) { whole.end - x } else { 1 };
+        layer.compute_line([image, y], 0..out_width, &mut padded, input, line);
+    });
+}
+
+/// A shape with height and width exchanged.
+fn swap([images, height, width, channels]: [usize; 4]) -> [usize; 4] {
+    [images, width, height, channels]
+}
+
+/// A window with its axes exchanged.
+fn swap_axes(window: &Window2d) -> Window2d {
+    let Window2d { kernel, stride, dilation, pad } = *window;
+    let [kernel, stride, dilation, pad] = [kernel, stride, dilation, pad].map(|[height, width]| [width, height]);
+    Window2d { kernel, stride, dilation, pad }
+}
+
+/// What all rows of a layer share.
+struct Layer<'a> {
+    p: &'a DepthwiseConv2d,
+    axes: [Axis; 2],
+    weights: &'a [i8],
+    channels: &'a [Channel],
+    /// The number of output channels for each input channel.
+    multiplier: usize,
+    /// The output columns whose windows lie inside the input.
+    whole: Range<usize>,
+    /// The number of pixels that there is room for in the buffer for padded lines.
+    room: usize,
+}
+
+impl<'a> Layer<'a> {
+    fn new(p: &'a DepthwiseConv2d, weights: &'a [i8], channels: &'a [Channel]) -> Self {
+        let axes = Axis::pair(p.input, &p.window);
+        let (multiplier, _) = div_rem(p.output[3], p.input[3]);
+        let whole = axes[1].whole_windows(p.output[2]);
+        Self { p, axes, weights, channels, multiplier, whole, room: PaddedLines::room(axes, p.input[3]) }
+    }
+
+    /// A buffer for lines with their padding, if the layer needs one.
+    fn padded_lines(&self) -> Option<PaddedLines> {
+        (self.room > 0).then(PaddedLines::new)
+    }
+
+    /// Whether input, output and kernel are one column wide.
+    fn is_column(&self) -> bool {
+        let window = &self.p.window;
+        [self.p.input[2], self.p.output[2], window.kernel[1]] == [1, 1, 1] && window.pad[1] == 0
+    }
+
+    /// Computes the pixels `xs` of output row `y`.
+    #[inline(never)]
+    fn compute_line(
+        &self,
+        [image, y]: [usize; 2],
+        xs: Range<usize>,
+        padded: &mut Option<PaddedLines>,
+        input: &[i8],
+        line: &mut [i8],
+    ) {
+        let Self { p, axes, weights, channels, room, .. } = *self;
+        let [vertical, horizontal] = axes;
+        let y_taps = vertical.clip(y);
+        let all_fit = xs.len() <= room;
+        let whole = if all_fit || (room > 0 && y_taps.len() < vertical.kernel) { 0..0 } else { self.whole.clone() };
+        let (mut x, mut line) = (xs.start, line);
+        while x < xs.end {
+            let end = if x < whole.start { whole.start.min(xs.end) } else { xs.end };
             let x_taps = horizontal.clip(x);
-            let pixels = Pixels {
-                p,
-                input: tail(input, pixel_start(p.input, [image, y.input, x_taps.input])),
-                weights,
-                channels,
-                count,
-                window: [&y, &x_taps],
-                clipped: y.len() < vertical.kernel || x_taps.len() < horizontal.kernel,
+            let all_taps = |axis: Axis| Taps { taps: 0..axis.kernel, input: 0 };
+            let (source, input_line, taps, count) = match padded {
+                Some(padded) if !whole.contains(&x) => {
+                    let count = room.min(end - x);
+                    // A valid zero point is in the range of a byte.
+                    let lines = padded.fill(input, p.input, p.input_zero_point as i8, axes, [image, y, x], count);
+                    (lines, PaddedLines::line(horizontal, p.input[3], count), axes.map(all_taps), count)
+                }
+                _ => {
+                    let source = tail(input, pixel_start(p.input, [image, y_taps.input, x_taps.input]));
+                    // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
+                    let input_line = p.window.dilation[0].wrapping_mul(p.input[2]).wrapping_mul(p.input[3]);
+                    // Pixels whose windows are clipped in the same way are computed together.
+                    let count = if whole.contains(&x) { whole.end.min(xs.end) - x } else { 1 };
+                    (source, input_line, [y_taps.clone(), x_taps], count)
+                }
             };
-            if multiplier == 1 {
+            let [y_taps, x_taps] = &taps;
+            let clipped = y_taps.len() < vertical.kernel || x_taps.len() < horizontal.kernel;
+            let window = [y_taps, x_taps];
+            let pixels = Pixels { p, input: source, input_line, weights, channels, count, window, clipped };
+            if self.multiplier == 1 {
                 pixels.compute(line);
             } else {
-                pixels.compute_shared(multiplier, line);
+                pixels.compute_shared(self.multiplier, line);
             }
             x += count;
-            line = line.get_mut(count * out_channels..).unwrap_or(&mut []);
+            line = line.get_mut(count * p.output[3]..).unwrap_or(&mut []);
         }
-    });
+    }
 }
 
 /// The number of channels that are summed together.
@@ -92,6 +180,8 @@ struct Pixels<'a> {
     p: &'a DepthwiseConv2d,
     /// From the first pixel's first tap inside the input on.
     input: &'a [i8],
+    /// The distance from the input of one kernel row to that of the next.
+    input_line: usize,
     weights: &'a [i8],
     channels: &'a [Channel],
     count: usize,
@@ -158,16 +248,14 @@ impl Pixels<'_> {
 
     /// The taps inside the input.
     fn taps(&self) -> Window {
-        let [_, _, in_width, in_channels] = self.p.input;
+        let [.., in_channels] = self.p.input;
         let out_channels = self.p.output[3];
         let [y, x] = self.window;
-        // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
-        let [vertical, horizontal] = self.p.window.dilation;
-        let input_line = vertical.wrapping_mul(in_width).wrapping_mul(in_channels);
+        let [_, horizontal] = self.p.window.dilation;
         Window {
             lines: y.len(),
             runs: x.len(),
-            line: [input_line, self.p.window.kernel[1] * out_channels],
+            line: [self.input_line, self.p.window.kernel[1] * out_channels],
             run: [horizontal.wrapping_mul(in_channels), out_channels],
         }
     }

@@ -35,6 +35,7 @@
 //! | 64-bit Arm with NEON | `aarch64-*` | |
 //! | RISC-V with V, 64 bits | `riscv64*` | `-C target-feature=+zve64x` |
 //! | RISC-V with Zve32x | `riscv32*` | `-C target-feature=+zve32x,+zvl128b` |
+//! | x86-64 with AVX2, AVX-VNNI or AVX-512 VNNI, found at run time | `x86_64-*` | |
 //!
 //! A program sets them for its target in its `.cargo/config.toml`:
 //!
@@ -110,8 +111,9 @@ mod matrix;
 mod mean;
 mod mul;
 mod pad;
+mod padded;
 mod pool2d;
-#[cfg_attr(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v), allow(dead_code))]
+#[cfg_attr(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors), allow(dead_code))]
 // always built, because the instruction set's versions are compared with it
 mod portable;
 mod prelu;

@@ -3,6 +3,7 @@
 //! Every loop that an instruction set may do faster is in this module, with an interface of slices and small arrays.
 //! Another module with the same functions can replace it.
 
+use crate::add::AddSub;
 use crate::lines::tail;
 use crate::quant::{Channel, requantize_accumulator};
 use tealight_types::ActivationRange;
@@ -12,6 +13,10 @@ pub(crate) const ROWS: usize = 4;
 
 /// The minimum number of adjacent input elements with which a window's row is used in place rather than copied.
 pub(crate) const SHORTEST_RUN: usize = 16;
+
+/// The number of elements of a buffer into which the lines of a window at the border are copied with their padding; 0 if
+/// such windows are clipped instead, which takes less memory.
+pub(crate) const PADDED: usize = 0;
 
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.
 ///
@@ -152,4 +157,11 @@ pub(crate) fn requantize(
     for ((output, &accumulator), channel) in outputs.iter_mut().zip(accumulators).zip(channels) {
         *output = requantize_accumulator(accumulator, channel, zero_point, activation);
     }
+}
+
+/// Adds the first elements of two slices, as many as an instruction set adds faster than one by one, and returns their
+/// number.
+#[inline]
+pub(crate) fn add_some(_: &AddSub, _: &[i8], _: &[i8], _: &mut [i8]) -> usize {
+    0
 }

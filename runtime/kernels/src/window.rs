@@ -53,11 +53,16 @@ impl Axis {
         Taps { taps: start..end, input }
     }
 
+    /// The number of input coordinates from the first tap to the last.
+    #[inline]
+    pub(crate) fn extent(self) -> usize {
+        self.kernel.saturating_sub(1).saturating_mul(self.dilation.max(1)).saturating_add(1)
+    }
+
     /// The output coordinates below `outputs` whose windows have all taps inside the input.
     #[inline]
     pub(crate) fn whole_windows(self, outputs: usize) -> Range<usize> {
-        let extent = self.kernel.saturating_sub(1).saturating_mul(self.dilation.max(1)).saturating_add(1);
-        let Some(room) = self.pad.saturating_add(self.input).checked_sub(extent) else { return 0..0 };
+        let Some(room) = self.pad.saturating_add(self.input).checked_sub(self.extent()) else { return 0..0 };
         let stride = self.stride.max(1);
         let range = self.pad.div_ceil(stride)..(room / stride).saturating_add(1).min(outputs);
         if range.is_empty() { 0..0 } else { range }

@@ -23,6 +23,8 @@ mod arm_vfp;
 mod riscv_m;
 #[cfg(riscv_v)]
 mod riscv_v;
+#[cfg(x86_64_vectors)]
+mod x86_64;
 
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
@@ -38,10 +40,14 @@ pub(crate) use arm_v7m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, mult
 pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+#[cfg(x86_64_vectors)]
+pub(crate) use x86_64::{
+    PADDED, ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize,
+};
 
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::composed::{depthwise, multiply};
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
 
 #[cfg(not(all(arm_dsp, arm_vfp)))]
@@ -63,6 +69,9 @@ pub trait Element {}
 impl Element for f32 {}
 #[cfg(not(arm_vfp))]
 impl Element for half::f16 {}
+
+#[cfg(not(x86_64_vectors))]
+pub(crate) use crate::portable::{PADDED, add_some};
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

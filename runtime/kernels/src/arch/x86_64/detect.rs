@@ -1,0 +1,76 @@
+//! Finds the processor's vector instructions at run time.
+//!
+//! Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, CPUID; volume 1, "Detection of
+//! Intel AVX2" and "Detection of AVX-512 instruction groups".
+
+use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use core::sync::atomic::{AtomicU8, Ordering};
+
+/// The vector instructions that the kernels use, from few to many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vectors {
+    /// None: the portable loops.
+    Portable,
+    /// AVX2.
+    Avx2,
+    /// AVX2 and AVX-VNNI: products of bytes.
+    AvxVnni,
+    /// AVX2 and the part of AVX-512 that has AVX-VNNI's instructions in another encoding: VNNI and VL.
+    Avx512Vnni,
+}
+
+/// The instructions that the processor and the operating system support.
+#[inline]
+pub(crate) fn vectors() -> Vectors {
+    /// 0 before the first call, then the number in [`FOUND`] plus one.
+    static CACHE: AtomicU8 = AtomicU8::new(0);
+    const FOUND: [Vectors; 4] = [Vectors::Portable, Vectors::Avx2, Vectors::AvxVnni, Vectors::Avx512Vnni];
+    let index = match CACHE.load(Ordering::Relaxed) {
+        0 => {
+            let found = detect();
+            let index = FOUND.iter().position(|&one| one == found).unwrap_or(0);
+            CACHE.store(index as u8 + 1, Ordering::Relaxed);
+            index
+        }
+        cached => usize::from(cached) - 1,
+    };
+    FOUND.get(index).copied().unwrap_or(Vectors::Portable)
+}
+
+/// Whether a word has all of these bits.
+fn has(word: u32, bits: &[u32]) -> bool {
+    bits.iter().all(|bit| word & (1 << bit) != 0)
+}
+
+#[cold]
+fn detect() -> Vectors {
+    if __cpuid(0).eax < 7 {
+        return Vectors::Portable;
+    }
+    let (features, extended) = (__cpuid(1), __cpuid_count(7, 0));
+    // OSXSAVE: the operating system has enabled XGETBV; AVX.
+    if !has(features.ecx, &[27, 28]) || !has(extended.ebx, &[5]) {
+        return Vectors::Portable;
+    }
+    // SAFETY: OSXSAVE is set.
+    let saved = unsafe { state_components() };
+    // The operating system saves the 256-bit registers.
+    if !has(saved, &[1, 2]) {
+        return Vectors::Portable;
+    }
+    // It saves the 32 registers and the masks of AVX-512; F, VL; VNNI.
+    if has(saved, &[5, 6, 7]) && has(extended.ebx, &[16, 31]) && has(extended.ecx, &[11]) {
+        return Vectors::Avx512Vnni;
+    }
+    if extended.eax >= 1 && has(__cpuid_count(7, 1).eax, &[4]) { Vectors::AvxVnni } else { Vectors::Avx2 }
+}
+
+/// The state components that the operating system saves: the low half of XCR0.
+///
+/// # Safety
+/// The operating system must have enabled XSAVE.
+#[target_feature(enable = "xsave")]
+unsafe fn state_components() -> u32 {
+    // SAFETY: guaranteed by the caller; register 0 always exists then.
+    (unsafe { _xgetbv(0) }) as u32
+}

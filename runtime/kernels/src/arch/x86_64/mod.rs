@@ -1,0 +1,120 @@
+//! x86-64 with AVX2, and with its byte products (AVX-VNNI, or VNNI of AVX-512), found at run time; the portable loops
+//! on processors without AVX2.
+
+mod depthwise;
+mod detect;
+mod dot;
+mod multiply;
+mod requantize;
+
+use crate::add::AddSub;
+use crate::matrix::{Filters, Inputs, Output};
+use crate::portable::{Steps, Window};
+use crate::quant::Channel;
+use crate::{composed, portable};
+use detect::{Vectors, vectors};
+use dot::{Avx2, Avx512Vnni, AvxVnni};
+use multiply::can_store;
+use tealight_types::ActivationRange;
+
+pub(crate) use crate::portable::{ROWS, dot_rows, multiply_taps};
+
+/// Every row of a window is used in place: [`multiply()`] copies windows itself.
+pub(crate) const SHORTEST_RUN: usize = 1;
+
+/// The number of elements of the buffer for lines with their padding: a row of most networks with small pictures.
+pub(crate) const PADDED: usize = 8192;
+
+/// [`composed::multiply`], in tiles of registers.
+#[inline(never)]
+pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    if !inputs.fit(filters, output_step, outputs.len()) {
+        return;
+    }
+    // SAFETY: the processor has these instructions, the operands fit, and the windows can be stored.
+    unsafe {
+        match vectors() {
+            Vectors::Avx512Vnni if can_store::<Avx512Vnni>(filters.len) => {
+                multiply_avx512_vnni(filters, inputs, output_step, outputs);
+            }
+            Vectors::AvxVnni if can_store::<AvxVnni>(filters.len) => {
+                multiply_avx_vnni(filters, inputs, output_step, outputs);
+            }
+            Vectors::Avx2 if can_store::<Avx2>(filters.len) => multiply_avx2(filters, inputs, output_step, outputs),
+            _ => composed::multiply(filters, inputs, output_step, outputs),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`multiply::multiply`].
+#[target_feature(enable = "avx2")]
+unsafe fn multiply_avx2(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { multiply::multiply::<Avx2>(filters, inputs, output_step, outputs) }
+}
+
+/// # Safety
+/// As for [`multiply::multiply`].
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn multiply_avx_vnni(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { multiply::multiply::<AvxVnni>(filters, inputs, output_step, outputs) }
+}
+
+/// # Safety
+/// As for [`multiply::multiply`].
+#[target_feature(enable = "avx2,avx512f,avx512vl,avx512vnni")]
+unsafe fn multiply_avx512_vnni(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { multiply::multiply::<Avx512Vnni>(filters, inputs, output_step, outputs) }
+}
+
+/// [`composed::depthwise`], sixteen channels at a time.
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
+#[inline(never)]
+pub(crate) fn depthwise(
+    initial: &[i32],
+    window: &Window,
+    steps: &Steps,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    if vectors() == Vectors::Portable || !depthwise::takes(window, channels.len()) {
+        return composed::depthwise(initial, window, steps, input, weights, channels, output, outputs);
+    }
+    if steps.fit(window, channels.len(), [input.len(), weights.len()], outputs.len()) {
+        // SAFETY: the processor has AVX2, and the operands fit.
+        unsafe { depthwise::depthwise(initial, window, steps, input, weights, channels, output, outputs) }
+    }
+}
+
+/// [`portable::requantize`], eight at a time.
+#[inline]
+pub(crate) fn requantize(
+    accumulators: &[i32],
+    channels: &[Channel],
+    zero_point: i32,
+    activation: ActivationRange,
+    outputs: &mut [i8],
+) {
+    if vectors() == Vectors::Portable {
+        return portable::requantize(accumulators, channels, zero_point, activation, outputs);
+    }
+    // SAFETY: the processor has AVX2.
+    unsafe { requantize::requantize(accumulators, channels, Output { zero_point, activation }, outputs) }
+}
+
+/// [`portable::add_some`], eight at a time.
+pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], outputs: &mut [i8]) -> usize {
+    // Those of every checked model; others may saturate.
+    let usual = [p.a, p.b, p.output].iter().all(|m| m.multiplier >= 0 && (-31..=0).contains(&m.shift));
+    if vectors() == Vectors::Portable || !usual {
+        return portable::add_some(p, a, b, outputs);
+    }
+    // SAFETY: the processor has AVX2.
+    unsafe { requantize::add(p, a, b, outputs) }
+}

@@ -132,14 +132,15 @@ macro_rules! tile {
                 "ldr r7, [r0, #{run}]",
                 "ldr r0, [r0, #{values}]",
                 "cmp r5, #0",
-                "beq 7f",
+                "bne 3f",
+                "b 7f",
                 "3:",
                 "str r5, [sp]",
                 "adds r0, r0, r7",
                 $(concat!("adds ", $weights, ", ", $weights, ", r7"),)+
                 "rsbs r5, r7, #0",
-                // The elements that are no block of four.
-                "lsls r6, r5, #30",
+                // The elements that are no block of eight.
+                "lsls r6, r5, #29",
                 "beq 5f",
                 "4:",
                 "ldrsb r6, [r0, r5]",
@@ -149,12 +150,12 @@ macro_rules! tile {
                     concat!("add ", $sum, ", r7"),
                 )+
                 "adds r5, #1",
-                "lsls r6, r5, #30",
+                "lsls r6, r5, #29",
                 "bne 4b",
                 "cmp r5, #0",
                 "beq 6f",
                 "5:",
-                ".rept 4",
+                ".rept 8",
                 "ldrsb r6, [r0, r5]",
                 $(
                     concat!("ldrsb r7, [", $weights, ", r5]"),

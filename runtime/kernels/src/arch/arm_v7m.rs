@@ -413,8 +413,32 @@ pub(crate) fn depthwise(
         return;
     }
     let taps = Taps::of(window);
-    let (mut input, mut outputs) = (input, outputs);
-    for _ in 0..steps.count {
+    let (mut input, mut outputs, mut left) = (input, outputs, steps.count);
+    let adjacent = window.runs == 3 && window.run == [steps.input; 2];
+    while adjacent && left >= 3 && count > 0 && window.lines > 0 {
+        let mut triple = Triple {
+            input: input.as_ptr(),
+            weights: weights.as_ptr(),
+            initial: initial.as_ptr(),
+            channels: channels.as_ptr(),
+            outputs: outputs.as_mut_ptr(),
+            zero_point: output.zero_point,
+            line: window.line,
+            step: steps.input,
+            lines: window.lines,
+            output_step: steps.output,
+            count: count.min(initial.len()),
+        };
+        // SAFETY: the windows of `left` pixels and their outputs lie within the slices, as `fit` has checked.
+        unsafe { depthwise_triple(&mut triple) };
+        if output.activation != ActivationRange::FULL {
+            clamp(output.activation, count, steps.output, 3, outputs);
+        }
+        input = tail(input, 3 * steps.input);
+        outputs = outputs.get_mut(3 * steps.output..).unwrap_or(&mut []);
+        left -= 3;
+    }
+    for _ in 0..left {
         let (initial, initial_rest) = initial.as_chunks::<BLOCK>();
         let (blocks, channels_rest) = channels.as_chunks::<BLOCK>();
         let mut at = 0;
@@ -441,6 +465,108 @@ pub(crate) fn depthwise(
         input = tail(input, steps.input);
         outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
     }
+}
+
+/// Three adjacent pixels of a depthwise convolution, whose windows are three taps wide and move by one tap.
+///
+/// The first five fields are loaded together, and are then those of the next channel.
+#[repr(C)]
+struct Triple {
+    input: *const i8,
+    weights: *const i8,
+    initial: *const i32,
+    channels: *const Channel,
+    outputs: *mut i8,
+    zero_point: i32,
+    /// Distances from one kernel row to the next, in the input and in the weights.
+    line: [usize; 2],
+    /// The distance from one tap to the next in both, and from one pixel to the next.
+    step: usize,
+    /// The number of kernel rows, not 0.
+    lines: usize,
+    output_step: usize,
+    /// The number of channels, not 0.
+    count: usize,
+}
+
+/// Computes all channels of three pixels: five columns of the input and three of weights in a kernel row are loaded once
+/// for nine products.
+///
+/// # Safety
+/// All operands must lie within allocated memory.
+#[unsafe(naked)]
+unsafe extern "C" fn depthwise_triple(triple: &mut Triple) {
+    naked_asm!(
+        "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "mov lr, r0",
+        "2:",
+        "ldm lr, {{r0, r1, r7, r8, r9}}",
+        "ldr r4, [r7], #4",
+        "add r5, r0, #1",
+        "add r6, r1, #1",
+        "add r8, r8, #12",
+        "add r9, r9, #1",
+        "stm lr, {{r5, r6, r7, r8, r9}}",
+        "mov r5, r4",
+        "mov r6, r4",
+        "ldrd r11, r12, [lr, #{line}]",
+        "ldrd r2, lr, [lr, #{step}]",
+        "3:",
+        "ldrsb r7, [r1]",
+        "ldrsb r8, [r1, r2]",
+        "ldrsb r9, [r1, r2, lsl #1]",
+        "ldrsb r10, [r0]",
+        "ldrsb r3, [r0, r2]",
+        "mla r4, r10, r7, r4",
+        "mla r4, r3, r8, r4",
+        "mla r5, r3, r7, r5",
+        "ldrsb r10, [r0, r2, lsl #1]",
+        "add r3, r0, r2",
+        "ldrsb r3, [r3, r2, lsl #1]",
+        "mla r4, r10, r9, r4",
+        "mla r5, r10, r8, r5",
+        "mla r6, r10, r7, r6",
+        "ldrsb r10, [r0, r2, lsl #2]",
+        "mla r5, r3, r9, r5",
+        "mla r6, r3, r8, r6",
+        "mla r6, r10, r9, r6",
+        "add r0, r0, r11",
+        "add r1, r1, r12",
+        "subs lr, #1",
+        "bne 3b",
+        "ldr lr, [sp]",
+        "ldr r0, [lr, #{channels}]",
+        "ldrd r1, r3, [lr, #{outputs}]",
+        "ldrd r10, r11, [r0, #-8]",
+        "mov r2, #0x40000000",
+        "rsbs r11, r11, #-1",
+        "ble 5f",
+        requantize!("r4"),
+        requantize!("r5"),
+        requantize!("r6"),
+        "4:",
+        "ldr lr, [sp]",
+        "ldrd r12, r0, [lr, #{output_step}]",
+        "strb r4, [r1, #-1]!",
+        "strb r5, [r1, r12]",
+        "strb r6, [r1, r12, lsl #1]",
+        "subs r0, #1",
+        "str r0, [lr, #{count}]",
+        "bne 2b",
+        "pop {{r0, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+        "5:",
+        requantize_seldom!("r4"),
+        requantize_seldom!("r5"),
+        requantize_seldom!("r6"),
+        "b 4b",
+        line = const offset_of!(Triple, line),
+        step = const offset_of!(Triple, step),
+        channels = const offset_of!(Triple, channels),
+        outputs = const offset_of!(Triple, outputs),
+        output_step = const offset_of!(Triple, output_step),
+        count = const offset_of!(Triple, count),
+        seldom = sym requantize_seldom,
+    )
 }
 
 /// [`portable::multiply_taps`]: eight channels at a time.

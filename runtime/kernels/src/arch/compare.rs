@@ -128,14 +128,14 @@ fn same_taps(random: &mut Random) -> bool {
         *initial = random.next() as i32 >> random.below(32);
     }
     let initial = run(&initial, 0, channels.len());
-    let window = Window {
-        lines: random.below(4),
-        runs: random.below(4),
-        line: [random.below(60), random.below(60)],
-        run: [random.below(45), random.below(45)],
-    };
+    // Taps are often as far apart in the input as in the weights, and as far as pixels.
+    let (step, adjacent) = (random.below(45), random.below(2) == 0);
+    let apart = if adjacent { [step; 2] } else { [random.below(45), random.below(45)] };
+    let line = [random.below(60), random.below(60)];
+    let window = Window { lines: random.below(4), runs: random.below(4), line, run: apart };
     let output = random.output();
-    let steps = Steps { count: random.below(7), input: random.below(45), output: channels.len() + random.below(5) };
+    let input_step = if adjacent { step } else { random.below(45) };
+    let steps = Steps { count: random.below(7), input: input_step, output: channels.len() + random.below(5) };
     let (mut a, mut b) = ([7i8; SIZE], [7i8; SIZE]);
     arch::depthwise(initial, &window, &steps, input, weights, channels, output, &mut a);
     if steps.fit(&window, channels.len(), [input.len(), weights.len()], SIZE) {

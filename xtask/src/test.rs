@@ -236,7 +236,7 @@ fn host_tests(context: &Context) -> Result<()> {
 
 fn no_panic(context: &Context) -> Result<()> {
     // One board of each architecture and of each version of the kernels.
-    [board::DEFAULT, "microbit", "mps3-an547", "riscv32-virt", "riscv64-virt-v", "aarch64-virt"]
+    [board::DEFAULT, "microbit", "mps3-an547", "riscv32-virt", "riscv64-virt-v", "aarch64-virt", "aarch64-virt-a76"]
         .iter()
         .try_for_each(|board| check_no_panic::check_no_panic(context, board))
 }

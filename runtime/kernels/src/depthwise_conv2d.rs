@@ -121,6 +121,27 @@ impl<'a> Layer<'a> {
         [self.p.input[2], self.p.output[2], window.kernel[1]] == [1, 1, 1] && window.pad[1] == 0
     }
 
+    /// Computes a line by the instruction set's own function for lines; returns false if it has to be computed otherwise.
+    #[cfg(arm_neon)]
+    fn whole_line(&self, image: usize, y: &Taps, input: &[i8], line: &mut [i8]) -> bool {
+        let (p, [vertical, horizontal]) = (self.p, self.axes);
+        let [_, _, in_width, depth] = p.input;
+        let line_of_taps = crate::arch::Line {
+            input: tail(input, pixel_start(p.input, [image, y.input, 0])),
+            // With a single kernel row the dilation has no effect; it may be huge, and these products may wrap.
+            input_line: p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(depth),
+            weights: self.weights,
+            channels: run(self.channels, 0, depth),
+            height: vertical.kernel,
+            y,
+            horizontal,
+            // A valid zero point is in the range of a byte.
+            input_zero_point: p.input_zero_point as i8,
+            output: Output { zero_point: p.output_zero_point, activation: p.activation },
+        };
+        crate::arch::depthwise_line(&line_of_taps, p.output[2], line)
+    }
+
     /// Computes the pixels `xs` of output row `y`.
     #[inline(never)]
     fn compute_line(
@@ -134,6 +155,10 @@ impl<'a> Layer<'a> {
         let Self { p, axes, weights, channels, room, .. } = *self;
         let [vertical, horizontal] = axes;
         let y_taps = vertical.clip(y);
+        #[cfg(arm_neon)]
+        if self.multiplier == 1 && xs == (0..p.output[2]) && self.whole_line(image, &y_taps, input, line) {
+            return;
+        }
         let all_fit = xs.len() <= room;
         let whole = if all_fit || (room > 0 && y_taps.len() < vertical.kernel) { 0..0 } else { self.whole.clone() };
         let (mut x, mut line) = (xs.start, line);

@@ -33,6 +33,7 @@
 //! | Cortex-M33, M35P with DSP | `thumbv8m.main-*` | `-C target-cpu=cortex-m33` |
 //! | Cortex-M52, M55, M85 with MVE | `thumbv8m.main-*` | `-C target-cpu=cortex-m55 -C target-feature=-mve.fp` |
 //! | 64-bit Arm with NEON | `aarch64-*` | |
+//! | 64-bit Arm with dot products | `aarch64-*` | on Linux found at run time; elsewhere `-C target-feature=+dotprod` |
 //! | RISC-V with V, 64 bits | `riscv64*` | `-C target-feature=+zve64x` |
 //! | RISC-V with Zve32x | `riscv32*` | `-C target-feature=+zve32x,+zvl128b` |
 //! | x86-64 with AVX2, AVX-VNNI or AVX-512 VNNI, found at run time | `x86_64-*` | |

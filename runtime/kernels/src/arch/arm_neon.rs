@@ -8,7 +8,20 @@
 //! `SQRDMULH` is the rounded doubling high product. `SRSHL` is a rounding shift with ties upward; as in the portable
 //! function, a negative number is decremented before it is shifted.
 
-use crate::portable::{self, Window};
+mod add;
+mod depthwise;
+mod depthwise_line;
+mod finish;
+mod multiply;
+mod products;
+#[cfg(any(target_feature = "dotprod", target_os = "linux", target_os = "android"))]
+mod sdot;
+#[cfg(not(target_feature = "dotprod"))]
+mod smull;
+
+use crate::composed;
+use crate::matrix::{Filters, Inputs, Output};
+use crate::portable::{self, Steps, Window};
 use crate::quant::Channel;
 use core::arch::aarch64::{
     int8x8_t, int8x16_t, int16x8_t, int32x4_t, int32x4x3_t, vaddq_s32, vaddvq_s32, vaddw_high_s16, vaddw_s16, vand_s8,
@@ -16,13 +29,75 @@ use core::arch::aarch64::{
     vld3q_s32, vmaxq_s32, vminq_s32, vmovn_s16, vmovn_s32, vmull_high_s8, vmull_s8, vpadalq_s16, vqaddq_s32,
     vqrdmulhq_s32, vreinterpret_s32_s8, vrshlq_s32, vshlq_s32, vshrq_n_s32, vst1q_s32,
 };
+use finish::Finish;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::composed::{depthwise, multiply};
 pub(crate) use crate::portable::SHORTEST_RUN;
+pub(crate) use add::add_some;
+pub(crate) use depthwise_line::{Line, depthwise_line};
 
 /// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;
+
+/// [`composed::multiply`].
+#[inline(never)]
+pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    let rows = filters.channels.len();
+    if rows < 4 || inputs.run == 0 || inputs.lines == 0 || (inputs.run < 16 && inputs.lines > 1) {
+        return composed::multiply(filters, inputs, output_step, outputs);
+    }
+    if !inputs.fit(filters, output_step, outputs.len()) || inputs.count == 0 {
+        return;
+    }
+    // SAFETY: the target has the instruction, and the operands fit.
+    #[cfg(target_feature = "dotprod")]
+    unsafe {
+        multiply::multiply::<sdot::Dot>(filters, inputs, output_step, outputs);
+    }
+    #[cfg(not(target_feature = "dotprod"))]
+    {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if sdot::is_available() {
+            // SAFETY: the core has the instruction, and the operands fit.
+            unsafe { multiply::multiply::<sdot::Dot>(filters, inputs, output_step, outputs) };
+            return;
+        }
+        // SAFETY: this file is compiled only for targets with NEON, and the operands fit.
+        unsafe { multiply::multiply::<smull::Long>(filters, inputs, output_step, outputs) };
+    }
+}
+
+/// [`composed::depthwise`].
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
+#[inline(never)]
+pub(crate) fn depthwise(
+    initial: &[i32],
+    window: &Window,
+    steps: &Steps,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let count = channels.len();
+    if count < 8 || initial.len() < count {
+        return composed::depthwise(initial, window, steps, input, weights, channels, output, outputs);
+    }
+    if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
+        return;
+    }
+    let (input, weights, outputs) = (input.as_ptr(), weights.as_ptr(), outputs.as_mut_ptr());
+    let finish = Finish::new(&output);
+    // A column of taps is a line of them.
+    let window = match *window {
+        Window { lines, runs: 1, line, .. } => Window { lines: 1, runs: lines, line, run: line },
+        window => window,
+    };
+    let job = depthwise::Job { initial, window, steps, input, weights, channels, finish, outputs };
+    // SAFETY: the operands fit.
+    unsafe { job.compute() };
+}
 
 /// [`portable::dot_rows`]: sixteen elements of each row in one iteration.
 #[inline]

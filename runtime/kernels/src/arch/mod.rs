@@ -31,7 +31,9 @@ pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, mult
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_neon)]
-pub(crate) use arm_neon::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use arm_neon::{
+    Line, ROWS, SHORTEST_RUN, add_some, depthwise, depthwise_line, dot_rows, multiply, multiply_taps, requantize,
+};
 #[cfg(arm_v6m)]
 pub(crate) use arm_v6m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_v7m)]
@@ -71,7 +73,9 @@ impl Element for f32 {}
 impl Element for half::f16 {}
 
 #[cfg(not(x86_64_vectors))]
-pub(crate) use crate::portable::{PADDED, add_some};
+pub(crate) use crate::portable::PADDED;
+#[cfg(not(any(arm_neon, x86_64_vectors)))]
+pub(crate) use crate::portable::add_some;
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

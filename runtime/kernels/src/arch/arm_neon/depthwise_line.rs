@@ -1,0 +1,205 @@
+//! Whole lines of depthwise convolutions: a tap in the padding is read from a register's worth of zero points, so that
+//! pixels at the border are computed in the same tiles as the others.
+
+use super::depthwise::{add_products, load};
+use super::finish::{Factors, Finish, shifts_left};
+use crate::matrix::Output;
+use crate::quant::Channel;
+use crate::window::{Axis, Taps};
+use core::arch::aarch64::{int32x4_t, vget_high_s8, vget_low_s8, vst1_s8, vst1q_s8};
+
+/// A line of output pixels, each channel of which reads the input channel of the same number.
+pub(crate) struct Line<'a> {
+    /// The input, from the first kernel row inside it on.
+    pub(crate) input: &'a [i8],
+    /// The distance between kernel rows in the input.
+    pub(crate) input_line: usize,
+    pub(crate) weights: &'a [i8],
+    pub(crate) channels: &'a [Channel],
+    /// The number of kernel rows, and those inside the input.
+    pub(crate) height: usize,
+    pub(crate) y: &'a Taps,
+    pub(crate) horizontal: Axis,
+    pub(crate) input_zero_point: i8,
+    pub(crate) output: Output,
+}
+
+/// The minimum number of pixels in a line.
+pub(crate) const SHORTEST_LINE: usize = 3;
+
+/// Computes `width` pixels. Returns false, and writes nothing, if they are fewer than [`SHORTEST_LINE`], there are fewer
+/// than eight channels, or the operands do not fit.
+#[inline(never)]
+pub(crate) fn depthwise_line(line: &Line<'_>, width: usize, outputs: &mut [i8]) -> bool {
+    let (count, axis) = (line.channels.len(), &line.horizontal);
+    let pixels = axis.input.saturating_mul(count);
+    let last_line = line.input_line.saturating_mul(line.y.len().saturating_sub(1));
+    let taps = line.height.saturating_mul(axis.kernel);
+    let fits = (line.y.len() == 0 || last_line.saturating_add(pixels) <= line.input.len())
+        && taps.saturating_mul(count) <= line.weights.len()
+        && width.saturating_mul(count) <= outputs.len();
+    if width < SHORTEST_LINE || count < 8 || !fits {
+        return false;
+    }
+    let zero_points = [line.input_zero_point; 16];
+    let job = Job { line, zero_points: zero_points.as_ptr(), finish: Finish::new(&line.output), width, count };
+    let (outputs, mut at) = (outputs.as_mut_ptr(), 0);
+    // SAFETY: the operands fit.
+    unsafe {
+        while count - at >= 16 {
+            job.block::<2, 4>(at, outputs);
+            at += 16;
+        }
+        if count - at >= 8 {
+            job.block::<1, 2>(at, outputs);
+            at += 8;
+        }
+        if at < count {
+            // Overlaps with the block before.
+            job.block::<1, 2>(count - 8, outputs);
+        }
+    }
+    true
+}
+
+struct Job<'a> {
+    line: &'a Line<'a>,
+    /// Sixteen bytes.
+    zero_points: *const i8,
+    finish: Finish,
+    width: usize,
+    /// The number of channels.
+    count: usize,
+}
+
+impl Job<'_> {
+    /// Computes `8 * H` channels, which have `G = 2 * H` vectors of sums, from `at` on.
+    ///
+    /// # Safety
+    /// The operands must fit, and the channels be there.
+    #[inline(always)]
+    unsafe fn block<const H: usize, const G: usize>(&self, at: usize, outputs: *mut i8) {
+        let mut pixel = 0;
+        while pixel < self.width {
+            let output = outputs.wrapping_add(pixel * self.count + at);
+            // SAFETY: guaranteed by the caller.
+            pixel += unsafe {
+                match self.width - pixel {
+                    5 => self.tile::<5, H, G>(pixel, at, output),
+                    3 | 6 => self.tile::<3, H, G>(pixel, at, output),
+                    _ => self.tile::<4, H, G>(pixel, at, output),
+                }
+            };
+        }
+    }
+
+    /// Computes `P` adjacent pixels, and returns `P`.
+    ///
+    /// # Safety
+    /// As of [`block`](Self::block), and the pixels must be there.
+    #[inline(always)]
+    unsafe fn tile<const P: usize, const H: usize, const G: usize>(
+        &self,
+        pixel: usize,
+        at: usize,
+        output: *mut i8,
+    ) -> usize {
+        let Line { y, height, horizontal, .. } = *self.line;
+        let channels = self.line.channels.as_ptr().wrapping_add(at);
+        // SAFETY: guaranteed by the caller.
+        let bias: [int32x4_t; G] =
+            core::array::from_fn(|group| unsafe { Factors::load(channels.wrapping_add(4 * group), 0).bias });
+        let mut sums = [bias; P];
+        let mut weights = self.line.weights.as_ptr().wrapping_add(at);
+        let [pixels, dilation, step] =
+            [horizontal.input, horizontal.dilation.max(1), horizontal.stride].map(|n| n.wrapping_mul(self.count));
+        // The tap's position in a line of the input, in elements; huge if it is to the left of it.
+        let first = pixel.wrapping_mul(step).wrapping_sub(horizontal.pad.wrapping_mul(self.count));
+        let mut row = self.line.input.as_ptr().wrapping_add(at);
+        // Whether no tap is to the left or to the right of the input.
+        let reach = (P - 1).wrapping_mul(step).wrapping_add(horizontal.kernel.saturating_sub(1).wrapping_mul(dilation));
+        let between = P == 4 && first < pixels && reach < pixels - first;
+        for ky in 0..height {
+            let inside = y.taps.contains(&ky);
+            if between {
+                let (mut tap, [dilation, step]) = match inside {
+                    true => (row.wrapping_add(first), [dilation, step]),
+                    false => (self.zero_points, [0, 0]),
+                };
+                for _ in 0..horizontal.kernel {
+                    // SAFETY: guaranteed by the caller; there are sixteen zero points.
+                    unsafe {
+                        let w = load::<H>(weights);
+                        for (i, sums) in sums.iter_mut().enumerate() {
+                            add_products::<H, G>(sums, load::<H>(tap.wrapping_add(i * step)), w);
+                        }
+                    }
+                    tap = tap.wrapping_add(dilation);
+                    weights = weights.wrapping_add(self.count);
+                }
+                if inside {
+                    row = row.wrapping_add(self.line.input_line);
+                }
+                continue;
+            }
+            let mut tap = first;
+            for _ in 0..horizontal.kernel {
+                // SAFETY: guaranteed by the caller; there are sixteen zero points.
+                unsafe {
+                    let w = load::<H>(weights);
+                    let mut place = tap;
+                    for sums in &mut sums {
+                        let there = inside && place < pixels;
+                        let x = if there { row.wrapping_add(place) } else { self.zero_points };
+                        add_products::<H, G>(sums, load::<H>(x), w);
+                        place = place.wrapping_add(step);
+                    }
+                }
+                tap = tap.wrapping_add(dilation);
+                weights = weights.wrapping_add(self.count);
+            }
+            if inside {
+                row = row.wrapping_add(self.line.input_line);
+            }
+        }
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.store::<P, G>(channels, sums, output) };
+        P
+    }
+
+    /// Requantizes and stores `P` adjacent pixels.
+    ///
+    /// # Safety
+    /// The channels and the outputs must be there.
+    #[inline(always)]
+    unsafe fn store<const P: usize, const G: usize>(
+        &self,
+        channels: *const Channel,
+        sums: [[int32x4_t; G]; P],
+        output: *mut i8,
+    ) {
+        // SAFETY: guaranteed by the caller.
+        let factors: [Factors; G] =
+            core::array::from_fn(|group| unsafe { Factors::load(channels.wrapping_add(4 * group), 0) });
+        let shifts_left = shifts_left(&factors);
+        let bytes = |sums: [int32x4_t; 4]| self.finish.bytes(&factors, shifts_left, sums);
+        let at = |pixel: usize| output.wrapping_add(pixel * self.count);
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            if G == 4 {
+                for (pixel, sums) in sums.iter().enumerate() {
+                    vst1q_s8(at(pixel), bytes([sums[0], sums[1], sums[2 % G], sums[3 % G]]));
+                }
+            } else {
+                for pixel in (0..P).step_by(2) {
+                    let [a, b] = [sums[pixel], sums[(pixel + 1).min(P - 1)]];
+                    let bytes = bytes([a[0], a[1], b[0], b[1]]);
+                    vst1_s8(at(pixel), vget_low_s8(bytes));
+                    if pixel + 1 < P {
+                        vst1_s8(at(pixel + 1), vget_high_s8(bytes));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,11 +1,13 @@
 //! Matrix products and depthwise convolutions composed of smaller loops of the instruction set, for those that have no
 //! version of their own.
 
+use crate::DepthwiseConv2d;
 use crate::arch::{ROWS, dot_rows, multiply_taps};
 use crate::lines::{copy, run, tail, take};
 use crate::matrix::{Filters, Inputs, Output, bias};
 use crate::portable::{Steps, Window};
 use crate::quant::Channel;
+use core::ops::Range;
 
 /// Computes for each input `i` and each row `r` of the weights
 /// `outputs[i * output_step + r] = requantized(bias[r] + offset + dot product)`.
@@ -23,6 +25,31 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
         rest.by::<4>().by::<1>();
         values = tail(values, inputs.step);
         outputs = outputs.get_mut(output_step..).unwrap_or(&mut []);
+    }
+}
+
+/// The maximum number of elements in a window that is gathered. In a larger one, runs are long enough to use in place.
+pub(crate) const GATHERED: usize = 576;
+
+/// Multiplies `count` inputs as [`multiply`] does, which `gather` copies one after the other to a buffer, those of a range
+/// in one call. An input has at most [`GATHERED`] elements.
+pub(crate) fn multiply_gathered(
+    filters: &Filters<'_>,
+    count: usize,
+    output_step: usize,
+    outputs: &mut [i8],
+    gather: &mut dyn FnMut(Range<usize>, &mut [i8]),
+) {
+    let (len, mut outputs) = (filters.len, outputs);
+    let together = (GATHERED / len.max(1)).min(count).max(1);
+    let mut buffer = [0; GATHERED];
+    for from in (0..count).step_by(together) {
+        let inputs = from..count.min(from + together);
+        let Some(values) = buffer.get_mut(..inputs.len() * len) else { return };
+        gather(inputs.clone(), values);
+        let inputs = Inputs { values, count: inputs.len(), step: len, lines: 1, line: 0, run: len };
+        crate::arch::multiply(filters, &inputs, output_step, outputs);
+        outputs = outputs.get_mut(inputs.count * output_step..).unwrap_or(&mut []);
     }
 }
 
@@ -89,4 +116,18 @@ pub(crate) fn depthwise(
         input = tail(input, steps.input);
         outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
     }
+}
+
+/// Computes row `[image, y]` of a depthwise convolution, of which `output` is the line, from `[input, weights]`. Returns
+/// whether it did: without a version of its own, an instruction set does not.
+#[inline]
+pub(crate) fn depthwise_line(_: &DepthwiseConv2d, _: [usize; 2], _: [&[i8]; 2], _: &[Channel], _: &mut [i8]) -> bool {
+    false
+}
+
+/// Copies inputs, so that they have no gaps. Returns whether it did: without a version of its own, an instruction set does
+/// not.
+#[inline]
+pub(crate) fn gather(_: &Inputs<'_>, _: &mut [i8]) -> bool {
+    false
 }

@@ -16,8 +16,9 @@
 
 use core::ops::Range;
 
-use crate::arch::{SHORTEST_RUN, dot_rows, multiply};
-use crate::lines::{copy, for_each_line, run, tail, take};
+use crate::arch::{SHORTEST_RUN, copy_run, dot_rows, gather, multiply, multiply_gathered};
+use crate::composed::GATHERED;
+use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::{Filters, Inputs, Output, bias};
 use crate::padded::PaddedLines;
 use crate::portable::sum;
@@ -68,13 +69,13 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
         let (image, y_out) = div_rem(row, out_height);
         let y = vertical.clip(y_out);
         let inside = y.len() == vertical.kernel && layer.has_long_runs();
-        let whole = if inside && out_width > room { whole.clone() } else { 0..0 };
+        let in_place = if inside && out_width > room { whole.clone() } else { 0..0 };
         let (mut x, mut line) = (0, line);
         while x < out_width {
-            let end = if x < whole.start { whole.start } else { out_width };
-            let count = if whole.contains(&x) {
-                layer.multiply_in_place(input, &layer.patch(image, &y, &horizontal.clip(x)), whole.end - x, line);
-                whole.end - x
+            let end = if x < in_place.start { in_place.start } else { out_width };
+            let count = if in_place.contains(&x) {
+                layer.multiply_in_place(input, &layer.patch(image, &y, &horizontal.clip(x)), in_place.end - x, line);
+                in_place.end - x
             } else if let Some(padded) = &mut padded {
                 let count = room.min(end - x);
                 let at = [image, y_out, x];
@@ -93,9 +94,11 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
                 layer.multiply_in_place(lines, &patch, count, line);
                 count
             } else if layer.filter_len <= GATHERED {
-                layer.multiply_gathered(image, &y, horizontal, x..end, line)
+                layer.multiply_gathered(image, &y, (horizontal, &whole), x..end, line);
+                end - x
             } else {
-                layer.convolve(&layer.patch(image, &y, &horizontal.clip(x)), &y, &horizontal.clip(x), line);
+                let x = horizontal.clip(x);
+                layer.convolve(&layer.patch(image, &y, &x), &y, &x, line);
                 1
             };
             x += count;
@@ -103,9 +106,6 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
         }
     });
 }
-
-/// The maximum number of elements in a window that is gathered. In a larger one, runs are long enough to use in place.
-const GATHERED: usize = 576;
 
 /// The operands, with the sizes of a group.
 struct Layer<'a> {
@@ -191,42 +191,71 @@ impl<'a> Layer<'a> {
 
     /// Multiplies the windows of `count` adjacent pixels, of which `patch` is the first, without copying them.
     fn multiply_in_place(&self, input: &[i8], patch: &Patch, count: usize, pixels: &mut [i8]) {
-        let step = self.p.window.stride[1].wrapping_mul(self.p.input[3]);
-        let Patch { lines, input_line: line, run_len: run, .. } = *patch;
         for group in 0..self.groups {
-            let values = tail(input, patch.input.wrapping_add(group * self.inputs));
+            let patch = Patch { input: patch.input.wrapping_add(group * self.inputs), ..*patch };
             let outputs = pixels.get_mut(group * self.outputs..).unwrap_or(&mut []);
-            let inputs = Inputs { values, count, step, lines, line, run };
-            multiply(&self.filters(group), &inputs, self.p.output[3], outputs);
+            multiply(&self.filters(group), &self.inputs_of(input, &patch, count), self.p.output[3], outputs);
         }
     }
 
-    /// Copies the windows of as many of the pixels `xs` as fit into a buffer, and multiplies them. Returns their number.
+    /// The windows of `count` adjacent pixels, of which `patch` is the first; a kernel row is one run.
+    fn inputs_of<'b>(&self, input: &'b [i8], patch: &Patch, count: usize) -> Inputs<'b> {
+        let step = self.p.window.stride[1].wrapping_mul(self.p.input[3]);
+        let Patch { lines, input_line: line, run_len: run, .. } = *patch;
+        Inputs { values: tail(input, patch.input), count, step, lines, line, run }
+    }
+
+    /// Multiplies the windows of the pixels `xs`, copied to a buffer of the instruction set.
+    ///
+    /// The windows of the pixels `whole` are clipped at neither side.
     fn multiply_gathered(
         &self,
         image: usize,
         y: &Taps,
-        horizontal: Axis,
+        (horizontal, whole): (Axis, &Range<usize>),
         xs: Range<usize>,
         pixels: &mut [i8],
-    ) -> usize {
-        let len = self.filter_len;
-        let count = (GATHERED / len.max(1)).min(xs.len()).max(1);
-        let mut buffer = [0; GATHERED];
+    ) {
         for group in 0..self.groups {
-            for_each_line(xs.start..xs.start + count, len, &mut buffer, |x, window| {
-                let mut patch = self.patch(image, y, &horizontal.clip(x));
-                patch.input = patch.input.wrapping_add(group * self.inputs);
-                patch.gather(self.input, self.p.input_zero_point, window);
-            });
             let outputs = pixels.get_mut(group * self.outputs..).unwrap_or(&mut []);
-            let inputs = Inputs { values: &buffer, count, step: len, lines: 1, line: 0, run: len };
-            multiply(&self.filters(group), &inputs, self.p.output[3], outputs);
+            multiply_gathered(&self.filters(group), xs.len(), self.p.output[3], outputs, &mut |pixels, windows| {
+                let xs = xs.start + pixels.start..xs.start + pixels.end;
+                self.gather(group, image, y, (horizontal, whole), xs, windows);
+            });
         }
-        count
+    }
+
+    /// Copies the windows of the pixels `xs` in one group, with the zero point for taps in the padding.
+    #[inline(never)]
+    fn gather(
+        &self,
+        group: usize,
+        image: usize,
+        y: &Taps,
+        (horizontal, whole): (Axis, &Range<usize>),
+        xs: Range<usize>,
+        windows: &mut [i8],
+    ) {
+        let step = self.p.window.stride[1].wrapping_mul(self.p.input[3]);
+        let (len, mut x, mut left) = (self.filter_len, xs.start, windows);
+        while x < xs.end {
+            let mut patch = self.patch(image, y, &horizontal.clip(x));
+            patch.input = patch.input.wrapping_add(group * self.inputs);
+            // Pixels whose windows are whole differ by the step alone.
+            let count = if whole.contains(&x) { whole.end.min(xs.end) - x } else { 1 };
+            let Some((now, later)) = left.split_at_mut_checked(count * len) else { return };
+            if !(patch.is_whole(len) && gather(&self.inputs_of(self.input, &patch, count), now)) {
+                for_each_line(0..count, len, now, |_, window| {
+                    patch.gather(self.input, self.p.input_zero_point, window);
+                    patch.input = patch.input.wrapping_add(step);
+                });
+            }
+            (x, left) = (x + count, later);
+        }
     }
 
     /// Computes one pixel whose window is clipped and too large for the buffer: all its output channels, four at a time.
+    #[inline(never)]
     fn convolve(&self, patch: &Patch, y: &Taps, x: &Taps, pixel: &mut [i8]) {
         let padding = Padding {
             zero_point: self.p.input_zero_point,
@@ -271,8 +300,13 @@ struct Patch {
 }
 
 impl Patch {
+    /// Whether the window has no taps in the padding, and each of its rows is one run. A filter has `len` elements.
+    fn is_whole(&self, len: usize) -> bool {
+        self.runs == 1 && self.lines * self.run_len == len
+    }
+
     /// Copies the window's inputs in the order of a filter's weights, with the zero point for taps in the padding.
-    #[inline]
+    #[inline(never)]
     fn gather(&self, input: &[i8], zero_point: i32, window: &mut [i8]) {
         if self.lines * self.runs * self.run_len < window.len() {
             // A valid zero point is in the range of a byte.
@@ -285,7 +319,7 @@ impl Patch {
                 let from = from.wrapping_add(kx.wrapping_mul(self.input_run));
                 let at = at.wrapping_add(kx.wrapping_mul(self.run_len));
                 if let Some(to) = window.get_mut(at..at.wrapping_add(self.run_len)) {
-                    copy(to, run(input, from, self.run_len));
+                    copy_run(to, run(input, from, self.run_len));
                 }
             }
         }
@@ -304,6 +338,7 @@ struct Padding<'a> {
 
 impl Padding<'_> {
     /// The sum of the weights of `filter` whose taps are in the padding.
+    #[inline(never)]
     fn sum(&self, filter: &[i8]) -> i32 {
         let [y, x] = self.window;
         let mut total = 0i32;
@@ -323,7 +358,7 @@ impl Padding<'_> {
 }
 
 /// Adds the whole window to the accumulators of `N` filters.
-#[inline]
+#[inline(never)]
 fn accumulate<const N: usize>(
     accumulators: &mut [i32; N],
     patch: &Patch,

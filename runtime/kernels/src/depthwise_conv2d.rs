@@ -15,7 +15,7 @@
 
 use core::ops::Range;
 
-use crate::arch::{depthwise, multiply_taps};
+use crate::arch::{depthwise, depthwise_line, multiply_taps};
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
 use crate::padded::PaddedLines;
@@ -153,6 +153,12 @@ impl<'a> Layer<'a> {
         line: &mut [i8],
     ) {
         let Self { p, axes, weights, channels, room, .. } = *self;
+        if self.multiplier == 1
+            && xs == (0..p.output[2])
+            && depthwise_line(p, [image, y], [input, weights], channels, line)
+        {
+            return;
+        }
         let [vertical, horizontal] = axes;
         let y_taps = vertical.clip(y);
         #[cfg(arm_neon)]
@@ -217,6 +223,7 @@ struct Pixels<'a> {
 
 impl Pixels<'_> {
     /// Computes all channels, each from its own input channel.
+    #[inline(never)]
     fn compute(&self, outputs: &mut [i8]) {
         let [.., in_channels] = self.p.input;
         let out_channels = self.p.output[3];
@@ -236,6 +243,7 @@ impl Pixels<'_> {
     }
 
     /// Computes all channels, `multiplier` of them from each input channel.
+    #[inline(never)]
     fn compute_shared(&self, multiplier: usize, outputs: &mut [i8]) {
         let [.., in_channels] = self.p.input;
         let step = self.p.window.stride[1].wrapping_mul(in_channels);
@@ -302,6 +310,7 @@ impl Pixels<'_> {
 
     /// Adds the taps in the padding: the kernel rows above and below the input, and in the others the taps to the left
     /// and to the right of it.
+    #[inline(never)]
     fn padding(&self, accumulators: &mut [i32], at: usize) {
         // A valid zero point is in the range of a byte.
         let zero_points = [self.p.input_zero_point as i8; BLOCK];

@@ -95,7 +95,7 @@ mod add;
 mod arch;
 pub mod block;
 mod broadcast;
-#[cfg_attr(any(arm_v6m, arm_v7m, riscv_m), allow(dead_code))]
+#[cfg_attr(any(all(arm_dsp, not(arm_mve)), arm_v6m, arm_v7m, riscv_m), allow(dead_code))]
 // for those instruction sets that have no version of their own
 mod composed;
 mod concat;

@@ -52,6 +52,15 @@ impl<'a> Inputs<'a> {
         Self { values, count: 1, step: 0, lines: 1, line: 0, run: values.len() }
     }
 
+    /// Where the last input ends.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        // A saturated sum exceeds the length of any slice.
+        let last = self.count.saturating_sub(1);
+        let lines = self.line.saturating_mul(self.lines.saturating_sub(1));
+        self.step.saturating_mul(last).saturating_add(lines).saturating_add(self.run)
+    }
+
     /// Whether all inputs lie within the values, all rows of `filters` within their weights, and all outputs, those of
     /// adjacent inputs `output_step` elements apart, within `outputs` elements; and an input has as many elements as a
     /// row.
@@ -59,10 +68,8 @@ impl<'a> Inputs<'a> {
     pub(crate) fn fit(&self, filters: &Filters<'_>, output_step: usize, outputs: usize) -> bool {
         // A saturated sum exceeds the length of any slice.
         let last = self.count.saturating_sub(1);
-        let lines = self.line.saturating_mul(self.lines.saturating_sub(1));
-        let inputs = self.step.saturating_mul(last).saturating_add(lines).saturating_add(self.run);
         let rows = filters.channels.len();
-        inputs <= self.values.len()
+        self.end() <= self.values.len()
             && self.lines.saturating_mul(self.run) == filters.len
             && filters.len.saturating_mul(rows) <= filters.weights.len()
             && output_step.saturating_mul(last).saturating_add(rows) <= outputs

@@ -9,8 +9,19 @@ use crate::quant::Channel;
 use core::arch::asm;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::composed::{depthwise, multiply};
+mod definition;
+mod lines;
+mod products;
+mod rows;
+mod sums;
+mod widen;
+
+pub(crate) use crate::composed::depthwise;
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN};
+pub(crate) use lines::depthwise_line;
+pub(crate) use products::{multiply, multiply_gathered};
+pub(crate) use sums::add_some;
+pub(crate) use widen::gather;
 
 /// [`portable::dot_rows`]: four rows at a time, four elements of each in one iteration.
 #[inline]
@@ -86,7 +97,7 @@ fn rest<const N: usize>(accumulators: &mut [i32; N], input: &[i8], weights: &[i8
 }
 
 /// [`portable::multiply_taps`]: tap by tap, four channels in one iteration.
-#[inline]
+#[inline(never)]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
     let Window { lines, runs, line, run } = *window;
     if !window.fits(accumulators.len(), [input.len(), weights.len()]) {
@@ -161,7 +172,7 @@ unsafe fn multiply_add(accumulators: *mut i32, input: *const i8, weights: *const
 ///
 /// A 64-bit product is doubled by `ADDS` and `ADC`, and rounded by the bit that is then the highest of its lower half.
 /// A right shift leaves the last bit shifted out in the carry, which is used for rounding.
-#[inline]
+#[inline(never)]
 pub(crate) fn requantize(
     accumulators: &[i32],
     channels: &[Channel],
@@ -240,5 +251,39 @@ pub(crate) fn requantize(
             (accumulators.get(done..), channels.get(done..), outputs.get_mut(done..))
     {
         portable::requantize(accumulators, channels, zero_point, activation, outputs);
+    }
+}
+
+/// [`copy`](crate::lines::copy): words, the last of which may overlap the one before. For few elements, faster than a
+/// call of `memcpy`.
+#[inline]
+pub(crate) fn copy_run(output: &mut [i8], input: &[i8]) {
+    let len = output.len().min(input.len());
+    if len < 4 {
+        for (output, &x) in output.iter_mut().zip(input) {
+            *output = x;
+        }
+        return;
+    }
+    // SAFETY: both slices have at least `len` bytes, and `len` is at least 4.
+    unsafe {
+        asm!(
+            "subs {left}, {left}, #4",
+            "ble 3f",
+            "2:",
+            "ldr {word}, [{input}], #4",
+            "subs {left}, {left}, #4",
+            "str {word}, [{output}], #4",
+            "bgt 2b",
+            // Zero to three bytes back.
+            "3:",
+            "ldr {word}, [{input}, {left}]",
+            "str {word}, [{output}, {left}]",
+            input = inout(reg) input.as_ptr() => _,
+            output = inout(reg) output.as_mut_ptr() => _,
+            left = inout(reg) len => _,
+            word = out(reg) _,
+            options(nostack),
+        );
     }
 }

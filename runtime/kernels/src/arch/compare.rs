@@ -5,8 +5,8 @@ use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
-use crate::{arch, portable};
-use tealight_types::ActivationRange;
+use crate::{DepthwiseConv2d, arch, portable};
+use tealight_types::{ActivationRange, Window2d};
 
 /// Runs `cases` random cases and returns the number of the first in which the two differ.
 ///
@@ -49,6 +49,8 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
             && same_bytes(&mut random)
             && same_products(&mut random)
             && same_taps(&mut random)
+            && same_rows(&mut random)
+            && same_lines(&mut random)
             && compare_float::same(&mut random)
             && compare_blocks::same(&mut random);
         if !same {
@@ -113,16 +115,107 @@ fn same_products(random: &mut Random) -> bool {
     let (mut a, mut b) = ([7i8; SIZE], [7i8; SIZE]);
     arch::multiply(&filters, &inputs, step, &mut a);
     if inputs.fit(&filters, step, SIZE) {
-        for i in 0..inputs.count {
-            for (r, channel) in channels.iter().enumerate() {
-                let mut sum = channel.bias.wrapping_add(filters.offset);
-                for line in 0..lines {
-                    let x = run(inputs.values, i * inputs.step + line * inputs.line, run_len);
-                    let w = run(filters.weights, r * filters.len + line * run_len, run_len);
-                    sum = sum.wrapping_add(dot_product(x, w));
-                }
-                store(&mut b, i * step + r, sum, channel, filters.output);
+        multiply_by_definition(&filters, &inputs, step, &mut b);
+    }
+    // Inputs without gaps, gathered by a function.
+    let (mut c, mut d) = ([7i8; SIZE], [7i8; SIZE]);
+    let count = inputs.count.min(inputs.values.len().checked_div(filters.len).unwrap_or(0));
+    let inputs = Inputs { count, step: filters.len, lines: 1, line: 0, run: filters.len, ..inputs };
+    arch::multiply_gathered(&filters, count, step, &mut c, &mut |range, values| {
+        let all = tail(inputs.values, range.start * filters.len);
+        for (to, &x) in values.iter_mut().zip(all) {
+            *to = x;
+        }
+    });
+    if inputs.fit(&filters, step, SIZE) {
+        multiply_by_definition(&filters, &inputs, step, &mut d);
+    }
+    a == b && c == d
+}
+
+/// Bytes at an address that is a multiple of four.
+#[repr(C, align(4))]
+struct Aligned<const N: usize>([i8; N]);
+
+/// Compares the products of one input with several rows with their definition: rows of up to 480 elements, most of which
+/// begin at multiples of four.
+fn same_rows(random: &mut Random) -> bool {
+    let (mut values, mut weights) = (Aligned([0; 480]), Aligned([0; 1928]));
+    for byte in values.0.iter_mut().chain(&mut weights.0) {
+        *byte = random.byte();
+    }
+    let len = 8 * random.below(61);
+    let channels: [Channel; 30] = random.channels();
+    let rows = random.below(31).min(1920usize.checked_div(len).unwrap_or(0));
+    let filters = Filters {
+        weights: tail(&weights.0, if random.below(4) == 0 { 1 } else { 4 * random.below(2) }),
+        channels: run(&channels, 0, rows),
+        len,
+        offset: random.next() as i32 >> random.below(32),
+        output: random.output(),
+    };
+    let inputs = Inputs::one(run(&values.0, 0, len));
+    let (mut a, mut b) = ([7i8; 32], [7i8; 32]);
+    arch::multiply(&filters, &inputs, rows, &mut a);
+    if inputs.fit(&filters, rows, b.len()) {
+        multiply_by_definition(&filters, &inputs, rows, &mut b);
+    }
+    a == b
+}
+
+/// The products of all inputs with all rows.
+fn multiply_by_definition(filters: &Filters<'_>, inputs: &Inputs<'_>, step: usize, outputs: &mut [i8]) {
+    for i in 0..inputs.count {
+        for (r, channel) in filters.channels.iter().enumerate() {
+            let mut sum = channel.bias.wrapping_add(filters.offset);
+            for line in 0..inputs.lines {
+                let x = run(inputs.values, i * inputs.step + line * inputs.line, inputs.run);
+                let w = run(filters.weights, r * filters.len + line * inputs.run, inputs.run);
+                sum = sum.wrapping_add(dot_product(x, w));
             }
+            store(outputs, i * step + r, sum, channel, filters.output);
+        }
+    }
+}
+
+/// Compares a line of a depthwise convolution of 3 x 3 taps with its definition, if the instruction set computes it.
+fn same_lines(random: &mut Random) -> bool {
+    let (input, weights) = (random.bytes(), random.bytes());
+    let channels: [Channel; 13] = random.channels();
+    let output = random.output();
+    let depth = 1 + random.below(12);
+    let [height, width, out_width] = [1 + random.below(4), 1 + random.below(8), 1 + random.below(9)];
+    let p = DepthwiseConv2d {
+        input: [1, height, width, depth],
+        output: [1, 4, out_width, depth],
+        window: Window2d {
+            kernel: [3, 3],
+            stride: [1 + random.below(3), 1 + random.below(3)],
+            dilation: [1, 1],
+            pad: [random.below(3), random.below(3)],
+        },
+        input_zero_point: random.below(256) as i32 - 128,
+        output_zero_point: output.zero_point,
+        activation: output.activation,
+    };
+    let y = random.below(4);
+    let (mut a, mut b) = ([7i8; 108], [7i8; 108]);
+    let lines = a.get_mut(..out_width * depth).unwrap_or(&mut []);
+    if !arch::depthwise_line(&p, [0, y], [&input, &weights], &channels, lines) {
+        return true;
+    }
+    for x in 0..out_width {
+        for (c, channel) in run(&channels, 0, depth).iter().enumerate() {
+            let mut sum = channel.bias;
+            for tap in 0..9 {
+                let at = [y * p.window.stride[0] + tap / 3, x * p.window.stride[1] + tap % 3];
+                let [row, column] = [at[0].wrapping_sub(p.window.pad[0]), at[1].wrapping_sub(p.window.pad[1])];
+                let zero_point = [p.input_zero_point as i8];
+                let inside = row < height && column < width;
+                let x = if inside { run(&input, (row * width + column) * depth + c, 1) } else { &zero_point };
+                sum = sum.wrapping_add(dot_product(x, run(&weights, tap * depth + c, 1)));
+            }
+            store(&mut b, x * depth + c, sum, channel, output);
         }
     }
     a == b
@@ -247,21 +340,25 @@ impl Random {
     fn bytes<const N: usize>(&mut self) -> [i8; N] {
         let mut bytes = [0; N];
         for byte in &mut bytes {
-            // Of any magnitude, and often at the ends of the range.
-            *byte = match self.below(8) {
-                0 => i8::MIN,
-                1 => i8::MAX,
-                _ => self.next() as i8,
-            };
+            *byte = self.byte();
         }
         bytes
+    }
+
+    /// Often at the ends of the range.
+    fn byte(&mut self) -> i8 {
+        match self.below(8) {
+            0 => i8::MIN,
+            1 => i8::MAX,
+            _ => self.next() as i8,
+        }
     }
 
     /// Channels that a checked model may have, most of which map sums of few products into the range of a byte.
     fn channels<const N: usize>(&mut self) -> [Channel; N] {
         let mut channels = [Channel { bias: 0, multiplier: 0, shift: 0 }; N];
         for channel in &mut channels {
-            channel.bias = self.next() as i32 >> (8 + self.below(24));
+            channel.bias = self.next() as i32 >> if self.below(8) == 0 { self.below(4) } else { 8 + self.below(24) };
             channel.multiplier = (self.next() >> 1) as i32;
             channel.shift = if self.below(8) == 0 { self.below(62) as i32 - 31 } else { -(self.below(16) as i32) };
         }

@@ -71,10 +71,16 @@ pub trait Element {}
 impl Element for f32 {}
 #[cfg(not(arm_vfp))]
 impl Element for half::f16 {}
+#[cfg(not(all(arm_dsp, not(arm_mve))))]
+pub(crate) use crate::composed::{depthwise_line, gather, multiply_gathered};
+#[cfg(not(all(arm_dsp, not(arm_mve))))]
+pub(crate) use crate::lines::copy as copy_run;
+#[cfg(all(arm_dsp, not(arm_mve)))]
+pub(crate) use arm_dsp::{add_some, copy_run, depthwise_line, gather, multiply_gathered};
 
 #[cfg(not(x86_64_vectors))]
 pub(crate) use crate::portable::PADDED;
-#[cfg(not(any(arm_neon, x86_64_vectors)))]
+#[cfg(not(any(all(arm_dsp, not(arm_mve)), arm_neon, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;
 
 #[cfg(feature = "compare-arch")]

@@ -180,7 +180,7 @@ fn multiply_by_definition(filters: &Filters<'_>, inputs: &Inputs<'_>, step: usiz
 
 /// Compares a line of a depthwise convolution of 3 x 3 taps with its definition, if the instruction set computes it.
 fn same_lines(random: &mut Random) -> bool {
-    let (input, weights) = (random.bytes(), random.bytes());
+    let (input, weights): ([i8; SIZE], [i8; SIZE]) = (random.bytes(), random.bytes());
     let channels: [Channel; 13] = random.channels();
     let output = random.output();
     let depth = 1 + random.below(12);

@@ -11,16 +11,761 @@
 // it. Every loop here therefore restores `lr`, and names its other registers, so that none of them is allocated to
 // `lr`.
 
-use crate::portable::Window;
+use crate::composed;
+use crate::matrix::{Filters, Inputs, Output};
+use crate::portable::{Steps, Window};
 use crate::quant::Channel;
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
+use core::mem::offset_of;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::composed::{depthwise, multiply};
 pub(crate) use crate::portable::SHORTEST_RUN;
 
 /// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
+
+/// The operands of the tiles, and their state. The assembly knows the offsets of the fields.
+#[repr(C, align(8))]
+struct Tiles {
+    /// The first elements of a tile's inputs.
+    inputs: [*const i8; 3],
+    /// A tile's rows: the first and third, the second and fourth.
+    rows: [*const i8; 4],
+    run: usize,
+    lines: usize,
+    /// Distances from where a loop over a run ends, a multiple of sixteen elements from its start, to the next run.
+    next_run: [usize; 2],
+    /// Where a tile's outputs go.
+    outputs: *mut i8,
+    output_step: usize,
+    left: usize,
+    zero_point: i32,
+    offset: i32,
+    bounds: [i32; 2],
+    /// Bias, left shift, multiplier, 1 if there is a right shift, and right shift of a tile's channels.
+    constants: [[i32; 4]; 5],
+    first_input: *const i8,
+    step: usize,
+    tiles: usize,
+    weights: *const i8,
+    len: usize,
+    channels: *const Channel,
+    row_count: usize,
+    first_output: *mut i8,
+    /// Distances to the next tile: now, after the first tile, and after the others; in the inputs and in the outputs.
+    advance: [[usize; 2]; 3],
+    /// From where a row ends to the row four later, for one input at a time.
+    next_row: usize,
+}
+
+/// [`composed::multiply`](crate::composed::multiply): tiles of three inputs by four rows.
+///
+/// Where rows or inputs are left over, the last tile begins so much earlier that it is whole; its outputs are the same
+/// again.
+#[inline(never)]
+pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    let Filters { weights, channels, len, offset, output } = *filters;
+    let Inputs { values, count, step, lines, line, run } = *inputs;
+    if channels.len() < 4 || len == 0 {
+        composed::multiply(filters, inputs, output_step, outputs);
+        return;
+    }
+    if count == 0 || !inputs.fit(filters, output_step, outputs.len()) {
+        return;
+    }
+    let whole = run.next_multiple_of(16);
+    // One input is left over from tiles of three; two share a tile with an input before them, if there is one.
+    let tiles = if count % 3 == 2 && count > 3 { count / 3 + 1 } else { count / 3 };
+    let first = if count % 3 == 2 { 2 } else { 3 };
+    let mut state = Tiles {
+        inputs: [values.as_ptr(); 3],
+        rows: [weights.as_ptr(); 4],
+        run,
+        lines,
+        next_run: [line.wrapping_sub(whole), run.wrapping_sub(whole)],
+        outputs: outputs.as_mut_ptr(),
+        output_step,
+        left: 0,
+        zero_point: output.zero_point,
+        offset,
+        bounds: output.activation.bounds(),
+        constants: [[0; 4]; 5],
+        first_input: values.as_ptr(),
+        step,
+        tiles,
+        weights: weights.as_ptr(),
+        len,
+        channels: channels.as_ptr(),
+        row_count: channels.len(),
+        first_output: outputs.as_mut_ptr(),
+        advance: [[0; 2], [step * first, output_step * first], [step * 3, output_step * 3]],
+        next_row: len.wrapping_mul(3).wrapping_add(run).wrapping_sub(whole),
+    };
+    if tiles > 0 {
+        // SAFETY: `fit` has checked that all inputs, rows and outputs lie within their slices, and there is a tile of
+        // each. A tile reads and writes only whole inputs, rows, channels and outputs.
+        unsafe { multiply_tiles(&raw mut state) };
+    }
+    for input in if tiles * 3 >= count { count } else { tiles * 3 }..count {
+        state.first_input = values.as_ptr().wrapping_add(input * step);
+        state.first_output = outputs.as_mut_ptr().wrapping_add(input * output_step);
+        state.weights = weights.as_ptr();
+        state.channels = channels.as_ptr();
+        state.row_count = channels.len();
+        // SAFETY: as above; four rows at a time, of which there are as many.
+        unsafe { multiply_one(&raw mut state) };
+    }
+}
+
+/// Sixteen elements of three inputs, multiplied with those of two rows.
+macro_rules! tile {
+    ($multiply:literal) => {
+        concat!(
+            "vldrb.u8 q6, [r9], #16\n",
+            "vldrb.u8 q5, [r1], #16\n",
+            $multiply,
+            " r0, q5, q6\n",
+            "vldrb.u8 q7, [r11], #16\n",
+            $multiply,
+            " r2, q5, q7\n",
+            "vldrb.u8 q5, [r3], #16\n",
+            $multiply,
+            " r4, q5, q6\n",
+            $multiply,
+            " r8, q5, q7\n",
+            "vldrb.u8 q5, [r5], #16\n",
+            $multiply,
+            " r10, q5, q6\n",
+            $multiply,
+            " r12, q5, q7\n",
+        )
+    };
+}
+
+/// The loop over the elements of a run after the first sixteen, and the step to the next run. The code goes on at
+/// label `$end`.
+macro_rules! tile_loop {
+    ($loop:literal, $run:literal, $end:literal) => {
+        concat!(
+            $loop,
+            ":\n",
+            tile!("vmladava.s8"),
+            "letp lr, ",
+            $loop,
+            "b\n",
+            "subs r7, r7, #1\n",
+            "beq ",
+            $end,
+            "f\n",
+            $run,
+            ":\n",
+            "ldr lr, [r6, #{next_run}]\n",
+            "add r1, r1, lr\n",
+            "add r3, r3, lr\n",
+            "add r5, r5, lr\n",
+            "ldr lr, [r6, #{next_run} + 4]\n",
+            "add r9, r9, lr\n",
+            "add r11, r11, lr\n",
+            "ldr lr, [r6, #{run}]\n",
+            "dlstp.8 lr, lr\n",
+            "b ",
+            $loop,
+            "b\n",
+        )
+    };
+}
+
+/// Multiplies three inputs with two rows: all runs. The first sixteen elements set the sums.
+macro_rules! tile_sums {
+    ($loop:literal, $run:literal, $end:literal) => {
+        concat!(
+            "ldr r7, [r6, #{lines}]\n",
+            "ldr lr, [r6, #{run}]\n",
+            "dlstp.8 lr, lr\n",
+            tile!("vmladav.s8"),
+            "letp lr, ",
+            $loop,
+            "b\n",
+            "subs r7, r7, #1\n",
+            "bne ",
+            $run,
+            "b\n",
+            $end,
+            ":\n",
+        )
+    };
+}
+
+/// Computes the outputs of `tiles` tiles of three inputs, with all rows.
+#[unsafe(naked)]
+unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
+    naked_asm!(
+        // The assembler does not know the extension here by itself.
+        ".cpu cortex-m55",
+        "push {{r3-r11, lr}}",
+        "vpush {{d8-d15}}",
+        "mov r6, r0",
+        "ldrd r0, r1, [r6, #{bounds}]",
+        "vdup.32 q3, r0",
+        "vdup.32 q4, r1",
+        "b 2f",
+        tile_loop!("20", "21", "22"),
+        tile_loop!("30", "31", "32"),
+        // Four rows.
+        "2:",
+        "ldrd r0, r1, [r6, #{weights}]",
+        "adds r2, r0, r1",
+        "adds r3, r2, r1",
+        "adds r4, r3, r1",
+        "strd r0, r3, [r6, #{rows}]",
+        "strd r2, r4, [r6, #{rows} + 8]",
+        // Their channels' constants.
+        "ldr r1, [r6, #{channels}]",
+        "movs r0, #0",
+        "vidup.u32 q5, r0, #4",
+        "movs r2, #3",
+        "vmul.i32 q5, q5, r2",
+        "vadd.i32 q5, q5, r1",
+        "vldrw.u32 q0, [q5]",
+        "vldrw.u32 q1, [q5, #4]",
+        "vldrw.u32 q2, [q5, #8]",
+        "ldr r0, [r6, #{offset}]",
+        "vadd.i32 q0, q0, r0",
+        "vstrw.32 q0, [r6, #{constants}]",
+        "vstrw.32 q1, [r6, #{constants} + 32]",
+        "vmov.i32 q0, #0",
+        "vmax.s32 q1, q2, q0",
+        "vstrw.32 q1, [r6, #{constants} + 16]",
+        "vmin.s32 q2, q2, q0",
+        "vstrw.32 q2, [r6, #{constants} + 64]",
+        "vshr.u32 q2, q2, #31",
+        "vstrw.32 q2, [r6, #{constants} + 48]",
+        // The first inputs.
+        "ldrd r1, r2, [r6, #{first_input}]",
+        "adds r3, r1, r2",
+        "adds r5, r3, r2",
+        "stm r6, {{r1, r3, r5}}",
+        "ldr r0, [r6, #{first_output}]",
+        "str r0, [r6, #{outputs}]",
+        "ldr r0, [r6, #{tiles}]",
+        "str r0, [r6, #{left}]",
+        "ldrd r0, r2, [r6, #{advance} + 8]",
+        "strd r0, r2, [r6, #{advance}]",
+        // A tile. Two rows at a time: lanes 0 and 2, then lanes 1 and 3.
+        "3:",
+        "ldrd r9, r11, [r6, #{rows}]",
+        tile_sums!("20", "21", "22"),
+        "vmov q0[2], q0[0], r0, r2",
+        "vmov q1[2], q1[0], r4, r8",
+        "vmov q2[2], q2[0], r10, r12",
+        "ldm r6, {{r1, r3, r5}}",
+        "ldrd r9, r11, [r6, #{rows} + 8]",
+        tile_sums!("30", "31", "32"),
+        "vmov q0[3], q0[1], r0, r2",
+        "vmov q1[3], q1[1], r4, r8",
+        "vmov q2[3], q2[1], r10, r12",
+        // Requantization.
+        "vldrw.u32 q5, [r6, #{constants}]",
+        "vldrw.u32 q6, [r6, #{constants} + 16]",
+        "vadd.i32 q0, q0, q5",
+        "vldrw.u32 q7, [r6, #{constants} + 32]",
+        "vadd.i32 q1, q1, q5",
+        "vadd.i32 q2, q2, q5",
+        "vshl.s32 q0, q0, q6",
+        "vldrw.u32 q5, [r6, #{constants} + 48]",
+        "vshl.s32 q1, q1, q6",
+        "vshl.s32 q2, q2, q6",
+        "vldrw.u32 q6, [r6, #{constants} + 64]",
+        "vqrdmulh.s32 q0, q0, q7",
+        "vqrdmulh.s32 q1, q1, q7",
+        "vqrdmulh.s32 q2, q2, q7",
+        "vpt.s32 lt, q0, zr",
+        "vsubt.i32 q0, q0, q5",
+        "vpt.s32 lt, q1, zr",
+        "vsubt.i32 q1, q1, q5",
+        "vpt.s32 lt, q2, zr",
+        "vsubt.i32 q2, q2, q5",
+        "ldr r0, [r6, #{zero_point}]",
+        "vrshl.s32 q0, q0, q6",
+        "vrshl.s32 q1, q1, q6",
+        "vrshl.s32 q2, q2, q6",
+        "vadd.i32 q0, q0, r0",
+        "vadd.i32 q1, q1, r0",
+        "vadd.i32 q2, q2, r0",
+        "ldrd r0, r2, [r6, #{outputs}]",
+        "vmax.s32 q0, q0, q3",
+        "vmax.s32 q1, q1, q3",
+        "vmax.s32 q2, q2, q3",
+        "vmin.s32 q0, q0, q4",
+        "vmin.s32 q1, q1, q4",
+        "vmin.s32 q2, q2, q4",
+        "adds r3, r0, r2",
+        "vstrb.32 q0, [r0]",
+        "adds r4, r3, r2",
+        "vstrb.32 q1, [r3]",
+        "vstrb.32 q2, [r4]",
+        // The next tile.
+        "ldr r4, [r6, #{left}]",
+        "subs r4, r4, #1",
+        "beq 4f",
+        "str r4, [r6, #{left}]",
+        "ldrd r7, r8, [r6, #{advance}]",
+        "ldrd r9, r10, [r6, #{advance} + 16]",
+        "strd r9, r10, [r6, #{advance}]",
+        "add r0, r8",
+        "str r0, [r6, #{outputs}]",
+        "ldm r6, {{r1, r3, r5}}",
+        "adds r1, r1, r7",
+        "adds r3, r3, r7",
+        "adds r5, r5, r7",
+        "stm r6, {{r1, r3, r5}}",
+        "b 3b",
+        // The next rows: four, or as many as are left.
+        "4:",
+        "ldr r0, [r6, #{row_count}]",
+        "subs r0, r0, #4",
+        "beq 5f",
+        "movs r1, #4",
+        "cmp r0, #4",
+        "itt lo",
+        "movlo r1, r0",
+        "movlo r0, #4",
+        "str r0, [r6, #{row_count}]",
+        "ldrd r0, r2, [r6, #{weights}]",
+        "mla r0, r1, r2, r0",
+        "str r0, [r6, #{weights}]",
+        "ldr r0, [r6, #{channels}]",
+        "add r2, r1, r1, lsl #1",
+        "add r0, r0, r2, lsl #2",
+        "str r0, [r6, #{channels}]",
+        "ldr r0, [r6, #{first_output}]",
+        "add r0, r1",
+        "str r0, [r6, #{first_output}]",
+        "b 2b",
+        "5:",
+        "vpop {{d8-d15}}",
+        "pop {{r3-r11, pc}}",
+        rows = const offset_of!(Tiles, rows),
+        run = const offset_of!(Tiles, run),
+        next_run = const offset_of!(Tiles, next_run),
+        lines = const offset_of!(Tiles, lines),
+        outputs = const offset_of!(Tiles, outputs),
+        left = const offset_of!(Tiles, left),
+        zero_point = const offset_of!(Tiles, zero_point),
+        offset = const offset_of!(Tiles, offset),
+        bounds = const offset_of!(Tiles, bounds),
+        constants = const offset_of!(Tiles, constants),
+        first_input = const offset_of!(Tiles, first_input),
+        tiles = const offset_of!(Tiles, tiles),
+        weights = const offset_of!(Tiles, weights),
+        channels = const offset_of!(Tiles, channels),
+        row_count = const offset_of!(Tiles, row_count),
+        first_output = const offset_of!(Tiles, first_output),
+        advance = const offset_of!(Tiles, advance),
+    )
+}
+
+/// Sixteen elements of an input, multiplied with those of four rows.
+macro_rules! rows {
+    ($multiply:literal) => {
+        concat!(
+            "vldrb.u8 q5, [r1], #16\n",
+            "vldrb.u8 q6, [r3], #16\n",
+            $multiply,
+            " r2, q5, q6\n",
+            "vldrb.u8 q6, [r9], #16\n",
+            $multiply,
+            " r4, q5, q6\n",
+            "vldrb.u8 q6, [r5], #16\n",
+            $multiply,
+            " r8, q5, q6\n",
+            "vldrb.u8 q6, [r11], #16\n",
+            $multiply,
+            " r12, q5, q6\n",
+        )
+    };
+}
+
+/// Computes the outputs of one input, with all rows.
+#[unsafe(naked)]
+unsafe extern "C" fn multiply_one(state: *mut Tiles) {
+    naked_asm!(
+        // The assembler does not know the extension here by itself.
+        ".cpu cortex-m55",
+        "push {{r3-r11, lr}}",
+        "vpush {{d8-d15}}",
+        "mov r6, r0",
+        "ldrd r0, r1, [r6, #{bounds}]",
+        "vdup.32 q3, r0",
+        "vdup.32 q4, r1",
+        // The addresses of four shifts, one iteration before the first.
+        "ldr r1, [r6, #{channels}]",
+        "movs r0, #0",
+        "vidup.u32 q7, r0, #4",
+        "movs r2, #3",
+        "vmul.i32 q7, q7, r2",
+        "subs r1, r1, #40",
+        "vadd.i32 q7, q7, r1",
+        "ldrd r3, r1, [r6, #{weights}]",
+        "add r9, r3, r1",
+        "add r5, r9, r1",
+        "add r11, r5, r1",
+        "ldr r10, [r6, #{row_count}]",
+        "ldr r0, [r6, #{first_output}]",
+        "b 2f",
+        "20:",
+        rows!("vmladava.s8"),
+        "letp lr, 20b",
+        "subs r7, r7, #1",
+        "beq 22f",
+        "21:",
+        "ldr lr, [r6, #{next_run}]",
+        "add r1, r1, lr",
+        "ldr lr, [r6, #{next_run} + 4]",
+        "add r3, r3, lr",
+        "add r9, r9, lr",
+        "add r5, r5, lr",
+        "add r11, r11, lr",
+        "ldr lr, [r6, #{run}]",
+        "dlstp.8 lr, lr",
+        "b 20b",
+        // Four rows.
+        "2:",
+        "ldr r1, [r6, #{first_input}]",
+        "ldrd lr, r7, [r6, #{run}]",
+        "dlstp.8 lr, lr",
+        rows!("vmladav.s8"),
+        "letp lr, 20b",
+        "subs r7, r7, #1",
+        "bne 21b",
+        "22:",
+        // Requantization.
+        "vldrw.u32 q5, [q7, #48]!",
+        "vmov q0[2], q0[0], r2, r8",
+        "vmov q0[3], q0[1], r4, r12",
+        "vldrw.u32 q1, [q7, #-8]",
+        "ldrd r1, r2, [r6, #{zero_point}]",
+        "vadd.i32 q0, q0, q1",
+        "vldrw.u32 q2, [q7, #-4]",
+        "vadd.i32 q0, q0, r2",
+        "vpt.s32 gt, q5, zr",
+        "vshlt.s32 q0, q0, q5",
+        "vqrdmulh.s32 q0, q0, q2",
+        "vpttt.s32 lt, q5, zr",
+        "vshrt.s32 q1, q0, #31",
+        "vaddt.i32 q0, q0, q1",
+        "vrshlt.s32 q0, q0, q5",
+        "vadd.i32 q0, q0, r1",
+        "vmax.s32 q0, q0, q3",
+        "vmin.s32 q0, q0, q4",
+        "vstrb.32 q0, [r0], #4",
+        // The next rows: four, or as many as are left.
+        "ldr r1, [r6, #{next_row}]",
+        "add r3, r3, r1",
+        "add r9, r9, r1",
+        "add r5, r5, r1",
+        "add r11, r11, r1",
+        "subs r10, r10, #4",
+        "beq 5f",
+        "cmp r10, #4",
+        "bhs 2b",
+        "rsb r10, r10, #4",
+        "sub r0, r0, r10",
+        "ldr r1, [r6, #{len}]",
+        "mul r1, r1, r10",
+        "sub r3, r3, r1",
+        "sub r9, r9, r1",
+        "sub r5, r5, r1",
+        "sub r11, r11, r1",
+        "add r1, r10, r10, lsl #1",
+        "lsl r1, r1, #2",
+        "rsb r1, r1, #0",
+        "vadd.i32 q7, q7, r1",
+        "mov r10, #4",
+        "b 2b",
+        "5:",
+        "vpop {{d8-d15}}",
+        "pop {{r3-r11, pc}}",
+        run = const offset_of!(Tiles, run),
+        next_run = const offset_of!(Tiles, next_run),
+        zero_point = const offset_of!(Tiles, zero_point),
+        bounds = const offset_of!(Tiles, bounds),
+        first_input = const offset_of!(Tiles, first_input),
+        weights = const offset_of!(Tiles, weights),
+        len = const offset_of!(Tiles, len),
+        channels = const offset_of!(Tiles, channels),
+        row_count = const offset_of!(Tiles, row_count),
+        first_output = const offset_of!(Tiles, first_output),
+        next_row = const offset_of!(Tiles, next_row),
+    )
+}
+
+/// The operands of a depthwise convolution. The assembly knows the fields by their names.
+#[repr(C)]
+struct Taps {
+    initial: *const i32,
+    input: *const i8,
+    weights: *const i8,
+    channels: *const Channel,
+    outputs: *mut i8,
+    channel_count: usize,
+    count: usize,
+    steps: [usize; 2],
+    lines: usize,
+    runs: usize,
+    /// Distances to the next tap, in the input and in the weights.
+    run: [usize; 2],
+    /// Distances from the end of a kernel row to the start of the next.
+    next_line: [usize; 2],
+    zero_point: i32,
+    bounds: [i32; 2],
+}
+
+/// [`composed::depthwise`](crate::composed::depthwise): sixteen or eight channels of a pixel at a time, from the
+/// initial sums to the outputs in registers.
+///
+/// Where channels are left over, the last block begins so much earlier that it is whole; its outputs are the same
+/// again.
+#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
+#[inline(never)]
+pub(crate) fn depthwise(
+    initial: &[i32],
+    window: &Window,
+    steps: &Steps,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let channel_count = channels.len();
+    if window.is_empty() || channel_count < 8 || initial.len() < channel_count {
+        composed::depthwise(initial, window, steps, input, weights, channels, output, outputs);
+        return;
+    }
+    if steps.count == 0 || !steps.fit(window, channel_count, [input.len(), weights.len()], outputs.len()) {
+        return;
+    }
+    let mut taps = Taps {
+        initial: initial.as_ptr(),
+        input: input.as_ptr(),
+        weights: weights.as_ptr(),
+        channels: channels.as_ptr(),
+        outputs: outputs.as_mut_ptr(),
+        channel_count,
+        count: steps.count,
+        steps: [steps.input, steps.output],
+        lines: window.lines,
+        runs: window.runs,
+        run: window.run,
+        next_line: [0, 1].map(|i| window.line[i].wrapping_sub(window.run[i].wrapping_mul(window.runs))),
+        zero_point: output.zero_point,
+        bounds: output.activation.bounds(),
+    };
+    // SAFETY: `fit` has checked that all taps and outputs of all pixels lie within their slices, and there are as many
+    // initial sums as channels. Only whole blocks of sixteen or eight channels are read and written.
+    unsafe {
+        if channel_count < 16 {
+            depthwise_by_8(&raw mut taps);
+        } else {
+            depthwise_by_16(&raw mut taps);
+        }
+    }
+}
+
+/// Requantizes four sums, whose shifts are at the addresses in `q4`, plus an offset.
+macro_rules! requantized {
+    ($sums:literal, $shift:literal, $multiplier:literal) => {
+        concat!(
+            "vldrw.u32 q5, [q4, #", $shift, "]\n",
+            "vldrw.u32 q6, [q4, #", $multiplier, "]\n",
+            "vpt.s32 gt, q5, zr\n",
+            "vshlt.s32 ", $sums, ", ", $sums, ", q5\n",
+            "vqrdmulh.s32 ", $sums, ", ", $sums, ", q6\n",
+            "vpttt.s32 lt, q5, zr\n",
+            "vshrt.s32 q6, ", $sums, ", #31\n",
+            "vaddt.i32 ", $sums, ", ", $sums, ", q6\n",
+            "vrshlt.s32 ", $sums, ", ", $sums, ", q5\n",
+            "vadd.i32 ", $sums, ", ", $sums, ", r1\n",
+        )
+    };
+}
+
+/// A depthwise convolution by blocks of `$block` channels: all pixels of a block, then the next block.
+///
+/// Interleaved loads and stores of the sums match the order in which products are widened: of sixteen channels `q0`
+/// sums 0, 4, 8 and 12, `q1` 1, 5, 9 and 13, and so on; of eight `q0` the even ones, `q1` the odd ones.
+macro_rules! depthwise_blocks {
+    ($block:literal, $spacing:literal, $initial:expr, $tap:expr, $finish:expr) => {
+        naked_asm!(
+            // The assembler does not know the extension here by itself.
+            ".cpu cortex-m55",
+            "push {{r3-r11, lr}}",
+            "vpush {{d8-d15}}",
+            "mov r6, r0",
+            "ldrd r3, r4, [r6, #{run}]",
+            "ldrd r5, r7, [r6, #{next_line}]",
+            "ldr r9, [r6, #{runs}]",
+            // A block. The addresses of four shifts.
+            "2:",
+            "ldr r1, [r6, #{channels}]",
+            "movs r0, #0",
+            "vidup.u32 q4, r0, #4",
+            concat!("movs r2, #", $spacing),
+            "vmul.i32 q4, q4, r2",
+            "adds r1, r1, #8",
+            "vadd.i32 q4, q4, r1",
+            "ldr r0, [r6, #{initial}]",
+            "ldr r10, [r6, #{input}]",
+            "ldr r11, [r6, #{outputs}]",
+            "ldr r12, [r6, #{count}]",
+            // A pixel.
+            "3:",
+            $initial,
+            "mov r1, r10",
+            "ldr r2, [r6, #{weights}]",
+            "ldr r8, [r6, #{lines}]",
+            "4:",
+            "dls lr, r9",
+            "5:",
+            $tap,
+            "le lr, 5b",
+            "adds r1, r1, r5",
+            "adds r2, r2, r7",
+            "subs r8, r8, #1",
+            "bne 4b",
+            "ldr r1, [r6, #{zero_point}]",
+            "ldrd r2, r8, [r6, #{bounds}]",
+            $finish,
+            "subs r12, r12, #1",
+            "beq 6f",
+            "ldrd r1, r2, [r6, #{steps}]",
+            "add r10, r10, r1",
+            "add r11, r11, r2",
+            "b 3b",
+            // The next block, or as many channels as are left.
+            "6:",
+            "ldr r1, [r6, #{channel_count}]",
+            concat!("subs r1, r1, #", $block),
+            "beq 7f",
+            concat!("movs r2, #", $block),
+            "cmp r1, r2",
+            "itt lo",
+            "movlo r2, r1",
+            concat!("movlo r1, #", $block),
+            "str r1, [r6, #{channel_count}]",
+            "add r0, r0, r2, lsl #2",
+            "str r0, [r6, #{initial}]",
+            "ldrd r0, r1, [r6, #{input}]",
+            "add r0, r0, r2",
+            "add r1, r1, r2",
+            "strd r0, r1, [r6, #{input}]",
+            "ldrd r0, r1, [r6, #{channels}]",
+            "add r1, r1, r2",
+            "add r2, r2, r2, lsl #1",
+            "add r0, r0, r2, lsl #2",
+            "strd r0, r1, [r6, #{channels}]",
+            "b 2b",
+            "7:",
+            "vpop {{d8-d15}}",
+            "pop {{r3-r11, pc}}",
+            initial = const offset_of!(Taps, initial),
+            input = const offset_of!(Taps, input),
+            weights = const offset_of!(Taps, weights),
+            channels = const offset_of!(Taps, channels),
+            outputs = const offset_of!(Taps, outputs),
+            channel_count = const offset_of!(Taps, channel_count),
+            count = const offset_of!(Taps, count),
+            steps = const offset_of!(Taps, steps),
+            lines = const offset_of!(Taps, lines),
+            runs = const offset_of!(Taps, runs),
+            run = const offset_of!(Taps, run),
+            next_line = const offset_of!(Taps, next_line),
+            zero_point = const offset_of!(Taps, zero_point),
+            bounds = const offset_of!(Taps, bounds),
+        )
+    };
+}
+
+/// All channels, at least sixteen.
+#[unsafe(naked)]
+unsafe extern "C" fn depthwise_by_16(taps: *mut Taps) {
+    depthwise_blocks!(
+        "16",
+        "12",
+        concat!(
+            "vld40.32 {{q0, q1, q2, q3}}, [r0]\n",
+            "vld41.32 {{q0, q1, q2, q3}}, [r0]\n",
+            "vld42.32 {{q0, q1, q2, q3}}, [r0]\n",
+            "vld43.32 {{q0, q1, q2, q3}}, [r0]\n",
+        ),
+        concat!(
+            "vldrb.u8 q5, [r1]\n",
+            "adds r1, r1, r3\n",
+            "vldrb.u8 q6, [r2]\n",
+            "adds r2, r2, r4\n",
+            "vmullb.s8 q7, q5, q6\n",
+            "vmullt.s8 q5, q5, q6\n",
+            "vmovlb.s16 q6, q7\n",
+            "vadd.i32 q0, q0, q6\n",
+            "vmovlt.s16 q7, q7\n",
+            "vadd.i32 q2, q2, q7\n",
+            "vmovlb.s16 q6, q5\n",
+            "vadd.i32 q1, q1, q6\n",
+            "vmovlt.s16 q5, q5\n",
+            "vadd.i32 q3, q3, q5\n",
+        ),
+        concat!(
+            requantized!("q0", "0", "-4"),
+            requantized!("q1", "12", "8"),
+            requantized!("q2", "24", "20"),
+            requantized!("q3", "36", "32"),
+            "vqmovnb.s32 q0, q0\n",
+            "vqmovnb.s32 q1, q1\n",
+            "vqmovnt.s32 q0, q2\n",
+            "vqmovnt.s32 q1, q3\n",
+            "vqmovnb.s16 q0, q0\n",
+            "vdup.8 q5, r2\n",
+            "vqmovnt.s16 q0, q1\n",
+            "vdup.8 q6, r8\n",
+            "vmax.s8 q0, q0, q5\n",
+            "vmin.s8 q0, q0, q6\n",
+            "vstrb.8 q0, [r11]\n",
+        )
+    )
+}
+
+/// All channels, at least eight.
+#[unsafe(naked)]
+unsafe extern "C" fn depthwise_by_8(taps: *mut Taps) {
+    depthwise_blocks!(
+        "8",
+        "6",
+        concat!("vld20.32 {{q0, q1}}, [r0]\n", "vld21.32 {{q0, q1}}, [r0]\n"),
+        concat!(
+            "vldrb.s16 q5, [r1]\n",
+            "adds r1, r1, r3\n",
+            "vldrb.s16 q6, [r2]\n",
+            "adds r2, r2, r4\n",
+            "vmullb.s16 q7, q5, q6\n",
+            "vmullt.s16 q5, q5, q6\n",
+            "vadd.i32 q0, q0, q7\n",
+            "vadd.i32 q1, q1, q5\n",
+        ),
+        concat!(
+            requantized!("q0", "0", "-4"),
+            requantized!("q1", "12", "8"),
+            "vqmovnb.s32 q0, q0\n",
+            "vdup.16 q5, r2\n",
+            "vqmovnt.s32 q0, q1\n",
+            "vdup.16 q6, r8\n",
+            "vmax.s16 q0, q0, q5\n",
+            "mov r1, r11\n",
+            "vmin.s16 q0, q0, q6\n",
+            "vstrb.16 q0, [r1]\n",
+        )
+    )
+}
 
 /// [`portable::dot_rows`](crate::portable::dot_rows): sixteen elements of four rows in one iteration.
 #[inline]

@@ -55,6 +55,12 @@ impl AddSub {
         i32::from(x).wrapping_sub(zero_point).wrapping_shl(self.left_shift as u32)
     }
 
+    /// `a + b`.
+    #[inline]
+    pub(crate) fn sum(&self, a: i8, b: i8) -> i8 {
+        self.output(self.scaled_a(a).wrapping_add(self.scaled_b(b)))
+    }
+
     #[inline]
     fn output(&self, raw: i32) -> i8 {
         let scaled = multiply_by_multiplier_smaller_than_one(raw, self.output.multiplier, self.output.shift);
@@ -66,8 +72,7 @@ impl AddSub {
 ///
 /// A row is `broadcast.row_len` output elements.
 pub fn add(p: &AddSub, rows: Range<usize>, a: &[i8], b: &[i8], output: &mut [i8]) {
-    let sum = |a, b| p.output(p.scaled_a(a).wrapping_add(p.scaled_b(b)));
-    p.broadcast.for_each_run(rows, a, b, output, sum, |a, b, output| add_some(p, a, b, output));
+    p.broadcast.for_each_run(rows, a, b, output, |a, b| p.sum(a, b), |a, b, output| add_some(p, a, b, output));
 }
 
 /// `a - b` for output rows `rows`; `output` holds those rows only.

@@ -11,15 +11,17 @@
 // it. Every loop here therefore restores `lr`, and names its other registers, so that none of them is allocated to
 // `lr`.
 
+use crate::add::AddSub;
 use crate::composed;
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
-use crate::quant::Channel;
+use crate::quant::{Channel, clamp};
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::portable::SHORTEST_RUN;
+/// [`portable::SHORTEST_RUN`](crate::portable::SHORTEST_RUN): copying shorter runs takes less than their loops.
+pub(crate) const SHORTEST_RUN: usize = 8;
 
 /// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
@@ -577,16 +579,42 @@ pub(crate) fn depthwise(
 macro_rules! requantized {
     ($sums:literal, $shift:literal, $multiplier:literal) => {
         concat!(
-            "vldrw.u32 q5, [q4, #", $shift, "]\n",
-            "vldrw.u32 q6, [q4, #", $multiplier, "]\n",
+            "vldrw.u32 q5, [q4, #",
+            $shift,
+            "]\n",
+            "vldrw.u32 q6, [q4, #",
+            $multiplier,
+            "]\n",
             "vpt.s32 gt, q5, zr\n",
-            "vshlt.s32 ", $sums, ", ", $sums, ", q5\n",
-            "vqrdmulh.s32 ", $sums, ", ", $sums, ", q6\n",
+            "vshlt.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", q5\n",
+            "vqrdmulh.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", q6\n",
             "vpttt.s32 lt, q5, zr\n",
-            "vshrt.s32 q6, ", $sums, ", #31\n",
-            "vaddt.i32 ", $sums, ", ", $sums, ", q6\n",
-            "vrshlt.s32 ", $sums, ", ", $sums, ", q5\n",
-            "vadd.i32 ", $sums, ", ", $sums, ", r1\n",
+            "vshrt.s32 q6, ",
+            $sums,
+            ", #31\n",
+            "vaddt.i32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", q6\n",
+            "vrshlt.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", q5\n",
+            "vadd.i32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", r1\n",
         )
     };
 }
@@ -764,6 +792,127 @@ unsafe extern "C" fn depthwise_by_8(taps: *mut Taps) {
             "vmin.s16 q0, q0, q6\n",
             "vstrb.16 q0, [r1]\n",
         )
+    )
+}
+
+/// The constants of a sum. The assembly knows the fields by their names.
+#[repr(C)]
+struct Sum {
+    /// Pointers to the operands and to the output.
+    operands: [*const i8; 2],
+    output: *mut i8,
+    /// What is added to an element of each operand.
+    offsets: [i32; 2],
+    left_shift: i32,
+    /// Of the first operand, the second, and the output.
+    multipliers: [i32; 3],
+    zero_point: i32,
+    /// 1 if there is a right shift, in the same order.
+    rounded: [i32; 3],
+    len: usize,
+    /// Right shifts, as negative numbers.
+    shifts: [i32; 3],
+    bounds: [i32; 2],
+}
+
+/// [`portable::add_some`](crate::portable::add_some): all elements, four at a time.
+#[inline(never)]
+pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], output: &mut [i8]) -> usize {
+    let len = a.len().min(b.len()).min(output.len());
+    if len == 0 {
+        return 0;
+    }
+    // Right shifts are 0 below 0 and 31 above 31.
+    let shifts = [p.a.shift, p.b.shift, p.output.shift].map(|shift| clamp(shift, [-31, 0]));
+    let mut sum = Sum {
+        operands: [a.as_ptr(), b.as_ptr()],
+        output: output.as_mut_ptr(),
+        offsets: [p.a_zero_point.wrapping_neg(), p.b_zero_point.wrapping_neg()],
+        left_shift: p.left_shift & 31,
+        multipliers: [p.a.multiplier, p.b.multiplier, p.output.multiplier],
+        zero_point: p.output_zero_point,
+        rounded: shifts.map(|shift| i32::from(shift < 0)),
+        len,
+        shifts,
+        bounds: p.activation.bounds(),
+    };
+    // SAFETY: each slice has at least `len` elements, and `len` is not 0.
+    unsafe { add_elements(&raw mut sum) };
+    len
+}
+
+/// Multiplies by a Q31 multiplier and shifts right, both with rounding.
+macro_rules! scaled {
+    ($values:literal, $multiplier:literal, $rounded:literal, $shift:literal) => {
+        concat!(
+            "vqrdmulh.s32 ",
+            $values,
+            ", ",
+            $values,
+            ", ",
+            $multiplier,
+            "\n",
+            "vpt.s32 lt, ",
+            $values,
+            ", zr\n",
+            "vqsubt.s32 ",
+            $values,
+            ", ",
+            $values,
+            ", ",
+            $rounded,
+            "\n",
+            "vrshl.s32 ",
+            $values,
+            ", ",
+            $values,
+            ", ",
+            $shift,
+            "\n",
+        )
+    };
+}
+
+/// Adds `len` elements, at least one.
+#[unsafe(naked)]
+unsafe extern "C" fn add_elements(sum: *mut Sum) {
+    naked_asm!(
+        // The assembler does not know the extension here by itself.
+        ".cpu cortex-m55",
+        "push {{r3-r11, lr}}",
+        "vpush {{d8-d15}}",
+        "ldr r1, [r0, #{shifts}]",
+        "vdup.32 q2, r1",
+        "ldrd r1, r2, [r0, #{shifts} + 4]",
+        "vdup.32 q3, r1",
+        "vdup.32 q4, r2",
+        "ldrd r1, r2, [r0, #{bounds}]",
+        "vdup.32 q5, r1",
+        "vdup.32 q6, r2",
+        "ldr lr, [r0, #{len}]",
+        "ldm r0, {{r0-r12}}",
+        "dlstp.32 lr, lr",
+        "2:",
+        "vldrb.s32 q0, [r0], #4",
+        "vldrb.s32 q1, [r1], #4",
+        "vadd.i32 q0, q0, r3",
+        "vadd.i32 q1, q1, r4",
+        "vshl.s32 q0, r5",
+        "vshl.s32 q1, r5",
+        scaled!("q0", "r6", "r10", "q2"),
+        scaled!("q1", "r7", "r11", "q3"),
+        "vadd.i32 q0, q0, q1",
+        scaled!("q0", "r8", "r12", "q4"),
+        "vadd.i32 q0, q0, r9",
+        "vmax.s32 q0, q0, q5",
+        "vmin.s32 q0, q0, q6",
+        "vstrb.32 q0, [r2], #4",
+        "letp lr, 2b",
+        "vpop {{d8-d15}}",
+        "pop {{r3-r11, pc}}",
+        shifts = const offset_of!(Sum, shifts),
+        bounds = const offset_of!(Sum, bounds),
+        len = const offset_of!(Sum, len),
     )
 }
 

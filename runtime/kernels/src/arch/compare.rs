@@ -1,12 +1,14 @@
 //! Compares the instruction set's loops with the portable ones on random slices, on the board on which they run.
 
 use super::{compare_blocks, compare_float};
+use crate::add::{AddSub, add};
+use crate::broadcast::Broadcast;
 use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
 use crate::{DepthwiseConv2d, arch, portable};
-use tealight_types::{ActivationRange, Window2d};
+use tealight_types::{ActivationRange, Multiplier, Window2d};
 
 /// Runs `cases` random cases and returns the number of the first in which the two differ.
 ///
@@ -51,6 +53,7 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
             && same_taps(&mut random)
             && same_rows(&mut random)
             && same_lines(&mut random)
+            && same_sums(&mut random)
             && compare_float::same(&mut random)
             && compare_blocks::same(&mut random);
         if !same {
@@ -308,6 +311,32 @@ fn same_lines(random: &mut Random) -> bool {
         }
     }
     a == b
+}
+
+/// Compares the sums of two operands of one shape with those of single elements.
+fn same_sums(random: &mut Random) -> bool {
+    let (a, b): ([_; SIZE], [_; SIZE]) = (random.bytes(), random.bytes());
+    let len = random.below(40);
+    let [from_a, from_b] = [random.below(8), random.below(8)];
+    let (a, b) = (run(&a, from_a, len), run(&b, from_b, len));
+    let mut multiplier = || Multiplier { multiplier: random.next() as i32, shift: -(random.below(33) as i32) };
+    let [by_a, by_b, by_output] = [multiplier(), multiplier(), multiplier()];
+    let output = random.output();
+    let p = AddSub {
+        broadcast: Broadcast::elementwise(len, len),
+        a_zero_point: random.below(256) as i32 - 128,
+        b_zero_point: random.below(256) as i32 - 128,
+        output_zero_point: output.zero_point,
+        left_shift: random.below(32) as i32,
+        a: by_a,
+        b: by_b,
+        output: by_output,
+        activation: output.activation,
+    };
+    let mut sums = [7i8; 40];
+    add(&p, 0..1, a, b, sums.get_mut(..len).unwrap_or(&mut []));
+    let expected = a.iter().zip(b).map(|(&a, &b)| p.sum(a, b));
+    sums.iter().zip(expected.chain(core::iter::repeat(7))).all(|(&sum, expected)| sum == expected)
 }
 
 /// Element `k` of two.

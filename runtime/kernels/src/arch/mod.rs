@@ -29,7 +29,7 @@ mod x86_64;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_mve)]
-pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{
     Line, ROWS, SHORTEST_RUN, add_some, depthwise, depthwise_line, dot_rows, multiply, multiply_taps, requantize,
@@ -80,7 +80,7 @@ pub(crate) use arm_dsp::{add_some, copy_run, depthwise_line, gather, multiply_ga
 
 #[cfg(not(x86_64_vectors))]
 pub(crate) use crate::portable::PADDED;
-#[cfg(not(any(all(arm_dsp, not(arm_mve)), arm_neon, x86_64_vectors)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;
 
 #[cfg(feature = "compare-arch")]

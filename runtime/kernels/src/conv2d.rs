@@ -16,7 +16,7 @@
 
 use core::ops::Range;
 
-use crate::arch::{SHORTEST_RUN, copy_run, dot_rows, gather, multiply, multiply_gathered};
+use crate::arch::{PADDED, SHORTEST_RUN, copy_run, dot_rows, gather, multiply, multiply_gathered};
 use crate::composed::GATHERED;
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::{Filters, Inputs, Output, bias};
@@ -63,7 +63,7 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
     }
     let [kernel_height, kernel_width] = p.window.kernel;
     let room = if layer.is_contiguous(kernel_width) { PaddedLines::room(axes, p.input[3]) } else { 0 };
-    let mut padded = (room > 0).then(PaddedLines::new);
+    let mut padded = (PADDED > 0 && room > 0).then(PaddedLines::new);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y_out) = div_rem(row, out_height);
@@ -73,8 +73,9 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
         let (mut x, mut line) = (0, line);
         while x < out_width {
             let end = if x < in_place.start { in_place.start } else { out_width };
+            let patch = layer.patch(image, &y, &horizontal.clip(x));
             let count = if in_place.contains(&x) {
-                layer.multiply_in_place(input, &layer.patch(image, &y, &horizontal.clip(x)), in_place.end - x, line);
+                layer.multiply_in_place(input, &patch, in_place.end - x, line);
                 in_place.end - x
             } else if let Some(padded) = &mut padded {
                 let count = room.min(end - x);
@@ -97,8 +98,7 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
                 layer.multiply_gathered(image, &y, (horizontal, &whole), x..end, line);
                 end - x
             } else {
-                let x = horizontal.clip(x);
-                layer.convolve(&layer.patch(image, &y, &x), &y, &x, line);
+                layer.convolve(&patch, &y, &horizontal.clip(x), line);
                 1
             };
             x += count;

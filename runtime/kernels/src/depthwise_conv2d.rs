@@ -15,7 +15,7 @@
 
 use core::ops::Range;
 
-use crate::arch::{depthwise, depthwise_line, multiply_taps};
+use crate::arch::{PADDED, depthwise, depthwise_line, multiply_taps};
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
 use crate::padded::PaddedLines;
@@ -54,7 +54,8 @@ pub fn depthwise_conv2d(
 ) {
     let [_, out_height, out_width, out_channels] = p.output;
     let layer = Layer::new(p, weights, channels);
-    if layer.is_column() {
+    // Where memory for code is small, one loop is enough for both.
+    if PADDED > 0 && layer.is_column() {
         // The rows of an image are the pixels of one row.
         let p = DepthwiseConv2d { input: swap(p.input), output: swap(p.output), window: swap_axes(&p.window), ..*p };
         let layer = Layer::new(&p, weights, channels);
@@ -111,8 +112,9 @@ impl<'a> Layer<'a> {
     }
 
     /// A buffer for lines with their padding, if the layer needs one.
+    #[inline]
     fn padded_lines(&self) -> Option<PaddedLines> {
-        (self.room > 0).then(PaddedLines::new)
+        (PADDED > 0 && self.room > 0).then(PaddedLines::new)
     }
 
     /// Whether input, output and kernel are one column wide.
@@ -143,7 +145,7 @@ impl<'a> Layer<'a> {
     }
 
     /// Computes the pixels `xs` of output row `y`.
-    #[inline(never)]
+    #[inline]
     fn compute_line(
         &self,
         [image, y]: [usize; 2],
@@ -152,7 +154,8 @@ impl<'a> Layer<'a> {
         input: &[i8],
         line: &mut [i8],
     ) {
-        let Self { p, axes, weights, channels, room, .. } = *self;
+        let Self { p, axes, weights, channels, .. } = *self;
+        let room = if PADDED > 0 { self.room } else { 0 };
         if self.multiplier == 1
             && xs == (0..p.output[2])
             && depthwise_line(p, [image, y], [input, weights], channels, line)
@@ -165,19 +168,19 @@ impl<'a> Layer<'a> {
         if self.multiplier == 1 && xs == (0..p.output[2]) && self.whole_line(image, &y_taps, input, line) {
             return;
         }
+        let [all_y, all_x] = &axes.map(|axis| Taps { taps: 0..axis.kernel, input: 0 });
         let all_fit = xs.len() <= room;
         let whole = if all_fit || (room > 0 && y_taps.len() < vertical.kernel) { 0..0 } else { self.whole.clone() };
         let (mut x, mut line) = (xs.start, line);
         while x < xs.end {
             let end = if x < whole.start { whole.start.min(xs.end) } else { xs.end };
             let x_taps = horizontal.clip(x);
-            let all_taps = |axis: Axis| Taps { taps: 0..axis.kernel, input: 0 };
-            let (source, input_line, taps, count) = match padded {
+            let (source, input_line, window, count) = match padded {
                 Some(padded) if !whole.contains(&x) => {
                     let count = room.min(end - x);
                     // A valid zero point is in the range of a byte.
                     let lines = padded.fill(input, p.input, p.input_zero_point as i8, axes, [image, y, x], count);
-                    (lines, PaddedLines::line(horizontal, p.input[3], count), axes.map(all_taps), count)
+                    (lines, PaddedLines::line(horizontal, p.input[3], count), [all_y, all_x], count)
                 }
                 _ => {
                     let source = tail(input, pixel_start(p.input, [image, y_taps.input, x_taps.input]));
@@ -185,12 +188,10 @@ impl<'a> Layer<'a> {
                     let input_line = p.window.dilation[0].wrapping_mul(p.input[2]).wrapping_mul(p.input[3]);
                     // Pixels whose windows are clipped in the same way are computed together.
                     let count = if whole.contains(&x) { whole.end.min(xs.end) - x } else { 1 };
-                    (source, input_line, [y_taps.clone(), x_taps], count)
+                    (source, input_line, [&y_taps, &x_taps], count)
                 }
             };
-            let [y_taps, x_taps] = &taps;
-            let clipped = y_taps.len() < vertical.kernel || x_taps.len() < horizontal.kernel;
-            let window = [y_taps, x_taps];
+            let clipped = window[0].len() < vertical.kernel || window[1].len() < horizontal.kernel;
             let pixels = Pixels { p, input: source, input_line, weights, channels, count, window, clipped };
             if self.multiplier == 1 {
                 pixels.compute(line);

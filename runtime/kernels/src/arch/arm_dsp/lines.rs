@@ -99,6 +99,7 @@ macro_rules! products {
 #[unsafe(naked)]
 unsafe extern "C" fn convolve_line(operands: *mut Operands) {
     naked_asm!(
+        core!(),
         "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "mov lr, r0",
         "1:",

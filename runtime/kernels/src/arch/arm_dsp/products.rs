@@ -161,6 +161,7 @@ enum Finish {
 #[unsafe(naked)]
 unsafe extern "C" fn multiply_tile(tile: *const Tile) {
     naked_asm!(
+        core!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #100",
         // The first twelve words of the tile, to reach them without a register.

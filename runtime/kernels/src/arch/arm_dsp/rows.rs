@@ -74,6 +74,7 @@ macro_rules! row {
 #[unsafe(naked)]
 unsafe extern "C" fn multiply_rows(rows: *const Rows) {
     naked_asm!(
+        core!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, sp, #52",
         "ldm r0!, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11}}",

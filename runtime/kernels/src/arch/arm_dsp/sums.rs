@@ -29,6 +29,7 @@ struct Operands {
 #[unsafe(naked)]
 unsafe extern "C" fn add_elements(operands: &Operands) {
     naked_asm!(
+        core!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "mov lr, r0",
         "ldm lr, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11}}",

@@ -11,6 +11,7 @@ use core::arch::naked_asm;
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen(output: *mut u32, input: *const i8, step: usize, groups: usize, pixels: usize) {
     naked_asm!(
+        core!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "ldr r4, [sp, #36]",
         "sub r5, r4, #1",
@@ -66,6 +67,7 @@ pub(crate) fn gather(inputs: &Inputs<'_>, output: &mut [i8]) -> bool {
 #[unsafe(naked)]
 unsafe extern "C" fn copy_lines(output: *mut i8, input: *const i8, sizes: &[usize; 5]) {
     naked_asm!(
+        core!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "ldm r2, {{r4, r5, r6, r7, r8}}",
         "sub r8, r8, #4",

@@ -87,12 +87,13 @@ pub(crate) fn run(steps: &[Entry], run: impl Fn(&Entry) -> Result<Ended> + Sync)
     ended
 }
 
-/// Runs `program` with `words`. What it printed on both streams is in order, without the line of its CPU time.
-pub(crate) fn run_apart(program: &Path, words: &[&str]) -> Result<Ended> {
+/// Runs `program` with `words` and these environment variables. What it printed on both streams is in order, without the line of its CPU time.
+pub(crate) fn run_apart(program: &Path, words: &[&str], variables: &[(&str, &str)]) -> Result<Ended> {
     // One file for both streams keeps their order.
     let mut printed = tempfile::tempfile().context("cannot create a temporary file")?;
     let status = Command::new(program)
         .args(words)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(printed.try_clone()?)
         .stderr(printed.try_clone()?)
@@ -148,11 +149,11 @@ mod tests {
 
     #[test]
     fn both_streams_of_a_program_are_shown_in_order_with_its_success() {
-        let shell = |script: &str| run_apart(Path::new("sh"), &["-c", script]).unwrap();
-        assert_eq!(shell("echo one; echo two >&2; echo three"), ended(true, "one\ntwo\nthree\n", None));
+        let shell = |script: &str| run_apart(Path::new("sh"), &["-c", script], &[("SHOWN", "one")]).unwrap();
+        assert_eq!(shell("echo $SHOWN; echo two >&2; echo three"), ended(true, "one\ntwo\nthree\n", None));
         assert_eq!(shell("echo bad >&2; exit 3"), ended(false, "bad\n", None));
         let told = format!("echo one; echo '{}'; echo bad >&2; exit 1", cpu_time::line(5));
         assert_eq!(shell(&told), ended(false, "one\nbad\n", Some(5)));
-        assert!(run_apart(Path::new("/no such program"), &[]).is_err());
+        assert!(run_apart(Path::new("/no such program"), &[], &[]).is_err());
     }
 }

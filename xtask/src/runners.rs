@@ -61,6 +61,10 @@ fn cargo_run(context: &Context, id: &str, options: &[&str], words: &[&str]) -> R
     let mut command = Command::new(context.cargo());
     command.args(["run", "--quiet", "--profile", "firmware"]).args(options).arg("--").args(words);
     command.current_dir(context.root.join(&board.folder));
+    if context.as_tested() {
+        // This program is what the runner would build.
+        command.env("TEALIGHT_XTASK", std::env::current_exe().context("cannot find this program's own file")?);
+    }
     let printed = limit::succeed(&mut command, LIMIT).with_context(|| format!("`cargo run` in the folder of {id}"))?;
     Ok(String::from_utf8_lossy(&printed).into_owned())
 }

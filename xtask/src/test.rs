@@ -1,8 +1,11 @@
 //! `cargo xtask test`: everything that CI runs, or what can be tested of some boards.
 //!
 //! A step of CI is a row of `STEPS`; adding one is adding a row. `--fast` runs what takes less than minutes; `--full`
-//! adds the long tail: every model on every board, the program on every Linux board, the language model, Miri and
-//! fuzzing at length.
+//! adds the long tail: every model on every board, all images of each, the program on every Linux board, the language
+//! model, Miri and fuzzing at length. Without it, a kind of board is tested on one of them: `CORES` and `HALS`.
+//!
+//! Programs for this machine are built with the profile of the tests, so that one build of what they depend on does; with
+//! `--full`, optimized as their users build them.
 //!
 //! Steps that write the same build folder follow one another in a lane, in the order of the table. The lanes run side
 //! by side, because linking firmware and emulating it each keep one processor busy. A step is a process of its own;
@@ -10,7 +13,8 @@
 
 use crate::board::LinuxBoard;
 use crate::board::{self, Board};
-use crate::context::Context;
+use crate::budget::{self, BudgetArgs};
+use crate::context::{AS_TESTED, CHECKED, Context};
 use crate::cpu_time;
 use crate::error::Usage;
 use crate::fuzz::FuzzArgs;
@@ -44,7 +48,7 @@ enum Extent {
 /// Steps that write the same build folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
-    /// Programs for this machine and for Linux boards: the profiles `dev` and `release`.
+    /// Programs for this machine and for Linux boards.
     Host,
     /// Firmware: the profile `firmware`.
     Boards,
@@ -100,24 +104,23 @@ const STEPS: &[Step] = &[
     }),
     Step::new(Lane::Boards, Extent::Fast, FETCHING, |context, _| fetch_models(context)),
     Step::new(Lane::Boards, Extent::Fast, "clippy, firmware", clippy_firmware),
-    Step::new(Lane::Boards, Extent::Fast, "no panic and no allocation in the firmware", |context, _| no_panic(context)),
+    Step::new(Lane::Boards, Extent::Fast, "no panic and no allocation in the firmware", no_panic),
     Step::new(
         Lane::Boards,
         Extent::Usual,
         "boards of real hardware: built, and laid out as their chips want it",
-        |context, _| hardware(context),
+        hardware,
     ),
     Step::new(Lane::Boards, Extent::Usual, "boards of real hardware on emulated chips answer as this machine", chips),
-    Step::new(Lane::Boards, Extent::Usual, "faults are reported on the boards", |context, _| faults_on_boards(context)),
-    Step::new(Lane::Boards, Extent::Usual, "runs repeat exactly, in each kind of firmware", |context, _| {
-        repeats(context)
-    }),
+    Step::new(Lane::Boards, Extent::Usual, "faults are reported on the boards", faults_on_boards),
+    Step::new(Lane::Boards, Extent::Usual, "runs repeat exactly, in each kind of firmware", repeats),
     Step::new(Lane::Boards, Extent::Usual, "checking a model takes time in proportion to its file", |context, _| {
         parsing_on_board(context)
     }),
     Step::new(Lane::Boards, Extent::Usual, "polls run no more instructions than their costs allow", |context, _| {
         costs(context)
     }),
+    Step::new(Lane::Boards, Extent::Usual, "no layer takes more instructions than recorded", instructions),
     Step::new(Lane::Boards, Extent::Usual, "examples: built, and run where an emulator can", |context, _| {
         examples::examples(context)
     }),
@@ -139,36 +142,63 @@ const STEPS: &[Step] = &[
         publish::dependencies(context)
     }),
     // Build scripts of 32-bit programs are built where those of the host's tests are.
-    Step::new(Lane::Others, Extent::Usual, "format, kernels and core in 32 bits", |context, _| in_32_bits(context))
-        .after(HOST_TESTS),
+    Step::new(Lane::Others, Extent::Usual, "format, kernels and core in 32 bits", in_32_bits).after(HOST_TESTS),
     Step::new(Lane::Others, Extent::Usual, "Miri", miri),
     Step::new(Lane::Others, Extent::Usual, "fuzzing, a short run", fuzz_shortly),
 ];
 
-/// What Miri runs, a line a run: it is some thousand times slower than the machine, so long random tests are left out.
+/// What Miri runs, a line a run, of [`MIRI_CRATES`]: it is some thousand times slower than the machine, so long random tests
+/// are left out.
 const MIRI: &[&[&str]] = &[
-    &["--package", "tealight-kernels", "--lib", "--", "--skip", "every_half"],
-    &["--package", "tealight-format", "--test", "parse", "--", "never_panic"],
+    // Without the units of the format, which have no unsafe code and take a minute.
+    &["--lib", "--", "--skip", "every_half", "--skip", "op_set"],
+    &["--test", "parse", "--", "never_panic"],
     &[
-        "--package",
-        "tealight",
-        "--tests",
+        "--test",
+        "engine",
+        "--test",
+        "recurrent",
+        "--test",
+        "session",
+        "--test",
+        "transformers",
         "--",
-        "--skip",
-        "any_budgets",
-        "--skip",
-        "a_poll_does",
         "--skip",
         "equations",
     ],
+    &["--test", "hostile", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
 
 /// What it runs under `--full`.
 const MIRI_AT_LENGTH: &[&[&str]] = &[
-    &["--package", "tealight-kernels", "--lib"],
-    &["--package", "tealight-format", "--tests"],
-    &["--package", "tealight", "--tests", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
+    &["--lib"],
+    &["--test", "cost", "--test", "parse", "--test", "spec"],
+    &["--test", "engine", "--test", "recurrent", "--test", "session", "--test", "transformers"],
+    &["--test", "hostile", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
 ];
+
+/// What Miri runs of, always together: cargo would choose other features of what they share for each, and build it again.
+const MIRI_CRATES: &[&str] =
+    &["--package", "tealight-kernels", "--package", "tealight-format", "--package", "tealight"];
+
+/// One board of each architecture and of each version of the kernels.
+const CORES: &[&str] = &[board::DEFAULT, "microbit", "mps3-an547", "riscv32-virt-v", "riscv64-virt-v", "aarch64-virt"];
+
+/// One board of each HAL, and of each instruction set that a HAL is for. `examples` builds that of the nRF52840.
+const HALS: &[&str] = &["microbit-embassy", "nucleo-f446re", "pico", "pico2", "pico2-riscv", "esp32-c3"];
+
+/// Boards that run a few models besides those of [`CORES`], whose targets they add.
+const MORE_TARGETS: &[&str] = &["mps2-an385"];
+
+/// Those of the emulated boards that have these names, or under `--full` all; without those that cannot be emulated here.
+fn chosen_boards(context: &Context, extent: Extent, names: &[&str]) -> Result<Vec<Board>> {
+    let mut boards = emulator::boards_here(context)?;
+    boards.retain(|board| extent == Extent::Full || names.contains(&board.id.as_str()));
+    match boards.is_empty() {
+        true => bail!("of the boards {}, none can be emulated here", names.join(", ")),
+        false => Ok(boards),
+    }
+}
 
 // `default-members` are the crates of the host; the others only link for a board.
 
@@ -184,11 +214,14 @@ fn format(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// clippy in the place of the compiler that builds the tests, which [`host_tests`] runs.
 fn clippy_host(context: &Context) -> Result<()> {
-    cargo(context, &["clippy", "--all-targets", "--", "-D", "warnings"])
+    let (shell, cargo) = (&context.shell, context.cargo());
+    Ok(cmd!(shell, "{cargo} test --quiet --no-run").envs(CHECKED).quiet().run()?)
 }
 
-/// The default board with each feature, which choose the same on every board; except under `--fast`, the others as well.
+/// The default board with each feature, which choose the same on every board; except under `--fast`, one of each core as
+/// well, and under `--full` the others.
 ///
 /// With the profile of firmware, whose folder no other lane writes. Boards on HALs are left to [`hardware`].
 fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
@@ -197,6 +230,7 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
         let features: &[&[&str]] = match (board.id == board::DEFAULT, extent) {
             (true, _) => &[&[], &["audio"], &["model-slot"], &["measure-parse"], &["seed-faults"], &["text"]],
             (false, Extent::Fast) => continue,
+            (false, Extent::Usual) if !CORES.contains(&board.id.as_str()) => continue,
             (false, _) => &[&[]],
         };
         install::ensure_target(context, &board.target)?;
@@ -222,6 +256,8 @@ fn fetch_models(context: &Context) -> Result<()> {
 }
 
 fn host_tests(context: &Context) -> Result<()> {
+    // As the step before has built them.
+    let _checked = CHECKED.map(|(name, value)| context.shell.push_env(name, value));
     cargo(context, &["test", "--no-fail-fast"])?;
     // A bare `cargo test` ignores tests that need files which a clone does not contain. Those of all packages are run,
     // though few have any: for some packages alone, cargo would choose other features of what they share, and build it
@@ -234,48 +270,46 @@ fn host_tests(context: &Context) -> Result<()> {
     cargo(context, &words)
 }
 
-fn no_panic(context: &Context) -> Result<()> {
-    // One board of each architecture and of each version of the kernels.
-    [board::DEFAULT, "microbit", "mps3-an547", "riscv32-virt", "riscv64-virt-v", "aarch64-virt", "aarch64-virt-a76"]
-        .iter()
-        .try_for_each(|board| check_no_panic::check_no_panic(context, board))
+/// Every image of the default board, and of one of each version of the kernels that which links most; under `--full` every
+/// image of these.
+fn no_panic(context: &Context, extent: Extent) -> Result<()> {
+    [&[board::DEFAULT], KERNELS].concat().iter().try_for_each(|board| match extent {
+        Extent::Full => check_no_panic::check_no_panic(context, board),
+        _ if *board == board::DEFAULT => check_no_panic::check_no_panic(context, board),
+        _ => check_no_panic::check_largest(context, board),
+    })
 }
 
 /// Boards on HALs: clippy, in the place of the compiler, and the layout of their images. `cargo clippy` would compile their
-/// HALs once more, which takes minutes; of what is in the images, it checks the boards' crates alone.
-fn hardware(context: &Context) -> Result<()> {
+/// HALs once more, which takes minutes; of what is in the images, it checks the boards' crates alone. One board of each HAL,
+/// or under `--full` all.
+fn hardware(context: &Context, extent: Extent) -> Result<()> {
     let _checked = CHECKED.map(|(name, value)| context.shell.push_env(name, value));
-    layout::layout(context, &LayoutArgs::default())
+    let board = if extent == Extent::Full { Vec::new() } else { HALS.iter().map(ToString::to_string).collect() };
+    layout::layout(context, &LayoutArgs { board, ..LayoutArgs::default() })
 }
 
 /// clippy and the tests of the emulators' program, and those of the script; then images, the HALs of which the step before
 /// has built.
 fn chips(context: &Context, extent: Extent) -> Result<()> {
     let shell = &context.shell;
-    optimized_tests(context, "tealight-chip-emulator").run()?;
+    checked_tests(context, "tealight-chip-emulator").run()?;
     let tests = cmd!(shell, "python3 -m unittest discover --quiet --start-directory xtask/chip-emulator/unicorn");
     tests.env("PYTHONDONTWRITEBYTECODE", "1").quiet().run()?;
-    chip_check::chip_check(context, extent == Extent::Full)
+    if extent == Extent::Full { chip_check::all(context) } else { chip_check::chip_check(context, HALS) }
 }
 
-/// What is built on Candle is no default member: it takes minutes to build. Optimized, as `train` and `eval` build it.
+/// What is built on Candle is no default member: it takes minutes to build.
 fn with_candle(context: &Context) -> Result<()> {
     let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
-    let (shell, cargo) = (&context.shell, context.cargo());
-    cmd!(shell, "{cargo} test --no-fail-fast --release --features tealight-cli/candle {packages...}")
+    let (shell, cargo, optimized) = (&context.shell, context.cargo(), context.optimized());
+    cmd!(shell, "{cargo} test --no-fail-fast {optimized...} --features tealight-cli/candle {packages...}")
         .envs(CHECKED)
         .quiet()
         .run()?;
     eval::check_after_tests(context, board::DEFAULT)
 }
-
-/// Variables that put clippy in the place of the compiler. `cargo clippy` would check all dependencies, which `cargo
-/// test` would then compile; this does with one build. The second holds the words that `cargo clippy` would pass.
-///
-/// clippy leaves out optimizations before code generation, so what is measured is never built by it.
-const CHECKED: [(&str, &str); 2] =
-    [("RUSTC_WORKSPACE_WRAPPER", "clippy-driver"), ("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings")];
 
 /// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.
 fn language_model(context: &Context) -> Result<()> {
@@ -288,9 +322,10 @@ fn language_model(context: &Context) -> Result<()> {
 /// Models for the boards that CI does not try every model on: an int8 network, one of floats, and one with a front end.
 const FEW: &[&str] = &["anomaly.f32", "digits", "keyword"];
 
-/// Every model on the default board, and a few on each other; under `--full` every model on every board that it fits.
+/// Every model on the default board, and a few on one of each other core; under `--full` every model on every board that it
+/// fits.
 fn conformance_on_boards(context: &Context, extent: Extent) -> Result<()> {
-    let boards = emulator::boards_here(context)?;
+    let boards = chosen_boards(context, extent, &[CORES, MORE_TARGETS].concat())?;
     let chosen = |board: &Board, subject: &Subject| {
         extent == Extent::Full || board.id == board::DEFAULT || FEW.contains(&subject.id.as_str())
     };
@@ -305,9 +340,9 @@ fn conformance_on_boards(context: &Context, extent: Extent) -> Result<()> {
     }
 }
 
-/// A panic, a fault, a stack overflow and a hang are reported on every board.
-fn faults_on_boards(context: &Context) -> Result<()> {
-    faults::on_boards(context, &emulator::boards_here(context)?)
+/// A panic, a fault, a stack overflow and a hang are reported on one board of each core, under `--full` on every board.
+fn faults_on_boards(context: &Context, extent: Extent) -> Result<()> {
+    faults::on_boards(context, &chosen_boards(context, extent, CORES)?)
 }
 
 /// Every kind of model on each; `tealight` itself, which takes minutes to build for one, on one of them or, under
@@ -332,16 +367,24 @@ fn candle_on_arm(context: &Context) -> Result<()> {
     board.test(context, "tealight-candle", &["opening"])
 }
 
-/// And the kernels on every board whose compiler flags enable instructions of its core.
-fn repeats(context: &Context) -> Result<()> {
+/// And the kernels of each instruction set, under `--full` on every board.
+fn repeats(context: &Context, extent: Extent) -> Result<()> {
     repeat::repeat(context, board::DEFAULT)?;
-    let mut boards = emulator::boards_here(context)?;
-    boards.retain(|board| !board.rustflags().is_empty() || WITHOUT_EXTENSIONS.contains(&board.id.as_str()));
+    let boards = chosen_boards(context, extent, KERNELS)?;
     on_each(&boards, repeat::compare).map(drop)
 }
 
-/// One board of each version of the kernels that a target without flags has, besides the default board's.
-const WITHOUT_EXTENSIONS: &[&str] = &["mps2-an385", "mps2-an385-v6m", "riscv32-virt", "riscv64-virt"];
+/// A board of each version of the kernels.
+const KERNELS: &[&str] = &[
+    "microbit",
+    "mps2-an385",
+    "mps3-an547",
+    "riscv32-virt",
+    "riscv32-virt-v",
+    "riscv64-virt-v",
+    "aarch64-virt",
+    "aarch64-virt-a76",
+];
 
 /// Unmodified probe-rs flashes emulated boards, whose networks must answer as this machine; and each fault ends in a
 /// message. Under `--full` the wire is cut at every packet, otherwise at some.
@@ -352,28 +395,34 @@ fn flashing(context: &Context, extent: Extent) -> Result<()> {
     emulator::ensure_board(context, &board::find_emulated(&context.root, board::DEFAULT)?)?;
     let words = ["--profile", "firmware", "--package", "flash-algorithm", "--target", "thumbv6m-none-eabi"];
     cargo(context, &[&["clippy"], &words[..], &["--", "-D", "warnings"]].concat())?;
-    let mut tests = optimized_tests(context, "tealight-flash");
+    let mut tests = checked_tests(context, "tealight-flash");
     if extent == Extent::Full {
         tests = tests.env("TEALIGHT_EVERY_PACKET", "1");
     }
     tests.run()?;
-    flash_check::flash_check(context, &context.release_program("tealight-flash"))
+    flash_check::flash_check(context, &context.program("tealight-flash"), extent == Extent::Full)
 }
 
-/// clippy and the tests of a package that is no default member, optimized as its program is.
-fn optimized_tests<'a>(context: &'a Context, package: &str) -> Cmd<'a> {
-    let (shell, cargo) = (&context.shell, context.cargo());
-    cmd!(shell, "{cargo} test --no-fail-fast --release --package {package}").envs(CHECKED).quiet()
+/// clippy and the tests of a package that is no default member, built as its program is.
+fn checked_tests<'a>(context: &'a Context, package: &str) -> Cmd<'a> {
+    let (shell, cargo, optimized) = (&context.shell, context.cargo(), context.optimized());
+    cmd!(shell, "{cargo} test --no-fail-fast {optimized...} --package {package}").envs(CHECKED).quiet()
 }
 
 /// As [`flashing`], for the program with espflash.
 fn serial(context: &Context) -> Result<()> {
     flash::check_serial(context)?;
-    Ok(optimized_tests(context, "tealight-flash-serial").run()?)
+    Ok(checked_tests(context, "tealight-flash-serial").run()?)
 }
 
 fn parsing_on_board(context: &Context) -> Result<()> {
     parsing::parsing(context, board::DEFAULT)
+}
+
+/// On a board of each kind of core; on the one whose models go through a slow wire, under `--full`.
+fn instructions(context: &Context, extent: Extent) -> Result<()> {
+    let boards = budget::BOARDS.iter().filter(|board| extent == Extent::Full || **board != budget::BY_WIRE);
+    budget::budget(context, &BudgetArgs { board: boards.map(ToString::to_string).collect(), ..BudgetArgs::default() })
 }
 
 fn costs(context: &Context) -> Result<()> {
@@ -386,7 +435,7 @@ fn miri(context: &Context, extent: Extent) -> Result<()> {
     let (runs, cases) = if extent == Extent::Full { (MIRI_AT_LENGTH, "8") } else { (MIRI, "2") };
     for words in runs {
         let words = words.iter();
-        cmd!(shell, "rustup run nightly cargo miri test {words...}")
+        cmd!(shell, "rustup run nightly cargo miri test {MIRI_CRATES...} {words...}")
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("CARGO")
             .env("MIRIFLAGS", "-Zmiri-disable-isolation")
@@ -403,10 +452,30 @@ fn fuzz_shortly(context: &Context, extent: Extent) -> Result<()> {
     fuzz::fuzz(context, &FuzzArgs { seconds, quick, ..FuzzArgs::default() })
 }
 
+/// Tests of arithmetic on sizes and of values at random, which 32 bits may change.
+const OF_SIZES: &[&str] = &[
+    "--lib",
+    "--test",
+    "cost",
+    "--test",
+    "float_totality",
+    "--test",
+    "hostile",
+    "--test",
+    "parse",
+    "--test",
+    "session",
+    "--test",
+    "totality",
+    "--test",
+    "transformers",
+];
+
 /// With checks of overflow, which a debug build has: arithmetic on sizes that holds in 64 bits may not in 32, as boards
 /// have them. On a processor that runs 32-bit programs itself, or emulated.
-fn in_32_bits(context: &Context) -> Result<()> {
-    let crates = ["--package", "tealight-format", "--package", "tealight-kernels", "--package", "tealight", "--tests"];
+fn in_32_bits(context: &Context, extent: Extent) -> Result<()> {
+    const CRATES: &[&str] = &["--package", "tealight-format", "--package", "tealight-kernels", "--package", "tealight"];
+    let crates = [CRATES, if extent == Extent::Full { &["--tests"] } else { OF_SIZES }].concat();
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         const TARGET: &str = "i686-unknown-linux-musl";
         install::ensure_target(context, TARGET)?;
@@ -431,8 +500,8 @@ pub struct TestArgs {
     /// Leaves out what takes minutes: for each commit
     #[arg(long, conflicts_with_all = ["board", "all"])]
     pub fast: bool,
-    /// Adds the long tail: every model on every board, the program on every Linux board, the language model, long
-    /// fuzzing
+    /// Adds the long tail: every model and all images on every board, the program on every Linux board, the language
+    /// model, long fuzzing
     #[arg(long, conflicts_with_all = ["fast", "board", "all"])]
     pub full: bool,
     /// Only this board: every model that fits it, and that its faults are reported; may be given more than once
@@ -543,10 +612,14 @@ fn run_lanes(context: &Context, steps: &[&Step], extent: Extent) -> Result<Vec<O
     let program = folder.path().join("xtask");
     let this = std::env::current_exe().context("cannot find this program's own file")?;
     std::fs::copy(this, &program).context("cannot copy this program")?;
+    let (mut options, mut variables) = (Vec::new(), vec![(AS_TESTED, "1")]);
+    if extent == Extent::Full {
+        options.push("--full");
+        variables.clear();
+    }
     Ok(lanes::run(&entries(steps), |step| {
-        let mut words = vec!["test", "--alone", step.name];
-        words.extend((extent == Extent::Full).then_some("--full"));
-        lanes::run_apart(&program, &words)
+        let words = [&["test", "--alone", step.name], &options[..]].concat();
+        lanes::run_apart(&program, &words, &variables)
     }))
 }
 
@@ -605,6 +678,20 @@ mod tests {
                 ended.push(step.name);
             }
             assert_eq!(ended.len(), steps.len(), "{extent:?}: only {ended:?} can end");
+        }
+    }
+
+    #[test]
+    fn a_board_of_every_target_and_one_of_every_set_of_kernels_is_tested_without_the_long_tail() {
+        let root = Context::new().unwrap().root;
+        let boards = |names: &[&str]| names.iter().map(|name| board::find(&root, name).unwrap()).collect::<Vec<_>>();
+        let tested = boards(&[CORES, MORE_TARGETS, HALS].concat());
+        for board in Board::all(&root).unwrap() {
+            assert!(tested.iter().any(|tested| tested.target == board.target), "{}", board.target);
+        }
+        let chosen = boards(&[CORES, KERNELS].concat());
+        for board in Board::emulated(&root).unwrap().iter().filter(|board| !board.target_features.is_empty()) {
+            assert!(chosen.iter().any(|chosen| chosen.rustflags() == board.rustflags()), "{}", board.id);
         }
     }
 

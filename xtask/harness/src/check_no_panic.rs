@@ -38,7 +38,21 @@ const FORBIDDEN: [&str; 9] = [
     "rust_begin_unwind",
 ];
 
-/// Runs the check on one board.
+/// Checks the image that links most of what fits the board: every kernel and the parser, or those of the operators that
+/// firmware with a model slot links.
+pub fn check_largest(context: &Context, board: &str) -> Result<()> {
+    let board = board::find(&context.root, board)?;
+    let model = stable_copy(context, &model_for(context, &board)?)?;
+    match check(context, &board, &model, "any model", &["loadable"]) {
+        Err(error) if error.is::<DoesNotFit>() && board.model_slot.is_some() => {
+            let features = firmware::with_slot(&board, &[]);
+            check(context, &board, &model, "a model from a slot in flash", &features)
+        }
+        checked => checked,
+    }
+}
+
+/// Runs the check on all images of one board.
 pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
     let board = board::find(&context.root, board)?;
     let model = stable_copy(context, &model_for(context, &board)?)?;
@@ -56,23 +70,23 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
         kinds.push(("one model, with its log over RTT", &["rtt"]));
     }
     for (what, features) in kinds {
-        let found = match forbidden_symbols(context, &board, &model, features) {
-            Err(error) if error.is::<DoesNotFit>() => {
-                eprintln!("  {error:#}");
-                continue;
-            }
-            found => found?,
-        };
-        if !found.is_empty() {
-            bail!(
-                "the firmware for {what} on {} can panic or allocate; it links:\n    {}",
-                board.id,
-                found.join("\n    ")
-            );
+        match check(context, &board, &model, what, features) {
+            Err(error) if error.is::<DoesNotFit>() => eprintln!("  {error:#}"),
+            checked => checked?,
         }
     }
     if forbidden_symbols(context, &board, &model, &["seed-faults"])?.is_empty() {
         bail!("the check did not detect the panic of the feature `seed-faults`, so it would detect no other");
+    }
+    Ok(())
+}
+
+/// Checks one image, the firmware for `what`.
+fn check(context: &Context, board: &Board, model: &Path, what: &str, features: &[&str]) -> Result<()> {
+    let found = forbidden_symbols(context, board, model, features)?;
+    if !found.is_empty() {
+        let found = found.join("\n    ");
+        bail!("the firmware for {what} on {} can panic or allocate; it links:\n    {found}", board.id);
     }
     Ok(())
 }

@@ -9,25 +9,34 @@ use crate::subject::run_here;
 use crate::{conformance, emulator, run, subject};
 use anyhow::{Result, bail};
 
-/// The models that CI runs: an int8 network with convolutions, and one that keeps a state.
-const MODELS: &[&str] = &["digits", "gesture"];
+/// An int8 network with convolutions.
+const MODEL: &str = "digits";
 
-/// Runs models on every emulated chip; with `all`, every model that fits.
+/// Runs every model that fits on every emulated chip.
 ///
 /// # Errors
 /// A board does not run, or answers otherwise.
-pub fn chip_check(context: &Context, all: bool) -> Result<()> {
+pub fn all(context: &Context) -> Result<()> {
     let boards = Board::chips(&context.root)?;
     boards.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
-    if all {
-        let subjects = subject::subjects(context, &[])?;
-        conformance::on_boards(&boards, &subjects, &|_, _| true)?;
-        return Ok(());
+    let subjects = subject::subjects(context, &[])?;
+    conformance::on_boards(&boards, &subjects, &|_, _| true)?;
+    Ok(())
+}
+
+/// Runs a model on those of the boards named whose chip is emulated.
+///
+/// # Errors
+/// A board does not run, or answers otherwise; or none is run.
+pub fn chip_check(context: &Context, named: &[&str]) -> Result<()> {
+    let mut boards = Board::chips(&context.root)?;
+    boards.retain(|board| named.contains(&board.id.as_str()));
+    if boards.is_empty() {
+        bail!("of {}, none has an emulated chip", named.join(", "));
     }
     for board in &boards {
-        for name in MODELS {
-            on_board(context, board, name)?;
-        }
+        emulator::ensure_board(context, board)?;
+        on_board(context, board, MODEL)?;
     }
     Ok(())
 }

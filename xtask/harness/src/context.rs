@@ -14,6 +14,16 @@ pub struct Context {
     pub shell: Shell,
 }
 
+/// The environment variable by which `cargo xtask test` has programs built as its tests are.
+pub const AS_TESTED: &str = "TEALIGHT_AS_TESTED";
+
+/// Variables that put clippy in the place of the compiler. `cargo clippy` would check all dependencies, which `cargo
+/// test` would then compile; this does with one build. The second holds the words that `cargo clippy` would pass.
+///
+/// clippy leaves out optimizations before code generation, so what is measured is never built by it.
+pub const CHECKED: [(&str, &str); 2] =
+    [("RUSTC_WORKSPACE_WRAPPER", "clippy-driver"), ("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings")];
+
 /// Root of the workspace that this crate belongs to.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).into()
@@ -38,23 +48,44 @@ impl Context {
         self.cache().join("float")
     }
 
-    /// Where cargo puts the optimized program of this name.
-    pub fn release_program(&self, name: &str) -> PathBuf {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
-        target.join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    /// Cargo's options for programs of this machine that run networks, flash or emulate: optimized. Where [`AS_TESTED`] is set, they are
+    /// built with the profile of the tests, which have built most of what they depend on.
+    pub fn optimized(&self) -> &'static [&'static str] {
+        if self.as_tested() { &[] } else { &["--release"] }
     }
 
-    /// Builds the optimized program of the package of this name, and returns its path. `remark` says how long that takes
-    /// the first time.
+    /// Whether [`AS_TESTED`] is set.
+    pub fn as_tested(&self) -> bool {
+        std::env::var_os(AS_TESTED).is_some()
+    }
+
+    /// Where cargo puts the program of this name with the options [`Self::optimized`].
+    pub fn program(&self, name: &str) -> PathBuf {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
+        let folder = if self.as_tested() { "debug" } else { "release" };
+        target.join(folder).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// Builds the program of the package of this name with the options [`Self::optimized`], and returns its path. `remark`
+    /// says how long that takes the first time.
     ///
     /// # Errors
     /// It does not build.
     pub fn build_program(&self, name: &str, remark: &str) -> Result<PathBuf> {
-        let (shell, cargo) = (&self.shell, self.cargo());
         let progress = Progress::start(format!("building {name} ({remark} the first time)"));
-        run_quietly(cmd!(shell, "{cargo} build --release --package {name}"))?;
+        run_quietly(self.program_command(name))?;
         progress.done("");
-        Ok(self.release_program(name))
+        Ok(self.program(name))
+    }
+
+    /// With the tests, where these build it: for the program alone, cargo would choose fewer features of what both depend
+    /// on, and build it again.
+    fn program_command(&self, name: &str) -> Cmd<'_> {
+        let (shell, cargo) = (&self.shell, self.cargo());
+        if self.as_tested() {
+            return cmd!(shell, "{cargo} test --no-run --package {name}").envs(CHECKED);
+        }
+        cmd!(shell, "{cargo} build --release --package {name}")
     }
 
     /// The cargo that runs this task.

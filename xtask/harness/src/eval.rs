@@ -126,7 +126,7 @@ pub fn check_after_tests(context: &Context, board: &str) -> Result<()> {
     let board = board::find_emulated(&context.root, board)?;
     let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: 200, json: false };
     ensure_data(context, &args.names)?;
-    measure(context, &context.release_program("tealight-models"), Some(&board), &args)
+    measure(context, &context.program("tealight-models"), Some(&board), &args)
 }
 
 fn measure(context: &Context, program: &Path, board: Option<&Board>, args: &EvalArgs) -> Result<()> {

@@ -11,6 +11,7 @@ use crate::model::ModelFile;
 use crate::subject::run_here;
 use crate::{emulator, report, run};
 use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -26,13 +27,17 @@ const FIRST: &str = "anomaly";
 /// Inferences, so that the log is a hundred times as long as the buffer that it goes through.
 const INFERENCES: u32 = 256;
 
-/// Every emulated board that can be flashed, by the program at this path.
+/// Every emulated board that can be flashed, by the program at this path; without `all` one of each core.
 ///
 /// # Errors
 /// One of them failed.
-pub fn flash_check(context: &Context, program: &Path) -> Result<()> {
+pub fn flash_check(context: &Context, program: &Path, all: bool) -> Result<()> {
     let (mut checked, mut slots) = (0, 0);
-    for board in Board::emulated(&context.root)?.into_iter().filter(|board| board.by_probe().is_some()) {
+    let mut cores = BTreeSet::new();
+    let mut boards = Board::emulated(&context.root)?;
+    boards.retain(|board| board.by_probe().is_some());
+    boards.retain(|board| cores.insert(board.core.clone()) || all);
+    for board in boards {
         emulator::ensure_board(context, &board)?;
         on_board(context, program, &board).with_context(|| format!("on {}", board.id))?;
         if board.model_slot.is_some() {

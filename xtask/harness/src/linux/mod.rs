@@ -89,10 +89,14 @@ impl OnLinux for LinuxBoard {
     }
 
     fn test(&self, context: &Context, package: &str, skipped: &[&str]) -> Result<()> {
-        // Beside `tealight`, as it is built for itself: then both have the same Candle, which takes minutes to build.
-        let words = ["test", "--no-run", "--release", "--tests", "--package", package];
-        let beside = ["--package", "tealight-cli", "--features", "tealight-cli/candle"];
-        let tests = executables(&messages(self, context, &[&words[..], &beside].concat())?, package);
+        let words = ["test", "--no-run", "--release", "--package", package];
+        // Beside `tealight`, as it is built for itself: then both have the same Candle, which takes minutes to build. Of
+        // tests, only those of the package.
+        let beside = ["--package", "tealight-cli", "--features", "tealight-cli/candle", "--lib"];
+        let names = test_names(context, package)?;
+        let names = names.iter().flat_map(|name| ["--test", name]).collect::<Vec<_>>();
+        let words = [&words[..], &beside, &names].concat();
+        let tests = executables(&messages(self, context, &words)?, package);
         if tests.is_empty() {
             bail!("{package} has no tests");
         }
@@ -122,6 +126,18 @@ impl OnLinux for LinuxBoard {
         command.envs([("RAYON_NUM_THREADS", "1"), ("CANDLE_NUM_THREADS", "1")]);
         command
     }
+}
+
+/// The names of the package's integration tests.
+fn test_names(context: &Context, package: &str) -> Result<Vec<String>> {
+    let (shell, cargo) = (&context.shell, context.cargo());
+    let metadata = cmd!(shell, "{cargo} metadata --no-deps --format-version 1").quiet().read()?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("in the metadata of cargo")?;
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let of_package = list(&metadata["packages"]).into_iter().find(|found| found["name"] == package);
+    let targets = list(&of_package.with_context(|| format!("there is no package {package}"))?["targets"]);
+    let tests = targets.iter().filter(|target| list(&target["kind"]).iter().any(|kind| kind == "test"));
+    Ok(tests.filter_map(|test| test["name"].as_str().map(String::from)).collect())
 }
 
 /// `rust-lld` comes with Rust.

@@ -419,9 +419,9 @@ fn parsing_on_board(context: &Context) -> Result<()> {
     parsing::parsing(context, board::DEFAULT)
 }
 
-/// On a board of each kind of core; on the one whose models go through a slow wire, under `--full`.
+/// On a board of each kind of core; on those whose models go through a slow wire, under `--full`.
 fn instructions(context: &Context, extent: Extent) -> Result<()> {
-    let boards = budget::BOARDS.iter().filter(|board| extent == Extent::Full || **board != budget::BY_WIRE);
+    let boards = budget::BOARDS.iter().filter(|board| extent == Extent::Full || !budget::BY_WIRE.contains(board));
     budget::budget(context, &BudgetArgs { board: boards.map(ToString::to_string).collect(), ..BudgetArgs::default() })
 }
 

@@ -30,11 +30,20 @@ const FILE: &str = "tests/instructions.json";
 const PREDICTION: &str = "runtime/cli/src/prediction.json";
 
 /// A board of each kind of core, all with memory for the models.
-pub const BOARDS: &[&str] =
-    &["mps2-an385", "mps2-an386", "mps3-an547", "riscv32-virt", "riscv32-virt-v", "riscv64-virt-v", "aarch64-virt"];
+pub const BOARDS: &[&str] = &[
+    "mps2-an385",
+    "mps2-an385-v6m",
+    "mps2-an386",
+    "mps3-an547",
+    "riscv32-virt",
+    "riscv32-virt-v",
+    "riscv64-virt-v",
+    "aarch64-virt",
+    "aarch64-virt-a76",
+];
 
-/// The one of them that gets its models through a UART, which takes a minute.
-pub const BY_WIRE: &str = "mps2-an385";
+/// Those of them that get their models through a UART, which takes a minute.
+pub const BY_WIRE: &[&str] = &["mps2-an385", "mps2-an385-v6m"];
 
 /// A layer may take one part in so many more, and two ticks of the board's clock.
 const TOLERANCE: u64 = 200;
@@ -300,6 +309,34 @@ mod tests {
         assert!(compare(&budget, &layers(&[10_000, 1])).unwrap_err().to_string().contains("other layers"));
         assert!(compare(&Budget::new(), &layers(&[1])).unwrap_err().to_string().contains("no counts"));
     }
+
+    /// The networks of `models` are not among the layers that the table is made from.
+    #[test]
+    fn the_table_predicts_our_own_networks() {
+        let root = crate::context::root();
+        let budget: Budget = serde_json::from_slice(&std::fs::read(root.join(FILE)).unwrap()).unwrap();
+        let boards = Board::emulated(&root).unwrap();
+        let predictor = Predictor::carried();
+        let mut errors = Vec::new();
+        for (id, models) in &budget {
+            let core = &boards.iter().find(|board| board.id == *id).unwrap().core;
+            for name in ["anomaly", "digits", "gesture", "keyword"] {
+                let file = std::fs::read(root.join(format!("models/{name}/{name}.safetensors"))).unwrap();
+                let counted: u64 = models[name].iter().map(|(_, count)| count).sum();
+                let predicted = predictor.instructions(&Model::parse(&file).unwrap(), core).unwrap();
+                errors.push((100.0 * (predicted as f64 / counted as f64 - 1.0).abs(), name, id));
+            }
+        }
+        errors.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (median, most) = (errors[errors.len() / 2], errors.last().unwrap());
+        assert!(errors.len() >= 4 * BOARDS.len(), "{errors:?}");
+        assert!(median.0 <= MEDIAN_ERROR, "{median:?}");
+        assert!(most.0 <= LARGEST_ERROR, "{most:?}");
+    }
+
+    /// Per cent; `docs/src/benchmarks.md` states them.
+    const MEDIAN_ERROR: f64 = 5.0;
+    const LARGEST_ERROR: f64 = 20.0;
 
     #[test]
     fn the_text_is_read_back_as_it_was() {

@@ -18,7 +18,7 @@ use tealight_testing::random::{self, Choices};
 
 /// How many layers of each kind are generated, and how many random plans.
 const COUNT: u32 = 90;
-const PLANS: u32 = 400;
+const PLANS: u32 = 600;
 
 /// Layers above this take too long in an emulator.
 const MOST_MACS: u32 = 400_000;

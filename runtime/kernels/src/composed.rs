@@ -1,7 +1,6 @@
 //! Matrix products and depthwise convolutions composed of smaller loops of the instruction set, for those that have no
 //! version of their own.
 
-use crate::DepthwiseConv2d;
 use crate::arch::{ROWS, dot_rows, multiply_taps};
 use crate::lines::{copy, run, tail, take};
 use crate::matrix::{Filters, Inputs, Output, bias};
@@ -120,8 +119,15 @@ pub(crate) fn depthwise(
 
 /// Computes row `[image, y]` of a depthwise convolution, of which `output` is the line, from `[input, weights]`. Returns
 /// whether it did: without a version of its own, an instruction set does not.
+#[cfg(not(any(arm_neon, all(arm_dsp, not(arm_mve)))))]
 #[inline]
-pub(crate) fn depthwise_line(_: &DepthwiseConv2d, _: [usize; 2], _: [&[i8]; 2], _: &[Channel], _: &mut [i8]) -> bool {
+pub(crate) fn depthwise_line(
+    _: &crate::DepthwiseConv2d,
+    _: [usize; 2],
+    _: [&[i8]; 2],
+    _: &[Channel],
+    _: &mut [i8],
+) -> bool {
     false
 }
 

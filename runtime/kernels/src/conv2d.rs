@@ -63,7 +63,7 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
     }
     let [kernel_height, kernel_width] = p.window.kernel;
     let room = if layer.is_contiguous(kernel_width) { PaddedLines::room(axes, p.input[3]) } else { 0 };
-    let mut padded = (PADDED > 0 && room > 0).then(PaddedLines::new);
+    let mut padded = (PADDED != 0 && room > 0).then(PaddedLines::new);
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y_out) = div_rem(row, out_height);

@@ -55,7 +55,7 @@ pub fn depthwise_conv2d(
     let [_, out_height, out_width, out_channels] = p.output;
     let layer = Layer::new(p, weights, channels);
     // Where memory for code is small, one loop is enough for both.
-    if PADDED > 0 && layer.is_column() {
+    if PADDED != 0 && layer.is_column() {
         // The rows of an image are the pixels of one row.
         let p = DepthwiseConv2d { input: swap(p.input), output: swap(p.output), window: swap_axes(&p.window), ..*p };
         let layer = Layer::new(&p, weights, channels);
@@ -114,34 +114,13 @@ impl<'a> Layer<'a> {
     /// A buffer for lines with their padding, if the layer needs one.
     #[inline]
     fn padded_lines(&self) -> Option<PaddedLines> {
-        (PADDED > 0 && self.room > 0).then(PaddedLines::new)
+        (PADDED != 0 && self.room > 0).then(PaddedLines::new)
     }
 
     /// Whether input, output and kernel are one column wide.
     fn is_column(&self) -> bool {
         let window = &self.p.window;
         [self.p.input[2], self.p.output[2], window.kernel[1]] == [1, 1, 1] && window.pad[1] == 0
-    }
-
-    /// Computes a line by the instruction set's own function for lines; returns false if it has to be computed otherwise.
-    #[cfg(arm_neon)]
-    fn whole_line(&self, image: usize, y: &Taps, input: &[i8], line: &mut [i8]) -> bool {
-        let (p, [vertical, horizontal]) = (self.p, self.axes);
-        let [_, _, in_width, depth] = p.input;
-        let line_of_taps = crate::arch::Line {
-            input: tail(input, pixel_start(p.input, [image, y.input, 0])),
-            // With a single kernel row the dilation has no effect; it may be huge, and these products may wrap.
-            input_line: p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(depth),
-            weights: self.weights,
-            channels: run(self.channels, 0, depth),
-            height: vertical.kernel,
-            y,
-            horizontal,
-            // A valid zero point is in the range of a byte.
-            input_zero_point: p.input_zero_point as i8,
-            output: Output { zero_point: p.output_zero_point, activation: p.activation },
-        };
-        crate::arch::depthwise_line(&line_of_taps, p.output[2], line)
     }
 
     /// Computes the pixels `xs` of output row `y`.
@@ -155,7 +134,7 @@ impl<'a> Layer<'a> {
         line: &mut [i8],
     ) {
         let Self { p, axes, weights, channels, .. } = *self;
-        let room = if PADDED > 0 { self.room } else { 0 };
+        let room = if PADDED != 0 { self.room } else { 0 };
         if self.multiplier == 1
             && xs == (0..p.output[2])
             && depthwise_line(p, [image, y], [input, weights], channels, line)
@@ -164,10 +143,6 @@ impl<'a> Layer<'a> {
         }
         let [vertical, horizontal] = axes;
         let y_taps = vertical.clip(y);
-        #[cfg(arm_neon)]
-        if self.multiplier == 1 && xs == (0..p.output[2]) && self.whole_line(image, &y_taps, input, line) {
-            return;
-        }
         let [all_y, all_x] = &axes.map(|axis| Taps { taps: 0..axis.kernel, input: 0 });
         let all_fit = xs.len() <= room;
         let whole = if all_fit || (room > 0 && y_taps.len() < vertical.kernel) { 0..0 } else { self.whole.clone() };

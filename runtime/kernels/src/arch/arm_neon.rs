@@ -34,7 +34,9 @@ use tealight_types::ActivationRange;
 
 pub(crate) use crate::portable::SHORTEST_RUN;
 pub(crate) use add::add_some;
-pub(crate) use depthwise_line::{Line, depthwise_line};
+pub(crate) use depthwise_line::depthwise_line;
+#[cfg(feature = "compare-arch")]
+pub(crate) use depthwise_line::{Line, compute_line};
 
 /// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;

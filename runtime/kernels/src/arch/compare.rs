@@ -43,7 +43,7 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
         arch::multiply_taps(c.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
         portable::multiply_taps(d.get_mut(from..).unwrap_or(&mut []), &window, input, weights);
         #[cfg(arm_neon)]
-        if !same_lines(&mut random) {
+        if !same_neon_lines(&mut random) {
             return Some(case);
         }
         let same = a == b
@@ -266,7 +266,7 @@ fn same_taps(random: &mut Random) -> bool {
 
 /// Compares a line of a depthwise convolution with its definition.
 #[cfg(arm_neon)]
-fn same_lines(random: &mut Random) -> bool {
+fn same_neon_lines(random: &mut Random) -> bool {
     use crate::window::Axis;
     let (input, weights): ([_; SIZE], [_; SIZE]) = (random.bytes(), random.bytes());
     let channels: [Channel; 29] = random.channels();
@@ -291,7 +291,7 @@ fn same_lines(random: &mut Random) -> bool {
         output,
     };
     let (mut a, mut b) = ([7i8; SIZE], [7i8; SIZE]);
-    if !arch::depthwise_line(&line, width, &mut a) {
+    if !arch::compute_line(&line, width, &mut a) {
         return a == b;
     }
     for x in 0..width {

@@ -30,9 +30,11 @@ mod x86_64;
 pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
+#[cfg(all(arm_neon, feature = "compare-arch"))]
+pub(crate) use arm_neon::{Line, compute_line};
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{
-    Line, ROWS, SHORTEST_RUN, add_some, depthwise, depthwise_line, dot_rows, multiply, multiply_taps, requantize,
+    ROWS, SHORTEST_RUN, add_some, depthwise, depthwise_line, dot_rows, multiply, multiply_taps, requantize,
 };
 #[cfg(arm_v6m)]
 pub(crate) use arm_v6m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
@@ -71,8 +73,10 @@ pub trait Element {}
 impl Element for f32 {}
 #[cfg(not(arm_vfp))]
 impl Element for half::f16 {}
+#[cfg(not(any(arm_neon, all(arm_dsp, not(arm_mve)))))]
+pub(crate) use crate::composed::depthwise_line;
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
-pub(crate) use crate::composed::{depthwise_line, gather, multiply_gathered};
+pub(crate) use crate::composed::{gather, multiply_gathered};
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(all(arm_dsp, not(arm_mve)))]

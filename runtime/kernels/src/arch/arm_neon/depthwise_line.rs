@@ -3,9 +3,11 @@
 
 use super::depthwise::{add_products, load};
 use super::finish::{Factors, Finish, shifts_left};
+use crate::DepthwiseConv2d;
+use crate::lines::{run, tail};
 use crate::matrix::Output;
 use crate::quant::Channel;
-use crate::window::{Axis, Taps};
+use crate::window::{Axis, Taps, pixel_start};
 use core::arch::aarch64::{int32x4_t, vget_high_s8, vget_low_s8, vst1_s8, vst1q_s8};
 
 /// A line of output pixels, each channel of which reads the input channel of the same number.
@@ -27,10 +29,37 @@ pub(crate) struct Line<'a> {
 /// The minimum number of pixels in a line.
 pub(crate) const SHORTEST_LINE: usize = 3;
 
+/// [`composed::depthwise_line`](crate::composed::depthwise_line).
+pub(crate) fn depthwise_line(
+    p: &DepthwiseConv2d,
+    [image, y]: [usize; 2],
+    [input, weights]: [&[i8]; 2],
+    channels: &[Channel],
+    outputs: &mut [i8],
+) -> bool {
+    let [_, _, in_width, depth] = p.input;
+    let [vertical, horizontal] = Axis::pair(p.input, &p.window);
+    let y = vertical.clip(y);
+    let line = Line {
+        input: tail(input, pixel_start(p.input, [image, y.input, 0])),
+        // With a single kernel row the dilation has no effect; it may be huge, and these products may wrap.
+        input_line: p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(depth),
+        weights,
+        channels: run(channels, 0, depth),
+        height: vertical.kernel,
+        y: &y,
+        horizontal,
+        // A valid zero point is in the range of a byte.
+        input_zero_point: p.input_zero_point as i8,
+        output: Output { zero_point: p.output_zero_point, activation: p.activation },
+    };
+    compute_line(&line, p.output[2], outputs)
+}
+
 /// Computes `width` pixels. Returns false, and writes nothing, if they are fewer than [`SHORTEST_LINE`], there are fewer
 /// than eight channels, or the operands do not fit.
 #[inline(never)]
-pub(crate) fn depthwise_line(line: &Line<'_>, width: usize, outputs: &mut [i8]) -> bool {
+pub(crate) fn compute_line(line: &Line<'_>, width: usize, outputs: &mut [i8]) -> bool {
     let (count, axis) = (line.channels.len(), &line.horizontal);
     let pixels = axis.input.saturating_mul(count);
     let last_line = line.input_line.saturating_mul(line.y.len().saturating_sub(1));

@@ -28,12 +28,15 @@
 //!
 //! | core | target | flags |
 //! |---|---|---|
+//! | Cortex-M0, M0+ | `thumbv6m-*` | |
+//! | Cortex-M3 | `thumbv7m-*` | |
 //! | Cortex-M4, M7 | `thumbv7em-*` | |
 //! | Cortex-M4F, M7, M33, M55 with a floating-point unit, for f32 | `thumbv*-eabihf` | |
 //! | Cortex-M33, M35P with DSP | `thumbv8m.main-*` | `-C target-cpu=cortex-m33` |
 //! | Cortex-M52, M55, M85 with MVE | `thumbv8m.main-*` | `-C target-cpu=cortex-m55 -C target-feature=-mve.fp` |
 //! | 64-bit Arm with NEON | `aarch64-*` | |
 //! | 64-bit Arm with dot products | `aarch64-*` | on Linux found at run time; elsewhere `-C target-feature=+dotprod` |
+//! | RISC-V with M, without vectors | `riscv32*`, `riscv64*` | |
 //! | RISC-V with V, 64 bits | `riscv64*` | `-C target-feature=+zve64x` |
 //! | RISC-V with Zve32x | `riscv32*` | `-C target-feature=+zve32x,+zvl128b` |
 //! | x86-64 with AVX2, AVX-VNNI or AVX-512 VNNI, found at run time | `x86_64-*` | |

@@ -101,16 +101,16 @@ macro_rules! scale_and_add {
     };
 }
 
-/// The greatest of four more elements.
-macro_rules! greatest_of_four {
+/// The maximum of four more elements.
+macro_rules! maximum_of_four {
     () => {
-        concat!("ldm {x}!, {{r0, r1, r2, r3}}\n", greatest_of_four!(@ "r0" "r1" "r2" "r3"))
+        concat!("ldm {x}!, {{r0, r1, r2, r3}}\n", maximum_of_four!(@ "r0" "r1" "r2" "r3"))
     };
     (@ $($element:literal)*) => {
         concat!($(
-            "cmp {greatest}, ", $element, ", lsl #1
+            "cmp {maximum}, ", $element, ", lsl #1
             it lo
-            lsllo {greatest}, ", $element, ", #1\n"
+            lsllo {maximum}, ", $element, ", #1\n"
         ),*)
     };
 }
@@ -339,11 +339,11 @@ unsafe fn multiply_pair_q4_0(row: *const u8, stride: usize, activations: &[u8], 
 pub(crate) fn quantize_q8_0(x: &[f32; 32], quants: &mut [i8; 32]) -> f32 {
     /// Bits of 2^-100 and 2^100, shifted left by one bit.
     const RANGE: core::ops::RangeInclusive<u32> = (27 << 24)..=(227 << 24);
-    let greatest = greatest_magnitude(x);
-    if !RANGE.contains(&greatest) {
+    let maximum = maximum_magnitude(x);
+    if !RANGE.contains(&maximum) {
         return quantize_any(x, quants);
     }
-    let d = f32::from_bits(greatest >> 1) / 127.0;
+    let d = f32::from_bits(maximum >> 1) / 127.0;
     // SAFETY: in the range above, a product is at most 127 and some rounding errors.
     unsafe { scale(x, -1.0 / d, quants) };
     d
@@ -355,23 +355,23 @@ fn quantize_any(x: &[f32; 32], quants: &mut [i8; 32]) -> f32 {
     quantize_block(x, quants)
 }
 
-/// The greatest of the elements' bits, shifted left by one bit, so that those of NaNs are greater than of any number.
+/// The maximum of the elements' bits, shifted left by one bit, so that those of NaNs are greater than of any number.
 #[inline]
-fn greatest_magnitude(x: &[f32; 32]) -> u32 {
-    let mut greatest = 0;
+fn maximum_magnitude(x: &[f32; 32]) -> u32 {
+    let mut maximum = 0;
     // SAFETY: the loop reads 32 elements, sixteen in one iteration.
     unsafe {
         asm!(
             "2:",
-            greatest_of_four!(),
-            greatest_of_four!(),
-            greatest_of_four!(),
-            greatest_of_four!(),
+            maximum_of_four!(),
+            maximum_of_four!(),
+            maximum_of_four!(),
+            maximum_of_four!(),
             "cmp {x}, {end}",
             "bne 2b",
             x = inout(reg) x.as_ptr() => _,
             end = in(reg) x.as_ptr_range().end,
-            greatest = inout(reg) greatest,
+            maximum = inout(reg) maximum,
             out("r0") _,
             out("r1") _,
             out("r2") _,
@@ -379,7 +379,7 @@ fn greatest_magnitude(x: &[f32; 32]) -> u32 {
             options(readonly, nostack),
         );
     }
-    greatest
+    maximum
 }
 
 /// Multiplies by `factor`, changes the sign and rounds, halves away from zero.

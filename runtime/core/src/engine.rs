@@ -4,6 +4,7 @@
 //! they are computed. The engine sees what the operator reads, and either writes the bytes of those rows or leaves them
 //! to the kernels. The default engine, [`Kernels`], leaves everything to the kernels and is optimized away.
 
+use crate::linked::{Linked, Ops};
 use crate::memory::range;
 use crate::session::view;
 use crate::tensor::Tensor;
@@ -41,15 +42,16 @@ impl<E: Engine> Engine for &mut E {
     }
 }
 
-/// Offers `rows` of `op` to `engine` and returns whether it computed them.
+/// Offers `rows` of operator `index` to `engine` and returns whether it computed them.
 #[inline]
-pub(crate) fn offer<E: Engine>(
+pub(crate) fn offer<O: Ops, E: Engine>(
     engine: &mut E,
     model: &Model<'_>,
     memory: &mut [u8],
-    op: &Op,
+    index: usize,
     rows: Range<u32>,
 ) -> bool {
+    let op = &model.op_in::<Linked<O>>(index);
     engine.compute(&mut Part { model, memory, op, rows: rows.start as usize..rows.end as usize })
 }
 

@@ -1,15 +1,15 @@
 //! Computes some rows of one operator.
 
-use crate::linked::Ops;
-use crate::memory::{Reader, WithoutState, range, split_output};
+use crate::linked::{Linked, Ops};
+use crate::memory::{Reader, WithoutState, range_of, split_output};
 use crate::ops::{prepare, run};
 use crate::tensor::copy;
 use core::ops::Range;
-use tealight_format::{Model, Op, Operands, Operator};
+use tealight_format::{MAX_INPUTS, Model, OpCode, OpRecord, Operands};
 
-/// What an operator works with: its operands, the rows to compute, and where they go.
+/// What an operator works with: its record, the rows to compute, and where they go.
 pub(crate) struct Call<'s> {
-    pub(crate) operands: &'s Operands,
+    pub(crate) op: OpRecord<'s>,
     pub(crate) rows: Range<usize>,
     pub(crate) reader: Reader<'s>,
     /// Exactly the bytes of those rows.
@@ -23,26 +23,25 @@ pub(crate) struct Call<'s> {
 /// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch value
 /// and copied to its place; any other output is written directly. An operator with a workspace uses the scratch value
 /// for it.
-pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: &Op, rows: Range<u32>) {
-    let operands = &model.operands(op);
-    let output = range(&operands.output);
-    let row_len = model.row_bytes(op) as usize;
-    let (state, mut rest) = split_state(memory, &op.operator, operands);
+pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord<'_>, code: OpCode, rows: Range<u32>) {
+    let output = model.record_of_value(op.output().into());
+    let row_len = output.byte_len().checked_div(op.rows()).unwrap_or(0) as usize;
+    let start = output.offset() as usize;
+    let (state, mut rest) = split_state::<O>(model, memory, op, code);
     let place = |rows: &Range<usize>| {
-        let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
+        let at = |row: usize| start.wrapping_add(row.wrapping_mul(row_len));
         at(rows.start)..at(rows.end)
     };
     let rows = rows.start as usize..rows.end as usize;
-    let Some(scratch) = op.scratch else {
+    let Some(scratch) = op.scratch() else {
         let (output, reader) = split_output(model, &mut rest, place(&rows));
-        run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
+        run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
         return;
     };
-    let scratch = model.value(scratch.into());
+    let scratch = model.record_of_value(scratch.into());
     if const { O::SET.prepares() }
-        && let Some(workspace) = op.operator.workspace(operands)
+        && let Some(period) = workspace_rows::<O>(model, op, code)
     {
-        let period = (workspace.rows as usize).max(1);
         let mut start = rows.start;
         while start < rows.end {
             let into = start.checked_rem(period).unwrap_or(0);
@@ -50,32 +49,51 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: &Op, row
             start = rows.end;
             // The workspace, written before the first row of a period, serves all its rows, in later calls too.
             if into == 0 {
-                let (output, reader) = split_output(model, &mut rest, range(&scratch));
+                let (output, reader) = split_output(model, &mut rest, range_of(scratch));
                 let rows = rows.clone();
-                prepare::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
+                prepare::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
             }
             let (output, reader) = split_output(model, &mut rest, place(&rows));
-            let workspace = reader.bytes(Some(scratch));
-            run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace });
+            let workspace = reader.bytes(scratch);
+            run::<O>(code, Call { op, rows, reader, output, state, workspace });
         }
         return;
     }
     for row in rows {
         let rows = row..row.wrapping_add(1);
         let target = place(&rows);
-        let (output, reader) = split_output(model, &mut rest, range(&scratch));
-        run::<O>(&op.operator, Call { operands, rows, reader, output, state, workspace: &[] });
+        let (output, reader) = split_output(model, &mut rest, range_of(scratch));
+        run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
         let (target, reader) = split_output(model, &mut rest, target);
-        copy(reader.bytes(Some(scratch)), target);
+        copy(reader.bytes(scratch), target);
     }
 }
 
+/// The number of rows that use one workspace, for an operator that has a workspace.
+fn workspace_rows<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, code: OpCode) -> Option<usize> {
+    let operator = op.operator_in::<Linked<O>>(code)?;
+    let mut operands =
+        Operands { inputs: [None; MAX_INPUTS], count: op.count(), output: model.value(op.output().into()) };
+    for (k, input) in operands.inputs.iter_mut().enumerate() {
+        *input = op.input(k).map(|index| model.value(index.into()));
+    }
+    Some((operator.workspace(&operands)?.rows as usize).max(1))
+}
+
 /// The state that the operator writes, and the rest of the memory. State lies before all activations.
-fn split_state<'s>(memory: &'s mut [u8], operator: &Operator, operands: &Operands) -> (&'s mut [u8], WithoutState<'s>) {
-    let Some(state) = operator.state_input().and_then(|k| operands.input(k)) else {
+fn split_state<'s, O: Ops>(
+    model: &Model<'_>,
+    memory: &'s mut [u8],
+    op: OpRecord<'_>,
+    code: OpCode,
+) -> (&'s mut [u8], WithoutState<'s>) {
+    if const { !O::SET.writes_state() } {
+        return (&mut [], WithoutState { below: &[], above: memory, base: 0 });
+    }
+    let Some(state) = code.state_input().and_then(|k| op.input(k)) else {
         return (&mut [], WithoutState { below: &[], above: memory, base: 0 });
     };
-    let at = range(&state);
+    let at = range_of(model.record_of_value(state.into()));
     if let Some((before, above)) = memory.split_at_mut_checked(at.end)
         && let Some((below, state)) = before.split_at_mut_checked(at.start)
     {

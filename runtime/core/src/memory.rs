@@ -1,13 +1,17 @@
 //! Splits the arena into the part that an operator writes and the rest, which it may read.
 
-use crate::tensor::slice_of;
 use core::ops::Range;
-use tealight_format::{Model, Value};
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use tealight_format::{Model, Value, ValueRecord};
 
 /// The byte range of a value.
 pub(crate) const fn range(value: &Value) -> Range<usize> {
     value.offset as usize..value.offset as usize + value.len as usize
+}
+
+/// The byte range of a value's record.
+pub(crate) fn range_of(value: ValueRecord<'_>) -> Range<usize> {
+    let start = value.offset() as usize;
+    start..start + value.byte_len() as usize
 }
 
 /// The arena without the state that an operator writes: the bytes below that state, and those above it, which start at
@@ -42,21 +46,23 @@ pub(crate) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    /// The bytes of a value, in the file or in the arena; empty for an absent operand.
-    pub(crate) fn bytes(&self, value: Option<Value>) -> &'s [u8] {
-        let Some(value) = value else { return &[] };
-        if value.is_constant() {
-            return self.model.constant(&value);
-        }
-        let within = |&(at, bytes): &(usize, &'s [u8])| {
-            let start = (value.offset as usize).checked_sub(at)?;
-            bytes.get(start..start.checked_add(value.len as usize)?)
-        };
-        self.parts.iter().find_map(within).unwrap_or(&[])
+    /// Value `index`; a constant without bytes for `None`, an absent operand.
+    // Out of line, as `bytes`: every operator calls it for each of its operands.
+    #[inline(never)]
+    pub(crate) fn value(&self, index: Option<u16>) -> ValueRecord<'s> {
+        self.model.record_of_value(index.map_or(usize::MAX, usize::from))
     }
 
-    /// The elements of a value.
-    pub(crate) fn slice<T: FromBytes + Immutable + KnownLayout>(&self, value: Option<Value>) -> &'s [T] {
-        slice_of(self.bytes(value))
+    /// The bytes of a value, in the file or in the arena.
+    #[inline(never)]
+    pub(crate) fn bytes(&self, value: ValueRecord<'_>) -> &'s [u8] {
+        if value.is_constant() {
+            return self.model.constant_bytes(value);
+        }
+        let within = |&(at, bytes): &(usize, &'s [u8])| {
+            let start = (value.offset() as usize).checked_sub(at)?;
+            bytes.get(start..start.checked_add(value.byte_len() as usize)?)
+        };
+        self.parts.iter().find_map(within).unwrap_or(&[])
     }
 }

@@ -4,13 +4,13 @@ use crate::arena::{Align16, Arena};
 use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
-use crate::linked::{AllOps, Linked, Ops};
+use crate::linked::{AllOps, Ops};
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
 use core::marker::PhantomData;
 use tealight_format::ops::CALL_COST;
-use tealight_format::{BlockType, Model, Op, OpCode, Value};
+use tealight_format::{BlockType, Model, OpCode, OpRecord, Value};
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -354,11 +354,11 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
     ///
     /// The work done costs at most the budget. If one row alone exceeds the budget, the call computes that row, which
     /// costs at most [`Model::longest_row`]. The cost includes entering each operator ([`CALL_COST`]), preparing a row
-    /// ([`Op::prepare_cost`]), and the row itself ([`Op::row_cost`]). On a Cortex-M4, a unit is two to four
-    /// instructions in common networks and never more than
-    /// [`INSTRUCTIONS_PER_UNIT`](tealight_format::ops::INSTRUCTIONS_PER_UNIT); `cargo xtask cost` measures it. Work
-    /// outside of `poll` is not included: [`reset`](Self::reset) takes time in proportion to the state, loading in
-    /// proportion to the memory.
+    /// ([`Op::prepare_cost`](tealight_format::Op::prepare_cost)), and the row itself
+    /// ([`Op::row_cost`](tealight_format::Op::row_cost)). On a Cortex-M4, a unit is two to four instructions in common
+    /// networks and never more than [`INSTRUCTIONS_PER_UNIT`](tealight_format::ops::INSTRUCTIONS_PER_UNIT); `cargo xtask
+    /// cost` measures it. Work outside of `poll` is not included: [`reset`](Self::reset) takes time in proportion to the
+    /// state, loading in proportion to the memory.
     // Out of line, so that its size is not counted as that of the program around it.
     #[inline(never)]
     pub fn poll(&mut self, budget: Budget) -> Progress {
@@ -370,9 +370,9 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
                 self.position = Position::default();
                 return Progress::Done;
             }
-            let op: Op = self.model.op_in::<Linked<O>>(index);
-            let rows_left = op.rows.saturating_sub(row);
-            let mut slice = affordable::<O>(&self.model, &op, row, left.saturating_sub(CALL_COST.into()));
+            let op = self.model.record_of_op(index);
+            let rows_left = op.rows().saturating_sub(row);
+            let mut slice = affordable::<O>(&self.model, op, row, left.saturating_sub(CALL_COST.into()));
             if slice.rows == 0 && rows_left > 0 {
                 if !must_work {
                     return Progress::Pending;
@@ -381,8 +381,10 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
             }
             let rows = slice.rows;
             let range = row..row.saturating_add(rows);
-            if !offer(&mut self.engine, &self.model, self.memory, &op, range.clone()) {
-                execute::<O>(&self.model, self.memory, &op, range);
+            if !offer::<O, E>(&mut self.engine, &self.model, self.memory, index, range.clone())
+                && let Some(code) = op.code()
+            {
+                execute::<O>(&self.model, self.memory, op, code, range);
             }
             must_work = false;
             left = left.saturating_sub(slice.cost).saturating_sub(CALL_COST.into());
@@ -418,35 +420,44 @@ struct Slice {
     cost: u64,
 }
 
-/// `dividend / divisor`, of which only the low 32 bits are right if it is larger: long division, one bit at a time, because
-/// the compiler's division of 64 bits takes 900 bytes of a board's flash.
-const fn quotient(dividend: u64, divisor: u32) -> u32 {
-    let (mut remainder, mut quotient) = (0u64, 0u32);
-    let mut bit = u64::BITS;
-    while bit > 0 {
-        bit -= 1;
-        remainder = (remainder << 1) | ((dividend >> bit) & 1);
-        quotient <<= 1;
-        if remainder >= divisor as u64 {
-            remainder -= divisor as u64;
-            quotient |= 1;
+/// The largest number of rows up to `most` that cost at most `left`, by bisection, because the compiler's division of 64
+/// bits takes 900 bytes of a board's flash.
+#[inline(never)]
+const fn affordable_rows(left: u64, row_cost: u32, most: u32) -> u32 {
+    let (mut rows, mut most) = (0, most);
+    while rows < most {
+        let middle = most - (most - rows) / 2;
+        if row_cost as u64 * middle as u64 <= left {
+            rows = middle;
+        } else {
+            most = middle - 1;
         }
     }
-    quotient
+    rows
+}
+
+/// The number of rows of `op` from one preparation to the next: [`Model::period`].
+fn period(model: &Model<'_>, op: OpRecord<'_>) -> u32 {
+    let rows = match (op.code(), op.input(1)) {
+        // The rows of one batch: as many as the weights have.
+        (Some(OpCode::FullyConnectedBlock), Some(weights)) => model.record_of_value(weights.into()).dim(0),
+        _ => op.rows(),
+    };
+    rows.max(1)
 }
 
 /// The largest number of rows of `op`, from `row` on, that cost at most `left`, including their preparation.
-fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice {
-    let (row_cost, rows_left) = (u64::from(op.row_cost).max(1), op.rows.saturating_sub(row));
-    if const { !O::SET.prepares() } || op.prepare_cost == 0 {
+fn affordable<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, row: u32, left: u64) -> Slice {
+    let (row_cost, rows_left) = (u64::from(op.row_cost()).max(1), op.rows().saturating_sub(row));
+    if const { !O::SET.prepares() } || op.prepare_cost() == 0 {
         let all = row_cost.saturating_mul(rows_left.into());
         if all <= left {
             return Slice { rows: rows_left, cost: all };
         }
-        let rows = quotient(left, op.row_cost.max(1));
+        let rows = affordable_rows(left, op.row_cost().max(1), rows_left);
         return Slice { rows, cost: row_cost.saturating_mul(rows.into()) };
     }
-    let (period, prepare_cost) = (model.period(op), u64::from(op.prepare_cost));
+    let (period, prepare_cost) = (period(model, op), u64::from(op.prepare_cost()));
     let mut slice = Slice { rows: 0, cost: 0 };
     // One iteration for each period. Preparing a period costs more than the iteration itself.
     while slice.rows < rows_left {
@@ -454,8 +465,7 @@ fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice 
         let before = if into == 0 { prepare_cost } else { 0 };
         let spare = left.saturating_sub(slice.cost).saturating_sub(before);
         let rows = period.wrapping_sub(into).min(rows_left.wrapping_sub(slice.rows));
-        let rows =
-            if row_cost.saturating_mul(rows.into()) <= spare { rows } else { quotient(spare, op.row_cost.max(1)) };
+        let rows = affordable_rows(spare, op.row_cost().max(1), rows);
         if rows == 0 {
             break;
         }
@@ -470,22 +480,18 @@ fn affordable<O: Ops>(model: &Model<'_>, op: &Op, row: u32, left: u64) -> Slice 
 
 #[cfg(test)]
 mod tests {
-    use super::quotient;
+    use super::affordable_rows;
 
     #[test]
-    fn a_quotient_is_that_of_division() {
-        let numbers =
-            [0, 1, 2, 3, 7, 1000, 0xffff, 0x1_0000, 0xffff_fffe, 0xffff_ffff, 0x1_0000_0000, 0x1234_5678_9abc];
-        for dividend in numbers {
-            for divisor in numbers.iter().filter_map(|&number| u32::try_from(number).ok()).filter(|&number| number > 0)
-            {
-                assert_eq!(
-                    quotient(dividend, divisor),
-                    (dividend / u64::from(divisor)) as u32,
-                    "{dividend} / {divisor}"
-                );
+    fn affordable_rows_are_those_of_a_division() {
+        let numbers = [0, 1, 2, 3, 7, 1000, 0xffff, 0x1_0000, 0xffff_fffe, 0xffff_ffff];
+        for left in numbers.into_iter().chain([0x1_0000_0000, 0x1234_5678_9abc, u64::MAX]) {
+            for row_cost in numbers.into_iter().filter(|&number| number > 0) {
+                for most in numbers {
+                    let rows = affordable_rows(left, row_cost as u32, most as u32);
+                    assert_eq!(u64::from(rows), (left / row_cost).min(most), "{left} / {row_cost}, at most {most}");
+                }
             }
         }
-        assert_eq!(quotient(u64::MAX, u32::MAX), (u64::MAX / u64::from(u32::MAX)) as u32);
     }
 }

@@ -3,13 +3,13 @@
 use crate::bytes::{align16, array, i32_at, slice, u8_at, u16_at, u32_at};
 use crate::error::{ModelError, ValueFault};
 use crate::header::{self, Entries, Header};
-use crate::op::{OP_RECORD, Op};
+use crate::op::{OP_RECORD, Op, OpRecord};
 use crate::op_set::{OpSet, OpSetOf};
 use crate::ops::{
     CALL_COST, MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
 };
 use crate::plan::{FORMAT_VERSION, MAX_LIVE, PLAN_HEADER, PlanHeader, has_magic};
-use crate::value::{NONE, Place, VALUE_RECORD, Value};
+use crate::value::{NONE, Place, VALUE_RECORD, Value, ValueRecord};
 use crate::{DType, Shape};
 
 /// A model file that has been checked: everything that running it relies on holds.
@@ -172,6 +172,30 @@ impl<'a> Model<'a> {
             return NO_OP;
         }
         Op::read_in::<O>(self.op_record(index)).unwrap_or(NO_OP)
+    }
+
+    /// Value `index` as its record in the file, whose bytes must be aligned to four. For an index past the last, a
+    /// constant without bytes.
+    #[inline]
+    pub fn record_of_value(&self, index: usize) -> ValueRecord<'a> {
+        ValueRecord::new(if index < self.value_count() { self.value_record(index) } else { &[0; _] })
+    }
+
+    /// Operator `index` as its record in the file, whose bytes must be aligned to four. The index must be below
+    /// [`op_count`](Self::op_count).
+    #[inline]
+    pub fn record_of_op(&self, index: usize) -> OpRecord<'a> {
+        OpRecord::new(self.op_record(index))
+    }
+
+    /// The bytes of a constant value, in place; empty for a value in the arena.
+    #[inline]
+    pub fn constant_bytes(&self, value: ValueRecord<'_>) -> &'a [u8] {
+        if !value.is_constant() {
+            return &[];
+        }
+        let at = self.header.data_at.saturating_add(value.offset() as usize);
+        slice(self.bytes, at, value.byte_len() as usize)
     }
 
     /// The values that operator `op` works on.

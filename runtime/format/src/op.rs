@@ -4,6 +4,7 @@ use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
 use crate::op_set::OpSetOf;
 use crate::ops::{Attrs, MAX_INPUTS, OpCode, OpFault, Operator, Work};
 use crate::value::NONE;
+use zerocopy::FromBytes;
 
 /// The number of bytes of an operator record.
 pub const OP_RECORD: usize = 96;
@@ -188,5 +189,89 @@ const fn row_cost(work: &Work, scratch: Option<u16>) -> u32 {
     match scratch {
         Some(_) => work.row_cost.saturating_add(work.scratch_cost),
         None => work.row_cost,
+    }
+}
+
+/// An operator of a checked model as its record in the file, of which a field is read where it is used. An [`Op`] takes
+/// 130 bytes of memory; this is a reference.
+#[derive(Clone, Copy, Debug)]
+pub struct OpRecord<'a>(&'a [u32; OP_RECORD / 4]);
+
+impl<'a> OpRecord<'a> {
+    /// The record of an operator without rows.
+    const NONE: OpRecord<'static> = OpRecord(&[0; _]);
+
+    /// The operator with this record, which [`Op::parse`] has accepted before. The record must be aligned to four bytes.
+    #[inline]
+    pub(crate) fn new(record: &'a [u8; OP_RECORD]) -> Self {
+        FromBytes::ref_from_bytes(record).map_or(Self::NONE, Self)
+    }
+
+    /// Word `i` of the record, which is below 24.
+    #[inline]
+    fn word(self, i: usize) -> u32 {
+        self.0.get(i).map_or(0, |&word| u32::from_le(word))
+    }
+
+    /// The operator's code.
+    #[inline]
+    pub fn code(self) -> Option<OpCode> {
+        OpCode::from_code(self.word(0) as u8)
+    }
+
+    /// The operator with its attributes, if it is in the set `O` and `code` is its code: code for reading other operators
+    /// is not linked.
+    #[inline(always)]
+    pub fn operator_in<O: OpSetOf>(self, code: OpCode) -> Option<Operator> {
+        let mut attrs: Attrs = [0; _];
+        for (i, attr) in attrs.iter_mut().enumerate() {
+            *attr = self.word(8 + i).cast_signed();
+        }
+        Operator::read_in::<O>(code, &attrs)
+    }
+
+    /// The number of inputs listed.
+    #[inline]
+    pub fn count(self) -> usize {
+        (self.word(0) >> 8) as u8 as usize
+    }
+
+    /// Value index of the output.
+    #[inline]
+    pub fn output(self) -> u16 {
+        (self.word(0) >> 16) as u16
+    }
+
+    /// Value index of input `k`, if it is present.
+    #[inline]
+    pub fn input(self, k: usize) -> Option<u16> {
+        let pair = if k < MAX_INPUTS { self.word(1 + k / 2) } else { u32::MAX };
+        let index = (pair >> (16 * (k as u32 % 2))) as u16;
+        if index == NONE { None } else { Some(index) }
+    }
+
+    /// Value index of the scratch value.
+    #[inline]
+    pub fn scratch(self) -> Option<u16> {
+        let index = self.word(5) as u16;
+        if index == NONE { None } else { Some(index) }
+    }
+
+    /// The number of rows.
+    #[inline]
+    pub fn rows(self) -> u32 {
+        self.word(6)
+    }
+
+    /// Cost of one row.
+    #[inline]
+    pub fn row_cost(self) -> u32 {
+        self.word(7)
+    }
+
+    /// Cost of the preparation before the first of every [`Work::period`] rows.
+    #[inline]
+    pub fn prepare_cost(self) -> u32 {
+        self.word(23)
     }
 }

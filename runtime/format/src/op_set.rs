@@ -80,6 +80,18 @@ impl OpSet {
         set
     };
 
+    /// The operators that write state.
+    const WITH_STATE: Self = {
+        let (mut set, mut i) = (Self::EMPTY, 0);
+        while i < OpCode::ALL.len() {
+            if OpCode::ALL[i].state_input().is_some() {
+                set = set.with_code(OpCode::ALL[i] as u8);
+            }
+            i += 1;
+        }
+        set
+    };
+
     /// The set of these operators, with weights as f32 or int8.
     pub const fn of(codes: &[OpCode]) -> Self {
         let (mut set, mut i) = (Self::EMPTY, 0);
@@ -151,9 +163,19 @@ impl OpSet {
 
     /// Whether it contains an operator with preparation before some of its rows.
     pub const fn prepares(&self) -> bool {
+        self.meets(&Self::PREPARING)
+    }
+
+    /// Whether it contains an operator that writes state.
+    pub const fn writes_state(&self) -> bool {
+        self.meets(&Self::WITH_STATE)
+    }
+
+    /// Whether it has an operator in common with `other`.
+    const fn meets(&self, other: &Self) -> bool {
         let mut i = 0;
         while i < self.codes.len() {
-            if self.codes[i] & Self::PREPARING.codes[i] != 0 {
+            if self.codes[i] & other.codes[i] != 0 {
                 return true;
             }
             i += 1;

@@ -35,6 +35,12 @@ impl Shape {
         Some(shape)
     }
 
+    /// The shape with the first `rank` of these dimensions. The others are 1, and `rank` is at most [`MAX_RANK`].
+    #[inline]
+    pub(crate) const fn with_rank(rank: u8, dims: [u32; MAX_RANK]) -> Self {
+        Self { rank, dims }
+    }
+
     /// The number of dimensions.
     pub const fn rank(&self) -> usize {
         self.rank as usize

@@ -2,6 +2,7 @@
 
 use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
 use crate::{DType, MAX_RANK, Quantization, Shape};
+use zerocopy::FromBytes;
 
 /// The number of bytes of a value record.
 pub const VALUE_RECORD: usize = 64;
@@ -195,5 +196,81 @@ impl Value {
     /// The offset after its last byte, in the same region as `offset`.
     pub const fn end(&self) -> u64 {
         self.offset as u64 + self.len as u64
+    }
+}
+
+/// A value of a checked model as its record in the file, of which a field is read where it is used. A [`Value`] takes 60
+/// bytes of memory; this is a reference.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueRecord<'a>(&'a [u32; VALUE_RECORD / 4]);
+
+impl<'a> ValueRecord<'a> {
+    /// The record of no value: a constant without bytes.
+    const NONE: ValueRecord<'static> = ValueRecord(&[0; _]);
+
+    /// The value with this record, which [`Value::parse`] has accepted before. The record must be aligned to four bytes.
+    #[inline]
+    pub(crate) fn new(record: &'a [u8; VALUE_RECORD]) -> Self {
+        FromBytes::ref_from_bytes(record).map_or(Self::NONE, Self)
+    }
+
+    /// Word `i` of the record, which is below 16.
+    #[inline]
+    fn word(self, i: usize) -> u32 {
+        self.0.get(i).map_or(0, |&word| u32::from_le(word))
+    }
+
+    /// Whether the value is a constant of the file.
+    #[inline]
+    pub fn is_constant(self) -> bool {
+        self.word(0) as u8 == Place::Constant as u8
+    }
+
+    /// The type of its elements.
+    #[inline]
+    pub fn dtype(self) -> DType {
+        DType::from_code((self.word(0) >> 8) as u8).unwrap_or(DType::U8)
+    }
+
+    /// The number of its dimensions.
+    #[inline]
+    pub fn rank(self) -> usize {
+        (self.word(0) >> 16) as u8 as usize
+    }
+
+    /// Dimension `i`; 1 past the rank.
+    #[inline]
+    pub fn dim(self, i: usize) -> u32 {
+        if i < MAX_RANK { self.word(1 + i) } else { 1 }
+    }
+
+    /// Its dimensions.
+    #[inline]
+    pub fn shape(self) -> Shape {
+        Shape::with_rank(self.rank() as u8, [0, 1, 2, 3, 4, 5].map(|i| self.dim(i)))
+    }
+
+    /// Offset of its first byte in the file's data section (constant) or in the arena.
+    #[inline]
+    pub fn offset(self) -> u32 {
+        self.word(7)
+    }
+
+    /// Length in bytes, without padding.
+    #[inline]
+    pub fn byte_len(self) -> u32 {
+        self.word(8)
+    }
+
+    /// What its integers represent; [`Quantization::NONE`] if the value is not quantized per tensor.
+    #[inline]
+    pub fn quantization(self) -> Quantization {
+        Quantization::new(f32::from_bits(self.word(9)), self.zero_point())
+    }
+
+    /// The integer that represents 0.
+    #[inline]
+    pub fn zero_point(self) -> i32 {
+        self.word(10).cast_signed()
     }
 }

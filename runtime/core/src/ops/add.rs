@@ -17,9 +17,9 @@ pub(super) fn sub(op: &ops::AddSub, mut call: Call<'_>) {
 fn params(op: &ops::AddSub, call: &Call<'_>) -> kernels::AddSub {
     kernels::AddSub {
         broadcast: call.broadcast(),
-        a_zero_point: call.input(0).quantization.zero_point,
-        b_zero_point: call.input(1).quantization.zero_point,
-        output_zero_point: call.operands.output.quantization.zero_point,
+        a_zero_point: call.input(0).zero_point(),
+        b_zero_point: call.input(1).zero_point(),
+        output_zero_point: call.target().zero_point(),
         left_shift: op.left_shift,
         a: op.a,
         b: op.b,

@@ -7,7 +7,7 @@ use tealight_kernels::float::{self, Attention, Cache};
 
 pub(super) fn attention_f32(op: &ops::AttentionF32, mut call: Call<'_>) {
     let [heads, kv_heads] = unsigned([op.heads, op.kv_heads]);
-    let depth = call.input(4).shape.from_end(0) as usize;
+    let depth = call.input(4).shape().from_end(0) as usize;
     let p = Attention { heads, kv_heads, depth, scale: op.scale };
     let (queries, positions) = (call.f32s(0), call.slice(3));
     let state = call.state::<f32>();

@@ -5,7 +5,7 @@ use tealight_format::{Shape, ops};
 use tealight_kernels::float::{self, BatchMatMul};
 
 pub(super) fn batch_matmul_f32(op: &ops::BatchMatMulF32, mut call: Call<'_>) {
-    let (a, output) = (call.input(0).shape, call.operands.output.shape);
+    let (a, output) = (call.input(0).shape(), call.target().shape());
     let p = BatchMatMul {
         rows: output.from_end(1) as usize,
         inner: a.from_end(usize::from(op.transpose_a)) as usize,
@@ -13,7 +13,7 @@ pub(super) fn batch_matmul_f32(op: &ops::BatchMatMulF32, mut call: Call<'_>) {
         transpose_a: op.transpose_a,
         transpose_b: op.transpose_b,
         a_stride: stride(a),
-        b_stride: stride(call.input(1).shape),
+        b_stride: stride(call.input(1).shape()),
     };
     let (a, b) = (call.f32s(0), call.f32s(1));
     float::batch_matmul(&p, call.rows.clone(), a, b, call.out());

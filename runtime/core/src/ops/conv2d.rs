@@ -8,14 +8,14 @@ use tealight_kernels as kernels;
 use tealight_kernels::float;
 
 pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
-    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let (input, weights, output) = (call.input(0), call.input(1), call.target());
     let p = kernels::Conv2d {
-        input: nhwc(input.shape),
-        output: nhwc(output.shape),
-        window: op.window2d(&weights.shape),
-        groups: groups(&input, &weights),
-        input_zero_point: input.quantization.zero_point,
-        output_zero_point: output.quantization.zero_point,
+        input: nhwc(input),
+        output: nhwc(output),
+        window: op.window2d(&weights.shape()),
+        groups: groups(input, weights),
+        input_zero_point: input.zero_point(),
+        output_zero_point: output.zero_point(),
         activation: op.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
@@ -23,13 +23,13 @@ pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
 }
 
 pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
-    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let (input, weights, output) = (call.input(0), call.input(1), call.target());
     let p = kernels::DepthwiseConv2d {
-        input: nhwc(input.shape),
-        output: nhwc(output.shape),
-        window: op.0.window2d(&weights.shape),
-        input_zero_point: input.quantization.zero_point,
-        output_zero_point: output.quantization.zero_point,
+        input: nhwc(input),
+        output: nhwc(output),
+        window: op.0.window2d(&weights.shape()),
+        input_zero_point: input.zero_point(),
+        output_zero_point: output.zero_point(),
         activation: op.0.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
@@ -37,12 +37,12 @@ pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
 }
 
 pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
-    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let (input, weights, output) = (call.input(0), call.input(1), call.target());
     let p = float::Conv2d {
-        input: nhwc(input.shape),
-        output: nhwc(output.shape),
-        window: op.window2d(&weights.shape),
-        groups: groups(&input, &weights),
+        input: nhwc(input),
+        output: nhwc(output),
+        window: op.window2d(&weights.shape()),
+        groups: groups(input, weights),
         activation: op.activation,
     };
     let (x, bias) = (call.f32s(0), call.f32s(2));
@@ -50,11 +50,11 @@ pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
 }
 
 pub(super) fn depthwise_conv2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
-    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let (input, weights, output) = (call.input(0), call.input(1), call.target());
     let p = float::DepthwiseConv2d {
-        input: nhwc(input.shape),
-        output: nhwc(output.shape),
-        window: op.0.window2d(&weights.shape),
+        input: nhwc(input),
+        output: nhwc(output),
+        window: op.0.window2d(&weights.shape()),
         activation: op.0.activation,
     };
     let (x, bias) = (call.f32s(0), call.f32s(2));

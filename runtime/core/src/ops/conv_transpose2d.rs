@@ -7,12 +7,12 @@ use tealight_format::ops;
 use tealight_kernels::float;
 
 pub(super) fn conv_transpose2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
-    let (input, weights, output) = (call.input(0), call.input(1), call.operands.output);
+    let (input, weights, output) = (call.input(0), call.input(1), call.target());
     let p = float::ConvTranspose2d {
-        input: nhwc(input.shape),
-        output: nhwc(output.shape),
-        window: op.window2d(&weights.shape),
-        groups: groups(&input, &weights),
+        input: nhwc(input),
+        output: nhwc(output),
+        window: op.window2d(&weights.shape()),
+        groups: groups(input, weights),
         activation: op.activation,
     };
     let (x, bias) = (call.f32s(0), call.f32s(2));

@@ -7,12 +7,12 @@ use tealight_kernels as kernels;
 use tealight_kernels::float;
 
 pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
-    let weights = call.input(1).shape;
+    let weights = call.input(1).shape();
     let p = kernels::FullyConnected {
         in_features: weights.dim(1) as usize,
         out_features: weights.dim(0) as usize,
         weights_zero_point: op.weights_zero_point,
-        output_zero_point: call.operands.output.quantization.zero_point,
+        output_zero_point: call.target().zero_point(),
         activation: op.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
@@ -20,7 +20,7 @@ pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
 }
 
 pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call: Call<'_>) {
-    let weights = call.input(1).shape;
+    let weights = call.input(1).shape();
     let p = float::FullyConnected {
         in_features: weights.dim(1) as usize,
         out_features: weights.dim(0) as usize,

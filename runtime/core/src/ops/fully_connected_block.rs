@@ -53,7 +53,7 @@ fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_
 }
 
 fn params<B: Block>(call: &Call<'_>) -> block::FullyConnectedBlock {
-    let weights = call.input(1).shape;
+    let weights = call.input(1).shape();
     block::FullyConnectedBlock {
         block: B::TYPE,
         in_features: B::TYPE.row_len(weights.dim(1) as usize),

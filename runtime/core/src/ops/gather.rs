@@ -8,7 +8,7 @@ use tealight_kernels::block::{self, Block};
 use tealight_kernels::float;
 
 pub(super) fn gather_f32<O: Ops>(_: &ops::GatherF32, mut call: Call<'_>) {
-    let table = call.input(1).shape;
+    let table = call.input(1).shape();
     let p = float::Gather { table_rows: table.dim(0) as usize, row_len: table.dim(1) as usize };
     let indices = call.slice(0);
     with_weights!(O, call, W => float::gather::<W>(&p, call.rows.clone(), indices, call.slice(1), call.out()));
@@ -19,7 +19,7 @@ pub(super) fn gather_block<O: Ops>(op: &ops::GatherBlock, call: Call<'_>) {
 }
 
 fn gather_of<B: Block>(mut call: Call<'_>) {
-    let table = call.input(1).shape;
+    let table = call.input(1).shape();
     let p = block::GatherBlock {
         block: B::TYPE,
         table_rows: table.dim(0) as usize,

@@ -9,10 +9,10 @@ use tealight_kernels::float;
 pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
     let input = call.input(0);
     let p = kernels::Mean {
-        dims: sizes(input.shape),
-        reduced: moved(op.reduced, input.shape),
-        input_zero_point: input.quantization.zero_point,
-        output_zero_point: call.operands.output.quantization.zero_point,
+        dims: sizes(input.shape()),
+        reduced: moved(op.reduced, input.shape()),
+        input_zero_point: input.zero_point(),
+        output_zero_point: call.target().zero_point(),
         output: op.output,
     };
     let x = call.i8s(0);
@@ -20,7 +20,7 @@ pub(super) fn mean(op: &ops::Mean, mut call: Call<'_>) {
 }
 
 pub(super) fn mean_f32(op: &ops::MeanF32, mut call: Call<'_>) {
-    let shape = call.input(0).shape;
+    let shape = call.input(0).shape();
     let p = float::Mean { dims: sizes(shape), reduced: moved(op.reduced, shape) };
     let x = call.f32s(0);
     float::mean(&p, call.rows.clone(), x, call.out());

@@ -7,7 +7,7 @@
 /// if the set `$ops` contains it.
 macro_rules! with_weights {
     ($ops:ident, $call:ident, $weight:ident => $body:expr) => {
-        if $call.input(1).dtype == tealight_format::DType::F16 {
+        if $call.input(1).dtype() == tealight_format::DType::F16 {
             if const { $ops::SET.has_f16() } {
                 type $weight = tealight_kernels::float::f16;
                 $body;
@@ -50,21 +50,23 @@ mod transpose;
 mod unary_f32;
 
 use crate::execute::Call;
-use crate::linked::Ops;
+use crate::linked::{Linked, Ops};
 use crate::tensor::{slice_of, slice_of_mut};
 use tealight_format::ops::elementwise_outer;
-use tealight_format::{DType, Operator, Shape, Value};
+use tealight_format::{DType, OpCode, Operator, Shape, ValueRecord};
 use tealight_kernels::{Broadcast, Channel};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Runs one call of `operator` if it is in the set `O`.
-pub(crate) fn run<O: Ops>(operator: &Operator, call: Call<'_>) {
+/// Runs one call of the operator `code` if it is in the set `O`.
+pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
     macro_rules! dispatch {
         ($($name:ident => $function:path),+ $(,)?) => {
-            match operator {
-                $( Operator::$name(op) => {
-                    if const { O::SET.has(tealight_format::OpCode::$name) } {
-                        $function(op, call);
+            match code {
+                $( OpCode::$name => {
+                    if const { O::SET.has(OpCode::$name) }
+                        && let Some(Operator::$name(op)) = call.op.operator_in::<Linked<O>>(OpCode::$name)
+                    {
+                        $function(&op, call);
                     }
                 } )+
             }
@@ -123,26 +125,32 @@ pub(crate) fn run<O: Ops>(operator: &Operator, call: Call<'_>) {
 }
 
 /// Writes the workspace for the rows of `call`, for operators that have one. The call's output is the workspace.
-pub(crate) fn prepare<O: Ops>(operator: &Operator, call: Call<'_>) {
-    if let Operator::FullyConnectedBlock(op) = operator
-        && const { O::SET.has(tealight_format::OpCode::FullyConnectedBlock) }
+pub(crate) fn prepare<O: Ops>(code: OpCode, call: Call<'_>) {
+    const CODE: OpCode = OpCode::FullyConnectedBlock;
+    if code == CODE
+        && let Some(Operator::FullyConnectedBlock(op)) = call.op.operator_in::<Linked<O>>(CODE)
     {
-        fully_connected_block::quantize_activations::<O>(op, call);
+        fully_connected_block::quantize_activations::<O>(&op, call);
     }
 }
 
 impl<'s> Call<'s> {
     /// Input `k`; an empty value for an absent one. A checked plan has every input that its operator needs.
-    fn input(&self, k: usize) -> Value {
-        self.operands.input(k).unwrap_or(Value { shape: Shape::SCALAR, len: 0, ..self.operands.output })
+    fn input(&self, k: usize) -> ValueRecord<'s> {
+        self.reader.value(self.op.input(k))
+    }
+
+    /// The value that the operator writes.
+    fn target(&self) -> ValueRecord<'s> {
+        self.reader.value(Some(self.op.output()))
     }
 
     fn bytes(&self, k: usize) -> &'s [u8] {
-        self.reader.bytes(self.operands.input(k))
+        self.reader.bytes(self.input(k))
     }
 
     fn slice<T: FromBytes + Immutable + KnownLayout>(&self, k: usize) -> &'s [T] {
-        self.reader.slice(self.operands.input(k))
+        slice_of(self.bytes(k))
     }
 
     fn i8s(&self, k: usize) -> &'s [i8] {
@@ -171,9 +179,9 @@ impl<'s> Call<'s> {
     /// The part of input `k` that belongs to the rows, for operators that work element by element. Rows are those of
     /// the output, because a copy may change the shape.
     fn rows_of<T: FromBytes + Immutable + KnownLayout>(&self, k: usize) -> &'s [T] {
-        let output = self.operands.output.shape;
+        let output = self.target().shape();
         let rows = output.product(0, elementwise_outer(&output)).unwrap_or(1).max(1);
-        let row_len = (self.input(k).len as usize).checked_div(rows as usize).unwrap_or(0);
+        let row_len = (self.input(k).byte_len() as usize).checked_div(rows as usize).unwrap_or(0);
         let start = self.rows.start.wrapping_mul(row_len);
         let end = self.rows.end.wrapping_mul(row_len);
         slice_of(self.bytes(k).get(start..end).unwrap_or(&[]))
@@ -181,7 +189,7 @@ impl<'s> Call<'s> {
 
     /// How the two inputs of an elementwise operator map to its output.
     fn broadcast(&self) -> Broadcast {
-        let output = self.operands.output.shape;
+        let output = self.target().shape();
         let strides = |shape: Shape| {
             let mut step = 1usize;
             let mut strides = [0; 6];
@@ -194,8 +202,8 @@ impl<'s> Call<'s> {
         let row_len = output.product(elementwise_outer(&output), output.rank()).unwrap_or(1) as usize;
         Broadcast {
             dims: sizes(output),
-            a_strides: strides(self.input(0).shape),
-            b_strides: strides(self.input(1).shape),
+            a_strides: strides(self.input(0).shape()),
+            b_strides: strides(self.input(1).shape()),
             row_len,
         }
     }
@@ -207,18 +215,18 @@ fn sizes(shape: Shape) -> [usize; 6] {
 }
 
 /// The four dimensions of an NHWC or OHWI tensor.
-fn nhwc(shape: Shape) -> [usize; 4] {
-    [0, 1, 2, 3].map(|i| shape.dim(i) as usize)
+fn nhwc(value: ValueRecord<'_>) -> [usize; 4] {
+    [0, 1, 2, 3].map(|i| value.dim(i) as usize)
 }
 
 /// The number of channel groups of a convolution with OHWI weights.
-fn groups(input: &Value, weights: &Value) -> usize {
-    input.shape.dim(3).checked_div(weights.shape.dim(3)).unwrap_or(1) as usize
+fn groups(input: ValueRecord<'_>, weights: ValueRecord<'_>) -> usize {
+    input.dim(3).checked_div(weights.dim(3)).unwrap_or(1) as usize
 }
 
 /// The number of elements of a recurrent layer's input and hidden state, per batch: the row lengths of its weights.
 fn recurrent_sizes(call: &Call<'_>) -> [usize; 2] {
-    [1, 2].map(|k| call.input(k).shape.dim(1) as usize)
+    [1, 2].map(|k| call.input(k).dim(1) as usize)
 }
 
 /// Converts words that the check has found not to be negative.

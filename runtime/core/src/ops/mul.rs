@@ -7,9 +7,9 @@ use tealight_kernels as kernels;
 pub(super) fn mul(op: &ops::Mul, mut call: Call<'_>) {
     let p = kernels::Mul {
         broadcast: call.broadcast(),
-        a_zero_point: call.input(0).quantization.zero_point,
-        b_zero_point: call.input(1).quantization.zero_point,
-        output_zero_point: call.operands.output.quantization.zero_point,
+        a_zero_point: call.input(0).zero_point(),
+        b_zero_point: call.input(1).zero_point(),
+        output_zero_point: call.target().zero_point(),
         output: op.output,
         activation: op.activation,
     };

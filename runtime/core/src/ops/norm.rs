@@ -17,5 +17,5 @@ pub(super) fn rms_norm_f32(op: &ops::RmsNormF32, mut call: Call<'_>) {
 }
 
 fn params(epsilon: f32, call: &Call<'_>) -> Norm {
-    Norm { depth: call.operands.output.shape.from_end(0) as usize, epsilon }
+    Norm { depth: call.target().shape().from_end(0) as usize, epsilon }
 }

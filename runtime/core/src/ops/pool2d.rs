@@ -18,8 +18,8 @@ pub(super) fn max_pool2d(op: &ops::Pool2d, mut call: Call<'_>) {
 
 fn params(op: &ops::Pool2d, call: &Call<'_>) -> kernels::Pool2d {
     kernels::Pool2d {
-        input: nhwc(call.input(0).shape),
-        output: nhwc(call.operands.output.shape),
+        input: nhwc(call.input(0)),
+        output: nhwc(call.target()),
         window: op.window2d(),
         activation: op.activation,
     }
@@ -37,8 +37,8 @@ pub(super) fn max_pool2d_f32(op: &ops::Pool2dF32, mut call: Call<'_>) {
 
 fn params_f32(op: &ops::Pool2dF32, call: &Call<'_>) -> float::Pool2d {
     float::Pool2d {
-        input: nhwc(call.input(0).shape),
-        output: nhwc(call.operands.output.shape),
+        input: nhwc(call.input(0)),
+        output: nhwc(call.target()),
         window: op.window2d(),
         count_padding: false,
         activation: op.activation,

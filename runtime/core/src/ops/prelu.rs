@@ -8,9 +8,9 @@ use tealight_kernels::float;
 pub(super) fn prelu(op: &ops::Prelu, mut call: Call<'_>) {
     let p = kernels::Prelu {
         broadcast: call.broadcast(),
-        input_zero_point: call.input(0).quantization.zero_point,
-        alpha_zero_point: call.input(1).quantization.zero_point,
-        output_zero_point: call.operands.output.quantization.zero_point,
+        input_zero_point: call.input(0).zero_point(),
+        alpha_zero_point: call.input(1).zero_point(),
+        output_zero_point: call.target().zero_point(),
         positive: op.positive,
         negative: op.negative,
     };

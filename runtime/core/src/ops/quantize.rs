@@ -5,20 +5,20 @@ use tealight_format::{DType, ops};
 use tealight_kernels as kernels;
 
 pub(super) fn quantize(_: &ops::Quantize, mut call: Call<'_>) {
-    let output = call.operands.output;
+    let output = call.target();
     let x = call.rows_of::<f32>(0);
-    if output.dtype == DType::U8 {
-        kernels::quantize_u8(output.quantization, x, call.output);
+    if output.dtype() == DType::U8 {
+        kernels::quantize_u8(output.quantization(), x, call.output);
     } else {
-        kernels::quantize_i8(output.quantization, x, call.out());
+        kernels::quantize_i8(output.quantization(), x, call.out());
     }
 }
 
 pub(super) fn dequantize(_: &ops::Dequantize, mut call: Call<'_>) {
     let input = call.input(0);
-    if input.dtype == DType::U8 {
-        kernels::dequantize_u8(input.quantization, call.rows_of(0), call.out());
+    if input.dtype() == DType::U8 {
+        kernels::dequantize_u8(input.quantization(), call.rows_of(0), call.out());
     } else {
-        kernels::dequantize_i8(input.quantization, call.rows_of(0), call.out());
+        kernels::dequantize_i8(input.quantization(), call.rows_of(0), call.out());
     }
 }

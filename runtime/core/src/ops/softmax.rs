@@ -7,7 +7,7 @@ use tealight_kernels::float;
 
 pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_>) {
     let p = kernels::Softmax {
-        depth: call.operands.output.shape.from_end(0) as usize,
+        depth: call.target().shape().from_end(0) as usize,
         input_multiplier: op.input_multiplier,
         input_left_shift: op.input_left_shift,
         diff_min: op.diff_min,
@@ -17,7 +17,7 @@ pub(super) fn softmax(op: &ops::Softmax, mut call: Call<'_>) {
 }
 
 pub(super) fn softmax_f32(op: &ops::SoftmaxF32, mut call: Call<'_>) {
-    let p = float::Softmax { depth: call.operands.output.shape.from_end(0) as usize, beta: op.beta };
+    let p = float::Softmax { depth: call.target().shape().from_end(0) as usize, beta: op.beta };
     let x = call.f32s(0);
     float::softmax(&p, call.rows.clone(), x, call.out());
 }

@@ -451,6 +451,8 @@ macro_rules! operators {
 
             /// Reads the attribute words of an operator in the set `O`, which were checked before; [`None`] for any
             /// other operator. No code for reading those is linked.
+            // Inlined, so that only one operator is read where the code is a constant.
+            #[inline(always)]
             pub(crate) fn read_in<O: OpSetOf>(code: OpCode, attrs: &Attrs) -> Option<Self> {
                 match code {
                     $( OpCode::$name => {

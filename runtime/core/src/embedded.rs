@@ -192,6 +192,7 @@ macro_rules! include_model {
 
             impl $crate::Ops for Ops {
                 const SET: $crate::OpSet = CHECKED.op_set();
+                const PATHS: $crate::Paths = $crate::paths_of(&CHECKED);
             }
 
             /// The model.
@@ -268,6 +269,7 @@ macro_rules! include_model {
 
             impl $crate::Ops for Ops {
                 const SET: $crate::OpSet = MODEL.op_set();
+                const PATHS: $crate::Paths = $crate::paths_of(&MODEL);
             }
         }
         $(#[$meta])*

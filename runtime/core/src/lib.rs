@@ -66,6 +66,8 @@ pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
 #[doc(hidden)]
 pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write_input};
+#[doc(hidden)]
+pub use linked::paths_of;
 pub use linked::{AllOps, Int8Ops, Ops};
 #[cfg(feature = "alloc")]
 pub use owned::{AlignedBytes, OpenError, OwnedSession};
@@ -74,4 +76,6 @@ pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 pub use tealight_format::{
     BlockType, DType, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Quantization, Shape, Value,
 };
+#[doc(hidden)]
+pub use tealight_kernels::Paths;
 pub use tensor::{Tensor, TensorError, TensorMut};

@@ -1,7 +1,8 @@
 //! The kernels that a session links.
 
 use core::marker::PhantomData;
-use tealight_format::{OpSet, OpSetOf};
+use tealight_format::{Model, Op, OpSet, OpSetOf, Operator, Shape};
+use tealight_kernels::{DepthwiseConv2d, LinkedPaths, Paths};
 
 /// A set of kernels as a type: the kernels that a [`Session`](crate::Session) links. It can only run models that need
 /// no others.
@@ -25,6 +26,47 @@ use tealight_format::{OpSet, OpSetOf};
 pub trait Ops {
     /// The set.
     const SET: OpSet;
+    /// The paths of the kernels that only some layers take, and that are linked.
+    #[doc(hidden)]
+    const PATHS: Paths = Paths::ALL;
+}
+
+/// The paths that the layers of a model take.
+#[doc(hidden)]
+pub const fn paths_of(model: &Model<'_>) -> Paths {
+    let (mut paths, mut i) = (Paths::NONE, 0);
+    while i < model.op_count() {
+        paths = paths.with(paths_of_op(model, &model.op(i)));
+        i += 1;
+    }
+    paths
+}
+
+/// The paths that an operator takes.
+pub(crate) const fn paths_of_op(model: &Model<'_>, op: &Op) -> Paths {
+    let operands = model.operands(op);
+    let (Some(input), Some(weights)) = (operands.input(0), operands.input(1)) else { return Paths::NONE };
+    match op.operator {
+        Operator::Conv2d(conv) => Paths::of_conv2d(conv.window2d(&weights.shape).kernel, weights.shape.dim(3) as usize),
+        Operator::DepthwiseConv2d(conv) => Paths::of_depthwise_conv2d(&DepthwiseConv2d {
+            input: nhwc(&input.shape),
+            output: nhwc(&operands.output.shape),
+            window: conv.0.window2d(&weights.shape),
+            input_zero_point: 0,
+            output_zero_point: 0,
+            activation: conv.0.activation,
+        }),
+        _ => Paths::NONE,
+    }
+}
+
+/// The four dimensions of an NHWC tensor.
+const fn nhwc(shape: &Shape) -> [usize; 4] {
+    [shape.dim(0) as usize, shape.dim(1) as usize, shape.dim(2) as usize, shape.dim(3) as usize]
+}
+
+impl<O: Ops> LinkedPaths for Linked<O> {
+    const PATHS: Paths = O::PATHS;
 }
 
 /// The set `O`, for reading a plan's operators.

@@ -4,13 +4,14 @@ use crate::arena::{Align16, Arena};
 use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
-use crate::linked::{AllOps, Ops};
+use crate::linked::{AllOps, Ops, paths_of_op};
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
 use core::fmt;
 use core::marker::PhantomData;
 use tealight_format::ops::CALL_COST;
 use tealight_format::{BlockType, Model, OpCode, OpRecord, Value};
+use tealight_kernels::Paths;
 
 /// How much one call of [`Session::poll`] may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,6 +228,15 @@ impl<'m, O: Ops> Session<'m, O> {
         }
         if missing.has_f16() {
             return Err(LoadError::MissingF16);
+        }
+        if const { !Paths::ALL.are_in(O::PATHS) } {
+            // The kernels of another model, which may lack what this model's layers need.
+            for i in 0..model.op_count() {
+                let op = model.op(i);
+                if !paths_of_op(model, &op).are_in(O::PATHS) {
+                    return Err(LoadError::MissingOperator { operator: op.operator.code() });
+                }
+            }
         }
         if !model.bytes().as_ptr().cast::<Align16>().is_aligned() {
             return Err(LoadError::MisalignedModel);

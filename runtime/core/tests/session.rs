@@ -4,11 +4,11 @@
 
 use proptest::prelude::*;
 use tealight::{
-    Align16, AllOps, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, OpSet, Operator, Ops, Place,
-    Position, Progress, Session, TensorError,
+    Align16, AllOps, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, OpSet, Operator, Ops, Paths,
+    Place, Position, Progress, Session, TensorError,
 };
 use tealight_format::Quantization;
-use tealight_format::ops::{CALL_COST, Copy, FullyConnectedBlock};
+use tealight_format::ops::{ActivationRange, CALL_COST, Conv2d, Copy, FullyConnectedBlock};
 use tealight_testing::build::{Parts, arena, overlapping, relu, value};
 use tealight_testing::cost::cost_between;
 
@@ -200,6 +200,50 @@ fn models_that_cannot_run_here_are_refused_with_the_reason() {
     shifted.copy_from_slice(&file);
     let model = Model::parse(shifted).unwrap();
     assert_eq!(refused(Session::load(&model, memory)), LoadError::MisalignedModel);
+}
+
+/// A convolution of a picture of 3 × 3 pixels with `channels` channels, padded to windows of 3 × 3.
+fn convolution(channels: u32) -> Parts {
+    let (weights, pixels) = (9 * channels as usize, 9 * channels);
+    let mut parts = Parts {
+        constants: vec![
+            (
+                "channels",
+                DType::I32,
+                vec![1, 3],
+                [0i32, 1 << 30, -4].iter().flat_map(|word| word.to_le_bytes()).collect(),
+            ),
+            ("weights", DType::I8, vec![1, 3, 3, channels], vec![1; weights]),
+        ],
+        values: vec![
+            value(Place::Arena, DType::I8, &[1, 3, 3, channels], 0, (0, 0)),
+            value(Place::Arena, DType::I8, &[1, 3, 3, 1], pixels.next_multiple_of(16), (0, 1)),
+        ],
+        inputs: 1,
+        outputs: vec![3],
+        ..Parts::default()
+    };
+    let layer = Conv2d { stride: [1, 1], dilation: [1, 1], pad: [1, 1], activation: ActivationRange::FULL };
+    parts.op(Operator::Conv2d(layer), &[Some(2), Some(1), Some(0)], 3, None);
+    parts
+}
+
+#[test]
+fn a_session_with_the_kernels_of_one_model_refuses_a_model_that_needs_more_of_them() {
+    struct SmallWindows;
+    impl Ops for SmallWindows {
+        const SET: OpSet = OpSet::ALL;
+        const PATHS: Paths = Paths::NONE;
+    }
+    for (channels, refused) in [(64, false), (65, true)] {
+        let file = convolution(channels).file();
+        let mut blocks = aligned(&file);
+        let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+        let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+        let found = Session::<SmallWindows>::load(&model, Align16::bytes_mut(&mut memory)).err();
+        let missing = LoadError::MissingOperator { operator: OpCode::Conv2d };
+        assert_eq!(found, refused.then_some(missing), "{channels} channels");
+    }
 }
 
 /// One neuron of 32 inputs, its weights in blocks of the type.

@@ -131,6 +131,11 @@ pub(crate) fn depthwise_line(
     false
 }
 
+/// Whether [`depthwise_line`] computes every row of a layer: without a version of its own, an instruction set computes none.
+pub(crate) const fn has_depthwise_line(_: &crate::DepthwiseConv2d) -> bool {
+    false
+}
+
 /// Copies inputs, so that they have no gaps. Returns whether it did: without a version of its own, an instruction set does
 /// not.
 #[inline]

@@ -21,6 +21,7 @@ use crate::composed::GATHERED;
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::{Filters, Inputs, Output, bias};
 use crate::padded::PaddedLines;
+use crate::paths::{AllPaths, LinkedPaths};
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
@@ -50,6 +51,19 @@ pub struct Conv2d {
 /// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, and `output`
 /// holds the lines of `rows` only.
 pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], channels: &[Channel], output: &mut [i8]) {
+    conv2d_in::<AllPaths>(p, rows, input, weights, channels, output);
+}
+
+/// As [`conv2d`], with the paths of `P` alone, which must have those of the layer: [`Paths::of_conv2d`](crate::Paths::of_conv2d).
+#[inline]
+pub fn conv2d_in<P: LinkedPaths>(
+    p: &Conv2d,
+    rows: Range<usize>,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: &mut [i8],
+) {
     let [_, out_height, out_width, out_channels] = p.output;
     let axes @ [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let whole = horizontal.whole_windows(out_width);
@@ -94,7 +108,7 @@ pub fn conv2d(p: &Conv2d, rows: Range<usize>, input: &[i8], weights: &[i8], chan
                 };
                 layer.multiply_in_place(lines, &patch, count, line);
                 count
-            } else if layer.filter_len <= GATHERED {
+            } else if const { !P::PATHS.large_windows } || layer.filter_len <= GATHERED {
                 layer.multiply_gathered(image, &y, (horizontal, &whole), x..end, line);
                 end - x
             } else {
@@ -190,6 +204,7 @@ impl<'a> Layer<'a> {
     }
 
     /// Multiplies the windows of `count` adjacent pixels, of which `patch` is the first, without copying them.
+    #[inline(never)]
     fn multiply_in_place(&self, input: &[i8], patch: &Patch, count: usize, pixels: &mut [i8]) {
         for group in 0..self.groups {
             let patch = Patch { input: patch.input.wrapping_add(group * self.inputs), ..*patch };

@@ -19,6 +19,7 @@ use crate::arch::{PADDED, depthwise, depthwise_line, multiply_taps};
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
 use crate::padded::PaddedLines;
+use crate::paths::{AllPaths, LinkedPaths};
 use crate::portable::{Steps, Window, multiply_add_scalar};
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, div_rem, pixel_start};
@@ -52,6 +53,20 @@ pub fn depthwise_conv2d(
     channels: &[Channel],
     output: &mut [i8],
 ) {
+    depthwise_conv2d_in::<AllPaths>(p, rows, input, weights, channels, output);
+}
+
+/// As [`depthwise_conv2d`], with the paths of `P` alone, which must have those of the layer:
+/// [`Paths::of_depthwise_conv2d`](crate::Paths::of_depthwise_conv2d).
+#[inline]
+pub fn depthwise_conv2d_in<P: LinkedPaths>(
+    p: &DepthwiseConv2d,
+    rows: Range<usize>,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: &mut [i8],
+) {
     let [_, out_height, out_width, out_channels] = p.output;
     let layer = Layer::new(p, weights, channels);
     // Where memory for code is small, one loop is enough for both.
@@ -65,7 +80,7 @@ pub fn depthwise_conv2d(
             let (image, y) = div_rem(rows.start, out_height);
             let count = rows.len().min(out_height.saturating_sub(y).max(1));
             let Some((now, later)) = output.split_at_mut_checked(count * out_channels) else { return };
-            layer.compute_line([image, 0], y..y + count, &mut padded, input, now);
+            layer.compute_line::<P>([image, 0], y..y + count, &mut padded, input, now);
             (rows, output) = (rows.start + count..rows.end, later);
         }
         return;
@@ -73,7 +88,7 @@ pub fn depthwise_conv2d(
     let mut padded = layer.padded_lines();
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
-        layer.compute_line([image, y], 0..out_width, &mut padded, input, line);
+        layer.compute_line::<P>([image, y], 0..out_width, &mut padded, input, line);
     });
 }
 
@@ -125,7 +140,7 @@ impl<'a> Layer<'a> {
 
     /// Computes the pixels `xs` of output row `y`.
     #[inline]
-    fn compute_line(
+    fn compute_line<P: LinkedPaths>(
         &self,
         [image, y]: [usize; 2],
         xs: Range<usize>,
@@ -139,6 +154,9 @@ impl<'a> Layer<'a> {
             && xs == (0..p.output[2])
             && depthwise_line(p, [image, y], [input, weights], channels, line)
         {
+            return;
+        }
+        if const { !P::PATHS.any_depthwise } {
             return;
         }
         let [vertical, horizontal] = axes;

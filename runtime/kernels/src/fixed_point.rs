@@ -8,15 +8,22 @@
 //! remainder in `[-1/4, 0)` (four Taylor terms around -1/8). Reciprocals take three Newton-Raphson steps.
 //! Source: gemmlowp's `fixedpoint.h`, the functions of the same names.
 
-use crate::quant::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul as mul};
+use crate::quant::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
 
 /// The nearest value to one in Q0.
 const ONE_Q0: i32 = i32::MAX;
 /// One in Q2.
 const ONE_Q2: i32 = 1 << 29;
 
+/// [`saturating_rounding_doubling_high_mul`], out of line: an exponential function has a dozen products.
+#[inline(never)]
+fn mul(a: i32, b: i32) -> i32 {
+    saturating_rounding_doubling_high_mul(a, b)
+}
+
 /// `exp(x)` for `x <= 0`; `x` has `INTEGER_BITS` integer bits (at most 29), the result is Q0.
 #[must_use]
+#[inline(never)]
 pub fn exp_on_negative_values<const INTEGER_BITS: u32>(x: i32) -> i32 {
     // (power of two, exp(-2^power) in Q0)
     const FACTORS: [(i32, i32); 7] = [

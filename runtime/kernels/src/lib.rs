@@ -116,6 +116,7 @@ mod mean;
 mod mul;
 mod pad;
 mod padded;
+mod paths;
 mod pool2d;
 #[cfg_attr(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors), allow(dead_code))]
 // always built, because the instruction set's versions are compared with it
@@ -138,13 +139,14 @@ pub use add::{AddSub, add, sub};
 pub use arch::compare::compare_arch;
 pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
-pub use conv2d::{Conv2d, conv2d};
-pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};
+pub use conv2d::{Conv2d, conv2d, conv2d_in};
+pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_in};
 pub use fully_connected::{FullyConnected, fully_connected};
 pub use lookup::lookup;
 pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};
 pub use pad::{Pad, pad};
+pub use paths::{AllPaths, LinkedPaths, Paths};
 pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
 pub use prelu::{Prelu, prelu};
 pub use quant::Channel;

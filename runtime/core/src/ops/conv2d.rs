@@ -2,12 +2,12 @@
 
 use super::{groups, nhwc};
 use crate::execute::Call;
-use crate::linked::Ops;
+use crate::linked::{Linked, Ops};
 use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
-pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
+pub(super) fn conv2d<O: Ops>(op: &ops::Conv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.target());
     let p = kernels::Conv2d {
         input: nhwc(input),
@@ -19,10 +19,10 @@ pub(super) fn conv2d(op: &ops::Conv2d, mut call: Call<'_>) {
         activation: op.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
-    kernels::conv2d(&p, call.rows.clone(), x, w, c, call.out());
+    kernels::conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
 }
 
-pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
+pub(super) fn depthwise_conv2d<O: Ops>(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.target());
     let p = kernels::DepthwiseConv2d {
         input: nhwc(input),
@@ -33,7 +33,7 @@ pub(super) fn depthwise_conv2d(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
         activation: op.0.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
-    kernels::depthwise_conv2d(&p, call.rows.clone(), x, w, c, call.out());
+    kernels::depthwise_conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
 }
 
 pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {

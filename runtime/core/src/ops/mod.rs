@@ -73,8 +73,8 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         };
     }
     dispatch! {
-        Conv2d => conv2d::conv2d,
-        DepthwiseConv2d => conv2d::depthwise_conv2d,
+        Conv2d => conv2d::conv2d::<O>,
+        DepthwiseConv2d => conv2d::depthwise_conv2d::<O>,
         FullyConnected => fully_connected::fully_connected,
         AvgPool2d => pool2d::avg_pool2d,
         MaxPool2d => pool2d::max_pool2d,

@@ -33,7 +33,7 @@ mod widen;
 
 pub(crate) use crate::composed::depthwise;
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN};
-pub(crate) use lines::depthwise_line;
+pub(crate) use lines::{depthwise_line, has_depthwise_line};
 pub(crate) use products::{multiply, multiply_gathered};
 pub(crate) use sums::add_some;
 pub(crate) use widen::gather;

@@ -76,11 +76,11 @@ impl Element for half::f16 {}
 #[cfg(not(any(arm_neon, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
-pub(crate) use crate::composed::{gather, multiply_gathered};
+pub(crate) use crate::composed::{gather, has_depthwise_line, multiply_gathered};
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(all(arm_dsp, not(arm_mve)))]
-pub(crate) use arm_dsp::{add_some, copy_run, depthwise_line, gather, multiply_gathered};
+pub(crate) use arm_dsp::{add_some, copy_run, depthwise_line, gather, has_depthwise_line, multiply_gathered};
 
 #[cfg(not(x86_64_vectors))]
 pub(crate) use crate::portable::PADDED;

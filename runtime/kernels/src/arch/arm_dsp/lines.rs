@@ -229,6 +229,17 @@ unsafe extern "C" fn convolve_line(operands: *mut Operands) {
     )
 }
 
+/// Whether [`depthwise_line`] computes every row of a layer: of its windows, all have 3 × 3 taps, of which some columns are
+/// inside the input.
+pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
+    let ([_, _, width, depth], [_, _, out_width, out_depth]) = (p.input, p.output);
+    let Window2d { kernel: [3, 3], stride: [_, stride @ 1..=3], dilation: [1, 1], pad } = p.window else {
+        return false;
+    };
+    let last = out_width.saturating_sub(1).saturating_mul(stride);
+    depth == out_depth && depth >= 4 && width > 0 && last < width.saturating_add(pad[1]) && pad[1] <= 2
+}
+
 /// Computes an output line, of which the rows `y` of the windows are inside the input. Returns whether it did, which it
 /// does if the window has 3 × 3 taps.
 #[inline(never)]
@@ -239,14 +250,10 @@ pub(crate) fn depthwise_line(
     channels: &[Channel],
     output: &mut [i8],
 ) -> bool {
-    let ([_, _, _, depth], [_, _, width, out_depth]) = (p.input, p.output);
-    let Window2d { kernel, stride, dilation, .. } = p.window;
+    let ([_, _, _, depth], [_, _, width, _]) = (p.input, p.output);
+    let stride = p.window.stride;
     let channels = run(channels, 0, depth);
-    let fits = depth == out_depth
-        && depth >= 4
-        && kernel == [3, 3]
-        && dilation == [1, 1]
-        && (1..=3).contains(&stride[1])
+    let fits = has_depthwise_line(p)
         && channels.len() == depth
         && weights.len() / 9 >= depth
         && output.len().checked_div(width).is_some_and(|len| len >= depth);

@@ -600,7 +600,7 @@ impl Layer<'_> {
     }
 
     /// Multiplies tiles whose inputs fit the buffer.
-    #[inline]
+    #[inline(never)]
     fn multiply_whole(&self, first: usize, pixels: usize, tiles: usize, buffer: &mut Buffer, outputs: *mut i8) {
         let mut tile = self.tile(self.output(outputs, first), pixels, buffer);
         for at in 0..tiles {
@@ -614,7 +614,7 @@ impl Layer<'_> {
     }
 
     /// Multiplies one tile with the filters from `first` on, part by part if its inputs do not fit the buffer.
-    #[inline]
+    #[inline(never)]
     fn multiply_parts(&self, pixels: Range<usize>, first: usize, buffer: &mut Buffer, outputs: *mut i8) {
         let Filters { channels, len, .. } = *self.filters;
         let words = 2 * pixels.len();

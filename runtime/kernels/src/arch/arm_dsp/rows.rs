@@ -208,6 +208,7 @@ pub(super) fn are_supported(filters: &Filters<'_>, inputs: &Inputs<'_>) -> bool 
 ///
 /// # Safety
 /// The operands must be supported and fit, and the buffer must have at least [`BLOCK`] + 8 words.
+#[inline(never)]
 pub(super) unsafe fn multiply(
     filters: &Filters<'_>,
     inputs: &Inputs<'_>,

@@ -119,7 +119,7 @@ pub(crate) fn depthwise(
 
 /// Computes row `[image, y]` of a depthwise convolution, of which `output` is the line, from `[input, weights]`. Returns
 /// whether it did: without a version of its own, an instruction set does not.
-#[cfg(not(any(arm_neon, all(arm_dsp, not(arm_mve)))))]
+#[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
 #[inline]
 pub(crate) fn depthwise_line(
     _: &crate::DepthwiseConv2d,
@@ -132,12 +132,14 @@ pub(crate) fn depthwise_line(
 }
 
 /// Whether [`depthwise_line`] computes every row of a layer: without a version of its own, an instruction set computes none.
+#[cfg(not(riscv_v))]
 pub(crate) const fn has_depthwise_line(_: &crate::DepthwiseConv2d) -> bool {
     false
 }
 
 /// Copies inputs, so that they have no gaps. Returns whether it did: without a version of its own, an instruction set does
 /// not.
+#[cfg(not(riscv_v))]
 #[inline]
 pub(crate) fn gather(_: &Inputs<'_>, _: &mut [i8]) -> bool {
     false

@@ -10,6 +10,7 @@
 
 use core::ops::Range;
 
+use crate::arch::POOLED;
 use crate::lines::{for_each_line, tail};
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::{ActivationRange, Window2d};
@@ -90,8 +91,13 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
             let x = horizontal.clip(x);
             let first = pixel_start(p.input, [image, y.input, x.input]);
             let input = tail(input, first);
-            let (by_4, left) = pixel.as_chunks_mut::<4>();
             let mut at = 0;
+            let (blocks, left) = if POOLED > 4 { pixel.as_chunks_mut::<POOLED>() } else { (&mut [][..], pixel) };
+            for outputs in blocks {
+                reduce::<R, POOLED>(p, [&y, &x], tail(input, at), outputs);
+                at += POOLED;
+            }
+            let (by_4, left) = left.as_chunks_mut::<4>();
             for outputs in by_4 {
                 reduce::<R, 4>(p, [&y, &x], tail(input, at), outputs);
                 at += 4;

@@ -18,6 +18,9 @@ pub(crate) const SHORTEST_RUN: usize = 16;
 /// such windows are clipped instead, which takes less memory.
 pub(crate) const PADDED: usize = 0;
 
+/// The number of channels that are pooled together, at least four.
+pub(crate) const POOLED: usize = 4;
+
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.
 ///
 /// Row `r` starts at element `r * stride`. Each input is loaded once for all rows. If a row does

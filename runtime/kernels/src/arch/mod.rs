@@ -43,7 +43,10 @@ pub(crate) use arm_v7m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, mult
 #[cfg(riscv_m)]
 pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
-pub(crate) use riscv_v::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use riscv_v::{
+    POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_line, dot_rows, gather, has_depthwise_line,
+    multiply, multiply_taps, requantize,
+};
 #[cfg(x86_64_vectors)]
 pub(crate) use x86_64::{
     PADDED, ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize,
@@ -73,18 +76,22 @@ pub trait Element {}
 impl Element for f32 {}
 #[cfg(not(arm_vfp))]
 impl Element for half::f16 {}
-#[cfg(not(any(arm_neon, all(arm_dsp, not(arm_mve)))))]
+#[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
-pub(crate) use crate::composed::{gather, has_depthwise_line, multiply_gathered};
-#[cfg(not(all(arm_dsp, not(arm_mve))))]
+pub(crate) use crate::composed::multiply_gathered;
+#[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
+pub(crate) use crate::composed::{gather, has_depthwise_line};
+#[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{add_some, copy_run, depthwise_line, gather, has_depthwise_line, multiply_gathered};
 
 #[cfg(not(x86_64_vectors))]
 pub(crate) use crate::portable::PADDED;
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, x86_64_vectors)))]
+#[cfg(not(riscv_v))]
+pub(crate) use crate::portable::POOLED;
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;
 
 #[cfg(feature = "compare-arch")]

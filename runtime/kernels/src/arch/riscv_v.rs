@@ -7,16 +7,30 @@
 //! `VSMUL` with rounding to nearest, ties upward, is the rounded doubling high product, and `VSSRA` the shift with the
 //! same rounding; as in the portable function, a negative number is decremented before it is shifted.
 
+mod add;
+mod depthwise;
+mod finish;
+mod gather;
+mod multiply;
+mod types;
+
 use crate::portable::Window;
 use crate::quant::Channel;
 use core::arch::asm;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::composed::{depthwise, multiply};
+pub(crate) use crate::composed::depthwise;
 pub(crate) use crate::portable::SHORTEST_RUN;
+pub(crate) use add::add_some;
+pub(crate) use depthwise::{depthwise_line, has_depthwise_line};
+pub(crate) use gather::{copy_run, gather};
+pub(crate) use multiply::multiply;
 
 /// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
+
+/// [`portable::POOLED`](crate::portable::POOLED): the sums of this many channels fit eight registers of 128 bits.
+pub(crate) const POOLED: usize = 32;
 
 /// [`portable::dot_rows`](crate::portable::dot_rows): four rows at a time, with half the bits of all vector registers.
 #[inline]

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 use tealight_format::{Model, Op, OpSet, OpSetOf, Operator, Shape};
-use tealight_kernels::{DepthwiseConv2d, LinkedPaths, Paths};
+use tealight_kernels::{DepthwiseConv2d, FullyConnected, LinkedPaths, Paths};
 
 /// A set of kernels as a type: the kernels that a [`Session`](crate::Session) links. It can only run models that need
 /// no others.
@@ -55,6 +55,13 @@ pub(crate) const fn paths_of_op(model: &Model<'_>, op: &Op) -> Paths {
             input_zero_point: 0,
             output_zero_point: 0,
             activation: conv.0.activation,
+        }),
+        Operator::FullyConnected(dense) => Paths::of_fully_connected(&FullyConnected {
+            in_features: weights.shape.dim(1) as usize,
+            out_features: weights.shape.dim(0) as usize,
+            weights_zero_point: dense.weights_zero_point,
+            output_zero_point: 0,
+            activation: dense.activation,
         }),
         _ => Paths::NONE,
     }

@@ -137,6 +137,24 @@ pub(crate) const fn has_depthwise_line(_: &crate::DepthwiseConv2d) -> bool {
     false
 }
 
+/// Whether [`multiply_vector`] computes all rows of a layer: without a version of its own, an instruction set computes none.
+pub(crate) const fn has_vector_products(_: &crate::FullyConnected) -> bool {
+    false
+}
+
+/// Multiplies one input with all filters as [`multiply`] does. Returns whether it did: without a version of its own, an
+/// instruction set does not.
+#[inline]
+pub(crate) fn multiply_vector(_: &Filters<'_>, _: &[i8], _: &mut [i8]) -> bool {
+    false
+}
+
+/// Multiplies one input with filters that [`multiply_vector`] does not support.
+#[inline]
+pub(crate) fn multiply_others(filters: &Filters<'_>, input: &[i8], outputs: &mut [i8]) {
+    crate::arch::multiply(filters, &Inputs::one(input), 0, outputs);
+}
+
 /// Copies inputs, so that they have no gaps. Returns whether it did: without a version of its own, an instruction set does
 /// not.
 #[cfg(not(riscv_v))]

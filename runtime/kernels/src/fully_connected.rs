@@ -12,9 +12,10 @@
 
 use core::ops::Range;
 
-use crate::arch::multiply;
+use crate::arch::{multiply, multiply_others, multiply_vector};
 use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
+use crate::paths::{AllPaths, LinkedPaths};
 use crate::portable::sum;
 use crate::quant::Channel;
 use crate::window::div_rem;
@@ -48,6 +49,20 @@ pub fn fully_connected(
     channels: &[Channel],
     output: &mut [i8],
 ) {
+    fully_connected_in::<AllPaths>(p, rows, input, weights, channels, output);
+}
+
+/// As [`fully_connected`], with the paths of `P` alone, which must have those of the layer:
+/// [`Paths::of_fully_connected`](crate::Paths::of_fully_connected).
+#[inline]
+pub fn fully_connected_in<P: LinkedPaths>(
+    p: &FullyConnected,
+    rows: Range<usize>,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: &mut [i8],
+) {
     let (mut batch, mut neuron) = div_rem(rows.start, p.out_features);
     let mut output = output.get_mut(..rows.len().min(output.len())).unwrap_or(&mut []);
     let finish = Output { zero_point: p.output_zero_point, activation: p.activation };
@@ -71,7 +86,11 @@ pub fn fully_connected(
             offset,
             output: finish,
         };
-        multiply(&filters, &Inputs::one(input), count, now);
+        if const { P::PATHS.tiles } {
+            multiply(&filters, &Inputs::one(input), count, now);
+        } else if !multiply_vector(&filters, input, now) {
+            multiply_others(&filters, input, now);
+        }
         (batch, neuron, output) = (batch + 1, 0, later);
     }
 }

@@ -141,7 +141,7 @@ pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d, conv2d_in};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_in};
-pub use fully_connected::{FullyConnected, fully_connected};
+pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
 pub use lookup::lookup;
 pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};

@@ -2,6 +2,7 @@
 
 use crate::composed::GATHERED;
 use crate::depthwise_conv2d::DepthwiseConv2d;
+use crate::fully_connected::FullyConnected;
 
 /// The paths that a program links, of those that only some layers take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,25 +11,33 @@ pub struct Paths {
     pub large_windows: bool,
     /// DepthwiseConv2d: windows for which the instruction set has no loop over whole lines.
     pub any_depthwise: bool,
+    /// Conv2d, and FullyConnected with rows for which the instruction set has no product with a single vector: products
+    /// with any number of inputs.
+    pub tiles: bool,
 }
 
 impl Paths {
     /// All paths.
-    pub const ALL: Self = Self { large_windows: true, any_depthwise: true };
+    pub const ALL: Self = Self { large_windows: true, any_depthwise: true, tiles: true };
 
     /// None of them.
-    pub const NONE: Self = Self { large_windows: false, any_depthwise: false };
+    pub const NONE: Self = Self { large_windows: false, any_depthwise: false, tiles: false };
 
     /// The paths that a Conv2d takes, by the sizes of its kernel and the number of channels that each filter reads.
     pub const fn of_conv2d([height, width]: [usize; 2], inputs: usize) -> Self {
         // A kernel of one tap has no padding, so its windows are used in place.
         let large = height.saturating_mul(width).saturating_mul(inputs) > GATHERED && height.saturating_mul(width) > 1;
-        Self { large_windows: large, ..Self::NONE }
+        Self { large_windows: large, tiles: true, ..Self::NONE }
     }
 
     /// The paths that a DepthwiseConv2d takes.
     pub const fn of_depthwise_conv2d(p: &DepthwiseConv2d) -> Self {
         Self { any_depthwise: !crate::arch::has_depthwise_line(p), ..Self::NONE }
+    }
+
+    /// The paths that a FullyConnected takes.
+    pub const fn of_fully_connected(p: &FullyConnected) -> Self {
+        Self { tiles: !crate::arch::has_vector_products(p), ..Self::NONE }
     }
 
     /// The paths in either.
@@ -37,12 +46,15 @@ impl Paths {
         Self {
             large_windows: self.large_windows || other.large_windows,
             any_depthwise: self.any_depthwise || other.any_depthwise,
+            tiles: self.tiles || other.tiles,
         }
     }
 
     /// Whether `other` has all of these paths.
     pub const fn are_in(self, other: Self) -> bool {
-        (!self.large_windows || other.large_windows) && (!self.any_depthwise || other.any_depthwise)
+        (!self.large_windows || other.large_windows)
+            && (!self.any_depthwise || other.any_depthwise)
+            && (!self.tiles || other.tiles)
     }
 }
 

@@ -1,12 +1,12 @@
 //! FullyConnected, int8 and f32.
 
 use crate::execute::Call;
-use crate::linked::Ops;
+use crate::linked::{Linked, Ops};
 use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float;
 
-pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
+pub(super) fn fully_connected<O: Ops>(op: &ops::FullyConnected, mut call: Call<'_>) {
     let weights = call.input(1).shape();
     let p = kernels::FullyConnected {
         in_features: weights.dim(1) as usize,
@@ -16,7 +16,7 @@ pub(super) fn fully_connected(op: &ops::FullyConnected, mut call: Call<'_>) {
         activation: op.activation,
     };
     let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
-    kernels::fully_connected(&p, call.rows.clone(), x, w, c, call.out());
+    kernels::fully_connected_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
 }
 
 pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call: Call<'_>) {

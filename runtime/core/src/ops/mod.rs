@@ -75,7 +75,7 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
     dispatch! {
         Conv2d => conv2d::conv2d::<O>,
         DepthwiseConv2d => conv2d::depthwise_conv2d::<O>,
-        FullyConnected => fully_connected::fully_connected,
+        FullyConnected => fully_connected::fully_connected::<O>,
         AvgPool2d => pool2d::avg_pool2d,
         MaxPool2d => pool2d::max_pool2d,
         Add => add::add,

@@ -35,6 +35,7 @@ pub(crate) use crate::composed::depthwise;
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN};
 pub(crate) use lines::{depthwise_line, has_depthwise_line};
 pub(crate) use products::{multiply, multiply_gathered};
+pub(crate) use rows::{has_vector_products, multiply_others, multiply_vector};
 pub(crate) use sums::add_some;
 pub(crate) use widen::gather;
 

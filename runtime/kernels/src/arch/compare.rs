@@ -173,10 +173,15 @@ fn same_rows(random: &mut Random) -> bool {
     let inputs = Inputs::one(run(&values.0, 0, len));
     let (mut a, mut b) = ([7i8; 32], [7i8; 32]);
     arch::multiply(&filters, &inputs, rows, &mut a);
+    // Likewise, for programs that multiply vectors alone.
+    let mut vector = [7i8; 32];
+    if !arch::multiply_vector(&filters, inputs.values, &mut vector) {
+        arch::multiply_others(&filters, inputs.values, &mut vector);
+    }
     if inputs.fit(&filters, rows, b.len()) {
         multiply_by_definition(&filters, &inputs, rows, &mut b);
     }
-    a == b
+    a == b && vector == b
 }
 
 /// The products of all inputs with all rows.

@@ -78,14 +78,17 @@ impl Element for f32 {}
 impl Element for half::f16 {}
 #[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;
-#[cfg(not(all(arm_dsp, not(arm_mve))))]
-pub(crate) use crate::composed::multiply_gathered;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::{gather, has_depthwise_line};
+#[cfg(not(all(arm_dsp, not(arm_mve))))]
+pub(crate) use crate::composed::{has_vector_products, multiply_gathered, multiply_others, multiply_vector};
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(all(arm_dsp, not(arm_mve)))]
-pub(crate) use arm_dsp::{add_some, copy_run, depthwise_line, gather, has_depthwise_line, multiply_gathered};
+pub(crate) use arm_dsp::{
+    add_some, copy_run, depthwise_line, gather, has_depthwise_line, has_vector_products, multiply_gathered,
+    multiply_others, multiply_vector,
+};
 
 #[cfg(not(x86_64_vectors))]
 pub(crate) use crate::portable::PADDED;

@@ -456,7 +456,7 @@ fn clamp(filters: &Filters<'_>, count: usize, output_step: usize, outputs: &mut 
 }
 
 /// Whether no accumulator can overflow when it is doubled: each is less than 2^30.
-fn stay_small(channels: &[Channel], products: usize, offset: i32) -> bool {
+pub(super) fn stay_small(channels: &[Channel], products: usize, offset: i32) -> bool {
     // A bias below a third of 2^31 does not saturate in `QDADD`.
     const REST: usize = (1 << 30) - (1 << 31) / 3 - 1;
     let rest = products.saturating_mul(1 << 14).saturating_add(offset.unsigned_abs() as usize);
@@ -543,18 +543,16 @@ impl Layer<'_> {
         while first < count {
             let now = pixels.min(count - first);
             let whole = 2 * now * self.filters.len.div_ceil(4) <= buffer.len();
-            let mut done = 0;
-            if now == 1 && self.small && rows::are_supported(self.filters, self.inputs) {
-                let output = self.output(outputs, first);
-                // SAFETY: the operands fit and are supported.
-                done = unsafe { rows::multiply(self.filters, self.inputs, first, buffer, output) };
-            }
             let mut tiles = 1;
-            if whole && done == 0 {
+            if now == 1 && self.small && rows::are_supported(self.filters, self.inputs) {
+                let input = self.inputs.values.as_ptr().wrapping_add(first * self.inputs.step);
+                // SAFETY: the operands fit and are supported.
+                unsafe { rows::multiply(self.filters, input, buffer, self.output(outputs, first)) };
+            } else if whole {
                 tiles = (count - first).checked_div(now).unwrap_or(1);
                 self.multiply_whole(first, now, tiles, buffer, outputs);
-            } else if done < self.filters.channels.len() {
-                self.multiply_parts(first..first + now, done, buffer, outputs);
+            } else {
+                self.multiply_parts(first..first + now, buffer, outputs);
             }
             first += now * tiles;
         }
@@ -613,9 +611,9 @@ impl Layer<'_> {
         }
     }
 
-    /// Multiplies one tile with the filters from `first` on, part by part if its inputs do not fit the buffer.
+    /// Multiplies one tile whose inputs do not fit the buffer, part by part.
     #[inline(never)]
-    fn multiply_parts(&self, pixels: Range<usize>, first: usize, buffer: &mut Buffer, outputs: *mut i8) {
+    fn multiply_parts(&self, pixels: Range<usize>, buffer: &mut Buffer, outputs: *mut i8) {
         let Filters { channels, len, .. } = *self.filters;
         let words = 2 * pixels.len();
         let mut tile = self.tile(self.output(outputs, pixels.start), pixels.len(), buffer);
@@ -623,11 +621,11 @@ impl Layer<'_> {
         // The last part has an incomplete group too.
         let tail = usize::from(tile.back > 0);
         let all = self.groups();
-        let block = BLOCK.min(buffer.len() / (2 * PIXELS)).min(channels.len() - first).max(1);
+        let block = BLOCK.min(buffer.len() / (2 * PIXELS)).min(channels.len()).max(1);
         let room = buffer.len() - block * PIXELS;
         let parts = all.div_ceil((room.checked_div(words).unwrap_or(1) - tail).max(1));
         let part = all.div_ceil(parts.max(1)).max(1);
-        for filter in (first..channels.len()).step_by(block) {
+        for filter in (0..channels.len()).step_by(block) {
             let end = channels.len().min(filter + block);
             let mut from = 0;
             while from < all {

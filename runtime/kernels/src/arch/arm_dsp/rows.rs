@@ -3,17 +3,21 @@
 //! Weights are used once each, so unpacking them is most of the work: per eight weights one `LDRD`, four `SXTB16`s and
 //! four `SMLAD`s. Three filters share each load of eight widened inputs.
 
+use super::definition;
+use super::products::{clamp_lines, stay_small};
 use super::widen::widen;
+use crate::fully_connected::FullyConnected;
 use crate::matrix::{Filters, Inputs};
 use crate::quant::Channel;
 use core::arch::naked_asm;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// The number of filters in a tile.
 const ROWS: usize = 3;
 
-/// The maximum number of filters whose sums are kept between two parts of the input; a multiple of [`ROWS`].
-const BLOCK: usize = 24;
+/// The number of words of the buffer of [`multiply_vector`].
+const VECTOR: usize = 200;
 
 /// The operands of [`multiply_rows`].
 #[repr(C)]
@@ -195,59 +199,127 @@ unsafe extern "C" fn multiply_rows(rows: *const Rows) {
     )
 }
 
+/// Whether filters of `len` elements are supported: rows can be loaded in pairs of words.
+const fn is_row(len: usize) -> bool {
+    len.is_multiple_of(8) && len > 0 && len < 1 << 15
+}
+
 /// Whether [`multiply`] supports these operands: the input of a pixel is one run, and weights can be loaded in
 /// pairs of words.
 pub(super) fn are_supported(filters: &Filters<'_>, inputs: &Inputs<'_>) -> bool {
     inputs.lines == 1
-        && filters.len.is_multiple_of(8)
+        && is_row(filters.len)
         && filters.channels.len() >= ROWS
         && filters.weights.as_ptr().addr().is_multiple_of(4)
 }
 
-/// Multiplies one input with as many filters as fill tiles, and returns their number.
+/// Whether [`multiply_vector`] computes the rows of a layer whose weights are aligned, as those of a file are, except for
+/// slices of few rows and channels with unusually large biases.
+pub(crate) const fn has_vector_products(p: &FullyConnected) -> bool {
+    is_row(p.in_features) && p.out_features >= ROWS
+}
+
+/// Multiplies a vector with all filters as [`composed::multiply`](crate::composed::multiply) does one input. Returns
+/// whether it did, which it does if the operands fit and are supported, and no sum can be larger than 2^30.
+#[inline(never)]
+pub(crate) fn multiply_vector(filters: &Filters<'_>, input: &[i8], outputs: &mut [i8]) -> bool {
+    let inputs = Inputs::one(input);
+    if !inputs.fit(filters, 0, outputs.len())
+        || !are_supported(filters, &inputs)
+        || !stay_small(filters.channels, filters.len, filters.offset)
+    {
+        return false;
+    }
+    let mut buffer = [MaybeUninit::uninit(); VECTOR];
+    // SAFETY: the operands fit and are supported.
+    unsafe { multiply(filters, input.as_ptr(), &mut buffer, outputs.as_mut_ptr()) };
+    let outputs = outputs.get_mut(..filters.channels.len()).unwrap_or(&mut []);
+    clamp_lines(filters.output.activation, filters.channels.len(), filters.channels.len(), outputs);
+    true
+}
+
+/// Multiplies a vector with the filters that [`multiply_vector`] does not support, for programs that link no other
+/// products: few rows, and channels with large biases.
+pub(crate) fn multiply_others(filters: &Filters<'_>, input: &[i8], outputs: &mut [i8]) {
+    let inputs = Inputs::one(input);
+    if inputs.fit(filters, 0, outputs.len()) {
+        definition::multiply(filters, &inputs, 0, outputs);
+    }
+}
+
+/// Multiplies one input with all filters. Where they fill no tile, the last three are computed, some of them again.
 ///
 /// # Safety
-/// The operands must be supported and fit, and the buffer must have at least [`BLOCK`] + 8 words.
+/// The operands must be supported and fit, and the buffer must have at least 16 words.
 #[inline(never)]
 pub(super) unsafe fn multiply(
     filters: &Filters<'_>,
-    inputs: &Inputs<'_>,
-    pixel: usize,
+    input: *const i8,
     buffer: &mut [MaybeUninit<u32>],
     outputs: *mut i8,
-) -> usize {
-    let count = filters.channels.len() - filters.channels.len() % ROWS;
-    let (room, block) =
-        if filters.len / 2 <= buffer.len() { (buffer.len(), count) } else { (buffer.len() - BLOCK, BLOCK) };
+) {
+    let count = filters.channels.len();
+    let whole = count - count % ROWS;
+    let fits = filters.len / 2 <= buffer.len();
+    let block = if fits { whole } else { (buffer.len() / 4).next_multiple_of(ROWS) };
+    let room = if fits { buffer.len() } else { buffer.len() - block };
+    if fits {
+        // SAFETY: the buffer has room for all elements.
+        unsafe { widen(buffer.as_mut_ptr().cast(), input, 0, filters.len / 4, 1) };
+    }
+    let mut first = 0;
+    while first < count {
+        let end = if first == whole { count } else { whole.min(first + block) };
+        let rows = first.min(end - ROWS)..end;
+        // SAFETY: the operands are the caller's, and the buffer has the whole input, or room for a part of it and for the
+        // block's sums.
+        unsafe { multiply_block(filters, rows, input, buffer, room, outputs) };
+        first = end;
+    }
+}
+
+/// Multiplies one input with a block of filters, a multiple of three, part by part if it has more elements than the first
+/// `room` words of the buffer hold, in which all of it is otherwise.
+///
+/// # Safety
+/// The operands must be supported and fit. If there are several parts, the buffer must have room for a sum of each filter
+/// after the first `room` words.
+unsafe fn multiply_block(
+    filters: &Filters<'_>,
+    rows: Range<usize>,
+    input: *const i8,
+    buffer: &mut [MaybeUninit<u32>],
+    room: usize,
+    outputs: *mut i8,
+) {
     let steps = filters.len / 8;
     let parts = steps.div_ceil((room / 4).max(1));
     let part = steps.div_ceil(parts.max(1));
     let words = buffer.as_mut_ptr().cast::<u32>();
     let channels = filters.channels.as_ptr();
-    for first in (0..count).step_by(block.max(1)) {
-        let rows = first..count.min(first + block);
-        for from in (0..steps).step_by(part.max(1)) {
-            let steps_now = part.min(steps - from);
-            let input = inputs.values.as_ptr().wrapping_add(pixel * inputs.step + 8 * from);
-            // SAFETY: the elements are a part of the pixel's input, and the buffer has room for them.
-            unsafe { widen(words, input, 0, 2 * steps_now, 1) };
-            let operands = Rows {
-                inputs: [words, words.wrapping_add(4 * steps_now)],
-                channels: [channels.wrapping_add(rows.start), channels.wrapping_add(rows.end)],
-                output: outputs.wrapping_add(rows.start),
-                len: filters.len,
-                weights: filters.weights.as_ptr().wrapping_add(rows.start * filters.len + 8 * from),
-                sums: words.wrapping_add(room).cast(),
-                offset: filters.offset,
-                zero_point: filters.output.zero_point,
-                steps: steps_now,
-                first: from == 0,
-                last: from + steps_now == steps,
-            };
-            // SAFETY: the rows, channels and outputs fit, and the buffer has the inputs, and room for a block's sums if
-            // there are several parts.
-            unsafe { multiply_rows(&operands) };
+    let mut from = 0;
+    while from < steps {
+        let now = part.min(steps - from);
+        if parts > 1 {
+            // SAFETY: the elements are a part of the input, and the buffer has room for them.
+            unsafe { widen(words, input.wrapping_add(8 * from), 0, 2 * now, 1) };
         }
+        let operands = Rows {
+            inputs: [words, words.wrapping_add(4 * now)],
+            channels: [channels.wrapping_add(rows.start), channels.wrapping_add(rows.end)],
+            output: outputs.wrapping_add(rows.start),
+            len: filters.len,
+            weights: filters.weights.as_ptr().wrapping_add(rows.start * filters.len + 8 * from),
+            sums: words.wrapping_add(room).cast(),
+            offset: filters.offset,
+            zero_point: filters.output.zero_point,
+            steps: now,
+            first: from == 0,
+            last: from + now == steps,
+        };
+        // SAFETY: the rows, channels and outputs fit, and the buffer has the inputs, and room for the sums if there are
+        // several parts.
+        unsafe { multiply_rows(&operands) };
+        from += now;
     }
-    count
 }

@@ -35,12 +35,8 @@ enum Task {
         image: PathBuf,
         #[command(flatten)]
         by: By,
-        /// Proves that the image fits the chip and draws its memory, without a probe
-        #[arg(long)]
-        dry_run: bool,
-        /// Does not show the log
-        #[arg(long)]
-        no_monitor: bool,
+        #[command(flatten)]
+        how: How,
     },
     /// Replaces the model of the firmware that the board has, starts it and shows its log
     Model {
@@ -51,12 +47,8 @@ enum Task {
         image: PathBuf,
         #[command(flatten)]
         by: By,
-        /// Proves that the contents fit the slot and draws the chip's memory, without a probe
-        #[arg(long)]
-        dry_run: bool,
-        /// Does not show the log
-        #[arg(long)]
-        no_monitor: bool,
+        #[command(flatten)]
+        how: How,
     },
     /// Shows the log of the image that the board runs
     Monitor {
@@ -105,6 +97,17 @@ struct By {
     timeout: u64,
 }
 
+/// How to flash.
+#[derive(Args)]
+struct How {
+    /// Proves that what would be programmed fits and draws the chip's memory, without a probe
+    #[arg(long)]
+    dry_run: bool,
+    /// Does not show the log
+    #[arg(long)]
+    no_monitor: bool,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if std::env::var_os(WORKER).is_some() {
@@ -127,10 +130,10 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
             list();
             return Ok(());
         }
-        Task::Flash { image, by, dry_run: true, .. } => {
+        Task::Flash { image, by, how: How { dry_run: true, .. } } => {
             return Image::read(image).and_then(|image| prove(&image, by)).map_err(refused);
         }
-        Task::Model { contents, image, by, dry_run: true, .. } => {
+        Task::Model { contents, image, by, how: How { dry_run: true, .. } } => {
             return with_contents(image, contents).and_then(|image| prove(&image, by)).map_err(refused);
         }
         Task::Erase { by, yes } => {
@@ -154,11 +157,11 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
 fn work(task: Task) -> ExitCode {
     let mut reporter = Reporter::new(std::io::stdout());
     let (by, work): (By, Work) = match task {
-        Task::Flash { image, by, no_monitor, .. } => {
-            (by, Box::new(move |board, reporter| flash(board, &image, None, no_monitor, reporter)))
+        Task::Flash { image, by, how } => {
+            (by, Box::new(move |board, reporter| flash(board, &image, None, &how, reporter)))
         }
-        Task::Model { contents, image, by, no_monitor, .. } => {
-            (by, Box::new(move |board, reporter| flash(board, &image, Some(&contents), no_monitor, reporter)))
+        Task::Model { contents, image, by, how } => {
+            (by, Box::new(move |board, reporter| flash(board, &image, Some(&contents), &how, reporter)))
         }
         Task::Monitor { image, by, reset } => {
             (by, Box::new(move |board, reporter| show(board, &image, reset, reporter)))
@@ -209,20 +212,14 @@ impl Found {
 }
 
 /// Programs an image, or only the contents of its model slot, and starts the firmware.
-fn flash(
-    board: &Found,
-    file: &Path,
-    contents: Option<&Path>,
-    no_monitor: bool,
-    reporter: &mut Reporter,
-) -> Result<(), Error> {
+fn flash(board: &Found, file: &Path, contents: Option<&Path>, how: &How, reporter: &mut Reporter) -> Result<(), Error> {
     let image = Image::read(file)?;
     chip::check(&board.chip, &board.board, &image)?;
     let contents = contents.map(Contents::read).transpose()?;
     if let Some(contents) = &contents {
         image.slot_for(contents.len())?;
     }
-    if !no_monitor && (image.rtt.is_none() || image.texts.is_none()) {
+    if !how.no_monitor && (image.rtt.is_none() || image.texts.is_none()) {
         return Err(Error::NoLogInImage);
     }
     let ends = stopped_by_user();
@@ -236,7 +233,7 @@ fn flash(
         Some(contents) => slot::program(&mut session, &image, contents, reporter)?,
     }
     reporter.report(Event::Stage(Stage::Start));
-    if no_monitor {
+    if how.no_monitor {
         board::reset(&mut session)?;
         reporter.report(Event::Finished);
         return Ok(());

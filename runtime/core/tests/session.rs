@@ -83,8 +83,15 @@ fn polling_by_layers_visits_every_operator() {
     });
 }
 
+/// Miri takes a thousand times as long: half as many as it is asked for.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if cfg!(miri) { default.cases.div_ceil(2) } else { 200 };
+    ProptestConfig { cases, failure_persistence: None, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 200 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_budgets_produce_the_same_bytes(budgets in prop::collection::vec(0u64..9000, 1..20)) {
@@ -96,7 +103,7 @@ proptest! {
     fn a_poll_does_at_most_its_budget_or_one_row(budgets in prop::collection::vec(0u64..9000, 1..20)) {
         with_session(&overlapping(), |session| {
             let model = *session.model();
-            for &budget in budgets.iter().cycle().take(40) {
+            for &budget in budgets.iter().cycle().take(if cfg!(miri) { 6 } else { 40 }) {
                 let before = session.position();
                 let progress = session.poll(Budget::macs(budget));
                 let after = if progress.is_done() { Position { op: 2, row: 0 } } else { session.position() };

@@ -67,16 +67,23 @@ const MODEL: &str = "anomaly";
 pub fn faults(context: &Context, board: &str) -> Result<()> {
     let board = board::find_running(&context.root, board)?;
     let (model, inputs) = run::demonstration_of(context, MODEL)?;
-    on_one_board(context, &board, &model, &inputs)
+    after_inference(context, &board, &model, &inputs)?;
+    damaged_model(context, &board, &model, &inputs)
 }
 
-/// Causes each fault on every one of these boards, which are set up.
-pub fn on_boards(context: &Context, boards: &[Board]) -> Result<()> {
+/// Causes each fault on every one of these boards, which are set up. Those that `loads` chooses get a damaged model, too,
+/// whose firmware takes longer to build than that of all others.
+pub fn on_boards(context: &Context, boards: &[Board], loads: &(dyn Fn(&Board) -> bool + Sync)) -> Result<()> {
     let (model, inputs) = run::demonstration_of(context, MODEL)?;
-    on_each(boards, |context, board| on_one_board(context, board, &model, &inputs)).map(drop)
+    let causes = |context: &Context, board: &Board| {
+        after_inference(context, board, &model, &inputs)?;
+        if loads(board) { damaged_model(context, board, &model, &inputs) } else { Ok(()) }
+    };
+    on_each(boards, causes).map(drop)
 }
 
-fn on_one_board(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<()> {
+/// Causes the faults after an inference.
+fn after_inference(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<()> {
     for seed in SEEDS {
         if board.chip_emulator.as_ref().is_some_and(|chip| chip.not_raised.iter().any(|name| name == seed.name)) {
             say(&format!("  --  {} on {}: its emulator does not raise it", seed.name, board.id));
@@ -87,6 +94,11 @@ fn on_one_board(context: &Context, board: &Board, model: &ModelFile, inputs: &[u
         let options = Options { features: &["seed-faults"], limit: seed.limit, ..Options::default() };
         cause(context, board, seed, model, &inputs, options)?;
     }
+    Ok(())
+}
+
+/// Gives the board a model that it must refuse.
+fn damaged_model(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<()> {
     let mut damaged = model.clone();
     damage(&mut damaged)?;
     let options = Options { features: &["loadable"], limit: REFUSED.limit, ..Options::default() };

@@ -91,8 +91,8 @@ impl OnLinux for LinuxBoard {
     fn test(&self, context: &Context, package: &str, skipped: &[&str]) -> Result<()> {
         let words = ["test", "--no-run", "--release", "--package", package];
         // Beside `tealight`, as it is built for itself: then both have the same Candle, which takes minutes to build. Of
-        // tests, only those of the package.
-        let beside = ["--package", "tealight-cli", "--features", "tealight-cli/candle", "--lib"];
+        // tests, only those in the package's own files, because a name chooses no other's.
+        let beside = ["--package", "tealight-cli", "--features", "tealight-cli/candle"];
         let names = test_names(context, package)?;
         let names = names.iter().flat_map(|name| ["--test", name]).collect::<Vec<_>>();
         let words = [&words[..], &beside, &names].concat();
@@ -161,13 +161,27 @@ fn messages(board: &LinuxBoard, context: &Context, words: &[&str]) -> Result<Str
 fn cargo<'a>(board: &LinuxBoard, context: &'a Context, words: &[&str]) -> xshell::Cmd<'a> {
     let shell = &context.shell;
     let (cargo, target) = (context.cargo(), &board.target);
+    let profile = if context.as_tested() { QUICK } else { &[] };
     // Linked statically, it needs no root folder of the board.
-    cmd!(shell, "{cargo} {words...} --target {target}")
+    cmd!(shell, "{cargo} {words...} --target {target} {profile...}")
         .env(variable(board, "LINKER"), &board.linker)
         .env(variable(board, "RUSTFLAGS"), "-C target-feature=+crt-static")
         .env_remove("RUSTFLAGS")
         .quiet()
 }
+
+/// Options of cargo for tests: Candle takes longer to optimize than to run. Kernels and products of matrices are optimized as
+/// their users build them.
+const QUICK: &[&str] = &[
+    "--config",
+    "profile.release.opt-level=1",
+    "--config",
+    "profile.release.package.gemm-common.opt-level=3",
+    "--config",
+    "profile.release.package.gemm-f32.opt-level=3",
+    "--config",
+    "profile.release.package.tealight-kernels.opt-level=3",
+];
 
 /// Cargo's variable `name` for its target.
 fn variable(board: &LinuxBoard, name: &str) -> String {

@@ -111,7 +111,7 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
 }
 
 /// Computes `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
-#[inline(never)]
+#[inline]
 fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &[i8], outputs: &mut [i8; N]) {
     let [_, _, width, depth] = p.input;
     let mut accumulators = [R::START; N];

@@ -18,7 +18,7 @@ pub(super) fn conv2d<O: Ops>(op: &ops::Conv2d, mut call: Call<'_>) {
         output_zero_point: output.zero_point(),
         activation: op.activation,
     };
-    let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
+    let (x, w, c) = (call.elements(input), call.elements(weights), call.channels(2));
     kernels::conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
 }
 
@@ -32,7 +32,7 @@ pub(super) fn depthwise_conv2d<O: Ops>(op: &ops::DepthwiseConv2d, mut call: Call
         output_zero_point: output.zero_point(),
         activation: op.0.activation,
     };
-    let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
+    let (x, w, c) = (call.elements(input), call.elements(weights), call.channels(2));
     kernels::depthwise_conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
 }
 

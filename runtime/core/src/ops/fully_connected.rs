@@ -7,7 +7,7 @@ use tealight_kernels as kernels;
 use tealight_kernels::float;
 
 pub(super) fn fully_connected<O: Ops>(op: &ops::FullyConnected, mut call: Call<'_>) {
-    let weights = call.input(1).shape();
+    let weights = call.input(1);
     let p = kernels::FullyConnected {
         in_features: weights.dim(1) as usize,
         out_features: weights.dim(0) as usize,
@@ -15,7 +15,7 @@ pub(super) fn fully_connected<O: Ops>(op: &ops::FullyConnected, mut call: Call<'
         output_zero_point: call.target().zero_point(),
         activation: op.activation,
     };
-    let (x, w, c) = (call.i8s(0), call.i8s(1), call.channels(2));
+    let (x, w, c) = (call.i8s(0), call.elements(weights), call.channels(2));
     kernels::fully_connected_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
 }
 

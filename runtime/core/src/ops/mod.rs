@@ -149,6 +149,11 @@ impl<'s> Call<'s> {
         self.reader.bytes(self.input(k))
     }
 
+    /// The elements of a value that was read before.
+    fn elements<T: FromBytes + Immutable + KnownLayout>(&self, value: ValueRecord<'s>) -> &'s [T] {
+        slice_of(self.reader.bytes(value))
+    }
+
     fn slice<T: FromBytes + Immutable + KnownLayout>(&self, k: usize) -> &'s [T] {
         slice_of(self.bytes(k))
     }

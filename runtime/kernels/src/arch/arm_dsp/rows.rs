@@ -16,6 +16,9 @@ use core::ops::Range;
 /// The number of filters in a tile.
 const ROWS: usize = 3;
 
+/// The minimum number of filters whose sums are kept between two parts of the input; a multiple of [`ROWS`].
+const BLOCK: usize = 24;
+
 /// The number of words of the buffer of [`multiply_vector`].
 const VECTOR: usize = 200;
 
@@ -250,7 +253,7 @@ pub(crate) fn multiply_others(filters: &Filters<'_>, input: &[i8], outputs: &mut
 /// Multiplies one input with all filters. Where they fill no tile, the last three are computed, some of them again.
 ///
 /// # Safety
-/// The operands must be supported and fit, and the buffer must have at least 16 words.
+/// The operands must be supported and fit, and the buffer must have at least 32 words.
 #[inline(never)]
 pub(super) unsafe fn multiply(
     filters: &Filters<'_>,
@@ -261,7 +264,7 @@ pub(super) unsafe fn multiply(
     let count = filters.channels.len();
     let whole = count - count % ROWS;
     let fits = filters.len / 2 <= buffer.len();
-    let block = if fits { whole } else { (buffer.len() / 4).next_multiple_of(ROWS) };
+    let block = if fits { whole } else { BLOCK.max(buffer.len() / 4).next_multiple_of(ROWS) };
     let room = if fits { buffer.len() } else { buffer.len() - block };
     if fits {
         // SAFETY: the buffer has room for all elements.
@@ -269,8 +272,10 @@ pub(super) unsafe fn multiply(
     }
     let mut first = 0;
     while first < count {
-        let end = if first == whole { count } else { whole.min(first + block) };
-        let rows = first.min(end - ROWS)..end;
+        let end = count.min(first + block);
+        // A block ends with whole tiles; the first has none before it to begin with.
+        let end = if (end - first).next_multiple_of(ROWS) > end { whole } else { end };
+        let rows = end - (end - first).next_multiple_of(ROWS)..end;
         // SAFETY: the operands are the caller's, and the buffer has the whole input, or room for a part of it and for the
         // block's sums.
         unsafe { multiply_block(filters, rows, input, buffer, room, outputs) };

@@ -49,7 +49,9 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
         // More filters, longer runs and more channels than the blocks of this instruction set have.
         #[cfg(riscv_v)]
         if case.is_multiple_of(8)
-            && !(same_products::<41, 2000, 6000, 400>(&mut random, 150) && same_lines::<71, 3000, 700>(&mut random))
+            && !(same_products::<41, 2000, 6000, 400>(&mut random, 150)
+                && same_products::<140, 400, 1600, 800>(&mut random, 20)
+                && same_lines::<71, 3000, 700>(&mut random))
         {
             return Some(case);
         }

@@ -2,7 +2,7 @@
 //!
 //! A vector is a part of a run of an input, or of a filter. Its products with the other operand are widened to 16 bits,
 //! which every such product fits, and one instruction adds all of them to a 32-bit sum. The sums of up to four inputs
-//! with [`CHANNELS`] filters are requantized together.
+//! with [`CHANNELS`] filters, or of one with four times as many, are requantized together.
 
 use super::finish::{CHANNELS, SUMS_STEP, Sums, Tile, finish};
 use super::types::{Types, register_bytes};
@@ -34,9 +34,11 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     let mut pixel = 0;
     while pixel < count {
         let pixels = (count - pixel).min(PIXELS);
+        // One input has the sums of all.
+        let block = if pixels == 1 { PIXELS * CHANNELS } else { CHANNELS };
         let mut row = 0;
         while row < rows {
-            let row_count = (rows - row).clamp(4, CHANNELS);
+            let row_count = (rows - row).clamp(4, block);
             let first = row.min(rows - 4);
             let weights = weights.as_ptr().wrapping_add(first * len);
             let mut i = 0;
@@ -57,7 +59,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
             };
             // SAFETY: as above, and the sums are those written before.
             unsafe { finish(sums.of_pixel(0), &tile, offset, &output) };
-            row += CHANNELS;
+            row += block;
         }
         pixel += pixels;
     }

@@ -33,9 +33,17 @@ impl Predictor {
         serde_json::from_str(include_str!("prediction.json")).unwrap_or_default()
     }
 
-    /// A table of these cores.
-    pub fn new(cores: Vec<Core>) -> Self {
-        Self { cores }
+    /// The same table with these cores instead of those of the same names.
+    #[must_use]
+    pub fn with(mut self, cores: Vec<Core>) -> Self {
+        for core in cores {
+            let same = |known: &&mut Core| known.cores.iter().any(|name| core.cores.contains(name));
+            match self.cores.iter_mut().find(same) {
+                Some(known) => *known = core,
+                None => self.cores.push(core),
+            }
+        }
+        self
     }
 
     /// The instructions of an inference of `model` on `core`; `None` if the table has no such core, or not every

@@ -112,7 +112,8 @@ pub fn budget(context: &Context, args: &BudgetArgs) -> Result<()> {
         let fitted: Vec<Board> =
             boards.iter().filter(|board| board.console.kind != ConsoleKind::Uart).cloned().collect();
         let cores = on_each(&fitted, |context, board| prediction::fit(context, board, &generated))?;
-        let text = predictor_text(cores)?;
+        let known = if args.board.is_empty() { Predictor::default() } else { Predictor::carried() };
+        let text = predictor_text(known, cores)?;
         write_whole(&context.root.join(PREDICTION), text.as_bytes())?;
         println!("{}", prediction_table(&serde_json::from_str(&text)?, &boards, &networks, &measured)?);
         say(&format!("  {} models on {} boards: {FILE} written", models.len(), boards.len()));
@@ -257,13 +258,14 @@ fn prediction_table(
 const SAME_CODE: &[(&str, &[&str])] = &[("Cortex-M4F", &["Cortex-M7", "Cortex-M33"]), ("RV32IMAC", &["RV32IMC"])];
 
 /// The table's text: a line for each operator.
-fn predictor_text(mut cores: Vec<Core>) -> Result<String> {
+fn predictor_text(known: Predictor, mut cores: Vec<Core>) -> Result<String> {
     for core in &mut cores {
         let others = SAME_CODE.iter().filter(|(name, _)| core.cores.iter().any(|core| core == name));
         let others: Vec<String> = others.flat_map(|(_, others)| others.iter().map(ToString::to_string)).collect();
         core.cores.extend(others);
     }
-    let text = serde_json::to_string(&Predictor::new(cores))?;
+    // Cores that were not measured stay as they are.
+    let text = serde_json::to_string(&known.with(cores))?;
     Ok(text.replace("\"],\"operators\":{", "\"],\"operators\":{\n").replace("],\"", "],\n\"").replace("]}}", "]}}\n"))
 }
 

@@ -137,6 +137,7 @@ mod window;
 pub use add::{AddSub, add, sub};
 #[cfg(feature = "compare-arch")]
 pub use arch::compare::compare_arch;
+pub use arch::instruction_set;
 pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d, conv2d_in};

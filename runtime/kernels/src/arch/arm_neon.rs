@@ -41,6 +41,15 @@ pub(crate) use depthwise_line::{Line, compute_line};
 /// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;
 
+/// The name of the instructions that the core has.
+pub(crate) fn instruction_set() -> &'static str {
+    #[cfg(all(not(target_feature = "dotprod"), any(target_os = "linux", target_os = "android")))]
+    let has_dot_products = sdot::is_available();
+    #[cfg(not(all(not(target_feature = "dotprod"), any(target_os = "linux", target_os = "android"))))]
+    let has_dot_products = cfg!(target_feature = "dotprod");
+    if has_dot_products { "NEON with SDOT" } else { "NEON" }
+}
+
 /// [`composed::multiply`].
 #[inline(never)]
 pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {

@@ -103,3 +103,32 @@ pub(crate) mod compare;
 mod compare_blocks;
 #[cfg(feature = "compare-arch")]
 mod compare_float;
+
+/// The instruction set whose inner loops run here: on x86-64 and 64-bit Arm as found at run time, elsewhere the one that
+/// the program is built for.
+pub fn instruction_set() -> &'static str {
+    #[cfg(x86_64_vectors)]
+    return x86_64::instruction_set();
+    #[cfg(arm_neon)]
+    return arm_neon::instruction_set();
+    #[cfg(not(any(x86_64_vectors, arm_neon)))]
+    return BUILT_FOR;
+}
+
+/// The instruction set of this build, without what is found at run time.
+#[cfg(not(any(x86_64_vectors, arm_neon)))]
+const BUILT_FOR: &str = if cfg!(arm_mve) {
+    "MVE"
+} else if cfg!(arm_dsp) {
+    "DSP"
+} else if cfg!(arm_v7m) {
+    "ARMv7-M"
+} else if cfg!(arm_v6m) {
+    "ARMv6-M"
+} else if cfg!(riscv_v) {
+    "RISC-V V"
+} else if cfg!(riscv_m) {
+    "RISC-V M"
+} else {
+    "portable"
+};

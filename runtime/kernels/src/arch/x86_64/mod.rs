@@ -25,6 +25,16 @@ pub(crate) const SHORTEST_RUN: usize = 1;
 /// The number of elements of the buffer for lines with their padding: a row of most networks with small pictures.
 pub(crate) const PADDED: usize = 8192;
 
+/// The name of the instructions that the processor and the operating system support.
+pub(crate) fn instruction_set() -> &'static str {
+    match vectors() {
+        Vectors::Portable => "portable",
+        Vectors::Avx2 => "AVX2",
+        Vectors::AvxVnni => "AVX-VNNI",
+        Vectors::Avx512Vnni => "AVX-512 VNNI",
+    }
+}
+
 /// [`composed::multiply`], in tiles of registers.
 #[inline(never)]
 pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {

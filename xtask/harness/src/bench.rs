@@ -8,6 +8,7 @@ use crate::conformance::{Cost, none, on_boards};
 use crate::context::Context;
 use crate::emulator;
 use crate::error::Usage;
+use crate::host::bench_host;
 use crate::layers::{Measured, layers_table, measure};
 use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
@@ -21,23 +22,29 @@ use tealight_cli::grouped;
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Board to measure on; may be given more than once
-    #[arg(long, required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long, required_unless_present_any = ["all", "host"], conflicts_with = "all")]
     pub board: Vec<String>,
     /// Measures on every board that QEMU emulates here
     #[arg(long)]
     pub all: bool,
+    /// Times models on this machine, beside LiteRT, instead of measuring on boards
+    #[arg(long, conflicts_with_all = ["board", "all", "layers"])]
+    pub host: bool,
     /// Counts the instructions of each layer
     #[arg(long)]
     pub layers: bool,
     /// Prints one JSON value instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Models to measure [default: all]
+    /// Models to measure [default: all]; with `--host` those of MLPerf Tiny, or `.tflite` files
     pub models: Vec<String>,
 }
 
 /// Runs models on boards, compares their outputs and tables what each cost.
 pub fn bench(context: &Context, args: &BenchArgs) -> Result<()> {
+    if args.host {
+        return bench_host(context, &args.models, args.json);
+    }
     let boards = if args.all {
         emulator::boards_here(context)?
     } else {

@@ -8,6 +8,7 @@ use crate::fetch;
 use crate::files::{self, sha256};
 use crate::model::ModelFile;
 use anyhow::{Context as _, Result, bail};
+use std::path::PathBuf;
 use tealight_tests::digests::Digests;
 use tealight_tests::models::{self, Golden, MLPERF_TINY};
 
@@ -16,6 +17,8 @@ use tealight_tests::models::{self, Golden, MLPERF_TINY};
 pub struct GoldenModel {
     /// Its key among the goldens.
     pub id: String,
+    /// Where it is.
+    pub file: PathBuf,
     golden: Golden,
     tflite: Vec<u8>,
 }
@@ -42,7 +45,7 @@ pub fn golden_models(context: &Context, only: &[String]) -> Result<Vec<GoldenMod
             fetch::model(context, &id)?;
         }
         match golden.path(&id) {
-            Some(file) => found.push(GoldenModel { tflite: files::read(&file)?, id, golden }),
+            Some(file) => found.push(GoldenModel { tflite: files::read(&file)?, id, file, golden }),
             None => absent.push(id),
         }
     }
@@ -53,6 +56,15 @@ pub fn golden_models(context: &Context, only: &[String]) -> Result<Vec<GoldenMod
         bail!("there is no golden model to run");
     }
     Ok(found)
+}
+
+/// The names of MLPerf Tiny's models, if their folder is known; otherwise none.
+pub fn mlperf_models() -> Result<Vec<String>> {
+    if models::mlperf_tiny().is_none() {
+        return Ok(Vec::new());
+    }
+    let goldens = models::goldens().context("cannot read tests/golden/models.json")?;
+    Ok(goldens.into_iter().filter(|(_, golden)| !golden.is_packaged()).map(|(id, _)| id).collect())
 }
 
 impl GoldenModel {

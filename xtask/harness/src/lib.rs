@@ -11,7 +11,7 @@
 //! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
-//! | measurements | [`bench`](mod@bench), [`layers`], [`peers`], [`budget`], [`blocks`], [`prediction`], [`cost`], [`polls`], [`eval`], [`figures`], [`llm`], [`parsing`] |
+//! | measurements | [`bench`](mod@bench), [`host`], [`timed`], [`layers`], [`peers`], [`budget`], [`blocks`], [`prediction`], [`cost`], [`polls`], [`eval`], [`figures`], [`llm`], [`parsing`] |
 //! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`], [`chip_check`] |
 
 pub mod answer;
@@ -41,6 +41,7 @@ pub mod flash;
 pub mod flash_check;
 pub mod fuzz;
 pub mod golden;
+pub mod host;
 pub mod input;
 pub mod install;
 pub mod layers;
@@ -68,6 +69,7 @@ pub mod side_by_side;
 pub mod subject;
 pub mod table;
 pub mod text;
+pub mod timed;
 
 pub use context::Context;
 pub use error::Usage;

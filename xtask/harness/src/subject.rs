@@ -10,7 +10,7 @@ use tealight::OwnedSession;
 use tealight_tests::models::splitmix64;
 
 /// Inferences of each of our own models.
-const INFERENCES: usize = 8;
+pub(crate) const INFERENCES: usize = 8;
 
 /// A model, and runs of it that are compared.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
         }
         // Its input is random, and so is no sound.
         let model = ModelFile { listens: false, ..ModelFile::open(&file, &[])? };
-        let inputs = random_inputs(&model);
+        let inputs = random_inputs(&model, INFERENCES);
         let outputs = run_here(&model.bytes, &inputs).with_context(|| format!("{name} on this machine"))?;
         let runs = vec![Run { inputs, inferences: INFERENCES, expected: Expected::Bytes(outputs) }];
         subjects.push(Subject { id: name, kind: "model", model, runs });
@@ -146,10 +146,10 @@ fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
     Ok(subjects)
 }
 
-/// Inputs for some inferences.
-pub(crate) fn random_inputs(model: &ModelFile) -> Vec<u8> {
+/// Inputs for `inferences` in a row.
+pub(crate) fn random_inputs(model: &ModelFile, inferences: usize) -> Vec<u8> {
     let mut state = 1;
-    let tensors = (0..INFERENCES).flat_map(|_| &model.inputs);
+    let tensors = (0..inferences).flat_map(|_| &model.inputs);
     tensors.flat_map(|tensor| random(tensor.dtype, tensor.bytes, &mut state)).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::files;
 use crate::limit;
 use crate::model::ModelFile;
 use crate::progress::Progress;
-use crate::subject::{Expected, random_inputs, run_here, subjects};
+use crate::subject::{Expected, INFERENCES, random_inputs, run_here, subjects};
 use crate::table::table;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -176,7 +176,7 @@ fn weights() -> Result<Vec<Job>> {
     let mut jobs: Vec<Job> = Weights::all().map(job).collect::<Result<_>>()?;
     for (name, bytes) in recurrent::layers()? {
         let model = ModelFile::from_compiled(bytes, &name, Path::new(&name))?;
-        let inputs = random_inputs(&model);
+        let inputs = random_inputs(&model, INFERENCES);
         jobs.push(Job::on_host(name, "weights", model.bytes, inputs)?);
     }
     // Every f32 layer that can have its weights in f16.

@@ -20,9 +20,9 @@ pub(crate) struct Call<'s> {
     pub(crate) workspace: &'s [u8],
 }
 
-/// Computes `rows` of `op`. An output that shares memory with an input is computed row by row into the scratch value
-/// and copied to its place; any other output is written directly. An operator with a workspace uses the scratch value
-/// for it.
+/// Computes `rows` of `op`. An output that shares memory with an input is computed into the scratch value, as many rows
+/// at a time as it holds, and copied to its place; any other output is written directly. An operator with a workspace
+/// uses the scratch value for it.
 pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord<'_>, code: OpCode, rows: Range<u32>) {
     let output = model.record_of_value(op.output().into());
     let row_len = output.byte_len().checked_div(op.rows()).unwrap_or(0) as usize;
@@ -59,10 +59,15 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
         }
         return;
     }
-    for row in rows {
-        let rows = row..row.wrapping_add(1);
+    let at_once = (scratch.byte_len() as usize).checked_div(row_len).unwrap_or(0).max(1);
+    let mut start = rows.start;
+    while start < rows.end {
+        let rows = start..start.saturating_add(at_once).min(rows.end);
+        start = rows.end;
         let target = place(&rows);
-        let (output, reader) = split_output(model, &mut rest, range_of(scratch));
+        let from = scratch.offset() as usize;
+        let into = from..from.wrapping_add(target.len());
+        let (output, reader) = split_output(model, &mut rest, into);
         run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
         let (target, reader) = split_output(model, &mut rest, target);
         copy(reader.bytes(scratch), target);

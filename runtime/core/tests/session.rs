@@ -54,8 +54,18 @@ fn image(seed: u8) -> Vec<i8> {
     (0..64u8).map(|i| (i.wrapping_mul(37).wrapping_add(seed)) as i8 / 4).collect()
 }
 
-fn run_overlapping(budgets: impl Fn(usize) -> Budget) -> Vec<i8> {
-    with_session(&overlapping(), |session| {
+/// [`overlapping`], with scratch values of these numbers of rows, above all other values.
+fn with_rows(rows: [u32; 2]) -> Parts {
+    let mut parts = overlapping();
+    for (i, at) in [3, 5].into_iter().enumerate() {
+        let old = parts.values[at];
+        parts.values[at] = value(Place::Arena, DType::U8, &[8 * rows[i]], 160, (old.first, old.last));
+    }
+    parts
+}
+
+fn run_overlapping(parts: &Parts, budgets: impl Fn(usize) -> Budget) -> Vec<i8> {
+    with_session(parts, |session| {
         session.input(0).unwrap().copy_from(&image(3)).unwrap();
         session.input(1).unwrap().copy_from(&image(99)).unwrap();
         let mut polls = 0;
@@ -70,7 +80,7 @@ fn run_overlapping(budgets: impl Fn(usize) -> Budget) -> Vec<i8> {
 fn an_output_over_its_input_has_the_same_bytes_as_one_apart() {
     let expected = expected_overlapping(&image(3), &image(99));
     assert!(expected.iter().any(|&q| q != expected[0]), "the test must be able to fail");
-    assert_eq!(run_overlapping(|_| Budget::unlimited()), expected);
+    assert_eq!(run_overlapping(&overlapping(), |_| Budget::unlimited()), expected);
 }
 
 #[test]
@@ -94,9 +104,13 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_budgets_produce_the_same_bytes(budgets in prop::collection::vec(0u64..9000, 1..20)) {
+    fn any_budgets_and_scratch_rows_produce_the_same_bytes(
+        budgets in prop::collection::vec(0u64..9000, 1..20),
+        rows in [1u32..=8, 1u32..=8],
+    ) {
         let expected = expected_overlapping(&image(3), &image(99));
-        prop_assert_eq!(run_overlapping(|i| Budget::macs(budgets[i % budgets.len()])), expected);
+        let parts = with_rows(rows);
+        prop_assert_eq!(run_overlapping(&parts, |i| Budget::macs(budgets[i % budgets.len()])), expected);
     }
 
     #[test]

@@ -227,10 +227,10 @@ impl fmt::Display for OpFault {
                 f.write_str("its output is not the next value in the table, or its live range does not begin here")
             }
             Self::Overlap { operand } => {
-                write!(f, "its output overlaps {} by too much, or has no scratch row", Operand(operand))
+                write!(f, "its output overlaps {} by too much, or has no scratch value", Operand(operand))
             }
             Self::Scratch => f.write_str(
-                "its scratch value is not the next in the table, or not one output row that is live only here",
+                "its scratch value is not the next in the table, or not whole output rows that are live only here",
             ),
         }
     }

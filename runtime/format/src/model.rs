@@ -580,11 +580,11 @@ impl<'a> Model<'a> {
             Some(scratch) => {
                 ensure!((scratch as usize) < self.value_count() && written.takes(scratch), OpFault::Scratch);
                 let value = self.value(scratch as usize);
-                let len = match workspace {
-                    Some(workspace) => workspace.len,
-                    None => work.row_bytes,
+                let fits = match workspace {
+                    Some(workspace) => value.len == workspace.len,
+                    None => work.holds_rows(value.len),
                 };
-                ensure!(value.dtype.is(DType::U8) && value.len == len, OpFault::Scratch);
+                ensure!(value.dtype.is(DType::U8) && fits, OpFault::Scratch);
                 ensure!(value.first as usize == at && value.last as usize == at, OpFault::Scratch);
                 // It must not overlap the output. The inputs are live, so they are compared with it elsewhere.
                 ensure!(!output.is_arena() || !touch(&value, output), OpFault::Scratch);

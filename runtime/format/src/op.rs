@@ -22,12 +22,12 @@ pub struct Op {
     pub count: u8,
     /// Value index of the output.
     pub output: u16,
-    /// Value index of the scratch value: one output row, needed when the output shares memory with an input, or the
-    /// operator's [`Workspace`](crate::ops::Workspace).
+    /// Value index of the scratch value: one or more output rows, needed when the output shares memory with an input, or
+    /// the operator's [`Workspace`](crate::ops::Workspace).
     pub scratch: Option<u16>,
     /// The number of rows. The bytes of a row are not stored; they follow from the output.
     pub rows: u32,
-    /// Cost of one row, including that of the scratch row if there is one.
+    /// Cost of one row, including that of computing it into a scratch value if there is one.
     pub row_cost: u32,
     /// Cost of the preparation before the first of every [`Work::period`] rows.
     pub prepare_cost: u32,
@@ -184,7 +184,7 @@ const fn attributes(record: &[u8; OP_RECORD]) -> Attrs {
     attrs
 }
 
-/// The cost of a row of `work`, including the scratch row if there is one.
+/// The cost of a row of `work`, including that of computing it into a scratch value if there is one.
 const fn row_cost(work: &Work, scratch: Option<u16>) -> u32 {
     match scratch {
         Some(_) => work.row_cost.saturating_add(work.scratch_cost),

@@ -73,7 +73,7 @@ fn new_keys_and_values_count_however_small_the_cache_is() {
 }
 
 #[test]
-fn a_row_through_a_scratch_row_costs_more() {
+fn a_row_through_a_scratch_value_costs_more() {
     with_model(&overlapping(), |model| {
         let [conv, add] = [0, 1].map(|i| model.op(i));
         // 8 pixels of one channel, a window of three lines of three taps; then the call and the copy of 8 bytes.

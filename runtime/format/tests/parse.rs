@@ -216,7 +216,7 @@ fn an_output_must_keep_the_distance_to_its_input_that_its_rows_need() {
     let refused = ModelError::Op { op: 0, fault: OpFault::Overlap { operand: 0 } };
     parts.values[0].offset = 0;
     assert_eq!(error(&parts.file()), refused);
-    // Without the scratch row it may not overlap at all.
+    // Without the scratch value it may not overlap at all.
     let mut parts = overlapping();
     let (Some(add), Some(conv)) = (parts.ops.pop(), parts.ops.pop()) else { unreachable!() };
     parts.op(conv.operator, &conv.inputs[..3], conv.output, None);
@@ -226,6 +226,22 @@ fn an_output_must_keep_the_distance_to_its_input_that_its_rows_need() {
     let mut parts = overlapping();
     parts.values[0].last = 1;
     assert_eq!(error(&parts.file()), refused);
+}
+
+#[test]
+fn a_scratch_value_holds_whole_rows_and_no_more_than_all() {
+    // Eight rows of eight bytes. The value moves above all others, where any length is free.
+    let with_scratch = |len| {
+        let mut parts = overlapping();
+        parts.values[3] = build::value(Place::Arena, DType::U8, &[len], 160, (0, 0));
+        parts.file()
+    };
+    for rows in 1..=8 {
+        Model::parse(&with_scratch(8 * rows)).unwrap();
+    }
+    for len in [1, 7, 9, 12, 65, 72] {
+        assert_eq!(error(&with_scratch(len)), ModelError::Op { op: 0, fault: OpFault::Scratch }, "{len} bytes");
+    }
 }
 
 #[test]

@@ -225,7 +225,7 @@ pub fn relu() -> Parts {
     parts
 }
 
-/// A 3x3 convolution of an 8x8x1 image in place (the output starts two rows before the input, with a scratch row), then
+/// A 3x3 convolution of an 8x8x1 image in place (the output starts two rows before the input, with a scratch value), then
 /// its sum with a second input, in place.
 pub fn overlapping() -> Parts {
     let weights = vec![1u8; 9];

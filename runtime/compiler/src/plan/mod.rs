@@ -1,5 +1,6 @@
 //! Memory planning: every buffer in the arena gets its offset at compile time.
 
+mod grow;
 mod order;
 mod place;
 mod search;
@@ -7,6 +8,7 @@ mod search;
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::lower::operands;
+use grow::{Scratch, grow};
 use place::{ALIGN, Buffer, Overlap, Problem};
 use search::Placement;
 use tealight_format::{MAX_LIVE, Place, Work};
@@ -132,18 +134,22 @@ fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Res
         )));
     }
     let placement = search(&problem);
-    let arena_len = u32::try_from(placement.peak)
+    let room = u32::try_from(placement.peak)
         .ok()
         .and_then(|peak| peak.checked_next_multiple_of(ALIGN))
-        .and_then(|peak| peak.checked_add(state_len))
+        .filter(|peak| peak.checked_add(state_len).is_some())
         .ok_or_else(too_large)?;
+    let grown = grow(&problem, &placement, works, room);
     for (&id, &offset) in owners.iter().zip(&placement.offsets) {
         offsets[id] = Some(state_len + offset);
     }
     let mut scratch = vec![None; graph.nodes.len()];
-    for &(overlap, offset) in &placement.scratch {
-        let overlap = &problem.overlaps[overlap];
-        scratch[overlap.step as usize] = Some((state_len + offset, overlap.scratch));
+    // A scratch value that was the highest may have moved down.
+    let buffers = placement.offsets.iter().zip(&problem.buffers).map(|(offset, buffer)| offset + buffer.size);
+    let highest = buffers.chain(grown.iter().map(|s| s.offset + s.len)).max().unwrap_or(0);
+    let arena_len = state_len + highest.next_multiple_of(ALIGN);
+    for Scratch { overlap, offset, len } in grown {
+        scratch[problem.overlaps[overlap].step as usize] = Some((state_len + offset, len));
     }
     for Workspace { node, buffer, len } in workspaces {
         scratch[node] = Some((state_len + placement.offsets[buffer], len));

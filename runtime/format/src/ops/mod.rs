@@ -137,13 +137,13 @@ pub enum OpFault {
     },
     /// The output is not the next value for operators to write, or its recorded live range does not begin here.
     Output,
-    /// Input and output overlap by more than the operator allows, or without a scratch row.
+    /// Input and output overlap by more than the operator allows, or without a scratch value.
     Overlap {
         /// Which one.
         operand: u8,
     },
-    /// The scratch value is not an arena value of one output row (or of the workspace that the operator needs) with a
-    /// live range of only this operator.
+    /// The scratch value is not an arena value of whole output rows, as many as there are at most (or of the workspace
+    /// that the operator needs), with a live range of only this operator.
     Scratch,
 }
 

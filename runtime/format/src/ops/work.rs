@@ -10,7 +10,7 @@
 //! | [`CALL_COST`] | for each slice of an operator: once if it runs in one go, and once for each call of `poll` that works on it |
 //! | [`prepare_cost`](Work::prepare_cost) | before row 0, and again after each [`period`](Work::period) rows |
 //! | [`row_cost`](Work::row_cost) | for each row |
-//! | [`scratch_cost`](Work::scratch_cost) | for each row in addition, if the operator has a scratch row |
+//! | [`scratch_cost`](Work::scratch_cost) | for each row in addition, if rows are computed into a scratch value |
 
 use super::{OUTPUT, OpFault, elementwise_outer};
 use crate::{DType, MAX_RANK, Shape, Value};
@@ -28,7 +28,8 @@ pub(super) const ROW: u64 = 20;
 /// The same for an elementwise operator, whose kernel computes all elements of a slice as one run.
 const ELEMENTWISE_ROW: u64 = 2;
 
-/// The additional cost of computing a row into a scratch row: the kernel is called for each row separately.
+/// The additional cost of computing a row into a scratch value: the kernel is called for as few rows as that holds,
+/// perhaps for each row separately.
 const SCRATCH_ROW: u64 = 300;
 
 /// The work of an operator.
@@ -40,7 +41,7 @@ pub struct Work {
     pub row_bytes: u32,
     /// The cost of one row, without [`scratch_cost`](Self::scratch_cost).
     pub row_cost: u32,
-    /// The additional cost of a row that is computed into a scratch row and copied to its place. 0 for an operator
+    /// The additional cost of a row that is computed into a scratch value and copied to its place. 0 for an operator
     /// whose scratch value is a [`Workspace`](super::Workspace). The sum with `row_cost` fits in 32 bits.
     pub scratch_cost: u32,
     /// The cost of the preparation before the first of every [`period`](Self::period) rows: storing new keys and values
@@ -73,6 +74,14 @@ impl Work {
             period: rows as u32,
             macs: rows.saturating_mul(row_macs),
         })
+    }
+
+    /// Whether `bytes` are those of one or more whole rows, and of no more rows than there are.
+    pub(crate) const fn holds_rows(&self, bytes: u32) -> bool {
+        match bytes.checked_rem(self.row_bytes) {
+            Some(rest) => rest == 0 && bytes > 0 && bytes / self.row_bytes <= self.rows,
+            None => false,
+        }
     }
 
     /// The same work with preparation of cost `cost` before the first of every `period` rows.

@@ -399,7 +399,9 @@ impl Builder<'_, '_> {
         let workspace = operator.workspace(&operands);
         let shareable = (0..8).any(|k| operator.row_access(&operands, k).is_some());
         if self.choose.one_in(if shareable { 2 } else { 8 }) || (workspace.is_some() && !self.choose.one_in(16)) {
-            let scratch = self.arena(DType::U8, &[workspace.map_or(work.row_bytes, |workspace| workspace.len)]);
+            let rows = if self.choose.one_in(16) { work.rows } else { 1 + self.choose.below(work.rows.min(4)) };
+            let rows = work.row_bytes.saturating_mul(rows);
+            let scratch = self.arena(DType::U8, &[workspace.map_or(rows, |workspace| workspace.len)]);
             self.steps.last_mut().unwrap().scratch = Some(scratch);
         }
     }

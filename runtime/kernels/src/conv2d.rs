@@ -24,7 +24,7 @@ use crate::padded::PaddedLines;
 use crate::paths::{AllPaths, LinkedPaths};
 use crate::portable::sum;
 use crate::quant::Channel;
-use crate::window::{Axis, Taps, div_rem, pixel_start};
+use crate::window::{Axis, Lines, Taps, pixel_start};
 use tealight_types::{ActivationRange, Window2d};
 
 /// Parameters of [`conv2d`].
@@ -64,33 +64,37 @@ pub fn conv2d_in<P: LinkedPaths>(
     channels: &[Channel],
     output: &mut [i8],
 ) {
-    let [_, out_height, out_width, out_channels] = p.output;
+    let (lines, input_shape, window) = Lines::new(p.input, p.output, &p.window);
+    let pointwise = is_pointwise(p);
+    let row_pixels = p.output[2];
+    let p = &Conv2d { input: input_shape, output: lines.output, window, ..*p };
+    let [_, _, out_width, out_channels] = p.output;
     let axes @ [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let whole = horizontal.whole_windows(out_width);
     let layer = Layer::new(p, input, weights, channels);
-    if layer.is_pointwise() {
+    if pointwise {
         // All rows of all images are one.
         let at = |input: usize| Taps { taps: 0..1, input };
-        let patch = layer.patch(0, &at(rows.start), &at(0));
-        layer.multiply_in_place(input, &patch, rows.len() * out_width, output);
+        let patch = layer.patch(0, &at(0), &at(rows.start * row_pixels));
+        layer.multiply_in_place(input, &patch, rows.len() * row_pixels, output);
         return;
     }
     let [kernel_height, kernel_width] = p.window.kernel;
     let room = if layer.is_contiguous(kernel_width) { PaddedLines::room(axes, p.input[3]) } else { 0 };
     let mut padded = (PADDED != 0 && room > 0).then(PaddedLines::new);
 
-    for_each_line(rows, out_width * out_channels, output, |row, line| {
-        let (image, y_out) = div_rem(row, out_height);
+    lines.for_each(rows, output, |[image, y_out], xs, line| {
         let y = vertical.clip(y_out);
         let inside = y.len() == vertical.kernel && layer.has_long_runs();
         let in_place = if inside && out_width > room { whole.clone() } else { 0..0 };
-        let (mut x, mut line) = (0, line);
-        while x < out_width {
-            let end = if x < in_place.start { in_place.start } else { out_width };
+        let (mut x, mut line) = (xs.start, line);
+        while x < xs.end {
+            let end = if x < in_place.start { in_place.start.min(xs.end) } else { xs.end };
             let patch = layer.patch(image, &y, &horizontal.clip(x));
             let count = if in_place.contains(&x) {
-                layer.multiply_in_place(input, &patch, in_place.end - x, line);
-                in_place.end - x
+                let count = in_place.end.min(xs.end) - x;
+                layer.multiply_in_place(input, &patch, count, line);
+                count
             } else if let Some(padded) = &mut padded {
                 let count = room.min(end - x);
                 let at = [image, y_out, x];
@@ -121,6 +125,13 @@ pub fn conv2d_in<P: LinkedPaths>(
     });
 }
 
+/// Whether each output pixel reads the input pixel at the same place, and nothing else.
+fn is_pointwise(p: &Conv2d) -> bool {
+    let Window2d { kernel, stride, pad, .. } = p.window;
+    let [_, height, width, _] = p.input;
+    kernel == [1, 1] && stride == [1, 1] && pad == [0, 0] && p.output[1..3] == [height, width]
+}
+
 /// The operands, with the sizes of a group.
 struct Layer<'a> {
     p: &'a Conv2d,
@@ -148,13 +159,6 @@ impl<'a> Layer<'a> {
             outputs: p.output[3] / groups,
             filter_len: height * width * inputs,
         }
-    }
-
-    /// Whether each output pixel reads the input pixel at the same place, and nothing else.
-    fn is_pointwise(&self) -> bool {
-        let Window2d { kernel, stride, pad, .. } = self.p.window;
-        let [_, height, width, _] = self.p.input;
-        kernel == [1, 1] && stride == [1, 1] && pad == [0, 0] && self.p.output[1..3] == [height, width]
     }
 
     /// Whether each row of a window is one run of input, and the runs are so long that copying them is not worthwhile.

@@ -22,7 +22,7 @@ use crate::padded::PaddedLines;
 use crate::paths::{AllPaths, LinkedPaths};
 use crate::portable::{Steps, Window, multiply_add_scalar};
 use crate::quant::Channel;
-use crate::window::{Axis, Taps, div_rem, pixel_start};
+use crate::window::{Axis, Lines, Taps, div_rem, pixel_start};
 use tealight_types::{ActivationRange, Window2d};
 
 /// Parameters of [`depthwise_conv2d`].
@@ -67,41 +67,11 @@ pub fn depthwise_conv2d_in<P: LinkedPaths>(
     channels: &[Channel],
     output: &mut [i8],
 ) {
-    let [_, out_height, out_width, out_channels] = p.output;
-    let layer = Layer::new(p, weights, channels);
-    // Where memory for code is small, one loop is enough for both.
-    if PADDED != 0 && layer.is_column() {
-        // The rows of an image are the pixels of one row.
-        let p = DepthwiseConv2d { input: swap(p.input), output: swap(p.output), window: swap_axes(&p.window), ..*p };
-        let layer = Layer::new(&p, weights, channels);
-        let mut padded = layer.padded_lines();
-        let (mut rows, mut output) = (rows, output);
-        while !rows.is_empty() {
-            let (image, y) = div_rem(rows.start, out_height);
-            let count = rows.len().min(out_height.saturating_sub(y).max(1));
-            let Some((now, later)) = output.split_at_mut_checked(count * out_channels) else { return };
-            layer.compute_line::<P>([image, 0], y..y + count, &mut padded, input, now);
-            (rows, output) = (rows.start + count..rows.end, later);
-        }
-        return;
-    }
+    let (lines, input_shape, window) = Lines::new(p.input, p.output, &p.window);
+    let p = DepthwiseConv2d { input: input_shape, output: lines.output, window, ..*p };
+    let layer = Layer::new(&p, weights, channels);
     let mut padded = layer.padded_lines();
-    for_each_line(rows, out_width * out_channels, output, |row, line| {
-        let (image, y) = div_rem(row, out_height);
-        layer.compute_line::<P>([image, y], 0..out_width, &mut padded, input, line);
-    });
-}
-
-/// A shape with height and width exchanged.
-fn swap([images, height, width, channels]: [usize; 4]) -> [usize; 4] {
-    [images, width, height, channels]
-}
-
-/// A window with its axes exchanged.
-fn swap_axes(window: &Window2d) -> Window2d {
-    let Window2d { kernel, stride, dilation, pad } = *window;
-    let [kernel, stride, dilation, pad] = [kernel, stride, dilation, pad].map(|[height, width]| [width, height]);
-    Window2d { kernel, stride, dilation, pad }
+    lines.for_each(rows, output, |at, xs, line| layer.compute_line::<P>(at, xs, &mut padded, input, line));
 }
 
 /// What all rows of a layer share.
@@ -130,12 +100,6 @@ impl<'a> Layer<'a> {
     #[inline]
     fn padded_lines(&self) -> Option<PaddedLines> {
         (PADDED != 0 && self.room > 0).then(PaddedLines::new)
-    }
-
-    /// Whether input, output and kernel are one column wide.
-    fn is_column(&self) -> bool {
-        let window = &self.p.window;
-        [self.p.input[2], self.p.output[2], window.kernel[1]] == [1, 1, 1] && window.pad[1] == 0
     }
 
     /// Computes the pixels `xs` of output row `y`.

@@ -77,6 +77,54 @@ impl Taps {
     }
 }
 
+/// The lines of adjacent output pixels in which a layer is computed: rows of its output. Where input, output and kernel
+/// are one column wide, the column of an image is one line: its height and width are exchanged.
+pub(crate) struct Lines {
+    /// The shape of the output, NHWC, of which the lines are rows.
+    pub(crate) output: [usize; 4],
+    /// Whether height and width are exchanged.
+    exchanged: bool,
+}
+
+impl Lines {
+    /// The lines of a layer, and its input's shape and its window, with the axes exchanged where those of the output are.
+    #[inline]
+    pub(crate) fn new(input: [usize; 4], output: [usize; 4], window: &Window2d) -> (Self, [usize; 4], Window2d) {
+        let exchanged = [input[2], output[2], window.kernel[1]] == [1, 1, 1] && window.pad[1] == 0;
+        if !exchanged {
+            return (Self { output, exchanged }, input, *window);
+        }
+        let swap = |[images, height, width, channels]: [usize; 4]| [images, width, height, channels];
+        let Window2d { kernel, stride, dilation, pad } = *window;
+        let [kernel, stride, dilation, pad] = [kernel, stride, dilation, pad].map(|[height, width]| [width, height]);
+        (Self { output: swap(output), exchanged }, swap(input), Window2d { kernel, stride, dilation, pad })
+    }
+
+    /// Calls `f` for the lines of some rows of the layer's output, with the image and the row of a line, its pixels, and
+    /// their elements in `output`, which holds these rows.
+    #[inline]
+    pub(crate) fn for_each<T>(
+        &self,
+        mut rows: Range<usize>,
+        mut output: &mut [T],
+        mut f: impl FnMut([usize; 2], Range<usize>, &mut [T]),
+    ) {
+        let [_, height, width, channels] = self.output;
+        while !rows.is_empty() {
+            let (image, y) = div_rem(rows.start, if self.exchanged { width } else { height });
+            let (count, at, pixels) = if self.exchanged {
+                let count = rows.len().min(width.saturating_sub(y).max(1));
+                (count, [image, 0], y..y + count)
+            } else {
+                (1, [image, y], 0..width)
+            };
+            let Some((line, later)) = output.split_at_mut_checked(pixels.len() * channels) else { return };
+            f(at, pixels, line);
+            (rows, output) = (rows.start + count..rows.end, later);
+        }
+    }
+}
+
 /// The first element of a pixel of an NHWC tensor.
 #[inline]
 pub(crate) fn pixel_start([_, height, width, depth]: [usize; 4], at: [usize; 3]) -> usize {

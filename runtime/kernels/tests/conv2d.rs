@@ -19,12 +19,22 @@ impl Sizes {
         let kernel = pair(rng, 1, 4);
         let dilation = if rng.size(0, 2) == 0 { pair(rng, 1, 3) } else { [1, 1] };
         let pad = [0, 1].map(|i| rng.size(0, kernel[i] * dilation[i]));
-        Self {
+        let mut sizes = Self {
             input: pair(rng, 1, 8),
             // Any size: coordinates outside the input are padding.
             output: pair(rng, 1, 6),
             window: Window2d { kernel, stride: pair(rng, 1, 3), dilation, pad },
+        };
+        if rng.size(0, 3) == 0 {
+            // A column.
+            (sizes.input[1], sizes.output[1], sizes.window.kernel[1], sizes.window.pad[1]) = (1, 1, 1, 0);
         }
+        if rng.size(0, 5) == 0 {
+            // Each pixel reads the one at the same place.
+            (sizes.output, sizes.window) =
+                (sizes.input, Window2d { kernel: [1; 2], stride: [1; 2], dilation, pad: [0; 2] });
+        }
+        sizes
     }
 
     /// The input pixel under a tap.

@@ -1,7 +1,7 @@
 //! Depthwise convolutions: sixteen or eight channels of up to four adjacent pixels, whose sums stay in registers over
 //! all taps and up to the requantized byte.
 
-use super::finish::{Factors, Finish, shifts_left};
+use super::finish::Finish;
 use crate::portable::{Steps, Window};
 use crate::quant::Channel;
 use core::arch::aarch64::{
@@ -113,21 +113,18 @@ impl Job<'_> {
     #[inline(always)]
     unsafe fn store<const P: usize, const G: usize>(&self, tile: &Tile<G>, sums: [[int32x4_t; G]; P]) {
         let output = |pixel: usize| tile.outputs.wrapping_add(pixel * self.steps.output);
-        // Loaded as late as this, so that the sums have the registers.
         // SAFETY: guaranteed by the caller.
-        let factors: [Factors; G] =
-            core::array::from_fn(|group| unsafe { Factors::load(tile.channels.wrapping_add(4 * group), 0) });
-        let shifts_left = shifts_left(&factors);
-        let bytes = |sums: [int32x4_t; 4]| self.finish.bytes(&factors, shifts_left, sums);
+        let numbers = unsafe { Finish::scale(tile.channels, sums) };
+        let bytes = |numbers: [int32x4_t; 4]| self.finish.narrow(numbers);
         // SAFETY: guaranteed by the caller.
         unsafe {
             if G == 4 {
-                for (pixel, sums) in sums.iter().enumerate() {
-                    vst1q_s8(output(pixel), bytes([sums[0], sums[1], sums[2 % G], sums[3 % G]]));
+                for (pixel, numbers) in numbers.iter().enumerate() {
+                    vst1q_s8(output(pixel), bytes([numbers[0], numbers[1], numbers[2 % G], numbers[3 % G]]));
                 }
             } else {
                 for pixel in (0..P).step_by(2) {
-                    let [a, b] = [sums[pixel], sums[(pixel + 1).min(P - 1)]];
+                    let [a, b] = [numbers[pixel], numbers[(pixel + 1).min(P - 1)]];
                     let bytes = bytes([a[0], a[1], b[0], b[1]]);
                     vst1_s8(output(pixel), vget_low_s8(bytes));
                     if pixel + 1 < P {

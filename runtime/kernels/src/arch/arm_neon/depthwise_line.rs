@@ -2,13 +2,13 @@
 //! pixels at the border are computed in the same tiles as the others.
 
 use super::depthwise::{add_products, load};
-use super::finish::{Factors, Finish, shifts_left};
+use super::finish::{Factors, Finish};
 use crate::DepthwiseConv2d;
 use crate::lines::{run, tail};
 use crate::matrix::Output;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, pixel_start};
-use core::arch::aarch64::{int32x4_t, vget_high_s8, vget_low_s8, vst1_s8, vst1q_s8};
+use core::arch::aarch64::{int8x16_t, int32x4_t, vget_high_s8, vget_low_s8, vst1_s8, vst1q_s8};
 
 /// A line of output pixels, each channel of which reads the input channel of the same number.
 pub(crate) struct Line<'a> {
@@ -91,6 +91,18 @@ pub(crate) fn compute_line(line: &Line<'_>, width: usize, outputs: &mut [i8]) ->
     true
 }
 
+/// Adds the same products to the sums of all pixels.
+#[inline(always)]
+fn add_to_all<const P: usize, const H: usize, const G: usize>(
+    sums: &mut [[int32x4_t; G]; P],
+    x: int8x16_t,
+    w: int8x16_t,
+) {
+    for sums in sums {
+        add_products::<H, G>(sums, x, w);
+    }
+}
+
 struct Job<'a> {
     line: &'a Line<'a>,
     /// Sixteen bytes.
@@ -139,57 +151,48 @@ impl Job<'_> {
         let bias: [int32x4_t; G] =
             core::array::from_fn(|group| unsafe { Factors::load(channels.wrapping_add(4 * group), 0).bias });
         let mut sums = [bias; P];
-        let mut weights = self.line.weights.as_ptr().wrapping_add(at);
+        let weights = self.line.weights.as_ptr().wrapping_add(at);
         let [pixels, dilation, step] =
             [horizontal.input, horizontal.dilation.max(1), horizontal.stride].map(|n| n.wrapping_mul(self.count));
         // The tap's position in a line of the input, in elements; huge if it is to the left of it.
-        let first = pixel.wrapping_mul(step).wrapping_sub(horizontal.pad.wrapping_mul(self.count));
-        let mut row = self.line.input.as_ptr().wrapping_add(at);
-        // Whether no tap is to the left or to the right of the input.
-        let reach = (P - 1).wrapping_mul(step).wrapping_add(horizontal.kernel.saturating_sub(1).wrapping_mul(dilation));
-        let between = P == 4 && first < pixels && reach < pixels - first;
-        for ky in 0..height {
-            let inside = y.taps.contains(&ky);
-            if between {
-                let (mut tap, [dilation, step]) = match inside {
-                    true => (row.wrapping_add(first), [dilation, step]),
-                    false => (self.zero_points, [0, 0]),
-                };
-                for _ in 0..horizontal.kernel {
-                    // SAFETY: guaranteed by the caller; there are sixteen zero points.
-                    unsafe {
-                        let w = load::<H>(weights);
-                        for (i, sums) in sums.iter_mut().enumerate() {
-                            add_products::<H, G>(sums, load::<H>(tap.wrapping_add(i * step)), w);
-                        }
-                    }
-                    tap = tap.wrapping_add(dilation);
-                    weights = weights.wrapping_add(self.count);
-                }
-                if inside {
-                    row = row.wrapping_add(self.line.input_line);
-                }
-                continue;
-            }
-            let mut tap = first;
-            for _ in 0..horizontal.kernel {
+        let mut tap = pixel.wrapping_mul(step).wrapping_sub(horizontal.pad.wrapping_mul(self.count));
+        let input = self.line.input.as_ptr().wrapping_add(at);
+        let weights_line = horizontal.kernel.wrapping_mul(self.count);
+        let lines = y.taps.clone();
+        for outside in [0..lines.start, lines.end..height] {
+            // All pixels have the same products.
+            let mut weights = weights.wrapping_add(outside.start.wrapping_mul(weights_line));
+            for _ in 0..outside.len() * horizontal.kernel {
                 // SAFETY: guaranteed by the caller; there are sixteen zero points.
-                unsafe {
-                    let w = load::<H>(weights);
-                    let mut place = tap;
-                    for sums in &mut sums {
-                        let there = inside && place < pixels;
-                        let x = if there { row.wrapping_add(place) } else { self.zero_points };
-                        add_products::<H, G>(sums, load::<H>(x), w);
-                        place = place.wrapping_add(step);
-                    }
-                }
-                tap = tap.wrapping_add(dilation);
+                unsafe { add_to_all::<P, H, G>(&mut sums, load::<H>(self.zero_points), load::<H>(weights)) };
                 weights = weights.wrapping_add(self.count);
             }
-            if inside {
-                row = row.wrapping_add(self.line.input_line);
+        }
+        let mut weights = weights.wrapping_add(lines.start.wrapping_mul(weights_line));
+        for _ in 0..horizontal.kernel {
+            // A tap's place in the input, the same column of each line, or zero points in each.
+            let mut place = tap;
+            let mut places = [(self.zero_points, 0); P];
+            for places in &mut places {
+                if place < pixels {
+                    *places = (input.wrapping_add(place), self.line.input_line);
+                }
+                place = place.wrapping_add(step);
             }
+            let mut column = weights;
+            for _ in lines.clone() {
+                // SAFETY: guaranteed by the caller; there are sixteen zero points.
+                unsafe {
+                    let w = load::<H>(column);
+                    for (sums, (x, line)) in sums.iter_mut().zip(&mut places) {
+                        add_products::<H, G>(sums, load::<H>(*x), w);
+                        *x = x.wrapping_add(*line);
+                    }
+                }
+                column = column.wrapping_add(weights_line);
+            }
+            tap = tap.wrapping_add(dilation);
+            weights = weights.wrapping_add(self.count);
         }
         // SAFETY: guaranteed by the caller.
         unsafe { self.store::<P, G>(channels, sums, output) };
@@ -208,20 +211,18 @@ impl Job<'_> {
         output: *mut i8,
     ) {
         // SAFETY: guaranteed by the caller.
-        let factors: [Factors; G] =
-            core::array::from_fn(|group| unsafe { Factors::load(channels.wrapping_add(4 * group), 0) });
-        let shifts_left = shifts_left(&factors);
-        let bytes = |sums: [int32x4_t; 4]| self.finish.bytes(&factors, shifts_left, sums);
+        let numbers = unsafe { Finish::scale(channels, sums) };
+        let bytes = |numbers: [int32x4_t; 4]| self.finish.narrow(numbers);
         let at = |pixel: usize| output.wrapping_add(pixel * self.count);
         // SAFETY: guaranteed by the caller.
         unsafe {
             if G == 4 {
-                for (pixel, sums) in sums.iter().enumerate() {
-                    vst1q_s8(at(pixel), bytes([sums[0], sums[1], sums[2 % G], sums[3 % G]]));
+                for (pixel, numbers) in numbers.iter().enumerate() {
+                    vst1q_s8(at(pixel), bytes([numbers[0], numbers[1], numbers[2 % G], numbers[3 % G]]));
                 }
             } else {
                 for pixel in (0..P).step_by(2) {
-                    let [a, b] = [sums[pixel], sums[(pixel + 1).min(P - 1)]];
+                    let [a, b] = [numbers[pixel], numbers[(pixel + 1).min(P - 1)]];
                     let bytes = bytes([a[0], a[1], b[0], b[1]]);
                     vst1_s8(at(pixel), vget_low_s8(bytes));
                     if pixel + 1 < P {

@@ -7,6 +7,7 @@ use core::arch::aarch64::{
     vmaxvq_s32, vminq_s8, vminq_s32, vqmovn_high_s16, vqmovn_high_s32, vqmovn_s16, vqmovn_s32, vqrdmulhq_s32,
     vrshlq_s32, vshlq_s32, vsraq_n_s32,
 };
+use core::arch::asm;
 
 /// What is added to the sums of four channels, and their requantization factors.
 #[derive(Clone, Copy)]
@@ -99,6 +100,34 @@ impl Finish {
         self.narrow(core::array::from_fn(|i| right[i % G].scale(sums[i])))
     }
 
+    /// The numbers of the output, without zero point and range, of `P` pixels' sums of `4 * G` channels.
+    ///
+    /// Four channels at a time, whose factors are loaded only then: the sums have the other registers.
+    ///
+    /// # Safety
+    /// There must be as many channels from the pointer on.
+    #[inline(always)]
+    pub(super) unsafe fn scale<const P: usize, const G: usize>(
+        channels: *const Channel,
+        mut sums: [[int32x4_t; G]; P],
+    ) -> [[int32x4_t; G]; P] {
+        for group in 0..G {
+            // SAFETY: guaranteed by the caller.
+            let mut factors = unsafe { Factors::load(late(channels.wrapping_add(4 * group)), 0) };
+            if shifts_left(&[factors]) {
+                let mut right = factors;
+                for sums in &mut sums {
+                    (right, sums[group]) = factors.shift_left(sums[group]);
+                }
+                factors = right;
+            }
+            for sums in &mut sums {
+                sums[group] = factors.scale(sums[group]);
+            }
+        }
+        sums
+    }
+
     /// Adds the zero point to sixteen numbers, and clamps them to the range.
     #[inline(always)]
     pub(super) fn narrow(&self, numbers: [int32x4_t; 4]) -> int8x16_t {
@@ -111,6 +140,15 @@ impl Finish {
             vminq_s8(vmaxq_s8(bytes, self.lowest), self.highest)
         }
     }
+}
+
+/// The same pointer, of which the compiler does not know that it is: what is loaded from it is loaded there, and not held
+/// in registers from an earlier load on.
+#[inline(always)]
+fn late<T>(mut pointer: *const T) -> *const T {
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {0} */", inout(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
 }
 
 /// Rounded products shifted to the right by `-shifts`, 0 to 31 places. As in the portable function, a negative number is

@@ -117,13 +117,14 @@ pub(crate) fn depthwise(
     }
 }
 
-/// Computes row `[image, y]` of a depthwise convolution, of which `output` is the line, from `[input, weights]`. Returns
-/// whether it did: without a version of its own, an instruction set does not.
+/// Computes the pixels `xs` of row `[image, y]` of a depthwise convolution, whose elements are `output`, from `[input,
+/// weights]`. Returns whether it did: without a version of its own, an instruction set does not.
 #[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
 #[inline]
 pub(crate) fn depthwise_line(
     _: &crate::DepthwiseConv2d,
     _: [usize; 2],
+    _: &Range<usize>,
     _: [&[i8]; 2],
     _: &[Channel],
     _: &mut [i8],

@@ -114,10 +114,7 @@ impl<'a> Layer<'a> {
     ) {
         let Self { p, axes, weights, channels, .. } = *self;
         let room = if PADDED != 0 { self.room } else { 0 };
-        if self.multiplier == 1
-            && xs == (0..p.output[2])
-            && depthwise_line(p, [image, y], [input, weights], channels, line)
-        {
+        if self.multiplier == 1 && depthwise_line(p, [image, y], &xs, [input, weights], channels, line) {
             return;
         }
         if const { !P::PATHS.any_depthwise } {

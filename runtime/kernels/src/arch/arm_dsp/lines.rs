@@ -241,11 +241,12 @@ pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
 }
 
 /// Computes an output line, of which the rows `y` of the windows are inside the input. Returns whether it did, which it
-/// does if the window has 3 × 3 taps.
+/// does if the window has 3 × 3 taps and all of the line is asked for.
 #[inline(never)]
 pub(crate) fn depthwise_line(
     p: &DepthwiseConv2d,
     [image, y]: [usize; 2],
+    xs: &Range<usize>,
     [input, weights]: [&[i8]; 2],
     channels: &[Channel],
     output: &mut [i8],
@@ -254,6 +255,7 @@ pub(crate) fn depthwise_line(
     let stride = p.window.stride;
     let channels = run(channels, 0, depth);
     let fits = has_depthwise_line(p)
+        && *xs == (0..width)
         && channels.len() == depth
         && weights.len() / 9 >= depth
         && output.len().checked_div(width).is_some_and(|len| len >= depth);

@@ -9,6 +9,7 @@ use crate::matrix::Output;
 use crate::quant::Channel;
 use crate::window::{Axis, Taps, pixel_start};
 use core::arch::aarch64::{int8x16_t, int32x4_t, vget_high_s8, vget_low_s8, vst1_s8, vst1q_s8};
+use core::ops::Range;
 
 /// A line of output pixels, each channel of which reads the input channel of the same number.
 pub(crate) struct Line<'a> {
@@ -29,10 +30,11 @@ pub(crate) struct Line<'a> {
 /// The minimum number of pixels in a line.
 pub(crate) const SHORTEST_LINE: usize = 3;
 
-/// [`composed::depthwise_line`](crate::composed::depthwise_line).
+/// [`composed::depthwise_line`](crate::composed::depthwise_line), for whole lines.
 pub(crate) fn depthwise_line(
     p: &DepthwiseConv2d,
     [image, y]: [usize; 2],
+    xs: &Range<usize>,
     [input, weights]: [&[i8]; 2],
     channels: &[Channel],
     outputs: &mut [i8],
@@ -53,7 +55,7 @@ pub(crate) fn depthwise_line(
         input_zero_point: p.input_zero_point as i8,
         output: Output { zero_point: p.output_zero_point, activation: p.activation },
     };
-    compute_line(&line, p.output[2], outputs)
+    *xs == (0..p.output[2]) && compute_line(&line, p.output[2], outputs)
 }
 
 /// Computes `width` pixels. Returns false, and writes nothing, if they are fewer than [`SHORTEST_LINE`], there are fewer

@@ -12,6 +12,7 @@ use crate::matrix::Output;
 use crate::quant::Channel;
 use crate::window::{Axis, pixel_start};
 use core::arch::asm;
+use core::ops::Range;
 
 /// The maximum number of pixels in a tile.
 const PIXELS: usize = 3;
@@ -22,30 +23,31 @@ pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
     depth == out_depth
 }
 
-/// [`composed::depthwise_line`](crate::composed::depthwise_line): always computes the line, if the operands fit.
+/// [`composed::depthwise_line`](crate::composed::depthwise_line): always computes the pixels, if the operands fit.
 #[inline]
 pub(crate) fn depthwise_line(
     p: &DepthwiseConv2d,
     at: [usize; 2],
+    xs: &Range<usize>,
     operands: [&[i8]; 2],
     channels: &[Channel],
     outputs: &mut [i8],
 ) -> bool {
-    compute_line(p, at, operands, channels, outputs);
+    compute_line(p, at, xs, operands, channels, outputs);
     true
 }
 
-/// Computes a line, or nothing if the operands do not fit.
+/// Computes the pixels `xs` of a line, or nothing if the operands do not fit.
 #[inline(never)]
 fn compute_line(
     p: &DepthwiseConv2d,
     [image, y]: [usize; 2],
+    xs: &Range<usize>,
     [input, weights]: [&[i8]; 2],
     channels: &[Channel],
     outputs: &mut [i8],
 ) {
     let [_, _, in_width, depth] = p.input;
-    let width = p.output[2];
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let y = vertical.clip(y);
     let input = tail(input, pixel_start(p.input, [image, y.input, 0]));
@@ -57,14 +59,14 @@ fn compute_line(
     let taps = vertical.kernel.saturating_mul(horizontal.kernel);
     let fits = (y.len() == 0 || last_line.saturating_add(pixels) <= input.len())
         && taps.saturating_mul(depth) <= weights.len()
-        && width.saturating_mul(depth) <= outputs.len();
+        && xs.len().saturating_mul(depth) <= outputs.len();
     if channels.is_empty() || !fits {
         return;
     }
     // Without taps in a kernel row, there are no rows.
     let rows = |count: usize| if horizontal.kernel == 0 { 0 } else { count };
     let output = Output { zero_point: p.output_zero_point, activation: p.activation };
-    let whole = horizontal.whole_windows(width);
+    let whole = horizontal.whole_windows(p.output[2]);
     let register_bytes = register_bytes();
     // Sums of this many channels fit eight registers.
     let block = CHANNELS.min(2 * register_bytes);
@@ -101,10 +103,10 @@ fn compute_line(
         taps.types = Types::new(channel_count, 1, register_bytes);
         tile.channel_count = channel_count;
         tile.outputs = line_outputs;
-        taps.first = horizontal.pad.wrapping_mul(depth).wrapping_neg();
-        let mut x = 0;
-        while x < width {
-            let count = if whole.contains(&x) { (whole.end - x).min(PIXELS) } else { 1 };
+        taps.first = xs.start.wrapping_mul(taps.step).wrapping_sub(horizontal.pad.wrapping_mul(depth));
+        let mut x = xs.start;
+        while x < xs.end {
+            let count = if whole.contains(&x) { (whole.end.min(xs.end) - x).min(PIXELS) } else { 1 };
             tile.pixels = count;
             let sums = sums.of_pixel(0);
             // SAFETY: the operands fit, and all taps in a row of several pixels are inside the input.

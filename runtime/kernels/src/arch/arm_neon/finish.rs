@@ -147,7 +147,7 @@ impl Finish {
 #[inline(always)]
 fn late<T>(mut pointer: *const T) -> *const T {
     // SAFETY: no instruction.
-    unsafe { asm!("/* {0} */", inout(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    unsafe { asm!("/* {0} */", inout(reg) pointer, options(readonly, nostack, preserves_flags)) };
     pointer
 }
 

@@ -27,7 +27,7 @@ const PEER: &str = "xtask/host-bench/litert.py";
 const TURNS: usize = 30;
 /// How long the runs of a turn take, in nanoseconds, as far as the number of runs allows.
 const TURN: u64 = 20_000_000;
-/// The least and the most runs of a turn.
+/// The minimum and the maximum number of runs of a turn.
 const RUNS: [u64; 2] = [5, 1000];
 
 /// The machine that was measured.
@@ -229,7 +229,7 @@ fn largest_difference(model: &ModelFile, ours: &[u8], peer: &[u8]) -> Result<f64
     }
     let (mut at, mut largest) = (0, 0.0_f64);
     for tensor in &model.outputs {
-        // The steps of a quantized tensor, not what they stand for.
+        // Quantized values are compared as integers: without a scale, an element is its own value.
         let steps = Tensor { scale: 0.0, ..tensor.clone() };
         let [a, b] = [ours, peer].map(|bytes| steps.real(bytes.get(at..at + tensor.bytes).unwrap_or_default()));
         largest = a.iter().zip(&b).fold(largest, |most, (a, b)| most.max(f64::from((a - b).abs())));

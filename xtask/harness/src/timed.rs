@@ -1,4 +1,4 @@
-//! Programs that time a network on this machine when they are told to, one at a time.
+//! Programs that time a network on this machine on request, one program at a time.
 //!
 //! Such a program prints one JSON value a line: first what it runs with and the bytes of its outputs, then for each
 //! number of inferences on its stdin the nanoseconds of each. See `xtask/host-bench`.

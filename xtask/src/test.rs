@@ -94,12 +94,11 @@ const STEPS: &[Step] = &[
     Step::new(
         Lane::Host,
         Extent::Usual,
-        "the same bits on Linux boards of other architectures, and tealight itself",
+        "the same bits on Linux boards of other architectures",
         linux_boards,
     ),
-    // With the program that the step before has built.
     Step::new(Lane::Host, Extent::Usual, "a Linux board, over ssh", |context, _| flash::check_linux(context)),
-    Step::new(Lane::Host, Extent::Usual, "Candle's engine on Armv8, without and with dot products", |context, _| {
+    Step::new(Lane::Host, Extent::Full, "Candle's engine on Armv8, without and with dot products", |context, _| {
         candle_on_arm(context)
     }),
     Step::new(Lane::Boards, Extent::Fast, FETCHING, |context, _| fetch_models(context)),
@@ -223,8 +222,8 @@ fn clippy_host(context: &Context) -> Result<()> {
     Ok(cmd!(shell, "{cargo} test --quiet --no-run").envs(CHECKED).quiet().run()?)
 }
 
-/// Besides the default board, one of each folder of kernels for boards: RISC-V has the same code in 32 bits.
-const LINTED: &[&str] = &["microbit", "mps3-an547", "riscv64-virt-v", "aarch64-virt"];
+/// Besides the default board, one of each folder of kernels for boards.
+const LINTED: &[&str] = &["microbit", "mps3-an547", "riscv32-virt", "riscv64-virt-v", "aarch64-virt"];
 
 /// The default board with each feature, which choose the same on every board; except under `--fast`, one of each core as
 /// well, and under `--full` the others.
@@ -353,16 +352,13 @@ fn faults_on_boards(context: &Context, extent: Extent) -> Result<()> {
     faults::on_boards(context, &chosen_boards(context, extent, CORES)?, &loads)
 }
 
-/// Every kind of model on each; `tealight` itself, which takes minutes to build for one, on one of them or, under
-/// `--full`, on all.
+/// Every kind of model on each; under `--full` `tealight` itself too, with Candle, which takes minutes to build for each.
 fn linux_boards(context: &Context, extent: Extent) -> Result<()> {
-    LinuxBoard::all(&context.root)?.iter().try_for_each(|board| {
-        let program = extent == Extent::Full || board.id == CANDLE_BOARD;
-        linux::all_models(context, board, program, false)
-    })
+    let program = extent == Extent::Full;
+    LinuxBoard::all(&context.root)?.iter().try_for_each(|board| linux::all_models(context, board, program, false))
 }
 
-/// The Linux board that Candle is built for in any case.
+/// The Linux board that Candle's own tests run on.
 const CANDLE_BOARD: &str = "linux-aarch64";
 
 /// On a processor without the instructions that they use, Candle's kernels would end the process. So all its tests run

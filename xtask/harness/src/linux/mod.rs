@@ -170,15 +170,15 @@ fn cargo<'a>(board: &LinuxBoard, context: &'a Context, words: &[&str]) -> xshell
         .quiet()
 }
 
-/// Options of cargo for tests: Candle takes longer to optimize than to run. Kernels and products of matrices are optimized as
-/// their users build them.
+/// Options of cargo for tests: most of a program takes longer to optimize than to run. Kernels are optimized as their users
+/// build them.
 const QUICK: &[&str] = &[
     "--config",
-    "profile.release.opt-level=1",
+    "profile.release.opt-level=0",
     "--config",
-    "profile.release.package.gemm-common.opt-level=3",
+    "profile.release.package.tealight.opt-level=1",
     "--config",
-    "profile.release.package.gemm-f32.opt-level=3",
+    "profile.release.package.tealight-format.opt-level=1",
     "--config",
     "profile.release.package.tealight-kernels.opt-level=3",
 ];

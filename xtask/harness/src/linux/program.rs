@@ -101,10 +101,12 @@ pub(super) fn check(context: &Context, board: &LinuxBoard) -> Result<Vec<Outcome
     board.emulator.cpus.iter().map(on).collect()
 }
 
-/// Builds `tealight` with Candle's engine for the board; it must need no other file.
+/// Builds `tealight` for the board, with Candle's engine; [`crate::context::AS_TESTED`] leaves it out, because it takes
+/// minutes to build. The program must need no other file.
 pub fn build(context: &Context, board: &LinuxBoard) -> Result<PathBuf> {
     let progress = Progress::start(format!("building tealight for {}", board.target));
-    let program = board.build(context, "tealight-cli", "tealight", &["candle"])?;
+    let features: &[&str] = if context.as_tested() { &[] } else { &["candle"] };
+    let program = board.build(context, "tealight-cli", "tealight", features)?;
     if let Some(interpreter) = interpreter(&files::read(&program)?)? {
         bail!("{} is not linked statically: it asks for {interpreter}", program.display());
     }

@@ -52,16 +52,26 @@ pub(crate) fn offer<O: Ops, E: Engine>(
     rows: Range<u32>,
 ) -> bool {
     let op = &model.op_in::<Linked<O>>(index);
-    engine.compute(&mut Part { model, memory, op, rows: rows.start as usize..rows.end as usize })
+    engine.compute(&mut Part {
+        model,
+        memory,
+        #[cfg(feature = "threads")]
+        index,
+        op,
+        rows: rows.start as usize..rows.end as usize,
+    })
 }
 
 /// Some rows of one operator.
 #[derive(Debug)]
 pub struct Part<'s> {
-    model: &'s Model<'s>,
-    memory: &'s mut [u8],
+    pub(crate) model: &'s Model<'s>,
+    pub(crate) memory: &'s mut [u8],
+    /// Index of the operator.
+    #[cfg(feature = "threads")]
+    pub(crate) index: usize,
     op: &'s Op,
-    rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
 }
 
 impl<'s> Part<'s> {
@@ -97,9 +107,15 @@ impl<'s> Part<'s> {
     /// while no input is borrowed: an engine computes the rows in memory of its own and copies them here. Writing here
     /// may overwrite input that has not been read.
     pub fn output_bytes(&mut self) -> &mut [u8] {
+        let range = self.output_range();
+        self.memory.get_mut(range).unwrap_or(&mut [])
+    }
+
+    /// Where in memory those bytes are.
+    pub(crate) fn output_range(&self) -> Range<usize> {
         let output = range(&self.output());
         let row_len = self.model.row_bytes(self.op) as usize;
         let at = |row: usize| output.start.wrapping_add(row.wrapping_mul(row_len));
-        self.memory.get_mut(at(self.rows.start)..at(self.rows.end)).unwrap_or(&mut [])
+        at(self.rows.start)..at(self.rows.end)
     }
 }

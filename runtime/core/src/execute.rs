@@ -75,7 +75,7 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
 }
 
 /// The number of rows that use one workspace, for an operator that has a workspace.
-fn workspace_rows<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, code: OpCode) -> Option<usize> {
+pub(crate) fn workspace_rows<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, code: OpCode) -> Option<usize> {
     let operator = op.operator_in::<Linked<O>>(code)?;
     let mut operands =
         Operands { inputs: [None; MAX_INPUTS], count: op.count(), output: model.value(op.output().into()) };
@@ -86,7 +86,7 @@ fn workspace_rows<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, code: OpCode) -> 
 }
 
 /// The state that the operator writes, and the rest of the memory. State lies before all activations.
-fn split_state<'s, O: Ops>(
+pub(crate) fn split_state<'s, O: Ops>(
     model: &Model<'_>,
     memory: &'s mut [u8],
     op: OpRecord<'_>,

@@ -36,12 +36,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! On a host, `OwnedSession` (feature `alloc`) takes a copy or a map of the file and allocates the memory itself.
+//! On a host, `OwnedSession` (feature `alloc`) takes a copy or a map of the file and allocates the memory itself. On Linux
+//! boards and hosts, several threads can share its operators (feature `threads`), with the same output bits.
 #![no_std]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "threads")]
+extern crate std;
 
 mod arena;
 mod element;
@@ -57,6 +60,8 @@ mod owned;
 mod score;
 mod session;
 mod tensor;
+#[cfg(feature = "threads")]
+mod threads;
 
 pub use arena::{Align16, Arena};
 pub use element::Element;
@@ -79,3 +84,5 @@ pub use tealight_format::{
 #[doc(hidden)]
 pub use tealight_kernels::Paths;
 pub use tensor::{Tensor, TensorError, TensorMut};
+#[cfg(feature = "threads")]
+pub use threads::Threads;

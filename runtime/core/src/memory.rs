@@ -39,6 +39,7 @@ pub(crate) fn split_output<'s>(
 }
 
 /// Reads values that do not overlap the range being written.
+#[derive(Clone, Copy)]
 pub(crate) struct Reader<'s> {
     model: &'s Model<'s>,
     /// Parts of the arena: the offset of each, and its bytes.
@@ -46,6 +47,12 @@ pub(crate) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
+    /// A reader of the whole arena, for an operator that writes elsewhere.
+    #[cfg(feature = "threads")]
+    pub(crate) fn of_all(model: &'s Model<'s>, memory: &'s [u8]) -> Self {
+        Self { model, parts: [(0, memory), (0, &[]), (0, &[])] }
+    }
+
     /// Value `index`; a constant without bytes for `None`, an absent operand.
     // Out of line, as `bytes`: every operator calls it for each of its operands.
     #[inline(never)]

@@ -6,6 +6,8 @@ use crate::linked::AllOps;
 use crate::memory::range;
 use crate::session::{Budget, LoadError, Position, Progress, Session, view};
 use crate::tensor::{Tensor, TensorMut};
+#[cfg(feature = "threads")]
+use crate::threads::{Team, Threads};
 use alloc::vec::Vec;
 use core::fmt;
 use tealight_format::{Checked, Model, ModelError};
@@ -47,6 +49,11 @@ pub enum OpenError {
         /// The number of bytes requested.
         bytes: usize,
     },
+    /// The system starts no more threads.
+    Threads {
+        /// The number of threads requested.
+        count: usize,
+    },
 }
 
 impl fmt::Display for OpenError {
@@ -55,6 +62,7 @@ impl fmt::Display for OpenError {
             Self::Model(error) => error.fmt(f),
             Self::Load(error) => error.fmt(f),
             Self::Memory { bytes } => write!(f, "there is not enough memory: {bytes} bytes are needed"),
+            Self::Threads { count } => write!(f, "cannot start {count} threads"),
         }
     }
 }
@@ -83,7 +91,13 @@ pub struct OwnedSession<B = AlignedBytes, E = Kernels> {
     memory: Vec<Align16>,
     position: Position,
     engine: E,
+    #[cfg(feature = "threads")]
+    team: Option<(Team, PollOnThreads<B, E>)>,
 }
+
+/// [`OwnedSession::poll`] on the threads of a team. It exists for what can be sent to another thread only.
+#[cfg(feature = "threads")]
+type PollOnThreads<B, E> = fn(&mut OwnedSession<B, E>, &mut Team, Budget) -> Progress;
 
 impl OwnedSession {
     /// Copies `file`, a whole model file, checks it, and allocates the memory that it needs.
@@ -121,19 +135,71 @@ impl<B: AsRef<[u8]>> OwnedSession<B> {
         let mut memory = zeros(model.arena_len())?;
         // Makes the remaining checks, and initializes the state.
         Session::<AllOps>::load(&model, Align16::bytes_mut(&mut memory)).map_err(OpenError::Load)?;
-        Ok(Self { bytes, checked, memory, position: Position::default(), engine: Kernels })
+        Ok(Self::assemble(bytes, checked, memory, Kernels))
     }
 
-    /// The same session, reset, with an engine that is offered each operator before the kernels compute it.
+    /// The same session, reset, on one thread, with an engine that is offered each operator before the kernels compute
+    /// it.
     pub fn with_engine<E: Engine>(self, engine: E) -> OwnedSession<B, E> {
-        let Self { bytes, checked, memory, position, .. } = self;
-        let mut session = OwnedSession { bytes, checked, memory, position, engine };
+        let Self { bytes, checked, memory, .. } = self;
+        let mut session = OwnedSession::assemble(bytes, checked, memory, engine);
         session.reset();
         session
     }
 }
 
 impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
+    /// A session on one thread, at the start of an inference.
+    fn assemble(bytes: B, checked: Checked, memory: Vec<Align16>, engine: E) -> Self {
+        Self {
+            bytes,
+            checked,
+            memory,
+            position: Position::default(),
+            engine,
+            #[cfg(feature = "threads")]
+            team: None,
+        }
+    }
+
+    /// The same session, with threads that share the rows of each large operator. The output bits are the same for any
+    /// number of threads.
+    ///
+    /// The threads wait, without work, between the calls of [`run`](Self::run) and [`poll`](Self::poll), and end with
+    /// the session. None are started for one thread, or for a model whose whole cost is below
+    /// [`Threads::min_cost`]; a `poll` with a budget below it uses the calling thread alone. Besides the model's arena,
+    /// threads need room for the largest output that lies over its own inputs.
+    ///
+    /// An engine set by [`with_engine`](OwnedSession::with_engine) beforehand is kept; it is called on one thread at a
+    /// time.
+    ///
+    /// ```
+    /// use tealight::{OwnedSession, Threads};
+    ///
+    /// # let file: &[u8] = include_bytes!("../tests/relu.safetensors");
+    /// let mut session = OwnedSession::from_bytes(file)?.with_threads(Threads::new(2))?;
+    /// session.input(0).ok_or("no input")?.copy_from(&[-5i8, 0, 5])?;
+    /// session.run();
+    /// assert_eq!(session.output(0).ok_or("no output")?.as_slice::<i8>(), Some(&[0, 0, 5][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError::Memory`] if there is not enough memory, [`OpenError::Threads`] if the system starts no more threads.
+    #[cfg(feature = "threads")]
+    pub fn with_threads(mut self, threads: Threads) -> Result<Self, OpenError>
+    where
+        B: Send,
+        E: Send,
+    {
+        self.team = None;
+        if threads.count() > 1 && self.model().cost() >= threads.least_cost() {
+            let team = Team::start(threads, &self.model())?;
+            self.team = Some((team, poll_on_threads));
+        }
+        Ok(self)
+    }
+
     /// The engine that may compute operators in place of the kernels.
     pub const fn engine(&self) -> &E {
         &self.engine
@@ -182,6 +248,12 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
 
     /// Does as much of the inference as `budget` allows and returns; see [`Session::poll`].
     pub fn poll(&mut self, budget: Budget) -> Progress {
+        #[cfg(feature = "threads")]
+        if let Some((mut team, poll)) = self.team.take_if(|(team, _)| budget.allows(team.least_cost())) {
+            let progress = poll(self, &mut team, budget);
+            self.team = Some((team, poll));
+            return progress;
+        }
         self.with(|session| session.poll(budget))
     }
 
@@ -202,8 +274,25 @@ impl<B: AsRef<[u8]>, E: Engine> fmt::Debug for OwnedSession<B, E> {
     }
 }
 
+/// Does as much of the inference as `budget` allows, on the threads of `team`.
+#[cfg(feature = "threads")]
+fn poll_on_threads<B, E>(session: &mut OwnedSession<B, E>, team: &mut Team, budget: Budget) -> Progress
+where
+    B: AsRef<[u8]> + Send,
+    E: Engine + Send,
+{
+    let OwnedSession { bytes, checked, memory, position, engine, .. } = session;
+    team.run(engine, move |engine| {
+        let model = Model::of_checked(bytes.as_ref(), *checked);
+        let mut session = Session::<AllOps, _>::resume(model, Align16::bytes_mut(memory), *position, engine);
+        let progress = session.poll(budget);
+        *position = session.position();
+        progress
+    })
+}
+
 /// At least `len` bytes of zeros.
-fn zeros(len: usize) -> Result<Vec<Align16>, OpenError> {
+pub(crate) fn zeros(len: usize) -> Result<Vec<Align16>, OpenError> {
     let mut blocks = Vec::new();
     blocks.try_reserve_exact(Align16::count(len)).map_err(|_| OpenError::Memory { bytes: len })?;
     blocks.resize(Align16::count(len), Align16::ZERO);

@@ -27,6 +27,12 @@ impl Budget {
         Self { cost: n, layer: false }
     }
 
+    /// Whether work of this cost is within the budget.
+    #[cfg(feature = "threads")]
+    pub(crate) const fn allows(self, cost: u64) -> bool {
+        self.cost >= cost
+    }
+
     /// Work up to the end of the current operator.
     pub const fn layer() -> Self {
         Self { cost: u64::MAX, layer: true }

@@ -1,6 +1,6 @@
 //! `tealight run`: inferences on this computer, with the same bits as on a board.
 
-use crate::engine::{self, EngineArg, Session};
+use crate::engine::{EngineArgs, Session};
 use crate::error::{Error, Result};
 use crate::limits::{self, Limits};
 use crate::model_file::{self, ModelFile};
@@ -35,13 +35,8 @@ pub(crate) struct Args {
     /// The number of highest scores to show for each output
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// The kernels that compute the operators
-    ///
-    /// With candle, standard error lists which kernels compute which operators on this processor, and why. The model
-    /// file is mapped into memory and read in place, so it must not change meanwhile: if it is shortened, this program
-    /// ends with SIGBUS; if it is modified, the results are undefined.
-    #[arg(long, value_enum, default_value_t = EngineArg::Tealight)]
-    engine: EngineArg,
+    #[command(flatten)]
+    engine: EngineArgs,
     #[command(flatten)]
     limits: Limits,
     /// Print the report as JSON
@@ -98,10 +93,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let streams = read_inputs(&args.inputs, &inputs)?;
     let count = streams.first().map_or(1, Stream::count);
 
-    let mut memory = Vec::new();
-    let mut session = args.engine.session(&model, &mut memory)?;
-    let described = engine::describe(&session);
-    if args.engine == EngineArg::Candle && !args.json {
+    let mut session = args.engine.session(&model)?;
+    let described = args.engine.describe(&session);
+    if args.engine.is_candle() && !args.json {
         eprintln!("{described}");
     }
     let mut results = Vec::new();

@@ -4,7 +4,7 @@ mod chat;
 mod interface;
 mod memory;
 
-use crate::engine::{self, EngineArg, Session};
+use crate::engine::{EngineArgs, Session};
 use crate::error::{Error, Result};
 use crate::limits::{self, Limits};
 use crate::model_file::ModelFile;
@@ -49,12 +49,8 @@ pub(crate) struct Args {
     /// The seed of the choices; the same seed repeats them
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The kernels that compute the operators; standard error lists at the end which kernels computed which operators
-    ///
-    /// The model file is mapped into memory and read in place, so it must not change meanwhile: if it is shortened,
-    /// this program ends with SIGBUS; if it is modified, the results are undefined.
-    #[arg(long, value_enum, default_value_t = EngineArg::Tealight)]
-    engine: EngineArg,
+    #[command(flatten)]
+    engine: EngineArgs,
     #[command(flatten)]
     limits: Limits,
     /// Print the report, including the text, as JSON at the end
@@ -153,15 +149,14 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     let tokens = tokenizer.encode(&prompt).map_err(cannot)?;
     check_prompt(&tokens, &interface)?;
-    let mut memory = Vec::new();
-    let mut session = args.engine.session(&model, &mut memory)?;
+    let mut session = args.engine.session(&model)?;
     let generated = generate(args, &tokenizer, &interface, &tokens, &mut session, screen)?;
     let rate = |count: usize, time: Duration| (count > 0).then(|| count as f64 / time.as_secs_f64().max(1e-9));
     // The time of the prompt includes the first generated token, and the scores of all its positions.
     let after_first = generated.tokens.len().saturating_sub(1);
     let report = GenerateReport {
         model: &args.model,
-        engine: engine::describe(&session),
+        engine: args.engine.describe(&session),
         context: interface.context,
         prompt_tokens: &tokens,
         stop: generated.stop,

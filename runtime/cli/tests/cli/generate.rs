@@ -50,6 +50,18 @@ fn a_gguf_file_gives_what_its_compiled_file_gives() {
 }
 
 #[test]
+fn any_number_of_threads_gives_the_same_text() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/charlm/charlm.safetensors");
+    let of = |threads: &str| {
+        Folder::new().json(&["generate", model, "-p", "The sea ", "-n", "24", "--threads", threads])["text"].clone()
+    };
+    let expected = of("1");
+    for threads in ["2", "3"] {
+        assert_eq!(of(threads), expected, "{threads} threads");
+    }
+}
+
+#[test]
 fn a_full_context_ends_the_text() {
     let folder = endless();
     let report = folder.json(&["generate", "net.safetensors", "-p", "aaaaaaa", "-n", "100"]);

@@ -294,6 +294,27 @@ fn an_output_keeps_the_mode_of_the_file_that_it_replaces_and_the_links_to_it() {
 }
 
 #[test]
+fn any_number_of_threads_gives_the_same_outputs() {
+    let folder = Folder::new();
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/digits");
+    let [model, input] = ["digits.safetensors", "sample.bin"].map(|name| format!("{models}/{name}"));
+    let outputs = |threads: &str| {
+        folder.succeeds(&["run", &model, "-i", &input, "-o", "out.bin", "--threads", threads]);
+        folder.read("out.bin")
+    };
+    let expected = outputs("1");
+    assert!(expected.iter().any(|&byte| byte != expected[0]), "{expected:?}");
+    for threads in ["2", "3", "16"] {
+        assert_eq!(outputs(threads), expected, "{threads} threads");
+    }
+    let report = folder.json(&["run", &model, "-i", &input, "--threads", "3"]);
+    assert!(report["engine"].as_str().unwrap().starts_with("engine tealight, 3 threads"), "{report}");
+    folder.fails(&["run", &model, "-i", &input, "--threads", "2", "--engine", "candle"], &["RAYON_NUM_THREADS"]);
+    let outcome = folder.run(&["run", &model, "-i", &input, "--threads", "0"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.err);
+}
+
+#[test]
 #[cfg(not(feature = "candle"))]
 fn rejects_a_missing_engine_and_explains_how_to_build_it() {
     let (folder, _) = Folder::compiled("conv2d_f32.000");

@@ -91,12 +91,7 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Host, Extent::Full, "a language model, beside Candle and on emulated Arm", |context, _| {
         language_model(context)
     }),
-    Step::new(
-        Lane::Host,
-        Extent::Usual,
-        "the same bits on Linux boards of other architectures",
-        linux_boards,
-    ),
+    Step::new(Lane::Host, Extent::Usual, "the same bits on Linux boards of other architectures", linux_boards),
     Step::new(Lane::Host, Extent::Usual, "a Linux board, over ssh", |context, _| flash::check_linux(context)),
     Step::new(Lane::Host, Extent::Full, "Candle's engine on Armv8, without and with dot products", |context, _| {
         candle_on_arm(context)

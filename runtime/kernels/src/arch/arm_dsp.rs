@@ -29,14 +29,15 @@ mod lines;
 mod products;
 mod rows;
 mod sums;
+mod taps;
 mod widen;
 
-pub(crate) use crate::composed::depthwise;
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN};
 pub(crate) use lines::{depthwise_line, has_depthwise_line};
 pub(crate) use products::{multiply, multiply_gathered};
 pub(crate) use rows::{has_vector_products, multiply_others, multiply_vector};
 pub(crate) use sums::add_some;
+pub(crate) use taps::depthwise;
 pub(crate) use widen::gather;
 
 /// [`portable::dot_rows`]: four rows at a time, four elements of each in one iteration.

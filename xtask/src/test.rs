@@ -87,7 +87,7 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Host, Extent::Fast, "clippy, host", |context, _| clippy_host(context)),
     Step::new(Lane::Host, Extent::Fast, "documentation", |context, _| documentation(context)),
     Step::new(Lane::Host, Extent::Fast, HOST_TESTS, |context, _| host_tests(context)).after(FETCHING),
-    Step::new(Lane::Host, Extent::Usual, WITH_CANDLE, |context, _| with_candle(context)),
+    Step::new(Lane::Host, Extent::Usual, WITH_CANDLE, with_candle),
     Step::new(Lane::Host, Extent::Full, "a language model, beside Candle and on emulated Arm", |context, _| {
         language_model(context)
     }),
@@ -299,8 +299,9 @@ fn chips(context: &Context, extent: Extent) -> Result<()> {
     if extent == Extent::Full { chip_check::all(context) } else { chip_check::chip_check(context, HALS) }
 }
 
-/// What is built on Candle is no default member: it takes minutes to build.
-fn with_candle(context: &Context) -> Result<()> {
+/// What is built on Candle is no default member: it takes minutes to build. Then held-out inputs of a model with a front end
+/// on the default board, or under `--full` of every model.
+fn with_candle(context: &Context, extent: Extent) -> Result<()> {
     let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
     let (shell, cargo, optimized) = (&context.shell, context.cargo(), context.optimized());
@@ -308,7 +309,8 @@ fn with_candle(context: &Context) -> Result<()> {
         .envs(CHECKED)
         .quiet()
         .run()?;
-    eval::check_after_tests(context, board::DEFAULT)
+    let models: &[&str] = if extent == Extent::Full { &[] } else { &["keyword"] };
+    eval::check_after_tests(context, board::DEFAULT, models)
 }
 
 /// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.

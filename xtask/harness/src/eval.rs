@@ -120,11 +120,13 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     measure(context, &program(context)?, board.as_ref(), args)
 }
 
-/// Measures every model, on the host and on a board, with the program that the tests of `tealight-models` have just
-/// built: to build it alone takes as long again, because cargo chooses other features of what Candle depends on.
-pub fn check_after_tests(context: &Context, board: &str) -> Result<()> {
+/// Measures the models of these names, or all, on the host and on a board, with the program that the tests of
+/// `tealight-models` have just built: to build it alone takes as long again, because cargo chooses other features of what
+/// Candle depends on.
+pub fn check_after_tests(context: &Context, board: &str, names: &[&str]) -> Result<()> {
     let board = board::find_emulated(&context.root, board)?;
-    let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: 200, json: false };
+    let names = names.iter().map(ToString::to_string).collect();
+    let args = EvalArgs { names, board: Some(board.id.clone()), count: 200, json: false };
     ensure_data(context, &args.names)?;
     measure(context, &context.program("tealight-models"), Some(&board), &args)
 }

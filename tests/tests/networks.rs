@@ -71,7 +71,7 @@ fn check(id: &str, golden: &Golden, tflite: &[u8]) -> usize {
         loop {
             let (budget, before) = (splitmix64(&mut seed) % 200_000, session.position());
             let progress = session.poll(Budget::macs(budget));
-            let end = Position { op: model.op_count(), row: 0 };
+            let end = Position { op: model.op_count(), row: 0, pass: 0 };
             let after = if progress.is_done() { end } else { session.position() };
             let (work, row) = (cost_between(&model, before, after), model.longest_row());
             assert!(work > 0 && work <= budget.max(row), "{id} {name}: {work} of {budget}, a row is {row}");

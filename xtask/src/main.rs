@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use tealight_compiler::Patch;
 use tealight_harness::bench::BenchArgs;
 use tealight_harness::budget::BudgetArgs;
 use tealight_harness::build::BuildArgs;
@@ -105,6 +106,9 @@ enum Task {
         /// Prints one JSON value instead of a table
         #[arg(long)]
         json: bool,
+        /// Compiles networks as `tealight compile --patch auto` does
+        #[arg(long)]
+        patch: bool,
         /// Models to run [default: all]
         models: Vec<String>,
     },
@@ -194,7 +198,10 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Bench(args) => bench::bench(&context, args),
         Task::Budget(args) => budget::budget(&context, args),
         Task::Figures { tables } => figures::figures(&context, tables),
-        Task::Conformance { board, json, models } => conformance::conformance(&context, board, models, *json),
+        Task::Conformance { board, json, patch, models } => {
+            let patch = if *patch { Patch::Auto } else { Patch::Off };
+            conformance::conformance(&Context { patch, ..context }, board, models, *json)
+        }
         Task::Cost(args) => cost::cost(&context, args),
         Task::Repeat { board, kernels: true } => {
             repeat::compare(&context, &tealight_harness::board::find_emulated(&context.root, board)?)

@@ -14,7 +14,7 @@ use crate::weights::{QuantizeTo, layer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
-use tealight_compiler::{Options, WeightType, compile_tflite};
+use tealight_compiler::{InPasses, Options, Patch, WeightType, compile_tflite};
 use tealight_format::Model;
 
 /// Compile a trained network into one file
@@ -60,6 +60,15 @@ pub(crate) struct Args {
     /// --calibrate or --evaluate, running the network may use the same amount again; the default is then at least 512M.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
+    /// Whether the layers at which a network of images needs the most memory run together, a few rows of each in turn:
+    /// off, auto, or an arena length such as 30K
+    ///
+    /// Between such layers, only the rows that the next one still needs are in memory, and a row of the input is free
+    /// when the first layer has read it. auto takes the schedule with the smallest arena; a length takes the one that costs
+    /// least among those whose arena is not longer. The output bits are the same. The report states what it costs. A
+    /// network without such layers is compiled as with off.
+    #[arg(long, value_name = "HOW", default_value = "off", value_parser = parse_patch)]
+    patch: Patch,
     #[command(flatten)]
     calibration: Calibration,
     #[command(flatten)]
@@ -84,6 +93,8 @@ Keys of --json (lengths in bytes):
   state_bytes           streaming state alone
 lower_bound_bytes     the maximum that is live at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
+  groups                with --patch: [{first, last, passes, cost}]: the operators that run together, in how many passes,
+                        and the cost that this adds at most, in units of about a multiply-accumulate
   passes                [{name, summary}]: what the compiler did
   notes                 what to know about how the network was read, a sentence each
   quantized             with f16 or a block type, how the weights of each layer are stored
@@ -121,6 +132,8 @@ struct CompileReport<'a> {
     state_bytes: u64,
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Group>,
     passes: Vec<Pass<'a>>,
     notes: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -129,6 +142,21 @@ struct CompileReport<'a> {
     quantization: Option<Fidelity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<Scores>,
+}
+
+/// Operators that run together in passes.
+#[derive(Debug, Serialize)]
+struct Group {
+    first: usize,
+    last: usize,
+    passes: u64,
+    cost: u64,
+}
+
+impl Group {
+    fn of(&InPasses { first, last, passes, cost }: &InPasses) -> Self {
+        Self { first, last, passes, cost }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -168,6 +196,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         f16: args.quantize == Some(QuantizeTo::Weights(WeightType::F16)),
         layers: args.layers.clone(),
         max_memory: args.max_memory,
+        patch: args.patch,
         ..Options::default()
     };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
@@ -206,6 +235,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         state_bytes: model.state_len() as u64,
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
+        groups: found.groups.iter().map(Group::of).collect(),
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
         notes: &found.notes,
         quantized: &found.quantized,
@@ -215,6 +245,18 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if args.json { screen.json(&report) } else { print(&report, screen) }?;
     let warnings = report.quantization.iter().flat_map(Fidelity::warnings);
     warnings.into_iter().try_for_each(|warning| screen.warn(warning))
+}
+
+/// Reads the value of `--patch`.
+fn parse_patch(text: &str) -> std::result::Result<Patch, String> {
+    match text {
+        "off" => Ok(Patch::Off),
+        "auto" => Ok(Patch::Auto),
+        size => match parse_size(size).map(u32::try_from) {
+            Ok(Ok(len)) => Ok(Patch::Arena(len)),
+            _ => Err("expected off, auto, or an arena length in bytes such as 30720 or 30K".into()),
+        },
+    }
 }
 
 /// Refuses options that exclude each other.
@@ -275,6 +317,16 @@ fn print(report: &CompileReport<'_>, screen: &mut Screen) -> Result<()> {
     );
     let (text, _) = table.draw(screen.table_width());
     screen.print(text.trim_start_matches('\n'))?;
+    for group in &report.groups {
+        screen.print(format!(
+            "operators {} to {} run together in {} passes, which costs at most {} units of about a \
+             multiply-accumulate\n",
+            group.first,
+            group.last,
+            group.passes,
+            grouped(group.cost)
+        ))?;
+    }
     let mut passes = Table::new().text("", 0).text("", 0);
     for pass in &report.passes {
         passes.row([pass.name.into(), pass.summary.into()]);

@@ -3,7 +3,7 @@
 use crate::after;
 use crate::boards::{self, Fit};
 use crate::error::{Error, Result};
-use crate::layers::{self, Layer, Resident, Tensor, Totals};
+use crate::layers::{self, Group, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
 use crate::prediction::Predictor;
@@ -59,6 +59,8 @@ Keys of --json (lengths in bytes, indices from 0):
   totals           {operators, macs, cost, longest_row, constant_bytes,
                    file_bytes, arena_bytes, state_bytes, live_bytes}: costs
                    in about multiply-accumulates, including all other work
+  groups           [{first, last, passes}]: the operators that run together, a
+                   few rows of each in a pass; absent if there are none
   memory           [{value, role, operator, offset, bytes, first, last}]: role
                    is input, output, activation, scratch or state; it lives
                    from operator first to operator last
@@ -87,6 +89,8 @@ struct InspectReport<'a> {
     outputs: Vec<Tensor<'a>>,
     layers: Vec<Layer<'a>>,
     totals: Totals,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Group>,
     memory: Vec<Resident>,
     boards: Vec<Fit>,
 }
@@ -112,6 +116,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         outputs: model.outputs().map(|i| layers::tensor(&model, &names, i)).collect(),
         layers: layers::layers(&model, &names),
         totals: layers::totals(&model),
+        groups: layers::groups(&model),
         memory: layers::residents(&model),
         boards: boards.iter().map(|board| boards::fit(board, &model, &predictor)).collect(),
     };
@@ -171,6 +176,12 @@ fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> 
     table.row(["arena".into(), arena]);
     let (cost, longest) = (grouped(totals.cost), grouped(totals.longest_row));
     table.row(["cost".into(), format!("{cost} units of about a multiply-accumulate; longest row {longest}")]);
+    for &Group { first, last, passes } in &report.groups {
+        table.row([
+            "group".into(),
+            format!("operators {first} to {last} run together, in passes of a few rows: {passes}"),
+        ]);
+    }
     screen.print(format!("{}\n", table.draw(None).0.trim_start_matches('\n')))
 }
 

@@ -100,6 +100,28 @@ pub(crate) struct Totals {
     pub live_bytes: u64,
 }
 
+/// Operators that run together in passes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Group {
+    /// Index of the first operator.
+    pub first: usize,
+    /// Index of the last operator.
+    pub last: usize,
+    /// The number of passes.
+    pub passes: u32,
+}
+
+/// The groups of a model, in order.
+pub(crate) fn groups(model: &Model<'_>) -> Vec<Group> {
+    let group = |first: usize| {
+        let group = model.op(first).group;
+        let last = first + usize::from(group.after);
+        let starts = group.before == 0 && !group.is_none();
+        starts.then(|| Group { first, last, passes: model.passes(last) })
+    };
+    (0..model.op_count()).filter_map(group).collect()
+}
+
 /// The maximum length of a name in bytes: thousands of operators may read one constant, whose name may have a million
 /// bytes.
 const MAX_NAME: usize = 256;

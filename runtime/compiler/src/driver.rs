@@ -7,6 +7,7 @@ use crate::ir::check::{check, check_constants};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::limit::Limit;
 use crate::options::Options;
+use crate::plan::Grouping;
 use crate::{lower, pass, plan, store, write};
 use std::cell::RefCell;
 use tealight_format::Work;
@@ -35,6 +36,8 @@ pub struct Report {
     pub greedy_by_size: u32,
     /// Number of operators whose output overlaps their input.
     pub overlaps: usize,
+    /// The groups of operators that run together, a few rows of each in a pass.
+    pub groups: Vec<InPasses>,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
     /// Bytes of the constants, before padding.
@@ -49,6 +52,25 @@ pub struct Report {
     pub passes: Vec<(String, String)>,
     /// What the user should know about how the source was interpreted, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// A group of operators that run together in passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InPasses {
+    /// Index of the first operator.
+    pub first: usize,
+    /// Index of the last operator.
+    pub last: usize,
+    /// The number of passes.
+    pub passes: u64,
+    /// The maximum of the cost that this adds to an inference, in units of [`tealight_format::Work`].
+    pub cost: u64,
+}
+
+impl InPasses {
+    fn of(group: &Grouping) -> Self {
+        Self { first: group.first, last: group.last, passes: group.passes(), cost: group.cost }
+    }
 }
 
 /// Compiles a TensorFlow Lite file.
@@ -92,7 +114,7 @@ pub(crate) fn compile_graph(
 }
 
 /// A memory planner: returns the graph in the order that was planned for, with the work of each node and the plan.
-type Planner = fn(Graph, &[Work]) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
+type Planner = fn(Graph, &[Work], plan::Patch) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
 
 /// Compiles a graph. Passes keep all of its outputs, but only the first `outputs` of them become outputs of the model.
 fn compile_as(
@@ -145,7 +167,7 @@ fn compile_as(
     let works = lower::check(&graph)?;
     limit.check_constants(&graph)?;
     write::check_counts(&graph)?;
-    let (graph, works, plan) = planner(graph, &works)?;
+    let (graph, works, plan) = planner(graph, &works, options.patch)?;
     observe("order", &graph, graph.nodes.len());
     let written = write::write(&graph, &works, &plan, source, options)?;
     report.notes.clone_from(&graph.notes);
@@ -154,6 +176,7 @@ fn compile_as(
     report.lower_bound = plan.lower_bound;
     report.greedy_by_size = plan.greedy_by_size;
     report.overlaps = plan.overlaps;
+    report.groups = plan.groups.iter().map(InPasses::of).collect();
     report.macs = works.iter().fold(0, |macs, work| macs.saturating_add(work.macs));
     report.quantized = quantized.take();
     report.weights_bytes = written.weights_bytes;

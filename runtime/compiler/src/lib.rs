@@ -118,12 +118,13 @@ pub mod gguf {
 }
 
 pub use diag::{CompileError, Finding, Site, Unsupported};
-pub use driver::{Compiled, Report, compile_tflite, compile_tflite_with, import_tflite};
+pub use driver::{Compiled, InPasses, Report, compile_tflite, compile_tflite_with, import_tflite};
 pub use ir::graph;
 pub use kind::{FileKind, kind_of, kind_of_folder};
 pub use lower::OPERATORS;
 pub use options::Options;
 pub use output_file::{OutputFile, remove_unfinished, write_file};
+pub use plan::Patch;
 pub use tealight_format::ops::BlockType;
 pub use vocabulary::{Bpe, Vocabulary};
 pub use weight_type::WeightType;

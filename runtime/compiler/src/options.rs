@@ -1,5 +1,6 @@
 //! Options of a compilation.
 
+use crate::plan::Patch;
 use crate::vocabulary::Vocabulary;
 use crate::weight_type::WeightType;
 use tealight_format::ops::BlockType;
@@ -37,4 +38,6 @@ pub struct Options {
     /// constants take, and at least 64 MiB; hostile files need more, others rarely. Calibration may use the same amount
     /// again to run the network; its default is at least 512 MiB.
     pub max_memory: Option<u64>,
+    /// Whether operators may run in groups, a few rows at a time, which takes less memory and a little more time.
+    pub patch: Patch,
 }

@@ -5,14 +5,14 @@ use crate::ir::graph::{Bytes, Content, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::lower::{channels_input, operands, value_of};
 use crate::names::Names;
 use crate::options::Options;
-use crate::plan::MemoryPlan;
+use crate::plan::{MemoryPlan, strip};
 use crate::vocabulary::Vocabulary;
 use safetensors::tensor::{Dtype, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use tealight_format::{
-    DType, Kind, MAX_HEADER, Model, NONE, Op as PlanOp, OpSet, Place, PlanHeader, Shape, Value, Work, align16,
+    DType, Group, Kind, MAX_HEADER, Model, NONE, Op as PlanOp, OpSet, Place, PlanHeader, Shape, Value, Work, align16,
 };
 
 /// Name and version of this compiler, as written to `generator`.
@@ -85,6 +85,9 @@ pub(crate) fn write(
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
         let op = writer.op(at, node, work)?;
         op_set = op_set.union(op.operator.needs(&operands(graph, node)?));
+        if !op.group.is_none() {
+            op_set = op_set.with_groups();
+        }
         ops.push(op);
     }
     let Writer { mut constants, memory, index, .. } = writer;
@@ -266,7 +269,15 @@ impl Writer<'_> {
             if base == id { None } else { Some(*self.index.get(&base).ok_or_else(|| no_value(graph, base))? as u16) };
         let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };
         let node = Node { op: NodeOp::Ir(crate::ir::Op::Relu), inputs: vec![], outputs: vec![], origin: 0 };
-        let value = value_of(graph, &node, id)?;
+        let mut value = value_of(graph, &node, id)?;
+        if base == id
+            && let Some(rows) = self.plan.groups.iter().find_map(|group| group.rows(first as usize))
+        {
+            // A tensor that an operator of the group writes, not a model input.
+            if !graph.inputs.contains(&id) {
+                value = strip(&value, rows);
+            }
+        }
         let at = self.push(Value { offset, first: first as u16, last: last as u16, alias, init, ..value });
         self.index.insert(id, at);
         Ok(())
@@ -287,7 +298,12 @@ impl Writer<'_> {
             None => Err(no_value(self.graph, id)),
         };
         let inputs = node.inputs.iter().map(|id| id.map(value).transpose()).collect::<Result<Vec<_>>>()?;
-        let op = PlanOp::new(*operator, &inputs, value(self.graph.output(node)?)?, work);
+        let output = value(self.graph.output(node)?)?;
+        let op = PlanOp::new(*operator, &inputs, output, work);
+        if let Some(group) = self.plan.groups.iter().find(|group| group.contains(at)) {
+            let group = Group { before: (at - group.first) as u8, after: (group.last - at) as u8 };
+            return Ok(op.in_group(group, work, &self.memory[usize::from(output) - self.constants.len()]));
+        }
         Ok(self.scratch[at].map_or(op, |scratch| op.with_scratch(scratch, work)))
     }
 }

@@ -1,7 +1,7 @@
 //! Compiles the MLPerf Tiny models, which are in no package: `TEALIGHT_MLPERF_TINY` names their folder.
 #![allow(clippy::unwrap_used)]
 
-use tealight_compiler::{Compiled, Options, compile_tflite};
+use tealight_compiler::{Compiled, Options, Patch, compile_tflite};
 use tealight_format::Model;
 
 fn compiled(name: &str) -> Compiled {
@@ -41,6 +41,18 @@ fn mlperf_overlapping_outputs_with_inputs_saves_at_least_a_quarter() {
         let report = &compiled.report;
         assert!(report.overlaps > 0);
         assert!(4 * report.arena_len <= 3 * report.lower_bound, "{name} needs {}", report.arena_len);
+    }
+}
+
+#[test]
+#[ignore = "needs the models of MLPerf Tiny: TEALIGHT_MLPERF_TINY names their folder"]
+fn mlperf_images_in_groups_need_little_more_memory_than_their_input_or_last_layers() {
+    let path = |name: &str| format!("{}/{name}.tflite", std::env::var("TEALIGHT_MLPERF_TINY").unwrap());
+    // vww's input is 27,648 bytes, and ic's last residual block without groups 22,528.
+    for (name, most) in [("vww", 30_720), ("ic", 24_576)] {
+        let options = Options { patch: Patch::Auto, ..Options::default() };
+        let compiled = compile_tflite(&std::fs::read(path(name)).unwrap(), &options).unwrap();
+        assert!(compiled.report.arena_len <= most, "{name} needs {}", compiled.report.arena_len);
     }
 }
 

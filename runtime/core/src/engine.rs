@@ -20,7 +20,7 @@ pub trait Engine {
     ///
     /// The choice may depend on the operator and its operands, but not on the rows or on the contents of the tensors,
     /// because the kernels reuse work of an operator's first rows for its later rows. An operator that writes state
-    /// ([`Operator::state_input`]) must be left to the kernels.
+    /// ([`Operator::state_input`]) must be left to the kernels. Operators that run in a group are not offered.
     fn compute(&mut self, part: &mut Part<'_>) -> bool;
 }
 

@@ -51,6 +51,7 @@ mod element;
 mod embedded;
 mod engine;
 mod execute;
+mod group;
 mod interface;
 mod linked;
 mod memory;

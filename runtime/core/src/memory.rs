@@ -33,9 +33,10 @@ pub(crate) fn split_output<'s>(
     if let Some((before, above)) = rest.above.split_at_mut_checked(at.start.wrapping_sub(rest.base))
         && let Some((middle, after)) = above.split_at_mut_checked(len)
     {
-        return (middle, Reader { model, parts: [(rest.base, before), (at.end, after), (0, rest.below)] });
+        let parts = [(rest.base, &*before), (at.end, after), (0, rest.below)];
+        return (middle, Reader { model, parts, strips: None });
     }
-    (&mut [], Reader { model, parts: [(0, &[]); 3] })
+    (&mut [], Reader { model, parts: [(0, &[]); 3], strips: None })
 }
 
 /// Reads values that do not overlap the range being written.
@@ -44,13 +45,21 @@ pub(crate) struct Reader<'s> {
     model: &'s Model<'s>,
     /// Parts of the arena: the offset of each, and its bytes.
     parts: [(usize, &'s [u8]); 3],
+    /// What is read in the place of the operands of an operator in a group.
+    pub(crate) strips: Option<&'s Strips<'s>>,
+}
+
+/// The rows that one call of an operator in a group reads and writes, each as a record of its own.
+pub(crate) struct Strips<'s> {
+    pub(crate) output: ValueRecord<'s>,
+    pub(crate) inputs: [ValueRecord<'s>; 2],
 }
 
 impl<'s> Reader<'s> {
     /// A reader of the whole arena, for an operator that writes elsewhere.
     #[cfg(feature = "threads")]
     pub(crate) fn of_all(model: &'s Model<'s>, memory: &'s [u8]) -> Self {
-        Self { model, parts: [(0, memory), (0, &[]), (0, &[])] }
+        Self { model, parts: [(0, memory), (0, &[]), (0, &[])], strips: None }
     }
 
     /// Value `index`; a constant without bytes for `None`, an absent operand.

@@ -4,6 +4,7 @@ use crate::arena::{Align16, Arena};
 use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
+use crate::group::{execute_in_group, in_group, next, rows_left, starts_pass};
 use crate::linked::{AllOps, Ops, paths_of_op};
 use crate::memory::range;
 use crate::tensor::{Tensor, TensorMut, copy};
@@ -33,7 +34,7 @@ impl Budget {
         self.cost >= cost
     }
 
-    /// Work up to the end of the current operator.
+    /// Work up to the end of the current operator, or, in a [group](tealight_format::Group), of its rows in this pass.
     pub const fn layer() -> Self {
         Self { cost: u64::MAX, layer: true }
     }
@@ -73,6 +74,8 @@ pub struct Position {
     pub op: usize,
     /// Row of the operator's output, from 0.
     pub row: u32,
+    /// The pass of the operator's [group](tealight_format::Group), from 0; 0 for an operator outside of groups.
+    pub pass: u32,
 }
 
 /// The reason why a model cannot be loaded.
@@ -102,6 +105,8 @@ pub enum LoadError {
     },
     /// The model has weights stored as f16, which this session does not support.
     MissingF16,
+    /// The model has operators that run in groups, which this session does not support.
+    MissingGroups,
     /// An inference costs more than the limit allows.
     CostTooHigh {
         /// Its cost: [`Model::cost`].
@@ -133,6 +138,9 @@ impl fmt::Display for LoadError {
                 write!(f, "the model has {} weights, which this program was built without", block.name())
             }
             Self::MissingF16 => f.write_str("the model has f16 weights, which this program was built without"),
+            Self::MissingGroups => f.write_str(
+                "the model was compiled with --patch: it has groups of operators, which this program was built without",
+            ),
             Self::CostTooHigh { found, allowed } => {
                 write!(f, "an inference of the model costs {found} units, and the limit is {allowed}")
             }
@@ -234,6 +242,9 @@ impl<'m, O: Ops> Session<'m, O> {
         }
         if missing.has_f16() {
             return Err(LoadError::MissingF16);
+        }
+        if missing.has_groups() {
+            return Err(LoadError::MissingGroups);
         }
         if const { !Paths::ALL.are_in(O::PATHS) } {
             // The kernels of another model, which may lack what this model's layers need.
@@ -381,14 +392,20 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
         let mut left = budget.cost;
         let mut must_work = true;
         loop {
-            let Position { op: index, row } = self.position;
+            let position = self.position;
+            let Position { op: index, row, pass } = position;
             if index >= self.model.op_count() {
                 self.position = Position::default();
                 return Progress::Done;
             }
             let op = self.model.record_of_op(index);
-            let rows_left = op.rows().saturating_sub(row);
-            let mut slice = affordable::<O>(&self.model, op, row, left.saturating_sub(CALL_COST.into()));
+            let rows_left = rows_left::<O>(&self.model, op, position);
+            if in_group::<O>(op) && rows_left == 0 {
+                // Complete before the group's last pass.
+                self.position = next::<O>(&self.model, op, position);
+                continue;
+            }
+            let mut slice = affordable::<O>(&self.model, op, position, left.saturating_sub(CALL_COST.into()));
             if slice.rows == 0 && rows_left > 0 {
                 if !must_work {
                     return Progress::Pending;
@@ -397,17 +414,21 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
             }
             let rows = slice.rows;
             let range = row..row.saturating_add(rows);
-            if !offer::<O, E>(&mut self.engine, &self.model, self.memory, index, range.clone())
-                && let Some(code) = op.code()
-            {
-                execute::<O>(&self.model, self.memory, op, code, range);
+            let engaged =
+                !in_group::<O>(op) && offer::<O, E>(&mut self.engine, &self.model, self.memory, index, range.clone());
+            match op.code() {
+                Some(code) if in_group::<O>(op) => {
+                    execute_in_group::<O>(&self.model, self.memory, op, code, range, pass);
+                }
+                Some(code) if !engaged => execute::<O>(&self.model, self.memory, op, code, range),
+                _ => {}
             }
             must_work = false;
             left = left.saturating_sub(slice.cost).saturating_sub(CALL_COST.into());
             if rows < rows_left {
                 self.position.row = row.saturating_add(rows);
             } else {
-                self.position = Position { op: index.saturating_add(1), row: 0 };
+                self.position = next::<O>(&self.model, op, position);
                 if budget.layer && self.position.op < self.model.op_count() {
                     return Progress::Pending;
                 }
@@ -462,9 +483,15 @@ fn period(model: &Model<'_>, op: OpRecord<'_>) -> u32 {
     rows.max(1)
 }
 
-/// The largest number of rows of `op`, from `row` on, that cost at most `left`, including their preparation.
-fn affordable<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, row: u32, left: u64) -> Slice {
-    let (row_cost, rows_left) = (u64::from(op.row_cost()).max(1), op.rows().saturating_sub(row));
+/// The largest number of rows of `op`, from `position` on, that cost at most `left`, including their preparation.
+fn affordable<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, position: Position, left: u64) -> Slice {
+    let row = position.row;
+    let (row_cost, rows_left) = (u64::from(op.row_cost()).max(1), rows_left::<O>(model, op, position));
+    if in_group::<O>(op) {
+        let before = if starts_pass::<O>(model, op, position) { op.prepare_cost() } else { 0 };
+        let rows = affordable_rows(left.saturating_sub(before.into()), op.row_cost().max(1), rows_left);
+        return Slice { rows, cost: row_cost.saturating_mul(rows.into()).saturating_add(before.into()) };
+    }
     if const { !O::SET.prepares() } || op.prepare_cost() == 0 {
         let all = row_cost.saturating_mul(rows_left.into());
         if all <= left {

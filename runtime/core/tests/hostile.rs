@@ -69,6 +69,45 @@ fn accepted_plans_run_to_their_end() {
     );
 }
 
+#[test]
+fn groups_that_are_accepted_read_only_rows_that_are_in_memory() {
+    const CASES: u32 = 3000;
+    let (ran, in_part, reused) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
+    TestRunner::new(config(CASES))
+        .run(&choices(), |(plan, rest)| {
+            let parts = random::grouped_plan(&mut Choices::new(&plan));
+            let Some(group) = parts.ops.iter().position(|op| !op.group.is_none()) else { return Ok(()) };
+            let file = parts.file();
+            match exercise(&file, LIMITS, &mut Choices::new(&rest)) {
+                Outcome::Refused | Outcome::TooLarge => {}
+                Outcome::Ran => {
+                    *ran.borrow_mut() += 1;
+                    let last = group + usize::from(parts.ops[group].group.after);
+                    let shares = parts.ops[group..=last].iter().any(|op| {
+                        let first = tealight::Op { output: op.output, ..parts.ops[group] };
+                        overlaps_an_input(&parts, &first)
+                    });
+                    *reused.borrow_mut() += u32::from(shares);
+                    *in_part.borrow_mut() += u32::from(parts.values.iter().any(|v| v.len < v.whole_len()));
+                    let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(&rest));
+                    let apart = random::apart(&parts).file();
+                    prop_assert_eq!(outputs(&file), outputs(&apart), "running in passes shows in the outputs");
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    if cfg!(miri) {
+        return;
+    }
+    // The builder must keep reaching all of this.
+    let (ran, in_part, reused) = (*ran.borrow(), *in_part.borrow(), *reused.borrow());
+    assert!(
+        ran > CASES / 10 && in_part > CASES / 30 && reused > CASES / 50,
+        "{ran} ran, {in_part} with values in part, {reused} over an input"
+    );
+}
+
 /// Whether the output of `op` overlaps one of its inputs.
 fn overlaps_an_input(parts: &Parts, op: &tealight::Op) -> bool {
     let get = |i: u16| usize::from(i).checked_sub(parts.constants.len()).map(|i| parts.values[i]);
@@ -144,17 +183,25 @@ fn the_seeds_of_the_fuzzer_are_models() {
         let write = |name: &str, file: &[u8]| std::fs::write(folder.join(format!("{name}.safetensors")), file).unwrap();
         write("relu", &relu().file());
         write("overlapping", &overlapping().file());
+        let file_of = |state: u32, plan: fn(&mut Choices<'_>) -> Parts| {
+            let mut state = state;
+            let bytes = std::iter::repeat_with(|| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            });
+            let bytes: Vec<u8> = bytes.take(900).collect();
+            let parts = plan(&mut Choices::new(&bytes));
+            (parts.file(), parts)
+        };
+        let in_part = |parts: &Parts| parts.values.iter().any(|v| v.len < v.whole_len());
+        let mut files = (1u32..20_000).map(|seed| file_of(seed, random::grouped_plan));
+        let group = files.find(|(file, parts)| in_part(parts) && file.len() < 2500 && runs(file));
+        write("group", &group.unwrap().0);
         for &code in OpCode::ALL {
             let mut files = (1u32..20_000).filter_map(|seed| {
-                let mut state = seed;
-                let bytes = std::iter::repeat_with(|| {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (state >> 24) as u8
-                });
-                let bytes: Vec<u8> = bytes.take(900).collect();
-                let parts = random::plan(&mut Choices::new(&bytes));
+                let (file, parts) = file_of(seed, random::plan);
                 let has = parts.ops.iter().any(|op| op.operator.code() == code);
-                Some(parts.file()).filter(|file| has && file.len() < 2500 && runs(file))
+                Some(file).filter(|file| has && file.len() < 2500 && runs(file))
             });
             write(code.name(), &files.next().unwrap());
         }
@@ -170,6 +217,7 @@ fn the_seeds_of_the_fuzzer_are_models() {
         names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
     }
     assert!(OpCode::ALL.iter().all(|code| names.iter().any(|name| name == code.name())), "{names:?}");
+    assert!(names.iter().any(|name| name == "group"), "{names:?}");
 }
 
 /// Runs a model with one int8 input and returns its first output.

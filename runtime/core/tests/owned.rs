@@ -45,7 +45,7 @@ fn state_and_position_survive_between_calls_and_reset_restores_them() {
         assert_eq!(step(&mut session, 2, budget), [1; 16], "{budget:?}");
     }
     assert!(session.poll(Budget::macs(1)).is_pending());
-    assert_eq!(session.position(), Position { op: 0, row: 1 });
+    assert_eq!(session.position(), Position { op: 0, row: 1, pass: 0 });
     session.run();
     assert_eq!(session.position(), Position::default());
     assert!(session.input(1).is_none() && session.output(1).is_none());

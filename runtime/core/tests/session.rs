@@ -87,7 +87,7 @@ fn an_output_over_its_input_has_the_same_bytes_as_one_apart() {
 fn polling_by_layers_visits_every_operator() {
     with_session(&overlapping(), |session| {
         assert_eq!(session.poll(Budget::layer()), Progress::Pending);
-        assert_eq!(session.position(), Position { op: 1, row: 0 });
+        assert_eq!(session.position(), Position { op: 1, row: 0, pass: 0 });
         assert_eq!(session.poll(Budget::layer()), Progress::Done);
         assert_eq!(session.position(), Position::default());
     });
@@ -120,7 +120,7 @@ proptest! {
             for &budget in budgets.iter().cycle().take(if cfg!(miri) { 6 } else { 40 }) {
                 let before = session.position();
                 let progress = session.poll(Budget::macs(budget));
-                let after = if progress.is_done() { Position { op: 2, row: 0 } } else { session.position() };
+                let after = if progress.is_done() { Position { op: 2, row: 0, pass: 0 } } else { session.position() };
                 let work = cost_between(&model, before, after);
                 let row = u64::from(CALL_COST) + u64::from(model.op(before.op).row_cost);
                 assert!(work > 0 && work <= budget.max(row), "{work} of {budget}, a row is {row}");

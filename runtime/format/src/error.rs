@@ -121,6 +121,9 @@ pub enum ValueFault {
     /// It is declared a channel table but is not a constant of that type and shape, or a multiplier or shift in it is
     /// out of range.
     Channels,
+    /// It states rows of passes, but is not an activation NHWC with batch 1 that an operator writes, or its memory holds
+    /// more rows than it has, or fewer than a pass writes.
+    Rows,
 }
 
 impl fmt::Display for ModelError {
@@ -193,6 +196,7 @@ impl fmt::Display for ValueFault {
             Self::Scale => "its scale is not a finite, non-negative number",
             Self::Order => "it is out of order in the value table",
             Self::Channels => "it is not a channel table, or a multiplier or shift in it is out of range",
+            Self::Rows => "it cannot be written in passes, or its memory does not hold the rows of a pass",
         })
     }
 }
@@ -229,6 +233,15 @@ impl fmt::Display for OpFault {
             Self::Overlap { operand } => {
                 write!(f, "its output overlaps {} by too much, or has no scratch value", Operand(operand))
             }
+            Self::Group => f.write_str(
+                "its place in a group does not continue the operator before it, or it or its output cannot be in a group",
+            ),
+            Self::Rows { operand } => write!(
+                f,
+                "in some pass of its group, {} does not have the rows in memory that are read: one is overwritten \
+                 already, or not yet written",
+                Operand(operand)
+            ),
             Self::Scratch => f.write_str(
                 "its scratch value is not the next in the table, or not whole output rows that are live only here",
             ),

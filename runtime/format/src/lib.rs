@@ -40,6 +40,7 @@ macro_rules! ensure {
 
 mod bytes;
 mod error;
+mod group;
 mod header;
 mod model;
 mod op;
@@ -51,12 +52,13 @@ mod value;
 
 pub use bytes::align16;
 pub use error::{HeaderFault, ModelError, ValueFault};
+pub use group::{Group, MAX_GROUP, Reading, Reuse, Schedule};
 pub use header::MAX_HEADER;
 pub use model::{Checked, ConstantNames, Model};
-pub use op::{OP_RECORD, Op, OpRecord};
+pub use op::{OP_RECORD, Op, OpRecord, OpWords};
 pub use op_set::{OpSet, OpSetOf};
 pub use ops::{Attrs, BlockType, MAX_INPUTS, OUTPUT, OpCode, OpFault, Operands, Operator, RowAccess, Work};
 pub use plan::{FORMAT_VERSION, MAGIC, MAX_LIVE, PLAN_HEADER, PlanHeader};
 pub use shape::{MAX_RANK, Shape};
 pub use tealight_types::{DType, Quantization};
-pub use value::{Kind, NONE, Place, VALUE_RECORD, Value, ValueRecord};
+pub use value::{Kind, NONE, Place, Rows, VALUE_RECORD, Value, ValueRecord, ValueWords};

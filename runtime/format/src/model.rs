@@ -2,6 +2,7 @@
 
 use crate::bytes::{align16, array, i32_at, slice, u8_at, u16_at, u32_at};
 use crate::error::{ModelError, ValueFault};
+use crate::group::Group;
 use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op, OpRecord};
 use crate::op_set::{OpSet, OpSetOf};
@@ -40,6 +41,7 @@ const NO_OP: Op = Op {
     count: 0,
     output: NONE,
     scratch: None,
+    group: Group::NONE,
     rows: 0,
     row_cost: 1,
     prepare_cost: 0,
@@ -214,7 +216,7 @@ impl<'a> Model<'a> {
 
     /// The number of bytes of one row of operator `op`: one of the equal, consecutive pieces of its output.
     pub const fn row_bytes(&self, op: &Op) -> u32 {
-        match self.value(op.output as usize).len.checked_div(op.rows) {
+        match self.value(op.output as usize).whole_len().checked_div(op.rows) {
             Some(row_bytes) => row_bytes,
             None => 0,
         }
@@ -297,8 +299,8 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The cost of one inference without interruption. Each call of `poll` that continues within an operator adds
-    /// [`CALL_COST`](crate::ops::CALL_COST).
+    /// The cost of one inference without interruption. Each call of `poll` that continues within an operator, or within
+    /// its rows of a pass, adds [`CALL_COST`](crate::ops::CALL_COST).
     ///
     /// The unit is about a multiply-accumulate; see [`Work`](crate::Work).
     pub const fn cost(&self) -> u64 {
@@ -306,10 +308,16 @@ impl<'a> Model<'a> {
         let mut i = 0;
         while i < self.op_count() {
             let op = self.op(i);
-            let preparations = if op.prepare_cost == 0 { 0 } else { op.rows.div_ceil(self.period(&op)) as u64 };
+            let passes = self.passes(i) as u64;
+            let preparations = match op.prepare_cost {
+                0 => 0,
+                _ if passes > 1 => passes,
+                _ => op.rows.div_ceil(self.period(&op)) as u64,
+            };
             let rows = op.rows as u64 * op.row_cost as u64;
             let prepared = preparations * op.prepare_cost as u64;
-            cost = cost.saturating_add(CALL_COST as u64).saturating_add(rows).saturating_add(prepared);
+            let calls = passes * CALL_COST as u64;
+            cost = cost.saturating_add(calls).saturating_add(rows).saturating_add(prepared);
             i += 1;
         }
         cost
@@ -359,19 +367,29 @@ impl<'a> Model<'a> {
         self.record(PLAN_HEADER + index * VALUE_RECORD)
     }
 
-    const fn op_record(&self, index: usize) -> &'a [u8; OP_RECORD] {
+    pub(crate) const fn op_record(&self, index: usize) -> &'a [u8; OP_RECORD] {
         self.record(self.plan.ops_at() as usize + index * OP_RECORD)
+    }
+
+    /// The place of operator `at` in a group, before the operator is checked; none past the last operator.
+    pub(crate) const fn group_of(&self, at: usize) -> Group {
+        if at >= self.op_count() {
+            return Group::NONE;
+        }
+        let record = self.op_record(at);
+        Group { before: u8_at(record, 22), after: u8_at(record, 23) }
+    }
+
+    /// The value that owns the bytes of value `index`: the value itself, or the one it is a view of.
+    pub(crate) const fn owner(&self, index: u16) -> u16 {
+        let alias = u16_at(self.value_record(index as usize), 48);
+        if alias == NONE { index } else { alias }
     }
 
     /// The live range of the value that owns the bytes of value `index`: the value itself, or the one it is a view of.
     const fn residence(&self, index: u16) -> Residence {
-        let mut owner = index;
-        let mut record = self.value_record(index as usize);
-        let alias = u16_at(record, 48);
-        if alias != NONE {
-            owner = alias;
-            record = self.value_record(owner as usize);
-        }
+        let owner = self.owner(index);
+        let record = self.value_record(owner as usize);
         Residence {
             owner,
             in_arena: u8_at(record, 0) == Place::Arena as u8,
@@ -380,7 +398,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    const fn is_input(&self, value: usize) -> bool {
+    pub(crate) const fn is_input(&self, value: usize) -> bool {
         value >= self.constant_count() && value - self.constant_count() < self.input_count()
     }
 
@@ -412,6 +430,7 @@ impl<'a> Model<'a> {
             } else if i < constants + inputs {
                 let fault = ModelError::Interface { index: (i - constants) as u16 };
                 ensure!(value.is_arena() && value.alias.is_none() && value.first == 0, fault);
+                ensure!(value.rows.is_none(), fault);
             } else if value.alias.is_none() {
                 // An operator output must come before all views.
                 ensure!(written.end == i, out_of_order);
@@ -438,7 +457,18 @@ impl<'a> Model<'a> {
         // A limit on the elements keeps index sums from wrapping on a 32-bit core.
         ensure!(elements > 0 && elements < 1 << 28, ValueFault::Length);
         ensure!(!value.dtype.is(DType::F16) || value.is_constant(), ValueFault::Record);
-        ensure!(value.len == elements * value.dtype.size(), ValueFault::Length);
+        let len = match value.rows {
+            None => value.whole_len(),
+            Some(rows) => {
+                let Some(row) = value.image_row() else { return Err(ValueFault::Rows) };
+                ensure!(value.is_arena() && value.alias.is_none(), ValueFault::Rows);
+                ensure!(rows.held <= value.shape.dim(1), ValueFault::Rows);
+                ensure!(rows.first <= rows.held && rows.step <= rows.held, ValueFault::Rows);
+                // At most the bytes of all rows.
+                row * rows.held
+            }
+        };
+        ensure!(value.len == len, ValueFault::Length);
         ensure!(value.quantization.scale >= 0.0 && value.quantization.scale.is_finite(), ValueFault::Scale);
         ensure!(value.offset.is_multiple_of(16), ValueFault::Range);
         let (from, to) = match value.place {
@@ -530,9 +560,14 @@ impl<'a> Model<'a> {
         }
         let operands = self.operands(op);
         let output = &operands.output;
-        let work = tri!(op.operator.check_operands(&operands));
+        let work = tri!(op.operator.check_operands(&operands)).moving(output);
         ensure!(op.does(&work), OpFault::Work);
         *set = set.union(op.operator.needs(&operands));
+        tri!(self.check_group(at, op, &operands, &writes.owners, &work));
+        let grouped = !op.group.is_none();
+        if grouped {
+            *set = set.with_groups();
+        }
 
         ensure!(output.alias.is_none(), OpFault::Output);
         if output.is_state() {
@@ -552,6 +587,8 @@ impl<'a> Model<'a> {
             if let Some(input) = &operands.inputs[k]
                 && input.place as u8 == output.place as u8
                 && touch(input, output)
+                // In a group, this is checked for all live values together.
+                && !grouped
             {
                 match op.operator.row_access(&operands, k) {
                     Some(access) if dies[k] && clears(&access, &work, input, output) => shares = true,
@@ -584,7 +621,7 @@ impl<'a> Model<'a> {
                     Some(workspace) => value.len == workspace.len,
                     None => work.holds_rows(value.len),
                 };
-                ensure!(value.dtype.is(DType::U8) && fits, OpFault::Scratch);
+                ensure!(value.dtype.is(DType::U8) && value.rows.is_none() && fits, OpFault::Scratch);
                 ensure!(value.first as usize == at && value.last as usize == at, OpFault::Scratch);
                 // It must not overlap the output. The inputs are live, so they are compared with it elsewhere.
                 ensure!(!output.is_arena() || !touch(&value, output), OpFault::Scratch);
@@ -667,6 +704,7 @@ impl Live {
         if writes.output == NONE && writes.scratch == NONE {
             return Ok(());
         }
+        let grouped = !model.group_of(at).is_none() && !model.is_input(writes.output as usize);
         let output = Span::of(model, writes.output);
         let scratch = Span::of(model, writes.scratch);
         let mut count = self.count;
@@ -681,7 +719,10 @@ impl Live {
                 }
                 continue;
             }
-            if span.touches(&output) && !writes.reads(span.value) {
+            if span.touches(&output)
+                && (grouped || !writes.reads(span.value))
+                && !model.may_reuse(at, output.value, span.value)
+            {
                 return Err(ModelError::Overlap { first: span.value, second: output.value });
             }
             if span.touches(&scratch) {
@@ -699,7 +740,7 @@ impl Live {
     }
 }
 
-/// The byte range of a checked arena value, and the last operator of its live range.
+/// The byte range of a checked arena value, and the last operator during which it must keep its bytes.
 #[derive(Clone, Copy)]
 struct Span {
     start: u32,
@@ -718,8 +759,11 @@ impl Span {
         }
         let record = model.value_record(index as usize);
         let start = u32_at(record, 28);
+        // The operators of a group run together, so a value that one of them is the last to read is live to their end.
+        let last = u16_at(record, 46);
+        let last = last.saturating_add(model.group_of(last as usize).after as u16);
         // The end is at most the arena's length.
-        Self { start, end: start.saturating_add(u32_at(record, 32)), last: u16_at(record, 46), value: index }
+        Self { start, end: start.saturating_add(u32_at(record, 32)), last, value: index }
     }
 
     const fn touches(&self, other: &Self) -> bool {

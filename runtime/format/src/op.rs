@@ -1,9 +1,10 @@
 //! One record of the operator table.
 
 use crate::bytes::{i32_at, put, u8_at, u16_at, u32_at};
+use crate::group::Group;
 use crate::op_set::OpSetOf;
 use crate::ops::{Attrs, MAX_INPUTS, OpCode, OpFault, Operator, Work};
-use crate::value::NONE;
+use crate::value::{NONE, Value};
 use zerocopy::FromBytes;
 
 /// The number of bytes of an operator record.
@@ -25,6 +26,8 @@ pub struct Op {
     /// Value index of the scratch value: one or more output rows, needed when the output shares memory with an input, or
     /// the operator's [`Workspace`](crate::ops::Workspace).
     pub scratch: Option<u16>,
+    /// The operator's place in a group.
+    pub group: Group,
     /// The number of rows. The bytes of a row are not stored; they follow from the output.
     pub rows: u32,
     /// Cost of one row, including that of computing it into a scratch value if there is one.
@@ -43,6 +46,7 @@ impl Op {
             count: 0,
             output,
             scratch: None,
+            group: Group::NONE,
             rows: work.rows,
             row_cost: row_cost(work, None),
             prepare_cost: work.prepare_cost,
@@ -61,6 +65,14 @@ impl Op {
     pub const fn with_scratch(mut self, scratch: u16, work: &Work) -> Self {
         self.scratch = Some(scratch);
         self.row_cost = row_cost(work, self.scratch);
+        self
+    }
+
+    /// The same operator at this place in a group, with an output that has [`Rows`](crate::Rows).
+    #[must_use]
+    pub const fn in_group(mut self, group: Group, work: &Work, output: &Value) -> Self {
+        self.group = group;
+        self.prepare_cost = work.moving(output).prepare_cost;
         self
     }
 
@@ -115,13 +127,13 @@ impl Op {
             k += 1;
         }
         let scratch = u16_at(record, 20);
-        ensure!(!CHECK || u16_at(record, 22) == 0, OpFault::Reserved);
         Ok(Self {
             operator,
             inputs,
             count,
             output: u16_at(record, 2),
             scratch: if scratch == NONE { None } else { Some(scratch) },
+            group: Group { before: u8_at(record, 22), after: u8_at(record, 23) },
             rows: u32_at(record, 24),
             row_cost: u32_at(record, 28),
             prepare_cost: u32_at(record, 92),
@@ -148,6 +160,8 @@ impl Op {
             None => NONE,
         };
         put(&mut record, 20, &scratch.to_le_bytes());
+        record[22] = self.group.before;
+        record[23] = self.group.after;
         put(&mut record, 24, &self.rows.to_le_bytes());
         put(&mut record, 28, &self.row_cost.to_le_bytes());
         let attrs = self.operator.emit();
@@ -172,6 +186,9 @@ impl Op {
         if k < MAX_INPUTS { self.inputs[k] } else { None }
     }
 }
+
+/// The attribute word of the padding above the image, of operators that move windows over it.
+const PAD: usize = 4;
 
 /// The attribute words of a record.
 const fn attributes(record: &[u8; OP_RECORD]) -> Attrs {
@@ -257,6 +274,33 @@ impl<'a> OpRecord<'a> {
         if index == NONE { None } else { Some(index) }
     }
 
+    /// The operator's place in a group.
+    #[inline]
+    pub fn group(self) -> Group {
+        let [_, _, before, after] = self.word(5).to_le_bytes();
+        Group { before, after }
+    }
+
+    /// The number of image rows from one window to the next, and the rows of padding above the image, of an operator of
+    /// this code that moves windows over its first input; `None` for any other operator.
+    pub fn window_rows(self, code: OpCode) -> Option<[u32; 2]> {
+        let stride = match code {
+            OpCode::Conv2d | OpCode::DepthwiseConv2d | OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32 => 0,
+            OpCode::AvgPool2d | OpCode::MaxPool2d | OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32 => 2,
+            _ => return None,
+        };
+        Some([self.word(8 + stride), self.word(8 + PAD)])
+    }
+
+    /// The record of the same operator, of this code, on an image with `lead` rows of padding above it.
+    pub fn with_lead(self, code: OpCode, lead: u32) -> OpWords {
+        let mut words = *self.0;
+        if self.window_rows(code).is_some() {
+            words[8 + PAD] = lead.to_le();
+        }
+        OpWords(words)
+    }
+
     /// The number of rows.
     #[inline]
     pub fn rows(self) -> u32 {
@@ -273,5 +317,16 @@ impl<'a> OpRecord<'a> {
     #[inline]
     pub fn prepare_cost(self) -> u32 {
         self.word(23)
+    }
+}
+
+/// An operator record that is not in a file: an [`OpRecord`] to change.
+#[derive(Clone, Copy, Debug)]
+pub struct OpWords([u32; OP_RECORD / 4]);
+
+impl OpWords {
+    /// The record.
+    pub const fn record(&self) -> OpRecord<'_> {
+        OpRecord(&self.0)
     }
 }

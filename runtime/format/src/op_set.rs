@@ -6,8 +6,11 @@ use crate::ops::{BlockType, OpCode};
 /// The flag of weights stored as f16.
 const F16: u16 = 1;
 
+/// The flag of groups of operators.
+const GROUPS: u16 = 2;
+
 /// The set of kernels that a model needs, or that a session supports: operators, types of block-quantized weights, and
-/// weights stored as f16. Kernels outside a session's set are not linked.
+/// weights stored as f16; and whether it runs operators in groups. What is outside a session's set is not linked.
 ///
 /// ```
 /// use tealight_format::ops::BlockType;
@@ -41,9 +44,10 @@ impl OpSet {
     pub const EMPTY: Self = Self { codes: [0; _], blocks: 0, flags: 0 };
 
     /// Every operator, with weights of every type.
-    pub const ALL: Self = Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16();
+    pub const ALL: Self = Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_groups();
 
-    /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends.
+    /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends. None runs in a
+    /// group: see [`with_groups`](Self::with_groups).
     pub const INT8: Self = Self::of(&[
         OpCode::Conv2d,
         OpCode::DepthwiseConv2d,
@@ -120,6 +124,13 @@ impl OpSet {
         self
     }
 
+    /// The same set, and operators that run in [groups](crate::Group).
+    #[must_use]
+    pub const fn with_groups(mut self) -> Self {
+        self.flags |= GROUPS;
+        self
+    }
+
     /// What is in either set.
     #[must_use]
     pub const fn union(mut self, other: Self) -> Self {
@@ -159,6 +170,11 @@ impl OpSet {
     /// Whether it contains weights stored as f16.
     pub const fn has_f16(&self) -> bool {
         self.flags & F16 != 0
+    }
+
+    /// Whether it contains operators that run in groups.
+    pub const fn has_groups(&self) -> bool {
+        self.flags & GROUPS != 0
     }
 
     /// Whether it contains an operator with preparation before some of its rows.

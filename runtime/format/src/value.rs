@@ -39,6 +39,48 @@ impl Kind {
     }
 }
 
+/// How a value is written by an operator of a [group](crate::Group): some of its rows in each pass. A row is an image
+/// row of an NHWC value with batch 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// The number of rows in memory, the latest ones; the value's height if all of them stay.
+    pub held: u32,
+    /// The number of rows that the first pass writes.
+    pub first: u32,
+    /// The number of rows that each further pass writes, until the value is complete.
+    pub step: u32,
+}
+
+impl Rows {
+    /// The number of rows written when pass `pass` ends, counted from 0, of a value of height `height`.
+    #[inline]
+    pub const fn written(&self, pass: u32, height: u32) -> u32 {
+        let all = self.first as u64 + pass as u64 * self.step as u64;
+        if all < height as u64 { all as u32 } else { height }
+    }
+
+    /// The number of rows written when pass `pass` starts.
+    #[inline]
+    pub const fn written_before(&self, pass: u32, height: u32) -> u32 {
+        match pass.checked_sub(1) {
+            Some(previous) => self.written(previous, height),
+            None => 0,
+        }
+    }
+
+    /// The first row that is in memory when `written` rows have been written.
+    #[inline]
+    pub const fn oldest(&self, written: u32) -> u32 {
+        written.saturating_sub(self.held)
+    }
+
+    /// The number of passes until all rows of a value of height `height` are written.
+    pub const fn passes(&self, height: u32) -> u32 {
+        let step = if self.step == 0 { 1 } else { self.step };
+        height.saturating_sub(self.first).div_ceil(step).saturating_add(1)
+    }
+}
+
 /// A tensor of the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Value {
@@ -52,7 +94,8 @@ pub struct Value {
     pub shape: Shape,
     /// Offset of its first byte in the file's data section (constant) or in the arena. A multiple of 16.
     pub offset: u32,
-    /// Length in bytes, without padding: number of elements times element size.
+    /// Length in bytes, without padding: number of elements times element size; for a value with [`rows`](Self::rows),
+    /// of the rows in memory.
     pub len: u32,
     /// What its integers represent; [`Quantization::NONE`] if the value is not quantized per tensor.
     pub quantization: Quantization,
@@ -64,6 +107,8 @@ pub struct Value {
     pub alias: Option<u16>,
     /// For state, the constant with its content after a reset; `None` for zeros.
     pub init: Option<u16>,
+    /// How an operator of a group writes the value; `None` for any other value.
+    pub rows: Option<Rows>,
 }
 
 const fn index(raw: u16) -> Option<u16> {
@@ -92,6 +137,7 @@ impl Value {
             last: 0,
             alias: None,
             init: None,
+            rows: None,
         }
     }
 
@@ -133,13 +179,11 @@ impl Value {
         }
         let Some((dims, _)) = dims.split_at_checked(rank) else { return None };
         let Some(shape) = Shape::new(dims) else { return None };
-        let mut i = 52;
-        while CHECK && i < VALUE_RECORD {
-            if u8_at(record, i) != 0 {
-                return None;
-            }
-            i += 1;
-        }
+        let rows = match [u32_at(record, 52), u32_at(record, 56), u32_at(record, 60)] {
+            [0, 0, 0] => None,
+            [0, ..] | [_, 0, _] | [.., 0] if CHECK => return None,
+            [held, first, step] => Some(Rows { held, first, step }),
+        };
         Some(Self {
             place,
             dtype,
@@ -152,6 +196,7 @@ impl Value {
             last: u16_at(record, 46),
             alias: index(u16_at(record, 48)),
             init: index(u16_at(record, 50)),
+            rows,
         })
     }
 
@@ -175,6 +220,11 @@ impl Value {
         put(&mut record, 46, &self.last.to_le_bytes());
         put(&mut record, 48, &raw(self.alias).to_le_bytes());
         put(&mut record, 50, &raw(self.init).to_le_bytes());
+        if let Some(Rows { held, first, step }) = self.rows {
+            put(&mut record, 52, &held.to_le_bytes());
+            put(&mut record, 56, &first.to_le_bytes());
+            put(&mut record, 60, &step.to_le_bytes());
+        }
         record
     }
 
@@ -196,6 +246,22 @@ impl Value {
     /// The offset after its last byte, in the same region as `offset`.
     pub const fn end(&self) -> u64 {
         self.offset as u64 + self.len as u64
+    }
+
+    /// The number of bytes of all elements, which may be more than are in memory at a time.
+    pub const fn whole_len(&self) -> u32 {
+        match self.shape.elements() {
+            Some(elements) => elements.saturating_mul(self.dtype.size()),
+            None => u32::MAX,
+        }
+    }
+
+    /// The number of bytes of an image row, if the value is NHWC with batch 1.
+    pub const fn image_row(&self) -> Option<u32> {
+        if self.shape.rank() != 4 || self.shape.dim(0) != 1 {
+            return None;
+        }
+        self.whole_len().checked_div(self.shape.dim(1))
     }
 }
 
@@ -262,6 +328,34 @@ impl<'a> ValueRecord<'a> {
         self.word(8)
     }
 
+    /// How an operator of a group writes the value; zeros for a value that none writes.
+    #[inline]
+    pub fn rows(self) -> Rows {
+        Rows { held: self.word(13), first: self.word(14), step: self.word(15) }
+    }
+
+    /// The number of bytes of an image row, of a value NHWC with batch 1.
+    pub fn image_row(self) -> u32 {
+        let held = self.word(13);
+        self.byte_len().checked_div(if held == 0 { self.dim(1) } else { held }).unwrap_or(0)
+    }
+
+    /// A copy of the record.
+    pub fn words(self) -> ValueWords {
+        ValueWords(*self.0)
+    }
+
+    /// The record of `count` image rows of this value, a value NHWC with batch 1, as a value of its own: those in memory
+    /// from number `from` on.
+    pub fn of_rows(self, from: u32, count: u32) -> ValueWords {
+        let mut words = *self.0;
+        let row = self.image_row();
+        words[2] = count.to_le();
+        words[7] = self.offset().wrapping_add(from.wrapping_mul(row)).to_le();
+        words[8] = count.wrapping_mul(row).to_le();
+        ValueWords(words)
+    }
+
     /// What its integers represent; [`Quantization::NONE`] if the value is not quantized per tensor.
     #[inline]
     pub fn quantization(self) -> Quantization {
@@ -272,5 +366,16 @@ impl<'a> ValueRecord<'a> {
     #[inline]
     pub fn zero_point(self) -> i32 {
         self.word(10).cast_signed()
+    }
+}
+
+/// A value record that is not in a file: a [`ValueRecord`] to change.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueWords([u32; VALUE_RECORD / 4]);
+
+impl ValueWords {
+    /// The record.
+    pub const fn record(&self) -> ValueRecord<'_> {
+        ValueRecord(&self.0)
     }
 }

@@ -56,6 +56,9 @@ impl Parts {
         let mut set = OpSet::EMPTY;
         for op in &self.ops {
             set = set.union(OpSet::of(&[op.operator.code()]));
+            if !op.group.is_none() {
+                set = set.with_groups();
+            }
             if let Some(block) = op.operator.block_type() {
                 set = set.with_blocks(&[block]);
             }

@@ -95,7 +95,7 @@ fn read_all(model: &Model<'_>) {
             [model.input(i), model.output(i)].map(|index| index.is_some_and(|index| index < model.value_count()));
         assert_eq!(known, [i < model.input_count(), i < model.output_count()]);
     }
-    let whole = cost_between(model, Position::default(), Position { op: model.op_count(), row: 0 });
+    let whole = cost_between(model, Position::default(), Position { op: model.op_count(), row: 0, pass: 0 });
     assert_eq!(model.cost(), whole);
     let _ = (model.metadata("name"), model.metadata(""), model.macs());
 }
@@ -172,7 +172,7 @@ fn poll(session: &mut Session<'_, AllOps>, choose: &mut Choices<'_>) {
         let from = session.position();
         let done = session.poll(budget).is_done();
         let model = session.model();
-        let to = if done { Position { op: model.op_count(), row: 0 } } else { session.position() };
+        let to = if done { Position { op: model.op_count(), row: 0, pass: 0 } } else { session.position() };
         let work = cost_between(model, from, to);
         assert!(work <= units.max(model.longest_row()), "{work} of a budget of {units}");
         if done {

@@ -3,6 +3,7 @@
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
+use tealight_compiler::Patch;
 use xshell::{Cmd, Shell, cmd};
 
 /// The workspace and how to run commands in it.
@@ -12,6 +13,8 @@ pub struct Context {
     pub root: PathBuf,
     /// A shell whose directory is the root.
     pub shell: Shell,
+    /// How networks from packages are compiled: whether operators may run in groups.
+    pub patch: Patch,
 }
 
 /// The environment variable by which `cargo xtask test` has programs built as its tests are.
@@ -35,7 +38,7 @@ impl Context {
         let root = root();
         let shell = Shell::new()?;
         shell.change_dir(&root);
-        Ok(Self { root, shell })
+        Ok(Self { root, shell, patch: Patch::Off })
     }
 
     /// Where fetched and generated things are kept.

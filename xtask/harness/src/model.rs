@@ -6,7 +6,7 @@ use crate::files::read;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
-use tealight_compiler::{Options, compile_tflite};
+use tealight_compiler::{Options, Patch, compile_tflite};
 use tealight_format::{DType, Model, ModelError, Quantization, Value};
 
 /// A compiled model.
@@ -56,7 +56,7 @@ impl ModelFile {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         let name = tealight_cli::visible(&name);
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("tflite") => Self::compile(&read(file)?, &name, labels, file),
+            Some("tflite") => Self::compile(&read(file)?, &name, labels, Patch::Off, file),
             Some("safetensors") => Self::from_compiled(read(file)?, &name, file),
             _ => {
                 let text = format!("{} is neither a .tflite nor a compiled .safetensors model", file.display());
@@ -66,8 +66,8 @@ impl ModelFile {
     }
 
     /// Compiles a TFLite file's bytes.
-    pub fn compile(tflite: &[u8], name: &str, labels: &[String], file: &Path) -> Result<Self> {
-        let options = Options { name: Some(name.into()), labels: labels.to_vec(), ..Options::default() };
+    pub fn compile(tflite: &[u8], name: &str, labels: &[String], patch: Patch, file: &Path) -> Result<Self> {
+        let options = Options { name: Some(name.into()), labels: labels.to_vec(), patch, ..Options::default() };
         let compiled =
             compile_tflite(tflite, &options).with_context(|| format!("{} does not compile", file.display()))?;
         Self::from_compiled(compiled.bytes, name, file)

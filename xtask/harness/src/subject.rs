@@ -75,7 +75,7 @@ pub fn subjects(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
     let rest: Vec<String> = only.iter().filter(|id| !subjects.iter().any(|own| own.id == **id)).cloned().collect();
     if only.is_empty() || !rest.is_empty() {
         for golden in golden_models(context, &rest)? {
-            let (model, groups) = golden.open()?;
+            let (model, groups) = golden.open(context.patch)?;
             let run = |group: Group| Run {
                 inputs: group.inputs.clone(),
                 inferences: group.inputs.len() / model.input_bytes().max(1),

@@ -167,6 +167,30 @@ fn a_path_outside_the_folder_works_the_same() {
     assert!(output.is_file());
 }
 
+/// Networks that gain from it are in the tests of the compiler.
+#[test]
+fn a_network_without_layers_to_run_in_passes_is_the_same_with_patch() {
+    let folder = Folder::new();
+    folder.write("net.tflite", &float_network().0);
+    let report = folder.json(&COMPILE);
+    let patched = folder.json(&["compile", "net.tflite", "-o", "auto.safetensors", "--patch", "auto", "--name", "net"]);
+    assert_eq!((patched.get("groups"), &patched["arena_bytes"]), (None, &report["arena_bytes"]));
+    assert_eq!(folder.read("net.safetensors"), folder.read("auto.safetensors"));
+    let often = ["compile", "net.tflite", "-o", "x", "--patch", "often"];
+    let mut command = Command::new(crate::common::TEALIGHT);
+    folder.program_fails(command.args(often), 2, &["off, auto, or an arena length"]);
+}
+
+#[test]
+fn inspect_shows_which_operators_run_together() {
+    let folder = Folder::new();
+    folder.write("group.safetensors", include_bytes!("../../../../tests/fuzz/seeds/group.safetensors"));
+    let group = &folder.json(&["inspect", "group.safetensors"])["groups"][0];
+    assert!(group["passes"].as_u64().unwrap() > 1 && group["last"].as_u64() > group["first"].as_u64(), "{group}");
+    let text = folder.succeeds(&["inspect", "group.safetensors"]);
+    assert!(text.contains("run together, in passes"), "{text}");
+}
+
 /// A float network of the goldens, and its inputs in a row.
 fn float_network() -> (Vec<u8>, Vec<u8>) {
     let case = float_networks().remove("network").unwrap();

@@ -20,6 +20,8 @@ pub(super) struct Scratch {
 /// work of each step.
 pub(super) fn grow(problem: &Problem, placement: &Placement, works: &[Work], len: u32) -> Vec<Scratch> {
     let mut scratch = placement.scratch.clone();
+    // Overlaps in a group need none.
+    scratch.retain(|&(overlap, _)| problem.overlaps[overlap].scratch > 0);
     scratch.sort_unstable_by_key(|&(overlap, _)| problem.overlaps[overlap].step);
     let mut by_first: Vec<usize> = (0..problem.buffers.len()).collect();
     by_first.sort_unstable_by_key(|&i| problem.buffers[i].first);

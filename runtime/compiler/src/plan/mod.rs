@@ -1,5 +1,6 @@
 //! Memory planning: every buffer in the arena gets its offset at compile time.
 
+mod group;
 mod grow;
 mod order;
 mod place;
@@ -8,6 +9,7 @@ mod search;
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::lower::operands;
+pub(crate) use group::{Grouping, strip};
 use grow::{Scratch, grow};
 use place::{ALIGN, Buffer, Overlap, Problem};
 use search::Placement;
@@ -20,6 +22,25 @@ const MAX_PAIRS: usize = 4_000_000;
 /// together they take at most about three seconds of one core of a desktop processor.
 const MAX_EFFORT: u64 = 300_000_000;
 
+/// The maximum number of groups in a plan.
+const MAX_GROUPS: usize = 4;
+
+/// The number of groups for which memory is placed thoroughly, of those that have been tried quickly.
+const THOROUGH: usize = 3;
+
+/// Which memory plans may run operators in groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patch {
+    /// None.
+    #[default]
+    Off,
+    /// The one that needs the least memory.
+    Auto,
+    /// The one of those with at most this many bytes of memory that costs least; if there is none, as
+    /// [`Auto`](Self::Auto).
+    Arena(u32),
+}
+
 /// The offsets and live ranges of everything in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryPlan {
@@ -29,6 +50,10 @@ pub(crate) struct MemoryPlan {
     pub(crate) live_ranges: Vec<Option<(u32, u32)>>,
     /// For each node, the offset and length of its scratch value, if it needs one.
     pub(crate) scratch: Vec<Option<(u32, u32)>>,
+    /// Groups of nodes, in order.
+    pub(crate) groups: Vec<Grouping>,
+    /// The node at which the most bytes are live, those that may be shared not counted twice.
+    peak: usize,
     /// Number of nodes whose output overlaps an input.
     pub(crate) overlaps: usize,
     /// Bytes of state, activations and scratch.
@@ -70,8 +95,9 @@ pub(crate) fn live_ranges(graph: &Graph) -> Vec<Option<(u32, u32)>> {
     live_ranges
 }
 
-/// Plans the memory of a lowered graph, in the order of its nodes that needs the least memory.
-pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
+/// Plans the memory of a lowered graph, in the order of its nodes that needs the least memory, with groups as `patch`
+/// asks for.
+pub(crate) fn plan_best(mut graph: Graph, works: &[Work], patch: Patch) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
     let orders = order::orders(&graph);
     let mut fewest_live = usize::MAX;
     let nodes = std::mem::take(&mut graph.nodes);
@@ -91,7 +117,7 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<
         if max > MAX_LIVE {
             continue;
         }
-        let found = plan(&graph, &works, search::search)?;
+        let found = plan(&graph, &works, &[], search::search)?;
         effort += found.effort;
         if best.as_ref().is_none_or(|(_, best)| found.arena_len < best.arena_len) {
             best = Some((order, found));
@@ -100,17 +126,72 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work]) -> Result<(Graph, Vec<
     let (order, found) = best.ok_or_else(|| too_many_live(fewest_live))?;
     let works;
     (graph.nodes, works) = ordered(&order);
+    let found = patched(&graph, &works, found, patch)?;
     Ok((graph, works, found))
 }
 
+/// The plan `found`, or one with groups of nodes if that needs less memory and `patch` asks for it.
+fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, patch: Patch) -> Result<MemoryPlan> {
+    let enough = match patch {
+        Patch::Off => return Ok(found),
+        Patch::Auto => 0,
+        Patch::Arena(len) => len,
+    };
+    let images = group::images(graph, works)?;
+    let live_ranges = live_ranges(graph);
+    let mut best = found;
+    for _ in 0..MAX_GROUPS {
+        let fits = |plan: &MemoryPlan| plan.arena_len <= enough;
+        if fits(&best) {
+            break;
+        }
+        let peak = best.peak;
+        let free = |at: usize| best.groups.iter().all(|group| !group.contains(at));
+        if peak >= graph.nodes.len() || !free(peak) {
+            break;
+        }
+        let mut tried: Vec<(u32, u64, Vec<Grouping>)> = Vec::new();
+        for candidate in group::candidates(&images, &live_ranges, peak) {
+            if !(candidate.first..=candidate.last).all(free) {
+                continue;
+            }
+            let cost = candidate.cost;
+            let mut groups = best.groups.clone();
+            groups.push(candidate);
+            groups.sort_unstable_by_key(|group| group.first);
+            let quick = plan(graph, works, &groups, search::quick)?;
+            tried.push((quick.arena_len, cost, groups));
+        }
+        // The cheapest of those that are small enough, or the smallest.
+        tried.sort_by_key(|&(len, cost, _)| if len <= enough { (enough, cost) } else { (len, cost) });
+        let mut smaller = None;
+        for (_, _, groups) in tried.into_iter().take(THOROUGH) {
+            let plan = plan(graph, works, &groups, search::search)?;
+            let least = smaller.as_ref().map_or(best.arena_len, |found: &MemoryPlan| found.arena_len);
+            if plan.arena_len < least {
+                let done = fits(&plan);
+                smaller = Some(plan);
+                if done {
+                    break;
+                }
+            }
+        }
+        match smaller {
+            Some(plan) => best = plan,
+            None => break,
+        }
+    }
+    Ok(best)
+}
+
 /// Plans the memory of a lowered graph in its own order, without a search.
-pub(crate) fn plan_fast(graph: Graph, works: &[Work]) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
-    let found = plan(&graph, works, search::by_size)?;
+pub(crate) fn plan_fast(graph: Graph, works: &[Work], _: Patch) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
+    let found = plan(&graph, works, &[], search::by_size)?;
     Ok((graph, works.to_vec(), found))
 }
 
-/// Plans the memory for one order of the nodes.
-fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Result<MemoryPlan> {
+/// Plans the memory for one order of the nodes, of which those of each group run together.
+fn plan(graph: &Graph, works: &[Work], groups: &[Grouping], search: fn(&Problem) -> Placement) -> Result<MemoryPlan> {
     let mut offsets = vec![None; graph.tensors.len()];
     let mut state_len = 0u32;
     for id in states(graph) {
@@ -122,11 +203,11 @@ fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Res
     }
     let live_ranges = live_ranges(graph);
     let owners: Vec<TensorId> = (0..graph.tensors.len()).filter(|&id| live_ranges[id].is_some()).collect();
-    let max = max_live(&live_ranges);
+    let max = max_live(&group::together(&live_ranges, groups));
     if max > MAX_LIVE {
         return Err(too_many_live(max));
     }
-    let (problem, workspaces) = problem(graph, works, &live_ranges, &owners)?;
+    let (problem, workspaces) = problem(graph, works, &live_ranges, &owners, groups)?;
     if search::pairs(&problem) > MAX_PAIRS {
         return Err(CompileError::TooLarge(format!(
             "{} tensors, too many of them live at once; split the network into several models",
@@ -162,6 +243,8 @@ fn plan(graph: &Graph, works: &[Work], search: fn(&Problem) -> Placement) -> Res
         offsets,
         live_ranges,
         scratch,
+        groups: groups.to_vec(),
+        peak: search::busiest_step(&problem) as usize,
         overlaps,
         arena_len,
         state_len,
@@ -212,17 +295,30 @@ fn problem(
     works: &[Work],
     live_ranges: &[Option<(u32, u32)>],
     owners: &[TensorId],
+    groups: &[Grouping],
 ) -> Result<(Problem, Vec<Workspace>)> {
     let mut index = vec![usize::MAX; graph.tensors.len()];
     let mut problem = Problem::default();
+    let together = group::together(live_ranges, groups);
     for &id in owners {
         index[id] = problem.buffers.len();
-        let (first, last) = live_ranges[id].unwrap_or_default();
+        let (first, last) = together[id].unwrap_or_default();
         let size = bytes(graph, id).checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;
         problem.buffers.push(Buffer { size, first, last });
     }
+    let images = if groups.is_empty() { Vec::new() } else { group::images(graph, works)? };
+    for group in groups {
+        for at in group.first..=group.last {
+            let output = index[graph.output(&graph.nodes[at])?];
+            problem.buffers[output].size = group::buffer_len(group, &images, at).ok_or_else(too_large)?;
+        }
+        problem.overlaps.extend(group::overlaps(group, &images, live_ranges, |id| index[id]));
+    }
     let mut workspaces = Vec::new();
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
+        if groups.iter().any(|group| group.contains(at)) {
+            continue;
+        }
         let NodeOp::Kernel(operator) = &node.op else { continue };
         let operands = operands(graph, node)?;
         if let Some(workspace) = operator.workspace(&operands) {

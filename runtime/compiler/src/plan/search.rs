@@ -63,6 +63,11 @@ pub(crate) fn search(problem: &Problem) -> Placement {
         climb(problem, &mut best, tries, lower_bound);
         drop_needless(problem, &mut best);
     }
+    placement(problem, best, greedy_by_size)
+}
+
+/// The placement `best`, without the overlaps that it does not use.
+fn placement(problem: &Problem, mut best: Best, greedy_by_size: u64) -> Placement {
     let instance = Instance::new(problem, &best.taken);
     let used: HashSet<usize> = instance.used(problem, &best.offsets).into_iter().collect();
     let scratch =
@@ -84,6 +89,16 @@ pub(crate) fn by_size(problem: &Problem) -> Placement {
     let Best { mut offsets, peak, .. } = first(problem, &vec![false; problem.overlaps.len()]);
     offsets.truncate(problem.buffers.len());
     Placement { offsets, scratch: Vec::new(), peak, greedy_by_size: peak }
+}
+
+/// Places in the orders that are known to work well, with all overlaps and with none: a first estimate.
+pub(crate) fn quick(problem: &Problem) -> Placement {
+    let greedy_by_size = first(problem, &vec![false; problem.overlaps.len()]).peak;
+    let mut best = first(problem, &vec![true; problem.overlaps.len()]);
+    for taken in [true, false] {
+        try_orders(problem, &vec![taken; problem.overlaps.len()], &mut best);
+    }
+    placement(problem, best, greedy_by_size)
 }
 
 /// Returns the approximate number of pairs of buffers with overlapping live ranges.
@@ -108,6 +123,15 @@ pub(crate) fn pairs(problem: &Problem) -> usize {
 
 /// Returns a lower bound of the peak: the maximum of the live bytes at a step if every allowed overlap were complete.
 fn lower_bound(problem: &Problem) -> u64 {
+    busiest_with_overlaps(problem).1
+}
+
+/// Returns the first step at which that maximum is reached.
+pub(crate) fn busiest_step(problem: &Problem) -> u32 {
+    busiest_with_overlaps(problem).0
+}
+
+fn busiest_with_overlaps(problem: &Problem) -> (u32, u64) {
     let mut saved: BTreeMap<u32, u64> = BTreeMap::new();
     for overlap in &problem.overlaps {
         let inputs = overlap.inputs.iter().map(|&(input, _)| u64::from(problem.buffers[input].size)).sum::<u64>();
@@ -119,14 +143,17 @@ fn lower_bound(problem: &Problem) -> u64 {
         events.push((buffer.last + 1, false, u64::from(buffer.size)));
     }
     events.sort_unstable();
-    let (mut live, mut lower_bound, mut events) = (0, 0, events.into_iter().peekable());
+    let (mut live, mut busiest, mut events) = (0, (0, 0), events.into_iter().peekable());
     while let Some((step, born, bytes)) = events.next() {
         live = if born { live + bytes } else { live - bytes };
         if events.peek().is_none_or(|next| next.0 > step) {
-            lower_bound = lower_bound.max(live.saturating_sub(saved.get(&step).copied().unwrap_or(0)));
+            let bytes = live.saturating_sub(saved.get(&step).copied().unwrap_or(0));
+            if bytes > busiest.1 {
+                busiest = (step, bytes);
+            }
         }
     }
-    lower_bound
+    busiest
 }
 
 /// Returns the buffers in ascending order of `key`, and where that is equal, of their index.

@@ -137,11 +137,19 @@ pub(crate) fn prepare<O: Ops>(code: OpCode, call: Call<'_>) {
 impl<'s> Call<'s> {
     /// Input `k`; an empty value for an absent one. A checked plan has every input that its operator needs.
     fn input(&self, k: usize) -> ValueRecord<'s> {
+        if let Some(strips) = self.reader.strips
+            && let Some(&input) = strips.inputs.get(k)
+        {
+            return input;
+        }
         self.reader.value(self.op.input(k))
     }
 
     /// The value that the operator writes.
     fn target(&self) -> ValueRecord<'s> {
+        if let Some(strips) = self.reader.strips {
+            return strips.output;
+        }
         self.reader.value(Some(self.op.output()))
     }
 

@@ -41,9 +41,11 @@ without_blocks!(AttentionF32);
 impl AttentionF32 {
     pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
         match (k, operands.input(4)) {
-            (0, Some(cache)) => Some(RowAccess { row_bytes: 4 * cache.shape.from_end(0), stride: 1, lead: 0 }),
+            (0, Some(cache)) => {
+                Some(RowAccess { row_bytes: 4 * cache.shape.from_end(0), stride: 1, lead: 0, extent: 1 })
+            }
             // The new keys and values are stored before the first row, so they count as one row, read first.
-            (1 | 2, _) => Some(RowAccess { row_bytes: input.len, stride: 1, lead: 0 }),
+            (1 | 2, _) => Some(RowAccess { row_bytes: input.len, stride: 1, lead: 0, extent: 1 }),
             _ => None,
         }
     }

@@ -38,8 +38,14 @@ without_blocks!(Conv2d);
 window_of_weights!(Conv2d);
 
 impl Conv2d {
-    pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
-        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        match operands.input(1) {
+            Some(weights) if k == 0 => {
+                let extent = overlap::extent(weights.shape.dim(1), self.dilation[0]);
+                overlap::windows(input, self.stride[0], self.pad[0], extent)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -152,8 +158,14 @@ without_blocks!(Conv2dF32);
 window_of_weights!(Conv2dF32);
 
 impl Conv2dF32 {
-    pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
-        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        match operands.input(1) {
+            Some(weights) if k == 0 => {
+                let extent = overlap::extent(weights.shape.dim(1), self.dilation[0]);
+                overlap::windows(input, self.stride[0], self.pad[0], extent)
+            }
+            _ => None,
+        }
     }
 }
 

@@ -145,6 +145,16 @@ pub enum OpFault {
     /// The scratch value is not an arena value of whole output rows, as many as there are at most (or of the workspace
     /// that the operator needs), with a live range of only this operator.
     Scratch,
+    /// Its place in a group does not continue that of the operator before it, or it cannot be in a group: it does not
+    /// work on image rows, has a scratch value, or its output is not complete after the last pass or is read outside of
+    /// the group without being all in memory.
+    Group,
+    /// An input that an operator of the same group writes does not have the rows in memory that this one reads: in some
+    /// pass, a row is overwritten already or not yet written.
+    Rows {
+        /// Which one.
+        operand: u8,
+    },
 }
 
 /// The number of outer dimensions whose product is the row count of an elementwise operator.

@@ -18,6 +18,8 @@ pub struct RowAccess {
     pub stride: u32,
     /// Output row y needs input rows from `y * stride - lead` on.
     pub lead: u32,
+    /// The number of input rows from there that output row y needs, those outside of the input included.
+    pub extent: u32,
 }
 
 impl RowAccess {
@@ -51,12 +53,18 @@ impl RowAccess {
     }
 }
 
-/// The access of windows over one image: input rows are image rows.
-pub(super) const fn windows(input: &Value, stride: i32, pad: i32) -> Option<RowAccess> {
-    if input.shape.dim(0) != 1 || input.shape.dim(1) == 0 || stride < 1 || pad < 0 {
+/// The access of windows of height `extent` over one image: input rows are image rows.
+pub(super) const fn windows(input: &Value, stride: i32, pad: i32, extent: u64) -> Option<RowAccess> {
+    if input.shape.dim(0) != 1 || input.shape.dim(1) == 0 || stride < 1 || pad < 0 || extent > u32::MAX as u64 {
         return None;
     }
-    Some(RowAccess { row_bytes: input.len / input.shape.dim(1), stride: stride as u32, lead: pad as u32 })
+    let row_bytes = input.whole_len() / input.shape.dim(1);
+    Some(RowAccess { row_bytes, stride: stride as u32, lead: pad as u32, extent: extent as u32 })
+}
+
+/// The height of a window of `size` taps.
+pub(super) const fn extent(size: u32, dilation: i32) -> u64 {
+    (size as u64).saturating_sub(1).saturating_mul(dilation.unsigned_abs() as u64) + 1
 }
 
 /// One input row for each output row.
@@ -65,7 +73,9 @@ pub(super) const fn in_step(input: &Value, output: &Value, outer: usize) -> Opti
         return None;
     }
     match input.shape.product(0, outer) {
-        Some(rows) if rows > 0 => Some(RowAccess { row_bytes: input.len / rows, stride: 1, lead: 0 }),
+        Some(rows) if rows > 0 => {
+            Some(RowAccess { row_bytes: input.whole_len() / rows, stride: 1, lead: 0, extent: 1 })
+        }
         _ => None,
     }
 }
@@ -80,7 +90,7 @@ pub(super) const fn row_for_row(input: &Value, output: &Value) -> Option<RowAcce
     let rows = input.shape.product(0, input.shape.rank().saturating_sub(1));
     match (rows, output.shape.product(0, output.shape.rank().saturating_sub(1))) {
         (Some(rows), Some(of_output)) if rows > 0 && rows == of_output => {
-            Some(RowAccess { row_bytes: input.len / rows, stride: 1, lead: 0 })
+            Some(RowAccess { row_bytes: input.whole_len() / rows, stride: 1, lead: 0, extent: 1 })
         }
         _ => None,
     }

@@ -37,7 +37,10 @@ without_blocks!(Pool2d);
 
 impl Pool2d {
     pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
-        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+        match k {
+            0 => overlap::windows(input, self.stride[0], self.pad[0], self.window[0].unsigned_abs() as u64),
+            _ => None,
+        }
     }
 }
 
@@ -103,7 +106,10 @@ without_blocks!(Pool2dF32);
 
 impl Pool2dF32 {
     pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
-        if k == 0 { overlap::windows(input, self.stride[0], self.pad[0]) } else { None }
+        match k {
+            0 => overlap::windows(input, self.stride[0], self.pad[0], self.window[0].unsigned_abs() as u64),
+            _ => None,
+        }
     }
 }
 

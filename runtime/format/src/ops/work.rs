@@ -32,6 +32,9 @@ const ELEMENTWISE_ROW: u64 = 2;
 /// perhaps for each row separately.
 const SCRATCH_ROW: u64 = 300;
 
+/// The cost of moving rows, in addition to that of their bytes.
+const MOVING: u32 = 30;
+
 /// The work of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
@@ -90,6 +93,16 @@ impl Work {
         self.prepare_cost = cost as u32;
         self.period = period;
         Ok(self)
+    }
+
+    /// The work of an operator of a group: before the rows of a pass, the rows of its output that stay are moved to the
+    /// start of its memory, unless all rows stay where they are.
+    pub(crate) const fn moving(mut self, output: &Value) -> Self {
+        if output.len < output.whole_len() {
+            // Less than half of the 2^32 bytes.
+            self.prepare_cost = MOVING + output.len.div_ceil(2);
+        }
+        self
     }
 
     /// Splits `output` into rows of all but its `outer` outermost dimensions. A row costs `fixed`, and `each` for every

@@ -41,7 +41,13 @@ impl Builder<'_, '_> {
         }
         for at in 0..self.steps.len() {
             let output = self.steps[at].output;
-            let sharing = if self.steps[at].scratch.is_some() { self.shared_offset(at, end, &placed) } else { None };
+            let sharing = if !self.steps[at].group.is_none() {
+                self.reused_offset(at, end, &placed)
+            } else if self.steps[at].scratch.is_some() {
+                self.shared_offset(at, end, &placed)
+            } else {
+                None
+            };
             if let Some(offset) = sharing {
                 self.parts.values[output].offset = offset;
                 placed.push(output);
@@ -57,11 +63,13 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn free(&self, i: usize, offset: u32, placed: &[usize], besides: Option<usize>) -> bool {
+    pub(super) fn free(&self, i: usize, offset: u32, placed: &[usize], besides: Option<usize>) -> bool {
         let a = Value { offset, ..self.parts.values[i] };
+        let (first, last) = self.residence(i);
         placed.iter().filter(|&&j| Some(j) != besides).all(|&j| {
             let b = self.parts.values[j];
-            let together = a.first <= b.last && b.first <= a.last;
+            let (b_first, b_last) = self.residence(j);
+            let together = first <= b_last && b_first <= last;
             !together || u64::from(a.offset) >= b.end() || u64::from(b.offset) >= a.end()
         })
     }

@@ -9,6 +9,7 @@ mod choices;
 mod convolution;
 mod damage;
 mod elementwise;
+mod group;
 mod memory;
 mod movement;
 mod product;
@@ -21,7 +22,7 @@ pub use choices::Choices;
 use crate::build::{Parts, value};
 use damage::{break_operator, break_value};
 use tealight_format::ops::{ActivationRange, Multiplier};
-use tealight_format::{DType, Kind, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
+use tealight_format::{DType, Group, Kind, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
 /// Types of operands.
 const I8: &[DType] = &[DType::I8];
@@ -73,6 +74,7 @@ struct Step {
     inputs: Vec<Option<Ref>>,
     output: usize,
     scratch: Option<usize>,
+    group: Group,
     work: Work,
 }
 
@@ -80,6 +82,8 @@ struct Builder<'c, 'b> {
     choose: &'c mut Choices<'b>,
     /// The maximum factor by which some sizes are larger than usual.
     scale: i32,
+    /// Whether some operators shall be a group.
+    grouped: bool,
     parts: Parts,
     constants: Vec<Value>,
     steps: Vec<Step>,
@@ -95,11 +99,22 @@ pub fn plan(choose: &mut Choices<'_>) -> Parts {
 /// A random plan in which some sizes are up to `scale` times as large as usual, so that work outweighs what an operator
 /// takes by itself.
 pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
-    let count = choose.between(1, 6);
+    let grouped = choose.one_in(8);
+    random_plan(choose, scale, grouped)
+}
+
+/// A random plan of operators on images, most with some of them in a group.
+pub fn grouped_plan(choose: &mut Choices<'_>) -> Parts {
+    random_plan(choose, 1, true)
+}
+
+fn random_plan(choose: &mut Choices<'_>, scale: i32, grouped: bool) -> Parts {
+    let count = choose.between(if grouped { 2 } else { 1 }, 6);
     let wrong = choose.one_in(4);
     let mut builder = Builder {
         choose,
         scale,
+        grouped,
         parts: Parts::default(),
         constants: Vec::new(),
         steps: Vec::new(),
@@ -107,13 +122,17 @@ pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
         outputs: Vec::new(),
     };
     for _ in 0..count {
-        let code = builder.choose.pick(OpCode::ALL);
+        let code = builder.choose.pick(if grouped { group::IMAGE_CODES } else { OpCode::ALL });
         builder.step(code);
-        if builder.choose.one_in(3) {
+        if builder.choose.one_in(if grouped { 12 } else { 3 }) {
             builder.view();
         }
     }
     builder.assign_live_ranges();
+    // Steps chosen at random may not be able to run together.
+    for _ in 0..if grouped { 4 } else { 0 } {
+        builder.group();
+    }
     builder.memory();
     let mut parts = builder.finish();
     if wrong {
@@ -125,9 +144,16 @@ pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
     parts
 }
 
-/// The same plan with no two values at the same place.
+/// The same plan with no two values at the same place, and without groups: each operator runs to its end.
 pub fn apart(parts: &Parts) -> Parts {
     let mut parts = parts.clone();
+    for op in parts.ops.iter_mut().filter(|op| !op.group.is_none()) {
+        // No operator that can be in a group has another preparation than moving rows.
+        (op.group, op.prepare_cost) = (Group::NONE, 0);
+    }
+    for v in parts.values.iter_mut().filter(|v| v.rows.is_some()) {
+        (v.rows, v.len) = (None, v.whole_len());
+    }
     let mut end = parts.values.iter().filter(|v| v.is_state()).map(Value::end).max().map_or(0, align16) as u32;
     for i in 0..parts.values.len() {
         // A broken alias may be the index that means none.
@@ -184,7 +210,11 @@ impl Builder<'_, '_> {
     fn image(&mut self) -> Vec<u32> {
         let channels = self.size(9);
         let mut dims = self.dims(3, 7);
-        dims[0] = self.choose.pick(&[1, 1, 1, 2, 3]);
+        if self.grouped {
+            // Rows enough for several passes.
+            dims[1] = self.size(20);
+        }
+        dims[0] = if self.grouped { 1 } else { self.choose.pick(&[1, 1, 1, 2, 3]) };
         dims.push(channels);
         at_most(8192, dims)
     }
@@ -317,7 +347,8 @@ impl Builder<'_, '_> {
         let extent = (i64::from(size) - 1) * i64::from(dilation) + 1;
         let pad = self.choose.below(extent.min(1 << 24) as u32) as i32;
         let max = (i64::from(input) + i64::from(pad) - 1) / i64::from(stride) + 1;
-        let output = self.choose.between(1, max.min(9) as i32) as u32;
+        let most = if self.grouped { 20 } else { 9 };
+        let output = self.choose.between(1, max.min(most) as i32) as u32;
         ([stride, dilation, pad], output)
     }
 
@@ -392,12 +423,16 @@ impl Builder<'_, '_> {
                 return;
             }
         };
-        if self.parts.values[output].is_arena() && self.choose.one_in(2) {
+        if self.parts.values[output].is_arena() && self.choose.one_in(if self.grouped { 5 } else { 2 }) {
             self.outputs.push(output);
         }
-        self.steps.push(Step { operator, inputs, output, scratch: None, work });
+        self.steps.push(Step { operator, inputs, output, scratch: None, group: Group::NONE, work });
         let workspace = operator.workspace(&operands);
         let shareable = (0..8).any(|k| operator.row_access(&operands, k).is_some());
+        // An operator of a group has no scratch value.
+        if self.grouped && !self.choose.one_in(6) {
+            return;
+        }
         if self.choose.one_in(if shareable { 2 } else { 8 }) || (workspace.is_some() && !self.choose.one_in(16)) {
             let rows = if self.choose.one_in(16) { work.rows } else { 1 + self.choose.below(work.rows.min(4)) };
             let rows = work.row_bytes.saturating_mul(rows);
@@ -464,7 +499,10 @@ impl Builder<'_, '_> {
         for step in &steps {
             let inputs: Vec<Option<u16>> = step.inputs.iter().map(|i| i.map(index)).collect();
             let scratch = step.scratch.map(|i| index(Ref::Value(i)));
-            let op = Op::new(step.operator, &inputs, index(Ref::Value(step.output)), &step.work);
+            let mut op = Op::new(step.operator, &inputs, index(Ref::Value(step.output)), &step.work);
+            if !step.group.is_none() {
+                op = op.in_group(step.group, &step.work, &parts.values[step.output]);
+            }
             parts.ops.push(scratch.map_or(op, |scratch| op.with_scratch(scratch, &step.work)));
         }
         parts.outputs = outputs.into_iter().map(|i| index(Ref::Value(i))).collect();

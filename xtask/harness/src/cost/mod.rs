@@ -169,7 +169,7 @@ fn polls(session: &mut OwnedSession, kind: Kind, choose: &mut impl Iterator<Item
             Kind::Random => word(choose) % (cost / 4 + 2),
         };
         let progress = session.poll(if budget == LAYER { Budget::layer() } else { Budget::macs(budget) });
-        let end = Position { op: session.model().op_count(), row: 0 };
+        let end = Position { op: session.model().op_count(), row: 0, pass: 0 };
         let to = if progress.is_done() { end } else { session.position() };
         polls.push(Poll { budget, from, to, instructions: 0 });
         if progress.is_done() {

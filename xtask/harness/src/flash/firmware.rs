@@ -79,7 +79,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("my firmware.elf");
         let args = FlashArgs { image: Some(file.clone()), ..FlashArgs::default() };
-        let context = Context { root: folder.path().into(), shell: xshell::Shell::new().unwrap() };
+        let context = Context {
+            root: folder.path().into(),
+            shell: xshell::Shell::new().unwrap(),
+            patch: tealight_compiler::Patch::Off,
+        };
         assert!(format!("{:#}", Firmware::of(&context, &args).err().unwrap()).contains("my firmware.elf"));
         std::fs::write(&file, b"an image").unwrap();
         let firmware = Firmware::of(&context, &args).unwrap();

@@ -30,7 +30,11 @@ mod tests {
     #[test]
     fn the_last_of_several_boards_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let context = Context { root: folder.path().into(), shell: xshell::Shell::new().unwrap() };
+        let context = Context {
+            root: folder.path().into(),
+            shell: xshell::Shell::new().unwrap(),
+            patch: tealight_compiler::Patch::Off,
+        };
         assert_eq!(board(&context), None);
         for id in ["pico", "microbit"] {
             remember(&context, &crate::board::find(&crate::context::root(), id).unwrap()).unwrap();

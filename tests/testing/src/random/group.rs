@@ -1,0 +1,132 @@
+//! Groups: consecutive steps that run together in passes, with the rows of their outputs.
+
+use super::{Builder, Ref};
+use tealight_format::{Group, OpCode, Operands, Reading, Reuse, Rows, Schedule};
+
+/// Operators that can be in a group.
+pub(super) const IMAGE_CODES: &[OpCode] = &[
+    OpCode::Conv2d,
+    OpCode::DepthwiseConv2d,
+    OpCode::AvgPool2d,
+    OpCode::MaxPool2d,
+    OpCode::Add,
+    OpCode::Mul,
+    OpCode::Lookup,
+    OpCode::Conv2dF32,
+    OpCode::DepthwiseConv2dF32,
+    OpCode::MaxPool2dF32,
+    OpCode::AddF32,
+    OpCode::UnaryF32,
+];
+
+impl Builder<'_, '_> {
+    fn operands(&self, at: usize) -> Operands {
+        let step = &self.steps[at];
+        Operands {
+            inputs: core::array::from_fn(|k| step.inputs.get(k).copied().flatten().map(|i| self.get(i))),
+            count: step.inputs.len(),
+            output: self.parts.values[step.output],
+        }
+    }
+
+    /// Makes some consecutive steps a group, if there are any that can be one.
+    pub(super) fn group(&mut self) {
+        if self.steps.len() < 2 || self.steps.iter().any(|step| !step.group.is_none()) {
+            return;
+        }
+        let first = self.choose.below(self.steps.len() as u32 - 1) as usize;
+        let last = first + 1 + self.choose.below((self.steps.len() - first - 1) as u32) as usize;
+        let Some(schedules) = self.schedules(first, last) else { return };
+        for (at, schedule) in (first..=last).zip(schedules) {
+            let v = &mut self.parts.values[self.steps[at].output];
+            v.len = v.image_row().unwrap_or(0) * schedule.rows.held;
+            v.rows = Some(schedule.rows);
+            self.steps[at].group = Group { before: (at - first) as u8, after: (last - at) as u8 };
+        }
+    }
+
+    /// The rows of the outputs of steps `first` to `last`: what the later ones need, and sometimes more, or less.
+    fn schedules(&mut self, first: usize, last: usize) -> Option<Vec<Schedule>> {
+        let mut schedules: Vec<Option<Schedule>> = vec![None; self.steps.len()];
+        for at in (first..=last).rev() {
+            let operands = self.operands(at);
+            let output = operands.output;
+            let (height, index) = (output.shape.dim(1), self.steps[at].output);
+            let is_image = output.image_row().is_some() && output.is_arena() && self.steps[at].work.rows == height;
+            if !is_image || self.steps[at].scratch.is_some() || !self.steps[at].operator.can_group(&operands) {
+                return None;
+            }
+            let mut readings = Vec::new();
+            for (reader, schedule) in schedules.iter().enumerate().take(last + 1).skip(at + 1) {
+                let operands = self.operands(reader);
+                for (k, input) in self.steps[reader].inputs.iter().enumerate() {
+                    if *input == Some(Ref::Value(index)) {
+                        readings.push((self.steps[reader].operator.row_access(&operands, k)?, (*schedule)?));
+                    }
+                }
+            }
+            let own = self.choose.between(1, 3) as u32;
+            let slack = if self.choose.one_in(4) { self.choose.between(-1, 2) } else { 0 };
+            let first_rows = readings.iter().map(|(access, output)| {
+                ((output.rows.first - 1).saturating_mul(access.stride)).saturating_add(access.extent) - access.lead
+            });
+            let step = readings.iter().map(|(access, output)| output.rows.step.saturating_mul(access.stride));
+            let clamped = |rows: u32| rows.saturating_add_signed(slack).clamp(1, height);
+            let rows = Rows {
+                held: height,
+                first: clamped(first_rows.max().unwrap_or(own)),
+                step: clamped(step.max().unwrap_or(own)),
+            };
+            let mut schedule = Schedule { rows, height };
+            let held = readings.iter().map(|&(access, output)| Reading { access, input: schedule, output }.held());
+            let held = held.map(|held| held.unwrap_or(1)).max().unwrap_or(1).max(rows.first).max(rows.step);
+            let read_later = usize::from(output.last) > last;
+            let less = u32::from(held > rows.first.max(rows.step) && self.choose.one_in(3));
+            schedule.rows.held = if read_later { height } else { held.min(height).saturating_sub(less).max(1) };
+            schedules[at] = Some(schedule);
+        }
+        schedules.into_iter().skip(first).take(last + 1 - first).collect()
+    }
+
+    /// The first and the last step during which value `i` must keep its bytes.
+    pub(super) fn residence(&self, i: usize) -> (usize, usize) {
+        let v = self.parts.values[i];
+        let group = |at: u16| self.steps.get(usize::from(at)).map_or(Group::NONE, |step| step.group);
+        let (first, last) = (usize::from(v.first), usize::from(v.last));
+        (first - usize::from(group(v.first).before), last + usize::from(group(v.last).after))
+    }
+
+    /// Where the output of step `at` of a group may lie over an input that dies in the group's first step.
+    pub(super) fn reused_offset(&mut self, at: usize, lowest: u32, placed: &[usize]) -> Option<u32> {
+        let group = self.steps[at].group;
+        let first = at - usize::from(group.before);
+        let last = self.parts.values[self.steps[at + usize::from(group.after)].output].schedule()?.last();
+        let (reader, operands) = (&self.steps[first], self.operands(first));
+        let output = self.parts.values[self.steps[at].output];
+        for (k, input) in reader.inputs.iter().enumerate() {
+            let Some(Ref::Value(i)) = *input else { continue };
+            let base = self.base(i);
+            let v = self.parts.values[base];
+            let Some(access) = reader.operator.row_access(&operands, k) else { continue };
+            if usize::from(v.last) != first || !placed.contains(&base) {
+                continue;
+            }
+            let reuse = Reuse {
+                access,
+                input_rows: self.get(Ref::Value(i)).len / access.row_bytes,
+                reader: operands.output.schedule()?,
+                output: output.schedule()?,
+                row_bytes: output.image_row()?,
+                by_reader: at == first,
+                last,
+            };
+            let distance = u32::try_from(reuse.distance()).ok()?.next_multiple_of(16);
+            let offset = v.offset.checked_sub(distance).filter(|&offset| offset >= lowest);
+            let Some(offset) = offset else { continue };
+            if self.free(self.steps[at].output, offset, placed, Some(base)) {
+                return Some(offset);
+            }
+        }
+        None
+    }
+}

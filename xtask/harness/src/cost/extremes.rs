@@ -40,12 +40,17 @@ fn state(dtype: DType, dims: &[u32], bytes: Vec<u8>) -> Operand {
 }
 
 /// The model of `operator` on these inputs. Its rows go through a scratch row if `scratch`.
-pub(crate) fn one(
+fn one(name: &str, operator: Operator, operands: Vec<Operand>, output: (DType, &[u32]), scratch: bool) -> Extreme {
+    with_scratch_rows(name, operator, operands, output, u32::from(scratch))
+}
+
+/// The model of `operator` on these inputs. Its rows go through a scratch value for so many rows, or none.
+pub(crate) fn with_scratch_rows(
     name: &str,
     operator: Operator,
     operands: Vec<Operand>,
     output: (DType, &[u32]),
-    scratch: bool,
+    scratch_rows: u32,
 ) -> Extreme {
     let mut parts = Parts::default();
     let (mut inputs, mut input) = (Vec::new(), Vec::new());
@@ -91,7 +96,7 @@ pub(crate) fn one(
     let rows = parts.ops[0].rows;
     let row = match operator {
         Operator::FullyConnectedBlock(layer) => Some(layer.block.activations().bytes()),
-        _ => scratch.then(|| output.len / rows),
+        _ => (scratch_rows > 0).then(|| output.len / rows * scratch_rows.min(rows)),
     };
     if let Some(row) = row {
         parts.values.push(place(Place::Arena, DType::U8, &[row], (0, 0)));

@@ -1,0 +1,350 @@
+//! Layers with inputs, made to be counted: of the shapes that networks have, and of random plans.
+
+use crate::cost::extremes::{Extreme, channels, constant, floats, input, with_scratch_rows};
+use tealight_format::ops::{
+    ActivationRange, AddSub, BinaryF32, Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32, Dequantize,
+    FullyConnected, FullyConnectedF32, Multiplier, Pool2d, Quantize, Softmax, UnaryF32, UnaryFunction,
+};
+use tealight_format::{DType, Model, Operator};
+use tealight_testing::random::{self, Choices};
+
+/// How many random plans.
+const PLANS: u32 = 600;
+
+/// Layers above this take too long in an emulator.
+const MOST_MACS: u32 = 400_000;
+
+/// The same for layers in floating-point, which some cores compute without instructions for it.
+const MOST_FLOAT_MACS: u32 = 60_000;
+
+/// A generated model with an input.
+#[derive(Debug)]
+pub struct Generated {
+    pub(super) id: String,
+    pub(super) file: Vec<u8>,
+    pub(super) input: Vec<u8>,
+}
+
+/// Makes a layer, or nothing if the sizes that it drew are too large.
+type Make = fn(&mut Random) -> Option<Extreme>;
+
+/// The kinds of layers, and how often each is drawn.
+const KINDS: &[(u32, Make)] = &[
+    (2000, convolution),
+    (600, convolution_f32),
+    (1500, depthwise),
+    (300, depthwise_f32),
+    (400, depthwise_with_multiplier),
+    (600, product),
+    (200, product_f32),
+    (400, pool),
+    (800, elementwise),
+];
+
+/// Layers of the shapes that networks have, and random plans with every operator.
+pub fn generate() -> Vec<Generated> {
+    let mut random = Random(1);
+    let mut all = Vec::new();
+    for &(count, make) in KINDS {
+        for _ in 0..count {
+            if let Some(Extreme { name, parts, input }) = make(&mut random) {
+                all.push(Generated { id: format!("{name} {}", all.len()), file: parts.file(), input });
+            }
+        }
+    }
+    for seed in 0..PLANS {
+        let bytes: Vec<u8> = (0..1500).map(|_| random.below(256) as u8).collect();
+        let file = random::plan_of(&mut Choices::new(&bytes), [1, 2, 4, 8][seed as usize % 4]).file();
+        let Ok(model) = Model::parse(&file) else { continue };
+        if model.cost() > 2_000_000 || model.op_count() == 0 {
+            continue;
+        }
+        let len: u32 = model.inputs().map(|value| model.value(value).len).sum();
+        all.push(Generated { id: format!("plan {seed}"), input: vec![0; len as usize], file });
+    }
+    all
+}
+
+fn pick<const N: usize>(random: &mut Random, from: [u32; N]) -> u32 {
+    from[random.below(N as u32) as usize]
+}
+
+/// The sizes of a convolution that a network may have.
+struct Shape {
+    image: [u32; 2],
+    output: [u32; 2],
+    kernel: [u32; 2],
+    stride: u32,
+    pad: [u32; 2],
+    /// How many rows are computed at a time, which a scratch value holds; 0 for all.
+    scratch_rows: u32,
+}
+
+impl Shape {
+    fn random(random: &mut Random) -> Self {
+        let kernel = match random.below(8) {
+            0..3 => [1, 1],
+            3..5 => [3, 3],
+            5 => [random.below(10) + 1, random.below(8) + 1],
+            6 => [random.below(9) + 1, 1],
+            _ => [1, pick(random, [3, 5, 8, 9])],
+        };
+        let stride = 1 + random.below(2);
+        let same = random.below(3) > 0;
+        let image = if random.below(4) == 0 {
+            let column = random.below(2) as usize;
+            let mut image = [kernel[0], kernel[1]];
+            image[column] = kernel[column].max(pick(random, [13, 29, 49, 61, 98, 128]));
+            image
+        } else {
+            [0, 1].map(|i| kernel[i].max(pick(random, [1, 2, 3, 4, 5, 6, 7, 10, 12, 14, 16, 24, 25, 32, 48, 49])))
+        };
+        let output = [0, 1].map(|i| if same { image[i].div_ceil(stride) } else { (image[i] - kernel[i]) / stride + 1 });
+        let pad =
+            [0, 1].map(|i| if same { ((output[i] - 1) * stride + kernel[i]).saturating_sub(image[i]) / 2 } else { 0 });
+        Self { image, output, kernel, stride, pad, scratch_rows: pick(random, [0, 0, 0, 0, 0, 1, 1, 2, 3, 4]) }
+    }
+
+    fn outputs(&self) -> u32 {
+        self.output[0] * self.output[1]
+    }
+
+    fn taps(&self) -> u32 {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    fn input(&self, depth: u32) -> [u32; 4] {
+        [1, self.image[0], self.image[1], depth]
+    }
+
+    fn output(&self, depth: u32) -> [u32; 4] {
+        [1, self.output[0], self.output[1], depth]
+    }
+
+    fn conv2d(&self) -> Conv2d {
+        Conv2d {
+            stride: [self.stride as i32; 2],
+            dilation: [1, 1],
+            pad: self.pad.map(|pad| pad as i32),
+            activation: ActivationRange::FULL,
+        }
+    }
+
+    fn conv2d_f32(&self) -> Conv2dF32 {
+        let Conv2d { stride, dilation, pad, .. } = self.conv2d();
+        Conv2dF32 { stride, dilation, pad, activation: UNBOUNDED }
+    }
+}
+
+const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+fn bytes(random: &mut Random, len: u32) -> Vec<u8> {
+    (0..len).map(|_| random.below(256) as u8).collect()
+}
+
+fn numbers(random: &mut Random, len: u32) -> Vec<u8> {
+    floats((0..len).map(|_| random.below(4001) as f32 / 1000.0 - 2.0))
+}
+
+/// What a ReLU may leave: zeros are half of all, or there are none. Cores without floating-point instructions take less
+/// for a product with zero.
+fn activations(random: &mut Random, len: u32) -> Vec<u8> {
+    let lowest = pick(random, [0, 2000]) as f32 / 1000.0;
+    floats((0..len).map(|_| (random.below(4001) as f32 / 1000.0 - lowest).max(0.0)))
+}
+
+fn halves(random: &mut Random, len: u32) -> Vec<u8> {
+    (0..len).flat_map(|_| (0x3000 | random.below(0x0c00) as u16).to_le_bytes()).collect()
+}
+
+fn input_channels(random: &mut Random) -> u32 {
+    pick(random, [1, 1, 2, 3, 6, 8, 8, 10, 12, 16, 16, 20, 24, 32, 32, 40, 48, 64, 64, 80, 96, 128, 256])
+}
+
+fn output_channels(random: &mut Random) -> u32 {
+    pick(random, [1, 2, 3, 4, 6, 8, 8, 10, 12, 16, 16, 20, 24, 30, 32, 32, 48, 64, 64, 80, 96, 128, 256])
+}
+
+/// A convolution in int8.
+fn convolution(random: &mut Random) -> Option<Extreme> {
+    let shape = Shape::random(random);
+    let (depth, outputs) = (input_channels(random), output_channels(random));
+    if shape.outputs() * outputs * shape.taps() * depth > MOST_MACS {
+        return None;
+    }
+    let (input_dims, weights) = (shape.input(depth), [outputs, shape.kernel[0], shape.kernel[1], depth]);
+    let operands = vec![
+        input(DType::I8, &input_dims, bytes(random, input_dims.iter().product())),
+        constant(DType::I8, &weights, bytes(random, weights.iter().product())),
+        constant(DType::I32, &[outputs, 3], channels(outputs)),
+    ];
+    let output = (DType::I8, &shape.output(outputs)[..]);
+    Some(with_scratch_rows("Conv2d", Operator::Conv2d(shape.conv2d()), operands, output, shape.scratch_rows))
+}
+
+/// A convolution in f32, with weights in f32 or f16.
+fn convolution_f32(random: &mut Random) -> Option<Extreme> {
+    let shape = Shape::random(random);
+    let (depth, outputs) = (input_channels(random), output_channels(random));
+    if shape.outputs() * outputs * shape.taps() * depth > MOST_FLOAT_MACS {
+        return None;
+    }
+    let (input_dims, weights) = (shape.input(depth), [outputs, shape.kernel[0], shape.kernel[1], depth]);
+    let count = weights.iter().product();
+    let (stored, values) =
+        if random.below(3) > 0 { (DType::F32, numbers(random, count)) } else { (DType::F16, halves(random, count)) };
+    let operands = vec![
+        input(DType::F32, &input_dims, activations(random, input_dims.iter().product())),
+        constant(stored, &weights, values),
+        constant(DType::F32, &[outputs], numbers(random, outputs)),
+    ];
+    let output = (DType::F32, &shape.output(outputs)[..]);
+    let operator = Operator::Conv2dF32(shape.conv2d_f32());
+    Some(with_scratch_rows("Conv2dF32", operator, operands, output, shape.scratch_rows))
+}
+
+/// A depthwise convolution in int8.
+fn depthwise(random: &mut Random) -> Option<Extreme> {
+    let depth = pick(random, [1, 3, 4, 8, 8, 10, 12, 16, 16, 20, 24, 32, 32, 40, 48, 64, 64, 80, 96, 128, 192, 256]);
+    depthwise_of(random, depth, 1)
+}
+
+/// A depthwise convolution in int8 with several outputs for each input channel.
+fn depthwise_with_multiplier(random: &mut Random) -> Option<Extreme> {
+    let depth = pick(random, [1, 1, 1, 3, 8, 16]);
+    let multiplier = pick(random, [2, 3, 4, 8, 8, 16, 24]);
+    depthwise_of(random, depth, multiplier)
+}
+
+fn depthwise_of(random: &mut Random, depth: u32, multiplier: u32) -> Option<Extreme> {
+    let shape = Shape::random(random);
+    let outputs = depth * multiplier;
+    if shape.outputs() * outputs * shape.taps() > MOST_MACS / 3 {
+        return None;
+    }
+    let (input_dims, weights) = (shape.input(depth), [1, shape.kernel[0], shape.kernel[1], outputs]);
+    let operands = vec![
+        input(DType::I8, &input_dims, bytes(random, input_dims.iter().product())),
+        constant(DType::I8, &weights, bytes(random, weights.iter().product())),
+        constant(DType::I32, &[outputs, 3], channels(outputs)),
+    ];
+    let output = (DType::I8, &shape.output(outputs)[..]);
+    let operator = Operator::DepthwiseConv2d(DepthwiseConv2d(shape.conv2d()));
+    Some(with_scratch_rows("DepthwiseConv2d", operator, operands, output, shape.scratch_rows))
+}
+
+/// A depthwise convolution in f32.
+fn depthwise_f32(random: &mut Random) -> Option<Extreme> {
+    let shape = Shape::random(random);
+    let depth = pick(random, [1, 3, 4, 8, 12, 16, 24, 32, 64, 96, 128]);
+    if shape.outputs() * depth * shape.taps() > MOST_FLOAT_MACS {
+        return None;
+    }
+    let (input_dims, weights) = (shape.input(depth), [1, shape.kernel[0], shape.kernel[1], depth]);
+    let operands = vec![
+        input(DType::F32, &input_dims, activations(random, input_dims.iter().product())),
+        constant(DType::F32, &weights, numbers(random, weights.iter().product())),
+        constant(DType::F32, &[depth], numbers(random, depth)),
+    ];
+    let output = (DType::F32, &shape.output(depth)[..]);
+    let operator = Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(shape.conv2d_f32()));
+    Some(with_scratch_rows("DepthwiseConv2dF32", operator, operands, output, shape.scratch_rows))
+}
+
+/// A matrix-vector product in int8.
+fn product(random: &mut Random) -> Option<Extreme> {
+    let depth = pick(random, [1, 3, 8, 12, 16, 20, 24, 32, 64, 80, 96, 100, 128, 192, 256, 384, 640, 768, 1024, 4000]);
+    let units = pick(random, [1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 20, 24, 32, 35, 64, 96, 128, 192, 640]);
+    if depth * units > MOST_MACS / 4 {
+        return None;
+    }
+    let layer = FullyConnected { weights_zero_point: 0, activation: ActivationRange::FULL };
+    let operands = vec![
+        input(DType::I8, &[1, depth], bytes(random, depth)),
+        constant(DType::I8, &[units, depth], bytes(random, units * depth)),
+        constant(DType::I32, &[units, 3], channels(units)),
+    ];
+    let output = (DType::I8, &[1, units][..]);
+    Some(with_scratch_rows("FullyConnected", Operator::FullyConnected(layer), operands, output, 0))
+}
+
+/// A matrix-vector product in f32.
+fn product_f32(random: &mut Random) -> Option<Extreme> {
+    let depth = pick(random, [1, 3, 8, 16, 20, 32, 64, 100, 128, 256, 640]);
+    let units = pick(random, [1, 2, 4, 5, 8, 10, 12, 16, 32, 64, 128]);
+    if depth * units > MOST_FLOAT_MACS {
+        return None;
+    }
+    let operands = vec![
+        input(DType::F32, &[1, depth], activations(random, depth)),
+        constant(DType::F32, &[units, depth], numbers(random, units * depth)),
+        constant(DType::F32, &[units], numbers(random, units)),
+    ];
+    let operator = Operator::FullyConnectedF32(FullyConnectedF32 { activation: UNBOUNDED });
+    Some(with_scratch_rows("FullyConnectedF32", operator, operands, (DType::F32, &[1, units]), 0))
+}
+
+/// Average or maximum pooling.
+fn pool(random: &mut Random) -> Option<Extreme> {
+    let shape = Shape::random(random);
+    let depth = pick(random, [1, 3, 8, 16, 24, 32, 64, 80, 128, 256]);
+    let (input_dims, conv) = (shape.input(depth), shape.conv2d());
+    if shape.outputs() * depth * shape.taps() > MOST_MACS / 4 {
+        return None;
+    }
+    let pool = Pool2d {
+        window: shape.kernel.map(|size| size as i32),
+        stride: conv.stride,
+        pad: conv.pad,
+        activation: ActivationRange::FULL,
+    };
+    let operator = if random.below(2) == 0 { Operator::AvgPool2d(pool) } else { Operator::MaxPool2d(pool) };
+    let operands = vec![input(DType::I8, &input_dims, bytes(random, input_dims.iter().product()))];
+    Some(with_scratch_rows("Pool2d", operator, operands, (DType::I8, &shape.output(depth)), shape.scratch_rows))
+}
+
+/// An operator that computes each element from those at the same place, or softmax.
+fn elementwise(random: &mut Random) -> Option<Extreme> {
+    let depth = pick(random, [1, 2, 4, 7, 10, 12, 16, 35, 64, 128, 600, 3000]);
+    let dims = [pick(random, [1, 1, 1, 2, 5]), depth];
+    let len = dims[0] * dims[1];
+    let int8 = |random: &mut Random| input(DType::I8, &dims, bytes(random, len));
+    let real = |random: &mut Random| input(DType::F32, &dims, activations(random, len));
+    let sum = AddSub {
+        left_shift: 20,
+        a: Multiplier::new(1 << 30, 0),
+        b: Multiplier::new(1_500_000_000, -1),
+        output: Multiplier::new(1_200_000_000, -18),
+        activation: ActivationRange::FULL,
+    };
+    let (operator, operands, output) = match random.below(7) {
+        0 => (Operator::Add(sum), vec![int8(random), int8(random)], DType::I8),
+        1 => {
+            let operator = Operator::AddF32(BinaryF32 { activation: UNBOUNDED });
+            (operator, vec![real(random), real(random)], DType::F32)
+        }
+        2 => (Operator::Quantize(Quantize), vec![real(random)], DType::I8),
+        3 => (Operator::Dequantize(Dequantize), vec![int8(random)], DType::F32),
+        4 => {
+            let function = [UnaryFunction::Logistic, UnaryFunction::Tanh, UnaryFunction::Exp][random.below(3) as usize];
+            (Operator::UnaryF32(UnaryF32 { function }), vec![real(random)], DType::F32)
+        }
+        _ => {
+            // An input whose steps are of 0.1, as far as e^-x is not 0 in 8 bits.
+            let softmax = Softmax { input_multiplier: 1_717_986_918, input_left_shift: 22, diff_min: -248 };
+            (Operator::Softmax(softmax), vec![int8(random)], DType::I8)
+        }
+    };
+    Some(with_scratch_rows("elementwise", operator, operands, (output, &dims), pick(random, [0, 0, 0, 1])))
+}
+
+/// The same for all: a linear congruential generator (Knuth, "Seminumerical Algorithms", table 1 of 3.3.4, line 16).
+#[derive(Debug)]
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, n: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ((self.0 >> 33) % u64::from(n)) as u32
+    }
+}

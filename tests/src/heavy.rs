@@ -250,7 +250,9 @@ pub fn repeated(model: &Model<'_>, code: OpCode, length: usize) -> Option<Vec<u8
     let life = |from: usize, to: usize| (from as u16, to as u16);
     let mut end = 0;
     let mut placed = |v: Value, life: (u16, u16)| {
-        let v = Value { offset: end, first: life.0, last: life.1, alias: None, init: None, ..v };
+        // No operator here is in a group.
+        let [alias, init] = [None; 2];
+        let v = Value { offset: end, len: v.whole_len(), first: life.0, last: life.1, alias, init, rows: None, ..v };
         end = align16(v.end()) as u32;
         v
     };

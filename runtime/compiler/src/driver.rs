@@ -6,7 +6,7 @@ use crate::ir::Op;
 use crate::ir::check::{check, check_constants};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::limit::Limit;
-use crate::options::Options;
+use crate::options::{Options, Patch};
 use crate::plan::Grouping;
 use crate::{lower, pass, plan, store, write};
 use std::cell::RefCell;
@@ -114,7 +114,7 @@ pub(crate) fn compile_graph(
 }
 
 /// A memory planner: returns the graph in the order that was planned for, with the work of each node and the plan.
-type Planner = fn(Graph, &[Work], plan::Patch) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
+type Planner = fn(Graph, &[Work], Patch) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
 
 /// Compiles a graph. Passes keep all of its outputs, but only the first `outputs` of them become outputs of the model.
 fn compile_as(

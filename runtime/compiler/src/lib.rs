@@ -122,9 +122,8 @@ pub use driver::{Compiled, InPasses, Report, compile_tflite, compile_tflite_with
 pub use ir::graph;
 pub use kind::{FileKind, kind_of, kind_of_folder};
 pub use lower::OPERATORS;
-pub use options::Options;
+pub use options::{Options, Patch};
 pub use output_file::{OutputFile, remove_unfinished, write_file};
-pub use plan::Patch;
 pub use tealight_format::ops::BlockType;
 pub use vocabulary::{Bpe, Vocabulary};
 pub use weight_type::WeightType;

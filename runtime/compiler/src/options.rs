@@ -1,9 +1,21 @@
 //! Options of a compilation.
 
-use crate::plan::Patch;
 use crate::vocabulary::Vocabulary;
 use crate::weight_type::WeightType;
 use tealight_format::ops::BlockType;
+
+/// Which memory plans may run operators in groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patch {
+    /// None.
+    #[default]
+    Off,
+    /// The one that needs the least memory.
+    Auto,
+    /// The one of those with at most this many bytes of memory that costs least; if there is none, as
+    /// [`Auto`](Self::Auto).
+    Arena(u32),
+}
 
 /// Options of a compilation.
 #[derive(Debug, Clone, Default)]

@@ -9,6 +9,7 @@ mod search;
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::lower::operands;
+use crate::options::Patch;
 pub(crate) use group::{Grouping, strip};
 use grow::{Scratch, grow};
 use place::{ALIGN, Buffer, Overlap, Problem};
@@ -27,19 +28,6 @@ const MAX_GROUPS: usize = 4;
 
 /// The number of groups for which memory is placed thoroughly, of those that have been tried quickly.
 const THOROUGH: usize = 3;
-
-/// Which memory plans may run operators in groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Patch {
-    /// None.
-    #[default]
-    Off,
-    /// The one that needs the least memory.
-    Auto,
-    /// The one of those with at most this many bytes of memory that costs least; if there is none, as
-    /// [`Auto`](Self::Auto).
-    Arena(u32),
-}
 
 /// The offsets and live ranges of everything in memory.
 #[derive(Debug, Clone)]

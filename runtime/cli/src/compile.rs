@@ -64,8 +64,8 @@ pub(crate) struct Args {
     /// off, auto, or an arena length such as 30K
     ///
     /// Between such layers, only the rows that the next one still needs are in memory, and a row of the input is free
-    /// when the first layer has read it. auto takes the schedule with the smallest arena; a length takes the one that costs
-    /// least among those whose arena is not longer. The output bits are the same. The report states what it costs. A
+    /// when the first layer has read it. auto takes the schedule with the smallest arena; a length takes the cheapest
+    /// of those whose arena is not longer. The output bits are the same. The report states what it costs. A
     /// network without such layers is compiled as with off.
     #[arg(long, value_name = "HOW", default_value = "off", value_parser = parse_patch)]
     patch: Patch,

@@ -7,13 +7,12 @@ use tealight_format::ops::BlockType;
 /// Which memory plans may run operators in groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Patch {
-    /// None.
+    /// None of them.
     #[default]
     Off,
-    /// The one that needs the least memory.
+    /// The plan with the smallest arena.
     Auto,
-    /// The one of those with at most this many bytes of memory that costs least; if there is none, as
-    /// [`Auto`](Self::Auto).
+    /// The cheapest of the plans whose arena has at most this many bytes; if there is none, as [`Auto`](Self::Auto).
     Arena(u32),
 }
 

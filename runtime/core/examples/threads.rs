@@ -111,7 +111,7 @@ fn convolutions() -> Parts {
     let mut parts = Parts { inputs: 1, ..Parts::default() };
     for ((size, stride, channels), [table, weights]) in layers.into_iter().zip(NAMES) {
         let [height, width, inputs] = shapes[shapes.len() - 1];
-        // No output channels stands for a depthwise convolution.
+        // A depthwise convolution has 0 in the place of its channels, of which it has those of its input.
         let (kernel, outputs) =
             if channels == 0 { ([1, size, size, inputs], inputs) } else { ([channels, size, size, inputs], channels) };
         let factor = [0, 1 << 30, -7].map(i32::to_le_bytes).concat();

@@ -193,7 +193,7 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
         E: Send,
     {
         self.team = None;
-        if threads.count() > 1 && self.model().cost() >= threads.least_cost() {
+        if threads.count() > 1 && self.model().cost() >= threads.min_cost {
             let team = Team::start(threads, &self.model())?;
             self.team = Some((team, poll_on_threads));
         }
@@ -249,7 +249,7 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
     /// Does as much of the inference as `budget` allows and returns; see [`Session::poll`].
     pub fn poll(&mut self, budget: Budget) -> Progress {
         #[cfg(feature = "threads")]
-        if let Some((mut team, poll)) = self.team.take_if(|(team, _)| budget.allows(team.least_cost())) {
+        if let Some((mut team, poll)) = self.team.take_if(|(team, _)| budget.allows(team.threads.min_cost)) {
             let progress = poll(self, &mut team, budget);
             self.team = Some((team, poll));
             return progress;

@@ -405,7 +405,8 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
                 self.position = next::<O>(&self.model, op, position);
                 continue;
             }
-            let mut slice = affordable::<O>(&self.model, op, position, left.saturating_sub(CALL_COST.into()));
+            let mut slice =
+                affordable::<O>(&self.model, op, position, rows_left, left.saturating_sub(CALL_COST.into()));
             if slice.rows == 0 && rows_left > 0 {
                 if !must_work {
                     return Progress::Pending;
@@ -414,14 +415,14 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
             }
             let rows = slice.rows;
             let range = row..row.saturating_add(rows);
-            let engaged =
-                !in_group::<O>(op) && offer::<O, E>(&mut self.engine, &self.model, self.memory, index, range.clone());
-            match op.code() {
-                Some(code) if in_group::<O>(op) => {
+            if in_group::<O>(op) {
+                if let Some(code) = op.code() {
                     execute_in_group::<O>(&self.model, self.memory, op, code, range, pass);
                 }
-                Some(code) if !engaged => execute::<O>(&self.model, self.memory, op, code, range),
-                _ => {}
+            } else if !offer::<O, E>(&mut self.engine, &self.model, self.memory, index, range.clone())
+                && let Some(code) = op.code()
+            {
+                execute::<O>(&self.model, self.memory, op, code, range);
             }
             must_work = false;
             left = left.saturating_sub(slice.cost).saturating_sub(CALL_COST.into());
@@ -483,10 +484,11 @@ fn period(model: &Model<'_>, op: OpRecord<'_>) -> u32 {
     rows.max(1)
 }
 
-/// The largest number of rows of `op`, from `position` on, that cost at most `left`, including their preparation.
-fn affordable<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, position: Position, left: u64) -> Slice {
+/// The largest number of the `rows_left` rows of `op`, from `position` on, that cost at most `left`, including their
+/// preparation.
+fn affordable<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, position: Position, rows_left: u32, left: u64) -> Slice {
     let row = position.row;
-    let (row_cost, rows_left) = (u64::from(op.row_cost()).max(1), rows_left::<O>(model, op, position));
+    let row_cost = u64::from(op.row_cost()).max(1);
     if in_group::<O>(op) {
         let before = if starts_pass::<O>(model, op, position) { op.prepare_cost() } else { 0 };
         let rows = affordable_rows(left.saturating_sub(before.into()), op.row_cost().max(1), rows_left);

@@ -30,11 +30,12 @@ use tealight_format::{Model, OpCode, OpRecord};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threads {
     count: usize,
-    min_cost: u64,
+    /// The minimum cost of rows that the threads share.
+    pub(crate) min_cost: u64,
 }
 
 impl Threads {
-    /// The least work that is worth waking a thread for: about 10 µs.
+    /// The minimum work that is worth waking a thread for: about 10 µs.
     const MIN_COST: u64 = 50_000;
 
     /// `count` threads; one, if it is 0.
@@ -52,16 +53,11 @@ impl Threads {
     pub const fn count(&self) -> usize {
         self.count
     }
-
-    /// The least cost of rows that the threads share.
-    pub(crate) const fn least_cost(&self) -> u64 {
-        self.min_cost
-    }
 }
 
 /// Running threads, and what they need.
 pub(crate) struct Team {
-    threads: Threads,
+    pub(crate) threads: Threads,
     pool: ThreadPool,
     /// Room for any output that lies over its own inputs.
     buffer: Vec<Align16>,
@@ -81,11 +77,6 @@ impl Team {
         let buffer = zeros(len as usize)?;
         let pool = ThreadPoolBuilder::new().num_threads(threads.count).build();
         Ok(Self { threads, pool: pool.map_err(|_| OpenError::Threads { count: threads.count })?, buffer })
-    }
-
-    /// The least cost of rows that the threads share.
-    pub(crate) const fn least_cost(&self) -> u64 {
-        self.threads.min_cost
     }
 
     /// Calls `work` on one of the threads, with an engine that shares the rows of operators among all of them. The

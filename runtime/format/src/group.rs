@@ -70,7 +70,7 @@ impl Schedule {
         self.rows.passes(self.height) as u64 - 1
     }
 
-    /// The pass, rounded down, at whose end `count` rows would be written if the height did not limit them.
+    /// The last pass at whose end at most `count` rows are written, whatever the height; 0 if there is none.
     const fn reaches(&self, count: u64) -> u64 {
         let step = if self.rows.step == 0 { 1 } else { self.rows.step };
         count.saturating_sub(self.rows.first as u64) / step as u64

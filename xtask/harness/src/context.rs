@@ -35,7 +35,14 @@ pub fn root() -> PathBuf {
 impl Context {
     /// The workspace that this xtask belongs to.
     pub fn new() -> Result<Self> {
-        let root = root();
+        Self::at(root())
+    }
+
+    /// A workspace whose root is `root`.
+    ///
+    /// # Errors
+    /// The current folder cannot be read.
+    pub fn at(root: PathBuf) -> Result<Self> {
         let shell = Shell::new()?;
         shell.change_dir(&root);
         Ok(Self { root, shell, patch: Patch::Off })

@@ -10,6 +10,7 @@ use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::lower::operands;
 use crate::options::Patch;
+use group::Image;
 pub(crate) use group::{Grouping, strip};
 use grow::{Scratch, grow};
 use place::{ALIGN, Buffer, Overlap, Problem};
@@ -83,8 +84,8 @@ pub(crate) fn live_ranges(graph: &Graph) -> Vec<Option<(u32, u32)>> {
     live_ranges
 }
 
-/// Plans the memory of a lowered graph, in the order of its nodes that needs the least memory, with groups as `patch`
-/// asks for.
+/// Plans the memory of a lowered graph, in the order of its nodes with the smallest arena, and with groups as
+/// `patch` asks for.
 pub(crate) fn plan_best(mut graph: Graph, works: &[Work], patch: Patch) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
     let orders = order::orders(&graph);
     let mut fewest_live = usize::MAX;
@@ -105,7 +106,7 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work], patch: Patch) -> Resul
         if max > MAX_LIVE {
             continue;
         }
-        let found = plan(&graph, &works, &[], search::search)?;
+        let found = plan(&graph, &works, &[], &[], search::search)?;
         effort += found.effort;
         if best.as_ref().is_none_or(|(_, best)| found.arena_len < best.arena_len) {
             best = Some((order, found));
@@ -147,16 +148,16 @@ fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, patch: Patch) -> Re
             let mut groups = best.groups.clone();
             groups.push(candidate);
             groups.sort_unstable_by_key(|group| group.first);
-            let quick = plan(graph, works, &groups, search::quick)?;
+            let quick = plan(graph, works, &images, &groups, search::quick)?;
             tried.push((quick.arena_len, cost, groups));
         }
         // The cheapest of those that are small enough, or the smallest.
         tried.sort_by_key(|&(len, cost, _)| if len <= enough { (enough, cost) } else { (len, cost) });
         let mut smaller = None;
         for (_, _, groups) in tried.into_iter().take(THOROUGH) {
-            let plan = plan(graph, works, &groups, search::search)?;
-            let least = smaller.as_ref().map_or(best.arena_len, |found: &MemoryPlan| found.arena_len);
-            if plan.arena_len < least {
+            let plan = plan(graph, works, &images, &groups, search::search)?;
+            let smallest = smaller.as_ref().map_or(best.arena_len, |found: &MemoryPlan| found.arena_len);
+            if plan.arena_len < smallest {
                 let done = fits(&plan);
                 smaller = Some(plan);
                 if done {
@@ -174,12 +175,19 @@ fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, patch: Patch) -> Re
 
 /// Plans the memory of a lowered graph in its own order, without a search.
 pub(crate) fn plan_fast(graph: Graph, works: &[Work], _: Patch) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
-    let found = plan(&graph, works, &[], search::by_size)?;
+    let found = plan(&graph, works, &[], &[], search::by_size)?;
     Ok((graph, works.to_vec(), found))
 }
 
-/// Plans the memory for one order of the nodes, of which those of each group run together.
-fn plan(graph: &Graph, works: &[Work], groups: &[Grouping], search: fn(&Problem) -> Placement) -> Result<MemoryPlan> {
+/// Plans the memory for one order of the nodes, of which those of each group run together. `images` has what must be known
+/// of the nodes for that; without groups it is not read.
+fn plan(
+    graph: &Graph,
+    works: &[Work],
+    images: &[Option<Image>],
+    groups: &[Grouping],
+    search: fn(&Problem) -> Placement,
+) -> Result<MemoryPlan> {
     let mut offsets = vec![None; graph.tensors.len()];
     let mut state_len = 0u32;
     for id in states(graph) {
@@ -195,7 +203,7 @@ fn plan(graph: &Graph, works: &[Work], groups: &[Grouping], search: fn(&Problem)
     if max > MAX_LIVE {
         return Err(too_many_live(max));
     }
-    let (problem, workspaces) = problem(graph, works, &live_ranges, &owners, groups)?;
+    let (problem, workspaces) = problem(graph, works, &live_ranges, &owners, images, groups)?;
     if search::pairs(&problem) > MAX_PAIRS {
         return Err(CompileError::TooLarge(format!(
             "{} tensors, too many of them live at once; split the network into several models",
@@ -283,6 +291,7 @@ fn problem(
     works: &[Work],
     live_ranges: &[Option<(u32, u32)>],
     owners: &[TensorId],
+    images: &[Option<Image>],
     groups: &[Grouping],
 ) -> Result<(Problem, Vec<Workspace>)> {
     let mut index = vec![usize::MAX; graph.tensors.len()];
@@ -294,13 +303,12 @@ fn problem(
         let size = bytes(graph, id).checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;
         problem.buffers.push(Buffer { size, first, last });
     }
-    let images = if groups.is_empty() { Vec::new() } else { group::images(graph, works)? };
     for group in groups {
         for at in group.first..=group.last {
             let output = index[graph.output(&graph.nodes[at])?];
-            problem.buffers[output].size = group::buffer_len(group, &images, at).ok_or_else(too_large)?;
+            problem.buffers[output].size = group::buffer_len(group, images, at).ok_or_else(too_large)?;
         }
-        problem.overlaps.extend(group::overlaps(group, &images, live_ranges, |id| index[id]));
+        problem.overlaps.extend(group::overlaps(group, images, live_ranges, |id| index[id]));
     }
     let mut workspaces = Vec::new();
     for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {

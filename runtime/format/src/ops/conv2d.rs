@@ -39,13 +39,7 @@ window_of_weights!(Conv2d);
 
 impl Conv2d {
     pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
-        match operands.input(1) {
-            Some(weights) if k == 0 => {
-                let extent = overlap::extent(weights.shape.dim(1), self.dilation[0]);
-                overlap::windows(input, self.stride[0], self.pad[0], extent)
-            }
-            _ => None,
-        }
+        overlap::filters(input, operands, k, [self.stride[0], self.pad[0], self.dilation[0]])
     }
 }
 
@@ -159,13 +153,7 @@ window_of_weights!(Conv2dF32);
 
 impl Conv2dF32 {
     pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
-        match operands.input(1) {
-            Some(weights) if k == 0 => {
-                let extent = overlap::extent(weights.shape.dim(1), self.dilation[0]);
-                overlap::windows(input, self.stride[0], self.pad[0], extent)
-            }
-            _ => None,
-        }
+        overlap::filters(input, operands, k, [self.stride[0], self.pad[0], self.dilation[0]])
     }
 }
 

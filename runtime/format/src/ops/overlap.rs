@@ -6,7 +6,7 @@
 //! row and then copied, so a row may also overwrite input that it reads itself. This is the memory reuse that Blacker
 //! et al., "Optimising TinyML with diagonal memory optimisation" (2020), describe, at the granularity of rows.
 
-use super::Work;
+use super::{Operands, Work};
 use crate::Value;
 
 /// The order in which an operator reads one input while it computes its output rows.
@@ -62,9 +62,21 @@ pub(super) const fn windows(input: &Value, stride: i32, pad: i32, extent: u64) -
     Some(RowAccess { row_bytes, stride: stride as u32, lead: pad as u32, extent: extent as u32 })
 }
 
-/// The height of a window of `size` taps.
-pub(super) const fn extent(size: u32, dilation: i32) -> u64 {
-    (size as u64).saturating_sub(1).saturating_mul(dilation.unsigned_abs() as u64) + 1
+/// The access of a convolution to its input, operand 0; `None` for any other operand `k`. Operand 1 has the filters.
+pub(super) const fn filters(
+    input: &Value,
+    operands: &Operands,
+    k: usize,
+    [stride, pad, dilation]: [i32; 3],
+) -> Option<RowAccess> {
+    match operands.input(1) {
+        Some(weights) if k == 0 => {
+            let taps = weights.shape.dim(1) as u64;
+            let extent = taps.saturating_sub(1).saturating_mul(dilation.unsigned_abs() as u64) + 1;
+            windows(input, stride, pad, extent)
+        }
+        _ => None,
+    }
 }
 
 /// One input row for each output row.

@@ -79,11 +79,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("my firmware.elf");
         let args = FlashArgs { image: Some(file.clone()), ..FlashArgs::default() };
-        let context = Context {
-            root: folder.path().into(),
-            shell: xshell::Shell::new().unwrap(),
-            patch: tealight_compiler::Patch::Off,
-        };
+        let context = Context::at(folder.path().into()).unwrap();
         assert!(format!("{:#}", Firmware::of(&context, &args).err().unwrap()).contains("my firmware.elf"));
         std::fs::write(&file, b"an image").unwrap();
         let firmware = Firmware::of(&context, &args).unwrap();

@@ -30,11 +30,7 @@ mod tests {
     #[test]
     fn the_last_of_several_boards_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let context = Context {
-            root: folder.path().into(),
-            shell: xshell::Shell::new().unwrap(),
-            patch: tealight_compiler::Patch::Off,
-        };
+        let context = Context::at(folder.path().into()).unwrap();
         assert_eq!(board(&context), None);
         for id in ["pico", "microbit"] {
             remember(&context, &crate::board::find(&crate::context::root(), id).unwrap()).unwrap();

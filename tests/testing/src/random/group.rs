@@ -68,7 +68,8 @@ impl Builder<'_, '_> {
             let own = self.choose.between(1, 3) as u32;
             let slack = if self.choose.one_in(4) { self.choose.between(-1, 2) } else { 0 };
             let first_rows = readings.iter().map(|(access, output)| {
-                ((output.rows.first - 1).saturating_mul(access.stride)).saturating_add(access.extent) - access.lead
+                let rows = (output.rows.first - 1).saturating_mul(access.stride).saturating_add(access.extent);
+                rows.saturating_sub(access.lead)
             });
             let step = readings.iter().map(|(access, output)| output.rows.step.saturating_mul(access.stride));
             let clamped = |rows: u32| rows.saturating_add_signed(slack).clamp(1, height);

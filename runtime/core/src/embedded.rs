@@ -94,12 +94,14 @@ const fn complaint(error: &ModelError) -> &'static str {
 /// | `MODEL` | the model, a static of type [`Embedded`](crate::Embedded) |
 /// | `ARENA_LEN`, `Arena` | the number of bytes that a session needs, and an [`Arena`](crate::Arena) of that size |
 /// | `Ops` | the kernels that are linked, as a type: see [`Ops`](crate::Ops) |
+/// | `STATE_LEN`, `State`, `INITIAL_STATE` | the streaming state: its bytes, an array of them, its initial content |
 /// | `Session<'m>` | a session of this model, from `Session::new(&mut arena)`; derefs to [`Session`](crate::Session) |
 /// | `Input`, `Output` | array types for the elements of the first input and of the first output |
 /// | `INPUT`, `OUTPUT` | shape and quantization of these two |
 ///
 /// Its session has `write_input(&Input)`, `read_output() -> &Output` and `output_tensor()`, the first output as a
-/// [`Tensor`](crate::Tensor). None of them can fail. [`Session::input`](crate::Session::input) and
+/// [`Tensor`](crate::Tensor), and [`state`](crate::Session::state) as `read_state() -> Option<&State>` and
+/// `write_state(&State)`. No write can fail. [`Session::input`](crate::Session::input) and
 /// [`output`](crate::Session::output) return the other inputs and outputs.
 ///
 /// ```
@@ -186,6 +188,12 @@ macro_rules! include_model {
 
             /// The exact number of bytes that a session needs.
             pub const ARENA_LEN: usize = CHECKED.arena_len();
+            /// The number of bytes of streaming state; 0 for a model without.
+            pub const STATE_LEN: usize = CHECKED.state_len();
+            /// The streaming state, to be kept while other models use the memory.
+            pub type State = [u8; STATE_LEN];
+            /// The streaming state of a new session.
+            pub const INITIAL_STATE: State = $crate::initial_state(&CHECKED);
             /// The kernels that are linked: those that the model needs.
             #[derive(Clone, Copy, Debug)]
             pub struct Ops;
@@ -215,8 +223,8 @@ macro_rules! include_model {
             pub struct Session<'m>($crate::Session<'m, Ops>);
 
             impl<'m> Session<'m> {
-                /// Creates a session that works in `arena`.
-                pub fn new(arena: &'m mut Arena) -> Self {
+                /// Creates a session that works in `arena`, an [`Arena`] or a larger one.
+                pub fn new<const N: usize>(arena: &'m mut $crate::Arena<N>) -> Self {
                     Self($crate::Session::new(&MODEL, arena))
                 }
 
@@ -228,6 +236,17 @@ macro_rules! include_model {
                 /// The first output, valid from the end of an inference to the start of the next.
                 pub fn read_output(&self) -> &Output {
                     $crate::read_output(&self.0, &ZEROS)
+                }
+
+                /// The streaming state; `None` while an inference is in progress.
+                pub fn read_state(&self) -> Option<&State> {
+                    self.0.state()?.first_chunk()
+                }
+
+                /// Abandons an inference in progress and sets the streaming state.
+                pub fn write_state(&mut self, state: &State) {
+                    // It cannot fail: the length was read from the model.
+                    let _ = self.0.set_state(state);
                 }
 
                 /// The first output with its shape and quantization.

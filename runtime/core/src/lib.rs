@@ -36,6 +36,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`Session::infer`] is the same for async tasks, and [`Session::state`] shows how several models share one memory.
+//!
 //! On a host, `OwnedSession` (feature `alloc`) takes a copy or a map of the file and allocates the memory itself. On Linux
 //! boards and hosts, several threads can share its operators (feature `threads`), with the same output bits.
 #![no_std]
@@ -52,6 +54,7 @@ mod embedded;
 mod engine;
 mod execute;
 mod group;
+mod infer;
 mod interface;
 mod linked;
 mod memory;
@@ -60,6 +63,7 @@ mod ops;
 mod owned;
 mod score;
 mod session;
+mod state;
 mod tensor;
 #[cfg(feature = "threads")]
 mod threads;
@@ -70,6 +74,7 @@ pub use embedded::Embedded;
 #[doc(hidden)]
 pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
+pub use infer::Infer;
 #[doc(hidden)]
 pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write_input};
 #[doc(hidden)]
@@ -79,6 +84,9 @@ pub use linked::{AllOps, Int8Ops, Ops};
 pub use owned::{AlignedBytes, OpenError, OwnedSession};
 pub use score::{argmax, compare_scores, top_k};
 pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
+#[doc(hidden)]
+pub use state::initial_state;
+pub use state::{StateError, shared_arena_len};
 pub use tealight_format::{
     BlockType, DType, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Quantization, Shape, Value,
 };

@@ -2,6 +2,7 @@
 
 use crate::arena::Align16;
 use crate::engine::{Engine, Kernels};
+use crate::infer::Infer;
 use crate::linked::AllOps;
 use crate::memory::range;
 use crate::session::{Budget, LoadError, Position, Progress, Session, view};
@@ -244,6 +245,11 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
     /// Runs one inference to its end, or the rest of the one in progress.
     pub fn run(&mut self) {
         while self.poll(Budget::unlimited()).is_pending() {}
+    }
+
+    /// The inference, or the rest of the one in progress, as a future; see [`Session::infer`].
+    pub const fn infer(&mut self, budget: Budget) -> Infer<'_, Self> {
+        Infer::new(self, budget)
     }
 
     /// Does as much of the inference as `budget` allows and returns; see [`Session::poll`].

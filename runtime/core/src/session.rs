@@ -5,9 +5,11 @@ use crate::embedded::Embedded;
 use crate::engine::{Engine, Kernels, offer};
 use crate::execute::execute;
 use crate::group::{execute_in_group, in_group, next, rows_left, starts_pass};
+use crate::infer::Infer;
 use crate::linked::{AllOps, Ops, paths_of_op};
 use crate::memory::range;
-use crate::tensor::{Tensor, TensorMut, copy};
+use crate::state::copy_initial;
+use crate::tensor::{Tensor, TensorMut};
 use core::fmt;
 use core::marker::PhantomData;
 use tealight_format::ops::CALL_COST;
@@ -205,9 +207,9 @@ impl Limit {
 ///
 /// `E` may compute operators in place of the kernels: see [`with_engine`](Self::with_engine).
 pub struct Session<'m, O = AllOps, E = Kernels> {
-    model: Model<'m>,
-    memory: &'m mut [u8],
-    position: Position,
+    pub(crate) model: Model<'m>,
+    pub(crate) memory: &'m mut [u8],
+    pub(crate) position: Position,
     engine: E,
     ops: PhantomData<fn() -> O>,
 }
@@ -340,17 +342,10 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
     /// Abandons an inference in progress and sets the streaming state to its initial values.
     pub fn reset(&mut self) {
         self.position = Position::default();
-        for i in self.model.constant_count()..self.model.value_count() {
-            let value = self.model.value(i);
-            if !value.is_state() || value.alias.is_some() {
-                continue;
-            }
-            let Some(state) = self.memory.get_mut(range(&value)) else { continue };
-            match value.init {
-                Some(init) => copy(self.model.constant(&self.model.value(init.into())), state),
-                None => state.fill(0),
-            }
+        if let Some(state) = self.memory.get_mut(..self.model.state_len()) {
+            state.fill(0);
         }
+        copy_initial(&self.model, self.memory);
     }
 
     /// Returns model input `i`, to be written before each inference; `None` past the last input.
@@ -374,6 +369,34 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
     /// Runs one inference to its end, or the rest of the one in progress.
     pub fn run(&mut self) {
         while self.poll(Budget::unlimited()).is_pending() {}
+    }
+
+    /// The inference, or the rest of the one in progress, as a future: it polls with `budget` and yields to the
+    /// executor's other tasks between the slices. See [`Infer`].
+    ///
+    /// ```
+    /// use core::future::Future;
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use tealight::Budget;
+    ///
+    /// tealight::include_model!(mod relu = "../tests/relu.safetensors");
+    ///
+    /// async fn task(net: &mut relu::Session<'_>) {
+    ///     net.write_input(&[-5, 0, 5]);
+    ///     net.infer(Budget::macs(1)).await;
+    ///     assert_eq!(net.read_output(), &[0, 0, 5]);
+    /// }
+    ///
+    /// let mut arena = relu::Arena::new();
+    /// let mut net = relu::Session::new(&mut arena);
+    /// // What an executor does:
+    /// let mut task = pin!(task(&mut net));
+    /// while task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() { /* other tasks */ }
+    /// ```
+    #[inline]
+    pub const fn infer(&mut self, budget: Budget) -> Infer<'_, Self> {
+        Infer::new(self, budget)
     }
 
     /// Does as much of the inference as `budget` allows and returns; starts a new inference after the last has ended.

@@ -327,8 +327,8 @@ pub(crate) fn slice_of_mut<T: FromBytes + IntoBytes + KnownLayout>(bytes: &mut [
 }
 
 /// Copies as many bytes as both hold.
-pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
-    let len = from.len().min(to.len());
+pub(crate) const fn copy(from: &[u8], to: &mut [u8]) {
+    let len = if from.len() < to.len() { from.len() } else { to.len() };
     if let (Some((from, _)), Some((to, _))) = (from.split_at_checked(len), to.split_at_mut_checked(len)) {
         to.copy_from_slice(from);
     }

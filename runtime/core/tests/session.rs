@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Waker};
 use proptest::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
 use tealight::{
     Align16, AllOps, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, OpSet, Operator, Ops, Paths,
-    Place, Position, Progress, Session, TensorError,
+    Place, Position, Progress, Session, StateError, TensorError,
 };
 use tealight_format::Quantization;
 use tealight_format::ops::{ActivationRange, CALL_COST, Conv2d, Copy, FullyConnectedBlock};
@@ -162,6 +168,71 @@ fn state_survives_a_run_and_reset_restores_it() {
         session.run();
         assert_eq!(session.output(0).unwrap().as_slice::<i8>().unwrap(), [7; 4]);
     });
+}
+
+#[test]
+fn a_session_goes_on_from_the_state_of_another() {
+    let parts = delay();
+    let step = |session: &mut Session<'_, AllOps>, input: [i8; 4]| {
+        session.input(0).unwrap().copy_from(&input).unwrap();
+        session.run();
+        session.output(0).unwrap().as_slice::<i8>().unwrap().to_vec()
+    };
+    let state = with_session(&parts, |session| {
+        assert_eq!(session.state().unwrap()[..4], [7; 4]);
+        step(session, [1, 2, 3, 4]);
+        assert!(session.poll(Budget::layer()).is_pending());
+        assert_eq!(session.state(), None, "an inference is in progress");
+        session.reset();
+        step(session, [1, 2, 3, 4]);
+        session.state().unwrap().to_vec()
+    });
+    with_session(&parts, |session| {
+        assert!(session.poll(Budget::layer()).is_pending());
+        let error = session.set_state(&state[1..]).unwrap_err();
+        assert_eq!(error, StateError { expected: state.len(), found: state.len() - 1 });
+        assert_eq!(session.position().op, 1, "nothing has changed");
+        session.set_state(&state).unwrap();
+        assert_eq!(session.position(), Position::default());
+        assert_eq!(step(session, [5, 6, 7, 8]), [1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn an_awaited_inference_yields_between_slices_and_ends_once() {
+    let expected = expected_overlapping(&image(3), &image(99));
+    with_session(&overlapping(), |session| {
+        session.input(0).unwrap().copy_from(&image(3)).unwrap();
+        session.input(1).unwrap().copy_from(&image(99)).unwrap();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        let mut context = Context::from_waker(&waker);
+        {
+            let mut dropped = session.infer(Budget::macs(500));
+            assert!(Pin::new(&mut dropped).poll(&mut context).is_pending());
+        }
+        assert_ne!(session.position(), Position::default(), "it stays where it is");
+        let mut infer = session.infer(Budget::macs(500));
+        let mut slices = 1;
+        while Pin::new(&mut infer).poll(&mut context).is_pending() {
+            slices += 1;
+            assert_eq!(wakes.0.load(Ordering::Relaxed), slices, "one for each slice that was not the last");
+        }
+        assert!(slices > 10, "{slices}");
+        assert!(Pin::new(&mut infer).poll(&mut context).is_ready(), "it does not start anew");
+        assert_eq!(session.position(), Position::default());
+        assert_eq!(session.output(0).unwrap().as_slice::<i8>().unwrap(), expected);
+    });
+}
+
+/// Counts how often a task is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -49,11 +49,26 @@ pub fn exercise(file: &[u8], limits: Limits, choose: &mut Choices<'_>) -> Outcom
         return Outcome::TooLarge;
     }
     let (first, second) = (random_inputs(&model, choose), random_inputs(&model, choose));
+    let mut state = Vec::new();
     let whole = with_session(&model, |session| {
         let one = infer(session, &first, Session::run);
+        state = session.state().unwrap().to_vec();
         let two = infer(session, &second, Session::run);
         (one, two)
     });
+    let resumed = with_session(&model, |session| {
+        session.set_state(&state).unwrap();
+        infer(session, &second, Session::run)
+    });
+    assert_eq!(resumed, whole.1, "an inference must depend on its inputs and its state only");
+    if !state.is_empty() {
+        // As one who does not know the model might set it.
+        with_session(&model, |session| {
+            state.fill_with(|| choose.word() as u8);
+            session.set_state(&state).unwrap();
+            infer(session, &first, Session::run)
+        });
+    }
     let again = with_session(&model, |session| {
         let one = infer(session, &first, |session| poll(session, choose));
         let two = infer(session, &second, |session| poll(session, choose));

@@ -8,6 +8,7 @@ use tealight_harness::budget::BudgetArgs;
 use tealight_harness::build::BuildArgs;
 use tealight_harness::cost::CostArgs;
 use tealight_harness::eval::EvalArgs;
+use tealight_harness::ffi::{self, FfiArgs};
 use tealight_harness::flash::{FlashArgs, ProbeArgs};
 use tealight_harness::fuzz::FuzzArgs;
 use tealight_harness::layout::LayoutArgs;
@@ -155,6 +156,8 @@ enum Task {
     Llm(LlmArgs),
     /// Fuzzes what reads a file, and everything that it accepts
     Fuzz(FuzzArgs),
+    /// Builds the static library and the header for programs in C, for any target, with all operators or those of one model
+    Ffi(FfiArgs),
     /// Checks that a board's firmware links no panic and no allocator
     CheckNoPanic {
         /// Board whose firmware is looked at
@@ -213,6 +216,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Layout(args) => layout::layout(&context, args),
         Task::Llm(args) => llm::llm(&context, args),
         Task::Fuzz(args) => fuzz::fuzz(&context, args),
+        Task::Ffi(args) => ffi::ffi(&context, args),
         Task::CheckNoPanic { board } => check_no_panic::check_no_panic(&context, board),
     }
 }

@@ -25,7 +25,7 @@ use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::table::{Table, table};
 use crate::{
-    check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, firmware, flash,
+    check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, ffi, firmware, flash,
     flash_check, fuzz, install, layout, llm, parsing, publish, repeat, runners,
 };
 use anyhow::{Context as _, Result, bail};
@@ -118,6 +118,7 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Boards, Extent::Usual, "examples: built, and run where an emulator can", |context, _| {
         examples::examples(context)
     }),
+    Step::new(Lane::Boards, Extent::Usual, "C interface", |context, _| ffi::check::check(context)),
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
     // It builds optimized programs for this machine, and so would wait while the step with Candle builds its own.

@@ -318,9 +318,33 @@ impl<'m, O: Ops> Session<'m, O> {
 }
 
 impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
-    /// Continues at `position`, with a model and a memory that [`load`](Session::load) has accepted before.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn resume(model: Model<'m>, memory: &'m mut [u8], position: Position, engine: E) -> Self {
+    /// Continues an inference where another session left it, without a check and without a change of the memory. It is for
+    /// code that cannot keep a session, because something else owns what the session borrows, such as a program in C.
+    ///
+    /// `model` and `memory` must be those of a session that [`load`](Session::load) created for the same `O`, and
+    /// `position` what its [`position`](Self::position) returned last. With others, outputs have no meaning; nothing is
+    /// read or written outside of `memory` and the model.
+    ///
+    /// ```
+    /// use tealight::{AllOps, Arena, Budget, Kernels, Session};
+    ///
+    /// # tealight::include_model!(static RELU = "../tests/relu.safetensors");
+    /// # let model = RELU.model();
+    /// let mut arena = Arena::<1024>::new();
+    /// let mut session = Session::<AllOps>::load(model, arena.bytes_mut())?;
+    /// session.input(0).ok_or("no input")?.copy_from(&[-5i8, 0, 5])?;
+    /// let mut position = session.position(); // the session ends here, and the arena is free again
+    /// loop {
+    ///     let mut session = Session::<AllOps>::resume(*model, arena.bytes_mut(), position, Kernels);
+    ///     if session.poll(Budget::macs(1)).is_done() {
+    ///         assert_eq!(session.output(0).ok_or("no output")?.as_slice::<i8>(), Some(&[0, 0, 5][..]));
+    ///         break;
+    ///     }
+    ///     position = session.position();
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resume(model: Model<'m>, memory: &'m mut [u8], position: Position, engine: E) -> Self {
         Self { model, memory, position, engine, ops: PhantomData }
     }
 

@@ -120,13 +120,18 @@ fn forbidden_symbols(context: &Context, board: &Board, model: &Path, features: &
     if !symbols.iter().any(|symbol| symbol.starts_with("tealight_board::")) {
         bail!("the image of {} has no symbols to check", board.id);
     }
-    let found: Vec<_> = symbols.into_iter().filter(|symbol| is_forbidden(symbol)).collect();
+    let found = forbidden(symbols);
     progress.done(&format!("{} forbidden symbols", found.len()));
     Ok(found)
 }
 
+/// Those of the demangled names that have no place in an image.
+pub(crate) fn forbidden(symbols: Vec<String>) -> Vec<String> {
+    symbols.into_iter().filter(|symbol| is_forbidden(symbol)).collect()
+}
+
 /// Demangled names of an image's symbols.
-fn symbols(image: &[u8]) -> Result<Vec<String>> {
+pub(crate) fn symbols(image: &[u8]) -> Result<Vec<String>> {
     let file = object::File::parse(image)?;
     Ok(file
         .symbols()

@@ -115,6 +115,8 @@ pub enum Package<'a> {
     SshClient,
     /// The C compiler and library that link for this GNU triple.
     CrossToolchain(&'a str),
+    /// The program of this name: a C compiler, CMake or Valgrind.
+    Program(&'a str),
 }
 
 /// Installs a package where that is permitted; the error names `lacking` and the command to type.
@@ -200,6 +202,11 @@ impl Manager {
                 format!("gcc-{triple} libc6-dev-{architecture}-cross")
             }
             (_, Package::CrossToolchain(triple)) => format!("{triple}-gcc"),
+            (Self::Apt, Package::Program("arm-none-eabi-gcc")) => "gcc-arm-none-eabi".into(),
+            (Self::Apt, Package::Program("riscv64-unknown-elf-gcc")) => "gcc-riscv64-unknown-elf".into(),
+            (Self::Apt, Package::Program("gcc")) => "gcc libc6-dev".into(),
+            (Self::Dnf, Package::Program("arm-none-eabi-gcc")) => "arm-none-eabi-gcc-cs".into(),
+            (_, Package::Program(program)) => program.into(),
         }
     }
 
@@ -243,5 +250,8 @@ mod tests {
         let cross = |triple| Manager::Apt.package(Package::CrossToolchain(triple));
         assert_eq!(cross("riscv64-linux-gnu"), "gcc-riscv64-linux-gnu libc6-dev-riscv64-cross");
         assert_eq!(cross("arm-linux-gnueabihf"), "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross");
+        let program = |name| Manager::Apt.package(Package::Program(name));
+        assert_eq!(program("arm-none-eabi-gcc"), "gcc-arm-none-eabi");
+        assert_eq!(program("valgrind"), "valgrind");
     }
 }

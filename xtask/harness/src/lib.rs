@@ -8,6 +8,7 @@
 //! | boards | [`board`], [`boards`], [`linux`] |
 //! | set-up of this machine | [`setup`], [`install`], [`emulator`], [`backports`], [`fetch`], [`files`] |
 //! | an image | [`firmware`], [`build`](mod@build), [`parts`], [`fit`], [`layout`], [`check_no_panic`] |
+//! | the C interface | [`ffi`] |
 //! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
@@ -33,6 +34,7 @@ pub mod error;
 pub mod eval;
 pub mod faults;
 pub mod fetch;
+pub mod ffi;
 pub mod figures;
 pub mod files;
 pub mod firmware;

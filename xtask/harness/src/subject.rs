@@ -112,7 +112,7 @@ pub fn run_here(model: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Our own compiled models or those of them that are named, on random inputs.
-fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
+pub(crate) fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in std::fs::read_dir(context.root.join("models")).context("cannot list models")? {
         let folder = folder?.path();

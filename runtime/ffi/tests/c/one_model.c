@@ -1,0 +1,40 @@
+/* Tests of a library with one model and its operators: the digest of that model, and that others are refused. */
+
+#include "digests.h"
+#include "models.h"
+#include "platform.h"
+#include "text.h"
+
+enum { ARENA = 256 * 1024 };
+
+static union {
+  uint64_t aligned[ARENA / 8 + 2];
+  uint8_t bytes[ARENA + 16];
+} memory;
+
+static TealightSession session;
+
+int test_main(void) {
+  uint8_t *const arena = memory.bytes + (16u - ((uintptr_t)memory.bytes & 15u)) % 16u;
+  int failures = 0;
+  size_t i;
+  TealightModel info;
+  TealightError error;
+  failures += tealight_built_in_model(&info) != TEALIGHT_STATUS_OK;
+  failures += tealight_open_built_in(&session, arena, info.arena_length - 1, NULL, &error) !=
+              TEALIGHT_STATUS_ARENA_TOO_SMALL;
+  failures += tealight_open_built_in(&session, arena, info.arena_length, NULL, NULL) != TEALIGHT_STATUS_OK;
+  failures += print_digest(&session, "built in");
+  for (i = 0; i < test_model_count; i++) {
+    const TestModel *const model = &test_models[i];
+    const TealightStatus status =
+        tealight_open(&session, model->bytes, model->length, arena, ARENA, NULL, &error);
+    platform_print(model->name);
+    platform_print(": ");
+    print_decimal(status);
+    platform_print(" at ");
+    print_decimal((int64_t)error.index);
+    platform_print("\n");
+  }
+  return failures;
+}

@@ -1,0 +1,218 @@
+//! The C interface, called as C calls it.
+
+use std::ptr::{null, null_mut};
+use tealight_ffi::{
+    TEALIGHT_UNLIMITED, TealightError, TealightLimits, TealightPlace, TealightSession, TealightStatus, TealightTensor,
+    TealightType, tealight_close, tealight_get_output, tealight_input, tealight_input_info, tealight_open,
+    tealight_output_count, tealight_poll, tealight_position, tealight_reset, tealight_run, tealight_set_input,
+    tealight_set_input_f32, tealight_status_text,
+};
+
+#[repr(C, align(16))]
+struct Aligned<T: ?Sized>(T);
+
+/// Three int8 numbers in, the same numbers without the negative ones out.
+static RELU: &Aligned<[u8]> = &Aligned(*include_bytes!("../../core/tests/relu.safetensors"));
+
+/// A network of several operators and rows.
+static DIGITS: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../models/digits/digits.safetensors"));
+
+/// A session with its arena.
+struct Opened {
+    session: TealightSession,
+    arena: Aligned<[u8; 64]>,
+}
+
+impl Opened {
+    fn new() -> Box<Self> {
+        let mut opened = Box::new(Self { session: TealightSession::CLOSED, arena: Aligned([0xAA; 64]) });
+        let status = open(&mut opened.session, &RELU.0, &mut opened.arena.0, null(), null_mut());
+        assert_eq!(status, TealightStatus::Ok);
+        opened
+    }
+}
+
+fn open(
+    session: &mut TealightSession,
+    model: &[u8],
+    arena: &mut [u8],
+    limits: *const TealightLimits,
+    error: *mut TealightError,
+) -> TealightStatus {
+    // SAFETY: the pointers are those of slices, which outlive the session in each test.
+    unsafe { tealight_open(session, model.as_ptr(), model.len(), arena.as_mut_ptr(), arena.len(), limits, error) }
+}
+
+const NO_ERROR: TealightError = TealightError {
+    status: TealightStatus::Ok,
+    place: TealightPlace::None,
+    index: 0,
+    reserved: 0,
+    expected: 0,
+    found: 0,
+};
+
+#[test]
+fn a_session_runs_whatever_the_slices_are() {
+    let mut opened = Opened::new();
+    let session = &raw mut opened.session;
+    let input = [251u8, 0, 5];
+    let mut output = [0u8; 3];
+    for budget in [0, 1, 1000, TEALIGHT_UNLIMITED] {
+        // SAFETY: the session is open, and the arrays have the lengths that are passed.
+        unsafe {
+            assert_eq!(tealight_set_input(session, 0, input.as_ptr(), 3), TealightStatus::Ok);
+            while tealight_poll(session, budget) == TealightStatus::Pending {}
+            assert_eq!(tealight_get_output(session, 0, output.as_mut_ptr(), 3), TealightStatus::Ok);
+        }
+        assert_eq!(output, [0, 0, 5], "budget {budget}");
+        output.fill(9);
+    }
+}
+
+#[test]
+fn an_input_is_described_and_can_be_written_in_place_or_as_numbers() {
+    let mut opened = Opened::new();
+    let session = &raw mut opened.session;
+    // SAFETY: the session is open, and all pointers are those of variables.
+    unsafe {
+        let mut info = std::mem::zeroed::<TealightTensor>();
+        assert_eq!(tealight_input_info(session, 0, &raw mut info), TealightStatus::Ok);
+        assert_eq!((info.dtype, info.elements, info.length), (TealightType::I8, 3, 3));
+        let mut count = 0;
+        assert_eq!(tealight_output_count(session, &raw mut count), TealightStatus::Ok);
+        assert_eq!(count, 1);
+        let mut bytes = null_mut();
+        assert_eq!(tealight_input(session, 0, &raw mut bytes), TealightStatus::Ok);
+        bytes.copy_from_nonoverlapping([1u8, 255, 3].as_ptr(), 3);
+        assert_eq!(tealight_run(session), TealightStatus::Ok);
+        let mut output = [0u8; 3];
+        assert_eq!(tealight_get_output(session, 0, output.as_mut_ptr(), 3), TealightStatus::Ok);
+        assert_eq!(output, [1, 0, 3]);
+        let numbers = [2.0 * info.scale, -info.scale, 0.0];
+        let expected = if info.scale > 0.0 { TealightStatus::Ok } else { TealightStatus::NotQuantized };
+        assert_eq!(tealight_set_input_f32(session, 0, numbers.as_ptr(), 3), expected);
+    }
+}
+
+#[test]
+fn a_call_in_the_middle_of_another_is_refused() {
+    let mut opened = Opened::new();
+    let session = &raw mut opened.session;
+    // An interrupt finds the guard that a call sets. Here the guard is set as `tealight_poll` sets it, by its address.
+    let open = 0x7EA1_1607 ^ session.addr() as u32;
+    let busy = 0x7EA1_B051 ^ session.addr() as u32;
+    // SAFETY: the guard is the first word of a session.
+    unsafe {
+        assert_eq!(session.cast::<u32>().read(), open);
+        session.cast::<u32>().write(busy);
+        assert_eq!(tealight_poll(session, 1), TealightStatus::Busy);
+        assert_eq!(tealight_close(session), TealightStatus::Busy);
+    }
+    let Opened { session: inner, arena } = &mut *opened;
+    assert_eq!(reopen(inner, &mut arena.0), TealightStatus::Busy);
+    // SAFETY: as above.
+    unsafe {
+        session.cast::<u32>().write(open);
+        assert_eq!(tealight_run(session), TealightStatus::Ok);
+    }
+}
+
+fn reopen(session: &mut TealightSession, arena: &mut [u8]) -> TealightStatus {
+    open(session, &RELU.0, arena, null(), null_mut())
+}
+
+#[test]
+fn a_refusal_names_status_place_and_numbers() {
+    let mut opened = Box::new(Opened { session: TealightSession::CLOSED, arena: Aligned([0; 64]) });
+    let Opened { session, arena } = &mut *opened;
+    let mut error = NO_ERROR;
+    let status = open(session, &RELU.0, &mut arena.0[..16], null(), &raw mut error);
+    assert_eq!((status, error.status), (TealightStatus::ArenaTooSmall, TealightStatus::ArenaTooSmall));
+    assert_eq!((error.expected, error.found), (32, 16));
+
+    let limits = TealightLimits { cost: TEALIGHT_UNLIMITED, longest_row: 0 };
+    let status = open(session, &RELU.0, &mut arena.0, &raw const limits, &raw mut error);
+    assert_eq!(status, TealightStatus::RowTooLong);
+    assert!(error.expected == 0 && error.found > 0);
+
+    let mut damaged = Box::new(Aligned([0u8; 4096]));
+    damaged.0[..RELU.0.len()].copy_from_slice(&RELU.0);
+    damaged.0[8] = b'?';
+    let status = open(session, &damaged.0[..RELU.0.len()], &mut arena.0, null(), &raw mut error);
+    assert_eq!((status, error.place), (TealightStatus::NotSafetensors, TealightPlace::Byte));
+
+    let plan = RELU.0.windows(8).position(|window| window == b"TEALIGHT").unwrap();
+    damaged.0[8] = RELU.0[8];
+    damaged.0[plan + 8] = 1;
+    let status = open(session, &damaged.0[..RELU.0.len()], &mut arena.0, null(), &raw mut error);
+    assert_eq!((status, error.found), (TealightStatus::FormatVersion, 1));
+    // SAFETY: the session is not open.
+    assert_eq!(unsafe { tealight_run(session) }, TealightStatus::NotOpen);
+}
+
+#[test]
+fn every_damaged_byte_is_refused_with_a_code_or_runs() {
+    let mut opened = Box::new(Opened { session: TealightSession::CLOSED, arena: Aligned([0; 64]) });
+    let Opened { session, arena } = &mut *opened;
+    let mut damaged = Box::new(Aligned([0u8; 4096]));
+    let length = RELU.0.len();
+    let (mut refused, mut run) = (0, 0);
+    for at in (0..length).step_by(if cfg!(miri) { 37 } else { 1 }) {
+        for bit in 0..8 {
+            damaged.0[..length].copy_from_slice(&RELU.0);
+            damaged.0[at] ^= 1 << bit;
+            let mut error = NO_ERROR;
+            let status = open(session, &damaged.0[..length], &mut arena.0, null(), &raw mut error);
+            assert_eq!(status, error.status);
+            if status == TealightStatus::Ok {
+                // SAFETY: the session is open.
+                assert_eq!(unsafe { tealight_run(session) }, TealightStatus::Ok);
+                run += 1;
+            } else {
+                assert!((status as i32) < 0);
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > run, "{refused} refused, {run} run");
+}
+
+#[test]
+fn a_reset_starts_anew() {
+    let mut arena = Box::new(Aligned([0; 16384]));
+    let mut session = Box::new(TealightSession::CLOSED);
+    assert_eq!(open(&mut session, &DIGITS.0, &mut arena.0, null(), null_mut()), TealightStatus::Ok);
+    let session = &raw mut *session;
+    // SAFETY: the session is open, and the position a variable.
+    unsafe {
+        let mut position = std::mem::zeroed();
+        assert_eq!(tealight_poll(session, 0), TealightStatus::Pending);
+        assert_eq!(tealight_position(session, &raw mut position), TealightStatus::Ok);
+        assert!(position.row > 0 || position.operator_index > 0);
+        assert_eq!(tealight_reset(session), TealightStatus::Ok);
+        assert_eq!(tealight_position(session, &raw mut position), TealightStatus::Ok);
+        assert_eq!((position.operator_index, position.row), (0, 0));
+        assert!(position.operators > 1);
+        assert_eq!(tealight_close(session), TealightStatus::Ok);
+        assert_eq!(tealight_position(session, &raw mut position), TealightStatus::NotOpen);
+    }
+}
+
+#[test]
+fn every_status_has_a_text_of_its_own() {
+    let text = |status: i32| {
+        // SAFETY: the text is constant, and ends with a zero.
+        unsafe { std::ffi::CStr::from_ptr(tealight_status_text(status)) }.to_str().unwrap()
+    };
+    let unknown = text(99);
+    let texts: Vec<&str> = (-40..=1).map(text).filter(|text| *text != unknown).collect();
+    let mut different = texts.clone();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(texts.len(), different.len());
+    // As many as the header declares.
+    let header = include_str!("../../../include/tealight.h");
+    let declared = header.lines().filter(|line| line.starts_with("  TEALIGHT_STATUS_") && line.contains(" = ")).count();
+    assert_eq!(texts.len(), declared);
+}

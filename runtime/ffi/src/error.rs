@@ -47,7 +47,7 @@ impl TealightError {
         Self { place, index, ..self }
     }
 
-    const fn with(self, expected: u64, found: u64) -> Self {
+    pub(crate) const fn with(self, expected: u64, found: u64) -> Self {
         Self { expected, found, ..self }
     }
 

@@ -1,7 +1,7 @@
 //! What a model needs, before it is opened.
 
 use crate::error::TealightError;
-use crate::linked::built_in;
+use crate::linked::{Work, built_in};
 use crate::pointer::{Region, Target, status};
 use crate::session::{TEALIGHT_ALIGNMENT, report};
 use crate::status::TealightStatus;
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn tealight_check_model(
         // SAFETY: the caller's promise.
         let model = unsafe { check(Region::new(model, model_length)?)? };
         // SAFETY: as above.
-        unsafe { target.write(describe(&model)) };
+        unsafe { target.write(describe(&model, Work::of(&model))) };
         Ok(())
     };
     // SAFETY: as above.
@@ -75,9 +75,9 @@ pub unsafe extern "C" fn tealight_check_model(
 pub unsafe extern "C" fn tealight_built_in_model(info: *mut TealightModel) -> TealightStatus {
     let described = || {
         let target = Target::new(info)?;
-        let model = built_in().ok_or(TealightStatus::NoBuiltInModel)?;
+        let own = built_in().ok_or(TealightStatus::NoBuiltInModel)?;
         // SAFETY: the caller's promise.
-        unsafe { target.write(describe(model)) };
+        unsafe { target.write(describe(own.model, own.work)) };
         Ok(())
     };
     status(described())
@@ -96,7 +96,7 @@ pub(crate) unsafe fn check(file: Region) -> Result<Model<'static>, TealightError
     Model::parse(bytes).map_err(TealightError::of_model)
 }
 
-fn describe(model: &Model<'static>) -> TealightModel {
+fn describe(model: &Model<'static>, work: Work) -> TealightModel {
     TealightModel {
         bytes: model.bytes().as_ptr(),
         length: model.bytes().len(),
@@ -106,8 +106,8 @@ fn describe(model: &Model<'static>) -> TealightModel {
         outputs: model.output_count() as u32,
         operators: model.op_count() as u32,
         reserved: 0,
-        cost: model.cost(),
-        longest_row: model.longest_row(),
-        macs: model.macs(),
+        cost: work.cost,
+        longest_row: work.longest_row,
+        macs: work.macs,
     }
 }

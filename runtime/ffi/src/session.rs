@@ -5,7 +5,7 @@
 //! pointer alone, apart from the rest, so that an interrupt that comes in the middle of a call finds it and is refused.
 
 use crate::error::TealightError;
-use crate::linked::{Linked, built_in};
+use crate::linked::{BuiltIn, Linked, built_in};
 use crate::model::check;
 use crate::pointer::{Region, Target, status};
 use crate::status::TealightStatus;
@@ -208,7 +208,7 @@ pub unsafe extern "C" fn tealight_open(
     // SAFETY: the caller's promise.
     let checked = || unsafe { check(Region::new(model, model_length)?) };
     // SAFETY: as above.
-    let opened = unsafe { open(session, arena, arena_length, limits, checked) };
+    let opened = unsafe { open(session, arena, arena_length, limits, checked, load) };
     // SAFETY: as above.
     unsafe { report(opened, error) }
 }
@@ -229,14 +229,16 @@ pub unsafe extern "C" fn tealight_open_built_in(
     limits: *const TealightLimits,
     error: *mut TealightError,
 ) -> TealightStatus {
-    let model = || built_in().copied().ok_or(TealightStatus::NoBuiltInModel.into());
+    let own = built_in().ok_or(TealightError::new(TealightStatus::NoBuiltInModel));
+    let model = || own.map(|own| *own.model);
+    let start = |_: &Model<'static>, arena: &mut [u8], limits: TealightLimits| start(own?, arena, limits);
     // SAFETY: the caller's promise.
-    let opened = unsafe { open(session, arena, arena_length, limits, model) };
+    let opened = unsafe { open(session, arena, arena_length, limits, model, start) };
     // SAFETY: as above.
     unsafe { report(opened, error) }
 }
 
-/// Opens a session of the model that `checked` returns.
+/// Opens a session of the model that `checked` returns, in the arena in which `start` starts it.
 ///
 /// # Safety
 /// As for `tealight_open`; the model's bytes stay as they are until the session is closed.
@@ -246,6 +248,7 @@ unsafe fn open(
     arena_length: usize,
     limits: *const TealightLimits,
     checked: impl FnOnce() -> Result<Model<'static>, TealightError>,
+    start: impl FnOnce(&Model<'static>, &mut [u8], TealightLimits) -> Result<(), TealightError>,
 ) -> Result<(), TealightError> {
     let place = Place::new(session)?;
     // SAFETY: the caller's promise.
@@ -256,7 +259,7 @@ unsafe fn open(
     unsafe { place.set_guard(0) };
     let arena = Region::new(arena, arena_length)?;
     // SAFETY: as above.
-    let limit = unsafe { limit(limits) };
+    let limits = unsafe { limits.as_ref() }.copied().unwrap_or(TealightLimits::NONE);
     let model = checked()?;
     let file = Region::new(model.bytes().as_ptr(), model.bytes().len())?;
     let own = Region { start: place.0.cast(), len: TEALIGHT_SESSION_SIZE };
@@ -264,26 +267,51 @@ unsafe fn open(
         return Err(TealightStatus::Overlap.into());
     }
     // SAFETY: as above; the arena overlaps neither model nor session.
-    let memory = unsafe { arena.bytes_mut() };
-    let opened = Session::<Linked>::load_within(&model, memory, limit);
-    let position = opened.map_err(|error| TealightError::of_load(error, &model))?.position();
+    start(&model, unsafe { arena.bytes_mut() }, limits)?;
     // Bytes that the model does not need are left to the caller.
     let arena = Region { len: model.arena_len(), ..arena };
     // SAFETY: the place is aligned, and its memory writable, as the caller promises.
-    unsafe { (&raw mut (*place.0.as_ptr()).body).write(Body { model, arena, position }) };
+    unsafe { (&raw mut (*place.0.as_ptr()).body).write(Body { model, arena, position: Position::default() }) };
     // SAFETY: as above.
     unsafe { place.set_guard(place.guard_of(OPEN)) };
     Ok(())
 }
 
-/// # Safety
-/// The pointer is null or valid for reading.
-unsafe fn limit(limits: *const TealightLimits) -> Limit {
-    // SAFETY: the caller's promise.
-    match unsafe { limits.as_ref() } {
-        None => Limit::none(),
-        Some(limits) => Limit::none().cost(limits.cost).longest_row(limits.longest_row),
+impl TealightLimits {
+    /// Any model is accepted.
+    const NONE: Self = Self { cost: u64::MAX, longest_row: u64::MAX };
+}
+
+/// Starts a session of any model in `arena`.
+fn load(model: &Model<'static>, arena: &mut [u8], limits: TealightLimits) -> Result<(), TealightError> {
+    let limit = Limit::none().cost(limits.cost).longest_row(limits.longest_row);
+    match Session::<Linked>::load_within(model, arena, limit) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(TealightError::of_load(error, model)),
     }
+}
+
+/// Starts a session of the library's own model, whose operators are those that are linked. What was known when the library was
+/// compiled is not computed again, so that no code for it is linked.
+fn start(own: BuiltIn, arena: &mut [u8], limits: TealightLimits) -> Result<(), TealightError> {
+    let BuiltIn { model, work } = own;
+    let exceeded = |status, allowed: u64, found: u64| Err(TealightError::new(status).with(allowed, found));
+    if work.cost > limits.cost {
+        return exceeded(TealightStatus::CostTooHigh, limits.cost, work.cost);
+    }
+    if work.longest_row > limits.longest_row {
+        return exceeded(TealightStatus::RowTooLong, limits.longest_row, work.longest_row);
+    }
+    if !arena.as_ptr().addr().is_multiple_of(TEALIGHT_ALIGNMENT) {
+        return Err(TealightStatus::MisalignedArena.into());
+    }
+    let (needed, given) = (model.arena_len(), arena.len());
+    let Some(arena) = arena.get_mut(..needed) else {
+        return exceeded(TealightStatus::ArenaTooSmall, needed as u64, given as u64);
+    };
+    arena.fill(0);
+    Session::<Linked>::resume(*model, arena, Position::default(), Kernels).reset();
+    Ok(())
 }
 
 /// Writes an error, or that there is none, to `error`.

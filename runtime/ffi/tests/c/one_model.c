@@ -20,10 +20,20 @@ int test_main(void) {
   size_t i;
   TealightModel info;
   TealightError error;
+  TealightLimits limits = {TEALIGHT_UNLIMITED, TEALIGHT_UNLIMITED};
   failures += tealight_built_in_model(&info) != TEALIGHT_STATUS_OK;
   failures += tealight_open_built_in(&session, arena, info.arena_length - 1, NULL, &error) !=
               TEALIGHT_STATUS_ARENA_TOO_SMALL;
-  failures += tealight_open_built_in(&session, arena, info.arena_length, NULL, NULL) != TEALIGHT_STATUS_OK;
+  failures += tealight_open_built_in(&session, arena + 8, ARENA - 8, NULL, NULL) != TEALIGHT_STATUS_MISALIGNED_ARENA;
+  failures += tealight_open_built_in(&session, NULL, ARENA, NULL, NULL) != TEALIGHT_STATUS_NULL_POINTER;
+  limits.cost = info.cost - 1;
+  failures += tealight_open_built_in(&session, arena, ARENA, &limits, &error) != TEALIGHT_STATUS_COST_TOO_HIGH;
+  limits.cost = info.cost;
+  limits.longest_row = info.longest_row - 1;
+  failures += tealight_open_built_in(&session, arena, ARENA, &limits, &error) != TEALIGHT_STATUS_ROW_TOO_LONG;
+  failures += tealight_run(&session) != TEALIGHT_STATUS_NOT_OPEN;
+  limits.longest_row = info.longest_row;
+  failures += tealight_open_built_in(&session, arena, info.arena_length, &limits, NULL) != TEALIGHT_STATUS_OK;
   failures += print_digest(&session, "built in");
   for (i = 0; i < test_model_count; i++) {
     const TestModel *const model = &test_models[i];

@@ -5,21 +5,27 @@
 //! at: none may end in a panic, or allocate.
 
 use crate::check_no_panic::{forbidden, symbols};
-use crate::context::{Context, try_read};
-use crate::ffi::array;
+use crate::context::{Context, run_quietly, try_read};
 use crate::ffi::header;
 use crate::ffi::library::{self, FILE, Recipe};
 use crate::ffi::machine::{self, ARM, HOST, Machine, Program, RISCV};
+use crate::ffi::{self, array};
 use crate::files;
+use crate::limit;
 use crate::model::ModelFile;
 use crate::progress::Progress;
 use crate::subject::{Expected, Subject, own_models};
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 use xshell::cmd;
 
 /// The model of the library that links the operators of one.
 const ONE: &str = "keyword";
+
+/// The most that a packaged program or the example may take.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// What the programs have besides their main file.
 const SHARED: &[&str] = &["digests.c", "text.c"];
@@ -34,29 +40,33 @@ pub fn check(context: &Context) -> Result<()> {
     // Compiled by another step, and not always there.
     subjects.retain(|subject| !subject.id.ends_with(".f32"));
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let models = Models::write(folder.path(), &subjects)?;
+    let named: Vec<_> = subjects.iter().map(|subject| (subject.id.as_str(), &subject.model)).collect();
+    let models = Models::write(folder.path(), &named)?;
     for machine in [HOST, ARM, RISCV] {
         machine.ensure(context)?;
         any_model(context, &machine, folder.path(), &models, &subjects)?;
     }
-    one_model(context, &ARM, folder.path(), &models, &subjects)?;
+    let one = subjects.iter().find(|subject| subject.id == ONE).with_context(|| format!("there is no model {ONE}"))?;
+    one_model(context, &ARM, folder.path(), &models, one)?;
+    packages(context, folder.path(), one)?;
+    example(context, folder.path(), &one.model)?;
     println!("{} models have the same outputs from C as from Rust, on {} machines", subjects.len(), 3);
     Ok(())
 }
 
 /// The models as C.
-struct Models {
+pub(super) struct Models {
     /// Sources: an array for each, and the table of them.
     sources: Vec<PathBuf>,
     folder: PathBuf,
 }
 
 impl Models {
-    fn write(folder: &Path, subjects: &[Subject]) -> Result<Self> {
+    pub(super) fn write(folder: &Path, models: &[(&str, &ModelFile)]) -> Result<Self> {
         let folder = folder.join("models");
         let (mut sources, mut includes, mut rows) = (Vec::new(), String::new(), String::new());
-        for Subject { id, model, .. } in subjects {
-            let array = array::of_model(&ModelFile { name: id.clone(), ..model.clone() });
+        for (id, model) in models {
+            let array = array::of_model(&ModelFile { name: (*id).into(), ..(*model).clone() });
             let name = array.name;
             files::write_whole(&folder.join(format!("{name}_model.h")), array.header.as_bytes())?;
             let source = folder.join(format!("{name}_model.c"));
@@ -68,7 +78,7 @@ impl Models {
         let table = format!(
             "#include \"models.h\"\n{includes}\nconst TestModel test_models[] = {{\n{rows}}};\n\
              const size_t test_model_count = {};\n",
-            subjects.len()
+            models.len()
         );
         let file = folder.join("models.c");
         files::write_whole(&file, table.as_bytes())?;
@@ -102,8 +112,7 @@ fn any_model(context: &Context, machine: &Machine, folder: &Path, models: &Model
 }
 
 /// The library that has the operators of one model runs this, and refuses others.
-fn one_model(context: &Context, machine: &Machine, folder: &Path, models: &Models, subjects: &[Subject]) -> Result<()> {
-    let one = subjects.iter().find(|subject| subject.id == ONE).with_context(|| format!("there is no model {ONE}"))?;
+fn one_model(context: &Context, machine: &Machine, folder: &Path, models: &Models, one: &Subject) -> Result<()> {
     let library = write_library(context, machine, folder, Some(&one.model))?;
     let program = program(context, machine, models, &library, &["one_model.c"], folder.join("one_model"));
     machine.compile(context, &program)?;
@@ -117,8 +126,59 @@ fn one_model(context: &Context, machine: &Machine, folder: &Path, models: &Model
     check_symbols(machine, &program.output)
 }
 
+/// A program takes the folder of the library as CMake's find_package, as a Zephyr module and as a component of ESP-IDF.
+fn packages(context: &Context, folder: &Path, one: &Subject) -> Result<()> {
+    machine::ensure_program(context, "cmake")?;
+    machine::ensure_program(context, "make")?;
+    let package = folder.join("package");
+    let library =
+        library::build(context, Recipe { target: &HOST.target(context)?, flags: &[], model: Some(&one.model) })?;
+    ffi::write(context, &package, &library, Some(&one.model), None)?;
+    let (shell, source) = (&context.shell, context.root.join("runtime/ffi/tests/cmake"));
+    for system in ["cmake", "zephyr", "esp-idf"] {
+        let progress = Progress::start(format!("the package of the C interface, as {system} takes it"));
+        let build = folder.join(system);
+        let variables = [format!("-DSYSTEM={system}"), format!("-DPACKAGE={}", package.display())];
+        let prefix = format!("-DCMAKE_PREFIX_PATH={}", package.display());
+        let generator = ["-G", "Unix Makefiles"];
+        run_quietly(cmd!(shell, "cmake -S {source} -B {build} {prefix} {variables...} {generator...}"))?;
+        run_quietly(cmd!(shell, "cmake --build {build}"))?;
+        let program = build.join("packaged");
+        let printed = limit::succeed(&mut Command::new(&program), TIME_LIMIT)?;
+        expect_digest(&String::from_utf8_lossy(&printed), "packaged", one)?;
+        progress.done("");
+    }
+    Ok(())
+}
+
+/// The example in C, built by its own makefile and run.
+fn example(context: &Context, folder: &Path, model: &ModelFile) -> Result<()> {
+    machine::ensure_program(context, "make")?;
+    let progress = Progress::start("the example in C");
+    let source = context.root.join("examples").join("c-mps2-an386");
+    let package = folder.join("package-arm");
+    let (target, flags) = (ARM.target(context)?, ARM.flags_of_rust());
+    let library = library::build(context, Recipe { target: &target, flags: &flags, model: Some(model) })?;
+    ffi::write(context, &package, &library, Some(model), None)?;
+    let places = [format!("TEALIGHT={}", package.display()), format!("BUILD={}", folder.join("example").display())];
+    let mut make = Command::new("make");
+    make.args(["--silent", "run"]).args(places).current_dir(&source);
+    let printed = String::from_utf8_lossy(&limit::succeed(&mut make, TIME_LIMIT)?).into_owned();
+    let expected = String::from_utf8(files::read(&source.join("expected.txt"))?)?;
+    if printed.trim() != expected.trim() {
+        bail!("{} prints\n{printed}\ninstead of\n{expected}", source.display());
+    }
+    progress.done("");
+    Ok(())
+}
+
 /// Builds the library and writes it to a folder of its own.
-fn write_library(context: &Context, machine: &Machine, folder: &Path, model: Option<&ModelFile>) -> Result<PathBuf> {
+pub(super) fn write_library(
+    context: &Context,
+    machine: &Machine,
+    folder: &Path,
+    model: Option<&ModelFile>,
+) -> Result<PathBuf> {
     let (target, flags) = (machine.target(context)?, machine.flags_of_rust());
     let bytes = library::build(context, Recipe { target: &target, flags: &flags, model })?;
     let operators = if model.is_some() { "one" } else { "all" };
@@ -128,7 +188,7 @@ fn write_library(context: &Context, machine: &Machine, folder: &Path, model: Opt
 }
 
 /// A program of the tests.
-fn program<'a>(
+pub(super) fn program<'a>(
     context: &Context,
     machine: &Machine,
     models: &Models,

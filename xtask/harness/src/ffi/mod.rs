@@ -5,6 +5,8 @@ pub mod check;
 mod header;
 mod library;
 mod machine;
+mod package;
+mod size;
 
 use crate::context::Context;
 use crate::files;
@@ -37,6 +39,10 @@ pub struct FfiArgs {
     /// Writes include/tealight.h anew from the source of runtime/ffi, and does nothing else
     #[arg(long, exclusive = true)]
     pub header: bool,
+    /// Builds the smallest firmware in C with a keyword network for a Cortex-M4F, prints its size beside another runtime's, and
+    /// does nothing else
+    #[arg(long, conflicts_with_all = ["target", "cpu", "model", "output"])]
+    pub sizes: bool,
     /// Prints one JSON value instead of text
     #[arg(long)]
     pub json: bool,
@@ -50,12 +56,16 @@ pub fn ffi(context: &Context, args: &FfiArgs) -> Result<()> {
     if args.header {
         return header::write(context);
     }
+    if args.sizes {
+        return size::sizes(context, args.json);
+    }
     let target = args.target.clone().map_or_else(|| machine::host(context), Ok)?;
     let model = args.model.as_deref().map(|file| open(context, file)).transpose()?;
     let flags: Vec<String> = args.cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}")).collect();
     let library = library::build(context, Recipe { target: &target, flags: &flags, model: model.as_ref() })?;
     let folder = args.output.clone().unwrap_or_else(|| format!("tealight-{target}").into());
-    let written = write(context, &folder, &library, model.as_ref())?;
+    let arduino = package::arduino_folder(&target, args.cpu.as_deref());
+    let written = write(context, &folder, &library, model.as_ref(), arduino.as_deref())?;
     let parts = library::parts(&library)?;
     if args.json {
         let model = model.as_ref().map(|model| json!({ "name": model.name, "bytes": model.bytes.len() }));
@@ -74,22 +84,36 @@ fn open(context: &Context, model: &Path) -> Result<ModelFile> {
     Ok(run::model_and_inputs(context, Some(model), &[])?.0)
 }
 
-/// Writes library, header and model, and returns the files.
-fn write(context: &Context, folder: &Path, library: &[u8], model: Option<&ModelFile>) -> Result<Vec<PathBuf>> {
-    let include = folder.join("include");
-    let mut contents = vec![
-        (folder.join("lib").join(FILE), library.to_vec()),
-        (include.join("tealight.h"), files::read(&header::path(context))?),
-    ];
+/// Writes library, header, model and packages' files, and returns the files. Arduino takes library and headers from `src`: the
+/// library from `arduino` below it.
+fn write(
+    context: &Context,
+    folder: &Path,
+    library: &[u8],
+    model: Option<&ModelFile>,
+    arduino: Option<&Path>,
+) -> Result<Vec<PathBuf>> {
+    let mut headers = vec![("tealight.h".to_string(), files::read(&header::path(context))?)];
+    let mut contents = vec![(Path::new("lib").join(FILE), library.to_vec())];
     if let Some(model) = model {
         let array = array::of_model(model);
-        contents.push((include.join(format!("{}_model.h", array.name)), array.header.into_bytes()));
-        contents.push((folder.join("src").join(format!("{}_model.c", array.name)), array.source.into_bytes()));
+        headers.push((format!("{}_model.h", array.name), array.header.into_bytes()));
+        contents.push((Path::new("src").join(format!("{}_model.c", array.name)), array.source.into_bytes()));
     }
+    for (name, bytes) in headers {
+        if arduino.is_some() {
+            contents.push((Path::new("src").join(&name), bytes.clone()));
+        }
+        contents.push((Path::new("include").join(name), bytes));
+    }
+    if let Some(arduino) = arduino {
+        contents.push((Path::new("src").join(arduino).join(FILE), library.to_vec()));
+    }
+    contents.extend(package::files());
     for (file, bytes) in &contents {
-        files::write_whole(file, bytes)?;
+        files::write_whole(&folder.join(file), bytes)?;
     }
-    Ok(contents.into_iter().map(|(file, _)| file).collect())
+    Ok(contents.into_iter().map(|(file, _)| folder.join(file)).collect())
 }
 
 fn sizes(parts: &Parts) -> impl std::fmt::Display {

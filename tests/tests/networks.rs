@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeMap;
+use tealight::cost_between;
 use tealight::{Budget, Model, OwnedSession, Position};
 use tealight_compiler::{Options, compile_tflite};
-use tealight_testing::cost::cost_between;
 use tealight_tests::models::{Golden, goldens, mlperf_tiny, splitmix64};
 use tealight_tests::sha256;
 use tealight_tests::tolerance::{Tolerance, near};

@@ -1,44 +1,59 @@
-//! A handwritten digit in a control loop, on Nordic's nRF52840-DK: `cargo run --release` in this folder, with probe-rs
-//! installed. Its LED 1 shines while the network computes; the answer goes by RTT. (Built in CI, not run on a board
-//! yet.)
+//! Exercises of an arm beside a control loop of 1 kHz, in async tasks on Nordic's nRF52840-DK: `cargo run --release` in
+//! this folder, with probe-rs installed, which shows the log. (Built in CI, not run on a board yet.)
 
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::entry;
-use embassy_nrf::config::{Config, HfclkSource};
-use embassy_nrf::gpio::{Level, Output, OutputDrive};
-use panic_halt as _;
-use rtt_target::{rprintln, rtt_init_print};
+use core::sync::atomic::{AtomicU32, Ordering};
+use cortex_m as _; // its critical section
+use embassy_executor::{InterruptExecutor, Spawner};
+use embassy_nrf::config::Config;
+use embassy_nrf::interrupt::{self, InterruptExt as _, Priority};
+use embassy_time::{Duration, Instant, Ticker, Timer};
 use static_cell::StaticCell;
 use tealight::Budget;
+use {defmt_rtt as _, panic_probe as _};
 
 // An invalid file is a compile error.
-tealight::include_model!(mod digits = "../../../models/digits/digits.safetensors");
-static ARENA: StaticCell<digits::Arena> = StaticCell::new();
+tealight::include_model!(mod gesture = "../../../models/gesture/gesture.safetensors");
+static ARENA: StaticCell<gesture::Arena> = StaticCell::new();
 
-/// A picture of a five: what a camera would give, as the model's int8.
-static PICTURE: &[u8; 784] = include_bytes!("../../../models/digits/sample.bin");
+/// 128 readings of acceleration and rotation: what an IMU would give, as the model's int8.
+static MOTION: &[u8; 768] = include_bytes!("../../../models/gesture/sample.bin");
+/// How often the control loop has run.
+static PERIODS: AtomicU32 = AtomicU32::new(0);
+/// Runs its tasks in an interrupt that has no other use here, at any time, before those of `main`.
+static URGENT: InterruptExecutor = InterruptExecutor::new();
 
-#[entry]
-fn main() -> ! {
-    rtt_init_print!();
-    let mut config = Config::default();
-    config.hfclk_source = HfclkSource::ExternalXtal;
-    let chip = embassy_nrf::init(config);
-    let mut led = Output::new(chip.P0_13, Level::High, OutputDrive::Standard); // low is on
+#[embassy_nrf::interrupt]
+unsafe fn EGU1_SWI1() {
+    // SAFETY: the executor was started for this interrupt.
+    unsafe { URGENT.on_interrupt() }
+}
 
-    let mut session = digits::Session::new(ARENA.init(digits::Arena::new()));
+#[embassy_executor::task]
+async fn control() {
+    let mut period = Ticker::every(Duration::from_hz(1000));
     loop {
-        session.write_input(&PICTURE.map(u8::cast_signed)); // another type or number of elements is a compile error
-        led.set_low();
-        while session.poll(Budget::macs(50_000)).is_pending() {
-            // Read sensors, move motors: the network goes on at the next turn.
-        }
-        led.set_high();
-        if let Some((digit, probability)) = session.output_tensor().argmax() {
-            rprintln!("a {}, probability {}", digit, probability);
-        }
-        cortex_m::asm::delay(64_000_000); // a second
+        PERIODS.fetch_add(1, Ordering::Relaxed); // Read sensors, move motors.
+        period.next().await;
+    }
+}
+
+#[embassy_executor::main]
+async fn main(_spawner: Spawner) {
+    embassy_nrf::init(Config::default());
+    interrupt::EGU1_SWI1.set_priority(Priority::P6);
+    URGENT.start(interrupt::EGU1_SWI1).spawn(control().unwrap());
+
+    let mut session = gesture::Session::new(ARENA.init(gesture::Arena::new()));
+    loop {
+        session.write_input(&MOTION.map(u8::cast_signed)); // another type or number of elements is a compile error
+        let (start, before) = (Instant::now(), PERIODS.load(Ordering::Relaxed));
+        session.infer(Budget::macs(20_000)).await; // other tasks of this executor run between its slices
+        let (millis, periods) = (start.elapsed().as_millis(), PERIODS.load(Ordering::Relaxed) - before);
+        let Some((exercise, probability)) = session.output_tensor().argmax() else { continue };
+        defmt::info!("exercise {}, probability {}, in {} ms, {} periods", exercise, probability, millis, periods);
+        Timer::after_secs(1).await;
     }
 }

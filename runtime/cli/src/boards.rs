@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::prediction::{Predictor, cycles_per_instruction};
+use crate::slices::Slices;
 use serde::Serialize;
 use std::path::Path;
 use tealight::Model;
@@ -31,13 +32,22 @@ pub(crate) struct Fit {
     pub instructions: Option<u64>,
     /// Milliseconds of an inference, estimated from the instructions; `None` if the board has no clock.
     pub milliseconds: Option<f64>,
+    /// Instructions of the longest call of `poll`, predicted; `None` as above, and if none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slice_instructions: Option<u64>,
 }
 
-/// Checks whether `model` fits `board`, and predicts its instructions there.
-pub(crate) fn fit(board: &Summary, model: &Model<'_>, predictor: &Predictor) -> Fit {
+/// Checks whether `model` fits `board`, and predicts its instructions there, and those of the longest of `slices`.
+pub(crate) fn fit(board: &Summary, model: &Model<'_>, predictor: &Predictor, slices: Option<&Slices>) -> Fit {
     let instructions = predictor.instructions(model, &board.core);
     let milliseconds = instructions.and_then(|count| milliseconds(count, board));
-    Fit { instructions, milliseconds, ..memory_fit(board, model.bytes().len() as u64, model.arena_len() as u64) }
+    let slice_instructions = slices.and_then(|slices| slices.instructions(model, predictor, &board.core));
+    Fit {
+        instructions,
+        milliseconds,
+        slice_instructions,
+        ..memory_fit(board, model.bytes().len() as u64, model.arena_len() as u64)
+    }
 }
 
 /// Checks whether a file and an arena of these lengths fit `board`.
@@ -45,8 +55,20 @@ fn memory_fit(board: &Summary, file_len: u64, arena_len: u64) -> Fit {
     let Summary { id, name, core, clock: _, stack, flash, ram } = board.clone();
     let ram_needed = arena_len.saturating_add(stack);
     let fits = file_len <= flash && ram_needed <= ram;
-    let (instructions, milliseconds) = (None, None);
-    Fit { id, name, core, flash_needed: file_len, flash, ram_needed, ram, fits, instructions, milliseconds }
+    let (instructions, milliseconds, slice_instructions) = (None, None, None);
+    Fit {
+        id,
+        name,
+        core,
+        flash_needed: file_len,
+        flash,
+        ram_needed,
+        ram,
+        fits,
+        instructions,
+        milliseconds,
+        slice_instructions,
+    }
 }
 
 /// The time of so many instructions at the board's clock.

@@ -8,7 +8,8 @@ use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
 use crate::prediction::Predictor;
 use crate::screen::Screen;
-use crate::size::parse_size;
+use crate::size::{parse_count, parse_size};
+use crate::slices::{self, Slices};
 use crate::table::{Table, bytes, counted, grouped};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,11 @@ pub(crate) struct Args {
     /// The maximum memory for the constants of a .tflite or .gguf, as in `tealight compile`: 256M, 1G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
+    /// Tell how calls of `poll` with a budget of N units of about a multiply-accumulate slice an inference
+    ///
+    /// The longest call counts: a control loop must be able to wait for it. It exceeds N where one row alone does.
+    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "after")]
+    slice: Option<u64>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -69,6 +75,11 @@ Keys of --json (lengths in bytes, indices from 0):
                    file, RAM for the arena and the board's stack;
                    instructions are predicted, milliseconds estimated from
                    them; null where there is no figure
+                   with --slice, slice_instructions is the same for the
+                   longest call of poll
+  slices           {budget, calls, longest, operators: [first, last]}: the
+                   calls of poll with that budget, the cost of the longest
+                   and its operators; only with --slice
   tensor           {value, shape, dtype, bytes, scale, zero_point, place,
                    offset, name}: place is constant, arena or state; only
                    constants have a name, cut to 256 bytes
@@ -92,6 +103,8 @@ struct InspectReport<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<Group>,
     memory: Vec<Resident>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slices: Option<Slices>,
     boards: Vec<Fit>,
 }
 
@@ -108,6 +121,9 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let boards = read_boards(&args.boards)?;
     let names = layers::names(&model);
     let predictor = Predictor::carried();
+    let slices = args.slice.map(|budget| slices::slices(&model, budget)).transpose()?;
+    let fit = |board| boards::fit(board, &model, &predictor, slices.as_ref());
+    let boards = boards.iter().map(fit).collect();
     let report = InspectReport {
         model: &args.model,
         name: model_file::name(&model),
@@ -118,7 +134,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         totals: layers::totals(&model),
         groups: layers::groups(&model),
         memory: layers::residents(&model),
-        boards: boards.iter().map(|board| boards::fit(board, &model, &predictor)).collect(),
+        slices,
+        boards,
     };
     if args.json {
         return screen.json(&report);
@@ -176,6 +193,15 @@ fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> 
     table.row(["arena".into(), arena]);
     let (cost, longest) = (grouped(totals.cost), grouped(totals.longest_row));
     table.row(["cost".into(), format!("{cost} units of about a multiply-accumulate; longest row {longest}")]);
+    if let Some(Slices { budget, calls, longest, operators: [first, last], .. }) = &report.slices {
+        let (budget, longest) = (grouped(*budget), grouped(*longest));
+        let calls = counted(*calls, "call");
+        let place = if first == last { format!("operator {first}") } else { format!("operators {first} to {last}") };
+        table.row([
+            "slices".into(),
+            format!("a budget of {budget} takes {calls}; the longest costs {longest}, in {place}"),
+        ]);
+    }
     for &Group { first, last, passes } in &report.groups {
         table.row([
             "group".into(),
@@ -261,9 +287,14 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
         table = table.number(title, 2);
     }
     table = table.number("instructions", 0).number("ms", 0);
+    let sliced = fits.iter().any(|fit| fit.slice_instructions.is_some());
+    if sliced {
+        table = table.number("longest slice", 0);
+    }
     for fit in fits {
         let verdict = if fit.fits { "yes" } else { "no" };
-        table.row([
+        let slice = sliced.then(|| fit.slice_instructions.map_or_else(String::new, grouped));
+        let cells = [
             fit.id.clone(),
             fit.core.clone(),
             verdict.into(),
@@ -275,7 +306,8 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
             left(fit.ram_needed, fit.ram),
             fit.instructions.map_or_else(String::new, grouped),
             fit.milliseconds.map_or_else(String::new, |time| format!("{time:.1}")),
-        ]);
+        ];
+        table.row(cells.into_iter().chain(slice));
     }
     let (text, _) = table.draw(screen.table_width());
     let (title, rows) = text.split_once('\n').unwrap_or((&text, ""));

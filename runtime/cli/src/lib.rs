@@ -25,6 +25,7 @@ mod run;
 mod scores;
 mod screen;
 mod size;
+mod slices;
 mod table;
 mod tensor_file;
 mod weights;

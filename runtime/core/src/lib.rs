@@ -49,6 +49,7 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
+mod cost;
 mod element;
 mod embedded;
 mod engine;
@@ -69,6 +70,7 @@ mod tensor;
 mod threads;
 
 pub use arena::{Align16, Arena};
+pub use cost::{cost_between, costs_between};
 pub use element::Element;
 pub use embedded::Embedded;
 #[doc(hidden)]

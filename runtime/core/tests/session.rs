@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
+use tealight::cost_between;
 use tealight::{
     Align16, AllOps, Arena, BlockType, Budget, DType, Limit, LoadError, Model, OpCode, OpSet, Operator, Ops, Paths,
     Place, Position, Progress, Session, StateError, TensorError,
@@ -16,7 +17,6 @@ use tealight::{
 use tealight_format::Quantization;
 use tealight_format::ops::{ActivationRange, CALL_COST, Conv2d, Copy, FullyConnectedBlock};
 use tealight_testing::build::{Parts, arena, overlapping, relu, value};
-use tealight_testing::cost::cost_between;
 
 /// A file aligned to 16, as a memory map or a linker would place it.
 fn aligned(file: &[u8]) -> Vec<Align16> {

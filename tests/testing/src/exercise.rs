@@ -1,8 +1,7 @@
 //! Runs any model that the parser accepts, and checks what must hold for it.
 
-use crate::cost::cost_between;
 use crate::random::Choices;
-use tealight::{Align16, AllOps, Budget, DType, Model, Position, Session};
+use tealight::{Align16, AllOps, Budget, DType, Model, Position, Session, cost_between};
 
 /// Bytes of canary before and after the arena.
 const CANARY: usize = 64;

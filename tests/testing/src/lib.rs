@@ -7,7 +7,6 @@
 //! | [`build`] | model files, written by hand and independently of the compiler |
 //! | [`random`] | nearly valid plans of every operator, chosen by bytes: for property tests and for the fuzzer |
 //! | [`exercise`] | what must hold of any model that the parser accepts |
-//! | [`cost`] | the cost of what a poll did |
 //! | `gguf`, `tflite` | sources of models, written by hand (feature `sources`) |
 //! | `gguf_random`, `tflite_random` | nearly valid sources, chosen by bytes (feature `sources`) |
 //! | `llama` | a language model as a graph of the compiler (feature `graphs`) |
@@ -19,7 +18,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 pub mod build;
-pub mod cost;
 pub mod exercise;
 #[cfg(feature = "sources")]
 pub mod gguf;

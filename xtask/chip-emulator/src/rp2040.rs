@@ -10,8 +10,9 @@ use rp2040_emu::{Emulator, EmulatorBuilder};
 
 /// The length of the second stage, with its checksum.
 const SECOND_STAGE: u32 = 0x100;
-/// Cycles of a call of `run`.
+/// Cycles of a call of `run`, and of its parts, after each of which a sleeping core is woken.
 const PIECE: u64 = 100_000;
+const PART: u64 = 1000;
 
 pub(crate) struct Rp2040(Emulator);
 
@@ -24,11 +25,24 @@ pub(crate) fn start(image: &Image) -> Result<Rp2040> {
 
 impl Chip for Rp2040 {
     fn run(&mut self) -> Result<Vec<u8>> {
-        self.0.run(PIECE).map_err(|error| anyhow!("{error:?}"))?;
+        for _ in 0..PIECE / PART {
+            self.0.run(PART).map_err(|error| anyhow!("{error:?}"))?;
+            self.wake();
+        }
         let sent = self.0.drain_uart0_tx_log();
         if sent.is_empty() && self.0.core(0).is_halted() {
             bail!("the core is locked up at {:#010x}", self.0.core(0).regs.pc());
         }
         Ok(sent)
+    }
+}
+
+impl Rp2040 {
+    /// Ends the first core's WFE if an interrupt waits, which the emulator forgets (ARMv6-M reference manual, B1.5.19).
+    fn wake(&mut self) {
+        let bus = &mut self.0.bus;
+        if bus.wfe_waiting[0] && bus.nvics[0].pending_and_enabled() != 0 {
+            bus.event_flag[0] = true;
+        }
     }
 }

@@ -150,7 +150,7 @@ pub(crate) fn executables(messages: &str, package: &str) -> Vec<(PathBuf, PathBu
 }
 
 /// The image's path in cargo's messages.
-pub(crate) fn executable(messages: &str, package: &str) -> Option<PathBuf> {
+pub fn executable(messages: &str, package: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

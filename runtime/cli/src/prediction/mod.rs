@@ -51,8 +51,13 @@ impl Predictor {
     /// The instructions of an inference of `model` on `core`; `None` if the table has no such core, or not every
     /// operator of the model.
     pub fn instructions(&self, model: &Model<'_>, core: &str) -> Option<u64> {
+        Some(self.layers(model, core)?.into_iter().sum())
+    }
+
+    /// The instructions of each operator of `model` on `core`; `None` as in [`instructions`](Self::instructions).
+    pub fn layers(&self, model: &Model<'_>, core: &str) -> Option<Vec<u64>> {
         let core = self.cores.iter().find(|known| known.cores.iter().any(|name| name == core))?;
-        (0..model.op_count()).map(|index| core.layer(model, &model.op(index))).sum()
+        (0..model.op_count()).map(|index| core.layer(model, &model.op(index))).collect()
     }
 }
 

@@ -17,10 +17,10 @@ use clap::Args;
 use extremes::extremes;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use tealight::cost_between;
 use tealight::{Budget, OwnedSession, Position};
 use tealight_format::ops::INSTRUCTIONS_PER_UNIT;
 use tealight_format::{DType, Model, OpCode};
-use tealight_testing::cost::cost_between;
 use tealight_testing::random::{self, Choices};
 
 /// What to measure.

@@ -19,6 +19,7 @@ mod model_file;
 mod npy;
 mod output_file;
 mod picture;
+mod plan;
 pub mod prediction;
 mod progress;
 mod run;
@@ -51,6 +52,7 @@ enum Command {
     Compile(compile::Args),
     Run(run::Args),
     Inspect(inspect::Args),
+    Plan(plan::Args),
     #[cfg(feature = "generate")]
     Generate(generate::Args),
     /// What `generate --chat` starts in a process of its own
@@ -69,6 +71,7 @@ impl Cli {
             Command::Compile(args) => compile::run(args, screen),
             Command::Run(args) => run::run(args, screen),
             Command::Inspect(args) => inspect::run(args, screen),
+            Command::Plan(args) => plan::run(args, screen),
             #[cfg(feature = "generate")]
             Command::Generate(args) => generate::run(args, screen),
             #[cfg(feature = "generate")]

@@ -135,3 +135,27 @@ fn shows_the_network_after_each_pass() {
     folder.write("net.tflite", &case.model[..100]);
     folder.fails(&["inspect", "net.tflite", "--after", "lower"], &["cannot compile `net.tflite`"]);
 }
+
+#[test]
+fn a_budget_is_told_as_slices() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    let row = folder.json(&["inspect", "net.safetensors"])["layers"][0]["row_cost"].as_u64().unwrap();
+    let slices = |budget: u64| {
+        let report = folder.json(&["inspect", "net.safetensors", "--slice", &budget.to_string()]);
+        let instructions = report["boards"].as_array().unwrap().iter().find(|board| board["id"] == "mps2-an386");
+        let slice = instructions.map(|board| (board["slice_instructions"].as_u64(), board["instructions"].as_u64()));
+        let slices = &report["slices"];
+        assert_eq!(slices["operators"], serde_json::json!([0, 0]));
+        (slices["calls"].as_u64().unwrap(), slices["longest"].as_u64().unwrap(), slice.unwrap())
+    };
+    // Six rows, each call one, two or all of them, besides entering the operator.
+    assert_eq!(slices(1).0, 6);
+    assert_eq!(slices(1).1, 1500 + row);
+    assert_eq!((slices(1500 + 2 * row).0, slices(1500 + 2 * row).1), (3, 1500 + 2 * row));
+    let (calls, longest, (slice, whole)) = slices(1 << 30);
+    assert_eq!((calls, longest, slice), (1, 1500 + 6 * row, whole));
+    // A longest slice is a part of the whole.
+    let (_, _, (slice, whole)) = slices(1);
+    assert!(slice.unwrap() > whole.unwrap() / 7 && slice.unwrap() < whole.unwrap() / 3, "{slice:?} of {whole:?}");
+    assert!(folder.succeeds(&["inspect", "net.safetensors", "--slice", "10k"]).contains("a budget of 10,000 takes"));
+}

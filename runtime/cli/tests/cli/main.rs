@@ -12,5 +12,6 @@ mod generate;
 #[cfg(unix)]
 mod hostile;
 mod inspect;
+mod plan;
 mod run;
 mod weights;

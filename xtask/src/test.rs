@@ -176,8 +176,16 @@ const MIRI_AT_LENGTH: &[&[&str]] = &[
 ];
 
 /// What Miri runs of, always together: cargo would choose other features of what they share for each, and build it again.
-const MIRI_CRATES: &[&str] =
-    &["--package", "tealight-kernels", "--package", "tealight-format", "--package", "tealight"];
+const MIRI_CRATES: &[&str] = &[
+    "--package",
+    "tealight-kernels",
+    "--package",
+    "tealight-format",
+    "--package",
+    "tealight",
+    "--package",
+    "tealight-ffi",
+];
 
 /// One board of each architecture and of each version of the kernels.
 const CORES: &[&str] = &[board::DEFAULT, "microbit", "mps3-an547", "riscv32-virt-v", "riscv64-virt-v", "aarch64-virt"];

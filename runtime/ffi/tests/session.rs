@@ -17,30 +17,50 @@ static RELU: &Aligned<[u8]> = &Aligned(*include_bytes!("../../core/tests/relu.sa
 /// A network of several operators and rows.
 static DIGITS: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../models/digits/digits.safetensors"));
 
-/// A session with its arena.
-struct Opened {
-    session: TealightSession,
-    arena: Aligned<[u8; 64]>,
+/// The number of bytes of an arena here.
+const ARENA: usize = 16384;
+
+/// Memory for a session and its arena, reached by pointers alone, as a program in C reaches it.
+struct Memory {
+    session: *mut TealightSession,
+    arena: *mut Aligned<[u8; ARENA]>,
 }
 
-impl Opened {
-    fn new() -> Box<Self> {
-        let mut opened = Box::new(Self { session: TealightSession::CLOSED, arena: Aligned([0xAA; 64]) });
-        let status = open(&mut opened.session, &RELU.0, &mut opened.arena.0, null(), null_mut());
-        assert_eq!(status, TealightStatus::Ok);
-        opened
+impl Memory {
+    fn new() -> Self {
+        let session = Box::into_raw(Box::new(TealightSession::CLOSED));
+        Self { session, arena: Box::into_raw(Box::new(Aligned([0xAA; ARENA]))) }
+    }
+
+    /// With an open session of `model`.
+    fn opened(model: &'static [u8]) -> Self {
+        let memory = Self::new();
+        assert_eq!(memory.open(model, ARENA, null(), null_mut()), TealightStatus::Ok);
+        memory
+    }
+
+    /// Opens the session in the first `length` bytes of the arena.
+    fn open(
+        &self,
+        model: &[u8],
+        length: usize,
+        limits: *const TealightLimits,
+        error: *mut TealightError,
+    ) -> TealightStatus {
+        let (bytes, arena) = (model.as_ptr(), self.arena.cast());
+        // SAFETY: session and arena are there until the end of the test, the model as long as the session is used.
+        unsafe { tealight_open(self.session, bytes, model.len(), arena, length, limits, error) }
     }
 }
 
-fn open(
-    session: &mut TealightSession,
-    model: &[u8],
-    arena: &mut [u8],
-    limits: *const TealightLimits,
-    error: *mut TealightError,
-) -> TealightStatus {
-    // SAFETY: the pointers are those of slices, which outlive the session in each test.
-    unsafe { tealight_open(session, model.as_ptr(), model.len(), arena.as_mut_ptr(), arena.len(), limits, error) }
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: both come from boxes, and nothing uses them any more.
+        unsafe {
+            drop(Box::from_raw(self.session));
+            drop(Box::from_raw(self.arena));
+        }
+    }
 }
 
 const NO_ERROR: TealightError = TealightError {
@@ -54,8 +74,8 @@ const NO_ERROR: TealightError = TealightError {
 
 #[test]
 fn a_session_runs_whatever_the_slices_are() {
-    let mut opened = Opened::new();
-    let session = &raw mut opened.session;
+    let memory = Memory::opened(&RELU.0);
+    let session = memory.session;
     let input = [251u8, 0, 5];
     let mut output = [0u8; 3];
     for budget in [0, 1, 1000, TEALIGHT_UNLIMITED] {
@@ -72,8 +92,8 @@ fn a_session_runs_whatever_the_slices_are() {
 
 #[test]
 fn an_input_is_described_and_can_be_written_in_place_or_as_numbers() {
-    let mut opened = Opened::new();
-    let session = &raw mut opened.session;
+    let memory = Memory::opened(&RELU.0);
+    let session = memory.session;
     // SAFETY: the session is open, and all pointers are those of variables.
     unsafe {
         let mut info = std::mem::zeroed::<TealightTensor>();
@@ -97,8 +117,8 @@ fn an_input_is_described_and_can_be_written_in_place_or_as_numbers() {
 
 #[test]
 fn a_call_in_the_middle_of_another_is_refused() {
-    let mut opened = Opened::new();
-    let session = &raw mut opened.session;
+    let memory = Memory::opened(&RELU.0);
+    let session = memory.session;
     // An interrupt finds the guard that a call sets. Here the guard is set as `tealight_poll` sets it, by its address.
     let open = 0x7EA1_1607 ^ session.addr() as u32;
     let busy = 0x7EA1_B051 ^ session.addr() as u32;
@@ -109,8 +129,7 @@ fn a_call_in_the_middle_of_another_is_refused() {
         assert_eq!(tealight_poll(session, 1), TealightStatus::Busy);
         assert_eq!(tealight_close(session), TealightStatus::Busy);
     }
-    let Opened { session: inner, arena } = &mut *opened;
-    assert_eq!(reopen(inner, &mut arena.0), TealightStatus::Busy);
+    assert_eq!(memory.open(&RELU.0, ARENA, null(), null_mut()), TealightStatus::Busy);
     // SAFETY: as above.
     unsafe {
         session.cast::<u32>().write(open);
@@ -118,56 +137,50 @@ fn a_call_in_the_middle_of_another_is_refused() {
     }
 }
 
-fn reopen(session: &mut TealightSession, arena: &mut [u8]) -> TealightStatus {
-    open(session, &RELU.0, arena, null(), null_mut())
-}
-
 #[test]
 fn a_refusal_names_status_place_and_numbers() {
-    let mut opened = Box::new(Opened { session: TealightSession::CLOSED, arena: Aligned([0; 64]) });
-    let Opened { session, arena } = &mut *opened;
+    let memory = Memory::new();
     let mut error = NO_ERROR;
-    let status = open(session, &RELU.0, &mut arena.0[..16], null(), &raw mut error);
+    let status = memory.open(&RELU.0, 16, null(), &raw mut error);
     assert_eq!((status, error.status), (TealightStatus::ArenaTooSmall, TealightStatus::ArenaTooSmall));
     assert_eq!((error.expected, error.found), (32, 16));
 
     let limits = TealightLimits { cost: TEALIGHT_UNLIMITED, longest_row: 0 };
-    let status = open(session, &RELU.0, &mut arena.0, &raw const limits, &raw mut error);
+    let status = memory.open(&RELU.0, ARENA, &raw const limits, &raw mut error);
     assert_eq!(status, TealightStatus::RowTooLong);
     assert!(error.expected == 0 && error.found > 0);
 
     let mut damaged = Box::new(Aligned([0u8; 4096]));
     damaged.0[..RELU.0.len()].copy_from_slice(&RELU.0);
     damaged.0[8] = b'?';
-    let status = open(session, &damaged.0[..RELU.0.len()], &mut arena.0, null(), &raw mut error);
+    let status = memory.open(&damaged.0[..RELU.0.len()], ARENA, null(), &raw mut error);
     assert_eq!((status, error.place), (TealightStatus::NotSafetensors, TealightPlace::Byte));
 
     let plan = RELU.0.windows(8).position(|window| window == b"TEALIGHT").unwrap();
     damaged.0[8] = RELU.0[8];
     damaged.0[plan + 8] = 1;
-    let status = open(session, &damaged.0[..RELU.0.len()], &mut arena.0, null(), &raw mut error);
+    let status = memory.open(&damaged.0[..RELU.0.len()], ARENA, null(), &raw mut error);
     assert_eq!((status, error.found), (TealightStatus::FormatVersion, 1));
     // SAFETY: the session is not open.
-    assert_eq!(unsafe { tealight_run(session) }, TealightStatus::NotOpen);
+    assert_eq!(unsafe { tealight_run(memory.session) }, TealightStatus::NotOpen);
 }
 
 #[test]
 fn every_damaged_byte_is_refused_with_a_code_or_runs() {
-    let mut opened = Box::new(Opened { session: TealightSession::CLOSED, arena: Aligned([0; 64]) });
-    let Opened { session, arena } = &mut *opened;
+    let memory = Memory::new();
     let mut damaged = Box::new(Aligned([0u8; 4096]));
     let length = RELU.0.len();
     let (mut refused, mut run) = (0, 0);
-    for at in (0..length).step_by(if cfg!(miri) { 37 } else { 1 }) {
+    for at in (0..length).step_by(if cfg!(miri) { 97 } else { 1 }) {
         for bit in 0..8 {
             damaged.0[..length].copy_from_slice(&RELU.0);
             damaged.0[at] ^= 1 << bit;
             let mut error = NO_ERROR;
-            let status = open(session, &damaged.0[..length], &mut arena.0, null(), &raw mut error);
+            let status = memory.open(&damaged.0[..length], ARENA, null(), &raw mut error);
             assert_eq!(status, error.status);
             if status == TealightStatus::Ok {
                 // SAFETY: the session is open.
-                assert_eq!(unsafe { tealight_run(session) }, TealightStatus::Ok);
+                assert_eq!(unsafe { tealight_run(memory.session) }, TealightStatus::Ok);
                 run += 1;
             } else {
                 assert!((status as i32) < 0);
@@ -180,10 +193,8 @@ fn every_damaged_byte_is_refused_with_a_code_or_runs() {
 
 #[test]
 fn a_reset_starts_anew() {
-    let mut arena = Box::new(Aligned([0; 16384]));
-    let mut session = Box::new(TealightSession::CLOSED);
-    assert_eq!(open(&mut session, &DIGITS.0, &mut arena.0, null(), null_mut()), TealightStatus::Ok);
-    let session = &raw mut *session;
+    let memory = Memory::opened(&DIGITS.0);
+    let session = memory.session;
     // SAFETY: the session is open, and the position a variable.
     unsafe {
         let mut position = std::mem::zeroed();

@@ -23,9 +23,15 @@ static void fault(void) {
   platform_exit(1);
 }
 
+/* The interrupt of the core's timer, in programs that start it. */
+void timer(void);
+__attribute__((weak)) void timer(void) { fault(); }
+
 __attribute__((section(".vectors"), used)) static const uintptr_t vectors[16] = {
     (uintptr_t)&stack_top, (uintptr_t)reset, (uintptr_t)fault, (uintptr_t)fault,
-    (uintptr_t)fault,      (uintptr_t)fault, (uintptr_t)fault,
+    (uintptr_t)fault,      (uintptr_t)fault, (uintptr_t)fault, 0,
+    0,                     0,                0,                (uintptr_t)fault,
+    (uintptr_t)fault,      0,                (uintptr_t)fault, (uintptr_t)timer,
 };
 
 void reset(void) {

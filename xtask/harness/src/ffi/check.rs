@@ -48,6 +48,7 @@ pub fn check(context: &Context) -> Result<()> {
     }
     let one = subjects.iter().find(|subject| subject.id == ONE).with_context(|| format!("there is no model {ONE}"))?;
     one_model(context, &ARM, folder.path(), &models, one)?;
+    interrupted(context, folder.path(), &models, one)?;
     packages(context, folder.path(), one)?;
     example(context, folder.path(), &one.model)?;
     println!("{} models have the same outputs from C as from Rust, on {} machines", subjects.len(), 3);
@@ -124,6 +125,18 @@ fn one_model(context: &Context, machine: &Machine, folder: &Path, models: &Model
         bail!("the library of {ONE} does not open this model, or refuses no other:\n{printed}");
     }
     check_symbols(machine, &program.output)
+}
+
+/// A timer's interrupt calls for a session that is at work: it is refused, and the outputs are the same.
+fn interrupted(context: &Context, folder: &Path, models: &Models, one: &Subject) -> Result<()> {
+    let progress = Progress::start(format!("the C interface, interrupted, on {}", ARM.name));
+    let library = write_library(context, &ARM, folder, Some(&one.model))?;
+    let program = program(context, &ARM, models, &library, &["interrupt.c"], folder.join("interrupt"));
+    ARM.compile(context, &program)?;
+    let printed = ARM.run(context, &program.output)?;
+    expect_digest(&printed, "interrupted", one)?;
+    progress.done(printed.lines().last().unwrap_or_default());
+    Ok(())
 }
 
 /// A program takes the folder of the library as CMake's find_package, as a Zephyr module and as a component of ESP-IDF.

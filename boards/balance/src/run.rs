@@ -1,0 +1,210 @@
+//! A run of the closed loop in a simulated world, the same on a host and on a board.
+
+use crate::app::{App, AppError, Parts};
+use crate::devices::{Bus, Devices, Direction, Motors, Pin, Wheel};
+use crate::digest::Digest;
+use crate::estimate::{Estimate, PERIOD_US};
+use crate::gesture::{CLASSES, Classifier};
+use crate::plant::State;
+use crate::policy::Policy;
+use crate::push::Push;
+use crate::world::World;
+use core::cell::RefCell;
+use tealight::Ops;
+
+/// The app on simulated devices.
+pub type SimulatedApp<'w, 'p> = App<Bus<'w, 'p>, Wheel<'w, 'p>, Motors<'w, 'p>, Direction<'w, 'p>, Pin<'w, 'p>>;
+
+/// What a run is determined by, besides its policy and its second network.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'p> {
+    /// The seed of offsets and noise.
+    pub seed: u64,
+    /// The angle in rad at which the robot is released.
+    pub angle: f32,
+    /// The number of control periods of [`PERIOD_US`].
+    pub periods: u32,
+    /// The pushes.
+    pub pushes: &'p [Push],
+}
+
+/// A control period of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// The number of the period, from 0.
+    pub index: u32,
+    /// Microseconds from the release to its start.
+    pub micros: u64,
+    /// The state of the robot at its end.
+    pub state: State,
+    /// The force of a push at its end in N.
+    pub force: f32,
+    /// The estimate of the state.
+    pub estimate: Estimate,
+    /// The torque that was set in N m.
+    pub torque: f32,
+    /// Microseconds from the start of the last period to the start of this one; 0 in the first.
+    pub period: u32,
+    /// Microseconds that the loop worked.
+    pub busy: u32,
+    /// The maximum cost of the second network's slice in multiply-accumulates.
+    pub slice: u64,
+    /// The scores of the second network, if its inference has ended in this period.
+    pub scores: Option<[i8; CLASSES]>,
+}
+
+/// The result of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// The number of control periods.
+    pub periods: u32,
+    /// Whether the robot has fallen.
+    pub fallen: bool,
+    /// The largest angle from upright in rad.
+    pub largest_angle: f32,
+    /// Where the robot is at the end in m.
+    pub position: f32,
+    /// The number of periods that began late, because the one before took too long.
+    pub missed: u32,
+    /// The longest time that the loop worked in a period in microseconds.
+    pub longest_busy: u32,
+    /// The number of inferences of the second network.
+    pub inferences: u32,
+    /// The digest of all periods.
+    pub digest: u64,
+}
+
+/// Starts the app on the devices of a world.
+///
+/// # Errors
+/// [`AppError`] if a device refuses.
+pub fn start<'w, 'p>(world: &'w RefCell<World<'p>>) -> Result<SimulatedApp<'w, 'p>, AppError> {
+    let Devices { bus, motors, direction, pin, wheel, mut delay } = Devices::of(world);
+    App::start(Parts { bus, encoder: wheel, motors, direction, pin }, &mut delay)
+}
+
+/// Runs the loop and calls `observe` after each period. It may push the robot by hand.
+///
+/// # Errors
+/// [`AppError`] if a device refuses.
+pub fn run<O: Ops>(
+    setup: &Setup<'_>,
+    policy: &mut impl Policy,
+    mut second: Option<&mut Classifier<'_, O>>,
+    mut observe: impl FnMut(&Record, &RefCell<World<'_>>),
+) -> Result<Summary, AppError> {
+    let world = RefCell::new(World::new(setup.seed, setup.angle, setup.pushes));
+    let mut app = start(&world)?;
+    let begin = world.try_borrow_mut().map_or(0, |mut world| {
+        world.release();
+        world.now()
+    });
+    let mut next = begin;
+    let mut summary = Summary::default();
+    let mut digest = Digest::default();
+    for index in 0..setup.periods {
+        let period = app.period(policy, second.as_deref_mut(), |cost| {
+            // The app holds no borrow while it computes.
+            if let Ok(mut world) = world.try_borrow_mut() {
+                world.compute(cost);
+            }
+        })?;
+        next += PERIOD_US;
+        let Ok(mut now) = world.try_borrow_mut() else { break };
+        let pin = now.pin();
+        if !now.wait_until(next) {
+            summary.missed += 1;
+            next = now.now();
+        }
+        let record = Record {
+            index,
+            micros: pin.rose_at.saturating_sub(begin),
+            state: *now.state(),
+            force: now.force(),
+            estimate: period.estimate,
+            torque: period.torque,
+            period: pin.period,
+            busy: pin.busy,
+            slice: period.slice.cost,
+            scores: period.slice.scores,
+        };
+        drop(now);
+        add(&mut digest, &record);
+        count(&mut summary, &record);
+        observe(&record, &world);
+    }
+    summary.digest = digest.value();
+    Ok(summary)
+}
+
+fn count(summary: &mut Summary, record: &Record) {
+    summary.periods += 1;
+    summary.fallen = record.state.fallen;
+    summary.position = record.state.position;
+    summary.largest_angle = summary.largest_angle.max(record.state.angle.abs());
+    summary.longest_busy = summary.longest_busy.max(record.busy);
+    summary.inferences += u32::from(record.scores.is_some());
+}
+
+/// Adds everything that a period has computed to the digest.
+fn add(digest: &mut Digest, record: &Record) {
+    let State { position, speed, angle, rate, .. } = record.state;
+    let Estimate { angle: estimated, rate: turning, speed: driving } = record.estimate;
+    digest.add_bytes(&record.micros.to_le_bytes());
+    digest.add(&[position, speed, angle, rate, estimated, turning, driving, record.torque]);
+    digest.add_bytes(&record.busy.to_le_bytes());
+    for score in record.scores.iter().flatten() {
+        digest.add_bytes(&score.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lqr::Lqr;
+    use crate::plant::ROBOT;
+    use tealight::AllOps;
+
+    fn balance(seed: u64, pushes: &[Push]) -> Summary {
+        let setup = Setup { seed, angle: 0.05, periods: 1_000, pushes };
+        run::<AllOps>(&setup, &mut Lqr::of(&ROBOT), None, |_, _| {}).unwrap()
+    }
+
+    /// Sets no torque.
+    struct Nothing;
+
+    impl Policy for Nothing {
+        fn torque(&mut self, _: &Estimate) -> f32 {
+            0.0
+        }
+
+        fn cost(&self) -> u64 {
+            // 6 ms of the simulated processor.
+            6_000 * crate::world::COST_PER_US
+        }
+    }
+
+    #[test]
+    fn the_regulator_balances_through_the_sensors() {
+        for seed in 0..20 {
+            let summary = balance(seed, &[Push { at_ms: 1_000, newtons: 3.0, ms: 100 }]);
+            assert!(!summary.fallen && summary.largest_angle < 0.5, "seed {seed}: {summary:?}");
+            assert_eq!((summary.periods, summary.missed), (1_000, 0));
+        }
+    }
+
+    #[test]
+    fn a_seed_determines_the_digest() {
+        assert_eq!(balance(3, &[]), balance(3, &[]));
+        assert_ne!(balance(3, &[]).digest, balance(4, &[]).digest);
+        assert_ne!(balance(3, &[]).digest, balance(3, &[Push { at_ms: 4_900, newtons: 0.1, ms: 5 }]).digest);
+    }
+
+    #[test]
+    fn without_torque_it_falls_and_too_much_work_misses_the_period() {
+        let setup = Setup { seed: 1, angle: 0.05, periods: 1_000, pushes: &[] };
+        let summary = run::<AllOps>(&setup, &mut Nothing, None, |_, _| {}).unwrap();
+        assert!(summary.fallen);
+        assert_eq!(summary.missed, 1_000);
+    }
+}

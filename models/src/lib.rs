@@ -78,6 +78,8 @@ pub mod wheel;
 
 #[path = "../anomaly/mod.rs"]
 pub mod anomaly;
+#[path = "../balance/mod.rs"]
+pub mod balance;
 #[path = "../charlm/mod.rs"]
 pub mod charlm;
 #[path = "../digits/mod.rs"]
@@ -94,7 +96,8 @@ use std::path::{Path, PathBuf};
 use tealight_compiler::graph::Graph;
 
 /// All models.
-pub const MODELS: &[&dyn Entry] = &[&anomaly::Entry, &charlm::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
+pub const MODELS: &[&dyn Entry] =
+    &[&anomaly::Entry, &balance::Entry, &charlm::Entry, &digits::Entry, &gesture::Entry, &keyword::Entry];
 
 /// A model of this folder.
 pub trait Entry: Sync {

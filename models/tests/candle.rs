@@ -10,6 +10,7 @@ use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, QuantizeError, compile_float};
 use tealight_models::anomaly::{self, Anomaly};
 use tealight_models::array::Array;
+use tealight_models::balance::{self, Balance};
 use tealight_models::digits::Digits;
 use tealight_models::gesture::Gesture;
 use tealight_models::layers::{Conv2d, Linear, conv2d, conv2d_no_bias, linear, linear_no_bias};
@@ -108,6 +109,19 @@ fn gesture_traced_computes_what_candle_computes() {
         let x: Vec<f32> = (0..6 * 128).map(|_| random.normal() as f32).collect();
         let candle = model.forward(&Tensor::from_slice(&x, &dims, &Device::Cpu).unwrap()).unwrap();
         close(&answer(&network, &layout::elements(&x, &dims)), &candle, 1e-4);
+    }
+}
+
+#[test]
+fn balance_traced_computes_what_candle_computes() {
+    let file = export::read(&Paths::new().file("balance", "balance.float.safetensors")).unwrap();
+    let model = weights::load(&file, Balance::load).unwrap();
+    let network = trace(&[1, balance::INPUTS], |x| model.forward(x)).unwrap();
+    let mut random = Random::new(1);
+    for _ in 0..20 {
+        let x: Vec<f32> = (0..balance::INPUTS).map(|_| random.between(-1.0, 1.0) as f32).collect();
+        let candle = model.forward(&Tensor::from_slice(&x, (1, balance::INPUTS), &Device::Cpu).unwrap()).unwrap();
+        close(&answer(&network, &x), &candle, 1e-4);
     }
 }
 

@@ -102,6 +102,25 @@ fn gesture_is_small_and_mostly_right() {
 }
 
 #[test]
+fn balance_is_small_and_near_the_torque_that_it_imitates() {
+    let (name, file, golden) = open(&root().join("models/balance"));
+    let model = Model::parse(&file).unwrap();
+    assert_eq!(model.metadata("name"), Some(name.as_str()));
+    assert!(file.len() < 8_000, "{} bytes", file.len());
+    assert!(model.arena_len() < 256, "{} bytes of arena", model.arena_len());
+    let output = model.value(model.output(0).unwrap());
+    let mut saturated = 0;
+    for case in &golden.cases {
+        let wanted: f32 = case.label.trim_end_matches(" N m").parse().unwrap();
+        let share = output.quantization.dequantize(case.output[0].into()).clamp(-1.0, 1.0);
+        // The maximum torque is 0.4 N m; inputs and output are in 8 bits.
+        assert!((share * 0.4 - wanted).abs() < 0.03, "{}: {share}", case.label);
+        saturated += usize::from(wanted.abs() == 0.4);
+    }
+    assert!(saturated < golden.cases.len(), "a golden vector between the limits");
+}
+
+#[test]
 fn anomaly_reconstructs_known_exercises_better_than_others() {
     let (name, file, golden) = open(&root().join("models/anomaly"));
     let model = Model::parse(&file).unwrap();

@@ -11,6 +11,7 @@ pub mod new_board;
 mod publish;
 pub mod renew;
 mod runners;
+pub mod simulate;
 pub mod test;
 pub mod train;
 

@@ -20,8 +20,9 @@ use tealight_harness::{
     figures, flash, fuzz, layout, llm, log, parsing, repeat, run, setup,
 };
 use xtask::new_board::NewBoardArgs;
+use xtask::simulate::SimulateArgs;
 use xtask::test::TestArgs;
-use xtask::{new_board, renew, test, train};
+use xtask::{new_board, renew, simulate, test, train};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]
@@ -86,6 +87,8 @@ enum Task {
         #[arg(long)]
         keep_weights: bool,
     },
+    /// Simulates a robot with its networks, faster than real time, and records the run
+    Simulate(SimulateArgs),
     /// Compiles our own models and the models of tests again, after a change of the format or of the compiler
     Renew,
     /// Measures our own models on held-out data
@@ -196,6 +199,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Train { name, keep_weights } => train::train(&context, name, *keep_weights),
+        Task::Simulate(args) => simulate::simulate(&context, args),
         Task::Renew => renew::renew(&context),
         Task::Eval(args) => eval::eval(&context, args),
         Task::Bench(args) => bench::bench(&context, args),

@@ -1,0 +1,69 @@
+//! `cargo xtask simulate`: a robot in a simulated world, by the program of `xtask/simulate`, which is built when it is
+//! needed.
+
+use crate::Context;
+use crate::error::Reported;
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What to simulate.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    #[command(subcommand)]
+    robot: Robot,
+}
+
+#[derive(Debug, Subcommand)]
+enum Robot {
+    /// A robot that balances on two wheels, with two networks: its policy, and `gesture` in slices beside it
+    Balance(BalanceArgs),
+}
+
+/// How to run the balancing robot.
+#[derive(Debug, Args)]
+struct BalanceArgs {
+    /// Simulated seconds
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+    /// Seed of the sensors' offsets and noise
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Pushes: START:NEWTONS:DURATION, times in milliseconds, separated by commas [default: 2000:6:100,5000:-9:100]
+    #[arg(long, value_name = "SCRIPT", allow_hyphen_values = true)]
+    push: Option<String>,
+    /// Multiply-accumulates of the second network in a control period
+    #[arg(long, default_value_t = 20_000)]
+    budget: u64,
+    /// Folder for the page `balance.html` and the recording `balance.mcap`
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// Prints one JSON value instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Simulates a robot.
+///
+/// # Errors
+/// The program does not build, or it has reported an error: among others, that the robot has fallen.
+pub fn simulate(context: &Context, args: &SimulateArgs) -> Result<()> {
+    let Robot::Balance(args) = &args.robot;
+    let program = context.build_program("tealight-simulate", "half a minute")?;
+    let mut command = Command::new(program);
+    command.arg("--models").arg(context.root.join("models"));
+    command.args(["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);
+    command.args(["--budget", &args.budget.to_string()]);
+    if let Some(push) = &args.push {
+        command.arg(format!("--push={push}"));
+    }
+    if let Some(output) = &args.output {
+        command.arg("--output").arg(output);
+    }
+    if args.json {
+        command.arg("--json");
+    }
+    let status = command.status().context("cannot start the simulation")?;
+    if status.success() { Ok(()) } else { Err(Reported(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)).into()) }
+}

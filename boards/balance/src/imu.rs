@@ -1,5 +1,7 @@
 //! A simulated BMI160, Bosch's IMU, as its I2C registers show it (data sheet BST-BMI160-DS000, section 2.11).
 //!
+//! Offsets, noise and delay are assumed values of the order of the data sheet's.
+//!
 //! It measures in its own period, of the output data rate; what is read is the sample before the last, which stands for
 //! the delay of the chip's filters. Samples have an offset that the seed determines, noise, and 16 bits.
 

@@ -6,8 +6,9 @@
 //! [`plant`] in fixed steps of simulated time.
 //!
 //! Nothing depends on the machine: all arithmetic is IEEE 754 `f32` (or `f64` in [`lqr`]) without fused multiply-add,
-//! other functions are those of `libm`, and all noise comes from a seed. A run therefore has the same
-//! [digest](digest::Digest) on a host and on every board that runs the whole loop itself, which [`run`] does.
+//! other functions are those of `libm`, and all noise comes from a seed. That is so that a run
+//! can have the same [digest](digest::Digest) on a host and on boards that run the whole loop themselves, by [`run`]; boards
+//! are not compared yet.
 
 #![no_std]
 #![forbid(unsafe_code)]

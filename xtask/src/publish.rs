@@ -13,8 +13,20 @@ pub(crate) fn package(context: &Context) -> Result<()> {
 }
 
 /// The workspaces of this repository. Each has a lock file of its own.
-const WORKSPACES: &[&str] =
-    &[".", "boards/espressif", "boards/hardware", "examples/mps2-an386", "examples/nrf52840", "tests/fuzz"];
+const WORKSPACES: &[&str] = &[
+    ".",
+    "boards/espressif",
+    "boards/hardware",
+    "examples/esp32-c3",
+    "examples/lm3s6965-rtic",
+    "examples/mps2-an386",
+    "examples/mps2-an386-slot",
+    "examples/mps2-an386-two-models",
+    "examples/nrf52840",
+    "examples/rp2040",
+    "examples/stm32f446",
+    "tests/fuzz",
+];
 
 /// Checks licences, bans and sources of all dependencies as `deny.toml` wants them; and advisories, where their
 /// database can be fetched.

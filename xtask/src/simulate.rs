@@ -3,10 +3,14 @@
 
 use crate::Context;
 use crate::error::Reported;
+use crate::{balance, board, emulator};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::Command;
+use tealight_balance::estimate::PERIOD_US;
+use tealight_balance::push::Push;
+use tealight_balance::scenario::Scenario;
 
 /// What to simulate.
 #[derive(Debug, Args)]
@@ -39,9 +43,28 @@ struct BalanceArgs {
     /// Folder for the page `balance.html` and the recording `balance.mcap`
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Runs the same on these emulated boards, world and all, and compares the trajectories
+    #[arg(long = "board", value_name = "BOARD", conflicts_with = "output")]
+    boards: Vec<String>,
     /// Prints one JSON value instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// What pushes the robot unless the user does.
+const PUSHES: &str = "2000:6:100,5000:-9:100";
+
+/// The run that all boards repeat in tests: three seconds with a push, in which the second network runs for one of its
+/// windows.
+pub(crate) fn tested() -> Result<Scenario> {
+    scenario(3, 1, 20_000, "1000:6:100")
+}
+
+fn scenario(seconds: u32, seed: u64, budget: u64, pushes: &str) -> Result<Scenario> {
+    let pushes = pushes.split(',').map(str::parse::<Push>).collect::<Result<Vec<_>, _>>()?;
+    let periods = u64::from(seconds) * 1_000_000 / PERIOD_US;
+    let periods = u32::try_from(periods).context("the run is too long")?;
+    Scenario::new(seed, periods, budget, &pushes).context("there are too many pushes")
 }
 
 /// Simulates a robot.
@@ -50,6 +73,9 @@ struct BalanceArgs {
 /// The program does not build, or it has reported an error: among others, that the robot has fallen.
 pub fn simulate(context: &Context, args: &SimulateArgs) -> Result<()> {
     let Robot::Balance(args) = &args.robot;
+    if !args.boards.is_empty() {
+        return on_boards(context, args);
+    }
     let program = context.build_program("tealight-simulate", "half a minute")?;
     let mut command = Command::new(program);
     command.arg("--models").arg(context.root.join("models"));
@@ -66,4 +92,22 @@ pub fn simulate(context: &Context, args: &SimulateArgs) -> Result<()> {
     }
     let status = command.status().context("cannot start the simulation")?;
     if status.success() { Ok(()) } else { Err(Reported(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)).into()) }
+}
+
+/// Runs the robot on boards.
+fn on_boards(context: &Context, args: &BalanceArgs) -> Result<()> {
+    let scenario = scenario(args.seconds, args.seed, args.budget, args.push.as_deref().unwrap_or(PUSHES))?;
+    let find = |id: &String| {
+        let board = board::find_running(&context.root, id)?;
+        emulator::ensure_board(context, &board)?;
+        anyhow::Ok(board)
+    };
+    let boards = args.boards.iter().map(find).collect::<Result<Vec<_>>>()?;
+    let runs = balance::on_boards(context, &boards, &scenario)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&runs)?);
+    } else {
+        balance::print(&runs);
+    }
+    Ok(())
 }

@@ -25,8 +25,8 @@ use crate::side_by_side::on_each;
 use crate::subject::{Subject, subjects};
 use crate::table::{Table, table};
 use crate::{
-    check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, ffi, firmware, flash,
-    flash_check, fuzz, install, layout, llm, parsing, publish, repeat, runners,
+    balance, check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, ffi, firmware,
+    flash, flash_check, fuzz, install, layout, llm, parsing, publish, repeat, runners, simulate,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -121,6 +121,7 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Boards, Extent::Usual, "C interface", |context, _| ffi::check::check(context)),
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
+    Step::new(Lane::Boards, Extent::Usual, "a robot balances on the boards as on this machine", balance_on_boards),
     // It builds optimized programs for this machine, and so would wait while the step with Candle builds its own.
     Step::new(Lane::Boards, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
     // With the program that the step before has built. While the host's tests are built, the runner would wait for cargo.
@@ -237,7 +238,9 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| !board.is_on_hal()) {
         let features: &[&[&str]] = match (board.id == board::DEFAULT, extent) {
-            (true, _) => &[&[], &["audio"], &["model-slot"], &["measure-parse"], &["seed-faults"], &["text"]],
+            (true, _) => {
+                &[&[], &["audio"], &["balance"], &["model-slot"], &["measure-parse"], &["seed-faults"], &["text"]]
+            }
             (false, Extent::Fast) => continue,
             (false, Extent::Usual) if !LINTED.contains(&board.id.as_str()) => continue,
             (false, _) => &[&[]],
@@ -349,6 +352,12 @@ fn conformance_on_boards(context: &Context, extent: Extent) -> Result<()> {
         Some(board) => bail!("no model fits {}", board.id),
         None => Ok(()),
     }
+}
+
+/// One board of each core: eight, and under `--full` all.
+fn balance_on_boards(context: &Context, extent: Extent) -> Result<()> {
+    let boards = chosen_boards(context, extent, &[CORES, MORE_TARGETS, &["riscv32-virt"]].concat())?;
+    balance::on_boards(context, &boards, &simulate::tested()?).map(drop)
 }
 
 /// A panic, a fault, a stack overflow and a hang are reported on one board of each core, a damaged model on the default

@@ -7,8 +7,8 @@
 //!
 //! Nothing depends on the machine: all arithmetic is IEEE 754 `f32` (or `f64` in [`lqr`]) without fused multiply-add,
 //! other functions are those of `libm`, and all noise comes from a seed. That is so that a run
-//! can have the same [digest](digest::Digest) on a host and on boards that run the whole loop themselves, by [`run`]; boards
-//! are not compared yet.
+//! can have the same [digest](digest::Digest) on a host and on boards that run the whole loop themselves, by [`run`]: `cargo
+//! xtask simulate balance --board microbit` compares them.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -28,4 +28,5 @@ pub mod plant;
 pub mod policy;
 pub mod push;
 pub mod run;
+pub mod scenario;
 pub mod world;

@@ -185,7 +185,7 @@ fn measure_parse<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, Fail
 }
 
 /// Writes the first lines of the report and calibrates the clock.
-fn start<B: Board>(board: &mut B) {
+pub(crate) fn start<B: Board>(board: &mut B) {
     emit!("tealight version={}", report::VERSION);
     emit!("tealight board={}", B::ID);
     emit!("tealight ticks_per_second={}", B::TICKS_PER_SECOND);
@@ -195,7 +195,7 @@ fn start<B: Board>(board: &mut B) {
 }
 
 /// Writes the last line of the report and exits.
-fn end<B: Board>(board: &mut B, result: Result<u32, Failure>) -> ! {
+pub(crate) fn end<B: Board>(board: &mut B, result: Result<u32, Failure>) -> ! {
     match result {
         Ok(inferences) => {
             emit!("tealight done={}", inferences);

@@ -42,7 +42,7 @@ macro_rules! connected {
 
 /// Runs the app on a board, `tealight_board::run!(board)`, and never returns. Once in a program.
 ///
-/// The features of `tealight-board` select the app: `audio`, `text`, `loadable`, `model-slot`, or none of them. The build
+/// The features of `tealight-board` select the app: `audio`, `balance`, `text`, `loadable`, `model-slot`, or none of them. The build
 /// script (`tealight-board-build`) sets the path of the compiled model to embed, `TEALIGHT_MODEL` or a model of digits, and
 /// that of the inputs to embed, if there are any: `TEALIGHT_INPUT`.
 #[macro_export]
@@ -58,7 +58,7 @@ macro_rules! run {
 }
 
 /// Calls a function `app(board, model, arena, rest…)` with the embedded model and an arena of its size.
-#[cfg(any(feature = "audio", feature = "text", not(feature = "loadable")))]
+#[cfg(any(feature = "audio", feature = "balance", feature = "text", not(feature = "loadable")))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_embedded {
@@ -73,13 +73,26 @@ macro_rules! run_embedded {
 }
 
 /// Runs the app for one model whose inputs need no conversion.
-#[cfg(not(any(feature = "audio", feature = "loadable", feature = "text")))]
+#[cfg(not(any(feature = "audio", feature = "balance", feature = "loadable", feature = "text")))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_app {
     ($board:expr, $input:expr) => {
         $crate::run_embedded!($crate::app, $board, $input)
     };
+}
+
+/// Runs the app that balances a robot.
+#[cfg(all(feature = "balance", not(any(feature = "audio", feature = "text"))))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_app {
+    ($board:expr, $input:expr) => {{
+        static mut SECOND: $crate::balance::gesture::Arena = $crate::balance::gesture::Arena::new();
+        // SAFETY: this is the only place that names it, and it is run once.
+        let second = unsafe { &mut *(&raw mut SECOND) };
+        $crate::run_embedded!($crate::app_balance, $board, second, $input)
+    }};
 }
 
 /// Runs the app for a language model.
@@ -107,7 +120,7 @@ macro_rules! run_app {
 }
 
 /// Runs the app for the model in the slot, whose first contents the image brings along.
-#[cfg(all(feature = "model-slot", not(any(feature = "audio", feature = "text"))))]
+#[cfg(all(feature = "model-slot", not(any(feature = "audio", feature = "balance", feature = "text"))))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_app {
@@ -126,7 +139,10 @@ macro_rules! run_app {
 }
 
 /// Runs the app for any model that fits: it is parsed at run time.
-#[cfg(all(feature = "loadable", not(any(feature = "audio", feature = "model-slot", feature = "text"))))]
+#[cfg(all(
+    feature = "loadable",
+    not(any(feature = "audio", feature = "balance", feature = "model-slot", feature = "text"))
+))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_app {

@@ -19,6 +19,10 @@ pub(crate) enum Failure {
     OutputWrite,
     Features,
     NoText,
+    #[cfg(feature = "balance")]
+    Scenario,
+    #[cfg(feature = "balance")]
+    Device,
     #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
     InputTooLong,
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
@@ -46,6 +50,10 @@ impl Failure {
             Failure::OutputWrite => emit!("tealight error=output-not-writable"),
             Failure::Features => emit!("tealight error=model-takes-other-features"),
             Failure::NoText => emit!("tealight error=model-continues-no-text"),
+            #[cfg(feature = "balance")]
+            Failure::Scenario => emit!("tealight error=input-is-no-scenario"),
+            #[cfg(feature = "balance")]
+            Failure::Device => emit!("tealight error=a-simulated-device-does-not-answer"),
             #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
             Failure::InputTooLong => emit!("tealight error=input-longer-than-the-memory"),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]

@@ -7,6 +7,8 @@
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod app;
+#[cfg(feature = "balance")]
+pub mod balance;
 mod board;
 mod bytes;
 pub mod calibrate;
@@ -48,6 +50,8 @@ pub use app::app_loadable;
 #[cfg(feature = "model-slot")]
 pub use app::app_slot;
 pub use app::{app, app_audio, app_text};
+#[cfg(feature = "balance")]
+pub use balance::app_balance;
 pub use board::{Board, Outcome};
 #[cfg(all(target_os = "none", feature = "model-slot"))]
 #[doc(hidden)]

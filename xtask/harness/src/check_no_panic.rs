@@ -3,8 +3,8 @@
 //! A panic in Rust ends in a function of `core::panicking`; if the image has none, no code that was linked can panic.
 //! Four images are checked: one for a single model, one that computes features from sound before, one that continues a
 //! text, and one that takes any model and so links every kernel and the parser; of a board with a model slot, one that
-//! takes its model from there; and of a board that can be flashed, one that logs over RTT. Another, with a possible panic
-//! built in, proves that the check detects one.
+//! takes its model from there; of a board that can be flashed, one that logs over RTT; and of the default board, one that
+//! balances a robot. Another, with a possible panic built in, proves that the check detects one.
 
 use crate::board::{self, Board};
 use crate::context::Context;
@@ -63,6 +63,9 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
         ("a model that continues texts", &["text"]),
         ("any model", &["loadable"]),
     ];
+    if board.id == board::DEFAULT {
+        kinds.push(("a robot that balances", &["balance"]));
+    }
     if board.model_slot.is_some() {
         kinds.push(("a model from a slot in flash", &from_slot));
     }
@@ -143,6 +146,8 @@ pub(crate) fn symbols(image: &[u8]) -> Result<Vec<String>> {
 fn is_forbidden(symbol: &str) -> bool {
     // `<alloc::vec::Vec<T> as ...>::f` starts with the wrapping of a trait's implementation.
     let bare = symbol.trim_start_matches(['<', '&']);
+    // The compiler's own symbols: the panic handler, and the allocator.
+    let bare = bare.strip_prefix("__rustc::").unwrap_or(bare);
     FORBIDDEN.iter().any(|start| bare.starts_with(start))
 }
 
@@ -160,6 +165,8 @@ mod tests {
         assert!(demangled_is_forbidden("_RNvNtCs1234_4core9panicking18panic_bounds_check"));
         assert!(demangled_is_forbidden("_ZN5alloc7raw_vec17capacity_overflow17h0123456789abcdefE"));
         assert!(demangled_is_forbidden("rust_begin_unwind"));
+        assert!(demangled_is_forbidden("_RNvCs1234_7___rustc17rust_begin_unwind"));
+        assert!(demangled_is_forbidden("_RNvCs1234_7___rustc12___rust_alloc"));
         assert!(is_forbidden("<alloc::string::String as core::fmt::Write>::write_str"));
     }
 

@@ -17,6 +17,7 @@
 
 pub mod answer;
 pub mod backports;
+pub mod balance;
 pub mod bench;
 pub mod blocks;
 pub mod board;

@@ -2,13 +2,9 @@
 
 use anyhow::{Context as _, Result, anyhow};
 use tealight::{AlignedBytes, AllOps, Arena, Model, Session};
-use tealight_balance::gesture::Classifier;
-use tealight_balance::policy::Network;
 use tealight_balance::push::Push;
-use tealight_balance::run::{Record, Setup, Summary, run};
-
-/// The angle in rad at which the robot is released.
-pub(crate) const ANGLE: f32 = 0.05;
+use tealight_balance::run::{Record, Summary};
+use tealight_balance::scenario::{PUSHES, Scenario};
 
 /// Bytes for the activations of the policy, and of the second network.
 const ARENAS: [usize; 2] = [1_024, 8_192];
@@ -50,12 +46,10 @@ impl Run<'_> {
             Session::<AllOps>::load(&policy, small.bytes_mut()).map_err(|error| anyhow!("balance: {error}"))?;
         let second =
             Session::<AllOps>::load(&second, large.bytes_mut()).map_err(|error| anyhow!("gesture: {error}"))?;
-        let mut policy = Network::new(policy).context("the model `balance` has another input or output")?;
-        let mut second =
-            Classifier::new(second, self.budget).context("the model `gesture` has another input or output")?;
-        let setup = Setup { seed: self.seed, angle: ANGLE, periods: self.periods, pushes: self.pushes };
+        let scenario = Scenario::new(self.seed, self.periods, self.budget, self.pushes)
+            .with_context(|| format!("there are more than {PUSHES} pushes"))?;
         let mut records = Vec::new();
-        let summary = run(&setup, &mut policy, Some(&mut second), |record, _| records.push(*record))?;
+        let summary = scenario.run(policy, second, |record, _| records.push(*record))?;
         Ok(Trace { seed: self.seed, records, summary, labels })
     }
 }

@@ -1,0 +1,117 @@
+//! `cargo xtask simulate balance --board`: the balancing robot on boards that run its simulated world by themselves, whose
+//! trajectory must be that of this machine, bit for bit.
+
+use crate::board::{self, Board};
+use crate::context::Context;
+use crate::model::ModelFile;
+use crate::on_board::{Options, emulate};
+use crate::progress::Progress;
+use crate::report;
+use crate::side_by_side::on_each;
+use crate::table::table;
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use tealight::{Align16, AlignedBytes, AllOps, Model, Session};
+use tealight_balance::run::Summary;
+use tealight_balance::scenario::Scenario;
+use tealight_cli::grouped;
+
+/// A run on a board.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trajectory {
+    /// The board.
+    pub board: String,
+    /// Its core.
+    pub core: String,
+    /// Digest of the trajectory, in hexadecimal.
+    pub trajectory: String,
+    /// Control periods.
+    pub periods: u32,
+    /// Periods that began late.
+    pub missed_periods: u64,
+    /// Whether the robot has fallen.
+    pub fallen: bool,
+    /// Instructions of the whole run, the simulated world included; `None` on an emulator that does not count them.
+    pub instructions: Option<u64>,
+}
+
+/// Runs a scenario on this machine.
+///
+/// # Errors
+/// A model cannot be read, or the app refuses it.
+pub fn on_this_machine(context: &Context, scenario: &Scenario) -> Result<Summary> {
+    let [policy, second] = ["balance", "gesture"].map(|name| own_model(context, name));
+    let [policy, second] = [AlignedBytes::copy_of(&policy?.bytes)?, AlignedBytes::copy_of(&second?.bytes)?];
+    let [policy, second] = [Model::parse(policy.as_ref()), Model::parse(second.as_ref())];
+    let (policy, second) = (policy?, second?);
+    let mut memory = [&policy, &second].map(|model| vec![Align16::ZERO; Align16::count(model.arena_len())]);
+    let [small, large] = &mut memory;
+    let policy = Session::<AllOps>::load(&policy, Align16::bytes_mut(small))?;
+    let second = Session::<AllOps>::load(&second, Align16::bytes_mut(large))?;
+    Ok(scenario.run(policy, second, |_, _| {})?)
+}
+
+/// Runs a scenario on each of these boards, which are set up, and compares their trajectories with that of this machine.
+///
+/// # Errors
+/// A board does not run it, or has another trajectory.
+pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario) -> Result<Vec<Trajectory>> {
+    let expected = on_this_machine(context, scenario)?;
+    on_each(boards, |context, board| {
+        let progress = Progress::start(format!("balancing on {}", board.id));
+        let found = on_board(context, board, scenario)?;
+        let wanted = (hexadecimal(expected.digest), expected.periods, u64::from(expected.missed));
+        if (found.trajectory.clone(), found.periods, found.missed_periods) != wanted {
+            bail!("{} balances otherwise: {found:?}, and this machine {expected:?}", board.id);
+        }
+        progress.done(&format!("trajectory {}", found.trajectory));
+        Ok(found)
+    })
+}
+
+fn on_board(context: &Context, board: &Board, scenario: &Scenario) -> Result<Trajectory> {
+    let policy = own_model(context, "balance")?;
+    let options = Options { features: &["balance"], embed_input: true, ..Options::default() };
+    let console = emulate(context, board, &policy, &scenario.to_bytes(), options, &|_| {})?.console;
+    if let Some(error) = console.lines().find_map(|line| line.strip_prefix("tealight error=")) {
+        bail!("the firmware stopped: {error}");
+    }
+    let number =
+        |key: &str| report::number(&console, key).with_context(|| format!("the board's report has no `{key}`"));
+    let (ticks, rate) = (number("run_ticks")?, number("ticks_per_second")?);
+    let instructions = |per_second: u64| (u128::from(ticks) * u128::from(per_second) / u128::from(rate.max(1))) as u64;
+    Ok(Trajectory {
+        board: board.id.clone(),
+        core: board.core.clone(),
+        trajectory: hexadecimal(number("trajectory")?),
+        periods: u32::try_from(number("done")?).context("the board ran too many periods")?,
+        missed_periods: number("missed_periods")?,
+        fallen: number("fallen")? != 0,
+        instructions: board::instructions_per_second(board).map(instructions),
+    })
+}
+
+fn own_model(context: &Context, name: &str) -> Result<ModelFile> {
+    ModelFile::open(&context.root.join("models").join(name).join(format!("{name}.safetensors")), &[])
+}
+
+fn hexadecimal(digest: u64) -> String {
+    format!("{digest:016x}")
+}
+
+/// Prints the runs as a table.
+pub fn print(trajectories: &[Trajectory]) {
+    let mut rows = table(&["board", "core", "trajectory"], &["late periods", "instructions a period"], &[]);
+    for run in trajectories {
+        let each = run.instructions.map(|count| grouped(count / u64::from(run.periods.max(1))));
+        rows.row([
+            run.board.clone(),
+            run.core.clone(),
+            run.trajectory.clone(),
+            grouped(run.missed_periods),
+            each.unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    print!("{}", rows.draw(None).0);
+    println!("(the simulated world, the control loop and the slices of the second network)");
+}

@@ -24,9 +24,12 @@ const CALIBRATION: usize = 2_000;
 const GOLDENS: usize = 14;
 /// The seed of the episodes of calibration.
 const CALIBRATION_SEED: u64 = 7;
-/// The seed of the held-out episodes.
+/// The seed of the held-out episodes of the golden vectors. Sampling, loss and the range of forces were chosen with an eye
+/// on them.
 const HELD_OUT_SEED: u64 = 1_000_003;
-/// The number of held-out pushes.
+/// The seed of the pushes that are measured. Nothing was chosen by them.
+const TEST_SEED: u64 = 2_000_003;
+/// The number of these pushes.
 const PUSHES: usize = 1_000;
 /// The range of the input; an int8 of it is the input times 128.
 const INPUT_RANGE: [f32; 2] = [-1.0, 127.0 / 128.0];
@@ -115,7 +118,7 @@ impl crate::Entry for Entry {
     }
 
     fn evaluate(&self, paths: &Paths) -> Result<Figures> {
-        let episodes = data::episodes(HELD_OUT_SEED, PUSHES);
+        let episodes = data::episodes(TEST_SEED, PUSHES);
         let model = weights::load(&export::read(&paths.file(NAME, "balance.float.safetensors"))?, Balance::load)?;
         let file = export::read(&paths.file(NAME, "balance.safetensors"))?;
         let cost = Model::parse(&file).map_err(|error| anyhow!("not a Tealight model: {error}"))?.cost();

@@ -76,7 +76,7 @@ pub fn simulate(context: &Context, args: &SimulateArgs) -> Result<()> {
     if !args.boards.is_empty() {
         return on_boards(context, args);
     }
-    let program = context.build_program("tealight-simulate", "half a minute")?;
+    let program = context.build_program("tealight-simulate", "two minutes")?;
     let mut command = Command::new(program);
     command.arg("--models").arg(context.root.join("models"));
     command.args(["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);

@@ -14,10 +14,11 @@ use tealight_harness::fuzz::FuzzArgs;
 use tealight_harness::layout::LayoutArgs;
 use tealight_harness::llm::LlmArgs;
 use tealight_harness::log::LogArgs;
+use tealight_harness::period::PeriodArgs;
 use tealight_harness::run::RunArgs;
 use tealight_harness::{
     Context, bench, blocks, boards, budget, build, check_no_panic, conformance, cost, error, eval, faults, fetch,
-    figures, flash, fuzz, layout, llm, log, parsing, repeat, run, setup,
+    figures, flash, fuzz, layout, llm, log, parsing, period, repeat, run, setup,
 };
 use xtask::new_board::NewBoardArgs;
 use xtask::simulate::SimulateArgs;
@@ -116,6 +117,8 @@ enum Task {
         /// Models to run [default: all]
         models: Vec<String>,
     },
+    /// Measures by how much a control loop is late while a network runs in slices between its turns
+    Period(PeriodArgs),
     /// Measures the instructions of a unit of cost on a Cortex-M4, and fails where a plan states too low a cost
     Cost(CostArgs),
     /// Checks that runs repeat exactly, in each kind of firmware, and that a board's kernels return the recorded bits
@@ -209,6 +212,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
             let patch = if *patch { Patch::Auto } else { Patch::Off };
             conformance::conformance(&Context { patch, ..context }, board, models, *json)
         }
+        Task::Period(args) => period::period(&context, args),
         Task::Cost(args) => cost::cost(&context, args),
         Task::Repeat { board, kernels: true } => {
             repeat::compare(&context, &tealight_harness::board::find_emulated(&context.root, board)?)

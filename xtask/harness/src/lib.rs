@@ -58,6 +58,7 @@ pub mod on_board;
 pub mod parsing;
 pub mod parts;
 pub mod peers;
+pub mod period;
 pub mod picture;
 pub mod polls;
 pub mod prediction;

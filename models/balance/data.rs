@@ -93,7 +93,7 @@ mod tests {
         for (one, stands) in episodes.iter().zip(stand) {
             let pushes = [one.push];
             let setup = Setup { seed: one.seed, angle: one.angle, periods: PERIODS as u32, pushes: &pushes };
-            let alone = run::<tealight::AllOps>(&setup, &mut Lqr::of(&ROBOT), None, |_, _| {}).unwrap();
+            let alone = run::<tealight::AllOps>(&setup, &mut Lqr::of(&ROBOT), None, |_| {}).unwrap();
             assert_eq!(alone.fallen, !stands, "{one:?}");
         }
     }

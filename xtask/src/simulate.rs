@@ -8,9 +8,8 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::Command;
-use tealight_balance::estimate::PERIOD_US;
 use tealight_balance::push::Push;
-use tealight_balance::scenario::Scenario;
+use tealight_balance::scenario::{Scenario, TWO_PUSHES, periods};
 
 /// What to simulate.
 #[derive(Debug, Args)]
@@ -51,20 +50,15 @@ struct BalanceArgs {
     json: bool,
 }
 
-/// What pushes the robot unless the user does.
-const PUSHES: &str = "2000:6:100,5000:-9:100";
-
 /// The run that all boards repeat in tests: three seconds with a push, in which the second network runs for one of its
 /// windows.
 pub(crate) fn tested() -> Result<Scenario> {
-    scenario(3, 1, 20_000, "1000:6:100")
+    scenario(3, 1, 20_000, &[Push { at_ms: 1_000, newtons: 6.0, ms: 100 }])
 }
 
-fn scenario(seconds: u32, seed: u64, budget: u64, pushes: &str) -> Result<Scenario> {
-    let pushes = pushes.split(',').map(str::parse::<Push>).collect::<Result<Vec<_>, _>>()?;
-    let periods = u64::from(seconds) * 1_000_000 / PERIOD_US;
-    let periods = u32::try_from(periods).context("the run is too long")?;
-    Scenario::new(seed, periods, budget, &pushes).context("there are too many pushes")
+fn scenario(seconds: u32, seed: u64, budget: u64, pushes: &[Push]) -> Result<Scenario> {
+    let periods = periods(seconds).context("the run is too long")?;
+    Scenario::new(seed, periods, budget, pushes).context("there are too many pushes")
 }
 
 /// Simulates a robot.
@@ -96,7 +90,11 @@ pub fn simulate(context: &Context, args: &SimulateArgs) -> Result<()> {
 
 /// Runs the robot on boards.
 fn on_boards(context: &Context, args: &BalanceArgs) -> Result<()> {
-    let scenario = scenario(args.seconds, args.seed, args.budget, args.push.as_deref().unwrap_or(PUSHES))?;
+    let pushes = match &args.push {
+        Some(script) => script.split(',').map(str::parse).collect::<Result<Vec<Push>, _>>()?,
+        None => TWO_PUSHES.to_vec(),
+    };
+    let scenario = scenario(args.seconds, args.seed, args.budget, &pushes)?;
     let find = |id: &String| {
         let board = board::find_running(&context.root, id)?;
         emulator::ensure_board(context, &board)?;

@@ -60,7 +60,7 @@ pub fn force_at(pushes: &[Push], micros: u64) -> f32 {
         let (start, duration) = (u64::from(push.at_ms) * 1000, u64::from(push.ms) * 1000);
         micros >= start && micros - start < duration
     };
-    pushes.iter().filter(acts).map(|push| push.newtons).sum()
+    pushes.iter().filter(acts).fold(0.0, |force, push| force + push.newtons)
 }
 
 #[cfg(test)]

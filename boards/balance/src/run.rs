@@ -83,7 +83,7 @@ pub fn start<'w, 'p>(world: &'w RefCell<World<'p>>) -> Result<SimulatedApp<'w, '
     App::start(Parts { bus, encoder: wheel, motors, direction, pin }, &mut delay)
 }
 
-/// Runs the loop and calls `observe` after each period. It may push the robot by hand.
+/// Runs the loop and calls `observe` after each period.
 ///
 /// # Errors
 /// [`AppError`] if a device refuses.
@@ -91,7 +91,7 @@ pub fn run<O: Ops>(
     setup: &Setup<'_>,
     policy: &mut impl Policy,
     mut second: Option<&mut Classifier<'_, O>>,
-    mut observe: impl FnMut(&Record, &RefCell<World<'_>>),
+    mut observe: impl FnMut(&Record),
 ) -> Result<Summary, AppError> {
     let world = RefCell::new(World::new(setup.seed, setup.angle, setup.pushes));
     let mut app = start(&world)?;
@@ -131,7 +131,7 @@ pub fn run<O: Ops>(
         drop(now);
         add(&mut digest, &record);
         count(&mut summary, &record);
-        observe(&record, &world);
+        observe(&record);
     }
     summary.digest = digest.value();
     Ok(summary)
@@ -167,7 +167,7 @@ mod tests {
 
     fn balance(seed: u64, pushes: &[Push]) -> Summary {
         let setup = Setup { seed, angle: 0.05, periods: 1_000, pushes };
-        run::<AllOps>(&setup, &mut Lqr::of(&ROBOT), None, |_, _| {}).unwrap()
+        run::<AllOps>(&setup, &mut Lqr::of(&ROBOT), None, |_| {}).unwrap()
     }
 
     /// Sets no torque.
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn without_torque_it_falls_and_too_much_work_misses_the_period() {
         let setup = Setup { seed: 1, angle: 0.05, periods: 1_000, pushes: &[] };
-        let summary = run::<AllOps>(&setup, &mut Nothing, None, |_, _| {}).unwrap();
+        let summary = run::<AllOps>(&setup, &mut Nothing, None, |_| {}).unwrap();
         assert!(summary.fallen);
         assert_eq!(summary.missed, 1_000);
     }

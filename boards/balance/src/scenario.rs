@@ -1,17 +1,20 @@
 //! What determines a run, as bytes: what a host gives to firmware that runs the whole loop by itself.
 
 use crate::app::AppError;
+use crate::estimate::PERIOD_US;
 use crate::gesture::Classifier;
 use crate::policy::Network;
 use crate::push::Push;
 use crate::run::{Record, Setup, Summary, run};
-use crate::world::World;
-use core::cell::RefCell;
 use core::fmt;
 use tealight::{Ops, Session};
 
 /// The angle in rad at which the robot is released.
 pub const ANGLE: f32 = 0.05;
+
+/// What pushes the robot unless someone says otherwise.
+pub const TWO_PUSHES: [Push; 2] =
+    [Push { at_ms: 2_000, newtons: 6.0, ms: 100 }, Push { at_ms: 5_000, newtons: -9.0, ms: 100 }];
 
 /// The maximum number of pushes.
 pub const PUSHES: usize = 8;
@@ -33,6 +36,11 @@ pub struct Scenario {
     pub budget: u64,
     count: u32,
     pushes: [Push; PUSHES],
+}
+
+/// The number of control periods in a number of seconds; `None` if they are too many to count.
+pub fn periods(seconds: u32) -> Option<u32> {
+    u32::try_from(u64::from(seconds) * 1_000_000 / PERIOD_US).ok()
 }
 
 /// The reason why a scenario could not be run to its end.
@@ -80,7 +88,7 @@ impl Scenario {
         &self,
         policy: Session<'_, O>,
         second: Session<'_, S>,
-        observe: impl FnMut(&Record, &RefCell<World<'_>>),
+        observe: impl FnMut(&Record),
     ) -> Result<Summary, ScenarioError> {
         let mut policy = Network::new(policy).ok_or(ScenarioError::Policy)?;
         let mut second = Classifier::new(second, self.budget).ok_or(ScenarioError::Second)?;

@@ -39,8 +39,6 @@ pub struct World<'p> {
     imu: Imu,
     random: Random,
     pushes: &'p [Push],
-    /// A force in N besides the pushes'.
-    by_hand: f32,
     /// Microseconds since power-on.
     now: u64,
     /// Microseconds up to which the plant is integrated.
@@ -63,7 +61,6 @@ impl<'p> World<'p> {
             imu: Imu::new(&mut random),
             random,
             pushes,
-            by_hand: 0.0,
             now: 0,
             integrated: 0,
             released: None,
@@ -97,17 +94,12 @@ impl<'p> World<'p> {
     /// Returns the force in N that acts on the robot now.
     pub fn force(&self) -> f32 {
         let Some(released) = self.released else { return 0.0 };
-        force_at(self.pushes, self.integrated.saturating_sub(released)) + self.by_hand
+        force_at(self.pushes, self.integrated.saturating_sub(released))
     }
 
     /// Lets go of the robot.
     pub const fn release(&mut self) {
         self.released = Some(self.now);
-    }
-
-    /// Sets a force in N that acts besides the pushes' until it is set again.
-    pub const fn push_by_hand(&mut self, newtons: f32) {
-        self.by_hand = newtons;
     }
 
     /// Lets microseconds pass.

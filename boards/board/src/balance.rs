@@ -28,7 +28,7 @@ pub fn app_balance<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops>(
     let before = board.ticks();
     let result = scenario.and_then(Scenario::from_bytes).ok_or(Failure::Scenario);
     let result = result.and_then(|scenario| {
-        scenario.run(policy, second, |_, _| {}).map_err(|error| match error {
+        scenario.run(policy, second, |_| {}).map_err(|error| match error {
             ScenarioError::App(_) => Failure::Device,
             ScenarioError::Policy | ScenarioError::Second => Failure::Features,
         })

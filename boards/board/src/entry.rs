@@ -42,9 +42,9 @@ macro_rules! connected {
 
 /// Runs the app on a board, `tealight_board::run!(board)`, and never returns. Once in a program.
 ///
-/// The features of `tealight-board` select the app: `audio`, `balance`, `text`, `loadable`, `model-slot`, or none of them. The build
-/// script (`tealight-board-build`) sets the path of the compiled model to embed, `TEALIGHT_MODEL` or a model of digits, and
-/// that of the inputs to embed, if there are any: `TEALIGHT_INPUT`.
+/// The features of `tealight-board` select the app: `audio`, `balance`, `text`, `loadable`, `model-slot`, or none of them.
+/// The build script (`tealight-board-build`) sets the path of the compiled model to embed, `TEALIGHT_MODEL` or a model of
+/// digits, and that of the inputs to embed, if there are any: `TEALIGHT_INPUT`.
 #[macro_export]
 macro_rules! run {
     ($board:expr) => {{

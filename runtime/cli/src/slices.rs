@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::prediction::Predictor;
 use serde::Serialize;
-use tealight::{Budget, Engine, Model, OwnedSession, Part, Position, costs_between};
+use tealight::{Budget, Engine, Model, OwnedSession, Part, Position, Progress, costs_between};
 
 /// The calls of `poll` in an inference.
 #[derive(Debug, Serialize)]
@@ -16,8 +16,9 @@ pub(crate) struct Slices {
     pub longest: u64,
     /// The first and the last operator of that one.
     pub operators: [usize; 2],
+    /// What each call does: indices of operators, and the costs of their parts, in order.
     #[serde(skip)]
-    positions: Vec<Position>,
+    parts: Vec<Vec<(usize, u64)>>,
 }
 
 /// Computes nothing: the positions of a session do not depend on what is computed.
@@ -37,47 +38,40 @@ pub(crate) fn slices(model: &Model<'_>, budget: u64) -> Result<Slices> {
     let session = OwnedSession::from_bytes(model.bytes());
     let session = session.map_err(|error| Error::new("cannot slice an inference of the model").cause(error))?;
     let mut session = session.with_engine(Nothing);
-    let mut positions = vec![session.position()];
-    while session.poll(Budget::macs(budget)).is_pending() {
-        positions.push(session.position());
+    let (mut parts, mut from, mut progress) = (Vec::new(), session.position(), Progress::Pending);
+    while progress.is_pending() {
+        progress = session.poll(Budget::macs(budget));
+        let end = Position { op: model.op_count(), ..Position::default() };
+        let to = if progress.is_done() { end } else { session.position() };
+        let mut call = Vec::new();
+        costs_between(model, from, to, |index, cost| call.push((index, cost)));
+        parts.push(call);
+        from = to;
     }
-    positions.push(Position { op: model.op_count(), ..Position::default() });
-    let mut slices = Slices { budget, calls: positions.len() - 1, longest: 0, operators: [0, 0], positions };
-    for (from, to) in slices.pairs() {
-        let (mut cost, mut operators) = (0, None);
-        costs_between(model, from, to, |index, part| {
-            cost += part;
-            operators =
-                Some(operators.map_or([index, index], |[first, last]: [usize; 2]| [first.min(index), last.max(index)]));
-        });
-        if cost > slices.longest {
-            (slices.longest, slices.operators) = (cost, operators.unwrap_or([0, 0]));
+    let (mut longest, mut operators) = (0, [0, 0]);
+    for call in &parts {
+        let cost = call.iter().map(|(_, cost)| cost).sum();
+        let indices = || call.iter().map(|&(index, _)| index);
+        if let (Some(first), Some(last)) = (indices().min(), indices().max())
+            && cost > longest
+        {
+            (longest, operators) = (cost, [first, last]);
         }
     }
-    Ok(slices)
+    Ok(Slices { budget, calls: parts.len(), longest, operators, parts })
 }
 
 impl Slices {
-    /// From where to where each call gets.
-    fn pairs(&self) -> Vec<(Position, Position)> {
-        self.positions.windows(2).map(|pair| (pair[0], pair[1])).collect()
-    }
-
-    /// The instructions of the call that takes most on `core`, predicted from those of whole operators; `None` as in
-    /// [`Predictor::instructions`].
+    /// The instructions of the call that takes most on `core`, predicted from those of whole operators, in proportion to
+    /// their cost; `None` as in [`Predictor::instructions`].
     pub(crate) fn instructions(&self, model: &Model<'_>, predictor: &Predictor, core: &str) -> Option<u64> {
         let layers = predictor.layers(model, core)?;
         let mut costs = vec![0; layers.len()];
-        let end = Position { op: model.op_count(), ..Position::default() };
-        costs_between(model, Position::default(), end, |index, cost| costs[index] += cost);
-        // An operator's instructions, in proportion to its cost.
-        let of_slice = |(from, to): (Position, Position)| {
-            let mut count = 0.0;
-            costs_between(model, from, to, |index, cost| {
-                count += layers[index] as f64 * cost as f64 / costs[index].max(1) as f64;
-            });
-            count
-        };
-        self.pairs().into_iter().map(of_slice).reduce(f64::max).map(|count| count as u64)
+        for &(index, cost) in self.parts.iter().flatten() {
+            costs[index] += cost;
+        }
+        let of_part = |&(index, cost): &(usize, u64)| layers[index] as f64 * cost as f64 / costs[index].max(1) as f64;
+        let of_call = |call: &Vec<(usize, u64)>| call.iter().map(of_part).sum::<f64>();
+        self.parts.iter().map(of_call).reduce(f64::max).map(|count| count as u64)
     }
 }

@@ -48,7 +48,7 @@ pub fn on_this_machine(context: &Context, scenario: &Scenario) -> Result<Summary
     let [small, large] = &mut memory;
     let policy = Session::<AllOps>::load(&policy, Align16::bytes_mut(small))?;
     let second = Session::<AllOps>::load(&second, Align16::bytes_mut(large))?;
-    Ok(scenario.run(policy, second, |_, _| {})?)
+    Ok(scenario.run(policy, second, |_| {})?)
 }
 
 /// Runs a scenario on each of these boards, which are set up, and compares their trajectories with that of this machine.

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::emulator;
 use crate::polls::{self, Job};
 use crate::progress::Progress;
-use crate::subject::subjects;
+use crate::subject::{Subject, subjects};
 use crate::table::table;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -83,10 +83,14 @@ pub struct Figures {
 pub fn period(context: &Context, args: &PeriodArgs) -> Result<()> {
     let named: Vec<String> =
         if args.boards.is_empty() { BOARDS.map(String::from).to_vec() } else { args.boards.clone() };
+    let subjects = subjects(context, std::slice::from_ref(&args.model))?;
+    let subject = subjects.first().with_context(|| format!("there is no model `{}`", args.model))?;
+    let file = &subject.model.bytes;
+    let calls = args.budgets.iter().map(|&budget| calls(file, budget)).collect::<Result<Vec<_>>>()?;
     let mut figures = Vec::new();
     for id in &named {
         let progress = Progress::start(format!("timing polls of {} on {id}", args.model));
-        figures.extend(on_board(context, id, args)?);
+        figures.extend(on_board(context, id, args, subject, &calls)?);
         progress.done("");
     }
     if args.json {
@@ -97,11 +101,16 @@ pub fn period(context: &Context, args: &PeriodArgs) -> Result<()> {
     Ok(())
 }
 
-fn on_board(context: &Context, id: &str, args: &PeriodArgs) -> Result<Vec<Figures>> {
+/// Times the polls of an inference for each budget, of which there are so many `calls`.
+fn on_board(
+    context: &Context,
+    id: &str,
+    args: &PeriodArgs,
+    subject: &Subject,
+    calls: &[usize],
+) -> Result<Vec<Figures>> {
     let board = board::find_emulated(&context.root, id)?;
     emulator::ensure_board(context, &board)?;
-    let subject = subjects(context, std::slice::from_ref(&args.model))?;
-    let subject = subject.into_iter().next().with_context(|| format!("there is no model `{}`", args.model))?;
     let file = &subject.model.bytes;
     let model = Model::parse(file).map_err(|error| anyhow::anyhow!("{}: {error}", args.model))?;
     if !polls::has_memory_for(&board, &model) {
@@ -109,8 +118,7 @@ fn on_board(context: &Context, id: &str, args: &PeriodArgs) -> Result<Vec<Figure
     }
     let inputs = subject.runs.first().map(|run| &run.inputs[..]).unwrap_or_default();
     let input = inputs.get(..subject.model.input_bytes()).context("the model has no sample input")?;
-    let calls = args.budgets.iter().map(|&budget| calls(file, budget)).collect::<Result<Vec<_>>>()?;
-    let jobs = args.budgets.iter().zip(&calls);
+    let jobs = args.budgets.iter().zip(calls);
     let jobs: Vec<Job<'_>> = jobs.map(|(&budget, &calls)| Job { file, input, budgets: vec![budget; calls] }).collect();
     let times = polls::time_polls(context, &board, &jobs)?;
     let figures = args.budgets.iter().zip(times.instructions).map(|(&budget, slices)| {

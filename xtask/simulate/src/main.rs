@@ -14,6 +14,7 @@ use std::time::Instant;
 use tealight_balance::estimate::PERIOD_US;
 use tealight_balance::push::Push;
 use tealight_balance::run::Summary;
+use tealight_balance::scenario::{TWO_PUSHES, periods};
 use trace::Trace;
 
 /// Simulates the balancing robot, and records the run
@@ -44,9 +45,6 @@ struct Arguments {
     json: bool,
 }
 
-/// What pushes the robot unless the user does.
-const PUSHES: [Push; 2] = [Push { at_ms: 2_000, newtons: 6.0, ms: 100 }, Push { at_ms: 5_000, newtons: -9.0, ms: 100 }];
-
 fn main() -> ExitCode {
     match simulate(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,12 +57,11 @@ fn main() -> ExitCode {
 
 /// Runs, writes the files, and prints the result.
 fn simulate(arguments: &Arguments) -> Result<()> {
-    let pushes = if arguments.push.is_empty() { PUSHES.to_vec() } else { arguments.push.clone() };
+    let pushes = if arguments.push.is_empty() { TWO_PUSHES.to_vec() } else { arguments.push.clone() };
     let begun = Instant::now();
-    let periods = u64::from(arguments.seconds) * 1_000_000 / PERIOD_US;
     let run = trace::Run {
         seed: arguments.seed,
-        periods: u32::try_from(periods).context("the run is too long")?,
+        periods: periods(arguments.seconds).context("the run is too long")?,
         pushes: &pushes,
         budget: arguments.budget,
     };

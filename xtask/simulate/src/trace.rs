@@ -49,7 +49,7 @@ impl Run<'_> {
         let scenario = Scenario::new(self.seed, self.periods, self.budget, self.pushes)
             .with_context(|| format!("there are more than {PUSHES} pushes"))?;
         let mut records = Vec::new();
-        let summary = scenario.run(policy, second, |record, _| records.push(*record))?;
+        let summary = scenario.run(policy, second, |record| records.push(*record))?;
         Ok(Trace { seed: self.seed, records, summary, labels })
     }
 }

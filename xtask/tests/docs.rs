@@ -243,8 +243,13 @@ fn a_command_line_with_an_option_that_there_is_not_is_refused() {
 }
 
 /// Where a page's Rust code is compiled: a line `#[doc = include_str!("…/PAGE")]` in the front page of a crate.
-const COMPILED: &[&str] =
-    &["tests/src/lib.rs", "tests/candle/src/lib.rs", "runtime/audio/src/lib.rs", "runtime/cli/src/lib.rs"];
+const COMPILED: &[&str] = &[
+    "tests/src/lib.rs",
+    "tests/candle/src/lib.rs",
+    "runtime/audio/src/lib.rs",
+    "runtime/cli/src/lib.rs",
+    "runtime/sensor/src/lib.rs",
+];
 
 #[test]
 fn every_page_with_rust_code_is_compiled() {

@@ -29,7 +29,9 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops>(
         end(board, Err(Failure::Arch));
     }
     #[cfg(feature = "compare-arch")]
-    if tealight_kernels::selftest::first_difference().is_some() {
+    if tealight_kernels::selftest::first_difference().is_some()
+        || tealight_sensor::selftest::digest() != tealight_sensor::selftest::RECORDED
+    {
         end(board, Err(Failure::RecordedBits));
     }
     let mut session = Session::new(model, arena);

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::fidelity::Fidelity;
 use crate::inputs::read_streams;
+use crate::sensor::Sensors;
 use crate::weights::QuantizeTo;
 use std::path::PathBuf;
 use tealight_compiler::quantize::{
@@ -14,9 +15,10 @@ use tealight_compiler::{Compiled, Options};
 /// What is said about inputs to quantize and to measure by.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Calibration {
-    /// Inputs to calibrate a float32 network with: a file or a folder of files, float32, .npy or .bin
+    /// Inputs to calibrate a float32 network with: a file or a folder of files
     ///
-    /// A file holds one or more inputs; for a .npy, the first dimension is their number. A few hundred inputs similar
+    /// A file is what `tealight run` takes for the float32 network: a .npy or .bin of float32, or a picture, sound or .csv
+    /// for the --front-end. It holds one or more inputs; for a .npy, the first dimension is their number. A few hundred inputs similar
     /// to those in use are enough. The files in a folder are read in the order of their names. If the network has
     /// variables, the inputs of one file are run in sequence, and the state is reset before each file. If the network
     /// has several inputs, give the option once for each, in their order. The network becomes int8 unless --quantize or
@@ -90,6 +92,7 @@ impl Calibration {
         input: &[u8],
         int8: bool,
         options: &Options,
+        sensors: &Sensors,
         failed: &dyn Fn() -> Error,
     ) -> Result<(Compiled, Fidelity)> {
         let refuse = |error: QuantizeError| match error {
@@ -97,7 +100,7 @@ impl Calibration {
             error => failed().cause(error),
         };
         let network = import_float(input, options).map_err(refuse)?;
-        let streams = read_streams("--calibrate", &self.calibrate, &network)?;
+        let streams = read_streams("--calibrate", &self.calibrate, &network, sensors)?;
         let ranges = self.ranges.map(|ranges| match ranges {
             RangesArg::Minmax => Ranges::MinMax,
             RangesArg::Percentile => Ranges::Percentile,

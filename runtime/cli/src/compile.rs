@@ -8,6 +8,7 @@ use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::progress::Stages;
 use crate::screen::Screen;
+use crate::sensor::{Columns, FrontEnd, Sensors};
 use crate::size::parse_size;
 use crate::table::{Table, bytes, counted, grouped};
 use crate::weights::{QuantizeTo, layer};
@@ -69,6 +70,17 @@ pub(crate) struct Args {
     /// network without such layers is compiled as with off.
     #[arg(long, value_name = "HOW", default_value = "off", value_parser = parse_patch)]
     patch: Patch,
+    /// How the first input is computed from a sensor's data, kept in the file
+    ///
+    /// `picture` with any of color=rgb|bgr|grey, fit=stretch|crop, mean=… and std=…: a pixel from 0 to 255 becomes (pixel -
+    /// mean) / std, with one number or one for each channel; without std, black is the minimum of the input's type and
+    /// white its maximum. `series` with any of mean=…, std=… and hop=…: a reading becomes (reading - mean) / std, and an
+    /// input starts every hop readings. `log-mel`: the features that the crate tealight-audio computes from 16 kHz sound.
+    /// `tealight run`, --calibrate and --evaluate then take pictures, tables of numbers or sound.
+    #[arg(long, value_name = "HOW")]
+    front_end: Option<FrontEnd>,
+    #[command(flatten)]
+    columns: Columns,
     #[command(flatten)]
     calibration: Calibration,
     #[command(flatten)]
@@ -192,6 +204,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let options = Options {
         name: Some(name.clone()),
         labels: labels.clone().unwrap_or_default(),
+        front_end: args.front_end.as_ref().map(ToString::to_string),
         quantize: args.quantize.and_then(QuantizeTo::blocks),
         f16: args.quantize == Some(QuantizeTo::Weights(WeightType::F16)),
         layers: args.layers.clone(),
@@ -199,6 +212,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         patch: args.patch,
         ..Options::default()
     };
+    let sensors = Sensors { front_end: args.front_end.clone(), columns: args.columns.clone() };
     let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
     let (compiled, quantization) = if gguf {
         let mut stages = Stages::start();
@@ -210,7 +224,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     } else {
         let mut stages = Stages::start();
         stages.next("reading the network: running it on the inputs");
-        let (compiled, fidelity) = args.calibration.compile(&input, int8, &options, &failed)?;
+        let (compiled, fidelity) = args.calibration.compile(&input, int8, &options, &sensors, &failed)?;
         (compiled, Some(fidelity))
     };
     let model = Model::parse(&compiled.bytes)
@@ -218,7 +232,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if let (Some(path), Some(labels)) = (&args.labels, &labels) {
         check_labels(path, labels, &model)?;
     }
-    let evaluation = args.evaluation.measure(&input, &compiled.bytes, args.max_memory, &failed)?;
+    sensors.check(&model)?;
+    let evaluation = args.evaluation.measure(&input, &compiled.bytes, args.max_memory, &sensors, &failed)?;
     file.write(&compiled.bytes)?;
     file.finish()?;
     let found = &compiled.report;
@@ -274,6 +289,7 @@ fn refuse_together(args: &Args, int8: bool) -> Result<()> {
 fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
     let (option, help) = match args {
         Args { context: Some(_), .. } if !gguf => ("--context", "only a language model in a GGUF file has a context"),
+        Args { front_end: Some(_), .. } if gguf => ("--front-end", "a language model reads text"),
         Args { quantize: Some(quantize), .. } if gguf && *quantize != QuantizeTo::None => {
             ("this --quantize", "the weights of a GGUF file stay as they are stored")
         }

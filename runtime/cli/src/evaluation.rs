@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::inputs::read_streams;
 use crate::npy::Header;
 use crate::screen::Screen;
+use crate::sensor::Sensors;
 use crate::table::counted;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -51,12 +52,13 @@ impl Evaluation {
         source: &[u8],
         compiled: &[u8],
         max_memory: Option<u64>,
+        sensors: &Sensors,
         failed: &dyn Fn() -> Error,
     ) -> Result<Option<Scores>> {
         let Some(path) = &self.targets else { return Ok(None) };
         let targets = read_targets(path)?;
         let network = import_tflite(source).map_err(|error| failed().cause(error))?;
-        let streams = read_streams("--evaluate", &self.evaluate, &network)?;
+        let streams = read_streams("--evaluate", &self.evaluate, &network, sensors)?;
         let score = |file: &[u8]| {
             let what = || Error::new(format!("cannot evaluate with the targets `{}`", path.display()));
             evaluate(file, &streams, &targets, max_memory).map_err(|error| what().cause(error))

@@ -1,6 +1,7 @@
 //! Reads the inputs of a network from files, as f32 values: a file or a folder of files for each input.
 
 use crate::error::{Error, Result};
+use crate::sensor::{Sensors, files};
 use crate::table::counted;
 use crate::tensor_file::TensorKind;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,12 @@ use tealight_format::Quantization;
 ///
 /// # Errors
 /// A file cannot be read or does not fit its input, or the inputs' files do not match.
-pub(crate) fn read_streams(option: &str, paths: &[PathBuf], network: &Graph) -> Result<Vec<Vec<Vec<f32>>>> {
+pub(crate) fn read_streams(
+    option: &str,
+    paths: &[PathBuf],
+    network: &Graph,
+    sensors: &Sensors,
+) -> Result<Vec<Vec<Vec<f32>>>> {
     if paths.len() != network.inputs.len() {
         let names: Vec<_> = network.inputs.iter().map(|&id| format!("`{}`", network.tensors[id].name)).collect();
         let what = format!("the network has {}, but {option} names {}", counted(names.len(), "input"), paths.len());
@@ -24,7 +30,7 @@ pub(crate) fn read_streams(option: &str, paths: &[PathBuf], network: &Graph) -> 
     let mut streams: Vec<Vec<Vec<f32>>> = Vec::new();
     for (k, (files, &id)) in files.iter().zip(&network.inputs).enumerate() {
         let kind = kind(&network.tensors[id])?;
-        let read: Vec<_> = files.iter().map(|file| read_stream(&kind, file)).collect::<Result<_>>()?;
+        let read: Vec<_> = files.iter().map(|file| read_stream(sensors, k, &kind, file)).collect::<Result<_>>()?;
         if k == 0 {
             streams = read;
             continue;
@@ -61,8 +67,8 @@ fn kind(input: &Tensor) -> Result<TensorKind> {
 }
 
 /// Reads the inputs in a file.
-fn read_stream(kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
-    let stream = kind.read(file)?;
+fn read_stream(sensors: &Sensors, i: usize, kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
+    let stream = sensors.read(i, kind, file)?;
     let sample = |k| {
         let sample = kind.to_f32(stream.get(k));
         match sample.iter().enumerate().find(|(_, number)| !number.is_finite()) {
@@ -74,27 +80,4 @@ fn read_stream(kind: &TensorKind, file: &Path) -> Result<Vec<Vec<f32>>> {
         }
     };
     (0..stream.count()).map(sample).collect()
-}
-
-/// Returns the file itself, or the folder's .npy and .bin files by name.
-fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let failed = || Error::new(format!("cannot read the folder `{}`", path.display()));
-    let entries = std::fs::read_dir(path).map_err(|error| failed().cause(error))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let file = entry.map_err(|error| failed().cause(error))?.path();
-        let wanted = |extension: &std::ffi::OsStr| ["npy", "bin"].iter().any(|own| extension.eq_ignore_ascii_case(own));
-        if file.is_file() && file.extension().is_some_and(wanted) {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        return Err(Error::new(format!("the data is empty: `{}` has no .npy or .bin file", path.display()))
-            .help("put inputs such as the network will see there, some hundreds if possible"));
-    }
-    files.sort();
-    Ok(files)
 }

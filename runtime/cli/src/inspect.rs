@@ -58,6 +58,8 @@ const JSON: &str = "\
 Keys of --json (lengths in bytes, indices from 0):
   model            the file
   name, labels     the model's own metadata
+  front_end        how the first input is computed from a sensor's data, as the
+                   file declares it; absent if it does not
   inputs, outputs  [tensor]
   layers           [{index, operator, function, inputs: [tensor or null],
                    output: tensor, macs, constant_bytes, rows, row_cost,
@@ -96,6 +98,8 @@ struct InspectReport<'a> {
     model: &'a Path,
     name: Option<String>,
     labels: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front_end: Option<String>,
     inputs: Vec<Tensor<'a>>,
     outputs: Vec<Tensor<'a>>,
     layers: Vec<Layer<'a>>,
@@ -128,6 +132,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         model: &args.model,
         name: model_file::name(&model),
         labels: model_file::labels(&model),
+        front_end: model_file::front_end(&model),
         inputs: model.inputs().map(|i| layers::tensor(&model, &names, i)).collect(),
         outputs: model.outputs().map(|i| layers::tensor(&model, &names, i)).collect(),
         layers: layers::layers(&model, &names),
@@ -178,6 +183,9 @@ fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> 
         for (i, tensor) in tensors.iter().enumerate() {
             table.row([format!("{what} {i}"), tensor_text(tensor)]);
         }
+    }
+    if let Some(front_end) = &report.front_end {
+        table.row(["front end".into(), front_end.clone()]);
     }
     if !report.labels.is_empty() {
         let all = report.labels.join(", ");

@@ -25,6 +25,7 @@ mod progress;
 mod run;
 mod scores;
 mod screen;
+mod sensor;
 mod size;
 mod slices;
 mod table;
@@ -35,8 +36,8 @@ pub use error::{Error, Result};
 pub use escape::{visible, visible_lines};
 pub use output_file::clean_up_when_interrupted;
 pub use screen::Screen;
+pub use sensor::{FrontEnd, files as input_files, read_inputs, read_samples};
 pub use table::{Table, grouped};
-pub use tensor_file::read_inputs;
 
 /// Compile a trained network into one file, run it, look into it
 #[derive(Debug, clap::Parser)]

@@ -123,6 +123,11 @@ pub(crate) fn labels(model: &Model<'_>) -> Vec<String> {
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
+/// Returns how the model declares that its first input is computed from a sensor's data.
+pub(crate) fn front_end(model: &Model<'_>) -> Option<String> {
+    model.metadata("front_end").and_then(unescape)
+}
+
 /// Returns a metadata entry without its JSON escapes.
 fn unescape(raw: &str) -> Option<String> {
     serde_json::from_str(&format!("\"{raw}\"")).ok()

@@ -41,16 +41,21 @@ fn label(labels: &[String], index: usize, count: usize) -> Option<String> {
     if labels.len() == count { labels.get(index).cloned() } else { None }
 }
 
-/// Prints the scores of each inference and each of its outputs.
+/// Prints the scores of each inference, under its heading, and each of its outputs.
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub(crate) fn print(results: &[Vec<Vec<Score>>], outputs: &[TensorKind], screen: &mut Screen) -> Result<()> {
-    for (k, result) in results.iter().enumerate() {
+pub(crate) fn print(
+    results: &[Vec<Vec<Score>>],
+    headings: &[String],
+    outputs: &[TensorKind],
+    screen: &mut Screen,
+) -> Result<()> {
+    for (result, heading) in results.iter().zip(headings) {
         for (scores, kind) in result.iter().zip(outputs) {
             if results.len() > 1 || outputs.len() > 1 {
                 let which = if outputs.len() > 1 { format!(", {kind}") } else { String::new() };
-                screen.heading(&format!("inference {k}{which}"), "")?;
+                screen.heading(&format!("{heading}{which}"), "")?;
             }
             screen.print(lines(scores, kind))?;
         }

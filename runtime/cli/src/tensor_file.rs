@@ -10,18 +10,7 @@ use crate::output_file::OutputFile;
 use crate::table::bytes;
 use std::fmt;
 use std::path::Path;
-use tealight_format::{DType, Model, Quantization, Value};
-
-/// Returns the bytes of model input `i` in the file `path`, `.bin` or `.npy`: one tensor, or several one after another.
-///
-/// # Errors
-/// The file cannot be read, does not hold a whole number of such inputs, or is empty.
-pub fn read_inputs(model: &Model<'_>, i: usize, path: &Path) -> Result<Vec<u8>> {
-    let Some(input) = model.input(i) else { return Err(Error::new(format!("the model has no input {i}"))) };
-    let kind = TensorKind::of(format!("input {i}"), &model.value(input));
-    let mut stream = kind.read(path)?;
-    Ok(stream.data.split_off(stream.at))
-}
+use tealight_format::{DType, Quantization, Value};
 
 /// The properties of one tensor in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +38,19 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// The tensors of `len` bytes in `data`, whose length is a multiple of that.
+    pub(crate) const fn new(data: Vec<u8>, len: usize) -> Self {
+        Self { data, at: 0, len }
+    }
+
     /// Returns the number of tensors.
     pub(crate) fn count(&self) -> usize {
         (self.data.len() - self.at) / self.len
+    }
+
+    /// Returns the bytes of all tensors.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.data.split_off(self.at)
     }
 
     /// Returns the bytes of tensor `k`, which must be below the count.
@@ -190,7 +189,8 @@ impl fmt::Display for TensorKind {
     }
 }
 
-fn cannot_read(path: &Path, error: std::io::Error) -> Error {
+/// The error of a file that cannot be read.
+pub(crate) fn cannot_read(path: &Path, error: std::io::Error) -> Error {
     use std::io::ErrorKind::{IsADirectory, NotFound};
     let help = match error.kind() {
         NotFound => "check the path",

@@ -23,8 +23,8 @@ pub struct Options {
     pub name: Option<String>,
     /// Names of the classes that the output scores, kept in the file.
     pub labels: Vec<String>,
-    /// How the input is computed from a sensor's samples, kept in the file (`tealight_audio::LOG_MEL`); `None` if there
-    /// is no front end.
+    /// How the first input is computed from a sensor's data, kept in the file: `tealight_audio::LOG_MEL`, or a
+    /// `tealight_sensor` front end as text; `None` if there is no front end.
     pub front_end: Option<String>,
     /// Keep views as values even if nothing reads them. Each source tensor whose bytes exist is then in
     /// [`Compiled::tensors`](crate::Compiled::tensors).

@@ -1,24 +1,35 @@
-//! Inputs for a model, from files: raw little-endian values in the model's own type, NumPy arrays, pictures, or sound.
+//! Inputs for a model, from files: those that `tealight run` takes; for a model that listens, sound.
 
 use crate::files::read;
 use crate::model::{ModelFile, Tensor};
-use crate::picture::Picture;
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use std::path::Path;
+use tealight_cli::{input_files, read_inputs, read_samples};
 use tealight_format::Model;
 
-/// Reads a file of inputs: `.pgm` is one picture, `.npy` one or several inputs of a model that has one, anything else
-/// is the inputs of one inference after another. A model that listens takes `.wav`, or raw 16 kHz samples.
-pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
-    let bytes = read(file)?;
-    let inputs = match file.extension().and_then(|extension| extension.to_str()) {
-        Some("pgm") => {
-            let picture = Picture::from_pgm(&bytes).map_err(|error| anyhow!("{}: {error}", file.display()))?;
-            from_picture(&picture, model).with_context(|| format!("{} does not fit", file.display()))?
+/// Reads a file of inputs, or the files of a folder in the order of their names: each is one input or several in a row.
+///
+/// The front end that the model's file declares computes its input; but of a model that listens, the firmware computes
+/// it, and takes `.wav`, or raw 16 kHz samples.
+pub fn load(path: &Path, model: &ModelFile) -> Result<Vec<u8>> {
+    let mut inputs = Vec::new();
+    for file in input_files(path)? {
+        inputs.extend(load_file(&file, model)?);
+    }
+    Ok(inputs)
+}
+
+fn load_file(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let inputs = match &*ending {
+        "wav" if model.listens => seconds(read_samples(file)?),
+        "bmp" | "csv" | "jpeg" | "jpg" | "npy" | "pgm" | "png" | "pnm" | "ppm" | "wav" if !model.listens => {
+            if model.inputs.len() != 1 {
+                bail!("{} has {} inputs, {} is one; pass raw bytes", model.name, model.inputs.len(), file.display());
+            }
+            read_inputs(&Model::parse(&model.bytes)?, 0, file)?
         }
-        Some("wav") => from_sound(file, model)?,
-        Some("npy") if !model.listens => from_array(file, model)?,
-        _ => bytes,
+        _ => read(file)?,
     };
     let wanted = model.input_bytes();
     if inputs.is_empty() || wanted == 0 || !inputs.len().is_multiple_of(wanted) {
@@ -33,55 +44,10 @@ pub fn load(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
     Ok(inputs)
 }
 
-/// A NumPy array as the model's only input, or several in a row.
-fn from_array(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
-    if model.inputs.len() != 1 {
-        bail!("{} has {} inputs, an array is one; pass raw bytes", model.name, model.inputs.len());
-    }
-    let parsed = Model::parse(&model.bytes)?;
-    Ok(tealight_cli::read_inputs(&parsed, 0, file)?)
-}
-
-/// A WAV file's samples, seconds in a row; the last is filled up with silence.
-fn from_sound(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
-    if !model.listens {
-        bail!("{} takes no sound: its file names no front end", model.name);
-    }
-    let reader = hound::WavReader::open(file).with_context(|| format!("{} is no WAV file", file.display()))?;
-    let spec = reader.spec();
-    let found = (spec.sample_rate as usize, spec.channels, spec.bits_per_sample, spec.sample_format);
-    if found != (tealight_audio::SAMPLE_RATE, 1, 16, hound::SampleFormat::Int) {
-        bail!(
-            "{} has {} channels of {} bits at {} Hz; the front end takes one of 16 bits at {} Hz. \
-             `sox IN.wav -c 1 -b 16 -r {} OUT.wav` converts it",
-            file.display(),
-            spec.channels,
-            spec.bits_per_sample,
-            spec.sample_rate,
-            tealight_audio::SAMPLE_RATE,
-            tealight_audio::SAMPLE_RATE
-        );
-    }
-    let mut samples =
-        reader.into_samples().collect::<Result<Vec<i16>, _>>().with_context(|| file.display().to_string())?;
+/// Samples as whole seconds in a row; the last is filled up with silence.
+fn seconds(mut samples: Vec<i16>) -> Vec<u8> {
     samples.resize(samples.len().next_multiple_of(tealight_audio::SAMPLE_RATE), 0);
-    Ok(samples.into_iter().flat_map(i16::to_le_bytes).collect())
-}
-
-/// A grey picture as the model's only input: black is the minimum of the type, white the maximum.
-fn from_picture(picture: &Picture, model: &ModelFile) -> Result<Vec<u8>> {
-    let [tensor] = &model.inputs[..] else {
-        bail!("{} has {} inputs, a picture is one", model.name, model.inputs.len());
-    };
-    let shape = [1, picture.height as u32, picture.width as u32, 1];
-    if tensor.shape != shape {
-        bail!("the picture is {shape:?}, {} takes {}", model.name, describe(&model.inputs));
-    }
-    match tensor.dtype {
-        "U8" => Ok(picture.pixels.clone()),
-        "I8" => Ok(picture.pixels.iter().map(|pixel| pixel ^ 0x80).collect()),
-        other => bail!("{} takes {other}, a picture is accepted for I8 and U8", model.name),
-    }
+    samples.into_iter().flat_map(i16::to_le_bytes).collect()
 }
 
 /// Types and shapes in words.
@@ -118,10 +84,15 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_becomes_signed_or_unsigned_brightness() {
-        let (_folder, picture) = file("x.pgm", b"P5\n2 1\n255\n\x00\xFF");
-        assert_eq!(load(&picture, &model("I8", &[1, 1, 2, 1])).unwrap(), [0x80, 0x7F]);
-        assert_eq!(load(&picture, &model("U8", &[1, 1, 2, 1])).unwrap(), [0x00, 0xFF]);
+    fn pictures_and_folders_are_taken_as_by_the_command_line() {
+        let root = crate::context::Context::new().unwrap().root;
+        let digits = ModelFile::open(&root.join("models/digits/digits.safetensors"), &[]).unwrap();
+        let (folder, picture) = file("b.pgm", b"P5\n2 1\n255\n\x00\xFF");
+        let pixels = load(&picture, &digits).unwrap();
+        assert_eq!((pixels.len(), pixels[0], pixels[27]), (28 * 28, 0x80, 0x7F));
+        std::fs::write(folder.path().join("a.bin"), [3; 28 * 28]).unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "no input").unwrap();
+        assert_eq!(load(folder.path(), &digits).unwrap(), [vec![3; 28 * 28], pixels].concat());
     }
 
     #[test]
@@ -129,9 +100,6 @@ mod tests {
         let (_folder, raw) = file("x.bin", &[0; 7]);
         let text = format!("{:#}", load(&raw, &model("I8", &[1, 4])).unwrap_err());
         assert!(text.contains("x.bin") && text.contains("7 bytes") && text.contains("I8 [1, 4]"), "{text}");
-        let (_folder, picture) = file("x.pgm", b"P5\n2 1\n255\n\x00\xFF");
-        let text = format!("{:#}", load(&picture, &model("I8", &[1, 4, 4, 1])).unwrap_err());
-        assert!(text.contains("[1, 1, 2, 1]") && text.contains("[1, 4, 4, 1]"), "{text}");
     }
 
     #[test]

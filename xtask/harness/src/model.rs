@@ -6,6 +6,7 @@ use crate::files::read;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
+use tealight_cli::FrontEnd;
 use tealight_compiler::{Options, Patch, compile_tflite};
 use tealight_format::{DType, Model, ModelError, Quantization, Value};
 
@@ -82,8 +83,8 @@ impl ModelFile {
         };
         let listens = match model.metadata("front_end") {
             None => false,
-            Some(tealight_audio::LOG_MEL) => true,
-            Some(other) => bail!("{} needs the front end `{other}`, which no firmware here has", file.display()),
+            // The others' inputs are computed on this machine.
+            Some(front_end) => FrontEnd::declared(front_end)? == FrontEnd::LogMel,
         };
         let tensors =
             |values: &mut dyn Iterator<Item = usize>| values.map(|value| Tensor::of(&model.value(value))).collect();

@@ -48,35 +48,6 @@ impl Picture {
         Some(Self { width: frames, height: bands, pixels })
     }
 
-    /// Reads a binary PGM (`P5`, 8 bits).
-    pub fn from_pgm(bytes: &[u8]) -> Result<Self, String> {
-        let mut words = Vec::new();
-        let mut at = 0;
-        while words.len() < 4 {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let skipped = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
-            let word: Vec<u8> = rest.iter().skip(skipped).take_while(|b| !b.is_ascii_whitespace()).copied().collect();
-            if word.is_empty() {
-                return Err("the PGM header is cut off".into());
-            }
-            at += skipped + word.len();
-            words.push(String::from_utf8_lossy(&word).into_owned());
-        }
-        let number = |word: &String| word.parse::<usize>().map_err(|_| format!("`{word}` is no PGM size"));
-        let (magic, width, height, max) = match &words[..] {
-            [magic, width, height, max] => (magic, number(width)?, number(height)?, number(max)?),
-            _ => return Err("the PGM header is cut off".into()),
-        };
-        if magic != "P5" || max != 255 {
-            return Err("only binary PGM pictures with 255 levels are read".into());
-        }
-        let pixels = bytes.get(at + 1..).unwrap_or_default();
-        if Some(pixels.len()) != width.checked_mul(height) {
-            return Err(format!("the PGM header states {width} x {height}, the file has {} pixels", pixels.len()));
-        }
-        Ok(Self { width, height, pixels: pixels.to_vec() })
-    }
-
     /// The picture as text. With `colour`, two rows of pixels in one row of text, in 24 greys.
     pub fn draw(&self, colour: bool) -> String {
         let columns = self.width.min(COLUMNS);
@@ -157,14 +128,5 @@ mod tests {
         let expected = format!("{}{}\n", " ".repeat(12), "█".repeat(12)).repeat(12);
         assert_eq!(drawn, expected);
         assert!(picture.draw(true).contains("\x1b[38;5;255;48;5;255m▀"));
-    }
-
-    #[test]
-    fn a_pgm_is_read_and_a_broken_one_is_named() {
-        let picture = Picture::from_pgm(b"P5\n3 2\n255\nabcdef").unwrap();
-        assert_eq!((picture.width, picture.height, &picture.pixels[..]), (3, 2, &b"abcdef"[..]));
-        assert!(Picture::from_pgm(b"P5\n3 2\n255\nabc").unwrap_err().contains("3 x 2"));
-        assert!(Picture::from_pgm(b"P2\n3 2\n255\nabcdef").unwrap_err().contains("PGM"));
-        assert!(Picture::from_pgm(b"P5\n3").unwrap_err().contains("cut off"));
     }
 }

@@ -35,8 +35,8 @@ pub struct RunArgs {
     /// Model: .tflite, compiled .safetensors, or the name of one of our own [default: digits]
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Input: .npy, raw values in the model's own type (those of several inferences in a row), a .pgm picture, or .wav
-    /// for a model that listens [default for our own models: held-out ones]
+    /// Input: a picture, a .csv of numbers, sound, .npy, or raw values in the model's own type, each as for `tealight run`;
+    /// or a folder of them [default for our own models: held-out ones]
     #[arg(long, requires = "model")]
     pub input: Vec<PathBuf>,
     /// What a language model is to write

@@ -14,4 +14,5 @@ mod hostile;
 mod inspect;
 mod plan;
 mod run;
+mod sensor;
 mod weights;

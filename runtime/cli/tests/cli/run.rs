@@ -89,7 +89,8 @@ fn inputs_of_another_size_are_refused_with_what_was_expected_and_found() {
     run(&["`0.bin`", "holds nothing", "108 B"]);
     std::fs::remove_file(folder.path("0.bin")).unwrap();
     run(&["`0.bin`", "No such file"]);
-    folder.fails(&["run", "net.safetensors", "-i", "."], &["`.`", "directory"]);
+    std::fs::create_dir(folder.path("folder.bin")).unwrap();
+    folder.fails(&["run", "net.safetensors", "-i", "folder.bin"], &["`folder.bin`", "the data is empty"]);
 }
 
 #[test]

@@ -117,6 +117,10 @@ pub enum Op {
     Reshape {
         new_shape: Option<Vec<i32>>,
     },
+    ResizeBilinear {
+        align_corners: bool,
+        half_pixel_centers: bool,
+    },
     ResizeNearest {
         align_corners: bool,
         half_pixel_centers: bool,
@@ -212,6 +216,7 @@ impl Op {
             Self::Relu6 => "Relu6",
             Self::ReluN1To1 => "ReluN1To1",
             Self::Reshape { .. } => "Reshape",
+            Self::ResizeBilinear { .. } => "ResizeBilinear",
             Self::ResizeNearest { .. } => "ResizeNearest",
             Self::Shape => "Shape",
             Self::Slice => "Slice",

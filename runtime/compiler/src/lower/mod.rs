@@ -14,6 +14,7 @@ mod mean;
 pub(crate) mod movement;
 mod pool2d;
 mod prelu;
+mod resize;
 mod scale;
 mod softmax;
 mod svdf;
@@ -111,6 +112,10 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Pack { axis } => any(move |l, n| l.pack(n, axis)),
         Op::Pad | Op::PadWith => any(|l, n| l.pad(n, op)),
         Op::Transpose => any(|l, n| l.transpose(n)),
+        Op::ResizeBilinear { align_corners, half_pixel_centers } => both(
+            move |l, n| l.resize_bilinear_f32(n, align_corners, half_pixel_centers),
+            move |l, n| l.resize_bilinear(n, align_corners, half_pixel_centers),
+        ),
         Op::ResizeNearest { align_corners, half_pixel_centers } => {
             any(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
         }

@@ -5,7 +5,7 @@ use crate::diag::Result;
 use crate::ir::graph::{Bytes, Content, ElementType, Node, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 use crate::slice::{self, Slice};
-use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
+use tealight_format::ops::{Concat, Pad, StridedSlice, Transpose};
 use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
 
 impl Lowering<'_> {
@@ -177,19 +177,6 @@ impl Lowering<'_> {
         }
         let transpose = Transpose { perm: self.words(node, &perm, |i| i as i32)? };
         self.emit(node, Operator::Transpose(transpose), &[Some(input)], output);
-        Ok(())
-    }
-
-    pub(super) fn resize_nearest(&mut self, node: &Node, align_corners: bool, half_pixel_centers: bool) -> Result<()> {
-        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let size = self.graph.constant_integers(node, 1)?;
-        let shape = &self.tensor(output).shape;
-        if shape.len() != 4 || size != [i64::from(shape[1]), i64::from(shape[2])] {
-            let what = format!("its size is {size:?}: {}", self.graph.describe_operands(node));
-            return Err(self.graph.invalid(node, what));
-        }
-        let resize = ResizeNearest { align_corners, half_pixel_centers };
-        self.emit(node, Operator::ResizeNearest(resize), &[Some(input)], output);
         Ok(())
     }
 }

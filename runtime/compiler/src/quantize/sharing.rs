@@ -68,6 +68,7 @@ impl Int8 {
             | T::Split
             | T::SplitV
             | T::Unpack { .. }
+            | T::ResizeBilinear { .. }
             | T::ResizeNearest { .. } => Rule::Same,
             T::Maximum | T::Minimum => return Self::WithConstant(Rule::Same),
             T::Div(_)

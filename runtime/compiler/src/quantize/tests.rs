@@ -87,9 +87,12 @@ fn everything() -> Graph {
     let y = b.node(Op::Mul(Activation::None), &[y, scale], "mul", &[1, 4, 4, 8]);
     let y = b.node(Op::LeakyRelu { alpha: 0.1 }, &[y], "leaky", &[1, 4, 4, 8]);
     let y = b.node(Op::MaxPool2d(window(Padding::Valid, 2, 2)), &[y], "pool", &[1, 2, 2, 8]);
-    let gate = b.node(Op::Logistic, &[y], "gate", &[1, 2, 2, 8]);
-    let y = b.node(Op::Sub(Activation::None), &[y, gate], "sub", &[1, 2, 2, 8]);
-    let y = b.node(Op::Relu6, &[y], "relu6", &[1, 2, 2, 8]);
+    let size = b.ints(&[2], &[3, 4]);
+    let larger = Op::ResizeBilinear { align_corners: false, half_pixel_centers: true };
+    let y = b.node(larger, &[y, size], "larger", &[1, 3, 4, 8]);
+    let gate = b.node(Op::Logistic, &[y], "gate", &[1, 3, 4, 8]);
+    let y = b.node(Op::Sub(Activation::None), &[y, gate], "sub", &[1, 3, 4, 8]);
+    let y = b.node(Op::Relu6, &[y], "relu6", &[1, 3, 4, 8]);
     let axes = b.ints(&[2], &[1, 2]);
     let y = b.node(Op::Mean, &[y, axes], "mean", &[1, 8]);
     let (w, bias) = (b.weights("fc", 4, &[3, 8]), b.weights("fc/bias", 5, &[3]));

@@ -163,7 +163,13 @@ const OPERATORS: [Row; 210] = [
                 .map(|shape| shape.iter().collect()),
         })
     }),
-    Row::named(23, "RESIZE_BILINEAR"),
+    Row::read(23, "RESIZE_BILINEAR", |operator| {
+        let o = operator.options::<schema::ResizeBilinearOptions<'_>>();
+        Ok(Op::ResizeBilinear {
+            align_corners: o.is_some_and(|o| o.align_corners()),
+            half_pixel_centers: o.is_some_and(|o| o.half_pixel_centers()),
+        })
+    }),
     Row::named(24, "RNN"),
     Row::read(25, "SOFTMAX", |operator| {
         Ok(Op::Softmax { beta: options::<schema::SoftmaxOptions<'_>>(operator)?.beta() })

@@ -292,6 +292,10 @@ options! {
     11 AddOptions [
         0 activation: i8 = 0;
     ] {}
+    15 ResizeBilinearOptions [
+        2 align_corners: bool = false;
+        3 half_pixel_centers: bool = false;
+    ] {}
     17 ReshapeOptions [] {
         0 new_shape: Scalars<'a, i32>;
     }

@@ -4,8 +4,11 @@ use super::{CHANNELS, EXERCISES, STEP, WINDOW};
 use crate::pickle::Pickle;
 use crate::random::Random;
 use crate::wheel;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use std::num::NonZeroU16;
 use std::path::Path;
+use tealight_sensor::series::FrontEnd;
+use tealight_sensor::{Normalization, PerChannel};
 
 /// The people who are held out, never used for training or calibration: the last three by number, chosen before any
 /// training.
@@ -49,6 +52,17 @@ pub struct Data {
 /// Returns a reading in standard deviations from the mean, clamped to [`RANGE`].
 pub fn normalized(reading: Reading) -> Reading {
     std::array::from_fn(|at| ((reading[at] - MEAN[at]) / DEVIATION[at]).clamp(RANGE[0], RANGE[1]))
+}
+
+/// Returns what the compiled model's file says of its input: how [`quantized`] readings follow one another.
+///
+/// # Errors
+/// None, as long as [`CHANNELS`] and [`STEP`] are in the ranges of `tealight_sensor`.
+pub fn front_end() -> Result<FrontEnd> {
+    let numbers = |numbers| PerChannel::each(numbers).context("too many channels");
+    let normalization = Normalization { mean: numbers(&MEAN)?, std: numbers(&DEVIATION)? };
+    let hop = NonZeroU16::new(u16::try_from(STEP)?);
+    Ok(FrontEnd { normalization: Some(normalization), hop })
 }
 
 /// Returns a reading as the compiled model's input: normalized, times 32, rounded.
@@ -168,6 +182,17 @@ mod tests {
         let one_more = std::array::from_fn(|at| MEAN[at] + DEVIATION[at]);
         assert_eq!(quantized(one_more), [32; CHANNELS]);
         assert!(normalized(one_more).iter().all(|value| (value - 1.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn the_declared_front_end_computes_the_same_bytes() {
+        let mut random = Random::new(5);
+        let readings: Vec<Reading> =
+            (0..1000).map(|_| std::array::from_fn(|_| random.between(-6.0, 6.0) as f32)).collect();
+        let mut found = vec![0_i8; readings.len() * CHANNELS];
+        let quantization = tealight_format::Quantization::new(1.0 / 32.0, 0);
+        front_end().unwrap().fill(readings.as_flattened(), CHANNELS, quantization, &mut found).unwrap();
+        assert_eq!(found, readings.iter().flat_map(|&reading| quantized(reading)).collect::<Vec<_>>());
     }
 
     #[test]

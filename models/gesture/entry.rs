@@ -63,7 +63,8 @@ fn compile(checkpoint: &[u8], data: &Data) -> Result<Vec<u8>> {
         windows.iter().take(CALIBRATION).map(|(window, _)| layout::elements(&data::numbers(window), &DIMS)).collect();
     let labels = EXERCISES.map(String::from).to_vec();
     let input_range = data::RANGE;
-    Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels }.compile()
+    Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range, labels }
+        .compile_behind(Some(&data::front_end()?.to_string()))
 }
 
 /// Returns the class of each window by the compiled file.

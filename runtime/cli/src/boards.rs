@@ -71,8 +71,9 @@ fn memory_fit(board: &Summary, file_len: u64, arena_len: u64) -> Fit {
     }
 }
 
-/// The time of so many instructions at the board's clock.
-fn milliseconds(instructions: u64, board: &Summary) -> Option<f64> {
+/// Returns the time of so many instructions at the board's clock; `None` if the board has no clock or the core is not
+/// known.
+pub(crate) fn milliseconds(instructions: u64, board: &Summary) -> Option<f64> {
     let cycles = instructions as f64 * cycles_per_instruction(&board.core)?;
     Some((cycles * 1e6 / board.clock? as f64).round() / 1e3)
 }

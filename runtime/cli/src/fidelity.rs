@@ -13,14 +13,14 @@ pub(crate) struct Fidelity {
     ranges: Option<String>,
     bias_correction: bool,
     equalized: bool,
-    samples: usize,
-    snr_db: f64,
+    pub(crate) samples: usize,
+    pub(crate) snr_db: f64,
     median_snr_db: Option<f64>,
     worst_snr_db: Option<f64>,
     worst_sample: Option<usize>,
     agreement: Option<f64>,
     trials: Vec<TrialReport>,
-    layers: Vec<LayerReport>,
+    pub(crate) layers: Vec<LayerReport>,
     warnings: Vec<String>,
 }
 
@@ -33,13 +33,14 @@ struct TrialReport {
     ordinary_snr_db: f64,
 }
 
+/// The result of a layer.
 #[derive(Debug, Serialize)]
-struct LayerReport {
-    name: String,
-    kind: String,
-    weights: Option<&'static str>,
-    snr_db: f64,
-    worst: f32,
+pub(crate) struct LayerReport {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) weights: Option<&'static str>,
+    pub(crate) snr_db: f64,
+    pub(crate) worst: f32,
     bytes: usize,
     choices: Vec<ChoiceReport>,
 }
@@ -161,7 +162,7 @@ impl Fidelity {
 }
 
 /// Formats a ratio: "43.1 dB"; "exact" without any noise, "no signal" if there is only noise.
-fn decibels(snr: f64) -> String {
+pub(crate) fn decibels(snr: f64) -> String {
     match snr {
         f64::INFINITY => "exact".into(),
         f64::NEG_INFINITY => "no signal".into(),

@@ -52,7 +52,7 @@ pub(crate) struct Args {
 }
 
 /// The maximum number of values in the picture of the memory.
-const MAX_REGIONS: usize = 4096;
+pub(crate) const MAX_REGIONS: usize = 4096;
 
 const JSON: &str = "\
 Keys of --json (lengths in bytes, indices from 0):
@@ -94,22 +94,22 @@ With --after, inputs and outputs are numbers of tensors, and there are:
 
 /// The report; its fields are the keys of `--json`.
 #[derive(Debug, Serialize)]
-struct InspectReport<'a> {
-    model: &'a Path,
-    name: Option<String>,
-    labels: Vec<String>,
+pub(crate) struct InspectReport<'a> {
+    pub(crate) model: &'a Path,
+    pub(crate) name: Option<String>,
+    pub(crate) labels: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    front_end: Option<String>,
-    inputs: Vec<Tensor<'a>>,
-    outputs: Vec<Tensor<'a>>,
-    layers: Vec<Layer<'a>>,
-    totals: Totals,
+    pub(crate) front_end: Option<String>,
+    pub(crate) inputs: Vec<Tensor<'a>>,
+    pub(crate) outputs: Vec<Tensor<'a>>,
+    pub(crate) layers: Vec<Layer<'a>>,
+    pub(crate) totals: Totals,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<Group>,
     memory: Vec<Resident>,
     #[serde(skip_serializing_if = "Option::is_none")]
     slices: Option<Slices>,
-    boards: Vec<Fit>,
+    pub(crate) boards: Vec<Fit>,
 }
 
 /// Runs the command.
@@ -123,25 +123,8 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let file = ModelFile::open(&args.model, args.max_memory)?;
     let model = file.model()?;
     let boards = read_boards(&args.boards)?;
-    let names = layers::names(&model);
-    let predictor = Predictor::carried();
     let slices = args.slice.map(|budget| slices::slices(&model, budget)).transpose()?;
-    let fit = |board| boards::fit(board, &model, &predictor, slices.as_ref());
-    let boards = boards.iter().map(fit).collect();
-    let report = InspectReport {
-        model: &args.model,
-        name: model_file::name(&model),
-        labels: model_file::labels(&model),
-        front_end: model_file::front_end(&model),
-        inputs: model.inputs().map(|i| layers::tensor(&model, &names, i)).collect(),
-        outputs: model.outputs().map(|i| layers::tensor(&model, &names, i)).collect(),
-        layers: layers::layers(&model, &names),
-        totals: layers::totals(&model),
-        groups: layers::groups(&model),
-        memory: layers::residents(&model),
-        slices,
-        boards,
-    };
+    let report = InspectReport::new(&args.model, &model, &boards, slices);
     if args.json {
         return screen.json(&report);
     }
@@ -149,6 +132,29 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     print_layers(&report, screen)?;
     print_memory(&model, screen)?;
     print_boards(&report.boards, screen)
+}
+
+impl<'a> InspectReport<'a> {
+    /// Describes the model of the file `path`, and checks whether it fits `boards`.
+    pub(crate) fn new(path: &'a Path, model: &Model<'a>, boards: &[Summary], slices: Option<Slices>) -> Self {
+        let names = layers::names(model);
+        let predictor = Predictor::carried();
+        let boards = boards.iter().map(|board| boards::fit(board, model, &predictor, slices.as_ref())).collect();
+        Self {
+            model: path,
+            name: model_file::name(model),
+            labels: model_file::labels(model),
+            front_end: model_file::front_end(model),
+            inputs: model.inputs().map(|i| layers::tensor(model, &names, i)).collect(),
+            outputs: model.outputs().map(|i| layers::tensor(model, &names, i)).collect(),
+            layers: layers::layers(model, &names),
+            totals: layers::totals(model),
+            groups: layers::groups(model),
+            memory: layers::residents(model),
+            slices,
+            boards,
+        }
+    }
 }
 
 fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
@@ -166,7 +172,11 @@ fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
     if args.json { screen.json(&report) } else { screen.print(text) }
 }
 
-fn read_boards(named: &[String]) -> Result<Vec<Summary>> {
+/// Returns the boards that the options `--board` name; all if they name none.
+///
+/// # Errors
+/// A board cannot be read, or there is none of that name.
+pub(crate) fn read_boards(named: &[String]) -> Result<Vec<Summary>> {
     let here = std::env::current_dir().map_err(|error| Error::new("cannot find the current folder").cause(error))?;
     if named.is_empty() { boards::all(&here) } else { boards::named(named, &here) }
 }
@@ -219,7 +229,8 @@ fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> 
     screen.print(format!("{}\n", table.draw(None).0.trim_start_matches('\n')))
 }
 
-fn tensor_text(tensor: &Tensor<'_>) -> String {
+/// Describes a tensor: shape, type, size, and what its integers represent.
+pub(crate) fn tensor_text(tensor: &Tensor<'_>) -> String {
     let quantization = if tensor.scale > 0.0 {
         format!(", scale {}, zero point {}", tensor.scale, tensor.zero_point)
     } else {

@@ -22,6 +22,7 @@ mod picture;
 mod plan;
 pub mod prediction;
 mod progress;
+mod report;
 mod run;
 mod scores;
 mod screen;
@@ -54,6 +55,7 @@ enum Command {
     Run(run::Args),
     Inspect(inspect::Args),
     Plan(plan::Args),
+    Report(report::Args),
     #[cfg(feature = "generate")]
     Generate(generate::Args),
     /// What `generate --chat` starts in a process of its own
@@ -73,6 +75,7 @@ impl Cli {
             Command::Run(args) => run::run(args, screen),
             Command::Inspect(args) => inspect::run(args, screen),
             Command::Plan(args) => plan::run(args, screen),
+            Command::Report(args) => report::run(args, screen),
             #[cfg(feature = "generate")]
             Command::Generate(args) => generate::run(args, screen),
             #[cfg(feature = "generate")]

@@ -114,12 +114,17 @@ pub(crate) fn default_name(path: &Path) -> String {
 
 /// Returns the name in the model's metadata.
 pub(crate) fn name(model: &Model<'_>) -> Option<String> {
-    model.metadata("name").and_then(unescape)
+    entry(model, "name")
+}
+
+/// Returns the entry `key` of the model's metadata.
+pub(crate) fn entry(model: &Model<'_>, key: &str) -> Option<String> {
+    model.metadata(key).and_then(unescape)
 }
 
 /// Returns the labels of the elements of the first output; empty if the model has none.
 pub(crate) fn labels(model: &Model<'_>) -> Vec<String> {
-    let text = model.metadata("labels").and_then(unescape);
+    let text = entry(model, "labels");
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 

@@ -110,6 +110,21 @@ impl Picture<'_> {
         text
     }
 
+    /// Returns when each block is visible, in operators from 0: in the operator in which an output overwrites its input,
+    /// the first half belongs to the input.
+    pub(crate) fn spans(&self) -> Vec<[f64; 2]> {
+        let shares = |a: &Region, b: &Region| a.offset < b.offset + b.len && b.offset < a.offset + a.len;
+        let span = |region: &Region| {
+            let meets = |earlier: &Region, later: &Region| earlier.first < later.first && earlier.last == later.first;
+            let others = || self.regions.iter().filter(|other| shares(region, other));
+            let (after, before) =
+                (others().any(|other| meets(other, region)), others().any(|other| meets(region, other)));
+            let half = |yes: bool| if yes { 0.5 } else { 0.0 };
+            [region.first as f64 + half(after), (region.last + 1) as f64 - half(before)]
+        };
+        self.regions.iter().map(span).collect()
+    }
+
     /// Returns the operators' numbers, each above its column where there is room.
     fn axis(&self, columns: usize) -> String {
         let mut line = String::new();

@@ -7,10 +7,12 @@ use std::io::{IsTerminal, Write};
 /// Shorter streams show no progress if there is no terminal.
 const LONG: usize = 100;
 
-/// The state of a stream of inferences.
+/// The state of a stream of inferences, or of a series of files.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    /// What is counted: "inferences".
+    what: &'static str,
     count: usize,
     done: usize,
 }
@@ -18,22 +20,27 @@ pub(crate) struct Progress {
 impl Progress {
     /// Starts a stream of `count` inferences.
     pub(crate) fn new(count: usize) -> Self {
+        Self::of(count, "inferences")
+    }
+
+    /// Starts a series of `count` parts, whose plural is `what`.
+    pub(crate) fn of(count: usize, what: &'static str) -> Self {
         let bar = (count > 1 && std::io::stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("  {bar:32} {pos}/{len} inferences, {eta} left")
+            let style = ProgressStyle::with_template(&format!("  {{bar:32}} {{pos}}/{{len}} {what}, {{eta}} left"))
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(count as u64).with_style(style)
         });
-        Self { bar, count, done: 0 }
+        Self { bar, what, count, done: 0 }
     }
 
-    /// Counts an inference that has ended.
+    /// Counts an inference or a part that has ended.
     pub(crate) fn step(&mut self) {
         self.done += 1;
         match &self.bar {
             Some(bar) => bar.inc(1),
             None if self.count >= LONG && self.tenth() != self.tenth_before() => {
                 // A closed standard error does not stop the run.
-                let _ = writeln!(std::io::stderr(), "  {} of {} inferences", self.done, self.count);
+                let _ = writeln!(std::io::stderr(), "  {} of {} {}", self.done, self.count, self.what);
             }
             None => {}
         }

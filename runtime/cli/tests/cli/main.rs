@@ -13,6 +13,7 @@ mod generate;
 mod hostile;
 mod inspect;
 mod plan;
+mod report;
 mod run;
 mod sensor;
 mod weights;

@@ -30,7 +30,11 @@ impl Tolerance {
             | "maximum_f32"
             | "max_pool2d_f32"
             | "prelu_f32"
-            | "resize_bilinear_f32" => Self::Exact,
+            | "resize_bilinear_f32"
+            | "reduce_max_f32"
+            | "reduce_min_f32"
+            | "squared_difference_f32"
+            | "add_n_f32" => Self::Exact,
             "unary_f32" => Self::Elements,
             _ if file.ends_with("_f32") => Self::Tensor,
             _ => Self::Exact,

@@ -104,6 +104,7 @@ fn doubling_a_line_interpolates_between_its_pixels() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it computes millions of pixels")]
 fn the_largest_sizes_stay_inside_the_input() {
     let sizes = [[1, 1 << 20], [1 << 20, 1], [1000, 1 << 20], [1 << 20, 999_999]];
     for [from, to] in sizes {

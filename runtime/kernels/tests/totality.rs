@@ -169,6 +169,8 @@ proptest! {
         let _ = (unary::leaky_relu(&leaky, x), unary::leaky_relu(&of_scales, x));
         let p = unary::Rescale::from_scales(input, output, range);
         let _ = (unary::relu(&p, x), unary::requantize(&p, x), unary::relu6(activation, x));
+        let rsqrt = unary::Rsqrt { input_zero_point, output_zero_point, multiplier: m[0], shift: s[0] };
+        let _ = (unary::rsqrt(&rsqrt, x), unary::rsqrt(&unary::Rsqrt::from_scales(input, output), x));
         quantize_i8(input, &scales, &mut [0; 5]);
         dequantize_i8(input, &[-128, 127], &mut scales.clone());
     }

@@ -92,6 +92,8 @@ fn moved(node: &Node) -> Option<Moved> {
         | T::Slice
         | T::StridedSlice(_)
         | T::Pad
+        | T::DepthToSpace { .. }
+        | T::SpaceToDepth { .. }
         | T::ResizeBilinear { .. }
         | T::ResizeNearest { .. }
         | T::Gather { .. } => Moved::Concatenated(vec![0]),
@@ -101,7 +103,7 @@ fn moved(node: &Node) -> Option<Moved> {
             Moved::Concatenated((0..node.inputs.len()).collect())
         }
         T::Split => Moved::Sliced(1),
-        T::SplitV | T::Unpack { .. } => Moved::Sliced(0),
+        T::SplitV | T::Unpack { .. } | T::ReduceMax | T::ReduceMin => Moved::Sliced(0),
         _ => return None,
     })
 }

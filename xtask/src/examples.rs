@@ -22,7 +22,7 @@ const CHIPS: &[(&str, &str)] = &[("rp2040", "rp2040")];
 /// The lines of code that an example may have at most: all of it should be grasped at once.
 const LINES: usize = 60;
 
-/// The profile of boards' firmware.
+/// The profile of boards' firmware, under which what boards and examples share is built once.
 const PROFILE: &[&str] = &[
     "--profile=firmware",
     "--locked",
@@ -130,9 +130,6 @@ impl Example {
         let mut command = Command::new(context.cargo());
         // clippy in the place of the compiler: `cargo clippy` would compile a HAL once more.
         command.args(words).current_dir(&self.folder).envs(CHECKED);
-        // In a folder of their own, so that they need not wait for firmware that is built at the same time: with the features of
-        // their build tools, cargo would build the HALs again anyway.
-        command.env("CARGO_TARGET_DIR", context.root.join("target/examples"));
         // Its own profile decides.
         command.env_remove("CARGO_PROFILE_RELEASE_LTO");
         let printed = limit::succeed(&mut command, LIMIT)?;

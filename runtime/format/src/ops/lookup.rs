@@ -24,8 +24,6 @@ pub enum Function {
     HardSwish = 5,
     /// Several of these one after another.
     Composed = 6,
-    /// Any other function.
-    Other = 7,
 }
 
 impl Function {
@@ -39,7 +37,6 @@ impl Function {
             4 => Self::Tanh,
             5 => Self::HardSwish,
             6 => Self::Composed,
-            7 => Self::Other,
             _ => return None,
         })
     }
@@ -54,7 +51,6 @@ impl Function {
             Self::Tanh => "Tanh",
             Self::HardSwish => "HardSwish",
             Self::Composed => "Composed",
-            Self::Other => "Other",
         }
     }
 }
@@ -72,7 +68,7 @@ impl OpInfo for Lookup {
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
         inputs: "8-bit, same shape; table U8 `[256]`",
-        attributes: "what the table computes (0 Requantize, 1 Relu, 2 LeakyRelu, 3 Logistic, 4 Tanh, 5 HardSwish, 6 several, 7 another)",
+        attributes: "what the table computes (0 Requantize, 1 Relu, 2 LeakyRelu, 3 Logistic, 4 Tanh, 5 HardSwish, 6 several)",
         rows: "E",
         cost: "2 + 2 an element",
     };

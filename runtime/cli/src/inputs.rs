@@ -1,7 +1,7 @@
 //! Reads the inputs of a network from files, as f32 values: a file or a folder of files for each input.
 
 use crate::error::{Error, Result};
-use crate::sensor::{Sensors, files};
+use crate::sensor::{Sensors, files_of_each};
 use crate::table::counted;
 use crate::tensor_file::TensorKind;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(crate) fn read_streams(
         let help = format!("give {option} once for each input, in this order: {}", names.join(", "));
         return Err(Error::new(what).help(help));
     }
-    let files: Vec<Vec<PathBuf>> = paths.iter().map(|path| files(path)).collect::<Result<_>>()?;
+    let files = files_of_each(paths)?;
     let mut streams: Vec<Vec<Vec<f32>>> = Vec::new();
     for (k, (files, &id)) in files.iter().zip(&network.inputs).enumerate() {
         let kind = kind(&network.tensors[id])?;
@@ -34,12 +34,6 @@ pub(crate) fn read_streams(
         if k == 0 {
             streams = read;
             continue;
-        }
-        if streams.len() != read.len() {
-            let what = format!("`{}` has {}", paths[k].display(), counted(read.len(), "file"));
-            let help =
-                format!("`{}` has {}; give every input the same number of files", paths[0].display(), streams.len());
-            return Err(Error::new(what).help(help));
         }
         for ((stream, more), file) in streams.iter_mut().zip(read).zip(files) {
             if stream.len() != more.len() {

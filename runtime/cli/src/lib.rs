@@ -37,7 +37,7 @@ pub use error::{Error, Result};
 pub use escape::{visible, visible_lines};
 pub use output_file::clean_up_when_interrupted;
 pub use screen::Screen;
-pub use sensor::{FrontEnd, files as input_files, read_inputs, read_samples};
+pub use sensor::{FrontEnd, files as input_files, is_raw, read_inputs, read_samples};
 pub use table::{Table, grouped};
 
 /// Compile a trained network into one file, run it, look into it

@@ -7,7 +7,7 @@ use crate::model_file::{self, ModelFile};
 use crate::progress::Progress;
 use crate::scores::{self, Score};
 use crate::screen::Screen;
-use crate::sensor::{Columns, FrontEnd, Sensors, files};
+use crate::sensor::{Columns, FrontEnd, Sensors, files_of_each};
 use crate::table::{bytes, counted};
 use crate::tensor_file::{self, Stream, TensorKind};
 use serde::Serialize;
@@ -209,14 +209,8 @@ fn read_inputs(paths: &[PathBuf], kinds: &[TensorKind], sensors: &Sensors) -> Re
             .cause(format!("it takes {}", wanted.join(", ")))
             .help("give --input once for each input, in order"));
     }
-    let files = paths.iter().map(|path| files(path)).collect::<Result<Vec<_>>>()?;
+    let files = files_of_each(paths)?;
     let count = files.first().map_or(0, Vec::len);
-    if let Some((path, other)) = paths.iter().zip(&files).find(|(_, other)| other.len() != count) {
-        let found = format!("`{}` has {}", path.display(), counted(other.len(), "file"));
-        return Err(Error::new("the inputs have different numbers of files")
-            .cause(format!("{found}, `{}` has {count}", paths[0].display()))
-            .help("give each input the same number of files"));
-    }
     let of = |k: usize| files.iter().map(|files| files[k].clone()).collect();
     (0..count).map(|k| Sample::read(of(k), kinds, sensors)).collect()
 }

@@ -4,7 +4,7 @@ use crate::files::read;
 use crate::model::{ModelFile, Tensor};
 use anyhow::{Result, bail};
 use std::path::Path;
-use tealight_cli::{input_files, read_inputs, read_samples};
+use tealight_cli::{input_files, is_raw, read_inputs, read_samples};
 use tealight_format::Model;
 
 /// Reads a file of inputs, or the files of a folder in the order of their names: each is one input or several in a row.
@@ -20,10 +20,10 @@ pub fn load(path: &Path, model: &ModelFile) -> Result<Vec<u8>> {
 }
 
 fn load_file(file: &Path, model: &ModelFile) -> Result<Vec<u8>> {
-    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let inputs = match &*ending {
-        "wav" if model.listens => seconds(read_samples(file)?),
-        "bmp" | "csv" | "jpeg" | "jpg" | "npy" | "pgm" | "png" | "pnm" | "ppm" | "wav" if !model.listens => {
+    let is_sound = || file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("wav"));
+    let inputs = match model.listens {
+        true if is_sound() => seconds(read_samples(file)?),
+        false if !is_raw(file) => {
             if model.inputs.len() != 1 {
                 bail!("{} has {} inputs, {} is one; pass raw bytes", model.name, model.inputs.len(), file.display());
             }

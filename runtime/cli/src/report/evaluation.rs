@@ -55,7 +55,7 @@ pub(crate) struct Answers {
     pub(super) count: usize,
 }
 
-/// An input that the model is wrong or least certain about.
+/// An input with a wrong answer, or one with a low margin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Worst {
     /// Its file.

@@ -143,6 +143,7 @@ impl FloatNetwork {
             self.noise += f64::from(found - wanted).powi(2);
             self.worst = self.worst.max((found - wanted).abs());
         }
+        let highest = |numbers: &[f32]| tealight::argmax(numbers.iter().copied()).map(|(index, _)| index);
         self.same += usize::from(highest(wanted) == highest(found));
         self.inferences += 1;
     }
@@ -198,9 +199,4 @@ fn is_int8(model: &Model<'_>) -> bool {
 /// Returns the number of elements of a value.
 fn elements(model: &Model<'_>, value: Option<usize>) -> usize {
     value.and_then(|value| model.value(value).shape.elements()).unwrap_or(0) as usize
-}
-
-/// Returns the index of the highest number.
-fn highest(numbers: &[f32]) -> Option<usize> {
-    tealight::top_k(numbers.iter().copied(), &mut [(0, 0.0)]).first().map(|(index, _)| *index)
 }

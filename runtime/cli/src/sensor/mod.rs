@@ -11,6 +11,7 @@ pub use sound::read_samples;
 
 use crate::error::{Error, Result};
 use crate::model_file;
+use crate::table::counted;
 use crate::tensor_file::{Stream, TensorKind};
 use std::path::{Path, PathBuf};
 use tealight_format::Model;
@@ -30,8 +31,10 @@ pub fn read_inputs(model: &Model<'_>, i: usize, path: &Path) -> Result<Vec<u8>> 
 /// A kind of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The input's own bytes, or a NumPy array of its elements.
-    Tensor,
+    /// The input's own bytes.
+    Raw,
+    /// A NumPy array of the input's elements.
+    Array,
     /// A picture.
     Picture,
     /// Samples of sound.
@@ -42,8 +45,8 @@ enum Kind {
 
 /// The endings of the names of files that can be inputs.
 const ENDINGS: [(&str, Kind); 11] = [
-    ("npy", Kind::Tensor),
-    ("bin", Kind::Tensor),
+    ("npy", Kind::Array),
+    ("bin", Kind::Raw),
     ("bmp", Kind::Picture),
     ("jpeg", Kind::Picture),
     ("jpg", Kind::Picture),
@@ -111,7 +114,7 @@ impl Sensors {
             Some(Kind::Picture) => pixels::read(kind, front_end, path),
             Some(Kind::Sound) => sound::read(kind, front_end, path),
             Some(Kind::Numbers) => numbers::read(kind, front_end, &self.columns, path),
-            Some(Kind::Tensor) | None => kind.read(path),
+            Some(Kind::Array | Kind::Raw) | None => kind.read(path),
         }
     }
 }
@@ -120,6 +123,30 @@ impl Sensors {
 fn kind_of(path: &Path) -> Option<Kind> {
     let extension = path.extension()?;
     ENDINGS.iter().find(|(ending, _)| extension.eq_ignore_ascii_case(ending)).map(|(_, kind)| *kind)
+}
+
+/// Returns whether a file is taken as an input's own bytes: by the ending of its name it is no picture, sound, table or
+/// array.
+pub fn is_raw(path: &Path) -> bool {
+    matches!(kind_of(path), Some(Kind::Raw) | None)
+}
+
+/// Returns the files at each of `paths`, one path for each input: as many at each, for they belong together by the order of
+/// their names.
+///
+/// # Errors
+/// As [`files`], or their numbers differ.
+pub(crate) fn files_of_each(paths: &[PathBuf]) -> Result<Vec<Vec<PathBuf>>> {
+    let found: Vec<Vec<PathBuf>> = paths.iter().map(|path| files(path)).collect::<Result<_>>()?;
+    let count = found.first().map_or(0, Vec::len);
+    match paths.iter().zip(&found).find(|(_, files)| files.len() != count) {
+        Some((path, files)) => {
+            let what = format!("`{}` has {}", path.display(), counted(files.len(), "file"));
+            let help = format!("`{}` has {count}; give every input the same number of files", paths[0].display());
+            Err(Error::new(what).help(help))
+        }
+        None => Ok(found),
+    }
 }
 
 /// Returns the file itself, or by name the files of a folder that can be inputs.

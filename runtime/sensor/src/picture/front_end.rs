@@ -48,7 +48,7 @@ impl Color {
 pub enum Fit {
     /// The whole picture, distorted.
     Stretch,
-    /// The greatest part in its middle that has the input's proportions.
+    /// The largest part in its middle that has the input's proportions.
     Crop,
 }
 
@@ -166,7 +166,7 @@ impl FrontEnd {
         if self.fit == Fit::Stretch || width == 0 || height == 0 {
             return whole;
         }
-        // The nearest length of the other proportion, at least 1, and not longer than it is.
+        // `length` times `to / from`, to nearest, from 1 to `at_most`.
         let scaled = |length: u16, to: u16, from: u16, at_most: u16| {
             let product = u64::from(length) * u64::from(to) + u64::from(from) / 2;
             let scaled = product.checked_div(u64::from(from)).unwrap_or(0).clamp(1, u64::from(at_most));

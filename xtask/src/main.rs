@@ -173,16 +173,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let task = Arguments::parse().task;
-    match perform(&task) {
-        Ok(()) => ExitCode::SUCCESS,
-        // The program that found the error has shown it.
-        Err(error) if error.is::<error::Reported>() => ExitCode::from(error::exit_code(&error)),
-        Err(error) => {
-            eprintln!("error: {}", tealight_cli::visible_lines(&format!("{error:#}")));
-            ExitCode::from(error::exit_code(&error))
-        }
-    }
+    error::end(&perform(&Arguments::parse().task))
 }
 
 fn perform(task: &Task) -> anyhow::Result<()> {

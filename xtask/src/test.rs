@@ -228,10 +228,14 @@ fn format(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// clippy in the place of the compiler that builds the tests, which [`host_tests`] runs.
+/// clippy in the place of the compiler that builds the tests, which [`host_tests`] runs; then of what `cargo xtask` is built
+/// from, which has fewer features. Features that the tests have choose the same third-party crates.
 fn clippy_host(context: &Context) -> Result<()> {
     let (shell, cargo) = (&context.shell, context.cargo());
-    Ok(cmd!(shell, "{cargo} test --quiet --no-run").envs(CHECKED).quiet().run()?)
+    cmd!(shell, "{cargo} test --quiet --no-run").envs(CHECKED).quiet().run()?;
+    let unified = "tealight-unified-features/all,tealight-unified-features/models";
+    let front = cmd!(shell, "{cargo} build --quiet --package tealight-front --features {unified}");
+    Ok(front.envs(CHECKED).quiet().run()?)
 }
 
 /// Besides the default board, one of each folder of kernels for boards.

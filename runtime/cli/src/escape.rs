@@ -60,6 +60,11 @@ fn replace(text: &str, replaced: impl Fn(char) -> bool, by: impl Fn(char, &mut S
     out.into()
 }
 
+/// Returns a metadata entry without its JSON escapes.
+pub(crate) fn unescape(raw: &str) -> Option<String> {
+    serde_json::from_str(&format!("\"{raw}\"")).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

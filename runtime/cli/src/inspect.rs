@@ -8,6 +8,7 @@ use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
 use crate::prediction::Predictor;
 use crate::screen::Screen;
+use crate::sensor;
 use crate::size::{parse_count, parse_size};
 use crate::slices::{self, Slices};
 use crate::table::{Table, bytes, counted, grouped};
@@ -144,7 +145,7 @@ impl<'a> InspectReport<'a> {
             model: path,
             name: model_file::name(model),
             labels: model_file::labels(model),
-            front_end: model_file::front_end(model),
+            front_end: sensor::declared(model),
             inputs: model.inputs().map(|i| layers::tensor(model, &names, i)).collect(),
             outputs: model.outputs().map(|i| layers::tensor(model, &names, i)).collect(),
             layers: layers::layers(model, &names),

@@ -2,6 +2,7 @@
 //! first compiled in memory.
 
 use crate::error::{Error, Result};
+use crate::escape::unescape;
 use memmap2::{Mmap, MmapMut};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -126,14 +127,4 @@ pub(crate) fn entry(model: &Model<'_>, key: &str) -> Option<String> {
 pub(crate) fn labels(model: &Model<'_>) -> Vec<String> {
     let text = entry(model, "labels");
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
-}
-
-/// Returns how the model declares that its first input is computed from a sensor's data.
-pub(crate) fn front_end(model: &Model<'_>) -> Option<String> {
-    model.metadata("front_end").and_then(unescape)
-}
-
-/// Returns a metadata entry without its JSON escapes.
-fn unescape(raw: &str) -> Option<String> {
-    serde_json::from_str(&format!("\"{raw}\"")).ok()
 }

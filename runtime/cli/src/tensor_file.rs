@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::npy;
+#[cfg(feature = "commands")]
 use crate::output_file::OutputFile;
 use crate::table::bytes;
 use std::fmt;
@@ -200,6 +201,7 @@ pub(crate) fn cannot_read(path: &Path, error: std::io::Error) -> Error {
     Error::new(format!("cannot read `{}`", path.display())).cause(error).help(help)
 }
 
+#[cfg(feature = "commands")]
 /// Starts the file of `count` inferences' outputs: with a header if its name ends in `.npy`.
 ///
 /// # Errors

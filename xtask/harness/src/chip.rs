@@ -3,8 +3,7 @@
 
 use crate::board::ChipProgram;
 use crate::context::Context;
-use crate::fetch;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -61,8 +60,12 @@ pub fn ensure(context: &Context, program: ChipProgram) -> Result<Program> {
             *built = Some(program.clone());
             Ok(Program::RpEmu(program))
         }
+        #[cfg(not(feature = "all"))]
+        ChipProgram::Unicorn => anyhow::bail!("this program was built without what fetches Unicorn"),
+        #[cfg(feature = "all")]
         ChipProgram::Unicorn => {
-            let package = fetch::python_tool(context, "unicorn").context("Unicorn emulates this board's chip")?;
+            let package = crate::fetch::python_tool(context, "unicorn")
+                .map_err(|error| error.context("Unicorn emulates this board's chip"))?;
             let script = context.root.join("xtask/chip-emulator/unicorn/run.py");
             Ok(Program::Unicorn { script, package })
         }

@@ -137,6 +137,7 @@ pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: 
 }
 
 /// The paths of a package's programs in cargo's messages, each with the folder of the package.
+#[cfg(feature = "all")]
 pub(crate) fn executables(messages: &str, package: &str) -> Vec<(PathBuf, PathBuf)> {
     let of_package = format!("#{package}@");
     let values = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

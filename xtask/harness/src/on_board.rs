@@ -9,6 +9,7 @@ use crate::report::Report;
 use crate::{chip, emulator, fit, qemu, report};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 /// The default time limit of a run.
@@ -120,7 +121,6 @@ pub fn emulate(
     // An emulated wire that takes no inputs: they are built in.
     let receives = board.chip_emulator.as_ref().is_none_or(|chip| chip.program.receives());
     let options = Options { embed_input: options.embed_input || !receives, ..options };
-    let (name, program) = starter(context, board)?;
     let folder =
         tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot create a temporary folder")?;
     let write = |name: &str, bytes: &[u8]| {
@@ -130,17 +130,22 @@ pub fn emulate(
     };
     let input_file = write("input.bin", input)?;
     let model_file = stable_copy(context, model)?;
-    let image = firmware::build(
-        context,
-        Recipe {
-            board,
-            name: &model.name,
-            model: &model_file,
-            embedded_input: options.embed_input.then_some(&*input_file),
-            features: options.features,
-            log: options.log,
-        },
-    )?;
+    let recipe = Recipe {
+        board,
+        name: &model.name,
+        model: &model_file,
+        embedded_input: options.embed_input.then_some(&*input_file),
+        features: options.features,
+        log: options.log,
+    };
+    // The first time, the emulator is installed while firmware is built.
+    let root = context.root.clone();
+    let (started, image) = std::thread::scope(|scope| {
+        let installing = scope.spawn(|| starter(&Context::at(root)?, board));
+        let image = firmware::build(context, recipe);
+        (installing.join().unwrap_or_else(|panic| resume_unwind(panic)), image)
+    });
+    let ((name, program), image) = (started?, image?);
     let image_file = write("firmware.elf", &image)?;
     if options.embed_input {
         std::fs::remove_file(&input_file)?;
@@ -171,7 +176,7 @@ pub fn emulate(
 }
 
 /// Makes the command that runs a job.
-type Starter = Box<dyn FnOnce(qemu::Job<'_>) -> std::process::Command>;
+type Starter = Box<dyn FnOnce(qemu::Job<'_>) -> std::process::Command + Send>;
 
 /// The name of the board's emulator, and how it is started.
 fn starter(context: &Context, board: &Board) -> Result<(String, Starter)> {

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::reconstruction::Reconstruction;
 use crate::table::table;
 use crate::text::{self, Request, TextArgs};
-use crate::{emulator, files, input};
+use crate::{files, input};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Deserialize;
@@ -106,6 +106,13 @@ impl RunArgs {
     }
 }
 
+/// Whether a run needs no more than firmware, QEMU and one of our own models or a prompt: no inputs of any kind, no chip that
+/// is emulated by a program of its own.
+pub fn is_simple(context: &Context, args: &RunArgs) -> bool {
+    let on_qemu = |board: Board| board.qemu.is_some() && board.chip_emulator.is_none();
+    args.input.is_empty() && board::find(&context.root, &args.board).is_ok_and(on_qemu)
+}
+
 /// Runs the task.
 pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let board = board::find_running(&context.root, &args.board)?;
@@ -124,7 +131,6 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
         return Err(Usage(format!("{} takes no --prompt with its inputs, or is no language model", model.name)).into());
     }
     let bytes = load_all(&model, &inputs)?;
-    emulator::ensure_board(context, &board)?;
     let count = bytes.len() / model.input_bytes().max(1);
     let on = if is_chip(&board) { " on an emulated chip" } else { "" };
     let what = format!("building {} for {} and running it{on}", model.name, board.id);
@@ -156,7 +162,6 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
 
 /// Runs a language model on a prompt.
 fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, request: &Request) -> Result<()> {
-    emulator::ensure_board(context, board)?;
     eprintln!("  ... building {} for {} and running it", model.name, board.id);
     let written = text::write(context, board, model, request, args.options(), !args.json)?;
     if let Some(file) = &args.output {
@@ -377,6 +382,7 @@ fn as_json(board: &Board, model: &ModelFile, run: &Run) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::FromArgMatches as _;
 
     #[test]
     fn the_demonstration_is_complete() {
@@ -388,6 +394,20 @@ mod tests {
         for source in inputs {
             assert!(source.is.is_some_and(|is| model.labels.contains(&is)), "{}", source.file.display());
         }
+    }
+
+    #[test]
+    fn a_run_without_inputs_on_a_board_of_qemu_is_simple() {
+        let context = Context::new().unwrap();
+        let simple = |words: &[&str]| {
+            let args = RunArgs::augment_args(clap::Command::new("run")).get_matches_from([&["run"], words].concat());
+            is_simple(&context, &RunArgs::from_arg_matches(&args).unwrap())
+        };
+        assert!(simple(&[]));
+        assert!(simple(&["--board", "mps2-an385", "--model", "keyword"]));
+        assert!(!simple(&["--board", "pico"]), "its chip is emulated by a program of its own");
+        assert!(!simple(&["--model", "digits", "--input", "five.png"]), "pictures need a library");
+        assert!(!simple(&["--board", "toaster"]));
     }
 
     #[test]

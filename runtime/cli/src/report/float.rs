@@ -10,6 +10,7 @@ use crate::fidelity::Fidelity;
 use crate::limits::{self, Limits};
 use crate::model_file;
 use crate::progress::Stages;
+use crate::sensor;
 use crate::tensor_file::{Stream, TensorKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -175,7 +176,7 @@ impl FloatNetwork {
         let options = Options {
             name: model_file::name(model),
             labels: model_file::labels(model),
-            front_end: model_file::front_end(model),
+            front_end: sensor::declared(model),
             max_memory: self.max_memory,
             ..Options::default()
         };

@@ -3,6 +3,8 @@
 
 mod front_end;
 mod numbers;
+mod picture;
+#[cfg(feature = "commands")]
 mod pixels;
 mod sound;
 
@@ -10,7 +12,7 @@ pub use front_end::FrontEnd;
 pub use sound::read_samples;
 
 use crate::error::{Error, Result};
-use crate::model_file;
+use crate::escape::unescape;
 use crate::table::counted;
 use crate::tensor_file::{Stream, TensorKind};
 use std::path::{Path, PathBuf};
@@ -58,6 +60,11 @@ const ENDINGS: [(&str, Kind); 11] = [
     ("csv", Kind::Numbers),
 ];
 
+/// Returns how a model declares that its first input is computed from a sensor's data.
+pub(crate) fn declared(model: &Model<'_>) -> Option<String> {
+    model.metadata("front_end").and_then(unescape)
+}
+
 /// How the files of a model's inputs are read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sensors {
@@ -81,7 +88,7 @@ impl Sensors {
     /// # Errors
     /// The file declares a front end that is not known here.
     pub(crate) fn of(model: &Model<'_>, given: Option<&FrontEnd>, columns: &Columns) -> Result<Self> {
-        let declared = || model_file::front_end(model).as_deref().map(FrontEnd::declared).transpose();
+        let declared = || declared(model).as_deref().map(FrontEnd::declared).transpose();
         let front_end = given.cloned().map_or_else(declared, |given| Ok(Some(given)))?;
         Ok(Self { front_end, columns: columns.clone() })
     }
@@ -96,7 +103,7 @@ impl Sensors {
         let input = model.input(0).ok_or_else(|| refuse().cause("it has no input"))?;
         let kind = TensorKind::of("input 0".into(), &model.value(input));
         let (fits, takes) = match front_end {
-            FrontEnd::Picture(picture) => (pixels::fits(picture, &kind), pixels::takes(picture)),
+            FrontEnd::Picture(declared) => (picture::fits(declared, &kind), picture::takes(declared)),
             FrontEnd::Series(series) => (numbers::fits(series, &kind), numbers::TAKES.into()),
             FrontEnd::LogMel => (sound::fits(&kind), sound::TAKES.into()),
         };
@@ -111,7 +118,10 @@ impl Sensors {
         // A declaration is of the first input.
         let front_end = self.front_end.as_ref().filter(|_| i == 0);
         match kind_of(path) {
+            #[cfg(feature = "commands")]
             Some(Kind::Picture) => pixels::read(kind, front_end, path),
+            #[cfg(not(feature = "commands"))]
+            Some(Kind::Picture) => Err(does_not_fit(path, kind).cause("this program was built without pictures")),
             Some(Kind::Sound) => sound::read(kind, front_end, path),
             Some(Kind::Numbers) => numbers::read(kind, front_end, &self.columns, path),
             Some(Kind::Array | Kind::Raw) | None => kind.read(path),

@@ -2,7 +2,7 @@
 //! has such a runner is a test of `tealight-board-spec`; here it is run, once for each way in that needs no hardware.
 
 use crate::board::{self, Board};
-use crate::context::Context;
+use crate::context::{CHECKED, Context};
 use crate::subject::run_here;
 use crate::{emulator, flash_check, install, limit, report, run};
 use anyhow::{Context as _, Result, ensure};
@@ -62,6 +62,8 @@ fn cargo_run(context: &Context, id: &str, options: &[&str], words: &[&str]) -> R
     command.args(["run", "--quiet", "--profile", "firmware"]).args(options).arg("--").args(words);
     command.current_dir(context.root.join(&board.folder));
     if context.as_tested() {
+        // As its crates are built for other steps.
+        command.envs(CHECKED);
         // This program is what the runner would build.
         command.env("TEALIGHT_XTASK", std::env::current_exe().context("cannot find this program's own file")?);
     }

@@ -147,33 +147,19 @@ const STEPS: &[Step] = &[
 ];
 
 /// What Miri runs, a line a run, of [`MIRI_CRATES`]: it is some thousand times slower than the machine, so random tests are
-/// left out, and what a shorter test shows, too.
-const MIRI: &[&[&str]] = &[
-    // Without the units of the format, which have no unsafe code and take a minute.
-    &["--lib", "--", "--skip", "every_half", "--skip", "op_set"],
-    &[
-        "--test",
-        "engine",
-        "--test",
-        "recurrent",
-        "--test",
-        "session",
-        "--test",
-        "transformers",
-        "--",
-        "--skip",
-        "equations",
-        // Each type of blocks is run.
-        "--skip",
-        "of_blocks",
-        "--skip",
-        "same_bytes_as_one_apart",
-        "--skip",
-        "polling_by_layers",
-        "--skip",
-        "state_survives",
-    ],
-];
+/// left out, and what a shorter test shows, too. These are the sessions of the C interface, which has the only `unsafe` code
+/// that Miri can run, and those of the runtime; the other crates forbid it, or have it in instructions that Miri lacks.
+const MIRI: &[&[&str]] = &[&[
+    "--test",
+    "session",
+    "--",
+    "--skip",
+    "same_bytes_as_one_apart",
+    "--skip",
+    "polling_by_layers",
+    "--skip",
+    "state_survives",
+]];
 
 /// What it runs under `--full`.
 const MIRI_AT_LENGTH: &[&[&str]] = &[
@@ -238,13 +224,10 @@ fn clippy_host(context: &Context) -> Result<()> {
     Ok(front.envs(CHECKED).quiet().run()?)
 }
 
-/// Besides the default board, one of each folder of kernels for boards.
-const LINTED: &[&str] = &["microbit", "mps3-an547", "riscv64-virt-v", "aarch64-virt"];
-
-/// The default board with each feature, which choose the same on every board; except under `--fast`, one of each core as
-/// well, and under `--full` the others.
+/// The default board with each feature, which choose the same on every board; under `--full` the others. Of these, some are
+/// otherwise built with clippy in the place of the compiler: [`COMPARED`], and boards on HALs.
 ///
-/// With the profile of firmware, whose folder no other lane writes. Boards on HALs are left to [`hardware`].
+/// With the profile of firmware, whose folder no other lane writes.
 fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| !board.is_on_hal()) {
@@ -252,9 +235,8 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
             (true, _) => {
                 &[&[], &["audio"], &["balance"], &["model-slot"], &["measure-parse"], &["seed-faults"], &["text"]]
             }
-            (false, Extent::Fast) => continue,
-            (false, Extent::Usual) if !LINTED.contains(&board.id.as_str()) => continue,
-            (false, _) => &[&[]],
+            (false, Extent::Fast | Extent::Usual) => continue,
+            (false, Extent::Full) => &[&[]],
         };
         install::ensure_target(context, &board.target)?;
         for features in features {
@@ -384,9 +366,12 @@ fn conformance_on_boards(context: &Context, extent: Extent) -> Result<()> {
     }
 }
 
-/// One board of each core: eight, and under `--full` all.
+/// One board of each architecture, with and without a unit for floats: the simulated world is arithmetic of floats, and the
+/// networks are run by other steps on one of each core. Under `--full` all.
+const BALANCED: &[&str] = &[board::DEFAULT, "microbit", "riscv32-virt", "aarch64-virt"];
+
 fn balance_on_boards(context: &Context, extent: Extent) -> Result<()> {
-    let boards = chosen_boards(context, extent, &[CORES, MORE_TARGETS, &["riscv32-virt"]].concat())?;
+    let boards = chosen_boards(context, extent, BALANCED)?;
     balance::on_boards(context, &boards, &simulate::tested()?).map(drop)
 }
 
@@ -426,14 +411,19 @@ fn candle_on_arm(context: &Context) -> Result<()> {
     board.test(context, "tealight-candle", &["opening"])
 }
 
-/// And the kernels of each instruction set, under `--full` on every board.
+/// And the kernels of each set of instructions for vectors, under `--full` on every board.
 fn repeats(context: &Context, extent: Extent) -> Result<()> {
     repeat::repeat(context, board::DEFAULT)?;
-    let boards = chosen_boards(context, extent, KERNELS)?;
+    let boards = chosen_boards(context, extent, COMPARED)?;
     on_each(&boards, repeat::compare).map(drop)
 }
 
-/// A board of each version of the kernels, with memory for their comparison, which the micro:bit lacks.
+/// A board of each folder of kernels that are written for vectors, but for the default board's, which is compared anyway.
+/// Other kernels run whole networks without the long tail: those of Armv6-M, of Armv7-M, and of 64-bit Arm without dot
+/// products in [`conformance_on_boards`], those of RISC-V without vectors in [`chips`].
+const COMPARED: &[&str] = &["mps3-an547", "riscv64-virt-v", "aarch64-virt-a76"];
+
+/// A board of each version of the kernels, with memory for all of them, which the micro:bit lacks.
 const KERNELS: &[&str] = &[
     "mps2-an385-v6m",
     "mps2-an385",
@@ -478,9 +468,13 @@ fn parsing_on_board(context: &Context) -> Result<()> {
     parsing::parsing(context, board::DEFAULT)
 }
 
-/// On a board of each kind of core; on those whose models go through a slow wire, under `--full`.
+/// Its kernels are those of the board with 64 bits, where a layer that takes more instructions does so, too.
+const ALIKE: &str = "riscv32-virt-v";
+
+/// On a board of each kind of core; on those whose models go through a slow wire, and on [`ALIKE`], under `--full`.
 fn instructions(context: &Context, extent: Extent) -> Result<()> {
-    let boards = budget::BOARDS.iter().filter(|board| extent == Extent::Full || !budget::BY_WIRE.contains(board));
+    let left_out = |board: &str| budget::BY_WIRE.contains(&board) || board == ALIKE;
+    let boards = budget::BOARDS.iter().filter(|board| extent == Extent::Full || !left_out(board));
     budget::budget(context, &BudgetArgs { board: boards.map(ToString::to_string).collect(), ..BudgetArgs::default() })
 }
 
@@ -748,7 +742,7 @@ mod tests {
         for board in Board::all(&root).unwrap() {
             assert!(tested.iter().any(|tested| tested.target == board.target), "{}", board.target);
         }
-        let chosen = boards(&[CORES, KERNELS].concat());
+        let chosen = boards(&[CORES, COMPARED].concat());
         for board in Board::emulated(&root).unwrap().iter().filter(|board| !board.target_features.is_empty()) {
             assert!(chosen.iter().any(|chosen| chosen.rustflags() == board.rustflags()), "{}", board.id);
         }

@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::context::Context;
+use crate::firmware::Level;
 use crate::fit::DoesNotFit;
 use crate::on_board::{Options, run_on_board};
 use crate::progress::{Progress, say};
@@ -48,7 +49,9 @@ pub fn chip_check(context: &Context, named: &[&str]) -> Result<()> {
 pub fn on_board(context: &Context, board: &Board, name: &str) -> Result<()> {
     let (model, inputs) = run::demonstration_of(context, name)?;
     let progress = Progress::start(format!("{name} on {}, an emulated chip", board.id));
-    let run = match run_on_board(context, board, &model, &inputs, Options::default()) {
+    // As it is flashed: then the images are those that `layout` has built.
+    let options = Options { log: Level::Info, ..Options::default() };
+    let run = match run_on_board(context, board, &model, &inputs, options) {
         Err(error) if error.is::<DoesNotFit>() => {
             drop(progress);
             say(&format!("  --  {error}"));

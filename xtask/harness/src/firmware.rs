@@ -1,7 +1,7 @@
 //! Builds a board's firmware around a model, and measures the image.
 
 use crate::board::Board;
-use crate::context::Context;
+use crate::context::{CHECKED, Context};
 use crate::files;
 use crate::fit;
 use crate::install;
@@ -115,13 +115,19 @@ fn memories(board: &Board, features: &[&str]) -> Board {
 /// the slot's contents.
 pub const MODEL_SLOT: &str = "model-slot";
 
+/// The feature of `tealight-board` for firmware that compares its kernels with the portable and the recorded ones.
+pub const COMPARE: &str = "compare-arch";
+
 /// A command of cargo for a board's crate, with the compiler flags of the board's core.
 ///
-/// Cargo distinguishes artifacts by these flags, so boards that share a target do not replace each other's.
+/// Cargo distinguishes artifacts by these flags, so boards that share a target do not replace each other's. As tests build
+/// it, firmware whose instructions are not counted is built with clippy in the place of the compiler.
 pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
     let shell = &context.shell;
     let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
     let slot = features.contains(&MODEL_SLOT).then_some(("TEALIGHT_SLOT", "1"));
+    let uncounted = board.is_on_hal() || features.contains(&COMPARE);
+    let checked = if uncounted && context.as_tested() { &CHECKED[..] } else { &[] };
     let features: Vec<_> = features.iter().map(|feature| format!("tealight-board/{feature}")).collect();
     let features = features.join(",");
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
@@ -130,6 +136,7 @@ pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: 
         // The memory map of the firmware depends on it.
         .env_remove("TEALIGHT_SLOT")
         .envs(slot)
+        .envs(checked.iter().copied())
         // They would count instead.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

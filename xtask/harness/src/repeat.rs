@@ -4,6 +4,7 @@
 
 use crate::board::{self, Board};
 use crate::context::Context;
+use crate::firmware;
 use crate::model::ModelFile;
 use crate::on_board::{Options, Run, run_on_board};
 use crate::progress::Progress;
@@ -47,7 +48,7 @@ pub fn compare(context: &Context, board: &Board) -> Result<()> {
     once(context, board, &model, &inputs, COMPARED, Options { features: COMPARING, ..Options::default() }).map(drop)
 }
 
-const COMPARING: &[&str] = &["compare-arch"];
+const COMPARING: &[&str] = &[firmware::COMPARE];
 const COMPARED: &str = "after comparing its kernels with the portable and the recorded ones";
 
 fn once(

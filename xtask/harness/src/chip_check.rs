@@ -49,7 +49,7 @@ pub fn chip_check(context: &Context, named: &[&str]) -> Result<()> {
 pub fn on_board(context: &Context, board: &Board, name: &str) -> Result<()> {
     let (model, inputs) = run::demonstration_of(context, name)?;
     let progress = Progress::start(format!("{name} on {}, an emulated chip", board.id));
-    // As it is flashed: then the images are those that `layout` has built.
+    // As it is flashed, and as `layout` builds it: then only the board's crate, with these inputs, is built again.
     let options = Options { log: Level::Info, ..Options::default() };
     let run = match run_on_board(context, board, &model, &inputs, options) {
         Err(error) if error.is::<DoesNotFit>() => {

@@ -22,8 +22,19 @@ impl Tolerance {
     /// Returns how the outputs of an operator's goldens are compared. The f32 operators have names that end in `_f32`.
     pub fn of_operator(file: &str) -> Self {
         match file {
-            "add_f32" | "sub_f32" | "mul_f32" | "div_f32" | "minimum_f32" | "maximum_f32" | "max_pool2d_f32"
-            | "prelu_f32" => Self::Exact,
+            "add_f32"
+            | "sub_f32"
+            | "mul_f32"
+            | "div_f32"
+            | "minimum_f32"
+            | "maximum_f32"
+            | "max_pool2d_f32"
+            | "prelu_f32"
+            | "resize_bilinear_f32"
+            | "reduce_max_f32"
+            | "reduce_min_f32"
+            | "squared_difference_f32"
+            | "add_n_f32" => Self::Exact,
             "unary_f32" => Self::Elements,
             _ if file.ends_with("_f32") => Self::Tensor,
             _ => Self::Exact,

@@ -137,10 +137,11 @@ fn compile_as(
     observe(origin, &graph, graph.nodes.len());
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
-    let passes: [(&str, Pass<'_>); 12] = [
+    let passes: [(&str, Pass<'_>); 13] = [
         ("variables", &|graph| pass::variables::resolve(graph, &limit)),
         ("requantize", &pass::requantize::requantize),
         ("fold", &|graph| pass::fold::fold(graph, &limit)),
+        ("expand", &|graph| pass::expand::expand(graph, &limit)),
         ("dead", &|graph| refuse_unknown(pass::dead::remove_dead(graph), &limit)),
         ("fuse_pad", &pass::fuse_pad::fuse_pad),
         ("elide", &pass::elide::elide),
@@ -271,7 +272,8 @@ fn refuse_unknown(graph: Graph, limit: &Limit) -> Result<Graph> {
 pub(crate) fn lowered(graph: Graph, options: &Options) -> Result<Graph> {
     let limit = Limit::of(&graph, options);
     let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
-    let graph = refuse_unknown(pass::dead::remove_dead(pass::fold::fold(graph, &limit)?), &limit)?;
+    let graph = pass::expand::expand(pass::fold::fold(graph, &limit)?, &limit)?;
+    let graph = refuse_unknown(pass::dead::remove_dead(graph), &limit)?;
     let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?;
     limit.check_constants(&graph)?;
     lower::lower(graph, &limit)

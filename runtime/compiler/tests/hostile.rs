@@ -129,7 +129,7 @@ fn reports_files_of_other_kinds() {
 fn jumble(random: &mut Rng) -> tflite::Net {
     use tflite::{Field, Net, Q};
     // Operators, each with the type of its options.
-    const CODES: [(i32, u8); 64] = [
+    const CODES: [(i32, u8); 73] = [
         (0, 11),
         (1, 5),
         (2, 10),
@@ -191,6 +191,15 @@ fn jumble(random: &mut Rng) -> tflite::Net {
         (54, 0),
         (76, 0),
         (32, 0),
+        (5, 94),
+        (11, 12),
+        (23, 15),
+        (26, 19),
+        (74, 27),
+        (82, 27),
+        (89, 27),
+        (99, 0),
+        (106, 0),
         (22, 0),
         (9, 0),
         (83, 0),

@@ -70,6 +70,7 @@ impl OpSet {
         OpCode::Svdf,
         OpCode::Copy,
         OpCode::Prelu,
+        OpCode::ResizeBilinear,
     ]);
 
     /// The operators with preparation before some of their rows.

@@ -11,7 +11,7 @@
 //!
 //! | operator | rows | a row |
 //! |---|---|---|
-//! | [`conv2d()`], [`depthwise_conv2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
+//! | [`conv2d()`], [`depthwise_conv2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
 //! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | see [`Broadcast::row_len`] | |
@@ -124,6 +124,7 @@ mod portable;
 mod prelu;
 pub mod quant;
 mod quantize;
+mod resize_bilinear;
 mod resize_nearest;
 pub mod selftest;
 mod softmax;
@@ -152,6 +153,7 @@ pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
 pub use prelu::{Prelu, prelu};
 pub use quant::Channel;
 pub use quantize::{dequantize_i8, dequantize_u8, quantize_i8, quantize_u8};
+pub use resize_bilinear::{ResizeBilinear, resize_bilinear};
 pub use resize_nearest::{ResizeNearest, resize_nearest};
 pub use softmax::{Softmax, softmax};
 pub use strided_slice::{StridedSlice, strided_slice};

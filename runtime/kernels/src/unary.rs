@@ -8,7 +8,10 @@
 //! compute their parameters.
 
 use crate::fixed_point;
-use crate::quant::{clamp, multiply_by_quantized_multiplier, quantize_multiplier, rounding_divide_by_pot};
+use crate::quant::{
+    clamp, multiply_by_quantized_multiplier, quantize_multiplier, rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+};
 use tealight_types::{ActivationRange, Quantization};
 
 /// Integer bits of the argument of [`logistic`] and [`tanh`].
@@ -263,4 +266,74 @@ pub fn relu6(range: ActivationRange, x: i32) -> i32 {
 #[must_use]
 pub fn relu_n1_to_1(range: ActivationRange, x: i32) -> i32 {
     i32::from(range.clamp(x))
+}
+
+/// Parameters of [`rsqrt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rsqrt {
+    /// Quantized value of a real zero in the input.
+    pub input_zero_point: i32,
+    /// Quantized value of a real zero in the output.
+    pub output_zero_point: i32,
+    /// Multiplier of `1 / (sqrt(input_scale) * output_scale)`.
+    pub multiplier: i32,
+    /// Its shift.
+    pub shift: i32,
+}
+
+impl Rsqrt {
+    /// The parameters for the quantizations of input and output.
+    #[must_use]
+    pub fn from_scales(input: Quantization, output: Quantization) -> Self {
+        let factor = 1.0 / (libm::sqrt(f64::from(input.scale)) * f64::from(output.scale));
+        let (multiplier, shift) = quantize_multiplier(factor);
+        Self { input_zero_point: input.zero_point, output_zero_point: output.zero_point, multiplier, shift }
+    }
+}
+
+/// `1 / sqrt(x)`; 127 where `x` is not positive.
+///
+/// The reciprocal root of the code, with 20 bits after the point, is multiplied by the factor of the scales: as TensorFlow
+/// Lite Micro's RSQRT, which refuses negative inputs.
+#[must_use]
+pub fn rsqrt(p: &Rsqrt, x: i32) -> i32 {
+    const POINT: i32 = 20;
+    let x = x.wrapping_sub(p.input_zero_point);
+    if x <= 0 {
+        return 127;
+    }
+    let (multiplier, shift) = reciprocal_root(x);
+    let root = multiply_by_quantized_multiplier(1, multiplier, shift.saturating_add(POINT));
+    let scaled = multiply_by_quantized_multiplier(root, p.multiplier, p.shift.saturating_sub(POINT));
+    clamp(scaled.wrapping_add(p.output_zero_point), [-128, 127])
+}
+
+/// `1 / sqrt(x)` as a Q31 multiplier and a shift that is not positive, by five steps of Newton's method from 1.
+///
+/// Source: TensorFlow Lite `GetInvSqrtQuantizedMultiplierExp`, for `x` below `2^29`.
+fn reciprocal_root(x: i32) -> (i32, i32) {
+    const ONE: i32 = 1 << 28;
+    const HALF_ROOT_OF_TWO: i32 = 1_518_500_250;
+    if x <= 1 {
+        return (i32::MAX, 0);
+    }
+    // The even left shift that brings the leading bit to place 27 or 28.
+    let pairs = (x.leading_zeros().saturating_sub(1) / 2).saturating_sub(1);
+    let half = rounding_divide_by_pot(x.wrapping_shl(2 * pairs) >> 1, 1);
+    let mut root = ONE;
+    for _ in 0..5 {
+        let square = saturating_rounding_doubling_high_mul(root, root);
+        let cube = saturating_shift_left(saturating_rounding_doubling_high_mul(square, root), 6);
+        let next = saturating_rounding_doubling_high_mul(ONE + ONE / 2, root)
+            .wrapping_sub(saturating_rounding_doubling_high_mul(half, cube));
+        root = saturating_shift_left(next, 3);
+    }
+    let root = saturating_rounding_doubling_high_mul(root, HALF_ROOT_OF_TWO);
+    let right = 11i32.saturating_sub(pairs as i32);
+    if right < 0 { (root.wrapping_shl(right.unsigned_abs()), 0) } else { (root, right.saturating_neg()) }
+}
+
+/// `x * 2^bits`, saturating.
+fn saturating_shift_left(x: i32, bits: u32) -> i32 {
+    (i64::from(x) << bits).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }

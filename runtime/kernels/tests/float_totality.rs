@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tealight_kernels::float::*;
-use tealight_kernels::{Broadcast, Window2d};
+use tealight_kernels::{Broadcast, ResizeBilinear, Window2d};
 
 /// Small sizes, including zero.
 fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
@@ -39,6 +39,8 @@ proptest! {
         let p = Pool2d { input, output, window, count_padding, activation };
         avg_pool2d(&p, 1..rows, &x, out);
         max_pool2d(&p, 1..rows, &x, out);
+        let p = ResizeBilinear { input, output, align_corners: count_padding, half_pixel_centers: !count_padding };
+        resize_bilinear(&p, 1..rows, &x, out);
     }
 
     #[test]

@@ -125,11 +125,13 @@ proptest! {
         perm in proptest::array::uniform6(0usize..8), item in 0usize..6, flags in any::<[bool; 2]>(),
         rows in 0usize..9, x in bytes(), len in 0usize..99, column in dims::<3>(),
     ) {
+        let [align_corners, half_pixel_centers] = flags;
+        let p = ResizeBilinear { input: at, output: to, align_corners, half_pixel_centers };
+        resize_bilinear(&p, 1..rows, &x, &mut vec![0; len]);
         let (x, out) = (&unsigned(&x)[..], &mut vec![0; len][..]);
         pad(&Pad { input, output, before: begin, value, item }, 1..rows, x, out);
         strided_slice(&StridedSlice { input, output, begin, stride, item }, 1..rows, x, out);
         transpose(&Transpose { input, perm, item }, 1..rows, x, out);
-        let [align_corners, half_pixel_centers] = flags;
         let p = ResizeNearest { input: at, output: to, align_corners, half_pixel_centers, item };
         resize_nearest(&p, 1..rows, x, out);
         let [row_len, start, len] = column;
@@ -167,6 +169,8 @@ proptest! {
         let _ = (unary::leaky_relu(&leaky, x), unary::leaky_relu(&of_scales, x));
         let p = unary::Rescale::from_scales(input, output, range);
         let _ = (unary::relu(&p, x), unary::requantize(&p, x), unary::relu6(activation, x));
+        let rsqrt = unary::Rsqrt { input_zero_point, output_zero_point, multiplier: m[0], shift: s[0] };
+        let _ = (unary::rsqrt(&rsqrt, x), unary::rsqrt(&unary::Rsqrt::from_scales(input, output), x));
         quantize_i8(input, &scales, &mut [0; 5]);
         dequantize_i8(input, &[-128, 127], &mut scales.clone());
     }

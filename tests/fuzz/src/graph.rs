@@ -49,6 +49,7 @@ fn moves_codes(operator: &Operator) -> bool {
             | O::Copy(_)
             | O::MaxPool2d(_)
             | O::Pad(_)
+            | O::ResizeBilinear(_)
             | O::ResizeNearest(_)
             | O::StridedSlice(_)
             | O::Transpose(_)

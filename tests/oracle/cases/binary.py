@@ -128,3 +128,34 @@ def sub():
 @operator
 def mul():
     yield from binary("MUL")
+
+
+def of_codes(name):
+    """Of one quantization and shape, or with one constant number."""
+
+    def case(shape, const=None):
+        def make(rng):
+            model = Model()
+            g = model.main
+            q = Q(scale(rng), zero_point(rng))
+            a, y = g.input(shape, q), g.output(shape, q)
+            number = g.const(rng.integers(-60, 60, const, dtype=np.int8), q) if const is not None else None
+            g.op(name, [a, g.input(shape, q) if number is None else number], [y])
+            return Case(model, words(input=shape, const=const or ""), may_be_flat=True)
+
+        return make
+
+    for shape in ((1, 4, 5, 3), (24,), (3, 7), (2, 3, 4), (5, 1)):
+        yield case(shape)
+    yield case((2, 30), const=())
+    yield case((1, 4, 4, 16), const=(1,))
+
+
+@operator
+def maximum():
+    yield from of_codes("MAXIMUM")
+
+
+@operator
+def minimum():
+    yield from of_codes("MINIMUM")

@@ -337,6 +337,47 @@ def mean_f32():
 
 
 @operator
+def l2_normalization_f32():
+    def case(shape):
+        def make(rng):
+            model = Model()
+            g = model.main
+            g.op("L2_NORMALIZATION", [g.input(shape, dtype=REAL)], [g.output(shape, dtype=REAL)])
+            values = normal(rng, shape, 3)
+            values[0] = 0
+            return Case(model, words(input=shape), inputs=[[values]])
+
+        return make
+
+    yield case((3, 10))
+    yield case((2, 2, 3, 7))
+    yield case((4, 129))
+
+
+@operator
+def squared_difference_f32():
+    yield from lesser_or_greater("SQUARED_DIFFERENCE")
+
+
+@operator
+def add_n_f32():
+    def case(shape, count):
+        def make(rng):
+            model = Model()
+            g = model.main
+            inputs = [normal(rng, shape, 3) for _ in range(count)]
+            ends = [g.input(shape, dtype=REAL) for _ in range(count)]
+            g.op("ADD_N", ends, [g.output(shape, dtype=REAL)])
+            return Case(model, words(input=shape, count=count), inputs=[inputs])
+
+        return make
+
+    yield case((2, 3, 4), 2)
+    yield case((1, 3, 4, 2), 3)
+    yield case((7,), 5)
+
+
+@operator
 def graphs_f32():
     """Whole little networks: layers in a row, a fork and a join, moved and cut tensors, int8 layers between float ones."""
 

@@ -91,3 +91,25 @@ def hard_swish():
         return fitted(x * np.clip(x + 3, 0, 6) / 6)
 
     yield from unary("HARD_SWISH", any_q(0.005, 0.15), out, 24)
+
+
+@operator
+def abs():
+    yield from unary("ABS", lambda rng, i: Q(scale(rng), int(rng.integers(-100, 100))), near, 16)
+
+
+@operator
+def elu():
+    def out(rng, i, q):
+        x = dequantize(q, np.arange(-128, 128))
+        return near(rng, i, q) if i % 2 else fitted(np.where(x < 0, np.expm1(x), x))
+
+    yield from unary("ELU", any_q(0.005, 0.1), out, 16)
+
+
+@operator
+def rsqrt():
+    def out(rng, i, q):
+        return fitted(1 / np.sqrt(dequantize(q, np.arange(-127, 128))))
+
+    yield from unary("RSQRT", lambda rng, i: Q(scale(rng), -128), out, 40)

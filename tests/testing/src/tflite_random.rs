@@ -18,15 +18,15 @@ const I8: i8 = 9;
 const RESOURCE: i8 = 13;
 
 /// The operators of the importer, by TensorFlow Lite's codes. `CALL_ONCE` and the operators of variables come together.
-pub const CODES: [i32; 58] = [
+pub const CODES: [i32; 67] = [
     0, 1, 2, 3, 4, 6, 9, 14, 17, 18, 19, 20, 21, 22, 25, 27, 28, 34, 36, 39, 40, 41, 42, 43, 45, 47, 49, 53, 55, 57,
     59, 60, 65, 66, 67, 70, 73, 75, 76, 77, 81, 83, 88, 90, 92, 94, 97, 98, 101, 102, 108, 111, 114, 117, VARIABLES,
-    150, 54, 32,
+    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106,
 ];
 const VARIABLES: i32 = 142;
 
 /// Those of `CODES` that the compiler has in float32 only, and those that it does not have.
-const FLOAT_ONLY: [i32; 15] = [42, 47, 55, 57, 59, 66, 67, 73, 75, 76, 92, 101, 108, 111, 150];
+const FLOAT_ONLY: [i32; 6] = [11, 42, 67, 74, 99, 106];
 pub const UNKNOWN: [i32; 2] = [32, 54];
 
 /// A field of an options table.
@@ -288,7 +288,8 @@ impl Build<'_, '_> {
     /// Adds an operator with its operands.
     fn step(&mut self, code: i32) {
         match code {
-            0 | 18 | 41 | 42 | 55 | 57 | 90 => self.binary(code),
+            0 | 18 | 41 | 42 | 55 | 57 | 90 | 99 => self.binary(code),
+            5 | 26 => self.squares(code),
             1 | 17 => self.pool(code),
             2 | 83 => self.joined(code),
             3 | 4 => self.convolution(code),
@@ -310,7 +311,7 @@ impl Build<'_, '_> {
                 let (order, y) = (self.ints(&words), self.like(x, &to));
                 self.node(code, &[x, order], y, None);
             }
-            40 => {
+            40 | 74 | 82 | 89 => {
                 let x = self.any();
                 let shape = self.shape(x);
                 let mask = self.choose.below(1 << shape.len());
@@ -336,15 +337,23 @@ impl Build<'_, '_> {
                 self.node(code, &[x], y, None);
             }
             67 => self.transposed_convolution(),
-            97 => {
+            23 | 97 => {
                 let x = self.image();
                 let from = self.shape(x);
                 let size = self.dims(2);
                 let y = self.like(x, &[from[0], size[0], size[1], from[3]]);
                 let size = self.ints(&size);
                 let (corners, centers) = (self.choose.one_in(3), self.choose.one_in(3));
-                let options = vec![(0, Field::Bool(corners)), (1, Field::Bool(centers))];
-                self.node(code, &[x, size], y, Some((74, options)));
+                let (union, first) = if code == 23 { (15, 2) } else { (74, 0) };
+                let options = vec![(first, Field::Bool(corners)), (first + 1, Field::Bool(centers))];
+                self.node(code, &[x, size], y, Some((union, options)));
+            }
+            106 => {
+                let x = self.any();
+                let shape = self.shape(x);
+                let other = self.operand(self.kind, |other| other == shape, &shape);
+                let (count, y) = (self.choose.between(1, 3) as usize, self.tensor(self.kind, &shape));
+                self.node(code, &[x, other, x][..count], y, None);
             }
             VARIABLES => self.variables(),
             _ => self.unary(code),
@@ -365,6 +374,7 @@ impl Build<'_, '_> {
             (tensor.scales, tensor.zero_points) = (vec![scale], vec![zero_point]);
         }
         let options = match code {
+            11 => Some((12, vec![(0, self.activation())])),
             25 => Some((9, vec![(0, Field::Float(self.choose.pick(&[1.0, 0.1, 20.0])))])),
             98 => Some((75, vec![(0, Field::Float(self.choose.pick(&[0.1, 0.0, -2.0])))])),
             150 => Some((116, vec![(0, Field::Bool(self.choose.one_in(2)))])),
@@ -398,6 +408,25 @@ impl Build<'_, '_> {
         let options = union.map(|union| (union, vec![(0, self.activation())]));
         let pair = if self.choose.one_in(4) { [b, a] } else { [a, b] };
         self.node(code, &pair, y, options);
+    }
+
+    /// DEPTH_TO_SPACE and SPACE_TO_DEPTH.
+    fn squares(&mut self, code: i32) {
+        let x = self.image();
+        let from = self.shape(x);
+        let fits = |block: i32| match code {
+            5 => from[3] % (block * block) == 0,
+            _ => from[1] % block == 0 && from[2] % block == 0,
+        };
+        let block = [3, 2].into_iter().find(|&block| fits(block)).unwrap_or(1);
+        let square = block * block;
+        let to = match code {
+            5 => [from[0], from[1] * block, from[2] * block, from[3] / square],
+            _ => [from[0], from[1] / block, from[2] / block, from[3] * square],
+        };
+        let y = self.like(x, &to);
+        let union = if code == 5 { 94 } else { 19 };
+        self.node(code, &[x], y, Some((union, vec![(0, Field::Int(block))])));
     }
 
     fn pool(&mut self, code: i32) {

@@ -63,6 +63,8 @@ pub struct SliceMasks {
 #[allow(missing_docs)] // The names are those of the field.
 pub enum Op {
     Add(Activation),
+    /// The sum of any number of tensors.
+    AddN,
     AvgPool2d(Window),
     AssignVariable,
     CallOnce {
@@ -75,6 +77,10 @@ pub enum Op {
     },
     Conv2d(Window),
     DepthwiseConv2d(Window),
+    /// Blocks of channels become squares of pixels, `block` pixels wide.
+    DepthToSpace {
+        block: i32,
+    },
     Dequantize,
     Div(Activation),
     /// A function of each f32 element, without attributes: exp, sqrt and the like.
@@ -89,6 +95,8 @@ pub enum Op {
         batch_dims: i32,
     },
     HardSwish,
+    /// Each vector of the last dimension divided by its Euclidean norm.
+    L2Normalization(Activation),
     LeakyRelu {
         alpha: f32,
     },
@@ -110,12 +118,18 @@ pub enum Op {
     /// 8-bit codes converted to another scale, rounded to nearest. Added by the pass `requantize`; no file contains it.
     Convert,
     ReadVariable,
+    ReduceMax,
+    ReduceMin,
     ReduceProd,
     Relu,
     Relu6,
     ReluN1To1,
     Reshape {
         new_shape: Option<Vec<i32>>,
+    },
+    ResizeBilinear {
+        align_corners: bool,
+        half_pixel_centers: bool,
     },
     ResizeNearest {
         align_corners: bool,
@@ -126,13 +140,19 @@ pub enum Op {
     Softmax {
         beta: f32,
     },
+    /// Squares of pixels, `block` pixels wide, become channels.
+    SpaceToDepth {
+        block: i32,
+    },
     Split,
     SplitV,
+    SquaredDifference,
     Squeeze {
         dims: Vec<i32>,
     },
     StridedSlice(SliceMasks),
     Sub(Activation),
+    Sum,
     Svdf {
         rank: i32,
         activation: Activation,
@@ -176,6 +196,7 @@ impl Op {
     pub fn name(&self) -> &str {
         match self {
             Self::Add(_) => "Add",
+            Self::AddN => "AddN",
             Self::AvgPool2d(_) => "AvgPool2d",
             Self::AssignVariable => "AssignVariable",
             Self::CallOnce { .. } => "CallOnce",
@@ -183,6 +204,7 @@ impl Op {
             Self::Concat { .. } => "Concat",
             Self::Conv2d(_) => "Conv2d",
             Self::DepthwiseConv2d(_) => "DepthwiseConv2d",
+            Self::DepthToSpace { .. } => "DepthToSpace",
             Self::Dequantize => "Dequantize",
             Self::Div(_) => "Div",
             Self::Unary(function) => function.name(),
@@ -193,6 +215,7 @@ impl Op {
             Self::FullyConnected(_) => "FullyConnected",
             Self::Gather { .. } => "Gather",
             Self::HardSwish => "HardSwish",
+            Self::L2Normalization(_) => "L2Normalization",
             Self::LeakyRelu { .. } => "LeakyRelu",
             Self::Logistic => "Logistic",
             Self::MaxPool2d(_) => "MaxPool2d",
@@ -207,20 +230,26 @@ impl Op {
             Self::Quantize => "Quantize",
             Self::Convert => "Convert",
             Self::ReadVariable => "ReadVariable",
+            Self::ReduceMax => "ReduceMax",
+            Self::ReduceMin => "ReduceMin",
             Self::ReduceProd => "ReduceProd",
             Self::Relu => "Relu",
             Self::Relu6 => "Relu6",
             Self::ReluN1To1 => "ReluN1To1",
             Self::Reshape { .. } => "Reshape",
+            Self::ResizeBilinear { .. } => "ResizeBilinear",
             Self::ResizeNearest { .. } => "ResizeNearest",
             Self::Shape => "Shape",
             Self::Slice => "Slice",
             Self::Softmax { .. } => "Softmax",
+            Self::SpaceToDepth { .. } => "SpaceToDepth",
             Self::Split => "Split",
             Self::SplitV => "SplitV",
+            Self::SquaredDifference => "SquaredDifference",
             Self::Squeeze { .. } => "Squeeze",
             Self::StridedSlice(_) => "StridedSlice",
             Self::Sub(_) => "Sub",
+            Self::Sum => "Sum",
             Self::Svdf { .. } => "Svdf",
             Self::Tanh => "Tanh",
             Self::Transpose => "Transpose",

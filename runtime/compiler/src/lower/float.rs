@@ -13,7 +13,7 @@ use tealight_format::Operator;
 const HYBRID: &str = "float32 weights for float32 activations (this is a network of dynamic-range quantization; export it in \
     float32, and quantize it here: `tealight compile --calibrate` or `--quantize`)";
 
-const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+pub(super) const NO_BOUNDS: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 impl Lowering<'_> {
     /// Emits a layer of constant weights and an optional bias.

@@ -6,7 +6,8 @@ use crate::ir::graph::{Content, ElementType, Node, Tensor, TensorId, TensorQuant
 use crate::pass::requantize::{LARGEST_FACTOR, nearest, rescale};
 use tealight_format::ops::{Dequantize, Function, Lookup, Quantize, UnaryF32, UnaryFunction};
 use tealight_format::{Operator, Quantization};
-use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Sigmoid};
+use tealight_kernels::float;
+use tealight_kernels::unary::{self, HardSwish, LeakyRelu, Rescale, Rsqrt, Sigmoid};
 
 impl Lowering<'_> {
     pub(super) fn relu(&mut self, node: &Node) -> Result<()> {
@@ -181,7 +182,7 @@ impl Lowering<'_> {
     }
 
     /// Like [`Self::table`], from any tensor to another.
-    fn table_from(
+    pub(super) fn table_from(
         &mut self,
         node: &Node,
         name: Function,
@@ -197,6 +198,45 @@ impl Lowering<'_> {
         let lookup = Operator::Lookup(Lookup { function: name });
         self.emit(node, lookup, &[Some(input), Some(table)], output);
         Ok(())
+    }
+
+    /// A function computed in f32, to the nearest code: `round(f(scale * (x - zero point)) / scale)`, as TensorFlow Lite
+    /// computes ELU, EXP, GELU and LOG (`LUTPopulate`). It has no right int8 form of the others: NEG negates the codes
+    /// whatever their zero points, SQRT rounds down. Outside of its domain, a function has the value at the domain's end.
+    pub(super) fn function(&mut self, node: &Node, function: UnaryFunction) -> Result<()> {
+        let [from, to] = self.int8_ends(node)?;
+        let least = match function {
+            UnaryFunction::Log | UnaryFunction::Sqrt => 0.0,
+            _ => f32::NEG_INFINITY,
+        };
+        self.table(node, Function::Other, |code| {
+            let (real, mut value) = ([from.dequantize(code).max(least)], [0.0]);
+            float::unary(function, &real, &mut value);
+            let steps = (value[0] * (1.0 / to.scale)).round();
+            // The conversion saturates; an output of scale 0 has only its zero point.
+            if to.scale > 0.0 { (steps as i32).saturating_add(to.zero_point).clamp(-128, 127) } else { to.zero_point }
+        })
+    }
+
+    /// ABS as TensorFlow Lite Micro computes it.
+    pub(super) fn abs(&mut self, node: &Node) -> Result<()> {
+        let [from, to] = self.int8_ends(node)?;
+        self.table_factor(node, 1.0)?;
+        let p = Rescale::from_scales(from, to, [-128, 127]);
+        let magnitude = |code: i32| from.zero_point + (code - from.zero_point).abs();
+        self.table(node, Function::Other, |code| unary::requantize(&p, magnitude(code)))
+    }
+
+    /// RSQRT as TensorFlow Lite Micro computes it.
+    pub(super) fn rsqrt(&mut self, node: &Node) -> Result<()> {
+        let [from, to] = self.int8_ends(node)?;
+        let p = Rsqrt::from_scales(from, to);
+        // From 20 bits after the point, the result can shift left by 30.
+        if !(from.scale > 0.0 && to.scale > 0.0 && p.shift <= 50) {
+            let what = format!("its scales are too far apart: {}", self.scales(node));
+            return Err(self.graph.invalid(node, what));
+        }
+        self.table(node, Function::Other, |code| unary::rsqrt(&p, code))
     }
 
     pub(super) fn unary_f32(&mut self, node: &Node, function: UnaryFunction) -> Result<()> {

@@ -6,6 +6,7 @@
 
 mod binary;
 mod conv2d;
+mod extremum;
 mod fault;
 mod float;
 mod fully_connected;
@@ -14,6 +15,8 @@ mod mean;
 pub(crate) mod movement;
 mod pool2d;
 mod prelu;
+mod reduce;
+mod resize;
 mod scale;
 mod softmax;
 mod svdf;
@@ -50,6 +53,8 @@ pub(crate) enum Row<'a> {
     Any(Form<'a>),
     /// For f32 and int8 tensors: its output is a view of its input. The pass `elide` has removed it.
     View,
+    /// For f32 tensors: the pass `expand` has replaced it by other operators.
+    Expanded,
     /// A variable of the network. The pass `variables` has replaced it.
     Variable,
     /// For constants only, which the pass `fold` computes.
@@ -98,10 +103,17 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Tanh => both(|l, n| l.unary_f32(n, F::Tanh), |l, n| l.tanh(n)),
         Op::Mean => both(|l, n| l.mean_f32(n), |l, n| l.mean(n)),
         Op::Div(act) => f32(move |l, n| l.binary_f32(n, act, Operator::DivF32)),
-        Op::Minimum => f32(|l, n| l.binary_f32(n, Activation::None, Operator::MinimumF32)),
-        Op::Maximum => f32(|l, n| l.binary_f32(n, Activation::None, Operator::MaximumF32)),
-        Op::Elu => f32(|l, n| l.unary_f32(n, F::Elu(1.0))),
-        Op::Unary(function) => f32(move |l, n| l.unary_f32(n, function)),
+        Op::Minimum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MinimumF32), |l, n| l.minimum(n)),
+        Op::Maximum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MaximumF32), |l, n| l.maximum(n)),
+        Op::Elu => both(|l, n| l.unary_f32(n, F::Elu(1.0)), |l, n| l.function(n, F::Elu(1.0))),
+        Op::Unary(F::Abs) => both(|l, n| l.unary_f32(n, F::Abs), |l, n| l.abs(n)),
+        Op::Unary(F::Rsqrt) => both(|l, n| l.unary_f32(n, F::Rsqrt), |l, n| l.rsqrt(n)),
+        Op::Unary(function) => both(move |l, n| l.unary_f32(n, function), move |l, n| l.function(n, function)),
+        Op::ReduceMax => any(|l, n| l.reduce_max(n)),
+        Op::ReduceMin => any(|l, n| l.reduce_min(n)),
+        Op::Sum => f32(|l, n| l.sum_f32(n)),
+        Op::DepthToSpace { block } => any(move |l, n| l.depth_to_space(n, block)),
+        Op::SpaceToDepth { block } => any(move |l, n| l.space_to_depth(n, block)),
         Op::ConvTranspose2d(ref window) => f32(|l, n| l.conv_transpose2d_f32(n, window)),
         Op::Svdf { rank, .. } => int8(move |l, n| l.svdf(n, rank)),
         Op::Quantize => any(|l, n| l.quantize(n)),
@@ -111,11 +123,16 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Pack { axis } => any(move |l, n| l.pack(n, axis)),
         Op::Pad | Op::PadWith => any(|l, n| l.pad(n, op)),
         Op::Transpose => any(|l, n| l.transpose(n)),
+        Op::ResizeBilinear { align_corners, half_pixel_centers } => both(
+            move |l, n| l.resize_bilinear_f32(n, align_corners, half_pixel_centers),
+            move |l, n| l.resize_bilinear(n, align_corners, half_pixel_centers),
+        ),
         Op::ResizeNearest { align_corners, half_pixel_centers } => {
             any(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
         }
         Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any(|l, n| l.slice(n, op)),
         Op::Cast | Op::Fill | Op::FloorDiv | Op::Gather { .. } | Op::ReduceProd | Op::Shape => Row::Constant,
+        Op::AddN | Op::L2Normalization(_) | Op::SquaredDifference => Row::Expanded,
         Op::ExpandDims | Op::Reshape { .. } | Op::Squeeze { .. } => Row::View,
         Op::AssignVariable | Op::CallOnce { .. } | Op::ReadVariable | Op::VarHandle { .. } => Row::Variable,
         Op::Unknown { .. } => Row::None,
@@ -203,6 +220,7 @@ impl Lowering<'_> {
             Row::Constant => {
                 Err(self.graph.unsupported(node, "constant inputs (it is computed when the network is compiled)"))
             }
+            Row::Expanded => Err(self.graph.unsupported(node, "float32 for inputs and output")),
             Row::View | Row::Variable | Row::None => Err(self.graph.unsupported(node, ACCEPTED)),
         }
     }

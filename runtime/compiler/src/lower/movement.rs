@@ -5,12 +5,12 @@ use crate::diag::Result;
 use crate::ir::graph::{Bytes, Content, ElementType, Node, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 use crate::slice::{self, Slice};
-use tealight_format::ops::{Concat, Pad, ResizeNearest, StridedSlice, Transpose};
+use tealight_format::ops::{Concat, Pad, StridedSlice, Transpose};
 use tealight_format::{MAX_INPUTS, MAX_RANK, Operator};
 
 impl Lowering<'_> {
     /// Adds a tensor that is a view of `id` in another shape.
-    fn view(&mut self, id: TensorId, shape: Vec<u32>) -> TensorId {
+    pub(super) fn view(&mut self, id: TensorId, shape: Vec<u32>) -> TensorId {
         let base = self.graph.base(id);
         let from = self.tensor(id);
         let mut tensor = Tensor { shape, content: from.content.clone(), ..from.like() };
@@ -21,7 +21,7 @@ impl Lowering<'_> {
     }
 
     /// Makes `view` a view of `id`, which has as many elements.
-    fn make_view(&mut self, view: TensorId, id: TensorId) {
+    pub(super) fn make_view(&mut self, view: TensorId, id: TensorId) {
         let content = self.tensor(self.graph.base(id)).content.clone();
         if !matches!(content, Content::Constant(_)) {
             self.graph.tensors[view].alias = Some(self.graph.base(id));
@@ -31,7 +31,7 @@ impl Lowering<'_> {
 
     /// Returns a tensor for a node to write, with the elements of `like` in the shape `shape`. If the shape of `like`
     /// is another one, it becomes a view of the new tensor.
-    fn written(&mut self, like: TensorId, shape: &[u32]) -> TensorId {
+    pub(super) fn written(&mut self, like: TensorId, shape: &[u32]) -> TensorId {
         if self.tensor(like).shape == shape {
             return like;
         }
@@ -180,17 +180,49 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    pub(super) fn resize_nearest(&mut self, node: &Node, align_corners: bool, half_pixel_centers: bool) -> Result<()> {
+    /// Emits a transposition of the second and third of four dimensions, in which each square of pixels is two of them.
+    pub(super) fn depth_to_space(&mut self, node: &Node, block: i32) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let size = self.graph.constant_integers(node, 1)?;
-        let shape = &self.tensor(output).shape;
-        if shape.len() != 4 || size != [i64::from(shape[1]), i64::from(shape[2])] {
-            let what = format!("its size is {size:?}: {}", self.graph.describe_operands(node));
-            return Err(self.graph.invalid(node, what));
+        let [n, height, width, depth] = self.blocks(node, [input, output], block)?;
+        // Rows of squares, squares of a row, rows of a square, the rest of a square's row.
+        self.exchange(node, [input, output], [n * height, width, block.cast_unsigned(), depth])
+    }
+
+    /// The inverse of [`Self::depth_to_space`].
+    pub(super) fn space_to_depth(&mut self, node: &Node, block: i32) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let [n, height, width, depth] = self.blocks(node, [output, input], block)?;
+        self.exchange(node, [input, output], [n * height, block.cast_unsigned(), width, depth])
+    }
+
+    /// Emits the transposition of the second and third of these dimensions of an input.
+    fn exchange(&mut self, node: &Node, [input, output]: [TensorId; 2], dims: [u32; 4]) -> Result<()> {
+        if self.tensor(input).dtype != self.tensor(output).dtype {
+            return Err(self.type_error(node, output, "the type of its input"));
         }
-        let resize = ResizeNearest { align_corners, half_pixel_centers };
-        self.emit(node, Operator::ResizeNearest(resize), &[Some(input)], output);
+        let [a, b, c, d] = dims;
+        let (from, to) = (self.view(input, dims.to_vec()), self.written(output, &[a, c, b, d]));
+        let transpose = Transpose { perm: [0, 2, 1, 3, 4, 5] };
+        self.emit(node, Operator::Transpose(transpose), &[Some(from)], to);
         Ok(())
+    }
+
+    /// Returns N, height and width of the tensor `deep`, and the elements of a row of one of its squares in `wide`,
+    /// which has `block` times its height and width.
+    fn blocks(&self, node: &Node, [deep, wide]: [TensorId; 2], block: i32) -> Result<[u32; 4]> {
+        let wrong =
+            || self.graph.invalid(node, format!("its block size is {block}: {}", self.graph.describe_operands(node)));
+        let (&[n, height, width, channels], wide) = (&self.tensor(deep).shape[..], &self.tensor(wide).shape) else {
+            return Err(wrong());
+        };
+        let side = u32::try_from(block).ok().filter(|&side| side > 0).ok_or_else(wrong)?;
+        let square = side.checked_mul(side).ok_or_else(wrong)?;
+        let of_wide = [Some(n), height.checked_mul(side), width.checked_mul(side), Some(channels / square)];
+        if !channels.is_multiple_of(square) || !of_wide.iter().copied().eq(wide.iter().map(|&dim| Some(dim))) {
+            return Err(wrong());
+        }
+        let rows = n.checked_mul(height).and(channels.checked_div(side));
+        Ok([n, height, width, rows.ok_or_else(wrong)?])
     }
 }
 

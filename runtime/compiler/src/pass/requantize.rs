@@ -92,6 +92,9 @@ fn moved(node: &Node) -> Option<Moved> {
         | T::Slice
         | T::StridedSlice(_)
         | T::Pad
+        | T::DepthToSpace { .. }
+        | T::SpaceToDepth { .. }
+        | T::ResizeBilinear { .. }
         | T::ResizeNearest { .. }
         | T::Gather { .. } => Moved::Concatenated(vec![0]),
         T::PadWith => Moved::Concatenated(vec![0, 2]),
@@ -100,7 +103,7 @@ fn moved(node: &Node) -> Option<Moved> {
             Moved::Concatenated((0..node.inputs.len()).collect())
         }
         T::Split => Moved::Sliced(1),
-        T::SplitV | T::Unpack { .. } => Moved::Sliced(0),
+        T::SplitV | T::Unpack { .. } | T::ReduceMax | T::ReduceMin => Moved::Sliced(0),
         _ => return None,
     })
 }
@@ -110,9 +113,13 @@ fn moved_by_kernel(operator: &Operator, node: &Node) -> Option<Moved> {
     use Operator as O;
     Some(match operator {
         O::Concat(_) => Moved::Concatenated((0..node.inputs.len()).collect()),
-        O::Copy(_) | O::Pad(_) | O::ResizeNearest(_) | O::StridedSlice(_) | O::Transpose(_) | O::MaxPool2d(_) => {
-            Moved::Concatenated(vec![0])
-        }
+        O::Copy(_)
+        | O::Pad(_)
+        | O::ResizeBilinear(_)
+        | O::ResizeNearest(_)
+        | O::StridedSlice(_)
+        | O::Transpose(_)
+        | O::MaxPool2d(_) => Moved::Concatenated(vec![0]),
         _ => return None,
     })
 }

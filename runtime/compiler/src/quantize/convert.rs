@@ -161,9 +161,10 @@ impl Builder<'_> {
                 self.graph.nodes.push(Node { op, inputs: vec![Some(from)], outputs: vec![*id], origin: node.origin });
             }
         }
+        let has_constant = node.inputs.iter().flatten().any(|&id| self.float.tensors[id].is_constant());
         match node.op {
-            NodeOp::Ir(Op::Maximum) => self.clamp(node, converted, params, i8::max, -NEAR_INTEGER),
-            NodeOp::Ir(Op::Minimum) => self.clamp(node, converted, params, i8::min, NEAR_INTEGER),
+            NodeOp::Ir(Op::Maximum) if has_constant => self.clamp(node, converted, params, i8::max, -NEAR_INTEGER),
+            NodeOp::Ir(Op::Minimum) if has_constant => self.clamp(node, converted, params, i8::min, NEAR_INTEGER),
             _ => Ok(()),
         }
     }

@@ -17,7 +17,8 @@ use std::collections::{HashMap, HashSet};
 pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
     let limit = Limit::of(&graph, options);
     let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
-    let graph = pass::dead::remove_dead(pass::fold::fold(graph, &limit)?);
+    let graph = pass::expand::expand(pass::fold::fold(graph, &limit)?, &limit)?;
+    let graph = pass::dead::remove_dead(graph);
     let computed = graph.nodes.iter().flat_map(|node| &node.outputs);
     for &id in graph.inputs.iter().chain(computed) {
         let Tensor { name, dtype, .. } = &graph.tensors[id];

@@ -33,8 +33,6 @@ pub(crate) enum Rule {
 pub(crate) enum Int8 {
     /// Yes, by this rule.
     Always(Rule),
-    /// By this rule, if one of its inputs is a constant.
-    WithConstant(Rule),
     /// No.
     Never,
 }
@@ -46,9 +44,18 @@ impl Int8 {
         use Op as T;
         Self::Always(match op {
             T::Conv2d(_) | T::DepthwiseConv2d(_) | T::FullyConnected(_) => Rule::Layer,
-            T::Add(_) | T::Sub(_) | T::Mul(_) | T::Mean | T::Relu | T::LeakyRelu { .. } | T::Prelu | T::HardSwish => {
-                Rule::Own
-            }
+            T::Add(_)
+            | T::Sub(_)
+            | T::Mul(_)
+            | T::AddN
+            | T::SquaredDifference
+            | T::Mean
+            | T::Relu
+            | T::LeakyRelu { .. }
+            | T::Prelu
+            | T::HardSwish
+            | T::Elu
+            | T::Unary(_) => Rule::Own,
             T::Softmax { .. } | T::Logistic => Rule::Fixed(Params(Quantization::new(1.0 / 256.0, -128))),
             T::Tanh => Rule::Fixed(Params(Quantization::new(1.0 / 128.0, 0))),
             T::AvgPool2d(_)
@@ -68,11 +75,17 @@ impl Int8 {
             | T::Split
             | T::SplitV
             | T::Unpack { .. }
+            | T::DepthToSpace { .. }
+            | T::SpaceToDepth { .. }
+            | T::Maximum
+            | T::Minimum
+            | T::ReduceMax
+            | T::ReduceMin
+            | T::ResizeBilinear { .. }
             | T::ResizeNearest { .. } => Rule::Same,
-            T::Maximum | T::Minimum => return Self::WithConstant(Rule::Same),
             T::Div(_)
-            | T::Unary(_)
-            | T::Elu
+            | T::L2Normalization(_)
+            | T::Sum
             | T::ConvTranspose2d(_)
             | T::Svdf { .. }
             | T::Quantize
@@ -99,12 +112,10 @@ impl Rule {
     /// # Errors
     /// The operator has no int8 form.
     pub(super) fn of(graph: &Graph, node: &Node) -> Result<Self> {
-        let has_constant = || node.inputs.iter().flatten().any(|&id| graph.tensors[id].is_constant());
         match &node.op {
             NodeOp::Ir(op) => match Int8::of(op) {
                 Int8::Always(rule) => Ok(rule),
-                Int8::WithConstant(rule) if has_constant() => Ok(rule),
-                Int8::WithConstant(_) | Int8::Never => Err(graph.unsupported(node, ACCEPTED)),
+                Int8::Never => Err(graph.unsupported(node, ACCEPTED)),
             },
             // Copies that reading and assigning a variable became.
             NodeOp::Kernel(Operator::Copy(_)) => Ok(Self::Same),
@@ -263,8 +274,8 @@ mod tests {
     fn rejects_an_operator_without_an_int8_form() {
         let mut b = Builder::default();
         let [x, y] = std::array::from_fn(|_| real(&mut b));
-        b.node(Op::Elu, &[x], &[y]);
+        b.node(Op::Div(Activation::None), &[x, x], &[y]);
         let error = Sharing::of(&b.graph).unwrap_err().to_string();
-        assert!(error.starts_with("node 0 (Elu) is not supported; accepted: in int8"), "{error}");
+        assert!(error.starts_with("node 0 (Div) is not supported; accepted: in int8"), "{error}");
     }
 }

@@ -41,6 +41,7 @@ mod pool2d;
 mod positions;
 mod prelu;
 mod quantize;
+mod resize_bilinear;
 mod resize_nearest;
 mod rope;
 mod softmax;
@@ -121,6 +122,8 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         MaximumF32 => binary_f32::maximum_f32,
         Prelu => prelu::prelu,
         PreluF32 => prelu::prelu_f32,
+        ResizeBilinear => resize_bilinear::resize_bilinear,
+        ResizeBilinearF32 => resize_bilinear::resize_bilinear_f32,
     }
 }
 

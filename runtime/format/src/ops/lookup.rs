@@ -24,6 +24,8 @@ pub enum Function {
     HardSwish = 5,
     /// Several of these one after another.
     Composed = 6,
+    /// Any other function.
+    Other = 7,
 }
 
 impl Function {
@@ -37,6 +39,7 @@ impl Function {
             4 => Self::Tanh,
             5 => Self::HardSwish,
             6 => Self::Composed,
+            7 => Self::Other,
             _ => return None,
         })
     }
@@ -51,6 +54,7 @@ impl Function {
             Self::Tanh => "Tanh",
             Self::HardSwish => "HardSwish",
             Self::Composed => "Composed",
+            Self::Other => "Other",
         }
     }
 }
@@ -68,7 +72,7 @@ impl OpInfo for Lookup {
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
         inputs: "8-bit, same shape; table U8 `[256]`",
-        attributes: "what the table computes (0 Requantize, 1 Relu, 2 LeakyRelu, 3 Logistic, 4 Tanh, 5 HardSwish, 6 several)",
+        attributes: "what the table computes (0 Requantize, 1 Relu, 2 LeakyRelu, 3 Logistic, 4 Tanh, 5 HardSwish, 6 several, 7 another)",
         rows: "E",
         cost: "2 + 2 an element",
     };

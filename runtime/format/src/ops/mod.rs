@@ -30,6 +30,7 @@ mod pool2d;
 mod positions;
 mod prelu;
 mod quantize;
+mod resize_bilinear;
 mod resize_nearest;
 mod rope;
 mod softmax;
@@ -63,6 +64,7 @@ pub use pool2d::{Pool2d, Pool2dF32};
 pub use positions::Positions;
 pub use prelu::{Prelu, PreluF32};
 pub use quantize::{Dequantize, Quantize};
+pub use resize_bilinear::{ResizeBilinear, ResizeBilinearF32};
 pub use resize_nearest::ResizeNearest;
 pub use rope::RopeF32;
 pub use softmax::{Softmax, SoftmaxF32};
@@ -662,6 +664,10 @@ operators! {
     Prelu(Prelu) = 46, "Prelu";
     /// ReLU with a learned slope below 0, in f32. Inputs: activations, alpha, broadcast.
     PreluF32(PreluF32) = 47, "PreluF32";
+    /// Resize by linear interpolation. Input: NHWC.
+    ResizeBilinear(ResizeBilinear) = 48, "ResizeBilinear";
+    /// Resize by linear interpolation, in f32. Input: NHWC.
+    ResizeBilinearF32(ResizeBilinearF32) = 49, "ResizeBilinearF32";
 }
 
 impl Operator {

@@ -12,7 +12,7 @@
 //!
 //! | operator | rows | a row |
 //! |---|---|---|
-//! | [`conv2d()`], [`depthwise_conv2d()`], [`conv_transpose2d()`], [`avg_pool2d`], [`max_pool2d`] | `N * OH` | `OW * C` elements |
+//! | [`conv2d()`], [`depthwise_conv2d()`], [`conv_transpose2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`batch_matmul()`] | batches × rows of the first operand | a row of the product |
 //! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`], [`prelu()`] | see [`Broadcast::row_len`] | |
@@ -45,6 +45,7 @@ mod pool2d;
 mod prelu;
 #[cfg_attr(arm_vfp, allow(dead_code))] // always built, so that no target can break it
 pub(crate) mod products;
+mod resize_bilinear;
 mod rope;
 mod softmax;
 mod sum;
@@ -66,6 +67,7 @@ pub use mean::{Mean, mean};
 pub use norm::{Norm, layer_norm, rms_norm};
 pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
 pub use prelu::prelu;
+pub use resize_bilinear::resize_bilinear;
 pub use rope::{Rope, rope, rope_tables};
 pub use softmax::{Softmax, softmax};
 pub use sum::Weight;

@@ -1,7 +1,7 @@
 //! Digests of the f32 kernels.
 
 use crate::float::*;
-use crate::{Broadcast, Window2d};
+use crate::{Broadcast, ResizeBilinear, Window2d};
 
 use super::Digest;
 
@@ -27,7 +27,7 @@ fn of_function(f: UnaryFunction) -> u64 {
 }
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
-pub(super) fn digests() -> [(&'static str, u64); 31] {
+pub(super) fn digests() -> [(&'static str, u64); 32] {
     let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
     let halves = w.map(f16::from_f32);
     let input = [2, 5, 6, 12];
@@ -55,6 +55,8 @@ pub(super) fn digests() -> [(&'static str, u64); 31] {
     let turn = Rope { depth: 8, rows_per_position: 2, interleaved: false };
     let (mut cos, mut sin) = ([0.0; 96], [0.0; 96]);
     rope_tables(10_000.0, 8, &mut cos, &mut sin);
+    let half_pixel_centers = true;
+    let enlarged = ResizeBilinear { input, output: [2, 4, 2, 12], align_corners: false, half_pixel_centers };
     let elements = Binary { broadcast: Broadcast::elementwise(96, 96), activation };
 
     [
@@ -62,6 +64,7 @@ pub(super) fn digests() -> [(&'static str, u64); 31] {
         ("depthwise_conv2d", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, &w, &b, y))),
         ("conv_transpose2d", digest(|y| conv_transpose2d(&transpose, 0..4, &x, &w, &b, y))),
         ("avg_pool2d", digest(|y| avg_pool2d(&pool, 0..4, &x, y))),
+        ("resize_bilinear", digest(|y| resize_bilinear(&enlarged, 0..4, &x, y))),
         ("fully_connected", digest(|y| fully_connected(&dense, 0..96, &x, &w, &b, y))),
         ("fully_connected, f16", digest(|y| fully_connected(&dense, 0..96, &x, &halves, &b, y))),
         // Some vector units flush subnormal numbers to zero.
@@ -101,11 +104,12 @@ pub(super) fn digests() -> [(&'static str, u64); 31] {
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 31] = [
+pub(super) const RECORDED: [(&str, u64); 32] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
     ("avg_pool2d", 0x9d53_e2e5_01a9_d9de),
+    ("resize_bilinear", 0xbf7b_57b9_b5d8_68d0),
     ("fully_connected", 0x744d_9e2f_1aa9_ef7c),
     ("fully_connected, f16", 0xd2aa_c21b_b99b_dc04),
     ("fully_connected, subnormal products", 0xe5e3_d2da_060e_6953),

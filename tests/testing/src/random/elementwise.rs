@@ -88,7 +88,7 @@ impl Builder<'_, '_> {
     pub(super) fn lookup(&mut self, defaults: &DefaultDims) -> Proposal {
         let x = self.operand(BYTES, small, &defaults.dims);
         let table = self.constant(DType::U8, &[256]);
-        let attrs = Lookup { function: Function::from_code(self.choose.between(0, 6)).unwrap() };
+        let attrs = Lookup { function: Function::from_code(self.choose.between(0, 7)).unwrap() };
         let dtype = self.choose.pick(BYTES);
         Proposal::new(Operator::Lookup(attrs), vec![Some(x), Some(table)], dtype, self.get(x).shape.dims().to_vec())
     }

@@ -392,6 +392,7 @@ impl Builder<'_, '_> {
             OpCode::Concat => self.concat(&defaults),
             OpCode::StridedSlice => self.strided_slice(&defaults),
             OpCode::Transpose => self.transpose(&defaults),
+            OpCode::ResizeBilinear | OpCode::ResizeBilinearF32 => self.resize_bilinear(code, &defaults),
             OpCode::ResizeNearest => self.resize_nearest(&defaults),
             OpCode::Quantize => self.quantize_f32(&defaults),
             OpCode::Dequantize => self.dequantize(&defaults),

@@ -1,8 +1,10 @@
 //! What moves elements.
 
-use super::{ALL, Builder, DefaultDims, Proposal, is_image, small};
-use tealight_format::ops::{Concat, Copy, Pad, ResizeNearest, StridedSlice, Transpose};
-use tealight_format::{MAX_RANK, Operator, Value};
+use super::{ALL, Builder, DefaultDims, F32, I8, Proposal, is_image, small};
+use tealight_format::ops::{
+    Concat, Copy, Pad, ResizeBilinear, ResizeBilinearF32, ResizeNearest, StridedSlice, Transpose,
+};
+use tealight_format::{MAX_RANK, OpCode, Operator, Value};
 
 impl Builder<'_, '_> {
     /// Padding.
@@ -78,6 +80,22 @@ impl Builder<'_, '_> {
         let size = self.dims(2, 12);
         let out = vec![s.dim(0), size[0], size[1], s.dim(3)];
         Proposal::new(Operator::ResizeNearest(attrs), vec![Some(x)], self.get(x).dtype, out)
+    }
+
+    /// An image resized by interpolation.
+    pub(super) fn resize_bilinear(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let kinds = if code == OpCode::ResizeBilinear { I8 } else { F32 };
+        let x = self.operand(kinds, is_image, &defaults.image);
+        let s = self.get(x).shape;
+        let (align_corners, half_pixel_centers) = self.choose.pick(&[(false, false), (true, false), (false, true)]);
+        let size = self.dims(2, 12);
+        let out = vec![s.dim(0), size[0], size[1], s.dim(3)];
+        let operator = if code == OpCode::ResizeBilinear {
+            Operator::ResizeBilinear(ResizeBilinear { align_corners, half_pixel_centers })
+        } else {
+            Operator::ResizeBilinearF32(ResizeBilinearF32 { align_corners, half_pixel_centers })
+        };
+        Proposal::new(operator, vec![Some(x)], kinds[0], out)
     }
 
     /// A copy, with the same dimensions or others of the same product.

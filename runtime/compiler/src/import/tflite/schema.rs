@@ -292,9 +292,19 @@ options! {
     11 AddOptions [
         0 activation: i8 = 0;
     ] {}
+    12 L2NormOptions [
+        0 activation: i8 = 0;
+    ] {}
+    15 ResizeBilinearOptions [
+        2 align_corners: bool = false;
+        3 half_pixel_centers: bool = false;
+    ] {}
     17 ReshapeOptions [] {
         0 new_shape: Scalars<'a, i32>;
     }
+    19 SpaceToDepthOptions [
+        0 block_size: i32 = 0;
+    ] {}
     21 MulOptions [
         0 activation: i8 = 0;
     ] {}
@@ -341,6 +351,9 @@ options! {
     ] {}
     75 LeakyReluOptions [
         0 alpha: f32 = 0.0;
+    ] {}
+    94 DepthToSpaceOptions [
+        0 block_size: i32 = 0;
     ] {}
     103 CallOnceOptions [
         0 init_subgraph_index: i32 = 0;

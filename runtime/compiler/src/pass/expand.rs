@@ -1,0 +1,149 @@
+//! Writes operators of f32 tensors as several simpler ones, in TensorFlow Lite's order of operations.
+//!
+//! What quantization makes of them is then what it makes of each. In int8 they would round between the simpler ones, so
+//! networks that are already quantized keep them, for the pass `lower` to refuse.
+
+use crate::diag::Result;
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId};
+use crate::ir::{Activation, Op};
+use crate::limit::Limit;
+use tealight_format::ops::UnaryFunction;
+
+/// The least norm of L2_NORMALIZATION, by which a vector of zeros is divided.
+const LEAST_NORM: f32 = 1e-6;
+
+/// Replaces the operators.
+///
+/// # Errors
+/// A node has other operands than its operator; or the constants that are needed exceed `limit`.
+pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
+    let mut expansion = Expansion { graph, nodes: Vec::new(), limit };
+    for node in std::mem::take(&mut expansion.graph.nodes) {
+        match node.op {
+            NodeOp::Ir(Op::AddN) if expansion.is_f32(&node) => expansion.add_n(&node)?,
+            NodeOp::Ir(Op::SquaredDifference) if expansion.is_f32(&node) => expansion.squared_difference(&node)?,
+            NodeOp::Ir(Op::L2Normalization(activation)) if expansion.is_f32(&node) => {
+                expansion.l2_normalization(&node, activation)?;
+            }
+            _ => expansion.nodes.push(node),
+        }
+    }
+    let Expansion { mut graph, nodes, .. } = expansion;
+    graph.nodes = nodes;
+    Ok(graph)
+}
+
+struct Expansion<'a> {
+    graph: Graph,
+    nodes: Vec<Node>,
+    /// Counts the constants that are added.
+    limit: &'a Limit,
+}
+
+impl Expansion<'_> {
+    /// Returns whether all tensors of a node are f32.
+    fn is_f32(&self, node: &Node) -> bool {
+        let tensors = node.inputs.iter().flatten().chain(&node.outputs);
+        tensors.copied().all(|id| self.graph.tensors[id].dtype == ElementType::F32)
+    }
+
+    /// Adds an operator of `node`, and returns its output: a new tensor like `like`.
+    fn apply(&mut self, node: &Node, op: Op, inputs: &[TensorId], like: TensorId) -> TensorId {
+        let output = self.graph.add(self.graph.tensors[like].like());
+        self.write(node, op, inputs, output);
+        output
+    }
+
+    /// Adds an operator of `node` that writes `output`.
+    fn write(&mut self, node: &Node, op: Op, inputs: &[TensorId], output: TensorId) {
+        let inputs = inputs.iter().copied().map(Some).collect();
+        self.nodes.push(Node { op: NodeOp::Ir(op), inputs, outputs: vec![output], origin: node.origin });
+    }
+
+    /// Adds a constant of one dimension.
+    fn constant(&mut self, name: &str, dtype: ElementType, bytes: [u8; 4]) -> Result<TensorId> {
+        self.limit.make(bytes.len() as u64, || format!("the constants up to `{name}`"))?;
+        Ok(self.graph.add(Tensor::constant(name, dtype, vec![1], bytes)))
+    }
+
+    fn add_n(&mut self, node: &Node) -> Result<()> {
+        let (first, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let Some(last) = node.inputs.len().checked_sub(1).filter(|&last| last > 0) else {
+            self.write(node, Op::Reshape { new_shape: None }, &[first], output);
+            return Ok(());
+        };
+        let mut sum = first;
+        for k in 1..last {
+            let next = self.graph.input(node, k)?;
+            sum = self.apply(node, Op::Add(Activation::None), &[sum, next], output);
+        }
+        let next = self.graph.input(node, last)?;
+        self.write(node, Op::Add(Activation::None), &[sum, next], output);
+        Ok(())
+    }
+
+    fn squared_difference(&mut self, node: &Node) -> Result<()> {
+        let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
+        let difference = self.apply(node, Op::Sub(Activation::None), &[a, b], output);
+        self.write(node, Op::Unary(UnaryFunction::Square), &[difference], output);
+        Ok(())
+    }
+
+    fn l2_normalization(&mut self, node: &Node, activation: Activation) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let mut shape = self.graph.tensors[input].shape.clone();
+        let Some(last) = shape.last_mut() else {
+            return Err(self.graph.invalid(node, "its input has no dimension"));
+        };
+        *last = 1;
+        let axis = self.constant("l2_normalization.axis", ElementType::I32, (-1i32).to_le_bytes())?;
+        let least = self.constant("l2_normalization.least", ElementType::F32, LEAST_NORM.to_le_bytes())?;
+        let squares = self.apply(node, Op::Unary(UnaryFunction::Square), &[input], input);
+        let sum = Tensor { shape, ..self.graph.tensors[input].like() };
+        let sum = self.graph.add(sum);
+        self.write(node, Op::Sum, &[squares, axis], sum);
+        let norm = self.apply(node, Op::Unary(UnaryFunction::Sqrt), &[sum], sum);
+        let norm = self.apply(node, Op::Maximum, &[norm, least], sum);
+        self.write(node, Op::Div(activation), &[input, norm], output);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand as expand_within;
+    use crate::ir::graph::{ElementType, Graph, Tensor};
+    use crate::ir::{Activation, Op};
+    use crate::limit::Limit;
+    use crate::options::Options;
+    use crate::testing::{Builder, names};
+
+    fn expanded(op: Op, inputs: usize, dtype: ElementType) -> Graph {
+        let mut b = Builder::default();
+        let ids: Vec<_> = (0..=inputs).map(|_| b.graph.add(Tensor::computed("t", dtype, vec![2, 3]))).collect();
+        b.node(op, &ids[..inputs], &ids[inputs..]);
+        let graph = b.output(ids[inputs]);
+        let limit = Limit::of(&graph, &Options::default());
+        expand_within(graph, &limit).unwrap()
+    }
+
+    #[test]
+    fn f32_operators_become_simpler_ones() {
+        let f32 = |op, inputs| expanded(op, inputs, ElementType::F32);
+        assert_eq!(names(&f32(Op::SquaredDifference, 2)), ["Sub", "Square"]);
+        assert_eq!(names(&f32(Op::AddN, 1)), ["Reshape"]);
+        assert_eq!(names(&f32(Op::AddN, 2)), ["Add"]);
+        assert_eq!(names(&f32(Op::AddN, 4)), ["Add"; 3]);
+        let norm = f32(Op::L2Normalization(Activation::Relu), 1);
+        assert_eq!(names(&norm), ["Square", "Sum", "Sqrt", "Maximum", "Div"]);
+        let last = norm.nodes.last().unwrap();
+        assert_eq!(last.outputs, norm.outputs);
+        assert_eq!(norm.tensors[last.inputs[1].unwrap()].shape, [2, 1]);
+    }
+
+    #[test]
+    fn int8_operators_stay() {
+        assert_eq!(names(&expanded(Op::AddN, 3, ElementType::I8)), ["AddN"]);
+        assert_eq!(names(&expanded(Op::SquaredDifference, 2, ElementType::I8)), ["SquaredDifference"]);
+    }
+}

@@ -1,0 +1,125 @@
+//! Functions of one int8 value, and operators that are written in terms of others, against their definitions.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/net.rs"]
+mod tflite;
+
+use tealight_compiler::{Options, compile_tflite};
+use tflite::{F32, Field, I8, Net, q};
+
+/// A function of a real number.
+type Real = fn(f64) -> f64;
+
+/// Abramowitz and Stegun 7.1.26, off by at most 1.5e-7.
+fn erf(x: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
+    let series = [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
+    let sum = series.into_iter().fold(0.0, |sum, factor| sum * t + factor) * t;
+    (1.0 - sum * (-x * x).exp()).copysign(x)
+}
+
+/// The output of an operator of one int8 input, of scale 0.04, for each code.
+fn for_each_code(operator: i32, zero_point: i64, output: (f32, i64)) -> Vec<i8> {
+    let mut net = Net::default();
+    let (x, y) = (net.input(I8, &[256], q(0.04, zero_point)), net.output(I8, &[256], q(output.0, output.1)));
+    net.op(operator, &[x], &[y], None);
+    let codes: Vec<u8> = (0..=255).collect();
+    net.run(&[&codes]).unwrap().concat().into_iter().map(u8::cast_signed).collect()
+}
+
+#[test]
+fn functions_of_one_int8_value_are_rounded_to_the_nearest_code() {
+    // Code and name of the operator, its function, the zero point of its input, scale and zero point of its output.
+    type Case = (i32, &'static str, Real, i64, (f32, i64));
+    let cases: [Case; 8] = [
+        (47, "EXP", f64::exp, 20, (0.3, -128)),
+        (73, "LOG", |x| x.max(0.0).ln(), -128, (0.03, 20)),
+        (150, "GELU", |x| 0.5 * x * (1.0 + erf(x * 0.5f64.sqrt())), -3, (0.03, -90)),
+        (75, "SQRT", |x| x.max(0.0).sqrt(), -100, (0.013, -128)),
+        (59, "NEG", |x| -x, 30, (0.05, -9)),
+        (66, "SIN", f64::sin, 0, (1.0 / 128.0, 0)),
+        (108, "COS", f64::cos, 0, (1.0 / 128.0, 0)),
+        (92, "SQUARE", |x| x * x, -10, (0.11, -128)),
+    ];
+    for (operator, name, function, zero_point, (scale, to)) in cases {
+        for (code, found) in for_each_code(operator, zero_point, (scale, to)).into_iter().enumerate() {
+            let code = (code as u8).cast_signed();
+            let exact = function(f64::from(0.04f32) * (f64::from(code) - zero_point as f64));
+            let exact = (exact / f64::from(scale) + to as f64).clamp(-128.0, 127.0);
+            assert!((f64::from(found) - exact).abs() < 0.5005, "{name} of {code} is {found}, not {exact}");
+        }
+    }
+}
+
+#[test]
+fn a_negation_that_reverses_the_codes_is_exact() {
+    let codes = for_each_code(59, 7, (0.04, -8));
+    assert!(codes.into_iter().enumerate().all(|(code, found)| found == !(code as u8).cast_signed()));
+}
+
+fn error(net: &Net) -> String {
+    compile_tflite(&net.bytes(), &Options::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn int8_operators_that_would_round_twice_are_refused() {
+    for (operator, name) in [(106, "ADD_N"), (99, "SQUARED_DIFFERENCE")] {
+        let mut net = Net::default();
+        let inputs = [0, 1].map(|_| net.input(I8, &[1, 4], q(0.5, 0)));
+        let y = net.output(I8, &[1, 4], q(0.5, 0));
+        net.op(operator, &inputs, &[y], None);
+        let error = error(&net);
+        assert!(error.contains(name) && error.contains("accepted: float32"), "{error}");
+    }
+}
+
+#[test]
+fn int8_maxima_need_one_shape_or_one_number() {
+    let mut net = Net::default();
+    let (a, b) = (net.input(I8, &[2, 4], q(0.5, 0)), net.input(I8, &[1, 4], q(0.5, 0)));
+    let y = net.output(I8, &[2, 4], q(0.5, 0));
+    net.op(55, &[a, b], &[y], None);
+    let error = error(&net);
+    assert!(error.contains("node 0 (MAXIMUM)") && error.contains("one shape, or one constant number"), "{error}");
+}
+
+#[test]
+fn the_maximum_of_tensors_of_two_scales_is_that_of_their_values() {
+    let mut net = Net::default();
+    let (a, b) = (net.input(I8, &[2, 2], q(0.5, 0)), net.input(I8, &[2, 2], q(1.0, 10)));
+    let y = net.output(I8, &[2, 2], q(1.0, 10));
+    net.op(55, &[a, b], &[y], None);
+    // The values 2, -3, 50, 0 and 1, -2, 60, 0.
+    let inputs = [[4, -6, 100, 0], [11, 8, 70, 10]].map(|codes: [i8; 4]| codes.map(i8::cast_unsigned));
+    let found = net.run(&[&inputs[0], &inputs[1]]).unwrap().concat();
+    assert_eq!(found, [12, 8, 70, 10]);
+}
+
+#[test]
+fn squares_of_pixels_must_fit_the_tensors() {
+    for (operator, options, shapes) in [(5, 94, [[1, 2, 2, 8], [1, 4, 4, 2]]), (26, 19, [[1, 4, 4, 2], [1, 2, 2, 8]])] {
+        for (block, fits) in [(2, true), (0, false), (-2, false), (3, false), (i32::MAX, false)] {
+            let mut net = Net::default();
+            let (x, y) = (net.input(F32, &shapes[0], None), net.output(F32, &shapes[1], None));
+            net.op(operator, &[x], &[y], Some((options, &[(0, Field::Int(block))])));
+            match compile_tflite(&net.bytes(), &Options::default()) {
+                Ok(_) => assert!(fits, "{block}"),
+                Err(error) => assert!(!fits && error.to_string().contains("its block size is"), "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reduction_over_a_dimension_that_there_is_not_is_refused() {
+    for (axis, shape) in [(2, vec![2]), (-3, vec![2]), (1, vec![3]), (1, vec![2, 4])] {
+        for operator in [82, 89, 74] {
+            let mut net = Net::default();
+            let (x, axes) = (net.input(F32, &[2, 4], None), net.ints(&[axis]));
+            let y = net.output(F32, &shape, None);
+            net.op(operator, &[x, axes], &[y], None);
+            let error = error(&net);
+            assert!(error.contains("node 0 ("), "{error}");
+        }
+    }
+}

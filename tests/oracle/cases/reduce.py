@@ -1,0 +1,66 @@
+"""ReduceMax and ReduceMin, Sum in f32: every set of axes of ranks 2 to 4."""
+
+from itertools import combinations
+
+import numpy as np
+
+from .common import Case, Model, operator, quant, words
+
+REAL = np.float32
+
+
+def reduction(name, quantized):
+    def case(shape, axes, keep, written=None):
+        def make(rng):
+            model = Model()
+            g = model.main
+            to = [1 if i in axes else n for i, n in enumerate(shape) if keep or i not in axes]
+            inputs = []
+            if quantized:
+                q = quant(rng)
+                x, y = g.input(shape, q), g.output(to, q)
+            else:
+                x, y = g.input(shape, dtype=REAL), g.output(to, dtype=REAL)
+                inputs = [[(rng.standard_normal(shape) * 4).astype(REAL)]]
+            g.op(name, [x, g.ints(list(axes) if written is None else written)], [y], keepDims=keep)
+            note = words(input=shape, axes=axes if written is None else written, keep_dims=keep)
+            return Case(model, note, inputs=inputs, may_be_flat=True)
+
+        return make
+
+    n = 0
+    for shape in ((4, 9), (3, 4, 5), (2, 3, 4, 5)):
+        for count in range(1, len(shape) + 1):
+            for axes in combinations(range(len(shape)), count):
+                n += 1
+                yield case(shape, axes, keep=n % 2 == 0)
+    yield case((2, 5, 7, 6), (1, 2), keep=True)
+    yield case((1, 3, 3, 20), (1, 2), keep=False, written=[2, 1])
+    yield case((2, 3, 4, 5), (2, 3), keep=False, written=[-1, -2])
+    yield case((1, 7, 1, 3), (0, 2), keep=True)
+    yield case((1, 200, 3), (1,), keep=False)
+
+
+@operator
+def reduce_max():
+    yield from reduction("REDUCE_MAX", quantized=True)
+
+
+@operator
+def reduce_max_f32():
+    yield from reduction("REDUCE_MAX", quantized=False)
+
+
+@operator
+def reduce_min():
+    yield from reduction("REDUCE_MIN", quantized=True)
+
+
+@operator
+def reduce_min_f32():
+    yield from reduction("REDUCE_MIN", quantized=False)
+
+
+@operator
+def sum_f32():
+    yield from reduction("SUM", quantized=False)

@@ -2,7 +2,7 @@
 
 use crate::linked::{Linked, Ops};
 use crate::memory::{Reader, WithoutState, range_of, split_output};
-use crate::ops::{prepare, run};
+use crate::ops::{WITH_WORKSPACE, prepare, run};
 use crate::tensor::copy;
 use core::ops::Range;
 use tealight_format::{MAX_INPUTS, Model, OpCode, OpRecord, Operands};
@@ -39,7 +39,7 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
         return;
     };
     let scratch = model.record_of_value(scratch.into());
-    if const { O::SET.prepares() }
+    if const { O::SET.has(WITH_WORKSPACE) }
         && let Some(period) = workspace_rows::<O>(model, op, code)
     {
         let mut start = rows.start;
@@ -76,7 +76,11 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
 
 /// The number of rows that use one workspace, for an operator that has a workspace.
 pub(crate) fn workspace_rows<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, code: OpCode) -> Option<usize> {
-    let operator = op.operator_in::<Linked<O>>(code)?;
+    // So that only this operator is read.
+    if code != WITH_WORKSPACE {
+        return None;
+    }
+    let operator = op.operator_in::<Linked<O>>(WITH_WORKSPACE)?;
     let mut operands =
         Operands { inputs: [None; MAX_INPUTS], count: op.count(), output: model.value(op.output().into()) };
     for (k, input) in operands.inputs.iter_mut().enumerate() {

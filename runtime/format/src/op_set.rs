@@ -163,6 +163,16 @@ impl OpSet {
         self.has_code(code as u8)
     }
 
+    /// The number of operators that it contains.
+    pub const fn operators(&self) -> u32 {
+        let (mut count, mut i) = (0, 0);
+        while i < self.codes.len() {
+            count += self.codes[i].count_ones();
+            i += 1;
+        }
+        count
+    }
+
     /// Whether it contains weights in blocks of type `block`.
     pub const fn has_block(&self, block: BlockType) -> bool {
         self.blocks & block_bit(block) != 0
@@ -335,6 +345,7 @@ mod tests {
         let large = OpSet::of(&[OpCode::Mul]).with_code(191).with_blocks(&[BlockType::Q8_0]).with_f16();
         let both = small.union(large);
         assert_eq!((both.without(small), both.without(large)), (large, small));
+        assert_eq!((small.operators(), large.operators(), both.operators()), (2, 2, 4));
         assert!(both.is(&large.union(small)) && !both.is(&small) && !both.is(&large));
         assert_eq!(both.without(both), OpSet::EMPTY);
     }

@@ -58,16 +58,28 @@ use tealight_format::{DType, OpCode, Operator, Shape, ValueRecord};
 use tealight_kernels::{Broadcast, Channel};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// Up to so many operators in a set are called from one function. That of more would save the registers of the largest at
+/// each call, and be slower with each operator that is added.
+const FEW: u32 = 16;
+
 /// Runs one call of the operator `code` if it is in the set `O`.
 pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
     macro_rules! dispatch {
         ($($name:ident => $function:path),+ $(,)?) => {
             match code {
                 $( OpCode::$name => {
-                    if const { O::SET.has(OpCode::$name) }
-                        && let Some(Operator::$name(op)) = call.op.operator_in::<Linked<O>>(OpCode::$name)
-                    {
-                        $function(&op, call);
+                    #[inline(always)]
+                    fn call_kernel<O: Ops>(call: Call<'_>) {
+                        if let Some(Operator::$name(op)) = call.op.operator_in::<Linked<O>>(OpCode::$name) {
+                            $function(&op, call);
+                        }
+                    }
+                    #[inline(never)]
+                    fn call_apart<O: Ops>(call: Call<'_>) {
+                        call_kernel::<O>(call);
+                    }
+                    if const { O::SET.has(OpCode::$name) } {
+                        if const { O::SET.operators() > FEW } { call_apart::<O>(call) } else { call_kernel::<O>(call) }
                     }
                 } )+
             }
@@ -127,11 +139,13 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
     }
 }
 
+/// The only operator with a workspace.
+pub(crate) const WITH_WORKSPACE: OpCode = OpCode::FullyConnectedBlock;
+
 /// Writes the workspace for the rows of `call`, for operators that have one. The call's output is the workspace.
 pub(crate) fn prepare<O: Ops>(code: OpCode, call: Call<'_>) {
-    const CODE: OpCode = OpCode::FullyConnectedBlock;
-    if code == CODE
-        && let Some(Operator::FullyConnectedBlock(op)) = call.op.operator_in::<Linked<O>>(CODE)
+    if code == WITH_WORKSPACE
+        && let Some(Operator::FullyConnectedBlock(op)) = call.op.operator_in::<Linked<O>>(WITH_WORKSPACE)
     {
         fully_connected_block::quantize_activations::<O>(&op, call);
     }

@@ -412,6 +412,8 @@ const fn attrs_of(values: &[i32]) -> Attrs {
     attrs
 }
 
+// What is not inlined below is so for firmware that checks models: a function for all operators would otherwise take the
+// stack of them all, and more with each operator that is added.
 macro_rules! operators {
     ($( $(#[doc = $doc:literal])+ $name:ident($attrs:ident) = $code:literal, $kernel:literal; )+) => {
         /// The code of an operator, and of the kernel that it needs. Its kernel's place in an [`OpSet`](crate::OpSet).
@@ -458,7 +460,15 @@ macro_rules! operators {
             /// before. A session reads an operator again each time it reaches it, and does not need the checks for
             /// that.
             pub(crate) const fn parse_with<const CHECK: bool>(code: OpCode, attrs: &Attrs) -> Result<Self, OpFault> {
-                Ok(match code { $( OpCode::$name => Self::$name(tri!($attrs::parse::<CHECK>(attrs))), )+ })
+                Ok(match code {
+                    $( OpCode::$name => {
+                        #[inline(never)]
+                        const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<$attrs, OpFault> {
+                            $attrs::parse::<CHECK>(attrs)
+                        }
+                        Self::$name(tri!(parse::<CHECK>(attrs)))
+                    } )+
+                })
             }
 
             /// Reads the attribute words of an operator in the set `O`, which were checked before; [`None`] for any
@@ -477,16 +487,26 @@ macro_rules! operators {
             }
 
             /// Writes the attribute words that [`parse`](Self::parse) reads.
+            #[inline(never)]
             pub const fn emit(&self) -> Attrs {
                 match self { $( Self::$name(op) => op.emit(), )+ }
             }
 
             /// Checks the operands of a [parsed](Self::parse) operator against its rule and returns its work.
             pub(crate) const fn check_operands(&self, operands: &Operands) -> Result<Work, OpFault> {
-                match self { $( Self::$name(op) => op.check(operands), )+ }
+                match self {
+                    $( Self::$name(op) => {
+                        #[inline(never)]
+                        const fn check(op: &$attrs, operands: &Operands) -> Result<Work, OpFault> {
+                            op.check(operands)
+                        }
+                        check(op, operands)
+                    } )+
+                }
             }
 
             /// The order in which the operator reads input `k`; `None` if the output must not share memory with it.
+            #[inline(never)]
             pub const fn row_access(&self, operands: &Operands, k: usize) -> Option<RowAccess> {
                 let Some(input) = operands.input(k) else { return None };
                 if !input.is_arena() || !operands.output.is_arena() {

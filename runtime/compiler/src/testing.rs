@@ -50,6 +50,15 @@ impl Builder {
         self.graph.add(tensor)
     }
 
+    pub(crate) fn f32(&mut self, shape: &[u32]) -> TensorId {
+        self.graph.add(Tensor::computed("f32", ElementType::F32, shape.to_vec()))
+    }
+
+    pub(crate) fn f32_constant(&mut self, shape: &[u32], values: &[f32]) -> TensorId {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.graph.add(Tensor::constant("f32 constant", ElementType::F32, shape.to_vec(), bytes))
+    }
+
     pub(crate) fn int32(&mut self, shape: &[u32]) -> TensorId {
         self.graph.add(Tensor::computed("int32", ElementType::I32, shape.to_vec()))
     }

@@ -1,7 +1,9 @@
 //! TensorFlow Lite files: what they contain, and how they become a [`Graph`](crate::ir::graph::Graph).
 
+mod custom;
 mod operators;
 mod reader;
 mod schema;
+mod sparse;
 
 pub(crate) use reader::import;

@@ -51,6 +51,7 @@ impl Fault {
     }
 }
 
+/// Returns the padding of this code in the schema.
 fn padding(code: i8) -> Result<Padding, Fault> {
     match code {
         0 => Ok(Padding::Same),
@@ -333,7 +334,8 @@ const OPERATORS: [Row; 210] = [
     Row::named(121, "NON_MAX_SUPPRESSION_V5"),
     Row::named(122, "SCATTER_ND"),
     Row::named(123, "SELECT_V2"),
-    Row::named(124, "DENSIFY"),
+    // Sparse tensors are dense once they are read, so there is nothing to do but to give them the output's name.
+    Row::read(124, "DENSIFY", |_| Ok(Op::Reshape { new_shape: None })),
     Row::named(125, "SEGMENT_SUM"),
     Row::named(126, "BATCH_MATMUL"),
     Row::named(127, "PLACEHOLDER_FOR_GREATER_OP_CODES"),
@@ -476,6 +478,7 @@ mod tests {
             ("int8 and float32", names(|op| matches!(row(op), Row::Both { .. } | Row::Any(_) | Row::View))),
             ("int8", names(|op| matches!(row(op), Row::Int8(_)))),
             ("float32", names(|op| matches!(row(op), Row::F32(_) | Row::Expanded))),
+            ("float32 of MediaPipe", super::super::custom::names()),
             ("variables", names(|op| matches!(row(op), Row::Variable))),
             ("integer constants", names(|op| matches!(row(op), Row::Constant) || is_arithmetic(op))),
         ];

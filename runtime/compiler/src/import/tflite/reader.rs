@@ -1,12 +1,15 @@
 //! Reads the bytes of a file into a graph, with every index checked.
 
-use super::{operators, schema};
+use super::sparse::densify;
+use super::{custom, operators, schema};
 use crate::diag::{CompileError, Result, Site};
 use crate::ir::Op;
 use crate::ir::bytes::Source;
 use crate::ir::check::check;
 use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::kind::{FileKind, kind_of};
+use crate::limit::Limit;
+use crate::options::Options;
 use flatbuffers::Vector;
 use tealight_format::{DType, MAX_RANK};
 
@@ -37,9 +40,10 @@ pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
     check_counts(&model)?;
     let buffers = buffers(&model, bytes)?;
     let codes: Vec<_> = model.operator_codes().iter().flat_map(Vector::iter).collect();
+    let sparse = Limit::new(bytes.len() as u64, &Options::default());
     let mut graphs = Vec::new();
     for graph in model.subgraphs().iter().flat_map(Vector::iter) {
-        graphs.push(import_graph(&graph, &codes, &buffers)?);
+        graphs.push(import_graph(&graph, &codes, &buffers, &sparse)?);
     }
     let mut graphs = graphs.into_iter();
     let Some(mut main) = graphs.next() else { return Err(corrupt("it has no graph")) };
@@ -96,10 +100,15 @@ fn truncated(name: &str, max: usize) -> &str {
     &name[..name.floor_char_boundary(max)]
 }
 
-fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>], buffers: &[Bytes]) -> Result<Graph> {
+fn import_graph(
+    source: &schema::SubGraph<'_>,
+    codes: &[schema::OperatorCode<'_>],
+    buffers: &[Bytes],
+    sparse: &Limit,
+) -> Result<Graph> {
     let mut graph = Graph::default();
     for (i, tensor) in source.tensors().iter().flat_map(Vector::iter).enumerate() {
-        graph.tensors.push(import_tensor(i, &tensor, buffers)?);
+        graph.tensors.push(import_tensor(i, &tensor, buffers, sparse)?);
         let signature: Vec<i32> = tensor.shape_signature().iter().flat_map(Vector::iter).collect();
         if !signature.is_empty() && !agree(&signature, &graph.tensors[i].shape) {
             graph.signatures.insert(i, signature);
@@ -120,6 +129,10 @@ fn import_graph(source: &schema::SubGraph<'_>, codes: &[schema::OperatorCode<'_>
         };
         if let Some(op) = import_op(code, &operator).map_err(|error| error.at(&graph, &node))? {
             node.op = NodeOp::Ir(op);
+        } else if code_of(code) == CUSTOM
+            && let Some(row) = code.custom_code().and_then(custom::row)
+        {
+            (row.build)(&mut graph, &mut node, operator.custom_options())?;
         }
         graph.operators.push(code_name(code));
         graph.nodes.push(node);
@@ -265,7 +278,8 @@ fn optional_list(indices: Option<Vector<'_, i32>>, count: usize, node: usize) ->
     indices.iter().flat_map(Vector::iter).map(index).collect()
 }
 
-fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes]) -> Result<Tensor> {
+/// `sparse` limits the memory for sparse tensors, which become dense.
+fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes], sparse: &Limit) -> Result<Tensor> {
     let name = source.name().map(|name| truncated(name, MAX_NAME)).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| format!("tensor_{index}"), str::to_string);
     let dtype = element_type(source.element_type());
@@ -278,14 +292,6 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes]) -
     if let Some(dimension) = dims.iter().position(|&dim| dim < 0) {
         return Err(CompileError::DynamicShape { tensor: name, dimension, shape: dims });
     }
-    if source.sparsity().is_some() {
-        return Err(CompileError::UnsupportedType {
-            site: Site::Graph,
-            tensor: name,
-            found: "sparse".into(),
-            accepted: "dense tensors".into(),
-        });
-    }
     let Some(bytes) = buffers.get(source.buffer() as usize) else {
         return Err(corrupt(format!("tensor {index} (`{name}`) names buffer {}", source.buffer())));
     };
@@ -294,6 +300,14 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes]) -
     let size = dtype.size().and_then(|size| tensor.elements().checked_mul(size));
     if source.is_variable() {
         tensor.content = Content::State(None);
+    } else if let Some(sparsity) = source.sparsity()
+        && let Some(size) = dtype.size()
+    {
+        let dense = tensor.elements().saturating_mul(size);
+        sparse.make(dense as u64, || format!("the elements of the sparse tensor `{}`", tensor.name))?;
+        let dense = densify(&sparsity, &tensor.shape, size, bytes);
+        let dense = dense.map_err(|what| corrupt(format!("the sparse tensor `{}`: {what}", tensor.name)))?;
+        tensor.content = Content::Constant(dense.into());
     } else if !bytes.is_empty() {
         if size.is_some_and(|size| size != bytes.len()) {
             return Err(corrupt(format!("tensor `{}` does not have the bytes that its shape needs", tensor.name)));

@@ -156,8 +156,120 @@ tables! {
         2 scale: Scalars<'a, f32>;
         3 zero_point: Scalars<'a, Unaligned64>;
     }
-    /// Present on sparse tensors. None of its fields is read.
-    SparsityParameters [] {}
+    /// How the elements of a sparse tensor are stored.
+    SparsityParameters [] {
+        0 traversal_order: Scalars<'a, i32>;
+        1 block_map: Scalars<'a, i32>;
+        2 dim_metadata: Tables<'a, DimensionMetadata<'a>>;
+    }
+    /// Indices of 32 bits.
+    Int32Vector [] {
+        0 values: Scalars<'a, i32>;
+    }
+    /// Indices of 16 bits.
+    Uint16Vector [] {
+        0 values: Scalars<'a, u16>;
+    }
+    /// Indices of 8 bits.
+    Uint8Vector [] {
+        0 values: Scalars<'a, u8>;
+    }
+}
+
+/// One dimension of a sparse tensor. Its lists of indices are unions: a type code says which table they are.
+#[derive(Clone, Copy)]
+pub(super) struct DimensionMetadata<'a>(Table<'a>);
+
+const FORMAT: VOffsetT = slot(0);
+const DENSE_SIZE: VOffsetT = slot(1);
+/// The slots of the type code and of the table of each list.
+const SEGMENTS: [VOffsetT; 2] = [slot(2), slot(3)];
+const INDICES: [VOffsetT; 2] = [slot(4), slot(5)];
+
+impl<'a> Follow<'a> for DimensionMetadata<'a> {
+    type Inner = Self;
+    unsafe fn follow(buf: &'a [u8], loc: usize) -> Self {
+        // SAFETY: the caller promises a valid table at `loc`.
+        Self(unsafe { Table::new(buf, loc) })
+    }
+}
+
+impl Verifiable for DimensionMetadata<'_> {
+    fn run_verifier(verifier: &mut Verifier<'_, '_>, pos: usize) -> Verified {
+        let list = |code: u8, verifier: &mut Verifier<'_, '_>, pos| match code {
+            1 => verifier.verify_union_variant::<ForwardsUOffset<Int32Vector<'_>>>("Int32Vector", pos),
+            2 => verifier.verify_union_variant::<ForwardsUOffset<Uint16Vector<'_>>>("Uint16Vector", pos),
+            3 => verifier.verify_union_variant::<ForwardsUOffset<Uint8Vector<'_>>>("Uint8Vector", pos),
+            // Never read.
+            _ => Ok(()),
+        };
+        let [segments_type, segments] = SEGMENTS;
+        let [indices_type, indices] = INDICES;
+        verifier
+            .visit_table(pos)?
+            .visit_field::<i8>("format", FORMAT, false)?
+            .visit_field::<i32>("dense_size", DENSE_SIZE, false)?
+            .visit_union::<u8, _>("array_segments_type", segments_type, "array_segments", segments, false, list)?
+            .visit_union::<u8, _>("array_indices_type", indices_type, "array_indices", indices, false, list)?
+            .finish();
+        Ok(())
+    }
+}
+
+impl DimensionMetadata<'_> {
+    /// 0: dense; 1: compressed.
+    pub(super) fn format(&self) -> i8 {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        unsafe { self.0.get::<i8>(FORMAT, None) }.unwrap_or(0)
+    }
+
+    pub(super) fn dense_size(&self) -> i32 {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        unsafe { self.0.get::<i32>(DENSE_SIZE, None) }.unwrap_or(0)
+    }
+
+    /// Of a compressed dimension: for each entry of the dimensions before it, where its indices begin; and where the
+    /// last end.
+    pub(super) fn segments(&self) -> Option<Vec<i64>> {
+        self.list(SEGMENTS)
+    }
+
+    /// Of a compressed dimension: the indices.
+    pub(super) fn indices(&self) -> Option<Vec<i64>> {
+        self.list(INDICES)
+    }
+
+    fn list(&self, [code, table]: [VOffsetT; 2]) -> Option<Vec<i64>> {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        let code = unsafe { self.0.get::<u8>(code, None) }?;
+        // SAFETY: the verifier has walked each union as the table that its type code names.
+        unsafe {
+            Some(match code {
+                1 => self
+                    .0
+                    .get::<ForwardsUOffset<Int32Vector<'_>>>(table, None)?
+                    .values()?
+                    .iter()
+                    .map(i64::from)
+                    .collect(),
+                2 => self
+                    .0
+                    .get::<ForwardsUOffset<Uint16Vector<'_>>>(table, None)?
+                    .values()?
+                    .iter()
+                    .map(i64::from)
+                    .collect(),
+                3 => self
+                    .0
+                    .get::<ForwardsUOffset<Uint8Vector<'_>>>(table, None)?
+                    .values()?
+                    .iter()
+                    .map(i64::from)
+                    .collect(),
+                _ => return None,
+            })
+        }
+    }
 }
 
 /// An operator of a graph. Its options are a union: the type code says which table they are.
@@ -169,6 +281,7 @@ const INPUTS: VOffsetT = slot(1);
 const OUTPUTS: VOffsetT = slot(2);
 const OPTIONS_TYPE: VOffsetT = slot(3);
 const OPTIONS: VOffsetT = slot(4);
+const CUSTOM_OPTIONS: VOffsetT = slot(5);
 
 impl<'a> Follow<'a> for Operator<'a> {
     type Inner = Self;
@@ -193,6 +306,7 @@ impl Verifiable for Operator<'_> {
                 false,
                 verify_options,
             )?
+            .visit_field::<Scalars<'_, u8>>("custom_options", CUSTOM_OPTIONS, false)?
             .finish();
         Ok(())
     }
@@ -212,6 +326,12 @@ impl<'a> Operator<'a> {
     pub(super) fn outputs(&self) -> Option<Vector<'a, i32>> {
         // SAFETY: the verifier has found a value of this type in the slot, or nothing.
         unsafe { self.0.get::<Scalars<'a, i32>>(OUTPUTS, None) }
+    }
+
+    /// Returns the options of a custom operator, in a form that it defines itself.
+    pub(super) fn custom_options(&self) -> &'a [u8] {
+        // SAFETY: the verifier has found a value of this type in the slot, or nothing.
+        unsafe { self.0.get::<Scalars<'a, u8>>(CUSTOM_OPTIONS, None) }.map_or(&[], |bytes| bytes.bytes())
     }
 
     /// Returns the options, if they are a table of type `T`.

@@ -137,8 +137,9 @@ fn compile_as(
     observe(origin, &graph, graph.nodes.len());
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
-    let passes: [(&str, Pass<'_>); 13] = [
+    let passes: [(&str, Pass<'_>); 14] = [
         ("variables", &|graph| pass::variables::resolve(graph, &limit)),
+        ("fuse_dilation", &|graph| Ok(pass::fuse_dilation::fuse_dilation(graph))),
         ("requantize", &pass::requantize::requantize),
         ("fold", &|graph| pass::fold::fold(graph, &limit)),
         ("expand", &|graph| pass::expand::expand(graph, &limit)),
@@ -271,7 +272,8 @@ fn refuse_unknown(graph: Graph, limit: &Limit) -> Result<Graph> {
 /// A graph after the pass `lower`.
 pub(crate) fn lowered(graph: Graph, options: &Options) -> Result<Graph> {
     let limit = Limit::of(&graph, options);
-    let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
+    let graph = pass::fuse_dilation::fuse_dilation(pass::variables::resolve(graph, &limit)?);
+    let graph = pass::requantize::requantize(graph)?;
     let graph = pass::expand::expand(pass::fold::fold(graph, &limit)?, &limit)?;
     let graph = refuse_unknown(pass::dead::remove_dead(graph), &limit)?;
     let graph = pass::elide::elide(pass::fuse_pad::fuse_pad(graph)?)?;

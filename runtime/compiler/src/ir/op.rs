@@ -67,6 +67,8 @@ pub enum Op {
     AddN,
     AvgPool2d(Window),
     AssignVariable,
+    /// The inverse of `SpaceToBatch`, whose last input is what is cut off afterwards.
+    BatchToSpace,
     CallOnce {
         subgraph: usize,
     },
@@ -140,6 +142,8 @@ pub enum Op {
     Softmax {
         beta: f32,
     },
+    /// Pads as its last input says, and makes a batch of each of the images that consist of every n-th pixel.
+    SpaceToBatch,
     /// Squares of pixels, `block` pixels wide, become channels.
     SpaceToDepth {
         block: i32,
@@ -199,6 +203,7 @@ impl Op {
             Self::AddN => "AddN",
             Self::AvgPool2d(_) => "AvgPool2d",
             Self::AssignVariable => "AssignVariable",
+            Self::BatchToSpace => "BatchToSpace",
             Self::CallOnce { .. } => "CallOnce",
             Self::Cast => "Cast",
             Self::Concat { .. } => "Concat",
@@ -242,6 +247,7 @@ impl Op {
             Self::Shape => "Shape",
             Self::Slice => "Slice",
             Self::Softmax { .. } => "Softmax",
+            Self::SpaceToBatch => "SpaceToBatch",
             Self::SpaceToDepth { .. } => "SpaceToDepth",
             Self::Split => "Split",
             Self::SplitV => "SplitV",

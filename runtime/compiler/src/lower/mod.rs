@@ -4,6 +4,7 @@
 //! lowering checks what its parameters depend on (types, quantization, constants). Whether shapes follow the operator's
 //! rule is checked in one place, by [`check`], with the code that also checks a model file.
 
+pub(crate) mod batch;
 mod binary;
 mod conv2d;
 mod extremum;
@@ -113,6 +114,8 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::ReduceMin => any(|l, n| l.reduce_min(n)),
         Op::Sum => f32(|l, n| l.sum_f32(n)),
         Op::DepthToSpace { block } => any(move |l, n| l.depth_to_space(n, block)),
+        Op::SpaceToBatch => any(|l, n| l.space_to_batch(n)),
+        Op::BatchToSpace => any(|l, n| l.batch_to_space(n)),
         Op::SpaceToDepth { block } => any(move |l, n| l.space_to_depth(n, block)),
         Op::ConvTranspose2d(ref window) => f32(|l, n| l.conv_transpose2d_f32(n, window)),
         Op::Svdf { rank, .. } => int8(move |l, n| l.svdf(n, rank)),

@@ -331,10 +331,22 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     if let Some(values) = input.f32_values().filter(|_| output.dtype == ElementType::F32) {
         return Some(values.iter().flat_map(|real| real.to_le_bytes()).collect());
     }
-    let quantization = input.per_tensor().filter(|_| output.dtype == ElementType::F32)?;
+    let quantization = input.quantization.as_ref().filter(|_| output.dtype == ElementType::F32)?;
     input.dtype.range_8_bit()?;
-    let real = |value: i64| quantization.dequantize(value as i32).to_le_bytes();
-    Some(input.each_integer()?.flat_map(real).collect())
+    // A scale for the whole, or for each index of a dimension, whose elements are `inner` apart.
+    let (count, axis) = (quantization.scales.len(), quantization.axis);
+    let inner = match count {
+        1 => input.elements(),
+        _ if input.shape.get(axis).is_some_and(|&dim| dim as usize == count) => {
+            input.shape[axis + 1..].iter().map(|&dim| dim as usize).product()
+        }
+        _ => return None,
+    };
+    let scales: Vec<Quantization> = (0..count)
+        .map(|i| Quantization::new(quantization.scales[i], quantization.zero_points.get(i).copied().unwrap_or(0)))
+        .collect();
+    let real = |(i, value): (usize, i64)| scales[i / inner.max(1) % count].dequantize(value as i32).to_le_bytes();
+    Some(input.each_integer()?.enumerate().flat_map(real).collect())
 }
 
 fn quantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
@@ -417,7 +429,7 @@ fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
 mod tests {
     use super::fold as fold_within;
     use crate::diag::{CompileError, Result};
-    use crate::ir::graph::{Bytes, ElementType, Graph, Tensor};
+    use crate::ir::graph::{Bytes, ElementType, Graph, Tensor, TensorQuantization};
     use crate::ir::{Activation, Op, SliceMasks};
     use crate::limit::Limit;
     use crate::options::Options;
@@ -478,6 +490,26 @@ mod tests {
         b.node(Op::Dequantize, &[half], &[y]);
         let graph = fold(b.output(y)).unwrap();
         assert_eq!(graph.tensors[y].f32_values().unwrap(), [1.0, -2.0, 2f32.powi(-24)]);
+    }
+
+    #[test]
+    fn codes_with_a_scale_for_each_channel_are_dequantized_by_it() {
+        let mut b = Builder::default();
+        let (codes, y) = (
+            b.weights(&[1, 2, 2], &[1, -2, 3, 4]),
+            b.graph.add(Tensor::computed("y", ElementType::F32, vec![1, 2, 2])),
+        );
+        let by_channel = |axis| Some(TensorQuantization { scales: vec![0.5, 2.0], zero_points: vec![0, 1], axis });
+        b.graph.tensors[codes].quantization = by_channel(1);
+        b.node(Op::Dequantize, &[codes], &[y]);
+        let mut graph = b.output(y);
+        let values = |graph: Graph| fold(graph).unwrap().tensors[y].f32_values();
+        assert_eq!(values(graph.clone()).unwrap(), [0.5, -1.0, 4.0, 6.0]);
+        graph.tensors[codes].quantization = by_channel(2);
+        assert_eq!(values(graph.clone()).unwrap(), [0.5, -6.0, 1.5, 6.0]);
+        // As many scales as no dimension has indices.
+        graph.tensors[codes].quantization = by_channel(0);
+        assert_eq!(values(graph), None);
     }
 
     #[test]

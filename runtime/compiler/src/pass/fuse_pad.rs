@@ -74,7 +74,14 @@ fn border(graph: &Graph, pad: &Node, padded: TensorId) -> Result<Option<(TensorI
 
 /// Returns whether the model file can hold this padding: less than the kernel's extent, and no window entirely after
 /// the input.
-fn fits(graph: &Graph, input: TensorId, node: &Node, window: &Window, kernel: [u32; 2], explicit: [u32; 4]) -> bool {
+pub(super) fn fits(
+    graph: &Graph,
+    input: TensorId,
+    node: &Node,
+    window: &Window,
+    kernel: [u32; 2],
+    explicit: [u32; 4],
+) -> bool {
     let Some(&output) = node.outputs.first() else { return false };
     let (&[_, h, w, _], &[_, oh, ow, _]) = (&graph.tensors[input].shape[..], &graph.tensors[output].shape[..]) else {
         return false;

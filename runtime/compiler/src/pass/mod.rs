@@ -4,6 +4,7 @@ pub(crate) mod dead;
 pub(crate) mod elide;
 pub(crate) mod expand;
 pub(crate) mod fold;
+pub(crate) mod fuse_dilation;
 pub(crate) mod fuse_lookup;
 pub(crate) mod fuse_pad;
 pub(crate) mod interface;

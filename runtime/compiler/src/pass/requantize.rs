@@ -93,6 +93,8 @@ fn moved(node: &Node) -> Option<Moved> {
         | T::StridedSlice(_)
         | T::Pad
         | T::DepthToSpace { .. }
+        | T::SpaceToBatch
+        | T::BatchToSpace
         | T::SpaceToDepth { .. }
         | T::ResizeBilinear { .. }
         | T::ResizeNearest { .. }

@@ -76,6 +76,8 @@ impl Int8 {
             | T::SplitV
             | T::Unpack { .. }
             | T::DepthToSpace { .. }
+            | T::SpaceToBatch
+            | T::BatchToSpace
             | T::SpaceToDepth { .. }
             | T::Maximum
             | T::Minimum

@@ -1,6 +1,7 @@
 //! TensorFlow Lite files: what they contain, and how they become a [`Graph`](crate::ir::graph::Graph).
 
 mod custom;
+mod hybrid;
 mod operators;
 mod reader;
 mod schema;

@@ -200,8 +200,8 @@ const OPERATORS: [Row; 210] = [
         let o = operator.options::<schema::GatherOptions<'_>>();
         Ok(Op::Gather { axis: o.map_or(0, |o| o.axis()), batch_dims: o.map_or(0, |o| o.batch_dims()) })
     }),
-    Row::named(37, "BATCH_TO_SPACE_ND"),
-    Row::named(38, "SPACE_TO_BATCH_ND"),
+    Row::read(37, "BATCH_TO_SPACE_ND", |_| Ok(Op::BatchToSpace)),
+    Row::read(38, "SPACE_TO_BATCH_ND", |_| Ok(Op::SpaceToBatch)),
     Row::read(39, "TRANSPOSE", |_| Ok(Op::Transpose)),
     Row::read(40, "MEAN", |_| Ok(Op::Mean)),
     Row::read(41, "SUB", |operator| {

@@ -1,7 +1,7 @@
 //! Reads the bytes of a file into a graph, with every index checked.
 
 use super::sparse::densify;
-use super::{custom, operators, schema};
+use super::{custom, hybrid, operators, schema};
 use crate::diag::{CompileError, Result, Site};
 use crate::ir::Op;
 use crate::ir::bytes::Source;
@@ -48,6 +48,7 @@ pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
     let mut graphs = graphs.into_iter();
     let Some(mut main) = graphs.next() else { return Err(corrupt("it has no graph")) };
     check_interface(&mut main)?;
+    hybrid::dequantize_weights(&mut main);
     main.subgraphs = graphs.collect();
     Ok(main)
 }

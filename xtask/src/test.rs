@@ -411,17 +411,17 @@ fn candle_on_arm(context: &Context) -> Result<()> {
     board.test(context, "tealight-candle", &["opening"])
 }
 
-/// And the kernels of each set of instructions for vectors, under `--full` on every board.
+/// And the kernels that are written for one kind of core, under `--full` on every board.
 fn repeats(context: &Context, extent: Extent) -> Result<()> {
     repeat::repeat(context, board::DEFAULT)?;
     let boards = chosen_boards(context, extent, COMPARED)?;
     on_each(&boards, repeat::compare).map(drop)
 }
 
-/// A board of each folder of kernels that are written for vectors, but for the default board's, which is compared anyway.
-/// Other kernels run whole networks without the long tail: those of Armv6-M, of Armv7-M, and of 64-bit Arm without dot
-/// products in [`conformance_on_boards`], those of RISC-V without vectors in [`chips`].
-const COMPARED: &[&str] = &["mps3-an547", "riscv64-virt-v", "aarch64-virt-a76"];
+/// A board of each folder of kernels that are written for a kind of core, but for the default board's, which is compared
+/// anyway. Other kernels run whole networks without the long tail: those of 64-bit Arm without dot products in
+/// [`conformance_on_boards`], those of RISC-V without vectors in [`chips`].
+const COMPARED: &[&str] = &["mps2-an385-v6m", "mps2-an385", "mps3-an547", "riscv64-virt-v", "aarch64-virt-a76"];
 
 /// A board of each version of the kernels, with memory for all of them, which the micro:bit lacks.
 const KERNELS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! What the programs that talk to a board share. Above all its console: its frames of defmt, put back into words with what
-//! the image has of them, and what the lines say of the board's report. Besides, [errors](error_line) in one line, and the
-//! [`bar`] of their progress.
+//! the image has of them, and what the lines say of the board's report. Besides, [errors](error_line) in one line, the
+//! [`bar`] of their progress, and the image that they [`keep`] of what is in a board's flash.
 //!
 //! The texts of a log are in the image's debug information, and not on the board.
 //!
@@ -15,8 +15,10 @@
 //! assert!(is_last(&lines[1]));
 //! ```
 
+mod flashed;
 mod progress;
 
+pub use flashed::keep;
 pub use progress::{Unit, bar};
 
 use defmt_decoder::{DecodeError, Frame, StreamDecoder, Table};

@@ -43,6 +43,9 @@ struct Arguments {
     /// Bytes of the board's flash
     #[arg(long)]
     flash: u32,
+    /// Copies the image to this file as soon as the board's flash begins to change
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
     /// The serial port [default: the only one that may be such a board]
     #[arg(long)]
     port: Option<String>,
@@ -56,7 +59,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut progress = Progress::default();
+    let mut progress = Progress::new(arguments.keep.clone().map(|file| (arguments.image.clone(), file)));
     let done = perform(&arguments, &mut progress);
     progress.clear();
     match done {

@@ -2,8 +2,9 @@
 
 use espflash::target::ProgressCallbacks;
 use indicatif::ProgressBar;
+use std::path::PathBuf;
 use std::time::Instant;
-use tealight_console::{Unit, bar};
+use tealight_console::{Unit, bar, keep};
 
 /// What is being done, and the state that the board is in.
 #[derive(Default)]
@@ -12,6 +13,8 @@ pub(crate) struct Progress {
     begun: Option<Instant>,
     bar: Option<ProgressBar>,
     state: State,
+    /// The image, and where it is to be kept once it gets into flash.
+    kept: Option<(PathBuf, PathBuf)>,
 }
 
 /// The state of the board.
@@ -24,6 +27,11 @@ enum State {
 }
 
 impl Progress {
+    /// Nothing is done yet. An image is copied to the second path as soon as the board's flash begins to change.
+    pub(crate) fn new(kept: Option<(PathBuf, PathBuf)>) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
     /// Begins something without parts.
     pub(crate) fn begin(&mut self, what: String) {
         self.start(what, None);
@@ -72,6 +80,9 @@ impl ProgressCallbacks for Progress {
     fn init(&mut self, address: u32, total: usize) {
         // The first block is erased with what follows it.
         self.state = State::Partial;
+        if let Some((image, file)) = self.kept.take() {
+            keep(&image, &file);
+        }
         let part = match address {
             0x0 => "the boot loader".into(),
             0x8000 => "the partition table".into(),

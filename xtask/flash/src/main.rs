@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tealight_board_spec::{Board, ByProbe};
+use tealight_console::keep;
 use tealight_flash::image::Image;
 use tealight_flash::slot::{self, Contents};
 use tealight_flash::supervise::{Event, Reporter, Stage, WORKER, supervise};
@@ -37,6 +38,9 @@ enum Task {
         by: By,
         #[command(flatten)]
         how: How,
+        /// Copies the image to this file as soon as the board's flash begins to change
+        #[arg(long, value_name = "FILE")]
+        keep: Option<PathBuf>,
     },
     /// Replaces the model of the firmware that the board has, starts it and shows its log
     Model {
@@ -130,7 +134,7 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
             list();
             return Ok(());
         }
-        Task::Flash { image, by, how: How { dry_run: true, .. } } => {
+        Task::Flash { image, by, how: How { dry_run: true, .. }, .. } => {
             return Image::read(image).and_then(|image| prove(&image, by)).map_err(refused);
         }
         Task::Model { contents, image, by, how: How { dry_run: true, .. } } => {
@@ -148,7 +152,18 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
     let mut worker = Command::new(this);
     worker.args(std::env::args_os().skip(1));
     let mut progress = Progress::default();
-    let done = supervise(worker, Duration::from_secs(timeout), |event| progress.show(event));
+    let mut kept = match task {
+        Task::Flash { image, keep: Some(file), .. } => Some((image, file)),
+        _ => None,
+    };
+    let done = supervise(worker, Duration::from_secs(timeout), |event| {
+        if matches!(event, Event::Stage(Stage::Erase))
+            && let Some((image, file)) = kept.take()
+        {
+            keep(image, file);
+        }
+        progress.show(event);
+    });
     progress.finish();
     done.map_err(|failure| (failure.to_string(), failure.exit_code()))
 }
@@ -157,7 +172,7 @@ fn perform(task: &Task) -> Result<(), (String, u8)> {
 fn work(task: Task) -> ExitCode {
     let mut reporter = Reporter::new(std::io::stdout());
     let (by, work): (By, Work) = match task {
-        Task::Flash { image, by, how } => {
+        Task::Flash { image, by, how, .. } => {
             (by, Box::new(move |board, reporter| flash(board, &image, None, &how, reporter)))
         }
         Task::Model { contents, image, by, how } => {

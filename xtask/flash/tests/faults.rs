@@ -21,13 +21,19 @@ use tealight_simulated_probe::{Fault, Switch};
 const UNTOUCHED: &str = "nothing in the board's flash was changed";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The program flashes the small image to a board with a fault.
+/// The program flashes the small image to a board with a fault. It must keep the image if, and only if, it has not left the
+/// flash as it was.
 fn flashed(emulated: &Emulated, words: &[&str]) -> Shown {
     let folder = tempfile::tempdir().unwrap();
-    let file = write(folder.path(), &small());
+    let (file, kept) = (write(folder.path(), &small()), folder.path().join("kept.elf"));
     let selector = emulated.probe.selector();
     let usual = ["flash", file.to_str().unwrap(), "--board", "microbit", "--no-monitor", "--probe", &selector];
-    run(&[&usual, words].concat())
+    let shown = run(&[&usual[..], &["--keep", kept.to_str().unwrap()], words].concat());
+    match shown.stderr.contains(UNTOUCHED) {
+        true => assert!(!kept.exists(), "{shown:?}"),
+        false => assert_eq!(std::fs::read(kept).unwrap(), std::fs::read(file).unwrap(), "{shown:?}"),
+    }
+    shown
 }
 
 /// A fault before anything is erased: its message, and that nothing was.

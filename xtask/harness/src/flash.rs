@@ -160,6 +160,11 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
         slot::of(&board)?;
     }
     let way = way::choose(&board, args.way, args.by.probe.is_some(), args.to.is_some())?;
+    if args.no_reset && !matches!(way, Flash::Serial(_)) {
+        return Err(
+            Usage(format!("--no-reset is for `--by serial`, and {} is flashed in another way", board.id)).into()
+        );
+    }
     match way {
         Flash::Uf2(by) if args.model_only && !args.dry_run => return slot::to_drive(context, &board, by, args),
         Flash::Uf2(by) if !args.dry_run => return drive::flash(context, &board, by, args),
@@ -173,7 +178,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     } else {
         let firmware = Firmware::of(context, args)?;
         let image = firmware.image(context, &board)?;
-        (firmware, vec!["flash".into(), image.display().to_string()])
+        (firmware, [&["flash".into(), image.display().to_string()], &kept_words(context, &board)[..]].concat())
     };
     let program = program(context)?;
     if !args.dry_run {
@@ -286,9 +291,19 @@ pub fn image(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8],
         true => slot::image(context, board, model, inputs, &features, how.log)?,
         false => build::image(context, board, model, inputs, &features, how.log)?,
     };
-    let output = flashed(context, board);
-    files::write_whole(&output, &image)?;
-    Ok(output)
+    built(context, board, &image)
+}
+
+/// Puts an image that is to be flashed into a file.
+fn built(context: &Context, board: &Board, image: &[u8]) -> Result<PathBuf> {
+    let file = context.cache().join("built").join(format!("{}.elf", board.id));
+    files::write_whole(&file, image)?;
+    Ok(file)
+}
+
+/// The words by which a program keeps the image once the board's flash changes.
+fn kept_words(context: &Context, board: &Board) -> [String; 2] {
+    ["--keep".into(), flashed(context, board).display().to_string()]
 }
 
 /// The contents of the board's model slot, as [`model_words`] has them flashed.
@@ -397,6 +412,23 @@ mod tests {
             assert!(error.is::<Usage>() && error.to_string().contains("microbit"), "{error}");
         }
         assert!(find(&context, "toaster").unwrap_err().to_string().contains("`toaster`"));
+    }
+
+    #[test]
+    fn options_for_other_boards_are_refused_before_anything_is_built() {
+        let context = Context::new().unwrap();
+        let refusal = |id: &str, args: FlashArgs| {
+            let by = ProbeArgs { board: id.into(), ..ProbeArgs::default() };
+            let error = flash(&context, &FlashArgs { by, ..args }).unwrap_err();
+            assert!(error.is::<Usage>(), "{error}");
+            error.to_string()
+        };
+        let no_reset = || FlashArgs { no_reset: true, ..FlashArgs::default() };
+        assert!(refusal("microbit", no_reset()).contains("--by serial"));
+        assert!(refusal("pico", no_reset()).contains("--by serial"));
+        assert!(refusal("linux-aarch64", no_reset()).contains("runs Linux"));
+        let service = FlashArgs { service: Some("net".into()), ..FlashArgs::default() };
+        assert!(refusal("microbit", service).contains("--service"));
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::firmware::Level;
 use crate::flash::{self, Build};
 use crate::model::ModelFile;
 use crate::subject::run_here;
-use crate::{emulator, report, run};
+use crate::{emulator, files, report, run};
 use anyhow::{Context as _, Result, bail};
+use object::{Object as _, ObjectSymbol as _};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -40,6 +41,10 @@ pub fn flash_check(context: &Context, program: &Path, all: bool) -> Result<()> {
     for board in boards {
         emulator::ensure_board(context, &board)?;
         on_board(context, program, &board).with_context(|| format!("on {}", board.id))?;
+        // The same on every board, and three seconds of waiting.
+        if checked == 0 || all {
+            without_log(context, program, &board).with_context(|| format!("without a log, on {}", board.id))?;
+        }
         if board.model_slot.is_some() {
             models_alone(context, program, &board).with_context(|| format!("in the model slot of {}", board.id))?;
             slots += 1;
@@ -102,6 +107,29 @@ fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
         board.id
     );
     println!("{}: {}", board.id, traffic(probe));
+    Ok(())
+}
+
+/// Firmware whose log is not found: the command does not hang, fails, and tells that the image is in flash.
+fn without_log(context: &Context, program: &Path, board: &Board) -> Result<()> {
+    let (model, input) = run::demonstration_of(context, FIRST)?;
+    let image = flash::image(context, board, &model, &input, Build { log: Level::Info, loadable: false })?;
+    let bytes = files::read(&image)?;
+    let file = object::File::parse(&*bytes).context("the image is not an ELF file")?;
+    let block = file.symbol_by_name("_SEGGER_RTT").context("the image has no log over RTT")?;
+    let probe = simulated(context, board)?;
+    // Where its identification is, nothing is ever read but this.
+    probe.switch().inject(Fault::Word { address: block.address() as u32, value: 0 });
+    let mut words = ["flash", &image.display().to_string(), "--probe", &probe.selector()].map(String::from).to_vec();
+    words.extend(flash::board_words(context, board)?);
+    let output = Command::new(program).args(words).output().context("cannot run the program")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let told =
+        ["its log was not found", "the image is in flash, and verified"].iter().all(|part| errors.contains(part));
+    if output.status.code() != Some(1) || !told {
+        bail!("a log that is not found ends by {}:\n{errors}", output.status);
+    }
+    println!("{}: a log that is not found is reported, with the state of the board", board.id);
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! it is, and the chip restarts when it has the last block, whereupon the drive is gone. That is the sign that all went
 //! well. Anywhere else the file is written under a temporary name and then renamed.
 
-use super::{Firmware, FlashArgs, last, uf2};
+use super::{Firmware, FlashArgs, flashed, last, uf2};
 use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
@@ -34,8 +34,11 @@ pub(super) fn flash(context: &Context, board: &Board, by: &ByUf2, args: &FlashAr
     let mut shown = PathBuf::new();
     write(context, board, by, args, &name, || {
         let image = firmware.image(context, board)?;
-        let file = super::uf2_file(board, &files::read(&image)?).context("the board takes no UF2 file")??;
-        shown = image;
+        let bytes = files::read(&image)?;
+        let file = super::uf2_file(board, &bytes).context("the board takes no UF2 file")??;
+        // It is written at once, or copied by hand.
+        shown = flashed(context, board);
+        files::write_whole(&shown, &bytes)?;
         Ok(file)
     })?;
     println!(

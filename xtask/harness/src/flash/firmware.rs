@@ -1,6 +1,6 @@
 //! What is flashed: an image that is built around a model, or an image that is there.
 
-use super::{Build, FlashArgs, answers, flashed, image};
+use super::{Build, FlashArgs, answers, built, image};
 use crate::board::Board;
 use crate::context::Context;
 use crate::files;
@@ -38,18 +38,14 @@ impl Firmware {
         }
     }
 
-    /// The image, built if it must be, in the file in which `monitor` looks for it.
+    /// The file of the image, built if it must be.
     ///
     /// # Errors
     /// It does not build, or the file cannot be written.
     pub(super) fn image(&self, context: &Context, board: &Board) -> Result<PathBuf> {
         match self {
             Self::Model { model, inputs, how } => image(context, board, model, inputs, *how),
-            Self::Image { bytes, .. } => {
-                let file = flashed(context, board);
-                files::write_whole(&file, bytes)?;
-                Ok(file)
-            }
+            Self::Image { bytes, .. } => built(context, board, bytes),
         }
     }
 
@@ -85,9 +81,9 @@ mod tests {
         let firmware = Firmware::of(&context, &args).unwrap();
         let pico = crate::board::find(&crate::context::root(), "pico").unwrap();
         assert_eq!(firmware.name(&pico), "my firmware");
-        let kept = firmware.image(&context, &pico).unwrap();
-        assert!(kept.starts_with(folder.path()) && kept.ends_with("flashed/pico.elf"), "{}", kept.display());
-        assert_eq!(std::fs::read(kept).unwrap(), b"an image");
+        let file = firmware.image(&context, &pico).unwrap();
+        assert!(file.starts_with(folder.path()) && file.ends_with("built/pico.elf"), "{}", file.display());
+        assert_eq!(std::fs::read(file).unwrap(), b"an image");
         assert_eq!(firmware.answers("tealight output=[1, 2]\n").unwrap(), "");
     }
 }

@@ -34,7 +34,7 @@ const INPUT: &str = "input.bin";
 /// The board cannot be reached, is of another architecture, has no such folder or no room, or what was copied is
 /// damaged.
 pub(super) fn flash(context: &Context, board: &LinuxBoard, args: &FlashArgs) -> Result<()> {
-    if args.way.is_some() || args.by.probe.is_some() || args.image.is_some() || args.dry_run {
+    if args.way.is_some() || args.by.probe.is_some() || args.image.is_some() || args.dry_run || args.no_reset {
         let text =
             format!("{} runs Linux and is not flashed: it takes no image, and of the ways in --to alone", board.id);
         return Err(Usage(text).into());

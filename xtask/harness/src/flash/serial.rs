@@ -15,6 +15,7 @@ pub(super) fn flash(context: &Context, board: &Board, by: &BySerial, args: &Flas
     let firmware = Firmware::of(context, args)?;
     let image = firmware.image(context, board)?;
     let mut words = words(&image, board, by, args.to.as_deref());
+    words.extend(super::kept_words(context, board));
     words.extend(args.no_monitor.then(|| "--no-monitor".into()));
     words.extend(args.no_reset.then(|| "--no-reset".into()));
     let program = program(context)?;

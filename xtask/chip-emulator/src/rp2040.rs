@@ -1,7 +1,8 @@
 //! The RP2040, by the crate `rp2040-emu`.
 //!
-//! It has neither the chip's boot ROM nor its flash controller, so the ROM and the second boot stage are skipped: the
-//! core starts at the vector table behind the second stage, as if both had run (RP2040 datasheet, 2.8.1).
+//! It has no boot ROM, and a ROM put into it finds no flash: its flash controller, for which the ROM and the second boot
+//! stage wait, is busy for ever. So both are skipped: the core starts at the vector table behind the second stage, as if
+//! both had run (RP2040 datasheet, 2.8.1).
 
 use crate::Chip;
 use crate::image::Image;
@@ -43,6 +44,25 @@ impl Rp2040 {
         let bus = &mut self.0.bus;
         if bus.wfe_waiting[0] && bus.nvics[0].pending_and_enabled() != 0 {
             bus.event_flag[0] = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+    use super::*;
+
+    /// Once this fails, the second boot stage can be run.
+    #[test]
+    fn the_flash_controller_that_the_second_stage_waits_for_is_busy_for_ever() {
+        // SSI_SR and its bit BUSY (RP2040 datasheet, 4.10.13).
+        const STATUS: u32 = 0x1800_0028;
+        const BUSY: u32 = 1;
+        let mut chip = EmulatorBuilder::new(rp2040_emu::Config::default()).build().unwrap();
+        for _ in 0..3 {
+            assert_eq!(chip.bus.read32(STATUS) & BUSY, BUSY);
+            chip.run(PIECE).unwrap();
         }
     }
 }

@@ -191,7 +191,19 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
     words.extend(silent.then(|| "--no-monitor".into()));
     let console = run_shown(&program, &words)?;
     print!("{}", firmware.answers(&console)?);
+    if board.console.kind == ConsoleKind::Uart && !args.dry_run && !args.no_monitor {
+        println!("{}", log_of_port(context, &board));
+    }
     Ok(())
+}
+
+/// How the log is read of a board that sends it from a UART.
+fn log_of_port(context: &Context, board: &Board) -> String {
+    format!(
+        "`cargo xtask log {} PORT` shows its log, from the serial port that its UART is wired to\n\
+         It is sent once after each reset: reset the board when that command waits.",
+        flashed(context, board).display()
+    )
 }
 
 /// Shows the log of what was flashed last.
@@ -201,6 +213,9 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
 pub fn monitor(context: &Context, by: &ProbeArgs, reset: bool) -> Result<()> {
     let board = chosen(context, &by.board)?;
     let image = flashed_image(context, &board)?;
+    if board.console.kind == ConsoleKind::Uart {
+        return Err(Usage(format!("{} logs to no debug probe: {}", board.id, log_of_port(context, &board))).into());
+    }
     let mut words = vec!["monitor".into(), image.display().to_string()];
     words.extend(by.words(context, &board)?);
     words.extend(reset.then(|| "--reset".into()));
@@ -429,6 +444,22 @@ mod tests {
         assert!(refusal("linux-aarch64", no_reset()).contains("runs Linux"));
         let service = FlashArgs { service: Some("net".into()), ..FlashArgs::default() };
         assert!(refusal("microbit", service).contains("--service"));
+    }
+
+    #[test]
+    fn the_monitor_of_a_board_with_a_serial_port_names_the_command_that_shows_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let boards = folder.path().join("boards/pico");
+        std::fs::create_dir_all(&boards).unwrap();
+        std::fs::copy(crate::context::root().join("boards/hardware/pico/board.toml"), boards.join("board.toml"))
+            .unwrap();
+        let context = Context::at(folder.path().into()).unwrap();
+        let by = ProbeArgs { board: "pico".into(), ..ProbeArgs::default() };
+        let refusal = || monitor(&context, &by, false).unwrap_err();
+        assert!(refusal().is::<Usage>() && refusal().to_string().contains("no firmware was flashed"), "{}", refusal());
+        files::write_whole(&context.cache().join("flashed/pico.elf"), b"an image").unwrap();
+        let error = refusal();
+        assert!(error.is::<Usage>() && error.to_string().contains("flashed/pico.elf PORT` shows its log"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! it is, and the chip restarts when it has the last block, whereupon the drive is gone. That is the sign that all went
 //! well. Anywhere else the file is written under a temporary name and then renamed.
 
-use super::{Firmware, FlashArgs, flashed, last, uf2};
+use super::{Firmware, FlashArgs, flashed, last, log_of_port, uf2};
 use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
@@ -31,20 +31,15 @@ const RESTART: Duration = Duration::from_secs(20);
 pub(super) fn flash(context: &Context, board: &Board, by: &ByUf2, args: &FlashArgs) -> Result<()> {
     let firmware = Firmware::of(context, args)?;
     let name = format!("{}.uf2", firmware.name(board));
-    let mut shown = PathBuf::new();
     write(context, board, by, args, &name, || {
         let image = firmware.image(context, board)?;
         let bytes = files::read(&image)?;
         let file = super::uf2_file(board, &bytes).context("the board takes no UF2 file")??;
         // It is written at once, or copied by hand.
-        shown = flashed(context, board);
-        files::write_whole(&shown, &bytes)?;
+        files::write_whole(&flashed(context, board), &bytes)?;
         Ok(file)
     })?;
-    println!(
-        "`cargo xtask log {} PORT` shows its log, from the serial port that its UART is wired to",
-        shown.display()
-    );
+    println!("{}", log_of_port(context, board));
     Ok(())
 }
 

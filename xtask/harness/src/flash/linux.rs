@@ -36,7 +36,7 @@ const INPUT: &str = "input.bin";
 pub(super) fn flash(context: &Context, board: &LinuxBoard, args: &FlashArgs) -> Result<()> {
     if args.way.is_some() || args.by.probe.is_some() || args.image.is_some() || args.dry_run || args.no_reset {
         let text =
-            format!("{} runs Linux and is not flashed: it takes no image, and of the ways in --to alone", board.id);
+            format!("{} runs Linux: --by, --probe, --image, --dry-run and --no-reset are for other boards", board.id);
         return Err(Usage(text).into());
     }
     let Some(to) = &args.to else {

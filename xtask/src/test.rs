@@ -622,6 +622,9 @@ fn of_boards(context: &Context, ids: &[String]) -> Result<Vec<Named>> {
             let models = move |context: &Context| conformance::conformance(context, &board, &[], false);
             if board::find_running(&context.root, id).is_ok() {
                 steps.push((format!("models on an emulated chip of {id}"), Box::new(models)));
+                let board = id.clone();
+                let faults = move |context: &Context| faults::faults(context, &board);
+                steps.push((format!("faults on an emulated chip of {id}"), Box::new(faults)));
             }
             continue;
         }

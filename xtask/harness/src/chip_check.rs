@@ -7,13 +7,13 @@ use crate::fit::DoesNotFit;
 use crate::on_board::{Options, run_on_board};
 use crate::progress::{Progress, say};
 use crate::subject::run_here;
-use crate::{conformance, emulator, run, subject};
+use crate::{conformance, emulator, faults, run, subject};
 use anyhow::{Result, bail};
 
-/// An int8 network with convolutions.
-const MODEL: &str = "digits";
+/// A network with convolutions, and a small one of fully connected layers.
+const MODELS: [&str; 2] = ["digits", "anomaly"];
 
-/// Runs every model that fits on every emulated chip.
+/// Runs every model that fits on every emulated chip, and causes faults in its firmware.
 ///
 /// # Errors
 /// A board does not run, or answers otherwise.
@@ -22,10 +22,10 @@ pub fn all(context: &Context) -> Result<()> {
     boards.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
     let subjects = subject::subjects(context, &[])?;
     conformance::on_boards(&boards, &subjects, &|_, _| true)?;
-    Ok(())
+    faults::on_boards(context, &boards, &|_| true)
 }
 
-/// Runs a model on those of the boards named whose chip is emulated.
+/// Runs two models on those of the boards named whose chip is emulated.
 ///
 /// # Errors
 /// A board does not run, or answers otherwise; or none is run.
@@ -37,7 +37,7 @@ pub fn chip_check(context: &Context, named: &[&str]) -> Result<()> {
     }
     for board in &boards {
         emulator::ensure_board(context, board)?;
-        on_board(context, board, MODEL)?;
+        MODELS.iter().try_for_each(|model| on_board(context, board, model))?;
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ pub fn chip_check(context: &Context, named: &[&str]) -> Result<()> {
 ///
 /// # Errors
 /// It does not run, or answers otherwise than this machine.
-pub fn on_board(context: &Context, board: &Board, name: &str) -> Result<()> {
+fn on_board(context: &Context, board: &Board, name: &str) -> Result<()> {
     let (model, inputs) = run::demonstration_of(context, name)?;
     let progress = Progress::start(format!("{name} on {}, an emulated chip", board.id));
     // As it is flashed, and as `layout` builds it: then only the board's crate, with these inputs, is built again.

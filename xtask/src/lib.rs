@@ -8,6 +8,7 @@ mod cpu_time;
 mod examples;
 mod lanes;
 pub mod new_board;
+pub mod onnx_tests;
 mod publish;
 pub mod renew;
 mod runners;

@@ -21,6 +21,7 @@ use tealight_harness::{
     figures, flash, fuzz, layout, llm, log, parsing, period, repeat, run, setup,
 };
 use xtask::new_board::NewBoardArgs;
+use xtask::onnx_tests::{self, OnnxTestsArgs};
 use xtask::simulate::SimulateArgs;
 use xtask::test::TestArgs;
 use xtask::{new_board, renew, simulate, test, train};
@@ -71,6 +72,8 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Runs ONNX's own tests of single operators, and counts what becomes of them
+    OnnxTests(OnnxTestsArgs),
     /// Creates the folder of a new board from that of the most similar one
     NewBoard(NewBoardArgs),
     /// Installs what the boards need: Rust targets, QEMU, cross linkers
@@ -190,6 +193,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Test(args) => test::test(&context, args),
         Task::Boards { json } => boards::boards(&context, *json),
         Task::NewBoard(args) => new_board::new_board(&context, args),
+        Task::OnnxTests(args) => onnx_tests::run(args),
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),
         Task::Train { name, keep_weights } => train::train(&context, name, *keep_weights),

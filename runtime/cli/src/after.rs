@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tealight_compiler::graph::{Content, Graph, Tensor};
-use tealight_compiler::{Options, compile_tflite_with};
+use tealight_compiler::{Options, compile_network_with};
 
 /// A graph; the fields are keys of `--json`.
 #[derive(Debug, Serialize)]
@@ -37,7 +37,7 @@ struct TensorReport {
     zero_point: Option<i32>,
 }
 
-/// Returns the graph of the `.tflite` file `path` with the bytes `source` after `pass` (the last time, if it runs more
+/// Returns the graph of the `.tflite` or ONNX file `path` with the bytes `source` after `pass` (the last time, if it runs more
 /// than once): as text, and as a report. Compiling it may take `max_memory` ([`Options::max_memory`]).
 ///
 /// # Errors
@@ -50,8 +50,9 @@ pub(crate) fn graph_after(
 ) -> Result<(String, GraphReport)> {
     let mut found = None;
     let mut passes = Vec::new();
-    let options = Options { max_memory, ..Options::default() };
-    let compiled = compile_tflite_with(source, &options, &mut |name, graph| {
+    let folder = path.parent().map(Path::to_path_buf);
+    let options = Options { max_memory, folder, ..Options::default() };
+    let compiled = compile_network_with(source, &options, &mut |name, graph| {
         passes.push(name.to_string());
         if name == pass {
             found = Some((graph.to_string(), report(graph)));

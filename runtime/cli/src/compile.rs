@@ -15,7 +15,7 @@ use crate::weights::{QuantizeTo, layer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
-use tealight_compiler::{InPasses, Options, Patch, WeightType, compile_tflite};
+use tealight_compiler::{InPasses, Options, Patch, WeightType, compile_network};
 use tealight_format::Model;
 
 /// Compile a trained network into one file
@@ -24,8 +24,8 @@ use tealight_format::Model;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = long_help())]
 pub(crate) struct Args {
-    /// The network: a TensorFlow Lite file, int8 or float32, or a language model in a GGUF file
-    #[arg(value_name = "IN.tflite|IN.gguf")]
+    /// The network: a TensorFlow Lite file, int8 or float32, an ONNX file, or a language model in a GGUF file
+    #[arg(value_name = "IN.tflite|IN.onnx|IN.gguf")]
     input: PathBuf,
     /// The file to write
     #[arg(short, long, value_name = "OUT.safetensors")]
@@ -91,7 +91,8 @@ pub(crate) struct Args {
 }
 
 fn long_help() -> String {
-    format!("Operators of TensorFlow Lite that are compiled:\n{}\n\n{JSON}", tealight_compiler::OPERATORS)
+    let (tflite, onnx) = (tealight_compiler::OPERATORS, tealight_compiler::onnx_operators());
+    format!("Operators of TensorFlow Lite that are compiled:\n{tflite}\n\nOf ONNX:\n{onnx}\n\n{JSON}")
 }
 
 const JSON: &str = "\
@@ -209,6 +210,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         f16: args.quantize == Some(QuantizeTo::Weights(WeightType::F16)),
         layers: args.layers.clone(),
         max_memory: args.max_memory,
+        folder: model_file::folder(&args.input),
         patch: args.patch,
         ..Options::default()
     };
@@ -220,7 +222,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         let compiled = compile_gguf_with(&input, &gguf, &options, &mut |pass, _| stages.next(pass));
         (compiled.map_err(|error| failed().cause(error))?, None)
     } else if args.calibration.calibrate.is_empty() {
-        (compile_tflite(&input, &options).map_err(|error| failed().cause(error))?, None)
+        (compile_network(&input, &options).map_err(|error| failed().cause(error))?, None)
     } else {
         let mut stages = Stages::start();
         stages.next("reading the network: running it on the inputs");
@@ -233,7 +235,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         check_labels(path, labels, &model)?;
     }
     sensors.check(&model)?;
-    let evaluation = args.evaluation.measure(&input, &compiled.bytes, args.max_memory, &sensors, &failed)?;
+    let evaluation = args.evaluation.measure(&input, &compiled.bytes, &options, &sensors, &failed)?;
     file.write(&compiled.bytes)?;
     file.finish()?;
     let found = &compiled.report;

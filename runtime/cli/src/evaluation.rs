@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::evaluate::{Score, Targets, evaluate};
 use tealight_compiler::quantize::import_float;
-use tealight_compiler::{Options, compile_tflite, import_tflite};
+use tealight_compiler::{Options, compile_network, import_network};
 
 /// What is said about held-out inputs.
 #[derive(Debug, clap::Args)]
@@ -42,8 +42,8 @@ pub(crate) struct Scores {
 }
 
 impl Evaluation {
-    /// Measures the file that `source` was compiled to, and also `source` itself if it is a float network. Compiling
-    /// and running it may take `max_memory` bytes ([`Options::max_memory`]).
+    /// Measures the file that `source` was compiled to, and also `source` itself if it is a float network. Of
+    /// `options`, the memory and the folder are used ([`Options::max_memory`], [`Options::folder`]).
     ///
     /// # Errors
     /// Inputs or targets cannot be read, or do not fit the network.
@@ -51,22 +51,23 @@ impl Evaluation {
         &self,
         source: &[u8],
         compiled: &[u8],
-        max_memory: Option<u64>,
+        options: &Options,
         sensors: &Sensors,
         failed: &dyn Fn() -> Error,
     ) -> Result<Option<Scores>> {
         let Some(path) = &self.targets else { return Ok(None) };
         let targets = read_targets(path)?;
-        let network = import_tflite(source).map_err(|error| failed().cause(error))?;
+        let (max_memory, folder) = (options.max_memory, options.folder.clone());
+        let limits = Options { max_memory, folder, ..Options::default() };
+        let network = import_network(source, &limits).map_err(|error| failed().cause(error))?;
         let streams = read_streams("--evaluate", &self.evaluate, &network, sensors)?;
         let score = |file: &[u8]| {
             let what = || Error::new(format!("cannot evaluate with the targets `{}`", path.display()));
             evaluate(file, &streams, &targets, max_memory).map_err(|error| what().cause(error))
         };
-        let options = Options { max_memory, ..Options::default() };
-        let float = match import_float(source, &options) {
+        let float = match import_float(source, &limits) {
             Ok(_) => {
-                let float = compile_tflite(source, &options).map_err(|error| failed().cause(error))?;
+                let float = compile_network(source, &limits).map_err(|error| failed().cause(error))?;
                 Some(score(&float.bytes)?)
             }
             Err(_) => None,

@@ -26,7 +26,7 @@ use tealight_compiler::{FileKind, kind_of};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
+    /// A compiled model (.safetensors), or a .tflite or .onnx, which is compiled in memory
     model: PathBuf,
     /// A board to check the model against, by its name or its board.toml file; may be given several times
     #[arg(long = "board", value_name = "BOARD")]
@@ -34,12 +34,12 @@ pub(crate) struct Args {
     /// Check the model against all boards, which is the default
     #[arg(long, conflicts_with = "boards")]
     all_boards: bool,
-    /// Show the network after this compiler pass instead; only for a .tflite
+    /// Show the network after this compiler pass instead; only for a .tflite or .onnx
     ///
     /// An unknown name lists the passes. If a pass runs more than once, its last result is shown.
     #[arg(long, value_name = "PASS", conflicts_with_all = ["boards", "all_boards"])]
     after: Option<String>,
-    /// The maximum memory for the constants of a .tflite or .gguf, as in `tealight compile`: 256M, 1G
+    /// The maximum memory for the constants of a .tflite, .onnx or .gguf, as in `tealight compile`: 256M, 1G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
     /// Tell how calls of `poll` with a budget of N units of about a multiply-accumulate slice an inference
@@ -160,13 +160,13 @@ impl<'a> InspectReport<'a> {
 
 fn run_after(args: &Args, pass: &str, screen: &mut Screen) -> Result<()> {
     let source = model_file::map(&args.model)?;
-    if !model_file::is_tflite(&args.model, &source) {
+    if !model_file::is_network(&args.model, &source) {
         let failed = Error::new(format!("`{}` has no passes to show", args.model.display()));
         return Err(match kind_of(&source) {
             FileKind::Tealight => {
-                failed.cause("it is compiled already").help("give the .tflite that it was compiled from")
+                failed.cause("it is compiled already").help("give the .tflite or .onnx that it was compiled from")
             }
-            kind => failed.cause(format!("it is {kind}")).help("give a .tflite file"),
+            kind => failed.cause(format!("it is {kind}")).help("give a .tflite or .onnx file"),
         });
     }
     let (text, report) = after::graph_after(&args.model, &source, pass, args.max_memory)?;

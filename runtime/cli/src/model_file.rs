@@ -1,5 +1,5 @@
-//! The model of a command: a compiled one, mapped into memory and read in place, or a `.tflite` or `.gguf`, which is
-//! first compiled in memory.
+//! The model of a command: a compiled one, mapped into memory and read in place, or a `.tflite`, `.onnx` or `.gguf`,
+//! which is first compiled in memory.
 
 use crate::error::{Error, Result};
 use crate::escape::unescape;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use tealight::{Model, ModelError};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf, is_gguf};
-use tealight_compiler::{FileKind, Options, compile_tflite, kind_of, kind_of_folder};
+use tealight_compiler::{FileKind, Options, compile_network, kind_of, kind_of_folder};
 
 /// A file with a model.
 #[derive(Debug)]
@@ -23,16 +23,17 @@ impl ModelFile {
     /// ([`Options::max_memory`]).
     ///
     /// # Errors
-    /// The file cannot be read, or it is a `.tflite` or `.gguf` that cannot be compiled.
+    /// The file cannot be read, or it is a `.tflite`, `.onnx` or `.gguf` that cannot be compiled.
     pub(crate) fn open(path: &Path, max_memory: Option<u64>) -> Result<Self> {
         let mapped = map(path)?;
-        let bytes = if is_tflite(path, &mapped) || is_gguf(&mapped) {
+        let bytes = if is_network(path, &mapped) || is_gguf(&mapped) {
             let failed = || Error::new(format!("cannot compile `{}`", path.display()));
-            let options = Options { name: Some(default_name(path)), max_memory, ..Options::default() };
+            let (name, folder) = (Some(default_name(path)), folder(path));
+            let options = Options { name, max_memory, folder, ..Options::default() };
             let compiled = if is_gguf(&mapped) {
                 compile_gguf(&mapped, &GgufOptions::default(), &options)
             } else {
-                compile_tflite(&mapped, &options)
+                compile_network(&mapped, &options)
             };
             let compiled = compiled.map_err(|error| failed().cause(error))?;
             in_memory(&compiled.bytes).map_err(|error| failed().cause(error).help("free some memory"))?
@@ -55,7 +56,7 @@ impl ModelFile {
                     Error::new(format!("`{path}` is a model of another version")).cause(error)
                 }
                 (FileKind::Tealight | FileKind::Text | FileKind::Unknown, _) => {
-                    failed.cause(error).help("give a file that `tealight compile` made, or a .tflite or .gguf")
+                    failed.cause(error).help("give a file that `tealight compile` made, or a .tflite, .onnx or .gguf")
                 }
                 (kind @ FileKind::Weights, error) => failed.cause(format!("it is {kind}: {error}")).help(kind.way()),
                 (kind, _) => failed.cause(format!("it is {kind}")).help(kind.way()),
@@ -80,7 +81,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
         if let Some(kind) = kind_of_folder(path) {
             return Err(failed().cause(format!("it is a folder with {kind}")).help(kind.way()));
         }
-        return Err(failed().cause("it is a folder").help("give a .safetensors or .tflite file in it"));
+        return Err(failed().cause("it is a folder").help("give a .safetensors, .tflite or .onnx file in it"));
     }
     if !metadata.is_file() {
         return Err(failed().cause("it is not a regular file").help("save it to a file first: it is read in place"));
@@ -102,9 +103,15 @@ fn in_memory(bytes: &[u8]) -> std::io::Result<Mmap> {
     pages.make_read_only()
 }
 
-/// Returns whether the file is a TensorFlow Lite file, or appears to be one by name or content.
-pub(crate) fn is_tflite(path: &Path, bytes: &[u8]) -> bool {
-    bytes.get(4..8) == Some(b"TFL3") || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tflite"))
+/// Returns whether the file is a TensorFlow Lite or ONNX file, or appears to be one by name or content.
+pub(crate) fn is_network(path: &Path, bytes: &[u8]) -> bool {
+    matches!(kind_of(bytes), FileKind::Tflite | FileKind::Onnx)
+        || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tflite"))
+}
+
+/// Returns the folder of the file `path`, in which an ONNX file may have data.
+pub(crate) fn folder(path: &Path) -> Option<PathBuf> {
+    path.parent().map(Path::to_path_buf)
 }
 
 /// Returns the default name of a model that is compiled from the file `path`.

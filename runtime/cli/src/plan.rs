@@ -15,7 +15,7 @@ use tealight::shared_arena_len;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// Compiled models (.safetensors), or .tflite files, which are compiled in memory
+    /// Compiled models (.safetensors), or .tflite or .onnx files, which are compiled in memory
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// One arena for all, which run in turn

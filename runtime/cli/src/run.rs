@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
+    /// A compiled model (.safetensors), or a .tflite or .onnx, which is compiled in memory
     model: PathBuf,
     /// An input file, or a folder of them; one for each input of the model, in order
     #[arg(short, long = "input", value_name = "FILE", required = true)]

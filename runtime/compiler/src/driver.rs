@@ -5,6 +5,7 @@ use crate::import::{self, gguf::GgufOptions};
 use crate::ir::Op;
 use crate::ir::check::{check, check_constants};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
+use crate::kind::{FileKind, kind_of};
 use crate::limit::Limit;
 use crate::options::{Options, Patch};
 use crate::plan::Grouping;
@@ -100,6 +101,56 @@ pub fn compile_tflite_with(
 /// As [`compile_tflite`].
 pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
     import::tflite::import(bytes)
+}
+
+/// Compiles an ONNX file.
+///
+/// # Errors
+/// [`CompileError`] reports what in the file cannot be compiled and where. No bytes make it panic.
+pub fn compile_onnx(bytes: &[u8], options: &Options) -> Result<Compiled> {
+    compile_graph(import_onnx(bytes, options)?, "import", bytes, options, &mut |_, _| {})
+}
+
+/// Reads an ONNX file, as the first pass of [`compile_onnx`] does. Its images are NHWC in the graph.
+///
+/// # Errors
+/// As [`compile_onnx`].
+pub fn import_onnx(bytes: &[u8], options: &Options) -> Result<Graph> {
+    let limit = Limit::new(bytes.len() as u64, options);
+    import::onnx::import(bytes, options.folder.as_deref(), &limit)
+}
+
+/// Returns the names of the ONNX operators that can be compiled, as text: a line for each kind.
+pub fn onnx_operators() -> String {
+    import::onnx::names()
+}
+
+/// Compiles a TensorFlow Lite or ONNX file, whichever the bytes are.
+///
+/// # Errors
+/// As [`compile_tflite`] and [`compile_onnx`].
+pub fn compile_network(bytes: &[u8], options: &Options) -> Result<Compiled> {
+    compile_network_with(bytes, options, &mut |_, _| {})
+}
+
+/// [`compile_network`], showing the graph after each pass, as [`compile_tflite_with`] does.
+///
+/// # Errors
+/// As [`compile_network`].
+pub fn compile_network_with(
+    bytes: &[u8],
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+) -> Result<Compiled> {
+    compile_graph(import_network(bytes, options)?, "import", bytes, options, observer)
+}
+
+/// Reads a TensorFlow Lite or ONNX file, whichever the bytes are.
+///
+/// # Errors
+/// As [`compile_tflite`] and [`compile_onnx`].
+pub fn import_network(bytes: &[u8], options: &Options) -> Result<Graph> {
+    if kind_of(bytes) == FileKind::Onnx { import_onnx(bytes, options) } else { import_tflite(bytes) }
 }
 
 /// Compiles a graph of neutral operators, which the pass `origin` built from the file `source`.

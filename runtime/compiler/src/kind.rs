@@ -17,7 +17,7 @@ pub enum FileKind {
     Tealight,
     /// Safetensors with weights, without a network.
     Weights,
-    /// ONNX.
+    /// ONNX, which can be compiled.
     Onnx,
     /// PyTorch's `torch.save` or TorchScript: a zip of pickles, or one pickle.
     PyTorch,
@@ -68,17 +68,18 @@ pub enum FileKind {
 /// How to convert a TensorFlow model to a `.tflite` file.
 const FROM_KERAS: &str = "convert the model with tf.lite.TFLiteConverter.from_keras_model, and give the .tflite";
 const FROM_SAVED_MODEL: &str = "convert its folder with tf.lite.TFLiteConverter.from_saved_model, and give the .tflite";
-const FROM_PYTORCH: &str = "convert the model with litert-torch (litert_torch.convert), and give the .tflite";
-const READ: &str = "give a .tflite or .gguf file";
+const FROM_PYTORCH: &str = "export the model with torch.onnx.export, or convert it with litert-torch (litert_torch.convert), and give that file";
+const READ: &str = "give a .tflite, .onnx or .gguf file";
 
 impl FileKind {
     /// Returns what the user can do to get a file that can be compiled.
     pub fn way(self) -> &'static str {
         match self {
-            Self::Tflite | Self::Gguf => "compile it with `tealight compile`",
-            Self::Tealight => "run it with `tealight run`, or give the .tflite or .gguf file that it was made from",
-            Self::Weights => "it holds no network: give the .tflite or .gguf file of the network",
-            Self::Onnx => "convert it with onnx2tf, and give the .tflite",
+            Self::Tflite | Self::Gguf | Self::Onnx => "compile it with `tealight compile`",
+            Self::Tealight => {
+                "run it with `tealight run`, or give the .tflite, .onnx or .gguf file that it was made from"
+            }
+            Self::Weights => "it holds no network: give the .tflite, .onnx or .gguf file of the network",
             Self::PyTorch | Self::ExecuTorch => FROM_PYTORCH,
             Self::Keras | Self::Hdf5 => FROM_KERAS,
             Self::SavedModel => FROM_SAVED_MODEL,

@@ -1,5 +1,5 @@
-//! Compiles a trained network to a Tealight model file: a `.tflite` file (int8 or float32), or a float network that is
-//! quantized here.
+//! Compiles a trained network to a Tealight model file: a `.tflite` file (int8 or float32), an ONNX file (float32), or a
+//! float network that is quantized here.
 //!
 //! The result is one ordinary safetensors file. A session runs it in place, and its memory is planned to the byte. A
 //! compiled int8 network computes the same bytes as TensorFlow Lite Micro's reference kernels. f32 sums are added in
@@ -74,6 +74,7 @@
 //! |---|---|
 //! | the file's bytes | held once; constants are ranges of it, and equal ranges are stored once, also in the output |
 //! | tensors, nodes of a `.tflite` file | 262,144 each; more dimensions than 32 and longer names than 1 KiB are refused or cut |
+//! | messages of an ONNX file | nested up to 56 deep, and their structures in proportion to the file; external data inside of its folder, no more than its files hold |
 //! | counts and lengths in a GGUF file | the bytes that remain, before anything is allocated for them |
 //! | what is computed beforehand, tables, and constants as they are written | [`Options::max_memory`]: eight times what the network's constants take, at least 64 MiB |
 //! | passes | proportional to tensors, nodes and their inputs; weights that layers share are read once |
@@ -117,8 +118,11 @@ pub mod gguf {
     pub use crate::import::gguf::{GgufOptions, is_gguf};
 }
 
-pub use diag::{CompileError, Finding, Site, Unsupported};
-pub use driver::{Compiled, InPasses, Report, compile_tflite, compile_tflite_with, import_tflite};
+pub use diag::{CompileError, Finding, OnnxError, Site, Unsupported};
+pub use driver::{
+    Compiled, InPasses, Report, compile_network, compile_network_with, compile_onnx, compile_tflite,
+    compile_tflite_with, import_network, import_onnx, import_tflite, onnx_operators,
+};
 pub use ir::graph;
 pub use kind::{FileKind, kind_of, kind_of_folder};
 pub use lower::OPERATORS;

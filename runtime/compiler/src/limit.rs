@@ -26,7 +26,9 @@ pub(crate) const FACTOR: u64 = 8;
 /// The limit of one compilation, and the bytes counted so far.
 #[derive(Debug)]
 pub(crate) struct Limit {
-    limit: u64,
+    limit: Cell<u64>,
+    /// Whether the user has set it.
+    fixed: bool,
     made: Cell<u64>,
 }
 
@@ -34,7 +36,7 @@ impl Limit {
     /// Creates the limit for a network that holds `held` bytes.
     pub(crate) fn new(held: u64, options: &Options) -> Self {
         let limit = options.max_memory.unwrap_or(held.saturating_mul(FACTOR).max(MIN_LIMIT));
-        Self { limit, made: Cell::new(0) }
+        Self { limit: Cell::new(limit), fixed: options.max_memory.is_some(), made: Cell::new(0) }
     }
 
     /// Creates the limit for `graph` as it was read.
@@ -45,7 +47,14 @@ impl Limit {
     /// Creates the limit for the memory to run a network that holds `held` bytes.
     pub(crate) fn to_run_held(held: u64, max_memory: Option<u64>) -> Self {
         let limit = max_memory.unwrap_or(held.saturating_mul(FACTOR).max(MIN_LIMIT_TO_RUN));
-        Self { limit, made: Cell::new(0) }
+        Self { limit: Cell::new(limit), fixed: max_memory.is_some(), made: Cell::new(0) }
+    }
+
+    /// Raises the limit for `bytes` more that the network holds, in a file of data.
+    pub(crate) fn hold(&self, bytes: u64) {
+        if !self.fixed {
+            self.limit.set(self.limit.get().saturating_add(bytes.saturating_mul(FACTOR)));
+        }
     }
 
     /// Creates the limit for the memory to run `graph`.
@@ -59,8 +68,9 @@ impl Limit {
     /// They exceed what is left. Nothing has been allocated for them.
     pub(crate) fn make(&self, bytes: u64, what: impl FnOnce() -> String) -> Result<()> {
         let needed = self.made.get().saturating_add(bytes);
-        if needed > self.limit {
-            return Err(CompileError::Memory { what: what(), needed, limit: self.limit });
+        let limit = self.limit.get();
+        if needed > limit {
+            return Err(CompileError::Memory { what: what(), needed, limit });
         }
         self.made.set(needed);
         Ok(())
@@ -80,9 +90,9 @@ impl Limit {
             let (Content::Constant(bytes) | Content::State(Some(bytes))) = &base.content else { continue };
             if seen.insert(written_as(tensor, bytes)) {
                 needed = needed.saturating_add(bytes.len() as u64);
-                if needed > self.limit {
+                if needed > self.limit.get() {
                     let what = format!("the constants up to `{}`", tensor.name);
-                    return Err(CompileError::Memory { what, needed, limit: self.limit });
+                    return Err(CompileError::Memory { what, needed, limit: self.limit.get() });
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::vocabulary::Vocabulary;
 use crate::weight_type::WeightType;
+use std::path::PathBuf;
 use tealight_format::ops::BlockType;
 
 /// Which memory plans may run operators in groups.
@@ -49,6 +50,8 @@ pub struct Options {
     /// constants take, and at least 64 MiB; hostile files need more, others rarely. Calibration may use the same amount
     /// again to run the network; its default is at least 512 MiB.
     pub max_memory: Option<u64>,
+    /// The folder of an ONNX file, in which the files with its data are. Without it, such files are refused.
+    pub folder: Option<PathBuf>,
     /// Whether operators may run in groups, a few rows at a time, which takes less memory and a little more time.
     pub patch: Patch,
 }

@@ -2,7 +2,7 @@
 
 use crate::diag::Result;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
-use crate::ir::{Activation, Op, Padding, Window};
+use crate::ir::{Activation, Padding, Window};
 use crate::limit::Limit;
 use crate::options::Options;
 use tealight_format::Quantization;
@@ -78,18 +78,6 @@ impl Builder {
     pub(crate) fn output(mut self, id: TensorId) -> Graph {
         self.graph.outputs.push(id);
         self.graph
-    }
-}
-
-impl From<Op> for NodeOp {
-    fn from(op: Op) -> Self {
-        Self::Ir(op)
-    }
-}
-
-impl From<tealight_format::Operator> for NodeOp {
-    fn from(operator: tealight_format::Operator) -> Self {
-        Self::Kernel(operator)
     }
 }
 

@@ -201,7 +201,7 @@ fn reports_the_kind_of_another_file_and_how_to_convert_it() {
             "litert",
         ),
         (b"\x89HDF\r\n\x1a\n", "HDF5", "from_keras_model"),
-        (b"\x08\x08\x12\x07pytorch:\x02\x0a\0", "an ONNX model", "onnx2tf"),
+        (b"\x08\x08\x12\x07pytorch:\x02\x0a\0", "an ONNX model", "tealight compile"),
         (b"GGUF\x03\0\0\0", "a GGUF file", "tealight compile"),
         (b"\x89PNG\r\n\x1a\n", "a PNG picture", ".tflite"),
     ] {

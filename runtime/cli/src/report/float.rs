@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use tealight::{Model, OwnedSession};
 use tealight_compiler::graph::Graph;
 use tealight_compiler::quantize::{Quantize, compile_float_streams, import_float};
-use tealight_compiler::{Options, compile_tflite};
+use tealight_compiler::{Options, compile_network};
 use tealight_format::DType;
 
 /// The maximum number of inputs that layers are measured with. They are held in memory.
@@ -62,17 +62,19 @@ pub(super) struct FloatNetwork {
 }
 
 impl FloatNetwork {
-    /// Reads and compiles the `.tflite` file `path`, whose input and output must be like those of `model`.
+    /// Reads and compiles the `.tflite` or `.onnx` file `path`, whose input and output must be like those of `model`.
     ///
     /// # Errors
     /// The file cannot be read or compiled, is not a float network, exceeds `limits`, or is another network.
     pub(super) fn open(path: &Path, model: &Model<'_>, limits: &Limits) -> Result<Self> {
         let failed = || Error::new(format!("cannot compare with the float network `{}`", path.display()));
         let bytes = model_file::map(path)?.to_vec();
-        let options = Options { max_memory: limits.max_memory, ..Options::default() };
-        let graph = import_float(&bytes, &options)
-            .map_err(|error| failed().cause(error).help("give the float32 .tflite that the model was made from"))?;
-        let compiled = compile_tflite(&bytes, &options).map_err(|error| failed().cause(error))?;
+        let folder = model_file::folder(path);
+        let options = Options { max_memory: limits.max_memory, folder, ..Options::default() };
+        let graph = import_float(&bytes, &options).map_err(|error| {
+            failed().cause(error).help("give the float32 .tflite or .onnx that the model was made from")
+        })?;
+        let compiled = compile_network(&bytes, &options).map_err(|error| failed().cause(error))?;
         let float = Model::parse(&compiled.bytes).map_err(|error| failed().cause(error))?;
         limits.check(&float, limits::INFERENCE)?;
         let sizes = |model: &Model<'_>| [elements(model, model.input(0)), elements(model, model.output(0))];

@@ -37,7 +37,7 @@ use tealight_board_spec::Summary;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON)]
 pub(crate) struct Args {
-    /// A compiled model (.safetensors), or a .tflite, which is compiled in memory
+    /// A compiled model (.safetensors), or a .tflite or .onnx, which is compiled in memory
     model: PathBuf,
     /// The page to write
     #[arg(short, long, value_name = "FILE.html")]

@@ -1,8 +1,10 @@
 //! Why a network could not be compiled.
 
 mod gguf;
+mod onnx;
 
 pub use gguf::GgufError;
+pub use onnx::OnnxError;
 
 use crate::kind::FileKind;
 use std::collections::HashMap;
@@ -25,6 +27,9 @@ pub enum CompileError {
     /// A GGUF file that cannot be compiled.
     #[error(transparent)]
     Gguf(#[from] GgufError),
+    /// An ONNX file that cannot be compiled.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// An operator cannot be compiled in the form that it has there.
     #[error("{site} is not supported; accepted: {accepted}")]
     UnsupportedOperator {

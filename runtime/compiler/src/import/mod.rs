@@ -1,4 +1,5 @@
 //! Importers of model files. Each checks every index and count, and produces a graph of neutral operators.
 
 pub(crate) mod gguf;
+pub(crate) mod onnx;
 pub(crate) mod tflite;

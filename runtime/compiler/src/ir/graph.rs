@@ -391,6 +391,18 @@ impl NodeOp {
     }
 }
 
+impl From<Op> for NodeOp {
+    fn from(op: Op) -> Self {
+        Self::Ir(op)
+    }
+}
+
+impl From<Operator> for NodeOp {
+    fn from(operator: Operator) -> Self {
+        Self::Kernel(operator)
+    }
+}
+
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (title, list) in [("input", &self.inputs), ("output", &self.outputs)] {

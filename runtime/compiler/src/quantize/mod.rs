@@ -39,7 +39,7 @@ pub use report::{Choice, Layer, Report, Trial};
 pub(crate) use sharing::Int8;
 
 use crate::diag::CompileError;
-use crate::driver::{Compiled, compile_graph, compile_to_measure, import_tflite};
+use crate::driver::{Compiled, compile_graph, compile_to_measure, import_network};
 use crate::ir::graph::{Graph, TensorId};
 use crate::options::Options;
 use crate::weight_type::WeightType;
@@ -199,12 +199,13 @@ impl Quantize {
     }
 }
 
-/// Reads a float32 `.tflite` file, to be quantized. Of `options`, only [`Options::max_memory`] is used.
+/// Reads a float32 `.tflite` or ONNX file, to be quantized. Of `options`, only [`Options::max_memory`] and
+/// [`Options::folder`] are used.
 ///
 /// # Errors
 /// It is not such a file, or already computes with integers.
 pub fn import_float(bytes: &[u8], options: &Options) -> Result<Graph> {
-    network::prepare(import_tflite(bytes)?, options)
+    network::prepare(import_network(bytes, options)?, options)
 }
 
 /// Quantizes a float network to int8 and compiles it. `samples` are inputs: each holds the elements of all the

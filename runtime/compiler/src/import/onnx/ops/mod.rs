@@ -1,0 +1,293 @@
+//! ONNX's operators, one row each: the name, and how it becomes operators of the graph.
+
+mod dense;
+mod elementwise;
+mod image;
+mod movement;
+mod resize;
+
+use super::constant::{self, Constant};
+use super::network::{Network, Node, Value};
+use super::tensor::{Reader, element_type};
+use crate::diag::Result;
+use crate::ir::graph::ElementType;
+use rten_onnx::onnx::DataType;
+
+/// The values that a node computes.
+type Outputs = Result<Vec<Value>>;
+
+type Build = fn(&mut Network<'_>, &Node) -> Outputs;
+
+/// One operator.
+pub(super) struct Row {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Whether it is only computed from constants and shapes, when the network is compiled.
+    of_constants: bool,
+    build: Build,
+}
+
+impl Row {
+    const fn computed(name: &'static str, build: Build) -> Self {
+        Self { name, of_constants: false, build }
+    }
+
+    const fn constant(name: &'static str) -> Self {
+        Self { name, of_constants: true, build: constants_only }
+    }
+}
+
+/// Returns the names of the operators that are compiled, as text: a line for each kind.
+pub(crate) fn names() -> String {
+    let names = |of_constants: bool| {
+        let rows = OPERATORS.iter().filter(|row| row.of_constants == of_constants);
+        rows.map(|row| row.name).collect::<Vec<_>>().join(", ")
+    };
+    format!("float32: {}\nconstants: {}", names(false), names(true))
+}
+
+/// The operators. What is computed from constants is in [`fold`].
+pub(super) const OPERATORS: [Row; 95] = [
+    Row::computed("Abs", elementwise::unary),
+    Row::computed("Add", elementwise::binary),
+    Row::computed("AveragePool", image::pool),
+    Row::computed("BatchNormalization", image::batch_normalization),
+    Row::computed("Cast", cast),
+    Row::computed("CastLike", cast),
+    Row::computed("Celu", elementwise::composed),
+    Row::computed("Clip", elementwise::clip),
+    Row::computed("Concat", movement::concat),
+    Row::computed("Conv", image::conv),
+    Row::computed("ConvTranspose", image::conv_transpose),
+    Row::computed("Cos", elementwise::unary),
+    Row::computed("DepthToSpace", movement::blocks),
+    Row::computed("Div", elementwise::binary),
+    Row::computed("Dropout", elementwise::identity),
+    Row::computed("Elu", elementwise::unary),
+    Row::computed("Erf", elementwise::unary),
+    Row::computed("Exp", elementwise::unary),
+    Row::computed("Expand", movement::expand),
+    Row::computed("Flatten", movement::reshape),
+    Row::computed("Gather", movement::gather),
+    Row::computed("Gelu", elementwise::unary),
+    Row::computed("Gemm", dense::gemm),
+    Row::computed("GlobalAveragePool", dense::global_pool),
+    Row::computed("GlobalMaxPool", dense::global_pool),
+    Row::computed("HardSigmoid", elementwise::hard_sigmoid),
+    Row::computed("HardSwish", elementwise::unary),
+    Row::computed("Identity", elementwise::identity),
+    Row::computed("InstanceNormalization", dense::instance_normalization),
+    Row::computed("LayerNormalization", dense::layer_normalization),
+    Row::computed("LeakyRelu", elementwise::unary),
+    Row::computed("Log", elementwise::unary),
+    Row::computed("LogSoftmax", dense::softmax),
+    Row::computed("MatMul", dense::mat_mul),
+    Row::computed("Max", elementwise::variadic),
+    Row::computed("MaxPool", image::pool),
+    Row::computed("Mean", elementwise::variadic),
+    Row::computed("Min", elementwise::variadic),
+    Row::computed("Mish", elementwise::composed),
+    Row::computed("Mul", elementwise::binary),
+    Row::computed("Neg", elementwise::unary),
+    Row::computed("PRelu", elementwise::binary),
+    Row::computed("Pad", movement::pad),
+    Row::computed("Pow", elementwise::binary),
+    Row::computed("Reciprocal", elementwise::unary),
+    Row::computed("ReduceL1", dense::reduction),
+    Row::computed("ReduceL2", dense::reduction),
+    Row::computed("ReduceLogSum", dense::reduction),
+    Row::computed("ReduceLogSumExp", dense::reduction),
+    Row::computed("ReduceMax", dense::reduction),
+    Row::computed("ReduceMean", dense::reduction),
+    Row::computed("ReduceMin", dense::reduction),
+    Row::computed("ReduceSum", dense::reduction),
+    Row::computed("ReduceSumSquare", dense::reduction),
+    Row::computed("Relu", elementwise::unary),
+    Row::computed("Reshape", movement::reshape),
+    Row::computed("Resize", resize::resize),
+    Row::computed("Selu", elementwise::composed),
+    Row::computed("Sigmoid", elementwise::unary),
+    Row::computed("Sin", elementwise::unary),
+    Row::computed("Slice", movement::slice),
+    Row::computed("Softmax", dense::softmax),
+    Row::computed("Softplus", elementwise::unary),
+    Row::computed("Softsign", elementwise::composed),
+    Row::computed("SpaceToDepth", movement::blocks),
+    Row::computed("Split", movement::split),
+    Row::computed("Sqrt", elementwise::unary),
+    Row::computed("Squeeze", movement::reshape),
+    Row::computed("Sub", elementwise::binary),
+    Row::computed("Sum", elementwise::variadic),
+    Row::computed("Tanh", elementwise::unary),
+    Row::computed("Tile", movement::expand),
+    Row::computed("Transpose", movement::transpose),
+    Row::computed("Unsqueeze", movement::reshape),
+    Row::computed("Upsample", resize::resize),
+    Row::constant("And"),
+    Row::constant("Ceil"),
+    Row::constant("Constant"),
+    Row::constant("ConstantOfShape"),
+    Row::constant("Equal"),
+    Row::constant("Floor"),
+    Row::constant("Greater"),
+    Row::constant("GreaterOrEqual"),
+    Row::constant("If"),
+    Row::constant("Less"),
+    Row::constant("LessOrEqual"),
+    Row::constant("Mod"),
+    Row::constant("Not"),
+    Row::constant("Or"),
+    Row::constant("Range"),
+    Row { of_constants: true, ..Row::computed("ReduceProd", dense::reduction) },
+    Row::constant("Round"),
+    Row::constant("Shape"),
+    Row::constant("Size"),
+    Row::constant("Where"),
+];
+
+/// Returns the row of an operator.
+pub(super) fn row(name: &str) -> Option<&'static Row> {
+    OPERATORS.iter().find(|row| row.name == name)
+}
+
+/// Compiles a node: computes it, if that is possible, or adds it to the graph.
+pub(super) fn compile(n: &mut Network<'_>, reader: &mut Reader<'_>, node: &Node, row: &Row) -> Outputs {
+    if let Some(constant) = fold(n, reader, node)? {
+        return Ok(vec![Value::Constant(constant)]);
+    }
+    let integers = |value: &Value| matches!(value, Value::Constant(constant) if constant.dtype != ElementType::F32);
+    let moves = ["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Identity", "Dropout"];
+    let of_constants = node.inputs.iter().flatten().all(|value| matches!(value, Value::Constant(_)));
+    // Shapes that are not computed would be of no use in the graph.
+    if of_constants
+        && !node.inputs.is_empty()
+        && !moves.contains(&node.op.as_str())
+        && node.inputs.iter().flatten().any(integers)
+        && !row.name.starts_with("Reduce")
+    {
+        return Err(n.refuse("another form where all inputs are constants"));
+    }
+    (row.build)(n, node)
+}
+
+fn constants_only(n: &mut Network<'_>, _: &Node) -> Outputs {
+    Err(n.refuse("constant inputs (it is computed when the network is compiled)"))
+}
+
+/// Conversions between floating-point types: all of them are computed in float32.
+fn cast(n: &mut Network<'_>, node: &Node) -> Outputs {
+    let value = n.input(node, 0)?;
+    let to = match node.op.as_str() {
+        "Cast" => element_type(DataType(i32::try_from(node.int("to", 0)).unwrap_or(0))),
+        _ => match n.input(node, 1)? {
+            Value::Constant(constant) => Some(constant.dtype),
+            _ => Some(ElementType::F32),
+        },
+    };
+    match (to, value) {
+        (Some(ElementType::F32), Value::Stored(stored)) if n.graph.tensors[stored.id].dtype == ElementType::F32 => {
+            Ok(vec![value.clone()])
+        }
+        _ => Err(n.refuse("float types, or constants")),
+    }
+}
+
+/// Computes a node of which all that it needs is known; `None` if it must run, or cannot be computed.
+fn fold(n: &mut Network<'_>, reader: &mut Reader<'_>, node: &Node) -> Result<Option<Constant>> {
+    match node.op.as_str() {
+        "Constant" => return constant_of(n, reader, node).map(Some),
+        "Shape" | "Size" => {
+            let shape: Vec<i64> = n.shape(n.input(node, 0)?).into_iter().map(i64::from).collect();
+            let rank = shape.len() as i64;
+            if node.op == "Size" {
+                let size = shape.iter().try_fold(1i64, |n, &dim| n.checked_mul(dim));
+                let size = size.ok_or_else(|| n.invalid("its input is too large"))?;
+                return Ok(Some(Constant::list(&[size]).reshaped(Vec::new())));
+            }
+            let at = |index: i64| (if index < 0 { index.saturating_add(rank) } else { index }).clamp(0, rank) as usize;
+            let (start, end) = (at(node.int("start", 0)), at(node.int("end", rank)));
+            return Ok(Some(Constant::list(shape.get(start..end).unwrap_or_default())));
+        }
+        _ => {}
+    }
+    let inputs: Option<Vec<&Constant>> = node
+        .inputs
+        .iter()
+        .map(|value| match value {
+            Some(Value::Constant(constant)) => Some(constant),
+            _ => None,
+        })
+        .collect();
+    let Some(inputs) = inputs.filter(|inputs| !inputs.is_empty()) else { return Ok(None) };
+    if inputs.iter().any(|constant| constant.elements() > constant::MAX_ELEMENTS) {
+        return Ok(None);
+    }
+    n.make(inputs.iter().map(|constant| constant.bytes.len()).sum())?;
+    let rank = inputs[0].shape.len();
+    let along = |default: i64| movement::axis(n, node.int("axis", default), rank);
+    let result = match (node.op.as_str(), &inputs[..]) {
+        ("Cast", &[input]) => {
+            let to = element_type(DataType(i32::try_from(node.int("to", 0)).unwrap_or(0)));
+            to.and_then(|to| constant::cast(input, to))
+        }
+        ("CastLike", &[input, like]) => constant::cast(input, like.dtype),
+        ("Concat", parts) => constant::concat(parts, along(0)?),
+        ("Gather", &[input, indices]) => constant::gather(input, indices, along(0)?),
+        ("Where", &[condition, a, b]) => constant::select(condition, a, b),
+        ("Range", &[start, limit, delta]) => constant::range(start, limit, delta),
+        ("Expand", &[input, shape]) => {
+            let dims = shape.as_ints().unwrap_or_default();
+            let dims: Option<Vec<u32>> = dims.iter().map(|&dim| u32::try_from(dim).ok()).collect();
+            let shape = dims.and_then(|dims| constant::broadcast_shape(&input.shape, &dims));
+            shape.and_then(|shape| input.broadcast(&shape))
+        }
+        ("ConstantOfShape", &[shape]) => {
+            let dims = shape.as_ints().unwrap_or_default();
+            let dims: Option<Vec<u32>> = dims.iter().map(|&dim| u32::try_from(dim).ok()).collect();
+            let value = node.attribute("value").and_then(|attribute| attribute.t.clone());
+            let value = match value {
+                Some(tensor) => reader.read(tensor, "value")?,
+                None => Constant::floats(&[1], &[0.0]),
+            };
+            dims.and_then(|dims| value.reshaped(Vec::new()).broadcast(&dims))
+        }
+        // The sign of the dividend, as C does.
+        ("Mod", &[a, b]) if node.int("fmod", 0) != 0 => constant::binary("Fmod", a, b),
+        (op, &[a, b]) => constant::binary(op, a, b),
+        (op, &[a]) => constant::unary(op, a),
+        _ => None,
+    };
+    if let Some(result) = &result {
+        n.make(result.bytes.len())?;
+    }
+    Ok(result)
+}
+
+/// Returns the value of a Constant node.
+fn constant_of(n: &Network<'_>, reader: &mut Reader<'_>, node: &Node) -> Result<Constant> {
+    let Some(attribute) = node.attributes.first() else { return Err(n.invalid("it has no value")) };
+    let name = node.outputs.first().map_or("", String::as_str);
+    Ok(match attribute.name.as_deref().unwrap_or_default() {
+        "value" => match attribute.t.clone() {
+            Some(tensor) => reader.read(tensor, name)?,
+            None => return Err(n.invalid("it has no value")),
+        },
+        "value_float" => Constant::floats(&[], &[attribute.f.unwrap_or(0.0)]),
+        "value_floats" => Constant::floats(&[attribute.floats.len() as u32], &attribute.floats),
+        "value_int" => Constant::list(&[attribute.i.unwrap_or(0)]).reshaped(Vec::new()),
+        "value_ints" => Constant::list(&attribute.ints),
+        other => return Err(n.refuse(format!("a dense tensor or numbers, not `{other}`"))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPERATORS;
+    use std::collections::HashSet;
+
+    #[test]
+    fn an_operator_has_one_row() {
+        let names: HashSet<_> = OPERATORS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), OPERATORS.len());
+    }
+}

@@ -1,0 +1,318 @@
+//! ONNX networks compute what ONNX Runtime computes, in the layout that the notes state, and what cannot be compiled is
+//! refused by name.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use tealight::OwnedSession;
+use tealight_compiler::quantize::{Quantize, compile_float, import_float};
+use tealight_compiler::{CompileError, Compiled, Options, compile_onnx};
+use tealight_format::Model;
+use tealight_testing::rng::Rng;
+
+#[global_allocator]
+static PEAK: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
+/// How far an output may be from ONNX Runtime's, relative to the largest of the tensor. Both add the products of a sum in
+/// an order of their own, and batch normalization is folded into weights.
+const TOLERANCE: f32 = 2e-5;
+
+/// A tensor of the golden file: its shape and elements.
+type Tensor = (Vec<usize>, Vec<f32>);
+
+/// A network: its name, its file, and recorded inputs and outputs.
+type Case = (String, Vec<u8>, Vec<Tensor>, Vec<Tensor>);
+
+/// The networks, with their inputs and outputs.
+fn cases() -> Vec<Case> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/onnx.safetensors");
+    let bytes = std::fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let names: BTreeSet<String> = file.names().iter().map(|name| name.split('/').next().unwrap().to_string()).collect();
+    let list = |case: &str, kind: &str| -> Vec<Tensor> {
+        (0..)
+            .map_while(|k| file.tensor(&format!("{case}/{kind}.{k}.0")).ok())
+            .map(|tensor| {
+                let floats = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+                (tensor.shape().to_vec(), floats.collect())
+            })
+            .collect()
+    };
+    let case = |name: String| {
+        let model = file.tensor(&format!("{name}/model")).unwrap().data().to_vec();
+        let (inputs, outputs) = (list(&name, "input"), list(&name, "output"));
+        (name, model, inputs, outputs)
+    };
+    let cases: Vec<_> = names.into_iter().map(case).collect();
+    assert!(cases.len() >= 8 && cases.iter().all(|(_, _, inputs, outputs)| !inputs.is_empty() && !outputs.is_empty()));
+    cases
+}
+
+/// Returns the elements of a tensor of the file in the layout of the model, whose shape is `shape`.
+fn laid_out((from, values): &Tensor, shape: &[usize]) -> Vec<f32> {
+    if from == shape {
+        return values.clone();
+    }
+    let &[n, c, h, w] = &from[..] else { panic!("{from:?} is not {shape:?}") };
+    assert_eq!(shape, [n, h, w, c]);
+    let mut result = Vec::new();
+    for n in 0..n {
+        for pixel in 0..h * w {
+            result.extend((0..c).map(|channel| values[(n * c + channel) * h * w + pixel]));
+        }
+    }
+    result
+}
+
+/// Returns the outputs of a model file on inputs in the layout of the ONNX file, and those expected in its own layout.
+fn run(file: &[u8], inputs: &[Tensor], expected: &[Tensor]) -> Vec<(Vec<f32>, Vec<f32>)> {
+    let model = Model::parse(file).unwrap();
+    let dims = |value: tealight_format::Value| -> Vec<usize> {
+        (0..value.shape.rank()).map(|i| value.shape.dim(i) as usize).collect()
+    };
+    let mut session = OwnedSession::from_bytes(file).unwrap();
+    for (k, input) in inputs.iter().enumerate() {
+        let bytes: Vec<u8> = laid_out(input, &dims(model.input_value(k).unwrap()))
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        session.input(k).unwrap().copy_from_bytes(&bytes).unwrap();
+    }
+    session.run();
+    let output = |(k, wanted): (usize, &Tensor)| {
+        let found = session.output(k).unwrap().as_bytes().chunks_exact(4);
+        let found = found.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        (found, laid_out(wanted, &dims(model.output_value(k).unwrap())))
+    };
+    expected.iter().enumerate().map(output).collect()
+}
+
+fn compile(name: &str, model: &[u8]) -> Compiled {
+    compile_onnx(model, &Options::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn networks_compute_what_onnx_runtime_computes() {
+    for (name, model, inputs, outputs) in cases() {
+        let compiled = compile(&name, &model);
+        println!("{name}: {:?}", compiled.report.notes);
+        for (k, (found, wanted)) in run(&compiled.bytes, &inputs, &outputs).into_iter().enumerate() {
+            assert_eq!(found.len(), wanted.len(), "{name}");
+            let largest = wanted.iter().fold(0f32, |most, x| most.max(x.abs()));
+            let apart = found.iter().zip(&wanted).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            println!("{name} output {k}: {:.2e} of the largest", apart / largest);
+            let is_near = found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() <= TOLERANCE * largest);
+            assert!(is_near, "{name} output {k}: {found:?} instead of {wanted:?}");
+        }
+    }
+}
+
+/// Builds protocol messages: a field of bytes.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2];
+    let mut len = content.len();
+    while len > 0x7f {
+        bytes.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    bytes.push(len as u8);
+    [bytes, content.to_vec()].concat()
+}
+
+/// Builds a field of a number below 128.
+fn number(field: u8, value: u8) -> Vec<u8> {
+    vec![field << 3, value]
+}
+
+fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let inputs = inputs.iter().flat_map(|name| field(1, name.as_bytes()));
+    let attributes = attributes.iter().flat_map(|attribute| field(5, attribute));
+    field(
+        1,
+        &inputs.chain(field(2, output.as_bytes())).chain(field(4, op.as_bytes())).chain(attributes).collect::<Vec<_>>(),
+    )
+}
+
+/// Builds the description of an input or output of float32; a dimension of 0 is dynamic, with a name of its own.
+fn info(name: &str, dims: &[u8]) -> Vec<u8> {
+    let dim = |(i, &dim): (usize, &u8)| {
+        field(1, &if dim == 0 { field(2, format!("d{i}").as_bytes()) } else { number(1, dim) })
+    };
+    let shape: Vec<u8> = dims.iter().enumerate().flat_map(dim).collect();
+    [field(1, name.as_bytes()), field(2, &field(1, &[number(1, 1), field(2, &shape)].concat()))].concat()
+}
+
+/// Builds a network of these nodes and constants, from `x` to `y`.
+fn model(opset: u8, input: &[u8], nodes: &[Vec<u8>], constants: &[Vec<u8>]) -> Vec<u8> {
+    let constants = constants.iter().flat_map(|constant| field(5, constant)).collect();
+    let graph = [nodes.concat(), constants, field(11, &info("x", input)), field(12, &field(1, b"y"))].concat();
+    [number(1, 8), field(2, b"test"), field(7, &graph), field(8, &number(2, opset))].concat()
+}
+
+/// A constant `w` whose data lie in another file.
+fn external(location: &str) -> Vec<u8> {
+    let entry = |key: &str, value: &str| field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
+    [number(1, 2), number(2, 1), field(8, b"w"), entry("location", location), entry("length", "8"), number(14, 1)]
+        .concat()
+}
+
+fn error(model: &[u8]) -> String {
+    compile_onnx(model, &Options::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn all_that_is_not_supported_is_reported_at_once() {
+    let nodes = [
+        node("NonMaxSuppression", &["x"], "a", &[]),
+        node("Einsum", &["x"], "b", &[]),
+        node("Einsum", &["b"], "c", &[]),
+        node("Pad", &["x", "x"], "d", &[[field(1, b"mode"), field(4, b"reflect")].concat()]),
+        node("Add", &["a", "c"], "e", &[]),
+        node("Sum", &["e", "d"], "y", &[]),
+        node("LSTM", &["x"], "unread", &[]),
+    ];
+    let text = error(&model(13, &[1, 4], &nodes, &[]));
+    for part in
+        ["4 nodes cannot be compiled", "NonMaxSuppression (node 0)", "Einsum (2 times, first at node 1)", "`reflect`"]
+    {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert!(!text.contains("Add") && !text.contains("LSTM"), "{text}");
+}
+
+#[test]
+fn operators_of_other_domains_and_versions_are_refused_by_name() {
+    let relu = |opset| model(opset, &[1, 4], &[node("Relu", &["x"], "y", &[])], &[]);
+    assert!(compile_onnx(&relu(13), &Options::default()).is_ok());
+    for opset in [6, 23] {
+        assert!(error(&relu(opset)).contains(&format!("version {opset} of ONNX's operators; versions 7 to 22")));
+    }
+    let inner = [field(1, b"x"), field(2, b"y"), field(4, b"FusedMatMul"), field(7, b"com.microsoft")].concat();
+    let text = error(&model(13, &[1, 4], &[field(1, &inner)], &[]));
+    assert!(text.contains("node 0 (com.microsoft.FusedMatMul) is not supported"), "{text}");
+    let function = [relu(13), vec![0xca, 1, 0]].concat();
+    assert!(error(&function).contains("local functions"));
+}
+
+#[test]
+fn dynamic_dimensions_other_than_a_batch_are_refused() {
+    let relu = |dims: &[u8]| model(13, dims, &[node("Relu", &["x"], "y", &[])], &[]);
+    let compiled = compile_onnx(&relu(&[0, 4]), &Options::default()).unwrap();
+    assert_eq!(compiled.report.notes, ["the batch of `x` [-1, 4] is dynamic; compiled for a batch of 1"]);
+    assert!(error(&relu(&[0, 0, 4])).contains("dimension 1 of tensor `x` [-1, -1, 4] is dynamic"));
+    assert!(error(&relu(&[0])).contains("dimension 0 of tensor `x` [-1] is dynamic"));
+}
+
+#[test]
+fn external_data_are_read_inside_the_folder_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("model");
+    std::fs::create_dir(&inside).unwrap();
+    let bytes: Vec<u8> = [2.0f32, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(inside.join("w.bin"), &bytes).unwrap();
+    std::fs::write(folder.path().join("secret"), &bytes).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder.path().join("secret"), inside.join("link")).unwrap();
+    let with = |location: &str, folder: Option<&std::path::Path>| {
+        let model = model(13, &[1, 2], &[node("Mul", &["x", "w"], "y", &[])], &[external(location)]);
+        compile_onnx(&model, &Options { folder: folder.map(Into::into), ..Options::default() })
+    };
+    assert!(with("w.bin", Some(&inside)).is_ok());
+    assert!(with("w.bin", None).unwrap_err().to_string().contains("give the path of its file"));
+    let absolute = inside.join("w.bin").display().to_string();
+    for location in [
+        "../secret",
+        "./../secret",
+        &absolute,
+        "",
+        "missing",
+        #[cfg(unix)]
+        "link",
+    ] {
+        let text = with(location, Some(&inside)).unwrap_err().to_string();
+        assert!(text.contains("the constant `w`"), "{location}: {text}");
+    }
+}
+
+#[test]
+fn a_calibrated_network_is_int8_and_near_the_float_one() {
+    let (_, model, inputs, outputs) = cases().into_iter().find(|case| case.0 == "convolutional").unwrap();
+    let network = import_float(&model, &Options::default()).unwrap();
+    let shape: Vec<usize> = network.tensors[network.inputs[0]].shape.iter().map(|&dim| dim as usize).collect();
+    let sample = laid_out(&inputs[0], &shape);
+    let samples: Vec<Vec<f32>> =
+        (0..8).map(|k| (0..sample.len()).map(|i| sample[(i * (k + 1) + k) % sample.len()]).collect()).collect();
+    let samples: Vec<Vec<f32>> = samples.into_iter().chain([sample]).collect();
+    let quantize = Quantize { float_io: true, ..Quantize::default() };
+    let (compiled, report) = compile_float(&network, &samples, &quantize, &model, &Options::default()).unwrap();
+    let (found, wanted) = run(&compiled.bytes, &inputs, &outputs).swap_remove(0);
+    let apart = found.iter().zip(&wanted).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(apart < 0.03, "{found:?} instead of {wanted:?}");
+    assert!(report.agreement.is_some_and(|share| share > 0.8), "{:?}", report.agreement);
+    let plain = compile("convolutional", &model);
+    assert!(compiled.report.weights_bytes * 2 < plain.report.weights_bytes, "the weights are not int8");
+}
+
+#[test]
+fn damaged_and_cut_off_files_end_in_a_result() {
+    let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    println!("seed {seed}");
+    let mut random = Rng(seed);
+    let (mut taken, mut refused) = (0usize, 0usize);
+    let mut check = |bytes: &[u8]| match compile_onnx(bytes, &Options::default()) {
+        Ok(_) => taken += 1,
+        Err(CompileError::Internal(what)) => panic!("{what}"),
+        Err(_) => refused += 1,
+    };
+    for (_, model, ..) in cases() {
+        for len in (0..model.len()).step_by(if rounds > 1000 { 1 } else { 11 }) {
+            check(&model[..len]);
+        }
+        for _ in 0..rounds {
+            let mut bytes = model.clone();
+            for _ in 0..1 + random.index(4) {
+                let at = random.index(bytes.len());
+                bytes[at] = match random.index(4) {
+                    0 => 0,
+                    1 => 0xff,
+                    2 => bytes[at] ^ (1 << random.index(8)),
+                    _ => random.index(256) as u8,
+                };
+            }
+            check(&bytes);
+        }
+    }
+    // Every byte of a short file.
+    let short = model(13, &[1, 2], &[node("Relu", &["x"], "y", &[])], &[]);
+    for len in 0..short.len() {
+        check(&short[..len]);
+    }
+    println!("{taken} taken, {refused} refused");
+    assert!(taken > 0 && refused > 0);
+}
+
+#[test]
+fn a_small_file_takes_little_memory() {
+    let tile = |count: u8| {
+        let shape = [
+            number(1, 2),
+            number(2, 7),
+            field(8, b"s"),
+            field(9, &[[0xff, 0xff, 0xff, count], [0; 4]].concat().repeat(2)),
+        ];
+        model(
+            13,
+            &[1, 4],
+            &[node("ConstantOfShape", &["s"], "c", &[]), node("Add", &["x", "c"], "y", &[])],
+            &[shape.concat()],
+        )
+    };
+    let nodes = model(13, &[1, 4], &[[0x0a, 0].repeat(1 << 20)], &[]);
+    PEAK.reset_peak_usage();
+    let before = PEAK.current_usage();
+    for file in [tile(1), tile(0x7f), nodes] {
+        error(&file);
+    }
+    let used = PEAK.peak_usage() - before;
+    assert!(used < 256 << 20, "{used} bytes");
+}

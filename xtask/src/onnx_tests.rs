@@ -1,0 +1,275 @@
+//! `cargo xtask onnx-tests`: runs ONNX's own node tests, and counts what becomes of them.
+//!
+//! The tests are those of Debian's package `libonnx-testdata`: a folder each, with a network of one node and recorded
+//! inputs and outputs. Many give as an input what networks have as a constant (a shape, axes, weights). A test that is
+//! refused as it is, is therefore tried again with its integer inputs as constants, then with all inputs but the first as
+//! constants.
+
+use anyhow::{Context, Result, bail};
+use rten_onnx::onnx::{DataType, ModelProto, TensorProto};
+use rten_onnx::protobuf::{DecodeMessage, ValueReader};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use tealight::OwnedSession;
+use tealight_compiler::{CompileError, Compiled, OnnxError, Options, compile_onnx};
+use tealight_format::{DType, Model, Value};
+use tealight_kernels::float::f16;
+
+/// Where Debian's package has the tests.
+const FOLDER: &str = "/usr/share/libonnx-testdata/data/node";
+
+/// How far an element may be from the recorded one, relative to it and to 1: what ONNX's own runner allows.
+const TOLERANCE: f32 = 1e-3;
+
+/// The options of the command.
+#[derive(Debug, clap::Args)]
+pub struct OnnxTestsArgs {
+    /// The folder with the tests
+    #[arg(default_value = FOLDER)]
+    folder: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of the tests.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    tests: usize,
+    passed: usize,
+    /// Of these, those with inputs that were made constants.
+    passed_with_constants: usize,
+    /// The refused ones, by reason.
+    refused: BTreeMap<String, Vec<String>>,
+    /// Those with a wrong result.
+    wrong: BTreeMap<String, String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There are no tests, or one of them has a wrong result.
+pub fn run(args: &OnnxTestsArgs) -> Result<()> {
+    let entries = std::fs::read_dir(&args.folder).with_context(|| {
+        format!("cannot read `{}`; `apt-get install libonnx-testdata` has the tests", args.folder.display())
+    })?;
+    let mut folders: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    folders.retain(|folder| folder.join("model.onnx").exists());
+    folders.sort();
+    let mut summary = Summary { tests: folders.len(), ..Summary::default() };
+    for folder in &folders {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match test(folder).with_context(|| name.clone())? {
+            Outcome::Passed { constants } => {
+                summary.passed += 1;
+                summary.passed_with_constants += usize::from(constants);
+            }
+            Outcome::Refused(reason) => summary.refused.entry(reason).or_default().push(name),
+            Outcome::Wrong(what) => _ = summary.wrong.insert(name, what),
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+    } else {
+        let refused: usize = summary.refused.values().map(Vec::len).sum();
+        println!(
+            "{} tests: {} passed ({} with inputs as constants), {refused} refused, {} wrong",
+            summary.tests,
+            summary.passed,
+            summary.passed_with_constants,
+            summary.wrong.len()
+        );
+        let mut reasons: Vec<_> = summary.refused.iter().collect();
+        reasons.sort_by_key(|(_, tests)| std::cmp::Reverse(tests.len()));
+        for (reason, tests) in reasons {
+            println!("{:5}  {reason} ({})", tests.len(), tests[0]);
+        }
+        for (name, what) in &summary.wrong {
+            println!("wrong: {name}: {what}");
+        }
+    }
+    if summary.tests == 0 || !summary.wrong.is_empty() {
+        bail!("{} of {} tests have wrong results", summary.wrong.len(), summary.tests);
+    }
+    Ok(())
+}
+
+enum Outcome {
+    Passed { constants: bool },
+    Refused(String),
+    Wrong(String),
+}
+
+/// Reads the tensors `kind` of a test.
+fn tensors(folder: &Path, kind: &str) -> Result<Vec<TensorProto>> {
+    let mut list = Vec::new();
+    for k in 0.. {
+        let path = folder.join(format!("test_data_set_0/{kind}_{k}.pb"));
+        if !path.exists() {
+            break;
+        }
+        list.push(
+            TensorProto::decode(ValueReader::from_buf(std::fs::read(path)?))
+                .map_err(|error| anyhow::anyhow!("{error}"))?,
+        );
+    }
+    Ok(list)
+}
+
+fn test(folder: &Path) -> Result<Outcome> {
+    let bytes = std::fs::read(folder.join("model.onnx"))?;
+    let Ok(inputs) = tensors(folder, "input") else { return Ok(Outcome::Refused("inputs that are no tensors".into())) };
+    let Ok(outputs) = tensors(folder, "output") else {
+        return Ok(Outcome::Refused("outputs that are no tensors".into()));
+    };
+    let is_float = |tensor: &TensorProto| tensor.data_type == Some(DataType::FLOAT);
+    let all: HashSet<usize> = (0..inputs.len()).collect();
+    let trials = [
+        HashSet::new(),
+        all.iter().copied().filter(|&k| !is_float(&inputs[k])).collect(),
+        all.iter().copied().filter(|&k| k > 0 || !is_float(&inputs[k])).collect(),
+    ];
+    let mut refused = None;
+    for constants in trials {
+        let bytes = if constants.is_empty() { bytes.clone() } else { with_constants(&bytes, &inputs, &constants)? };
+        let compiled = match compile_onnx(&bytes, &Options::default()) {
+            Ok(compiled) => compiled,
+            Err(CompileError::Internal(what)) => return Ok(Outcome::Wrong(what)),
+            Err(error) => {
+                refused.get_or_insert(reason(&error));
+                continue;
+            }
+        };
+        let inputs: Vec<&TensorProto> =
+            inputs.iter().enumerate().filter(|(k, _)| !constants.contains(k)).map(|(_, input)| input).collect();
+        return Ok(match compare(&compiled, &inputs, &outputs) {
+            Ok(()) => Outcome::Passed { constants: !constants.is_empty() },
+            Err(what) => Outcome::Wrong(what),
+        });
+    }
+    Ok(Outcome::Refused(refused.unwrap_or_default()))
+}
+
+/// Returns the reason of a refusal without what belongs to the single test.
+fn reason(error: &CompileError) -> String {
+    let text = error.to_string();
+    match error {
+        CompileError::UnsupportedOperator { .. } | CompileError::InvalidModel { .. } => {
+            text.split_once(" (").map_or(text.clone(), |(_, rest)| rest.replacen(')', "", 1))
+        }
+        // The name of the input does not matter.
+        CompileError::Onnx(OnnxError::Interface { what, .. }) => format!("an input or output that {what}"),
+        _ => text,
+    }
+}
+
+/// Returns the network with some inputs as constants.
+fn with_constants(bytes: &[u8], inputs: &[TensorProto], constants: &HashSet<usize>) -> Result<Vec<u8>> {
+    let wrong = |error| anyhow::anyhow!("{error}");
+    let mut model = ModelProto::parse_buf(bytes).map_err(wrong)?;
+    if let Some(graph) = &mut model.graph {
+        for &k in constants {
+            let name = graph.input.get(k).and_then(|input| input.name.clone());
+            graph.initializer.push(TensorProto { name, ..inputs[k].clone() });
+        }
+        let mut k = 0;
+        graph.input.retain(|_| {
+            k += 1;
+            !constants.contains(&(k - 1))
+        });
+    }
+    model.write_buf().map_err(wrong)
+}
+
+/// Returns the little-endian bytes of a tensor, of the types that models have: half precision becomes float32, and int64
+/// int32.
+fn bytes_of(tensor: &TensorProto) -> Vec<u8> {
+    let raw = |bytes: &[u8]| -> Vec<u8> {
+        match tensor.data_type {
+            Some(DataType::FLOAT16) => {
+                bytes.as_chunks().0.iter().flat_map(|half| f16::from_le_bytes(*half).to_f32().to_le_bytes()).collect()
+            }
+            Some(DataType::INT64) => {
+                bytes.as_chunks::<8>().0.iter().flat_map(|long| [long[0], long[1], long[2], long[3]]).collect()
+            }
+            _ => bytes.to_vec(),
+        }
+    };
+    match &tensor.raw_data {
+        Some(bytes) => raw(&bytes.borrow()),
+        None if !tensor.float_data.is_empty() => {
+            tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect()
+        }
+        None if tensor.data_type == Some(DataType::FLOAT16) => {
+            raw(&tensor.int32_data.iter().flat_map(|word| (*word as u16).to_le_bytes()).collect::<Vec<_>>())
+        }
+        None => tensor.int32_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    }
+}
+
+/// Returns the bytes of an ONNX tensor in the layout of the model: NCHW becomes NHWC.
+fn laid_out(tensor: &TensorProto, value: Value) -> Option<Vec<u8>> {
+    let bytes = bytes_of(tensor);
+    let dims: Vec<usize> = (0..value.shape.rank()).map(|i| value.shape.dim(i) as usize).collect();
+    let from: Vec<usize> = tensor.dims.iter().map(|&dim| dim as usize).collect();
+    let item = bytes.len().checked_div(dims.iter().product())?;
+    if from == dims {
+        return Some(bytes);
+    }
+    let &[n, c, h, w] = &from[..] else { return None };
+    if dims != [n, h, w, c] {
+        return None;
+    }
+    let mut result = Vec::new();
+    for n in 0..n {
+        for pixel in 0..h * w {
+            for c in (0..c).map(|channel| (n * c + channel) * h * w + pixel) {
+                result.extend_from_slice(bytes.get(c * item..(c + 1) * item)?);
+            }
+        }
+    }
+    Some(result)
+}
+
+/// Runs a model and compares its outputs.
+fn compare(compiled: &Compiled, inputs: &[&TensorProto], outputs: &[TensorProto]) -> Result<(), String> {
+    let model = Model::parse(&compiled.bytes).map_err(|error| error.to_string())?;
+    let mut session = OwnedSession::from_bytes(&compiled.bytes).map_err(|error| error.to_string())?;
+    for (k, input) in inputs.iter().enumerate() {
+        let value = model.input_value(k).ok_or("it has fewer inputs")?;
+        let bytes = laid_out(input, value).ok_or("an input has another shape")?;
+        let mut slot = session.input(k).ok_or("it has fewer inputs")?;
+        slot.copy_from_bytes(&bytes).map_err(|error| error.to_string())?;
+    }
+    session.run();
+    for (k, output) in outputs.iter().enumerate().take(model.output_count()) {
+        let value = model.output_value(k).ok_or("it has fewer outputs")?;
+        let wanted = laid_out(output, value).ok_or("an output has another shape")?;
+        let found = session.output(k).ok_or("it has fewer outputs")?.as_bytes().to_vec();
+        if !value.dtype.is(DType::F32) {
+            if found != wanted {
+                return Err(format!("output {k} differs"));
+            }
+            continue;
+        }
+        let floats = |bytes: &[u8]| -> Vec<f32> {
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        };
+        let (found, wanted) = (floats(&found), floats(&wanted));
+        let is_near = |a: f32, b: f32| {
+            a.to_bits() == b.to_bits()
+                || a == b
+                || (a.is_nan() && b.is_nan())
+                || (a - b).abs() <= TOLERANCE * b.abs() + 1e-5
+        };
+        let far = found.iter().zip(&wanted).position(|(&a, &b)| !is_near(a, b));
+        if found.len() != wanted.len() {
+            return Err(format!("output {k} has {} elements instead of {}", found.len(), wanted.len()));
+        }
+        if let Some(i) = far {
+            return Err(format!("output {k} is {} instead of {} at element {i}", found[i], wanted[i]));
+        }
+    }
+    Ok(())
+}

@@ -145,6 +145,10 @@ pub enum Error {
     #[error("the firmware does not run: the core is locked up, which means that there is no code at its vectors")]
     Lockup,
 
+    /// The core stopped while its log was read.
+    #[error("the core has stopped, and logs nothing any more ({0})\n`cargo xtask reset` starts its firmware again.")]
+    Stopped(String),
+
     /// The log ended by an error of the probe.
     #[error("the log can no longer be read: {0}")]
     Log(String),
@@ -253,7 +257,7 @@ impl Error {
         let uf2 = board.flash.iter().any(|way| matches!(way, Flash::Uf2(_)));
         match self {
             Self::NoProbe(_) if uf2 => Self::NoProbe(
-                "\nWithout a debug probe: hold BOOTSEL while you plug the board in, and use `--by uf2` instead.",
+                "\nWithout a debug probe, `cargo xtask flash --by uf2` flashes it: hold BOOTSEL while you plug the board in.",
             ),
             other => other,
         }

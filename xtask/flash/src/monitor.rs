@@ -45,7 +45,7 @@ pub fn start(session: &mut Session, image: &Image) -> Result<(), Error> {
 /// goes on after that does not wait for a reader any more.
 ///
 /// # Errors
-/// There is no log, it can no longer be read, or the report ends by an error.
+/// There is no log, it can no longer be read, the core has stopped, or the report ends by an error.
 pub fn monitor(
     session: &mut Session,
     image: &Image,
@@ -74,12 +74,24 @@ pub fn monitor(
             continue;
         }
         reporter.report(Event::Alive);
+        if pause == PAUSE {
+            check_running(&mut core)?;
+        }
         pause = (2 * pause).clamp(Duration::from_millis(1), PAUSE);
         std::thread::sleep(pause);
     }
     reporter.report(Event::Ended(Stage::Log));
     channel.set_mode(&mut core, ChannelMode::NoBlockSkip).map_err(|error| failed(error_line(&error)))?;
     ended.unwrap_or(Ok(())).map_err(Error::Firmware)
+}
+
+/// A core that has stopped logs nothing any more.
+fn check_running(core: &mut Core<'_>) -> Result<(), Error> {
+    match core.status().map_err(|error| Error::Log(error_line(&error)))? {
+        CoreStatus::LockedUp => Err(Error::Lockup),
+        CoreStatus::Halted(reason) => Err(Error::Stopped(format!("{reason:?}"))),
+        _ => Ok(()),
+    }
 }
 
 /// Waits for the control block.

@@ -283,3 +283,40 @@ fn firmware_without_a_log_is_reported_and_stays_flashed() {
     assert!(matches!(error, Error::NoLog(_)), "{error}");
     assert!(emulated.flash(0x600) == small());
 }
+
+/// A control block of RTT with one channel, of which all was read.
+fn control_block(address: u32) -> Vec<u8> {
+    let mut block = b"SEGGER RTT\0\0\0\0\0\0".to_vec();
+    // One channel up and none down; its name, buffer, length, the places of writer and reader, and flags.
+    [1, 0, 0, address + 64, 64, 0, 0, 0_u32].iter().for_each(|word| block.extend(word.to_le_bytes()));
+    block
+}
+
+#[test]
+fn a_core_that_has_stopped_ends_its_log_with_an_error() {
+    const BLOCK: u32 = 0x2000_2000;
+    let mut image = image(small());
+    image.rtt = Some(BLOCK.into());
+    image.texts = serde_json::from_str(r#"{"timestamp":null,"encoding":"Rzcobs","bitflags":{},"entries":{}}"#).ok();
+    // Without firmware, and at a breakpoint in it.
+    for (first, stops) in [(vec![0xFF; OLD], false), (old(), true)] {
+        let emulated = Emulated::microbit();
+        emulated.write(0, &first);
+        let mut session = attached(&emulated);
+        board::reset(&mut session).unwrap();
+        if stops {
+            let mut core = session.core(0).unwrap();
+            core.halt(PATIENCE).unwrap();
+            core.set_hw_breakpoint(0x40).unwrap();
+            core.run().unwrap();
+        }
+        emulated.write(BLOCK, &control_block(BLOCK));
+        let mut reporter = Reporter::new(std::io::sink());
+        let error =
+            monitor::monitor(&mut session, &image, &Arc::new(AtomicBool::new(false)), &mut reporter).unwrap_err();
+        match stops {
+            false => assert!(matches!(error, Error::Lockup), "{error}"),
+            true => assert!(matches!(error, Error::Stopped(_)), "{error}"),
+        }
+    }
+}

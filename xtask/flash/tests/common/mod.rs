@@ -85,6 +85,11 @@ impl Emulated {
         bytes
     }
 
+    /// Writes to its memory.
+    pub(crate) fn write(&self, address: u32, bytes: &[u8]) {
+        self.target.lock().unwrap().write(address, bytes).unwrap();
+    }
+
     /// Puts old firmware back.
     pub(crate) fn restore(&self) {
         self.target.lock().unwrap().write(0, &old()).unwrap();

@@ -320,7 +320,7 @@ fn chips(context: &Context, extent: Extent) -> Result<()> {
     checked_tests(context, "tealight-chip-emulator").run()?;
     let tests = cmd!(shell, "python3 -m unittest discover --quiet --start-directory xtask/chip-emulator/unicorn");
     tests.env("PYTHONDONTWRITEBYTECODE", "1").quiet().run()?;
-    if extent == Extent::Full { chip_check::all(context) } else { chip_check::chip_check(context, HALS) }
+    if extent == Extent::Full { chip_check::all(context) } else { chip_check::chip_check(context) }
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Then held-out inputs of a model with a front end

@@ -15,6 +15,7 @@ use tealight::OwnedSession;
 use tealight_compiler::{CompileError, Compiled, OnnxError, Options, compile_onnx};
 use tealight_format::{DType, Model, Value};
 use tealight_kernels::float::f16;
+use tealight_testing::onnx::nhwc;
 
 /// Where Debian's package has the tests.
 const FOLDER: &str = "/usr/share/libonnx-testdata/data/node";
@@ -221,15 +222,8 @@ fn laid_out(tensor: &TensorProto, value: Value) -> Option<Vec<u8>> {
     if dims != [n, h, w, c] {
         return None;
     }
-    let mut result = Vec::new();
-    for n in 0..n {
-        for pixel in 0..h * w {
-            for c in (0..c).map(|channel| (n * c + channel) * h * w + pixel) {
-                result.extend_from_slice(bytes.get(c * item..(c + 1) * item)?);
-            }
-        }
-    }
-    Some(result)
+    let elements: Option<Vec<&[u8]>> = nhwc([n, c, h, w]).map(|at| bytes.get(at * item..(at + 1) * item)).collect();
+    Some(elements?.concat())
 }
 
 /// Runs a model and compares its outputs.

@@ -7,6 +7,7 @@ use tealight::OwnedSession;
 use tealight_compiler::quantize::{Quantize, compile_float, import_float};
 use tealight_compiler::{CompileError, Compiled, Options, compile_onnx};
 use tealight_format::Model;
+use tealight_testing::onnx::{field, nhwc, number};
 use tealight_testing::rng::Rng;
 
 #[global_allocator]
@@ -54,13 +55,7 @@ fn laid_out((from, values): &Tensor, shape: &[usize]) -> Vec<f32> {
     }
     let &[n, c, h, w] = &from[..] else { panic!("{from:?} is not {shape:?}") };
     assert_eq!(shape, [n, h, w, c]);
-    let mut result = Vec::new();
-    for n in 0..n {
-        for pixel in 0..h * w {
-            result.extend((0..c).map(|channel| values[(n * c + channel) * h * w + pixel]));
-        }
-    }
-    result
+    nhwc([n, c, h, w]).map(|at| values[at]).collect()
 }
 
 /// Returns the outputs of a model file on inputs in the layout of the ONNX file, and those expected in its own layout.
@@ -104,23 +99,6 @@ fn networks_compute_what_onnx_runtime_computes() {
             assert!(is_near, "{name} output {k}: {found:?} instead of {wanted:?}");
         }
     }
-}
-
-/// Builds protocol messages: a field of bytes.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
-    let mut len = content.len();
-    while len > 0x7f {
-        bytes.push(len as u8 | 0x80);
-        len >>= 7;
-    }
-    bytes.push(len as u8);
-    [bytes, content.to_vec()].concat()
-}
-
-/// Builds a field of a number below 128.
-fn number(field: u8, value: u8) -> Vec<u8> {
-    vec![field << 3, value]
 }
 
 fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {

@@ -171,17 +171,7 @@ fn varint(file: &[u8], at: &mut usize, end: usize) -> Result<u64, OnnxError> {
 mod tests {
     use super::{MAX_DEPTH, scan};
     use crate::diag::OnnxError;
-
-    fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![number << 3 | 2];
-        let mut len = content.len();
-        while len > 0x7f {
-            bytes.push(len as u8 | 0x80);
-            len >>= 7;
-        }
-        bytes.push(len as u8);
-        [bytes, content.to_vec()].concat()
-    }
+    use tealight_testing::onnx::field;
 
     #[test]
     fn graphs_inside_each_other_are_bounded() {

@@ -40,6 +40,16 @@ def quant(rng, low=0.002, high=0.2):
     return Q(scale(rng, low, high), zero_point(rng))
 
 
+def ends(rng, g, shape, to, quantized, spread=1):
+    """Input and output of an operator that changes no value's range, and the inputs' elements: of one int8
+    quantization, with any bytes, or in f32, normally distributed."""
+    if quantized:
+        q = quant(rng)
+        return g.input(shape, q), g.output(to, q), []
+    x, y = g.input(shape, dtype=np.float32), g.output(to, dtype=np.float32)
+    return x, y, [[(rng.standard_normal(shape) * spread).astype(np.float32)]]
+
+
 def fitted(values):
     """The quantization a converter would give to these values: nearly all of them inside, zero exact."""
     low, high = min(np.quantile(values, 0.02), 0.0), max(np.quantile(values, 0.98), 0.0)

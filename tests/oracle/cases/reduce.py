@@ -2,11 +2,7 @@
 
 from itertools import combinations
 
-import numpy as np
-
-from .common import Case, Model, operator, quant, words
-
-REAL = np.float32
+from .common import Case, Model, ends, operator, words
 
 
 def reduction(name, quantized):
@@ -15,13 +11,7 @@ def reduction(name, quantized):
             model = Model()
             g = model.main
             to = [1 if i in axes else n for i, n in enumerate(shape) if keep or i not in axes]
-            inputs = []
-            if quantized:
-                q = quant(rng)
-                x, y = g.input(shape, q), g.output(to, q)
-            else:
-                x, y = g.input(shape, dtype=REAL), g.output(to, dtype=REAL)
-                inputs = [[(rng.standard_normal(shape) * 4).astype(REAL)]]
+            x, y, inputs = ends(rng, g, shape, to, quantized, spread=4)
             g.op(name, [x, g.ints(list(axes) if written is None else written)], [y], keepDims=keep)
             note = words(input=shape, axes=axes if written is None else written, keep_dims=keep)
             return Case(model, note, inputs=inputs, may_be_flat=True)

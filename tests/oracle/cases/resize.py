@@ -1,10 +1,6 @@
 """ResizeNearestNeighbor and ResizeBilinear."""
 
-import numpy as np
-
-from .common import Case, Model, operator, quant, words
-
-REAL = np.float32
+from .common import Case, Model, ends, operator, quant, words
 
 
 @operator
@@ -37,13 +33,7 @@ def bilinear(quantized):
             model = Model()
             g = model.main
             to = [shape[0], *size, shape[3]]
-            inputs = []
-            if quantized:
-                q = quant(rng)
-                x, y = g.input(shape, q), g.output(to, q)
-            else:
-                x, y = g.input(shape, dtype=REAL), g.output(to, dtype=REAL)
-                inputs = [[(rng.standard_normal(shape) * 3).astype(REAL)]]
+            x, y, inputs = ends(rng, g, shape, to, quantized, spread=3)
             g.op("RESIZE_BILINEAR", [x, g.ints(size)], [y], alignCorners=align, halfPixelCenters=half)
             note = words(input=shape, size=size, align_corners=align, half_pixel_centers=half)
             return Case(model, note, inputs=inputs)

@@ -31,25 +31,58 @@ pub struct ResizeBilinear {
 /// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements, and `output`
 /// holds the lines of `rows` only.
 pub fn resize_bilinear(p: &ResizeBilinear, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+    let [vertical, horizontal] = axes(p).map(|axis| Grid::new(p, axis));
+    let at = (|y| vertical.at(y), |x| horizontal.at(x));
+    for_each_pixel(p, rows, input, output, at, |[down, right], [a, b, c, d], output| {
+        let weights = weights(down, right);
+        let (left, right) = (a.iter().zip(b), c.iter().zip(d));
+        for (output, (left, right)) in output.iter_mut().zip(left.zip(right)) {
+            *output = interpolate([*left.0, *left.1, *right.0, *right.1], weights);
+        }
+    });
+}
+
+/// The numbers of input and of output coordinates of the vertical and of the horizontal axis.
+#[inline]
+pub(crate) fn axes(p: &ResizeBilinear) -> [[usize; 2]; 2] {
+    let ([_, in_height, in_width, _], [_, out_height, out_width, _]) = (p.input, p.output);
+    [[in_height, out_height], [in_width, out_width]]
+}
+
+/// The length of an axis of the input that becomes that of the output: their quotient is the step from one output
+/// coordinate to the next.
+#[inline]
+pub(crate) fn lengths(p: &ResizeBilinear, [input, output]: [usize; 2]) -> [usize; 2] {
+    let aligned = p.align_corners && output > 1;
+    if aligned { [input.saturating_sub(1), output.wrapping_sub(1)] } else { [input, output] }
+}
+
+/// Calls `write` for each output pixel of `rows`: with the fractions of its position, the channels of the upper left, lower
+/// left, upper right and lower right pixel around that, and its own channels. `at` finds a position on the vertical and on
+/// the horizontal axis.
+#[inline]
+pub(crate) fn for_each_pixel<T, F: Copy>(
+    p: &ResizeBilinear,
+    rows: Range<usize>,
+    input: &[T],
+    output: &mut [T],
+    at: (impl Fn(usize) -> Between<F>, impl Fn(usize) -> Between<F>),
+    write: impl Fn([F; 2], [&[T]; 4], &mut [T]),
+) {
     let [_, in_height, in_width, channels] = p.input;
     let [_, out_height, out_width, _] = p.output;
-    let (vertical, horizontal) = (Grid::new(p, in_height, out_height), Grid::new(p, in_width, out_width));
     let line_len = in_width.wrapping_mul(channels);
     for_each_line(rows, out_width.wrapping_mul(channels), output, |row, line| {
         let (image, y) = div_rem(row, out_height);
-        let y = vertical.at(y);
+        let y = at.0(y);
         let line_at =
             |y: usize| run(input, image.wrapping_mul(in_height).wrapping_add(y).wrapping_mul(line_len), line_len);
         let (upper, lower) = (line_at(y.first), line_at(y.second));
         for_each_line(0..out_width, channels, line, |x, output| {
-            let x = horizontal.at(x);
-            let weights = weights(y.fraction, x.fraction);
+            let x = at.1(x);
             let pixel = |line, x: usize| run(line, x.wrapping_mul(channels), channels);
-            let left = pixel(upper, x.first).iter().zip(pixel(lower, x.first));
-            let right = pixel(upper, x.second).iter().zip(pixel(lower, x.second));
-            for (output, (left, right)) in output.iter_mut().zip(left.zip(right)) {
-                *output = interpolate([*left.0, *left.1, *right.0, *right.1], weights);
-            }
+            let [left, right] = [x.first, x.second].map(|x| [pixel(upper, x), pixel(lower, x)]);
+            write([y.fraction, x.fraction], [left[0], left[1], right[0], right[1]], output);
         });
     });
 }
@@ -83,18 +116,17 @@ struct Grid {
 
 /// The two input coordinates around a position, and where between them it is.
 #[derive(Clone, Copy)]
-struct Between {
-    first: usize,
-    second: usize,
-    /// 0 at `first`, 1024 at `second`.
-    fraction: i32,
+pub(crate) struct Between<F> {
+    pub(crate) first: usize,
+    pub(crate) second: usize,
+    /// 0 at `first`; at `second` 1024, or 1 in f32.
+    pub(crate) fraction: F,
 }
 
 impl Grid {
-    /// The axis of `input` coordinates that becomes one of `output` coordinates.
-    fn new(p: &ResizeBilinear, input: usize, output: usize) -> Self {
-        let last = input.saturating_sub(1);
-        let [from, to] = if p.align_corners && output > 1 { [last, output.wrapping_sub(1)] } else { [input, output] };
+    /// The axis of these numbers of input and output coordinates.
+    fn new(p: &ResizeBilinear, axis: [usize; 2]) -> Self {
+        let (last, [from, to]) = (axis[0].saturating_sub(1), lengths(p, axis));
         let rounded = (from as u32).wrapping_shl(BITS).wrapping_add(to as u32 / 2).checked_div(to as u32);
         let step = rounded.unwrap_or(0).cast_signed();
         let start = if p.half_pixel_centers { (step / 2).wrapping_sub(1 << (BITS - 1)) } else { 0 };
@@ -103,7 +135,7 @@ impl Grid {
 
     /// The input coordinates around output coordinate `x`.
     #[inline]
-    fn at(self, x: usize) -> Between {
+    fn at(self, x: usize) -> Between<i32> {
         let position = (x as i32).wrapping_mul(self.step).wrapping_add(self.start).max(0).cast_unsigned();
         let first = (position >> BITS) as usize;
         let fraction = (position % (1 << BITS)).cast_signed();

@@ -1,6 +1,7 @@
 //! The network between two passes of the compiler.
 
 use crate::error::{Error, Result};
+use crate::model_file;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,8 +51,7 @@ pub(crate) fn graph_after(
 ) -> Result<(String, GraphReport)> {
     let mut found = None;
     let mut passes = Vec::new();
-    let folder = path.parent().map(Path::to_path_buf);
-    let options = Options { max_memory, folder, ..Options::default() };
+    let options = Options { max_memory, folder: model_file::folder(path), ..Options::default() };
     let compiled = compile_network_with(source, &options, &mut |name, graph| {
         passes.push(name.to_string());
         if name == pass {

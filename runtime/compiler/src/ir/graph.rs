@@ -371,6 +371,17 @@ impl Graph {
         }
     }
 
+    /// Returns the index of the node that writes each tensor; `usize::MAX` for one that no node writes.
+    pub fn producers(&self) -> Vec<usize> {
+        let mut producers = vec![usize::MAX; self.tensors.len()];
+        for (at, node) in self.nodes.iter().enumerate() {
+            for &id in &node.outputs {
+                producers[id] = at;
+            }
+        }
+        producers
+    }
+
     /// Counts how many times nodes and the interface read each tensor.
     pub fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.tensors.len()];

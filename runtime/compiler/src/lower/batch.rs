@@ -5,7 +5,8 @@
 
 use super::Lowering;
 use crate::diag::Result;
-use crate::ir::graph::{Graph, Node, Tensor, TensorId};
+use crate::ir::Op;
+use crate::ir::graph::{Graph, Node, NodeOp, Tensor, TensorId};
 use tealight_format::ops::{Pad, StridedSlice, Transpose};
 use tealight_format::{MAX_RANK, Operator};
 
@@ -29,8 +30,8 @@ impl Blocks {
     pub(crate) fn of(graph: &Graph, node: &Node) -> Result<Self> {
         let (input, output) = (graph.input(node, 0)?, graph.output(node)?);
         let shape = |id: TensorId| graph.tensors[id].shape.clone();
-        let [image, batches] = match node.op.name() {
-            "SpaceToBatch" => [shape(input), shape(output)],
+        let [image, batches] = match node.op {
+            NodeOp::Ir(Op::SpaceToBatch) => [shape(input), shape(output)],
             _ => [shape(output), shape(input)],
         };
         let list = |k| -> Result<Vec<u32>> {

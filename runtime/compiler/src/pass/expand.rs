@@ -9,8 +9,8 @@ use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use tealight_format::ops::UnaryFunction;
 
-/// The least norm of L2_NORMALIZATION, by which a vector of zeros is divided.
-const LEAST_NORM: f32 = 1e-6;
+/// The minimum of the norm that L2_NORMALIZATION divides by: a vector of zeros is divided by this.
+const MIN_NORM: f32 = 1e-6;
 
 /// Replaces the operators.
 ///
@@ -97,13 +97,13 @@ impl Expansion<'_> {
         };
         *last = 1;
         let axis = self.constant("l2_normalization.axis", ElementType::I32, (-1i32).to_le_bytes())?;
-        let least = self.constant("l2_normalization.least", ElementType::F32, LEAST_NORM.to_le_bytes())?;
+        let minimum = self.constant("l2_normalization.minimum", ElementType::F32, MIN_NORM.to_le_bytes())?;
         let squares = self.apply(node, Op::Unary(UnaryFunction::Square), &[input], input);
         let sum = Tensor { shape, ..self.graph.tensors[input].like() };
         let sum = self.graph.add(sum);
         self.write(node, Op::Sum, &[squares, axis], sum);
         let norm = self.apply(node, Op::Unary(UnaryFunction::Sqrt), &[sum], sum);
-        let norm = self.apply(node, Op::Maximum, &[norm, least], sum);
+        let norm = self.apply(node, Op::Maximum, &[norm, minimum], sum);
         self.write(node, Op::Div(activation), &[input, norm], output);
         Ok(())
     }

@@ -15,29 +15,26 @@ use crate::lower::batch::Blocks;
 /// Fuses where possible; leaves the rest unchanged.
 pub(crate) fn fuse_dilation(mut graph: Graph) -> Graph {
     let uses = graph.uses();
-    let mut producer = vec![usize::MAX; graph.tensors.len()];
-    for (at, node) in graph.nodes.iter().enumerate() {
-        for &id in &node.outputs {
-            producer[id] = at;
-        }
-    }
+    let producers = graph.producers();
     let mut pads = Vec::new();
     for at in 0..graph.nodes.len() {
         let last = &graph.nodes[at];
         if !matches!(last.op, NodeOp::Ir(Op::BatchToSpace)) {
             continue;
         }
-        // The node that writes the first input of a node, and nobody else reads.
+        // The node that writes the first input of `node`, if no other node reads that.
         let before = |node: &Node| {
             let id = node.inputs.first().copied().flatten()?;
-            Some(producer[id]).filter(|&at| uses[id] == 1 && at < graph.nodes.len())
+            Some(producers[id]).filter(|&at| uses[id] == 1 && at < graph.nodes.len())
         };
         let Some(layer) = before(last) else { continue };
         let Some(first) = before(&graph.nodes[layer]) else { continue };
         // What is wrong with them, lowering reports, with all else that is.
         let Ok(Some((mut node, mut window))) = fused(&graph, [first, layer, at]) else { continue };
-        if window.explicit != [0; 4] && !pads_zeros(&graph, &node) {
-            let pad = pad(&mut graph, &node, window.explicit);
+        if window.explicit != [0; 4]
+            && let Some(input) = node.inputs[0].filter(|&id| !pads_zeros(&graph.tensors[id]))
+        {
+            let pad = pad(&mut graph, input, window.explicit, node.origin);
             node.inputs[0] = pad.outputs.first().copied();
             window.explicit = [0; 4];
             pads.push((at, pad));
@@ -54,27 +51,25 @@ pub(crate) fn fuse_dilation(mut graph: Graph) -> Graph {
 }
 
 /// Returns whether the code 0 of a layer's input is a real zero.
-fn pads_zeros(graph: &Graph, layer: &Node) -> bool {
-    let input = layer.inputs.first().copied().flatten().and_then(|id| graph.tensors.get(id));
-    input.and_then(Tensor::per_tensor).is_none_or(|quantization| quantization.zero_point == 0)
+fn pads_zeros(input: &Tensor) -> bool {
+    input.per_tensor().is_none_or(|quantization| quantization.zero_point == 0)
 }
 
-/// Returns a node that adds pixels of code 0 to the input of `layer`: above, left, below and right.
-fn pad(graph: &mut Graph, layer: &Node, [top, left, bottom, right]: [u32; 4]) -> Node {
-    let input = layer.inputs[0];
-    let mut padded =
-        input.map_or_else(|| Tensor::computed("", ElementType::I8, vec![1; 4]), |id| graph.tensors[id].like());
+/// Returns a node that adds pixels of code 0 to `input`: above, left, below and right.
+fn pad(graph: &mut Graph, input: TensorId, [top, left, bottom, right]: [u32; 4], origin: usize) -> Node {
+    let mut padded = graph.tensors[input].like();
     let zero = Tensor {
+        name: format!("{}/zero", padded.name),
         shape: vec![1],
-        content: Content::Constant(vec![0].into()),
-        ..Tensor { name: format!("{}/zero", padded.name), ..padded.clone() }
+        content: Content::Constant([0].into()),
+        ..padded.clone()
     };
     padded.shape[1] += top + bottom;
     padded.shape[2] += left + right;
     let pads: Vec<u8> = [0, 0, top, bottom, left, right, 0, 0].iter().flat_map(|n: &u32| n.to_le_bytes()).collect();
     let pads = Tensor::constant(format!("{}/border", padded.name), ElementType::I32, vec![4, 2], pads);
-    let inputs = vec![input, Some(graph.add(pads)), Some(graph.add(zero))];
-    Node { op: NodeOp::Ir(Op::PadWith), inputs, outputs: vec![graph.add(padded)], origin: layer.origin }
+    let inputs = [input, graph.add(pads), graph.add(zero)].map(Some).to_vec();
+    Node { op: NodeOp::Ir(Op::PadWith), inputs, outputs: vec![graph.add(padded)], origin }
 }
 
 /// Returns the layer of these three nodes with its new operands, and its window.

@@ -12,17 +12,12 @@ use crate::lower::movement::{pad_value, pads};
 /// Fuses where possible; leaves the rest unchanged.
 pub(crate) fn fuse_pad(mut graph: Graph) -> Result<Graph> {
     let uses = graph.uses();
-    let mut producer = vec![usize::MAX; graph.tensors.len()];
-    for (at, node) in graph.nodes.iter().enumerate() {
-        for &id in &node.outputs {
-            producer[id] = at;
-        }
-    }
+    let producers = graph.producers();
     for at in 0..graph.nodes.len() {
         let node = &graph.nodes[at];
         let Some((window, kernel)) = window_of(&graph, node) else { continue };
         let Some(&Some(padded)) = node.inputs.first() else { continue };
-        let Some(pad) = graph.nodes.get(producer[padded]).filter(|_| uses[padded] == 1) else { continue };
+        let Some(pad) = graph.nodes.get(producers[padded]).filter(|_| uses[padded] == 1) else { continue };
         let Some((input, explicit)) = border(&graph, pad, padded)? else { continue };
         if !fits(&graph, input, node, window, kernel, explicit) {
             continue;

@@ -156,6 +156,19 @@ pub(super) fn broadcast_shape(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
         .collect()
 }
 
+/// Compares element by element, 1 where the relation holds; `None` if `op` is no comparison.
+fn compare<T: PartialOrd>(op: &str, a: &[T], b: &[T]) -> Option<Vec<i64>> {
+    let holds: fn(&T, &T) -> bool = match op {
+        "Equal" => |a, b| a == b,
+        "Less" => |a, b| a < b,
+        "LessOrEqual" => |a, b| a <= b,
+        "Greater" => |a, b| a > b,
+        "GreaterOrEqual" => |a, b| a >= b,
+        _ => return None,
+    };
+    Some(a.iter().zip(b).map(|(a, b)| i64::from(holds(a, b))).collect())
+}
+
 /// Computes an operator of two constants, element by element; `None` if it is not computed, or not defined for them.
 pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
     let shape = broadcast_shape(&a.shape, &b.shape)?;
@@ -164,11 +177,11 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
     }
     let dtype = a.dtype;
     let (a, b) = (a.broadcast(&shape)?, b.broadcast(&shape)?);
-    let truth = |values: Vec<i64>| Constant::ints(ElementType::Bool, &shape, &values);
     match (a.values()?, b.values()?) {
         (Elements::Floats(a), Elements::Floats(b)) => {
-            let compare =
-                |of: fn(f32, f32) -> bool| truth(a.iter().zip(&b).map(|(&a, &b)| i64::from(of(a, b))).collect());
+            if let Some(holds) = compare(op, &a, &b) {
+                return Constant::ints(ElementType::Bool, &shape, &holds);
+            }
             let of: fn(f32, f32) -> f32 = match op {
                 "Add" | "Sum" => |a, b| a + b,
                 "Sub" => |a, b| a - b,
@@ -177,19 +190,15 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
                 "Max" => f32::max,
                 "Min" => f32::min,
                 "Pow" => f32::powf,
-                "Equal" => return compare(|a, b| a == b),
-                "Less" => return compare(|a, b| a < b),
-                "LessOrEqual" => return compare(|a, b| a <= b),
-                "Greater" => return compare(|a, b| a > b),
-                "GreaterOrEqual" => return compare(|a, b| a >= b),
                 _ => return None,
             };
             let values: Vec<f32> = a.iter().zip(&b).map(|(&a, &b)| of(a, b)).collect();
             Some(Constant::floats(&shape, &values))
         }
         (Elements::Ints(a), Elements::Ints(b)) => {
-            let compare =
-                |of: fn(i64, i64) -> bool| truth(a.iter().zip(&b).map(|(&a, &b)| i64::from(of(a, b))).collect());
+            if let Some(holds) = compare(op, &a, &b) {
+                return Constant::ints(ElementType::Bool, &shape, &holds);
+            }
             let of: fn(i64, i64) -> Option<i64> = match op {
                 "Add" | "Sum" => i64::checked_add,
                 "Sub" => i64::checked_sub,
@@ -207,11 +216,6 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
                 "And" => |a, b| Some(i64::from(a != 0 && b != 0)),
                 "Or" => |a, b| Some(i64::from(a != 0 || b != 0)),
                 "Xor" => |a, b| Some(i64::from((a != 0) != (b != 0))),
-                "Equal" => return compare(|a, b| a == b),
-                "Less" => return compare(|a, b| a < b),
-                "LessOrEqual" => return compare(|a, b| a <= b),
-                "Greater" => return compare(|a, b| a > b),
-                "GreaterOrEqual" => return compare(|a, b| a >= b),
                 _ => return None,
             };
             let values: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| of(a, b)).collect::<Option<_>>()?;

@@ -248,19 +248,14 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     Ok(())
 }
 
-/// The crates that others build on; under `--full` all.
+/// The crates that run on a board; under `--full` all, whose libraries would be built once more.
 const DOCUMENTED: &[&str] = &[
     "tealight",
     "tealight-audio",
-    "tealight-board",
-    "tealight-board-build",
-    "tealight-compiler",
-    "tealight-ffi",
     "tealight-format",
     "tealight-kernels",
     "tealight-sensor",
     "tealight-slot",
-    "tealight-text",
     "tealight-types",
 ];
 

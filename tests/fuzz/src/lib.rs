@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used)] // a failed unwrap is a finding
 
 pub mod graph;
+#[cfg(feature = "text")]
 pub mod text;
 
 use cap::Cap;

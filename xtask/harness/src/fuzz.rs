@@ -57,6 +57,9 @@ const TARGETS: &[Target] = &[
     Target { name: "text", longest: 1024, seeds: Seeds::None, dictionary: Some("text") },
 ];
 
+/// Targets that read tokenizers and templates, whose libraries take longer to build than all other targets.
+const WITH_TEXT: [&str; 2] = ["gguf", "text"];
+
 /// No input may take longer, in seconds; it is a finding then.
 const SLOWEST: u32 = 10;
 
@@ -82,7 +85,8 @@ pub struct FuzzArgs {
     /// Shows how many inputs each target has had without a finding, over all runs, and ends
     #[arg(long)]
     pub sums: bool,
-    /// Builds most of it without optimization: a build in a fraction of the time, for a run of seconds
+    /// Builds most of it without optimization, and `gguf` and `text` only if they are named: a build in a fraction of the
+    /// time, for a run of seconds
     #[arg(long)]
     pub quick: bool,
     /// Prints one JSON value instead of a table
@@ -140,7 +144,10 @@ enum Length {
 /// checks find what there is to find, in a fraction of the build time. So is the tracing of comparisons: dictionaries
 /// and seeds hold what it would learn, and with it a text, which libraries compare much, takes three times as long.
 pub fn fuzz(context: &Context, args: &FuzzArgs) -> Result<()> {
-    let targets = chosen(&args.target)?;
+    let mut targets = chosen(&args.target)?;
+    if args.quick && args.target.is_empty() {
+        targets.retain(|target| !WITH_TEXT.contains(&target.name));
+    }
     let file = context.cache().join("fuzz.json");
     if args.sums {
         return show_sums(&Sums::read(&file)?, &targets, args.json);
@@ -211,9 +218,12 @@ fn build(context: &Context, targets: &[&Target], quick: bool) -> Result<PathBuf>
     let (profile, units, folder) =
         if quick { ("dev", "", "debug") } else { ("release", " -Ccodegen-units=1", "release") };
     let names = targets.iter().flat_map(|target| ["--bin", target.name]);
+    let with_text = targets.iter().any(|target| WITH_TEXT.contains(&target.name));
+    let features: &[&str] = if with_text { &[] } else { &["--no-default-features"] };
     let command = cmd!(
         shell,
-        "rustup run nightly cargo build --profile {profile} --manifest-path {manifest} --target {host} {names...}"
+        "rustup run nightly cargo build --profile {profile} --manifest-path {manifest} --target {host} {features...}
+            {names...}"
     )
     .env("RUSTFLAGS", format!("{INSTRUMENTED}{units}"))
     .env("CARGO_TARGET_DIR", &built)

@@ -37,7 +37,7 @@ pub trait OnLinux {
     fn ensure(&self, context: &Context) -> Result<()>;
 
     /// Builds `program` of `package` for it.
-    fn build(&self, context: &Context, package: &str, program: &str, features: &[&str]) -> Result<PathBuf>;
+    fn build(&self, context: &Context, package: &str, program: &str, options: &[&str]) -> Result<PathBuf>;
 
     /// Runs the tests of `package` on each of its processors, but those whose names have one of `skipped` in them.
     fn test(&self, context: &Context, package: &str, skipped: &[&str]) -> Result<()>;
@@ -81,9 +81,8 @@ impl OnLinux for LinuxBoard {
         Ok(())
     }
 
-    fn build(&self, context: &Context, package: &str, program: &str, features: &[&str]) -> Result<PathBuf> {
-        let features = features.join(",");
-        let words = ["build", "--release", "--package", package, "--features", &features];
+    fn build(&self, context: &Context, package: &str, program: &str, options: &[&str]) -> Result<PathBuf> {
+        let words = [&["build", "--release", "--package", package], options].concat();
         executable(&messages(self, context, &words)?, program)
             .with_context(|| format!("cargo built no {program} for {}", self.target))
     }

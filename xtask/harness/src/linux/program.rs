@@ -101,12 +101,15 @@ pub(super) fn check(context: &Context, board: &LinuxBoard) -> Result<Vec<Outcome
     board.emulator.cpus.iter().map(on).collect()
 }
 
-/// Builds `tealight` for the board, with Candle's engine; [`crate::context::AS_TESTED`] leaves it out, because it takes
-/// minutes to build. The program must need no other file.
+/// Builds `tealight` for the board, with Candle's engine; [`crate::context::AS_TESTED`] leaves it out, and language models,
+/// because both take minutes to build. The program must need no other file.
 pub fn build(context: &Context, board: &LinuxBoard) -> Result<PathBuf> {
     let progress = Progress::start(format!("building tealight for {}", board.target));
-    let features: &[&str] = if context.as_tested() { &[] } else { &["candle"] };
-    let program = board.build(context, "tealight-cli", "tealight", features)?;
+    let options: &[&str] = match context.as_tested() {
+        true => &["--no-default-features", "--features", "commands"],
+        false => &["--features", "candle"],
+    };
+    let program = board.build(context, "tealight-cli", "tealight", options)?;
     if let Some(interpreter) = interpreter(&files::read(&program)?)? {
         bail!("{} is not linked statically: it asks for {interpreter}", program.display());
     }

@@ -7,9 +7,8 @@
 //! Programs for this machine are built with the profile of the tests, so that one build of what they depend on does; with
 //! `--full`, optimized as their users build them. Those for Linux boards are optimized less without it.
 //!
-//! Steps that write the same build folder follow one another in a lane, in the order of the table. The lanes run side
-//! by side, because linking firmware and emulating it each keep one processor busy. A step is a process of its own;
-//! what it prints is shown when it ends.
+//! Steps of a lane follow one another in the order of the table. The lanes run side by side, because linking firmware and
+//! emulating it each keep one processor busy. A step is a process of its own; what it prints is shown when it ends.
 
 use crate::board::LinuxBoard;
 use crate::board::{self, Board};
@@ -45,14 +44,15 @@ enum Extent {
     Full,
 }
 
-/// Steps that write the same build folder.
+/// Steps that follow one another. Cargo makes builds in one folder wait for each other, whatever their lanes; the lanes are
+/// about equally long, so that no processor is idle at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
-    /// Programs for this machine and for Linux boards.
+    /// Programs for this machine and for Linux boards, and what talks to probes.
     Host,
-    /// Firmware: the profile `firmware`.
+    /// Firmware of the emulated boards.
     Boards,
-    /// What has build folders of its own, most of it built by the nightly compiler.
+    /// Firmware on HALs, and what has build folders of its own, most of it built by the nightly compiler.
     Others,
 }
 
@@ -94,19 +94,20 @@ const STEPS: &[Step] = &[
     }),
     Step::new(Lane::Host, Extent::Usual, "the same bits on Linux boards of other architectures", linux_boards),
     Step::new(Lane::Host, Extent::Usual, "a Linux board, over ssh", |context, _| flash::check_linux(context)),
+    Step::new(Lane::Host, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
+    // With the program that the step before has built, and HALs.
+    Step::new(Lane::Host, Extent::Usual, "`cargo run` in a board's folder flashes it", |context, _| {
+        runners::runners(context)
+    })
+    .after(CHIPS),
     Step::new(Lane::Host, Extent::Full, "Candle's engine on Armv8, without and with dot products", |context, _| {
         candle_on_arm(context)
     }),
+    // It builds espflash, and fetches Python packages.
+    Step::new(Lane::Host, Extent::Full, "flashing over a serial port, by a mock", |context, _| serial(context)),
     Step::new(Lane::Boards, Extent::Fast, FETCHING, |context, _| fetch_models(context)),
     Step::new(Lane::Boards, Extent::Fast, "clippy, firmware", clippy_firmware),
     Step::new(Lane::Boards, Extent::Fast, "no panic and no allocation in the firmware", no_panic),
-    Step::new(
-        Lane::Boards,
-        Extent::Usual,
-        "boards of real hardware: built, and laid out as their chips want it",
-        hardware,
-    ),
-    Step::new(Lane::Boards, Extent::Usual, CHIPS, chips),
     Step::new(Lane::Boards, Extent::Usual, "faults are reported on the boards", faults_on_boards),
     Step::new(Lane::Boards, Extent::Usual, "runs repeat exactly, in each kind of firmware", repeats),
     Step::new(Lane::Boards, Extent::Usual, "checking a model takes time in proportion to its file", |context, _| {
@@ -120,30 +121,27 @@ const STEPS: &[Step] = &[
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
     Step::new(Lane::Boards, Extent::Usual, "a robot balances on the boards as on this machine", balance_on_boards),
-    // It builds optimized programs for this machine, and so would wait while the step with Candle builds its own.
-    Step::new(Lane::Boards, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
-    // With the program that the step before has built. While the host's tests are built, the runner would wait for cargo.
-    Step::new(Lane::Boards, Extent::Usual, "`cargo run` in a board's folder flashes it", |context, _| {
-        runners::runners(context)
-    })
-    .after(HOST_TESTS),
-    // It builds espflash, and fetches Python packages.
-    Step::new(Lane::Boards, Extent::Full, "flashing over a serial port, by a mock", |context, _| serial(context)),
     Step::new(Lane::Others, Extent::Usual, "packages as they would be published", |context, _| {
         publish::package(context)
     }),
     Step::new(Lane::Others, Extent::Usual, "dependencies: licences, bans, sources, advisories", |context, _| {
         publish::dependencies(context)
     }),
+    Step::new(
+        Lane::Others,
+        Extent::Usual,
+        "boards of real hardware: built, and laid out as their chips want it",
+        hardware,
+    ),
+    Step::new(Lane::Others, Extent::Usual, CHIPS, chips),
+    // With the emulator that the step before has built.
+    Step::new(Lane::Others, Extent::Usual, "examples: built, and run where an emulator can", |context, _| {
+        examples::examples(context)
+    }),
     // Build scripts of 32-bit programs are built where those of the host's tests are.
     Step::new(Lane::Others, Extent::Usual, "format, kernels and core in 32 bits", in_32_bits).after(HOST_TESTS),
     Step::new(Lane::Others, Extent::Usual, "Miri", miri),
     Step::new(Lane::Others, Extent::Usual, "fuzzing, a short run", fuzz_shortly),
-    // With the emulator that the other step has built.
-    Step::new(Lane::Others, Extent::Usual, "examples: built, and run where an emulator can", |context, _| {
-        examples::examples(context)
-    })
-    .after(CHIPS),
 ];
 
 /// What Miri runs, a line a run, of [`MIRI_CRATES`]: it is some thousand times slower than the machine, so random tests are

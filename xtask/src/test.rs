@@ -317,7 +317,7 @@ fn chips(context: &Context, extent: Extent) -> Result<()> {
 }
 
 /// What is built on Candle is no default member: it takes minutes to build. Then held-out inputs of a model with a front end
-/// on the default board, or under `--full` of every model.
+/// on the default board; under `--full` of every model, whose quality is measured, too.
 fn with_candle(context: &Context, extent: Extent) -> Result<()> {
     let packages = ["tealight-models", "tealight-candle", "tealight-cli", "tealight-candle-tests"];
     let packages = packages.map(|name| ["--package", name]).concat();
@@ -326,8 +326,10 @@ fn with_candle(context: &Context, extent: Extent) -> Result<()> {
         .envs(CHECKED)
         .quiet()
         .run()?;
-    let models: &[&str] = if extent == Extent::Full { &[] } else { &["keyword"] };
-    eval::check_after_tests(context, board::DEFAULT, models)
+    match extent {
+        Extent::Full => eval::check_after_tests(context, board::DEFAULT),
+        _ => eval::compare_after_tests(context, board::DEFAULT, "keyword"),
+    }
 }
 
 /// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.

@@ -11,7 +11,7 @@ use crate::on_board::{Options, run_on_board};
 use crate::progress::Progress;
 use crate::table::{Table, table};
 use crate::{emulator, fetch, files, install};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub struct EvalArgs {
     #[arg(long)]
     pub board: Option<String>,
     /// Held-out inputs to run on the board
-    #[arg(long, default_value_t = 200, requires = "board")]
+    #[arg(long, default_value_t = COUNT, requires = "board")]
     pub count: usize,
     /// Prints one JSON value instead of text
     #[arg(long)]
@@ -84,6 +84,19 @@ struct OnBoard {
     front_end_instructions: Option<u64>,
 }
 
+impl OnBoard {
+    fn ensure_equal(&self, model: &str) -> Result<()> {
+        let differ = self.samples - self.equal;
+        ensure!(
+            self.samples > 0 && differ == 0,
+            "{differ} of {} outputs of {model} on {} differ from the host's",
+            self.samples,
+            self.id
+        );
+        Ok(())
+    }
+}
+
 /// Models whose data are synthesized speech.
 const SPOKEN: &[&str] = &["keyword"];
 
@@ -120,23 +133,37 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     measure(context, &program(context)?, board.as_ref(), args)
 }
 
-/// Measures the models of these names, or all, on the host and on a board, with the program that the tests of
-/// `tealight-models` have just built: to build it alone takes as long again, because cargo chooses other features of what
-/// Candle depends on.
-pub fn check_after_tests(context: &Context, board: &str, names: &[&str]) -> Result<()> {
+/// Measures all models on the host and on a board, with the program that the tests of `tealight-models` have just built: to
+/// build it alone takes as long again, because cargo chooses other features of what Candle depends on.
+pub fn check_after_tests(context: &Context, board: &str) -> Result<()> {
     let board = board::find_emulated(&context.root, board)?;
-    let names = names.iter().map(ToString::to_string).collect();
-    let args = EvalArgs { names, board: Some(board.id.clone()), count: 200, json: false };
-    ensure_data(context, &args.names)?;
+    ensure_data(context, &[])?;
+    let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: COUNT, json: false };
     measure(context, &context.program("tealight-models"), Some(&board), &args)
+}
+
+/// As [`check_after_tests`], but of one model, and only whether the board's outputs are the host's.
+pub fn compare_after_tests(context: &Context, board: &str, name: &str) -> Result<()> {
+    let board = board::find_emulated(&context.root, board)?;
+    ensure_data(context, &[name.into()])?;
+    let program = context.program("tealight-models");
+    compile_in_float(context, &program)?;
+    on_board(context, &program, &board, name, COUNT)?.ensure_equal(name)
+}
+
+/// Held-out inputs that a board runs.
+const COUNT: usize = 200;
+
+/// Whatever runs whole models runs ours in float too from now on.
+fn compile_in_float(context: &Context, program: &Path) -> Result<()> {
+    let (shell, folder) = (&context.shell, context.float_models());
+    run_quietly(cmd!(shell, "{program} float {folder}"))
 }
 
 fn measure(context: &Context, program: &Path, board: Option<&Board>, args: &EvalArgs) -> Result<()> {
     let shell = &context.shell;
     let names = &args.names;
-    // Whatever runs whole models runs them in float too from now on.
-    let folder = context.float_models();
-    run_quietly(cmd!(shell, "{program} float {folder}"))?;
+    compile_in_float(context, program)?;
     let progress = Progress::start("measuring on the host");
     let output = cmd!(shell, "{program} eval --json {names...}").quiet().read()?;
     progress.done("");
@@ -151,13 +178,10 @@ fn measure(context: &Context, program: &Path, board: Option<&Board>, args: &Eval
     } else {
         println!("{}", as_table(&figures));
     }
-    for figures in &figures {
-        if let Some(board) = figures.board.as_ref().filter(|board| board.equal != board.samples) {
-            let differ = board.samples - board.equal;
-            bail!("{differ} of {} outputs of {} on {} differ from the host's", board.samples, figures.name, board.id);
-        }
-    }
-    Ok(())
+    figures.iter().try_for_each(|figures| match &figures.board {
+        Some(board) => board.ensure_equal(&figures.name),
+        None => Ok(()),
+    })
 }
 
 /// Runs `count` held-out inputs on the board and compares its outputs with the host's.

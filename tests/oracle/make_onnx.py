@@ -219,7 +219,87 @@ def decided():
     return n
 
 
-CASES = [convolutional, depthwise, temporal, mlp, residual, transformer, pools, decided]
+def lstm():
+    """A bidirectional LSTM over a sequence as torch exports it, and one with peepholes, states and a last state."""
+    n = Net("lstm", 14)
+    x = n.input([1, 4, 5], "features")
+    x = n.op("Transpose", x, perm=[1, 0, 2])
+    y, _, _ = n.op("LSTM", x, n.weights(2, 16, 5), n.weights(2, 16, 4), n.weights(2, 32), outputs=3, hidden_size=4,
+                   direction="bidirectional")
+    y = n.op("Reshape", n.op("Transpose", y, perm=[0, 2, 1, 3]), n.ints(0, 0, -1))
+    h, c = n.input([1, 1, 3], "hidden"), n.input([1, 1, 3], "cell")
+    all, last, cell = n.op("LSTM", y, n.weights(1, 12, 8), n.weights(1, 12, 3), n.weights(1, 24),
+                           n.constant(np.array([4], np.int32)), h, c, n.weights(1, 9), outputs=3, hidden_size=3)
+    n.output(n.op("Gemm", n.op("Squeeze", last, n.ints(0)), n.weights(3, 2), n.weights(2)), [1, 2])
+    n.output(n.op("Transpose", n.op("Squeeze", all, n.ints(1)), perm=[1, 0, 2]), [1, 4, 3])
+    n.output(cell, [1, 1, 3])
+    return n
+
+
+def gru():
+    """GRUs of both kinds, a reversed one, and a batch of two with the sequence second."""
+    n = Net("gru", 14)
+    x = n.input([3, 2, 3], "x")
+    y, _ = n.op("GRU", x, n.weights(2, 12, 3), n.weights(2, 12, 4), n.weights(2, 24), outputs=2, hidden_size=4,
+                linear_before_reset=1, direction="bidirectional")
+    y = n.op("Reshape", n.op("Transpose", y, perm=[0, 2, 1, 3]), n.ints(3, 2, 8))
+    y, last = n.op("GRU", y, n.weights(1, 9, 8), n.weights(1, 9, 3), n.weights(1, 18), "", n.weights(1, 2, 3), outputs=2,
+                   hidden_size=3, direction="reverse")
+    n.output(y, [3, 1, 2, 3])
+    n.output(last, [1, 2, 3])
+    return n
+
+
+def rnn():
+    """Plain recurrent layers, with other activations."""
+    n = Net("rnn", 14)
+    x = n.input([3, 1, 3], "x")
+    y, _ = n.op("RNN", x, n.weights(2, 4, 3), n.weights(2, 4, 4), outputs=2, hidden_size=4, direction="bidirectional",
+                activations=["Relu", "HardSigmoid"], activation_alpha=[0.25], activation_beta=[0.4])
+    y = n.op("Reshape", n.op("Transpose", y, perm=[0, 2, 1, 3]), n.ints(3, 1, 8))
+    _, h, _ = n.op("LSTM", y, n.weights(1, 8, 8), n.weights(1, 8, 2), outputs=3, hidden_size=2,
+                   activations=["HardSigmoid", "Relu", "Softplus"])
+    n.output(h, [1, 1, 2])
+    return n
+
+
+def patterns():
+    """Operators that exporters write as several: GELU in its forms, hard-swish, normalizations."""
+    n = Net("patterns", 17)
+    number = lambda value: n.constant(np.array(value, F))
+    x = n.input([1, 5, 8], "x")
+
+    def layer_norm(x):
+        centred = n.op("Sub", x, n.op("ReduceMean", x, axes=[-1]))
+        variance = n.op("ReduceMean", n.op("Pow", centred, number(2)), axes=[-1])
+        y = n.op("Div", centred, n.op("Sqrt", n.op("Add", variance, number(1e-5))))
+        return n.op("Add", n.op("Mul", y, n.weights(8)), n.weights(8))
+
+    def rms_norm(x):
+        mean = n.op("ReduceMean", n.op("Mul", x, x), axes=[2])
+        y = n.op("Mul", x, n.op("Reciprocal", n.op("Sqrt", n.op("Add", number(1e-6), mean))))
+        return n.op("Mul", n.weights(8), y)
+
+    def gelu(x):
+        erf = n.op("Add", n.op("Erf", n.op("Mul", x, number(0.5**0.5))), number(1))
+        return n.op("Mul", n.op("Mul", x, number(0.5)), erf)
+
+    def gelu_tanh(x):
+        cube = n.op("Mul", n.op("Pow", x, number(3)), number(0.044715))
+        tanh = n.op("Tanh", n.op("Mul", n.op("Add", x, cube), number((2 / np.pi) ** 0.5)))
+        return n.op("Mul", number(0.5), n.op("Mul", x, n.op("Add", number(1), tanh)))
+
+    def hard_swish(x):
+        clip = n.op("Clip", n.op("Add", x, number(3)), number(0), number(6))
+        return n.op("Div", n.op("Mul", x, clip), number(6))
+
+    for f in (gelu_tanh, gelu, hard_swish, rms_norm, layer_norm):
+        x = f(n.op("Add", n.op("MatMul", x, n.weights(8, 8)), n.weights(8)))
+    n.output(x, [1, 5, 8])
+    return n
+
+
+CASES = [convolutional, depthwise, temporal, mlp, residual, transformer, pools, decided, lstm, gru, rnn, patterns]
 
 
 def tensors():

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use tealight::OwnedSession;
 use tealight_compiler::quantize::{Quantize, compile_float, import_float};
-use tealight_compiler::{CompileError, Compiled, Options, compile_onnx};
+use tealight_compiler::{CompileError, Compiled, Options, compile_onnx, import_onnx};
 use tealight_format::Model;
 use tealight_testing::onnx::{field, nhwc, number};
 use tealight_testing::rng::Rng;
@@ -17,16 +17,31 @@ static PEAK: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 /// an order of their own, and batch normalization is folded into weights.
 const TOLERANCE: f32 = 2e-5;
 
+/// How far an output of a dynamically quantized network may be from ONNX Runtime's, relative to the largest of the tensor.
+const DYNAMIC_TOLERANCE: f32 = 0.05;
+
 /// A tensor of the golden file: its shape and elements.
 type Tensor = (Vec<usize>, Vec<f32>);
 
 /// A network: its name, its file, and recorded inputs and outputs.
 type Case = (String, Vec<u8>, Vec<Tensor>, Vec<Tensor>);
 
-/// The networks, with their inputs and outputs.
+/// The float32 networks, with their inputs and outputs.
 fn cases() -> Vec<Case> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/onnx.safetensors");
-    let bytes = std::fs::read(path).unwrap();
+    cases_of("onnx.safetensors")
+}
+
+/// The quantized networks.
+fn quantized_cases() -> Vec<Case> {
+    cases_of("onnx_quantized.safetensors")
+}
+
+fn golden(file: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../tests/golden/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn cases_of(file: &str) -> Vec<Case> {
+    let bytes = golden(file);
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let names: BTreeSet<String> = file.names().iter().map(|name| name.split('/').next().unwrap().to_string()).collect();
     let list = |case: &str, kind: &str| -> Vec<Tensor> {
@@ -101,6 +116,49 @@ fn networks_compute_what_onnx_runtime_computes() {
     }
 }
 
+#[test]
+fn operators_that_are_written_as_several_are_recognized() {
+    let (_, model, ..) = cases().into_iter().find(|case| case.0 == "patterns").unwrap();
+    let graph = import_onnx(&model, &Options::default()).unwrap();
+    let names: Vec<&str> = graph.nodes.iter().map(|node| node.op.name()).collect();
+    let layer = "FullyConnected";
+    let expected = [layer, "GeluTanh", layer, "Gelu", layer, "HardSwish", layer, "RmsNormF32", layer, "LayerNormF32"];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn quantized_networks_are_within_one_step_a_layer_of_onnx_runtime() {
+    let bytes = golden("onnx_quantized.safetensors");
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let number = |key: String| f32::from_le_bytes(file.tensor(&key).unwrap().data().try_into().unwrap());
+    let mut failed = Vec::new();
+    for (name, model, inputs, outputs) in quantized_cases() {
+        let compiled = compile(&name, &model);
+        let notes = compiled.report.notes.join("; ");
+        println!("{name}: {notes}");
+        let layers = number(format!("{name}/layers"));
+        let is_dynamic = name.contains("dynamic");
+        // What is quantized in each inference is not quantized here.
+        let most = if is_dynamic { DYNAMIC_TOLERANCE } else { layers + 0.01 };
+        for (k, (found, wanted)) in run(&compiled.bytes, &inputs, &outputs).into_iter().enumerate() {
+            assert_eq!(found.len(), wanted.len(), "{name}");
+            let step = number(format!("{name}/step.{k}"));
+            let apart = found.iter().zip(&wanted).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / step;
+            let differ = found.iter().zip(&wanted).filter(|(a, b)| (*a - *b).abs() > step / 2.0).count();
+            println!("{name} output {k}: {apart:.3} steps, {differ} of {} differ", found.len());
+            if apart > most {
+                failed.push(format!("{name} output {k}: {found:?} instead of {wanted:?}"));
+            }
+            assert!(wanted.iter().any(|&x| (x - wanted[0]).abs() > 3.0 * step * f32::from(!is_dynamic)), "{name}");
+        }
+        let in_float = notes.contains("float32 between conversions");
+        if in_float != (name == "mixed") {
+            failed.push(format!("{name}: {notes}"));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
 fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
     let inputs = inputs.iter().flat_map(|name| field(1, name.as_bytes()));
     let attributes = attributes.iter().flat_map(|attribute| field(5, attribute));
@@ -132,6 +190,20 @@ fn external(location: &str) -> Vec<u8> {
     [number(1, 2), number(2, 1), field(8, b"w"), entry("location", location), entry("length", "8"), number(14, 1)]
         .concat()
 }
+
+/// A constant of type `code` with these little-endian bytes.
+fn constant(name: &str, code: u8, dims: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let dims = dims.iter().flat_map(|&dim| number(1, dim));
+    [dims.collect(), number(2, code), field(8, name.as_bytes()), field(9, bytes)].concat()
+}
+
+fn floats(name: &str, dims: &[u8], values: &[f32]) -> Vec<u8> {
+    constant(name, 1, dims, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+}
+
+// The codes of ONNX for types.
+const U8: u8 = 2;
+const I8: u8 = 3;
 
 fn error(model: &[u8]) -> String {
     compile_onnx(model, &Options::default()).unwrap_err().to_string()
@@ -231,6 +303,98 @@ fn a_calibrated_network_is_int8_and_near_the_float_one() {
 }
 
 #[test]
+fn scales_and_zero_points_that_are_none_are_refused() {
+    let quantize = |scale: Vec<u8>, zero_point: Vec<u8>| {
+        let nodes = [
+            node("QuantizeLinear", &["x", "scale", "zero"], "q", &[]),
+            node("DequantizeLinear", &["q", "scale", "zero"], "y", &[]),
+        ];
+        model(13, &[1, 4], &nodes, &[scale, zero_point])
+    };
+    let zero = || constant("zero", I8, &[], &[0]);
+    let scale = |scale: f32| floats("scale", &[], &[scale]);
+    assert!(compile_onnx(&quantize(scale(0.5), zero()), &Options::default()).is_ok());
+    for (value, part) in [
+        (0.0, "the scale `scale` is 0"),
+        (f32::NAN, "a scale in `scale` is NaN"),
+        (-0.5, "a scale in `scale` is -0.5"),
+        (f32::INFINITY, "a scale in `scale` is inf"),
+    ] {
+        let text = error(&quantize(scale(value), zero()));
+        assert!(text.contains(part) && text.contains("node 0 (QuantizeLinear)"), "{text}");
+    }
+    assert!(error(&quantize(scale(1e30), zero())).contains("accepted: 0 to 2^32"));
+    let text = error(&quantize(floats("scale", &[2], &[0.5, 0.25]), zero()));
+    assert!(text.contains("one scale and zero point for activations"), "{text}");
+    let text = error(&quantize(scale(0.5), constant("zero", 5, &[], &[0, 0])));
+    assert!(text.contains("int8 and uint8, not int16"), "{text}");
+    let text = error(&quantize(floats("scale", &[0], &[]), zero()));
+    assert!(text.contains("`scale` has no scale"), "{text}");
+}
+
+#[test]
+fn quantized_operators_with_wrong_operands_are_refused() {
+    let x = || node("QuantizeLinear", &["x", "s", "z"], "q", &[]);
+    let constants = || {
+        [
+            floats("s", &[], &[0.5]),
+            constant("z", U8, &[], &[7]),
+            constant("other", I8, &[], &[7]),
+            constant("w", I8, &[4, 2], &[1; 8]),
+            floats("three", &[3], &[0.5; 3]),
+            constant("zeros", I8, &[3], &[0; 3]),
+            floats("minus", &[2], &[0.5, -1.0]),
+        ]
+    };
+    let refused = |nodes: &[Vec<u8>]| error(&model(13, &[1, 4], nodes, &constants()));
+    let text = refused(&[x(), node("DequantizeLinear", &["q", "s", "other"], "y", &[])]);
+    assert!(text.contains("`q` is uint8, but its zero point int8"), "{text}");
+    let text = refused(&[x(), node("QLinearMatMul", &["q", "s", "z", "w", "three", "zeros", "s", "z"], "y", &[])]);
+    assert!(text.contains("3 scales and 3 zero points for 2 indices along dimension 1"), "{text}");
+    let text = refused(&[x(), node("QLinearMatMul", &["q", "s", "z", "w", "minus", "", "s", "z"], "y", &[])]);
+    assert!(text.contains("a scale in `minus` is -1"), "{text}");
+    let text = refused(&[x(), node("QLinearConv", &["q", "s", "z", "w"], "y", &[])]);
+    assert!(text.contains("node 1 (QLinearConv)") && text.contains("is missing"), "{text}");
+    let text = refused(&[x(), node("MatMulInteger", &["q", "w"], "y", &[])]);
+    assert!(text.contains("the codes of a DynamicQuantizeLinear"), "{text}");
+    let text = refused(&[node("DynamicQuantizeLinear", &["x"], "y", &[])]);
+    assert!(text.contains("dynamic quantization"), "{text}");
+    let text = refused(&[node("DynamicQuantizeLinear", &["x"], "q", &[]), node("Relu", &["q"], "y", &[])]);
+    assert!(text.contains("after a DynamicQuantizeLinear"), "{text}");
+}
+
+#[test]
+fn recurrent_layers_with_wrong_operands_are_refused() {
+    let (w, r) = (|| floats("w", &[1, 8, 3], &[0.5; 24]), || floats("r", &[1, 8, 2], &[0.5; 16]));
+    let with = |inputs: &[&str], attributes: &[Vec<u8>]| {
+        model(13, &[5, 1, 3], &[node("LSTM", inputs, "y", attributes)], &[w(), r(), floats("b", &[1, 8], &[0.0; 8])])
+    };
+    let text = |name: &str, value: &str| [field(1, name.as_bytes()), field(4, value.as_bytes())].concat();
+    let function = |name: &str| [field(1, b"activations"), field(9, name.as_bytes())].concat();
+    assert!(compile_onnx(&with(&["x", "w", "r"], &[]), &Options::default()).is_ok());
+    for (inputs, attributes, part) in [
+        (&["x"][..], vec![], "input 1 is missing"),
+        (&["x", "r", "w"], vec![], "do not fit an input [5, 1, 3]"),
+        (&["x", "w", "x"], vec![], "a constant for input 2"),
+        (&["x", "w", "r", "b"], vec![], "input 3 has the shape [1, 8] instead of [1, 16]"),
+        (&["x", "w", "r", "", "", "b"], vec![], "input 5 is [1, 8]"),
+        (&["x", "w", "r"], vec![text("direction", "up")], "its direction is `up`"),
+        (&["x", "w", "r"], vec![function("Sine")], "1 activations instead of 3"),
+        (&["x", "w", "r"], vec![[field(1, b"activations"), field(9, b"Sine").repeat(3)].concat()], "not `Sine`"),
+        (&["x", "w", "r"], vec![[field(1, b"clip"), vec![0x15, 0, 0, 0x80, 0x3f]].concat()], "no clip"),
+    ] {
+        let error = error(&with(inputs, &attributes));
+        assert!(error.contains(part) && error.contains("node 0 (LSTM)"), "`{part}` is not in: {error}");
+    }
+    // Unrolled steps take memory.
+    let names: Vec<String> = (0..10).map(|k| format!("y{k}")).collect();
+    let mut nodes: Vec<_> = names.iter().map(|name| node("LSTM", &["x", "w", "r"], name, &[])).collect();
+    nodes.push(node("Sum", &names.iter().map(String::as_str).collect::<Vec<_>>(), "y", &[]));
+    let long = error(&model(13, &[120, 1, 3], &nodes, &[w(), r()]));
+    assert!(long.contains("1024 steps in all") && long.contains("not 1080"), "{long}");
+}
+
+#[test]
 fn damaged_and_cut_off_files_end_in_a_result() {
     let seed: u64 = std::env::var("TEALIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let rounds: usize = std::env::var("TEALIGHT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
@@ -242,8 +406,13 @@ fn damaged_and_cut_off_files_end_in_a_result() {
         Err(CompileError::Internal(what)) => panic!("{what}"),
         Err(_) => refused += 1,
     };
-    for (_, model, ..) in cases() {
-        for len in (0..model.len()).step_by(if rounds > 1000 { 1 } else { 11 }) {
+    // Unrolled networks take long to plan.
+    let few = |name: &str| ["lstm", "gru", "rnn"].contains(&name);
+    let quantized = quantized_cases().into_iter().map(|case| (case.1, rounds / 20, 301));
+    for (model, rounds, step) in
+        cases().into_iter().map(|case| (case.1, if few(&case.0) { rounds / 10 } else { rounds }, 11)).chain(quantized)
+    {
+        for len in (0..model.len()).step_by(if rounds > 1000 { 1 } else { step }) {
             check(&model[..len]);
         }
         for _ in 0..rounds {

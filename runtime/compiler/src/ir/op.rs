@@ -117,7 +117,8 @@ pub enum Op {
     /// ReLU whose slope below 0 is its second input.
     Prelu,
     Quantize,
-    /// 8-bit codes converted to another scale, rounded to nearest. Added by the pass `requantize`; no file contains it.
+    /// 8-bit codes converted to another scale, rounded to nearest. Added by the pass `requantize`, and for two
+    /// scales of an ONNX network.
     Convert,
     ReadVariable,
     ReduceMax,

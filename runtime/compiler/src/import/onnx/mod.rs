@@ -5,8 +5,11 @@
 //! not believed. [`network`] keeps the layout of tensors; [`ops`] has a row for each operator.
 
 mod constant;
+mod dynamic;
+mod int8;
 mod network;
 mod ops;
+mod patterns;
 mod reader;
 mod scan;
 mod tensor;

@@ -6,6 +6,8 @@
 //! is emitted where a tensor is not stored as it is needed, once for each order, so a usual network has none left.
 
 use super::constant::{self, Constant};
+use super::dynamic::Dynamic;
+use super::int8::{Known, Scales};
 use crate::diag::{CompileError, Result, Site};
 use crate::ir::graph::{Bytes, ElementType, Graph, Node as GraphNode, NodeOp, Tensor, TensorId};
 use crate::ir::{Activation, Op};
@@ -105,6 +107,13 @@ pub(super) struct Network<'a> {
     constants: HashMap<(usize, ElementType, Vec<u32>), TensorId>,
     /// Constants in other orders, by the identity of their bytes, which are therefore held.
     turned: HashMap<Turned, (Bytes, Constant)>,
+    /// The scales of constants that were dequantized.
+    pub(super) known: Known,
+    /// For uint8 tensors, the int8 ones with the same values.
+    pub(super) signed: HashMap<TensorId, TensorId>,
+    pub(super) dynamic: Dynamic,
+    /// The steps of all recurrent layers so far.
+    pub(super) steps: usize,
     /// The node that is being imported: its index, operator and the name of its first output.
     origin: usize,
     operator: String,
@@ -125,6 +134,10 @@ impl<'a> Network<'a> {
             arranged: HashMap::new(),
             constants: HashMap::new(),
             turned: HashMap::new(),
+            known: Known::new(),
+            signed: HashMap::new(),
+            dynamic: Dynamic::default(),
+            steps: 0,
             origin: 0,
             operator: String::new(),
             name: String::new(),
@@ -289,8 +302,21 @@ impl<'a> Network<'a> {
         self.make(constant.bytes.len())?;
         let turned = constant.transposed(order);
         let turned = turned.ok_or_else(|| self.invalid("a constant has another number of dimensions"))?;
+        self.remember_as(constant, &turned);
         self.turned.insert(key, (constant.bytes.clone(), turned.clone()));
         Ok(turned)
+    }
+
+    /// Remembers the scales that a constant was dequantized with.
+    pub(super) fn remember(&mut self, constant: &Constant, scales: Rc<Scales>) {
+        self.known.insert(constant.bytes.identity(), (constant.bytes.clone(), scales));
+    }
+
+    /// Remembers that a constant has the same elements as another, in another order.
+    pub(super) fn remember_as(&mut self, from: &Constant, to: &Constant) {
+        if let Some((_, scales)) = self.known.get(&from.bytes.identity()) {
+            self.remember(to, scales.clone());
+        }
     }
 
     /// Counts the bytes of a constant that is computed.
@@ -320,7 +346,7 @@ impl<'a> Network<'a> {
         self.add_constant("", &list)
     }
 
-    /// Adds a node, and returns its output, an f32 tensor, or one of its first input's type.
+    /// Adds a node, and returns its output, an f32 tensor, or one of its first input's type and quantization.
     pub(super) fn emit(&mut self, op: impl Into<NodeOp>, inputs: &[TensorId], shape: Vec<u32>) -> Result<TensorId> {
         let inputs: Vec<Option<TensorId>> = inputs.iter().copied().map(Some).collect();
         self.emit_optional(op, inputs, shape)
@@ -338,7 +364,9 @@ impl<'a> Network<'a> {
             return Err(self.invalid(format!("its output has the shape {shape:?}, which is too large")));
         }
         self.make(self.name.len())?;
-        let tensor = Tensor::computed(self.name.clone(), of_first.unwrap_or(ElementType::F32), shape);
+        let mut tensor = Tensor::computed(self.name.clone(), of_first.unwrap_or(ElementType::F32), shape);
+        tensor.quantization =
+            inputs.first().copied().flatten().and_then(|id| self.graph.tensors[id].quantization.clone());
         let output = self.graph.add(tensor);
         for &id in inputs.iter().flatten() {
             *self.read.entry(id).or_default() += 1;

@@ -1,8 +1,10 @@
 //! From a file to a graph: the interface of the network, and its nodes one after another.
 
 use super::constant::Constant;
+use super::int8;
 use super::network::{NHWC, Network, Node, Value};
 use super::ops;
+use super::patterns;
 use super::scan::scan;
 use super::tensor::{Reader, element_type, type_name};
 use crate::diag::{CompileError, Findings, OnnxError, Result};
@@ -90,7 +92,18 @@ impl Import<'_> {
         }
         std::mem::replace(&mut self.findings, Findings::new(ACCEPTED)).result()?;
         self.outputs(&graph.output)?;
-        let mut graph = self.network.graph;
+        let Network { mut graph, known, limit, dynamic, .. } = self.network;
+        patterns::recognize(&mut graph, limit)?;
+        int8::fuse(&mut graph, &known, limit)?;
+        if dynamic.layers > 0 {
+            let note = format!(
+                "the 8-bit weights of {} layers become float32, and their activations are not quantized (dynamic \
+                 quantization); --calibrate makes an int8 network of it, and --quantize q8_0 stores a byte for each weight \
+                 of fully connected layers",
+                dynamic.layers
+            );
+            graph.notes.push(note);
+        }
         retain_live(&mut graph);
         note_transposes(&mut graph);
         check(&graph)?;
@@ -227,7 +240,7 @@ impl Import<'_> {
         let operator = operator(&node);
         self.network.begin(index, &operator, text(node.output.first()));
         let op = node.op_type.clone().unwrap_or_default();
-        let row = ops::row(&op).filter(|_| is_onnx(text(node.domain.as_ref())));
+        let row = ops::row(if is_onnx(text(node.domain.as_ref())) { &op } else { &operator });
         let mut inputs = Vec::new();
         for name in &node.input {
             let value = self.network.values.get(name).cloned();
@@ -323,6 +336,11 @@ impl Import<'_> {
             let Some(value) = self.network.values.get(name).cloned() else {
                 return Err(wrong("is computed by no node".into()).into());
             };
+            if self.network.is_dynamic(&value) {
+                let what =
+                    "is codes, a scale or a zero point of dynamic quantization; accepted: what is computed of them";
+                return Err(wrong(what.into()).into());
+            }
             // A constant list of a shape: the model file has no 64-bit integers.
             let value = match value {
                 Value::Constant(constant) if constant.dtype == ElementType::I64 => {
@@ -435,7 +453,7 @@ fn count_uses(graph: &GraphProto, live: &[bool], network: &mut Network<'_>) {
 
 /// Returns the names of values that convolutions and the like read, directly or after operators that keep any layout.
 fn wants_nhwc(graph: &GraphProto) -> HashSet<String> {
-    const IMAGES: [&str; 13] = [
+    const IMAGES: [&str; 17] = [
         "Conv",
         "ConvTranspose",
         "MaxPool",
@@ -449,8 +467,12 @@ fn wants_nhwc(graph: &GraphProto) -> HashSet<String> {
         "BatchNormalization",
         "InstanceNormalization",
         "LpPool",
+        "ConvInteger",
+        "QLinearAveragePool",
+        "QLinearConv",
+        "QLinearGlobalAveragePool",
     ];
-    const ANY: [&str; 16] = [
+    const ANY: [&str; 24] = [
         "Identity",
         "Cast",
         "Relu",
@@ -467,6 +489,14 @@ fn wants_nhwc(graph: &GraphProto) -> HashSet<String> {
         "Slice",
         "Concat",
         "Dropout",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "QLinearAdd",
+        "QLinearConcat",
+        "QLinearLeakyRelu",
+        "QLinearMul",
+        "QLinearSigmoid",
+        "QuantizeLinear",
     ];
     let mut wanted: HashSet<&str> = HashSet::new();
     for node in graph.node.iter().rev() {

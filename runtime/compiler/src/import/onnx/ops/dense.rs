@@ -29,7 +29,9 @@ impl Network<'_> {
                 let moved = weights.bytes.chunks_exact(4 * depth as usize).flat_map(|row| {
                     columns.iter().flat_map(move |&column| row[4 * column as usize..][..4].iter().copied())
                 });
-                (*id, Constant { bytes: moved.collect(), ..weights.clone() })
+                let moved = Constant { bytes: moved.collect(), ..weights.clone() };
+                self.remember_as(weights, &moved);
+                (*id, moved)
             }
             _ => (self.in_order(value, "")?, weights.clone()),
         };

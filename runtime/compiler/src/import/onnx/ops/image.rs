@@ -204,17 +204,38 @@ impl Network<'_> {
         let Some(at) = self.producer(stored.id) else { return Ok(false) };
         let is_image = self.shape(value).len() > 2;
         let node = &self.graph.nodes[at];
-        let by_tap = match &node.op {
-            NodeOp::Ir(Op::Conv2d(window)) if window.activation == Activation::None => false,
-            NodeOp::Ir(Op::DepthwiseConv2d(window)) if window.activation == Activation::None => true,
-            NodeOp::Ir(Op::FullyConnected(Activation::None)) if !is_image => false,
-            NodeOp::Kernel(Operator::ConvTranspose2dF32(_)) => false,
-            _ => return Ok(false),
+        let scales = match &node.op {
+            NodeOp::Ir(Op::Conv2d(window) | Op::DepthwiseConv2d(window)) => window.activation == Activation::None,
+            NodeOp::Ir(Op::FullyConnected(Activation::None)) => !is_image,
+            NodeOp::Kernel(Operator::ConvTranspose2dF32(_)) => true,
+            _ => false,
         };
+        if scales { self.scale_layer(at, factors, Some(terms)) } else { Ok(false) }
+    }
+
+    /// Returns the node of the graph that is the layer that computes `value`, if that has no activation and nothing else
+    /// reads it, and the dimension of the value that is its output channels.
+    pub(super) fn layer_of(&self, value: &Value) -> Option<(usize, usize)> {
+        let Value::Stored(stored) = value else { return None };
+        let at = self.producer(stored.id)?;
+        let channel = match &self.graph.nodes[at].op {
+            NodeOp::Ir(Op::FullyConnected(Activation::None)) => self.shape(value).len().checked_sub(1)?,
+            NodeOp::Ir(Op::Conv2d(window) | Op::DepthwiseConv2d(window)) if window.activation == Activation::None => 1,
+            _ => return None,
+        };
+        Some((at, channel))
+    }
+
+    /// Multiplies the weights of a layer by a factor for each output channel, and its bias, to which it adds a term.
+    /// Returns whether it has weights for so many channels.
+    pub(super) fn scale_layer(&mut self, at: usize, factors: &[f32], terms: Option<&[f32]>) -> Result<bool> {
+        let node = &self.graph.nodes[at];
+        let by_tap = matches!(node.op, NodeOp::Ir(Op::DepthwiseConv2d(_)));
         let (Some(&Some(weights)), bias) = (node.inputs.get(1), node.inputs.get(2).copied().flatten()) else {
             return Ok(false);
         };
-        let (weights, bias) = (&self.graph.tensors[weights], bias.map(|id| &self.graph.tensors[id]));
+        let (weights, has_bias) = (&self.graph.tensors[weights], bias.is_some());
+        let bias = bias.map(|id| &self.graph.tensors[id]);
         let (name, shape) = (weights.name.clone(), weights.shape.clone());
         let bias_name = bias.map_or_else(|| format!("{name}.bias"), |bias| bias.name.clone());
         let (Some(mut values), channels) = (weights.f32_values(), factors.len()) else { return Ok(false) };
@@ -228,13 +249,18 @@ impl Network<'_> {
         for (index, weight) in values.iter_mut().enumerate() {
             *weight *= factors[if by_tap { index % channels } else { index / each }];
         }
-        let biases: Vec<f32> =
-            biases.iter().zip(factors).zip(terms).map(|((&bias, &factor), &term)| bias * factor + term).collect();
         let weights = self.add_constant(&name, &Constant::floats(&shape, &values))?;
+        self.graph.nodes[at].inputs[1] = Some(weights);
+        if !has_bias && terms.is_none() {
+            return Ok(true);
+        }
+        let term = |channel: usize| terms.map_or(0.0, |terms| terms[channel]);
+        let biases = biases.iter().zip(factors).enumerate();
+        let biases: Vec<f32> = biases.map(|(channel, (&bias, &factor))| bias * factor + term(channel)).collect();
         let biases = self.add_constant(&bias_name, &Constant::floats(&[channels as u32], &biases))?;
         let inputs = &mut self.graph.nodes[at].inputs;
         inputs.resize(3, None);
-        (inputs[1], inputs[2]) = (Some(weights), Some(biases));
+        inputs[2] = Some(biases);
         Ok(true)
     }
 

@@ -4,6 +4,8 @@ mod dense;
 mod elementwise;
 mod image;
 mod movement;
+mod quantized;
+mod recurrent;
 mod resize;
 
 use super::constant::{self, Constant};
@@ -47,7 +49,7 @@ pub(crate) fn names() -> String {
 }
 
 /// The operators. What is computed from constants is in [`fold`].
-pub(super) const OPERATORS: [Row; 95] = [
+pub(super) const OPERATORS: [Row; 119] = [
     Row::computed("Abs", elementwise::unary),
     Row::computed("Add", elementwise::binary),
     Row::computed("AveragePool", image::pool),
@@ -58,16 +60,20 @@ pub(super) const OPERATORS: [Row; 95] = [
     Row::computed("Clip", elementwise::clip),
     Row::computed("Concat", movement::concat),
     Row::computed("Conv", image::conv),
+    Row::computed("ConvInteger", quantized::integer_layer),
     Row::computed("ConvTranspose", image::conv_transpose),
     Row::computed("Cos", elementwise::unary),
     Row::computed("DepthToSpace", movement::blocks),
+    Row::computed("DequantizeLinear", quantized::dequantize),
     Row::computed("Div", elementwise::binary),
     Row::computed("Dropout", elementwise::identity),
+    Row::computed("DynamicQuantizeLinear", quantized::dynamic_quantize),
     Row::computed("Elu", elementwise::unary),
     Row::computed("Erf", elementwise::unary),
     Row::computed("Exp", elementwise::unary),
     Row::computed("Expand", movement::expand),
     Row::computed("Flatten", movement::reshape),
+    Row::computed("GRU", recurrent::recurrent),
     Row::computed("Gather", movement::gather),
     Row::computed("Gelu", elementwise::unary),
     Row::computed("Gemm", dense::gemm),
@@ -77,11 +83,13 @@ pub(super) const OPERATORS: [Row; 95] = [
     Row::computed("HardSwish", elementwise::unary),
     Row::computed("Identity", elementwise::identity),
     Row::computed("InstanceNormalization", dense::instance_normalization),
+    Row::computed("LSTM", recurrent::recurrent),
     Row::computed("LayerNormalization", dense::layer_normalization),
     Row::computed("LeakyRelu", elementwise::unary),
     Row::computed("Log", elementwise::unary),
     Row::computed("LogSoftmax", dense::softmax),
     Row::computed("MatMul", dense::mat_mul),
+    Row::computed("MatMulInteger", quantized::integer_layer),
     Row::computed("Max", elementwise::variadic),
     Row::computed("MaxPool", image::pool),
     Row::computed("Mean", elementwise::variadic),
@@ -92,6 +100,10 @@ pub(super) const OPERATORS: [Row; 95] = [
     Row::computed("PRelu", elementwise::binary),
     Row::computed("Pad", movement::pad),
     Row::computed("Pow", elementwise::binary),
+    Row::computed("QLinearConv", quantized::qlinear_conv),
+    Row::computed("QLinearMatMul", quantized::qlinear_mat_mul),
+    Row::computed("QuantizeLinear", quantized::quantize),
+    Row::computed("RNN", recurrent::recurrent),
     Row::computed("Reciprocal", elementwise::unary),
     Row::computed("ReduceL1", dense::reduction),
     Row::computed("ReduceL2", dense::reduction),
@@ -123,6 +135,20 @@ pub(super) const OPERATORS: [Row; 95] = [
     Row::computed("Transpose", movement::transpose),
     Row::computed("Unsqueeze", movement::reshape),
     Row::computed("Upsample", resize::resize),
+    Row::computed("com.microsoft.DequantizeLinear", quantized::dequantize),
+    Row::computed("com.microsoft.DynamicQuantizeLSTM", quantized::lstm),
+    Row::computed("com.microsoft.DynamicQuantizeMatMul", quantized::dynamic_mat_mul),
+    Row::computed("com.microsoft.MatMulIntegerToFloat", quantized::dynamic_mat_mul),
+    Row::computed("com.microsoft.QGemm", quantized::qgemm),
+    Row::computed("com.microsoft.QLinearAdd", quantized::qlinear),
+    Row::computed("com.microsoft.QLinearAveragePool", quantized::qlinear),
+    Row::computed("com.microsoft.QLinearConcat", quantized::qlinear_concat),
+    Row::computed("com.microsoft.QLinearGlobalAveragePool", quantized::qlinear),
+    Row::computed("com.microsoft.QLinearLeakyRelu", quantized::qlinear),
+    Row::computed("com.microsoft.QLinearMul", quantized::qlinear),
+    Row::computed("com.microsoft.QLinearSigmoid", quantized::qlinear),
+    Row::computed("com.microsoft.QLinearSoftmax", quantized::qlinear),
+    Row::computed("com.microsoft.QuantizeLinear", quantized::quantize),
     Row::constant("And"),
     Row::constant("Ceil"),
     Row::constant("Constant"),
@@ -152,11 +178,28 @@ pub(super) fn row(name: &str) -> Option<&'static Row> {
 
 /// Compiles a node: computes it, if that is possible, or adds it to the graph.
 pub(super) fn compile(n: &mut Network<'_>, reader: &mut Reader<'_>, node: &Node, row: &Row) -> Outputs {
+    if node.inputs.iter().flatten().any(|value| n.is_dynamic(value)) {
+        return quantized::of_dynamic(n, node, row);
+    }
+    if let Some(values) = quantized::of_codes(n, node, row)? {
+        return Ok(values);
+    }
     if let Some(constant) = fold(n, reader, node)? {
         return Ok(vec![Value::Constant(constant)]);
     }
     let integers = |value: &Value| matches!(value, Value::Constant(constant) if constant.dtype != ElementType::F32);
-    let moves = ["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Identity", "Dropout"];
+    let moves = [
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Flatten",
+        "Transpose",
+        "Slice",
+        "Identity",
+        "Dropout",
+        "QuantizeLinear",
+        "DequantizeLinear",
+    ];
     let of_constants = node.inputs.iter().flatten().all(|value| matches!(value, Value::Constant(_)));
     // Shapes that are not computed would be of no use in the graph.
     if of_constants

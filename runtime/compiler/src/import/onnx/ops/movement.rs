@@ -177,7 +177,7 @@ impl Network<'_> {
                     let weights = names.get(1).and_then(|name| self.values.get(name));
                     *input == 0 && matches!(weights, Some(Value::Constant(weights)) if weights.shape.len() == 2)
                 }
-                "Identity" | "Dropout" => {
+                "Identity" | "Dropout" | "QuantizeLinear" | "DequantizeLinear" => {
                     *input == 0 && depth < 8 && names.last().is_some_and(|name| self.only_layers_read(name, depth + 1))
                 }
                 _ => false,
@@ -209,7 +209,7 @@ impl Network<'_> {
     }
 
     /// Returns the indices `begin` to `begin + length * stride` of a value along an axis.
-    fn along(&mut self, value: &Value, axis: usize, begin: i64, length: u32, stride: i64) -> Result<Value> {
+    pub(super) fn along(&mut self, value: &Value, axis: usize, begin: i64, length: u32, stride: i64) -> Result<Value> {
         let order = self.order(value);
         let id = self.arrange(value, &order, "")?;
         let mut shape = self.graph.tensors[id].shape.clone();
@@ -218,6 +218,18 @@ impl Network<'_> {
         let (mut begins, mut strides) = (vec![0; order.len()], vec![1; order.len()]);
         (begins[at], strides[at]) = (begin, stride);
         Ok(Self::stored(self.part(id, &begins, &strides, shape)?, order))
+    }
+
+    /// Returns a value whose dimension i is dimension `moves[i]` of `value`. Its bytes stay where they are.
+    pub(super) fn moved(&mut self, value: &Value, moves: &[usize]) -> Result<Value> {
+        Ok(match value {
+            Value::Constant(constant) => Value::Constant(self.transposed(constant, moves)?),
+            Value::Stored(Stored { id, order, .. }) => {
+                let place = |axis: &usize| moves.iter().position(|moved| moved == axis).unwrap_or(0);
+                Self::stored(*id, order.iter().map(place).collect())
+            }
+            Value::Failed => Value::Failed,
+        })
     }
 
     /// Joins values along an axis, in the order of the first of them that is not stored in its own.
@@ -319,14 +331,7 @@ pub(super) fn transpose(n: &mut Network<'_>, node: &Node) -> Outputs {
     if !sorted.into_iter().eq(0..rank) {
         return Err(n.invalid(format!("its permutation {moves:?} does not name each of {rank} dimensions once")));
     }
-    Ok(vec![match value {
-        Value::Constant(constant) => Value::Constant(n.transposed(constant, &moves)?),
-        Value::Stored(Stored { id, order, .. }) => {
-            let place = |axis: &usize| moves.iter().position(|moved| moved == axis).unwrap_or(0);
-            Network::stored(*id, order.iter().map(place).collect())
-        }
-        Value::Failed => Value::Failed,
-    }])
+    Ok(vec![n.moved(value, &moves)?])
 }
 
 pub(super) fn concat(n: &mut Network<'_>, node: &Node) -> Outputs {

@@ -86,8 +86,8 @@ impl Step {
 const STEPS: &[Step] = &[
     Step::new(Lane::Host, Extent::Fast, "format", |context, _| format(context)),
     Step::new(Lane::Host, Extent::Fast, "clippy, host", |context, _| clippy_host(context)),
-    Step::new(Lane::Host, Extent::Fast, "documentation", documentation),
-    Step::new(Lane::Host, Extent::Fast, HOST_TESTS, |context, _| host_tests(context)).after(FETCHING),
+    Step::new(Lane::Host, Extent::Usual, "documentation", documentation),
+    Step::new(Lane::Host, Extent::Fast, HOST_TESTS, host_tests).after(FETCHING),
     Step::new(Lane::Host, Extent::Usual, WITH_CANDLE, with_candle),
     Step::new(Lane::Host, Extent::Full, "a language model, beside Candle and on emulated Arm", |context, _| {
         language_model(context)
@@ -222,7 +222,7 @@ fn clippy_host(context: &Context) -> Result<()> {
     Ok(front.envs(CHECKED).quiet().run()?)
 }
 
-/// The default board with each feature, which choose the same on every board; under `--full` the others. Of these, some are
+/// The default board, without `--fast` with each feature, which choose the same on every board; under `--full` the others. Of these, some are
 /// otherwise built with clippy in the place of the compiler: [`COMPARED`], and boards on HALs.
 ///
 /// With the profile of firmware, whose folder no other lane writes.
@@ -230,6 +230,7 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| !board.is_on_hal()) {
         let features: &[&[&str]] = match (board.id == board::DEFAULT, extent) {
+            (true, Extent::Fast) => &[&[]],
             (true, _) => {
                 &[&[], &["audio"], &["balance"], &["model-slot"], &["measure-parse"], &["seed-faults"], &["text"]]
             }
@@ -269,10 +270,13 @@ fn fetch_models(context: &Context) -> Result<()> {
     fetch::fetch(context, &[])
 }
 
-fn host_tests(context: &Context) -> Result<()> {
+fn host_tests(context: &Context, extent: Extent) -> Result<()> {
     // As the step before has built them.
     let _checked = CHECKED.map(|(name, value)| context.shell.push_env(name, value));
     cargo(context, &["test", "--no-fail-fast"])?;
+    if extent == Extent::Fast {
+        return Ok(());
+    }
     // A bare `cargo test` ignores tests that need files which a clone does not contain. Those of all packages are run,
     // though few have any: for some packages alone, cargo would choose other features of what they share, and build it
     // again.
@@ -287,9 +291,12 @@ fn host_tests(context: &Context) -> Result<()> {
 /// Boards on which the largest image is searched for panics: of each architecture the one with the most kernels of its own.
 const SEARCHED: &[&str] = &["mps2-an385-v6m", "mps3-an547", "riscv32-virt-v", "aarch64-virt-a76"];
 
-/// Every image of the default board, and of one of each architecture that which links most; under `--full` every image of
-/// one of each version of the kernels.
+/// The largest image of the default board with `--fast`; every image of it, and of one of each architecture that which links
+/// most; under `--full` every image of one of each version of the kernels.
 fn no_panic(context: &Context, extent: Extent) -> Result<()> {
+    if extent == Extent::Fast {
+        return check_no_panic::check_largest(context, board::DEFAULT);
+    }
     check_no_panic::check_no_panic(context, board::DEFAULT)?;
     match extent {
         Extent::Full => KERNELS.iter().try_for_each(|board| check_no_panic::check_no_panic(context, board)),

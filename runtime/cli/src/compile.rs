@@ -4,6 +4,7 @@ use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Scores};
 use crate::fidelity::Fidelity;
+use crate::given::Given;
 use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::progress::Stages;
@@ -15,7 +16,7 @@ use crate::weights::{QuantizeTo, layer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
-use tealight_compiler::{InPasses, Options, Patch, WeightType, compile_network};
+use tealight_compiler::{CompileError, InPasses, Options, Patch, Reason, Site, WeightType, compile_network};
 use tealight_format::Model;
 
 /// Compile a trained network into one file
@@ -28,8 +29,13 @@ pub(crate) struct Args {
     #[arg(value_name = "IN.tflite|IN.onnx|IN.gguf")]
     input: PathBuf,
     /// The file to write
-    #[arg(short, long, value_name = "OUT.safetensors")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "OUT.safetensors", required_unless_present = "check")]
+    output: Option<PathBuf>,
+    /// Only say whether the network compiles, and all reasons why not; writes nothing
+    #[arg(long, conflicts_with_all = ["output", "calibrate", "evaluate", "labels"])]
+    check: bool,
+    #[command(flatten)]
+    given: Given,
     /// Text file with the label of each element of the first output, one per line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -98,6 +104,8 @@ fn long_help() -> String {
 const JSON: &str = "\
 Keys of --json (lengths in bytes):
   input, output, name   the two files, and the model's name
+  compiles, reasons     with --check, these two and input alone: whether it compiles, and [{reason, nodes, first_node}]: why
+                        not, how many nodes that is about, and the number of the first in the file, null if about none
   operators, macs       of one inference
   constant_bytes        weights, tables and other constants
   plan_bytes            operators, shapes and offsets
@@ -192,17 +200,10 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     // The output file is created before the long work, and the input is checked before that.
     let input = model_file::map(&args.input)?;
-    let read: Vec<&Path> = std::iter::once(&args.input)
-        .chain(&args.labels)
-        .chain(&args.calibration.calibrate)
-        .chain(&args.evaluation.evaluate)
-        .chain(&args.evaluation.targets)
-        .map(PathBuf::as_path)
-        .collect();
-    let mut file = OutputFile::create(&args.output, &read)?;
     let gguf = is_gguf(&input);
     refuse_options(args, gguf)?;
-    let options = Options {
+    let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
+    let mut options = Options {
         name: Some(name.clone()),
         labels: labels.clone().unwrap_or_default(),
         front_end: args.front_end.as_ref().map(ToString::to_string),
@@ -214,8 +215,18 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         patch: args.patch,
         ..Options::default()
     };
+    args.given.set(&mut options)?;
+    let Some(output) = &args.output else { return check(args, &input, &options, screen) };
+    let read: Vec<&Path> = std::iter::once(&args.input)
+        .chain(args.given.files())
+        .chain(&args.labels)
+        .chain(&args.calibration.calibrate)
+        .chain(&args.evaluation.evaluate)
+        .chain(&args.evaluation.targets)
+        .map(PathBuf::as_path)
+        .collect();
+    let mut file = OutputFile::create(output, &read)?;
     let sensors = Sensors { front_end: args.front_end.clone(), columns: args.columns.clone() };
-    let failed = || Error::new(format!("cannot compile `{}`", args.input.display()));
     let (compiled, quantization) = if gguf {
         let mut stages = Stages::start();
         let gguf = GgufOptions { context: args.context };
@@ -241,7 +252,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let found = &compiled.report;
     let report = CompileReport {
         input: &args.input,
-        output: &args.output,
+        output,
         name: &name,
         operators: model.op_count(),
         macs: model.macs(),
@@ -262,6 +273,67 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if args.json { screen.json(&report) } else { print(&report, screen) }?;
     let warnings = report.quantization.iter().flat_map(Fidelity::warnings);
     warnings.into_iter().try_for_each(|warning| screen.warn(warning))
+}
+
+/// The result of `--check`; its fields are the keys of `--json`.
+#[derive(Debug, Serialize)]
+struct CheckReport<'a> {
+    input: &'a Path,
+    compiles: bool,
+    reasons: Vec<CheckReason>,
+}
+
+/// A reason why the network does not compile.
+#[derive(Debug, Serialize)]
+struct CheckReason {
+    reason: String,
+    nodes: usize,
+    first_node: Option<usize>,
+}
+
+impl CheckReason {
+    fn of(Reason { what, nodes, first }: Reason) -> Self {
+        let first_node = match first {
+            Some(Site::Node { node, .. }) => Some(node),
+            _ => None,
+        };
+        Self { reason: what, nodes, first_node }
+    }
+}
+
+/// Says whether the network compiles.
+///
+/// # Errors
+/// It does not; the reasons are on the screen.
+fn check(args: &Args, input: &[u8], options: &Options, screen: &mut Screen) -> Result<()> {
+    let compiled = if is_gguf(input) {
+        compile_gguf_with(input, &GgufOptions { context: args.context }, options, &mut |_, _| {})
+    } else {
+        compile_network(input, options)
+    };
+    let reasons = compiled.as_ref().err().map(CompileError::reasons).unwrap_or_default();
+    let reasons: Vec<CheckReason> = reasons.into_iter().map(CheckReason::of).collect();
+    let path = args.input.display();
+    let report = CheckReport { input: &args.input, compiles: compiled.is_ok(), reasons };
+    if args.json {
+        screen.json(&report)?;
+    } else if report.compiles {
+        screen.print(format!("`{path}` compiles\n"))?;
+    } else {
+        screen.print(format!("`{path}` does not compile:\n"))?;
+        for CheckReason { reason, nodes, first_node } in &report.reasons {
+            let place = match (first_node, nodes) {
+                (Some(node), 2..) => format!(" ({nodes} nodes, the first is {node})"),
+                _ => String::new(),
+            };
+            screen.print(format!("  {reason}{place}\n"))?;
+        }
+    }
+    match report.reasons.len() {
+        _ if report.compiles => Ok(()),
+        1 => Err(Error::new(format!("`{path}` does not compile")).cause("for one reason, which is listed")),
+        count => Err(Error::new(format!("`{path}` does not compile")).cause(format!("for {count} reasons, listed"))),
+    }
 }
 
 /// Reads the value of `--patch`.
@@ -300,6 +372,9 @@ fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
         }
         Args { layers, .. } if gguf && !layers.is_empty() => {
             ("--layer", "the weights of a GGUF file stay as they are stored")
+        }
+        Args { given, .. } if gguf && given.option().is_some() => {
+            (given.option().unwrap_or_default(), "a language model has the inputs and outputs of its architecture")
         }
         Args { evaluation: Evaluation { targets: Some(_), .. }, .. } if gguf => {
             ("--evaluate", "only networks from TensorFlow Lite files can be evaluated")

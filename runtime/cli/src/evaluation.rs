@@ -43,7 +43,7 @@ pub(crate) struct Scores {
 
 impl Evaluation {
     /// Measures the file that `source` was compiled to, and also `source` itself if it is a float network. Of
-    /// `options`, the memory and the folder are used ([`Options::max_memory`], [`Options::folder`]).
+    /// `options`, the memory, the folder, inputs and outputs are used.
     ///
     /// # Errors
     /// Inputs or targets cannot be read, or do not fit the network.
@@ -57,8 +57,15 @@ impl Evaluation {
     ) -> Result<Option<Scores>> {
         let Some(path) = &self.targets else { return Ok(None) };
         let targets = read_targets(path)?;
-        let (max_memory, folder) = (options.max_memory, options.folder.clone());
-        let limits = Options { max_memory, folder, ..Options::default() };
+        let max_memory = options.max_memory;
+        let limits = Options {
+            max_memory,
+            folder: options.folder.clone(),
+            input_shapes: options.input_shapes.clone(),
+            input_values: options.input_values.clone(),
+            outputs: options.outputs.clone(),
+            ..Options::default()
+        };
         let network = import_network(source, &limits).map_err(|error| failed().cause(error))?;
         let streams = read_streams("--evaluate", &self.evaluate, &network, sensors)?;
         let score = |file: &[u8]| {

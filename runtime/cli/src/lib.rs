@@ -21,6 +21,8 @@ mod fidelity;
 #[cfg(feature = "generate")]
 mod generate;
 #[cfg(feature = "commands")]
+mod given;
+#[cfg(feature = "commands")]
 mod inputs;
 #[cfg(feature = "commands")]
 mod inspect;

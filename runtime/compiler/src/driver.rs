@@ -92,7 +92,7 @@ pub fn compile_tflite_with(
     options: &Options,
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
-    compile_graph(import::tflite::import(bytes)?, "import", bytes, options, observer)
+    compile_graph(read_tflite(bytes, options)?, "import", bytes, options, observer)
 }
 
 /// Reads a TensorFlow Lite file, as the first pass of [`compile_tflite`] does.
@@ -100,7 +100,17 @@ pub fn compile_tflite_with(
 /// # Errors
 /// As [`compile_tflite`].
 pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
-    import::tflite::import(bytes)
+    import::tflite::import(bytes, &Options::default())
+}
+
+/// Reads a TensorFlow Lite file with the shapes, values and outputs that the options give.
+fn read_tflite(bytes: &[u8], options: &Options) -> Result<Graph> {
+    let graph = import::tflite::import(bytes, options)?;
+    if options.input_shapes.is_empty() && options.input_values.is_empty() && options.outputs.is_empty() {
+        return Ok(graph);
+    }
+    let limit = Limit::of(&graph, options);
+    pass::shapes::infer(pass::dead::remove_dead(graph), &limit)
 }
 
 /// Compiles an ONNX file.
@@ -117,7 +127,7 @@ pub fn compile_onnx(bytes: &[u8], options: &Options) -> Result<Compiled> {
 /// As [`compile_onnx`].
 pub fn import_onnx(bytes: &[u8], options: &Options) -> Result<Graph> {
     let limit = Limit::new(bytes.len() as u64, options);
-    import::onnx::import(bytes, options.folder.as_deref(), &limit)
+    import::onnx::import(bytes, options, &limit)
 }
 
 /// Returns the names of the ONNX operators that can be compiled, as text: a line for each kind.
@@ -150,7 +160,7 @@ pub fn compile_network_with(
 /// # Errors
 /// As [`compile_tflite`] and [`compile_onnx`].
 pub fn import_network(bytes: &[u8], options: &Options) -> Result<Graph> {
-    if kind_of(bytes) == FileKind::Onnx { import_onnx(bytes, options) } else { import_tflite(bytes) }
+    if kind_of(bytes) == FileKind::Onnx { import_onnx(bytes, options) } else { read_tflite(bytes, options) }
 }
 
 /// Compiles a graph of neutral operators, which the pass `origin` built from the file `source`.

@@ -118,7 +118,7 @@ pub mod gguf {
     pub use crate::import::gguf::{GgufOptions, is_gguf};
 }
 
-pub use diag::{CompileError, Finding, OnnxError, Site, Unsupported};
+pub use diag::{CompileError, Finding, OnnxError, Reason, Site, Unsupported};
 pub use driver::{
     Compiled, InPasses, Report, compile_network, compile_network_with, compile_onnx, compile_tflite,
     compile_tflite_with, import_network, import_onnx, import_tflite, onnx_operators,
@@ -126,7 +126,7 @@ pub use driver::{
 pub use ir::graph;
 pub use kind::{FileKind, kind_of, kind_of_folder};
 pub use lower::OPERATORS;
-pub use options::{Options, Patch};
+pub use options::{InputValue, Numbers, Options, Patch};
 pub use output_file::{OutputFile, remove_unfinished, write_file};
 pub use tealight_format::ops::BlockType;
 pub use vocabulary::{Bpe, Vocabulary};

@@ -17,6 +17,39 @@ pub enum Patch {
     Arena(u32),
 }
 
+/// The value of an input that becomes a constant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputValue {
+    /// Its shape; `None` for a list of numbers, which takes the shape that the input has in the file.
+    pub shape: Option<Vec<u32>>,
+    /// Its elements, in row-major order. They must fit the input's type.
+    pub numbers: Numbers,
+}
+
+/// Numbers of either kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Numbers {
+    /// Whole numbers: for an input of any type that holds them.
+    Integers(Vec<i64>),
+    /// For a floating-point input.
+    Floats(Vec<f64>),
+}
+
+impl Numbers {
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Integers(list) => list.len(),
+            Self::Floats(list) => list.len(),
+        }
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Options of a compilation.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -52,6 +85,14 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// The folder of an ONNX file, in which the files with its data are. Without it, such files are refused.
     pub folder: Option<PathBuf>,
+    /// Shapes of inputs, by the file's names and in its order of dimensions: what the file leaves dynamic gets the length
+    /// that stands there, and what it fixes must be the same.
+    pub input_shapes: Vec<(String, Vec<u32>)>,
+    /// Inputs that become constants, by the file's names. The model does not have these inputs.
+    pub input_values: Vec<(String, InputValue)>,
+    /// Tensors that become the outputs, by the file's names, in place of the outputs that it states. What only other
+    /// outputs need is left out.
+    pub outputs: Vec<String>,
     /// Whether operators may run in groups, a few rows at a time, which takes less memory and a little more time.
     pub patch: Patch,
 }

@@ -102,6 +102,51 @@ pub(crate) fn slices(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(Tens
     Ok(Some((graph.input(node, input)?, slices)))
 }
 
+/// Returns the shapes of the outputs of `node`, from its input alone; `None` if it is not one of these operators, or they
+/// do not follow.
+pub(crate) fn sliced_shapes(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<Vec<u32>>> {
+    let shape = |k: usize| graph.input(node, k).ok().map(|id| &graph.tensors[id].shape);
+    let parts = |input: usize, axis: usize, sizes: &dyn Fn(u32) -> Option<Vec<i64>>| {
+        let from = shape(input)?;
+        let axis = *graph.constant_integers(node, axis).ok()?.first()?;
+        let axis = dimension(graph, node, axis, from.len()).ok()?;
+        let sizes = sizes(from[axis])?;
+        // One part may be what the others leave.
+        let known = sizes.iter().filter(|&&size| size >= 0).try_fold(0i64, |sum, &size| sum.checked_add(size))?;
+        let rest = i64::from(from[axis]) - known;
+        let part = |&size: &i64| {
+            let mut part = from.clone();
+            part[axis] = u32::try_from(if size == -1 { rest } else { size }).ok()?;
+            Some(part)
+        };
+        sizes.iter().map(part).collect::<Option<Vec<_>>>()
+    };
+    match op {
+        Op::StridedSlice(masks) => {
+            let slice = strided_slice(graph, node, masks).ok()?;
+            let removed = |i: usize| i < 32 && masks.shrink_axis >> i & 1 == 1;
+            let dims = slice.shape.iter().enumerate().filter(|(i, _)| !removed(*i));
+            Some(vec![dims.map(|(_, &dim)| dim).collect()])
+        }
+        Op::Slice => Some(vec![slice(graph, node).ok()?.shape]),
+        Op::Split => {
+            let count = u32::try_from(node.outputs.len()).ok()?;
+            let each = |length: u32| {
+                length.is_multiple_of(count).then(|| vec![i64::from(length / count); node.outputs.len()])
+            };
+            parts(1, 0, &each)
+        }
+        Op::SplitV => parts(0, 2, &|_| graph.constant_integers(node, 1).ok()),
+        Op::Unpack { axis } => {
+            let from = shape(0)?;
+            let axis = dimension(graph, node, i64::from(*axis), from.len()).ok()?;
+            let part = [&from[..axis], &from[axis + 1..]].concat();
+            Some(vec![part; node.outputs.len()])
+        }
+        _ => None,
+    }
+}
+
 /// Returns a constant index list with one entry for each dimension of input 0.
 fn per_dimension(graph: &Graph, node: &Node, k: usize) -> Result<Vec<i64>> {
     let rank = graph.tensors[graph.input(node, 0)?].shape.len();

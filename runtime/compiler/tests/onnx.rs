@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use tealight::OwnedSession;
 use tealight_compiler::quantize::{Quantize, compile_float, import_float};
-use tealight_compiler::{CompileError, Compiled, Options, compile_onnx, import_onnx};
+use tealight_compiler::{CompileError, Compiled, InputValue, Numbers, Options, compile_onnx, import_onnx};
 use tealight_format::Model;
 use tealight_testing::onnx::{field, nhwc, number};
 use tealight_testing::rng::Rng;
@@ -168,20 +168,47 @@ fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<
     )
 }
 
-/// Builds the description of an input or output of float32; a dimension of 0 is dynamic, with a name of its own.
-fn info(name: &str, dims: &[u8]) -> Vec<u8> {
+/// The codes of types of elements.
+const FLOAT: u8 = 1;
+const INT64: u8 = 7;
+const STRING: u8 = 8;
+
+/// Builds the description of an input or output; a dimension of 0 is dynamic, with the name `d` and its index.
+fn info(name: &str, dtype: u8, dims: &[u8]) -> Vec<u8> {
     let dim = |(i, &dim): (usize, &u8)| {
         field(1, &if dim == 0 { field(2, format!("d{i}").as_bytes()) } else { number(1, dim) })
     };
     let shape: Vec<u8> = dims.iter().enumerate().flat_map(dim).collect();
-    [field(1, name.as_bytes()), field(2, &field(1, &[number(1, 1), field(2, &shape)].concat()))].concat()
+    [field(1, name.as_bytes()), field(2, &field(1, &[number(1, dtype), field(2, &shape)].concat()))].concat()
 }
 
 /// Builds a network of these nodes and constants, from `x` to `y`.
 fn model(opset: u8, input: &[u8], nodes: &[Vec<u8>], constants: &[Vec<u8>]) -> Vec<u8> {
+    network(opset, &[("x", FLOAT, input)], nodes, constants)
+}
+
+/// Builds a network with the output `y`.
+fn network(opset: u8, inputs: &[(&str, u8, &[u8])], nodes: &[Vec<u8>], constants: &[Vec<u8>]) -> Vec<u8> {
     let constants = constants.iter().flat_map(|constant| field(5, constant)).collect();
-    let graph = [nodes.concat(), constants, field(11, &info("x", input)), field(12, &field(1, b"y"))].concat();
+    let inputs = inputs.iter().flat_map(|(name, dtype, dims)| field(11, &info(name, *dtype, dims))).collect();
+    let graph = [nodes.concat(), constants, inputs, field(12, &field(1, b"y"))].concat();
     [number(1, 8), field(2, b"test"), field(7, &graph), field(8, &number(2, opset))].concat()
+}
+
+/// An attribute that is an integer.
+fn int(name: &str, value: u8) -> Vec<u8> {
+    [field(1, name.as_bytes()), number(3, value)].concat()
+}
+
+fn integers(list: &[i64]) -> InputValue {
+    InputValue { shape: None, numbers: Numbers::Integers(list.to_vec()) }
+}
+
+/// Returns the shapes of the inputs and outputs of a model file.
+fn interface(compiled: &Compiled) -> [Vec<Vec<u32>>; 2] {
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let shape = |value: tealight_format::Value| value.shape.dims().to_vec();
+    [model.inputs().map(|id| shape(model.value(id))).collect(), model.outputs().map(|id| shape(model.value(id))).collect()]
 }
 
 /// A constant `w` whose data lie in another file.
@@ -250,6 +277,95 @@ fn dynamic_dimensions_other_than_a_batch_are_refused() {
     assert_eq!(compiled.report.notes, ["the batch of `x` [-1, 4] is dynamic; compiled for a batch of 1"]);
     assert!(error(&relu(&[0, 0, 4])).contains("dimension 1 of tensor `x` [-1, -1, 4] is dynamic"));
     assert!(error(&relu(&[0])).contains("dimension 0 of tensor `x` [-1] is dynamic"));
+    assert!(error(&relu(&[0])).contains("--input-shape NAME=1,96,96,3"));
+}
+
+#[test]
+fn a_given_shape_fixes_the_dynamic_dimensions_of_all_inputs_with_their_names() {
+    let add = network(
+        13,
+        &[("x", FLOAT, &[0, 0, 4]), ("z", FLOAT, &[0, 0, 1])],
+        &[node("Add", &["x", "z"], "y", &[])],
+        &[],
+    );
+    let with = |shapes: &[(&str, &[u32])]| {
+        let input_shapes = shapes.iter().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect();
+        compile_onnx(&add, &Options { input_shapes, ..Options::default() })
+    };
+    let compiled = with(&[("x", &[2, 3, 4])]).unwrap();
+    assert_eq!(interface(&compiled), [vec![vec![2, 3, 4], vec![2, 3, 1]], vec![vec![2, 3, 4]]]);
+    let error = |shapes: &[(&str, &[u32])]| with(shapes).unwrap_err().to_string();
+    assert!(error(&[("x", &[2, 3, 5])]).contains("it is [2, 3, 5], and the file states [?, ?, 4]"));
+    assert!(error(&[("x", &[2, 3, 4]), ("z", &[2, 4, 1])]).contains("its dimension `d1` would be 4, and that of another 3"));
+    assert_eq!(error(&[("w", &[1])]), "the network has no input `w`; it has `x`, `z`");
+    assert!(error(&[("x", &[0, 3, 4])]).contains("none of them 0"));
+    assert!(error(&[("x", &[u32::MAX, u32::MAX, 4])]).contains("more than 2^28 elements"));
+}
+
+#[test]
+fn a_given_value_makes_an_input_a_constant() {
+    // `y` is `x` in the shape that the input `s` holds.
+    let reshape = |dims: &[u8]| {
+        network(13, &[("x", FLOAT, &[2, 6]), ("s", INT64, dims)], &[node("Reshape", &["x", "s"], "y", &[])], &[])
+    };
+    let with = |dims: &[u8], value: InputValue| {
+        let options = Options { input_values: vec![("s".into(), value)], ..Options::default() };
+        compile_onnx(&reshape(dims), &options)
+    };
+    for dims in [&[2][..], &[0]] {
+        let compiled = with(dims, integers(&[3, -1])).unwrap();
+        assert_eq!(interface(&compiled), [vec![vec![2, 6]], vec![vec![3, 4]]]);
+    }
+    let error = |dims: &[u8], value| with(dims, value).unwrap_err().to_string();
+    assert!(error(&[3], integers(&[3, -1])).contains("it has 2 numbers, and the input is int64[3]"));
+    assert!(error(&[0, 0], integers(&[3, -1])).contains("its shape [?, ?] is not known; give that too"));
+    let floats = InputValue { shape: None, numbers: Numbers::Floats(vec![3.0, 4.0]) };
+    assert!(error(&[2], floats).contains("3 is no int64"));
+    let array = InputValue { shape: Some(vec![2, 1]), ..integers(&[3, 4]) };
+    assert!(error(&[2], array).contains("the value given for the input `s` does not fit: it is [2, 1]"));
+    // Hostile numbers end in an error.
+    for list in [[i64::MAX, i64::MAX], [i64::MIN, -1], [-2, -6], [0, 0], [1 << 40, 1 << 40]] {
+        assert!(with(&[2], integers(&list)).is_err(), "{list:?}");
+    }
+}
+
+#[test]
+fn a_named_tensor_becomes_the_output_and_what_it_does_not_need_is_left_out() {
+    let nodes = [
+        node("Relu", &["x"], "a", &[]),
+        node("Neg", &["a"], "b", &[]),
+        node("NonMaxSuppression", &["b"], "y", &[]),
+    ];
+    let model = model(13, &[1, 4], &nodes, &[]);
+    let with = |names: &[&str]| {
+        let outputs = names.iter().map(ToString::to_string).collect();
+        compile_onnx(&model, &Options { outputs, ..Options::default() })
+    };
+    let compiled = with(&["b", "a"]).unwrap();
+    assert_eq!(interface(&compiled)[1], [[1, 4], [1, 4]]);
+    assert!(error(&model).contains("NonMaxSuppression"));
+    let text = with(&["c"]).unwrap_err().to_string();
+    assert_eq!(text, "the network has no computed tensor `c`; it has `y`, `b`, `a`");
+    assert!(with(&["x"]).is_err() && with(&[""]).is_err());
+}
+
+#[test]
+fn reasons_of_all_kinds_are_reported_at_once() {
+    let nodes = [
+        node("NonMaxSuppression", &["x"], "a", &[]),
+        node("Squeeze", &["w"], "b", &[]),
+        node("Concat", &["a", "b", "t"], "y", &[]),
+    ];
+    let inputs: [(&str, u8, &[u8]); 3] = [("x", FLOAT, &[4, 0]), ("w", FLOAT, &[2, 2, 0]), ("t", STRING, &[1])];
+    let error = compile_onnx(&network(13, &inputs, &nodes, &[]), &Options::default()).unwrap_err();
+    let reasons = error.reasons();
+    let of = |part: &str| reasons.iter().find(|reason| reason.what.contains(part)).unwrap_or_else(|| panic!("{error}"));
+    assert_eq!(reasons.len(), 4, "{error}");
+    assert_eq!((of("NonMaxSuppression").nodes, of("NonMaxSuppression").first.is_some()), (1, true));
+    assert_eq!(of("dimension 1 of tensor `x`").nodes, 0);
+    of("dimension 2 of tensor `w`");
+    of("`t`, an input or output of the network, is string");
+    assert!(error.to_string().starts_with("there are 4 reasons:\n- "), "{error}");
 }
 
 #[test]

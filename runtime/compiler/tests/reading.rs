@@ -4,8 +4,8 @@
 #[path = "support/net.rs"]
 mod tflite;
 
-use tealight_compiler::{CompileError, FileKind, Options, Site, compile_tflite, import_tflite};
-use tflite::{F32, Field, I8, Net, q};
+use tealight_compiler::{CompileError, FileKind, InputValue, Numbers, Options, Site, compile_tflite, import_tflite};
+use tflite::{F32, Field, I8, I32, Net, q};
 
 fn error(net: &Net) -> String {
     compile_tflite(&net.bytes(), &Options::default()).unwrap_err().to_string()
@@ -59,6 +59,51 @@ fn a_dynamic_dimension_of_an_input_is_refused_by_name() {
         let error = error(&relu(inputs));
         assert!(error.contains(part), "no `{part}` in: {error}");
     }
+}
+
+#[test]
+fn given_shapes_and_values_hold_for_the_whole_network() {
+    // Two convolution-free layers with a dynamic length, and a slice whose begin is an input.
+    let mut net = Net::default();
+    let x = net.input(F32, &[1, 1, 2], None);
+    let begin = net.input(I32, &[3], None);
+    let (y, z) = (net.tensor(F32, &[1, 1, 2], None), net.output(F32, &[1, 1, 2], None));
+    for id in [x, y, z] {
+        net.tensors[id as usize].signature = vec![1, -1, 2];
+    }
+    let size = net.ints(&[1, -1, 2]);
+    net.op(19, &[x], &[y], None);
+    net.op(65, &[y, begin, size], &[z], None);
+    let file = net.bytes();
+    let name = |id: i32| format!("t{id}");
+    let value = InputValue { shape: None, numbers: Numbers::Integers(vec![0, 2, 0]) };
+    let options = Options {
+        input_shapes: vec![(name(x), vec![1, 5, 2])],
+        input_values: vec![(name(begin), value)],
+        ..Options::default()
+    };
+    let compiled = compile_tflite(&file, &options).unwrap();
+    let model = tealight_format::Model::parse(&compiled.bytes).unwrap();
+    let dims = |value: tealight_format::Value| value.shape.dims().to_vec();
+    assert_eq!(model.inputs().map(|id| dims(model.value(id))).collect::<Vec<_>>(), [[1, 5, 2]]);
+    assert_eq!(dims(model.output_value(0).unwrap()), [1, 3, 2]);
+    // Cut before the slice, nothing needs the value.
+    let cut = Options { outputs: vec![name(y)], input_values: options.input_values.clone(), ..options.clone() };
+    let compiled = compile_tflite(&file, &cut).unwrap();
+    let model = tealight_format::Model::parse(&compiled.bytes).unwrap();
+    assert_eq!(dims(model.output_value(0).unwrap()), [1, 5, 2]);
+    let error = |options: &Options| compile_tflite(&file, options).unwrap_err().to_string();
+    let shape = |dims: &[u32]| Options { input_shapes: vec![(name(x), dims.to_vec())], ..options.clone() };
+    assert!(error(&shape(&[1, 5, 3])).contains("it is [1, 5, 3], and the file states [1, ?, 2]"));
+    assert!(error(&shape(&[1, u32::MAX, 2])).contains("more than 2^28 elements"));
+    assert!(error(&shape(&[1, 0, 2])).contains("has no elements"));
+    assert!(error(&shape(&[1, 1, 2])).contains("takes"), "{}", error(&shape(&[1, 1, 2])));
+    let unknown = Options { input_shapes: vec![("nothing".into(), vec![1])], ..options.clone() };
+    assert_eq!(error(&unknown), format!("the network has no input `nothing`; it has `t{x}`, `t{begin}`"));
+    let unknown = Options { outputs: vec!["nothing".into()], ..options.clone() };
+    assert!(error(&unknown).contains("no computed tensor `nothing`; it has"));
+    let without = error(&Options::default());
+    assert!(without.contains("--input-shape"), "{without}");
 }
 
 #[test]

@@ -53,10 +53,13 @@ pub enum CompileError {
     /// Several operators or tensors that cannot be compiled.
     #[error("{0}")]
     Unsupported(Unsupported),
+    /// Several reasons of different kinds; none of them holds others.
+    #[error("{}", list(.0))]
+    Several(Vec<CompileError>),
     /// The size of a tensor is only known when the network runs.
     #[error(
-        "dimension {dimension} of tensor `{tensor}` {shape:?} is dynamic: not known before the network runs; export it with \
-         fixed input shapes and batch 1"
+        "dimension {dimension} of tensor `{tensor}` {shape:?} is dynamic: not known before the network runs; give the shape \
+         of the input (`tealight compile --input-shape NAME=1,96,96,3`), or export it with fixed input shapes and batch 1"
     )]
     DynamicShape {
         /// The tensor's name.
@@ -65,6 +68,26 @@ pub enum CompileError {
         dimension: usize,
         /// Its shape; unknown dimensions are negative.
         shape: Vec<i32>,
+    },
+    /// The options name an input or a tensor that the network does not have.
+    #[error("the network has no {kind} `{name}`; it has {known}")]
+    UnknownName {
+        /// What it is not: an input, or a tensor that a node computes.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// The shape or value that the options give for an input does not fit it.
+    #[error("the {given} given for the input `{input}` does not fit: {what}")]
+    InputOption {
+        /// What was given: its shape, or its value.
+        given: &'static str,
+        /// The input's name.
+        input: String,
+        /// Why it does not fit.
+        what: String,
     },
     /// The network contradicts itself or a rule of its operators.
     #[error("{site}: {what}")]
@@ -115,6 +138,60 @@ pub enum CompileError {
     /// A fault of the compiler itself.
     #[error("internal error, please report it with the model: {0}")]
     Internal(String),
+}
+
+/// Returns the reasons as text, a line each.
+fn list(reasons: &[CompileError]) -> String {
+    let lines: String = reasons.iter().map(|reason| format!("\n- {reason}")).collect();
+    format!("there are {} reasons:{lines}", reasons.len())
+}
+
+impl CompileError {
+    /// Returns all reasons that the error states, one for each kind of node that cannot be compiled.
+    pub fn reasons(&self) -> Vec<Reason> {
+        match self {
+            Self::Several(list) => list.iter().flat_map(Self::reasons).collect(),
+            Self::Unsupported(unsupported) => unsupported
+                .findings
+                .iter()
+                .map(|Finding { what, count, first }| Reason {
+                    what: what.clone(),
+                    nodes: *count,
+                    first: Some(first.clone()).filter(|site| *site != Site::Graph),
+                })
+                .collect(),
+            error => {
+                let first = match error {
+                    Self::UnsupportedOperator { site, .. }
+                    | Self::UnsupportedType { site, .. }
+                    | Self::InvalidModel { site, .. } => Some(site.clone()).filter(|site| *site != Site::Graph),
+                    _ => None,
+                };
+                vec![Reason { what: error.to_string(), nodes: usize::from(first.is_some()), first }]
+            }
+        }
+    }
+
+    /// Returns one error that states all of these; `None` if there are none.
+    pub(crate) fn of_all(errors: Vec<Self>) -> Option<Self> {
+        let each = |error: Self| match error {
+            Self::Several(list) => list,
+            error => vec![error],
+        };
+        let mut errors: Vec<Self> = errors.into_iter().flat_map(each).collect();
+        if errors.len() > 1 { Some(Self::Several(errors)) } else { errors.pop() }
+    }
+}
+
+/// A reason why a network cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What cannot be compiled, and what would be accepted.
+    pub what: String,
+    /// The number of nodes; 0 if it is not about nodes.
+    pub nodes: usize,
+    /// The first of the nodes.
+    pub first: Option<Site>,
 }
 
 /// A position in the network.
@@ -191,8 +268,8 @@ pub(crate) struct Findings {
     /// What is accepted in general.
     accepted: &'static str,
     first: Option<CompileError>,
-    /// The first error of another kind.
-    other: Option<CompileError>,
+    /// The first errors of other kinds.
+    others: Vec<CompileError>,
     nodes: usize,
     list: Vec<Finding>,
     known: HashMap<String, usize>,
@@ -200,7 +277,7 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn new(accepted: &'static str) -> Self {
-        Self { accepted, first: None, other: None, nodes: 0, list: Vec::new(), known: HashMap::new() }
+        Self { accepted, first: None, others: Vec::new(), nodes: 0, list: Vec::new(), known: HashMap::new() }
     }
 
     pub(crate) fn add(&mut self, error: CompileError) {
@@ -211,7 +288,9 @@ impl Findings {
                 (site, format!(" of {found} instead of {accepted}"))
             }
             _ => {
-                self.other.get_or_insert(error);
+                if self.others.len() < LISTED {
+                    self.others.push(error);
+                }
                 return;
             }
         };
@@ -232,16 +311,16 @@ impl Findings {
 
     /// Returns one error that reports all findings, if there are any.
     pub(crate) fn result(self) -> Result<()> {
-        match (self.first, self.other) {
-            (Some(only), _) if self.nodes == 1 => Err(only),
-            (Some(_), _) => Err(CompileError::Unsupported(Unsupported {
+        let nodes = match self.first {
+            Some(only) if self.nodes == 1 => Some(only),
+            Some(_) => Some(CompileError::Unsupported(Unsupported {
                 nodes: self.nodes,
                 findings: self.list,
                 accepted: self.accepted.into(),
             })),
-            (None, Some(other)) => Err(other),
-            (None, None) => Ok(()),
-        }
+            None => None,
+        };
+        CompileError::of_all(nodes.into_iter().chain(self.others).collect()).map_or(Ok(()), Err)
     }
 }
 

@@ -27,33 +27,34 @@ pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
         if let Some((output, shape)) = dynamic_shape(&graph, &node) {
             graph.tensors[output].shape = shape;
         }
-        let is_empty = node.outputs.iter().all(|&id| graph.tensors[id].elements() == 0);
-        let results = match &node.op {
-            NodeOp::Ir(op) if is_empty && is_pure(&graph, &node, op) => {
-                Some(node.outputs.iter().map(|_| Bytes::from([])).collect())
-            }
-            NodeOp::Ir(op) => evaluate(&graph, &node, op, limit)?,
-            NodeOp::Kernel(_) => None,
-        };
-        // If the results do not fit the outputs, the node is left for lowering, which reports what is wrong.
-        let fits = |results: &Vec<Bytes>| {
-            results.len() == node.outputs.len()
-                && results
-                    .iter()
-                    .zip(&node.outputs)
-                    .all(|(bytes, &id)| size_of(&graph.tensors[id]) == Some(bytes.len()))
-        };
-        match results.filter(fits) {
-            Some(results) => {
-                for (&id, bytes) in node.outputs.iter().zip(results) {
-                    graph.tensors[id].content = Content::Constant(bytes);
-                }
-            }
-            None => kept.push(node),
+        if !fold_node(&mut graph, &node, limit)? {
+            kept.push(node);
         }
     }
     graph.nodes = kept;
     Ok(graph)
+}
+
+/// Makes the outputs of `node` constants, if they are; returns whether they are.
+pub(super) fn fold_node(graph: &mut Graph, node: &Node, limit: &Limit) -> Result<bool> {
+    let is_empty = node.outputs.iter().all(|&id| graph.tensors[id].elements() == 0);
+    let results = match &node.op {
+        NodeOp::Ir(op) if is_empty && is_pure(graph, node, op) => {
+            Some(node.outputs.iter().map(|_| Bytes::from([])).collect())
+        }
+        NodeOp::Ir(op) => evaluate(graph, node, op, limit)?,
+        NodeOp::Kernel(_) => None,
+    };
+    // If the results do not fit the outputs, the node is left for lowering, which reports what is wrong.
+    let fits = |results: &Vec<Bytes>| {
+        results.len() == node.outputs.len()
+            && results.iter().zip(&node.outputs).all(|(bytes, &id)| size_of(&graph.tensors[id]) == Some(bytes.len()))
+    };
+    let Some(results) = results.filter(fits) else { return Ok(false) };
+    for (&id, bytes) in node.outputs.iter().zip(results) {
+        graph.tensors[id].content = Content::Constant(bytes);
+    }
+    Ok(true)
 }
 
 /// Returns whether the only effect of `node` is to write its outputs. If these have no elements, nothing is left to

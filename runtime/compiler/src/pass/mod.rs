@@ -10,4 +10,5 @@ pub(crate) mod fuse_pad;
 pub(crate) mod interface;
 pub(crate) mod read_in_place;
 pub(crate) mod requantize;
+pub(crate) mod shapes;
 pub(crate) mod variables;

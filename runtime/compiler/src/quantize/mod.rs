@@ -199,8 +199,8 @@ impl Quantize {
     }
 }
 
-/// Reads a float32 `.tflite` or ONNX file, to be quantized. Of `options`, only [`Options::max_memory`] and
-/// [`Options::folder`] are used.
+/// Reads a float32 `.tflite` or ONNX file, to be quantized. Of `options`, those about the memory, the
+/// folder, inputs and outputs are used.
 ///
 /// # Errors
 /// It is not such a file, or already computes with integers.

@@ -8,14 +8,15 @@ use super::patterns;
 use super::scan::scan;
 use super::tensor::{Reader, element_type, type_name};
 use crate::diag::{CompileError, Findings, OnnxError, Result};
+use crate::import::given::{Given, shape_text, unknown};
 use crate::ir::Op;
 use crate::ir::check::check;
 use crate::ir::graph::{Content, ElementType, Graph, NodeOp, Tensor};
 use crate::kind::{FileKind, kind_of};
 use crate::limit::Limit;
+use crate::options::Options;
 use rten_onnx::onnx::{DataType, Dimension, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use tealight_format::MAX_RANK;
 
 /// The versions of the operator set that are read.
@@ -33,8 +34,8 @@ const MAX_NAME: usize = 1024;
 /// The maximum number of nodes of all branches of `If`, in which the same nodes can be named again and again.
 const MAX_NODES: usize = 1 << 18;
 
-/// Reads an ONNX file. The data of its constants may lie in other files in `folder`.
-pub(crate) fn import(bytes: &[u8], folder: Option<&Path>, limit: &Limit) -> Result<Graph> {
+/// Reads an ONNX file. The data of its constants may lie in other files in the folder that the options name.
+pub(crate) fn import(bytes: &[u8], options: &Options, limit: &Limit) -> Result<Graph> {
     match kind_of(bytes) {
         FileKind::Onnx => {}
         other => return Err(OnnxError::NotOnnx(other).into()),
@@ -50,7 +51,8 @@ pub(crate) fn import(bytes: &[u8], folder: Option<&Path>, limit: &Limit) -> Resu
     let Some(graph) = model.graph else { return Err(OnnxError::Damaged("it has no graph".into()).into()) };
     let import = Import {
         network: Network::new(limit),
-        reader: Reader::new(folder, limit),
+        reader: Reader::new(options.folder.as_deref(), limit),
+        given: Given(options),
         findings: Findings::new(ACCEPTED),
         opset,
         nodes: 0,
@@ -65,6 +67,7 @@ fn is_onnx(domain: &str) -> bool {
 struct Import<'a> {
     network: Network<'a>,
     reader: Reader<'a>,
+    given: Given<'a>,
     findings: Findings,
     opset: i64,
     nodes: usize,
@@ -77,6 +80,7 @@ fn text(field: Option<&String>) -> &str {
 
 impl Import<'_> {
     fn run(mut self, mut graph: GraphProto) -> Result<Graph> {
+        self.cut(&mut graph)?;
         let live = live(&graph);
         count_uses(&graph, &live, &mut self.network);
         let constants: HashSet<String> = graph.initializer.iter().filter_map(|tensor| tensor.name.clone()).collect();
@@ -116,86 +120,189 @@ impl Import<'_> {
             let name = tensor.name.clone().unwrap_or_default();
             // Constants that nothing reads may be of any type.
             if self.network.uses.contains_key(&name) {
-                let constant = self.reader.read(tensor, &name)?;
-                self.network.bind(&name, Value::Constant(constant));
+                let value = match self.reader.read(tensor, &name) {
+                    Ok(constant) => Value::Constant(constant),
+                    Err(error) => self.failed(error.into()),
+                };
+                self.network.bind(&name, value);
             }
         }
         Ok(())
     }
 
+    /// Makes the tensors that the options name the outputs.
+    fn cut(&self, graph: &mut GraphProto) -> Result<()> {
+        let names = &self.given.0.outputs;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let computed: HashSet<&str> = graph.node.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+        if let Some(name) = names.iter().find(|name| name.is_empty() || !computed.contains(name.as_str())) {
+            let all = graph.node.iter().rev().flat_map(|node| &node.output).map(String::as_str);
+            return Err(unknown("computed tensor", name, all.filter(|name| !name.is_empty())));
+        }
+        let output = |name: &String| ValueInfoProto { name: Some(name.clone()), ..ValueInfoProto::default() };
+        graph.output = names.iter().map(output).collect();
+        Ok(())
+    }
+
+    /// Returns the dimensions of the inputs: those of the file with what the options give, `None` for dynamic ones. A
+    /// dynamic dimension with a name has one length wherever it is.
+    fn input_dimensions(&self, inputs: &[ValueInfoProto]) -> Result<Vec<Vec<Option<u32>>>> {
+        let names: Vec<&str> = inputs.iter().map(|input| text(input.name.as_ref())).collect();
+        self.given.check_inputs(&names)?;
+        let (mut shapes, mut lengths) = (Vec::new(), HashMap::new());
+        let symbol = |dim: &Dimension| dim.dim_param.clone().filter(|name| !name.is_empty());
+        for (input, name) in inputs.iter().zip(&names) {
+            let stated = self.dimensions(input);
+            let fixed: Option<Vec<_>> = stated.as_ref().ok().map(|dims| dims.iter().map(fixed).collect());
+            let dims = match self.given.dimensions(name, fixed.as_deref())? {
+                Some(dims) => dims,
+                None => stated.as_ref().map(|_| Vec::new()).map_err(Clone::clone)?,
+            };
+            for (dim, length) in stated.into_iter().flatten().zip(&dims) {
+                let (Some(symbol), Some(length), None) = (symbol(dim), length, self::fixed(dim)) else { continue };
+                let known = *lengths.entry(symbol.clone()).or_insert(*length);
+                if known != *length {
+                    let what = format!("its dimension `{symbol}` would be {length}, and that of another {known}");
+                    return Err(CompileError::InputOption { given: "shape", input: (*name).into(), what });
+                }
+            }
+            shapes.push(dims);
+        }
+        for (input, dims) in inputs.iter().zip(&mut shapes) {
+            for (dim, length) in self.dimensions(input).into_iter().flatten().zip(dims) {
+                *length = length.or_else(|| lengths.get(&symbol(dim)?).copied());
+            }
+        }
+        Ok(shapes)
+    }
+
+    /// Notes an error that does not keep the rest of the network from being read.
+    fn failed(&mut self, error: CompileError) -> Value {
+        self.findings.add(error);
+        Value::Failed
+    }
+
     /// Adds the inputs of the network.
     fn inputs(&mut self, inputs: &[ValueInfoProto], graph: &GraphProto) -> Result<()> {
         let wanted = wants_nhwc(graph);
+        let shapes = self.input_dimensions(inputs)?;
         let mut batches = HashSet::new();
         let mut notes = Vec::new();
-        let mut shapes = Vec::new();
-        for input in inputs {
-            let (name, dims) = (text(input.name.as_ref()), self.dimensions(input)?);
+        for (input, dims) in inputs.iter().zip(&shapes) {
             // A dynamic first dimension of several is a batch.
-            if let Some(Dimension { dim_param: Some(batch), .. }) = dims.first().filter(|_| dims.len() > 1)
+            let first = self.dimensions(input).ok().and_then(<[_]>::first);
+            if let (Some(Dimension { dim_param: Some(batch), .. }), [None, _, ..]) = (first, &dims[..])
                 && !batch.is_empty()
             {
                 batches.insert(batch.clone());
             }
-            shapes.push((name, dims));
         }
-        for (input, (name, dims)) in inputs.iter().zip(shapes) {
-            let mut shape = Vec::new();
-            let signature: Vec<i32> = dims.iter().map(|dim| fixed(dim).map_or(-1, |dim| dim as i32)).collect();
-            for (i, dim) in dims.iter().enumerate() {
-                let batch =
-                    (i == 0 && dims.len() > 1) || dim.dim_param.as_ref().is_some_and(|name| batches.contains(name));
-                match fixed(dim) {
-                    Some(dim) => shape.push(dim),
-                    None if batch => {
-                        shape.push(1);
-                        notes
-                            .push(format!("the batch of `{name}` {signature:?} is dynamic; compiled for a batch of 1"));
-                    }
-                    None => {
-                        let error = CompileError::DynamicShape { tensor: name.into(), dimension: i, shape: signature };
-                        return Err(error);
-                    }
-                }
-            }
-            let dtype = self.input_type(input)?;
-            let wrong = |what: String| OnnxError::Interface { tensor: name.to_string(), what };
-            if shape.len() > MAX_RANK || shape.contains(&0) {
-                return Err(wrong(format!(
-                    "has the shape {shape:?}; accepted: up to {MAX_RANK} dimensions, none of them 0"
-                ))
-                .into());
-            }
-            let long =
-                |axes: &[usize]| axes.iter().map(|&axis| shape[axis]).filter(|&dim| dim != 1).collect::<Vec<_>>();
-            // Where only dimensions of length 1 move, the input keeps the file's shape.
-            let nhwc = shape.len() == 4 && wanted.contains(name) && long(&NHWC) != long(&[0, 1, 2, 3]);
-            let order: Vec<usize> = if nhwc { NHWC.to_vec() } else { (0..shape.len()).collect() };
-            let stored: Vec<u32> = order.iter().map(|&axis| shape[axis]).collect();
-            if nhwc {
-                notes.push(format!(
-                    "the input `{name}` is an image {shape:?} (NCHW) in the file; the model takes {stored:?} (NHWC)"
-                ));
-            }
-            let short = &name[..name.floor_char_boundary(MAX_NAME)];
-            let id = self.network.graph.add(Tensor::computed(short, dtype, stored));
-            self.network.graph.inputs.push(id);
+        for (input, dims) in inputs.iter().zip(shapes) {
+            let name = text(input.name.as_ref());
             if self.network.values.contains_key(name) {
-                return Err(wrong("is named twice".into()).into());
+                let what = "is named twice".into();
+                return Err(OnnxError::Interface { tensor: name.to_string(), what }.into());
             }
-            let value = Network::stored(id, order);
-            // A sequence is transposed once, for all that reads it.
-            let value = if shape.len() == 3 && wanted.contains(name) {
-                self.network.begin(0, "input", name);
-                let order = [0, 2, 1];
-                Network::stored(self.network.arrange(&value, &order, name)?, order.to_vec())
-            } else {
-                value
+            let value = match self.constant_input(input, &dims).transpose() {
+                Some(constant) => constant,
+                None => self.input_shape(input, &dims, &batches, &mut notes).and_then(|shape| {
+                    let dtype = self.input_type(input)?;
+                    self.input(name, dtype, &shape, wanted.contains(name), &mut notes)
+                }),
             };
+            let value = value.unwrap_or_else(|error| self.failed(error));
             self.network.bind(name, value);
         }
         self.network.graph.notes.splice(0..0, notes);
         Ok(())
+    }
+
+    /// Returns the shape of an input of these dimensions: a dynamic batch is 1.
+    fn input_shape(
+        &self,
+        input: &ValueInfoProto,
+        dims: &[Option<u32>],
+        batches: &HashSet<String>,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<u32>> {
+        let name = text(input.name.as_ref());
+        let signature: Vec<i32> = dims.iter().map(|dim| dim.map_or(-1, |dim| dim as i32)).collect();
+        let stated = self.dimensions(input).unwrap_or_default();
+        let mut shape = Vec::new();
+        for (i, dim) in dims.iter().enumerate() {
+            let symbol = stated.get(i).and_then(|dim| dim.dim_param.as_ref());
+            let batch = (i == 0 && dims.len() > 1) || symbol.is_some_and(|name| batches.contains(name));
+            match *dim {
+                Some(dim) => shape.push(dim),
+                None if batch => {
+                    shape.push(1);
+                    notes.push(format!("the batch of `{name}` {signature:?} is dynamic; compiled for a batch of 1"));
+                }
+                None => {
+                    return Err(CompileError::DynamicShape { tensor: name.into(), dimension: i, shape: signature });
+                }
+            }
+        }
+        if shape.len() > MAX_RANK || shape.contains(&0) {
+            let what =
+                format!("has the shape {shape:?}; accepted: up to {MAX_RANK} dimensions, none of them 0");
+            return Err(OnnxError::Interface { tensor: name.into(), what }.into());
+        }
+        Ok(shape)
+    }
+
+    /// Adds an input of the model.
+    fn input(
+        &mut self,
+        name: &str,
+        dtype: ElementType,
+        shape: &[u32],
+        wanted: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<Value> {
+        let long = |axes: &[usize]| axes.iter().map(|&axis| shape[axis]).filter(|&dim| dim != 1).collect::<Vec<_>>();
+        // Where only dimensions of length 1 move, the input keeps the file's shape.
+        let nhwc = shape.len() == 4 && wanted && long(&NHWC) != long(&[0, 1, 2, 3]);
+        let order: Vec<usize> = if nhwc { NHWC.to_vec() } else { (0..shape.len()).collect() };
+        let stored: Vec<u32> = order.iter().map(|&axis| shape[axis]).collect();
+        if nhwc {
+            notes.push(format!(
+                "the input `{name}` is an image {shape:?} (NCHW) in the file; the model takes {stored:?} (NHWC)"
+            ));
+        }
+        let short = &name[..name.floor_char_boundary(MAX_NAME)];
+        let id = self.network.graph.add(Tensor::computed(short, dtype, stored));
+        self.network.graph.inputs.push(id);
+        let value = Network::stored(id, order);
+        if shape.len() != 3 || !wanted {
+            return Ok(value);
+        }
+        // A sequence is transposed once, for all that reads it.
+        self.network.begin(0, "input", name);
+        let order = [0, 2, 1];
+        Ok(Network::stored(self.network.arrange(&value, &order, name)?, order.to_vec()))
+    }
+
+    /// Returns the constant that an input becomes, if the options give its value.
+    fn constant_input(&self, input: &ValueInfoProto, dims: &[Option<u32>]) -> Result<Option<Value>> {
+        let name = text(input.name.as_ref());
+        let Some(value) = self.given.value(name) else { return Ok(None) };
+        let shape: Option<Vec<u32>> = dims.iter().copied().collect();
+        let shape = shape.ok_or_else(|| CompileError::InputOption {
+            given: "value",
+            input: name.into(),
+            what: format!("its shape {} is not known; give that too (`--input-shape`)", shape_text(dims)),
+        })?;
+        let code = code_of(input);
+        let Some(dtype) = element_type(code) else {
+            let what = format!("is {}; accepted: numbers and bool", type_name(code));
+            return Err(OnnxError::Interface { tensor: name.into(), what }.into());
+        };
+        self.network.make(value.numbers.len().saturating_mul(8))?;
+        let bytes = self.given.bytes(name, value, dtype, &shape)?;
+        Ok(Some(Value::Constant(Constant { dtype, shape, bytes: bytes.into() })))
     }
 
     /// Returns the dimensions that the file states for an input.
@@ -204,7 +311,9 @@ impl Import<'_> {
         match tensor.and_then(|tensor| tensor.shape.as_ref()) {
             Some(shape) => Ok(&shape.dim),
             None => {
-                let what = "has no shape, or is a sequence or map; export it with fixed input shapes".into();
+                let what = "has no shape, or is a sequence or map; give its shape (`tealight compile --input-shape`), or \
+                            export it with fixed input shapes"
+                    .into();
                 Err(OnnxError::Interface { tensor: text(input.name.as_ref()).into(), what }.into())
             }
         }
@@ -212,9 +321,7 @@ impl Import<'_> {
 
     /// Returns the type of an input.
     fn input_type(&mut self, input: &ValueInfoProto) -> Result<ElementType> {
-        let tensor = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
-        let code = tensor.and_then(|tensor| tensor.elem_type).unwrap_or(DataType(0));
-        let name = text(input.name.as_ref());
+        let (code, name) = (code_of(input), text(input.name.as_ref()));
         if code == DataType::FLOAT16 {
             let note = format!(
                 "the input `{name}` is {} in the file; it is float32, as all that is computed",
@@ -395,6 +502,12 @@ fn operator(node: &NodeProto) -> String {
     let (domain, op) = (text(node.domain.as_ref()), text(node.op_type.as_ref()));
     let name = if is_onnx(domain) { op.to_string() } else { format!("{domain}.{op}") };
     name[..name.floor_char_boundary(MAX_OPERATOR)].to_string()
+}
+
+/// Returns the type of an input or output.
+fn code_of(value: &ValueInfoProto) -> DataType {
+    let tensor = value.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
+    tensor.and_then(|tensor| tensor.elem_type).unwrap_or(DataType(0))
 }
 
 /// Returns a dimension that is not dynamic.

@@ -2,6 +2,7 @@
 
 mod custom;
 mod hybrid;
+mod interface;
 mod operators;
 mod reader;
 mod schema;

@@ -1,8 +1,9 @@
 //! Reads the bytes of a file into a graph, with every index checked.
 
 use super::sparse::densify;
-use super::{custom, hybrid, operators, schema};
-use crate::diag::{CompileError, Result, Site};
+use super::{custom, hybrid, interface, operators, schema};
+use crate::diag::{CompileError, Findings, Result, Site};
+use crate::import::given::Given;
 use crate::ir::Op;
 use crate::ir::bytes::Source;
 use crate::ir::check::check;
@@ -12,6 +13,12 @@ use crate::limit::Limit;
 use crate::options::Options;
 use flatbuffers::Vector;
 use tealight_format::{DType, MAX_RANK};
+
+/// What is accepted, for errors.
+const ACCEPTED: &str = "int8 and float32 networks of the operators that `tealight compile --help` lists";
+
+/// The maximum number of errors of the interface that are reported.
+const MAX_ERRORS: usize = 20;
 
 /// The maximum number of tensors, and of nodes, of all graphs of a file: four times what a model file holds. Tables of
 /// a file may be shared, so a small file can list very many.
@@ -28,7 +35,7 @@ const MAX_NAME: usize = 1024;
 const MAX_CUSTOM: usize = 128;
 
 /// Reads a `.tflite` file. The result is its first graph; the others are in `subgraphs`.
-pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
+pub(crate) fn import(bytes: &[u8], options: &Options) -> Result<Graph> {
     match kind_of(bytes) {
         FileKind::Tflite => {}
         other => return Err(CompileError::NotTflite(other)),
@@ -47,10 +54,25 @@ pub(crate) fn import(bytes: &[u8]) -> Result<Graph> {
     }
     let mut graphs = graphs.into_iter();
     let Some(mut main) = graphs.next() else { return Err(corrupt("it has no graph")) };
-    check_interface(&mut main)?;
+    interface::apply(&mut main, Given(options))?;
+    if let Err(error) = check_interface(&mut main) {
+        return Err(with_unknown(error, &main));
+    }
     hybrid::dequantize_weights(&mut main);
     main.subgraphs = graphs.collect();
     Ok(main)
+}
+
+/// Adds the operators that are not compiled, which later passes would report, to an error of the interface.
+fn with_unknown(error: CompileError, graph: &Graph) -> CompileError {
+    let mut findings = Findings::new(ACCEPTED);
+    for node in &graph.nodes {
+        if matches!(node.op, NodeOp::Ir(Op::Unknown { .. })) {
+            findings.add(graph.unsupported(node, ACCEPTED));
+        }
+    }
+    let unknown = findings.result().err();
+    CompileError::of_all([error.clone()].into_iter().chain(unknown).collect()).unwrap_or(error)
 }
 
 fn corrupt(what: impl Into<String>) -> CompileError {
@@ -176,10 +198,11 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
         let what = format!("{} has no elements; accepted: inputs and outputs with some", graph.describe(id));
         return Err(CompileError::InvalidModel { site: Site::Graph, what });
     }
+    let mut errors = Vec::new();
     for &id in graph.inputs.iter().chain(&outputs) {
         let Tensor { name, dtype, shape, .. } = &graph.tensors[id];
         if dtype.dtype().is_none_or(|dtype| dtype == DType::F16) {
-            return Err(CompileError::UnsupportedType {
+            errors.push(CompileError::UnsupportedType {
                 site: Site::Graph,
                 tensor: name.clone(),
                 found: dtype.to_string(),
@@ -188,7 +211,7 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
         }
         if shape.len() > MAX_RANK {
             let what = format!("{} has more than {MAX_RANK} dimensions", graph.describe(id));
-            return Err(CompileError::InvalidModel { site: Site::Graph, what });
+            errors.push(CompileError::InvalidModel { site: Site::Graph, what });
         }
     }
     let left_out = |&id: &TensorId| format!("output {} has no elements, and is left out", graph.describe(id));
@@ -200,13 +223,16 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
         let (Some(dims), Tensor { name, shape, .. }) = (signature(id), &graph.tensors[*id]) else { continue };
         let is_batch = |dimension: usize| batch && dimension == 0 && shape.first() == Some(&1);
         if let Some(dimension) = (0..dims.len()).find(|&i| dims[i] < 0 && !is_batch(i)) {
-            return Err(CompileError::DynamicShape { tensor: name.clone(), dimension, shape: dims.clone() });
-        }
-        if !agree(&dims[usize::from(batch)..], shape.get(usize::from(batch)..).unwrap_or_default()) {
+            errors.push(CompileError::DynamicShape { tensor: name.clone(), dimension, shape: dims.clone() });
+        } else if !agree(&dims[usize::from(batch)..], shape.get(usize::from(batch)..).unwrap_or_default()) {
             let what =
                 format!("input `{name}` has the shape {shape:?}, but its signature is {dims:?}; export it again");
-            return Err(CompileError::InvalidModel { site: Site::Graph, what });
+            errors.push(CompileError::InvalidModel { site: Site::Graph, what });
         }
+    }
+    errors.truncate(MAX_ERRORS);
+    if let Some(error) = CompileError::of_all(errors) {
+        return Err(error);
     }
     if batch
         && let Some((name, dims)) =

@@ -39,7 +39,8 @@ enum Source {
 fn shape(text: &str) -> std::result::Result<(String, Vec<u32>), String> {
     let parsed = text.rsplit_once('=').and_then(|(name, dims)| {
         // A scalar has no dimensions.
-        let dims = if dims.is_empty() { Ok(Vec::new()) } else { dims.split(',').map(|dim| dim.trim().parse()).collect() };
+        let dims =
+            if dims.is_empty() { Ok(Vec::new()) } else { dims.split(',').map(|dim| dim.trim().parse()).collect() };
         Some((name.to_string(), dims.ok()?))
     });
     parsed.ok_or_else(|| "give the input's name and its dimensions: NAME=1,96,96,3".into())
@@ -162,7 +163,9 @@ mod tests {
         assert_eq!(list("x=1, -2"), ("x".into(), Numbers::Integers(vec![1, -2])));
         assert_eq!(list("x=1,2.5,inf"), ("x".into(), Numbers::Floats(vec![1.0, 2.5, f64::INFINITY])));
         assert_eq!(list("x=true"), ("x".into(), Numbers::Integers(vec![1])));
-        assert!(matches!(value("x=@a=b.npy"), Ok((name, Source::File(path))) if name == "x" && path == Path::new("a=b.npy")));
+        assert!(
+            matches!(value("x=@a=b.npy"), Ok((name, Source::File(path))) if name == "x" && path == Path::new("a=b.npy"))
+        );
         for wrong in ["x", "x=", "x=a", "x=1,,2"] {
             assert!(value(wrong).is_err(), "{wrong}");
         }
@@ -186,7 +189,9 @@ mod tests {
         assert!(parse(&header("<u8", false, &[1]), &[0xff; 8]).unwrap_err().contains("63 bits"));
         let turned = parse(&header("<f4", true, &[2, 2]), &[1f32, 2.0, 3.0, 4.0].map(f32::to_le_bytes).concat());
         assert_eq!(turned.unwrap().numbers, Numbers::Floats(vec![1.0, 3.0, 2.0, 4.0]));
-        for (descr, shape, len) in [("<i4", &[2][..], 7), ("<i4", &[3], 8), ("<i4", &[u64::MAX; 2], 8), ("<c8", &[1], 8)] {
+        for (descr, shape, len) in
+            [("<i4", &[2][..], 7), ("<i4", &[3], 8), ("<i4", &[u64::MAX; 2], 8), ("<c8", &[1], 8)]
+        {
             assert!(parse(&header(descr, false, shape), &vec![0; len]).is_err(), "{descr} {shape:?}");
         }
         assert!(parse(&header(">i4", false, &[1]), &[0; 4]).unwrap_err().contains("'>i4'"));

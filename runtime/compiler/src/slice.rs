@@ -131,9 +131,8 @@ pub(crate) fn sliced_shapes(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<V
         Op::Slice => Some(vec![slice(graph, node).ok()?.shape]),
         Op::Split => {
             let count = u32::try_from(node.outputs.len()).ok()?;
-            let each = |length: u32| {
-                length.is_multiple_of(count).then(|| vec![i64::from(length / count); node.outputs.len()])
-            };
+            let each =
+                |length: u32| length.is_multiple_of(count).then(|| vec![i64::from(length / count); node.outputs.len()]);
             parts(1, 0, &each)
         }
         Op::SplitV => parts(0, 2, &|_| graph.constant_integers(node, 1).ok()),

@@ -337,3 +337,54 @@ fn float_layers_are_stored_in_blocks_and_reported() {
     let outcome = folder.run(&[&COMPILE[..], &["--quantize", "q9"]].concat());
     assert!(outcome.code == Some(2) && outcome.err.contains("q8_0"), "{}", outcome.err);
 }
+
+const DYNAMIC: &[u8] = include_bytes!("../../../compiler/tests/cases/dynamic_length_relu/model.tflite");
+
+#[test]
+fn a_given_shape_fixes_a_dynamic_length() {
+    let folder = Folder::new();
+    folder.write("net.tflite", DYNAMIC);
+    folder.fails(&COMPILE, &["is dynamic", "--input-shape NAME="]);
+    folder.succeeds(&[&COMPILE[..], &["--input-shape", "x=1,7"]].concat());
+    let bytes = folder.read("net.safetensors");
+    assert_eq!(Model::parse(&bytes).unwrap().input_value(0).unwrap().shape.dims(), [1, 7]);
+    let wrong = |args: &[&str], parts: &[&str]| {
+        std::fs::remove_file(folder.path("net.safetensors")).ok();
+        folder.fails(&[&COMPILE[..], args].concat(), parts);
+    };
+    wrong(&["--input-shape", "w=1,7"], &["no input `w`; it has `x`"]);
+    wrong(&["--input-shape", "x=7"], &["the shape given for the input `x` does not fit"]);
+    wrong(&["--output-name", "none"], &["no computed tensor `none`; it has"]);
+    wrong(&["--input-value", "x=@none.npy"], &["cannot read the value `none.npy`"]);
+    wrong(&["--input-value", "x=1e39"], &["the value given for the input `x` does not fit", "is no float32"]);
+}
+
+#[test]
+fn a_check_tells_whether_a_network_compiles_and_writes_nothing() {
+    let (folder, _) = Folder::golden("conv2d.000");
+    let before = folder.contents();
+    assert_eq!(folder.succeeds(&["compile", "--check", "net.tflite"]), "`net.tflite` compiles\n");
+    let report = folder.json(&["compile", "--check", "net.tflite"]);
+    assert_eq!(report, serde_json::json!({"input": "net.tflite", "compiles": true, "reasons": []}));
+    assert!(folder.contents() == before);
+    folder.write("net.tflite", DYNAMIC);
+    let outcome = folder.run(&["compile", "--check", "net.tflite", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!((outcome.code, &report["compiles"]), (Some(1), &serde_json::json!(false)));
+    assert!(report["reasons"][0]["reason"].as_str().unwrap().contains("is dynamic"), "{report}");
+    assert!(outcome.err.contains("`net.tflite` does not compile"), "{}", outcome.err);
+    for args in [&["compile", "--check", "net.tflite", "-o", "x"][..], &["compile", "net.tflite"]] {
+        folder.program_fails(Command::new(crate::common::TEALIGHT).args(args), 2, &[]);
+    }
+}
+
+#[test]
+fn options_of_networks_are_refused_for_a_language_model() {
+    let folder = Folder::new();
+    folder.write("net.gguf", &[b"GGUF".as_slice(), &3u32.to_le_bytes(), &[0; 16]].concat());
+    for (option, value) in [("--input-shape", "x=1"), ("--input-value", "x=1"), ("--output-name", "x")] {
+        let mut command = Command::new(crate::common::TEALIGHT);
+        command.args(["compile", "net.gguf", "-o", "x", option, value]);
+        folder.program_fails(&mut command, 2, &[option, "cannot be used with `net.gguf`"]);
+    }
+}

@@ -190,6 +190,8 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
                 "Max" => f32::max,
                 "Min" => f32::min,
                 "Pow" => f32::powf,
+                "Mod" => |a, b| a - b * (a / b).floor(),
+                "Fmod" => |a, b| a % b,
                 _ => return None,
             };
             let values: Vec<f32> = a.iter().zip(&b).map(|(&a, &b)| of(a, b)).collect();
@@ -213,6 +215,9 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
                 "Max" => |a, b| Some(a.max(b)),
                 "Min" => |a, b| Some(a.min(b)),
                 "Pow" => |a, b| a.checked_pow(u32::try_from(b).ok()?),
+                "ShiftRight" => |a, b| a.checked_shr(u32::try_from(b).ok()?).filter(|_| a >= 0),
+                // Where bits are lost, the result depends on the type in the file.
+                "ShiftLeft" => |a, b| a.checked_mul(1i64.checked_shl(u32::try_from(b).ok()?).filter(|&one| one > 0)?),
                 "And" => |a, b| Some(i64::from(a != 0 && b != 0)),
                 "Or" => |a, b| Some(i64::from(a != 0 || b != 0)),
                 "Xor" => |a, b| Some(i64::from((a != 0) != (b != 0))),
@@ -247,6 +252,7 @@ pub(super) fn unary(op: &str, a: &Constant) -> Option<Constant> {
                 "Tanh" => f32::tanh,
                 "Sigmoid" => |a| 1.0 / (1.0 + (-a).exp()),
                 "Relu" => |a| a.max(0.0),
+                "Sign" => |a| if a == 0.0 { a } else { a.signum() },
                 _ => return None,
             };
             let values: Vec<f32> = values.into_iter().map(of).collect();
@@ -370,8 +376,43 @@ pub(super) fn reduce(op: &str, a: &Constant, axes: &[usize], keep: bool) -> Opti
     Constant::ints(a.dtype, &if keep { vec![1; a.shape.len()] } else { Vec::new() }, &[result])
 }
 
+/// Returns a matrix with ones on a diagonal, as float32.
+pub(super) fn eye(shape: &[u32], diagonal: i64) -> Option<Constant> {
+    let &[rows, columns] = shape else { return None };
+    let count = count(shape).filter(|&count| count <= MAX_ELEMENTS)?;
+    let on = |i: usize| (i % columns as usize) as i64 == ((i / columns as usize) as i64).saturating_add(diagonal);
+    let values: Vec<f32> = (0..count).map(|i| f32::from(u8::from(on(i)))).collect();
+    Some(Constant::floats(&[rows, columns], &values))
+}
+
+/// Returns one of the windows that spectra are computed with.
+pub(super) fn window(op: &str, size: usize, periodic: bool) -> Option<Constant> {
+    if size == 0 || size > MAX_ELEMENTS {
+        return None;
+    }
+    let factors = match op {
+        "HannWindow" => [0.5, 0.5, 0.0],
+        "HammingWindow" => [25.0 / 46.0, 21.0 / 46.0, 0.0],
+        _ => [0.42, 0.5, 0.08],
+    };
+    let period = if periodic { size as f64 } else { (size - 1).max(1) as f64 };
+    let value = |i: usize| {
+        let angle = std::f64::consts::TAU * i as f64 / period;
+        (factors[0] - factors[1] * angle.cos() + factors[2] * (2.0 * angle).cos()) as f32
+    };
+    Some(Constant::floats(&[size as u32], &(0..size).map(value).collect::<Vec<_>>()))
+}
+
 /// Returns the numbers of a Range.
 pub(super) fn range(start: &Constant, limit: &Constant, delta: &Constant) -> Option<Constant> {
+    if let (Some(start), Some(limit), Some(delta)) = (start.as_floats(), limit.as_floats(), delta.as_floats()) {
+        let (&[start], &[limit], &[delta]) = (&start[..], &limit[..], &delta[..]) else { return None };
+        let count = ((f64::from(limit) - f64::from(start)) / f64::from(delta)).ceil().max(0.0);
+        let count = Some(count).filter(|count| *count <= MAX_ELEMENTS as f64)? as usize;
+        let values: Vec<f32> = (0..count).map(|i| start + i as f32 * delta).collect();
+        return Some(Constant::floats(&[count as u32], &values));
+    }
+    let dtype = start.dtype;
     let (start, limit, delta) = (start.as_ints()?, limit.as_ints()?, delta.as_ints()?);
     let (&[start], &[limit], &[delta]) = (&start[..], &limit[..], &delta[..]) else { return None };
     if delta == 0 {
@@ -382,7 +423,7 @@ pub(super) fn range(start: &Constant, limit: &Constant, delta: &Constant) -> Opt
     let count = (distance + delta_wide - delta_wide.signum()).div_euclid(delta_wide).max(0);
     let count = usize::try_from(count).ok().filter(|&count| count <= MAX_ELEMENTS)?;
     let values: Vec<i64> = (0..count as i64).map(|i| start.wrapping_add(delta.wrapping_mul(i))).collect();
-    Some(Constant::list(&values))
+    Constant::ints(dtype, &[count as u32], &values)
 }
 
 #[cfg(test)]

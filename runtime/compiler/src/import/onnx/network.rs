@@ -9,12 +9,13 @@ use super::constant::{self, Constant};
 use super::dynamic::Dynamic;
 use super::int8::{Known, Scales};
 use crate::diag::{CompileError, Result, Site};
-use crate::ir::graph::{Bytes, ElementType, Graph, Node as GraphNode, NodeOp, Tensor, TensorId};
+use crate::ir::graph::{Bytes, ElementType, Graph, Node as GraphNode, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use rten_onnx::onnx::AttributeProto;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use tealight_format::{Operator, Quantization};
 
 /// The order of the dimensions of an image in memory: N, H, W, C.
 pub(super) const NHWC: [usize; 4] = [0, 2, 3, 1];
@@ -104,6 +105,8 @@ pub(super) struct Network<'a> {
     /// The node of the graph that writes each tensor.
     producers: HashMap<TensorId, usize>,
     arranged: HashMap<(TensorId, Vec<usize>), TensorId>,
+    /// Tensors of float32 that hold truth values, 0 or 1. Constants have their own type for these.
+    truths: HashSet<TensorId>,
     constants: HashMap<(usize, ElementType, Vec<u32>), TensorId>,
     /// Constants in other orders, by the identity of their bytes, which are therefore held.
     turned: HashMap<Turned, (Bytes, Constant)>,
@@ -132,6 +135,7 @@ impl<'a> Network<'a> {
             read: HashMap::new(),
             producers: HashMap::new(),
             arranged: HashMap::new(),
+            truths: HashSet::new(),
             constants: HashMap::new(),
             turned: HashMap::new(),
             known: Known::new(),
@@ -364,16 +368,81 @@ impl<'a> Network<'a> {
             return Err(self.invalid(format!("its output has the shape {shape:?}, which is too large")));
         }
         self.make(self.name.len())?;
-        let mut tensor = Tensor::computed(self.name.clone(), of_first.unwrap_or(ElementType::F32), shape);
-        tensor.quantization =
-            inputs.first().copied().flatten().and_then(|id| self.graph.tensors[id].quantization.clone());
+        let op = op.into();
+        let dtype = match op {
+            NodeOp::Kernel(Operator::GatherF32(_)) | NodeOp::Ir(Op::Dequantize) => ElementType::F32,
+            _ => of_first.unwrap_or(ElementType::F32),
+        };
+        let mut tensor = Tensor::computed(self.name.clone(), dtype, shape);
+        if Some(dtype) == of_first {
+            tensor.quantization =
+                inputs.first().copied().flatten().and_then(|id| self.graph.tensors[id].quantization.clone());
+        }
         let output = self.graph.add(tensor);
+        let moves = matches!(
+            op,
+            NodeOp::Ir(
+                Op::Reshape { .. } | Op::Transpose | Op::Slice | Op::StridedSlice(_) | Op::Concat { .. } | Op::Pad
+            )
+        );
+        if moves && inputs.first().copied().flatten().is_some_and(|id| self.truths.contains(&id)) {
+            self.truths.insert(output);
+        }
         for &id in inputs.iter().flatten() {
             *self.read.entry(id).or_default() += 1;
         }
         self.producers.insert(output, self.graph.nodes.len());
-        self.graph.nodes.push(GraphNode { op: op.into(), inputs, outputs: vec![output], origin: self.origin });
+        self.graph.nodes.push(GraphNode { op, inputs, outputs: vec![output], origin: self.origin });
         Ok(output)
+    }
+
+    /// Returns whether a tensor holds truth values.
+    pub(super) fn is_truth(&self, id: TensorId) -> bool {
+        self.truths.contains(&id)
+    }
+
+    /// Returns a float32 value whose elements are 0 or 1 as truth values.
+    pub(super) fn truth(&mut self, value: Value) -> Value {
+        if let Value::Stored(stored) = &value {
+            self.truths.insert(stored.id);
+        }
+        value
+    }
+
+    /// Returns a tensor of truth values as one of numbers.
+    pub(super) fn number(&mut self, id: TensorId) -> TensorId {
+        self.truths.remove(&id);
+        id
+    }
+
+    /// Returns the f32 elements of a value of bytes.
+    pub(super) fn float_of_byte(&mut self, value: &Value) -> Result<Value> {
+        let order = self.order(value);
+        let id = self.arrange(value, &order, "")?;
+        let tensor = &mut self.graph.tensors[id];
+        let plain = TensorQuantization::from(Quantization::new(1.0, 0));
+        if *tensor.quantization.get_or_insert(plain.clone()) != plain {
+            return Err(self.refuse("bytes of one scale"));
+        }
+        let shape = tensor.shape.clone();
+        Ok(Self::stored(self.emit(Op::Dequantize, &[id], shape)?, order))
+    }
+
+    /// Returns the truth values of a value of bytes, as an input has them.
+    pub(super) fn truth_of_byte(&mut self, value: &Value) -> Result<Value> {
+        let value = self.float_of_byte(value)?;
+        Ok(self.truth(value))
+    }
+
+    /// Returns truth values as bytes, as an output has them.
+    pub(super) fn byte_of_truth(&mut self, value: &Value) -> Result<Value> {
+        let order = self.order(value);
+        let id = self.arrange(value, &order, "")?;
+        let shape = self.graph.tensors[id].shape.clone();
+        let output = self.emit(Op::Quantize, &[id], shape)?;
+        let tensor = &mut self.graph.tensors[output];
+        (tensor.dtype, tensor.quantization) = (ElementType::U8, Some(Quantization::new(1.0, 0).into()));
+        Ok(Self::stored(output, order))
     }
 
     /// Returns the same elements under another shape.

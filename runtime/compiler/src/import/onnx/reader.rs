@@ -20,7 +20,48 @@ use std::collections::{HashMap, HashSet};
 use tealight_format::MAX_RANK;
 
 /// The versions of the operator set that are read.
-const OPSETS: [i64; 2] = [7, 22];
+const OPSETS: [i64; 2] = [1, 22];
+
+/// The first version in which all operators are as they are read. Before it, only [`UNCHANGED`] are.
+const FIRST: i64 = 7;
+
+/// Operators that were defined before version 7 as they are there.
+const UNCHANGED: [&str; 34] = [
+    "Abs",
+    "AveragePool",
+    "Ceil",
+    "Constant",
+    "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
+    "Elu",
+    "Exp",
+    "Flatten",
+    "Floor",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "HardSigmoid",
+    "Identity",
+    "InstanceNormalization",
+    "LeakyRelu",
+    "Log",
+    "LogSoftmax",
+    "MatMul",
+    "MaxPool",
+    "Neg",
+    "Not",
+    "Reciprocal",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "Transpose",
+];
 
 /// What is accepted, for errors.
 const ACCEPTED: &str = "float32 networks of the ONNX operators that `tealight compile --help` lists";
@@ -95,6 +136,10 @@ impl Import<'_> {
             }
         }
         std::mem::replace(&mut self.findings, Findings::new(ACCEPTED)).result()?;
+        if self.reader.rounded > 0 {
+            let note = format!("{} float64 constants are rounded to float32", self.reader.rounded);
+            self.network.graph.notes.push(note);
+        }
         self.outputs(&graph.output)?;
         let Network { mut graph, known, limit, dynamic, .. } = self.network;
         patterns::recognize(&mut graph, limit)?;
@@ -209,7 +254,8 @@ impl Import<'_> {
                 Some(constant) => constant,
                 None => self.input_shape(input, &dims, &batches, &mut notes).and_then(|shape| {
                     let dtype = self.input_type(input)?;
-                    self.input(name, dtype, &shape, wanted.contains(name), &mut notes)
+                    let is_truth = code_of(input) == DataType::BOOL;
+                    self.input(name, (dtype, is_truth), &shape, wanted.contains(name), &mut notes)
                 }),
             };
             let value = value.unwrap_or_else(|error| self.failed(error));
@@ -246,8 +292,7 @@ impl Import<'_> {
             }
         }
         if shape.len() > MAX_RANK || shape.contains(&0) {
-            let what =
-                format!("has the shape {shape:?}; accepted: up to {MAX_RANK} dimensions, none of them 0");
+            let what = format!("has the shape {shape:?}; accepted: up to {MAX_RANK} dimensions, none of them 0");
             return Err(OnnxError::Interface { tensor: name.into(), what }.into());
         }
         Ok(shape)
@@ -257,7 +302,7 @@ impl Import<'_> {
     fn input(
         &mut self,
         name: &str,
-        dtype: ElementType,
+        (dtype, is_truth): (ElementType, bool),
         shape: &[u32],
         wanted: bool,
         notes: &mut Vec<String>,
@@ -275,12 +320,15 @@ impl Import<'_> {
         let short = &name[..name.floor_char_boundary(MAX_NAME)];
         let id = self.network.graph.add(Tensor::computed(short, dtype, stored));
         self.network.graph.inputs.push(id);
-        let value = Network::stored(id, order);
+        let mut value = Network::stored(id, order);
+        self.network.begin(0, "input", name);
+        if is_truth {
+            value = self.network.truth_of_byte(&value)?;
+        }
         if shape.len() != 3 || !wanted {
             return Ok(value);
         }
         // A sequence is transposed once, for all that reads it.
-        self.network.begin(0, "input", name);
         let order = [0, 2, 1];
         Ok(Network::stored(self.network.arrange(&value, &order, name)?, order.to_vec()))
     }
@@ -311,31 +359,39 @@ impl Import<'_> {
         match tensor.and_then(|tensor| tensor.shape.as_ref()) {
             Some(shape) => Ok(&shape.dim),
             None => {
-                let what = "has no shape, or is a sequence or map; give its shape (`tealight compile --input-shape`), or \
+                let what =
+                    "has no shape, or is a sequence or map; give its shape (`tealight compile --input-shape`), or \
                             export it with fixed input shapes"
-                    .into();
+                        .into();
                 Err(OnnxError::Interface { tensor: text(input.name.as_ref()).into(), what }.into())
             }
         }
     }
 
-    /// Returns the type of an input.
+    /// Returns the type of an input of the model.
     fn input_type(&mut self, input: &ValueInfoProto) -> Result<ElementType> {
         let (code, name) = (code_of(input), text(input.name.as_ref()));
-        if code == DataType::FLOAT16 {
-            let note = format!(
-                "the input `{name}` is {} in the file; it is float32, as all that is computed",
-                type_name(code)
-            );
-            self.network.graph.notes.push(note);
+        let dtype = match element_type(code) {
+            // All integers of 64 bits that a network gets are lengths, positions or numbers of tokens.
+            Some(ElementType::I64) => Some(ElementType::I32),
+            Some(ElementType::Bool) => Some(ElementType::U8),
+            // What is rounded to so few bits in the file would not be in the model.
+            _ if code == DataType::BFLOAT16 => None,
+            dtype => dtype.filter(|dtype| dtype.dtype().is_some()),
+        };
+        let note = match code {
+            DataType::FLOAT16 | DataType::DOUBLE => "the model takes float32, and computes in it",
+            DataType::INT64 | DataType::UINT32 | DataType::UINT64 | DataType::UINT16 => "the model takes int32",
+            DataType::BOOL => "the model takes uint8, 0 or 1",
+            _ => "",
+        };
+        if !note.is_empty() && dtype.is_some() {
+            self.network.graph.notes.push(format!("the input `{name}` is {} in the file; {note}", type_name(code)));
         }
-        match element_type(code) {
-            Some(dtype) if dtype.dtype().is_some() => Ok(dtype),
-            _ => {
-                let what = format!("is {}; accepted: float32, int8, uint8, int16 and int32", type_name(code));
-                Err(OnnxError::Interface { tensor: name.into(), what }.into())
-            }
-        }
+        dtype.ok_or_else(|| {
+            let what = format!("is {}; accepted: float16, float32, float64, integers and bool", type_name(code));
+            OnnxError::Interface { tensor: name.into(), what }.into()
+        })
     }
 
     /// Compiles a node and binds its outputs. What is not supported is added to the findings.
@@ -373,6 +429,10 @@ impl Import<'_> {
         }
         let compiled = match row {
             None => Err(self.network.refuse(ACCEPTED)),
+            Some(_) if self.opset < FIRST && !UNCHANGED.contains(&op.as_str()) => {
+                let accepted = format!("version {FIRST} of ONNX's operators or later, not {}", self.opset);
+                Err(self.network.refuse(accepted))
+            }
             // The shape of its input is not known: only the operator itself can be judged.
             Some(_) if failed => Ok(Vec::new()),
             Some(_) if op == "If" && matches!(inputs[..], [Some(Value::Constant(_))]) => {
@@ -448,17 +508,34 @@ impl Import<'_> {
                     "is codes, a scale or a zero point of dynamic quantization; accepted: what is computed of them";
                 return Err(wrong(what.into()).into());
             }
-            // A constant list of a shape: the model file has no 64-bit integers.
             let value = match value {
+                // The model file has no 64-bit integers.
                 Value::Constant(constant) if constant.dtype == ElementType::I64 => {
                     let narrow =
                         constant.as_ints().and_then(|list| Constant::ints(ElementType::I32, &constant.shape, &list));
-                    let note = format!("the output `{name}` is int64 in the file; the model returns int32");
-                    self.network.graph.notes.push(note);
                     Value::Constant(narrow.ok_or_else(|| wrong("has numbers that 32 bits do not hold".into()))?)
+                }
+                Value::Constant(constant) if constant.dtype == ElementType::Bool => {
+                    Value::Constant(Constant { dtype: ElementType::U8, ..constant })
+                }
+                Value::Stored(stored) if self.network.is_truth(stored.id) => {
+                    self.network.begin(0, "output", name);
+                    self.network.byte_of_truth(&Value::Stored(stored))?
                 }
                 value => value,
             };
+            let returned = match code_of(output) {
+                DataType::INT64 | DataType::UINT64 | DataType::UINT32 | DataType::UINT16 => Some("int32"),
+                DataType::BOOL => Some("uint8, 0 or 1"),
+                DataType::FLOAT16 | DataType::DOUBLE => Some("float32"),
+                DataType::BFLOAT16 => return Err(wrong("is bfloat16; accepted: float32".into()).into()),
+                _ => None,
+            };
+            if let Some(returned) = returned {
+                let found = type_name(code_of(output));
+                let note = format!("the output `{name}` is {found} in the file; the model returns {returned}");
+                self.network.graph.notes.push(note);
+            }
             let (shape, order) = (self.network.shape(&value), self.network.order(&value));
             if let Ok(dims) = self.dimensions(output) {
                 let differs = dims.len() != shape.len()

@@ -17,10 +17,22 @@ const MAX_DIMENSIONS: usize = 32;
 
 type Result<T> = std::result::Result<T, OnnxError>;
 
-/// Returns the type of elements; `None` for types that are not read. Half precision becomes float32.
+/// Returns the type that elements of a file become; `None` for types that are not read. All floating-point numbers become
+/// float32, and unsigned integers signed ones that hold them.
 pub(super) fn element_type(code: DataType) -> Option<ElementType> {
     Some(match code {
-        DataType::FLOAT | DataType::FLOAT16 => ElementType::F32,
+        DataType::BFLOAT16 => ElementType::F32,
+        DataType::UINT16 => ElementType::I32,
+        DataType::UINT32 | DataType::UINT64 => ElementType::I64,
+        code => return computed_type(code),
+    })
+}
+
+/// Returns the type that a Cast to this type computes; `None` for types in which numbers are not computed. Float64 and half
+/// precision are computed in float32.
+pub(super) fn computed_type(code: DataType) -> Option<ElementType> {
+    Some(match code {
+        DataType::FLOAT | DataType::FLOAT16 | DataType::DOUBLE => ElementType::F32,
         DataType::UINT8 => ElementType::U8,
         DataType::INT8 => ElementType::I8,
         DataType::INT16 => ElementType::I16,
@@ -62,6 +74,8 @@ pub(super) struct Reader<'a> {
     folder: Option<&'a Path>,
     limit: &'a Limit,
     files: HashMap<PathBuf, Data>,
+    /// How many float64 constants hold numbers that float32 does not hold exactly.
+    pub(super) rounded: usize,
 }
 
 /// A file of data beside the network.
@@ -77,7 +91,7 @@ struct Data {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(folder: Option<&'a Path>, limit: &'a Limit) -> Self {
-        Self { folder, limit, files: HashMap::new() }
+        Self { folder, limit, files: HashMap::new(), rounded: 0 }
     }
 
     /// Reads a constant.
@@ -86,7 +100,7 @@ impl<'a> Reader<'a> {
         let code = tensor.data_type.unwrap_or(DataType(0));
         let dtype = element_type(code).ok_or_else(|| {
             wrong(format!(
-                "is {}; accepted: float32, float16, int64, int32, int16, int8, uint8 and bool",
+                "is {}; accepted: floating-point numbers and integers of 8 to 64 bits, and bool",
                 type_name(code)
             ))
         })?;
@@ -96,7 +110,9 @@ impl<'a> Reader<'a> {
         let shape: Option<Vec<u32>> = tensor.dims.iter().map(|&dim| u32::try_from(dim).ok()).collect();
         let shape = shape.ok_or_else(|| wrong(format!("has the shape {:?}", tensor.dims)))?;
         let item = match code {
-            DataType::FLOAT16 => 2,
+            DataType::FLOAT16 | DataType::BFLOAT16 | DataType::UINT16 => 2,
+            DataType::UINT32 => 4,
+            DataType::DOUBLE => 8,
             _ => dtype.size().unwrap_or(1),
         };
         let needed = count(&shape).and_then(|elements| elements.checked_mul(item));
@@ -116,9 +132,43 @@ impl<'a> Reader<'a> {
             DataType::FLOAT16 => {
                 bytes.as_chunks().0.iter().flat_map(|half| f16::from_le_bytes(*half).to_f32().to_le_bytes()).collect()
             }
+            DataType::BFLOAT16 => bytes.as_chunks::<2>().0.iter().flat_map(|half| [0, 0, half[0], half[1]]).collect(),
+            DataType::UINT16 => bytes.as_chunks::<2>().0.iter().flat_map(|short| [short[0], short[1], 0, 0]).collect(),
+            DataType::UINT32 => {
+                let words = bytes.as_chunks().0.iter();
+                words.flat_map(|word| u64::from(u32::from_le_bytes(*word)).to_le_bytes()).collect()
+            }
+            DataType::UINT64 => {
+                let mut words = bytes.as_chunks().0.iter();
+                match words.find(|word| u64::from_le_bytes(**word) > i64::MAX as u64) {
+                    Some(word) => {
+                        return Err(wrong(format!("holds {}, which int64 does not", u64::from_le_bytes(*word))));
+                    }
+                    None => bytes,
+                }
+            }
+            DataType::DOUBLE => self.narrowed(&bytes).map_err(wrong)?,
             _ => bytes,
         };
         Ok(Constant { dtype, shape, bytes })
+    }
+
+    /// Returns float64 numbers as float32; the error says which is out of its range.
+    fn narrowed(&mut self, bytes: &[u8]) -> std::result::Result<Bytes, String> {
+        let mut exact = true;
+        let narrow = |bytes: &[u8; 8]| {
+            let wide = f64::from_le_bytes(*bytes);
+            let narrow = wide as f32;
+            exact &= f64::from(narrow) == wide || wide.is_nan();
+            if narrow.is_finite() == wide.is_finite() {
+                Ok(narrow.to_le_bytes())
+            } else {
+                Err(format!("holds {wide:e}, which float32 does not"))
+            }
+        };
+        let floats: Vec<[u8; 4]> = bytes.as_chunks().0.iter().map(narrow).collect::<std::result::Result<_, _>>()?;
+        self.rounded += usize::from(!exact);
+        Ok(floats.concat().into())
     }
 
     /// Reads `needed` bytes of a file beside the network.
@@ -202,11 +252,12 @@ fn typed(tensor: &TensorProto, code: DataType) -> Option<Bytes> {
         DataType::FLOAT => tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
         DataType::INT64 => tensor.int64_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
         DataType::INT32 => words.iter().flat_map(|word| word.to_le_bytes()).collect(),
+        DataType::DOUBLE => tensor.double_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
         DataType::INT16 => {
             let shorts: Vec<i16> = words.iter().map(|&word| i16::try_from(word).ok()).collect::<Option<_>>()?;
             shorts.iter().flat_map(|short| short.to_le_bytes()).collect()
         }
-        DataType::FLOAT16 => {
+        DataType::FLOAT16 | DataType::BFLOAT16 | DataType::UINT16 => {
             let bits: Vec<u16> = words.iter().map(|&word| u16::try_from(word).ok()).collect::<Option<_>>()?;
             bits.iter().flat_map(|bits| bits.to_le_bytes()).collect()
         }

@@ -59,7 +59,7 @@ impl Network<'_> {
     }
 
     /// Emits the product of two computed values.
-    fn product(&mut self, operands: [&Value; 2], names: [&str; 2], transpose: [bool; 2]) -> Result<Value> {
+    pub(super) fn product(&mut self, operands: [&Value; 2], names: [&str; 2], transpose: [bool; 2]) -> Result<Value> {
         let [a, b] = operands;
         let (of_a, of_b) = (self.shape(a), self.shape(b));
         let (rank_a, rank_b) = (of_a.len(), of_b.len());
@@ -106,6 +106,32 @@ impl Network<'_> {
         let list: Vec<i64> = places.iter().map(|&place| place as i64).collect();
         let list = self.axes(&list)?;
         Ok(Self::stored(self.emit(op, &[id, list], shape)?, order))
+    }
+
+    /// Emits products over `axes`: halves are multiplied until one element is left.
+    fn product_over(&mut self, value: &Value, axes: &[usize], keep: bool) -> Result<Value> {
+        let mut result = value.clone();
+        for &axis in axes {
+            loop {
+                let length = self.shape(&result)[axis];
+                if length <= 1 {
+                    break;
+                }
+                let half = length / 2;
+                let first = self.along(&result, axis, 0, half, 1)?;
+                let second = self.along(&result, axis, half.into(), half, 1)?;
+                let product = self.pairwise(Op::Mul(Activation::None), [&first, &second], ["", ""])?;
+                result = if length.is_multiple_of(2) {
+                    product
+                } else {
+                    let last = self.along(&result, axis, i64::from(length) - 1, 1, 1)?;
+                    self.join(&[product, last], &[], axis)?
+                };
+            }
+        }
+        let kept = self.shape(&result).into_iter().enumerate().filter(|(i, _)| keep || !axes.contains(i));
+        let shape = kept.map(|(_, dim)| dim).collect();
+        self.with_shape(&result, shape)
     }
 
     /// Returns `1 / √(variance + epsilon)` over `axes` of a value whose mean there is 0.
@@ -264,8 +290,52 @@ pub(super) fn reduction(n: &mut Network<'_>, node: &Node) -> Outputs {
             let sum = n.reduce(Op::Sum, value, &axes, keep)?;
             n.function(&sum, F::Log)?
         }
+        "ReduceProd" => n.product_over(value, &axes, keep)?,
         _ => return Err(n.refuse("constant integers")),
     }])
+}
+
+/// The distance to the mean, in standard deviations.
+pub(super) fn mean_variance(n: &mut Network<'_>, node: &Node) -> Outputs {
+    let value = n.input(node, 0)?;
+    let rank = n.shape(value).len();
+    let axes = node.ints("axes").unwrap_or(&[0, 2, 3]);
+    let axes: Vec<usize> = axes.iter().map(|&at| axis(n, at, rank)).collect::<Result<_>>()?;
+    let mean = n.reduce(Op::Mean, value, &axes, true)?;
+    let centred = n.pairwise(Op::Sub(Activation::None), [value, &mean], ["", ""])?;
+    let square = n.function(&centred, F::Square)?;
+    let variance = n.reduce(Op::Mean, &square, &axes, true)?;
+    let deviation = n.function(&variance, F::Sqrt)?;
+    let deviation = n.with_number(Op::Add(Activation::None), &deviation, 1e-9)?;
+    Ok(vec![n.pairwise(Op::Div(Activation::None), [&centred, &deviation], ["", ""])?])
+}
+
+/// Each element divided by a power of the squares of the channels around it.
+pub(super) fn local_response(n: &mut Network<'_>, node: &Node) -> Outputs {
+    let value = n.input(node, 0)?;
+    let shape = n.shape(value);
+    let size = node.int("size", 0);
+    let (alpha, beta, bias) = (node.float("alpha", 1e-4), node.float("beta", 0.75), node.float("bias", 1.0));
+    let fits = shape.len() >= 2 && (1..=64).contains(&size) && bias > 0.0;
+    let Some(&channels) = shape.get(1).filter(|_| fits) else { return Err(n.refuse("a size of 1 to 64, and a bias")) };
+    let square = n.function(value, F::Square)?;
+    let before = (size - 1) / 2;
+    let mut sum = square.clone();
+    for distance in (1..=before.max(size - 1 - before)).filter(|&distance| distance < i64::from(channels)) {
+        for (reach, reverse) in [(before, false), (size - 1 - before, true)] {
+            if distance <= reach {
+                let moved = n.shifted(&square, 1, distance as u32, reverse)?;
+                sum = n.pairwise(Op::Add(Activation::None), [&sum, &moved], ["", ""])?;
+            }
+        }
+    }
+    let scaled = n.with_number(Op::Mul(Activation::None), &sum, alpha / size as f32)?;
+    let base = n.with_number(Op::Add(Activation::None), &scaled, bias)?;
+    // The base is above 0.
+    let log = n.function(&base, F::Log)?;
+    let product = n.with_number(Op::Mul(Activation::None), &log, -beta)?;
+    let factor = n.function(&product, F::Exp)?;
+    Ok(vec![n.pairwise(Op::Mul(Activation::None), [value, &factor], ["", ""])?])
 }
 
 /// Means and maxima over all pixels.

@@ -74,6 +74,13 @@ impl Network<'_> {
         }
     }
 
+    /// Returns powers whose exponents are no whole numbers: `e^(y ln x)`, which is not a number below 0.
+    fn broken_power(&mut self, value: &Value, exponents: &Value) -> Result<Value> {
+        let log = self.function(value, F::Log)?;
+        let product = self.pairwise(Op::Mul(Activation::None), [&log, exponents], ["", ""])?;
+        self.function(&product, F::Exp)
+    }
+
     pub(super) fn scalar(value: f32) -> Value {
         Value::Constant(Constant::floats(&[], &[value]))
     }
@@ -175,6 +182,42 @@ pub(super) fn composed(n: &mut Network<'_>, node: &Node) -> Outputs {
             let tanh = n.apply(&softplus, Op::Tanh)?;
             n.pairwise(Op::Mul(Activation::None), [value, &tanh], ["", ""])?
         }
+        "Tan" => {
+            let (sine, cosine) = (n.function(value, F::Sin)?, n.function(value, F::Cos)?);
+            n.pairwise(Op::Div(Activation::None), [&sine, &cosine], ["", ""])?
+        }
+        "Sinh" | "Cosh" => {
+            let opposite = n.function(value, F::Neg)?;
+            let (up, down) = (n.function(value, F::Exp)?, n.function(&opposite, F::Exp)?);
+            let op = if node.op == "Cosh" { Op::Add(Activation::None) } else { Op::Sub(Activation::None) };
+            let sum = n.pairwise(op, [&up, &down], ["", ""])?;
+            n.with_number(Op::Mul(Activation::None), &sum, 0.5)?
+        }
+        "Asinh" | "Acosh" => {
+            // ln(|x| + √(x² ± 1)); Asinh has the sign of x.
+            let size = n.function(value, F::Abs)?;
+            let square = n.function(value, F::Square)?;
+            let offset = if node.op == "Asinh" { 1.0 } else { -1.0 };
+            let square = n.with_number(Op::Add(Activation::None), &square, offset)?;
+            let root = n.function(&square, F::Sqrt)?;
+            if node.op == "Acosh" {
+                let sum = n.pairwise(Op::Add(Activation::None), [value, &root], ["", ""])?;
+                return Ok(vec![n.function(&sum, F::Log)?]);
+            }
+            let sum = n.pairwise(Op::Add(Activation::None), [&size, &root], ["", ""])?;
+            let log = n.function(&sum, F::Log)?;
+            let opposite = n.function(&log, F::Neg)?;
+            let negative = n.compare("Less", [value, &Network::scalar(0.0)], ["", ""])?;
+            n.choose(&negative, &opposite, &log)?
+        }
+        "Atanh" => {
+            let opposite = n.function(value, F::Neg)?;
+            let above = n.with_number(Op::Add(Activation::None), value, 1.0)?;
+            let below = n.with_number(Op::Add(Activation::None), &opposite, 1.0)?;
+            let ratio = n.pairwise(Op::Div(Activation::None), [&above, &below], ["", ""])?;
+            let log = n.function(&ratio, F::Log)?;
+            n.with_number(Op::Mul(Activation::None), &log, 0.5)?
+        }
         _ => return Err(n.refuse("")),
     }])
 }
@@ -254,8 +297,15 @@ pub(super) fn binary(n: &mut Network<'_>, node: &Node) -> Outputs {
 
 fn power(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
-    let Some(exponent) = node.inputs.get(1).and_then(Option::as_ref).and_then(number) else {
-        return Err(n.refuse("one constant exponent"));
+    let exponents = node.inputs.get(1).and_then(Option::as_ref);
+    let Some(exponent) = exponents.and_then(number) else {
+        let broken = |list: Vec<f32>| list.iter().all(|exponent| exponent.fract() != 0.0);
+        return match exponents {
+            Some(exponents @ Value::Constant(constant)) if constant.as_floats().is_some_and(broken) => {
+                Ok(vec![n.broken_power(value, exponents)?])
+            }
+            _ => Err(n.refuse("one constant exponent, or constant ones that are no whole numbers")),
+        };
     };
     Ok(vec![match exponent {
         2.0 => n.function(value, F::Square)?,
@@ -271,7 +321,29 @@ fn power(n: &mut Network<'_>, node: &Node) -> Outputs {
             let square = n.function(value, F::Square)?;
             n.function(&square, F::Square)?
         }
-        other => return Err(n.refuse(format!("an exponent of -1, -0.5, 0.5, 1, 2, 3 or 4, not {other}"))),
+        whole if whole.fract() == 0.0 && whole.abs() <= 64.0 => {
+            // By its binary digits, the highest first.
+            let digits = whole.abs() as u32;
+            let mut power = value.clone();
+            for digit in (0..digits.checked_ilog2().unwrap_or(0)).rev() {
+                power = n.function(&power, F::Square)?;
+                if digits >> digit & 1 == 1 {
+                    power = n.pairwise(Op::Mul(Activation::None), [&power, value], ["", ""])?;
+                }
+            }
+            match whole {
+                0.0 => {
+                    let shape = n.shape(value);
+                    n.make(4 * constant::count(&shape).unwrap_or(0).min(constant::MAX_ELEMENTS))?;
+                    let one = Constant::floats(&[], &[1.0]).broadcast(&shape);
+                    Value::Constant(one.ok_or_else(|| n.refuse("fewer elements"))?)
+                }
+                1.0.. => power,
+                _ => n.function(&power, F::Reciprocal)?,
+            }
+        }
+        other if other.fract() != 0.0 => n.broken_power(value, &Network::scalar(other))?,
+        other => return Err(n.refuse(format!("an exponent of -64 to 64, not {other}"))),
     }])
 }
 
@@ -298,10 +370,21 @@ pub(super) fn variadic(n: &mut Network<'_>, node: &Node) -> Outputs {
 
 pub(super) fn identity(n: &mut Network<'_>, node: &Node) -> Outputs {
     if node.op == "Dropout" {
-        let training = node.inputs.get(2).and_then(Option::as_ref).is_some() && n.integers(node, 2)? != Some(vec![0]);
-        if training || node.outputs.get(1).is_some_and(|name| !name.is_empty()) {
-            return Err(n.refuse("inference, without a mask (export the network in evaluation mode)"));
+        let given = node.inputs.get(2).and_then(Option::as_ref).is_some();
+        let training = given && n.integers(node, 2)? != Some(vec![0]);
+        let ratio = if training { n.numbers(node, 1)?.and_then(|list| list.first().copied()) } else { None };
+        if training && ratio != Some(0.0) {
+            return Err(n.refuse("inference (export the network in evaluation mode)"));
         }
+        let shape = n.shape(n.input(node, 0)?);
+        let mut outputs = vec![n.input(node, 0)?.clone()];
+        if node.outputs.get(1).is_some_and(|name| !name.is_empty()) {
+            // Nothing is dropped.
+            n.make(constant::count(&shape).unwrap_or(0).min(constant::MAX_ELEMENTS))?;
+            let all = Constant::ints(ElementType::Bool, &[], &[1]).and_then(|one| one.broadcast(&shape));
+            outputs.push(Value::Constant(all.ok_or_else(|| n.refuse("a smaller mask"))?));
+        }
+        return Ok(outputs);
     }
     Ok(vec![n.input(node, 0)?.clone()])
 }

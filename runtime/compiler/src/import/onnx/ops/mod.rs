@@ -1,17 +1,21 @@
 //! ONNX's operators, one row each: the name, and how it becomes operators of the graph.
 
 mod dense;
+mod einsum;
 mod elementwise;
 mod image;
+mod logic;
 mod movement;
+mod pieces;
 mod quantized;
 mod recurrent;
 mod resize;
 
 use super::constant::{self, Constant};
 use super::network::{Network, Node, Value};
-use super::tensor::{Reader, element_type};
+use super::tensor::{Reader, computed_type};
 use crate::diag::Result;
+use crate::ir::Op;
 use crate::ir::graph::ElementType;
 use rten_onnx::onnx::DataType;
 
@@ -49,43 +53,60 @@ pub(crate) fn names() -> String {
 }
 
 /// The operators. What is computed from constants is in [`fold`].
-pub(super) const OPERATORS: [Row; 119] = [
+pub(super) const OPERATORS: [Row; 147] = [
     Row::computed("Abs", elementwise::unary),
+    Row::computed("Acosh", elementwise::composed),
     Row::computed("Add", elementwise::binary),
+    Row::computed("And", logic::logic),
+    Row::computed("Asinh", elementwise::composed),
+    Row::computed("Atanh", elementwise::composed),
     Row::computed("AveragePool", image::pool),
     Row::computed("BatchNormalization", image::batch_normalization),
     Row::computed("Cast", cast),
     Row::computed("CastLike", cast),
     Row::computed("Celu", elementwise::composed),
     Row::computed("Clip", elementwise::clip),
+    Row::computed("Compress", pieces::compress),
     Row::computed("Concat", movement::concat),
     Row::computed("Conv", image::conv),
     Row::computed("ConvInteger", quantized::integer_layer),
     Row::computed("ConvTranspose", image::conv_transpose),
     Row::computed("Cos", elementwise::unary),
+    Row::computed("Cosh", elementwise::composed),
+    Row::computed("CumSum", pieces::cumulative_sum),
     Row::computed("DepthToSpace", movement::blocks),
     Row::computed("DequantizeLinear", quantized::dequantize),
     Row::computed("Div", elementwise::binary),
     Row::computed("Dropout", elementwise::identity),
     Row::computed("DynamicQuantizeLinear", quantized::dynamic_quantize),
+    Row::computed("Einsum", einsum::einsum),
     Row::computed("Elu", elementwise::unary),
+    Row::computed("Equal", logic::comparison),
     Row::computed("Erf", elementwise::unary),
     Row::computed("Exp", elementwise::unary),
     Row::computed("Expand", movement::expand),
     Row::computed("Flatten", movement::reshape),
     Row::computed("GRU", recurrent::recurrent),
     Row::computed("Gather", movement::gather),
+    Row::computed("GatherElements", pieces::gather_elements),
+    Row::computed("GatherND", pieces::gather_nd),
     Row::computed("Gelu", elementwise::unary),
     Row::computed("Gemm", dense::gemm),
     Row::computed("GlobalAveragePool", dense::global_pool),
     Row::computed("GlobalMaxPool", dense::global_pool),
+    Row::computed("Greater", logic::comparison),
+    Row::computed("GreaterOrEqual", logic::comparison),
     Row::computed("HardSigmoid", elementwise::hard_sigmoid),
     Row::computed("HardSwish", elementwise::unary),
+    Row::computed("Hardmax", logic::hardmax),
     Row::computed("Identity", elementwise::identity),
     Row::computed("InstanceNormalization", dense::instance_normalization),
+    Row::computed("LRN", dense::local_response),
     Row::computed("LSTM", recurrent::recurrent),
     Row::computed("LayerNormalization", dense::layer_normalization),
     Row::computed("LeakyRelu", elementwise::unary),
+    Row::computed("Less", logic::comparison),
+    Row::computed("LessOrEqual", logic::comparison),
     Row::computed("Log", elementwise::unary),
     Row::computed("LogSoftmax", dense::softmax),
     Row::computed("MatMul", dense::mat_mul),
@@ -93,10 +114,13 @@ pub(super) const OPERATORS: [Row; 119] = [
     Row::computed("Max", elementwise::variadic),
     Row::computed("MaxPool", image::pool),
     Row::computed("Mean", elementwise::variadic),
+    Row::computed("MeanVarianceNormalization", dense::mean_variance),
     Row::computed("Min", elementwise::variadic),
     Row::computed("Mish", elementwise::composed),
     Row::computed("Mul", elementwise::binary),
     Row::computed("Neg", elementwise::unary),
+    Row::computed("Not", logic::logic),
+    Row::computed("Or", logic::logic),
     Row::computed("PRelu", elementwise::binary),
     Row::computed("Pad", movement::pad),
     Row::computed("Pow", elementwise::binary),
@@ -112,14 +136,22 @@ pub(super) const OPERATORS: [Row; 119] = [
     Row::computed("ReduceMax", dense::reduction),
     Row::computed("ReduceMean", dense::reduction),
     Row::computed("ReduceMin", dense::reduction),
+    Row::computed("ReduceProd", dense::reduction),
     Row::computed("ReduceSum", dense::reduction),
     Row::computed("ReduceSumSquare", dense::reduction),
     Row::computed("Relu", elementwise::unary),
     Row::computed("Reshape", movement::reshape),
     Row::computed("Resize", resize::resize),
+    Row::computed("ReverseSequence", pieces::reverse_sequence),
+    Row::computed("Scatter", pieces::scatter),
+    Row::computed("ScatterElements", pieces::scatter),
+    Row::computed("ScatterND", pieces::scatter),
     Row::computed("Selu", elementwise::composed),
+    Row::computed("Shrink", logic::piecewise),
     Row::computed("Sigmoid", elementwise::unary),
+    Row::computed("Sign", logic::piecewise),
     Row::computed("Sin", elementwise::unary),
+    Row::computed("Sinh", elementwise::composed),
     Row::computed("Slice", movement::slice),
     Row::computed("Softmax", dense::softmax),
     Row::computed("Softplus", elementwise::unary),
@@ -130,11 +162,16 @@ pub(super) const OPERATORS: [Row; 119] = [
     Row::computed("Squeeze", movement::reshape),
     Row::computed("Sub", elementwise::binary),
     Row::computed("Sum", elementwise::variadic),
+    Row::computed("Tan", elementwise::composed),
     Row::computed("Tanh", elementwise::unary),
+    Row::computed("ThresholdedRelu", logic::piecewise),
     Row::computed("Tile", movement::expand),
     Row::computed("Transpose", movement::transpose),
+    Row::computed("Trilu", pieces::triangle),
     Row::computed("Unsqueeze", movement::reshape),
     Row::computed("Upsample", resize::resize),
+    Row::computed("Where", logic::choice),
+    Row::computed("Xor", logic::logic),
     Row::computed("com.microsoft.DequantizeLinear", quantized::dequantize),
     Row::computed("com.microsoft.DynamicQuantizeLSTM", quantized::lstm),
     Row::computed("com.microsoft.DynamicQuantizeMatMul", quantized::dynamic_mat_mul),
@@ -149,26 +186,21 @@ pub(super) const OPERATORS: [Row; 119] = [
     Row::computed("com.microsoft.QLinearSigmoid", quantized::qlinear),
     Row::computed("com.microsoft.QLinearSoftmax", quantized::qlinear),
     Row::computed("com.microsoft.QuantizeLinear", quantized::quantize),
-    Row::constant("And"),
+    Row::constant("BitShift"),
+    Row::constant("BlackmanWindow"),
     Row::constant("Ceil"),
     Row::constant("Constant"),
     Row::constant("ConstantOfShape"),
-    Row::constant("Equal"),
+    Row::constant("EyeLike"),
     Row::constant("Floor"),
-    Row::constant("Greater"),
-    Row::constant("GreaterOrEqual"),
+    Row::constant("HammingWindow"),
+    Row::constant("HannWindow"),
     Row::constant("If"),
-    Row::constant("Less"),
-    Row::constant("LessOrEqual"),
     Row::constant("Mod"),
-    Row::constant("Not"),
-    Row::constant("Or"),
     Row::constant("Range"),
-    Row { of_constants: true, ..Row::computed("ReduceProd", dense::reduction) },
     Row::constant("Round"),
     Row::constant("Shape"),
     Row::constant("Size"),
-    Row::constant("Where"),
 ];
 
 /// Returns the row of an operator.
@@ -199,6 +231,14 @@ pub(super) fn compile(n: &mut Network<'_>, reader: &mut Reader<'_>, node: &Node,
         "Dropout",
         "QuantizeLinear",
         "DequantizeLinear",
+        "GatherElements",
+        "GatherND",
+        "Scatter",
+        "ScatterElements",
+        "ScatterND",
+        "Compress",
+        "ReverseSequence",
+        "Trilu",
     ];
     let of_constants = node.inputs.iter().flatten().all(|value| matches!(value, Value::Constant(_)));
     // Shapes that are not computed would be of no use in the graph.
@@ -217,22 +257,44 @@ fn constants_only(n: &mut Network<'_>, _: &Node) -> Outputs {
     Err(n.refuse("constant inputs (it is computed when the network is compiled)"))
 }
 
-/// Conversions between floating-point types: all of them are computed in float32.
+/// Conversions. Floating-point numbers of all types are computed in float32.
 fn cast(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
     let to = match node.op.as_str() {
-        "Cast" => element_type(DataType(i32::try_from(node.int("to", 0)).unwrap_or(0))),
+        "Cast" => computed_type(DataType(i32::try_from(node.int("to", 0)).unwrap_or(0))),
         _ => match n.input(node, 1)? {
             Value::Constant(constant) => Some(constant.dtype),
-            _ => Some(ElementType::F32),
+            Value::Stored(like) if n.is_truth(like.id) => Some(ElementType::Bool),
+            Value::Stored(like) => Some(n.graph.tensors[like.id].dtype),
+            Value::Failed => None,
         },
     };
-    match (to, value) {
-        (Some(ElementType::F32), Value::Stored(stored)) if n.graph.tensors[stored.id].dtype == ElementType::F32 => {
-            Ok(vec![value.clone()])
+    let Value::Stored(stored) = value else { return Err(n.refuse("numbers")) };
+    let (from, is_truth) = (n.graph.tensors[stored.id].dtype, n.is_truth(stored.id));
+    Ok(vec![match (from, to) {
+        (ElementType::F32, Some(ElementType::Bool)) if is_truth => value.clone(),
+        // A number of its own: what reads it does not take it for a truth value.
+        (ElementType::F32, Some(ElementType::F32)) if is_truth => {
+            let order = n.order(value);
+            let id = n.arrange(value, &order, "")?;
+            let shape = n.graph.tensors[id].shape.clone();
+            let copy = n.emit(Op::Reshape { new_shape: None }, &[id], shape)?;
+            Network::stored(n.number(copy), order)
         }
-        _ => Err(n.refuse("float types, or constants")),
-    }
+        (ElementType::I8 | ElementType::U8, Some(ElementType::F32)) => n.float_of_byte(value)?,
+        (ElementType::F32, Some(ElementType::Bool)) => {
+            let zero = Network::scalar(0.0);
+            let equal = n.compare("Equal", [value, &zero], ["", ""])?;
+            n.not(&equal)?
+        }
+        (from, Some(to)) if from == to => value.clone(),
+        (from, to) => {
+            let to = to.map_or("that type".into(), |to| to.to_string());
+            return Err(
+                n.refuse(format!("float types, bool, 8-bit integers to float, or constants; not {from} to {to}"))
+            );
+        }
+    }])
 }
 
 /// Computes a node of which all that it needs is known; `None` if it must run, or cannot be computed.
@@ -250,6 +312,19 @@ fn fold(n: &mut Network<'_>, reader: &mut Reader<'_>, node: &Node) -> Result<Opt
             let at = |index: i64| (if index < 0 { index.saturating_add(rank) } else { index }).clamp(0, rank) as usize;
             let (start, end) = (at(node.int("start", 0)), at(node.int("end", rank)));
             return Ok(Some(Constant::list(shape.get(start..end).unwrap_or_default())));
+        }
+        "EyeLike" => {
+            let shape = n.shape(n.input(node, 0)?);
+            let stated = node.attribute("dtype").map(|_| computed_type(DataType(node.int("dtype", 0) as i32)));
+            let own = || match n.input(node, 0) {
+                Ok(Value::Constant(constant)) => Some(constant.dtype),
+                Ok(Value::Stored(stored)) => Some(n.graph.tensors[stored.id].dtype),
+                _ => None,
+            };
+            let dtype = stated.unwrap_or_else(own).ok_or_else(|| n.refuse("a type of numbers"))?;
+            n.make(constant::count(&shape).map_or(usize::MAX, |count| count.saturating_mul(8)))?;
+            let eye = constant::eye(&shape, node.int("k", 0)).and_then(|eye| constant::cast(&eye, dtype));
+            return eye.map(Some).ok_or_else(|| n.refuse("a small matrix"));
         }
         _ => {}
     }
@@ -270,13 +345,29 @@ fn fold(n: &mut Network<'_>, reader: &mut Reader<'_>, node: &Node) -> Result<Opt
     let along = |default: i64| movement::axis(n, node.int("axis", default), rank);
     let result = match (node.op.as_str(), &inputs[..]) {
         ("Cast", &[input]) => {
-            let to = element_type(DataType(i32::try_from(node.int("to", 0)).unwrap_or(0)));
+            let to = computed_type(DataType(i32::try_from(node.int("to", 0)).unwrap_or(0)));
             to.and_then(|to| constant::cast(input, to))
         }
         ("CastLike", &[input, like]) => constant::cast(input, like.dtype),
         ("Concat", parts) => constant::concat(parts, along(0)?),
         ("Gather", &[input, indices]) => constant::gather(input, indices, along(0)?),
         ("Where", &[condition, a, b]) => constant::select(condition, a, b),
+        ("Clip", &[input, ref bounds @ ..]) if input.dtype != ElementType::F32 => {
+            let bounds = [("Max", bounds.first()), ("Min", bounds.get(1))];
+            bounds.into_iter().try_fold(input.clone(), |input, (op, bound)| match bound {
+                Some(bound) => constant::binary(op, &input, bound),
+                None => Some(input),
+            })
+        }
+        ("BitShift", &[a, b]) => match node.text("direction") {
+            Some("RIGHT") => constant::binary("ShiftRight", a, b),
+            _ => constant::binary("ShiftLeft", a, b),
+        },
+        ("HannWindow" | "HammingWindow" | "BlackmanWindow", &[size]) => {
+            let periodic = node.int("periodic", 1) != 0;
+            let size = size.as_ints().and_then(|list| usize::try_from(*list.first()?).ok());
+            size.and_then(|size| constant::window(&node.op, size, periodic))
+        }
         ("Range", &[start, limit, delta]) => constant::range(start, limit, delta),
         ("Expand", &[input, shape]) => {
             let dims = shape.as_ints().unwrap_or_default();

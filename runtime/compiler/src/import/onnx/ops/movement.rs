@@ -7,9 +7,11 @@ use crate::import::onnx::network::{NHWC, Network, Node, Stored, Value};
 use crate::ir::graph::{ElementType, TensorId};
 use crate::ir::{Activation, Op, SliceMasks};
 use std::rc::Rc;
+use tealight_format::Operator;
+use tealight_format::ops::GatherF32;
 
 /// The maximum number of pieces that a tensor is cut into or joined from.
-const MAX_PIECES: usize = 256;
+pub(super) const MAX_PIECES: usize = 256;
 
 /// Returns the dimension that an axis means, from the end if it is negative.
 pub(super) fn axis(n: &Network<'_>, axis: i64, rank: usize) -> Result<usize> {
@@ -232,6 +234,27 @@ impl Network<'_> {
         })
     }
 
+    /// Returns the indices `list` of a value along an axis.
+    pub(super) fn taken(&mut self, value: &Value, axis: usize, list: &[i64]) -> Result<Value> {
+        if let Value::Constant(constant) = value {
+            let result = constant::gather(constant, &Constant::list(list), axis);
+            let result = result.ok_or_else(|| self.refuse("fewer elements"))?;
+            self.make(result.bytes.len())?;
+            return Ok(Value::Constant(result));
+        }
+        // Indices of equal distance are one slice; others are joined from single ones.
+        let step = list.get(1).map_or(1, |second| second - list[0]);
+        let even = step != 0 && list.windows(2).all(|pair| pair[1] - pair[0] == step);
+        if even {
+            return self.along(value, axis, list[0], list.len() as u32, step);
+        }
+        if list.len() > MAX_PIECES {
+            return Err(self.refuse(format!("at most {MAX_PIECES} indices, or indices of equal distance")));
+        }
+        let pieces = list.iter().map(|&index| self.along(value, axis, index, 1, 1)).collect::<Result<Vec<_>>>()?;
+        self.join(&pieces, &[], axis)
+    }
+
     /// Joins values along an axis, in the order of the first of them that is not stored in its own.
     pub(super) fn join(&mut self, values: &[Value], names: &[String], axis: usize) -> Result<Value> {
         let orders: Vec<Vec<usize>> = values.iter().map(|value| self.order(value)).collect();
@@ -428,6 +451,11 @@ pub(super) fn gather(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
     let shape = n.shape(value);
     let axis = axis(n, node.int("axis", 0), shape.len())?;
+    if let (Value::Constant(table), Some(Value::Stored(indices)), 0) =
+        (value, node.inputs.get(1).and_then(Option::as_ref), axis)
+    {
+        return embedding(n, node, table, indices);
+    }
     let indices = n.constant(node, 1)?;
     let rows = i64::from(shape[axis]);
     let list = indices.as_ints().ok_or_else(|| n.invalid("its indices are no integers"))?;
@@ -435,27 +463,36 @@ pub(super) fn gather(n: &mut Network<'_>, node: &Node) -> Outputs {
     if list.is_empty() || list.iter().any(|index| !(0..rows).contains(index)) {
         return Err(n.invalid(format!("its indices {:?} are not in 0 to {rows}", &list[..list.len().min(8)])));
     }
-    // Indices of equal distance are one slice; others are joined from single ones.
-    let step = list.get(1).map_or(1, |second| second - list[0]);
-    let even = step != 0 && list.windows(2).all(|pair| pair[1] - pair[0] == step);
-    let taken = if even {
-        n.along(value, axis, list[0], list.len() as u32, step)?
-    } else if list.len() <= MAX_PIECES {
-        let pieces = list.iter().map(|&index| n.along(value, axis, index, 1, 1)).collect::<Result<Vec<_>>>()?;
-        n.join(&pieces, &[], axis)?
-    } else {
-        return Err(n.refuse(format!("at most {MAX_PIECES} indices, or indices of equal distance")));
-    };
+    let taken = n.taken(value, axis, &list)?;
     let result = [&shape[..axis], &indices.shape, &shape[axis + 1..]].concat();
     Ok(vec![n.with_shape(&taken, result)?])
+}
+
+/// Rows of a constant table by indices that are known when the network runs. The runtime takes an index below 0 as 0.
+fn embedding(n: &mut Network<'_>, node: &Node, table: &Constant, indices: &Stored) -> Outputs {
+    let Some((&rows, rest)) = table.shape.split_first().filter(|_| table.dtype == ElementType::F32) else {
+        return Err(n.refuse("a float32 table"));
+    };
+    if n.graph.tensors[indices.id].dtype != ElementType::I32 {
+        return Err(n.refuse("integers as indices"));
+    }
+    let width = constant::count(rest).and_then(|width| u32::try_from(width).ok()).filter(|&width| width > 0);
+    let width = width.ok_or_else(|| n.invalid("its table has no elements"))?;
+    let table = n.add_constant(node.name(0), &table.reshaped(vec![rows, width]))?;
+    let shape = [&n.graph.tensors[indices.id].shape[..], rest].concat();
+    // Dimensions of the indices stay in the order in which they are stored.
+    let first = indices.order.len();
+    let order = indices.order.iter().copied().chain(first..first + rest.len()).collect();
+    let output = n.emit(Operator::GatherF32(GatherF32), &[indices.id, table], shape)?;
+    Ok(vec![Network::stored(output, order)])
 }
 
 pub(super) fn pad(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
     let shape = n.shape(value);
     let mode = node.text("mode").unwrap_or("constant");
-    if mode != "constant" {
-        return Err(n.refuse(format!("mode `constant`, not `{mode}`")));
+    if !["constant", "edge", "reflect", "wrap"].contains(&mode) {
+        return Err(n.refuse(format!("mode `constant`, `edge`, `reflect` or `wrap`, not `{mode}`")));
     }
     let (list, border) = if node.opset < 11 {
         (node.ints("pads").map(<[i64]>::to_vec), node.float("value", 0.0))
@@ -477,6 +514,9 @@ pub(super) fn pad(n: &mut Network<'_>, node: &Node) -> Outputs {
     if pads.iter().flatten().all(|&pad| pad == 0) {
         return Ok(vec![value.clone()]);
     }
+    if mode != "constant" {
+        return mirrored(n, value, mode, &pads);
+    }
     let order = n.order(value);
     let id = n.float(value)?;
     let padded: Vec<u32> =
@@ -490,6 +530,45 @@ pub(super) fn pad(n: &mut Network<'_>, node: &Node) -> Outputs {
         n.emit(Op::PadWith, &[id, list, border], padded)?
     };
     Ok(vec![Network::stored(output, order)])
+}
+
+/// Pads with elements of the value itself.
+fn mirrored(n: &mut Network<'_>, value: &Value, mode: &str, pads: &[[i64; 2]]) -> Outputs {
+    let mut result = value.clone();
+    for (axis, &[before, after]) in pads.iter().enumerate().filter(|(_, pads)| **pads != [0, 0]) {
+        let length = i64::from(n.shape(&result)[axis]);
+        let longest = if mode == "reflect" { length - 1 } else { length };
+        if mode != "edge" && (before > longest || after > longest) {
+            return Err(n.refuse(format!("padding of at most {longest} for mode `{mode}` along dimension {axis}")));
+        }
+        let edge = |n: &mut Network<'_>, at: i64, count: i64| -> Result<Vec<Value>> {
+            let copies = usize::try_from(count).ok().filter(|&copies| copies <= MAX_PIECES);
+            let copies = copies.ok_or_else(|| n.refuse(format!("padding of at most {MAX_PIECES} for mode `edge`")))?;
+            if copies == 0 { Ok(Vec::new()) } else { Ok(vec![n.along(&result, axis, at, 1, 1)?; copies]) }
+        };
+        let mut pieces = Vec::new();
+        match mode {
+            "edge" => {
+                pieces = edge(n, 0, before)?;
+                pieces.push(result.clone());
+                pieces.extend(edge(n, length - 1, after)?);
+            }
+            _ => {
+                let reflects = mode == "reflect";
+                if before > 0 {
+                    let (from, step) = if reflects { (before, -1) } else { (length - before, 1) };
+                    pieces.push(n.along(&result, axis, from, before as u32, step)?);
+                }
+                pieces.push(result.clone());
+                if after > 0 {
+                    let (from, step) = if reflects { (length - 2, -1) } else { (0, 1) };
+                    pieces.push(n.along(&result, axis, from, after as u32, step)?);
+                }
+            }
+        }
+        result = n.join(&pieces, &[], axis)?;
+    }
+    Ok(vec![result])
 }
 
 pub(super) fn expand(n: &mut Network<'_>, node: &Node) -> Outputs {

@@ -1,12 +1,15 @@
-//! `cargo xtask onnx-tests`: runs ONNX's own node tests, and counts what becomes of them.
+//! `cargo xtask onnx-tests`: runs ONNX's own node tests, and compares what becomes of them with what is expected.
 //!
 //! The tests are those of Debian's package `libonnx-testdata`: a folder each, with a network of one node and recorded
 //! inputs and outputs. Many give as an input what networks have as a constant (a shape, axes, weights). A test that is
-//! refused as it is, is therefore tried again with its integer inputs as constants, then with all inputs but the first as
-//! constants.
+//! refused as it is, is therefore tried again with its inputs that are no floats as constants, then with all inputs but
+//! the first as constants. Where that makes all inputs constants, the result is computed when the network is compiled,
+//! and is counted apart.
+//!
+//! [`EXPECTED`] lists what becomes of each test; `--renew` writes it.
 
 use anyhow::{Context, Result, bail};
-use rten_onnx::onnx::{DataType, ModelProto, TensorProto};
+use rten_onnx::onnx::{DataType, ModelProto, TensorProto, ValueInfoProto};
 use rten_onnx::protobuf::{DecodeMessage, ValueReader};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -20,6 +23,9 @@ use tealight_testing::onnx::nhwc;
 /// Where Debian's package has the tests.
 const FOLDER: &str = "/usr/share/libonnx-testdata/data/node";
 
+/// What is expected of each test: a line with its name and the outcome.
+const EXPECTED: &str = "tests/golden/onnx-node-tests.txt";
+
 /// How far an element may be from the recorded one, relative to it and to 1: what ONNX's own runner allows.
 const TOLERANCE: f32 = 1e-3;
 
@@ -32,6 +38,9 @@ pub struct OnnxTestsArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Write what becomes of each test as what is expected
+    #[arg(long)]
+    renew: bool,
 }
 
 /// What became of the tests.
@@ -39,18 +48,55 @@ pub struct OnnxTestsArgs {
 struct Summary {
     tests: usize,
     passed: usize,
-    /// Of these, those with inputs that were made constants.
+    /// Of these, those with some inputs that were made constants.
     passed_with_constants: usize,
+    /// Of these, those whose inputs all were, so that the compiler computed the result.
+    passed_when_compiled: usize,
+    /// How many are refused, by kind of reason.
+    refused: BTreeMap<&'static str, usize>,
     /// The refused ones, by reason.
-    refused: BTreeMap<String, Vec<String>>,
+    reasons: BTreeMap<String, Vec<String>>,
     /// Those with a wrong result.
     wrong: BTreeMap<String, String>,
+    /// Those that do not end as expected: what was expected, and what was found.
+    unexpected: BTreeMap<String, [String; 2]>,
+}
+
+/// Kinds of reasons, each with words of the operators or messages that belong to it. The first that fits counts.
+const KINDS: [(&str, &[&str]); 9] = [
+    (
+        "training",
+        &[
+            "Adagrad",
+            "Adam",
+            "Momentum",
+            "NegativeLogLikelihoodLoss",
+            "SoftmaxCrossEntropyLoss",
+            "training",
+            "evaluation mode",
+            "version 0 of",
+        ],
+    ),
+    ("random numbers", &["Random", "Bernoulli"]),
+    ("strings", &["string", "StringNormalizer", "TfIdf"]),
+    ("sequences, maps and optional values", &["no tensors", "Sequence", "Optional", "sequence or map"]),
+    ("control flow that is not known before", &["Loop", "Scan", "If "]),
+    ("results of unknown size", &["NonMaxSuppression", "NonZero", "Unique"]),
+    ("shapes", &["dynamic", "dimensions, none of them 0", "dimensions", "with elements"]),
+    ("types", &["is uint", "is float64", "is bfloat16", "float types", "integers", "int8", "int32", "int64", "bool"]),
+    ("operators", &[]),
+];
+
+/// Returns the kind of a reason.
+fn kind(reason: &str) -> &'static str {
+    let fits = |(_, words): &&(&str, &[&str])| words.is_empty() || words.iter().any(|word| reason.contains(word));
+    KINDS.iter().find(fits).map_or("operators", |(kind, _)| kind)
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// There are no tests, or one of them has a wrong result.
+/// There are no tests, or one of them has a wrong result or does not end as expected.
 pub fn run(args: &OnnxTestsArgs) -> Result<()> {
     let entries = std::fs::read_dir(&args.folder).with_context(|| {
         format!("cannot read `{}`; `apt-get install libonnx-testdata` has the tests", args.folder.display())
@@ -59,47 +105,103 @@ pub fn run(args: &OnnxTestsArgs) -> Result<()> {
     folders.retain(|folder| folder.join("model.onnx").exists());
     folders.sort();
     let mut summary = Summary { tests: folders.len(), ..Summary::default() };
+    let mut found = BTreeMap::new();
     for folder in &folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match test(folder).with_context(|| name.clone())? {
-            Outcome::Passed { constants } => {
+        let outcome = test(folder).with_context(|| name.clone())?;
+        found.insert(name.clone(), outcome.text());
+        match outcome {
+            Outcome::Passed { constants, inputs } => {
                 summary.passed += 1;
-                summary.passed_with_constants += usize::from(constants);
+                summary.passed_with_constants += usize::from(constants > 0 && constants < inputs);
+                summary.passed_when_compiled += usize::from(constants > 0 && constants == inputs);
             }
-            Outcome::Refused(reason) => summary.refused.entry(reason).or_default().push(name),
+            Outcome::Refused(reason) => {
+                *summary.refused.entry(kind(&reason)).or_default() += 1;
+                summary.reasons.entry(reason).or_default().push(name);
+            }
             Outcome::Wrong(what) => _ = summary.wrong.insert(name, what),
         }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(EXPECTED);
+    if args.renew {
+        let lines: String = found.iter().map(|(name, outcome)| format!("{name}: {outcome}\n")).collect();
+        std::fs::write(&path, lines).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    let expected = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let expected: BTreeMap<&str, &str> = expected.lines().filter_map(|line| line.split_once(": ")).collect();
+    for (name, outcome) in &found {
+        let wanted = expected.get(name.as_str()).copied().unwrap_or("nothing");
+        if wanted != outcome {
+            summary.unexpected.insert(name.clone(), [wanted.to_string(), outcome.clone()]);
+        }
+    }
+    for (name, wanted) in expected.iter().filter(|(name, _)| !found.contains_key(**name)) {
+        summary.unexpected.insert((*name).to_string(), [(*wanted).to_string(), "there is no such test".into()]);
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        let refused: usize = summary.refused.values().map(Vec::len).sum();
-        println!(
-            "{} tests: {} passed ({} with inputs as constants), {refused} refused, {} wrong",
-            summary.tests,
-            summary.passed,
-            summary.passed_with_constants,
-            summary.wrong.len()
-        );
-        let mut reasons: Vec<_> = summary.refused.iter().collect();
-        reasons.sort_by_key(|(_, tests)| std::cmp::Reverse(tests.len()));
-        for (reason, tests) in reasons {
-            println!("{:5}  {reason} ({})", tests.len(), tests[0]);
-        }
-        for (name, what) in &summary.wrong {
-            println!("wrong: {name}: {what}");
-        }
+        print(&summary);
     }
     if summary.tests == 0 || !summary.wrong.is_empty() {
         bail!("{} of {} tests have wrong results", summary.wrong.len(), summary.tests);
     }
+    if !summary.unexpected.is_empty() {
+        bail!("{} tests do not end as `{EXPECTED}` says; `--renew` writes it", summary.unexpected.len());
+    }
     Ok(())
 }
 
+/// Prints the result as tables.
+fn print(summary: &Summary) {
+    println!(
+        "{} tests: {} passed ({} with inputs as constants, {} computed when compiled), {} refused, {} wrong",
+        summary.tests,
+        summary.passed,
+        summary.passed_with_constants,
+        summary.passed_when_compiled,
+        summary.refused.values().sum::<usize>(),
+        summary.wrong.len()
+    );
+    for (kind, _) in KINDS {
+        println!("{:5}  {kind}", summary.refused.get(kind).copied().unwrap_or(0));
+    }
+    println!();
+    let mut reasons: Vec<_> = summary.reasons.iter().collect();
+    reasons.sort_by_key(|(_, tests)| std::cmp::Reverse(tests.len()));
+    for (reason, tests) in reasons {
+        println!("{:5}  {reason} ({})", tests.len(), tests[0]);
+    }
+    for (name, what) in &summary.wrong {
+        println!("wrong: {name}: {what}");
+    }
+    for (name, [wanted, found]) in &summary.unexpected {
+        println!("unexpected: {name}: {wanted} was expected, and it is {found}");
+    }
+}
+
 enum Outcome {
-    Passed { constants: bool },
+    /// With so many of the inputs as constants.
+    Passed {
+        constants: usize,
+        inputs: usize,
+    },
     Refused(String),
     Wrong(String),
+}
+
+impl Outcome {
+    /// Returns the outcome as it stands in the file of what is expected.
+    fn text(&self) -> String {
+        match self {
+            Self::Passed { constants: 0, .. } => "passed".into(),
+            Self::Passed { constants, inputs } if constants == inputs => "computed when compiled".into(),
+            Self::Passed { .. } => "passed with inputs as constants".into(),
+            Self::Refused(reason) => format!("refused for {}", kind(reason)),
+            Self::Wrong(_) => "wrong".into(),
+        }
+    }
 }
 
 /// Reads the tensors `kind` of a test.
@@ -118,19 +220,35 @@ fn tensors(folder: &Path, kind: &str) -> Result<Vec<TensorProto>> {
     Ok(list)
 }
 
+/// Gives tensors the type that the network states for them: bfloat16 is recorded as uint16.
+fn stated(tensors: &mut [TensorProto], values: &[ValueInfoProto]) {
+    for (tensor, value) in tensors.iter_mut().zip(values) {
+        let of = value.r#type.as_ref().and_then(|of| of.tensor_type.as_ref()).and_then(|tensor| tensor.elem_type);
+        if of == Some(DataType::BFLOAT16) && tensor.data_type == Some(DataType::UINT16) {
+            tensor.data_type = of;
+        }
+    }
+}
+
 fn test(folder: &Path) -> Result<Outcome> {
     let bytes = std::fs::read(folder.join("model.onnx"))?;
-    let Ok(inputs) = tensors(folder, "input") else { return Ok(Outcome::Refused("inputs that are no tensors".into())) };
-    let Ok(outputs) = tensors(folder, "output") else {
+    let Ok(mut inputs) = tensors(folder, "input") else {
+        return Ok(Outcome::Refused("inputs that are no tensors".into()));
+    };
+    let Ok(mut outputs) = tensors(folder, "output") else {
         return Ok(Outcome::Refused("outputs that are no tensors".into()));
     };
-    let is_float = |tensor: &TensorProto| tensor.data_type == Some(DataType::FLOAT);
+    let graph = ModelProto::parse_buf(&bytes).map_err(|error| anyhow::anyhow!("{error}"))?.graph.unwrap_or_default();
+    stated(&mut inputs, &graph.input);
+    stated(&mut outputs, &graph.output);
+    let is_float = |tensor: &TensorProto| {
+        matches!(tensor.data_type, Some(DataType::FLOAT | DataType::FLOAT16 | DataType::BFLOAT16 | DataType::DOUBLE))
+    };
     let all: HashSet<usize> = (0..inputs.len()).collect();
-    let trials = [
-        HashSet::new(),
-        all.iter().copied().filter(|&k| !is_float(&inputs[k])).collect(),
-        all.iter().copied().filter(|&k| k > 0 || !is_float(&inputs[k])).collect(),
-    ];
+    let integers: HashSet<usize> = all.iter().copied().filter(|&k| !is_float(&inputs[k])).collect();
+    let first = |k: usize| k == 0 && is_float(&inputs[k]);
+    let others: HashSet<usize> = all.iter().copied().filter(|&k| !first(k)).collect();
+    let trials = [HashSet::new(), integers, others];
     let mut refused = None;
     for constants in trials {
         let bytes = if constants.is_empty() { bytes.clone() } else { with_constants(&bytes, &inputs, &constants)? };
@@ -145,7 +263,7 @@ fn test(folder: &Path) -> Result<Outcome> {
         let inputs: Vec<&TensorProto> =
             inputs.iter().enumerate().filter(|(k, _)| !constants.contains(k)).map(|(_, input)| input).collect();
         return Ok(match compare(&compiled, &inputs, &outputs) {
-            Ok(()) => Outcome::Passed { constants: !constants.is_empty() },
+            Ok(()) => Outcome::Passed { constants: constants.len(), inputs: all.len() },
             Err(what) => Outcome::Wrong(what),
         });
     }
@@ -161,7 +279,7 @@ fn reason(error: &CompileError) -> String {
         }
         // The name of the input does not matter.
         CompileError::Onnx(OnnxError::Interface { what, .. }) => format!("an input or output that {what}"),
-        _ => text,
+        _ => text.replace('\n', " "),
     }
 }
 
@@ -183,29 +301,39 @@ fn with_constants(bytes: &[u8], inputs: &[TensorProto], constants: &HashSet<usiz
     model.write_buf().map_err(wrong)
 }
 
-/// Returns the little-endian bytes of a tensor, of the types that models have: half precision becomes float32, and int64
-/// int32.
+/// Returns the little-endian bytes of a tensor, of the types that models have: floats become float32, and integers of
+/// more than 8 bits int32.
 fn bytes_of(tensor: &TensorProto) -> Vec<u8> {
+    let code = tensor.data_type.unwrap_or(DataType(0));
     let raw = |bytes: &[u8]| -> Vec<u8> {
-        match tensor.data_type {
-            Some(DataType::FLOAT16) => {
+        match code {
+            DataType::FLOAT16 => {
                 bytes.as_chunks().0.iter().flat_map(|half| f16::from_le_bytes(*half).to_f32().to_le_bytes()).collect()
             }
-            Some(DataType::INT64) => {
+            DataType::BFLOAT16 => bytes.as_chunks::<2>().0.iter().flat_map(|half| [0, 0, half[0], half[1]]).collect(),
+            DataType::DOUBLE => {
+                bytes.as_chunks().0.iter().flat_map(|wide| (f64::from_le_bytes(*wide) as f32).to_le_bytes()).collect()
+            }
+            DataType::INT64 | DataType::UINT64 => {
                 bytes.as_chunks::<8>().0.iter().flat_map(|long| [long[0], long[1], long[2], long[3]]).collect()
             }
+            DataType::UINT16 => bytes.as_chunks::<2>().0.iter().flat_map(|short| [short[0], short[1], 0, 0]).collect(),
             _ => bytes.to_vec(),
         }
     };
+    let words = || tensor.int32_data.iter();
     match &tensor.raw_data {
         Some(bytes) => raw(&bytes.borrow()),
-        None if !tensor.float_data.is_empty() => {
-            tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect()
-        }
-        None if tensor.data_type == Some(DataType::FLOAT16) => {
-            raw(&tensor.int32_data.iter().flat_map(|word| (*word as u16).to_le_bytes()).collect::<Vec<_>>())
-        }
-        None => tensor.int32_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        None => match code {
+            DataType::FLOAT => tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            DataType::DOUBLE => tensor.double_data.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect(),
+            DataType::INT64 => tensor.int64_data.iter().flat_map(|value| (*value as i32).to_le_bytes()).collect(),
+            DataType::FLOAT16 | DataType::BFLOAT16 => {
+                raw(&words().flat_map(|word| (*word as u16).to_le_bytes()).collect::<Vec<_>>())
+            }
+            DataType::BOOL | DataType::UINT8 | DataType::INT8 => words().map(|word| *word as u8).collect(),
+            _ => words().flat_map(|value| value.to_le_bytes()).collect(),
+        },
     }
 }
 

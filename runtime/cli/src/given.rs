@@ -10,18 +10,18 @@ use tealight_compiler::{InputValue, Numbers, Options};
 pub(crate) struct Given {
     /// The shape of an input, for what the file leaves dynamic: `--input-shape x=1,96,96,3`
     ///
-    /// By the file's name of the input, and in the file's order of dimensions (NCHW for images in ONNX). May be given several times.
-    /// In an ONNX file, a dynamic dimension with a name gets the same length wherever it is.
+    /// By the file's name of the input, and in the file's order of dimensions (NCHW for images in ONNX). May be given
+    /// several times. In an ONNX file, a dynamic dimension with a name gets the same length wherever it is.
     #[arg(long = "input-shape", value_name = "NAME=N,N,..", value_parser = shape)]
     shapes: Vec<(String, Vec<u32>)>,
     /// Makes an input a constant: `--input-value rate=16000`, `axes=1,3,4` or `mask=@mask.npy`
     ///
-    /// Numbers must fit the input's type. They are as many as its shape has elements; one dynamic dimension gets the length
-    /// that remains. A .npy has its own shape. May be given several times.
+    /// Numbers must fit the input's type. They are as many as its shape has elements; one dynamic dimension gets the
+    /// length that remains. A .npy has its own shape. May be given several times.
     #[arg(long = "input-value", value_name = "NAME=VALUE", value_parser = value)]
     values: Vec<(String, Source)>,
-    /// Makes a tensor of the network an output, in place of the outputs that the file states; what only those need is left
-    /// out
+    /// Makes a tensor of the network an output, in place of the outputs that the file states; what only those need is
+    /// left out
     ///
     /// May be given several times; the outputs are in this order.
     #[arg(long = "output-name", value_name = "NAME")]

@@ -56,7 +56,8 @@
 //! types, is refused.
 //!
 //! A file of another kind is refused with an error that names the kind ([`kind_of`]). A dynamic dimension of an input
-//! is refused, except for a batch dimension that all inputs have, which is taken as 1 ([`Report::notes`]).
+//! is refused, except for a batch dimension that all inputs have, which is taken as 1 ([`Report::notes`]), and those
+//! whose length [`Options::input_shapes`] gives.
 //!
 //! # Scales
 //!

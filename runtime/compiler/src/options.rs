@@ -85,8 +85,8 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// The folder of an ONNX file, in which the files with its data are. Without it, such files are refused.
     pub folder: Option<PathBuf>,
-    /// Shapes of inputs, by the file's names and in its order of dimensions: what the file leaves dynamic gets the length
-    /// that stands there, and what it fixes must be the same.
+    /// Shapes of inputs, by the file's names and in its order of dimensions: what the file leaves dynamic gets the
+    /// length that stands there, and what it fixes must be the same.
     pub input_shapes: Vec<(String, Vec<u32>)>,
     /// Inputs that become constants, by the file's names. The model does not have these inputs.
     pub input_values: Vec<(String, InputValue)>,

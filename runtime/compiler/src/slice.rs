@@ -102,8 +102,8 @@ pub(crate) fn slices(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(Tens
     Ok(Some((graph.input(node, input)?, slices)))
 }
 
-/// Returns the shapes of the outputs of `node`, from its input alone; `None` if it is not one of these operators, or they
-/// do not follow.
+/// Returns the shapes of the outputs of `node`, from its input alone; `None` if it is not one of these operators, or
+/// they do not follow.
 pub(crate) fn sliced_shapes(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<Vec<u32>>> {
     let shape = |k: usize| graph.input(node, k).ok().map(|id| &graph.tensors[id].shape);
     let parts = |input: usize, axis: usize, sizes: &dyn Fn(u32) -> Option<Vec<i64>>| {

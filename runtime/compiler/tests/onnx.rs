@@ -412,6 +412,13 @@ fn truth_values_are_bytes_outside_of_the_model_and_compared_exactly() {
     relation("Equal", |a, b| a == b);
     relation("GreaterOrEqual", |a, b| a >= b);
     relation("LessOrEqual", |a, b| a <= b);
+    // The documented limit: between two computed values an infinity counts as the largest number.
+    let equal = |inputs: &[(&str, u8, &[u8])], constants: &[Vec<u8>]| {
+        network(13, inputs, &[node("Equal", &["a", "b"], "y", &[])], constants)
+    };
+    let (most, high) = (bytes_of(&[f32::MAX]), bytes_of(&[high]));
+    assert_eq!(answer(&equal(&[("a", FLOAT, &[1]), ("b", FLOAT, &[1])], &[]), &[&high, &most]), [1]);
+    assert_eq!(answer(&equal(&[("a", FLOAT, &[1])], &[constant("b", FLOAT, &[1], &most)]), &[&high]), [0]);
     for (op, wanted) in [("And", [1, 0, 0, 0]), ("Or", [1, 1, 1, 0]), ("Xor", [0, 1, 1, 0])] {
         let model = network(13, &[("a", BOOL, &[4]), ("b", BOOL, &[4])], &[node(op, &["a", "b"], "y", &[])], &[]);
         assert_eq!(answer(&model, &[&[1, 1, 0, 0], &[1, 0, 1, 0]]), wanted, "{op}");

@@ -58,8 +58,9 @@ pub enum CompileError {
     Several(Vec<CompileError>),
     /// The size of a tensor is only known when the network runs.
     #[error(
-        "dimension {dimension} of tensor `{tensor}` {shape:?} is dynamic: not known before the network runs; give the shape \
-         of the input (`tealight compile --input-shape NAME=1,96,96,3`), or export it with fixed input shapes and batch 1"
+        "dimension {dimension} of tensor `{tensor}` {shape:?} is dynamic: not known before the network runs; give the \
+         shape of the input (`tealight compile --input-shape NAME=1,96,96,3`), or export it with fixed input shapes and \
+         batch 1"
     )]
     DynamicShape {
         /// The tensor's name.

@@ -53,8 +53,8 @@ impl<'a> Given<'a> {
         self.0.input_values.iter().find(|(name, _)| name == input).map(|(_, value)| value)
     }
 
-    /// Returns the dimensions of an input after what is given for it; `dims` are the file's, `None` for a dynamic one, or
-    /// `None` if it states no shape.
+    /// Returns the dimensions of an input after what is given for it; `dims` are the file's, `None` for a dynamic one,
+    /// or `None` if it states no shape.
     pub(super) fn dimensions(self, input: &str, dims: Option<&[Option<u32>]>) -> Result<Option<Vec<Option<u32>>>> {
         let mut dims = dims.map(<[_]>::to_vec);
         let given = self.shape(input).map(|shape| ("shape", shape));

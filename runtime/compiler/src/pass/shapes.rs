@@ -1,5 +1,5 @@
-//! Computes the shapes of all tensors anew from those of the inputs, for a network whose inputs got other shapes than the
-//! file stores.
+//! Computes the shapes of all tensors anew from those of the inputs, for a network whose inputs got other shapes than
+//! the file stores.
 //!
 //! A file stores a shape for each tensor, with 1 for a dimension that is dynamic. Shapes and what is computed from
 //! constants are worked out node by node, because the target of a RESHAPE may be computed from other shapes. Where an

@@ -17,8 +17,8 @@ const MAX_DIMENSIONS: usize = 32;
 
 type Result<T> = std::result::Result<T, OnnxError>;
 
-/// Returns the type that elements of a file become; `None` for types that are not read. All floating-point numbers become
-/// float32, and unsigned integers signed ones that hold them.
+/// Returns the type that elements of a file become; `None` for types that are not read. All floating-point numbers
+/// become float32, and unsigned integers signed ones that hold them.
 pub(super) fn element_type(code: DataType) -> Option<ElementType> {
     Some(match code {
         DataType::BFLOAT16 => ElementType::F32,
@@ -28,8 +28,8 @@ pub(super) fn element_type(code: DataType) -> Option<ElementType> {
     })
 }
 
-/// Returns the type that a Cast to this type computes; `None` for types in which numbers are not computed. Float64 and half
-/// precision are computed in float32.
+/// Returns the type that a Cast to this type computes; `None` for types in which numbers are not computed. Float64 and
+/// half precision are computed in float32.
 pub(super) fn computed_type(code: DataType) -> Option<ElementType> {
     Some(match code {
         DataType::FLOAT | DataType::FLOAT16 | DataType::DOUBLE => ElementType::F32,

@@ -1,8 +1,10 @@
 //! Comparisons, logic, and choices between values.
 //!
-//! Truth values are float32 numbers, 0 or 1. Whether a difference is positive is a multiplication by 2^200, clamped to 0 and
-//! 1: exact for all numbers, also the smallest. A choice is a maximum of minima: where the condition holds, the minimum of
-//! the first value and ∞ is the value itself, and that of the second and -∞ is -∞. A NaN is in the result of both.
+//! Truth values are float32 numbers, 0 or 1. Whether a difference is positive is a multiplication by 2^200, clamped to 0
+//! and 1: also the smallest subnormal number then is above 1, where the core has such numbers. The difference of two
+//! infinities is none, so values that may be infinite are first clamped to the largest numbers, which they then equal. A
+//! choice is a maximum of minima: where the condition holds, the minimum of the first value and ∞ is the value itself,
+//! and that of the second and -∞ is -∞. A NaN is in the result of both.
 
 use super::Outputs;
 use crate::diag::Result;

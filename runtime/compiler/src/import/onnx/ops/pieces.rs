@@ -55,8 +55,8 @@ impl Network<'_> {
         count.filter(|&count| count > 0).ok_or_else(|| self.refuse("tensors with elements"))
     }
 
-    /// Returns the sums of the elements up to each along an axis: without the element itself if `exclusive`, from the end if
-    /// `reverse`. Each step adds the sums at twice the distance.
+    /// Returns the sums of the elements up to each along an axis: without the element itself if `exclusive`, from the
+    /// end if `reverse`. Each step adds the sums at twice the distance.
     pub(super) fn running_sum(&mut self, value: &Value, axis: usize, exclusive: bool, reverse: bool) -> Result<Value> {
         let length = self.shape(value)[axis];
         let mut sums = value.clone();
@@ -95,7 +95,8 @@ impl Network<'_> {
     }
 }
 
-/// Returns the integers of a constant, each from the end if it is negative, checked against the length that each counts in.
+/// Returns the integers of a constant, each from the end if it is negative, checked against the length that each counts
+/// in.
 fn indices(n: &Network<'_>, node: &Node, k: usize, length: impl Fn(usize) -> u32) -> Result<Vec<i64>> {
     let constant = n.constant(node, k)?;
     if constant.elements() > constant::MAX_ELEMENTS {
@@ -163,8 +164,8 @@ pub(super) fn gather_elements(n: &mut Network<'_>, node: &Node) -> Outputs {
     Ok(vec![n.pick_elements(value, &places, &of)?])
 }
 
-/// Returns what the last dimension of constant indices names: the rows of `shape` behind its first dimensions, and how many
-/// dimensions those are.
+/// Returns what the last dimension of constant indices names: the rows of `shape` behind its first dimensions, and how
+/// many dimensions those are.
 fn rows(n: &Network<'_>, node: &Node, shape: &[u32], batch: usize) -> Result<(Vec<u32>, Vec<i64>, usize)> {
     let of = n.constant(node, 1)?.shape.clone();
     let depth = of.last().map_or(0, |&depth| depth as usize);

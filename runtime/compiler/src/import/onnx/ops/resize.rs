@@ -1,8 +1,9 @@
 //! Resize and Upsample.
 //!
-//! ONNX has many rules for where an output pixel lies in the input. Where a resize of the model file takes the same pixels
-//! (nearest) or has the same rule (linear), that is taken. Any other one is two products with constant matrices, of the
-//! rows and of the columns: each row of such a matrix holds the shares that an output pixel has in the input pixels.
+//! ONNX has many rules for where an output pixel lies in the input. Where a resize of the model file takes the same
+//! pixels (nearest) or has the same rule (linear), that is taken. Any other one is two products with constant matrices,
+//! of the rows and of the columns: each row of such a matrix holds the shares that an output pixel has in the input
+//! pixels.
 
 use super::Outputs;
 use crate::diag::Result;

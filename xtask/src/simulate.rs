@@ -27,19 +27,32 @@ enum Robot {
 /// How to run the balancing robot.
 #[derive(Debug, Args)]
 struct BalanceArgs {
-    /// Simulated seconds
-    #[arg(long, default_value_t = 10)]
-    seconds: u32,
+    /// Simulated seconds [default: 10, or with `--live` an hour]
+    #[arg(long)]
+    seconds: Option<u32>,
     /// Seed of the sensors' offsets and noise
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Pushes: START:NEWTONS:DURATION, times in milliseconds, separated by commas [default: 2000:6:100,5000:-9:100]
+    /// Pushes: START:NEWTONS:DURATION, times in milliseconds, separated by commas [default: 2000:6:100,5000:-9:100; none
+    /// with `--live` or `--pushes`]
     #[arg(long, value_name = "SCRIPT", allow_hyphen_values = true)]
     push: Option<String>,
     /// Multiply-accumulates of the second network in a control period
+    /// A file of pushes, one a line as for `--push`
+    #[arg(long, value_name = "FILE", conflicts_with = "boards")]
+    pushes: Option<PathBuf>,
     #[arg(long, default_value_t = 20_000)]
     budget: u64,
-    /// Folder for the page `balance.html` and the recording `balance.mcap`
+    /// Shows the run in the terminal as it happens, and takes pushes by the arrow keys
+    #[arg(long, conflicts_with_all = ["json", "boards"])]
+    live: bool,
+    /// With `--live`: how many times real time [default: 1]
+    #[arg(long, value_name = "TIMES", requires = "live")]
+    speed: Option<f64>,
+    /// With `--live`: the force of a key's push in N [default: 4]
+    #[arg(long, value_name = "N", requires = "live")]
+    newtons: Option<f32>,
+    /// Folder for the page `balance.html`, the recording `balance.mcap` and the script `pushes.txt`
     #[arg(long)]
     output: Option<PathBuf>,
     /// Runs the same on these emulated boards, world and all, and compares the trajectories
@@ -73,10 +86,21 @@ pub fn simulate(context: &Context, args: &SimulateArgs) -> Result<()> {
     let program = context.build_program("tealight-simulate", "two minutes")?;
     let mut command = Command::new(program);
     command.arg("--models").arg(context.root.join("models"));
-    command.args(["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);
-    command.args(["--budget", &args.budget.to_string()]);
-    if let Some(push) = &args.push {
-        command.arg(format!("--push={push}"));
+    command.args(["--seed", &args.seed.to_string(), "--budget", &args.budget.to_string()]);
+    let options = [
+        ("seconds", args.seconds.map(|seconds| seconds.to_string())),
+        ("push", args.push.clone()),
+        ("speed", args.speed.map(|times| times.to_string())),
+        ("newtons", args.newtons.map(|newtons| newtons.to_string())),
+    ];
+    for (name, value) in options {
+        command.args(value.map(|value| format!("--{name}={value}")));
+    }
+    if let Some(pushes) = &args.pushes {
+        command.arg("--pushes").arg(pushes);
+    }
+    if args.live {
+        command.arg("--live");
     }
     if let Some(output) = &args.output {
         command.arg("--output").arg(output);
@@ -94,7 +118,7 @@ fn on_boards(context: &Context, args: &BalanceArgs) -> Result<()> {
         Some(script) => script.split(',').map(str::parse).collect::<Result<Vec<Push>, _>>()?,
         None => TWO_PUSHES.to_vec(),
     };
-    let scenario = scenario(args.seconds, args.seed, args.budget, &pushes)?;
+    let scenario = scenario(args.seconds.unwrap_or(10), args.seed, args.budget, &pushes)?;
     let find = |id: &String| {
         let board = board::find_running(&context.root, id)?;
         emulator::ensure_board(context, &board)?;

@@ -89,6 +89,7 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Host, Extent::Usual, "documentation", documentation),
     Step::new(Lane::Host, Extent::Fast, HOST_TESTS, host_tests).after(FETCHING),
     Step::new(Lane::Host, Extent::Usual, WITH_CANDLE, with_candle),
+    Step::new(Lane::Host, Extent::Full, "the robot's page in a browser", |context, _| page_in_a_browser(context)),
     Step::new(Lane::Host, Extent::Full, "a language model, beside Candle and on emulated Arm", |context, _| {
         language_model(context)
     }),
@@ -366,6 +367,14 @@ fn conformance_on_boards(context: &Context, extent: Extent) -> Result<()> {
         Some(board) => bail!("no model fits {}", board.id),
         None => Ok(()),
     }
+}
+
+/// The tests of the host have tried it if there was a browser.
+fn page_in_a_browser(context: &Context) -> Result<()> {
+    install::ensure_browser(context)?;
+    let (shell, cargo) = (&context.shell, context.cargo());
+    let command = cmd!(shell, "{cargo} test --package tealight-simulate --test browser");
+    Ok(command.env("TEALIGHT_BROWSER", "required").quiet().run()?)
 }
 
 /// One board of each architecture, with and without a unit for floats: the simulated world is arithmetic of floats, and the

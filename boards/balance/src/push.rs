@@ -38,6 +38,13 @@ impl fmt::Display for PushError {
 
 impl core::error::Error for PushError {}
 
+impl fmt::Display for Push {
+    /// As [`FromStr`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.at_ms, self.newtons, self.ms)
+    }
+}
+
 impl FromStr for Push {
     type Err = PushError;
 
@@ -54,13 +61,13 @@ impl FromStr for Push {
     }
 }
 
-/// Returns the sum of the pushes' forces in N at a time in microseconds from the release.
-pub fn force_at(pushes: &[Push], micros: u64) -> f32 {
+/// Returns `force` and the pushes' forces in N at a time in microseconds from the release, added in their order.
+pub fn force_at(pushes: &[Push], micros: u64, force: f32) -> f32 {
     let acts = |push: &&Push| {
         let (start, duration) = (u64::from(push.at_ms) * 1000, u64::from(push.ms) * 1000);
         micros >= start && micros - start < duration
     };
-    pushes.iter().filter(acts).fold(0.0, |force, push| force + push.newtons)
+    pushes.iter().filter(acts).fold(force, |force, push| force + push.newtons)
 }
 
 #[cfg(test)]
@@ -70,6 +77,8 @@ mod tests {
     #[test]
     fn a_push_is_read_from_three_parts() {
         assert_eq!("1000:-4.5:100".parse(), Ok(Push { at_ms: 1000, newtons: -4.5, ms: 100 }));
+        let push = Push { at_ms: 7, newtons: 0.1, ms: 3 };
+        assert_eq!(std::format!("{push}").parse(), Ok(push));
         let refused = |text: &str| text.parse::<Push>().unwrap_err();
         assert_eq!(refused("1000:4"), PushError::Parts);
         assert_eq!(refused("1:2:3:4"), PushError::Parts);
@@ -80,7 +89,7 @@ mod tests {
     #[test]
     fn forces_act_from_their_start_and_add_up() {
         let pushes = [Push { at_ms: 1, newtons: 2.0, ms: 2 }, Push { at_ms: 2, newtons: 3.0, ms: 2 }];
-        let forces = [0, 999, 1000, 2000, 3000, 3999, 4000].map(|micros| force_at(&pushes, micros));
+        let forces = [0, 999, 1000, 2000, 3000, 3999, 4000].map(|micros| force_at(&pushes, micros, 0.0));
         assert_eq!(forces, [0.0, 0.0, 2.0, 5.0, 3.0, 3.0, 0.0]);
     }
 }

@@ -1,6 +1,6 @@
 //! A run of the closed loop in a simulated world, the same on a host and on a board.
 
-use crate::app::{App, AppError, Parts};
+use crate::app::{App, AppError, Parts, Period};
 use crate::devices::{Bus, Devices, Direction, Motors, Pin, Wheel};
 use crate::digest::Digest;
 use crate::estimate::{Estimate, PERIOD_US};
@@ -83,6 +83,18 @@ pub fn start<'w, 'p>(world: &'w RefCell<World<'p>>) -> Result<SimulatedApp<'w, '
     App::start(Parts { bus, encoder: wheel, motors, direction, pin }, &mut delay)
 }
 
+/// What happens after a period.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Next {
+    /// The next period.
+    #[default]
+    Go,
+    /// A push with a force in N for a number of milliseconds, and the next period.
+    Push(f32, u32),
+    /// The end of the run.
+    End,
+}
+
 /// Runs the loop and calls `observe` after each period.
 ///
 /// # Errors
@@ -90,11 +102,48 @@ pub fn start<'w, 'p>(world: &'w RefCell<World<'p>>) -> Result<SimulatedApp<'w, '
 pub fn run<O: Ops>(
     setup: &Setup<'_>,
     policy: &mut impl Policy,
-    mut second: Option<&mut Classifier<'_, O>>,
+    second: Option<&mut Classifier<'_, O>>,
     mut observe: impl FnMut(&Record),
+) -> Result<Summary, AppError> {
+    steered(setup, policy, second, |record, _| {
+        observe(record);
+        Next::Go
+    })
+}
+
+/// As [`run`]; after each period `steer` says what happens next, given the push that its last answer became.
+///
+/// # Errors
+/// [`AppError`] if a device refuses.
+pub fn steered<O: Ops>(
+    setup: &Setup<'_>,
+    policy: &mut impl Policy,
+    mut second: Option<&mut Classifier<'_, O>>,
+    steer: impl FnMut(&Record, Option<Push>) -> Next,
 ) -> Result<Summary, AppError> {
     let world = RefCell::new(World::new(setup.seed, setup.angle, setup.pushes));
     let mut app = start(&world)?;
+    let period = || {
+        app.period(policy, second.as_deref_mut(), |cost| {
+            // The app holds no borrow while it computes.
+            if let Ok(mut world) = world.try_borrow_mut() {
+                world.compute(cost);
+            }
+        })
+    };
+    drive(&world, setup.periods, period, steer)
+}
+
+/// Releases the robot, and drives a world whose control is `period`, which returns at the end of a control period's work.
+///
+/// # Errors
+/// Those of `period`.
+pub fn drive<E>(
+    world: &RefCell<World<'_>>,
+    periods: u32,
+    mut period: impl FnMut() -> Result<Period, E>,
+    mut steer: impl FnMut(&Record, Option<Push>) -> Next,
+) -> Result<Summary, E> {
     let begin = world.try_borrow_mut().map_or(0, |mut world| {
         world.release();
         world.now()
@@ -102,13 +151,9 @@ pub fn run<O: Ops>(
     let mut next = begin;
     let mut summary = Summary::default();
     let mut digest = Digest::default();
-    for index in 0..setup.periods {
-        let period = app.period(policy, second.as_deref_mut(), |cost| {
-            // The app holds no borrow while it computes.
-            if let Ok(mut world) = world.try_borrow_mut() {
-                world.compute(cost);
-            }
-        })?;
+    let mut push = None;
+    for index in 0..periods {
+        let period = period()?;
         next += PERIOD_US;
         let Ok(mut now) = world.try_borrow_mut() else { break };
         let pin = now.pin();
@@ -128,10 +173,13 @@ pub fn run<O: Ops>(
             slice: period.slice.cost,
             scores: period.slice.scores,
         };
-        drop(now);
         add(&mut digest, &record);
         count(&mut summary, &record);
-        observe(&record);
+        match steer(&record, push.take()) {
+            Next::Go => {}
+            Next::Push(newtons, ms) => push = now.push(newtons, ms),
+            Next::End => break,
+        }
     }
     summary.digest = digest.value();
     Ok(summary)
@@ -198,6 +246,28 @@ mod tests {
         assert_eq!(balance(3, &[]), balance(3, &[]));
         assert_ne!(balance(3, &[]).digest, balance(4, &[]).digest);
         assert_ne!(balance(3, &[]).digest, balance(3, &[Push { at_ms: 4_900, newtons: 0.1, ms: 5 }]).digest);
+    }
+
+    #[test]
+    fn pushes_that_were_steered_repeat_from_a_script() {
+        let setup = Setup { seed: 5, angle: 0.05, periods: 600, pushes: &[Push { at_ms: 900, newtons: 1.0, ms: 200 }] };
+        let mut script = std::vec::Vec::from(setup.pushes);
+        let steer = |record: &Record, push: Option<Push>| {
+            script.extend(push);
+            match record.index {
+                100 | 101 | 190 => Next::Push(-2.5, 100),
+                500 => Next::End,
+                _ => Next::Go,
+            }
+        };
+        let live = steered::<AllOps>(&setup, &mut Lqr::of(&ROBOT), None, steer).unwrap();
+        // The second came while the first acted.
+        assert_eq!((script.len(), live.periods), (3, 501));
+        let again = Setup { periods: live.periods, pushes: &script, ..setup };
+        let again = run::<AllOps>(&again, &mut Lqr::of(&ROBOT), None, |_| {}).unwrap();
+        assert_eq!(again, live);
+        let other = Setup { periods: live.periods, ..setup };
+        assert_ne!(run::<AllOps>(&other, &mut Lqr::of(&ROBOT), None, |_| {}).unwrap().digest, live.digest);
     }
 
     #[test]

@@ -66,6 +66,20 @@ impl fmt::Display for ScenarioError {
 
 impl core::error::Error for ScenarioError {}
 
+/// The networks `balance` and `gesture` as the app takes them; the second has a budget in each period.
+///
+/// # Errors
+/// [`ScenarioError`] if a network is another one.
+pub fn networks<'p, 's, O: Ops, S: Ops>(
+    policy: Session<'p, O>,
+    second: Session<'s, S>,
+    budget: u64,
+) -> Result<(Network<'p, O>, Classifier<'s, S>), ScenarioError> {
+    let policy = Network::new(policy).ok_or(ScenarioError::Policy)?;
+    let second = Classifier::new(second, budget).ok_or(ScenarioError::Second)?;
+    Ok((policy, second))
+}
+
 impl Scenario {
     /// A scenario with these pushes; `None` if there are more than [`PUSHES`].
     pub fn new(seed: u64, periods: u32, budget: u64, pushes: &[Push]) -> Option<Self> {
@@ -90,8 +104,7 @@ impl Scenario {
         second: Session<'_, S>,
         observe: impl FnMut(&Record),
     ) -> Result<Summary, ScenarioError> {
-        let mut policy = Network::new(policy).ok_or(ScenarioError::Policy)?;
-        let mut second = Classifier::new(second, self.budget).ok_or(ScenarioError::Second)?;
+        let (mut policy, mut second) = networks(policy, second, self.budget)?;
         run(&self.setup(), &mut policy, Some(&mut second), observe).map_err(ScenarioError::App)
     }
 

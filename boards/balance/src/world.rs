@@ -39,6 +39,8 @@ pub struct World<'p> {
     imu: Imu,
     random: Random,
     pushes: &'p [Push],
+    /// A push that was not foreseen.
+    hand: Push,
     /// Microseconds since power-on.
     now: u64,
     /// Microseconds up to which the plant is integrated.
@@ -61,6 +63,7 @@ impl<'p> World<'p> {
             imu: Imu::new(&mut random),
             random,
             pushes,
+            hand: Push::default(),
             now: 0,
             integrated: 0,
             released: None,
@@ -94,7 +97,21 @@ impl<'p> World<'p> {
     /// Returns the force in N that acts on the robot now.
     pub fn force(&self) -> f32 {
         let Some(released) = self.released else { return 0.0 };
-        force_at(self.pushes, self.integrated.saturating_sub(released))
+        let micros = self.integrated.saturating_sub(released);
+        // In the order of a script to which the hand's pushes are added.
+        force_at(core::slice::from_ref(&self.hand), micros, force_at(self.pushes, micros, 0.0))
+    }
+
+    /// Pushes the robot with a force in N for a number of milliseconds, from the next millisecond on. Returns the push as it
+    /// stands in a script; `None` while the last one acts, or before the release.
+    pub fn push(&mut self, newtons: f32, ms: u32) -> Option<Push> {
+        let since = self.now.saturating_sub(self.released?) / 1000;
+        let at_ms = u32::try_from(since).ok()?.checked_add(1)?;
+        if at_ms < self.hand.at_ms.saturating_add(self.hand.ms) {
+            return None;
+        }
+        self.hand = Push { at_ms, newtons, ms };
+        Some(self.hand)
     }
 
     /// Lets go of the robot.
@@ -189,6 +206,33 @@ mod tests {
         assert_eq!((world.state().rate, world.force()), (0.0, 5.0));
         world.pass(10_000);
         assert!(world.state().rate > 0.0 && world.force() == 0.0);
+    }
+
+    #[test]
+    fn a_push_by_hand_acts_as_the_same_in_a_script_and_none_begins_while_it_acts() {
+        let script = [Push { at_ms: 5, newtons: 1.5, ms: 20 }, Push { at_ms: 8, newtons: 0.7, ms: 10 }];
+        let pushed = |script: &[Push], hand: bool| {
+            let mut world = World::new(1, 0.05, script);
+            assert_eq!(world.push(1.0, 1), None, "it is held");
+            world.release();
+            world.pass(7_900);
+            if hand {
+                assert_eq!(world.push(0.7, 10), Some(script_of_hand()));
+                assert_eq!(world.push(0.7, 10), None);
+            }
+            world.pass(9_000);
+            if hand {
+                assert_eq!(world.push(9.0, 10), None, "the first acts until 18 ms");
+            }
+            world.pass(40_000);
+            *world.state()
+        };
+        const fn script_of_hand() -> Push {
+            Push { at_ms: 8, newtons: 0.7, ms: 10 }
+        }
+        assert_eq!(script[1], script_of_hand());
+        assert_eq!(pushed(&script, false), pushed(&script[..1], true));
+        assert_ne!(pushed(&script, false), pushed(&script[..1], false));
     }
 
     #[test]

@@ -98,6 +98,21 @@ pub fn ensure_speech(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// Installs Chromium, unless a browser of this kind is there under one of its names.
+///
+/// # Errors
+/// It cannot be installed.
+pub fn ensure_browser(context: &Context) -> Result<()> {
+    const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let shell = &context.shell;
+    if std::env::var_os("TEALIGHT_CHROMIUM").is_some()
+        || NAMES.iter().any(|name| try_read(cmd!(shell, "{name} --version")).is_some())
+    {
+        return Ok(());
+    }
+    install(context, "no Chromium is installed", Package::Browser)
+}
+
 /// Something that a system's package manager has.
 #[derive(Clone, Copy, Debug)]
 pub enum Package<'a> {
@@ -109,6 +124,8 @@ pub enum Package<'a> {
     Npm,
     /// A speech synthesizer.
     Speech(&'a str),
+    /// The browser Chromium.
+    Browser,
     /// QEMU's user mode emulators.
     QemuUser,
     /// The client of ssh.
@@ -188,6 +205,7 @@ impl Manager {
             (Self::Brew, Package::Npm) => "node".into(),
             (_, Package::Npm) => "npm".into(),
             (_, Package::Speech(program)) => program.into(),
+            (_, Package::Browser) => "chromium".into(),
             (_, Package::QemuUser) => "qemu-user".into(),
             (Self::Apt, Package::SshClient) => "openssh-client".into(),
             (Self::Dnf, Package::SshClient) => "openssh-clients".into(),

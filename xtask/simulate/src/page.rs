@@ -12,8 +12,31 @@ const HEIGHT: f64 = 150.0;
 /// The most points of a line; a period between is left out, but for the smallest and the largest of each group.
 const POINTS: usize = 900;
 
-/// The colors of lines and classes: distinguishable without red and green.
-const COLORS: [&str; 7] = ["#0072b2", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#666666"];
+/// The colors of lines and classes, which [`HEAD`] defines: distinguishable without red and green.
+const COLORS: [&str; 7] = ["var(--c0)", "var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"];
+
+const TITLE: &str = "<h1>A balancing robot with two networks</h1>\n";
+
+/// Light and dark, wide and narrow: a plot is not drawn smaller than its text can be read, and is scrolled then.
+const HEAD: &str = "\
+<meta charset=\"utf-8\"/>
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>
+<title>Balance</title>
+<style>
+:root { color-scheme: light dark; --page: #fff; --text: #222; --faint: #5a5a5a; --grid: #ddd;
+  --c0: #0072b2; --c1: #e69f00; --c2: #56b4e9; --c3: #009e73; --c4: #cc79a7; --c5: #d55e00; --c6: #666666 }
+@media (prefers-color-scheme: dark) { :root { --page: #16181c; --text: #ddd; --faint: #a4a8b0; --grid: #363a42;
+  --c0: #3d9be0; --c3: #1fb48a; --c5: #ee7a2c; --c6: #9aa0a8 } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em;
+  background: var(--page); color: var(--text) }
+h1 { font-size: 22px } h2 { font-size: 16px; margin: 1.4em 0 0.2em }
+.key { font-size: 13px; font-weight: normal; color: var(--faint) } .key b { font-weight: normal; white-space: nowrap }
+.plot { overflow-x: auto } svg { display: block; width: 100%; min-width: 640px; height: auto }
+text { font: 12px system-ui, sans-serif; fill: var(--faint) } .grid { stroke: var(--grid) }
+.line { fill: none; stroke-width: 1.4; stroke-linejoin: round }
+table { border-collapse: collapse } td { padding: 0.1em 1.5em 0.1em 0; vertical-align: top; overflow-wrap: anywhere }
+</style>
+";
 
 /// A line of a plot.
 struct Line {
@@ -28,6 +51,11 @@ struct Plot {
     lines: &'static [Line],
     /// A value that the vertical axis shows at least, and its negative if lines go below 0.
     least: f64,
+}
+
+/// The period in ms; not a number before the first.
+fn period(record: &Record) -> f64 {
+    if record.period == 0 { f64::NAN } else { f64::from(record.period) / 1000.0 }
 }
 
 const PLOTS: &[Plot] = &[
@@ -65,7 +93,7 @@ const PLOTS: &[Plot] = &[
         title: "Loop",
         unit: "ms",
         lines: &[
-            Line { name: "period", value: |record| f64::from(record.period) / 1000.0 },
+            Line { name: "period", value: period },
             Line { name: "work in it", value: |record| f64::from(record.busy) / 1000.0 },
         ],
         least: 6.0,
@@ -81,21 +109,14 @@ const PLOTS: &[Plot] = &[
 /// Returns the page.
 pub(crate) fn page(trace: &Trace) -> String {
     let summary = &trace.summary;
-    let mut html = String::from(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<title>Balance</title>\n<style>\n\
-         body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }\n\
-         h2 { font-size: 16px; margin: 1.2em 0 0.2em } svg { display: block; width: 100%; height: auto }\n\
-         text { font: 12px system-ui, sans-serif; fill: #555 } .grid { stroke: #ddd } \
-         .line { fill: none; stroke-width: 1.4 }\n\
-         table { border-collapse: collapse } td { padding: 0.1em 1.5em 0.1em 0 } .key { font-size: 13px }\n\
-         </style>\n</head>\n<body>\n<h1>A balancing robot with two networks</h1>\n<table>\n",
-    );
+    let mut html = format!("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n{HEAD}</head>\n<body>\n{TITLE}<table>\n");
     let rows = [
         ("result", if summary.fallen { "fallen".into() } else { "upright".into() }),
         ("largest angle", format!("{:.1}°", summary.largest_angle.to_degrees())),
         ("control periods", format!("{}, {} began late", summary.periods, summary.missed)),
         ("longest work in a period", format!("{:.2} ms", f64::from(summary.longest_busy) / 1000.0)),
         ("inferences of the second network", summary.inferences.to_string()),
+        ("pushes", pushes(trace)),
         ("seed", trace.seed.to_string()),
         ("digest of the trajectory", format!("{:016x}", summary.digest)),
     ];
@@ -111,6 +132,14 @@ pub(crate) fn page(trace: &Trace) -> String {
     html
 }
 
+/// The pushes as a script has them.
+fn pushes(trace: &Trace) -> String {
+    match trace.pushes.is_empty() {
+        true => "none".into(),
+        false => trace.pushes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
 /// The seconds of the run.
 fn seconds(trace: &Trace) -> f64 {
     trace.records.last().map_or(1.0, |record| record.micros as f64 / 1e6).max(1e-3)
@@ -120,14 +149,14 @@ fn x(trace: &Trace, record: &Record) -> f64 {
     AXIS + (WIDTH - AXIS) * record.micros as f64 / 1e6 / seconds(trace)
 }
 
-/// The indices of the records that a line is drawn through: of each group, the first, smallest and largest.
+/// The indices of the records that a line is drawn through: of each group, the first, smallest and largest that is a number.
 fn chosen(values: &[f64]) -> Vec<usize> {
     let group = (values.len() * 3).div_ceil(POINTS).max(1);
     let mut indices = Vec::new();
     for start in (0..values.len()).step_by(group) {
-        let of = start..(start + group).min(values.len());
+        let of = (start..(start + group).min(values.len())).filter(|index| values[*index].is_finite());
         let by = |a: &usize, b: &usize| values[*a].total_cmp(&values[*b]);
-        let mut three = [Some(start), of.clone().min_by(by), of.max_by(by)];
+        let mut three = [of.clone().next(), of.clone().min_by(by), of.max_by(by)];
         three.sort_unstable();
         indices.extend(three.into_iter().flatten());
     }
@@ -144,17 +173,19 @@ fn of_plot(trace: &Trace, plot: &Plot) -> String {
     let y = |value: f64| HEIGHT - 20.0 - (value - low) / (high - low) * (HEIGHT - 30.0);
     let mut html = heading(plot.title, plot.unit, plot.lines.iter().map(|line| line.name));
     html += &opening(trace);
-    for value in [low, 0.0, high] {
+    let mut levels = vec![low, 0.0, high];
+    levels.dedup();
+    for value in levels {
         html += &level(y(value), &shown(value));
     }
     for (values, color) in values.iter().zip(COLORS) {
-        let _ = write!(html, "<polyline class=\"line\" stroke=\"{color}\" points=\"");
+        let _ = write!(html, "<polyline class=\"line\" style=\"stroke: {color}\" points=\"");
         for index in chosen(values) {
             let _ = write!(html, "{:.1},{:.1} ", x(trace, &trace.records[index]), y(values[index]));
         }
         html += "\"/>\n";
     }
-    html + "</svg>\n"
+    html + CLOSING
 }
 
 /// The probabilities at the end of each inference, as stacked bars.
@@ -174,26 +205,29 @@ fn of_scores(trace: &Trace) -> String {
             let (x, top, height) = (x(trace, record), y(below + share), y(below) - y(below + share));
             let _ = writeln!(
                 html,
-                "<rect x=\"{:.1}\" y=\"{top:.1}\" width=\"8\" height=\"{height:.1}\" fill=\"{color}\"/>",
+                "<rect x=\"{:.1}\" y=\"{top:.1}\" width=\"8\" height=\"{height:.1}\" style=\"fill: {color}\"/>",
                 x - 4.0
             );
             below += share;
         }
     }
-    html + "</svg>\n"
+    html + CLOSING
 }
 
 fn heading<'a>(title: &str, unit: &str, names: impl Iterator<Item = &'a str>) -> String {
     let mut html = format!("<h2>{title} <span class=\"key\">({unit})");
     for (name, color) in names.zip(COLORS) {
-        let _ = write!(html, " <span style=\"color: {color}\">■</span> {name}");
+        let _ = write!(html, " <b><span style=\"color: {color}\">■</span> {name}</b>");
     }
     html + "</span></h2>\n"
 }
 
+/// The end of a plot.
+const CLOSING: &str = "</svg>\n</div>\n";
+
 /// The start of a plot, with its axis of time.
 fn opening(trace: &Trace) -> String {
-    let mut html = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n");
+    let mut html = format!("<div class=\"plot\">\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n");
     let seconds = seconds(trace);
     for tick in 0..=10 {
         let share = f64::from(tick) / 10.0;
@@ -275,6 +309,8 @@ mod tests {
         values[1_236] = -9.0;
         let chosen = chosen(&values);
         assert!(chosen.contains(&1_234) && chosen.contains(&1_236));
+        values[0] = f64::NAN;
+        assert!(!super::chosen(&values).contains(&0));
         assert!(chosen.len() <= POINTS + 3 && chosen.is_sorted());
     }
 }

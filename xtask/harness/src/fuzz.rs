@@ -58,7 +58,7 @@ const TARGETS: &[Target] = &[
 ];
 
 /// Targets that read tokenizers and templates, whose libraries take longer to build than all other targets.
-const WITH_TEXT: [&str; 2] = ["gguf", "text"];
+const WITH_TEXT: [&str; 3] = ["gguf", "gguf_bytes", "text"];
 
 /// No input may take longer, in seconds; it is a finding then.
 const SLOWEST: u32 = 10;
@@ -85,8 +85,8 @@ pub struct FuzzArgs {
     /// Shows how many inputs each target has had without a finding, over all runs, and ends
     #[arg(long)]
     pub sums: bool,
-    /// Builds most of it without optimization, and `gguf` and `text` only if they are named: a build in a fraction of the
-    /// time, for a run of seconds
+    /// Builds most of it without optimization, and `gguf`, `gguf_bytes` and `text` only if they are named: a build in a
+    /// fraction of the time, for a run of seconds
     #[arg(long)]
     pub quick: bool,
     /// Prints one JSON value instead of a table

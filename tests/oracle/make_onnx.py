@@ -319,17 +319,17 @@ def tensors():
     return result
 
 
-def main():
-    made = tensors()
+def write(file, made):
+    """Writes the tensors; with `--check` only compares them with those in the file."""
     if "--check" in sys.argv:
-        found = load_file(FILE)
+        found = load_file(file)
         stale = sorted(made.keys() ^ found.keys())
         stale += [key for key in made.keys() & found.keys() if not np.array_equal(made[key], found[key])]
         if stale:
-            sys.exit(f"{FILE} is stale: {', '.join(stale)}")
+            sys.exit(f"{file} is stale: {', '.join(stale)}")
         return
-    FILE.write_bytes(save(made))
+    file.write_bytes(save(made))
 
 
 if __name__ == "__main__":
-    main()
+    write(FILE, tensors())

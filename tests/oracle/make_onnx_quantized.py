@@ -5,17 +5,15 @@ for output K `step.K`, the scale that it is quantized with (for dynamic quantiza
 of the float network), and `layers`, the number of layers with a rounding of their own.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-from make_onnx import Net, convolutional, depthwise, lstm
+from make_onnx import Net, convolutional, depthwise, lstm, write
 from onnx import TensorProto, helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
-from safetensors.numpy import load_file, save
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "tests/golden/onnx_quantized.safetensors"
@@ -317,17 +315,5 @@ def tensors():
     return result
 
 
-def main():
-    made = tensors()
-    if "--check" in sys.argv:
-        found = load_file(FILE)
-        stale = sorted(made.keys() ^ found.keys())
-        stale += [key for key in made.keys() & found.keys() if not np.array_equal(made[key], found[key])]
-        if stale:
-            sys.exit(f"{FILE} is stale: {', '.join(stale)}")
-        return
-    FILE.write_bytes(save(made))
-
-
 if __name__ == "__main__":
-    main()
+    write(FILE, tensors())

@@ -476,3 +476,15 @@ impl fmt::Display for Described<'_> {
         write!(f, " {:?}", tensor.name)
     }
 }
+
+/// Returns the shape that two shapes are broadcast to; `None` if they do not fit.
+pub(crate) fn broadcast_shape(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
+    let rank = a.len().max(b.len());
+    let dim = |shape: &[u32], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    let pair = |i| match (dim(a, i), dim(b, i)) {
+        (a, b) if a == b => Some(a),
+        (1, other) | (other, 1) => Some(other),
+        _ => None,
+    };
+    (0..rank).map(pair).collect()
+}

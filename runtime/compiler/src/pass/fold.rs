@@ -67,39 +67,50 @@ fn is_pure(graph: &Graph, node: &Node, op: &Op) -> bool {
 /// values. That covers a RESHAPE with a constant target, as in the flatten of a network with a dynamic batch, and
 /// functions of one tensor.
 fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
-    use Op as T;
     let (&[output], NodeOp::Ir(op)) = (&node.outputs[..], &node.op) else { return None };
     let input = &graph.tensors[node.inputs.first().copied().flatten()?];
     if !graph.signatures.get(&output)?.iter().any(|&dim| dim < 0) {
         return None;
     }
     let shape = match op {
-        T::Reshape { new_shape } => {
-            let target = match node.inputs.get(1) {
-                Some(_) => graph.constant_integers(node, 1).ok()?,
-                None => new_shape.iter().flatten().map(|&dim| i64::from(dim)).collect(),
-            };
-            let known = target.iter().filter(|&&dim| dim >= 0).try_fold(1i64, |n, &dim| n.checked_mul(dim))?;
-            let rest = i64::try_from(input.elements()).ok()?.checked_div(known)?;
-            let dim = |&dim: &i64| u32::try_from(if dim == -1 { rest } else { dim }).ok();
-            target.iter().map(dim).collect::<Option<Vec<u32>>>()?
-        }
-        T::Relu
-        | T::Relu6
-        | T::ReluN1To1
-        | T::LeakyRelu { .. }
-        | T::Elu
-        | T::HardSwish
-        | T::Logistic
-        | T::Tanh
-        | T::Softmax { .. }
-        | T::Unary(_)
-        | T::Quantize
-        | T::Convert
-        | T::Dequantize => input.shape.clone(),
+        Op::Reshape { new_shape } => reshaped(graph, node, new_shape.as_deref(), &input.shape)?,
+        op if keeps_shape(op) => input.shape.clone(),
         _ => return None,
     };
     Some((output, shape))
+}
+
+/// Returns the shape to which a RESHAPE takes `shape`, where its target is constant: -1 takes what the others leave.
+pub(super) fn reshaped(graph: &Graph, node: &Node, new_shape: Option<&[i32]>, shape: &[u32]) -> Option<Vec<u32>> {
+    let target = match node.inputs.get(1) {
+        Some(_) => graph.constant_integers(node, 1).ok()?,
+        None => new_shape.into_iter().flatten().map(|&dim| i64::from(dim)).collect(),
+    };
+    let known = target.iter().filter(|&&dim| dim >= 0).try_fold(1i64, |n, &dim| n.checked_mul(dim))?;
+    let elements = shape.iter().try_fold(1i64, |n, &dim| n.checked_mul(dim.into()))?;
+    let rest = elements.checked_div(known)?;
+    target.iter().map(|&dim| u32::try_from(if dim == -1 { rest } else { dim }).ok()).collect()
+}
+
+/// Returns whether `op` is a function of one tensor, element by element, or of its last dimension.
+pub(super) fn keeps_shape(op: &Op) -> bool {
+    use Op as T;
+    matches!(
+        op,
+        T::Relu
+            | T::Relu6
+            | T::ReluN1To1
+            | T::LeakyRelu { .. }
+            | T::Elu
+            | T::HardSwish
+            | T::Logistic
+            | T::Tanh
+            | T::Softmax { .. }
+            | T::Unary(_)
+            | T::Quantize
+            | T::Convert
+            | T::Dequantize
+    )
 }
 
 /// Returns the bytes that a tensor's type and shape require.

@@ -5,9 +5,9 @@
 //! constants are worked out node by node, because the target of a RESHAPE may be computed from other shapes. Where an
 //! operator has no rule here, its stored shape is kept if it is not dynamic; lowering checks it.
 
-use super::fold::fold_node;
+use super::fold::{fold_node, keeps_shape, reshaped};
 use crate::diag::Result;
-use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
+use crate::ir::graph::{Graph, Node, NodeOp, TensorId, broadcast_shape};
 use crate::ir::{Op, Padding, Window};
 use crate::limit::Limit;
 use crate::slice::{dimension, sliced_shapes};
@@ -45,18 +45,6 @@ pub(crate) fn infer(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Returns the shape that two are broadcast to; `None` if they do not fit.
-fn broadcast(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
-    let rank = a.len().max(b.len());
-    let dim = |shape: &[u32], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
-    let pair = |i| match (dim(a, i), dim(b, i)) {
-        (a, b) if a == b => Some(a),
-        (1, other) | (other, 1) => Some(other),
-        _ => None,
-    };
-    (0..rank).map(pair).collect()
-}
-
 /// Returns the shapes of the outputs of `node`; `None` if the operator has no rule here, or its operands break it.
 fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<u32>>> {
     let NodeOp::Ir(op) = &node.op else { return None };
@@ -73,23 +61,8 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
     let stored = graph.tensors[output].shape.len();
     let axis = |axis: i64, rank: usize| dimension(graph, node, axis, rank).ok();
     Some(match op {
-        T::Relu
-        | T::Relu6
-        | T::ReluN1To1
-        | T::LeakyRelu { .. }
-        | T::Elu
-        | T::HardSwish
-        | T::Logistic
-        | T::Tanh
-        | T::Softmax { .. }
-        | T::Unary(_)
-        | T::Quantize
-        | T::Convert
-        | T::Dequantize
-        | T::Cast
-        | T::L2Normalization(_)
-        | T::Prelu
-        | T::AddN => x.to_vec(),
+        op if keeps_shape(op) => x.to_vec(),
+        T::Cast | T::L2Normalization(_) | T::Prelu | T::AddN => x.to_vec(),
         T::Add(_)
         | T::Sub(_)
         | T::Mul(_)
@@ -97,7 +70,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         | T::Maximum
         | T::Minimum
         | T::SquaredDifference
-        | T::FloorDiv => broadcast(x, of(1)?)?,
+        | T::FloorDiv => broadcast_shape(x, of(1)?)?,
         T::AvgPool2d(window) | T::MaxPool2d(window) => {
             let size = window.size.map(|side| u32::try_from(side).unwrap_or(0));
             windows(x, window, size, *x.get(3)?)?
@@ -135,15 +108,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         T::Transpose => {
             list(1)?.iter().map(|&at| x.get(usize::try_from(at).ok()?).copied()).collect::<Option<Vec<_>>>()?
         }
-        T::Reshape { new_shape } => {
-            let target = match node.inputs.get(1) {
-                Some(_) => list(1)?,
-                None => new_shape.iter().flatten().map(|&dim| i64::from(dim)).collect(),
-            };
-            let known = target.iter().filter(|&&dim| dim >= 0).try_fold(1i64, |n, &dim| n.checked_mul(dim))?;
-            let rest = i64::try_from(count(x)?).ok()?.checked_div(known)?;
-            dims(&target.iter().map(|&dim| if dim == -1 { rest } else { dim }).collect::<Vec<_>>())?
-        }
+        T::Reshape { new_shape } => reshaped(graph, node, new_shape.as_deref(), x)?,
         T::ExpandDims => {
             let at = axis(*list(1)?.first()?, x.len() + 1)?;
             [&x[..at], &[1], &x[at..]].concat()
@@ -234,8 +199,8 @@ fn blocks(x: &[u32], block: &[u32], pads: &[i64], to_batch: bool) -> Option<Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::{blocks, broadcast, infer, windows};
-    use crate::ir::graph::Graph;
+    use super::{blocks, infer, windows};
+    use crate::ir::graph::{Graph, broadcast_shape as broadcast};
     use crate::ir::{Activation, Op, Padding, SliceMasks, Window};
     use crate::limit::Limit;
     use crate::options::Options;

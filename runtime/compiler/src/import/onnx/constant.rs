@@ -4,7 +4,7 @@
 //! operators that begins at a Shape. [`fold`] computes these, and what is known of float constants.
 
 use crate::ir::bytes::Bytes;
-use crate::ir::graph::ElementType;
+use crate::ir::graph::{ElementType, broadcast_shape};
 use crate::slice::walk;
 
 /// The maximum number of elements that arithmetic is computed for. Shapes are short.
@@ -141,19 +141,6 @@ fn steps(shape: &[u32]) -> Option<Vec<i64>> {
         steps[i - 1] = steps[i].checked_mul(i64::from(shape[i]))?;
     }
     Some(steps)
-}
-
-/// Returns the shape that two shapes are broadcast to; `None` if they do not fit.
-pub(super) fn broadcast_shape(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
-    let rank = a.len().max(b.len());
-    let pairs = padded(a, rank).into_iter().zip(padded(b, rank));
-    pairs
-        .map(|(a, b)| match (a, b) {
-            (a, b) if a == b => Some(a),
-            (1, other) | (other, 1) => Some(other),
-            _ => None,
-        })
-        .collect()
 }
 
 /// Compares element by element, 1 where the relation holds; `None` if `op` is no comparison.

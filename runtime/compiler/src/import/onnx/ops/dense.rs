@@ -5,7 +5,7 @@ use super::movement::axis;
 use crate::diag::Result;
 use crate::import::onnx::constant::{self, Constant};
 use crate::import::onnx::network::{Network, Node, Stored, Value};
-use crate::ir::graph::{ElementType, TensorId};
+use crate::ir::graph::{ElementType, TensorId, broadcast_shape};
 use crate::ir::{Activation, Op};
 use tealight_format::Operator;
 use tealight_format::ops::{BatchMatMulF32, LayerNormF32, UnaryFunction as F};
@@ -68,7 +68,7 @@ impl Network<'_> {
             if transposed { [columns, rows] } else { [rows, columns] }
         };
         let ([rows, inner], [b_inner, columns]) = (side(&of_a, transpose[0]), side(&of_b, transpose[1]));
-        let batch = constant::broadcast_shape(&of_a[..rank_a - 2], &of_b[..rank_b - 2]);
+        let batch = broadcast_shape(&of_a[..rank_a - 2], &of_b[..rank_b - 2]);
         let Some(batch) = batch.filter(|_| inner == b_inner) else {
             return Err(self.invalid(format!("it multiplies {of_a:?} and {of_b:?}")));
         };

@@ -4,7 +4,7 @@ use super::Outputs;
 use crate::diag::Result;
 use crate::import::onnx::constant::{self, Constant, padded};
 use crate::import::onnx::network::{Network, Node, Value};
-use crate::ir::graph::{ElementType, NodeOp, TensorId};
+use crate::ir::graph::{ElementType, NodeOp, TensorId, broadcast_shape};
 use crate::ir::{Activation, Op};
 use tealight_format::ops::UnaryFunction as F;
 
@@ -40,7 +40,7 @@ impl Network<'_> {
     /// order of the first of them that is not stored in its own.
     pub(super) fn pairwise(&mut self, op: Op, operands: [&Value; 2], names: [&str; 2]) -> Result<Value> {
         let shapes = operands.map(|value| self.shape(value));
-        let Some(shape) = constant::broadcast_shape(&shapes[0], &shapes[1]) else {
+        let Some(shape) = broadcast_shape(&shapes[0], &shapes[1]) else {
             return Err(self.invalid(format!("the shapes {:?} and {:?} do not fit together", shapes[0], shapes[1])));
         };
         let rank = shape.len();
@@ -251,7 +251,7 @@ pub(super) fn clip(n: &mut Network<'_>, node: &Node) -> Outputs {
 pub(super) fn prelu(n: &mut Network<'_>, node: &Node) -> Outputs {
     let (value, slope) = (n.input(node, 0)?, Value::Constant(n.constant(node, 1)?.clone()));
     let rank = n.shape(value).len();
-    if constant::broadcast_shape(&n.shape(value), &n.shape(&slope)) != Some(n.shape(value)) {
+    if broadcast_shape(&n.shape(value), &n.shape(&slope)) != Some(n.shape(value)) {
         return Err(n.refuse("a slope that is broadcast to the input"));
     }
     let order = n.order(value);

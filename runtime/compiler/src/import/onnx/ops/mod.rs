@@ -16,7 +16,7 @@ use super::network::{Network, Node, Value};
 use super::tensor::{Reader, computed_type};
 use crate::diag::Result;
 use crate::ir::Op;
-use crate::ir::graph::ElementType;
+use crate::ir::graph::{ElementType, broadcast_shape};
 use rten_onnx::onnx::DataType;
 
 /// The values that a node computes.
@@ -372,7 +372,7 @@ fn fold(n: &mut Network<'_>, reader: &mut Reader<'_>, node: &Node) -> Result<Opt
         ("Expand", &[input, shape]) => {
             let dims = shape.as_ints().unwrap_or_default();
             let dims: Option<Vec<u32>> = dims.iter().map(|&dim| u32::try_from(dim).ok()).collect();
-            let shape = dims.and_then(|dims| constant::broadcast_shape(&input.shape, &dims));
+            let shape = dims.and_then(|dims| broadcast_shape(&input.shape, &dims));
             shape.and_then(|shape| input.broadcast(&shape))
         }
         ("ConstantOfShape", &[shape]) => {

@@ -4,7 +4,7 @@ use super::Outputs;
 use crate::diag::Result;
 use crate::import::onnx::constant::{self, Constant, padded};
 use crate::import::onnx::network::{NHWC, Network, Node, Stored, Value};
-use crate::ir::graph::{ElementType, TensorId};
+use crate::ir::graph::{ElementType, TensorId, broadcast_shape};
 use crate::ir::{Activation, Op, SliceMasks};
 use std::rc::Rc;
 use tealight_format::Operator;
@@ -579,7 +579,7 @@ pub(super) fn expand(n: &mut Network<'_>, node: &Node) -> Outputs {
         dims
     } else {
         let to: Option<Vec<u32>> = dims.iter().map(|&dim| u32::try_from(dim).ok()).collect();
-        let to = to.and_then(|to| constant::broadcast_shape(&shape, &to));
+        let to = to.and_then(|to| broadcast_shape(&shape, &to));
         let to = to.ok_or_else(|| n.invalid(format!("it makes the shape {dims:?} from {shape:?}")))?;
         let from = padded(&shape, to.len());
         to.iter().zip(&from).map(|(&to, &from)| i64::from(to.checked_div(from).unwrap_or(1))).collect()

@@ -187,10 +187,10 @@ fn operators(length: usize, inputs: usize, live: usize, with_scratch: bool) -> V
     let offset = |i: usize| 16 * (live + i % 2) as u32;
     let scratch_offset = 16 * (live + 2) as u32;
     for i in 0..count {
-        let life = (i as u16, i as u16);
-        values.push(arena(&[1, 1, 1, 1, 1, inputs as u32], offset(i), life));
+        let live = (i as u16, i as u16);
+        values.push(arena(&[1, 1, 1, 1, 1, inputs as u32], offset(i), live));
         if with_scratch {
-            values.push(value(Place::Arena, DType::U8, &[1], scratch_offset, life));
+            values.push(value(Place::Arena, DType::U8, &[1], scratch_offset, live));
         }
     }
     let view = values.len() as u16;
@@ -247,32 +247,32 @@ pub fn repeated(model: &Model<'_>, code: OpCode, length: usize) -> Option<Vec<u8
     let written = 1 + usize::from(workspace.is_some());
     let fixed = length.saturating_sub((MAX_LIVE_BESIDE + order.len()) * VALUE);
     let count = fixed / (OP + written * VALUE);
-    let life = |from: usize, to: usize| (from as u16, to as u16);
+    let live = |from: usize, to: usize| (from as u16, to as u16);
     let mut end = 0;
-    let mut placed = |v: Value, life: (u16, u16)| {
+    let mut placed = |v: Value, live: (u16, u16)| {
         // No operator here is in a group.
         let [alias, init] = [None; 2];
-        let v = Value { offset: end, len: v.whole_len(), first: life.0, last: life.1, alias, init, rows: None, ..v };
+        let v = Value { offset: end, len: v.whole_len(), first: live.0, last: live.1, alias, init, rows: None, ..v };
         end = align16(v.end()) as u32;
         v
     };
-    let states: Vec<(u16, Value)> = states.map(|i| (i, placed(model.value(i.into()), life(0, count)))).collect();
+    let states: Vec<(u16, Value)> = states.map(|i| (i, placed(model.value(i.into()), live(0, count)))).collect();
     for &i in &inputs {
         order.push(i);
-        parts.values.push(placed(model.value(i.into()), life(0, count)));
+        parts.values.push(placed(model.value(i.into()), live(0, count)));
     }
     for _ in inputs.len()..MAX_LIVE_BESIDE {
         order.push(u16::MAX);
-        parts.values.push(placed(arena(&[1], 0, (0, 0)), life(0, count)));
+        parts.values.push(placed(arena(&[1], 0, (0, 0)), live(0, count)));
     }
     parts.inputs = parts.values.len() as u16;
     for (i, state) in states {
         order.push(i);
         parts.values.push(state);
     }
-    let outputs = [(); 2].map(|()| placed(operands.output, life(0, 0)));
+    let outputs = [(); 2].map(|()| placed(operands.output, live(0, 0)));
     let scratch =
-        workspace.map(|workspace| placed(value(Place::Arena, DType::U8, &[workspace.len], 0, (0, 0)), life(0, 0)));
+        workspace.map(|workspace| placed(value(Place::Arena, DType::U8, &[workspace.len], 0, (0, 0)), live(0, 0)));
     let first = order.len();
     for i in 0..count {
         for v in [Some(outputs[i % 2]), scratch].into_iter().flatten() {

@@ -20,7 +20,7 @@ fn main() {
     for batches in [1u32, 4, 7, 8, 16, 64] {
         let operands = vec![
             Operand::Input(vec![batches, 512]),
-            Operand::Reals(vec![1024, 512], rng.f32s(512 * 1024)),
+            Operand::F32(vec![1024, 512], rng.f32s(512 * 1024)),
             Operand::None,
         ];
         let op = Operator::FullyConnectedF32(FullyConnectedF32 { activation: UNBOUNDED });
@@ -29,7 +29,7 @@ fn main() {
     for (size, channels) in [(64u32, 8u32), (32, 32), (8, 128)] {
         let operands = vec![
             Operand::Input(vec![1, size, size, channels]),
-            Operand::Reals(vec![channels, 3, 3, channels], rng.f32s((9 * channels * channels) as usize)),
+            Operand::F32(vec![channels, 3, 3, channels], rng.f32s((9 * channels * channels) as usize)),
             Operand::None,
         ];
         let conv = Conv2dF32 { stride: [1, 1], dilation: [1, 1], pad: [1, 1], activation: UNBOUNDED };

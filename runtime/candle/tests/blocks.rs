@@ -54,7 +54,7 @@ fn layer(format: BlockType, outputs: usize, rng: &mut Rng) -> Layer {
     let operands = vec![
         Operand::Input(dims([BATCHES, depth])),
         Operand::Bytes(dims([outputs, format.row_bytes(depth)]), weights),
-        Operand::Reals(vec![outputs as u32], bias),
+        Operand::F32(vec![outputs as u32], bias),
     ];
     let file = single(Operator::FullyConnectedBlock(op), operands, &dims([BATCHES, outputs])).file();
     Layer { model: Mapped::from_bytes(&file).unwrap(), input, magnitudes }

@@ -79,11 +79,11 @@ fn fully_connected_layers_agree() {
         let operands = |positive| {
             let numbers_of = numbers(seed, &weights, positive);
             let stored = if half {
-                Operand::Halves(weights.clone(), numbers_of.iter().map(|&x| f16::from_f32(x)).collect())
+                Operand::F16(weights.clone(), numbers_of.iter().map(|&x| f16::from_f32(x)).collect())
             } else {
-                Operand::Reals(weights.clone(), numbers_of)
+                Operand::F32(weights.clone(), numbers_of)
             };
-            let bias = Operand::Reals(vec![units], numbers(seed + 1, &[units], positive));
+            let bias = Operand::F32(vec![units], numbers(seed + 1, &[units], positive));
             vec![Operand::Input(vec![batches, depth]), stored, if with_bias { bias } else { Operand::None }]
         };
         let input = rng.f32s((batches * depth) as usize);
@@ -114,8 +114,8 @@ fn convolutions_agree() {
         let weights = vec![units, kernel[0], kernel[1], channels];
         let image = vec![images, size[0], size[1], channels];
         let operands = |positive| {
-            let bias = Operand::Reals(vec![units], numbers(seed + 1, &[units], positive));
-            let stored = Operand::Reals(weights.clone(), numbers(seed, &weights, positive));
+            let bias = Operand::F32(vec![units], numbers(seed + 1, &[units], positive));
+            let stored = Operand::F32(weights.clone(), numbers(seed, &weights, positive));
             vec![Operand::Input(image.clone()), stored, if seed % 3 > 0 { bias } else { Operand::None }]
         };
         let input = rng.f32s(count(&image));
@@ -152,11 +152,8 @@ fn products_of_activations_agree() {
 fn large_layers_run_with_candle() {
     // Its bits differ from Tealight's.
     let weights = vec![64, 512];
-    let operands = vec![
-        Operand::Input(vec![16, 512]),
-        Operand::Reals(weights.clone(), numbers(1, &weights, false)),
-        Operand::None,
-    ];
+    let operands =
+        vec![Operand::Input(vec![16, 512]), Operand::F32(weights.clone(), numbers(1, &weights, false)), Operand::None];
     let op = Operator::FullyConnectedF32(FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] });
     let model = Mapped::from_bytes(&single(op, operands, &[16, 64]).file()).unwrap();
     let input = [Rng(2).f32s(16 * 512)];

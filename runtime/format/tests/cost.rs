@@ -31,8 +31,8 @@ fn attention(count: u32, depth: u32) -> Parts {
     let dims = [count, depth];
     let cache = value(Place::State, DType::F32, &[2, 2, 1, depth], 0, (0, 1));
     let mut end = cache.end().next_multiple_of(16) as u32;
-    let mut place = |dtype, dims: &[u32], life| {
-        let v = value(Place::Arena, dtype, dims, end, life);
+    let mut place = |dtype, dims: &[u32], live| {
+        let v = value(Place::Arena, dtype, dims, end, live);
         end = v.end().next_multiple_of(16) as u32;
         v
     };

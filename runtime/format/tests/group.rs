@@ -85,8 +85,8 @@ proptest! {
 /// 3 rows in memory; the second is written over the input.
 fn two_convolutions() -> Parts {
     let channels = [0i32, 1 << 30, -1].iter().flat_map(|x| x.to_le_bytes()).collect();
-    let written = |offset, life, held, first| {
-        let v = arena(&[1, 12, 8, 1], offset, life);
+    let written = |offset, live, held, first| {
+        let v = arena(&[1, 12, 8, 1], offset, live);
         Value { rows: Some(Rows { held, first, step: 1 }), len: 8 * held, ..v }
     };
     let mut parts = Parts {

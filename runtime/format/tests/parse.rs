@@ -432,7 +432,7 @@ fn half_precision_is_for_constants_only() {
 #[test]
 fn the_operator_set_must_be_that_of_the_operators() {
     // One neuron with f16 weights.
-    let f32_value = |dims: &[u32], offset, life| build::value(Place::Arena, DType::F32, dims, offset, life);
+    let f32_value = |dims: &[u32], offset, live| build::value(Place::Arena, DType::F32, dims, offset, live);
     let mut parts = Parts {
         constants: vec![("weights", DType::F16, vec![1, 2], vec![0, 0x3c, 0, 0x3c])],
         values: vec![f32_value(&[2], 0, (0, 0)), f32_value(&[1], 16, (0, 1))],

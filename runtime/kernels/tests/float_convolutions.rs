@@ -23,8 +23,8 @@ fn activation(rng: &mut Rng) -> [f32; 2] {
     if rng.size(0, 1) == 0 { UNBOUNDED } else { [0.0, 1.5] }
 }
 
-fn clamp(x: f64, [least, most]: [f32; 2]) -> f64 {
-    x.max(least.into()).min(most.into())
+fn clamp(x: f64, [min, max]: [f32; 2]) -> f64 {
+    x.max(min.into()).min(max.into())
 }
 
 #[test]

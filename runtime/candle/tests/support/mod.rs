@@ -11,8 +11,8 @@ pub use tealight_testing::rng::Rng;
 /// An input of an operator.
 pub enum Operand {
     Input(Vec<u32>),
-    Reals(Vec<u32>, Vec<f32>),
-    Halves(Vec<u32>, Vec<f16>),
+    F32(Vec<u32>, Vec<f32>),
+    F16(Vec<u32>, Vec<f16>),
     Bytes(Vec<u32>, Vec<u8>),
     None,
 }
@@ -22,15 +22,14 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
     let mut parts = Parts::default();
     let mut inputs = Vec::new();
     let mut offset = 0;
-    let mut place = |dtype, dims: &[u32], life| {
-        let value = value(Place::Arena, dtype, dims, offset, life);
+    let mut place = |dtype, dims: &[u32], live| {
+        let value = value(Place::Arena, dtype, dims, offset, live);
         offset = align16(value.end()) as u32;
         value
     };
-    let constants = operands
-        .iter()
-        .filter(|op| matches!(op, Operand::Reals(..) | Operand::Halves(..) | Operand::Bytes(..)))
-        .count() as u16;
+    let constants =
+        operands.iter().filter(|op| matches!(op, Operand::F32(..) | Operand::F16(..) | Operand::Bytes(..))).count()
+            as u16;
     for operand in operands {
         let (dims, dtype, bytes) = match operand {
             Operand::None => {
@@ -44,10 +43,8 @@ pub fn single(operator: Operator, operands: Vec<Operand>, output: &[u32]) -> Par
                 inputs.push(Some(index));
                 continue;
             }
-            Operand::Reals(dims, numbers) => (dims, DType::F32, numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
-            Operand::Halves(dims, numbers) => {
-                (dims, DType::F16, numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
-            }
+            Operand::F32(dims, numbers) => (dims, DType::F32, numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Operand::F16(dims, numbers) => (dims, DType::F16, numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
             Operand::Bytes(dims, bytes) => (dims, DType::U8, bytes),
         };
         inputs.push(Some(parts.constants.len() as u16));

@@ -92,11 +92,11 @@ fn reports_the_cost_of_each_type_in_a_table_and_in_json() {
 #[test]
 fn chooses_the_smallest_type_that_keeps_the_ratio() {
     let (folder, _) = layer();
-    let taken = |least: &str| {
-        let report = folder.json(&[&COMPILE[..], &["--calibrate", "inputs.bin", "--min-snr", least]].concat());
+    let taken = |min_snr: &str| {
+        let report = folder.json(&[&COMPILE[..], &["--calibrate", "inputs.bin", "--min-snr", min_snr]].concat());
         let layer = report["quantization"]["layers"][0].clone();
         let snr = layer["snr_db"].as_f64().unwrap_or(f64::INFINITY);
-        assert!(snr >= least.parse().unwrap(), "{layer}");
+        assert!(snr >= min_snr.parse().unwrap(), "{layer}");
         layer["bytes"].as_u64().unwrap()
     };
     let [coarse, fine, exact] = ["10", "35", "1000"].map(taken);

@@ -205,12 +205,12 @@ impl Lowering<'_> {
     /// whatever their zero points, SQRT rounds down. Outside of its domain, a function has the value at the domain's end.
     pub(super) fn function(&mut self, node: &Node, function: UnaryFunction) -> Result<()> {
         let [from, to] = self.int8_ends(node)?;
-        let least = match function {
+        let domain_start = match function {
             UnaryFunction::Log | UnaryFunction::Sqrt => 0.0,
             _ => f32::NEG_INFINITY,
         };
         self.table(node, Function::Other, |code| {
-            let (real, mut value) = ([from.dequantize(code).max(least)], [0.0]);
+            let (real, mut value) = ([from.dequantize(code).max(domain_start)], [0.0]);
             float::unary(function, &real, &mut value);
             let steps = (value[0] * (1.0 / to.scale)).round();
             // The conversion saturates; an output of scale 0 has only its zero point.

@@ -448,9 +448,9 @@ fn mixed() -> Graph {
     b.network(y)
 }
 
-fn weights(network: &Graph, least: Option<f64>, options: &Options) -> (Compiled, Report) {
+fn weights(network: &Graph, min_snr: Option<f64>, options: &Options) -> (Compiled, Report) {
     let streams = [samples(network, 40)];
-    compile_weights(network, &streams, least, b"", options).unwrap()
+    compile_weights(network, &streams, min_snr, b"", options).unwrap()
 }
 
 #[test]
@@ -480,17 +480,17 @@ fn the_report_lists_the_cost_of_each_type() {
 #[test]
 fn the_smallest_type_that_keeps_the_ratio_is_chosen() {
     let network = mixed();
-    for least in [10.0, 30.0, 45.0, 200.0] {
-        let (compiled, report) = weights(&network, Some(least), &Options::default());
+    for min_snr in [10.0, 30.0, 45.0, 200.0] {
+        let (compiled, report) = weights(&network, Some(min_snr), &Options::default());
         for layer in report.layers.iter().filter(|layer| !layer.choices.is_empty()) {
             let stored = layer.choices.iter().filter(|choice| choice.weights != "int8");
-            let fits = stored.filter(|choice| choice.snr_db >= least);
+            let fits = stored.filter(|choice| choice.snr_db >= min_snr);
             let smallest = fits.map(|choice| choice.bytes).min().unwrap();
-            assert_eq!(layer.bytes, smallest, "{least} dB: {layer:#?}");
+            assert_eq!(layer.bytes, smallest, "{min_snr} dB: {layer:#?}");
         }
         let model = Model::parse(&compiled.bytes).unwrap();
         let blocks = (0..model.op_count()).filter(|&op| model.op(op).operator.block_type().is_some()).count();
-        assert_eq!(blocks, if least > 40.0 { 0 } else { 2 }, "{least} dB");
+        assert_eq!(blocks, if min_snr > 40.0 { 0 } else { 2 }, "{min_snr} dB");
     }
 }
 

@@ -62,8 +62,8 @@ pub(crate) fn with_scratch_rows(
     }
     let constants = parts.constants.len() as u16;
     let mut end = 0;
-    let mut place = |place, dtype, dims: &[u32], life| {
-        let placed = value(place, dtype, dims, end, life);
+    let mut place = |place, dtype, dims: &[u32], live| {
+        let placed = value(place, dtype, dims, end, live);
         end = align16(placed.end()) as u32;
         placed
     };

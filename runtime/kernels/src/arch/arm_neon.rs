@@ -9,9 +9,11 @@
 //! function, a negative number is decremented before it is shifted.
 
 mod add;
+mod blocks;
 mod depthwise;
 mod depthwise_line;
 mod finish;
+pub(super) mod float;
 mod multiply;
 mod products;
 #[cfg(any(target_feature = "dotprod", target_os = "linux", target_os = "android"))]
@@ -19,10 +21,12 @@ mod sdot;
 #[cfg(not(target_feature = "dotprod"))]
 mod smull;
 
+use crate::block::multiply_rows;
 use crate::composed;
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{self, Steps, Window};
 use crate::quant::Channel;
+use blocks::Elements;
 use core::arch::aarch64::{
     int8x8_t, int8x16_t, int16x8_t, int32x4_t, int32x4x3_t, vaddq_s32, vaddvq_s32, vaddw_high_s16, vaddw_s16, vand_s8,
     vandq_s32, vcombine_s16, vdupq_n_s32, vget_lane_s32, vget_low_s8, vget_low_s16, vld1_s8, vld1q_s8, vld1q_s32,
@@ -50,6 +54,26 @@ pub(crate) fn instruction_set() -> &'static str {
     if has_dot_products { "NEON with SDOT" } else { "NEON" }
 }
 
+/// Calls a function with the products that the core has as its first type.
+macro_rules! with_products {
+    ($module:ident::$function:ident $(::<$block:ident>)? ($($operand:expr),*)) => {{
+        #[cfg(target_feature = "dotprod")]
+        {
+            $module::$function::<sdot::Dot $(, $block)?>($($operand),*)
+        }
+        #[cfg(all(not(target_feature = "dotprod"), any(target_os = "linux", target_os = "android")))]
+        if sdot::is_available() {
+            $module::$function::<sdot::Dot $(, $block)?>($($operand),*)
+        } else {
+            $module::$function::<smull::Long $(, $block)?>($($operand),*)
+        }
+        #[cfg(not(any(target_feature = "dotprod", target_os = "linux", target_os = "android")))]
+        {
+            $module::$function::<smull::Long $(, $block)?>($($operand),*)
+        }
+    }};
+}
+
 /// [`composed::multiply`].
 #[inline(never)]
 pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
@@ -60,22 +84,20 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     if !inputs.fit(filters, output_step, outputs.len()) || inputs.count == 0 {
         return;
     }
-    // SAFETY: the target has the instruction, and the operands fit.
-    #[cfg(target_feature = "dotprod")]
-    unsafe {
-        multiply::multiply::<sdot::Dot>(filters, inputs, output_step, outputs);
+    // SAFETY: the core has the instructions, and the operands fit.
+    unsafe { with_products!(multiply::multiply(filters, inputs, output_step, outputs)) }
+}
+
+/// [`Block::multiply`].
+#[inline(never)]
+pub(crate) fn multiply_elements<B: Elements>(weights: &[B], activations: &[B::Activation], outputs: &mut [f32]) {
+    if activations.is_empty() {
+        return multiply_rows(weights, activations, outputs);
     }
-    #[cfg(not(target_feature = "dotprod"))]
-    {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        if sdot::is_available() {
-            // SAFETY: the core has the instruction, and the operands fit.
-            unsafe { multiply::multiply::<sdot::Dot>(filters, inputs, output_step, outputs) };
-            return;
-        }
-        // SAFETY: this file is compiled only for targets with NEON, and the operands fit.
-        unsafe { multiply::multiply::<smull::Long>(filters, inputs, output_step, outputs) };
-    }
+    let rows = outputs.len().min(weights.len() / activations.len());
+    let outputs = outputs.get_mut(..rows).unwrap_or(&mut []);
+    // SAFETY: the core has the instructions; there are as many rows as outputs.
+    unsafe { with_products!(blocks::multiply::<B>(weights.as_ptr(), activations, outputs)) }
 }
 
 /// [`composed::depthwise`].

@@ -3,13 +3,16 @@
 use super::compare::Random;
 use super::compare_float::same_bits;
 use crate::arch;
-use crate::block::{BLOCK, Block, BlockQ4_0, BlockQ8_0, blocks, quantize_block};
+use crate::block::{
+    BLOCK, Block, BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0, BlockQ8_1, blocks, quantize_block,
+};
 use crate::float::f16;
 use crate::half_to_f32::half_to_f32;
 use crate::lines::{run, tail};
 
-/// Bytes of the weights, enough for seven rows of two blocks.
-const SIZE: usize = 520;
+/// The number of rows, and bytes enough for those of two blocks.
+const ROWS: usize = 20;
+const SIZE: usize = 36 * 2 * ROWS;
 
 /// Compares a case of each.
 pub(super) fn same(random: &mut Random) -> bool {
@@ -20,17 +23,21 @@ pub(super) fn same(random: &mut Random) -> bool {
     let (weights, activations) = (tail(&weights, random.below(8)), tail(&activations, random.below(8)));
     same_products::<BlockQ8_0>(random, weights, activations)
         && same_products::<BlockQ4_0>(random, weights, activations)
+        && same_products::<BlockQ4_1>(random, weights, activations)
+        && same_products::<BlockQ5_0>(random, weights, activations)
+        && same_products::<BlockQ5_1>(random, weights, activations)
+        && same_products::<BlockQ8_1>(random, weights, activations)
         && same_elements(random)
         && same_halves(random)
 }
 
 fn same_products<B: Block>(random: &mut Random, weights: &[u8], activations: &[u8]) -> bool {
-    let (count, row_blocks) = (random.below(8), random.below(5));
+    let (count, row_blocks) = (random.below(ROWS), random.below(5));
     let (weights, activations) = (blocks::<B>(weights), run(blocks::<B::Activation>(activations), 0, row_blocks));
     if count * row_blocks > weights.len() {
         return true;
     }
-    let (mut a, mut b) = ([7.0; 8], [7.0; 8]);
+    let (mut a, mut b) = ([7.0; ROWS], [7.0; ROWS]);
     B::multiply(weights, activations, a.get_mut(..count).unwrap_or(&mut []));
     for (r, output) in b.iter_mut().enumerate().take(count) {
         *output = B::vec_dot(run(weights, r * row_blocks, row_blocks), activations);

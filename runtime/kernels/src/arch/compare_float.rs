@@ -2,12 +2,13 @@
 
 use super::compare::Random;
 use crate::arch;
-use crate::float::{Weight, f16, products};
+use crate::float::products::{self, Pixels};
+use crate::float::{Weight, f16};
 use crate::lines::{run, tail};
-use crate::portable::Window;
+use crate::portable::{Steps, Window};
 
 /// The number of elements of an operand, and of outputs with those after them, which must not change.
-const SIZE: usize = 160;
+const SIZE: usize = 256;
 const OUTPUTS: usize = 48;
 
 /// Compares a case with weights in f32 and in f16.
@@ -25,6 +26,8 @@ pub(super) fn same(random: &mut Random) -> bool {
         && same_products(random, input, tail(&halves, from))
         && same_taps(random, input, tail(&weights, from))
         && same_taps(random, input, tail(&halves, from))
+        && same_pixels(random, input, tail(&weights, from))
+        && same_pixels(random, input, tail(&halves, from))
         && same_sums(random, input)
 }
 
@@ -46,7 +49,9 @@ fn window(random: &mut Random) -> Window {
 }
 
 fn same_products<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bool {
-    let (window, len, stride, count) = (window(random), random.below(30), random.below(40), random.below(6));
+    // Few rows that lie far apart, or as many as are multiplied together.
+    let [stride, count] = if random.below(2) == 0 { [40, 6] } else { [10, 24] }.map(|limit| random.below(limit));
+    let (window, len) = (window(random), random.below(30));
     let (mut a, mut b) = ([7.0; OUTPUTS], [7.0; OUTPUTS]);
     arch::multiply_f32(&window, len, input, weights, stride, a.get_mut(..count).unwrap_or(&mut []));
     let reach = if window.is_empty() { 0 } else { count.saturating_sub(1) * stride };
@@ -87,6 +92,29 @@ fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bo
         }
     }
     same_bits(&a, &b)
+}
+
+/// Compares pixels of a line, in products and depthwise.
+fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bool {
+    let channels = random.below(14);
+    let pixels = Pixels {
+        window: window(random),
+        len: random.below(12),
+        input,
+        weights,
+        stride: random.below(16),
+        bias: run(input, 0, random.below(16)),
+        activation: [number(random), number(random)],
+        channels,
+        steps: Steps { count: random.below(4), input: random.below(16), output: channels + random.below(2) },
+    };
+    let (mut a, mut b) = ([7.0; OUTPUTS], [7.0; OUTPUTS]);
+    arch::multiply_pixels(&pixels, &mut a);
+    products::multiply_pixels(&pixels, &mut b);
+    let same = same_bits(&a, &b);
+    arch::depthwise_pixels(&pixels, &mut a);
+    products::depthwise_pixels(&pixels, &mut b);
+    same && same_bits(&a, &b)
 }
 
 /// Compares the last step, with finite and infinite bounds, often in a wrong order or not numbers.

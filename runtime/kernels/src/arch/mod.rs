@@ -19,6 +19,8 @@ mod arm_v6m;
 mod arm_v7m;
 #[cfg(arm_vfp)]
 mod arm_vfp;
+#[cfg(any(arm_neon, x86_64_vectors))]
+mod lanes;
 #[cfg(riscv_m)]
 mod riscv_m;
 #[cfg(riscv_v)]
@@ -62,20 +64,38 @@ pub(crate) use crate::block::quantize_block as quantize_q8_0;
 #[cfg(all(arm_dsp, arm_vfp))]
 pub(crate) use arm_blocks::{multiply_q4_0, multiply_q8_0, quantize_q8_0};
 
+#[cfg(not(x86_64_vectors))]
+pub(crate) use crate::block::multiply_rows as multiply_blocks;
+#[cfg(arm_neon)]
+pub(crate) use arm_neon::multiply_elements;
+#[cfg(x86_64_vectors)]
+pub(crate) use x86_64::blocks::{multiply_blocks, multiply_elements};
+
 #[cfg(not(arm_vfp))]
-pub(crate) use crate::float::products::{add_bias, depthwise_f32, multiply_f32};
+pub(crate) use crate::float::products::add_bias;
+#[cfg(not(any(arm_neon, x86_64_vectors)))]
+pub(crate) use crate::float::products::{WHOLE_LINES, depthwise_pixels, multiply_pixels};
+#[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
+pub(crate) use crate::float::products::{depthwise_f32, multiply_f32};
 #[cfg(not(arm_vfp))]
 pub(crate) use crate::half_to_f32::{f32_to_half, half_to_f32};
+#[cfg(arm_neon)]
+pub(crate) use arm_neon::float::{WHOLE_LINES, depthwise_f32, depthwise_pixels, multiply_f32, multiply_pixels};
 #[cfg(arm_vfp)]
 pub(crate) use arm_vfp::{Element, add_bias, depthwise_f32, f32_to_half, half_to_f32, multiply_f32};
+#[cfg(any(arm_neon, x86_64_vectors))]
+pub(crate) use lanes::Element;
+#[cfg(x86_64_vectors)]
+pub(crate) use x86_64::float::{WHOLE_LINES, depthwise_f32, depthwise_pixels, multiply_f32, multiply_pixels};
 
 /// What an instruction set needs for a type of weights: nothing.
-#[cfg(not(arm_vfp))]
+#[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 pub trait Element {}
-#[cfg(not(arm_vfp))]
+#[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 impl Element for f32 {}
-#[cfg(not(arm_vfp))]
+#[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 impl Element for half::f16 {}
+
 #[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]

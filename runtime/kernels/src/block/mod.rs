@@ -57,6 +57,7 @@ pub use q8_1::BlockQ8_1;
 pub use q8k::BlockQ8K;
 pub use tealight_types::BlockType;
 
+use crate::arch;
 use crate::lines::take;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -88,11 +89,17 @@ pub trait Block: Copy + FromBytes + IntoBytes + Immutable + KnownLayout + Unalig
     /// Writes to each output the dot product of a row of weights with the activations. The rows are adjacent and have
     /// as many blocks as the activations. If there are too few, some outputs stay unchanged.
     fn multiply(weights: &[Self], activations: &[Self::Activation], outputs: &mut [f32]) {
-        let mut rows = weights;
-        for output in outputs {
-            let Some(row) = take(&mut rows, activations.len()) else { return };
-            *output = Self::vec_dot(row, activations);
-        }
+        arch::multiply_blocks(weights, activations, outputs);
+    }
+}
+
+/// [`Block::multiply`] by [`Block::vec_dot`].
+#[inline(always)]
+pub(crate) fn multiply_rows<B: Block>(weights: &[B], activations: &[B::Activation], outputs: &mut [f32]) {
+    let mut rows = weights;
+    for output in outputs {
+        let Some(row) = take(&mut rows, activations.len()) else { return };
+        *output = B::vec_dot(row, activations);
     }
 }
 

@@ -59,4 +59,9 @@ impl Block for BlockQ4_0 {
     fn multiply(weights: &[Self], activations: &[BlockQ8_0], outputs: &mut [f32]) {
         crate::arch::multiply_q4_0(weights.as_bytes(), activations.as_bytes(), outputs);
     }
+
+    #[cfg(any(arm_neon, x86_64_vectors))]
+    fn multiply(weights: &[Self], activations: &[BlockQ8_0], outputs: &mut [f32]) {
+        crate::arch::multiply_elements(weights, activations, outputs);
+    }
 }

@@ -58,4 +58,9 @@ impl Block for BlockQ5_0 {
         }
         sum
     }
+
+    #[cfg(any(arm_neon, x86_64_vectors))]
+    fn multiply(weights: &[Self], activations: &[BlockQ8_0], outputs: &mut [f32]) {
+        crate::arch::multiply_elements(weights, activations, outputs);
+    }
 }

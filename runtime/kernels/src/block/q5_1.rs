@@ -51,4 +51,9 @@ impl Block for BlockQ5_1 {
         }
         sum
     }
+
+    #[cfg(any(arm_neon, x86_64_vectors))]
+    fn multiply(weights: &[Self], activations: &[BlockQ8_1], outputs: &mut [f32]) {
+        crate::arch::multiply_elements(weights, activations, outputs);
+    }
 }

@@ -55,6 +55,11 @@ impl Block for BlockQ8_0 {
     fn multiply(weights: &[Self], activations: &[Self], outputs: &mut [f32]) {
         arch::multiply_q8_0(weights.as_bytes(), activations.as_bytes(), outputs);
     }
+
+    #[cfg(any(arm_neon, x86_64_vectors))]
+    fn multiply(weights: &[Self], activations: &[Self], outputs: &mut [f32]) {
+        arch::multiply_elements(weights, activations, outputs);
+    }
 }
 
 impl BlockQ8_0 {

@@ -45,6 +45,11 @@ impl Block for BlockQ8_1 {
         }
         sum
     }
+
+    #[cfg(any(arm_neon, x86_64_vectors))]
+    fn multiply(weights: &[Self], activations: &[Self], outputs: &mut [f32]) {
+        arch::multiply_elements(weights, activations, outputs);
+    }
 }
 
 impl BlockQ8_1 {

@@ -7,11 +7,12 @@
 use core::ops::Range;
 
 use super::add_bias;
+use super::products::Pixels;
 use super::sum::Weight;
 use crate::arch;
 use crate::lines::{for_each_line, run, tail};
-use crate::portable::Window;
-use crate::window::{Axis, div_rem, pixel_start};
+use crate::portable::{Steps, Window};
+use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::Window2d;
 
 /// Parameters of [`conv2d`].
@@ -50,27 +51,62 @@ pub fn conv2d<W: Weight>(
     // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
     let line_step = p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels);
     let tap_step = p.window.dilation[1].wrapping_mul(in_channels);
+    let tap_of = |y: &Taps, x: &Taps| (y.taps.start * kernel_width + x.taps.start) * group_inputs;
+    // The taps of a kernel row are one run if they are contiguous in the input too.
+    let window_of = |y: &Taps, x: &Taps| {
+        let is_run = group_inputs == in_channels && (p.window.dilation[1] <= 1 || x.len() == 1);
+        let (runs, len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
+        let line = [line_step, kernel_width.wrapping_mul(group_inputs)];
+        (Window { lines: y.len(), runs, line, run: [tap_step, len] }, len)
+    };
+    let weights_of = |filter: usize, tap| tail(run(weights, filter * filter_len, group_outputs * filter_len), tap);
+    let whole = if arch::WHOLE_LINES { horizontal.whole_windows(out_width) } else { 0..0 };
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
-        for_each_line(0..out_width, out_channels, line, |x, pixel| {
-            let x = horizontal.clip(x);
-            let first = pixel_start(p.input, [image, y.input, x.input]);
-            // The taps of a kernel row are one run if they are contiguous in the input too.
-            let is_run = group_inputs == in_channels && (p.window.dilation[1] <= 1 || x.len() == 1);
-            let (runs, run_len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
-            let line = [line_step, kernel_width.wrapping_mul(group_inputs)];
-            let window = Window { lines: y.len(), runs, line, run: [tap_step, run_len] };
-            let tap = (y.taps.start * kernel_width + x.taps.start) * group_inputs;
-            for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
-                // If no tap is in the input, the start is meaningless, and this sum may wrap too.
-                let input = tail(input, first.wrapping_add(group * group_inputs));
-                let filter = group * group_outputs;
-                let weights = tail(run(weights, filter * filter_len, group_outputs * filter_len), tap);
-                arch::multiply_f32(&window, run_len, input, weights, filter_len, outputs);
-                add_bias(outputs, tail(bias, filter), p.activation);
+        let start = |x: &Taps| pixel_start(p.input, [image, y.input, x.input]);
+        let apart = |columns: Range<usize>, pixels: &mut [f32]| {
+            for_each_line(columns, out_channels, pixels, |x, pixel| {
+                let x = horizontal.clip(x);
+                let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
+                for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
+                    // If no tap is in the input, the start is meaningless, and this sum may wrap too.
+                    let input = tail(input, first.wrapping_add(group * group_inputs));
+                    let filter = group * group_outputs;
+                    arch::multiply_f32(&window, len, input, weights_of(filter, tap), filter_len, outputs);
+                    add_bias(outputs, tail(bias, filter), p.activation);
+                });
             });
-        });
+        };
+        if whole.is_empty() {
+            return apart(0..out_width, line);
+        }
+        // Only at both ends windows reach beyond the input.
+        let Some((left, rest)) = line.split_at_mut_checked(whole.start * out_channels) else { return };
+        let Some((middle, right)) = rest.split_at_mut_checked(whole.len() * out_channels) else { return };
+        apart(0..whole.start, left);
+        apart(whole.end..out_width, right);
+        let x = horizontal.clip(whole.start);
+        let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
+        for group in 0..groups {
+            let filter = group * group_outputs;
+            let pixels = Pixels {
+                window,
+                len,
+                input: tail(input, first.wrapping_add(group * group_inputs)),
+                weights: weights_of(filter, tap),
+                stride: filter_len,
+                bias: tail(bias, filter),
+                activation: p.activation,
+                channels: group_outputs,
+                steps: Steps {
+                    count: whole.len(),
+                    input: p.window.stride[1].wrapping_mul(in_channels),
+                    output: out_channels,
+                },
+            };
+            arch::multiply_pixels(&pixels, middle.get_mut(filter..).unwrap_or(&mut []));
+        }
     });
 }

@@ -5,12 +5,13 @@
 
 use core::ops::Range;
 
+use super::products::Pixels;
 use super::sum::{Weight, add_scaled};
 use super::{add_bias, at};
 use crate::arch;
 use crate::lines::{for_each_line, tail};
-use crate::portable::Window;
-use crate::window::{Axis, div_rem, pixel_start};
+use crate::portable::{Steps, Window};
+use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::Window2d;
 
 /// Parameters of [`depthwise_conv2d`].
@@ -46,24 +47,51 @@ pub fn depthwise_conv2d<W: Weight>(
     let line_step = [dilation[0].wrapping_mul(in_width), kernel_width.wrapping_mul(out_channels)];
     let run_step = [dilation[1], out_channels];
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
+    let window_of = |y: &Taps, x: &Taps| Window { lines: y.len(), runs: x.len(), line: line_step, run: run_step };
+    let weights_of = |y: &Taps, x: &Taps| tail(weights, (y.taps.start * kernel_width + x.taps.start) * out_channels);
+    let whole = if arch::WHOLE_LINES && multiplier == 1 { horizontal.whole_windows(out_width) } else { 0..0 };
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
-        for_each_line(0..out_width, out_channels, line, |x, pixel| {
-            let x = horizontal.clip(x);
-            let first = pixel_start(p.input, [image, y.input, x.input]);
-            let window = Window { lines: y.len(), runs: x.len(), line: line_step, run: run_step };
-            let input = tail(input, first);
-            let tap = (y.taps.start * kernel_width + x.taps.start) * out_channels;
-            let weights = tail(weights, tap);
-            if multiplier == 1 {
-                arch::depthwise_f32(&window, input, weights, pixel);
-            } else {
-                several_filters(&window, [in_channels, multiplier], input, weights, pixel);
-            }
-            add_bias(pixel, bias, p.activation);
-        });
+        let input_of = |x: &Taps| tail(input, pixel_start(p.input, [image, y.input, x.input]));
+        let apart = |columns: Range<usize>, pixels: &mut [f32]| {
+            for_each_line(columns, out_channels, pixels, |x, pixel| {
+                let x = horizontal.clip(x);
+                let (window, input, weights) = (window_of(&y, &x), input_of(&x), weights_of(&y, &x));
+                if multiplier == 1 {
+                    arch::depthwise_f32(&window, input, weights, pixel);
+                } else {
+                    several_filters(&window, [in_channels, multiplier], input, weights, pixel);
+                }
+                add_bias(pixel, bias, p.activation);
+            });
+        };
+        if whole.is_empty() {
+            return apart(0..out_width, line);
+        }
+        // Only at both ends windows reach beyond the input.
+        let Some((left, rest)) = line.split_at_mut_checked(whole.start * out_channels) else { return };
+        let Some((middle, right)) = rest.split_at_mut_checked(whole.len() * out_channels) else { return };
+        apart(0..whole.start, left);
+        apart(whole.end..out_width, right);
+        let x = horizontal.clip(whole.start);
+        let pixels = Pixels {
+            window: window_of(&y, &x),
+            len: out_channels,
+            input: input_of(&x),
+            weights: weights_of(&y, &x),
+            stride: 0,
+            bias,
+            activation: p.activation,
+            channels: out_channels,
+            steps: Steps {
+                count: whole.len(),
+                input: p.window.stride[1].wrapping_mul(in_channels),
+                output: out_channels,
+            },
+        };
+        arch::depthwise_pixels(&pixels, middle);
     });
 }
 

@@ -43,7 +43,7 @@ mod mean;
 mod norm;
 mod pool2d;
 mod prelu;
-#[cfg_attr(arm_vfp, allow(dead_code))] // always built, so that no target can break it
+#[cfg_attr(any(arm_neon, arm_vfp), allow(dead_code))] // always built, so that no target can break it
 pub(crate) mod products;
 mod resize_bilinear;
 mod rope;

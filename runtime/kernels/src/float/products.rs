@@ -5,7 +5,7 @@
 use super::sum::{Sum, Weight, add_products};
 use super::{at, clamp};
 use crate::lines::{run, tail};
-use crate::portable::Window;
+use crate::portable::{Steps, Window};
 
 /// Rows that are multiplied together, so that each input is loaded once for all of them. Their sums need twice as many
 /// registers of four lanes, which cores without vectors do not have.
@@ -45,6 +45,77 @@ pub(crate) fn rows_fit(window: &Window, len: usize, [input, weights]: [usize; 2]
     // A saturated product exceeds the length of any slice.
     let last = if window.is_empty() { 0 } else { stride.saturating_mul(count.saturating_sub(1)) };
     weights.checked_sub(last).is_some_and(|weights| window.fits(len, [input, weights]))
+}
+
+/// Adjacent pixels of a layer whose windows have the same taps.
+#[derive(Clone, Copy)]
+pub(crate) struct Pixels<'a, W> {
+    /// The taps of the first pixel.
+    pub(crate) window: Window,
+    /// The number of elements of a tap that a sum runs over.
+    pub(crate) len: usize,
+    pub(crate) input: &'a [f32],
+    pub(crate) weights: &'a [W],
+    /// From a row of the weights to the next.
+    pub(crate) stride: usize,
+    /// 0 where there are none.
+    pub(crate) bias: &'a [f32],
+    /// Minimum and maximum of the outputs.
+    pub(crate) activation: [f32; 2],
+    /// The number of outputs of a pixel.
+    pub(crate) channels: usize,
+    pub(crate) steps: Steps,
+}
+
+impl<W: Weight> Pixels<'_, W> {
+    /// The length of the input that is left for the window of the first pixel if all others shall lie within it, too;
+    /// `None` if there is none, or if the pixels do not lie within `outputs` elements.
+    #[inline]
+    pub(crate) fn room(&self, outputs: usize) -> Option<usize> {
+        // A saturated product exceeds the length of any slice.
+        let last = self.steps.count.saturating_sub(1);
+        let reach = if self.window.is_empty() { 0 } else { self.steps.input.saturating_mul(last) };
+        let end = self.steps.output.saturating_mul(last).saturating_add(self.channels);
+        self.input.len().checked_sub(reach).filter(|_| end <= outputs)
+    }
+
+    /// Calls `f` for each pixel, with the input from the first tap on, and the pixel's outputs; then adds the biases.
+    #[inline]
+    fn for_each(&self, outputs: &mut [f32], mut f: impl FnMut(&[f32], &mut [f32])) {
+        let (mut input, mut outputs) = (self.input, outputs);
+        for _ in 0..self.steps.count {
+            let Some(pixel) = outputs.get_mut(..self.channels) else { return };
+            f(input, pixel);
+            add_bias(pixel, self.bias, self.activation);
+            input = tail(input, self.steps.input);
+            outputs = outputs.get_mut(self.steps.output..).unwrap_or(&mut []);
+        }
+    }
+}
+
+/// Whether layers compute whole lines of pixels by [`multiply_pixels`] and [`depthwise_pixels`], which takes less time
+/// only where vectors do.
+#[cfg_attr(x86_64_vectors, allow(dead_code))] // theirs is true
+pub(crate) const WHOLE_LINES: bool = false;
+
+/// For each pixel the sums of [`multiply_f32`], with their biases, clamped. If a pixel or a tap does not lie within the
+/// slices, nothing is written.
+pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+    let Pixels { window, len, weights, stride, channels, .. } = *pixels;
+    let fits = |room| rows_fit(&window, len, [room, weights.len()], stride, channels);
+    if pixels.room(outputs.len()).is_some_and(fits) {
+        pixels.for_each(outputs, |input, pixel| multiply_f32(&window, len, input, weights, stride, pixel));
+    }
+}
+
+/// For each pixel the sums of [`depthwise_f32`], with their biases, clamped. If a pixel or a tap does not lie within the
+/// slices, nothing is written.
+pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+    let Pixels { window, weights, channels, .. } = *pixels;
+    let fits = |room| window.fits(channels, [room, weights.len()]);
+    if pixels.room(outputs.len()).is_some_and(fits) {
+        pixels.for_each(outputs, |input, pixel| depthwise_f32(&window, input, weights, pixel));
+    }
 }
 
 /// The totals of `N` rows.

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 pub(crate) enum Vectors {
     /// None: the portable loops.
     Portable,
-    /// AVX2.
+    /// AVX2 and F16C.
     Avx2,
     /// AVX2 and AVX-VNNI: products of bytes.
     AvxVnni,
@@ -48,8 +48,8 @@ fn detect() -> Vectors {
         return Vectors::Portable;
     }
     let (features, extended) = (__cpuid(1), __cpuid_count(7, 0));
-    // OSXSAVE: the operating system has enabled XGETBV; AVX.
-    if !has(features.ecx, &[27, 28]) || !has(extended.ebx, &[5]) {
+    // OSXSAVE: the operating system has enabled XGETBV; AVX; F16C. AVX2.
+    if !has(features.ecx, &[27, 28, 29]) || !has(extended.ebx, &[5]) {
         return Vectors::Portable;
     }
     // SAFETY: OSXSAVE is set.

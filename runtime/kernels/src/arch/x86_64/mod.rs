@@ -1,9 +1,11 @@
-//! x86-64 with AVX2, and with its byte products (AVX-VNNI, or VNNI of AVX-512), found at run time; the portable loops
+//! x86-64 with AVX2 and F16C, and with its byte products (AVX-VNNI, or VNNI of AVX-512), found at run time; the portable loops
 //! on processors without AVX2.
 
+pub(super) mod blocks;
 mod depthwise;
 mod detect;
 mod dot;
+pub(super) mod float;
 mod multiply;
 mod requantize;
 

@@ -1,0 +1,219 @@
+//! Eight lanes of f32 in a register of AVX; halves are converted by F16C.
+//!
+//! Product and sum are two instructions: `VFMADD` would round once, and other targets do not have it.
+
+use super::detect::{Vectors, vectors};
+use crate::arch::lanes::{self, Element, some_halves};
+use crate::float::Weight;
+use crate::float::products::{self, Pixels, rows_fit};
+use crate::portable::Window;
+use core::arch::x86_64::{
+    __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm_loadu_si128, _mm_set_epi64x, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps,
+    _mm256_cvtph_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_mul_ps, _mm256_permute2f128_ps,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+};
+use half::f16;
+
+/// The eight lanes of a sum.
+#[derive(Clone, Copy)]
+pub struct Lanes(__m256);
+
+impl Lanes {
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn zero() -> Self {
+        Self(_mm256_setzero_ps())
+    }
+
+    /// Adds the products of the lanes of `x` and `w`.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn add_product(self, x: Self, w: Self) -> Self {
+        Self(_mm256_add_ps(self.0, _mm256_mul_ps(x.0, w.0)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn of(elements: &[f32; 8]) -> Self {
+        // SAFETY: there are eight.
+        Self(unsafe { _mm256_loadu_ps(elements.as_ptr()) })
+    }
+
+    /// [`add_bias`](crate::float::products::add_bias) of each lane.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn add_and_clamp(self, bias: Self, activation: [f32; 2]) -> Self {
+        let [min, max] = activation;
+        let (min, max, x) = (_mm256_set1_ps(min), _mm256_set1_ps(max), _mm256_add_ps(self.0, bias.0));
+        let (below, above) = (_mm256_cmp_ps::<_CMP_LT_OQ>(x, min), _mm256_cmp_ps::<_CMP_GT_OQ>(x, max));
+        Self(_mm256_blendv_ps(_mm256_blendv_ps(x, max, above), min, below))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn elements(self) -> [f32; 8] {
+        let mut elements = [0.0; 8];
+        // SAFETY: there is room for eight.
+        unsafe { _mm256_storeu_ps(elements.as_mut_ptr(), self.0) };
+        elements
+    }
+
+    /// The total of each sum, in its lane: `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))`.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn totals(sums: [Self; 8]) -> Self {
+        // Not by `map`: what a function without these instructions calls is not inlined there.
+        let [Self(a), Self(b), Self(c), Self(d), Self(e), Self(f), Self(g), Self(h)] = sums;
+        // The halves of two sums, added: (0 + 4), (1 + 5), (2 + 6), (3 + 7) of each.
+        let halves = |x, y| {
+            let (low, high) = (_mm256_permute2f128_ps::<0x20>(x, y), _mm256_permute2f128_ps::<0x31>(x, y));
+            _mm256_add_ps(low, high)
+        };
+        // Of two of these: the first and third, and the second and fourth, added.
+        let pairs = |x, y| {
+            let (first, last) = (_mm256_shuffle_ps::<0b01_00_01_00>(x, y), _mm256_shuffle_ps::<0b11_10_11_10>(x, y));
+            _mm256_add_ps(first, last)
+        };
+        let (x, y) = (pairs(halves(a, e), halves(b, f)), pairs(halves(c, g), halves(d, h)));
+        let (even, odd) = (_mm256_shuffle_ps::<0b10_00_10_00>(x, y), _mm256_shuffle_ps::<0b11_01_11_01>(x, y));
+        Self(_mm256_add_ps(even, odd))
+    }
+}
+
+impl Element for f32 {
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load(from: *const Self) -> Lanes {
+        // SAFETY: guaranteed by the caller.
+        Lanes(unsafe { _mm256_loadu_ps(from) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load_some(from: *const Self, count: usize) -> Lanes {
+        /// Eight lanes from the one at `8 - count` on: those that are loaded have their sign bits set.
+        static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: guaranteed by the caller; a masked load does not read the other lanes, and `count` is at most 8.
+        unsafe {
+            let mask = _mm256_loadu_si256(MASKS.as_ptr().wrapping_add(8 - count).cast());
+            Lanes(_mm256_maskload_ps(from, mask))
+        }
+    }
+}
+
+impl Element for f16 {
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load(from: *const Self) -> Lanes {
+        // SAFETY: guaranteed by the caller.
+        Lanes(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load_some(from: *const Self, count: usize) -> Lanes {
+        // SAFETY: guaranteed by the caller.
+        let [low, high] = unsafe { some_halves(from, count) };
+        Lanes(_mm256_cvtph_ps(_mm_set_epi64x(high.cast_signed(), low.cast_signed())))
+    }
+}
+
+/// [`products::multiply_f32`].
+#[inline(never)]
+pub(crate) fn multiply_f32<W: Weight>(
+    window: &Window,
+    len: usize,
+    input: &[f32],
+    weights: &[W],
+    stride: usize,
+    outputs: &mut [f32],
+) {
+    if vectors() == Vectors::Portable {
+        return products::multiply_f32(window, len, input, weights, stride, outputs);
+    }
+    if rows_fit(window, len, [input.len(), weights.len()], stride, outputs.len()) {
+        // SAFETY: the processor has AVX2 and F16C, and the operands fit.
+        unsafe { multiply(window, len, input.as_ptr(), weights.as_ptr(), stride, outputs) }
+    }
+}
+
+/// # Safety
+/// As for [`lanes::multiply`].
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn multiply<W: Element>(
+    window: &Window,
+    len: usize,
+    input: *const f32,
+    weights: *const W,
+    stride: usize,
+    outputs: &mut [f32],
+) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { lanes::multiply(window, len, input, weights, stride, outputs) }
+}
+
+/// [`products::depthwise_f32`].
+#[inline(never)]
+pub(crate) fn depthwise_f32<W: Weight>(window: &Window, input: &[f32], weights: &[W], outputs: &mut [f32]) {
+    if vectors() == Vectors::Portable {
+        return products::depthwise_f32(window, input, weights, outputs);
+    }
+    if window.fits(outputs.len(), [input.len(), weights.len()]) {
+        // SAFETY: the processor has AVX2 and F16C, and the operands fit.
+        unsafe { depthwise(window, input.as_ptr(), weights.as_ptr(), outputs) }
+    }
+}
+
+/// # Safety
+/// As for [`lanes::depthwise`].
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn depthwise<W: Element>(window: &Window, input: *const f32, weights: *const W, outputs: &mut [f32]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { lanes::depthwise(window, input, weights, outputs) }
+}
+
+/// Layers compute whole lines of pixels.
+pub(crate) const WHOLE_LINES: bool = true;
+
+/// [`products::multiply_pixels`].
+#[inline(never)]
+pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+    if vectors() == Vectors::Portable {
+        return products::multiply_pixels(pixels, outputs);
+    }
+    let fits =
+        |room| rows_fit(&pixels.window, pixels.len, [room, pixels.weights.len()], pixels.stride, pixels.channels);
+    if pixels.room(outputs.len()).is_some_and(fits) {
+        // SAFETY: the processor has AVX2 and F16C, and the operands fit.
+        unsafe { multiply_pixels_avx2(pixels, outputs) }
+    }
+}
+
+/// # Safety
+/// As for [`lanes::multiply_pixels`].
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn multiply_pixels_avx2<W: Element>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { lanes::multiply_pixels(pixels, outputs) }
+}
+
+/// [`products::depthwise_pixels`].
+#[inline(never)]
+pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+    if vectors() == Vectors::Portable {
+        return products::depthwise_pixels(pixels, outputs);
+    }
+    let fits = |room| pixels.window.fits(pixels.channels, [room, pixels.weights.len()]);
+    if pixels.room(outputs.len()).is_some_and(fits) {
+        // SAFETY: the processor has AVX2 and F16C, and the operands fit.
+        unsafe { depthwise_pixels_avx2(pixels, outputs) }
+    }
+}
+
+/// # Safety
+/// As for [`lanes::depthwise_pixels`].
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn depthwise_pixels_avx2<W: Element>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { lanes::depthwise_pixels(pixels, outputs) }
+}

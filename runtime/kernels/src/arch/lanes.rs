@@ -344,19 +344,21 @@ pub(super) unsafe fn depthwise_pixels<W: Element>(pixels: &Pixels<'_, W>, output
     while channel < channels {
         let weights = weights.as_ptr().wrapping_add(channel);
         let at = |input: *const f32| input.wrapping_add(channel);
-        // SAFETY: guaranteed by the caller: so many channels are left.
         let count = match channels - channel {
             32.. => {
+                // SAFETY: guaranteed by the caller: so many channels are left.
                 let sums = |input| unsafe { whole_channels::<W, 4>(&window, at(input), weights) };
                 for_each_pixel(pixels, channel, 32, outputs, sums);
                 32
             }
             8.. => {
+                // SAFETY: as above.
                 let sums = |input| unsafe { whole_channels::<W, 1>(&window, at(input), weights) };
                 for_each_pixel(pixels, channel, 8, outputs, sums);
                 8
             }
             left => {
+                // SAFETY: as above.
                 let sums = |input| [unsafe { some_channels(&window, at(input), weights, left) }];
                 for_each_pixel(pixels, channel, left, outputs, sums);
                 left

@@ -36,6 +36,14 @@ pub(crate) fn run<T>(slice: &[T], from: usize, len: usize) -> &[T] {
     tail(slice, from).get(..len).unwrap_or(&[])
 }
 
+/// The elements of a line before, in and after a range of its pixels, of `channels` elements each; `None` if it is shorter.
+#[inline]
+pub(crate) fn split_line<'a, T>(line: &'a mut [T], pixels: &Range<usize>, channels: usize) -> Option<[&'a mut [T]; 3]> {
+    let (before, rest) = line.split_at_mut_checked(pixels.start.wrapping_mul(channels))?;
+    let (inside, after) = rest.split_at_mut_checked(pixels.len().wrapping_mul(channels))?;
+    Some([before, inside, after])
+}
+
 /// Copies as many elements as both slices have: a loop that compiles to `memcpy`.
 #[inline]
 pub(crate) fn copy<T: Copy>(output: &mut [T], input: &[T]) {

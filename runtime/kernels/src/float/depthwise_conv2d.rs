@@ -9,7 +9,7 @@ use super::products::Pixels;
 use super::sum::{Weight, add_scaled};
 use super::{add_bias, at};
 use crate::arch;
-use crate::lines::{for_each_line, tail};
+use crate::lines::{for_each_line, split_line, tail};
 use crate::portable::{Steps, Window};
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::Window2d;
@@ -71,8 +71,7 @@ pub fn depthwise_conv2d<W: Weight>(
             return apart(0..out_width, line);
         }
         // Only at both ends windows reach beyond the input.
-        let Some((left, rest)) = line.split_at_mut_checked(whole.start * out_channels) else { return };
-        let Some((middle, right)) = rest.split_at_mut_checked(whole.len() * out_channels) else { return };
+        let Some([left, middle, right]) = split_line(line, &whole, out_channels) else { return };
         apart(0..whole.start, left);
         apart(whole.end..out_width, right);
         let x = horizontal.clip(whole.start);

@@ -101,6 +101,7 @@ const STEPS: &[Step] = &[
         runners::runners(context)
     })
     .after(CHIPS),
+    Step::new(Lane::Host, Extent::Usual, "C interface", |context, _| ffi::check::check(context)),
     Step::new(Lane::Host, Extent::Full, "Candle's engine on Armv8, without and with dot products", |context, _| {
         candle_on_arm(context)
     }),
@@ -118,7 +119,6 @@ const STEPS: &[Step] = &[
         costs(context)
     }),
     Step::new(Lane::Boards, Extent::Usual, "no layer takes more instructions than recorded", instructions),
-    Step::new(Lane::Boards, Extent::Usual, "C interface", |context, _| ffi::check::check(context)),
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
     Step::new(Lane::Boards, Extent::Usual, "a robot balances on the boards as on this machine", balance_on_boards),

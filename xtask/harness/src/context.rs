@@ -71,8 +71,17 @@ impl Context {
 
     /// Where cargo puts the program of this name with the options [`Self::optimized`].
     pub fn program(&self, name: &str) -> PathBuf {
+        self.built(if self.as_tested() { "debug" } else { "release" }, name)
+    }
+
+    /// Where cargo puts the optimized program of this name.
+    pub fn release_program(&self, name: &str) -> PathBuf {
+        self.built("release", name)
+    }
+
+    /// Where cargo puts the program of this name in the folder of a profile.
+    fn built(&self, folder: &str, name: &str) -> PathBuf {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
-        let folder = if self.as_tested() { "debug" } else { "release" };
         target.join(folder).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
     }
 

@@ -135,9 +135,13 @@ struct Files {
 /// Something is missing and cannot be had, or the texts or scores differ.
 pub fn llm(context: &Context, args: &LlmArgs) -> Result<()> {
     let gguf = fetch::gguf(context, MODEL)?;
-    let release = context.root.join("target/release");
     let model = context.cache().join("models").join(format!("{MODEL}.safetensors"));
-    let files = Files { gguf, model, tealight: release.join("tealight"), candle: release.join("candle-llama") };
+    let files = Files {
+        gguf,
+        model,
+        tealight: context.release_program("tealight"),
+        candle: context.release_program("candle-llama"),
+    };
     build(context)?;
     let arena_bytes = compile(&files)?;
 

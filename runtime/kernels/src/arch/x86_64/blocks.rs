@@ -7,13 +7,13 @@
 use super::detect::{Vectors, vectors};
 use crate::block::{Block, BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0, BlockQ8_1, multiply_rows};
 use core::arch::x86_64::{
-    __m256, __m256i, _mm_loadu_si128, _mm_set1_epi16, _mm_srli_epi16, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_and_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps,
-    _mm256_cvtph_ps, _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_packus_epi32, _mm256_permute2x128_si256,
-    _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_set1_epi64x, _mm256_setr_epi32, _mm256_setr_epi64x, _mm256_setzero_ps, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32,
+    __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi16, _mm_srli_epi16, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cvtepi8_epi16,
+    _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_packus_epi32,
+    _mm256_permute2x128_si256, _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi32, _mm256_setr_epi64x, _mm256_setzero_ps,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32,
 };
 
 /// A type of weights with blocks of 32 elements. A block starts with its factor in half precision, after which offset or
@@ -179,6 +179,8 @@ unsafe fn eight_rows<B: Elements>(rows: [*const B; 8], activations: *const B::Ac
             let (mut blocks, mut sums_of_eight) = (rows, [_mm256_setzero_si256(); 8]);
             for (block, sum) in blocks.iter_mut().zip(&mut sums_of_eight) {
                 *block = block.wrapping_add(i);
+                // The row of the next eight in its place. The address may be behind the last row.
+                _mm_prefetch::<_MM_HINT_T0>(block.wrapping_add(8 * count).cast());
                 let w = B::load(*block);
                 *sum = if B::WHOLE_BYTES {
                     let w = widened(w);

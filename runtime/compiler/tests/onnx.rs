@@ -306,6 +306,21 @@ fn a_given_shape_fixes_the_dynamic_dimensions_of_all_inputs_with_their_names() {
 }
 
 #[test]
+fn dimensions_without_a_name_may_have_different_lengths() {
+    let unknown = |name: &[u8]| {
+        let dims: Vec<u8> = [name, name].iter().flat_map(|name| field(1, &field(2, name))).collect();
+        let input = [field(1, b"x"), field(2, &field(1, &[number(1, FLOAT), field(2, &dims)].concat()))].concat();
+        let graph = [node("Relu", &["x"], "y", &[]), field(11, &input), field(12, &field(1, b"y"))].concat();
+        [number(1, 8), field(2, b"test"), field(7, &graph), field(8, &number(2, 13))].concat()
+    };
+    let options = Options { input_shapes: vec![("x".into(), vec![2, 3])], ..Options::default() };
+    let compiled = compile_onnx(&unknown(b"?"), &options).unwrap();
+    assert_eq!(interface(&compiled)[0], [vec![2, 3]]);
+    let error = compile_onnx(&unknown(b"n"), &options).unwrap_err().to_string();
+    assert!(error.contains("its dimension `n` would be 3, and that of another 2"), "{error}");
+}
+
+#[test]
 fn a_given_value_makes_an_input_a_constant() {
     // `y` is `x` in the shape that the input `s` holds.
     let reshape = |dims: &[u8]| {
@@ -446,6 +461,29 @@ fn a_choice_takes_the_very_elements() {
     let fill = constant("b", FLOAT, &[], &bytes_of(&[-high]));
     let model = network(13, &[("a", FLOAT, &[4])], &[node("Where", &["c", "a", "b"], "y", &[])], &[mask, fill]);
     assert_eq!(answer(&model, &[&bytes_of(&a)]), bytes_of(&[1.0, -high, -high, f32::MAX]));
+}
+
+#[test]
+fn a_clip_takes_bounds_that_are_computed() {
+    let inputs: &[(&str, u8, &[u8])] = &[("x", FLOAT, &[1, 4]), ("low", FLOAT, &[]), ("high", FLOAT, &[1])];
+    let [none, two] = [f32::MAX, 2.0].map(|number| constant("high", FLOAT, &[], &bytes_of(&[number])));
+    let x = bytes_of(&[-3.0, 0.5, 1.5, 9.0]);
+    let [low, high] = [[1.0], [2.5]].map(|list| bytes_of(&list));
+    let clip = |inputs: &[(&str, u8, &[u8])], names: &[&str], constants: &[Vec<u8>]| {
+        network(13, inputs, &[node("Clip", names, "y", &[])], constants)
+    };
+    let both = clip(inputs, &["x", "low", "high"], &[]);
+    assert_eq!(answer(&both, &[&x, &low, &high]), bytes_of(&[1.0, 1.0, 1.5, 2.5]));
+    let below = clip(&inputs[..2], &["x", "low"], &[]);
+    assert_eq!(answer(&below, &[&x, &low]), bytes_of(&[1.0, 1.0, 1.5, 9.0]));
+    let above = clip(&[inputs[0], inputs[2]], &["x", "", "high"], &[]);
+    assert_eq!(answer(&above, &[&x, &high]), bytes_of(&[-3.0, 0.5, 1.5, 2.5]));
+    let mixed = clip(&inputs[..2], &["x", "low", "high"], &[two]);
+    assert_eq!(answer(&mixed, &[&x, &low]), bytes_of(&[1.0, 1.0, 1.5, 2.0]));
+    let unbounded = clip(&inputs[..2], &["x", "low", "high"], &[none]);
+    assert_eq!(answer(&unbounded, &[&x, &low]), bytes_of(&[1.0, 1.0, 1.5, 9.0]));
+    let wide = clip(&[("x", FLOAT, &[1, 4]), ("low", FLOAT, &[2])], &["x", "low"], &[]);
+    assert!(error(&wide).contains("its min is not one number"), "{}", error(&wide));
 }
 
 #[test]

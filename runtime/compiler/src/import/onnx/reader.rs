@@ -197,7 +197,8 @@ impl Import<'_> {
         let names: Vec<&str> = inputs.iter().map(|input| text(input.name.as_ref())).collect();
         self.given.check_inputs(&names)?;
         let (mut shapes, mut lengths) = (Vec::new(), HashMap::new());
-        let symbol = |dim: &Dimension| dim.dim_param.clone().filter(|name| !name.is_empty());
+        // Exporters write `?` for each dimension that they do not know, which makes them no more equal than no name does.
+        let symbol = |dim: &Dimension| dim.dim_param.clone().filter(|name| name.contains(char::is_alphanumeric));
         for (input, name) in inputs.iter().zip(&names) {
             let stated = self.dimensions(input);
             let fixed: Option<Vec<_>> = stated.as_ref().ok().map(|dims| dims.iter().map(fixed).collect());

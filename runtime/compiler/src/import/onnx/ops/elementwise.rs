@@ -224,6 +224,9 @@ pub(super) fn composed(n: &mut Network<'_>, node: &Node) -> Outputs {
 
 pub(super) fn clip(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
+    if node.opset >= 11 && node.inputs.iter().skip(1).flatten().any(|bound| matches!(bound, Value::Stored(_))) {
+        return clip_to_computed(n, node, value);
+    }
     let bound = |n: &Network<'_>, k: usize, attribute: &str, default: f32| -> Result<f32> {
         if node.opset < 11 {
             return Ok(node.float(attribute, default));
@@ -246,6 +249,23 @@ pub(super) fn clip(n: &mut Network<'_>, node: &Node) -> Outputs {
         [min, max] if min <= max => n.function(value, F::Clamp([min, max]))?,
         _ => return Err(n.invalid("a bound is not a number")),
     }])
+}
+
+/// A clip to bounds of which one is computed, as decibels are that end so many below the largest.
+fn clip_to_computed(n: &mut Network<'_>, node: &Node, value: &Value) -> Outputs {
+    let mut result = value.clone();
+    for (k, (op, attribute, none)) in
+        [(Op::Maximum, "min", f32::MIN), (Op::Minimum, "max", f32::MAX)].into_iter().enumerate()
+    {
+        let Some(Some(bound)) = node.inputs.get(k + 1) else { continue };
+        if constant::count(&n.shape(bound)) != Some(1) {
+            return Err(n.invalid(format!("its {attribute} is not one number")));
+        }
+        if number(bound) != Some(none) {
+            result = n.pairwise(op, [&result, bound], [node.name(0), node.name(k + 1)])?;
+        }
+    }
+    Ok(vec![result])
 }
 
 pub(super) fn prelu(n: &mut Network<'_>, node: &Node) -> Outputs {

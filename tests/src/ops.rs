@@ -63,6 +63,26 @@ pub fn float_networks() -> BTreeMap<String, Case> {
     networks
 }
 
+/// The files of the ONNX networks in `tests/golden/onnx.safetensors` and `onnx_quantized.safetensors`, by name; see
+/// `tests/oracle/make_onnx.py` and `make_onnx_quantized.py`.
+///
+/// # Panics
+/// If a file is missing or not as the oracle writes it.
+pub fn onnx_networks() -> BTreeMap<String, Vec<u8>> {
+    let mut networks = BTreeMap::new();
+    for name in ["onnx", "onnx_quantized"] {
+        let path = root().join(format!("tests/golden/{name}.safetensors"));
+        let file = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let tensors = SafeTensors::deserialize(&file).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for (key, tensor) in tensors.tensors() {
+            if let Some(case) = key.strip_suffix("/model") {
+                networks.insert(format!("{name}.{case}"), tensor.data().to_vec());
+            }
+        }
+    }
+    networks
+}
+
 /// Runs every golden case and compares: integers by their bytes, floats within the tolerance of their operator. `run`
 /// returns the outputs of each of the case's steps.
 ///

@@ -41,6 +41,8 @@ enum Seeds {
     Folder(&'static str),
     /// The small networks of the operators' goldens.
     Goldens,
+    /// The small ONNX networks of the goldens.
+    Onnx,
 }
 
 const TARGETS: &[Target] = &[
@@ -51,6 +53,7 @@ const TARGETS: &[Target] = &[
     Target { name: "compile", longest: 1024, seeds: Seeds::None, dictionary: None },
     Target { name: "tflite", longest: 1024, seeds: Seeds::None, dictionary: None },
     Target { name: "tflite_bytes", longest: 4096, seeds: Seeds::Goldens, dictionary: Some("tflite") },
+    Target { name: "onnx_bytes", longest: 8192, seeds: Seeds::Onnx, dictionary: Some("onnx") },
     Target { name: "gguf", longest: 1024, seeds: Seeds::None, dictionary: None },
     Target { name: "gguf_bytes", longest: 8192, seeds: Seeds::Folder("seeds_gguf"), dictionary: Some("gguf") },
     Target { name: "npy", longest: 512, seeds: Seeds::Folder("seeds_npy"), dictionary: Some("npy") },
@@ -235,20 +238,30 @@ fn build(context: &Context, targets: &[&Target], quick: bool) -> Result<PathBuf>
     Ok(built.join(host).join(folder))
 }
 
-/// Writes the networks of the goldens as files, if a target starts from them, and returns their folder.
+/// Writes the networks of the goldens as files, those that a target starts from, and returns the folder of their folders.
 fn write_goldens(context: &Context, targets: &[&Target]) -> Result<PathBuf> {
-    let folder = context.cache().join("fuzz-goldens");
-    if targets.iter().any(|target| matches!(target.seeds, Seeds::Goldens)) {
-        context.shell.remove_path(&folder)?;
+    let root = context.cache().join("fuzz-goldens");
+    let wanted = |seeds: fn(&Seeds) -> bool| targets.iter().any(|target| seeds(&target.seeds));
+    let write = |folder: &str, networks: BTreeMap<String, Vec<u8>>| -> Result<()> {
+        let folder = root.join(folder);
         context.shell.create_dir(&folder)?;
-        for file in ops::files() {
-            for (name, case) in ops::cases(&file) {
-                context.shell.write_file(folder.join(name), &case.model)?;
-            }
-        }
+        networks.iter().try_for_each(|(name, file)| Ok(context.shell.write_file(folder.join(name), file)?))
+    };
+    context.shell.remove_path(&root)?;
+    if wanted(|seeds| matches!(seeds, Seeds::Goldens)) {
+        let files = ops::files();
+        let cases = files.iter().flat_map(|file| ops::cases(file));
+        write(OPERATORS, cases.map(|(name, case)| (name, case.model)).collect())?;
     }
-    Ok(folder)
+    if wanted(|seeds| matches!(seeds, Seeds::Onnx)) {
+        write(ONNX, ops::onnx_networks())?;
+    }
+    Ok(root)
 }
+
+/// Folders of the goldens' networks.
+const OPERATORS: &str = "operators";
+const ONNX: &str = "onnx";
 
 /// Runs one target of the folder `folder`.
 fn run(folder: &Path, target: &'static Target, program: &Path, goldens: &Path, length: Length) -> Result<Outcome> {
@@ -261,7 +274,8 @@ fn run(folder: &Path, target: &'static Target, program: &Path, goldens: &Path, l
     match target.seeds {
         Seeds::None => {}
         Seeds::Folder(seeds) => drop(command.arg(folder.join(seeds))),
-        Seeds::Goldens => drop(command.arg(goldens)),
+        Seeds::Goldens => drop(command.arg(goldens.join(OPERATORS))),
+        Seeds::Onnx => drop(command.arg(goldens.join(ONNX))),
     }
     if let Some(dictionary) = target.dictionary {
         command.arg(format!("-dict={}", folder.join(format!("dictionaries/{dictionary}.dict")).display()));
@@ -442,6 +456,7 @@ mod tests {
                 assert!(std::fs::read_dir(folder.join(seeds)).unwrap().next().is_some(), "{seeds}");
             }
         }
+        assert!(ops::onnx_networks().len() > 50, "the seeds of ONNX files");
         let programs = std::fs::read_dir(folder.join("fuzz_targets")).unwrap().count();
         assert_eq!(programs, TARGETS.len(), "a target without a row would not be run");
     }

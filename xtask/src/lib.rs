@@ -7,6 +7,7 @@
 mod cpu_time;
 mod examples;
 mod lanes;
+pub mod networks;
 pub mod new_board;
 pub mod onnx_tests;
 mod publish;
@@ -19,6 +20,6 @@ pub mod train;
 pub use tealight_harness::{Context, Usage};
 use tealight_harness::{
     balance, board, budget, check_no_panic, chip, chip_check, conformance, context, cost, emulator, error, eval,
-    faults, fetch, ffi, files, firmware, flash, flash_check, fuzz, install, layout, limit, linux, llm, model, parsing,
-    progress, repeat, report, run, side_by_side, subject, table,
+    faults, fetch, ffi, figures, files, firmware, flash, flash_check, fuzz, install, layout, limit, linux, llm, model,
+    parsing, progress, repeat, report, run, side_by_side, subject, table,
 };

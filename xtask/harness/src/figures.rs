@@ -152,8 +152,8 @@ fn place<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     Some((&text[..begin], &text[end..]))
 }
 
-/// A table: columns of text, then of numbers.
-fn table(text: &[&str], numbers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+/// A table of a page: columns of text, then of numbers.
+pub fn table(text: &[&str], numbers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let titles: Vec<String> = text.iter().chain(numbers).map(|title| (*title).into()).collect();
     let alignment = [vec!["---"; text.len()], vec!["--:"; numbers.len()]].concat().join("|");
     let rows: Vec<String> = rows.into_iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::subject::random_inputs;
 use crate::table::{Table, table};
 use crate::timed::{Start, Timed};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -123,22 +123,8 @@ struct Peer {
 impl Peer {
     /// Installs the packages into the cache if they are not there.
     fn fetch(context: &Context) -> Result<Self> {
-        let (list, script) = (context.root.join(PACKAGES), context.root.join(PEER));
-        let text = std::fs::read_to_string(&list).with_context(|| format!("cannot read {PACKAGES}"))?;
-        let version = text
-            .lines()
-            .find_map(|line| line.strip_prefix("ai-edge-litert==")?.split_whitespace().next())
-            .with_context(|| format!("{PACKAGES} names no version of ai-edge-litert"))?;
-        let packages = context.cache().join(format!("litert-{version}"));
-        if !packages.is_dir() {
-            let progress = Progress::start(format!("fetching LiteRT {version} from PyPI"));
-            fetch::pip_install(context, &list, &["--only-binary=:all:"], &packages).with_context(|| {
-                format!(
-                    "pip cannot install LiteRT; {PACKAGES} says for which systems and versions of Python it is listed"
-                )
-            })?;
-            progress.done("");
-        }
+        let packages = fetch::python_packages(context, PACKAGES, "LiteRT")?;
+        let script = context.root.join(PEER);
         Ok(Self { python: fetch::python_with_pip(context)?, packages, script })
     }
 

@@ -147,7 +147,7 @@ pub(crate) fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subje
 }
 
 /// Inputs for `inferences` in a row.
-pub(crate) fn random_inputs(model: &ModelFile, inferences: usize) -> Vec<u8> {
+pub fn random_inputs(model: &ModelFile, inferences: usize) -> Vec<u8> {
     let mut state = 1;
     let tensors = (0..inferences).flat_map(|_| &model.inputs);
     tensors.flat_map(|tensor| random(tensor.dtype, tensor.bytes, &mut state)).collect()

@@ -34,6 +34,7 @@ impl Tolerance {
             | "reduce_max_f32"
             | "reduce_min_f32"
             | "squared_difference_f32"
+            | "floor_div_f32"
             | "add_n_f32" => Self::Exact,
             "unary_f32" => Self::Elements,
             _ if file.ends_with("_f32") => Self::Tensor,

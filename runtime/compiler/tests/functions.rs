@@ -52,6 +52,21 @@ fn functions_of_one_int8_value_are_rounded_to_the_nearest_code() {
 }
 
 #[test]
+fn int8_values_become_whole_numbers_and_signs() {
+    type Case = (i32, &'static str, fn(f32) -> f32);
+    let sign = |x: f32| if x == 0.0 { 0.0 } else { x.signum() };
+    let cases: [Case; 4] =
+        [(8, "FLOOR", f32::floor), (104, "CEIL", f32::ceil), (116, "ROUND", f32::round_ties_even), (158, "SIGN", sign)];
+    for (operator, name, function) in cases {
+        for (code, found) in for_each_code(operator, 10, (0.0625, 3)).into_iter().enumerate() {
+            let code = (code as u8).cast_signed();
+            let expected = function(0.04 * (f32::from(code) - 10.0)) / 0.0625 + 3.0;
+            assert_eq!(f32::from(found), expected, "{name} of {code}");
+        }
+    }
+}
+
+#[test]
 fn a_negation_that_reverses_the_codes_is_exact() {
     let codes = for_each_code(59, 7, (0.04, -8));
     assert!(codes.into_iter().enumerate().all(|(code, found)| found == !(code as u8).cast_signed()));

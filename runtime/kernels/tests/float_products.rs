@@ -241,6 +241,37 @@ fn functions_of_one_element_are_near_their_definitions() {
     assert_eq!([scalar::softplus(-200.0), scalar::softplus(200.0)], [0.0, 200.0]);
 }
 
+#[test]
+fn whole_numbers_and_signs_are_those_of_the_standard_library_bit_for_bit() {
+    type Function = fn(f32) -> f32;
+    let sign: Function = |x| if x == 0.0 || x.is_nan() { x } else { x.signum() };
+    let cases: [(UnaryFunction, Function); 5] = [
+        (UnaryFunction::Floor, f32::floor),
+        (UnaryFunction::Ceil, f32::ceil),
+        (UnaryFunction::Round, f32::round_ties_even),
+        (UnaryFunction::Trunc, f32::trunc),
+        (UnaryFunction::Sign, sign),
+    ];
+    // Numbers of every exponent; those around halves and whole numbers; the smallest and the largest.
+    let step = if cfg!(miri) { 10_000_019 } else { 12_289 };
+    let mut input: Vec<f32> = (0..=u32::MAX).step_by(step).map(f32::from_bits).collect();
+    let near = (-20i16..=20).map(|halves| f32::from(halves) / 2.0);
+    let large = [4_194_303.5, 4_194_304.5, 8_388_607.5, 8_388_608.0, 8_388_609.0, 16_777_216.0, 2_147_483_648.0];
+    let ends = [0.0, f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, f32::INFINITY, f32::NAN];
+    for x in near.chain(large).chain(ends) {
+        input.extend([x, -x, x.next_down(), x.next_up(), -x.next_down(), -x.next_up()]);
+    }
+    for (f, function) in cases {
+        let mut output = vec![0.0; input.len()];
+        unary(f, &input, &mut output);
+        for (&x, found) in input.iter().zip(output) {
+            let expected = function(x);
+            let same = found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan());
+            assert!(same, "{} of {x:e} is {found:e}, not {expected:e}", f.name());
+        }
+    }
+}
+
 /// The error function by its series: `2/√π Σ (-1)^n x^(2n+1) / (n! (2n+1))`; 1 from 6 on.
 fn erf(x: f64) -> f64 {
     if x.abs() >= 6.0 {

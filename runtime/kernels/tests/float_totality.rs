@@ -93,7 +93,8 @@ proptest! {
             UnaryFunction::Clamp(p), UnaryFunction::LeakyRelu(p[0]), UnaryFunction::Elu(p[0]), UnaryFunction::HardSigmoid, UnaryFunction::HardSwish,
             UnaryFunction::Logistic, UnaryFunction::Tanh, UnaryFunction::Gelu, UnaryFunction::GeluTanh, UnaryFunction::Silu, UnaryFunction::Softplus, UnaryFunction::Erf,
             UnaryFunction::Exp, UnaryFunction::Log, UnaryFunction::Sqrt, UnaryFunction::Rsqrt, UnaryFunction::Sin, UnaryFunction::Cos, UnaryFunction::Abs, UnaryFunction::Neg,
-            UnaryFunction::Square, UnaryFunction::Reciprocal,
+            UnaryFunction::Square, UnaryFunction::Reciprocal, UnaryFunction::Floor, UnaryFunction::Ceil,
+            UnaryFunction::Round, UnaryFunction::Trunc, UnaryFunction::Sign,
         ];
         for f in functions {
             unary(f, &x, &mut [0.0; 50]);

@@ -91,6 +91,16 @@ functions! {
     Square = 20,
     /// `1 / x`.
     Reciprocal = 21,
+    /// The largest whole number that is at most `x`.
+    Floor = 22,
+    /// The smallest whole number that is at least `x`.
+    Ceil = 23,
+    /// The nearest whole number; of two that are equally near, the even one.
+    Round = 24,
+    /// The whole part of `x`, toward 0.
+    Trunc = 25,
+    /// -1 below 0, 1 above 0, and `x` itself where it is 0 or NaN.
+    Sign = 26,
 }
 
 impl UnaryFunction {

@@ -294,7 +294,7 @@ def softmax_f32():
 def unary_f32():
     """Values of both signs, around every bend, and so large that exponentials saturate."""
 
-    def case(name, positive=False, **options):
+    def case(name, positive=False, quarters=False, **options):
         def make(rng):
             model = Model()
             g = model.main
@@ -303,6 +303,8 @@ def unary_f32():
             g.op(name, [x], [y], **options)
             values = np.concatenate([np.linspace(-8, 8, 101), rng.uniform(-30, 30, 96), [0.0, 3.0, -3.0]])
             values = np.abs(values) + 0.01 if positive else values
+            # Whole numbers, and halves, which are equally near to two.
+            values = np.arange(-100, 100) / 4 if quarters else values
             return Case(model, words(operator=name, **options), inputs=[[values.astype(REAL)]])
 
         return make
@@ -313,6 +315,9 @@ def unary_f32():
         yield case("LEAKY_RELU", alpha=alpha)
     for name in ("LOG", "SQRT", "RSQRT"):
         yield case(name, positive=True)
+    for name in ("FLOOR", "CEIL", "ROUND"):
+        yield case(name)
+        yield case(name, quarters=True)
 
 
 @operator
@@ -357,6 +362,16 @@ def l2_normalization_f32():
 @operator
 def squared_difference_f32():
     yield from lesser_or_greater("SQUARED_DIFFERENCE")
+
+
+@operator
+def floor_div_f32():
+    yield from lesser_or_greater("FLOOR_DIV")
+
+
+@operator
+def floor_mod_f32():
+    yield from lesser_or_greater("FLOOR_MOD")
 
 
 @operator

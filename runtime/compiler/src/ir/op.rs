@@ -85,11 +85,12 @@ pub enum Op {
     },
     Dequantize,
     Div(Activation),
-    /// A function of each f32 element, without attributes: exp, sqrt and the like.
+    /// A function of each element, without attributes: exp, sqrt and the like.
     Unary(UnaryFunction),
     Elu,
     ExpandDims,
     Fill,
+    /// The quotient, rounded down.
     FloorDiv,
     FullyConnected(Activation),
     Gather {
@@ -127,6 +128,9 @@ pub enum Op {
     Relu,
     Relu6,
     ReluN1To1,
+    /// What is left of the first tensor after as many times the second as this function, Floor or Trunc, makes of their
+    /// quotient.
+    Remainder(UnaryFunction),
     Reshape {
         new_shape: Option<Vec<i32>>,
     },
@@ -242,6 +246,7 @@ impl Op {
             Self::Relu => "Relu",
             Self::Relu6 => "Relu6",
             Self::ReluN1To1 => "ReluN1To1",
+            Self::Remainder(_) => "Remainder",
             Self::Reshape { .. } => "Reshape",
             Self::ResizeBilinear { .. } => "ResizeBilinear",
             Self::ResizeNearest { .. } => "ResizeNearest",

@@ -21,6 +21,8 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
     for node in std::mem::take(&mut expansion.graph.nodes) {
         match node.op {
             NodeOp::Ir(Op::AddN) if expansion.is_f32(&node) => expansion.add_n(&node)?,
+            NodeOp::Ir(Op::FloorDiv) if expansion.is_f32(&node) => expansion.floor_div(&node)?,
+            NodeOp::Ir(Op::Remainder(function)) if expansion.is_f32(&node) => expansion.remainder(&node, function)?,
             NodeOp::Ir(Op::SquaredDifference) if expansion.is_f32(&node) => expansion.squared_difference(&node)?,
             NodeOp::Ir(Op::L2Normalization(activation)) if expansion.is_f32(&node) => {
                 expansion.l2_normalization(&node, activation)?;
@@ -82,6 +84,25 @@ impl Expansion<'_> {
         Ok(())
     }
 
+    /// TensorFlow Lite rounds the quotient of float64: where it is nearly a whole number, it may be one less there.
+    fn floor_div(&mut self, node: &Node) -> Result<()> {
+        let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
+        let quotient = self.apply(node, Op::Div(Activation::None), &[a, b], output);
+        self.write(node, Op::Unary(UnaryFunction::Floor), &[quotient], output);
+        Ok(())
+    }
+
+    /// As TensorFlow defines `floormod`: TensorFlow Lite's remainder is exact, which this is to the last bits of the
+    /// first tensor.
+    fn remainder(&mut self, node: &Node, function: UnaryFunction) -> Result<()> {
+        let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
+        let quotient = self.apply(node, Op::Div(Activation::None), &[a, b], output);
+        let whole = self.apply(node, Op::Unary(function), &[quotient], output);
+        let multiple = self.apply(node, Op::Mul(Activation::None), &[whole, b], output);
+        self.write(node, Op::Sub(Activation::None), &[a, multiple], output);
+        Ok(())
+    }
+
     fn squared_difference(&mut self, node: &Node) -> Result<()> {
         let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
         let difference = self.apply(node, Op::Sub(Activation::None), &[a, b], output);
@@ -117,6 +138,7 @@ mod tests {
     use crate::limit::Limit;
     use crate::options::Options;
     use crate::testing::{Builder, names};
+    use tealight_format::ops::UnaryFunction;
 
     fn expanded(op: Op, inputs: usize, dtype: ElementType) -> Graph {
         let mut b = Builder::default();
@@ -131,6 +153,8 @@ mod tests {
     fn f32_operators_become_simpler_ones() {
         let f32 = |op, inputs| expanded(op, inputs, ElementType::F32);
         assert_eq!(names(&f32(Op::SquaredDifference, 2)), ["Sub", "Square"]);
+        assert_eq!(names(&f32(Op::FloorDiv, 2)), ["Div", "Floor"]);
+        assert_eq!(names(&f32(Op::Remainder(UnaryFunction::Trunc), 2)), ["Div", "Trunc", "Mul", "Sub"]);
         assert_eq!(names(&f32(Op::AddN, 1)), ["Reshape"]);
         assert_eq!(names(&f32(Op::AddN, 2)), ["Add"]);
         assert_eq!(names(&f32(Op::AddN, 4)), ["Add"; 3]);
@@ -144,6 +168,7 @@ mod tests {
     #[test]
     fn int8_operators_stay() {
         assert_eq!(names(&expanded(Op::AddN, 3, ElementType::I8)), ["AddN"]);
+        assert_eq!(names(&expanded(Op::FloorDiv, 2, ElementType::I32)), ["FloorDiv"]);
         assert_eq!(names(&expanded(Op::SquaredDifference, 2, ElementType::I8)), ["SquaredDifference"]);
     }
 }

@@ -12,6 +12,7 @@ use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use crate::slice::{dimension, slices, walk};
 use tealight_format::Quantization;
+use tealight_format::ops::UnaryFunction;
 use tealight_kernels::unary;
 
 /// The maximum number of elements of an arithmetic result. Arithmetic is folded for shapes, which are short.
@@ -407,6 +408,7 @@ fn arithmetic_function(op: &Op) -> Option<fn(i64, i64) -> Option<i64>> {
         Op::Mul(Activation::None) => i64::checked_mul,
         Op::Div(Activation::None) => i64::checked_div,
         Op::FloorDiv => floor_div,
+        Op::Remainder(UnaryFunction::Floor) => |a, b| a.checked_sub(floor_div(a, b)?.checked_mul(b)?),
         Op::Maximum => |a, b| Some(a.max(b)),
         Op::Minimum => |a, b| Some(a.min(b)),
         _ => return None,
@@ -446,6 +448,7 @@ mod tests {
     use crate::limit::Limit;
     use crate::options::Options;
     use crate::testing::{Builder, names};
+    use tealight_format::ops::UnaryFunction;
 
     fn fold(graph: Graph) -> Result<Graph> {
         let limit = Limit::of(&graph, &Options::default());
@@ -474,14 +477,15 @@ mod tests {
     fn integer_arithmetic_broadcasts() {
         let mut b = Builder::default();
         let (a, two) = (b.ints(&[10, -7, 3]), b.ints(&[2]));
-        let outputs = [b.int32(&[3]), b.int32(&[3]), b.int32(&[3])];
+        let outputs = [b.int32(&[3]), b.int32(&[3]), b.int32(&[3]), b.int32(&[3])];
         b.node(Op::Mul(Activation::None), &[a, two], &[outputs[0]]);
         b.node(Op::FloorDiv, &[a, two], &[outputs[1]]);
         b.node(Op::Maximum, &[two, a], &[outputs[2]]);
-        let graph = fold(b.output(outputs[2])).unwrap();
+        b.node(Op::Remainder(UnaryFunction::Floor), &[a, two], &[outputs[3]]);
+        let graph = fold(b.output(outputs[3])).unwrap();
         assert!(graph.nodes.is_empty());
         let values = outputs.map(|id| graph.tensors[id].integers().unwrap());
-        assert_eq!(values, [[20, -14, 6], [5, -4, 1], [10, 2, 3]]);
+        assert_eq!(values, [[20, -14, 6], [5, -4, 1], [10, 2, 3], [0, 1, 1]]);
     }
 
     #[test]

@@ -70,7 +70,8 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         | T::Maximum
         | T::Minimum
         | T::SquaredDifference
-        | T::FloorDiv => broadcast_shape(x, of(1)?)?,
+        | T::FloorDiv
+        | T::Remainder(_) => broadcast_shape(x, of(1)?)?,
         T::AvgPool2d(window) | T::MaxPool2d(window) => {
             let size = window.size.map(|side| u32::try_from(side).unwrap_or(0));
             windows(x, window, size, *x.get(3)?)?

@@ -98,6 +98,7 @@ impl Int8 {
             | T::FloorDiv
             | T::Gather { .. }
             | T::ReduceProd
+            | T::Remainder(_)
             | T::Shape
             | T::AssignVariable
             | T::CallOnce { .. }

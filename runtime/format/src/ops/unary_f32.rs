@@ -61,9 +61,15 @@ impl UnaryF32 {
             | UnaryFunction::Abs
             | UnaryFunction::Neg
             | UnaryFunction::Square
-            | UnaryFunction::Reciprocal => 2,
+            | UnaryFunction::Reciprocal
+            | UnaryFunction::Sign => 2,
             UnaryFunction::Clamp(_) => 3,
-            UnaryFunction::HardSigmoid | UnaryFunction::HardSwish => 4,
+            UnaryFunction::HardSigmoid
+            | UnaryFunction::HardSwish
+            | UnaryFunction::Floor
+            | UnaryFunction::Ceil
+            | UnaryFunction::Round
+            | UnaryFunction::Trunc => 4,
             UnaryFunction::Sqrt | UnaryFunction::Rsqrt => 16,
             UnaryFunction::Elu(_)
             | UnaryFunction::Logistic

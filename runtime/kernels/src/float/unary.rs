@@ -1,7 +1,8 @@
 //! Functions of one element.
 //!
 //! Each is a separate public function; [`UnaryFunction`] selects one at run time. `erf`, `exp` and the like are those
-//! of `libm`.
+//! of `libm`. Whole numbers and signs are taken from the bits, so that a core that takes subnormal numbers as 0 returns
+//! the same.
 
 use super::clamp;
 pub use tealight_types::UnaryFunction;
@@ -31,6 +32,24 @@ pub fn unary(f: UnaryFunction, input: &[f32], output: &mut [f32]) {
         UnaryFunction::Neg => map(input, output, |x| -x),
         UnaryFunction::Square => map(input, output, |x| x * x),
         UnaryFunction::Reciprocal => map(input, output, |x| 1.0 / x),
+        UnaryFunction::Floor
+        | UnaryFunction::Ceil
+        | UnaryFunction::Round
+        | UnaryFunction::Trunc
+        | UnaryFunction::Sign => of_bits(f, input, output),
+    }
+}
+
+/// The functions that take the bits of a number apart. They are apart, so that the registers that they need are not saved
+/// for the others.
+#[inline(never)]
+fn of_bits(f: UnaryFunction, input: &[f32], output: &mut [f32]) {
+    match f {
+        UnaryFunction::Floor => map(input, output, floor),
+        UnaryFunction::Ceil => map(input, output, ceil),
+        UnaryFunction::Round => map(input, output, round),
+        UnaryFunction::Trunc => map(input, output, trunc),
+        _ => map(input, output, sign),
     }
 }
 
@@ -106,4 +125,51 @@ pub fn silu(x: f32) -> f32 {
 pub fn softplus(x: f32) -> f32 {
     let positive = if x > 0.0 { x } else { 0.0 };
     positive + libm::log1pf(libm::expf(-x.abs()))
+}
+
+/// The largest whole number that is at most `x`; NaN and infinities stay.
+#[inline]
+#[must_use]
+pub fn floor(x: f32) -> f32 {
+    let whole = trunc(x);
+    if x.is_sign_negative() && whole.to_bits() != x.to_bits() { whole - 1.0 } else { whole }
+}
+
+/// The smallest whole number that is at least `x`; NaN and infinities stay.
+#[inline]
+#[must_use]
+pub fn ceil(x: f32) -> f32 {
+    -floor(-x)
+}
+
+/// The nearest whole number, and of two that are equally near the even one; NaN and infinities stay.
+#[inline]
+#[must_use]
+pub fn round(x: f32) -> f32 {
+    /// 2^23: no number from here on has a fraction, so a sum with it is rounded to a whole number.
+    const WHOLE: f32 = 8_388_608.0;
+    let size = x.abs();
+    if size < WHOLE { ((size + WHOLE) - WHOLE).copysign(x) } else { x }
+}
+
+/// The whole part of `x`, toward 0; NaN and infinities stay.
+#[inline]
+#[must_use]
+pub fn trunc(x: f32) -> f32 {
+    let bits = x.to_bits();
+    // The bits that stand for less than 1: all but the sign below an exponent of 0, which is stored as 127.
+    let fraction = match bits >> 23 & 0xff {
+        ..127 => 0x7fff_ffff,
+        exponent @ 127..150 => 0x007f_ffff >> (exponent - 127),
+        _ => 0,
+    };
+    f32::from_bits(bits & !fraction)
+}
+
+/// -1 below 0, 1 above 0, and `x` itself where it is 0 or NaN.
+#[inline]
+#[must_use]
+pub fn sign(x: f32) -> f32 {
+    let is_zero = x.to_bits() << 1 == 0;
+    if is_zero || x.is_nan() { x } else { 1f32.copysign(x) }
 }

@@ -27,7 +27,7 @@ fn of_function(f: UnaryFunction) -> u64 {
 }
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
-pub(super) fn digests() -> [(&'static str, u64); 32] {
+pub(super) fn digests() -> [(&'static str, u64); 37] {
     let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
     let halves = w.map(f16::from_f32);
     let input = [2, 5, 6, 12];
@@ -100,11 +100,16 @@ pub(super) fn digests() -> [(&'static str, u64); 32] {
         ("rsqrt", of_function(UnaryFunction::Rsqrt)),
         ("sin", of_function(UnaryFunction::Sin)),
         ("cos", of_function(UnaryFunction::Cos)),
+        ("floor", of_function(UnaryFunction::Floor)),
+        ("ceil", of_function(UnaryFunction::Ceil)),
+        ("round", of_function(UnaryFunction::Round)),
+        ("trunc", of_function(UnaryFunction::Trunc)),
+        ("sign", of_function(UnaryFunction::Sign)),
     ]
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 32] = [
+pub(super) const RECORDED: [(&str, u64); 37] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
@@ -137,4 +142,9 @@ pub(super) const RECORDED: [(&str, u64); 32] = [
     ("rsqrt", 0x464b_69bc_e79f_ea8a),
     ("sin", 0xb59d_8746_e05f_683b),
     ("cos", 0xa9f0_fcc9_f613_254b),
+    ("floor", 0xdb3f_520b_80fc_af58),
+    ("ceil", 0x5104_5e7c_7291_4a42),
+    ("round", 0xd0dd_163a_c3f2_8c4b),
+    ("trunc", 0x5ebc_115a_0d7a_e9a8),
+    ("sign", 0xe96e_abea_9aba_23a5),
 ];

@@ -134,7 +134,7 @@ const OPERATORS: [Row; 210] = [
     }),
     Row::read(6, "DEQUANTIZE", |_| Ok(Op::Dequantize)),
     Row::named(7, "EMBEDDING_LOOKUP"),
-    Row::named(8, "FLOOR"),
+    Row::read(8, "FLOOR", |_| Ok(Op::Unary(UnaryFunction::Floor))),
     Row::read(9, "FULLY_CONNECTED", |operator| {
         let o = operator.options::<schema::FullyConnectedOptions<'_>>();
         if let Some(format) = o.map(|o| o.weights_format()).filter(|&format| format != 0) {
@@ -297,7 +297,7 @@ const OPERATORS: [Row; 210] = [
     Row::read(92, "SQUARE", |_| Ok(Op::Unary(UnaryFunction::Square))),
     Row::named(93, "ZEROS_LIKE"),
     Row::read(94, "FILL", |_| Ok(Op::Fill)),
-    Row::named(95, "FLOOR_MOD"),
+    Row::read(95, "FLOOR_MOD", |_| Ok(Op::Remainder(UnaryFunction::Floor))),
     Row::named(96, "RANGE"),
     Row::read(97, "RESIZE_NEAREST_NEIGHBOR", |operator| {
         let o = operator.options::<schema::ResizeNearestNeighborOptions<'_>>();
@@ -314,7 +314,7 @@ const OPERATORS: [Row; 210] = [
     Row::read(101, "ABS", |_| Ok(Op::Unary(UnaryFunction::Abs))),
     Row::read(102, "SPLIT_V", |_| Ok(Op::SplitV)),
     Row::named(103, "UNIQUE"),
-    Row::named(104, "CEIL"),
+    Row::read(104, "CEIL", |_| Ok(Op::Unary(UnaryFunction::Ceil))),
     Row::named(105, "REVERSE_V2"),
     Row::read(106, "ADD_N", |_| Ok(Op::AddN)),
     Row::named(107, "GATHER_ND"),
@@ -326,7 +326,7 @@ const OPERATORS: [Row; 210] = [
     Row::named(113, "MATRIX_DIAG"),
     Row::read(114, "QUANTIZE", |_| Ok(Op::Quantize)),
     Row::named(115, "MATRIX_SET_DIAG"),
-    Row::named(116, "ROUND"),
+    Row::read(116, "ROUND", |_| Ok(Op::Unary(UnaryFunction::Round))),
     Row::read(117, "HARD_SWISH", |_| Ok(Op::HardSwish)),
     Row::named(118, "IF"),
     Row::named(119, "WHILE"),
@@ -380,7 +380,7 @@ const OPERATORS: [Row; 210] = [
     Row::named(155, "UNSORTED_SEGMENT_SUM"),
     Row::named(156, "ATAN2"),
     Row::named(157, "UNSORTED_SEGMENT_MIN"),
-    Row::named(158, "SIGN"),
+    Row::read(158, "SIGN", |_| Ok(Op::Unary(UnaryFunction::Sign))),
     Row::named(159, "BITCAST"),
     Row::named(160, "BITWISE_XOR"),
     Row::named(161, "RIGHT_SHIFT"),

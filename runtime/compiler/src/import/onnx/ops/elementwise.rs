@@ -141,6 +141,10 @@ pub(super) fn unary(n: &mut Network<'_>, node: &Node) -> Outputs {
         "Abs" => Op::Unary(F::Abs),
         "Neg" => Op::Unary(F::Neg),
         "Reciprocal" => Op::Unary(F::Reciprocal),
+        "Floor" => Op::Unary(F::Floor),
+        "Ceil" => Op::Unary(F::Ceil),
+        "Round" => Op::Unary(F::Round),
+        "Sign" => Op::Unary(F::Sign),
         _ => return Err(n.refuse("")),
     };
     Ok(vec![n.apply(value, op)?])
@@ -308,6 +312,8 @@ pub(super) fn binary(n: &mut Network<'_>, node: &Node) -> Outputs {
             Op::Mul(Activation::None)
         }
         "Div" => Op::Div(Activation::None),
+        // The sign of the dividend, as C does, or of the divisor.
+        "Mod" => Op::Remainder(if node.int("fmod", 0) != 0 { F::Trunc } else { F::Floor }),
         "PRelu" => return prelu(n, node),
         "Pow" => return power(n, node),
         _ => return Err(n.refuse("")),

@@ -168,12 +168,6 @@ pub(super) fn piecewise(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
     let zero = Network::scalar(0.0);
     Ok(vec![match node.op.as_str() {
-        "Sign" => {
-            let positive = n.step(value)?;
-            let opposite = n.function(value, F::Neg)?;
-            let negative = n.step(&opposite)?;
-            n.pairwise(Op::Sub(Activation::None), [&positive, &negative], ["", ""])?
-        }
         "ThresholdedRelu" => {
             let above = n.compare("Greater", [value, &Network::scalar(node.float("alpha", 1.0))], ["", ""])?;
             n.choose(&above, value, &zero)?

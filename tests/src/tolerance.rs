@@ -35,6 +35,8 @@ impl Tolerance {
             | "reduce_min_f32"
             | "squared_difference_f32"
             | "floor_div_f32"
+            | "arg_max_f32"
+            | "arg_min_f32"
             | "add_n_f32" => Self::Exact,
             "unary_f32" => Self::Elements,
             _ if file.ends_with("_f32") => Self::Tensor,

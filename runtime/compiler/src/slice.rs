@@ -217,6 +217,14 @@ pub(crate) fn dimension(graph: &Graph, node: &Node, axis: i64, rank: usize) -> R
     }
 }
 
+/// Returns the dimension that input `k` of `node` names, a constant of one number.
+pub(crate) fn axis_of(graph: &Graph, node: &Node, k: usize, rank: usize) -> Result<usize> {
+    match graph.constant_integers(node, k)?[..] {
+        [axis] => dimension(graph, node, axis, rank),
+        ref axes => Err(graph.invalid(node, format!("its axis is {axes:?} instead of one number"))),
+    }
+}
+
 fn split(graph: &Graph, node: &Node, input: usize, axis: usize) -> Result<Vec<Slice>> {
     let shape = &graph.tensors[graph.input(node, input)?].shape;
     let Some(&axis) = graph.constant_integers(node, axis)?.first() else {

@@ -5,7 +5,7 @@
 mod tflite;
 
 use tealight_compiler::{Options, compile_tflite};
-use tflite::{F32, Field, I8, Net, q};
+use tflite::{F32, Field, I8, I32, I64, Net, U8, q};
 
 /// A function of a real number.
 type Real = fn(f64) -> f64;
@@ -137,4 +137,51 @@ fn a_reduction_over_a_dimension_that_there_is_not_is_refused() {
             assert!(error.contains("node 0 ("), "{error}");
         }
     }
+}
+
+#[test]
+fn indices_of_int64_are_int32_in_the_model_with_a_note() {
+    for (operator, expected) in [(56, [1i32, 0]), (79, [0, 2])] {
+        let mut net = Net::default();
+        let (x, axis, y) = (net.input(I8, &[2, 3], q(0.5, 3)), net.ints(&[-1]), net.output(I64, &[2], None));
+        net.op(operator, &[x, axis], &[y], None);
+        let compiled = compile_tflite(&net.bytes(), &Options::default()).unwrap();
+        let [note] = &compiled.report.notes[..] else { panic!("{:?}", compiled.report.notes) };
+        assert!(note.contains("`t2` is int64 in the file; the model computes int32"), "{note}");
+        let codes = [-3i8, 7, 7, 9, 8, -9].map(i8::cast_unsigned);
+        assert_eq!(net.run(&[&codes]).unwrap().concat(), expected.map(i32::to_le_bytes).concat());
+    }
+}
+
+#[test]
+fn indices_may_be_converted_and_copied_to_another_shape() {
+    let mut net = Net::default();
+    let (x, axis, found) = (net.input(F32, &[2, 3], None), net.ints(&[1]), net.tensor(I64, &[2], None));
+    net.op(56, &[x, axis], &[found], None);
+    let (column, y) = (net.tensor(I64, &[2, 1], None), net.output(I32, &[2, 1], None));
+    let shape = net.ints(&[2, 1]);
+    net.op(22, &[found, shape], &[column], None);
+    net.op(53, &[column], &[y], None);
+    let inputs = [1.0f32, 3.0, 2.0, -1.0, -2.0, -3.0].map(f32::to_le_bytes).concat();
+    assert_eq!(net.run(&[&inputs]).unwrap().concat(), [1i32, 0].map(i32::to_le_bytes).concat());
+    // A float32 of them is not computed.
+    net.tensors[y as usize].dtype = F32;
+    assert!(error(&net).contains("node 2 (CAST) is not supported"), "{}", error(&net));
+}
+
+#[test]
+fn indices_along_a_dimension_that_there_is_not_or_of_another_type_are_refused() {
+    let error = |input: i8, axes: &[i32], output: i8, shape: &[i32]| {
+        let mut net = Net::default();
+        let scale = if input == F32 { None } else { q(0.5, 0) };
+        let (x, axes, y) = (net.input(input, &[2, 3], scale), net.ints(axes), net.output(output, shape, None));
+        net.op(56, &[x, axes], &[y], None);
+        error(&net)
+    };
+    assert!(error(F32, &[2], I32, &[2]).contains("axis 2 is out of range for 2 dimensions"));
+    assert!(error(F32, &[-3], I32, &[2]).contains("axis -3 is out of range for 2 dimensions"));
+    assert!(error(F32, &[0, 1], I32, &[1]).contains("its axis is [0, 1] instead of one number"));
+    assert!(error(F32, &[1], F32, &[2]).contains("tensor `t2` is float32; accepted: int32 or int64"));
+    assert!(error(U8, &[1], I32, &[2]).contains("tensor `t0` is uint8; accepted: int8"));
+    assert!(error(I8, &[1], I32, &[3]).contains("the shape of `t2` int32[3] does not fit"));
 }

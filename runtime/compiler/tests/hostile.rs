@@ -129,7 +129,7 @@ fn reports_files_of_other_kinds() {
 fn jumble(random: &mut Rng) -> tflite::Net {
     use tflite::{Field, Net, Q};
     // Operators, each with the type of its options.
-    const CODES: [(i32, u8); 73] = [
+    const CODES: [(i32, u8); 80] = [
         (0, 11),
         (1, 5),
         (2, 10),
@@ -203,6 +203,13 @@ fn jumble(random: &mut Rng) -> tflite::Net {
         (22, 0),
         (9, 0),
         (83, 0),
+        (8, 0),
+        (56, 0),
+        (79, 0),
+        (95, 0),
+        (104, 0),
+        (116, 0),
+        (158, 0),
     ];
     const SHAPES: [&[i32]; 14] = [
         &[],

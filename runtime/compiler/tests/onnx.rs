@@ -531,6 +531,61 @@ fn pieces_at_constant_places_are_put_together() {
     }
 }
 
+/// Returns the little-endian bytes of int32 numbers.
+fn bytes_of_ints(list: &[i32]) -> Vec<u8> {
+    list.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+#[test]
+fn indices_of_extremes_follow_the_axis_however_the_tensor_is_stored() {
+    let x = bytes_of(&[1.0, 5.0, 5.0, -2.0, f32::NAN, -2.0]);
+    let run = |nodes: &[Vec<u8>]| answer(&model(13, &[2, 3], nodes, &[]), &[&x]);
+    let index = |op: &str, input: &str, axis: u8, keep: u8, last: u8| {
+        node(op, &[input], "y", &[int("axis", axis), int("keepdims", keep), int("select_last_index", last)])
+    };
+    assert_eq!(run(&[index("ArgMax", "x", 1, 1, 0)]), bytes_of_ints(&[1, 0]));
+    assert_eq!(run(&[index("ArgMax", "x", 1, 0, 1)]), bytes_of_ints(&[2, 2]));
+    assert_eq!(run(&[index("ArgMin", "x", 1, 0, 0)]), bytes_of_ints(&[0, 0]));
+    assert_eq!(run(&[index("ArgMin", "x", 0, 0, 0)]), bytes_of_ints(&[1, 0, 1]));
+    // The transposed tensor is stored as the input is.
+    let turned = node("Transpose", &["x"], "t", &[]);
+    assert_eq!(run(&[turned, index("ArgMax", "t", 0, 0, 0)]), bytes_of_ints(&[1, 0]));
+    // Indices of int64 are int32, also after a conversion.
+    let cast = [node("ArgMax", &["x"], "i", &[int("axis", 1)]), node("Cast", &["i"], "y", &[int("to", INT64)])];
+    assert_eq!(run(&cast), bytes_of_ints(&[1, 0]));
+    let text = error(&model(13, &[2, 3], &[index("ArgMax", "x", 2, 1, 0)], &[]));
+    assert!(text.contains("its axis 2 is none of 2 dimensions"), "{text}");
+}
+
+#[test]
+fn the_index_of_the_largest_code_is_that_of_the_largest_value() {
+    let constants = [floats("s", &[], &[0.5]), constant("z", U8, &[], &[7])];
+    let nodes = [
+        node("QuantizeLinear", &["x", "s", "z"], "q", &[]),
+        node("DequantizeLinear", &["q", "s", "z"], "d", &[]),
+        node("ArgMax", &["d"], "y", &[int("axis", 1), int("keepdims", 0)]),
+    ];
+    let model = model(13, &[2, 3], &nodes, &constants);
+    let compiled = compile("codes", &model);
+    let file = Model::parse(&compiled.bytes).unwrap();
+    let names: Vec<&str> = (0..file.op_count()).map(|at| file.op(at).operator.code().name()).collect();
+    assert_eq!(names.last(), Some(&"ArgMinMax"), "{names:?}");
+    // 1.9 and 2.1 have one code.
+    assert_eq!(answer(&model, &[&bytes_of(&[1.9, 2.1, -1.0, 0.0, 0.5, 3.0])]), bytes_of_ints(&[0, 2]));
+}
+
+#[test]
+fn remainders_have_the_sign_of_the_divisor_or_of_the_dividend() {
+    let x = [-4.5f32, 7.0, 5.25, 4.5, -7.0, 8.0];
+    let by = [2.0f32, -3.5, 8.0, -2.0, 3.0, 5.0];
+    let run = |fmod: u8| {
+        let node = node("Mod", &["x", "by"], "y", &[int("fmod", fmod)]);
+        answer(&model(13, &[6], &[node], &[floats("by", &[6], &by)]), &[&bytes_of(&x)])
+    };
+    assert_eq!(run(1), bytes_of(&[-0.5, 0.0, 5.25, 0.5, -1.0, 3.0]));
+    assert_eq!(run(0), bytes_of(&[1.5, 0.0, 5.25, -1.5, 2.0, 3.0]));
+}
+
 #[test]
 fn old_versions_are_read_where_operators_have_not_changed() {
     let relu = model(1, &[1, 2], &[node("Relu", &["x"], "y", &[])], &[]);

@@ -71,6 +71,7 @@ impl OpSet {
         OpCode::Copy,
         OpCode::Prelu,
         OpCode::ResizeBilinear,
+        OpCode::ArgMinMax,
     ]);
 
     /// The operators with preparation before some of their rows.

@@ -695,3 +695,39 @@ fn an_int8_average_of_more_elements_than_its_sum_holds_is_refused() {
         assert_eq!(check(of(pool([side, side])), &[1, 4096, 2048, 1], &[1, 1, 1, 1]), Ok(()));
     }
 }
+
+#[test]
+fn an_index_is_along_a_dimension_that_there_is_and_one_for_each_place_in_the_others() {
+    use tealight_format::ops::{ArgMinMax, ArgMinMaxF32};
+    use tealight_format::{Operands, Work};
+    let attrs = |axis| ArgMinMax { axis, smallest: false, last: true };
+    let check = |operator: Operator, input: (DType, &[u32]), output: (DType, &[u32])| -> Result<Work, OpFault> {
+        let of = |(dtype, dims)| build::value(Place::Arena, dtype, dims, 0, (0, 0));
+        let mut operands = Operands { inputs: [None; 8], count: 1, output: of(output) };
+        operands.inputs[0] = Some(of(input));
+        operator.check(&operands)
+    };
+    let (codes, indices) = ((DType::I8, &[2, 3, 4][..]), (DType::I32, &[2, 1, 4][..]));
+    let work = check(Operator::ArgMinMax(attrs(1)), codes, indices).unwrap();
+    assert_eq!((work.rows, work.row_bytes, work.row_cost), (8, 4, 20 + 4 * 3));
+    let floats = (DType::F32, codes.1);
+    let work = check(Operator::ArgMinMaxF32(ArgMinMaxF32(attrs(2))), floats, (DType::I32, &[2, 3])).unwrap();
+    assert_eq!((work.rows, work.row_bytes, work.row_cost), (6, 4, 20 + 6 * 4));
+    for axis in [-1, 3, i32::MAX, i32::MIN] {
+        let refused = Err(OpFault::Attribute { index: 0 });
+        assert_eq!(check(Operator::ArgMinMax(attrs(axis)), codes, indices).map(|_| ()), refused, "{axis}");
+    }
+    let refused = |input, output, fault| {
+        assert_eq!(check(Operator::ArgMinMax(attrs(1)), input, output).map(|_| ()), Err(fault));
+    };
+    refused(floats, indices, OpFault::Type { operand: 0 });
+    refused(codes, (DType::F32, indices.1), OpFault::Type { operand: tealight_format::OUTPUT });
+    refused(codes, (DType::I32, &[2, 4, 3]), OpFault::Shape { operand: tealight_format::OUTPUT });
+    for word in [1, 2] {
+        let mut words = Operator::ArgMinMax(attrs(1)).emit();
+        words[word] = 2;
+        let fault = Err(OpFault::Attribute { index: word as u8 });
+        assert_eq!(Operator::parse(OpCode::ArgMinMax, &words), fault);
+        assert_eq!(Operator::parse(OpCode::ArgMinMaxF32, &words), fault);
+    }
+}

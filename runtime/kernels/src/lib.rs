@@ -16,7 +16,7 @@
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
 //! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | see [`Broadcast::row_len`] | |
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
-//! | [`mean()`] | output elements | one element |
+//! | [`mean()`], [`arg_min_max()`] | output elements | one element |
 //! | [`concat_part`] | dimensions before the axis | the rest |
 //! | [`svdf()`], [`svdf_i8_state`] | batches × units | one element |
 //! | [`lookup()`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
@@ -94,6 +94,7 @@
 extern crate std;
 
 mod add;
+mod arg_min_max;
 #[allow(unsafe_code)] // inline assembly, and loads to vectors
 mod arch;
 pub mod block;
@@ -136,6 +137,7 @@ mod view;
 mod window;
 
 pub use add::{AddSub, add, sub};
+pub use arg_min_max::{ArgMinMax, arg_min_max};
 #[cfg(feature = "compare-arch")]
 pub use arch::compare::compare_arch;
 pub use arch::instruction_set;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tealight_kernels::float::*;
-use tealight_kernels::{Broadcast, ResizeBilinear, Window2d};
+use tealight_kernels::{ArgMinMax, Broadcast, ResizeBilinear, Window2d};
 
 /// Small sizes, including zero.
 fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
@@ -65,6 +65,8 @@ proptest! {
         let p = Norm { depth: row_len, epsilon: activation[0] };
         layer_norm(&p, 1..rows, &a, &b, &a, out);
         rms_norm(&p, 1..rows, &a, &b, out);
+        let p = ArgMinMax { len: inner, inner: columns, smallest: flags[0], last: flags[1] };
+        arg_min_max(&p, 1..rows, &a, &mut vec![0; len]);
     }
 
     #[test]

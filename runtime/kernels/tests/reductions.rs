@@ -1,11 +1,11 @@
 //! Mean and Softmax: equal for every slicing, and close to the real value; Mean equal to its formula,
-//! Softmax to rows that the oracle computed.
+//! Softmax to rows that the oracle computed. ArgMinMax: equal to its definition.
 
 mod common;
 
 use common::{by_rows, flat, for_seeds, indices, scaled};
 use tealight_kernels::quant::quantize_multiplier;
-use tealight_kernels::{ActivationRange, Mean, Multiplier, Softmax, mean, softmax};
+use tealight_kernels::{ActivationRange, ArgMinMax, Mean, Multiplier, Softmax, arg_min_max, float, mean, softmax};
 
 #[test]
 fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
@@ -198,4 +198,43 @@ fn the_longest_mean_that_a_model_may_have_does_not_wrap() {
         mean(&p, 0..1, &vec![x; count], &mut output);
         assert_eq!(output, [expected], "{x} with zero point {input_zero_point}");
     }
+}
+
+/// The index of the largest of `elements`, or of the smallest; of equal ones the first, or the last. A NaN counts only
+/// where all are.
+fn index_of(p: &ArgMinMax, elements: &[f64]) -> i32 {
+    let numbers = elements.iter().copied().filter(|x| !x.is_nan());
+    let best = if p.smallest { numbers.reduce(f64::min) } else { numbers.reduce(f64::max) };
+    let is_best = |&x: &f64| best.is_none_or(|best| x == best);
+    let index = if p.last { elements.iter().rposition(is_best) } else { elements.iter().position(is_best) };
+    index.map_or(-1, |index| index as i32)
+}
+
+#[test]
+fn an_index_is_that_of_the_first_or_last_of_the_largest_or_smallest_elements() {
+    for_seeds(400, |rng| {
+        let (outer, len, inner) = (rng.size(1, 4), rng.size(1, 9), rng.size(1, 4));
+        let p = ArgMinMax { len, inner, smallest: rng.size(0, 1) == 1, last: rng.size(0, 1) == 1 };
+        // Few values, so that many are equal; in f32 with zeros of both signs, infinities and NaN.
+        let codes: Vec<i8> = (0..outer * len * inner).map(|_| rng.int(-3, 3) as i8).collect();
+        let floats: Vec<f32> = codes
+            .iter()
+            .map(|&code| match code {
+                -3 => f32::NEG_INFINITY,
+                -1 => -0.0,
+                2 => f32::INFINITY,
+                3 => f32::NAN,
+                code => f32::from(code),
+            })
+            .collect();
+        let of_codes = by_rows(rng, outer * inner, 1, |rows, output| arg_min_max(&p, rows, &codes, output));
+        let of_floats = by_rows(rng, outer * inner, 1, |rows, output| float::arg_min_max(&p, rows, &floats, output));
+        for ([o, i], (code, float)) in indices([outer, inner]).zip(of_codes.into_iter().zip(of_floats)) {
+            let places = (0..len).map(|k| flat([outer, len, inner], [o, k, i]));
+            let along: Vec<f64> = places.clone().map(|at| f64::from(codes[at])).collect();
+            assert_eq!(code, index_of(&p, &along), "{p:?} {along:?}");
+            let along: Vec<f64> = places.map(|at| f64::from(floats[at])).collect();
+            assert_eq!(float, index_of(&p, &along), "{p:?} {along:?}");
+        }
+    });
 }

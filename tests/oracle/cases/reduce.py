@@ -1,8 +1,11 @@
-"""ReduceMax and ReduceMin, Sum in f32: every set of axes of ranks 2 to 4."""
+"""ReduceMax and ReduceMin, Sum in f32: every set of axes of ranks 2 to 4. ArgMax and ArgMin: every axis."""
 
 from itertools import combinations
 
-from .common import Case, Model, ends, operator, words
+import numpy as np
+from graph import TYPES
+
+from .common import Case, Model, ends, operator, quant, words
 
 
 def reduction(name, quantized):
@@ -54,3 +57,49 @@ def reduce_min_f32():
 @operator
 def sum_f32():
     yield from reduction("SUM", quantized=False)
+
+
+def index(name, quantized):
+    """Of few values, so that many are equal."""
+
+    def case(shape, axis):
+        def make(rng):
+            model = Model()
+            g = model.main
+            at = axis % len(shape)
+            to = [n for i, n in enumerate(shape) if i != at]
+            x = g.input(shape, quant(rng)) if quantized else g.input(shape, dtype=np.float32)
+            y = g.output(to, dtype=np.int32)
+            g.op(name, [x, g.ints(axis)], [y], outputType=TYPES[np.dtype(np.int32)])
+            values = rng.integers(-4, 5, shape)
+            return Case(model, words(input=shape, axis=axis), inputs=[[values]], may_be_flat=True)
+
+        return make
+
+    yield case((9,), 0)
+    for shape in ((4, 9), (3, 4, 5), (2, 3, 4, 5)):
+        for axis in range(len(shape)):
+            yield case(shape, axis)
+    yield case((2, 3, 4, 5), -2)
+    yield case((1, 7, 1, 3), 1)
+    yield case((2, 200), -1)
+
+
+@operator
+def arg_max():
+    yield from index("ARG_MAX", quantized=True)
+
+
+@operator
+def arg_max_f32():
+    yield from index("ARG_MAX", quantized=False)
+
+
+@operator
+def arg_min():
+    yield from index("ARG_MIN", quantized=True)
+
+
+@operator
+def arg_min_f32():
+    yield from index("ARG_MIN", quantized=False)

@@ -18,15 +18,15 @@ const I8: i8 = 9;
 const RESOURCE: i8 = 13;
 
 /// The operators of the importer, by TensorFlow Lite's codes. `CALL_ONCE` and the operators of variables come together.
-pub const CODES: [i32; 67] = [
+pub const CODES: [i32; 74] = [
     0, 1, 2, 3, 4, 6, 9, 14, 17, 18, 19, 20, 21, 22, 25, 27, 28, 34, 36, 39, 40, 41, 42, 43, 45, 47, 49, 53, 55, 57,
     59, 60, 65, 66, 67, 70, 73, 75, 76, 77, 81, 83, 88, 90, 92, 94, 97, 98, 101, 102, 108, 111, 114, 117, VARIABLES,
-    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106,
+    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106, 8, 56, 79, 95, 104, 116, 158,
 ];
 const VARIABLES: i32 = 142;
 
 /// Those of `CODES` that the compiler has in float32 only, and those that it does not have.
-const FLOAT_ONLY: [i32; 6] = [11, 42, 67, 74, 99, 106];
+const FLOAT_ONLY: [i32; 8] = [11, 42, 67, 74, 90, 95, 99, 106];
 pub const UNKNOWN: [i32; 2] = [32, 54];
 
 /// A field of an options table.
@@ -288,7 +288,7 @@ impl Build<'_, '_> {
     /// Adds an operator with its operands.
     fn step(&mut self, code: i32) {
         match code {
-            0 | 18 | 41 | 42 | 55 | 57 | 90 | 99 => self.binary(code),
+            0 | 18 | 41 | 42 | 55 | 57 | 90 | 95 | 99 => self.binary(code),
             5 | 26 => self.squares(code),
             1 | 17 => self.pool(code),
             2 | 83 => self.joined(code),
@@ -323,6 +323,18 @@ impl Build<'_, '_> {
                 let axes: Vec<i32> = axes.into_iter().map(|axis| self.signed(axis, shape.len())).collect();
                 let (axes, y) = (self.ints(&axes), self.tensor(self.kind, &to));
                 self.node(code, &[x, axes], y, Some((27, vec![(0, Field::Bool(keep))])));
+            }
+            56 | 79 => {
+                let x = self.any();
+                let mut to = self.shape(x);
+                let (rank, axis) = (to.len(), self.axis(to.len()));
+                if rank > 0 {
+                    to.remove(axis);
+                }
+                let axis = self.signed(axis, rank);
+                let kind = self.choose.pick(&[I32, I32, I64]);
+                let (axis, y) = (self.ints(&[axis]), self.tensor(kind, &to));
+                self.node(code, &[x, axis], y, None);
             }
             45 | 49 | 65 | 88 | 102 => self.cut(code),
             6 | 114 => {
@@ -384,7 +396,7 @@ impl Build<'_, '_> {
     }
 
     fn binary(&mut self, code: i32) {
-        let integers = code == 90 || self.choose.one_in(8);
+        let integers = self.choose.one_in(if code == 90 { 2 } else { 8 });
         let kind = if integers { I32 } else { self.kind };
         let rank = self.choose.between(1, 4) as u32;
         let shape = self.dims(rank);

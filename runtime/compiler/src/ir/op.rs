@@ -65,6 +65,12 @@ pub enum Op {
     Add(Activation),
     /// The sum of any number of tensors.
     AddN,
+    /// The index of the largest element along the dimension that input 1 names, or of the smallest: of equal ones the
+    /// first, or the last.
+    ArgMinMax {
+        smallest: bool,
+        last: bool,
+    },
     AvgPool2d(Window),
     AssignVariable,
     /// The inverse of `SpaceToBatch`, whose last input is what is cut off afterwards.
@@ -206,6 +212,8 @@ impl Op {
         match self {
             Self::Add(_) => "Add",
             Self::AddN => "AddN",
+            Self::ArgMinMax { smallest: false, .. } => "ArgMax",
+            Self::ArgMinMax { smallest: true, .. } => "ArgMin",
             Self::AvgPool2d(_) => "AvgPool2d",
             Self::AssignVariable => "AssignVariable",
             Self::BatchToSpace => "BatchToSpace",

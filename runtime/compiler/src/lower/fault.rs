@@ -69,7 +69,7 @@ fn attribute(operator: &Operator, index: u8) -> &'static str {
         (O::ConvTranspose2dF32(_), 0..=5) => "window (stride, padding)",
         (O::Add(_) | O::Sub(_), 0..=6) | (O::Mul(_), 0..=1) => "quantization (the factors between its scales)",
         (O::Transpose(_), _) => "permutation",
-        (O::Concat(_), _) => "axis",
+        (O::Concat(_) | O::ArgMinMax(_) | O::ArgMinMaxF32(_), _) => "axis",
         (O::Mean(_) | O::MeanF32(_), 0) => "list of axes",
         (O::Mean(_), _) => "quantization (the factors between its scales)",
         (O::Pad(_), _) => "padding",

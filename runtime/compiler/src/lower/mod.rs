@@ -4,6 +4,7 @@
 //! lowering checks what its parameters depend on (types, quantization, constants). Whether shapes follow the operator's
 //! rule is checked in one place, by [`check`], with the code that also checks a model file.
 
+mod arg_min_max;
 pub(crate) mod batch;
 mod binary;
 mod conv2d;
@@ -112,6 +113,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Unary(function) => both(move |l, n| l.unary_f32(n, function), move |l, n| l.function(n, function)),
         Op::ReduceMax => any(|l, n| l.reduce_max(n)),
         Op::ReduceMin => any(|l, n| l.reduce_min(n)),
+        Op::ArgMinMax { smallest, last } => any(move |l, n| l.arg_min_max(n, smallest, last)),
         Op::Sum => f32(|l, n| l.sum_f32(n)),
         Op::DepthToSpace { block } => any(move |l, n| l.depth_to_space(n, block)),
         Op::SpaceToBatch => any(|l, n| l.space_to_batch(n)),

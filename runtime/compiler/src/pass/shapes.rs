@@ -123,7 +123,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
             let at = axis(i64::from(*at), x.len())?;
             [&x[..at], of(1)?, &x[at + 1..]].concat()
         }
-        T::Mean | T::Sum | T::ReduceMax | T::ReduceMin | T::ReduceProd => {
+        T::Mean | T::Sum | T::ReduceMax | T::ReduceMin | T::ReduceProd | T::ArgMinMax { .. } => {
             let axes: Vec<usize> = list(1)?.iter().map(|&at| axis(at, x.len())).collect::<Option<_>>()?;
             // Whether reduced dimensions stay as 1 shows in the stored number of dimensions.
             let keep = stored == x.len();

@@ -41,7 +41,7 @@ pub(super) struct Measured {
 /// The variation of an output from sample to sample: root mean squares over its elements.
 #[derive(Debug, Clone)]
 pub(super) struct Variation {
-    /// The tensor that was compared: the output, or the input of its softmax.
+    /// The tensor that was compared: the output, or the scores that it is computed from.
     tensor: TensorId,
     /// The root mean square of that tensor in the float network.
     size: f64,
@@ -105,9 +105,9 @@ pub(super) fn measure(
     }
     let mut sessions: Vec<_> = compiled.iter().map(|compiled| open(&compiled.bytes)).collect::<Result<_>>()?;
     let place = |id: TensorId| float.place(id);
-    let softmax_inputs = softmax_inputs(graph);
+    let score_inputs = score_inputs(graph);
     let judged =
-        graph.outputs.iter().flat_map(|&id| [softmax_inputs.get(&id).copied(), Some(id)]).flatten().filter_map(place);
+        graph.outputs.iter().flat_map(|&id| [score_inputs.get(&id).copied(), Some(id)]).flatten().filter_map(place);
     let mut judged: Vec<usize> = judged.collect();
     judged.sort_unstable();
     judged.dedup();
@@ -128,7 +128,7 @@ pub(super) fn measure(
         indices.push(sample.index);
         Ok(())
     })?;
-    Ok(tallies.iter().map(|tally| tally.measured(graph, float, &softmax_inputs, &indices)).collect())
+    Ok(tallies.iter().map(|tally| tally.measured(graph, float, &score_inputs, &indices)).collect())
 }
 
 /// Returns the distance between the samples that are measured: 1 for a network with state, which depends on all samples
@@ -267,12 +267,12 @@ impl Tally {
         Ok(())
     }
 
-    /// Returns the results; `softmax_inputs` maps each softmax output to the softmax's input.
+    /// Returns the results; `score_inputs` maps outputs that are computed from scores to these.
     fn measured(
         &self,
         graph: &Graph,
         float: &FloatRun,
-        softmax_inputs: &HashMap<TensorId, TensorId>,
+        score_inputs: &HashMap<TensorId, TensorId>,
         indices: &[usize],
     ) -> Measured {
         let place = |id: TensorId| float.place(id).filter(|&at| self.sums[at].count > 0);
@@ -287,7 +287,7 @@ impl Tally {
             .outputs
             .iter()
             .filter_map(|&id| {
-                let at = softmax_inputs.get(&id).copied().and_then(place).or_else(|| place(id))?;
+                let at = score_inputs.get(&id).copied().and_then(place).or_else(|| place(id))?;
                 let judged = self.judged.get(&at)?;
                 let output = place(id).and_then(|at| self.judged.get(&at)).unwrap_or(judged);
                 Some((at, judged, judged.variation(float.ids[at], (id, output))))
@@ -424,9 +424,10 @@ impl Variation {
     }
 }
 
-/// Maps each softmax output to the softmax's input. Probabilities saturate, so their scores show more.
-fn softmax_inputs(graph: &Graph) -> HashMap<TensorId, TensorId> {
-    let softmax = graph.nodes.iter().filter(|node| matches!(node.op, NodeOp::Ir(Op::Softmax { .. })));
+/// Maps each output of a softmax, or of an ArgMax or ArgMin, to its input. Probabilities saturate and indices are no
+/// numbers to compare, so their scores show more.
+fn score_inputs(graph: &Graph) -> HashMap<TensorId, TensorId> {
+    let of_scores = |op: &NodeOp| matches!(op, NodeOp::Ir(Op::Softmax { .. } | Op::ArgMinMax { .. }));
     let pair = |node: &Node| Some((*node.outputs.first()?, f32_inputs(graph, node).next()?));
-    softmax.filter_map(pair).collect()
+    graph.nodes.iter().filter(|node| of_scores(&node.op)).filter_map(pair).collect()
 }

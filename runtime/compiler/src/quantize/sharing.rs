@@ -55,7 +55,9 @@ impl Int8 {
             | T::Prelu
             | T::HardSwish
             | T::Elu
-            | T::Unary(_) => Rule::Own,
+            | T::Unary(_)
+            // Its output is no float: only its input is quantized, which keeps the order of elements.
+            | T::ArgMinMax { .. } => Rule::Own,
             T::Softmax { .. } | T::Logistic => Rule::Fixed(Params(Quantization::new(1.0 / 256.0, -128))),
             T::Tanh => Rule::Fixed(Params(Quantization::new(1.0 / 128.0, 0))),
             T::AvgPool2d(_)

@@ -152,6 +152,40 @@ fn operators_in_terms_of_others_stay_near_the_float_network() {
 }
 
 #[test]
+fn the_index_of_the_largest_score_is_found_in_its_codes() {
+    let mut b = Build::default();
+    let x = b.input(&[1, 12]);
+    let w = b.weights("fc", 4, &[6, 12]);
+    let scores = b.node(Op::FullyConnected(Activation::None), &[x, w], "fc", &[1, 6]);
+    let axis = b.ints(&[], &[-1]);
+    let class = b.node(Op::ArgMinMax { smallest: false, last: false }, &[scores, axis], "class", &[1]);
+    b.0.tensors[class].dtype = ElementType::I32;
+    let network = b.network(class);
+    let (compiled, report) = compile(&network, &Quantize::default());
+    // The scores are what is measured.
+    assert!(report.snr_db > 30.0 && report.snr_db.is_finite() && report.agreement.is_none(), "{report:#?}");
+    let model = Model::parse(&compiled.bytes).unwrap();
+    assert_eq!(model.op(model.op_count() - 1).operator.code().name(), "ArgMinMax");
+    let [float, int8] = [
+        crate::driver::compile_to_measure(network.clone(), &Options::default()).unwrap().bytes,
+        compiled.bytes,
+    ]
+    .map(|bytes| {
+        let mut session = OwnedSession::from_bytes(&bytes).unwrap();
+        samples(&network, 20)
+            .iter()
+            .map(|sample| {
+                crate::session::write_input(&mut session, 0, sample).unwrap();
+                session.run();
+                session.output(0).unwrap().as_slice::<i32>().unwrap()[0]
+            })
+            .collect::<Vec<i32>>()
+    });
+    let other = float.iter().zip(&int8).filter(|(a, b)| a != b).count();
+    assert!(other <= 1 && float.iter().any(|class| *class != float[0]), "{float:?} {int8:?}");
+}
+
+#[test]
 fn float_inputs_and_outputs_hold_f32_values() {
     let network = everything();
     let quantize = Quantize { float_io: true, ..Quantize::default() };

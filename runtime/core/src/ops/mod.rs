@@ -20,6 +20,7 @@ macro_rules! with_weights {
 }
 
 mod add;
+mod arg_min_max;
 mod attention;
 mod batch_matmul;
 mod binary_f32;
@@ -135,6 +136,8 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         PreluF32 => prelu::prelu_f32,
         ResizeBilinear => resize_bilinear::resize_bilinear,
         ResizeBilinearF32 => resize_bilinear::resize_bilinear_f32,
+        ArgMinMax => arg_min_max::arg_min_max,
+        ArgMinMaxF32 => arg_min_max::arg_min_max_f32,
     }
 }
 

@@ -8,6 +8,7 @@
 mod info;
 
 mod add;
+mod arg_min_max;
 mod attention;
 mod batch_matmul;
 mod binary_f32;
@@ -41,6 +42,7 @@ mod unary_f32;
 mod work;
 
 pub use add::AddSub;
+pub use arg_min_max::{ArgMinMax, ArgMinMaxF32};
 pub use attention::AttentionF32;
 pub use batch_matmul::BatchMatMulF32;
 pub use binary_f32::BinaryF32;
@@ -688,6 +690,10 @@ operators! {
     ResizeBilinear(ResizeBilinear) = 48, "ResizeBilinear";
     /// Resize by linear interpolation, in f32. Input: NHWC.
     ResizeBilinearF32(ResizeBilinearF32) = 49, "ResizeBilinearF32";
+    /// Index of the smallest or largest element along a dimension. Input: int8.
+    ArgMinMax(ArgMinMax) = 50, "ArgMinMax";
+    /// Index of the smallest or largest element along a dimension, in f32. Input: F32.
+    ArgMinMaxF32(ArgMinMaxF32) = 51, "ArgMinMaxF32";
 }
 
 impl Operator {

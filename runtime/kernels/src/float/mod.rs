@@ -22,13 +22,14 @@
 //! | [`cache()`] | new positions | the elements of a position |
 //! | [`attention()`] | new positions × heads | the elements of a head |
 //! | [`lstm()`], [`gru()`] | batches × hidden units | one element |
-//! | [`mean()`] | output elements | one element |
+//! | [`mean()`], [`arg_min_max()`] | output elements | one element |
 //! | [`unary()`] | | the caller slices |
 //!
 //! Pad, StridedSlice, Transpose and the other kernels that only move elements work on bytes, and so on f32 too.
 //!
 //! [`Broadcast::row_len`]: crate::Broadcast::row_len
 
+mod arg_min_max;
 mod attention;
 mod batch_matmul;
 mod binary;
@@ -51,6 +52,7 @@ mod softmax;
 mod sum;
 pub mod unary;
 
+pub use arg_min_max::arg_min_max;
 pub use attention::{Attention, Cache, attention, cache};
 pub use batch_matmul::{BatchMatMul, batch_matmul};
 pub use binary::{Binary, add, div, maximum, minimum, mul, sub};

@@ -1,7 +1,7 @@
 //! Digests of the f32 kernels.
 
 use crate::float::*;
-use crate::{Broadcast, ResizeBilinear, Window2d};
+use crate::{ArgMinMax, Broadcast, ResizeBilinear, Window2d};
 
 use super::Digest;
 
@@ -27,7 +27,7 @@ fn of_function(f: UnaryFunction) -> u64 {
 }
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
-pub(super) fn digests() -> [(&'static str, u64); 37] {
+pub(super) fn digests() -> [(&'static str, u64); 38] {
     let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
     let halves = w.map(f16::from_f32);
     let input = [2, 5, 6, 12];
@@ -105,11 +105,17 @@ pub(super) fn digests() -> [(&'static str, u64); 37] {
         ("round", of_function(UnaryFunction::Round)),
         ("trunc", of_function(UnaryFunction::Trunc)),
         ("sign", of_function(UnaryFunction::Sign)),
+        ("arg_min_max", {
+            let p = ArgMinMax { len: 21, inner: 12, smallest: false, last: false };
+            let mut indices = [0; 96];
+            arg_min_max(&p, 0..96, &x, &mut indices);
+            digest(|y| y.iter_mut().zip(indices).for_each(|(y, index)| *y = index as f32))
+        }),
     ]
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 37] = [
+pub(super) const RECORDED: [(&str, u64); 38] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
@@ -147,4 +153,5 @@ pub(super) const RECORDED: [(&str, u64); 37] = [
     ("round", 0xd0dd_163a_c3f2_8c4b),
     ("trunc", 0x5ebc_115a_0d7a_e9a8),
     ("sign", 0xe96e_abea_9aba_23a5),
+    ("arg_min_max", 0x08b3_f963_bf6b_8810),
 ];

@@ -1,7 +1,7 @@
 //! What is computed over whole rows.
 
 use super::{Builder, DefaultDims, F32, I8, Proposal, small};
-use tealight_format::ops::{LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32};
+use tealight_format::ops::{ArgMinMax, ArgMinMaxF32, LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32};
 use tealight_format::{DType, OpCode, Operator};
 
 impl Builder<'_, '_> {
@@ -61,5 +61,27 @@ impl Builder<'_, '_> {
             Operator::MeanF32(MeanF32 { reduced })
         };
         Proposal::new(operator, vec![Some(x)], kinds[0], out)
+    }
+
+    /// The index of the smallest or largest element along any dimension.
+    pub(super) fn arg_min_max(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let kinds = if code == OpCode::ArgMinMax { I8 } else { F32 };
+        let x = self.operand(kinds, small, &defaults.dims);
+        let mut out = self.get(x).shape.dims().to_vec();
+        let axis = self.choose.below(out.len().max(1) as u32);
+        if let Some(dim) = out.get_mut(axis as usize) {
+            *dim = 1;
+        }
+        if self.choose.one_in(2) && !out.is_empty() {
+            out.remove(axis as usize);
+        }
+        let attrs =
+            ArgMinMax { axis: axis as i32, smallest: self.choose.one_in(2), last: self.choose.one_in(2) };
+        let operator = if code == OpCode::ArgMinMax {
+            Operator::ArgMinMax(attrs)
+        } else {
+            Operator::ArgMinMaxF32(ArgMinMaxF32(attrs))
+        };
+        Proposal::new(operator, vec![Some(x)], DType::I32, out)
     }
 }

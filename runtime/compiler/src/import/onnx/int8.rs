@@ -159,6 +159,11 @@ impl Fusion<'_> {
                 node.op = Op::Convert.into();
                 node.inputs = vec![Some(codes)];
             }
+            // The order of codes is that of the values.
+            (Op::ArgMinMax { .. }, _, Some(codes)) => {
+                node.inputs[0] = Some(codes);
+                self.int8 += 1;
+            }
             (op, _, Some(codes)) if moves(op) => {
                 let mut inputs = node.inputs.clone();
                 inputs[0] = Some(codes);

@@ -350,7 +350,8 @@ impl<'a> Network<'a> {
         self.add_constant("", &list)
     }
 
-    /// Adds a node, and returns its output, an f32 tensor, or one of its first input's type and quantization.
+    /// Adds a node, and returns its output, an f32 tensor, one of indices, or one of its first input's type and
+    /// quantization.
     pub(super) fn emit(&mut self, op: impl Into<NodeOp>, inputs: &[TensorId], shape: Vec<u32>) -> Result<TensorId> {
         let inputs: Vec<Option<TensorId>> = inputs.iter().copied().map(Some).collect();
         self.emit_optional(op, inputs, shape)
@@ -371,6 +372,7 @@ impl<'a> Network<'a> {
         let op = op.into();
         let dtype = match op {
             NodeOp::Kernel(Operator::GatherF32(_)) | NodeOp::Ir(Op::Dequantize) => ElementType::F32,
+            NodeOp::Ir(Op::ArgMinMax { .. }) => ElementType::I32,
             _ => of_first.unwrap_or(ElementType::F32),
         };
         let mut tensor = Tensor::computed(self.name.clone(), dtype, shape);

@@ -12,6 +12,7 @@ use crate::kind::{FileKind, kind_of};
 use crate::limit::Limit;
 use crate::options::Options;
 use flatbuffers::Vector;
+use std::collections::HashSet;
 use tealight_format::{DType, MAX_RANK};
 
 /// What is accepted, for errors.
@@ -161,9 +162,40 @@ fn import_graph(
         graph.nodes.push(node);
     }
     empty_constants(&mut graph);
+    narrow_indices(&mut graph);
     check(&graph)?;
     check_order(&graph)?;
     Ok(graph)
+}
+
+/// Makes indices that nodes compute int32, with a note: the model file has no 64-bit integers. Copies of them in another
+/// shape become int32 too, and a conversion from one of these types to the other becomes such a copy.
+fn narrow_indices(graph: &mut Graph) {
+    let Graph { tensors, nodes, notes, .. } = graph;
+    let mut indices = HashSet::new();
+    for node in nodes {
+        let NodeOp::Ir(op) = &mut node.op else { continue };
+        let found = match op {
+            Op::ArgMinMax { .. } => true,
+            Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims | Op::Cast => {
+                matches!(node.inputs.first(), Some(Some(id)) if indices.contains(id))
+            }
+            _ => false,
+        };
+        let Some(&id) = node.outputs.first().filter(|_| found) else { continue };
+        let tensor = &mut tensors[id];
+        if !matches!(tensor.dtype, ElementType::I32 | ElementType::I64) || tensor.content != Content::Computed {
+            continue;
+        }
+        if tensor.dtype == ElementType::I64 {
+            notes.push(format!("`{}` is int64 in the file; the model computes int32", tensor.name));
+            tensor.dtype = ElementType::I32;
+        }
+        if *op == Op::Cast {
+            *op = Op::Reshape { new_shape: None };
+        }
+        indices.insert(id);
+    }
 }
 
 /// Turns tensors without elements that nothing writes into constants, which need no bytes.
@@ -241,7 +273,7 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
         notes.push(format!("the batch of `{name}` {dims:?} is dynamic; compiled for a batch of 1"));
     }
     graph.outputs = outputs;
-    graph.notes = notes;
+    graph.notes.extend(notes);
     Ok(())
 }
 

@@ -295,6 +295,14 @@ pub(super) fn reduction(n: &mut Network<'_>, node: &Node) -> Outputs {
     }])
 }
 
+/// The index of the largest or smallest element along an axis.
+pub(super) fn arg_min_max(n: &mut Network<'_>, node: &Node) -> Outputs {
+    let value = n.input(node, 0)?;
+    let at = axis(n, node.int("axis", 0), n.shape(value).len())?;
+    let op = Op::ArgMinMax { smallest: node.op == "ArgMin", last: node.int("select_last_index", 0) != 0 };
+    Ok(vec![n.reduce(op, value, &[at], node.int("keepdims", 1) != 0)?])
+}
+
 /// The distance to the mean, in standard deviations.
 pub(super) fn mean_variance(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;

@@ -53,11 +53,13 @@ pub(crate) fn names() -> String {
 }
 
 /// The operators. What is computed from constants is in [`fold`].
-pub(super) const OPERATORS: [Row; 147] = [
+pub(super) const OPERATORS: [Row; 149] = [
     Row::computed("Abs", elementwise::unary),
     Row::computed("Acosh", elementwise::composed),
     Row::computed("Add", elementwise::binary),
     Row::computed("And", logic::logic),
+    Row::computed("ArgMax", dense::arg_min_max),
+    Row::computed("ArgMin", dense::arg_min_max),
     Row::computed("Asinh", elementwise::composed),
     Row::computed("Atanh", elementwise::composed),
     Row::computed("AveragePool", image::pool),
@@ -288,6 +290,8 @@ fn cast(n: &mut Network<'_>, node: &Node) -> Outputs {
             n.not(&equal)?
         }
         (from, Some(to)) if from == to => value.clone(),
+        // Indices, which are int32 in the model.
+        (ElementType::I32, Some(ElementType::I64)) => value.clone(),
         (from, to) => {
             let to = to.map_or("that type".into(), |to| to.to_string());
             return Err(

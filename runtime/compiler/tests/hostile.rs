@@ -129,7 +129,7 @@ fn reports_files_of_other_kinds() {
 fn jumble(random: &mut Rng) -> tflite::Net {
     use tflite::{Field, Net, Q};
     // Operators, each with the type of its options.
-    const CODES: [(i32, u8); 80] = [
+    const CODES: [(i32, u8); 81] = [
         (0, 11),
         (1, 5),
         (2, 10),
@@ -209,6 +209,7 @@ fn jumble(random: &mut Rng) -> tflite::Net {
         (95, 0),
         (104, 0),
         (116, 0),
+        (128, 102),
         (158, 0),
     ];
     const SHAPES: [&[i32]; 14] = [

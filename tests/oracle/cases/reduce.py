@@ -1,4 +1,4 @@
-"""ReduceMax and ReduceMin, Sum in f32: every set of axes of ranks 2 to 4. ArgMax and ArgMin: every axis."""
+"""ReduceMax and ReduceMin, Sum in f32: every set of axes of ranks 2 to 4. ArgMax, ArgMin and CumSum: every axis."""
 
 from itertools import combinations
 
@@ -103,3 +103,25 @@ def arg_min():
 @operator
 def arg_min_f32():
     yield from index("ARG_MIN", quantized=False)
+
+
+@operator
+def cumsum_f32():
+    def case(shape, axis, exclusive=False, reverse=False):
+        def make(rng):
+            model = Model()
+            g = model.main
+            x, y, inputs = ends(rng, g, shape, shape, quantized=False)
+            g.op("CUMSUM", [x, g.ints(axis)], [y], exclusive=exclusive, reverse=reverse)
+            return Case(model, words(input=shape, axis=axis, exclusive=exclusive, reverse=reverse), inputs=inputs)
+
+        return make
+
+    n = 0
+    for shape in ((9,), (4, 9), (3, 4, 5), (2, 3, 4, 5)):
+        for axis in range(len(shape)):
+            n += 1
+            yield case(shape, axis, exclusive=n % 2 == 0, reverse=n % 4 > 1)
+    yield case((2, 33), -1)
+    yield case((2, 1, 3), 1)
+    yield case((2, 1, 3), 1, reverse=True)

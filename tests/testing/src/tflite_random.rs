@@ -18,15 +18,15 @@ const I8: i8 = 9;
 const RESOURCE: i8 = 13;
 
 /// The operators of the importer, by TensorFlow Lite's codes. `CALL_ONCE` and the operators of variables come together.
-pub const CODES: [i32; 74] = [
+pub const CODES: [i32; 75] = [
     0, 1, 2, 3, 4, 6, 9, 14, 17, 18, 19, 20, 21, 22, 25, 27, 28, 34, 36, 39, 40, 41, 42, 43, 45, 47, 49, 53, 55, 57,
     59, 60, 65, 66, 67, 70, 73, 75, 76, 77, 81, 83, 88, 90, 92, 94, 97, 98, 101, 102, 108, 111, 114, 117, VARIABLES,
-    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106, 8, 56, 79, 95, 104, 116, 158,
+    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106, 8, 56, 79, 95, 104, 116, 128, 158,
 ];
 const VARIABLES: i32 = 142;
 
 /// Those of `CODES` that the compiler has in float32 only, and those that it does not have.
-const FLOAT_ONLY: [i32; 8] = [11, 42, 67, 74, 90, 95, 99, 106];
+const FLOAT_ONLY: [i32; 9] = [11, 42, 67, 74, 90, 95, 99, 106, 128];
 pub const UNKNOWN: [i32; 2] = [32, 54];
 
 /// A field of an options table.
@@ -335,6 +335,15 @@ impl Build<'_, '_> {
                 let kind = self.choose.pick(&[I32, I32, I64]);
                 let (axis, y) = (self.ints(&[axis]), self.tensor(kind, &to));
                 self.node(code, &[x, axis], y, None);
+            }
+            128 => {
+                let x = self.any();
+                let shape = self.shape(x);
+                let axis = self.axis(shape.len());
+                let axis = self.signed(axis, shape.len());
+                let (axis, y) = (self.ints(&[axis]), self.tensor(self.kind, &shape));
+                let flags = [0, 1].map(|field| (field, Field::Bool(self.choose.one_in(2))));
+                self.node(code, &[x, axis], y, Some((102, flags.to_vec())));
             }
             45 | 49 | 65 | 88 | 102 => self.cut(code),
             6 | 114 => {

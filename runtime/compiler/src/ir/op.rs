@@ -84,6 +84,12 @@ pub enum Op {
         activation: Activation,
     },
     Conv2d(Window),
+    /// The sums of the elements up to each along the dimension that input 1 names: without the element itself, or from
+    /// the end.
+    CumSum {
+        exclusive: bool,
+        reverse: bool,
+    },
     DepthwiseConv2d(Window),
     /// Blocks of channels become squares of pixels, `block` pixels wide.
     DepthToSpace {
@@ -221,6 +227,7 @@ impl Op {
             Self::Cast => "Cast",
             Self::Concat { .. } => "Concat",
             Self::Conv2d(_) => "Conv2d",
+            Self::CumSum { .. } => "CumSum",
             Self::DepthwiseConv2d(_) => "DepthwiseConv2d",
             Self::DepthToSpace { .. } => "DepthToSpace",
             Self::Dequantize => "Dequantize",

@@ -7,7 +7,11 @@ use crate::diag::Result;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
+use crate::slice::axis_of;
 use tealight_format::ops::UnaryFunction;
+
+/// About how many bytes a node and its output take here, without a name.
+const STEP: u64 = 512;
 
 /// The minimum of the norm that L2_NORMALIZATION divides by: a vector of zeros is divided by this.
 const MIN_NORM: f32 = 1e-6;
@@ -21,6 +25,9 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
     for node in std::mem::take(&mut expansion.graph.nodes) {
         match node.op {
             NodeOp::Ir(Op::AddN) if expansion.is_f32(&node) => expansion.add_n(&node)?,
+            NodeOp::Ir(Op::CumSum { exclusive, reverse }) if expansion.keeps_f32(&node) => {
+                expansion.cum_sum(&node, exclusive, reverse)?;
+            }
             NodeOp::Ir(Op::FloorDiv) if expansion.is_f32(&node) => expansion.floor_div(&node)?,
             NodeOp::Ir(Op::Remainder(function)) if expansion.is_f32(&node) => expansion.remainder(&node, function)?,
             NodeOp::Ir(Op::SquaredDifference) if expansion.is_f32(&node) => expansion.squared_difference(&node)?,
@@ -49,6 +56,12 @@ impl Expansion<'_> {
         tensors.copied().all(|id| self.graph.tensors[id].dtype == ElementType::F32)
     }
 
+    /// Returns whether the first input and the output of a node are f32.
+    fn keeps_f32(&self, node: &Node) -> bool {
+        let ends = node.inputs.first().into_iter().flatten().chain(node.outputs.first());
+        ends.copied().all(|id| self.graph.tensors[id].dtype == ElementType::F32)
+    }
+
     /// Adds an operator of `node`, and returns its output: a new tensor like `like`.
     fn apply(&mut self, node: &Node, op: Op, inputs: &[TensorId], like: TensorId) -> TensorId {
         let output = self.graph.add(self.graph.tensors[like].like());
@@ -62,10 +75,16 @@ impl Expansion<'_> {
         self.nodes.push(Node { op: NodeOp::Ir(op), inputs, outputs: vec![output], origin: node.origin });
     }
 
-    /// Adds a constant of one dimension.
+    /// Adds a constant of one element.
     fn constant(&mut self, name: &str, dtype: ElementType, bytes: [u8; 4]) -> Result<TensorId> {
+        self.list(name, dtype, vec![1], &[bytes])
+    }
+
+    /// Adds a constant.
+    fn list(&mut self, name: &str, dtype: ElementType, shape: Vec<u32>, elements: &[[u8; 4]]) -> Result<TensorId> {
+        let bytes = elements.concat();
         self.limit.make(bytes.len() as u64, || format!("the constants up to `{name}`"))?;
-        Ok(self.graph.add(Tensor::constant(name, dtype, vec![1], bytes)))
+        Ok(self.graph.add(Tensor::constant(name, dtype, shape, bytes)))
     }
 
     fn add_n(&mut self, node: &Node) -> Result<()> {
@@ -82,6 +101,53 @@ impl Expansion<'_> {
         let next = self.graph.input(node, last)?;
         self.write(node, Op::Add(Activation::None), &[sum, next], output);
         Ok(())
+    }
+
+    /// Each step adds the sums at twice the distance, where TensorFlow Lite adds one element after another.
+    fn cum_sum(&mut self, node: &Node, exclusive: bool, reverse: bool) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let axis = axis_of(&self.graph, node, 1, self.graph.tensors[input].shape.len())?;
+        let length = self.graph.tensors[input].shape[axis];
+        let mut sums = input;
+        if exclusive {
+            sums = self.moved(node, sums, axis, 1, reverse)?;
+        }
+        let mut distance = 1;
+        while distance < length {
+            let before = self.moved(node, sums, axis, distance, reverse)?;
+            sums = self.apply(node, Op::Add(Activation::None), &[sums, before], input);
+            distance = distance.saturating_mul(2);
+        }
+        self.write(node, Op::Reshape { new_shape: None }, &[sums], output);
+        Ok(())
+    }
+
+    /// Adds the operators that move the elements of a tensor by `distance` along an axis, with zeros where they were,
+    /// and returns the output.
+    fn moved(&mut self, node: &Node, id: TensorId, axis: usize, distance: u32, reverse: bool) -> Result<TensorId> {
+        // A step makes three operators and their outputs, and there are as many as the length has bits.
+        let bytes = 3 * (STEP + self.graph.tensors[id].name.len() as u64);
+        self.limit.make(bytes, || format!("{} as sums", self.graph.site(node)))?;
+        let mut size = self.graph.tensors[id].shape.clone();
+        let Some(rest) = size[axis].checked_sub(distance).filter(|&rest| rest > 0) else {
+            let zero = self.constant("cumsum.zero", ElementType::F32, 0f32.to_le_bytes())?;
+            return Ok(self.apply(node, Op::Mul(Activation::None), &[id, zero], id));
+        };
+        let rank = size.len();
+        size[axis] = rest;
+        let (mut begin, mut pads) = (vec![[0; 4]; rank], vec![[0; 4]; 2 * rank]);
+        if reverse {
+            begin[axis] = distance.to_le_bytes();
+        }
+        pads[2 * axis + usize::from(reverse)] = distance.to_le_bytes();
+        let sizes: Vec<[u8; 4]> = size.iter().map(|dim| dim.to_le_bytes()).collect();
+        let begin = self.list("cumsum.begin", ElementType::I32, vec![rank as u32], &begin)?;
+        let sizes = self.list("cumsum.size", ElementType::I32, vec![rank as u32], &sizes)?;
+        let pads = self.list("cumsum.pads", ElementType::I32, vec![rank as u32, 2], &pads)?;
+        let part = Tensor { shape: size, ..self.graph.tensors[id].like() };
+        let part = self.graph.add(part);
+        self.write(node, Op::Slice, &[id, begin, sizes], part);
+        Ok(self.apply(node, Op::Pad, &[part, pads], id))
     }
 
     /// TensorFlow Lite rounds the quotient of float64: where it is nearly a whole number, it may be one less there.
@@ -163,6 +229,23 @@ mod tests {
         let last = norm.nodes.last().unwrap();
         assert_eq!(last.outputs, norm.outputs);
         assert_eq!(norm.tensors[last.inputs[1].unwrap()].shape, [2, 1]);
+    }
+
+    #[test]
+    fn a_running_sum_takes_as_many_steps_as_its_length_has_bits() {
+        let sum = |exclusive, length| {
+            let mut b = Builder::default();
+            let axis = b.ints(&[-1]);
+            let [x, y] = [(); 2].map(|()| b.graph.add(Tensor::computed("t", ElementType::F32, vec![2, length])));
+            b.node(Op::CumSum { exclusive, reverse: true }, &[x, axis], &[y]);
+            let graph = b.output(y);
+            let limit = Limit::of(&graph, &Options::default());
+            names(&expand_within(graph, &limit).unwrap()).join(" ")
+        };
+        assert_eq!(sum(false, 1), "Reshape");
+        assert_eq!(sum(true, 1), "Mul Reshape");
+        assert_eq!(sum(false, 3), "Slice Pad Add Slice Pad Add Reshape");
+        assert_eq!(sum(true, 2), "Slice Pad Slice Pad Add Reshape");
     }
 
     #[test]

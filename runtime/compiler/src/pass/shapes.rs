@@ -62,7 +62,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
     let axis = |axis: i64, rank: usize| dimension(graph, node, axis, rank).ok();
     Some(match op {
         op if keeps_shape(op) => x.to_vec(),
-        T::Cast | T::L2Normalization(_) | T::Prelu | T::AddN => x.to_vec(),
+        T::Cast | T::CumSum { .. } | T::L2Normalization(_) | T::Prelu | T::AddN => x.to_vec(),
         T::Add(_)
         | T::Sub(_)
         | T::Mul(_)

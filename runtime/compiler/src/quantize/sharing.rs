@@ -48,6 +48,7 @@ impl Int8 {
             | T::Sub(_)
             | T::Mul(_)
             | T::AddN
+            | T::CumSum { .. }
             | T::SquaredDifference
             | T::Mean
             | T::Relu

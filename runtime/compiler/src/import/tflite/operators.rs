@@ -339,7 +339,13 @@ const OPERATORS: [Row; 210] = [
     Row::named(125, "SEGMENT_SUM"),
     Row::named(126, "BATCH_MATMUL"),
     Row::named(127, "PLACEHOLDER_FOR_GREATER_OP_CODES"),
-    Row::named(128, "CUMSUM"),
+    Row::read(128, "CUMSUM", |operator| {
+        let o = operator.options::<schema::CumsumOptions<'_>>();
+        Ok(Op::CumSum {
+            exclusive: o.is_some_and(|o| o.exclusive()),
+            reverse: o.is_some_and(|o| o.reverse()),
+        })
+    }),
     Row::read(129, "CALL_ONCE", |operator| {
         let index = options::<schema::CallOnceOptions<'_>>(operator)?.init_subgraph_index();
         let subgraph = usize::try_from(index).map_err(|_| Fault::Value("graph", index))?;

@@ -475,6 +475,10 @@ options! {
     94 DepthToSpaceOptions [
         0 block_size: i32 = 0;
     ] {}
+    102 CumsumOptions [
+        0 exclusive: bool = false;
+        1 reverse: bool = false;
+    ] {}
     103 CallOnceOptions [
         0 init_subgraph_index: i32 = 0;
     ] {}

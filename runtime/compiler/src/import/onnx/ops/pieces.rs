@@ -56,20 +56,14 @@ impl Network<'_> {
     }
 
     /// Returns the sums of the elements up to each along an axis: without the element itself if `exclusive`, from the
-    /// end if `reverse`. Each step adds the sums at twice the distance.
+    /// end if `reverse`.
     pub(super) fn running_sum(&mut self, value: &Value, axis: usize, exclusive: bool, reverse: bool) -> Result<Value> {
-        let length = self.shape(value)[axis];
-        let mut sums = value.clone();
-        if exclusive {
-            sums = self.shifted(&sums, axis, 1, reverse)?;
-        }
-        let mut distance = 1;
-        while distance < length {
-            let before = self.shifted(&sums, axis, distance, reverse)?;
-            sums = self.pairwise(Op::Add(Activation::None), [&sums, &before], ["", ""])?;
-            distance = distance.saturating_mul(2);
-        }
-        Ok(sums)
+        let order = self.order(value);
+        let id = self.float(value)?;
+        let shape = self.graph.tensors[id].shape.clone();
+        let place = order.iter().position(|&stored| stored == axis).unwrap_or(0);
+        let place = self.axes(&[place as i64])?;
+        Ok(Self::stored(self.emit(Op::CumSum { exclusive, reverse }, &[id, place], shape)?, order))
     }
 
     /// Returns a value moved by `distance` along an axis, with zeros where it was.

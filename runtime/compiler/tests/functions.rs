@@ -185,3 +185,20 @@ fn indices_along_a_dimension_that_there_is_not_or_of_another_type_are_refused() 
     assert!(error(U8, &[1], I32, &[2]).contains("tensor `t0` is uint8; accepted: int8"));
     assert!(error(I8, &[1], I32, &[3]).contains("the shape of `t2` int32[3] does not fit"));
 }
+
+#[test]
+fn the_largest_codes_are_found_with_their_indices() {
+    let net = |count: i32, shape: &[i32]| {
+        let mut net = Net::default();
+        let (x, k) = (net.input(I8, &[2, 4], q(0.5, 3)), net.ints(&[count]));
+        let outputs = [net.output(I8, shape, q(0.5, 3)), net.output(I32, shape, None)];
+        net.op(48, &[x, k], &outputs, None);
+        net
+    };
+    let codes = [5i8, -7, 9, 9, -128, 0, -1, 0].map(i8::cast_unsigned);
+    let outputs = net(3, &[2, 3]).run(&[&codes]).unwrap();
+    assert_eq!(outputs[0], [9i8, 9, 5, 0, 0, -1].map(i8::cast_unsigned));
+    assert_eq!(outputs[1], [2i32, 3, 0, 1, 3, 2].map(i32::to_le_bytes).concat());
+    assert!(error(&net(2, &[2, 3])).contains("it has [2] elements to find"));
+    assert!(error(&net(5, &[2, 5])).contains("the shape of `t2` int8[2, 5] does not fit"));
+}

@@ -129,7 +129,7 @@ fn reports_files_of_other_kinds() {
 fn jumble(random: &mut Rng) -> tflite::Net {
     use tflite::{Field, Net, Q};
     // Operators, each with the type of its options.
-    const CODES: [(i32, u8); 81] = [
+    const CODES: [(i32, u8); 82] = [
         (0, 11),
         (1, 5),
         (2, 10),
@@ -204,6 +204,7 @@ fn jumble(random: &mut Rng) -> tflite::Net {
         (9, 0),
         (83, 0),
         (8, 0),
+        (48, 0),
         (56, 0),
         (79, 0),
         (95, 0),

@@ -558,6 +558,23 @@ fn indices_of_extremes_follow_the_axis_however_the_tensor_is_stored() {
 }
 
 #[test]
+fn the_largest_and_smallest_along_an_axis_are_found() {
+    let x = bytes_of(&[1.0, 5.0, 5.0, -2.0, 4.0, 9.0]);
+    let run = |axis: u8, largest: u8, count: i64| {
+        let top = node("TopK", &["x", "k"], "y", &[int("axis", axis), int("largest", largest)]);
+        model(13, &[2, 3], &[top], &[constant("k", INT64, &[1], &count.to_le_bytes())])
+    };
+    let values = |axis, largest, count| answer(&run(axis, largest, count), &[&x]);
+    assert_eq!(values(1, 1, 2), bytes_of(&[5.0, 5.0, 9.0, 4.0]));
+    assert_eq!(values(1, 0, 2), bytes_of(&[1.0, 5.0, -2.0, 4.0]));
+    assert_eq!(values(0, 1, 1), bytes_of(&[1.0, 5.0, 9.0]));
+    for count in [0, 4, -1, i64::MAX] {
+        let text = error(&run(1, 1, count));
+        assert!(text.contains("its number of elements is none of 1 to 3"), "{count}: {text}");
+    }
+}
+
+#[test]
 fn the_index_of_the_largest_code_is_that_of_the_largest_value() {
     let constants = [floats("s", &[], &[0.5]), constant("z", U8, &[], &[7])];
     let nodes = [

@@ -72,6 +72,7 @@ impl OpSet {
         OpCode::Prelu,
         OpCode::ResizeBilinear,
         OpCode::ArgMinMax,
+        OpCode::TopK,
     ]);
 
     /// The operators with preparation before some of their rows.

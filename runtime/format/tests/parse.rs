@@ -731,3 +731,31 @@ fn an_index_is_along_a_dimension_that_there_is_and_one_for_each_place_in_the_oth
         assert_eq!(Operator::parse(OpCode::ArgMinMaxF32, &words), fault);
     }
 }
+
+#[test]
+fn as_many_elements_are_found_as_a_line_has_at_most() {
+    use tealight_format::ops::{TopK, TopKF32};
+    use tealight_format::{OUTPUT, Operands, Work};
+    let check = |operator: Operator, input: (DType, &[u32]), output: (DType, &[u32])| -> Result<Work, OpFault> {
+        let of = |(dtype, dims)| build::value(Place::Arena, dtype, dims, 0, (0, 0));
+        let mut operands = Operands { inputs: [None; 8], count: 1, output: of(output) };
+        operands.inputs[0] = Some(of(input));
+        operator.check(&operands)
+    };
+    let (codes, floats) = ((DType::I8, &[2, 3, 7][..]), (DType::F32, &[2, 3, 7][..]));
+    let of_codes = Operator::TopK(TopK { smallest: true });
+    let work = check(of_codes, codes, (DType::I8, &[2, 3, 2])).unwrap();
+    assert_eq!((work.rows, work.row_bytes, work.row_cost), (6, 2, 20 + 2 * (20 + 4 * 7)));
+    let work = check(Operator::TopKF32(TopKF32(TopK { smallest: false })), floats, (DType::I32, &[2, 3, 7])).unwrap();
+    assert_eq!((work.rows, work.row_bytes, work.row_cost), (6, 28, 20 + 7 * (20 + 8 * 7)));
+    let refused = |input, output, fault| assert_eq!(check(of_codes, input, output).map(|_| ()), Err(fault));
+    refused(floats, (DType::F32, &[2, 3, 2]), OpFault::Type { operand: 0 });
+    refused(codes, (DType::F32, &[2, 3, 2]), OpFault::Type { operand: OUTPUT });
+    for dims in [&[2, 3, 8][..], &[2, 2, 2], &[6, 2], &[2, 3, 1, 2]] {
+        refused(codes, (DType::I32, dims), OpFault::Shape { operand: OUTPUT });
+    }
+    refused((DType::I8, &[]), (DType::I8, &[]), OpFault::Shape { operand: 0 });
+    let mut words = of_codes.emit();
+    words[0] = -1;
+    assert_eq!(Operator::parse(OpCode::TopK, &words), Err(OpFault::Attribute { index: 0 }));
+}

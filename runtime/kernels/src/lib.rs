@@ -14,6 +14,7 @@
 //! | [`conv2d()`], [`depthwise_conv2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
+//! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
 //! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | see [`Broadcast::row_len`] | |
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
 //! | [`mean()`], [`arg_min_max()`] | output elements | one element |
@@ -94,9 +95,9 @@
 extern crate std;
 
 mod add;
-mod arg_min_max;
 #[allow(unsafe_code)] // inline assembly, and loads to vectors
 mod arch;
+mod arg_min_max;
 pub mod block;
 mod broadcast;
 #[cfg_attr(any(all(arm_dsp, not(arm_mve)), arm_v6m, arm_v7m, riscv_m), allow(dead_code))]
@@ -131,16 +132,17 @@ pub mod selftest;
 mod softmax;
 mod strided_slice;
 mod svdf;
+mod top_k;
 mod transpose;
 pub mod unary;
 mod view;
 mod window;
 
 pub use add::{AddSub, add, sub};
-pub use arg_min_max::{ArgMinMax, arg_min_max};
 #[cfg(feature = "compare-arch")]
 pub use arch::compare::compare_arch;
 pub use arch::instruction_set;
+pub use arg_min_max::{ArgMinMax, arg_min_max};
 pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d, conv2d_in};
@@ -161,4 +163,5 @@ pub use softmax::{Softmax, softmax};
 pub use strided_slice::{StridedSlice, strided_slice};
 pub use svdf::{Svdf, svdf, svdf_i8_state};
 pub use tealight_types::{ActivationRange, Multiplier, Quantization, Window2d};
+pub use top_k::{TopK, top_k_indices, top_k_values};
 pub use transpose::{Transpose, transpose};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tealight_kernels::float::*;
-use tealight_kernels::{ArgMinMax, Broadcast, ResizeBilinear, Window2d};
+use tealight_kernels::{ArgMinMax, Broadcast, ResizeBilinear, TopK, Window2d};
 
 /// Small sizes, including zero.
 fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
@@ -67,6 +67,9 @@ proptest! {
         rms_norm(&p, 1..rows, &a, &b, out);
         let p = ArgMinMax { len: inner, inner: columns, smallest: flags[0], last: flags[1] };
         arg_min_max(&p, 1..rows, &a, &mut vec![0; len]);
+        let p = TopK { depth: inner, count: columns, smallest: flags[0] };
+        top_k_values(&p, 1..rows, &a, out);
+        top_k_indices(&p, 1..rows, &a, &mut vec![0; len]);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Mean and Softmax: equal for every slicing, and close to the real value; Mean equal to its formula,
-//! Softmax to rows that the oracle computed. ArgMinMax: equal to its definition.
+//! Softmax to rows that the oracle computed. ArgMinMax and TopK: equal to their definitions.
 
 mod common;
 
 use common::{by_rows, flat, for_seeds, indices, scaled};
 use tealight_kernels::quant::quantize_multiplier;
-use tealight_kernels::{ActivationRange, ArgMinMax, Mean, Multiplier, Softmax, arg_min_max, float, mean, softmax};
+use tealight_kernels::{
+    ActivationRange, ArgMinMax, Mean, Multiplier, Softmax, TopK, arg_min_max, float, mean, softmax, top_k_indices,
+    top_k_values,
+};
 
 #[test]
 fn a_mean_equals_its_formula_and_is_within_one_of_the_exact_value() {
@@ -200,6 +203,20 @@ fn the_longest_mean_that_a_model_may_have_does_not_wrap() {
     }
 }
 
+/// Elements of few values, so that many are equal; in f32 with zeros of both signs, infinities and NaN.
+fn equal_ones(rng: &mut common::Rng, count: usize) -> (Vec<i8>, Vec<f32>) {
+    let codes: Vec<i8> = (0..count).map(|_| rng.int(-3, 3) as i8).collect();
+    let float = |&code: &i8| match code {
+        -3 => f32::NEG_INFINITY,
+        -1 => -0.0,
+        2 => f32::INFINITY,
+        3 => f32::NAN,
+        code => f32::from(code),
+    };
+    let floats = codes.iter().map(float).collect();
+    (codes, floats)
+}
+
 /// The index of the largest of `elements`, or of the smallest; of equal ones the first, or the last. A NaN counts only
 /// where all are.
 fn index_of(p: &ArgMinMax, elements: &[f64]) -> i32 {
@@ -215,18 +232,7 @@ fn an_index_is_that_of_the_first_or_last_of_the_largest_or_smallest_elements() {
     for_seeds(400, |rng| {
         let (outer, len, inner) = (rng.size(1, 4), rng.size(1, 9), rng.size(1, 4));
         let p = ArgMinMax { len, inner, smallest: rng.size(0, 1) == 1, last: rng.size(0, 1) == 1 };
-        // Few values, so that many are equal; in f32 with zeros of both signs, infinities and NaN.
-        let codes: Vec<i8> = (0..outer * len * inner).map(|_| rng.int(-3, 3) as i8).collect();
-        let floats: Vec<f32> = codes
-            .iter()
-            .map(|&code| match code {
-                -3 => f32::NEG_INFINITY,
-                -1 => -0.0,
-                2 => f32::INFINITY,
-                3 => f32::NAN,
-                code => f32::from(code),
-            })
-            .collect();
+        let (codes, floats) = equal_ones(rng, outer * len * inner);
         let of_codes = by_rows(rng, outer * inner, 1, |rows, output| arg_min_max(&p, rows, &codes, output));
         let of_floats = by_rows(rng, outer * inner, 1, |rows, output| float::arg_min_max(&p, rows, &floats, output));
         for ([o, i], (code, float)) in indices([outer, inner]).zip(of_codes.into_iter().zip(of_floats)) {
@@ -235,6 +241,44 @@ fn an_index_is_that_of_the_first_or_last_of_the_largest_or_smallest_elements() {
             assert_eq!(code, index_of(&p, &along), "{p:?} {along:?}");
             let along: Vec<f64> = places.map(|at| f64::from(floats[at])).collect();
             assert_eq!(float, index_of(&p, &along), "{p:?} {along:?}");
+        }
+    });
+}
+
+/// The indices of the elements from the largest to the smallest, or from the smallest to the largest; equal ones in
+/// their order, NaN at the end.
+fn sorted(p: &TopK, elements: &[f64]) -> Vec<i32> {
+    let mut indices: Vec<usize> = (0..elements.len()).collect();
+    indices.sort_by(|&a, &b| {
+        let (a, b) = (elements[a], elements[b]);
+        let order = if p.smallest { a.partial_cmp(&b) } else { b.partial_cmp(&a) };
+        order.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    });
+    indices.into_iter().take(p.count).map(|i| i as i32).collect()
+}
+
+#[test]
+fn the_first_of_a_sorted_line_are_found_with_equal_ones_in_their_order() {
+    for_seeds(400, |rng| {
+        let (lines, depth) = (rng.size(1, 4), rng.size(1, 9));
+        let p = TopK { depth, count: rng.size(1, depth), smallest: rng.size(0, 1) == 1 };
+        let (codes, floats) = equal_ones(rng, lines * depth);
+        let of_codes = by_rows(rng, lines, p.count, |rows, output| top_k_indices(&p, rows, &codes, output));
+        let of_floats = by_rows(rng, lines, p.count, |rows, output| float::top_k_indices(&p, rows, &floats, output));
+        let (mut values, mut numbers) = (vec![0; lines * p.count], vec![0.0; lines * p.count]);
+        top_k_values(&p, 0..lines, &codes, &mut values);
+        float::top_k_values(&p, 0..lines, &floats, &mut numbers);
+        for line in 0..lines {
+            let (from, to) = (line * depth..(line + 1) * depth, line * p.count..(line + 1) * p.count);
+            let along: Vec<f64> = codes[from.clone()].iter().map(|&code| f64::from(code)).collect();
+            assert_eq!(of_codes[to.clone()], sorted(&p, &along), "{p:?} {along:?}");
+            let along: Vec<f64> = floats[from.clone()].iter().map(|&x| f64::from(x)).collect();
+            assert_eq!(of_floats[to.clone()], sorted(&p, &along), "{p:?} {along:?}");
+            for at in to {
+                assert_eq!(values[at], codes[from.start + of_codes[at] as usize]);
+                let (found, expected) = (numbers[at], floats[from.start + of_floats[at] as usize]);
+                assert_eq!(found.to_bits(), expected.to_bits());
+            }
         }
     });
 }

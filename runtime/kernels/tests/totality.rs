@@ -118,6 +118,9 @@ proptest! {
         softmax(&p, 1..rows, &x, out);
         let p = ArgMinMax { len: depth, inner: len, smallest: shift < 0, last: multiplier < 0 };
         arg_min_max(&p, 1..rows, &x, &mut vec![0; len]);
+        let p = TopK { depth, count: rows, smallest: shift < 0 };
+        top_k_values(&p, 1..rows, &x, out);
+        top_k_indices(&p, 1..rows, &x, &mut vec![0; len]);
     }
 
     #[test]

@@ -18,10 +18,10 @@ const I8: i8 = 9;
 const RESOURCE: i8 = 13;
 
 /// The operators of the importer, by TensorFlow Lite's codes. `CALL_ONCE` and the operators of variables come together.
-pub const CODES: [i32; 75] = [
+pub const CODES: [i32; 76] = [
     0, 1, 2, 3, 4, 6, 9, 14, 17, 18, 19, 20, 21, 22, 25, 27, 28, 34, 36, 39, 40, 41, 42, 43, 45, 47, 49, 53, 55, 57,
     59, 60, 65, 66, 67, 70, 73, 75, 76, 77, 81, 83, 88, 90, 92, 94, 97, 98, 101, 102, 108, 111, 114, 117, VARIABLES,
-    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106, 8, 56, 79, 95, 104, 116, 128, 158,
+    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106, 8, 48, 56, 79, 95, 104, 116, 128, 158,
 ];
 const VARIABLES: i32 = 142;
 
@@ -335,6 +335,17 @@ impl Build<'_, '_> {
                 let kind = self.choose.pick(&[I32, I32, I64]);
                 let (axis, y) = (self.ints(&[axis]), self.tensor(kind, &to));
                 self.node(code, &[x, axis], y, None);
+            }
+            48 => {
+                let x = self.any();
+                let mut to = self.shape(x);
+                let last = to.last_mut().map(|last| {
+                    *last = self.choose.between(1, (*last).max(1));
+                    *last
+                });
+                let k = self.ints(&[last.unwrap_or(1)]);
+                let (values, indices) = (self.like(x, &to), self.tensor(I32, &to));
+                self.node_of(code, vec![x as i32, k as i32], &[values, indices], None);
             }
             128 => {
                 let x = self.any();

@@ -179,6 +179,10 @@ pub enum Op {
         activation: Activation,
     },
     Tanh,
+    /// The largest elements of the last dimension, or the smallest, as many as input 1 says, and their indices.
+    TopK {
+        smallest: bool,
+    },
     Transpose,
     ConvTranspose2d(Window),
     Unpack {
@@ -279,6 +283,7 @@ impl Op {
             Self::Sum => "Sum",
             Self::Svdf { .. } => "Svdf",
             Self::Tanh => "Tanh",
+            Self::TopK { .. } => "TopK",
             Self::Transpose => "Transpose",
             Self::ConvTranspose2d(_) => "ConvTranspose2d",
             Self::Unpack { .. } => "Unpack",

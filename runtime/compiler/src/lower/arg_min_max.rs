@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::diag::Result;
-use crate::ir::graph::{ElementType, Node};
+use crate::ir::graph::{ElementType, Node, TensorId};
 use crate::slice::axis_of;
 use tealight_format::Operator;
 use tealight_format::ops::{ArgMinMax, ArgMinMaxF32};
@@ -18,11 +18,17 @@ impl Lowering<'_> {
             self.int8(node, input)?;
             Operator::ArgMinMax(attrs)
         };
-        if self.tensor(output).dtype != ElementType::I32 {
-            return Err(self.type_error(node, output, "int32 or int64"));
-        }
-        self.graph.tensors[output].quantization = None;
+        self.indices(node, output)?;
         self.emit(node, operator, &[Some(input)], output);
+        Ok(())
+    }
+
+    /// Checks that a tensor that a node writes indices to is int32. The importer has made int64 that.
+    pub(super) fn indices(&mut self, node: &Node, id: TensorId) -> Result<()> {
+        if self.tensor(id).dtype != ElementType::I32 {
+            return Err(self.type_error(node, id, "int32 or int64"));
+        }
+        self.graph.tensors[id].quantization = None;
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod resize;
 mod scale;
 mod softmax;
 mod svdf;
+mod top_k;
 
 use crate::diag::{CompileError, Findings, Result, Site};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
@@ -115,6 +116,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::ReduceMin => any(|l, n| l.reduce_min(n)),
         Op::ArgMinMax { smallest, last } => any(move |l, n| l.arg_min_max(n, smallest, last)),
         Op::Sum => f32(|l, n| l.sum_f32(n)),
+        Op::TopK { smallest } => any(move |l, n| l.top_k(n, smallest)),
         Op::DepthToSpace { block } => any(move |l, n| l.depth_to_space(n, block)),
         Op::SpaceToBatch => any(|l, n| l.space_to_batch(n)),
         Op::BatchToSpace => any(|l, n| l.batch_to_space(n)),

@@ -105,7 +105,7 @@ fn moved(node: &Node) -> Option<Moved> {
             Moved::Concatenated((0..node.inputs.len()).collect())
         }
         T::Split => Moved::Sliced(1),
-        T::SplitV | T::Unpack { .. } | T::ReduceMax | T::ReduceMin => Moved::Sliced(0),
+        T::SplitV | T::Unpack { .. } | T::ReduceMax | T::ReduceMin | T::TopK { .. } => Moved::Sliced(0),
         _ => return None,
     })
 }

@@ -48,6 +48,11 @@ pub(crate) fn infer(mut graph: Graph, limit: &Limit) -> Result<Graph> {
 /// Returns the shapes of the outputs of `node`; `None` if the operator has no rule here, or its operands break it.
 fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<u32>>> {
     let NodeOp::Ir(op) = &node.op else { return None };
+    if let Op::TopK { .. } = op {
+        let mut shape = graph.tensors[graph.input(node, 0).ok()?].shape.clone();
+        *shape.last_mut()? = u32::try_from(*graph.constant_integers(node, 1).ok()?.first()?).ok()?;
+        return Some(vec![shape; 2]);
+    }
     sliced_shapes(graph, node, op).or_else(|| shape(graph, node, op).map(|shape| vec![shape]))
 }
 

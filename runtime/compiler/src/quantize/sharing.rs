@@ -86,6 +86,7 @@ impl Int8 {
             | T::Minimum
             | T::ReduceMax
             | T::ReduceMin
+            | T::TopK { .. }
             | T::ResizeBilinear { .. }
             | T::ResizeNearest { .. } => Rule::Same,
             T::Div(_)

@@ -166,21 +166,20 @@ fn the_index_of_the_largest_score_is_found_in_its_codes() {
     assert!(report.snr_db > 30.0 && report.snr_db.is_finite() && report.agreement.is_none(), "{report:#?}");
     let model = Model::parse(&compiled.bytes).unwrap();
     assert_eq!(model.op(model.op_count() - 1).operator.code().name(), "ArgMinMax");
-    let [float, int8] = [
-        crate::driver::compile_to_measure(network.clone(), &Options::default()).unwrap().bytes,
-        compiled.bytes,
-    ]
-    .map(|bytes| {
-        let mut session = OwnedSession::from_bytes(&bytes).unwrap();
-        samples(&network, 20)
-            .iter()
-            .map(|sample| {
-                crate::session::write_input(&mut session, 0, sample).unwrap();
-                session.run();
-                session.output(0).unwrap().as_slice::<i32>().unwrap()[0]
-            })
-            .collect::<Vec<i32>>()
-    });
+    let [float, int8] =
+        [crate::driver::compile_to_measure(network.clone(), &Options::default()).unwrap().bytes, compiled.bytes].map(
+            |bytes| {
+                let mut session = OwnedSession::from_bytes(&bytes).unwrap();
+                samples(&network, 20)
+                    .iter()
+                    .map(|sample| {
+                        crate::session::write_input(&mut session, 0, sample).unwrap();
+                        session.run();
+                        session.output(0).unwrap().as_slice::<i32>().unwrap()[0]
+                    })
+                    .collect::<Vec<i32>>()
+            },
+        );
     let other = float.iter().zip(&int8).filter(|(a, b)| a != b).count();
     assert!(other <= 1 && float.iter().any(|class| *class != float[0]), "{float:?} {int8:?}");
 }

@@ -18,10 +18,5 @@ pub(super) fn arg_min_max_f32(op: &ops::ArgMinMaxF32, mut call: Call<'_>) {
 fn params(op: &ops::ArgMinMax, call: &Call<'_>) -> kernels::ArgMinMax {
     let (shape, axis) = (call.input(0).shape(), op.axis.max(0) as usize);
     let inner = shape.product(axis.saturating_add(1), shape.rank()).unwrap_or(1);
-    kernels::ArgMinMax {
-        len: shape.dim(axis) as usize,
-        inner: inner as usize,
-        smallest: op.smallest,
-        last: op.last,
-    }
+    kernels::ArgMinMax { len: shape.dim(axis) as usize, inner: inner as usize, smallest: op.smallest, last: op.last }
 }

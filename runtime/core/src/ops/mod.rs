@@ -48,6 +48,7 @@ mod rope;
 mod softmax;
 mod strided_slice;
 mod svdf;
+mod top_k;
 mod transpose;
 mod unary_f32;
 
@@ -138,6 +139,8 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         ResizeBilinearF32 => resize_bilinear::resize_bilinear_f32,
         ArgMinMax => arg_min_max::arg_min_max,
         ArgMinMaxF32 => arg_min_max::arg_min_max_f32,
+        TopK => top_k::top_k,
+        TopKF32 => top_k::top_k_f32,
     }
 }
 

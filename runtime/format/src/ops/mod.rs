@@ -37,6 +37,7 @@ mod rope;
 mod softmax;
 mod strided_slice;
 mod svdf;
+mod top_k;
 mod transpose;
 mod unary_f32;
 mod work;
@@ -73,6 +74,7 @@ pub use softmax::{Softmax, SoftmaxF32};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
 pub use tealight_types::{ActivationRange, Multiplier};
+pub use top_k::{TopK, TopKF32};
 pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
@@ -694,6 +696,10 @@ operators! {
     ArgMinMax(ArgMinMax) = 50, "ArgMinMax";
     /// Index of the smallest or largest element along a dimension, in f32. Input: F32.
     ArgMinMaxF32(ArgMinMaxF32) = 51, "ArgMinMaxF32";
+    /// The largest or smallest elements of each line, or their indices. Input: int8.
+    TopK(TopK) = 52, "TopK";
+    /// The largest or smallest elements of each line, or their indices, in f32. Input: F32.
+    TopKF32(TopKF32) = 53, "TopKF32";
 }
 
 impl Operator {

@@ -16,6 +16,7 @@
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`batch_matmul()`] | batches × rows of the first operand | a row of the product |
 //! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`], [`prelu()`] | see [`Broadcast::row_len`] | |
+//! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
 //! | [`softmax()`], [`layer_norm`], [`rms_norm`] | all dimensions but the last | the last dimension |
 //! | [`rope()`] | positions × heads | the elements of a head |
 //! | [`gather()`] | indices | a row of the table |
@@ -50,6 +51,7 @@ mod resize_bilinear;
 mod rope;
 mod softmax;
 mod sum;
+mod top_k;
 pub mod unary;
 
 pub use arg_min_max::arg_min_max;
@@ -73,6 +75,7 @@ pub use resize_bilinear::resize_bilinear;
 pub use rope::{Rope, rope, rope_tables};
 pub use softmax::{Softmax, softmax};
 pub use sum::Weight;
+pub use top_k::{top_k_indices, top_k_values};
 pub use unary::{UnaryFunction, unary};
 
 /// Adds the biases to sums, 0 where there are none, and clamps them to an inclusive range.

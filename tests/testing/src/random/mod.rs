@@ -390,6 +390,7 @@ impl Builder<'_, '_> {
             OpCode::Pad => self.pad(&defaults),
             OpCode::Mean | OpCode::MeanF32 => self.mean(code, &defaults),
             OpCode::ArgMinMax | OpCode::ArgMinMaxF32 => self.arg_min_max(code, &defaults),
+            OpCode::TopK | OpCode::TopKF32 => self.top_k(code, &defaults),
             OpCode::Concat => self.concat(&defaults),
             OpCode::StridedSlice => self.strided_slice(&defaults),
             OpCode::Transpose => self.transpose(&defaults),

@@ -1,7 +1,9 @@
 //! What is computed over whole rows.
 
 use super::{Builder, DefaultDims, F32, I8, Proposal, small};
-use tealight_format::ops::{ArgMinMax, ArgMinMaxF32, LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32};
+use tealight_format::ops::{
+    ArgMinMax, ArgMinMaxF32, LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32, TopK, TopKF32,
+};
 use tealight_format::{DType, OpCode, Operator};
 
 impl Builder<'_, '_> {
@@ -75,13 +77,25 @@ impl Builder<'_, '_> {
         if self.choose.one_in(2) && !out.is_empty() {
             out.remove(axis as usize);
         }
-        let attrs =
-            ArgMinMax { axis: axis as i32, smallest: self.choose.one_in(2), last: self.choose.one_in(2) };
+        let attrs = ArgMinMax { axis: axis as i32, smallest: self.choose.one_in(2), last: self.choose.one_in(2) };
         let operator = if code == OpCode::ArgMinMax {
             Operator::ArgMinMax(attrs)
         } else {
             Operator::ArgMinMaxF32(ArgMinMaxF32(attrs))
         };
         Proposal::new(operator, vec![Some(x)], DType::I32, out)
+    }
+
+    /// The largest or smallest elements of each line, or their indices.
+    pub(super) fn top_k(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let kinds = if code == OpCode::TopK { I8 } else { F32 };
+        let x = self.operand(kinds, small, &defaults.dims);
+        let mut out = self.get(x).shape.dims().to_vec();
+        if let Some(last) = out.last_mut() {
+            *last = 1 + self.choose.below((*last).clamp(1, 9));
+        }
+        let attrs = TopK { smallest: self.choose.one_in(2) };
+        let operator = if code == OpCode::TopK { Operator::TopK(attrs) } else { Operator::TopKF32(TopKF32(attrs)) };
+        Proposal::new(operator, vec![Some(x)], self.choose.pick(&[kinds[0], DType::I32]), out)
     }
 }

@@ -398,6 +398,23 @@ impl<'a> Network<'a> {
         Ok(output)
     }
 
+    /// Adds a node with two outputs of this shape: the first as [`Self::emit`] returns it, the other of type `second`.
+    pub(super) fn emit_pair(
+        &mut self,
+        op: Op,
+        inputs: &[TensorId],
+        shape: Vec<u32>,
+        second: ElementType,
+    ) -> Result<[TensorId; 2]> {
+        let first = self.emit(op, inputs, shape.clone())?;
+        self.make(self.name.len())?;
+        let second = self.graph.add(Tensor::computed(self.name.clone(), second, shape));
+        if let Some(node) = self.graph.nodes.last_mut() {
+            node.outputs.push(second);
+        }
+        Ok([first, second])
+    }
+
     /// Returns whether a tensor holds truth values.
     pub(super) fn is_truth(&self, id: TensorId) -> bool {
         self.truths.contains(&id)

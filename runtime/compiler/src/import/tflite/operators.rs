@@ -236,7 +236,7 @@ const OPERATORS: [Row; 210] = [
     }),
     Row::named(46, "BIDIRECTIONAL_SEQUENCE_RNN"),
     Row::read(47, "EXP", |_| Ok(Op::Unary(UnaryFunction::Exp))),
-    Row::named(48, "TOPK_V2"),
+    Row::read(48, "TOPK_V2", |_| Ok(Op::TopK { smallest: false })),
     Row::read(49, "SPLIT", |_| Ok(Op::Split)),
     Row::named(50, "LOG_SOFTMAX"),
     Row::named(51, "DELEGATE"),
@@ -341,10 +341,7 @@ const OPERATORS: [Row; 210] = [
     Row::named(127, "PLACEHOLDER_FOR_GREATER_OP_CODES"),
     Row::read(128, "CUMSUM", |operator| {
         let o = operator.options::<schema::CumsumOptions<'_>>();
-        Ok(Op::CumSum {
-            exclusive: o.is_some_and(|o| o.exclusive()),
-            reverse: o.is_some_and(|o| o.reverse()),
-        })
+        Ok(Op::CumSum { exclusive: o.is_some_and(|o| o.exclusive()), reverse: o.is_some_and(|o| o.reverse()) })
     }),
     Row::read(129, "CALL_ONCE", |operator| {
         let index = options::<schema::CallOnceOptions<'_>>(operator)?.init_subgraph_index();

@@ -176,13 +176,14 @@ fn narrow_indices(graph: &mut Graph) {
     for node in nodes {
         let NodeOp::Ir(op) = &mut node.op else { continue };
         let found = match op {
-            Op::ArgMinMax { .. } => true,
+            Op::ArgMinMax { .. } | Op::TopK { .. } => true,
             Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims | Op::Cast => {
                 matches!(node.inputs.first(), Some(Some(id)) if indices.contains(id))
             }
             _ => false,
         };
-        let Some(&id) = node.outputs.first().filter(|_| found) else { continue };
+        // A TOPK_V2 writes the elements first.
+        let Some(&id) = node.outputs.last().filter(|_| found) else { continue };
         let tensor = &mut tensors[id];
         if !matches!(tensor.dtype, ElementType::I32 | ElementType::I64) || tensor.content != Content::Computed {
             continue;

@@ -303,6 +303,31 @@ pub(super) fn arg_min_max(n: &mut Network<'_>, node: &Node) -> Outputs {
     Ok(vec![n.reduce(op, value, &[at], node.int("keepdims", 1) != 0)?])
 }
 
+/// The largest or smallest elements along an axis, and their indices.
+pub(super) fn top_k(n: &mut Network<'_>, node: &Node) -> Outputs {
+    let value = n.input(node, 0)?;
+    let mut shape = n.shape(value);
+    let at = axis(n, node.int("axis", -1), shape.len())?;
+    let count = match node.opset {
+        ..10 => Some(node.int("k", 0)),
+        _ => n.integers(node, 1)?.and_then(|list| list.first().copied()),
+    };
+    let count = count.and_then(|count| u32::try_from(count).ok()).filter(|count| (1..=shape[at]).contains(count));
+    let count = count.ok_or_else(|| n.invalid(format!("its number of elements is none of 1 to {}", shape[at])))?;
+    // The axis is stored last.
+    let order: Vec<usize> = n.order(value).into_iter().filter(|&other| other != at).chain([at]).collect();
+    let id = n.arrange(value, &order, node.name(0))?;
+    if n.graph.tensors[id].dtype != ElementType::F32 {
+        return Err(n.refuse("float32"));
+    }
+    shape[at] = count;
+    let stored: Vec<u32> = order.iter().map(|&axis| shape[axis]).collect();
+    let list = n.axes(&[i64::from(count)])?;
+    let smallest = node.int("largest", 1) == 0;
+    let outputs = n.emit_pair(Op::TopK { smallest }, &[id, list], stored, ElementType::I32)?;
+    Ok(outputs.map(|id| Network::stored(id, order.clone())).to_vec())
+}
+
 /// The distance to the mean, in standard deviations.
 pub(super) fn mean_variance(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;

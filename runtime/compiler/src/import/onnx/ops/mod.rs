@@ -53,7 +53,7 @@ pub(crate) fn names() -> String {
 }
 
 /// The operators. What is computed from constants is in [`fold`].
-pub(super) const OPERATORS: [Row; 149] = [
+pub(super) const OPERATORS: [Row; 150] = [
     Row::computed("Abs", elementwise::unary),
     Row::computed("Acosh", elementwise::composed),
     Row::computed("Add", elementwise::binary),
@@ -172,6 +172,7 @@ pub(super) const OPERATORS: [Row; 149] = [
     Row::computed("Tanh", elementwise::unary),
     Row::computed("ThresholdedRelu", logic::piecewise),
     Row::computed("Tile", movement::expand),
+    Row::computed("TopK", dense::top_k),
     Row::computed("Transpose", movement::transpose),
     Row::computed("Trilu", pieces::triangle),
     Row::computed("Unsqueeze", movement::reshape),

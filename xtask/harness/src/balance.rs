@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::model::ModelFile;
 use crate::on_board::{Options, emulate};
 use crate::progress::Progress;
+use crate::qemu::Input;
 use crate::report;
 use crate::side_by_side::on_each;
 use crate::table::table;
@@ -72,7 +73,7 @@ pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario) -> Re
 fn on_board(context: &Context, board: &Board, scenario: &Scenario) -> Result<Trajectory> {
     let policy = own_model(context, "balance")?;
     let options = Options { features: &["balance"], embed_input: true, ..Options::default() };
-    let console = emulate(context, board, &policy, &scenario.to_bytes(), options, &|_| {})?.console;
+    let console = emulate(context, board, &policy, Input::Bytes(&scenario.to_bytes()), options, &|_| {})?.console;
     if let Some(error) = console.lines().find_map(|line| line.strip_prefix("tealight error=")) {
         bail!("the firmware stopped: {error}");
     }

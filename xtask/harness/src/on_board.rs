@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::files::{sha256, write_whole};
 use crate::firmware::{self, Level, Recipe, Sizes};
 use crate::model::ModelFile;
+use crate::qemu::Input;
 use crate::report::Report;
 use crate::{chip, emulator, fit, qemu, report};
 use anyhow::{Context as _, Result, bail};
@@ -77,7 +78,8 @@ pub fn run_on_board(
         features.push("audio");
     }
     let options = Options { features: &features, ..options };
-    let Emulated { console, written, sizes, seconds } = emulate(context, board, model, inputs, options, &|_| {})?;
+    let Emulated { console, written, sizes, seconds } =
+        emulate(context, board, model, Input::Bytes(inputs), options, &|_| {})?;
     let report = Report::parse(&console, board::instructions_per_second(board))?;
     let inferences = inputs.len() / wanted;
     if report.inferences != inferences {
@@ -113,13 +115,16 @@ pub fn emulate(
     context: &Context,
     board: &Board,
     model: &ModelFile,
-    input: &[u8],
+    input: Input<'_>,
     options: Options<'_>,
     watch: qemu::Watch<'_>,
 ) -> Result<Emulated> {
     fit::check(board, model)?;
     // An emulated wire that takes no inputs: they are built in.
     let receives = board.chip_emulator.as_ref().is_none_or(|chip| chip.program.receives());
+    if !receives && matches!(input, Input::Partner(_)) {
+        bail!("the emulated chip of {} receives nothing on its wire; choose another board", board.id);
+    }
     let options = Options { embed_input: options.embed_input || !receives, ..options };
     let folder =
         tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot create a temporary folder")?;
@@ -128,7 +133,7 @@ pub fn emulate(
         std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
         anyhow::Ok(file)
     };
-    let input_file = write("input.bin", input)?;
+    let input_file = write("input.bin", input.bytes())?;
     let model_file = stable_copy(context, model)?;
     let recipe = Recipe {
         board,
@@ -151,7 +156,7 @@ pub fn emulate(
         std::fs::remove_file(&input_file)?;
     }
     let start = Instant::now();
-    let wired = if options.embed_input { &[][..] } else { input };
+    let wired = if options.embed_input { Input::Bytes(&[]) } else { input };
     let job = qemu::Job {
         image: &image_file,
         folder: folder.path(),

@@ -9,6 +9,7 @@ use crate::files::read;
 use crate::model;
 use crate::on_board::{self, Options, emulate};
 use crate::progress::Progress;
+use crate::qemu::Input;
 use crate::report::Report;
 use crate::run;
 use crate::table::{Table, table};
@@ -106,7 +107,7 @@ fn on_board(context: &Context, board: &Board, files: Vec<(String, Vec<u8>)>) -> 
     }
     let (model, _) = run::demonstration(context)?;
     let options = Options { features: FEATURES, limit: Duration::from_secs(600), ..Options::default() };
-    let on_board::Emulated { console, .. } = emulate(context, board, &model, &input, options, &|_| {})?;
+    let on_board::Emulated { console, .. } = emulate(context, board, &model, Input::Bytes(&input), options, &|_| {})?;
     let report = Report::parse(&console, board::instructions_per_second(board))?;
     if report.parses.len() != files.len() {
         bail!("{} files were given, {} were parsed", files.len(), report.parses.len());

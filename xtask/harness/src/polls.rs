@@ -4,6 +4,7 @@ use crate::board::Board;
 use crate::context::Context;
 use crate::model::ModelFile;
 use crate::on_board::{self, Options};
+use crate::qemu::Input;
 use crate::report;
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
@@ -62,7 +63,7 @@ pub fn time_polls(context: &Context, board: &Board, jobs: &[Job<'_>]) -> Result<
     // The firmware embeds a model as all do, which nothing reads.
     let model = ModelFile::from_compiled(build::relu().file(), "relu", Path::new("relu"))?;
     let options = Options { features: FEATURES, limit: TIME_LIMIT, ..Options::default() };
-    let run = on_board::emulate(context, board, &model, &bundle, options, &|_| {})?;
+    let run = on_board::emulate(context, board, &model, Input::Bytes(&bundle), options, &|_| {})?;
     let done = report::number(&run.console, "done");
     if done != Some(jobs.len() as u64) {
         bail!("the firmware did not do all of the {} inferences:\n{}", jobs.len(), run.console);

@@ -46,13 +46,15 @@ pub fn number(console: &str, key: &str) -> Option<u64> {
 
 /// The outputs that a board without files wrote into its report.
 pub fn outputs(console: &str) -> Result<Vec<u8>> {
-    let mut outputs = Vec::new();
-    for list in console.lines().filter_map(|line| line.strip_prefix("tealight output=")) {
-        let bytes = list.trim_matches(['[', ']']).split(',').map(|byte| byte.trim().parse::<u8>());
-        let bytes = bytes.collect::<Result<Vec<_>, _>>();
-        outputs.extend(bytes.with_context(|| format!("the board's report has outputs that are no bytes: `{list}`"))?);
-    }
-    Ok(outputs)
+    Ok(console.lines().filter_map(output).collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// The outputs that a line of a report has, if it is one of outputs.
+pub fn output(line: &str) -> Option<Result<Vec<u8>>> {
+    let list = line.strip_prefix("tealight output=")?;
+    let bytes = list.trim_matches(['[', ']']).split(',').map(|byte| byte.trim().parse::<u8>());
+    let bytes = bytes.collect::<Result<Vec<_>, _>>();
+    Some(bytes.with_context(|| format!("the board's report has outputs that are no bytes: `{list}`")))
 }
 
 impl Report {

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::Usage;
 use crate::model::ModelFile;
 use crate::on_board::{Options, Run, emulate};
+use crate::qemu::Input;
 use crate::report::Report;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
@@ -121,7 +122,7 @@ pub fn write(
         print!("{}", request.prompt);
     }
     let options = Options { features: &["text"], ..options };
-    let emulated = emulate(context, board, model, &request.input(&prompt, count), options, &say)?;
+    let emulated = emulate(context, board, model, Input::Bytes(&request.input(&prompt, count)), options, &say)?;
     let report = Report::parse(&emulated.console, instructions_per_second(board))?;
     if show {
         println!();

@@ -6,7 +6,7 @@ use crate::emulator;
 use crate::install::{self, Package};
 use crate::limit;
 use crate::progress;
-use crate::qemu::{self, Job};
+use crate::qemu::{self, Input, Job};
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -204,6 +204,7 @@ pub(super) fn ensure_program(context: &Context, program: &'static str) -> Result
 fn on_board(context: &Context, id: &str, program: &Path) -> Result<Command> {
     let board = board::find_emulated(&context.root, id)?;
     let emulated = board.qemu.as_ref().with_context(|| format!("{id} is not emulated"))?;
-    let job = Job { image: program, folder: &context.root, console: board.console.kind, input: &[], limit: LIMIT };
+    let (console, input) = (board.console.kind, Input::Bytes(&[]));
+    let job = Job { image: program, folder: &context.root, console, input, limit: LIMIT };
     Ok(qemu::command(emulator::ensure(context, emulated)?.command(), emulated, job))
 }

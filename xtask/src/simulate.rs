@@ -2,6 +2,7 @@
 //! needed.
 
 use crate::Context;
+use crate::balance::World;
 use crate::error::Reported;
 use crate::{balance, board, emulator};
 use anyhow::{Context as _, Result};
@@ -37,10 +38,10 @@ struct BalanceArgs {
     /// with `--live` or `--pushes`]
     #[arg(long, value_name = "SCRIPT", allow_hyphen_values = true)]
     push: Option<String>,
-    /// Multiply-accumulates of the second network in a control period
     /// A file of pushes, one a line as for `--push`
     #[arg(long, value_name = "FILE", conflicts_with = "boards")]
     pushes: Option<PathBuf>,
+    /// Multiply-accumulates of the second network in a control period
     #[arg(long, default_value_t = 20_000)]
     budget: u64,
     /// Shows the run in the terminal as it happens, and takes pushes by the arrow keys
@@ -58,6 +59,9 @@ struct BalanceArgs {
     /// Runs the same on these emulated boards, world and all, and compares the trajectories
     #[arg(long = "board", value_name = "BOARD", conflicts_with = "output")]
     boards: Vec<String>,
+    /// With `--board`: the boards run the app alone, and this machine the world, at the other end of each board's wire
+    #[arg(long, requires = "boards")]
+    wire: bool,
     /// Prints one JSON value instead of text
     #[arg(long)]
     json: bool,
@@ -125,11 +129,12 @@ fn on_boards(context: &Context, args: &BalanceArgs) -> Result<()> {
         anyhow::Ok(board)
     };
     let boards = args.boards.iter().map(find).collect::<Result<Vec<_>>>()?;
-    let runs = balance::on_boards(context, &boards, &scenario)?;
+    let world = if args.wire { World::OverWire } else { World::OnBoard };
+    let runs = balance::on_boards(context, &boards, &scenario, world)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&runs)?);
     } else {
-        balance::print(&runs);
+        balance::print(&runs, world);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 //! Steps of a lane follow one another in the order of the table. The lanes run side by side, because linking firmware and
 //! emulating it each keep one processor busy. A step is a process of its own; what it prints is shown when it ends.
 
+use crate::balance::World;
 use crate::board::LinuxBoard;
 use crate::board::{self, Board};
 use crate::budget::{self, BudgetArgs};
@@ -233,9 +234,16 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| !board.is_on_hal()) {
         let features: &[&[&str]] = match (board.id == board::DEFAULT, extent) {
             (true, Extent::Fast) => &[&[]],
-            (true, _) => {
-                &[&[], &["audio"], &["balance"], &["model-slot"], &["measure-parse"], &["seed-faults"], &["text"]]
-            }
+            (true, _) => &[
+                &[],
+                &["audio"],
+                &["balance"],
+                &["balance-wire"],
+                &["model-slot"],
+                &["measure-parse"],
+                &["seed-faults"],
+                &["text"],
+            ],
             (false, Extent::Fast | Extent::Usual) => continue,
             (false, Extent::Full) => &[&[]],
         };
@@ -395,9 +403,15 @@ fn page_in_a_browser(context: &Context) -> Result<()> {
 /// networks are run by other steps on one of each core. Under `--full` all.
 const BALANCED: &[&str] = &[board::DEFAULT, "microbit", "riscv32-virt", "aarch64-virt"];
 
+/// Boards that run the robot's app alone, too, with its world on this machine.
+const BALANCED_BY_WIRE: &[&str] = &[board::DEFAULT, "riscv32-virt"];
+
 fn balance_on_boards(context: &Context, extent: Extent) -> Result<()> {
     let boards = chosen_boards(context, extent, BALANCED)?;
-    balance::on_boards(context, &boards, &simulate::tested()?).map(drop)
+    let scenario = simulate::tested()?;
+    balance::on_boards(context, &boards, &scenario, World::OnBoard)?;
+    let wired = chosen_boards(context, extent, BALANCED_BY_WIRE)?;
+    balance::on_boards(context, &wired, &scenario, World::OverWire).map(drop)
 }
 
 /// A panic, a fault, a stack overflow and a hang are reported on one board of each core, a damaged model on the default

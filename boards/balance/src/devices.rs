@@ -1,5 +1,5 @@
-//! The devices of a simulated [`World`], as `embedded-hal` sees them. Each holds a reference to the world, as a driver
-//! holds a peripheral.
+//! The devices of a simulated [`World`], as `embedded-hal` sees them. Each holds a reference to the world, or to what
+//! stands for it, as a driver holds a peripheral.
 
 use crate::app::Encoder;
 use crate::imu::ADDRESS;
@@ -21,6 +21,8 @@ pub enum DeviceError {
     },
     /// The world is borrowed elsewhere.
     Busy,
+    /// The wire to the world is broken.
+    Wire,
 }
 
 impl fmt::Display for DeviceError {
@@ -28,6 +30,7 @@ impl fmt::Display for DeviceError {
         match self {
             Self::NoDevice { address } => write!(f, "no simulated device has the I2C address {address:#04x}"),
             Self::Busy => f.write_str("the simulated world is in use: let go of its borrow before a device is used"),
+            Self::Wire => f.write_str("the wire to the simulated world is broken"),
         }
     }
 }
@@ -38,7 +41,7 @@ impl i2c::Error for DeviceError {
     fn kind(&self) -> i2c::ErrorKind {
         match self {
             Self::NoDevice { .. } => i2c::ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address),
-            Self::Busy => i2c::ErrorKind::Other,
+            Self::Busy | Self::Wire => i2c::ErrorKind::Other,
         }
     }
 }
@@ -55,167 +58,232 @@ impl pwm::Error for DeviceError {
     }
 }
 
-/// Calls a function with the world.
-fn with<'p, T>(world: &RefCell<World<'p>>, act: impl FnOnce(&mut World<'p>) -> T) -> Result<T, DeviceError> {
-    match world.try_borrow_mut() {
-        Ok(mut world) => Ok(act(&mut world)),
-        Err(_) => Err(DeviceError::Busy),
-    }
+/// What the devices are connected to: a [`World`], or the [far end of a wire](crate::wire::Remote) to one.
+pub trait Hardware {
+    /// Transfers on the I2C bus, as [`I2c::transaction`] does.
+    ///
+    /// # Errors
+    /// [`DeviceError`] if no device has the address, or the hardware does not answer.
+    fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), DeviceError>;
+
+    /// Sets the duty of the motors, in steps of [`MAX_DUTY`].
+    ///
+    /// # Errors
+    /// [`DeviceError`] if the hardware does not answer.
+    fn duty(&mut self, steps: u16) -> Result<(), DeviceError>;
+
+    /// Sets the motors' direction.
+    ///
+    /// # Errors
+    /// As for [`duty`](Self::duty).
+    fn direction(&mut self, forward: bool) -> Result<(), DeviceError>;
+
+    /// Sets the pin that is high while the loop works.
+    ///
+    /// # Errors
+    /// As for [`duty`](Self::duty).
+    fn show(&mut self, high: bool) -> Result<(), DeviceError>;
+
+    /// Returns the encoder's count, which wraps at 2¹⁶.
+    ///
+    /// # Errors
+    /// As for [`duty`](Self::duty).
+    fn wheel(&mut self) -> Result<u16, DeviceError>;
+
+    /// Lets microseconds pass.
+    ///
+    /// # Errors
+    /// As for [`duty`](Self::duty).
+    fn delay(&mut self, micros: u32) -> Result<(), DeviceError>;
+
+    /// Lets the time pass that computation of a cost takes.
+    ///
+    /// # Errors
+    /// As for [`duty`](Self::duty).
+    fn computed(&mut self, cost: u64) -> Result<(), DeviceError>;
+}
+
+/// Calls a function with the hardware.
+pub(crate) fn with<H, T>(
+    hardware: &RefCell<H>,
+    act: impl FnOnce(&mut H) -> Result<T, DeviceError>,
+) -> Result<T, DeviceError> {
+    act(&mut *hardware.try_borrow_mut().map_err(|_| DeviceError::Busy)?)
 }
 
 /// The I2C bus, with the IMU alone on it.
 #[derive(Debug)]
-pub struct Bus<'w, 'p> {
-    world: &'w RefCell<World<'p>>,
-    /// The register that is written or read next.
-    register: u8,
-}
+pub struct Bus<'h, H>(&'h RefCell<H>);
 
 /// The PWM of both motors.
 #[derive(Debug)]
-pub struct Motors<'w, 'p>(&'w RefCell<World<'p>>);
+pub struct Motors<'h, H>(&'h RefCell<H>);
 
 /// The pin that chooses the motors' direction: high is forward.
 #[derive(Debug)]
-pub struct Direction<'w, 'p>(&'w RefCell<World<'p>>);
+pub struct Direction<'h, H>(&'h RefCell<H>);
 
 /// The pin that is high while the loop works.
 #[derive(Debug)]
-pub struct Pin<'w, 'p>(&'w RefCell<World<'p>>);
+pub struct Pin<'h, H>(&'h RefCell<H>);
 
 /// The wheel encoder.
 #[derive(Debug)]
-pub struct Wheel<'w, 'p>(&'w RefCell<World<'p>>);
+pub struct Wheel<'h, H>(&'h RefCell<H>);
 
 /// A delay, in simulated time.
 #[derive(Debug)]
-pub struct Delay<'w, 'p>(&'w RefCell<World<'p>>);
+pub struct Delay<'h, H>(&'h RefCell<H>);
 
-/// All devices of a world.
+/// All devices.
 #[derive(Debug)]
-pub struct Devices<'w, 'p> {
+pub struct Devices<'h, H> {
     /// The I2C bus.
-    pub bus: Bus<'w, 'p>,
+    pub bus: Bus<'h, H>,
     /// The PWM of both motors.
-    pub motors: Motors<'w, 'p>,
+    pub motors: Motors<'h, H>,
     /// The motors' direction.
-    pub direction: Direction<'w, 'p>,
+    pub direction: Direction<'h, H>,
     /// The pin that shows the loop's period.
-    pub pin: Pin<'w, 'p>,
+    pub pin: Pin<'h, H>,
     /// The wheel encoder.
-    pub wheel: Wheel<'w, 'p>,
+    pub wheel: Wheel<'h, H>,
     /// A delay.
-    pub delay: Delay<'w, 'p>,
+    pub delay: Delay<'h, H>,
 }
 
-impl<'w, 'p> Devices<'w, 'p> {
-    /// Returns those of a world.
-    pub const fn of(world: &'w RefCell<World<'p>>) -> Self {
+impl<'h, H: Hardware> Devices<'h, H> {
+    /// Returns those of a world, or of what stands for it.
+    pub const fn of(hardware: &'h RefCell<H>) -> Self {
         Self {
-            bus: Bus { world, register: 0 },
-            motors: Motors(world),
-            direction: Direction(world),
-            pin: Pin(world),
-            wheel: Wheel(world),
-            delay: Delay(world),
+            bus: Bus(hardware),
+            motors: Motors(hardware),
+            direction: Direction(hardware),
+            pin: Pin(hardware),
+            wheel: Wheel(hardware),
+            delay: Delay(hardware),
         }
     }
 }
 
-impl i2c::ErrorType for Bus<'_, '_> {
-    type Error = DeviceError;
-}
-
-impl I2c for Bus<'_, '_> {
+impl Hardware for World<'_> {
     fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), DeviceError> {
-        let register = &mut self.register;
-        with(self.world, |world| {
-            if address != ADDRESS {
-                world.transfer(1);
-                return Err(DeviceError::NoDevice { address });
-            }
-            for operation in operations {
-                match operation {
-                    Operation::Write(bytes) => {
-                        world.transfer(1 + bytes.len() as u64);
-                        let Some((first, values)) = bytes.split_first() else { continue };
-                        *register = *first;
-                        for value in values {
-                            world.imu().write(*register, *value);
-                            *register = register.wrapping_add(1);
-                        }
-                    }
-                    Operation::Read(bytes) => {
-                        world.transfer(1 + bytes.len() as u64);
-                        for byte in bytes.iter_mut() {
-                            *byte = world.imu().read(*register);
-                            *register = register.wrapping_add(1);
-                        }
-                    }
+        if address != ADDRESS {
+            self.transfer(1);
+            return Err(DeviceError::NoDevice { address });
+        }
+        for operation in operations {
+            match operation {
+                Operation::Write(bytes) => {
+                    self.transfer(1 + bytes.len() as u64);
+                    self.imu().receive(bytes);
+                }
+                Operation::Read(bytes) => {
+                    self.transfer(1 + bytes.len() as u64);
+                    self.imu().send(bytes);
                 }
             }
-            Ok(())
-        })?
+        }
+        Ok(())
+    }
+
+    fn duty(&mut self, steps: u16) -> Result<(), DeviceError> {
+        self.set_duty(f32::from(steps.min(MAX_DUTY)) / f32::from(MAX_DUTY));
+        Ok(())
+    }
+
+    fn direction(&mut self, forward: bool) -> Result<(), DeviceError> {
+        self.set_forward(forward);
+        Ok(())
+    }
+
+    fn show(&mut self, high: bool) -> Result<(), DeviceError> {
+        self.set_pin(high);
+        Ok(())
+    }
+
+    fn wheel(&mut self) -> Result<u16, DeviceError> {
+        Ok(self.counts())
+    }
+
+    fn delay(&mut self, micros: u32) -> Result<(), DeviceError> {
+        self.pass(u64::from(micros));
+        Ok(())
+    }
+
+    fn computed(&mut self, cost: u64) -> Result<(), DeviceError> {
+        self.compute(cost);
+        Ok(())
     }
 }
 
-impl pwm::ErrorType for Motors<'_, '_> {
+impl<H> i2c::ErrorType for Bus<'_, H> {
+    type Error = DeviceError;
+}
+
+impl<H: Hardware> I2c for Bus<'_, H> {
+    fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), DeviceError> {
+        with(self.0, |hardware| hardware.transaction(address, operations))
+    }
+}
+
+impl<H> pwm::ErrorType for Motors<'_, H> {
     type Error = DeviceError;
 }
 
 /// The steps of the PWM: a timer at 64 MHz makes 20 kHz of them.
-const MAX_DUTY: u16 = 3_200;
+pub const MAX_DUTY: u16 = 3_200;
 
-impl SetDutyCycle for Motors<'_, '_> {
+impl<H: Hardware> SetDutyCycle for Motors<'_, H> {
     fn max_duty_cycle(&self) -> u16 {
         MAX_DUTY
     }
 
     fn set_duty_cycle(&mut self, duty: u16) -> Result<(), DeviceError> {
-        let duty = f32::from(duty.min(MAX_DUTY)) / f32::from(MAX_DUTY);
-        with(self.0, |world| world.set_duty(duty))
+        with(self.0, |hardware| hardware.duty(duty))
     }
 }
 
-impl digital::ErrorType for Direction<'_, '_> {
+impl<H> digital::ErrorType for Direction<'_, H> {
     type Error = DeviceError;
 }
 
-impl OutputPin for Direction<'_, '_> {
+impl<H: Hardware> OutputPin for Direction<'_, H> {
     fn set_low(&mut self) -> Result<(), DeviceError> {
-        with(self.0, |world| world.set_forward(false))
+        with(self.0, |hardware| hardware.direction(false))
     }
 
     fn set_high(&mut self) -> Result<(), DeviceError> {
-        with(self.0, |world| world.set_forward(true))
+        with(self.0, |hardware| hardware.direction(true))
     }
 }
 
-impl digital::ErrorType for Pin<'_, '_> {
+impl<H> digital::ErrorType for Pin<'_, H> {
     type Error = DeviceError;
 }
 
-impl OutputPin for Pin<'_, '_> {
+impl<H: Hardware> OutputPin for Pin<'_, H> {
     fn set_low(&mut self) -> Result<(), DeviceError> {
-        with(self.0, |world| world.set_pin(false))
+        with(self.0, |hardware| hardware.show(false))
     }
 
     fn set_high(&mut self) -> Result<(), DeviceError> {
-        with(self.0, |world| world.set_pin(true))
+        with(self.0, |hardware| hardware.show(true))
     }
 }
 
-impl Encoder for Wheel<'_, '_> {
+impl<H: Hardware> Encoder for Wheel<'_, H> {
     fn counts(&mut self) -> u16 {
-        // Without the world there is no wheel that turns.
-        with(self.0, |world| world.counts()).unwrap_or(0)
+        // Without the hardware there is no wheel that turns.
+        with(self.0, Hardware::wheel).unwrap_or(0)
     }
 }
 
-impl DelayNs for Delay<'_, '_> {
+impl<H: Hardware> DelayNs for Delay<'_, H> {
     fn delay_ns(&mut self, ns: u32) {
-        // A delay cannot fail; one during a borrow would be an error of the simulation, in which no time passes.
-        let _ = with(self.0, |world| world.pass(u64::from(ns).div_ceil(1000)));
+        // A delay cannot fail. One during a borrow would be an error of the simulation, in which no time passes; hardware
+        // that does not answer refuses all that follows.
+        let _ = with(self.0, |hardware| hardware.delay(ns.div_ceil(1000)));
     }
 }
 

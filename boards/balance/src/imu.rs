@@ -63,6 +63,8 @@ pub struct Imu {
     pending: [i16; 6],
     /// Microseconds of the next sample.
     next: u64,
+    /// The register that is written or read next over the bus.
+    register: u8,
 }
 
 impl Imu {
@@ -81,6 +83,25 @@ impl Imu {
             ready: [0; 6],
             pending: [0; 6],
             next: 0,
+            register: 0,
+        }
+    }
+
+    /// Takes the bytes of a write on the bus: a register, and the values of it and of those that follow.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        let Some((first, values)) = bytes.split_first() else { return };
+        self.register = *first;
+        for value in values {
+            self.write(self.register, *value);
+            self.register = self.register.wrapping_add(1);
+        }
+    }
+
+    /// Fills the bytes of a read on the bus, with registers from that of the last write on.
+    pub fn send(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            *byte = self.read(self.register);
+            self.register = self.register.wrapping_add(1);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A run of the closed loop in a simulated world, the same on a host and on a board.
 
 use crate::app::{App, AppError, Parts, Period};
-use crate::devices::{Bus, Devices, Direction, Motors, Pin, Wheel};
+use crate::devices::{Bus, Devices, Direction, Hardware, Motors, Pin, Wheel, with};
 use crate::digest::Digest;
 use crate::estimate::{Estimate, PERIOD_US};
 use crate::gesture::{CLASSES, Classifier};
@@ -12,8 +12,11 @@ use crate::world::World;
 use core::cell::RefCell;
 use tealight::Ops;
 
+/// The app on the devices of hardware.
+pub type ConnectedApp<'h, H> = App<Bus<'h, H>, Wheel<'h, H>, Motors<'h, H>, Direction<'h, H>, Pin<'h, H>>;
+
 /// The app on simulated devices.
-pub type SimulatedApp<'w, 'p> = App<Bus<'w, 'p>, Wheel<'w, 'p>, Motors<'w, 'p>, Direction<'w, 'p>, Pin<'w, 'p>>;
+pub type SimulatedApp<'w, 'p> = ConnectedApp<'w, World<'p>>;
 
 /// What a run is determined by, besides its policy and its second network.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +77,12 @@ pub struct Summary {
     pub digest: u64,
 }
 
-/// Starts the app on the devices of a world.
+/// Starts the app on the devices of a world, or of what stands for it.
 ///
 /// # Errors
 /// [`AppError`] if a device refuses.
-pub fn start<'w, 'p>(world: &'w RefCell<World<'p>>) -> Result<SimulatedApp<'w, 'p>, AppError> {
-    let Devices { bus, motors, direction, pin, wheel, mut delay } = Devices::of(world);
+pub fn start<H: Hardware>(hardware: &RefCell<H>) -> Result<ConnectedApp<'_, H>, AppError> {
+    let Devices { bus, motors, direction, pin, wheel, mut delay } = Devices::of(hardware);
     App::start(Parts { bus, encoder: wheel, motors, direction, pin }, &mut delay)
 }
 
@@ -126,9 +129,7 @@ pub fn steered<O: Ops>(
     let period = || {
         app.period(policy, second.as_deref_mut(), |cost| {
             // The app holds no borrow while it computes.
-            if let Ok(mut world) = world.try_borrow_mut() {
-                world.compute(cost);
-            }
+            let _ = with(&world, |world| world.computed(cost));
         })
     };
     drive(&world, setup.periods, period, steer)

@@ -1,11 +1,13 @@
 //! What determines a run, as bytes: what a host gives to firmware that runs the whole loop by itself.
 
 use crate::app::AppError;
+use crate::devices::DeviceError;
 use crate::estimate::PERIOD_US;
 use crate::gesture::Classifier;
 use crate::policy::Network;
 use crate::push::Push;
 use crate::run::{Record, Setup, Summary, run};
+use crate::wire::WireError;
 use core::fmt;
 use tealight::{Ops, Session};
 
@@ -50,8 +52,12 @@ pub enum ScenarioError {
     Policy,
     /// The second network has another input or output than `models/gesture`.
     Second,
-    /// A device refused.
+    /// The app could not go on.
     App(AppError),
+    /// A device refused.
+    Device(DeviceError),
+    /// The wire to the world is broken.
+    Wire(WireError),
 }
 
 impl fmt::Display for ScenarioError {
@@ -60,6 +66,8 @@ impl fmt::Display for ScenarioError {
             Self::Policy => f.write_str("the policy has another input or output than models/balance"),
             Self::Second => f.write_str("the second network has another input or output than models/gesture"),
             Self::App(error) => error.fmt(f),
+            Self::Device(error) => error.fmt(f),
+            Self::Wire(error) => error.fmt(f),
         }
     }
 }

@@ -6,6 +6,8 @@ use crate::log::emit;
 #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
 use tealight::{FORMAT_VERSION, ModelError};
 use tealight::{Ops, Session};
+#[cfg(feature = "balance")]
+use tealight_balance::wire::WireError;
 #[cfg(feature = "model-slot")]
 use tealight_slot::SlotError;
 
@@ -19,10 +21,12 @@ pub(crate) enum Failure {
     OutputWrite,
     Features,
     NoText,
-    #[cfg(feature = "balance")]
+    #[cfg(all(feature = "balance", not(feature = "balance-wire")))]
     Scenario,
     #[cfg(feature = "balance")]
     Device,
+    #[cfg(feature = "balance")]
+    Wire(WireError),
     #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
     InputTooLong,
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
@@ -50,10 +54,20 @@ impl Failure {
             Failure::OutputWrite => emit!("tealight error=output-not-writable"),
             Failure::Features => emit!("tealight error=model-takes-other-features"),
             Failure::NoText => emit!("tealight error=model-continues-no-text"),
-            #[cfg(feature = "balance")]
+            #[cfg(all(feature = "balance", not(feature = "balance-wire")))]
             Failure::Scenario => emit!("tealight error=input-is-no-scenario"),
             #[cfg(feature = "balance")]
             Failure::Device => emit!("tealight error=a-simulated-device-does-not-answer"),
+            #[cfg(feature = "balance")]
+            Failure::Wire(WireError::Ended) => emit!("tealight error=the-wire-ended-before-the-run"),
+            #[cfg(feature = "balance")]
+            Failure::Wire(WireError::Damaged) => emit!("tealight error=a-record-on-the-wire-is-damaged"),
+            #[cfg(feature = "balance")]
+            Failure::Wire(WireError::TooLong) => emit!("tealight error=a-record-on-the-wire-is-too-long"),
+            #[cfg(feature = "balance")]
+            Failure::Wire(WireError::Unexpected { .. } | WireError::Version { .. }) => {
+                emit!("tealight error=a-record-on-the-wire-has-no-place-there");
+            }
             #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
             Failure::InputTooLong => emit!("tealight error=input-longer-than-the-memory"),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]

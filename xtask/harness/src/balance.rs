@@ -1,10 +1,11 @@
 //! `cargo xtask simulate balance --board`: the balancing robot on boards that run its simulated world by themselves, whose
-//! trajectory must be that of this machine, bit for bit.
+//! trajectory must be that of this machine, bit for bit. With `--wire` the boards run the app alone, and this machine
+//! their worlds.
 
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::model::ModelFile;
-use crate::on_board::{Options, emulate};
+use crate::on_board::{Options, TIME_LIMIT, emulate};
 use crate::progress::Progress;
 use crate::qemu::Input;
 use crate::report;
@@ -12,9 +13,14 @@ use crate::side_by_side::on_each;
 use crate::table::table;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
 use tealight::{Align16, AlignedBytes, AllOps, Model, Session};
 use tealight_balance::run::Summary;
 use tealight_balance::scenario::Scenario;
+use tealight_balance::wire::{self, Link};
 use tealight_cli::grouped;
 
 /// A run on a board.
@@ -32,7 +38,8 @@ pub struct Trajectory {
     pub missed_periods: u64,
     /// Whether the robot has fallen.
     pub fallen: bool,
-    /// Instructions of the whole run, the simulated world included; `None` on an emulator that does not count them.
+    /// Instructions of the whole run, the simulated world included; `None` without it, or on an emulator that does not
+    /// count them.
     pub instructions: Option<u64>,
 }
 
@@ -52,15 +59,27 @@ pub fn on_this_machine(context: &Context, scenario: &Scenario) -> Result<Summary
     Ok(scenario.run(policy, second, |_| {})?)
 }
 
+/// Where the simulated world of a board is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// In its firmware.
+    OnBoard,
+    /// On this machine, at the other end of the board's wire.
+    OverWire,
+}
+
 /// Runs a scenario on each of these boards, which are set up, and compares their trajectories with that of this machine.
 ///
 /// # Errors
 /// A board does not run it, or has another trajectory.
-pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario) -> Result<Vec<Trajectory>> {
+pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario, world: World) -> Result<Vec<Trajectory>> {
     let expected = on_this_machine(context, scenario)?;
     on_each(boards, |context, board| {
         let progress = Progress::start(format!("balancing on {}", board.id));
-        let found = on_board(context, board, scenario)?;
+        let found = match world {
+            World::OnBoard => on_board(context, board, scenario)?,
+            World::OverWire => over_wire(context, board, scenario)?,
+        };
         let wanted = (hexadecimal(expected.digest), expected.periods, u64::from(expected.missed));
         if (found.trajectory.clone(), found.periods, found.missed_periods) != wanted {
             bail!("{} balances otherwise: {found:?}, and this machine {expected:?}", board.id);
@@ -74,11 +93,8 @@ fn on_board(context: &Context, board: &Board, scenario: &Scenario) -> Result<Tra
     let policy = own_model(context, "balance")?;
     let options = Options { features: &["balance"], embed_input: true, ..Options::default() };
     let console = emulate(context, board, &policy, Input::Bytes(&scenario.to_bytes()), options, &|_| {})?.console;
-    if let Some(error) = console.lines().find_map(|line| line.strip_prefix("tealight error=")) {
-        bail!("the firmware stopped: {error}");
-    }
-    let number =
-        |key: &str| report::number(&console, key).with_context(|| format!("the board's report has no `{key}`"));
+    error_of(&console)?;
+    let number = |key: &str| fact(&console, key);
     let (ticks, rate) = (number("run_ticks")?, number("ticks_per_second")?);
     let instructions = |per_second: u64| (u128::from(ticks) * u128::from(per_second) / u128::from(rate.max(1))) as u64;
     Ok(Trajectory {
@@ -92,6 +108,74 @@ fn on_board(context: &Context, board: &Board, scenario: &Scenario) -> Result<Tra
     })
 }
 
+/// Returns the error that a board's report ends with.
+fn error_of(console: &str) -> Result<()> {
+    match console.lines().find_map(|line| line.strip_prefix("tealight error=")) {
+        Some(error) => bail!("the firmware stopped: {error}"),
+        None => Ok(()),
+    }
+}
+
+/// A number of a board's report.
+fn fact(console: &str, key: &str) -> Result<u64> {
+    report::number(console, key).with_context(|| format!("the board's report has no `{key}`"))
+}
+
+/// Runs the app on a board, and its world here.
+fn over_wire(context: &Context, board: &Board, scenario: &Scenario) -> Result<Trajectory> {
+    let policy = own_model(context, "balance")?;
+    // A UART carries an answer in milliseconds.
+    let options = Options { features: &["balance-wire"], limit: 3 * TIME_LIMIT, ..Options::default() };
+    let served = Mutex::new(None);
+    let partner = |records: &Receiver<Vec<u8>>, answers: &mut dyn Write| {
+        let summary = wire::serve(scenario, &mut Here { records, rest: VecDeque::new(), answers });
+        let is_done = summary.is_ok();
+        *served.lock().unwrap_or_else(PoisonError::into_inner) = Some(summary);
+        is_done
+    };
+    let console = emulate(context, board, &policy, Input::Partner(&partner), options, &|_| {})?.console;
+    let served = served.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // If the wire is broken because the board has stopped, its report tells why.
+    error_of(&console)?;
+    let summary = served.context("the world was not run")??;
+    let periods = fact(&console, "done")?;
+    if periods != u64::from(summary.periods) {
+        bail!("{} says that it ran {periods} periods of {}", board.id, summary.periods);
+    }
+    Ok(Trajectory {
+        board: board.id.clone(),
+        core: board.core.clone(),
+        trajectory: hexadecimal(summary.digest),
+        periods: summary.periods,
+        missed_periods: u64::from(summary.missed),
+        fallen: summary.fallen,
+        instructions: None,
+    })
+}
+
+/// This machine's end of a board's wire.
+struct Here<'a> {
+    records: &'a Receiver<Vec<u8>>,
+    /// What has arrived and is not read yet.
+    rest: VecDeque<u8>,
+    answers: &'a mut dyn Write,
+}
+
+impl Link for Here<'_> {
+    fn send(&mut self, bytes: &[u8]) -> bool {
+        self.answers.write_all(bytes).and_then(|()| self.answers.flush()).is_ok()
+    }
+
+    fn receive(&mut self, bytes: &mut [u8]) -> bool {
+        while self.rest.len() < bytes.len() {
+            let Ok(more) = self.records.recv() else { return false };
+            self.rest.extend(more);
+        }
+        self.rest.drain(..bytes.len()).zip(bytes).for_each(|(from, to)| *to = from);
+        true
+    }
+}
+
 fn own_model(context: &Context, name: &str) -> Result<ModelFile> {
     ModelFile::open(&context.root.join("models").join(name).join(format!("{name}.safetensors")), &[])
 }
@@ -101,18 +185,24 @@ fn hexadecimal(digest: u64) -> String {
 }
 
 /// Prints the runs as a table.
-pub fn print(trajectories: &[Trajectory]) {
-    let mut rows = table(&["board", "core", "trajectory"], &["late periods", "instructions a period"], &[]);
+pub fn print(trajectories: &[Trajectory], world: World) {
+    let numbers: &[&str] = match world {
+        World::OnBoard => &["late periods", "instructions a period"],
+        World::OverWire => &["late periods"],
+    };
+    let mut rows = table(&["board", "core", "trajectory"], numbers, &[]);
     for run in trajectories {
-        let each = run.instructions.map(|count| grouped(count / u64::from(run.periods.max(1))));
-        rows.row([
-            run.board.clone(),
-            run.core.clone(),
-            run.trajectory.clone(),
-            grouped(run.missed_periods),
-            each.unwrap_or_else(|| "-".into()),
-        ]);
+        let mut row = vec![run.board.clone(), run.core.clone(), run.trajectory.clone(), grouped(run.missed_periods)];
+        if world == World::OnBoard {
+            let each = run.instructions.map(|count| grouped(count / u64::from(run.periods.max(1))));
+            row.push(each.unwrap_or_else(|| "-".into()));
+        }
+        rows.row(row);
     }
     print!("{}", rows.draw(None).0);
-    println!("(the simulated world, the control loop and the slices of the second network)");
+    let parts = match world {
+        World::OnBoard => "the simulated world, the control loop and the slices of the second network",
+        World::OverWire => "the control loop and the second network; the simulated world ran on this machine",
+    };
+    println!("({parts})");
 }

@@ -3,8 +3,9 @@
 //! A panic in Rust ends in a function of `core::panicking`; if the image has none, no code that was linked can panic.
 //! Four images are checked: one for a single model, one that computes features from sound before, one that continues a
 //! text, and one that takes any model and so links every kernel and the parser; of a board with a model slot, one that
-//! takes its model from there; of a board that can be flashed, one that logs over RTT; and of the default board, one that
-//! balances a robot. Another, with a possible panic built in, proves that the check detects one.
+//! takes its model from there; of a board that can be flashed, one that logs over RTT; and of the default board, two that
+//! balance a robot, with its world and over a wire to it. Another, with a possible panic built in, proves that the check
+//! detects one.
 
 use crate::board::{self, Board};
 use crate::context::Context;
@@ -65,6 +66,7 @@ pub fn check_no_panic(context: &Context, board: &str) -> Result<()> {
     ];
     if board.id == board::DEFAULT {
         kinds.push(("a robot that balances", &["balance"]));
+        kinds.push(("a robot that balances over a wire", &["balance-wire"]));
     }
     if board.model_slot.is_some() {
         kinds.push(("a model from a slot in flash", &from_slot));

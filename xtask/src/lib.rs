@@ -20,6 +20,6 @@ pub mod train;
 pub use tealight_harness::{Context, Usage};
 use tealight_harness::{
     balance, board, budget, check_no_panic, chip, chip_check, conformance, context, cost, emulator, error, eval,
-    faults, fetch, ffi, figures, files, firmware, flash, flash_check, fuzz, install, layout, limit, linux, llm, model,
-    parsing, progress, repeat, report, run, side_by_side, subject, table,
+    faults, fetch, ffi, figures, files, firmware, flash, flash_check, fuzz, install, interrupts, layout, limit, linux,
+    llm, model, parsing, progress, repeat, report, run, side_by_side, subject, table,
 };

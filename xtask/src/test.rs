@@ -26,7 +26,7 @@ use crate::subject::{Subject, subjects};
 use crate::table::{Table, table};
 use crate::{
     balance, check_no_panic, chip_check, conformance, cost, emulator, eval, examples, faults, fetch, ffi, firmware,
-    flash, flash_check, fuzz, install, layout, llm, networks, parsing, publish, repeat, runners, simulate,
+    flash, flash_check, fuzz, install, interrupts, layout, llm, networks, parsing, publish, repeat, runners, simulate,
 };
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -120,6 +120,7 @@ const STEPS: &[Step] = &[
     Step::new(Lane::Boards, Extent::Usual, "polls run no more instructions than their costs allow", |context, _| {
         costs(context)
     }),
+    Step::new(Lane::Boards, Extent::Usual, "no interrupt is late while a network runs", interrupted),
     Step::new(Lane::Boards, Extent::Usual, "no layer takes more instructions than recorded", instructions),
     // The step with Candle compiles our models in f32.
     Step::new(Lane::Boards, Extent::Usual, "conformance on the boards", conformance_on_boards).after(WITH_CANDLE),
@@ -240,6 +241,7 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
                 &["balance"],
                 &["balance-wire"],
                 &["model-slot"],
+                &["measure-interrupts"],
                 &["measure-parse"],
                 &["seed-faults"],
                 &["text"],
@@ -397,6 +399,17 @@ fn page_in_a_browser(context: &Context) -> Result<()> {
     let (shell, cargo) = (&context.shell, context.cargo());
     let command = cmd!(shell, "{cargo} test --package tealight-simulate --test browser");
     Ok(command.env("TEALIGHT_BROWSER", "required").quiet().run()?)
+}
+
+/// Boards with each kind of timer.
+const INTERRUPTED: &[&str] = &[board::DEFAULT, "riscv32-virt"];
+
+/// And under `--full` of each core that has one.
+const INTERRUPTED_AT_LENGTH: &[&str] = &["microbit", "mps2-an385", "mps2-an385-v6m", "mps3-an547"];
+
+fn interrupted(context: &Context, extent: Extent) -> Result<()> {
+    let names = if extent == Extent::Full { &[INTERRUPTED, INTERRUPTED_AT_LENGTH].concat() } else { INTERRUPTED };
+    interrupts::check_boards(context, &chosen_boards(context, Extent::Usual, names)?)
 }
 
 /// One board of each architecture, with and without a unit for floats: the simulated world is arithmetic of floats, and the

@@ -42,7 +42,8 @@ macro_rules! connected {
 
 /// Runs the app on a board, `tealight_board::run!(board)`, and never returns. Once in a program.
 ///
-/// The features of `tealight-board` select the app: `audio`, `balance`, `text`, `loadable`, `model-slot`, or none of them.
+/// The features of `tealight-board` select the app: `audio`, `balance`, `text`, `loadable`, `model-slot`,
+/// `measure-interrupts`, or none of them.
 /// The build script (`tealight-board-build`) sets the path of the compiled model to embed, `TEALIGHT_MODEL` or a model of
 /// digits, and that of the inputs to embed, if there are any: `TEALIGHT_INPUT`.
 #[macro_export]
@@ -72,8 +73,27 @@ macro_rules! run_embedded {
     }};
 }
 
+/// Runs the app that measures interrupts.
+#[cfg(all(
+    feature = "measure-interrupts",
+    not(any(feature = "audio", feature = "balance", feature = "loadable", feature = "text"))
+))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_app {
+    ($board:expr, $input:expr) => {
+        $crate::run_embedded!($crate::app_interrupts, $board, $input)
+    };
+}
+
 /// Runs the app for one model whose inputs need no conversion.
-#[cfg(not(any(feature = "audio", feature = "balance", feature = "loadable", feature = "text")))]
+#[cfg(not(any(
+    feature = "audio",
+    feature = "balance",
+    feature = "loadable",
+    feature = "measure-interrupts",
+    feature = "text"
+)))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_app {

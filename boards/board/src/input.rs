@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Device,
     #[cfg(feature = "balance")]
     Wire(WireError),
+    #[cfg(feature = "measure-interrupts")]
+    Period,
     #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
     InputTooLong,
     #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]
@@ -68,6 +70,8 @@ impl Failure {
             Failure::Wire(WireError::Unexpected { .. } | WireError::Version { .. }) => {
                 emit!("tealight error=a-record-on-the-wire-has-no-place-there");
             }
+            #[cfg(feature = "measure-interrupts")]
+            Failure::Period => emit!("tealight error=the-period-is-none-that-the-timer-counts"),
             #[cfg(any(feature = "measure-parse", feature = "measure-polls"))]
             Failure::InputTooLong => emit!("tealight error=input-longer-than-the-memory"),
             #[cfg(all(feature = "loadable", not(feature = "measure-parse")))]

@@ -6,6 +6,8 @@
 
 #![cfg_attr(target_os = "none", no_std)]
 
+#[cfg(all(target_os = "none", feature = "measure-interrupts"))]
+mod alarm;
 pub mod app;
 #[cfg(feature = "balance")]
 pub mod balance;
@@ -18,6 +20,8 @@ mod entry;
 #[cfg(target_os = "none")]
 mod fault;
 mod input;
+#[cfg(all(target_os = "none", feature = "measure-interrupts"))]
+mod interrupts;
 pub mod led;
 pub mod log;
 mod machine;
@@ -61,6 +65,8 @@ pub use entry::{Slot, bytes};
 #[cfg(all(target_os = "none", feature = "faults"))]
 #[doc(hidden)]
 pub use fault::guard_stack;
+#[cfg(all(target_os = "none", feature = "measure-interrupts"))]
+pub use interrupts::app_interrupts;
 pub use machine::Machine;
 #[cfg(all(target_os = "none", feature = "semihosting"))]
 pub use semihosted::Semihosted;

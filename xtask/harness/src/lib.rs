@@ -12,7 +12,7 @@
 //! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
 //! | tasks for a user | [`run`], [`text`], [`flash`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
-//! | measurements | [`bench`](mod@bench), [`host`], [`timed`], [`layers`], [`peers`], [`budget`], [`blocks`], [`prediction`], [`cost`], [`polls`], [`eval`], [`figures`], [`llm`], [`parsing`] |
+//! | measurements | [`bench`](mod@bench), [`host`], [`timed`], [`layers`], [`peers`], [`budget`], [`blocks`], [`prediction`], [`cost`], [`polls`], [`period`], [`interrupts`], [`eval`], [`figures`], [`llm`], [`parsing`] |
 //! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`], [`chip_check`] |
 
 pub mod answer;
@@ -67,6 +67,8 @@ pub mod golden;
 pub mod host;
 pub mod input;
 pub mod install;
+#[cfg(feature = "all")]
+pub mod interrupts;
 #[cfg(feature = "all")]
 pub mod layers;
 #[cfg(feature = "all")]

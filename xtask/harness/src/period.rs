@@ -1,12 +1,15 @@
-//! `cargo xtask period`: whether a control loop keeps its period while a network runs in slices between its turns.
+//! `cargo xtask period`: whether a control loop keeps its period while a network runs in slices beside it.
 //!
 //! Firmware times every poll of an inference on an emulated board. A loop that runs its control as soon as it is due, and
 //! polls otherwise, is late by what is left of a slice when the time has come; the lateness of each turn follows from the
-//! times of the slices.
+//! times of the slices. With `--interrupt` control runs in the interrupt of the board's timer, and firmware measures by how
+//! much that is late: see [`crate::interrupts`].
 
 use crate::board;
 use crate::context::Context;
 use crate::emulator;
+use crate::interrupts::{self, Loop};
+use crate::layers::Measured;
 use crate::polls::{self, Job};
 use crate::progress::Progress;
 use crate::subject::{Subject, subjects};
@@ -27,8 +30,9 @@ pub struct PeriodArgs {
     /// A board that QEMU emulates; may be given several times [default: one of each Cortex-M core, and RV32IMAC]
     #[arg(long = "board", value_name = "BOARD")]
     boards: Vec<String>,
-    /// The budget of a poll in units of about a multiply-accumulate; may be given several times
-    #[arg(long = "budget", value_name = "N", default_values_t = [2_000, 10_000, 50_000])]
+    /// The budget of a poll in units of about a multiply-accumulate; may be given several times [default: 2000, 10000 and
+    /// 50000; with `--interrupt` 50000]
+    #[arg(long = "budget", value_name = "N")]
     budgets: Vec<u64>,
     /// The period in instructions: 64,000 are a millisecond at 64 MHz
     #[arg(long, default_value_t = 64_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -36,6 +40,12 @@ pub struct PeriodArgs {
     /// What the control itself takes, in instructions
     #[arg(long, default_value_t = 5_000)]
     control: u64,
+    /// Control runs in the interrupt of the board's timer, and the network polls in the background
+    #[arg(long)]
+    interrupt: bool,
+    /// With `--interrupt`: masks interrupts for about as many instructions after each poll, which must make control late
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "interrupt")]
+    masked: u64,
     /// Prints one JSON value instead of a table
     #[arg(long)]
     json: bool,
@@ -43,6 +53,12 @@ pub struct PeriodArgs {
 
 /// One of each Cortex-M core, and RV32IMAC.
 const BOARDS: [&str; 5] = ["mps2-an385-v6m", "mps2-an385", "mps2-an386", "mps3-an547", "riscv32-virt"];
+
+/// The budgets of a poll.
+const BUDGETS: [u64; 3] = [2_000, 10_000, 50_000];
+
+/// The budget of a poll that may be interrupted.
+const INTERRUPTED_BUDGET: u64 = 50_000;
 
 /// The turns of the loop that are looked at.
 const TURNS: usize = 10_000;
@@ -81,16 +97,18 @@ pub struct Figures {
 /// # Errors
 /// There is no such model or board, or the firmware does not build or run.
 pub fn period(context: &Context, args: &PeriodArgs) -> Result<()> {
-    let named: Vec<String> =
-        if args.boards.is_empty() { BOARDS.map(String::from).to_vec() } else { args.boards.clone() };
     let subjects = subjects(context, std::slice::from_ref(&args.model))?;
     let subject = subjects.first().with_context(|| format!("there is no model `{}`", args.model))?;
+    if args.interrupt {
+        return by_interrupt(context, args, subject);
+    }
+    let budgets = given(&args.budgets, &BUDGETS);
     let file = &subject.model.bytes;
-    let calls = args.budgets.iter().map(|&budget| calls(file, budget)).collect::<Result<Vec<_>>>()?;
+    let calls = budgets.iter().map(|&budget| Ok((budget, calls(file, budget)?))).collect::<Result<Vec<_>>>()?;
     let mut figures = Vec::new();
-    for id in &named {
+    for id in given(&args.boards, &BOARDS.map(String::from)) {
         let progress = Progress::start(format!("timing polls of {} on {id}", args.model));
-        figures.extend(on_board(context, id, args, subject, &calls)?);
+        figures.extend(on_board(context, &id, args, subject, &calls)?);
         progress.done("");
     }
     if args.json {
@@ -101,13 +119,39 @@ pub fn period(context: &Context, args: &PeriodArgs) -> Result<()> {
     Ok(())
 }
 
-/// Times the polls of an inference for each budget, of which there are so many `calls`.
+/// What was given, or what is measured otherwise.
+fn given<T: Clone>(given: &[T], otherwise: &[T]) -> Vec<T> {
+    if given.is_empty() { otherwise.to_vec() } else { given.to_vec() }
+}
+
+/// Measures control in an interrupt, and prints a table.
+fn by_interrupt(context: &Context, args: &PeriodArgs, subject: &Subject) -> Result<()> {
+    let mut figures = Vec::new();
+    for id in given(&args.boards, &BOARDS.map(String::from)) {
+        let board = board::find_emulated(&context.root, &id)?;
+        emulator::ensure_board(context, &board)?;
+        for budget in given(&args.budgets, &[INTERRUPTED_BUDGET]) {
+            let progress = Progress::start(format!("interrupting {} on {id}", args.model));
+            let loops = Loop { period: args.period, control: args.control, masked: args.masked, budget };
+            figures.push(interrupts::measure(context, &board, subject, loops)?);
+            progress.done("");
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        interrupts::print(&figures);
+    }
+    Ok(())
+}
+
+/// Times the polls of an inference for each of the budgets, with which there are so many `calls`.
 fn on_board(
     context: &Context,
     id: &str,
     args: &PeriodArgs,
     subject: &Subject,
-    calls: &[usize],
+    calls: &[(u64, usize)],
 ) -> Result<Vec<Figures>> {
     let board = board::find_emulated(&context.root, id)?;
     emulator::ensure_board(context, &board)?;
@@ -116,12 +160,10 @@ fn on_board(
     if !polls::has_memory_for(&board, &model) {
         bail!("{id} has no memory for {} beside firmware that loads any model", args.model);
     }
-    let inputs = subject.runs.first().map(|run| &run.inputs[..]).unwrap_or_default();
-    let input = inputs.get(..subject.model.input_bytes()).context("the model has no sample input")?;
-    let jobs = args.budgets.iter().zip(calls);
-    let jobs: Vec<Job<'_>> = jobs.map(|(&budget, &calls)| Job { file, input, budgets: vec![budget; calls] }).collect();
-    let times = polls::time_polls(context, &board, &jobs)?;
-    let figures = args.budgets.iter().zip(times.instructions).map(|(&budget, slices)| {
+    let input = Measured::first_of(subject).context("the model has no sample input")?.input;
+    let jobs = calls.iter().map(|&(budget, calls)| Job { file, input, budgets: vec![budget; calls] });
+    let times = polls::time_polls(context, &board, &jobs.collect::<Vec<_>>())?;
+    let figures = calls.iter().zip(times.instructions).map(|(&(budget, _), slices)| {
         let turns = turns(&slices, args.period, args.control);
         Figures {
             model: args.model.clone(),
@@ -189,14 +231,19 @@ impl Turns {
     }
 
     fn median(&self) -> u64 {
-        let mut late = self.late.clone();
-        late.sort_unstable();
-        late.get(late.len() / 2).copied().unwrap_or(0)
+        median(&self.late)
     }
 
     fn periods_an_inference(&self, period: u64) -> Option<u64> {
         self.elapsed.checked_div(self.inferences).map(|instructions| instructions.div_ceil(period))
     }
+}
+
+/// The median of numbers; 0 if there are none.
+pub(crate) fn median(numbers: &[u64]) -> u64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
 }
 
 fn print(figures: &[Figures]) {
@@ -227,11 +274,11 @@ fn print(figures: &[Figures]) {
         let (board, budget, bound) = (&one.board, grouped(one.budget), grouped(one.bound));
         if one.bound > one.budget {
             println!(
-                "{board} misses the period with any budget: a row alone is {bound} units; run control in an interrupt"
+                "{board} misses the period with any budget: a row alone is {bound} units; run control in an interrupt (--interrupt)"
             );
         } else {
             println!(
-                "{board} misses the period with a budget of {budget}: give polls less, or run control in an interrupt"
+                "{board} misses the period with a budget of {budget}: give polls less, or run control in an interrupt (--interrupt)"
             );
         }
     }

@@ -5,7 +5,7 @@
 mod tflite;
 
 use tealight_compiler::{Options, compile_tflite};
-use tflite::{F32, Field, I8, I32, I64, Net, U8, q};
+use tflite::{BOOL, F32, Field, I8, I32, I64, Net, U8, q};
 
 /// A function of a real number.
 type Real = fn(f64) -> f64;
@@ -201,4 +201,111 @@ fn the_largest_codes_are_found_with_their_indices() {
     assert_eq!(outputs[1], [2i32, 3, 0, 1, 3, 2].map(i32::to_le_bytes).concat());
     assert!(error(&net(2, &[2, 3])).contains("it has [2] elements to find"));
     assert!(error(&net(5, &[2, 5])).contains("the shape of `t2` int8[2, 5] does not fit"));
+}
+
+/// The f32 outputs of a network for f32 inputs.
+fn floats(net: &Net, inputs: &[&[f32]]) -> Vec<f32> {
+    let inputs: Vec<Vec<u8>> = inputs.iter().map(|x| x.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let outputs = net.run(&inputs).unwrap().concat();
+    outputs.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+#[test]
+fn comparisons_choose_between_values() {
+    let a = [1.0f32, -2.0, 0.0, f32::INFINITY, 1e-38, f32::NEG_INFINITY, 3.5, -0.0];
+    let b = [1.0f32, 3.0, -0.0, f32::INFINITY, 0.0, f32::INFINITY, -3.5, 5e-39];
+    type Case = (i32, fn(f32, f32) -> bool);
+    let cases: [Case; 6] = [
+        (71, |a, b| a == b),
+        (72, |a, b| a != b),
+        (58, |a, b| a < b),
+        (63, |a, b| a <= b),
+        (61, |a, b| a > b),
+        (62, |a, b| a >= b),
+    ];
+    for (code, holds) in cases {
+        let mut net = Net::default();
+        let ids = [0, 1, 2, 3].map(|_| net.input(F32, &[8], None));
+        let (truth, y) = (net.tensor(BOOL, &[8], None), net.output(F32, &[8], None));
+        net.op(code, &ids[..2], &[truth], None);
+        net.op(123, &[truth, ids[2], ids[3]], &[y], None);
+        let (yes, no): (Vec<f32>, Vec<f32>) = (0..8u8).map(|i| (f32::from(i) - 4.0, 100.0 + f32::from(i))).unzip();
+        let expected: Vec<f32> = (0..8).map(|i| if holds(a[i], b[i]) { yes[i] } else { no[i] }).collect();
+        assert_eq!(floats(&net, &[&a, &b, &yes, &no]), expected, "operator {code}");
+    }
+}
+
+#[test]
+fn truth_values_are_combined_and_become_numbers() {
+    type Case = (i32, fn(bool, bool) -> bool);
+    let cases: [Case; 2] = [(84, |a, b| a || b), (86, |a, b| a && b)];
+    for (code, combined) in cases {
+        let mut net = Net::default();
+        let (x, zero) = (net.input(F32, &[2, 2], None), net.constant(F32, &[1], None, &0f32.to_le_bytes()));
+        let [above, opposite, either] = [(); 3].map(|()| net.tensor(BOOL, &[2, 2], None));
+        let (known, y) = (net.constant(BOOL, &[2], None, &[1, 0]), net.output(F32, &[2, 2], None));
+        net.op(61, &[x, zero], &[above], None);
+        net.op(87, &[above], &[opposite], None);
+        net.op(code, &[opposite, known], &[either], None);
+        net.op(53, &[either], &[y], None);
+        let number = |a: bool, b: bool| f32::from(u8::from(combined(a, b)));
+        let expected = [number(false, true), number(true, false), number(true, true), number(false, false)];
+        assert_eq!(floats(&net, &[&[1.0, -1.0, 0.0, 2.0]]), expected, "operator {code}");
+    }
+}
+
+#[test]
+fn a_condition_for_whole_rows_and_truths_as_outputs_are_refused() {
+    let mut net = Net::default();
+    let (x, row) = (net.input(F32, &[2, 2], None), net.input(F32, &[2], None));
+    let (truth, y) = (net.tensor(BOOL, &[2], None), net.output(F32, &[2, 2], None));
+    net.op(61, &[row, row], &[truth], None);
+    net.op(64, &[truth, x, x], &[y], None);
+    assert!(error(&net).contains("(SELECT)"), "{}", error(&net));
+    let mut net = Net::default();
+    let (x, y) = (net.input(F32, &[2], None), net.output(BOOL, &[2], None));
+    net.op(61, &[x, x], &[y], None);
+    assert!(error(&net).contains("bool"), "{}", error(&net));
+}
+
+#[test]
+fn the_edges_of_a_tensor_are_mirrored() {
+    for (mode, expected) in [
+        (0, [6.0f32, 5.0, 4.0, 5.0, 6.0, 5.0, 3.0, 2.0, 1.0, 2.0, 3.0, 2.0, 6.0, 5.0, 4.0, 5.0, 6.0, 5.0]),
+        (1, [2.0, 1.0, 1.0, 2.0, 3.0, 3.0, 2.0, 1.0, 1.0, 2.0, 3.0, 3.0, 5.0, 4.0, 4.0, 5.0, 6.0, 6.0]),
+    ] {
+        let mut net = Net::default();
+        let pads = net.constant(I32, &[2, 2], None, &[1i32, 0, 2, 1].map(i32::to_le_bytes).concat());
+        let (x, y) = (net.input(F32, &[2, 3], None), net.output(F32, &[3, 6], None));
+        net.op(100, &[x, pads], &[y], Some((77, &[(0, Field::Byte(mode))])));
+        assert_eq!(floats(&net, &[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), expected, "mode {mode}");
+    }
+    let mut net = Net::default();
+    let pads = net.constant(I32, &[1, 2], None, &[3i32, 0].map(i32::to_le_bytes).concat());
+    let (x, y) = (net.input(F32, &[3], None), net.output(F32, &[6], None));
+    net.op(100, &[x, pads], &[y], Some((77, &[(0, Field::Byte(0))])));
+    assert!(error(&net).contains("it pads [3, 0] along dimension 0, which has 3 elements"), "{}", error(&net));
+}
+
+#[test]
+fn a_tensor_is_repeated_along_each_dimension() {
+    let mut net = Net::default();
+    let (x, counts, y) = (net.input(F32, &[1, 2], None), net.ints(&[2, 3]), net.output(F32, &[2, 6], None));
+    net.op(69, &[x, counts], &[y], None);
+    assert_eq!(floats(&net, &[&[1.0, 2.0]]), [1.0, 2.0].repeat(6));
+    net.tensors[counts as usize].data = [2i32, 65].map(i32::to_le_bytes).concat();
+    net.tensors[y as usize].shape = vec![2, 130];
+    assert!(error(&net).contains("multiples of 1 to 64"), "{}", error(&net));
+}
+
+#[test]
+fn the_logarithm_of_a_softmax_sums_to_one() {
+    let mut net = Net::default();
+    let (x, y) = (net.input(F32, &[2, 3], None), net.output(F32, &[2, 3], None));
+    net.op(50, &[x], &[y], None);
+    let found = floats(&net, &[&[1.0, 2.0, 3.0, 1000.0, 0.0, 1000.0]]);
+    let half = -std::f32::consts::LN_2;
+    let expected = [-2.407_606, -1.407_606, -0.407_606, half, half - 1000.0, half];
+    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6 * b.abs()), "{found:?}");
 }

@@ -58,6 +58,52 @@ pub struct SliceMasks {
     pub shrink_axis: i32,
 }
 
+/// How two elements compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The names are those of the field.
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+impl Comparison {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "Equal",
+            Self::NotEqual => "NotEqual",
+            Self::Less => "Less",
+            Self::LessEqual => "LessEqual",
+            Self::Greater => "Greater",
+            Self::GreaterEqual => "GreaterEqual",
+        }
+    }
+}
+
+/// An operation on truth values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The names are those of the field.
+pub enum Logic {
+    And,
+    Or,
+    Not,
+}
+
+impl Logic {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::And => "LogicalAnd",
+            Self::Or => "LogicalOr",
+            Self::Not => "LogicalNot",
+        }
+    }
+}
+
 /// An operator, with its attributes. Where the model file has the operator too, it has the same name.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // The names are those of the field.
@@ -79,6 +125,8 @@ pub enum Op {
         subgraph: usize,
     },
     Cast,
+    /// Whether elements of the first tensor compare so with those of the second.
+    Compare(Comparison),
     Concat {
         axis: i32,
         activation: Activation,
@@ -115,11 +163,19 @@ pub enum Op {
     LeakyRelu {
         alpha: f32,
     },
+    /// An operation on truth values.
+    Logic(Logic),
     Logistic,
+    /// The logarithm of the softmax over the last dimension.
+    LogSoftmax,
     MaxPool2d(Window),
     Maximum,
     Mean,
     Minimum,
+    /// Pads with the elements beside each end in reverse, with the end itself or without.
+    MirrorPad {
+        symmetric: bool,
+    },
     Mul(Activation),
     Pack {
         axis: i32,
@@ -154,6 +210,11 @@ pub enum Op {
         align_corners: bool,
         half_pixel_centers: bool,
     },
+    /// The elements of input 1 where input 0 holds, and of input 2 elsewhere; the three are of one shape, or are broadcast
+    /// to one.
+    Select {
+        broadcast: bool,
+    },
     Shape,
     Slice,
     Softmax {
@@ -179,6 +240,8 @@ pub enum Op {
         activation: Activation,
     },
     Tanh,
+    /// The tensor as often along each dimension as input 1 says.
+    Tile,
     /// The largest elements of the last dimension, or the smallest, as many as input 1 says, and their indices.
     TopK {
         smallest: bool,
@@ -229,6 +292,7 @@ impl Op {
             Self::BatchToSpace => "BatchToSpace",
             Self::CallOnce { .. } => "CallOnce",
             Self::Cast => "Cast",
+            Self::Compare(comparison) => comparison.name(),
             Self::Concat { .. } => "Concat",
             Self::Conv2d(_) => "Conv2d",
             Self::CumSum { .. } => "CumSum",
@@ -247,10 +311,13 @@ impl Op {
             Self::L2Normalization(_) => "L2Normalization",
             Self::LeakyRelu { .. } => "LeakyRelu",
             Self::Logistic => "Logistic",
+            Self::Logic(logic) => logic.name(),
+            Self::LogSoftmax => "LogSoftmax",
             Self::MaxPool2d(_) => "MaxPool2d",
             Self::Maximum => "Maximum",
             Self::Mean => "Mean",
             Self::Minimum => "Minimum",
+            Self::MirrorPad { .. } => "MirrorPad",
             Self::Mul(_) => "Mul",
             Self::Pack { .. } => "Pack",
             Self::Pad => "Pad",
@@ -269,6 +336,7 @@ impl Op {
             Self::Reshape { .. } => "Reshape",
             Self::ResizeBilinear { .. } => "ResizeBilinear",
             Self::ResizeNearest { .. } => "ResizeNearest",
+            Self::Select { .. } => "Select",
             Self::Shape => "Shape",
             Self::Slice => "Slice",
             Self::Softmax { .. } => "Softmax",
@@ -283,6 +351,7 @@ impl Op {
             Self::Sum => "Sum",
             Self::Svdf { .. } => "Svdf",
             Self::Tanh => "Tanh",
+            Self::Tile => "Tile",
             Self::TopK { .. } => "TopK",
             Self::Transpose => "Transpose",
             Self::ConvTranspose2d(_) => "ConvTranspose2d",

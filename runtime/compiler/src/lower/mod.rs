@@ -140,11 +140,17 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any(|l, n| l.slice(n, op)),
         Op::Cast | Op::Fill | Op::Gather { .. } | Op::ReduceProd | Op::Shape => Row::Constant,
         Op::AddN
+        | Op::Compare(_)
         | Op::CumSum { .. }
         | Op::FloorDiv
         | Op::L2Normalization(_)
+        | Op::Logic(_)
+        | Op::LogSoftmax
+        | Op::MirrorPad { .. }
         | Op::Remainder(_)
-        | Op::SquaredDifference => Row::Expanded,
+        | Op::Select { .. }
+        | Op::SquaredDifference
+        | Op::Tile => Row::Expanded,
         Op::ExpandDims | Op::Reshape { .. } | Op::Squeeze { .. } => Row::View,
         Op::AssignVariable | Op::CallOnce { .. } | Op::ReadVariable | Op::VarHandle { .. } => Row::Variable,
         Op::Unknown { .. } => Row::None,

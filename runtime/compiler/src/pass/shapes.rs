@@ -8,7 +8,7 @@
 use super::fold::{fold_node, keeps_shape, reshaped};
 use crate::diag::Result;
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId, broadcast_shape};
-use crate::ir::{Op, Padding, Window};
+use crate::ir::{Logic, Op, Padding, Window};
 use crate::limit::Limit;
 use crate::slice::{dimension, sliced_shapes};
 
@@ -67,7 +67,13 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
     let axis = |axis: i64, rank: usize| dimension(graph, node, axis, rank).ok();
     Some(match op {
         op if keeps_shape(op) => x.to_vec(),
-        T::Cast | T::CumSum { .. } | T::L2Normalization(_) | T::Prelu | T::AddN => x.to_vec(),
+        T::Cast
+        | T::CumSum { .. }
+        | T::L2Normalization(_)
+        | T::Logic(Logic::Not)
+        | T::LogSoftmax
+        | T::Prelu
+        | T::AddN => x.to_vec(),
         T::Add(_)
         | T::Sub(_)
         | T::Mul(_)
@@ -76,7 +82,15 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         | T::Minimum
         | T::SquaredDifference
         | T::FloorDiv
+        | T::Compare(_)
+        | T::Logic(_)
         | T::Remainder(_) => broadcast_shape(x, of(1)?)?,
+        T::Select { .. } => broadcast_shape(&broadcast_shape(x, of(1)?)?, of(2)?)?,
+        T::Tile => {
+            let counts = dims(&list(1)?)?;
+            let tiled = x.iter().zip(&counts).map(|(&dim, &count)| dim.checked_mul(count));
+            tiled.collect::<Option<Vec<_>>>().filter(|tiled| tiled.len() == x.len() && counts.len() == x.len())?
+        }
         T::AvgPool2d(window) | T::MaxPool2d(window) => {
             let size = window.size.map(|side| u32::try_from(side).unwrap_or(0));
             windows(x, window, size, *x.get(3)?)?
@@ -105,7 +119,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
             let at = axis(i64::from(*at), x.len() + 1)?;
             [&x[..at], &[u32::try_from(node.inputs.len()).ok()?], &x[at..]].concat()
         }
-        T::Pad | T::PadWith => {
+        T::Pad | T::PadWith | T::MirrorPad { .. } => {
             let pads = list(1)?;
             let pads = pads.chunks_exact(2).map(|pair| pair[0].checked_add(pair[1]));
             let padded = x.iter().zip(pads).map(|(&dim, more)| u32::try_from(i64::from(dim).checked_add(more?)?).ok());

@@ -98,12 +98,18 @@ impl Int8 {
             | T::Convert
             | T::Dequantize
             | T::Cast
+            | T::Compare(_)
             | T::Fill
             | T::FloorDiv
             | T::Gather { .. }
+            | T::Logic(_)
+            | T::LogSoftmax
+            | T::MirrorPad { .. }
             | T::ReduceProd
             | T::Remainder(_)
+            | T::Select { .. }
             | T::Shape
+            | T::Tile
             | T::AssignVariable
             | T::CallOnce { .. }
             | T::ReadVariable

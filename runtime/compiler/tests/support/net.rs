@@ -10,6 +10,7 @@ pub(crate) const F32: i8 = 0;
 pub(crate) const I32: i8 = 2;
 pub(crate) const U8: i8 = 3;
 pub(crate) const I64: i8 = 4;
+pub(crate) const BOOL: i8 = 6;
 pub(crate) const I16: i8 = 7;
 pub(crate) const I8: i8 = 9;
 pub(crate) const RESOURCE: i8 = 13;

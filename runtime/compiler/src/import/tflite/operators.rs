@@ -6,7 +6,7 @@
 use super::schema::{self, Options};
 use crate::diag::CompileError;
 use crate::ir::graph::{Graph, Node};
-use crate::ir::{Activation, Op, Padding, SliceMasks, Window};
+use crate::ir::{Activation, Comparison, Logic, Op, Padding, SliceMasks, Window};
 use tealight_format::ops::UnaryFunction;
 
 /// One operator.
@@ -238,7 +238,7 @@ const OPERATORS: [Row; 210] = [
     Row::read(47, "EXP", |_| Ok(Op::Unary(UnaryFunction::Exp))),
     Row::read(48, "TOPK_V2", |_| Ok(Op::TopK { smallest: false })),
     Row::read(49, "SPLIT", |_| Ok(Op::Split)),
-    Row::named(50, "LOG_SOFTMAX"),
+    Row::read(50, "LOG_SOFTMAX", |_| Ok(Op::LogSoftmax)),
     Row::named(51, "DELEGATE"),
     Row::named(52, "BIDIRECTIONAL_SEQUENCE_LSTM"),
     Row::read(53, "CAST", |_| Ok(Op::Cast)),
@@ -246,13 +246,13 @@ const OPERATORS: [Row; 210] = [
     Row::read(55, "MAXIMUM", |_| Ok(Op::Maximum)),
     Row::read(56, "ARG_MAX", |_| Ok(Op::ArgMinMax { smallest: false, last: false })),
     Row::read(57, "MINIMUM", |_| Ok(Op::Minimum)),
-    Row::named(58, "LESS"),
+    Row::read(58, "LESS", |_| Ok(Op::Compare(Comparison::Less))),
     Row::read(59, "NEG", |_| Ok(Op::Unary(UnaryFunction::Neg))),
     Row::read(60, "PADV2", |_| Ok(Op::PadWith)),
-    Row::named(61, "GREATER"),
-    Row::named(62, "GREATER_EQUAL"),
-    Row::named(63, "LESS_EQUAL"),
-    Row::named(64, "SELECT"),
+    Row::read(61, "GREATER", |_| Ok(Op::Compare(Comparison::Greater))),
+    Row::read(62, "GREATER_EQUAL", |_| Ok(Op::Compare(Comparison::GreaterEqual))),
+    Row::read(63, "LESS_EQUAL", |_| Ok(Op::Compare(Comparison::LessEqual))),
+    Row::read(64, "SELECT", |_| Ok(Op::Select { broadcast: false })),
     Row::read(65, "SLICE", |_| Ok(Op::Slice)),
     Row::read(66, "SIN", |_| Ok(Op::Unary(UnaryFunction::Sin))),
     Row::read(67, "TRANSPOSE_CONV", |operator| {
@@ -267,10 +267,10 @@ const OPERATORS: [Row; 210] = [
         }))
     }),
     Row::named(68, "SPARSE_TO_DENSE"),
-    Row::named(69, "TILE"),
+    Row::read(69, "TILE", |_| Ok(Op::Tile)),
     Row::read(70, "EXPAND_DIMS", |_| Ok(Op::ExpandDims)),
-    Row::named(71, "EQUAL"),
-    Row::named(72, "NOT_EQUAL"),
+    Row::read(71, "EQUAL", |_| Ok(Op::Compare(Comparison::Equal))),
+    Row::read(72, "NOT_EQUAL", |_| Ok(Op::Compare(Comparison::NotEqual))),
     Row::read(73, "LOG", |_| Ok(Op::Unary(UnaryFunction::Log))),
     Row::read(74, "SUM", |_| Ok(Op::Sum)),
     Row::read(75, "SQRT", |_| Ok(Op::Unary(UnaryFunction::Sqrt))),
@@ -284,10 +284,10 @@ const OPERATORS: [Row; 210] = [
     Row::read(83, "PACK", |operator| {
         Ok(Op::Pack { axis: operator.options::<schema::PackOptions<'_>>().map_or(0, |o| o.axis()) })
     }),
-    Row::named(84, "LOGICAL_OR"),
+    Row::read(84, "LOGICAL_OR", |_| Ok(Op::Logic(Logic::Or))),
     Row::named(85, "ONE_HOT"),
-    Row::named(86, "LOGICAL_AND"),
-    Row::named(87, "LOGICAL_NOT"),
+    Row::read(86, "LOGICAL_AND", |_| Ok(Op::Logic(Logic::And))),
+    Row::read(87, "LOGICAL_NOT", |_| Ok(Op::Logic(Logic::Not))),
     Row::read(88, "UNPACK", |operator| {
         Ok(Op::Unpack { axis: operator.options::<schema::UnpackOptions<'_>>().map_or(0, |o| o.axis()) })
     }),
@@ -310,7 +310,13 @@ const OPERATORS: [Row; 210] = [
         Ok(Op::LeakyRelu { alpha: options::<schema::LeakyReluOptions<'_>>(operator)?.alpha() })
     }),
     Row::read(99, "SQUARED_DIFFERENCE", |_| Ok(Op::SquaredDifference)),
-    Row::named(100, "MIRROR_PAD"),
+    Row::read(100, "MIRROR_PAD", |operator| {
+        let mode = operator.options::<schema::MirrorPadOptions<'_>>().map_or(0, |o| o.mode());
+        match mode {
+            0 | 1 => Ok(Op::MirrorPad { symmetric: mode == 1 }),
+            _ => Err(Fault::Value("mode", mode.into())),
+        }
+    }),
     Row::read(101, "ABS", |_| Ok(Op::Unary(UnaryFunction::Abs))),
     Row::read(102, "SPLIT_V", |_| Ok(Op::SplitV)),
     Row::named(103, "UNIQUE"),
@@ -333,7 +339,7 @@ const OPERATORS: [Row; 210] = [
     Row::named(120, "NON_MAX_SUPPRESSION_V4"),
     Row::named(121, "NON_MAX_SUPPRESSION_V5"),
     Row::named(122, "SCATTER_ND"),
-    Row::named(123, "SELECT_V2"),
+    Row::read(123, "SELECT_V2", |_| Ok(Op::Select { broadcast: true })),
     // Sparse tensors are dense once they are read, so there is nothing to do but to give them the output's name.
     Row::read(124, "DENSIFY", |_| Ok(Op::Reshape { new_shape: None })),
     Row::named(125, "SEGMENT_SUM"),

@@ -472,6 +472,9 @@ options! {
     75 LeakyReluOptions [
         0 alpha: f32 = 0.0;
     ] {}
+    77 MirrorPadOptions [
+        0 mode: i8 = 0;
+    ] {}
     94 DepthToSpaceOptions [
         0 block_size: i32 = 0;
     ] {}

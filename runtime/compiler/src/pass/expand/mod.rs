@@ -1,13 +1,18 @@
 //! Writes operators of f32 tensors as several simpler ones, in TensorFlow Lite's order of operations.
+//! Comparisons and logic are in `logic`, what moves elements in `moves`.
 //!
 //! What quantization makes of them is then what it makes of each. In int8 they would round between the simpler ones, so
 //! networks that are already quantized keep them, for the pass `lower` to refuse.
+
+mod logic;
+mod moves;
 
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use crate::slice::axis_of;
+use std::collections::HashSet;
 use tealight_format::ops::UnaryFunction;
 
 /// About how many bytes a node and its output take here, without a name.
@@ -21,8 +26,11 @@ const MIN_NORM: f32 = 1e-6;
 /// # Errors
 /// A node has other operands than its operator; or the constants that are needed exceed `limit`.
 pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
-    let mut expansion = Expansion { graph, nodes: Vec::new(), limit };
+    let mut expansion = Expansion { graph, nodes: Vec::new(), limit, truths: HashSet::new() };
     for node in std::mem::take(&mut expansion.graph.nodes) {
+        if expansion.logic(&node)? {
+            continue;
+        }
         match node.op {
             NodeOp::Ir(Op::AddN) if expansion.is_f32(&node) => expansion.add_n(&node)?,
             NodeOp::Ir(Op::CumSum { exclusive, reverse }) if expansion.keeps_f32(&node) => {
@@ -30,6 +38,11 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
             }
             NodeOp::Ir(Op::FloorDiv) if expansion.is_f32(&node) => expansion.floor_div(&node)?,
             NodeOp::Ir(Op::Remainder(function)) if expansion.is_f32(&node) => expansion.remainder(&node, function)?,
+            NodeOp::Ir(Op::LogSoftmax) if expansion.is_f32(&node) => expansion.log_softmax(&node)?,
+            NodeOp::Ir(Op::MirrorPad { symmetric }) if expansion.keeps_f32(&node) => {
+                expansion.mirror_pad(&node, symmetric)?;
+            }
+            NodeOp::Ir(Op::Tile) if expansion.keeps_f32(&node) => expansion.tile(&node)?,
             NodeOp::Ir(Op::SquaredDifference) if expansion.is_f32(&node) => expansion.squared_difference(&node)?,
             NodeOp::Ir(Op::L2Normalization(activation)) if expansion.is_f32(&node) => {
                 expansion.l2_normalization(&node, activation)?;
@@ -47,6 +60,8 @@ struct Expansion<'a> {
     nodes: Vec<Node>,
     /// Counts the constants that are added.
     limit: &'a Limit,
+    /// Tensors of truth values, which are f32 now: 0 or 1.
+    truths: HashSet<TensorId>,
 }
 
 impl Expansion<'_> {
@@ -166,6 +181,26 @@ impl Expansion<'_> {
         let whole = self.apply(node, Op::Unary(function), &[quotient], output);
         let multiple = self.apply(node, Op::Mul(Activation::None), &[whole, b], output);
         self.write(node, Op::Sub(Activation::None), &[a, multiple], output);
+        Ok(())
+    }
+
+    /// `x - max - ln Σ e^(x - max)`, over the last dimension.
+    fn log_softmax(&mut self, node: &Node) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let mut shape = self.graph.tensors[input].shape.clone();
+        let Some(last) = shape.last_mut() else {
+            return Err(self.graph.invalid(node, "its input has no dimension"));
+        };
+        *last = 1;
+        let axis = self.constant("log_softmax.axis", ElementType::I32, (-1i32).to_le_bytes())?;
+        let one = Tensor { shape, ..self.graph.tensors[input].like() };
+        let (max, sum) = (self.graph.add(one.clone()), self.graph.add(one));
+        self.write(node, Op::ReduceMax, &[input, axis], max);
+        let difference = self.apply(node, Op::Sub(Activation::None), &[input, max], input);
+        let power = self.apply(node, Op::Unary(UnaryFunction::Exp), &[difference], input);
+        self.write(node, Op::Sum, &[power, axis], sum);
+        let logarithm = self.apply(node, Op::Unary(UnaryFunction::Log), &[sum], sum);
+        self.write(node, Op::Sub(Activation::None), &[difference, logarithm], output);
         Ok(())
     }
 

@@ -1,0 +1,175 @@
+//! Comparisons, logic and choices of f32 tensors.
+//!
+//! Truth values become f32 numbers, 0 or 1. Whether a difference is positive is a multiplication by 2^200, clamped to 0 and 1:
+//! also the smallest subnormal number then is above 1, where the core has such numbers. The difference of two infinities is
+//! none, so values that may be infinite are first clamped to the largest numbers, which they then equal. A choice is a
+//! maximum of minima: where the condition holds, the minimum of the first value and ∞ is the value itself, and that of the
+//! second and -∞ is -∞. A NaN in either is in the result.
+
+use super::Expansion;
+use crate::diag::Result;
+use crate::ir::graph::{ElementType, Node, NodeOp, Tensor, TensorId, broadcast_shape};
+use crate::ir::{Activation, Comparison, Logic, Op};
+use tealight_format::ops::UnaryFunction;
+
+/// 2^100: the smallest number times its square is above 1.
+const LARGE: f32 = 1.267_650_6e30;
+
+impl Expansion<'_> {
+    /// Replaces a node that has to do with truth values, and returns whether it did.
+    pub(super) fn logic(&mut self, node: &Node) -> Result<bool> {
+        let NodeOp::Ir(op) = &node.op else { return Ok(false) };
+        let Ok(output) = self.graph.output(node) else { return Ok(false) };
+        // What the network returns stays bool, which is refused.
+        let is_inside = !self.graph.outputs.contains(&output);
+        match op {
+            Op::Compare(comparison) if is_inside && self.compares_f32(node) => {
+                self.compare(node, *comparison, output)?;
+            }
+            Op::Logic(logic) if is_inside => {
+                let Some(operands) = self.truth_values(node, node.inputs.len())? else { return Ok(false) };
+                self.combine(node, *logic, &operands, output)?;
+            }
+            Op::Select { broadcast } => {
+                let Some(condition) = self.truth_values(node, 1)? else { return Ok(false) };
+                let (a, b) = (self.graph.input(node, 1)?, self.graph.input(node, 2)?);
+                let is_f32 = |id: TensorId| self.graph.tensors[id].dtype == ElementType::F32;
+                let shape = &self.graph.tensors[condition[0]].shape;
+                let fits =
+                    *broadcast || *shape == self.graph.tensors[output].shape || shape.iter().all(|&dim| dim == 1);
+                if !fits || ![a, b, output].into_iter().all(is_f32) {
+                    return Ok(false);
+                }
+                self.select(node, condition[0], [a, b], output)?;
+            }
+            Op::Cast if self.is_truth(node) && self.graph.tensors[output].dtype == ElementType::F32 => {
+                let input = self.graph.input(node, 0)?;
+                self.write(node, Op::Reshape { new_shape: None }, &[input], output);
+            }
+            Op::Reshape { .. }
+            | Op::Squeeze { .. }
+            | Op::ExpandDims
+            | Op::Transpose
+            | Op::Slice
+            | Op::StridedSlice(_)
+                if is_inside && self.is_truth(node) =>
+            {
+                self.hold_truths(output);
+                self.nodes.push(node.clone());
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Makes a tensor one of truth values.
+    fn hold_truths(&mut self, id: TensorId) {
+        self.graph.tensors[id].dtype = ElementType::F32;
+        self.truths.insert(id);
+    }
+
+    /// Returns whether the first input holds truth values.
+    fn is_truth(&self, node: &Node) -> bool {
+        node.inputs.first().copied().flatten().is_some_and(|id| self.truths.contains(&id))
+    }
+
+    fn compares_f32(&self, node: &Node) -> bool {
+        let is_f32 = |id: &TensorId| self.graph.tensors[*id].dtype == ElementType::F32;
+        node.inputs.len() == 2 && node.inputs.iter().all(|input| input.as_ref().is_some_and(is_f32))
+    }
+
+    /// Returns the first `count` inputs as f32; `None` if one is neither computed here nor a constant.
+    fn truth_values(&mut self, node: &Node, count: usize) -> Result<Option<Vec<TensorId>>> {
+        let mut found = Vec::new();
+        for k in 0..count {
+            let id = self.graph.input(node, k)?;
+            if self.truths.contains(&id) {
+                found.push(id);
+                continue;
+            }
+            let tensor = &self.graph.tensors[id];
+            let (ElementType::Bool, Some(bytes)) = (tensor.dtype, tensor.bytes()) else { return Ok(None) };
+            let floats: Vec<[u8; 4]> = bytes.iter().map(|&byte| f32::from(u8::from(byte != 0)).to_le_bytes()).collect();
+            let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+            found.push(self.list(&name, ElementType::F32, shape, &floats)?);
+        }
+        Ok(Some(found))
+    }
+
+    /// Adds an operator of `node` with a number as its last operand, and returns its output.
+    fn with_number(&mut self, node: &Node, op: Op, input: TensorId, number: f32) -> Result<TensorId> {
+        let number = self.constant("logic.number", ElementType::F32, number.to_le_bytes())?;
+        Ok(self.apply(node, op, &[input, number], input))
+    }
+
+    fn compare(&mut self, node: &Node, comparison: Comparison, output: TensorId) -> Result<()> {
+        use Comparison as C;
+        self.hold_truths(output);
+        let mut operands = [self.graph.input(node, 0)?, self.graph.input(node, 1)?];
+        let is_finite = |id: &TensorId| {
+            self.graph.tensors[*id].f32_values().is_some_and(|values| values.iter().all(|value| value.is_finite()))
+        };
+        // The difference of two infinities is no number.
+        if !operands.iter().any(is_finite) {
+            let clamp = Op::Unary(UnaryFunction::Clamp([f32::MIN, f32::MAX]));
+            operands = operands.map(|id| self.apply(node, clamp.clone(), &[id], id));
+        }
+        let [a, b] = operands;
+        let (first, second, negated) = match comparison {
+            C::Greater | C::NotEqual => (a, b, false),
+            C::Less => (b, a, false),
+            C::LessEqual | C::Equal => (a, b, true),
+            C::GreaterEqual => (b, a, true),
+        };
+        let mut difference = self.apply(node, Op::Sub(Activation::None), &[first, second], output);
+        if matches!(comparison, C::Equal | C::NotEqual) {
+            difference = self.apply(node, Op::Unary(UnaryFunction::Abs), &[difference], output);
+        }
+        let large = self.with_number(node, Op::Mul(Activation::None), difference, LARGE)?;
+        let large = self.with_number(node, Op::Mul(Activation::None), large, LARGE)?;
+        let step = Op::Unary(UnaryFunction::Clamp([0.0, 1.0]));
+        if !negated {
+            self.write(node, step, &[large], output);
+            return Ok(());
+        }
+        let above = self.apply(node, step, &[large], output);
+        self.negate(node, above, output)
+    }
+
+    /// Writes the opposite of truth values.
+    fn negate(&mut self, node: &Node, truths: TensorId, output: TensorId) -> Result<()> {
+        let one = self.constant("logic.one", ElementType::F32, 1f32.to_le_bytes())?;
+        self.write(node, Op::Sub(Activation::None), &[one, truths], output);
+        Ok(())
+    }
+
+    fn combine(&mut self, node: &Node, logic: Logic, operands: &[TensorId], output: TensorId) -> Result<()> {
+        self.hold_truths(output);
+        match (logic, operands) {
+            (Logic::Not, &[a]) => self.negate(node, a, output)?,
+            (Logic::And, &[a, b]) => self.write(node, Op::Minimum, &[a, b], output),
+            (Logic::Or, &[a, b]) => self.write(node, Op::Maximum, &[a, b], output),
+            _ => return Err(self.graph.invalid(node, format!("it has {} inputs", operands.len()))),
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, node: &Node, condition: TensorId, values: [TensorId; 2], output: TensorId) -> Result<()> {
+        let half = self.with_number(node, Op::Sub(Activation::None), condition, 0.5)?;
+        let mask = self.with_number(node, Op::Mul(Activation::None), half, f32::INFINITY)?;
+        let opposite = self.apply(node, Op::Unary(UnaryFunction::Neg), &[mask], mask);
+        let mut chosen = values;
+        for (value, mask) in chosen.iter_mut().zip([mask, opposite]) {
+            let [a, b] = [*value, mask].map(|id| &self.graph.tensors[id].shape[..]);
+            let Some(shape) = broadcast_shape(a, b) else {
+                return Err(self.graph.invalid(node, format!("the shapes {a:?} and {b:?} do not fit together")));
+            };
+            let smaller = Tensor { shape, ..self.graph.tensors[*value].like() };
+            let smaller = self.graph.add(smaller);
+            self.write(node, Op::Minimum, &[*value, mask], smaller);
+            *value = smaller;
+        }
+        self.write(node, Op::Maximum, &chosen, output);
+        Ok(())
+    }
+}

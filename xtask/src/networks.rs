@@ -29,11 +29,11 @@ const PACKAGES: &str = "tests/networks/requirements.txt";
 
 /// Inferences of each network, one after another: state lives on from each to the next.
 const INFERENCES: usize = 2;
-/// How far an element of float32 may be off, relative to the largest of its output ([`LEAST`]), where the list says nothing.
+/// How far an element of float32 may be off, relative to the largest of its output ([`MIN_MAGNITUDE`]), where the list says nothing.
 const WITHIN: f64 = 1e-4;
-/// The least magnitude that an output counts as having: runtimes compute small probabilities by approximations that are exact
+/// The minimum magnitude that an output counts as having: runtimes compute small probabilities by approximations that are exact
 /// beside 1, not beside them.
-const LEAST: f64 = 1e-2;
+const MIN_MAGNITUDE: f64 = 1e-2;
 /// How long another runtime may take for one network.
 const SLOWEST: Duration = Duration::from_secs(600);
 
@@ -388,9 +388,9 @@ fn compare(model: &ModelFile, ours: &[u8], theirs: &[u8]) -> Result<Differences,
     Ok(differences)
 }
 
-/// The largest difference, relative to the largest magnitude of the reference's, or to [`LEAST`] if that is more.
+/// The largest difference, relative to the largest magnitude of the reference's, or to [`MIN_MAGNITUDE`] if that is more.
 fn relative(ours: &[f32], theirs: &[f32]) -> Result<f64, String> {
-    let largest = theirs.iter().filter(|x| x.is_finite()).fold(LEAST, |most, x| most.max(f64::from(x.abs())));
+    let largest = theirs.iter().filter(|x| x.is_finite()).fold(MIN_MAGNITUDE, |most, x| most.max(f64::from(x.abs())));
     let mut most = 0f64;
     for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
         if a == b || (a.is_nan() && b.is_nan()) {
@@ -623,10 +623,10 @@ mod tests {
             let alone = network.reference == Some(Reference::None);
             assert_eq!(alone, network.why.is_some(), "{}: `why` says why there is no reference", network.id);
         }
-        for (kind, least) in [("tflite", 90), ("onnx", 80)] {
+        for (kind, minimum) in [("tflite", 90), ("onnx", 80)] {
             let of_kind: Vec<_> = list.networks().filter(|network| network.kind() == kind).collect();
             let right = of_kind.iter().filter(|network| network.refused.is_none()).count();
-            assert!(100 * right >= least * of_kind.len(), "{right} of {} .{kind} files run", of_kind.len());
+            assert!(100 * right >= minimum * of_kind.len(), "{right} of {} .{kind} files run", of_kind.len());
         }
         assert!(ids.len() >= 60, "{} networks", ids.len());
     }

@@ -143,26 +143,44 @@ impl Expansion<'_> {
         // A step makes three operators and their outputs, and there are as many as the length has bits.
         let bytes = 3 * (STEP + self.graph.tensors[id].name.len() as u64);
         self.limit.make(bytes, || format!("{} as sums", self.graph.site(node)))?;
-        let mut size = self.graph.tensors[id].shape.clone();
+        let size = &self.graph.tensors[id].shape;
         let Some(rest) = size[axis].checked_sub(distance).filter(|&rest| rest > 0) else {
             let zero = self.constant("cumsum.zero", ElementType::F32, 0f32.to_le_bytes())?;
             return Ok(self.apply(node, Op::Mul(Activation::None), &[id, zero], id));
         };
         let rank = size.len();
-        size[axis] = rest;
-        let (mut begin, mut pads) = (vec![[0; 4]; rank], vec![[0; 4]; 2 * rank]);
-        if reverse {
-            begin[axis] = distance.to_le_bytes();
-        }
+        let from = if reverse { distance } else { 0 };
+        let part = self.part(node, id, axis, from, rest)?;
+        let mut pads = vec![[0; 4]; 2 * rank];
         pads[2 * axis + usize::from(reverse)] = distance.to_le_bytes();
-        let sizes: Vec<[u8; 4]> = size.iter().map(|dim| dim.to_le_bytes()).collect();
-        let begin = self.list("cumsum.begin", ElementType::I32, vec![rank as u32], &begin)?;
-        let sizes = self.list("cumsum.size", ElementType::I32, vec![rank as u32], &sizes)?;
         let pads = self.list("cumsum.pads", ElementType::I32, vec![rank as u32, 2], &pads)?;
+        Ok(self.apply(node, Op::Pad, &[part, pads], id))
+    }
+
+    /// Adds the operator that takes `length` elements of a dimension, from element `from` on, and returns its output.
+    fn part(&mut self, node: &Node, id: TensorId, axis: usize, from: u32, length: u32) -> Result<TensorId> {
+        let mut size = self.graph.tensors[id].shape.clone();
+        size[axis] = length;
+        let rank = size.len();
+        let mut begin = vec![[0; 4]; rank];
+        begin[axis] = from.to_le_bytes();
+        let sizes: Vec<[u8; 4]> = size.iter().map(|dim| dim.to_le_bytes()).collect();
+        let begin = self.list("part.begin", ElementType::I32, vec![rank as u32], &begin)?;
+        let sizes = self.list("part.size", ElementType::I32, vec![rank as u32], &sizes)?;
         let part = Tensor { shape: size, ..self.graph.tensors[id].like() };
         let part = self.graph.add(part);
         self.write(node, Op::Slice, &[id, begin, sizes], part);
-        Ok(self.apply(node, Op::Pad, &[part, pads], id))
+        Ok(part)
+    }
+
+    /// Returns a tensor like `id` with one element for each vector of the last dimension, which is not in the graph yet.
+    fn reduced(&self, node: &Node, id: TensorId) -> Result<Tensor> {
+        let mut tensor = self.graph.tensors[id].like();
+        let Some(last) = tensor.shape.last_mut() else {
+            return Err(self.graph.invalid(node, "its input has no dimension"));
+        };
+        *last = 1;
+        Ok(tensor)
     }
 
     /// TensorFlow Lite rounds the quotient of float64: where it is nearly a whole number, it may be one less there.
@@ -187,13 +205,8 @@ impl Expansion<'_> {
     /// `x - max - ln Σ e^(x - max)`, over the last dimension.
     fn log_softmax(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let mut shape = self.graph.tensors[input].shape.clone();
-        let Some(last) = shape.last_mut() else {
-            return Err(self.graph.invalid(node, "its input has no dimension"));
-        };
-        *last = 1;
+        let one = self.reduced(node, input)?;
         let axis = self.constant("log_softmax.axis", ElementType::I32, (-1i32).to_le_bytes())?;
-        let one = Tensor { shape, ..self.graph.tensors[input].like() };
         let (max, sum) = (self.graph.add(one.clone()), self.graph.add(one));
         self.write(node, Op::ReduceMax, &[input, axis], max);
         let difference = self.apply(node, Op::Sub(Activation::None), &[input, max], input);
@@ -213,15 +226,10 @@ impl Expansion<'_> {
 
     fn l2_normalization(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
-        let mut shape = self.graph.tensors[input].shape.clone();
-        let Some(last) = shape.last_mut() else {
-            return Err(self.graph.invalid(node, "its input has no dimension"));
-        };
-        *last = 1;
+        let sum = self.reduced(node, input)?;
         let axis = self.constant("l2_normalization.axis", ElementType::I32, (-1i32).to_le_bytes())?;
         let minimum = self.constant("l2_normalization.minimum", ElementType::F32, MIN_NORM.to_le_bytes())?;
         let squares = self.apply(node, Op::Unary(UnaryFunction::Square), &[input], input);
-        let sum = Tensor { shape, ..self.graph.tensors[input].like() };
         let sum = self.graph.add(sum);
         self.write(node, Op::Sum, &[squares, axis], sum);
         let norm = self.apply(node, Op::Unary(UnaryFunction::Sqrt), &[sum], sum);

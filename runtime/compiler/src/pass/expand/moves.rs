@@ -2,7 +2,7 @@
 
 use super::{Expansion, STEP};
 use crate::diag::Result;
-use crate::ir::graph::{ElementType, Node, Tensor, TensorId};
+use crate::ir::graph::{Node, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 
 /// The maximum number of parts along a dimension: each is an operator of the model.
@@ -69,18 +69,7 @@ impl Expansion<'_> {
     fn element(&mut self, node: &Node, id: TensorId, axis: usize, index: u32) -> Result<TensorId> {
         let bytes = STEP + self.graph.tensors[id].name.len() as u64;
         self.limit.make(bytes, || format!("{} as single elements", self.graph.site(node)))?;
-        let mut size = self.graph.tensors[id].shape.clone();
-        size[axis] = 1;
-        let rank = size.len();
-        let mut begin = vec![[0; 4]; rank];
-        begin[axis] = index.to_le_bytes();
-        let sizes: Vec<[u8; 4]> = size.iter().map(|dim| dim.to_le_bytes()).collect();
-        let begin = self.list("mirror_pad.begin", ElementType::I32, vec![rank as u32], &begin)?;
-        let sizes = self.list("mirror_pad.size", ElementType::I32, vec![rank as u32], &sizes)?;
-        let element = Tensor { shape: size, ..self.graph.tensors[id].like() };
-        let element = self.graph.add(element);
-        self.write(node, Op::Slice, &[id, begin, sizes], element);
-        Ok(element)
+        self.part(node, id, axis, index, 1)
     }
 
     /// Adds the operator that joins parts of a tensor `like` along a dimension, if there are several, and returns its

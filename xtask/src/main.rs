@@ -14,18 +14,19 @@ use tealight_harness::fuzz::FuzzArgs;
 use tealight_harness::layout::LayoutArgs;
 use tealight_harness::llm::LlmArgs;
 use tealight_harness::log::LogArgs;
+use tealight_harness::networks::NetworksArgs;
+use tealight_harness::new_board::NewBoardArgs;
+use tealight_harness::onnx_tests::OnnxTestsArgs;
 use tealight_harness::period::PeriodArgs;
 use tealight_harness::run::RunArgs;
+use tealight_harness::simulate::SimulateArgs;
 use tealight_harness::{
     Context, bench, blocks, boards, budget, build, check_no_panic, conformance, cost, error, eval, faults, fetch,
-    figures, flash, fuzz, layout, llm, log, parsing, period, repeat, run, setup,
+    figures, flash, fuzz, layout, llm, log, networks, new_board, onnx_tests, parsing, period, repeat, run, setup,
+    simulate,
 };
-use xtask::networks::{self, NetworksArgs};
-use xtask::new_board::NewBoardArgs;
-use xtask::onnx_tests::{self, OnnxTestsArgs};
-use xtask::simulate::SimulateArgs;
 use xtask::test::TestArgs;
-use xtask::{new_board, renew, simulate, test, train};
+use xtask::{renew, test, train};
 
 /// Builds, runs and tests Tealight on its boards
 #[derive(Parser)]

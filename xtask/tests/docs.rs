@@ -311,7 +311,7 @@ fn the_list_of_operators_is_the_compilers() {
 
 #[test]
 fn the_tables_of_networks_are_those_of_the_list() {
-    is_generated("docs/src/networks.md", &xtask::networks::page(&xtask::Context::new().unwrap()).unwrap());
+    is_generated("docs/src/networks.md", &tealight_harness::networks::page(&xtask::Context::new().unwrap()).unwrap());
 }
 
 /// Compares what is between the comments of a page, or writes it.

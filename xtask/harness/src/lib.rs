@@ -1,19 +1,19 @@
 //! Builds firmware for boards, runs it in an emulator, measures it and checks it.
 //!
 //! A task takes a [`Context`] and reports what it does on stderr; stdout is for answers, or for one JSON value with
-//! `--json`. `cargo xtask` is the front door to the tasks; it adds those that concern no board.
+//! `--json`. `cargo xtask` is the front door to the tasks; it adds setting up, testing, training and releasing.
 //!
 //! | for | modules |
 //! |---|---|
-//! | boards | [`board`], [`boards`], [`linux`] |
+//! | boards | [`board`], [`boards`], [`linux`], [`new_board`] |
 //! | set-up of this machine | [`setup`], [`install`], [`emulator`], [`backports`], [`fetch`], [`files`] |
 //! | an image | [`firmware`], [`build`](mod@build), [`parts`], [`fit`], [`layout`], [`check_no_panic`] |
 //! | the C interface | [`ffi`] |
 //! | a run | [`on_board`], [`qemu`], [`chip`], [`report`], [`log`](mod@log), [`limit`], [`side_by_side`] |
-//! | tasks for a user | [`run`], [`text`], [`flash`] |
+//! | tasks for a user | [`run`], [`text`], [`flash`], [`simulate`] |
 //! | their inputs and outputs | [`model`], [`input`], [`picture`], [`answer`], [`reconstruction`], [`table`], [`progress`] |
 //! | measurements | [`bench`](mod@bench), [`host`], [`timed`], [`layers`], [`peers`], [`budget`], [`blocks`], [`prediction`], [`cost`], [`polls`], [`period`], [`interrupts`], [`eval`], [`figures`], [`llm`], [`parsing`] |
-//! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`], [`chip_check`] |
+//! | checks | [`subject`], [`golden`], [`conformance`], [`faults`], [`repeat`], [`fuzz`], [`flash_check`], [`chip_check`], [`runners`], [`examples`], [`networks`], [`onnx_tests`] |
 
 pub mod answer;
 pub mod backports;
@@ -44,6 +44,8 @@ pub mod emulator;
 pub mod error;
 #[cfg(feature = "all")]
 pub mod eval;
+#[cfg(feature = "all")]
+pub mod examples;
 #[cfg(feature = "all")]
 pub mod faults;
 #[cfg(feature = "all")]
@@ -80,7 +82,13 @@ pub mod linux;
 pub mod llm;
 pub mod log;
 pub mod model;
+#[cfg(feature = "all")]
+pub mod networks;
+#[cfg(feature = "all")]
+pub mod new_board;
 pub mod on_board;
+#[cfg(feature = "all")]
+pub mod onnx_tests;
 #[cfg(feature = "all")]
 pub mod parsing;
 #[cfg(feature = "all")]
@@ -102,9 +110,13 @@ pub mod repeat;
 pub mod report;
 pub mod run;
 #[cfg(feature = "all")]
+pub mod runners;
+#[cfg(feature = "all")]
 pub mod setup;
 #[cfg(feature = "all")]
 pub mod side_by_side;
+#[cfg(feature = "all")]
+pub mod simulate;
 #[cfg(feature = "all")]
 pub mod subject;
 pub mod table;

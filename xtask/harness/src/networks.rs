@@ -52,7 +52,7 @@ pub struct NetworksArgs {
 
 impl NetworksArgs {
     /// Those whose names contain one of the texts.
-    pub(crate) fn of(names: &[&str]) -> Self {
+    pub fn of(names: &[&str]) -> Self {
         Self { names: names.iter().map(ToString::to_string).collect(), ..Self::default() }
     }
 }

@@ -69,7 +69,7 @@ struct BalanceArgs {
 
 /// The run that all boards repeat in tests: three seconds with a push, in which the second network runs for one of its
 /// windows.
-pub(crate) fn tested() -> Result<Scenario> {
+pub fn tested() -> Result<Scenario> {
     scenario(3, 1, 20_000, &[Push { at_ms: 1_000, newtons: 6.0, ms: 100 }])
 }
 

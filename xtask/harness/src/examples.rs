@@ -32,7 +32,7 @@ const PROFILE: &[&str] = &[
 ];
 
 /// Checks formatting and lints of every example, builds it, and runs those that an emulator can run.
-pub(crate) fn examples(context: &Context) -> Result<()> {
+pub fn examples(context: &Context) -> Result<()> {
     // Its emulator is the examples', too.
     emulator::ensure_board(context, &board::find(&context.root, board::DEFAULT)?)?;
     write_slot(context)?;

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// Runs it for a board behind a simulated probe, for one that takes a UF2 file, and, without flashing, for one in the
 /// workspace of Espressif's chips.
-pub(crate) fn runners(context: &Context) -> Result<()> {
+pub fn runners(context: &Context) -> Result<()> {
     by_probe(context, "microbit-embassy")?;
     by_uf2(context, "pico")?;
     let picture = cargo_run(context, "esp32-c3", &[], &["--dry-run"])?;

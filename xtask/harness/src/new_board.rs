@@ -17,7 +17,7 @@ pub struct NewBoardArgs {
     /// The new board: its folder, its crate, and what `--board` takes
     pub id: String,
     /// The board that is nearest to it
-    #[arg(long, default_value = crate::board::DEFAULT)]
+    #[arg(long, default_value = board::DEFAULT)]
     pub like: String,
     /// Its name for people [default: its identifier]
     #[arg(long)]

@@ -619,8 +619,28 @@ pub struct TestArgs {
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["fast", "board", "all"])]
     pub step: Vec<String>,
     /// Only the step of this name, without a summary: how the task runs a step in a process of its own
-    #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["fast", "board", "all", "step"])]
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["board", "all", "step"])]
     pub alone: Option<String>,
+}
+
+impl TestArgs {
+    fn extent(&self) -> Extent {
+        match (self.fast, self.full) {
+            (true, _) => Extent::Fast,
+            (_, true) => Extent::Full,
+            _ => Extent::Usual,
+        }
+    }
+}
+
+/// What starts a step of this name in a process of its own.
+fn alone(name: &str, extent: Extent) -> Vec<&str> {
+    let how_much = match extent {
+        Extent::Fast => Some("--fast"),
+        Extent::Usual => None,
+        Extent::Full => Some("--full"),
+    };
+    ["test", "--alone", name].into_iter().chain(how_much).collect()
 }
 
 /// A step under its name.
@@ -629,11 +649,7 @@ type Named = (String, Box<dyn Fn(&Context) -> Result<()>>);
 /// Runs what is asked for.
 pub fn test(context: &Context, args: &TestArgs) -> Result<()> {
     let start = Instant::now();
-    let extent = match (args.fast, args.full) {
-        (true, _) => Extent::Fast,
-        (_, true) => Extent::Full,
-        _ => Extent::Usual,
-    };
+    let extent = args.extent();
     if let Some(name) = &args.alone {
         let step = STEPS.iter().find(|step| step.name == name).with_context(|| format!("there is no step `{name}`"))?;
         let ended = (step.run)(context, extent);
@@ -720,15 +736,8 @@ fn run_lanes(context: &Context, steps: &[&Step], extent: Extent) -> Result<Vec<O
     let program = folder.path().join("xtask");
     let this = std::env::current_exe().context("cannot find this program's own file")?;
     std::fs::copy(this, &program).context("cannot copy this program")?;
-    let (mut options, mut variables) = (Vec::new(), vec![(AS_TESTED, "1")]);
-    if extent == Extent::Full {
-        options.push("--full");
-        variables.clear();
-    }
-    Ok(lanes::run(&entries(steps), |step| {
-        let words = [&["test", "--alone", step.name], &options[..]].concat();
-        lanes::run_apart(&program, &words, &variables)
-    }))
+    let variables: &[(&str, &str)] = if extent == Extent::Full { &[] } else { &[(AS_TESTED, "1")] };
+    Ok(lanes::run(&entries(steps), |step| lanes::run_apart(&program, &alone(step.name, extent), variables)))
 }
 
 /// The steps of this extent.
@@ -770,6 +779,20 @@ fn sum_up(outcomes: &[Outcome], seconds: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser)]
+    enum Program {
+        Test(TestArgs),
+    }
+
+    #[test]
+    fn a_step_in_a_process_of_its_own_has_the_extent_of_the_whole() {
+        for extent in [Extent::Fast, Extent::Usual, Extent::Full] {
+            let words = [&["xtask"], &alone(HOST_TESTS, extent)[..]].concat();
+            let Program::Test(args) = clap::Parser::parse_from(words);
+            assert_eq!((args.extent(), args.alone.as_deref()), (extent, Some(HOST_TESTS)));
+        }
+    }
 
     #[test]
     fn no_step_waits_for_one_that_waits_for_it_or_that_there_is_not() {

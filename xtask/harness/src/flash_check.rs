@@ -13,7 +13,7 @@ use crate::{emulator, files, report, run};
 use anyhow::{Context as _, Result, bail};
 use object::{Object as _, ObjectSymbol as _};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 use tealight_simulated_probe::{Chip, Fault, Machine, Qemu, SimulatedProbe, Traffic};
@@ -40,10 +40,10 @@ pub fn flash_check(context: &Context, program: &Path, all: bool) -> Result<()> {
     boards.retain(|board| cores.insert(board.core.clone()) || all);
     for board in boards {
         emulator::ensure_board(context, &board)?;
-        on_board(context, program, &board).with_context(|| format!("on {}", board.id))?;
+        let image = on_board(context, program, &board).with_context(|| format!("on {}", board.id))?;
         // The same on every board, and three seconds of waiting.
         if checked == 0 || all {
-            without_log(context, program, &board).with_context(|| format!("without a log, on {}", board.id))?;
+            without_log(context, program, &board, &image).with_context(|| format!("without a log, on {}", board.id))?;
         }
         if board.model_slot.is_some() {
             models_alone(context, program, &board).with_context(|| format!("in the model slot of {}", board.id))?;
@@ -73,7 +73,8 @@ pub fn simulated(context: &Context, board: &Board) -> Result<SimulatedProbe<Qemu
     SimulatedProbe::start(*chip, target).context("the simulated probe does not start")
 }
 
-fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
+/// Returns the image.
+fn on_board(context: &Context, program: &Path, board: &Board) -> Result<PathBuf> {
     let (model, inputs) = run::demonstration_of(context, FIRST)?;
     let input = inputs.get(..model.input_bytes()).context("the demonstration has no input")?;
     // Inputs that differ.
@@ -107,14 +108,12 @@ fn on_board(context: &Context, program: &Path, board: &Board) -> Result<()> {
         board.id
     );
     println!("{}: {}", board.id, traffic(probe));
-    Ok(())
+    Ok(image)
 }
 
-/// Firmware whose log is not found: the command does not hang, fails, and tells that the image is in flash.
-fn without_log(context: &Context, program: &Path, board: &Board) -> Result<()> {
-    let (model, input) = run::demonstration_of(context, FIRST)?;
-    let image = flash::image(context, board, &model, &input, Build { log: Level::Info, loadable: false })?;
-    let bytes = files::read(&image)?;
+/// An image whose log is not found: the command does not hang, fails, and tells that the image is in flash.
+fn without_log(context: &Context, program: &Path, board: &Board, image: &Path) -> Result<()> {
+    let bytes = files::read(image)?;
     let file = object::File::parse(&*bytes).context("the image is not an ELF file")?;
     let block = file.symbol_by_name("_SEGGER_RTT").context("the image has no log over RTT")?;
     let probe = simulated(context, board)?;

@@ -6,9 +6,13 @@
 use crate::board;
 use crate::context::Context;
 use crate::error::Usage;
+use crate::interrupts::Jitter;
 use crate::peers::{PeerFigures, Peers};
+use crate::period;
+use crate::table::or_dash;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
@@ -21,7 +25,8 @@ struct Table {
     page: &'static str,
     /// What measures it.
     tasks: &'static [Task],
-    rows: fn(&[&Figures], &Peers) -> Result<String>,
+    /// Makes the table of what each of the tasks prints.
+    rows: fn(&[&str], &Peers) -> Result<String>,
 }
 
 const TABLES: &[Table] = &[
@@ -30,9 +35,12 @@ const TABLES: &[Table] = &[
     Table { name: "other-cores", page: BENCHMARKS, tasks: OTHER_CORES, rows: other_cores },
     Table { name: "boards", page: BENCHMARKS, tasks: &[Task::Digits], rows: boards },
     Table { name: "weights", page: BENCHMARKS, tasks: &[Task::Weights], rows: weights },
+    Table { name: "period", page: FIRMWARE, tasks: &[Task::Period], rows: period },
+    Table { name: "interrupts", page: FIRMWARE, tasks: &[Task::Interrupts, Task::MaskedInterrupts], rows: interrupts },
 ];
 
 const BENCHMARKS: &str = "docs/src/benchmarks.md";
+const FIRMWARE: &str = "docs/src/firmware.md";
 const CORTEX_M4F: Task = Task::MlperfTiny(board::DEFAULT);
 /// Boards of the cores that there are figures of TensorFlow Lite Micro for.
 const OTHER_CORES: &[Task] =
@@ -47,6 +55,12 @@ enum Task {
     Digits,
     /// A layer in every type of weights.
     Weights,
+    /// A control loop between the polls of a network.
+    Period,
+    /// The same in the interrupt of a timer.
+    Interrupts,
+    /// The same with interrupts masked after each poll.
+    MaskedInterrupts,
 }
 
 impl Task {
@@ -56,6 +70,9 @@ impl Task {
             Self::MlperfTiny(board) => &["conformance", "--board", board][..],
             Self::Digits => &["bench", "--all", "digits"],
             Self::Weights => &["blocks", "all"],
+            Self::Period => &["period", PERIOD, "--budget", "10000", "--budget", "50000"],
+            Self::Interrupts => &["period", PERIOD, "--interrupt"],
+            Self::MaskedInterrupts => &["period", PERIOD, "--interrupt", "--masked", "10000"],
         };
         let mut words: Vec<String> = words.iter().map(|word| (*word).into()).collect();
         if let Self::MlperfTiny(_) = self {
@@ -65,8 +82,8 @@ impl Task {
         words
     }
 
-    /// Runs it, in a process of its own.
-    fn measure(self) -> Result<Vec<Figures>> {
+    /// Runs it, in a process of its own, and returns the JSON that it prints.
+    fn measure(self) -> Result<String> {
         let arguments = self.arguments();
         let line = format!("cargo xtask {}", arguments.join(" "));
         eprintln!("{line}");
@@ -75,9 +92,12 @@ impl Task {
         if !output.status.success() {
             bail!("`{line}` failed");
         }
-        serde_json::from_slice(&output.stdout).with_context(|| format!("`{line}` prints something else"))
+        String::from_utf8(output.stdout).with_context(|| format!("`{line}` prints no text"))
     }
 }
+
+/// The network beside the control loop.
+const PERIOD: &str = "mlperf_kws";
 
 /// The networks of MLPerf Tiny in the order of the tables, and how they are called there.
 const NETWORKS: &[[&str; 2]] = &[
@@ -122,17 +142,27 @@ pub fn figures(context: &Context, names: &[String]) -> Result<()> {
         return Err(Usage(format!("there is no table `{name}`; the tables are {}", tables.join(", "))).into());
     }
     let peers = Peers::read(&context.root)?;
-    let mut measured: BTreeMap<Task, Vec<Figures>> = BTreeMap::new();
+    let mut measured: BTreeMap<Task, String> = BTreeMap::new();
     for table in TABLES.iter().filter(|table| names.is_empty() || names.iter().any(|name| name == table.name)) {
         for &task in table.tasks {
             if let Entry::Vacant(unmeasured) = measured.entry(task) {
                 unmeasured.insert(task.measure()?);
             }
         }
-        let figures: Vec<&Figures> = table.tasks.iter().filter_map(|task| measured.get(task)).flatten().collect();
-        write(&context.root, table, &(table.rows)(&figures, &peers)?)?;
+        let printed: Vec<&str> = table.tasks.iter().filter_map(|task| measured.get(task)).map(String::as_str).collect();
+        let rows = (table.rows)(&printed, &peers).with_context(|| format!("cannot make the table `{}`", table.name))?;
+        write(&context.root, table, &rows)?;
     }
     Ok(())
+}
+
+/// What tasks print, one after another.
+fn parsed<T: DeserializeOwned>(printed: &[&str]) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    for text in printed {
+        all.extend(serde_json::from_str::<Vec<T>>(text)?);
+    }
+    Ok(all)
 }
 
 /// Puts `rows` into the page of `table`.
@@ -162,10 +192,11 @@ pub fn table(text: &[&str], numbers: &[&str], rows: impl IntoIterator<Item = Vec
 
 /// A row for each network of MLPerf Tiny, on each board, with the figures of TensorFlow Lite Micro.
 fn beside_tflm(
-    figures: &[&Figures],
+    printed: &[&str],
     peers: &Peers,
     row: impl Fn(&str, &Figures, &PeerFigures, u64) -> Vec<String>,
 ) -> Result<Vec<Vec<String>>> {
+    let figures: Vec<Figures> = parsed(printed)?;
     let mut boards: Vec<&str> = figures.iter().map(|figures| figures.board.as_str()).collect();
     boards.dedup();
     let mut rows = Vec::new();
@@ -183,8 +214,8 @@ fn beside_tflm(
     Ok(rows)
 }
 
-fn front_page(figures: &[&Figures], peers: &Peers) -> Result<String> {
-    let rows = beside_tflm(figures, peers, |name, ours, peer, _| {
+fn front_page(printed: &[&str], peers: &Peers) -> Result<String> {
+    let rows = beside_tflm(printed, peers, |name, ours, peer, _| {
         vec![
             name.into(),
             grouped(ours.instructions),
@@ -199,8 +230,8 @@ fn front_page(figures: &[&Figures], peers: &Peers) -> Result<String> {
     Ok(table(&["network"], &titles, rows))
 }
 
-fn cortex_m4f(figures: &[&Figures], peers: &Peers) -> Result<String> {
-    let rows = beside_tflm(figures, peers, |name, ours, peer, floor| {
+fn cortex_m4f(printed: &[&str], peers: &Peers) -> Result<String> {
+    let rows = beside_tflm(printed, peers, |name, ours, peer, floor| {
         let mut row = vec![name.into(), grouped(ours.macs), grouped(ours.instructions), ours.per_mac()];
         let bytes = [
             peer.instructions,
@@ -231,8 +262,8 @@ fn cortex_m4f(figures: &[&Figures], peers: &Peers) -> Result<String> {
     Ok(table(&["network"], &titles, rows))
 }
 
-fn other_cores(figures: &[&Figures], peers: &Peers) -> Result<String> {
-    let rows = beside_tflm(figures, peers, |name, ours, peer, _| {
+fn other_cores(printed: &[&str], peers: &Peers) -> Result<String> {
+    let rows = beside_tflm(printed, peers, |name, ours, peer, _| {
         let mut row = vec![format!("`{}`", ours.board), name.into()];
         let numbers = [
             ours.instructions,
@@ -249,8 +280,8 @@ fn other_cores(figures: &[&Figures], peers: &Peers) -> Result<String> {
     Ok(table(&["board", "network"], &titles, rows))
 }
 
-fn boards(figures: &[&Figures], _: &Peers) -> Result<String> {
-    let rows = figures.iter().map(|ours| {
+fn boards(printed: &[&str], _: &Peers) -> Result<String> {
+    let rows = parsed::<Figures>(printed)?.into_iter().map(|ours| {
         let flash = ours.model_bytes + ours.runtime_bytes;
         let numbers = [ours.instructions, ours.arena_bytes, ours.stack_bytes, ours.ram_bytes, flash];
         let mut row = vec![format!("`{}`", ours.board)];
@@ -260,8 +291,8 @@ fn boards(figures: &[&Figures], _: &Peers) -> Result<String> {
     Ok(table(&["board"], &["instructions", "arena B", "stack B", "RAM B", "flash B"], rows))
 }
 
-fn weights(figures: &[&Figures], _: &Peers) -> Result<String> {
-    let rows = figures.iter().map(|ours| {
+fn weights(printed: &[&str], _: &Peers) -> Result<String> {
+    let rows = parsed::<Figures>(printed)?.into_iter().map(|ours| {
         let mut row = vec![ours.model.clone(), grouped(ours.macs), grouped(ours.instructions), ours.per_mac()];
         row.extend([ours.arena_bytes, ours.stack_bytes, ours.model_bytes, ours.runtime_bytes].map(grouped));
         row
@@ -270,9 +301,46 @@ fn weights(figures: &[&Figures], _: &Peers) -> Result<String> {
     Ok(table(&["weights"], &titles, rows))
 }
 
+fn period(printed: &[&str], _: &Peers) -> Result<String> {
+    let mut core = String::new();
+    let rows = parsed::<period::Figures>(printed)?.into_iter().map(|loops| {
+        // Each core once, before its first budget.
+        let named = if loops.core == core { String::new() } else { loops.core.clone() };
+        core = loops.core;
+        let numbers =
+            [loops.budget, loops.longest_poll, loops.median_lateness, loops.worst_lateness, loops.missed as u64];
+        let mut row = vec![named];
+        row.extend(numbers.map(grouped));
+        row.push(or_dash(loops.periods_an_inference));
+        row
+    });
+    let titles = ["budget", "longest poll", "late: median", "worst", "turns missed", "periods an inference"];
+    Ok(table(&["core"], &titles, rows))
+}
+
+fn interrupts(printed: &[&str], _: &Peers) -> Result<String> {
+    let all: Vec<Jitter> = parsed(printed)?;
+    let (free, masked): (Vec<&Jitter>, Vec<&Jitter>) = all.iter().partition(|jitter| jitter.masked == 0);
+    let mut rows = Vec::new();
+    for one in free {
+        let same = masked.iter().find(|other| (&other.board, other.budget) == (&one.board, one.budget));
+        let same = same.with_context(|| format!("{} was not measured with interrupts masked", one.board))?;
+        let mut row = vec![one.core.clone()];
+        row.extend([one.resolution, one.median_lateness, one.worst_lateness].map(grouped));
+        row.extend([or_dash(one.periods_an_inference), grouped(same.worst_lateness)]);
+        rows.push(row);
+    }
+    let worst = match masked.first() {
+        Some(one) => format!("worst, masked for {}", grouped(one.masked)),
+        None => bail!("nothing was measured with interrupts masked"),
+    };
+    Ok(table(&["core"], &["a tick", "late: median", "worst", "periods an inference", &worst], rows))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn every_table_has_its_place_and_rows_in_its_page() {
@@ -288,24 +356,60 @@ mod tests {
     #[test]
     fn a_table_has_a_row_for_each_network_with_its_peer_beside_it() {
         let peers = Peers::read(&Context::new().unwrap().root).unwrap();
-        let ours = |id: &str| Figures {
-            model: format!("mlperf_{id}"),
-            board: "m".into(),
-            core: "Cortex-M4F".into(),
-            macs: 1000,
-            instructions: 1500,
-            arena_bytes: 16,
-            stack_bytes: 1,
-            model_bytes: 2,
-            runtime_bytes: 3,
-            ram_bytes: 4,
+        let ours = |id: &str| {
+            json!({
+                "model": format!("mlperf_{id}"), "board": "m", "core": "Cortex-M4F", "macs": 1000, "instructions": 1500,
+                "arena_bytes": 16, "stack_bytes": 1, "model_bytes": 2, "runtime_bytes": 3,
+            })
         };
-        let figures: Vec<Figures> = NETWORKS.iter().rev().map(|[id, _]| ours(id)).collect();
-        let figures: Vec<&Figures> = figures.iter().collect();
-        let rows = front_page(&figures, &peers).unwrap();
+        let figures: Vec<Value> = NETWORKS.iter().rev().map(|[id, _]| ours(id)).collect();
+        let printed = |figures: &[Value]| serde_json::to_string(figures).unwrap();
+        let rows = front_page(&[&printed(&figures)], &peers).unwrap();
         assert_eq!(rows.lines().nth(1), Some("|---|--:|--:|--:|--:|--:|--:|"));
         assert_eq!(rows.lines().nth(2), Some("| kws (DS-CNN) | 1,500 | 7,697,758 | 16 | 22,820 | 3 | 54,716 |"));
         assert_eq!(rows.lines().count(), 2 + NETWORKS.len());
-        assert!(front_page(&figures[1..], &peers).is_err(), "a network is missing");
+        assert!(front_page(&[&printed(&figures[1..])], &peers).is_err(), "a network is missing");
+        assert!(front_page(&["{}"], &peers).is_err(), "no list");
+    }
+
+    #[test]
+    fn interrupts_stand_beside_those_that_were_masked() {
+        let peers = Peers::read(&Context::new().unwrap().root).unwrap();
+        let jitter = |board: &str, masked: u64, worst: u64| {
+            json!([{
+                "model": "m", "board": board, "core": "Cortex-M0+", "budget": 50_000, "period": 64_000, "masked": masked,
+                "turns": 1000, "median_lateness": 0, "worst_lateness": worst, "resolution": 40,
+                "periods_an_inference": null,
+            }])
+            .to_string()
+        };
+        let rows = interrupts(&[&jitter("a", 0, 7), &jitter("a", 10_000, 9_920)], &peers).unwrap();
+        assert!(rows.lines().next().unwrap().ends_with("| worst, masked for 10,000 |"), "{rows}");
+        assert_eq!(rows.lines().nth(2), Some("| Cortex-M0+ | 40 | 0 | 7 | - | 9,920 |"));
+        assert!(interrupts(&[&jitter("a", 0, 7), &jitter("b", 10_000, 1)], &peers).is_err());
+        assert!(interrupts(&[&jitter("a", 0, 7)], &peers).is_err());
+    }
+
+    #[test]
+    fn a_core_is_named_before_the_first_of_its_budgets() {
+        let peers = Peers::read(&Context::new().unwrap().root).unwrap();
+        let loops = |core: &str, budget: u64| {
+            json!({
+                "model": "m", "board": "b", "core": core, "budget": budget, "polls": 2, "bound": budget,
+                "longest_poll": 3, "period": 64_000, "median_lateness": 4, "worst_lateness": 5, "missed": 6,
+                "periods_an_inference": 7,
+            })
+        };
+        let printed = json!([loops("A", 1000), loops("A", 2000), loops("B", 1000)]).to_string();
+        let rows = period(&[&printed], &peers).unwrap();
+        let rows: Vec<&str> = rows.lines().skip(2).collect();
+        assert_eq!(
+            rows,
+            [
+                "| A | 1,000 | 3 | 4 | 5 | 6 | 7 |",
+                "|  | 2,000 | 3 | 4 | 5 | 6 | 7 |",
+                "| B | 1,000 | 3 | 4 | 5 | 6 | 7 |"
+            ]
+        );
     }
 }

@@ -14,9 +14,9 @@ use crate::progress::Progress;
 use crate::qemu::Input;
 use crate::report;
 use crate::subject::{Subject, subjects};
-use crate::table::table;
+use crate::table::{or_dash, table};
 use anyhow::{Context as _, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tealight_cli::grouped;
 
 /// The model of the check.
@@ -42,7 +42,7 @@ pub struct Loop {
 }
 
 /// A loop in an interrupt, on a board.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Jitter {
     /// The network.
     pub model: String,
@@ -189,7 +189,7 @@ pub fn print(figures: &[Jitter]) {
             grouped(one.median_lateness),
             grouped(one.worst_lateness),
             grouped(one.resolution),
-            one.periods_an_inference.map_or_else(|| "-".into(), grouped),
+            or_dash(one.periods_an_inference),
         ]);
     }
     print!("{}", rows.draw(None).0);

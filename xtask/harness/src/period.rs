@@ -13,10 +13,10 @@ use crate::layers::Measured;
 use crate::polls::{self, Job};
 use crate::progress::Progress;
 use crate::subject::{Subject, subjects};
-use crate::table::table;
+use crate::table::{or_dash, table};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tealight::{Budget, OwnedSession};
 use tealight_cli::grouped;
 use tealight_format::Model;
@@ -64,7 +64,7 @@ const INTERRUPTED_BUDGET: u64 = 50_000;
 const TURNS: usize = 10_000;
 
 /// A loop with a network, on a board.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Figures {
     /// The network.
     pub model: String,
@@ -259,7 +259,7 @@ fn print(figures: &[Figures]) {
             grouped(one.median_lateness),
             grouped(one.worst_lateness),
             grouped(one.missed as u64),
-            one.periods_an_inference.map_or_else(|| "-".into(), grouped),
+            or_dash(one.periods_an_inference),
         ]);
     }
     print!("{}", rows.draw(None).0);

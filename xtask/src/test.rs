@@ -325,8 +325,8 @@ fn hardware(context: &Context, extent: Extent) -> Result<()> {
     layout::layout(context, &LayoutArgs { board, ..LayoutArgs::default() })
 }
 
-/// clippy and the tests of the emulators' program, and those of the script; then images, the HALs of which the step before
-/// has built.
+/// clippy and the tests of the emulators' program, and those of the script; then images, of which the step before has built
+/// the first of most boards, and the HALs of the second.
 fn chips(context: &Context, extent: Extent) -> Result<()> {
     let shell = &context.shell;
     checked_tests(context, "tealight-chip-emulator").run()?;

@@ -341,8 +341,13 @@ mod tests {
     use crate::layers::Layer;
 
     fn layers(counts: &[u64]) -> Layers {
-        let layer =
-            |&instructions: &u64| Layer { operator: "Conv2d".into(), output: vec![1, 2, 3], macs: 10, instructions };
+        let layer = |&instructions: &u64| Layer {
+            operator: "Conv2d".into(),
+            output: vec![1, 2, 3],
+            macs: 10,
+            instructions,
+            estimated_cycles: None,
+        };
         Layers { model: "m".into(), board: "b".into(), layers: counts.iter().map(layer).collect(), resolution: 10 }
     }
 

@@ -4,12 +4,12 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
 use crate::model::ModelFile;
-use crate::on_board::stable_copy;
+use crate::on_board::{stable_copy, stable_file};
 use crate::parts;
 use crate::progress::Progress;
 use crate::run;
 use crate::{files, fit};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -89,17 +89,8 @@ pub(crate) fn image(
 ) -> Result<Vec<u8>> {
     fit::check(board, model)?;
     let file = stable_copy(context, model)?;
-    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let input = folder.path().join("input.bin");
-    std::fs::write(&input, inputs).with_context(|| format!("cannot write {}", input.display()))?;
-    let recipe = Recipe {
-        board,
-        name: &model.name,
-        model: &file,
-        embedded_input: (!inputs.is_empty()).then_some(&*input),
-        features,
-        log,
-    };
+    let input = if inputs.is_empty() { None } else { Some(stable_file(context, inputs, "bin")?) };
+    let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: input.as_deref(), features, log };
     let progress = Progress::start(format!("building {} for {}", model.name, board.id));
     let image = firmware::build(context, recipe)?;
     progress.done("");

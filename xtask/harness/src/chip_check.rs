@@ -48,7 +48,7 @@ pub fn chip_check(context: &Context) -> Result<()> {
 fn on_board(context: &Context, board: &Board, name: &str) -> Result<()> {
     let (model, inputs) = run::demonstration_of(context, name)?;
     let progress = Progress::start(format!("{name} on {}, an emulated chip", board.id));
-    // As it is flashed, and as `layout` builds it: then only the board's crate, with these inputs, is built again.
+    // As `layout` builds it, which is then not built again.
     let options = Options { log: Level::Info, ..Options::default() };
     let run = match run_on_board(context, board, &model, &inputs, options) {
         Err(error) if error.is::<DoesNotFit>() => {

@@ -5,10 +5,11 @@ use crate::context::Context;
 use crate::polls::{Job, LAYER, has_memory_for, time_polls};
 use crate::progress::Progress;
 use crate::subject::Subject;
-use crate::table::{Table, table};
+use crate::table::{Table, or_dash, table};
 use anyhow::{Result, ensure};
 use serde::Serialize;
 use tealight_cli::grouped;
+use tealight_cli::prediction::cycles_per_instruction;
 use tealight_format::Model;
 
 /// A layer of a model on a board.
@@ -22,6 +23,8 @@ pub struct Layer {
     pub macs: u64,
     /// Its instructions in the first inference.
     pub instructions: u64,
+    /// The cycles that these take on silicon, estimated by [`cycles_per_instruction`]; `None` for a core that is not known.
+    pub estimated_cycles: Option<u64>,
 }
 
 impl Layer {
@@ -90,7 +93,7 @@ pub fn measure(context: &Context, board: &Board, models: &[Measured<'_>]) -> Res
     let layers = parsed.iter().zip(times.instructions).map(|((measured, model), counts)| Layers {
         model: measured.id.into(),
         board: board.id.clone(),
-        layers: counts.iter().enumerate().map(|(index, &count)| layer(model, index, count)).collect(),
+        layers: counts.iter().enumerate().map(|(index, &count)| layer(model, index, count, &board.core)).collect(),
         resolution: times.resolution,
     });
     let layers: Vec<Layers> = layers.collect();
@@ -99,7 +102,7 @@ pub fn measure(context: &Context, board: &Board, models: &[Measured<'_>]) -> Res
     Ok(layers)
 }
 
-fn layer(model: &Model<'_>, index: usize, instructions: u64) -> Layer {
+fn layer(model: &Model<'_>, index: usize, instructions: u64, core: &str) -> Layer {
     let op = model.op(index);
     let shape = model.value(op.output.into()).shape;
     Layer {
@@ -107,13 +110,14 @@ fn layer(model: &Model<'_>, index: usize, instructions: u64) -> Layer {
         output: (0..shape.rank()).map(|i| shape.dim(i)).collect(),
         macs: model.op_macs(&op),
         instructions,
+        estimated_cycles: cycles_per_instruction(core).map(|ratio| (instructions as f64 * ratio) as u64),
     }
 }
 
 /// The layers with their share of the model's instructions.
 pub fn layers_table(model: &Layers) -> Table {
     let total = model.layers.iter().map(|layer| layer.instructions).sum::<u64>().max(1);
-    let mut table = table(&["layer"], &["MACs", "instructions", "per MAC", "%"], &[]);
+    let mut table = table(&["layer"], &["MACs", "instructions", "per MAC", "%", "cycles, estimated"], &[]);
     for layer in &model.layers {
         let per_mac = layer.instructions as f64 / layer.macs as f64;
         table.row([
@@ -122,6 +126,7 @@ pub fn layers_table(model: &Layers) -> Table {
             grouped(layer.instructions),
             if layer.macs == 0 { String::new() } else { format!("{per_mac:.2}") },
             format!("{:.1}", 100.0 * layer.instructions as f64 / total as f64),
+            or_dash(layer.estimated_cycles),
         ]);
     }
     table

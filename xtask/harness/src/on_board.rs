@@ -120,12 +120,11 @@ pub fn emulate(
     watch: qemu::Watch<'_>,
 ) -> Result<Emulated> {
     fit::check(board, model)?;
-    // An emulated wire that takes no inputs: they are built in.
-    let receives = board.chip_emulator.as_ref().is_none_or(|chip| chip.program.receives());
-    if !receives && matches!(input, Input::Partner(_)) {
+    if !receives(board) && matches!(input, Input::Partner(_)) {
         bail!("the emulated chip of {} receives nothing on its wire; choose another board", board.id);
     }
-    let options = Options { embed_input: options.embed_input || !receives, ..options };
+    let embedded =
+        if options.embed_input || !receives(board) { Some(stable_file(context, input.bytes(), "bin")?) } else { None };
     let folder =
         tempfile::Builder::new().prefix("tealight-run-").tempdir().context("cannot create a temporary folder")?;
     let write = |name: &str, bytes: &[u8]| {
@@ -133,13 +132,15 @@ pub fn emulate(
         std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
         anyhow::Ok(file)
     };
-    let input_file = write("input.bin", input.bytes())?;
+    if embedded.is_none() {
+        write("input.bin", input.bytes())?;
+    }
     let model_file = stable_copy(context, model)?;
     let recipe = Recipe {
         board,
         name: &model.name,
         model: &model_file,
-        embedded_input: options.embed_input.then_some(&*input_file),
+        embedded_input: embedded.as_deref(),
         features: options.features,
         log: options.log,
     };
@@ -152,11 +153,8 @@ pub fn emulate(
     });
     let ((name, program), image) = (started?, image?);
     let image_file = write("firmware.elf", &image)?;
-    if options.embed_input {
-        std::fs::remove_file(&input_file)?;
-    }
     let start = Instant::now();
-    let wired = if options.embed_input { Input::Bytes(&[]) } else { input };
+    let wired = if embedded.is_some() { Input::Bytes(&[]) } else { input };
     let job = qemu::Job {
         image: &image_file,
         folder: folder.path(),
@@ -178,6 +176,11 @@ pub fn emulate(
         ConsoleKind::Uart | ConsoleKind::Rtt => report::outputs(&console)?,
     };
     Ok(Emulated { console, written, sizes: firmware::sizes(&image)?, seconds })
+}
+
+/// Whether the board takes inputs from its emulator; if not, they are built into its image.
+pub(crate) fn receives(board: &Board) -> bool {
+    board.chip_emulator.as_ref().is_none_or(|chip| chip.program.receives())
 }
 
 /// Makes the command that runs a job.
@@ -202,7 +205,7 @@ pub fn stable_copy(context: &Context, model: &ModelFile) -> Result<std::path::Pa
     stable_file(context, &model.bytes, "safetensors")
 }
 
-/// Puts a model, or the contents of a model slot, where the path depends on the contents and the extension alone.
+/// Puts a model, its inputs or the contents of a model slot where the path depends on the contents and the extension alone.
 pub fn stable_file(context: &Context, bytes: &[u8], extension: &str) -> Result<std::path::PathBuf> {
     let folder = context.cache().join("compiled");
     let file = folder.join(format!("{}.{extension}", sha256(bytes)));

@@ -6,7 +6,7 @@
 //! the first as constants. Where that makes all inputs constants, the result is computed when the network is compiled,
 //! and is counted apart.
 //!
-//! [`EXPECTED`] lists what becomes of each test; `--renew` writes it.
+//! `tests/golden/onnx-node-tests.txt` lists what becomes of each test; `--renew` writes it.
 
 use anyhow::{Context, Result, bail};
 use rten_onnx::onnx::{DataType, ModelProto, TensorProto, ValueInfoProto};

@@ -18,7 +18,7 @@ use crate::firmware::{self, Level, Recipe};
 use crate::fit::{self, DoesNotFit};
 use crate::flash;
 use crate::model::ModelFile;
-use crate::on_board::stable_copy;
+use crate::on_board::{receives, stable_copy, stable_file};
 use crate::progress::Progress;
 use crate::run::model_and_inputs;
 use crate::table::{Table, table};
@@ -67,11 +67,11 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
     } else {
         args.board.iter().map(|id| board::find(&context.root, id)).collect::<Result<_>>()?
     };
-    let model = model_and_inputs(context, args.model.as_deref(), &[])?.0;
+    let (model, inputs) = model_and_inputs(context, args.model.as_deref(), &[])?;
     let asks = args.model.is_some() && args.board.is_empty();
     let mut layouts = Vec::new();
     for board in &boards {
-        match of_board(context, board, &model) {
+        match of_board(context, board, &model, &inputs) {
             Ok(layout) => layouts.push(layout),
             // A model that somebody asks about may fit some boards; the smallest fits all.
             Err(error) if asks && error.is::<DoesNotFit>() => eprintln!("  --  {error}"),
@@ -95,13 +95,16 @@ pub fn layout(context: &Context, args: &LayoutArgs) -> Result<()> {
     Ok(())
 }
 
-/// Builds a board around a model and looks at the image.
-fn of_board(context: &Context, board: &Board, model: &ModelFile) -> Result<Layout> {
+/// Builds a board around a model, as `cargo xtask run` does, and looks at the image.
+fn of_board(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) -> Result<Layout> {
     let progress = Progress::start(format!("building {} for {} and looking at its layout", model.name, board.id));
     fit::check(board, model)?;
     let features = model.features();
     let file = stable_copy(context, model)?;
-    let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: None, features, log: Level::Info };
+    let built_in = !inputs.is_empty() && !receives(board);
+    let input = if built_in { Some(stable_file(context, inputs, "bin")?) } else { None };
+    let embedded_input = input.as_deref();
+    let recipe = Recipe { board, name: &model.name, model: &file, embedded_input, features, log: Level::Info };
     let image = firmware::build(context, recipe)?;
     let mut layout = look(board, &model.name, &Image::parse(&image)?);
     // A boot loader that takes UF2 gets all of it.

@@ -1,4 +1,4 @@
-//! Tells the architectures of Cortex-M apart, which Rust's own `cfg` does not; hands the linker the script of aarch64,
+//! Tells Armv8-M from other Cortex-M, which Rust's own `cfg` does not; hands the linker the script of aarch64,
 //! which no crate has.
 
 use std::path::PathBuf;
@@ -6,11 +6,8 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(armv7m, armv8m)");
+    println!("cargo::rustc-check-cfg=cfg(armv8m)");
     let target = env::var("TARGET").expect("cargo sets TARGET");
-    if target.starts_with("thumbv7") {
-        println!("cargo:rustc-cfg=armv7m");
-    }
     if target.starts_with("thumbv8m.main") {
         println!("cargo:rustc-cfg=armv8m");
     }

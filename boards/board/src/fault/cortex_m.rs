@@ -28,8 +28,8 @@ extern "C" fn report(frame: usize) -> ! {
 }
 
 /// Denies access to the 256 bytes below the stack, so that a stack overflow is a fault even if memory lies below it:
-/// region 0 of the memory protection unit, if the core has one (Arm v7-M Architecture Reference Manual, B3.5).
-#[cfg(armv7m)]
+/// region 0 of the memory protection unit, if the core has one (Arm v6-M and v7-M Architecture Reference Manuals, B3.5).
+#[cfg(not(armv8m))]
 pub fn guard_stack() {
     use core::ptr::{read_volatile, write_volatile};
 
@@ -47,7 +47,8 @@ pub fn guard_stack() {
     // All other memory keeps its default attributes; the unit is off while a fault is handled.
     const ON: u32 = (1 << 2) | 1;
     let below = ((&raw const _stack_end) as u32).wrapping_sub(256);
-    // SAFETY: every v7-M core has these registers, and nothing of the image is below the stack's end.
+    // SAFETY: every v6-M and v7-M core has the first of these registers, and those with regions the others; nothing of the
+    // image is below the stack's end.
     unsafe {
         if read_volatile(TYPE) & REGIONS != 0 {
             write_volatile(RBAR, below | VALID);
@@ -59,7 +60,7 @@ pub fn guard_stack() {
 }
 
 /// The settings apply from the next instruction on.
-#[cfg(armv7m)]
+#[cfg(not(armv8m))]
 fn barrier() {
     // SAFETY: barriers have no effect on memory.
     unsafe { core::arch::asm!("dsb", "isb", options(nostack, preserves_flags)) };
@@ -75,7 +76,3 @@ pub fn guard_stack() {
     // SAFETY: the stack is above its end now, and must stay there.
     unsafe { core::arch::asm!("msr msplim, {end}", end = in(reg) end, options(nostack, preserves_flags)) };
 }
-
-/// For other cores: the memory maps of their boards have nothing below the stack.
-#[cfg(not(any(armv7m, armv8m)))]
-pub fn guard_stack() {}

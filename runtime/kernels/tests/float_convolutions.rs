@@ -6,7 +6,7 @@ mod common;
 mod floats;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, tap};
-use floats::{assert_near, by_rows_and_storage, floats, halves};
+use floats::{assert_near, by_rows_and_storage, codes, doubles, floats, halves, scaled, weights_of};
 use tealight_kernels::Window2d;
 use tealight_kernels::float::{
     Conv2d, ConvTranspose2d, DepthwiseConv2d, Pool2d, UNBOUNDED, avg_pool2d, conv_transpose2d, conv2d,
@@ -59,19 +59,30 @@ fn a_convolution_is_the_sum_over_its_window() {
             |rows, output| conv2d(&p, rows, &input, &weights, &bias, output),
             |rows, output| conv2d(&p, rows, &input, &of_halves, &bias, output),
         );
-        let of = |[n, y, x, o]: [usize; 4]| {
-            let mut sum = f64::from(*bias.get(o).unwrap_or(&0.0));
-            for [ky, kx, i] in indices([p.window.kernel[0], p.window.kernel[1], group_inputs]) {
-                let iy = tap(y, ky, [p.window.stride[0], p.window.dilation[0], p.window.pad[0], p.input[1]]);
-                let ix = tap(x, kx, [p.window.stride[1], p.window.dilation[1], p.window.pad[1], p.input[2]]);
-                let (Some(iy), Some(ix)) = (iy, ix) else { continue };
-                let channel = o / group_outputs * group_inputs + i;
-                let x = input[flat(p.input, [n, iy, ix, channel])];
-                sum += f64::from(x) * f64::from(weights[flat(filter, [o, ky, kx, i])]);
-            }
-            clamp(sum, p.activation)
+        let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
+            let of = |[n, y, x, o]: [usize; 4]| {
+                let mut sum = f64::from(*bias.get(o).unwrap_or(&0.0));
+                for [ky, kx, i] in indices([p.window.kernel[0], p.window.kernel[1], group_inputs]) {
+                    let iy = tap(y, ky, [p.window.stride[0], p.window.dilation[0], p.window.pad[0], p.input[1]]);
+                    let ix = tap(x, kx, [p.window.stride[1], p.window.dilation[1], p.window.pad[1], p.input[2]]);
+                    let (Some(iy), Some(ix)) = (iy, ix) else { continue };
+                    let channel = o / group_outputs * group_inputs + i;
+                    let x = input[flat(p.input, [n, iy, ix, channel])];
+                    sum += f64::from(x) * weights[flat(filter, [o, ky, kx, i])];
+                }
+                clamp(sum, p.activation)
+            };
+            indices(p.output).map(of).collect()
         };
-        assert_near(&output, &indices(p.output).map(of).collect::<Vec<_>>(), TOLERANCE);
+        assert_near(&output, &expected(&doubles(&weights), &bias), TOLERANCE);
+
+        let (codes, channels) = (codes(rng, weights.len()), scaled(rng, out_channels));
+        let output = by_rows(rng, images * out_height, out_width * out_channels, |rows, output| {
+            conv2d(&p, rows, &input, &codes, &channels, output);
+        });
+        let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
+        let filter_len = filter[1] * filter[2] * filter[3];
+        assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i / filter_len), &bias), TOLERANCE);
     });
 }
 
@@ -103,18 +114,28 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
             |rows, output| depthwise_conv2d(&p, rows, &input, &weights, &bias, output),
             |rows, output| depthwise_conv2d(&p, rows, &input, &of_halves, &bias, output),
         );
-        let of = |[n, y, x, o]: [usize; 4]| {
-            let mut sum = f64::from(bias[o]);
-            for [ky, kx] in indices(p.window.kernel) {
-                let iy = tap(y, ky, [p.window.stride[0], p.window.dilation[0], p.window.pad[0], p.input[1]]);
-                let ix = tap(x, kx, [p.window.stride[1], p.window.dilation[1], p.window.pad[1], p.input[2]]);
-                let (Some(iy), Some(ix)) = (iy, ix) else { continue };
-                let x = input[flat(p.input, [n, iy, ix, o / multiplier])];
-                sum += f64::from(x) * f64::from(weights[flat(filter, [0, ky, kx, o])]);
-            }
-            clamp(sum, p.activation)
+        let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
+            let of = |[n, y, x, o]: [usize; 4]| {
+                let mut sum = f64::from(bias[o]);
+                for [ky, kx] in indices(p.window.kernel) {
+                    let iy = tap(y, ky, [p.window.stride[0], p.window.dilation[0], p.window.pad[0], p.input[1]]);
+                    let ix = tap(x, kx, [p.window.stride[1], p.window.dilation[1], p.window.pad[1], p.input[2]]);
+                    let (Some(iy), Some(ix)) = (iy, ix) else { continue };
+                    let x = input[flat(p.input, [n, iy, ix, o / multiplier])];
+                    sum += f64::from(x) * weights[flat(filter, [0, ky, kx, o])];
+                }
+                clamp(sum, p.activation)
+            };
+            indices(p.output).map(of).collect()
         };
-        assert_near(&output, &indices(p.output).map(of).collect::<Vec<_>>(), TOLERANCE);
+        assert_near(&output, &expected(&doubles(&weights), &bias), TOLERANCE);
+
+        let (codes, channels) = (codes(rng, weights.len()), scaled(rng, p.output[3]));
+        let output = by_rows(rng, images * p.output[1], p.output[2] * p.output[3], |rows, output| {
+            depthwise_conv2d(&p, rows, &input, &codes, &channels, output);
+        });
+        let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
+        assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i % p.output[3]), &bias), TOLERANCE);
     });
 }
 
@@ -148,23 +169,32 @@ fn a_transposed_convolution_spreads_each_input_over_its_window() {
             |rows, output| conv_transpose2d(&p, rows, &input, &weights, &bias, output),
             |rows, output| conv_transpose2d(&p, rows, &input, &of_halves, &bias, output),
         );
-        let mut expected: Vec<f64> = indices(p.output).map(|[.., o]| f64::from(bias[o])).collect();
-        for [n, iy, ix, channel] in indices(p.input) {
-            let (group, i) = (channel / group_inputs, channel % group_inputs);
-            for [ky, kx, within] in indices([p.window.kernel[0], p.window.kernel[1], group_outputs]) {
-                let to = |axis: usize, i: usize, k: usize| {
-                    let to =
-                        (i * p.window.stride[axis] + k * p.window.dilation[axis]).checked_sub(p.window.pad[axis])?;
-                    (to < p.output[axis + 1]).then_some(to)
-                };
-                let (Some(y), Some(x)) = (to(0, iy, ky), to(1, ix, kx)) else { continue };
-                let o = group * group_outputs + within;
-                let w = f64::from(weights[flat(filter, [o, ky, kx, i])]);
-                let x_in = f64::from(input[flat(p.input, [n, iy, ix, channel])]);
-                expected[flat(p.output, [n, y, x, o])] += w * x_in;
+        let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
+            let mut expected: Vec<f64> = indices(p.output).map(|[.., o]| f64::from(bias[o])).collect();
+            for [n, iy, ix, channel] in indices(p.input) {
+                let (group, i) = (channel / group_inputs, channel % group_inputs);
+                for [ky, kx, within] in indices([p.window.kernel[0], p.window.kernel[1], group_outputs]) {
+                    let to = |axis: usize, i: usize, k: usize| {
+                        let to = i * p.window.stride[axis] + k * p.window.dilation[axis];
+                        to.checked_sub(p.window.pad[axis]).filter(|&to| to < p.output[axis + 1])
+                    };
+                    let (Some(y), Some(x)) = (to(0, iy, ky), to(1, ix, kx)) else { continue };
+                    let o = group * group_outputs + within;
+                    let x_in = f64::from(input[flat(p.input, [n, iy, ix, channel])]);
+                    expected[flat(p.output, [n, y, x, o])] += weights[flat(filter, [o, ky, kx, i])] * x_in;
+                }
             }
-        }
-        assert_near(&output, &expected, TOLERANCE);
+            expected
+        };
+        assert_near(&output, &expected(&doubles(&weights), &bias), TOLERANCE);
+
+        let (codes, channels) = (codes(rng, weights.len()), scaled(rng, p.output[3]));
+        let output = by_rows(rng, images * p.output[1], p.output[2] * p.output[3], |rows, output| {
+            conv_transpose2d(&p, rows, &input, &codes, &channels, output);
+        });
+        let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
+        let filter_len = filter[1] * filter[2] * filter[3];
+        assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i / filter_len), &bias), TOLERANCE);
     });
 }
 

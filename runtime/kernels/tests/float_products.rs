@@ -6,12 +6,12 @@ mod common;
 mod floats;
 
 use common::{by_rows, flat, for_seeds, indices};
-use floats::{assert_near, by_rows_and_storage, floats, halves};
+use floats::{assert_near, by_rows_and_storage, codes, doubles, floats, halves, scaled, weights_of};
 use tealight_kernels::Broadcast;
 use tealight_kernels::float::unary as scalar;
 use tealight_kernels::float::{
-    BatchMatMul, Binary, FullyConnected, Mean, Norm, Softmax, UNBOUNDED, UnaryFunction, add, batch_matmul, div,
-    fully_connected, layer_norm, maximum, mean, minimum, mul, prelu, rms_norm, softmax, sub, unary,
+    BatchMatMul, Binary, FullyConnected, Mean, Norm, ScaleBias, Softmax, UNBOUNDED, UnaryFunction, add, batch_matmul,
+    div, fully_connected, layer_norm, maximum, mean, minimum, mul, prelu, rms_norm, softmax, sub, unary,
 };
 
 const TOLERANCE: f64 = 1e-5;
@@ -31,13 +31,23 @@ fn a_dense_layer_is_a_matrix_product() {
             |rows, output| fully_connected(&p, rows, &input, &weights, &bias, output),
             |rows, output| fully_connected(&p, rows, &input, &of_halves, &bias, output),
         );
-        let of = |[b, o]: [usize; 2]| {
-            let x = &input[b * in_features..][..in_features];
-            let w = &weights[o * in_features..][..in_features];
-            let sum: f64 = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
-            (sum + f64::from(bias[o])).clamp(-1.0, 3.0)
+        let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
+            let of = |[b, o]: [usize; 2]| {
+                let x = &input[b * in_features..][..in_features];
+                let w = &weights[o * in_features..][..in_features];
+                let sum: f64 = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * w).sum();
+                (sum + f64::from(bias[o])).clamp(-1.0, 3.0)
+            };
+            indices([batches, out_features]).map(of).collect()
         };
-        assert_near(&output, &indices([batches, out_features]).map(of).collect::<Vec<_>>(), TOLERANCE);
+        assert_near(&output, &expected(&doubles(&weights), &bias), TOLERANCE);
+
+        let (codes, channels) = (codes(rng, weights.len()), scaled(rng, out_features));
+        let output = by_rows(rng, batches * out_features, 1, |rows, output| {
+            fully_connected(&p, rows, &input, &codes, &channels, output);
+        });
+        let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
+        assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i / in_features), &bias), TOLERANCE);
     });
 }
 
@@ -52,6 +62,17 @@ fn dot_products_are_summed_in_eight_lanes() {
     fully_connected(&p, 0..1, &input, &[1f32; 10], &[], &mut output);
     // ((big + 1) + 0 + (1 + 0)) + ((1 + 1) + 0)
     assert_eq!(output, [big + 2.0]);
+}
+
+#[test]
+fn the_scale_of_integer_weights_multiplies_their_sum() {
+    // As weights, 0.1 and 0.2 would round before they are multiplied.
+    let p = FullyConnected { in_features: 2, out_features: 1, activation: UNBOUNDED };
+    let mut output = [0.0];
+    let channels = [ScaleBias { scale: 0.1, bias: 0.25 }];
+    fully_connected(&p, 0..1, &[9.0, 13.0], &[1i8, 2], &channels, &mut output);
+    assert_eq!(output, [0.1 * 35.0 + 0.25]);
+    assert_ne!(output, [0.1 * 9.0 + 0.2 * 13.0 + 0.25]);
 }
 
 #[test]

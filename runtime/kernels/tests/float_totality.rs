@@ -26,16 +26,20 @@ proptest! {
     fn convolutions_and_pools_return(
         input in dims(), output in dims(), kernel in dims(), stride in dims(), dilation in dims(), pad in dims(),
         groups in 0usize..5, activation in any::<[f32; 2]>(), count_padding in any::<bool>(), rows in 0usize..9,
-        x in floats(), w in floats(), bias in floats(), len in 0usize..200,
+        x in floats(), w in floats(), bias in floats(), len in 0usize..200, codes in any::<Vec<i8>>(),
     ) {
+        let scaled: Vec<_> = bias.iter().zip(&w).map(|(&bias, &scale)| ScaleBias { scale, bias }).collect();
         let out = &mut vec![0.0; len][..];
         let window = Window2d { kernel, stride, dilation, pad };
         let p = Conv2d { input, output, window, groups, activation };
         conv2d(&p, 1..rows, &x, &w, &bias, out);
+        conv2d(&p, 1..rows, &x, &codes, &scaled, out);
         let p = ConvTranspose2d { input, output, window, groups, activation };
         conv_transpose2d(&p, 1..rows, &x, &w, &bias, out);
+        conv_transpose2d(&p, 1..rows, &x, &codes, &scaled, out);
         let p = DepthwiseConv2d { input, output, window, activation };
         depthwise_conv2d(&p, 1..rows, &x, &w, &bias, out);
+        depthwise_conv2d(&p, 1..rows, &x, &codes, &scaled, out);
         let p = Pool2d { input, output, window, count_padding, activation };
         avg_pool2d(&p, 1..rows, &x, out);
         max_pool2d(&p, 1..rows, &x, out);

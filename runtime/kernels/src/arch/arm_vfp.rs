@@ -3,7 +3,7 @@
 //! Two rows of weights are multiplied with the same inputs: 16 registers hold their sums in eight lanes, 8 the inputs,
 //! 8 weights of one row. `VLDM` loads eight numbers in one instruction; it needs addresses that are multiples of four.
 //! `VMLA` rounds the product before it adds it, as a multiplication and an addition do, unlike `VFMA`. Halves are
-//! converted by `VCVTB` and `VCVTT`, two from a register.
+//! converted by `VCVTB` and `VCVTT`, two from a register; bytes by `VCVT`, one at a time, from any address.
 //!
 //! The bits are those of [`products`](crate::float::products). They need the unit as it is after a reset: rounding to
 //! the nearest, subnormal numbers not flushed to zero, IEEE halves.
@@ -65,7 +65,8 @@ pub trait Element: Copy {
     ///
     /// # Safety
     /// All taps, `taps.len` elements long, must lie within the slices that `input` and `weights` point into; `outputs`
-    /// must have as many elements. If they are 16 or 8, each tap of the weights must start at a multiple of four bytes.
+    /// must have as many elements. If they are 16 or 8, each tap of weights that are not bytes must start at a multiple
+    /// of four bytes.
     unsafe fn multiply_taps(taps: &Taps, input: *const f32, weights: *const Self, outputs: *mut f32);
 }
 
@@ -112,8 +113,9 @@ pub(crate) fn depthwise_f32<W: Weight>(window: &Window, input: &[f32], weights: 
         return outputs.fill(0.0);
     }
     let whole_words = |elements: usize| elements.wrapping_mul(size_of::<W>()).is_multiple_of(4);
-    let aligned = weights.as_ptr().addr().is_multiple_of(4)
-        && [channels, window.run[1], window.line[1]].into_iter().all(whole_words);
+    let aligned = size_of::<W>() == 1
+        || (weights.as_ptr().addr().is_multiple_of(4)
+            && [channels, window.run[1], window.line[1]].into_iter().all(whole_words));
     let widest = if aligned { channels } else { 1 };
     let mut done = 0;
     while done < channels {
@@ -145,6 +147,18 @@ macro_rules! halves {
         concat!($(
             "vcvtb.f32.f16 s", $low, ", s", $packed, "\n",
             "vcvtt.f32.f16 s", $high, ", s", $packed, "\n"
+        ),*)
+    };
+}
+
+/// Loads bytes from where a register points to registers of the unit, as numbers, and moves it behind them; uses
+/// another.
+macro_rules! bytes {
+    ($from:literal, $word:literal, $($s:literal)*) => {
+        concat!($(
+            "ldrsb {", $word, "}, [{", $from, "}], #1\n",
+            "vmov s", $s, ", {", $word, "}\n",
+            "vcvt.f32.s32 s", $s, ", s", $s, "\n"
         ),*)
     };
 }
@@ -253,6 +267,15 @@ macro_rules! one_element {
             vmov s25, {w}
             vcvtb.f32.f16 s24, s24
             vcvtb.f32.f16 s25, s25\n",
+            multiply_add!($first $second, 16 16, 24 25),
+            "subs {n}, {n}, #1"
+        )
+    };
+    (i8, $first:literal, $second:literal) => {
+        concat!(
+            "vldmia {x}!, {{s16}}\n",
+            bytes!("w0", "w", 24),
+            bytes!("w1", "w", 25),
             multiply_add!($first $second, 16 16, 24 25),
             "subs {n}, {n}, #1"
         )
@@ -669,6 +692,181 @@ impl Element for f16 {
                 out("d12") _,
                         options(nostack),
                     ),
+            }
+        }
+    }
+}
+
+impl Element for i8 {
+    #[inline]
+    unsafe fn multiply_pair(taps: &Taps, input: *const f32, [row, next]: [*const Self; 2], totals: &mut [f32; 2]) {
+        // SAFETY: the loops read the taps' elements from where the three pointers point, as the caller guarantees, and
+        // write both totals.
+        unsafe {
+            asm!(
+                "vldmia {n}, {{s0-s15}}",
+                "ldr {lines}, [{taps}]",
+                "2:",
+                "ldr {runs}, [{taps}, #4]",
+                "3:",
+                "ldr {n}, [{taps}, #8]",
+                "subs {n}, {n}, #8",
+                "blo 5f",
+                "4:",
+                "vldmia {x}!, {{s16-s23}}",
+                bytes!("w0", "w", 24 25 26 27 28 29 30 31),
+                eight_lanes!(f32, 0 1 2 3 4 5 6 7),
+                bytes!("w1", "w", 24 25 26 27 28 29 30 31),
+                eight_lanes!(f32, 8 9 10 11 12 13 14 15),
+                "subs {n}, {n}, #8",
+                "bhs 4b",
+                "5:",
+                // At most seven elements are left.
+                "adds {n}, {n}, #8",
+                "beq 7f",
+                one_element!(i8, 0, 8),
+                "beq 7f",
+                one_element!(i8, 1, 9),
+                "beq 7f",
+                one_element!(i8, 2, 10),
+                "beq 7f",
+                one_element!(i8, 3, 11),
+                "beq 7f",
+                one_element!(i8, 4, 12),
+                "beq 7f",
+                one_element!(i8, 5, 13),
+                "beq 7f",
+                one_element!(i8, 6, 14),
+                "7:",
+                next_tap!(),
+                store_totals!(),
+                taps = in(reg) taps,
+                x = inout(reg) input => _,
+                w0 = inout(reg) row => _,
+                w1 = inout(reg) next => _,
+                lines = out(reg) _,
+                runs = out(reg) _,
+                n = inout(reg) &raw const ZEROS => _,
+                w = out(reg) _,
+                outputs = in(reg) totals,
+                out("d0") _,
+                out("d1") _,
+                out("d2") _,
+                out("d3") _,
+                out("d4") _,
+                out("d5") _,
+                out("d6") _,
+                out("d7") _,
+                out("d8") _,
+                out("d9") _,
+                out("d10") _,
+                out("d11") _,
+                out("d12") _,
+                out("d13") _,
+                out("d14") _,
+                out("d15") _,
+                options(nostack),
+            );
+        }
+    }
+
+    #[inline]
+    unsafe fn multiply_taps(taps: &Taps, input: *const f32, weights: *const Self, outputs: *mut f32) {
+        // SAFETY: the loops read the taps' elements from where the two pointers point, and write as many outputs, as
+        // the caller guarantees.
+        unsafe {
+            match taps.len {
+                16 => asm!(
+                    clear!(0 1 2 3 4 5 6 7),
+                    first_tap!(),
+                    "vldmia {x}!, {{s16-s23}}",
+                    bytes!("w", "n", 24 25 26 27 28 29 30 31),
+                    eight_lanes!(f32, 0 1 2 3 4 5 6 7),
+                    "vldmia {x}!, {{s16-s23}}",
+                    bytes!("w", "n", 24 25 26 27 28 29 30 31),
+                    eight_lanes!(f32, 8 9 10 11 12 13 14 15),
+                    next_tap_of_channels!(),
+                    "vstmia {outputs}, {{s0-s15}}",
+                    taps = in(reg) taps,
+                    x = inout(reg) input => _,
+                    w = inout(reg) weights => _,
+                    outputs = in(reg) outputs,
+                    x_gap = out(reg) _,
+                    w_gap = out(reg) _,
+                    lines = out(reg) _,
+                    runs = out(reg) _,
+                    n = out(reg) _,
+                    out("d0") _,
+                    out("d1") _,
+                    out("d2") _,
+                    out("d3") _,
+                    out("d4") _,
+                    out("d5") _,
+                    out("d6") _,
+                    out("d7") _,
+                    out("d8") _,
+                    out("d9") _,
+                    out("d10") _,
+                    out("d11") _,
+                    out("d12") _,
+                    out("d13") _,
+                    out("d14") _,
+                    out("d15") _,
+                    options(nostack),
+                ),
+                8 => asm!(
+                    clear!(0 1 2 3),
+                    first_tap!(),
+                    "vldmia {x}!, {{s16-s23}}",
+                    bytes!("w", "n", 24 25 26 27 28 29 30 31),
+                    eight_lanes!(f32, 0 1 2 3 4 5 6 7),
+                    next_tap_of_channels!(),
+                    "vstmia {outputs}, {{s0-s7}}",
+                    taps = in(reg) taps,
+                    x = inout(reg) input => _,
+                    w = inout(reg) weights => _,
+                    outputs = in(reg) outputs,
+                    x_gap = out(reg) _,
+                    w_gap = out(reg) _,
+                    lines = out(reg) _,
+                    runs = out(reg) _,
+                    n = out(reg) _,
+                    out("d0") _,
+                    out("d1") _,
+                    out("d2") _,
+                    out("d3") _,
+                    out("d8") _,
+                    out("d9") _,
+                    out("d10") _,
+                    out("d11") _,
+                    out("d12") _,
+                    out("d13") _,
+                    out("d14") _,
+                    out("d15") _,
+                    options(nostack),
+                ),
+                _ => asm!(
+                    clear!(0),
+                    first_tap!(),
+                    "vldmia {x}!, {{s16}}",
+                    bytes!("w", "n", 24),
+                    "vmla.f32 s0, s16, s24",
+                    next_tap_of_channels!(),
+                    "vstmia {outputs}, {{s0}}",
+                    taps = in(reg) taps,
+                    x = inout(reg) input => _,
+                    w = inout(reg) weights => _,
+                    outputs = in(reg) outputs,
+                    x_gap = out(reg) _,
+                    w_gap = out(reg) _,
+                    lines = out(reg) _,
+                    runs = out(reg) _,
+                    n = out(reg) _,
+                    out("d0") _,
+                    out("d8") _,
+                    out("d12") _,
+                    options(nostack),
+                ),
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::compare::Random;
 use crate::arch;
 use crate::float::products::{self, Pixels};
-use crate::float::{Weight, f16};
+use crate::float::{ScaleBias, Weight, f16};
 use crate::lines::{run, tail};
 use crate::portable::{Steps, Window};
 
@@ -11,23 +11,34 @@ use crate::portable::{Steps, Window};
 const SIZE: usize = 256;
 const OUTPUTS: usize = 48;
 
-/// Compares a case with weights in f32 and in f16.
+/// Compares a case with weights in f32, in f16 and in i8.
 pub(super) fn same(random: &mut Random) -> bool {
     let mut input = [0.0; SIZE];
-    let (mut weights, mut halves) = ([0.0; SIZE], [f16::ZERO; SIZE]);
+    let (mut weights, mut halves, mut bytes) = ([0.0; SIZE], [f16::ZERO; SIZE], [0i8; SIZE]);
     for x in input.iter_mut().chain(&mut weights) {
         *x = number(random);
     }
     for half in &mut halves {
         *half = f16::from_bits(random.next() as u16);
     }
+    for byte in &mut bytes {
+        *byte = random.next() as i8;
+    }
+    let mut scaled = [ScaleBias::default(); 16];
+    for channel in &mut scaled {
+        *channel = ScaleBias { scale: number(random), bias: number(random) };
+    }
+    let (biases, scaled) = (run(&input, 0, random.below(16)), run(&scaled, 0, random.below(16)));
     let (input, from) = (tail(&input, random.below(8)), random.below(8));
     same_products(random, input, tail(&weights, from))
         && same_products(random, input, tail(&halves, from))
         && same_taps(random, input, tail(&weights, from))
         && same_taps(random, input, tail(&halves, from))
-        && same_pixels(random, input, tail(&weights, from))
-        && same_pixels(random, input, tail(&halves, from))
+        && same_products(random, input, tail(&bytes, from))
+        && same_taps(random, input, tail(&bytes, from))
+        && same_pixels(random, input, tail(&weights, from), biases)
+        && same_pixels(random, input, tail(&halves, from), biases)
+        && same_pixels(random, input, tail(&bytes, from), scaled)
         && same_sums(random, input)
 }
 
@@ -95,7 +106,7 @@ fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bo
 }
 
 /// Compares pixels of a line, in products and depthwise.
-fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bool {
+fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W], finish: &[W::Finish]) -> bool {
     let channels = random.below(14);
     let pixels = Pixels {
         window: window(random),
@@ -103,7 +114,7 @@ fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> 
         input,
         weights,
         stride: random.below(16),
-        bias: run(input, 0, random.below(16)),
+        finish,
         activation: [number(random), number(random)],
         channels,
         steps: Steps { count: random.below(4), input: random.below(16), output: channels + random.below(2) },

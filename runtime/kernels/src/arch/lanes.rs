@@ -11,7 +11,8 @@ use super::arm_neon::float::Lanes;
 #[cfg(x86_64_vectors)]
 use super::x86_64::float::Lanes;
 use crate::float::products::Pixels;
-use crate::lines::{copy, tail};
+use crate::float::{Finish, Weight};
+use crate::lines::tail;
 use crate::portable::Window;
 use half::f16;
 
@@ -52,6 +53,30 @@ pub(super) unsafe fn some_halves(from: *const f16, count: usize) -> [u64; 2] {
             None => [fewer_than_four(from, count), 0],
         }
     }
+}
+
+/// Fewer than eight bytes, from the lowest on, and 0 behind them.
+///
+/// # Safety
+/// There are `count` from `from` on.
+#[inline(always)]
+pub(super) unsafe fn some_bytes(from: *const i8, count: usize) -> u64 {
+    let (mut bytes, mut from, mut shift) = (0, from, 0);
+    // SAFETY: guaranteed by the caller: the parts are those of `count`, one after another.
+    unsafe {
+        if count & 4 != 0 {
+            bytes = u64::from(from.cast::<u32>().read_unaligned());
+            (from, shift) = (from.wrapping_add(4), 32);
+        }
+        if count & 2 != 0 {
+            bytes |= u64::from(from.cast::<u16>().read_unaligned()) << shift;
+            (from, shift) = (from.wrapping_add(2), shift + 16);
+        }
+        if count & 1 != 0 {
+            bytes |= u64::from(from.cast::<u8>().read()) << shift;
+        }
+    }
+    bytes
 }
 
 /// The positions of the taps of a window, as pointers to their first elements.
@@ -257,7 +282,7 @@ pub(super) unsafe fn depthwise<W: Element>(window: &Window, input: *const f32, w
 /// instructions of [`Lanes`].
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
-pub(super) unsafe fn multiply_pixels<W: Element>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(super) unsafe fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
     let Pixels { stride, channels, .. } = *pixels;
     let mut channel = 0;
     while channel < channels {
@@ -279,7 +304,7 @@ pub(super) unsafe fn multiply_pixels<W: Element>(pixels: &Pixels<'_, W>, outputs
 /// As for [`multiply_pixels`].
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
-unsafe fn rows<W: Element, const N: usize>(
+unsafe fn rows<W: Weight, const N: usize>(
     pixels: &Pixels<'_, W>,
     channel: usize,
     row: *const W,
@@ -293,22 +318,21 @@ unsafe fn rows<W: Element, const N: usize>(
 }
 
 /// Writes to `count` channels of each pixel, from `channel` on, the first of the lanes of `V` vectors that `sums` returns,
-/// with biases, clamped.
+/// finished.
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
-fn for_each_pixel<W, const V: usize>(
+fn for_each_pixel<W: Weight, const V: usize>(
     pixels: &Pixels<'_, W>,
     channel: usize,
     count: usize,
     outputs: &mut [f32],
     sums: impl Fn(*const f32) -> [Lanes; V],
 ) {
-    let mut biases = [Lanes::zero(); V];
-    let mut given = tail(pixels.bias, channel);
-    for bias in &mut biases {
-        let mut eight = [0.0; 8];
-        copy(&mut eight, given);
-        *bias = Lanes::of(&eight);
+    let [mut scales, mut biases] = [[Lanes::zero(); V]; 2];
+    let mut given = tail(pixels.finish, channel);
+    for (scale, bias) in scales.iter_mut().zip(&mut biases) {
+        let [eight_scales, eight_biases] = W::Finish::first_eight(given);
+        (*scale, *bias) = (Lanes::of(&eight_scales), Lanes::of(&eight_biases));
         given = tail(given, 8);
     }
     let mut outputs = outputs.get_mut(channel..).unwrap_or(&mut []);
@@ -317,8 +341,9 @@ fn for_each_pixel<W, const V: usize>(
         let Some(pixel) = outputs.get_mut(..count) else { return };
         let (eights, rest) = pixel.as_chunks_mut::<8>();
         let mut eights = eights.iter_mut();
-        for (sum, bias) in sums(input).into_iter().zip(biases) {
-            let elements = sum.add_and_clamp(bias, pixels.activation).elements();
+        for (sum, (scale, bias)) in sums(input).into_iter().zip(scales.into_iter().zip(biases)) {
+            let sum = if W::Finish::SCALED { bias.add_product(sum, scale) } else { sum.add(bias) };
+            let elements = sum.clamp(pixels.activation).elements();
             if let Some(eight) = eights.next() {
                 *eight = elements;
             } else {
@@ -338,7 +363,7 @@ fn for_each_pixel<W, const V: usize>(
 /// [`Lanes`].
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
-pub(super) unsafe fn depthwise_pixels<W: Element>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(super) unsafe fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
     let Pixels { window, weights, channels, .. } = *pixels;
     let mut channel = 0;
     while channel < channels {

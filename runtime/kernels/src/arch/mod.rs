@@ -95,6 +95,8 @@ pub trait Element {}
 impl Element for f32 {}
 #[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 impl Element for half::f16 {}
+#[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
+impl Element for i8 {}
 
 #[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;

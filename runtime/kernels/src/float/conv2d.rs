@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::add_bias;
+use super::finish::Finish;
 use super::products::Pixels;
 use super::sum::Weight;
 use crate::arch;
@@ -32,14 +32,14 @@ pub struct Conv2d {
 
 /// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.
 ///
-/// `weights` is OHWI with `I = input[3] / groups`, `bias` has `output[3]` entries or none, and `output`
-/// holds the lines of `rows` only.
+/// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, or none for biases of 0, and
+/// `output` holds the lines of `rows` only.
 pub fn conv2d<W: Weight>(
     p: &Conv2d,
     rows: Range<usize>,
     input: &[f32],
     weights: &[W],
-    bias: &[f32],
+    channels: &[W::Finish],
     output: &mut [f32],
 ) {
     let [_, _, in_width, in_channels] = p.input;
@@ -75,7 +75,7 @@ pub fn conv2d<W: Weight>(
                     let input = tail(input, first.wrapping_add(group * group_inputs));
                     let filter = group * group_outputs;
                     arch::multiply_f32(&window, len, input, weights_of(filter, tap), filter_len, outputs);
-                    add_bias(outputs, tail(bias, filter), p.activation);
+                    W::Finish::finish(outputs, tail(channels, filter), p.activation);
                 });
             });
         };
@@ -96,7 +96,7 @@ pub fn conv2d<W: Weight>(
                 input: tail(input, first.wrapping_add(group * group_inputs)),
                 weights: weights_of(filter, tap),
                 stride: filter_len,
-                bias: tail(bias, filter),
+                finish: tail(channels, filter),
                 activation: p.activation,
                 channels: group_outputs,
                 steps: Steps {

@@ -9,8 +9,9 @@
 
 use core::ops::Range;
 
+use super::clamp;
+use super::finish::Finish;
 use super::sum::{Sum, Weight, add_products};
-use super::{at, clamp};
 use crate::lines::{for_each_line, run};
 use crate::window::{div_rem, pixel_start};
 use tealight_types::Window2d;
@@ -45,14 +46,14 @@ impl ConvTranspose2d {
 
 /// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.
 ///
-/// `weights` is OHWI with `I = input[3] / groups`, `bias` has `output[3]` entries or none, and `output`
-/// holds the lines of `rows` only.
+/// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, or none for biases of 0, and
+/// `output` holds the lines of `rows` only.
 pub fn conv_transpose2d<W: Weight>(
     p: &ConvTranspose2d,
     rows: Range<usize>,
     input: &[f32],
     weights: &[W],
-    bias: &[f32],
+    channels: &[W::Finish],
     output: &mut [f32],
 ) {
     let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
@@ -75,7 +76,7 @@ pub fn conv_transpose2d<W: Weight>(
                     }
                 }
                 let [sum] = sum;
-                *output = clamp(sum.total() + at(bias, o), p.activation);
+                *output = clamp(W::Finish::finish_one(sum.total(), channels, o), p.activation);
             }
         });
     });

@@ -5,9 +5,10 @@
 
 use core::ops::Range;
 
+use super::at;
+use super::finish::Finish;
 use super::products::Pixels;
 use super::sum::{Weight, add_scaled};
-use super::{add_bias, at};
 use crate::arch;
 use crate::lines::{for_each_line, split_line, tail};
 use crate::portable::{Steps, Window};
@@ -29,13 +30,14 @@ pub struct DepthwiseConv2d {
 
 /// Computes output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements.
 ///
-/// `weights` is 1HWO, `bias` has `output[3]` entries or none, and `output` holds the lines of `rows` only.
+/// `weights` is 1HWO, `channels` has `output[3]` entries, or none for biases of 0, and `output` holds the lines of
+/// `rows` only.
 pub fn depthwise_conv2d<W: Weight>(
     p: &DepthwiseConv2d,
     rows: Range<usize>,
     input: &[f32],
     weights: &[W],
-    bias: &[f32],
+    channels: &[W::Finish],
     output: &mut [f32],
 ) {
     let [_, _, in_width, in_channels] = p.input;
@@ -64,7 +66,7 @@ pub fn depthwise_conv2d<W: Weight>(
                 } else {
                     several_filters(&window, [in_channels, multiplier], input, weights, pixel);
                 }
-                add_bias(pixel, bias, p.activation);
+                W::Finish::finish(pixel, channels, p.activation);
             });
         };
         if whole.is_empty() {
@@ -81,7 +83,7 @@ pub fn depthwise_conv2d<W: Weight>(
             input: input_of(&x),
             weights: weights_of(&y, &x),
             stride: 0,
-            bias,
+            finish: channels,
             activation: p.activation,
             channels: out_channels,
             steps: Steps {

@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use super::add_bias;
+use super::finish::Finish;
 use super::sum::{Weight, dot_rows};
 use crate::lines::{run, tail};
 use crate::window::div_rem;
@@ -23,14 +23,14 @@ pub struct FullyConnected {
 /// Computes output rows `rows`; a row is one element, neuron `row % out_features` of batch
 /// `row / out_features`.
 ///
-/// `input` is `[batches, in_features]`, `weights` is `[out_features, in_features]`, `bias` has
-/// `out_features` entries or none, and `output` holds the elements of `rows` only.
+/// `input` is `[batches, in_features]`, `weights` is `[out_features, in_features]`, `channels` has
+/// `out_features` entries, or none for biases of 0, and `output` holds the elements of `rows` only.
 pub fn fully_connected<W: Weight>(
     p: &FullyConnected,
     rows: Range<usize>,
     input: &[f32],
     weights: &[W],
-    bias: &[f32],
+    channels: &[W::Finish],
     output: &mut [f32],
 ) {
     let (mut row, mut rest) = (rows.start, output);
@@ -42,7 +42,7 @@ pub fn fully_connected<W: Weight>(
         let input = run(input, batch.wrapping_mul(p.in_features), p.in_features);
         let weights = tail(weights, neuron.wrapping_mul(p.in_features));
         dot_rows(input, weights, p.in_features, outputs);
-        add_bias(outputs, tail(bias, neuron), p.activation);
+        W::Finish::finish(outputs, tail(channels, neuron), p.activation);
         (row, rest) = (row.wrapping_add(count), later);
     }
 }

@@ -1,4 +1,4 @@
-//! The f32 kernels, with weights stored as f32 or f16.
+//! The f32 kernels, with weights stored as f32 or f16, those of convolutions and fully connected layers as i8 too.
 //!
 //! Every sum has a fixed order, no product is fused with a sum, and `exp`, `tanh` and the like are those
 //! of `libm`, on the host too. The bits are therefore the same on every target (except those of a NaN,
@@ -8,7 +8,9 @@
 //! the eight sums are added as `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))`. Vector units of 4 or 8 lanes
 //! compute that directly. If a kernel sums in another order, its module documents it.
 //!
-//! f16 is storage only: a weight is converted as it is read, and arithmetic is f32.
+//! f16 and i8 are storage only: a weight is converted as it is read, which is exact, and arithmetic is f32. Weights of
+//! type i8 have a scale for each output channel, by which their sum is multiplied before the bias is added
+//! ([`ScaleBias`]).
 //!
 //! | operator | rows | a row |
 //! |---|---|---|
@@ -37,6 +39,7 @@ mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod depthwise_conv2d;
+mod finish;
 mod fully_connected;
 mod gather;
 mod gru;
@@ -61,6 +64,7 @@ pub use binary::{Binary, add, div, maximum, minimum, mul, sub};
 pub use conv_transpose2d::{ConvTranspose2d, conv_transpose2d};
 pub use conv2d::{Conv2d, conv2d};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};
+pub use finish::{Finish, ScaleBias};
 pub use fully_connected::{FullyConnected, fully_connected};
 pub(crate) use gather::index as gather_index;
 pub use gather::{Gather, gather};

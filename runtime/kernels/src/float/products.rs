@@ -2,6 +2,7 @@
 //!
 //! An instruction set may replace them ([`arch`](crate::arch)); the bits are the same.
 
+use super::finish::Finish;
 use super::sum::{Sum, Weight, add_products};
 use super::{at, clamp};
 use crate::lines::{run, tail};
@@ -49,7 +50,7 @@ pub(crate) fn rows_fit(window: &Window, len: usize, [input, weights]: [usize; 2]
 
 /// Adjacent pixels of a layer whose windows have the same taps.
 #[derive(Clone, Copy)]
-pub(crate) struct Pixels<'a, W> {
+pub(crate) struct Pixels<'a, W: Weight> {
     /// The taps of the first pixel.
     pub(crate) window: Window,
     /// The number of elements of a tap that a sum runs over.
@@ -58,8 +59,8 @@ pub(crate) struct Pixels<'a, W> {
     pub(crate) weights: &'a [W],
     /// From a row of the weights to the next.
     pub(crate) stride: usize,
-    /// 0 where there are none.
-    pub(crate) bias: &'a [f32],
+    /// What finishes the sum of each channel.
+    pub(crate) finish: &'a [W::Finish],
     /// Minimum and maximum of the outputs.
     pub(crate) activation: [f32; 2],
     /// The number of outputs of a pixel.
@@ -79,14 +80,14 @@ impl<W: Weight> Pixels<'_, W> {
         self.input.len().checked_sub(reach).filter(|_| end <= outputs)
     }
 
-    /// Calls `f` for each pixel, with the input from the first tap on, and the pixel's outputs; then adds the biases.
+    /// Calls `f` for each pixel, with the input from the first tap on, and the pixel's outputs; then finishes the sums.
     #[inline]
     fn for_each(&self, outputs: &mut [f32], mut f: impl FnMut(&[f32], &mut [f32])) {
         let (mut input, mut outputs) = (self.input, outputs);
         for _ in 0..self.steps.count {
             let Some(pixel) = outputs.get_mut(..self.channels) else { return };
             f(input, pixel);
-            add_bias(pixel, self.bias, self.activation);
+            W::Finish::finish(pixel, self.finish, self.activation);
             input = tail(input, self.steps.input);
             outputs = outputs.get_mut(self.steps.output..).unwrap_or(&mut []);
         }
@@ -98,7 +99,7 @@ impl<W: Weight> Pixels<'_, W> {
 #[cfg_attr(x86_64_vectors, allow(dead_code))] // theirs is true
 pub(crate) const WHOLE_LINES: bool = false;
 
-/// For each pixel the sums of [`multiply_f32`], with their biases, clamped. If a pixel or a tap does not lie within the
+/// For each pixel the sums of [`multiply_f32`], finished. If a pixel or a tap does not lie within the
 /// slices, nothing is written.
 pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
     let Pixels { window, len, weights, stride, channels, .. } = *pixels;
@@ -108,7 +109,7 @@ pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [
     }
 }
 
-/// For each pixel the sums of [`depthwise_f32`], with their biases, clamped. If a pixel or a tap does not lie within the
+/// For each pixel the sums of [`depthwise_f32`], finished. If a pixel or a tap does not lie within the
 /// slices, nothing is written.
 pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
     let Pixels { window, weights, channels, .. } = *pixels;

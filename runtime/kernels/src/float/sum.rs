@@ -1,16 +1,22 @@
 //! Long sums, which all have the same order, and the types of weights.
 
+use super::finish::{Finish, ScaleBias};
 use crate::arch;
 use crate::portable::Window;
 use half::f16;
 
-/// An element of stored weights: f32 or f16.
+/// An element of stored weights: f32, f16, or i8 with a scale for each output channel.
 pub trait Weight: Copy + arch::Element {
-    /// Its value.
+    /// What an output channel has besides its weights: a bias; for integers, their scale too.
+    type Finish: Finish;
+
+    /// Its value, without the scale.
     fn to_f32(self) -> f32;
 }
 
 impl Weight for f32 {
+    type Finish = Self;
+
     #[inline]
     fn to_f32(self) -> f32 {
         self
@@ -18,9 +24,20 @@ impl Weight for f32 {
 }
 
 impl Weight for f16 {
+    type Finish = f32;
+
     #[inline]
     fn to_f32(self) -> f32 {
         arch::half_to_f32(self)
+    }
+}
+
+impl Weight for i8 {
+    type Finish = ScaleBias;
+
+    #[inline]
+    fn to_f32(self) -> f32 {
+        self.into()
     }
 }
 

@@ -27,9 +27,10 @@ fn of_function(f: UnaryFunction) -> u64 {
 }
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
-pub(super) fn digests() -> [(&'static str, u64); 38] {
+pub(super) fn digests() -> [(&'static str, u64); 41] {
     let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
-    let halves = w.map(f16::from_f32);
+    let (halves, bytes) = (w.map(f16::from_f32), w.map(|w| (63.0 * w) as i8));
+    let scaled = b.map(|bias| ScaleBias { scale: bias / 63.0, bias });
     let input = [2, 5, 6, 12];
     let window = Window2d { kernel: [3, 3], stride: [2, 1], dilation: [1, 2], pad: [1, 2] };
     let output = [2, 2, 3, 8];
@@ -67,6 +68,9 @@ pub(super) fn digests() -> [(&'static str, u64); 38] {
         ("resize_bilinear", digest(|y| resize_bilinear(&enlarged, 0..4, &x, y))),
         ("fully_connected", digest(|y| fully_connected(&dense, 0..96, &x, &w, &b, y))),
         ("fully_connected, f16", digest(|y| fully_connected(&dense, 0..96, &x, &halves, &b, y))),
+        ("conv2d, i8", digest(|y| conv2d(&conv, 0..4, &x, &bytes, &scaled, y))),
+        ("depthwise_conv2d, i8", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, &bytes, &scaled, y))),
+        ("fully_connected, i8", digest(|y| fully_connected(&dense, 0..96, &x, &bytes, &scaled, y))),
         // Some vector units flush subnormal numbers to zero.
         ("fully_connected, subnormal products", {
             let (x, w) = (signal::<360>(1).map(|x| 1e-25 * x), signal::<540>(2).map(|w| 1e-14 * w));
@@ -115,7 +119,7 @@ pub(super) fn digests() -> [(&'static str, u64); 38] {
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 38] = [
+pub(super) const RECORDED: [(&str, u64); 41] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
@@ -123,6 +127,9 @@ pub(super) const RECORDED: [(&str, u64); 38] = [
     ("resize_bilinear", 0xbf7b_57b9_b5d8_68d0),
     ("fully_connected", 0x744d_9e2f_1aa9_ef7c),
     ("fully_connected, f16", 0xd2aa_c21b_b99b_dc04),
+    ("conv2d, i8", 0xb63b_f461_06d6_19c2),
+    ("depthwise_conv2d, i8", 0x189e_a18a_f7eb_a9a5),
+    ("fully_connected, i8", 0xc254_ae7d_db61_b0b2),
     ("fully_connected, subnormal products", 0xe5e3_d2da_060e_6953),
     ("batch_matmul", 0x793f_c4ee_3edf_407c),
     ("div", 0x82ee_08e9_b4a9_0e76),

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::common::{self, Rng};
-use tealight_kernels::float::f16;
+use tealight_kernels::float::{ScaleBias, f16};
 
 /// Random values in `[-1, 1)`, some of them 0. All have at most 11 significant bits, so f16 represents them exactly.
 pub fn floats(rng: &mut Rng, len: usize) -> Vec<f32> {
@@ -14,8 +14,28 @@ pub fn floats(rng: &mut Rng, len: usize) -> Vec<f32> {
     (0..len).map(|_| real(rng)).collect()
 }
 
+pub fn doubles(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| x.into()).collect()
+}
+
 pub fn halves(x: &[f32]) -> Vec<f16> {
     x.iter().map(|&x| f16::from_f32(x)).collect()
+}
+
+/// Any codes of int8 weights.
+pub fn codes(rng: &mut Rng, len: usize) -> Vec<i8> {
+    (0..len).map(|_| rng.int(-128, 127) as i8).collect()
+}
+
+/// Channels whose weights have scales between 2^-9 and 2^-6, and biases in `[-1, 1)`.
+pub fn scaled(rng: &mut Rng, len: usize) -> Vec<ScaleBias> {
+    let scales: Vec<f32> = (0..len).map(|_| rng.int(128, 1024) as f32 / 65536.0).collect();
+    scales.into_iter().zip(floats(rng, len)).map(|(scale, bias)| ScaleBias { scale, bias }).collect()
+}
+
+/// The weights that codes stand for, each with the scale of its channel.
+pub fn weights_of(codes: &[i8], channels: &[ScaleBias], channel: impl Fn(usize) -> usize) -> Vec<f64> {
+    codes.iter().enumerate().map(|(i, &code)| f64::from(code) * f64::from(channels[channel(i)].scale)).collect()
 }
 
 /// Checks that every element is within `tolerance` of the reference, relative to `1 + |reference|`.

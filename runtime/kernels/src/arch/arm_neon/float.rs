@@ -2,14 +2,15 @@
 //!
 //! Product and sum are two instructions: `FMLA` would round once, and other targets do not have it.
 
-use crate::arch::lanes::{self, Element, some_halves};
+use crate::arch::lanes::{self, Element, some_bytes, some_halves};
 use crate::float::Weight;
 use crate::float::products::{Pixels, rows_fit};
 use crate::portable::Window;
 use core::arch::aarch64::{
-    float32x4_t, uint16x8_t, vaddq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcombine_f32, vcombine_u16, vcreate_u16,
-    vdupq_n_f32, vget_low_f32, vld1_f32, vld1q_f32, vld1q_lane_f32, vld1q_u16, vmulq_f32, vreinterpretq_f32_f64,
-    vreinterpretq_f64_f32, vst1q_f32, vtrn1q_f32, vtrn1q_f64, vtrn2q_f32, vtrn2q_f64,
+    float32x4_t, int8x8_t, uint16x8_t, vaddq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcombine_f32, vcombine_u16,
+    vcreate_s8, vcreate_u16, vcvtq_f32_s32, vdupq_n_f32, vget_high_s16, vget_low_f32, vget_low_s16, vld1_f32, vld1_s8,
+    vld1q_f32, vld1q_lane_f32, vld1q_u16, vmovl_s8, vmovl_s16, vmulq_f32, vreinterpretq_f32_f64, vreinterpretq_f64_f32,
+    vst1q_f32, vtrn1q_f32, vtrn1q_f64, vtrn2q_f32, vtrn2q_f64,
 };
 use core::arch::asm;
 use half::f16;
@@ -39,16 +40,23 @@ impl Lanes {
         unsafe { f32::load(elements.as_ptr()) }
     }
 
-    /// [`add_bias`](crate::float::products::add_bias) of each lane.
     #[inline(always)]
-    pub(in crate::arch) fn add_and_clamp(self, bias: Self, [min, max]: [f32; 2]) -> Self {
+    pub(in crate::arch) fn add(self, other: Self) -> Self {
+        let ([a, b], [other_a, other_b]) = (self.0, other.0);
         // SAFETY: this file is compiled only for targets with NEON.
-        let four = |sum, bias| unsafe {
-            let (min, max, x) = (vdupq_n_f32(min), vdupq_n_f32(max), vaddq_f32(sum, bias));
+        Self(unsafe { [vaddq_f32(a, other_a), vaddq_f32(b, other_b)] })
+    }
+
+    /// Each lane, clamped to an inclusive range as [`add_bias`](crate::float::products::add_bias) does.
+    #[inline(always)]
+    pub(in crate::arch) fn clamp(self, [min, max]: [f32; 2]) -> Self {
+        // SAFETY: this file is compiled only for targets with NEON.
+        let four = |x| unsafe {
+            let (min, max) = (vdupq_n_f32(min), vdupq_n_f32(max));
             vbslq_f32(vcltq_f32(x, min), min, vbslq_f32(vcgtq_f32(x, max), max, x))
         };
-        let ([a, b], [bias_a, bias_b]) = (self.0, bias.0);
-        Self([four(a, bias_a), four(b, bias_b)])
+        let [a, b] = self.0;
+        Self([four(a), four(b)])
     }
 
     #[inline(always)]
@@ -149,6 +157,31 @@ fn singles(halves: uint16x8_t) -> Lanes {
         );
     }
     Lanes([low, high])
+}
+
+impl Element for i8 {
+    #[inline(always)]
+    unsafe fn load(from: *const Self) -> Lanes {
+        // SAFETY: guaranteed by the caller.
+        numbers(unsafe { vld1_s8(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_some(from: *const Self, count: usize) -> Lanes {
+        // SAFETY: guaranteed by the caller; this file is compiled only for targets with NEON.
+        numbers(unsafe { vcreate_s8(some_bytes(from, count)) })
+    }
+}
+
+/// Bytes in single precision.
+#[inline(always)]
+fn numbers(bytes: int8x8_t) -> Lanes {
+    // SAFETY: this file is compiled only for targets with NEON.
+    unsafe {
+        let halves = vmovl_s8(bytes);
+        let four = |halves| vcvtq_f32_s32(vmovl_s16(halves));
+        Lanes([four(vget_low_s16(halves)), four(vget_high_s16(halves))])
+    }
 }
 
 /// [`products::multiply_f32`](crate::float::products::multiply_f32).

@@ -3,14 +3,15 @@
 //! Product and sum are two instructions: `VFMADD` would round once, and other targets do not have it.
 
 use super::detect::{Vectors, vectors};
-use crate::arch::lanes::{self, Element, some_halves};
+use crate::arch::lanes::{self, Element, some_bytes, some_halves};
 use crate::float::Weight;
 use crate::float::products::{self, Pixels, rows_fit};
 use crate::portable::Window;
 use core::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm_loadu_si128, _mm_set_epi64x, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps,
-    _mm256_cvtph_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_mul_ps, _mm256_permute2f128_ps,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+    __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm_cvtsi64_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_set_epi64x, _mm256_add_ps,
+    _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_shuffle_ps, _mm256_storeu_ps,
 };
 use half::f16;
 
@@ -39,12 +40,18 @@ impl Lanes {
         Self(unsafe { _mm256_loadu_ps(elements.as_ptr()) })
     }
 
-    /// [`add_bias`](crate::float::products::add_bias) of each lane.
     #[inline]
     #[target_feature(enable = "avx2,f16c")]
-    pub(in crate::arch) fn add_and_clamp(self, bias: Self, activation: [f32; 2]) -> Self {
+    pub(in crate::arch) fn add(self, other: Self) -> Self {
+        Self(_mm256_add_ps(self.0, other.0))
+    }
+
+    /// Each lane, clamped to an inclusive range as [`add_bias`](crate::float::products::add_bias) does.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn clamp(self, activation: [f32; 2]) -> Self {
         let [min, max] = activation;
-        let (min, max, x) = (_mm256_set1_ps(min), _mm256_set1_ps(max), _mm256_add_ps(self.0, bias.0));
+        let (min, max, x) = (_mm256_set1_ps(min), _mm256_set1_ps(max), self.0);
         let (below, above) = (_mm256_cmp_ps::<_CMP_LT_OQ>(x, min), _mm256_cmp_ps::<_CMP_GT_OQ>(x, max));
         Self(_mm256_blendv_ps(_mm256_blendv_ps(x, max, above), min, below))
     }
@@ -115,6 +122,23 @@ impl Element for f16 {
         // SAFETY: guaranteed by the caller.
         let [low, high] = unsafe { some_halves(from, count) };
         Lanes(_mm256_cvtph_ps(_mm_set_epi64x(high.cast_signed(), low.cast_signed())))
+    }
+}
+
+impl Element for i8 {
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load(from: *const Self) -> Lanes {
+        // SAFETY: guaranteed by the caller; the eight bytes are all that is read.
+        Lanes(unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn load_some(from: *const Self, count: usize) -> Lanes {
+        // SAFETY: guaranteed by the caller.
+        let bytes = unsafe { some_bytes(from, count) };
+        Lanes(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytes.cast_signed()))))
     }
 }
 
@@ -192,7 +216,7 @@ pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [
 /// # Safety
 /// As for [`lanes::multiply_pixels`].
 #[target_feature(enable = "avx2,f16c")]
-unsafe fn multiply_pixels_avx2<W: Element>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+unsafe fn multiply_pixels_avx2<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
     // SAFETY: guaranteed by the caller.
     unsafe { lanes::multiply_pixels(pixels, outputs) }
 }
@@ -213,7 +237,7 @@ pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut 
 /// # Safety
 /// As for [`lanes::depthwise_pixels`].
 #[target_feature(enable = "avx2,f16c")]
-unsafe fn depthwise_pixels_avx2<W: Element>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+unsafe fn depthwise_pixels_avx2<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
     // SAFETY: guaranteed by the caller.
     unsafe { lanes::depthwise_pixels(pixels, outputs) }
 }
